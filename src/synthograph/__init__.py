@@ -1,0 +1,37 @@
+"""synthograph: from a small private image set to a labelled synthetic set that can be defended.
+
+Importing the package imports no torch; the names below are loaded when they are first used.
+"""
+
+import importlib
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from synthograph.core.errors import UserError as UserError
+    from synthograph.core.spec import ImageSpec as ImageSpec
+    from synthograph.models.snapshot import Snapshot as Snapshot
+    from synthograph.models.snapshot import load as load
+
+try:
+    __version__ = version("synthograph")
+except PackageNotFoundError:  # run from a source tree that was never installed
+    __version__ = "0+source"
+
+_LAZY = {
+    "ImageSpec": "synthograph.core.spec",
+    "Snapshot": "synthograph.models.snapshot",
+    "UserError": "synthograph.core.errors",
+    "load": "synthograph.models.snapshot",
+}
+__all__ = ["ImageSpec", "Snapshot", "UserError", "load"]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401
+    if name not in _LAZY:
+        raise AttributeError(f"module 'synthograph' has no attribute {name!r}")
+    return getattr(importlib.import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_LAZY])

@@ -1,0 +1,3 @@
+from synthograph.cli.main import run
+
+run()

@@ -1,0 +1,155 @@
+"""`manifest.csv`: the authority for the rows of an archive."""
+
+import csv
+import hashlib
+import io
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+from typing import Literal
+
+from synthograph.core.errors import UserError
+
+MANIFEST = "manifest.csv"
+FIXED = ("file", "label", "group", "split", "fold", "origin")
+SPLITS = ("train", "val", "test")
+Origin = Literal["real", "synthetic"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One image.
+
+    Attributes:
+        file: path of the first modality's PNG inside the archive.
+        label: class name, or None.
+        group: patient, slide or photograph.
+        split: train, val or test; None where the archive was never split.
+        fold: 0 to K-1 on rows of split train, else None.
+        origin: real or synthetic.
+        columns: all further columns.
+    """
+
+    file: str
+    label: str | None
+    group: str
+    split: str | None = None
+    fold: int | None = None
+    origin: Origin = "real"
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+    def vector(self) -> list[float]:
+        """The label vector of the columns y.0, y.1, ...; empty where there is none."""
+        values = []
+        while (text := self.columns.get(f"y.{len(values)}")) is not None:
+            values.append(float(text))
+        return values
+
+
+def write_manifest(rows: Sequence[Row]) -> bytes:
+    """The manifest as CSV bytes; columns that no row has are left out, order of first appearance is kept."""
+    extra = list(dict.fromkeys(name for row in rows for name in row.columns))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*FIXED, *extra])
+    for row in rows:
+        fold = "" if row.fold is None else str(row.fold)
+        fixed = [row.file, row.label or "", row.group, row.split or "", fold, row.origin]
+        writer.writerow([*fixed, *(row.columns.get(name, "") for name in extra)])
+    return text.getvalue().encode("utf-8")
+
+
+def read_manifest(data: bytes, origin: str) -> list[Row]:
+    """Parse a manifest.
+
+    Args:
+        data: the CSV file's bytes.
+        origin: the file's name for messages.
+
+    Raises:
+        UserError: not UTF-8, a missing column, a duplicate or unsafe file name, a value that breaks a rule; the message
+            names the line.
+    """
+    try:
+        reader = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
+        table = [(reader.line_num, cells) for cells in reader if cells]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{origin}: not a readable CSV file ({error})") from None
+    if not table:
+        raise UserError(f"{origin}: is empty; it needs a header with at least the column 'file'")
+    header = table[0][1]
+    if "file" not in header or len(set(header)) != len(header):
+        raise UserError(f"{origin}: the header needs a column 'file' and no column twice, got {header}")
+    rows = [_parse_row(header, cells, f"{origin}, line {line}") for line, cells in table[1:]]
+    twice = [name for name, n in Counter(row.file for row in rows).items() if n > 1]
+    if twice:
+        raise UserError(f"{origin}: {twice[0]!r} has more than one row")
+    return rows
+
+
+def _parse_row(header: list[str], cells: list[str], where: str) -> Row:
+    if len(cells) != len(header):
+        raise UserError(f"{where}: {len(cells)} cells under a header of {len(header)} columns")
+    values = dict(zip(header, cells, strict=True))
+    file = check_member(values.pop("file"), where)
+    label, group = values.pop("label", "") or None, values.pop("group", "") or file
+    split, fold = values.pop("split", "") or None, values.pop("fold", "") or None
+    origin = values.pop("origin", "") or "real"
+    if split is not None and split not in SPLITS:
+        raise UserError(f"{where}: split {split!r} is none of {', '.join(SPLITS)}")
+    if fold is not None and not fold.isdecimal():
+        raise UserError(f"{where}: fold {fold!r} is not a number from 0 up")
+    if origin not in ("real", "synthetic"):
+        raise UserError(f"{where}: origin {origin!r} is neither real nor synthetic")
+    for name, text in values.items():
+        if name.startswith("y."):
+            _check_number(text, f"{where}: column {name}")
+    kind: Origin = "real" if origin == "real" else "synthetic"
+    return Row(file, label, group, split, int(fold) if fold else None, kind, values)
+
+
+def _check_number(text: str, where: str) -> None:
+    try:
+        finite = math.isfinite(float(text))
+    except ValueError:
+        finite = False
+    if not finite:
+        raise UserError(f"{where} holds {text!r}, a label vector needs finite numbers")
+
+
+def check_member(name: str, where: str) -> str:
+    """A path that stays inside the archive.
+
+    Raises:
+        UserError: it is empty, absolute, climbs out of its folder or uses backslashes.
+    """
+    path = PurePosixPath(name)
+    if not name or path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name:
+        raise UserError(f"{where}: {name!r} is no path inside the archive")
+    return name
+
+
+def manifest_hash(rows: Sequence[Row]) -> str:
+    """Hex sha256 of the manifest's canonical form."""
+    return hashlib.sha256(write_manifest(sorted(rows, key=lambda row: row.file))).hexdigest()
+
+
+def count_labels(rows: Iterable[Row], classes: Sequence[str]) -> dict[str, int]:
+    """Images per class in class order; `(none)` where rows have no label."""
+    counts = Counter(row.label for row in rows)
+    result = {name: counts.get(name, 0) for name in classes}
+    if counts.get(None):
+        result["(none)"] = counts[None]
+    return result
+
+
+def in_split(rows: Iterable[Row], split: str | None) -> list[Row]:
+    """The rows of a split; all of them for None."""
+    return [row for row in rows if split is None or row.split == split]
+
+
+def without_split(row: Row) -> Row:
+    """The row as it was before any split."""
+    return replace(row, split=None, fold=None)

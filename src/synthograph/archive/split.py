@@ -1,0 +1,185 @@
+"""Cutting an archive into train, validation and test by group, each with the classes' shares of the whole."""
+
+import os
+import shutil
+import zipfile
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pydantic
+
+from synthograph.archive.manifest import MANIFEST, SPLITS, Row, count_labels, without_split
+from synthograph.archive.reader import DATASET, Archive, open_archive
+from synthograph.archive.writer import documents, write_member
+from synthograph.core.config import Config
+from synthograph.core.errors import UserError
+from synthograph.core.files import atomic_path, write_bytes
+
+
+class SplitOptions(Config):
+    """Shares of the images, number of folds of the training part, seed."""
+
+    test: float = pydantic.Field(0.2, ge=0, lt=1)
+    val: float = pydantic.Field(0.1, ge=0, lt=1)
+    folds: int | None = pydantic.Field(None, ge=2, le=100)
+    seed: int = 0
+
+    @pydantic.model_validator(mode="after")
+    def _leave_train(self) -> "SplitOptions":
+        if self.test + self.val >= 1:
+            raise ValueError("test and val together leave nothing to train on")
+        return self
+
+
+def split_archive(path: Path, options: SplitOptions, *, force: bool = False) -> Archive:
+    """Assign a split (and folds) to every row and rewrite manifest and `dataset.json` in place.
+
+    Args:
+        path: the archive.
+        options: shares, folds, seed.
+        force: replace an existing split.
+
+    Returns:
+        The archive as it is now.
+
+    Raises:
+        UserError: it is split already, groups are too few, or a class would be missing from a split.
+    """
+    archive = open_archive(path)
+    if any(row.split for row in archive.rows) and not force:
+        raise UserError(f"{path} is split already: add --force to split it anew")
+    rows = assign(archive.rows, archive.info.classes, options)
+    rewrite(archive, rows)
+    return open_archive(path)
+
+
+def assign(rows: Sequence[Row], classes: Sequence[str], options: SplitOptions) -> list[Row]:
+    """The rows with their split and fold.
+
+    Synthetic images always train: they never enter a set that chooses or reports.
+
+    Raises:
+        UserError: groups are too few, or a class would be missing from a split.
+    """
+    rows = [without_split(row) for row in rows]
+    real = [row for row in rows if row.origin == "real"]
+    shares = {"train": 1 - options.test - options.val, "val": options.val, "test": options.test}
+    shares = {name: share for name, share in shares.items() if share > 0}
+    rng = np.random.default_rng(options.seed)
+    where = allocate(real, list(shares.values()), rng)
+    names = list(shares)
+    split = [
+        replace(row, split="train" if row.origin == "synthetic" else names[where[row.group]])
+        for row in rows
+    ]
+    if options.folds:
+        train = [row for row in split if row.split == "train" and row.origin == "real"]
+        folds = allocate(train, [1 / options.folds] * options.folds, rng)
+        split = [
+            replace(row, fold=folds[row.group])
+            if row.split == "train" and row.origin == "real"
+            else row
+            for row in split
+        ]
+    _check(split, classes, names, options.folds)
+    return split
+
+
+def allocate(
+    rows: Sequence[Row], shares: Sequence[float], rng: np.random.Generator
+) -> dict[str, int]:
+    """Give every group to one part so that each part's class counts come near its share of the whole.
+
+    Groups are placed one by one, those that hold most images of a rare class first (equals in random order), each
+    into the part that then misses its targets least.
+
+    Returns:
+        Group to number of the part.
+
+    Raises:
+        UserError: there are fewer groups than parts.
+    """
+    labels = sorted({row.label or "" for row in rows})
+    index = {label: i for i, label in enumerate(labels)}
+    counts: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(len(labels)))
+    for row in rows:
+        counts[row.group][index[row.label or ""]] += 1
+    if len(counts) < len(shares):
+        raise UserError(
+            f"{len(counts)} groups cannot be cut into {len(shares)} parts: a group is never divided"
+        )
+    total = np.sum(list(counts.values()), axis=0)
+    groups = sorted(counts)
+    rng.shuffle(groups)
+    groups.sort(key=lambda group: -float((counts[group] / total).max()))
+    target = np.outer(shares, total)
+    have = np.zeros_like(target)
+    result: dict[str, int] = {}
+    for group in groups:
+        after = have + counts[group]
+        # relative overshoot, summed over the classes of the group: rare classes weigh as much as common ones
+        change = ((after - target) ** 2 - (have - target) ** 2) / (target * total + 1e-9)
+        part = int(change.sum(axis=1).argmin())
+        have[part] += counts[group]
+        result[group] = part
+    return result
+
+
+def _check(
+    rows: Sequence[Row], classes: Sequence[str], names: Sequence[str], folds: int | None
+) -> None:
+    used = [name for name in classes if any(row.label == name for row in rows)]
+    parts = {name: [row for row in rows if row.split == name] for name in names}
+    for fold in range(folds or 0):
+        parts[f"fold {fold}"] = [row for row in rows if row.fold == fold]
+    for part, members in parts.items():
+        if not members:
+            raise UserError(f"{part} would be empty: there are too few groups for these shares")
+        missing = set(used).difference(row.label or "" for row in members)
+        if missing:
+            name = sorted(missing)[0]
+            groups = {row.group for row in rows if row.label == name}
+            raise UserError(
+                f"{part} would have no image of class {name!r}, which has {len(groups)} groups: "
+                "use larger shares, fewer folds, or merge classes"
+            )
+
+
+def rewrite(archive: Archive, rows: Sequence[Row]) -> None:
+    """Replace manifest and `dataset.json` of an archive; images stay untouched, readers see old or new."""
+    new = documents(archive.info, rows)
+    if archive.path.is_dir():
+        for name in (DATASET, MANIFEST):  # the manifest, which is the authority, comes last
+            write_bytes(archive.path / name, new[name])
+        return
+    mode = os.stat(archive.path).st_mode
+    with atomic_path(archive.path) as temporary:
+        with zipfile.ZipFile(archive.path) as old, zipfile.ZipFile(temporary, "w") as out:
+            for info in old.infolist():
+                if info.filename not in new:
+                    with old.open(info) as source, out.open(_stored(info), "w") as target:
+                        shutil.copyfileobj(source, target, 1 << 20)
+            for name, data in new.items():
+                write_member(out, name, data)
+        temporary.chmod(mode)
+
+
+def _stored(info: zipfile.ZipInfo) -> zipfile.ZipInfo:
+    copy = zipfile.ZipInfo(info.filename, date_time=info.date_time)
+    copy.external_attr, copy.file_size = info.external_attr, info.file_size
+    return copy
+
+
+def split_table(archive: Archive) -> list[tuple[str, int, int, Mapping[str, int]]]:
+    """(part, images, groups, images per class) for every split and fold."""
+    parts = {name: [r for r in archive.rows if r.split == name] for name in SPLITS}
+    folds = sorted({row.fold for row in archive.rows if row.fold is not None})
+    parts |= {f"fold {k}": [r for r in archive.rows if r.fold == k] for k in folds}
+    return [
+        (name, len(rows), len({r.group for r in rows}), count_labels(rows, archive.info.classes))
+        for name, rows in parts.items()
+        if rows
+    ]

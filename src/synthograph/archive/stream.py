@@ -1,0 +1,151 @@
+"""Endless shuffled training batches straight from the pixel cache, without loader processes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from synthograph.archive.cache import cache_order, pixel_cache
+from synthograph.archive.manifest import Row, in_split
+from synthograph.archive.reader import Archive
+from synthograph.core.errors import UserError
+from synthograph.core.seeds import Streams
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which rows of an archive train: a split without a fold, or a random subset of it."""
+
+    split: str | None = None
+    fold: int | None = None
+    subset: int | None = None
+
+
+def select_rows(archive: Archive, selection: Selection, seed: int) -> list[Row]:
+    """The rows that a selection means.
+
+    Args:
+        archive: the archive.
+        selection: split None means `train` where the archive has splits, else all rows. `fold` k leaves fold k out.
+        seed: decides the subset.
+
+    Raises:
+        UserError: there is no such split or fold, or the subset is larger than what there is.
+    """
+    split = selection.split
+    if split is None and any(row.split for row in archive.rows):
+        split = "train"
+    rows = in_split(archive.rows, split)
+    if not rows:
+        raise UserError(f"{archive.path}: no image is in split {split!r}; run 'synthograph split' first")
+    if selection.fold is not None:
+        folds = sorted({row.fold for row in rows if row.fold is not None})
+        if selection.fold not in folds:
+            raise UserError(f"{archive.path}: fold {selection.fold} is not among the folds {folds}")
+        rows = [row for row in rows if row.fold != selection.fold]
+    if selection.subset is None:
+        return rows
+    if selection.subset > len(rows):
+        raise UserError(f"--subset {selection.subset}: there are only {len(rows)} images")
+    chosen = Streams(seed).permutation("subset", 0, len(rows))[: selection.subset]
+    return [rows[i] for i in sorted(chosen.tolist())]
+
+
+class TrainingStream:
+    """Images and labels by global image index.
+
+    Image number i of training is place i mod n of a permutation keyed by (seed, i div n), so the stream has no state.
+
+    Args:
+        archive: where the images are.
+        rows: which of them train.
+        streams: random streams of the run.
+        mirror: also use every image flipped left to right, as a second set of n images.
+        conditional: deliver labels; without, label tensors have width 0.
+
+    Raises:
+        UserError: labels are missing, or mirroring would change what the images mean.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        rows: Sequence[Row],
+        streams: Streams,
+        *,
+        mirror: bool = False,
+        conditional: bool = False,
+    ) -> None:
+        if mirror and "mirror" not in archive.info.invariances:
+            raise UserError(
+                f"{archive.path}: mirrored images do not mean the same in this archive "
+                f"(invariances: {', '.join(archive.info.invariances) or 'none'}); leave --mirror out"
+            )
+        order = cache_order(archive)
+        self._pixels = pixel_cache(archive)
+        self._places = torch.tensor([order[row.file] for row in rows])
+        self._labels = label_matrix(archive, rows) if conditional else torch.zeros(len(rows), 0)
+        self._streams, self._mirror = streams, mirror
+        self.max_value = archive.info.spec.max_value
+
+    def __len__(self) -> int:
+        """Images in one pass, mirrored ones included."""
+        return len(self._places) * (2 if self._mirror else 1)
+
+    @property
+    def label_width(self) -> int:
+        """Width of the label vector; 0 without labels."""
+        return self._labels.shape[1]
+
+    def batch(self, first: int, count: int) -> tuple[Float[Tensor, "n c h w"], Float[Tensor, "n k"]]:
+        """Images first ... first+count-1 of training, in [-1, 1], and their labels."""
+        return self.gather(self._streams.order("data", torch.arange(first, first + count), len(self)))
+
+    def gather(
+        self, numbers: Int64[Tensor, " n"]
+    ) -> tuple[Float[Tensor, "n c h w"], Float[Tensor, "n k"]]:
+        """Images by their number in the pass; numbers from n on are mirrored."""
+        rows = numbers % len(self._places)
+        pixels = torch.from_numpy(self._pixels[self._places[rows].numpy()].astype(np.float32))
+        images = pixels * (2 / self.max_value) - 1
+        flipped = (numbers >= len(self._places)).nonzero()[:, 0]
+        if len(flipped):
+            images[flipped] = images[flipped].flip(3)
+        return images, self.labels(numbers)
+
+    def labels(self, numbers: Int64[Tensor, " n"]) -> Float[Tensor, "n k"]:
+        """Labels by number in the pass."""
+        return self._labels[numbers % len(self._places)]
+
+    def draw_labels(self, indices: Int64[Tensor, " n"]) -> Float[Tensor, "n k"]:
+        """Labels for generated images, drawn from those of the training images."""
+        return self._labels[self._streams.integers("labels", indices, len(self._places))]
+
+
+def label_matrix(archive: Archive, rows: Sequence[Row]) -> Float[Tensor, "n k"]:
+    """Labels as one matrix: one-hot classes, or the vectors of the columns y.0, y.1, ...
+
+    Raises:
+        UserError: a row has no label, or vectors differ in length.
+    """
+    vectors = [row.vector() for row in rows]
+    if any(vectors):
+        bad = next((r for r, v in zip(rows, vectors, strict=True) if len(v) != len(vectors[0])), None)
+        if bad is not None or not vectors[0]:
+            raise UserError(f"{archive.path}: {(bad or rows[0]).file} has a label vector of another length")
+        return torch.tensor(vectors, dtype=torch.float32)
+    missing = [row for row in rows if row.label is None]
+    if missing:
+        raise UserError(
+            f"{archive.path}: {missing[0].file} has no label ({len(missing)} of {len(rows)} images): "
+            "conditional training needs one for every image; give labels to 'prepare' or leave --cond out"
+        )
+    index = archive.info.label_index
+    indices = torch.tensor([index[row.label] for row in rows if row.label is not None])
+    absent = [name for name, i in index.items() if not (indices == i).any()]
+    if absent:
+        raise UserError(f"{archive.path}: no training image is of class {absent[0]!r}; conditional training needs some")
+    return torch.eye(len(index))[indices]

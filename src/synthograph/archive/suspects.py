@@ -1,0 +1,79 @@
+"""The images of a set that are most worth a look before training on it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
+from typing import Any
+
+import hashlib
+
+import numpy as np
+
+SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """A few numbers of an image: mean and standard deviation (0 to 1), sharpness, and a digest of its pixels."""
+
+    mean: float
+    deviation: float
+    sharpness: float
+    digest: str
+
+    def data(self) -> list[Any]:
+        """As JSON data."""
+        return list(astuple(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """An image, how odd it is (larger is odder) and why."""
+
+    name: str
+    oddness: float
+    reason: str
+
+
+def sketch(modalities: Mapping[str, np.ndarray]) -> Sketch:
+    """The sketch of an image; statistics are those of its first modality."""
+    first = next(iter(modalities.values()))
+    scale = np.iinfo(first.dtype).max
+    grey = first.mean(axis=2, dtype=np.float32) / scale
+    steps = np.abs(np.diff(grey, axis=0)).mean() + np.abs(np.diff(grey, axis=1)).mean()
+    digest = hashlib.sha256()
+    for pixels in modalities.values():
+        digest.update(f"{pixels.shape}{pixels.dtype}".encode())
+        digest.update(np.ascontiguousarray(pixels).tobytes())
+    return Sketch(float(grey.mean()), float(grey.std()), float(steps), digest.hexdigest()[:16])
+
+
+def find_suspects(names: Sequence[str], sketches: Sequence[Sketch]) -> list[Suspect]:
+    """At most ten images: exact copies, flat images, and outliers of brightness, contrast or sharpness.
+
+    An outlier lies more than 6 robust standard deviations (1.4826 x median absolute deviation) from the median.
+    """
+    found: dict[str, Suspect] = {}
+
+    def note(name: str, oddness: float, reason: str) -> None:
+        if name not in found or found[name].oddness < oddness:
+            found[name] = Suspect(name, oddness, reason)
+
+    first: dict[str, str] = {}
+    for name, one in zip(names, sketches, strict=True):
+        if one.digest in first:
+            note(name, 1000.0, f"same pixels as {first[one.digest]}")
+        first.setdefault(one.digest, name)
+        if one.deviation < 0.004:
+            note(name, 2000.0, "nearly one flat grey or colour")
+    for attribute, low, high in (
+        ("mean", "unusually dark", "unusually bright"),
+        ("deviation", "unusually low contrast", "unusually high contrast"),
+        ("sharpness", "unusually smooth", "unusually noisy or sharp"),
+    ):
+        values = np.array([getattr(one, attribute) for one in sketches])
+        center = np.median(values)
+        spread = 1.4826 * np.median(np.abs(values - center)) + 1e-6
+        for name, z in zip(names, (values - center) / spread, strict=True):
+            if abs(z) > 6:
+                note(name, float(min(abs(z), 999.0)), f"{high if z > 0 else low} ({z:+.1f} spreads)")
+    return sorted(found.values(), key=lambda s: -s.oddness)[:SHOWN]

@@ -1,0 +1,172 @@
+"""Bringing decoded pictures to one size: crops, padding, resizing and tiles, as the published tools define them."""
+
+import enum
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import pydantic
+from PIL import Image
+
+from synthograph.core.config import Config
+from synthograph.core.record import Picture, UnreadableError
+from synthograph.core.spec import SMALLEST_GRID
+
+
+class Fit(enum.StrEnum):
+    """How an image of another shape becomes width x height."""
+
+    CENTER_CROP = "center-crop"
+    CENTER_CROP_WIDE = "center-crop-wide"
+    PAD = "pad"
+    STRETCH = "stretch"
+
+
+class ResizeFilter(enum.StrEnum):
+    """How pixels are resampled; masks take the nearest pixel always."""
+
+    LANCZOS = "lanczos"
+    BOX = "box"
+
+
+FILTERS = {ResizeFilter.LANCZOS: Image.Resampling.LANCZOS, ResizeFilter.BOX: Image.Resampling.BOX}
+
+
+class TransformOptions(Config):
+    """Size of the images to be, and how they get it. Without a size, pixels stay as they are."""
+
+    width: int | None = pydantic.Field(None, ge=SMALLEST_GRID, le=16384)
+    height: int | None = pydantic.Field(None, ge=SMALLEST_GRID, le=16384)
+    fit: Fit | None = None
+    resize_filter: ResizeFilter = ResizeFilter.LANCZOS
+    tile: int | None = pydantic.Field(None, ge=SMALLEST_GRID, le=16384)
+    overlap: int = pydantic.Field(0, ge=0)
+
+    @pydantic.model_validator(mode="after")
+    def _belong_together(self) -> Self:
+        if (self.width is None) != (self.height is None):
+            raise ValueError("width and height are given together (or --size for a square)")
+        if self.fit in (Fit.CENTER_CROP_WIDE, Fit.PAD) and self.width is None:
+            raise ValueError(f"transform {self.fit} needs a width and a height")
+        if self.overlap and self.tile is None:
+            raise ValueError("overlap means the overlap of tiles: give the tile size too")
+        if self.tile is not None and self.overlap >= self.tile:
+            raise ValueError(f"overlap must be smaller than the tile, which is {self.tile}")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A transformed picture; a tile also knows its corner (x, y) in the source, in pixels."""
+
+    picture: Picture
+    corner: tuple[int, int] | None = None
+
+
+def transform(picture: Picture, options: TransformOptions) -> Iterator[Piece]:
+    """Cut into tiles if wanted, then bring every piece to the asked size.
+
+    Raises:
+        UnreadableError: the picture cannot be brought to that size by that rule.
+    """
+    if options.tile is None:
+        yield Piece(_fit(picture, options))
+        return
+    height, width = next(iter(picture.modalities.values())).shape[:2]
+    for y in tile_starts(height, options.tile, options.overlap):
+        for x in tile_starts(width, options.tile, options.overlap):
+            part = _cut(picture, y, x, options.tile, options.tile)
+            yield Piece(_fit(part, options), (x, y))
+
+
+def tile_starts(length: int, tile: int, overlap: int) -> list[int]:
+    """Starts of the tiles along one side: together they cover it all; the last is shifted back to fit.
+
+    Raises:
+        UnreadableError: the side is shorter than a tile.
+    """
+    if length < tile:
+        raise UnreadableError(f"a side of {length} pixels is shorter than a tile of {tile}")
+    step = tile - overlap
+    return [*range(0, length - tile, step), length - tile]
+
+
+def _fit(picture: Picture, options: TransformOptions) -> Picture:
+    height, width = next(iter(picture.modalities.values())).shape[:2]
+    target_h, target_w = options.height or height, options.width or width
+    if options.fit is Fit.CENTER_CROP:
+        side = min(height, width)
+        picture = _cut(picture, (height - side) // 2, (width - side) // 2, side, side)
+        if options.width is None:
+            return picture
+    elif options.fit is Fit.CENTER_CROP_WIDE:
+        return _center_crop_wide(picture, target_h, target_w, options.resize_filter)
+    elif options.fit is Fit.PAD:
+        scale = min(target_w / width, target_h / height)
+        inner_h, inner_w = max(round(height * scale), 1), max(round(width * scale), 1)
+        inner = _resize(picture, inner_h, inner_w, options.resize_filter)
+        return _pad(inner, target_h, target_w)
+    elif options.fit is None and (target_h, target_w) != (height, width):
+        if target_h * width != target_w * height:
+            raise UnreadableError(
+                f"{width}x{height} has another shape than {target_w}x{target_h}: "
+                "add --transform center-crop, center-crop-wide, pad or stretch"
+            )
+    return _resize(picture, target_h, target_w, options.resize_filter)
+
+
+def _center_crop_wide(picture: Picture, height: int, width: int, kind: ResizeFilter) -> Picture:
+    """Crop to width : height round the centre, resize, and put black bars on width x width."""
+    source_h, source_w = next(iter(picture.modalities.values())).shape[:2]
+    crop_h = min(source_h, round(source_w * height / width))
+    crop_w = min(source_w, round(source_h * width / height))
+    if crop_w < width or crop_h < height:
+        raise UnreadableError(f"{source_w}x{source_h} is too small for a crop of {width}x{height}")
+    part = _cut(picture, (source_h - crop_h) // 2, (source_w - crop_w) // 2, crop_h, crop_w)
+    return _pad(_resize(part, height, width, kind), width, width)
+
+
+def _map(picture: Picture, change: Callable[[np.ndarray], np.ndarray]) -> Picture:
+    images = {name: change(pixels) for name, pixels in picture.modalities.items()}
+    mask = None if picture.mask is None else change(picture.mask[:, :, None])[:, :, 0]
+    return Picture(images, mask, picture.notes)
+
+
+def _cut(picture: Picture, y: int, x: int, height: int, width: int) -> Picture:
+    return _map(picture, lambda pixels: pixels[y : y + height, x : x + width])
+
+
+def _pad(picture: Picture, height: int, width: int) -> Picture:
+    def pad(pixels: np.ndarray) -> np.ndarray:
+        extra_h, extra_w = height - pixels.shape[0], width - pixels.shape[1]
+        rows = (extra_h // 2, extra_h - extra_h // 2)
+        columns = (extra_w // 2, extra_w - extra_w // 2)
+        return np.pad(pixels, (rows, columns, (0, 0)))
+
+    return _map(picture, pad)
+
+
+def _resize(picture: Picture, height: int, width: int, kind: ResizeFilter) -> Picture:
+    if next(iter(picture.modalities.values())).shape[:2] == (height, width):
+        return picture
+    images = {
+        name: resize_pixels(pixels, height, width, kind)
+        for name, pixels in picture.modalities.items()
+    }
+    mask = picture.mask
+    if mask is not None:
+        small = Image.fromarray(np.ascontiguousarray(mask))
+        mask = np.asarray(small.resize((width, height), Image.Resampling.NEAREST))
+    return Picture(images, mask, picture.notes)
+
+
+def resize_pixels(pixels: np.ndarray, height: int, width: int, kind: ResizeFilter) -> np.ndarray:
+    """Resample [h, w, c] pixels; 16-bit ones through 32-bit floats, rounded and clipped to their range."""
+    if pixels.dtype == np.uint16:
+        layer = Image.fromarray(pixels[:, :, 0].astype(np.float32))
+        scaled = np.asarray(layer.resize((width, height), FILTERS[kind]))
+        return np.clip(np.rint(scaled), 0, 0xFFFF).astype(np.uint16)[:, :, None]
+    image = Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels))
+    resized = np.asarray(image.resize((width, height), FILTERS[kind]))
+    return resized if resized.ndim == 3 else resized[:, :, None]

@@ -1,0 +1,38 @@
+"""`synthograph split`: train, validation and test by group."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from synthograph.archive.reader import Archive
+
+
+def split(
+    archive: Annotated[Path, typer.Argument(help="archive to split, in place")],
+    test: Annotated[float, typer.Option(help="share of the images that only reports")] = 0.2,
+    val: Annotated[float, typer.Option(help="share of the images that chooses")] = 0.1,
+    folds: Annotated[int | None, typer.Option(help="cross-validation folds of the train part")] = None,
+    seed: Annotated[int, typer.Option(help="seed of the random order")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="replace an existing split")] = False,
+) -> None:
+    """Cut an archive into train, val and test. Groups stay whole, classes keep their shares."""
+    from synthograph.archive.split import SplitOptions, split_archive
+
+    options = SplitOptions.parse({"test": test, "val": val, "folds": folds, "seed": seed})
+    print_table(split_archive(archive, options, force=force))
+
+
+def print_table(archive: "Archive") -> None:
+    """Images, groups and classes of every part."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from synthograph.archive.split import split_table
+
+    table = Table("part", "images", "groups", *archive.info.classes)
+    for part, images, groups, classes in split_table(archive):
+        counts = [str(classes.get(name, 0)) for name in archive.info.classes]
+        table.add_row(part, str(images), str(groups), *counts)
+    Console().print(table)

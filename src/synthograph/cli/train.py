@@ -1,0 +1,168 @@
+"""`synthograph train`: a new run, a dry run, or a resumed one."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from synthograph.training.config import RunConfig
+
+
+def train(
+    data: Annotated[Path | None, typer.Option(help="archive to train on")] = None,
+    outdir: Annotated[Path, typer.Option(help="folder of run directories")] = Path("runs"),
+    cfg: Annotated[str, typer.Option(help="preset")] = "auto",
+    cond: Annotated[bool, typer.Option("--cond", help="tell the networks the labels")] = False,
+    kimg: Annotated[float | None, typer.Option(help="thousands of real images to show")] = None,
+    batch: Annotated[int | None, typer.Option(help="images per step")] = None,
+    batch_gpu: Annotated[int | None, typer.Option(help="images computed at once")] = None,
+    gamma: Annotated[float | None, typer.Option(help="weight of the R1 penalty")] = None,
+    seed: Annotated[int | None, typer.Option(help="seed of everything random")] = None,
+    snap: Annotated[int | None, typer.Option(help="ticks between snapshots")] = None,
+    subset: Annotated[int | None, typer.Option(help="train on so many images")] = None,
+    mirror: Annotated[bool, typer.Option("--mirror", help="use flipped images too")] = False,
+    split: Annotated[str | None, typer.Option(help="split to train on")] = None,
+    fold: Annotated[int | None, typer.Option(help="fold to leave out")] = None,
+    gpus: Annotated[int, typer.Option(help="number of GPUs")] = 1,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N")] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16")] = None,
+    save_every: Annotated[float | None, typer.Option(help="minutes between states")] = None,
+    max_hours: Annotated[float | None, typer.Option(help="stop, resumable, after so long")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML or JSON of the same tree")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="any setting as a.b=value")
+    ] = None,
+    resume: Annotated[Path | None, typer.Option(help="run directory to go on with")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("-n", "--dry-run", help="check and print everything, create nothing")
+    ] = False,
+) -> None:
+    """Train a generator on an archive, or go on with a run that was stopped."""
+    from synthograph.core.config import merge, parse_assignments, read_tree
+    from synthograph.core.errors import UserError
+
+    flags = {
+        "data.path": data and str(data),
+        "data.split": split,
+        "data.fold": fold,
+        "data.subset": subset,
+        "data.mirror": mirror or None,
+        "data.cond": cond or None,
+        "training.kimg": kimg,
+        "training.batch": batch,
+        "training.batch_gpu": batch_gpu,
+        "training.snap": snap,
+        "training.save_every": save_every,
+        "training.max_hours": max_hours,
+        "model.r1_gamma": gamma,
+        "seed": seed,
+        "device": device,
+        "precision": precision,
+    }
+    if gpus > 1:
+        raise UserError(f"--gpus {gpus}: more than one GPU is not supported yet; use --gpus 1")
+    asked = _tree({path: value for path, value in flags.items() if value is not None})
+    sets = parse_assignments(settings or [])
+    if resume is not None:
+        _resume(resume, merge(sets, asked))
+        return
+    file = read_tree(config) if config is not None else {}
+    run_config = _resolve(cfg, [file, sets, asked])
+    if dry_run:
+        _dry_run(run_config)
+    else:
+        start_run(run_config, outdir, cfg)
+
+
+def _tree(flags: dict[str, Any]) -> dict[str, Any]:
+    from synthograph.core.config import set_path
+
+    tree: dict[str, Any] = {}
+    for path, value in flags.items():
+        tree = set_path(tree, path, value)
+    return tree
+
+
+def _resolve(preset: str, parts: list[dict[str, Any]]) -> "RunConfig":
+    from synthograph.archive.reader import open_archive
+    from synthograph.core.config import merge
+    from synthograph.core.errors import UserError
+    from synthograph.training.config import resolve
+    from synthograph.training.setup import resolve_machine
+
+    asked: dict[str, Any] = {}
+    for part in parts:
+        asked = merge(asked, part)
+    path = asked.get("data", {}).get("path")
+    if path is None:
+        raise UserError("which images? give an archive with --data, or a run with --resume")
+    archive = open_archive(Path(path))
+    absolute = {"data": {"path": str(Path(path).resolve())}}
+    return resolve_machine(resolve(archive.info.spec, preset, [asked, absolute]))
+
+
+def start_run(config: "RunConfig", outdir: Path, preset: str) -> Path:
+    """Make a run directory and train in it.
+
+    Returns:
+        The run directory.
+    """
+    from synthograph.training.loop import Trainer
+    from synthograph.training.run import command_line, create_run
+    from synthograph.training.setup import make_session, open_data
+
+    data = open_data(config)
+    session = make_session(config, data)
+    kind = f"{data.archive.name}{'-cond' if config.data.cond else ''}-{preset}"
+    run = create_run(outdir, config, kind)
+    run.say(f"{command_line()}")
+    _introduce(config, session, data, run.say)
+    Trainer(session, run).train()
+    run.close()
+    return run.path
+
+
+def _introduce(config: "RunConfig", session: Any, data: Any, say: Any) -> None:  # noqa: ANN401
+    """What trains on what, in a few lines."""
+    from synthograph.training.setup import parameter_counts
+
+    say(f"data: {len(data.rows)} images of {len(data.groups)} groups, {session.spec.describe()}")
+    if data.archive.info.classes and not config.data.cond:
+        say("note: the archive has classes, which an unconditional model does not use; --cond tells them")
+    counts = ", ".join(f"{name} {n:,}" for name, n in parameter_counts(session).items())
+    say(f"parameters: {counts}; device {config.device}, precision {config.precision}")
+
+
+def _resume(path: Path, asked: dict[str, Any]) -> None:
+    from synthograph.training.loop import Trainer
+    from synthograph.training.resume import resume_session
+
+    session, run = resume_session(path, asked)
+    Trainer(session, run).train()
+    run.close()
+
+
+def _dry_run(config: "RunConfig") -> None:
+    """Validate everything and say what would happen, measured from a few steps; write nothing but the cache."""
+    import json
+    import time
+
+    from synthograph.training.loop import duration, peak_memory_gb
+    from synthograph.training.setup import make_session, open_data
+
+    data = open_data(config)
+    session = make_session(config, data)
+    typer.echo(json.dumps(config.tree(), indent=2))
+    _introduce(config, session, data, typer.echo)
+    cycle = max(phase.interval for phase in session.phases)
+    session.step()
+    start = time.perf_counter()
+    for _ in range(cycle):
+        session.step()
+    per_step = (time.perf_counter() - start) / cycle
+    steps = config.training.images / config.training.batch
+    typer.echo(
+        f"measured: {per_step / config.training.batch * 1000:.2f} s/kimg, so {config.training.kimg:g} kimg take "
+        f"about {duration(per_step * steps)}; memory {peak_memory_gb():.1f} GB. Nothing was created."
+    )

@@ -1,0 +1,137 @@
+"""The base of every configuration: a frozen pydantic tree that refuses what it does not know.
+
+A Config stands beside what it configures; `training/config.py` joins them to the root that `config.json` holds.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Self, TypeVar, get_args
+
+import pydantic
+import yaml
+
+from synthograph.core.errors import UserError
+from synthograph.core.names import nearest
+
+T = TypeVar("T", bound="Config")
+
+
+class Config(pydantic.BaseModel):
+    """A frozen part of the configuration tree. Unknown keys and values out of range are refused."""
+
+    model_config = pydantic.ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True
+    )
+
+    @classmethod
+    def parse(cls, tree: Mapping[str, Any]) -> Self:
+        """Build the config from plain data.
+
+        Args:
+            tree: nested mapping, as read from JSON or YAML.
+
+        Returns:
+            The frozen config.
+
+        Raises:
+            UserError: an unknown key (with the nearest known one), a missing key or a value out of range.
+        """
+        try:
+            return cls.model_validate(tree)
+        except pydantic.ValidationError as error:
+            raise UserError(_explain(error, cls, tree)) from None
+
+    def tree(self) -> dict[str, Any]:
+        """The config as plain JSON data."""
+        return self.model_dump(mode="json")
+
+
+def _explain(error: pydantic.ValidationError, root: type[Config], tree: Mapping[str, Any]) -> str:
+    """The first problem of a validation error as `path: rule, got value; way out`."""
+    first = error.errors(include_url=False)[0]
+    path = ".".join(str(part) for part in first["loc"]) or "configuration"
+    if first["type"] == "extra_forbidden":
+        *parents, key = first["loc"]
+        return f"unknown setting '{path}': {nearest(str(key), _known_keys(root, tree, parents))}"
+    if first["type"] == "missing":
+        return f"setting '{path}' is missing"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"setting '{path}': {message}, got {first['input']!r}"
+
+
+def _known_keys(root: type[Config], tree: Mapping[str, Any], parents: Iterable[Any]) -> list[str]:
+    """Field names of the config that sits at `parents` below `root`."""
+    current: Any = root
+    for part in parents:
+        field = current.model_fields.get(str(part)) if hasattr(current, "model_fields") else None
+        if field is None:
+            return []
+        options = [field.annotation, *get_args(field.annotation)]
+        current = next((o for o in options if hasattr(o, "model_fields")), None)
+    return list(current.model_fields) if current is not None else []
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with every leaf of `over` on top; nested mappings are merged, all else is replaced."""
+    result = dict(base)
+    for key, value in over.items():
+        old = result.get(key)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        result[key] = merge(old, value) if both else value  # type: ignore[arg-type]
+    return result
+
+
+def set_path(tree: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:  # noqa: ANN401
+    """`tree` with `value` at the dotted `path`."""
+    for key in reversed(path.split(".")):
+        value = {key: value}
+    return merge(tree, value)
+
+
+def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
+    """Turn `--set a.b=value` arguments into a nested mapping; values are read as YAML scalars.
+
+    Raises:
+        UserError: an argument without `=` or with an empty name.
+    """
+    tree: dict[str, Any] = {}
+    for text in assignments:
+        path, sign, value = text.partition("=")
+        if not sign or not all(path.split(".")):
+            raise UserError(
+                f"--set {text!r} is not of the form name.name=value, "
+                "for example --set training.batch=16"
+            )
+        tree = set_path(tree, path.strip(), _scalar(value, text))
+    return tree
+
+
+def _scalar(value: str, origin: str) -> Any:  # noqa: ANN401
+    """YAML value, with `1e-3` read as a number, which YAML 1.1 takes for a string."""
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise UserError(f"--set {origin!r}: the value is not valid YAML ({error})") from None
+    if isinstance(parsed, str):
+        try:
+            return float(parsed)
+        except ValueError:
+            return parsed
+    return parsed
+
+
+def read_tree(path: Path) -> dict[str, Any]:
+    """Read a JSON or YAML file that holds one mapping.
+
+    Raises:
+        UserError: the file is missing, not valid or holds something else than a mapping.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        tree = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: cannot be read as configuration ({error})") from None
+    if not isinstance(tree, dict):
+        raise UserError(f"{path}: holds {type(tree).__name__}, a configuration is a mapping")
+    return tree

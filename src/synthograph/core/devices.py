@@ -1,0 +1,77 @@
+"""Which device computes, and in which precision."""
+
+import enum
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from synthograph.core.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Precision(enum.StrEnum):
+    """Arithmetic of the network blocks; images, outputs and losses are fp32 always."""
+
+    AUTO = "auto"
+    FP32 = "fp32"
+    BF16 = "bf16"
+
+
+def pick_device(name: str) -> "torch.device":
+    """The device called `name`; `auto` takes the first CUDA device, else the CPU.
+
+    Raises:
+        UserError: a name that torch does not know, or a device that is not there.
+    """
+    import torch
+
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UserError(f"device {name!r} is unknown: use auto, cpu, cuda or cuda:N") from None
+    if device.type == "cuda":
+        count = torch.cuda.device_count()
+        if (device.index or 0) >= count:
+            raise UserError(f"device {name!r}: this machine has {count} CUDA devices; use --device auto")
+    elif device.type != "cpu":
+        raise UserError(f"device {name!r} is not supported: use auto, cpu, cuda or cuda:N")
+    return device
+
+
+def pick_precision(wanted: Precision, device: "torch.device") -> Precision:
+    """Resolve `auto` for training: bf16 on CUDA and on processors with AMX, else fp32."""
+    if wanted is not Precision.AUTO:
+        return wanted
+    fast = device.type == "cuda" or has_amx()
+    return Precision.BF16 if fast else Precision.FP32
+
+
+def block_dtype(precision: Precision) -> "torch.dtype":
+    """The torch dtype of network blocks for a resolved precision."""
+    import torch
+
+    return torch.bfloat16 if precision is Precision.BF16 else torch.float32
+
+
+@lru_cache
+def has_amx() -> bool:
+    """Whether the processor multiplies bf16 matrices in hardware (Linux tells; elsewhere: no)."""
+    return "amx_bf16" in _cpu_info("flags").split()
+
+
+@lru_cache
+def cpu_name() -> str:
+    """The processor's own name, or `unknown processor`."""
+    return _cpu_info("model name") or "unknown processor"
+
+
+def _cpu_info(key: str) -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")

@@ -1,0 +1,137 @@
+"""Atomic files: what is written appears whole under its name or not at all."""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from synthograph.core.errors import DiskFullError, UserError
+
+CHUNK = 1 << 20
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusals into errors with the right exit code.
+
+    Raises:
+        DiskFullError: no space (or quota) left.
+        UserError: missing folder or no permission.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFullError(
+                f"{path}: no space left on the device; free some and run the same command again"
+            ) from error
+        if isinstance(error, (PermissionError, FileNotFoundError, NotADirectoryError)) or (
+            error.errno == errno.EROFS
+        ):
+            raise UserError(f"{error.filename or path}: {error.strerror}") from error
+        raise
+
+
+@contextlib.contextmanager
+def atomic_path(target: Path) -> Iterator[Path]:
+    """Give a temporary path beside `target`; on success it is flushed to disk and renamed to `target`.
+
+    On any failure the temporary file or folder is removed and `target` is as it was.
+    """
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    with disk_errors(target):
+        try:
+            yield temporary
+            if temporary.is_file():
+                sync(temporary)
+            os.replace(temporary, target)
+            sync(target.parent)
+        finally:
+            remove(temporary)
+
+
+def write_bytes(target: Path, data: bytes) -> None:
+    """Write `data` to `target` atomically."""
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write UTF-8 `text` to `target` atomically, newlines as they are."""
+    write_bytes(target, text.encode("utf-8"))
+
+
+def write_json(target: Path, data: Any) -> None:  # noqa: ANN401
+    """Write `data` as indented JSON to `target` atomically. NaN is refused: it is not JSON."""
+    write_text(target, json.dumps(data, indent=2, allow_nan=False) + "\n")
+
+
+def sync(path: Path) -> None:
+    """Flush a file or a folder entry to the disk, where the system can."""
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+    with contextlib.suppress(PermissionError):  # Windows opens no folders
+        handle = os.open(path, flags)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a whole folder; nothing happens when it is not there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def sha256_file(path: Path) -> str:
+    """Hex sha256 of a file, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(CHUNK):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def refuse_existing(path: Path, what: str) -> None:
+    """Stop before work whose result would overwrite something.
+
+    Raises:
+        UserError: `path` is an existing file or a folder that is not empty.
+    """
+    with disk_errors(path):
+        taken = path.exists() and not (path.is_dir() and not any(path.iterdir()))
+    if taken:
+        raise UserError(f"{path} exists already: choose another {what} or remove it first")
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Stop before long work whose result could not be written.
+
+    Raises:
+        UserError: the nearest existing parent of `path` is no folder or cannot be written to.
+    """
+    parent = path.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir():
+        raise UserError(f"{parent} is not a folder, so {path} cannot be written")
+    if not os.access(parent, os.W_OK):
+        raise UserError(f"{parent} is not writable, so {path} cannot be written")
+
+
+def cache_folder() -> Path:
+    """Folder of things that can be made again: `$SYNTHOGRAPH_CACHE`, else the user's cache folder."""
+    chosen = os.environ.get("SYNTHOGRAPH_CACHE")
+    if chosen:
+        return Path(chosen).expanduser()
+    if os.name == "nt":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "synthograph" / "cache"
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "synthograph"

@@ -1,0 +1,21 @@
+"""Nearest names: every refusal of an unknown name offers the one that was probably meant."""
+
+import difflib
+from collections.abc import Iterable
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A ready ending for an error message.
+
+    Args:
+        name: what the user wrote.
+        known: the names that exist.
+
+    Returns:
+        `did you mean 'x'?` when one name is close, else the list of all names.
+    """
+    candidates = [str(k) for k in known]
+    close = difflib.get_close_matches(name, candidates, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean '{close[0]}'?"
+    return f"known are: {', '.join(candidates)}" if candidates else "there are none"

@@ -1,0 +1,57 @@
+"""Contact sheets: rows of small images with a title each, for people to look at."""
+
+import io
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+GAP = 2
+MARGIN = 6
+SMALLEST_SHOWN = 64
+INK, PAPER, LINE = (30, 30, 30), (255, 255, 255), 16
+
+
+def for_eyes(pixels: np.ndarray, channels: Iterable[int]) -> np.ndarray:
+    """One image [c, h, w] of any modalities as 8-bit RGB [h, w * modalities, 3]: modalities side by side.
+
+    Args:
+        pixels: uint8 or uint16; 16 bits are cut to the upper 8.
+        channels: channels of each modality, 1 or 3.
+    """
+    if pixels.dtype == np.uint16:
+        pixels = (pixels >> 8).astype(np.uint8)
+    parts, start = [], 0
+    for count in channels:
+        part = pixels[start : start + count]
+        parts.append(np.repeat(part, 3, axis=0) if count == 1 else part)
+        start += count
+    return np.concatenate(parts, axis=2).transpose(1, 2, 0)
+
+
+def sheet(rows: Sequence[tuple[str, Sequence[np.ndarray]]]) -> bytes:
+    """PNG bytes of a contact sheet.
+
+    Args:
+        rows: title and images [h, w, 3], uint8, all of one size; small ones are enlarged by whole factors.
+    """
+    height, width = next(images[0].shape[:2] for _, images in rows if len(images))
+    factor = max(1, -(-SMALLEST_SHOWN // max(height, 1)))
+    cell_h, cell_w = height * factor + GAP, width * factor + GAP
+    font = ImageFont.load_default(size=12)
+    titles = max((font.getlength(title) for title, _ in rows), default=0)
+    left = int(titles) + 2 * MARGIN if titles else MARGIN
+    columns = max(len(images) for _, images in rows)
+    size = (left + columns * cell_w + MARGIN, 2 * MARGIN + max(cell_h, LINE) * len(rows))
+    canvas = Image.new("RGB", size, PAPER)
+    draw = ImageDraw.Draw(canvas)
+    for r, (title, images) in enumerate(rows):
+        top = MARGIN + r * max(cell_h, LINE)
+        draw.text((MARGIN, top + (cell_h - LINE) // 2), title, fill=INK, font=font)
+        for c, pixels in enumerate(images):
+            tile = Image.fromarray(pixels)
+            tile = tile.resize((width * factor, height * factor), Image.Resampling.NEAREST)
+            canvas.paste(tile, (left + c * cell_w, top))
+    file = io.BytesIO()
+    canvas.save(file, format="PNG")
+    return file.getvalue()

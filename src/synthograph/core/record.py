@@ -1,0 +1,44 @@
+"""What a source hands to the archive: one item per file, decoded only when a worker gets to it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A decoded image.
+
+    Attributes:
+        modalities: name -> pixels [h, w, channels], uint8 or uint16, channels 1 or 3, in order.
+        mask: class ids [h, w], uint8, or None.
+        notes: conversions that were applied, each a short phrase that is counted and reported.
+    """
+
+    modalities: Mapping[str, np.ndarray]
+    mask: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceItem:
+    """One image of a source.
+
+    Attributes:
+        name: unique name within the source, used in messages and in the manifest column `source`.
+        decode: picklable callable that returns the picture; it raises `UnreadableError` where it cannot.
+        label: class name, or None.
+        group: patient, slide or photograph that the image belongs to, or None.
+        columns: further manifest columns.
+    """
+
+    name: str
+    decode: Callable[[], Picture]
+    label: str | None = None
+    group: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+class UnreadableError(Exception):
+    """A source file cannot become an image; the message is the reason without the file's name."""

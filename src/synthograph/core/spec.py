@@ -1,0 +1,111 @@
+"""What an image of a set looks like: size, modalities and bit depth."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+
+import pydantic
+
+from synthograph.core.config import Config
+from synthograph.core.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SMALLEST_GRID = 4
+LARGEST_GRID = 16
+
+
+class Grid(NamedTuple):
+    """Coarsest level of a multi-resolution network and the number of doublings up to full size."""
+
+    height: int
+    width: int
+    doublings: int
+
+
+class ImageSpec(Config):
+    """Height and width in pixels, channels per modality (in order) and bits per channel.
+
+    A batch is one float tensor, NCHW, range [-1, 1], modalities concatenated along the channels.
+    """
+
+    height: int = pydantic.Field(ge=SMALLEST_GRID)
+    width: int = pydantic.Field(ge=SMALLEST_GRID)
+    modalities: dict[str, Literal[1, 3]]
+    bits: Literal[8, 16] = 8
+
+    @pydantic.model_validator(mode="after")
+    def _has_modalities(self) -> Self:
+        if not self.modalities:
+            raise ValueError("an image needs at least one modality")
+        return self
+
+    @property
+    def channels(self) -> int:
+        """Channels of all modalities together."""
+        return sum(self.modalities.values())
+
+    @property
+    def max_value(self) -> int:
+        """Largest pixel value: 255 or 65535."""
+        return 2**self.bits - 1
+
+    @property
+    def grid(self) -> Grid:
+        """The size as h0 x w0 times 2^k, with the largest k that keeps both h0 and w0 >= 4.
+
+        Raises:
+            UserError: no such grid with sides up to 16 exists; the nearest size that has one is named.
+        """
+        found = find_grid(self.height, self.width)
+        if found is None:
+            near = nearest_size(self.height, self.width)
+            raise UserError(
+                f"images of {self.width}x{self.height} fit no grid: both sides must be the same power of two "
+                f"times a number from {SMALLEST_GRID} to {LARGEST_GRID}; the nearest that fits is "
+                f"{near[1]}x{near[0]}: prepare with --width {near[1]} --height {near[0]}"
+            )
+        return found
+
+    def split(self, batch: "Tensor") -> "dict[str, Tensor]":
+        """Cut a batch [n, channels, h, w] into its modalities; the parts are views."""
+        parts = batch.split(list(self.modalities.values()), dim=1)
+        return dict(zip(self.modalities, parts, strict=True))
+
+    def describe(self) -> str:
+        """One phrase, such as `64x64, vis 3 channels + nir 1 channel, 8 bit`."""
+        names = " + ".join(
+            f"{name} {n} channel{'s' if n > 1 else ''}" for name, n in self.modalities.items()
+        )
+        return f"{self.width}x{self.height}, {names}, {self.bits} bit"
+
+
+def find_grid(height: int, width: int) -> Grid | None:
+    """Coarsest grid of an image size, or None where its sides lie outside 4 to 16."""
+    doublings = 0
+    while (
+        height % 2 == 0 and width % 2 == 0 and min(height // 2, width // 2) >= SMALLEST_GRID
+    ):
+        height, width, doublings = height // 2, width // 2, doublings + 1
+    fits = max(height, width) <= LARGEST_GRID and min(height, width) >= SMALLEST_GRID
+    return Grid(height, width, doublings) if fits else None
+
+
+def nearest_size(height: int, width: int) -> tuple[int, int]:
+    """(height, width) of the image size with a grid that changes the two sides least."""
+    sizes = [
+        (h << k, w << k)
+        for k in range(13)
+        for h in range(SMALLEST_GRID, LARGEST_GRID + 1)
+        for w in range(SMALLEST_GRID, LARGEST_GRID + 1)
+        if find_grid(h << k, w << k) is not None
+    ]
+    return min(sizes, key=lambda s: (abs(s[0] - height) + abs(s[1] - width), -s[0] * s[1]))
+
+
+def parse_spec(tree: Mapping[str, Any], origin: str) -> ImageSpec:
+    """`ImageSpec.parse` whose errors name the file that the spec came from."""
+    try:
+        return ImageSpec.parse(tree)
+    except UserError as error:
+        raise UserError(f"{origin}: {error}") from None

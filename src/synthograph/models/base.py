@@ -1,0 +1,221 @@
+"""The family interface: all that the engine, sampling and metrics know of a model.
+
+A family builds networks from an image specification, names the phases of a training step, says what the schedule is at
+any image count, and draws samples. Everything else about a model stays in its own folder.
+"""
+
+import abc
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import pydantic
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from synthograph.core.config import Config
+from synthograph.core.errors import UserError
+from synthograph.core.seeds import Streams
+from synthograph.core.spec import ImageSpec
+
+
+class AdamConfig(Config):
+    """One Adam optimiser."""
+
+    lr: float = pydantic.Field(0.0025, gt=0, description="learning rate")
+    beta1: float = pydantic.Field(0.0, ge=0, lt=1, description="decay of the gradient's mean")
+    beta2: float = pydantic.Field(0.99, ge=0, lt=1, description="decay of the squared gradient")
+    eps: float = pydantic.Field(1e-8, gt=0, description="added to the denominator")
+
+
+class ModelConfig(Config):
+    """What every family's configuration has."""
+
+    family: str
+    z_dim: int = pydantic.Field(512, ge=1, description="width of the latent")
+    optimisers: dict[str, AdamConfig]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a conditional model is told.
+
+    Attributes:
+        classes: class names in index order; a label is then one-hot. Empty without classes.
+        width: width of the label vector; 0 for an unconditional model.
+    """
+
+    classes: tuple[str, ...] = ()
+    width: int = 0
+
+    def one_hot(self, name_or_index: str) -> Float[Tensor, " c"]:
+        """The label of a class given by name or by index.
+
+        Raises:
+            UserError: no such class, or the model is not conditional on classes.
+        """
+        from synthograph.core.names import nearest
+
+        if not self.width:
+            raise UserError(f"class {name_or_index!r}: this model is not conditional, leave the class out")
+        if name_or_index in self.classes:
+            index = self.classes.index(name_or_index)
+        elif name_or_index.isdecimal() and int(name_or_index) < self.width:
+            index = int(name_or_index)
+        else:
+            raise UserError(f"class {name_or_index!r} is unknown: {nearest(name_or_index, self.classes)}")
+        return torch.eye(self.width)[index]
+
+
+@dataclass
+class Networks:
+    """What a family trains.
+
+    Attributes:
+        generator: the generator; its EMA copy is what gets shared.
+        discriminators: modality -> discriminator.
+        extras: further tensors that belong to the training state, such as a running mean.
+    """
+
+    generator: nn.Module
+    discriminators: nn.ModuleDict
+    extras: dict[str, Tensor] = field(default_factory=dict)
+
+    def trainable(self) -> dict[str, nn.Module]:
+        """Optimiser key -> module whose parameters it steps."""
+        return {"G": self.generator, "D": self.discriminators}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A share of one training batch.
+
+    Attributes:
+        reals: real images [n, c, h, w] in [-1, 1].
+        labels: their labels [n, width].
+        fake_labels: labels for generated images, drawn from the data.
+        indices: global image indices, int64 [n]; all randomness is keyed by them.
+        streams: random streams of the run.
+    """
+
+    reals: Tensor
+    labels: Tensor
+    fake_labels: Tensor
+    indices: Int64[Tensor, " n"]
+    streams: Streams
+
+    def take(self, rows: slice) -> "Batch":
+        """The images `rows` of this batch."""
+        return Batch(
+            self.reals[rows],
+            self.labels[rows],
+            self.fake_labels[rows],
+            self.indices[rows],
+            self.streams,
+        )
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+@dataclass(frozen=True)
+class LossTerms:
+    """What a phase gives back.
+
+    Attributes:
+        loss: scalar, mean over the images of the share; None where no image of the share takes part.
+        stats: statistic name -> one value per image.
+        real_signs: signs of the logits of real images, for the augmentation controller.
+        running: values per image [n, ...] whose mean over the whole batch `Phase.absorb` receives.
+    """
+
+    loss: Tensor | None
+    stats: Mapping[str, Tensor] = field(default_factory=dict)
+    real_signs: Tensor | None = None
+    running: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One part of a training step.
+
+    Attributes:
+        name: such as `Gmain`.
+        key: key of the optimiser that it steps.
+        interval: the phase runs every so many steps.
+        loss: share of a batch -> terms; gradients are accumulated over shares before the step.
+        absorb: receives the batch means of `LossTerms.running` once per step.
+    """
+
+    name: str
+    key: str
+    interval: int
+    loss: Callable[[Batch], LossTerms]
+    absorb: Callable[[Mapping[str, Tensor]], None] = lambda means: None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Schedule at one image count: resolution of the longer side, batch, learning-rate scale per key, fade-in."""
+
+    resolution: int
+    batch: int | None = None
+    rate_scale: Mapping[str, float] = field(default_factory=dict)
+    fade: float = 1.0
+
+
+Augment = Callable[[Tensor, Batch], Tensor]
+"""Augments images before a discriminator sees them; the identity where training uses none."""
+
+
+class Family(abc.ABC):
+    """A kind of generative model."""
+
+    name: ClassVar[str]
+    Config: ClassVar[type[ModelConfig]]
+
+    @abc.abstractmethod
+    def build(self, spec: ImageSpec, condition: Condition, config: ModelConfig) -> Networks:
+        """Fresh networks on the CPU, fp32; weights come from torch's global generator."""
+
+    @abc.abstractmethod
+    def phases(self, networks: Networks, config: ModelConfig, augment: Augment) -> list[Phase]:
+        """The phases of a training step, in order."""
+
+    @abc.abstractmethod
+    def optimiser_rates(self, config: ModelConfig) -> dict[str, AdamConfig]:
+        """Adam settings per optimiser key, corrected for the intervals of the phases."""
+
+    @abc.abstractmethod
+    def schedule(self, config: ModelConfig, spec: ImageSpec, images_seen: int) -> Stage:
+        """Resolution, batch, learning-rate scale and fade-in at an image count."""
+
+    @abc.abstractmethod
+    def sample(
+        self,
+        generator: nn.Module,
+        z: Float[Tensor, "n z"],
+        label: Tensor | None,
+        *,
+        truncation: float = 1.0,
+        cutoff: int | None = None,
+        noise: str = "const",
+    ) -> Tensor:
+        """Images [n, c, h, w] of the full size, fp32, nominally in [-1, 1]."""
+
+    @abc.abstractmethod
+    def set_precision(self, networks: Networks, dtype: torch.dtype) -> None:
+        """Let the network blocks compute in `dtype`."""
+
+    @abc.abstractmethod
+    def preset(self, name: str, spec: ImageSpec, gpus: int) -> dict[str, Any]:
+        """A named starting point as a part of the run configuration tree.
+
+        Raises:
+            UserError: no preset of that name.
+        """
+
+    @abc.abstractmethod
+    def preset_names(self) -> Iterable[str]:
+        """Names that `preset` knows."""

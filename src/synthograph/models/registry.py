@@ -1,0 +1,28 @@
+"""The families that exist. A new one adds its import and its entry here, and nothing else outside its folder."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from synthograph.core.errors import UserError
+from synthograph.core.names import nearest
+from synthograph.models.base import Family, ModelConfig
+from synthograph.models.stylegan2.family import StyleGAN2
+
+FAMILIES: dict[str, Family] = {f.name: f for f in (StyleGAN2(),)}
+DEFAULT_FAMILY = StyleGAN2.name
+
+
+def family(name: str) -> Family:
+    """The family of that name.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name not in FAMILIES:
+        raise UserError(f"model family {name!r} is unknown: {nearest(name, FAMILIES)}")
+    return FAMILIES[name]
+
+
+def parse_model(tree: Mapping[str, Any]) -> ModelConfig:
+    """A model's config from plain data; its key `family` says whose it is."""
+    return family(str(tree.get("family", DEFAULT_FAMILY))).Config.parse(tree)

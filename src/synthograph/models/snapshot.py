@@ -1,0 +1,240 @@
+"""Snapshots: a generator's weights as data, with a document that says what they are.
+
+`generator-<kimg>.safetensors` holds the EMA generator and, in its header, the document; `discriminators-<kimg>.safetensors`
+beside it holds what further training needs. Nothing in them is ever executed.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pydantic
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from synthograph.core.config import Config
+from synthograph.core.errors import UserError
+from synthograph.core.files import sha256_file, write_bytes
+from synthograph.core.spec import ImageSpec
+from synthograph.models.base import Condition, Networks
+from synthograph.models.registry import family, parse_model
+
+DOCUMENT = "synthograph"
+SUFFIX = ".safetensors"
+PARTNER = "discriminators"
+MAX_HEADER_BYTES = 64 << 20
+
+
+class SnapshotInfo(Config):
+    """The document in a snapshot's header."""
+
+    format: int = pydantic.Field(1, ge=1, le=1)
+    family: str
+    config: dict[str, Any]
+    spec: ImageSpec
+    classes: list[str] = []
+    label_width: int = pydantic.Field(0, ge=0)
+    invariances: list[str] = []
+    images_seen: int = pydantic.Field(0, ge=0)
+    images_hash: str | None = None
+    manifest_hash: str | None = None
+    split: str | None = None
+    fold: int | None = None
+    group_digests: list[str] = []
+    image_digests: list[str] = []
+    package_version: str = ""
+    initialised_from: dict[str, Any] | None = None
+
+    @property
+    def condition(self) -> Condition:
+        """What the generator is told."""
+        return Condition(tuple(self.classes) if self.label_width else (), self.label_width)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A loaded snapshot.
+
+    Attributes:
+        path: the generator's file.
+        info: its document.
+        generator: the EMA generator, eval mode, fp32, CPU.
+    """
+
+    path: Path
+    info: SnapshotInfo
+    generator: nn.Module
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hex sha256 of the generator's file."""
+        return sha256_file(self.path)
+
+    @cached_property
+    def discriminators(self) -> nn.ModuleDict:
+        """Modality to discriminator, eval mode, fp32, CPU.
+
+        Raises:
+            UserError: their file is not beside the generator's, or belongs to another one.
+        """
+        return self._training_networks.discriminators
+
+    @cached_property
+    def _training_networks(self) -> Networks:
+        path = partner(self.path)
+        if not path.exists():
+            raise UserError(
+                f"{self.path} was shared without its discriminators: put {path.name} beside it"
+            )
+        tensors, document = read_tensors(path)
+        if document.get("generator_sha256") != self.sha256:
+            raise UserError(f"{path} belongs to another generator than {self.path.name}")
+        networks = _build(self.info)
+        load_tensors(networks.generator, select(tensors, "generator/"), path)
+        load_tensors(networks.discriminators, select(tensors, "discriminators/"), path)
+        networks.generator.eval()
+        networks.discriminators.eval()
+        return networks
+
+
+def load(path: str | Path) -> Snapshot:
+    """Read a snapshot; nothing that the file holds is executed.
+
+    Args:
+        path: `generator-<kimg>.safetensors`.
+
+    Returns:
+        The snapshot, its generator in eval mode, fp32, on the CPU.
+
+    Raises:
+        UserError: no such file, another kind of file, or tensors that do not fit the document.
+    """
+    path = Path(path)
+    tensors, document = read_tensors(path)
+    try:
+        info = SnapshotInfo.parse(document)
+    except UserError as error:
+        raise UserError(f"{path}: is no generator snapshot ({error})") from None
+    generator = _build(info).generator
+    load_tensors(generator, tensors, path)
+    return Snapshot(path, info, generator.eval().requires_grad_(False))
+
+
+def _build(info: SnapshotInfo) -> Networks:
+    model = parse_model(info.config.get("model", {}))
+    with torch.random.fork_rng(devices=[]):  # fresh weights are drawn and replaced; leave the caller's numbers alone
+        return family(info.family).build(info.spec, info.condition, model)
+
+
+def save_snapshot(
+    folder: Path, info: SnapshotInfo, ema: nn.Module, networks: Networks
+) -> Path:
+    """Write `generator-<kimg>` and `discriminators-<kimg>` into `folder`.
+
+    Returns:
+        The generator's path.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"generator-{info.images_seen // 1000:06d}{SUFFIX}"
+    write_tensors(path, ema.state_dict(), info.tree())
+    rest = {f"generator/{k}": v for k, v in networks.generator.state_dict().items()}
+    rest |= {f"discriminators/{k}": v for k, v in networks.discriminators.state_dict().items()}
+    write_tensors(partner(path), rest, {"format": 1, "generator_sha256": sha256_file(path)})
+    return path
+
+
+def partner(path: Path) -> Path:
+    """The discriminators' file that belongs to a generator's."""
+    return path.with_name(path.name.replace("generator", PARTNER, 1))
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> None:
+    """Write tensors and a JSON document atomically as safetensors."""
+    ready = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    write_bytes(path, save(ready, metadata={DOCUMENT: json.dumps(document, allow_nan=False)}))
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and document of a file that `write_tensors` wrote.
+
+    Raises:
+        UserError: missing, unreadable, cut short, not safetensors, or without a document.
+    """
+    _check_header(path)
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            document = json.loads((file.metadata() or {}).get(DOCUMENT, "null"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise UserError(f"{path}: is broken or no safetensors file ({error})") from None
+    if not isinstance(document, dict):
+        raise UserError(f"{path}: was not written by synthograph (its header has no document)")
+    return tensors, document
+
+
+def _check_header(path: Path) -> None:
+    """The declared header length, before anything is allocated for it."""
+    if path.is_dir() or not path.exists():
+        what = "is a folder" if path.is_dir() else "there is no such file"
+        raise UserError(f"{path}: {what}; expected a snapshot such as generator-000200{SUFFIX}")
+    try:
+        with path.open("rb") as file:
+            declared = int.from_bytes(file.read(8), "little")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    size = path.stat().st_size
+    if size < 8 or declared > min(size - 8, MAX_HEADER_BYTES):
+        raise UserError(f"{path}: is no safetensors file (header of {declared} bytes in {size})")
+
+
+def load_tensors(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Copy tensors into a module of exactly those names and shapes.
+
+    Raises:
+        UserError: a tensor is missing, surplus, of another shape or not finite.
+    """
+    expected = module.state_dict()
+    odd = sorted(set(expected) ^ set(tensors))
+    if odd:
+        what = "lacks" if odd[0] in expected else "has a surplus"
+        raise UserError(f"{path}: {what} tensor {odd[0]!r} ({len(odd)} names differ from the document)")
+    for name, tensor in tensors.items():
+        if tensor.shape != expected[name].shape:
+            raise UserError(
+                f"{path}: tensor {name!r} is {tuple(tensor.shape)}, the document means "
+                f"{tuple(expected[name].shape)}"
+            )
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise UserError(f"{path}: tensor {name!r} holds numbers that are not finite")
+    module.load_state_dict(dict(tensors))
+
+
+def select(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with `prefix`, without it."""
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def find_snapshot(path: Path) -> Path:
+    """The snapshot that a user means: the file itself, or the newest one of a run directory.
+
+    Raises:
+        UserError: a folder without snapshots.
+    """
+    if not path.is_dir():
+        return path
+    found = {
+        int(match[1]): file
+        for folder in (path / "snapshots", path)
+        if folder.is_dir()
+        for file in folder.iterdir()
+        if (match := re.fullmatch(rf"generator-(\d+)\{SUFFIX}", file.name))
+    }
+    if not found:
+        raise UserError(f"{path}: holds no snapshot yet (generator-<kimg>{SUFFIX} in its folder snapshots)")
+    return found[max(found)]

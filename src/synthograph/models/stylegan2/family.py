@@ -1,0 +1,97 @@
+"""StyleGAN2 as a family: how the engine, sampling and metrics see it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from synthograph.core.spec import ImageSpec
+from synthograph.models import base
+from synthograph.models.stylegan2 import presets
+from synthograph.models.stylegan2.config import StyleGAN2Config
+from synthograph.models.stylegan2.networks import Discriminator, Generator
+from synthograph.models.stylegan2.phases import PATH_MEAN, Losses
+
+
+class StyleGAN2(base.Family):
+    """StyleGAN2 (Karras et al. 2020) for N modalities."""
+
+    name = "stylegan2"
+    Config = StyleGAN2Config
+
+    def build(
+        self, spec: ImageSpec, condition: base.Condition, config: base.ModelConfig
+    ) -> base.Networks:
+        """One generator and one discriminator per modality."""
+        own = _own(config)
+        generator = Generator(spec, condition.width, own)
+        discriminators = nn.ModuleDict(
+            {name: Discriminator(spec, name, condition.width, own) for name in spec.modalities}
+        )
+        return base.Networks(generator, discriminators, {PATH_MEAN: torch.zeros(())})
+
+    def phases(
+        self, networks: base.Networks, config: base.ModelConfig, augment: base.Augment
+    ) -> list[base.Phase]:
+        """Gmain, Greg, Dmain, Dreg."""
+        return Losses(networks, _own(config), augment).phases()
+
+    def optimiser_rates(self, config: base.ModelConfig) -> dict[str, base.AdamConfig]:
+        """Lazy regularisation: r steps in r + 1, so rate and decays are scaled by r / (r + 1)."""
+        own = _own(config)
+        intervals = {"G": own.path_interval, "D": own.r1_interval}
+        return {key: _lazy(own.optimisers[key], r) for key, r in intervals.items()}
+
+    def schedule(self, config: base.ModelConfig, spec: ImageSpec, images_seen: int) -> base.Stage:
+        """Constant: full resolution from the first image."""
+        return base.Stage(resolution=max(spec.height, spec.width))
+
+    def sample(
+        self,
+        generator: nn.Module,
+        z: Float[Tensor, "n z"],
+        label: Tensor | None,
+        *,
+        truncation: float = 1.0,
+        cutoff: int | None = None,
+        noise: str = "const",
+    ) -> Tensor:
+        """Images for latents."""
+        image: Tensor = generator(
+            z, label, truncation_psi=truncation, truncation_cutoff=cutoff, noise_mode=noise
+        )
+        return image
+
+    def set_precision(self, networks: base.Networks, dtype: torch.dtype) -> None:
+        """Blocks of synthesis and discriminators; mapping, outputs and epilogue stay fp32."""
+        assert isinstance(networks.generator, Generator), "the family builds its own generator"
+        networks.generator.synthesis.block_dtype = dtype
+        for discriminator in networks.discriminators.values():
+            assert isinstance(discriminator, Discriminator), "and its own discriminators"
+            discriminator.block_dtype = dtype
+
+    def preset(self, name: str, spec: ImageSpec, gpus: int) -> dict[str, Any]:
+        """See `presets.preset`."""
+        return presets.preset(name, spec, gpus)
+
+    def preset_names(self) -> Iterable[str]:
+        """Names of the presets."""
+        return presets.PRESETS
+
+
+def _own(config: base.ModelConfig) -> StyleGAN2Config:
+    assert isinstance(config, StyleGAN2Config), "the registry parses configs by family"
+    return config
+
+
+def _lazy(adam: base.AdamConfig, interval: int) -> base.AdamConfig:
+    ratio = interval / (interval + 1)
+    return adam.model_copy(
+        update={
+            "lr": adam.lr * ratio,
+            "beta1": adam.beta1**ratio if adam.beta1 else 0.0,
+            "beta2": adam.beta2**ratio,
+        }
+    )

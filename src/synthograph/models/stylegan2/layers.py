@@ -1,0 +1,90 @@
+"""Layers with equalised learning rate (Karras et al. 2018, section 4.1), shared by generator and discriminator.
+
+Weights are drawn from N(0, 1) and scaled by 1 / sqrt(fan in) when they are used. Parameters are fp32; the features decide
+in which precision a layer computes.
+"""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from synthograph.ops import resample
+from synthograph.ops.activation import biased_linear, biased_lrelu
+
+
+class Linear(nn.Module):
+    """Fully connected layer, optionally with leaky ReLU.
+
+    Args:
+        inputs: features in.
+        outputs: features out.
+        activate: leaky ReLU with gain sqrt(2) behind the layer.
+        rate: learning-rate multiplier; the stored weights are larger by its inverse.
+        bias: initial bias.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        activate: bool = False,
+        rate: float = 1.0,
+        bias: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs) / rate)
+        self.bias = nn.Parameter(torch.full((outputs,), bias / rate))
+        self.activate = activate
+        self.rate = rate
+
+    def forward(self, x: Float[Tensor, "n i"]) -> Float[Tensor, "n o"]:
+        """Apply the layer."""
+        weight = self.weight * (self.rate / math.sqrt(self.weight.shape[1]))
+        bias = self.bias * self.rate if self.rate != 1 else self.bias
+        y = x @ weight.to(x.dtype).t()
+        return biased_lrelu(y, bias) if self.activate else biased_linear(y, bias)
+
+
+class Conv(nn.Module):
+    """Convolution with optional resampling by two, bias and leaky ReLU.
+
+    Args:
+        inputs: channels in.
+        outputs: channels out.
+        kernel: 1 or 3.
+        bias: with bias and activation; without, the layer is linear.
+        sampling: "same", "up" or "down".
+        clamp: limit of the absolute output, scaled by the gain.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        kernel: int,
+        bias: bool = True,
+        sampling: str = "same",
+        clamp: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+        self.convolve = {
+            "same": resample.conv,
+            "up": resample.conv_up,
+            "down": resample.conv_down,
+        }[sampling]
+        self.clamp = clamp
+
+    def forward(self, x: Float[Tensor, "n i h w"], gain: float = 1.0) -> Float[Tensor, "n o u v"]:
+        """Apply the layer; `gain` multiplies the output and the clamp."""
+        weight = self.weight * (1 / math.sqrt(self.weight[0].numel()))
+        if self.bias is None:
+            return self.convolve(x, (weight * gain).to(x.dtype))
+        return biased_lrelu(
+            self.convolve(x, weight.to(x.dtype)), self.bias, gain=gain, clamp=self.clamp
+        )

@@ -1,0 +1,465 @@
+"""StyleGAN2 for any number of modalities: one trunk, one output head and one discriminator per modality.
+
+With one modality it is the network of Karras et al. 2020 ("Analyzing and improving the image quality of StyleGAN",
+"Training generative adversarial networks with limited data"); with {"vis": 3, "nir": 1} it is the dual-branch network of
+BiOcularGAN (Tomasevic et al. 2022).
+"""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from synthograph.core.errors import UserError
+from synthograph.core.spec import ImageSpec
+from synthograph.models.stylegan2.config import Architecture, NoiseMode, StyleGAN2Config
+from synthograph.models.stylegan2.layers import Conv, Linear
+from synthograph.ops import resample
+from synthograph.ops.activation import biased_linear, biased_lrelu, rms_normalise
+from synthograph.ops.modulation import modulated_conv
+
+# n image, z latent, c label, s style row, w width of a style, i channels in, o channels out, hh ww height and width
+
+class Level:
+    """One resolution of the network: its size and its number of channels."""
+
+    def __init__(self, height: int, width: int, channels: int) -> None:
+        self.height, self.width, self.channels = height, width, channels
+
+
+def levels_of(spec: ImageSpec, channel_base: int, channel_max: int) -> list[Level]:
+    """All resolutions from the coarsest grid up; channels are base // longer side, at most `channel_max`."""
+    grid = spec.grid
+    sizes = [(grid.height << k, grid.width << k) for k in range(grid.doublings + 1)]
+    return [Level(h, w, min(channel_base // max(h, w), channel_max)) for h, w in sizes]
+
+
+class MappingNetwork(nn.Module):
+    """Latent and label to style (fully connected layers with learning-rate multiplier 0.01).
+
+    Args:
+        z_dim: width of the latent; 0 where only the label is mapped.
+        label_dim: width of the label vector; 0 for none.
+        w_dim: width of the style.
+        num_ws: rows that the style is repeated to; None keeps one row, [n, w_dim].
+        layers: number of fully connected layers.
+    """
+
+    RATE = 0.01
+    w_avg: Tensor
+
+    def __init__(
+        self, *, z_dim: int, label_dim: int, w_dim: int, num_ws: int | None, layers: int
+    ) -> None:
+        super().__init__()
+        self.z_dim, self.label_dim, self.w_dim, self.num_ws = z_dim, label_dim, w_dim, num_ws
+        self.embed = Linear(label_dim, w_dim) if label_dim else None
+        widths = [z_dim + (w_dim if label_dim else 0), *[w_dim] * layers]
+        self.layers = nn.ModuleList(
+            Linear(i, o, activate=True, rate=self.RATE)
+            for i, o in zip(widths[:-1], widths[1:], strict=True)
+        )
+        if num_ws is not None:
+            self.register_buffer("w_avg", torch.zeros(w_dim))
+
+    def forward(
+        self,
+        z: Float[Tensor, "n z"] | None,
+        label: Float[Tensor, "n c"] | None = None,
+        *,
+        truncation_psi: float = 1.0,
+        truncation_cutoff: int | None = None,
+    ) -> Tensor:
+        """Map latents to styles.
+
+        Args:
+            z: standard normal latents, [n, z_dim].
+            label: one-hot classes or label vectors, [n, label_dim].
+            truncation_psi: pulls styles to their mean; 1 leaves them, 0 gives the mean.
+            truncation_cutoff: number of rows that are pulled; None for all.
+
+        Returns:
+            Styles [n, num_ws, w_dim], or [n, w_dim] for a label mapping.
+
+        Raises:
+            UserError: a conditional network was given no label, or one of another width.
+        """
+        parts = [] if z is None or not self.z_dim else [rms_normalise(z.float())]
+        if self.embed is not None:
+            parts.append(rms_normalise(self.embed(_checked(label, self.label_dim).float())))
+        x = torch.cat(parts, dim=1)
+        for layer in self.layers:
+            x = layer(x)
+        if self.num_ws is None:
+            return x
+        return self.truncate(self.repeat(x), truncation_psi, truncation_cutoff)
+
+    def repeat(self, w: Float[Tensor, "n w"]) -> Float[Tensor, "n s w"]:
+        """One style for every row."""
+        assert self.num_ws is not None, "a label mapping has no rows to repeat to"
+        return w[:, None].expand(-1, self.num_ws, -1)
+
+    def truncate(
+        self, ws: Float[Tensor, "n s w"], psi: float, cutoff: int | None = None
+    ) -> Float[Tensor, "n s w"]:
+        """Pull the first `cutoff` rows towards the mean style (Karras et al. 2019, section 3.3)."""
+        if psi == 1:
+            return ws
+        pulled = self.w_avg.lerp(ws, psi)
+        return pulled if cutoff is None else torch.cat((pulled[:, :cutoff], ws[:, cutoff:]), 1)
+
+
+def _checked(label: Tensor | None, width: int) -> Tensor:
+    if label is None or label.shape[1] != width:
+        got = "none" if label is None else f"one of width {label.shape[1]}"
+        raise UserError(f"this network is conditional and needs a label of width {width}, got {got}")
+    return label
+
+
+class StyledConv(nn.Module):
+    """Modulated 3x3 convolution with noise, bias and leaky ReLU."""
+
+    noise_const: Tensor
+
+    def __init__(
+        self, inputs: int, level: Level, *, w_dim: int, up: bool, clamp: float | None
+    ) -> None:
+        super().__init__()
+        self.affine = Linear(w_dim, inputs, bias=1.0)
+        self.weight = nn.Parameter(torch.randn(level.channels, inputs, 3, 3))
+        self.bias = nn.Parameter(torch.zeros(level.channels))
+        self.noise_strength = nn.Parameter(torch.zeros(()))
+        self.register_buffer("noise_const", torch.randn(level.height, level.width))
+        self.convolve = resample.conv_up if up else resample.conv
+        self.clamp = clamp
+
+    def forward(
+        self, x: Tensor, w: Float[Tensor, "n w"], noise: "Noise", gain: float = 1.0
+    ) -> Tensor:
+        """Apply the layer; `gain` multiplies the output and the clamp."""
+        weight = self.weight * (1 / math.sqrt(self.weight[0].numel()))
+        y = modulated_conv(x, weight, self.affine(w), convolve=self.convolve)
+        drawn = noise.map_for(self, len(w))
+        if drawn is not None:
+            y = y + (drawn * self.noise_strength).to(y.dtype)
+        return biased_lrelu(y, self.bias, gain=gain, clamp=self.clamp)
+
+
+class ToImage(nn.Module):
+    """Modulated 1x1 convolution from features to one modality, not demodulated; its output is fp32."""
+
+    def __init__(self, inputs: int, outputs: int, *, w_dim: int, clamp: float | None) -> None:
+        super().__init__()
+        self.affine = Linear(w_dim, inputs, bias=1.0)
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.clamp = clamp
+
+    def forward(self, x: Tensor, w: Float[Tensor, "n w"]) -> Tensor:
+        """Image part of this level."""
+        style = self.affine(w) * (1 / math.sqrt(self.weight.shape[1]))
+        y = modulated_conv(x, self.weight, style, convolve=resample.conv, demodulate=False)
+        return biased_linear(y.float(), self.bias, clamp=self.clamp)
+
+
+class Noise:
+    """The noise of one synthesis pass: fixed maps, given ones, fresh ones, or none."""
+
+    def __init__(self, mode: NoiseMode, given: Float[Tensor, "n p"] | None) -> None:
+        self.mode, self.given, self.used = mode, given, 0
+
+    def map_for(self, layer: StyledConv, count: int) -> Tensor | None:
+        """Noise [h, w] or [n, 1, h, w] for the next layer, or None."""
+        if self.mode is NoiseMode.NONE:
+            return None
+        if self.mode is NoiseMode.CONST:
+            return layer.noise_const
+        shape = (count, 1, *layer.noise_const.shape)
+        if self.given is None:
+            return torch.randn(shape, device=layer.noise_const.device)
+        start, self.used = self.used, self.used + layer.noise_const.numel()
+        return self.given[:, start : self.used].reshape(shape)
+
+
+class SynthesisBlock(nn.Module):
+    """All layers of one resolution. Consumes one style row per convolution; heads share the row that follows."""
+
+    const: Tensor
+
+    def __init__(
+        self,
+        inputs: int | None,
+        level: Level,
+        *,
+        modalities: Mapping[str, int],
+        config: StyleGAN2Config,
+        with_heads: bool,
+    ) -> None:
+        super().__init__()
+        o, w_dim, clamp = level.channels, config.w_dim, config.clamp
+        resnet = config.generator_architecture is Architecture.RESNET
+        self.conv0: StyledConv | None = None
+        self.skip: Conv | None = None
+        if inputs is None:
+            self.const = nn.Parameter(torch.randn(o, level.height, level.width))
+        else:
+            self.conv0 = StyledConv(inputs, level, w_dim=w_dim, up=True, clamp=clamp)
+            if resnet:
+                self.skip = Conv(inputs, o, kernel=1, bias=False, sampling="up")
+        self.conv1 = StyledConv(o, level, w_dim=w_dim, up=False, clamp=clamp)
+        heads = {
+            name: ToImage(o, channels, w_dim=w_dim, clamp=clamp)
+            for name, channels in modalities.items()
+        }
+        self.heads = nn.ModuleDict(heads if with_heads else {})
+
+    @property
+    def convs(self) -> int:
+        """Number of style rows that the convolutions consume."""
+        return 1 if self.conv0 is None else 2
+
+    def features(
+        self, x: Tensor | None, ws: Float[Tensor, "n s w"], noise: Noise, dtype: torch.dtype
+    ) -> Tensor:
+        """Features of this level from those of the level below (None at the coarsest)."""
+        if self.conv0 is None:
+            start = self.const.to(dtype).expand(len(ws), -1, -1, -1)
+            start = start.contiguous(memory_format=torch.channels_last)
+            return self.conv1(start, ws[:, 0], noise)
+        assert x is not None, "only the coarsest level starts from a constant"
+        if self.skip is None:
+            return self.conv1(self.conv0(x, ws[:, 0], noise), ws[:, 1], noise)
+        half = math.sqrt(0.5)
+        side = self.skip(x, gain=half)
+        return side + self.conv1(self.conv0(x, ws[:, 0], noise), ws[:, 1], noise, gain=half)
+
+    def add_image(self, image: Tensor | None, x: Tensor, w: Float[Tensor, "n w"]) -> Tensor | None:
+        """The image of the level below, twice the size, plus what this level's heads add."""
+        if image is not None:
+            image = resample.upsample(image)
+        if not self.heads:
+            return image
+        added = torch.cat([head(x, w) for head in self.heads.values()], dim=1)
+        return added if image is None else image + added
+
+
+class Synthesis(nn.Module):
+    """Styles to images."""
+
+    def __init__(self, spec: ImageSpec, config: StyleGAN2Config) -> None:
+        super().__init__()
+        levels = levels_of(spec, config.channel_base, config.channel_max)
+        skip = config.generator_architecture is Architecture.SKIP
+        inputs = [None, *[level.channels for level in levels[:-1]]]
+        self.blocks = nn.ModuleList(
+            SynthesisBlock(
+                i,
+                level,
+                modalities=spec.modalities,
+                config=config,
+                with_heads=skip or level is levels[-1],
+            )
+            for i, level in zip(inputs, levels, strict=True)
+        )
+        self.num_ws = 2 * len(levels)
+        convs = [1, *[2] * (len(levels) - 1)]
+        self.noise_pixels = sum(
+            n * level.height * level.width for n, level in zip(convs, levels, strict=True)
+        )
+        self.block_dtype = torch.float32
+
+    def forward(
+        self,
+        ws: Float[Tensor, "n s w"],
+        *,
+        noise_mode: str = NoiseMode.RANDOM,
+        force_fp32: bool = False,
+        noise: Float[Tensor, "n p"] | None = None,
+    ) -> Float[Tensor, "n o hh ww"]:
+        """Render styles.
+
+        Args:
+            ws: styles, one row per layer.
+            noise_mode: "const" fixed maps, "random" fresh ones, "none".
+            force_fp32: compute the blocks in fp32 whatever `block_dtype` says.
+            noise: for "random", `noise_pixels` standard normal numbers per image; None draws from torch's
+                global generator.
+
+        Returns:
+            Images, fp32, nominally in [-1, 1], modalities concatenated along the channels.
+        """
+        maps = Noise(NoiseMode(noise_mode), noise)
+        dtype = torch.float32 if force_fp32 else self.block_dtype
+        ws = ws.float()
+        x: Tensor | None = None
+        image: Tensor | None = None
+        row = 0
+        for module in self.blocks:
+            assert isinstance(module, SynthesisBlock), "blocks hold nothing else"
+            x = module.features(x, ws[:, row:], maps, dtype)
+            row += module.convs
+            image = module.add_image(image, x, ws[:, row])
+        assert image is not None, "the last block always has heads"
+        return image.contiguous()
+
+
+class Generator(nn.Module):
+    """Latent and label to image: `mapping` then `synthesis`."""
+
+    def __init__(self, spec: ImageSpec, label_dim: int, config: StyleGAN2Config) -> None:
+        super().__init__()
+        self.spec, self.label_dim, self.z_dim, self.w_dim = (
+            spec,
+            label_dim,
+            config.z_dim,
+            config.w_dim,
+        )
+        self.synthesis = Synthesis(spec, config)
+        self.num_ws = self.synthesis.num_ws
+        self.mapping = MappingNetwork(
+            z_dim=config.z_dim,
+            label_dim=label_dim,
+            w_dim=config.w_dim,
+            num_ws=self.num_ws,
+            layers=config.mapping_layers,
+        )
+
+    def forward(
+        self,
+        z: Float[Tensor, "n z"],
+        label: Float[Tensor, "n c"] | None = None,
+        *,
+        truncation_psi: float = 1.0,
+        truncation_cutoff: int | None = None,
+        noise_mode: str = NoiseMode.RANDOM,
+        force_fp32: bool = False,
+    ) -> Float[Tensor, "n o hh ww"]:
+        """Images for latents; see `MappingNetwork.forward` and `Synthesis.forward` for the arguments."""
+        ws = self.mapping(
+            z, label, truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff
+        )
+        return self.synthesis(ws, noise_mode=noise_mode, force_fp32=force_fp32)
+
+
+class DiscriminatorBlock(nn.Module):
+    """Two convolutions and a halving of the size."""
+
+    def __init__(
+        self,
+        level: Level,
+        outputs: int,
+        *,
+        image_channels: int,
+        config: StyleGAN2Config,
+        first: bool,
+    ) -> None:
+        super().__init__()
+        i, clamp = level.channels, config.clamp
+        architecture = config.discriminator_architecture
+        from_image = first or architecture is Architecture.SKIP
+        self.from_image = Conv(image_channels, i, kernel=1, clamp=clamp) if from_image else None
+        self.conv0 = Conv(i, i, kernel=3, clamp=clamp)
+        self.conv1 = Conv(i, outputs, kernel=3, sampling="down", clamp=clamp)
+        resnet = architecture is Architecture.RESNET
+        self.skip = Conv(i, outputs, kernel=1, bias=False, sampling="down") if resnet else None
+
+    def forward(self, x: Tensor | None, image: Tensor, dtype: torch.dtype) -> Tensor:
+        """Features at half the size; `x` is None at full resolution."""
+        if self.from_image is not None:
+            y = self.from_image(image.to(dtype))
+            x = y if x is None else x + y
+        assert x is not None, "the first block reads the image"
+        if self.skip is None:
+            return self.conv1(self.conv0(x))
+        half = math.sqrt(0.5)
+        return self.skip(x, gain=half) + self.conv1(self.conv0(x), gain=half)
+
+
+def minibatch_deviation(x: Float[Tensor, "n c hh ww"], group: int) -> Float[Tensor, "n 1 hh ww"]:
+    """Standard deviation over a group of consecutive images, averaged over channels and pixels to one map.
+
+    A batch that the group size does not divide ends in a smaller group. Source: Karras et al. 2018, section 3.
+    """
+    maps = []
+    for part in x.split(min(group, len(x))):
+        deviation = (part.var(dim=0, unbiased=False) + 1e-8).sqrt().mean()
+        maps.append(deviation.expand(len(part), 1, *x.shape[2:]))
+    return torch.cat(maps)
+
+
+class Discriminator(nn.Module):
+    """Image of one modality to a logit, with projection conditioning (Miyato and Koyama 2018)."""
+
+    LABEL_LAYERS = 8
+
+    def __init__(
+        self, spec: ImageSpec, modality: str, label_dim: int, config: StyleGAN2Config
+    ) -> None:
+        super().__init__()
+        channels = spec.modalities[modality]
+        levels = levels_of(spec, config.channel_base, config.channel_max)[::-1]
+        self.blocks = nn.ModuleList(
+            DiscriminatorBlock(
+                level,
+                below.channels,
+                image_channels=channels,
+                config=config,
+                first=level is levels[0],
+            )
+            for level, below in zip(levels[:-1], levels[1:], strict=True)
+        )
+        last = levels[-1]
+        self.group = config.mbstd_group
+        self.label_dim = label_dim
+        label_width = last.channels if label_dim else 0
+        reads_image = config.discriminator_architecture is Architecture.SKIP or not self.blocks
+        self.from_image = Conv(channels, last.channels, kernel=1) if reads_image else None
+        self.conv = Conv(last.channels + 1, last.channels, kernel=3, clamp=config.clamp)
+        self.dense = Linear(
+            last.channels * last.height * last.width, last.channels, activate=True
+        )
+        self.out = Linear(last.channels, label_width or 1)
+        self.mapping = None
+        if label_dim:
+            self.mapping = MappingNetwork(
+                z_dim=0,
+                label_dim=label_dim,
+                w_dim=label_width,
+                num_ws=None,
+                layers=self.LABEL_LAYERS,
+            )
+        self.block_dtype = torch.float32
+
+    def forward(
+        self, image: Float[Tensor, "n o hh ww"], label: Float[Tensor, "n c"] | None = None
+    ) -> Float[Tensor, "n 1"]:
+        """Logits; positive means that the image looks real.
+
+        Args:
+            image: images of this modality, in [-1, 1].
+            label: one-hot classes or label vectors of a conditional network.
+        """
+        image = image.contiguous(memory_format=torch.channels_last)
+        x: Tensor | None = None
+        for block in self.blocks:
+            assert isinstance(block, DiscriminatorBlock), "blocks hold nothing else"
+            x = block(x, image, self.block_dtype)
+            if self.from_image is not None:
+                image = resample.downsample(image)
+        return self._judge(x, image, label)
+
+    def _judge(self, x: Tensor | None, image: Tensor, label: Tensor | None) -> Tensor:
+        """The epilogue at the coarsest level, in fp32."""
+        if self.from_image is not None:
+            seen = self.from_image(image)
+            x = seen if x is None else x.float() + seen
+        assert x is not None, "without blocks the epilogue reads the image"
+        x = x.float()
+        x = self.conv(torch.cat((x, minibatch_deviation(x, self.group)), dim=1))
+        x = self.out(self.dense(x.contiguous().flatten(1)))
+        if self.mapping is None:
+            return x
+        condition = self.mapping(None, label)
+        return (x * condition).sum(1, keepdim=True) / math.sqrt(condition.shape[1])

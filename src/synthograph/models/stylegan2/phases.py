@@ -1,0 +1,157 @@
+"""Losses of StyleGAN2: non-saturating logistic loss, R1 and path length, as four phases of a training step.
+
+Sources: Goodfellow et al. 2014 (loss), Mescheder et al. 2018, equation 9 (R1), Karras et al. 2020, section 3.2 and
+appendix B (path length, lazy regularisation). Random numbers are drawn per image, so the losses of an image do not
+depend on how a batch is shared out.
+"""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from synthograph.models.base import Augment, Batch, LossTerms, Networks, Phase
+from synthograph.models.stylegan2.config import StyleGAN2Config
+from synthograph.models.stylegan2.networks import Generator
+
+PATH_MEAN = "path_length_mean"
+
+
+class Losses:
+    """The losses of one pair of generator and discriminators."""
+
+    def __init__(self, networks: Networks, config: StyleGAN2Config, augment: Augment) -> None:
+        generator = networks.generator
+        assert isinstance(generator, Generator), "the family builds its own generator"
+        self.networks, self.config, self.augment = networks, config, augment
+        self.generator, self.spec = generator, generator.spec
+
+    def phases(self) -> list[Phase]:
+        """All phases of a step, in order; a penalty of weight 0 has none."""
+        config = self.config
+        phases = [Phase("Gmain", "G", 1, self.generator_main, self.absorb_style)]
+        if config.path_weight:
+            phases.append(
+                Phase("Greg", "G", config.path_interval, self.path_length, self.absorb_path)
+            )
+        phases.append(Phase("Dmain", "D", 1, self.discriminator_main))
+        if config.r1_gamma:
+            phases.append(Phase("Dreg", "D", config.r1_interval, self.r1))
+        return phases
+
+    def generator_main(self, batch: Batch) -> LossTerms:
+        """Fool the discriminators: softplus(-logit), weighted over the modalities."""
+        image, ws = self._fakes(batch, "Gmain")
+        logits = self._logits(self.augment(image, batch), batch.fake_labels)
+        weights = self.config.modality_weights
+        losses = {m: softplus(-x) * weights.get(m, 1.0) for m, x in logits.items()}
+        total = torch.stack(list(losses.values())).sum(0)
+        stats = {**self._scores("fake", logits), "Loss/G/loss": total.detach()}
+        return LossTerms(total.mean(), stats, running={"w": ws[:, 0].detach()})
+
+    def absorb_style(self, means: Mapping[str, Tensor]) -> None:
+        """Move the mean style towards the batch's."""
+        self.generator.mapping.w_avg.lerp_(means["w"], 1 - self.config.w_avg_decay)
+
+    def path_length(self, batch: Batch) -> LossTerms:
+        """Penalise Jacobians whose length differs from its running mean, on the images of even index."""
+        chosen = (batch.indices % 2 == 0).nonzero()[:, 0]
+        if not len(chosen):
+            return LossTerms(None)
+        half = Batch(
+            batch.reals[chosen],
+            batch.labels[chosen],
+            batch.fake_labels[chosen],
+            batch.indices[chosen],
+            batch.streams,
+        )
+        streams = batch.streams.under("Greg")
+        image, ws = self._fakes(half, "Greg")
+        probe = streams.normal("probe", half.indices, tuple(image.shape[1:]))
+        projected = (image * probe).sum() / math.sqrt(image.shape[2] * image.shape[3])
+        (gradient,) = torch.autograd.grad(projected, [ws], create_graph=True)
+        lengths = gradient.float().square().sum(2).mean(1).sqrt()
+        penalty = (lengths - self.networks.extras[PATH_MEAN]).square()
+        weighted = penalty * self.config.path_weight
+        # half of the images stand for all, so that the mean over any share of the batch is right
+        loss = weighted.sum() / (0.5 * len(batch)) * self.config.path_interval
+        stats = {"Loss/pl_penalty": penalty.detach(), "Loss/G/reg": weighted.detach()}
+        return LossTerms(loss, stats, running={"length": lengths.detach()})
+
+    def absorb_path(self, means: Mapping[str, Tensor]) -> None:
+        """Move the mean path length towards the batch's."""
+        self.networks.extras[PATH_MEAN].lerp_(means["length"], self.config.path_decay)
+
+    def discriminator_main(self, batch: Batch) -> LossTerms:
+        """Tell real from generated: softplus(logit of fakes) + softplus(-logit of reals)."""
+        with torch.no_grad():
+            image, _ = self._fakes(batch, "Dmain")
+        fake = self._logits(self.augment(image, batch), batch.fake_labels)
+        real = self._logits(self.augment(batch.reals, batch), batch.labels)
+        losses = [softplus(fake[m]) + softplus(-real[m]) for m in real]
+        total = torch.stack(losses).sum(0)
+        stats = {
+            **self._scores("fake", fake),
+            **self._scores("real", real),
+            "Loss/D/loss": total.detach(),
+        }
+        signs = torch.cat(list(real.values()), dim=1).detach().sign().mean(1)
+        return LossTerms(total.mean(), stats, real_signs=signs)
+
+    def r1(self, batch: Batch) -> LossTerms:
+        """Penalise the squared gradient of the logits with respect to the real images before augmentation."""
+        reals = batch.reals.detach().requires_grad_(True)
+        logits = self._logits(self.augment(reals, batch), batch.labels)
+        joint = torch.stack([x.sum() for x in logits.values()]).sum()
+        (gradient,) = torch.autograd.grad(joint, [reals], create_graph=True)
+        penalty = gradient.float().square().sum((1, 2, 3))
+        weighted = penalty * (self.config.r1_gamma / 2)
+        stats = {"Loss/r1_penalty": penalty.detach(), "Loss/D/reg": weighted.detach()}
+        if len(logits) > 1:
+            parts = self.spec.split(gradient.detach())
+            stats |= {
+                f"Loss/r1_penalty/{m}": part.square().sum((1, 2, 3)) for m, part in parts.items()
+            }
+        return LossTerms(weighted.mean() * self.config.r1_interval, stats)
+
+    def _fakes(self, batch: Batch, phase: str) -> tuple[Tensor, Float[Tensor, "n s w"]]:
+        """Images with fresh noise, and the styles that made them; row 0 is never a mixed one."""
+        ws = self._styles(batch, phase)
+        synthesis = self.generator.synthesis
+        noise = batch.streams.normal(f"{phase}/noise", batch.indices, (synthesis.noise_pixels,))
+        return synthesis(ws, noise_mode="random", noise=noise), ws
+
+    def _styles(self, batch: Batch, phase: str) -> Float[Tensor, "n s w"]:
+        """Styles of which a share is mixed from two latents at a crossover of its own."""
+        streams, mapping = batch.streams.under(phase), self.generator.mapping
+        width, rows = self.config.z_dim, self.generator.num_ws
+        first = mapping(streams.normal("z", batch.indices, (width,)), batch.fake_labels)
+        if not self.config.style_mixing:
+            return first
+        second = mapping(streams.normal("z2", batch.indices, (width,)), batch.fake_labels)
+        crossover = 1 + streams.integers("crossover", batch.indices, rows - 1)
+        mixed = streams.uniform("mix", batch.indices) < self.config.style_mixing
+        crossover = torch.where(mixed, crossover, rows)
+        own = torch.arange(rows, device=first.device)[None] < crossover[:, None]
+        return torch.where(own[:, :, None], first, second)
+
+    def _logits(self, image: Tensor, label: Tensor) -> dict[str, Tensor]:
+        parts = self.spec.split(image)
+        judges = self.networks.discriminators
+        return {m: judges[m](part, label) for m, part in parts.items()}
+
+    def _scores(self, which: str, logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Scores and signs, the mean over modalities and, where there are several, each."""
+        joint = torch.cat([x.detach() for x in logits.values()], dim=1)
+        stats = {
+            f"Loss/scores/{which}": joint.mean(1),
+            f"Loss/signs/{which}": joint.sign().mean(1),
+        }
+        if len(logits) > 1:
+            for m, x in logits.items():
+                stats[f"Loss/scores/{which}/{m}"] = x.detach()
+                stats[f"Loss/signs/{which}/{m}"] = x.detach().sign()
+        return stats

@@ -1,0 +1,136 @@
+"""Named starting points: parts of the run configuration tree for an image specification and a number of GPUs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from synthograph.core.errors import UserError
+from synthograph.core.names import nearest
+from synthograph.core.spec import ImageSpec
+
+
+@dataclass(frozen=True)
+class Published:
+    """One row of the published table of base configurations (StyleGAN2-ADA)."""
+
+    gpus: int
+    kimg: float
+    batch: int
+    mbstd: int
+    fmaps: float
+    lr: float
+    gamma: float
+    ema_kimg: float
+    ema_ramp: float | None = None
+    mapping: int = 8
+
+
+PUBLISHED = {
+    "stylegan2": Published(8, 25000, 32, 4, 1, 0.002, 10, 10),
+    "paper256": Published(8, 25000, 64, 8, 0.5, 0.0025, 1, 20),
+    "paper512": Published(8, 25000, 64, 8, 1, 0.0025, 0.5, 20),
+    "paper1024": Published(8, 25000, 32, 4, 1, 0.002, 2, 10),
+    "cifar": Published(2, 100000, 64, 32, 1, 0.0025, 0.01, 500, ema_ramp=0.05, mapping=2),
+}
+
+
+def auto(spec: ImageSpec, gpus: int) -> Published:
+    """The published formulas; for non-square images r is the longer side and r^2 is height x width."""
+    r = max(spec.height, spec.width)
+    batch = max(min(gpus * min(4096 // r, 32), 64), gpus)
+    return Published(
+        gpus=gpus,
+        kimg=25000,
+        batch=batch,
+        mbstd=min(batch // gpus, 4),
+        fmaps=1 if r >= 512 else 0.5,
+        lr=0.002 if r >= 1024 else 0.0025,
+        gamma=0.0002 * spec.height * spec.width / batch,
+        ema_kimg=batch * 10 / 32,
+        ema_ramp=0.05,
+        mapping=2,
+    )
+
+
+def _tree(row: Published) -> dict[str, Any]:
+    adam = {"lr": row.lr, "beta1": 0.0, "beta2": 0.99, "eps": 1e-8}
+    return {
+        "model": {
+            "family": "stylegan2",
+            "channel_base": int(32768 * row.fmaps),
+            "channel_max": 512,
+            "mapping_layers": row.mapping,
+            "mbstd_group": row.mbstd,
+            "r1_gamma": row.gamma,
+            "optimisers": {"G": adam, "D": adam},
+        },
+        "training": {
+            "kimg": row.kimg,
+            "batch": row.batch,
+            "batch_gpu": row.batch // row.gpus,
+            "ema_kimg": row.ema_kimg,
+            "ema_ramp": row.ema_ramp,
+        },
+    }
+
+
+def _cifar(_: ImageSpec, __: int) -> dict[str, Any]:
+    tree = _tree(PUBLISHED["cifar"])
+    tree["model"] |= {
+        "path_weight": 0.0,
+        "style_mixing": 0.0,
+        "discriminator_architecture": "orig",
+    }
+    return tree
+
+
+def _tiny(spec: ImageSpec, _: int) -> dict[str, Any]:
+    """A network that a laptop processor trains in minutes, for demonstrations and tests.
+
+    Few channels and no path length, which is the dearest penalty; a higher learning rate and a shorter average, because
+    a run of a few ten kimg ends long before the published ones have warmed up. Snapshots come often, metrics never.
+    """
+    adam = {"lr": 0.004, "beta1": 0.0, "beta2": 0.99, "eps": 1e-8}
+    return {
+        "model": {
+            "family": "stylegan2",
+            "channel_base": 1024,
+            "channel_max": 64,
+            "z_dim": 64,
+            "w_dim": 64,
+            "mapping_layers": 2,
+            "mbstd_group": 4,
+            "r1_gamma": 0.0002 * spec.height * spec.width / 32,
+            "path_weight": 0.0,
+            "optimisers": {"G": adam, "D": adam},
+        },
+        "training": {
+            "kimg": 40,
+            "batch": 32,
+            "batch_gpu": 32,
+            "tick_kimg": 1,
+            "snap": 5,
+            "ema_kimg": 2,
+            "ema_ramp": 0.05,
+        },
+        "metrics": [],
+    }
+
+
+PRESETS: dict[str, Callable[[ImageSpec, int], dict[str, Any]]] = {
+    "auto": lambda spec, gpus: _tree(auto(spec, gpus)),
+    **{name: lambda _, __, row=row: _tree(row) for name, row in PUBLISHED.items()},
+    "cifar": _cifar,
+    "tiny": _tiny,
+}
+
+
+def preset(name: str, spec: ImageSpec, gpus: int) -> dict[str, Any]:
+    """The preset of that name.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name not in PRESETS:
+        raise UserError(f"preset {name!r} is unknown: {nearest(name, PRESETS)}")
+    return PRESETS[name](spec, gpus)

@@ -1,0 +1,382 @@
+"""A folder or a zip file, read alike: members by relative name, and the bytes of one member.
+
+Both kinds hold nothing but a path, so they travel to worker processes; a zip file is opened once
+per process.
+"""
+
+import os
+import stat
+import unicodedata
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+
+from synthograph.core.errors import UserError
+from synthograph.core.record import UnreadableError
+
+MAX_MEMBER_BYTES = 512 << 20
+BOMB_BYTES, BOMB_RATIO = 32 << 20, 100
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"})
+
+_LITTER = {"__macosx", "thumbs.db", "desktop.ini"}
+_ENCRYPTED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a container holds.
+
+    Attributes:
+        names: relative posix names of regular files, sorted; hidden files and system litter left
+            out.
+        broken: (name, reason) of entries that are listed but cannot be read.
+        remarks: what was left out for another reason, one phrase each.
+    """
+
+    names: tuple[str, ...]
+    broken: tuple[tuple[str, str], ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder and all that lies below it; links to folders are not followed.
+
+    Attributes:
+        path: the folder.
+    """
+
+    path: Path
+
+    def members(self) -> Listing:
+        """All members.
+
+        Raises:
+            UserError: a sub-folder cannot be opened.
+        """
+        found = _Walk()
+        for folder, below, files in os.walk(self.path, onerror=_refuse_folder):
+            below[:] = sorted(name for name in below if not is_litter(name))
+            base = Path(folder).relative_to(self.path)
+            found.links.extend(
+                (base / name).as_posix() for name in below if os.path.islink(Path(folder, name))
+            )
+            for name in files:
+                if not is_litter(name):
+                    found.add((base / name).as_posix(), Path(folder, name))
+        return found.listing()
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a member.
+
+        Raises:
+            UnreadableError: it cannot be opened, or is larger than `MAX_MEMBER_BYTES`.
+        """
+        try:
+            with (self.path / name).open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                if size > MAX_MEMBER_BYTES:
+                    raise UnreadableError(_too_large(size))
+                return file.read()
+        except OSError as error:
+            raise UnreadableError(f"cannot be opened ({error.strerror or error})") from error
+
+    def inside(self, other: "Container") -> str | None:
+        """This folder's relative name in `other` (ending in a slash, or empty), or None."""
+        if not isinstance(other, Folder):
+            return None
+        return _relative(PurePosixPath(self.path.resolve()), PurePosixPath(other.path.resolve()))
+
+    def __str__(self) -> str:
+        """The path, for messages."""
+        return str(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class ZipFolder:
+    """A zip file, or one folder inside it.
+
+    Attributes:
+        path: the zip file.
+        prefix: the folder inside, ending in a slash, or empty for the whole file.
+    """
+
+    path: Path
+    prefix: str = ""
+
+    def members(self) -> Listing:
+        """All members below `prefix`.
+
+        Raises:
+            UserError: not a zip file, or one that is unsafe: a member that is absolute, leaves its
+                folder, is encrypted, appears twice, or whose declared size is beyond
+                `MAX_MEMBER_BYTES` or (above `BOMB_BYTES`) more than `BOMB_RATIO` times its packed
+                size.
+        """
+        infos = [info for info in _open_zip(self.path).infolist() if not info.is_dir()]
+        for info in infos:
+            _check_member(self.path, info)
+        twice = [name for name, n in Counter(i.filename for i in infos).items() if n > 1]
+        if twice:
+            raise UserError(f"{self.path}: member {twice[0]!r} appears twice; pack the zip again")
+        names = (i.filename for i in infos if i.filename.startswith(self.prefix))
+        inner = (name.removeprefix(self.prefix) for name in names)
+        return Listing(
+            tuple(sorted(n for n in inner if not any(is_litter(part) for part in n.split("/"))))
+        )
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a member; its checksum is verified.
+
+        Raises:
+            UnreadableError: it is damaged or packed by a method that is not supported.
+        """
+        try:
+            info = _open_zip(self.path).getinfo(self.prefix + name)
+            _check_member(self.path, info)
+            return _open_zip(self.path).read(info)
+        except UserError as error:
+            raise UnreadableError(str(error)) from error
+        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, KeyError) as error:
+            raise UnreadableError(f"damaged in the zip file ({error})") from error
+        except (NotImplementedError, RuntimeError) as error:
+            raise UnreadableError(f"packed in an unknown way ({error})") from error
+
+    def inside(self, other: "Container") -> str | None:
+        """This folder's relative name in `other` (ending in a slash, or empty), or None."""
+        if not isinstance(other, ZipFolder) or self.path.resolve() != other.path.resolve():
+            return None
+        return _relative(PurePosixPath(self.prefix), PurePosixPath(other.prefix))
+
+    def __str__(self) -> str:
+        """The path, for messages."""
+        return str(self.path / self.prefix)
+
+
+Container = Folder | ZipFolder
+
+
+def open_container(path: Path, what: str) -> Container:
+    """The folder or zip file at `path`; `set.zip/NIR` is the folder NIR inside a zip file.
+
+    Args:
+        path: where it is.
+        what: how messages call it, such as `SOURCE` or `--masks`.
+
+    Raises:
+        UserError: nothing is there, it cannot be read, or it is neither a folder nor a zip file.
+    """
+    try:
+        if path.is_dir():
+            return Folder(path)
+        if path.is_file():
+            _open_zip(path)
+            return ZipFolder(path)
+        for parent in path.parents:
+            if parent.is_file() and zipfile.is_zipfile(parent):
+                return _zip_folder(parent, path.relative_to(parent).as_posix() + "/", what)
+    except OSError as error:
+        raise UserError(f"{what} {path}: cannot be read ({error.strerror or error})") from None
+    raise UserError(f"{what} {path}: no such folder or zip file")
+
+
+def unwrap(container: Container) -> Container:
+    """The only top folder of a zip, where images lie deeper than it or dataset.json lies in it."""
+    if not isinstance(container, ZipFolder):
+        return container
+    names = container.members().names
+    tops = {name.partition("/")[0] for name in names if "/" in name}
+    if len(tops) != 1 or any("/" not in name for name in names):
+        return container
+    top = f"{tops.pop()}/"
+    deeper = all(name.count("/") > 1 for name in names)
+    wrapped = deeper or f"{top}dataset.json" in names
+    return ZipFolder(container.path, container.prefix + top) if wrapped else container
+
+
+def is_litter(name: str) -> bool:
+    """Whether a file or folder name is hidden or left behind by an operating system."""
+    return name.startswith(".") or name.lower() in _LITTER
+
+
+def few(names: Iterable[str], limit: int = 3) -> str:
+    """The first few names for a message, and how many more there are."""
+    everything = list(names)
+    more = len(everything) - limit
+    return ", ".join(everything[:limit]) + (f" and {more} more" if more > 0 else "")
+
+
+def stem_key(name: str) -> str:
+    """A relative name without image extension, in one Unicode form: names are paired by this."""
+    name = whole_key(name)
+    path = PurePosixPath(name)
+    return name[: -len(path.suffix)] if path.suffix.lower() in IMAGE_SUFFIXES else name
+
+
+def whole_key(name: str) -> str:
+    """A relative name in one Unicode form."""
+    # macOS writes accents as two characters into file names and zips, tables usually hold one
+    return unicodedata.normalize("NFC", name)
+
+
+def is_image(name: str) -> bool:
+    """Whether a name has the extension of a raster image."""
+    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
+
+
+def pair_by_name(images: Sequence[str], files: Sequence[str], *, where: str) -> dict[str, str]:
+    """Find the partner of every image: the file of the same relative name without extension.
+
+    Where all images live in one folder (`images/7.png`), their names inside it count too (`7.png`).
+
+    Args:
+        images: relative names of the images.
+        files: relative names of possible partners.
+        where: the container of `files`, for messages.
+
+    Returns:
+        Image -> file; images without partner are missing.
+
+    Raises:
+        UserError: one name fits two images or two files, or no image has a partner.
+    """
+    by_stem: dict[str, str] = {}
+    for file in files:
+        other = by_stem.setdefault(stem_key(file), file)
+        if other != file:
+            raise UserError(f"{where}: {other!r} and {file!r} have one name; keep one of them")
+    shared = whole_key(_shared_folder(images))
+    pairs: dict[str, str] = {}
+    owners: dict[str, str] = {}
+    for name in images:
+        key = stem_key(name)
+        file = by_stem.get(key) or by_stem.get(key.removeprefix(shared), "")
+        if not file:
+            continue
+        if file in owners:
+            raise UserError(
+                f"{where}: {file!r} fits two images, {owners[file]!r} and {name!r}; "
+                "images that differ only by extension cannot be paired"
+            )
+        owners[file] = name
+        pairs[name] = file
+    if not pairs:
+        raise UserError(
+            f"{where}: no file fits an image by name; there is "
+            f"{repr(files[0]) if files else 'no image'}, the first image is {images[0]!r}; "
+            "give both the same name"
+        )
+    return pairs
+
+
+def _shared_folder(images: Sequence[str]) -> str:
+    """The folder, with a final slash, that all images live in, or nothing."""
+    first, last = min(images).split("/")[:-1], max(images).split("/")[:-1]
+    length = 0
+    while length < min(len(first), len(last)) and first[length] == last[length]:
+        length += 1
+    return "".join(f"{part}/" for part in first[:length])
+
+
+@dataclass(slots=True)
+class _Walk:
+    """What a walk through a folder has met so far."""
+
+    names: list[str] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)
+    special: list[str] = field(default_factory=list)
+    broken: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, name: str, path: Path) -> None:
+        try:
+            name.encode()
+            mode = path.stat().st_mode
+        except UnicodeEncodeError:
+            shown = name.encode(errors="backslashreplace").decode()
+            self.broken.append((shown, "its name is not valid UTF-8; rename the file"))
+        except OSError as error:
+            self.broken.append((name, f"link or file that cannot be followed ({error.strerror})"))
+        else:
+            # a pipe or device would block the reader for ever
+            (self.names if stat.S_ISREG(mode) else self.special).append(name)
+
+    def listing(self) -> Listing:
+        return Listing(tuple(sorted(self.names)), tuple(self.broken), tuple(self._remarks()))
+
+    def _remarks(self) -> Iterator[str]:
+        if self.links:
+            yield (
+                f"{len(self.links)} linked folder(s) not followed, since links can run in circles: "
+                f"{few(self.links)}"
+            )
+        if self.special:
+            yield f"{len(self.special)} pipe(s) or device(s) ignored: {few(self.special)}"
+
+
+def _refuse_folder(error: OSError) -> None:
+    raise UserError(
+        f"{error.filename}: cannot be listed ({error.strerror}); "
+        "change its permissions or move it away"
+    )
+
+
+def _too_large(size: int) -> str:
+    return f"{size >> 20} MiB is more than the {MAX_MEMBER_BYTES >> 20} MiB that one file may have"
+
+
+def _relative(path: PurePosixPath, root: PurePosixPath) -> str | None:
+    if not path.is_relative_to(root):
+        return None
+    inner = path.relative_to(root).as_posix()
+    return "" if inner == "." else inner + "/"
+
+
+def _check_member(path: Path, info: zipfile.ZipInfo) -> None:
+    name = info.filename
+    drive = len(name) > 1 and name[1] == ":"
+    if name.startswith("/") or drive or "\\" in name or ".." in name.split("/"):
+        raise UserError(
+            f"{path}: member {name!r} would leave its folder or has a foreign separator; "
+            "pack the zip again with relative names and forward slashes"
+        )
+    if info.flag_bits & _ENCRYPTED:
+        raise UserError(f"{path}: member {name!r} is encrypted; pack the zip without a password")
+    if info.file_size > MAX_MEMBER_BYTES:
+        raise UserError(f"{path}: member {name!r}: {_too_large(info.file_size)}")
+    if info.file_size > max(BOMB_BYTES, BOMB_RATIO * info.compress_size):
+        raise UserError(
+            f"{path}: member {name!r} grows from {info.compress_size} to {info.file_size} bytes, "
+            f"more than {BOMB_RATIO} times, as compression bombs do; pack it without compression"
+        )
+
+
+def _zip_folder(path: Path, prefix: str, what: str) -> ZipFolder:
+    inner = ZipFolder(path, prefix)
+    if not any(name.startswith(prefix) for name in ZipFolder(path).members().names):
+        raise UserError(f"{what} {path / prefix}: the zip file holds no such folder")
+    return inner
+
+
+def _open_zip(path: Path) -> zipfile.ZipFile:
+    """The open zip file, shared within a process; a changed file is opened anew."""
+    try:
+        status = path.stat()
+        return _shared_zip(str(path), status.st_mtime_ns, status.st_size, os.getpid())
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        raise UserError(
+            f"{path}: is not a zip file, or is cut short ({error}); give a folder or a zip file"
+        ) from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+@lru_cache(maxsize=8)
+def _shared_zip(path: str, changed: int, size: int, process: int) -> zipfile.ZipFile:
+    # The process number is part of the key, since a file position inherited by a fork would be
+    # shared with the parent
+    return zipfile.ZipFile(path)

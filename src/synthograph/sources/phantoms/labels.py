@@ -1,0 +1,247 @@
+"""The latent model behind every phantom set: patients, factors, labels, best possible AUROC.
+
+Each factor z is standard normal over the population and has a part that all images of one patient
+share; the score s is a weighted sum of factors, scaled to N(0, 1). With noise e, also N(0, 1) and
+also partly shared by a patient,
+
+    liability = a s + sqrt(1 - a^2) e,    label = liability > t,
+
+which is the probit (liability threshold) model of Falconer 1965. The threshold t follows from the
+prevalence, a from the wanted AUROC. The patient's share changes neither marginal distribution, so
+the population AUROC of s is the one that was asked for; it is the largest that any function of a
+single image's factors reaches, because the label depends on them through s alone and its
+probability rises with s.
+"""
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from synthograph.core.errors import UserError
+
+STREAMS_PER_KIND = 16
+INTEGRATION_LIMIT = 9.0
+INTEGRATION_POINTS = 4001
+
+
+class Stream(enum.IntEnum):
+    """What is drawn; streams of one seed are independent of each other."""
+
+    SIZES = 0
+    PATIENT = 1
+    IMAGE = 2
+    RENDER = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Root of all random numbers of one set: the user's seed and the number of the phantom kind."""
+
+    seed: int
+    kind: int
+
+    def generator(self, stream: Stream, index: int) -> np.random.Generator:
+        """The generator of one thing, whatever else is drawn, in whatever order or process."""
+        number = self.kind * STREAMS_PER_KIND + int(stream)
+        return np.random.default_rng(np.random.SeedSequence([self.seed, number, index]))
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """One property of the object that is shown; its value is uniform on [low, high].
+
+    Attributes:
+        name: manifest column.
+        low: smallest value.
+        high: largest value.
+        meaning: what it is, with its unit.
+        weight: weight of the standardised factor in the score; 0 where the label ignores it.
+        share: part of the variance between patients, 0 to 1; None follows the set's patient effect.
+    """
+
+    name: str
+    low: float
+    high: float
+    meaning: str
+    weight: float = 0.0
+    share: float | None = None
+
+    def value(self, z: np.ndarray) -> np.ndarray:
+        """The physical value [n] of a standardised factor [n]."""
+        return self.low + (self.high - self.low) * ndtr(z)
+
+    def standardised(self, value: np.ndarray) -> np.ndarray:
+        """Inverse of `value`: a standard normal number for every physical value."""
+        inside = (np.asarray(value, dtype=float) - self.low) / (self.high - self.low)
+        return ndtri(np.clip(inside, 1e-7, 1 - 1e-7))
+
+
+@dataclass(frozen=True, slots=True)
+class LabelModel:
+    """How labels follow from scores.
+
+    Attributes:
+        signal: a of the module's formula, the correlation of score and liability, 0 to 1.
+        prevalence: population share of the positive class, within (0, 1).
+        noise_share: part of the label noise that a patient's images share, 0 to 1.
+        correlation: correlation of every confounder with the liability, -1 to 1.
+    """
+
+    signal: float
+    prevalence: float
+    noise_share: float = 0.0
+    correlation: float = 0.0
+
+    @property
+    def threshold(self) -> float:
+        """Liability above which the label is positive."""
+        return float(ndtri(1 - self.prevalence))
+
+    def probability(self, score: np.ndarray) -> np.ndarray:
+        """Population probability [n] of the positive class at a score [n]."""
+        return _probability(score, self.signal, self.prevalence)
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """Everything that is drawn before any picture; all arrays have one entry per image.
+
+    Attributes:
+        patient: number of the patient, rising with the image's number.
+        ordinal: which image of its patient it is, from 0.
+        values: physical value of every factor.
+        confounders: standard normal strengths [n, confounders].
+        score: noiseless score, N(0, 1) in the population (zeros where no factor has a weight).
+        probability: probability of the positive class given the score.
+        positive: the label.
+    """
+
+    patient: np.ndarray
+    ordinal: np.ndarray
+    values: Mapping[str, np.ndarray]
+    confounders: np.ndarray
+    score: np.ndarray
+    probability: np.ndarray
+    positive: np.ndarray
+
+
+def _probability(score: np.ndarray, signal: float, prevalence: float) -> np.ndarray:
+    threshold = ndtri(1 - prevalence)
+    return ndtr((signal * score - threshold) / np.sqrt(max(1 - signal**2, 1e-12)))
+
+
+def population_auroc(signal: float, prevalence: float) -> float:
+    """AUROC of the noiseless score against the label in an infinite population.
+
+    P(s+ > s-) = integral of phi(s) p(s) F(s) ds / (pi (1 - pi)), with p the probability of the
+    positive class at s and F(s) the mass of negatives below s; by the trapezoidal rule, error below
+    1e-5.
+
+    Args:
+        signal: correlation of score and liability, in [0, 1).
+        prevalence: share of the positive class pi, in (0, 1).
+    """
+    s = np.linspace(-INTEGRATION_LIMIT, INTEGRATION_LIMIT, INTEGRATION_POINTS)
+    step = s[1] - s[0]
+    density = np.exp(-0.5 * s**2) / np.sqrt(2 * np.pi) * step
+    positives = density * _probability(s, signal, prevalence)
+    negatives = density - positives
+    below = np.cumsum(negatives) - 0.5 * negatives
+    return float(np.sum(positives * below) / (positives.sum() * negatives.sum()))
+
+
+@lru_cache(maxsize=64)
+def calibrate_signal(auroc: float, prevalence: float) -> float:
+    """The correlation of score and liability at which the score's population AUROC is `auroc`.
+
+    Raises:
+        UserError: an AUROC outside (0.5, 0.999] or a prevalence outside (0, 1).
+    """
+    if not 0.5 < auroc <= 0.999:
+        raise UserError(
+            f"best possible AUROC {auroc}: it lies above 0.5 (chance) and at most at 0.999; "
+            "0.9 is usual"
+        )
+    if not 0 < prevalence < 1:
+        raise UserError(
+            f"prevalence {prevalence}: both classes must occur, so it lies between 0 and 1, "
+            "such as 0.4"
+        )
+    low, high = 0.0, 1.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        if population_auroc(middle, prevalence) < auroc:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2
+
+
+def draw_population(
+    key: Key,
+    *,
+    count: int,
+    images_per_patient: float,
+    patient_effect: float,
+    factors: Sequence[Factor],
+    confounders: int,
+    model: LabelModel,
+) -> Population:
+    """Draw patients, factors, confounders and labels; a larger `count` only appends images.
+
+    Args:
+        key: seed and kind.
+        count: number of images.
+        images_per_patient: mean number of images of a patient, >= 1.
+        patient_effect: share of the variance of factors between patients, 0 to 1.
+        factors: what to draw.
+        confounders: how many confounders to draw.
+        model: how labels follow.
+    """
+    patient, ordinal = _assign_patients(key, count, images_per_patient)
+    width = len(factors) + 1 + confounders
+    own = _normals(key, Stream.IMAGE, count, width)
+    of_patient = _normals(key, Stream.PATIENT, int(patient[-1]) + 1, len(factors) + 1)[patient]
+    shares = [patient_effect if f.share is None else f.share for f in factors]
+    share = np.array([*shares, model.noise_share])
+    mixed = np.sqrt(share) * of_patient + np.sqrt(1 - share) * own[:, : len(share)]
+    weights = np.array([f.weight for f in factors])
+    length = float(np.linalg.norm(weights))
+    # Summed elementwise: a matrix product could round otherwise for another number of images.
+    score = np.sum(mixed[:, :-1] * (weights / length if length > 0 else weights), axis=1)
+    liability = model.signal * score + np.sqrt(1 - model.signal**2) * mixed[:, -1]
+    c = model.correlation
+    return Population(
+        patient=patient,
+        ordinal=ordinal,
+        values={f.name: f.value(mixed[:, j]) for j, f in enumerate(factors)},
+        confounders=c * liability[:, None] + np.sqrt(1 - c**2) * own[:, len(share) :],
+        score=score,
+        probability=model.probability(score),
+        positive=liability > model.threshold,
+    )
+
+
+def _assign_patients(key: Key, count: int, mean: float) -> tuple[np.ndarray, np.ndarray]:
+    """Patient number and place within the patient of every image.
+
+    Sizes are 1 + Poisson(mean - 1), drawn one after the other, so that a larger count only appends.
+    """
+    generator = key.generator(Stream.SIZES, 0)
+    sizes: list[int] = []
+    total = 0
+    while total < count:
+        sizes.append(1 + int(generator.poisson(mean - 1)))
+        total += sizes[-1]
+    patient = np.repeat(np.arange(len(sizes)), sizes)[:count]
+    ordinal = np.concatenate([np.arange(n) for n in sizes])[:count]
+    return patient, ordinal
+
+
+def _normals(key: Key, stream: Stream, rows: int, width: int) -> np.ndarray:
+    """Standard normal numbers [rows, width]; every row has its own generator."""
+    return np.stack([key.generator(stream, i).standard_normal(width) for i in range(rows)])

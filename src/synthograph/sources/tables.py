@@ -1,0 +1,492 @@
+"""What is written about images: tables, dataset.json in its three forms, patterns of names."""
+
+import csv
+import io
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from synthograph.core.errors import UserError
+from synthograph.core.names import nearest
+from synthograph.sources.containers import stem_key, whole_key
+
+ROLES = ("file", "label", "group")
+
+_VECTOR_COLUMN = re.compile(r"y\.\d+")
+_INTEGER = re.compile(r"[+-]?\d{1,18}(\.0*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is said about one file.
+
+    Attributes:
+        where: where it stands, for messages, such as `row 7`.
+        file: name as written, with posix separators.
+        label: class name, or class index as text, or None where empty.
+        group: patient, slide or photograph, or None where empty.
+        columns: all further columns.
+    """
+
+    where: str
+    file: str
+    label: str | None = None
+    group: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelTable:
+    """Rows about files, found by name.
+
+    Attributes:
+        origin: file that the rows come from.
+        rows: one per file.
+        has_label: whether the table has a label at all.
+        has_group: whether it has a group.
+        classes: class names in index order, where the file gives them.
+        remarks: what was counted while reading.
+    """
+
+    origin: str
+    rows: tuple[Row, ...]
+    has_label: bool
+    has_group: bool
+    classes: tuple[str, ...] | None = None
+    remarks: tuple[str, ...] = ()
+
+    @staticmethod
+    def read(path: Path, columns: Mapping[str, str] | None = None) -> "LabelTable":
+        """Read a table in UTF-8: tab-separated if named .tsv or .tab, else comma-separated.
+
+        A .json file is read by `read_dataset_json`.
+
+        Args:
+            path: the file.
+            columns: role (file, label, group) -> header. A role that is not given falls to the
+                header of its own name, if there is one; only `file` is required. All further
+                columns are kept.
+
+        Raises:
+            UserError: unreadable file, unknown role or header, two rows about one file that differ,
+                a row with too many or too few cells, or a number in a label vector (columns y.0,
+                y.1, ...) that is not finite.
+        """
+        text = _read_text(path)
+        if path.suffix.lower() == ".json":
+            if columns:
+                raise UserError(
+                    f"{path}: a .json file has no columns to choose; leave --column out"
+                )
+            return read_dataset_json(text, str(path))
+        header, body = _read_cells(text, path)
+        roles = _roles(header, columns or {}, path)
+        rows = [_row(number, header, cells, roles, path) for number, cells in body]
+        rows, repeated = _unique(rows, path)
+        remarks = (f"{repeated} repeated row(s) of {path.name} ignored",) if repeated else ()
+        return LabelTable(
+            origin=str(path),
+            rows=tuple(rows),
+            has_label="label" in roles,
+            has_group="group" in roles,
+            remarks=remarks,
+        )
+
+    def match(self, names: Sequence[str]) -> dict[str, Row]:
+        """Find the row of every image.
+
+        Tried in this order, each step only with rows and images that are left: the whole relative
+        name, the whole name without image extension, then the same for one name being the end of
+        the other (`train/7.png` and `7`); different folders never match, nor does a name that fits
+        several rows.
+
+        Args:
+            names: relative names of all images.
+
+        Returns:
+            Image name -> row; images without a row are missing.
+
+        Raises:
+            UserError: two images fit one row.
+        """
+        found: dict[str, Row] = {}
+        free = list(self.rows)
+        for key, tail in (
+            (whole_key, False),
+            (stem_key, False),
+            (whole_key, True),
+            (stem_key, True),
+        ):
+            left = [name for name in names if name not in found]
+            if not left or not free:
+                break
+            step = _match_step(left, free, key, tail)
+            self._refuse_shared(step)
+            found |= step
+            used = {id(row) for row in step.values()}
+            free = [row for row in free if id(row) not in used]
+        return found
+
+    def _refuse_shared(self, step: Mapping[str, Row]) -> None:
+        owners: dict[int, str] = {}
+        for name, row in step.items():
+            other = owners.setdefault(id(row), name)
+            if other != name:
+                raise UserError(
+                    f"{self.origin}, {row.where}: {row.file!r} fits two images, "
+                    f"{other!r} and {name!r}; "
+                    "write the relative name with folder and extension into the table"
+                )
+
+
+def _match_step(
+    names: Sequence[str], rows: Sequence[Row], key: Callable[[str], str], tail: bool
+) -> dict[str, Row]:
+    def last(text: str) -> str:
+        return key(text).rpartition("/")[2] if tail else key(text)
+
+    by_key: dict[str, list[Row]] = {}
+    for row in rows:
+        by_key.setdefault(last(row.file), []).append(row)
+    found = {}
+    for name in names:
+        fitting = [row for row in by_key.get(last(name), ()) if _same_end(key(name), key(row.file))]
+        if len(fitting) == 1:
+            found[name] = fitting[0]
+    return found
+
+
+def _same_end(one: str, other: str) -> bool:
+    return f"/{one}".endswith(f"/{other}") or f"/{other}".endswith(f"/{one}")
+
+
+def parse_columns(texts: str | Iterable[str]) -> dict[str, str]:
+    """Read `--column file=image_name,label=target`, given once or several times.
+
+    Returns:
+        Role -> header.
+
+    Raises:
+        UserError: not of the form role=header, an unknown role, or a role given twice.
+    """
+    columns: dict[str, str] = {}
+    for text in [texts] if isinstance(texts, str) else texts:
+        for part in text.split(","):
+            role, sign, header = (piece.strip() for piece in part.partition("="))
+            if not sign or not role or not header:
+                raise UserError(
+                    f"--column {text!r} is not of the form role=header, "
+                    "for example --column file=image_name,label=target"
+                )
+            _check_role(role)
+            if columns.setdefault(role, header) != header:
+                raise UserError(
+                    f"--column gives the role {role!r} twice: {columns[role]!r} and {header!r}"
+                )
+    return columns
+
+
+def compile_name_regex(text: str) -> re.Pattern[str]:
+    """Compile `--name-regex`, which is searched in the relative name of every image.
+
+    Its named groups become columns; `label` gives the label, and `group`, else `patient`, the
+    group.
+
+    Raises:
+        UserError: not a regular expression, or one without a named group.
+    """
+    try:
+        pattern = re.compile(text)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise UserError(f"--name-regex {text!r} is not a regular expression: {error}") from None
+    if not pattern.groupindex:
+        raise UserError(
+            f"--name-regex {text!r} has no named group; "
+            "write (?P<patient>...) around what is wanted"
+        )
+    return pattern
+
+
+def name_classes(
+    rows: Iterable[Row], classes: Sequence[str] | None, origin: str
+) -> tuple[dict[str, str], list[str] | None]:
+    """Names for the labels of rows: indices are looked up in `classes`, words are kept.
+
+    Args:
+        rows: rows whose labels are wanted.
+        classes: class names in index order, or None.
+        origin: file or option that the labels come from.
+
+    Returns:
+        Label as written -> class name, and the class names in order: `classes` where they are in
+        use, numbers in numeric order, else None.
+
+    Raises:
+        UserError: an index outside `classes`.
+    """
+    first = {row.label: row for row in reversed(list(rows)) if row.label is not None}
+    numbers = bool(first) and all(_INTEGER.fullmatch(label) for label in first)
+    if classes is None or not numbers:
+        known = classes is not None and set(first) <= set(classes)
+        order = sorted(first, key=float) if numbers else None
+        return {label: label for label in first}, list(classes or ()) if known else order
+    named = {}
+    for label, row in first.items():
+        index = int(float(label))
+        if not 0 <= index < len(classes):
+            raise UserError(
+                f"{origin}, {row.where}: label {label} lies outside the {len(classes)} classes of "
+                f"dataset.json, 0 to {len(classes) - 1}"
+            )
+        named[label] = classes[index]
+    return named, list(classes)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path}: is not UTF-8 text (byte {error.start}); save the table as CSV in UTF-8"
+        ) from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def _read_cells(text: str, path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Header, and (row number as spreadsheets count, cells) of all rows that are not blank."""
+    delimiter = "\t" if path.suffix.lower() in (".tsv", ".tab") else ","
+    try:
+        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+    except csv.Error as error:
+        raise UserError(f"{path}: is not a table ({error})") from None
+    if not lines or not any(lines[0]):
+        raise UserError(f"{path}: is empty; its first row names the columns")
+    # pandas leaves the header of its running number empty
+    header = [cell.strip() or f"column_{i}" for i, cell in enumerate(lines[0])]
+    twice = [name for name, count in Counter(header).items() if count > 1]
+    if twice:
+        raise UserError(f"{path}: two columns are named {twice[0]!r}; rename one")
+    if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
+        raise UserError(
+            f"{path}: seems to be separated by semicolons or tabs; save it with commas, "
+            "or with tabs as .tsv"
+        )
+    vector = sum(1 for name in header if _VECTOR_COLUMN.fullmatch(name))
+    absent = {f"y.{place}" for place in range(vector)} - set(header)
+    if absent:
+        raise UserError(f"{path}: a label vector is y.0, y.1, ...; {min(absent)} is missing")
+    body = [(n, cells) for n, cells in enumerate(lines[1:], start=2) if any(cells)]
+    for number, cells in body:
+        if len(cells) != len(header):
+            raise UserError(
+                f"{path}, row {number}: has {len(cells)} cells, the header has {len(header)}"
+            )
+    return header, body
+
+
+def _check_role(role: str) -> None:
+    if role not in ROLES:
+        raise UserError(
+            f"--column: unknown role {role!r} ({nearest(role, ROLES)}); "
+            f"roles are {', '.join(ROLES)}, and all other columns are kept anyway"
+        )
+
+
+def _roles(header: Sequence[str], columns: Mapping[str, str], path: Path) -> dict[str, int]:
+    """Role -> place in the header."""
+    for role, name in columns.items():
+        _check_role(role)
+        if name not in header:
+            raise UserError(f"{path}: has no column {name!r}: {nearest(name, header)}")
+    taken = set(columns.values())
+    defaults = {role: role for role in ROLES if role in header and role not in taken}
+    roles = {role: header.index(name) for role, name in {**defaults, **columns}.items()}
+    if "file" not in roles:
+        raise UserError(
+            f"{path}: has no column 'file'; say which one holds the file names, "
+            f"--column file=NAME; columns are: {', '.join(header)}"
+        )
+    return roles
+
+
+def _row(
+    number: int, header: Sequence[str], cells: Sequence[str], roles: Mapping[str, int], path: Path
+) -> Row:
+    cells = [cell.strip() for cell in cells]
+    file = cells[roles["file"]].replace("\\", "/").removeprefix("./")
+    if not file:
+        raise UserError(f"{path}, row {number}: names no file in column {header[roles['file']]!r}")
+    further = {
+        n: c for i, (n, c) in enumerate(zip(header, cells, strict=True)) if i not in roles.values()
+    }
+    for name, cell in further.items():
+        if _VECTOR_COLUMN.fullmatch(name):
+            _check_number(cell, f"{path}, row {number}, column {name}")
+    picked = {role: cells[roles[role]] or None for role in ("label", "group") if role in roles}
+    return Row(f"row {number}", file, columns=further, **picked)
+
+
+def _check_number(cell: object, where: str) -> None:
+    try:
+        finite = not isinstance(cell, bool) and math.isfinite(float(cell))  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        finite = False
+    if not finite:
+        raise UserError(f"{where}: {_short(cell)} is not a finite number, as label vectors need")
+
+
+def _unique(rows: Iterable[Row], path: Path) -> tuple[list[Row], int]:
+    """Rows without exact repetitions, and how many there were."""
+    kept: dict[str, Row] = {}
+    repeated = 0
+    for row in rows:
+        old = kept.setdefault(whole_key(row.file), row)
+        if old is row:
+            continue
+        if (old.label, old.group, old.columns) != (row.label, row.group, row.columns):
+            raise UserError(
+                f"{path}: {old.where} and {row.where} are about the same file {row.file!r} "
+                "and differ; keep one"
+            )
+        repeated += 1
+    return list(kept.values()), repeated
+
+
+def read_dataset_json(text: str, origin: str) -> LabelTable:
+    """Read a dataset.json: `{"labels": [[file, label], ...]}` or `{"labels": null}`.
+
+    A label is a class index, or a list of finite numbers (a label vector, which becomes the columns
+    y.0, y.1, ...). `"classes"` names the classes in index order. `"meta": [[file, index, patient,
+    diagnosis], ...]` gives the group and a column `diagnosis`, and labels where `"labels"` is
+    missing (the form of Thy-GAN).
+
+    Args:
+        text: the whole file.
+        origin: its name, for messages.
+
+    Returns:
+        One row per file, labels still indices as text; no rows where nothing is listed.
+
+    Raises:
+        UserError: not JSON (with the line), another structure, a file listed twice, an index that
+            is no whole number or outside `classes`, a number that is not finite, or vectors of
+            different length.
+    """
+    tree = _parse_json(text, origin)
+    if not isinstance(tree, dict) or not {"labels", "meta", "classes"} & set(tree):
+        raise UserError(
+            f'{origin}: is no list of labels; it needs an object with "labels", "meta" or "classes"'
+        )
+    classes = _class_names(tree.get("classes"), origin)
+    rows = _entries(tree.get("labels"), "labels", (2, 2), origin)
+    meta = _entries(tree.get("meta"), "meta", (3, 4), origin)
+    vectors = [isinstance(entry[1], list) for entry in rows.values()]
+    if any(vectors) and not all(vectors):
+        raise UserError(
+            f"{origin}: some labels are class indices and some are vectors; use one kind"
+        )
+    if len({len(entry[1]) for entry in rows.values() if isinstance(entry[1], list)}) > 1:
+        raise UserError(f"{origin}: label vectors differ in length")
+    for name, entry in meta.items():
+        if name in rows and not any(vectors) and rows[name][1] != entry[1]:
+            raise UserError(
+                f'{origin}: {name!r} is {rows[name][1]!r} in "labels" and {entry[1]!r} in "meta"'
+            )
+    entries = {**meta, **rows} if not any(vectors) else rows
+    made = [_json_row(entry, meta.get(name), classes, origin) for name, entry in entries.items()]
+    return LabelTable(
+        origin=origin,
+        rows=tuple(made),
+        has_label=bool(made) and not any(vectors),
+        has_group=bool(meta),
+        classes=classes,
+    )
+
+
+def _parse_json(text: str, origin: str) -> object:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        # Python versions differ in where they see the error: at the comma or behind it
+        before = text[: error.pos + 1].rstrip(" \t\r\n]}")
+        after = text[error.pos :].lstrip(" \t\r\n,")
+        trailing = before.endswith(",") and after.startswith(("]", "}"))
+        reason = "a comma before a closing bracket; remove it" if trailing else error.msg
+        raise UserError(
+            f"{origin}, line {error.lineno}, column {error.colno}: not valid JSON: {reason}"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{origin}: not usable JSON: {error}") from None
+
+
+def _class_names(value: object, origin: str) -> tuple[str, ...] | None:
+    if value is None or value == []:
+        return None
+    words = isinstance(value, list) and all(isinstance(v, str) and v.strip() for v in value)
+    if not isinstance(value, list) or not words or len(set(value)) < len(value):
+        raise UserError(f'{origin}: "classes" must be a list of different names, in index order')
+    return tuple(value)
+
+
+def _entries(
+    value: object, key: str, lengths: tuple[int, int], origin: str
+) -> dict[str, list[Any]]:
+    """The entries of a list [[file, ...], ...] by file."""
+    if value is None:
+        return {}
+    if not isinstance(value, list):
+        raise UserError(f'{origin}: "{key}" must be a list of [file, label] entries or null')
+    entries: dict[str, list[Any]] = {}
+    for number, entry in enumerate(value, start=1):
+        where = f'{origin}, entry {number} of "{key}"'
+        fits = isinstance(entry, list) and lengths[0] <= len(entry) <= lengths[1]
+        if not fits or not isinstance(entry[0], str) or not entry[0].strip():
+            raise UserError(f"{where}: {_short(entry)} is not of the form [file, label, ...]")
+        name = whole_key(entry[0].replace("\\", "/").removeprefix("./"))
+        if name in entries:
+            raise UserError(f"{where}: {name!r} is listed twice")
+        entries[name] = [name, *entry[1:]]
+    return entries
+
+
+def _json_row(
+    entry: list[Any], meta: list[Any] | None, classes: Sequence[str] | None, origin: str
+) -> Row:
+    name, label = entry[:2]
+    where = f"entry {name!r}"
+    columns: dict[str, str] = {}
+    if isinstance(label, list):
+        for place, number in enumerate(label):
+            _check_number(number if isinstance(number, int | float) else None, f"{origin}, {where}")
+            columns[f"y.{place}"] = repr(float(number))
+    elif isinstance(label, bool) or not isinstance(label, int) or label < 0:
+        raise UserError(
+            f"{origin}, {where}: label {_short(label)} is neither a class index (0, 1, ...) "
+            "nor a list of numbers"
+        )
+    elif classes is not None and label >= len(classes):
+        raise UserError(
+            f"{origin}, {where}: label {_short(label)} lies outside the {len(classes)} classes, "
+            f"0 to {len(classes) - 1}"
+        )
+    group = None
+    if meta is not None:
+        group = _text(meta[2])
+        columns |= {"diagnosis": _text(meta[3]) or ""} if len(meta) > 3 else {}
+    text = None if isinstance(label, list) else str(label)
+    return Row(where, name, label=text, group=group, columns=columns)
+
+
+def _text(value: object) -> str | None:
+    return None if value in (None, "") else str(value)
+
+
+def _short(value: object) -> str:
+    text = ascii(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,128 @@
+"""The configuration tree of a run; `config.json` holds it resolved."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic
+
+from synthograph.core.config import Config, merge
+from synthograph.core.devices import Precision
+from synthograph.core.errors import UserError
+from synthograph.core.spec import ImageSpec
+from synthograph.models.base import ModelConfig
+from synthograph.models.registry import DEFAULT_FAMILY, family, parse_model
+
+SCHEMA = 1
+
+
+class DataConfig(Config):
+    """Which images train."""
+
+    path: str = pydantic.Field(description="the archive")
+    split: str | None = pydantic.Field(None, description="train where the archive has splits, else all")
+    fold: int | None = pydantic.Field(None, ge=0, description="fold that is left out")
+    subset: int | None = pydantic.Field(None, ge=1, description="number of images, chosen by the seed")
+    mirror: bool = pydantic.Field(False, description="use every image flipped as well")
+    cond: bool = pydantic.Field(False, description="tell the networks the labels")
+
+
+class AugmentConfig(Config):
+    """Augmentation in front of the discriminators."""
+
+    mode: Literal["none"] = "none"
+
+
+class TrainingConfig(Config):
+    """Length, batch, bookkeeping and the average of the weights."""
+
+    kimg: float = pydantic.Field(25000, gt=0, description="thousands of real images shown")
+    batch: int = pydantic.Field(32, ge=1, description="images per step")
+    batch_gpu: int = pydantic.Field(32, ge=1, description="images computed at once; the rest accumulates")
+    tick_kimg: float = pydantic.Field(4, gt=0, description="thousands of images between status lines")
+    snap: int = pydantic.Field(50, ge=1, description="ticks between snapshots")
+    save_every: float = pydantic.Field(10, gt=0, description="minutes between states")
+    max_hours: float | None = pydantic.Field(None, gt=0, description="stop, resumable, after so long")
+    ema_kimg: float = pydantic.Field(10, ge=0, description="half-life of the averaged weights")
+    ema_ramp: float | None = pydantic.Field(
+        None, gt=0, description="half-life is at most this share of the images seen"
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _shares_fit(self) -> "TrainingConfig":
+        if self.batch % self.batch_gpu:
+            raise ValueError(f"batch_gpu {self.batch_gpu} must divide the batch, which is {self.batch}")
+        return self
+
+    @property
+    def images(self) -> int:
+        """Images to show in all."""
+        return round(self.kimg * 1000)
+
+
+class RunConfig(Config):
+    """The root."""
+
+    schema_version: int = pydantic.Field(SCHEMA, ge=SCHEMA, le=SCHEMA)
+    seed: int = pydantic.Field(0, ge=0)
+    device: str = "auto"
+    precision: Precision = Precision.AUTO
+    data: DataConfig
+    model: pydantic.SerializeAsAny[ModelConfig]
+    augment: AugmentConfig = AugmentConfig()
+    training: TrainingConfig = TrainingConfig()
+    metrics: list[str] = []
+
+    @pydantic.field_validator("model", mode="before")
+    @classmethod
+    def _by_family(cls, value: Any) -> Any:  # noqa: ANN401
+        return parse_model(value) if isinstance(value, Mapping) else value
+
+    @pydantic.model_validator(mode="after")
+    def _groups_fit(self) -> "RunConfig":
+        group = getattr(self.model, "mbstd_group", 1)
+        share = self.training.batch_gpu
+        if share % min(group, share):
+            raise ValueError(
+                f"training.batch_gpu {share} is no multiple of model.mbstd_group {group}, "
+                f"the nearest that is: {max(round(share / group), 1) * group}"
+            )
+        return self
+
+
+def resolve(
+    spec: ImageSpec, preset: str, over: Sequence[Mapping[str, Any]], *, gpus: int = 1
+) -> RunConfig:
+    """A preset with settings on top, frozen.
+
+    Args:
+        spec: the images to train on; presets depend on their size.
+        preset: name of a preset of the model's family.
+        over: parts of the tree, later ones win.
+        gpus: number of GPUs that the preset is scaled for.
+
+    Raises:
+        UserError: an unknown preset or setting, or a value out of range.
+    """
+    asked: dict[str, Any] = {}
+    for part in over:
+        asked = merge(asked, part)
+    name = asked.get("model", {}).get("family", DEFAULT_FAMILY)
+    tree = family(name).preset(preset, spec, gpus)
+    wanted = asked.get("training", {})
+    if "batch" in wanted and "batch_gpu" not in wanted:  # a preset's share need not divide another batch
+        tree["training"].pop("batch_gpu", None)
+        asked = merge(asked, {"training": {"batch_gpu": wanted["batch"]}})
+    return RunConfig.parse(merge(tree, asked))
+
+
+def archive_path(config: RunConfig) -> Path:
+    """Path of the archive that a run trains on.
+
+    Raises:
+        UserError: it is not there any more.
+    """
+    path = Path(config.data.path)
+    if not path.exists():
+        raise UserError(f"{path}: the archive of this run is not there")
+    return path

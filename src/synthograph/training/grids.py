@@ -1,0 +1,70 @@
+"""Pictures of a run: the same latents at every snapshot, one class per row."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from synthograph.archive.stream import TrainingStream
+from synthograph.core.pictures import for_eyes, sheet
+from synthograph.core.spec import ImageSpec
+from synthograph.ops.pixels import to_pixels
+
+if TYPE_CHECKING:
+    from synthograph.training.loop import Session
+
+COLUMNS, ROWS_WITHOUT_CLASSES, MOST_ROWS = 12, 8, 16
+AT_ONCE = 32
+
+
+class Grid:
+    """Rows of real images with their labels; fakes get the same labels and fixed latents."""
+
+    def __init__(self, spec: ImageSpec, stream: TrainingStream, classes: Sequence[str]) -> None:
+        self.spec = spec
+        numbers, self.titles = _choose(stream, classes)
+        self.images, self.labels = stream.gather(numbers)
+
+    def reals(self) -> bytes:
+        """PNG of the real images."""
+        return self._draw(self.images)
+
+    def fakes(self, session: "Session") -> bytes:
+        """PNG of the averaged generator's images for fixed latents."""
+        ema, family = session.state.ema, session.family
+        indices = torch.arange(len(self.images))
+        z = session.streams.normal("grid", indices, (session.config.model.z_dim,))
+        parts = []
+        with torch.no_grad():
+            for start in range(0, len(z), AT_ONCE):
+                rows = slice(start, start + AT_ONCE)
+                label = self.labels[rows].to(session.device)
+                parts.append(family.sample(ema, z[rows].to(session.device), label).cpu())
+        return self._draw(torch.cat(parts))
+
+    def _draw(self, images: Tensor) -> bytes:
+        channels = list(self.spec.modalities.values())
+        pixels = to_pixels(images, self.spec.bits)
+        shown = [for_eyes(np.asarray(one), channels) for one in pixels]
+        per_row = len(shown) // len(self.titles)
+        rows = [
+            (title, shown[i * per_row : (i + 1) * per_row]) for i, title in enumerate(self.titles)
+        ]
+        return sheet(rows)
+
+
+def _choose(stream: TrainingStream, classes: Sequence[str]) -> tuple[Tensor, list[str]]:
+    """Numbers of the images to show, row by row, and the titles of the rows."""
+    everything = torch.arange(len(stream))
+    if not stream.label_width or not classes:
+        rows = min(ROWS_WITHOUT_CLASSES, max(len(stream) // COLUMNS, 1))
+        return everything[torch.arange(rows * COLUMNS) % len(stream)], [""] * rows
+    index = stream.labels(everything).argmax(1)
+    numbers = []
+    titles = list(classes[:MOST_ROWS])
+    for row in range(len(titles)):
+        members = (index == row).nonzero()[:, 0]
+        numbers.append(members[torch.arange(COLUMNS) % len(members)])
+    return torch.cat(numbers), titles

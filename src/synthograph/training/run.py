@@ -1,0 +1,136 @@
+"""Run directories: made by one rename with the resolved configuration inside, locked by one process at a time."""
+
+import json
+import re
+import sys
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from synthograph.core.config import read_tree
+from synthograph.core.errors import UserError
+from synthograph.core.files import disk_errors, refuse_unwritable, write_bytes, write_json
+from synthograph.training.config import RunConfig
+
+CONFIG, LOG, STATS, METRICS = "config.json", "log.txt", "stats.jsonl", "metrics.jsonl"
+GROWING = (LOG, STATS, METRICS)
+LOCK = ".lock"
+
+
+class RunDirectory:
+    """The files of one run. Opening it locks it for this process.
+
+    Args:
+        path: an existing run directory.
+
+    Raises:
+        UserError: another process trains in it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = filelock.FileLock(path / LOCK)
+        with disk_errors(path):
+            try:
+                self._lock.acquire(timeout=0)
+            except filelock.Timeout:
+                raise UserError(f"{path}: another process is training in this run directory") from None
+
+    @property
+    def snapshots(self) -> Path:
+        """Folder of snapshots."""
+        return self.path / "snapshots"
+
+    @property
+    def states(self) -> Path:
+        """Folder of states."""
+        return self.path / "state"
+
+    def say(self, text: str) -> None:
+        """A line for the console and `log.txt`."""
+        print(text, flush=True)  # noqa: T201 - the console is the point
+        self._append(LOG, text)
+
+    def _append(self, name: str, line: str) -> None:
+        with disk_errors(self.path / name), (self.path / name).open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def record(self, name: str, entry: Mapping[str, Any]) -> None:
+        """Append a JSON line to `stats.jsonl` or `metrics.jsonl`."""
+        self._append(name, json.dumps(entry, allow_nan=False))
+
+    def picture(self, name: str, png: bytes) -> None:
+        """Write a picture."""
+        write_bytes(self.path / name, png)
+
+    def lengths(self) -> dict[str, int]:
+        """Byte length of every file that only grows."""
+        paths = {name: self.path / name for name in GROWING}
+        return {name: path.stat().st_size if path.exists() else 0 for name, path in paths.items()}
+
+    def truncate(self, lengths: Mapping[str, int]) -> None:
+        """Cut growing files back to where they were when a state was saved."""
+        for name in GROWING:
+            path = self.path / name
+            if path.exists():
+                with path.open("r+b") as file:
+                    file.truncate(lengths.get(name, 0))
+
+    def close(self) -> None:
+        """Unlock."""
+        self._lock.release()
+
+
+def create_run(outdir: Path, config: RunConfig, description: str) -> RunDirectory:
+    """Make `outdir/00003-<description>` with `config.json` inside, by one rename.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    refuse_unwritable(outdir / "x")
+    with disk_errors(outdir):
+        outdir.mkdir(parents=True, exist_ok=True)
+        temporary = outdir / f".{uuid.uuid4().hex[:8]}.tmp"
+        temporary.mkdir()
+        write_json(temporary / CONFIG, config.tree())
+        while True:
+            path = outdir / f"{_next_number(outdir):05d}-{description}"
+            try:
+                temporary.rename(path)  # fails where another process was faster
+            except OSError:
+                if not path.exists():
+                    raise
+                continue
+            return RunDirectory(path)
+
+
+def _next_number(outdir: Path) -> int:
+    numbers = [int(m[1]) for p in outdir.iterdir() if (m := re.match(r"(\d+)", p.name))]
+    return max(numbers, default=-1) + 1
+
+
+def read_config(path: Path) -> RunConfig:
+    """The configuration of a run directory.
+
+    Raises:
+        UserError: the folder holds no run, or one of another version.
+    """
+    if not path.is_dir():
+        hint = "; to start a new run from a snapshot's weights is another option, --init-from"
+        raise UserError(f"{path}: is no run directory{hint if path.is_file() else ''}")
+    file = path / CONFIG
+    if not file.exists():
+        raise UserError(f"{path}: holds no {CONFIG}, so it is no run directory")
+    tree = read_tree(file)
+    try:
+        return RunConfig.parse(tree)
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from None
+
+
+def command_line() -> str:
+    """The command that is running, for messages and records."""
+    return " ".join(["synthograph", *sys.argv[1:]])

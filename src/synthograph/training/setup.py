@@ -1,0 +1,136 @@
+"""From a configuration to a session that can train: archive, stream, networks, optimisers, provenance."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+import synthograph
+from synthograph.archive.cache import cache_order, pixel_cache
+from synthograph.archive.manifest import Row
+from synthograph.archive.reader import Archive, open_archive
+from synthograph.archive.stream import Selection, TrainingStream, select_rows
+from synthograph.core.devices import Precision, block_dtype, pick_device, pick_precision
+from synthograph.core.seeds import Streams
+from synthograph.models.base import Batch, Condition
+from synthograph.models.registry import family
+from synthograph.models.snapshot import SnapshotInfo
+from synthograph.training.config import RunConfig, archive_path
+from synthograph.training.loop import Session
+from synthograph.training.state import TrainingState, digest64, make_optimisers
+
+
+@dataclass(frozen=True)
+class Data:
+    """The images of a run.
+
+    Attributes:
+        archive: where they are.
+        rows: which of them train.
+        split: the split that they are, or None.
+    """
+
+    archive: Archive
+    rows: Sequence[Row]
+    split: str | None
+
+    @property
+    def groups(self) -> set[str]:
+        """Groups that the run sees."""
+        return {row.group for row in self.rows}
+
+
+def open_data(config: RunConfig) -> Data:
+    """Open the archive and choose the rows.
+
+    Raises:
+        UserError: the archive is missing or broken, or the selection is empty.
+    """
+    archive = open_archive(archive_path(config))
+    data = config.data
+    rows = select_rows(archive, Selection(data.split, data.fold, data.subset), config.seed)
+    splits = {row.split for row in rows}
+    return Data(archive, rows, splits.pop() if len(splits) == 1 else None)
+
+
+def resolve_machine(config: RunConfig) -> RunConfig:
+    """The configuration with `auto` device and precision replaced by what this machine gives."""
+    device = pick_device(config.device)
+    precision = pick_precision(config.precision, device)
+    return config.model_copy(update={"device": str(device), "precision": precision})
+
+
+def make_session(config: RunConfig, data: Data) -> Session:
+    """Networks with fresh weights, optimisers and the training stream, on the device of the configuration.
+
+    Args:
+        config: resolved: no `auto` is left.
+        data: from `open_data`.
+    """
+    assert config.precision is not Precision.AUTO, "resolve_machine comes first"
+    device, spec = pick_device(config.device), data.archive.info.spec
+    streams = Streams(config.seed)
+    stream = TrainingStream(
+        data.archive,
+        data.rows,
+        streams,
+        mirror=config.data.mirror,
+        conditional=config.data.cond,
+    )
+    kind = family(config.model.family)
+    classes = tuple(data.archive.info.classes) if config.data.cond else ()
+    condition = Condition(classes if len(classes) == stream.label_width else (), stream.label_width)
+    torch.manual_seed(config.seed)
+    networks = kind.build(spec, condition, config.model)
+    networks.generator.to(device)
+    networks.discriminators.to(device)
+    networks.extras = {name: tensor.to(device) for name, tensor in networks.extras.items()}
+    ema = copy.deepcopy(networks.generator).eval().requires_grad_(False)
+    kind.set_precision(networks, block_dtype(config.precision))
+    optimisers = make_optimisers(networks, kind.optimiser_rates(config.model))
+    return Session(
+        config=config,
+        spec=spec,
+        family=kind,
+        phases=kind.phases(networks, config.model, _no_augmentation),
+        state=TrainingState(networks, ema, optimisers),
+        stream=stream,
+        streams=streams,
+        device=device,
+        info=_document(config, data, condition),
+    )
+
+
+def _no_augmentation(images: torch.Tensor, batch: Batch) -> torch.Tensor:
+    return images
+
+
+def _document(config: RunConfig, data: Data, condition: Condition) -> SnapshotInfo:
+    """What snapshots of this run say about where they come from."""
+    info, archive = data.archive.info, data.archive
+    order, pixels = cache_order(archive), pixel_cache(archive)
+    images = [digest64(np.ascontiguousarray(pixels[order[r.file]]).tobytes()) for r in data.rows]
+    return SnapshotInfo(
+        family=config.model.family,
+        config=config.tree(),
+        spec=info.spec,
+        classes=info.classes if condition.classes else [],
+        label_width=condition.width,
+        invariances=info.invariances,
+        images_hash=archive.images_hash,
+        manifest_hash=archive.manifest_hash,
+        split=data.split,
+        fold=config.data.fold,
+        group_digests=sorted(digest64((info.namespace + group).encode()) for group in data.groups),
+        image_digests=sorted(set(images)),
+        package_version=synthograph.__version__,
+    )
+
+
+def parameter_counts(session: Session) -> dict[str, int]:
+    """Trainable numbers of the generator and of every discriminator."""
+    networks = session.state.networks
+    modules = {"generator": networks.generator, **dict(networks.discriminators.items())}
+    return {name: sum(p.numel() for p in module.parameters()) for name, module in modules.items()}

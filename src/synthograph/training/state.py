@@ -1,0 +1,268 @@
+"""All that resumes, in one place: what a run is at an image count, written so that a power cut cannot spoil it.
+
+A state is a folder `state/<images>/` of `tensors.safetensors`, `state.json` and, written last, `manifest.json` with the
+hashes of the two. It is written under a temporary name and renamed; reading takes the newest that is complete.
+"""
+
+import hashlib
+import json
+import platform
+import shutil
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from synthograph.core.devices import cpu_name
+from synthograph.core.errors import DivergedError, UserError
+from synthograph.core.files import disk_errors, remove, sha256_file, sync, write_json
+from synthograph.models.base import AdamConfig, Networks
+from synthograph.models.snapshot import load_tensors, read_tensors, select, write_tensors
+from synthograph.training.stats import Moments
+
+FORMAT = 1
+TENSORS, NUMBERS, MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
+KEPT = 2
+
+
+@dataclass
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        images: real images shown so far.
+        steps: training steps done.
+        ticks: status lines written.
+        tick_images: images at the last tick.
+        seconds: training time of all sittings together.
+    """
+
+    images: int = 0
+    steps: int = 0
+    ticks: int = 0
+    tick_images: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class TrainingState:
+    """Everything that a step changes.
+
+    Attributes:
+        networks: what is trained.
+        ema: averaged generator.
+        optimisers: one Adam per key.
+        progress: counters.
+        moments: statistics since the last tick.
+    """
+
+    networks: Networks
+    ema: nn.Module
+    optimisers: dict[str, torch.optim.Adam]
+    progress: Progress = field(default_factory=Progress)
+    moments: Moments = field(default_factory=Moments)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All tensors under names that say whose they are."""
+        result: dict[str, Tensor] = {}
+        for prefix, module in self._modules().items():
+            result |= {f"{prefix}/{name}": t for name, t in module.state_dict().items()}
+        result |= {f"extras/{name}": t for name, t in self.networks.extras.items()}
+        result |= {f"moments/{name}": t for name, t in self.moments.tensors().items()}
+        for key, optimiser in self.optimisers.items():
+            for index, entry in optimiser.state_dict()["state"].items():
+                result |= {f"optimisers/{key}/{index}/{name}": t for name, t in entry.items()}
+        return result
+
+    def load(self, tensors: Mapping[str, Tensor], path: Path) -> None:
+        """Restore what `tensors` gave."""
+        for prefix, module in self._modules().items():
+            load_tensors(module, select(tensors, f"{prefix}/"), path)
+        for name, target in self.networks.extras.items():
+            target.copy_(tensors[f"extras/{name}"])
+        self.moments.load(select(tensors, "moments/"))
+        for key, optimiser in self.optimisers.items():
+            entries: dict[int, dict[str, Tensor]] = {}
+            for name, tensor in select(tensors, f"optimisers/{key}/").items():
+                index, _, part = name.partition("/")
+                entries.setdefault(int(index), {})[part] = tensor
+            groups = optimiser.state_dict()["param_groups"]
+            optimiser.load_state_dict({"state": entries, "param_groups": groups})
+
+    def _modules(self) -> dict[str, nn.Module]:
+        return {
+            "generator": self.networks.generator,
+            "discriminators": self.networks.discriminators,
+            "ema": self.ema,
+        }
+
+
+def make_optimisers(
+    networks: Networks, rates: Mapping[str, AdamConfig]
+) -> dict[str, torch.optim.Adam]:
+    """One Adam per key over that key's parameters, in the order of the module."""
+    return {
+        key: torch.optim.Adam(
+            module.parameters(),
+            lr=rates[key].lr,
+            betas=(rates[key].beta1, rates[key].beta2),
+            eps=rates[key].eps,
+        )
+        for key, module in networks.trainable().items()
+    }
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What has to be equal for a resumed run to be bit for bit the same."""
+
+    threads: int
+    torch_version: str
+    processor: str
+    precision: str
+
+    @classmethod
+    def here(cls, precision: str) -> "Surroundings":
+        """This process."""
+        name = cpu_name() if cpu_name() != "unknown processor" else platform.processor()
+        return cls(torch.get_num_threads(), torch.__version__, name, precision)
+
+    def differences(self, other: "Surroundings") -> list[str]:
+        """What differs, in words."""
+        mine, theirs = asdict(self), asdict(other)
+        return [f"{k.replace('_', ' ')} {theirs[k]} -> {mine[k]}" for k in mine if mine[k] != theirs[k]]
+
+
+@dataclass(frozen=True)
+class SavedNumbers:
+    """The part of a state that is no tensor.
+
+    Attributes:
+        progress: counters.
+        lengths: byte length of every file that only grows, such as `stats.jsonl`.
+        boundary: whether the state was saved right after a snapshot.
+        surroundings: where it was saved.
+    """
+
+    progress: Progress
+    lengths: Mapping[str, int]
+    boundary: bool
+    surroundings: Surroundings
+
+
+def save_state(folder: Path, state: TrainingState, numbers: SavedNumbers) -> Path:
+    """Write a state below `folder` and drop those that are no longer needed.
+
+    Returns:
+        The state's own folder.
+
+    Raises:
+        DivergedError: a tensor is not finite; such a state is never saved.
+        DiskFullError: no space; the states before stay valid.
+    """
+    tensors = state.tensors()
+    for name, tensor in tensors.items():
+        if not name.startswith("moments/") and not bool(torch.isfinite(tensor).all()):
+            raise DivergedError(
+                f"tensor {name} holds numbers that are not finite after {state.progress.images} images; "
+                "the last saved state is kept: resume it with a lower learning rate or a higher R1 gamma"
+            )
+    target = folder / f"{numbers.progress.images:012d}"
+    temporary = folder / f".{target.name}.{uuid.uuid4().hex[:8]}.tmp"
+    with disk_errors(folder):
+        temporary.mkdir(parents=True)
+        try:
+            write_tensors(temporary / TENSORS, tensors, {"format": FORMAT})
+            write_json(temporary / NUMBERS, {"format": FORMAT, **asdict(numbers)})
+            hashes = {name: sha256_file(temporary / name) for name in (TENSORS, NUMBERS)}
+            write_json(temporary / MANIFEST, hashes)
+            sync(temporary)
+            remove(target)
+            temporary.rename(target)
+            sync(folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    _prune(folder)
+    return target
+
+
+def _prune(folder: Path) -> None:
+    """Keep the newest states and the newest one of a snapshot."""
+    states = list_states(folder)
+    boundary = next((path for path in states if _is_boundary(path)), None)
+    for path in states[KEPT:]:
+        if path != boundary:
+            remove(path)
+
+
+def _is_boundary(path: Path) -> bool:
+    try:
+        return bool(json.loads((path / NUMBERS).read_text(encoding="utf-8"))["boundary"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def list_states(folder: Path) -> list[Path]:
+    """Folders of states, newest first, whether complete or not."""
+    if not folder.is_dir():
+        return []
+    return sorted((p for p in folder.iterdir() if p.name.isdecimal()), reverse=True)
+
+
+def load_state(
+    folder: Path, state: TrainingState
+) -> tuple[SavedNumbers, Path, list[str]] | None:
+    """Restore the newest complete state below `folder` into `state`.
+
+    Returns:
+        Its numbers, its folder, and why newer ones were passed over; None where no state is complete.
+    """
+    passed: list[str] = []
+    for path in list_states(folder):
+        problem = _problem(path)
+        if problem is not None:
+            passed.append(f"{path}: {problem}")
+            continue
+        try:
+            tensors, _ = read_tensors(path / TENSORS)
+            numbers = _read_numbers(path)
+            state.load(tensors, path / TENSORS)
+        except (UserError, KeyError, ValueError, TypeError) as error:
+            passed.append(f"{path}: {error}")
+            continue
+        state.progress = numbers.progress
+        return numbers, path, passed
+    return None
+
+
+def _problem(path: Path) -> str | None:
+    """Why a state cannot be used, or None."""
+    try:
+        hashes = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return "is incomplete"
+    for name in (TENSORS, NUMBERS):
+        if not (path / name).exists() or sha256_file(path / name) != hashes.get(name):
+            return f"{name} is damaged"
+    return None
+
+
+def _read_numbers(path: Path) -> SavedNumbers:
+    data: dict[str, Any] = json.loads((path / NUMBERS).read_text(encoding="utf-8"))
+    if data["format"] != FORMAT:
+        raise UserError(f"is of format {data['format']}, this version reads {FORMAT}")
+    return SavedNumbers(
+        Progress(**data["progress"]),
+        data["lengths"],
+        data["boundary"],
+        Surroundings(**data["surroundings"]),
+    )
+
+
+def digest64(data: bytes) -> str:
+    """The first 64 bits of a sha256, in hex: names nobody, but an owner of the data can test for it."""
+    return hashlib.sha256(data).hexdigest()[:16]

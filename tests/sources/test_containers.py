@@ -1,0 +1,242 @@
+"""Folders and zip files read alike, and nothing leaves them or hangs."""
+
+import os
+import pickle
+import zipfile
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from synthograph.core.errors import UserError
+from synthograph.core.record import UnreadableError
+from synthograph.sources import containers
+from synthograph.sources.containers import (
+    Folder,
+    ZipFolder,
+    few,
+    open_container,
+    pair_by_name,
+    stem_key,
+    unwrap,
+)
+
+FILES = {"b/Größe 1.png": b"one", "a.png": b"two", "b/c/d.txt": b"three"}
+LITTER = (".hidden.png", "__MACOSX/a.png", "b/Thumbs.db", ".git/x.png", "b/.DS_Store")
+
+
+def make_folder(root: Path, files: dict[str, bytes]) -> Path:
+    for name, data in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return root
+
+
+def make_zip(path: Path, files: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> Path:
+    with zipfile.ZipFile(path, "w", method) as file:
+        for name, data in files.items():
+            file.writestr(name, data)
+    return path
+
+
+@pytest.fixture(params=["folder", "zip"])
+def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    files = FILES | dict.fromkeys(LITTER, b"litter")
+    if request.param == "zip":
+        return make_zip(tmp_path / "set.zip", files)
+    return make_folder(tmp_path / "set", files)
+
+
+def test_members_are_sorted_and_litter_is_left_out(path: Path) -> None:
+    container = open_container(path, "SOURCE")
+    assert container.members().names == tuple(sorted(FILES))
+    assert {name: container.read(name) for name in FILES} == FILES
+
+
+def test_containers_travel_to_other_processes(path: Path) -> None:
+    container = pickle.loads(pickle.dumps(open_container(path, "SOURCE")))  # noqa: S301
+    container.read("a.png")  # opened here first, so that a fork would share the file position
+    with ProcessPoolExecutor(2) as pool:
+        assert list(pool.map(container.read, list(FILES) * 20)) == list(FILES.values()) * 20
+
+
+@pytest.mark.parametrize("name", ["../x.png", "/x.png", "C:/x.png", "a/../../x.png", "a\\x.png"])
+def test_members_that_leave_their_folder_are_named(tmp_path: Path, name: str) -> None:
+    path = make_zip(tmp_path / "evil.zip", {"a.png": b"", name: b""})
+    with pytest.raises(UserError, match="would leave its folder") as caught:
+        open_container(path, "SOURCE").members()
+    assert repr(name) in str(caught.value)
+
+
+def test_bomb_is_refused_before_reading(tmp_path: Path) -> None:
+    path = make_zip(tmp_path / "bomb.zip", {"a.png": bytes(40 << 20)}, zipfile.ZIP_DEFLATED)
+    with pytest.raises(UserError, match=r"'a.png' grows from \d+ to 41943040 bytes"):
+        open_container(path, "SOURCE").members()
+    with pytest.raises(UnreadableError, match="grows from"):
+        ZipFolder(path).read("a.png")
+
+
+def test_well_packed_small_members_are_fine(tmp_path: Path) -> None:
+    path = make_zip(tmp_path / "masks.zip", {"a.tif": bytes(10 << 20)}, zipfile.ZIP_DEFLATED)
+    assert len(ZipFolder(path).read("a.tif")) == 10 << 20
+    assert open_container(path, "SOURCE").members().names == ("a.tif",)
+
+
+def test_declared_size_is_bounded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(containers, "MAX_MEMBER_BYTES", 3)
+    container = open_container(path, "SOURCE")
+    assert container.read("a.png") == b"two"
+    with pytest.raises(UnreadableError, match="more than"):
+        container.read("b/c/d.txt")
+    if isinstance(container, ZipFolder):
+        with pytest.raises(UserError, match="more than"):
+            container.members()
+
+
+def test_damaged_zip_member(tmp_path: Path) -> None:
+    path = make_zip(tmp_path / "set.zip", {"a.png": b"pixels pixels"})
+    path.write_bytes(path.read_bytes().replace(b"pixels pixels", b"pixels-pixels"))
+    with pytest.raises(UnreadableError, match="damaged in the zip file"):
+        ZipFolder(path).read("a.png")
+    with pytest.raises(UnreadableError, match="damaged in the zip file"):
+        ZipFolder(path).read("gone.png")
+
+
+def test_repeated_and_encrypted_members(tmp_path: Path) -> None:
+    path = tmp_path / "twice.zip"
+    with zipfile.ZipFile(path, "w") as file, pytest.warns(UserWarning, match="Duplicate"):
+        file.writestr("a.png", b"1")
+        file.writestr("a.png", b"2")
+    with pytest.raises(UserError, match="appears twice"):
+        open_container(path, "SOURCE").members()
+    path = make_zip(tmp_path / "secret.zip", {"a.png": b"1"})
+    data = bytearray(path.read_bytes())
+    data[data.index(b"PK\1\2") + 8] |= 1
+    path.write_bytes(bytes(data))
+    with pytest.raises(UserError, match="encrypted"):
+        open_container(path, "SOURCE").members()
+
+
+def test_changed_zip_is_opened_anew(tmp_path: Path) -> None:
+    path = make_zip(tmp_path / "set.zip", {"a.png": b"old"})
+    assert ZipFolder(path).read("a.png") == b"old"
+    make_zip(path, {"a.png": b"newer"})
+    assert ZipFolder(path).read("a.png") == b"newer"
+
+
+def test_what_is_no_folder_or_zip(tmp_path: Path) -> None:
+    (tmp_path / "fake.zip").write_bytes(b"no zip at all")
+    whole = make_zip(tmp_path / "set.zip", FILES).read_bytes()
+    (tmp_path / "cut.zip").write_bytes(whole[: len(whole) // 2])
+    for name in ("fake.zip", "cut.zip"):
+        with pytest.raises(UserError, match="is not a zip file, or is cut short"):
+            open_container(tmp_path / name, "SOURCE")
+    with pytest.raises(UserError, match="no such folder or zip file"):
+        open_container(tmp_path / "gone", "SOURCE")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_unreadable_paths(tmp_path: Path) -> None:
+    make_folder(tmp_path / "set", FILES)
+    (tmp_path / "set" / "b").chmod(0)
+    try:
+        with pytest.raises(UserError, match="cannot be listed"):
+            open_container(tmp_path / "set", "SOURCE").members()
+    finally:
+        (tmp_path / "set" / "b").chmod(0o755)
+
+
+def test_links(tmp_path: Path) -> None:
+    root = make_folder(tmp_path / "set", {"a.png": b"1"})
+    make_folder(tmp_path / "other", {"x.png": b"2"})
+    (root / "linked.png").symlink_to(tmp_path / "other" / "x.png")
+    (root / "again").symlink_to(root, target_is_directory=True)
+    (root / "self.png").symlink_to(root / "self.png")
+    (root / "gone.png").symlink_to(root / "nowhere.png")
+    listing = Folder(root).members()
+    assert listing.names == ("a.png", "linked.png")
+    assert Folder(root).read("linked.png") == b"2"
+    assert sorted(name for name, _ in listing.broken) == ["gone.png", "self.png"]
+    assert any("again" in remark for remark in listing.remarks)
+
+
+def test_pipes_are_not_opened(tmp_path: Path) -> None:
+    make_folder(tmp_path, {"a.png": b"1"})
+    os.mkfifo(tmp_path / "pipe.png")
+    listing = Folder(tmp_path).members()
+    assert listing.names == ("a.png",)
+    assert "pipe.png" in listing.remarks[0]
+
+
+def test_names_that_are_no_text(tmp_path: Path) -> None:
+    try:
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff.png")).write_bytes(b"")
+    except OSError:
+        pytest.skip("the file system only takes UTF-8 names")
+    listing = Folder(tmp_path).members()
+    assert listing.names == ()
+    assert "not valid UTF-8" in listing.broken[0][1]
+    listing.broken[0][0].encode()
+
+
+def test_folder_inside_a_zip(tmp_path: Path) -> None:
+    path = make_zip(tmp_path / "set.zip", FILES)
+    inner = open_container(path / "b", "--modality nir")
+    assert inner.members().names == ("Größe 1.png", "c/d.txt")
+    assert inner.read("c/d.txt") == b"three"
+    assert inner.inside(ZipFolder(path)) == "b/"
+    assert ZipFolder(path).inside(inner) is None
+    assert str(inner) == f"{path}/b"
+    with pytest.raises(UserError, match="holds no such folder"):
+        open_container(path / "z", "--modality nir")
+
+
+def test_a_zip_of_a_folder_is_unwrapped(tmp_path: Path) -> None:
+    def root(name: str, files: list[str]) -> tuple[str, ...]:
+        path = make_zip(tmp_path / name, dict.fromkeys(files, b""))
+        return unwrap(open_container(path, "SOURCE")).members().names
+
+    assert root("1.zip", ["s/a/1.png", "s/b/2.png"]) == ("a/1.png", "b/2.png")
+    assert root("2.zip", ["s/dataset.json", "s/2.png"]) == ("2.png", "dataset.json")
+    assert root("3.zip", ["00000/1.png", "00000/2.png"]) == ("00000/1.png", "00000/2.png")
+    assert root("4.zip", ["a/x/1.png", "b/x/2.png"]) == ("a/x/1.png", "b/x/2.png")
+    assert root("5.zip", ["a/x/1.png", "2.png"]) == ("2.png", "a/x/1.png")
+
+
+def test_stem_key() -> None:
+    assert stem_key("a/b.c.PNG") == "a/b.c"
+    assert stem_key("scan.nii.gz_0.png") == "scan.nii.gz_0"
+    assert stem_key("ISIC_0.12") == "ISIC_0.12"
+    assert stem_key("u\u0308.tif") == stem_key("\u00fc.jpg")
+
+
+def test_pairs_go_by_name_never_by_position() -> None:
+    images = ["images/a/1.jpg", "images/a/2.jpg", "images/b/1.jpg"]
+    files = ["a/2.png", "b/1.png", "z.png"]
+    assert pair_by_name(images, files, where="nir") == {
+        "images/a/2.jpg": "a/2.png",
+        "images/b/1.jpg": "b/1.png",
+    }
+    assert pair_by_name(images, ["images/b/1.bmp"], where="nir") == {
+        "images/b/1.jpg": "images/b/1.bmp"
+    }
+
+
+@pytest.mark.parametrize(
+    ("images", "files", "reason"),
+    [
+        (["1.png"], ["1.png", "1.jpg"], "'1.png' and '1.jpg' have one name"),
+        (["1.png", "1.jpg"], ["1.png"], "'1.png' fits two images, '1.png' and '1.jpg'"),
+        (["1.png"], ["2.png"], "no file fits .* there is '2.png', the first image is '1.png'"),
+        (["1.png"], [], "there is no image"),
+    ],
+)
+def test_pairs_that_are_refused(images: list[str], files: list[str], reason: str) -> None:
+    with pytest.raises(UserError, match=reason):
+        pair_by_name(images, files, where="nir")
+
+
+def test_few() -> None:
+    assert few("ab") == "a, b"
+    assert few("abcde") == "a, b, c and 2 more"

@@ -1,0 +1,253 @@
+"""Tables, dataset.json and name patterns: what they give, and every refusal."""
+
+from pathlib import Path
+
+import pytest
+
+from synthograph.core.errors import UserError
+from synthograph.sources.tables import (
+    LabelTable,
+    Row,
+    compile_name_regex,
+    name_classes,
+    parse_columns,
+    read_dataset_json,
+)
+
+
+def table(tmp_path: Path, text: str, name: str = "t.csv", **columns: str) -> LabelTable:
+    path = tmp_path / name
+    path.write_bytes(text.encode())
+    return LabelTable.read(path, columns or None)
+
+
+def test_columns_are_parsed_in_one_or_several_pieces() -> None:
+    wanted = {"file": "image_name", "label": "target"}
+    assert parse_columns("file=image_name,label=target") == wanted
+    assert parse_columns(["file=image_name", "label = target"]) == wanted
+    assert parse_columns(["file=image_name,label=target", "file=image_name"]) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("file", "not of the form"),
+        ("file=", "not of the form"),
+        ("=x", "not of the form"),
+        ("lable=x", "did you mean 'label'"),
+        ("file=a,file=b", "twice"),
+    ],
+)
+def test_columns_that_are_refused(text: str, reason: str) -> None:
+    with pytest.raises(UserError, match=reason):
+        parse_columns(text)
+
+
+def test_roles_and_further_columns(tmp_path: Path) -> None:
+    text = '\ufeffimage_name,target,site\r\n\r\na, 1 ,"x, y"\r\nb,,z\r\n'
+    read = table(tmp_path, text, file="image_name", label="target")
+    assert read.has_label
+    assert not read.has_group
+    assert read.rows[0] == Row("row 3", "a", "1", None, {"site": "x, y"})
+    assert read.rows[1].label is None
+
+
+def test_default_roles_are_headers_of_that_name(tmp_path: Path) -> None:
+    read = table(tmp_path, "group,file\ng,a.png\n")
+    assert not read.has_label
+    assert read.rows == (Row("row 2", "a.png", None, "g", {}),)
+
+
+def test_tabs_and_nameless_columns(tmp_path: Path) -> None:
+    read = table(tmp_path, "\tfile\tlabel\n0\ta\tx\n", "t.tsv")
+    assert read.rows == (Row("row 2", "a", "x", None, {"column_0": "0"}),)
+
+
+def test_a_role_frees_the_header_of_its_name(tmp_path: Path) -> None:
+    read = table(tmp_path, "file,label,has_t2\na,0,1\n", label="has_t2")
+    assert read.rows == (Row("row 2", "a", "1", None, {"label": "0"}),)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "is empty"),
+        ("image,label\na,1\n", "no column 'file'.*columns are: image, label"),
+        ("file;label\na;1\n", "semicolons"),
+        ("file,file\na,b\n", "two columns are named 'file'"),
+        ("file,label\na\n", "row 2: has 1 cells, the header has 2"),
+        ("file,label\n,1\n", "row 2: names no file"),
+        ("file,label\na,1\nb,1\na,2\n", "row 2 and row 4 are about the same file 'a'"),
+        ('file,label\n"a,1\n', "is not a table"),
+        ("file,y.0,y.1\na,1,nan\n", r"row 2, column y.1: 'nan' is not a finite number"),
+        ("file,y.0\na,1\nb,inf\n", "row 3, column y.0"),
+        ("file,y.0\na,\n", "row 2, column y.0"),
+        ("file,y.0,y.2\na,1,2\n", "y.1 is missing"),
+    ],
+)
+def test_tables_that_are_refused(tmp_path: Path, text: str, reason: str) -> None:
+    with pytest.raises(UserError, match=reason):
+        table(tmp_path, text)
+
+
+def test_unknown_header_and_role(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no column 'image_nme': did you mean 'image_name'"):
+        table(tmp_path, "image_name,target\na,1\n", file="image_nme")
+    with pytest.raises(UserError, match="unknown role 'grp'"):
+        table(tmp_path, "file,target\na,1\n", grp="target")
+
+
+def test_files_that_are_no_tables(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(b"file\n\xff\xfe")
+    with pytest.raises(UserError, match="not UTF-8"):
+        LabelTable.read(tmp_path / "t.csv")
+    with pytest.raises(UserError, match="cannot be read"):
+        LabelTable.read(tmp_path / "gone.csv")
+    with pytest.raises(UserError, match="cannot be read"):
+        LabelTable.read(tmp_path)
+    (tmp_path / "t.json").write_text('{"labels": [["a", 1]]}')
+    with pytest.raises(UserError, match="leave --column out"):
+        LabelTable.read(tmp_path / "t.json", {"file": "a"})
+    assert LabelTable.read(tmp_path / "t.json").rows[0].label == "1"
+
+
+def test_repeated_rows_are_counted(tmp_path: Path) -> None:
+    read = table(tmp_path, "file,label\na,1\na,1\n")
+    assert len(read.rows) == 1
+    assert read.remarks == ("1 repeated row(s) of t.csv ignored",)
+
+
+def matched(tmp_path: Path, files: list[str], names: list[str]) -> dict[str, str]:
+    read = table(tmp_path, "\n".join(["file", *files]) + "\n")
+    return {name: row.file for name, row in read.match(names).items()}
+
+
+@pytest.mark.parametrize(
+    ("files", "names", "expected"),
+    [
+        (["a/1.png"], ["a/1.png"], {"a/1.png": "a/1.png"}),
+        (["a/1"], ["a/1.png"], {"a/1.png": "a/1"}),
+        (["1.jpg"], ["1.png"], {"1.png": "1.jpg"}),
+        (["1"], ["train/1.jpg"], {"train/1.jpg": "1"}),
+        (["images/1.png"], ["1.png"], {"1.png": "images/1.png"}),
+        (["1.png", "1.jpg"], ["x/1.jpg", "x/1.png"], {"x/1.jpg": "1.jpg", "x/1.png": "1.png"}),
+        (["a/1", "b/1"], ["1.png"], {}),
+        (["a/1", "b/1"], ["a/1.png", "b/1.png"], {"a/1.png": "a/1", "b/1.png": "b/1"}),
+        (["a/1.png"], ["a/1.png", "b/1.png"], {"a/1.png": "a/1.png"}),
+        (["train/1.png"], ["test/1.png"], {}),
+        (["./a/1.png"], ["a/1.png"], {"a/1.png": "a/1.png"}),
+        (["a\\1.png"], ["a/1.png"], {"a/1.png": "a/1.png"}),
+        (["Gr\u00f6\u00dfe 1"], ["Gro\u0308\u00dfe 1.png"], {"Gro\u0308\u00dfe 1.png": "Größe 1"}),
+    ],
+)
+def test_matching(
+    tmp_path: Path, files: list[str], names: list[str], expected: dict[str, str]
+) -> None:
+    assert matched(tmp_path, files, names) == expected
+
+
+@pytest.mark.parametrize("names", [["a/1.png", "b/1.png"], ["1.png", "1.jpg"]])
+def test_one_row_for_two_images_is_refused(tmp_path: Path, names: list[str]) -> None:
+    with pytest.raises(UserError, match="row 2: '1' fits two images") as caught:
+        matched(tmp_path, ["1"], names)
+    assert all(name in str(caught.value) for name in names)
+
+
+def rows(*labels: str) -> list[Row]:
+    return [Row(f"row {i}", f"{i}.png", label) for i, label in enumerate(labels, 2)]
+
+
+def test_indices_are_named() -> None:
+    named, order = name_classes(rows("1", "0", "1.0"), ["benign", "melanoma"], "t.csv")
+    assert named == {"1": "melanoma", "0": "benign", "1.0": "melanoma"}
+    assert order == ["benign", "melanoma"]
+    for label in ("2", "-1"):
+        with pytest.raises(UserError, match=f"t.csv, row 3: label {label} lies outside the 2"):
+            name_classes(rows("1", label), ["benign", "melanoma"], "t.csv")
+
+
+def test_words_and_numbers_without_names() -> None:
+    assert name_classes(rows("b", "a"), None, "t") == ({"b": "b", "a": "a"}, None)
+    assert name_classes(rows("b", "a"), ["b", "a", "c"], "t")[1] == ["b", "a", "c"]
+    assert name_classes(rows("b", "x"), ["b", "a"], "t")[1] is None
+    assert name_classes(rows("10", "9"), None, "t") == ({"10": "10", "9": "9"}, ["9", "10"])
+
+
+def test_published_dataset_json() -> None:
+    read = read_dataset_json('{"labels": [["00000/img00000000.png", 6], ["b.png", 0]]}', "d")
+    assert [(row.file, row.label) for row in read.rows] == [
+        ("00000/img00000000.png", "6"),
+        ("b.png", "0"),
+    ]
+    assert read.has_label
+    assert read.classes is None
+    empty = read_dataset_json('{"labels": null}', "d")
+    assert not empty.rows
+    assert not empty.has_label
+
+
+def test_dataset_json_with_classes_vectors_and_meta() -> None:
+    read = read_dataset_json('{"classes": ["a", "b"], "labels": [["1.png", 1]], "x": 1}', "d")
+    assert read.classes == ("a", "b")
+    read = read_dataset_json('{"labels": [["1.png", [0.5, 1]], ["2.png", [0, -1]]]}', "d")
+    assert not read.has_label
+    assert read.rows[0] == Row("entry '1.png'", "1.png", None, None, {"y.0": "0.5", "y.1": "1.0"})
+    text = (
+        '{"labels": [["1a.jpeg", 0]], "meta": [["1a.jpeg", 0, 1, "PTC"], ["2a.jpeg", 1, 2, "FA"]]}'
+    )
+    read = read_dataset_json(text, "d")
+    assert read.has_group
+    assert read.rows == (
+        Row("entry '1a.jpeg'", "1a.jpeg", "0", "1", {"diagnosis": "PTC"}),
+        Row("entry '2a.jpeg'", "2a.jpeg", "1", "2", {"diagnosis": "FA"}),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{"labels": [\n["a.png", 1],\n]}', "d, line [23].*comma before a closing bracket"),
+        ('{"labels": [["a.png", 1,]]}', "comma before a closing bracket"),
+        ('{"labels": null,}', "comma before a closing bracket"),
+        ('{"labels": [\n["a.png" 1]]}', "line 2"),
+        ("", "line 1"),
+        ('{"labels": [["a.png", 1],', "line 1.*Expecting value"),
+        ("[" * 100_000, "not usable JSON|not valid JSON"),
+        ("[]", "no list of labels"),
+        ('{"images": []}', "no list of labels"),
+        ('{"labels": {"background": 0}}', '"labels" must be a list'),
+        ('{"labels": ["a.png"]}', "entry 1 of"),
+        ('{"labels": [["a.png"]]}', "entry 1 of"),
+        ('{"labels": [[1, 1]]}', "entry 1 of"),
+        ('{"labels": [["", 1]]}', "entry 1 of"),
+        ('{"labels": [["a.png", 1], ["a.png", 1]]}', "entry 2 of .*'a.png' is listed twice"),
+        ('{"labels": [["a.png", 1], ["./a.png", 2]]}', "listed twice"),
+        ('{"labels": [["a.png", "1"]]}', "entry 'a.png'.*neither a class index"),
+        ('{"labels": [["a.png", 1.5]]}', "neither a class index"),
+        ('{"labels": [["a.png", true]]}', "neither a class index"),
+        ('{"labels": [["a.png", null]]}', "neither a class index"),
+        ('{"labels": [["a.png", -1]]}', "neither a class index"),
+        ('{"labels": [["a.png", 2]], "classes": ["x", "y"]}', "outside the 2 classes, 0 to 1"),
+        ('{"labels": [["a.png", [NaN]]]}', "entry 'a.png': nan is not a finite number"),
+        ('{"labels": [["a.png", ["1"]]]}', "not a finite number"),
+        ('{"labels": [["a.png", [1' + "0" * 400 + "]]]}", "not a finite number"),
+        ('{"labels": [["a.png", [1]], ["b.png", [1, 2]]]}', "differ in length"),
+        ('{"labels": [["a.png", [1]], ["b.png", 1]]}', "use one kind"),
+        ('{"labels": null, "classes": ["x", "x"]}', '"classes" must be'),
+        ('{"labels": null, "classes": "xy"}', '"classes" must be'),
+        ('{"labels": null, "classes": [1]}', '"classes" must be'),
+        ('{"labels": [["a", 1]], "meta": [["a", 0, 1, "x"]]}', "is 1 in .labels. and 0 in .meta."),
+        ('{"meta": [["a", 0]]}', 'entry 1 of "meta"'),
+    ],
+)
+def test_dataset_json_that_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(UserError, match=reason):
+        read_dataset_json(text, "d")
+
+
+def test_name_regex() -> None:
+    assert compile_name_regex(r"(?P<patient>\d+)").groupindex == {"patient": 1}
+    with pytest.raises(UserError, match="is not a regular expression"):
+        compile_name_regex("(?P<patient>")
+    with pytest.raises(UserError, match="no named group"):
+        compile_name_regex(r"(\d+)")

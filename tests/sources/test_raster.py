@@ -1,0 +1,319 @@
+"""Every rule of decoding, and every refusal."""
+
+import io
+import pickle
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from synthograph.core.record import UnreadableError
+from synthograph.sources import raster
+from synthograph.sources.containers import Folder
+from synthograph.sources.raster import FileDecoder, read_image, read_mask
+
+GREY = np.arange(48, dtype=np.uint8).reshape(6, 8)
+COLOUR = np.stack([GREY, GREY * 2, 255 - GREY], axis=2)
+DEEP = (np.arange(48, dtype=np.uint16) * 1300).reshape(6, 8)
+
+
+def encode(image: Image.Image | np.ndarray, kind: str = "PNG", **options: object) -> bytes:
+    image = Image.fromarray(image) if isinstance(image, np.ndarray) else image
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def tiff(pixels: np.ndarray, **options: object) -> bytes:
+    file = io.BytesIO()
+    tifffile.imwrite(file, pixels, **options)  # type: ignore[arg-type]
+    return file.getvalue()
+
+
+def png(depth: int, colour: int, rows: bytes, size: tuple[int, int], **chunks: bytes) -> bytes:
+    """A PNG by hand, for the kinds that Pillow does not write."""
+    header = struct.pack(">2I5B", *size, depth, colour, 0, 0, 0)
+    parts = [(b"IHDR", header), *((k.encode(), v) for k, v in chunks.items())]
+    parts += [(b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    body = b"".join(
+        struct.pack(">I", len(v)) + k + v + struct.pack(">I", zlib.crc32(k + v)) for k, v in parts
+    )
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP"])
+@pytest.mark.parametrize("pixels", [GREY, COLOUR], ids=["grey", "rgb"])
+def test_lossless_kinds_keep_pixels(kind: str, pixels: np.ndarray) -> None:
+    decoded, notes = read_image(encode(pixels, kind))
+    assert decoded.dtype == np.uint8
+    assert decoded.shape == (6, 8, 1 if pixels.ndim == 2 else 3)
+    assert np.array_equal(decoded.squeeze(), pixels)
+    assert notes == ()
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_jpeg_keeps_channels(mode: str) -> None:
+    decoded, notes = read_image(encode(Image.new(mode, (16, 8)), "JPEG"))
+    assert decoded.shape == (8, 16, 1 if mode == "L" else 3)
+    assert notes == ()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        encode(DEEP),
+        encode(DEEP, "TIFF"),
+        encode(DEEP, "TIFF", compression="tiff_lzw"),
+        encode(DEEP, "TIFF", compression="tiff_deflate"),
+        tiff(DEEP, byteorder=">"),
+        tiff(DEEP, byteorder=">", compression="zlib", predictor=True),
+        tiff(DEEP, byteorder="<", compression="zlib", predictor=True),
+        tiff(DEEP, tile=(16, 16)),
+        tiff(DEEP, bigtiff=True),
+        tiff(DEEP.astype(np.uint32), byteorder=">"),
+        tiff(DEEP.astype(np.int32)),
+        encode(Image.fromarray(DEEP.astype(np.int32)), "TIFF"),
+    ],
+)
+def test_16_bit_grey_stays(data: bytes) -> None:
+    decoded, notes = read_image(data)
+    assert decoded.dtype == np.uint16
+    assert np.array_equal(decoded[:, :, 0], DEEP)
+    assert notes == ()
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_white_is_zero_16_bit_is_inverted_and_noted(order: str) -> None:
+    data = tiff(DEEP, photometric="miniswhite", byteorder=order)
+    decoded, notes = read_image(data)
+    assert np.array_equal(decoded[:, :, 0], 65535 - DEEP)
+    assert notes == ("white-is-zero grey inverted",)
+
+
+@pytest.mark.parametrize("low", [-5, 70_000])
+def test_integers_outside_16_bits_are_refused(low: int) -> None:
+    with pytest.raises(UnreadableError, match="16 bits hold"):
+        read_image(tiff(np.full((4, 4), low, np.int32)))
+
+
+def test_palette_becomes_rgb() -> None:
+    decoded, notes = read_image(encode(Image.fromarray(COLOUR).quantize(16)))
+    assert decoded.shape == (6, 8, 3)
+    assert notes == ("palette expanded to RGB",)
+
+
+def test_grey_palette_becomes_grey() -> None:
+    image = Image.fromarray(GREY % 4, "P")
+    image.putpalette([v for i in range(4) for v in (80 * i,) * 3])
+    decoded, notes = read_image(encode(image))
+    assert np.array_equal(decoded[:, :, 0], GREY % 4 * 80)
+    assert notes == ("grey palette expanded to grey",)
+
+
+def test_transparent_palette_entry_goes_on_black() -> None:
+    image = Image.fromarray(GREY % 2, "P")
+    image.putpalette([200, 10, 10, 10, 200, 10])
+    decoded, notes = read_image(encode(image, transparency=0))
+    assert decoded[0, 0].tolist() == [0, 0, 0]
+    assert decoded[0, 1].tolist() == [10, 200, 10]
+    assert notes == ("palette expanded to RGB", "transparent pixels put on black")
+
+
+@pytest.mark.parametrize(("alpha", "note"), [(255, "opaque alpha dropped"), (128, "black")])
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_alpha(mode: str, alpha: int, note: str) -> None:
+    image = Image.new(mode, (4, 3), (100, alpha) if mode == "LA" else (100, 50, 0, alpha))
+    decoded, notes = read_image(encode(image))
+    assert decoded.shape == (3, 4, 1 if mode == "LA" else 3)
+    assert decoded[0, 0, 0] == (100 if alpha == 255 else 50)
+    assert len(notes) == 1
+    assert note in notes[0]
+
+
+def test_declared_transparent_grey_goes_on_black() -> None:
+    for data in (encode(GREY, transparency=7), encode(DEEP, transparency=int(DEEP[0, 7]))):
+        decoded, notes = read_image(data)
+        assert decoded[0, 7] == 0
+        assert decoded[0, 6] != 0
+        assert notes == ("transparent pixels put on black",)
+
+
+def test_declared_transparent_4_bit_grey_goes_on_black() -> None:
+    data = png(4, 0, b"\0\x37" * 2, (2, 2), tRNS=b"\0\7")
+    decoded, notes = read_image(data)
+    assert decoded[:, :, 0].tolist() == [[3 * 17, 0]] * 2
+    assert notes == ("4-bit expanded to 8-bit grey", "transparent pixels put on black")
+
+
+def test_1_bit_becomes_grey() -> None:
+    decoded, notes = read_image(encode(Image.fromarray(GREY % 2 * 255).convert("1")))
+    assert np.array_equal(decoded[:, :, 0], GREY % 2 * 255)
+    assert notes == ("1-bit expanded to 8-bit grey",)
+
+
+def test_cmyk_becomes_rgb() -> None:
+    decoded, notes = read_image(encode(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG"))
+    assert decoded.shape == (8, 8, 3)
+    assert decoded[0, 0, 0] > 200
+    assert notes == ("CMYK converted to RGB",)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
+def test_orientation_is_applied(kind: str) -> None:
+    image = Image.new("L", (8, 4))
+    image.paste(255, (0, 0, 8, 2))
+    exif = image.getexif()
+    exif[0x0112] = 6
+    decoded, notes = read_image(encode(image, kind, exif=exif))
+    assert decoded.shape == (8, 4, 1)
+    assert decoded[4, 3, 0] > 200
+    assert decoded[4, 0, 0] < 50
+    assert notes == ("EXIF orientation applied",)
+
+
+def test_multi_picture_jpeg_gives_the_first_and_says_so() -> None:
+    first, second = Image.new("RGB", (8, 8), (255, 0, 0)), Image.new("RGB", (8, 8))
+    data = encode(first, "MPO", save_all=True, append_images=[second])
+    decoded, notes = read_image(data)
+    assert decoded[0, 0, 0] > 200
+    assert notes == ("first picture of a multi-picture JPEG taken",)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (png(16, 2, (b"\0" + b"\1\2" * 6) * 2, (2, 2)), "16-bit colour"),
+        (png(16, 4, (b"\0" + b"\1\2" * 4) * 2, (2, 2)), "16-bit colour or alpha"),
+        (tiff(np.zeros((4, 4, 3), np.uint16), photometric="rgb"), "16-bit colour"),
+        (tiff(np.zeros((4, 4), np.float32)), "floating-point"),
+        (tiff(np.zeros((4, 4), np.float64)), "no rule"),
+        (tiff(np.zeros((3, 4, 4), np.uint8), photometric="minisblack"), "3 pages"),
+        (
+            tiff(np.zeros((4, 4, 4), np.uint8), photometric="rgb", extrasamples=["unspecified"]),
+            "4 channels",
+        ),
+        (encode(Image.new("LAB", (4, 4)), "TIFF"), "mode LAB"),
+        (encode(GREY, save_all=True, append_images=[Image.new("L", (8, 6))]), "2 animation"),
+        (encode(GREY, "GIF"), "not a PNG, JPEG, TIFF or BMP"),
+        (b"", "empty"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_would_lose_information_is_refused(data: bytes, reason: str) -> None:
+    with pytest.raises(UnreadableError, match=reason):
+        read_image(data)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "BMP"])
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
+def test_truncated(kind: str, share: float) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    data = encode(noise, kind)
+    with pytest.raises(UnreadableError):
+        read_image(data[: int(len(data) * share)])
+
+
+def test_flipped_bit_in_stored_png() -> None:
+    data = bytearray(encode(COLOUR, compress_level=0))
+    data[len(data) // 2] ^= 1
+    with pytest.raises(UnreadableError, match="wrong checksum"):
+        read_image(bytes(data))
+
+
+def test_pixel_limit_is_checked_before_decoding(recwarn: pytest.WarningsRecorder) -> None:
+    with pytest.raises(UnreadableError, match="20000x20000 is more than 200 megapixels"):
+        read_image(png(8, 0, b"", (20_000, 20_000)))
+    with pytest.raises(UnreadableError, match="damaged"):  # below our limit, above Pillow's
+        read_image(png(8, 0, b"", (13_000, 13_000)))
+    assert not recwarn
+
+
+def test_tiff_whose_strips_are_not_all_listed() -> None:
+    data = bytearray(tiff(DEEP, rowsperstrip=6))
+    place = data.index(struct.pack("<HHII", 257, 4, 1, 6))
+    data[place + 8] = 60
+    with pytest.raises(UnreadableError, match="10 pieces needed, 1 listed"):
+        read_image(bytes(data))
+
+
+def test_pixel_limit_in_tiff(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(raster, "MAX_PIXELS", 40)
+    for order in "<>":
+        with pytest.raises(UnreadableError, match="more than"):
+            read_image(tiff(DEEP.astype(np.uint32), byteorder=order))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP"])
+def test_masks_hold_grey_values(kind: str) -> None:
+    assert np.array_equal(read_mask(encode(GREY, kind)), GREY)
+
+
+def test_masks_hold_palette_indices() -> None:
+    image = Image.fromarray(GREY % 3, "P")
+    image.putpalette([0, 0, 0, 255, 0, 0, 0, 0, 255])
+    assert np.array_equal(read_mask(encode(image, transparency=0)), GREY % 3)
+
+
+def test_masks_of_1_2_and_4_bits_hold_small_ids() -> None:
+    assert np.array_equal(read_mask(encode(Image.fromarray(GREY % 2 == 1))), GREY % 2)
+    assert read_mask(png(2, 0, b"\0\x1b", (4, 1))).tolist() == [[0, 1, 2, 3]]
+    assert read_mask(png(4, 0, b"\0\x1b", (2, 1))).tolist() == [[1, 11]]
+
+
+def test_16_bit_masks_with_small_ids() -> None:
+    assert np.array_equal(read_mask(encode(GREY.astype(np.uint16))), GREY)
+    assert np.array_equal(read_mask(tiff(GREY.astype(np.uint16), byteorder=">")), GREY)
+    with pytest.raises(UnreadableError, match="0 to 255"):
+        read_mask(encode(DEEP))
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (encode(COLOUR), "RGB colours"),
+        (encode(Image.new("LA", (4, 4))), "LA colours"),
+        (encode(GREY, "JPEG"), "blurred"),
+        (tiff(np.zeros((4, 4), np.float32)), "one class id"),
+        (b"no mask", "not a PNG"),
+    ],
+)
+def test_masks_that_are_refused(data: bytes, reason: str) -> None:
+    with pytest.raises(UnreadableError, match=reason):
+        read_mask(data)
+
+
+@pytest.fixture
+def trio(tmp_path: Path) -> Path:
+    (tmp_path / "a.png").write_bytes(encode(COLOUR))
+    (tmp_path / "b.png").write_bytes(encode(Image.fromarray(GREY).convert("LA")))
+    (tmp_path / "mask.png").write_bytes(encode(GREY))
+    (tmp_path / "small.png").write_bytes(encode(GREY[:3]))
+    return tmp_path
+
+
+def test_decoder_joins_modalities_and_mask(trio: Path) -> None:
+    folder = Folder(trio)
+    decoder = FileDecoder(
+        (("vis", folder, "a.png"), ("nir", folder, "b.png")), (folder, "mask.png")
+    )
+    picture = pickle.loads(pickle.dumps(decoder))()  # noqa: S301 - our own bytes
+    assert list(picture.modalities) == ["vis", "nir"]
+    assert picture.modalities["nir"].shape == (6, 8, 1)
+    assert np.array_equal(picture.mask, GREY)
+    assert picture.notes == ("nir: opaque alpha dropped",)
+
+
+def test_decoder_refuses_other_sizes_and_names_the_partner(trio: Path) -> None:
+    folder = Folder(trio)
+    with pytest.raises(UnreadableError, match="nir is 8x3 pixels and vis is 8x6"):
+        FileDecoder((("vis", folder, "a.png"), ("nir", folder, "small.png")))()
+    with pytest.raises(UnreadableError, match="mask is 8x3 pixels and vis is 8x6"):
+        FileDecoder((("vis", folder, "a.png"),), (folder, "small.png"))()
+    with pytest.raises(UnreadableError, match=r"mask file 'a.png': a mask holds one class id"):
+        FileDecoder((("vis", folder, "a.png"),), (folder, "a.png"))()
+    with pytest.raises(UnreadableError, match=r"nir file 'gone.png': cannot be opened"):
+        FileDecoder((("vis", folder, "a.png"), ("nir", folder, "gone.png")))()
