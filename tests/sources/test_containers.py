@@ -55,7 +55,7 @@ def test_members_are_sorted_and_litter_is_left_out(path: Path) -> None:
 
 
 def test_containers_travel_to_other_processes(path: Path) -> None:
-    container = pickle.loads(pickle.dumps(open_container(path, "SOURCE")))  # noqa: S301
+    container = pickle.loads(pickle.dumps(open_container(path, "SOURCE")))
     container.read("a.png")  # opened here first, so that a fork would share the file position
     with ProcessPoolExecutor(2) as pool:
         assert list(pool.map(container.read, list(FILES) * 20)) == list(FILES.values()) * 20

@@ -55,7 +55,7 @@ def test_class_folders(tmp_path: Path) -> None:
     assert found.classes is None
     assert found.rejects == []
     assert "labels come from the names of sub-folders" in found.remarks
-    picture = pickle.loads(pickle.dumps(found.items[2])).decode()  # noqa: S301
+    picture = pickle.loads(pickle.dumps(found.items[2])).decode()
     assert picture.modalities["image"].shape == (6, 8, 1)
     assert picture.mask is None
 
@@ -220,6 +220,14 @@ def test_table_about_something_else_is_not_named_by_dataset_json(shared: Path) -
     assert any("kept as table_label" in remark for remark in found.remarks)
 
 
+def test_indices_that_pandas_wrote_as_decimals_are_named(shared: Path) -> None:
+    (shared / "t.csv").write_text("file,label\n1,1.0\n2,0.0\n")
+    assert labels(read(shared, table=shared / "t.csv")) == {
+        "images/1.png": "y",
+        "images/2.png": "x",
+    }
+
+
 def test_table_with_words_that_dataset_json_does_not_know(shared: Path) -> None:
     (shared / "t.csv").write_text("file,label\n1,left\n2,right\n")
     found = read(shared, table=shared / "t.csv")
@@ -348,4 +356,4 @@ def test_partner_folders_that_are_refused(tmp_path: Path) -> None:
 
 def test_import_brings_no_torch() -> None:
     code = "import sys, synthograph.sources.files; sys.exit('torch' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ)  # noqa: S603
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ)

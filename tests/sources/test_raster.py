@@ -300,7 +300,7 @@ def test_decoder_joins_modalities_and_mask(trio: Path) -> None:
     decoder = FileDecoder(
         (("vis", folder, "a.png"), ("nir", folder, "b.png")), (folder, "mask.png")
     )
-    picture = pickle.loads(pickle.dumps(decoder))()  # noqa: S301 - our own bytes
+    picture = pickle.loads(pickle.dumps(decoder))()
     assert list(picture.modalities) == ["vis", "nir"]
     assert picture.modalities["nir"].shape == (6, 8, 1)
     assert np.array_equal(picture.mask, GREY)

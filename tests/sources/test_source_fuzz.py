@@ -3,7 +3,9 @@
 import contextlib
 import io
 import json
+import zipfile
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from PIL import Image
 
 from synthograph.core.errors import UserError
 from synthograph.core.record import UnreadableError
+from synthograph.sources.containers import open_container, unwrap
 from synthograph.sources.raster import read_image, read_mask
 from synthograph.sources.tables import compile_name_regex, parse_columns, read_dataset_json
 
@@ -78,6 +81,32 @@ def test_damaged_images(
 def test_arbitrary_text_as_dataset_json(text: str) -> None:
     with contextlib.suppress(UserError):
         read_dataset_json(text, "dataset.json")
+
+
+def _zip() -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("a/1.png", "b/2.png", "dataset.json"):
+            archive.writestr(name, name * 20)
+    return file.getvalue()
+
+
+ZIP = _zip()
+
+
+@settings(deadline=None, max_examples=200, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_damaged_zips(tmp_path: Path, data: st.DataObject) -> None:
+    damaged = bytearray(ZIP)
+    for _ in range(data.draw(st.integers(1, 4))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path / "set.zip"
+    path.write_bytes(damaged)
+    with contextlib.suppress(UserError):
+        container = unwrap(open_container(path, "SOURCE"))
+        for name in container.members().names:
+            with contextlib.suppress(UnreadableError):
+                container.read(name)
 
 
 JSON = st.recursive(

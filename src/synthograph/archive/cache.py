@@ -1,4 +1,5 @@
-"""All pixels of an archive as one memory-mapped array: built once per content, shared by every process.
+"""All pixels of an archive as one memory-mapped array: built once per content, shared by every
+process.
 
 Decoding a PNG at every step would need loader processes; reading from the page cache needs none.
 """
@@ -14,7 +15,8 @@ from synthograph.core.files import atomic_path, cache_folder
 
 
 def pixel_cache(archive: Archive, *, folder: Path | None = None) -> np.ndarray:
-    """Pixels [rows, channels, h, w], uint8 or uint16, read-only, in the order of the sorted file names.
+    """Pixels [rows, channels, h, w], uint8 or uint16, read-only, in the order of the sorted file
+    names.
 
     Args:
         archive: whose pixels; the cache is named after the hash of its images.

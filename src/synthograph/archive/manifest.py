@@ -49,7 +49,9 @@ class Row:
 
 
 def write_manifest(rows: Sequence[Row]) -> bytes:
-    """The manifest as CSV bytes; columns that no row has are left out, order of first appearance is kept."""
+    """The manifest as CSV bytes; columns that no row has are left out, order of first appearance is
+    kept.
+    """
     extra = list(dict.fromkeys(name for row in rows for name in row.columns))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -69,8 +71,8 @@ def read_manifest(data: bytes, origin: str) -> list[Row]:
         origin: the file's name for messages.
 
     Raises:
-        UserError: not UTF-8, a missing column, a duplicate or unsafe file name, a value that breaks a rule; the message
-            names the line.
+        UserError: not UTF-8, a missing column, a duplicate or unsafe file name, a value that breaks
+            a rule; the message names the line.
     """
     try:
         reader = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
@@ -81,7 +83,9 @@ def read_manifest(data: bytes, origin: str) -> list[Row]:
         raise UserError(f"{origin}: is empty; it needs a header with at least the column 'file'")
     header = table[0][1]
     if "file" not in header or len(set(header)) != len(header):
-        raise UserError(f"{origin}: the header needs a column 'file' and no column twice, got {header}")
+        raise UserError(
+            f"{origin}: the header needs a column 'file' and no column twice, got {header}"
+        )
     rows = [_parse_row(header, cells, f"{origin}, line {line}") for line, cells in table[1:]]
     twice = [name for name, n in Counter(row.file for row in rows).items() if n > 1]
     if twice:

@@ -1,4 +1,6 @@
-"""Sources to archive: decode every file once on all cores, transform, check, write; say what was found."""
+"""Sources to archive: decode every file once on all cores, transform, check, write; say what was
+found.
+"""
 
 import hashlib
 import multiprocessing
@@ -103,7 +105,8 @@ def prepare(
         dest: the archive to be, a path ending in `.zip` or a folder.
         options: size, invariances, class order.
         rejects: (file, reason) that the source already found.
-        command: what the caller was asked to do; an unfinished archive of the same command is continued.
+        command: what the caller was asked to do; an unfinished archive of the same command is
+            continued.
         track: shows progress: gets an iterable and its length.
         workers: processes; None for one per core.
 
@@ -111,13 +114,15 @@ def prepare(
         Counts, conversions, rejects and the most suspicious images.
 
     Raises:
-        UserError: no image is left, images differ in size or kind, or some were rejected and `allow_rejects` is off;
-            then `<DEST>.rejected.csv` is the only file that is left.
+        UserError: no image is left, images differ in size or kind, or some were rejected and
+            `allow_rejects` is off; then `<DEST>.rejected.csv` is the only file that is left.
     """
     refuse_unwritable(dest)
     classes = _classes(items, options)
     report = dest.with_name(f"{dest.name}.rejected.csv")
-    writer = ArchiveWriter(dest, {**(command or {}), "options": options.tree(), "items": len(items)})
+    writer = ArchiveWriter(
+        dest, {**(command or {}), "options": options.tree(), "items": len(items)}
+    )
     try:
         done = writer.items_done
         made = _work(items[done:], options.transform, workers)
@@ -142,7 +147,9 @@ def _classes(items: Sequence[SourceItem], options: PrepareOptions) -> list[str]:
             name = sorted(unknown)[0]
             raise UserError(f"label {name!r} is no class: {nearest(name, options.classes)}")
         return options.classes
-    return sorted(used, key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name))
+    return sorted(
+        used, key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name)
+    )
 
 
 def _work(
@@ -153,7 +160,9 @@ def _work(
     if count <= 1:
         yield from (make(item, options) for item in items)
         return
-    context = multiprocessing.get_context("spawn")  # a fork of a process with torch threads can hang
+    context = multiprocessing.get_context(
+        "spawn"
+    )  # a fork of a process with torch threads can hang
     with ProcessPoolExecutor(count, mp_context=context) as pool:
         queue = iter(items)
         flying = [pool.submit(make, item, options) for item in islice(queue, AHEAD * count)]
@@ -223,8 +232,10 @@ def _conclude(
         if rejects and not options.allow_rejects:
             file, reason = rejects[0]
             raise UserError(
-                f"{len(rejects)} of {len(items) + len(rejects)} files rejected, the first: {file}: {reason}. "
-                f"All are listed in {report}; mend them, or add --allow-rejects to go on without them"
+                f"{len(rejects)} of {len(items) + len(rejects)} files rejected, the first: "
+                f"{file}: {reason}. "
+                f"All are listed in {report}; mend them, or add --allow-rejects to go on without "
+                f"them"
             )
         info = ArchiveInfo(
             classes=classes,
@@ -258,7 +269,9 @@ def _common_spec(
         if rejects:
             write_rejects(report, rejects)
             file, reason = rejects[0]
-            raise UserError(f"no image is left: all are listed in {report}, the first: {file}: {reason}")
+            raise UserError(
+                f"no image is left: all are listed in {report}, the first: {file}: {reason}"
+            )
         raise UserError("the source holds no image")
     common = counts.most_common(1)[0][0]
     odd = [(name, shape) for shape, name in shapes if shape != common]
@@ -266,8 +279,10 @@ def _common_spec(
         reasons = [(n, f"is {_words(s)}, most are {_words(common)}") for n, s in odd]
         write_rejects(report, [*rejects, *reasons])
         raise UserError(
-            f"images are of {len(counts)} kinds: {odd[0][0]} {reasons[0][1]}; {len(odd)} such files are listed "
-            f"in {report}. Give all one size with --size N --transform center-crop (or pad, stretch), "
+            f"images are of {len(counts)} kinds: {odd[0][0]} {reasons[0][1]}; {len(odd)} such "
+            f"files are listed "
+            f"in {report}. Give all one size with --size N --transform center-crop (or pad, "
+            f"stretch), "
             "and convert or remove files of another kind"
         )
     height, width, channels, bits = common
@@ -306,7 +321,9 @@ def _summary(
 
 
 def fingerprint(paths: Iterable[Path]) -> str:
-    """A short id of source files as they are now (names, sizes and times), for continuing an unfinished archive."""
+    """A short id of source files as they are now (names, sizes and times), for continuing an
+    unfinished archive.
+    """
     digest = hashlib.sha256()
     for path in paths:
         status = path.stat()

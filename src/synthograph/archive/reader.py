@@ -125,7 +125,9 @@ class Archive:
                 yield f"{MASKS}/{row.file}"
 
     def items(self) -> list[SourceItem]:
-        """The images as source items, so that an archive can be prepared again; splits are left behind."""
+        """The images as source items, so that an archive can be prepared again; splits are left
+        behind.
+        """
         return [
             SourceItem(
                 row.file,
@@ -165,7 +167,8 @@ _OPEN: dict[Path, Archive] = {}
 
 
 def open_archive(path: Path) -> Archive:
-    """Open a zip or folder as an archive and check all that can be checked without decoding every image.
+    """Open a zip or folder as an archive and check all that can be checked without decoding every
+    image.
 
     Raises:
         UserError: it is no archive, or its manifest, labels or files contradict each other.
@@ -289,7 +292,9 @@ def _published_value(value: object, entry: str) -> int | list[float]:
         return value
     if isinstance(value, list) and value and all(_is_number(v) for v in value):
         return [float(v) for v in value]
-    raise UserError(f"{entry}: label {value!r} is neither an integer >= 0 nor a list of finite numbers")
+    raise UserError(
+        f"{entry}: label {value!r} is neither an integer >= 0 nor a list of finite numbers"
+    )
 
 
 def _is_number(value: object) -> bool:
@@ -327,7 +332,9 @@ def decode_png(data: bytes, where: str) -> np.ndarray:
         UserError: not a PNG, broken, too large, or neither 8-bit grey / RGB nor 16-bit grey.
     """
     if not data.startswith(PNG_MAGIC):
-        raise UserError(f"{where}: is not a PNG file; prepare the images with 'synthograph prepare'")
+        raise UserError(
+            f"{where}: is not a PNG file; prepare the images with 'synthograph prepare'"
+        )
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             if image.width * image.height > MAX_PIXELS:
@@ -348,7 +355,8 @@ def decode_png(data: bytes, where: str) -> np.ndarray:
 def encode_png(pixels: np.ndarray) -> bytes:
     """PNG bytes of [h, w, 1 or 3] uint8 or [h, w, 1] uint16 pixels.
 
-    Level 1 costs a third of the default's time for a tenth more bytes; level 0 would triple the archive.
+    Level 1 costs a third of the default's time for a tenth more bytes; level 0 would triple the
+    archive.
     """
     squeezed = pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
     file = io.BytesIO()

@@ -1,4 +1,6 @@
-"""Cutting an archive into train, validation and test by group, each with the classes' shares of the whole."""
+"""Cutting an archive into train, validation and test by group, each with the classes' shares of the
+whole.
+"""
 
 import os
 import shutil
@@ -46,7 +48,8 @@ def split_archive(path: Path, options: SplitOptions, *, force: bool = False) -> 
         The archive as it is now.
 
     Raises:
-        UserError: it is split already, groups are too few, or a class would be missing from a split.
+        UserError: it is split already, groups are too few, or a class would be missing from a
+            split.
     """
     archive = open_archive(path)
     if any(row.split for row in archive.rows) and not force:
@@ -91,10 +94,11 @@ def assign(rows: Sequence[Row], classes: Sequence[str], options: SplitOptions) -
 def allocate(
     rows: Sequence[Row], shares: Sequence[float], rng: np.random.Generator
 ) -> dict[str, int]:
-    """Give every group to one part so that each part's class counts come near its share of the whole.
+    """Give every group to one part so that each part's class counts come near its share of the
+    whole.
 
-    Groups are placed one by one, those that hold most images of a rare class first (equals in random order), each
-    into the part that then misses its targets least.
+    Groups are placed one by one, those that hold most images of a rare class first (equals in
+    random order), each into the part that then misses its targets least.
 
     Returns:
         Group to number of the part.
@@ -149,7 +153,9 @@ def _check(
 
 
 def rewrite(archive: Archive, rows: Sequence[Row]) -> None:
-    """Replace manifest and `dataset.json` of an archive; images stay untouched, readers see old or new."""
+    """Replace manifest and `dataset.json` of an archive; images stay untouched, readers see old or
+    new.
+    """
     new = documents(archive.info, rows)
     if archive.path.is_dir():
         for name in (DATASET, MANIFEST):  # the manifest, which is the authority, comes last

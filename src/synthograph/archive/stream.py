@@ -29,7 +29,8 @@ def select_rows(archive: Archive, selection: Selection, seed: int) -> list[Row]:
 
     Args:
         archive: the archive.
-        selection: split None means `train` where the archive has splits, else all rows. `fold` k leaves fold k out.
+        selection: split None means `train` where the archive has splits, else all rows. `fold` k
+            leaves fold k out.
         seed: decides the subset.
 
     Raises:
@@ -40,7 +41,9 @@ def select_rows(archive: Archive, selection: Selection, seed: int) -> list[Row]:
         split = "train"
     rows = in_split(archive.rows, split)
     if not rows:
-        raise UserError(f"{archive.path}: no image is in split {split!r}; run 'synthograph split' first")
+        raise UserError(
+            f"{archive.path}: no image is in split {split!r}; run 'synthograph split' first"
+        )
     if selection.fold is not None:
         folds = sorted({row.fold for row in rows if row.fold is not None})
         if selection.fold not in folds:
@@ -57,7 +60,8 @@ def select_rows(archive: Archive, selection: Selection, seed: int) -> list[Row]:
 class TrainingStream:
     """Images and labels by global image index.
 
-    Image number i of training is place i mod n of a permutation keyed by (seed, i div n), so the stream has no state.
+    Image number i of training is place i mod n of a permutation keyed by (seed, i div n), so the
+    stream has no state.
 
     Args:
         archive: where the images are.
@@ -82,7 +86,8 @@ class TrainingStream:
         if mirror and "mirror" not in archive.info.invariances:
             raise UserError(
                 f"{archive.path}: mirrored images do not mean the same in this archive "
-                f"(invariances: {', '.join(archive.info.invariances) or 'none'}); leave --mirror out"
+                f"(invariances: {', '.join(archive.info.invariances) or 'none'}); leave --mirror "
+                f"out"
             )
         order = cache_order(archive)
         self._pixels = pixel_cache(archive)
@@ -100,9 +105,13 @@ class TrainingStream:
         """Width of the label vector; 0 without labels."""
         return self._labels.shape[1]
 
-    def batch(self, first: int, count: int) -> tuple[Float[Tensor, "n c h w"], Float[Tensor, "n k"]]:
+    def batch(
+        self, first: int, count: int
+    ) -> tuple[Float[Tensor, "n c h w"], Float[Tensor, "n k"]]:
         """Images first ... first+count-1 of training, in [-1, 1], and their labels."""
-        return self.gather(self._streams.order("data", torch.arange(first, first + count), len(self)))
+        return self.gather(
+            self._streams.order("data", torch.arange(first, first + count), len(self))
+        )
 
     def gather(
         self, numbers: Int64[Tensor, " n"]
@@ -133,19 +142,28 @@ def label_matrix(archive: Archive, rows: Sequence[Row]) -> Float[Tensor, "n k"]:
     """
     vectors = [row.vector() for row in rows]
     if any(vectors):
-        bad = next((r for r, v in zip(rows, vectors, strict=True) if len(v) != len(vectors[0])), None)
+        bad = next(
+            (r for r, v in zip(rows, vectors, strict=True) if len(v) != len(vectors[0])), None
+        )
         if bad is not None or not vectors[0]:
-            raise UserError(f"{archive.path}: {(bad or rows[0]).file} has a label vector of another length")
+            raise UserError(
+                f"{archive.path}: {(bad or rows[0]).file} has a label vector of another length"
+            )
         return torch.tensor(vectors, dtype=torch.float32)
     missing = [row for row in rows if row.label is None]
     if missing:
         raise UserError(
-            f"{archive.path}: {missing[0].file} has no label ({len(missing)} of {len(rows)} images): "
-            "conditional training needs one for every image; give labels to 'prepare' or leave --cond out"
+            f"{archive.path}: {missing[0].file} has no label ({len(missing)} of {len(rows)} "
+            f"images): "
+            "conditional training needs one for every image; give labels to 'prepare' or leave "
+            "--cond out"
         )
     index = archive.info.label_index
     indices = torch.tensor([index[row.label] for row in rows if row.label is not None])
     absent = [name for name, i in index.items() if not (indices == i).any()]
     if absent:
-        raise UserError(f"{archive.path}: no training image is of class {absent[0]!r}; conditional training needs some")
+        raise UserError(
+            f"{archive.path}: no training image is of class {absent[0]!r}; conditional training "
+            f"needs some"
+        )
     return torch.eye(len(index))[indices]

@@ -1,10 +1,9 @@
 """The images of a set that are most worth a look before training on it."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
-
-import hashlib
 
 import numpy as np
 
@@ -13,7 +12,9 @@ SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class Sketch:
-    """A few numbers of an image: mean and standard deviation (0 to 1), sharpness, and a digest of its pixels."""
+    """A few numbers of an image: mean and standard deviation (0 to 1), sharpness, and a digest of
+    its pixels.
+    """
 
     mean: float
     deviation: float
@@ -48,9 +49,11 @@ def sketch(modalities: Mapping[str, np.ndarray]) -> Sketch:
 
 
 def find_suspects(names: Sequence[str], sketches: Sequence[Sketch]) -> list[Suspect]:
-    """At most ten images: exact copies, flat images, and outliers of brightness, contrast or sharpness.
+    """At most ten images: exact copies, flat images, and outliers of brightness, contrast or
+    sharpness.
 
-    An outlier lies more than 6 robust standard deviations (1.4826 x median absolute deviation) from the median.
+    An outlier lies more than 6 robust standard deviations (1.4826 x median absolute deviation) from
+    the median.
     """
     found: dict[str, Suspect] = {}
 
@@ -75,5 +78,7 @@ def find_suspects(names: Sequence[str], sketches: Sequence[Sketch]) -> list[Susp
         spread = 1.4826 * np.median(np.abs(values - center)) + 1e-6
         for name, z in zip(names, (values - center) / spread, strict=True):
             if abs(z) > 6:
-                note(name, float(min(abs(z), 999.0)), f"{high if z > 0 else low} ({z:+.1f} spreads)")
+                note(
+                    name, float(min(abs(z), 999.0)), f"{high if z > 0 else low} ({z:+.1f} spreads)"
+                )
     return sorted(found.values(), key=lambda s: -s.oddness)[:SHOWN]

@@ -1,4 +1,6 @@
-"""Bringing decoded pictures to one size: crops, padding, resizing and tiles, as the published tools define them."""
+"""Bringing decoded pictures to one size: crops, padding, resizing and tiles, as the published tools
+define them.
+"""
 
 import enum
 from collections.abc import Callable, Iterator
@@ -81,7 +83,8 @@ def transform(picture: Picture, options: TransformOptions) -> Iterator[Piece]:
 
 
 def tile_starts(length: int, tile: int, overlap: int) -> list[int]:
-    """Starts of the tiles along one side: together they cover it all; the last is shifted back to fit.
+    """Starts of the tiles along one side: together they cover it all; the last is shifted back to
+    fit.
 
     Raises:
         UnreadableError: the side is shorter than a tile.
@@ -162,11 +165,15 @@ def _resize(picture: Picture, height: int, width: int, kind: ResizeFilter) -> Pi
 
 
 def resize_pixels(pixels: np.ndarray, height: int, width: int, kind: ResizeFilter) -> np.ndarray:
-    """Resample [h, w, c] pixels; 16-bit ones through 32-bit floats, rounded and clipped to their range."""
+    """Resample [h, w, c] pixels; 16-bit ones through 32-bit floats, rounded and clipped to their
+    range.
+    """
     if pixels.dtype == np.uint16:
         layer = Image.fromarray(pixels[:, :, 0].astype(np.float32))
         scaled = np.asarray(layer.resize((width, height), FILTERS[kind]))
         return np.clip(np.rint(scaled), 0, 0xFFFF).astype(np.uint16)[:, :, None]
-    image = Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels))
+    image = Image.fromarray(
+        np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    )
     resized = np.asarray(image.resize((width, height), FILTERS[kind]))
     return resized if resized.ndim == 3 else resized[:, :, None]

@@ -1,7 +1,8 @@
-"""Writing archives: images grow in `<DEST>.partial/`, are packed at the end and appear whole under their name.
+"""Writing archives: images grow in `<DEST>.partial/`, are packed at the end and appear whole under
+their name.
 
-A partial folder remembers the command that it belongs to and which of its items are done, so the same command goes on
-where it was stopped, and another one is refused.
+A partial folder remembers the command that it belongs to and which of its items are done, so the
+same command goes on where it was stopped, and another one is refused.
 """
 
 import csv
@@ -19,7 +20,14 @@ import filelock
 from synthograph.archive.manifest import MANIFEST, Row, write_manifest
 from synthograph.archive.reader import DATASET, MASKS, ArchiveInfo, encode_png
 from synthograph.core.errors import UserError
-from synthograph.core.files import atomic_path, disk_errors, refuse_existing, remove, sync, write_json
+from synthograph.core.files import (
+    atomic_path,
+    disk_errors,
+    refuse_existing,
+    remove,
+    sync,
+    write_json,
+)
 
 COMMAND = "command.json"
 JOURNAL = "journal.jsonl"
@@ -42,7 +50,9 @@ class Encoded:
 
 
 def encode(
-    modalities: Mapping[str, Any], mask: Any, row: Row  # noqa: ANN401 - numpy arrays
+    modalities: Mapping[str, Any],
+    mask: Any,
+    row: Row,
 ) -> Encoded:
     """Encode pixels [h, w, c] per modality and a mask [h, w] losslessly."""
     pngs = {name: encode_png(pixels) for name, pixels in modalities.items()}
@@ -60,14 +70,16 @@ def new_namespace() -> str:
 
 
 class ArchiveWriter:
-    """Adds items one by one; an item is a list of images that come from one source file or one batch.
+    """Adds items one by one; an item is a list of images that come from one source file or one
+    batch.
 
     Args:
         dest: the archive to be: a path ending in `.zip`, or a folder.
         command: everything that decides the archive's content, as JSON data.
 
     Raises:
-        UserError: `dest` exists, another process writes it, or a partial archive of another command is in the way.
+        UserError: `dest` exists, another process writes it, or a partial archive of another command
+            is in the way.
     """
 
     def __init__(self, dest: Path, command: Mapping[str, Any]) -> None:
@@ -82,7 +94,9 @@ class ArchiveWriter:
             try:
                 self._lock.acquire(timeout=0)
             except filelock.Timeout:
-                raise UserError(f"{self.partial}: another process is writing this archive") from None
+                raise UserError(
+                    f"{self.partial}: another process is writing this archive"
+                ) from None
             try:
                 self._resume(json.loads(json.dumps(command)))
             except BaseException:
@@ -103,7 +117,9 @@ class ArchiveWriter:
         journal = self.partial / JOURNAL
         if not journal.exists():
             return
-        whole = [line for line in journal.read_bytes().splitlines(keepends=True) if line[-1:] == b"\n"]
+        whole = [
+            line for line in journal.read_bytes().splitlines(keepends=True) if line[-1:] == b"\n"
+        ]
         for line in whole:
             entry = json.loads(line)
             self.rows.extend(_row_from(data) for data in entry["rows"])

@@ -34,7 +34,9 @@ def demo(
     real, synthetic = folder / "skin.zip", folder / "synthetic.zip"
 
     typer.echo("1 of 5: drawing skin-lesion phantoms")
-    phantoms = make_phantoms(PhantomOptions(kind=PhantomKind.SKIN, count=count, size=SIZE, seed=SEED))
+    phantoms = make_phantoms(
+        PhantomOptions(kind=PhantomKind.SKIN, count=count, size=SIZE, seed=SEED)
+    )
     options = PrepareOptions(classes=phantoms.classes, invariances=list(phantoms.invariances))
     summary = prepare(phantoms.items, real, options, track=tracker("drawing"))
     print_summary(summary, real)
@@ -44,7 +46,10 @@ def demo(
     print_table(archive)
 
     typer.echo("3 of 5: training a small generator")
-    settings: dict[str, object] = {"seed": SEED, "data": {"path": str(real.resolve()), "cond": True}}
+    settings: dict[str, object] = {
+        "seed": SEED,
+        "data": {"path": str(real.resolve()), "cond": True},
+    }
     if kimg is not None:
         settings["training"] = {"kimg": kimg}
     config = resolve_machine(resolve(summary.spec, "tiny", [settings]))
@@ -60,12 +65,14 @@ def demo(
     typer.echo(
         f"\nLook at  {picture}   real rows above generated rows, class by class\n"
         f"         {run}   pictures of the training, statistics, snapshots\n"
-        f"         {synthetic}   {2 * PER_CLASS} labelled images, manifest.csv says where each comes from\n"
+        f"         {synthetic}   {2 * PER_CLASS} labelled images, manifest.csv says where each "
+        f"comes from\n"
         "\nNext, on your own images:\n"
         "  synthograph prepare PHOTOS mine.zip --size 64 --transform center-crop\n"
         "  synthograph split mine.zip\n"
         "  synthograph train --data mine.zip --cond --cfg tiny --dry-run\n"
-        f"More of this generator:\n  synthograph generate --network {run} --seeds 0-99 --class melanoma "
+        f"More of this generator:\n  synthograph generate --network {run} --seeds 0-99 --class "
+        f"melanoma "
         "--outdir melanomas"
     )
 

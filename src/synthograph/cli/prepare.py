@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 def prepare(
     source: Annotated[Path, typer.Argument(help="folder, zip or archive with images")],
     dest: Annotated[Path, typer.Argument(help="archive to be: NAME.zip or a folder")],
-    labels: Annotated[Path | None, typer.Option(help="table (CSV or TSV) with labels and more")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="table (CSV or TSV) with labels and more")
+    ] = None,
     column: Annotated[
         list[str] | None,
         typer.Option(help="roles of the table's columns: file=...,label=...,group=..."),
@@ -42,7 +44,9 @@ def prepare(
     allow_rejects: Annotated[
         bool, typer.Option("--allow-rejects", help="go on without files that cannot be used")
     ] = False,
-    workers: Annotated[int | None, typer.Option(help="processes; one per core if not given")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="processes; one per core if not given")
+    ] = None,
 ) -> None:
     """Turn image files into an archive: every file decoded once, checked, brought to one size."""
     from synthograph.archive.prepare import PrepareOptions
@@ -96,7 +100,9 @@ Found = tuple["Sequence[SourceItem]", list[tuple[str, str]], "PrepareOptions"]
 
 
 def _from_archive(source: Path, options: "PrepareOptions", labels: Path | None) -> Found:
-    """An existing archive keeps its classes, namespace and invariances; only its splits are left behind."""
+    """An existing archive keeps its classes, namespace and invariances; only its splits are left
+    behind.
+    """
     from synthograph.archive.reader import open_archive
     from synthograph.core.errors import UserError
 
@@ -128,7 +134,9 @@ def _modalities(texts: Sequence[str]) -> dict[str, Path]:
     for text in texts:
         name, sign, folder = text.partition("=")
         if not (sign and name and folder):
-            raise UserError(f"--modality {text!r} is not of the form NAME=DIR, such as nir=photos/NIR")
+            raise UserError(
+                f"--modality {text!r} is not of the form NAME=DIR, such as nir=photos/NIR"
+            )
         result[name] = Path(folder)
     return result
 
@@ -142,7 +150,8 @@ def print_summary(summary: "Summary", dest: Path) -> None:
         typer.echo(f"  groups: {summary.groups}")
     else:
         typer.echo(
-            "warning: no groups were given, so every image counts as a patient of its own. If patients have "
+            "warning: no groups were given, so every image counts as a patient of its own. If "
+            "patients have "
             "several images, name them (--column group=... or --name-regex), or splits will leak"
         )
     for note, count in summary.notes.items():

@@ -13,7 +13,9 @@ def split(
     archive: Annotated[Path, typer.Argument(help="archive to split, in place")],
     test: Annotated[float, typer.Option(help="share of the images that only reports")] = 0.2,
     val: Annotated[float, typer.Option(help="share of the images that chooses")] = 0.1,
-    folds: Annotated[int | None, typer.Option(help="cross-validation folds of the train part")] = None,
+    folds: Annotated[
+        int | None, typer.Option(help="cross-validation folds of the train part")
+    ] = None,
     seed: Annotated[int, typer.Option(help="seed of the random order")] = 0,
     force: Annotated[bool, typer.Option("--force", help="replace an existing split")] = False,
 ) -> None:

@@ -129,7 +129,10 @@ def _introduce(config: "RunConfig", session: Any, data: Any, say: Any) -> None: 
 
     say(f"data: {len(data.rows)} images of {len(data.groups)} groups, {session.spec.describe()}")
     if data.archive.info.classes and not config.data.cond:
-        say("note: the archive has classes, which an unconditional model does not use; --cond tells them")
+        say(
+            "note: the archive has classes, which an unconditional model does not use; --cond "
+            "tells them"
+        )
     counts = ", ".join(f"{name} {n:,}" for name, n in parameter_counts(session).items())
     say(f"parameters: {counts}; device {config.device}, precision {config.precision}")
 
@@ -144,7 +147,9 @@ def _resume(path: Path, asked: dict[str, Any]) -> None:
 
 
 def _dry_run(config: "RunConfig") -> None:
-    """Validate everything and say what would happen, measured from a few steps; write nothing but the cache."""
+    """Validate everything and say what would happen, measured from a few steps; write nothing but
+    the cache.
+    """
     import json
     import time
 
@@ -163,6 +168,8 @@ def _dry_run(config: "RunConfig") -> None:
     per_step = (time.perf_counter() - start) / cycle
     steps = config.training.images / config.training.batch
     typer.echo(
-        f"measured: {per_step / config.training.batch * 1000:.2f} s/kimg, so {config.training.kimg:g} kimg take "
-        f"about {duration(per_step * steps)}; memory {peak_memory_gb():.1f} GB. Nothing was created."
+        f"measured: {per_step / config.training.batch * 1000:.2f} s/kimg, so "
+        f"{config.training.kimg:g} kimg take "
+        f"about {duration(per_step * steps)}; memory {peak_memory_gb():.1f} GB. Nothing was "
+        f"created."
     )

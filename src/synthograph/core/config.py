@@ -1,6 +1,7 @@
 """The base of every configuration: a frozen pydantic tree that refuses what it does not know.
 
-A Config stands beside what it configures; `training/config.py` joins them to the root that `config.json` holds.
+A Config stands beside what it configures; `training/config.py` joins them to the root that
+`config.json` holds.
 """
 
 import json
@@ -35,7 +36,8 @@ class Config(pydantic.BaseModel):
             The frozen config.
 
         Raises:
-            UserError: an unknown key (with the nearest known one), a missing key or a value out of range.
+            UserError: an unknown key (with the nearest known one), a missing key or a value out of
+                range.
         """
         try:
             return cls.model_validate(tree)
@@ -100,8 +102,8 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
         path, sign, value = text.partition("=")
         if not sign or not all(path.split(".")):
             raise UserError(
-                f"--set {text!r} is not of the form name.name=value, "
-                "for example --set training.batch=16"
+                f"--set {text!r} is not of the form name.name=value, for example --set "
+                f"training.batch=16"
             )
         tree = set_path(tree, path.strip(), _scalar(value, text))
     return tree

@@ -1,7 +1,7 @@
 """Folders and zip files as named bytes, without trusting them.
 
-A member never leads out of its folder, its declared size is bounded before memory is taken, and what a zip holds is
-checked against what it declares.
+A member never leads out of its folder, its declared size is bounded before memory is taken, and
+what a zip holds is checked against what it declares.
 """
 
 import os
@@ -17,7 +17,8 @@ SKIPPED_NAMES = ("Thumbs.db", "__MACOSX", "desktop.ini")
 
 
 class Container:
-    """A folder or a zip file, opened for reading; pickles as its path, so every process opens its own.
+    """A folder or a zip file, opened for reading; pickles as its path, so every process opens its
+    own.
 
     Args:
         path: the folder or file.

@@ -36,7 +36,9 @@ def pick_device(name: str) -> "torch.device":
     if device.type == "cuda":
         count = torch.cuda.device_count()
         if (device.index or 0) >= count:
-            raise UserError(f"device {name!r}: this machine has {count} CUDA devices; use --device auto")
+            raise UserError(
+                f"device {name!r}: this machine has {count} CUDA devices; use --device auto"
+            )
     elif device.type != "cpu":
         raise UserError(f"device {name!r} is not supported: use auto, cpu, cuda or cuda:N")
     return device

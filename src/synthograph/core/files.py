@@ -40,7 +40,8 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
-    """Give a temporary path beside `target`; on success it is flushed to disk and renamed to `target`.
+    """Give a temporary path beside `target`; on success it is flushed to disk and renamed to
+    `target`.
 
     On any failure the temporary file or folder is removed and `target` is as it was.
     """

@@ -13,7 +13,8 @@ INK, PAPER, LINE = (30, 30, 30), (255, 255, 255), 16
 
 
 def for_eyes(pixels: np.ndarray, channels: Iterable[int]) -> np.ndarray:
-    """One image [c, h, w] of any modalities as 8-bit RGB [h, w * modalities, 3]: modalities side by side.
+    """One image [c, h, w] of any modalities as 8-bit RGB [h, w * modalities, 3]: modalities side by
+    side.
 
     Args:
         pixels: uint8 or uint16; 16 bits are cut to the upper 8.
@@ -33,7 +34,8 @@ def sheet(rows: Sequence[tuple[str, Sequence[np.ndarray]]]) -> bytes:
     """PNG bytes of a contact sheet.
 
     Args:
-        rows: title and images [h, w, 3], uint8, all of one size; small ones are enlarged by whole factors.
+        rows: title and images [h, w, 3], uint8, all of one size; small ones are enlarged by whole
+            factors.
     """
     height, width = next(images[0].shape[:2] for _, images in rows if len(images))
     factor = max(1, -(-SMALLEST_SHOWN // max(height, 1)))

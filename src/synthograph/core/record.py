@@ -27,7 +27,8 @@ class SourceItem:
 
     Attributes:
         name: unique name within the source, used in messages and in the manifest column `source`.
-        decode: picklable callable that returns the picture; it raises `UnreadableError` where it cannot.
+        decode: picklable callable that returns the picture; it raises `UnreadableError` where it
+            cannot.
         label: class name, or None.
         group: patient, slide or photograph that the image belongs to, or None.
         columns: further manifest columns.

@@ -1,10 +1,11 @@
 """Random numbers without a generator state: Philox4x32-10 in tensor arithmetic.
 
-Every number is a function of (run seed, stream name, global image index, position), so an image never depends on its
-batch, on the process that drew it or on what was drawn before, and nothing needs to be saved for an exact resume. The
-integers are the same on every device.
+Every number is a function of (run seed, stream name, global image index, position), so an image
+never depends on its batch, on the process that drew it or on what was drawn before, and nothing
+needs to be saved for an exact resume. The integers are the same on every device.
 
-Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"; constants and known answers of Random123.
+Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"; constants and known
+answers of Random123.
 """
 
 import hashlib
@@ -119,9 +120,7 @@ class Streams:
         both = torch.stack((radius * angle.cos(), radius * angle.sin()), dim=2)
         return both.flatten(1)[:, :count].reshape(len(indices), *shape)
 
-    def integers(
-        self, stream: str, indices: Int64[Tensor, " n"], high: int
-    ) -> Int64[Tensor, " n"]:
+    def integers(self, stream: str, indices: Int64[Tensor, " n"], high: int) -> Int64[Tensor, " n"]:
         """One integer in [0, high) per index; `high` at most 2^31, its bias below high / 2^32."""
         return (words(self.seed, self.prefix + stream, indices, 1)[:, 0] * high) >> 32
 
@@ -137,7 +136,9 @@ class Streams:
         return self._permutations[key]
 
     def order(self, stream: str, indices: Int64[Tensor, " n"], count: int) -> Int64[Tensor, " n"]:
-        """Where the images of an endless shuffled pass lie: index i is place i % count of epoch i // count."""
+        """Where the images of an endless shuffled pass lie: index i is place i % count of epoch i
+        // count.
+        """
         epochs, places = indices // count, indices % count
         result = torch.empty_like(indices)
         for epoch in epochs.unique().tolist():

@@ -55,13 +55,15 @@ class ImageSpec(Config):
         """The size as h0 x w0 times 2^k, with the largest k that keeps both h0 and w0 >= 4.
 
         Raises:
-            UserError: no such grid with sides up to 16 exists; the nearest size that has one is named.
+            UserError: no such grid with sides up to 16 exists; the nearest size that has one is
+                named.
         """
         found = find_grid(self.height, self.width)
         if found is None:
             near = nearest_size(self.height, self.width)
             raise UserError(
-                f"images of {self.width}x{self.height} fit no grid: both sides must be the same power of two "
+                f"images of {self.width}x{self.height} fit no grid: both sides must be the same "
+                f"power of two "
                 f"times a number from {SMALLEST_GRID} to {LARGEST_GRID}; the nearest that fits is "
                 f"{near[1]}x{near[0]}: prepare with --width {near[1]} --height {near[0]}"
             )
@@ -83,9 +85,7 @@ class ImageSpec(Config):
 def find_grid(height: int, width: int) -> Grid | None:
     """Coarsest grid of an image size, or None where its sides lie outside 4 to 16."""
     doublings = 0
-    while (
-        height % 2 == 0 and width % 2 == 0 and min(height // 2, width // 2) >= SMALLEST_GRID
-    ):
+    while height % 2 == 0 and width % 2 == 0 and min(height // 2, width // 2) >= SMALLEST_GRID:
         height, width, doublings = height // 2, width // 2, doublings + 1
     fits = max(height, width) <= LARGEST_GRID and min(height, width) >= SMALLEST_GRID
     return Grid(height, width, doublings) if fits else None

@@ -1,7 +1,8 @@
 """The family interface: all that the engine, sampling and metrics know of a model.
 
-A family builds networks from an image specification, names the phases of a training step, says what the schedule is at
-any image count, and draws samples. Everything else about a model stays in its own folder.
+A family builds networks from an image specification, names the phases of a training step, says what
+the schedule is at any image count, and draws samples. Everything else about a model stays in its
+own folder.
 """
 
 import abc
@@ -58,13 +59,17 @@ class Condition:
         from synthograph.core.names import nearest
 
         if not self.width:
-            raise UserError(f"class {name_or_index!r}: this model is not conditional, leave the class out")
+            raise UserError(
+                f"class {name_or_index!r}: this model is not conditional, leave the class out"
+            )
         if name_or_index in self.classes:
             index = self.classes.index(name_or_index)
         elif name_or_index.isdecimal() and int(name_or_index) < self.width:
             index = int(name_or_index)
         else:
-            raise UserError(f"class {name_or_index!r} is unknown: {nearest(name_or_index, self.classes)}")
+            raise UserError(
+                f"class {name_or_index!r} is unknown: {nearest(name_or_index, self.classes)}"
+            )
         return torch.eye(self.width)[index]
 
 
@@ -85,6 +90,25 @@ class Networks:
     def trainable(self) -> dict[str, nn.Module]:
         """Optimiser key -> module whose parameters it steps."""
         return {"G": self.generator, "D": self.discriminators}
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """What a family made of somebody else's file.
+
+    Attributes:
+        spec: the images.
+        condition: what the generator is told.
+        config: the family's configuration.
+        networks: raw generator and discriminators.
+        ema: averaged generator.
+    """
+
+    spec: ImageSpec
+    condition: Condition
+    config: ModelConfig
+    networks: Networks
+    ema: nn.Module
 
 
 @dataclass(frozen=True)
@@ -124,7 +148,8 @@ class LossTerms:
     """What a phase gives back.
 
     Attributes:
-        loss: scalar, mean over the images of the share; None where no image of the share takes part.
+        loss: scalar, mean over the images of the share; None where no image of the share takes
+            part.
         stats: statistic name -> one value per image.
         real_signs: signs of the logits of real images, for the augmentation controller.
         running: values per image [n, ...] whose mean over the whole batch `Phase.absorb` receives.
@@ -157,7 +182,9 @@ class Phase:
 
 @dataclass(frozen=True)
 class Stage:
-    """Schedule at one image count: resolution of the longer side, batch, learning-rate scale per key, fade-in."""
+    """Schedule at one image count: resolution of the longer side, batch, learning-rate scale per
+    key, fade-in.
+    """
 
     resolution: int
     batch: int | None = None
@@ -215,6 +242,10 @@ class Family(abc.ABC):
         Raises:
             UserError: no preset of that name.
         """
+
+    def adopt(self, content: object) -> Foreign | None:
+        """Networks from the content of a foreign file, or None where it is not of this family."""
+        return None
 
     @abc.abstractmethod
     def preset_names(self) -> Iterable[str]:

@@ -1,4 +1,6 @@
-"""The families that exist. A new one adds its import and its entry here, and nothing else outside its folder."""
+"""The families that exist. A new one adds its import and its entry here, and nothing else outside
+its folder.
+"""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,8 @@
 """Snapshots: a generator's weights as data, with a document that says what they are.
 
-`generator-<kimg>.safetensors` holds the EMA generator and, in its header, the document; `discriminators-<kimg>.safetensors`
-beside it holds what further training needs. Nothing in them is ever executed.
+`generator-<kimg>.safetensors` holds the EMA generator and, in its header, the document;
+`discriminators-<kimg>.safetensors` beside it holds what further training needs. Nothing in them is
+ever executed.
 """
 
 import json
@@ -23,7 +24,8 @@ from synthograph.core.errors import UserError
 from synthograph.core.files import sha256_file, write_bytes
 from synthograph.core.spec import ImageSpec
 from synthograph.models.base import Condition, Networks
-from synthograph.models.registry import family, parse_model
+from synthograph.models.pickles import read_pickle
+from synthograph.models.registry import FAMILIES, family, parse_model
 
 DOCUMENT = "synthograph"
 SUFFIX = ".safetensors"
@@ -65,11 +67,13 @@ class Snapshot:
         path: the generator's file.
         info: its document.
         generator: the EMA generator, eval mode, fp32, CPU.
+        networks: raw generator and discriminators, where the same file held them.
     """
 
     path: Path
     info: SnapshotInfo
     generator: nn.Module
+    networks: Networks | None = None
 
     @cached_property
     def sha256(self) -> str:
@@ -87,6 +91,8 @@ class Snapshot:
 
     @cached_property
     def _training_networks(self) -> Networks:
+        if self.networks is not None:
+            return self.networks
         path = partner(self.path)
         if not path.exists():
             raise UserError(
@@ -107,7 +113,7 @@ def load(path: str | Path) -> Snapshot:
     """Read a snapshot; nothing that the file holds is executed.
 
     Args:
-        path: `generator-<kimg>.safetensors`.
+        path: `generator-<kimg>.safetensors`, or a published `network-snapshot-<kimg>.pkl`.
 
     Returns:
         The snapshot, its generator in eval mode, fp32, on the CPU.
@@ -116,6 +122,8 @@ def load(path: str | Path) -> Snapshot:
         UserError: no such file, another kind of file, or tensors that do not fit the document.
     """
     path = Path(path)
+    if path.suffix == ".pkl":
+        return _load_pickle(path)
     tensors, document = read_tensors(path)
     try:
         info = SnapshotInfo.parse(document)
@@ -126,15 +134,37 @@ def load(path: str | Path) -> Snapshot:
     return Snapshot(path, info, generator.eval().requires_grad_(False))
 
 
+def _load_pickle(path: Path) -> Snapshot:
+    """A published snapshot, as one modality `image`."""
+    content = read_pickle(path)
+    with torch.random.fork_rng(devices=[]):
+        try:
+            adopted = next(filter(None, (kind.adopt(content) for kind in FAMILIES.values())), None)
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from None
+    if adopted is None:
+        raise UserError(f"{path}: is a pickle, but no snapshot of a known kind of model")
+    info = SnapshotInfo(
+        family=adopted.config.family,
+        config={"model": adopted.config.tree()},
+        spec=adopted.spec,
+        classes=list(adopted.condition.classes),
+        label_width=adopted.condition.width,
+    )
+    for module in (adopted.ema, adopted.networks.generator, adopted.networks.discriminators):
+        module.eval().requires_grad_(False)
+    return Snapshot(path, info, adopted.ema, adopted.networks)
+
+
 def _build(info: SnapshotInfo) -> Networks:
     model = parse_model(info.config.get("model", {}))
-    with torch.random.fork_rng(devices=[]):  # fresh weights are drawn and replaced; leave the caller's numbers alone
+    with torch.random.fork_rng(
+        devices=[]
+    ):  # fresh weights are drawn and replaced; leave the caller's numbers alone
         return family(info.family).build(info.spec, info.condition, model)
 
 
-def save_snapshot(
-    folder: Path, info: SnapshotInfo, ema: nn.Module, networks: Networks
-) -> Path:
+def save_snapshot(folder: Path, info: SnapshotInfo, ema: nn.Module, networks: Networks) -> Path:
     """Write `generator-<kimg>` and `discriminators-<kimg>` into `folder`.
 
     Returns:
@@ -170,7 +200,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             document = json.loads((file.metadata() or {}).get(DOCUMENT, "null"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
         raise UserError(f"{path}: is broken or no safetensors file ({error})") from None
     if not isinstance(document, dict):
@@ -203,7 +233,9 @@ def load_tensors(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -
     odd = sorted(set(expected) ^ set(tensors))
     if odd:
         what = "lacks" if odd[0] in expected else "has a surplus"
-        raise UserError(f"{path}: {what} tensor {odd[0]!r} ({len(odd)} names differ from the document)")
+        raise UserError(
+            f"{path}: {what} tensor {odd[0]!r} ({len(odd)} names differ from the document)"
+        )
     for name, tensor in tensors.items():
         if tensor.shape != expected[name].shape:
             raise UserError(
@@ -236,5 +268,7 @@ def find_snapshot(path: Path) -> Path:
         if (match := re.fullmatch(rf"generator-(\d+)\{SUFFIX}", file.name))
     }
     if not found:
-        raise UserError(f"{path}: holds no snapshot yet (generator-<kimg>{SUFFIX} in its folder snapshots)")
+        raise UserError(
+            f"{path}: holds no snapshot yet (generator-<kimg>{SUFFIX} in its folder snapshots)"
+        )
     return found[max(found)]

@@ -1,4 +1,6 @@
-"""Modulated convolution (Karras et al. 2020, "Analyzing and improving the image quality of StyleGAN", section 2.2)."""
+"""Modulated convolution (Karras et al. 2020, "Analyzing and improving the image quality of
+StyleGAN", section 2.2).
+"""
 
 from collections.abc import Callable
 
@@ -13,7 +15,8 @@ def demodulation(
 ) -> Float[Tensor, "n o"]:
     """Factor per image and output channel that gives the modulated kernel unit norm (equation 3).
 
-    The squared kernel is summed first, which leaves one small matrix product and no kernel per image.
+    The squared kernel is summed first, which leaves one small matrix product and no kernel per
+    image.
     """
     energy = weight.square().sum((2, 3))
     return (style.square() @ energy.t() + EPS).rsqrt()

@@ -9,7 +9,8 @@ from torch import Tensor
 def to_pixels(images: Float[Tensor, "n c h w"], bits: int) -> np.ndarray:
     """Images in [-1, 1] as stored pixels, NCHW, uint8 or uint16.
 
-    The value x becomes floor(x * 127.5 + 128), clamped to 0 ... 255, as published; 16-bit images likewise with 32767.5.
+    The value x becomes floor(x * 127.5 + 128), clamped to 0 ... 255, as published; 16-bit images
+    likewise with 32767.5.
     """
     half = 2.0 ** (bits - 1)
     scaled = (images.detach().double() * (half - 0.5) + half).clamp(0, 2.0**bits - 1)

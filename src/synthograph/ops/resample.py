@@ -1,7 +1,7 @@
 """Resampling by two with the separable filter [1, 3, 3, 1] (Karras et al. 2020, appendix B).
 
-All functions are depthwise convolutions; on a processor they are an order of magnitude faster on channels-last tensors
-than on NCHW ones, so callers keep their tensors in that format.
+All functions are depthwise convolutions; on a processor they are an order of magnitude faster on
+channels-last tensors than on NCHW ones, so callers keep their tensors in that format.
 """
 
 from functools import lru_cache
@@ -41,9 +41,7 @@ def downsample(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h2 w2"]:
     return conv2d(x, _filter_for(x, 1.0), stride=2, padding=1, groups=x.shape[1])
 
 
-def conv(
-    x: Float[Tensor, "n i h w"], weight: Float[Tensor, "o i k k"]
-) -> Float[Tensor, "n o h w"]:
+def conv(x: Float[Tensor, "n i h w"], weight: Float[Tensor, "o i k k"]) -> Float[Tensor, "n o h w"]:
     """Convolution that keeps the size; k is 1 or 3."""
     return conv2d(x, weight, padding=weight.shape[-1] // 2)
 
@@ -54,7 +52,7 @@ def conv_up(
     """Upsample by two and convolve: zeros between the pixels, kernel, filter (k is 1 or 3)."""
     if weight.shape[-1] == 1:  # a 1x1 kernel and the filter commute: fewer operations at low size
         return upsample(conv2d(x, weight))
-    spread = conv_transpose2d(x, weight.transpose(0, 1).flip(2, 3), stride=2)
+    spread = conv_transpose2d(x, weight.transpose(0, 1), stride=2)
     return blur(spread, pad=1, gain=4.0)
 
 

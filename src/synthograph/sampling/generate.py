@@ -1,4 +1,6 @@
-"""Generated images: batched, the same image for a seed whatever the batch, written with their provenance."""
+"""Generated images: batched, the same image for a seed whatever the batch, written with their
+provenance.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -118,9 +120,11 @@ def generate_files(
     *,
     track: Track = lambda items, total: items,
 ) -> list[Path]:
-    """Write `seed0000.png`, with `_CLASS` where several classes are made; further modalities in folders of their own.
+    """Write `seed0000.png`, with `_CLASS` where several classes are made; further modalities in
+    folders of their own.
 
-    Images that are there already are made again and must not differ in name only: an existing file is refused.
+    Images that are there already are made again and must not differ in name only: an existing file
+    is refused.
 
     Raises:
         UserError: a file of that name exists.
@@ -201,7 +205,9 @@ def _row(snapshot: Snapshot, request: Request, image: Image) -> Row:
         "truncation": f"{request.truncation:g}",
     }
     # images of one generator are no independent observations, so the generator is their group
-    return Row("", image.label, f"synthetic-{snapshot.sha256[:16]}", None, None, "synthetic", columns)
+    return Row(
+        "", image.label, f"synthetic-{snapshot.sha256[:16]}", None, None, "synthetic", columns
+    )
 
 
 def _archive_info(snapshot: Snapshot) -> ArchiveInfo:

@@ -22,15 +22,21 @@ def parse_seeds(text: str) -> list[int]:
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise UserError(f"--seeds {text!r}: {part!r} is neither a number nor a range such as 0-35")
+            raise UserError(
+                f"--seeds {text!r}: {part!r} is neither a number nor a range such as 0-35"
+            )
         start, end = int(first), int(last or first)
         if end < start or end > LARGEST or end - start >= 10_000_000:
-            raise UserError(f"--seeds {text!r}: {part!r} must rise, stay below 2^32 and hold < 10 million")
+            raise UserError(
+                f"--seeds {text!r}: {part!r} must rise, stay below 2^32 and hold < 10 million"
+            )
         seeds.extend(range(start, end + 1))
     return seeds
 
 
 def latents(seeds: Sequence[int], width: int) -> Float[Tensor, "n z"]:
-    """Standard normal latents, one per seed: numpy's RandomState(seed), as published, so that images reproduce."""
+    """Standard normal latents, one per seed: numpy's RandomState(seed), as published, so that
+    images reproduce.
+    """
     drawn = [np.random.RandomState(seed).randn(width) for seed in seeds]
     return torch.from_numpy(np.stack(drawn)).float()

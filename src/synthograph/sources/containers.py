@@ -8,7 +8,6 @@ import os
 import stat
 import unicodedata
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -118,7 +117,9 @@ class ZipFolder:
                 `MAX_MEMBER_BYTES` or (above `BOMB_BYTES`) more than `BOMB_RATIO` times its packed
                 size.
         """
-        infos = [info for info in _open_zip(self.path).infolist() if not info.is_dir()]
+        infos = [
+            info for info in _open_zip(self.path).infolist() if not info.filename.endswith("/")
+        ]
         for info in infos:
             _check_member(self.path, info)
         twice = [name for name, n in Counter(i.filename for i in infos).items() if n > 1]
@@ -142,10 +143,10 @@ class ZipFolder:
             return _open_zip(self.path).read(info)
         except UserError as error:
             raise UnreadableError(str(error)) from error
-        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, KeyError) as error:
-            raise UnreadableError(f"damaged in the zip file ({error})") from error
         except (NotImplementedError, RuntimeError) as error:
             raise UnreadableError(f"packed in an unknown way ({error})") from error
+        except Exception as error:  # each unpacker has its own kinds of failure
+            raise UnreadableError(f"damaged in the zip file ({error})") from error
 
     def inside(self, other: "Container") -> str | None:
         """This folder's relative name in `other` (ending in a slash, or empty), or None."""
@@ -320,8 +321,8 @@ class _Walk:
 
 def _refuse_folder(error: OSError) -> None:
     raise UserError(
-        f"{error.filename}: cannot be listed ({error.strerror}); "
-        "change its permissions or move it away"
+        f"{error.filename}: cannot be listed ({error.strerror}); change its permissions or move "
+        f"it away"
     )
 
 
@@ -339,7 +340,7 @@ def _relative(path: PurePosixPath, root: PurePosixPath) -> str | None:
 def _check_member(path: Path, info: zipfile.ZipInfo) -> None:
     name = info.filename
     drive = len(name) > 1 and name[1] == ":"
-    if name.startswith("/") or drive or "\\" in name or ".." in name.split("/"):
+    if not name or name.startswith("/") or drive or "\\" in name or ".." in name.split("/"):
         raise UserError(
             f"{path}: member {name!r} would leave its folder or has a foreign separator; "
             "pack the zip again with relative names and forward slashes"
@@ -367,12 +368,12 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
     try:
         status = path.stat()
         return _shared_zip(str(path), status.st_mtime_ns, status.st_size, os.getpid())
-    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise UserError(
-            f"{path}: is not a zip file, or is cut short ({error}); give a folder or a zip file"
-        ) from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except Exception as error:  # zipfile fails in many ways on damaged directories
+        raise UserError(
+            f"{path}: is not a zip file, or is cut short ({error}); give a folder or a zip file"
+        ) from error
 
 
 @lru_cache(maxsize=8)

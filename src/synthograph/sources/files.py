@@ -25,6 +25,7 @@ from synthograph.sources.tables import (
     LabelTable,
     Row,
     compile_name_regex,
+    index_of,
     name_classes,
     read_dataset_json,
 )
@@ -172,10 +173,10 @@ def _find(options: FileSourceOptions) -> _Found:
         if is_image(name):
             found.rejects.append(Reject(name, broken[name]))
     for name, container in partners.items():
-        inner = container.members().names
-        found.files[name] = [
-            n for n in _without_nested(inner, container, everything) if is_image(n)
-        ]
+        inner = container.members()
+        found.remarks.extend(f"{name}: {remark}" for remark in inner.remarks)
+        files = _without_nested(inner.names, container, everything)
+        found.files[name] = [file for file in files if is_image(file)]
     return found
 
 
@@ -252,8 +253,8 @@ def _select(found: _Found, listing: LabelTable | None) -> list[str]:
     ignored = Counter(_folder(n) for n in images if _folder(whole_key(n)) not in folders)
     for folder, count in ignored.most_common(5):
         found.remarks.append(
-            f"{count} image file(s) in {folder or '.'}/ are ignored: "
-            f"{LISTING} lists none of that folder"
+            f"{count} image file(s) in {folder or '.'}/ are ignored: {LISTING} lists none of that "
+            f"folder"
         )
     if len(ignored) > 5:
         rest = sum(ignored.values()) - sum(n for _, n in ignored.most_common(5))
@@ -340,8 +341,8 @@ def _regex_facts(text: str, images: Sequence[str]) -> _Facts:
     rows = {name: _regex_row(m, name) for name in images if (m := pattern.search(name))}
     if not rows:
         raise UserError(
-            f"--name-regex {text!r} fits no image; it is searched in the relative name, "
-            f"such as {images[0]!r}"
+            f"--name-regex {text!r} fits no image; it is searched in the relative name, such as "
+            f"{images[0]!r}"
         )
     return _Facts(
         "--name-regex",
@@ -430,10 +431,11 @@ def _name_labels(
 
 def _contradict(rows: Mapping[str, Row], known: _Facts) -> bool:
     """Whether a table's indices are about something else than the classes of dataset.json."""
-    labels = {name: known.rows[name].label for name in rows if name in known.rows}
+    shared = [(row, known.rows[name]) for name, row in rows.items() if name in known.rows]
     return known.has_label and any(
-        rows[name].label not in (label, (known.classes or ())[int(label or 0)])
-        for name, label in labels.items()
+        index_of(row.label) != index_of(other.label)
+        and row.label != (known.classes or ())[index_of(other.label) or 0]
+        for row, other in shared
     )
 
 

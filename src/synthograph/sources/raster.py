@@ -322,8 +322,8 @@ def _convert(image: Image, bits: int) -> tuple[np.ndarray, tuple[str, ...]]:
         return np.asarray(image.convert("RGB")), ("CMYK converted to RGB",)
     if mode == "F":
         raise UnreadableError(
-            "floating-point pixels have no fixed range; save them as 16-bit grey, "
-            "or give the NIfTI file"
+            "floating-point pixels have no fixed range; save them as 16-bit grey, or give the "
+            "NIfTI file"
         )
     raise UnreadableError(f"colour mode {mode} has no rule; save the image as 8-bit grey or RGB")
 

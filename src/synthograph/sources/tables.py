@@ -18,7 +18,7 @@ from synthograph.sources.containers import stem_key, whole_key
 ROLES = ("file", "label", "group")
 
 _VECTOR_COLUMN = re.compile(r"y\.\d+")
-_INTEGER = re.compile(r"[+-]?\d{1,18}(\.0*)?")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,15}(\.0*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,10 +206,15 @@ def compile_name_regex(text: str) -> re.Pattern[str]:
         raise UserError(f"--name-regex {text!r} is not a regular expression: {error}") from None
     if not pattern.groupindex:
         raise UserError(
-            f"--name-regex {text!r} has no named group; "
-            "write (?P<patient>...) around what is wanted"
+            f"--name-regex {text!r} has no named group; write (?P<patient>...) around what is "
+            f"wanted"
         )
     return pattern
+
+
+def index_of(label: str | None) -> int | None:
+    """The whole number that a label is (`1`, or `1.0` as pandas writes it), or None."""
+    return int(float(label)) if label is not None and _INTEGER.fullmatch(label) else None
 
 
 def name_classes(
@@ -230,14 +235,14 @@ def name_classes(
         UserError: an index outside `classes`.
     """
     first = {row.label: row for row in reversed(list(rows)) if row.label is not None}
-    numbers = bool(first) and all(_INTEGER.fullmatch(label) for label in first)
+    numbers = bool(first) and all(index_of(label) is not None for label in first)
     if classes is None or not numbers:
         known = classes is not None and set(first) <= set(classes)
         order = sorted(first, key=float) if numbers else None
         return {label: label for label in first}, list(classes or ()) if known else order
     named = {}
     for label, row in first.items():
-        index = int(float(label))
+        index = index_of(label) or 0
         if not 0 <= index < len(classes):
             raise UserError(
                 f"{origin}, {row.where}: label {label} lies outside the {len(classes)} classes of "
@@ -274,8 +279,8 @@ def _read_cells(text: str, path: Path) -> tuple[list[str], list[tuple[int, list[
         raise UserError(f"{path}: two columns are named {twice[0]!r}; rename one")
     if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
         raise UserError(
-            f"{path}: seems to be separated by semicolons or tabs; save it with commas, "
-            "or with tabs as .tsv"
+            f"{path}: seems to be separated by semicolons or tabs; save it with commas, or with "
+            f"tabs as .tsv"
         )
     vector = sum(1 for name in header if _VECTOR_COLUMN.fullmatch(name))
     absent = {f"y.{place}" for place in range(vector)} - set(header)

@@ -20,9 +20,13 @@ class DataConfig(Config):
     """Which images train."""
 
     path: str = pydantic.Field(description="the archive")
-    split: str | None = pydantic.Field(None, description="train where the archive has splits, else all")
+    split: str | None = pydantic.Field(
+        None, description="train where the archive has splits, else all"
+    )
     fold: int | None = pydantic.Field(None, ge=0, description="fold that is left out")
-    subset: int | None = pydantic.Field(None, ge=1, description="number of images, chosen by the seed")
+    subset: int | None = pydantic.Field(
+        None, ge=1, description="number of images, chosen by the seed"
+    )
     mirror: bool = pydantic.Field(False, description="use every image flipped as well")
     cond: bool = pydantic.Field(False, description="tell the networks the labels")
 
@@ -38,11 +42,17 @@ class TrainingConfig(Config):
 
     kimg: float = pydantic.Field(25000, gt=0, description="thousands of real images shown")
     batch: int = pydantic.Field(32, ge=1, description="images per step")
-    batch_gpu: int = pydantic.Field(32, ge=1, description="images computed at once; the rest accumulates")
-    tick_kimg: float = pydantic.Field(4, gt=0, description="thousands of images between status lines")
+    batch_gpu: int = pydantic.Field(
+        32, ge=1, description="images computed at once; the rest accumulates"
+    )
+    tick_kimg: float = pydantic.Field(
+        4, gt=0, description="thousands of images between status lines"
+    )
     snap: int = pydantic.Field(50, ge=1, description="ticks between snapshots")
     save_every: float = pydantic.Field(10, gt=0, description="minutes between states")
-    max_hours: float | None = pydantic.Field(None, gt=0, description="stop, resumable, after so long")
+    max_hours: float | None = pydantic.Field(
+        None, gt=0, description="stop, resumable, after so long"
+    )
     ema_kimg: float = pydantic.Field(10, ge=0, description="half-life of the averaged weights")
     ema_ramp: float | None = pydantic.Field(
         None, gt=0, description="half-life is at most this share of the images seen"
@@ -51,7 +61,9 @@ class TrainingConfig(Config):
     @pydantic.model_validator(mode="after")
     def _shares_fit(self) -> "TrainingConfig":
         if self.batch % self.batch_gpu:
-            raise ValueError(f"batch_gpu {self.batch_gpu} must divide the batch, which is {self.batch}")
+            raise ValueError(
+                f"batch_gpu {self.batch_gpu} must divide the batch, which is {self.batch}"
+            )
         return self
 
     @property
@@ -110,7 +122,9 @@ def resolve(
     name = asked.get("model", {}).get("family", DEFAULT_FAMILY)
     tree = family(name).preset(preset, spec, gpus)
     wanted = asked.get("training", {})
-    if "batch" in wanted and "batch_gpu" not in wanted:  # a preset's share need not divide another batch
+    if (
+        "batch" in wanted and "batch_gpu" not in wanted
+    ):  # a preset's share need not divide another batch
         tree["training"].pop("batch_gpu", None)
         asked = merge(asked, {"training": {"batch_gpu": wanted["batch"]}})
     return RunConfig.parse(merge(tree, asked))

@@ -1,4 +1,6 @@
-"""The training loop, to be read aloud: draw a batch, run the phases that are due, average, report, save."""
+"""The training loop, to be read aloud: draw a batch, run the phases that are due, average, report,
+save.
+"""
 
 import contextlib
 import time
@@ -167,13 +169,17 @@ class Trainer:
         return progress.ticks == 0 or progress.images - progress.tick_images >= every
 
     def tick(self, last: bool) -> None:
-        """Status line and statistics; every `snap` ticks and at the end pictures, snapshot, metrics and state."""
+        """Status line and statistics; every `snap` ticks and at the end pictures, snapshot, metrics
+        and state.
+        """
         progress = self.session.state.progress
         self.report()
         progress.ticks += 1
         progress.tick_images = progress.images
         start = time.monotonic()
-        if last or (progress.ticks > 1 and (progress.ticks - 1) % self.session.config.training.snap == 0):
+        if last or (
+            progress.ticks > 1 and (progress.ticks - 1) % self.session.config.training.snap == 0
+        ):
             self.snapshot()
             self.save(boundary=True)
         self.ticked = time.monotonic()

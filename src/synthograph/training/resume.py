@@ -61,7 +61,8 @@ def _extended(config: RunConfig, asked: Mapping[str, Any], path: Path) -> RunCon
         current = _at(tree, name)
         if name not in EXTENDABLE and not _same(current, value, name):
             raise UserError(
-                f"{path} was started with {name} = {current!r}, so it cannot be resumed with {value!r}: "
+                f"{path} was started with {name} = {current!r}, so it cannot be resumed with "
+                f"{value!r}: "
                 "leave that option out, or start a new run"
             )
     changes = {k: v for k, v in _leaves(asked) if k in EXTENDABLE}

@@ -1,4 +1,6 @@
-"""Run directories: made by one rename with the resolved configuration inside, locked by one process at a time."""
+"""Run directories: made by one rename with the resolved configuration inside, locked by one process
+at a time.
+"""
 
 import json
 import re
@@ -37,7 +39,9 @@ class RunDirectory:
             try:
                 self._lock.acquire(timeout=0)
             except filelock.Timeout:
-                raise UserError(f"{path}: another process is training in this run directory") from None
+                raise UserError(
+                    f"{path}: another process is training in this run directory"
+                ) from None
 
     @property
     def snapshots(self) -> Path:

@@ -1,4 +1,6 @@
-"""From a configuration to a session that can train: archive, stream, networks, optimisers, provenance."""
+"""From a configuration to a session that can train: archive, stream, networks, optimisers,
+provenance.
+"""
 
 import copy
 from collections.abc import Sequence
@@ -63,7 +65,8 @@ def resolve_machine(config: RunConfig) -> RunConfig:
 
 
 def make_session(config: RunConfig, data: Data) -> Session:
-    """Networks with fresh weights, optimisers and the training stream, on the device of the configuration.
+    """Networks with fresh weights, optimisers and the training stream, on the device of the
+    configuration.
 
     Args:
         config: resolved: no `auto` is left.

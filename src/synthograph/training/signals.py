@@ -21,7 +21,9 @@ class StopRequest:
         return self.reason is not None
 
     def __enter__(self) -> "StopRequest":
-        if threading.current_thread() is threading.main_thread():  # Python refuses handlers elsewhere
+        if (
+            threading.current_thread() is threading.main_thread()
+        ):  # Python refuses handlers elsewhere
             for name in NAMES:
                 number = getattr(signal, name, None)
                 if number is not None:

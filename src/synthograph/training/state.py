@@ -1,7 +1,9 @@
-"""All that resumes, in one place: what a run is at an image count, written so that a power cut cannot spoil it.
+"""All that resumes, in one place: what a run is at an image count, written so that a power cut
+cannot spoil it.
 
-A state is a folder `state/<images>/` of `tensors.safetensors`, `state.json` and, written last, `manifest.json` with the
-hashes of the two. It is written under a temporary name and renamed; reading takes the newest that is complete.
+A state is a folder `state/<images>/` of `tensors.safetensors`, `state.json` and, written last,
+`manifest.json` with the hashes of the two. It is written under a temporary name and renamed;
+reading takes the newest that is complete.
 """
 
 import hashlib
@@ -134,7 +136,9 @@ class Surroundings:
     def differences(self, other: "Surroundings") -> list[str]:
         """What differs, in words."""
         mine, theirs = asdict(self), asdict(other)
-        return [f"{k.replace('_', ' ')} {theirs[k]} -> {mine[k]}" for k in mine if mine[k] != theirs[k]]
+        return [
+            f"{k.replace('_', ' ')} {theirs[k]} -> {mine[k]}" for k in mine if mine[k] != theirs[k]
+        ]
 
 
 @dataclass(frozen=True)
@@ -168,8 +172,10 @@ def save_state(folder: Path, state: TrainingState, numbers: SavedNumbers) -> Pat
     for name, tensor in tensors.items():
         if not name.startswith("moments/") and not bool(torch.isfinite(tensor).all()):
             raise DivergedError(
-                f"tensor {name} holds numbers that are not finite after {state.progress.images} images; "
-                "the last saved state is kept: resume it with a lower learning rate or a higher R1 gamma"
+                f"tensor {name} holds numbers that are not finite after {state.progress.images} "
+                f"images; "
+                "the last saved state is kept: resume it with a lower learning rate or a higher "
+                "R1 gamma"
             )
     target = folder / f"{numbers.progress.images:012d}"
     temporary = folder / f".{target.name}.{uuid.uuid4().hex[:8]}.tmp"
@@ -213,13 +219,12 @@ def list_states(folder: Path) -> list[Path]:
     return sorted((p for p in folder.iterdir() if p.name.isdecimal()), reverse=True)
 
 
-def load_state(
-    folder: Path, state: TrainingState
-) -> tuple[SavedNumbers, Path, list[str]] | None:
+def load_state(folder: Path, state: TrainingState) -> tuple[SavedNumbers, Path, list[str]] | None:
     """Restore the newest complete state below `folder` into `state`.
 
     Returns:
-        Its numbers, its folder, and why newer ones were passed over; None where no state is complete.
+        Its numbers, its folder, and why newer ones were passed over; None where no state is
+        complete.
     """
     passed: list[str] = []
     for path in list_states(folder):
@@ -264,5 +269,7 @@ def _read_numbers(path: Path) -> SavedNumbers:
 
 
 def digest64(data: bytes) -> str:
-    """The first 64 bits of a sha256, in hex: names nobody, but an owner of the data can test for it."""
+    """The first 64 bits of a sha256, in hex: names nobody, but an owner of the data can test for
+    it.
+    """
     return hashlib.sha256(data).hexdigest()[:16]

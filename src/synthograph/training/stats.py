@@ -1,4 +1,6 @@
-"""Statistics of a training run: moments per name since the last tick, part of the state that resumes."""
+"""Statistics of a training run: moments per name since the last tick, part of the state that
+resumes.
+"""
 
 import math
 from collections.abc import Mapping

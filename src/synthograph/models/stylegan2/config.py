@@ -34,11 +34,46 @@ class StyleGAN2Config(ModelConfig):
     channel_max: int = pydantic.Field(512, ge=1, description="most channels at any level")
     w_dim: int = pydantic.Field(512, ge=1, description="width of the style")
     mapping_layers: int = pydantic.Field(2, ge=1, le=16, description="layers from latent to style")
+    mapping_width: int | None = pydantic.Field(
+        None, ge=1, description="width of the layers between, w_dim unless given"
+    )
+    mapping_rate: float = pydantic.Field(
+        0.01, gt=0, le=1, description="learning-rate multiplier of the mapping layers"
+    )
+    embedding_width: int | None = pydantic.Field(
+        None, ge=1, description="width of the label's embedding, w_dim unless given"
+    )
     generator_architecture: Architecture = Architecture.SKIP
     discriminator_architecture: Architecture = Architecture.RESNET
-    mbstd_group: int = pydantic.Field(4, ge=1, description="images in a minibatch-std group")
     clamp: float | None = pydantic.Field(
         256.0, gt=0, description="limit of the absolute layer output"
+    )
+    discriminator_channel_base: int | None = pydantic.Field(
+        None, ge=16, description="as channel_base, where the discriminator differs"
+    )
+    discriminator_channel_max: int | None = pydantic.Field(
+        None, ge=1, description="as channel_max, where the discriminator differs"
+    )
+    discriminator_clamp: float | Literal["same"] | None = pydantic.Field(
+        "same", description="as clamp, where the discriminator differs"
+    )
+    label_width: int | None = pydantic.Field(
+        None,
+        ge=1,
+        description="width of the projected label, the coarsest level's channels unless given",
+    )
+    label_layers: int = pydantic.Field(
+        8, ge=1, le=16, description="layers from label to projection"
+    )
+    label_mapping_width: int | None = pydantic.Field(
+        None, ge=1, description="width of the layers between, label_width unless given"
+    )
+    label_embedding_width: int | None = pydantic.Field(
+        None, ge=1, description="width of the label's embedding, label_width unless given"
+    )
+    mbstd_group: int = pydantic.Field(4, ge=1, description="images in a minibatch-std group")
+    mbstd_channels: int = pydantic.Field(
+        1, ge=0, description="maps that the minibatch-std layer adds, 0 for none"
     )
     r1_gamma: float = pydantic.Field(1.0, ge=0, description="weight of the R1 penalty")
     r1_interval: int = pydantic.Field(16, ge=1, description="steps between R1 penalties")
@@ -52,6 +87,7 @@ class StyleGAN2Config(ModelConfig):
     )
     w_avg_decay: float = pydantic.Field(0.995, ge=0, lt=1, description="decay of the mean style")
     modality_weights: dict[str, float] = pydantic.Field(
-        default_factory=dict, description="weight of a modality in the generator loss, 1 unless given"
+        default_factory=dict,
+        description="weight of a modality in the generator loss, 1 unless given",
     )
     optimisers: dict[str, AdamConfig] = {"G": AdamConfig(), "D": AdamConfig()}

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from synthograph.core.spec import ImageSpec
 from synthograph.models import base
-from synthograph.models.stylegan2 import presets
+from synthograph.models.stylegan2 import convert, presets
 from synthograph.models.stylegan2.config import StyleGAN2Config
 from synthograph.models.stylegan2.networks import Discriminator, Generator
 from synthograph.models.stylegan2.phases import PATH_MEAN, Losses
@@ -75,6 +75,10 @@ class StyleGAN2(base.Family):
     def preset(self, name: str, spec: ImageSpec, gpus: int) -> dict[str, Any]:
         """See `presets.preset`."""
         return presets.preset(name, spec, gpus)
+
+    def adopt(self, content: object) -> base.Foreign | None:
+        """Networks of a published snapshot."""
+        return convert.convert(content, self.build) if convert.is_published(content) else None
 
     def preset_names(self) -> Iterable[str]:
         """Names of the presets."""

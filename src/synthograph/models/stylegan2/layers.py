@@ -1,7 +1,8 @@
-"""Layers with equalised learning rate (Karras et al. 2018, section 4.1), shared by generator and discriminator.
+"""Layers with equalised learning rate (Karras et al. 2018, section 4.1), shared by generator and
+discriminator.
 
-Weights are drawn from N(0, 1) and scaled by 1 / sqrt(fan in) when they are used. Parameters are fp32; the features decide
-in which precision a layer computes.
+Weights are drawn from N(0, 1) and scaled by 1 / sqrt(fan in) when they are used. Parameters are
+fp32; the features decide in which precision a layer computes.
 """
 
 import math

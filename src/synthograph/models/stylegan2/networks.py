@@ -1,8 +1,9 @@
-"""StyleGAN2 for any number of modalities: one trunk, one output head and one discriminator per modality.
+"""StyleGAN2 for any number of modalities: one trunk, one output head and one discriminator per
+modality.
 
-With one modality it is the network of Karras et al. 2020 ("Analyzing and improving the image quality of StyleGAN",
-"Training generative adversarial networks with limited data"); with {"vis": 3, "nir": 1} it is the dual-branch network of
-BiOcularGAN (Tomasevic et al. 2022).
+With one modality it is the network of Karras et al. 2020 ("Analyzing and improving the image
+quality of StyleGAN", "Training generative adversarial networks with limited data"); with {"vis": 3,
+"nir": 1} it is the dual-branch network of BiOcularGAN (Tomasevic et al. 2022).
 """
 
 import math
@@ -22,6 +23,7 @@ from synthograph.ops.modulation import modulated_conv
 
 # n image, z latent, c label, s style row, w width of a style, i channels in, o channels out, hh ww height and width
 
+
 class Level:
     """One resolution of the network: its size and its number of channels."""
 
@@ -30,7 +32,9 @@ class Level:
 
 
 def levels_of(spec: ImageSpec, channel_base: int, channel_max: int) -> list[Level]:
-    """All resolutions from the coarsest grid up; channels are base // longer side, at most `channel_max`."""
+    """All resolutions from the coarsest grid up; channels are base // longer side, at most
+    `channel_max`.
+    """
     grid = spec.grid
     sizes = [(grid.height << k, grid.width << k) for k in range(grid.doublings + 1)]
     return [Level(h, w, min(channel_base // max(h, w), channel_max)) for h, w in sizes]
@@ -45,20 +49,32 @@ class MappingNetwork(nn.Module):
         w_dim: width of the style.
         num_ws: rows that the style is repeated to; None keeps one row, [n, w_dim].
         layers: number of fully connected layers.
+        width: width of the layers before the last; None for `w_dim`.
+        embedding: width of the embedded label; None for `w_dim`.
+        rate: learning-rate multiplier of the layers.
     """
 
-    RATE = 0.01
     w_avg: Tensor
 
     def __init__(
-        self, *, z_dim: int, label_dim: int, w_dim: int, num_ws: int | None, layers: int
+        self,
+        *,
+        z_dim: int,
+        label_dim: int,
+        w_dim: int,
+        num_ws: int | None,
+        layers: int,
+        width: int | None = None,
+        embedding: int | None = None,
+        rate: float = 0.01,
     ) -> None:
         super().__init__()
         self.z_dim, self.label_dim, self.w_dim, self.num_ws = z_dim, label_dim, w_dim, num_ws
-        self.embed = Linear(label_dim, w_dim) if label_dim else None
-        widths = [z_dim + (w_dim if label_dim else 0), *[w_dim] * layers]
+        embedded = (embedding or w_dim) if label_dim else 0
+        self.embed = Linear(label_dim, embedded) if label_dim else None
+        widths = [z_dim + embedded, *[width or w_dim] * (layers - 1), w_dim]
         self.layers = nn.ModuleList(
-            Linear(i, o, activate=True, rate=self.RATE)
+            Linear(i, o, activate=True, rate=rate)
             for i, o in zip(widths[:-1], widths[1:], strict=True)
         )
         if num_ws is not None:
@@ -114,7 +130,9 @@ class MappingNetwork(nn.Module):
 def _checked(label: Tensor | None, width: int) -> Tensor:
     if label is None or label.shape[1] != width:
         got = "none" if label is None else f"one of width {label.shape[1]}"
-        raise UserError(f"this network is conditional and needs a label of width {width}, got {got}")
+        raise UserError(
+            f"this network is conditional and needs a label of width {width}, got {got}"
+        )
     return label
 
 
@@ -184,7 +202,9 @@ class Noise:
 
 
 class SynthesisBlock(nn.Module):
-    """All layers of one resolution. Consumes one style row per convolution; heads share the row that follows."""
+    """All layers of one resolution. Consumes one style row per convolution; heads share the row
+    that follows.
+    """
 
     const: Tensor
 
@@ -284,8 +304,8 @@ class Synthesis(nn.Module):
             ws: styles, one row per layer.
             noise_mode: "const" fixed maps, "random" fresh ones, "none".
             force_fp32: compute the blocks in fp32 whatever `block_dtype` says.
-            noise: for "random", `noise_pixels` standard normal numbers per image; None draws from torch's
-                global generator.
+            noise: for "random", `noise_pixels` standard normal numbers per image; None draws from
+                torch's global generator.
 
         Returns:
             Images, fp32, nominally in [-1, 1], modalities concatenated along the channels.
@@ -324,6 +344,9 @@ class Generator(nn.Module):
             w_dim=config.w_dim,
             num_ws=self.num_ws,
             layers=config.mapping_layers,
+            width=config.mapping_width,
+            embedding=config.embedding_width,
+            rate=config.mapping_rate,
         )
 
     def forward(
@@ -336,7 +359,9 @@ class Generator(nn.Module):
         noise_mode: str = NoiseMode.RANDOM,
         force_fp32: bool = False,
     ) -> Float[Tensor, "n o hh ww"]:
-        """Images for latents; see `MappingNetwork.forward` and `Synthesis.forward` for the arguments."""
+        """Images for latents; see `MappingNetwork.forward` and `Synthesis.forward` for the
+        arguments.
+        """
         ws = self.mapping(
             z, label, truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff
         )
@@ -356,7 +381,7 @@ class DiscriminatorBlock(nn.Module):
         first: bool,
     ) -> None:
         super().__init__()
-        i, clamp = level.channels, config.clamp
+        i, clamp = level.channels, _discriminator_clamp(config)
         architecture = config.discriminator_architecture
         from_image = first or architecture is Architecture.SKIP
         self.from_image = Conv(image_channels, i, kernel=1, clamp=clamp) if from_image else None
@@ -377,29 +402,39 @@ class DiscriminatorBlock(nn.Module):
         return self.skip(x, gain=half) + self.conv1(self.conv0(x), gain=half)
 
 
-def minibatch_deviation(x: Float[Tensor, "n c hh ww"], group: int) -> Float[Tensor, "n 1 hh ww"]:
-    """Standard deviation over a group of consecutive images, averaged over channels and pixels to one map.
+def _discriminator_clamp(config: StyleGAN2Config) -> float | None:
+    clamp = config.discriminator_clamp
+    return config.clamp if clamp == "same" else clamp
 
-    A batch that the group size does not divide ends in a smaller group. Source: Karras et al. 2018, section 3.
+
+def minibatch_deviation(
+    x: Float[Tensor, "n c hh ww"], group: int, maps: int = 1
+) -> Float[Tensor, "n m hh ww"]:
+    """Standard deviation over a group of consecutive images, averaged over pixels and a share of
+    the channels.
+
+    A batch that the group size does not divide ends in a smaller group. Source: Karras et al. 2018,
+    section 3.
     """
-    maps = []
+    added = []
     for part in x.split(min(group, len(x))):
-        deviation = (part.var(dim=0, unbiased=False) + 1e-8).sqrt().mean()
-        maps.append(deviation.expand(len(part), 1, *x.shape[2:]))
-    return torch.cat(maps)
+        deviation = (part.var(dim=0, unbiased=False) + 1e-8).sqrt()
+        means = deviation.reshape(maps, -1).mean(1)[None, :, None, None]
+        added.append(means.expand(len(part), maps, *x.shape[2:]))
+    return torch.cat(added)
 
 
 class Discriminator(nn.Module):
     """Image of one modality to a logit, with projection conditioning (Miyato and Koyama 2018)."""
-
-    LABEL_LAYERS = 8
 
     def __init__(
         self, spec: ImageSpec, modality: str, label_dim: int, config: StyleGAN2Config
     ) -> None:
         super().__init__()
         channels = spec.modalities[modality]
-        levels = levels_of(spec, config.channel_base, config.channel_max)[::-1]
+        base = config.discriminator_channel_base or config.channel_base
+        most = config.discriminator_channel_max or config.channel_max
+        levels = levels_of(spec, base, most)[::-1]
         self.blocks = nn.ModuleList(
             DiscriminatorBlock(
                 level,
@@ -411,15 +446,16 @@ class Discriminator(nn.Module):
             for level, below in zip(levels[:-1], levels[1:], strict=True)
         )
         last = levels[-1]
-        self.group = config.mbstd_group
+        self.group, self.maps = config.mbstd_group, config.mbstd_channels
         self.label_dim = label_dim
-        label_width = last.channels if label_dim else 0
+        clamp = _discriminator_clamp(config)
+        label_width = (config.label_width or last.channels) if label_dim else 0
         reads_image = config.discriminator_architecture is Architecture.SKIP or not self.blocks
-        self.from_image = Conv(channels, last.channels, kernel=1) if reads_image else None
-        self.conv = Conv(last.channels + 1, last.channels, kernel=3, clamp=config.clamp)
-        self.dense = Linear(
-            last.channels * last.height * last.width, last.channels, activate=True
+        self.from_image = (
+            Conv(channels, last.channels, kernel=1, clamp=clamp) if reads_image else None
         )
+        self.conv = Conv(last.channels + self.maps, last.channels, kernel=3, clamp=clamp)
+        self.dense = Linear(last.channels * last.height * last.width, last.channels, activate=True)
         self.out = Linear(last.channels, label_width or 1)
         self.mapping = None
         if label_dim:
@@ -428,7 +464,9 @@ class Discriminator(nn.Module):
                 label_dim=label_dim,
                 w_dim=label_width,
                 num_ws=None,
-                layers=self.LABEL_LAYERS,
+                layers=config.label_layers,
+                width=config.label_mapping_width,
+                embedding=config.label_embedding_width,
             )
         self.block_dtype = torch.float32
 
@@ -457,7 +495,9 @@ class Discriminator(nn.Module):
             x = seen if x is None else x.float() + seen
         assert x is not None, "without blocks the epilogue reads the image"
         x = x.float()
-        x = self.conv(torch.cat((x, minibatch_deviation(x, self.group)), dim=1))
+        if self.maps:
+            x = torch.cat((x, minibatch_deviation(x, self.group, self.maps)), dim=1)
+        x = self.conv(x)
         x = self.out(self.dense(x.contiguous().flatten(1)))
         if self.mapping is None:
             return x

@@ -1,8 +1,9 @@
-"""Losses of StyleGAN2: non-saturating logistic loss, R1 and path length, as four phases of a training step.
+"""Losses of StyleGAN2: non-saturating logistic loss, R1 and path length, as four phases of a
+training step.
 
-Sources: Goodfellow et al. 2014 (loss), Mescheder et al. 2018, equation 9 (R1), Karras et al. 2020, section 3.2 and
-appendix B (path length, lazy regularisation). Random numbers are drawn per image, so the losses of an image do not
-depend on how a batch is shared out.
+Sources: Goodfellow et al. 2014 (loss), Mescheder et al. 2018, equation 9 (R1), Karras et al. 2020,
+section 3.2 and appendix B (path length, lazy regularisation). Random numbers are drawn per image,
+so the losses of an image do not depend on how a batch is shared out.
 """
 
 import math
@@ -57,7 +58,9 @@ class Losses:
         self.generator.mapping.w_avg.lerp_(means["w"], 1 - self.config.w_avg_decay)
 
     def path_length(self, batch: Batch) -> LossTerms:
-        """Penalise Jacobians whose length differs from its running mean, on the images of even index."""
+        """Penalise Jacobians whose length differs from its running mean, on the images of even
+        index.
+        """
         chosen = (batch.indices % 2 == 0).nonzero()[:, 0]
         if not len(chosen):
             return LossTerms(None)
@@ -102,7 +105,9 @@ class Losses:
         return LossTerms(total.mean(), stats, real_signs=signs)
 
     def r1(self, batch: Batch) -> LossTerms:
-        """Penalise the squared gradient of the logits with respect to the real images before augmentation."""
+        """Penalise the squared gradient of the logits with respect to the real images before
+        augmentation.
+        """
         reals = batch.reals.detach().requires_grad_(True)
         logits = self._logits(self.augment(reals, batch), batch.labels)
         joint = torch.stack([x.sum() for x in logits.values()]).sum()

@@ -1,4 +1,6 @@
-"""Named starting points: parts of the run configuration tree for an image specification and a number of GPUs."""
+"""Named starting points: parts of the run configuration tree for an image specification and a
+number of GPUs.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -87,8 +89,9 @@ def _cifar(_: ImageSpec, __: int) -> dict[str, Any]:
 def _tiny(spec: ImageSpec, _: int) -> dict[str, Any]:
     """A network that a laptop processor trains in minutes, for demonstrations and tests.
 
-    Few channels and no path length, which is the dearest penalty; a higher learning rate and a shorter average, because
-    a run of a few ten kimg ends long before the published ones have warmed up. Snapshots come often, metrics never.
+    Few channels and no path length, which is the dearest penalty; a higher learning rate and a
+    shorter average, because a run of a few ten kimg ends long before the published ones have warmed
+    up. Snapshots come often, metrics never.
     """
     adam = {"lr": 0.004, "beta1": 0.0, "beta2": 0.99, "eps": 1e-8}
     return {

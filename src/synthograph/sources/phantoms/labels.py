@@ -163,13 +163,13 @@ def calibrate_signal(auroc: float, prevalence: float) -> float:
     """
     if not 0.5 < auroc <= 0.999:
         raise UserError(
-            f"best possible AUROC {auroc}: it lies above 0.5 (chance) and at most at 0.999; "
-            "0.9 is usual"
+            f"best possible AUROC {auroc}: it lies above 0.5 (chance) and at most at 0.999; 0.9 "
+            f"is usual"
         )
     if not 0 < prevalence < 1:
         raise UserError(
-            f"prevalence {prevalence}: both classes must occur, so it lies between 0 and 1, "
-            "such as 0.4"
+            f"prevalence {prevalence}: both classes must occur, so it lies between 0 and 1, such "
+            f"as 0.4"
         )
     low, high = 0.0, 1.0
     for _ in range(40):

@@ -1,0 +1,37 @@
+# Everything runs in .venv; no target needs more than Python >= 3.11 and make.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: setup demo test check format lint types imports clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c "import sys; assert sys.version_info >= (3, 11), 'synthograph needs Python 3.11 or newer'"
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $(STAMP)
+
+demo: setup
+	$(BIN)/synthograph demo
+
+test: setup
+	$(BIN)/python -m pytest -q
+
+check: setup format lint types imports test
+
+format: setup
+	$(BIN)/ruff format --check src tests
+
+lint: setup
+	$(BIN)/ruff check src tests
+
+types: setup
+	$(BIN)/mypy
+
+imports: setup
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache

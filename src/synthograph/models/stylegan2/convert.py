@@ -1,0 +1,151 @@
+"""Published StyleGAN2-ADA snapshots (`network-snapshot-*.pkl`) as our networks, by their parameter
+names.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from synthograph.core.errors import UserError
+from synthograph.core.spec import ImageSpec
+from synthograph.models.base import Condition, Foreign, Networks
+from synthograph.models.pickles import Thing
+from synthograph.models.stylegan2.config import StyleGAN2Config
+
+MODALITY = "image"
+RENAMED = (
+    (r"\btorgb\.", f"heads.{MODALITY}."),
+    (r"\bfromrgb\.", "from_image."),
+    (r"\bmapping\.fc(\d+)\.", r"mapping.layers.\1."),
+    (r"\bfc\.", "dense."),
+)
+UNUSED = re.compile(r"resample_filter$")
+FIXED: dict[str, tuple[Any, ...]] = {
+    "activation": ("lrelu",),
+    "resample_filter": ([1, 3, 3, 1], (1, 3, 3, 1)),
+    "use_noise": (True,),
+}
+
+
+def is_published(content: object) -> bool:
+    """Whether a pickle's content is a StyleGAN2-ADA snapshot."""
+    return isinstance(content, dict) and all(
+        isinstance(content.get(key), Thing) for key in ("G", "D", "G_ema")
+    )
+
+
+def convert(content: Mapping[str, Any], build: Any) -> Foreign:  # noqa: ANN401 - Family.build
+    """Networks with the weights of a published snapshot.
+
+    Args:
+        content: what `read_pickle` gave, `is_published`.
+        build: (spec, condition, config) -> networks.
+
+    Raises:
+        UserError: an option of the published networks that is not supported, or tensors that do not
+            fit.
+    """
+    generator, discriminator = _arguments(content["G_ema"]), _arguments(content["D"])
+    resolution, channels = int(generator["img_resolution"]), int(generator["img_channels"])
+    spec = ImageSpec.parse(
+        {"height": resolution, "width": resolution, "modalities": {MODALITY: channels}}
+    )
+    width = int(generator.get("c_dim", 0))
+    condition = Condition(tuple(str(i) for i in range(width)), width)
+    config = StyleGAN2Config.parse(_config(generator, discriminator))
+    networks: Networks = build(spec, condition, config)
+    ema = build(spec, condition, config).generator
+    _copy(networks.generator, content["G"], top=resolution)
+    _copy(ema, content["G_ema"], top=resolution)
+    _copy(networks.discriminators[MODALITY], content["D"], top=resolution)
+    return Foreign(spec, condition, config, networks, ema)
+
+
+def _arguments(thing: Thing) -> dict[str, Any]:
+    """The constructor's keyword arguments."""
+    kwargs = thing.state.get("_init_kwargs")
+    if not isinstance(kwargs, dict) or "img_resolution" not in kwargs:
+        raise UserError(f"the snapshot's {thing.kind} does not say how it was built")
+    return dict(kwargs)
+
+
+def _config(generator: Mapping[str, Any], discriminator: Mapping[str, Any]) -> dict[str, Any]:
+    mapping = _plain(generator.get("mapping_kwargs"), "generator mapping")
+    synthesis = _plain(generator.get("synthesis_kwargs"), "synthesis")
+    judge = _plain(discriminator, "discriminator")
+    epilogue = _plain(judge.get("epilogue_kwargs"), "discriminator epilogue")
+    labels = _plain(judge.get("mapping_kwargs"), "discriminator mapping")
+    _plain(judge.get("block_kwargs"), "discriminator block")
+    return {
+        "z_dim": generator["z_dim"],
+        "w_dim": generator["w_dim"],
+        "mapping_layers": mapping.get("num_layers", 8),
+        "mapping_width": mapping.get("layer_features"),
+        "embedding_width": mapping.get("embed_features"),
+        "mapping_rate": mapping.get("lr_multiplier", 0.01),
+        "w_avg_decay": mapping.get("w_avg_beta", 0.995),
+        "channel_base": synthesis.get("channel_base", 32768),
+        "channel_max": synthesis.get("channel_max", 512),
+        "clamp": synthesis.get("conv_clamp"),
+        "generator_architecture": synthesis.get("architecture", "skip"),
+        "discriminator_architecture": judge.get("architecture", "resnet"),
+        "discriminator_channel_base": judge.get("channel_base", 32768),
+        "discriminator_channel_max": judge.get("channel_max", 512),
+        "discriminator_clamp": judge.get("conv_clamp"),
+        "label_width": judge.get("cmap_dim"),
+        "label_layers": labels.get("num_layers", 8),
+        "label_mapping_width": labels.get("layer_features"),
+        "label_embedding_width": labels.get("embed_features"),
+        "mbstd_group": epilogue.get("mbstd_group_size", 4),
+        "mbstd_channels": epilogue.get("mbstd_num_channels", 1),
+    }
+
+
+def _plain(kwargs: Any, what: str) -> dict[str, Any]:  # noqa: ANN401
+    """Keyword arguments without those whose only supported value they have."""
+    result = dict(kwargs or {})
+    for name, allowed in FIXED.items():
+        if name in result and result[name] not in allowed:
+            raise UserError(
+                f"the snapshot's {what} has {name} = {result[name]!r}, only {allowed[0]!r} is "
+                f"supported"
+            )
+    return result
+
+
+def _copy(module: torch.nn.Module, thing: Thing, *, top: int) -> None:
+    target = module.state_dict()
+    source: dict[str, Tensor] = {}
+    for name, tensor in thing.tensors().items():
+        if not UNUSED.search(name):
+            source[_rename(name, generator=thing.kind == "Generator", top=top)] = tensor.float()
+    odd = sorted(set(target) ^ set(source))
+    if odd:
+        raise UserError(
+            f"the snapshot's {thing.kind} does not fit: tensor {odd[0]!r} is only on one side"
+        )
+    for name, tensor in source.items():
+        if tensor.shape != target[name].shape:
+            raise UserError(
+                f"the snapshot's {thing.kind} does not fit: {name} is {tuple(tensor.shape)}, "
+                f"expected {tuple(target[name].shape)}"
+            )
+    module.load_state_dict(source)
+
+
+def _rename(name: str, *, generator: bool, top: int) -> str:
+    """A published parameter name as ours; blocks are counted from the coarsest (generator) or
+    finest.
+    """
+    found = re.search(r"\bb(\d+)\.", name)
+    if found:
+        resolution = int(found[1])
+        number = resolution.bit_length() - 3 if generator else (top // resolution).bit_length() - 1
+        epilogue = not generator and resolution == 4
+        name = name.replace(found[0], "" if epilogue else f"blocks.{number}.")
+    for pattern, ours in RENAMED:
+        name = re.sub(pattern, ours, name)
+    return name
