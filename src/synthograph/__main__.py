@@ -1,3 +1,5 @@
+"""`python -m synthograph`: the command line."""
+
 from synthograph.cli.main import run
 
 run()

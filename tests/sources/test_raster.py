@@ -11,9 +11,9 @@ import pytest
 import tifffile
 from PIL import Image
 
+from synthograph.core.containers import Folder
 from synthograph.core.record import UnreadableError
 from synthograph.sources import raster
-from synthograph.sources.containers import Folder
 from synthograph.sources.raster import FileDecoder, read_image, read_mask
 
 GREY = np.arange(48, dtype=np.uint8).reshape(6, 8)

@@ -42,7 +42,7 @@ class Row:
 
     def vector(self) -> list[float]:
         """The label vector of the columns y.0, y.1, ...; empty where there is none."""
-        values = []
+        values: list[float] = []
         while (text := self.columns.get(f"y.{len(values)}")) is not None:
             values.append(float(text))
         return values

@@ -21,10 +21,10 @@ from synthograph.archive.manifest import (
     read_manifest,
 )
 from synthograph.core.config import Config
-from synthograph.core.containers import Container
+from synthograph.core.containers import Container, open_container, unwrap
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
-from synthograph.core.record import Picture, SourceItem
+from synthograph.core.record import Picture, SourceItem, UnreadableError
 from synthograph.core.spec import ImageSpec, parse_spec
 
 DATASET = "dataset.json"
@@ -51,18 +51,53 @@ class ArchiveInfo(Config):
 
 
 @dataclass(frozen=True)
+class Files:
+    """The files of an archive, by their names inside it."""
+
+    path: Path
+    container: Container
+    names: frozenset[str]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.names
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a file.
+
+        Raises:
+            UserError: there is no such file, or it cannot be read.
+        """
+        if name not in self.names:
+            raise UserError(f"{self.path}: holds no file {name!r}")
+        try:
+            return self.container.read(name)
+        except UnreadableError as error:
+            raise UserError(f"{self.path}: {name}: {error}") from None
+
+
+def open_files(path: Path) -> Files:
+    """The files of a folder or zip.
+
+    Raises:
+        UserError: it is neither, or unsafe.
+    """
+    container = unwrap(open_container(path, "archive"))
+    return Files(path, container, frozenset(container.members().names))
+
+
+@dataclass(frozen=True)
 class Archive:
     """An open archive. `open_archive` makes one.
 
     Attributes:
         path: the zip file or folder.
-        container: its files.
+        files: its files by name.
         info: classes, specification, namespace, invariances.
         rows: one per image, in manifest order.
     """
 
     path: Path
-    container: Container
+    files: Files
     info: ArchiveInfo
     rows: list[Row]
 
@@ -86,7 +121,7 @@ class Archive:
         parts = []
         for modality, channels in spec.modalities.items():
             name = self.member(row, modality)
-            pixels = decode_png(self.container.read(name), f"{self.path}: {name}")
+            pixels = decode_png(self.files.read(name), f"{self.path}: {name}")
             expected = (spec.height, spec.width, channels)
             depth = 8 * pixels.dtype.itemsize
             if pixels.shape != expected or depth != spec.bits:
@@ -100,16 +135,16 @@ class Archive:
     def read_mask(self, row: Row) -> np.ndarray | None:
         """Class ids [h, w] of an image's mask, or None where it has none."""
         name = f"{MASKS}/{row.file}"
-        if name not in self.container:
+        if name not in self.files:
             return None
-        return decode_png(self.container.read(name), f"{self.path}: {name}")[:, :, 0]
+        return decode_png(self.files.read(name), f"{self.path}: {name}")[:, :, 0]
 
     @cached_property
     def images_hash(self) -> str:
         """Hex sha256 over the sorted (path, sha256 of the PNG bytes) of all images and masks."""
         digest = hashlib.sha256()
         for name in sorted(self._image_members()):
-            content = hashlib.sha256(self.container.read(name)).hexdigest()
+            content = hashlib.sha256(self.files.read(name)).hexdigest()
             digest.update(f"{name}\n{content}\n".encode())
         return digest.hexdigest()
 
@@ -121,7 +156,7 @@ class Archive:
     def _image_members(self) -> Iterator[str]:
         for row in self.rows:
             yield from (self.member(row, modality) for modality in self.info.spec.modalities)
-            if f"{MASKS}/{row.file}" in self.container:
+            if f"{MASKS}/{row.file}" in self.files:
                 yield f"{MASKS}/{row.file}"
 
     def items(self) -> list[SourceItem]:
@@ -173,30 +208,30 @@ def open_archive(path: Path) -> Archive:
     Raises:
         UserError: it is no archive, or its manifest, labels or files contradict each other.
     """
-    container = Container(path)
-    document = _read_document(container, path)
-    if MANIFEST in container:
-        rows = read_manifest(container.read(MANIFEST), f"{path}: {MANIFEST}")
-        info = _parse_info(document, container, rows, path)
+    files = open_files(path)
+    document = _read_document(files, path)
+    if MANIFEST in files:
+        rows = read_manifest(files.read(MANIFEST), f"{path}: {MANIFEST}")
+        info = _parse_info(document, files, rows, path)
     else:
-        rows, document = _published_rows(document, container, path)
-        info = _parse_info(document, container, rows, path)
-    archive = Archive(path, container, info, rows)
+        rows, document = _published_rows(document, files, path)
+        info = _parse_info(document, files, rows, path)
+    archive = Archive(path, files, info, rows)
     _check_rows(archive)
     return archive
 
 
 def is_archive(path: Path) -> bool:
     """Whether a path holds one of our archives, which has a manifest beside its `dataset.json`."""
-    container = Container(path)
-    return MANIFEST in container and DATASET in container
+    files = open_files(path)
+    return MANIFEST in files and DATASET in files
 
 
-def _read_document(container: Container, path: Path) -> dict[str, Any]:
-    if DATASET not in container:
+def _read_document(files: Files, path: Path) -> dict[str, Any]:
+    if DATASET not in files:
         return {}
     try:
-        document = json.loads(container.read(DATASET).decode("utf-8"))
+        document = json.loads(files.read(DATASET).decode("utf-8"))
     except (UnicodeDecodeError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: {DATASET} is not valid JSON ({error})") from None
     if not isinstance(document, dict):
@@ -204,15 +239,13 @@ def _read_document(container: Container, path: Path) -> dict[str, Any]:
     return document
 
 
-def _parse_info(
-    document: dict[str, Any], container: Container, rows: list[Row], path: Path
-) -> ArchiveInfo:
+def _parse_info(document: dict[str, Any], files: Files, rows: list[Row], path: Path) -> ArchiveInfo:
     known = {key: value for key, value in document.items() if key in ArchiveInfo.model_fields}
     if not rows:
         raise UserError(f"{path}: holds no images; make an archive with 'synthograph prepare'")
     if "spec" not in known:
         first = rows[0].file
-        known["spec"] = _guess_spec(container.read(first), f"{path}: {first}").tree()
+        known["spec"] = _guess_spec(files.read(first), f"{path}: {first}").tree()
     else:
         known["spec"] = parse_spec(known["spec"], f"{path}: {DATASET}").tree()
     try:
@@ -240,16 +273,16 @@ def _guess_spec(data: bytes, where: str) -> ImageSpec:
 
 
 def _published_rows(
-    document: dict[str, Any], container: Container, path: Path
+    document: dict[str, Any], files: Files, path: Path
 ) -> tuple[list[Row], dict[str, Any]]:
     """Rows of an archive of the published tools; every image is its own group."""
-    files = [name for name in container.names() if name.lower().endswith(".png")]
+    images = [name for name in sorted(files.names) if name.lower().endswith(".png")]
     pairs = document.get("labels") or []
     labels = _published_labels(pairs, f"{path}: {DATASET}")
     for name in labels:
-        if name not in container:
+        if name not in files:
             raise UserError(f"{path}: {DATASET} labels {name!r}, but there is no such file")
-    unlabelled = [name for name in files if name not in labels]
+    unlabelled = [name for name in images if name not in labels]
     if labels and unlabelled:
         raise UserError(
             f"{path}: {DATASET} has no label for {unlabelled[0]!r} "
@@ -259,7 +292,7 @@ def _published_rows(
     vectors = bool(values) and isinstance(values[0], list)
     classes = document.get("classes") or _numbered_classes(values if not vectors else [])
     rows = []
-    for name in files:
+    for name in images:
         value = labels.get(name)
         if isinstance(value, list):
             columns = {f"y.{i}": repr(float(v)) for i, v in enumerate(value)}
@@ -321,7 +354,7 @@ def _check_rows(archive: Archive) -> None:
             )
         for modality in archive.info.spec.modalities:
             name = archive.member(row, modality)
-            if name not in archive.container:
+            if name not in archive.files:
                 raise UserError(f"{archive.path}: {MANIFEST} names {name!r}, which is not there")
 
 

@@ -124,7 +124,7 @@ def allocate(
     result: dict[str, int] = {}
     for group in groups:
         after = have + counts[group]
-        # relative overshoot, summed over the classes of the group: rare classes weigh as much as common ones
+        # relative overshoot, so that rare classes weigh as much as common ones
         change = ((after - target) ** 2 - (have - target) ** 2) / (target * total + 1e-9)
         part = int(change.sum(axis=1).argmin())
         have[part] += counts[group]

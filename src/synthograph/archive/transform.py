@@ -5,7 +5,6 @@ define them.
 import enum
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import pydantic
@@ -46,7 +45,7 @@ class TransformOptions(Config):
     overlap: int = pydantic.Field(0, ge=0)
 
     @pydantic.model_validator(mode="after")
-    def _belong_together(self) -> Self:
+    def _belong_together(self) -> "TransformOptions":
         if (self.width is None) != (self.height is None):
             raise ValueError("width and height are given together (or --size for a square)")
         if self.fit in (Fit.CENTER_CROP_WIDE, Fit.PAD) and self.width is None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import filelock
+import numpy as np
 
 from synthograph.archive.manifest import MANIFEST, Row, write_manifest
 from synthograph.archive.reader import DATASET, MASKS, ArchiveInfo, encode_png
@@ -49,11 +50,7 @@ class Encoded:
     row: Row
 
 
-def encode(
-    modalities: Mapping[str, Any],
-    mask: Any,
-    row: Row,
-) -> Encoded:
+def encode(modalities: Mapping[str, np.ndarray], mask: np.ndarray | None, row: Row) -> Encoded:
     """Encode pixels [h, w, c] per modality and a mask [h, w] losslessly."""
     pngs = {name: encode_png(pixels) for name, pixels in modalities.items()}
     return Encoded(pngs, None if mask is None else encode_png(mask[:, :, None]), row)
@@ -139,7 +136,7 @@ class ArchiveWriter:
             images: none, one or several.
             item: JSON data to be remembered with the item, such as why it was rejected.
         """
-        rows = []
+        rows: list[Row] = []
         with disk_errors(self.partial):
             for image in images:
                 name = image_name(len(self.rows) + len(rows))

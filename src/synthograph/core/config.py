@@ -7,7 +7,7 @@ A Config stands beside what it configures; `training/config.py` joins them to th
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Self, TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 import pydantic
 import yaml
@@ -26,7 +26,7 @@ class Config(pydantic.BaseModel):
     )
 
     @classmethod
-    def parse(cls, tree: Mapping[str, Any]) -> Self:
+    def parse(cls: type[T], tree: Mapping[str, Any]) -> T:
         """Build the config from plain data.
 
         Args:

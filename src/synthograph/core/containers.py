@@ -1,129 +1,308 @@
-"""Folders and zip files as named bytes, without trusting them.
+"""A folder or a zip file, read alike: members by relative name, and the bytes of one member.
 
-A member never leads out of its folder, its declared size is bounded before memory is taken, and
-what a zip holds is checked against what it declares.
+Both kinds hold nothing but a path, so they travel to worker processes; a zip file is opened once
+per process.
 """
 
 import os
+import stat
 import zipfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from synthograph.core.errors import UserError
+from synthograph.core.record import UnreadableError
 
 MAX_MEMBER_BYTES = 512 << 20
-MAX_RATIO = 1100  # deflate reaches 1032 at most, so only a forged header declares more
-SKIPPED_NAMES = ("Thumbs.db", "__MACOSX", "desktop.ini")
+BOMB_BYTES, BOMB_RATIO = 32 << 20, 100
+
+_LITTER = {"__macosx", "thumbs.db", "desktop.ini"}
+_ENCRYPTED = 1
 
 
-class Container:
-    """A folder or a zip file, opened for reading; pickles as its path, so every process opens its
-    own.
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a container holds.
 
-    Args:
-        path: the folder or file.
-
-    Raises:
-        UserError: it is missing, unreadable or no zip, or a member's name leads out of it.
+    Attributes:
+        names: relative posix names of regular files, sorted; hidden files and system litter left
+            out.
+        broken: (name, reason) of entries that are listed but cannot be read.
+        remarks: what was left out for another reason, one phrase each.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._zip: zipfile.ZipFile | None = None
-        if path.is_dir():
-            self._names = sorted(_walk(path))
-        else:
-            self._zip = _open_zip(path)
-            self._names = sorted(_members(self._zip, path))
-        self._known = frozenset(self._names)
+    names: tuple[str, ...]
+    broken: tuple[tuple[str, str], ...] = ()
+    remarks: tuple[str, ...] = ()
 
-    def __reduce__(self) -> tuple[type["Container"], tuple[Path]]:
-        return Container, (self.path,)
 
-    def names(self) -> list[str]:
-        """Relative posix names of all files, sorted; hidden and system files are left out."""
-        return self._names
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder and all that lies below it; links to folders are not followed.
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._known
+    Attributes:
+        path: the folder.
+    """
 
-    def read(self, name: str) -> bytes:
-        """All bytes of a member.
+    path: Path
+
+    def members(self) -> Listing:
+        """All members.
 
         Raises:
-            UserError: there is no such member, it is too large or cannot be read.
+            UserError: a sub-folder cannot be opened.
         """
-        if name not in self._known:
-            raise UserError(f"{self.path}: holds no file {name!r}")
+        found = _Walk()
+        for folder, below, files in os.walk(self.path, onerror=_refuse_folder):
+            below[:] = sorted(name for name in below if not is_litter(name))
+            base = Path(folder).relative_to(self.path)
+            found.links.extend(
+                (base / name).as_posix() for name in below if os.path.islink(Path(folder, name))
+            )
+            for name in files:
+                if not is_litter(name):
+                    found.add((base / name).as_posix(), Path(folder, name))
+        return found.listing()
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a member.
+
+        Raises:
+            UnreadableError: it cannot be opened, or is larger than `MAX_MEMBER_BYTES`.
+        """
         try:
-            if self._zip is not None:
-                return _read_member(self._zip, name, self.path)
-            file = self.path / name
-            _check_size(file.stat().st_size, f"{file}")
-            return file.read_bytes()
-        except (OSError, zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError) as error:
-            raise UserError(f"{self.path}: {name!r} cannot be read ({error})") from None
+            with (self.path / name).open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                if size > MAX_MEMBER_BYTES:
+                    raise UnreadableError(_too_large(size))
+                return file.read()
+        except OSError as error:
+            raise UnreadableError(f"cannot be opened ({error.strerror or error})") from error
 
-    def close(self) -> None:
-        """Close the zip file, if it is one."""
-        if self._zip is not None:
-            self._zip.close()
+    def inside(self, other: "Container") -> str | None:
+        """This folder's relative name in `other` (ending in a slash, or empty), or None."""
+        if not isinstance(other, Folder):
+            return None
+        return _relative(PurePosixPath(self.path.resolve()), PurePosixPath(other.path.resolve()))
+
+    def __str__(self) -> str:
+        """The path, for messages."""
+        return str(self.path)
 
 
-def _walk(root: Path) -> Iterator[str]:
-    """Files below a folder; links to folders are not followed, so no loop can catch us."""
+@dataclass(frozen=True, slots=True)
+class ZipFolder:
+    """A zip file, or one folder inside it.
+
+    Attributes:
+        path: the zip file.
+        prefix: the folder inside, ending in a slash, or empty for the whole file.
+    """
+
+    path: Path
+    prefix: str = ""
+
+    def members(self) -> Listing:
+        """All members below `prefix`.
+
+        Raises:
+            UserError: not a zip file, or one that is unsafe: a member that is absolute, leaves its
+                folder, is encrypted, appears twice, or whose declared size is beyond
+                `MAX_MEMBER_BYTES` or (above `BOMB_BYTES`) more than `BOMB_RATIO` times its packed
+                size.
+        """
+        infos = [
+            info for info in _open_zip(self.path).infolist() if not info.filename.endswith("/")
+        ]
+        for info in infos:
+            _check_member(self.path, info)
+        twice = [name for name, n in Counter(i.filename for i in infos).items() if n > 1]
+        if twice:
+            raise UserError(f"{self.path}: member {twice[0]!r} appears twice; pack the zip again")
+        names = (i.filename for i in infos if i.filename.startswith(self.prefix))
+        inner = (name.removeprefix(self.prefix) for name in names)
+        return Listing(
+            tuple(sorted(n for n in inner if not any(is_litter(part) for part in n.split("/"))))
+        )
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a member; its checksum is verified.
+
+        Raises:
+            UnreadableError: it is damaged or packed by a method that is not supported.
+        """
+        try:
+            info = _open_zip(self.path).getinfo(self.prefix + name)
+            _check_member(self.path, info)
+            return _open_zip(self.path).read(info)
+        except UserError as error:
+            raise UnreadableError(str(error)) from error
+        except (NotImplementedError, RuntimeError) as error:
+            raise UnreadableError(f"packed in an unknown way ({error})") from error
+        except Exception as error:  # each unpacker has its own kinds of failure
+            raise UnreadableError(f"damaged in the zip file ({error})") from error
+
+    def inside(self, other: "Container") -> str | None:
+        """This folder's relative name in `other` (ending in a slash, or empty), or None."""
+        if not isinstance(other, ZipFolder) or self.path.resolve() != other.path.resolve():
+            return None
+        return _relative(PurePosixPath(self.prefix), PurePosixPath(other.prefix))
+
+    def __str__(self) -> str:
+        """The path, for messages."""
+        return str(self.path / self.prefix)
+
+
+Container = Folder | ZipFolder
+
+
+def open_container(path: Path, what: str) -> Container:
+    """The folder or zip file at `path`; `set.zip/NIR` is the folder NIR inside a zip file.
+
+    Args:
+        path: where it is.
+        what: how messages call it, such as `SOURCE` or `--masks`.
+
+    Raises:
+        UserError: nothing is there, it cannot be read, or it is neither a folder nor a zip file.
+    """
     try:
-        next(os.scandir(root), None)
+        if path.is_dir():
+            return Folder(path)
+        if path.is_file():
+            _open_zip(path)
+            return ZipFolder(path)
+        for parent in path.parents:
+            if parent.is_file() and zipfile.is_zipfile(parent):
+                return _zip_folder(parent, path.relative_to(parent).as_posix() + "/", what)
     except OSError as error:
-        raise UserError(f"{root}: cannot be listed ({error.strerror})") from None
-    for folder, folders, files in os.walk(root, followlinks=False):
-        folders[:] = [f for f in folders if not _skipped(f)]
-        for name in files:
-            path = Path(folder, name)
-            if not _skipped(name) and path.is_file():
-                yield path.relative_to(root).as_posix()
+        raise UserError(f"{what} {path}: cannot be read ({error.strerror or error})") from None
+    raise UserError(f"{what} {path}: no such folder or zip file")
 
 
-def _skipped(part: str) -> bool:
-    return part.startswith(".") or part in SKIPPED_NAMES
+def unwrap(container: Container) -> Container:
+    """The only top folder of a zip, where images lie deeper than it or dataset.json lies in it."""
+    if not isinstance(container, ZipFolder):
+        return container
+    names = container.members().names
+    tops = {name.partition("/")[0] for name in names if "/" in name}
+    if len(tops) != 1 or any("/" not in name for name in names):
+        return container
+    top = f"{tops.pop()}/"
+    deeper = all(name.count("/") > 1 for name in names)
+    wrapped = deeper or f"{top}dataset.json" in names
+    return ZipFolder(container.path, container.prefix + top) if wrapped else container
+
+
+def is_litter(name: str) -> bool:
+    """Whether a file or folder name is hidden or left behind by an operating system."""
+    return name.startswith(".") or name.lower() in _LITTER
+
+
+def few(names: Iterable[str], limit: int = 3) -> str:
+    """The first few names for a message, and how many more there are."""
+    everything = list(names)
+    more = len(everything) - limit
+    return ", ".join(everything[:limit]) + (f" and {more} more" if more > 0 else "")
+
+
+@dataclass(slots=True)
+class _Walk:
+    """What a walk through a folder has met so far."""
+
+    names: list[str] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)
+    special: list[str] = field(default_factory=list)
+    broken: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, name: str, path: Path) -> None:
+        try:
+            name.encode()
+            mode = path.stat().st_mode
+        except UnicodeEncodeError:
+            shown = name.encode(errors="backslashreplace").decode()
+            self.broken.append((shown, "its name is not valid UTF-8; rename the file"))
+        except OSError as error:
+            self.broken.append((name, f"link or file that cannot be followed ({error.strerror})"))
+        else:
+            # a pipe or device would block the reader for ever
+            (self.names if stat.S_ISREG(mode) else self.special).append(name)
+
+    def listing(self) -> Listing:
+        return Listing(tuple(sorted(self.names)), tuple(self.broken), tuple(self._remarks()))
+
+    def _remarks(self) -> Iterator[str]:
+        if self.links:
+            yield (
+                f"{len(self.links)} linked folder(s) not followed, since links can run in circles: "
+                f"{few(self.links)}"
+            )
+        if self.special:
+            yield f"{len(self.special)} pipe(s) or device(s) ignored: {few(self.special)}"
+
+
+def _refuse_folder(error: OSError) -> None:
+    raise UserError(
+        f"{error.filename}: cannot be listed ({error.strerror}); change its permissions or move "
+        f"it away"
+    )
+
+
+def _too_large(size: int) -> str:
+    return f"{size >> 20} MiB is more than the {MAX_MEMBER_BYTES >> 20} MiB that one file may have"
+
+
+def _relative(path: PurePosixPath, root: PurePosixPath) -> str | None:
+    if not path.is_relative_to(root):
+        return None
+    inner = path.relative_to(root).as_posix()
+    return "" if inner == "." else inner + "/"
+
+
+def _check_member(path: Path, info: zipfile.ZipInfo) -> None:
+    name = info.filename
+    drive = len(name) > 1 and name[1] == ":"
+    if not name or name.startswith("/") or drive or "\\" in name or ".." in name.split("/"):
+        raise UserError(
+            f"{path}: member {name!r} would leave its folder or has a foreign separator; "
+            "pack the zip again with relative names and forward slashes"
+        )
+    if info.flag_bits & _ENCRYPTED:
+        raise UserError(f"{path}: member {name!r} is encrypted; pack the zip without a password")
+    if info.file_size > MAX_MEMBER_BYTES:
+        raise UserError(f"{path}: member {name!r}: {_too_large(info.file_size)}")
+    if info.file_size > max(BOMB_BYTES, BOMB_RATIO * info.compress_size):
+        raise UserError(
+            f"{path}: member {name!r} grows from {info.compress_size} to {info.file_size} bytes, "
+            f"more than {BOMB_RATIO} times, as compression bombs do; pack it without compression"
+        )
+
+
+def _zip_folder(path: Path, prefix: str, what: str) -> ZipFolder:
+    inner = ZipFolder(path, prefix)
+    if not any(name.startswith(prefix) for name in ZipFolder(path).members().names):
+        raise UserError(f"{what} {path / prefix}: the zip file holds no such folder")
+    return inner
 
 
 def _open_zip(path: Path) -> zipfile.ZipFile:
-    if not path.exists():
-        raise UserError(f"{path}: there is no such file or folder")
+    """The open zip file, shared within a process; a changed file is opened anew."""
     try:
-        return zipfile.ZipFile(path)
-    except zipfile.BadZipFile:
-        raise UserError(f"{path}: is neither a folder nor a zip file") from None
+        status = path.stat()
+        return _shared_zip(str(path), status.st_mtime_ns, status.st_size, os.getpid())
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except Exception as error:  # zipfile fails in many ways on damaged directories
+        raise UserError(
+            f"{path}: is not a zip file, or is cut short ({error}); give a folder or a zip file"
+        ) from error
 
 
-def _members(archive: zipfile.ZipFile, path: Path) -> Iterator[str]:
-    seen: set[str] = set()
-    for info in archive.infolist():
-        parts = PurePosixPath(info.filename).parts
-        if not parts or info.is_dir():
-            continue
-        if info.filename.startswith("/") or ".." in parts or "\\" in info.filename:
-            raise UserError(f"{path}: member {info.filename!r} leads out of the archive; refused")
-        if info.filename in seen:
-            raise UserError(f"{path}: member {info.filename!r} is there twice; refused")
-        seen.add(info.filename)
-        if not any(_skipped(part) for part in parts):
-            yield info.filename
-
-
-def _read_member(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:
-    info = archive.getinfo(name)
-    where = f"{path}: member {name!r}"
-    _check_size(info.file_size, where)
-    if info.file_size > MAX_RATIO * max(info.compress_size, 1):
-        raise UserError(f"{where} declares {info.file_size} bytes in {info.compress_size}; refused")
-    with archive.open(info) as file:
-        return file.read(info.file_size + 1)
-
-
-def _check_size(size: int, where: str) -> None:
-    if size > MAX_MEMBER_BYTES:
-        raise UserError(f"{where} has {size} bytes, the limit is {MAX_MEMBER_BYTES}")
+@lru_cache(maxsize=8)
+def _shared_zip(path: str, changed: int, size: int, process: int) -> zipfile.ZipFile:
+    # The process number is part of the key, since a file position inherited by a fork would be
+    # shared with the parent
+    return zipfile.ZipFile(path)

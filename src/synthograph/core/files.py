@@ -129,7 +129,7 @@ def refuse_unwritable(path: Path) -> None:
 
 
 def cache_folder() -> Path:
-    """Folder of things that can be made again: `$SYNTHOGRAPH_CACHE`, else the user's cache folder."""
+    """Folder of what can be made again: `$SYNTHOGRAPH_CACHE`, else the user's cache folder."""
     chosen = os.environ.get("SYNTHOGRAPH_CACHE")
     if chosen:
         return Path(chosen).expanduser()

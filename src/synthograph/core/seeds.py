@@ -48,7 +48,7 @@ def philox4x32(
 
 
 def _multiply(word: Tensor, constant: int) -> tuple[Tensor, Tensor]:
-    """High and low 32 bits of a 32 x 32 bit product; int64 wraps, its bits are right all the same."""
+    """High and low 32 bits of a 32 x 32 bit product; int64 wraps, but its bits are right."""
     product = word * constant
     return (product >> 32) & MASK32, product & MASK32
 

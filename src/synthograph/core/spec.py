@@ -1,7 +1,7 @@
 """What an image of a set looks like: size, modalities and bit depth."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pydantic
 
@@ -35,7 +35,7 @@ class ImageSpec(Config):
     bits: Literal[8, 16] = 8
 
     @pydantic.model_validator(mode="after")
-    def _has_modalities(self) -> Self:
+    def _has_modalities(self) -> "ImageSpec":
         if not self.modalities:
             raise ValueError("an image needs at least one modality")
         return self

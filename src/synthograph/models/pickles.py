@@ -122,7 +122,7 @@ def _tensor(
             f"a tensor claims the shape {tuple(shape)} with {storage.size()} values stored"
         )
     flat = torch.empty(0, dtype=storage.dtype)
-    return flat.set_(storage.untyped(), int(offset), shape, steps).clone()  # type: ignore[call-overload, no-any-return]
+    return flat.set_(storage.untyped(), int(offset), shape, steps).clone()
 
 
 def _parameter(data: Tensor, *_: Any) -> Tensor:  # noqa: ANN401

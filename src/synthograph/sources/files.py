@@ -7,19 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from synthograph.core.containers import Container, Folder, few, open_container, unwrap
 from synthograph.core.errors import UserError
 from synthograph.core.record import SourceItem, UnreadableError
-from synthograph.sources.containers import (
-    Container,
-    Folder,
-    few,
-    is_image,
-    open_container,
-    pair_by_name,
-    stem_key,
-    unwrap,
-    whole_key,
-)
+from synthograph.sources.pairing import is_image, pair_by_name, stem_key, whole_key
 from synthograph.sources.raster import FileDecoder
 from synthograph.sources.tables import (
     LabelTable,

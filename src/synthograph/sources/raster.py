@@ -18,8 +18,8 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
+from synthograph.core.containers import Container
 from synthograph.core.record import Picture, UnreadableError
-from synthograph.sources.containers import Container
 
 MAX_PIXELS = 200_000_000
 

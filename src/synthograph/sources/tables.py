@@ -13,7 +13,7 @@ from typing import Any
 
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
-from synthograph.sources.containers import stem_key, whole_key
+from synthograph.sources.pairing import stem_key, whole_key
 
 ROLES = ("file", "label", "group")
 

@@ -61,8 +61,8 @@ class Session:
         indices = torch.arange(first, first + count)
         reals, labels = self.stream.batch(first, count)
         fakes = self.stream.draw_labels(indices)
-        parts = (reals, labels, fakes, indices)
-        return Batch(*(part.to(self.device) for part in parts), self.streams)
+        to = self.device
+        return Batch(reals.to(to), labels.to(to), fakes.to(to), indices.to(to), self.streams)
 
     def step(self) -> None:
         """One training step: every phase that is due, then the average."""
@@ -88,7 +88,7 @@ class Session:
             part = batch.take(slice(start, start + share))
             terms = phase.loss(part)
             if terms.loss is not None:
-                (terms.loss * (len(part) / len(batch))).backward()  # type: ignore[no-untyped-call]
+                (terms.loss * (len(part) / len(batch))).backward()
             done.append(terms)
             self.state.moments.add_all(terms.stats)
         self._refuse_non_finite(phase)

@@ -1,4 +1,4 @@
-"""Going on with a run: its own configuration, its newest complete state, its files cut back to it."""
+"""Going on with a run: its configuration, its newest complete state, its files cut back to it."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -4,7 +4,7 @@ names.
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
@@ -30,7 +30,7 @@ FIXED: dict[str, tuple[Any, ...]] = {
 }
 
 
-def is_published(content: object) -> bool:
+def is_published(content: object) -> TypeGuard[Mapping[str, Any]]:
     """Whether a pickle's content is a StyleGAN2-ADA snapshot."""
     return isinstance(content, dict) and all(
         isinstance(content.get(key), Thing) for key in ("G", "D", "G_ema")

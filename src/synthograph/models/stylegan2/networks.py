@@ -21,7 +21,7 @@ from synthograph.ops import resample
 from synthograph.ops.activation import biased_linear, biased_lrelu, rms_normalise
 from synthograph.ops.modulation import modulated_conv
 
-# n image, z latent, c label, s style row, w width of a style, i channels in, o channels out, hh ww height and width
+# n image, z latent, c label, s style row, w width of a style, i o channels, hh ww size, p pixels
 
 
 class Level:
@@ -166,7 +166,7 @@ class StyledConv(nn.Module):
 
 
 class ToImage(nn.Module):
-    """Modulated 1x1 convolution from features to one modality, not demodulated; its output is fp32."""
+    """Modulated 1x1 convolution from features to one modality, not demodulated; fp32 out."""
 
     def __init__(self, inputs: int, outputs: int, *, w_dim: int, clamp: float | None) -> None:
         super().__init__()

@@ -4,6 +4,7 @@ number of GPUs.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from synthograph.core.errors import UserError
@@ -37,7 +38,7 @@ PUBLISHED = {
 
 
 def auto(spec: ImageSpec, gpus: int) -> Published:
-    """The published formulas; for non-square images r is the longer side and r^2 is height x width."""
+    """The published formulas; of non-square images r is the longer side, r^2 height x width."""
     r = max(spec.height, spec.width)
     batch = max(min(gpus * min(4096 // r, 32), 64), gpus)
     return Published(
@@ -74,6 +75,10 @@ def _tree(row: Published) -> dict[str, Any]:
             "ema_ramp": row.ema_ramp,
         },
     }
+
+
+def _published(row: Published, _: ImageSpec, __: int) -> dict[str, Any]:
+    return _tree(row)
 
 
 def _cifar(_: ImageSpec, __: int) -> dict[str, Any]:
@@ -122,7 +127,7 @@ def _tiny(spec: ImageSpec, _: int) -> dict[str, Any]:
 
 PRESETS: dict[str, Callable[[ImageSpec, int], dict[str, Any]]] = {
     "auto": lambda spec, gpus: _tree(auto(spec, gpus)),
-    **{name: lambda _, __, row=row: _tree(row) for name, row in PUBLISHED.items()},
+    **{name: partial(_published, row) for name, row in PUBLISHED.items()},
     "cifar": _cifar,
     "tiny": _tiny,
 }

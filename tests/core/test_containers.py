@@ -8,18 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from synthograph.core import containers
+from synthograph.core.containers import Folder, ZipFolder, few, open_container, unwrap
 from synthograph.core.errors import UserError
 from synthograph.core.record import UnreadableError
-from synthograph.sources import containers
-from synthograph.sources.containers import (
-    Folder,
-    ZipFolder,
-    few,
-    open_container,
-    pair_by_name,
-    stem_key,
-    unwrap,
-)
 
 FILES = {"b/Größe 1.png": b"one", "a.png": b"two", "b/c/d.txt": b"three"}
 LITTER = (".hidden.png", "__MACOSX/a.png", "b/Thumbs.db", ".git/x.png", "b/.DS_Store")
@@ -202,39 +194,6 @@ def test_a_zip_of_a_folder_is_unwrapped(tmp_path: Path) -> None:
     assert root("3.zip", ["00000/1.png", "00000/2.png"]) == ("00000/1.png", "00000/2.png")
     assert root("4.zip", ["a/x/1.png", "b/x/2.png"]) == ("a/x/1.png", "b/x/2.png")
     assert root("5.zip", ["a/x/1.png", "2.png"]) == ("2.png", "a/x/1.png")
-
-
-def test_stem_key() -> None:
-    assert stem_key("a/b.c.PNG") == "a/b.c"
-    assert stem_key("scan.nii.gz_0.png") == "scan.nii.gz_0"
-    assert stem_key("ISIC_0.12") == "ISIC_0.12"
-    assert stem_key("u\u0308.tif") == stem_key("\u00fc.jpg")
-
-
-def test_pairs_go_by_name_never_by_position() -> None:
-    images = ["images/a/1.jpg", "images/a/2.jpg", "images/b/1.jpg"]
-    files = ["a/2.png", "b/1.png", "z.png"]
-    assert pair_by_name(images, files, where="nir") == {
-        "images/a/2.jpg": "a/2.png",
-        "images/b/1.jpg": "b/1.png",
-    }
-    assert pair_by_name(images, ["images/b/1.bmp"], where="nir") == {
-        "images/b/1.jpg": "images/b/1.bmp"
-    }
-
-
-@pytest.mark.parametrize(
-    ("images", "files", "reason"),
-    [
-        (["1.png"], ["1.png", "1.jpg"], "'1.png' and '1.jpg' have one name"),
-        (["1.png", "1.jpg"], ["1.png"], "'1.png' fits two images, '1.png' and '1.jpg'"),
-        (["1.png"], ["2.png"], "no file fits .* there is '2.png', the first image is '1.png'"),
-        (["1.png"], [], "there is no image"),
-    ],
-)
-def test_pairs_that_are_refused(images: list[str], files: list[str], reason: str) -> None:
-    with pytest.raises(UserError, match=reason):
-        pair_by_name(images, files, where="nir")
 
 
 def test_few() -> None:

@@ -1,0 +1,81 @@
+"""Which file belongs to which: by relative name without extension, never by position."""
+
+import unicodedata
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from synthograph.core.errors import UserError
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"})
+
+
+def stem_key(name: str) -> str:
+    """A relative name without image extension, in one Unicode form: names are paired by this."""
+    name = whole_key(name)
+    path = PurePosixPath(name)
+    return name[: -len(path.suffix)] if path.suffix.lower() in IMAGE_SUFFIXES else name
+
+
+def whole_key(name: str) -> str:
+    """A relative name in one Unicode form."""
+    # macOS writes accents as two characters into file names and zips, tables usually hold one
+    return unicodedata.normalize("NFC", name)
+
+
+def is_image(name: str) -> bool:
+    """Whether a name has the extension of a raster image."""
+    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
+
+
+def pair_by_name(images: Sequence[str], files: Sequence[str], *, where: str) -> dict[str, str]:
+    """Find the partner of every image: the file of the same relative name without extension.
+
+    Where all images live in one folder (`images/7.png`), their names inside it count too (`7.png`).
+
+    Args:
+        images: relative names of the images.
+        files: relative names of possible partners.
+        where: the container of `files`, for messages.
+
+    Returns:
+        Image -> file; images without partner are missing.
+
+    Raises:
+        UserError: one name fits two images or two files, or no image has a partner.
+    """
+    by_stem: dict[str, str] = {}
+    for file in files:
+        other = by_stem.setdefault(stem_key(file), file)
+        if other != file:
+            raise UserError(f"{where}: {other!r} and {file!r} have one name; keep one of them")
+    shared = whole_key(_shared_folder(images))
+    pairs: dict[str, str] = {}
+    owners: dict[str, str] = {}
+    for name in images:
+        key = stem_key(name)
+        file = by_stem.get(key) or by_stem.get(key.removeprefix(shared), "")
+        if not file:
+            continue
+        if file in owners:
+            raise UserError(
+                f"{where}: {file!r} fits two images, {owners[file]!r} and {name!r}; "
+                "images that differ only by extension cannot be paired"
+            )
+        owners[file] = name
+        pairs[name] = file
+    if not pairs:
+        raise UserError(
+            f"{where}: no file fits an image by name; there is "
+            f"{repr(files[0]) if files else 'no image'}, the first image is {images[0]!r}; "
+            "give both the same name"
+        )
+    return pairs
+
+
+def _shared_folder(images: Sequence[str]) -> str:
+    """The folder, with a final slash, that all images live in, or nothing."""
+    first, last = min(images).split("/")[:-1], max(images).split("/")[:-1]
+    length = 0
+    while length < min(len(first), len(last)) and first[length] == last[length]:
+        length += 1
+    return "".join(f"{part}/" for part in first[:length])
