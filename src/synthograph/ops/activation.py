@@ -2,48 +2,27 @@
 
 import math
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import leaky_relu
 
 SLOPE = 0.2
-LRELU_GAIN = math.sqrt(2)  # keeps the variance through a leaky ReLU (He et al. 2015)
+LRELU_GAIN = math.sqrt(2)
+"""Keeps the variance through a leaky ReLU (He et al. 2015).
+
+Leaky ReLU is positively homogeneous, so callers scale the weights and bias in front of it instead of
+its output, which saves a pass over the features.
+"""
 
 
-def biased_lrelu(
-    x: Float[Tensor, "n c *hw"],
-    bias: Float[Tensor, " c"],
-    *,
-    gain: float = 1.0,
-    clamp: float | None = None,
-) -> Float[Tensor, "n c *hw"]:
-    """Add a bias per channel, apply leaky ReLU (slope 0.2) and scale by sqrt(2) x gain.
-
-    Args:
-        x: input, channels in the second dimension.
-        bias: one value per channel.
-        gain: further factor of the output.
-        clamp: limit of the absolute output, itself scaled by `gain`; None for no limit.
-    """
-    y = torch.nn.functional.leaky_relu(_add_bias(x, bias), SLOPE) * (LRELU_GAIN * gain)
-    return y if clamp is None else y.clamp(-clamp * gain, clamp * gain)
+def lrelu(x: Float[Tensor, "n c *hw"], *, clamp: float | None = None) -> Float[Tensor, "n c *hw"]:
+    """Leaky ReLU with slope 0.2, then a limit of the absolute output where `clamp` is given."""
+    return limit(leaky_relu(x, SLOPE), clamp)
 
 
-def biased_linear(
-    x: Float[Tensor, "n c *hw"],
-    bias: Float[Tensor, " c"],
-    *,
-    gain: float = 1.0,
-    clamp: float | None = None,
-) -> Float[Tensor, "n c *hw"]:
-    """As `biased_lrelu` without the non-linearity and its sqrt(2)."""
-    y = _add_bias(x, bias)
-    y = y if gain == 1 else y * gain
-    return y if clamp is None else y.clamp(-clamp * gain, clamp * gain)
-
-
-def _add_bias(x: Tensor, bias: Tensor) -> Tensor:
-    return x + bias.to(x.dtype).reshape(1, -1, *[1] * (x.ndim - 2))
+def limit(x: Float[Tensor, "*any"], clamp: float | None) -> Float[Tensor, "*any"]:
+    """Clamp to +-`clamp`; None leaves everything."""
+    return x if clamp is None else x.clamp(-clamp, clamp)
 
 
 def rms_normalise(x: Float[Tensor, "n c"], eps: float = 1e-8) -> Float[Tensor, "n c"]:

@@ -4,6 +4,7 @@ StyleGAN", section 2.2).
 
 from collections.abc import Callable
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -26,19 +27,24 @@ def modulated_conv(
     x: Float[Tensor, "n i h w"],
     weight: Float[Tensor, "o i k k"],
     style: Float[Tensor, "n i"],
+    bias: Float[Tensor, " o"],
     *,
     convolve: Callable[[Tensor, Tensor], Tensor],
-    demodulate: bool = True,
+    gain: float = 1.0,
 ) -> Float[Tensor, "n o u v"]:
-    """Convolve with a kernel scaled per image and input channel, by scaling the activations.
+    """Convolve with a kernel scaled per image and input channel to unit norm, and add a bias.
+
+    The activations are scaled in front of and behind one shared convolution.
 
     Args:
         x: features; their dtype is the dtype of the convolution.
         weight: kernel, fp32.
         style: factor per image and input channel, fp32.
-        convolve: `resample.conv`, `conv_up` or `conv_down`.
-        demodulate: give the scaled kernel unit norm per image and output channel.
+        bias: added to the result, fp32.
+        convolve: `resample.conv` or `conv_up`.
+        gain: factor of the whole result.
     """
-    factor = demodulation(weight, style) if demodulate else None
-    y = convolve(x * style.to(x.dtype)[:, :, None, None], weight.to(x.dtype))
-    return y if factor is None else y * factor.to(y.dtype)[:, :, None, None]
+    scaled = x * style.to(x.dtype)[:, :, None, None]
+    offset = (bias * gain).to(x.dtype)[None, :, None, None]
+    factor = (demodulation(weight, style) * gain).to(x.dtype)[:, :, None, None]
+    return torch.addcmul(offset, convolve(scaled, weight.to(x.dtype)), factor)

@@ -41,15 +41,22 @@ def downsample(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h2 w2"]:
     return conv2d(x, _filter_for(x, 1.0), stride=2, padding=1, groups=x.shape[1])
 
 
-def conv(x: Float[Tensor, "n i h w"], weight: Float[Tensor, "o i k k"]) -> Float[Tensor, "n o h w"]:
+def conv(
+    x: Float[Tensor, "n i h w"],
+    weight: Float[Tensor, "o i k k"],
+    bias: Float[Tensor, " o"] | None = None,
+) -> Float[Tensor, "n o h w"]:
     """Convolution that keeps the size; k is 1 or 3."""
-    return conv2d(x, weight, padding=weight.shape[-1] // 2)
+    return conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
 
 
 def conv_up(
     x: Float[Tensor, "n i h w"], weight: Float[Tensor, "o i k k"]
 ) -> Float[Tensor, "n o h2 w2"]:
-    """Upsample by two and convolve: zeros between the pixels, kernel, filter (k is 1 or 3)."""
+    """Convolve with zeros between the pixels, then filter: twice the size (k is 1 or 3).
+
+    The kernel acts as that of a transposed convolution, as published.
+    """
     if weight.shape[-1] == 1:  # a 1x1 kernel and the filter commute: fewer operations at low size
         return upsample(conv2d(x, weight))
     spread = conv_transpose2d(x, weight.transpose(0, 1), stride=2)
@@ -57,9 +64,11 @@ def conv_up(
 
 
 def conv_down(
-    x: Float[Tensor, "n i h w"], weight: Float[Tensor, "o i k k"]
+    x: Float[Tensor, "n i h w"],
+    weight: Float[Tensor, "o i k k"],
+    bias: Float[Tensor, " o"] | None = None,
 ) -> Float[Tensor, "n o h2 w2"]:
     """Filter, convolve and keep every second pixel (k is 1 or 3)."""
     if weight.shape[-1] == 1:
-        return conv2d(downsample(x), weight)
-    return conv2d(blur(x, pad=2), weight, stride=2)
+        return conv2d(downsample(x), weight, bias)
+    return conv2d(blur(x, pad=2), weight, bias, stride=2)

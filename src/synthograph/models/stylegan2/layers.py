@@ -6,13 +6,15 @@ fp32; the features decide in which precision a layer computes.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from synthograph.ops import resample
-from synthograph.ops.activation import biased_linear, biased_lrelu
+from synthograph.ops.activation import LRELU_GAIN, lrelu
 
 
 class Linear(nn.Module):
@@ -43,10 +45,10 @@ class Linear(nn.Module):
 
     def forward(self, x: Float[Tensor, "n i"]) -> Float[Tensor, "n o"]:
         """Apply the layer."""
-        weight = self.weight * (self.rate / math.sqrt(self.weight.shape[1]))
-        bias = self.bias * self.rate if self.rate != 1 else self.bias
-        y = x @ weight.to(x.dtype).t()
-        return biased_lrelu(y, bias) if self.activate else biased_linear(y, bias)
+        gain = self.rate * (LRELU_GAIN if self.activate else 1.0)
+        weight = self.weight * (gain / math.sqrt(self.weight.shape[1]))
+        y = linear(x, weight, self.bias * gain)
+        return lrelu(y) if self.activate else y
 
 
 class Conv(nn.Module):
@@ -57,7 +59,7 @@ class Conv(nn.Module):
         outputs: channels out.
         kernel: 1 or 3.
         bias: with bias and activation; without, the layer is linear.
-        sampling: "same", "up" or "down".
+        convolve: `resample.conv`, `conv_up` (only without bias) or `conv_down`.
         clamp: limit of the absolute output, scaled by the gain.
     """
 
@@ -68,24 +70,20 @@ class Conv(nn.Module):
         *,
         kernel: int,
         bias: bool = True,
-        sampling: str = "same",
+        convolve: Callable[..., Tensor] = resample.conv,
         clamp: float | None = None,
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
-        self.convolve = {
-            "same": resample.conv,
-            "up": resample.conv_up,
-            "down": resample.conv_down,
-        }[sampling]
+        self.convolve = convolve
         self.clamp = clamp
 
     def forward(self, x: Float[Tensor, "n i h w"], gain: float = 1.0) -> Float[Tensor, "n o u v"]:
         """Apply the layer; `gain` multiplies the output and the clamp."""
-        weight = self.weight * (1 / math.sqrt(self.weight[0].numel()))
+        scale = gain * (1.0 if self.bias is None else LRELU_GAIN)
+        weight = (self.weight * (scale / math.sqrt(self.weight[0].numel()))).to(x.dtype)
         if self.bias is None:
-            return self.convolve(x, (weight * gain).to(x.dtype))
-        return biased_lrelu(
-            self.convolve(x, weight.to(x.dtype)), self.bias, gain=gain, clamp=self.clamp
-        )
+            return self.convolve(x, weight)
+        y = self.convolve(x, weight, (self.bias * scale).to(x.dtype))
+        return lrelu(y, clamp=None if self.clamp is None else self.clamp * gain)

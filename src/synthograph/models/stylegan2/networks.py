@@ -18,7 +18,7 @@ from synthograph.core.spec import ImageSpec
 from synthograph.models.stylegan2.config import Architecture, NoiseMode, StyleGAN2Config
 from synthograph.models.stylegan2.layers import Conv, Linear
 from synthograph.ops import resample
-from synthograph.ops.activation import biased_linear, biased_lrelu, rms_normalise
+from synthograph.ops.activation import LRELU_GAIN, limit, lrelu, rms_normalise
 from synthograph.ops.modulation import modulated_conv
 
 # n image, z latent, c label, s style row, w width of a style, i o channels, hh ww size, p pixels
@@ -158,11 +158,12 @@ class StyledConv(nn.Module):
     ) -> Tensor:
         """Apply the layer; `gain` multiplies the output and the clamp."""
         weight = self.weight * (1 / math.sqrt(self.weight[0].numel()))
-        y = modulated_conv(x, weight, self.affine(w), convolve=self.convolve)
+        style, scale = self.affine(w), gain * LRELU_GAIN
+        y = modulated_conv(x, weight, style, self.bias, convolve=self.convolve, gain=scale)
         drawn = noise.map_for(self, len(w))
         if drawn is not None:
-            y = y + (drawn * self.noise_strength).to(y.dtype)
-        return biased_lrelu(y, self.bias, gain=gain, clamp=self.clamp)
+            y = y + (drawn * (self.noise_strength * scale)).to(y.dtype)
+        return lrelu(y, clamp=None if self.clamp is None else self.clamp * gain)
 
 
 class ToImage(nn.Module):
@@ -178,8 +179,8 @@ class ToImage(nn.Module):
     def forward(self, x: Tensor, w: Float[Tensor, "n w"]) -> Tensor:
         """Image part of this level."""
         style = self.affine(w) * (1 / math.sqrt(self.weight.shape[1]))
-        y = modulated_conv(x, self.weight, style, convolve=resample.conv, demodulate=False)
-        return biased_linear(y.float(), self.bias, clamp=self.clamp)
+        y = resample.conv(x * style.to(x.dtype)[:, :, None, None], self.weight.to(x.dtype))
+        return limit(y.float() + self.bias[:, None, None], self.clamp)
 
 
 class Noise:
@@ -227,7 +228,7 @@ class SynthesisBlock(nn.Module):
         else:
             self.conv0 = StyledConv(inputs, level, w_dim=w_dim, up=True, clamp=clamp)
             if resnet:
-                self.skip = Conv(inputs, o, kernel=1, bias=False, sampling="up")
+                self.skip = Conv(inputs, o, kernel=1, bias=False, convolve=resample.conv_up)
         self.conv1 = StyledConv(o, level, w_dim=w_dim, up=False, clamp=clamp)
         heads = {
             name: ToImage(o, channels, w_dim=w_dim, clamp=clamp)
@@ -386,9 +387,11 @@ class DiscriminatorBlock(nn.Module):
         from_image = first or architecture is Architecture.SKIP
         self.from_image = Conv(image_channels, i, kernel=1, clamp=clamp) if from_image else None
         self.conv0 = Conv(i, i, kernel=3, clamp=clamp)
-        self.conv1 = Conv(i, outputs, kernel=3, sampling="down", clamp=clamp)
+        self.conv1 = Conv(i, outputs, kernel=3, convolve=resample.conv_down, clamp=clamp)
         resnet = architecture is Architecture.RESNET
-        self.skip = Conv(i, outputs, kernel=1, bias=False, sampling="down") if resnet else None
+        self.skip = (
+            Conv(i, outputs, kernel=1, bias=False, convolve=resample.conv_down) if resnet else None
+        )
 
     def forward(self, x: Tensor | None, image: Tensor, dtype: torch.dtype) -> Tensor:
         """Features at half the size; `x` is None at full resolution."""

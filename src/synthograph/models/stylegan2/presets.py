@@ -102,8 +102,9 @@ def _tiny(spec: ImageSpec, _: int) -> dict[str, Any]:
     return {
         "model": {
             "family": "stylegan2",
-            "channel_base": 1024,
+            "channel_base": 512,
             "channel_max": 64,
+            "clamp": None,
             "z_dim": 64,
             "w_dim": 64,
             "mapping_layers": 2,
