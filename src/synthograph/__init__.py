@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from synthograph.core.spec import ImageSpec as ImageSpec
     from synthograph.models.snapshot import Snapshot as Snapshot
     from synthograph.models.snapshot import load as load
+    from synthograph.ops.augment import AugmentPipe as AugmentPipe
 
 try:
     __version__ = version("synthograph")
@@ -19,12 +20,13 @@ except PackageNotFoundError:  # run from a source tree that was never installed
     __version__ = "0+source"
 
 _LAZY = {
+    "AugmentPipe": "synthograph.ops.augment",
     "ImageSpec": "synthograph.core.spec",
     "Snapshot": "synthograph.models.snapshot",
     "UserError": "synthograph.core.errors",
     "load": "synthograph.models.snapshot",
 }
-__all__ = ["ImageSpec", "Snapshot", "UserError", "load"]
+__all__ = ["AugmentPipe", "ImageSpec", "Snapshot", "UserError", "load"]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401

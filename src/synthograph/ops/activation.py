@@ -15,7 +15,7 @@ its output, which saves a pass over the features.
 """
 
 
-def lrelu(x: Float[Tensor, "n *any"], *, clamp: float | None = None) -> Float[Tensor, "n *any"]:
+def lrelu(x: Float[Tensor, "n *s"], *, clamp: float | None = None) -> Float[Tensor, "n *s"]:
     """Leaky ReLU with slope 0.2, then a limit of the absolute output where `clamp` is given."""
     return limit(leaky_relu(x, SLOPE), clamp)
 
