@@ -24,6 +24,12 @@ def train(
     mirror: Annotated[bool, typer.Option("--mirror", help="use flipped images too")] = False,
     split: Annotated[str | None, typer.Option(help="split to train on")] = None,
     fold: Annotated[int | None, typer.Option(help="fold to leave out")] = None,
+    aug: Annotated[str | None, typer.Option(help="ada, fixed or noaug")] = None,
+    p: Annotated[float | None, typer.Option(help="strength of fixed augmentation")] = None,
+    target: Annotated[float | None, typer.Option(help="target of adaptive augmentation")] = None,
+    augpipe: Annotated[
+        str | None, typer.Option(help="blit, geom, color, ..., bg, bgc ... bgcfnc")
+    ] = None,
     gpus: Annotated[int, typer.Option(help="number of GPUs")] = 1,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16")] = None,
@@ -56,6 +62,10 @@ def train(
         "training.save_every": save_every,
         "training.max_hours": max_hours,
         "model.r1_gamma": gamma,
+        "augment.mode": {"noaug": "none"}.get(aug or "", aug),
+        "augment.p": p,
+        "augment.target": target,
+        "augment.pipe": _bundle(augpipe) if augpipe else None,
         "seed": seed,
         "device": device,
         "precision": precision,
@@ -75,6 +85,17 @@ def train(
         start_run(run_config, outdir, cfg)
 
 
+def _bundle(name: str) -> dict[str, float]:
+    """Multipliers of a published bundle: 1 for its operations, 0 for the others."""
+    from synthograph.core.errors import UserError
+    from synthograph.core.names import nearest
+    from synthograph.ops.augment import BUNDLES, OPERATIONS
+
+    if name not in BUNDLES:
+        raise UserError(f"--augpipe {name!r} is unknown: {nearest(name, BUNDLES)}")
+    return {operation: float(operation in BUNDLES[name]) for operation in OPERATIONS}
+
+
 def _tree(flags: dict[str, Any]) -> dict[str, Any]:
     from synthograph.core.config import set_path
 
@@ -88,6 +109,7 @@ def _resolve(preset: str, parts: list[dict[str, Any]]) -> "RunConfig":
     from synthograph.archive.reader import open_archive
     from synthograph.core.config import merge
     from synthograph.core.errors import UserError
+    from synthograph.training.augmentation import permitted
     from synthograph.training.config import resolve
     from synthograph.training.setup import resolve_machine
 
@@ -99,7 +121,14 @@ def _resolve(preset: str, parts: list[dict[str, Any]]) -> "RunConfig":
         raise UserError("which images? give an archive with --data, or a run with --resume")
     archive = open_archive(Path(path))
     absolute = {"data": {"path": str(Path(path).resolve())}}
-    return resolve_machine(resolve(archive.info.spec, preset, [asked, absolute]))
+    config = resolve_machine(resolve(archive.info.spec, preset, [asked, absolute]))
+    augment, left_out = permitted(config.augment, archive.info.invariances)
+    if left_out:
+        typer.echo(
+            f"note: augmentation without {', '.join(left_out)}: "
+            f"they would change what these images mean (see their invariances)"
+        )
+    return config.model_copy(update={"augment": augment})
 
 
 def start_run(config: "RunConfig", outdir: Path, preset: str) -> Path:

@@ -5,6 +5,8 @@ A Config stands beside what it configures; `training/config.py` joins them to th
 """
 
 import json
+import re
+import reprlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -16,6 +18,10 @@ from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
 
 T = TypeVar("T", bound="Config")
+
+_EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
 
 
 class Config(pydantic.BaseModel):
@@ -58,8 +64,23 @@ def _explain(error: pydantic.ValidationError, root: type[Config], tree: Mapping[
         return f"unknown setting '{path}': {nearest(str(key), _known_keys(root, tree, parents))}"
     if first["type"] == "missing":
         return f"setting '{path}' is missing"
+    given = first["input"]
+    if first["type"] in ("enum", "literal_error"):
+        known = re.findall(r"'([^']*)'", first["ctx"]["expected"])
+        if known:
+            return f"setting '{path}': {_show(given)} is unknown: {nearest(str(given), known)}"
     message = first["msg"].removeprefix("Value error, ")
-    return f"setting '{path}': {message}, got {first['input']!r}"
+    if isinstance(given, Mapping | Config):  # a rule between several settings
+        return f"setting '{path}': {message}" if first["loc"] else message
+    return f"setting '{path}': {message}, got {_show(given)}"
+
+
+def _show(value: object) -> str:
+    """A bounded repr: a few bytes of YAML aliases can stand for gigabytes."""
+    try:
+        return _SHORT.repr(value)
+    except ValueError:  # Python prints no integer of more than 4300 digits
+        return "a huge number"
 
 
 def _known_keys(root: type[Config], tree: Mapping[str, Any], parents: Iterable[Any]) -> list[str]:
@@ -113,14 +134,9 @@ def _scalar(value: str, origin: str) -> Any:  # noqa: ANN401
     """YAML value, with `1e-3` read as a number, which YAML 1.1 takes for a string."""
     try:
         parsed = yaml.safe_load(value)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"--set {origin!r}: the value is not valid YAML ({error})") from None
-    if isinstance(parsed, str):
-        try:
-            return float(parsed)
-        except ValueError:
-            return parsed
-    return parsed
+    return float(value) if _EXPONENT.fullmatch(value.strip()) else parsed
 
 
 def read_tree(path: Path) -> dict[str, Any]:
@@ -130,9 +146,9 @@ def read_tree(path: Path) -> dict[str, Any]:
         UserError: the file is missing, not valid or holds something else than a mapping.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         tree = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise UserError(f"{path}: cannot be read as configuration ({error})") from None
     if not isinstance(tree, dict):
         raise UserError(f"{path}: holds {type(tree).__name__}, a configuration is a mapping")

@@ -18,6 +18,7 @@ from synthograph.core.record import UnreadableError
 
 MAX_MEMBER_BYTES = 512 << 20
 BOMB_BYTES, BOMB_RATIO = 32 << 20, 100
+PARTIAL, COMMAND = ".partial", "command.json"  # an archive while it grows, and what it is to be
 
 _LITTER = {"__macosx", "thumbs.db", "desktop.ini"}
 _ENCRYPTED = 1
@@ -57,7 +58,16 @@ class Folder:
         """
         found = _Walk()
         for folder, below, files in os.walk(self.path, onerror=_refuse_folder):
-            below[:] = sorted(name for name in below if not is_litter(name))
+            found.unfinished.extend(
+                (Path(folder, name).relative_to(self.path)).as_posix()
+                for name in below
+                if is_unfinished(Path(folder, name))
+            )
+            below[:] = sorted(
+                name
+                for name in below
+                if not is_litter(name) and not is_unfinished(Path(folder, name))
+            )
             base = Path(folder).relative_to(self.path)
             found.links.extend(
                 (base / name).as_posix() for name in below if os.path.islink(Path(folder, name))
@@ -81,6 +91,14 @@ class Folder:
                 return file.read()
         except OSError as error:
             raise UnreadableError(f"cannot be opened ({error.strerror or error})") from error
+
+    def stamp(self, name: str) -> str:
+        """A short text that differs once the member was changed: its size and time."""
+        try:
+            status = (self.path / name).stat()
+        except OSError:
+            return "unreadable"
+        return f"{status.st_size} {status.st_mtime_ns}"
 
     def inside(self, other: "Container") -> str | None:
         """This folder's relative name in `other` (ending in a slash, or empty), or None."""
@@ -145,6 +163,14 @@ class ZipFolder:
         except Exception as error:  # each unpacker has its own kinds of failure
             raise UnreadableError(f"damaged in the zip file ({error})") from error
 
+    def stamp(self, name: str) -> str:
+        """A short text that differs once the member was changed: its size and checksum."""
+        try:
+            info = _open_zip(self.path).getinfo(self.prefix + name)
+        except (KeyError, UserError):
+            return "unreadable"
+        return f"{info.file_size} {info.CRC}"
+
     def inside(self, other: "Container") -> str | None:
         """This folder's relative name in `other` (ending in a slash, or empty), or None."""
         if not isinstance(other, ZipFolder) or self.path.resolve() != other.path.resolve():
@@ -202,6 +228,11 @@ def is_litter(name: str) -> bool:
     return name.startswith(".") or name.lower() in _LITTER
 
 
+def is_unfinished(folder: Path) -> bool:
+    """Whether a folder is an archive that was never finished, so that its images are no source."""
+    return folder.name.endswith(PARTIAL) and (folder / COMMAND).is_file()
+
+
 def few(names: Iterable[str], limit: int = 3) -> str:
     """The first few names for a message, and how many more there are."""
     everything = list(names)
@@ -216,6 +247,7 @@ class _Walk:
     names: list[str] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
     special: list[str] = field(default_factory=list)
+    unfinished: list[str] = field(default_factory=list)
     broken: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, name: str, path: Path) -> None:
@@ -240,6 +272,8 @@ class _Walk:
                 f"{len(self.links)} linked folder(s) not followed, since links can run in circles: "
                 f"{few(self.links)}"
             )
+        if self.unfinished:
+            yield f"unfinished archive(s) left out: {few(sorted(self.unfinished))}"
         if self.special:
             yield f"{len(self.special)} pipe(s) or device(s) ignored: {few(self.special)}"
 
@@ -292,7 +326,10 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
     """The open zip file, shared within a process; a changed file is opened anew."""
     try:
         status = path.stat()
-        return _shared_zip(str(path), status.st_mtime_ns, status.st_size, os.getpid())
+        # a file renamed over another within one tick of the clock, as `split` does, has the
+        # same time and may have the same size, but never the same number
+        file = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
+        return _shared_zip(str(path), file, os.getpid())
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
     except Exception as error:  # zipfile fails in many ways on damaged directories
@@ -302,7 +339,7 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
 
 
 @lru_cache(maxsize=8)
-def _shared_zip(path: str, changed: int, size: int, process: int) -> zipfile.ZipFile:
+def _shared_zip(path: str, file: tuple[int, ...], process: int) -> zipfile.ZipFile:
     # The process number is part of the key, since a file position inherited by a fork would be
     # shared with the parent
     return zipfile.ZipFile(path)

@@ -15,6 +15,15 @@ from synthograph.core.errors import DiskFullError, UserError
 
 CHUNK = 1 << 20
 
+_USERS = (
+    PermissionError,
+    FileNotFoundError,
+    FileExistsError,
+    NotADirectoryError,
+    IsADirectoryError,
+)
+_USERS_NUMBERS = (errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTEMPTY)
+
 
 @contextlib.contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
@@ -22,7 +31,8 @@ def disk_errors(path: Path) -> Iterator[None]:
 
     Raises:
         DiskFullError: no space (or quota) left.
-        UserError: missing folder or no permission.
+        UserError: missing folder, no permission, a file where a folder should be (or the other way
+            round), a name that is too long, or links that run in a circle.
     """
     try:
         yield
@@ -31,10 +41,10 @@ def disk_errors(path: Path) -> Iterator[None]:
             raise DiskFullError(
                 f"{path}: no space left on the device; free some and run the same command again"
             ) from error
-        if isinstance(error, (PermissionError, FileNotFoundError, NotADirectoryError)) or (
-            error.errno == errno.EROFS
-        ):
-            raise UserError(f"{error.filename or path}: {error.strerror}") from error
+        if isinstance(error, _USERS) or error.errno in _USERS_NUMBERS:
+            inner = error.filename2 or error.filename
+            more = "" if inner is None or str(inner) == str(path) else f" ({inner})"
+            raise UserError(f"{path}: {error.strerror}{more}") from error
         raise
 
 
@@ -45,7 +55,8 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
     On any failure the temporary file or folder is removed and `target` is as it was.
     """
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    # cut, since a name that is only just allowed must stay allowed with what is added
+    temporary = target.with_name(f".{target.name[:40]}.{uuid.uuid4().hex[:8]}.tmp")
     with disk_errors(target):
         try:
             yield temporary
@@ -120,8 +131,9 @@ def refuse_unwritable(path: Path) -> None:
         UserError: the nearest existing parent of `path` is no folder or cannot be written to.
     """
     parent = path.absolute().parent
-    while not parent.exists():
-        parent = parent.parent
+    with disk_errors(path):
+        while not parent.exists():
+            parent = parent.parent
     if not parent.is_dir():
         raise UserError(f"{parent} is not a folder, so {path} cannot be written")
     if not os.access(parent, os.W_OK):

@@ -2,8 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
+
+Origin = Literal["real", "synthetic"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +29,14 @@ class SourceItem:
     """One image of a source.
 
     Attributes:
-        name: unique name within the source, used in messages and in the manifest column `source`.
+        name: unique name within the source, used in messages and kept in the manifest column
+            `source_file`.
         decode: picklable callable that returns the picture; it raises `UnreadableError` where it
             cannot.
         label: class name, or None.
         group: patient, slide or photograph that the image belongs to, or None.
         columns: further manifest columns.
+        origin: whether a camera or a network made it.
     """
 
     name: str
@@ -39,6 +44,7 @@ class SourceItem:
     label: str | None = None
     group: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
+    origin: Origin = "real"
 
 
 class UnreadableError(Exception):

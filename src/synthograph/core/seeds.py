@@ -114,7 +114,7 @@ class Streams:
         count = math.prod(shape)
         pairs = -(-count // 2)
         drawn = words(self.seed, self.prefix + stream, indices, 2 * pairs)
-        first, second = drawn.reshape(-1, pairs, 2).unbind(2)
+        first, second = drawn.reshape(len(indices), pairs, 2).unbind(2)
         radius = ((((first >> 8) + 1).to(torch.float32) * 2.0**-24).log() * -2).sqrt()
         angle = (second >> 8).to(torch.float32) * (2 * math.pi * 2.0**-24)
         both = torch.stack((radius * angle.cos(), radius * angle.sin()), dim=2)

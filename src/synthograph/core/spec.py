@@ -1,5 +1,6 @@
 """What an image of a set looks like: size, modalities and bit depth."""
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
 
 SMALLEST_GRID = 4
 LARGEST_GRID = 16
+LARGEST_SIDE = 1 << 16
+MASKS = "masks"
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
 
 class Grid(NamedTuple):
@@ -29,8 +34,8 @@ class ImageSpec(Config):
     A batch is one float tensor, NCHW, range [-1, 1], modalities concatenated along the channels.
     """
 
-    height: int = pydantic.Field(ge=SMALLEST_GRID)
-    width: int = pydantic.Field(ge=SMALLEST_GRID)
+    height: int = pydantic.Field(ge=SMALLEST_GRID, le=LARGEST_SIDE)
+    width: int = pydantic.Field(ge=SMALLEST_GRID, le=LARGEST_SIDE)
     modalities: dict[str, Literal[1, 3]]
     bits: Literal[8, 16] = 8
 
@@ -38,6 +43,13 @@ class ImageSpec(Config):
     def _has_modalities(self) -> "ImageSpec":
         if not self.modalities:
             raise ValueError("an image needs at least one modality")
+        for name in self.modalities:
+            # modalities are folders in archives, and specifications come in files of others
+            if not _NAME.fullmatch(name) or name == MASKS:
+                raise ValueError(
+                    f"modality {name!r}: a modality is named by up to 64 letters, digits, - and _, "
+                    f"a letter first, and not {MASKS!r}"
+                )
         return self
 
     @property
@@ -58,16 +70,7 @@ class ImageSpec(Config):
             UserError: no such grid with sides up to 16 exists; the nearest size that has one is
                 named.
         """
-        found = find_grid(self.height, self.width)
-        if found is None:
-            near = nearest_size(self.height, self.width)
-            raise UserError(
-                f"images of {self.width}x{self.height} fit no grid: both sides must be the same "
-                f"power of two "
-                f"times a number from {SMALLEST_GRID} to {LARGEST_GRID}; the nearest that fits is "
-                f"{near[1]}x{near[0]}: prepare with --width {near[1]} --height {near[0]}"
-            )
-        return found
+        return require_grid(self.height, self.width)
 
     def split(self, batch: "Tensor") -> "dict[str, Tensor]":
         """Cut a batch [n, channels, h, w] into its modalities; the parts are views."""
@@ -89,6 +92,23 @@ def find_grid(height: int, width: int) -> Grid | None:
         height, width, doublings = height // 2, width // 2, doublings + 1
     fits = max(height, width) <= LARGEST_GRID and min(height, width) >= SMALLEST_GRID
     return Grid(height, width, doublings) if fits else None
+
+
+def require_grid(height: int, width: int) -> Grid:
+    """The grid of an image size.
+
+    Raises:
+        UserError: there is none; the nearest size that has one is named.
+    """
+    found = find_grid(height, width)
+    if found is None:
+        near_h, near_w = nearest_size(height, width)
+        raise UserError(
+            f"images of {width}x{height} fit no grid: both sides must be the same power of two "
+            f"times a number from {SMALLEST_GRID} to {LARGEST_GRID}; the nearest that fits is "
+            f"{near_w}x{near_h}: prepare with --width {near_w} --height {near_h}"
+        )
+    return found
 
 
 def nearest_size(height: int, width: int) -> tuple[int, int]:

@@ -192,8 +192,11 @@ class Stage:
     fade: float = 1.0
 
 
-Augment = Callable[[Tensor, Batch], Tensor]
-"""Augments images before a discriminator sees them; the identity where training uses none."""
+Augment = Callable[[Tensor, Batch, str], Tensor]
+"""Augments images before a discriminator sees them; the identity where training uses none.
+
+The name keeps the random numbers of one use apart from those of another.
+"""
 
 
 class Family(abc.ABC):

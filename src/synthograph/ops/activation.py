@@ -10,8 +10,8 @@ SLOPE = 0.2
 LRELU_GAIN = math.sqrt(2)
 """Keeps the variance through a leaky ReLU (He et al. 2015).
 
-Leaky ReLU is positively homogeneous, so callers scale the weights and bias in front of it instead of
-its output, which saves a pass over the features.
+Leaky ReLU is positively homogeneous, so callers scale the weights and bias in front of it instead
+of its output, which saves a pass over the features.
 """
 
 

@@ -22,7 +22,7 @@ SYM6 = (
     0.0017677118642428036,
     -0.007800708325034148,
 )
-"""Orthonormal low-pass filters: squares sum to 1, shifts by two are orthogonal, taps sum to sqrt(2)."""
+"""Orthonormal low-pass filters: squares sum to 1, taps to sqrt(2), shifts by two are orthogonal."""
 
 
 @lru_cache(maxsize=8)

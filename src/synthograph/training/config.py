@@ -1,17 +1,20 @@
 """The configuration tree of a run; `config.json` holds it resolved."""
 
+import enum
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pydantic
 
 from synthograph.core.config import Config, merge
 from synthograph.core.devices import Precision
 from synthograph.core.errors import UserError
+from synthograph.core.names import nearest
 from synthograph.core.spec import ImageSpec
 from synthograph.models.base import ModelConfig
 from synthograph.models.registry import DEFAULT_FAMILY, family, parse_model
+from synthograph.ops.augment import OPERATIONS, STRENGTHS
 
 SCHEMA = 1
 
@@ -31,10 +34,49 @@ class DataConfig(Config):
     cond: bool = pydantic.Field(False, description="tell the networks the labels")
 
 
+class AugmentMode(enum.StrEnum):
+    """Who decides on the strength of the augmentation."""
+
+    ADA = "ada"
+    FIXED = "fixed"
+    NONE = "none"
+
+
 class AugmentConfig(Config):
     """Augmentation in front of the discriminators."""
 
-    mode: Literal["none"] = "none"
+    mode: AugmentMode = AugmentMode.NONE
+    p: float | None = pydantic.Field(
+        None, ge=0, le=1, description="strength: constant if fixed, the start if ada"
+    )
+    target: float = pydantic.Field(
+        0.6, ge=0, le=1, description="share by which real images may be recognised (ada)"
+    )
+    p_max: float = pydantic.Field(0.85, gt=0, le=1, description="largest strength (ada)")
+    speed_kimg: float = pydantic.Field(
+        500, gt=0, description="thousands of images in which the strength can go from 0 to 1 (ada)"
+    )
+    pipe: dict[str, float] = pydantic.Field(
+        default_factory=dict, description="operation -> multiplier of its probability"
+    )
+
+    @pydantic.field_validator("pipe")
+    @classmethod
+    def _operations(cls, pipe: dict[str, float]) -> dict[str, float]:
+        for name, multiplier in pipe.items():
+            if name not in (*OPERATIONS, *STRENGTHS):
+                raise ValueError(
+                    f"augmentation {name!r} is unknown: {nearest(name, (*OPERATIONS, *STRENGTHS))}"
+                )
+            if multiplier < 0:
+                raise ValueError(f"augmentation {name!r} needs a multiplier of at least 0")
+        return pipe
+
+    @pydantic.model_validator(mode="after")
+    def _strength(self) -> "AugmentConfig":
+        if self.mode is AugmentMode.FIXED and self.p is None:
+            raise ValueError("augment.mode fixed needs a strength: --p 0.2, for example")
+        return self
 
 
 class TrainingConfig(Config):

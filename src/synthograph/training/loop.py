@@ -17,6 +17,8 @@ from synthograph.core.seeds import Streams
 from synthograph.core.spec import ImageSpec
 from synthograph.models.base import Batch, Family, LossTerms, Phase
 from synthograph.models.snapshot import SnapshotInfo, save_snapshot
+from synthograph.ops.augment import AugmentPipe
+from synthograph.training.augmentation import set_strength
 from synthograph.training.config import RunConfig
 from synthograph.training.ema import ema_decay, update_ema
 from synthograph.training.grids import Grid
@@ -39,6 +41,7 @@ class Session:
         family: the model's family.
         phases: what a step does.
         state: what a step changes.
+        pipe: augmentation, or None.
         stream: training images.
         streams: random streams.
         device: where it computes.
@@ -50,6 +53,7 @@ class Session:
     family: Family
     phases: Sequence[Phase]
     state: TrainingState
+    pipe: AugmentPipe | None
     stream: TrainingStream
     streams: Streams
     device: torch.device
@@ -64,9 +68,14 @@ class Session:
         to = self.device
         return Batch(reals.to(to), labels.to(to), fakes.to(to), indices.to(to), self.streams)
 
-    def step(self) -> None:
-        """One training step: every phase that is due, then the average."""
-        progress = self.state.progress
+    def step(self) -> str | None:
+        """One training step: every phase that is due, the average, the augmentation's strength.
+
+        Returns:
+            An alarm for the log, or None.
+        """
+        progress, controller = self.state.progress, self.state.controller
+        set_strength(self.pipe, controller.p)
         batch = self.batch(self.config.training.batch)
         for phase in self.phases:
             if progress.steps % phase.interval == 0:
@@ -75,6 +84,7 @@ class Session:
         progress.images += len(batch)
         decay = ema_decay(self.config.training, progress.images)
         update_ema(self.state.ema, self.state.networks.generator, decay)
+        return controller.after_step(progress.steps, len(batch))
 
     def run_phase(self, phase: Phase, batch: Batch) -> None:
         """Accumulate a phase's gradients over the shares of a batch and step its optimiser once."""
@@ -91,6 +101,8 @@ class Session:
                 (terms.loss * (len(part) / len(batch))).backward()
             done.append(terms)
             self.state.moments.add_all(terms.stats)
+            if terms.real_signs is not None:
+                self.state.controller.observe(terms.real_signs)
         self._refuse_non_finite(phase)
         optimiser.step()
         with torch.no_grad():
@@ -147,7 +159,9 @@ class Trainer:
             self.start()
         with StopRequest() as stop:
             while progress.images < config.images:
-                self.session.step()
+                alarm = self.session.step()
+                if alarm is not None:
+                    self.run.say(alarm)
                 last = progress.images >= config.images
                 if last or self.tick_due():
                     self.tick(last)
@@ -197,6 +211,7 @@ class Trainer:
         extra = {
             "Progress/tick": progress.ticks,
             "Progress/kimg": progress.images / 1000,
+            "Progress/augment": self.session.state.controller.p,
             "Timing/total_sec": progress.seconds,
             "Timing/sec_per_tick": seconds,
             "Timing/sec_per_kimg": per_kimg,
@@ -214,7 +229,8 @@ class Trainer:
         self.run.say(
             f"tick {progress.ticks:<4} kimg {progress.images / 1000:<8.1f} "
             f"sec/kimg {per_kimg:<7.2f} time {duration(progress.seconds):<9} "
-            f"left {duration(left):<9} memory {peak_memory_gb():.1f} GB  scores {shown_scores}"
+            f"left {duration(left):<9} memory {peak_memory_gb():.1f} GB  "
+            f"augment {self.session.state.controller.p:.3f}  scores {shown_scores}"
         )
         moments.clear()
 

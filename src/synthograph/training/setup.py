@@ -16,10 +16,12 @@ from synthograph.archive.reader import Archive, open_archive
 from synthograph.archive.stream import Selection, TrainingStream, select_rows
 from synthograph.core.devices import Precision, block_dtype, pick_device, pick_precision
 from synthograph.core.seeds import Streams
-from synthograph.models.base import Batch, Condition
+from synthograph.models.base import Condition
 from synthograph.models.registry import family
 from synthograph.models.snapshot import SnapshotInfo
+from synthograph.training.augmentation import augment_with, make_pipe
 from synthograph.training.config import RunConfig, archive_path
+from synthograph.training.controllers import make_controller
 from synthograph.training.loop import Session
 from synthograph.training.state import TrainingState, digest64, make_optimisers
 
@@ -93,21 +95,19 @@ def make_session(config: RunConfig, data: Data) -> Session:
     ema = copy.deepcopy(networks.generator).eval().requires_grad_(False)
     kind.set_precision(networks, block_dtype(config.precision))
     optimisers = make_optimisers(networks, kind.optimiser_rates(config.model))
+    pipe = make_pipe(config.augment, spec)
     return Session(
         config=config,
         spec=spec,
         family=kind,
-        phases=kind.phases(networks, config.model, _no_augmentation),
-        state=TrainingState(networks, ema, optimisers),
+        phases=kind.phases(networks, config.model, augment_with(pipe)),
+        pipe=None if pipe is None else pipe.to(device),
+        state=TrainingState(networks, ema, optimisers, make_controller(config.augment)),
         stream=stream,
         streams=streams,
         device=device,
         info=_document(config, data, condition),
     )
-
-
-def _no_augmentation(images: torch.Tensor, batch: Batch) -> torch.Tensor:
-    return images
 
 
 def _document(config: RunConfig, data: Data, condition: Condition) -> SnapshotInfo:

@@ -24,6 +24,7 @@ from synthograph.core.errors import DivergedError, UserError
 from synthograph.core.files import disk_errors, remove, sha256_file, sync, write_json
 from synthograph.models.base import AdamConfig, Networks
 from synthograph.models.snapshot import load_tensors, read_tensors, select, write_tensors
+from synthograph.training.controllers import Controller
 from synthograph.training.stats import Moments
 
 FORMAT = 1
@@ -58,6 +59,7 @@ class TrainingState:
         networks: what is trained.
         ema: averaged generator.
         optimisers: one Adam per key.
+        controller: strength of the augmentation.
         progress: counters.
         moments: statistics since the last tick.
     """
@@ -65,6 +67,7 @@ class TrainingState:
     networks: Networks
     ema: nn.Module
     optimisers: dict[str, torch.optim.Adam]
+    controller: Controller
     progress: Progress = field(default_factory=Progress)
     moments: Moments = field(default_factory=Moments)
 
@@ -74,6 +77,7 @@ class TrainingState:
         for prefix, module in self._modules().items():
             result |= {f"{prefix}/{name}": t for name, t in module.state_dict().items()}
         result |= {f"extras/{name}": t for name, t in self.networks.extras.items()}
+        result |= {f"augment/{name}": t for name, t in self.controller.tensors().items()}
         result |= {f"moments/{name}": t for name, t in self.moments.tensors().items()}
         for key, optimiser in self.optimisers.items():
             for index, entry in optimiser.state_dict()["state"].items():
@@ -86,6 +90,7 @@ class TrainingState:
             load_tensors(module, select(tensors, f"{prefix}/"), path)
         for name, target in self.networks.extras.items():
             target.copy_(tensors[f"extras/{name}"])
+        self.controller.load(select(tensors, "augment/"))
         self.moments.load(select(tensors, "moments/"))
         for key, optimiser in self.optimisers.items():
             entries: dict[int, dict[str, Tensor]] = {}

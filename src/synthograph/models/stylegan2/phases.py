@@ -46,7 +46,7 @@ class Losses:
     def generator_main(self, batch: Batch) -> LossTerms:
         """Fool the discriminators: softplus(-logit), weighted over the modalities."""
         image, ws = self._fakes(batch, "Gmain")
-        logits = self._logits(self.augment(image, batch), batch.fake_labels)
+        logits = self._logits(self.augment(image, batch, "Gmain"), batch.fake_labels)
         weights = self.config.modality_weights
         losses = {m: softplus(-x) * weights.get(m, 1.0) for m, x in logits.items()}
         total = torch.stack(list(losses.values())).sum(0)
@@ -92,8 +92,8 @@ class Losses:
         """Tell real from generated: softplus(logit of fakes) + softplus(-logit of reals)."""
         with torch.no_grad():
             image, _ = self._fakes(batch, "Dmain")
-        fake = self._logits(self.augment(image, batch), batch.fake_labels)
-        real = self._logits(self.augment(batch.reals, batch), batch.labels)
+        fake = self._logits(self.augment(image, batch, "Dmain/fake"), batch.fake_labels)
+        real = self._logits(self.augment(batch.reals, batch, "Dmain/real"), batch.labels)
         losses = [softplus(fake[m]) + softplus(-real[m]) for m in real]
         total = torch.stack(losses).sum(0)
         stats = {
@@ -109,7 +109,7 @@ class Losses:
         augmentation.
         """
         reals = batch.reals.detach().requires_grad_(True)
-        logits = self._logits(self.augment(reals, batch), batch.labels)
+        logits = self._logits(self.augment(reals, batch, "Dreg"), batch.labels)
         joint = torch.stack([x.sum() for x in logits.values()]).sum()
         (gradient,) = torch.autograd.grad(joint, [reals], create_graph=True)
         penalty = gradient.float().square().sum((1, 2, 3))

@@ -10,6 +10,7 @@ from typing import Any
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
 from synthograph.core.spec import ImageSpec
+from synthograph.ops.augment import BUNDLES
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ def _tree(row: Published) -> dict[str, Any]:
             "ema_kimg": row.ema_kimg,
             "ema_ramp": row.ema_ramp,
         },
+        "augment": {"mode": "ada", "pipe": dict.fromkeys(BUNDLES["bgc"], 1.0)},
     }
 
 
@@ -122,6 +124,7 @@ def _tiny(spec: ImageSpec, _: int) -> dict[str, Any]:
             "ema_kimg": 2,
             "ema_ramp": 0.05,
         },
+        "augment": {"mode": "none", "pipe": dict.fromkeys(BUNDLES["bgc"], 1.0)},
         "metrics": [],
     }
 

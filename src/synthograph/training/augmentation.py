@@ -1,0 +1,72 @@
+"""The augmentation pipeline of a run: which operations it may use, and its random numbers."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from synthograph.core.seeds import Streams
+from synthograph.core.spec import ImageSpec
+from synthograph.models.base import Augment, Batch
+from synthograph.ops.augment import OPERATIONS, AugmentPipe, allowed
+from synthograph.training.config import AugmentConfig, AugmentMode
+
+
+class StreamDraws:
+    """Random numbers keyed by image, so that an image's augmentation never depends on its batch."""
+
+    def __init__(self, streams: Streams, indices: Tensor) -> None:
+        self._streams, self._indices = streams, indices
+
+    def uniform(self, name: str, count: int) -> Tensor:
+        """Numbers in [0, 1), [n, count]."""
+        return self._streams.uniform(name, self._indices, (count,))
+
+    def normal(self, name: str, count: int) -> Tensor:
+        """Standard normal numbers, [n, count]."""
+        return self._streams.normal(name, self._indices, (count,))
+
+    def gate(self, name: str, probability: Tensor) -> Tensor:
+        """1 with the probability, else 0, [n]."""
+        return (self._streams.uniform(name, self._indices) < probability).float()
+
+    def pixels(self, name: str, shape: Sequence[int]) -> Tensor:
+        """Standard normal numbers, [n, *shape]."""
+        return self._streams.normal(name, self._indices, tuple(shape))
+
+
+def make_pipe(config: AugmentConfig, spec: ImageSpec) -> AugmentPipe | None:
+    """The pipeline of a run, at p = 0; None where it does not augment."""
+    if config.mode is AugmentMode.NONE:
+        return None
+    pipe = AugmentPipe(modalities=spec.modalities, **config.pipe)  # type: ignore[arg-type]
+    pipe.p.zero_()
+    return pipe
+
+
+def augment_with(pipe: AugmentPipe | None) -> Augment:
+    """What the phases call: `scope` keeps the draws of a phase's inputs apart."""
+
+    def augment(images: Tensor, batch: Batch, scope: str) -> Tensor:
+        if pipe is None or float(pipe.p) == 0:
+            return images
+        draws = StreamDraws(batch.streams.under(f"augment/{scope}"), batch.indices)
+        augmented: Tensor = pipe(images, draws=draws)
+        return augmented
+
+    return augment
+
+
+def permitted(config: AugmentConfig, invariances: Sequence[str]) -> tuple[AugmentConfig, list[str]]:
+    """The configuration without operations that would change what images mean, and their names."""
+    asked = [name for name in OPERATIONS if config.pipe.get(name)]
+    _, left_out = allowed(asked, invariances)
+    pipe = {name: value for name, value in config.pipe.items() if name not in left_out}
+    return config.model_copy(update={"pipe": pipe}), left_out
+
+
+def set_strength(pipe: AugmentPipe | None, p: float) -> None:
+    """Hand the controller's p to the pipeline."""
+    if pipe is not None:
+        with torch.no_grad():
+            pipe.p.fill_(p)

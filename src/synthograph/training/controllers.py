@@ -1,0 +1,116 @@
+"""Strength of the augmentation during training: fixed, none, or adaptive to overfitting.
+
+Source of the adaptive one: Karras et al. 2020, "Training generative adversarial networks with
+limited data", section 3.
+"""
+
+import abc
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from synthograph.training.config import AugmentConfig, AugmentMode
+
+INTERVAL = 4
+"""Steps between changes of the strength."""
+
+
+class Controller(abc.ABC):
+    """Sees the signs of the discriminators' logits for real images and decides on p."""
+
+    p: float
+
+    @abc.abstractmethod
+    def observe(self, signs: Tensor) -> None:
+        """Take in the signs of one share of a batch."""
+
+    @abc.abstractmethod
+    def after_step(self, steps: int, batch: int) -> str | None:
+        """Adjust p after `steps` steps in all; an alarm for the log, or None."""
+
+    @abc.abstractmethod
+    def tensors(self) -> dict[str, Tensor]:
+        """What resumes."""
+
+    @abc.abstractmethod
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Restore what `tensors` gave."""
+
+
+class Fixed(Controller):
+    """A constant strength; 0 for no augmentation."""
+
+    def __init__(self, p: float) -> None:
+        self.p = p
+
+    def observe(self, signs: Tensor) -> None:
+        """Nothing depends on it."""
+
+    def after_step(self, steps: int, batch: int) -> str | None:
+        """Nothing changes."""
+        return None
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Nothing resumes."""
+        return {}
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Nothing resumes."""
+
+
+class Adaptive(Controller):
+    """Raises p while real images are recognised more often than `target` says, else lowers it."""
+
+    def __init__(self, config: AugmentConfig) -> None:
+        self.config = config
+        self.p = config.p or 0.0
+        self._sum = torch.zeros(2, dtype=torch.float64)
+        self._alarmed = False
+
+    def observe(self, signs: Tensor) -> None:
+        """Count signs since the last change."""
+        signs = signs.detach().double().cpu()
+        self._sum += torch.stack((signs.sum(), torch.tensor(float(signs.numel())).double()))
+
+    def after_step(self, steps: int, batch: int) -> str | None:
+        """Move p by batch x interval / speed towards the target, between 0 and `p_max`."""
+        if steps % INTERVAL or not self._sum[1]:
+            return None
+        overfit = float(self._sum[0] / self._sum[1])
+        change = batch * INTERVAL / (self.config.speed_kimg * 1000)
+        direction = (overfit > self.config.target) - (overfit < self.config.target)
+        self.p = min(max(self.p + direction * change, 0.0), self.config.p_max)
+        self._sum.zero_()
+        return self._alarm(overfit)
+
+    def _alarm(self, overfit: float) -> str | None:
+        """Once per time that the cap is reached."""
+        at_cap = self.p >= self.config.p_max
+        new, self._alarmed = at_cap and not self._alarmed, at_cap
+        if not new:
+            return None
+        return (
+            f"alarm: augmentation p reached its cap {self.config.p_max:g} while the discriminator "
+            f"still recognises the training images (sign {overfit:.2f}, target "
+            f"{self.config.target:g}): the set is small for this network; more images, --mirror, "
+            "a higher --gamma or a smaller network help, a higher cap leaks augmentations"
+        )
+
+    def tensors(self) -> dict[str, Tensor]:
+        """p, the signs counted so far, and whether the cap was reported."""
+        numbers = torch.tensor([self.p, float(self._alarmed)], dtype=torch.float64)
+        return {"controller": torch.cat((numbers, self._sum))}
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Restore what `tensors` gave."""
+        numbers = tensors["controller"]
+        self.p, self._alarmed = float(numbers[0]), bool(numbers[1])
+        self._sum = numbers[2:].clone()
+
+
+def make_controller(config: AugmentConfig) -> Controller:
+    """The controller that a configuration asks for."""
+    if config.mode is AugmentMode.ADA:
+        return Adaptive(config)
+    return Fixed((config.p or 0.0) if config.mode is AugmentMode.FIXED else 0.0)
