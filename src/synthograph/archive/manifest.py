@@ -4,18 +4,22 @@ import csv
 import hashlib
 import io
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
-from typing import Literal
 
 from synthograph.core.errors import UserError
+from synthograph.core.record import Origin
 
 MANIFEST = "manifest.csv"
 FIXED = ("file", "label", "group", "split", "fold", "origin")
+SOURCE_FILE = "source_file"
 SPLITS = ("train", "val", "test")
-Origin = Literal["real", "synthetic"]
+
+_VECTOR = re.compile(r"y\.(0|[1-9]\d*)", re.ASCII)
+_FOLD = re.compile(r"\d{1,3}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +45,65 @@ class Row:
     columns: Mapping[str, str] = field(default_factory=dict)
 
     def vector(self) -> list[float]:
-        """The label vector of the columns y.0, y.1, ...; empty where there is none."""
-        values: list[float] = []
-        while (text := self.columns.get(f"y.{len(values)}")) is not None:
-            values.append(float(text))
-        return values
+        """The label vector of the columns y.0, y.1, ...; empty where there is none.
+
+        Raises:
+            ValueError: a value is no finite number, or a place is left out.
+        """
+        return label_vector(self.columns)
+
+
+def label_vector(columns: Mapping[str, str]) -> list[float]:
+    """The vector that the columns y.0, y.1, ... hold; an empty cell is no value.
+
+    Raises:
+        ValueError: a value is no finite number, or a place is left out.
+    """
+    cells = {name: text for name, text in columns.items() if text and _VECTOR.fullmatch(name)}
+    values = []
+    for place in range(len(cells)):
+        text = cells.get(f"y.{place}")
+        if text is None:
+            raise ValueError(f"a label vector of {len(cells)} values lacks y.{place}")
+        values.append(_finite(text, f"y.{place}"))
+    return values
+
+
+def _finite(text: str, name: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"column {name} holds {text!r}, a label vector needs finite numbers")
+    return value
 
 
 def write_manifest(rows: Sequence[Row]) -> bytes:
     """The manifest as CSV bytes; columns that no row has are left out, order of first appearance is
     kept.
     """
-    extra = list(dict.fromkeys(name for row in rows for name in row.columns))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*FIXED, *extra])
+    return _write(rows, list(dict.fromkeys(name for row in rows for name in row.columns)))
+
+
+def _write(rows: Sequence[Row], extra: Sequence[str]) -> bytes:
+    lines = [_line([*FIXED, *extra])]
     for row in rows:
         fold = "" if row.fold is None else str(row.fold)
         fixed = [row.file, row.label or "", row.group, row.split or "", fold, row.origin]
-        writer.writerow([*fixed, *(row.columns.get(name, "") for name in extra)])
-    return text.getvalue().encode("utf-8")
+        lines.append(_line([*fixed, *(row.columns.get(name, "") for name in extra)]))
+    return "".join(lines).encode("utf-8")
+
+
+def _line(cells: Iterable[str]) -> str:
+    # csv.writer leaves a lone carriage return without quotes, which no reader takes back
+    return ",".join(_quoted(cell) for cell in cells) + "\n"
+
+
+def _quoted(cell: str) -> str:
+    if any(special in cell for special in ',"\r\n'):
+        return '"' + cell.replace('"', '""') + '"'
+    return cell
 
 
 def read_manifest(data: bytes, origin: str) -> list[Row]:
@@ -103,24 +146,19 @@ def _parse_row(header: list[str], cells: list[str], where: str) -> Row:
     origin = values.pop("origin", "") or "real"
     if split is not None and split not in SPLITS:
         raise UserError(f"{where}: split {split!r} is none of {', '.join(SPLITS)}")
-    if fold is not None and not fold.isdecimal():
-        raise UserError(f"{where}: fold {fold!r} is not a number from 0 up")
+    if fold is not None and (split != "train" or not _FOLD.fullmatch(fold)):
+        raise UserError(
+            f"{where}: fold {fold!r} of split {split!r}: only rows of split train have a fold, "
+            "a number from 0 to 999"
+        )
     if origin not in ("real", "synthetic"):
         raise UserError(f"{where}: origin {origin!r} is neither real nor synthetic")
-    for name, text in values.items():
-        if name.startswith("y."):
-            _check_number(text, f"{where}: column {name}")
+    try:
+        label_vector(values)
+    except ValueError as error:
+        raise UserError(f"{where}: {error}") from None
     kind: Origin = "real" if origin == "real" else "synthetic"
     return Row(file, label, group, split, int(fold) if fold else None, kind, values)
-
-
-def _check_number(text: str, where: str) -> None:
-    try:
-        finite = math.isfinite(float(text))
-    except ValueError:
-        finite = False
-    if not finite:
-        raise UserError(f"{where} holds {text!r}, a label vector needs finite numbers")
 
 
 def check_member(name: str, where: str) -> str:
@@ -136,8 +174,9 @@ def check_member(name: str, where: str) -> str:
 
 
 def manifest_hash(rows: Sequence[Row]) -> str:
-    """Hex sha256 of the manifest's canonical form."""
-    return hashlib.sha256(write_manifest(sorted(rows, key=lambda row: row.file))).hexdigest()
+    """Hex sha256 of the manifest's canonical form: rows and further columns in sorted order."""
+    extra = sorted({name for row in rows for name in row.columns})
+    return hashlib.sha256(_write(sorted(rows, key=lambda row: row.file), extra)).hexdigest()
 
 
 def count_labels(rows: Iterable[Row], classes: Sequence[str]) -> dict[str, int]:

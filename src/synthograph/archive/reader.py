@@ -1,37 +1,39 @@
 """Reading archives: ours, and those of the published tools (PNGs and `dataset.json`)."""
 
 import hashlib
-import io
 import json
+import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pydantic
-from PIL import Image
 
 from synthograph.archive.manifest import (
     MANIFEST,
+    SOURCE_FILE,
     Row,
     check_member,
     manifest_hash,
     read_manifest,
 )
+from synthograph.archive.png import decode_png as decode_png
+from synthograph.archive.png import encode_png as encode_png
 from synthograph.core.config import Config
 from synthograph.core.containers import Container, open_container, unwrap
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
 from synthograph.core.record import Picture, SourceItem, UnreadableError
+from synthograph.core.spec import MASKS as MASKS
 from synthograph.core.spec import ImageSpec, parse_spec
 
 DATASET = "dataset.json"
-MASKS = "masks"
-PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
-MAX_PIXELS = 200_000_000
 INVARIANCES = ("mirror", "rotate", "colour")
+MAX_CLASSES = 10_000
 
 
 class ArchiveInfo(Config):
@@ -44,10 +46,33 @@ class ArchiveInfo(Config):
     invariances: list[str] = list(INVARIANCES)
     snapshots: list[dict[str, Any]] = []
 
+    @pydantic.field_validator("classes")
+    @classmethod
+    def _unambiguous(cls, names: list[str]) -> list[str]:
+        check_classes(names)
+        return names
+
     @property
     def label_index(self) -> dict[str, int]:
         """Class name to index."""
         return {name: index for index, name in enumerate(self.classes)}
+
+
+def check_classes(names: Sequence[str]) -> None:
+    """Class names stand in manifests and choose an index, so each is there once and is not empty.
+
+    Raises:
+        ValueError: a name is empty, appears twice or cannot be written as UTF-8.
+    """
+    for name, count in Counter(names).items():
+        if not name:
+            raise ValueError("a class has an empty name")
+        if count > 1:
+            raise ValueError(f"class {name!r} is named {count} times")
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"class {name!r} is no valid text") from None
 
 
 @dataclass(frozen=True)
@@ -121,23 +146,20 @@ class Archive:
         parts = []
         for modality, channels in spec.modalities.items():
             name = self.member(row, modality)
-            pixels = decode_png(self.files.read(name), f"{self.path}: {name}")
-            expected = (spec.height, spec.width, channels)
-            depth = 8 * pixels.dtype.itemsize
-            if pixels.shape != expected or depth != spec.bits:
-                raise UserError(
-                    f"{self.path}: {name} is {_shape(pixels)}, the archive's images are "
-                    f"{spec.width}x{spec.height}, {channels} channels, {spec.bits} bit"
-                )
+            pixels = _decode(self.files.read(name), f"{self.path}: {name}", spec, channels)
             parts.append(pixels.transpose(2, 0, 1))
         return np.concatenate(parts)
 
     def read_mask(self, row: Row) -> np.ndarray | None:
-        """Class ids [h, w] of an image's mask, or None where it has none."""
+        """Class ids [h, w], uint8, of an image's mask, or None where it has none.
+
+        Raises:
+            UserError: it is broken, or has another size than the images.
+        """
         name = f"{MASKS}/{row.file}"
         if name not in self.files:
             return None
-        return decode_png(self.files.read(name), f"{self.path}: {name}")[:, :, 0]
+        return _decode_mask(self.files.read(name), f"{self.path}: {name}", self.info.spec)
 
     @cached_property
     def images_hash(self) -> str:
@@ -162,43 +184,65 @@ class Archive:
     def items(self) -> list[SourceItem]:
         """The images as source items, so that an archive can be prepared again; splits are left
         behind.
+
+        Items are called by the source files that the archive was made of, where each of its images
+        has its own, else by their files in the archive.
         """
+        names = [row.columns.get(SOURCE_FILE, "") for row in self.rows]
+        kept = all(names) and len(set(names)) == len(names)
         return [
             SourceItem(
-                row.file,
-                _ReadRow(self.path, index),
+                name if kept else row.file,
+                self._decoder(row),
                 row.label,
                 row.group,
-                dict(row.columns),
+                {k: v for k, v in row.columns.items() if not (kept and k == SOURCE_FILE)},
+                row.origin,
             )
-            for index, row in enumerate(self.rows)
+            for name, row in zip(names, self.rows, strict=True)
         ]
 
-    def picture(self, index: int) -> Picture:
-        """An image as a source would give it."""
-        row = self.rows[index]
-        pixels = self.read(row).transpose(1, 2, 0)
-        cuts = np.cumsum(list(self.info.spec.modalities.values()))[:-1]
-        parts = np.split(pixels, cuts, axis=2)
-        return Picture(
-            dict(zip(self.info.spec.modalities, parts, strict=True)), self.read_mask(row)
+    def _decoder(self, row: Row) -> "RowDecoder":
+        container, mask = self.files.container, f"{MASKS}/{row.file}"
+        parts = tuple((m, container, self.member(row, m)) for m in self.info.spec.modalities)
+        return RowDecoder(
+            parts, (container, mask) if mask in self.files else None, spec=self.info.spec
         )
 
 
-@dataclass(frozen=True)
-class _ReadRow:
-    """Picklable reading of one row; each process opens the archive once."""
+@dataclass(frozen=True, slots=True)
+class RowDecoder:
+    """Decodes one row of an archive; picklable.
 
-    path: Path
-    index: int
+    Attributes:
+        parts: (modality, container, name), in order.
+        mask: (container, name), or None.
+        spec: what the images must be.
+    """
+
+    parts: tuple[tuple[str, Container, str], ...]
+    mask: tuple[Container, str] | None
+    spec: ImageSpec
 
     def __call__(self) -> Picture:
-        if self.path not in _OPEN:
-            _OPEN[self.path] = open_archive(self.path)
-        return _OPEN[self.path].picture(self.index)
+        """Read and decode all files of the row.
 
-
-_OPEN: dict[Path, Archive] = {}
+        Raises:
+            UnreadableError: one is broken, or not what the specification says.
+        """
+        try:
+            modalities = {
+                modality: _decode(
+                    container.read(name), name, self.spec, self.spec.modalities[modality]
+                )
+                for modality, container, name in self.parts
+            }
+            if self.mask is None:
+                return Picture(modalities)
+            container, name = self.mask
+            return Picture(modalities, _decode_mask(container.read(name), name, self.spec))
+        except UserError as error:
+            raise UnreadableError(str(error)) from None
 
 
 def open_archive(path: Path) -> Archive:
@@ -231,12 +275,17 @@ def _read_document(files: Files, path: Path) -> dict[str, Any]:
     if DATASET not in files:
         return {}
     try:
-        document = json.loads(files.read(DATASET).decode("utf-8"))
+        text = files.read(DATASET).decode("utf-8-sig")
+        document = json.loads(text, parse_constant=_refuse_constant)
     except (UnicodeDecodeError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: {DATASET} is not valid JSON ({error})") from None
     if not isinstance(document, dict):
         raise UserError(f"{path}: {DATASET} holds {type(document).__name__}, expected an object")
     return document
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def _parse_info(document: dict[str, Any], files: Files, rows: list[Row], path: Path) -> ArchiveInfo:
@@ -279,9 +328,9 @@ def _published_rows(
     images = [name for name in sorted(files.names) if name.lower().endswith(".png")]
     pairs = document.get("labels") or []
     labels = _published_labels(pairs, f"{path}: {DATASET}")
-    for name in labels:
-        if name not in files:
-            raise UserError(f"{path}: {DATASET} labels {name!r}, but there is no such file")
+    for name in sorted(labels.keys() - set(images)):
+        kind = "which is no PNG" if name in files else "but there is no such file"
+        raise UserError(f"{path}: {DATASET} labels {name!r}, {kind}")
     unlabelled = [name for name in images if name not in labels]
     if labels and unlabelled:
         raise UserError(
@@ -291,6 +340,10 @@ def _published_rows(
     values = list(labels.values())
     vectors = bool(values) and isinstance(values[0], list)
     classes = document.get("classes") or _numbered_classes(values if not vectors else [])
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        raise UserError(
+            f"{path}: {DATASET}: 'classes' is {classes!r:.80}, expected a list of names"
+        )
     rows = []
     for name in images:
         value = labels.get(name)
@@ -310,7 +363,7 @@ def _published_labels(pairs: object, where: str) -> dict[str, Any]:
     for number, pair in enumerate(pairs, start=1):
         entry = f"{where}: entry {number} of 'labels'"
         if not (isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str)):
-            raise UserError(f"{entry} is {pair!r}, expected [file, label]")
+            raise UserError(f"{entry} is {pair!r:.80}, expected [file, label]")
         file, value = check_member(pair[0], entry), pair[1]
         if file in labels:
             raise UserError(f"{entry}: {file!r} is listed twice")
@@ -321,17 +374,23 @@ def _published_labels(pairs: object, where: str) -> dict[str, Any]:
 
 
 def _published_value(value: object, entry: str) -> int | list[float]:
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_CLASSES:
         return value
     if isinstance(value, list) and value and all(_is_number(v) for v in value):
         return [float(v) for v in value]
     raise UserError(
-        f"{entry}: label {value!r} is neither an integer >= 0 nor a list of finite numbers"
+        f"{entry}: label {value!r:.80} is neither an integer from 0 to {MAX_CLASSES - 1} nor a "
+        "list of finite numbers"
     )
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and np.isfinite(value)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond the range of floats
+        return False
 
 
 def _numbered_classes(values: Sequence[int]) -> list[str]:
@@ -358,43 +417,27 @@ def _check_rows(archive: Archive) -> None:
                 raise UserError(f"{archive.path}: {MANIFEST} names {name!r}, which is not there")
 
 
-def decode_png(data: bytes, where: str) -> np.ndarray:
-    """Pixels [h, w, channels], uint8 or uint16, of a PNG that an archive may hold.
-
-    Raises:
-        UserError: not a PNG, broken, too large, or neither 8-bit grey / RGB nor 16-bit grey.
-    """
-    if not data.startswith(PNG_MAGIC):
+def _decode(data: bytes, where: str, spec: ImageSpec, channels: int) -> np.ndarray:
+    """Pixels [h, w, channels] of one modality, checked against the specification."""
+    pixels = decode_png(data, where)
+    expected = (spec.height, spec.width, channels)
+    if pixels.shape != expected or 8 * pixels.dtype.itemsize != spec.bits:
         raise UserError(
-            f"{where}: is not a PNG file; prepare the images with 'synthograph prepare'"
+            f"{where} is {_shape(pixels)}, the archive's images are "
+            f"{spec.width}x{spec.height}, {channels} channels, {spec.bits} bit"
         )
-    try:
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise UserError(f"{where}: {image.width}x{image.height} pixels, limit {MAX_PIXELS}")
-            mode = image.mode
-            pixels = np.asarray(image)
-    except UserError:
-        raise
-    except Exception as error:  # noqa: BLE001 - Pillow raises a dozen kinds for broken files
-        raise UserError(f"{where}: is a broken PNG ({error})") from None
-    if mode in ("L", "RGB"):
-        return pixels if pixels.ndim == 3 else pixels[:, :, None]
-    if mode in ("I;16", "I") and pixels.min(initial=0) >= 0 and pixels.max(initial=0) <= 0xFFFF:
-        return pixels.astype(np.uint16)[:, :, None]
-    raise UserError(f"{where}: PNG mode {mode} is neither 8-bit grey or RGB nor 16-bit grey")
+    return pixels
 
 
-def encode_png(pixels: np.ndarray) -> bytes:
-    """PNG bytes of [h, w, 1 or 3] uint8 or [h, w, 1] uint16 pixels.
-
-    Level 1 costs a third of the default's time for a tenth more bytes; level 0 would triple the
-    archive.
-    """
-    squeezed = pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
-    file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(squeezed)).save(file, format="PNG", compress_level=1)
-    return file.getvalue()
+def _decode_mask(data: bytes, where: str, spec: ImageSpec) -> np.ndarray:
+    """Class ids [h, w] of one mask, checked against the specification."""
+    ids = decode_png(data, where)
+    if ids.shape != (spec.height, spec.width, 1) or ids.dtype != np.uint8:
+        raise UserError(
+            f"{where} is {_shape(ids)}, the archive's masks are {spec.width}x{spec.height}, "
+            "1 channel, 8 bit"
+        )
+    return ids[:, :, 0]
 
 
 def _shape(pixels: np.ndarray) -> str:

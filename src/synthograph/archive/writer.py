@@ -5,13 +5,14 @@ A partial folder remembers the command that it belongs to and which of its items
 same command goes on where it was stopped, and another one is refused.
 """
 
+import contextlib
 import csv
 import json
 import os
 import secrets
 import zipfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ import filelock
 import numpy as np
 
 from synthograph.archive.manifest import MANIFEST, Row, write_manifest
-from synthograph.archive.reader import DATASET, MASKS, ArchiveInfo, encode_png
+from synthograph.archive.png import encode_png
+from synthograph.archive.reader import DATASET, MASKS, ArchiveInfo
+from synthograph.core.containers import COMMAND, PARTIAL
 from synthograph.core.errors import UserError
 from synthograph.core.files import (
     atomic_path,
@@ -30,9 +33,9 @@ from synthograph.core.files import (
     write_json,
 )
 
-COMMAND = "command.json"
 JOURNAL = "journal.jsonl"
 LOCK = ".lock"
+DATA = "data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,15 @@ def new_namespace() -> str:
     return secrets.token_hex(16)
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One item in the journal: what is remembered of it, its rows, its files and their sizes."""
+
+    item: Any
+    rows: list[Row]
+    files: dict[str, int]
+
+
 class ArchiveWriter:
     """Adds items one by one; an item is a list of images that come from one source file or one
     batch.
@@ -81,12 +93,15 @@ class ArchiveWriter:
 
     def __init__(self, dest: Path, command: Mapping[str, Any]) -> None:
         refuse_existing(dest, "archive name")
+        self.packed = dest.suffix.lower() == ".zip"
+        if self.packed and dest.is_dir():
+            raise UserError(f"{dest} is a folder: remove it, or choose a name without .zip")
         self.dest = dest
-        self.partial = dest.with_name(f"{dest.name}.partial")
-        self.rows: list[Row] = []
-        self.items: list[Any] = []
+        self.partial = dest.with_name(f"{dest.name}{PARTIAL}")
+        self._entries: list[_Entry] = []
+        self._images = 0
         with disk_errors(self.partial):
-            self.partial.mkdir(parents=True, exist_ok=True)
+            (self.partial / DATA).mkdir(parents=True, exist_ok=True)
             self._lock = filelock.FileLock(self.partial / LOCK)
             try:
                 self._lock.acquire(timeout=0)
@@ -96,38 +111,66 @@ class ArchiveWriter:
                 ) from None
             try:
                 self._resume(json.loads(json.dumps(command)))
+                self._journal = (self.partial / JOURNAL).open("a", encoding="utf-8")
             except BaseException:
                 self._lock.release()
                 raise
-            self._journal = (self.partial / JOURNAL).open("a", encoding="utf-8")
 
     def _resume(self, command: Any) -> None:  # noqa: ANN401 - JSON data
         path = self.partial / COMMAND
         if not path.exists():
             write_json(path, command)
             return
-        if json.loads(path.read_text(encoding="utf-8")) != command:
+        try:
+            same = json.loads(path.read_text(encoding="utf-8")) == command
+        except ValueError:
+            same = False
+        if not same:
             raise UserError(
-                f"{self.partial} holds an unfinished archive of another command: "
-                "run that command again to finish it, or remove the folder"
+                f"{self.partial} holds an unfinished archive of another command, or its source "
+                "has changed: run that command again to finish it, or remove the folder"
             )
         journal = self.partial / JOURNAL
         if not journal.exists():
             return
-        whole = [
-            line for line in journal.read_bytes().splitlines(keepends=True) if line[-1:] == b"\n"
-        ]
-        for line in whole:
-            entry = json.loads(line)
-            self.rows.extend(_row_from(data) for data in entry["rows"])
-            self.items.append(entry["item"])
+        whole = 0
+        for line in journal.read_bytes().splitlines(keepends=True):
+            entry = self._entry(line)
+            if entry is None:
+                break
+            self._remember(entry)
+            whole += len(line)
         with journal.open("r+b") as file:
-            file.truncate(sum(map(len, whole)))
+            file.truncate(whole)
+
+    def _entry(self, line: bytes) -> _Entry | None:
+        """A line of the journal; None where it is cut short or its files did not reach the disk."""
+        try:
+            data = json.loads(line)
+            entry = _Entry(data["item"], [Row(**row) for row in data["rows"]], data["files"])
+            sizes = {name: (self.partial / DATA / name).stat().st_size for name in entry.files}
+        except (ValueError, TypeError, KeyError, OSError):
+            return None
+        return entry if line.endswith(b"\n") and sizes == entry.files else None
+
+    def _remember(self, entry: _Entry) -> None:
+        self._entries.append(entry)
+        self._images += len(entry.rows)
+
+    @property
+    def items(self) -> list[Any]:
+        """What is remembered of every item."""
+        return [entry.item for entry in self._entries]
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows of all images."""
+        return [row for entry in self._entries for row in entry.rows]
 
     @property
     def items_done(self) -> int:
         """Number of items that need not be made again."""
-        return len(self.items)
+        return len(self._entries)
 
     def add(self, images: Sequence[Encoded], item: Any = None) -> None:  # noqa: ANN401 - JSON data
         """Store the images of the next item.
@@ -137,70 +180,81 @@ class ArchiveWriter:
             item: JSON data to be remembered with the item, such as why it was rejected.
         """
         rows: list[Row] = []
+        files: dict[str, int] = {}
         with disk_errors(self.partial):
-            for image in images:
-                name = image_name(len(self.rows) + len(rows))
+            for number, image in enumerate(images, start=self._images):
+                name = image_name(number)
                 folders = ["", *[f"{m}/" for m in list(image.pngs)[1:]]]
                 for folder, data in zip(folders, image.pngs.values(), strict=True):
-                    self._store(folder + name, data)
+                    files[folder + name] = self._store(folder + name, data)
                 if image.mask is not None:
-                    self._store(f"{MASKS}/{name}", image.mask)
+                    files[f"{MASKS}/{name}"] = self._store(f"{MASKS}/{name}", image.mask)
                 rows.append(replace(image.row, file=name))
-            entry = {"item": item, "rows": [_row_data(row) for row in rows]}
-            self._journal.write(json.dumps(entry) + "\n")
+            entry = _Entry(item, rows, files)
+            data_rows = [{**asdict(replace(r, columns={})), "columns": dict(r.columns)} for r in rows]
+            line = json.dumps({"item": item, "rows": data_rows, "files": files})
+            self._journal.write(line + "\n")
             self._journal.flush()
-        self.rows.extend(rows)
-        self.items.append(item)
+        self._remember(entry)
 
-    def _store(self, name: str, data: bytes) -> None:
-        path = self.partial / name
+    def _store(self, name: str, data: bytes) -> int:
+        path = self.partial / DATA / name
         if not path.parent.exists():
             path.parent.mkdir(parents=True)
-        path.write_bytes(data)
+        return path.write_bytes(data)
+
+    def leave_out(self, numbers: Collection[int]) -> None:
+        """Take items, by their number, out of the archive to be; `finish` is to follow."""
+        self._entries = [e for n, e in enumerate(self._entries) if n not in numbers]
 
     def finish(self, info: ArchiveInfo) -> None:
-        """Write manifest and `dataset.json`, pack if `dest` is a zip, and rename to `dest`."""
+        """Write manifest and `dataset.json`, pack if `dest` is a zip, and rename to `dest`.
+
+        Until the rename nothing is removed that the same command would need to go on.
+        """
         self._journal.close()
+        data = self.partial / DATA
         with disk_errors(self.dest):
-            for name, data in documents(info, self.rows).items():
-                (self.partial / name).write_bytes(data)
-            for name in (COMMAND, JOURNAL):
-                remove(self.partial / name)
-            names = sorted(
-                path.relative_to(self.partial).as_posix()
-                for path in self.partial.rglob("*")
-                if path.is_file() and path.name != LOCK
-            )
-            if self.dest.suffix == ".zip":
-                self._pack(names)
-                self._close()
-                remove(self.partial)
+            texts = documents(info, self.rows)
+            for name, text in texts.items():
+                (data / name).write_bytes(text)
+            names = {*texts, *(name for entry in self._entries for name in entry.files)}
+            if self.packed:
+                self._pack(sorted(names))
             else:
-                self._close()
-                remove(self.partial / LOCK)
+                _remove_others(data, names)
                 if self.dest.is_dir():
                     self.dest.rmdir()
-                os.replace(self.partial, self.dest)
+                os.replace(data, self.dest)
                 sync(self.dest.parent)
+        self.discard()
 
     def _pack(self, names: Sequence[str]) -> None:
         with atomic_path(self.dest) as temporary, zipfile.ZipFile(temporary, "w") as packed:
             for name in names:
-                write_member(packed, name, (self.partial / name).read_bytes())
+                write_member(packed, name, (self.partial / DATA / name).read_bytes())
 
     def discard(self) -> None:
         """Remove all that was written."""
-        self._journal.close()
-        self._close()
+        self.suspend()
         remove(self.partial)
 
     def suspend(self) -> None:
         """Leave the partial archive for a later call."""
-        self._journal.close()
-        self._close()
-
-    def _close(self) -> None:
+        # what a full disk kept from being written is written again by the next call
+        with contextlib.suppress(OSError):
+            self._journal.close()
         self._lock.release()
+
+
+def _remove_others(folder: Path, names: Collection[str]) -> None:
+    """Remove files of items that were left out, or were begun by a call that was killed."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir():
+            if not any(path.iterdir()):
+                path.rmdir()
+        elif path.relative_to(folder).as_posix() not in names:
+            path.unlink()
 
 
 def write_member(packed: zipfile.ZipFile, name: str, data: bytes) -> None:
@@ -230,19 +284,3 @@ def write_rejects(path: Path, rejects: Sequence[tuple[str, str]]) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["file", "reason"])
         writer.writerows(rejects)
-
-
-def _row_data(row: Row) -> dict[str, Any]:
-    return {
-        "file": row.file,
-        "label": row.label,
-        "group": row.group,
-        "split": row.split,
-        "fold": row.fold,
-        "origin": row.origin,
-        "columns": dict(row.columns),
-    }
-
-
-def _row_from(data: Mapping[str, Any]) -> Row:
-    return Row(**data)

@@ -58,17 +58,10 @@ class Folder:
         """
         found = _Walk()
         for folder, below, files in os.walk(self.path, onerror=_refuse_folder):
-            found.unfinished.extend(
-                (Path(folder, name).relative_to(self.path)).as_posix()
-                for name in below
-                if is_unfinished(Path(folder, name))
-            )
-            below[:] = sorted(
-                name
-                for name in below
-                if not is_litter(name) and not is_unfinished(Path(folder, name))
-            )
             base = Path(folder).relative_to(self.path)
+            growing = {name for name in below if is_unfinished(Path(folder, name))}
+            found.unfinished.extend((base / name).as_posix() for name in growing)
+            below[:] = sorted(n for n in below if n not in growing and not is_litter(n))
             found.links.extend(
                 (base / name).as_posix() for name in below if os.path.islink(Path(folder, name))
             )

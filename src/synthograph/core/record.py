@@ -23,6 +23,12 @@ class Picture:
     mask: np.ndarray | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        height, width = next(iter(self.modalities.values())).shape[:2]
+        return height, width
+
 
 @dataclass(frozen=True, slots=True)
 class SourceItem:

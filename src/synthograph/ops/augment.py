@@ -7,7 +7,7 @@ Karras et al. 2020, "Training generative adversarial networks with limited data"
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -71,6 +71,7 @@ NEEDS: dict[str, str] = {
 """Operation to the invariance that the images must have for it to leave their meaning alone."""
 
 
+@runtime_checkable
 class Draws(Protocol):
     """Where random numbers come from: one row per image."""
 

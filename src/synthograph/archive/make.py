@@ -1,0 +1,139 @@
+"""One source item to encoded images, in worker processes."""
+
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from itertools import islice
+
+from synthograph.archive.manifest import FIXED, SOURCE_FILE, Row, label_vector
+from synthograph.archive.suspects import Sketch, sketch
+from synthograph.archive.transform import Piece, TransformOptions, transform
+from synthograph.archive.writer import Encoded, encode
+from synthograph.core.errors import UserError
+from synthograph.core.record import Picture, SourceItem, UnreadableError
+from synthograph.core.spec import SMALLEST_GRID
+
+AHEAD = 8  # items in flight per process: enough to keep it busy, few enough to bound memory
+
+Shape = tuple[int, int, tuple[tuple[str, int], ...], int]
+"""Height, width, (modality, channels) pairs and bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a worker makes of one item: its images, or the reason why there are none."""
+
+    images: list[tuple[Encoded, Shape, Sketch]] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
+    reject: str | None = None
+
+
+class WorkersError(UserError):
+    """Worker processes cannot go on; what was made so far stays and can be continued."""
+
+
+def make_all(
+    items: Sequence[SourceItem], options: TransformOptions, workers: int | None
+) -> Iterator[Made]:
+    """Results in the order of the items, a bounded number of them in flight.
+
+    Raises:
+        WorkersError: memory ran out, or a worker process was killed.
+    """
+    count = min(workers or os.cpu_count() or 1, len(items))
+    try:
+        if count <= 1:
+            yield from (make(item, options) for item in items)
+        else:
+            yield from _make_in_pool(items, options, count)
+    except (MemoryError, BrokenProcessPool) as error:
+        raise WorkersError(
+            "a worker process died or found no more memory, most likely because images are large "
+            f"and all {count} processes hold some; run the same command with fewer --workers, and "
+            "it goes on where it stopped"
+        ) from error
+
+
+def _make_in_pool(
+    items: Sequence[SourceItem], options: TransformOptions, count: int
+) -> Iterator[Made]:
+    # a fork of a process with torch threads can hang; Ctrl-C is for the parent alone
+    pool = ProcessPoolExecutor(
+        count,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_IGN),
+    )
+    queue = iter(items)
+    flying: deque[Future[Made]] = deque()
+    try:
+        flying.extend(pool.submit(make, item, options) for item in islice(queue, AHEAD * count))
+        while flying:
+            result = flying.popleft().result()
+            flying.extend(pool.submit(make, item, options) for item in islice(queue, 1))
+            yield result
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def make(item: SourceItem, options: TransformOptions) -> Made:
+    """Decode, transform and encode one item."""
+    try:
+        picture = item.decode()
+        _check(picture, item.columns)
+        images = [_image(item, piece) for piece in transform(picture, options)]
+    except UnreadableError as error:
+        return Made(reject=str(error))
+    return Made(images, picture.notes)
+
+
+def _check(picture: Picture, columns: Mapping[str, str]) -> None:
+    depths = {name: 8 * pixels.dtype.itemsize for name, pixels in picture.modalities.items()}
+    if len(set(depths.values())) > 1:
+        words = ", ".join(f"{name} has {bits} bits" for name, bits in depths.items())
+        raise UnreadableError(f"{words}: all modalities of an archive have the same depth")
+    height, width = picture.size
+    if min(height, width) < SMALLEST_GRID:
+        raise UnreadableError(
+            f"is {width}x{height} pixels, a side needs at least {SMALLEST_GRID}"
+        )
+    try:
+        label_vector(columns)
+    except ValueError as error:
+        raise UnreadableError(str(error)) from None
+
+
+def _image(item: SourceItem, piece: Piece) -> tuple[Encoded, Shape, Sketch]:
+    modalities = piece.picture.modalities
+    row = Row(
+        "", item.label, item.group or item.name, origin=item.origin, columns=_columns(item, piece)
+    )
+    encoded = encode(modalities, piece.picture.mask, row)
+    return encoded, shape_of(piece.picture), sketch(modalities)
+
+
+def _columns(item: SourceItem, piece: Piece) -> dict[str, str]:
+    """Where the image comes from, then the item's own columns; one whose name is taken gets the
+    prefix `table_`, so that nothing is overwritten.
+    """
+    columns = {SOURCE_FILE: item.name}
+    if piece.corner is not None:
+        columns |= {"tile_x": str(piece.corner[0]), "tile_y": str(piece.corner[1])}
+    for name, value in item.columns.items():
+        free = name
+        while free in columns or free in FIXED or (free != name and free in item.columns):
+            free = f"table_{free}"
+        columns[free] = value
+    return columns
+
+
+def shape_of(picture: Picture) -> Shape:
+    """What has to be equal for all images of an archive."""
+    bits = max(8 * pixels.dtype.itemsize for pixels in picture.modalities.values())
+    channels = tuple((name, pixels.shape[2]) for name, pixels in picture.modalities.items())
+    return *picture.size, channels, bits

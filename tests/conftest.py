@@ -1,0 +1,73 @@
+"""What many tests need: a cache of their own, small archives, and one CPU thread per worker."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the suite runs in several processes
+
+from synthograph.archive.manifest import Row
+from synthograph.archive.reader import ArchiveInfo
+from synthograph.archive.writer import ArchiveWriter, encode
+from synthograph.core.spec import ImageSpec
+
+NVIDIA = Path(__file__).parent / "data" / "nvidia"
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYNTHOGRAPH_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture
+def threads() -> Iterator[None]:
+    """Restore torch's number of threads after a test that changes it."""
+    import torch
+
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def make_archive(
+    path: Path,
+    *,
+    count: int = 24,
+    size: tuple[int, int] = (16, 16),
+    modalities: dict[str, int] | None = None,
+    bits: int = 8,
+    classes: tuple[str, ...] = ("dark", "bright"),
+    split: str | None = None,
+    seed: int = 0,
+    invariances: tuple[str, ...] = ("mirror", "rotate", "colour"),
+) -> Path:
+    """An archive of noise whose brightness tells the class; two images a patient."""
+    modalities = modalities or {"image": 3}
+    rng = np.random.default_rng(seed)
+    dtype = np.uint8 if bits == 8 else np.uint16
+    top = 2**bits
+    writer = ArchiveWriter(path, {"test": seed})
+    for i in range(count):
+        label = i % len(classes) if classes else 0
+        low = top // 2 * label // max(len(classes) - 1, 1)
+        pixels = {
+            name: rng.integers(low, low + top // 2, (*size, channels)).astype(dtype)
+            for name, channels in modalities.items()
+        }
+        row = Row("", classes[label] if classes else None, f"P{i // 2}", split=split)
+        writer.add([encode(pixels, None, row)])
+    spec = ImageSpec(height=size[0], width=size[1], modalities=modalities, bits=bits)
+    writer.finish(
+        ArchiveInfo(
+            classes=list(classes), spec=spec, namespace="test", invariances=list(invariances)
+        )
+    )
+    return path
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    return make_archive(tmp_path / "set.zip")
