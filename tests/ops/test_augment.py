@@ -19,7 +19,7 @@ def published():
                 yield pytest.param(path, key, id=f"{path.stem}-{key}")
 
 
-@pytest.mark.parametrize(("path", "key"), published())
+@pytest.mark.parametrize(("path", "key"), list(published()))
 def test_equals_the_published_result(path, key: str) -> None:
     data = np.load(path)
     name, percentile = key.split("@")
