@@ -1,4 +1,4 @@
-"""The pipeline against the published results, its derivatives, and what it may do to which images."""
+"""The pipeline against the published results, its derivatives, and what it may do to images."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,9 @@ from synthograph.ops.augment import BUNDLES, COLOUR, OPERATIONS, AugmentPipe, al
 from synthograph.ops.warp import warp
 from tests.conftest import NVIDIA
 
-GROUPS = {f"all_{name}": BUNDLES[name] for name in ("blit", "geom", "color")} | {"bgc": BUNDLES["bgc"]}
+GROUPS = {f"all_{name}": BUNDLES[name] for name in ("blit", "geom", "color")} | {
+    "bgc": BUNDLES["bgc"]
+}
 
 
 def published():
@@ -48,7 +50,7 @@ def test_probability_zero_changes_nothing() -> None:
     pipe = all_on()
     pipe.p.zero_()
     x = torch.rand(4, 3, 16, 16) * 2 - 1
-    torch.testing.assert_close(pipe(x), x, atol=2e-6, rtol=0)
+    torch.testing.assert_close(pipe(x), x, atol=1e-5, rtol=0)
 
 
 def test_operations_fire_with_their_probability() -> None:

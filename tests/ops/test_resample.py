@@ -19,7 +19,9 @@ def halved(row: np.ndarray) -> np.ndarray:
     return upfirdn(TAPS, row, up=1, down=1)[2:][::2][: len(row) // 2]
 
 
-@pytest.mark.parametrize(("ours", "plain"), [(resample.upsample, doubled), (resample.downsample, halved)])
+@pytest.mark.parametrize(
+    ("ours", "plain"), [(resample.upsample, doubled), (resample.downsample, halved)]
+)
 def test_resampling_equals_scipy(ours, plain) -> None:
     image = np.random.default_rng(0).normal(size=(8, 12))
     expected = np.apply_along_axis(plain, 1, np.apply_along_axis(plain, 0, image))
@@ -30,7 +32,9 @@ def test_resampling_equals_scipy(ours, plain) -> None:
 def test_constants_stay_constant_away_from_the_border() -> None:
     image = torch.ones(1, 2, 8, 8)
     for result in (resample.upsample(image), resample.downsample(image)):
-        torch.testing.assert_close(result[:, :, 2:-2, 2:-2], torch.ones_like(result)[:, :, 2:-2, 2:-2])
+        torch.testing.assert_close(
+            result[:, :, 2:-2, 2:-2], torch.ones_like(result)[:, :, 2:-2, 2:-2]
+        )
 
 
 def test_conv_up_is_zero_insertion_transposed_kernel_and_filter() -> None:
@@ -49,7 +53,7 @@ def test_conv_down_is_filter_then_every_second(kernel: int) -> None:
     x = torch.randn(1, 2, 8, 6, dtype=torch.float64)
     weight, bias = torch.randn(4, 2, kernel, kernel, dtype=torch.float64), torch.randn(4).double()
     fine = torch.nn.functional.conv2d(resample.blur(x, pad=2), weight, bias, padding=kernel // 2)
-    # a blurred image of (h+1) pixels starts half a pixel outside: a 3x3 kernel loses that border again
+    # the blurred image has a pixel more on each side, which a 3x3 kernel uses up
     expected = fine[:, :, 1::2, 1::2] if kernel == 3 else fine[:, :, 1:-1:2, 1:-1:2]
     got = resample.conv_down(x, weight, bias)
     assert got.shape == (1, 4, 4, 3)

@@ -11,7 +11,7 @@ import numpy as np
 
 from synthograph.archive.reader import Archive
 from synthograph.core.errors import UserError
-from synthograph.core.files import atomic_path, cache_folder
+from synthograph.core.files import atomic_path, cache_folder, disk_errors
 
 
 def pixel_cache(archive: Archive, *, folder: Path | None = None) -> np.ndarray:
@@ -26,15 +26,18 @@ def pixel_cache(archive: Archive, *, folder: Path | None = None) -> np.ndarray:
         UserError: an image is broken or has another size than the specification says.
     """
     folder = (folder or cache_folder()) / "pixels"
-    path = folder / f"{archive.images_hash[:32]}.npy"
-    folder.mkdir(parents=True, exist_ok=True)
     spec = archive.info.spec
+    # the hash covers files, and not which modality they are said to be
+    path = folder / f"{archive.images_hash[:32]}-{'-'.join(spec.modalities)[:100]}.npy"
     shape = (len(archive.rows), spec.channels, spec.height, spec.width)
-    with filelock.FileLock(f"{path}.lock"):
-        pixels = _open(path, shape, spec.bits)
-        if pixels is None:
-            _build(archive, path, shape)
-            pixels = _open(path, shape, spec.bits)
+    dtype = np.dtype("<u1" if spec.bits == 8 else "<u2")
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(f"{path}.lock"):
+            pixels = _open(path, shape, dtype)
+            if pixels is None:
+                _build(archive, path, shape, dtype)
+                pixels = _open(path, shape, dtype)
     if pixels is None:
         raise UserError(f"{path}: the pixel cache cannot be read back; is the disk full?")
     return pixels
@@ -45,20 +48,19 @@ def cache_order(archive: Archive) -> dict[str, int]:
     return {file: place for place, file in enumerate(sorted(row.file for row in archive.rows))}
 
 
-def _open(path: Path, shape: tuple[int, ...], bits: int) -> np.ndarray | None:
+def _open(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
     try:
-        pixels: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError):
+        pixels = np.lib.format.open_memmap(path, mode="r")
+    except Exception:  # noqa: BLE001 - whatever is wrong with a cache, it can be made again
         return None
-    return pixels if pixels.shape == shape and 8 * pixels.dtype.itemsize == bits else None
+    fits = pixels.shape == shape and pixels.dtype == dtype and pixels.flags.c_contiguous
+    return pixels if fits else None
 
 
-def _build(archive: Archive, path: Path, shape: tuple[int, ...]) -> None:
-    dtype = np.uint8 if archive.info.spec.bits == 8 else np.uint16
-    order = cache_order(archive)
-    with atomic_path(path) as temporary:
-        pixels = np.lib.format.open_memmap(temporary, mode="w+", dtype=dtype, shape=shape)
-        for row in archive.rows:
-            pixels[order[row.file]] = archive.read(row)
-        pixels.flush()
-        del pixels  # Windows renames no mapped file
+def _build(archive: Archive, path: Path, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    header = {"descr": dtype.str, "fortran_order": False, "shape": shape}
+    # written and not mapped: a full disk fails a write, but kills who writes to a mapped page
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for row in sorted(archive.rows, key=lambda row: row.file):
+            file.write(archive.read(row).astype(dtype, copy=False).tobytes())

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -39,7 +39,7 @@ class WorkersError(UserError):
 
 def make_all(
     items: Sequence[SourceItem], options: TransformOptions, workers: int | None
-) -> Iterator[Made]:
+) -> Generator[Made, None, None]:
     """Results in the order of the items, a bounded number of them in flight.
 
     Raises:
@@ -61,7 +61,7 @@ def make_all(
 
 def _make_in_pool(
     items: Sequence[SourceItem], options: TransformOptions, count: int
-) -> Iterator[Made]:
+) -> Generator[Made, None, None]:
     # a fork of a process with torch threads can hang; Ctrl-C is for the parent alone
     pool = ProcessPoolExecutor(
         count,
@@ -99,9 +99,7 @@ def _check(picture: Picture, columns: Mapping[str, str]) -> None:
         raise UnreadableError(f"{words}: all modalities of an archive have the same depth")
     height, width = picture.size
     if min(height, width) < SMALLEST_GRID:
-        raise UnreadableError(
-            f"is {width}x{height} pixels, a side needs at least {SMALLEST_GRID}"
-        )
+        raise UnreadableError(f"is {width}x{height} pixels, a side needs at least {SMALLEST_GRID}")
     try:
         label_vector(columns)
     except ValueError as error:

@@ -2,43 +2,46 @@
 found.
 """
 
+import contextlib
 import hashlib
-import multiprocessing
-import os
+import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-import numpy as np
 import pydantic
 
-from synthograph.archive.manifest import Row, count_labels
-from synthograph.archive.reader import INVARIANCES, ArchiveInfo
-from synthograph.archive.suspects import Sketch, Suspect, find_suspects, sketch
-from synthograph.archive.transform import TransformOptions, transform
-from synthograph.archive.writer import ArchiveWriter, Encoded, encode, new_namespace, write_rejects
+from synthograph.archive.make import Made, Shape, WorkersError, make_all
+from synthograph.archive.manifest import count_labels
+from synthograph.archive.reader import INVARIANCES, ArchiveInfo, check_classes
+from synthograph.archive.suspects import Sketch, Suspect, find_suspects
+from synthograph.archive.transform import TransformOptions
+from synthograph.archive.writer import ArchiveWriter, new_namespace, write_rejects
 from synthograph.core.config import Config
-from synthograph.core.errors import UserError
-from synthograph.core.files import refuse_unwritable
+from synthograph.core.errors import DiskFullError, UserError
+from synthograph.core.files import refuse_unwritable, remove
 from synthograph.core.names import nearest
-from synthograph.core.record import SourceItem, UnreadableError
-from synthograph.core.spec import ImageSpec
+from synthograph.core.record import SourceItem
+from synthograph.core.spec import ImageSpec, require_grid
 
 Track = Callable[[Iterable[Any], int], Iterable[Any]]
-AHEAD = 8  # items in flight per process: enough to keep it busy, few enough to bound memory
+Rejects = list[tuple[str, str]]
+PROBED = 16  # images after which a size that no network takes is refused
 
 
 class PrepareOptions(Config):
-    """What decides an archive's content beside its source."""
+    """What decides an archive's content beside its source.
+
+    `namespace` and `snapshots` are those of the archive that the new one is made of.
+    """
 
     transform: TransformOptions = TransformOptions()
     invariances: list[str] = list(INVARIANCES)
     classes: list[str] | None = None
     namespace: str | None = None
+    snapshots: list[dict[str, Any]] = []
     allow_rejects: bool = False
 
     @pydantic.field_validator("invariances")
@@ -48,19 +51,6 @@ class PrepareOptions(Config):
             if name not in INVARIANCES:
                 raise ValueError(f"invariance {name!r} is unknown: {nearest(name, INVARIANCES)}")
         return names
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What a worker makes of one item: its images, or the reason why there are none."""
-
-    images: list[tuple[Encoded, "Shape", Sketch]] = field(default_factory=list)
-    notes: tuple[str, ...] = ()
-    reject: str | None = None
-
-
-Shape = tuple[int, int, tuple[tuple[str, int], ...], int]
-"""Height, width, (modality, channels) pairs and bits."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +95,8 @@ def prepare(
         dest: the archive to be, a path ending in `.zip` or a folder.
         options: size, invariances, class order.
         rejects: (file, reason) that the source already found.
-        command: what the caller was asked to do; an unfinished archive of the same command is
-            continued.
+        command: what else decides the content, as JSON data; an unfinished archive of the same
+            command and items is continued.
         track: shows progress: gets an iterable and its length.
         workers: processes; None for one per core.
 
@@ -116,102 +106,91 @@ def prepare(
     Raises:
         UserError: no image is left, images differ in size or kind, or some were rejected and
             `allow_rejects` is off; then `<DEST>.rejected.csv` is the only file that is left.
+        WorkersError: memory ran out; the same command goes on.
+        DiskFullError: likewise.
     """
     refuse_unwritable(dest)
+    if options.transform.result is not None:
+        require_grid(*options.transform.result)
     classes = _classes(items, options)
-    report = dest.with_name(f"{dest.name}.rejected.csv")
-    writer = ArchiveWriter(
-        dest, {**(command or {}), "options": options.tree(), "items": len(items)}
-    )
+    writer = ArchiveWriter(dest, {**(command or {}), **_fingerprint(items, options)})
     try:
-        done = writer.items_done
-        made = _work(items[done:], options.transform, workers)
-        tracked = track(zip(items[done:], made, strict=True), len(items) - done)
-        for item, result in tracked:
-            _store(writer, item, result)
-    except (KeyboardInterrupt, SystemExit):
+        _make_rest(writer, items, options, track, workers)
+        return _conclude(writer, items, options, classes, list(rejects))
+    except (KeyboardInterrupt, SystemExit, DiskFullError, WorkersError):
         writer.suspend()
         raise
     except BaseException:
         writer.discard()
         raise
-    return _conclude(writer, items, options, classes, list(rejects), report)
 
 
 def _classes(items: Sequence[SourceItem], options: PrepareOptions) -> list[str]:
     """Class names in index order: as given, else sorted (numbers by value)."""
     used = {item.label for item in items if item.label is not None}
-    if options.classes is not None:
-        unknown = used.difference(options.classes)
-        if unknown:
-            name = sorted(unknown)[0]
-            raise UserError(f"label {name!r} is no class: {nearest(name, options.classes)}")
-        return options.classes
-    return sorted(
-        used, key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name)
-    )
-
-
-def _work(
-    items: Sequence[SourceItem], options: TransformOptions, workers: int | None
-) -> Iterator[Made]:
-    """Results in the order of the items, a bounded number of them in flight."""
-    count = min(workers or os.cpu_count() or 1, len(items))
-    if count <= 1:
-        yield from (make(item, options) for item in items)
-        return
-    context = multiprocessing.get_context(
-        "spawn"
-    )  # a fork of a process with torch threads can hang
-    with ProcessPoolExecutor(count, mp_context=context) as pool:
-        queue = iter(items)
-        flying = [pool.submit(make, item, options) for item in islice(queue, AHEAD * count)]
-        try:
-            while flying:
-                result = flying.pop(0).result()
-                flying.extend(pool.submit(make, item, options) for item in islice(queue, 1))
-                yield result
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def make(item: SourceItem, options: TransformOptions) -> Made:
-    """Decode, transform and encode one item; runs in a worker process."""
+    classes = options.classes
+    if classes is None:
+        classes = sorted(used, key=lambda n: (not n.isdecimal(), int(n) if n.isdecimal() else 0, n))
+    unknown = used.difference(classes)
+    if unknown:
+        name = sorted(unknown)[0]
+        raise UserError(f"label {name!r} is no class: {nearest(name, classes)}")
     try:
-        picture = item.decode()
-        pieces = list(transform(picture, options))
-        images = []
-        for piece in pieces:
-            columns = {"source": item.name, **item.columns}
-            if piece.corner is not None:
-                columns |= {"tile_x": str(piece.corner[0]), "tile_y": str(piece.corner[1])}
-            row = Row("", item.label, item.group or item.name, columns=columns)
-            modalities = piece.picture.modalities
-            encoded = encode(modalities, piece.picture.mask, row)
-            images.append((encoded, _shape(modalities), sketch(modalities)))
-    except UnreadableError as error:
-        return Made(reject=str(error))
-    return Made(images, picture.notes)
+        check_classes(classes)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    return classes
 
 
-def _shape(modalities: Mapping[str, np.ndarray]) -> Shape:
-    first = next(iter(modalities.values()))
-    bits = max(8 * pixels.dtype.itemsize for pixels in modalities.values())
-    channels = tuple((name, pixels.shape[2]) for name, pixels in modalities.items())
-    return first.shape[0], first.shape[1], channels, bits
+def _fingerprint(items: Sequence[SourceItem], options: PrepareOptions) -> dict[str, Any]:
+    """What makes a command the same: everything that decides a row, and not what becomes of
+    rejects.
+    """
+    digest = hashlib.sha256()
+    for item in items:
+        facts = [item.name, item.label, item.group, item.origin, dict(item.columns)]
+        digest.update(json.dumps(facts).encode() + b"\n")
+    told = options.model_dump(mode="json", exclude={"allow_rejects"})
+    return {"options": told, "items": digest.hexdigest()}
+
+
+def _make_rest(
+    writer: ArchiveWriter,
+    items: Sequence[SourceItem],
+    options: PrepareOptions,
+    track: Track,
+    workers: int | None,
+) -> None:
+    done = writer.items_done
+    with contextlib.closing(make_all(items[done:], options.transform, workers)) as made:
+        pairs = track(zip(items[done:], made, strict=True), len(items) - done)
+        for number, (item, result) in enumerate(pairs, start=1):
+            _store(writer, item, result)
+            if number == PROBED:
+                _refuse_odd_size(writer)
 
 
 def _store(writer: ArchiveWriter, item: SourceItem, made: Made) -> None:
-    sketches = [s.data() for _, _, s in made.images]
-    shapes = [list(shape) for _, shape, _ in made.images]
     memory = {
         "name": item.name,
         "reject": made.reject,
         "notes": list(made.notes),
-        "shapes": shapes,
-        "sketches": sketches,
+        "shapes": [list(shape) for _, shape, _ in made.images],
+        "sketches": [one.data() for _, _, one in made.images],
     }
     writer.add([encoded for encoded, _, _ in made.images], memory)
+
+
+def _refuse_odd_size(writer: ArchiveWriter) -> None:
+    """Refuse a size that no network takes while the way out is still cheap.
+
+    Raises:
+        UserError: the size that most images have fits no grid.
+    """
+    sizes = Counter(tuple(shape[:2]) for m in writer.items for shape in m["shapes"])
+    if sizes:
+        (height, width), _ = sizes.most_common(1)[0]
+        require_grid(height, width)
 
 
 def _conclude(
@@ -219,78 +198,78 @@ def _conclude(
     items: Sequence[SourceItem],
     options: PrepareOptions,
     classes: list[str],
-    rejects: list[tuple[str, str]],
-    report: Path,
+    rejects: Rejects,
 ) -> Summary:
-    """Judge all that was made: refuse and clean up, or finish the archive."""
-    try:
-        rejects += [(m["name"], m["reject"]) for m in writer.items if m["reject"]]
-        shapes = [(_as_shape(shape), m["name"]) for m in writer.items for shape in m["shapes"]]
-        spec = _common_spec(shapes, rejects, report)
-        if rejects:
-            write_rejects(report, rejects)
-        if rejects and not options.allow_rejects:
-            file, reason = rejects[0]
-            raise UserError(
-                f"{len(rejects)} of {len(items) + len(rejects)} files rejected, the first: "
-                f"{file}: {reason}. "
-                f"All are listed in {report}; mend them, or add --allow-rejects to go on without "
-                f"them"
-            )
-        info = ArchiveInfo(
-            classes=classes,
-            spec=spec,
-            namespace=options.namespace or new_namespace(),
-            invariances=options.invariances,
-        )
-        summary = _summary(writer, items, info, rejects)
-        writer.finish(info)
-    except BaseException:
-        writer.discard()
-        raise
+    """Judge all that was made: refuse, or finish the archive."""
+    total = len(items) + len(rejects)
+    report = writer.dest.with_name(f"{writer.dest.name}.rejected.csv")
+    rejects += [(m["name"], m["reject"]) for m in writer.items if m["reject"]]
+    shapes = Counter(_as_shape(shape) for m in writer.items for shape in m["shapes"])
+    if not shapes:
+        _refuse_empty(rejects, report)
+    common = shapes.most_common(1)[0][0]
+    odd = _odd_items(writer, common)
+    rejects += odd.values()
+    if rejects:
+        write_rejects(report, rejects)
+    else:
+        remove(report)  # of an earlier run, about files that are mended now
+    if rejects and not options.allow_rejects:
+        _refuse_rejects(rejects, total, len(odd), report)
+    writer.leave_out(odd.keys())
+    height, width, channels, bits = common
+    spec = ImageSpec.parse(
+        {"height": height, "width": width, "modalities": dict(channels), "bits": bits}
+    )
+    require_grid(height, width)
+    info = ArchiveInfo(
+        classes=classes,
+        spec=spec,
+        namespace=options.namespace or new_namespace(),
+        invariances=options.invariances,
+        snapshots=options.snapshots,
+    )
+    summary = _summary(writer, items, info, rejects)
+    writer.finish(info)
     return summary
+
+
+def _refuse_empty(rejects: Rejects, report: Path) -> NoReturn:
+    if not rejects:
+        raise UserError("the source holds no image")
+    write_rejects(report, rejects)
+    file, reason = rejects[0]
+    raise UserError(f"no image is left: all are listed in {report}, the first: {file}: {reason}")
+
+
+def _odd_items(writer: ArchiveWriter, common: Shape) -> dict[int, tuple[str, str]]:
+    """Items with images of another size or kind than most: number -> (file, reason)."""
+    odd = {}
+    for number, memory in enumerate(writer.items):
+        other = next((s for s in map(_as_shape, memory["shapes"]) if s != common), None)
+        if other is not None:
+            reason = f"is {_words(other)}, most are {_words(common)}"
+            odd[number] = (memory["name"], reason)
+    return odd
+
+
+def _refuse_rejects(rejects: Rejects, total: int, odd: int, report: Path) -> NoReturn:
+    file, reason = rejects[0]
+    way = "mend them, or add --allow-rejects to go on without them"
+    if odd:
+        way = (
+            "give all images one size with --size N --transform center-crop (or pad, stretch), "
+            f"convert those of another kind, or {way}"
+        )
+    raise UserError(
+        f"{len(rejects)} of {total} files rejected, the first: {file}: {reason}. All are listed in "
+        f"{report}; {way}"
+    )
 
 
 def _as_shape(data: Sequence[Any]) -> Shape:
     height, width, channels, bits = data
     return height, width, tuple((name, n) for name, n in channels), bits
-
-
-def _common_spec(
-    shapes: Sequence[tuple[Shape, str]], rejects: list[tuple[str, str]], report: Path
-) -> ImageSpec:
-    """The one specification of all images.
-
-    Raises:
-        UserError: there is no image, or there is more than one kind; the odd ones are listed.
-    """
-    counts = Counter(shape for shape, _ in shapes)
-    if not counts:
-        if rejects:
-            write_rejects(report, rejects)
-            file, reason = rejects[0]
-            raise UserError(
-                f"no image is left: all are listed in {report}, the first: {file}: {reason}"
-            )
-        raise UserError("the source holds no image")
-    common = counts.most_common(1)[0][0]
-    odd = [(name, shape) for shape, name in shapes if shape != common]
-    if odd:
-        reasons = [(n, f"is {_words(s)}, most are {_words(common)}") for n, s in odd]
-        write_rejects(report, [*rejects, *reasons])
-        raise UserError(
-            f"images are of {len(counts)} kinds: {odd[0][0]} {reasons[0][1]}; {len(odd)} such "
-            f"files are listed "
-            f"in {report}. Give all one size with --size N --transform center-crop (or pad, "
-            f"stretch), "
-            "and convert or remove files of another kind"
-        )
-    height, width, channels, bits = common
-    spec = ImageSpec.parse(
-        {"height": height, "width": width, "modalities": dict(channels), "bits": bits}
-    )
-    _ = spec.grid  # refuses sizes that no network takes, while the way out is still cheap
-    return spec
 
 
 def _words(shape: Shape) -> str:
@@ -305,27 +284,17 @@ def _summary(
     info: ArchiveInfo,
     rejects: Sequence[tuple[str, str]],
 ) -> Summary:
+    rows = writer.rows
     notes = Counter(note for m in writer.items for note in m["notes"])
     names = [m["name"] for m in writer.items for _ in m["shapes"]]
     sketches = [Sketch(*data) for m in writer.items for data in m["sketches"]]
     return Summary(
-        images=len(writer.rows),
-        classes=count_labels(writer.rows, info.classes),
-        groups=len({row.group for row in writer.rows}),
-        grouped=any(item.group is not None for item in items),
+        images=len(rows),
+        classes=count_labels(rows, info.classes),
+        groups=len({row.group for row in rows}),
+        grouped=any(item.group not in (None, item.name) for item in items),
         spec=info.spec,
         notes=dict(notes),
         rejects=rejects,
         suspects=find_suspects(names, sketches),
     )
-
-
-def fingerprint(paths: Iterable[Path]) -> str:
-    """A short id of source files as they are now (names, sizes and times), for continuing an
-    unfinished archive.
-    """
-    digest = hashlib.sha256()
-    for path in paths:
-        status = path.stat()
-        digest.update(f"{path.name}\n{status.st_size}\n{status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()[:16]

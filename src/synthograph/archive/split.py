@@ -17,6 +17,7 @@ from synthograph.archive.manifest import MANIFEST, SPLITS, Row, count_labels, wi
 from synthograph.archive.reader import DATASET, Archive, open_archive
 from synthograph.archive.writer import documents, write_member
 from synthograph.core.config import Config
+from synthograph.core.containers import Folder
 from synthograph.core.errors import UserError
 from synthograph.core.files import atomic_path, write_bytes
 
@@ -27,7 +28,7 @@ class SplitOptions(Config):
     test: float = pydantic.Field(0.2, ge=0, lt=1)
     val: float = pydantic.Field(0.1, ge=0, lt=1)
     folds: int | None = pydantic.Field(None, ge=2, le=100)
-    seed: int = 0
+    seed: int = pydantic.Field(0, ge=0)
 
     @pydantic.model_validator(mode="after")
     def _leave_train(self) -> "SplitOptions":
@@ -135,13 +136,17 @@ def allocate(
 def _check(
     rows: Sequence[Row], classes: Sequence[str], names: Sequence[str], folds: int | None
 ) -> None:
+    rows = [row for row in rows if row.origin == "real"]
     used = [name for name in classes if any(row.label == name for row in rows)]
     parts = {name: [row for row in rows if row.split == name] for name in names}
     for fold in range(folds or 0):
         parts[f"fold {fold}"] = [row for row in rows if row.fold == fold]
     for part, members in parts.items():
         if not members:
-            raise UserError(f"{part} would be empty: there are too few groups for these shares")
+            raise UserError(
+                f"{part} would be empty: {len({row.group for row in rows})} groups are too few for "
+                "these shares; use larger shares or fewer parts"
+            )
         missing = set(used).difference(row.label or "" for row in members)
         if missing:
             name = sorted(missing)[0]
@@ -157,13 +162,16 @@ def rewrite(archive: Archive, rows: Sequence[Row]) -> None:
     new.
     """
     new = documents(archive.info, rows)
-    if archive.path.is_dir():
+    container = archive.files.container
+    path = container.path.resolve()  # a link stays a link
+    if isinstance(container, Folder):
         for name in (DATASET, MANIFEST):  # the manifest, which is the authority, comes last
-            write_bytes(archive.path / name, new[name])
+            write_bytes(path / name, new[name])
         return
-    mode = os.stat(archive.path).st_mode
-    with atomic_path(archive.path) as temporary:
-        with zipfile.ZipFile(archive.path) as old, zipfile.ZipFile(temporary, "w") as out:
+    new = {container.prefix + name: data for name, data in new.items()}
+    mode = os.stat(path).st_mode
+    with atomic_path(path) as temporary:
+        with zipfile.ZipFile(path) as old, zipfile.ZipFile(temporary, "w") as out:
             for info in old.infolist():
                 if info.filename not in new:
                     with old.open(info) as source, out.open(_stored(info), "w") as target:

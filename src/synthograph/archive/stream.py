@@ -1,5 +1,6 @@
 """Endless shuffled training batches straight from the pixel cache, without loader processes."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -51,8 +52,8 @@ def select_rows(archive: Archive, selection: Selection, seed: int) -> list[Row]:
         rows = [row for row in rows if row.fold != selection.fold]
     if selection.subset is None:
         return rows
-    if selection.subset > len(rows):
-        raise UserError(f"--subset {selection.subset}: there are only {len(rows)} images")
+    if not 1 <= selection.subset <= len(rows):
+        raise UserError(f"--subset {selection.subset}: choose from 1 to {len(rows)} images")
     chosen = Streams(seed).permutation("subset", 0, len(rows))[: selection.subset]
     return [rows[i] for i in sorted(chosen.tolist())]
 
@@ -142,13 +143,13 @@ def label_matrix(archive: Archive, rows: Sequence[Row]) -> Float[Tensor, "n k"]:
     """
     vectors = [row.vector() for row in rows]
     if any(vectors):
-        bad = next(
-            (r for r, v in zip(rows, vectors, strict=True) if len(v) != len(vectors[0])), None
-        )
-        if bad is not None or not vectors[0]:
-            raise UserError(
-                f"{archive.path}: {(bad or rows[0]).file} has a label vector of another length"
-            )
+        width = Counter(map(len, vectors)).most_common(1)[0][0] or max(map(len, vectors))
+        for row, vector in zip(rows, vectors, strict=True):
+            if len(vector) != width:
+                raise UserError(
+                    f"{archive.path}: the label vector of {row.file} has {len(vector)} values, "
+                    f"others have {width}"
+                )
         return torch.tensor(vectors, dtype=torch.float32)
     missing = [row for row in rows if row.label is None]
     if missing:

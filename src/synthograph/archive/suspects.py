@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 SHOWN = 10
+SMALLEST_SPREAD = 1e-3  # a quarter of a grey level: below it, differences are no outliers
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def find_suspects(names: Sequence[str], sketches: Sequence[Sketch]) -> list[Susp
     ):
         values = np.array([getattr(one, attribute) for one in sketches])
         center = np.median(values)
-        spread = 1.4826 * np.median(np.abs(values - center)) + 1e-6
+        spread = 1.4826 * np.median(np.abs(values - center)) + SMALLEST_SPREAD
         for name, z in zip(names, (values - center) / spread, strict=True):
             if abs(z) > 6:
                 note(

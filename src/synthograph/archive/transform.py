@@ -48,13 +48,24 @@ class TransformOptions(Config):
     def _belong_together(self) -> "TransformOptions":
         if (self.width is None) != (self.height is None):
             raise ValueError("width and height are given together (or --size for a square)")
-        if self.fit in (Fit.CENTER_CROP_WIDE, Fit.PAD) and self.width is None:
+        if self.fit not in (None, Fit.CENTER_CROP) and self.width is None:
             raise ValueError(f"transform {self.fit} needs a width and a height")
+        wide = self.width is not None and self.height is not None and self.width >= self.height
+        if self.fit is Fit.CENTER_CROP_WIDE and not wide:
+            raise ValueError(f"transform {self.fit} needs a width that is at least the height")
         if self.overlap and self.tile is None:
             raise ValueError("overlap means the overlap of tiles: give the tile size too")
         if self.tile is not None and self.overlap >= self.tile:
             raise ValueError(f"overlap must be smaller than the tile, which is {self.tile}")
         return self
+
+    @property
+    def result(self) -> tuple[int, int] | None:
+        """Height and width of every image to be; None where the source decides."""
+        if self.width is None or self.height is None:
+            return None if self.tile is None else (self.tile, self.tile)
+        side = self.width if self.fit is Fit.CENTER_CROP_WIDE else self.height
+        return side, self.width
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +85,7 @@ def transform(picture: Picture, options: TransformOptions) -> Iterator[Piece]:
     if options.tile is None:
         yield Piece(_fit(picture, options))
         return
-    height, width = next(iter(picture.modalities.values())).shape[:2]
+    height, width = picture.size
     for y in tile_starts(height, options.tile, options.overlap):
         for x in tile_starts(width, options.tile, options.overlap):
             part = _cut(picture, y, x, options.tile, options.tile)
@@ -95,13 +106,12 @@ def tile_starts(length: int, tile: int, overlap: int) -> list[int]:
 
 
 def _fit(picture: Picture, options: TransformOptions) -> Picture:
-    height, width = next(iter(picture.modalities.values())).shape[:2]
+    height, width = picture.size
     target_h, target_w = options.height or height, options.width or width
     if options.fit is Fit.CENTER_CROP:
-        side = min(height, width)
-        picture = _cut(picture, (height - side) // 2, (width - side) // 2, side, side)
         if options.width is None:
-            return picture
+            return _center_crop(picture, 1, 1)
+        picture = _center_crop(picture, target_h, target_w)
     elif options.fit is Fit.CENTER_CROP_WIDE:
         return _center_crop_wide(picture, target_h, target_w, options.resize_filter)
     elif options.fit is Fit.PAD:
@@ -118,14 +128,20 @@ def _fit(picture: Picture, options: TransformOptions) -> Picture:
     return _resize(picture, target_h, target_w, options.resize_filter)
 
 
+def _center_crop(picture: Picture, height: int, width: int) -> Picture:
+    """The largest part round the centre whose sides are as height : width."""
+    source_h, source_w = picture.size
+    crop_h = max(min(source_h, round(source_w * height / width)), 1)
+    crop_w = max(min(source_w, round(source_h * width / height)), 1)
+    return _cut(picture, (source_h - crop_h) // 2, (source_w - crop_w) // 2, crop_h, crop_w)
+
+
 def _center_crop_wide(picture: Picture, height: int, width: int, kind: ResizeFilter) -> Picture:
     """Crop to width : height round the centre, resize, and put black bars on width x width."""
-    source_h, source_w = next(iter(picture.modalities.values())).shape[:2]
-    crop_h = min(source_h, round(source_w * height / width))
-    crop_w = min(source_w, round(source_h * width / height))
-    if crop_w < width or crop_h < height:
+    part = _center_crop(picture, height, width)
+    if part.size[0] < height or part.size[1] < width:
+        source_h, source_w = picture.size
         raise UnreadableError(f"{source_w}x{source_h} is too small for a crop of {width}x{height}")
-    part = _cut(picture, (source_h - crop_h) // 2, (source_w - crop_w) // 2, crop_h, crop_w)
     return _pad(_resize(part, height, width, kind), width, width)
 
 
@@ -150,7 +166,7 @@ def _pad(picture: Picture, height: int, width: int) -> Picture:
 
 
 def _resize(picture: Picture, height: int, width: int, kind: ResizeFilter) -> Picture:
-    if next(iter(picture.modalities.values())).shape[:2] == (height, width):
+    if picture.size == (height, width):
         return picture
     images = {
         name: resize_pixels(pixels, height, width, kind)

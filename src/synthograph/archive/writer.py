@@ -12,7 +12,7 @@ import os
 import secrets
 import zipfile
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -191,8 +191,8 @@ class ArchiveWriter:
                     files[f"{MASKS}/{name}"] = self._store(f"{MASKS}/{name}", image.mask)
                 rows.append(replace(image.row, file=name))
             entry = _Entry(item, rows, files)
-            data_rows = [{**asdict(replace(r, columns={})), "columns": dict(r.columns)} for r in rows]
-            line = json.dumps({"item": item, "rows": data_rows, "files": files})
+            row_data = [_row_data(row) for row in rows]
+            line = json.dumps({"item": item, "rows": row_data, "files": files})
             self._journal.write(line + "\n")
             self._journal.flush()
         self._remember(entry)
@@ -245,6 +245,11 @@ class ArchiveWriter:
         with contextlib.suppress(OSError):
             self._journal.close()
         self._lock.release()
+
+
+def _row_data(row: Row) -> dict[str, Any]:
+    data = {field.name: getattr(row, field.name) for field in fields(row)}
+    return data | {"columns": dict(row.columns)}
 
 
 def _remove_others(folder: Path, names: Collection[str]) -> None:

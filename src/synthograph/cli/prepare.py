@@ -1,6 +1,7 @@
 """`synthograph prepare`: image files to an archive."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,7 +28,9 @@ def prepare(
     modality: Annotated[
         list[str] | None, typer.Option(help="further modality as NAME=DIR, paired by file name")
     ] = None,
-    primary: Annotated[str, typer.Option(help="name of the first modality")] = "image",
+    primary: Annotated[
+        str | None, typer.Option(help="name of the first modality; image if not given")
+    ] = None,
     masks: Annotated[Path | None, typer.Option(help="folder of masks, paired by file name")] = None,
     invariant: Annotated[
         str, typer.Option(help="what keeps the meaning: mirror,rotate,colour or none")
@@ -45,7 +48,7 @@ def prepare(
         bool, typer.Option("--allow-rejects", help="go on without files that cannot be used")
     ] = False,
     workers: Annotated[
-        int | None, typer.Option(help="processes; one per core if not given")
+        int | None, typer.Option(help="processes; one per core if not given", min=1)
     ] = None,
 ) -> None:
     """Turn image files into an archive: every file decoded once, checked, brought to one size."""
@@ -53,78 +56,131 @@ def prepare(
     from synthograph.archive.prepare import prepare as write
     from synthograph.archive.reader import is_archive
     from synthograph.cli.progress import tracker
-    from synthograph.sources.files import FileSourceOptions
-    from synthograph.sources.tables import parse_columns
 
-    names = [] if invariant == "none" else invariant.split(",")
+    wide, high = _sides(size, width, height)
     options = PrepareOptions.parse(
         {
             "transform": {
-                "width": size or width,
-                "height": size or height,
+                "width": wide,
+                "height": high,
                 "fit": transform,
                 "resize_filter": resize_filter,
                 "tile": tile,
                 "overlap": overlap,
             },
-            "invariances": names,
+            "invariances": _invariances(invariant),
             "allow_rejects": allow_rejects,
         }
     )
+    given: dict[str, Any] = {
+        "--labels": labels,
+        "--column": column,
+        "--name-regex": name_regex,
+        "--modality": modality,
+        "--masks": masks,
+        "--primary": primary,
+    }
     if is_archive(source):
-        items, rejects, options = _from_archive(source, options, labels)
+        found = _from_archive(source, options, [name for name, value in given.items() if value])
     else:
-        found = FileSourceOptions(
-            source=source,
-            primary=primary,
-            modalities=_modalities(modality or []),
-            masks=masks,
-            table=labels,
-            columns=parse_columns(column) if column else None,
-            name_regex=name_regex,
-        )
-        items, rejects, options = _from_files(found, options)
+        found = _from_files(source, options, given)
     summary = write(
-        items,
+        found.items,
         dest,
-        options,
-        rejects=rejects,
-        command={"prepare": str(source.resolve()), "names": [item.name for item in items]},
+        found.options,
+        rejects=found.rejects,
+        command={"prepare": str(source.resolve()), "files": _stamp(found.items)},
         track=tracker("preparing"),
         workers=workers,
     )
     print_summary(summary, dest)
 
 
-Found = tuple["Sequence[SourceItem]", list[tuple[str, str]], "PrepareOptions"]
+@dataclass(frozen=True)
+class Found:
+    """The images of a source, what cannot be used of it, and the options that it adds to."""
+
+    items: "Sequence[SourceItem]"
+    options: "PrepareOptions"
+    rejects: list[tuple[str, str]] = field(default_factory=list)
 
 
-def _from_archive(source: Path, options: "PrepareOptions", labels: Path | None) -> Found:
-    """An existing archive keeps its classes, namespace and invariances; only its splits are left
-    behind.
+def _sides(
+    size: int | None, width: int | None, height: int | None
+) -> tuple[int | None, int | None]:
+    from synthograph.core.errors import UserError
+
+    if size is None:
+        return width, height
+    if width is not None or height is not None:
+        raise UserError("--size N means --width N --height N: give one or the other")
+    return size, size
+
+
+def _invariances(text: str) -> list[str]:
+    return [] if text == "none" else [name.strip() for name in text.split(",")]
+
+
+def _from_archive(source: Path, options: "PrepareOptions", given: Sequence[str]) -> Found:
+    """An existing archive keeps its classes, namespace, invariances and origin; only its splits are
+    left behind.
     """
     from synthograph.archive.reader import open_archive
     from synthograph.core.errors import UserError
 
-    if labels is not None:
-        raise UserError(f"{source} is an archive and has its own labels: leave --labels out")
+    if given:
+        raise UserError(
+            f"{source} is an archive, and has its own labels, columns and modalities: leave "
+            f"{', '.join(given)} out"
+        )
     archive = open_archive(source)
     kept = {
         "classes": archive.info.classes,
         "namespace": archive.info.namespace or None,
         "invariances": [n for n in options.invariances if n in archive.info.invariances],
+        "snapshots": archive.info.snapshots,
     }
-    return archive.items(), [], options.model_copy(update=kept)
+    return Found(archive.items(), options.model_copy(update=kept))
 
 
-def _from_files(found: Any, options: "PrepareOptions") -> Found:  # noqa: ANN401
-    from synthograph.sources.files import read_files
+def _from_files(source: Path, options: "PrepareOptions", given: dict[str, Any]) -> Found:
+    from synthograph.sources.files import FileSourceOptions, read_files
+    from synthograph.sources.tables import parse_columns
 
-    files = read_files(found)
+    column = given["--column"]
+    files = read_files(
+        FileSourceOptions(
+            source=source,
+            primary=given["--primary"] or "image",
+            modalities=_modalities(given["--modality"] or []),
+            masks=given["--masks"],
+            table=given["--labels"],
+            columns=parse_columns(column) if column else None,
+            name_regex=given["--name-regex"],
+        )
+    )
     for remark in files.remarks:
         typer.echo(f"note: {remark}")
     rejects = [(reject.name, reject.reason) for reject in files.rejects]
-    return files.items, rejects, options.model_copy(update={"classes": files.classes})
+    return Found(files.items, options.model_copy(update={"classes": files.classes}), rejects)
+
+
+def _stamp(items: "Sequence[SourceItem]") -> str:
+    """A digest of the files behind the items as they are now: an unfinished archive of files that
+    were changed since is not continued.
+    """
+    import hashlib
+
+    from synthograph.archive.reader import RowDecoder
+    from synthograph.sources.raster import FileDecoder
+
+    digest = hashlib.sha256()
+    for decode in (item.decode for item in items):
+        if isinstance(decode, RowDecoder | FileDecoder):
+            files = [(container, name) for _, container, name in decode.parts]
+            for container, name in [*files, *([decode.mask] if decode.mask else [])]:
+                digest.update(f"{container}\n{name}\n{container.stamp(name)}\n".encode())
+    return digest.hexdigest()
 
 
 def _modalities(texts: Sequence[str]) -> dict[str, Path]:
@@ -137,6 +193,8 @@ def _modalities(texts: Sequence[str]) -> dict[str, Path]:
             raise UserError(
                 f"--modality {text!r} is not of the form NAME=DIR, such as nir=photos/NIR"
             )
+        if name in result:
+            raise UserError(f"--modality {name} is given twice: every modality has its own name")
         result[name] = Path(folder)
     return result
 

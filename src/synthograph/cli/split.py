@@ -1,5 +1,6 @@
 """`synthograph split`: train, validation and test by group."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,4 +38,5 @@ def print_table(archive: "Archive") -> None:
     for part, images, groups, classes in split_table(archive):
         counts = [str(classes.get(name, 0)) for name in archive.info.classes]
         table.add_row(part, str(images), str(groups), *counts)
-    Console().print(table)
+    # a file or pipe has no width that columns would have to fit into
+    Console(width=None if sys.stdout.isatty() else 1000).print(table)

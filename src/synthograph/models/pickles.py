@@ -8,6 +8,7 @@ memory is taken.
 import collections
 import io
 import pickle
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,31 +99,48 @@ def _foreign(meta: Mapping[str, Any]) -> Thing:
     return Thing(str(meta.get("class_name")), state if isinstance(state, dict) else {})
 
 
-def _storage(data: bytes) -> torch.UntypedStorage:
+@dataclass(frozen=True)
+class _Stored:
+    """The values behind a tensor."""
+
+    dtype: torch.dtype
+    data: torch.UntypedStorage
+
+    @property
+    def count(self) -> int:
+        return self.data.nbytes() // self.dtype.itemsize
+
+
+def _storage(data: bytes) -> _Stored:
     if not isinstance(data, bytes):
         raise RefusedError("a tensor's data is no bytes")
-    stored = torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")
-    if not isinstance(stored, (torch.UntypedStorage, torch.storage.TypedStorage)):
-        raise RefusedError("a tensor's data is no storage")
-    return stored  # type: ignore[return-value]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch warns of typed storages, which it still writes
+        stored = torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")
+        if not isinstance(stored, torch.storage.TypedStorage):
+            raise RefusedError("a tensor's data is no storage")
+        return _Stored(stored.dtype, stored.untyped())
 
 
 def _tensor(
-    storage: Any,  # noqa: ANN401
+    stored: _Stored,
     offset: int,
     size: tuple[int, ...],
     stride: tuple[int, ...],
     *_: Any,  # noqa: ANN401
 ) -> Tensor:
-    if not isinstance(storage, torch.storage.TypedStorage):
-        raise RefusedError("a tensor has no typed storage")
+    if not isinstance(stored, _Stored):
+        raise RefusedError("a tensor has no storage")
     shape, steps = torch.Size(size), tuple(int(s) for s in stride)
-    if shape.numel() > min(MAX_ELEMENTS, max(storage.size(), 1)) or min(steps, default=0) < 0:
+    # torch would enlarge the storage to whatever is asked for, so the last element is found first
+    last = int(offset) + sum((n - 1) * step for n, step in zip(shape, steps, strict=True))
+    fits = shape.numel() <= min(MAX_ELEMENTS, stored.count) and 0 <= last < max(stored.count, 1)
+    if not fits or min((*shape, *steps, offset), default=0) < 0:
         raise RefusedError(
-            f"a tensor claims the shape {tuple(shape)} with {storage.size()} values stored"
+            f"a tensor claims the shape {tuple(shape)} with {stored.count} values stored"
         )
-    flat = torch.empty(0, dtype=storage.dtype)
-    return flat.set_(storage.untyped(), int(offset), shape, steps).clone()
+    flat = torch.empty(0, dtype=stored.dtype)
+    return flat.set_(stored.data, int(offset), shape, steps).clone()
 
 
 def _parameter(data: Tensor, *_: Any) -> Tensor:  # noqa: ANN401

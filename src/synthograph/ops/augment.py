@@ -273,7 +273,7 @@ class AugmentPipe(nn.Module):
         margin = taps.shape[1] // 2
         kernels = taps.repeat_interleave(channels, dim=0)[:, None]
         flat = images.reshape(1, n * channels, height, width)
-        flat = pad(flat, (margin, margin, margin, margin), mode="reflect")
+        flat = _mirrored(flat, margin)
         flat = conv2d(flat, kernels[:, :, None, :], groups=n * channels)
         flat = conv2d(flat, kernels[:, :, :, None], groups=n * channels)
         return flat.reshape(images.shape)
@@ -371,6 +371,14 @@ class Geometry:
         drawn = drawn * self.pipe.gate("xfrac", self.draws)[:, None]
         height, width = self.size
         return transforms.translation(-drawn[:, 0] * width, -drawn[:, 1] * height)
+
+
+def _mirrored(images: Tensor, margin: int) -> Tensor:
+    """Mirror images outwards by `margin` pixels, in steps where they are smaller than that."""
+    while margin:
+        step = min(margin, min(images.shape[2:]) - 1)
+        images, margin = pad(images, (step, step, step, step), mode="reflect"), margin - step
+    return images
 
 
 def allowed(operations: Sequence[str], invariances: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -1,0 +1,57 @@
+"""Devices by name, precision by what the processor can do."""
+
+import pytest
+import torch
+
+from synthograph.core import devices
+from synthograph.core.devices import Precision, block_dtype, pick_device, pick_precision
+from synthograph.core.errors import UserError
+
+
+def test_devices_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert pick_device("cpu") == torch.device("cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert pick_device("auto") == torch.device("cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert pick_device("auto") == torch.device("cuda")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert pick_device("cuda:1") == torch.device("cuda:1")
+
+
+@pytest.mark.parametrize(
+    "name", ["gpu", "", "cuda:7", "cuda:-1", "meta", "cuda:x", "cuda:" + "9" * 30, "xpu"]
+)
+def test_devices_that_are_not_there(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(UserError, match="use "):
+        pick_device(name)
+
+
+@pytest.mark.parametrize(
+    ("device", "amx", "expected"),
+    [
+        ("cuda", False, Precision.BF16),
+        ("cpu", True, Precision.BF16),
+        ("cpu", False, Precision.FP32),
+    ],
+)
+def test_precision_follows_the_hardware(
+    device: str, amx: bool, expected: Precision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "has_amx", lambda: amx)
+    assert pick_precision(Precision.AUTO, torch.device(device)) is expected
+    for wanted in (Precision.FP32, Precision.BF16):
+        assert pick_precision(wanted, torch.device(device)) is wanted
+
+
+def test_dtypes() -> None:
+    assert block_dtype(Precision.BF16) is torch.bfloat16
+    assert block_dtype(Precision.FP32) is torch.float32
+
+
+def test_a_machine_without_proc_has_a_processor_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(devices, "_cpu_info", lambda key: "")
+    assert devices.cpu_name.__wrapped__() == "unknown processor"
+    assert devices.has_amx.__wrapped__() is False

@@ -1,0 +1,159 @@
+"""Files appear whole or not at all, and refusals have the right exit code."""
+
+import errno
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from synthograph.core import files
+from synthograph.core.errors import DiskFullError, UserError
+from synthograph.core.files import (
+    atomic_path,
+    cache_folder,
+    disk_errors,
+    refuse_existing,
+    refuse_unwritable,
+    remove,
+    sha256_file,
+    write_bytes,
+    write_json,
+    write_text,
+)
+
+
+def test_a_written_file_is_whole_and_alone(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.txt", "één\r\n")
+    write_json(tmp_path / "b.json", {"a": 1})
+    write_bytes(tmp_path / "a.txt", b"new")
+    assert (tmp_path / "a.txt").read_bytes() == b"new"
+    assert (tmp_path / "b.json").read_bytes() == b'{\n  "a": 1\n}\n'
+    assert sorted(os.listdir(tmp_path)) == ["a.txt", "b.json"]
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_failure_leaves_the_target_and_nothing_else(tmp_path: Path, folder: bool) -> None:
+    target = tmp_path / "a"
+    target.write_text("old")
+
+    def fail() -> None:
+        with atomic_path(target) as temporary:
+            if folder:
+                temporary.mkdir()
+                (temporary / "x").write_text("half")
+            else:
+                temporary.write_text("half")
+            raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError, match="no"):
+        fail()
+    assert target.read_text() == "old" and os.listdir(tmp_path) == ["a"]
+
+
+def test_a_folder_can_be_written_at_once(tmp_path: Path) -> None:
+    with atomic_path(tmp_path / "run") as temporary:
+        temporary.mkdir()
+        (temporary / "x").write_text("1")
+    assert os.listdir(tmp_path) == ["run"] and (tmp_path / "run" / "x").read_text() == "1"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize("step", ["write", "sync", "rename"])
+def test_a_full_disk_has_its_own_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, step: str
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    target = tmp_path / "a"
+    target.write_text("old")
+    if step == "write":
+        monkeypatch.setattr(Path, "write_bytes", full)
+    elif step == "sync":
+        monkeypatch.setattr(files, "sync", full)
+    else:
+        monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(DiskFullError, match="no space") as caught:
+        write_text(target, "new")
+    assert caught.value.exit_code == 5 and str(target) in str(caught.value)
+    assert target.read_text() == "old" and os.listdir(tmp_path) == ["a"]
+
+
+def test_the_users_mistakes_are_user_errors_that_name_the_target(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "full" / "x").mkdir(parents=True)
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for path in ("missing/a", "file/a", "full", "loop/a", "n" * 300):
+        with pytest.raises(UserError) as caught:
+            write_text(tmp_path / path, "x")
+        assert str(tmp_path / path) in str(caught.value)
+
+
+def test_a_name_that_is_only_just_allowed_is_allowed(tmp_path: Path) -> None:
+    write_text(tmp_path / ("ö" * 127), "x")
+    assert len(os.listdir(tmp_path)) == 1
+
+
+def test_other_errors_pass(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="Input/output") as caught, disk_errors(tmp_path):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    assert not isinstance(caught.value, UserError)
+
+
+def test_json_has_no_nan(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(tmp_path / "a.json", {"a": float("nan")})
+    assert not os.listdir(tmp_path)
+
+
+def test_remove(tmp_path: Path) -> None:
+    (tmp_path / "folder" / "x").mkdir(parents=True)
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "kept")
+    for name in ("folder", "link", "missing"):
+        remove(tmp_path / name)
+    assert os.listdir(tmp_path) == ["kept"]
+
+
+def test_digests_of_files(tmp_path: Path) -> None:
+    data = bytes(range(256)) * 5000
+    (tmp_path / "a").write_bytes(data)
+    assert sha256_file(tmp_path / "a") == hashlib.sha256(data).hexdigest()
+
+
+def test_what_exists_is_refused_unless_it_is_an_empty_folder(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").write_text("")
+    refuse_existing(tmp_path / "empty", "name")
+    refuse_existing(tmp_path / "missing", "name")
+    for name in ("full", "full/x"):
+        with pytest.raises(UserError, match="exists already: choose another name"):
+            refuse_existing(tmp_path / name, "name")
+    with pytest.raises(UserError):
+        refuse_existing(tmp_path / ("n" * 300), "name")
+
+
+def test_what_cannot_be_written_is_refused_early(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_unwritable(tmp_path / "a" / "b" / "c.zip")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="is not a folder"):
+        refuse_unwritable(tmp_path / "file" / "c.zip")
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
+    with pytest.raises(UserError, match="is not writable"):
+        refuse_unwritable(tmp_path / "c.zip")
+
+
+def test_the_cache_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SYNTHOGRAPH_CACHE", str(tmp_path))
+    assert cache_folder() == tmp_path
+    monkeypatch.setenv("SYNTHOGRAPH_CACHE", "~/x")
+    assert cache_folder() == Path.home() / "x"
+    monkeypatch.delenv("SYNTHOGRAPH_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "c"))
+    assert cache_folder() == tmp_path / "c" / "synthograph"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache_folder() == Path.home() / ".cache" / "synthograph"

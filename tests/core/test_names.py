@@ -1,0 +1,10 @@
+"""Unknown names come with the one that was meant."""
+
+from synthograph.core.names import nearest
+
+
+def test_near_names_are_proposed_and_else_all_are_listed() -> None:
+    assert nearest("lanzcos", ["box", "lanczos"]) == "did you mean 'lanczos'?"
+    assert nearest("q", ["box", "lanczos"]) == "known are: box, lanczos"
+    assert nearest("q", []) == "there are none"
+    assert nearest("1", iter([1, 2])) == "did you mean '1'?"  # type: ignore[list-item]
