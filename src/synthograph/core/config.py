@@ -69,7 +69,10 @@ def _explain(error: pydantic.ValidationError, root: type[Config], tree: Mapping[
     if first["type"] in ("enum", "literal_error"):
         known = re.findall(r"'([^']*)'", first["ctx"]["expected"])
         if known:
-            return f"setting '{path}': {_show(given)} is unknown: {nearest(str(given), known)}"
+            return f"setting '{path}': {_show(given)} is unknown: {nearest(_show(given), known)}"
+    inner = first.get("ctx", {}).get("error")
+    if isinstance(inner, UserError):  # a part that was parsed by itself: its path goes on ours
+        return str(inner).replace("setting '", f"setting '{path}.", 1)
     message = first["msg"].removeprefix("Value error, ")
     if isinstance(given, Mapping | Config):  # a rule between several settings
         return f"setting '{path}': {message}" if first["loc"] else message

@@ -1,0 +1,287 @@
+"""Losses, penalties and gradients against a plain implementation in float64."""
+
+import copy
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import softplus
+
+import synthograph
+from synthograph.core.seeds import Streams
+from synthograph.core.spec import ImageSpec
+from synthograph.models.base import Batch, Condition, Networks
+from synthograph.models.registry import family, parse_model
+from synthograph.models.stylegan2.phases import PATH_MEAN, Losses
+from tests.conftest import NVIDIA
+
+N = 4
+
+
+@pytest.fixture(scope="module")
+def published():
+    """Networks of a fixture, their losses, a batch of its real images, and float64 copies."""
+    snapshot = synthograph.load(NVIDIA / "cond2_rgb_32.pkl")
+    networks = snapshot.networks
+    networks.extras = {PATH_MEAN: torch.tensor(0.3)}
+    for module in (networks.generator, networks.discriminators):
+        module.requires_grad_(True)
+    model = {**snapshot.info.config["model"], "r1_gamma": 2.5, "path_weight": 2.0}
+    losses = Losses(networks, parse_model(model), lambda images, batch, scope: images)
+    data = np.load(NVIDIA / "cond2_rgb_32.npz")
+    labels = torch.from_numpy(data["c"])
+    batch = Batch(
+        torch.from_numpy(data["real"]), labels, labels.flip(0), torch.arange(N), Streams(7)
+    )
+    plain = Networks(
+        copy.deepcopy(networks.generator).double(), copy.deepcopy(networks.discriminators).double()
+    )
+    return networks, losses, batch, plain
+
+
+def styles64(plain: Networks, batch: Batch, phase: str) -> torch.Tensor:
+    """Styles of a phase, drawn from the same streams, mixed image by image."""
+    G, streams = plain.generator, batch.streams
+    z, z2 = (
+        streams.normal(f"{phase}/{name}", batch.indices, (G.z_dim,)).double()
+        for name in ("z", "z2")
+    )
+    ws, ws2 = mapping64(G, z, batch.fake_labels), mapping64(G, z2, batch.fake_labels)
+    crossover = 1 + streams.integers(f"{phase}/crossover", batch.indices, G.num_ws - 1)
+    mix = streams.uniform(f"{phase}/mix", batch.indices)
+    rows = []
+    for n in range(N):
+        cut = int(crossover[n]) if float(mix[n]) < 0.9 else G.num_ws
+        rows.append(torch.cat((ws[n, :cut], ws2[n, cut:])))
+    return torch.stack(rows)
+
+
+def mapping64(G, z: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+    """The mapping network written out (the module itself casts its input to fp32)."""
+    m = G.mapping
+
+    def normalise(x):
+        return x / (x.square().mean(1, keepdim=True) + 1e-8).sqrt()
+
+    def dense(layer, x):
+        gain = layer.rate / math.sqrt(layer.weight.shape[1])
+        return x @ (layer.weight * gain).t() + layer.bias * layer.rate
+
+    x = torch.cat((normalise(z), normalise(dense(m.embed, label.double()))), 1)
+    for layer in m.layers:
+        y = dense(layer, x)
+        x = torch.where(y > 0, y, 0.2 * y) * math.sqrt(2)
+    return x[:, None].repeat(1, G.num_ws, 1)
+
+
+def image64(plain: Networks, ws: torch.Tensor, batch: Batch, phase: str) -> torch.Tensor:
+    """Synthesis with every kernel modulated and demodulated per image, one image at a time."""
+    G = plain.generator
+    noise = batch.streams.normal(f"{phase}/noise", batch.indices, (G.synthesis.noise_pixels,))
+    return torch.cat([one_image64(G, ws[n], noise[n].double()) for n in range(len(ws))])
+
+
+def one_image64(G, w: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    taps = torch.tensor([1.0, 3, 3, 1], dtype=torch.float64)
+    fir = torch.outer(taps, taps) / 64
+
+    def up(x):
+        spread = x.new_zeros(1, x.shape[1], 2 * x.shape[2], 2 * x.shape[3])
+        spread[:, :, ::2, ::2] = x
+        spread = torch.nn.functional.pad(spread, (2, 1, 2, 1))
+        kernel = (fir * 4).expand(x.shape[1], 1, 4, 4)
+        return torch.nn.functional.conv2d(spread, kernel, groups=x.shape[1])
+
+    def affine(layer, row):
+        return layer.weight / math.sqrt(layer.weight.shape[1]) @ row + layer.bias
+
+    def styled(layer, x, row):
+        nonlocal noise
+        kernel = layer.weight * affine(layer.affine, row)[None, :, None, None]
+        fan_in = kernel[0].numel()
+        kernel = kernel / math.sqrt(fan_in)
+        kernel = kernel / (kernel.square().sum((1, 2, 3), keepdim=True) + 1e-8).sqrt()
+        if layer.convolve.__name__ == "conv_up":
+            y = torch.nn.functional.conv_transpose2d(x, kernel.transpose(0, 1), stride=2)
+            y = torch.nn.functional.pad(y, (1, 1, 1, 1))
+            fine = (fir * 4).expand(y.shape[1], 1, 4, 4)
+            y = torch.nn.functional.conv2d(y, fine, groups=y.shape[1])
+        else:
+            y = torch.nn.functional.conv2d(x, kernel, padding=1)
+        size = layer.noise_const.numel()
+        y = y + noise[:size].reshape(layer.noise_const.shape) * layer.noise_strength
+        noise = noise[size:]
+        y = y + layer.bias[None, :, None, None]
+        y = torch.where(y > 0, y, 0.2 * y) * math.sqrt(2)
+        return y if layer.clamp is None else y.clamp(-layer.clamp, layer.clamp)
+
+    x, image, row = None, None, 0
+    for block in G.synthesis.blocks:
+        if block.conv0 is None:
+            x = block.const[None]
+        else:
+            x = styled(block.conv0, x, w[row])
+            row += 1
+        x = styled(block.conv1, x, w[row])
+        row += 1
+        head = block.heads["image"]
+        kernel = head.weight * (affine(head.affine, w[row]) / math.sqrt(x.shape[1]))[:, None, None]
+        y = torch.nn.functional.conv2d(x, kernel) + head.bias[None, :, None, None]
+        image = y if image is None else up(image) + y
+    return image
+
+
+def gradients(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {n: p.grad.clone() for n, p in module.named_parameters() if p.grad is not None}
+
+
+def compare(ours, theirs, loss: torch.Tensor, loss64: torch.Tensor, tolerance: float) -> None:
+    """The loss and the gradient of every parameter that has one."""
+    assert float(loss.detach()) == pytest.approx(float(loss64.detach()), rel=1e-4)
+    ours.zero_grad()
+    theirs.zero_grad()
+    loss.backward(retain_graph=True)
+    loss64.backward(retain_graph=True)
+    mine, plain = gradients(ours), gradients(theirs)
+    norm = torch.stack([g.norm() for g in plain.values()]).norm()
+    for name, gradient in plain.items():
+        error = (mine[name].double() - gradient).norm() / norm
+        assert float(error) < tolerance, name
+
+
+@pytest.fixture
+def judge64(published, monkeypatch: pytest.MonkeyPatch):
+    """The discriminator's own epilogue casts to fp32: in float64 the casts do nothing."""
+    monkeypatch.setattr(torch.Tensor, "float", lambda x: x)
+    D = published[3].discriminators["image"]
+    D.block_dtype = torch.float64
+    return D
+
+
+def test_generator_main(published, judge64) -> None:
+    networks, losses, batch, plain = published
+    terms = losses.generator_main(batch)
+    fake = image64(plain, styles64(plain, batch, "Gmain"), batch, "Gmain")
+    loss64 = softplus(-judge64(fake, batch.fake_labels.double())).mean()
+    compare(networks.generator, plain.generator, terms.loss, loss64, 1e-4)
+    w = mapping64(
+        plain.generator,
+        batch.streams.normal("Gmain/z", batch.indices, (48,)).double(),
+        batch.fake_labels,
+    )[:, 0]
+    torch.testing.assert_close(terms.running["w"].double(), w.detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_discriminator_main(published, judge64) -> None:
+    networks, losses, batch, plain = published
+    terms = losses.discriminator_main(batch)
+    fake = image64(plain, styles64(plain, batch, "Dmain"), batch, "Dmain").detach()
+    logits = judge64(batch.reals.double(), batch.labels.double())
+    loss64 = (softplus(judge64(fake, batch.fake_labels.double())) + softplus(-logits)).mean()
+    compare(networks.discriminators, plain.discriminators, terms.loss, loss64, 1e-4)
+    torch.testing.assert_close(terms.real_signs, logits.sign()[:, 0].to(torch.float32))
+
+
+def test_r1(published, judge64) -> None:
+    networks, losses, batch, plain = published
+    terms = losses.r1(batch)
+    reals = batch.reals.double().requires_grad_()
+    logits = judge64(reals, batch.labels.double())
+    (gradient,) = torch.autograd.grad(logits.sum(), reals, create_graph=True)
+    loss64 = (gradient.square().sum((1, 2, 3)) * 2.5 / 2).mean() * 16
+    compare(networks.discriminators, plain.discriminators, terms.loss, loss64, 1e-3)
+
+
+def test_path_length(published) -> None:
+    networks, losses, batch, plain = published
+    terms = losses.path_length(batch)
+    ws = styles64(plain, batch, "Greg")
+    probe = batch.streams.normal("Greg/probe", batch.indices, (3, 32, 32)).double() / 32
+    lengths = []
+    for n in (0, 2):  # images of even index
+        row = ws[n]
+        noise = batch.streams.normal(
+            "Greg/noise", batch.indices, (losses.generator.synthesis.noise_pixels,)
+        )
+        image = one_image64(plain.generator, row, noise[n].double())
+        (jacobian,) = torch.autograd.grad((image[0] * probe[n]).sum(), row, create_graph=True)
+        lengths.append(jacobian.square().sum(1).mean().sqrt())
+    lengths64 = torch.stack(lengths)
+    torch.testing.assert_close(
+        terms.running["length"].double(), lengths64.detach(), rtol=1e-4, atol=1e-6
+    )
+    loss64 = (lengths64 - 0.3).square().mean() * 2.0 * 4
+    compare(networks.generator, plain.generator, terms.loss, loss64, 1e-3)
+
+
+def test_running_means(published) -> None:
+    networks, losses, _, _ = published
+    before = networks.generator.mapping.w_avg.clone()
+    target = torch.ones_like(before)
+    losses.absorb_style({"w": target})
+    decay = losses.config.w_avg_decay
+    expected = before * decay + target * (1 - decay)
+    torch.testing.assert_close(networks.generator.mapping.w_avg, expected)
+    networks.generator.mapping.w_avg.copy_(before)
+    losses.absorb_path({"length": torch.tensor(1.3)})
+    torch.testing.assert_close(networks.extras[PATH_MEAN], torch.tensor(0.31))
+    networks.extras[PATH_MEAN].fill_(0.3)
+
+
+def small(modalities: dict[str, int], **settings: object):
+    spec = ImageSpec(height=16, width=16, modalities=modalities)
+    model = {"family": "stylegan2", "channel_base": 64, "channel_max": 8, "z_dim": 8, "w_dim": 8}
+    config = parse_model({**model, **settings})
+    torch.manual_seed(0)
+    networks = family("stylegan2").build(spec, Condition(), config)
+    phases = family("stylegan2").phases(networks, config, lambda images, batch, scope: images)
+    return networks, {phase.name: phase for phase in phases}
+
+
+def noise_batch(channels: int, count: int = 8) -> Batch:
+    empty = torch.zeros(count, 0)
+    return Batch(
+        torch.randn(count, channels, 16, 16), empty, empty, torch.arange(count), Streams(0)
+    )
+
+
+@pytest.mark.parametrize("name", ["Gmain", "Greg", "Dmain", "Dreg"])
+def test_shares_of_a_batch_add_up(name: str) -> None:
+    """Gradients of a batch are those of its shares, weighted: accumulation changes nothing."""
+    networks, phases = small({"image": 1}, mbstd_group=2)
+    batch, phase = noise_batch(1), phases[name]
+    module = networks.trainable()[phase.key]
+    phase.loss(batch).loss.backward()
+    whole = gradients(module)
+    module.zero_grad()
+    for start in range(0, 8, 2):
+        terms = phase.loss(batch.take(slice(start, start + 2)))
+        (terms.loss / 4).backward()
+    for gradient, expected in zip(gradients(module).values(), whole.values(), strict=True):
+        torch.testing.assert_close(gradient, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_several_modalities_are_weighted_and_reported() -> None:
+    _, phases = small({"vis": 3, "nir": 1}, modality_weights={"nir": 0.5})
+    batch = noise_batch(4)
+    terms = phases["Gmain"].loss(batch)
+    scores = {m: terms.stats[f"Loss/scores/fake/{m}"] for m in ("vis", "nir")}
+    expected = softplus(-scores["vis"]) + 0.5 * softplus(-scores["nir"])
+    torch.testing.assert_close(terms.loss, expected.mean())
+    r1 = phases["Dreg"].loss(batch).stats
+    parts = r1["Loss/r1_penalty/vis"] + r1["Loss/r1_penalty/nir"]
+    torch.testing.assert_close(r1["Loss/r1_penalty"], parts)
+    signs = phases["Dmain"].loss(batch)
+    both = torch.cat([signs.stats[f"Loss/signs/real/{m}"] for m in ("vis", "nir")], 1)
+    torch.testing.assert_close(signs.real_signs, both.mean(1))
+
+
+def test_penalties_of_weight_zero_have_no_phase() -> None:
+    _, phases = small({"image": 1}, path_weight=0, r1_gamma=0)
+    assert list(phases) == ["Gmain", "Dmain"]
+
+
+def test_odd_images_alone_have_no_path_length() -> None:
+    _, phases = small({"image": 1})
+    assert phases["Greg"].loss(noise_batch(1).take(slice(1, 2))).loss is None

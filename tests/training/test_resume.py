@@ -1,0 +1,224 @@
+"""Resuming equals never having stopped."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from synthograph.archive.reader import open_archive
+from synthograph.core.errors import StoppedError, UserError
+from synthograph.models.snapshot import find_snapshot
+from synthograph.training.config import RunConfig, resolve
+from synthograph.training.loop import Trainer
+from synthograph.training.resume import resume_session
+from synthograph.training.run import STATS, RunDirectory, create_run
+from synthograph.training.setup import make_session, open_data, resolve_machine
+from synthograph.training.state import list_states
+from tests.conftest import make_archive
+
+SETTINGS = {
+    "model": {
+        "channel_base": 32,
+        "channel_max": 4,
+        "z_dim": 4,
+        "w_dim": 4,
+        "path_weight": 2.0,
+        "mbstd_group": 2,
+        "r1_interval": 3,
+        "path_interval": 2,
+    },
+    "augment": {"mode": "ada", "p": 0.2, "speed_kimg": 0.1},
+    "training": {"kimg": 0.06, "batch": 4, "batch_gpu": 2, "tick_kimg": 0.016, "snap": 2},
+    "device": "cpu",
+}
+
+
+def configure(archive: Path, **over: object) -> RunConfig:
+    spec = open_archive(archive).info.spec
+    data = {"data": {"path": str(archive), "cond": True}}
+    return resolve_machine(resolve(spec, "tiny", [SETTINGS, data, over]))
+
+
+def start(archive: Path, outdir: Path, **over: object) -> Trainer:
+    config = configure(archive, **over)
+    return Trainer(make_session(config, open_data(config)), create_run(outdir, config, "test"))
+
+
+def statistics(run: Path) -> list[dict]:
+    """Statistics without timings and resources."""
+    lines = [json.loads(line) for line in (run / STATS).read_text().splitlines()]
+    return [
+        {k: v for k, v in entry.items() if not k.startswith(("Timing", "Resources", "timestamp"))}
+        for entry in lines
+    ]
+
+
+def same_bytes(one: Path, other: Path) -> bool:
+    return one.read_bytes() == other.read_bytes()
+
+
+def final_files(run: Path) -> list[Path]:
+    state = list_states(run / "state")[0]
+    snapshot = find_snapshot(run)
+    partner = snapshot.with_name(snapshot.name.replace("generator", "discriminators"))
+    return [snapshot, partner, state / "tensors.safetensors"]
+
+
+class StopAfter:
+    """Makes a trainer stop, as a signal would, after so many steps."""
+
+    def __init__(self, trainer: Trainer, steps: int) -> None:
+        self.left = steps
+        self.step = trainer.session.step
+        trainer.session.step = self  # type: ignore[method-assign]
+
+    def __call__(self) -> str | None:
+        alarm = self.step()
+        self.left -= 1
+        if not self.left:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return alarm
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_stopped_runs_equal_unbroken_ones(tmp_path: Path, precision: str) -> None:
+    archive = make_archive(tmp_path / "set.zip", size=(8, 8), modalities={"vis": 3, "nir": 1})
+    whole = start(archive, tmp_path / "whole", precision=precision)
+    whole.train()
+    broken = start(archive, tmp_path / "broken", precision=precision)
+    path = broken.run.path
+    trainer = broken
+    for steps in (1, 3, 6):
+        StopAfter(trainer, steps)
+        with pytest.raises(StoppedError, match="resume"):
+            trainer.train()
+        trainer.run.close()
+        trainer = Trainer(*resume_session(path, {}))
+    trainer.train()
+    for one, other in zip(final_files(whole.run.path), final_files(path), strict=True):
+        assert same_bytes(one, other), one.name
+    assert statistics(whole.run.path) == statistics(path)
+    for picture in whole.run.path.glob("*.png"):
+        assert same_bytes(picture, path / picture.name), picture.name
+    signs = [entry["Progress/augment"]["mean"] for entry in statistics(path)]
+    assert len(set(signs)) > 1, "the augmentation strength has to move in this test"
+
+
+@pytest.mark.slow
+def test_killed_runs_equal_unbroken_ones(tmp_path: Path) -> None:
+    """A process killed at any moment, several times, and resumed by command."""
+    archive = make_archive(tmp_path / "set.zip", size=(8, 8))
+    whole = start(archive, tmp_path / "whole", training={"save_every": 1e-4})
+    whole.train()
+    config = configure(archive, training={"save_every": 1e-4})
+    run = create_run(tmp_path / "killed", config, "test")
+    run.close()
+    command = [sys.executable, "-m", "synthograph", "train", "--resume", str(run.path)]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    for moment in range(4):
+        seen = len(list_states(run.states))
+        process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < deadline:
+            if len(list_states(run.states)) > min(seen, 2) - (moment > 0):
+                break
+            time.sleep(0.01)
+        time.sleep(0.02 * moment)
+        process.kill()
+        process.wait()
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for one, other in zip(final_files(whole.run.path), final_files(run.path), strict=True):
+        assert same_bytes(one, other), one.name
+    assert statistics(whole.run.path) == statistics(run.path)
+
+
+def test_damaged_states_are_passed_over(archive: Path, tmp_path: Path) -> None:
+    trainer = start(archive, tmp_path / "runs")
+    trainer.train()
+    trainer.run.close()
+    path = trainer.run.path
+    newest, before = list_states(path / "state")[:2]
+    data = bytearray((newest / "tensors.safetensors").read_bytes())
+    data[len(data) // 2] ^= 1
+    (newest / "tensors.safetensors").write_bytes(bytes(data))
+    session, run = resume_session(path, {})
+    assert session.state.progress.images == int(before.name)
+    log = (path / "log.txt").read_text()
+    assert "passed over" in log
+    assert "is damaged" in log
+    run.close()
+
+
+def test_without_any_state_training_starts_anew(archive: Path, tmp_path: Path) -> None:
+    trainer = start(archive, tmp_path / "runs")
+    trainer.run.close()
+    session, run = resume_session(trainer.run.path, {})
+    assert session.state.progress.images == 0
+    assert "starts from image 0" in (run.path / "log.txt").read_text()
+    run.close()
+
+
+def test_contradictions_are_refused_and_extensions_allowed(archive: Path, tmp_path: Path) -> None:
+    trainer = start(archive, tmp_path / "runs")
+    trainer.run.close()
+    path = trainer.run.path
+    for asked, message in [
+        ({"training": {"batch": 8}}, "training.batch = 4"),
+        ({"model": {"r1_gamma": 99}}, "model.r1_gamma"),
+        ({"data": {"path": "/elsewhere.zip"}}, "data.path"),
+        ({"training": {"nonsense": 1}}, "unknown setting 'training.nonsense'"),
+    ]:
+        with pytest.raises(UserError, match=message):
+            resume_session(path, asked)
+    session, run = resume_session(path, {"training": {"kimg": 0.08, "batch": 4}, "device": "auto"})
+    assert session.config.training.images == 80
+    run.close()
+    assert json.loads((path / "config.json").read_text())["training"]["kimg"] == 0.08
+
+
+def test_two_processes_on_one_run(archive: Path, tmp_path: Path) -> None:
+    trainer = start(archive, tmp_path / "runs")
+    with pytest.raises(UserError, match="another process"):
+        resume_session(trainer.run.path, {})
+    trainer.run.close()
+    RunDirectory(trainer.run.path).close()
+
+
+def test_other_surroundings_are_told(archive: Path, tmp_path: Path, threads: None) -> None:
+    trainer = start(archive, tmp_path / "runs")
+    StopAfter(trainer, 2)
+    with pytest.raises(StoppedError):
+        trainer.train()
+    trainer.run.close()
+    state = list_states(trainer.run.states)[0]
+    numbers = json.loads((state / "state.json").read_text())
+    numbers["surroundings"]["torch_version"] = "1.0"
+    (state / "state.json").write_text(json.dumps(numbers))
+    manifest = json.loads((state / "manifest.json").read_text())
+    from synthograph.core.files import sha256_file
+
+    manifest["state.json"] = sha256_file(state / "state.json")
+    (state / "manifest.json").write_text(json.dumps(manifest))
+    _, run = resume_session(trainer.run.path, {})
+    assert "not bit-exact: torch version 1.0 ->" in (run.path / "log.txt").read_text()
+    run.close()
+
+
+@pytest.mark.parametrize("what", ["missing", "file", "empty"])
+def test_what_is_no_run(tmp_path: Path, what: str) -> None:
+    path = tmp_path / "run"
+    if what == "file":
+        path.write_text("x")
+    if what == "empty":
+        path.mkdir()
+    with pytest.raises(UserError, match="no run directory"):
+        resume_session(path, {})
