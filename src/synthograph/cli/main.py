@@ -9,6 +9,7 @@ import typer
 from synthograph.cli.demo import demo
 from synthograph.cli.doctor import doctor
 from synthograph.cli.generate import generate
+from synthograph.cli.models import models
 from synthograph.cli.phantom import phantom
 from synthograph.cli.prepare import prepare
 from synthograph.cli.split import split
@@ -22,7 +23,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="From a small private image set to a labelled synthetic set that you can defend.",
 )
-for verb in (demo, phantom, prepare, split, train, generate, doctor):
+for verb in (demo, phantom, prepare, split, train, generate, models, doctor):
     app.command()(verb)
 
 

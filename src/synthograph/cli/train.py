@@ -30,6 +30,9 @@ def train(
     augpipe: Annotated[
         str | None, typer.Option(help="blit, geom, color, ..., bg, bgc ... bgcfnc")
     ] = None,
+    freezed: Annotated[
+        int | None, typer.Option(help="first discriminator layers that stay as they are")
+    ] = None,
     gpus: Annotated[int, typer.Option(help="number of GPUs")] = 1,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16")] = None,
@@ -64,6 +67,7 @@ def train(
         "model.r1_gamma": gamma,
         "augment.mode": {"noaug": "none"}.get(aug or "", aug),
         "augment.p": p,
+        "training.freezed": freezed,
         "augment.target": target,
         "augment.pipe": _bundle(augpipe) if augpipe else None,
         "seed": seed,

@@ -4,14 +4,17 @@ A Config stands beside what it configures; `training/config.py` joins them to th
 `config.json` holds.
 """
 
+import enum
 import json
 import re
 import reprlib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import pydantic
+import pydantic_core
 import yaml
 
 from synthograph.core.errors import UserError
@@ -80,7 +83,7 @@ def _explain(error: pydantic.ValidationError, root: type[Config], tree: Mapping[
 
 
 def _show(value: object) -> str:
-    """A bounded repr: a few bytes of YAML aliases can stand for gigabytes."""
+    """A bounded repr."""
     try:
         return _SHORT.repr(value)
     except ValueError:  # Python prints no integer of more than 4300 digits
@@ -97,6 +100,42 @@ def _known_keys(root: type[Config], tree: Mapping[str, Any], parents: Iterable[A
         options = [field.annotation, *get_args(field.annotation)]
         current = next((o for o in options if hasattr(o, "model_fields")), None)
     return list(current.model_fields) if current is not None else []
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One leaf of a configuration: dotted path, type, default, rule and meaning, all in words."""
+
+    path: str
+    kind: str
+    default: Any
+    rule: str
+    meaning: str
+
+
+def describe(config: type[Config], prefix: str = "") -> list[Setting]:
+    """Every setting of a configuration and of those inside it, in order."""
+    found: list[Setting] = []
+    for name, field in config.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, Config):
+            found += describe(inner, f"{prefix}{name}.")
+            continue
+        default = None if field.is_required() else field.get_default(call_default_factory=True)
+        plain = pydantic_core.to_jsonable_python(default)
+        rule = ", ".join(filter(None, map(_rule, field.metadata)))
+        kind = getattr(inner, "__name__", str(inner)) if isinstance(inner, type) else str(inner)
+        if isinstance(inner, type) and issubclass(inner, enum.Enum):
+            rule = " | ".join(str(member.value) for member in inner)
+        text = kind.replace("typing.", "").replace("synthograph.", "")
+        found.append(Setting(f"{prefix}{name}", text, plain, rule, field.description or ""))
+    return found
+
+
+def _rule(constraint: object) -> str:
+    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+    words = [f"{s} {getattr(constraint, n)}" for n, s in signs.items() if hasattr(constraint, n)]
+    return ", ".join(words)
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,10 +176,23 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
 def _scalar(value: str, origin: str) -> Any:  # noqa: ANN401
     """YAML value, with `1e-3` read as a number, which YAML 1.1 takes for a string."""
     try:
-        parsed = yaml.safe_load(value)
+        parsed = _load_yaml(value)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"--set {origin!r}: the value is not valid YAML ({error})") from None
     return float(value) if _EXPONENT.fullmatch(value.strip()) else parsed
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without aliases, of which a few bytes can stand for gigabytes."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # noqa: ANN401
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases (*name) are not supported, write the value out")
+        return super().compose_node(parent, index)
+
+
+def _load_yaml(text: str) -> Any:  # noqa: ANN401
+    return yaml.load(text, Loader=_Loader)
 
 
 def read_tree(path: Path) -> dict[str, Any]:
@@ -151,7 +203,7 @@ def read_tree(path: Path) -> dict[str, Any]:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-        tree = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        tree = json.loads(text) if path.suffix == ".json" else _load_yaml(text)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise UserError(f"{path}: cannot be read as configuration ({error})") from None
     if not isinstance(tree, dict):

@@ -33,9 +33,11 @@ class AdamConfig(Config):
 class ModelConfig(Config):
     """What every family's configuration has."""
 
-    family: str
+    family: str = pydantic.Field(description="kind of model")
     z_dim: int = pydantic.Field(512, ge=1, description="width of the latent")
-    optimisers: dict[str, AdamConfig]
+    optimisers: dict[str, AdamConfig] = pydantic.Field(
+        description="Adam per key, before the correction for lazy regularisation"
+    )
 
 
 @dataclass(frozen=True)
@@ -81,11 +83,20 @@ class Networks:
         generator: the generator; its EMA copy is what gets shared.
         discriminators: modality -> discriminator.
         extras: further tensors that belong to the training state, such as a running mean.
+        frozen: parts of the discriminators that are not trained (Freeze-D).
     """
 
     generator: nn.Module
     discriminators: nn.ModuleDict
     extras: dict[str, Tensor] = field(default_factory=dict)
+    frozen: list[nn.Module] = field(default_factory=list)
+
+    def select(self, key: str | None) -> None:
+        """Let gradients flow to the parameters of one optimiser key only."""
+        for name, module in self.trainable().items():
+            module.requires_grad_(name == key)
+        for module in self.frozen:
+            module.requires_grad_(False)
 
     def trainable(self) -> dict[str, nn.Module]:
         """Optimiser key -> module whose parameters it steps."""
@@ -237,6 +248,14 @@ class Family(abc.ABC):
     @abc.abstractmethod
     def set_precision(self, networks: Networks, dtype: torch.dtype) -> None:
         """Let the network blocks compute in `dtype`."""
+
+    @abc.abstractmethod
+    def first_layers(self, networks: Networks, count: int) -> list[nn.Module]:
+        """The first `count` layers of every discriminator, counted from the image side.
+
+        Raises:
+            UserError: there are not so many.
+        """
 
     @abc.abstractmethod
     def preset(self, name: str, spec: ImageSpec, gpus: int) -> dict[str, Any]:

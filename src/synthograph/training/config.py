@@ -95,6 +95,9 @@ class TrainingConfig(Config):
     max_hours: float | None = pydantic.Field(
         None, gt=0, description="stop, resumable, after so long"
     )
+    freezed: int = pydantic.Field(
+        0, ge=0, description="first layers of the discriminators that are not trained (Freeze-D)"
+    )
     ema_kimg: float = pydantic.Field(10, ge=0, description="half-life of the averaged weights")
     ema_ramp: float | None = pydantic.Field(
         None, gt=0, description="half-life is at most this share of the images seen"
@@ -117,15 +120,19 @@ class TrainingConfig(Config):
 class RunConfig(Config):
     """The root."""
 
-    schema_version: int = pydantic.Field(SCHEMA, ge=SCHEMA, le=SCHEMA)
-    seed: int = pydantic.Field(0, ge=0)
-    device: str = "auto"
-    precision: Precision = Precision.AUTO
+    schema_version: int = pydantic.Field(
+        SCHEMA, ge=SCHEMA, le=SCHEMA, description="version of this tree"
+    )
+    seed: int = pydantic.Field(0, ge=0, description="seed of everything random")
+    device: str = pydantic.Field("auto", description="auto, cpu, cuda or cuda:N")
+    precision: Precision = pydantic.Field(
+        Precision.AUTO, description="arithmetic of the network blocks"
+    )
     data: DataConfig
     model: pydantic.SerializeAsAny[ModelConfig]
     augment: AugmentConfig = AugmentConfig()
     training: TrainingConfig = TrainingConfig()
-    metrics: list[str] = []
+    metrics: list[str] = pydantic.Field([], description="measured at every snapshot")
 
     @pydantic.field_validator("model", mode="before")
     @classmethod

@@ -88,8 +88,7 @@ class Session:
 
     def run_phase(self, phase: Phase, batch: Batch) -> None:
         """Accumulate a phase's gradients over the shares of a batch and step its optimiser once."""
-        for key, module in self.state.networks.trainable().items():
-            module.requires_grad_(key == phase.key)
+        self.state.networks.select(phase.key)
         optimiser = self.state.optimisers[phase.key]
         optimiser.zero_grad(set_to_none=True)
         share = self.config.training.batch_gpu

@@ -92,6 +92,7 @@ def make_session(config: RunConfig, data: Data) -> Session:
     networks.generator.to(device)
     networks.discriminators.to(device)
     networks.extras = {name: tensor.to(device) for name, tensor in networks.extras.items()}
+    networks.frozen = kind.first_layers(networks, config.training.freezed)
     ema = copy.deepcopy(networks.generator).eval().requires_grad_(False)
     kind.set_precision(networks, block_dtype(config.precision))
     optimisers = make_optimisers(networks, kind.optimiser_rates(config.model))

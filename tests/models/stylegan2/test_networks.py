@@ -171,3 +171,19 @@ def test_refused_options_are_named(tmp_path: Path) -> None:
     content["D"].state["_init_kwargs"]["block_kwargs"] = {"activation": "swish"}
     with pytest.raises(UserError, match="activation = 'swish'"):
         convert(content, family("stylegan2").build)
+
+
+def test_freeze_d_counts_from_the_image() -> None:
+    spec = ImageSpec(height=16, width=16, modalities={"vis": 3, "nir": 1})
+    networks, kind = build(spec), family("stylegan2")
+    networks.frozen = kind.first_layers(networks, 5)
+    networks.select("D")
+    names = [n for n, p in networks.discriminators.named_parameters() if not p.requires_grad]
+    first = ["from_image.weight", "from_image.bias", "conv0.weight", "conv0.bias"]
+    first += ["conv1.weight", "conv1.bias", "skip.weight"]
+    expected = [f"blocks.0.{n}" for n in first] + ["blocks.1.conv0.weight", "blocks.1.conv0.bias"]
+    assert names == [f"{m}.{n}" for m in ("vis", "nir") for n in expected]
+    networks.select("G")
+    assert not any(p.requires_grad for p in networks.discriminators.parameters())
+    with pytest.raises(UserError, match="7 layers"):
+        kind.first_layers(networks, 8)

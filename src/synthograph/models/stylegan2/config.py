@@ -27,7 +27,7 @@ class NoiseMode(enum.StrEnum):
 class StyleGAN2Config(ModelConfig):
     """Networks, loss weights and optimisers."""
 
-    family: Literal["stylegan2"] = "stylegan2"
+    family: Literal["stylegan2"] = pydantic.Field("stylegan2", description="kind of model")
     channel_base: int = pydantic.Field(
         16384, ge=16, description="channels at a level are this // longer side"
     )
@@ -43,8 +43,12 @@ class StyleGAN2Config(ModelConfig):
     embedding_width: int | None = pydantic.Field(
         None, ge=1, description="width of the label's embedding, w_dim unless given"
     )
-    generator_architecture: Architecture = Architecture.SKIP
-    discriminator_architecture: Architecture = Architecture.RESNET
+    generator_architecture: Architecture = pydantic.Field(
+        Architecture.SKIP, description="how the generator joins its resolutions"
+    )
+    discriminator_architecture: Architecture = pydantic.Field(
+        Architecture.RESNET, description="how the discriminators join their resolutions"
+    )
     clamp: float | None = pydantic.Field(
         256.0, gt=0, description="limit of the absolute layer output"
     )
@@ -90,4 +94,7 @@ class StyleGAN2Config(ModelConfig):
         default_factory=dict,
         description="weight of a modality in the generator loss, 1 unless given",
     )
-    optimisers: dict[str, AdamConfig] = {"G": AdamConfig(), "D": AdamConfig()}
+    optimisers: dict[str, AdamConfig] = pydantic.Field(
+        {"G": AdamConfig(), "D": AdamConfig()},
+        description="Adam per key (G, D), before the correction for lazy regularisation",
+    )

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from synthograph.core.errors import UserError
 from synthograph.core.spec import ImageSpec
 from synthograph.models import base
 from synthograph.models.stylegan2 import convert, presets
@@ -71,6 +72,19 @@ class StyleGAN2(base.Family):
         for discriminator in networks.discriminators.values():
             assert isinstance(discriminator, Discriminator), "and its own discriminators"
             discriminator.block_dtype = dtype
+
+    def first_layers(self, networks: base.Networks, count: int) -> list[nn.Module]:
+        """From-RGB and the convolutions, shortcuts included, from the image inwards."""
+        found: list[nn.Module] = []
+        for discriminator in networks.discriminators.values():
+            assert isinstance(discriminator, Discriminator), "the family builds its own"
+            layers = discriminator.layers()
+            if count > len(layers):
+                raise UserError(
+                    f"--freezed {count}: the discriminator has {len(layers)} layers before its last"
+                )
+            found += layers[:count]
+        return found
 
     def preset(self, name: str, spec: ImageSpec, gpus: int) -> dict[str, Any]:
         """See `presets.preset`."""

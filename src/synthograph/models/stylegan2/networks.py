@@ -491,6 +491,14 @@ class Discriminator(nn.Module):
                 image = resample.downsample(image)
         return self._judge(x, image, label)
 
+    def layers(self) -> list[nn.Module]:
+        """The layers in front of the epilogue, from the image inwards, as Freeze-D counts them."""
+        parts: list[nn.Module | None] = []
+        for block in self.blocks:
+            assert isinstance(block, DiscriminatorBlock), "blocks hold nothing else"
+            parts += [block.from_image, block.conv0, block.conv1, block.skip]
+        return [part for part in parts if part is not None]
+
     def _judge(self, x: Tensor | None, image: Tensor, label: Tensor | None) -> Tensor:
         """The epilogue at the coarsest level, in fp32."""
         if self.from_image is not None:

@@ -1,0 +1,209 @@
+"""Generation: the same image for a seed whatever the batch, and archives that tell their origin."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import synthograph
+from synthograph.archive.reader import open_archive
+from synthograph.core.errors import UserError
+from synthograph.core.spec import ImageSpec
+from synthograph.models.base import Condition
+from synthograph.models.registry import family, parse_model
+from synthograph.models.snapshot import Snapshot, SnapshotInfo, load, save_snapshot
+from synthograph.ops.pixels import to_pixels
+from synthograph.sampling.generate import (
+    Request,
+    choose_classes,
+    generate,
+    generate_archive,
+    generate_files,
+    picture,
+)
+from synthograph.sampling.seeds import latents, parse_seeds
+from tests.conftest import NVIDIA
+
+MODEL = {"family": "stylegan2", "channel_base": 64, "channel_max": 8, "z_dim": 8, "w_dim": 8}
+
+
+def make_snapshot(
+    folder: Path, *, bits: int = 8, classes: tuple[str, ...] = ("a b", "c/d")
+) -> Snapshot:
+    modalities = {"image": 1} if bits == 16 else {"vis": 3, "nir": 1}
+    spec = ImageSpec(height=8, width=8, modalities=modalities, bits=bits)
+    torch.manual_seed(0)
+    condition = Condition(classes, len(classes))
+    networks = family("stylegan2").build(spec, condition, parse_model(MODEL))
+    info = SnapshotInfo(
+        family="stylegan2",
+        config={"model": MODEL},
+        spec=spec,
+        classes=list(classes),
+        label_width=len(classes),
+        invariances=["mirror"],
+        group_digests=["00"],
+    )
+    return load(save_snapshot(folder, info, networks.generator, networks))
+
+
+@pytest.fixture
+def snapshot(tmp_path: Path) -> Snapshot:
+    return make_snapshot(tmp_path / "snapshots")
+
+
+def pixels(snapshot: Snapshot, request: Request) -> np.ndarray:
+    return np.stack([i.pixels for part in generate(snapshot, request) for i in part])
+
+
+def test_batches_do_not_change_images(snapshot: Snapshot) -> None:
+    seeds, classes = list(range(5)), ["a b", "c/d"]
+    one = pixels(snapshot, Request(seeds=seeds, classes=classes, batch=1))
+    four = pixels(snapshot, Request(seeds=seeds, classes=classes, batch=4))
+    assert np.abs(one.astype(int) - four).max() <= 1
+    assert len(np.unique(one.reshape(10, -1), axis=0)) == 10
+
+
+def test_equal_to_the_published_image_of_a_seed() -> None:
+    """z of numpy's RandomState(seed), pixel = x * 127.5 + 128, cut to a byte."""
+    snapshot = synthograph.load(NVIDIA / "cond2_rgb_32.pkl")
+    z = np.random.RandomState(3).randn(1, 48)
+    np.testing.assert_array_equal(latents([3], 48).numpy(), z.astype(np.float32))
+    label = torch.eye(2)[1:]
+    raw = snapshot.generator(torch.from_numpy(z).float(), label, noise_mode="const")
+    expected = (raw * 127.5 + 128).clamp(0, 255).to(torch.uint8).detach().numpy()
+    got = pixels(snapshot, Request(seeds=[3], classes=["1"]))
+    assert np.abs(got.astype(int) - expected).max() <= 1
+
+
+def test_truncation_pulls_to_the_mean(snapshot: Snapshot) -> None:
+    request = Request(seeds=range(6), classes=["a b"], truncation=0)
+    images = pixels(snapshot, request)
+    assert (images == images[0]).all()
+
+
+def test_value_mapping_ends() -> None:
+    x = torch.tensor([-2.0, -1.0, 0.0, 1.0, 2.0]).reshape(1, 1, 1, 5)
+    assert to_pixels(x, 8).flatten().tolist() == [0, 0, 128, 255, 255]
+    assert to_pixels(x, 16).flatten().tolist() == [0, 0, 32768, 65535, 65535]
+    assert to_pixels(x, 16).dtype == np.uint16
+
+
+def test_stored_pixels_survive_the_network_range() -> None:
+    """What the training stream makes of a pixel comes back as that pixel."""
+    for bits in (8, 16):
+        stored = torch.arange(0, 2**bits, 1 if bits == 8 else 97)
+        scaled = stored.float() * (2 / (2**bits - 1)) - 1
+        back = to_pixels(scaled.reshape(1, 1, 1, -1), bits).flatten()
+        assert np.abs(back.astype(int) - stored.numpy()).max() <= 1
+
+
+def test_archive_says_where_every_image_comes_from(snapshot: Snapshot, tmp_path: Path) -> None:
+    dest = tmp_path / "synthetic.zip"
+    request = Request(seeds=[7, 3], classes=["a b", "c/d"], truncation=0.7)
+    assert generate_archive(snapshot, request, dest) == 4
+    archive = open_archive(dest)
+    assert [(r.label, r.columns["seed"]) for r in archive.rows] == [
+        ("a b", "7"),
+        ("a b", "3"),
+        ("c/d", "7"),
+        ("c/d", "3"),
+    ]
+    assert {r.origin for r in archive.rows} == {"synthetic"}
+    assert {r.columns["truncation"] for r in archive.rows} == {"0.7"}
+    assert {r.columns["network"] for r in archive.rows} == {snapshot.sha256[:16]}
+    assert len({r.group for r in archive.rows}) == 1
+    assert archive.info.snapshots[0]["sha256"] == snapshot.sha256
+    assert archive.info.snapshots[0]["group_digests"] == ["00"]
+    assert archive.info.invariances == ["mirror"]
+    direct = pixels(snapshot, request)
+    np.testing.assert_array_equal(np.stack([archive.read(row) for row in archive.rows]), direct)
+
+
+def test_unfinished_archives_go_on(snapshot: Snapshot, tmp_path: Path) -> None:
+    request = Request(seeds=range(6), classes=["a b"], batch=2)
+
+    def stop_after_three(images, total):
+        for number, image in enumerate(images):
+            if number == 3:
+                raise KeyboardInterrupt
+            yield image
+
+    whole, broken = tmp_path / "whole.zip", tmp_path / "broken.zip"
+    generate_archive(snapshot, request, whole)
+    with pytest.raises(KeyboardInterrupt):
+        generate_archive(snapshot, request, broken, track=stop_after_three)
+    assert not broken.exists()
+    other = Request(seeds=range(6), classes=["c/d"])
+    with pytest.raises(UserError, match="another command"):
+        generate_archive(snapshot, other, broken)
+    remaining = []
+    generate_archive(snapshot, request, broken, track=lambda i, n: remaining.append(n) or i)
+    assert remaining == [3]
+    assert open_archive(whole).images_hash == open_archive(broken).images_hash
+    assert [p.name for p in tmp_path.iterdir() if "partial" in p.name] == []
+    with pytest.raises(UserError, match="exists already"):
+        generate_archive(snapshot, request, whole)
+
+
+def test_files(snapshot: Snapshot, tmp_path: Path) -> None:
+    out = tmp_path / "images"
+    paths = generate_files(snapshot, Request(seeds=[0, 12], classes=["a b", "c/d"]), out)
+    assert [p.name for p in paths] == [
+        "seed0000_a-b.png",
+        "seed0012_a-b.png",
+        "seed0000_c-d.png",
+        "seed0012_c-d.png",
+    ]
+    for path, mode in [(paths[0], "RGB"), (out / "nir" / paths[0].name, "L")]:
+        with Image.open(path) as image:
+            assert image.mode == mode
+    one = generate_files(snapshot, Request(seeds=[0], classes=["a b"]), tmp_path / "one")
+    assert one[0].name == "seed0000.png"
+    with pytest.raises(UserError, match="exists already"):
+        generate_files(snapshot, Request(seeds=[5, 0], classes=["a b"]), tmp_path / "one")
+    assert len(list((tmp_path / "one").glob("*.png"))) == 1
+
+
+def test_sixteen_bit_models_write_sixteen_bit_files(tmp_path: Path) -> None:
+    snapshot = make_snapshot(tmp_path / "s", bits=16, classes=())
+    (path,) = generate_files(snapshot, Request(seeds=[1]), tmp_path / "out")
+    with Image.open(path) as image:
+        stored = np.asarray(image)
+    assert stored.dtype == np.uint16
+    np.testing.assert_array_equal(stored, pixels(snapshot, Request(seeds=[1]))[0, 0])
+
+
+def test_classes_by_name_and_index(snapshot: Snapshot, tmp_path: Path) -> None:
+    assert choose_classes(snapshot, []) == ["a b", "c/d"]
+    assert choose_classes(snapshot, ["1", "a b"]) == ["c/d", "a b"]
+    with pytest.raises(UserError, match="'2' is unknown"):
+        choose_classes(snapshot, ["2"])
+    with pytest.raises(UserError, match="did you mean 'c/d'"):
+        choose_classes(snapshot, ["c/dd"])
+    unconditional = make_snapshot(tmp_path / "u", classes=())
+    assert choose_classes(unconditional, []) == []
+    with pytest.raises(UserError, match="not conditional"):
+        choose_classes(unconditional, ["a b"])
+
+
+def test_contact_sheet(snapshot: Snapshot) -> None:
+    request = Request(seeds=range(5), classes=["a b", "c/d"])
+    images = [i for part in generate(snapshot, request) for i in part]
+    png = picture(snapshot, images, columns=3)
+    assert png.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"), [("5", [5]), ("0-3,7", [0, 1, 2, 3, 7]), ("4294967295", [2**32 - 1])]
+)
+def test_seeds(text: str, seeds: list[int]) -> None:
+    assert parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["", "a", "3-", "-3", "5-2", "4294967296", "1,,2", "0-99999999"])
+def test_what_is_no_seed(text: str) -> None:
+    with pytest.raises(UserError, match="--seeds"):
+        parse_seeds(text)
