@@ -16,11 +16,14 @@ from synthograph.models.registry import family, parse_model
 from synthograph.models.snapshot import Snapshot, SnapshotInfo, load, save_snapshot
 from synthograph.ops.pixels import to_pixels
 from synthograph.sampling.generate import (
+    FileKind,
     Request,
     choose_classes,
     generate,
     generate_archive,
     generate_files,
+    jobs_in_turn,
+    jobs_of,
     picture,
 )
 from synthograph.sampling.seeds import latents, parse_seeds
@@ -60,8 +63,8 @@ def pixels(snapshot: Snapshot, request: Request) -> np.ndarray:
 
 def test_batches_do_not_change_images(snapshot: Snapshot) -> None:
     seeds, classes = list(range(5)), ["a b", "c/d"]
-    one = pixels(snapshot, Request(seeds=seeds, classes=classes, batch=1))
-    four = pixels(snapshot, Request(seeds=seeds, classes=classes, batch=4))
+    one = pixels(snapshot, Request(jobs_of(seeds, classes), batch=1))
+    four = pixels(snapshot, Request(jobs_of(seeds, classes), batch=4))
     assert np.abs(one.astype(int) - four).max() <= 1
     assert len(np.unique(one.reshape(10, -1), axis=0)) == 10
 
@@ -74,14 +77,42 @@ def test_equal_to_the_published_image_of_a_seed() -> None:
     label = torch.eye(2)[1:]
     raw = snapshot.generator(torch.from_numpy(z).float(), label, noise_mode="const")
     expected = (raw * 127.5 + 128).clamp(0, 255).to(torch.uint8).detach().numpy()
-    got = pixels(snapshot, Request(seeds=[3], classes=["1"]))
+    got = pixels(snapshot, Request(jobs_of([3], ["1"])))
     assert np.abs(got.astype(int) - expected).max() <= 1
 
 
 def test_truncation_pulls_to_the_mean(snapshot: Snapshot) -> None:
-    request = Request(seeds=range(6), classes=["a b"], truncation=0)
+    request = Request(jobs_of(range(6), ["a b"]), truncation=0)
     images = pixels(snapshot, request)
     assert (images == images[0]).all()
+
+
+def test_truncation_to_the_class(snapshot: Snapshot) -> None:
+    from synthograph.models.base import TruncationCenter
+
+    jobs = jobs_of(range(3), ["a b", "c/d"])
+    images = pixels(snapshot, Request(jobs, truncation=0, center=TruncationCenter.CLASS))
+    assert (images[:3] == images[0]).all()
+    assert (images[3:] == images[3]).all()
+    assert (images[0] != images[3]).any(), "each class has a mean of its own"
+    alone = pixels(snapshot, Request(jobs[4:], truncation=0, center=TruncationCenter.CLASS))
+    assert np.abs(alone[0].astype(int) - images[4]).max() <= 1
+
+
+def test_jobs() -> None:
+    assert jobs_of([1, 2], []) == [(1, None), (2, None)]
+    assert jobs_in_turn(3, ["x", "y"]) == [(0, "x"), (1, "y"), (2, "x")]
+
+
+def test_jpeg(snapshot: Snapshot, tmp_path: Path) -> None:
+    request = Request(jobs_of([0], ["a b"]))
+    (path,) = generate_files(snapshot, request, tmp_path / "out", kind=FileKind.JPEG)
+    assert path.name == "seed0000.jpeg"
+    with Image.open(path) as image:
+        assert image.format == "JPEG"
+    deep = make_snapshot(tmp_path / "deep", bits=16, classes=())
+    with pytest.raises(UserError, match="16: use png"):
+        generate_files(deep, Request(jobs_of([0], [])), tmp_path / "d", kind=FileKind.JPEG)
 
 
 def test_value_mapping_ends() -> None:
@@ -102,7 +133,7 @@ def test_stored_pixels_survive_the_network_range() -> None:
 
 def test_archive_says_where_every_image_comes_from(snapshot: Snapshot, tmp_path: Path) -> None:
     dest = tmp_path / "synthetic.zip"
-    request = Request(seeds=[7, 3], classes=["a b", "c/d"], truncation=0.7)
+    request = Request(jobs_of([7, 3], ["a b", "c/d"]), truncation=0.7)
     assert generate_archive(snapshot, request, dest) == 4
     archive = open_archive(dest)
     assert [(r.label, r.columns["seed"]) for r in archive.rows] == [
@@ -123,7 +154,7 @@ def test_archive_says_where_every_image_comes_from(snapshot: Snapshot, tmp_path:
 
 
 def test_unfinished_archives_go_on(snapshot: Snapshot, tmp_path: Path) -> None:
-    request = Request(seeds=range(6), classes=["a b"], batch=2)
+    request = Request(jobs_of(range(6), ["a b"]), batch=2)
 
     def stop_after_three(images, total):
         for number, image in enumerate(images):
@@ -136,7 +167,7 @@ def test_unfinished_archives_go_on(snapshot: Snapshot, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         generate_archive(snapshot, request, broken, track=stop_after_three)
     assert not broken.exists()
-    other = Request(seeds=range(6), classes=["c/d"])
+    other = Request(jobs_of(range(6), ["c/d"]))
     with pytest.raises(UserError, match="another command"):
         generate_archive(snapshot, other, broken)
     remaining = []
@@ -150,7 +181,7 @@ def test_unfinished_archives_go_on(snapshot: Snapshot, tmp_path: Path) -> None:
 
 def test_files(snapshot: Snapshot, tmp_path: Path) -> None:
     out = tmp_path / "images"
-    paths = generate_files(snapshot, Request(seeds=[0, 12], classes=["a b", "c/d"]), out)
+    paths = generate_files(snapshot, Request(jobs_of([0, 12], ["a b", "c/d"])), out)
     assert [p.name for p in paths] == [
         "seed0000_a-b.png",
         "seed0012_a-b.png",
@@ -160,20 +191,20 @@ def test_files(snapshot: Snapshot, tmp_path: Path) -> None:
     for path, mode in [(paths[0], "RGB"), (out / "nir" / paths[0].name, "L")]:
         with Image.open(path) as image:
             assert image.mode == mode
-    one = generate_files(snapshot, Request(seeds=[0], classes=["a b"]), tmp_path / "one")
+    one = generate_files(snapshot, Request(jobs_of([0], ["a b"])), tmp_path / "one")
     assert one[0].name == "seed0000.png"
     with pytest.raises(UserError, match="exists already"):
-        generate_files(snapshot, Request(seeds=[5, 0], classes=["a b"]), tmp_path / "one")
+        generate_files(snapshot, Request(jobs_of([5, 0], ["a b"])), tmp_path / "one")
     assert len(list((tmp_path / "one").glob("*.png"))) == 1
 
 
 def test_sixteen_bit_models_write_sixteen_bit_files(tmp_path: Path) -> None:
     snapshot = make_snapshot(tmp_path / "s", bits=16, classes=())
-    (path,) = generate_files(snapshot, Request(seeds=[1]), tmp_path / "out")
+    (path,) = generate_files(snapshot, Request(jobs_of([1], [])), tmp_path / "out")
     with Image.open(path) as image:
         stored = np.asarray(image)
     assert stored.dtype == np.uint16
-    np.testing.assert_array_equal(stored, pixels(snapshot, Request(seeds=[1]))[0, 0])
+    np.testing.assert_array_equal(stored, pixels(snapshot, Request(jobs_of([1], [])))[0, 0])
 
 
 def test_classes_by_name_and_index(snapshot: Snapshot, tmp_path: Path) -> None:
@@ -190,7 +221,7 @@ def test_classes_by_name_and_index(snapshot: Snapshot, tmp_path: Path) -> None:
 
 
 def test_contact_sheet(snapshot: Snapshot) -> None:
-    request = Request(seeds=range(5), classes=["a b", "c/d"])
+    request = Request(jobs_of(range(5), ["a b", "c/d"]))
     images = [i for part in generate(snapshot, request) for i in part]
     png = picture(snapshot, images, columns=3)
     assert png.startswith(b"\x89PNG")

@@ -120,7 +120,7 @@ class TrainingStream:
         """Images by their number in the pass; numbers from n on are mirrored."""
         rows = numbers % len(self._places)
         pixels = torch.from_numpy(self._pixels[self._places[rows].numpy()].astype(np.float32))
-        images = pixels * (2 / self.max_value) - 1
+        images = pixels / (self.max_value / 2) - 1  # as published; a product rounds twice
         flipped = (numbers >= len(self._places)).nonzero()[:, 0]
         if len(flipped):
             images[flipped] = images[flipped].flip(3)

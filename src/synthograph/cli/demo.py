@@ -85,11 +85,10 @@ def _next_folder(outdir: Path) -> Path:
 def _generate(network: Path, dest: Path) -> None:
     from synthograph.cli.progress import tracker
     from synthograph.models.snapshot import load
-    from synthograph.sampling.generate import Request, choose_classes, generate_archive
+    from synthograph.sampling.generate import Request, choose_classes, generate_archive, jobs_of
 
     snapshot = load(network)
-    classes = choose_classes(snapshot, [])
-    request = Request(seeds=range(PER_CLASS), classes=classes)
+    request = Request(jobs_of(range(PER_CLASS), choose_classes(snapshot, [])))
     generate_archive(snapshot, request, dest, track=tracker("generating"))
 
 

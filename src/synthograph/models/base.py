@@ -6,6 +6,7 @@ own folder.
 """
 
 import abc
+import enum
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -73,6 +74,21 @@ class Condition:
                 f"class {name_or_index!r} is unknown: {nearest(name_or_index, self.classes)}"
             )
         return torch.eye(self.width)[index]
+
+
+class NoiseMode(enum.StrEnum):
+    """Where the per-pixel noise of the synthesis comes from."""
+
+    CONST = "const"
+    RANDOM = "random"
+    NONE = "none"
+
+
+class TruncationCenter(enum.StrEnum):
+    """What truncation pulls styles to."""
+
+    GLOBAL = "global"
+    CLASS = "class"
 
 
 @dataclass
@@ -241,7 +257,8 @@ class Family(abc.ABC):
         *,
         truncation: float = 1.0,
         cutoff: int | None = None,
-        noise: str = "const",
+        center: TruncationCenter = TruncationCenter.GLOBAL,
+        noise: NoiseMode = NoiseMode.CONST,
     ) -> Tensor:
         """Images [n, c, h, w] of the full size, fp32, nominally in [-1, 1]."""
 

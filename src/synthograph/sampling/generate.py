@@ -2,12 +2,15 @@
 provenance.
 """
 
+import enum
+import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -18,40 +21,46 @@ from synthograph.archive.writer import ArchiveWriter, encode, new_namespace
 from synthograph.core.errors import UserError
 from synthograph.core.files import refuse_unwritable, write_bytes
 from synthograph.core.pictures import for_eyes, sheet
+from synthograph.models.base import NoiseMode, TruncationCenter
 from synthograph.models.registry import family
 from synthograph.models.snapshot import Snapshot
 from synthograph.ops.pixels import to_pixels
 from synthograph.sampling.seeds import latents
 
+Job = tuple[int, str | None]
+"""Seed and class of an image."""
+
 Track = Callable[[Iterable[Any], int], Iterable[Any]]
+
+
+class FileKind(enum.StrEnum):
+    """How single image files are written."""
+
+    PNG = "png"
+    JPEG = "jpeg"
 
 
 @dataclass(frozen=True)
 class Request:
-    """Which images to make.
+    """Which images to make, and how.
 
     Attributes:
-        seeds: one image per seed and class.
-        classes: class names; empty for an unconditional generator.
+        jobs: seed and class of every image; class None for an unconditional generator.
         truncation: psi; 1 keeps the full diversity, smaller values trade it for typical images.
         cutoff: number of style rows that are truncated; None for all.
-        noise: "const", "random" or "none".
+        center: what truncation pulls to: the mean of all images or of the image's class.
+        noise: fixed, fresh or none.
         batch: images at once; it does not change them.
         device: where to compute.
     """
 
-    seeds: Sequence[int]
-    classes: Sequence[str] = ()
+    jobs: Sequence[Job]
     truncation: float = 1.0
     cutoff: int | None = None
-    noise: str = "const"
+    center: TruncationCenter = TruncationCenter.GLOBAL
+    noise: NoiseMode = NoiseMode.CONST
     batch: int = 32
     device: str = "cpu"
-
-    def jobs(self) -> list[tuple[int, str | None]]:
-        """(seed, class) of every image, class by class."""
-        names: Sequence[str | None] = self.classes or [None]
-        return [(seed, name) for name in names for seed in self.seeds]
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,18 @@ class Image:
     seed: int
     label: str | None
     pixels: np.ndarray
+
+
+def jobs_of(seeds: Sequence[int], classes: Sequence[str]) -> list[Job]:
+    """Every seed with every class, class by class."""
+    names: Sequence[str | None] = classes or [None]
+    return [(seed, name) for name in names for seed in seeds]
+
+
+def jobs_in_turn(count: int, classes: Sequence[str]) -> list[Job]:
+    """Seeds 0 ... count-1, the classes taking turns, so that each gets an equal share."""
+    names: Sequence[str | None] = classes or [None]
+    return [(seed, names[seed % len(names)]) for seed in range(count)]
 
 
 def choose_classes(snapshot: Snapshot, wanted: Sequence[str]) -> list[str]:
@@ -77,7 +98,7 @@ def choose_classes(snapshot: Snapshot, wanted: Sequence[str]) -> list[str]:
 
 
 def generate(snapshot: Snapshot, request: Request, *, skip: int = 0) -> Iterator[list[Image]]:
-    """Batches of images in the order of `request.jobs()`, without the first `skip`.
+    """Batches of images in the order of `request.jobs`, without the first `skip`.
 
     Raises:
         UserError: the generator needs label vectors, which a class cannot give.
@@ -85,7 +106,7 @@ def generate(snapshot: Snapshot, request: Request, *, skip: int = 0) -> Iterator
     condition = snapshot.info.condition
     if condition.width and not condition.classes:
         raise UserError(f"{snapshot.path}: was trained on label vectors, which --class cannot give")
-    jobs = request.jobs()[skip:]
+    jobs = request.jobs[skip:]
     kind = family(snapshot.info.family)
     generator = snapshot.generator.to(request.device)
     width = int(snapshot.info.config["model"]["z_dim"])
@@ -100,6 +121,7 @@ def generate(snapshot: Snapshot, request: Request, *, skip: int = 0) -> Iterator
                 None if label is None else label.to(request.device),
                 truncation=request.truncation,
                 cutoff=request.cutoff,
+                center=request.center,
                 noise=request.noise,
             )
         pixels = to_pixels(images, snapshot.info.spec.bits)
@@ -118,19 +140,21 @@ def generate_files(
     request: Request,
     outdir: Path,
     *,
+    kind: FileKind = FileKind.PNG,
     track: Track = lambda items, total: items,
 ) -> list[Path]:
-    """Write `seed0000.png`, with `_CLASS` where several classes are made; further modalities in
-    folders of their own.
+    """Write `seed0000.png`, with `_CLASS` where several classes are made.
 
-    Images that are there already are made again and must not differ in name only: an existing file
-    is refused.
+    Further modalities go into folders of their own. Existing files are refused, not replaced.
 
     Raises:
         UserError: a file of that name exists.
     """
-    jobs = request.jobs()
-    names = [_file_name(seed, label, several=len(request.classes) > 1) for seed, label in jobs]
+    jobs = request.jobs
+    several = len({label for _, label in jobs}) > 1
+    names = [_file_name(seed, label, several, kind) for seed, label in jobs]
+    if kind is FileKind.JPEG and snapshot.info.spec.bits == 16:
+        raise UserError("--format jpeg holds 8 bits, these images have 16: use png")
     taken = next((outdir / name for name in names if (outdir / name).exists()), None)
     if taken is not None:
         raise UserError(f"{taken} exists already: choose another --outdir or remove it first")
@@ -142,14 +166,24 @@ def generate_files(
         for number, (modality, pixels) in enumerate(_modalities(snapshot, image).items()):
             path = outdir / name if number == 0 else outdir / modality / name
             path.parent.mkdir(exist_ok=True)
-            write_bytes(path, encode_png(pixels))
+            write_bytes(path, _encode(pixels, kind))
         paths.append(outdir / name)
     return paths
 
 
-def _file_name(seed: int, label: str | None, *, several: bool) -> str:
+def _encode(pixels: np.ndarray, kind: FileKind) -> bytes:
+    """Bytes of a file; JPEG at quality 95 without colour subsampling, for the eye only."""
+    if kind is FileKind.PNG:
+        return encode_png(pixels)
+    buffer = io.BytesIO()
+    image = PIL.Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    image.save(buffer, format="JPEG", quality=95, subsampling=0)
+    return buffer.getvalue()
+
+
+def _file_name(seed: int, label: str | None, several: bool, kind: FileKind) -> str:
     safe = "".join(c if c.isalnum() or c in "-." else "-" for c in label or "")
-    return f"seed{seed:04d}_{safe}.png" if several else f"seed{seed:04d}.png"
+    return f"seed{seed:04d}{f'_{safe}' if several else ''}.{kind}"
 
 
 def _modalities(snapshot: Snapshot, image: Image) -> dict[str, np.ndarray]:
@@ -179,12 +213,12 @@ def generate_archive(
     """
     command = {
         "generate": snapshot.sha256,
-        "jobs": request.jobs(),
-        "truncation": [request.truncation, request.cutoff],
+        "jobs": request.jobs,
+        "truncation": [request.truncation, request.cutoff, request.center],
         "noise": request.noise,
     }
     writer = ArchiveWriter(dest, command)
-    jobs = request.jobs()
+    jobs = request.jobs
     try:
         done = len(writer.rows)
         images = (i for batch in generate(snapshot, request, skip=done) for i in batch)

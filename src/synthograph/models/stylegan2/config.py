@@ -16,14 +16,6 @@ class Architecture(enum.StrEnum):
     RESNET = "resnet"
 
 
-class NoiseMode(enum.StrEnum):
-    """Where the per-pixel noise of the synthesis comes from."""
-
-    CONST = "const"
-    RANDOM = "random"
-    NONE = "none"
-
-
 class StyleGAN2Config(ModelConfig):
     """Networks, loss weights and optimisers."""
 

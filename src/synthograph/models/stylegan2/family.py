@@ -57,12 +57,17 @@ class StyleGAN2(base.Family):
         *,
         truncation: float = 1.0,
         cutoff: int | None = None,
-        noise: str = "const",
+        center: base.TruncationCenter = base.TruncationCenter.GLOBAL,
+        noise: base.NoiseMode = base.NoiseMode.CONST,
     ) -> Tensor:
         """Images for latents."""
-        image: Tensor = generator(
-            z, label, truncation_psi=truncation, truncation_cutoff=cutoff, noise_mode=noise
-        )
+        assert isinstance(generator, Generator), "the family builds its own generator"
+        mapping = generator.mapping
+        mean = None
+        if center is base.TruncationCenter.CLASS and truncation != 1:
+            mean = mapping.class_means(label)
+        ws = mapping.truncate(mapping(z, label), truncation, cutoff, mean)
+        image: Tensor = generator.synthesis(ws, noise_mode=noise)
         return image
 
     def set_precision(self, networks: base.Networks, dtype: torch.dtype) -> None:

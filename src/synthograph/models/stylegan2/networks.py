@@ -14,8 +14,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from synthograph.core.errors import UserError
+from synthograph.core.seeds import Streams
 from synthograph.core.spec import ImageSpec
-from synthograph.models.stylegan2.config import Architecture, NoiseMode, StyleGAN2Config
+from synthograph.models.base import NoiseMode
+from synthograph.models.stylegan2.config import Architecture, StyleGAN2Config
 from synthograph.models.stylegan2.layers import Conv, Linear
 from synthograph.ops import resample
 from synthograph.ops.activation import LRELU_GAIN, limit, lrelu, rms_normalise
@@ -117,13 +119,36 @@ class MappingNetwork(nn.Module):
         assert self.num_ws is not None, "a label mapping has no rows to repeat to"
         return w[:, None].expand(-1, self.num_ws, -1)
 
+    def class_means(
+        self, label: Float[Tensor, "n c"] | None, count: int = 4096
+    ) -> Float[Tensor, "n w"]:
+        """Mean style of each image's own label, over `count` fixed latents.
+
+        Raises:
+            UserError: the network is not conditional, so that there is only one mean.
+        """
+        if label is None or not self.label_dim:
+            raise UserError("truncation to the class mean needs a conditional network")
+        kinds, which = label.unique(dim=0, return_inverse=True)
+        z = Streams(0).normal("class means", torch.arange(count), (self.z_dim,)).to(label.device)
+        means = [self(z, kind.expand(count, -1))[:, 0].mean(0) for kind in kinds]
+        return torch.stack(means)[which]
+
     def truncate(
-        self, ws: Float[Tensor, "n s w"], psi: float, cutoff: int | None = None
+        self,
+        ws: Float[Tensor, "n s w"],
+        psi: float,
+        cutoff: int | None = None,
+        center: Float[Tensor, "n w"] | None = None,
     ) -> Float[Tensor, "n s w"]:
-        """Pull the first `cutoff` rows towards the mean style (Karras et al. 2019, section 3.3)."""
+        """Pull the first `cutoff` rows to the mean style, or to a centre of each image's own.
+
+        Source: Karras et al. 2019, section 3.3.
+        """
         if psi == 1:
             return ws
-        pulled = self.w_avg.lerp(ws, psi)
+        mean = self.w_avg if center is None else center[:, None].expand_as(ws)
+        pulled = torch.lerp(mean.expand_as(ws), ws, psi)
         return pulled if cutoff is None else torch.cat((pulled[:, :cutoff], ws[:, cutoff:]), 1)
 
 
