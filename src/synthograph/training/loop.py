@@ -19,6 +19,7 @@ from synthograph.models.base import Batch, Family, LossTerms, Phase
 from synthograph.models.snapshot import SnapshotInfo, save_snapshot
 from synthograph.ops.augment import AugmentPipe
 from synthograph.training.augmentation import set_strength
+from synthograph.training.board import Board
 from synthograph.training.config import RunConfig
 from synthograph.training.ema import ema_decay, update_ema
 from synthograph.training.grids import Grid
@@ -142,6 +143,7 @@ class Trainer:
         self.session, self.run = session, run
         self.on_snapshot = on_snapshot
         self.grid = Grid(session.spec, session.stream, session.info.classes)
+        self.board = Board(run.path, session.state.progress.images)
         self.saved = self.ticked = time.monotonic()
         self.maintenance = 0.0
 
@@ -168,6 +170,7 @@ class Trainer:
                     self.save(boundary=False)
                 if not last and (stop.requested or (limit and time.monotonic() > limit)):
                     self.stop(stop.reason or f"--max-hours {config.max_hours}")
+        self.board.close()
         self.run.say(f"done: {self.run.snapshots}")
 
     def start(self) -> None:
@@ -218,6 +221,7 @@ class Trainer:
             "Resources/cpu_mem_gb": peak_memory_gb(),
         }
         entry |= {name: {"num": 1, "mean": float(v), "std": 0.0} for name, v in extra.items()}
+        self.board.add(entry, progress.images)
         self.run.record(STATS, {**entry, "timestamp": time.time()})
         scores = [moments.mean(f"Loss/scores/{kind}") for kind in ("real", "fake")]
         shown_scores = "  ".join(
