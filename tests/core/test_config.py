@@ -71,9 +71,13 @@ def test_values_in_messages_are_bounded() -> None:
     for _ in range(30):
         bomb = [bomb] * 10
     for value in (bomb, "x" * 10**6, 1 << 20_000):
-        with pytest.raises(UserError) as caught:
-            Outer.parse({"name": value})
-        assert len(str(caught.value)) < 500
+        trees: list[dict[str, Any]] = [{"inner": value}, {"maybe": value}]
+        if value is not bomb:
+            trees.append({"inner": {"kind": value}})
+        for tree in trees:
+            with pytest.raises(UserError) as caught:
+                Outer.parse({"name": "x", **tree})
+            assert len(str(caught.value)) < 500
 
 
 def test_a_config_is_frozen_and_its_tree_builds_it_again() -> None:
@@ -158,6 +162,7 @@ def test_broken_assignments_are_refused(text: str) -> None:
         ("a.yaml", b"a: 2024-13-45", "cannot be read"),
         ("a.yaml", b"!!python/object/apply:os.system ['true']", "cannot be read"),
         ("a.yaml", b"[" * 1200, "cannot be read"),
+        ("a.yaml", b"a: &x [1]\nb: *x\n", "aliases"),
         ("a.yaml", b"", "holds NoneType"),
         ("missing.yaml", None, "No such file"),
     ],

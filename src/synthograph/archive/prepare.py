@@ -20,7 +20,7 @@ from synthograph.archive.suspects import Sketch, Suspect, find_suspects
 from synthograph.archive.transform import TransformOptions
 from synthograph.archive.writer import ArchiveWriter, new_namespace, write_rejects
 from synthograph.core.config import Config
-from synthograph.core.errors import DiskFullError, UserError
+from synthograph.core.errors import DiskFullError, StoppedError, UserError
 from synthograph.core.files import refuse_unwritable, remove
 from synthograph.core.names import nearest
 from synthograph.core.record import SourceItem
@@ -108,6 +108,7 @@ def prepare(
             `allow_rejects` is off; then `<DEST>.rejected.csv` is the only file that is left.
         WorkersError: memory ran out; the same command goes on.
         DiskFullError: likewise.
+        StoppedError: likewise, after Ctrl-C.
     """
     refuse_unwritable(dest)
     if options.transform.result is not None:
@@ -117,7 +118,12 @@ def prepare(
     try:
         _make_rest(writer, items, options, track, workers)
         return _conclude(writer, items, options, classes, list(rejects))
-    except (KeyboardInterrupt, SystemExit, DiskFullError, WorkersError):
+    except KeyboardInterrupt:
+        writer.suspend()
+        raise StoppedError(
+            f"stopped; {writer.partial} keeps what is done, run the same command again to go on"
+        ) from None
+    except (SystemExit, DiskFullError, WorkersError):
         writer.suspend()
         raise
     except BaseException:

@@ -1,0 +1,280 @@
+"""Sources to archives: what is in them, what is refused, and what is left when it fails."""
+
+import csv
+import errno
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from synthograph.archive.make import WorkersError
+from synthograph.archive.prepare import PrepareOptions, Summary, prepare
+from synthograph.archive.reader import Archive, open_archive
+from synthograph.core.errors import DiskFullError, StoppedError, UserError
+from synthograph.core.record import Picture, SourceItem, UnreadableError
+
+Items = Callable[..., list[SourceItem]]
+Make = Callable[..., Archive]
+
+
+def run(
+    items: list[SourceItem], dest: Path, rejects: Any = (), track: Any = None, **options: Any
+) -> Summary:
+    kwargs = {} if track is None else {"track": track}
+    return prepare(items, dest, PrepareOptions.parse(options), rejects=rejects, workers=1, **kwargs)
+
+
+def torn() -> Picture:
+    raise UnreadableError("is torn")
+
+
+def plain(side: int, channels: int = 1) -> partial[Picture]:
+    return partial(Picture, {"image": np.full((side, side, channels), side, np.uint8)})
+
+
+def table(path: Path) -> list[list[str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))[1:]
+
+
+def test_the_summary_counts(items: Items, tmp_path: Path) -> None:
+    source = items(10, labels=("10", "9", None))
+    source[2] = replace(source[2], decode=source[1].decode)
+    summary = run(source, tmp_path / "a.zip")
+    assert (summary.images, summary.groups, summary.grouped) == (10, 5, True)
+    assert summary.classes == {"9": 3, "10": 4, "(none)": 3}
+    assert [s.reason for s in summary.suspects] == [f"same pixels as {source[1].name}"]
+    assert summary.spec == open_archive(tmp_path / "a.zip").info.spec
+    alone = [replace(item, group=None) for item in items(4)]
+    again = run(alone, tmp_path / "b.zip")
+    assert (again.groups, again.grouped) == (4, False)
+    assert os.listdir(tmp_path) == ["a.zip", "b.zip"] or set(os.listdir(tmp_path)) == {
+        "a.zip",
+        "b.zip",
+    }
+
+
+def test_twice_is_the_same(items: Items, tmp_path: Path) -> None:
+    for name in ("a.zip", "b.zip"):
+        run(items(6, masks=True), tmp_path / name, namespace="n")
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+    run(items(6, masks=True), tmp_path / "c.zip")
+    first, other = open_archive(tmp_path / "a.zip"), open_archive(tmp_path / "c.zip")
+    assert first.images_hash == other.images_hash and first.rows == other.rows
+    assert len(other.info.namespace) == 32 and other.info.namespace != first.info.namespace
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_rejects(items: Items, tmp_path: Path, allowed: bool) -> None:
+    source = items(5)
+    source[1] = replace(source[1], decode=torn)
+    found = [("x.jpg", "no label")]
+    dest = tmp_path / "a.zip"
+    if allowed:
+        summary = run(source, dest, found, allow_rejects=True)
+        assert summary.images == 4 and len(summary.rejects) == 2
+    else:
+        with pytest.raises(UserError, match=r"2 of 6 files rejected, the first: x.jpg: no label"):
+            run(source, dest, found)
+        assert os.listdir(tmp_path) == ["a.zip.rejected.csv"]
+    listed = table(tmp_path / "a.zip.rejected.csv")
+    assert listed == [["x.jpg", "no label"], [source[1].name, "is torn"]]
+    if not allowed:
+        run(items(5), dest)  # mended, so the list is about nothing any more
+        assert os.listdir(tmp_path) == ["a.zip"]
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_images_of_other_sizes_and_kinds_are_rejects(
+    items: Items, tmp_path: Path, allowed: bool
+) -> None:
+    source = items(6)
+    source[0] = replace(source[0], decode=plain(16, 3))
+    source[3] = replace(source[3], decode=plain(8, 1))
+    dest = tmp_path / "a"
+    if allowed:
+        summary = run(source, dest, allow_rejects=True)
+        assert (summary.images, len(summary.rejects)) == (4, 2)
+        assert len(list(dest.glob("0*/*.png"))) == 4
+        assert [row.columns["source_file"] for row in open_archive(dest).rows] == [
+            source[i].name for i in (1, 2, 4, 5)
+        ]
+    else:
+        with pytest.raises(
+            UserError, match="2 of 6 files rejected.*--size N --transform center-crop"
+        ):
+            run(source, dest)
+        assert os.listdir(tmp_path) == ["a.rejected.csv"]
+    assert [reason for _, reason in table(tmp_path / "a.rejected.csv")] == [
+        "is 16x16 image RGB 8 bit, most are 8x8 image RGB 8 bit",
+        "is 8x8 image grey 8 bit, most are 8x8 image RGB 8 bit",
+    ]
+
+
+def test_nothing_is_left(items: Items, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="the source holds no image"):
+        run([], tmp_path / "a.zip")
+    assert not os.listdir(tmp_path)
+    with pytest.raises(UserError, match="no image is left: all are listed in .*is torn"):
+        run([replace(i, decode=torn) for i in items(3)], tmp_path / "a.zip", allow_rejects=True)
+    assert os.listdir(tmp_path) == ["a.zip.rejected.csv"]
+
+
+def counted(calls: list[int]) -> Picture:
+    calls.append(1)
+    return Picture({"image": np.zeros((17, 17, 1), np.uint8)})
+
+
+def test_sizes_that_no_network_takes_are_refused_early(tmp_path: Path) -> None:
+    calls: list[int] = []
+    source = [SourceItem(f"{i}", partial(counted, calls)) for i in range(300)]
+    with pytest.raises(UserError, match="17x17 fit no grid.*--width 18 --height 18"):
+        run(source, tmp_path / "a.zip")
+    assert len(calls) == 16
+    with pytest.raises(UserError, match="34x34 fit no grid"):
+        run(source, tmp_path / "a.zip", transform={"width": 34, "height": 34})
+    with pytest.raises(UserError, match="17x17 fit no grid"):
+        run(source[:3], tmp_path / "a.zip")
+    assert len(calls) == 19 and not os.listdir(tmp_path)
+
+
+def test_classes_keep_the_order_that_is_given(items: Items, tmp_path: Path) -> None:
+    run(items(4), tmp_path / "a", classes=["melanoma", "unused", "benign"])
+    archive = open_archive(tmp_path / "a")
+    assert archive.info.classes == ["melanoma", "unused", "benign"]
+    labels = json.loads((tmp_path / "a" / "dataset.json").read_text())["labels"]
+    assert [index for _, index in labels] == [2, 0, 2, 0]
+    for classes, words in (
+        (["benign", "melanomas"], "'melanoma' is no class: did you mean 'melanomas'"),
+        (["benign", "melanoma", "benign"], "'benign' is named 2 times"),
+        (["benign", "melanoma", ""], "empty name"),
+    ):
+        with pytest.raises(UserError, match=words):
+            run(items(4), tmp_path / "b", classes=classes)
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_unknown_invariances() -> None:
+    with pytest.raises(UserError, match="did you mean 'mirror'"):
+        PrepareOptions.parse({"invariances": ["miror"]})
+
+
+def stopping(after: int, error: type[BaseException]) -> Callable[..., Iterator[Any]]:
+    def track(pairs: Iterable[Any], total: int) -> Iterator[Any]:
+        for number, pair in enumerate(pairs):
+            if number == after:
+                raise error
+            yield pair
+
+    return track
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, DiskFullError, WorkersError])
+def test_what_was_stopped_goes_on_to_the_same_bytes(
+    items: Items, tmp_path: Path, error: type[BaseException]
+) -> None:
+    kwargs = {"namespace": "n", "transform": {"tile": 4}}
+    source = items(7, masks=True)
+    run(source, tmp_path / "whole.zip", **kwargs)
+    dest = tmp_path / "a.zip"
+    for after in (3, 2):
+        expected = StoppedError if error is KeyboardInterrupt else error
+        with pytest.raises(expected):
+            run(source, dest, track=stopping(after, error), **kwargs)
+        assert not dest.exists() and (tmp_path / "a.zip.partial").exists()
+    totals: list[int] = []
+
+    def track(pairs: Iterable[Any], total: int) -> Iterable[Any]:
+        totals.append(total)
+        return pairs
+
+    summary = run(source, dest, track=track, allow_rejects=True, **kwargs)
+    assert totals == [2] and summary.images == 28
+    assert dest.read_bytes() == (tmp_path / "whole.zip").read_bytes()
+    assert not (tmp_path / "a.zip.partial").exists()
+
+
+@pytest.mark.parametrize("change", ["label", "group", "columns", "name", "size", "count"])
+def test_a_changed_source_is_not_mixed_in(items: Items, tmp_path: Path, change: str) -> None:
+    dest = tmp_path / "a.zip"
+    with pytest.raises(StoppedError, match="run the same command again"):
+        run(items(6), dest, track=stopping(3, KeyboardInterrupt))
+    source, options = items(6), {}
+    if change == "size":
+        options = {"transform": {"width": 16, "height": 16}}
+    elif change == "count":
+        source = source[:-1]
+    else:
+        value = {"columns": {"site": "z"}, "label": "benign"}.get(change, "other")
+        source[5] = replace(source[5], **{change: value})
+    with pytest.raises(UserError, match="another command, or its source has changed"):
+        run(source, dest, **options)
+    run(items(6), dest)
+
+
+def test_other_failures_leave_nothing(items: Items, tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError):
+        run(items(6), tmp_path / "a.zip", track=stopping(3, ZeroDivisionError))
+    assert not os.listdir(tmp_path)
+
+
+def test_a_full_disk_while_writing(
+    items: Items, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, calls = Path.write_bytes, []
+
+    def full(path: Path, data: bytes) -> int:
+        calls.append(path)
+        if len(calls) == 5:
+            write(path, data[:10])
+            raise OSError(errno.ENOSPC, "full")
+        return write(path, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(DiskFullError, match="run the same command again"):
+            run(items(6), tmp_path / "a.zip", namespace="n")
+    run(items(6), tmp_path / "a.zip", namespace="n")
+    run(items(6), tmp_path / "b.zip", namespace="n")
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+
+
+def test_destinations_in_the_way(items: Items, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for dest, words in (("file", "exists already"), ("file/a.zip", "is not a folder")):
+        with pytest.raises(UserError, match=words):
+            run(items(2), tmp_path / dest)
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_an_archive_can_be_prepared_again(make_archive: Make, tmp_path: Path) -> None:
+    first = make_archive("a.zip", masks=True)
+    run(first.items(), tmp_path / "b.zip", namespace=first.info.namespace)
+    second = open_archive(tmp_path / "b.zip")
+    assert second.images_hash == first.images_hash and second.rows == first.rows
+    assert second.info == first.info
+    run(second.items(), tmp_path / "tiles.zip", transform={"tile": 4})
+    tiles = open_archive(tmp_path / "tiles.zip")
+    assert len(tiles.rows) == 24 and {r.group for r in tiles.rows} == {r.group for r in first.rows}
+    run(tiles.items(), tmp_path / "c.zip", transform={"width": 8, "height": 8})
+    row = open_archive(tmp_path / "c.zip").rows[1]
+    assert row.columns["source_file"] == tiles.rows[1].file
+    assert row.columns["table_source_file"] == first.rows[0].columns["source_file"]
+    assert (row.columns["tile_x"], row.columns["tile_y"]) == ("4", "0")
+
+
+def test_synthetic_images_stay_synthetic(items: Items, tmp_path: Path) -> None:
+    made = [replace(i, origin="synthetic", columns={"seed": "1", "network": "n"}) for i in items(4)]
+    run(made, tmp_path / "a.zip", snapshots=[{"family": "f"}])
+    archive = open_archive(tmp_path / "a.zip")
+    assert archive.info.snapshots == [{"family": "f"}]
+    run(archive.items(), tmp_path / "b.zip", snapshots=archive.info.snapshots)
+    again = open_archive(tmp_path / "b.zip")
+    assert {row.origin for row in again.rows} == {"synthetic"}
+    assert again.rows == archive.rows

@@ -1,0 +1,208 @@
+"""Splits never cut a group, keep the classes' shares, and change nothing but the split."""
+
+import json
+import os
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from synthograph.archive.manifest import Row
+from synthograph.archive.reader import Archive, open_archive
+from synthograph.archive.split import SplitOptions, assign, split_archive, split_table
+from synthograph.core.errors import UserError
+
+Make = Callable[..., Archive]
+
+
+def options(**kwargs: object) -> SplitOptions:
+    return SplitOptions.parse(kwargs)
+
+
+def realistic(seed: int = 0) -> list[Row]:
+    """400 patients with 1 to 8 images of three classes, the rarest in 6 % of the patients."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for patient in range(400):
+        label = rng.choice(["common", "second", "rare"], p=[0.66, 0.28, 0.06])
+        for _ in range(int(rng.integers(1, 9))):
+            mixed = str(rng.choice(["common", label], p=[0.2, 0.8]))
+            rows.append(Row(f"{len(rows):05d}.png", mixed, f"p{patient}"))
+    return rows
+
+
+CLASSES = ["common", "second", "rare"]
+
+
+def share(rows: list[Row], part: str, label: str | None = None) -> float:
+    chosen = [row for row in rows if label is None or row.label == label]
+    return sum(row.split == part for row in chosen) / len(chosen)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_realistic_set_is_stratified_within_a_few_percent(seed: int) -> None:
+    rows = assign(realistic(seed), CLASSES, options(seed=seed, folds=5))
+    for part, wanted in (("train", 0.7), ("val", 0.1), ("test", 0.2)):
+        assert abs(share(rows, part) - wanted) < 0.01
+        for label in CLASSES:
+            assert abs(share(rows, part, label) - wanted) < 0.03
+    train = [row for row in rows if row.split == "train"]
+    for fold in range(5):
+        inside = [row for row in train if row.fold == fold]
+        assert abs(len(inside) / len(train) - 0.2) < 0.01
+    places: dict[str, set[object]] = {}
+    for row in rows:
+        places.setdefault(row.group, set()).add((row.split, row.fold))
+    assert all(len(place) == 1 for place in places.values())
+    assert all((row.fold is None) == (row.split != "train") for row in rows)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 25), st.sampled_from(["a", "b", None])), max_size=60),
+    st.integers(0, 3),
+)
+@settings(max_examples=80, deadline=None)
+def test_any_set_is_split_by_group_or_refused(
+    pairs: list[tuple[int, str | None]], seed: int
+) -> None:
+    rows = [Row(f"{i}.png", label, f"g{group}") for i, (group, label) in enumerate(pairs)]
+    try:
+        result = assign(rows, ["a", "b"], options(seed=seed, folds=2))
+    except UserError:
+        return
+    assert [replace(row, split=None, fold=None) for row in result] == rows
+    for group in {row.group for row in rows}:
+        assert len({(row.split, row.fold) for row in result if row.group == group}) == 1
+    for label in {row.label for row in rows} - {None}:
+        assert {r.split for r in result if r.label == label} == {"train", "val", "test"}
+
+
+def test_the_seed_decides() -> None:
+    rows = realistic()
+    first = assign(rows, CLASSES, options(seed=1))
+    assert first == assign(rows, CLASSES, options(seed=1))
+    assert first != assign(rows, CLASSES, options(seed=2))
+    by_file = {row.file: row.split for row in assign(rows[::-1], CLASSES, options(seed=1))}
+    assert by_file == {row.file: row.split for row in first}  # whatever the order of the rows
+
+
+def test_synthetic_images_only_train_and_are_no_evidence_of_a_class() -> None:
+    rows = realistic()
+    made = [Row(f"s{i}.png", "second", "synthetic-x", origin="synthetic") for i in range(500)]
+    result = assign([*rows, *made], CLASSES, options(folds=3))
+    assert {(r.split, r.fold) for r in result if r.origin == "synthetic"} == {("train", None)}
+    assert [r for r in result if r.origin == "real"] == assign(rows, CLASSES, options(folds=3))
+    ghosts = [replace(row, label="ghost") for row in made]
+    assign([*rows, *ghosts], [*CLASSES, "ghost"], options())
+
+
+def test_old_splits_are_forgotten() -> None:
+    once = assign(realistic(), CLASSES, options(folds=5))
+    assert assign(once, CLASSES, options()) == assign(realistic(), CLASSES, options())
+
+
+@pytest.mark.parametrize(
+    ("groups", "kwargs", "words"),
+    [
+        (2, {}, "2 groups cannot be cut into 3 parts: a group is never divided"),
+        (3, {"test": 0.01, "val": 0.01}, "val would be empty: 3 groups are too few"),
+        (12, {"folds": 20}, "groups cannot be cut into 20 parts"),
+    ],
+)
+def test_too_few_groups(groups: int, kwargs: dict[str, object], words: str) -> None:
+    rows = [Row(f"{i}.png", None, f"g{i}") for i in range(groups)]
+    with pytest.raises(UserError, match=words):
+        assign(rows, [], options(**kwargs))
+
+
+def test_a_class_that_would_be_missing() -> None:
+    rows = [Row(f"{i}.png", "rare" if i < 2 else "common", f"g{i}") for i in range(40)]
+    with pytest.raises(UserError, match="no image of class 'rare', which has 2 groups"):
+        assign(rows, ["common", "rare", "unused"], options())
+
+
+@pytest.mark.parametrize(
+    "kwargs",
+    [
+        {"test": 0.6, "val": 0.4},
+        {"test": -0.1},
+        {"val": 1},
+        {"folds": 1},
+        {"folds": 0},
+        {"seed": -1},
+    ],
+)
+def test_options_that_make_no_sense(kwargs: dict[str, object]) -> None:
+    with pytest.raises(UserError):
+        options(**kwargs)
+
+
+@pytest.mark.parametrize("name", ["set.zip", "set"])
+def test_archives_are_rewritten_in_place(make_archive: Make, tmp_path: Path, name: str) -> None:
+    before = make_archive(name, count=40, masks=True)
+    document = json.loads(before.files.read("dataset.json"))
+    os.chmod(before.path, 0o750)
+    listing = sorted(os.listdir(tmp_path))
+    after = split_archive(before.path, options(folds=2))
+    assert sorted(os.listdir(tmp_path)) == listing
+    assert after.images_hash == before.images_hash
+    assert after.manifest_hash != before.manifest_hash
+    assert json.loads(after.files.read("dataset.json")) == document
+    assert [replace(r, split=None, fold=None) for r in after.rows] == before.rows
+    assert after.info == before.info and before.path.stat().st_mode & 0o777 == 0o750
+    with pytest.raises(UserError, match="is split already: add --force"):
+        split_archive(before.path, options())
+    # equal sizes and times must not hide the new manifest
+    for seed in range(1, 4):
+        again = split_archive(before.path, options(seed=seed), force=True)
+        assert again.rows == assign(before.rows, before.info.classes, options(seed=seed))
+
+
+def test_labels_of_the_published_form_are_kept(make_archive: Make) -> None:
+    archive = make_archive(count=40)
+    labels = json.loads(archive.files.read("dataset.json"))["labels"]
+    assert labels[1] == ["00000/img00000001.png", 1]
+    after = split_archive(archive.path, options())
+    assert json.loads(after.files.read("dataset.json"))["labels"] == labels
+
+
+def test_a_zipped_folder_stays_an_archive(make_archive: Make, tmp_path: Path) -> None:
+    archive = make_archive("a", count=40)
+    with zipfile.ZipFile(tmp_path / "w.zip", "w") as packed:
+        for path in sorted(archive.path.rglob("*")):
+            packed.write(path, f"a/{path.relative_to(archive.path)}")
+    after = split_archive(tmp_path / "w.zip", options())
+    assert after.images_hash == archive.images_hash
+    assert all(row.split for row in open_archive(tmp_path / "w.zip").rows)
+
+
+def test_a_link_stays_a_link(make_archive: Make, tmp_path: Path) -> None:
+    archive = make_archive(count=40)
+    link = tmp_path / "link.zip"
+    link.symlink_to(archive.path)
+    split_archive(link, options())
+    assert link.is_symlink() and all(row.split for row in open_archive(archive.path).rows)
+
+
+def test_a_refused_split_changes_nothing(make_archive: Make) -> None:
+    archive = make_archive(count=4)
+    before = archive.path.read_bytes()
+    with pytest.raises(UserError):
+        split_archive(archive.path, options())
+    assert archive.path.read_bytes() == before
+
+
+def test_the_table_adds_up(make_archive: Make) -> None:
+    archive = split_archive(make_archive(count=60).path, options(folds=2))
+    table = {
+        part: (images, groups, classes) for part, images, groups, classes in split_table(archive)
+    }
+    assert list(table) == ["train", "val", "test", "fold 0", "fold 1"]
+    assert sum(table[part][0] for part in ("train", "val", "test")) == 60
+    assert table["fold 0"][0] + table["fold 1"][0] == table["train"][0]
+    assert all(sum(classes.values()) == images for images, _, classes in table.values())

@@ -1,0 +1,67 @@
+"""`synthograph split` as it is typed."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from synthograph.archive.reader import open_archive
+from synthograph.cli import main
+from synthograph.cli.phantom import phantom
+
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+
+    def call(*arguments: object) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["synthograph", "split", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            main.run()
+        printed = capsys.readouterr()
+        return int(end.value.code or 0), printed.out + printed.err
+
+    return call
+
+
+def test_split_prints_the_parts_and_refuses_to_do_it_twice(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "skin.zip"
+    phantom("skin", path, count=80, size=16)
+    code, text = run(path, "--folds", 2)
+    assert code == 0
+    rows = open_archive(path).rows
+    for part in ("train", "val", "test"):
+        count = sum(row.split == part for row in rows)
+        line = next(line for line in text.splitlines() if f" {part} " in line)
+        assert str(count) in line.replace("│", " ").split()
+    assert "fold 1" in text and "melanoma" in text
+    code, text = run(path)
+    assert code == 2 and "add --force" in text
+    assert run(path, "--force", "--seed", 3)[0] == 0
+    assert open_archive(path).rows != rows
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--test", "0.5", "--val", "0.5"], "leave nothing to train on"),
+        (["--test", "2"], "'test'"),
+        (["--folds", "1"], "'folds'"),
+        (["--folds", "90"], "groups cannot be cut into 90 parts"),
+    ],
+)
+def test_refusals(run: Run, tmp_path: Path, arguments: list[str], words: str) -> None:
+    path = tmp_path / "skin.zip"
+    phantom("skin", path, count=40, size=16)
+    before = path.read_bytes()
+    code, text = run(path, *arguments)
+    assert code == 2 and words in text and path.read_bytes() == before
+
+
+def test_what_is_no_archive(run: Run, tmp_path: Path) -> None:
+    code, text = run(tmp_path / "missing.zip")
+    assert code == 2 and "missing.zip" in text
