@@ -160,3 +160,16 @@ def test_help_is_quick_to_import() -> None:
     code = "import sys, synthograph.cli.main; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_interrupted_commands_say_how_to_go_on() -> None:
+    code = (
+        "import sys, synthograph.cli.main as m\n"
+        "def stop():\n    raise KeyboardInterrupt\n"
+        "m.app.registered_commands[-1].callback = stop\nm.app.registered_commands[-1].name = 'doctor'\n"
+        "sys.argv = ['synthograph', 'doctor']\n"
+        "m.run()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 3, done.stderr
+    assert "run the same command again" in done.stderr

@@ -48,6 +48,8 @@ def options(
 
 
 _debug = False
+INTERRUPTED = 130
+"""What typer makes of Ctrl-C."""
 
 
 def run() -> None:
@@ -56,8 +58,10 @@ def run() -> None:
         app()
     except SynthographError as error:
         _end(f"error: {error}", error.exit_code)
-    except KeyboardInterrupt:
-        _end("interrupted; run the same command again to go on", ExitCode.STOPPED)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            _end("interrupted; run the same command again to go on", ExitCode.STOPPED)
+        raise
 
 
 def _end(message: str, code: ExitCode) -> None:
