@@ -166,7 +166,8 @@ def test_interrupted_commands_say_how_to_go_on() -> None:
     code = (
         "import sys, synthograph.cli.main as m\n"
         "def stop():\n    raise KeyboardInterrupt\n"
-        "m.app.registered_commands[-1].callback = stop\nm.app.registered_commands[-1].name = 'doctor'\n"
+        "command = m.app.registered_commands[-1]\n"
+        "command.callback, command.name = stop, 'doctor'\n"
         "sys.argv = ['synthograph', 'doctor']\n"
         "m.run()"
     )
