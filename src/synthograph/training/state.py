@@ -118,6 +118,7 @@ def make_optimisers(
             lr=rates[key].lr,
             betas=(rates[key].beta1, rates[key].beta2),
             eps=rates[key].eps,
+            fused=True,
         )
         for key, module in networks.trainable().items()
     }

@@ -116,7 +116,7 @@ def _tiny(spec: ImageSpec, _: int) -> dict[str, Any]:
             "optimisers": {"G": adam, "D": adam},
         },
         "training": {
-            "kimg": 24,
+            "kimg": 40,
             "batch": 16,
             "batch_gpu": 16,
             "tick_kimg": 1,
