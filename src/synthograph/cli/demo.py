@@ -26,8 +26,7 @@ def demo(
     from synthograph.core.files import refuse_unwritable, write_bytes
     from synthograph.models.snapshot import find_snapshot
     from synthograph.sources.phantoms import PhantomKind, PhantomOptions, make_phantoms
-    from synthograph.training.config import resolve
-    from synthograph.training.setup import resolve_machine
+    from synthograph.training.setup import resolve_run
 
     refuse_unwritable(outdir / "x")
     outdir.mkdir(parents=True, exist_ok=True)
@@ -40,20 +39,15 @@ def demo(
         PhantomOptions(kind=PhantomKind.SKIN, count=count, size=SIZE, seed=SEED)
     )
     options = PrepareOptions(classes=phantoms.classes, invariances=list(phantoms.invariances))
-    summary = prepare(phantoms.items, real, options, track=tracker("drawing"))
-    print_summary(summary, real)
+    print_summary(prepare(phantoms.items, real, options, track=tracker("drawing")), real)
 
     typer.echo("2 of 5: splitting by patient")
     archive = split_archive(real, SplitOptions(seed=SEED))
     print_table(archive)
 
     typer.echo("3 of 5: training a small generator")
-    settings = {
-        "seed": SEED,
-        "data": {"path": str(real.resolve()), "cond": True},
-        "training": {"kimg": kimg},
-    }
-    config = resolve_machine(resolve(summary.spec, "tiny", [settings]))
+    settings = {"seed": SEED, "data": {"cond": True}, "training": {"kimg": kimg}}
+    config, _ = resolve_run(archive, "tiny", [settings])
     run = start_run(config, folder / "runs", "tiny")
 
     typer.echo("4 of 5: generating labelled images")

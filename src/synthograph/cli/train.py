@@ -79,6 +79,8 @@ def train(
     asked = _tree({path: value for path, value in flags.items() if value is not None})
     sets = parse_assignments(settings or [])
     if resume is not None:
+        if dry_run:
+            raise UserError("--dry-run checks a new run; leave --resume or --dry-run out")
         _resume(resume, merge(sets, asked))
         return
     file = read_tree(config) if config is not None else {}
@@ -113,9 +115,7 @@ def _resolve(preset: str, parts: list[dict[str, Any]]) -> "RunConfig":
     from synthograph.archive.reader import open_archive
     from synthograph.core.config import merge
     from synthograph.core.errors import UserError
-    from synthograph.training.augmentation import permitted
-    from synthograph.training.config import resolve
-    from synthograph.training.setup import resolve_machine
+    from synthograph.training.setup import resolve_run
 
     asked: dict[str, Any] = {}
     for part in parts:
@@ -123,16 +123,13 @@ def _resolve(preset: str, parts: list[dict[str, Any]]) -> "RunConfig":
     path = asked.get("data", {}).get("path")
     if path is None:
         raise UserError("which images? give an archive with --data, or a run with --resume")
-    archive = open_archive(Path(path))
-    absolute = {"data": {"path": str(Path(path).resolve())}}
-    config = resolve_machine(resolve(archive.info.spec, preset, [asked, absolute]))
-    augment, left_out = permitted(config.augment, archive.info.invariances)
+    config, left_out = resolve_run(open_archive(Path(path)), preset, [asked])
     if left_out:
         typer.echo(
             f"note: augmentation without {', '.join(left_out)}: "
             f"they would change what these images mean (see their invariances)"
         )
-    return config.model_copy(update={"augment": augment})
+    return config
 
 
 def start_run(config: "RunConfig", outdir: Path, preset: str) -> Path:

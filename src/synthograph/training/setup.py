@@ -3,8 +3,9 @@ provenance.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,8 +20,8 @@ from synthograph.core.seeds import Streams
 from synthograph.models.base import Condition
 from synthograph.models.registry import family
 from synthograph.models.snapshot import SnapshotInfo
-from synthograph.training.augmentation import augment_with, make_pipe
-from synthograph.training.config import RunConfig, archive_path
+from synthograph.training.augmentation import augment_with, make_pipe, permitted
+from synthograph.training.config import AugmentMode, RunConfig, archive_path, resolve
 from synthograph.training.controllers import make_controller
 from synthograph.training.loop import Session
 from synthograph.training.state import TrainingState, digest64, make_optimisers
@@ -57,6 +58,29 @@ def open_data(config: RunConfig) -> Data:
     rows = select_rows(archive, Selection(data.split, data.fold, data.subset), config.seed)
     splits = {row.split for row in rows}
     return Data(archive, rows, splits.pop() if len(splits) == 1 else None)
+
+
+def resolve_run(
+    archive: Archive, preset: str, parts: Sequence[Mapping[str, Any]]
+) -> tuple[RunConfig, list[str]]:
+    """The configuration of a new run on an archive, with nothing left open.
+
+    Args:
+        archive: the images.
+        preset: name of the preset.
+        parts: parts of the configuration tree, later ones win.
+
+    Returns:
+        The configuration, and the augmentations left out because the images do not allow them.
+    """
+    data: dict[str, Any] = {"path": str(archive.path.resolve())}
+    config = resolve_machine(resolve(archive.info.spec, preset, [*parts, {"data": data}]))
+    if config.data.split is None and any(row.split for row in archive.rows):
+        split = config.data.model_copy(update={"split": "train"})
+        config = config.model_copy(update={"data": split})
+    augment, left_out = permitted(config.augment, archive.info.invariances)
+    augments = config.augment.mode is not AugmentMode.NONE
+    return config.model_copy(update={"augment": augment}), left_out if augments else []
 
 
 def resolve_machine(config: RunConfig) -> RunConfig:

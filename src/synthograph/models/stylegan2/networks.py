@@ -13,14 +13,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from synthograph.core.errors import UserError
-from synthograph.core.seeds import Streams
 from synthograph.core.spec import ImageSpec
 from synthograph.models.base import NoiseMode
 from synthograph.models.stylegan2.config import Architecture, StyleGAN2Config
 from synthograph.models.stylegan2.layers import Conv, Linear
+from synthograph.models.stylegan2.mapping import MappingNetwork
 from synthograph.ops import resample
-from synthograph.ops.activation import LRELU_GAIN, limit, lrelu, rms_normalise
+from synthograph.ops.activation import LRELU_GAIN, limit, lrelu
 from synthograph.ops.modulation import modulated_conv
 
 # n image, z latent, c label, s style row, w width of a style, i o channels, hh ww size, p pixels
@@ -40,125 +39,6 @@ def levels_of(spec: ImageSpec, channel_base: int, channel_max: int) -> list[Leve
     grid = spec.grid
     sizes = [(grid.height << k, grid.width << k) for k in range(grid.doublings + 1)]
     return [Level(h, w, min(channel_base // max(h, w), channel_max)) for h, w in sizes]
-
-
-class MappingNetwork(nn.Module):
-    """Latent and label to style (fully connected layers with learning-rate multiplier 0.01).
-
-    Args:
-        z_dim: width of the latent; 0 where only the label is mapped.
-        label_dim: width of the label vector; 0 for none.
-        w_dim: width of the style.
-        num_ws: rows that the style is repeated to; None keeps one row, [n, w_dim].
-        layers: number of fully connected layers.
-        width: width of the layers before the last; None for `w_dim`.
-        embedding: width of the embedded label; None for `w_dim`.
-        rate: learning-rate multiplier of the layers.
-    """
-
-    w_avg: Tensor
-
-    def __init__(
-        self,
-        *,
-        z_dim: int,
-        label_dim: int,
-        w_dim: int,
-        num_ws: int | None,
-        layers: int,
-        width: int | None = None,
-        embedding: int | None = None,
-        rate: float = 0.01,
-    ) -> None:
-        super().__init__()
-        self.z_dim, self.label_dim, self.w_dim, self.num_ws = z_dim, label_dim, w_dim, num_ws
-        embedded = (embedding or w_dim) if label_dim else 0
-        self.embed = Linear(label_dim, embedded) if label_dim else None
-        widths = [z_dim + embedded, *[width or w_dim] * (layers - 1), w_dim]
-        self.layers = nn.ModuleList(
-            Linear(i, o, activate=True, rate=rate)
-            for i, o in zip(widths[:-1], widths[1:], strict=True)
-        )
-        if num_ws is not None:
-            self.register_buffer("w_avg", torch.zeros(w_dim))
-
-    def forward(
-        self,
-        z: Float[Tensor, "n z"] | None,
-        label: Float[Tensor, "n c"] | None = None,
-        *,
-        truncation_psi: float = 1.0,
-        truncation_cutoff: int | None = None,
-    ) -> Tensor:
-        """Map latents to styles.
-
-        Args:
-            z: standard normal latents, [n, z_dim].
-            label: one-hot classes or label vectors, [n, label_dim].
-            truncation_psi: pulls styles to their mean; 1 leaves them, 0 gives the mean.
-            truncation_cutoff: number of rows that are pulled; None for all.
-
-        Returns:
-            Styles [n, num_ws, w_dim], or [n, w_dim] for a label mapping.
-
-        Raises:
-            UserError: a conditional network was given no label, or one of another width.
-        """
-        parts = [] if z is None or not self.z_dim else [rms_normalise(z.float())]
-        if self.embed is not None:
-            parts.append(rms_normalise(self.embed(_checked(label, self.label_dim).float())))
-        x = torch.cat(parts, dim=1)
-        for layer in self.layers:
-            x = layer(x)
-        if self.num_ws is None:
-            return x
-        return self.truncate(self.repeat(x), truncation_psi, truncation_cutoff)
-
-    def repeat(self, w: Float[Tensor, "n w"]) -> Float[Tensor, "n s w"]:
-        """One style for every row."""
-        assert self.num_ws is not None, "a label mapping has no rows to repeat to"
-        return w[:, None].expand(-1, self.num_ws, -1)
-
-    def class_means(
-        self, label: Float[Tensor, "n c"] | None, count: int = 4096
-    ) -> Float[Tensor, "n w"]:
-        """Mean style of each image's own label, over `count` fixed latents.
-
-        Raises:
-            UserError: the network is not conditional, so that there is only one mean.
-        """
-        if label is None or not self.label_dim:
-            raise UserError("truncation to the class mean needs a conditional network")
-        kinds, which = label.unique(dim=0, return_inverse=True)
-        z = Streams(0).normal("class means", torch.arange(count), (self.z_dim,)).to(label.device)
-        means = [self(z, kind.expand(count, -1))[:, 0].mean(0) for kind in kinds]
-        return torch.stack(means)[which]
-
-    def truncate(
-        self,
-        ws: Float[Tensor, "n s w"],
-        psi: float,
-        cutoff: int | None = None,
-        center: Float[Tensor, "n w"] | None = None,
-    ) -> Float[Tensor, "n s w"]:
-        """Pull the first `cutoff` rows to the mean style, or to a centre of each image's own.
-
-        Source: Karras et al. 2019, section 3.3.
-        """
-        if psi == 1:
-            return ws
-        mean = self.w_avg if center is None else center[:, None].expand_as(ws)
-        pulled = torch.lerp(mean.expand_as(ws), ws, psi)
-        return pulled if cutoff is None else torch.cat((pulled[:, :cutoff], ws[:, cutoff:]), 1)
-
-
-def _checked(label: Tensor | None, width: int) -> Tensor:
-    if label is None or label.shape[1] != width:
-        got = "none" if label is None else f"one of width {label.shape[1]}"
-        raise UserError(
-            f"this network is conditional and needs a label of width {width}, got {got}"
-        )
-    return label
 
 
 class StyledConv(nn.Module):
