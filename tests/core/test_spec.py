@@ -79,7 +79,8 @@ def test_description_and_range() -> None:
     "change",
     [
         {"modalities": {}},
-        {"modalities": {"a": 2}},
+        {"modalities": {"a": 0}},
+        {"modalities": {"a": 65}},
         {"modalities": {"../x": 1}},
         {"modalities": {"a/b": 1}},
         {"modalities": {"": 1}},

@@ -18,14 +18,14 @@ def for_eyes(pixels: np.ndarray, channels: Iterable[int]) -> np.ndarray:
 
     Args:
         pixels: uint8 or uint16; 16 bits are cut to the upper 8.
-        channels: channels of each modality, 1 or 3.
+        channels: channels of each modality; of others than 1 and 3 the first or first three show.
     """
     if pixels.dtype == np.uint16:
         pixels = (pixels >> 8).astype(np.uint8)
     parts, start = [], 0
     for count in channels:
         part = pixels[start : start + count]
-        parts.append(np.repeat(part, 3, axis=0) if count == 1 else part)
+        parts.append(part[:3] if count >= 3 else np.repeat(part[:1], 3, axis=0))
         start += count
     return np.concatenate(parts, axis=2).transpose(1, 2, 0)
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import pydantic
 
@@ -31,12 +31,13 @@ class Grid(NamedTuple):
 class ImageSpec(Config):
     """Height and width in pixels, channels per modality (in order) and bits per channel.
 
-    A batch is one float tensor, NCHW, range [-1, 1], modalities concatenated along the channels.
+    A batch is one float tensor, NCHW, range [-1, 1], modalities concatenated along the channels. In
+    archives a modality has 1 or 3 channels; networks of others may have any number.
     """
 
     height: int = pydantic.Field(ge=SMALLEST_GRID, le=LARGEST_SIDE)
     width: int = pydantic.Field(ge=SMALLEST_GRID, le=LARGEST_SIDE)
-    modalities: dict[str, Literal[1, 3]]
+    modalities: dict[str, Annotated[int, pydantic.Field(ge=1, le=64)]]
     bits: Literal[8, 16] = 8
 
     @pydantic.model_validator(mode="after")

@@ -104,6 +104,12 @@ def generate(snapshot: Snapshot, request: Request, *, skip: int = 0) -> Iterator
         UserError: the generator needs label vectors, which a class cannot give.
     """
     condition = snapshot.info.condition
+    odd = {n for n in snapshot.info.spec.modalities.values() if n not in (1, 3)}
+    if odd:
+        raise UserError(
+            f"{snapshot.path}: makes images of {odd.pop()} channels, files hold 1 or 3; "
+            "use it from Python (synthograph.load)"
+        )
     if condition.width and not condition.classes:
         raise UserError(f"{snapshot.path}: was trained on label vectors, which --class cannot give")
     jobs = request.jobs[skip:]

@@ -187,3 +187,12 @@ def test_freeze_d_counts_from_the_image() -> None:
     assert not any(p.requires_grad for p in networks.discriminators.parameters())
     with pytest.raises(UserError, match="7 layers"):
         kind.first_layers(networks, 8)
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_one_modality_of_any_channel_count(channels: int) -> None:
+    """Networks of others may have what our archives do not."""
+    networks = build(square(16, channels))
+    image = networks.generator(torch.randn(2, 8))
+    assert image.shape == (2, channels, 16, 16)
+    assert networks.discriminators["image"](image).shape == (2, 1)

@@ -22,6 +22,7 @@ RENAMED = (
     (r"\bmapping\.fc(\d+)\.", r"mapping.layers.\1."),
     (r"\bfc\.", "dense."),
 )
+WHOLE_BATCH = 1 << 30
 UNUSED = re.compile(r"resample_filter$")
 FIXED: dict[str, tuple[Any, ...]] = {
     "activation": ("lrelu",),
@@ -99,7 +100,7 @@ def _config(generator: Mapping[str, Any], discriminator: Mapping[str, Any]) -> d
         "label_layers": labels.get("num_layers", 8),
         "label_mapping_width": labels.get("layer_features"),
         "label_embedding_width": labels.get("embed_features"),
-        "mbstd_group": epilogue.get("mbstd_group_size", 4),
+        "mbstd_group": epilogue.get("mbstd_group_size", 4) or WHOLE_BATCH,
         "mbstd_channels": epilogue.get("mbstd_num_channels", 1),
     }
 
