@@ -91,18 +91,16 @@ def _generate(network: Path, dest: Path) -> None:
 
 def _compare(real: Path, synthetic: Path, columns: int = 16) -> bytes:
     """PNG: for every class a row of real test images and one of generated images."""
+    from synthograph.archive.gallery import gallery
+    from synthograph.archive.manifest import in_split
     from synthograph.archive.reader import open_archive
-    from synthograph.core.pictures import for_eyes, sheet
+    from synthograph.core.pictures import sheet
 
-    archives = {"real": open_archive(real), "generated": open_archive(synthetic)}
-    channels = list(archives["real"].info.spec.modalities.values())
+    archive = open_archive(real)
+    held_out = dict(gallery(archive, in_split(archive.rows, "test"), columns=columns))
+    generated = dict(gallery(open_archive(synthetic), columns=columns))
     rows = []
-    for label in archives["real"].info.classes:
-        for kind, archive in archives.items():
-            rows_of_label = [r for r in archive.rows if r.label == label]
-            members = [r for r in rows_of_label if r.split in (None, "test")]
-            if kind == "real":  # one image per patient, since images of one look alike
-                members = list({row.group: row for row in members}.values())
-            shown = [for_eyes(archive.read(row), channels) for row in members[:columns]]
-            rows.append((f"{label}, {kind}", shown))
+    for label, images in held_out.items():
+        rows.append((f"{label}, real", images))
+        rows.append((f"{label}, generated", generated[label]))
     return sheet(rows)

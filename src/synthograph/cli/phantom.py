@@ -13,6 +13,7 @@ def phantom(
     size: Annotated[int, typer.Option(help="side in pixels")] = 64,
     seed: Annotated[int, typer.Option(help="seed of patients, factors and pixels")] = 0,
     site: Annotated[str, typer.Option(help="camera: a or b")] = "a",
+    grid: Annotated[Path | None, typer.Option(help="also draw a PNG, a row per class")] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="further settings as name=value, such as auroc=0.95"),
@@ -21,13 +22,14 @@ def phantom(
     """Make an archive of phantoms: skin lesions, eyes in two modalities, or 16-bit knees."""
     from synthograph.archive.prepare import PrepareOptions
     from synthograph.archive.prepare import prepare as write
-    from synthograph.cli.prepare import print_summary
+    from synthograph.cli.prepare import check_grid, draw_grid, print_summary
     from synthograph.cli.progress import tracker
     from synthograph.core.config import merge, parse_assignments
     from synthograph.sources.phantoms import PhantomOptions, make_phantoms
 
     asked = {"kind": kind, "count": count, "size": size, "seed": seed, "site": site}
     options = PhantomOptions.parse(merge(asked, parse_assignments(settings or [])))
+    check_grid(grid)
     phantoms = make_phantoms(options)
     summary = write(
         phantoms.items,
@@ -37,3 +39,5 @@ def phantom(
         track=tracker(f"drawing {kind} phantoms"),
     )
     print_summary(summary, dest)
+    if grid is not None:
+        draw_grid(dest, grid)

@@ -47,6 +47,7 @@ def prepare(
     allow_rejects: Annotated[
         bool, typer.Option("--allow-rejects", help="go on without files that cannot be used")
     ] = False,
+    grid: Annotated[Path | None, typer.Option(help="also draw a PNG, a row per class")] = None,
     workers: Annotated[
         int | None, typer.Option(help="processes; one per core if not given", min=1)
     ] = None,
@@ -57,6 +58,7 @@ def prepare(
     from synthograph.archive.reader import is_archive
     from synthograph.cli.progress import tracker
 
+    check_grid(grid)
     wide, high = _sides(size, width, height)
     options = PrepareOptions.parse(
         {
@@ -94,6 +96,8 @@ def prepare(
         workers=workers,
     )
     print_summary(summary, dest)
+    if grid is not None:
+        draw_grid(dest, grid)
 
 
 @dataclass(frozen=True)
@@ -199,6 +203,26 @@ def _modalities(texts: Sequence[str]) -> dict[str, Path]:
     return result
 
 
+def check_grid(grid: Path | None) -> None:
+    """Refuse a picture that is in the way before long work starts."""
+    from synthograph.core.files import refuse_existing, refuse_unwritable
+
+    if grid is not None:
+        refuse_existing(grid, "--grid")
+        refuse_unwritable(grid)
+
+
+def draw_grid(archive: Path, grid: Path) -> None:
+    """A contact sheet of an archive, a row per class."""
+    from synthograph.archive.gallery import gallery
+    from synthograph.archive.reader import open_archive
+    from synthograph.core.files import write_bytes
+    from synthograph.core.pictures import sheet
+
+    write_bytes(grid, sheet(gallery(open_archive(archive))))
+    typer.echo(f"{grid}")
+
+
 def print_summary(summary: "Summary", dest: Path) -> None:
     """What the archive holds, for people."""
     typer.echo(f"{dest}: {summary.images} images, {summary.spec.describe()}")
@@ -209,8 +233,8 @@ def print_summary(summary: "Summary", dest: Path) -> None:
     else:
         typer.echo(
             "warning: no groups were given, so every image counts as a patient of its own. If "
-            "patients have "
-            "several images, name them (--column group=... or --name-regex), or splits will leak"
+            "patients have several images, name them (--column group=... or --name-regex), or "
+            "splits will leak"
         )
     for note, count in summary.notes.items():
         typer.echo(f"  {count} files: {note}")
