@@ -7,8 +7,12 @@ import typer
 
 COUNT, SIZE, SEED = 2000, 32, 0
 PER_CLASS = 32
-KIMG = 18.0
-"""About three minutes of training on two processor cores."""
+KIMG = 20.0
+"""Three to four minutes of training on two processor cores."""
+MODEL = {"channel_max": 48, "r1_gamma": 0.05}
+"""Fewer channels for speed; a stronger penalty than in longer runs, for smoother early images."""
+AUROC = 0.98
+"""Of the labels: clearer than the default, so that a short training shows the classes."""
 
 
 def demo(
@@ -36,7 +40,7 @@ def demo(
 
     typer.echo("1 of 5: drawing skin-lesion phantoms")
     phantoms = make_phantoms(
-        PhantomOptions(kind=PhantomKind.SKIN, count=count, size=SIZE, seed=SEED)
+        PhantomOptions(kind=PhantomKind.SKIN, count=count, size=SIZE, seed=SEED, auroc=AUROC)
     )
     options = PrepareOptions(classes=phantoms.classes, invariances=list(phantoms.invariances))
     print_summary(prepare(phantoms.items, real, options, track=tracker("drawing")), real)
@@ -46,7 +50,7 @@ def demo(
     print_table(archive)
 
     typer.echo("3 of 5: training a small generator")
-    settings = {"seed": SEED, "data": {"cond": True}, "training": {"kimg": kimg}}
+    settings = {"seed": SEED, "data": {"cond": True}, "training": {"kimg": kimg}, "model": MODEL}
     config, _ = resolve_run(archive, "tiny", [settings])
     run = start_run(config, folder / "runs", "tiny")
 
