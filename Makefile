@@ -17,7 +17,7 @@ demo: setup
 	$(BIN)/synthograph demo
 
 test: setup
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2
 
 check: setup format lint types imports test
 

@@ -1,7 +1,6 @@
 """Pictures of a run: the same latents at every snapshot, one class per row."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,9 +10,7 @@ from synthograph.archive.stream import TrainingStream
 from synthograph.core.pictures import for_eyes, sheet
 from synthograph.core.spec import ImageSpec
 from synthograph.ops.pixels import to_pixels
-
-if TYPE_CHECKING:
-    from synthograph.training.loop import Session
+from synthograph.training.session import Session
 
 COLUMNS, ROWS_WITHOUT_CLASSES, MOST_ROWS = 12, 8, 16
 AT_ONCE = 32
@@ -31,7 +28,7 @@ class Grid:
         """PNG of the real images."""
         return self._draw(self.images)
 
-    def fakes(self, session: "Session") -> bytes:
+    def fakes(self, session: Session) -> bytes:
         """PNG of the averaged generator's images for fixed latents."""
         ema, family = session.state.ema, session.family
         indices = torch.arange(len(self.images))

@@ -10,8 +10,8 @@ from synthograph.core.config import merge
 from synthograph.core.errors import UserError
 from synthograph.core.files import write_json
 from synthograph.training.config import RunConfig
-from synthograph.training.loop import Session
 from synthograph.training.run import CONFIG, RunDirectory, read_config
+from synthograph.training.session import Session
 from synthograph.training.setup import make_session, open_data
 from synthograph.training.state import Surroundings, load_state
 

@@ -23,7 +23,7 @@ from synthograph.models.snapshot import SnapshotInfo
 from synthograph.training.augmentation import augment_with, make_pipe, permitted
 from synthograph.training.config import AugmentMode, RunConfig, archive_path, resolve
 from synthograph.training.controllers import make_controller
-from synthograph.training.loop import Session
+from synthograph.training.session import Session
 from synthograph.training.state import TrainingState, digest64, make_optimisers
 
 
