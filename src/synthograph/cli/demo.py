@@ -17,8 +17,8 @@ AUROC = 0.98
 
 def demo(
     outdir: Annotated[Path, typer.Option(help="folder of demonstrations")] = Path("demo"),
-    kimg: Annotated[float, typer.Option(help="thousands of images to show")] = KIMG,
-    count: Annotated[int, typer.Option(help="number of phantoms")] = COUNT,
+    kimg: Annotated[float, typer.Option(help="thousands of images to show", min=0.01)] = KIMG,
+    count: Annotated[int, typer.Option(help="number of phantoms", min=40)] = COUNT,
 ) -> None:
     """Phantoms, archive, split, training, generated images, one picture: the whole chain once."""
     from synthograph.archive.prepare import PrepareOptions, prepare

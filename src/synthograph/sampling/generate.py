@@ -165,13 +165,12 @@ def generate_files(
     if taken is not None:
         raise UserError(f"{taken} exists already: choose another --outdir or remove it first")
     refuse_unwritable(outdir / "x")
-    outdir.mkdir(parents=True, exist_ok=True)
     images = (image for batch in generate(snapshot, request) for image in batch)
     paths = []
     for name, image in track(zip(names, images, strict=True), len(jobs)):
         for number, (modality, pixels) in enumerate(_modalities(snapshot, image).items()):
             path = outdir / name if number == 0 else outdir / modality / name
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             write_bytes(path, _encode(pixels, kind))
         paths.append(outdir / name)
     return paths

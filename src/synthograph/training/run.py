@@ -123,8 +123,9 @@ def read_config(path: Path) -> RunConfig:
         UserError: the folder holds no run, or one of another version.
     """
     if not path.is_dir():
-        hint = "; to start a new run from a snapshot's weights is another option, --init-from"
-        raise UserError(f"{path}: is no run directory{hint if path.is_file() else ''}")
+        raise UserError(
+            f"{path}: is no run directory, such as runs/00000-NAME; give the one to go on"
+        )
     file = path / CONFIG
     if not file.exists():
         raise UserError(f"{path}: holds no {CONFIG}, so it is no run directory")
