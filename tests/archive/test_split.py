@@ -206,3 +206,13 @@ def test_the_table_adds_up(make_archive: Make) -> None:
     assert sum(table[part][0] for part in ("train", "val", "test")) == 60
     assert table["fold 0"][0] + table["fold 1"][0] == table["train"][0]
     assert all(sum(classes.values()) == images for images, _, classes in table.values())
+
+
+def test_a_folder_of_photographs_is_no_archive(tmp_path: Path) -> None:
+    from PIL import Image
+
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    with pytest.raises(UserError, match="is no archive"):
+        split_archive(tmp_path, SplitOptions())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png"]

@@ -238,3 +238,24 @@ def test_seeds(text: str, seeds: list[int]) -> None:
 def test_what_is_no_seed(text: str) -> None:
     with pytest.raises(UserError, match="--seeds"):
         parse_seeds(text)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"batch": 0}, "--batch 0"),
+        ({"batch": -4}, "--batch -4"),
+        ({"truncation": float("nan")}, "--trunc nan"),
+        ({"cutoff": -1}, "--trunc-cutoff -1"),
+        ({"jobs": [(1, "a b"), (1, "a b")]}, "seed 1 is asked for more than once"),
+    ],
+)
+def test_what_cannot_be_made_leaves_nothing(
+    snapshot: Snapshot, tmp_path: Path, change: dict, message: str
+) -> None:
+    request = Request(**{"jobs": jobs_of([1], ["a b"]), **change})
+    with pytest.raises(UserError, match=message):
+        generate_files(snapshot, request, tmp_path / "files")
+    with pytest.raises(UserError, match=message):
+        generate_archive(snapshot, request, tmp_path / "set.zip")
+    assert [path.name for path in tmp_path.iterdir()] == ["snapshots"]

@@ -84,7 +84,9 @@ def test_adaptive_strength_follows_the_signs() -> None:
 
 def test_fixed_and_no_augmentation() -> None:
     assert make_controller(AugmentConfig(mode="fixed", p=0.25)).p == 0.25
-    assert make_controller(AugmentConfig(mode="none", p=0.25)).p == 0
+    assert make_controller(AugmentConfig(mode="none")).p == 0
+    with pytest.raises(UserError, match="has no effect without augmentation"):
+        AugmentConfig.parse({"mode": "none", "p": 0.25})
     with pytest.raises(UserError, match="needs a strength"):
         AugmentConfig.parse({"mode": "fixed"})
     with pytest.raises(UserError, match="did you mean 'xflip'"):

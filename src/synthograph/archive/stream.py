@@ -43,12 +43,16 @@ def select_rows(archive: Archive, selection: Selection, seed: int) -> list[Row]:
     rows = in_split(archive.rows, split)
     if not rows:
         raise UserError(
-            f"{archive.path}: no image is in split {split!r}; run 'synthograph split' first"
+            f"{archive.path}: no image is in split {split!r}; there is: {_splits(archive)}"
         )
     if selection.fold is not None:
         folds = sorted({row.fold for row in rows if row.fold is not None})
         if selection.fold not in folds:
-            raise UserError(f"{archive.path}: fold {selection.fold} is not among the folds {folds}")
+            there = f"folds {folds[0]} to {folds[-1]}" if folds else "no fold"
+            raise UserError(
+                f"{archive.path}: fold {selection.fold} is not there, the archive has {there}; "
+                "make folds with 'synthograph split --folds K --force'"
+            )
         rows = [row for row in rows if row.fold != selection.fold]
     if selection.subset is None:
         return rows
@@ -56,6 +60,11 @@ def select_rows(archive: Archive, selection: Selection, seed: int) -> list[Row]:
         raise UserError(f"--subset {selection.subset}: choose from 1 to {len(rows)} images")
     chosen = Streams(seed).permutation("subset", 0, len(rows))[: selection.subset]
     return [rows[i] for i in sorted(chosen.tolist())]
+
+
+def _splits(archive: Archive) -> str:
+    names = sorted({row.split for row in archive.rows if row.split})
+    return ", ".join(names) or "none yet, run 'synthograph split' first"
 
 
 class TrainingStream:

@@ -27,12 +27,12 @@ def demo(
     from synthograph.cli.progress import tracker
     from synthograph.cli.split import print_table
     from synthograph.cli.train import start_run
-    from synthograph.core.files import refuse_unwritable, write_bytes
+    from synthograph.core.files import refuse_unwritable_folder, write_bytes
     from synthograph.models.snapshot import find_snapshot
     from synthograph.sources.phantoms import PhantomKind, PhantomOptions, make_phantoms
     from synthograph.training.setup import resolve_run
 
-    refuse_unwritable(outdir / "x")
+    refuse_unwritable_folder(outdir)
     outdir.mkdir(parents=True, exist_ok=True)
     folder = _next_folder(outdir)
     folder.mkdir()

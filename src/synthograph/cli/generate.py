@@ -41,9 +41,10 @@ def generate(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
 ) -> None:
     """Generate images; a class and a seed always give the same one."""
+    from synthograph.cli.prepare import check_grid
     from synthograph.cli.progress import tracker
     from synthograph.core.devices import pick_device
-    from synthograph.core.files import refuse_existing, write_bytes
+    from synthograph.core.files import write_bytes
     from synthograph.models.base import NoiseMode, TruncationCenter
     from synthograph.models.snapshot import find_snapshot, load
     from synthograph.sampling import generate as sampling
@@ -62,8 +63,7 @@ def generate(
         batch=batch,
         device=str(pick_device(device)),
     )
-    if grid is not None:
-        refuse_existing(grid, "--grid")
+    check_grid(grid)
     if outdir.suffix == ".zip":
         count = sampling.generate_archive(snapshot, request, outdir, track=tracker("generating"))
     else:

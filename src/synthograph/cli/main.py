@@ -60,7 +60,10 @@ def run() -> None:
         _end(f"error: {error}", error.exit_code)
     except SystemExit as ended:
         if ended.code == INTERRUPTED:
-            _end("interrupted; run the same command again to go on", ExitCode.STOPPED)
+            _end(
+                "error: interrupted; an unfinished archive goes on with the same command",
+                ExitCode.STOPPED,
+            )
         raise
 
 

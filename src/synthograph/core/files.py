@@ -140,6 +140,17 @@ def refuse_unwritable(path: Path) -> None:
         raise UserError(f"{parent} is not writable, so {path} cannot be written")
 
 
+def refuse_unwritable_folder(folder: Path) -> None:
+    """As `refuse_unwritable`, for a folder that is there or is to be made.
+
+    Raises:
+        UserError: it, or its nearest existing parent, is no folder or cannot be written to.
+    """
+    if folder.is_file():
+        raise UserError(f"{folder} is a file, so nothing can be written into it")
+    refuse_unwritable(folder / "x" if folder.is_dir() else folder)
+
+
 def cache_folder() -> Path:
     """Folder of what can be made again: `$SYNTHOGRAPH_CACHE`, else the user's cache folder."""
     chosen = os.environ.get("SYNTHOGRAPH_CACHE")

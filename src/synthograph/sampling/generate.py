@@ -4,6 +4,8 @@ provenance.
 
 import enum
 import io
+import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +21,7 @@ from synthograph.archive.manifest import Row
 from synthograph.archive.reader import ArchiveInfo, encode_png
 from synthograph.archive.writer import ArchiveWriter, encode, new_namespace
 from synthograph.core.errors import UserError
-from synthograph.core.files import refuse_unwritable, write_bytes
+from synthograph.core.files import refuse_unwritable_folder, write_bytes
 from synthograph.core.pictures import for_eyes, sheet
 from synthograph.models.base import NoiseMode, TruncationCenter
 from synthograph.models.registry import family
@@ -103,15 +105,7 @@ def generate(snapshot: Snapshot, request: Request, *, skip: int = 0) -> Iterator
     Raises:
         UserError: the generator needs label vectors, which a class cannot give.
     """
-    condition = snapshot.info.condition
-    odd = {n for n in snapshot.info.spec.modalities.values() if n not in (1, 3)}
-    if odd:
-        raise UserError(
-            f"{snapshot.path}: makes images of {odd.pop()} channels, files hold 1 or 3; "
-            "use it from Python (synthograph.load)"
-        )
-    if condition.width and not condition.classes:
-        raise UserError(f"{snapshot.path}: was trained on label vectors, which --class cannot give")
+    check(snapshot, request)
     jobs = request.jobs[skip:]
     kind = family(snapshot.info.family)
     generator = snapshot.generator.to(request.device)
@@ -132,6 +126,35 @@ def generate(snapshot: Snapshot, request: Request, *, skip: int = 0) -> Iterator
             )
         pixels = to_pixels(images, snapshot.info.spec.bits)
         yield [Image(s, n, p) for (s, n), p in zip(part, pixels, strict=True)]
+
+
+def check(snapshot: Snapshot, request: Request) -> None:
+    """Refuse what cannot be made, before anything is written.
+
+    Raises:
+        UserError: a value out of range, an image asked for twice, images that files cannot hold, or
+            a generator that needs more than a class.
+    """
+    condition = snapshot.info.condition
+    if request.batch < 1:
+        raise UserError(f"--batch {request.batch}: at least one image at a time")
+    if not math.isfinite(request.truncation):
+        raise UserError(f"--trunc {request.truncation}: psi is a finite number, usually 0 to 1")
+    if request.cutoff is not None and request.cutoff < 0:
+        raise UserError(f"--trunc-cutoff {request.cutoff}: a number of style rows, from 0 up")
+    if request.center is TruncationCenter.CLASS and not condition.width:
+        raise UserError("--trunc-center class needs a conditional network, this one is not")
+    twice = [job for job, n in Counter(request.jobs).items() if n > 1]
+    if twice:
+        raise UserError(f"seed {twice[0][0]} is asked for more than once: name every seed once")
+    odd = {n for n in snapshot.info.spec.modalities.values() if n not in (1, 3)}
+    if odd:
+        raise UserError(
+            f"{snapshot.path}: makes images of {odd.pop()} channels, files hold 1 or 3; "
+            "use it from Python (synthograph.load)"
+        )
+    if condition.width and not condition.classes:
+        raise UserError(f"{snapshot.path}: was trained on label vectors, which --class cannot give")
 
 
 def _labels(snapshot: Snapshot, names: Sequence[str | None]) -> Float[Tensor, "n c"] | None:
@@ -156,6 +179,7 @@ def generate_files(
     Raises:
         UserError: a file of that name exists.
     """
+    check(snapshot, request)
     jobs = request.jobs
     several = len({label for _, label in jobs}) > 1
     names = [_file_name(seed, label, several, kind) for seed, label in jobs]
@@ -164,7 +188,7 @@ def generate_files(
     taken = next((outdir / name for name in names if (outdir / name).exists()), None)
     if taken is not None:
         raise UserError(f"{taken} exists already: choose another --outdir or remove it first")
-    refuse_unwritable(outdir / "x")
+    refuse_unwritable_folder(outdir)
     images = (image for batch in generate(snapshot, request) for image in batch)
     paths = []
     for name, image in track(zip(names, images, strict=True), len(jobs)):
@@ -216,6 +240,7 @@ def generate_archive(
     Raises:
         UserError: `dest` exists, or an unfinished archive of another request is in the way.
     """
+    check(snapshot, request)
     command = {
         "generate": snapshot.sha256,
         "jobs": request.jobs,

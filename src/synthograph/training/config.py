@@ -76,6 +76,8 @@ class AugmentConfig(Config):
     def _strength(self) -> "AugmentConfig":
         if self.mode is AugmentMode.FIXED and self.p is None:
             raise ValueError("augment.mode fixed needs a strength: --p 0.2, for example")
+        if self.mode is AugmentMode.NONE and self.p is not None:
+            raise ValueError(f"p = {self.p:g} has no effect without augmentation: add --aug fixed")
         return self
 
 

@@ -14,7 +14,7 @@ import filelock
 
 from synthograph.core.config import read_tree
 from synthograph.core.errors import UserError
-from synthograph.core.files import disk_errors, refuse_unwritable, write_bytes, write_json
+from synthograph.core.files import disk_errors, refuse_unwritable_folder, write_bytes, write_json
 from synthograph.training.config import RunConfig
 
 CONFIG, LOG, STATS, METRICS = "config.json", "log.txt", "stats.jsonl", "metrics.jsonl"
@@ -94,7 +94,7 @@ def create_run(outdir: Path, config: RunConfig, description: str) -> RunDirector
     Raises:
         UserError: the folder cannot be written.
     """
-    refuse_unwritable(outdir / "x")
+    refuse_unwritable_folder(outdir)
     with disk_errors(outdir):
         outdir.mkdir(parents=True, exist_ok=True)
         temporary = outdir / f".{uuid.uuid4().hex[:8]}.tmp"
