@@ -354,10 +354,9 @@ class Geometry:
 
     def _rotate(self, when: str) -> Tensor:
         """Before and after the stretch, each with 1 - sqrt(1 - p), so that p is of either."""
-        probability = 1 - (1 - (self.pipe.multipliers["rotate"] * self.pipe.p).clamp(0, 1)).sqrt()
         if when == "after" and isinstance(self.draws, FixedDraws):
-            probability = probability * 0
             return transforms.rotation(self.draws.uniform("rotate", 1)[:, 0] * 0)
+        probability = 1 - (1 - (self.pipe.multipliers["rotate"] * self.pipe.p).clamp(0, 1)).sqrt()
         reach = math.pi * self.pipe.strengths["rotate_max"]
         angle = (2 * self.draws.uniform(f"rotate/{when}", 1)[:, 0] - 1) * reach
         return transforms.rotation(angle * self.draws.gate(f"rotate/{when}/gate", probability))
