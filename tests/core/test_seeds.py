@@ -165,3 +165,12 @@ def test_order_across_many_epochs_in_one_batch() -> None:
 
 def test_box_muller_cannot_reach_infinity() -> None:
     assert math.sqrt(-2 * math.log(2.0**-24)) < 5.8
+
+
+def test_words_by_numpy_are_those_of_tensors() -> None:
+    indices = torch.tensor([0, 1, 7 + (3 << 32)])
+    shape, blocks = (3, 5), torch.arange(5).expand(3, 5)
+    low, high = indices & 0xFFFFFFFF, indices >> 32
+    counter = (low[:, None].expand(shape), high[:, None].expand(shape), blocks, blocks * 0)
+    expected = torch.stack(philox4x32(counter, stream_key(9, "y")), dim=2).flatten(1)
+    assert torch.equal(words(9, "y", indices, 18), expected[:, :18])

@@ -13,6 +13,7 @@ import math
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
@@ -23,6 +24,8 @@ ROUNDS = 10
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 KEY_STEPS = (0x9E3779B9, 0xBB67AE85)
 MASK32 = 0xFFFFFFFF
+_WORD, _MASK = np.uint64(32), np.uint64(MASK32)
+_MULTIPLIERS = np.array(MULTIPLIERS, dtype=np.uint64)[:, None, None]
 
 
 def philox4x32(
@@ -69,16 +72,45 @@ def words(seed: int, stream: str, indices: Int64[Tensor, " n"], count: int) -> I
         indices: global image indices, >= 0.
         count: words per index.
     """
-    blocks = torch.arange(-(-count // 4), device=indices.device)
-    shape = (len(indices), len(blocks))
+    blocks, key = -(-count // 4), stream_key(seed, stream)
+    if indices.device.type == "cpu":
+        return _words_by_numpy(indices, blocks, key)[:, :count]
+    place = torch.arange(blocks, device=indices.device)
+    shape = (len(indices), blocks)
     counter = (
         (indices & MASK32)[:, None].expand(shape),
         (indices >> 32)[:, None].expand(shape),
-        blocks[None].expand(shape),
+        place[None].expand(shape),
         torch.zeros(shape, dtype=torch.int64, device=indices.device),
     )
-    drawn = torch.stack(philox4x32(counter, stream_key(seed, stream)), dim=2)
-    return drawn.flatten(1)[:, :count]
+    return torch.stack(philox4x32(counter, key), dim=2).flatten(1)[:, :count]
+
+
+def _words_by_numpy(
+    indices: Int64[Tensor, " n"], blocks: int, key: tuple[int, int]
+) -> Int64[Tensor, "n e"]:
+    """`philox4x32` on a processor, in place and both products at once, which is several times
+    faster for the short draws that most are.
+    """
+    first, second = np.empty((2, 2, len(indices), blocks), dtype=np.uint64)
+    index = indices.numpy().astype(np.uint64)[:, None]
+    first[0], first[1] = index & _MASK, np.arange(blocks, dtype=np.uint64)
+    second[0], second[1] = index >> _WORD, 0
+    for keys in _key_schedule(key):
+        product = first * _MULTIPLIERS
+        second ^= (product >> _WORD)[::-1]
+        second ^= keys
+        first, second = second, (product & _MASK)[::-1]
+    # first holds words 0 and 2, second words 1 and 3
+    drawn = np.stack((first[0], second[0], first[1], second[1]), axis=2)
+    return torch.from_numpy(drawn.reshape(len(indices), 4 * blocks).view(np.int64))
+
+
+@lru_cache(maxsize=256)
+def _key_schedule(key: tuple[int, int]) -> list[np.ndarray]:
+    """The two words of the key in every round, [2, 1, 1] each."""
+    start, step = np.array(key, dtype=np.uint64), np.array(KEY_STEPS, dtype=np.uint64)
+    return [((start + step * np.uint64(k)) & _MASK)[:, None, None] for k in range(ROUNDS)]
 
 
 @dataclass(frozen=True)
