@@ -17,10 +17,9 @@ from synthograph.models.snapshot import (
     find_snapshot,
     load,
     partner,
-    read_tensors,
     save_snapshot,
-    write_tensors,
 )
+from synthograph.models.tensors import read_tensors, write_tensors
 
 MODEL = {"family": "stylegan2", "channel_base": 64, "channel_max": 8, "z_dim": 8, "w_dim": 8}
 SPEC = ImageSpec(height=8, width=16, modalities={"vis": 3, "nir": 1})

@@ -5,9 +5,7 @@
 ever executed.
 """
 
-import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,22 +13,18 @@ from typing import Any
 
 import pydantic
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor, nn
+from torch import nn
 
 from synthograph.core.config import Config
 from synthograph.core.errors import UserError
-from synthograph.core.files import sha256_file, write_bytes
+from synthograph.core.files import sha256_file
 from synthograph.core.spec import ImageSpec
 from synthograph.models.base import Condition, Networks
 from synthograph.models.pickles import read_pickle
 from synthograph.models.registry import FAMILIES, family, parse_model
+from synthograph.models.tensors import SUFFIX, load_tensors, read_tensors, select, write_tensors
 
-DOCUMENT = "synthograph"
-SUFFIX = ".safetensors"
 PARTNER = "discriminators"
-MAX_HEADER_BYTES = 64 << 20
 
 
 class SnapshotInfo(Config):
@@ -182,74 +176,6 @@ def save_snapshot(folder: Path, info: SnapshotInfo, ema: nn.Module, networks: Ne
 def partner(path: Path) -> Path:
     """The discriminators' file that belongs to a generator's."""
     return path.with_name(path.name.replace("generator", PARTNER, 1))
-
-
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> None:
-    """Write tensors and a JSON document atomically as safetensors."""
-    ready = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-    write_bytes(path, save(ready, metadata={DOCUMENT: json.dumps(document, allow_nan=False)}))
-
-
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and document of a file that `write_tensors` wrote.
-
-    Raises:
-        UserError: missing, unreadable, cut short, not safetensors, or without a document.
-    """
-    _check_header(path)
-    try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            document = json.loads((file.metadata() or {}).get(DOCUMENT, "null"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
-        raise UserError(f"{path}: is broken or no safetensors file ({error})") from None
-    if not isinstance(document, dict):
-        raise UserError(f"{path}: was not written by synthograph (its header has no document)")
-    return tensors, document
-
-
-def _check_header(path: Path) -> None:
-    """The declared header length, before anything is allocated for it."""
-    if path.is_dir() or not path.exists():
-        what = "is a folder" if path.is_dir() else "there is no such file"
-        raise UserError(f"{path}: {what}; expected a snapshot such as generator-000200{SUFFIX}")
-    try:
-        with path.open("rb") as file:
-            declared = int.from_bytes(file.read(8), "little")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    size = path.stat().st_size
-    if size < 8 or declared > min(size - 8, MAX_HEADER_BYTES):
-        raise UserError(f"{path}: is no safetensors file (header of {declared} bytes in {size})")
-
-
-def load_tensors(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Copy tensors into a module of exactly those names and shapes.
-
-    Raises:
-        UserError: a tensor is missing, surplus, of another shape or not finite.
-    """
-    expected = module.state_dict()
-    odd = sorted(set(expected) ^ set(tensors))
-    if odd:
-        what = "lacks" if odd[0] in expected else "has a surplus"
-        raise UserError(
-            f"{path}: {what} tensor {odd[0]!r} ({len(odd)} names differ from the document)"
-        )
-    for name, tensor in tensors.items():
-        if tensor.shape != expected[name].shape:
-            raise UserError(
-                f"{path}: tensor {name!r} is {tuple(tensor.shape)}, the document means "
-                f"{tuple(expected[name].shape)}"
-            )
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise UserError(f"{path}: tensor {name!r} holds numbers that are not finite")
-    module.load_state_dict(dict(tensors))
-
-
-def select(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors whose names begin with `prefix`, without it."""
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
 def find_snapshot(path: Path) -> Path:

@@ -14,6 +14,7 @@ from synthograph.core.spec import ImageSpec
 from synthograph.models.base import Condition, Foreign, Networks
 from synthograph.models.pickles import Thing
 from synthograph.models.stylegan2.config import StyleGAN2Config
+from synthograph.models.tensors import load_tensors
 
 MODALITY = "image"
 RENAMED = (
@@ -118,23 +119,11 @@ def _plain(kwargs: Any, what: str) -> dict[str, Any]:  # noqa: ANN401
 
 
 def _copy(module: torch.nn.Module, thing: Thing, *, top: int) -> None:
-    target = module.state_dict()
     source: dict[str, Tensor] = {}
     for name, tensor in thing.tensors().items():
         if not UNUSED.search(name):
             source[_rename(name, generator=thing.kind == "Generator", top=top)] = tensor.float()
-    odd = sorted(set(target) ^ set(source))
-    if odd:
-        raise UserError(
-            f"the snapshot's {thing.kind} does not fit: tensor {odd[0]!r} is only on one side"
-        )
-    for name, tensor in source.items():
-        if tensor.shape != target[name].shape:
-            raise UserError(
-                f"the snapshot's {thing.kind} does not fit: {name} is {tuple(tensor.shape)}, "
-                f"expected {tuple(target[name].shape)}"
-            )
-    module.load_state_dict(source)
+    load_tensors(module, source, f"the snapshot's {thing.kind}")
 
 
 def _rename(name: str, *, generator: bool, top: int) -> str:
