@@ -11,7 +11,7 @@ import synthograph
 from synthograph.archive.reader import open_archive
 from synthograph.core.errors import UserError
 from synthograph.core.spec import ImageSpec
-from synthograph.models.base import Condition
+from synthograph.models.base import Condition, NoiseMode
 from synthograph.models.registry import family, parse_model
 from synthograph.models.snapshot import Snapshot, SnapshotInfo, load, save_snapshot
 from synthograph.ops.pixels import to_pixels
@@ -259,3 +259,49 @@ def test_what_cannot_be_made_leaves_nothing(
     with pytest.raises(UserError, match=message):
         generate_archive(snapshot, request, tmp_path / "set.zip")
     assert [path.name for path in tmp_path.iterdir()] == ["snapshots"]
+
+
+def test_random_noise_belongs_to_the_seed(snapshot: Snapshot) -> None:
+    for block in snapshot.generator.synthesis.blocks:
+        block.conv1.noise_strength.data.fill_(1.0)
+    jobs = jobs_of([4, 5, 6], ["a b"])
+    together = pixels(snapshot, Request(jobs, noise=NoiseMode.RANDOM))
+    alone = pixels(snapshot, Request(jobs[1:2], noise=NoiseMode.RANDOM))
+    assert np.abs(together[1].astype(int) - alone[0]).max() <= 1
+    fixed = pixels(snapshot, Request(jobs, noise=NoiseMode.CONST))
+    assert np.abs(together.astype(int) - fixed).max() > 1
+
+
+def test_an_interrupted_folder_goes_on(snapshot: Snapshot, tmp_path: Path) -> None:
+    request, out = Request(jobs_of(range(5), ["a b"]), batch=2), tmp_path / "out"
+    whole = generate_files(snapshot, request, tmp_path / "whole")
+
+    def stop_at_third(items, total):
+        for number, item in enumerate(items):
+            if number == 3:
+                raise KeyboardInterrupt
+            yield item
+
+    with pytest.raises(KeyboardInterrupt):
+        generate_files(snapshot, request, out, track=stop_at_third)
+    other = Request(jobs_of(range(9), ["a b"]))
+    with pytest.raises(UserError, match="another `generate` was interrupted here"):
+        generate_files(snapshot, other, out)
+    made: list[int] = []
+    generate_files(snapshot, request, out, track=lambda items, n: (made.append(n), items)[1])
+    assert made == [2], "only what was missing is made"
+    for path in whole:
+        assert (out / path.name).read_bytes() == path.read_bytes()
+        assert (out / "nir" / path.name).read_bytes() == (
+            path.parent / "nir" / path.name
+        ).read_bytes()
+    assert not list(out.glob(".*"))
+    with pytest.raises(UserError, match="exists already"):
+        generate_files(snapshot, request, out)
+
+
+def test_classes_that_a_file_name_confuses_keep_apart(tmp_path: Path) -> None:
+    snapshot = make_snapshot(tmp_path / "s", classes=("a b", "a/b", "A-B"))
+    request = Request(jobs_of([0], ["a b", "a/b", "A-B"]))
+    names = [path.name for path in generate_files(snapshot, request, tmp_path / "out")]
+    assert names == ["seed0000_0-a-b.png", "seed0000_1-a-b.png", "seed0000_2-A-B.png"]

@@ -14,7 +14,9 @@ E = TypeVar("E", bound=enum.Enum)
 
 
 def generate(
-    network: Annotated[Path, typer.Option(help="snapshot, or run directory (its newest snapshot)")],
+    network: Annotated[
+        Path, typer.Option(help="snapshot, .pkl, or run directory (best, else newest)")
+    ],
     outdir: Annotated[Path, typer.Option(help="folder for PNG files, or NAME.zip for an archive")],
     seeds: Annotated[
         str | None,
@@ -34,7 +36,7 @@ def generate(
     trunc_center: Annotated[
         str, typer.Option(help="pull to the global mean or to that of the class")
     ] = "global",
-    noise_mode: Annotated[str, typer.Option(help="const, random or none")] = "const",
+    noise_mode: Annotated[str, typer.Option(help="const, random (by the seed) or none")] = "const",
     kind: Annotated[str, typer.Option("--format", help="png or jpeg, for single files")] = "png",
     grid: Annotated[Path | None, typer.Option(help="also draw all images on one PNG")] = None,
     batch: Annotated[int, typer.Option(help="images at once; does not change them")] = 32,

@@ -259,8 +259,13 @@ class Family(abc.ABC):
         cutoff: int | None = None,
         center: TruncationCenter = TruncationCenter.GLOBAL,
         noise: NoiseMode = NoiseMode.CONST,
+        seeds: Int64[Tensor, " n"] | None = None,
     ) -> Tensor:
-        """Images [n, c, h, w] of the full size, fp32, nominally in [-1, 1]."""
+        """Images [n, c, h, w] of the full size, fp32, nominally in [-1, 1].
+
+        With `seeds` random noise is a function of an image's seed, so it does not depend on the
+        batch; without, it comes from torch's global generator.
+        """
 
     @abc.abstractmethod
     def set_precision(self, networks: Networks, dtype: torch.dtype) -> None:

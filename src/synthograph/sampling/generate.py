@@ -4,6 +4,7 @@ provenance.
 
 import enum
 import io
+import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,8 +21,9 @@ from torch import Tensor
 from synthograph.archive.manifest import Row
 from synthograph.archive.reader import ArchiveInfo, encode_png
 from synthograph.archive.writer import ArchiveWriter, encode, new_namespace
+from synthograph.core.config import read_tree
 from synthograph.core.errors import UserError
-from synthograph.core.files import refuse_unwritable_folder, write_bytes
+from synthograph.core.files import refuse_unwritable_folder, write_bytes, write_json
 from synthograph.core.pictures import for_eyes, sheet
 from synthograph.models.base import NoiseMode, TruncationCenter
 from synthograph.models.registry import family
@@ -51,7 +53,7 @@ class Request:
         truncation: psi; 1 keeps the full diversity, smaller values trade it for typical images.
         cutoff: number of style rows that are truncated; None for all.
         center: what truncation pulls to: the mean of all images or of the image's class.
-        noise: fixed, fresh or none.
+        noise: fixed, drawn from the image's seed, or none.
         batch: images at once; it does not change them.
         device: where to compute.
     """
@@ -123,6 +125,7 @@ def generate(snapshot: Snapshot, request: Request, *, skip: int = 0) -> Iterator
                 cutoff=request.cutoff,
                 center=request.center,
                 noise=request.noise,
+                seeds=torch.tensor([seed for seed, _ in part], device=request.device),
             )
         pixels = to_pixels(images, snapshot.info.spec.bits)
         yield [Image(s, n, p) for (s, n), p in zip(part, pixels, strict=True)]
@@ -174,30 +177,70 @@ def generate_files(
 ) -> list[Path]:
     """Write `seed0000.png`, with `_CLASS` where several classes are made.
 
-    Further modalities go into folders of their own. Existing files are refused, not replaced.
+    Further modalities go into folders of their own. Existing files are refused, not replaced,
+    unless the same request was interrupted: then it goes on behind them.
 
     Raises:
-        UserError: a file of that name exists.
+        UserError: a file of that name exists, or another request was interrupted in this folder.
     """
     check(snapshot, request)
-    jobs = request.jobs
-    several = len({label for _, label in jobs}) > 1
-    names = [_file_name(seed, label, several, kind) for seed, label in jobs]
     if kind is FileKind.JPEG and snapshot.info.spec.bits == 16:
         raise UserError("--format jpeg holds 8 bits, these images have 16: use png")
-    taken = next((outdir / name for name in names if (outdir / name).exists()), None)
-    if taken is not None:
-        raise UserError(f"{taken} exists already: choose another --outdir or remove it first")
+    names = _file_names(request.jobs, kind)
     refuse_unwritable_folder(outdir)
-    images = (image for batch in generate(snapshot, request) for image in batch)
-    paths = []
-    for name, image in track(zip(names, images, strict=True), len(jobs)):
-        for number, (modality, pixels) in enumerate(_modalities(snapshot, image).items()):
-            path = outdir / name if number == 0 else outdir / modality / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_bytes(path, _encode(pixels, kind))
-        paths.append(outdir / name)
-    return paths
+    unfinished = Unfinished(outdir, {**_command(snapshot, request), "format": kind})
+    done = unfinished.resume(names)
+    others = list(snapshot.info.spec.modalities)[1:]
+    for modality in others:
+        (outdir / modality).mkdir(exist_ok=True)
+    images = (image for batch in generate(snapshot, request, skip=done) for image in batch)
+    for name, image in track(zip(names[done:], images, strict=True), len(names) - done):
+        first, *rest = _modalities(snapshot, image).values()
+        for modality, pixels in zip(others, rest, strict=True):
+            write_bytes(outdir / modality / name, _encode(pixels, kind))
+        write_bytes(outdir / name, _encode(first, kind))  # last, so that it vouches for the others
+    unfinished.finish()
+    return [outdir / name for name in names]
+
+
+class Unfinished:
+    """Notes in a folder which request fills it, so that an interrupted one can go on.
+
+    Args:
+        folder: where the images go; made if it is missing.
+        command: what was asked, as JSON.
+    """
+
+    def __init__(self, folder: Path, command: Mapping[str, Any]) -> None:
+        self.folder, self.note = folder, folder / ".unfinished.json"
+        self.command = json.loads(json.dumps(command))
+
+    def resume(self, names: Sequence[str]) -> int:
+        """How many of the files are there already; from now on this request fills the folder.
+
+        Raises:
+            UserError: a file exists that no interrupted request of this kind wrote.
+        """
+        present = {name for name in names if (self.folder / name).exists()}
+        if self.note.exists():
+            if read_tree(self.note) != self.command:
+                raise UserError(
+                    f"{self.folder}: another `generate` was interrupted here; finish it with its "
+                    f"own command, or remove {self.note}"
+                )
+            return next((k for k, name in enumerate(names) if name not in present), len(names))
+        if present:
+            raise UserError(
+                f"{self.folder / min(present)} exists already: choose another --outdir, or remove "
+                "it first"
+            )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_json(self.note, self.command)
+        return 0
+
+    def finish(self) -> None:
+        """Everything is written."""
+        self.note.unlink()
 
 
 def _encode(pixels: np.ndarray, kind: FileKind) -> bytes:
@@ -210,9 +253,15 @@ def _encode(pixels: np.ndarray, kind: FileKind) -> bytes:
     return buffer.getvalue()
 
 
-def _file_name(seed: int, label: str | None, several: bool, kind: FileKind) -> str:
-    safe = "".join(c if c.isalnum() or c in "-." else "-" for c in label or "")
-    return f"seed{seed:04d}{f'_{safe}' if several else ''}.{kind}"
+def _file_names(jobs: Sequence[Job], kind: FileKind) -> list[str]:
+    """`seed0000`, with `_CLASS` where there are several, by number where names would collide."""
+    labels = list(dict.fromkeys(label or "" for _, label in jobs))
+    safe = ["".join(c if c.isalnum() or c in "-." else "-" for c in label) for label in labels]
+    if len({name.casefold() for name in safe}) < len(labels):  # as a file system may see them
+        safe = [f"{number}-{name}" for number, name in enumerate(safe)]
+    names = dict(zip(labels, safe, strict=True))
+    tails = {label: f"_{name}" if len(labels) > 1 else "" for label, name in names.items()}
+    return [f"seed{seed:04d}{tails[label or '']}.{kind}" for seed, label in jobs]
 
 
 def _modalities(snapshot: Snapshot, image: Image) -> dict[str, np.ndarray]:
@@ -241,13 +290,7 @@ def generate_archive(
         UserError: `dest` exists, or an unfinished archive of another request is in the way.
     """
     check(snapshot, request)
-    command = {
-        "generate": snapshot.sha256,
-        "jobs": request.jobs,
-        "truncation": [request.truncation, request.cutoff, request.center],
-        "noise": request.noise,
-    }
-    writer = ArchiveWriter(dest, command)
+    writer = ArchiveWriter(dest, _command(snapshot, request))
     jobs = request.jobs
     try:
         done = len(writer.rows)
@@ -260,6 +303,16 @@ def generate_archive(
         writer.suspend()
         raise
     return len(jobs)
+
+
+def _command(snapshot: Snapshot, request: Request) -> dict[str, Any]:
+    """What makes two requests the same."""
+    return {
+        "generate": snapshot.sha256,
+        "jobs": request.jobs,
+        "truncation": [request.truncation, request.cutoff, request.center],
+        "noise": request.noise,
+    }
 
 
 def _row(snapshot: Snapshot, request: Request, image: Image) -> Row:

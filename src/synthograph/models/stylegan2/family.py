@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from synthograph.core.errors import UserError
+from synthograph.core.seeds import Streams
 from synthograph.core.spec import ImageSpec
 from synthograph.models import base
 from synthograph.models.stylegan2 import convert, presets
@@ -59,6 +60,7 @@ class StyleGAN2(base.Family):
         cutoff: int | None = None,
         center: base.TruncationCenter = base.TruncationCenter.GLOBAL,
         noise: base.NoiseMode = base.NoiseMode.CONST,
+        seeds: Int64[Tensor, " n"] | None = None,
     ) -> Tensor:
         """Images for latents."""
         assert isinstance(generator, Generator), "the family builds its own generator"
@@ -67,7 +69,10 @@ class StyleGAN2(base.Family):
         if center is base.TruncationCenter.CLASS and truncation != 1:
             mean = mapping.class_means(label)
         ws = mapping.truncate(mapping(z, label), truncation, cutoff, mean)
-        image: Tensor = generator.synthesis(ws, noise_mode=noise)
+        synthesis, maps = generator.synthesis, None
+        if noise is base.NoiseMode.RANDOM and seeds is not None:
+            maps = Streams(0).normal("sample/noise", seeds, (synthesis.noise_pixels,))
+        image: Tensor = synthesis(ws, noise_mode=noise, noise=maps)
         return image
 
     def set_precision(self, networks: base.Networks, dtype: torch.dtype) -> None:
