@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from synthograph.archive.reader import open_archive
-from synthograph.core.errors import DivergedError, UserError
+from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
 from synthograph.core.spec import ImageSpec
 from synthograph.models.base import Batch
@@ -185,14 +185,6 @@ def test_tensorboard_shows_the_statistics(archive: Path, tmp_path: Path) -> None
     events.Reload()
     assert "Loss/scores/real" in events.Tags()["scalars"]
     assert [event.step for event in events.Scalars("Progress/kimg")][-1] == 60
-
-
-def test_gradients_that_are_not_finite_stop_the_run(archive: Path, tmp_path: Path) -> None:
-    trainer = start(archive, tmp_path / "runs")
-    with torch.no_grad():
-        trainer.session.state.networks.generator.synthesis.blocks[0].const.fill_(torch.inf)
-    with pytest.raises(DivergedError, match="phase Gmain gave gradients that are not finite"):
-        trainer.train()
 
 
 def test_accumulation_gives_the_same_step(archive: Path, tmp_path: Path) -> None:

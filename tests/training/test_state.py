@@ -52,8 +52,8 @@ def test_everything_comes_back(tmp_path: Path) -> None:
     save_state(tmp_path, saved, numbers(100))
     loaded = load_state(tmp_path, other)
     assert loaded is not None
-    assert loaded[0] == numbers(100)
-    assert loaded[2] == []
+    assert loaded.numbers == numbers(100)
+    assert loaded.passed == []
     first, second = saved.tensors(), other.tensors()
     assert first.keys() == second.keys()
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -112,8 +112,8 @@ def test_incomplete_states_are_passed_over(tmp_path: Path, damage: str) -> None:
         file.unlink()
     loaded = load_state(tmp_path, make_state(2))
     assert loaded is not None
-    assert loaded[1].name == "000000000010"
-    assert len(loaded[2]) == 1
+    assert loaded.path.name == "000000000010"
+    assert len(loaded.passed) == 1
 
 
 def test_nothing_there(tmp_path: Path) -> None:

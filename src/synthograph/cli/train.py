@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from synthograph.models.snapshot import Snapshot
+    from synthograph.models.transfer import TransferReport
     from synthograph.training.config import RunConfig
 
 
@@ -33,6 +35,9 @@ def train(
     freezed: Annotated[
         int | None, typer.Option(help="first discriminator layers that stay as they are")
     ] = None,
+    metrics: Annotated[
+        str | None, typer.Option(help="measured at every snapshot, commas between; or none")
+    ] = None,
     gpus: Annotated[int, typer.Option(help="number of GPUs")] = 1,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16")] = None,
@@ -42,7 +47,14 @@ def train(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="any setting as a.b=value")
     ] = None,
+    init_from: Annotated[
+        str | None,
+        typer.Option(help="start with the weights of a snapshot: file, run, https URL or name"),
+    ] = None,
     resume: Annotated[Path | None, typer.Option(help="run directory to go on with")] = None,
+    require_exact: Annotated[
+        bool, typer.Option("--require-exact", help="resume only if bit for bit the same")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("-n", "--dry-run", help="check and print everything, create nothing")
     ] = False,
@@ -70,6 +82,7 @@ def train(
         "training.freezed": freezed,
         "augment.target": target,
         "augment.pipe": _bundle(augpipe) if augpipe else None,
+        "metrics": None if metrics is None else _names(metrics),
         "seed": seed,
         "device": device,
         "precision": precision,
@@ -81,14 +94,38 @@ def train(
     if resume is not None:
         if dry_run:
             raise UserError("--dry-run checks a new run; leave --resume or --dry-run out")
-        _resume(resume, merge(sets, asked))
+        if init_from is not None:
+            raise UserError(
+                "--resume restores a run with all it had, --init-from starts a new one: choose one"
+            )
+        _resume(resume, merge(sets, asked), require_exact=require_exact)
         return
+    if require_exact:
+        raise UserError("--require-exact is about going on with a run: give it with --resume")
     file = read_tree(config) if config is not None else {}
-    run_config = _resolve(cfg, [file, sets, asked])
+    source = None if init_from is None else _source(init_from)
+    run_config = _resolve(cfg, [file, sets, asked], source)
     if dry_run:
-        _dry_run(run_config)
+        _dry_run(run_config, source)
     else:
-        start_run(run_config, outdir, cfg)
+        start_run(run_config, outdir, cfg, source)
+
+
+def _source(named: str) -> "Snapshot":
+    """The snapshot to start from, downloaded if it is not here, with its licence told."""
+    from synthograph.cli.progress import tracker
+    from synthograph.models.published import licence, locate
+    from synthograph.models.snapshot import find_snapshot, load
+
+    note = licence(named)
+    if note is not None:
+        typer.echo(f"note: {note}")
+    return load(find_snapshot(locate(named, track=tracker("downloading"))))
+
+
+def _names(listed: str) -> list[str]:
+    """Names with commas between; `none` for none."""
+    return [name for part in listed.split(",") if (name := part.strip()) and name != "none"]
 
 
 def _bundle(name: str) -> dict[str, float]:
@@ -111,10 +148,11 @@ def _tree(flags: dict[str, Any]) -> dict[str, Any]:
     return tree
 
 
-def _resolve(preset: str, parts: list[dict[str, Any]]) -> "RunConfig":
+def _resolve(preset: str, parts: list[dict[str, Any]], source: "Snapshot | None") -> "RunConfig":
     from synthograph.archive.reader import open_archive
     from synthograph.core.config import merge
     from synthograph.core.errors import UserError
+    from synthograph.models.transfer import defaults
     from synthograph.training.setup import resolve_run
 
     asked: dict[str, Any] = {}
@@ -123,7 +161,8 @@ def _resolve(preset: str, parts: list[dict[str, Any]]) -> "RunConfig":
     path = asked.get("data", {}).get("path")
     if path is None:
         raise UserError("which images? give an archive with --data, or a run with --resume")
-    config, left_out = resolve_run(open_archive(Path(path)), preset, [asked])
+    below = [] if source is None else [defaults(source)]
+    config, left_out = resolve_run(open_archive(Path(path)), preset, [*below, asked])
     if left_out:
         typer.echo(
             f"note: augmentation without {', '.join(left_out)}: "
@@ -132,8 +171,10 @@ def _resolve(preset: str, parts: list[dict[str, Any]]) -> "RunConfig":
     return config
 
 
-def start_run(config: "RunConfig", outdir: Path, preset: str) -> Path:
-    """Make a run directory and train in it.
+def start_run(
+    config: "RunConfig", outdir: Path, preset: str, source: "Snapshot | None" = None
+) -> Path:
+    """Make a run directory and train in it, with fresh weights or those of a snapshot.
 
     Returns:
         The run directory.
@@ -143,10 +184,13 @@ def start_run(config: "RunConfig", outdir: Path, preset: str) -> Path:
     from synthograph.training.setup import make_session, open_data
 
     data = open_data(config)
-    session = make_session(config, data)
+    reports: list[TransferReport] = []
+    session = make_session(config, data, source, reports.append)
     kind = f"{data.archive.name}{'-cond' if config.data.cond else ''}-{preset}"
-    run = create_run(outdir, config, kind)
+    run = create_run(outdir, config, kind, origin=session.info.initialised_from)
     run.say(f"{command_line()}")
+    for line in (line for report in reports for line in report.lines()):
+        run.say(line)
     _introduce(config, session, data, run.say)
     Trainer(session, run).train()
     run.close()
@@ -167,39 +211,41 @@ def _introduce(config: "RunConfig", session: Any, data: Any, say: Any) -> None: 
     say(f"parameters: {counts}; device {config.device}, precision {config.precision}")
 
 
-def _resume(path: Path, asked: dict[str, Any]) -> None:
+def _resume(path: Path, asked: dict[str, Any], *, require_exact: bool) -> None:
     from synthograph.training.loop import Trainer
     from synthograph.training.resume import resume_session
 
-    session, run = resume_session(path, asked)
+    session, run = resume_session(path, asked, require_exact=require_exact)
     Trainer(session, run).train()
     run.close()
 
 
-def _dry_run(config: "RunConfig") -> None:
-    """Validate everything and say what would happen, measured from a few steps; write nothing but
-    the cache.
+def _dry_run(config: "RunConfig", source: "Snapshot | None") -> None:
+    """Validate everything and say what would happen, every part of a step measured; write nothing
+    but the cache.
     """
     import json
-    import time
 
+    from synthograph.training.estimate import STRONG, estimate
     from synthograph.training.loop import duration, peak_memory_gb
     from synthograph.training.setup import make_session, open_data
 
     data = open_data(config)
-    session = make_session(config, data)
+    reports: list[TransferReport] = []
+    session = make_session(config, data, source, reports.append)
     typer.echo(json.dumps(config.tree(), indent=2))
+    for line in (line for report in reports for line in report.lines(full=True)):
+        typer.echo(line)
     _introduce(config, session, data, typer.echo)
-    cycle = max(phase.interval for phase in session.phases)
-    session.step()
-    start = time.perf_counter()
-    for _ in range(cycle):
-        session.step()
-    per_step = (time.perf_counter() - start) / cycle
-    steps = config.training.images / config.training.batch
-    typer.echo(
-        f"measured: {per_step / config.training.batch * 1000:.2f} s/kimg, so "
-        f"{config.training.kimg:g} kimg take "
-        f"about {duration(per_step * steps)}; memory {peak_memory_gb():.1f} GB. Nothing was "
-        f"created."
+    typer.echo("measuring ...")
+    measured, kimg = estimate(session), config.training.kimg
+    line = (
+        f"measured: {measured.sec_per_kimg:.2f} s/kimg, so {kimg:g} kimg take about "
+        f"{duration(measured.sec_per_kimg * kimg)}"
     )
+    if measured.augmented is not None:
+        line += (
+            f" ({measured.augmented:.2f} s/kimg and {duration(measured.augmented * kimg)} once "
+            f"augmentation is at {STRONG})"
+        )
+    typer.echo(f"{line}; memory {peak_memory_gb():.1f} GB. Nothing was created.")

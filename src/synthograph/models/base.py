@@ -100,12 +100,20 @@ class Networks:
         discriminators: modality -> discriminator.
         extras: further tensors that belong to the training state, such as a running mean.
         frozen: parts of the discriminators that are not trained (Freeze-D).
+        fp32_penalties: compute penalties in fp32 whatever the precision of the blocks; set where
+            half precision made them overflow.
     """
 
     generator: nn.Module
     discriminators: nn.ModuleDict
     extras: dict[str, Tensor] = field(default_factory=dict)
     frozen: list[nn.Module] = field(default_factory=list)
+    fp32_penalties: bool = False
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Weights and buffers under `generator/` and `discriminators/`."""
+        parts = {"generator": self.generator, "discriminators": self.discriminators}
+        return {f"{p}/{name}": t for p, m in parts.items() for name, t in m.state_dict().items()}
 
     def select(self, key: str | None) -> None:
         """Let gradients flow to the parameters of one optimiser key only."""
@@ -136,6 +144,39 @@ class Foreign:
     config: ModelConfig
     networks: Networks
     ema: nn.Module
+
+
+@dataclass(frozen=True)
+class Built:
+    """Networks with what they were built for, for transfer from one to another.
+
+    Attributes:
+        spec: the images.
+        condition: what the generator is told.
+        config: the family's configuration.
+        networks: generator and discriminators; there may be no discriminators.
+    """
+
+    spec: ImageSpec
+    condition: Condition
+    config: ModelConfig
+    networks: Networks
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a tensor of new networks starts with.
+
+    Attributes:
+        value: in the shape of the new tensor.
+        sources: names of the source's tensors that it is made of, the main one first; empty where
+            it is a constant.
+        how: what was done to the source's tensor, as one phrase; empty where it is taken as it is.
+    """
+
+    value: Tensor
+    sources: tuple[str, ...]
+    how: str = ""
 
 
 @dataclass(frozen=True)
@@ -186,6 +227,10 @@ class LossTerms:
     stats: Mapping[str, Tensor] = field(default_factory=dict)
     real_signs: Tensor | None = None
     running: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def detached(self) -> "LossTerms":
+        """Without the loss, whose gradient is taken: its graph can go."""
+        return LossTerms(None, self.stats, self.real_signs, self.running)
 
 
 @dataclass(frozen=True)
@@ -290,6 +335,27 @@ class Family(abc.ABC):
     def adopt(self, content: object) -> Foreign | None:
         """Networks from the content of a foreign file, or None where it is not of this family."""
         return None
+
+    def inherit(self, target: Built, source: Built) -> dict[str, Start]:
+        """What new networks take over from trained ones of this family.
+
+        Args:
+            target: fresh networks; they are only looked at.
+            source: trained ones.
+
+        Returns:
+            Name, as in `Networks.tensors`, to its start; names that are left out stay fresh. Unless
+            a family knows better: tensors of the same name and shape.
+        """
+        given, wanted = source.networks.tensors(), target.networks.tensors()
+        same = (n for n in wanted if n in given and given[n].shape == wanted[n].shape)
+        return {name: Start(given[name], (name,)) for name in same}
+
+    def follow(self, config: ModelConfig) -> dict[str, Any]:
+        """The part of a model's configuration tree that networks which start from it should share,
+        so that their tensors have the same shapes and mean the same.
+        """
+        return {"family": config.family, "z_dim": config.z_dim}
 
     @abc.abstractmethod
     def preset_names(self) -> Iterable[str]:

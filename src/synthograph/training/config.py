@@ -136,6 +136,21 @@ class RunConfig(Config):
     training: TrainingConfig = TrainingConfig()
     metrics: list[str] = pydantic.Field([], description="measured at every snapshot")
 
+    @pydantic.field_validator("metrics")
+    @classmethod
+    def _known(cls, value: list[str]) -> list[str]:
+        if value:
+            raise ValueError(
+                f"{value[0]} is not known: measures during training are not built yet, so leave "
+                "--metrics out or say none"
+            )
+        return value
+
+    @property
+    def group(self) -> int:
+        """Images that a discriminator judges together, so that no share may part them."""
+        return int(getattr(self.model, "mbstd_group", 1))
+
     @pydantic.field_validator("model", mode="before")
     @classmethod
     def _by_family(cls, value: Any) -> Any:  # noqa: ANN401
@@ -143,8 +158,7 @@ class RunConfig(Config):
 
     @pydantic.model_validator(mode="after")
     def _groups_fit(self) -> "RunConfig":
-        group = getattr(self.model, "mbstd_group", 1)
-        share = self.training.batch_gpu
+        group, share = self.group, self.training.batch_gpu
         if share % min(group, share):
             raise ValueError(
                 f"training.batch_gpu {share} is no multiple of model.mbstd_group {group}, "

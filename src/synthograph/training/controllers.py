@@ -71,6 +71,7 @@ class Adaptive(Controller):
     def observe(self, signs: Tensor) -> None:
         """Count signs since the last change."""
         signs = signs.detach().double().cpu()
+        signs = signs[signs.isfinite()]  # the others are counted where they arise
         self._sum += torch.stack((signs.sum(), torch.tensor(float(signs.numel())).double()))
 
     def after_step(self, steps: int, batch: int) -> str | None:
@@ -91,7 +92,7 @@ class Adaptive(Controller):
         if not new:
             return None
         return (
-            f"alarm: augmentation p reached its cap {self.config.p_max:g} while the discriminator "
+            f"augmentation p reached its cap {self.config.p_max:g} while the discriminator "
             f"still recognises the training images (sign {overfit:.2f}, target "
             f"{self.config.target:g}): the set is small for this network; more images, --mirror, "
             "a higher --gamma or a smaller network help, a higher cap leaks augmentations"

@@ -24,12 +24,12 @@ class Grid:
         numbers, self.titles = _choose(stream, classes)
         self.images, self.labels = stream.gather(numbers)
 
-    def reals(self) -> bytes:
-        """PNG of the real images."""
-        return self._draw(self.images)
+    def reals(self) -> np.ndarray:
+        """The real images, pixels [n, c, h, w]."""
+        return to_pixels(self.images, self.spec.bits)
 
-    def fakes(self, session: Session) -> bytes:
-        """PNG of the averaged generator's images for fixed latents."""
+    def fakes(self, session: Session) -> np.ndarray:
+        """The averaged generator's images for fixed latents, pixels [n, c, h, w]."""
         ema, family = session.state.ema, session.family
         indices = torch.arange(len(self.images))
         z = session.streams.normal("grid", indices, (session.config.model.z_dim,))
@@ -39,11 +39,11 @@ class Grid:
                 rows = slice(start, start + AT_ONCE)
                 label = self.labels[rows].to(session.device)
                 parts.append(family.sample(ema, z[rows].to(session.device), label).cpu())
-        return self._draw(torch.cat(parts))
+        return to_pixels(torch.cat(parts), self.spec.bits)
 
-    def _draw(self, images: Tensor) -> bytes:
+    def draw(self, pixels: np.ndarray) -> bytes:
+        """PNG of `reals` or `fakes`."""
         channels = list(self.spec.modalities.values())
-        pixels = to_pixels(images, self.spec.bits)
         shown = [for_eyes(np.asarray(one), channels) for one in pixels]
         per_row = len(shown) // len(self.titles)
         rows = [

@@ -7,12 +7,20 @@ from pathlib import Path
 
 from synthograph.core.errors import StoppedError
 from synthograph.models.snapshot import save_snapshot
+from synthograph.training import alarms
 from synthograph.training.board import Board
 from synthograph.training.grids import Grid
+from synthograph.training.recovery import MOST_NON_FINITE, roll_back
 from synthograph.training.run import STATS, RunDirectory
 from synthograph.training.session import Session
 from synthograph.training.signals import StopRequest
-from synthograph.training.state import SavedNumbers, Surroundings, save_state
+from synthograph.training.state import (
+    Progress,
+    SavedNumbers,
+    Surroundings,
+    list_states,
+    save_state,
+)
 from synthograph.training.stats import json_safe
 
 OnSnapshot = Callable[[Path, int], None]
@@ -45,33 +53,58 @@ class Trainer:
             StoppedError: a signal or the time limit; the state is saved.
             DivergedError: numbers that cannot be trusted; the last state is kept.
         """
-        config, progress = self.session.config.training, self.session.state.progress
+        config = self.session.config.training
         limit = None if config.max_hours is None else time.monotonic() + config.max_hours * 3600
-        if progress.images == 0:
+        if self.progress.images == 0:
             self.start()
         with StopRequest() as stop:
-            while progress.images < config.images:
-                alarm = self.session.step()
-                if alarm is not None:
-                    self.run.say(alarm)
-                last = progress.images >= config.images
-                if last or self.tick_due():
+            while self.progress.images < config.images:
+                for alarm in self.session.step():
+                    self.alarm(alarm)
+                last = self.progress.images >= config.images
+                if self.progress.non_finite > MOST_NON_FINITE:
+                    self.roll_back(f"{self.progress.non_finite} phases gave no finite gradients")
+                elif last or self.tick_due():
                     self.tick(last)
-                elif time.monotonic() - self.saved > config.save_every * 60:
+                elif time.monotonic() - self.saved > config.save_every * 60 and self.sound():
                     self.save(boundary=False)
                 if not last and (stop.requested or (limit and time.monotonic() > limit)):
                     self.stop(stop.reason or f"--max-hours {config.max_hours}")
         self.board.close()
         self.run.say(f"done: {self.run.snapshots}")
 
+    @property
+    def progress(self) -> Progress:
+        """How far the run is."""
+        return self.session.state.progress
+
     def start(self) -> None:
-        """Pictures of the data and of the untrained generator."""
-        self.run.picture("reals.png", self.grid.reals())
-        self.run.picture("fakes-init.png", self.grid.fakes(self.session))
+        """Pictures of the data and of the untrained generator, and a state to go back to."""
+        self.run.picture("reals.png", self.grid.draw(self.grid.reals()))
+        self.run.picture("fakes-init.png", self.grid.draw(self.grid.fakes(self.session)))
+        if not list_states(self.run.states):
+            self.save(boundary=True)
+
+    def alarm(self, text: str) -> None:
+        """For the log at once, and for the next line of `stats.jsonl`."""
+        self.run.say(f"alarm: {text}")
+        self.progress.alarms.append(text)
+
+    def sound(self) -> bool:
+        """Whether the state may be kept: all finite. Otherwise the run goes back."""
+        odd = self.session.state.non_finite()
+        if odd is not None:
+            self.roll_back(f"{odd} is not finite")
+        return odd is None
+
+    def roll_back(self, reason: str) -> None:
+        """Go back to the last state of a snapshot with a remedy, which is saved at once."""
+        self.alarm(roll_back(self.session, self.run, reason))
+        self.save(boundary=True)
 
     def tick_due(self) -> bool:
         """Whether a status line is due: after the first step and every so many images."""
-        progress = self.session.state.progress
+        progress = self.progress
         every = self.session.config.training.tick_kimg * 1000
         return progress.ticks == 0 or progress.images - progress.tick_images >= every
 
@@ -79,14 +112,16 @@ class Trainer:
         """Status line and statistics; every `snap` ticks and at the end pictures, snapshot, metrics
         and state.
         """
-        progress = self.session.state.progress
+        progress = self.progress
+        for alarm in alarms.of_tick(progress, self.session.state.moments):
+            self.alarm(alarm)
         self.report()
+        progress.non_finite, progress.alarms = 0, []
         progress.ticks += 1
         progress.tick_images = progress.images
         start = time.monotonic()
-        if last or (
-            progress.ticks > 1 and (progress.ticks - 1) % self.session.config.training.snap == 0
-        ):
+        due = progress.ticks > 1 and (progress.ticks - 1) % self.session.config.training.snap == 0
+        if (last or due) and self.sound():
             self.snapshot()
             self.save(boundary=True)
         self.ticked = time.monotonic()
@@ -94,7 +129,7 @@ class Trainer:
 
     def report(self) -> None:
         """One line for people, one JSON line for programs; statistics start anew."""
-        progress, moments = self.session.state.progress, self.session.state.moments
+        progress, moments = self.progress, self.session.state.moments
         now = time.monotonic()
         seconds, shown = now - self.ticked, progress.images - progress.tick_images
         progress.seconds += seconds + self.maintenance
@@ -113,7 +148,7 @@ class Trainer:
         }
         entry |= {name: {"num": 1, "mean": float(v), "std": 0.0} for name, v in extra.items()}
         self.board.add(entry, progress.images)
-        self.run.record(STATS, {**entry, "timestamp": time.time()})
+        self.run.record(STATS, {**entry, "alarms": progress.alarms, "timestamp": time.time()})
         scores = [moments.mean(f"Loss/scores/{kind}") for kind in ("real", "fake")]
         shown_scores = "  ".join(
             f"{kind} {score:+.2f}"
@@ -130,8 +165,12 @@ class Trainer:
 
     def snapshot(self) -> None:
         """Pictures, weights and whatever `on_snapshot` measures."""
-        session, images = self.session, self.session.state.progress.images
-        self.run.picture(f"fakes-{images // 1000:06d}.png", self.grid.fakes(session))
+        session, images = self.session, self.progress.images
+        pixels, reals = self.grid.fakes(session), self.grid.reals()
+        self.run.picture(f"fakes-{images // 1000:06d}.png", self.grid.draw(pixels))
+        spreads = alarms.spread(pixels), alarms.spread(reals)
+        for alarm in alarms.of_pictures(self.progress, *spreads):
+            self.alarm(alarm)
         info = session.info.model_copy(update={"images_seen": images})
         path = save_snapshot(self.run.snapshots, info, session.state.ema, session.state.networks)
         self.run.say(f"snapshot {path}")
@@ -140,16 +179,15 @@ class Trainer:
 
     def save(self, *, boundary: bool) -> None:
         """Save the state that a resumed run starts from."""
-        progress = self.session.state.progress
         surroundings = Surroundings.here(self.session.config.precision)
-        numbers = SavedNumbers(progress, self.run.lengths(), boundary, surroundings)
+        numbers = SavedNumbers(self.progress, self.run.lengths(), boundary, surroundings)
         save_state(self.run.states, self.session.state, numbers)
         self.saved = time.monotonic()
 
     def stop(self, reason: str) -> None:
         """Save and leave, so that the run can go on."""
         self.save(boundary=False)
-        images = self.session.state.progress.images
+        images = self.progress.images
         raise StoppedError(
             f"stopped on request ({reason}) after {images} images; the state is saved. "
             f"Go on with: synthograph train --resume {self.run.path}"

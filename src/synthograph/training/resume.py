@@ -10,48 +10,77 @@ from synthograph.core.config import merge
 from synthograph.core.errors import UserError
 from synthograph.core.files import write_json
 from synthograph.training.config import RunConfig
-from synthograph.training.run import CONFIG, RunDirectory, read_config
+from synthograph.training.recovery import apply_remedy
+from synthograph.training.run import CONFIG, RunDirectory, read_config, read_origin
 from synthograph.training.session import Session
 from synthograph.training.setup import make_session, open_data
-from synthograph.training.state import Surroundings, load_state
+from synthograph.training.state import Loaded, Surroundings, load_state
 
 EXTENDABLE = ("training.kimg", "training.max_hours", "training.save_every")
 
 
-def resume_session(path: Path, asked: Mapping[str, Any]) -> tuple[Session, RunDirectory]:
+def resume_session(
+    path: Path, asked: Mapping[str, Any], *, require_exact: bool = False
+) -> tuple[Session, RunDirectory]:
     """The session of a run at its newest complete state.
 
     Args:
         path: the run directory.
         asked: settings given along; only length and saving may differ from the run's own.
+        require_exact: refuse to go on where the result could differ from an unbroken run's.
 
     Raises:
-        UserError: no run there, another process trains in it, or settings that contradict it.
+        UserError: no run there, another process trains in it, settings that contradict it, or
+            surroundings that differ where that was refused.
     """
     config = _extended(read_config(path), asked, path)
     run = RunDirectory(path)
     try:
-        write_json(path / CONFIG, config.tree())
         session = make_session(config, open_data(config))
-        threads = torch.get_num_threads()
+        origin = read_origin(path)
+        session.info = session.info.model_copy(update={"initialised_from": origin})
         loaded = load_state(run.states, session.state)
+        if loaded is None and origin is not None:
+            raise UserError(
+                f"{path}: holds no complete state, and it began with the weights of another "
+                "network, which it does not keep: start a new run with --init-from"
+            )
         if loaded is None:
-            run.truncate({})
-            run.say(f"{path} holds no complete state, so training starts from image 0")
-            return session, run
-        numbers, state_path, passed = loaded
-        torch.set_num_threads(numbers.surroundings.threads)
-        run.truncate(numbers.lengths)
-        for problem in passed:
-            run.say(f"passed over: {problem}")
-        run.say(f"resumed from {state_path} at {numbers.progress.images} images")
-        differences = Surroundings.here(config.precision).differences(numbers.surroundings)
-        if differences:
-            run.say(f"continues, not bit-exact: {'; '.join(differences)} (threads here: {threads})")
+            lengths: Mapping[str, int] = {}
+            said = [f"{path} holds no complete state, so training starts from image 0"]
+        else:
+            said = _restore(session, loaded, require_exact=require_exact)
+            lengths = loaded.numbers.lengths
+        write_json(path / CONFIG, config.tree())
+        run.truncate(lengths)
+        for line in said:
+            run.say(line)
     except BaseException:
         run.close()
         raise
     return session, run
+
+
+def _restore(session: Session, loaded: Loaded, *, require_exact: bool) -> list[str]:
+    """Make the process what it was when the state was saved; lines for the log."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(loaded.numbers.surroundings.threads)
+    differences = Surroundings.here(session.config.precision).differences(
+        loaded.numbers.surroundings
+    )
+    if differences and require_exact:
+        torch.set_num_threads(before)
+        raise UserError(
+            f"--require-exact: {'; '.join(differences)}, so the run could not go on bit for bit; "
+            "resume where it was started, or without --require-exact"
+        )
+    apply_remedy(session)
+    lines = [f"passed over: {problem}" for problem in loaded.passed]
+    images = loaded.numbers.progress.images
+    lines.append(f"resumed from {loaded.path} at {images} images")
+    if differences:
+        lines.append(f"continues, not bit-exact: {'; '.join(differences)}")
+    return lines
 
 
 def _extended(config: RunConfig, asked: Mapping[str, Any], path: Path) -> RunConfig:

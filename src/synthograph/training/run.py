@@ -18,6 +18,7 @@ from synthograph.core.files import disk_errors, refuse_unwritable_folder, write_
 from synthograph.training.config import RunConfig
 
 CONFIG, LOG, STATS, METRICS = "config.json", "log.txt", "stats.jsonl", "metrics.jsonl"
+ORIGIN = "initialised_from.json"
 GROWING = (LOG, STATS, METRICS)
 LOCK = ".lock"
 
@@ -88,8 +89,20 @@ class RunDirectory:
         self._lock.release()
 
 
-def create_run(outdir: Path, config: RunConfig, description: str) -> RunDirectory:
+def create_run(
+    outdir: Path,
+    config: RunConfig,
+    description: str,
+    *,
+    origin: Mapping[str, Any] | None = None,
+) -> RunDirectory:
     """Make `outdir/00003-<description>` with `config.json` inside, by one rename.
+
+    Args:
+        outdir: folder of run directories.
+        config: resolved.
+        description: tail of the folder's name.
+        origin: document of the snapshot that the run starts from, if any.
 
     Raises:
         UserError: the folder cannot be written.
@@ -100,6 +113,8 @@ def create_run(outdir: Path, config: RunConfig, description: str) -> RunDirector
         temporary = outdir / f".{uuid.uuid4().hex[:8]}.tmp"
         temporary.mkdir()
         write_json(temporary / CONFIG, config.tree())
+        if origin is not None:
+            write_json(temporary / ORIGIN, origin)
         while True:
             path = outdir / f"{_next_number(outdir):05d}-{description}"
             try:
@@ -122,6 +137,11 @@ def read_config(path: Path) -> RunConfig:
     Raises:
         UserError: the folder holds no run, or one of another version.
     """
+    if path.suffix in (".safetensors", ".pkl"):
+        raise UserError(
+            f"{path}: is a snapshot, which holds no optimiser, counters or augmentation: --resume "
+            f"goes on with a run directory; --init-from {path} starts a new run with its weights"
+        )
     if not path.is_dir():
         raise UserError(
             f"{path}: is no run directory, such as runs/00000-NAME; give the one to go on"
@@ -134,6 +154,12 @@ def read_config(path: Path) -> RunConfig:
         return RunConfig.parse(tree)
     except UserError as error:
         raise UserError(f"{file}: {error}") from None
+
+
+def read_origin(path: Path) -> dict[str, Any] | None:
+    """Document of the snapshot that a run started from; None where it began with fresh weights."""
+    file = path / ORIGIN
+    return read_tree(file) if file.exists() else None
 
 
 def command_line() -> str:

@@ -3,7 +3,7 @@ provenance.
 """
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,10 @@ from synthograph.archive.reader import Archive, open_archive
 from synthograph.archive.stream import Selection, TrainingStream, select_rows
 from synthograph.core.devices import Precision, block_dtype, pick_device, pick_precision
 from synthograph.core.seeds import Streams
-from synthograph.models.base import Condition
+from synthograph.models.base import Built, Condition
 from synthograph.models.registry import family
-from synthograph.models.snapshot import SnapshotInfo
+from synthograph.models.snapshot import Snapshot, SnapshotInfo
+from synthograph.models.transfer import TransferReport, origin, transfer
 from synthograph.training.augmentation import augment_with, make_pipe, permitted
 from synthograph.training.config import AugmentMode, RunConfig, archive_path, resolve
 from synthograph.training.controllers import make_controller
@@ -90,13 +91,23 @@ def resolve_machine(config: RunConfig) -> RunConfig:
     return config.model_copy(update={"device": str(device), "precision": precision})
 
 
-def make_session(config: RunConfig, data: Data) -> Session:
-    """Networks with fresh weights, optimisers and the training stream, on the device of the
-    configuration.
+def make_session(
+    config: RunConfig,
+    data: Data,
+    init_from: Snapshot | None = None,
+    on_transfer: Callable[[TransferReport], None] = lambda report: None,
+) -> Session:
+    """Networks with fresh weights or those of a snapshot, optimisers and the training stream, on
+    the device of the configuration.
 
     Args:
         config: resolved: no `auto` is left.
         data: from `open_data`.
+        init_from: snapshot that a new run starts from; a resumed run has all in its state.
+        on_transfer: gets the table of what was taken over from the snapshot.
+
+    Raises:
+        UserError: the snapshot is of another family, or nothing of it fits.
     """
     assert config.precision is not Precision.AUTO, "resolve_machine comes first"
     device, spec = pick_device(config.device), data.archive.info.spec
@@ -113,11 +124,13 @@ def make_session(config: RunConfig, data: Data) -> Session:
     condition = Condition(classes if len(classes) == stream.label_width else (), stream.label_width)
     torch.manual_seed(config.seed)
     networks = kind.build(spec, condition, config.model)
-    networks.generator.to(device)
-    networks.discriminators.to(device)
+    ema = copy.deepcopy(networks.generator).eval().requires_grad_(False)
+    if init_from is not None:
+        on_transfer(transfer(init_from, Built(spec, condition, config.model, networks), ema))
+    for module in (networks.generator, networks.discriminators, ema):
+        module.to(device)
     networks.extras = {name: tensor.to(device) for name, tensor in networks.extras.items()}
     networks.frozen = kind.first_layers(networks, config.training.freezed)
-    ema = copy.deepcopy(networks.generator).eval().requires_grad_(False)
     kind.set_precision(networks, block_dtype(config.precision))
     optimisers = make_optimisers(networks, kind.optimiser_rates(config.model))
     pipe = make_pipe(config.augment, spec)
@@ -131,11 +144,13 @@ def make_session(config: RunConfig, data: Data) -> Session:
         stream=stream,
         streams=streams,
         device=device,
-        info=_document(config, data, condition),
+        info=_document(config, data, condition, init_from),
     )
 
 
-def _document(config: RunConfig, data: Data, condition: Condition) -> SnapshotInfo:
+def _document(
+    config: RunConfig, data: Data, condition: Condition, init_from: Snapshot | None
+) -> SnapshotInfo:
     """What snapshots of this run say about where they come from."""
     info, archive = data.archive.info, data.archive
     order, pixels = cache_order(archive), pixel_cache(archive)
@@ -154,6 +169,7 @@ def _document(config: RunConfig, data: Data, condition: Condition) -> SnapshotIn
         group_digests=sorted(digest64((info.namespace + group).encode()) for group in data.groups),
         image_digests=sorted(set(images)),
         package_version=synthograph.__version__,
+        initialised_from=None if init_from is None else origin(init_from),
     )
 
 

@@ -42,6 +42,10 @@ class Progress:
         ticks: status lines written.
         tick_images: images at the last tick.
         seconds: training time of all sittings together.
+        non_finite: phases since the last tick whose gradients were not finite.
+        rollbacks: times that the run went back to a snapshot's state because of them.
+        alarms: alarms since the last tick, for its line in `stats.jsonl`.
+        lasting: conditions that were reported and hold on, not to be repeated.
     """
 
     images: int = 0
@@ -49,6 +53,10 @@ class Progress:
     ticks: int = 0
     tick_images: int = 0
     seconds: float = 0.0
+    non_finite: int = 0
+    rollbacks: int = 0
+    alarms: list[str] = field(default_factory=list)
+    lasting: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -83,6 +91,13 @@ class TrainingState:
             for index, entry in optimiser.state_dict()["state"].items():
                 result |= {f"optimisers/{key}/{index}/{name}": t for name, t in entry.items()}
         return result
+
+    def non_finite(self) -> str | None:
+        """Name of a tensor that is not finite, statistics apart; None where all is well."""
+        for name, tensor in self.tensors().items():
+            if not name.startswith("moments/") and not bool(torch.isfinite(tensor).all()):
+                return name
+        return None
 
     def load(self, tensors: Mapping[str, Tensor], path: Path) -> None:
         """Restore what `tensors` gave."""
@@ -174,15 +189,14 @@ def save_state(folder: Path, state: TrainingState, numbers: SavedNumbers) -> Pat
         DivergedError: a tensor is not finite; such a state is never saved.
         DiskFullError: no space; the states before stay valid.
     """
+    odd = state.non_finite()
+    if odd is not None:
+        raise DivergedError(
+            f"tensor {odd} holds numbers that are not finite after {state.progress.images} images; "
+            "the last saved state is kept: resume it with a lower learning rate or a higher R1 "
+            "gamma"
+        )
     tensors = state.tensors()
-    for name, tensor in tensors.items():
-        if not name.startswith("moments/") and not bool(torch.isfinite(tensor).all()):
-            raise DivergedError(
-                f"tensor {name} holds numbers that are not finite after {state.progress.images} "
-                f"images; "
-                "the last saved state is kept: resume it with a lower learning rate or a higher "
-                "R1 gamma"
-            )
     target = folder / f"{numbers.progress.images:012d}"
     temporary = folder / f".{target.name}.{uuid.uuid4().hex[:8]}.tmp"
     with disk_errors(folder):
@@ -225,12 +239,28 @@ def list_states(folder: Path) -> list[Path]:
     return sorted((p for p in folder.iterdir() if p.name.isdecimal()), reverse=True)
 
 
-def load_state(folder: Path, state: TrainingState) -> tuple[SavedNumbers, Path, list[str]] | None:
+@dataclass(frozen=True)
+class Loaded:
+    """What was restored: the numbers, the state's folder, and why newer ones were passed over."""
+
+    numbers: SavedNumbers
+    path: Path
+    passed: list[str]
+
+
+def load_state(folder: Path, state: TrainingState, *, only_boundary: bool = False) -> Loaded | None:
     """Restore the newest complete state below `folder` into `state`.
 
+    Args:
+        folder: where states are.
+        state: overwritten.
+        only_boundary: only states that were saved right after a snapshot.
+
     Returns:
-        Its numbers, its folder, and why newer ones were passed over; None where no state is
-        complete.
+        What was restored; None where no state is complete.
+
+    Raises:
+        UserError: a complete state that this version or this run's networks cannot use.
     """
     passed: list[str] = []
     for path in list_states(folder):
@@ -238,16 +268,26 @@ def load_state(folder: Path, state: TrainingState) -> tuple[SavedNumbers, Path, 
         if problem is not None:
             passed.append(f"{path}: {problem}")
             continue
-        try:
-            tensors, _ = read_tensors(path / TENSORS)
-            numbers = _read_numbers(path)
-            state.load(tensors, path / TENSORS)
-        except (UserError, KeyError, ValueError, TypeError) as error:
-            passed.append(f"{path}: {error}")
+        if only_boundary and not _is_boundary(path):
             continue
+        numbers = _read_numbers(path)
+        tensors, _ = read_tensors(path / TENSORS)
+        try:
+            state.load(tensors, path / TENSORS)
+        except (KeyError, ValueError, TypeError, RuntimeError) as error:
+            raise UserError(
+                f"{path}: does not fit this run's networks ({error}); was config.json changed?"
+            ) from None
         state.progress = numbers.progress
-        return numbers, path, passed
+        return Loaded(numbers, path, passed)
     return None
+
+
+def drop_states_after(folder: Path, images: int) -> None:
+    """Remove states newer than an image count, which lead where a run shall not go again."""
+    for path in list_states(folder):
+        if int(path.name) > images:
+            remove(path)
 
 
 def _problem(path: Path) -> str | None:
@@ -257,21 +297,31 @@ def _problem(path: Path) -> str | None:
     except (OSError, ValueError):
         return "is incomplete"
     for name in (TENSORS, NUMBERS):
-        if not (path / name).exists() or sha256_file(path / name) != hashes.get(name):
+        known = hashes.get(name) if isinstance(hashes, dict) else None
+        if not (path / name).exists() or sha256_file(path / name) != known:
             return f"{name} is damaged"
     return None
 
 
 def _read_numbers(path: Path) -> SavedNumbers:
     data: dict[str, Any] = json.loads((path / NUMBERS).read_text(encoding="utf-8"))
-    if data["format"] != FORMAT:
-        raise UserError(f"is of format {data['format']}, this version reads {FORMAT}")
-    return SavedNumbers(
-        Progress(**data["progress"]),
-        data["lengths"],
-        data["boundary"],
-        Surroundings(**data["surroundings"]),
-    )
+    if data.get("format") != FORMAT:
+        raise UserError(
+            f"{path}: was saved by another version of synthograph (format {data.get('format')}, "
+            f"this one reads {FORMAT}): resume with that version, or start a new run with "
+            "--init-from its last snapshot"
+        )
+    try:
+        return SavedNumbers(
+            Progress(**data["progress"]),
+            data["lengths"],
+            data["boundary"],
+            Surroundings(**data["surroundings"]),
+        )
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"{path}: was saved by a newer version of synthograph ({error}): resume with that one"
+        ) from None
 
 
 def digest64(data: bytes) -> str:

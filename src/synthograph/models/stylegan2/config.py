@@ -78,6 +78,9 @@ class StyleGAN2Config(ModelConfig):
     )
     path_interval: int = pydantic.Field(4, ge=1, description="steps between path-length penalties")
     path_decay: float = pydantic.Field(0.01, gt=0, le=1, description="rate of the mean path length")
+    penalty_precision: Literal["blocks", "fp32"] = pydantic.Field(
+        "blocks", description="arithmetic inside penalties: that of the blocks, or fp32"
+    )
     style_mixing: float = pydantic.Field(
         0.9, ge=0, le=1, description="share of images made from two latents"
     )

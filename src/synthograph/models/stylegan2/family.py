@@ -11,7 +11,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
 from synthograph.core.spec import ImageSpec
 from synthograph.models import base
-from synthograph.models.stylegan2 import convert, presets
+from synthograph.models.stylegan2 import convert, presets, transfer
 from synthograph.models.stylegan2.config import StyleGAN2Config
 from synthograph.models.stylegan2.networks import Discriminator, Generator
 from synthograph.models.stylegan2.phases import PATH_MEAN, Losses
@@ -102,7 +102,16 @@ class StyleGAN2(base.Family):
 
     def adopt(self, content: object) -> base.Foreign | None:
         """Networks of a published snapshot."""
+        convert.refuse_tensorflow(content)
         return convert.convert(content, self.build) if convert.is_published(content) else None
+
+    def inherit(self, target: base.Built, source: base.Built) -> dict[str, base.Start]:
+        """See `transfer.inherit`."""
+        return transfer.inherit(target, source)
+
+    def follow(self, config: base.ModelConfig) -> dict[str, Any]:
+        """See `transfer.FOLLOWED`."""
+        return config.model_dump(mode="json", include=set(transfer.FOLLOWED))
 
     def preset_names(self) -> Iterable[str]:
         """Names of the presets."""

@@ -7,7 +7,9 @@ so the losses of an image do not depend on how a batch is shared out.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -72,7 +74,8 @@ class Losses:
             batch.streams,
         )
         streams = batch.streams.under("Greg")
-        image, ws = self._fakes(half, "Greg")
+        with self._penalty_precision():
+            image, ws = self._fakes(half, "Greg")
         probe = streams.normal("probe", half.indices, tuple(image.shape[1:]))
         projected = (image * probe).sum() / math.sqrt(image.shape[2] * image.shape[3])
         (gradient,) = torch.autograd.grad(projected, [ws], create_graph=True)
@@ -109,7 +112,9 @@ class Losses:
         augmentation.
         """
         reals = batch.reals.detach().requires_grad_(True)
-        logits = self._logits(self.augment(reals, batch, "Dreg"), batch.labels)
+        augmented = self.augment(reals, batch, "Dreg")
+        with self._penalty_precision():
+            logits = self._logits(augmented, batch.labels)
         joint = torch.stack([x.sum() for x in logits.values()]).sum()
         (gradient,) = torch.autograd.grad(joint, [reals], create_graph=True)
         penalty = gradient.float().square().sum((1, 2, 3))
@@ -121,6 +126,20 @@ class Losses:
                 f"Loss/r1_penalty/{m}": part.square().sum((1, 2, 3)) for m, part in parts.items()
             }
         return LossTerms(weighted.mean() * self.config.r1_interval, stats)
+
+    @contextmanager
+    def _penalty_precision(self) -> Iterator[None]:
+        """Lets the networks compute in fp32 while a penalty's graph is built, if that is asked."""
+        wanted = self.networks.fp32_penalties or self.config.penalty_precision == "fp32"
+        parts: list[Any] = [self.generator.synthesis, *self.networks.discriminators.values()]
+        before = [part.block_dtype for part in parts]
+        for part in parts if wanted else []:
+            part.block_dtype = torch.float32
+        try:
+            yield
+        finally:
+            for part, dtype in zip(parts, before, strict=True):
+                part.block_dtype = dtype
 
     def _fakes(self, batch: Batch, phase: str) -> tuple[Tensor, Float[Tensor, "n s w"]]:
         """Images with fresh noise, and the styles that made them; row 0 is never a mixed one."""

@@ -1,0 +1,362 @@
+"""What new StyleGAN2 networks take over from trained ones, layer by layer.
+
+Layers are matched by the longer side of their level, modalities by their name, else by their number
+of channels, classes by their name. Where shapes differ, a rule keeps what the network computes: a
+head of one channel gives the mean of the source's channels, a from-image layer answers to a grey
+image as the source does, a label changes nothing until training gives it a meaning. What no rule
+covers stays fresh.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from synthograph.core.spec import ImageSpec
+from synthograph.models.base import Built, Condition, Start
+from synthograph.models.stylegan2.config import Architecture, StyleGAN2Config
+from synthograph.models.stylegan2.mapping import MappingNetwork
+from synthograph.models.stylegan2.networks import Discriminator, Generator
+from synthograph.ops.activation import rms_normalise
+
+FOLLOWED = (
+    "family",
+    "z_dim",
+    "w_dim",
+    "channel_base",
+    "channel_max",
+    "mapping_layers",
+    "mapping_width",
+    "mapping_rate",
+    "embedding_width",
+    "generator_architecture",
+    "discriminator_architecture",
+    "clamp",
+    "discriminator_channel_base",
+    "discriminator_channel_max",
+    "discriminator_clamp",
+    "label_width",
+    "label_layers",
+    "label_mapping_width",
+    "label_embedding_width",
+    "mbstd_channels",
+)
+"""Settings that decide on the tensors and on what they mean; losses, optimisers and batches are not
+among them.
+"""
+
+NEAR = 0.5
+PINV_TOLERANCE = 1e-3
+BLOCK = re.compile(r"\bblocks\.(\d+)\.")
+HEAD = re.compile(r"\.heads\.([^.]+)\.")
+JUDGE = re.compile(r"^discriminators/([^.]+)\.")
+
+
+def inherit(target: Built, source: Built) -> dict[str, Start]:
+    """Starts for the tensors of fresh networks, by name; what is left out stays fresh."""
+    heir = _Heir(target, source)
+    found = {name: heir.start(name) for name in heir.wanted}
+    return {name: start for name, start in found.items() if start is not None}
+
+
+def match_levels(target: ImageSpec, source: ImageSpec) -> list[int | None]:
+    """For every level of the target, from the coarsest: the source's level of the nearest longer
+    side, if it is within a factor of sqrt(2), else None.
+    """
+    theirs = _sides(source)
+    found: list[int | None] = []
+    for side in _sides(target):
+        distances = [abs(math.log2(side / other)) for other in theirs]
+        best = min(range(len(theirs)), key=distances.__getitem__)
+        found.append(best if distances[best] < NEAR else None)
+    return found
+
+
+def _sides(spec: ImageSpec) -> list[int]:
+    """Longer side of every level, from the coarsest."""
+    grid = spec.grid
+    return [max(grid.height, grid.width) << k for k in range(grid.doublings + 1)]
+
+
+def match_modalities(target: Mapping[str, int], source: Mapping[str, int]) -> dict[str, str]:
+    """For every modality of the target the source's one of that name, else its first of as many
+    channels, else its first.
+    """
+    first = next(iter(source))
+    return {
+        name: name if name in source else next((m for m, n in source.items() if n == count), first)
+        for name, count in target.items()
+    }
+
+
+def match_classes(target: Condition, source: Condition) -> list[int | None]:
+    """For every entry of the target's label the source's entry, or None where there is none.
+
+    Classes match by name. Where the source has no names (label vectors, or classes that are only
+    numbered) entries match by their place if there are as many.
+    """
+    common = set(target.classes) & set(source.classes)
+    if common:
+        return [source.classes.index(n) if n in common else None for n in target.classes]
+    numbered = source.classes == tuple(str(i) for i in range(source.width))
+    nameless = numbered or not source.classes or not target.classes
+    if nameless and target.width == source.width:
+        return list(range(target.width))
+    return [None] * target.width
+
+
+class _Heir:
+    """Fresh networks beside the trained ones that they start from.
+
+    Args:
+        target: the fresh ones.
+        source: the trained ones.
+    """
+
+    def __init__(self, target: Built, source: Built) -> None:
+        self.target, self.source = target, source
+        self.wanted, self.given = target.networks.tensors(), source.networks.tensors()
+        self.levels = match_levels(target.spec, source.spec)
+        self.finest = len(_sides(source.spec)) - 1
+        self.modalities = match_modalities(target.spec.modalities, source.spec.modalities)
+        self.classes = match_classes(target.condition, source.condition)
+
+    def start(self, name: str) -> Start | None:
+        """What the tensor `name` starts with; None leaves it fresh."""
+        for pattern, rule in RULES:
+            if re.search(pattern, name):
+                return rule(self, name)
+        return self.same(name)
+
+    def same(self, name: str) -> Start | None:
+        """The source's tensor, if it has the same shape."""
+        donor = self.donor(name)
+        if donor is None or self.given[donor].shape != self.wanted[name].shape:
+            return None
+        return Start(self.given[donor], (donor,))
+
+    def donor(self, name: str) -> str | None:
+        """Name of the source's tensor that plays the part of the target's `name`."""
+        return next((n for n in self._candidates(name) if n in self.given), None)
+
+    def _candidates(self, name: str) -> list[str]:
+        ours = JUDGE.match(name) or HEAD.search(name)
+        if ours is not None:
+            theirs = self.modalities[ours[1]]
+            name = name[: ours.start(1)] + theirs + name[ours.end(1) :]
+        block = BLOCK.search(name)
+        if block is None:
+            return [name]
+        outermost = 0 if JUDGE.match(name) else self.finest
+        numbers = [self._block(int(block[1]), judge=JUDGE.match(name) is not None)]
+        if ".from_image." in name or (".heads." in name and not _skip(self.target)):
+            numbers.append(outermost)  # where image and features meet only once
+        return [
+            name[: block.start(1)] + str(n) + name[block.end(1) :] for n in numbers if n is not None
+        ]
+
+    def _block(self, number: int, *, judge: bool) -> int | None:
+        """The source's block of the same level; discriminators count theirs from the finest."""
+        if not judge:
+            return self.levels[number]
+        level = self.levels[len(self.levels) - 1 - number]
+        return None if level is None else self.finest - level
+
+    def head(self, name: str) -> Start | None:
+        """Weight or bias of an output head: as it is, or the mean over the source's channels."""
+        fresh, donor = self.wanted[name], self.donor(name)
+        if donor is None:
+            return self._silent_head(name)
+        x = self.given[donor]
+        if x.shape[1:] != fresh.shape[1:]:
+            return None
+        if len(x) == len(fresh):
+            return Start(x, (donor,))
+        return Start(x.mean(0, keepdim=True).expand_as(fresh), (donor,), "mean over channels")
+
+    def _silent_head(self, name: str) -> Start | None:
+        """Heads of levels finer than the source's begin at zero, so that images begin as its."""
+        block = BLOCK.search(name)
+        assert block is not None, "heads belong to blocks"
+        level = int(block[1])
+        finer = self.levels[level] is None and any(k is not None for k in self.levels[:level])
+        if not finer or not _skip(self.target):
+            return None
+        return Start(torch.zeros_like(self.wanted[name]), (), "zero: images begin as the source's")
+
+    def reader(self, name: str) -> Start | None:
+        """Weight of a from-image layer, [o, c, 1, 1].
+
+        With other channels each gets the sum of the source's, scaled so that a grey image, shown as
+        equal channels, gives the same features under the scaling by 1 / sqrt(fan in).
+        """
+        fresh, donor = self.wanted[name], self.donor(name)
+        if donor is None or self.given[donor].shape[0] != fresh.shape[0]:
+            return None
+        x = self.given[donor]
+        if x.shape == fresh.shape:
+            return Start(x, (donor,))
+        total = x.sum(1, keepdim=True) / math.sqrt(x.shape[1] * fresh.shape[1])
+        return Start(total.expand_as(fresh), (donor,), "sum over channels")
+
+    def const(self, name: str) -> Start | None:
+        """The learned constant [c, h, w], resampled where the coarsest level has another shape."""
+        fresh, x = self.wanted[name], self.given.get(name)
+        if x is None or len(x) != len(fresh) or self.levels[0] != 0:
+            return None
+        if x.shape == fresh.shape:
+            return Start(x, (name,))
+        size = list(fresh.shape[1:])
+        resampled = interpolate(x[None], size=size, mode="bilinear", align_corners=False)[0]
+        return Start(resampled, (name,), "resampled")
+
+    def dense(self, name: str) -> Start | None:
+        """Weight [o, c h w] of the layer that reads the coarsest level whole, resampled as the
+        constant is, and scaled so that even features give about the same output as before.
+        """
+        start, donor, grid = self.same(name), self.donor(name), self.source.spec.grid
+        if start is not None or donor is None or self.levels[0] != 0:
+            return start
+        fresh, x, size = self.wanted[name], self.given[donor], self.target.spec.grid[:2]
+        maps = x.reshape(len(x), -1, grid.height, grid.width)
+        resampled = interpolate(maps, size=list(size), mode="bilinear", align_corners=False)
+        value = resampled.flatten(1) * math.sqrt(x.shape[1] / resampled[0].numel())
+        return Start(value, (donor,), "resampled") if value.shape == fresh.shape else None
+
+    def embedding(self, name: str) -> Start | None:
+        """Weight of a label's embedding [e, classes]: a column per class, see `match_classes`.
+
+        A class that the source does not know gets the mean over those that it knows. Columns are
+        scaled by the root of the ratio of class counts, which takes 1 / sqrt(fan in) into account.
+        """
+        fresh, donor = self.wanted[name], self.donor(name)
+        if donor is None or self.given[donor].shape[0] != fresh.shape[0]:
+            return None
+        x = self.given[donor]
+        if self.classes == list(range(x.shape[1])):
+            return Start(x, (donor,))
+        mean = x.mean(1)
+        columns = [mean if k is None else x[:, k] for k in self.classes]
+        value = torch.stack(columns, dim=1) * math.sqrt(fresh.shape[1] / x.shape[1])
+        return Start(value, (donor,), self._classes_in_words())
+
+    def _classes_in_words(self) -> str:
+        names = self.target.condition.classes or [str(i) for i in range(len(self.classes))]
+        unknown = [n for n, k in zip(names, self.classes, strict=True) if k is None]
+        if not unknown:
+            return "columns by class name"
+        return f"mean over the source's classes for {', '.join(unknown)}"
+
+    def mapping(self, name: str) -> Start | None:
+        """Layers from latent to style; the first one also reads the label's embedding."""
+        x = self.given.get(name)
+        if x is None:
+            return None
+        before, after = _config(self.source), _config(self.target)
+        gained = bool(self.target.condition.width) - bool(self.source.condition.width)
+        start: Start | None = Start(x, (name,))
+        if ".layers.0." in name and gained:
+            same_latent = before.z_dim == after.z_dim
+            change = self._with_label if gained > 0 else self._without_label
+            start = change(name, x) if same_latent else None
+        if start is None or start.value.shape != self.wanted[name].shape:
+            return None
+        if before.mapping_rate == after.mapping_rate:
+            return start
+        scaled = start.value * (before.mapping_rate / after.mapping_rate)
+        return Start(scaled, start.sources, start.how or "scaled to the other mapping_rate")
+
+    def _with_label(self, name: str, x: Tensor) -> Start:
+        """Columns for the label are zero: the style does not depend on it at first."""
+        if name.endswith("bias"):
+            return Start(x, (name,))
+        wide = self.wanted[name].shape[1]
+        zeros = x.new_zeros(len(x), max(wide - x.shape[1], 0))
+        grown = torch.cat((x * math.sqrt(wide / x.shape[1]), zeros), dim=1)
+        return Start(grown, (name,), "zero for the label: all classes begin alike")
+
+    def _without_label(self, name: str, x: Tensor) -> Start:
+        """What the label contributed goes, in its mean over the classes, to the bias."""
+        mapping, z = self._generator().mapping, _config(self.source).z_dim
+        assert mapping.embed is not None, "the source is conditional"
+        weight = self.given[name.replace("bias", "weight")]
+        wide = weight.shape[1]
+        if name.endswith("weight"):
+            return Start(x[:, :z] * math.sqrt(z / wide), (name,), "without the label's columns")
+        with torch.no_grad():
+            labels = torch.eye(self.source.condition.width)
+            embedded = rms_normalise(mapping.embed(labels)).mean(0)
+        sources = (name, *(f"generator/mapping.embed.{p}" for p in ("weight", "bias")))
+        share = weight[:, z:] @ embedded / math.sqrt(wide)
+        return Start(x + share, sources, "mean over classes added")
+
+    def _generator(self) -> Generator:
+        generator = self.source.networks.generator
+        assert isinstance(generator, Generator), "the family builds its own generator"
+        return generator
+
+    def judgement(self, name: str) -> Start | None:
+        """The last layer of a discriminator, whose outputs a conditional one projects on the label.
+
+        Without a label a row is what was the mean over classes of the projections. With a new label
+        the rows are such that every class begins with the logit that the source gave.
+        """
+        donor = self.donor(name)
+        gained = bool(self.target.condition.width) - bool(self.source.condition.width)
+        if donor is None or not gained:
+            return self.same(name)
+        x, built = self.given[donor], self.target if gained > 0 else self.source
+        modality = str(JUDGE.match(name if gained > 0 else donor)[1])  # type: ignore[index]
+        projections = _projections(built, modality)
+        width = projections.shape[1]
+        if gained > 0:
+            inverse = torch.linalg.pinv(projections, rtol=PINV_TOLERANCE)
+            rows = (inverse.sum(1) * math.sqrt(width))[:, None]
+            how = "rows such that every class begins with the source's logit"
+        else:
+            rows = projections.mean(0, keepdim=True) / math.sqrt(width)
+            how = "mean over classes"
+        value = rows @ x if x.dim() == 2 else (rows @ x[:, None])[:, 0]
+        fits = value.shape == self.wanted[name].shape
+        return Start(value, (donor, *self._labels_of(donor, gained)), how) if fits else None
+
+    def _labels_of(self, donor: str, gained: int) -> list[str]:
+        """The source's tensors that went into a mean over classes."""
+        prefix = donor.split(".")[0] + ".mapping."
+        return [n for n in self.given if n.startswith(prefix)] if gained < 0 else []
+
+
+@torch.no_grad()
+def _projections(built: Built, modality: str) -> Float[Tensor, "c w"]:
+    """What a conditional discriminator maps every class to."""
+    judge = built.networks.discriminators[modality]
+    assert isinstance(judge, Discriminator), "the family builds its own discriminators"
+    assert isinstance(judge.mapping, MappingNetwork), "it is conditional"
+    projections: Tensor = judge.mapping(None, torch.eye(built.condition.width))
+    return projections
+
+
+def _config(built: Built) -> StyleGAN2Config:
+    assert isinstance(built.config, StyleGAN2Config), "the registry parses configs by family"
+    return built.config
+
+
+def _skip(built: Built) -> bool:
+    """Whether the generator has heads at every level."""
+    return _config(built).generator_architecture is Architecture.SKIP
+
+
+RULES: tuple[tuple[str, Callable[[_Heir, str], Start | None]], ...] = (
+    (r"\.heads\.[^.]+\.(weight|bias)$", _Heir.head),
+    (r"\bfrom_image\.weight$", _Heir.reader),
+    (r"^generator/synthesis\.blocks\.0\.const$", _Heir.const),
+    (r"^discriminators/[^.]+\.dense\.weight$", _Heir.dense),
+    (r"\bmapping\.embed\.weight$", _Heir.embedding),
+    (r"^generator/mapping\.layers\.", _Heir.mapping),
+    (r"^discriminators/[^.]+\.out\.", _Heir.judgement),
+)
+"""Name of a tensor -> how it is taken over; all others need the same shape."""

@@ -1,0 +1,255 @@
+"""Training that starts from a snapshot: fresh networks take over what fits, and a table says what
+became of every tensor.
+
+The family knows how its layers are taken over (`Family.inherit`); here is what all families share.
+"""
+
+import enum
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from synthograph.core.errors import UserError
+from synthograph.models.base import Built, Family, ModelConfig, Networks, Start
+from synthograph.models.registry import family, parse_model
+from synthograph.models.snapshot import Snapshot
+
+SPEED_KIMG = 100.0
+"""Published for transfer: the augmentation's strength moves five times as fast."""
+
+
+class Fate(enum.StrEnum):
+    """What became of a tensor of the new networks."""
+
+    LOADED = "loaded"
+    ADAPTED = "adapted"
+    FRESH = "fresh"
+
+
+@dataclass(frozen=True)
+class TensorRow:
+    """One tensor of the new networks.
+
+    Attributes:
+        name: as in `Networks.tensors`.
+        fate: what became of it.
+        after: its shape.
+        source: the source's tensor, or None.
+        before: that one's shape, or None.
+        how: what was done to it, one phrase.
+    """
+
+    name: str
+    fate: Fate
+    after: tuple[int, ...]
+    source: str | None = None
+    before: tuple[int, ...] | None = None
+    how: str = ""
+
+    @property
+    def part(self) -> str:
+        """`generator`, or a discriminator such as `discriminators/image`."""
+        head, _, rest = self.name.partition("/")
+        return head if head == "generator" else f"{head}/{rest.partition('.')[0]}"
+
+    @property
+    def count(self) -> int:
+        """Numbers in it."""
+        return int(torch.Size(self.after).numel())
+
+
+@dataclass(frozen=True)
+class TransferReport:
+    """What a transfer did.
+
+    Attributes:
+        source: the snapshot's file name.
+        rows: every tensor of the new generator and discriminators.
+        unused: tensors of the source that went nowhere.
+        notes: what a user should know besides.
+    """
+
+    source: str
+    rows: Sequence[TensorRow]
+    unused: Sequence[str]
+    notes: Sequence[str]
+
+    def count(self, fate: Fate) -> int:
+        """Number of tensors with that fate."""
+        return sum(row.fate is fate for row in self.rows)
+
+    def lines(self, *, full: bool = False) -> list[str]:
+        """The report in plain columns: a summary per network, the tensors that something was done
+        to, the modules with fresh ones (and how many), and the notes.
+
+        Args:
+            full: every tensor in a line of its own.
+        """
+        shown = [row for row in self.rows if full or row.how]
+        cells = [
+            (row.fate.value, row.name, f"{_shape(row.before)} -> {_shape(row.after)}", row.how)
+            for row in sorted(shown, key=lambda row: list(Fate).index(row.fate))
+        ]
+        if not full:
+            fresh = [row.name for row in self.rows if row.fate is Fate.FRESH and not row.how]
+            cells += [(Fate.FRESH.value, name, "", "") for name in _grouped(fresh)]
+        widths = [max((len(c[i]) for c in cells), default=0) for i in range(3)]
+        table = [
+            "  ".join([*(c.ljust(w) for c, w in zip(cell, widths, strict=False)), cell[3]]).rstrip()
+            for cell in cells
+        ]
+        notes = [f"note: {note}" for note in self.notes]
+        return [f"initialised from {self.source}", *self._summary(), *table, *notes]
+
+    def _summary(self) -> list[str]:
+        lines = []
+        for part in dict.fromkeys(row.part for row in self.rows):
+            rows = [row for row in self.rows if row.part == part]
+            taken = sum(row.count for row in rows if row.source is not None)
+            share = taken / max(sum(row.count for row in rows), 1)
+            fates = Counter(row.fate for row in rows)
+            counts = ", ".join(f"{fates[fate]} {fate.value}" for fate in Fate)
+            lines.append(f"  {part}: {counts}; {share:.1%} of its numbers come from the source")
+        if self.unused:
+            lines.append(f"  not used: {len(self.unused)} tensors of the source")
+            lines += [f"    {name}" for name in _grouped(self.unused)]
+        return lines
+
+
+def _shape(shape: tuple[int, ...] | None) -> str:
+    return "-" if shape is None else "x".join(map(str, shape)) or "scalar"
+
+
+def _grouped(names: Sequence[str]) -> list[str]:
+    """Names by the module that they belong to, such as `generator/mapping.layers.7 (2)`."""
+    counts = Counter(name.rpartition(".")[0] for name in names)
+    return [f"{module} ({n})" for module, n in counts.items()]
+
+
+def transfer(source: Snapshot, target: Built, ema: nn.Module) -> TransferReport:
+    """Fill fresh networks from a snapshot.
+
+    The average starts from the source's average. The raw generator starts from the source's raw
+    one, and the discriminators from its discriminators, where they come along; else the raw
+    generator starts from the average and the discriminators stay fresh.
+
+    Args:
+        source: what to start from.
+        target: fresh networks on the CPU, which are changed.
+        ema: copy of the target's generator, which is changed.
+
+    Returns:
+        What became of every tensor.
+
+    Raises:
+        UserError: another family, nothing that fits, or a discriminators' file of another
+            generator.
+    """
+    kind = _family(source, target.config)
+    trained, notes = _trained(source)
+    donor = Built(source.info.spec, source.info.condition, model_of(source), trained)
+    starts = kind.inherit(target, donor)
+    if not any(start.sources for start in starts.values()):
+        raise UserError(
+            f"{source.path}: no tensor of it fits the new networks; leave the settings of their "
+            "widths out, so that they follow the source"
+        )
+    report = _report(source, target, trained, starts, [*notes, *_differences(kind, target, donor)])
+    average = Networks(ema, nn.ModuleDict())
+    averages = kind.inherit(
+        replace(target, networks=average),
+        replace(donor, networks=Networks(source.generator, nn.ModuleDict())),
+    )
+    _fill(target.networks, starts)
+    _fill(average, averages)
+    return report
+
+
+def _family(source: Snapshot, config: ModelConfig) -> Family:
+    if source.info.family != config.family:
+        raise UserError(
+            f"{source.path} is of the family {source.info.family}, which a model of the family "
+            f"{config.family} cannot start from"
+        )
+    return family(config.family)
+
+
+def model_of(source: Snapshot) -> ModelConfig:
+    """The model's configuration that a snapshot was built with."""
+    return parse_model(source.info.config.get("model", {}))
+
+
+def _trained(source: Snapshot) -> tuple[Networks, list[str]]:
+    """Raw generator and discriminators, or the average alone, with a note that says so."""
+    if source.has_discriminators:
+        return source._training_networks, []
+    note = (
+        f"{source.path.name} came without its discriminators: they start fresh, and the generator "
+        "from its average"
+    )
+    return Networks(source.generator, nn.ModuleDict()), [note]
+
+
+def _differences(kind: Family, target: Built, donor: Built) -> list[str]:
+    """Settings that should follow the source and do not."""
+    wanted, given = kind.follow(donor.config), kind.follow(target.config)
+    return [
+        f"model.{name} is {given[name]!r}, the source's is {wanted[name]!r}: what was learned with "
+        "it changes its meaning; leave the setting out to follow the source"
+        for name in wanted
+        if given.get(name) != wanted[name]
+    ]
+
+
+def _report(
+    source: Snapshot,
+    target: Built,
+    trained: Networks,
+    starts: dict[str, Start],
+    notes: Sequence[str],
+) -> TransferReport:
+    given = trained.tensors()
+    shapes = {name: tuple(tensor.shape) for name, tensor in given.items()}
+    rows = []
+    for name, tensor in target.networks.tensors().items():
+        after, start = tuple(tensor.shape), starts.get(name)
+        if start is None:
+            rows.append(TensorRow(name, Fate.FRESH, after))
+        elif not start.sources:
+            rows.append(TensorRow(name, Fate.FRESH, after, how=start.how))
+        else:
+            first, fate = start.sources[0], Fate.ADAPTED if start.how else Fate.LOADED
+            rows.append(TensorRow(name, fate, after, first, shapes[first], start.how))
+    used = {name for start in starts.values() for name in start.sources}
+    unused = [name for name in given if name not in used]
+    return TransferReport(source.path.name, rows, unused, notes)
+
+
+@torch.no_grad()
+def _fill(networks: Networks, starts: dict[str, Start]) -> None:
+    for name, tensor in networks.tensors().items():
+        if name in starts:
+            tensor.copy_(starts[name].value)
+
+
+def defaults(source: Snapshot) -> dict[str, Any]:
+    """Parts of the run configuration tree that apply to a run which starts from `source`, above the
+    preset and below what the user sets: networks shaped as the source's, and, as published for
+    transfer, augmentation that reacts in 100 kimg and an average without a ramp.
+    """
+    return {
+        "model": family(source.info.family).follow(model_of(source)),
+        "augment": {"speed_kimg": SPEED_KIMG},
+        "training": {"ema_ramp": None},
+    }
+
+
+def origin(source: Snapshot) -> dict[str, Any]:
+    """What snapshots say of the one that their run was initialised from: its document, and the
+    sha256 of its file.
+    """
+    return {**source.info.tree(), "sha256": source.sha256}

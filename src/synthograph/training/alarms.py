@@ -1,0 +1,80 @@
+"""Signs that a run goes nowhere, found in its own statistics."""
+
+import numpy as np
+
+from synthograph.training.state import Progress
+from synthograph.training.stats import Moments
+
+SATURATED = 0.99
+"""Mean sign of the logits from which the discriminators are as good as never wrong."""
+ENOUGH = 1000
+"""Logits that such a mean has to rest on."""
+FLAT = 0.05
+"""Share of the real images' spread below which generated images are as good as all the same."""
+
+
+def of_tick(progress: Progress, moments: Moments) -> list[str]:
+    """Alarms about the statistics since the last tick; a condition that holds on is told once."""
+    found = []
+    if progress.non_finite:
+        found.append(_non_finite(progress, moments))
+    if new(progress, "saturated", _saturated(moments)):
+        found.append(
+            "the discriminator is never wrong any more (signs of real images "
+            f"{moments.mean('Loss/signs/real'):+.2f}, of generated ones "
+            f"{moments.mean('Loss/signs/fake'):+.2f}), so the generator learns little: more "
+            "augmentation (--aug ada), a higher --gamma, or more images help"
+        )
+    return found
+
+
+def of_pictures(progress: Progress, spread: float, real_spread: float) -> list[str]:
+    """Alarms about generated images: all alike.
+
+    Args:
+        progress: remembers what was told.
+        spread: `spread` of generated images.
+        real_spread: the same of as many real ones.
+    """
+    if not new(progress, "constant", spread < FLAT * real_spread):
+        return []
+    return [
+        f"generated images are nearly all the same (they differ by {spread:.3g}, real ones by "
+        f"{real_spread:.3g}): the generator collapsed; an earlier snapshot, a higher --gamma or a "
+        "lower learning rate help"
+    ]
+
+
+def spread(images: np.ndarray) -> float:
+    """Standard deviation over images [n, c, h, w], averaged over the pixels."""
+    return float(images.astype(np.float64).std(axis=0).mean())
+
+
+def new(progress: Progress, name: str, holds: bool) -> bool:
+    """Whether a condition has just begun to hold."""
+    before = name in progress.lasting
+    if holds != before:
+        progress.lasting = sorted(
+            {*progress.lasting, name} if holds else {*progress.lasting} - {name}
+        )
+    return holds and not before
+
+
+def _non_finite(progress: Progress, moments: Moments) -> str:
+    counts = [
+        f"{name.removeprefix('Nonfinite/')} {int(entry['num'])}"
+        for name, entry in moments.summary().items()
+        if name.startswith("Nonfinite/")
+    ]
+    return (
+        f"gradients were not finite in {progress.non_finite} phases since the last line "
+        f"({', '.join(counts)}); those did not step their optimiser"
+    )
+
+
+def _saturated(moments: Moments) -> bool:
+    summary = moments.summary()
+    real, fake = (summary.get(f"Loss/signs/{kind}") for kind in ("real", "fake"))
+    if real is None or fake is None or real["num"] < ENOUGH:
+        return False
+    return real["mean"] >= SATURATED and fake["mean"] <= -SATURATED

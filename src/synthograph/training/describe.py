@@ -1,0 +1,120 @@
+"""What a run directory or a training state is, told without trusting it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from synthograph.core.errors import UserError
+from synthograph.core.files import disk_errors, sha256_file
+from synthograph.models.snapshot import find_snapshot, list_snapshots
+from synthograph.models.tensors import read_tensors
+from synthograph.training.run import STATS, read_config
+from synthograph.training.state import MANIFEST, NUMBERS, TENSORS, list_states
+
+MAX_JSON = 1 << 20
+TAIL = 1 << 16
+
+
+def is_state(path: Path) -> bool:
+    """Whether a folder is one state of a run, complete or not."""
+    numbered = path.name.isdecimal() and path.parent.name == "state"
+    return path.is_dir() and (numbered or all((path / n).is_file() for n in (TENSORS, NUMBERS)))
+
+
+def describe_run(path: Path, facts: dict[str, Any]) -> None:
+    """Tell what a run directory holds.
+
+    Args:
+        path: the folder.
+        facts: filled in order, as far as it can be read; plain JSON data.
+
+    Raises:
+        UserError: its configuration cannot be read.
+    """
+    facts["kind"] = "run directory"
+    config = read_config(path)
+    facts |= {
+        "family": config.model.family,
+        "trained on": config.data.path,
+        "split": config.data.split,
+        "fold": config.data.fold,
+        "seed": config.seed,
+        "kimg planned": config.training.kimg,
+        "kimg shown": _shown(path / STATS),
+    }
+    with disk_errors(path):
+        snapshots = list_snapshots(path)
+        facts["snapshots"] = [file.name for file in snapshots]
+        facts["snapshot that is used"] = find_snapshot(path).name if snapshots else None
+        facts["states"] = {file.name: _complete(file) or "complete" for file in _states(path)}
+    facts["model"] = config.model.tree()
+
+
+def describe_state(path: Path, facts: dict[str, Any]) -> None:
+    """Tell what a training state holds.
+
+    Args:
+        path: the state's folder.
+        facts: filled in order, as far as it can be read; plain JSON data.
+
+    Raises:
+        UserError: it is incomplete or damaged, so that no run resumes from it.
+    """
+    facts["kind"] = "training state"
+    with disk_errors(path):
+        facts["bytes"] = sum(file.stat().st_size for file in path.iterdir() if file.is_file())
+        problem = _complete(path)
+    if problem is not None:
+        raise UserError(f"{path}: {problem}; a run resumes from the state before it")
+    numbers = _read_json(path / NUMBERS)
+    tensors, _ = read_tensors(path / TENSORS)
+    parts: dict[str, int] = {}
+    for name, tensor in tensors.items():
+        part = name.partition("/")[0]
+        parts[part] = parts.get(part, 0) + tensor.numel()
+    facts |= {
+        "progress": numbers.get("progress"),
+        "saved right after a snapshot": numbers.get("boundary"),
+        "saved on": numbers.get("surroundings"),
+        "tensors": len(tensors),
+        "values": parts,
+    }
+
+
+def _states(path: Path) -> list[Path]:
+    return list_states(path / "state")[::-1]
+
+
+def _complete(path: Path) -> str | None:
+    """Why a state cannot be used, or None."""
+    try:
+        hashes = _read_json(path / MANIFEST)
+    except UserError:
+        return "is incomplete"
+    for name in (TENSORS, NUMBERS):
+        file = path / name
+        if not file.is_file() or sha256_file(file) != hashes.get(name):
+            return f"{name} is damaged"
+    return None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            document = json.loads(file.read(MAX_JSON))
+    except (OSError, ValueError, RecursionError):
+        raise UserError(f"{path}: is missing or no JSON") from None
+    if not isinstance(document, dict):
+        raise UserError(f"{path}: holds {type(document).__name__}, expected an object")
+    return document
+
+
+def _shown(path: Path) -> float | None:
+    """Thousands of images at the last status line."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(path.stat().st_size - TAIL, 0))
+            last = json.loads(file.read(TAIL).rstrip().rpartition(b"\n")[2])
+        return float(last["Progress/kimg"]["mean"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None

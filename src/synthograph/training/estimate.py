@@ -1,0 +1,73 @@
+"""How long training will take, measured on the machine that will do it."""
+
+import functools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from synthograph.training.augmentation import set_strength
+from synthograph.training.config import AugmentMode
+from synthograph.training.ema import update_ema
+from synthograph.training.session import Session
+
+SHORTEST = 0.5
+"""Seconds that a part is repeated for, so that a hiccup does not count."""
+MOST_REPEATS = 8
+STRONG = 0.5
+"""Augmentation strength that small sets typically reach."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds for a thousand images.
+
+    Attributes:
+        sec_per_kimg: as training begins.
+        augmented: with adaptive augmentation at p = `STRONG`; None where it is not adaptive.
+    """
+
+    sec_per_kimg: float
+    augmented: float | None
+
+
+def estimate(session: Session) -> Estimate:
+    """Time every part of a step once warm and weigh it by how often it is due.
+
+    The session's weights change; it is good for nothing else afterwards.
+    """
+    adaptive = session.config.augment.mode is AugmentMode.ADA
+    first = _sec_per_kimg(session, session.state.controller.p)
+    return Estimate(first, _sec_per_kimg(session, STRONG) if adaptive else None)
+
+
+def _sec_per_kimg(session: Session, p: float) -> float:
+    set_strength(session.pipe, p)
+    device, count = session.device, session.config.training.batch
+    batch = session.batch(count)
+    average, generator = session.state.ema, session.state.networks.generator
+    seconds = _seconds(lambda: session.batch(count), device)
+    seconds += _seconds(lambda: update_ema(average, generator, 0.9), device)
+    for phase in session.phases:
+        run = functools.partial(session.run_phase, phase, batch)
+        seconds += _seconds(run, device) / phase.interval
+    return seconds / count * 1000
+
+
+def _seconds(work: Callable[[], object], device: torch.device) -> float:
+    """Median time, after one call to warm up."""
+    work()
+    times: list[float] = []
+    while len(times) < MOST_REPEATS and (not times or sum(times) < SHORTEST):
+        _wait(device)
+        start = time.perf_counter()
+        work()
+        _wait(device)
+        times.append(time.perf_counter() - start)
+    return sorted(times)[len(times) // 2]
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,95 @@
+"""When numbers go wrong: back to the last state of a snapshot, with a remedy that is stated.
+
+The remedy is a function of how often a run went back, which its state holds, so a resumed run
+repeats it.
+"""
+
+from dataclasses import dataclass
+
+from synthograph.core.devices import Precision
+from synthograph.core.errors import DivergedError, UserError
+from synthograph.training.run import RunDirectory
+from synthograph.training.session import Session
+from synthograph.training.state import drop_states_after, load_state
+
+MOST_NON_FINITE = 5
+"""Phases with gradients that are not finite which a run may skip between two status lines."""
+MOST_ROLLBACKS = 3
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """What a run changes after going back.
+
+    Attributes:
+        rate: factor of every learning rate.
+        fp32_penalties: compute penalties in fp32.
+    """
+
+    rate: float = 1.0
+    fp32_penalties: bool = False
+
+    def __str__(self) -> str:
+        parts = [f"learning rates times {self.rate:g}"] if self.rate != 1 else []
+        parts += ["penalties in fp32"] if self.fp32_penalties else []
+        return " and ".join(parts) or "nothing changed"
+
+
+def remedy(rollbacks: int, precision: Precision) -> Remedy:
+    """Penalties in fp32 first where the blocks are bf16, then half the learning rate each time."""
+    half = precision is Precision.BF16
+    return Remedy(0.5 ** max(rollbacks - half, 0), half and rollbacks > 0)
+
+
+def apply_remedy(session: Session) -> Remedy:
+    """Let a session train as its count of rollbacks says."""
+    config = session.config
+    chosen = remedy(session.state.progress.rollbacks, config.precision)
+    rates = session.family.optimiser_rates(config.model)
+    for key, optimiser in session.state.optimisers.items():
+        for group in optimiser.param_groups:
+            group["lr"] = rates[key].lr * chosen.rate
+    session.state.networks.fp32_penalties = chosen.fp32_penalties
+    return chosen
+
+
+def roll_back(session: Session, run: RunDirectory, reason: str) -> str:
+    """Restore the last state of a snapshot and apply the next remedy.
+
+    Args:
+        session: what is trained.
+        run: where its states are.
+        reason: what went wrong, for the log.
+
+    Returns:
+        What happened, for the log.
+
+    Raises:
+        DivergedError: the run went back too often, or holds no state to go back to.
+    """
+    at, before = session.state.progress.images, session.state.progress.rollbacks
+    if before >= MOST_ROLLBACKS:
+        raise DivergedError(_advice(at, before))
+    try:
+        loaded = load_state(run.states, session.state, only_boundary=True)
+    except UserError as error:
+        raise DivergedError(f"{_advice(at, before)} ({error})") from None
+    if loaded is None:
+        raise DivergedError(_advice(at, before))
+    numbers = loaded.numbers
+    drop_states_after(run.states, numbers.progress.images)
+    run.truncate(numbers.lengths)
+    session.state.progress.rollbacks = before + 1
+    return (
+        f"{reason} at {at} images: went back to {numbers.progress.images} images, rollback "
+        f"{before + 1} of {MOST_ROLLBACKS}, with {apply_remedy(session)}"
+    )
+
+
+def _advice(images: int, rollbacks: int) -> str:
+    return (
+        f"training diverged after {images} images and {rollbacks} rollbacks: its numbers are not "
+        "finite. The last good state is kept. Start anew with a lower learning rate "
+        "(--set model.optimisers.G.lr=..., model.optimisers.D.lr=...), a higher --gamma, or "
+        "--precision fp32, and look at the images for odd values"
+    )

@@ -1,0 +1,229 @@
+"""Published names and addresses: one download, or a message that helps. No network."""
+
+import hashlib
+import io
+import urllib.error
+import urllib.request
+from http.client import BadStatusLine
+from http.client import HTTPMessage as Message
+from pathlib import Path
+
+import pytest
+
+from synthograph.core import files
+from synthograph.core.errors import DiskFullError, UserError
+from synthograph.models import published
+from synthograph.models.published import HOST, PUBLISHED, _OnlyHttps, fetch, licence, locate
+
+URL = "https://example.org/some%20nets/network-snapshot-000100.pkl"
+CONTENT = bytes(range(256)) * 9000
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+class Answer(io.BytesIO):
+    """What a server gives."""
+
+    def __init__(self, content: bytes = CONTENT, length: int | None = None) -> None:
+        super().__init__(content)
+        self.headers = Message()
+        if length is not None:
+            self.headers["Content-Length"] = str(length)
+
+
+class Server:
+    """Stands in for the network and remembers what was asked of it."""
+
+    def __init__(self, answer: Answer | Exception) -> None:
+        self.answer = answer
+        self.asked: list[str] = []
+
+    def __call__(self, url: str, timeout: float) -> Answer:
+        self.asked.append(url)
+        assert timeout > 0
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@pytest.fixture(autouse=True)
+def connected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SYNTHOGRAPH_OFFLINE", raising=False)
+
+
+def left_behind(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_download_once(tmp_path: Path) -> None:
+    server, shown = Server(Answer(length=len(CONTENT))), []
+
+    def track(pieces, total):
+        for piece in pieces:
+            shown.append((len(piece), total))
+            yield piece
+
+    path = fetch(URL, folder=tmp_path, track=track, opener=server)
+    assert path.read_bytes() == CONTENT
+    assert path.name == "network-snapshot-000100.pkl"
+    assert left_behind(tmp_path) == [path]
+    assert shown == [(1 << 20, 3), (1 << 20, 3), (len(CONTENT) - (2 << 20), 3)]
+    assert fetch(URL, folder=tmp_path, opener=server, offline=True) == path
+    assert server.asked == [URL]
+
+
+def test_a_length_need_not_be_declared(tmp_path: Path) -> None:
+    path = fetch(URL, folder=tmp_path, opener=Server(Answer()), track=lambda pieces, total: 1 / 0)
+    assert path.read_bytes() == CONTENT
+
+
+def test_addresses_never_share_a_file(tmp_path: Path) -> None:
+    other = URL.replace("example.org", "example.com")
+    first = fetch(URL, folder=tmp_path, opener=Server(Answer()))
+    second = fetch(other, folder=tmp_path, opener=Server(Answer(b"x")))
+    assert first != second
+    assert first.name == second.name
+
+
+@pytest.mark.parametrize("name", ["ffhq256", "ffhq512", "ffhq1024", "celebahq256", "lsundog256"])
+def test_published_names(name: str, tmp_path: Path) -> None:
+    server = Server(Answer(b"weights"))
+    path = fetch(name, folder=tmp_path, opener=server)
+    assert server.asked == [PUBLISHED[name]]
+    assert path == tmp_path / PUBLISHED[name].rpartition("/")[2]
+    assert path.suffix == ".pkl"
+
+
+def test_licence() -> None:
+    for text in ("ffhq256", f"{HOST}/other.pkl"):
+        note = licence(text)
+        assert note is not None and "non-commercial" in note
+    assert licence("runs/00000-x") is None
+    assert licence(URL) is None
+
+
+def test_offline_says_what_to_put_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server(Answer())
+    monkeypatch.setenv("SYNTHOGRAPH_OFFLINE", "1")
+    monkeypatch.setenv("SYNTHOGRAPH_CACHE", str(tmp_path))
+    with pytest.raises(UserError) as caught:
+        fetch("ffhq256", opener=server)
+    message, folder = str(caught.value), tmp_path / "weights"
+    name = "ffhq-res256-mirror-paper256-noaug.pkl"
+    for part in ("SYNTHOGRAPH_OFFLINE", PUBLISHED["ffhq256"], f"put it as {name}", str(folder)):
+        assert part in message
+    assert not server.asked
+    folder.mkdir()
+    (folder / name).write_bytes(b"brought by hand")
+    assert fetch("ffhq256", opener=server).read_bytes() == b"brought by hand"
+    monkeypatch.setenv("SYNTHOGRAPH_OFFLINE", "0")
+    assert not published.is_offline()
+
+
+@pytest.mark.parametrize(
+    ("failure", "message"),
+    [
+        (urllib.error.URLError("Name or service not known"), "Name or service not known"),
+        (TimeoutError("timed out"), "timed out"),
+        (ConnectionResetError("reset"), "reset"),
+        (PermissionError(13, "no sockets here"), "no sockets here"),
+        (BadStatusLine("nonsense"), "nonsense"),
+        (urllib.error.HTTPError(URL, 404, "Not Found", Message(), None), "answers 404 Not Found"),
+    ],
+)
+def test_no_connection(tmp_path: Path, failure: Exception, message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        fetch(URL, folder=tmp_path, opener=Server(failure))
+    assert "on a connected machine download" in str(caught.value)
+    assert not left_behind(tmp_path)
+
+
+def test_a_connection_that_breaks(tmp_path: Path) -> None:
+    class Broken(Answer):
+        def read(self, size: int = -1) -> bytes:
+            if self.tell():
+                raise ConnectionResetError("reset by peer")
+            return super().read(size)
+
+    with pytest.raises(UserError, match="reset by peer"):
+        fetch(URL, folder=tmp_path, opener=Server(Broken(length=len(CONTENT))))
+    assert not left_behind(tmp_path)
+
+
+def test_sizes_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(published, "MAX_BYTES", 1 << 20)
+    for answer, message in [
+        (Answer(length=len(CONTENT)), "at most 1048576 are downloaded"),
+        (Answer(), "more than 1048576 bytes"),
+        (Answer(b"short", length=9), "5 of 9 bytes came"),
+    ]:
+        with pytest.raises(UserError, match=message):
+            fetch(URL, folder=tmp_path, opener=Server(answer))
+    assert not left_behind(tmp_path)
+
+
+def test_pinned_hashes(tmp_path: Path) -> None:
+    wrong = f"{URL}#sha256={'0' * 64}"
+    with pytest.raises(UserError, match=f"its sha256 is {SHA256}, expected 0000"):
+        fetch(wrong, folder=tmp_path, opener=Server(Answer()))
+    assert not left_behind(tmp_path)
+    server = Server(Answer())
+    path = fetch(f"{URL}#sha256={SHA256}", folder=tmp_path, opener=server)
+    assert server.asked == [URL]
+    path.write_bytes(b"changed")
+    with pytest.raises(UserError, match="another file, or damaged"):
+        fetch(f"{URL}#sha256={SHA256}", folder=tmp_path, opener=server)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("http://example.org/x.pkl", "only https"),
+        ("file:///etc/passwd", "only https"),
+        ("ftp://example.org/x.pkl", "only https"),
+        ("https://example.org/x.zip", "names no .pkl or .safetensors file"),
+        ("https://example.org/", "names no"),
+        ("https://example.org/a%5Cx.pkl", "names no"),
+        (f"{URL}#md5=00", "only sha256= and 64 hex digits"),
+        (f"{URL}#sha256=00", "only sha256= and 64 hex digits"),
+        ("ffhq257", "did you mean 'ffhq256'"),
+    ],
+)
+def test_what_is_not_downloaded(tmp_path: Path, text: str, message: str) -> None:
+    server = Server(Answer())
+    with pytest.raises(UserError, match=message):
+        fetch(text, folder=tmp_path, opener=server)
+    assert not server.asked
+
+
+def test_redirections_stay_with_https() -> None:
+    handler, request = _OnlyHttps(), urllib.request.Request(URL)
+    again = handler.redirect_request(
+        request, io.BytesIO(), 302, "Found", Message(), "https://example.com/x.pkl"
+    )
+    assert again is not None and again.full_url == "https://example.com/x.pkl"
+    with pytest.raises(UserError, match="which is not https"):
+        handler.redirect_request(
+            request, io.BytesIO(), 302, "Found", Message(), "http://example.org/x.pkl"
+        )
+
+
+def test_a_full_disk_is_no_network_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(DiskFullError):
+        fetch(URL, folder=tmp_path, opener=Server(Answer()))
+    assert not left_behind(tmp_path)
+
+
+def test_paths_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ffhq256").mkdir()
+    assert locate("./ffhq256") == Path("ffhq256")
+    assert locate(str(tmp_path)) == tmp_path
+    assert locate("missing.pkl") == Path("missing.pkl")  # whoever reads it says that it is missing
+    with pytest.raises(UserError, match="neither a file nor a published network"):
+        locate("fhq256")
+    with pytest.raises(UserError, match="forbids downloads"):
+        locate("ffhq256", folder=tmp_path, offline=True)

@@ -1,0 +1,133 @@
+"""Sessions that start from a snapshot: weights, settings, provenance, and that resuming needs it no
+more.
+"""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from synthograph.archive.reader import open_archive
+from synthograph.core.errors import UserError
+from synthograph.models.snapshot import Snapshot, load, partner, save_snapshot
+from synthograph.models.transfer import Fate, TransferReport, defaults
+from synthograph.training.config import RunConfig
+from synthograph.training.session import Session
+from synthograph.training.setup import make_session, open_data, resolve_run
+from tests.conftest import make_archive
+
+SHAPES = {"channel_base": 32, "channel_max": 4, "z_dim": 4, "w_dim": 4, "mapping_layers": 3}
+SHORT = {
+    "training": {"kimg": 0.04, "batch": 4, "batch_gpu": 4},
+    "augment": {"mode": "ada", "p": 0.2},
+    "device": "cpu",
+}
+
+
+def configure(archive: Path, *parts: dict) -> RunConfig:
+    config, _ = resolve_run(open_archive(archive), "tiny", [*parts, SHORT])
+    return config
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Snapshot:
+    """A snapshot of a short unconditional run on colour images."""
+    config = configure(make_archive(tmp_path / "colour.zip", seed=5), {"model": SHAPES})
+    session = make_session(config, open_data(config))
+    session.step()
+    state = session.state
+    return load(save_snapshot(tmp_path, session.info, state.ema, state.networks))
+
+
+def begin(source: Snapshot, archive: Path, *parts: dict) -> tuple[Session, TransferReport]:
+    config = configure(archive, defaults(source), *parts)
+    reports: list[TransferReport] = []
+    session = make_session(config, open_data(config), source, reports.append)
+    return session, reports[0]
+
+
+def test_a_run_from_a_snapshot(source: Snapshot, tmp_path: Path) -> None:
+    grey = make_archive(tmp_path / "grey.zip", modalities={"image": 1})
+    session, report = begin(source, grey, {"data": {"cond": True}})
+    model, training = session.config.model, session.config.training
+    assert (model.mapping_layers, model.channel_base, model.z_dim) == (3, 32, 4)
+    assert (session.config.augment.speed_kimg, training.ema_ramp) == (100, None)
+    assert not report.notes
+    assert report.count(Fate.ADAPTED) > 0
+    z, label = torch.randn(2, 4), torch.eye(2)
+    with torch.no_grad():
+        ours = session.state.ema(z, label, noise_mode="const")
+        theirs = source.generator(z, noise_mode="const").mean(1, keepdim=True)
+    torch.testing.assert_close(ours, theirs)
+    ema, raw = session.state.ema.state_dict(), session.state.networks.generator.state_dict()
+    assert not torch.equal(ema["synthesis.blocks.0.const"], raw["synthesis.blocks.0.const"])
+    for _ in range(4):
+        session.step()
+
+
+def test_what_the_user_sets_wins_over_what_follows_the_source(
+    source: Snapshot, archive: Path
+) -> None:
+    asked = {"model": {"mapping_layers": 2}, "augment": {"speed_kimg": 7}}
+    session, report = begin(source, archive, asked)
+    assert session.config.model.mapping_layers == 2
+    assert session.config.augment.speed_kimg == 7
+    assert "mapping_layers is 2, the source's is 3" in report.notes[0]
+
+
+def test_snapshots_say_what_they_were_initialised_from(source: Snapshot, archive: Path) -> None:
+    session, _ = begin(source, archive)
+    document = session.info.initialised_from
+    assert document is not None
+    assert document["sha256"] == source.sha256
+    assert document["group_digests"] == source.info.group_digests != []
+    assert document["image_digests"] == source.info.image_digests != []
+    again = load(
+        save_snapshot(
+            archive.parent / "next", session.info, session.state.ema, session.state.networks
+        )
+    )
+    assert again.info.initialised_from == document
+    second, _ = begin(again, archive)
+    assert second.info.initialised_from["initialised_from"] == document
+    config = session.config
+    assert make_session(config, open_data(config)).info.initialised_from is None
+
+
+def test_resuming_needs_no_source(source: Snapshot, archive: Path, tmp_path: Path) -> None:
+    session, _ = begin(source, archive)
+    session.step()
+    saved = {name: tensor.clone() for name, tensor in session.state.tensors().items()}
+    source.path.unlink()
+    partner(source.path).unlink()
+    again = make_session(session.config, open_data(session.config))
+    again.state.load(saved, tmp_path)
+    again.state.progress = session.state.progress
+    for name, tensor in session.state.tensors().items():
+        if not name.startswith("moments/"):
+            assert torch.equal(tensor, again.state.tensors()[name]), name
+
+
+def test_without_a_source_the_average_is_the_raw_generator(archive: Path) -> None:
+    config = configure(archive)
+    state = make_session(config, open_data(config)).state
+    raw = state.networks.generator.state_dict()
+    assert all(torch.equal(t, raw[name]) for name, t in state.ema.state_dict().items())
+    assert not any(p.requires_grad for p in state.ema.parameters())
+    assert not state.ema.training and state.networks.generator.training
+
+
+def test_frozen_layers_are_those_of_the_source(source: Snapshot, archive: Path) -> None:
+    session, _ = begin(source, archive, {"training": {"freezed": 2}})
+    first = session.state.networks.discriminators["image"].blocks[0].from_image
+    before = source.discriminators["image"].blocks[0].from_image.weight
+    assert torch.equal(first.weight, before)
+    session.step()
+    assert torch.equal(first.weight, before)
+
+
+def test_another_family_is_refused(source: Snapshot, archive: Path) -> None:
+    config = configure(archive, defaults(source))
+    info = source.info.model_copy(update={"family": "another"})
+    with pytest.raises(UserError, match="of the family another"):
+        make_session(config, open_data(config), Snapshot(source.path, info, source.generator))
