@@ -64,8 +64,12 @@ GOOD = saved(GREY)
         (saved(GREY.convert("1")), "1 bits and colour type 0"),
         (png(2, 1, 4, 0, b"\0\x12"), "4 bits and colour type 0"),
         (png(1, 1, 16, 2, b"\0" + b"\x01\x02" * 3), "16 bits and colour type 2"),
-        (png(100_000, 100_000, 8, 0, b"\0"), "100000x100000 pixels, the limit"),
+        (
+            png(100_000, 100_000, 8, 0, b"\0"),
+            "100000x100000 is more than 200 megapixels, the limit",
+        ),
         (png(2**31 - 1, 2**31 - 1, 8, 0, b"\0"), "the limit"),
+        (png(12_000, 12_000, 8, 2, b"\0"), "too few bytes for 12000x12000 pixels"),
         (png(8, 8, 8, 0, b"\0" * 20), "broken PNG"),
         (png(0, 8, 8, 0, b""), "broken PNG"),
         (MAGIC + GOOD[8:33] + chunk(b"IEND", b""), "broken PNG"),

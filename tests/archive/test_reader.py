@@ -130,10 +130,11 @@ MANIFEST = b"file,label\na.png,x\nb.png,y\n"
     [
         ({}, "holds no images"),
         ({"a.txt": b"x"}, "holds no images"),
-        ({**AB, "dataset.json": b'{"labels": [],}'}, "not valid JSON"),
+        ({**AB, "dataset.json": b'{"labels": [],}'}, "line 1.*comma before a closing bracket"),
+        ({**AB, "config.json": b"{}"}, "is a run directory; give the archive"),
         ({**AB, "dataset.json": b'{"labels": NaN}'}, "not valid JSON"),
         ({**AB, "dataset.json": b"[" * 100_000}, "not valid JSON"),
-        ({**AB, "dataset.json": b"\xff"}, "not valid JSON"),
+        ({**AB, "dataset.json": b"\xff"}, "not UTF-8 text"),
         ({**AB, "dataset.json": [1]}, "holds list, expected an object"),
         ({**AB, "dataset.json": {"labels": {"a.png": 1}}}, "'labels' is no list"),
         ({**AB, "dataset.json": {"labels": [["a.png"]]}}, "entry 1 of 'labels' is"),
@@ -229,7 +230,7 @@ def test_zip_members_that_climb_out(tmp_path: Path, name: str) -> None:
     [
         (
             np.zeros((8, 9, 1), np.uint8),
-            "b.png is 9x8, 1 channels, 8 bit, the archive's images are 8x8",
+            "b.png is 9x8, the archive's images are 8x8",
         ),
         (np.zeros((8, 8, 3), np.uint8), "3 channels"),
         (np.zeros((8, 8, 1), np.uint16), "16 bit"),

@@ -109,9 +109,9 @@ def test_old_splits_are_forgotten() -> None:
 @pytest.mark.parametrize(
     ("groups", "kwargs", "words"),
     [
-        (2, {}, "2 groups cannot be cut into 3 parts: a group is never divided"),
-        (3, {"test": 0.01, "val": 0.01}, "val would be empty: 3 groups are too few"),
-        (12, {"folds": 20}, "groups cannot be cut into 20 parts"),
+        (2, {}, "2 groups cannot be cut into 3 parts, since .*: use --val 0"),
+        (3, {"test": 0.01, "val": 0.01}, "val would be empty: 3 groups are too few .* use --val 0"),
+        (12, {"folds": 20}, "groups cannot be cut into 20 parts, .*: use fewer --folds"),
     ],
 )
 def test_too_few_groups(groups: int, kwargs: dict[str, object], words: str) -> None:

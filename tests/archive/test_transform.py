@@ -169,8 +169,8 @@ def test_tiles_put_together_are_the_image() -> None:
         ({"resize_filter": "bicubic"}, "known are: lanczos, box"),
         ({"overlap": 2}, "give the tile size too"),
         ({"tile": 8, "overlap": 8}, "smaller than the tile"),
-        ({"width": 0, "height": 0}, "greater than or equal to 4"),
-        ({"tile": -4}, "greater than or equal to 4"),
+        ({"width": 0, "height": 0}, "at least 4"),
+        ({"tile": -4}, "at least 4"),
     ],
 )
 def test_options_that_make_no_sense(kwargs: dict[str, object], words: str) -> None:

@@ -110,7 +110,9 @@ def test_dry_run_creates_nothing(archive: Path, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["--cfg", "nope"], "preset 'nope' is unknown"),
-        (["--gamma", "-1"], "model.r1_gamma"),
+        (["--gamma", "-1"], "error: --gamma -1: must be at least 0\n"),
+        (["--set", "model=4"], "is a group of settings"),
+        (["--seed", str(2**64)], "--seed"),
         (["--set", "training.bacth=4"], "did you mean 'batch'"),
         (["--set", "nonsense"], "name.name=value"),
         (["--gpus", "2"], "--gpus 2"),
@@ -173,4 +175,4 @@ def test_interrupted_commands_say_how_to_go_on() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 3, done.stderr
-    assert "error: interrupted" in done.stderr
+    assert "stopped: interrupted" in done.stderr

@@ -64,12 +64,12 @@ def test_the_seed_decides(run: Run) -> None:
     ("arguments", "words"),
     [
         (["scin"], "did you mean 'skin'"),
-        (["skin", "--site", "c"], "'site'"),
-        (["skin", "--count", "0"], "'count'"),
+        (["skin", "--site", "c"], "--site: unknown site: known are: a, b"),
+        (["skin", "--count", "0"], "--count 0: must be at least 1"),
         (["skin", "--size", "17"], "fit no grid"),
         (["skin", "--set", "auroq=0.9"], "did you mean 'auroc'"),
         (["skin", "--set", "auroc"], "--set"),
-        (["skin", "--set", "auroc=2"], "'auroc'"),
+        (["skin", "--set", "auroc=2"], "--set auroc 2: must be at most 0.999"),
     ],
 )
 def test_refusals(run: Run, arguments: list[str], words: str) -> None:

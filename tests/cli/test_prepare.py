@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -180,7 +181,7 @@ def test_sizes_that_are_not_square_and_sixteen_bits(run: Run, tmp_path: Path) ->
         (["--transform", "crop-center", "--size", "8"], "'crop-center' is unknown"),
         (["--resize-filter", "lanzcos"], "did you mean 'lanczos'"),
         (["--invariant", "miror"], "did you mean 'mirror'"),
-        (["--size", "0"], "greater than or equal to 4, got 0"),
+        (["--size", "0"], "--size 0: must be at least 4"),
         (["--size", "34"], "34x34 fit no grid: .*prepare with --width"),
         (["--size", "8", "--width", "8"], "give one or the other"),
         (["--width", "8"], "given together"),
@@ -293,17 +294,58 @@ def test_a_changed_file_is_not_mixed_in(run: Run, tmp_path: Path) -> None:
 def test_a_killed_prepare_goes_on(run: Run, tmp_path: Path) -> None:
     for i in range(60):
         save(tmp_path / "many" / f"{i}.png", i, size=(300, 300))
-    assert run("many", "whole", "--size", 64)[0] == 0
-    dest = Path("many/out")  # inside the source: what is unfinished is no source itself
+    assert run("many", "whole.zip", "--size", 64)[0] == 0
+    dest = Path("many/out.zip")  # inside the source: what is unfinished is no source itself
     journal = killed("many", dest, "--size", 64)
     code, text = run("many", dest, "--size", 64)
-    assert code == 0 and "unfinished archive(s) left out: out.partial" in text
-    for path in Path("whole").rglob("*.*"):
-        if path.is_file() and path.name != "dataset.json":
-            assert (dest / path.relative_to("whole")).read_bytes() == path.read_bytes()
-    documents = [json.loads((root / "dataset.json").read_text()) for root in (dest, Path("whole"))]
+    assert code == 0 and "unfinished archive(s) left out: out.zip.partial" in text
+    with zipfile.ZipFile("whole.zip") as whole, zipfile.ZipFile(dest) as done:
+        assert done.namelist() == whole.namelist()
+        contents = [{name: z.read(name) for name in z.namelist()} for z in (whole, done)]
+    documents = [json.loads(content.pop("dataset.json")) for content in contents]
+    assert contents[0] == contents[1]
     assert documents[0].pop("namespace") != documents[1].pop("namespace")
     assert documents[0] == documents[1] and not journal.exists()
+
+
+def test_a_folder_in_its_own_source_is_refused(run: Run, photos: Path) -> None:
+    for dest in (photos / "out", photos / "deep" / "out"):
+        code, text = run(photos, dest)
+        assert code == 2 and "lies inside" in text and not dest.parent.joinpath("out").exists()
+    assert run(photos, photos / "out.zip")[0] == 0
+
+
+def test_the_summary_counts_masks_and_names_small_sets(run: Run, tmp_path: Path) -> None:
+    for i in range(3):
+        save(tmp_path / "set" / f"{i}.png", i)
+    save(tmp_path / "masks" / "1.png", 1, mode="L")
+    code, text = run("set", "out.zip", "--masks", "masks")
+    assert code == 0 and "masks: 1 of 3 images have one" in text
+    assert "note: 3 images are very few" in text
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows has no signal masks")
+def test_interrupts_show_no_tracebacks_of_workers(run: Run, tmp_path: Path) -> None:
+    for i in range(40):
+        save(tmp_path / "many" / f"{i}.png", i, size=(200, 200))
+    for wait in (0.05, 0.15, 0.4):
+        command = [sys.executable, "-m", "synthograph", "prepare", "many", "out.zip"]
+        process = subprocess.Popen(
+            [*command, "--size", "64", "--workers", "2"],
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + 30
+        while not Path("out.zip.partial/command.json").exists():  # workers start right after it
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.002)
+        time.sleep(wait)
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+        assert errors.decode().startswith("stopped: "), errors
+        assert process.returncode == 3 and errors.count(b"\n") == 1, errors
+        shutil.rmtree("out.zip.partial")
 
 
 def test_published_archives_are_sources(run: Run, tmp_path: Path) -> None:

@@ -49,8 +49,8 @@ def test_split_prints_the_parts_and_refuses_to_do_it_twice(run: Run, tmp_path: P
     ("arguments", "words"),
     [
         (["--test", "0.5", "--val", "0.5"], "leave nothing to train on"),
-        (["--test", "2"], "'test'"),
-        (["--folds", "1"], "'folds'"),
+        (["--test", "2"], "--test 2: must be less than 1"),
+        (["--folds", "1"], "--folds 1: must be at least 2"),
         (["--folds", "90"], "groups cannot be cut into 90 parts"),
     ],
 )

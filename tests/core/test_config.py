@@ -9,8 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthograph.core.config import Config, merge, parse_assignments, read_tree, set_path
-from synthograph.core.errors import UserError
+from synthograph.core.config import (
+    Config,
+    calling,
+    leaves,
+    merge,
+    parse_assignments,
+    read_tree,
+    set_path,
+)
+from synthograph.core.errors import SettingError, UserError
 
 
 class Kind(enum.StrEnum):
@@ -43,8 +51,8 @@ class Outer(Config):
         ({"name": "x", "inner": {"rat": 1}}, "'inner.rat': did you mean 'rate'?"),
         ({"name": "x", "maybe": {"kindd": 1}}, "'maybe.kindd': did you mean 'kind'?"),
         ({"name": "x", "zzz": 1}, "known are: name, batch, inner, maybe"),
-        ({}, "setting 'name' is missing"),
-        ({"name": "x", "batch": "many"}, "'batch'.*integer.*got 'many'"),
+        ({}, "setting 'name': must be given"),
+        ({"name": "x", "batch": "many"}, "'batch'.*whole number.*got 'many'"),
         ({"name": "x", "batch": 1.5}, "'batch'.*got 1.5"),
         ({"name": "x", "inner": {"rate": -1}}, "'inner.rate'.*greater than 0, got -1"),
         ({"name": "x", "inner": {"rate": float("nan")}}, "'inner.rate'.*finite number, got nan"),
@@ -154,17 +162,24 @@ def test_broken_assignments_are_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "data", "words"),
     [
-        ("a.json", b"{", "cannot be read"),
+        ("a.json", b"{", "line 1, column 2: not valid JSON"),
         ("a.json", b"[1]", "holds list"),
-        ("a.json", b"\xff\xfe", "cannot be read"),
-        ("a.json", b"[" * 100_000, "cannot be read"),
-        ("a.yaml", b"a: [1", "cannot be read"),
-        ("a.yaml", b"a: 2024-13-45", "cannot be read"),
-        ("a.yaml", b"!!python/object/apply:os.system ['true']", "cannot be read"),
-        ("a.yaml", b"[" * 1200, "cannot be read"),
+        ("a.json", b"\xff\xfe", "not UTF-8 text"),
+        ("a.json", b"[" * 100_000, "not valid JSON"),
+        ("a.yaml", b"a: [1", "line 1, column 6: not valid YAML"),
+        ("a.yaml", b"a: 2024-13-45", "not valid YAML"),
+        ("a.yaml", b"!!python/object/apply:os.system ['true']", "not valid YAML"),
+        ("a.yaml", b"[" * 1200, "not valid YAML"),
         ("a.yaml", b"a: &x [1]\nb: *x\n", "aliases"),
         ("a.yaml", b"", "holds NoneType"),
         ("missing.yaml", None, "No such file"),
+        ("a.json", b'{"a": 1,}', "a comma before a closing bracket"),
+        ("a.json", b'{"a": 1, "a": 2}', "key 'a' is given twice"),
+        ("a.json", b'{"a": NaN}', "NaN is no number of JSON"),
+        ("a.yaml", b"b: 1\na:\n  b: 1\n  b: 2\n", "line 4, column 3: .*'b' is given twice"),
+        ("a.yaml", b"a:\n\tb: 1\n", "line 2, column 1: .*spaces, not tabs"),
+        ("a.yaml", b"a: 1\nb: \0", "line 2: holds a NUL byte"),
+        ("a.yaml", b"- a\n- b\n", "holds list"),
     ],
 )
 def test_broken_files_are_refused(
@@ -175,7 +190,43 @@ def test_broken_files_are_refused(
         path.write_bytes(data)
     with pytest.raises(UserError, match=words) as caught:
         read_tree(path)
-    assert str(path) in str(caught.value)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("tree", "names", "words"),
+    [
+        ({"inner": {"rate": -1}}, {"inner.rate": "--rate"}, "--rate -1: must be greater than 0"),
+        ({"inner": {"rat": 1}}, {"inner.rat": "a.yaml: rat"}, "a.yaml: rat: unknown setting, did"),
+        ({"inner": {"kind": "roud"}}, {"inner.kind": "--kind"}, "--kind: 'roud' is unknown: did"),
+        ({"inner": {"kind": "square", "rate": 2}}, {"inner.rate": "--rate"}, "^square things are"),
+        ({"batch": "x"}, {"inner.rate": "--rate"}, "^setting 'batch': must be a whole number, "),
+        ({"inner": {"rate": "x"}}, {"inner.rate": "--rate"}, "^--rate 'x': must be a number$"),
+    ],
+)
+def test_settings_are_called_as_they_were_given(
+    tree: dict[str, Any], names: dict[str, str], words: str
+) -> None:
+    with pytest.raises(UserError, match=words), calling(names):
+        Outer.parse({"name": "x", **tree})
+
+
+def test_a_setting_of_a_part_has_its_whole_path() -> None:
+    inner = SettingError("rate", "must be small", value="9")
+    assert str(inner.under("model")) == "setting 'model.rate': must be small, got 9"
+    assert str(SettingError("", "no good").under("model")) == "setting 'model': no good"
+    rule = SettingError("", "a.b 3 does not divide a.c 4").called({"a.b": "--b"})
+    assert str(rule) == "--b 3 does not divide a.c 4"
+
+
+def test_a_value_in_place_of_a_section_is_refused() -> None:
+    Outer.check_sections({"inner": {"rate": 1}, "batch": 3})
+    with pytest.raises(UserError, match="'inner': is a group of settings: .*inner.NAME=VALUE"):
+        Outer.check_sections({"inner": 4})
+
+
+def test_leaves_are_dotted_paths() -> None:
+    assert list(leaves({"a": {"b": 1}, "c": 2})) == ["a", "a.b", "c"]
 
 
 def test_json_and_yaml_of_one_tree(tmp_path: Path) -> None:

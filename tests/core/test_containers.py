@@ -2,6 +2,8 @@
 
 import os
 import pickle
+import struct
+import tracemalloc
 import zipfile
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -143,14 +145,57 @@ def test_links(tmp_path: Path) -> None:
     root = make_folder(tmp_path / "set", {"a.png": b"1"})
     make_folder(tmp_path / "other", {"x.png": b"2"})
     (root / "linked.png").symlink_to(tmp_path / "other" / "x.png")
+    (root / "inner.png").symlink_to("a.png")
     (root / "again").symlink_to(root, target_is_directory=True)
     (root / "self.png").symlink_to(root / "self.png")
     (root / "gone.png").symlink_to(root / "nowhere.png")
     listing = Folder(root).members()
-    assert listing.names == ("a.png", "linked.png")
-    assert Folder(root).read("linked.png") == b"2"
-    assert sorted(name for name, _ in listing.broken) == ["gone.png", "self.png"]
+    assert listing.names == ("a.png", "inner.png")
+    assert Folder(root).read("inner.png") == b"1"
+    assert sorted(name for name, _ in listing.broken) == ["gone.png", "linked.png", "self.png"]
+    assert "outside the folder" in dict(listing.broken)["linked.png"]
     assert any("again" in remark for remark in listing.remarks)
+
+
+def test_the_folder_itself_may_be_a_link(tmp_path: Path) -> None:
+    root = make_folder(tmp_path / "set", {"a.png": b"1"})
+    (root / "b.png").symlink_to(root / "a.png")
+    (tmp_path / "link").symlink_to(root)
+    assert Folder(tmp_path / "link").members().names == ("a.png", "b.png")
+
+
+def test_links_in_a_zip_are_not_taken(tmp_path: Path) -> None:
+    path = tmp_path / "set.zip"
+    link = zipfile.ZipInfo("b.png")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(path, "w") as packed:
+        packed.writestr("a.png", b"1")
+        packed.writestr(link, "/etc/passwd")
+    listing = ZipFolder(path).members()
+    assert listing.names == ("a.png",)
+    assert listing.broken == (("b.png", "is a link; pack the file itself"),)
+
+
+def test_a_member_that_lies_about_its_size_takes_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "set.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("a.png", b"\0" * (64 << 20))
+    data = path.read_bytes()
+    path.write_bytes(data.replace(struct.pack("<I", 64 << 20), struct.pack("<I", 100)))
+    assert ZipFolder(path).members().names == ("a.png",)
+    tracemalloc.start()
+    with pytest.raises(UnreadableError, match="damaged"):
+        ZipFolder(path).read("a.png")
+    assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    tracemalloc.stop()
+
+
+def test_methods_without_a_bound_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "set.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as packed:
+        packed.writestr("a.png", b"1")
+    with pytest.raises(UserError, match="method 14; pack the zip again"):
+        ZipFolder(path).members()
 
 
 def test_pipes_are_not_opened(tmp_path: Path) -> None:

@@ -7,4 +7,6 @@ def test_near_names_are_proposed_and_else_all_are_listed() -> None:
     assert nearest("lanzcos", ["box", "lanczos"]) == "did you mean 'lanczos'?"
     assert nearest("q", ["box", "lanczos"]) == "known are: box, lanczos"
     assert nearest("q", []) == "there are none"
+    assert nearest("wbc", ["RBC", "WBC"]) == "did you mean 'WBC'?"
+    assert nearest("melanom", ["MELANOMA", "x"]) == "did you mean 'MELANOMA'?"
     assert nearest("1", iter([1, 2])) == "did you mean '1'?"  # type: ignore[list-item]

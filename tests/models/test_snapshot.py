@@ -2,6 +2,7 @@
 
 import json
 import struct
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -9,17 +10,21 @@ import torch
 
 import synthograph
 from synthograph.core.errors import UserError
+from synthograph.core.files import sha256_file
 from synthograph.core.spec import ImageSpec
 from synthograph.models.base import Condition
 from synthograph.models.registry import family, parse_model
 from synthograph.models.snapshot import (
     SnapshotInfo,
+    convert,
     find_snapshot,
     load,
+    owner,
     partner,
     save_snapshot,
 )
 from synthograph.models.tensors import read_tensors, write_tensors
+from tests.conftest import NVIDIA
 
 MODEL = {"family": "stylegan2", "channel_base": 64, "channel_max": 8, "z_dim": 8, "w_dim": 8}
 SPEC = ImageSpec(height=8, width=16, modalities={"vis": 3, "nir": 1})
@@ -146,5 +151,204 @@ def test_newest_snapshot_of_a_run(tmp_path: Path) -> None:
         (tmp_path / "snapshots" / f"generator-{kimg:06d}.safetensors").touch()
         (tmp_path / "snapshots" / f"discriminators-{kimg:06d}.safetensors").touch()
     assert find_snapshot(tmp_path).name == "generator-000015.safetensors"
+
+
+def test_the_best_snapshot_of_a_run(tmp_path: Path) -> None:
+    folder = tmp_path / "snapshots"
+    folder.mkdir()
+    for kimg in (5, 10, 15):
+        (folder / f"generator-{kimg:06d}.safetensors").touch()
+    best = folder / "best.json"
+    best.write_text(json.dumps({"snapshot": "generator-000010.safetensors", "metric": 3}))
+    assert find_snapshot(tmp_path).name == "generator-000010.safetensors"
+    assert find_snapshot(folder).name == "generator-000010.safetensors"
+    for other in (
+        {"snapshot": "generator-000099.safetensors"},
+        {"snapshot": "../secret"},
+        {"snapshot": 3},
+        ["generator-000010.safetensors"],
+    ):
+        best.write_text(json.dumps(other))
+        assert find_snapshot(tmp_path).name == "generator-000015.safetensors"
+    best.write_text("[" * 100_000)
+    assert find_snapshot(tmp_path).name == "generator-000015.safetensors"
+
+
+def test_folders_without_snapshots(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="neither a run directory nor a folder of snapshots"):
+        find_snapshot(tmp_path)
+    (tmp_path / "dataset.json").touch()
+    with pytest.raises(UserError, match="is an archive of images"):
+        find_snapshot(tmp_path)
+    (tmp_path / "config.json").touch()
     with pytest.raises(UserError, match="no snapshot yet"):
-        find_snapshot(Path(__file__).parent)
+        find_snapshot(tmp_path)
+
+
+def test_zip_files(tmp_path: Path, archive: Path) -> None:
+    with pytest.raises(UserError, match="is an archive of images"):
+        load(archive)
+    for suffix in (".pkl", ".pt", ".safetensors"):
+        path = tmp_path / f"x{suffix}"
+        torch.save({"a": torch.zeros(2)}, path)
+        with pytest.raises(UserError, match=r"is a checkpoint of torch\.save"):
+            load(path)
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as file:
+        file.writestr("generator.safetensors", b"")
+    with pytest.raises(UserError, match="is a zip file, not a snapshot"):
+        load(tmp_path / "other.zip")
+    (tmp_path / "cut.zip").write_bytes(archive.read_bytes()[:100])
+    with pytest.raises(UserError, match="damaged zip file"):
+        load(tmp_path / "cut.zip")
+
+
+def test_pickles_are_known_by_their_first_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "network.safetensors"
+    path.write_bytes((NVIDIA / "cond2_rgb_32.pkl").read_bytes())
+    assert load(path).networks is not None
+
+
+def test_discriminators_are_no_snapshot(saved: Path) -> None:
+    with pytest.raises(UserError, match=r"holds the discriminators.*beside it"):
+        load(partner(saved))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"z_dim": 10**9},
+        {"z_dim": 10**30},
+        {"w_dim": 10**5},
+        {"channel_base": 10**7, "channel_max": 10**7},
+        {"discriminator_channel_base": 10**7, "discriminator_channel_max": 10**7},
+        {"mapping_width": 10**6, "mapping_layers": 16},
+    ],
+)
+def test_documents_that_describe_huge_networks(saved: Path, model: dict[str, int]) -> None:
+    tensors, document = read_tensors(saved)
+    write_tensors(saved, tensors, {**document, "config": {"model": {**MODEL, **model}}})
+    with pytest.raises(UserError, match="describes networks far larger than what is stored"):
+        load(saved)
+
+
+def test_documents_that_describe_many_networks(saved: Path) -> None:
+    tensors, document = read_tensors(saved)
+    spec = {**document["spec"], "modalities": {f"m{i}": 1 for i in range(1000)}}
+    write_tensors(saved, tensors, {**document, "spec": spec})
+    with pytest.raises(UserError, match="1000 modalities, at most 64"):
+        load(saved)
+
+
+def test_documents_in_odd_forms(saved: Path) -> None:
+    tensors, document = read_tensors(saved)
+    for model in (None, 3, [], {"family": 3}, {"family": ["stylegan2"]}):
+        write_tensors(saved, tensors, {**document, "config": {"model": model}})
+        with pytest.raises(UserError):
+            load(saved)
+    for text in ("[" * 5000, "1e999", "NaN", '{"a": ' * 200_000, "9" * 5000):
+        header = {"__metadata__": {"synthograph": text}}
+        data = json.dumps(header).encode()
+        saved.write_bytes(struct.pack("<Q", len(data)) + data)
+        with pytest.raises(UserError, match="is broken"):
+            load(saved)
+
+
+def test_a_short_configuration_is_completed(saved: Path) -> None:
+    tensors, document = read_tensors(saved)
+    write_tensors(saved, tensors, {**document, "config": {"model": MODEL, "seed": 3}})
+    config = load(saved).info.config
+    assert config["seed"] == 3
+    assert config["model"]["w_avg_decay"] == 0.995
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_other_precisions(saved: Path, dtype: torch.dtype) -> None:
+    tensors, document = read_tensors(saved)
+    write_tensors(saved, {k: v.to(dtype) for k, v in tensors.items()}, document)
+    generator = load(saved).generator
+    assert {t.dtype for t in generator.state_dict().values()} == {torch.float32}
+
+
+def test_numbers_of_other_kinds(saved: Path) -> None:
+    tensors, document = read_tensors(saved)
+    name = "synthesis.blocks.0.const"
+    for changed, message in [
+        (tensors[name].to(torch.float8_e4m3fn), "holds torch.float8_e4m3fn, expected"),
+        (tensors[name].to(torch.int32), "holds torch.int32, expected"),
+        (tensors[name].to(torch.complex64), "holds torch.complex64|broken"),
+        (tensors[name].double() * 1e300, "not finite"),
+    ]:
+        write_tensors(saved, {**tensors, name: changed}, document)
+        with pytest.raises(UserError, match=message):
+            load(saved)
+
+
+@pytest.mark.filterwarnings("error")
+def test_convert_and_share(saved: Path, tmp_path: Path) -> None:
+    tensors, document = read_tensors(saved)
+    parent = {**document, "group_digests": ["c" * 16]}
+    document |= {
+        "group_digests": ["a" * 16],
+        "image_digests": ["b" * 16],
+        "initialised_from": {**parent, "initialised_from": parent},
+    }
+    write_tensors(saved, tensors, document)
+    _, rest = read_tensors(partner(saved))
+    write_tensors(
+        partner(saved),
+        read_tensors(partner(saved))[0],
+        {**rest, "generator_sha256": sha256_file(saved)},
+    )
+    target = tmp_path / "shared.safetensors"
+    assert convert(saved, target, public=True) == [
+        target,
+        tmp_path / "shared.discriminators.safetensors",
+    ]
+    text = target.read_bytes()
+    assert not any(digest in text for digest in (b"a" * 16, b"b" * 16, b"c" * 16))
+    copy = load(target)
+    assert copy.info.converted_from == sha256_file(saved)
+    assert copy.info.images_seen == 12345
+    for name, tensor in load(saved).generator.state_dict().items():
+        assert torch.equal(copy.generator.state_dict()[name], tensor)
+    assert list(copy.discriminators) == ["vis", "nir"]
+    kept = tmp_path / "private.safetensors"
+    convert(saved, kept)
+    assert load(kept).info.group_digests == ["a" * 16]
+
+
+def test_convert_a_published_snapshot(tmp_path: Path) -> None:
+    source, target = NVIDIA / "cond5_gray_64.pkl", tmp_path / "generator-000000.safetensors"
+    assert convert(source, target) == [target, partner(target)]
+    ours, theirs = load(target), load(source)
+    z, label = torch.randn(2, theirs.generator.z_dim), torch.eye(5)[:2]
+    image = theirs.generator(z, label, noise_mode="const")
+    assert torch.equal(ours.generator(z, label, noise_mode="const"), image)
+    judge = theirs.discriminators["image"]
+    assert torch.equal(ours.discriminators["image"](image, label), judge(image, label))
+
+
+def test_convert_refuses(saved: Path, tmp_path: Path) -> None:
+    for target, message in [
+        (saved, "exists already"),
+        (tmp_path / "x.pkl", r"ends in \.safetensors"),
+        (tmp_path / "none" / "x.safetensors", "No such file"),
+    ]:
+        with pytest.raises(UserError, match=message):
+            convert(saved, target)
+    target = tmp_path / "x.safetensors"
+    partner(target).touch()
+    with pytest.raises(UserError, match="exists already"):
+        convert(saved, target)
+    assert not target.exists()
+    partner(target).unlink()
+    partner(saved).unlink()
+    before = set(tmp_path.iterdir())
+    assert convert(saved, target) == [target]
+    assert set(tmp_path.iterdir()) == before | {target}
+
+
+@pytest.mark.parametrize("name", ["generator-000200.safetensors", "mine.safetensors"])
+def test_partners_find_their_owner(name: str) -> None:
+    assert owner(partner(Path(name))) == Path(name)
+    assert partner(Path(name)) != Path(name)

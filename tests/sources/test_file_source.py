@@ -190,7 +190,7 @@ def test_labels_null_and_label_vectors(tmp_path: Path) -> None:
 def test_broken_dataset_json(tmp_path: Path) -> None:
     draw(tmp_path, "1.png")
     (tmp_path / "dataset.json").write_bytes(b"\xff\xfe")
-    with pytest.raises(UserError, match="dataset.json: cannot be read"):
+    with pytest.raises(UserError, match="dataset.json: is not UTF-8 text"):
         read(tmp_path)
     (tmp_path / "dataset.json").write_text('{"labels": [["1.png", 0],]}')
     with pytest.raises(UserError, match="dataset.json, line 1"):

@@ -1,10 +1,11 @@
 """One source item to encoded images, in worker processes."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
 from collections import deque
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -72,13 +73,29 @@ def _make_in_pool(
     queue = iter(items)
     flying: deque[Future[Made]] = deque()
     try:
-        flying.extend(pool.submit(make, item, options) for item in islice(queue, AHEAD * count))
+        with _no_interrupts():  # processes start with the first item, and inherit this
+            flying.extend(pool.submit(make, item, options) for item in islice(queue, AHEAD * count))
         while flying:
             result = flying.popleft().result()
             flying.extend(pool.submit(make, item, options) for item in islice(queue, 1))
             yield result
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _no_interrupts() -> Iterator[None]:
+    """Hold Ctrl-C back, so that a process which starts meanwhile never gets one: it would print a
+    traceback until it has imported what it needs to ignore it.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def make(item: SourceItem, options: TransformOptions) -> Made:

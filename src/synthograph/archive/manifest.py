@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
+from synthograph.core.documents import as_text
 from synthograph.core.errors import UserError
 from synthograph.core.record import Origin
 
@@ -117,23 +118,35 @@ def read_manifest(data: bytes, origin: str) -> list[Row]:
         UserError: not UTF-8, a missing column, a duplicate or unsafe file name, a value that breaks
             a rule; the message names the line.
     """
+    text = as_text(data, origin, "save it as CSV in UTF-8")
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        reader = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
         table = [(reader.line_num, cells) for cells in reader if cells]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{origin}: not a readable CSV file ({error})") from None
+    except csv.Error as error:
+        raise UserError(
+            f"{origin}, line {reader.line_num}: not a readable CSV file ({error})"
+        ) from None
     if not table:
         raise UserError(f"{origin}: is empty; it needs a header with at least the column 'file'")
     header = table[0][1]
     if "file" not in header or len(set(header)) != len(header):
         raise UserError(
-            f"{origin}: the header needs a column 'file' and no column twice, got {header}"
+            f"{origin}: the header needs a column 'file' and no column twice, got {header!r:.300}"
         )
     rows = [_parse_row(header, cells, f"{origin}, line {line}") for line, cells in table[1:]]
-    twice = [name for name, n in Counter(row.file for row in rows).items() if n > 1]
-    if twice:
-        raise UserError(f"{origin}: {twice[0]!r} has more than one row")
+    _refuse_twice(rows, [line for line, _ in table[1:]], origin)
     return rows
+
+
+def _refuse_twice(rows: Sequence[Row], lines: Sequence[int], origin: str) -> None:
+    first: dict[str, int] = {}
+    for row, line in zip(rows, lines, strict=True):
+        if row.file in first:
+            raise UserError(
+                f"{origin}, line {line}: {row.file!r} has a row already, in line "
+                f"{first[row.file]}; keep one of them"
+            )
+        first[row.file] = line
 
 
 def _parse_row(header: list[str], cells: list[str], where: str) -> Row:

@@ -14,8 +14,35 @@ from synthograph.core.errors import UserError
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
 MAX_PIXELS = 200_000_000
+MOST_DEFLATED = 1032
+"""Bytes that one packed byte can stand for; what claims more would take memory for nothing."""
 KINDS = {(8, 0): 1, (8, 2): 3, (16, 0): 1}
 """Bits and colour type of the header -> channels."""
+
+
+def png_size(data: bytes, where: str) -> tuple[int, int]:
+    """Width and height that a PNG's header claims, before anything is decoded.
+
+    Args:
+        data: the whole file.
+        where: its name for messages.
+
+    Raises:
+        UserError: not a PNG, or larger than an image may be.
+    """
+    if not data.startswith(MAGIC):
+        raise UserError(
+            f"{where}: is not a PNG file; prepare the images with 'synthograph prepare'"
+        )
+    if data[12:16] != b"IHDR" or len(data) < 33:
+        raise UserError(f"{where}: is a broken PNG (no header)")
+    width, height = struct.unpack_from(">II", data, 16)
+    if width * height > MAX_PIXELS:
+        raise UserError(
+            f"{where}: {width}x{height} is more than {MAX_PIXELS // 10**6} megapixels, the "
+            "limit of an image; cut it into parts"
+        )
+    return width, height
 
 
 def decode_png(data: bytes, where: str) -> np.ndarray:
@@ -28,21 +55,16 @@ def decode_png(data: bytes, where: str) -> np.ndarray:
     Raises:
         UserError: not a PNG, broken, too large, or neither 8-bit grey / RGB nor 16-bit grey.
     """
-    if not data.startswith(MAGIC):
-        raise UserError(
-            f"{where}: is not a PNG file; prepare the images with 'synthograph prepare'"
-        )
-    if data[12:16] != b"IHDR" or len(data) < 33:
-        raise UserError(f"{where}: is a broken PNG (no header)")
-    width, height, bits, kind = struct.unpack_from(">IIBB", data, 16)
-    if width * height > MAX_PIXELS:
-        raise UserError(f"{where}: {width}x{height} pixels, the limit is {MAX_PIXELS}")
+    width, height = png_size(data, where)
+    bits, kind = data[24], data[25]
     if (bits, kind) not in KINDS:
         raise UserError(
             f"{where}: a PNG of {bits} bits and colour type {kind}, but an archive holds 8-bit "
             "grey or RGB and 16-bit grey; prepare the images with 'synthograph prepare'"
         )
     _check_chunks(data, where)
+    if height * width * bits // 8 > MOST_DEFLATED * len(data):
+        raise UserError(f"{where}: is a broken PNG (too few bytes for {width}x{height} pixels)")
     try:
         # opened directly, since `Image.open` prints warnings about sizes
         with PngImageFile(io.BytesIO(data)) as image:

@@ -21,13 +21,14 @@ from synthograph.archive.transform import TransformOptions
 from synthograph.archive.writer import ArchiveWriter, new_namespace, write_rejects
 from synthograph.core.config import Config
 from synthograph.core.errors import DiskFullError, StoppedError, UserError
-from synthograph.core.files import refuse_unwritable, remove
+from synthograph.core.files import remove
 from synthograph.core.names import nearest
 from synthograph.core.record import SourceItem
 from synthograph.core.spec import ImageSpec, require_grid
 
 Track = Callable[[Iterable[Any], int], Iterable[Any]]
 Rejects = list[tuple[str, str]]
+ONE_SIZE = "give all one size with --size N --transform center-crop (or pad, stretch)"
 PROBED = 16  # images after which a size that no network takes is refused
 
 
@@ -60,6 +61,7 @@ class Summary:
     Attributes:
         images: number of images written.
         classes: images per class.
+        masks: images with a mask.
         groups: number of groups; equal to `images` where none were given.
         grouped: whether the source named groups.
         spec: the images' specification.
@@ -70,6 +72,7 @@ class Summary:
 
     images: int
     classes: Mapping[str, int]
+    masks: int
     groups: int
     grouped: bool
     spec: ImageSpec
@@ -110,7 +113,6 @@ def prepare(
         DiskFullError: likewise.
         StoppedError: likewise, after Ctrl-C.
     """
-    refuse_unwritable(dest)
     if options.transform.result is not None:
         require_grid(*options.transform.result)
     classes = _classes(items, options)
@@ -121,7 +123,7 @@ def prepare(
     except KeyboardInterrupt:
         writer.suspend()
         raise StoppedError(
-            f"stopped; {writer.partial} keeps what is done, run the same command again to go on"
+            f"{writer.partial} keeps what is done, run the same command again to go on"
         ) from None
     except (SystemExit, DiskFullError, WorkersError):
         writer.suspend()
@@ -215,13 +217,15 @@ def _conclude(
         _refuse_empty(rejects, report)
     common = shapes.most_common(1)[0][0]
     odd = _odd_items(writer, common)
+    if len(odd) > 1 and options.transform.result is None:
+        _refuse_sizes(shapes)
     rejects += odd.values()
     if rejects:
         write_rejects(report, rejects)
     else:
         remove(report)  # of an earlier run, about files that are mended now
     if rejects and not options.allow_rejects:
-        _refuse_rejects(rejects, total, len(odd), report)
+        _refuse_rejects(rejects, total, _way_out(shapes, mixed=bool(odd)), report)
     writer.leave_out(odd.keys())
     height, width, channels, bits = common
     spec = ImageSpec.parse(
@@ -251,22 +255,46 @@ def _refuse_empty(rejects: Rejects, report: Path) -> NoReturn:
 def _odd_items(writer: ArchiveWriter, common: Shape) -> dict[int, tuple[str, str]]:
     """Items with images of another size or kind than most: number -> (file, reason)."""
     odd = {}
+    same = sum(_as_shape(s) == common for m in writer.items for s in m["shapes"])
+    most = "most are" if 2 * same > len(writer.rows) else f"but {same} are"
     for number, memory in enumerate(writer.items):
         other = next((s for s in map(_as_shape, memory["shapes"]) if s != common), None)
         if other is not None:
-            reason = f"is {_words(other)}, most are {_words(common)}"
+            reason = f"is {_words(other)}, {most} {_words(common)}"
             odd[number] = (memory["name"], reason)
     return odd
 
 
-def _refuse_rejects(rejects: Rejects, total: int, odd: int, report: Path) -> NoReturn:
+def _refuse_sizes(shapes: Mapping[Shape, int]) -> None:
+    """Images of many sizes are a set that was never brought to one: no list of files helps.
+
+    Raises:
+        UserError: no size is that of most images.
+    """
+    sizes = Counter[tuple[int, int]]()
+    for (height, width, *_), count in shapes.items():
+        sizes[width, height] += count
+    if 2 * max(sizes.values()) > sizes.total():
+        return
+    (small_w, small_h), (large_w, large_h) = min(sizes), max(sizes)
+    raise UserError(
+        f"the images have {len(sizes)} different sizes, from {small_w}x{small_h} to "
+        f"{large_w}x{large_h}: {ONE_SIZE}"
+    )
+
+
+def _way_out(shapes: Mapping[Shape, int], *, mixed: bool) -> str:
+    """What to do about rejected images."""
+    ways = ["mend them", "add --allow-rejects to go on without them"]
+    if mixed and len({shape[2:] for shape in shapes}) > 1:
+        ways.insert(0, "convert all to one kind (all grey or all RGB, one bit depth)")
+    if mixed and len({shape[:2] for shape in shapes}) > 1:
+        ways.insert(0, ONE_SIZE)
+    return ", or ".join(ways)
+
+
+def _refuse_rejects(rejects: Rejects, total: int, way: str, report: Path) -> NoReturn:
     file, reason = rejects[0]
-    way = "mend them, or add --allow-rejects to go on without them"
-    if odd:
-        way = (
-            "give all images one size with --size N --transform center-crop (or pad, stretch), "
-            f"convert those of another kind, or {way}"
-        )
     raise UserError(
         f"{len(rejects)} of {total} files rejected, the first: {file}: {reason}. All are listed in "
         f"{report}; {way}"
@@ -297,6 +325,7 @@ def _summary(
     return Summary(
         images=len(rows),
         classes=count_labels(rows, info.classes),
+        masks=writer.masks,
         groups=len({row.group for row in rows}),
         grouped=any(item.group not in (None, item.name) for item in items),
         spec=info.spec,

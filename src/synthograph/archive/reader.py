@@ -1,14 +1,13 @@
 """Reading archives: ours, and those of the published tools (PNGs and `dataset.json`)."""
 
 import hashlib
-import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import pydantic
@@ -23,8 +22,10 @@ from synthograph.archive.manifest import (
 )
 from synthograph.archive.png import decode_png as decode_png
 from synthograph.archive.png import encode_png as encode_png
+from synthograph.archive.png import png_size
 from synthograph.core.config import Config
 from synthograph.core.containers import Container, open_container, unwrap
+from synthograph.core.documents import as_text, parse_json
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
 from synthograph.core.record import Picture, SourceItem, UnreadableError
@@ -73,15 +74,18 @@ def check_classes(names: Sequence[str]) -> None:
             name.encode()
         except UnicodeEncodeError:
             raise ValueError(f"class {name!r} is no valid text") from None
+        if "\0" in name:
+            raise ValueError(f"class {name!r} is no valid text")
 
 
 @dataclass(frozen=True)
 class Files:
-    """The files of an archive, by their names inside it."""
+    """The files of an archive, by their names inside it, and why some cannot be read."""
 
     path: Path
     container: Container
     names: frozenset[str]
+    broken: Mapping[str, str] = field(default_factory=dict)
 
     def __contains__(self, name: str) -> bool:
         return name in self.names
@@ -93,11 +97,17 @@ class Files:
             UserError: there is no such file, or it cannot be read.
         """
         if name not in self.names:
-            raise UserError(f"{self.path}: holds no file {name!r}")
+            raise UserError(f"{self.path}: {self.missing(name)}")
         try:
             return self.container.read(name)
         except UnreadableError as error:
             raise UserError(f"{self.path}: {name}: {error}") from None
+
+    def missing(self, name: str) -> str:
+        """Why a file is not among `names`, in words."""
+        if name in self.broken:
+            return f"{name}: {self.broken[name]}"
+        return f"holds no file {name!r}"
 
 
 def open_files(path: Path) -> Files:
@@ -107,7 +117,12 @@ def open_files(path: Path) -> Files:
         UserError: it is neither, or unsafe.
     """
     container = unwrap(open_container(path, "archive"))
-    return Files(path, container, frozenset(container.members().names))
+    listing = container.members()
+    files = Files(path, container, frozenset(listing.names), dict(listing.broken))
+    for name in (MANIFEST, DATASET):
+        if name in files.broken:
+            raise UserError(f"{path}: {files.missing(name)}")
+    return files
 
 
 @dataclass(frozen=True)
@@ -274,24 +289,19 @@ def is_archive(path: Path) -> bool:
 def _read_document(files: Files, path: Path) -> dict[str, Any]:
     if DATASET not in files:
         return {}
-    try:
-        text = files.read(DATASET).decode("utf-8-sig")
-        document = json.loads(text, parse_constant=_refuse_constant)
-    except (UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise UserError(f"{path}: {DATASET} is not valid JSON ({error})") from None
+    origin = f"{path}: {DATASET}"
+    document = parse_json(as_text(files.read(DATASET), origin, "it holds JSON"), origin)
     if not isinstance(document, dict):
-        raise UserError(f"{path}: {DATASET} holds {type(document).__name__}, expected an object")
+        raise UserError(f"{origin} holds {type(document).__name__}, expected an object")
     return document
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON")
 
 
 def _parse_info(document: dict[str, Any], files: Files, rows: list[Row], path: Path) -> ArchiveInfo:
     known = {key: value for key, value in document.items() if key in ArchiveInfo.model_fields}
     if not rows:
         raise UserError(f"{path}: holds no images; make an archive with 'synthograph prepare'")
+    if "config.json" in files and not {MANIFEST, DATASET} & files.names:
+        raise UserError(f"{path}: is a run directory; give the archive that it was trained on")
     if "spec" not in known:
         first = rows[0].file
         known["spec"] = _guess_spec(files.read(first), f"{path}: {first}").tree()
@@ -414,11 +424,14 @@ def _check_rows(archive: Archive) -> None:
         for modality in archive.info.spec.modalities:
             name = archive.member(row, modality)
             if name not in archive.files:
-                raise UserError(f"{archive.path}: {MANIFEST} names {name!r}, which is not there")
+                reason = archive.files.broken.get(name, "which is not there")
+                raise UserError(f"{archive.path}: {MANIFEST} names {name!r}, {reason}")
 
 
 def _decode(data: bytes, where: str, spec: ImageSpec, channels: int) -> np.ndarray:
     """Pixels [h, w, channels] of one modality, checked against the specification."""
+    if png_size(data, where) != (spec.width, spec.height):  # before memory is taken for it
+        raise UserError(_other_size(data, where, spec))
     pixels = decode_png(data, where)
     expected = (spec.height, spec.width, channels)
     if pixels.shape != expected or 8 * pixels.dtype.itemsize != spec.bits:
@@ -431,6 +444,8 @@ def _decode(data: bytes, where: str, spec: ImageSpec, channels: int) -> np.ndarr
 
 def _decode_mask(data: bytes, where: str, spec: ImageSpec) -> np.ndarray:
     """Class ids [h, w] of one mask, checked against the specification."""
+    if png_size(data, where) != (spec.width, spec.height):
+        raise UserError(_other_size(data, where, spec))
     ids = decode_png(data, where)
     if ids.shape != (spec.height, spec.width, 1) or ids.dtype != np.uint8:
         raise UserError(
@@ -438,6 +453,11 @@ def _decode_mask(data: bytes, where: str, spec: ImageSpec) -> np.ndarray:
             "1 channel, 8 bit"
         )
     return ids[:, :, 0]
+
+
+def _other_size(data: bytes, where: str, spec: ImageSpec) -> str:
+    width, height = png_size(data, where)
+    return f"{where} is {width}x{height}, the archive's images are {spec.width}x{spec.height}"
 
 
 def _shape(pixels: np.ndarray) -> str:

@@ -83,7 +83,9 @@ def assign(rows: Sequence[Row], classes: Sequence[str], options: SplitOptions) -
     ]
     if options.folds:
         train = [row for row in split if row.split == "train" and row.origin == "real"]
-        folds = allocate(train, [1 / options.folds] * options.folds, rng)
+        folds = allocate(
+            train, [1 / options.folds] * options.folds, rng, way_out="use fewer --folds"
+        )
         split = [
             replace(row, fold=folds[row.group])
             if row.split == "train" and row.origin == "real"
@@ -95,13 +97,23 @@ def assign(rows: Sequence[Row], classes: Sequence[str], options: SplitOptions) -
 
 
 def allocate(
-    rows: Sequence[Row], shares: Sequence[float], rng: np.random.Generator
+    rows: Sequence[Row],
+    shares: Sequence[float],
+    rng: np.random.Generator,
+    *,
+    way_out: str = "use --val 0, or add groups",
 ) -> dict[str, int]:
     """Give every group to one part so that each part's class counts come near its share of the
     whole.
 
     Groups are placed one by one, those that hold most images of a rare class first (equals in
     random order), each into the part that then misses its targets least.
+
+    Args:
+        rows: the images.
+        shares: of every part.
+        rng: decides the order of equals.
+        way_out: what to do about too few groups, for messages.
 
     Returns:
         Group to number of the part.
@@ -116,7 +128,8 @@ def allocate(
         counts[row.group][index[row.label or ""]] += 1
     if len(counts) < len(shares):
         raise UserError(
-            f"{len(counts)} groups cannot be cut into {len(shares)} parts: a group is never divided"
+            f"{len(counts)} groups cannot be cut into {len(shares)} parts, since a group is never "
+            f"divided: {way_out}"
         )
     total = np.sum(list(counts.values()), axis=0)
     groups = sorted(counts)
@@ -147,7 +160,7 @@ def _check(
         if not members:
             raise UserError(
                 f"{part} would be empty: {len({row.group for row in rows})} groups are too few for "
-                "these shares; use larger shares or fewer parts"
+                f"these shares; use {'fewer --folds' if folds else '--val 0'}, or larger shares"
             )
         missing = set(used).difference(row.label or "" for row in members)
         if missing:
@@ -155,7 +168,7 @@ def _check(
             groups = {row.group for row in rows if row.label == name}
             raise UserError(
                 f"{part} would have no image of class {name!r}, which has {len(groups)} groups: "
-                "use larger shares, fewer folds, or merge classes"
+                "use --val 0, larger shares, fewer folds, or merge classes"
             )
 
 

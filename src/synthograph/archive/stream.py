@@ -174,6 +174,6 @@ def label_matrix(archive: Archive, rows: Sequence[Row]) -> Float[Tensor, "n k"]:
     if absent:
         raise UserError(
             f"{archive.path}: no training image is of class {absent[0]!r}; conditional training "
-            f"needs some"
+            f"needs some: split anew, or prepare without that class"
         )
     return torch.eye(len(index))[indices]

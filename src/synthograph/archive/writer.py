@@ -28,6 +28,7 @@ from synthograph.core.files import (
     atomic_path,
     disk_errors,
     refuse_existing,
+    refuse_unwritable,
     remove,
     sync,
     write_json,
@@ -78,6 +79,18 @@ class _Entry:
     files: dict[str, int]
 
 
+def refuse_destination(dest: Path) -> None:
+    """Stop before long work where no archive can be written.
+
+    Raises:
+        UserError: something is there, or its folder cannot be written to.
+    """
+    refuse_existing(dest, "archive name")
+    if dest.suffix.lower() == ".zip" and dest.is_dir():
+        raise UserError(f"{dest} is a folder: remove it, or choose a name without .zip")
+    refuse_unwritable(dest)
+
+
 class ArchiveWriter:
     """Adds items one by one; an item is a list of images that come from one source file or one
     batch.
@@ -92,10 +105,8 @@ class ArchiveWriter:
     """
 
     def __init__(self, dest: Path, command: Mapping[str, Any]) -> None:
-        refuse_existing(dest, "archive name")
+        refuse_destination(dest)
         self.packed = dest.suffix.lower() == ".zip"
-        if self.packed and dest.is_dir():
-            raise UserError(f"{dest} is a folder: remove it, or choose a name without .zip")
         self.dest = dest
         self.partial = dest.with_name(f"{dest.name}{PARTIAL}")
         self._entries: list[_Entry] = []
@@ -166,6 +177,11 @@ class ArchiveWriter:
     def rows(self) -> list[Row]:
         """The rows of all images."""
         return [row for entry in self._entries for row in entry.rows]
+
+    @property
+    def masks(self) -> int:
+        """Number of images that have a mask."""
+        return sum(name.startswith(f"{MASKS}/") for e in self._entries for name in e.files)
 
     @property
     def items_done(self) -> int:

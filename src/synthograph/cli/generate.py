@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from synthograph.sampling.generate import Job
 
 E = TypeVar("E", bound=enum.Enum)
+MOST = 10_000_000
+"""Images that one command makes at most."""
 
 
 def generate(
@@ -23,10 +25,11 @@ def generate(
         typer.Option(help="seeds such as 0-35,97 for every class; default 0-15"),
     ] = None,
     num: Annotated[
-        int | None, typer.Option(min=1, help="so many images in all, classes taking turns")
+        int | None,
+        typer.Option(min=1, max=MOST, help="so many images in all, classes taking turns"),
     ] = None,
     per_class: Annotated[
-        int | None, typer.Option(min=1, help="so many images of every class")
+        int | None, typer.Option(min=1, max=MOST, help="so many images of every class")
     ] = None,
     classes: Annotated[
         list[str] | None, typer.Option("--class", help="class by name or index; all if not given")
@@ -95,7 +98,11 @@ def _jobs(
         raise UserError(f"{' and '.join(named)} exclude each other: give one of them")
     if num is not None:
         return jobs_in_turn(num, classes)
-    chosen = range(per_class) if per_class is not None else parse_seeds(seeds or "0-15")
+    chosen = (
+        range(per_class)
+        if per_class is not None
+        else parse_seeds("0-15" if seeds is None else seeds)
+    )
     return jobs_of(chosen, classes)
 
 

@@ -2,28 +2,36 @@
 
 import sys
 import traceback
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
+from synthograph.cli.convert import convert
 from synthograph.cli.demo import demo
 from synthograph.cli.doctor import doctor
 from synthograph.cli.generate import generate
+from synthograph.cli.inspect import inspect
 from synthograph.cli.models import models
 from synthograph.cli.phantom import phantom
 from synthograph.cli.prepare import prepare
 from synthograph.cli.split import split
 from synthograph.cli.train import train
-from synthograph.core.errors import ExitCode, SynthographError
+from synthograph.cli.usage import UsageError, explain
+from synthograph.core.errors import (
+    ExitCode,
+    StoppedError,
+    SynthographError,
+    UserError,
+    one_line,
+)
 
 app = typer.Typer(
     name="synthograph",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="From a small private image set to a labelled synthetic set that you can defend.",
 )
-for verb in (demo, phantom, prepare, split, train, generate, models, doctor):
+for verb in (demo, phantom, prepare, split, train, generate, convert, inspect, models, doctor):
     app.command()(verb)
 
 
@@ -49,26 +57,31 @@ def options(
 
 _debug = False
 INTERRUPTED = 130
-"""What typer makes of Ctrl-C."""
+"""What typer makes of Ctrl-C; its older versions abort."""
+_GOES_ON = "interrupted; an unfinished archive goes on with the same command"
 
 
 def run() -> None:
     """Run the command line; the process ends with the exit code of `core.errors`."""
     try:
-        app()
+        words = sys.argv[1:] or ["--help"]
+        code = app(args=words, prog_name="synthograph", standalone_mode=False)
+        if code == INTERRUPTED:
+            _end(StoppedError(_GOES_ON))
+    except typer.Abort:
+        _end(StoppedError(_GOES_ON))
     except SynthographError as error:
-        _end(f"error: {error}", error.exit_code)
-    except SystemExit as ended:
-        if ended.code == INTERRUPTED:
-            _end(
-                "error: interrupted; an unfinished archive goes on with the same command",
-                ExitCode.STOPPED,
-            )
-        raise
+        _end(error)
+    except UsageError as error:
+        _end(UserError(explain(error)))
+    sys.exit(code if isinstance(code, int) else int(ExitCode.DONE))
 
 
-def _end(message: str, code: ExitCode) -> None:
+def _end(error: SynthographError) -> NoReturn:
+    """Say in one line what ended the command, and leave with its exit code."""
     if _debug:
         traceback.print_exc()
-    typer.echo(message, err=True)
-    sys.exit(int(code))
+    message = one_line(str(error))
+    said = message.startswith(error.label)  # "stopped on request" need not be said twice
+    typer.echo(message if said else f"{error.label}: {message}", err=True)
+    sys.exit(int(error.exit_code))

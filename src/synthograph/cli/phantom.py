@@ -22,13 +22,18 @@ def phantom(
     """Make an archive of phantoms: skin lesions, eyes in two modalities, or 16-bit knees."""
     from synthograph.archive.prepare import PrepareOptions
     from synthograph.archive.prepare import prepare as write
+    from synthograph.archive.writer import refuse_destination
     from synthograph.cli.prepare import check_grid, draw_grid, print_summary
     from synthograph.cli.progress import tracker
-    from synthograph.core.config import merge, parse_assignments
+    from synthograph.core.config import calling, leaves, merge, parse_assignments
     from synthograph.sources.phantoms import PhantomOptions, make_phantoms
 
     asked = {"kind": kind, "count": count, "size": size, "seed": seed, "site": site}
-    options = PhantomOptions.parse(merge(asked, parse_assignments(settings or [])))
+    sets = parse_assignments(settings or [])
+    flags = {name: f"--{name}" for name in asked} | {"kind": "KIND"}
+    with calling(flags | {name: f"--set {name}" for name in leaves(sets)}):
+        options = PhantomOptions.parse(merge(asked, sets))
+    refuse_destination(dest)
     check_grid(grid)
     phantoms = make_phantoms(options)
     summary = write(

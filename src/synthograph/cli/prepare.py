@@ -11,6 +11,17 @@ if TYPE_CHECKING:
     from synthograph.archive.prepare import PrepareOptions, Summary
     from synthograph.core.record import SourceItem
 
+FLAGS = {
+    "transform.width": "--width",
+    "transform.height": "--height",
+    "transform.fit": "--transform",
+    "transform.resize_filter": "--resize-filter",
+    "transform.tile": "--tile",
+    "transform.overlap": "--overlap",
+    "invariances": "--invariant",
+}
+"""Setting -> the flag that gives it."""
+
 
 def prepare(
     source: Annotated[Path, typer.Argument(help="folder, zip or archive with images")],
@@ -56,24 +67,28 @@ def prepare(
     from synthograph.archive.prepare import PrepareOptions
     from synthograph.archive.prepare import prepare as write
     from synthograph.archive.reader import is_archive
+    from synthograph.archive.writer import refuse_destination
     from synthograph.cli.progress import tracker
+    from synthograph.core.config import calling
 
+    refuse_destination(dest)
     check_grid(grid)
     wide, high = _sides(size, width, height)
-    options = PrepareOptions.parse(
-        {
-            "transform": {
-                "width": wide,
-                "height": high,
-                "fit": transform,
-                "resize_filter": resize_filter,
-                "tile": tile,
-                "overlap": overlap,
-            },
-            "invariances": _invariances(invariant),
-            "allow_rejects": allow_rejects,
-        }
-    )
+    with calling(FLAGS if size is None else {**FLAGS, "transform.width": "--size"}):
+        options = PrepareOptions.parse(
+            {
+                "transform": {
+                    "width": wide,
+                    "height": high,
+                    "fit": transform,
+                    "resize_filter": resize_filter,
+                    "tile": tile,
+                    "overlap": overlap,
+                },
+                "invariances": _invariances(invariant),
+                "allow_rejects": allow_rejects,
+            }
+        )
     given: dict[str, Any] = {
         "--labels": labels,
         "--column": column,
@@ -82,6 +97,9 @@ def prepare(
         "--masks": masks,
         "--primary": primary,
     }
+    _refuse_inside(
+        dest, [source, *_modalities(modality or []).values(), *([masks] if masks else [])]
+    )
     if is_archive(source):
         found = _from_archive(source, options, [name for name, value in given.items() if value])
     else:
@@ -169,6 +187,20 @@ def _from_files(source: Path, options: "PrepareOptions", given: dict[str, Any]) 
     return Found(files.items, options.model_copy(update={"classes": files.classes}), rejects)
 
 
+def _refuse_inside(dest: Path, sources: Sequence[Path]) -> None:
+    """An archive that is a folder in its own source would be taken for images next time."""
+    from synthograph.core.errors import UserError
+
+    if dest.suffix.lower() == ".zip":
+        return
+    for source in sources:
+        if source.is_dir() and dest.resolve().is_relative_to(source.resolve()):
+            raise UserError(
+                f"{dest} lies inside {source}, whose images it is made of: put the archive "
+                "elsewhere, or pack it as NAME.zip"
+            )
+
+
 def _stamp(items: "Sequence[SourceItem]") -> str:
     """A digest of the files behind the items as they are now: an unfinished archive of files that
     were changed since is not continued.
@@ -204,10 +236,13 @@ def _modalities(texts: Sequence[str]) -> dict[str, Path]:
 
 
 def check_grid(grid: Path | None) -> None:
-    """Refuse a picture that is in the way before long work starts."""
+    """Refuse a picture that is in the way, or no PNG, before long work starts."""
+    from synthograph.core.errors import UserError
     from synthograph.core.files import refuse_existing, refuse_unwritable
 
     if grid is not None:
+        if grid.suffix.lower() != ".png":
+            raise UserError(f"--grid {grid}: pictures are PNG files; name it {grid.stem}.png")
         refuse_existing(grid, "--grid")
         refuse_unwritable(grid)
 
@@ -225,17 +260,19 @@ def draw_grid(archive: Path, grid: Path) -> None:
 
 def print_summary(summary: "Summary", dest: Path) -> None:
     """What the archive holds, for people."""
+    from synthograph.archive.advice import FEW, NO_GROUPS, few_images
+
     typer.echo(f"{dest}: {summary.images} images, {summary.spec.describe()}")
+    if summary.masks:
+        typer.echo(f"  masks: {summary.masks} of {summary.images} images have one")
     for name, count in summary.classes.items():
         typer.echo(f"  class {name}: {count}")
     if summary.grouped:
         typer.echo(f"  groups: {summary.groups}")
     else:
-        typer.echo(
-            "warning: no groups were given, so every image counts as a patient of its own. If "
-            "patients have several images, name them (--column group=... or --name-regex), or "
-            "splits will leak"
-        )
+        typer.echo(f"warning: {NO_GROUPS}")
+    if summary.images < FEW:
+        typer.echo(f"note: {few_images(summary.images)}")
     for note, count in summary.notes.items():
         typer.echo(f"  {count} files: {note}")
     if summary.rejects:

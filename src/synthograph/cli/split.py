@@ -21,10 +21,17 @@ def split(
     force: Annotated[bool, typer.Option("--force", help="replace an existing split")] = False,
 ) -> None:
     """Cut an archive into train, val and test. Groups stay whole, classes keep their shares."""
+    from synthograph.archive.advice import NO_GROUPS, has_groups
     from synthograph.archive.split import SplitOptions, split_archive
+    from synthograph.core.config import calling
 
-    options = SplitOptions.parse({"test": test, "val": val, "folds": folds, "seed": seed})
-    print_table(split_archive(archive, options, force=force))
+    flags = {name: f"--{name}" for name in ("test", "val", "folds", "seed")}
+    with calling(flags):
+        options = SplitOptions.parse({"test": test, "val": val, "folds": folds, "seed": seed})
+    result = split_archive(archive, options, force=force)
+    print_table(result)
+    if not has_groups(result.rows):
+        typer.echo(f"warning: {NO_GROUPS}")
 
 
 def print_table(archive: "Archive") -> None:

@@ -38,7 +38,7 @@ def train(
     metrics: Annotated[
         str | None, typer.Option(help="measured at every snapshot, commas between; or none")
     ] = None,
-    gpus: Annotated[int, typer.Option(help="number of GPUs")] = 1,
+    gpus: Annotated[int, typer.Option(min=1, help="number of GPUs")] = 1,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16")] = None,
     save_every: Annotated[float | None, typer.Option(help="minutes between states")] = None,
@@ -60,8 +60,10 @@ def train(
     ] = False,
 ) -> None:
     """Train a generator on an archive, or go on with a run that was stopped."""
-    from synthograph.core.config import merge, parse_assignments, read_tree
+    from synthograph.cli.settings import setting_names
+    from synthograph.core.config import calling, merge, parse_assignments, read_tree
     from synthograph.core.errors import UserError
+    from synthograph.training.config import RunConfig
 
     flags = {
         "data.path": data and str(data),
@@ -89,26 +91,33 @@ def train(
     }
     if gpus > 1:
         raise UserError(f"--gpus {gpus}: more than one GPU is not supported yet; use --gpus 1")
-    asked = _tree({path: value for path, value in flags.items() if value is not None})
+    given = {path: value for path, value in flags.items() if value is not None}
     sets = parse_assignments(settings or [])
-    if resume is not None:
-        if dry_run:
-            raise UserError("--dry-run checks a new run; leave --resume or --dry-run out")
-        if init_from is not None:
-            raise UserError(
-                "--resume restores a run with all it had, --init-from starts a new one: choose one"
-            )
-        _resume(resume, merge(sets, asked), require_exact=require_exact)
-        return
-    if require_exact:
-        raise UserError("--require-exact is about going on with a run: give it with --resume")
     file = read_tree(config) if config is not None else {}
-    source = None if init_from is None else _source(init_from)
-    run_config = _resolve(cfg, [file, sets, asked], source)
-    if dry_run:
-        _dry_run(run_config, source)
-    else:
-        start_run(run_config, outdir, cfg, source)
+    with calling(setting_names(given, sets, file, config)):
+        parts = [file, sets, _tree(given)]
+        for part in parts:
+            RunConfig.check_sections(part)
+        if resume is not None:
+            _refuse_beside_resume({"--dry-run": dry_run, "--init-from": init_from})
+            _resume(resume, merge(merge(file, sets), parts[2]), require_exact=require_exact)
+            return
+        if require_exact:
+            raise UserError("--require-exact is about going on with a run: give it with --resume")
+        source = None if init_from is None else _source(init_from)
+        run_config = _resolve(cfg, parts, source)
+        if dry_run:
+            _dry_run(run_config, source)
+        else:
+            start_run(run_config, outdir, cfg, source)
+
+
+def _refuse_beside_resume(options: dict[str, Any]) -> None:
+    from synthograph.core.errors import UserError
+
+    for name, value in options.items():
+        if value:
+            raise UserError(f"{name} is about a new run, --resume goes on with one: choose one")
 
 
 def _source(named: str) -> "Snapshot":
@@ -199,6 +208,7 @@ def start_run(
 
 def _introduce(config: "RunConfig", session: Any, data: Any, say: Any) -> None:  # noqa: ANN401
     """What trains on what, in a few lines."""
+    from synthograph.archive.advice import training_notes
     from synthograph.training.setup import parameter_counts
 
     say(f"data: {len(data.rows)} images of {len(data.groups)} groups, {session.spec.describe()}")
@@ -209,6 +219,8 @@ def _introduce(config: "RunConfig", session: Any, data: Any, say: Any) -> None: 
         )
     counts = ", ".join(f"{name} {n:,}" for name, n in parameter_counts(session).items())
     say(f"parameters: {counts}; device {config.device}, precision {config.precision}")
+    for note in training_notes(data.rows, conditional=config.data.cond):
+        say(f"note: {note}")
 
 
 def _resume(path: Path, asked: dict[str, Any], *, require_exact: bool) -> None:

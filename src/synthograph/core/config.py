@@ -4,20 +4,20 @@ A Config stands beside what it configures; `training/config.py` joins them to th
 `config.json` holds.
 """
 
+import contextlib
 import enum
-import json
 import re
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import pydantic
 import pydantic_core
-import yaml
 
-from synthograph.core.errors import UserError
+from synthograph.core.documents import parse_json, parse_yaml, read_text
+from synthograph.core.errors import SettingError, UserError
 from synthograph.core.names import nearest
 
 T = TypeVar("T", bound="Config")
@@ -46,44 +46,100 @@ class Config(pydantic.BaseModel):
             The frozen config.
 
         Raises:
-            UserError: an unknown key (with the nearest known one), a missing key or a value out of
-                range.
+            SettingError: an unknown key (with the nearest known one), a missing key or a value out
+                of range.
         """
         try:
             return cls.model_validate(tree)
         except pydantic.ValidationError as error:
-            raise UserError(_explain(error, cls, tree)) from None
+            raise _explain(error, cls, tree) from None
+
+    @classmethod
+    def check_sections(cls, tree: Mapping[str, Any]) -> None:
+        """Refuse a value where this configuration has a section, before trees are merged.
+
+        Raises:
+            SettingError: there is one, such as `training=4`.
+        """
+        for name, field in cls.model_fields.items():
+            section = isinstance(field.annotation, type) and issubclass(field.annotation, Config)
+            if section and name in tree and not isinstance(tree[name], Mapping):
+                rule = f"is a group of settings: give them one by one, as {name}.NAME=VALUE"
+                raise SettingError(name, rule, value=_show(tree[name]))
 
     def tree(self) -> dict[str, Any]:
         """The config as plain JSON data."""
         return self.model_dump(mode="json")
 
 
-def _explain(error: pydantic.ValidationError, root: type[Config], tree: Mapping[str, Any]) -> str:
-    """The first problem of a validation error as `path: rule, got value; way out`."""
+def _explain(
+    error: pydantic.ValidationError, root: type[Config], tree: Mapping[str, Any]
+) -> SettingError:
+    """The first problem of a validation error: setting, rule, value."""
     first = error.errors(include_url=False)[0]
-    path = ".".join(str(part) for part in first["loc"]) or "configuration"
+    path = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         *parents, key = first["loc"]
-        return f"unknown setting '{path}': {nearest(str(key), _known_keys(root, tree, parents))}"
-    if first["type"] == "missing":
-        return f"setting '{path}' is missing"
-    given = first["input"]
+        known = _known_keys(root, tree, parents)
+        return SettingError(path, nearest(str(key), known), unknown=True)
+    given = first.get("input")
     if first["type"] in ("enum", "literal_error"):
         known = re.findall(r"'([^']*)'", first["ctx"]["expected"])
         if known:
-            return f"setting '{path}': {_show(given)} is unknown: {nearest(_show(given), known)}"
+            near = nearest(_show(given).strip("'"), known)
+            return SettingError(path, f"{_show(given)} is unknown: {near}")
     inner = first.get("ctx", {}).get("error")
-    if isinstance(inner, UserError):  # a part that was parsed by itself: its path goes on ours
-        return str(inner).replace("setting '", f"setting '{path}.", 1)
-    message = first["msg"].removeprefix("Value error, ")
-    if isinstance(given, Mapping | Config):  # a rule between several settings
-        return f"setting '{path}': {message}" if first["loc"] else message
-    return f"setting '{path}': {message}, got {_show(given)}"
+    if isinstance(inner, SettingError):  # a part that was parsed by itself
+        return inner.under(path)
+    message = say_rule(first)
+    whole = isinstance(given, Config) or (isinstance(given, Mapping) and not path)
+    if inner is not None or whole or first["type"] == "missing":  # the rule says it all
+        return SettingError(path, message)
+    return SettingError(path, message, value=_show(given))
+
+
+def say_rule(problem: Mapping[str, Any]) -> str:
+    """A problem that pydantic found, as what the value must be.
+
+    Args:
+        problem: one of `ValidationError.errors()`.
+    """
+    bounds = problem.get("ctx", {})
+    if problem["type"] in _BOUNDS:
+        words, name = _BOUNDS[problem["type"]]
+        bound = bounds[name]
+        return f"must be {words} {f'{bound:g}' if isinstance(bound, float) else bound}"
+    kind = problem["type"].partition("_")[0]
+    if kind in _KINDS:
+        return f"must be {_KINDS[kind]}"
+    return str(problem["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
+
+
+_BOUNDS = {
+    "greater_than": ("greater than", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than": ("less than", "lt"),
+    "less_than_equal": ("at most", "le"),
+}
+_KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "finite": "a finite number",
+    "bool": "true or false",
+    "string": "text",
+    "list": "a list, such as [a, b]",
+    "dict": "a mapping of names to values, such as {name: value}",
+    "model": "a mapping of settings, such as {name: value}",
+    "missing": "given, it has no default",
+}
 
 
 def _show(value: object) -> str:
-    """A bounded repr."""
+    """A bounded repr; numbers as people write them."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, float):
+        return f"{value:g}"
     try:
         return _SHORT.repr(value)
     except ValueError:  # Python prints no integer of more than 4300 digits
@@ -175,24 +231,8 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
 
 def _scalar(value: str, origin: str) -> Any:  # noqa: ANN401
     """YAML value, with `1e-3` read as a number, which YAML 1.1 takes for a string."""
-    try:
-        parsed = _load_yaml(value)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UserError(f"--set {origin!r}: the value is not valid YAML ({error})") from None
+    parsed = parse_yaml(value, f"--set {origin!r}")
     return float(value) if _EXPONENT.fullmatch(value.strip()) else parsed
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML without aliases, of which a few bytes can stand for gigabytes."""
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # noqa: ANN401
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases (*name) are not supported, write the value out")
-        return super().compose_node(parent, index)
-
-
-def _load_yaml(text: str) -> Any:  # noqa: ANN401
-    return yaml.load(text, Loader=_Loader)
 
 
 def read_tree(path: Path) -> dict[str, Any]:
@@ -201,11 +241,36 @@ def read_tree(path: Path) -> dict[str, Any]:
     Raises:
         UserError: the file is missing, not valid or holds something else than a mapping.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        tree = json.loads(text) if path.suffix == ".json" else _load_yaml(text)
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: cannot be read as configuration ({error})") from None
+    text = read_text(path, "a configuration is a YAML or JSON file")
+    parse = parse_json if path.suffix == ".json" else parse_yaml
+    tree = parse(text, str(path))
     if not isinstance(tree, dict):
-        raise UserError(f"{path}: holds {type(tree).__name__}, a configuration is a mapping")
+        raise UserError(
+            f"{path}: holds {type(tree).__name__}, a configuration is a mapping of settings, such "
+            "as 'training: {batch: 16}'"
+        )
     return tree
+
+
+def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Dotted paths of all values of a tree, and of what is no mapping where one may be."""
+    for key, value in tree.items():
+        yield f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            yield from leaves(value, f"{prefix}{key}.")
+
+
+@contextlib.contextmanager
+def calling(names: Mapping[str, str]) -> Iterator[None]:
+    """Name refused settings as the user does: by the flag or file that they came from.
+
+    Args:
+        names: dotted path -> name, such as `training.batch` -> `--batch`.
+
+    Raises:
+        UserError: whatever setting was refused inside.
+    """
+    try:
+        yield
+    except SettingError as error:
+        raise error.called(names) from None

@@ -20,6 +20,8 @@ MAX_MEMBER_BYTES = 512 << 20
 BOMB_BYTES, BOMB_RATIO = 32 << 20, 100
 PARTIAL, COMMAND = ".partial", "command.json"  # an archive while it grows, and what it is to be
 
+_PIECE = 1 << 20
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _LITTER = {"__macosx", "thumbs.db", "desktop.ini"}
 _ENCRYPTED = 1
 
@@ -42,7 +44,8 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A folder and all that lies below it; links to folders are not followed.
+    """A folder and all that lies below it; links to folders are not followed, and neither are links
+    to files outside the folder.
 
     Attributes:
         path: the folder.
@@ -56,7 +59,7 @@ class Folder:
         Raises:
             UserError: a sub-folder cannot be opened.
         """
-        found = _Walk()
+        found = _Walk(os.path.realpath(self.path))
         for folder, below, files in os.walk(self.path, onerror=_refuse_folder):
             base = Path(folder).relative_to(self.path)
             growing = {name for name in below if is_unfinished(Path(folder, name))}
@@ -121,9 +124,9 @@ class ZipFolder:
 
         Raises:
             UserError: not a zip file, or one that is unsafe: a member that is absolute, leaves its
-                folder, is encrypted, appears twice, or whose declared size is beyond
-                `MAX_MEMBER_BYTES` or (above `BOMB_BYTES`) more than `BOMB_RATIO` times its packed
-                size.
+                folder, is encrypted, is packed by a method whose size cannot be bounded, appears
+                twice, or whose declared size is beyond `MAX_MEMBER_BYTES` or (above `BOMB_BYTES`)
+                more than `BOMB_RATIO` times its packed size.
         """
         infos = [
             info for info in _open_zip(self.path).infolist() if not info.filename.endswith("/")
@@ -133,10 +136,16 @@ class ZipFolder:
         twice = [name for name, n in Counter(i.filename for i in infos).items() if n > 1]
         if twice:
             raise UserError(f"{self.path}: member {twice[0]!r} appears twice; pack the zip again")
-        names = (i.filename for i in infos if i.filename.startswith(self.prefix))
-        inner = (name.removeprefix(self.prefix) for name in names)
+        inner = {
+            info.filename.removeprefix(self.prefix): info
+            for info in infos
+            if info.filename.startswith(self.prefix)
+        }
+        names = sorted(n for n in inner if not any(is_litter(part) for part in n.split("/")))
+        links = [name for name in names if stat.S_ISLNK(inner[name].external_attr >> 16)]
         return Listing(
-            tuple(sorted(n for n in inner if not any(is_litter(part) for part in n.split("/"))))
+            tuple(name for name in names if name not in links),
+            tuple((name, "is a link; pack the file itself") for name in links),
         )
 
     def read(self, name: str) -> bytes:
@@ -148,7 +157,7 @@ class ZipFolder:
         try:
             info = _open_zip(self.path).getinfo(self.prefix + name)
             _check_member(self.path, info)
-            return _open_zip(self.path).read(info)
+            return _unpack(_open_zip(self.path), info)
         except UserError as error:
             raise UnreadableError(str(error)) from error
         except (NotImplementedError, RuntimeError) as error:
@@ -235,8 +244,9 @@ def few(names: Iterable[str], limit: int = 3) -> str:
 
 @dataclass(slots=True)
 class _Walk:
-    """What a walk through a folder has met so far."""
+    """What a walk through the folder `root` has met so far."""
 
+    root: str
     names: list[str] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
     special: list[str] = field(default_factory=list)
@@ -247,12 +257,17 @@ class _Walk:
         try:
             name.encode()
             mode = path.stat().st_mode
+            target = os.path.realpath(path) if path.is_symlink() else None
         except UnicodeEncodeError:
             shown = name.encode(errors="backslashreplace").decode()
             self.broken.append((shown, "its name is not valid UTF-8; rename the file"))
         except OSError as error:
             self.broken.append((name, f"link or file that cannot be followed ({error.strerror})"))
         else:
+            if target is not None and not Path(target).is_relative_to(self.root):
+                reason = "link to a file outside the folder; put the file itself there"
+                self.broken.append((name, reason))
+                return
             # a pipe or device would block the reader for ever
             (self.names if stat.S_ISREG(mode) else self.special).append(name)
 
@@ -299,6 +314,11 @@ def _check_member(path: Path, info: zipfile.ZipInfo) -> None:
         )
     if info.flag_bits & _ENCRYPTED:
         raise UserError(f"{path}: member {name!r} is encrypted; pack the zip without a password")
+    if info.compress_type not in _METHODS:
+        raise UserError(
+            f"{path}: member {name!r} is packed by method {info.compress_type}; pack the zip again "
+            "by the usual one (deflate) or without compression"
+        )
     if info.file_size > MAX_MEMBER_BYTES:
         raise UserError(f"{path}: member {name!r}: {_too_large(info.file_size)}")
     if info.file_size > max(BOMB_BYTES, BOMB_RATIO * info.compress_size):
@@ -306,6 +326,17 @@ def _check_member(path: Path, info: zipfile.ZipInfo) -> None:
             f"{path}: member {name!r} grows from {info.compress_size} to {info.file_size} bytes, "
             f"more than {BOMB_RATIO} times, as compression bombs do; pack it without compression"
         )
+
+
+def _unpack(packed: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    """The bytes of a member, piece by piece: at once, one that lies about its size would be
+    unpacked as a whole before it is cut.
+    """
+    with packed.open(info) as member:
+        data = b"".join(iter(lambda: member.read(_PIECE), b""))
+    if len(data) != info.file_size:
+        raise UserError(f"holds {len(data)} bytes, but is said to hold {info.file_size}")
+    return data
 
 
 def _zip_folder(path: Path, prefix: str, what: str) -> ZipFolder:

@@ -1,6 +1,7 @@
 """Errors that a user sees as one line, each with the exit code that scripts can rely on."""
 
 import enum
+from collections.abc import Mapping
 
 
 class ExitCode(enum.IntEnum):
@@ -15,9 +16,10 @@ class ExitCode(enum.IntEnum):
 
 
 class SynthographError(Exception):
-    """Base of everything that the command line reports without a traceback."""
+    """Base of everything that the command line reports without a traceback: `label: message`."""
 
     exit_code = ExitCode.BUG
+    label = "error"
 
 
 class UserError(SynthographError, ValueError):
@@ -26,10 +28,53 @@ class UserError(SynthographError, ValueError):
     exit_code = ExitCode.BAD_INPUT
 
 
+class SettingError(UserError):
+    """A value of a configuration breaks a rule.
+
+    Args:
+        path: dotted path of the setting; empty for a rule of the whole configuration.
+        rule: what it must be, and the way out.
+        value: what was given, as a short text; None where the rule says it itself.
+        unknown: whether there is no such setting; `rule` then names the nearest.
+    """
+
+    def __init__(
+        self, path: str, rule: str, *, value: str | None = None, unknown: bool = False
+    ) -> None:
+        self.path, self.rule, self.value, self.unknown = path, rule, value, unknown
+        lead = f"unknown setting '{path}': " if unknown else f"setting '{path}': "
+        got = "" if value is None else f", got {value}"
+        super().__init__(f"{lead if path else ''}{rule}{got}")
+
+    def under(self, parent: str) -> "SettingError":
+        """The same of a configuration that lies at `parent` in a larger one."""
+        path = f"{parent}.{self.path}" if self.path else parent
+        return SettingError(path, self.rule, value=self.value, unknown=self.unknown)
+
+    def called(self, names: Mapping[str, str]) -> UserError:
+        """The same in the words of whoever gave the values.
+
+        Args:
+            names: dotted path -> what people call it, such as `--gamma` or `run.yaml: seed`.
+        """
+        name = names.get(self.path)
+        rule = self.rule
+        for path, other in names.items():
+            rule = rule.replace(f"{path} ", f"{other} ") if "." in path else rule
+        if name is not None:
+            lead = f"{name}: unknown setting, " if self.unknown else f"{name}: "
+            lead = lead if self.value is None else f"{name} {self.value}: "
+            return UserError(f"{lead}{rule}")
+        if any(path.startswith(f"{self.path}.") for path in names) and self.value is None:
+            return UserError(rule)  # a rule between settings names them itself
+        return SettingError(self.path, rule, value=self.value, unknown=self.unknown)
+
+
 class StoppedError(SynthographError):
     """The run was asked to stop, saved its state and can be resumed."""
 
     exit_code = ExitCode.STOPPED
+    label = "stopped"
 
 
 class DivergedError(SynthographError):
@@ -42,3 +87,8 @@ class DiskFullError(SynthographError):
     """No space left; what was saved before stays valid."""
 
     exit_code = ExitCode.DISK_FULL
+
+
+def one_line(text: str) -> str:
+    """A message as one line that a terminal shows as it is: names of files may hold anything."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -146,9 +146,11 @@ def refuse_unwritable_folder(folder: Path) -> None:
     Raises:
         UserError: it, or its nearest existing parent, is no folder or cannot be written to.
     """
-    if folder.is_file():
+    with disk_errors(folder):
+        there, file = folder.is_dir(), folder.is_file()
+    if file:
         raise UserError(f"{folder} is a file, so nothing can be written into it")
-    refuse_unwritable(folder / "x" if folder.is_dir() else folder)
+    refuse_unwritable(folder / "x" if there else folder)
 
 
 def cache_folder() -> Path:

@@ -12,10 +12,15 @@ def nearest(name: str, known: Iterable[str]) -> str:
         known: the names that exist.
 
     Returns:
-        `did you mean 'x'?` when one name is close, else the list of all names.
+        `did you mean 'x'?` when one name is close, upper or lower case, else the list of all names.
     """
     candidates = [str(k) for k in known]
-    close = difflib.get_close_matches(name, candidates, n=1, cutoff=0.6)
+    plain = {candidate.casefold(): candidate for candidate in reversed(candidates)}
+    if name.casefold() in plain:
+        return f"did you mean '{plain[name.casefold()]}'?"
+    close = difflib.get_close_matches(name, candidates, n=1, cutoff=0.6) or [
+        plain[key] for key in difflib.get_close_matches(name.casefold(), plain, n=1, cutoff=0.6)
+    ]
     if close:
         return f"did you mean '{close[0]}'?"
     return f"known are: {', '.join(candidates)}" if candidates else "there are none"

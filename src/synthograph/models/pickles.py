@@ -1,15 +1,19 @@
 """Reading pickles of others as data. Nothing that a pickle names is imported or called.
 
-The pickle machine runs with a list of harmless constructors of our own; every other name is
-refused. Torch storages inside are read by torch's own restricted loader. Sizes are bounded before
-memory is taken.
+The machine of `machine.py` runs with a list of harmless makers of our own; every other name is
+refused. The storages of tensors, which are pickles inside the pickle, go through the same machine.
+
+Bounds, whatever the file holds: `MAX_BYTES` of file, `MAX_STEPS` steps (a few seconds), and memory
+of six times the file (its bytes, the texts and storages in it, the tensors made of them) plus
+about 400 bytes a step.
 """
 
-import collections
+import contextlib
 import io
-import pickle
+import math
+import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,13 +23,19 @@ import torch
 from torch import Tensor
 
 from synthograph.core.errors import UserError
+from synthograph.models.machine import Budget, Machine, Maker, RefusedError, StandIn, as_key
 
-MAX_BYTES = 8 << 30
-MAX_ELEMENTS = 1 << 31
+MAX_BYTES = 1 << 30
+MAX_MODULES = 10_000
+MAX_TENSORS = 100_000
+MAX_NAME = 256
+MAX_AXES = 8
+TORCH_MAGIC = 0x1950A86A20F9469CFC6C
+TORCH_PROTOCOL = 1001
 
 
-@dataclass
-class Thing:
+@dataclass(eq=False)
+class Thing(StandIn):
     """An object of a foreign class, as the data that it was stored with.
 
     Attributes:
@@ -34,22 +44,46 @@ class Thing:
     """
 
     kind: str
-    state: Mapping[str, Any] = field(default_factory=dict)
+    state: Mapping[Any, Any] = field(default_factory=dict)
+
+    def build(self, state: object) -> None:
+        """Attributes that are stored behind the object."""
+        self.state = state if isinstance(state, dict) else {}
 
     def tensors(self) -> dict[str, Tensor]:
-        """Parameters and buffers of a stored torch module under dotted names."""
+        """Parameters and buffers of a stored torch module under dotted names.
+
+        Raises:
+            UserError: modules that hold themselves, or more of them than any network has.
+        """
         found: dict[str, Tensor] = {}
-        for part in ("_parameters", "_buffers"):
-            entries = self.state.get(part) or {}
-            found |= {str(k): v for k, v in entries.items() if isinstance(v, Tensor)}
-        for name, module in (self.state.get("_modules") or {}).items():
-            if isinstance(module, Thing):
-                found |= {f"{name}.{k}": v for k, v in module.tensors().items()}
-        return found
+        waiting: list[tuple[str, Thing]] = [("", self)]
+        for visited in range(MAX_MODULES + 1):
+            if not waiting:
+                return found
+            prefix, module = waiting.pop()
+            for name, entry in module._entries(prefix):
+                if isinstance(entry, Tensor):
+                    found[name] = entry
+                elif isinstance(entry, Thing):
+                    waiting.append((f"{name}.", entry))
+            if visited == MAX_MODULES or len(found) > MAX_TENSORS or len(waiting) > MAX_MODULES:
+                break
+        raise UserError(
+            f"the {self.kind[:MAX_NAME]!r} has modules inside each other without end, or more than "
+            f"{MAX_MODULES} of them"
+        )
 
-
-class RefusedError(Exception):
-    """A pickle names something that is not on the list."""
+    def _entries(self, prefix: str) -> Iterator[tuple[str, object]]:
+        for part in ("_parameters", "_buffers", "_modules"):
+            entries = self.state.get(part)
+            for name, value in entries.items() if isinstance(entries, dict) else ():
+                if len(prefix) + len(str(name)) > MAX_NAME:
+                    raise UserError(
+                        f"the {self.kind[:MAX_NAME]!r} has a tensor or module whose name is longer "
+                        f"than {MAX_NAME} characters"
+                    )
+                yield f"{prefix}{name}", value
 
 
 def read_pickle(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
@@ -59,145 +93,272 @@ def read_pickle(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
         UserError: the file is missing, too large, no pickle, or names anything beyond plain data
             and tensors.
     """
+    data = _read_file(path)
+    return _parse(path, data, Budget(len(data)))
+
+
+def pickle_names(path: Path) -> list[str]:
+    """The foreign names that a pickle asks for, up to the first that is refused.
+
+    Raises:
+        UserError: the file is missing or too large.
+    """
+    data = _read_file(path)
+    budget = Budget(len(data))
+    with contextlib.suppress(UserError):  # the names up to there are what was asked for
+        _parse(path, data, budget)
+    return list(budget.named)
+
+
+def _read_file(path: Path) -> bytes:
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise UserError(f"{path}: {size} bytes, a pickle may have {MAX_BYTES}")
-        data = path.read_bytes()
+        if not path.is_file():
+            what = "is no regular file" if path.exists() else "there is no such file"
+            raise UserError(f"{path}: {what}; expected a published network-snapshot-<kimg>.pkl")
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > MAX_BYTES:
+                raise UserError(f"{path}: has {size} bytes, a pickle may have {MAX_BYTES}")
+            return file.read(size)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _parse(path: Path, data: bytes, budget: Budget) -> Any:  # noqa: ANN401
     try:
-        return _Reader(io.BytesIO(data)).load()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python warns of odd escapes in texts
+            return Reader(budget).read(io.BytesIO(data))
     except RefusedError as error:
         raise UserError(f"{path}: refused, {error}; nothing was executed") from None
-    except Exception as error:  # noqa: BLE001 - a hostile file can make the pickle machine raise anything
+    except Exception as error:  # noqa: BLE001 - a broken file makes a machine raise anything
         raise UserError(
-            f"{path}: is no readable pickle ({type(error).__name__}: {error})"
+            f"{path}: is no readable pickle ({type(error).__name__}: {ascii(str(error)[:80])})"
         ) from None
 
 
-class _Reader(pickle.Unpickler):
-    """Knows the names below and refuses all others."""
+@dataclass(frozen=True)
+class StorageKind:
+    """What kind of numbers a tensor's storage holds.
 
-    def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401
-        try:
-            return _ALLOWED[module, name]
-        except KeyError:
-            raise RefusedError(f"it names {module}.{name}") from None
+    Attributes:
+        stored: how the bytes are read.
+        dtype: what they become.
+    """
 
-    def persistent_load(self, pid: Any) -> Any:  # noqa: ANN401
-        raise RefusedError("it refers to storages outside of the file")
+    stored: str
+    dtype: torch.dtype
 
 
-def _foreign(meta: Mapping[str, Any]) -> Thing:
+@dataclass
+class Stored:
+    """The values behind a tensor.
+
+    Attributes:
+        kind: of the numbers.
+        count: how many there are.
+        values: the numbers, a view of the pickle's own bytes.
+    """
+
+    kind: StorageKind
+    count: int
+    values: "np.ndarray | None" = None
+
+
+class Reader:
+    """Reads pickles, and the storages in them, on one budget."""
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+        own = {
+            ("torch._utils", "_rebuild_tensor_v2"): Maker(self.tensor),
+            ("torch.storage", "_load_from_bytes"): Maker(self.storage),
+            ("collections", "OrderedDict"): Maker(self.mapping),
+            ("dnnlib.util", "EasyDict"): Maker(self.mapping),
+            ("builtins", "set"): Maker(self.set_of),
+            ("__builtin__", "set"): Maker(self.set_of),
+        }
+        self.names = _ALLOWED | own
+
+    def read(self, stream: io.BytesIO) -> Any:  # noqa: ANN401
+        """The object of the outer pickle."""
+        return Machine(stream, self.names, self.budget).run()
+
+    def storage(self, data: object) -> Stored:
+        """A tensor's storage: four small pickles (magic number, version, byte order, the storage),
+        one of its keys, the count and the numbers.
+        """
+        if type(data) is not bytes:
+            raise RefusedError("a tensor's data is no bytes")
+        if data.startswith(b"PK"):
+            raise RefusedError("a tensor's data is a zip file, which snapshots never hold")
+        stream = io.BytesIO(data)
+        if self._inner(stream) != TORCH_MAGIC or self._inner(stream) != TORCH_PROTOCOL:
+            raise RefusedError("a tensor's data was not written by torch")
+        system, stored = self._inner(stream), self._inner(stream)
+        self._inner(stream)
+        if not isinstance(system, dict) or system.get("little_endian") is not True:
+            raise RefusedError("a tensor's numbers are not little-endian")
+        if not isinstance(stored, Stored):
+            raise RefusedError("a tensor's data is no storage")
+        count, start = int.from_bytes(stream.read(8), "little"), stream.tell()
+        size = np.dtype(stored.kind.stored).itemsize
+        if count != stored.count or start + count * size != len(data):
+            raise RefusedError(
+                f"a storage claims {stored.count} numbers in {len(data) - start} bytes"
+            )
+        stored.values = np.frombuffer(data, stored.kind.stored, count, start)
+        return stored
+
+    def _inner(self, stream: io.BytesIO) -> Any:  # noqa: ANN401
+        return Machine(stream, _STORAGES, self.budget, _stored).run()
+
+    def tensor(
+        self, stored: object, offset: object, size: object, stride: object, *_: object
+    ) -> Tensor:
+        """A tensor as a copy of its part of the storage."""
+        if not isinstance(stored, Stored) or stored.values is None:
+            raise RefusedError("a tensor has no storage")
+        shape, steps, (start,) = _naturals(size), _naturals(stride), _naturals((offset,))
+        count = math.prod(shape)
+        last = start + sum((n - 1) * step for n, step in zip(shape, steps, strict=True))
+        if count > stored.count or (count and last >= stored.count):
+            raise RefusedError(
+                f"a tensor claims the shape {shape} with {stored.count} values stored"
+            )
+        width = stored.values.itemsize
+        self.budget.spend_bytes(count * width)
+        if not count:
+            return torch.zeros(shape, dtype=stored.kind.dtype)
+        view = np.lib.stride_tricks.as_strided(
+            stored.values[start:], shape, [step * width for step in steps]
+        )
+        tensor = torch.from_numpy(np.array(view))
+        kind = stored.kind.dtype
+        return tensor.view(kind) if kind is torch.bfloat16 else tensor.to(kind)
+
+    def mapping(self, pairs: object = ()) -> dict[Any, Any]:
+        """A dictionary of (key, value) pairs, in their order."""
+        if not isinstance(pairs, list | tuple):
+            raise RefusedError("a dictionary is made of no list")
+        self.budget.spend(len(pairs))
+        found: dict[Any, Any] = {}
+        for pair in pairs:
+            if not isinstance(pair, list | tuple) or len(pair) != 2:
+                raise RefusedError("a dictionary is made of no pairs")
+            found[as_key(pair[0])] = pair[1]
+        return found
+
+    def set_of(self, members: object = ()) -> set[Any]:
+        """A set of a list's members."""
+        if not isinstance(members, list | tuple):
+            raise RefusedError("a set is made of no list")
+        self.budget.spend(len(members))
+        return set(map(as_key, members))
+
+
+def _naturals(values: object) -> tuple[int, ...]:
+    """A shape, stride or offset as what it has to be."""
+    if not isinstance(values, list | tuple) or len(values) > MAX_AXES:
+        raise RefusedError(f"a tensor's shape or stride is no list of up to {MAX_AXES} numbers")
+    for value in values:
+        if type(value) is not int or not 0 <= value < 1 << 40:
+            raise RefusedError(f"a tensor claims the shape or stride {values!r:.60}")
+    return tuple(values)
+
+
+def _stored(pid: object) -> Stored:
+    """The storage that a pickle of torch's refers to; its numbers follow behind the pickle."""
+    if type(pid) is not tuple or len(pid) != 6 or pid[0] != "storage" or pid[5] is not None:
+        raise RefusedError("a tensor's data refers to something that is no storage")
+    kind, count = pid[1], pid[4]
+    if not isinstance(kind, StorageKind) or type(count) is not int or count < 0:
+        raise RefusedError("a storage is of an unknown kind")
+    return Stored(kind, count)
+
+
+def _foreign(meta: object) -> Thing:
     """Stands in for the published reconstruction, which would execute the program text in
     `module_src`.
     """
     if not isinstance(meta, dict) or meta.get("type") != "class":
         raise RefusedError("an object is stored in an unknown way")
-    state = meta.get("state")
-    return Thing(str(meta.get("class_name")), state if isinstance(state, dict) else {})
+    kind, state = meta.get("class_name"), meta.get("state")
+    if not isinstance(kind, str) or not isinstance(state, dict):
+        raise RefusedError("an object has no class name or no state")
+    return Thing(kind, state)
 
 
-@dataclass(frozen=True)
-class _Stored:
-    """The values behind a tensor."""
-
-    dtype: torch.dtype
-    data: torch.UntypedStorage
-
-    @property
-    def count(self) -> int:
-        return self.data.nbytes() // self.dtype.itemsize
-
-
-def _storage(data: bytes) -> _Stored:
-    if not isinstance(data, bytes):
-        raise RefusedError("a tensor's data is no bytes")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch warns of typed storages, which it still writes
-        stored = torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")
-        if not isinstance(stored, torch.storage.TypedStorage):
-            raise RefusedError("a tensor's data is no storage")
-        return _Stored(stored.dtype, stored.untyped())
-
-
-def _tensor(
-    stored: _Stored,
-    offset: int,
-    size: tuple[int, ...],
-    stride: tuple[int, ...],
-    *_: Any,  # noqa: ANN401
-) -> Tensor:
-    if not isinstance(stored, _Stored):
-        raise RefusedError("a tensor has no storage")
-    shape, steps = torch.Size(size), tuple(int(s) for s in stride)
-    # torch would enlarge the storage to whatever is asked for, so the last element is found first
-    last = int(offset) + sum((n - 1) * step for n, step in zip(shape, steps, strict=True))
-    fits = shape.numel() <= min(MAX_ELEMENTS, stored.count) and 0 <= last < max(stored.count, 1)
-    if not fits or min((*shape, *steps, offset), default=0) < 0:
-        raise RefusedError(
-            f"a tensor claims the shape {tuple(shape)} with {stored.count} values stored"
-        )
-    flat = torch.empty(0, dtype=stored.dtype)
-    return flat.set_(stored.data, int(offset), shape, steps).clone()
-
-
-def _parameter(data: Tensor, *_: Any) -> Tensor:  # noqa: ANN401
+def _parameter(data: object, *_: object) -> Tensor:
     if not isinstance(data, Tensor):
         raise RefusedError("a parameter is no tensor")
     return data
 
 
-def _numpy_scalar(dtype: Any, data: bytes = b"") -> float | int:  # noqa: ANN401
-    if not isinstance(dtype, np.dtype) or dtype.kind not in "biuf" or len(data) != dtype.itemsize:
+@dataclass(eq=False)
+class NumberType(StandIn):
+    """A numpy data type of plain numbers."""
+
+    code: str
+    order: str = "<"
+
+    def build(self, state: object) -> None:
+        """Its byte order; the rest is for records, which plain numbers are not."""
+        if not isinstance(state, tuple) or len(state) < 2 or state[1] not in ("<", ">", "|", "="):
+            raise RefusedError("a number type is stored in an unknown way")
+        self.order = "<" if state[1] == "=" else state[1]
+
+
+def _number_type(code: object, *_: object) -> NumberType:
+    if not isinstance(code, str) or code not in _NUMBERS:
+        raise RefusedError(f"number type {code!r:.20} is not plain")
+    return NumberType(code)
+
+
+def _number(kind: object, data: object = b"") -> float | int:
+    if not isinstance(kind, NumberType) or type(data) is not bytes:
+        raise RefusedError("a number is stored in an unknown way")
+    dtype = np.dtype(kind.order + kind.code)
+    if len(data) != dtype.itemsize:
         raise RefusedError("a number is stored in an unknown way")
     value: float | int = np.frombuffer(data, dtype)[0].item()
     return value
 
 
-def _numpy_array(*_: Any) -> "_Array":  # noqa: ANN401
-    return _Array()
+def _named(kind: str) -> Maker:
+    """Something whose presence is all that matters; what it is made of is not kept."""
+    return Maker(lambda *_: Thing(kind))
 
 
-class _Array(Thing):
-    """A numpy array: only its presence matters, its state is kept unread."""
-
-    def __init__(self) -> None:
-        super().__init__("ndarray")
-
-    def __setstate__(self, state: Any) -> None:  # noqa: ANN401
-        self.kind, self.state = "ndarray", {}
+def _size(values: object = ()) -> tuple[int, ...]:
+    return _naturals(values)
 
 
-def _dtype(code: str, *_: Any) -> "np.dtype[Any]":  # noqa: ANN401
-    if not isinstance(code, str) or len(code) > 3 or code[:1] not in "biuf":
-        raise RefusedError(f"number type {code!r} is not plain")
-    return np.dtype(code)
-
-
-def _named(kind: str) -> Callable[..., Thing]:
-    return lambda *_: Thing(kind)
-
-
-class _EasyDict(dict[str, Any]):
-    """A dictionary; the published one reads attributes as well, which data does not need."""
-
-
+_NUMBERS = frozenset("b1 i1 i2 i4 i8 u1 u2 u4 u8 f2 f4 f8".split())
 _NUMPY = ("numpy._core.multiarray", "numpy.core.multiarray")
+_KINDS = {
+    "FloatStorage": StorageKind("<f4", torch.float32),
+    "DoubleStorage": StorageKind("<f8", torch.float64),
+    "HalfStorage": StorageKind("<f2", torch.float16),
+    "BFloat16Storage": StorageKind("<i2", torch.bfloat16),
+    "LongStorage": StorageKind("<i8", torch.int64),
+    "IntStorage": StorageKind("<i4", torch.int32),
+    "ShortStorage": StorageKind("<i2", torch.int16),
+    "CharStorage": StorageKind("i1", torch.int8),
+    "ByteStorage": StorageKind("u1", torch.uint8),
+    "BoolStorage": StorageKind("u1", torch.bool),
+}
+_STORAGES: dict[tuple[str, str], Any] = {("torch", name): kind for name, kind in _KINDS.items()}
+_DTYPES = "float16 bfloat16 float32 float64 int8 int16 int32 int64 uint8 bool".split()
 _ALLOWED: dict[tuple[str, str], Any] = {
-    ("torch_utils.persistence", "_reconstruct_persistent_obj"): _foreign,
-    ("torch._utils", "_rebuild_parameter"): _parameter,
-    ("torch._utils", "_rebuild_tensor_v2"): _tensor,
-    ("torch.storage", "_load_from_bytes"): _storage,
-    ("collections", "OrderedDict"): collections.OrderedDict,
-    ("dnnlib.util", "EasyDict"): _EasyDict,
-    ("builtins", "set"): set,
-    ("__builtin__", "set"): set,
+    ("torch_utils.persistence", "_reconstruct_persistent_obj"): Maker(_foreign),
+    ("torch._utils", "_rebuild_parameter"): Maker(_parameter),
+    ("dnnlib.tflib.network", "Network"): _named("Network"),
     ("torch", "device"): _named("device"),
-    ("torch", "Size"): tuple,
-    ("numpy", "dtype"): _dtype,
+    ("torch", "Size"): Maker(_size),
+    ("numpy", "dtype"): Maker(_number_type),
     ("numpy", "ndarray"): _named("ndarray"),
-    **{(module, "scalar"): _numpy_scalar for module in _NUMPY},
-    **{(module, "_reconstruct"): _numpy_array for module in _NUMPY},
+    **{("torch", name): StandIn() for name in _DTYPES},
+    **{(module, "scalar"): Maker(_number) for module in _NUMPY},
+    **{(module, "_reconstruct"): _named("ndarray") for module in _NUMPY},
 }

@@ -5,7 +5,10 @@
 ever executed.
 """
 
+import json
 import re
+import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,14 +20,31 @@ from torch import nn
 
 from synthograph.core.config import Config
 from synthograph.core.errors import UserError
-from synthograph.core.files import sha256_file
+from synthograph.core.files import (
+    atomic_path,
+    disk_errors,
+    refuse_existing,
+    refuse_unwritable,
+    sha256_file,
+)
 from synthograph.core.spec import ImageSpec
 from synthograph.models.base import Condition, Networks
 from synthograph.models.pickles import read_pickle
 from synthograph.models.registry import FAMILIES, family, parse_model
-from synthograph.models.tensors import SUFFIX, load_tensors, read_tensors, select, write_tensors
+from synthograph.models.tensors import (
+    SUFFIX,
+    SizeLimit,
+    load_tensors,
+    read_tensors,
+    select,
+    write_tensors,
+)
 
-PARTNER = "discriminators"
+GENERATOR, PARTNER = "generator", "discriminators"
+BEST = "best.json"
+MAX_MODALITIES = 64
+MAX_BEST_BYTES = 1 << 16
+PRIVATE = ("group_digests", "image_digests")
 
 
 class SnapshotInfo(Config):
@@ -46,6 +66,16 @@ class SnapshotInfo(Config):
     image_digests: list[str] = []
     package_version: str = ""
     initialised_from: dict[str, Any] | None = None
+    converted_from: str | None = None
+
+    @pydantic.field_validator("spec")
+    @classmethod
+    def _few_modalities(cls, spec: ImageSpec) -> ImageSpec:
+        if len(spec.modalities) > MAX_MODALITIES:  # each has a network of its own
+            raise ValueError(
+                f"{len(spec.modalities)} modalities, at most {MAX_MODALITIES} are read"
+            )
+        return spec
 
     @property
     def condition(self) -> Condition:
@@ -83,6 +113,11 @@ class Snapshot:
         """
         return self._training_networks.discriminators
 
+    @property
+    def has_discriminators(self) -> bool:
+        """Whether the discriminators are in the same file or in one beside it."""
+        return self.networks is not None or partner(self.path).exists()
+
     @cached_property
     def _training_networks(self) -> Networks:
         if self.networks is not None:
@@ -95,7 +130,7 @@ class Snapshot:
         tensors, document = read_tensors(path)
         if document.get("generator_sha256") != self.sha256:
             raise UserError(f"{path} belongs to another generator than {self.path.name}")
-        networks = _build(self.info)
+        networks = _build(self.info, path)
         load_tensors(networks.generator, select(tensors, "generator/"), path)
         load_tensors(networks.discriminators, select(tensors, "discriminators/"), path)
         networks.generator.eval()
@@ -116,26 +151,85 @@ def load(path: str | Path) -> Snapshot:
         UserError: no such file, another kind of file, or tensors that do not fit the document.
     """
     path = Path(path)
-    if path.suffix == ".pkl":
+    if is_pickle(path):
         return _load_pickle(path)
+    refuse_zip(path)
     tensors, document = read_tensors(path)
+    if "generator_sha256" in document:
+        raise UserError(
+            f"{path}: holds the discriminators of a snapshot; give the generator-<kimg>{SUFFIX} "
+            "beside it"
+        )
     try:
-        info = SnapshotInfo.parse(document)
+        info = _completed(SnapshotInfo.parse(document))
     except UserError as error:
         raise UserError(f"{path}: is no generator snapshot ({error})") from None
-    generator = _build(info).generator
+    generator = _build(info, path).generator
     load_tensors(generator, tensors, path)
     return Snapshot(path, info, generator.eval().requires_grad_(False))
+
+
+def _completed(info: SnapshotInfo) -> SnapshotInfo:
+    """The document with the model's configuration complete, which others may have shortened."""
+    model = info.config.get("model", {})
+    if not isinstance(model, Mapping):
+        raise UserError("its document has no configuration of a model")
+    tree = family(info.family).Config.parse(model).tree()
+    return info.model_copy(update={"config": {**info.config, "model": tree}})
+
+
+def is_pickle(path: Path) -> bool:
+    """Whether a file has to be read as a pickle: by its ending, or by its first bytes."""
+    if not path.is_file() or is_zip(path):
+        return False
+    if path.suffix == ".pkl":
+        return True
+    with disk_errors(path), path.open("rb") as file:
+        start = file.read(8)
+    # the length of a safetensors header is never so large
+    return start[:1] == b"\x80" and start[1:2] in (b"\2", b"\3", b"\4", b"\5") and any(start[4:])
+
+
+def is_zip(path: Path) -> bool:
+    """Whether a file begins as zip files do."""
+    with disk_errors(path), path.open("rb") as file:
+        return file.read(4) == b"PK\3\4"
+
+
+def refuse_zip(path: Path) -> None:
+    """Say what a zip file is, where a snapshot is wanted.
+
+    Raises:
+        UserError: `path` is a zip file.
+    """
+    if not path.is_file() or not is_zip(path):
+        return
+    names: list[str] = []
+    try:
+        with zipfile.ZipFile(path) as file:
+            names = [name.rpartition("/")[2] for name in file.namelist()]
+    except Exception:  # noqa: BLE001 - damaged directories fail in many ways
+        raise UserError(f"{path}: is a damaged zip file, not a snapshot") from None
+    if "dataset.json" in names or "manifest.csv" in names:
+        what = "is an archive of images, not a snapshot: train on it to get one"
+    elif "data.pkl" in names:
+        what = (
+            "is a checkpoint of torch.save, not a snapshot; only generator-<kimg>.safetensors and "
+            "published network-snapshot-<kimg>.pkl files are read"
+        )
+    else:
+        what = "is a zip file, not a snapshot; unpack it and give the snapshot inside"
+    raise UserError(f"{path}: {what}")
 
 
 def _load_pickle(path: Path) -> Snapshot:
     """A published snapshot, as one modality `image`."""
     content = read_pickle(path)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), SizeLimit(path):
         try:
             adopted = next(filter(None, (kind.adopt(content) for kind in FAMILIES.values())), None)
         except UserError as error:
-            raise UserError(f"{path}: {error}") from None
+            raise _named(error, path) from None
     if adopted is None:
         raise UserError(f"{path}: is a pickle, but no snapshot of a known kind of model")
     info = SnapshotInfo(
@@ -150,12 +244,25 @@ def _load_pickle(path: Path) -> Snapshot:
     return Snapshot(path, info, adopted.ema, adopted.networks)
 
 
-def _build(info: SnapshotInfo) -> Networks:
+def _build(info: SnapshotInfo, path: Path) -> Networks:
+    """Networks as a document in the file `path` describes them.
+
+    Raises:
+        UserError: no such networks can be, or they are far larger than the file.
+    """
     model = parse_model(info.config.get("model", {}))
-    with torch.random.fork_rng(
-        devices=[]
-    ):  # fresh weights are drawn and replaced; leave the caller's numbers alone
-        return family(info.family).build(info.spec, info.condition, model)
+    # fresh weights are drawn and replaced; leave the caller's numbers alone
+    with torch.random.fork_rng(devices=[]), SizeLimit(path):
+        try:
+            return family(info.family).build(info.spec, info.condition, model)
+        except UserError as error:
+            raise _named(error, path) from None
+
+
+def _named(error: UserError, path: Path) -> UserError:
+    """An error that names the file."""
+    text = str(error)
+    return error if text.startswith(f"{path}: ") else UserError(f"{path}: {text}")
 
 
 def save_snapshot(folder: Path, info: SnapshotInfo, ema: nn.Module, networks: Networks) -> Path:
@@ -167,34 +274,129 @@ def save_snapshot(folder: Path, info: SnapshotInfo, ema: nn.Module, networks: Ne
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"generator-{info.images_seen // 1000:06d}{SUFFIX}"
     write_tensors(path, ema.state_dict(), info.tree())
-    rest = {f"generator/{k}": v for k, v in networks.generator.state_dict().items()}
-    rest |= {f"discriminators/{k}": v for k, v in networks.discriminators.state_dict().items()}
-    write_tensors(partner(path), rest, {"format": 1, "generator_sha256": sha256_file(path)})
+    _write_partner(partner(path), networks, path)
     return path
+
+
+def _write_partner(path: Path, networks: Networks, generator: Path) -> None:
+    document = {"format": 1, "generator_sha256": sha256_file(generator)}
+    write_tensors(path, networks.tensors(), document)
 
 
 def partner(path: Path) -> Path:
     """The discriminators' file that belongs to a generator's."""
-    return path.with_name(path.name.replace("generator", PARTNER, 1))
+    if GENERATOR in path.name:
+        return path.with_name(path.name.replace(GENERATOR, PARTNER, 1))
+    return path.with_name(f"{path.stem}.{PARTNER}{path.suffix}")
+
+
+def owner(path: Path) -> Path:
+    """The generator's file that a discriminators' file belongs to; the inverse of `partner`."""
+    if path.stem.endswith(f".{PARTNER}"):
+        return path.with_name(path.stem.removesuffix(f".{PARTNER}") + path.suffix)
+    return path.with_name(path.name.replace(PARTNER, GENERATOR, 1))
+
+
+def convert(source: Path, target: Path, *, public: bool = False) -> list[Path]:
+    """Write a snapshot of any readable kind as safetensors, with its discriminators where it has
+    them.
+
+    Args:
+        source: a snapshot or published pickle.
+        target: the generator's file; `partner(target)` is the discriminators'.
+        public: leave out the digests by which a holder of an image could test for it.
+
+    Returns:
+        The files that were written, the generator's first.
+
+    Raises:
+        UserError: the source is refused, or a target has another ending or exists.
+    """
+    if target.suffix != SUFFIX:
+        raise UserError(f"{target}: a snapshot's name ends in {SUFFIX}")
+    for path in (target, partner(target)):
+        refuse_existing(path, "name")
+    refuse_unwritable(target)
+    snapshot = load(source)
+    networks = snapshot._training_networks if snapshot.has_discriminators else None
+    tree = snapshot.info.tree() | {"converted_from": snapshot.sha256}
+    document = SnapshotInfo.parse(without_digests(tree) if public else tree).tree()
+    weights = snapshot.generator.state_dict()
+    if networks is None:
+        write_tensors(target, weights, document)
+        return [target]
+    # both are complete before the first of them gets its name
+    with atomic_path(target) as generator, atomic_path(partner(target)) as rest:
+        write_tensors(generator, weights, document)
+        _write_partner(rest, networks, generator)
+    return [target, partner(target)]
+
+
+def without_digests(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """A snapshot's document, and those of the snapshots that it came from, without digests."""
+    result = dict(tree)
+    inner: Any = result
+    while isinstance(inner, dict):
+        for name in PRIVATE:
+            inner.pop(name, None)
+        if isinstance(inner.get("initialised_from"), Mapping):
+            inner["initialised_from"] = dict(inner["initialised_from"])
+        inner = inner.get("initialised_from")
+    return result
 
 
 def find_snapshot(path: Path) -> Path:
-    """The snapshot that a user means: the file itself, or the newest one of a run directory.
+    """The snapshot that a user means: the file itself, or of a run directory the best one, or the
+    newest where none was found best.
 
     Raises:
         UserError: a folder without snapshots.
     """
     if not path.is_dir():
         return path
+    with disk_errors(path):
+        found = list_snapshots(path)
+    if not found:
+        raise UserError(f"{path}: {_why_empty(path)}")
+    return _best(found) or found[-1]
+
+
+def list_snapshots(path: Path) -> list[Path]:
+    """Generators in a run directory or in a folder of snapshots, the oldest first."""
     found = {
         int(match[1]): file
         for folder in (path / "snapshots", path)
         if folder.is_dir()
         for file in folder.iterdir()
-        if (match := re.fullmatch(rf"generator-(\d+)\{SUFFIX}", file.name))
+        if (match := _NAME.fullmatch(file.name)) and file.is_file()
     }
-    if not found:
-        raise UserError(
-            f"{path}: holds no snapshot yet (generator-<kimg>{SUFFIX} in its folder snapshots)"
+    return [found[kimg] for kimg in sorted(found)]
+
+
+def _best(found: list[Path]) -> Path | None:
+    """The snapshot that `best.json` beside the snapshots names, if it is one of them."""
+    for folder in dict.fromkeys(file.parent for file in found):
+        try:
+            with (folder / BEST).open("rb") as file:
+                document = json.loads(file.read(MAX_BEST_BYTES))
+        except (OSError, ValueError, RecursionError):
+            continue
+        name = document.get("snapshot") if isinstance(document, dict) else None
+        for path in found:
+            if path.parent == folder and path.name == name:
+                return path
+    return None
+
+
+def _why_empty(path: Path) -> str:
+    if (path / "config.json").is_file():
+        return (
+            "this run has no snapshot yet (generator-<kimg>.safetensors in its folder snapshots); "
+            "one is written every training.snap ticks and at the end"
         )
-    return found[max(found)]
+    if (path / "dataset.json").is_file() or (path / "manifest.csv").is_file():
+        return "is an archive of images, not a snapshot or run directory: train on it to get one"
+    return "is neither a run directory nor a folder of snapshots (generator-<kimg>.safetensors)"
+
+
+_NAME = re.compile(rf"{GENERATOR}-(\d{{1,12}})\{SUFFIX}", re.ASCII)

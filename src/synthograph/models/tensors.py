@@ -1,10 +1,12 @@
 """Tensors with a document as safetensors files, and what a module accepts from them.
 
 Nothing in such a file is ever executed; the declared sizes are checked before memory is taken.
+Reading takes the file's size, its header about twelve times over, and no more.
 """
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from synthograph.core.errors import UserError
 from synthograph.core.files import write_bytes
@@ -19,6 +22,13 @@ from synthograph.core.files import write_bytes
 DOCUMENT = "synthograph"
 SUFFIX = ".safetensors"
 MAX_HEADER_BYTES = 64 << 20
+MAX_TENSORS = 100_000
+MAX_BRACKETS = 100_000
+"""Objects and lists of a header's document; text of a few bytes each costs a hundred times that."""
+SPARE_VALUES = 1 << 27
+MAX_PARTS = 20_000
+_FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+_FACTORIES = (torch.randn, torch.rand, torch.zeros, torch.ones, torch.empty, torch.full)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> None:
@@ -36,26 +46,53 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     _check_header(path)
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
-            document = json.loads((file.metadata() or {}).get(DOCUMENT, "null"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
-        raise UserError(f"{path}: is broken or no safetensors file ({error})") from None
+            document = _parse_document((file.metadata() or {}).get(DOCUMENT, "null"))
+            names = list(file.keys())
+            if len(names) > MAX_TENSORS:
+                raise ValueError(f"{len(names)} tensors, a file may have {MAX_TENSORS}")
+            tensors = {name: file.get_tensor(name) for name in names}
+    except (
+        SafetensorError,
+        OSError,
+        ValueError,
+        RuntimeError,
+        RecursionError,
+        TypeError,
+        AttributeError,  # a number type that this torch does not have
+    ) as error:
+        raise UserError(f"{path}: is broken or no safetensors file ({str(error)[:200]})") from None
     if not isinstance(document, dict):
         raise UserError(f"{path}: was not written by synthograph (its header has no document)")
     return tensors, document
 
 
+def _parse_document(text: str) -> Any:  # noqa: ANN401
+    if text.count("[") + text.count("{") > MAX_BRACKETS:
+        raise ValueError(f"the document has more than {MAX_BRACKETS} objects and lists")
+    return json.loads(text, parse_constant=_finite_number, parse_float=_finite_number)
+
+
+def _finite_number(text: str) -> float:
+    """A number of a document; infinite ones could not be written again."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:40]} is no finite number")
+    return value
+
+
 def _check_header(path: Path) -> None:
     """The declared header length, before anything is allocated for it."""
-    if path.is_dir() or not path.exists():
-        what = "is a folder" if path.is_dir() else "there is no such file"
-        raise UserError(f"{path}: {what}; expected a snapshot such as generator-000200{SUFFIX}")
     try:
+        if not path.is_file():
+            what = "there is no such file"
+            if path.exists():
+                what = "is a folder" if path.is_dir() else "is no regular file"
+            raise UserError(f"{path}: {what}; expected a snapshot such as generator-000200{SUFFIX}")
         with path.open("rb") as file:
             declared = int.from_bytes(file.read(8), "little")
+        size = path.stat().st_size
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    size = path.stat().st_size
     if size < 8 or declared > min(size - 8, MAX_HEADER_BYTES):
         raise UserError(f"{path}: is no safetensors file (header of {declared} bytes in {size})")
 
@@ -65,26 +102,81 @@ def load_tensors(module: nn.Module, tensors: Mapping[str, Tensor], source: Path 
 
     Args:
         module: what was built as the document says.
-        tensors: name -> tensor.
+        tensors: name -> tensor; fractional numbers may have any precision.
         source: where they come from, for messages.
 
     Raises:
-        UserError: a tensor is missing, surplus, of another shape or not finite.
+        UserError: a tensor is missing, surplus, of another shape or kind, or not finite.
     """
     expected = module.state_dict()
     odd = sorted(set(expected) ^ set(tensors))
     if odd:
         what = "lacks" if odd[0] in expected else "has a surplus"
-        raise UserError(f"{source}: {what} tensor {odd[0]!r} ({len(odd)} names differ)")
+        raise UserError(f"{source}: {what} tensor {odd[0]!r:.100} ({len(odd)} names differ)")
     for name, tensor in tensors.items():
-        if tensor.shape != expected[name].shape:
-            raise UserError(
-                f"{source}: tensor {name!r} is {tuple(tensor.shape)}, expected "
-                f"{tuple(expected[name].shape)}"
-            )
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise UserError(f"{source}: tensor {name!r} holds numbers that are not finite")
+        _check_tensor(name, tensor, expected[name], source)
     module.load_state_dict(dict(tensors))
+
+
+def _check_tensor(name: str, tensor: Tensor, expected: Tensor, source: Path | str) -> None:
+    if tensor.shape != expected.shape or not tensor.numel():
+        raise UserError(
+            f"{source}: tensor {name!r} is {tuple(tensor.shape)}, expected {tuple(expected.shape)}"
+            + ("" if expected.numel() else ", which holds nothing")
+        )
+    fractions = tensor.dtype in _FLOATS and expected.dtype in _FLOATS
+    if not fractions and tensor.dtype != expected.dtype:
+        raise UserError(
+            f"{source}: tensor {name!r} holds {tensor.dtype}, expected {expected.dtype}"
+        )
+    # as it will be stored, since a large float64 is infinite there
+    if fractions and not bool(torch.isfinite(tensor.to(expected.dtype)).all()):
+        raise UserError(f"{source}: tensor {name!r} holds numbers that are not finite")
+
+
+class SizeLimit(TorchFunctionMode):
+    """While it is entered, networks that are larger than a file can justify are refused.
+
+    A document of a few bytes can describe networks of any size; this stops building them before
+    their memory is taken. Four times the file's own values are allowed, and `SPARE_VALUES` for
+    discriminators that are in another file.
+
+    Args:
+        path: the file that describes the networks, for its size and for messages.
+
+    Raises:
+        UserError: when a tensor beyond the limit is made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path, self.limit = path, path.stat().st_size + SPARE_VALUES
+        self.values = self.parts = 0
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401
+        if func in _FACTORIES:
+            self.parts += 1
+            self.values += _count(args, kwargs or {})
+            if self.values > self.limit or self.parts > MAX_PARTS:
+                raise UserError(
+                    f"{self.path}: describes networks far larger than what is stored in it "
+                    f"({self.values} values in {self.parts} tensors and more)"
+                )
+        return func(*args, **(kwargs or {}))
+
+
+def _count(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int:
+    """Values of a tensor that is about to be made with this shape."""
+    shape = kwargs.get("size", args)
+    if args and isinstance(args[0], tuple | list):
+        shape = args[0]
+    return math.prod(int(side) for side in shape)
 
 
 def select(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -10,13 +10,15 @@ from torch import Tensor
 from synthograph.core.errors import UserError
 
 LARGEST = 2**32 - 1
+MOST = 10_000_000
 
 
 def parse_seeds(text: str) -> list[int]:
     """Seeds from `0-35,97`: single numbers and inclusive ranges.
 
     Raises:
-        UserError: anything else, or a seed beyond 2^32 - 1.
+        UserError: anything else, a range that runs backwards, a seed beyond 2^32 - 1, or more than
+            `MOST` seeds.
     """
     seeds: list[int] = []
     for part in text.split(","):
@@ -25,13 +27,22 @@ def parse_seeds(text: str) -> list[int]:
             raise UserError(
                 f"--seeds {text!r}: {part!r} is neither a number nor a range such as 0-35"
             )
-        start, end = int(first), int(last or first)
-        if end < start or end > LARGEST or end - start >= 10_000_000:
+        start, end = _number(first, text), _number(last or first, text)
+        if end < start:
+            raise UserError(f"--seeds {text!r}: {part!r} runs backwards, write {end}-{start}")
+        if len(seeds) + end - start >= MOST:
             raise UserError(
-                f"--seeds {text!r}: {part!r} must rise, stay below 2^32 and hold < 10 million"
+                f"--seeds {text!r}: more than {MOST // 10**6} million seeds; ask for fewer at once"
             )
         seeds.extend(range(start, end + 1))
     return seeds
+
+
+def _number(text: str, seeds: str) -> int:
+    # Python reads no integer of more than 4300 digits
+    if len(text) > len(str(LARGEST)) or int(text) > LARGEST:
+        raise UserError(f"--seeds {seeds!r:.80}: the largest seed is {LARGEST} (2^32 - 1)")
+    return int(text)
 
 
 def latents(seeds: Sequence[int], width: int) -> Float[Tensor, "n z"]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from synthograph.core.containers import Container, Folder, few, open_container, unwrap
+from synthograph.core.documents import as_text
 from synthograph.core.errors import UserError
 from synthograph.core.record import SourceItem, UnreadableError
 from synthograph.sources.pairing import is_image, pair_by_name, stem_key, whole_key
@@ -174,6 +175,10 @@ def _find(options: FileSourceOptions) -> _Found:
     for name in _without_nested(tuple(broken), source, everything):
         if is_image(name):
             found.rejects.append(Reject(name, broken[name]))
+        elif name == LISTING:
+            raise UserError(f"{source}/{LISTING}: {broken[name]}")
+        else:
+            found.remarks.append(f"{name} is ignored: {broken[name]}")
     for name, container in partners.items():
         inner = container.members()
         found.remarks.extend(f"{name}: {remark}" for remark in inner.remarks)
@@ -209,10 +214,10 @@ def _read_listing(found: _Found) -> LabelTable | None:
     if LISTING in found.names:
         origin = f"{found.source}/{LISTING}"
         try:
-            text = found.source.read(LISTING).decode("utf-8-sig")
-        except (UnreadableError, UnicodeDecodeError) as error:
+            data = found.source.read(LISTING)
+        except UnreadableError as error:
             raise UserError(f"{origin}: cannot be read ({error})") from None
-        return read_dataset_json(text, origin)
+        return read_dataset_json(as_text(data, origin, "it holds JSON"), origin)
     beside = found.source.path.resolve().parent / LISTING
     if not isinstance(found.source, Folder) or not beside.is_file():
         return None
@@ -240,7 +245,8 @@ def _select(found: _Found, listing: LabelTable | None) -> list[str]:
     if not images:
         kinds = ", ".join(sorted({PurePosixPath(n).suffix or n for n in found.names})[:8])
         raise UserError(
-            f"{found.source}: holds no PNG, JPEG, TIFF or BMP image (found: {kinds or 'nothing'})"
+            f"{found.source}: holds no PNG, JPEG, TIFF or BMP image (found: {kinds or 'nothing'}); "
+            "give the folder that the images are in"
         )
     if listing is None or not listed:
         return images
@@ -310,10 +316,12 @@ def _table_facts(table: LabelTable, images: Sequence[str], found: _Found) -> _Fa
             f"{images[0]!r}; choose the column with --column file=NAME"
         )
     found.remarks.extend(table.remarks)
-    surplus = len(table.rows) - len(rows)
+    used = {id(row) for row in rows.values()}
+    surplus = [f"{row.where} ({row.file})" for row in table.rows if id(row) not in used]
     if surplus:
         found.remarks.append(
-            f"{surplus} row(s) of {table.origin} are about no image of this source"
+            f"{len(surplus)} row(s) of {table.origin} are about no image of this source: "
+            f"{few(surplus)}"
         )
     name = Path(table.origin).name
     return _Facts(

@@ -22,6 +22,7 @@ from synthograph.core.containers import Container
 from synthograph.core.record import Picture, UnreadableError
 
 MAX_PIXELS = 200_000_000
+MOST_DEFLATED = 1032  # bytes that one packed byte of a PNG can stand for
 
 # Pillow's readers are called directly: its global `open` accepts some forty formats and prints
 # warnings about sizes.
@@ -188,7 +189,8 @@ def _check_size(width: int, height: int) -> None:
         raise UnreadableError(f"the image has no pixels ({width}x{height})")
     if width * height > MAX_PIXELS:
         raise UnreadableError(
-            f"{width}x{height} is more than {MAX_PIXELS // 10**6} megapixels; cut it into parts"
+            f"{width}x{height} is more than {MAX_PIXELS // 10**6} megapixels, the limit of an "
+            "image; cut it into parts"
         )
 
 
@@ -205,6 +207,10 @@ def _check_png(data: bytes) -> None:
         if zlib.crc32(data[place + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
             raise UnreadableError(f"PNG is damaged: wrong checksum in chunk {kind!r}")
         place = end + 4
+    width, height, bits = struct.unpack_from(">IIB", data, 16)
+    _check_size(width, height)
+    if height * width * bits // 8 > MOST_DEFLATED * len(data):
+        raise UnreadableError(f"PNG is damaged: too few bytes for {width}x{height} pixels")
 
 
 def _check_pages(image: ImageFile) -> None:

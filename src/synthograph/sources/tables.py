@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import math
 import re
 from collections import Counter
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from synthograph.core.documents import parse_json, read_text
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
 from synthograph.sources.pairing import stem_key, whole_key
@@ -77,7 +77,7 @@ class LabelTable:
                 a row with too many or too few cells, or a number in a label vector (columns y.0,
                 y.1, ...) that is not finite.
         """
-        text = _read_text(path)
+        text = read_text(path, "give a table as CSV in UTF-8")
         if path.suffix.lower() == ".json":
             if columns:
                 raise UserError(
@@ -252,17 +252,6 @@ def name_classes(
     return named, list(classes)
 
 
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{path}: is not UTF-8 text (byte {error.start}); save the table as CSV in UTF-8"
-        ) from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
-
-
 def _read_cells(text: str, path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Header, and (row number as spreadsheets count, cells) of all rows that are not blank."""
     delimiter = "\t" if path.suffix.lower() in (".tsv", ".tab") else ","
@@ -383,7 +372,7 @@ def read_dataset_json(text: str, origin: str) -> LabelTable:
             is no whole number or outside `classes`, a number that is not finite, or vectors of
             different length.
     """
-    tree = _parse_json(text, origin)
+    tree = parse_json(text, origin, nan=True)
     if not isinstance(tree, dict) or not {"labels", "meta", "classes"} & set(tree):
         raise UserError(
             f'{origin}: is no list of labels; it needs an object with "labels", "meta" or "classes"'
@@ -412,22 +401,6 @@ def read_dataset_json(text: str, origin: str) -> LabelTable:
         has_group=bool(meta),
         classes=classes,
     )
-
-
-def _parse_json(text: str, origin: str) -> object:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        # Python versions differ in where they see the error: at the comma or behind it
-        before = text[: error.pos + 1].rstrip(" \t\r\n]}")
-        after = text[error.pos :].lstrip(" \t\r\n,")
-        trailing = before.endswith(",") and after.startswith(("]", "}"))
-        reason = "a comma before a closing bracket; remove it" if trailing else error.msg
-        raise UserError(
-            f"{origin}, line {error.lineno}, column {error.colno}: not valid JSON: {reason}"
-        ) from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{origin}: not usable JSON: {error}") from None
 
 
 def _class_names(value: object, origin: str) -> tuple[str, ...] | None:

@@ -84,8 +84,10 @@ class AugmentConfig(Config):
 class TrainingConfig(Config):
     """Length, batch, bookkeeping and the average of the weights."""
 
-    kimg: float = pydantic.Field(25000, gt=0, description="thousands of real images shown")
-    batch: int = pydantic.Field(32, ge=1, description="images per step")
+    kimg: float = pydantic.Field(
+        25000, gt=0, le=10_000_000, description="thousands of real images shown"
+    )
+    batch: int = pydantic.Field(32, ge=1, le=1 << 20, description="images per step")
     batch_gpu: int = pydantic.Field(
         32, ge=1, description="images computed at once; the rest accumulates"
     )
@@ -125,7 +127,7 @@ class RunConfig(Config):
     schema_version: int = pydantic.Field(
         SCHEMA, ge=SCHEMA, le=SCHEMA, description="version of this tree"
     )
-    seed: int = pydantic.Field(0, ge=0, description="seed of everything random")
+    seed: int = pydantic.Field(0, ge=0, lt=2**63, description="seed of everything random")
     device: str = pydantic.Field("auto", description="auto, cpu, cuda or cuda:N")
     precision: Precision = pydantic.Field(
         Precision.AUTO, description="arithmetic of the network blocks"

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from synthograph.core.errors import UserError
-from synthograph.core.files import disk_errors, sha256_file
+from synthograph.core.files import disk_errors
 from synthograph.models.snapshot import find_snapshot, list_snapshots
 from synthograph.models.tensors import read_tensors
 from synthograph.training.run import STATS, read_config
-from synthograph.training.state import MANIFEST, NUMBERS, TENSORS, list_states
+from synthograph.training.state import NUMBERS, TENSORS, list_states, state_problem
 
 MAX_JSON = 1 << 20
 TAIL = 1 << 16
@@ -46,7 +46,7 @@ def describe_run(path: Path, facts: dict[str, Any]) -> None:
         snapshots = list_snapshots(path)
         facts["snapshots"] = [file.name for file in snapshots]
         facts["snapshot that is used"] = find_snapshot(path).name if snapshots else None
-        facts["states"] = {file.name: _complete(file) or "complete" for file in _states(path)}
+        facts["states"] = {file.name: state_problem(file) or "complete" for file in _states(path)}
     facts["model"] = config.model.tree()
 
 
@@ -63,7 +63,7 @@ def describe_state(path: Path, facts: dict[str, Any]) -> None:
     facts["kind"] = "training state"
     with disk_errors(path):
         facts["bytes"] = sum(file.stat().st_size for file in path.iterdir() if file.is_file())
-        problem = _complete(path)
+        problem = state_problem(path)
     if problem is not None:
         raise UserError(f"{path}: {problem}; a run resumes from the state before it")
     numbers = _read_json(path / NUMBERS)
@@ -83,19 +83,6 @@ def describe_state(path: Path, facts: dict[str, Any]) -> None:
 
 def _states(path: Path) -> list[Path]:
     return list_states(path / "state")[::-1]
-
-
-def _complete(path: Path) -> str | None:
-    """Why a state cannot be used, or None."""
-    try:
-        hashes = _read_json(path / MANIFEST)
-    except UserError:
-        return "is incomplete"
-    for name in (TENSORS, NUMBERS):
-        file = path / name
-        if not file.is_file() or sha256_file(file) != hashes.get(name):
-            return f"{name} is damaged"
-    return None
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 
 from synthograph.core.config import merge
-from synthograph.core.errors import UserError
+from synthograph.core.errors import SettingError, UserError
 from synthograph.core.files import write_json
+from synthograph.core.names import nearest
 from synthograph.training.config import RunConfig
 from synthograph.training.recovery import apply_remedy
 from synthograph.training.run import CONFIG, RunDirectory, read_config, read_origin
@@ -121,6 +122,7 @@ def _at(tree: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401
     current: Any = tree
     for key in path.split("."):
         if not isinstance(current, Mapping) or key not in current:
-            raise UserError(f"unknown setting '{path}'")
+            known = list(current) if isinstance(current, Mapping) else []
+            raise SettingError(path, nearest(key, known), unknown=True)
         current = current[key]
     return current

@@ -264,7 +264,7 @@ def load_state(folder: Path, state: TrainingState, *, only_boundary: bool = Fals
     """
     passed: list[str] = []
     for path in list_states(folder):
-        problem = _problem(path)
+        problem = state_problem(path)
         if problem is not None:
             passed.append(f"{path}: {problem}")
             continue
@@ -290,7 +290,7 @@ def drop_states_after(folder: Path, images: int) -> None:
             remove(path)
 
 
-def _problem(path: Path) -> str | None:
+def state_problem(path: Path) -> str | None:
     """Why a state cannot be used, or None."""
     try:
         hashes = json.loads((path / MANIFEST).read_text(encoding="utf-8"))

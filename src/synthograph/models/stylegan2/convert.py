@@ -25,6 +25,9 @@ RENAMED = (
 )
 WHOLE_BATCH = 1 << 30
 UNUSED = re.compile(r"resample_filter$")
+TENSORFLOW = "Network"
+MAX_CLASSES = 10_000
+MAX_TEXT = 100
 FIXED: dict[str, tuple[Any, ...]] = {
     "activation": ("lrelu",),
     "resample_filter": ([1, 3, 3, 1], (1, 3, 3, 1)),
@@ -39,6 +42,23 @@ def is_published(content: object) -> TypeGuard[Mapping[str, Any]]:
     )
 
 
+def refuse_tensorflow(content: object) -> None:
+    """Name the way out where a pickle is of the TensorFlow versions of StyleGAN.
+
+    Raises:
+        UserError: it is: a tuple of networks, whose layers exist only as program text in the file.
+    """
+    if not isinstance(content, tuple | list) or len(content) != 3:
+        return
+    if all(isinstance(part, Thing) and part.kind == TENSORFLOW for part in content):
+        raise UserError(
+            "was written by a TensorFlow version of StyleGAN, whose networks are program text that "
+            "is not executed here; if you trust the file, convert it once with legacy.py of the "
+            "published StyleGAN2-ADA for PyTorch (--source OLD.pkl --dest NEW.pkl) and give the "
+            "new file"
+        )
+
+
 def convert(content: Mapping[str, Any], build: Any) -> Foreign:  # noqa: ANN401 - Family.build
     """Networks with the weights of a published snapshot.
 
@@ -51,11 +71,16 @@ def convert(content: Mapping[str, Any], build: Any) -> Foreign:  # noqa: ANN401 
             fit.
     """
     generator, discriminator = _arguments(content["G_ema"]), _arguments(content["D"])
-    resolution, channels = int(generator["img_resolution"]), int(generator["img_channels"])
+    resolution = _whole(generator, "img_resolution")
+    channels = _whole(generator, "img_channels")
     spec = ImageSpec.parse(
         {"height": resolution, "width": resolution, "modalities": {MODALITY: channels}}
     )
-    width = int(generator.get("c_dim", 0))
+    width = _whole(generator, "c_dim") if "c_dim" in generator else 0
+    if width > MAX_CLASSES:
+        raise UserError(
+            f"the snapshot has labels of {width} values, at most {MAX_CLASSES} are read"
+        )
     condition = Condition(tuple(str(i) for i in range(width)), width)
     config = StyleGAN2Config.parse(_config(generator, discriminator))
     networks: Networks = build(spec, condition, config)
@@ -70,20 +95,28 @@ def _arguments(thing: Thing) -> dict[str, Any]:
     """The constructor's keyword arguments."""
     kwargs = thing.state.get("_init_kwargs")
     if not isinstance(kwargs, dict) or "img_resolution" not in kwargs:
-        raise UserError(f"the snapshot's {thing.kind} does not say how it was built")
+        raise UserError(f"the snapshot's {thing.kind[:MAX_TEXT]!r} does not say how it was built")
     return dict(kwargs)
+
+
+def _whole(kwargs: Mapping[str, Any], name: str) -> int:
+    """A keyword argument that is a whole number."""
+    value = kwargs.get(name)
+    if type(value) is not int or value < 0:
+        raise UserError(f"the snapshot's generator has no whole number {name}")
+    return value
 
 
 def _config(generator: Mapping[str, Any], discriminator: Mapping[str, Any]) -> dict[str, Any]:
     mapping = _plain(generator.get("mapping_kwargs"), "generator mapping")
     synthesis = _plain(generator.get("synthesis_kwargs"), "synthesis")
     judge = _plain(discriminator, "discriminator")
-    epilogue = _plain(judge.get("epilogue_kwargs"), "discriminator epilogue")
-    labels = _plain(judge.get("mapping_kwargs"), "discriminator mapping")
-    _plain(judge.get("block_kwargs"), "discriminator block")
+    epilogue = _plain(discriminator.get("epilogue_kwargs"), "discriminator epilogue")
+    labels = _plain(discriminator.get("mapping_kwargs"), "discriminator mapping")
+    _plain(discriminator.get("block_kwargs"), "discriminator block")
     return {
-        "z_dim": generator["z_dim"],
-        "w_dim": generator["w_dim"],
+        "z_dim": _whole(generator, "z_dim"),
+        "w_dim": _whole(generator, "w_dim"),
         "mapping_layers": mapping.get("num_layers", 8),
         "mapping_width": mapping.get("layer_features"),
         "embedding_width": mapping.get("embed_features"),
@@ -106,24 +139,44 @@ def _config(generator: Mapping[str, Any], discriminator: Mapping[str, Any]) -> d
     }
 
 
-def _plain(kwargs: Any, what: str) -> dict[str, Any]:  # noqa: ANN401
-    """Keyword arguments without those whose only supported value they have."""
-    result = dict(kwargs or {})
-    for name, allowed in FIXED.items():
-        if name in result and result[name] not in allowed:
-            raise UserError(
-                f"the snapshot's {what} has {name} = {result[name]!r}, only {allowed[0]!r} is "
-                f"supported"
-            )
+def _plain(kwargs: object, what: str) -> dict[str, Any]:
+    """Keyword arguments that are single values, without those whose only supported value they
+    have.
+    """
+    if not isinstance(kwargs, dict | None):
+        raise UserError(f"the snapshot's {what} does not say how it was built")
+    result = {}
+    for name, value in (kwargs or {}).items():
+        single = isinstance(value, bool | int | float | None) or (
+            isinstance(value, str) and len(value) <= MAX_TEXT
+        )
+        if name in FIXED:
+            if not _is_fixed(value, FIXED[name]):
+                shown = repr(value)[:MAX_TEXT] if single else f"a {type(value).__name__}"
+                raise UserError(
+                    f"the snapshot's {what} has {name} = {shown}, only {FIXED[name][0]!r} is "
+                    "supported"
+                )
+        elif single:
+            result[name] = value
+        elif not isinstance(value, dict):  # arguments of inner networks are read by themselves
+            raise UserError(f"the snapshot's {what} has an option {name!r:.100} of an unknown kind")
     return result
+
+
+def _is_fixed(value: object, allowed: tuple[Any, ...]) -> bool:
+    if isinstance(value, list | tuple):
+        simple = len(value) <= MAX_TEXT and all(isinstance(v, int | float) for v in value)
+        return simple and value in allowed
+    return isinstance(value, str | bool) and value in allowed
 
 
 def _copy(module: torch.nn.Module, thing: Thing, *, top: int) -> None:
     source: dict[str, Tensor] = {}
     for name, tensor in thing.tensors().items():
         if not UNUSED.search(name):
-            source[_rename(name, generator=thing.kind == "Generator", top=top)] = tensor.float()
-    load_tensors(module, source, f"the snapshot's {thing.kind}")
+            source[_rename(name, generator=thing.kind == "Generator", top=top)] = tensor
+    load_tensors(module, source, f"the snapshot's {thing.kind[:MAX_TEXT]!r}")
 
 
 def _rename(name: str, *, generator: bool, top: int) -> str:
@@ -133,7 +186,11 @@ def _rename(name: str, *, generator: bool, top: int) -> str:
     found = re.search(r"\bb(\d+)\.", name)
     if found:
         resolution = int(found[1])
-        number = resolution.bit_length() - 3 if generator else (top // resolution).bit_length() - 1
+        number = (
+            resolution.bit_length() - 3
+            if generator
+            else (top // max(resolution, 1)).bit_length() - 1
+        )
         epilogue = not generator and resolution == 4
         name = name.replace(found[0], "" if epilogue else f"blocks.{number}.")
     for pattern, ours in RENAMED:

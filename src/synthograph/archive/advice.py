@@ -1,0 +1,46 @@
+"""What is allowed, and yet worth a word before time is spent on it."""
+
+from collections.abc import Iterator, Sequence
+
+from synthograph.archive.manifest import SOURCE_FILE, Row
+
+FEW = 100
+"""Images below which a generator mostly repeats what it saw."""
+
+NO_GROUPS = (
+    "no groups were given, so every image counts as a patient of its own. If patients have several "
+    "images, name them (--column group=... or --name-regex), or splits will leak"
+)
+
+
+def few_images(count: int) -> str:
+    """A sentence about a set of fewer than `FEW` images."""
+    return (
+        f"{count} images are very few: below {FEW}, a generator mostly repeats what it saw; add "
+        "images, or start from a trained network"
+    )
+
+
+def has_groups(rows: Sequence[Row]) -> bool:
+    """Whether any real image has a group that is more than its own name."""
+    real = [row for row in rows if row.origin == "real"]
+    return not real or any(
+        row.group not in (row.file, row.columns.get(SOURCE_FILE)) for row in real
+    )
+
+
+def training_notes(rows: Sequence[Row], *, conditional: bool) -> Iterator[str]:
+    """What is odd about a training set, a sentence each.
+
+    Args:
+        rows: the images that train.
+        conditional: whether the networks are told the labels.
+    """
+    labels = {row.label for row in rows}
+    if conditional and len(labels) == 1 and None not in labels:
+        yield (
+            f"all images are of one class, {labels.pop()!r}, so --cond tells the networks nothing; "
+            "leave it out, or train on more classes"
+        )
+    if len(rows) < FEW:
+        yield few_images(len(rows))

@@ -1,0 +1,85 @@
+"""What an archive is, told without trusting it."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from synthograph.archive.manifest import MANIFEST, SPLITS, count_labels, in_split
+from synthograph.archive.reader import DATASET, MASKS, Archive, open_archive
+from synthograph.core.errors import UserError
+
+Track = Callable[[Iterable[Any], int], Iterable[Any]]
+
+
+def describe(
+    path: Path,
+    facts: dict[str, Any],
+    *,
+    quick: bool = False,
+    track: Track = lambda items, total: items,
+) -> None:
+    """Tell what an archive is, and decode all its images and masks.
+
+    Args:
+        path: a zip file or folder.
+        facts: filled in order, as far as the archive can be read; plain JSON data.
+        quick: decode nothing and compute no hash of the images.
+        track: shows progress: gets an iterable and its length.
+
+    Raises:
+        UserError: the archive reader refuses it, or one of its images or masks.
+    """
+    facts |= {"kind": "archive", "stored as": "folder" if path.is_dir() else "zip"}
+    if path.is_file():
+        facts["bytes"] = path.stat().st_size
+    archive = open_archive(path)
+    info = archive.info
+    facts |= {
+        "written by": _writer(archive),
+        "images": len(archive.rows),
+        "groups": len({row.group for row in archive.rows}),
+        "image": info.spec.describe(),
+        "spec": info.spec.tree(),
+        "classes": count_labels(archive.rows, info.classes),
+        "splits": _splits(archive),
+        "origin": dict(Counter(row.origin for row in archive.rows)),
+        "masks": sum(f"{MASKS}/{row.file}" in archive.files for row in archive.rows),
+        "further columns": sorted({name for row in archive.rows for name in row.columns}),
+        "invariances": info.invariances,
+        "namespace": info.namespace,
+        "snapshots used": len(info.snapshots),
+        "manifest_hash": archive.manifest_hash,
+    }
+    _trainable(archive, facts)
+    if quick:
+        return
+    for row in track(archive.rows, len(archive.rows)):
+        archive.read(row)
+        archive.read_mask(row)
+    facts |= {"images decoded": len(archive.rows), "images_hash": archive.images_hash}
+
+
+def _writer(archive: Archive) -> str:
+    if MANIFEST in archive.files:
+        return "synthograph"
+    return "a published tool" if DATASET in archive.files else "hand: PNG files only"
+
+
+def _splits(archive: Archive) -> dict[str, dict[str, int]]:
+    """Images, groups and folds of every split."""
+    found = {}
+    for split in SPLITS:
+        rows = in_split(archive.rows, split)
+        if rows:
+            folds = {row.fold for row in rows if row.fold is not None}
+            groups = {row.group for row in rows}
+            found[split] = {"images": len(rows), "groups": len(groups), "folds": len(folds)}
+    return found
+
+
+def _trainable(archive: Archive, facts: dict[str, Any]) -> None:
+    try:
+        archive.info.spec.grid  # noqa: B018 - finding it is the check
+    except UserError as error:
+        facts["cannot be trained on"] = str(error)

@@ -1,0 +1,141 @@
+"""Text, JSON and YAML from files of others: bounded, without surprises, refused in one line."""
+
+import json
+import os
+import stat
+from collections import Counter
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+from synthograph.core.errors import UserError, one_line
+
+MAX_TEXT_BYTES = 256 << 20
+MAX_YAML_BYTES = 1 << 20
+"""What a configuration may hold; YAML is read slowly and in many times its size."""
+
+
+def read_text(path: Path, way_out: str) -> str:
+    """The UTF-8 text of a file.
+
+    Args:
+        path: the file.
+        way_out: what the file should be instead, for messages.
+
+    Raises:
+        UserError: it cannot be read, is no text, or is larger than `MAX_TEXT_BYTES`.
+    """
+    try:
+        with path.open("rb") as file:
+            about = os.fstat(file.fileno())  # a larger request would be allocated whole
+            size = about.st_size if stat.S_ISREG(about.st_mode) else MAX_TEXT_BYTES
+            data = file.read(min(size, MAX_TEXT_BYTES) + 1)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error}); {way_out}") from None
+    except ValueError as error:  # a name that no file can have
+        raise UserError(f"{path}: cannot be read ({error}); {way_out}") from None
+    if len(data) > MAX_TEXT_BYTES:
+        raise UserError(f"{path}: is larger than {MAX_TEXT_BYTES >> 20} MiB; {way_out}")
+    return as_text(data, str(path), way_out)
+
+
+def as_text(data: bytes, origin: str, way_out: str) -> str:
+    """Bytes as UTF-8 text, without a mark at the start.
+
+    Raises:
+        UserError: they are no UTF-8, or hold NUL bytes as only other kinds of files do.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{origin}: is not UTF-8 text (byte {error.start}); {way_out}") from None
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise UserError(f"{origin}, line {line}: holds a NUL byte, so it is no text; {way_out}")
+    return text
+
+
+def parse_json(text: str, origin: str, *, nan: bool = False) -> Any:  # noqa: ANN401
+    """JSON data; keys that appear twice and NUL characters are refused.
+
+    Args:
+        text: the whole file.
+        origin: its name, for messages.
+        nan: let NaN and infinities pass, for a caller that can say where they stand.
+
+    Raises:
+        UserError: not JSON, with line and column where the reader got lost.
+    """
+    if "\\u0000" in text:
+        line = text.count("\n", 0, text.index("\\u0000")) + 1
+        raise UserError(f"{origin}, line {line}: holds a NUL character; take it out")
+    constant = None if nan else _refuse_constant
+    try:
+        return json.loads(text, parse_constant=constant, object_pairs_hook=_unique)
+    except json.JSONDecodeError as error:
+        # Python versions differ in where they see the error: at the comma or behind it
+        before = text[: error.pos + 1].rstrip(" \t\r\n]}")
+        after = text[error.pos :].lstrip(" \t\r\n,")
+        trailing = before.endswith(",") and after.startswith(("]", "}"))
+        reason = "a comma before a closing bracket; remove it" if trailing else error.msg
+        raise UserError(
+            f"{origin}, line {error.lineno}, column {error.colno}: not valid JSON: {reason}"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{origin}: not valid JSON: {one_line(str(error))}") from None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]
+        raise ValueError(f"key {twice!r} is given twice, keep one of them")
+    return found
+
+
+def parse_yaml(text: str, origin: str) -> Any:  # noqa: ANN401
+    """YAML data without aliases and tags; keys that appear twice are refused.
+
+    Raises:
+        UserError: not YAML, with line and column where the reader got lost, or too long.
+    """
+    if len(text) > MAX_YAML_BYTES:
+        raise UserError(f"{origin}: is larger than {MAX_YAML_BYTES >> 20} MiB; no configuration is")
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = "" if mark is None else f", line {mark.line + 1}, column {mark.column + 1}"
+        problem = error.problem or "not understood"
+        way = "; indent with spaces, not tabs" if "\\t" in problem else ""
+        raise UserError(f"{origin}{place}: not valid YAML: {one_line(problem)}{way}") from None
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        raise UserError(f"{origin}: not valid YAML: {one_line(str(error))}") from None
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without aliases, of which a few bytes can stand for gigabytes, and without double keys,
+    of which all but the last would be lost.
+    """
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # noqa: ANN401
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases (*name) are not supported, write the value out")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"key {key.value!r} is given twice, keep one of them",
+                    problem_mark=key.start_mark,
+                )
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)

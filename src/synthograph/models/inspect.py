@@ -1,0 +1,126 @@
+"""What a file of networks is, told without trusting it."""
+
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from synthograph.core.errors import UserError
+from synthograph.core.files import disk_errors, sha256_file
+from synthograph.models.pickles import pickle_names
+from synthograph.models.snapshot import (
+    GENERATOR,
+    PARTNER,
+    Snapshot,
+    SnapshotInfo,
+    is_pickle,
+    load,
+    owner,
+    partner,
+    refuse_zip,
+)
+from synthograph.models.tensors import read_tensors
+
+
+def describe(path: Path, facts: dict[str, Any]) -> None:
+    """Tell what a snapshot, pickle, discriminators' file or file of tensors is.
+
+    Args:
+        path: the file.
+        facts: filled in order, as far as the file can be read; plain JSON data.
+
+    Raises:
+        UserError: `load` would refuse the file, with the same message; discriminators and the
+            tensors of a training state are told all the same.
+    """
+    facts["kind"] = "pickle" if is_pickle(path) else "file"
+    if path.is_file():
+        with disk_errors(path):
+            facts |= {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
+    if facts["kind"] == "pickle":
+        facts["names in the pickle"] = pickle_names(path)
+        _describe_snapshot(load(path), facts)
+        return
+    refuse_zip(path)
+    tensors, document = read_tensors(path)
+    facts |= {"kind": "safetensors file", "tensors": _sizes(tensors)}
+    if "generator_sha256" in document:
+        facts["kind"] = PARTNER
+        _describe_partner(path, document, facts)
+    elif set(document) == {"format"}:
+        facts["kind"] = "tensors of a training state"
+    else:
+        del tensors
+        _describe_snapshot(load(path), facts)
+
+
+def _describe_snapshot(snapshot: Snapshot, facts: dict[str, Any]) -> None:
+    info = snapshot.info
+    facts["kind"] = "published snapshot" if snapshot.networks is not None else "snapshot"
+    facts |= {
+        "family": info.family,
+        "images": info.spec.describe(),
+        "spec": info.spec.tree(),
+        "classes": info.classes,
+        "label width": info.label_width,
+        "parameters": {GENERATOR: _parameters(snapshot.generator)},
+        "tensors": _sizes(snapshot.generator.state_dict()),
+        "images seen": info.images_seen,
+        "training": _provenance(info),
+        "model": info.config.get("model"),
+        PARTNER: "none",
+    }
+    if snapshot.has_discriminators:
+        inside = snapshot.networks is not None
+        facts[PARTNER] = "in this file" if inside else partner(snapshot.path).name
+        for name, module in snapshot.discriminators.items():
+            facts["parameters"][f"discriminator {name}"] = _parameters(module)
+
+
+def _provenance(info: SnapshotInfo) -> dict[str, Any]:
+    """Where a snapshot comes from; digests are counted, not shown."""
+    kept = ("images_hash", "manifest_hash", "split", "fold", "invariances", "package_version")
+    tree = info.tree()
+    parent = info.initialised_from
+    return {
+        **{name: tree[name] for name in (*kept, "converted_from")},
+        "groups": len(info.group_digests),
+        "image digests": len(info.image_digests),
+        "initialised from": None if parent is None else _short(parent),
+    }
+
+
+def _short(document: dict[str, Any]) -> dict[str, Any]:
+    """The single values of a document that was not checked, cut."""
+    return {
+        str(name)[:80]: value[:200] if isinstance(value, str) else value
+        for name, value in document.items()
+        if isinstance(value, str | int | float)
+    }
+
+
+def _describe_partner(path: Path, document: dict[str, Any], facts: dict[str, Any]) -> None:
+    """The discriminators, checked against their generator where it is beside them."""
+    facts["belongs to"] = str(document["generator_sha256"])[:64]
+    beside = owner(path)
+    if beside == path or not beside.is_file():
+        facts["generator"] = "not beside it, so only the file's form was checked"
+        return
+    snapshot = load(beside)
+    if partner(beside) != path:
+        raise UserError(f"{path}: is not named after {beside.name}; name it {partner(beside).name}")
+    facts["generator"] = beside.name
+    facts["parameters"] = {
+        f"discriminator {name}": _parameters(module)
+        for name, module in snapshot.discriminators.items()
+    }
+
+
+def _parameters(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+def _sizes(tensors: dict[str, Tensor]) -> dict[str, Any]:
+    kinds = sorted({str(t.dtype).removeprefix("torch.") for t in tensors.values()})
+    values = sum(t.numel() for t in tensors.values())
+    return {"count": len(tensors), "values": values, "types": kinds}

@@ -1,0 +1,342 @@
+"""A pickle machine that builds plain data only: no name is imported, nothing is called but the
+makers that it is given, and steps, numbers, keys and copies are bounded.
+
+Python's own machine calls what a pickle names, lets a pickle choose how much memory is taken
+(indices of its memo, lengths of its strings), and hashes whatever a pickle uses as a key.
+"""
+
+import io
+import pickletools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+MAX_STEPS = 1_000_000
+"""Opcodes and copied elements of one file, nested pickles included; a published snapshot of
+1024x1024 images takes about 100,000."""
+MAX_INTEGER_BITS = 256
+MAX_KEY = 1 << 20
+SHOWN = 80
+
+
+class RefusedError(Exception):
+    """A pickle holds something that plain data never needs."""
+
+
+@dataclass
+class Budget:
+    """What one file may cost.
+
+    Attributes:
+        size: bytes that all tensors together may take.
+        steps: opcodes and copied elements that are left.
+        named: names that the pickles of the file have asked for, in order.
+    """
+
+    size: int
+    steps: int = MAX_STEPS
+    named: dict[str, None] = field(default_factory=dict)
+
+    def spend(self, steps: int) -> None:
+        """Pay for work.
+
+        Raises:
+            RefusedError: nothing is left.
+        """
+        self.steps -= steps
+        if self.steps < 0:
+            raise RefusedError(f"it takes more than {MAX_STEPS} steps")
+
+    def spend_bytes(self, size: int) -> None:
+        """Pay for the memory of a tensor.
+
+        Raises:
+            RefusedError: all tensors together are larger than the file that holds them.
+        """
+        self.size -= size
+        if self.size < 0:
+            raise RefusedError("its tensors together are larger than the file")
+
+
+@dataclass(frozen=True)
+class Maker:
+    """What stands in for a callable of a pickle."""
+
+    make: Callable[..., Any]
+
+
+class StandIn:
+    """What stands in for an object of a foreign class."""
+
+    def build(self, state: object) -> None:
+        """Take the state that a pickle gives to the object.
+
+        Raises:
+            RefusedError: such objects have none.
+        """
+        raise RefusedError("it changes the state of plain data")
+
+
+Persistent = Callable[[object], Any]
+
+
+def no_persistent(pid: object) -> Any:  # noqa: ANN401
+    """For pickles that hold everything themselves."""
+    raise RefusedError("it refers to storages outside of the file")
+
+
+class Machine:
+    """Reads one pickle from a stream and leaves the stream behind it.
+
+    Args:
+        stream: the bytes, in memory.
+        names: (module, name) -> a `Maker`, or a value; every other name is refused.
+        budget: shared by all pickles of a file.
+        persistent: resolves persistent ids.
+    """
+
+    def __init__(
+        self,
+        stream: io.BytesIO,
+        names: Mapping[tuple[str, str], Any],
+        budget: Budget,
+        persistent: Persistent = no_persistent,
+    ) -> None:
+        self.stream, self.names, self.budget = stream, names, budget
+        self.persistent = persistent
+        self.stack: list[Any] = []
+        self.below: list[list[Any]] = []
+        self.memo: dict[int, Any] = {}
+
+    def run(self) -> Any:  # noqa: ANN401
+        """The pickle's object.
+
+        Raises:
+            RefusedError: it is more than plain data, or too much of it.
+            Exception: it is broken, in one of many ways.
+        """
+        for opcode, argument, _ in pickletools.genops(self.stream):
+            self.budget.spend(1)
+            name = opcode.name
+            if name == "STOP":
+                return self.stack.pop()
+            if name in _PLAIN:
+                self.stack.append(_checked(argument))
+            elif name in _FRESH:
+                self.stack.append(_FRESH[name]())
+            elif name in _STEPS:
+                _STEPS[name](self, argument)
+            else:
+                raise RefusedError(f"it uses {name}, which plain data never needs")
+        raise RefusedError("it has no end")
+
+    def _mark(self, _: object) -> None:
+        self.below.append(self.stack)
+        self.stack = []
+
+    def _marked(self) -> list[Any]:
+        """What was pushed since the last mark, taken off."""
+        items, self.stack = self.stack, self.below.pop()
+        return items
+
+    def _drop(self, _: object) -> None:
+        if self.stack:
+            self.stack.pop()
+        else:
+            self._marked()
+
+    def _drop_marked(self, _: object) -> None:
+        self._marked()
+
+    def _duplicate(self, _: object) -> None:
+        self.stack.append(self.stack[-1])
+
+    def _put(self, index: int | None) -> None:
+        number = len(self.memo) if index is None else index
+        if not 0 <= number <= MAX_STEPS:
+            raise RefusedError(f"it remembers a value under number {_cut(str(number))}")
+        self.memo[number] = self.stack[-1]
+
+    def _get(self, index: int) -> None:
+        self.stack.append(self.memo[index])
+
+    def _tuple_of(self, count: int) -> None:
+        items = [self.stack.pop() for _ in range(count)]
+        self.stack.append(tuple(reversed(items)))
+
+    def _tuple_marked(self, _: object) -> None:
+        items = self._marked()  # which exchanges the stack
+        self.stack.append(tuple(items))
+
+    def _list_marked(self, _: object) -> None:
+        items = self._marked()
+        self.stack.append(items)
+
+    def _dict_marked(self, _: object) -> None:
+        items = self._marked()
+        self.stack.append({})
+        self._set(items)
+
+    def _append(self, _: object) -> None:
+        self._extend([self.stack.pop()])
+
+    def _appends(self, _: object) -> None:
+        self._extend(self._marked())
+
+    def _extend(self, items: list[Any]) -> None:
+        target = self.stack[-1]
+        if type(target) is not list:
+            raise RefusedError("it appends to something that is no list")
+        target.extend(items)
+
+    def _set_item(self, _: object) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        self._set([key, value])
+
+    def _set_items(self, _: object) -> None:
+        self._set(self._marked())
+
+    def _set(self, items: list[Any]) -> None:
+        target = self.stack[-1]
+        if not isinstance(target, dict):
+            raise RefusedError("it sets items of something that is no dictionary")
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            target[as_key(key)] = value
+
+    def _add_items(self, _: object) -> None:
+        items, target = self._marked(), self.stack[-1]
+        if type(target) is not set:
+            raise RefusedError("it adds to something that is no set")
+        target.update(map(as_key, items))
+
+    def _frozen_set(self, _: object) -> None:
+        items = self._marked()
+        self.stack.append(frozenset(map(as_key, items)))
+
+    def _global(self, argument: str) -> None:
+        module, _, name = argument.partition(" ")
+        self._find(module, name)
+
+    def _stack_name(self, _: object) -> None:
+        name, module = self.stack.pop(), self.stack.pop()
+        if not isinstance(name, str) or not isinstance(module, str):
+            raise RefusedError("it names something by no text")
+        self._find(module, name)
+
+    def _find(self, module: str, name: str) -> None:
+        self.budget.named[_cut(f"{module}.{name}")] = None
+        if (module, name) not in self.names:
+            raise RefusedError(f"it names {_cut(f'{module}.{name}')}")
+        self.stack.append(self.names[module, name])
+
+    def _reduce(self, _: object) -> None:
+        arguments, maker = self.stack.pop(), self.stack.pop()
+        self._call(maker, arguments)
+
+    def _new_with_keywords(self, _: object) -> None:
+        keywords, arguments, maker = self.stack.pop(), self.stack.pop(), self.stack.pop()
+        if keywords != {}:
+            raise RefusedError("it makes an object with keyword arguments")
+        self._call(maker, arguments)
+
+    def _make_marked(self, _: object) -> None:
+        maker, *arguments = self._marked()
+        self._call(maker, tuple(arguments))
+
+    def _make_named(self, argument: str) -> None:
+        arguments = tuple(self._marked())
+        self._global(argument)
+        self._call(self.stack.pop(), arguments)
+
+    def _call(self, maker: object, arguments: object) -> None:
+        if not isinstance(maker, Maker) or type(arguments) is not tuple:
+            raise RefusedError("it calls something that is data")
+        self.budget.spend(len(arguments))
+        self.stack.append(maker.make(*arguments))
+
+    def _change(self, _: object) -> None:
+        state, target = self.stack.pop(), self.stack[-1]
+        if isinstance(target, StandIn):
+            target.build(state)
+        elif not isinstance(target, dict):  # attributes of dictionaries are not needed
+            raise RefusedError("it changes the state of plain data")
+
+    def _resolve(self, _: object) -> None:
+        self.stack.append(self.persistent(self.stack.pop()))
+
+
+def as_key(key: object) -> str | int:
+    """A key of a dictionary or member of a set: text or a small integer, since hashing others can
+    take for ever.
+
+    Raises:
+        RefusedError: it is something else.
+    """
+    if isinstance(key, str):
+        return key
+    if type(key) is int and abs(key) <= MAX_KEY:
+        return key
+    raise RefusedError(f"a key is {type(key).__name__}, only text and small integers are allowed")
+
+
+def _checked(value: object) -> object:
+    if type(value) is int and value.bit_length() > MAX_INTEGER_BITS:
+        raise RefusedError(f"it holds an integer of {value.bit_length()} bits")
+    return value
+
+
+def _cut(text: str) -> str:
+    """Text of others for a message: short, and printable everywhere."""
+    safe = text if text.isprintable() and text.isascii() else ascii(text[:SHOWN])
+    return safe if len(safe) <= SHOWN else f"{safe[:SHOWN]}..."
+
+
+_PLAIN = frozenset(
+    "INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING "
+    "UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8".split()
+)
+_FRESH: dict[str, Callable[[], Any]] = {
+    "NONE": lambda: None,
+    "NEWTRUE": lambda: True,
+    "NEWFALSE": lambda: False,
+    "EMPTY_LIST": list,
+    "EMPTY_TUPLE": tuple,
+    "EMPTY_DICT": dict,
+    "EMPTY_SET": set,
+}
+_STEPS: dict[str, Callable[[Machine, Any], None]] = {
+    "PROTO": lambda machine, _: None,
+    "FRAME": lambda machine, _: None,  # only a hint for reading ahead
+    "MARK": Machine._mark,
+    "POP": Machine._drop,
+    "POP_MARK": Machine._drop_marked,
+    "DUP": Machine._duplicate,
+    "PUT": Machine._put,
+    "BINPUT": Machine._put,
+    "LONG_BINPUT": Machine._put,
+    "MEMOIZE": Machine._put,
+    "GET": Machine._get,
+    "BINGET": Machine._get,
+    "LONG_BINGET": Machine._get,
+    "TUPLE": Machine._tuple_marked,
+    "TUPLE1": lambda machine, _: machine._tuple_of(1),
+    "TUPLE2": lambda machine, _: machine._tuple_of(2),
+    "TUPLE3": lambda machine, _: machine._tuple_of(3),
+    "LIST": Machine._list_marked,
+    "DICT": Machine._dict_marked,
+    "APPEND": Machine._append,
+    "APPENDS": Machine._appends,
+    "SETITEM": Machine._set_item,
+    "SETITEMS": Machine._set_items,
+    "ADDITEMS": Machine._add_items,
+    "FROZENSET": Machine._frozen_set,
+    "GLOBAL": Machine._global,
+    "STACK_GLOBAL": Machine._stack_name,
+    "INST": Machine._make_named,
+    "OBJ": Machine._make_marked,
+    "REDUCE": Machine._reduce,
+    "NEWOBJ": Machine._reduce,
+    "NEWOBJ_EX": Machine._new_with_keywords,
+    "BUILD": Machine._change,
+    "BINPERSID": Machine._resolve,
+}

@@ -1,0 +1,57 @@
+"""Text, JSON and YAML of others are bounded and refused in one line."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synthograph.core import documents
+from synthograph.core.documents import as_text, parse_json, parse_yaml, read_text
+from synthograph.core.errors import UserError
+
+
+def test_a_mark_at_the_start_is_no_text() -> None:
+    assert as_text(b"\xef\xbb\xbfa", "f", "way") == "a"
+
+
+def test_large_files_and_odd_paths_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").write_text("12345")
+    assert read_text(tmp_path / "a", "way") == "12345"
+    monkeypatch.setattr(documents, "MAX_TEXT_BYTES", 4)
+    with pytest.raises(UserError, match="is larger than 0 MiB; way out"):
+        read_text(tmp_path / "a", "way out")
+    for path in (tmp_path, tmp_path / "no", tmp_path / "a" / "b", tmp_path / "nul\0"):
+        with pytest.raises(UserError, match="cannot be read"):
+            read_text(path, "way")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"a": 1,}', "f, line 1, column 9: not valid JSON: a comma before a closing bracket"),
+        ('[\n{"a": Infinity}]', "Infinity is no number"),
+        ('{"a": {"b": 1, "b": 2}}', "key 'b' is given twice"),
+        ('{"a":\n "b\\u0000"}', "f, line 2: holds a NUL character"),
+        ("[" * 100_000, "not valid JSON"),
+        ("", "f, line 1, column 1"),
+    ],
+)
+def test_json_that_is_refused(text: str, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        parse_json(text, "f")
+
+
+def test_nan_passes_where_the_caller_says_so() -> None:
+    assert parse_json("[NaN]", "f", nan=True)[0] != 0
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_data_or_refused_in_one_line(text: str) -> None:
+    for parse in (parse_json, parse_yaml):
+        try:
+            parse(text, "f")
+        except UserError as error:
+            assert str(error).startswith("f") and "\n" not in str(error)
