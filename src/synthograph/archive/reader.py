@@ -431,7 +431,7 @@ def _check_rows(archive: Archive) -> None:
 def _decode(data: bytes, where: str, spec: ImageSpec, channels: int) -> np.ndarray:
     """Pixels [h, w, channels] of one modality, checked against the specification."""
     if png_size(data, where) != (spec.width, spec.height):  # before memory is taken for it
-        raise UserError(_other_size(data, where, spec))
+        raise UserError(_other_size(data, where, "images", spec))
     pixels = decode_png(data, where)
     expected = (spec.height, spec.width, channels)
     if pixels.shape != expected or 8 * pixels.dtype.itemsize != spec.bits:
@@ -445,7 +445,7 @@ def _decode(data: bytes, where: str, spec: ImageSpec, channels: int) -> np.ndarr
 def _decode_mask(data: bytes, where: str, spec: ImageSpec) -> np.ndarray:
     """Class ids [h, w] of one mask, checked against the specification."""
     if png_size(data, where) != (spec.width, spec.height):
-        raise UserError(_other_size(data, where, spec))
+        raise UserError(_other_size(data, where, "masks", spec))
     ids = decode_png(data, where)
     if ids.shape != (spec.height, spec.width, 1) or ids.dtype != np.uint8:
         raise UserError(
@@ -455,9 +455,9 @@ def _decode_mask(data: bytes, where: str, spec: ImageSpec) -> np.ndarray:
     return ids[:, :, 0]
 
 
-def _other_size(data: bytes, where: str, spec: ImageSpec) -> str:
+def _other_size(data: bytes, where: str, what: str, spec: ImageSpec) -> str:
     width, height = png_size(data, where)
-    return f"{where} is {width}x{height}, the archive's images are {spec.width}x{spec.height}"
+    return f"{where} is {width}x{height}, the archive's {what} are {spec.width}x{spec.height}"
 
 
 def _shape(pixels: np.ndarray) -> str:
