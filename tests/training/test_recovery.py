@@ -1,7 +1,6 @@
 """Numbers that go wrong: counted, skipped, rolled back with a remedy, given up in the end."""
 
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from synthograph.training.recovery import Remedy, remedy
 from synthograph.training.resume import resume_session
 from synthograph.training.state import Progress, list_states, load_state
 from synthograph.training.stats import Moments
-from tests.training.test_resume import StopAfter, same_bytes, start, statistics
+from tests.training.test_resume import StopAfter, change_numbers, same_bytes, start, statistics
 
 
 def spoil(trainer: Trainer, when, *names: str) -> None:
@@ -236,17 +235,6 @@ def test_constant_pictures_are_told() -> None:
     (alarm,) = alarms.of_pictures(progress, same, reals)
     assert "nearly all the same" in alarm
     assert not alarms.of_pictures(progress, same, reals)
-
-
-def change_numbers(state: Path, **changes: object) -> None:
-    """Edit a state and vouch for it, as another version would have written it."""
-    from synthograph.core.files import sha256_file
-
-    numbers = json.loads((state / "state.json").read_text())
-    (state / "state.json").write_text(json.dumps(numbers | changes))
-    manifest = json.loads((state / "manifest.json").read_text())
-    manifest["state.json"] = sha256_file(state / "state.json")
-    (state / "manifest.json").write_text(json.dumps(manifest))
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,9 @@ def sketch(modalities: Mapping[str, np.ndarray]) -> Sketch:
     """The sketch of an image; statistics are those of its first modality."""
     first = next(iter(modalities.values()))
     scale = np.iinfo(first.dtype).max
-    grey = first.mean(axis=2, dtype=np.float32) / scale
+    # channel by channel: a mean over three neighbours takes ten times as long
+    planes = [first[:, :, c].astype(np.float32) for c in range(first.shape[2])]
+    grey = np.add.reduce(planes) / np.float32(scale * len(planes))
     steps = np.abs(np.diff(grey, axis=0)).mean() + np.abs(np.diff(grey, axis=1)).mean()
     digest = hashlib.sha256()
     for pixels in modalities.values():

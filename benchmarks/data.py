@@ -1,0 +1,95 @@
+"""Preparing photographs and feeding a training: images per second.
+
+python benchmarks/data.py --json data.json
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import torch
+
+from synthograph.archive.prepare import PrepareOptions, prepare
+from synthograph.archive.reader import open_archive
+from synthograph.archive.stream import Selection, TrainingStream, select_rows
+from synthograph.core.seeds import Streams
+from synthograph.sources.phantoms import PhantomOptions, make_phantoms
+
+PHOTOGRAPHS = 300
+
+
+def main() -> None:
+    """Measure, print, write JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, default=None)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        found = {**preparing(Path(folder)), "stream_images_per_sec": streaming(Path(folder))}
+    for name, value in found.items():
+        print(f"{name}: {value:.1f}")
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(found, indent=2) + "\n")
+
+
+def preparing(folder: Path) -> dict[str, float]:
+    """1024x768 JPEGs to 256x256, by one worker and by two, start of the workers included."""
+    source = folder / "photographs"
+    source.mkdir()
+    draw_photographs(source)
+    rates = {}
+    for workers in (1, 2):
+        dest = folder / f"prepared{workers}"
+        start = time.perf_counter()
+        subprocess.run(command(source, dest, workers), check=True, stdout=subprocess.DEVNULL)
+        rates[f"prepare_{workers}_images_per_sec"] = PHOTOGRAPHS / (time.perf_counter() - start)
+        shutil.rmtree(dest)
+    return rates
+
+
+def command(source: Path, dest: Path, workers: int) -> list[str]:
+    """The command that a user types."""
+    options = ["--size", "256", "--transform", "center-crop", "--workers", str(workers)]
+    return [sys.executable, "-m", "synthograph", "prepare", str(source), str(dest), *options]
+
+
+def draw_photographs(folder: Path) -> None:
+    """Pictures with structure at every scale, as photographs have, so that JPEG has work to do."""
+    rng = np.random.default_rng(0)
+    for number in range(PHOTOGRAPHS):
+        image = np.zeros((768, 1024, 3))
+        for side in (4, 16, 64, 256):
+            coarse = rng.normal(size=(side * 3 // 4, side, 3)) * 160 / side**0.5
+            pictures = [
+                PIL.Image.fromarray(coarse[:, :, c].astype(np.float32)).resize((1024, 768))
+                for c in range(3)
+            ]
+            image += np.stack([np.asarray(p) for p in pictures], axis=2)
+        pixels = np.clip(image + 128, 0, 255).astype(np.uint8)
+        PIL.Image.fromarray(pixels).save(folder / f"{number:04d}.jpg", quality=90)
+
+
+def streaming(folder: Path, *, count: int = 2000, batch: int = 64) -> float:
+    """64x64x3 images from the cache as normalised batches."""
+    path = folder / "stream.zip"
+    phantoms = make_phantoms(PhantomOptions.parse({"kind": "skin", "count": count, "size": 64}))
+    prepare(phantoms.items, path, PrepareOptions(classes=phantoms.classes), command={})
+    archive = open_archive(path)
+    rows = select_rows(archive, Selection(None, None, None), 0)
+    stream = TrainingStream(archive, rows, Streams(0), mirror=True, conditional=True)
+    stream.batch(0, batch)
+    start = time.perf_counter()
+    for first in range(batch, 20 * count, batch):
+        stream.batch(first, batch)
+    return (20 * count - batch) / (time.perf_counter() - start)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main()

@@ -1,0 +1,211 @@
+"""Time, memory and floating-point operations of training and generating in one configuration."""
+
+import resource
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from configurations import Configuration
+from machine import best_seconds, synchronise
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from synthograph.archive.prepare import PrepareOptions, prepare
+from synthograph.archive.reader import open_archive
+from synthograph.core.config import merge, set_path
+from synthograph.models.base import Batch, Phase
+from synthograph.sources.phantoms import PhantomOptions, make_phantoms
+from synthograph.training.augmentation import set_strength
+from synthograph.training.session import Session
+from synthograph.training.setup import make_session, open_data, resolve_run
+
+PARTS = {"Gmain": "g_main", "Greg": "g_path", "Dmain": "d_main", "Dreg": "d_r1"}
+
+
+def make_images(configuration: Configuration, folder: Path, count: int = 256) -> Path:
+    """An archive of phantoms."""
+    path = folder / f"{configuration.phantom}{configuration.size}.zip"
+    if not path.exists():
+        options = PhantomOptions.parse(
+            {"kind": configuration.phantom, "count": count, "size": configuration.size}
+        )
+        phantoms = make_phantoms(options)
+        kept = PrepareOptions(classes=phantoms.classes, invariances=list(phantoms.invariances))
+        prepare(phantoms.items, path, kept, command={})
+    return path
+
+
+def open_session(
+    configuration: Configuration, archive: Path, *, device: str, precision: str
+) -> Session:
+    """A run's session in this configuration."""
+    tree: dict[str, Any] = {"device": device, "precision": precision}
+    for path, value in configuration.settings.items():
+        tree = set_path(tree, path, value)
+    config, _ = resolve_run(open_archive(archive), "auto", [merge(tree, configuration.tree())])
+    return make_session(config, open_data(config))
+
+
+class Parts:
+    """Seconds spent in every part of the steps."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    @contextmanager
+    def timing(self, name: str) -> Iterator[None]:
+        """Add the time of a block to a part."""
+        synchronise(self.session.device)
+        start = time.perf_counter()
+        yield
+        synchronise(self.session.device)
+        self.seconds[name] += time.perf_counter() - start
+
+    def run(self, steps: int) -> float:
+        """Train `steps` steps; return their seconds."""
+        session = self.session
+        run_phase, next_batch = session.run_phase, session.batch
+
+        def timed_phase(phase: Phase, batch: Batch) -> None:
+            with self.timing(PARTS[phase.name]):
+                run_phase(phase, batch)
+
+        def timed_batch(count: int) -> Batch:
+            with self.timing("data"):
+                return next_batch(count)
+
+        session.run_phase, session.batch = timed_phase, timed_batch  # type: ignore[method-assign]
+        start = time.perf_counter()
+        for _ in range(steps):
+            session.step()
+        synchronise(session.device)
+        del session.run_phase, session.batch
+        return time.perf_counter() - start
+
+
+def training(session: Session, *, cycles: int) -> dict[str, Any]:
+    """Seconds per kimg, whole and in parts.
+
+    A cycle holds every penalty as often as training does. Cycles with and without augmentation
+    alternate; their difference is what augmentation costs, in both directions.
+    """
+    cycle = max(phase.interval for phase in session.phases)
+    for _ in range(2):
+        session.step()
+    session.state.progress.steps = 0
+    pipe, controller = session.pipe, session.state.controller
+    strengths = [controller.p] if pipe is None else [controller.p, 0.0]
+    seconds: dict[float, float] = defaultdict(float)
+    parts = Parts(session)
+    plain_parts = Parts(session)
+    for _ in range(cycles):
+        for p in strengths:
+            controller.p = p
+            chosen = parts if p == strengths[0] else plain_parts
+            seconds[p] += chosen.run(cycle)
+    controller.p = strengths[0]
+    set_strength(pipe, controller.p)
+    kimg = cycles * cycle * session.config.training.batch / 1000
+    own = plain_parts if len(strengths) > 1 else parts
+    phases = {name: own.seconds[name] / kimg for name in (*PARTS.values(), "data")}
+    whole, bare = seconds[strengths[0]] / kimg, seconds[strengths[-1]] / kimg
+    return {
+        "sec_per_kimg": whole,
+        "parts": {**phases, "augmentation": whole - bare, "rest": bare - sum(phases.values())},
+    }
+
+
+class Operations(TorchDispatchMode):
+    """Counts floating-point operations of matrix products and convolutions.
+
+    torch's own FlopCounterMode follows modules by hooks, which a gradient of a gradient breaks.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.total = 0.0
+
+    def __torch_dispatch__(  # type: ignore[no-untyped-def]
+        self,
+        func,  # noqa: ANN001
+        types,  # noqa: ANN001
+        args=(),  # noqa: ANN001
+        kwargs=None,  # noqa: ANN001
+    ):
+        out = func(*args, **(kwargs or {}))
+        count = flop_registry.get(func._overloadpacket)
+        if count is not None:
+            self.total += count(*args, **(kwargs or {}), out_val=out)
+        return out
+
+
+def needed_operations(configuration: Configuration, device: str) -> float:
+    """Floating-point operations of a training step per image, penalties by their share."""
+    with tempfile.TemporaryDirectory() as folder:
+        archive = make_images(configuration, Path(folder))
+        session = open_session(configuration, archive, device=device, precision="fp32")
+        return operations_per_image(session)
+
+
+def operations_per_image(session: Session) -> float:
+    """`needed_operations` of a session."""
+    batch = session.batch(session.config.training.batch)
+    total = 0.0
+    for phase in session.phases:
+        with Operations() as counter:
+            session.run_phase(phase, batch)
+        total += counter.total / phase.interval
+    return total / len(batch)
+
+
+def generation(session: Session, *, batch: int = 64) -> float:
+    """Images per second of the EMA generator, constant noise."""
+    generator = session.state.ema
+    width = session.stream.label_width
+    z = torch.randn(batch, 512, device=session.device)
+    label = torch.eye(width, device=session.device)[torch.arange(batch) % width] if width else None
+
+    def sample() -> None:
+        with torch.inference_mode():
+            generator(z, label, noise_mode="const")
+
+    return batch / best_seconds(sample, session.device)
+
+
+def peak_memory_mb(device: torch.device) -> float:
+    """Peak of this process so far, or of the GPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measure(
+    configuration: Configuration,
+    *,
+    device: str,
+    precision: str,
+    cycles: int,
+    adjust: Callable[[Session], None],
+) -> Mapping[str, Any]:
+    """All figures of one configuration; `adjust` changes the session before anything is timed."""
+    with tempfile.TemporaryDirectory() as folder:
+        archive = make_images(configuration, Path(folder))
+        session = open_session(configuration, archive, device=device, precision=precision)
+        adjust(session)
+        if session.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(session.device)
+        figures = training(session, cycles=cycles)
+        return {
+            "device": str(session.device),
+            "precision": str(session.config.precision),
+            "batch": session.config.training.batch,
+            **figures,
+            "gen_images_per_sec": generation(session),
+            "peak_memory_mb": peak_memory_mb(session.device),
+        }
