@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -121,34 +122,42 @@ def test_stopped_runs_equal_unbroken_ones(tmp_path: Path, precision: str) -> Non
 
 
 @pytest.mark.slow
-def test_killed_runs_equal_unbroken_ones(tmp_path: Path) -> None:
-    """A process killed at any moment, several times, and resumed by command."""
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_killed_runs_equal_unbroken_ones(tmp_path: Path, precision: str) -> None:
+    """A process killed at random moments and resumed by command."""
     archive = make_archive(tmp_path / "set.zip", size=(8, 8))
-    whole = start(archive, tmp_path / "whole", training={"save_every": 1e-4})
+    over = {"precision": precision, "training": {"save_every": 1e-4}}
+    whole = start(archive, tmp_path / "whole", **over)
     whole.train()
-    config = configure(archive, training={"save_every": 1e-4})
-    run = create_run(tmp_path / "killed", config, "test")
+    run = create_run(tmp_path / "killed", configure(archive, **over), "test")
     run.close()
     command = [sys.executable, "-m", "synthograph", "train", "--resume", str(run.path)]
     environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
-    for moment in range(4):
-        seen = len(list_states(run.states))
-        process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        deadline = time.monotonic() + 60
-        while process.poll() is None and time.monotonic() < deadline:
-            if len(list_states(run.states)) > min(seen, 2) - (moment > 0):
-                break
-            time.sleep(0.01)
-        time.sleep(0.02 * moment)
-        process.kill()
-        process.wait()
+    seed = random.randrange(1 << 32)
+    rng = random.Random(seed)
+    for _ in range(3):
+        killed_after(command, environment, run.path / "log.txt", rng.uniform(0, 0.6))
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     for one, other in zip(final_files(whole.run.path), final_files(run.path), strict=True):
-        assert same_bytes(one, other), one.name
-    assert statistics(whole.run.path) == statistics(run.path)
+        assert same_bytes(one, other), f"{one.name}, kills drawn with seed {seed}"
+    assert statistics(whole.run.path) == statistics(run.path), f"kills drawn with seed {seed}"
+
+
+def killed_after(command: list[str], environment: dict, log: Path, seconds: float) -> None:
+    """Start a training, and kill it so long after it has begun to train."""
+    before = log.stat().st_mtime_ns if log.exists() else 0
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline:
+        if log.exists() and log.stat().st_mtime_ns > before:
+            break
+        time.sleep(0.01)
+    time.sleep(seconds)
+    process.kill()
+    process.wait()
 
 
 def test_damaged_states_are_passed_over(archive: Path, tmp_path: Path) -> None:
