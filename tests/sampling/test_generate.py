@@ -9,6 +9,7 @@ from PIL import Image
 
 import synthograph
 from synthograph.archive.reader import open_archive
+from synthograph.core.devices import Precision
 from synthograph.core.errors import UserError
 from synthograph.core.spec import ImageSpec
 from synthograph.models.base import Condition, NoiseMode
@@ -305,3 +306,16 @@ def test_classes_that_a_file_name_confuses_keep_apart(tmp_path: Path) -> None:
     request = Request(jobs_of([0], ["a b", "a/b", "A-B"]))
     names = [path.name for path in generate_files(snapshot, request, tmp_path / "out")]
     assert names == ["seed0000_0-a-b.png", "seed0000_1-a-b.png", "seed0000_2-A-B.png"]
+
+
+def test_bf16_is_close_and_recorded(snapshot: Snapshot, tmp_path: Path) -> None:
+    jobs = jobs_of(range(4), ["a b"])
+    exact = pixels(snapshot, Request(jobs))
+    rough = pixels(snapshot, Request(jobs, precision=Precision.BF16))
+    difference = np.abs(exact.astype(int) - rough)
+    assert 0 < difference.max() <= 16
+    assert (pixels(snapshot, Request(jobs)) == exact).all(), "fp32 again"
+    with pytest.raises(UserError, match="say fp32 or bf16"):
+        pixels(snapshot, Request(jobs, precision=Precision.AUTO))
+    generate_archive(snapshot, Request(jobs, precision=Precision.BF16), tmp_path / "set.zip")
+    assert {r.columns["precision"] for r in open_archive(tmp_path / "set.zip").rows} == {"bf16"}

@@ -16,16 +16,17 @@ import numpy as np
 import PIL.Image
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from synthograph.archive.manifest import Row
 from synthograph.archive.reader import ArchiveInfo, encode_png
 from synthograph.archive.writer import ArchiveWriter, encode, new_namespace
 from synthograph.core.config import read_tree
+from synthograph.core.devices import Precision, block_dtype
 from synthograph.core.errors import UserError
 from synthograph.core.files import refuse_unwritable_folder, write_bytes, write_json
 from synthograph.core.pictures import for_eyes, sheet
-from synthograph.models.base import NoiseMode, TruncationCenter
+from synthograph.models.base import Networks, NoiseMode, TruncationCenter
 from synthograph.models.registry import family
 from synthograph.models.snapshot import Snapshot
 from synthograph.ops.pixels import to_pixels
@@ -56,6 +57,7 @@ class Request:
         noise: fixed, drawn from the image's seed, or none.
         batch: images at once; it does not change them.
         device: where to compute.
+        precision: arithmetic of the network blocks, fp32 or bf16.
     """
 
     jobs: Sequence[Job]
@@ -65,6 +67,7 @@ class Request:
     noise: NoiseMode = NoiseMode.CONST
     batch: int = 32
     device: str = "cpu"
+    precision: Precision = Precision.FP32
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,7 @@ def generate(snapshot: Snapshot, request: Request, *, skip: int = 0) -> Iterator
     jobs = request.jobs[skip:]
     kind = family(snapshot.info.family)
     generator = snapshot.generator.to(request.device)
+    kind.set_precision(Networks(generator, nn.ModuleDict()), block_dtype(request.precision))
     width = int(snapshot.info.config["model"]["z_dim"])
     for start in range(0, len(jobs), request.batch):
         part = jobs[start : start + request.batch]
@@ -141,6 +145,8 @@ def check(snapshot: Snapshot, request: Request) -> None:
     condition = snapshot.info.condition
     if request.batch < 1:
         raise UserError(f"--batch {request.batch}: at least one image at a time")
+    if request.precision is Precision.AUTO:
+        raise UserError("--precision auto is for training: say fp32 or bf16, since images differ")
     if not math.isfinite(request.truncation):
         raise UserError(f"--trunc {request.truncation}: psi is a finite number, usually 0 to 1")
     if request.cutoff is not None and request.cutoff < 0:
@@ -312,6 +318,7 @@ def _command(snapshot: Snapshot, request: Request) -> dict[str, Any]:
         "jobs": request.jobs,
         "truncation": [request.truncation, request.cutoff, request.center],
         "noise": request.noise,
+        "precision": request.precision,
     }
 
 
@@ -321,6 +328,8 @@ def _row(snapshot: Snapshot, request: Request, image: Image) -> Row:
         "seed": str(image.seed),
         "truncation": f"{request.truncation:g}",
     }
+    if request.precision is not Precision.FP32:
+        columns["precision"] = request.precision
     # images of one generator are no independent observations, so the generator is their group
     return Row(
         "", image.label, f"synthetic-{snapshot.sha256[:16]}", None, None, "synthetic", columns
