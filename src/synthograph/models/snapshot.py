@@ -333,12 +333,19 @@ def convert(source: Path, target: Path, *, public: bool = False) -> list[Path]:
 
 
 def without_digests(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """A snapshot's document, and those of the snapshots that it came from, without digests."""
+    """A snapshot's document, and those of the snapshots that it came from, without digests and
+    without the folder that the archive lay in, which may name a person or a place.
+    """
     result = dict(tree)
     inner: Any = result
     while isinstance(inner, dict):
         for name in PRIVATE:
             inner.pop(name, None)
+        config = dict(inner.get("config") or {})
+        data = config.get("data")
+        if isinstance(data, Mapping) and "path" in data:
+            config["data"] = {**data, "path": Path(str(data["path"])).name}
+            inner["config"] = config
         if isinstance(inner.get("initialised_from"), Mapping):
             inner["initialised_from"] = dict(inner["initialised_from"])
         inner = inner.get("initialised_from")
