@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo test check format lint types imports clean
+.PHONY: setup demo test bench check format lint types imports clean
 
 setup: $(STAMP)
 
@@ -19,13 +19,16 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest -q -n 2
 
+bench: setup
+	$(BIN)/python benchmarks/run.py --config A,B --path both
+
 check: setup format lint types imports test
 
 format: setup
-	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff format --check src tests benchmarks docs
 
 lint: setup
-	$(BIN)/ruff check src tests
+	$(BIN)/ruff check src tests benchmarks docs
 
 types: setup
 	$(BIN)/mypy

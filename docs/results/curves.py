@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
     figure, axes = plt.subplots(1, len(PANELS), figsize=(14, 3), layout="constrained")
-    for run in arguments.runs:
+    for number, run in enumerate(arguments.runs):
         lines = (run / "stats.jsonl").read_text(encoding="utf-8").splitlines()
         entries = [json.loads(line) for line in lines]
         for axis, (title, names) in zip(axes, PANELS.items(), strict=True):
@@ -32,7 +32,8 @@ def main() -> None:
                 seen = [e for e in entries if name in e]
                 kimg = [e["Progress/kimg"]["mean"] for e in seen]
                 label = " ".join([run.name.split("-")[1], *name.split("/")[2:]])
-                axis.plot(kimg, [e[name]["mean"] for e in seen], style, label=label)
+                means = [e[name]["mean"] for e in seen]
+                axis.plot(kimg, means, style, color=f"C{number}", label=label)
             axis.set(title=title, xlabel="thousands of images")
     axes[0].legend(fontsize="small")
     figure.savefig(arguments.output, dpi=80)
