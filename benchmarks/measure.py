@@ -2,25 +2,24 @@
 
 import resource
 import tempfile
-import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from configurations import Configuration
-from machine import best_seconds, synchronise
+from machine import best_seconds
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from synthograph.archive.prepare import PrepareOptions, prepare
 from synthograph.archive.reader import open_archive
 from synthograph.core.config import merge, set_path
-from synthograph.models.base import Batch, Phase
 from synthograph.sources.phantoms import PhantomOptions, make_phantoms
 from synthograph.training.augmentation import set_strength
+from synthograph.training.ema import update_ema
+from synthograph.training.estimate import median_seconds
 from synthograph.training.session import Session
 from synthograph.training.setup import make_session, open_data, resolve_run
 
@@ -51,73 +50,36 @@ def open_session(
     return make_session(config, open_data(config))
 
 
-class Parts:
-    """Seconds spent in every part of the steps."""
+def training(session: Session) -> dict[str, Any]:
+    """Seconds per kimg, whole and in parts: every part timed by itself, warm, and weighed by how
+    often it is due.
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.seconds: dict[str, float] = defaultdict(float)
-
-    @contextmanager
-    def timing(self, name: str) -> Iterator[None]:
-        """Add the time of a block to a part."""
-        synchronise(self.session.device)
-        start = time.perf_counter()
-        yield
-        synchronise(self.session.device)
-        self.seconds[name] += time.perf_counter() - start
-
-    def run(self, steps: int) -> float:
-        """Train `steps` steps; return their seconds."""
-        session = self.session
-        run_phase, next_batch = session.run_phase, session.batch
-
-        def timed_phase(phase: Phase, batch: Batch) -> None:
-            with self.timing(PARTS[phase.name]):
-                run_phase(phase, batch)
-
-        def timed_batch(count: int) -> Batch:
-            with self.timing("data"):
-                return next_batch(count)
-
-        session.run_phase, session.batch = timed_phase, timed_batch  # type: ignore[method-assign]
-        start = time.perf_counter()
-        for _ in range(steps):
-            session.step()
-        synchronise(session.device)
-        del session.run_phase, session.batch
-        return time.perf_counter() - start
-
-
-def training(session: Session, *, cycles: int) -> dict[str, Any]:
-    """Seconds per kimg, whole and in parts.
-
-    A cycle holds every penalty as often as training does. Cycles with and without augmentation
-    alternate; their difference is what augmentation costs, in both directions.
+    Augmentation is what phases take longer with it, in both directions.
     """
-    cycle = max(phase.interval for phase in session.phases)
-    for _ in range(2):
-        session.step()
-    session.state.progress.steps = 0
-    pipe, controller = session.pipe, session.state.controller
-    strengths = [controller.p] if pipe is None else [controller.p, 0.0]
-    seconds: dict[float, float] = defaultdict(float)
-    parts = Parts(session)
-    plain_parts = Parts(session)
-    for _ in range(cycles):
-        for p in strengths:
-            controller.p = p
-            chosen = parts if p == strengths[0] else plain_parts
-            seconds[p] += chosen.run(cycle)
-    controller.p = strengths[0]
-    set_strength(pipe, controller.p)
-    kimg = cycles * cycle * session.config.training.batch / 1000
-    own = plain_parts if len(strengths) > 1 else parts
-    phases = {name: own.seconds[name] / kimg for name in (*PARTS.values(), "data")}
-    whole, bare = seconds[strengths[0]] / kimg, seconds[strengths[-1]] / kimg
+    pipe, strength = session.pipe, session.state.controller.p
+    bare = phase_seconds(session, 0.0)
+    augmented = bare if pipe is None else phase_seconds(session, strength)
+    set_strength(pipe, strength)
+    count = session.config.training.batch
+    average, generator = session.state.ema, session.state.networks.generator
+    seconds = {
+        **bare,
+        "augmentation": sum(augmented.values()) - sum(bare.values()),
+        "data": median_seconds(lambda: session.batch(count), session.device),
+        "rest": median_seconds(lambda: update_ema(average, generator, 0.9), session.device),
+    }
+    parts = {name: value / count * 1000 for name, value in seconds.items()}
+    return {"sec_per_kimg": sum(parts.values()), "parts": parts}
+
+
+def phase_seconds(session: Session, p: float) -> dict[str, float]:
+    """Seconds of every phase in a step, at a strength of augmentation."""
+    set_strength(session.pipe, p)
+    batch = session.batch(session.config.training.batch)
     return {
-        "sec_per_kimg": whole,
-        "parts": {**phases, "augmentation": whole - bare, "rest": bare - sum(phases.values())},
+        PARTS[phase.name]: median_seconds(partial(session.run_phase, phase, batch), session.device)
+        / phase.interval
+        for phase in session.phases
     }
 
 
@@ -190,7 +152,6 @@ def measure(
     *,
     device: str,
     precision: str,
-    cycles: int,
     adjust: Callable[[Session], None],
 ) -> Mapping[str, Any]:
     """All figures of one configuration; `adjust` changes the session before anything is timed."""
@@ -200,7 +161,7 @@ def measure(
         adjust(session)
         if session.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(session.device)
-        figures = training(session, cycles=cycles)
+        figures = training(session)
         return {
             "device": str(session.device),
             "precision": str(session.config.precision),

@@ -47,7 +47,6 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--path", choices=["fast", "plain", "both"], default="both")
     parser.add_argument("--precision", default="auto", help="of the fast path: auto, fp32, bf16")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--cycles", type=int, default=1, help="times every penalty is due")
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--json", type=Path, default=None)
     return parser.parse_args()
@@ -58,7 +57,7 @@ def in_process(name: str, path: str, arguments: argparse.Namespace) -> dict[str,
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "row.json"
         command = [sys.executable, __file__, "--config", name, "--path", path, "--json", str(file)]
-        for option in ("precision", "device", "cycles", "threads"):
+        for option in ("precision", "device", "threads"):
             value = getattr(arguments, option)
             command += [] if value is None else [f"--{option}", str(value)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -79,7 +78,6 @@ def row(name: str, path: str, arguments: argparse.Namespace) -> dict[str, Any]:
             configuration,
             device=arguments.device,
             precision="fp32" if plain else arguments.precision,
-            cycles=arguments.cycles,
             adjust=use_plain if plain else lambda session: None,
         )
     device = torch.device(figures["device"])

@@ -235,3 +235,53 @@ def test_what_is_no_run(tmp_path: Path, what: str) -> None:
         path.mkdir()
     with pytest.raises(UserError, match="no run directory"):
         resume_session(path, {})
+
+
+def test_with_only_damaged_states_nothing_is_lost(archive: Path, tmp_path: Path) -> None:
+    trainer = start(archive, tmp_path / "runs")
+    trainer.train()
+    trainer.run.close()
+    path = trainer.run.path
+    for state in list_states(path / "state"):
+        (state / "tensors.safetensors").write_bytes(b"cut")
+    old = (path / STATS).read_bytes(), find_snapshot(path).read_bytes()
+    with pytest.raises(UserError, match="--require-exact: .* holds no complete state"):
+        resume_session(path, {}, require_exact=True)
+    again = Trainer(*resume_session(path, {}))
+    aside = path / "set-aside-0"
+    assert ((aside / STATS).read_bytes(), find_snapshot(aside).read_bytes()) == old
+    log = (path / "log.txt").read_text()
+    assert "is damaged" in log
+    assert f"what was there is kept in {aside}" in log
+    StopAfter(again, 3)
+    with pytest.raises(StoppedError):
+        again.train()
+    again.run.close()
+    session, run = resume_session(path, {})
+    assert session.state.progress.images == 12, "its own states are not pruned"
+    run.close()
+
+
+def test_states_behind_damaged_ones_are_kept(archive: Path, tmp_path: Path) -> None:
+    trainer = start(archive, tmp_path / "runs")
+    trainer.train()
+    trainer.run.close()
+    newest = list_states(trainer.run.states)[0]
+    (newest / "tensors.safetensors").write_bytes(b"cut")
+    again = Trainer(*resume_session(trainer.run.path, {}))
+    before = again.progress.images
+    StopAfter(again, 1)
+    with pytest.raises(StoppedError):
+        again.train()
+    again.run.close()
+    session, run = resume_session(trainer.run.path, {})
+    assert session.state.progress.images == before + 4
+    run.close()
+
+
+def test_a_run_is_not_made_shorter_than_it_is(archive: Path, tmp_path: Path) -> None:
+    trainer = start(archive, tmp_path / "runs")
+    trainer.train()
+    trainer.run.close()
+    with pytest.raises(UserError, match="--kimg 0.02: the run has shown 60 images"):
+        resume_session(trainer.run.path, {"training": {"kimg": 0.02}})

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
 def train(
     data: Annotated[Path | None, typer.Option(help="archive to train on")] = None,
-    outdir: Annotated[Path, typer.Option(help="folder of run directories")] = Path("runs"),
-    cfg: Annotated[str, typer.Option(help="preset")] = "auto",
+    outdir: Annotated[
+        Path | None, typer.Option(help="folder of run directories, runs unless given")
+    ] = None,
+    cfg: Annotated[str | None, typer.Option(help="preset, auto unless given")] = None,
     cond: Annotated[bool, typer.Option("--cond", help="tell the networks the labels")] = False,
     kimg: Annotated[float | None, typer.Option(help="thousands of real images to show")] = None,
     batch: Annotated[int | None, typer.Option(help="images per step")] = None,
@@ -99,17 +101,19 @@ def train(
         for part in parts:
             RunConfig.check_sections(part)
         if resume is not None:
-            _refuse_beside_resume({"--dry-run": dry_run, "--init-from": init_from})
+            new = {"--dry-run": dry_run, "--init-from": init_from, "--cfg": cfg, "--outdir": outdir}
+            _refuse_beside_resume(new)
             _resume(resume, merge(merge(file, sets), parts[2]), require_exact=require_exact)
             return
         if require_exact:
             raise UserError("--require-exact is about going on with a run: give it with --resume")
         source = None if init_from is None else _source(init_from)
-        run_config = _resolve(cfg, parts, source)
+        preset = cfg or "auto"
+        run_config = _resolve(preset, parts, source)
         if dry_run:
             _dry_run(run_config, source)
         else:
-            start_run(run_config, outdir, cfg, source)
+            start_run(run_config, outdir or Path("runs"), preset, source)
 
 
 def _refuse_beside_resume(options: dict[str, Any]) -> None:

@@ -47,16 +47,16 @@ def _sec_per_kimg(session: Session, p: float) -> float:
     device, count = session.device, session.config.training.batch
     batch = session.batch(count)
     average, generator = session.state.ema, session.state.networks.generator
-    seconds = _seconds(lambda: session.batch(count), device)
-    seconds += _seconds(lambda: update_ema(average, generator, 0.9), device)
+    seconds = median_seconds(lambda: session.batch(count), device)
+    seconds += median_seconds(lambda: update_ema(average, generator, 0.9), device)
     for phase in session.phases:
         run = functools.partial(session.run_phase, phase, batch)
-        seconds += _seconds(run, device) / phase.interval
+        seconds += median_seconds(run, device) / phase.interval
     return seconds / count * 1000
 
 
-def _seconds(work: Callable[[], object], device: torch.device) -> float:
-    """Median time, after one call to warm up."""
+def median_seconds(work: Callable[[], object], device: torch.device) -> float:
+    """Median time of a call, after one to warm up."""
     work()
     times: list[float] = []
     while len(times) < MOST_REPEATS and (not times or sum(times) < SHORTEST):

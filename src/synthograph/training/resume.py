@@ -15,7 +15,7 @@ from synthograph.training.recovery import apply_remedy
 from synthograph.training.run import CONFIG, RunDirectory, read_config, read_origin
 from synthograph.training.session import Session
 from synthograph.training.setup import make_session, open_data
-from synthograph.training.state import Loaded, Surroundings, load_state
+from synthograph.training.state import Loaded, Surroundings, load_state, state_problems
 
 EXTENDABLE = ("training.kimg", "training.max_hours", "training.save_every")
 
@@ -41,15 +41,12 @@ def resume_session(
         origin = read_origin(path)
         session.info = session.info.model_copy(update={"initialised_from": origin})
         loaded = load_state(run.states, session.state)
-        if loaded is None and origin is not None:
-            raise UserError(
-                f"{path}: holds no complete state, and it began with the weights of another "
-                "network, which it does not keep: start a new run with --init-from"
-            )
         if loaded is None:
+            _refuse_restart(path, origin, require_exact=require_exact)
+            said = [*state_problems(run.states), _restart(run)]
             lengths: Mapping[str, int] = {}
-            said = [f"{path} holds no complete state, so training starts from image 0"]
         else:
+            _refuse_shorter(asked, loaded.numbers.progress.images)
             said = _restore(session, loaded, require_exact=require_exact)
             lengths = loaded.numbers.lengths
         write_json(path / CONFIG, config.tree())
@@ -60,6 +57,33 @@ def resume_session(
         run.close()
         raise
     return session, run
+
+
+def _refuse_restart(path: Path, origin: Mapping[str, Any] | None, *, require_exact: bool) -> None:
+    """Refuse to begin again where that would not be the same run."""
+    if require_exact:
+        raise UserError(f"--require-exact: {path} holds no complete state to go on from")
+    if origin is not None:
+        raise UserError(
+            f"{path}: holds no complete state, and it began with the weights of another network, "
+            "which it does not keep: start a new run with --init-from"
+        )
+
+
+def _restart(run: RunDirectory) -> str:
+    """Put what an earlier training left out of the way of one that begins again."""
+    line = f"{run.path} holds no complete state, so training starts from image 0"
+    moved = run.set_aside()
+    return line if moved is None else f"{line}; what was there is kept in {moved}"
+
+
+def _refuse_shorter(asked: Mapping[str, Any], images: int) -> None:
+    kimg = asked.get("training", {}).get("kimg")
+    if kimg is not None and kimg * 1000 < images:
+        raise UserError(
+            f"--kimg {kimg:g}: the run has shown {images} images already; give more to extend it, "
+            "or leave --kimg out"
+        )
 
 
 def _restore(session: Session, loaded: Loaded, *, require_exact: bool) -> list[str]:

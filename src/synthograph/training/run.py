@@ -21,6 +21,7 @@ CONFIG, LOG, STATS, METRICS = "config.json", "log.txt", "stats.jsonl", "metrics.
 ORIGIN = "initialised_from.json"
 GROWING = (LOG, STATS, METRICS)
 LOCK = ".lock"
+ASIDE = "set-aside"
 
 
 class RunDirectory:
@@ -83,6 +84,24 @@ class RunDirectory:
             if path.exists():
                 with path.open("r+b") as file:
                     file.truncate(lengths.get(name, 0))
+
+    def set_aside(self) -> Path | None:
+        """Move logs, pictures, snapshots and states into a folder of their own.
+
+        Returns:
+            The folder; None where there was nothing.
+        """
+        kept = {CONFIG, ORIGIN, LOCK}
+        old = [p for p in self.path.iterdir() if p.name not in kept and ASIDE not in p.name]
+        if not old:
+            return None
+        number = sum(ASIDE in p.name for p in self.path.iterdir())
+        folder = self.path / f"{ASIDE}-{number}"
+        with disk_errors(folder):
+            folder.mkdir()
+            for path in old:
+                path.rename(folder / path.name)
+        return folder
 
     def close(self) -> None:
         """Unlock."""

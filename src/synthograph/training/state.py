@@ -212,12 +212,17 @@ def save_state(folder: Path, state: TrainingState, numbers: SavedNumbers) -> Pat
             sync(folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-    _prune(folder)
+    _prune(folder, numbers.progress.images)
     return target
 
 
-def _prune(folder: Path) -> None:
-    """Keep the newest states and the newest one of a snapshot."""
+def _prune(folder: Path, images: int) -> None:
+    """Keep the newest states and the newest one of a snapshot.
+
+    States of later images than the one just saved are those that a run went behind, since they were
+    damaged.
+    """
+    drop_states_after(folder, images)
     states = list_states(folder)
     boundary = next((path for path in states if _is_boundary(path)), None)
     for path in states[KEPT:]:
@@ -281,6 +286,12 @@ def load_state(folder: Path, state: TrainingState, *, only_boundary: bool = Fals
         state.progress = numbers.progress
         return Loaded(numbers, path, passed)
     return None
+
+
+def state_problems(folder: Path) -> list[str]:
+    """Why the states below a folder cannot be used, those that can left out."""
+    found = ((path, state_problem(path)) for path in list_states(folder))
+    return [f"{path}: {problem}" for path, problem in found if problem is not None]
 
 
 def drop_states_after(folder: Path, images: int) -> None:
