@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 
-from synthograph.core.devices import has_amx
+from synthograph.core.devices import has_amx, synchronise
 
 
 def best_seconds(work: Callable[[], object], device: torch.device, *, repeats: int = 5) -> float:
@@ -20,12 +20,6 @@ def best_seconds(work: Callable[[], object], device: torch.device, *, repeats: i
         synchronise(device)
         times.append(time.perf_counter() - start)
     return min(times)
-
-
-def synchronise(device: torch.device) -> None:
-    """Wait until the device has done everything asked of it."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def peaks(device: torch.device) -> dict[str, float]:

@@ -1,33 +1,23 @@
 """`synthograph convert` as it is typed."""
 
-import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from synthograph.cli import main
 from synthograph.core.files import sha256_file
 from synthograph.models.snapshot import load, partner
+from tests.cli.conftest import Typed
 from tests.conftest import NVIDIA
 from tests.models import hostile
 
-Run = Callable[..., tuple[int, str, str]]
-
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["synthograph", "convert", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            main.run()
-        printed = capsys.readouterr()
-        return int(end.value.code or 0), printed.out, printed.err
-
-    return call
+def run(typed: Typed) -> Typed:
+    return partial(typed, "convert")
 
 
-def test_pickle_to_safetensors_and_on(run: Run, tmp_path: Path) -> None:
+def test_pickle_to_safetensors_and_on(run: Typed, tmp_path: Path) -> None:
     target = tmp_path / "generator-000001.safetensors"
     code, text, _ = run(NVIDIA / "cond2_rgb_32.pkl", target)
     assert code == 0
@@ -45,7 +35,7 @@ def test_pickle_to_safetensors_and_on(run: Run, tmp_path: Path) -> None:
     assert "holds no discriminators" in text
 
 
-def test_refusals(run: Run, tmp_path: Path) -> None:
+def test_refusals(run: Typed, tmp_path: Path) -> None:
     source, target = NVIDIA / "cond2_rgb_32.pkl", tmp_path / "x.safetensors"
     target.write_bytes(b"kept")
     code, _, error = run(source, target)

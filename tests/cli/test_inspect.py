@@ -1,9 +1,8 @@
 """`synthograph inspect` as it is typed."""
 
 import json
-import sys
 import zipfile
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,32 +10,23 @@ import torch
 
 from synthograph.archive.manifest import MANIFEST
 from synthograph.archive.reader import DATASET, open_archive
-from synthograph.cli import main
 from synthograph.core.errors import UserError
 from synthograph.core.spec import ImageSpec
 from synthograph.models.snapshot import load
 from synthograph.models.tensors import write_tensors
 from synthograph.training.config import resolve
 from synthograph.training.run import create_run
+from tests.cli.conftest import Typed
 from tests.conftest import NVIDIA, make_archive
 from tests.models import hostile
 
-Run = Callable[..., tuple[int, str, str]]
-
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["synthograph", "inspect", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            main.run()
-        printed = capsys.readouterr()
-        return int(end.value.code or 0), printed.out, printed.err
-
-    return call
+def run(typed: Typed) -> Typed:
+    return partial(typed, "inspect")
 
 
-def test_a_snapshot(run: Run) -> None:
+def test_a_snapshot(run: Typed) -> None:
     path = NVIDIA / "cond5_gray_64.pkl"
     code, text, _ = run(path)
     assert code == 0
@@ -46,7 +36,7 @@ def test_a_snapshot(run: Run) -> None:
     assert json.loads(text)["spec"]["modalities"] == {"image": 1}
 
 
-def test_an_archive(run: Run, tmp_path: Path) -> None:
+def test_an_archive(run: Typed, tmp_path: Path) -> None:
     for name in ("set.zip", "folder"):
         path = make_archive(tmp_path / name, split="train")
         code, text, _ = run(path, "--json")
@@ -63,7 +53,7 @@ def test_an_archive(run: Run, tmp_path: Path) -> None:
         assert "images_hash" not in json.loads(text)
 
 
-def test_refused_archives(run: Run, tmp_path: Path) -> None:
+def test_refused_archives(run: Typed, tmp_path: Path) -> None:
     folder = make_archive(tmp_path / "set")
     image = sorted(folder.glob("*/*.png"))[3]
     image.write_bytes(image.read_bytes()[:50])
@@ -85,7 +75,7 @@ def test_refused_archives(run: Run, tmp_path: Path) -> None:
     assert run(tmp_path / "cut.zip")[0] == 2
 
 
-def test_archives_of_the_published_tools(run: Run, tmp_path: Path) -> None:
+def test_archives_of_the_published_tools(run: Typed, tmp_path: Path) -> None:
     folder = make_archive(tmp_path / "set", count=2)
     (folder / MANIFEST).unlink()
     names = sorted(str(p.relative_to(folder)) for p in folder.glob("*/*.png"))
@@ -99,7 +89,7 @@ def test_archives_of_the_published_tools(run: Run, tmp_path: Path) -> None:
     assert "written by: a published tool" in text
 
 
-def test_hostile_pickles(run: Run, tmp_path: Path) -> None:
+def test_hostile_pickles(run: Typed, tmp_path: Path) -> None:
     path = tmp_path / "x.pkl"
     for name in ("eval", "name that no terminal prints", "data that is a command"):
         path.write_bytes(hostile.REFUSED[name])
@@ -111,7 +101,7 @@ def test_hostile_pickles(run: Run, tmp_path: Path) -> None:
         assert "\x1b" not in text + error
 
 
-def test_a_run_and_its_state(run: Run, tmp_path: Path) -> None:
+def test_a_run_and_its_state(run: Typed, tmp_path: Path) -> None:
     spec = ImageSpec(height=16, width=16, modalities={"image": 3})
     directory = create_run(tmp_path, resolve(spec, "tiny", [{"data": {"path": "x.zip"}}]), "x")
     directory.close()
@@ -137,7 +127,7 @@ def test_a_run_and_its_state(run: Run, tmp_path: Path) -> None:
     assert "config" in error
 
 
-def test_nothing_there(run: Run, tmp_path: Path) -> None:
+def test_nothing_there(run: Typed, tmp_path: Path) -> None:
     code, _, error = run(tmp_path / "nothing")
     assert code == 2
     assert "there is no such file" in error

@@ -11,13 +11,12 @@ import torch
 from synthograph.core.errors import UserError
 from synthograph.core.files import sha256_file
 from synthograph.core.spec import ImageSpec
-from synthograph.models.base import Condition
 from synthograph.models.inspect import describe
-from synthograph.models.registry import family, parse_model
-from synthograph.models.snapshot import SnapshotInfo, convert, load, partner, save_snapshot
+from synthograph.models.snapshot import convert, load, partner
 from synthograph.models.tensors import read_tensors, write_tensors
 from tests.conftest import NVIDIA
 from tests.models import hostile
+from tests.models.test_snapshot import save
 
 MODEL = {"family": "stylegan2", "channel_base": 64, "channel_max": 8, "z_dim": 8, "w_dim": 8}
 SPEC = ImageSpec(height=8, width=16, modalities={"vis": 3, "nir": 1})
@@ -32,20 +31,12 @@ def told(path: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
-    torch.manual_seed(0)
-    networks = family("stylegan2").build(SPEC, Condition(("a", "b"), 2), parse_model(MODEL))
-    info = SnapshotInfo(
-        family="stylegan2",
-        config={"model": MODEL},
-        spec=SPEC,
-        classes=["a", "b"],
-        label_width=2,
-        images_seen=12345,
+    return save(
+        tmp_path,
         images_hash="1" * 64,
         split="train",
         group_digests=["a" * 16, "b" * 16],
     )
-    return save_snapshot(tmp_path, info, networks.generator, networks)
 
 
 def test_a_snapshot(saved: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import struct
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -35,8 +36,8 @@ def make_networks():
     return family("stylegan2").build(SPEC, Condition(("a", "b"), 2), parse_model(MODEL))
 
 
-@pytest.fixture
-def saved(tmp_path: Path) -> Path:
+def save(folder: Path, **more: Any) -> Path:
+    """A small snapshot; `more` goes into its document."""
     networks = make_networks()
     info = SnapshotInfo(
         family="stylegan2",
@@ -45,8 +46,14 @@ def saved(tmp_path: Path) -> Path:
         classes=["a", "b"],
         label_width=2,
         images_seen=12345,
+        **more,
     )
-    return save_snapshot(tmp_path, info, networks.generator, networks)
+    return save_snapshot(folder, info, networks.generator, networks)
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    return save(tmp_path)
 
 
 def test_round_trip(saved: Path) -> None:

@@ -15,7 +15,14 @@ from synthograph.training.recovery import Remedy, remedy
 from synthograph.training.resume import resume_session
 from synthograph.training.state import Progress, list_states, load_state
 from synthograph.training.stats import Moments
-from tests.training.test_resume import StopAfter, change_numbers, same_bytes, start, statistics
+from tests.training.test_resume import (
+    StopAfter,
+    change_numbers,
+    same_bytes,
+    start,
+    statistics,
+    stopped,
+)
 
 
 def spoil(trainer: Trainer, when, *names: str) -> None:
@@ -247,11 +254,7 @@ def test_constant_pictures_are_told() -> None:
 def test_states_of_other_versions_are_refused_not_dropped(
     archive: Path, tmp_path: Path, changes: dict, message: str
 ) -> None:
-    trainer = start(archive, tmp_path / "runs")
-    StopAfter(trainer, 2)
-    with pytest.raises(StoppedError):
-        trainer.train()
-    trainer.run.close()
+    trainer = stopped(archive, tmp_path / "runs", steps=2)
     change_numbers(list_states(trainer.run.states)[0], **changes)
     log = (trainer.run.path / "log.txt").read_bytes()
     with pytest.raises(UserError, match=message):
@@ -260,11 +263,7 @@ def test_states_of_other_versions_are_refused_not_dropped(
 
 
 def test_exactness_can_be_required(archive: Path, tmp_path: Path, threads: None) -> None:
-    trainer = start(archive, tmp_path / "runs")
-    StopAfter(trainer, 2)
-    with pytest.raises(StoppedError):
-        trainer.train()
-    trainer.run.close()
+    trainer = stopped(archive, tmp_path / "runs", steps=2)
     _, run = resume_session(trainer.run.path, {}, require_exact=True)
     run.close()
     surroundings = {"threads": 1, "torch_version": "1.0", "processor": "x", "precision": "fp32"}

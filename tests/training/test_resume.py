@@ -88,6 +88,16 @@ class StopAfter:
         return alarm
 
 
+def stopped(archive: Path, outdir: Path, *, steps: int) -> Trainer:
+    """A trainer whose run was stopped after so many steps."""
+    trainer = start(archive, outdir)
+    StopAfter(trainer, steps)
+    with pytest.raises(StoppedError):
+        trainer.train()
+    trainer.run.close()
+    return trainer
+
+
 def change_numbers(state: Path, **changes: object) -> None:
     """Edit a state and vouch for it, as another version would have written it."""
     numbers = json.loads((state / "state.json").read_text())
@@ -213,11 +223,7 @@ def test_two_processes_on_one_run(archive: Path, tmp_path: Path) -> None:
 
 
 def test_other_surroundings_are_told(archive: Path, tmp_path: Path, threads: None) -> None:
-    trainer = start(archive, tmp_path / "runs")
-    StopAfter(trainer, 2)
-    with pytest.raises(StoppedError):
-        trainer.train()
-    trainer.run.close()
+    trainer = stopped(archive, tmp_path / "runs", steps=2)
     state = list_states(trainer.run.states)[0]
     surroundings = json.loads((state / "state.json").read_text())["surroundings"]
     change_numbers(state, surroundings={**surroundings, "torch_version": "1.0"})

@@ -1,15 +1,13 @@
 """What an archive is, told without trusting it."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from synthograph.archive.manifest import MANIFEST, SPLITS, count_labels, in_split
 from synthograph.archive.reader import DATASET, MASKS, Archive, open_archive
 from synthograph.core.errors import UserError
-
-Track = Callable[[Iterable[Any], int], Iterable[Any]]
+from synthograph.core.progress import Track
 
 
 def describe(

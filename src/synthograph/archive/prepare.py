@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,10 +23,10 @@ from synthograph.core.config import Config
 from synthograph.core.errors import DiskFullError, StoppedError, UserError
 from synthograph.core.files import remove
 from synthograph.core.names import nearest
+from synthograph.core.progress import Track
 from synthograph.core.record import SourceItem
 from synthograph.core.spec import ImageSpec, require_grid
 
-Track = Callable[[Iterable[Any], int], Iterable[Any]]
 Rejects = list[tuple[str, str]]
 ONE_SIZE = "give all one size with --size N --transform center-crop (or pad, stretch)"
 PROBED = 16  # images after which a size that no network takes is refused

@@ -430,9 +430,7 @@ def _check_rows(archive: Archive) -> None:
 
 def _decode(data: bytes, where: str, spec: ImageSpec, channels: int) -> np.ndarray:
     """Pixels [h, w, channels] of one modality, checked against the specification."""
-    if png_size(data, where) != (spec.width, spec.height):  # before memory is taken for it
-        raise UserError(_other_size(data, where, "images", spec))
-    pixels = decode_png(data, where)
+    pixels = _decode_sized(data, where, "images", spec)
     expected = (spec.height, spec.width, channels)
     if pixels.shape != expected or 8 * pixels.dtype.itemsize != spec.bits:
         raise UserError(
@@ -444,9 +442,7 @@ def _decode(data: bytes, where: str, spec: ImageSpec, channels: int) -> np.ndarr
 
 def _decode_mask(data: bytes, where: str, spec: ImageSpec) -> np.ndarray:
     """Class ids [h, w] of one mask, checked against the specification."""
-    if png_size(data, where) != (spec.width, spec.height):
-        raise UserError(_other_size(data, where, "masks", spec))
-    ids = decode_png(data, where)
+    ids = _decode_sized(data, where, "masks", spec)
     if ids.shape != (spec.height, spec.width, 1) or ids.dtype != np.uint8:
         raise UserError(
             f"{where} is {_shape(ids)}, the archive's masks are {spec.width}x{spec.height}, "
@@ -455,9 +451,14 @@ def _decode_mask(data: bytes, where: str, spec: ImageSpec) -> np.ndarray:
     return ids[:, :, 0]
 
 
-def _other_size(data: bytes, where: str, what: str, spec: ImageSpec) -> str:
+def _decode_sized(data: bytes, where: str, what: str, spec: ImageSpec) -> np.ndarray:
+    """Pixels of a PNG whose header is compared first, before memory is taken for another size."""
     width, height = png_size(data, where)
-    return f"{where} is {width}x{height}, the archive's {what} are {spec.width}x{spec.height}"
+    if (width, height) != (spec.width, spec.height):
+        raise UserError(
+            f"{where} is {width}x{height}, the archive's {what} are {spec.width}x{spec.height}"
+        )
+    return decode_png(data, where)
 
 
 def _shape(pixels: np.ndarray) -> str:

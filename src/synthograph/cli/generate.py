@@ -100,12 +100,9 @@ def _jobs(
         raise UserError(f"{' and '.join(named)} exclude each other: give one of them")
     if num is not None:
         return jobs_in_turn(num, classes)
-    chosen = (
-        range(per_class)
-        if per_class is not None
-        else parse_seeds("0-15" if seeds is None else seeds)
-    )
-    return jobs_of(chosen, classes)
+    if per_class is not None:
+        return jobs_of(range(per_class), classes)
+    return jobs_of(parse_seeds("0-15" if seeds is None else seeds), classes)
 
 
 def _choice(text: str, kind: type[E], option: str) -> E:

@@ -59,6 +59,14 @@ def block_dtype(precision: Precision) -> "torch.dtype":
     return torch.bfloat16 if precision is Precision.BF16 else torch.float32
 
 
+def synchronise(device: "torch.device") -> None:
+    """Wait until the device has done everything asked of it, as a clock needs."""
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 @lru_cache
 def has_amx() -> bool:
     """Whether the processor multiplies bf16 matrices in hardware (Linux tells; elsewhere: no)."""

@@ -2,11 +2,13 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 SECONDS_BETWEEN_LINES = 10.0
+Track = Callable[[Iterable[Any], int], Iterable[Any]]
+"""Shows progress over (items, their number); `cli` hands it to what takes long."""
 
 
 def track(items: Iterable[T], *, total: int, what: str) -> Iterator[T]:

@@ -19,8 +19,8 @@ from typing import Any
 from synthograph.core.errors import UserError
 from synthograph.core.files import CHUNK, atomic_path, cache_folder, disk_errors
 from synthograph.core.names import nearest
+from synthograph.core.progress import Track
 
-Track = Callable[[Iterable[Any], int], Iterable[Any]]
 Opener = Callable[[str, float], Any]
 """Opens an address with a time limit in seconds, as `urlopen` does."""
 

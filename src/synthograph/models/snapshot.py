@@ -111,7 +111,7 @@ class Snapshot:
         Raises:
             UserError: their file is not beside the generator's, or belongs to another one.
         """
-        return self._training_networks.discriminators
+        return self.training_networks.discriminators
 
     @property
     def has_discriminators(self) -> bool:
@@ -119,7 +119,8 @@ class Snapshot:
         return self.networks is not None or partner(self.path).exists()
 
     @cached_property
-    def _training_networks(self) -> Networks:
+    def training_networks(self) -> Networks:
+        """Raw generator and discriminators, eval mode, fp32, CPU; see `discriminators`."""
         if self.networks is not None:
             return self.networks
         path = partner(self.path)
@@ -318,7 +319,7 @@ def convert(source: Path, target: Path, *, public: bool = False) -> list[Path]:
         refuse_existing(path, "name")
     refuse_unwritable(target)
     snapshot = load(source)
-    networks = snapshot._training_networks if snapshot.has_discriminators else None
+    networks = snapshot.training_networks if snapshot.has_discriminators else None
     tree = snapshot.info.tree() | {"converted_from": snapshot.sha256}
     document = SnapshotInfo.parse(without_digests(tree) if public else tree).tree()
     weights = snapshot.generator.state_dict()

@@ -186,7 +186,7 @@ def model_of(source: Snapshot) -> ModelConfig:
 def _trained(source: Snapshot) -> tuple[Networks, list[str]]:
     """Raw generator and discriminators, or the average alone, with a note that says so."""
     if source.has_discriminators:
-        return source._training_networks, []
+        return source.training_networks, []
     note = (
         f"{source.path.name} came without its discriminators: they start fresh, and the generator "
         "from its average"

@@ -124,9 +124,15 @@ def halve(x: Float[Tensor, "n c h w"], *, axis: int) -> Float[Tensor, "n c h2 w2
 
 
 def _taps(x: Tensor, axis: int) -> Float[Tensor, "c 1 kh kw"]:
-    taps = torch.tensor(SYM6, dtype=torch.float64)
-    taps = (taps / taps.sum()).reshape((1, 1, -1, 1) if axis == 2 else (1, 1, 1, -1))
-    return taps.to(x).expand(x.shape[1], -1, -1, -1)
+    return _filter(axis, x.dtype, x.device).expand(x.shape[1], -1, -1, -1)
+
+
+@lru_cache(maxsize=32)
+def _filter(axis: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "1 1 kh kw"]:
+    with torch.inference_mode(False):  # a cached tensor must serve training too
+        taps = torch.tensor(SYM6, dtype=torch.float64)
+        taps = (taps / taps.sum()).reshape((1, 1, -1, 1) if axis == 2 else (1, 1, 1, -1))
+        return taps.to(device, dtype)
 
 
 @lru_cache(maxsize=64)

@@ -7,7 +7,7 @@ import io
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from synthograph.core.devices import Precision, block_dtype
 from synthograph.core.errors import UserError
 from synthograph.core.files import refuse_unwritable_folder, write_bytes, write_json
 from synthograph.core.pictures import for_eyes, sheet
+from synthograph.core.progress import Track
 from synthograph.models.base import Networks, NoiseMode, TruncationCenter
 from synthograph.models.registry import family
 from synthograph.models.snapshot import Snapshot
@@ -34,8 +35,6 @@ from synthograph.sampling.seeds import latents
 
 Job = tuple[int, str | None]
 """Seed and class of an image."""
-
-Track = Callable[[Iterable[Any], int], Iterable[Any]]
 
 
 class FileKind(enum.StrEnum):

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from synthograph.core.config import read_tree
 from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors
 from synthograph.models.snapshot import find_snapshot, list_snapshots
@@ -11,7 +12,6 @@ from synthograph.models.tensors import read_tensors
 from synthograph.training.run import STATS, read_config
 from synthograph.training.state import NUMBERS, TENSORS, list_states, state_problem
 
-MAX_JSON = 1 << 20
 TAIL = 1 << 16
 
 
@@ -46,7 +46,8 @@ def describe_run(path: Path, facts: dict[str, Any]) -> None:
         snapshots = list_snapshots(path)
         facts["snapshots"] = [file.name for file in snapshots]
         facts["snapshot that is used"] = find_snapshot(path).name if snapshots else None
-        facts["states"] = {file.name: state_problem(file) or "complete" for file in _states(path)}
+        states = reversed(list_states(path / "state"))
+        facts["states"] = {file.name: state_problem(file) or "complete" for file in states}
     facts["model"] = config.model.tree()
 
 
@@ -66,7 +67,7 @@ def describe_state(path: Path, facts: dict[str, Any]) -> None:
         problem = state_problem(path)
     if problem is not None:
         raise UserError(f"{path}: {problem}; a run resumes from the state before it")
-    numbers = _read_json(path / NUMBERS)
+    numbers = read_tree(path / NUMBERS)
     tensors, _ = read_tensors(path / TENSORS)
     parts: dict[str, int] = {}
     for name, tensor in tensors.items():
@@ -79,21 +80,6 @@ def describe_state(path: Path, facts: dict[str, Any]) -> None:
         "tensors": len(tensors),
         "values": parts,
     }
-
-
-def _states(path: Path) -> list[Path]:
-    return list_states(path / "state")[::-1]
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            document = json.loads(file.read(MAX_JSON))
-    except (OSError, ValueError, RecursionError):
-        raise UserError(f"{path}: is missing or no JSON") from None
-    if not isinstance(document, dict):
-        raise UserError(f"{path}: holds {type(document).__name__}, expected an object")
-    return document
 
 
 def _shown(path: Path) -> float | None:

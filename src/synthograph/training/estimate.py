@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from synthograph.core.devices import synchronise
 from synthograph.training.augmentation import set_strength
 from synthograph.training.config import AugmentMode
 from synthograph.training.ema import update_ema
@@ -60,14 +61,9 @@ def median_seconds(work: Callable[[], object], device: torch.device) -> float:
     work()
     times: list[float] = []
     while len(times) < MOST_REPEATS and (not times or sum(times) < SHORTEST):
-        _wait(device)
+        synchronise(device)
         start = time.perf_counter()
         work()
-        _wait(device)
+        synchronise(device)
         times.append(time.perf_counter() - start)
     return sorted(times)[len(times) // 2]
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

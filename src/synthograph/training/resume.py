@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from synthograph.core.config import merge
+from synthograph.core.config import set_path
 from synthograph.core.errors import SettingError, UserError
 from synthograph.core.files import write_json
 from synthograph.core.names import nearest
@@ -119,10 +119,9 @@ def _extended(config: RunConfig, asked: Mapping[str, Any], path: Path) -> RunCon
                 f"{value!r}: "
                 "leave that option out, or start a new run"
             )
-    changes = {k: v for k, v in _leaves(asked) if k in EXTENDABLE}
-    for name, value in changes.items():
-        first, second = name.split(".")
-        tree = merge(tree, {first: {second: value}})
+    for name, value in _leaves(asked):
+        if name in EXTENDABLE:
+            tree = set_path(tree, name, value)
     return RunConfig.parse(tree)
 
 
