@@ -10,16 +10,12 @@ import torch
 
 from synthograph.core.errors import UserError
 from synthograph.core.files import sha256_file
-from synthograph.core.spec import ImageSpec
 from synthograph.models.inspect import describe
 from synthograph.models.snapshot import convert, load, partner
 from synthograph.models.tensors import read_tensors, write_tensors
 from tests.conftest import NVIDIA
 from tests.models import hostile
 from tests.models.test_snapshot import save
-
-MODEL = {"family": "stylegan2", "channel_base": 64, "channel_max": 8, "z_dim": 8, "w_dim": 8}
-SPEC = ImageSpec(height=8, width=16, modalities={"vis": 3, "nir": 1})
 
 
 def told(path: Path) -> dict[str, Any]:
