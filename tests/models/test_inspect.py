@@ -10,9 +10,9 @@ import torch
 
 from synthograph.core.errors import UserError
 from synthograph.core.files import sha256_file
+from synthograph.core.tensors import read_tensors, write_tensors
 from synthograph.models.inspect import describe
 from synthograph.models.snapshot import convert, load, partner
-from synthograph.models.tensors import read_tensors, write_tensors
 from tests.conftest import NVIDIA
 from tests.models import hostile
 from tests.models.test_snapshot import save

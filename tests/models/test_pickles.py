@@ -14,8 +14,9 @@ import pytest
 import torch
 
 from synthograph.core.errors import UserError
-from synthograph.models.machine import MAX_STEPS
-from synthograph.models.pickles import Thing, pickle_names, read_pickle
+from synthograph.core.machine import MAX_STEPS
+from synthograph.core.pickles import Thing
+from synthograph.models.pickles import pickle_names, read_pickle
 from synthograph.models.snapshot import load
 from tests.conftest import NVIDIA
 from tests.models import hostile

@@ -1,57 +1,23 @@
 """Published names and addresses: one download, or a message that helps. No network."""
 
 import hashlib
-import io
-import urllib.error
-import urllib.request
-from http.client import BadStatusLine
-from http.client import HTTPMessage as Message
 from pathlib import Path
 
 import pytest
 
-from synthograph.core import files
-from synthograph.core.errors import DiskFullError, UserError
-from synthograph.models import published
-from synthograph.models.published import HOST, PUBLISHED, _OnlyHttps, fetch, licence, locate
+from synthograph.core.download import is_offline
+from synthograph.core.errors import UserError
+from synthograph.models.published import HOST, PUBLISHED, fetch, licence, locate
+from tests.core.test_download import Answer, Server, left_behind
 
 URL = "https://example.org/some%20nets/network-snapshot-000100.pkl"
 CONTENT = bytes(range(256)) * 9000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
-class Answer(io.BytesIO):
-    """What a server gives."""
-
-    def __init__(self, content: bytes = CONTENT, length: int | None = None) -> None:
-        super().__init__(content)
-        self.headers = Message()
-        if length is not None:
-            self.headers["Content-Length"] = str(length)
-
-
-class Server:
-    """Stands in for the network and remembers what was asked of it."""
-
-    def __init__(self, answer: Answer | Exception) -> None:
-        self.answer = answer
-        self.asked: list[str] = []
-
-    def __call__(self, url: str, timeout: float) -> Answer:
-        self.asked.append(url)
-        assert timeout > 0
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
-
-
 @pytest.fixture(autouse=True)
 def connected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SYNTHOGRAPH_OFFLINE", raising=False)
-
-
-def left_behind(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 def test_download_once(tmp_path: Path) -> None:
@@ -69,11 +35,6 @@ def test_download_once(tmp_path: Path) -> None:
     assert shown == [(1 << 20, 3), (1 << 20, 3), (len(CONTENT) - (2 << 20), 3)]
     assert fetch(URL, folder=tmp_path, opener=server, offline=True) == path
     assert server.asked == [URL]
-
-
-def test_a_length_need_not_be_declared(tmp_path: Path) -> None:
-    path = fetch(URL, folder=tmp_path, opener=Server(Answer()), track=lambda pieces, total: 1 / 0)
-    assert path.read_bytes() == CONTENT
 
 
 def test_addresses_never_share_a_file(tmp_path: Path) -> None:
@@ -116,49 +77,7 @@ def test_offline_says_what_to_put_where(tmp_path: Path, monkeypatch: pytest.Monk
     (folder / name).write_bytes(b"brought by hand")
     assert fetch("ffhq256", opener=server).read_bytes() == b"brought by hand"
     monkeypatch.setenv("SYNTHOGRAPH_OFFLINE", "0")
-    assert not published.is_offline()
-
-
-@pytest.mark.parametrize(
-    ("failure", "message"),
-    [
-        (urllib.error.URLError("Name or service not known"), "Name or service not known"),
-        (TimeoutError("timed out"), "timed out"),
-        (ConnectionResetError("reset"), "reset"),
-        (PermissionError(13, "no sockets here"), "no sockets here"),
-        (BadStatusLine("nonsense"), "nonsense"),
-        (urllib.error.HTTPError(URL, 404, "Not Found", Message(), None), "answers 404 Not Found"),
-    ],
-)
-def test_no_connection(tmp_path: Path, failure: Exception, message: str) -> None:
-    with pytest.raises(UserError, match=message) as caught:
-        fetch(URL, folder=tmp_path, opener=Server(failure))
-    assert "on a connected machine download" in str(caught.value)
-    assert not left_behind(tmp_path)
-
-
-def test_a_connection_that_breaks(tmp_path: Path) -> None:
-    class Broken(Answer):
-        def read(self, size: int = -1) -> bytes:
-            if self.tell():
-                raise ConnectionResetError("reset by peer")
-            return super().read(size)
-
-    with pytest.raises(UserError, match="reset by peer"):
-        fetch(URL, folder=tmp_path, opener=Server(Broken(length=len(CONTENT))))
-    assert not left_behind(tmp_path)
-
-
-def test_sizes_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(published, "MAX_BYTES", 1 << 20)
-    for answer, message in [
-        (Answer(length=len(CONTENT)), "at most 1048576 are downloaded"),
-        (Answer(), "more than 1048576 bytes"),
-        (Answer(b"short", length=9), "5 of 9 bytes came"),
-    ]:
-        with pytest.raises(UserError, match=message):
-            fetch(URL, folder=tmp_path, opener=Server(answer))
-    assert not left_behind(tmp_path)
+    assert not is_offline()
 
 
 def test_pinned_hashes(tmp_path: Path) -> None:
@@ -193,28 +112,6 @@ def test_what_is_not_downloaded(tmp_path: Path, text: str, message: str) -> None
     with pytest.raises(UserError, match=message):
         fetch(text, folder=tmp_path, opener=server)
     assert not server.asked
-
-
-def test_redirections_stay_with_https() -> None:
-    handler, request = _OnlyHttps(), urllib.request.Request(URL)
-    again = handler.redirect_request(
-        request, io.BytesIO(), 302, "Found", Message(), "https://example.com/x.pkl"
-    )
-    assert again is not None and again.full_url == "https://example.com/x.pkl"
-    with pytest.raises(UserError, match="which is not https"):
-        handler.redirect_request(
-            request, io.BytesIO(), 302, "Found", Message(), "http://example.org/x.pkl"
-        )
-
-
-def test_a_full_disk_is_no_network_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(handle: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(files.os, "fsync", full)
-    with pytest.raises(DiskFullError):
-        fetch(URL, folder=tmp_path, opener=Server(Answer()))
-    assert not left_behind(tmp_path)
 
 
 def test_paths_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import synthograph
 from synthograph.core.errors import UserError
 from synthograph.core.files import sha256_file
 from synthograph.core.spec import ImageSpec
+from synthograph.core.tensors import read_tensors, write_tensors
 from synthograph.models.base import Condition
 from synthograph.models.registry import family, parse_model
 from synthograph.models.snapshot import (
@@ -24,7 +25,6 @@ from synthograph.models.snapshot import (
     partner,
     save_snapshot,
 )
-from synthograph.models.tensors import read_tensors, write_tensors
 from tests.conftest import NVIDIA
 
 MODEL = {"family": "stylegan2", "channel_base": 64, "channel_max": 8, "z_dim": 8, "w_dim": 8}

@@ -9,10 +9,10 @@ import torch
 import synthograph
 from synthograph.core.errors import UserError
 from synthograph.core.spec import ImageSpec
+from synthograph.core.tensors import read_tensors, write_tensors
 from synthograph.models.base import Built, Condition, Family
 from synthograph.models.registry import family, parse_model
 from synthograph.models.snapshot import Snapshot, SnapshotInfo, load, partner, save_snapshot
-from synthograph.models.tensors import read_tensors, write_tensors
 from synthograph.models.transfer import Fate, defaults, origin, transfer
 from tests.conftest import NVIDIA
 

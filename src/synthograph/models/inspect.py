@@ -1,5 +1,6 @@
 """What a file of networks is, told without trusting it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,9 @@ from torch import Tensor, nn
 
 from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors, sha256_file
+from synthograph.core.tensors import read_tensors
 from synthograph.models.pickles import pickle_names
+from synthograph.models.registry import DEFAULT_FAMILY, parse_model
 from synthograph.models.snapshot import (
     GENERATOR,
     PARTNER,
@@ -19,11 +22,15 @@ from synthograph.models.snapshot import (
     partner,
     refuse_zip,
 )
-from synthograph.models.tensors import read_tensors
+
+LAST = ("bytes", "sha256", "names in the pickle", "parameters", "tensors", "model")
 
 
 def describe(path: Path, facts: dict[str, Any]) -> None:
     """Tell what a snapshot, pickle, discriminators' file or file of tensors is.
+
+    What can be told of a file before it is trusted is found first; of a file that is taken, it
+    stands behind what people ask first: images seen, size, classes and hashes of the data.
 
     Args:
         path: the file.
@@ -54,22 +61,38 @@ def describe(path: Path, facts: dict[str, Any]) -> None:
         _describe_snapshot(load(path), facts)
 
 
+def changed_settings(model: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a model that are not the defaults of its family.
+
+    Args:
+        model: a model's part of a configuration, complete; `family` says whose it is.
+
+    Raises:
+        UserError: there is no such family, or a setting that it does not know.
+    """
+    defaults = parse_model({"family": model.get("family", DEFAULT_FAMILY)}).tree()
+    found = {name: value for name, value in model.items() if value != defaults.get(name)}
+    return {name: value for name, value in found.items() if name != "family"}
+
+
 def _describe_snapshot(snapshot: Snapshot, facts: dict[str, Any]) -> None:
     info = snapshot.info
     facts["kind"] = "published snapshot" if snapshot.networks is not None else "snapshot"
     facts |= {
         "family": info.family,
         "images": info.spec.describe(),
-        "spec": info.spec.tree(),
+        "images seen": None if snapshot.networks is not None else info.images_seen,
         "classes": info.classes,
         "label width": info.label_width,
+        "training": _provenance(info),
+        PARTNER: "none",
+        "spec": info.spec.tree(),
         "parameters": {GENERATOR: _parameters(snapshot.generator)},
         "tensors": _sizes(snapshot.generator.state_dict()),
-        "images seen": info.images_seen,
-        "training": _provenance(info),
         "model": info.config.get("model"),
-        PARTNER: "none",
     }
+    for name in (name for name in LAST if name in facts):
+        facts[name] = facts.pop(name)
     if snapshot.has_discriminators:
         inside = snapshot.networks is not None
         facts[PARTNER] = "in this file" if inside else partner(snapshot.path).name

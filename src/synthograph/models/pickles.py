@@ -1,7 +1,6 @@
-"""Reading pickles of others as data. Nothing that a pickle names is imported or called.
+"""Pickles of published networks as data. Nothing that a pickle names is imported or called.
 
-The machine of `machine.py` runs with a list of harmless makers of our own; every other name is
-refused. The storages of tensors, which are pickles inside the pickle, go through the same machine.
+The storages of tensors, which are pickles inside the pickle, go through the same machine.
 
 Bounds, whatever the file holds: `MAX_BYTES` of file, `MAX_STEPS` steps (a few seconds), and memory
 of six times the file (its bytes, the texts and storages in it, the tensors made of them) plus
@@ -10,80 +9,25 @@ about 400 bytes a step.
 
 import contextlib
 import io
-import math
-import os
-import warnings
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from synthograph.core.errors import UserError
-from synthograph.models.machine import Budget, Machine, Maker, RefusedError, StandIn, as_key
+from synthograph.core.machine import Budget, Maker, RefusedError
+from synthograph.core.pickles import (
+    TORCH_MAGIC,
+    TORCH_PROTOCOL,
+    Reader,
+    Stored,
+    Thing,
+    named,
+    parse,
+    read_bounded,
+)
 
-MAX_BYTES = 1 << 30
-MAX_MODULES = 10_000
-MAX_TENSORS = 100_000
-MAX_NAME = 256
-MAX_AXES = 8
-TORCH_MAGIC = 0x1950A86A20F9469CFC6C
-TORCH_PROTOCOL = 1001
-
-
-@dataclass(eq=False)
-class Thing(StandIn):
-    """An object of a foreign class, as the data that it was stored with.
-
-    Attributes:
-        kind: name of its class.
-        state: its attributes.
-    """
-
-    kind: str
-    state: Mapping[Any, Any] = field(default_factory=dict)
-
-    def build(self, state: object) -> None:
-        """Attributes that are stored behind the object."""
-        self.state = state if isinstance(state, dict) else {}
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Parameters and buffers of a stored torch module under dotted names.
-
-        Raises:
-            UserError: modules that hold themselves, or more of them than any network has.
-        """
-        found: dict[str, Tensor] = {}
-        waiting: list[tuple[str, Thing]] = [("", self)]
-        for visited in range(MAX_MODULES + 1):
-            if not waiting:
-                return found
-            prefix, module = waiting.pop()
-            for name, entry in module._entries(prefix):
-                if isinstance(entry, Tensor):
-                    found[name] = entry
-                elif isinstance(entry, Thing):
-                    waiting.append((f"{name}.", entry))
-            if visited == MAX_MODULES or len(found) > MAX_TENSORS or len(waiting) > MAX_MODULES:
-                break
-        raise UserError(
-            f"the {self.kind[:MAX_NAME]!r} has modules inside each other without end, or more than "
-            f"{MAX_MODULES} of them"
-        )
-
-    def _entries(self, prefix: str) -> Iterator[tuple[str, object]]:
-        for part in ("_parameters", "_buffers", "_modules"):
-            entries = self.state.get(part)
-            for name, value in entries.items() if isinstance(entries, dict) else ():
-                if len(prefix) + len(str(name)) > MAX_NAME:
-                    raise UserError(
-                        f"the {self.kind[:MAX_NAME]!r} has a tensor or module whose name is longer "
-                        f"than {MAX_NAME} characters"
-                    )
-                yield f"{prefix}{name}", value
+EXPECTED = "a published network-snapshot-<kimg>.pkl"
 
 
 def read_pickle(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
@@ -93,7 +37,7 @@ def read_pickle(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
         UserError: the file is missing, too large, no pickle, or names anything beyond plain data
             and tensors.
     """
-    data = _read_file(path)
+    data = read_bounded(path, EXPECTED)
     return _parse(path, data, Budget(len(data)))
 
 
@@ -103,86 +47,28 @@ def pickle_names(path: Path) -> list[str]:
     Raises:
         UserError: the file is missing or too large.
     """
-    data = _read_file(path)
+    data = read_bounded(path, EXPECTED)
     budget = Budget(len(data))
     with contextlib.suppress(UserError):  # the names up to there are what was asked for
         _parse(path, data, budget)
     return list(budget.named)
 
 
-def _read_file(path: Path) -> bytes:
-    try:
-        if not path.is_file():
-            what = "is no regular file" if path.exists() else "there is no such file"
-            raise UserError(f"{path}: {what}; expected a published network-snapshot-<kimg>.pkl")
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if size > MAX_BYTES:
-                raise UserError(f"{path}: has {size} bytes, a pickle may have {MAX_BYTES}")
-            return file.read(size)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-
-
 def _parse(path: Path, data: bytes, budget: Budget) -> Any:  # noqa: ANN401
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Python warns of odd escapes in texts
-            return Reader(budget).read(io.BytesIO(data))
-    except RefusedError as error:
-        raise UserError(f"{path}: refused, {error}; nothing was executed") from None
-    except Exception as error:  # noqa: BLE001 - a broken file makes a machine raise anything
-        raise UserError(
-            f"{path}: is no readable pickle ({type(error).__name__}: {ascii(str(error)[:80])})"
-        ) from None
+    return parse(path, lambda: _NetworkReader(budget).read(io.BytesIO(data)))
 
 
-@dataclass(frozen=True)
-class StorageKind:
-    """What kind of numbers a tensor's storage holds.
-
-    Attributes:
-        stored: how the bytes are read.
-        dtype: what they become.
-    """
-
-    stored: str
-    dtype: torch.dtype
-
-
-@dataclass
-class Stored:
-    """The values behind a tensor.
-
-    Attributes:
-        kind: of the numbers.
-        count: how many there are.
-        values: the numbers, a view of the pickle's own bytes.
-    """
-
-    kind: StorageKind
-    count: int
-    values: "np.ndarray | None" = None
-
-
-class Reader:
-    """Reads pickles, and the storages in them, on one budget."""
+class _NetworkReader(Reader):
+    """Reads pickles of networks, and the storages in them, on one budget."""
 
     def __init__(self, budget: Budget) -> None:
-        self.budget = budget
-        own = {
-            ("torch._utils", "_rebuild_tensor_v2"): Maker(self.tensor),
+        more = {
             ("torch.storage", "_load_from_bytes"): Maker(self.storage),
-            ("collections", "OrderedDict"): Maker(self.mapping),
+            ("torch_utils.persistence", "_reconstruct_persistent_obj"): Maker(_foreign),
             ("dnnlib.util", "EasyDict"): Maker(self.mapping),
-            ("builtins", "set"): Maker(self.set_of),
-            ("__builtin__", "set"): Maker(self.set_of),
+            ("dnnlib.tflib.network", "Network"): named("Network"),
         }
-        self.names = _ALLOWED | own
-
-    def read(self, stream: io.BytesIO) -> Any:  # noqa: ANN401
-        """The object of the outer pickle."""
-        return Machine(stream, self.names, self.budget).run()
+        super().__init__(budget, more)
 
     def storage(self, data: object) -> Stored:
         """A tensor's storage: four small pickles (magic number, version, byte order, the storage),
@@ -193,10 +79,10 @@ class Reader:
         if data.startswith(b"PK"):
             raise RefusedError("a tensor's data is a zip file, which snapshots never hold")
         stream = io.BytesIO(data)
-        if self._inner(stream) != TORCH_MAGIC or self._inner(stream) != TORCH_PROTOCOL:
+        if self.inner(stream) != TORCH_MAGIC or self.inner(stream) != TORCH_PROTOCOL:
             raise RefusedError("a tensor's data was not written by torch")
-        system, stored = self._inner(stream), self._inner(stream)
-        self._inner(stream)
+        system, stored = self.inner(stream), self.inner(stream)
+        self.inner(stream)
         if not isinstance(system, dict) or system.get("little_endian") is not True:
             raise RefusedError("a tensor's numbers are not little-endian")
         if not isinstance(stored, Stored):
@@ -207,74 +93,8 @@ class Reader:
             raise RefusedError(
                 f"a storage claims {stored.count} numbers in {len(data) - start} bytes"
             )
-        stored.values = np.frombuffer(data, stored.kind.stored, count, start)
+        stored.load = lambda: np.frombuffer(data, stored.kind.stored, count, start)
         return stored
-
-    def _inner(self, stream: io.BytesIO) -> Any:  # noqa: ANN401
-        return Machine(stream, _STORAGES, self.budget, _stored).run()
-
-    def tensor(
-        self, stored: object, offset: object, size: object, stride: object, *_: object
-    ) -> Tensor:
-        """A tensor as a copy of its part of the storage."""
-        if not isinstance(stored, Stored) or stored.values is None:
-            raise RefusedError("a tensor has no storage")
-        shape, steps, (start,) = _naturals(size), _naturals(stride), _naturals((offset,))
-        count = math.prod(shape)
-        last = start + sum((n - 1) * step for n, step in zip(shape, steps, strict=True))
-        if count > stored.count or (count and last >= stored.count):
-            raise RefusedError(
-                f"a tensor claims the shape {shape} with {stored.count} values stored"
-            )
-        width = stored.values.itemsize
-        self.budget.spend_bytes(count * width)
-        if not count:
-            return torch.zeros(shape, dtype=stored.kind.dtype)
-        view = np.lib.stride_tricks.as_strided(
-            stored.values[start:], shape, [step * width for step in steps]
-        )
-        tensor = torch.from_numpy(np.array(view))
-        kind = stored.kind.dtype
-        return tensor.view(kind) if kind is torch.bfloat16 else tensor.to(kind)
-
-    def mapping(self, pairs: object = ()) -> dict[Any, Any]:
-        """A dictionary of (key, value) pairs, in their order."""
-        if not isinstance(pairs, list | tuple):
-            raise RefusedError("a dictionary is made of no list")
-        self.budget.spend(len(pairs))
-        found: dict[Any, Any] = {}
-        for pair in pairs:
-            if not isinstance(pair, list | tuple) or len(pair) != 2:
-                raise RefusedError("a dictionary is made of no pairs")
-            found[as_key(pair[0])] = pair[1]
-        return found
-
-    def set_of(self, members: object = ()) -> set[Any]:
-        """A set of a list's members."""
-        if not isinstance(members, list | tuple):
-            raise RefusedError("a set is made of no list")
-        self.budget.spend(len(members))
-        return set(map(as_key, members))
-
-
-def _naturals(values: object) -> tuple[int, ...]:
-    """A shape, stride or offset as what it has to be."""
-    if not isinstance(values, list | tuple) or len(values) > MAX_AXES:
-        raise RefusedError(f"a tensor's shape or stride is no list of up to {MAX_AXES} numbers")
-    for value in values:
-        if type(value) is not int or not 0 <= value < 1 << 40:
-            raise RefusedError(f"a tensor claims the shape or stride {values!r:.60}")
-    return tuple(values)
-
-
-def _stored(pid: object) -> Stored:
-    """The storage that a pickle of torch's refers to; its numbers follow behind the pickle."""
-    if type(pid) is not tuple or len(pid) != 6 or pid[0] != "storage" or pid[5] is not None:
-        raise RefusedError("a tensor's data refers to something that is no storage")
-    kind, count = pid[1], pid[4]
-    if not isinstance(kind, StorageKind) or type(count) is not int or count < 0:
-        raise RefusedError("a storage is of an unknown kind")
-    return Stored(kind, count)
 
 
 def _foreign(meta: object) -> Thing:
@@ -287,78 +107,3 @@ def _foreign(meta: object) -> Thing:
     if not isinstance(kind, str) or not isinstance(state, dict):
         raise RefusedError("an object has no class name or no state")
     return Thing(kind, state)
-
-
-def _parameter(data: object, *_: object) -> Tensor:
-    if not isinstance(data, Tensor):
-        raise RefusedError("a parameter is no tensor")
-    return data
-
-
-@dataclass(eq=False)
-class NumberType(StandIn):
-    """A numpy data type of plain numbers."""
-
-    code: str
-    order: str = "<"
-
-    def build(self, state: object) -> None:
-        """Its byte order; the rest is for records, which plain numbers are not."""
-        if not isinstance(state, tuple) or len(state) < 2 or state[1] not in ("<", ">", "|", "="):
-            raise RefusedError("a number type is stored in an unknown way")
-        self.order = "<" if state[1] == "=" else state[1]
-
-
-def _number_type(code: object, *_: object) -> NumberType:
-    if not isinstance(code, str) or code not in _NUMBERS:
-        raise RefusedError(f"number type {code!r:.20} is not plain")
-    return NumberType(code)
-
-
-def _number(kind: object, data: object = b"") -> float | int:
-    if not isinstance(kind, NumberType) or type(data) is not bytes:
-        raise RefusedError("a number is stored in an unknown way")
-    dtype = np.dtype(kind.order + kind.code)
-    if len(data) != dtype.itemsize:
-        raise RefusedError("a number is stored in an unknown way")
-    value: float | int = np.frombuffer(data, dtype)[0].item()
-    return value
-
-
-def _named(kind: str) -> Maker:
-    """Something whose presence is all that matters; what it is made of is not kept."""
-    return Maker(lambda *_: Thing(kind))
-
-
-def _size(values: object = ()) -> tuple[int, ...]:
-    return _naturals(values)
-
-
-_NUMBERS = frozenset("b1 i1 i2 i4 i8 u1 u2 u4 u8 f2 f4 f8".split())
-_NUMPY = ("numpy._core.multiarray", "numpy.core.multiarray")
-_KINDS = {
-    "FloatStorage": StorageKind("<f4", torch.float32),
-    "DoubleStorage": StorageKind("<f8", torch.float64),
-    "HalfStorage": StorageKind("<f2", torch.float16),
-    "BFloat16Storage": StorageKind("<i2", torch.bfloat16),
-    "LongStorage": StorageKind("<i8", torch.int64),
-    "IntStorage": StorageKind("<i4", torch.int32),
-    "ShortStorage": StorageKind("<i2", torch.int16),
-    "CharStorage": StorageKind("i1", torch.int8),
-    "ByteStorage": StorageKind("u1", torch.uint8),
-    "BoolStorage": StorageKind("u1", torch.bool),
-}
-_STORAGES: dict[tuple[str, str], Any] = {("torch", name): kind for name, kind in _KINDS.items()}
-_DTYPES = "float16 bfloat16 float32 float64 int8 int16 int32 int64 uint8 bool".split()
-_ALLOWED: dict[tuple[str, str], Any] = {
-    ("torch_utils.persistence", "_reconstruct_persistent_obj"): Maker(_foreign),
-    ("torch._utils", "_rebuild_parameter"): Maker(_parameter),
-    ("dnnlib.tflib.network", "Network"): _named("Network"),
-    ("torch", "device"): _named("device"),
-    ("torch", "Size"): Maker(_size),
-    ("numpy", "dtype"): Maker(_number_type),
-    ("numpy", "ndarray"): _named("ndarray"),
-    **{("torch", name): StandIn() for name in _DTYPES},
-    **{(module, "scalar"): Maker(_number) for module in _NUMPY},
-    **{(module, "_reconstruct"): _named("ndarray") for module in _NUMPY},
-}

@@ -5,28 +5,15 @@ that were put there.
 """
 
 import hashlib
-import http.client
-import io
-import math
-import os
-import urllib.error
 import urllib.parse
-import urllib.request
-from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
+from synthograph.core.download import Opener, download, weights_folder
 from synthograph.core.errors import UserError
-from synthograph.core.files import CHUNK, atomic_path, cache_folder, disk_errors
+from synthograph.core.files import disk_errors
 from synthograph.core.names import nearest
 from synthograph.core.progress import Track
 
-Opener = Callable[[str, float], Any]
-"""Opens an address with a time limit in seconds, as `urlopen` does."""
-
-OFFLINE = "SYNTHOGRAPH_OFFLINE"
-MAX_BYTES = 4 << 30
-TIMEOUT = 60.0
 SUFFIXES = (".pkl", ".safetensors")
 PIN = "sha256="
 
@@ -114,24 +101,9 @@ def fetch(
         DiskFullError: no space for it.
     """
     url, pin = _address(text)
-    target = _place(url, cache_folder() / "weights" if folder is None else folder)
-    with disk_errors(target):
-        there = target.is_file()
-    if there:
-        _check_pin(target, _hash(target), pin)
-        return target
-    if is_offline() if offline is None else offline:
-        raise UserError(f"{OFFLINE} forbids downloads: {_by_hand(url, target)}")
-    with disk_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(target) as temporary:
-        _check_pin(target, _download(url, temporary, target, track, opener or _open), pin)
+    target = _place(url, weights_folder() if folder is None else folder)
+    download(url, target, pin=pin, offline=offline, track=track, opener=opener)
     return target
-
-
-def is_offline() -> bool:
-    """Whether $SYNTHOGRAPH_OFFLINE forbids connections."""
-    return os.environ.get(OFFLINE, "").lower() not in ("", "0", "false", "no")
 
 
 def _address(text: str) -> tuple[str, str | None]:
@@ -161,92 +133,3 @@ def _place(url: str, folder: Path) -> Path:
     if url in PUBLISHED.values():
         return folder / name
     return folder / hashlib.sha256(url.encode()).hexdigest()[:8] / name
-
-
-def _by_hand(url: str, target: Path) -> str:
-    """How a file comes to a machine that cannot download it."""
-    return (
-        f"on a connected machine download {url} and put it as {target.name} into the folder "
-        f"{target.parent}"
-    )
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _check_pin(target: Path, digest: str, pin: str | None) -> None:
-    if pin is not None and digest != pin:
-        raise UserError(
-            f"{target}: its sha256 is {digest}, expected {pin}; it is another file, or damaged"
-        )
-
-
-def _download(url: str, temporary: Path, target: Path, track: Track | None, opener: Opener) -> str:
-    """Write what is behind an address to `temporary`.
-
-    Returns:
-        Hex sha256.
-    """
-    digest = hashlib.sha256()
-    with temporary.open("wb") as file:
-        for piece in _pieces(url, target, track, opener):
-            digest.update(piece)
-            file.write(piece)
-    return digest.hexdigest()
-
-
-def _pieces(url: str, target: Path, track: Track | None, opener: Opener) -> Iterator[bytes]:
-    """What is behind an address, in pieces; the network's failures as errors that help."""
-    try:
-        with opener(url, TIMEOUT) as answer:
-            declared = answer.headers.get("Content-Length")
-            total = int(declared) if declared and declared.isdecimal() else None
-            if total is not None and total > MAX_BYTES:
-                raise UserError(f"{url}: has {total} bytes, at most {MAX_BYTES} are downloaded")
-            pieces: Iterable[bytes] = _read(answer, url, total)
-            if track is not None and total:
-                pieces = track(pieces, math.ceil(total / CHUNK))
-            yield from pieces
-    except urllib.error.HTTPError as error:
-        raise UserError(
-            f"{url}: the server answers {error.code} {error.reason}; {_by_hand(url, target)}"
-        ) from None
-    except (OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", None) or error
-        raise UserError(f"{url}: cannot be reached ({reason}); {_by_hand(url, target)}") from None
-
-
-def _read(answer: io.BufferedIOBase, url: str, total: int | None) -> Iterator[bytes]:
-    """Pieces of an answer, whose length is checked."""
-    done = 0
-    while piece := answer.read(CHUNK):
-        done += len(piece)
-        if done > MAX_BYTES:
-            raise UserError(f"{url}: more than {MAX_BYTES} bytes, which is no snapshot")
-        yield piece
-    if total is not None and done != total:
-        raise UserError(f"{url}: {done} of {total} bytes came; run the same command again")
-
-
-class _OnlyHttps(urllib.request.HTTPRedirectHandler):
-    """Follows redirections to https only."""
-
-    def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: Any,  # noqa: ANN401 - urllib's answer
-        code: int,
-        msg: str,
-        headers: http.client.HTTPMessage,
-        newurl: str,
-    ) -> urllib.request.Request | None:
-        """The request to go on with."""
-        if not newurl.startswith("https://"):
-            raise UserError(f"{req.full_url}: redirects to {newurl}, which is not https")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _open(url: str, timeout: float) -> Any:  # noqa: ANN401 - urllib's answer
-    return urllib.request.build_opener(_OnlyHttps()).open(url, timeout=timeout)

@@ -28,10 +28,7 @@ from synthograph.core.files import (
     sha256_file,
 )
 from synthograph.core.spec import ImageSpec
-from synthograph.models.base import Condition, Networks
-from synthograph.models.pickles import read_pickle
-from synthograph.models.registry import FAMILIES, family, parse_model
-from synthograph.models.tensors import (
+from synthograph.core.tensors import (
     SUFFIX,
     SizeLimit,
     load_tensors,
@@ -39,6 +36,9 @@ from synthograph.models.tensors import (
     select,
     write_tensors,
 )
+from synthograph.models.base import Condition, Networks
+from synthograph.models.pickles import read_pickle
+from synthograph.models.registry import FAMILIES, family, parse_model
 
 GENERATOR, PARTNER = "generator", "discriminators"
 BEST = "best.json"

@@ -38,6 +38,12 @@ PUBLISHED = {
 }
 
 
+PUBLISHED_SIDES = {"paper256": 256, "paper512": 512, "paper1024": 1024, "cifar": 32}
+"""Side of the images that a row of the table was found for (StyleGAN2-ADA, table of base
+configurations); `stylegan2` was used for several and is not among them.
+"""
+
+
 def auto(spec: ImageSpec, gpus: int) -> Published:
     """The published formulas; of non-square images r is the longer side, r^2 height x width."""
     r = max(spec.height, spec.width)
@@ -135,6 +141,28 @@ PRESETS: dict[str, Callable[[ImageSpec, int], dict[str, Any]]] = {
     "cifar": _cifar,
     "tiny": _tiny,
 }
+
+
+def preset_note(name: str, spec: ImageSpec) -> str | None:
+    """What to tell whoever takes a preset for images of another size than it was published for.
+
+    Args:
+        name: of a preset.
+        spec: the images.
+
+    Returns:
+        One sentence with what follows and the way out; None where size and preset agree, or the
+        preset was published for no size.
+    """
+    side = PUBLISHED_SIDES.get(name)
+    if side is None or (spec.height, spec.width) == (side, side):
+        return None
+    gamma, fitting = PUBLISHED[name].gamma, auto(spec, 1).gamma
+    return (
+        f"preset {name} was published for {side}x{side}; these images are {spec.width}x"
+        f"{spec.height}, for which its weights and rates were not found (r1_gamma {gamma:g}, where "
+        f"--cfg auto takes {fitting:.2g}); use --cfg auto unless you mean it"
+    )
 
 
 def preset(name: str, spec: ImageSpec, gpus: int) -> dict[str, Any]:

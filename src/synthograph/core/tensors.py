@@ -43,14 +43,44 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         UserError: missing, unreadable, cut short, not safetensors, or without a document.
     """
-    _check_header(path)
+    tensors, document = _read(path, "a snapshot such as generator-000200.safetensors")
+    return tensors, _own(document, path)
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """The document of a file that `write_tensors` wrote, without its tensors.
+
+    Raises:
+        UserError: as for `read_tensors`, as far as the header tells.
+    """
+    return _own(_read(path, f"a {SUFFIX} file", numbers=False)[1], path)
+
+
+def _own(document: object, path: Path) -> dict[str, Any]:
+    if not isinstance(document, dict):
+        raise UserError(f"{path}: was not written by synthograph (its header has no document)")
+    return document
+
+
+def read_foreign_tensors(path: Path) -> dict[str, Tensor]:
+    """Tensors of a safetensors file that anybody wrote.
+
+    Raises:
+        UserError: missing, unreadable, cut short, or not safetensors.
+    """
+    return _read(path, "a file of weights")[0]
+
+
+def _read(path: Path, expected: str, *, numbers: bool = True) -> tuple[dict[str, Tensor], Any]:
+    """Tensors, if `numbers` are wanted, and what stands as document in the header."""
+    _check_header(path, expected)
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             document = _parse_document((file.metadata() or {}).get(DOCUMENT, "null"))
-            names = list(file.keys())
+            names = list(file.keys()) if numbers else []
             if len(names) > MAX_TENSORS:
                 raise ValueError(f"{len(names)} tensors, a file may have {MAX_TENSORS}")
-            tensors = {name: file.get_tensor(name) for name in names}
+            return {name: file.get_tensor(name) for name in names}, document
     except (
         SafetensorError,
         OSError,
@@ -61,9 +91,6 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         AttributeError,  # a number type that this torch does not have
     ) as error:
         raise UserError(f"{path}: is broken or no safetensors file ({str(error)[:200]})") from None
-    if not isinstance(document, dict):
-        raise UserError(f"{path}: was not written by synthograph (its header has no document)")
-    return tensors, document
 
 
 def _parse_document(text: str) -> Any:  # noqa: ANN401
@@ -80,14 +107,14 @@ def _finite_number(text: str) -> float:
     return value
 
 
-def _check_header(path: Path) -> None:
+def _check_header(path: Path, expected: str) -> None:
     """The declared header length, before anything is allocated for it."""
     try:
         if not path.is_file():
             what = "there is no such file"
             if path.exists():
                 what = "is a folder" if path.is_dir() else "is no regular file"
-            raise UserError(f"{path}: {what}; expected a snapshot such as generator-000200{SUFFIX}")
+            raise UserError(f"{path}: {what}; expected {expected}")
         with path.open("rb") as file:
             declared = int.from_bytes(file.read(8), "little")
         size = path.stat().st_size

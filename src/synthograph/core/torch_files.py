@@ -1,0 +1,203 @@
+"""Files that `torch.save` wrote, read as data: nothing in them is imported or called.
+
+Both forms are read: the zip file of today, and the older row of pickles with the numbers behind
+them. Programs (TorchScript) are refused. Memory is about three times the file.
+
+Source: the documented serialisation of PyTorch ("Serialization semantics") and the bytes that it
+writes.
+"""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from synthograph.core.errors import UserError
+from synthograph.core.machine import Budget, Maker, RefusedError
+from synthograph.core.pickles import (
+    STORAGES,
+    TORCH_MAGIC,
+    TORCH_PROTOCOL,
+    Reader,
+    StorageKind,
+    Stored,
+    parse,
+    read_bounded,
+)
+from synthograph.core.tensors import read_foreign_tensors
+
+MAX_BYTES = 3 << 30
+EXPECTED = "a file of weights (.safetensors, or .pth as torch.save writes it)"
+INSIDE = ("state_dict", "model")
+"""Where checkpoints keep their tensors, if not at the top."""
+_ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
+_PROGRAM = ("constants.pkl", "code/")
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The named tensors of a file of weights, whatever form it has.
+
+    Args:
+        path: safetensors, or what `torch.save` made of a module's `state_dict()`, alone or in a
+            checkpoint under one of the names in `INSIDE`.
+
+    Raises:
+        UserError: missing, too large, damaged, a program, or with more than data and tensors in it.
+    """
+    head = read_bounded(path, EXPECTED, limit=MAX_BYTES, head=len(_ZIP))
+    if head.startswith((_ZIP, _PICKLE)):
+        return _state(path, read_saved(path))
+    return read_foreign_tensors(path)
+
+
+def read_saved(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
+    """The content of a file that `torch.save` wrote.
+
+    Raises:
+        UserError: missing, too large, damaged, a program, or with more than data and tensors in it.
+    """
+    data = read_bounded(path, EXPECTED, limit=MAX_BYTES)
+    read = _read_zip if data.startswith(_ZIP) else _read_row
+    return parse(path, lambda: read(data), what="file of weights")
+
+
+def _state(path: Path, content: object) -> dict[str, Tensor]:
+    for name in INSIDE:
+        if isinstance(content, dict) and isinstance(content.get(name), dict):
+            content = content[name]
+            break
+    if not isinstance(content, dict) or not content:
+        raise UserError(f"{path}: holds no named tensors; expected {EXPECTED}")
+    odd = next((k for k, v in content.items() if not isinstance(v, Tensor)), None)
+    if odd is not None or not all(isinstance(name, str) for name in content):
+        raise UserError(f"{path}: {odd!r:.60} is no named tensor; expected {EXPECTED}")
+    return dict(content)
+
+
+def _read_zip(data: bytes) -> Any:  # noqa: ANN401
+    """Today's form: `NAME/data.pkl`, and the numbers of every storage in `NAME/data/KEY`."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = {info.filename: info for info in archive.infolist()}
+        main = next((name for name in members if name.endswith("data.pkl")), "")
+        root = main.removesuffix("data.pkl")
+        if not main or "/" in root.rstrip("/"):
+            raise RefusedError("it is a zip file without weights")
+        if any(name.removeprefix(root).startswith(_PROGRAM) for name in members):
+            raise RefusedError("it holds a program (TorchScript) and not only weights")
+        order = members.get(f"{root}byteorder")
+        if order is not None and order.file_size < 16 and archive.read(order) != b"little":
+            raise RefusedError("its numbers are not little-endian")
+        storages = _ZipStorages(archive, members, root, len(data))
+        reader = Reader(Budget(len(data)), STORAGES)
+        return reader.read(io.BytesIO(storages.member("data.pkl")), storages.find)
+
+
+class _ZipStorages:
+    """The numbers of a zip file; each is read when a tensor asks for it.
+
+    Args:
+        archive: the open file.
+        members: its members by name.
+        root: what their names begin with.
+        size: bytes of the file; twice that may be read in all, since tensors share storages.
+    """
+
+    def __init__(
+        self,
+        archive: zipfile.ZipFile,
+        members: Mapping[str, zipfile.ZipInfo],
+        root: str,
+        size: int,
+    ) -> None:
+        self.archive, self.members, self.root, self.left = archive, members, root, 2 * size
+
+    def find(self, pid: object) -> Stored:
+        """What a persistent id refers to."""
+        kind, key, count = _storage(pid)
+        return Stored(kind, count, lambda: self._numbers(kind, key, count))
+
+    def _numbers(self, kind: StorageKind, key: str, count: int) -> np.ndarray:
+        content = self.member(f"data/{key}")
+        if len(content) != count * np.dtype(kind.stored).itemsize:
+            raise RefusedError(f"a storage claims {count} numbers in {len(content)} bytes")
+        return np.frombuffer(content, kind.stored, count)
+
+    def member(self, name: str) -> bytes:
+        """The bytes of a member, which must be stored as it is."""
+        info = self.members.get(self.root + name)
+        if info is None or info.compress_type != zipfile.ZIP_STORED:
+            raise RefusedError(f"its member {name[:40]!a} is missing or compressed")
+        self.left -= info.file_size
+        if self.left < 0:
+            raise RefusedError("its members together are larger than the file")
+        return self.archive.read(info)
+
+
+def _read_row(data: bytes) -> Any:  # noqa: ANN401
+    """The older form: magic number, version, byte order, the object, the keys of its storages, and
+    per storage the count and the numbers.
+
+    The object is read twice: the first time tells which storages there are.
+    """
+    stream, budget = io.BytesIO(data), Budget(len(data))
+    plain = Reader(budget)
+    if plain.read(stream) != TORCH_MAGIC or plain.read(stream) != TORCH_PROTOCOL:
+        raise RefusedError("it was not written by torch.save")
+    system = plain.read(stream)
+    if not isinstance(system, dict) or system.get("little_endian") is not True:
+        raise RefusedError("its numbers are not little-endian")
+    start = stream.tell()
+    known: dict[str, tuple[StorageKind, int]] = {}
+    blind = {("torch._utils", name): Maker(lambda *_: None) for name in _REBUILDS}
+    Reader(budget, {**STORAGES, **blind}).read(stream, lambda pid: _note(pid, known))
+    places = _places(plain.read(stream), known, data, stream.tell())
+    stream.seek(start)
+    return Reader(budget, STORAGES).read(stream, lambda pid: places[_storage(pid)[1]])
+
+
+_REBUILDS = ("_rebuild_tensor_v2", "_rebuild_parameter")
+
+
+def _note(pid: object, known: dict[str, tuple[StorageKind, int]]) -> None:
+    kind, key, count = _storage(pid)
+    if known.setdefault(key, (kind, count)) != (kind, count):
+        raise RefusedError("a storage is described in two ways")
+
+
+def _places(
+    keys: object, known: dict[str, tuple[StorageKind, int]], data: bytes, start: int
+) -> dict[str, Stored]:
+    """Where the numbers of every storage lie."""
+    if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(known):
+        raise RefusedError("the storages that it lists are not those that it uses")
+    places = {}
+    for key in keys:
+        kind, count = known[key]
+        size = count * np.dtype(kind.stored).itemsize
+        claimed = int.from_bytes(data[start : start + 8], "little")
+        start += 8
+        if claimed != count or start + size > len(data):
+            raise RefusedError(f"a storage claims {claimed} numbers, {count} are expected")
+        places[key] = Stored(kind, count, _piece(data, kind, count, start))
+        start += size
+    return places
+
+
+def _piece(data: bytes, kind: StorageKind, count: int, start: int) -> Any:  # noqa: ANN401
+    return lambda: np.frombuffer(data, kind.stored, count, start)
+
+
+def _storage(pid: object) -> tuple[StorageKind, str, int]:
+    """Kind, key and count of the storage that a persistent id names."""
+    if type(pid) is not tuple or len(pid) not in (5, 6) or pid[0] != "storage":
+        raise RefusedError("a tensor's data refers to something that is no storage")
+    kind, key, count = pid[1], pid[2], pid[4]
+    if not isinstance(kind, StorageKind) or type(count) is not int or count < 0:
+        raise RefusedError("a storage is of an unknown kind")
+    if not isinstance(key, str) or pid[5:] not in ((), (None,)):
+        raise RefusedError("a storage is part of another one")
+    return kind, key, count
