@@ -38,7 +38,7 @@ def main() -> None:
         str(arguments.kimg),
     ]
     start = time.monotonic()
-    whole = launch(new, arguments.outdir / "whole")
+    whole = launch([*new, "--outdir", str(arguments.outdir / "whole")])
     killed = kill_again_and_again(new, arguments, whole)
     if whole.wait() != 0:
         raise SystemExit("the unbroken run failed; see its log.txt")
@@ -47,10 +47,10 @@ def main() -> None:
     print(json.dumps({"hours": hours, "kills": killed, **compare(one, other)}, indent=2))
 
 
-def launch(options: list[str], outdir: Path) -> subprocess.Popen[bytes]:
+def launch(options: list[str]) -> subprocess.Popen[bytes]:
     """A training process of one thread."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "synthograph", "train", *options, "--outdir", str(outdir)]
+    command = [sys.executable, "-m", "synthograph", "train", *options]
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
 
 
@@ -61,7 +61,7 @@ def kill_again_and_again(
     rng = random.Random(arguments.seed)
     moments = sorted(rng.uniform(0.01, 0.95) for _ in range(arguments.kills))
     outdir = arguments.outdir / "killed"
-    process, done = launch(new, outdir), []
+    process, done = launch([*new, "--outdir", str(outdir)]), []
     while process.poll() is None or moments:
         time.sleep(rng.uniform(0.05, 1.0))
         share = images_shown(outdir) / (arguments.kimg * 1000)
@@ -70,7 +70,7 @@ def kill_again_and_again(
             process.wait()
             done.append(round(share, 4))
             moments.pop(0)
-            process = launch(["--resume", str(only_run(outdir))], outdir)
+            process = launch(["--resume", str(only_run(outdir))])
         if process.poll() not in (None, 0):
             raise SystemExit(f"the killed run failed with {process.returncode}")
         if whole.poll() not in (None, 0):

@@ -203,7 +203,7 @@ def test_contradictions_are_refused_and_extensions_allowed(archive: Path, tmp_pa
     for asked, message in [
         ({"training": {"batch": 8}}, "training.batch = 4"),
         ({"model": {"r1_gamma": 99}}, "model.r1_gamma"),
-        ({"data": {"path": "/elsewhere.zip"}}, "data.path"),
+        ({"data": {"path": "/elsewhere.zip"}}, "elsewhere.zip: the archive of this run is not"),
         ({"training": {"nonsense": 1}}, "unknown setting 'training.nonsense'"),
     ]:
         with pytest.raises(UserError, match=message):
@@ -230,6 +230,56 @@ def test_other_surroundings_are_told(archive: Path, tmp_path: Path, threads: Non
     _, run = resume_session(trainer.run.path, {})
     assert "not bit-exact: torch version 1.0 ->" in (run.path / "log.txt").read_text()
     run.close()
+
+
+def test_an_archive_that_moved_is_known_by_its_images(archive: Path, tmp_path: Path) -> None:
+    trainer = stopped(archive, tmp_path / "runs", steps=2)
+    path, moved = trainer.run.path, tmp_path / "elsewhere.zip"
+    archive.rename(moved)
+    with pytest.raises(UserError, match="--data"):
+        resume_session(path, {})
+    session, run = resume_session(path, {"data": {"path": str(moved)}})
+    assert session.state.progress.images == 8
+    run.close()
+    assert json.loads((path / "config.json").read_text())["data"]["path"] == str(moved)
+    resume_session(path, {})[1].close()
+
+
+@pytest.mark.parametrize("what", ["images", "labels", "groups"])
+def test_another_archive_of_the_same_name_is_refused(
+    archive: Path, tmp_path: Path, what: str
+) -> None:
+    trainer = stopped(archive, tmp_path / "runs", steps=2)
+    config = (trainer.run.path / "config.json").read_bytes()
+    archive.unlink()
+    if what == "images":
+        make_archive(archive, seed=1)
+    else:
+        change_rows(make_archive(tmp_path / "folder"), what)
+        (tmp_path / "folder").rename(archive)
+    with pytest.raises(UserError, match="are not those that this run began with"):
+        resume_session(trainer.run.path, {})
+    assert (trainer.run.path / "config.json").read_bytes() == config
+
+
+def change_rows(archive: Path, what: str) -> None:
+    """Exchange the labels, or the groups, of two rows of an archive's manifest."""
+    lines = (archive / "manifest.csv").read_text().splitlines()
+    column = lines[0].split(",").index({"labels": "label", "groups": "group"}[what])
+    first, last = (lines[i].split(",") for i in (1, -1))
+    assert first[column] != last[column]
+    first[column], last[column] = last[column], first[column]
+    lines[1], lines[-1] = ",".join(first), ",".join(last)
+    (archive / "manifest.csv").write_text("\n".join(lines) + "\n")
+
+
+def test_a_state_without_a_record_of_its_data_cannot_move(archive: Path, tmp_path: Path) -> None:
+    trainer = stopped(archive, tmp_path / "runs", steps=2)
+    change_numbers(list_states(trainer.run.states)[0], data=None)
+    resume_session(trainer.run.path, {})[1].close()
+    archive.rename(tmp_path / "elsewhere.zip")
+    with pytest.raises(UserError, match="no record of its images"):
+        resume_session(trainer.run.path, {"data": {"path": str(tmp_path / "elsewhere.zip")}})
 
 
 @pytest.mark.parametrize("what", ["missing", "file", "empty"])

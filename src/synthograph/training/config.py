@@ -206,7 +206,7 @@ def archive_path(config: RunConfig) -> Path:
     path = Path(config.data.path)
     if not path.exists():
         raise UserError(
-            f"{path}: the archive of this run is not there; put it back, or leave a link of that "
-            "name to where it is now"
+            f"{path}: the archive of this run is not there; put it back, or tell with --data where "
+            "it is now"
         )
     return path

@@ -180,7 +180,9 @@ class Trainer:
     def save(self, *, boundary: bool) -> None:
         """Save the state that a resumed run starts from."""
         surroundings = Surroundings.here(self.session.config.precision)
-        numbers = SavedNumbers(self.progress, self.run.lengths(), boundary, surroundings)
+        numbers = SavedNumbers(
+            self.progress, self.run.lengths(), boundary, surroundings, self.session.data
+        )
         save_state(self.run.states, self.session.state, numbers)
         self.saved = time.monotonic()
 

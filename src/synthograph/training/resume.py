@@ -17,7 +17,8 @@ from synthograph.training.session import Session
 from synthograph.training.setup import make_session, open_data
 from synthograph.training.state import Loaded, Surroundings, load_state, state_problems
 
-EXTENDABLE = ("training.kimg", "training.max_hours", "training.save_every")
+PLACE = "data.path"
+CHANGEABLE = ("training.kimg", "training.max_hours", "training.save_every", PLACE)
 
 
 def resume_session(
@@ -27,20 +28,24 @@ def resume_session(
 
     Args:
         path: the run directory.
-        asked: settings given along; only length and saving may differ from the run's own.
+        asked: settings given along; only length, saving and the place of the archive may differ
+            from the run's own.
         require_exact: refuse to go on where the result could differ from an unbroken run's.
 
     Raises:
-        UserError: no run there, another process trains in it, settings that contradict it, or
-            surroundings that differ where that was refused.
+        UserError: no run there, another process trains in it, settings that contradict it, other
+            images, or surroundings that differ where that was refused.
     """
-    config = _extended(read_config(path), asked, path)
+    before = read_config(path)
+    config = _extended(before, asked, path)
     run = RunDirectory(path)
     try:
         session = make_session(config, open_data(config))
         origin = read_origin(path)
         session.info = session.info.model_copy(update={"initialised_from": origin})
         loaded = load_state(run.states, session.state)
+        moved = config.data.path != before.data.path
+        _refuse_other_data(session, loaded, moved=moved)
         if loaded is None:
             _refuse_restart(path, origin, require_exact=require_exact)
             said = [*state_problems(run.states), _restart(run)]
@@ -57,6 +62,23 @@ def resume_session(
         run.close()
         raise
     return session, run
+
+
+def _refuse_other_data(session: Session, loaded: Loaded | None, *, moved: bool) -> None:
+    """Refuse images, groups or labels other than those that the run has seen so far."""
+    known = None if loaded is None else loaded.numbers.data
+    place = session.config.data.path
+    if known is None and moved:
+        raise UserError(
+            f"--data {place}: the run has no record of its images to compare these with; put the "
+            "archive where it was, or start a new run"
+        )
+    if known is not None and known != session.data:
+        raise UserError(
+            f"{place}: its training images, groups or labels are not those that this run began "
+            "with; give the archive that it began with by --data, or start a new run with "
+            "--init-from"
+        )
 
 
 def _refuse_restart(path: Path, origin: Mapping[str, Any] | None, *, require_exact: bool) -> None:
@@ -113,20 +135,21 @@ def _extended(config: RunConfig, asked: Mapping[str, Any], path: Path) -> RunCon
     tree = config.tree()
     for name, value in _leaves(asked):
         current = _at(tree, name)
-        if name not in EXTENDABLE and not _same(current, value, name):
+        if name not in CHANGEABLE and not _same(current, value, name):
             raise UserError(
                 f"{path} was started with {name} = {current!r}, so it cannot be resumed with "
                 f"{value!r}: "
                 "leave that option out, or start a new run"
             )
     for name, value in _leaves(asked):
-        if name in EXTENDABLE:
-            tree = set_path(tree, name, value)
+        if name in CHANGEABLE and not _same(_at(tree, name), value, name):
+            place = str(Path(value).resolve()) if name == PLACE else value
+            tree = set_path(tree, name, place)
     return RunConfig.parse(tree)
 
 
 def _same(current: Any, value: Any, name: str) -> bool:  # noqa: ANN401
-    if name == "data.path":
+    if name == PLACE:
         return Path(str(value)).resolve() == Path(str(current)).resolve()
     return bool(current == value) or value == "auto"
 

@@ -34,6 +34,7 @@ class Session:
         streams: random streams.
         device: where it computes.
         info: the document for snapshots, without the images seen.
+        data: digest of the training images, groups and labels, in their order.
         share: images computed at once; smaller than configured after memory ran out.
         alarms: what the present step has to say.
     """
@@ -48,6 +49,7 @@ class Session:
     streams: Streams
     device: torch.device
     info: SnapshotInfo
+    data: str
     share: int = 0
     alarms: list[str] = field(default_factory=list)
 

@@ -3,6 +3,8 @@ provenance.
 """
 
 import copy
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -134,6 +136,7 @@ def make_session(
     kind.set_precision(networks, block_dtype(config.precision))
     optimisers = make_optimisers(networks, kind.optimiser_rates(config.model))
     pipe = make_pipe(config.augment, spec)
+    images = _image_digests(data)
     return Session(
         config=config,
         spec=spec,
@@ -144,17 +147,33 @@ def make_session(
         stream=stream,
         streams=streams,
         device=device,
-        info=_document(config, data, condition, init_from),
+        info=_document(config, data, condition, init_from, images),
+        data=_data_digest(data, stream, images),
     )
 
 
+def _image_digests(data: Data) -> list[str]:
+    """Digest of the decoded pixels of every training image."""
+    order, pixels = cache_order(data.archive), pixel_cache(data.archive)
+    return [digest64(np.ascontiguousarray(pixels[order[r.file]]).tobytes()) for r in data.rows]
+
+
+def _data_digest(data: Data, stream: TrainingStream, images: Sequence[str]) -> str:
+    """Digest of what training sees, whatever the archive is called and however it is packed."""
+    groups = [row.group for row in data.rows]
+    labels = stream.labels(torch.arange(len(data.rows))).tolist()
+    return hashlib.sha256(json.dumps([images, groups, labels]).encode()).hexdigest()
+
+
 def _document(
-    config: RunConfig, data: Data, condition: Condition, init_from: Snapshot | None
+    config: RunConfig,
+    data: Data,
+    condition: Condition,
+    init_from: Snapshot | None,
+    images: Sequence[str],
 ) -> SnapshotInfo:
     """What snapshots of this run say about where they come from."""
     info, archive = data.archive.info, data.archive
-    order, pixels = cache_order(archive), pixel_cache(archive)
-    images = [digest64(np.ascontiguousarray(pixels[order[r.file]]).tobytes()) for r in data.rows]
     return SnapshotInfo(
         family=config.model.family,
         config=config.tree(),

@@ -19,11 +19,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+import synthograph
 from synthograph.core.devices import cpu_name
 from synthograph.core.errors import DivergedError, UserError
 from synthograph.core.files import disk_errors, remove, sha256_file, sync, write_json
+from synthograph.core.tensors import load_tensors, read_tensors, select, write_tensors
 from synthograph.models.base import AdamConfig, Networks
-from synthograph.models.tensors import load_tensors, read_tensors, select, write_tensors
 from synthograph.training.controllers import Controller
 from synthograph.training.stats import Moments
 
@@ -147,12 +148,14 @@ class Surroundings:
     torch_version: str
     processor: str
     precision: str
+    synthograph: str = "0.1.0"
 
     @classmethod
     def here(cls, precision: str) -> "Surroundings":
         """This process."""
         name = cpu_name() if cpu_name() != "unknown processor" else platform.processor()
-        return cls(torch.get_num_threads(), torch.__version__, name, precision)
+        version = synthograph.__version__
+        return cls(torch.get_num_threads(), torch.__version__, name, precision, version)
 
     def differences(self, other: "Surroundings") -> list[str]:
         """What differs, in words."""
@@ -171,12 +174,14 @@ class SavedNumbers:
         lengths: byte length of every file that only grows, such as `stats.jsonl`.
         boundary: whether the state was saved right after a snapshot.
         surroundings: where it was saved.
+        data: digest of the training images, groups and labels; None in older states.
     """
 
     progress: Progress
     lengths: Mapping[str, int]
     boundary: bool
     surroundings: Surroundings
+    data: str | None = None
 
 
 def save_state(folder: Path, state: TrainingState, numbers: SavedNumbers) -> Path:
@@ -328,6 +333,7 @@ def _read_numbers(path: Path) -> SavedNumbers:
             data["lengths"],
             data["boundary"],
             Surroundings(**data["surroundings"]),
+            data.get("data"),
         )
     except (KeyError, TypeError) as error:
         raise UserError(
