@@ -15,6 +15,7 @@ import pytest
 from synthograph.archive.manifest import Row
 from synthograph.archive.reader import ArchiveInfo, open_archive
 from synthograph.archive.writer import ArchiveWriter, encode, image_name, write_rejects
+from synthograph.core.containers import TYPED
 from synthograph.core.errors import DiskFullError, UserError
 
 INFO = ArchiveInfo.parse(
@@ -191,6 +192,17 @@ def test_another_command_is_refused(dest: Path) -> None:
     with pytest.raises(UserError, match="another command"):
         ArchiveWriter(dest, COMMAND)
     assert bytes_of(writer.partial / "data") == before
+
+
+def test_another_command_is_named_with_both_ways_out(dest: Path) -> None:
+    ArchiveWriter(dest, {**COMMAND, TYPED: "synthograph prepare 'my in' a.zip"}).suspend()
+    with pytest.raises(UserError, match="another command") as refused:
+        ArchiveWriter(dest, {"make": 2, TYPED: "synthograph prepare in a.zip"})
+    assert "(`synthograph prepare 'my in' a.zip`)" in str(refused.value)
+    assert "run that command again to finish it, or remove the folder" in str(refused.value)
+    ArchiveWriter(dest, {**COMMAND, TYPED: "synthograph prepare './my in' a.zip"}).discard()
+    with pytest.raises(UserError, match=r"images are written to a \.zip or into a folder"):
+        ArchiveWriter(dest.with_name("a.tar"), COMMAND)
 
 
 def test_a_second_process_is_refused(tmp_path: Path) -> None:

@@ -32,7 +32,49 @@ def test_pickle_to_safetensors_and_on(run: Typed, tmp_path: Path) -> None:
     partner(target).unlink()
     code, text, _ = run(target, tmp_path / "alone.safetensors")
     assert code == 0
-    assert "holds no discriminators" in text
+    assert text.index("training cannot go on from it") < text.index("generator: ")
+
+
+def test_missing_discriminators_are_told_before_the_work(
+    run: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "generator-000001.safetensors"
+    assert run(NVIDIA / "cond2_rgb_32.pkl", source)[0] == 0
+
+    def busy(*args: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("synthograph.models.snapshot.convert", busy)
+    code, text, _ = run(source, tmp_path / "x.safetensors")
+    assert (code, text) == (3, ""), "nothing to tell where they are there"
+    partner(source).unlink()
+    code, text, _ = run(source, tmp_path / "x.safetensors")
+    assert code == 3
+    assert "there is no discriminators-000001.safetensors beside it" in text
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("nowhere/x.safetensors", "nowhere is no folder: make it first"),
+        (f"{'x' * 240}.safetensors", "File name too long"),
+        ("text/x.safetensors", "is not a folder"),
+        ("x.pkl", "ends in .safetensors"),
+        ("taken.safetensors", "taken.discriminators.safetensors exists already"),
+    ],
+)
+def test_targets_are_looked_at_before_the_source(
+    run: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, words: str
+) -> None:
+    def load_nothing(path: Path) -> None:
+        raise AssertionError(f"{path} was read")
+
+    (tmp_path / "text").write_text("hello")
+    (tmp_path / "taken.discriminators.safetensors").write_text("hello")
+    monkeypatch.setattr("synthograph.models.snapshot.load", load_nothing)
+    code, _, error = run(NVIDIA / "cond2_rgb_32.pkl", tmp_path / target)
+    assert (code, words in error) == (2, True), error
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_refusals(run: Typed, tmp_path: Path) -> None:

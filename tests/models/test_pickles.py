@@ -19,17 +19,8 @@ from synthograph.core.pickles import Thing
 from synthograph.models.pickles import pickle_names, read_pickle
 from synthograph.models.snapshot import load
 from tests.conftest import NVIDIA
+from tests.core.payload import Payload
 from tests.models import hostile
-
-
-class Payload:
-    """Runs a command when it is unpickled."""
-
-    def __init__(self, marker: Path) -> None:
-        self.marker = marker
-
-    def __reduce__(self):
-        return os.system, (f"touch {self.marker}",)
 
 
 def read(folder: Path, data: bytes) -> object:

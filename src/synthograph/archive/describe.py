@@ -6,6 +6,7 @@ from typing import Any
 
 from synthograph.archive.manifest import MANIFEST, SPLITS, count_labels, in_split
 from synthograph.archive.reader import DATASET, MASKS, Archive, open_archive
+from synthograph.core.containers import is_unfinished
 from synthograph.core.errors import UserError
 from synthograph.core.progress import Track
 
@@ -28,7 +29,8 @@ def describe(
     Raises:
         UserError: the archive reader refuses it, or one of its images or masks.
     """
-    facts |= {"kind": "archive", "stored as": "folder" if path.is_dir() else "zip"}
+    kind = "unfinished archive" if is_unfinished(path) else "archive"
+    facts |= {"kind": kind, "stored as": "folder" if path.is_dir() else "zip"}
     if path.is_file():
         facts["bytes"] = path.stat().st_size
     archive = open_archive(path)

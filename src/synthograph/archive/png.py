@@ -7,7 +7,6 @@ import struct
 import zlib
 
 import numpy as np
-from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
 from synthograph.core.errors import UserError
@@ -18,6 +17,10 @@ MOST_DEFLATED = 1032
 """Bytes that one packed byte can stand for; what claims more would take memory for nothing."""
 KINDS = {(8, 0): 1, (8, 2): 3, (16, 0): 1}
 """Bits and colour type of the header -> channels."""
+PAETH = 4  # its number as a filter
+FLAT = 16  # one pixel in so many differs from its left neighbour in an image of areas
+PATTERNED = 4  # times that run lengths shrink an image which deserves the search for patterns
+FILTERED_AT_ONCE = 1 << 16  # bytes; some twenty times as many are taken meanwhile, best in a cache
 
 
 def png_size(data: bytes, where: str) -> tuple[int, int]:
@@ -90,12 +93,72 @@ def _check_chunks(data: bytes, where: str) -> None:
 
 
 def encode_png(pixels: np.ndarray) -> bytes:
-    """PNG bytes of [h, w, 1 or 3] uint8 or [h, w, 1] uint16 pixels.
+    """PNG bytes of [h, w, 1 or 3] uint8 or [h, w, 1] uint16 pixels; equal pixels give equal bytes.
 
-    Level 1 costs a third of the default's time for a tenth more bytes; level 0 would triple the
-    archive.
+    Every row gets the Paeth filter, or none where nearly all pixels equal their neighbour, as in
+    masks, and runs are the only matches that are looked for: on photographs and scans a third to
+    a half of the time of Pillow at its level 1, and a fifth fewer bytes to about as many. Images
+    that pack so well that they must hold patterns are searched for longer matches too.
     """
-    squeezed = pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
-    file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(squeezed)).save(file, format="PNG", compress_level=1)
-    return file.getvalue()
+    height, width, channels = pixels.shape
+    bits = 8 * pixels.dtype.itemsize
+    colour = next((colour for (b, colour), c in KINDS.items() if (b, c) == (bits, channels)), None)
+    fits = pixels.size > 0 and pixels.dtype.kind == "u" and colour is not None
+    assert fits, f"an archive holds no PNG of {pixels.shape} {pixels.dtype} pixels"
+    samples = np.ascontiguousarray(pixels, ">u2" if bits == 16 else np.uint8)
+    rows = samples.view(np.uint8).reshape(height, -1)
+    step = channels * bits // 8
+    even = FLAT * np.count_nonzero(rows[:, step:] != rows[:, :-step]) < rows.size
+    none = np.zeros((height, 1), np.uint8)  # also the number of the filter that changes nothing
+    filtered = np.hstack([none, rows]) if even else _filter_paeth(rows, step)
+    packed = _deflate(filtered, zlib.Z_RLE)
+    if PATTERNED * len(packed) < filtered.size:
+        packed = min(packed, _deflate(filtered, zlib.Z_DEFAULT_STRATEGY), key=len)
+    header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", packed), (b"IEND", b""))
+    return MAGIC + b"".join(part for kind, data in chunks for part in _chunk(kind, data))
+
+
+def _chunk(kind: bytes, data: bytes) -> tuple[bytes, ...]:
+    checksum = zlib.crc32(data, zlib.crc32(kind))
+    return struct.pack(">I4s", len(data), kind), data, struct.pack(">I", checksum)
+
+
+def _deflate(filtered: np.ndarray, strategy: int) -> bytes:
+    packer = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL + 1, strategy)
+    return packer.compress(filtered.data) + packer.flush()
+
+
+def _filter_paeth(rows: np.ndarray, step: int) -> np.ndarray:
+    """Rows [h, bytes] as PNG stores them, [h, 1 + bytes]: each byte less the one of left, above and
+    upper left that is nearest to left + above - upper left (PNG specification, 9.4).
+
+    Args:
+        rows: bytes of the samples, [h, n].
+        step: bytes per pixel, the distance to the left neighbour.
+    """
+    height, length = rows.shape
+    filtered = np.empty((height, 1 + length), np.uint8)
+    filtered[:, 0] = PAETH
+    block = max(FILTERED_AT_ONCE // length, 1)
+    for first in range(0, height, block):
+        some = rows[max(first - 1, 0) : first + block]
+        padded = np.zeros((len(some) + (first == 0), step + length), np.int16)
+        padded[int(first == 0) :, step:] = some
+        _paeth_residuals(padded, step, filtered[first : first + block, 1:])
+    return filtered
+
+
+def _paeth_residuals(padded: np.ndarray, step: int, out: np.ndarray) -> None:
+    corner = padded[:-1, :-step]
+    left, above = padded[1:, :-step] - corner, padded[:-1, step:] - corner
+    # distances to left + above - corner; on a tie left goes first, then above
+    from_left, from_above, from_corner = np.abs(above), np.abs(left), np.abs(left + above)
+    # multiplying by a condition takes a third of the time of `np.where`
+    above *= from_above <= from_corner
+    left -= above
+    left *= from_left <= np.minimum(from_above, from_corner)
+    nearest = left
+    nearest += above
+    nearest += corner
+    np.subtract(padded[1:, step:], nearest, out=out, casting="unsafe")

@@ -24,7 +24,7 @@ from synthograph.archive.png import decode_png as decode_png
 from synthograph.archive.png import encode_png as encode_png
 from synthograph.archive.png import png_size
 from synthograph.core.config import Config
-from synthograph.core.containers import Container, open_container, unwrap
+from synthograph.core.containers import Container, is_unfinished, open_container, unwrap
 from synthograph.core.documents import as_text, parse_json
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
@@ -34,6 +34,7 @@ from synthograph.core.spec import ImageSpec, parse_spec
 
 DATASET = "dataset.json"
 INVARIANCES = ("mirror", "rotate", "colour")
+RUN_PICTURES = ("reals.png", "fakes-init.png")
 MAX_CLASSES = 10_000
 
 
@@ -116,6 +117,7 @@ def open_files(path: Path) -> Files:
     Raises:
         UserError: it is neither, or unsafe.
     """
+    _refuse_unfinished(path)
     container = unwrap(open_container(path, "archive"))
     listing = container.members()
     files = Files(path, container, frozenset(listing.names), dict(listing.broken))
@@ -123,6 +125,14 @@ def open_files(path: Path) -> Files:
         if name in files.broken:
             raise UserError(f"{path}: {files.missing(name)}")
     return files
+
+
+def _refuse_unfinished(path: Path) -> None:
+    if is_unfinished(path):
+        raise UserError(
+            f"{path}: is an archive that was never finished: run the command that makes it again, "
+            "which goes on, or remove the folder"
+        )
 
 
 @dataclass(frozen=True)
@@ -302,6 +312,10 @@ def _parse_info(document: dict[str, Any], files: Files, rows: list[Row], path: P
         raise UserError(f"{path}: holds no images; make an archive with 'synthograph prepare'")
     if "config.json" in files and not {MANIFEST, DATASET} & files.names:
         raise UserError(f"{path}: is a run directory; give the archive that it was trained on")
+    if _holds_runs(files):
+        raise UserError(
+            f"{path}: is a folder of run directories; give the archive that they were trained on"
+        )
     if "spec" not in known:
         first = rows[0].file
         known["spec"] = _guess_spec(files.read(first), f"{path}: {first}").tree()
@@ -315,6 +329,13 @@ def _parse_info(document: dict[str, Any], files: Files, rows: list[Row], path: P
         if name not in INVARIANCES:
             raise UserError(f"{path}: {DATASET}: invariance {name!r}: {nearest(name, INVARIANCES)}")
     return info
+
+
+def _holds_runs(files: Files) -> bool:
+    """Whether these are no images but the pictures that trainings drew."""
+    tops = {name.partition("/")[0] for name in files.names if name.endswith("/config.json")}
+    runs = any(f"{top}/{name}" in files for top in tops for name in RUN_PICTURES)
+    return runs and not {MANIFEST, DATASET} & files.names
 
 
 def _guess_spec(data: bytes, where: str) -> ImageSpec:

@@ -22,7 +22,7 @@ import numpy as np
 from synthograph.archive.manifest import MANIFEST, Row, write_manifest
 from synthograph.archive.png import encode_png
 from synthograph.archive.reader import DATASET, MASKS, ArchiveInfo
-from synthograph.core.containers import COMMAND, PARTIAL
+from synthograph.core.containers import COMMAND, PARTIAL, other_command, refuse_other_kinds
 from synthograph.core.errors import UserError
 from synthograph.core.files import (
     atomic_path,
@@ -83,8 +83,10 @@ def refuse_destination(dest: Path) -> None:
     """Stop before long work where no archive can be written.
 
     Raises:
-        UserError: something is there, or its folder cannot be written to.
+        UserError: something is there, its folder cannot be written to, or it is called like a file
+            of a kind that is not written.
     """
+    refuse_other_kinds(dest, "archive")
     refuse_existing(dest, "archive name")
     if dest.suffix.lower() == ".zip" and dest.is_dir():
         raise UserError(f"{dest} is a folder: remove it, or choose a name without .zip")
@@ -97,7 +99,8 @@ class ArchiveWriter:
 
     Args:
         dest: the archive to be: a path ending in `.zip`, or a folder.
-        command: everything that decides the archive's content, as JSON data.
+        command: everything that decides the archive's content, as JSON data; under `TYPED` the
+            line that was typed, which decides nothing.
 
     Raises:
         UserError: `dest` exists, another process writes it, or a partial archive of another command
@@ -133,13 +136,15 @@ class ArchiveWriter:
             write_json(path, command)
             return
         try:
-            same = json.loads(path.read_text(encoding="utf-8")) == command
+            recorded = json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
-            same = False
-        if not same:
+            recorded = None
+        other = other_command(recorded, command)
+        if other is not None:
             raise UserError(
                 f"{self.partial} holds an unfinished archive of another command, or its source "
-                "has changed: run that command again to finish it, or remove the folder"
+                f"has changed ({other}): run that command again to finish it, or remove the folder "
+                "to begin anew"
             )
         journal = self.partial / JOURNAL
         if not journal.exists():

@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 if TYPE_CHECKING:
-    from synthograph.sampling.generate import Job
+    from synthograph.core.signals import StopRequest
+    from synthograph.models.snapshot import Snapshot
+    from synthograph.sampling.generate import FileKind, Job, Request
 
 E = TypeVar("E", bound=enum.Enum)
 MOST = 10_000_000
 """Images that one command makes at most."""
+GRID_MOST = 4096
+"""Images that one picture shows at most; they are held in memory."""
+COLUMNS = 16
+FINISHING = "the images at work are finished and kept; Ctrl-C once more ends at once"
 
 
 def generate(
@@ -48,13 +54,16 @@ def generate(
 ) -> None:
     """Generate images; a class and a seed always give the same one."""
     from synthograph.cli.prepare import check_grid
-    from synthograph.cli.progress import tracker
+    from synthograph.core.containers import refuse_other_kinds
     from synthograph.core.devices import Precision, pick_device
-    from synthograph.core.files import write_bytes
+    from synthograph.core.errors import UserError
+    from synthograph.core.signals import StopRequest
     from synthograph.models.base import NoiseMode, TruncationCenter
     from synthograph.models.snapshot import find_snapshot, load
     from synthograph.sampling import generate as sampling
 
+    refuse_other_kinds(outdir, "--outdir")
+    check_grid(grid)
     path = find_snapshot(network)
     if network.is_dir():
         typer.echo(f"network: {path}")
@@ -70,20 +79,79 @@ def generate(
         device=str(pick_device(device)),
         precision=_choice(precision, Precision, "--precision"),
     )
-    check_grid(grid)
-    if outdir.suffix == ".zip":
-        count = sampling.generate_archive(snapshot, request, outdir, track=tracker("generating"))
-    else:
-        form = _choice(kind, sampling.FileKind, "--format")
-        paths = sampling.generate_files(
-            snapshot, request, outdir, kind=form, track=tracker("generating")
+    form = _choice(kind, sampling.FileKind, "--format")
+    if form is not sampling.FileKind.PNG and outdir.suffix.lower() == ".zip":
+        raise UserError(f"--format {kind}: archives hold PNG; leave it out, or name a folder")
+    _check_grid_with(grid, len(request.jobs), outdir)
+    with StopRequest(FINISHING) as stop:
+        _write(snapshot, request, outdir, form, stop)
+        if grid is not None:
+            _draw(snapshot, request, grid, stop)
+
+
+def _write(
+    snapshot: "Snapshot", request: "Request", outdir: Path, form: "FileKind", stop: "StopRequest"
+) -> None:
+    """All images as an archive or as files.
+
+    Raises:
+        StoppedError: a signal came; it names the command that goes on.
+    """
+    from synthograph.cli.progress import tracker
+    from synthograph.core.containers import command_line
+    from synthograph.core.errors import StoppedError
+    from synthograph.sampling.generate import generate_archive, generate_files
+
+    track, typed = tracker("generating"), command_line()
+    try:
+        if outdir.suffix.lower() == ".zip":
+            generate_archive(snapshot, request, outdir, track=track, stop=stop, typed=typed)
+        else:
+            generate_files(
+                snapshot, request, outdir, kind=form, track=track, stop=stop, typed=typed
+            )
+    except StoppedError as stopped:
+        raise StoppedError(f"{stopped}. Go on with: {typed}") from None
+    typer.echo(f"{outdir}: {len(request.jobs)} images")
+
+
+def _draw(snapshot: "Snapshot", request: "Request", grid: Path, stop: "StopRequest") -> None:
+    """All images on one picture.
+
+    Raises:
+        StoppedError: a signal came; the images themselves are complete.
+    """
+    from synthograph.core.errors import StoppedError
+    from synthograph.core.files import disk_errors, write_bytes
+    from synthograph.sampling.generate import generate, picture
+
+    images = []
+    for part in generate(snapshot, request):
+        if stop.requested:
+            raise StoppedError(
+                f"stopped on request ({stop.reason}): all images are written, {grid} is not; the "
+                "same command with another --outdir draws it"
+            )
+        images += part
+    with disk_errors(grid):
+        grid.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(grid, picture(snapshot, images, columns=COLUMNS))
+    typer.echo(f"{grid}")
+
+
+def _check_grid_with(grid: Path | None, count: int, outdir: Path) -> None:
+    """Refuse a picture of too many images, or one that would take the place of an image."""
+    from synthograph.core.errors import UserError
+
+    if grid is not None and grid.parent == outdir and grid.name.startswith("seed"):
+        raise UserError(
+            f"--grid {grid}: images have such names there; name it {outdir / 'grid.png'}"
         )
-        count = len(paths)
-    typer.echo(f"{outdir}: {count} images")
-    if grid is not None:
-        images = [image for part in sampling.generate(snapshot, request) for image in part]
-        write_bytes(grid, sampling.picture(snapshot, images, columns=16))
-        typer.echo(f"{grid}")
+    if grid is not None and count > GRID_MOST:
+        raise UserError(
+            f"--grid {grid}: {count} images are too many for one picture, which shows at most "
+            f"{GRID_MOST}; leave --grid out, or ask for fewer images"
+        )
 
 
 def _jobs(
@@ -100,9 +168,18 @@ def _jobs(
         raise UserError(f"{' and '.join(named)} exclude each other: give one of them")
     if num is not None:
         return jobs_in_turn(num, classes)
-    if per_class is not None:
-        return jobs_of(range(per_class), classes)
-    return jobs_of(parse_seeds("0-15" if seeds is None else seeds), classes)
+    wanted = (
+        range(per_class)
+        if per_class is not None
+        else parse_seeds("0-15" if seeds is None else seeds)
+    )
+    count = len(wanted) * max(len(classes), 1)
+    if count > MOST:
+        raise UserError(
+            f"{len(wanted)} seeds for each of {len(classes)} classes are {count} images, more than "
+            f"the {MOST} of one command: ask for fewer seeds, or for one --class at a time"
+        )
+    return jobs_of(wanted, classes)
 
 
 def _choice(text: str, kind: type[E], option: str) -> E:

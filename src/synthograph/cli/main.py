@@ -11,12 +11,14 @@ from synthograph.cli.demo import demo
 from synthograph.cli.doctor import doctor
 from synthograph.cli.generate import generate
 from synthograph.cli.inspect import inspect
+from synthograph.cli.launch import leave
 from synthograph.cli.models import models
 from synthograph.cli.phantom import phantom
 from synthograph.cli.prepare import prepare
 from synthograph.cli.split import split
 from synthograph.cli.train import train
 from synthograph.cli.usage import UsageError, explain
+from synthograph.cli.weights import weights
 from synthograph.core.errors import (
     ExitCode,
     StoppedError,
@@ -33,6 +35,7 @@ app = typer.Typer(
 )
 for verb in (demo, phantom, prepare, split, train, generate, convert, inspect, models, doctor):
     app.command()(verb)
+app.add_typer(weights, name="weights")
 
 
 def _version(wanted: bool) -> None:
@@ -81,7 +84,9 @@ def _end(error: SynthographError) -> NoReturn:
     """Say in one line what ended the command, and leave with its exit code."""
     if _debug:
         traceback.print_exc()
+    code, speaks = leave(error)
     message = one_line(str(error))
     said = message.startswith(error.label)  # "stopped on request" need not be said twice
-    typer.echo(message if said else f"{error.label}: {message}", err=True)
-    sys.exit(int(error.exit_code))
+    if speaks:
+        typer.echo(message if said else f"{error.label}: {message}", err=True)
+    sys.exit(code)

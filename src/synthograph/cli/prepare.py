@@ -70,6 +70,7 @@ def prepare(
     from synthograph.archive.writer import refuse_destination
     from synthograph.cli.progress import tracker
     from synthograph.core.config import calling
+    from synthograph.core.containers import TYPED, command_line
 
     refuse_destination(dest)
     check_grid(grid)
@@ -109,7 +110,11 @@ def prepare(
         dest,
         found.options,
         rejects=found.rejects,
-        command={"prepare": str(source.resolve()), "files": _stamp(found.items)},
+        command={
+            TYPED: command_line(),
+            "prepare": str(source.resolve()),
+            "files": _stamp(found.items),
+        },
         track=tracker("preparing"),
         workers=workers,
     )

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from synthograph.models.snapshot import Snapshot
     from synthograph.models.transfer import TransferReport
     from synthograph.training.config import RunConfig
+    from synthograph.training.distributed import Team
 
 
 def train(
@@ -40,7 +41,9 @@ def train(
     metrics: Annotated[
         str | None, typer.Option(help="measured at every snapshot, commas between; or none")
     ] = None,
-    gpus: Annotated[int, typer.Option(min=1, help="number of GPUs")] = 1,
+    gpus: Annotated[
+        int, typer.Option(min=1, help="processes that train together, one per GPU (or CPU share)")
+    ] = 1,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16")] = None,
     save_every: Annotated[float | None, typer.Option(help="minutes between states")] = None,
@@ -62,10 +65,12 @@ def train(
     ] = False,
 ) -> None:
     """Train a generator on an archive, or go on with a run that was stopped."""
+    from synthograph.cli.launch import launch
     from synthograph.cli.settings import setting_names
     from synthograph.core.config import calling, merge, parse_assignments, read_tree
     from synthograph.core.errors import UserError
     from synthograph.training.config import RunConfig
+    from synthograph.training.distributed import form_team
 
     flags = {
         "data.path": data and str(data),
@@ -91,8 +96,6 @@ def train(
         "device": device,
         "precision": precision,
     }
-    if gpus > 1:
-        raise UserError(f"--gpus {gpus}: more than one GPU is not supported yet; use --gpus 1")
     given = {path: value for path, value in flags.items() if value is not None}
     sets = parse_assignments(settings or [])
     file = read_tree(config) if config is not None else {}
@@ -103,17 +106,22 @@ def train(
         if resume is not None:
             new = {"--dry-run": dry_run, "--init-from": init_from, "--cfg": cfg, "--outdir": outdir}
             _refuse_beside_resume(new)
-            _resume(resume, merge(merge(file, sets), parts[2]), require_exact=require_exact)
+            asked = merge(merge(file, sets), parts[2])
+            _resume(resume, asked, gpus, require_exact=require_exact)
             return
         if require_exact:
             raise UserError("--require-exact is about going on with a run: give it with --resume")
         source = None if init_from is None else _source(init_from)
         preset = cfg or "auto"
-        run_config = _resolve(preset, parts, source)
+        team = form_team()
+        run_config = _resolve(preset, parts, source, max(gpus, team.size))
         if dry_run:
             _dry_run(run_config, source)
+        elif gpus > team.size:
+            _check_processes(run_config, gpus)
+            raise typer.Exit(launch(gpus))
         else:
-            start_run(run_config, outdir or Path("runs"), preset, source)
+            start_run(run_config, outdir or Path("runs"), preset, source, team)
 
 
 def _refuse_beside_resume(options: dict[str, Any]) -> None:
@@ -161,10 +169,30 @@ def _tree(flags: dict[str, Any]) -> dict[str, Any]:
     return tree
 
 
-def _resolve(preset: str, parts: list[dict[str, Any]], source: "Snapshot | None") -> "RunConfig":
+def _check_processes(config: "RunConfig", processes: int) -> None:
+    """Refuse a number of processes that the batch or the machine does not allow, before they are
+    started.
+    """
+    import torch
+
+    from synthograph.core.errors import UserError
+    from synthograph.training.distributed import shares
+
+    shares(config.training.batch, min(config.group, config.training.batch_gpu), processes)
+    if config.device.startswith("cuda") and torch.cuda.device_count() < processes:
+        raise UserError(
+            f"--gpus {processes}: this machine has {torch.cuda.device_count()} GPUs; use as many, "
+            "or --device cpu"
+        )
+
+
+def _resolve(
+    preset: str, parts: list[dict[str, Any]], source: "Snapshot | None", processes: int
+) -> "RunConfig":
     from synthograph.archive.reader import open_archive
     from synthograph.core.config import merge
     from synthograph.core.errors import UserError
+    from synthograph.models.registry import family
     from synthograph.models.transfer import defaults
     from synthograph.training.setup import resolve_run
 
@@ -175,7 +203,11 @@ def _resolve(preset: str, parts: list[dict[str, Any]], source: "Snapshot | None"
     if path is None:
         raise UserError("which images? give an archive with --data, or a run with --resume")
     below = [] if source is None else [defaults(source)]
-    config, left_out = resolve_run(open_archive(Path(path)), preset, [*below, asked])
+    archive = open_archive(Path(path))
+    config, left_out = resolve_run(archive, preset, [*below, asked], processes=processes)
+    note = family(config.model.family).preset_note(preset, archive.info.spec)
+    if note is not None:
+        typer.echo(f"note: {note}")
     if left_out:
         typer.echo(
             f"note: augmentation without {', '.join(left_out)}: "
@@ -185,22 +217,40 @@ def _resolve(preset: str, parts: list[dict[str, Any]], source: "Snapshot | None"
 
 
 def start_run(
-    config: "RunConfig", outdir: Path, preset: str, source: "Snapshot | None" = None
+    config: "RunConfig",
+    outdir: Path,
+    preset: str,
+    source: "Snapshot | None" = None,
+    team: "Team | None" = None,
 ) -> Path:
     """Make a run directory and train in it, with fresh weights or those of a snapshot.
+
+    Args:
+        config: resolved.
+        outdir: folder of run directories.
+        preset: name of the preset, for the name of the run.
+        source: snapshot to start from.
+        team: the processes that train together; None for this one alone.
 
     Returns:
         The run directory.
     """
+    from synthograph.core.containers import command_line
+    from synthograph.training.distributed import Team, share_state
     from synthograph.training.loop import Trainer
-    from synthograph.training.run import command_line, create_run
+    from synthograph.training.run import join_run
     from synthograph.training.setup import make_session, open_data
 
+    team = team or Team()
+    before = _before_restart(outdir, team)
+    if before is not None:
+        return _continue(before, {}, team)
     data = open_data(config)
     reports: list[TransferReport] = []
-    session = make_session(config, data, source, reports.append)
+    session = make_session(config, data, source, reports.append, team)
     kind = f"{data.archive.name}{'-cond' if config.data.cond else ''}-{preset}"
-    run = create_run(outdir, config, kind, origin=session.info.initialised_from)
+    run = join_run(outdir, config, kind, team, origin=session.info.initialised_from)
+    share_state(team, session.state)
     run.say(f"{command_line()}")
     for line in (line for report in reports for line in report.lines()):
         run.say(line)
@@ -227,13 +277,44 @@ def _introduce(config: "RunConfig", session: Any, data: Any, say: Any) -> None: 
         say(f"note: {note}")
 
 
-def _resume(path: Path, asked: dict[str, Any], *, require_exact: bool) -> None:
+def _resume(path: Path, asked: dict[str, Any], gpus: int, *, require_exact: bool) -> None:
+    """Go on with a run in as many processes as are asked for now, whatever they were before."""
+    from synthograph.cli.launch import launch
+    from synthograph.training.distributed import form_team
+    from synthograph.training.run import read_config
+
+    team = form_team()
+    if gpus > team.size:
+        _check_processes(read_config(path), gpus)
+        raise typer.Exit(launch(gpus))
+    _continue(path, asked, team, require_exact=require_exact)
+
+
+def _continue(
+    path: Path, asked: dict[str, Any], team: "Team", *, require_exact: bool = False
+) -> Path:
     from synthograph.training.loop import Trainer
     from synthograph.training.resume import resume_session
 
-    session, run = resume_session(path, asked, require_exact=require_exact)
+    session, run = resume_session(path, asked, require_exact=require_exact, team=team)
     Trainer(session, run).train()
     run.close()
+    return path
+
+
+def _before_restart(outdir: Path, team: "Team") -> Path | None:
+    """The run that these processes were in when torchrun had to start them again, if they were."""
+    from synthograph.cli.launch import report_leader
+    from synthograph.training.distributed import launch_id, restarted
+    from synthograph.training.run import find_launched
+
+    found = None
+    if team.leads:
+        report_leader()
+        key = launch_id()
+        found = find_launched(outdir, key) if restarted() and key is not None else None
+    told = team.tell(None if found is None else str(found))
+    return None if told is None else Path(told)
 
 
 def _dry_run(config: "RunConfig", source: "Snapshot | None") -> None:

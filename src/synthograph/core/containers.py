@@ -5,13 +5,16 @@ per process.
 """
 
 import os
+import shlex
 import stat
+import sys
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from synthograph.core.errors import UserError
 from synthograph.core.record import UnreadableError
@@ -19,8 +22,16 @@ from synthograph.core.record import UnreadableError
 MAX_MEMBER_BYTES = 512 << 20
 BOMB_BYTES, BOMB_RATIO = 32 << 20, 100
 PARTIAL, COMMAND = ".partial", "command.json"  # an archive while it grows, and what it is to be
+TYPED = "typed"  # in a recorded command: the line as it was typed, which decides nothing
+NO_OUTPUT = {
+    *(".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"),
+    *(".h5", ".hdf5", ".npz", ".npy", ".lmdb", ".parquet", ".tfrecord", ".tfrecords"),
+    *(".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".pkl", ".safetensors", ".pdf"),
+}
+"""Endings of files that are no folder and that nobody here writes images to."""
 
 _PIECE = 1 << 20
+_LINE, _WORD = 400, 60  # characters of a command, and of a setting, in a message
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _LITTER = {"__macosx", "thumbs.db", "desktop.ini"}
 _ENCRYPTED = 1
@@ -203,6 +214,8 @@ def open_container(path: Path, what: str) -> Container:
         if path.is_file():
             _open_zip(path)
             return ZipFolder(path)
+        if path.exists():
+            raise UserError(f"{what} {path}: is a pipe or a device; give a folder or a zip file")
         for parent in path.parents:
             if parent.is_file() and zipfile.is_zipfile(parent):
                 return _zip_folder(parent, path.relative_to(parent).as_posix() + "/", what)
@@ -233,6 +246,72 @@ def is_litter(name: str) -> bool:
 def is_unfinished(folder: Path) -> bool:
     """Whether a folder is an archive that was never finished, so that its images are no source."""
     return folder.name.endswith(PARTIAL) and (folder / COMMAND).is_file()
+
+
+def refuse_other_kinds(dest: Path, what: str) -> None:
+    """Stop where images would go into a folder that is named like a file of a kind not written.
+
+    Args:
+        dest: where images are to go: a `.zip` or a folder.
+        what: how messages call it, such as `--outdir`.
+
+    Raises:
+        UserError: its ending is in `NO_OUTPUT`, and no folder of that name is there.
+    """
+    ending = dest.suffix.lower()
+    if ending in NO_OUTPUT and not dest.is_dir():
+        stem = dest.name[: -len(ending)]
+        raise UserError(
+            f"{what} {dest}: images are written to a .zip or into a folder, not as {ending}; name "
+            f"it {stem}.zip, or {stem} for a folder"
+        )
+
+
+def command_line() -> str:
+    """The command that is running, as it can be typed again."""
+    return shlex.join(["synthograph", *sys.argv[1:]])
+
+
+def other_command(recorded: object, wanted: Mapping[str, Any]) -> str | None:
+    """Which other command unfinished work belongs to, for the message to whoever meets it.
+
+    Args:
+        recorded: the command that was written down when the work began, as read from JSON.
+        wanted: the command that is running, as JSON data.
+
+    Returns:
+        The line that was typed, or how the commands differ; None where they are the same.
+    """
+    if not isinstance(recorded, Mapping):
+        return "which one cannot be read any more"
+    then, now = _leaves(_without_line(recorded)), _leaves(_without_line(wanted))
+    differ = [name for name in {**then, **now} if then.get(name) != now.get(name)]
+    if not differ:
+        return None
+    line = recorded.get(TYPED)
+    if isinstance(line, str) and line != wanted.get(TYPED):
+        return f"`{line[:_LINE]}`"
+    same = isinstance(line, str)
+    told = few(f"{name} was {_cut(then.get(name))}, now {_cut(now.get(name))}" for name in differ)
+    return f"{'typed like this one, but ' if same else ''}{told}"
+
+
+def _without_line(command: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in command.items() if name != TYPED}
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Dotted name -> value."""
+    found: dict[str, Any] = {}
+    for name, value in tree.items():
+        inner = isinstance(value, Mapping) and value
+        found |= _leaves(value, f"{prefix}{name}.") if inner else {f"{prefix}{name}": value}
+    return found
+
+
+def _cut(value: object) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= _WORD else f"{text[: _WORD - 3]}..."
 
 
 def few(names: Iterable[str], limit: int = 3) -> str:

@@ -213,7 +213,8 @@ class Batch:
 
 @dataclass(frozen=True)
 class LossTerms:
-    """What a phase gives back.
+    """What a phase gives back: the same names for every share, each with a row per image that takes
+    part.
 
     Attributes:
         loss: scalar, mean over the images of the share; None where no image of the share takes
@@ -356,6 +357,10 @@ class Family(abc.ABC):
         so that their tensors have the same shapes and mean the same.
         """
         return {"family": config.family, "z_dim": config.z_dim}
+
+    def preset_note(self, name: str, spec: ImageSpec) -> str | None:
+        """What to tell whoever takes a preset for images that it was not published for."""
+        return None
 
     @abc.abstractmethod
     def preset_names(self) -> Iterable[str]:

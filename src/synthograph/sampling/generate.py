@@ -3,9 +3,10 @@ provenance.
 """
 
 import enum
+import hashlib
 import io
 import json
-import math
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,17 +23,20 @@ from synthograph.archive.manifest import Row
 from synthograph.archive.reader import ArchiveInfo, encode_png
 from synthograph.archive.writer import ArchiveWriter, encode, new_namespace
 from synthograph.core.config import read_tree
+from synthograph.core.containers import TYPED, other_command
 from synthograph.core.devices import Precision, block_dtype
-from synthograph.core.errors import UserError
-from synthograph.core.files import refuse_unwritable_folder, write_bytes, write_json
+from synthograph.core.errors import StoppedError, UserError
+from synthograph.core.files import disk_errors, refuse_unwritable_folder, write_bytes, write_json
 from synthograph.core.pictures import for_eyes, sheet
 from synthograph.core.progress import Track
+from synthograph.core.signals import StopRequest
 from synthograph.models.base import Networks, NoiseMode, TruncationCenter
 from synthograph.models.registry import family
 from synthograph.models.snapshot import Snapshot
 from synthograph.ops.pixels import to_pixels
 from synthograph.sampling.seeds import latents
 
+MOST_PSI = 100
 Job = tuple[int, str | None]
 """Seed and class of an image."""
 
@@ -94,13 +98,18 @@ def choose_classes(snapshot: Snapshot, wanted: Sequence[str]) -> list[str]:
     """Class names that a request means, checked; all classes where none is named.
 
     Raises:
-        UserError: an unknown class, or classes for an unconditional generator.
+        UserError: an unknown class, one that is named twice, or classes for an unconditional
+            generator.
     """
     condition = snapshot.info.condition
     if not wanted:
         return list(condition.classes)
     labels = [condition.one_hot(name) for name in wanted]
-    return [condition.classes[int(label.argmax())] for label in labels]
+    chosen = [condition.classes[int(label.argmax())] for label in labels]
+    if len(set(chosen)) < len(chosen):
+        name, _ = Counter(chosen).most_common(1)[0]
+        raise UserError(f"class {name!r} is named more than once: name every class once")
+    return chosen
 
 
 def generate(snapshot: Snapshot, request: Request, *, skip: int = 0) -> Iterator[list[Image]]:
@@ -146,15 +155,18 @@ def check(snapshot: Snapshot, request: Request) -> None:
         raise UserError(f"--batch {request.batch}: at least one image at a time")
     if request.precision is Precision.AUTO:
         raise UserError("--precision auto is for training: say fp32 or bf16, since images differ")
-    if not math.isfinite(request.truncation):
-        raise UserError(f"--trunc {request.truncation}: psi is a finite number, usually 0 to 1")
+    if not abs(request.truncation) <= MOST_PSI:
+        raise UserError(
+            f"--trunc {request.truncation:g}: psi is a finite number, usually 0 to 1 and at most "
+            f"{MOST_PSI}"
+        )
     if request.cutoff is not None and request.cutoff < 0:
         raise UserError(f"--trunc-cutoff {request.cutoff}: a number of style rows, from 0 up")
     if request.center is TruncationCenter.CLASS and not condition.width:
         raise UserError("--trunc-center class needs a conditional network, this one is not")
-    twice = [job for job, n in Counter(request.jobs).items() if n > 1]
-    if twice:
-        raise UserError(f"seed {twice[0][0]} is asked for more than once: name every seed once")
+    if len(set(request.jobs)) < len(request.jobs):
+        seed, _ = Counter(request.jobs).most_common(1)[0][0]
+        raise UserError(f"seed {seed} is asked for more than once: name every seed once")
     odd = {n for n in snapshot.info.spec.modalities.values() if n not in (1, 3)}
     if odd:
         raise UserError(
@@ -179,33 +191,72 @@ def generate_files(
     *,
     kind: FileKind = FileKind.PNG,
     track: Track = lambda items, total: items,
+    stop: StopRequest | None = None,
+    typed: str | None = None,
 ) -> list[Path]:
     """Write `seed0000.png`, with `_CLASS` where several classes are made.
 
     Further modalities go into folders of their own. Existing files are refused, not replaced,
     unless the same request was interrupted: then it goes on behind them.
 
+    Args:
+        snapshot: whose images.
+        request: which images.
+        outdir: the folder; made if it is missing.
+        kind: PNG, or JPEG for the eye.
+        track: shows progress: gets an iterable and its length.
+        stop: is asked before every batch whether to stop.
+        typed: the command line, for whoever meets an unfinished folder.
+
+    Returns:
+        The files of the first modality, in the order of the request.
+
     Raises:
         UserError: a file of that name exists, or another request was interrupted in this folder.
+        StoppedError: `stop` asked for it; the same request goes on.
     """
     check(snapshot, request)
     if kind is FileKind.JPEG and snapshot.info.spec.bits == 16:
         raise UserError("--format jpeg holds 8 bits, these images have 16: use png")
     names = _file_names(request.jobs, kind)
+    if os.path.lexists(outdir) and not outdir.is_dir():
+        raise UserError(f"{outdir} is a file, so nothing can be written into it: name a folder")
     refuse_unwritable_folder(outdir)
-    unfinished = Unfinished(outdir, {**_command(snapshot, request), "format": kind})
+    unfinished = Unfinished(outdir, {**_command(snapshot, request, typed), "format": kind})
     done = unfinished.resume(names)
     others = list(snapshot.info.spec.modalities)[1:]
-    for modality in others:
-        (outdir / modality).mkdir(exist_ok=True)
-    images = (image for batch in generate(snapshot, request, skip=done) for image in batch)
-    for name, image in track(zip(names[done:], images, strict=True), len(names) - done):
+    with disk_errors(outdir):
+        for modality in others:
+            (outdir / modality).mkdir(exist_ok=True)
+    images = _until(stop, generate(snapshot, request, skip=done))
+    for image in track(images, len(names) - done):
         first, *rest = _modalities(snapshot, image).values()
         for modality, pixels in zip(others, rest, strict=True):
-            write_bytes(outdir / modality / name, _encode(pixels, kind))
-        write_bytes(outdir / name, _encode(first, kind))  # last, so that it vouches for the others
+            write_bytes(outdir / modality / names[done], _encode(pixels, kind))
+        # last, so that it vouches for the others
+        write_bytes(outdir / names[done], _encode(first, kind))
+        done += 1
+    if done < len(names):
+        raise _stopped(stop, done, len(names), outdir)
     unfinished.finish()
     return [outdir / name for name in names]
+
+
+def _until(stop: StopRequest | None, batches: Iterator[list[Image]]) -> Iterator[Image]:
+    """One image after the other; ends early, between two batches, where a stop was asked for."""
+    while stop is None or not stop.requested:
+        batch = next(batches, None)
+        if batch is None:
+            return
+        yield from batch
+
+
+def _stopped(stop: StopRequest | None, done: int, total: int, where: Path) -> StoppedError:
+    reason = None if stop is None else stop.reason
+    return StoppedError(
+        f"stopped on request ({reason}) after {done} of {total} images, which {where} keeps; the "
+        "same command goes on"
+    )
 
 
 class Unfinished:
@@ -228,10 +279,12 @@ class Unfinished:
         """
         present = {name for name in names if (self.folder / name).exists()}
         if self.note.exists():
-            if read_tree(self.note) != self.command:
+            other = other_command(read_tree(self.note), self.command)
+            if other is not None:
                 raise UserError(
-                    f"{self.folder}: another `generate` was interrupted here; finish it with its "
-                    f"own command, or remove {self.note}"
+                    f"{self.folder}: another `generate` was interrupted here ({other}): run that "
+                    f"one again to finish it, choose another --outdir, or remove {self.note} to "
+                    "give it up"
                 )
             return next((k for k, name in enumerate(names) if name not in present), len(names))
         if present:
@@ -239,7 +292,8 @@ class Unfinished:
                 f"{self.folder / min(present)} exists already: choose another --outdir, or remove "
                 "it first"
             )
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with disk_errors(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
         write_json(self.note, self.command)
         return 0
 
@@ -283,26 +337,39 @@ def generate_archive(
     dest: Path,
     *,
     track: Track = lambda items, total: items,
+    stop: StopRequest | None = None,
+    typed: str | None = None,
 ) -> int:
     """Write an archive whose manifest names snapshot, seed, class and truncation of every image.
 
     An unfinished archive of the same request is continued.
+
+    Args:
+        snapshot: whose images.
+        request: which images.
+        dest: the archive to be, a path ending in `.zip` or a folder.
+        track: shows progress: gets an iterable and its length.
+        stop: is asked before every batch whether to stop.
+        typed: the command line, for whoever meets an unfinished archive.
 
     Returns:
         Number of images.
 
     Raises:
         UserError: `dest` exists, or an unfinished archive of another request is in the way.
+        StoppedError: `stop` asked for it; the same request goes on.
     """
     check(snapshot, request)
-    writer = ArchiveWriter(dest, _command(snapshot, request))
+    writer = ArchiveWriter(dest, _command(snapshot, request, typed))
     jobs = request.jobs
     try:
         done = len(writer.rows)
-        images = (i for batch in generate(snapshot, request, skip=done) for i in batch)
+        images = _until(stop, generate(snapshot, request, skip=done))
         for image in track(images, len(jobs) - done):
             row = _row(snapshot, request, image)
             writer.add([encode(_modalities(snapshot, image), None, row)])
+        if len(writer.rows) < len(jobs):
+            raise _stopped(stop, len(writer.rows), len(jobs), writer.partial)
         writer.finish(_archive_info(snapshot))
     except BaseException:
         writer.suspend()
@@ -310,11 +377,14 @@ def generate_archive(
     return len(jobs)
 
 
-def _command(snapshot: Snapshot, request: Request) -> dict[str, Any]:
-    """What makes two requests the same."""
+def _command(snapshot: Snapshot, request: Request, typed: str | None) -> dict[str, Any]:
+    """What makes two requests the same, and the line that was typed."""
+    jobs = hashlib.sha256(json.dumps(request.jobs).encode()).hexdigest()
     return {
+        **({} if typed is None else {TYPED: typed}),
         "generate": snapshot.sha256,
-        "jobs": request.jobs,
+        "images": len(request.jobs),
+        "jobs": jobs,
         "truncation": [request.truncation, request.cutoff, request.center],
         "noise": request.noise,
         "precision": request.precision,

@@ -113,6 +113,10 @@ class StyleGAN2(base.Family):
         """See `transfer.FOLLOWED`."""
         return config.model_dump(mode="json", include=set(transfer.FOLLOWED))
 
+    def preset_note(self, name: str, spec: ImageSpec) -> str | None:
+        """See `presets.preset_note`."""
+        return presets.preset_note(name, spec)
+
     def preset_names(self) -> Iterable[str]:
         """Names of the presets."""
         return presets.PRESETS

@@ -65,7 +65,9 @@ class Losses:
         """
         chosen = (batch.indices % 2 == 0).nonzero()[:, 0]
         if not len(chosen):
-            return LossTerms(None)
+            none = batch.reals.new_zeros(0)
+            stats = {"Loss/pl_penalty": none, "Loss/G/reg": none}
+            return LossTerms(None, stats, running={"length": none})
         half = Batch(
             batch.reals[chosen],
             batch.labels[chosen],

@@ -1,5 +1,7 @@
-"""Requests to stop: the step is finished and the state saved before the process ends."""
+"""Requests to stop: what was begun is finished and saved before the process ends."""
 
+import contextlib
+import os
 import signal
 import threading
 from types import FrameType, TracebackType
@@ -9,10 +11,15 @@ NAMES = ("SIGTERM", "SIGINT", "SIGUSR1")
 
 
 class StopRequest:
-    """While active, catches SIGTERM, SIGINT and SIGUSR1; a second SIGINT interrupts at once."""
+    """While active, catches SIGTERM, SIGINT and SIGUSR1; a second SIGINT interrupts at once.
 
-    def __init__(self) -> None:
+    Args:
+        answer: a line for standard error at the first signal, such as what is finished first.
+    """
+
+    def __init__(self, answer: str = "") -> None:
         self.reason: str | None = None
+        self._answer = answer
         self._before: dict[int, Any] = {}
 
     @property
@@ -40,6 +47,12 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.reason is not None and number == signal.SIGINT:
-            raise KeyboardInterrupt
+        if self.reason is not None:
+            if number == signal.SIGINT:
+                raise KeyboardInterrupt
+            return
         self.reason = signal.Signals(number).name
+        if self._answer:
+            # print could be interrupted by this very handler in the middle of its own buffer
+            with contextlib.suppress(OSError):  # nobody listens
+                os.write(2, f"\n{self.reason}: {self._answer}\n".encode())

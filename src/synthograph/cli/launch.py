@@ -1,0 +1,92 @@
+"""Several processes on this machine: the same command once more in each, started by torchrun."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from types import FrameType
+
+from synthograph.core.errors import ExitCode, StoppedError, SynthographError
+
+FOLDER = "SYNTHOGRAPH_LAUNCH"
+"""Environment variable: where the processes leave word for the one that started them."""
+CODE, LEADER = "code", "leader"
+
+
+def is_worker() -> bool:
+    """Whether torchrun started this process as one of several."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def launch(processes: int) -> int:
+    """Run this very command in `processes` processes; signals go to the first of them, which stops
+    all.
+
+    Returns:
+        The exit code that one process would have had.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        threads = str(max((os.cpu_count() or 1) // processes, 1))
+        environment = {"OMP_NUM_THREADS": threads, **os.environ, FOLDER: name}
+        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+        command = [*torchrun, f"--nproc-per-node={processes}", "-m", "synthograph", *sys.argv[1:]]
+        # in a session of its own, so that Ctrl-C reaches the processes once, and through here
+        workers = subprocess.Popen(command, env=environment, start_new_session=True)
+        asked = _forward_signals(workers, folder)
+        status = workers.wait()
+        told = folder / CODE
+        if told.exists():
+            return int(told.read_text())
+        if asked:
+            return int(ExitCode.STOPPED)
+        return int(ExitCode.DONE if status == 0 else ExitCode.BUG)
+
+
+def _forward_signals(workers: "subprocess.Popen[bytes]", folder: Path) -> list[int]:
+    """Hand requests to stop on; the list fills with those that came."""
+    asked: list[int] = []
+
+    def forward(number: int, frame: FrameType | None) -> None:
+        leader = folder / LEADER
+        if asked or not leader.exists():
+            workers.terminate()
+        else:
+            os.kill(int(leader.read_text()), signal.SIGTERM)
+        asked.append(number)
+
+    for name in ("SIGTERM", "SIGINT", "SIGUSR1"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), forward)
+    return asked
+
+
+def report_leader() -> None:
+    """Tell the process that started this one where to send requests to stop."""
+    if FOLDER in os.environ:
+        temporary = Path(os.environ[FOLDER]) / f"{LEADER}.tmp"
+        temporary.write_text(str(os.getpid()))
+        temporary.replace(temporary.with_name(LEADER))
+
+
+def leave(error: SynthographError) -> tuple[int, bool]:
+    """How a process ends that an error ends.
+
+    torchrun knows only success and failure, and starts again what failed: a stop on request, which
+    all processes agree on, is a success to it.
+
+    Returns:
+        Exit code, and whether this process should say why.
+    """
+    code = int(error.exit_code)
+    if not is_worker():
+        return code, True
+    if FOLDER in os.environ:
+        told = Path(os.environ[FOLDER]) / CODE
+        if not told.exists():
+            told.write_text(str(code))
+    if isinstance(error, StoppedError):
+        return int(ExitCode.DONE), os.environ["RANK"] == "0"
+    return code, True

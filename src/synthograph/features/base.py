@@ -1,0 +1,210 @@
+"""What every feature extractor is, and what measures record of it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor, nn
+from torch.nn.functional import batch_norm
+
+from synthograph.core.devices import Precision
+from synthograph.core.errors import UserError
+from synthograph.features.preprocess import Preprocess, check_images
+
+# n image, d feature, g group of channels
+
+
+class MissingWeightsError(UserError):
+    """A network's weights are not on this machine; the message says how to get them."""
+
+
+@dataclass(frozen=True)
+class Digest:
+    """Which weights computed.
+
+    Attributes:
+        sha256: hex, of the file that they came from; of the numbers for random weights.
+        file: name of that file.
+        verified: whether it equals the published hash; False where none is known.
+    """
+
+    sha256: str
+    file: str
+    verified: bool
+
+
+Adapt = Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
+"""Published names of tensors to those of the network here; tensors of no use are left out."""
+
+
+def as_it_is(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """For files whose names are those of the network."""
+    return dict(tensors)
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """A published file of weights.
+
+    Attributes:
+        name: as users write it.
+        file: its published name.
+        address: where it is.
+        licence: of the weights.
+        size: bytes, as published or about.
+        sha256: hex, or how it begins where no more is known; None where nothing is.
+        build: makes the network without numbers.
+        adapt: published names to those of the network.
+        note: what else a user should know.
+    """
+
+    name: str
+    file: str
+    address: str
+    licence: str
+    size: int
+    sha256: str | None
+    build: Callable[[], nn.Module]
+    adapt: Adapt = as_it_is
+    note: str = ""
+
+
+@runtime_checkable
+class Extractor(Protocol):
+    """Images to feature vectors."""
+
+    @property
+    def name(self) -> str:
+        """As users write it, and as it stands in every result."""
+        ...
+
+    @property
+    def dims(self) -> int:
+        """Features per image."""
+        ...
+
+    @property
+    def digest(self) -> Digest:
+        """Which weights computed."""
+        ...
+
+    @property
+    def indicative(self) -> bool:
+        """Whether its numbers compare only with themselves and are no standard measure."""
+        ...
+
+    def __call__(self, images: Tensor) -> Float32[Tensor, "n d"]:
+        """Features of images, on the CPU.
+
+        Args:
+            images: uint8 or uint16 [n, channels, h, w], of any size and number of channels.
+
+        Raises:
+            UserError: the images have another shape or number type.
+        """
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """What has to stand beside every number that these features gave; plain data."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkExtractor:
+    """An extractor that is a preprocessing rule and a network.
+
+    Attributes:
+        name: as users write it.
+        dims: features per image.
+        digest: which weights computed.
+        network: inputs [n, 3, u, v] to features [n, d], in evaluation mode, on `device`.
+        preprocess: images to inputs.
+        source: paper, and what the features are.
+        chunk: images at once.
+        indicative: whether its numbers compare only with themselves.
+        device: where it computes.
+        precision: fp32, or bf16 in convolutions and matrix products.
+    """
+
+    name: str
+    dims: int
+    digest: Digest
+    network: nn.Module
+    preprocess: Preprocess
+    source: str
+    chunk: int
+    indicative: bool = False
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    precision: Precision = Precision.FP32
+
+    def __call__(self, images: Tensor) -> Float32[Tensor, "n d"]:
+        """Features of integer images, on the CPU; see `Extractor`."""
+        return self.through(self.network, images, self.dims)
+
+    def through(
+        self, network: Callable[[Tensor], Tensor], images: Tensor, dims: int
+    ) -> Float32[Tensor, "n d"]:
+        """What a part of the network makes of images, chunk by chunk, averaged over groups of
+        channels.
+
+        Args:
+            network: inputs [n, 3, u, v] to [n, dims].
+            images: uint8 or uint16 [n, channels, h, w].
+            dims: width of the result.
+
+        Raises:
+            UserError: the images have another shape or number type.
+        """
+        check_images(images)
+        found = torch.empty((len(images), dims), dtype=torch.float32)
+        with torch.inference_mode(), self._arithmetic():
+            for start in range(0, len(images), self.chunk):
+                inputs = self.preprocess(images[start : start + self.chunk], self.device)
+                parts = [network(part.to(memory_format=torch.channels_last)) for part in inputs]
+                rows = torch.stack(parts).to(torch.float32).mean(dim=0)
+                found[start : start + self.chunk] = rows.cpu()
+        return found
+
+    def _arithmetic(self) -> torch.autocast:
+        low = self.precision is Precision.BF16
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=low)
+
+    def describe(self) -> dict[str, Any]:
+        """Name, weights, preprocessing and arithmetic as plain data."""
+        return {
+            "extractor": self.name,
+            "indicative": self.indicative,
+            "dims": self.dims,
+            "source": self.source,
+            "weights": {
+                "sha256": self.digest.sha256,
+                "file": self.digest.file,
+                "verified": self.digest.verified,
+            },
+            **self.preprocess.describe(),
+            "precision": self.precision.value,
+        }
+
+
+class FrozenNorm(nn.Module):
+    """Batch normalisation with stored statistics only, under the names that `nn.BatchNorm2d` uses.
+
+    Args:
+        channels: of its input.
+        eps: added to the variance.
+    """
+
+    def __init__(self, channels: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.eps = eps
+        for name in ("weight", "bias", "running_mean", "running_var"):
+            self.register_buffer(name, torch.empty(channels))
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """The normalised features."""
+        mean, variance, weight, bias = (
+            self.get_buffer(name) for name in ("running_mean", "running_var", "weight", "bias")
+        )
+        return batch_norm(x, mean, variance, weight, bias, eps=self.eps)

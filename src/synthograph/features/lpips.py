@@ -1,0 +1,199 @@
+"""Perceptual distance between two images: weighted differences of VGG16 features.
+
+Source: Zhang et al. 2018, "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric",
+version 0.1 of its weights on VGG16. Without weights the same form with the random network.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor, nn
+
+from synthograph.core.devices import Precision
+from synthograph.core.errors import UserError
+from synthograph.features import random_vgg
+from synthograph.features.base import Digest, WeightFile
+from synthograph.features.preprocess import (
+    CHANNELS,
+    WINDOW,
+    check_images,
+    chunk_for,
+    full_window,
+    groups_of_three,
+)
+from synthograph.features.vgg16 import SMALLEST, TAPPED, taps
+
+# n image, c channel, g group of channels
+
+MEAN = tuple(127.5 * (1 + shift) for shift in (-0.030, -0.088, -0.188))
+DEVIATION = tuple(127.5 * scale for scale in (0.458, 0.448, 0.450))
+"""Of values 0 ... 255; the paper's constants are for values -1 ... 1."""
+EPS = 1e-10
+
+
+class Weighting(nn.Module):
+    """Learnt weights of the channels of each tapped layer, under the published names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for number, channels in enumerate(TAPPED):
+            layer = nn.ModuleDict({"model": nn.ModuleDict({"1": _weight(channels)})})
+            self.add_module(f"lin{number}", layer)
+
+
+def _weight(channels: int) -> nn.Module:
+    return nn.Conv2d(channels, 1, 1, bias=False)
+
+
+WEIGHTS = WeightFile(
+    name="lpips",
+    file="vgg.pth",
+    address="https://raw.githubusercontent.com/richzhang/PerceptualSimilarity/master/lpips/weights/"
+    "v0.1/vgg.pth",
+    licence="BSD-2-Clause",
+    size=7_289,
+    sha256="a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868",
+    build=Weighting,
+    note="needs the weights of vgg16 too",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class PerceptualDistance:
+    """A distance of image pairs.
+
+    Attributes:
+        name: as it stands in every result.
+        layers: the convolutions of VGG16.
+        weights: one per channel of each tapped layer.
+        digests: of the weights, by the name of their file.
+        mean: subtracted from values 0 ... 255, per channel.
+        deviation: what they are divided by then.
+        indicative: whether its numbers compare only with themselves.
+        device: where it computes.
+        precision: fp32, or bf16 in convolutions.
+    """
+
+    name: str
+    layers: nn.Module
+    weights: list[Tensor]
+    digests: Mapping[str, Digest]
+    mean: tuple[float, ...] = MEAN
+    deviation: tuple[float, ...] = DEVIATION
+    indicative: bool = False
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    precision: Precision = Precision.FP32
+
+    def __call__(self, first: Tensor, second: Tensor) -> Float32[Tensor, " n"]:
+        """Distances of the pairs, on the CPU.
+
+        Args:
+            first: [n, channels, h, w], uint8, uint16, or fractional numbers on the scale 0 ... 255,
+                which path length needs: its steps are smaller than those of integers.
+            second: as `first`, of the same shape.
+
+        Raises:
+            UserError: shapes differ, or sides are below 16 pixels.
+        """
+        _check(first, second)
+        found = torch.empty(len(first), dtype=torch.float32)
+        chunk = chunk_for(max(first.shape[2:]))
+        low = self.precision is Precision.BF16
+        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=low):
+            for start in range(0, len(first), chunk):
+                pair = [self._inputs(x[start : start + chunk]) for x in (first, second)]
+                found[start : start + chunk] = self._distance(*pair).cpu()
+        return found
+
+    def _inputs(self, x: Tensor) -> Float[Tensor, "g n 3 h w"]:
+        x = x.to(self.device)
+        values = x.float() if x.is_floating_point() else full_window(x)
+        mean, deviation = (
+            torch.tensor(v, device=self.device).view(3, 1, 1) for v in (self.mean, self.deviation)
+        )
+        return (groups_of_three(values) - mean) / deviation
+
+    def _distance(self, first: Tensor, second: Tensor) -> Float[Tensor, " n"]:
+        """Sums over layers of the weighted squared differences, averaged over places and groups."""
+        count, n = first.shape[:2]
+        total = torch.zeros(count * n, device=self.device)
+        pair = [x.flatten(0, 1).to(memory_format=torch.channels_last) for x in (first, second)]
+        found = zip(*(taps(self.layers, x) for x in pair), self.weights, strict=True)
+        for one, other, weight in found:
+            difference = (_unit(one) - _unit(other)).square()
+            total += (difference * weight.view(1, -1, 1, 1)).sum(dim=1).mean(dim=(1, 2))
+        return total.view(count, n).mean(dim=0)
+
+    def describe(self) -> dict[str, Any]:
+        """What has to stand beside every number."""
+        return {
+            "distance": self.name,
+            "indicative": self.indicative,
+            "weights": {
+                name: {"sha256": d.sha256, "file": d.file, "verified": d.verified}
+                for name, d in self.digests.items()
+            },
+            "resizing": "none",
+            "channels": CHANNELS.replace("features", "distances"),
+            "window": WINDOW,
+            "precision": self.precision.value,
+        }
+
+
+def _unit(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    """Features of every place scaled to length 1."""
+    x = x.float()
+    return x / (x.square().sum(dim=1, keepdim=True).sqrt() + EPS)
+
+
+def _check(first: Tensor, second: Tensor) -> None:
+    if first.shape != second.shape or first.dtype != second.dtype:
+        raise UserError(
+            f"a distance needs pairs of one kind, got {tuple(first.shape)} of {first.dtype} and "
+            f"{tuple(second.shape)} of {second.dtype}"
+        )
+    if not first.is_floating_point():
+        check_images(first)
+    if first.ndim != 4 or min(first.shape[2:]) < SMALLEST:
+        raise UserError(
+            f"perceptual distance needs [n, channels, h, w] with sides of at least {SMALLEST} "
+            f"pixels, got {tuple(first.shape)}"
+        )
+
+
+def make(
+    layers: nn.Module,
+    weighting: nn.Module,
+    digests: Mapping[str, Digest],
+    device: torch.device,
+    precision: Precision,
+) -> PerceptualDistance:
+    """The distance `lpips` from the convolutions of VGG16, on `device`, and the learnt weights."""
+    vectors = [vector.detach().flatten().to(device) for vector in weighting.parameters()]
+    return PerceptualDistance(
+        name="lpips",
+        layers=layers,
+        weights=vectors,
+        digests=digests,
+        device=device,
+        precision=precision,
+    )
+
+
+def make_random(device: torch.device, precision: Precision) -> PerceptualDistance:
+    """The distance `random-vgg16-distance`: every channel weighs 1, on random convolutions."""
+    module, digest = random_vgg.network()
+    return PerceptualDistance(
+        name=f"{random_vgg.NAME}-distance",
+        layers=random_vgg.copy_to(module.features, device),
+        weights=[torch.ones(channels // random_vgg.SHARE, device=device) for channels in TAPPED],
+        digests={random_vgg.NAME: digest},
+        mean=random_vgg.MEAN,
+        deviation=random_vgg.DEVIATION,
+        indicative=True,
+        device=device,
+        precision=precision,
+    )

@@ -1,0 +1,146 @@
+"""Integer images to a network's input: window, channels, resizing, mean and deviation.
+
+Every rule can be told in words, since a measure means nothing without them.
+"""
+
+import enum
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, UInt8, UInt16
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from synthograph.core.errors import UserError
+
+# n image, c channel, u v sides of the network's input, g group of channels
+
+WINDOW = "16-bit values times 255/65535: the full range, whatever the image holds"
+CHANNELS = (
+    "grey is repeated to 3 channels; of 2 channels the third is their mean; more than 3 are taken "
+    "in threes, in their order, and the features of the threes are averaged"
+)
+IMAGENET_MEAN = (0.485 * 255, 0.456 * 255, 0.406 * 255)
+IMAGENET_DEVIATION = (0.229 * 255, 0.224 * 255, 0.225 * 255)
+
+Images = UInt8[Tensor, "n c h w"] | UInt16[Tensor, "n c h w"]
+
+
+class Resize(enum.Enum):
+    """How images come to the network's size; the value is the rule in words."""
+
+    ANTIALIASED = "bilinear with antialiasing, half-pixel centres"
+    TENSORFLOW1 = (
+        "bilinear as TensorFlow 1: no antialiasing, pixel i lies at i * old / new, edges repeated"
+    )
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """The way from integer images to a network's input.
+
+    Attributes:
+        size: side of the square input.
+        resize: the rule; images of that size stay as they are under every rule.
+        mean: subtracted from values that are 0 ... 255, per channel.
+        deviation: what they are divided by then.
+    """
+
+    size: int
+    resize: Resize = Resize.ANTIALIASED
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    deviation: tuple[float, float, float] = IMAGENET_DEVIATION
+
+    def __call__(self, images: Images, device: torch.device) -> Float[Tensor, "g n 3 u v"]:
+        """Inputs of the network.
+
+        Args:
+            images: uint8 or uint16 of any size and number of channels.
+            device: where to compute.
+
+        Returns:
+            One set of inputs per group of channels; one group for up to 3 channels.
+        """
+        x = groups_of_three(full_window(images.to(device)))
+        count, n = x.shape[:2]
+        x = resized(x.flatten(0, 1), self.size, self.resize)
+        mean, deviation = (
+            torch.tensor(values, device=device).view(3, 1, 1)
+            for values in (self.mean, self.deviation)
+        )
+        return ((x - mean) / deviation).unflatten(0, (count, n))
+
+    def describe(self) -> dict[str, object]:
+        """The rules as plain data."""
+        return {
+            "input_size": self.size,
+            "resizing": self.resize.value,
+            "channels": CHANNELS,
+            "window": WINDOW,
+            "mean": list(self.mean),
+            "deviation": list(self.deviation),
+        }
+
+
+def check_images(images: Tensor) -> None:
+    """Refuse what is no batch of integer images.
+
+    Raises:
+        UserError: another shape or number type.
+    """
+    if images.ndim != 4 or 0 in images.shape[1:]:
+        raise UserError(f"images must be [n, channels, h, w], got {tuple(images.shape)}")
+    if images.dtype not in (torch.uint8, torch.uint16):
+        raise UserError(f"images must be uint8 or uint16, got {images.dtype}")
+
+
+def full_window(images: Images) -> Float[Tensor, "n c h w"]:
+    """Values 0 ... 255 as fractional numbers: 8-bit as they are, 16-bit by `WINDOW`."""
+    values = images.to(torch.float32)
+    return values if images.dtype == torch.uint8 else values * (255 / 65535)
+
+
+def groups_of_three(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "g n 3 h w"]:
+    """Channels as the network wants them, by the rule `CHANNELS`."""
+    return torch.stack([_three(group) for group in x.split(3, dim=1)])
+
+
+def _three(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 3 h w"]:
+    channels = x.shape[1]
+    if channels == 1:
+        return x.expand(-1, 3, -1, -1)
+    return x if channels == 3 else torch.cat((x, x.mean(dim=1, keepdim=True)), dim=1)
+
+
+def resized(x: Float[Tensor, "n c h w"], size: int, rule: Resize) -> Float[Tensor, "n c u v"]:
+    """Images of `size` x `size`; the aspect ratio is not kept, as in the published measures."""
+    if x.shape[2:] == (size, size):
+        return x
+    if not x.shape[0]:
+        return x.new_zeros((0, x.shape[1], size, size))
+    if rule is Resize.TENSORFLOW1:
+        return _between(_between(x, size, 3), size, 2)
+    return interpolate(x, (size, size), mode="bilinear", antialias=True, align_corners=False)
+
+
+def _between(x: Float[Tensor, "n c h w"], size: int, axis: int) -> Float[Tensor, "n c u v"]:
+    """Linear interpolation along one axis in the convention of TensorFlow 1.
+
+    Source: resize_bilinear of TensorFlow 1 with align_corners=False; the positions are i * old/new,
+    without the half-pixel shift of later versions.
+    """
+    old = x.shape[axis]
+    places = torch.arange(size, dtype=torch.float32) * torch.tensor(old / size)  # as there
+    low = places.floor().to(torch.int64)
+    high = (low + 1).clamp(max=old - 1)
+    shape = [1] * x.ndim
+    shape[axis] = size
+    part = (places - low).to(x.dtype).view(shape).to(x.device)
+    below = x.index_select(axis, low.to(x.device))
+    return below + (x.index_select(axis, high.to(x.device)) - below) * part
+
+
+def chunk_for(size: int) -> int:
+    """Images that go through a network at once: about a million input pixels."""
+    return max(1, math.ceil((1 << 18) / size**2))

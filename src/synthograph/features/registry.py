@@ -1,0 +1,104 @@
+"""The extractors and distances that exist, by name."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from synthograph.core.devices import Precision, pick_device
+from synthograph.core.errors import UserError
+from synthograph.core.names import nearest
+from synthograph.features import dinov2, inception, lpips, random_vgg, resnet50, vgg16
+from synthograph.features.base import Digest, Extractor
+from synthograph.features.lpips import PerceptualDistance
+from synthograph.features.weights import WEIGHTS, load
+
+DEFAULT = random_vgg.NAME
+CLASSIFIER = "classifier:"
+DISTANCES = ("lpips", f"{DEFAULT}-distance")
+
+_MAKERS: dict[str, Callable[[Any, Digest, torch.device, Precision], Extractor]] = {
+    "inception": inception.make,
+    "vgg16": vgg16.make,
+    **{name: dinov2.maker(name) for name in dinov2.SIZES},
+    **{name: resnet50.maker(name) for name in resnet50.SOURCES},
+}
+NAMES = (DEFAULT, *_MAKERS)
+"""Of the extractors; all but the first need a file of weights."""
+
+
+def extractor(
+    name: str,
+    *,
+    device: torch.device | str = "cpu",
+    precision: Precision = Precision.FP32,
+) -> Extractor:
+    """The feature extractor of that name.
+
+    Args:
+        name: one of `NAMES`.
+        device: where it computes.
+        precision: of convolutions and matrix products; `auto` is fp32.
+
+    Raises:
+        MissingWeightsError: its weights are not on this machine; the message says how to get them.
+        UserError: there is none of that name, or its weights are damaged.
+    """
+    where = pick_device(str(device))
+    precision = _resolved(precision)
+    if name == DEFAULT:
+        return random_vgg.make(where, precision)
+    if name.startswith(CLASSIFIER):
+        raise UserError(
+            f"{name!r}: features of own classifiers are not built yet; use one of: "
+            f"{', '.join(NAMES)}"
+        )
+    if name not in _MAKERS:
+        raise UserError(f"extractor {name!r} is unknown: {nearest(name, NAMES)}")
+    network, digest = load(name)
+    return _MAKERS[name](_placed(network, where), digest, where, precision)
+
+
+def perceptual_distance(
+    name: str = "lpips",
+    *,
+    device: torch.device | str = "cpu",
+    precision: Precision = Precision.FP32,
+) -> PerceptualDistance:
+    """The distance of image pairs of that name.
+
+    Args:
+        name: one of `DISTANCES`; `random-vgg16-distance` needs no weights and is indicative.
+        device: where it computes.
+        precision: of convolutions; `auto` is fp32.
+
+    Raises:
+        MissingWeightsError: weights are not on this machine; the message says how to get them.
+        UserError: there is none of that name, or its weights are damaged.
+    """
+    where = pick_device(str(device))
+    precision = _resolved(precision)
+    if name == DISTANCES[1]:
+        return lpips.make_random(where, precision)
+    if name not in DISTANCES:
+        raise UserError(f"distance {name!r} is unknown: {nearest(name, DISTANCES)}")
+    (trunk, first), (weighting, second) = load("vgg16"), load("lpips")
+    layers = _placed(trunk.get_submodule("features"), where)
+    digests = {"vgg16": first, "lpips": second}
+    return lpips.make(layers, weighting, digests, where, precision)
+
+
+def needs(name: str) -> tuple[str, ...]:
+    """The files of weights that an extractor or a distance needs."""
+    if name == "lpips":
+        return ("vgg16", "lpips")
+    return (name,) if name in WEIGHTS else ()
+
+
+def _resolved(precision: Precision) -> Precision:
+    return Precision.FP32 if precision is Precision.AUTO else precision
+
+
+def _placed(network: nn.Module, device: torch.device) -> nn.Module:
+    return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

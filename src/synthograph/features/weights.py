@@ -1,0 +1,217 @@
+"""Files of weights: which there are, whether they are here, and how they come here.
+
+What is imported is checked (hash, names, shapes, finite numbers), reduced to what the network uses,
+and kept as `NAME.safetensors` in the folder `weights` of the cache, with the hash of the file that
+it came from. Nothing in a file is ever executed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from synthograph.core.download import Opener, check_pin, download, weights_folder
+from synthograph.core.errors import UserError
+from synthograph.core.files import disk_errors, remove, sha256_file
+from synthograph.core.names import nearest
+from synthograph.core.progress import Track
+from synthograph.core.tensors import (
+    SUFFIX,
+    load_tensors,
+    read_document,
+    read_tensors,
+    write_tensors,
+)
+from synthograph.core.torch_files import read_state
+from synthograph.features import dinov2, inception, lpips, resnet50, vgg16
+from synthograph.features.base import Digest, MissingWeightsError, WeightFile
+
+WEIGHTS: dict[str, WeightFile] = {
+    file.name: file
+    for file in (
+        inception.WEIGHTS,
+        vgg16.WEIGHTS,
+        lpips.WEIGHTS,
+        *dinov2.WEIGHTS,
+        *resnet50.WEIGHTS,
+    )
+}
+COUNTERS = ".num_batches_tracked"
+"""Tensors that only training uses."""
+
+
+@dataclass(frozen=True)
+class State:
+    """A file of weights and whether it is here.
+
+    Attributes:
+        file: what is published.
+        path: where it is kept here.
+        present: whether it is there.
+        brought: the published file, where somebody put it beside but did not import it.
+        digest: of what is there.
+    """
+
+    file: WeightFile
+    path: Path
+    present: bool
+    brought: Path | None = None
+    digest: Digest | None = None
+
+
+def weight_file(name: str) -> WeightFile:
+    """What is published under that name.
+
+    Raises:
+        UserError: nothing is.
+    """
+    if name not in WEIGHTS:
+        raise UserError(f"weights {name!r} are unknown: {nearest(name, WEIGHTS)}")
+    return WEIGHTS[name]
+
+
+def state_of(name: str, *, folder: Path | None = None) -> State:
+    """Whether the weights of that name are here.
+
+    Raises:
+        UserError: the name is unknown, or what is there cannot be read.
+    """
+    file = weight_file(name)
+    path = _place(file, folder)
+    beside = path.parent / file.file
+    with disk_errors(path):
+        present, brought = path.is_file(), beside.is_file()
+    digest = _digest(read_document(path), path) if present else None
+    return State(file, path, present, beside if brought else None, digest)
+
+
+def import_weights(name: str, source: Path, *, folder: Path | None = None) -> State:
+    """Check a file of weights and keep what the network uses of it.
+
+    Args:
+        name: of the network.
+        source: the published file, or safetensors of the same tensors, whose hash nobody knows.
+        folder: where weights are kept; the cache unless given.
+
+    Raises:
+        UserError: another hash than published, damaged, or another network's file.
+        DiskFullError: no space for it.
+    """
+    file = weight_file(name)
+    path = _place(file, folder)
+    if not source.is_file():
+        raise UserError(f"{source}: there is no such file; expected {file.file}")
+    with disk_errors(source):
+        sha256 = sha256_file(source)
+    known = None if source.suffix == SUFFIX else file.sha256
+    check_pin(source, sha256, known)
+    tensors = _adapted(file, read_state(source), source)
+    load_tensors(_empty(file), tensors, source)
+    digest = Digest(sha256, source.name, known is not None and len(known) == len(sha256))
+    document = {
+        "weights": name,
+        "sha256": digest.sha256,
+        "file": digest.file,
+        "verified": digest.verified,
+    }
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write_tensors(path, {key: tensor.float() for key, tensor in tensors.items()}, document)
+    return State(file, path, present=True, digest=digest)
+
+
+def get_weights(
+    name: str,
+    *,
+    folder: Path | None = None,
+    offline: bool | None = None,
+    track: Track | None = None,
+    opener: Opener | None = None,
+) -> State:
+    """Weights that are here, brought or downloaded.
+
+    Args:
+        name: of the network.
+        folder: where weights are kept; the cache unless given.
+        offline: never connect; as $SYNTHOGRAPH_OFFLINE says unless given.
+        track: shows progress over (pieces, their number).
+        opener: opens addresses; the standard library's, which follows only https, unless given.
+
+    Raises:
+        UserError: no connection (the message tells which file to put where), another hash, or a
+            file that does not fit the network.
+        DiskFullError: no space for it.
+    """
+    state = state_of(name, folder=folder)
+    if state.present:
+        return state
+    source = state.path.parent / state.file.file
+    download(
+        state.file.address,
+        source,
+        pin=state.file.sha256,
+        offline=offline,
+        track=track,
+        opener=opener,
+    )
+    imported = import_weights(name, source, folder=folder)
+    if state.brought is None:
+        remove(source)
+    return imported
+
+
+def load(name: str, *, folder: Path | None = None) -> tuple[nn.Module, Digest]:
+    """A network with its weights, in evaluation mode on the CPU, and which weights they are.
+
+    Raises:
+        MissingWeightsError: they are not here; the message says how to get them.
+        UserError: what is here is damaged.
+    """
+    state = state_of(name, folder=folder)
+    if not state.present:
+        if state.brought is None:
+            raise MissingWeightsError(missing(state))
+        state = import_weights(name, state.brought, folder=folder)
+    tensors, document = read_tensors(state.path)
+    network = _empty(state.file)
+    load_tensors(network, tensors, state.path)
+    return network.eval().requires_grad_(False), _digest(document, state.path)
+
+
+def missing(state: State) -> str:
+    """How to get weights that are not here."""
+    file = state.file
+    return (
+        f"the weights of {file.name} are not here: run 'synthograph weights get {file.name}' on a "
+        f"connected machine, or put {file.file} from {file.address} into the folder "
+        f"{state.path.parent}"
+    )
+
+
+def _place(file: WeightFile, folder: Path | None) -> Path:
+    return (weights_folder() if folder is None else folder) / f"{file.name}{SUFFIX}"
+
+
+def _empty(file: WeightFile) -> nn.Module:
+    """The network with memory but without numbers, which drawing would take seconds for."""
+    with torch.device("meta"):
+        network = file.build()
+    return network.to_empty(device="cpu")
+
+
+def _adapted(file: WeightFile, tensors: Mapping[str, Tensor], source: Path) -> dict[str, Tensor]:
+    """The tensors that the network uses, under its names."""
+    used = {name: t for name, t in tensors.items() if not name.endswith(COUNTERS)}
+    adapted = file.adapt(used)
+    if not adapted:
+        raise UserError(f"{source}: holds nothing of {file.name}; expected {file.file}")
+    return adapted
+
+
+def _digest(document: Mapping[str, object], path: Path) -> Digest:
+    sha256, file, verified = (document.get(key) for key in ("sha256", "file", "verified"))
+    if not isinstance(sha256, str) or not isinstance(file, str) or not isinstance(verified, bool):
+        raise UserError(f"{path}: is no imported file of weights; remove it and import it again")
+    return Digest(sha256, file, verified)

@@ -1,0 +1,175 @@
+"""`synthograph generate` as it is typed: what stops it, what goes on, what it refuses."""
+
+import json
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from synthograph.archive.reader import open_archive
+from tests.cli.conftest import Typed
+from tests.conftest import NVIDIA
+
+NETWORK = NVIDIA / "cond2_rgb_32.pkl"
+MANY = ("--class", "0", "--num", "160", "--batch", "4")
+
+
+@pytest.fixture
+def run(typed: Typed) -> Typed:
+    return partial(typed, "generate", "--network", NETWORK)
+
+
+def start(outdir: Path, *options: str) -> "subprocess.Popen[str]":
+    words = [
+        *(sys.executable, "-m", "synthograph", "generate", "--network", str(NETWORK)),
+        *("--outdir", str(outdir), *options),
+    ]
+    return subprocess.Popen(words, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def once(reached: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
+    """Wait for work to be under way."""
+    for _ in range(600):
+        if reached():
+            return
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.1)
+    raise AssertionError("it never began")
+
+
+def stopped(process: "subprocess.Popen[str]", number: signal.Signals) -> list[str]:
+    """Send a signal; the words of the command that goes on."""
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 3, err
+    assert f"{number.name}: the images at work are finished and kept" in err
+    last = err.strip().splitlines()[-1]
+    assert last.startswith(f"stopped on request ({number.name}) after "), last
+    name, *words = shlex.split(last.partition("Go on with: ")[2])
+    assert name == "synthograph"
+    return words
+
+
+def test_a_folder_that_is_stopped_goes_on(run: Typed, typed: Typed, tmp_path: Path) -> None:
+    out = tmp_path / "out of it"
+    process = start(out, *MANY)
+    once(lambda: len(list(out.glob("seed*.png"))) > 4, process)
+    words = stopped(process, signal.SIGTERM)
+    kept = {path.name: path.stat().st_mtime_ns for path in out.glob("seed*.png")}
+    assert 4 < len(kept) < 160 and len(kept) % 4 == 0, "whole batches"
+    note = json.loads((out / ".unfinished.json").read_text())
+    code, _, error = run("--outdir", out, "--seeds", "160-161", "--class", "0")
+    assert code == 2
+    assert f"another `generate` was interrupted here (`{note['typed']}`)" in error
+    assert "remove" in error and "choose another --outdir" in error
+    code, text, error = typed(*words)
+    assert (code, text.strip()) == (0, f"{out}: 160 images"), error
+    assert all((out / name).stat().st_mtime_ns == time for name, time in kept.items())
+    assert len(list(out.glob("seed*.png"))) == 160
+    assert not (out / ".unfinished.json").exists()
+
+
+def test_an_archive_that_is_stopped_goes_on(run: Typed, typed: Typed, tmp_path: Path) -> None:
+    out = tmp_path / "set.zip"
+    process = start(out, *MANY)
+    journal = tmp_path / "set.zip.partial" / "journal.jsonl"
+    once(lambda: journal.exists() and journal.read_bytes().count(b"\n") > 4, process)
+    words = stopped(process, signal.SIGINT)
+    assert not out.exists()
+    done = journal.read_bytes().count(b"\n")
+    assert 4 < done < 160 and done % 4 == 0, "whole batches"
+    code, _, error = run("--outdir", out, "--seeds", "160-161", "--class", "0")
+    typed_line = json.loads((tmp_path / "set.zip.partial" / "command.json").read_text())["typed"]
+    assert code == 2 and f"(`{typed_line}`)" in error
+    code, text, error = typed(*words)
+    assert (code, text.strip()) == (0, f"{out}: 160 images"), error
+    assert len(open_archive(out).rows) == 160
+    assert [path.name for path in tmp_path.iterdir()] == ["set.zip"]
+
+
+def test_a_second_interrupt_ends_at_once(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    process = start(out, "--class", "0", "--num", "3000", "--batch", "3000")
+    once(lambda: (out / ".unfinished.json").exists(), process)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 3 and "Traceback" not in err, err
+    assert "stopped: interrupted; an unfinished archive goes on with the same command" in err
+    assert (out / ".unfinished.json").exists()
+    assert len(list(out.glob("seed*.png"))) < 160
+
+
+@pytest.mark.parametrize(
+    ("name", "ways"),
+    [
+        ("x.tar", ("x.zip", "x for a folder")),
+        ("x.TAR", ("x.zip", "x for a folder")),
+        ("a.b.gz", ("a.b.zip", "a.b for a folder")),
+        ("x.png", ("x.zip", "x for a folder")),
+        ("x.safetensors", ("x.zip", "x for a folder")),
+    ],
+)
+def test_folders_named_like_files_are_refused(
+    run: Typed, tmp_path: Path, name: str, ways: tuple[str, str]
+) -> None:
+    code, _, error = run("--outdir", tmp_path / name, "--seeds", "0")
+    assert code == 2
+    assert all(way in error for way in ways), error
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_of_such_a_name_that_is_there_is_taken(run: Typed, tmp_path: Path) -> None:
+    (tmp_path / "x.tar").mkdir()
+    assert run("--outdir", tmp_path / "x.tar", "--seeds", "0", "--class", "0")[0] == 0
+    assert (tmp_path / "x.tar" / "seed0000.png").exists()
+
+
+def test_a_link_that_leads_nowhere_is_no_folder(run: Typed, tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    code, _, error = run("--outdir", tmp_path / "loop", "--seeds", "0")
+    assert code == 2 and "is a file, so nothing can be written into it" in error
+
+
+def test_the_folder_of_a_grid_is_made(run: Typed, tmp_path: Path) -> None:
+    grid = tmp_path / "new" / "grid.png"
+    code, _, error = run("--outdir", tmp_path / "x", "--seeds", "0-1", "--grid", grid)
+    assert code == 0, error
+    assert grid.read_bytes().startswith(b"\x89PNG")
+
+
+def test_zip_in_capitals_is_an_archive(run: Typed, tmp_path: Path) -> None:
+    assert run("--outdir", tmp_path / "X.ZIP", "--seeds", "0", "--class", "0")[0] == 0
+    assert len(open_archive(tmp_path / "X.ZIP").rows) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--outdir x.zip --format jpeg", "--format jpeg: archives hold PNG"),
+        ("--outdir x --grid g.png --num 5000", "5000 images are too many for one picture"),
+        ("--outdir x --seeds 0-9999999", "20000000 images, more than the 10000000 of one command"),
+        ("--outdir x --seeds ''", "neither a number nor a range"),
+        ("--outdir x --seeds 5-3", "runs backwards, write 3-5"),
+        ("--outdir x --trunc nan", "--trunc nan"),
+        ("--outdir x --trunc 1e300", "at most 100"),
+        ("--outdir x --class 0 --class 0", "class '0' is named more than once"),
+        ("--outdir x --grid x/seed0000.png", "name it x/grid.png"),
+        ("--outdir /dev/null", "/dev/null is a file, so nothing can be written into it"),
+        ("--outdir /proc/nothing", "/proc/nothing: No such file or directory"),
+    ],
+)
+def test_refused_before_anything_is_written(
+    run: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: str, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, error = run(*shlex.split(options))
+    assert (code, words in error) == (2, True), error
+    assert not list(tmp_path.iterdir())
