@@ -12,11 +12,12 @@ class Board:
     Args:
         folder: the run directory.
         step: images seen; later events of an earlier sitting are hidden by TensorBoard.
+        write: whether this process writes events at all.
     """
 
-    def __init__(self, folder: Path, step: int) -> None:
+    def __init__(self, folder: Path, step: int, *, write: bool = True) -> None:
         self._writer: Any = None
-        if importlib.util.find_spec("tensorboard") is not None:
+        if write and importlib.util.find_spec("tensorboard") is not None:
             from torch.utils.tensorboard import SummaryWriter
 
             self._writer = SummaryWriter(str(folder), purge_step=step or None)

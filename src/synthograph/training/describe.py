@@ -7,18 +7,70 @@ from typing import Any
 from synthograph.core.config import read_tree
 from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors
+from synthograph.core.tensors import read_tensors
 from synthograph.models.snapshot import find_snapshot, list_snapshots
-from synthograph.models.tensors import read_tensors
-from synthograph.training.run import STATS, read_config
+from synthograph.training.run import CONFIG, STATS, read_config
 from synthograph.training.state import NUMBERS, TENSORS, list_states, state_problem
 
 TAIL = 1 << 16
+ARCHIVE = ("dataset.json", "manifest.csv")
 
 
 def is_state(path: Path) -> bool:
     """Whether a folder is one state of a run, complete or not."""
     numbered = path.name.isdecimal() and path.parent.name == "state"
     return path.is_dir() and (numbered or all((path / n).is_file() for n in (TENSORS, NUMBERS)))
+
+
+def list_runs(path: Path) -> list[Path]:
+    """Run directories that lie in a folder, by name; none where the folder is a run or an archive
+    itself.
+    """
+    if not path.is_dir() or any((path / name).is_file() for name in (CONFIG, *ARCHIVE)):
+        return []
+    return sorted(folder for folder in path.iterdir() if (folder / CONFIG).is_file())
+
+
+def describe_runs(path: Path, facts: dict[str, Any], *, quick: bool = False) -> None:
+    """Tell what the run directories in a folder hold, each in a few words.
+
+    Args:
+        path: the folder.
+        facts: filled in order, as far as it can be read; plain JSON data.
+        quick: take states as they lie there, without comparing their hashes.
+
+    Raises:
+        UserError: the folder cannot be listed. A run that cannot be read is told as such.
+    """
+    facts["kind"] = "folder of runs"
+    facts["runs"] = {}
+    with disk_errors(path):
+        for folder in list_runs(path):
+            facts["runs"][folder.name] = _outline(folder, quick)
+
+
+def _outline(path: Path, quick: bool) -> dict[str, Any]:
+    """How far a run is, what it would resume from and what it would give to `generate`."""
+    try:
+        config = read_config(path)
+    except UserError as error:
+        return {"refused": str(error)}
+    state = _newest_state(path / "state", quick)
+    shown = _shown(path / STATS)
+    snapshots = list_snapshots(path)
+    return {
+        "kimg shown": shown if shown is not None or state is None else state / 1000,
+        "kimg planned": config.training.kimg,
+        "state": "none" if state is None else f"at {state} images",
+        "newest snapshot": snapshots[-1].name if snapshots else None,
+    }
+
+
+def _newest_state(folder: Path, quick: bool) -> int | None:
+    """Images at the newest state from which a run resumes."""
+    sound = (s for s in list_states(folder) if quick or state_problem(s) is None)
+    newest = next(sound, None)
+    return None if newest is None else int(newest.name)
 
 
 def describe_run(path: Path, facts: dict[str, Any]) -> None:

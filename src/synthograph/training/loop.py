@@ -3,9 +3,11 @@
 import contextlib
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from synthograph.core.errors import StoppedError
+from synthograph.core.signals import StopRequest
 from synthograph.models.snapshot import save_snapshot
 from synthograph.training import alarms
 from synthograph.training.board import Board
@@ -13,7 +15,6 @@ from synthograph.training.grids import Grid
 from synthograph.training.recovery import MOST_NON_FINITE, roll_back
 from synthograph.training.run import STATS, RunDirectory
 from synthograph.training.session import Session
-from synthograph.training.signals import StopRequest
 from synthograph.training.state import (
     Progress,
     SavedNumbers,
@@ -39,10 +40,10 @@ class Trainer:
     def __init__(
         self, session: Session, run: RunDirectory, *, on_snapshot: OnSnapshot | None = None
     ) -> None:
-        self.session, self.run = session, run
+        self.session, self.run, self.team = session, run, session.team
         self.on_snapshot = on_snapshot
         self.grid = Grid(session.spec, session.stream, session.info.classes)
-        self.board = Board(run.path, session.state.progress.images)
+        self.board = Board(run.path, session.state.progress.images, write=self.team.leads)
         self.saved = self.ticked = time.monotonic()
         self.maintenance = 0.0
 
@@ -62,14 +63,18 @@ class Trainer:
                 for alarm in self.session.step():
                     self.alarm(alarm)
                 last = self.progress.images >= config.images
+                late = time.monotonic() - self.saved > config.save_every * 60
+                over = limit is not None and time.monotonic() > limit
+                stopping, saving = self.team.any(stop.requested or over, late and self.team.leads)
                 if self.progress.non_finite > MOST_NON_FINITE:
                     self.roll_back(f"{self.progress.non_finite} phases gave no finite gradients")
                 elif last or self.tick_due():
                     self.tick(last)
-                elif time.monotonic() - self.saved > config.save_every * 60 and self.sound():
+                elif saving and self.sound():
                     self.save(boundary=False)
-                if not last and (stop.requested or (limit and time.monotonic() > limit)):
-                    self.stop(stop.reason or f"--max-hours {config.max_hours}")
+                if stopping and not last:
+                    over_limit = f"--max-hours {config.max_hours}" if over else "another process"
+                    self.stop(stop.reason or over_limit)
         self.board.close()
         self.run.say(f"done: {self.run.snapshots}")
 
@@ -80,9 +85,11 @@ class Trainer:
 
     def start(self) -> None:
         """Pictures of the data and of the untrained generator, and a state to go back to."""
-        self.run.picture("reals.png", self.grid.draw(self.grid.reals()))
-        self.run.picture("fakes-init.png", self.grid.draw(self.grid.fakes(self.session)))
-        if not list_states(self.run.states):
+        with self.team.waiting():
+            if self.team.leads:
+                self.run.picture("reals.png", self.grid.draw(self.grid.reals()))
+                self.run.picture("fakes-init.png", self.grid.draw(self.grid.fakes(self.session)))
+        if not self.team.tell(len(list_states(self.run.states))):
             self.save(boundary=True)
 
     def alarm(self, text: str) -> None:
@@ -164,7 +171,13 @@ class Trainer:
         moments.clear()
 
     def snapshot(self) -> None:
-        """Pictures, weights and whatever `on_snapshot` measures."""
+        """Pictures, weights and whatever `on_snapshot` measures, by the first process."""
+        if self.team.leads:
+            self.publish()
+        self.session.state.progress = Progress(**self.team.tell(asdict(self.progress)))
+
+    def publish(self) -> None:
+        """Write pictures and weights and let them be measured."""
         session, images = self.session, self.progress.images
         pixels, reals = self.grid.fakes(session), self.grid.reals()
         self.run.picture(f"fakes-{images // 1000:06d}.png", self.grid.draw(pixels))
@@ -179,12 +192,18 @@ class Trainer:
 
     def save(self, *, boundary: bool) -> None:
         """Save the state that a resumed run starts from."""
-        surroundings = Surroundings.here(self.session.config.precision)
+        with self.team.waiting():
+            if self.team.leads:
+                self.write_state(boundary=boundary)
+        self.saved = time.monotonic()
+
+    def write_state(self, *, boundary: bool) -> None:
+        """Write what `save` saves."""
+        surroundings = Surroundings.here(self.session.config.precision, self.team.size)
         numbers = SavedNumbers(
             self.progress, self.run.lengths(), boundary, surroundings, self.session.data
         )
         save_state(self.run.states, self.session.state, numbers)
-        self.saved = time.monotonic()
 
     def stop(self, reason: str) -> None:
         """Save and leave, so that the run can go on."""

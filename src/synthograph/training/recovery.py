@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from synthograph.core.devices import Precision
 from synthograph.core.errors import DivergedError, UserError
+from synthograph.training.distributed import share_state
 from synthograph.training.run import RunDirectory
 from synthograph.training.session import Session
 from synthograph.training.state import drop_states_after, load_state
@@ -70,20 +71,28 @@ def roll_back(session: Session, run: RunDirectory, reason: str) -> str:
     at, before = session.state.progress.images, session.state.progress.rollbacks
     if before >= MOST_ROLLBACKS:
         raise DivergedError(_advice(at, before))
+    if session.team.leads:
+        _restore_boundary(session, run)
+    share_state(session.team, session.state)
+    progress = session.state.progress
+    progress.rollbacks = before + 1
+    return (
+        f"{reason} at {at} images: went back to {progress.images} images, rollback "
+        f"{before + 1} of {MOST_ROLLBACKS}, with {apply_remedy(session)}"
+    )
+
+
+def _restore_boundary(session: Session, run: RunDirectory) -> None:
+    """Restore the last state of a snapshot, and the run's files as they were then."""
+    at, before = session.state.progress.images, session.state.progress.rollbacks
     try:
         loaded = load_state(run.states, session.state, only_boundary=True)
     except UserError as error:
         raise DivergedError(f"{_advice(at, before)} ({error})") from None
     if loaded is None:
         raise DivergedError(_advice(at, before))
-    numbers = loaded.numbers
-    drop_states_after(run.states, numbers.progress.images)
-    run.truncate(numbers.lengths)
-    session.state.progress.rollbacks = before + 1
-    return (
-        f"{reason} at {at} images: went back to {numbers.progress.images} images, rollback "
-        f"{before + 1} of {MOST_ROLLBACKS}, with {apply_remedy(session)}"
-    )
+    drop_states_after(run.states, loaded.numbers.progress.images)
+    run.truncate(loaded.numbers.lengths)
 
 
 def _advice(images: int, rollbacks: int) -> str:

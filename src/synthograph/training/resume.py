@@ -11,8 +11,9 @@ from synthograph.core.errors import SettingError, UserError
 from synthograph.core.files import write_json
 from synthograph.core.names import nearest
 from synthograph.training.config import RunConfig
+from synthograph.training.distributed import Team, share_state
 from synthograph.training.recovery import apply_remedy
-from synthograph.training.run import CONFIG, RunDirectory, read_config, read_origin
+from synthograph.training.run import CONFIG, Onlooker, RunDirectory, read_config, read_origin
 from synthograph.training.session import Session
 from synthograph.training.setup import make_session, open_data
 from synthograph.training.state import Loaded, Surroundings, load_state, state_problems
@@ -22,7 +23,7 @@ CHANGEABLE = ("training.kimg", "training.max_hours", "training.save_every", PLAC
 
 
 def resume_session(
-    path: Path, asked: Mapping[str, Any], *, require_exact: bool = False
+    path: Path, asked: Mapping[str, Any], *, require_exact: bool = False, team: Team | None = None
 ) -> tuple[Session, RunDirectory]:
     """The session of a run at its newest complete state.
 
@@ -31,37 +32,55 @@ def resume_session(
         asked: settings given along; only length, saving and the place of the archive may differ
             from the run's own.
         require_exact: refuse to go on where the result could differ from an unbroken run's.
+        team: the processes that train together; the first one reads, the others follow it.
 
     Raises:
         UserError: no run there, another process trains in it, settings that contradict it, other
             images, or surroundings that differ where that was refused.
     """
-    before = read_config(path)
+    team = team or Team()
+    before = RunConfig.parse(team.tell(read_config(path).tree() if team.leads else {}))
     config = _extended(before, asked, path)
-    run = RunDirectory(path)
+    run = RunDirectory(path) if team.leads else Onlooker(path)
     try:
-        session = make_session(config, open_data(config))
-        origin = read_origin(path)
-        session.info = session.info.model_copy(update={"initialised_from": origin})
-        loaded = load_state(run.states, session.state)
-        moved = config.data.path != before.data.path
-        _refuse_other_data(session, loaded, moved=moved)
-        if loaded is None:
-            _refuse_restart(path, origin, require_exact=require_exact)
-            said = [*state_problems(run.states), _restart(run)]
-            lengths: Mapping[str, int] = {}
-        else:
-            _refuse_shorter(asked, loaded.numbers.progress.images)
-            said = _restore(session, loaded, require_exact=require_exact)
-            lengths = loaded.numbers.lengths
-        write_json(path / CONFIG, config.tree())
-        run.truncate(lengths)
-        for line in said:
-            run.say(line)
+        session = make_session(config, open_data(config), team=team)
+        if team.leads:
+            moved = config.data.path != before.data.path
+            _go_on(session, run, moved=moved, asked=asked, require_exact=require_exact)
+        torch.set_num_threads(team.tell(torch.get_num_threads()))
+        share_state(team, session.state)
+        apply_remedy(session)
     except BaseException:
         run.close()
         raise
     return session, run
+
+
+def _go_on(
+    session: Session,
+    run: RunDirectory,
+    *,
+    moved: bool,
+    asked: Mapping[str, Any],
+    require_exact: bool,
+) -> None:
+    """Restore the newest complete state and cut the run's files back to it."""
+    origin = read_origin(run.path)
+    session.info = session.info.model_copy(update={"initialised_from": origin})
+    loaded = load_state(run.states, session.state)
+    _refuse_other_data(session, loaded, moved=moved)
+    if loaded is None:
+        _refuse_restart(run.path, origin, require_exact=require_exact)
+        said = [*state_problems(run.states), _restart(run)]
+        lengths: Mapping[str, int] = {}
+    else:
+        _refuse_shorter(asked, loaded.numbers.progress.images)
+        said = _restore(session, loaded, require_exact=require_exact)
+        lengths = loaded.numbers.lengths
+    write_json(run.path / CONFIG, session.config.tree())
+    run.truncate(lengths)
+    for line in said:
+        run.say(line)
 
 
 def _refuse_other_data(session: Session, loaded: Loaded | None, *, moved: bool) -> None:
@@ -112,16 +131,14 @@ def _restore(session: Session, loaded: Loaded, *, require_exact: bool) -> list[s
     """Make the process what it was when the state was saved; lines for the log."""
     before = torch.get_num_threads()
     torch.set_num_threads(loaded.numbers.surroundings.threads)
-    differences = Surroundings.here(session.config.precision).differences(
-        loaded.numbers.surroundings
-    )
+    here = Surroundings.here(session.config.precision, session.team.size)
+    differences = here.differences(loaded.numbers.surroundings)
     if differences and require_exact:
         torch.set_num_threads(before)
         raise UserError(
             f"--require-exact: {'; '.join(differences)}, so the run could not go on bit for bit; "
             "resume where it was started, or without --require-exact"
         )
-    apply_remedy(session)
     lines = [f"passed over: {problem}" for problem in loaded.passed]
     images = loaded.numbers.progress.images
     lines.append(f"resumed from {loaded.path} at {images} images")

@@ -4,7 +4,6 @@ at a time.
 
 import json
 import re
-import sys
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,11 +15,14 @@ from synthograph.core.config import read_tree
 from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors, refuse_unwritable_folder, write_bytes, write_json
 from synthograph.training.config import RunConfig
+from synthograph.training.distributed import Team, launch_id
 
 CONFIG, LOG, STATS, METRICS = "config.json", "log.txt", "stats.jsonl", "metrics.jsonl"
 ORIGIN = "initialised_from.json"
 GROWING = (LOG, STATS, METRICS)
 LOCK = ".lock"
+LAUNCH = ".launch"
+MOST_LAUNCH = 4096  # bytes
 ASIDE = "set-aside"
 
 
@@ -91,7 +93,7 @@ class RunDirectory:
         Returns:
             The folder; None where there was nothing.
         """
-        kept = {CONFIG, ORIGIN, LOCK}
+        kept = {CONFIG, ORIGIN, LOCK, LAUNCH}
         old = [p for p in self.path.iterdir() if p.name not in kept and ASIDE not in p.name]
         if not old:
             return None
@@ -106,6 +108,28 @@ class RunDirectory:
     def close(self) -> None:
         """Unlock."""
         self._lock.release()
+
+
+class Onlooker(RunDirectory):
+    """The run directory of a process that does not write it: the first one of the team does."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def say(self, text: str) -> None:
+        """The first process says it."""
+
+    def record(self, name: str, entry: Mapping[str, Any]) -> None:
+        """The first process writes it."""
+
+    def picture(self, name: str, png: bytes) -> None:
+        """The first process writes it."""
+
+    def truncate(self, lengths: Mapping[str, int]) -> None:
+        """The first process does it."""
+
+    def close(self) -> None:
+        """Nothing was locked."""
 
 
 def create_run(
@@ -134,6 +158,9 @@ def create_run(
         write_json(temporary / CONFIG, config.tree())
         if origin is not None:
             write_json(temporary / ORIGIN, origin)
+        launch = launch_id()
+        if launch is not None:
+            write_bytes(temporary / LAUNCH, launch.encode())
         while True:
             path = outdir / f"{_next_number(outdir):05d}-{description}"
             try:
@@ -181,6 +208,25 @@ def read_origin(path: Path) -> dict[str, Any] | None:
     return read_tree(file) if file.exists() else None
 
 
-def command_line() -> str:
-    """The command that is running, for messages and records."""
-    return " ".join(["synthograph", *sys.argv[1:]])
+def join_run(
+    outdir: Path,
+    config: RunConfig,
+    description: str,
+    team: Team,
+    *,
+    origin: Mapping[str, Any] | None = None,
+) -> RunDirectory:
+    """`create_run` in the first process of a team; the others look on."""
+    run = create_run(outdir, config, description, origin=origin) if team.leads else None
+    path = team.tell("" if run is None else str(run.path))
+    return Onlooker(Path(path)) if run is None else run
+
+
+def _launch(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.stat().st_size < MOST_LAUNCH else ""
+
+
+def find_launched(outdir: Path, launch: str) -> Path | None:
+    """The newest run directory that processes of this launch made."""
+    found = [p.parent for p in outdir.glob(f"*/{LAUNCH}") if _launch(p) == launch]
+    return max(found, default=None)

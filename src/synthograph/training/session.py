@@ -1,10 +1,9 @@
 """One training step, and everything that it works on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
 
 from synthograph.archive.stream import TrainingStream
 from synthograph.core.errors import UserError
@@ -15,6 +14,7 @@ from synthograph.models.snapshot import SnapshotInfo
 from synthograph.ops.augment import AugmentPipe
 from synthograph.training.augmentation import set_strength
 from synthograph.training.config import RunConfig
+from synthograph.training.distributed import Team, joined
 from synthograph.training.ema import ema_decay, update_ema
 from synthograph.training.state import TrainingState
 
@@ -35,6 +35,7 @@ class Session:
         device: where it computes.
         info: the document for snapshots, without the images seen.
         data: digest of the training images, groups and labels, in their order.
+        team: the processes that train together.
         share: images computed at once; smaller than configured after memory ran out.
         alarms: what the present step has to say.
     """
@@ -50,6 +51,7 @@ class Session:
     device: torch.device
     info: SnapshotInfo
     data: str
+    team: Team = field(default_factory=Team)
     share: int = 0
     alarms: list[str] = field(default_factory=list)
 
@@ -57,10 +59,12 @@ class Session:
         self.share = self.share or self.config.training.batch_gpu
 
     def batch(self, count: int) -> Batch:
-        """The next `count` training images on the device."""
-        first = self.state.progress.images
-        indices = torch.arange(first, first + count)
-        reals, labels = self.stream.batch(first, count)
+        """This process's part of the next `count` training images, on the device."""
+        config = self.config
+        own = self.team.share(count, min(config.group, config.training.batch_gpu))
+        first = self.state.progress.images + own.start
+        indices = torch.arange(first, first + len(own))
+        reals, labels = self.stream.batch(first, len(own))
         fakes = self.stream.draw_labels(indices)
         to = self.device
         return Batch(reals.to(to), labels.to(to), fakes.to(to), indices.to(to), self.streams)
@@ -79,30 +83,32 @@ class Session:
             if progress.steps % phase.interval == 0:
                 self.run_phase(phase, batch)
         progress.steps += 1
-        progress.images += len(batch)
+        progress.images += self.config.training.batch
         decay = ema_decay(self.config.training, progress.images)
         update_ema(self.state.ema, self.state.networks.generator, decay)
-        alarm = controller.after_step(progress.steps, len(batch))
+        alarm = controller.after_step(progress.steps, self.config.training.batch)
         return [*self.alarms, *([] if alarm is None else [alarm])]
 
     def run_phase(self, phase: Phase, batch: Batch) -> None:
-        """Accumulate a phase's gradients over the shares of a batch and step its optimiser once.
+        """Accumulate a phase's gradients over shares and processes and step its optimiser once.
 
         Where the gradients are not finite the optimiser is not stepped, and that is counted.
         """
         self.state.networks.select(phase.key)
-        done = self._accumulate(phase, batch)
-        for terms in done:
-            self.state.moments.add_all(terms.stats)
-            if terms.real_signs is not None:
-                self.state.controller.observe(terms.real_signs)
+        terms = self.team.join(joined(self._accumulate(phase, batch)))
+        self.team.sum_gradients(self.state.networks.trainable()[phase.key])
+        self.state.moments.add_all(terms.stats)
+        if terms.real_signs is not None:
+            self.state.controller.observe(terms.real_signs)
         if not self._finite(phase):
             self.state.progress.non_finite += 1
             self.state.moments.add(f"Nonfinite/{phase.name}", torch.ones(1))
             return
         self.state.optimisers[phase.key].step()
-        with torch.no_grad():
-            phase.absorb(_means([terms.running for terms in done]))
+        means = {name: rows.mean(0) for name, rows in terms.running.items() if len(rows)}
+        if means:
+            with torch.no_grad():
+                phase.absorb(means)
 
     def _accumulate(self, phase: Phase, batch: Batch) -> list[LossTerms]:
         """Gradients of all shares; when memory runs out, of smaller shares, which sum to the same.
@@ -114,7 +120,7 @@ class Session:
             try:
                 return self._shares(phase, batch)
             except torch.OutOfMemoryError:
-                smaller = self._smaller_share(len(batch))
+                smaller = self._smaller_share()
             # outside of the handler, which holds on to the tensors of the failed share
             self.alarms.append(
                 f"out of memory with {self.share} images at once; from now on {smaller}, which "
@@ -131,13 +137,13 @@ class Session:
             part = batch.take(slice(start, start + self.share))
             terms = phase.loss(part)
             if terms.loss is not None:
-                (terms.loss * (len(part) / len(batch))).backward()
+                (terms.loss * (len(part) / self.config.training.batch)).backward()
             done.append(terms.detached())
         return done
 
-    def _smaller_share(self, batch: int) -> int:
+    def _smaller_share(self) -> int:
         """At most half of the present share, made of whole minibatch-std groups."""
-        group = min(self.config.group, self.share)
+        batch, group = self.config.training.batch, min(self.config.group, self.share)
         fitting = [s for s in range(group, self.share // 2 + 1, group) if batch % s == 0]
         if not fitting:
             raise UserError(
@@ -155,9 +161,3 @@ class Session:
             if parameter.grad is not None:
                 total = total + parameter.grad.sum()
         return bool(torch.isfinite(total))
-
-
-def _means(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Mean over all images of what the shares of a batch gave."""
-    names = dict.fromkeys(name for part in parts for name in part)
-    return {name: torch.cat([p[name] for p in parts if name in p]).mean(0) for name in names}

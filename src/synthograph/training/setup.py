@@ -26,6 +26,7 @@ from synthograph.models.transfer import TransferReport, origin, transfer
 from synthograph.training.augmentation import augment_with, make_pipe, permitted
 from synthograph.training.config import AugmentMode, RunConfig, archive_path, resolve
 from synthograph.training.controllers import make_controller
+from synthograph.training.distributed import Team
 from synthograph.training.session import Session
 from synthograph.training.state import TrainingState, digest64, make_optimisers
 
@@ -64,7 +65,7 @@ def open_data(config: RunConfig) -> Data:
 
 
 def resolve_run(
-    archive: Archive, preset: str, parts: Sequence[Mapping[str, Any]]
+    archive: Archive, preset: str, parts: Sequence[Mapping[str, Any]], *, processes: int = 1
 ) -> tuple[RunConfig, list[str]]:
     """The configuration of a new run on an archive, with nothing left open.
 
@@ -72,12 +73,14 @@ def resolve_run(
         archive: the images.
         preset: name of the preset.
         parts: parts of the configuration tree, later ones win.
+        processes: number of processes that will train, for presets that depend on it.
 
     Returns:
         The configuration, and the augmentations left out because the images do not allow them.
     """
     data: dict[str, Any] = {"path": str(archive.path.resolve())}
-    config = resolve_machine(resolve(archive.info.spec, preset, [*parts, {"data": data}]))
+    asked = [*parts, {"data": data}]
+    config = resolve_machine(resolve(archive.info.spec, preset, asked, gpus=processes))
     if config.data.split is None and any(row.split for row in archive.rows):
         split = config.data.model_copy(update={"split": "train"})
         config = config.model_copy(update={"data": split})
@@ -98,6 +101,7 @@ def make_session(
     data: Data,
     init_from: Snapshot | None = None,
     on_transfer: Callable[[TransferReport], None] = lambda report: None,
+    team: Team | None = None,
 ) -> Session:
     """Networks with fresh weights or those of a snapshot, optimisers and the training stream, on
     the device of the configuration.
@@ -107,12 +111,15 @@ def make_session(
         data: from `open_data`.
         init_from: snapshot that a new run starts from; a resumed run has all in its state.
         on_transfer: gets the table of what was taken over from the snapshot.
+        team: the processes that train together; None for this one alone.
 
     Raises:
         UserError: the snapshot is of another family, or nothing of it fits.
     """
     assert config.precision is not Precision.AUTO, "resolve_machine comes first"
-    device, spec = pick_device(config.device), data.archive.info.spec
+    team = team or Team()
+    team.share(config.training.batch, min(config.group, config.training.batch_gpu))
+    device, spec = pick_device(team.device(config.device)), data.archive.info.spec
     streams = Streams(config.seed)
     stream = TrainingStream(
         data.archive,
@@ -149,6 +156,7 @@ def make_session(
         device=device,
         info=_document(config, data, condition, init_from, images),
         data=_data_digest(data, stream, images),
+        team=team,
     )
 
 

@@ -149,13 +149,15 @@ class Surroundings:
     processor: str
     precision: str
     synthograph: str = "0.1.0"
+    processes: int = 1
 
     @classmethod
-    def here(cls, precision: str) -> "Surroundings":
-        """This process."""
+    def here(cls, precision: str, processes: int) -> "Surroundings":
+        """This process, one of a team of so many."""
         name = cpu_name() if cpu_name() != "unknown processor" else platform.processor()
         version = synthograph.__version__
-        return cls(torch.get_num_threads(), torch.__version__, name, precision, version)
+        threads = torch.get_num_threads()
+        return cls(threads, torch.__version__, name, precision, version, processes)
 
     def differences(self, other: "Surroundings") -> list[str]:
         """What differs, in words."""

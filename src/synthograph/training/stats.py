@@ -18,6 +18,8 @@ class Moments:
     def add(self, name: str, values: Tensor) -> None:
         """Count values of any shape."""
         flat = values.detach().double().flatten()
+        if not len(flat):
+            return
         sums = torch.stack((torch.full_like(flat, 1).sum(), flat.sum(), flat.square().sum())).cpu()
         self._sums[name] = self._sums[name] + sums if name in self._sums else sums
 

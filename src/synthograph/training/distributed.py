@@ -1,0 +1,310 @@
+"""Several processes that train one model: who computes which images, and what they tell each other.
+
+Every process holds the whole model and a contiguous range of each batch, made of whole
+minibatch-std groups. Gradients are summed, and what a phase says of its images is put together in
+the order of the images before anything changes, so N processes do what one does, to rounding. The
+first process alone writes files; the others follow what it has.
+"""
+
+import contextlib
+import datetime
+import json
+import os
+import socket
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from synthograph.core.errors import SynthographError, UserError
+from synthograph.models.base import LossTerms
+from synthograph.training.state import Progress, TrainingState
+
+PATIENCE = "SYNTHOGRAPH_WORKER_TIMEOUT"
+"""Environment variable: seconds that a process waits for the others within a step before it takes
+one for dead. 25 unless told, since torchrun takes up to half a minute more to end them all; large
+images on processors of unequal speed need more.
+"""
+LONG_PATIENCE = datetime.timedelta(hours=2)
+"""Time for what one process does while the others wait: caches, pictures, measures."""
+
+Answer = TypeVar("Answer")
+
+
+class LostError(SynthographError):
+    """Another process of the run ended or does not answer; the saved state is what remains."""
+
+    label = "lost"
+
+
+class Team:
+    """The processes of a run. This one is a team of its own; `Several` is more.
+
+    Attributes:
+        rank: number of this process.
+        size: number of processes.
+    """
+
+    rank = 0
+    size = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes the files of the run."""
+        return self.rank == 0
+
+    def device(self, name: str) -> str:
+        """The device of this process for the configured one."""
+        return name
+
+    def share(self, batch: int, group: int) -> range:
+        """The places in a batch that this process computes: whole groups, as even as they go.
+
+        Raises:
+            UserError: the batch has fewer groups than there are processes, or cuts one.
+        """
+        return shares(batch, group, self.size)[self.rank]
+
+    def sum_gradients(self, module: nn.Module) -> None:
+        """Let every process have the sum of all gradients."""
+
+    def join(self, terms: LossTerms) -> LossTerms:
+        """What all processes say of their images, in the order of the images."""
+        return terms
+
+    def any(self, *flags: bool) -> list[bool]:
+        """For each flag whether it is set in any process."""
+        return list(flags)
+
+    def follow(self, tensors: Iterable[Tensor]) -> None:
+        """Take over the first process's values, in place."""
+
+    def tell(self, answer: Answer) -> Answer:
+        """The first process's answer, which JSON can hold."""
+        return answer
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Around work that only the first process does: the others wait at the end of it."""
+        yield
+
+
+class Several(Team):
+    """This process among those that torchrun started.
+
+    Args:
+        rank: number of this process.
+        size: number of processes.
+        local_rank: its number on this machine, which is that of its GPU.
+    """
+
+    def __init__(self, rank: int, size: int, local_rank: int) -> None:
+        self.rank, self.size, self.local_rank = rank, size, local_rank
+        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+        dist.init_process_group(backend, timeout=datetime.timedelta(seconds=_patience()))
+        self._patient = dist.new_group(backend="gloo", timeout=LONG_PATIENCE)
+
+    def device(self, name: str) -> str:
+        """The GPU of this process, where the run is on GPUs."""
+        if not name.startswith("cuda"):
+            return name
+        if self.local_rank >= torch.cuda.device_count():
+            raise UserError(
+                f"process {self.local_rank} of this machine has no GPU of its own: it has "
+                f"{torch.cuda.device_count()}; start as many processes as there are GPUs, or use "
+                "--device cpu"
+            )
+        torch.cuda.set_device(self.local_rank)
+        return f"cuda:{self.local_rank}"
+
+    def sum_gradients(self, module: nn.Module) -> None:
+        """Sum through one flat buffer; a parameter stays without a gradient only if it has none in
+        any process.
+        """
+        parameters = [p for p in module.parameters() if p.requires_grad]
+        if not parameters:
+            return
+        first = parameters[0]
+        present = torch.tensor([float(p.grad is not None) for p in parameters], device=first.device)
+        flat = [p.new_zeros(p.numel()) if p.grad is None else p.grad.flatten() for p in parameters]
+        buffer = torch.cat([*flat, present])
+        with _others():
+            dist.all_reduce(buffer)
+        *parts, present = buffer.split([*(p.numel() for p in parameters), len(parameters)])
+        for parameter, part, count in zip(parameters, parts, present.tolist(), strict=True):
+            parameter.grad = part.view_as(parameter) if count else None
+
+    def join(self, terms: LossTerms) -> LossTerms:
+        """Pack a row per image, gather all rows, unpack: one exchange for all that a phase says."""
+        parts = _columns(terms)
+        widths = [part.shape[1:].numel() for part in parts.values()]
+        flat = [part.reshape(len(part), w) for part, w in zip(parts.values(), widths, strict=True)]
+        packed = torch.cat([part.double().cpu() for part in flat], 1)
+        gathered = self._gather_rows(packed).split(widths, 1)
+        whole = {
+            name: column.reshape(-1, *part.shape[1:]).to(part)
+            for (name, part), column in zip(parts.items(), gathered, strict=True)
+        }
+        return _terms(whole)
+
+    def _gather_rows(self, rows: Tensor) -> Tensor:
+        counts = torch.zeros(self.size, dtype=torch.int64)
+        counts[self.rank] = len(rows)
+        with _others():
+            dist.all_reduce(counts)
+        padded = rows.new_zeros(int(counts.max()), rows.shape[1])
+        padded[: len(rows)] = rows
+        everyone = [torch.empty_like(padded) for _ in range(self.size)]
+        with _others():
+            dist.all_gather(everyone, padded)
+        return torch.cat([part[:n] for part, n in zip(everyone, counts.tolist(), strict=True)])
+
+    def any(self, *flags: bool) -> list[bool]:
+        """One exchange for all flags."""
+        raised = torch.tensor([float(flag) for flag in flags])
+        with _others():
+            dist.all_reduce(raised, dist.ReduceOp.MAX)
+        return [bool(value) for value in raised.tolist()]
+
+    def follow(self, tensors: Iterable[Tensor]) -> None:
+        """Broadcast every tensor, each from wherever it lies."""
+        with _others():
+            for tensor in tensors:
+                value = tensor.detach().cpu().contiguous()
+                dist.broadcast(value, 0, group=self._patient)
+                tensor.detach().copy_(value)
+
+    def tell(self, answer: Answer) -> Answer:
+        """Broadcast as JSON text: its length, then its bytes."""
+        text = json.dumps(answer).encode() if self.leads else b""
+        length = torch.tensor([len(text)])
+        with _others():
+            dist.broadcast(length, 0, group=self._patient)
+            data = torch.zeros(int(length), dtype=torch.uint8)
+            if self.leads:
+                data[:] = torch.frombuffer(bytearray(text), dtype=torch.uint8)
+            dist.broadcast(data, 0, group=self._patient)
+        told: Answer = json.loads(bytes(data.tolist()))
+        return told
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """A barrier with the patience for long work, at its end."""
+        yield
+        with _others():
+            dist.barrier(group=self._patient)
+
+
+def share_state(team: Team, state: TrainingState) -> None:
+    """Let every process have the first one's state, wherever it got that from."""
+    if team.size == 1:
+        return
+    tensors = {name: t.detach().cpu() for name, t in state.tensors().items()} if team.leads else {}
+    layout = team.tell([(n, list(t.shape), str(t.dtype)) for n, t in tensors.items()])
+    if not team.leads:
+        tensors = {
+            name: torch.zeros(shape, dtype=getattr(torch, dtype.removeprefix("torch.")))
+            for name, shape, dtype in layout
+        }
+    team.follow(tensors.values())
+    if not team.leads:
+        state.load(tensors, Path("the first process's state"))
+    state.progress = Progress(**team.tell(asdict(state.progress)))
+
+
+def form_team() -> Team:
+    """The team that torchrun's environment names; alone without one.
+
+    Raises:
+        LostError: the other processes do not come.
+    """
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        return Team()
+    with _others():
+        return Several(int(os.environ["RANK"]), size, int(os.environ["LOCAL_RANK"]))
+
+
+def launch_id() -> str | None:
+    """What stays the same when torchrun starts its processes again; None without torchrun."""
+    name = os.environ.get("TORCHELASTIC_RUN_ID")
+    return f"{socket.gethostname()}-{os.getppid()}" if name == "none" else name
+
+
+def restarted() -> bool:
+    """Whether torchrun had to start the processes again."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+
+
+def shares(batch: int, group: int, processes: int) -> list[range]:
+    """Contiguous places of a batch per process, in whole groups, as even as they go.
+
+    Args:
+        batch: images per step.
+        group: images of a minibatch-std group.
+        processes: number of processes.
+
+    Raises:
+        UserError: fewer groups than processes, or a group that would be cut.
+    """
+    group = min(group, batch)
+    groups, rest = divmod(batch, group)
+    if processes > 1 and (rest or groups < processes):
+        least = group * processes
+        nearest = max(round(batch / group) * group, least)
+        raise UserError(
+            f"--batch {batch} cannot be shared by {processes} processes in whole groups of {group} "
+            f"images (model.mbstd_group): the nearest that can is {nearest}"
+        )
+    starts = [groups * k // processes * group for k in range(processes)]
+    return [range(a, b) for a, b in zip(starts, [*starts[1:], batch], strict=True)]
+
+
+def _patience() -> float:
+    try:
+        seconds = float(os.environ.get(PATIENCE, "25"))
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise UserError(f"{PATIENCE}={os.environ[PATIENCE]!r}: give a number of seconds above 0")
+    return seconds
+
+
+@contextlib.contextmanager
+def _others() -> Iterator[None]:
+    """Around every exchange: when it fails, another process is gone."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise LostError(
+            "another process of this run ended or gave no answer within "
+            f"{_patience():g} s ({error}); its own message tells why. Training goes on from the "
+            "last saved state with --resume"
+        ) from error
+
+
+def _columns(terms: LossTerms) -> dict[str, Tensor]:
+    """All tensors of terms with a row per image, under names that tell where they belong."""
+    columns = {f"stats/{name}": value for name, value in terms.stats.items()}
+    columns |= {f"running/{name}": value for name, value in terms.running.items()}
+    if terms.real_signs is not None:
+        columns["signs"] = terms.real_signs
+    return dict(sorted(columns.items()))
+
+
+def _terms(columns: Mapping[str, Tensor]) -> LossTerms:
+    def under(prefix: str) -> dict[str, Tensor]:
+        return {n.removeprefix(prefix): c for n, c in columns.items() if n.startswith(prefix)}
+
+    return LossTerms(None, under("stats/"), columns.get("signs"), under("running/"))
+
+
+def joined(parts: Sequence[LossTerms]) -> LossTerms:
+    """What the shares of a batch say, as one."""
+    columns = [_columns(part) for part in parts]
+    names = dict.fromkeys(name for part in columns for name in part)
+    return _terms({name: torch.cat([p[name] for p in columns if name in p]) for name in names})
