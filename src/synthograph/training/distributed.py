@@ -105,7 +105,9 @@ class Several(Team):
     def __init__(self, rank: int, size: int, local_rank: int) -> None:
         self.rank, self.size, self.local_rank = rank, size, local_rank
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-        dist.init_process_group(backend, timeout=datetime.timedelta(seconds=_patience()))
+        patience = datetime.timedelta(seconds=_patience())
+        store = _store(leads=rank == 0, patience=patience)
+        dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=patience)
         self._patient = dist.new_group(backend="gloo", timeout=LONG_PATIENCE)
 
     def device(self, name: str) -> str:
@@ -227,6 +229,25 @@ def form_team() -> Team:
         return Team()
     with _others():
         return Several(int(os.environ["RANK"]), size, int(os.environ["LOCAL_RANK"]))
+
+
+def _store(*, leads: bool, patience: datetime.timedelta) -> dist.Store:
+    """Where the processes find each other.
+
+    torchrun's own store outlives its processes, and with it the addresses of those that died, so
+    each start of the processes gets names of its own.
+    """
+    environment = os.environ
+    kept_by_torchrun = environment.get("TORCHELASTIC_USE_AGENT_STORE") == str(True)
+    server = dist.TCPStore(
+        environment["MASTER_ADDR"],
+        int(environment["MASTER_PORT"]),
+        is_master=leads and not kept_by_torchrun,
+        wait_for_workers=False,
+        timeout=patience,
+    )
+    attempt = environment.get("TORCHELASTIC_RESTART_COUNT", "0")
+    return dist.PrefixStore(f"synthograph/{attempt}", server)
 
 
 def launch_id() -> str | None:

@@ -16,6 +16,8 @@ from synthograph.training.session import Session
 SHORTEST = 0.5
 """Seconds that a part is repeated for, so that a hiccup does not count."""
 MOST_REPEATS = 8
+MOST_IMAGES = {"cpu": 128, "cuda": 512}
+"""Images that are computed to time a step; a larger batch takes as much longer as it is larger."""
 STRONG = 0.5
 """Augmentation strength that small sets typically reach."""
 
@@ -27,10 +29,12 @@ class Estimate:
     Attributes:
         sec_per_kimg: as training begins.
         augmented: with adaptive augmentation at p = `STRONG`; None where it is not adaptive.
+        images: how many images the timed step had: the batch, or as many as `MOST_IMAGES` allows.
     """
 
     sec_per_kimg: float
     augmented: float | None
+    images: int
 
 
 def estimate(session: Session) -> Estimate:
@@ -39,21 +43,31 @@ def estimate(session: Session) -> Estimate:
     The session's weights change; it is good for nothing else afterwards.
     """
     adaptive = session.config.augment.mode is AugmentMode.ADA
-    first = _sec_per_kimg(session, session.state.controller.p)
-    return Estimate(first, _sec_per_kimg(session, STRONG) if adaptive else None)
+    images = timed_images(session)
+    first = _sec_per_kimg(session, session.state.controller.p, images)
+    augmented = _sec_per_kimg(session, STRONG, images) if adaptive else None
+    return Estimate(first, augmented, images)
 
 
-def _sec_per_kimg(session: Session, p: float) -> float:
+def timed_images(session: Session) -> int:
+    """Size of the step that is timed: whole minibatch-std groups, at most the batch."""
+    training = session.config.training
+    group = min(session.config.group, training.batch_gpu)
+    most = MOST_IMAGES.get(session.device.type, min(MOST_IMAGES.values()))
+    return min(training.batch, max(most // group, 1) * group)
+
+
+def _sec_per_kimg(session: Session, p: float, count: int) -> float:
     set_strength(session.pipe, p)
-    device, count = session.device, session.config.training.batch
+    device = session.device
     batch = session.batch(count)
     average, generator = session.state.ema, session.state.networks.generator
     seconds = median_seconds(lambda: session.batch(count), device)
-    seconds += median_seconds(lambda: update_ema(average, generator, 0.9), device)
     for phase in session.phases:
         run = functools.partial(session.run_phase, phase, batch)
         seconds += median_seconds(run, device) / phase.interval
-    return seconds / count * 1000
+    once = median_seconds(lambda: update_ema(average, generator, 0.9), device)
+    return (seconds / count + once / session.config.training.batch) * 1000
 
 
 def median_seconds(work: Callable[[], object], device: torch.device) -> float:

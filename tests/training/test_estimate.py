@@ -1,0 +1,61 @@
+"""How long training takes is measured on steps of a bounded size."""
+
+from pathlib import Path
+
+import pytest
+
+from synthograph.archive.reader import open_archive
+from synthograph.training import estimate as module
+from synthograph.training.estimate import estimate, timed_images
+from synthograph.training.session import Session
+from synthograph.training.setup import make_session, open_data, resolve_run
+
+SMALL = {"channel_base": 32, "channel_max": 4, "z_dim": 4, "w_dim": 4}
+
+
+def begin(archive: Path, batch: int, *, share: int | None = None, group: int = 4) -> Session:
+    training = {"batch": batch, "batch_gpu": share or batch}
+    parts = [
+        {"device": "cpu", "training": training, "model": {**SMALL, "mbstd_group": group}},
+    ]
+    config, _ = resolve_run(open_archive(archive), "tiny", parts)
+    return make_session(config, open_data(config))
+
+
+@pytest.mark.parametrize(
+    ("batch", "share", "group", "images"),
+    [(8, 8, 4, 8), (16, 4, 4, 16), (1024, 1024, 4, 16), (1024, 4, 4, 16), (1024, 1024, 6, 12)],
+)
+def test_a_timed_step_has_whole_groups_and_at_most_so_many_images(
+    archive: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    batch: int,
+    share: int,
+    group: int,
+    images: int,
+) -> None:
+    monkeypatch.setitem(module.MOST_IMAGES, "cpu", 17)
+    if group == 6:
+        batch = share = 1020
+    assert timed_images(begin(archive, batch, share=share, group=group)) == images
+
+
+def test_a_group_is_never_cut(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(module.MOST_IMAGES, "cpu", 8)
+    assert timed_images(begin(archive, 64, group=32)) == 32
+
+
+def test_only_the_average_of_the_weights_is_spread_over_the_whole_batch(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(module.MOST_IMAGES, "cpu", 8)
+    monkeypatch.setattr(module, "median_seconds", lambda work, device: work() and 1.0 or 1.0)
+    session = begin(archive, 4096)
+    shown: list[int] = []
+    batch = Session.batch
+    monkeypatch.setattr(Session, "batch", lambda s, n: shown.append(n) or batch(s, n))
+    measured = estimate(session)
+    parts = 1 + sum(1 / phase.interval for phase in session.phases)
+    assert set(shown) == {8} and measured.images == 8
+    assert measured.sec_per_kimg == pytest.approx((parts / 8 + 1 / 4096) * 1000)
+    assert measured.augmented is None
