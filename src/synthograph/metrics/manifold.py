@@ -1,0 +1,251 @@
+"""Shares of images that lie where the other set lies, by balls around nearest neighbours.
+
+Every image has a ball that reaches to its k-th nearest neighbour in its own set.
+
+- precision: share of generated images in the ball of a real image; recall: share of real images in
+  the ball of a generated one (Kynkaanniemi et al. 2019, equations 1 and 2, k = 3);
+- density: number of balls of real images that hold a generated image, divided by k; coverage: share
+  of real images with a generated image in their ball (Naeem et al. 2020, equations 4 and 5, k = 5).
+
+Distances are exact: products in float64, so that a copy of an image has distance 0 everywhere and
+a tie stays a tie, kept in float32.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float32, Float64, Int64
+from torch import Tensor
+
+from synthograph.metrics.intervals import Plan, halves_interval, halving_plan, share_interval
+from synthograph.metrics.result import Value, compared
+from synthograph.metrics.sample import CHUNK, ByBlock, Sample, by_block, check_pair, chunks, too_few
+
+# n real image, m generated image, d feature, g block, e evaluation, k neighbour
+
+PR_NEIGHBOURS = 3
+DC_NEIGHBOURS = 5
+SAME = 1e-13
+"""Squared distances below this share of the squared lengths are rounding of equal images."""
+
+
+@dataclass(frozen=True)
+class Manifold:
+    """The four measures of two sets of images."""
+
+    precision: Value
+    recall: Value
+    density: Value
+    coverage: Value
+
+
+def squared_distances(
+    x: Float64[Tensor, "n d"], y: Float64[Tensor, "m d"]
+) -> Float32[Tensor, "n m"]:
+    """Squared distances of all pairs of rows; exactly 0 for equal rows.
+
+    Both should be centred at the same point, which keeps the lengths short.
+    """
+    lengths = x.square().sum(1)[:, None] + y.square().sum(1)[None]
+    squared = torch.addmm(lengths, x, y.T, alpha=-2)
+    return squared.masked_fill_(squared <= SAME * lengths, 0).to(torch.float32)
+
+
+def manifold_measures(
+    real: Sample,
+    fake: Sample,
+    *,
+    k_pr: int = PR_NEIGHBOURS,
+    k_dc: int = DC_NEIGHBOURS,
+    level: float = 0.95,
+    blocks: int = 20,
+    seed: int = 0,
+) -> Manifold:
+    """Precision, recall, density and coverage with intervals.
+
+    The values depend on the numbers of images; the intervals are for their expectations at these
+    numbers.
+
+    Args:
+        real: features of real images.
+        fake: features of generated images.
+        k_pr: neighbours for precision and recall.
+        k_dc: neighbours for density and coverage.
+        level: of the intervals.
+        blocks: how many blocks of groups.
+        seed: which groups share a block.
+
+    Raises:
+        UserError: sets that cannot be compared.
+    """
+    check_pair(real, fake)
+    reason = too_few(real, fake, max(k_pr, k_dc) + 1)
+    if reason is not None:
+        names = ("precision", "recall", "density", "coverage")
+        return Manifold(*(compared(name, None, real, fake, notes=(reason,)) for name in names))
+    cut = halving_plan(real.groups, fake.groups, most=blocks, seed=seed)
+    fewest, needed = min(len(real), len(fake)), 4 * max(k_pr, k_dc)
+    if cut.reason is None and fewest < needed:
+        cut = replace(cut, reason=f"no interval: {fewest} images, at least {needed} are needed")
+    tally = count(real, fake, cut, k_pr=k_pr, k_dc=k_dc)
+    density = tally.balls.to(torch.float64) / (k_dc * tally.n_fake)
+
+    def share(
+        name: str, hits: Int64[Tensor, " e"], images: Int64[Tensor, " e"], of: Sample
+    ) -> Value:
+        counts = {"hits": int(hits[0]), "images": int(images[0])}
+        shares = hits.to(torch.float64) / images
+        ends = share_interval(shares, cut, images=len(of), groups=of.group_count, level=level)
+        return compared(
+            name, float(shares[0]), real, fake, interval=ends, notes=(cut.reason,), counts=counts
+        )
+
+    return Manifold(
+        precision=share("precision", tally.precise, tally.n_fake, fake),
+        recall=share("recall", tally.recalled, tally.n_real, real),
+        density=compared(
+            "density",
+            float(density[0]),
+            real,
+            fake,
+            interval=halves_interval(density, cut, level=level),
+            notes=(cut.reason,),
+            counts={"balls": int(tally.balls[0]), "images": int(tally.n_fake[0])},
+        ),
+        coverage=share("coverage", tally.covered, tally.n_real, real),
+    )
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Whole numbers behind the four measures, for every evaluation of a plan.
+
+    Attributes:
+        n_real: real images kept.
+        n_fake: generated images kept.
+        precise: generated images in the ball of a real one.
+        recalled: real images in the ball of a generated one.
+        balls: pairs of a generated image and a ball of a real image that holds it.
+        covered: real images with a generated image in their ball.
+    """
+
+    n_real: Int64[Tensor, " e"]
+    n_fake: Int64[Tensor, " e"]
+    precise: Int64[Tensor, " e"]
+    recalled: Int64[Tensor, " e"]
+    balls: Int64[Tensor, " e"]
+    covered: Int64[Tensor, " e"]
+
+
+def count(real: Sample, fake: Sample, cut: Plan, *, k_pr: int, k_dc: int) -> Tally:
+    """Count what lies in which ball, for every evaluation of a plan."""
+    centre = centre_of(real)
+    ours, theirs = by_block(real, cut.blocks[0]), by_block(fake, cut.blocks[1])
+    owner = (cut.blocks[0][ours.order], cut.blocks[1][theirs.order])
+    near = neighbours(ours, cut.count, max(k_pr, k_dc), centre)
+    far = neighbours(theirs, cut.count, k_pr, centre)
+    real_pr, real_dc = (radii(near, k, cut.kept, owner[0]) for k in (k_pr, k_dc))
+    fake_pr = radii(far, k_pr, cut.kept, owner[1])
+    evaluations = len(cut.kept)
+    precise = torch.zeros(len(fake), evaluations, dtype=torch.bool)
+    recalled = torch.zeros(len(real), evaluations, dtype=torch.bool)
+    balls = torch.zeros(evaluations, dtype=torch.int64)
+    nearest = torch.full((len(real), cut.count), torch.inf)
+    for start in range(0, len(real), CHUNK):  # images that are not kept have balls of radius -1
+        rows = slice(start, start + CHUNK)
+        x = ours.rows(start, start + CHUNK).values.to(torch.float64) - centre
+        for b, *other in theirs.spans:
+            columns = slice(*other)
+            squared = squared_distances(x, theirs.rows(*other).values.to(torch.float64) - centre)
+            nearest[rows, b] = torch.minimum(nearest[rows, b], squared.amin(1))
+            for e in cut.kept[:, b].nonzero()[:, 0].tolist():
+                precise[columns, e] |= (squared <= real_pr[rows, e, None]).any(0)
+                recalled[rows, e] |= (squared <= fake_pr[columns, e]).any(1)
+                balls[e] += (squared <= real_dc[rows, e, None]).count_nonzero()
+    return Tally(
+        n_real=cut.kept[:, owner[0]].sum(1),
+        n_fake=cut.kept[:, owner[1]].sum(1),
+        precise=precise.sum(0),
+        recalled=(recalled & cut.kept.T[owner[0]]).sum(0),
+        balls=balls,
+        covered=_covered(nearest, real_dc, cut.kept),
+    )
+
+
+def _covered(
+    nearest: Float32[Tensor, "n g"], radius: Float32[Tensor, "n e"], kept: Bool[Tensor, "e g"]
+) -> Int64[Tensor, " e"]:
+    """Real images whose nearest generated image, among the blocks kept, is in their ball."""
+    covered = [
+        (nearest.masked_fill(~blocks, torch.inf).amin(1) <= radius[:, e]).sum()
+        for e, blocks in enumerate(kept)
+    ]
+    return torch.stack(covered)
+
+
+def centre_of(sample: Sample) -> Float64[Tensor, " d"]:
+    """Mean of a sample in float64."""
+    total = torch.zeros(sample.features, dtype=torch.float64)
+    for chunk in chunks(sample.values):
+        total += chunk.sum(0)
+    return total / len(sample)
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The nearest images of every image of its own set, nearest first, itself left out.
+
+    Attributes:
+        squared: squared distances; infinite where there are no more images.
+        blocks: block of every neighbour.
+    """
+
+    squared: Float32[Tensor, "n c"]
+    blocks: Int64[Tensor, "n c"]
+
+
+def neighbours(points: ByBlock, count: int, k: int, centre: Float64[Tensor, " d"]) -> Neighbours:
+    """The k nearest images of every image in each block: enough, whichever blocks are left out."""
+    table = torch.full((len(points.sample), count, k), torch.inf)
+    for place, (a, *span) in enumerate(points.spans):
+        x = points.rows(*span).values.to(torch.float64) - centre
+        for b, *other in points.spans[: place + 1]:
+            squared = squared_distances(x, points.rows(*other).values.to(torch.float64) - centre)
+            if span == other:
+                squared.fill_diagonal_(torch.inf)
+            else:
+                _merge(table[slice(*other), a], squared.T)
+            _merge(table[slice(*span), b], squared)
+    squared, places = table.flatten(1).sort(dim=1)
+    return Neighbours(squared, places // k)
+
+
+def _merge(best: Float32[Tensor, "n k"], squared: Float32[Tensor, "n m"]) -> None:
+    """Keep the k smallest of what was there and what is new, in place."""
+    both = torch.cat((best, squared), dim=1)
+    best.copy_(both.topk(best.shape[1], largest=False).values)
+
+
+def radii(
+    near: Neighbours, k: int, kept: Bool[Tensor, "e g"], owner: Int64[Tensor, " n"]
+) -> Float32[Tensor, "n e"]:
+    """Squared radius of every image's ball when only some blocks are kept.
+
+    Args:
+        near: neighbours in plenty.
+        k: which neighbour the ball reaches.
+        kept: blocks of every evaluation.
+        owner: block of every image.
+
+    Returns:
+        Squared radii, one unit of rounding larger, so that a tie is inside; -1 for images that are
+        not kept, whose balls hold nothing.
+    """
+    columns = []
+    for blocks in kept:
+        alive = blocks[near.blocks] & near.squared.isfinite()
+        kth = alive & (alive.cumsum(1) == k)
+        radius = torch.where(kth, near.squared, torch.inf).amin(1)
+        radius = torch.nextafter(radius, torch.full_like(radius, torch.inf))
+        columns.append(radius.masked_fill(~blocks[owner], -1))
+    return torch.stack(columns, dim=1)

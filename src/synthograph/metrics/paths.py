@@ -1,0 +1,121 @@
+"""Perceptual path length: how much an image changes for a small step between two latents.
+
+Source: Karras et al. 2019, "A style-based generator architecture", section 4.1; the variants are
+those of StyleGAN and StyleGAN2. The images come from `sampling`, the distances from `features`.
+"""
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Float64
+from torch import Tensor
+
+from synthograph.core.errors import UserError
+from synthograph.metrics.intervals import interval, plan
+from synthograph.metrics.result import Value
+
+# n distance, e evaluation
+
+LOWER, UPPER = 1.0, 99.0
+
+
+class Space(enum.Enum):
+    """Where the two latents of a step lie."""
+
+    Z = "z"  # on the sphere, spherical interpolation
+    W = "w"  # linear interpolation
+
+
+class Sampling(enum.Enum):
+    """Which places of the way between two latents are tried."""
+
+    FULL = "full"  # anywhere
+    END = "end"  # its start
+
+
+@dataclass(frozen=True)
+class PathVariant:
+    """How a published path length is measured.
+
+    Attributes:
+        name: published name.
+        space: of the interpolation.
+        sampling: places on the way.
+        crop: whether distances see only the centre of a face: rows 3/8 to 7/8 of the height,
+            columns 2/8 to 6/8 of the width.
+        epsilon: length of the step; distances are divided by its square.
+        pairs: published number of steps.
+        size: images larger than this are reduced to it before the distance, pixels.
+    """
+
+    name: str
+    space: Space
+    sampling: Sampling
+    crop: bool
+    epsilon: float = 1e-4
+    pairs: int = 50_000
+    size: int = 256
+
+
+VARIANTS = {
+    variant.name: variant
+    for variant in (
+        PathVariant("ppl2_wend", Space.W, Sampling.END, crop=False),
+        PathVariant("ppl_zfull", Space.Z, Sampling.FULL, crop=True),
+        PathVariant("ppl_wfull", Space.W, Sampling.FULL, crop=True),
+        PathVariant("ppl_zend", Space.Z, Sampling.END, crop=True),
+        PathVariant("ppl_wend", Space.W, Sampling.END, crop=True),
+    )
+}
+
+
+def path_length(
+    distances: Iterable[Float[Tensor, " _"]],
+    *,
+    name: str = "ppl2_wend",
+    level: float = 0.95,
+    seed: int = 0,
+) -> Value:
+    """Mean of the distances from the 1st to the 99th percentile.
+
+    The percentiles are distances that occur (the next lower and the next higher one), and both
+    count, as published.
+
+    Args:
+        distances: perceptual distances divided by epsilon^2, in batches; every pair of images
+            stands for itself.
+        name: of the variant.
+        level: of the interval, which is for the expectation at this number of pairs.
+        seed: which pairs share a block.
+
+    Raises:
+        UserError: a distance is negative, NaN or infinite.
+    """
+    found = [batch.to(torch.float64) for batch in distances]
+    every = torch.cat(found) if found else torch.zeros(0, dtype=torch.float64)
+    if not bool((every.isfinite() & (every >= 0)).all()):
+        raise UserError(
+            f"{name}: a perceptual distance is negative or not a finite number; look at the images "
+            "of the network, or measure in fp32"
+        )
+    if len(every) == 0:
+        return Value(name, None, notes=("no pairs of images",))
+    cut = plan(torch.arange(len(every)), pairs=0, seed=seed)
+    values = torch.stack([trimmed_mean(every[cut.rows(0, e)]) for e in range(len(cut.kept))])
+    return Value(
+        name,
+        float(values[0]),
+        interval(values, cut, level=level, low=0.0),
+        n_fake=len(every),
+        notes=() if cut.reason is None else (cut.reason,),
+    )
+
+
+def trimmed_mean(distances: Float64[Tensor, " n"]) -> Float64[Tensor, ""]:
+    """Mean of what lies between the percentiles, both included."""
+    ordered, last = distances.sort().values, len(distances) - 1
+    low, high = int(LOWER / 100 * last), -int(-UPPER / 100 * last // 1)
+    inside = (distances >= ordered[low]) & (distances <= ordered[high])
+    return distances[inside].mean()

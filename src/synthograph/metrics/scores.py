@@ -1,0 +1,110 @@
+"""Inception score: how sure a classifier is of every image, and how evenly it uses its classes.
+
+Source: Salimans et al. 2016, "Improved techniques for training GANs", section 4:
+exp(E KL(p(y|x) || p(y))). It knows nothing of real images, so it never decides anything here.
+"""
+
+import torch
+from jaxtyping import Float, Float64, Int, Int64
+from torch import Tensor
+
+from synthograph.core.errors import UserError
+from synthograph.metrics.intervals import Plan, interval, plan
+from synthograph.metrics.result import Value
+from synthograph.metrics.sample import CHUNK
+
+# n image, c class, k split, g block, e evaluation
+
+SPLITS = 10
+TOLERANCE = 1e-3
+
+
+def inception_score(
+    probabilities: Float[Tensor, "n c"],
+    *,
+    groups: Int[Tensor, " n"] | None = None,
+    splits: int = SPLITS,
+    level: float = 0.95,
+    seed: int = 0,
+) -> tuple[Value, float]:
+    """The inception score of generated images.
+
+    Args:
+        probabilities: class probabilities of every image, in the order in which they were made.
+        groups: group of every image; by default each is its own.
+        splits: consecutive parts of the set whose scores are averaged.
+        level: of the interval, which is for the expectation at this number of images.
+        seed: which images share a block.
+
+    Returns:
+        The mean over the splits, 1 to the number of classes, with its interval, and the standard
+        deviation over the splits.
+
+    Raises:
+        UserError: rows that are no probabilities.
+    """
+    _check(probabilities)
+    count = len(probabilities)
+    if count < splits:
+        reason = f"{count} generated images, at least {splits} are needed"
+        return Value("inception_score", None, n_fake=count, notes=(reason,)), 0.0
+    own = torch.arange(count) if groups is None else groups
+    cut = plan(own, pairs=0, seed=seed)
+    scores = split_scores(probabilities, cut, splits)
+    mean = scores.mean(1)
+    value = Value(
+        "inception_score",
+        float(mean[0]),
+        interval(mean, cut, level=level, low=1.0),
+        n_fake=count,
+        notes=() if cut.reason is None else (cut.reason,),
+    )
+    return value, float(scores[0].std(correction=0))
+
+
+def split_scores(
+    probabilities: Float[Tensor, "n c"], cut: Plan, splits: int
+) -> Float64[Tensor, "e k"]:
+    """Score of every split, for every evaluation of a plan."""
+    count, classes = probabilities.shape
+    split = (torch.arange(count) * splits + splits - 1) // count  # split i starts at i n // splits
+    cell = split.clamp(max=splits - 1) * cut.count + cut.blocks[0]
+    cells = splits * cut.count
+    sums = torch.zeros(cells, classes, dtype=torch.float64)
+    terms = torch.zeros(cells, dtype=torch.float64)
+    for start in range(0, count, CHUNK):
+        rows = slice(start, start + CHUNK)
+        chunk = probabilities[rows].to(torch.float64)
+        sums.index_add_(0, cell[rows], chunk)
+        terms.index_add_(0, cell[rows], torch.xlogy(chunk, chunk).sum(1))
+    return _scores(sums, terms, torch.bincount(cell, minlength=cells), cut, splits)
+
+
+def _scores(
+    sums: Float64[Tensor, "p c"],
+    terms: Float64[Tensor, " p"],
+    images: Int64[Tensor, " p"],
+    cut: Plan,
+    splits: int,
+) -> Float64[Tensor, "e k"]:
+    """exp(mean of p log p - entropy term of the mean) from sums per split and block."""
+    keep = cut.kept.to(torch.float64)
+    total = torch.einsum("eg,kgc->ekc", keep, sums.reshape(splits, cut.count, -1))
+    term = keep @ terms.reshape(splits, cut.count).T
+    number = (keep @ images.reshape(splits, cut.count).T.to(torch.float64)).clamp(min=1)
+    mean = total / number[:, :, None]
+    divergence = term / number - torch.xlogy(mean, mean).sum(2)
+    return divergence.clamp(min=0).exp()
+
+
+def _check(probabilities: Float[Tensor, "n c"]) -> None:
+    for start in range(0, len(probabilities), CHUNK):
+        chunk = probabilities[start : start + CHUNK].to(torch.float64)
+        good = chunk.isfinite().all(1) & (chunk >= 0).all(1)
+        good &= (chunk.sum(1) - 1).abs() < TOLERANCE
+        if not bool(good.all()):
+            row = start + int((~good).nonzero()[0, 0])
+            raise UserError(
+                f"generated image {row}: its class probabilities must be at least 0 and sum to 1; "
+                "give probabilities (after the softmax), not logits"
+            )

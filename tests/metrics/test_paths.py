@@ -1,0 +1,61 @@
+"""Path length from distances of image pairs."""
+
+import numpy as np
+import pytest
+import torch
+
+from synthograph.core.errors import UserError
+from synthograph.metrics.paths import VARIANTS, Sampling, Space, path_length, trimmed_mean
+
+
+def distances(count: int) -> torch.Tensor:
+    return torch.rand(count, generator=torch.Generator().manual_seed(count)).double() ** 4 * 1000
+
+
+@pytest.mark.parametrize("count", [1, 2, 50, 100, 101, 1003])
+def test_the_percentiles_are_distances_and_count(count: int) -> None:
+    values = distances(count)
+    low = np.percentile(values.numpy(), 1, method="lower")
+    high = np.percentile(values.numpy(), 99, method="higher")
+    kept = values[(values >= low) & (values <= high)]
+    assert float(trimmed_mean(values)) == pytest.approx(float(kept.mean()), rel=1e-12)
+
+
+def test_extreme_steps_do_not_count() -> None:
+    values = torch.ones(1000)
+    values[3] = 1e9
+    got = path_length([values[:400], values[400:]])
+    assert got.value == 1
+    assert got.n_fake == 1000
+
+
+def test_the_interval_holds_the_expectation() -> None:
+    hits, truth = 0, float(trimmed_mean(distances(2_000_003)))
+    for seed in range(100):
+        generator = torch.Generator().manual_seed(seed)
+        drawn = torch.rand(400, generator=generator).double() ** 4 * 1000
+        got = path_length([drawn])
+        assert got.interval is not None and got.value in got.interval
+        hits += truth in got.interval
+    assert 88 <= hits <= 99
+
+
+def test_published_variants() -> None:
+    table = {name: (v.space, v.sampling, v.crop) for name, v in VARIANTS.items()}
+    assert table == {
+        "ppl2_wend": (Space.W, Sampling.END, False),
+        "ppl_zfull": (Space.Z, Sampling.FULL, True),
+        "ppl_wfull": (Space.W, Sampling.FULL, True),
+        "ppl_zend": (Space.Z, Sampling.END, True),
+        "ppl_wend": (Space.W, Sampling.END, True),
+    }
+    assert {v.epsilon for v in VARIANTS.values()} == {1e-4}
+
+
+def test_bad_input() -> None:
+    for poison in (float("nan"), float("inf"), -1.0):
+        with pytest.raises(UserError, match="ppl_zend"):
+            path_length([torch.tensor([1.0, poison])], name="ppl_zend")
+    assert path_length([]).notes == ("no pairs of images",)
+    few = path_length([torch.ones(3)])
+    assert few.value == 1 and few.interval is None
