@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 import synthograph
+from synthograph.archive.parts import Part
 from synthograph.archive.reader import open_archive
 from synthograph.core.devices import Precision
 from synthograph.core.errors import UserError
@@ -319,3 +320,32 @@ def test_bf16_is_close_and_recorded(snapshot: Snapshot, tmp_path: Path) -> None:
         pixels(snapshot, Request(jobs, precision=Precision.AUTO))
     generate_archive(snapshot, Request(jobs, precision=Precision.BF16), tmp_path / "set.zip")
     assert {r.columns["precision"] for r in open_archive(tmp_path / "set.zip").rows} == {"bf16"}
+
+
+@pytest.mark.parametrize("of", [2, 3])
+def test_parts_make_the_same_archive(snapshot: Snapshot, tmp_path: Path, of: int) -> None:
+    request = Request(jobs_of(range(5), ["a b", "c/d"]), batch=4)
+    whole, dest = tmp_path / "whole.zip", tmp_path / "set.zip"
+    generate_archive(snapshot, request, whole)
+    made = generate_archive(snapshot, request, dest, part=Part(of, of))
+    assert 0 < made < 10
+    assert not dest.exists()
+    assert generate_archive(snapshot, request, dest) == 10
+    assert dest.read_bytes() == whole.read_bytes()
+    assert not list(tmp_path.glob("*.part*"))
+
+
+def test_parts_fill_one_folder(snapshot: Snapshot, tmp_path: Path) -> None:
+    request = Request(jobs_of(range(5), ["a b", "c/d"]), batch=2)
+    generate_files(snapshot, request, tmp_path / "whole")
+    for number in (2, 1, 3):
+        generate_files(snapshot, request, tmp_path / "parts", part=Part(number, 3))
+    names = sorted(p.relative_to(tmp_path / "whole") for p in (tmp_path / "whole").rglob("*"))
+    assert names == sorted(
+        p.relative_to(tmp_path / "parts") for p in (tmp_path / "parts").rglob("*")
+    )
+    for name in names:
+        if name.suffix:
+            assert (tmp_path / "whole" / name).read_bytes() == (
+                tmp_path / "parts" / name
+            ).read_bytes()

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,10 +15,16 @@ import pydantic
 
 from synthograph.archive.make import Made, Shape, WorkersError, make_all
 from synthograph.archive.manifest import count_labels
+from synthograph.archive.parts import Part, discard_parts, still_to_make
 from synthograph.archive.reader import INVARIANCES, ArchiveInfo, check_classes
 from synthograph.archive.suspects import Sketch, Suspect, find_suspects
 from synthograph.archive.transform import TransformOptions
-from synthograph.archive.writer import ArchiveWriter, new_namespace, write_rejects
+from synthograph.archive.writer import (
+    ArchiveWriter,
+    new_namespace,
+    refuse_destination,
+    write_rejects,
+)
 from synthograph.core.config import Config
 from synthograph.core.errors import DiskFullError, StoppedError, UserError
 from synthograph.core.files import remove
@@ -116,10 +122,50 @@ def prepare(
     if options.transform.result is not None:
         require_grid(*options.transform.result)
     classes = _classes(items, options)
-    writer = ArchiveWriter(dest, {**(command or {}), **_fingerprint(items, options)})
+    whole = {**(command or {}), **_fingerprint(items, options)}
+    writer = ArchiveWriter(dest, whole)
+    with _keeping(writer):
+        for numbers in still_to_make(writer, len(items), whole):
+            _make(writer, items[numbers.start : numbers.stop], options, track, workers)
+        summary = _conclude(writer, items, options, classes, list(rejects))
+    discard_parts(dest, whole)
+    return summary
+
+
+def prepare_part(
+    items: Sequence[SourceItem],
+    dest: Path,
+    options: PrepareOptions,
+    part: Part,
+    *,
+    command: Mapping[str, Any] | None = None,
+    track: Track = lambda items, total: items,
+    workers: int | None = None,
+) -> int:
+    """Make a part of the items, which `prepare` of the same items takes over.
+
+    Arguments and errors are those of `prepare`; what is rejected is judged there.
+
+    Returns:
+        Number of items of the part.
+    """
+    _classes(items, options)
+    whole = {**(command or {}), **_fingerprint(items, options)}
+    numbers = part.numbers(len(items))
+    refuse_destination(dest)
+    writer = ArchiveWriter(part.dest(dest), whole)
+    with _keeping(writer):
+        left = items[numbers.start + writer.items_done : numbers.stop]
+        _make(writer, left, options, track, workers)
+    writer.suspend()
+    return len(numbers)
+
+
+@contextlib.contextmanager
+def _keeping(writer: ArchiveWriter) -> Iterator[None]:
+    """Keep what is written where the same command can go on, else remove it."""
     try:
-        _make_rest(writer, items, options, track, workers)
-        return _conclude(writer, items, options, classes, list(rejects))
+        yield
     except KeyboardInterrupt:
         writer.suspend()
         raise StoppedError(
@@ -162,16 +208,15 @@ def _fingerprint(items: Sequence[SourceItem], options: PrepareOptions) -> dict[s
     return {"options": told, "items": digest.hexdigest()}
 
 
-def _make_rest(
+def _make(
     writer: ArchiveWriter,
     items: Sequence[SourceItem],
     options: PrepareOptions,
     track: Track,
     workers: int | None,
 ) -> None:
-    done = writer.items_done
-    with contextlib.closing(make_all(items[done:], options.transform, workers)) as made:
-        pairs = track(zip(items[done:], made, strict=True), len(items) - done)
+    with contextlib.closing(make_all(items, options.transform, workers)) as made:
+        pairs = track(zip(items, made, strict=True), len(items))
         for number, (item, result) in enumerate(pairs, start=1):
             _store(writer, item, result)
             if number == PROBED:

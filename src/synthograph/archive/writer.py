@@ -11,7 +11,7 @@ import json
 import os
 import secrets
 import zipfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -192,6 +192,18 @@ class ArchiveWriter:
     def items_done(self) -> int:
         """Number of items that need not be made again."""
         return len(self._entries)
+
+    def content(self, first: int = 0) -> Iterator[tuple[list[Encoded], Any]]:
+        """The images of every item from number `first` on, and what is remembered of it."""
+        for entry in self._entries[first:]:
+            yield [self._read(row, entry.files) for row in entry.rows], entry.item
+
+    def _read(self, row: Row, files: Collection[str]) -> Encoded:
+        data = self.partial / DATA
+        others = [n.removesuffix(f"/{row.file}") for n in files if n.endswith(f"/{row.file}")]
+        folders = {"": "", **{name: f"{name}/" for name in others}}
+        pngs = {name: (data / f"{f}{row.file}").read_bytes() for name, f in folders.items()}
+        return Encoded(pngs, pngs.pop(MASKS, None), row)
 
     def add(self, images: Sequence[Encoded], item: Any = None) -> None:  # noqa: ANN401 - JSON data
         """Store the images of the next item.

@@ -3,11 +3,12 @@
 import enum
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
+    from synthograph.archive.parts import Part
     from synthograph.core.signals import StopRequest
     from synthograph.models.snapshot import Snapshot
     from synthograph.sampling.generate import FileKind, Job, Request
@@ -51,8 +52,19 @@ def generate(
     batch: Annotated[int, typer.Option(help="images at once; does not change them")] = 32,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
     precision: Annotated[str, typer.Option(help="fp32, or bf16: faster, slightly off")] = "fp32",
+    gpus: Annotated[
+        int, typer.Option(min=1, max=1024, help="processes, one per GPU; does not change images")
+    ] = 1,
+    part: Annotated[
+        str | None,
+        typer.Option(
+            help="only part 2/4, on any machine; an archive then needs the command itself"
+        ),
+    ] = None,
 ) -> None:
     """Generate images; a class and a seed always give the same one."""
+    from synthograph.archive.parts import Part
+    from synthograph.cli.launch import in_parts
     from synthograph.cli.prepare import check_grid
     from synthograph.core.containers import refuse_other_kinds
     from synthograph.core.devices import Precision, pick_device
@@ -82,17 +94,30 @@ def generate(
     form = _choice(kind, sampling.FileKind, "--format")
     if form is not sampling.FileKind.PNG and outdir.suffix.lower() == ".zip":
         raise UserError(f"--format {kind}: archives hold PNG; leave it out, or name a folder")
+    share = None if part is None else Part.parse(part)
+    if share is not None and gpus == 1 and grid is not None:
+        raise UserError("--grid needs all images: give it to the command without --part")
     _check_grid_with(grid, len(request.jobs), outdir)
+    if gpus > 1 and share is None:
+        _refuse_begun(outdir)
+        code = in_parts(gpus)
+        if code or outdir.suffix.lower() != ".zip":
+            raise typer.Exit(code)
     with StopRequest(FINISHING) as stop:
-        _write(snapshot, request, outdir, form, stop)
-        if grid is not None:
+        _write(snapshot, request, outdir, form, stop, share)
+        if grid is not None and share is None:
             _draw(snapshot, request, grid, stop)
 
 
 def _write(
-    snapshot: "Snapshot", request: "Request", outdir: Path, form: "FileKind", stop: "StopRequest"
+    snapshot: "Snapshot",
+    request: "Request",
+    outdir: Path,
+    form: "FileKind",
+    stop: "StopRequest",
+    part: "Part | None",
 ) -> None:
-    """All images as an archive or as files.
+    """All images, or a part of them, as an archive or as files.
 
     Raises:
         StoppedError: a signal came; it names the command that goes on.
@@ -102,17 +127,18 @@ def _write(
     from synthograph.core.errors import StoppedError
     from synthograph.sampling.generate import generate_archive, generate_files
 
-    track, typed = tracker("generating"), command_line()
+    track, typed, packed = tracker("generating"), command_line(), outdir.suffix.lower() == ".zip"
+    known: Any = {"track": track, "stop": stop, "typed": typed, "part": part}
     try:
-        if outdir.suffix.lower() == ".zip":
-            generate_archive(snapshot, request, outdir, track=track, stop=stop, typed=typed)
+        if packed:
+            count = generate_archive(snapshot, request, outdir, **known)
         else:
-            generate_files(
-                snapshot, request, outdir, kind=form, track=track, stop=stop, typed=typed
-            )
+            count = len(generate_files(snapshot, request, outdir, kind=form, **known))
     except StoppedError as stopped:
         raise StoppedError(f"{stopped}. Go on with: {typed}") from None
-    typer.echo(f"{outdir}: {len(request.jobs)} images")
+    which = "" if part is None else f" of part {part}"
+    ahead = "; when all parts are made, the same command without --part puts them together"
+    typer.echo(f"{outdir}: {count} images{which}{ahead if part is not None and packed else ''}")
 
 
 def _draw(snapshot: "Snapshot", request: "Request", grid: Path, stop: "StopRequest") -> None:
@@ -191,3 +217,11 @@ def _choice(text: str, kind: type[E], option: str) -> E:
     if text not in known:
         raise UserError(f"{option} {text!r} is unknown: {nearest(text, known)}")
     return kind(text)
+
+
+def _refuse_begun(outdir: Path) -> None:
+    """Refuse a destination that is there, before several processes find it out for themselves."""
+    from synthograph.archive.writer import refuse_destination
+
+    if outdir.suffix.lower() == ".zip":
+        refuse_destination(outdir)

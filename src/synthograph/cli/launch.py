@@ -5,10 +5,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
 from synthograph.core.errors import ExitCode, StoppedError, SynthographError
+from synthograph.core.signals import NAMES
 
 FOLDER = "SYNTHOGRAPH_LAUNCH"
 """Environment variable: where the processes leave word for the one that started them."""
@@ -57,10 +59,60 @@ def _forward_signals(workers: "subprocess.Popen[bytes]", folder: Path) -> list[i
             os.kill(int(leader.read_text()), signal.SIGTERM)
         asked.append(number)
 
-    for name in ("SIGTERM", "SIGINT", "SIGUSR1"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), forward)
+    _on_requests_to_stop(forward)
     return asked
+
+
+def _on_requests_to_stop(handler: Callable[[int, FrameType | None], None]) -> None:
+    for name in NAMES:
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), handler)
+
+
+def in_parts(processes: int) -> int:
+    """Run this very command in `processes` processes, each making one part of the work.
+
+    Returns:
+        0, or the first exit code that is another.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        words = [sys.executable, "-m", "synthograph", *sys.argv[1:]]
+        running = []
+        for number in range(1, processes + 1):
+            first = number == 1  # whose progress stands for all
+            with (Path(name) / str(number)).open("w") as said:
+                process = subprocess.Popen(
+                    [*words, "--part", f"{number}/{processes}"],
+                    env={**os.environ, **_share_of_machine(number, processes)},
+                    stdout=None if first else said,
+                    stderr=None if first else said,
+                    start_new_session=True,
+                )
+            running.append(process)
+
+        def stop_all(number: int, frame: FrameType | None) -> None:
+            for process in running:
+                process.terminate()
+
+        _on_requests_to_stop(stop_all)
+        codes = [process.wait() for process in running]
+        for number, code in enumerate(codes, start=1):
+            if code and number > 1:
+                sys.stderr.write((Path(name) / str(number)).read_text()[-2000:])
+    return next((code for code in codes if code), 0)
+
+
+def _share_of_machine(number: int, processes: int) -> dict[str, str]:
+    """A GPU and processor cores of its own for one of several processes."""
+    import torch
+
+    threads = {"OMP_NUM_THREADS": str(max((os.cpu_count() or 1) // processes, 1))}
+    if not torch.cuda.is_available():
+        return {name: os.environ.get(name, value) for name, value in threads.items()}
+    count = torch.cuda.device_count()
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    devices = seen.split(",") if seen else [str(k) for k in range(count)]
+    return {**threads, "CUDA_VISIBLE_DEVICES": devices[(number - 1) % count]}
 
 
 def report_leader() -> None:

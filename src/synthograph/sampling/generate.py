@@ -8,8 +8,8 @@ import io
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from synthograph.archive.manifest import Row
+from synthograph.archive.parts import Part, discard_parts, still_to_make
 from synthograph.archive.reader import ArchiveInfo, encode_png
-from synthograph.archive.writer import ArchiveWriter, encode, new_namespace
+from synthograph.archive.writer import ArchiveWriter, encode, refuse_destination
 from synthograph.core.config import read_tree
 from synthograph.core.containers import TYPED, other_command
 from synthograph.core.devices import Precision, block_dtype
@@ -193,6 +194,7 @@ def generate_files(
     track: Track = lambda items, total: items,
     stop: StopRequest | None = None,
     typed: str | None = None,
+    part: Part | None = None,
 ) -> list[Path]:
     """Write `seed0000.png`, with `_CLASS` where several classes are made.
 
@@ -207,6 +209,7 @@ def generate_files(
         track: shows progress: gets an iterable and its length.
         stop: is asked before every batch whether to stop.
         typed: the command line, for whoever meets an unfinished folder.
+        part: make only this part of the images; several parts fill one folder.
 
     Returns:
         The files of the first modality, in the order of the request.
@@ -218,11 +221,16 @@ def generate_files(
     check(snapshot, request)
     if kind is FileKind.JPEG and snapshot.info.spec.bits == 16:
         raise UserError("--format jpeg holds 8 bits, these images have 16: use png")
+    command = {**_command(snapshot, request, typed), "format": kind}
     names = _file_names(request.jobs, kind)
+    if part is not None:
+        own = part.numbers(len(names), request.batch)
+        names, jobs = names[own.start : own.stop], request.jobs[own.start : own.stop]
+        request, command = replace(request, jobs=jobs), {**command, "part": str(part)}
     if os.path.lexists(outdir) and not outdir.is_dir():
         raise UserError(f"{outdir} is a file, so nothing can be written into it: name a folder")
     refuse_unwritable_folder(outdir)
-    unfinished = Unfinished(outdir, {**_command(snapshot, request, typed), "format": kind})
+    unfinished = Unfinished(outdir, command, "" if part is None else f"-{part.number}of{part.of}")
     done = unfinished.resume(names)
     others = list(snapshot.info.spec.modalities)[1:]
     with disk_errors(outdir):
@@ -265,10 +273,11 @@ class Unfinished:
     Args:
         folder: where the images go; made if it is missing.
         command: what was asked, as JSON.
+        tail: of the note's name, where several requests fill one folder.
     """
 
-    def __init__(self, folder: Path, command: Mapping[str, Any]) -> None:
-        self.folder, self.note = folder, folder / ".unfinished.json"
+    def __init__(self, folder: Path, command: Mapping[str, Any], tail: str = "") -> None:
+        self.folder, self.note = folder, folder / f".unfinished{tail}.json"
         self.command = json.loads(json.dumps(command))
 
     def resume(self, names: Sequence[str]) -> int:
@@ -339,6 +348,7 @@ def generate_archive(
     track: Track = lambda items, total: items,
     stop: StopRequest | None = None,
     typed: str | None = None,
+    part: Part | None = None,
 ) -> int:
     """Write an archive whose manifest names snapshot, seed, class and truncation of every image.
 
@@ -351,30 +361,44 @@ def generate_archive(
         track: shows progress: gets an iterable and its length.
         stop: is asked before every batch whether to stop.
         typed: the command line, for whoever meets an unfinished archive.
+        part: make only this part of the images; the same request without a part puts all parts
+            together, and makes what is missing.
 
     Returns:
-        Number of images.
+        Number of images of the archive, or of the part.
 
     Raises:
         UserError: `dest` exists, or an unfinished archive of another request is in the way.
         StoppedError: `stop` asked for it; the same request goes on.
     """
     check(snapshot, request)
-    writer = ArchiveWriter(dest, _command(snapshot, request, typed))
-    jobs = request.jobs
+    command, total = _command(snapshot, request, typed), len(request.jobs)
+    if part is not None:
+        refuse_destination(dest)
+        writer, own = ArchiveWriter(part.dest(dest), command), part.numbers(total, request.batch)
+        missing: Iterable[range] = [range(own.start + writer.items_done, own.stop)]
+    else:
+        writer, own = ArchiveWriter(dest, command), range(total)
+        missing = still_to_make(writer, total, command, request.batch)
     try:
-        done = len(writer.rows)
-        images = _until(stop, generate(snapshot, request, skip=done))
-        for image in track(images, len(jobs) - done):
-            row = _row(snapshot, request, image)
-            writer.add([encode(_modalities(snapshot, image), None, row)])
-        if len(writer.rows) < len(jobs):
-            raise _stopped(stop, len(writer.rows), len(jobs), writer.partial)
-        writer.finish(_archive_info(snapshot))
+        for numbers in missing:
+            jobs = request.jobs[numbers.start : numbers.stop]
+            images = _until(stop, generate(snapshot, replace(request, jobs=jobs)))
+            for image in track(images, len(jobs)):
+                row = _row(snapshot, request, image)
+                writer.add([encode(_modalities(snapshot, image), None, row)])
+            if stop is not None and stop.requested and writer.items_done < len(own):
+                raise _stopped(stop, writer.items_done, len(own), writer.partial)
+        if part is None:
+            writer.finish(_archive_info(snapshot, command))
     except BaseException:
         writer.suspend()
         raise
-    return len(jobs)
+    if part is None:
+        discard_parts(dest, command)
+    else:
+        writer.suspend()
+    return len(own)
 
 
 def _command(snapshot: Snapshot, request: Request, typed: str | None) -> dict[str, Any]:
@@ -405,13 +429,15 @@ def _row(snapshot: Snapshot, request: Request, image: Image) -> Row:
     )
 
 
-def _archive_info(snapshot: Snapshot) -> ArchiveInfo:
+def _archive_info(snapshot: Snapshot, command: Mapping[str, Any]) -> ArchiveInfo:
+    """What the archive says of itself; its namespace hides nobody, so equal requests share it."""
     info = snapshot.info
+    asked = json.dumps({name: value for name, value in command.items() if name != TYPED})
     about: Mapping[str, Any] = {**info.tree(), "sha256": snapshot.sha256}
     return ArchiveInfo(
         classes=list(info.condition.classes),
         spec=info.spec,
-        namespace=new_namespace(),
+        namespace=hashlib.sha256(asked.encode()).hexdigest()[:32],
         invariances=info.invariances,
         snapshots=[dict(about)],
     )

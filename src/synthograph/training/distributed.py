@@ -14,7 +14,7 @@ import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -231,7 +231,7 @@ def form_team() -> Team:
         return Several(int(os.environ["RANK"]), size, int(os.environ["LOCAL_RANK"]))
 
 
-def _store(*, leads: bool, patience: datetime.timedelta) -> dist.Store:
+def _store(*, leads: bool, patience: datetime.timedelta) -> Any:  # noqa: ANN401 - torch's hints lack stores
     """Where the processes find each other.
 
     torchrun's own store outlives its processes, and with it the addresses of those that died, so
@@ -239,7 +239,7 @@ def _store(*, leads: bool, patience: datetime.timedelta) -> dist.Store:
     """
     environment = os.environ
     kept_by_torchrun = environment.get("TORCHELASTIC_USE_AGENT_STORE") == str(True)
-    server = dist.TCPStore(
+    server = dist.TCPStore(  # type: ignore[attr-defined]
         environment["MASTER_ADDR"],
         int(environment["MASTER_PORT"]),
         is_master=leads and not kept_by_torchrun,
@@ -247,7 +247,7 @@ def _store(*, leads: bool, patience: datetime.timedelta) -> dist.Store:
         timeout=patience,
     )
     attempt = environment.get("TORCHELASTIC_RESTART_COUNT", "0")
-    return dist.PrefixStore(f"synthograph/{attempt}", server)
+    return dist.PrefixStore(f"synthograph/{attempt}", server)  # type: ignore[attr-defined]
 
 
 def launch_id() -> str | None:

@@ -1,0 +1,125 @@
+"""Long work shared by processes and machines that need not know of each other: each makes a range
+of the items, and the command without a part puts them together, the same bytes as one alone.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from synthograph.archive.writer import ArchiveWriter
+from synthograph.core.containers import PARTIAL
+from synthograph.core.errors import UserError
+
+MOST_PARTS = 10_000
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of several parts of a piece of work.
+
+    Attributes:
+        number: which one, from 1.
+        of: how many there are.
+    """
+
+    number: int
+    of: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Part":
+        """The part called `2/4`.
+
+        Raises:
+            UserError: it is not of that form, or there is no such part.
+        """
+        found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text.strip())
+        part = cls(int(found[1]), int(found[2])) if found else cls(0, 0)
+        if not 1 <= part.number <= part.of <= MOST_PARTS:
+            raise UserError(
+                f"--part {text!r}: give number and count, such as 2/4 for the second of four parts "
+                f"(at most {MOST_PARTS})"
+            )
+        return part
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+    def numbers(self, total: int, unit: int = 1) -> range:
+        """The items of this part, a contiguous range, cut only between units of so many."""
+        units = -(-total // unit)
+        ends = [units * k // self.of * unit for k in (self.number - 1, self.number)]
+        return range(min(ends[0], total), min(ends[1], total))
+
+    def dest(self, whole: Path) -> Path:
+        """What the part of an archive is called."""
+        return whole.with_name(f"{whole.name}.part{self.number}of{self.of}")
+
+
+def find_parts(dest: Path) -> Sequence[Part]:
+    """All parts of an archive to be of which at least one was begun; none where none was.
+
+    Raises:
+        UserError: there are parts of several divisions.
+    """
+    pattern = re.compile(re.escape(dest.name) + r"\.part([0-9]+)of([0-9]+)" + re.escape(PARTIAL))
+    folder = dest.parent
+    names = [p.name for p in folder.iterdir()] if folder.is_dir() else []
+    counts = {int(found[2]) for name in names if (found := pattern.fullmatch(name))}
+    if len(counts) > 1:
+        one, other = sorted(counts)[:2]
+        raise UserError(
+            f"{dest}: there are parts of {one} and parts of {other} (folders {dest.name}.part*): "
+            "remove those of one division"
+        )
+    return [Part(k, of) for of in counts for k in range(1, of + 1)]
+
+
+def still_to_make(
+    writer: ArchiveWriter, total: int, command: Mapping[str, Any], unit: int = 1
+) -> Iterator[range]:
+    """Take over what parts hold, in order, and give the ranges of items that nobody has made.
+
+    The caller adds the items of each range before it asks for the next.
+
+    Args:
+        writer: of the whole archive.
+        total: number of items.
+        command: the command that writer and parts were begun with.
+        unit: items that no part divides.
+
+    Raises:
+        UserError: a part is still being written, or belongs to another command.
+    """
+    for part in find_parts(writer.dest):
+        numbers = part.numbers(total, unit)
+        if writer.items_done < numbers.stop and _begun(part, writer.dest):
+            _take_over(writer, part, numbers, command)
+        if writer.items_done < numbers.stop:
+            yield range(writer.items_done, numbers.stop)
+    if writer.items_done < total:
+        yield range(writer.items_done, total)
+
+
+def _begun(part: Part, dest: Path) -> bool:
+    return part.dest(dest).with_name(f"{part.dest(dest).name}{PARTIAL}").is_dir()
+
+
+def _take_over(
+    writer: ArchiveWriter, part: Part, numbers: range, command: Mapping[str, Any]
+) -> None:
+    held = ArchiveWriter(part.dest(writer.dest), command)
+    try:
+        known = writer.items_done - numbers.start
+        for images, item in held.content(known):
+            writer.add(images, item)
+    finally:
+        held.suspend()
+
+
+def discard_parts(dest: Path, command: Mapping[str, Any]) -> None:
+    """Remove the parts of an archive that is finished."""
+    for part in find_parts(dest):
+        if _begun(part, dest):
+            ArchiveWriter(part.dest(dest), command).discard()
