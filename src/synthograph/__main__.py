@@ -1,19 +1,68 @@
 """`python -m synthograph`."""
 
+import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = ("SIGTERM", "SIGINT", "SIGUSR1")
+
+
+class Interrupted(KeyboardInterrupt):
+    """A request to stop. Where plain ones pass through `exec`, Python ends by the signal even if
+    they were caught, and not with the exit code that was asked for.
+    """
 
 
 def run() -> None:
-    """Run the command line; Ctrl-C while it is still being imported ends it in one line too."""
+    """Run the command line; a request to stop while it is still being imported ends it in one line
+    too.
+    """
+    with _listening() as asked:
+        try:
+            from synthograph.cli.main import run as start
+        except KeyboardInterrupt:
+            sys.exit(_interrupted(asked))
+        start(asked)
+
+
+@contextmanager
+def _listening() -> Iterator[list[str]]:
+    """Let signals interrupt as Ctrl-C does, until a command has its own way of stopping.
+
+    Yields:
+        The names of those that came.
+    """
+    asked: list[str] = []
+    before = {}
+    process = os.getpid()
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if os.getpid() != process:  # a copy of this process is not what was asked
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        asked.append(signal.Signals(number).name)
+        raise Interrupted
+
+    # torchrun ends its processes itself; what nohup and shells ignore stays ignored
+    alone = int(os.environ.get("WORLD_SIZE") or 1) == 1
+    if alone and threading.current_thread() is threading.main_thread():
+        for number in (getattr(signal, name) for name in SIGNALS if hasattr(signal, name)):
+            if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+                before[number] = signal.signal(number, interrupt)
     try:
-        from synthograph.cli.main import run as start
-    except KeyboardInterrupt:
-        sys.exit(_interrupted())
-    start()
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _interrupted() -> int:
-    sys.stderr.write("stopped: interrupted before anything was begun\n")
+def _interrupted(asked: list[str]) -> int:
+    reason = f" ({asked[0]})" if asked else ""
+    sys.stderr.write(f"stopped before anything was begun{reason}\n")
     return 3
 
 

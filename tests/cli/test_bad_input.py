@@ -16,6 +16,7 @@ from PIL import Image
 
 from synthograph.archive.reader import open_archive
 from synthograph.cli import main
+from synthograph.training import estimate
 from tests.conftest import make_archive
 
 Run = Callable[[str], tuple[int, str, str]]
@@ -55,6 +56,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     draw(root / "links" / "a.png")
     (root / "links" / "b.png").symlink_to(root / "good" / "0.png")
     (root / "text.txt").write_text("hello")
+    (root / "circle").symlink_to(root / "circle")
+    (root / "none.safetensors").write_bytes(b"")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(root / "pipe")
+    _runs(root / "trainings")
     _tables(root)
     _configs(root)
     _zips(root)
@@ -62,6 +68,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_archive(root / "plain.zip", classes=())
     _archives(root)
     return root
+
+
+def _runs(root: Path) -> None:
+    """A folder of run directories that have no snapshot yet."""
+    for name in ("00000-set-tiny", "00001-set-tiny"):
+        draw(root / name / "reals.png")
+        (root / name / "config.json").write_text("{}")
+        (root / name / "log.txt").write_text("")
 
 
 def _tables(root: Path) -> None:
@@ -77,6 +91,7 @@ def _tables(root: Path) -> None:
 
 def _configs(root: Path) -> None:
     (root / "list.yaml").write_text("- a\n")
+    (root / "deep.yaml").write_text("a: " + "[" * 5000 + "]" * 5000)
     (root / "tabs.yaml").write_text("training:\n\tbatch: 4\n")
     (root / "unknown.yaml").write_text("training:\n  bacth: 4\n")
     (root / "twice.yaml").write_text("training:\n  batch: 4\n  batch: 8\n")
@@ -202,6 +217,13 @@ def refused(run: Run, line: str, words: str) -> None:
         ("prepare good o.zip --width 16", "width and height are given together"),
         ("prepare good o.zip --invariant miror", "--invariant: invariance 'miror' is unknown: did"),
         ("prepare good o.zip --transform crop", "--transform: 'crop' is unknown: known are: "),
+        ("prepare good circle", "circle is a link to nothing"),
+        ("prepare good circle/a", "circle is not a folder, so circle/a cannot be written"),
+        ("prepare good .zip", "archive .zip: is an ending without a name; name it images.zip"),
+        ("prepare good o.zip --grid .png", "--grid .png: pictures are PNG files; name it grid.png"),
+        ("prepare good o.zip --grid circle/g.png", "so circle/g.png cannot be written"),
+        ("prepare trainings/00000-set-tiny o.zip", "is a run directory; make images with"),
+        ("prepare trainings o.zip", "left out: 00000-set-tiny, 00001-set-tiny"),
         ("prepare p-gone o.zip", "lists 1 file(s) that are not there, first 'b.png'"),
         ("prepare p-less o.zip", "c.png: dataset.json has no entry for it"),
         ("prepare p-twice o.zip", "entry 2 of \"labels\": 'a.png' is listed twice"),
@@ -217,7 +239,10 @@ def refused(run: Run, line: str, words: str) -> None:
         ("trian --data set.zip", "'trian' is no command: did you mean 'train'?"),
         ("--nonsense", "--nonsense: no such option, see 'synthograph --help'"),
         ("models --preset nope", "preset 'nope' is unknown: known are"),
+        ("models --preset auto --size -1", "--size -1: must be at least 4"),
         ("demo --outdir text.txt", "text.txt is a file"),
+        ("demo --kimg 1e30", "--kimg 1e30: must be at most 1e+07"),
+        ("demo --outdir circle", "circle is a link to nothing, so nothing can be written into it"),
         ("phantom skin o.zip --count 0", "--count 0: must be at least 1"),
         ("phantom skin o.zip --set auroc=", "--set auroc nothing: must be a number"),
         ("phantom skin o.zip --set auroq=1", "--set auroq: unknown setting, did you mean 'auroc'?"),
@@ -273,6 +298,18 @@ def test_sources_tables_archives_and_lines(run: Run, line: str, words: str) -> N
         ("--config set.zip", "set.zip: is not UTF-8 text"),
         ("--config empty", "empty: cannot be read (Is a directory)"),
         ("--gama 1", "--gama: no such option, did you mean '--gamma'?"),
+        ("--config deep.yaml", "deep.yaml: not valid YAML: nested more deeply than can"),
+        ("--set model.z_dim=100000000", "--set model.z_dim 100000000: must be at most 8192"),
+        ("--set model.w_dim=100000000", "--set model.w_dim 100000000: must be at most 8192"),
+        ("--set model.channel_base=100000000", "must be at most 1048576"),
+        ("--set model.channel_max=100000000", "must be at most 8192"),
+        ("--set model.mapping_width=100000000", "must be at most 8192"),
+        ("--set model.label_width=100000000", "must be at most 8192"),
+        ("--set model.mbstd_channels=100000000", "must be at most 8192"),
+        ("--set model.discriminator_channel_max=100000000", "must be at most 8192"),
+        ("--dry-run --outdir text.txt", "text.txt is a file, so nothing can be written into it"),
+        ("--dry-run --outdir circle", "circle is a link to nothing, so nothing can be written"),
+        ("--dry-run --outdir text.txt/runs", "is not a folder, so text.txt/runs cannot be written"),
         ("--outdir text.txt", "text.txt is a file, so nothing can be written into it"),
         (f"--outdir {'x' * 300}", "x: File name too long"),
     ],
@@ -310,6 +347,49 @@ def test_run_directories_are_no_archives_and_the_other_way_round(run: Run) -> No
 def test_networks_that_are_none(run: Run) -> None:
     for network in ("nowhere", "text.txt", "good/0.png", "set.zip", "empty", "good"):
         refused(run, f"generate --network {network} --outdir images", network)
+    for line in ("generate --outdir images --network {}", "convert {} o.safetensors"):
+        refused(run, line.format("none.safetensors"), "is empty; expected a snapshot such as")
+        refused(run, line.format("good/0.png"), "expected a snapshot such as generator-000200")
+        refused(run, line.format("trainings"), "is a folder of 2 run(s); give one of them, such as")
+    refused(run, "generate --network none.safetensors --outdir .zip", "name it images.zip")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_pipes_are_refused_and_not_waited_for(run: Run) -> None:
+    train = "train --data set.zip --cfg tiny --device cpu"
+    refused(run, "prepare good o.zip --labels pipe", "pipe: is a pipe or a device, not a file")
+    refused(run, f"{train} --outdir runs --config pipe", "pipe: is a pipe or a device, not a file")
+    refused(run, f"{train} --dry-run --outdir pipe", "pipe is a pipe or device, so nothing can be")
+    refused(run, f"{train} --outdir pipe", "pipe is a pipe or device, so nothing can be")
+    refused(run, "demo --outdir pipe", "pipe is a pipe or device, so nothing can be")
+    refused(run, "prepare good pipe", "pipe exists already")
+    refused(run, "inspect pipe", "is a pipe or a device; give a file or a folder")
+    refused(run, "convert pipe o.safetensors", "pipe: is no regular file")
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="no such file here")
+def test_files_that_cannot_be_read_and_places_that_hold_none(run: Run) -> None:
+    memory = "/proc/self/mem: Input/output error; use an ordinary file"
+    refused(run, "inspect /proc/self/mem", memory)
+    refused(run, "generate --network /proc/self/mem --outdir images", memory)
+    refused(run, "convert /proc/self/mem o.safetensors", memory)
+    train = "train --data set.zip --cfg tiny --device cpu --dry-run"
+    for line in (f"{train} --outdir /proc/x", "demo --outdir /proc/x", "prepare good /proc/x.zip"):
+        refused(run, line, "/proc")
+
+
+def test_a_picture_goes_into_a_folder_that_is_made(run: Run) -> None:
+    code, out, err = run("prepare good pictured.zip --grid made/for/grid.png")
+    assert code == 0, (out, err)
+    assert Path("made/for/grid.png").is_file()
+
+
+def test_a_dry_run_with_a_huge_batch_ends_soon(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(estimate.MOST_IMAGES, "cpu", 8)
+    tiny = TINY.replace("--batch 4", "--batch 1000000")
+    code, out, err = run(f"train --data set.zip --outdir runs --dry-run {tiny}")
+    assert code == 0, (out, err)
+    assert "with 8 images at once, while a batch has 1000000 and shares of 1000000" in out
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")

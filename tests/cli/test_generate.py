@@ -163,7 +163,7 @@ def test_zip_in_capitals_is_an_archive(run: Typed, tmp_path: Path) -> None:
         ("--outdir x --class 0 --class 0", "class '0' is named more than once"),
         ("--outdir x --grid x/seed0000.png", "name it x/grid.png"),
         ("--outdir /dev/null", "/dev/null is a file, so nothing can be written into it"),
-        ("--outdir /proc/nothing", "/proc/nothing: No such file or directory"),
+        ("--outdir /proc/nothing", "/proc: nothing can be written there"),
     ],
 )
 def test_refused_before_anything_is_written(

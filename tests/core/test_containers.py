@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 from synthograph.core import containers
-from synthograph.core.containers import Folder, ZipFolder, few, open_container, unwrap
+from synthograph.core.containers import (
+    Folder,
+    ZipFolder,
+    few,
+    is_run,
+    open_container,
+    refuse_other_kinds,
+    unwrap,
+    without_runs,
+)
 from synthograph.core.errors import UserError
 from synthograph.core.record import UnreadableError
 
@@ -244,3 +253,28 @@ def test_a_zip_of_a_folder_is_unwrapped(tmp_path: Path) -> None:
 def test_few() -> None:
     assert few("ab") == "a, b"
     assert few("abcde") == "a, b, c and 2 more"
+
+
+def test_run_directories_are_no_source(tmp_path: Path) -> None:
+    files = {
+        "photos/config.json": b"{}",
+        "photos/a.png": b"",
+        "runs/00000-set/config.json": b"{}",
+        "runs/00000-set/log.txt": b"",
+        "runs/00000-set/reals.png": b"",
+        "runs/b.png": b"",
+    }
+    root = make_folder(tmp_path / "root", files)
+    listing = without_runs(Folder(root).members())
+    assert listing.names == ("photos/a.png", "photos/config.json", "runs/b.png")
+    assert listing.remarks == ("run directories of trainings left out: runs/00000-set",)
+    assert is_run(root / "runs" / "00000-set")
+    assert not is_run(root / "photos") and not is_run(root / "runs") and not is_run(root / "no")
+
+
+def test_an_ending_alone_is_no_name(tmp_path: Path) -> None:
+    for name in (".zip", ".ZIP", ".tar", ".png"):
+        with pytest.raises(UserError, match=f"--outdir .*{name}: is an ending without a name"):
+            refuse_other_kinds(tmp_path / name, "--outdir")
+    refuse_other_kinds(tmp_path / ".hidden", "--outdir")
+    refuse_other_kinds(tmp_path / "a.zip", "--outdir")

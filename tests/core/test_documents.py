@@ -1,5 +1,7 @@
 """Text, JSON and YAML of others are bounded and refused in one line."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,23 @@ def test_large_files_and_odd_paths_are_refused(
             read_text(path, "way")
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_pipes_are_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path(os.devnull)):
+        with pytest.raises(UserError, match="is a pipe or a device, not a file; way out"):
+            read_text(path, "way out")
+
+
+@pytest.mark.parametrize("parse", [parse_json, parse_yaml])
+def test_what_is_nested_too_deeply_is_refused(parse: Callable[[str, str], object]) -> None:
+    for text in ("[" * 100_000 + "]" * 100_000, '{"a": ' * 50_000 + "1" + "}" * 50_000):
+        with pytest.raises(
+            UserError, match="f: not valid .*: nested more deeply than can be read; a few"
+        ):
+            parse(text, "f")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -35,7 +54,6 @@ def test_large_files_and_odd_paths_are_refused(
         ('[\n{"a": Infinity}]', "Infinity is no number"),
         ('{"a": {"b": 1, "b": 2}}', "key 'b' is given twice"),
         ('{"a":\n "b\\u0000"}', "f, line 2: holds a NUL character"),
-        ("[" * 100_000, "not valid JSON"),
         ("", "f, line 1, column 1"),
     ],
 )

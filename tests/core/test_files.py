@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from synthograph.core import files
-from synthograph.core.errors import DiskFullError, UserError
+from synthograph.core.errors import DiskFullError, SettingError, UserError
 from synthograph.core.files import (
     atomic_path,
     cache_folder,
     disk_errors,
     refuse_existing,
     refuse_unwritable,
+    refuse_unwritable_folder,
     remove,
     sha256_file,
     write_bytes,
@@ -96,9 +97,26 @@ def test_a_name_that_is_only_just_allowed_is_allowed(tmp_path: Path) -> None:
 
 
 def test_other_errors_pass(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="Input/output") as caught, disk_errors(tmp_path):
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    with pytest.raises(OSError, match="Bad file") as caught, disk_errors(tmp_path):
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
     assert not isinstance(caught.value, UserError)
+
+
+def test_a_disk_that_fails_is_told_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="Input/output error; use an ordinary file"):
+        with disk_errors(tmp_path):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_errors_of_files_within_name_the_target(tmp_path: Path) -> None:
+    for error in (DiskFullError, UserError):
+        with pytest.raises(error) as caught, atomic_path(tmp_path / "a") as temporary:
+            raise error(f"{temporary}: no")
+        assert str(caught.value) == f"{tmp_path / 'a'}: no"
+    refused = SettingError("x", "rule")
+    with pytest.raises(SettingError) as caught, atomic_path(tmp_path / "a"):
+        raise refused
+    assert caught.value is refused
 
 
 def test_json_has_no_nan(tmp_path: Path) -> None:
@@ -133,6 +151,10 @@ def test_what_exists_is_refused_unless_it_is_an_empty_folder(tmp_path: Path) -> 
             refuse_existing(tmp_path / name, "name")
     with pytest.raises(UserError):
         refuse_existing(tmp_path / ("n" * 300), "name")
+    for name, target in (("loop", "loop"), ("dangling", "nowhere")):
+        (tmp_path / name).symlink_to(tmp_path / target)
+        with pytest.raises(UserError, match=f"{name} is a link to nothing: choose another name"):
+            refuse_existing(tmp_path / name, "name")
 
 
 def test_what_cannot_be_written_is_refused_early(
@@ -145,6 +167,48 @@ def test_what_cannot_be_written_is_refused_early(
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
     with pytest.raises(UserError, match="is not writable"):
         refuse_unwritable(tmp_path / "c.zip")
+
+
+def test_trying_out_a_folder_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_unwritable(tmp_path / "a" / "b.zip")
+    assert not os.listdir(tmp_path)
+    for number, kind in ((errno.ENOENT, UserError), (errno.ENOSPC, DiskFullError)):
+
+        def refuse(*_: object, number: int = number) -> None:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(os, "mkdir", refuse)
+        with pytest.raises(kind, match="b.zip"):
+            refuse_unwritable(tmp_path / "b.zip")
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="no such file system here")
+def test_file_systems_that_hold_no_files_are_refused() -> None:
+    for refuse in (refuse_unwritable, refuse_unwritable_folder):
+        with pytest.raises(UserError, match="nothing can be written there|is not writable"):
+            refuse(Path("/proc/x"))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_what_is_no_folder_is_refused_as_one(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").write_text("")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    refuse_unwritable_folder(tmp_path / "new" / "newer")
+    refuse_unwritable_folder(tmp_path)
+    for name, what in {
+        "pipe": "pipe or device",
+        "file": "file",
+        "loop": "link to nothing",
+        "dangling": "link to nothing",
+    }.items():
+        with pytest.raises(UserError, match=f"{name} is a {what}, so nothing can be written"):
+            refuse_unwritable_folder(tmp_path / name)
+        with pytest.raises(UserError, match=f"{name} is not a folder"):
+            refuse_unwritable(tmp_path / name / "a" / "x")
 
 
 def test_the_cache_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Snapshots: what is written comes back, and what does not fit is refused."""
 
+import errno
 import json
+import os
 import struct
 import zipfile
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 import torch
 
 import synthograph
-from synthograph.core.errors import UserError
+from synthograph.core.errors import DiskFullError, UserError
 from synthograph.core.files import sha256_file
 from synthograph.core.spec import ImageSpec
 from synthograph.core.tensors import read_tensors, write_tensors
@@ -119,7 +121,8 @@ def test_tensors_that_do_not_fit(saved: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "no safetensors file"),
+        (b"", "is empty; expected a snapshot such as generator-000200.safetensors"),
+        (b"a", "cut short or no safetensors file .* expected a snapshot"),
         (b"GIF89a" * 10, "no safetensors file"),
         (struct.pack("<Q", 2**60) + b"{}", "header of"),
         (struct.pack("<Q", 2) + b"{}", "was not written by synthograph"),
@@ -192,6 +195,18 @@ def test_folders_without_snapshots(tmp_path: Path) -> None:
         find_snapshot(tmp_path)
 
 
+def test_a_folder_of_runs_names_one_of_them(saved: Path, tmp_path: Path) -> None:
+    for name in ("00000-set-tiny", "00001-set-tiny", "00002-set-tiny"):
+        (tmp_path / "runs" / name / "snapshots").mkdir(parents=True)
+        (tmp_path / "runs" / name / "config.json").write_text("{}")
+    with pytest.raises(UserError, match="folder of 3 run.s.; give one .* as .*00002-set-tiny"):
+        find_snapshot(tmp_path / "runs")
+    folder = tmp_path / "runs" / "00001-set-tiny" / "snapshots"
+    (folder / "generator-000001.safetensors").write_bytes(saved.read_bytes())
+    with pytest.raises(UserError, match="give one of them, such as .*00001-set-tiny"):
+        find_snapshot(tmp_path / "runs")
+
+
 def test_zip_files(tmp_path: Path, archive: Path) -> None:
     with pytest.raises(UserError, match="is an archive of images"):
         load(archive)
@@ -223,18 +238,27 @@ def test_discriminators_are_no_snapshot(saved: Path) -> None:
 @pytest.mark.parametrize(
     "model",
     [
-        {"z_dim": 10**9},
-        {"z_dim": 10**30},
-        {"w_dim": 10**5},
-        {"channel_base": 10**7, "channel_max": 10**7},
-        {"discriminator_channel_base": 10**7, "discriminator_channel_max": 10**7},
-        {"mapping_width": 10**6, "mapping_layers": 16},
+        {"w_dim": 8192, "mapping_layers": 16},
+        {"channel_base": 1 << 20, "channel_max": 8192},
+        {"discriminator_channel_base": 1 << 20, "discriminator_channel_max": 8192},
+        {"mapping_width": 8192, "mapping_layers": 16},
     ],
 )
 def test_documents_that_describe_huge_networks(saved: Path, model: dict[str, int]) -> None:
     tensors, document = read_tensors(saved)
     write_tensors(saved, tensors, {**document, "config": {"model": {**MODEL, **model}}})
     with pytest.raises(UserError, match="describes networks far larger than what is stored"):
+        load(saved)
+
+
+@pytest.mark.parametrize(
+    "name", ["z_dim", "w_dim", "channel_base", "channel_max", "mapping_width", "mbstd_channels"]
+)
+@pytest.mark.parametrize("width", [10**9, 10**30])
+def test_documents_with_layers_that_no_network_has(saved: Path, name: str, width: int) -> None:
+    tensors, document = read_tensors(saved)
+    write_tensors(saved, tensors, {**document, "config": {"model": {**MODEL, name: width}}})
+    with pytest.raises(UserError, match=f"no generator snapshot .*{name}.* must be at most"):
         load(saved)
 
 
@@ -323,6 +347,27 @@ def test_convert_and_share(saved: Path, tmp_path: Path) -> None:
     kept = tmp_path / "private.safetensors"
     convert(saved, kept)
     assert load(kept).info.group_digests == ["a" * 16]
+
+
+@pytest.mark.parametrize("file", ["generator", "discriminators"])
+def test_convert_on_a_full_disk_names_the_target(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    write, left = Path.write_bytes, [0 if file == "generator" else 1]
+
+    def full(path: Path, data: bytes) -> int:
+        if not left[0]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        left[0] -= 1
+        return write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    (tmp_path / "to").mkdir()
+    with pytest.raises(DiskFullError) as caught:
+        convert(saved, tmp_path / "to" / "a.safetensors")
+    name = "a.safetensors" if file == "generator" else "a.discriminators.safetensors"
+    assert str(caught.value).startswith(f"{tmp_path / 'to' / name}: no space left")
+    assert not os.listdir(tmp_path / "to")
 
 
 def test_convert_a_published_snapshot(tmp_path: Path) -> None:

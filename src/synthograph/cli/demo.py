@@ -17,7 +17,9 @@ AUROC = 0.98
 
 def demo(
     outdir: Annotated[Path, typer.Option(help="folder of demonstrations")] = Path("demo"),
-    kimg: Annotated[float, typer.Option(help="thousands of images to show", min=0.01)] = KIMG,
+    kimg: Annotated[
+        float, typer.Option(help="thousands of images to show", min=0.01, max=1e7)
+    ] = KIMG,
     count: Annotated[int, typer.Option(help="number of phantoms", min=40)] = COUNT,
 ) -> None:
     """Phantoms, archive, split, training, generated images, one picture: the whole chain once."""
@@ -27,15 +29,16 @@ def demo(
     from synthograph.cli.progress import tracker
     from synthograph.cli.split import print_table
     from synthograph.cli.train import start_run
-    from synthograph.core.files import refuse_unwritable_folder, write_bytes
+    from synthograph.core.files import disk_errors, refuse_unwritable_folder, write_bytes
     from synthograph.models.snapshot import find_snapshot
     from synthograph.sources.phantoms import PhantomKind, PhantomOptions, make_phantoms
     from synthograph.training.setup import resolve_run
 
     refuse_unwritable_folder(outdir)
-    outdir.mkdir(parents=True, exist_ok=True)
-    folder = _next_folder(outdir)
-    folder.mkdir()
+    with disk_errors(outdir):
+        outdir.mkdir(parents=True, exist_ok=True)
+        folder = _next_folder(outdir)
+        folder.mkdir()
     real, synthetic = folder / "skin.zip", folder / "synthetic.zip"
 
     typer.echo("1 of 5: drawing skin-lesion phantoms")

@@ -1,7 +1,9 @@
 """Entry point: the verbs, and errors as one line with an exit code."""
 
+import errno
 import sys
 import traceback
+from collections.abc import Sequence
 from typing import Annotated, NoReturn
 
 import typer
@@ -11,7 +13,7 @@ from synthograph.cli.demo import demo
 from synthograph.cli.doctor import doctor
 from synthograph.cli.generate import generate
 from synthograph.cli.inspect import inspect
-from synthograph.cli.launch import leave
+from synthograph.cli.launch import is_worker, leave
 from synthograph.cli.models import models
 from synthograph.cli.phantom import phantom
 from synthograph.cli.prepare import prepare
@@ -61,23 +63,75 @@ def options(
 _debug = False
 INTERRUPTED = 130
 """What typer makes of Ctrl-C; its older versions abort."""
-_GOES_ON = "interrupted; an unfinished archive goes on with the same command"
 
 
-def run() -> None:
-    """Run the command line; the process ends with the exit code of `core.errors`."""
+def run(asked: Sequence[str] = ()) -> None:
+    """Run the command line; the process ends with the exit code of `core.errors`.
+
+    Args:
+        asked: names of the signals that interrupted it; may fill while it runs.
+    """
     try:
         words = sys.argv[1:] or ["--help"]
+        _refuse_company(words)
         code = app(args=words, prog_name="synthograph", standalone_mode=False)
         if code == INTERRUPTED:
-            _end(StoppedError(_GOES_ON))
-    except typer.Abort:
-        _end(StoppedError(_GOES_ON))
+            _end(_interrupted(words, asked))
+    except (typer.Abort, KeyboardInterrupt):  # the latter before and after typer is at work
+        _end(_interrupted(words, asked))
     except SynthographError as error:
         _end(error)
     except UsageError as error:
         _end(UserError(explain(error)))
+    except (MemoryError, RuntimeError, OSError) as error:
+        if not _lacks_memory(error):
+            raise
+        _end(
+            UserError(
+                f"out of memory ({one_line(str(error))[:200]}); ask for less at once: a smaller "
+                "batch, network or image size"
+            )
+        )
     sys.exit(code if isinstance(code, int) else int(ExitCode.DONE))
+
+
+def _verb(words: Sequence[str]) -> str:
+    return next((word for word in words if not word.startswith("-")), "")
+
+
+def _refuse_company(words: Sequence[str]) -> None:
+    """Several processes would write the same files, unless they train.
+
+    Raises:
+        UserError: torchrun started several of another command.
+    """
+    verb = _verb(words)
+    if is_worker() and verb not in ("", "train"):
+        raise UserError(f"{verb} is the work of one process: start it without torchrun")
+
+
+def _interrupted(words: Sequence[str], asked: Sequence[str]) -> StoppedError:
+    """What an interrupted command leaves behind."""
+    verb = _verb(words)
+    if asked and verb == "generate":
+        return StoppedError(f"stopped before anything was begun ({asked[0]})")
+    if asked and verb == "train":  # the run directory may be there already
+        return StoppedError(f"stopped before the first step was begun ({asked[0]})")
+    if verb == "train":
+        return StoppedError("interrupted; --resume RUN_DIR goes on from the last saved state")
+    return StoppedError("interrupted; an unfinished archive goes on with the same command")
+
+
+def _lacks_memory(error: BaseException) -> bool:
+    """Whether an error says that memory could not be had; torch has no type of its own for it on
+    the CPU.
+    """
+    words = ("can't allocate memory", "out of memory", "not enough memory")
+    return (
+        isinstance(error, MemoryError)
+        or getattr(error, "errno", None) == errno.ENOMEM
+        or (isinstance(error, RuntimeError) and any(word in str(error) for word in words))
+    )
 
 
 def _end(error: SynthographError) -> NoReturn:

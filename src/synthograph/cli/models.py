@@ -43,10 +43,12 @@ def models(
 
 def _values(family: Any, preset: str, size: int) -> dict[str, Any]:  # noqa: ANN401
     """Setting -> its value in a preset."""
+    from synthograph.core.config import calling
     from synthograph.core.spec import ImageSpec
     from synthograph.training.config import resolve
 
-    spec = ImageSpec.parse({"height": size, "width": size, "modalities": {"image": 3}})
+    with calling({"height": "--size", "width": "--size"}):
+        spec = ImageSpec.parse({"height": size, "width": size, "modalities": {"image": 3}})
     tree = resolve(spec, preset, [{"data": {"path": ""}, "model": {"family": family.name}}]).tree()
     return _flat(tree)
 

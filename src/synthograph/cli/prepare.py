@@ -1,5 +1,6 @@
 """`synthograph prepare`: image files to an archive."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,9 +63,14 @@ def prepare(
     workers: Annotated[
         int | None, typer.Option(help="processes; one per core if not given", min=1)
     ] = None,
+    part: Annotated[
+        str | None,
+        typer.Option(help="make only part 2/4, on any machine; then the command itself ends it"),
+    ] = None,
 ) -> None:
     """Turn image files into an archive: every file decoded once, checked, brought to one size."""
-    from synthograph.archive.prepare import PrepareOptions
+    from synthograph.archive.parts import Part
+    from synthograph.archive.prepare import PrepareOptions, prepare_part
     from synthograph.archive.prepare import prepare as write
     from synthograph.archive.reader import is_archive
     from synthograph.archive.writer import refuse_destination
@@ -105,19 +111,23 @@ def prepare(
         found = _from_archive(source, options, [name for name, value in given.items() if value])
     else:
         found = _from_files(source, options, given)
-    summary = write(
-        found.items,
-        dest,
-        found.options,
-        rejects=found.rejects,
-        command={
+    known: dict[str, Any] = {
+        "command": {
             TYPED: command_line(),
             "prepare": str(source.resolve()),
             "files": _stamp(found.items),
         },
-        track=tracker("preparing"),
-        workers=workers,
-    )
+        "track": tracker("preparing"),
+        "workers": workers,
+    }
+    if part is not None:
+        count = prepare_part(found.items, dest, found.options, Part.parse(part), **known)
+        typer.echo(
+            f"{dest}: part {part} of {count} files is made; when all parts are, the same command "
+            "without --part puts them together"
+        )
+        return
+    summary = write(found.items, dest, found.options, rejects=found.rejects, **known)
     print_summary(summary, dest)
     if grid is not None:
         draw_grid(dest, grid)
@@ -198,8 +208,9 @@ def _refuse_inside(dest: Path, sources: Sequence[Path]) -> None:
 
     if dest.suffix.lower() == ".zip":
         return
+    place = Path(os.path.realpath(dest))
     for source in sources:
-        if source.is_dir() and dest.resolve().is_relative_to(source.resolve()):
+        if source.is_dir() and place.is_relative_to(os.path.realpath(source)):
             raise UserError(
                 f"{dest} lies inside {source}, whose images it is made of: put the archive "
                 "elsewhere, or pack it as NAME.zip"
@@ -247,7 +258,8 @@ def check_grid(grid: Path | None) -> None:
 
     if grid is not None:
         if grid.suffix.lower() != ".png":
-            raise UserError(f"--grid {grid}: pictures are PNG files; name it {grid.stem}.png")
+            stem = grid.stem.lstrip(".").removesuffix("png") or "grid"
+            raise UserError(f"--grid {grid}: pictures are PNG files; name it {stem}.png")
         refuse_existing(grid, "--grid")
         refuse_unwritable(grid)
 
@@ -256,9 +268,11 @@ def draw_grid(archive: Path, grid: Path) -> None:
     """A contact sheet of an archive, a row per class."""
     from synthograph.archive.gallery import gallery
     from synthograph.archive.reader import open_archive
-    from synthograph.core.files import write_bytes
+    from synthograph.core.files import disk_errors, write_bytes
     from synthograph.core.pictures import sheet
 
+    with disk_errors(grid):
+        grid.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(grid, sheet(gallery(open_archive(archive))))
     typer.echo(f"{grid}")
 

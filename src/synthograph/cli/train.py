@@ -69,6 +69,7 @@ def train(
     from synthograph.cli.settings import setting_names
     from synthograph.core.config import calling, merge, parse_assignments, read_tree
     from synthograph.core.errors import UserError
+    from synthograph.core.files import refuse_unwritable_folder
     from synthograph.training.config import RunConfig
     from synthograph.training.distributed import form_team
 
@@ -116,9 +117,10 @@ def train(
         team = form_team()
         run_config = _resolve(preset, parts, source, max(gpus, team.size))
         if dry_run:
-            _dry_run(run_config, source)
+            _dry_run(run_config, source, outdir or Path("runs"))
         elif gpus > team.size:
             _check_processes(run_config, gpus)
+            refuse_unwritable_folder(outdir or Path("runs"))
             raise typer.Exit(launch(gpus))
         else:
             start_run(run_config, outdir or Path("runs"), preset, source, team)
@@ -236,11 +238,13 @@ def start_run(
         The run directory.
     """
     from synthograph.core.containers import command_line
+    from synthograph.core.files import refuse_unwritable_folder
     from synthograph.training.distributed import Team, share_state
     from synthograph.training.loop import Trainer
     from synthograph.training.run import join_run
     from synthograph.training.setup import make_session, open_data
 
+    refuse_unwritable_folder(outdir)
     team = team or Team()
     before = _before_restart(outdir, team)
     if before is not None:
@@ -317,16 +321,18 @@ def _before_restart(outdir: Path, team: "Team") -> Path | None:
     return None if told is None else Path(told)
 
 
-def _dry_run(config: "RunConfig", source: "Snapshot | None") -> None:
+def _dry_run(config: "RunConfig", source: "Snapshot | None", outdir: Path) -> None:
     """Validate everything and say what would happen, every part of a step measured; write nothing
     but the cache.
     """
     import json
 
+    from synthograph.core.files import refuse_unwritable_folder
     from synthograph.training.estimate import STRONG, estimate
     from synthograph.training.loop import duration, peak_memory_gb
     from synthograph.training.setup import make_session, open_data
 
+    refuse_unwritable_folder(outdir)
     data = open_data(config)
     reports: list[TransferReport] = []
     session = make_session(config, data, source, reports.append)
@@ -345,4 +351,10 @@ def _dry_run(config: "RunConfig", source: "Snapshot | None") -> None:
             f" ({measured.augmented:.2f} s/kimg and {duration(measured.augmented * kimg)} once "
             f"augmentation is at {STRONG})"
         )
-    typer.echo(f"{line}; memory {peak_memory_gb():.1f} GB. Nothing was created.")
+    line += f"; memory {peak_memory_gb():.1f} GB"
+    if measured.images < config.training.batch:
+        line += (
+            f" with {measured.images} images at once, while a batch has {config.training.batch} "
+            f"and shares of {config.training.batch_gpu}"
+        )
+    typer.echo(f"{line}. Nothing was created.")

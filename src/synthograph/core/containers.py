@@ -56,7 +56,7 @@ class Listing:
 @dataclass(frozen=True, slots=True)
 class Folder:
     """A folder and all that lies below it; links to folders are not followed, and neither are links
-    to files outside the folder.
+    to files outside the folder. Unfinished archives in it are left out.
 
     Attributes:
         path: the folder.
@@ -248,6 +248,25 @@ def is_unfinished(folder: Path) -> bool:
     return folder.name.endswith(PARTIAL) and (folder / COMMAND).is_file()
 
 
+def is_run(folder: Path) -> bool:
+    """Whether a folder is a run directory, so that its pictures are no source."""
+    marks = (folder / "log.txt", folder / "snapshots", folder / "state")
+    return (folder / "config.json").is_file() and any(mark.exists() for mark in marks)
+
+
+def without_runs(listing: Listing) -> Listing:
+    """A listing without the files of run directories, whose pictures are no images to train on."""
+    known = frozenset(listing.names)
+    folders = {name.rpartition("/")[0] for name in known if name.endswith("/config.json")}
+    runs = sorted(folder for folder in folders if f"{folder}/log.txt" in known)
+    if not runs:
+        return listing
+    inside = tuple(f"{run}/" for run in runs)
+    remark = f"run directories of trainings left out: {few(runs)}"
+    names = tuple(name for name in listing.names if not name.startswith(inside))
+    return Listing(names, listing.broken, (*listing.remarks, remark))
+
+
 def refuse_other_kinds(dest: Path, what: str) -> None:
     """Stop where images would go into a folder that is named like a file of a kind not written.
 
@@ -259,6 +278,8 @@ def refuse_other_kinds(dest: Path, what: str) -> None:
         UserError: its ending is in `NO_OUTPUT`, and no folder of that name is there.
     """
     ending = dest.suffix.lower()
+    if dest.name.lower() in {".zip", *NO_OUTPUT} and not dest.is_dir():
+        raise UserError(f"{what} {dest}: is an ending without a name; name it images{dest.name}")
     if ending in NO_OUTPUT and not dest.is_dir():
         stem = dest.name[: -len(ending)]
         raise UserError(

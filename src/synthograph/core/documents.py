@@ -15,6 +15,7 @@ from synthograph.core.errors import UserError, one_line
 MAX_TEXT_BYTES = 256 << 20
 MAX_YAML_BYTES = 1 << 20
 """What a configuration may hold; YAML is read slowly and in many times its size."""
+_TOO_DEEP = "nested more deeply than can be read; a few levels are enough, take the others out"
 
 
 def read_text(path: Path, way_out: str) -> str:
@@ -25,15 +26,20 @@ def read_text(path: Path, way_out: str) -> str:
         way_out: what the file should be instead, for messages.
 
     Raises:
-        UserError: it cannot be read, is no text, or is larger than `MAX_TEXT_BYTES`.
+        UserError: it cannot be read, is a pipe or a device, is no text, or is larger than
+            `MAX_TEXT_BYTES`.
     """
     try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # opening it could wait for ever
+            raise UserError(f"{path}: is a pipe or a device, not a file; {way_out}")
         with path.open("rb") as file:
-            about = os.fstat(file.fileno())  # a larger request would be allocated whole
-            size = about.st_size if stat.S_ISREG(about.st_mode) else MAX_TEXT_BYTES
+            size = os.fstat(file.fileno()).st_size  # a larger request would be allocated whole
             data = file.read(min(size, MAX_TEXT_BYTES) + 1)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error}); {way_out}") from None
+    except UserError:
+        raise
     except ValueError as error:  # a name that no file can have
         raise UserError(f"{path}: cannot be read ({error}); {way_out}") from None
     if len(data) > MAX_TEXT_BYTES:
@@ -83,7 +89,9 @@ def parse_json(text: str, origin: str, *, nan: bool = False) -> Any:  # noqa: AN
         raise UserError(
             f"{origin}, line {error.lineno}, column {error.colno}: not valid JSON: {reason}"
         ) from None
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise UserError(f"{origin}: not valid JSON: {_TOO_DEEP}") from None
+    except ValueError as error:
         raise UserError(f"{origin}: not valid JSON: {one_line(str(error))}") from None
 
 
@@ -115,7 +123,9 @@ def parse_yaml(text: str, origin: str) -> Any:  # noqa: ANN401
         problem = error.problem or "not understood"
         way = "; indent with spaces, not tabs" if "\\t" in problem else ""
         raise UserError(f"{origin}{place}: not valid YAML: {one_line(problem)}{way}") from None
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
+    except RecursionError:
+        raise UserError(f"{origin}: not valid YAML: {_TOO_DEEP}") from None
+    except (ValueError, yaml.YAMLError) as error:
         raise UserError(f"{origin}: not valid YAML: {one_line(str(error))}") from None
 
 

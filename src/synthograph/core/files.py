@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ _USERS = (
     NotADirectoryError,
     IsADirectoryError,
 )
-_USERS_NUMBERS = (errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTEMPTY)
+_USERS_NUMBERS = (errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTEMPTY, errno.EIO)
 
 
 @contextlib.contextmanager
@@ -32,7 +33,8 @@ def disk_errors(path: Path) -> Iterator[None]:
     Raises:
         DiskFullError: no space (or quota) left.
         UserError: missing folder, no permission, a file where a folder should be (or the other way
-            round), a name that is too long, or links that run in a circle.
+            round), a name that is too long, links that run in a circle, or a file or disk that
+            cannot be read.
     """
     try:
         yield
@@ -42,6 +44,10 @@ def disk_errors(path: Path) -> Iterator[None]:
                 f"{path}: no space left on the device; free some and run the same command again"
             ) from error
         if isinstance(error, _USERS) or error.errno in _USERS_NUMBERS:
+            if error.errno == errno.EIO:
+                raise UserError(
+                    f"{path}: {error.strerror}; use an ordinary file on a disk that is sound"
+                ) from error
             inner = error.filename2 or error.filename
             more = "" if inner is None or str(inner) == str(path) else f" ({inner})"
             raise UserError(f"{path}: {error.strerror}{more}") from error
@@ -53,7 +59,8 @@ def atomic_path(target: Path) -> Iterator[Path]:
     """Give a temporary path beside `target`; on success it is flushed to disk and renamed to
     `target`.
 
-    On any failure the temporary file or folder is removed and `target` is as it was.
+    On any failure the temporary file or folder is removed and `target` is as it was; errors name
+    `target`.
     """
     # cut, since a name that is only just allowed must stay allowed with what is added
     temporary = target.with_name(f".{target.name[:40]}.{uuid.uuid4().hex[:8]}.tmp")
@@ -64,6 +71,10 @@ def atomic_path(target: Path) -> Iterator[Path]:
                 sync(temporary)
             os.replace(temporary, target)
             sync(target.parent)
+        except (DiskFullError, UserError) as error:  # of a file that was written within
+            if type(error) not in (DiskFullError, UserError) or str(temporary) not in str(error):
+                raise
+            raise type(error)(str(error).replace(str(temporary), str(target))) from error
         finally:
             remove(temporary)
 
@@ -112,14 +123,29 @@ def sha256_file(path: Path) -> str:
     return digest.hexdigest()
 
 
+def _is_there(path: Path) -> bool:
+    """Whether something has this name, be it a link to nothing."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        if error.errno != errno.ELOOP:  # a parent is a link that runs in a circle
+            raise
+        return False
+    return True
+
+
 def refuse_existing(path: Path, what: str) -> None:
     """Stop before work whose result would overwrite something.
 
     Raises:
-        UserError: `path` is an existing file or a folder that is not empty.
+        UserError: `path` is an existing file, a folder that is not empty, or a link to nothing.
     """
     with disk_errors(path):
-        taken = path.exists() and not (path.is_dir() and not any(path.iterdir()))
+        taken = _is_there(path) and not (path.is_dir() and not any(path.iterdir()))
+    if taken and not path.exists():
+        raise UserError(f"{path} is a link to nothing: choose another {what} or remove it first")
     if taken:
         raise UserError(f"{path} exists already: choose another {what} or remove it first")
 
@@ -129,15 +155,28 @@ def refuse_unwritable(path: Path) -> None:
 
     Raises:
         UserError: the nearest existing parent of `path` is no folder or cannot be written to.
+        DiskFullError: there is no space left for anything.
     """
     parent = path.absolute().parent
     with disk_errors(path):
-        while not parent.exists():
+        while not _is_there(parent):
             parent = parent.parent
     if not parent.is_dir():
         raise UserError(f"{parent} is not a folder, so {path} cannot be written")
     if not os.access(parent, os.W_OK):
         raise UserError(f"{parent} is not writable, so {path} cannot be written")
+    _try_folder(parent, path)
+
+
+def _try_folder(parent: Path, path: Path) -> None:
+    """Make and remove a folder: permissions do not tell what file systems such as /proc allow."""
+    try:
+        with disk_errors(path):
+            os.rmdir(tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=parent))
+    except UserError:
+        raise UserError(
+            f"{parent}: nothing can be written there, so {path} cannot be; choose another place"
+        ) from None
 
 
 def refuse_unwritable_folder(folder: Path) -> None:
@@ -147,9 +186,11 @@ def refuse_unwritable_folder(folder: Path) -> None:
         UserError: it, or its nearest existing parent, is no folder or cannot be written to.
     """
     with disk_errors(folder):
-        there, file = folder.is_dir(), folder.is_file()
-    if file:
-        raise UserError(f"{folder} is a file, so nothing can be written into it")
+        there, taken = folder.is_dir(), _is_there(folder)
+    if taken and not there:
+        what = "file" if folder.is_file() else "pipe or device"
+        what = what if folder.exists() else "link to nothing"
+        raise UserError(f"{folder} is a {what}, so nothing can be written into it")
     refuse_unwritable(folder / "x" if there else folder)
 
 

@@ -120,8 +120,13 @@ def _check_header(path: Path, expected: str) -> None:
         size = path.stat().st_size
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    if size == 0:
+        raise UserError(f"{path}: is empty; expected {expected}")
     if size < 8 or declared > min(size - 8, MAX_HEADER_BYTES):
-        raise UserError(f"{path}: is no safetensors file (header of {declared} bytes in {size})")
+        raise UserError(
+            f"{path}: is cut short or no safetensors file (header of {declared} bytes in {size}); "
+            f"expected {expected}"
+        )
 
 
 def load_tensors(module: nn.Module, tensors: Mapping[str, Tensor], source: Path | str) -> None:

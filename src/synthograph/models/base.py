@@ -21,6 +21,9 @@ from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
 from synthograph.core.spec import ImageSpec
 
+MOST_WIDTH = 8192
+"""Largest width of a layer, 16 times the published ones: square layers of it just fit a GPU."""
+
 
 class AdamConfig(Config):
     """One Adam optimiser."""
@@ -35,7 +38,7 @@ class ModelConfig(Config):
     """What every family's configuration has."""
 
     family: str = pydantic.Field(description="kind of model")
-    z_dim: int = pydantic.Field(512, ge=1, description="width of the latent")
+    z_dim: int = pydantic.Field(512, ge=1, le=MOST_WIDTH, description="width of the latent")
     optimisers: dict[str, AdamConfig] = pydantic.Field(
         description="Adam per key, before the correction for lazy regularisation"
     )

@@ -364,8 +364,9 @@ def find_snapshot(path: Path) -> Path:
         return path
     with disk_errors(path):
         found = list_snapshots(path)
-    if not found:
-        raise UserError(f"{path}: {_why_empty(path)}")
+        why = None if found else _why_empty(path)
+    if why is not None:
+        raise UserError(f"{path}: {why}")
     return _best(found) or found[-1]
 
 
@@ -404,6 +405,10 @@ def _why_empty(path: Path) -> str:
         )
     if (path / "dataset.json").is_file() or (path / "manifest.csv").is_file():
         return "is an archive of images, not a snapshot or run directory: train on it to get one"
+    runs = sorted(p.parent for p in path.glob("*/config.json"))
+    if runs:
+        full = [run for run in runs if list_snapshots(run)]
+        return f"is a folder of {len(runs)} run(s); give one of them, such as {(full or runs)[-1]}"
     return "is neither a run directory nor a folder of snapshots (generator-<kimg>.safetensors)"
 
 

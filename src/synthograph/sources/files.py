@@ -7,7 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from synthograph.core.containers import Container, Folder, few, open_container, unwrap
+from synthograph.core.containers import (
+    Container,
+    Folder,
+    few,
+    is_run,
+    open_container,
+    unwrap,
+    without_runs,
+)
 from synthograph.core.documents import as_text
 from synthograph.core.errors import UserError
 from synthograph.core.record import SourceItem, UnreadableError
@@ -28,16 +36,8 @@ LISTING = "dataset.json"
 # Names that a manifest needs for itself; a further column of that name is kept as `table_<name>`
 _RESERVED = frozenset(
     {
-        "file",
-        "label",
-        "group",
-        "split",
-        "fold",
-        "origin",
-        "network",
-        "seed",
-        "truncation",
-        "source_file",
+        *("file", "label", "group", "split", "fold"),
+        *("origin", "network", "seed", "truncation", "source_file"),
     }
 )
 _MODALITY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -159,6 +159,8 @@ class _Facts:
 def _find(options: FileSourceOptions) -> _Found:
     """Open all containers and divide their files: those in a partner folder are not primary."""
     source = unwrap(open_container(options.source, "SOURCE"))
+    if is_run(options.source):
+        raise UserError(f"{source}: is a run directory; make images with 'synthograph generate'")
     partners = {
         name: open_container(path, f"--modality {name}")
         for name, path in options.modalities.items()
@@ -168,7 +170,7 @@ def _find(options: FileSourceOptions) -> _Found:
     if options.masks is not None:
         partners[MASKS] = open_container(options.masks, "--masks")
     everything = [source, *partners.values()]
-    listing = source.members()
+    listing = without_runs(source.members())
     found = _Found(source, [], partners, {}, [], list(listing.remarks))
     found.names = _without_nested(listing.names, source, everything)
     broken = dict(listing.broken)
@@ -244,8 +246,9 @@ def _select(found: _Found, listing: LabelTable | None) -> list[str]:
     _remark_others(found, set(images))
     if not images:
         kinds = ", ".join(sorted({PurePosixPath(n).suffix or n for n in found.names})[:8])
+        there = kinds or "; ".join(found.remarks) or "nothing"
         raise UserError(
-            f"{found.source}: holds no PNG, JPEG, TIFF or BMP image (found: {kinds or 'nothing'}); "
+            f"{found.source}: holds no PNG, JPEG, TIFF or BMP image (found: {there}); "
             "give the folder that the images are in"
         )
     if listing is None or not listed:

@@ -56,9 +56,9 @@ class Trainer:
         """
         config = self.session.config.training
         limit = None if config.max_hours is None else time.monotonic() + config.max_hours * 3600
-        if self.progress.images == 0:
-            self.start()
         with StopRequest() as stop:
+            if self.progress.images == 0:
+                self.start()
             while self.progress.images < config.images:
                 for alarm in self.session.step():
                     self.alarm(alarm)
