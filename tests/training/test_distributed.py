@@ -74,15 +74,12 @@ def free_port() -> int:
         return int(held.getsockname()[1])
 
 
-def steps(archive: Path, folder: Path, processes: int, settings: dict) -> dict[str, torch.Tensor]:
-    """What so many processes make of the archive in so many steps."""
-    folder.mkdir()
-    (folder / "settings.json").write_text(json.dumps(settings))
-    words = [str(archive), str(STEPS), str(folder / "settings.json"), str(folder / "out")]
+def together(module: str, words: list[str], processes: int) -> None:
+    """Run a module in so many processes that find each other."""
     rendezvous = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     team = [
         subprocess.Popen(
-            [sys.executable, "-m", "tests.training.steps", *words],
+            [sys.executable, "-m", module, *words],
             env={
                 **os.environ,
                 **rendezvous,
@@ -96,7 +93,23 @@ def steps(archive: Path, folder: Path, processes: int, settings: dict) -> dict[s
         for rank in range(processes)
     ]
     assert [process.wait(300) for process in team] == [0] * processes
+
+
+def steps(archive: Path, folder: Path, processes: int, settings: dict) -> dict[str, torch.Tensor]:
+    """What so many processes make of the archive in so many steps."""
+    folder.mkdir()
+    (folder / "settings.json").write_text(json.dumps(settings))
+    words = [str(archive), str(STEPS), str(folder / "settings.json"), str(folder / "out")]
+    together("tests.training.steps", words, processes)
     return load_file(folder / "out")
+
+
+@pytest.mark.slow
+def test_numbers_that_go_wrong_in_one_process_send_all_back(archive: Path, tmp_path: Path) -> None:
+    together("tests.training.spoiled", [str(archive), str(tmp_path / "runs")], 2)
+    log = (tmp_path / "runs" / "00000-test" / "log.txt").read_text()
+    assert log.count("went back to 0 images, rollback 1 of 3") == 1
+    assert log.strip().splitlines()[-1].startswith("done: ")
 
 
 @pytest.fixture
