@@ -56,15 +56,14 @@ def test_a_bad_timeout_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         form_team()
 
 
-def test_stopping_at_once_when_torchrun_cannot_find_the_others(
+def test_processes_that_do_not_come_are_waited_for_only_so_long(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The processes that do not come are waited for only so long."""
     port = free_port()
-    names = {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0", PATIENCE: "1"}
+    names = {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0", PATIENCE: "0.1"}
     for name, value in {**names, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(Exception, match="gave no answer within 1 s"):
+    with pytest.raises(Exception, match="gave no answer"):
         form_team()
 
 

@@ -29,6 +29,8 @@ PATIENCE = "SYNTHOGRAPH_WORKER_TIMEOUT"
 one for dead. 25 unless told, since torchrun takes up to half a minute more to end them all; large
 images on processors of unequal speed need more.
 """
+STARTING = 20
+"""Times as long that the processes may take to start: each has to read all its programs first."""
 LONG_PATIENCE = datetime.timedelta(hours=2)
 """Time for what one process does while the others wait: caches, pictures, measures."""
 
@@ -106,7 +108,9 @@ class Several(Team):
         self.rank, self.size, self.local_rank = rank, size, local_rank
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         patience = datetime.timedelta(seconds=_patience())
-        store = _store(leads=rank == 0, patience=patience)
+        store = _store(leads=rank == 0, patience=STARTING * patience)
+        store.set(f"here/{rank}", b"")
+        store.wait([f"here/{other}" for other in range(size)], STARTING * patience)
         dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=patience)
         self._patient = dist.new_group(backend="gloo", timeout=LONG_PATIENCE)
 
@@ -227,7 +231,7 @@ def form_team() -> Team:
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         return Team()
-    with _others():
+    with _others(STARTING):
         return Several(int(os.environ["RANK"]), size, int(os.environ["LOCAL_RANK"]))
 
 
@@ -296,14 +300,16 @@ def _patience() -> float:
 
 
 @contextlib.contextmanager
-def _others() -> Iterator[None]:
-    """Around every exchange: when it fails, another process is gone."""
+def _others(times: int = 1) -> Iterator[None]:
+    """Around every exchange: when it fails, another process is gone, or late by `times` the
+    patience.
+    """
     try:
         yield
     except RuntimeError as error:
         raise LostError(
             "another process of this run ended or gave no answer within "
-            f"{_patience():g} s ({error}); its own message tells why. Training goes on from the "
+            f"{times * _patience():g} s ({error}); its own message tells why. Training goes on from the "
             "last saved state with --resume"
         ) from error
 
