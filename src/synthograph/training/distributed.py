@@ -309,8 +309,8 @@ def _others(times: int = 1) -> Iterator[None]:
     except RuntimeError as error:
         raise LostError(
             "another process of this run ended or gave no answer within "
-            f"{times * _patience():g} s ({error}); its own message tells why. Training goes on from the "
-            "last saved state with --resume"
+            f"{times * _patience():g} s ({error}); its own message tells why. Training goes on "
+            "from the last saved state with --resume"
         ) from error
 
 
