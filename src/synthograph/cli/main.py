@@ -11,6 +11,7 @@ import typer
 from synthograph.cli.convert import convert
 from synthograph.cli.demo import demo
 from synthograph.cli.doctor import doctor
+from synthograph.cli.evaluate import evaluate
 from synthograph.cli.generate import generate
 from synthograph.cli.inspect import inspect
 from synthograph.cli.launch import is_worker, leave
@@ -35,7 +36,20 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="From a small private image set to a labelled synthetic set that you can defend.",
 )
-for verb in (demo, phantom, prepare, split, train, generate, convert, inspect, models, doctor):
+VERBS = (
+    demo,
+    phantom,
+    prepare,
+    split,
+    train,
+    generate,
+    evaluate,
+    convert,
+    inspect,
+    models,
+    doctor,
+)
+for verb in VERBS:
     app.command()(verb)
 app.add_typer(weights, name="weights")
 

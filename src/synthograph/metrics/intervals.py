@@ -309,7 +309,8 @@ def squared_interval(
     raised, spread = max(value + bias, 0.0), width**2 * variance(values, cut, least=least)
     if raised == 0 or spread == 0:
         return Interval(value - math.sqrt(spread), value + math.sqrt(spread), level)
-    root, part = math.sqrt(raised), math.sqrt(spread / (4 * raised))
+    # |sqrt(a) - sqrt(b)| is at most sqrt(|a - b|), which holds where the distance is nearly nothing
+    root, part = math.sqrt(raised), min(math.sqrt(spread / (4 * raised)), spread**0.25)
     low, high = max(root - part, 0.0) ** 2 - bias, (root + part) ** 2 - bias
     return Interval(min(low, value), max(high, value), level)
 

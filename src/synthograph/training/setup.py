@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 import synthograph
+from synthograph.archive.batches import digest64
 from synthograph.archive.cache import cache_order, pixel_cache
 from synthograph.archive.manifest import Row
 from synthograph.archive.reader import Archive, open_archive
@@ -28,7 +29,7 @@ from synthograph.training.config import AugmentMode, RunConfig, archive_path, re
 from synthograph.training.controllers import make_controller
 from synthograph.training.distributed import Team
 from synthograph.training.session import Session
-from synthograph.training.state import TrainingState, digest64, make_optimisers
+from synthograph.training.state import TrainingState, make_optimisers
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ A state is a folder `state/<images>/` of `tensors.safetensors`, `state.json` and
 reading takes the newest that is complete.
 """
 
-import hashlib
 import json
 import platform
 import shutil
@@ -341,10 +340,3 @@ def _read_numbers(path: Path) -> SavedNumbers:
         raise UserError(
             f"{path}: was saved by a newer version of synthograph ({error}): resume with that one"
         ) from None
-
-
-def digest64(data: bytes) -> str:
-    """The first 64 bits of a sha256, in hex: names nobody, but an owner of the data can test for
-    it.
-    """
-    return hashlib.sha256(data).hexdigest()[:16]

@@ -1,0 +1,230 @@
+"""Sets of images that can be measured: integer batches in a fixed order, with what the manifest
+says of every image.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from synthograph.archive.cache import cache_order, pixel_cache
+from synthograph.archive.manifest import SPLITS, Row, in_split
+from synthograph.archive.reader import Archive
+from synthograph.core.errors import UserError
+from synthograph.core.seeds import Streams
+from synthograph.core.spec import ImageSpec
+
+BATCH = 256
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images in a fixed order. What makes them is hidden behind `batches`.
+
+    Attributes:
+        name: what to call it in messages, such as `cells.zip:test`.
+        spec: size, modalities and bits of every image.
+        count: number of images.
+        batches: every call yields all images anew, uint8 or uint16 [n, channels, h, w], modalities
+            one after the other.
+        batch: images in every batch but the last.
+        groups: number of every image's patient; generated images have one of their own.
+        labels: class of every image, or None where images have none.
+        columns: further columns of the manifest, text per image.
+        key: the same for the same images in the same order, so that what was computed of them can
+            be kept; None where nothing tells.
+        origin: what a reader must know of where they come from; plain data.
+    """
+
+    name: str
+    spec: ImageSpec
+    count: int
+    batches: Callable[[], Iterator[Tensor]]
+    batch: int
+    groups: Int64[Tensor, " n"]
+    labels: tuple[str, ...] | None = None
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    key: str | None = None
+    origin: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def group_count(self) -> int:
+        """Different patients."""
+        return len(self.groups.unique())
+
+    def column(self, name: str) -> tuple[str, ...] | None:
+        """A column by its name, `label` for the classes; None where the set has none."""
+        return self.labels if name == "label" else self.columns.get(name)
+
+
+def selected(text: str) -> tuple[Path, str | None]:
+    """The archive and the split that `PATH:split` names.
+
+    Args:
+        text: a path, with `:train`, `:val` or `:test` behind it or without.
+    """
+    path, _, split = text.rpartition(":")
+    if path and split in SPLITS and not Path(text).exists():
+        return Path(path), split
+    return Path(text), None
+
+
+def rows_of(archive: Archive, split: str | None) -> list[Row]:
+    """The rows of a split, or all of them.
+
+    Raises:
+        UserError: there is no image in the split.
+    """
+    rows = in_split(archive.rows, split)
+    if not rows:
+        there = sorted({row.split for row in archive.rows if row.split})
+        known = ", ".join(f"{archive.path}:{name}" for name in there)
+        way = f"there is {known}" if there else "it was never split; run 'synthograph split' first"
+        raise UserError(f"{archive.path}: no image is in split {split!r}; {way}")
+    return rows
+
+
+def archive_images(
+    archive: Archive,
+    rows: Sequence[Row],
+    *,
+    name: str | None = None,
+    split: str | None = None,
+    batch: int = BATCH,
+) -> ImageSet:
+    """Rows of an archive as a set, from its pixel cache.
+
+    Images that a generator made stand for themselves; real ones belong to their patient. The order
+    is a random one that depends on the images' names only, so that consecutive images are not
+    alike, as those of one class or patient in a manifest would be.
+
+    Args:
+        archive: where the images are.
+        rows: which of them.
+        name: of the set; by default that of the archive.
+        split: which split they are, for the record.
+        batch: images at once.
+    """
+    rows = in_random_order(rows)
+    labels = [row.label for row in rows]
+    names = dict.fromkeys(column for row in rows for column in row.columns)
+    return ImageSet(
+        name=name or (archive.path.name if split is None else f"{archive.path.name}:{split}"),
+        spec=archive.info.spec,
+        count=len(rows),
+        batches=_Reader(archive, tuple(row.file for row in rows), batch),
+        batch=batch,
+        groups=group_numbers(rows),
+        labels=tuple(label or "" for label in labels) if any(labels) else None,
+        columns={column: tuple(row.columns.get(column, "") for row in rows) for column in names},
+        key=selection_key(archive, rows),
+        origin={
+            "archive": archive.path.name,
+            "images_hash": archive.images_hash,
+            "manifest_hash": archive.manifest_hash,
+            "split": split,
+        },
+    )
+
+
+def in_random_order(rows: Sequence[Row]) -> list[Row]:
+    """The rows in an order that is the same however the manifest is sorted."""
+    by_name = sorted(rows, key=lambda row: row.file)
+    order = Streams(0).permutation("archive/batches", 0, len(by_name))
+    return [by_name[place] for place in order.tolist()]
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Pixels of files of an archive, batch by batch, whenever called."""
+
+    archive: Archive
+    files: tuple[str, ...]
+    batch: int
+
+    def __call__(self) -> Iterator[Tensor]:
+        pixels, order = pixel_cache(self.archive), cache_order(self.archive)
+        places = np.array([order[file] for file in self.files])
+        for start in range(0, len(places), self.batch):
+            yield torch.from_numpy(np.ascontiguousarray(pixels[places[start : start + self.batch]]))
+
+
+def group_numbers(rows: Sequence[Row]) -> Int64[Tensor, " n"]:
+    """A number per patient; synthetic rows get one each, since their `group` names the generator
+    only.
+    """
+    numbers: dict[tuple[str, str], int] = {}
+    found = []
+    for row in rows:
+        name = row.group if row.origin == "real" else row.file
+        found.append(numbers.setdefault((row.origin, name), len(numbers)))
+    return torch.tensor(found, dtype=torch.int64)
+
+
+def selection_key(archive: Archive, rows: Sequence[Row]) -> str:
+    """Digest of which images these are, in their order, whatever the archive is called."""
+    chosen = [archive.images_hash, archive.info.spec.tree(), [row.file for row in rows]]
+    return hashlib.sha256(json.dumps(chosen).encode()).hexdigest()
+
+
+def mirrored(images: ImageSet) -> ImageSet:
+    """The images and, behind them, all of them flipped left to right, as published measures of runs
+    with mirroring have them.
+    """
+
+    def both() -> Iterator[Tensor]:
+        yield from images.batches()
+        for batch in images.batches():
+            yield torch.from_numpy(np.ascontiguousarray(batch.numpy()[..., ::-1]))
+
+    return replace(
+        images,
+        name=f"{images.name}, mirrored too",
+        count=2 * images.count,
+        batches=both,
+        groups=torch.cat((images.groups, images.groups)),
+        labels=None if images.labels is None else images.labels * 2,
+        columns={name: cells * 2 for name, cells in images.columns.items()},
+        key=None if images.key is None else f"{images.key}/mirrored",
+        origin={**images.origin, "mirrored": True},
+    )
+
+
+def refuse_synthetic(archive: Archive, rows: Sequence[Row]) -> None:
+    """Refuse rows that are no real images, where generated ones are to be compared with them.
+
+    Raises:
+        UserError: a row is synthetic.
+    """
+    made = [row.file for row in rows if row.origin != "real"]
+    if made:
+        raise UserError(
+            f"{archive.path}: {made[0]} is synthetic ({len(made)} of {len(rows)} images): images "
+            "are judged by real ones only; give an archive without synthetic rows"
+        )
+
+
+def digest64(data: bytes) -> str:
+    """The first 64 bits of a sha256, in hex, as snapshots record groups and images."""
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def group_digests(archive: Archive, rows: Sequence[Row]) -> dict[str, str]:
+    """Digest of every group, as snapshots record those that they were trained on, to its name."""
+    namespace = archive.info.namespace
+    return {digest64((namespace + row.group).encode()): row.group for row in rows}
+
+
+def image_digests(archive: Archive, rows: Sequence[Row]) -> dict[str, str]:
+    """Digest of every image's pixels, as snapshots record them, to its file."""
+    order, pixels = cache_order(archive), pixel_cache(archive)
+    return {
+        digest64(np.ascontiguousarray(pixels[order[row.file]]).tobytes()): row.file for row in rows
+    }

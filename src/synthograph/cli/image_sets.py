@@ -1,0 +1,343 @@
+"""The sets of images that `synthograph evaluate` compares, from what was named on its line."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from synthograph.archive.batches import ImageSet
+    from synthograph.archive.manifest import Row
+    from synthograph.archive.reader import Archive
+    from synthograph.metrics.evaluate import Request as Measuring
+    from synthograph.metrics.names import Published, Wanted
+    from synthograph.models.snapshot import Snapshot
+    from synthograph.sampling.generate import Request
+
+FEWEST, MOST = 1000, 50_000
+"""Generated images where --num does not say: as many as real ones, within these."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is judged, and by what.
+
+    Attributes:
+        real: archive of real images.
+        split: which split of it the user named.
+        snapshot: the generator, or None.
+        made: archive of generated images and their rows, or None.
+        run: the run directory, where one was given.
+    """
+
+    real: "Archive"
+    split: str | None
+    snapshot: "Snapshot | None" = None
+    made: "tuple[Archive, list[Row]] | None" = None
+    run: Path | None = None
+
+    @property
+    def training(self) -> Mapping[str, Any]:
+        """What a generator's document says of the images of `real` that trained it, with the seed
+        of its run; empty where it does not, or where they were others.
+        """
+        for document in self.documents:
+            config = document.get("config") or {}
+            data = config.get("data")
+            if isinstance(data, Mapping) and document.get("images_hash") == self.real.images_hash:
+                return {**data, "seed": config.get("seed", 0)}
+        return {}
+
+    @property
+    def documents(self) -> list[Mapping[str, Any]]:
+        """Documents of the snapshots that made the images."""
+        if self.snapshot is not None:
+            return [self.snapshot.info.tree()]
+        return list(self.made[0].info.snapshots) if self.made is not None else []
+
+
+def open_source(
+    run: Path | None, network: Path | None, synthetic: Path | None, real: str | None
+) -> Source:
+    """Open what was named.
+
+    Raises:
+        UserError: not exactly one thing to judge, or no real images.
+    """
+    from synthograph.archive.batches import rows_of, selected
+    from synthograph.archive.reader import open_archive
+    from synthograph.core.errors import UserError
+    from synthograph.models.snapshot import find_snapshot, list_snapshots, load
+    from synthograph.training.config import archive_path
+    from synthograph.training.run import read_config
+
+    given = [each for each in (run, network, synthetic) if each is not None]
+    if len(given) != 1:
+        raise UserError(
+            f"{len(given)} things to judge: give one of RUN_DIR, --network FILE, --synthetic PATH"
+        )
+    if run is not None:
+        config = read_config(run)
+        path, split = selected(real) if real is not None else (archive_path(config), None)
+        newest = (list_snapshots(run) or [find_snapshot(run)])[-1]
+        return Source(open_archive(path), split, load(newest), run=run)
+    if real is None:
+        raise UserError("--real is missing: name an archive of real images, such as cells.zip:test")
+    path, split = selected(real)
+    archive = open_archive(path)
+    if network is not None:
+        return Source(archive, split, load(find_snapshot(network)))
+    made, part = selected(str(synthetic))
+    other = open_archive(made)
+    return Source(archive, split, made=(other, rows_of(other, part)))
+
+
+@dataclass(frozen=True)
+class Making:
+    """How images are generated: how many (None: chosen), which labels, where, how many at once."""
+
+    num: int | None
+    seed: int
+    device: str
+    batch: int
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The sets to compare, all checks done.
+
+    Attributes:
+        request: for our own measures; None where only published ones are wanted.
+        published: training and generated images for published measures, or None.
+        seed: of everything random.
+        notes: what a reader should know of the sets.
+        mirror: whether training saw flips.
+        parts: what will be measured one by one.
+    """
+
+    request: "Measuring | None"
+    published: "tuple[ImageSet, ImageSet] | None"
+    seed: int
+    notes: Sequence[str] = ()
+    mirror: bool = False
+    parts: Sequence[str] = ()
+
+    @property
+    def lines(self) -> Iterator[str]:
+        """What will be compared, before it takes time."""
+        request, (train, fake) = self.request, self.published or (None, None)
+        sets = {"published: training images": train, "published: generated": fake}
+        if request is not None:
+            ours = {"reference": request.real, "training images": request.train}
+            sets = {**ours, "generated": request.fake, **sets}
+        for what, images in sets.items():
+            if images is not None:
+                groups = "" if "generated" in what else f" of {images.group_count} groups"
+                yield f"{what}: {images.name}, {images.count} images{groups}"
+        if request is not None:
+            yield f"measures: {', '.join(request.measures)}"
+            yield f"of: {', '.join(self.parts)}"
+        yield from (f"note: {note}" for note in self.notes)
+
+
+def judged(source: Source, making: Making, wanted: "Wanted", by: Sequence[str]) -> Judged:
+    """The sets for the measures that are wanted.
+
+    Raises:
+        UserError: sets that cannot be compared, or a reference that was trained on.
+    """
+    from synthograph.archive.batches import archive_images
+    from synthograph.metrics.evaluate import Request, check
+
+    train_rows = _train_rows(source)
+    mirror = bool(source.training.get("mirror"))
+    train = None
+    if train_rows:
+        train = archive_images(source.real, train_rows, split=_common_split(train_rows))
+    pair = _published_pair(source, making, wanted.published, train, train_rows)
+    if not wanted.own:
+        return Judged(None, pair, making.seed, mirror=mirror)
+    rows, split, notes = _reference(source)
+    count = making.num or min(max(len(rows), FEWEST), MOST)
+    fake = _fakes(source, making, rows, count)
+    held_out = {row.file for row in train_rows}.isdisjoint(row.file for row in rows)
+    request = Request(
+        archive_images(source.real, rows, split=split),
+        fake,
+        train if held_out else None,
+        wanted.own,
+        tuple(by),
+        making.seed,
+    )
+    parts = [str(part) for part in check(request)]
+    return Judged(request, pair, making.seed, notes, mirror, parts)
+
+
+def _published_pair(
+    source: Source,
+    making: Making,
+    published: "Sequence[Published]",
+    train: "ImageSet | None",
+    rows: "Sequence[Row]",
+) -> "tuple[ImageSet, ImageSet] | None":
+    """Training images and as many generated ones as the largest published measure needs."""
+    from synthograph.archive.batches import refuse_synthetic
+    from synthograph.core.errors import UserError
+    from synthograph.metrics.evaluate import Request, check
+    from synthograph.metrics.published import check_published
+
+    if not published:
+        return None
+    if train is None:
+        raise UserError(
+            f"{source.real.path}: has splits, but no image in split 'train', with which "
+            f"{published[0].name} compares; give the archive that was trained on"
+        )
+    refuse_synthetic(source.real, rows)
+    fake = _fakes(source, making, rows, max(spec.count for spec in published))
+    for spec in published:
+        check_published(spec, train, fake.count, fake.name)
+    check(Request(train, fake, measures=()))
+    return train, fake
+
+
+def _train_rows(source: Source) -> "list[Row]":
+    """What the generator was trained on, as far as its run says; else split train, or all."""
+    from synthograph.archive.manifest import in_split
+    from synthograph.archive.stream import Selection, select_rows
+
+    data = source.training
+    if data:
+        chosen = Selection(data.get("split"), data.get("fold"), data.get("subset"))
+        return select_rows(source.real, chosen, data["seed"])
+    rows = source.real.rows
+    return in_split(rows, "train" if any(row.split for row in rows) else None)
+
+
+def _common_split(rows: "Sequence[Row]") -> str | None:
+    splits = {row.split for row in rows}
+    return splits.pop() if len(splits) == 1 else None
+
+
+def _reference(source: Source) -> "tuple[list[Row], str | None, list[str]]":
+    """Rows to compare with, their split, and notes.
+
+    Raises:
+        UserError: there are none, one is synthetic, or the generator saw them.
+    """
+    from synthograph.archive import batches
+    from synthograph.metrics.overlap import refuse_overlap, trained_on
+
+    archive = source.real
+    divided = any(row.split for row in archive.rows)
+    split = source.split or ("test" if divided else None)
+    rows = batches.rows_of(archive, split)
+    batches.refuse_synthetic(archive, rows)
+    notes = refuse_overlap(
+        trained_on(source.documents),
+        batches.group_digests(archive, rows),
+        batches.image_digests(archive, rows),
+        archive.path.name if split is None else f"{archive.path.name}:{split}",
+    )
+    return rows, split, notes
+
+
+def _fakes(source: Source, making: Making, rows: "Sequence[Row]", count: int) -> "ImageSet":
+    """Generated images: those of the archive, or new ones with labels drawn from `rows`."""
+    from synthograph.archive.batches import archive_images
+
+    if source.made is not None:
+        archive, made = source.made
+        part = _common_split(made)
+        return archive_images(archive, made, split=part, name=archive.path.name)
+    assert source.snapshot is not None, "there is one thing to judge"
+    return generated_images(source.snapshot, rows, count, making)
+
+
+def generated_images(
+    snapshot: "Snapshot", rows: "Sequence[Row]", count: int, making: Making
+) -> "ImageSet":
+    """Images of a snapshot as a set: seeds 0 ... count-1, noise by the seed, no truncation, labels
+    drawn from those of `rows`.
+
+    Raises:
+        UserError: the generator has a class that rows lack, or the other way round.
+    """
+    import hashlib
+    import json
+
+    import torch
+
+    from synthograph.archive.batches import ImageSet
+    from synthograph.models.base import NoiseMode
+    from synthograph.sampling import generate as sampling
+
+    labels = _draw(snapshot, rows, count, making.seed)
+    request = sampling.Request(
+        [(number, label) for number, label in enumerate(labels)],
+        noise=NoiseMode.RANDOM,
+        batch=making.batch,
+        device=making.device,
+    )
+    sampling.check(snapshot, request)
+    named = all(label is not None for label in labels)
+    kind = making.device.partition(":")[0]
+    about = [snapshot.sha256, labels, "random noise", "psi 1", kind]
+    return ImageSet(
+        name=snapshot.path.name,
+        spec=snapshot.info.spec,
+        count=count,
+        batches=_batches(snapshot, request),
+        batch=making.batch,
+        groups=torch.arange(count),
+        labels=tuple(label or "" for label in labels) if named and count else None,
+        key=hashlib.sha256(json.dumps(about).encode()).hexdigest(),
+        origin={
+            "snapshot": snapshot.sha256,
+            "images_seen": snapshot.info.images_seen,
+            "images_hash": snapshot.info.images_hash,
+            "seeds": [0, count - 1],
+            "labels": "drawn from the reference" if named else None,
+            "truncation": 1.0,
+            "noise": "random, by the seed",
+            "device": kind,
+        },
+    )
+
+
+def _draw(snapshot: "Snapshot", rows: "Sequence[Row]", count: int, seed: int) -> "list[str | None]":
+    """Classes of generated images, as often as in `rows`."""
+    import torch
+
+    from synthograph.core.errors import UserError
+    from synthograph.core.names import nearest
+    from synthograph.core.seeds import Streams
+
+    classes = snapshot.info.condition.classes
+    if not classes:
+        return [None] * count
+    for row in rows:
+        if row.label not in classes:
+            what = "has no label" if row.label is None else f"is of class {row.label!r}"
+            raise UserError(
+                f"{row.file} {what}, which {snapshot.path.name} cannot make: its classes are "
+                f"{', '.join(classes)}"
+                + ("" if row.label is None else f"; {nearest(row.label, classes)}")
+            )
+    drawn = Streams(seed).integers("metrics/labels", torch.arange(count), len(rows))
+    return [rows[number].label for number in drawn.tolist()]
+
+
+def _batches(snapshot: "Snapshot", request: "Request") -> "Callable[[], Iterator[Tensor]]":
+    import numpy as np
+    import torch
+
+    from synthograph.sampling.generate import generate
+
+    def made() -> "Iterator[Tensor]":
+        for images in generate(snapshot, request):
+            yield torch.from_numpy(np.stack([image.pixels for image in images]))
+
+    return made

@@ -1,0 +1,150 @@
+"""Measures as columns of a sensitivity table: plain numbers of two sets, without intervals."""
+
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Int, Int64
+from torch import Tensor
+
+from synthograph.metrics import manifold
+from synthograph.metrics.measures import plain
+from synthograph.metrics.names import FEATURE_MEASURES
+from synthograph.metrics.result import Value
+from synthograph.metrics.sample import CHUNK, Sample, by_block
+
+# n image, k image of a selection
+
+
+@dataclass(frozen=True)
+class Labelled(Sample):
+    """Features with the class of every image; negative without a class."""
+
+    labels: Int64[Tensor, " n"]
+
+    def take(self, rows: Int[Tensor, " k"] | Bool[Tensor, " n"]) -> "Labelled":
+        """The images at `rows`, copied."""
+        return Labelled(self.values[rows], self.groups[rows], self.labels[rows])
+
+
+class Worse(enum.Enum):
+    """Which values of a measure mean worse images."""
+
+    LARGER = "larger is worse"
+    SMALLER = "smaller is worse"
+
+
+WORSE = {"frechet": Worse.LARGER, "kernel": Worse.LARGER}
+"""Of the measures of features; those that are not named are shares, of which less is worse."""
+
+BY_LABEL, UNLABELLED = "coverage per class", "unlabelled per class"
+
+Numbers = Mapping[tuple[str, str], float | None]
+"""Column and part (such as a class; "" for the whole) to a number; None where there is none."""
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """A function of two sets that fills one or more columns of the table.
+
+    Attributes:
+        columns: names, and which values are worse.
+        function: of real and generated images to numbers. A column notices what any of its parts
+            does.
+    """
+
+    columns: Mapping[str, Worse]
+    function: Callable[[Labelled, Labelled], Numbers]
+
+    @classmethod
+    def single(
+        cls, name: str, worse: Worse, function: Callable[[Labelled, Labelled], Value | float | None]
+    ) -> "Gauge":
+        """A measure that is one number, such as those of this room."""
+
+        def numbers(real: Labelled, fake: Labelled) -> Numbers:
+            found = function(real, fake)
+            return {(name, ""): found.value if isinstance(found, Value) else found}
+
+        return cls({name: worse}, numbers)
+
+
+def standard_gauges(classes: Sequence[str] = ()) -> tuple[Gauge, ...]:
+    """Frechet and kernel distance, precision, recall, density and coverage, and with classes the
+    coverage per class in both forms; without intervals, which would cost many times as much.
+
+    Args:
+        classes: names, in the order of the labels.
+    """
+
+    def function(real: Labelled, fake: Labelled) -> Numbers:
+        found = plain(real, fake, FEATURE_MEASURES)
+        return {(name, ""): number for name, number in found.items()}
+
+    columns = {name: WORSE.get(name, Worse.SMALLER) for name in FEATURE_MEASURES}
+    per_class = [coverage_per_class(classes, unlabelled=free) for free in (False, True)]
+    return (Gauge(columns, function), *(per_class if classes else ()))
+
+
+def coverage_per_class(classes: Sequence[str], *, unlabelled: bool = False) -> Gauge:
+    """Coverage of the real images of one class, a part for each class.
+
+    By label it compares real with generated images of one class, as a set by itself. `unlabelled`
+    asks whether any generated image lies in the ball of a real one of the class; balls then reach
+    to neighbours of any class. That is for generated images without labels, or with labels that
+    may be wrong, and sees a class only where no other looks like it.
+
+    Args:
+        classes: names, in the order of the labels.
+        unlabelled: whether to ignore the labels of generated images.
+    """
+    column = UNLABELLED if unlabelled else BY_LABEL
+
+    def by_label(real: Labelled, fake: Labelled) -> Numbers:
+        found = {}
+        for label, name in enumerate(classes):
+            ours, theirs = real.take(real.labels == label), fake.take(fake.labels == label)
+            if len(ours) > manifold.DC_NEIGHBOURS:
+                found[column, name] = _mean(covered(ours, theirs))
+        return found
+
+    def by_look(real: Labelled, fake: Labelled) -> Numbers:
+        if len(real) <= manifold.DC_NEIGHBOURS:
+            return {}
+        inside = covered(real, fake)
+        members = {name: real.labels == label for label, name in enumerate(classes)}
+        return {
+            (column, name): _mean(inside[rows])
+            for name, rows in members.items()
+            if bool(rows.any())
+        }
+
+    return Gauge({column: Worse.SMALLER}, by_look if unlabelled else by_label)
+
+
+def _mean(values: Bool[Tensor, " n"]) -> float:
+    return float(values.to(torch.float64).mean())
+
+
+def covered(real: Sample, fake: Sample, *, k: int = manifold.DC_NEIGHBOURS) -> Bool[Tensor, " n"]:
+    """Which real images have a generated one in their ball (Naeem et al. 2020, equation 5).
+
+    Args:
+        real: features of more than k real images.
+        fake: features of generated images; there may be none.
+        k: neighbours.
+    """
+    centre, blocks = manifold.centre_of(real), torch.zeros(len(real), dtype=torch.int64)
+    points = by_block(real, blocks)
+    near = manifold.neighbours(points, 1, k, centre)
+    radius = manifold.radii(near, k, torch.ones(1, 1, dtype=torch.bool), blocks)[:, 0]
+    nearest = torch.full((len(real),), torch.inf)
+    for start in range(0, len(real), CHUNK):
+        rows = slice(start, start + CHUNK)
+        x = real.values[rows].to(torch.float64) - centre
+        for other in range(0, len(fake), CHUNK):
+            y = fake.values[other : other + CHUNK].to(torch.float64) - centre
+            squared = manifold.squared_distances(x, y).amin(1)
+            nearest[rows] = torch.minimum(nearest[rows], squared)
+    return nearest <= radius

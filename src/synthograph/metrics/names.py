@@ -1,0 +1,124 @@
+"""Names of measures as users write them: our own, and those of the published tools."""
+
+import enum
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from synthograph.core.errors import UserError
+from synthograph.core.names import nearest
+from synthograph.metrics.paths import VARIANTS
+
+FEATURE_MEASURES = ("frechet", "kernel", "precision", "recall", "density", "coverage")
+"""Of features, real against generated."""
+SCORE, SPECTRUM, SIMILARITY = "inception_score", "spectrum", "ms_ssim"
+OWN = (*FEATURE_MEASURES, SCORE, SPECTRUM, SIMILARITY)
+EXAMPLES = ("fid50k_full", "kid50k_full", "pr50k3_full", "is50k", "fid50k", "kid50k", "pr50k3")
+MOST = 1_000_000
+
+_NAME = re.compile(r"(fid|kid|is|pr)(\d{1,7})(k?)(3?)(_full)?", re.ASCII)
+
+
+class Measure(enum.Enum):
+    """What a published name measures."""
+
+    FRECHET = "fid"
+    KERNEL = "kid"
+    MANIFOLD = "pr"
+    SCORE = "is"
+
+
+MOST_REAL = {Measure.FRECHET: None, Measure.KERNEL: 1_000_000, Measure.MANIFOLD: 200_000}
+"""Real images that the names ending in `_full` take at most."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A measure under its published name. All of them compare with the training images.
+
+    Attributes:
+        name: as written.
+        measure: what is measured.
+        count: generated images.
+        full: whether all real images count, without flips; else as many as generated ones, with
+            the flips that training saw.
+        most_real: real images at most; None for all.
+        extractor: whose features.
+        keys: under which the numbers are written.
+    """
+
+    name: str
+    measure: Measure
+    count: int
+    full: bool
+    most_real: int | None
+    extractor: str
+    keys: tuple[str, ...]
+
+
+def parse(text: str) -> Published:
+    """A published name, with any count: `fid50k_full`, `fid5k_full`, `fid500_full`, `is10k`.
+
+    Raises:
+        UserError: there is no such name, or it is not built yet.
+    """
+    if text in VARIANTS:
+        raise UserError(
+            f"{text}: path lengths are not built yet for this command; leave it out (of the "
+            f"published names there are: {', '.join(EXAMPLES)}, with any count)"
+        )
+    found = _NAME.fullmatch(text)
+    if found is None:
+        raise UserError(f"measure {text!r} is unknown: {nearest(text, (*OWN, *EXAMPLES))}")
+    measure, full = Measure(found[1]), found[5] is not None
+    count = int(found[2]) * (1000 if found[3] else 1)
+    neighbours = measure is Measure.MANIFOLD
+    sound = bool(found[4]) == neighbours and (not neighbours or bool(found[3]))
+    if not sound or (measure is Measure.SCORE and full):
+        raise UserError(
+            f"measure {text!r} is unknown: the published names are {', '.join(EXAMPLES)}, with any "
+            "count (pr5k3_full, is10k)"
+        )
+    if not 2 <= count <= MOST:
+        raise UserError(f"{text}: {count} generated images; from 2 to {MOST} can be asked for")
+    return Published(
+        name=text,
+        measure=measure,
+        count=count,
+        full=full,
+        most_real=MOST_REAL.get(measure) if full else count,
+        extractor="vgg16" if neighbours else "inception",
+        keys=_keys(text, measure),
+    )
+
+
+def _keys(name: str, measure: Measure) -> tuple[str, ...]:
+    if measure is Measure.MANIFOLD:
+        return (f"{name}_precision", f"{name}_recall")
+    return (f"{name}_mean", f"{name}_std") if measure is Measure.SCORE else (name,)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which measures are wanted: our own by name, and published ones."""
+
+    own: tuple[str, ...] = OWN
+    published: tuple[Published, ...] = ()
+
+
+def parse_wanted(words: Sequence[str]) -> Wanted:
+    """What `--metrics` asks for; all of our own where it asks for nothing.
+
+    Args:
+        words: names, or lists of names with commas.
+
+    Raises:
+        UserError: a name is unknown or not built yet.
+    """
+    names = list(dict.fromkeys(n.strip() for word in words for n in word.split(",") if n.strip()))
+    if not names:
+        return Wanted()
+    return Wanted(
+        tuple(name for name in OWN if name in names),
+        tuple(parse(name) for name in names if name not in OWN),
+    )

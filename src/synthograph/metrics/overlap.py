@@ -1,0 +1,91 @@
+"""Whether images that a generator is judged by were among those that it was trained on."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from synthograph.core.containers import few
+from synthograph.core.errors import UserError
+
+MOST_COPIES = 0.01
+"""Share of reference images that may equal training images by chance, such as empty ones."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a generator saw, as digests; empty where its snapshot does not say.
+
+    Attributes:
+        groups: of patients.
+        images: of decoded pixels.
+    """
+
+    groups: frozenset[str] = frozenset()
+    images: frozenset[str] = frozenset()
+
+    @property
+    def known(self) -> bool:
+        """Whether an overlap can be found at all."""
+        return bool(self.groups or self.images)
+
+
+def trained_on(documents: Iterable[Mapping[str, Any]]) -> Trained:
+    """What the generators of these documents saw, those that they were initialised from included.
+
+    Args:
+        documents: documents of snapshots, as in their headers and in `dataset.json` of synthetic
+            archives.
+    """
+    groups: set[str] = set()
+    images: set[str] = set()
+    for document in documents:
+        inner: Any = document
+        while isinstance(inner, Mapping):
+            groups |= {str(digest) for digest in inner.get("group_digests") or ()}
+            images |= {str(digest) for digest in inner.get("image_digests") or ()}
+            inner = inner.get("initialised_from")
+    return Trained(frozenset(groups), frozenset(images))
+
+
+def refuse_overlap(
+    trained: Trained, groups: Mapping[str, str], images: Mapping[str, str], name: str
+) -> list[str]:
+    """Refuse a reference that shares patients or images with the training set.
+
+    Args:
+        trained: what the generator saw.
+        groups: digest to name of every patient of the reference.
+        images: digest to file of every image of the reference.
+        name: of the reference.
+
+    Returns:
+        What a reader should know: that nothing could be checked, or of a few equal images.
+
+    Raises:
+        UserError: a patient was trained on, or more than a hundredth of the images.
+    """
+    way = (
+        "measure on images that it never saw (--real ARCHIVE:test of the archive that it was "
+        "trained on, split before training), or under published names, which compare with "
+        "training images (--metrics fid5k_full)"
+    )
+    if not trained.known:
+        return [
+            "the generator does not say what it was trained on, so whether it saw the images of "
+            f"{name} cannot be checked"
+        ]
+    seen = sorted(groups[digest] for digest in groups.keys() & trained.groups)
+    if seen:
+        raise UserError(
+            f"{name}: {len(seen)} of its {len(groups)} groups were trained on, such as "
+            f"{few(repr(each) for each in seen)}: {way}"
+        )
+    copies = sorted(images[digest] for digest in images.keys() & trained.images)
+    if len(copies) > MOST_COPIES * len(images):
+        raise UserError(
+            f"{name}: {len(copies)} of its {len(images)} images equal training images pixel by "
+            f"pixel, such as {few(copies)}: {way}"
+        )
+    if copies:
+        return [f"{len(copies)} images of {name} equal training images, such as {copies[0]}"]
+    return []

@@ -1,0 +1,145 @@
+"""Measures under their published names and rules: the reference is the training images."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import synthograph
+from synthograph.archive.batches import ImageSet
+from synthograph.core.errors import UserError
+from synthograph.core.seeds import Streams
+from synthograph.features.base import Extractor
+from synthograph.metrics import frechet, kernel, manifold
+from synthograph.metrics.columns import extractor_column, rows_of
+from synthograph.metrics.evaluate import Tracks, silent
+from synthograph.metrics.names import Measure, Published
+from synthograph.metrics.result import Value, compared
+from synthograph.metrics.sample import Sample
+from synthograph.metrics.scores import inception_score
+
+NOTE = (
+    "the reference is the images that the generator was trained on: comparable with published "
+    "numbers, blind to memorisation"
+)
+
+
+@dataclass(frozen=True)
+class PublishedResult:
+    """A measure under its published name.
+
+    Attributes:
+        spec: which.
+        results: published key to number.
+        values: the same with what else is known of them.
+        provenance: what they rest on; plain data.
+    """
+
+    spec: Published
+    results: Mapping[str, float]
+    values: tuple[Value, ...]
+    provenance: Mapping[str, Any]
+
+    def json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "metric": self.spec.name,
+            "published": True,
+            "results": dict(self.results),
+            "values": [value.json() for value in self.values],
+            "provenance": dict(self.provenance),
+        }
+
+
+def check_published(spec: Published, train: ImageSet, fake_count: int, fake_name: str) -> None:
+    """Refuse what cannot be measured, before anything is computed.
+
+    Raises:
+        UserError: fewer generated images than the name says.
+    """
+    if fake_count < spec.count:
+        start = spec.name[: 2 if spec.measure in (Measure.SCORE, Measure.MANIFOLD) else 3]
+        raise UserError(
+            f"{spec.name}: needs {spec.count} generated images, {fake_name} has {fake_count}; ask "
+            f"for fewer, such as {start}{max(fake_count // 1000, 1)}k"
+            f"{'3' if spec.measure is Measure.MANIFOLD else ''}{'_full' if spec.full else ''}"
+        )
+    if train.count < 2:
+        raise UserError(f"{train.name}: {train.count} training images are too few for {spec.name}")
+
+
+def measure_published(
+    spec: Published,
+    train: ImageSet,
+    fake: ImageSet,
+    extractor: Extractor,
+    *,
+    folder: Path,
+    tracks: Tracks = silent,
+    seed: int = 0,
+) -> PublishedResult:
+    """One published measure.
+
+    Args:
+        spec: which.
+        train: training images; for names without `_full` with the flips that training saw.
+        fake: generated images, of which the first `spec.count` are used.
+        extractor: the network that the name asks for.
+        folder: where features are kept.
+        tracks: shows progress.
+        seed: of subsets.
+
+    Raises:
+        UserError: too few images, or features that are not finite.
+    """
+    check_published(spec, train, fake.count, fake.name)
+    column = extractor_column(extractor, train.spec)
+    (made,) = rows_of(fake, [column], folder=folder, track=tracks(f"features of {fake.name}"))
+    made = made[: spec.count]
+    about: dict[str, Any] = {
+        "features": extractor.describe(),
+        "generated": {"name": fake.name, "n": spec.count, **fake.origin},
+        "seed": seed,
+        "version": synthograph.__version__,
+    }
+    if spec.measure is Measure.SCORE:
+        value, deviation = inception_score(made[:, extractor.dims :], seed=seed)
+        return _result(spec, (value.value, deviation), (value,), about)
+    (rows,) = rows_of(train, [column], folder=folder, track=tracks(f"features of {train.name}"))
+    real = Sample(rows[:, : extractor.dims], train.groups)
+    if spec.most_real is not None and len(real) > spec.most_real:
+        chosen = Streams(seed).permutation("metrics/published", 0, len(real))[: spec.most_real]
+        real = real.take(chosen.sort().values)
+    generated = Sample(made[:, : extractor.dims], torch.arange(spec.count))
+    about["real"] = {"name": train.name, "n": len(real), **train.origin}
+    values = _values(spec, real, generated, seed)
+    return _result(spec, tuple(value.value for value in values), values, about)
+
+
+def _values(spec: Published, real: Sample, fake: Sample, seed: int) -> tuple[Value, ...]:
+    if spec.measure is Measure.FRECHET:
+        return (frechet.frechet_distance(real, fake, seed=seed),)
+    if spec.measure is Measure.KERNEL:
+        subsets = kernel.subset_distances(real, fake, seed=seed)
+        number = len(subsets.values)
+        note = (
+            f"mean of {number} subsets of {subsets.size}, standard deviation {subsets.std:.3g}, "
+            "which is no error of the mean"
+        )
+        return (compared("kernel", subsets.mean, real, fake, notes=(note,)),)
+    found = manifold.manifold_measures(real, fake, seed=seed)
+    return (found.precision, found.recall)
+
+
+def _result(
+    spec: Published,
+    numbers: tuple[float | None, ...],
+    values: tuple[Value, ...],
+    about: Mapping[str, Any],
+) -> PublishedResult:
+    if any(number is None for number in numbers):
+        raise UserError(f"{spec.name}: {'; '.join(note for v in values for note in v.notes)}")
+    results = {key: float(n) for key, n in zip(spec.keys, numbers, strict=True) if n is not None}
+    return PublishedResult(spec, results, tuple(v.noted(NOTE) for v in values), about)

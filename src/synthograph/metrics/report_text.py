@@ -1,0 +1,163 @@
+"""A report for the console: a table, and sentences on what it does and does not say."""
+
+import itertools
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from synthograph.metrics.evaluate import Entry, Report
+from synthograph.metrics.published import PublishedResult
+from synthograph.metrics.scopes import Share
+
+DISTANCES = ("frechet", "kernel", "spectrum")
+"""Measures that are small where images are good."""
+GOOD = ("precision", "recall", "density", "coverage")
+"""Measures that are large where images are good."""
+MOST_PLACES = 4
+MEASURE, FEATURES, NUMBER, ENDS = 10, 12, 9, 20
+
+
+def table(report: Report, published: Sequence[PublishedResult] = ()) -> RenderableType:
+    """All of it for a terminal."""
+    parts: list[RenderableType] = []
+    gap = any(entry.train for entry in report.entries)
+    for _, entries in itertools.groupby(report.entries, key=lambda entry: entry.scope):
+        parts.append(_measures(list(entries), gap=gap))
+    if report.shares:
+        parts.append(_shares(report.shares))
+    if published:
+        parts.append(_published(published))
+    parts += [Text(f"- {line}") for line in (*sentences(report), *_notes(report, published))]
+    return Group(*parts)
+
+
+def _measures(entries: Sequence[Entry], *, gap: bool) -> Table:
+    """The measures of one part."""
+    first = entries[0]
+    sizes = f"{first.value.n_real} real, {first.value.n_fake} generated"
+    half = next((entry.floor for entry in entries if entry.floor is not None), None)
+    if half is not None:
+        sizes += f"; halves of {half.n[0]} and {half.n[1]} real images"
+    result = Table(
+        box=box.SIMPLE, title=f"{first.scope}: {sizes}", title_justify="left", pad_edge=False
+    )
+    result.add_column("measure", min_width=MEASURE)
+    result.add_column("features", min_width=FEATURES)
+    for name, width in (("value", NUMBER), ("95 % interval", ENDS)):
+        result.add_column(name, justify="right", min_width=width)
+    for name in ("real vs real", "same n", *(("vs train", "gap") if gap else ())):
+        result.add_column(name, justify="right", min_width=NUMBER)
+    for entry in entries:
+        result.add_row(*_cells(entry, gap=gap))
+    return result
+
+
+def _cells(entry: Entry, *, gap: bool) -> list[str]:
+    value, floor = entry.value, entry.floor
+    ends = value.interval
+    cells = [
+        value.name,
+        entry.extractor or "pixels",
+        number(value.value),
+        "-" if ends is None else f"{number(ends.low)} .. {number(ends.high)}",
+        "-" if floor is None else number(floor.value),
+        "-" if floor is None else number(floor.same),
+    ]
+    if gap:
+        cells += ["-" if entry.train is None else number(entry.train.value), number(entry.gap)]
+    return cells
+
+
+def number(value: float | None) -> str:
+    """Three digits that count; a dash where there is no number."""
+    return "-" if value is None else f"{value:.3g}"
+
+
+def _shares(shares: Sequence[Share]) -> Table:
+    result = Table(box=box.SIMPLE, pad_edge=False)
+    result.add_column("part", no_wrap=True)
+    for name in ("real", "generated", "train", "share generated / share train"):
+        result.add_column(name, justify="right", no_wrap=True)
+    for share in shares:
+        counts = (share.real, share.fake, share.train)
+        cells = ["-" if count is None else str(count) for count in counts]
+        result.add_row(str(share.scope), *cells, number(share.ratio))
+    return result
+
+
+def _published(published: Sequence[PublishedResult]) -> Table:
+    result = Table(box=box.SIMPLE, pad_edge=False)
+    result.add_column("published name", no_wrap=True)
+    result.add_column("value", justify="right")
+    for each in published:
+        for key, value in each.results.items():
+            result.add_row(key, number(value))
+    return result
+
+
+def sentences(report: Report) -> list[str]:
+    """What the numbers mean together, where that can be said."""
+    found = []
+    alike = [_place(entry) for entry in report.entries if at_floor(entry)]
+    if alike:
+        found.append(
+            "not told apart from real images at this number of images, which is no proof of "
+            f"equality: {_some(alike)}"
+        )
+    nearer = [_place(entry) for entry in report.entries if nearer_to_training(entry)]
+    if nearer:
+        found.append(
+            "generated images are nearer to training images than to the reference, beyond both "
+            f"intervals, a sign of memorisation: {_some(nearer)}"
+        )
+    absent = [str(s.scope) for s in report.shares if s.real and s.fake == 0]
+    if absent:
+        found.append(f"no generated images at all: {_some(absent)}")
+    found += report.notes
+    return found
+
+
+def at_floor(entry: Entry) -> bool:
+    """Whether a measure sees no more of a difference than between halves of the real images."""
+    floor = entry.floor
+    if floor is None or floor.same is None:
+        return False
+    if entry.value.name in DISTANCES:
+        return floor.same <= floor.high
+    return entry.value.name in GOOD and floor.same >= floor.low
+
+
+def nearer_to_training(entry: Entry) -> bool:
+    """Whether a distance to training images is smaller beyond both intervals."""
+    mine = entry.value.interval
+    theirs = None if entry.train is None else entry.train.interval
+    if mine is None or theirs is None or entry.value.name not in DISTANCES:
+        return False
+    return theirs.high < mine.low
+
+
+def _notes(report: Report, published: Sequence[PublishedResult]) -> Iterable[str]:
+    """Every note once, with where it stands."""
+    places: dict[str, list[str]] = {}
+    for entry in report.entries:
+        for note in entry.value.notes:
+            places.setdefault(note, []).append(_place(entry))
+    for each in published:
+        for value in each.values:
+            for note in value.notes:
+                places.setdefault(note, []).append(each.spec.name)
+    for note, where in places.items():
+        yield f"{note} ({_some(list(dict.fromkeys(where)))})"
+
+
+def _place(entry: Entry) -> str:
+    return f"{entry.value.name}, {entry.scope}"
+
+
+def _some(places: Sequence[str]) -> str:
+    more = len(places) - MOST_PLACES
+    shown = "; ".join(places[:MOST_PLACES])
+    return f"{shown}; and {more} more" if more > 0 else shown

@@ -1,0 +1,106 @@
+"""Sets of images from archives."""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from synthograph.archive.batches import (
+    archive_images,
+    digest64,
+    group_digests,
+    group_numbers,
+    image_digests,
+    mirrored,
+    refuse_synthetic,
+    rows_of,
+    selected,
+)
+from synthograph.archive.manifest import Row
+from synthograph.archive.reader import open_archive
+from synthograph.core.errors import UserError
+from tests.conftest import make_archive
+
+
+def test_every_row_comes_once_with_its_label_and_patient(tmp_path: Path) -> None:
+    archive = open_archive(make_archive(tmp_path / "set.zip", modalities={"vis": 3, "nir": 1}))
+    rows = archive.rows[3:20]
+    images = archive_images(archive, rows, batch=5)
+    assert [len(batch) for batch in images.batches()] == [5, 5, 5, 2]
+    pixels = torch.cat(list(images.batches()))
+    assert pixels.dtype == torch.uint8 and pixels.shape == (17, 4, 16, 16)
+    assert torch.equal(pixels, torch.cat(list(images.batches()))), "the same again"
+    want = {archive.read(row).tobytes(): row for row in rows}
+    order = [want.pop(image.numpy().tobytes()) for image in pixels]
+    assert not want
+    assert [row.label for row in order] == list(images.labels or ())
+    assert [row.file for row in order] != sorted(row.file for row in order)
+    groups = [row.group for row in order]
+    same = np.array(groups)[:, None] == np.array(groups)
+    assert torch.equal(images.groups[:, None] == images.groups, torch.from_numpy(same))
+    assert images.origin["images_hash"] == archive.images_hash
+
+
+def test_sixteen_bits(tmp_path: Path) -> None:
+    archive = open_archive(make_archive(tmp_path / "s.zip", modalities={"image": 1}, bits=16))
+    (batch,) = archive_images(archive, archive.rows).batches()
+    assert batch.dtype == torch.uint16 and int(batch.to(torch.int32).max()) > 255
+
+
+def test_a_key_belongs_to_images_and_not_to_the_order_of_the_manifest(tmp_path: Path) -> None:
+    archive = open_archive(make_archive(tmp_path / "set.zip"))
+    key = archive_images(archive, archive.rows).key
+    assert archive_images(archive, archive.rows[::-1]).key == key
+    assert archive_images(archive, archive.rows[:-1]).key != key
+    other = open_archive(make_archive(tmp_path / "other.zip", seed=1))
+    assert archive_images(other, other.rows).key != key
+
+
+def test_generated_images_stand_for_themselves() -> None:
+    rows = [Row("a", None, "P"), Row("b", None, "P"), Row("c", None, "Q")]
+    assert group_numbers(rows).tolist() == [0, 0, 1]
+    made = [replace(row, origin="synthetic", group="G") for row in rows]
+    assert group_numbers(made).tolist() == [0, 1, 2]
+
+
+def test_mirrored_images_keep_their_patient(tmp_path: Path) -> None:
+    archive = open_archive(make_archive(tmp_path / "set.zip"))
+    plain = archive_images(archive, archive.rows)
+    both = mirrored(plain)
+    pixels = torch.cat(list(both.batches()))
+    assert both.count == len(pixels) == 48 and both.key != plain.key
+    assert torch.equal(pixels[24:], pixels[:24].flip(3))
+    assert torch.equal(both.groups[24:], both.groups[:24])
+
+
+def test_a_split_behind_the_path(tmp_path: Path) -> None:
+    assert selected("a/set.zip:test") == (Path("a/set.zip"), "test")
+    assert selected("a/set.zip") == (Path("a/set.zip"), None)
+    assert selected("C:\\set.zip") == (Path("C:\\set.zip"), None)
+    odd = tmp_path / "set:test"
+    odd.mkdir()
+    assert selected(str(odd)) == (odd, None)
+    archive = open_archive(make_archive(tmp_path / "set.zip", split="train"))
+    assert len(rows_of(archive, "train")) == len(rows_of(archive, None)) == 24
+    with pytest.raises(UserError, match="no image is in split 'test'; there is .*set.zip:train"):
+        rows_of(archive, "test")
+
+
+def test_synthetic_rows_are_no_reference(tmp_path: Path) -> None:
+    archive = open_archive(make_archive(tmp_path / "set.zip"))
+    refuse_synthetic(archive, archive.rows)
+    rows = [*archive.rows[1:], replace(archive.rows[0], origin="synthetic")]
+    with pytest.raises(UserError, match=r"is synthetic \(1 of 24 images\)"):
+        refuse_synthetic(archive, rows)
+
+
+def test_digests_are_those_that_training_records(tmp_path: Path) -> None:
+    assert digest64(b"x") == hashlib.sha256(b"x").hexdigest()[:16]
+    archive = open_archive(make_archive(tmp_path / "set.zip"))
+    row = archive.rows[5]
+    assert group_digests(archive, [row]) == {digest64(("test" + row.group).encode()): "P2"}
+    pixels = np.ascontiguousarray(archive.read(row)).tobytes()
+    assert image_digests(archive, [row]) == {digest64(pixels): row.file}

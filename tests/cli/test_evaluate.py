@@ -1,0 +1,218 @@
+"""`synthograph evaluate` as it is typed, with the extractor that needs no file."""
+
+import csv
+import io
+import json
+import shutil
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from synthograph.archive.reader import open_archive
+from synthograph.archive.split import SplitOptions, split_archive
+from synthograph.features import registry
+from synthograph.models.snapshot import save_snapshot
+from synthograph.training.run import create_run
+from synthograph.training.setup import make_session, open_data, resolve_run
+from tests.cli.conftest import Typed
+from tests.conftest import NVIDIA, make_archive
+from tests.metrics.images import Means
+
+NETWORK = NVIDIA / "cond2_rgb_32.pkl"
+FAST = ("--metrics", "frechet,coverage,ms_ssim", "--num", "12", "--batch", "6")
+
+
+@pytest.fixture
+def judge(typed: Typed) -> Typed:
+    return partial(typed, "evaluate")
+
+
+@pytest.fixture
+def cells(tmp_path: Path) -> Path:
+    """A split archive of the classes that the network makes."""
+    path = make_archive(tmp_path / "cells.zip", count=60, size=(32, 32), classes=("0", "1"))
+    split_archive(path, SplitOptions(test=0.3, val=0.0))
+    return path
+
+
+@pytest.fixture
+def run(cells: Path, tmp_path: Path) -> Path:
+    """A run directory with a snapshot that was never trained."""
+    parts = [{"data": {"cond": True}, "device": "cpu", "precision": "fp32"}]
+    config, _ = resolve_run(open_archive(cells), "tiny", parts)
+    session = make_session(config, open_data(config))
+    folder = create_run(tmp_path / "runs", config, "cells")
+    save_snapshot(folder.snapshots, session.info, session.state.ema, session.state.networks)
+    folder.close()
+    return folder.path
+
+
+def test_a_run_is_judged_by_its_test_images(judge: Typed, run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "new" / "results.json"
+    code, text, error = judge(run, *FAST, "--out", out)
+    assert code == 0, error
+    assert "reference: cells.zip:test, 18 images of 9 groups" in text
+    assert "training images: cells.zip:train, 42 images of 21 groups" in text
+    assert "generated: generator-000000.safetensors, 12 images" in text
+    assert "real vs real" in text and "class 1: " in text and "vs train" in text
+    (line,) = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+    assert line["metric"] == "evaluation" and line["snapshot"] == "generator-000000.safetensors"
+    first = line["entries"][0]
+    assert first["name"] == "frechet" and first["value"] > 0 and not first["published"]
+    assert first["provenance"]["features"]["extractor"] == "random-vgg16"
+    assert first["provenance"]["features"]["indicative"] is True
+    assert first["provenance"]["real"]["split"] == "test"
+    assert first["provenance"]["generated"]["snapshot"] == line["snapshot_sha256"]
+    assert first["train"]["n_real"] <= 18 and first["gap"] is not None
+    assert json.loads(out.read_text())["results"] == [line]
+    code, _, error = judge(run, *FAST, "--out", out)
+    assert code == 2 and "exists already" in error
+    code, again, error = judge(run, *FAST)
+    assert code == 0, error
+    lines = [json.loads(text) for text in (run / "metrics.jsonl").read_text().splitlines()]
+    assert lines == [line, line], "the same call gives the same numbers"
+
+
+def test_what_was_trained_on_is_refused_by_name(judge: Typed, run: Path, cells: Path) -> None:
+    code, _, error = judge(run, "--real", f"{cells}:train", *FAST)
+    assert code == 2 and "21 of its 21 groups were trained on, such as 'P" in error
+    snapshot = run / "snapshots" / "generator-000000.safetensors"
+    code, _, error = judge("--network", snapshot, "--real", f"{cells}:train", *FAST)
+    assert code == 2 and "were trained on" in error
+    assert not (run / "metrics.jsonl").exists()
+
+
+def test_generated_archives_are_judged_and_know_their_network(
+    judge: Typed, typed: Typed, run: Path, cells: Path, tmp_path: Path
+) -> None:
+    made = tmp_path / "made.zip"
+    code, _, error = typed("generate", "--network", run, "--outdir", made, "--num", "20")
+    assert code == 0, error
+    code, text, error = judge("--synthetic", made, "--real", cells, "--metrics", "coverage")
+    assert code == 0, error
+    assert "share generated / share train" in text
+    code, _, error = judge("--synthetic", made, "--real", f"{cells}:train")
+    assert code == 2 and "were trained on" in error
+    code, _, error = judge("--synthetic", cells, "--real", made)
+    assert code == 2 and "is synthetic (20 of 20 images)" in error
+
+
+def test_a_folder_of_any_generator(judge: Typed, typed: Typed, cells: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    command = ("generate", "--network", NETWORK, "--outdir", folder, "--seeds", "0-5")
+    assert typed(*command)[0] == 0
+    code, text, error = judge("--synthetic", folder, "--real", cells, "--metrics", "coverage")
+    assert code == 0, error
+    assert "cannot be checked" in text
+    assert "generated images have no label: all of them count (coverage, class 0" in text
+
+
+def test_missing_weights_are_skipped_or_end_it(judge: Typed, run: Path) -> None:
+    both = ("--features", "random-vgg16,inception", "--metrics", "coverage,fid12_full")
+    code, text, error = judge(run, *both, "--num", "12")
+    assert code == 0, error
+    assert "skipped: features inception: the weights of inception are not here" in text
+    assert "skipped: fid12_full: the weights of inception" in text
+    code, _, error = judge(run, "--metrics", "fid12_full")
+    assert code == 2 and "synthograph weights get inception" in error
+
+
+def test_a_dry_run_measures_nothing(judge: Typed, run: Path, tmp_path: Path) -> None:
+    code, text, _ = judge(run, "--dry-run", "--out", tmp_path / "x.json")
+    assert code == 0 and "1000 images" in text and "of: all, class 0, class 1" in text
+    assert not (run / "metrics.jsonl").exists() and not (tmp_path / "x.json").exists()
+
+
+def test_levels_of_a_column(judge: Typed, cells: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "unpacked"
+    shutil.unpack_archive(cells, folder)
+    manifest = folder / "manifest.csv"
+    rows = list(csv.DictReader(io.StringIO(manifest.read_text())))
+    lines = [",".join([*rows[0], "site"])]
+    lines += [",".join([*row.values(), "NS"[i // 4 % 2]]) for i, row in enumerate(rows)]
+    manifest.write_text("\n".join(lines) + "\n")
+    common = ("--network", NETWORK, "--real", folder, "--num", "12", "--metrics", "coverage")
+    code, text, error = judge(*common, "--by", "site")
+    assert code == 0, error
+    assert "site N: " in text and "site S: " in text
+    code, _, error = judge(*common, "--by", "sites")
+    assert code == 2 and "did you mean 'site'" in error
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        ((), "0 things to judge"),
+        (("RUN", "--network", NETWORK), "2 things to judge"),
+        (("--network", NETWORK), "--real is missing"),
+        (("--network", NETWORK, "--real", "CELLS:val"), "no image is in split 'val'"),
+        (("--network", NETWORK, "--real", "SMALL"), "images of 16x16 pixels"),
+        (("--network", NETWORK, "--real", "OTHER"), "is of class 'dark', which cond2_rgb_32.pkl"),
+        (("--network", NETWORK, "--real", "NONE"), "has no label"),
+        (("--network", NETWORK, "--real", "FEW"), "4 real images; at least 10"),
+        (("--network", NETWORK, "--real", "CELLS", "--num", "5"), "5 generated images"),
+        (("RUN", "--metrics", "ppl2_wend"), "not built yet"),
+        (("RUN", "--features", "dino"), "did you mean"),
+        (("RUN", "--precision", "fp16"), "give fp32 or bf16"),
+        (("--synthetic", "CELLS", "--real", "CELLS", "--metrics", "is50k"), "inception"),
+    ],
+)
+def test_bad_input_ends_in_one_line(
+    judge: Typed, run: Path, cells: Path, tmp_path: Path, words: tuple[object, ...], part: str
+) -> None:
+    same = {"size": (32, 32), "count": 20}
+    archives = {
+        "SMALL": {"classes": ("0", "1")},
+        "OTHER": same,
+        "NONE": {**same, "classes": ()},
+        "FEW": {**same, "count": 4, "classes": ("0", "1")},
+    }
+    names = {"RUN": str(run), "CELLS": str(cells), "CELLS:val": f"{cells}:val"}
+    for name in set(words) & set(archives):
+        path = tmp_path / f"{name}.zip"
+        names[str(name)] = str(make_archive(path, **archives[str(name)]))  # type: ignore[arg-type]
+    code, _, error = judge(*(names.get(str(word), word) for word in words))
+    assert code == 2 and part in error, error
+    assert len(error.strip().splitlines()) == 1
+
+
+def test_published_names_are_written_under_their_keys(
+    judge: Typed, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stub(name: str, **_: object) -> Means:
+        return Means(name)
+
+    monkeypatch.setattr(registry, "extractor", stub)
+    names = "fid12_full,kid10_full"
+    code, text, error = judge(run, "--metrics", names)
+    assert code == 0, error
+    assert "published: training images: cells.zip:train, 42 images" in text
+    assert "published: generated: generator-000000.safetensors, 12 images" in text
+    assert "reference:" not in text, "nothing of our own was asked for"
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [line["metric"] for line in lines] == names.split(",")
+    keys = [key for line in lines for key in line["results"]]
+    assert keys == ["fid12_full", "kid10_full"]
+    assert all(line["published"] and line["kimg"] == 0 for line in lines)
+    assert [line["provenance"]["generated"]["n"] for line in lines] == [12, 10]
+    assert {line["provenance"]["real"]["n"] for line in lines} == {42}
+    assert {line["provenance"]["real"]["split"] for line in lines} == {"train"}
+    assert {line["provenance"]["features"]["extractor"] for line in lines} == {"inception"}
+
+
+def test_older_names_see_the_flips_that_training_saw(
+    judge: Typed, cells: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "extractor", lambda name, **_: Means(name))
+    parts = [{"data": {"mirror": True}, "device": "cpu", "precision": "fp32"}]
+    config, _ = resolve_run(open_archive(cells), "tiny", parts)
+    session = make_session(config, open_data(config))
+    path = save_snapshot(tmp_path, session.info, session.state.ema, session.state.networks)
+    out = tmp_path / "out.json"
+    common = ("--network", path, "--real", cells, "--out", out)
+    code, _, error = judge(*common, "--metrics", "fid50,fid12_full")
+    assert code == 0, error
+    older, full = (line["provenance"]["real"] for line in json.loads(out.read_text())["results"])
+    assert older["mirrored"] is True and older["n"] == 50
+    assert "mirrored" not in full and full["n"] == 42

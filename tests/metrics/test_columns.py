@@ -1,0 +1,110 @@
+"""Numbers per image: one pass, kept, never mixed up."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from synthograph.core.errors import UserError
+from synthograph.metrics import columns
+from synthograph.metrics.measures import similarity_value
+from synthograph.metrics.spectrum import spectra
+from synthograph.metrics.ssim import diversity, ms_ssim
+from tests.metrics.images import Means, noise
+
+
+def test_rows_are_those_of_the_extractor_and_come_from_one_pass(tmp_path: Path) -> None:
+    images, passes = noise(modalities={"vis": 3, "nir": 1}, key="k"), []
+
+    def counted() -> Iterator[Tensor]:
+        passes.append(1)
+        return images.batches()
+
+    counting = replace(images, batches=counted)
+    wanted = [
+        columns.extractor_column(Means(), images.spec),
+        columns.extractor_column(Means(), images.spec, "nir"),
+        columns.spectrum_column(images.spec, "vis"),
+    ]
+    whole, nir, spectrum = columns.rows_of(counting, wanted, folder=tmp_path)
+    every = torch.cat(list(images.batches()))
+    assert torch.equal(whole, Means()(every))
+    assert torch.equal(nir, Means()(every[:, 3:]))
+    assert torch.equal(spectrum, spectra([every[:, :3]]).float())
+    again = columns.rows_of(counting, wanted, folder=tmp_path)
+    assert all(torch.equal(a, b) for a, b in zip(again, (whole, nir, spectrum), strict=True))
+    assert len(passes) == 1, "what is kept is not computed again"
+
+
+def test_other_images_and_other_extractors_have_rows_of_their_own(tmp_path: Path) -> None:
+    found = [
+        columns.rows_of(
+            noise(seed=seed, key=key),
+            [columns.extractor_column(Means(name), noise().spec)],
+            folder=tmp_path,
+        )[0]
+        for seed, key, name in ((0, "k", "means"), (1, "l", "means"), (0, "k", "other"))
+    ]
+    assert not torch.equal(found[0], found[1])
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_nothing_stays_of_images_without_a_key(tmp_path: Path) -> None:
+    column = columns.extractor_column(Means(), noise().spec)
+    (rows,) = columns.rows_of(noise(), [column], folder=tmp_path)
+    assert torch.equal(rows, Means()(torch.cat(list(noise().batches()))))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_file_is_made_again(tmp_path: Path) -> None:
+    column = columns.extractor_column(Means(), noise().spec)
+    (rows,) = columns.rows_of(noise(key="k"), [column], folder=tmp_path)
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[:-8])
+    (again,) = columns.rows_of(noise(key="k"), [column], folder=tmp_path)
+    assert torch.equal(again, Means()(torch.cat(list(noise().batches()))))
+    assert len(rows) == len(again)
+
+
+@pytest.mark.parametrize("key", [None, "k"])
+def test_numbers_that_are_none_are_refused_and_not_kept(tmp_path: Path, key: str | None) -> None:
+    column = columns.extractor_column(Means(broken=True), noise().spec)
+    with pytest.raises(UserError, match="image 0: what means says of it is not a finite number"):
+        columns.rows_of(noise(key=key), [column], folder=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_similar_pairs_are_those_of_the_measure(tmp_path: Path) -> None:
+    images = noise(count=21, bright=5)
+    (rows,) = columns.rows_of(images, [columns.similarity_column(images)], folder=tmp_path)
+    want = diversity(images.batches())
+    got = similarity_value(rows[:, 0])
+    assert got.value == pytest.approx(want.value, rel=1e-6)
+    assert got.counts == want.counts == {"pairs": 10}
+    assert got.interval is not None and want.interval is not None
+    assert got.interval.low == pytest.approx(want.interval.low, rel=1e-5)
+    every = torch.cat(list(images.batches()))
+    of_class = every[0::2]  # labels take turns
+    pairs = rows[0::2, 1]
+    assert (pairs >= 0).sum() == len(of_class) // 2
+    torch.testing.assert_close(
+        pairs[pairs >= 0], ms_ssim(of_class[0:10:2], of_class[1:10:2]).float()
+    )
+
+
+def test_images_of_one_patient_are_no_pair(tmp_path: Path) -> None:
+    images = noise(count=20, per=20)
+    (rows,) = columns.rows_of(images, [columns.similarity_column(images)], folder=tmp_path)
+    assert (rows == columns.NO_PAIR).all()
+    value = similarity_value(rows[:, 0])
+    assert value.value is None and value.notes == ("no two images to compare",)
+
+
+def test_sixteen_bits(tmp_path: Path) -> None:
+    images = noise(bits=16)
+    wanted = [columns.similarity_column(images), columns.spectrum_column(images.spec)]
+    similar, spectrum = columns.rows_of(images, wanted, folder=tmp_path)
+    assert similar[1, 0] > 0 and spectrum.isfinite().all()

@@ -1,0 +1,61 @@
+"""Bare numbers, floors and samples of equal size."""
+
+import pytest
+import torch
+
+from synthograph.metrics.measures import compare, floors, matched, plain
+from synthograph.metrics.names import FEATURE_MEASURES
+from tests.metrics.draws import gaussian
+
+
+def test_bare_numbers_are_the_values() -> None:
+    real, fake = gaussian(0, 60, 5, per=2, likeness=0.5), gaussian(1, 90, 5, shift=0.5)
+    bare = plain(real, fake, FEATURE_MEASURES)
+    values = compare(real, fake, FEATURE_MEASURES)
+    assert list(bare) == [value.name for value in values] == list(FEATURE_MEASURES)
+    for value in values:
+        assert value.value == pytest.approx(bare[value.name], rel=1e-9)
+
+
+def test_a_floor_is_what_equal_sets_show_at_that_number() -> None:
+    real, same, other = gaussian(0, 100, 4), gaussian(1, 300, 4), gaussian(2, 300, 4, shift=3.0)
+    alike = floors(real, same, ("frechet", "coverage"))
+    apart = floors(real, other, ("frechet", "coverage"))
+    assert alike["frechet"] != apart["frechet"]
+    assert alike["frechet"].n == (50, 50) and alike["frechet"].splits == 3
+    assert alike["frechet"].value == apart["frechet"].value, "the floor is of real images alone"
+    assert alike["frechet"].same is not None and apart["frechet"].same is not None
+    assert alike["frechet"].same < 3 * alike["frechet"].value
+    assert apart["frechet"].same > 9.0 > 3 * apart["frechet"].high
+    assert apart["coverage"].same < apart["coverage"].low
+
+
+def test_halves_never_part_a_patient() -> None:
+    twins = gaussian(0, 20, 4, per=10, likeness=0.999)
+    parted = gaussian(0, 20, 4, per=10, likeness=0.999)
+    loose = type(parted)(parted.values, torch.arange(200))
+    names = ("recall",)
+    whole = floors(twins, twins, names)["recall"].value
+    leaking = floors(loose, loose, names)["recall"].value
+    assert whole < 0.3 < 0.9 < leaking
+
+
+def test_too_few_for_a_floor() -> None:
+    lone = gaussian(0, 1, 4, per=30)
+    assert floors(lone, lone, FEATURE_MEASURES) == {}
+    few = floors(gaussian(0, 6, 4), gaussian(1, 2, 4), FEATURE_MEASURES)
+    assert set(few) == {"frechet", "kernel"} and few["frechet"].same is None
+
+
+def test_training_images_are_cut_to_the_same_number_along_patients() -> None:
+    sample = gaussian(0, 50, 3, per=4)
+    cut = matched(sample, 41)
+    assert len(cut) == 40 and cut.group_count == 10
+    assert matched(sample, 300) is sample
+
+
+def test_much_bias_is_said() -> None:
+    (biased,) = compare(gaussian(0, 90, 8), gaussian(1, 90, 8), ("frechet",))
+    (far,) = compare(gaussian(0, 900, 2), gaussian(1, 900, 2, shift=5.0), ("frechet",))
+    assert any("bias of the number of images" in note for note in biased.notes)
+    assert not any("bias" in note for note in far.notes)

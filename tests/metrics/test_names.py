@@ -1,0 +1,76 @@
+"""Names of measures: what is published, what is ours, what is not built."""
+
+import pytest
+
+from synthograph.core.errors import UserError
+from synthograph.metrics.names import OWN, Measure, parse, parse_wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "measure", "count", "full", "most_real", "extractor", "keys"),
+    [
+        ("fid50k_full", Measure.FRECHET, 50_000, True, None, "inception", ("fid50k_full",)),
+        ("fid5k_full", Measure.FRECHET, 5_000, True, None, "inception", ("fid5k_full",)),
+        ("fid500_full", Measure.FRECHET, 500, True, None, "inception", ("fid500_full",)),
+        ("fid50k", Measure.FRECHET, 50_000, False, 50_000, "inception", ("fid50k",)),
+        ("kid50k_full", Measure.KERNEL, 50_000, True, 1_000_000, "inception", ("kid50k_full",)),
+        (
+            "pr50k3_full",
+            Measure.MANIFOLD,
+            50_000,
+            True,
+            200_000,
+            "vgg16",
+            ("pr50k3_full_precision", "pr50k3_full_recall"),
+        ),
+        (
+            "pr2k3",
+            Measure.MANIFOLD,
+            2_000,
+            False,
+            2_000,
+            "vgg16",
+            ("pr2k3_precision", "pr2k3_recall"),
+        ),
+        ("is10k", Measure.SCORE, 10_000, False, 10_000, "inception", ("is10k_mean", "is10k_std")),
+    ],
+)
+def test_published_names(
+    name: str,
+    measure: Measure,
+    count: int,
+    full: bool,
+    most_real: int | None,
+    extractor: str,
+    keys: tuple[str, ...],
+) -> None:
+    got = parse(name)
+    assert (got.measure, got.count, got.full) == (measure, count, full)
+    assert (got.most_real, got.extractor, got.keys) == (most_real, extractor, keys)
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("ppl2_wend", "not built yet"),
+        ("fid50kfull", "did you mean 'fid50k_full'"),
+        ("fid0k_full", "0 generated images"),
+        ("fid9999999k", "from 2 to"),
+        ("is50k_full", "unknown"),
+        ("pr50k_full", "unknown"),
+        ("pr50003", "unknown"),
+        ("fid50k3", "unknown"),
+        ("Frechet", "did you mean 'frechet'"),
+    ],
+)
+def test_names_that_mean_nothing(name: str, part: str) -> None:
+    with pytest.raises(UserError) as error:
+        parse_wanted([name])
+    assert part in str(error.value) and name in str(error.value)
+
+
+def test_lists_hold_our_own_and_published_names() -> None:
+    wanted = parse_wanted(["coverage, fid5k_full", "frechet,coverage"])
+    assert wanted.own == ("frechet", "coverage")
+    assert [spec.name for spec in wanted.published] == ["fid5k_full"]
+    assert parse_wanted([]).own == OWN and not parse_wanted([]).published
