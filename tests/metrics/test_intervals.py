@@ -9,9 +9,11 @@ import math
 import pytest
 import torch
 
+from synthograph.core.seeds import Streams
 from synthograph.metrics import intervals
 from synthograph.metrics.frechet import frechet_distance
 from synthograph.metrics.intervals import (
+    halve,
     halves_interval,
     halves_variance,
     halving_plan,
@@ -208,3 +210,12 @@ def test_parts_hold_whole_groups() -> None:
     assert sorted(part.unique().tolist()) == [0, 1, 2]
     for group in range(10):
         assert len(part[groups == group].unique()) == 1
+
+
+def test_halves_differ_even_where_all_groups_differ_in_size() -> None:
+    groups = torch.arange(12).repeat_interleave(torch.arange(1, 13))
+    cuts = [halve(groups, Streams(0), split) for split in range(6)]
+    assert len({tuple(cut.tolist()) for cut in cuts}) > 1
+    for cut in cuts:
+        assert abs(int(cut.sum()) - int((~cut).sum())) <= 12
+        assert all(len(cut[groups == group].unique()) == 1 for group in range(12))

@@ -153,6 +153,29 @@ def parts(groups: Int[Tensor, " n"], count: int, *, seed: int = 0) -> Int64[Tens
     return _assign(groups, target, seed, f"metrics/parts/{count}")
 
 
+def halve(groups: Int64[Tensor, " n"], streams: Streams, split: int) -> Bool[Tensor, " n"]:
+    """One of two halves along whole groups: groups in random order, each to the smaller half.
+
+    `parts` takes large groups first: with groups of different sizes its cuts would all be the same.
+
+    Args:
+        groups: group of every image.
+        streams: where the order comes from.
+        split: number of the cut.
+
+    Returns:
+        Whether an image is in the second half.
+    """
+    _, inverse, sizes = groups.unique(return_inverse=True, return_counts=True)
+    counts, side = [0, 0], torch.zeros(len(sizes), dtype=torch.bool)
+    images = sizes.tolist()
+    for group in streams.permutation("halves", split, len(sizes)).tolist():
+        ours = counts[1] < counts[0] or (counts[1] == counts[0] and split % 2 == 0)
+        side[group] = ours
+        counts[ours] += images[group]
+    return side[inverse]
+
+
 def _assign(
     groups: Int[Tensor, " n"], target: Float64[Tensor, " g"], seed: int, stream: str
 ) -> Int64[Tensor, " n"]:

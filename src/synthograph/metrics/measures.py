@@ -10,7 +10,7 @@ from torch import Tensor
 
 from synthograph.core.seeds import Streams
 from synthograph.metrics import frechet, kernel, manifold
-from synthograph.metrics.intervals import Plan, interval, means, parts, plan
+from synthograph.metrics.intervals import Plan, halve, interval, means, plan
 from synthograph.metrics.names import SIMILARITY, SPECTRUM
 from synthograph.metrics.result import Value
 from synthograph.metrics.sample import Sample
@@ -151,8 +151,8 @@ def floors(
     same: dict[str, list[float]] = {}
     sizes = []
     for split in range(splits):
-        which = parts(real.groups, 2, seed=seed + split)
-        one, other = (real.take((which == half).nonzero()[:MOST_HALF, 0]) for half in (0, 1))
+        second = halve(real.groups, streams, split)
+        one, other = (real.take(half.nonzero()[:MOST_HALF, 0]) for half in (~second, second))
         sizes.append((len(one), len(other)))
         _collect(between, plain(one, other, wanted))
         if len(fake) >= len(other):

@@ -30,7 +30,7 @@ from synthograph.metrics.defects import (
     selection_defects,
 )
 from synthograph.metrics.gauges import Gauge, Labelled, Numbers, standard_gauges
-from synthograph.metrics.intervals import LEAST_GROUPS
+from synthograph.metrics.intervals import LEAST_GROUPS, halve
 from synthograph.metrics.sample import check
 from synthograph.metrics.sensitivity_table import Found, Sensitivity, judged, unfit
 
@@ -134,7 +134,7 @@ def sensitivity(
     pixels, refused = _pixel_plants(real, extract, base, chosen, effort, track)
     plants = [*pixels, *_selection_plants(real, base, chosen)]
     columns = {name: worse for each in gauges for name, worse in each.columns.items()}
-    halves = [_halve(base.groups, streams, split) for split in range(effort.splits)]
+    halves = [halve(base.groups, streams, split) for split in range(effort.splits)]
     found = _measured(base, plants, gauges, halves, streams, track)
     return Sensitivity(
         cells=(*judged(found, columns), *unfit(refused, columns)),
@@ -318,22 +318,6 @@ def _selection_builder(
 def _as_generated(base: Labelled, rows: Int64[Tensor, " k"]) -> Labelled:
     """Images of no patient."""
     return replace(base.take(rows), groups=torch.arange(len(rows)))
-
-
-def _halve(groups: Int64[Tensor, " n"], streams: Streams, split: int) -> Bool[Tensor, " n"]:
-    """The half that plays the generated images: groups in random order, each to the smaller half.
-
-    Not `intervals.parts`, which takes large groups first: with groups of different sizes every
-    split would be the same.
-    """
-    _, inverse, sizes = groups.unique(return_inverse=True, return_counts=True)
-    counts, side = [0, 0], torch.zeros(len(sizes), dtype=torch.bool)
-    images = sizes.tolist()
-    for group in streams.permutation("halves", split, len(sizes)).tolist():
-        ours = counts[1] < counts[0] or (counts[1] == counts[0] and split % 2 == 0)
-        side[group] = ours
-        counts[ours] += images[group]
-    return side[inverse]
 
 
 def _measured(
