@@ -82,7 +82,9 @@ def test_train_leaves_a_run(trained: Path) -> None:
 def test_resume_extends(trained: Path) -> None:
     out = ok("train", "--resume", trained, "--kimg", "0.03")
     assert "resumed from" in out
-    assert "data.path" in refused("train", "--resume", trained, "--data", "/other.zip")
+    assert "/other.zip: the archive" in refused(
+        "train", "--resume", trained, "--data", "/other.zip"
+    )
 
 
 def test_generate(trained: Path, tmp_path: Path) -> None:
@@ -115,7 +117,7 @@ def test_dry_run_creates_nothing(archive: Path, tmp_path: Path) -> None:
         (["--seed", str(2**64)], "--seed"),
         (["--set", "training.bacth=4"], "did you mean 'batch'"),
         (["--set", "nonsense"], "name.name=value"),
-        (["--gpus", "2"], "--gpus 2"),
+        (["--gpus", "2"], "--batch 4 cannot be shared by 2 processes"),
         (["--device", "tpu"], "device 'tpu'"),
         (["--split", "tset"], "no image is in split 'tset'"),
         (["--fold", "3"], "fold 3"),
