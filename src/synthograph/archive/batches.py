@@ -222,9 +222,13 @@ def group_digests(archive: Archive, rows: Sequence[Row]) -> dict[str, str]:
     return {digest64((namespace + row.group).encode()): row.group for row in rows}
 
 
+def pixel_digests(archive: Archive, rows: Sequence[Row]) -> list[str]:
+    """Digest of the decoded pixels of every row, in their order."""
+    order, pixels = cache_order(archive), pixel_cache(archive)
+    return [digest64(np.ascontiguousarray(pixels[order[row.file]]).tobytes()) for row in rows]
+
+
 def image_digests(archive: Archive, rows: Sequence[Row]) -> dict[str, str]:
     """Digest of every image's pixels, as snapshots record them, to its file."""
-    order, pixels = cache_order(archive), pixel_cache(archive)
-    return {
-        digest64(np.ascontiguousarray(pixels[order[row.file]]).tobytes()): row.file for row in rows
-    }
+    files = (row.file for row in rows)
+    return dict(zip(pixel_digests(archive, rows), files, strict=True))

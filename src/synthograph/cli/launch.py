@@ -31,8 +31,7 @@ def launch(processes: int) -> int:
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        threads = str(max((os.cpu_count() or 1) // processes, 1))
-        environment = {"OMP_NUM_THREADS": threads, **os.environ, FOLDER: name}
+        environment = {"OMP_NUM_THREADS": _threads(processes), **os.environ, FOLDER: name}
         torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
         command = [*torchrun, f"--nproc-per-node={processes}", "-m", "synthograph", *sys.argv[1:]]
         # in a session of its own, so that Ctrl-C reaches the processes once, and through here
@@ -106,13 +105,18 @@ def _share_of_machine(number: int, processes: int) -> dict[str, str]:
     """A GPU and processor cores of its own for one of several processes."""
     import torch
 
-    threads = {"OMP_NUM_THREADS": str(max((os.cpu_count() or 1) // processes, 1))}
+    threads = _threads(processes)
     if not torch.cuda.is_available():
-        return {name: os.environ.get(name, value) for name, value in threads.items()}
+        return {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads)}
     count = torch.cuda.device_count()
     seen = os.environ.get("CUDA_VISIBLE_DEVICES")
     devices = seen.split(",") if seen else [str(k) for k in range(count)]
-    return {**threads, "CUDA_VISIBLE_DEVICES": devices[(number - 1) % count]}
+    return {"OMP_NUM_THREADS": threads, "CUDA_VISIBLE_DEVICES": devices[(number - 1) % count]}
+
+
+def _threads(processes: int) -> str:
+    """This machine's cores for each of several processes."""
+    return str(max((os.cpu_count() or 1) // processes, 1))
 
 
 def report_leader() -> None:

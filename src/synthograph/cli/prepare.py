@@ -69,14 +69,10 @@ def prepare(
     ] = None,
 ) -> None:
     """Turn image files into an archive: every file decoded once, checked, brought to one size."""
-    from synthograph.archive.parts import Part
-    from synthograph.archive.prepare import PrepareOptions, prepare_part
-    from synthograph.archive.prepare import prepare as write
+    from synthograph.archive.prepare import PrepareOptions
     from synthograph.archive.reader import is_archive
     from synthograph.archive.writer import refuse_destination
-    from synthograph.cli.progress import tracker
     from synthograph.core.config import calling
-    from synthograph.core.containers import TYPED, command_line
 
     refuse_destination(dest)
     check_grid(grid)
@@ -111,24 +107,11 @@ def prepare(
         found = _from_archive(source, options, [name for name, value in given.items() if value])
     else:
         found = _from_files(source, options, given)
-    known: dict[str, Any] = {
-        "command": {
-            TYPED: command_line(),
-            "prepare": str(source.resolve()),
-            "files": _stamp(found.items),
-        },
-        "track": tracker("preparing"),
-        "workers": workers,
-    }
+    command = {"prepare": str(source.resolve()), "files": _stamp(found.items)}
     if part is not None:
-        count = prepare_part(found.items, dest, found.options, Part.parse(part), **known)
-        typer.echo(
-            f"{dest}: part {part} of {count} files is made; when all parts are, the same command "
-            "without --part puts them together"
-        )
+        _make_part(found, dest, part, command, workers)
         return
-    summary = write(found.items, dest, found.options, rejects=found.rejects, **known)
-    print_summary(summary, dest)
+    _make_all(found, dest, command, workers)
     if grid is not None:
         draw_grid(dest, grid)
 
@@ -140,6 +123,53 @@ class Found:
     items: "Sequence[SourceItem]"
     options: "PrepareOptions"
     rejects: list[tuple[str, str]] = field(default_factory=list)
+
+
+def _make_all(found: Found, dest: Path, command: dict[str, Any], workers: int | None) -> None:
+    """Write the archive and say what was found."""
+    from synthograph.archive.prepare import prepare as write
+    from synthograph.cli.progress import tracker
+
+    summary = write(
+        found.items,
+        dest,
+        found.options,
+        rejects=found.rejects,
+        command=_typed(command),
+        track=tracker("preparing"),
+        workers=workers,
+    )
+    print_summary(summary, dest)
+
+
+def _make_part(
+    found: Found, dest: Path, part: str, command: dict[str, Any], workers: int | None
+) -> None:
+    """Make one part of an archive and say what ends it."""
+    from synthograph.archive.parts import Part
+    from synthograph.archive.prepare import prepare_part
+    from synthograph.cli.progress import tracker
+
+    count = prepare_part(
+        found.items,
+        dest,
+        found.options,
+        Part.parse(part),
+        command=_typed(command),
+        track=tracker("preparing"),
+        workers=workers,
+    )
+    typer.echo(
+        f"{dest}: part {part} of {count} files is made; when all parts are, the same command "
+        "without --part puts them together"
+    )
+
+
+def _typed(command: dict[str, Any]) -> dict[str, Any]:
+    """A command with the line that was typed, for whoever meets it unfinished."""
+    from synthograph.core.containers import TYPED, command_line
+
+    return {TYPED: command_line(), **command}
 
 
 def _sides(

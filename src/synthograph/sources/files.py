@@ -35,10 +35,7 @@ LISTING = "dataset.json"
 
 # Names that a manifest needs for itself; a further column of that name is kept as `table_<name>`
 _RESERVED = frozenset(
-    {
-        *("file", "label", "group", "split", "fold"),
-        *("origin", "network", "seed", "truncation", "source_file"),
-    }
+    "file label group split fold origin network seed truncation source_file".split()
 )
 _MODALITY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _PUBLISHED_FOLDER = re.compile(r"\d{5}")

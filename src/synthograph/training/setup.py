@@ -9,12 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 
 import synthograph
-from synthograph.archive.batches import digest64
-from synthograph.archive.cache import cache_order, pixel_cache
+from synthograph.archive.batches import group_digests, pixel_digests
 from synthograph.archive.manifest import Row
 from synthograph.archive.reader import Archive, open_archive
 from synthograph.archive.stream import Selection, TrainingStream, select_rows
@@ -144,7 +142,7 @@ def make_session(
     kind.set_precision(networks, block_dtype(config.precision))
     optimisers = make_optimisers(networks, kind.optimiser_rates(config.model))
     pipe = make_pipe(config.augment, spec)
-    images = _image_digests(data)
+    images = pixel_digests(data.archive, data.rows)
     return Session(
         config=config,
         spec=spec,
@@ -159,12 +157,6 @@ def make_session(
         data=_data_digest(data, stream, images),
         team=team,
     )
-
-
-def _image_digests(data: Data) -> list[str]:
-    """Digest of the decoded pixels of every training image."""
-    order, pixels = cache_order(data.archive), pixel_cache(data.archive)
-    return [digest64(np.ascontiguousarray(pixels[order[r.file]]).tobytes()) for r in data.rows]
 
 
 def _data_digest(data: Data, stream: TrainingStream, images: Sequence[str]) -> str:
@@ -194,7 +186,7 @@ def _document(
         manifest_hash=archive.manifest_hash,
         split=data.split,
         fold=config.data.fold,
-        group_digests=sorted(digest64((info.namespace + group).encode()) for group in data.groups),
+        group_digests=sorted(group_digests(archive, data.rows)),
         image_digests=sorted(set(images)),
         package_version=synthograph.__version__,
         initialised_from=None if init_from is None else origin(init_from),
