@@ -12,6 +12,7 @@ import pytest
 from synthograph.archive.reader import open_archive
 from synthograph.archive.split import SplitOptions, split_archive
 from synthograph.features import registry
+from synthograph.metrics import columns
 from synthograph.models.snapshot import save_snapshot
 from synthograph.training.run import create_run
 from synthograph.training.setup import make_session, open_data, resolve_run
@@ -56,7 +57,7 @@ def test_a_run_is_judged_by_its_test_images(judge: Typed, run: Path, tmp_path: P
     assert "training images: cells.zip:train, 42 images of 21 groups" in text
     assert "generated: generator-000000.safetensors, 12 images" in text
     assert "real vs real" in text and "class 1: " in text and "vs train" in text
-    (line,) = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+    (line,) = map(json.loads, (run / "evaluations.jsonl").read_text().splitlines())
     assert line["metric"] == "evaluation" and line["snapshot"] == "generator-000000.safetensors"
     first = line["entries"][0]
     assert first["name"] == "frechet" and first["value"] > 0 and not first["published"]
@@ -70,7 +71,7 @@ def test_a_run_is_judged_by_its_test_images(judge: Typed, run: Path, tmp_path: P
     assert code == 2 and "exists already" in error
     code, again, error = judge(run, *FAST)
     assert code == 0, error
-    lines = [json.loads(text) for text in (run / "metrics.jsonl").read_text().splitlines()]
+    lines = [json.loads(text) for text in (run / "evaluations.jsonl").read_text().splitlines()]
     assert lines == [line, line], "the same call gives the same numbers"
 
 
@@ -116,6 +117,45 @@ def test_missing_weights_are_skipped_or_end_it(judge: Typed, run: Path) -> None:
     assert "skipped: fid12_full: the weights of inception" in text
     code, _, error = judge(run, "--metrics", "fid12_full")
     assert code == 2 and "synthograph weights get inception" in error
+
+
+def test_features_in_parts_are_those_of_one_process(
+    judge: Typed, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(columns, "BLOCK", 6)
+    found = []
+    for folder in ("alone", "parts"):
+        monkeypatch.setenv("SYNTHOGRAPH_CACHE", str(tmp_path / folder))
+        if folder == "parts":
+            for part in ("2/2", "1/2"):  # in any order
+                code, text, error = judge(run, *FAST, "--part", part)
+                assert code == 0, error
+                assert f"part {part}: features of " in text
+            assert list((tmp_path / folder / "features").glob("*.6-12.npy"))
+        code, _, error = judge(run, *FAST, "--out", tmp_path / f"{folder}.json")
+        assert code == 0, error
+        files = sorted((tmp_path / folder / "features").iterdir())
+        found.append([(file.name, file.read_bytes()) for file in files])
+    assert found[0] == found[1]
+    assert (tmp_path / "alone.json").read_bytes() == (tmp_path / "parts.json").read_bytes()
+
+
+def test_what_is_noticed_on_these_images(
+    judge: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "extractor", lambda name, **options: Means())
+    real, fake = (
+        make_archive(tmp_path / f"{name}.zip", count=60, size=(16, 16), classes=("0", "1"))
+        for name in ("real", "fake")
+    )
+    out = tmp_path / "out.json"
+    common = ("--synthetic", fake, "--real", real, "--metrics", "kernel", "--sensitivity")
+    code, text, error = judge(*common, "--out", out)
+    assert code == 0, error
+    assert "What means notices on these real images:" in text and "few images repeated" in text
+    line = json.loads(out.read_text())["results"][-1]
+    assert line["metric"] == "sensitivity" and line["extractor"] == "means"
+    assert line["sensitivity"]["images"] == 60 and line["sensitivity"]["cells"]
 
 
 def test_a_dry_run_measures_nothing(judge: Typed, run: Path, tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from synthograph.archive.batches import ImageSet
+from synthograph.archive.parts import Part
 from synthograph.core.errors import UserError
 from synthograph.metrics import columns
 from synthograph.metrics.measures import similarity_value
@@ -108,3 +110,65 @@ def test_sixteen_bits(tmp_path: Path) -> None:
     wanted = [columns.similarity_column(images), columns.spectrum_column(images.spec)]
     similar, spectrum = columns.rows_of(images, wanted, folder=tmp_path)
     assert similar[1, 0] > 0 and spectrum.isfinite().all()
+
+
+def in_sections(count: int, size: int) -> ImageSet:
+    """Noise of which any range of whole batches can be had."""
+    images = noise(count=count, key="k")
+    pixels = torch.cat(list(images.batches()))
+
+    def section(numbers: range) -> Iterator[Tensor]:
+        return iter(pixels[numbers.start : numbers.stop].split(size))
+
+    return replace(images, batch=size, section=section, batches=lambda: section(range(count)))
+
+
+@pytest.mark.parametrize("size", [4, 6])  # batches that fill blocks, and others
+def test_parts_make_the_rows_of_one_process(
+    size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(columns, "BLOCK", 8)
+    images = in_sections(50, size)
+    wanted = [
+        columns.extractor_column(Means(), images.spec),
+        columns.similarity_column(images),
+    ]
+    whole = columns.rows_of(images, wanted, folder=tmp_path / "whole")
+    folder = tmp_path / "parts"
+    done = [columns.keep_part(images, wanted, Part(k, 3), folder=folder) for k in (3, 1)]
+    assert sum(done) < 50
+    seen: list[int] = []
+
+    def section(numbers: range) -> Iterator[Tensor]:
+        assert images.section is not None
+        for batch in images.section(numbers):
+            seen.append(len(batch))
+            yield batch
+
+    found = columns.rows_of(replace(images, section=section), wanted, folder=folder)
+    assert sum(seen) == 50 - sum(done), "only what no part holds is computed"
+    assert all(torch.equal(a, b) for a, b in zip(whole, found, strict=True))
+    assert len(list(folder.iterdir())) == 2, "parts are removed when they were taken over"
+
+
+def test_broken_and_overlapping_parts_are_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(columns, "BLOCK", 4)
+    images = in_sections(20, 4)
+    wanted = [columns.extractor_column(Means(), images.spec)]
+    (whole,) = columns.rows_of(images, wanted, folder=tmp_path / "whole")
+    folder = tmp_path / "parts"
+    for part in (Part(1, 2), Part(2, 3), Part(3, 3)):
+        columns.keep_part(images, wanted, part, folder=folder)
+    last = max(folder.iterdir())
+    last.write_bytes(last.read_bytes()[:-4])
+    (found,) = columns.rows_of(images, wanted, folder=folder)
+    assert torch.equal(whole, found)
+
+
+def test_a_set_that_gives_all_images_or_none_has_no_parts(tmp_path: Path) -> None:
+    images = noise(key="k")
+    wanted = [columns.extractor_column(Means(), images.spec)]
+    assert columns.keep_part(images, wanted, Part(1, 2), folder=tmp_path) == 0
+    assert not list(tmp_path.iterdir())

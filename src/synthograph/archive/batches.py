@@ -41,6 +41,8 @@ class ImageSet:
         key: the same for the same images in the same order, so that what was computed of them can
             be kept; None where nothing tells.
         origin: what a reader must know of where they come from; plain data.
+        section: yields the images of a range that begins and ends where batches do, in the same
+            batches; None where only all images can be had.
     """
 
     name: str
@@ -53,6 +55,13 @@ class ImageSet:
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     key: str | None = None
     origin: Mapping[str, Any] = field(default_factory=dict)
+    section: Callable[[range], Iterator[Tensor]] | None = None
+
+    def within(self, numbers: range) -> Iterator[Tensor]:
+        """Batches of a range of the images; only where there is a `section`."""
+        assert self.section is not None, f"{self.name} gives all images or none"
+        assert not numbers.start % self.batch, f"{numbers} begins within a batch of {self.batch}"
+        return self.section(numbers)
 
     @property
     def group_count(self) -> int:
@@ -113,13 +122,14 @@ def archive_images(
         batch: images at once.
     """
     rows = in_random_order(rows)
+    reader = _Reader(archive, tuple(row.file for row in rows), batch)
     labels = [row.label for row in rows]
     names = dict.fromkeys(column for row in rows for column in row.columns)
     return ImageSet(
         name=name or (archive.path.name if split is None else f"{archive.path.name}:{split}"),
         spec=archive.info.spec,
         count=len(rows),
-        batches=_Reader(archive, tuple(row.file for row in rows), batch),
+        batches=reader,
         batch=batch,
         groups=group_numbers(rows),
         labels=tuple(label or "" for label in labels) if any(labels) else None,
@@ -131,6 +141,7 @@ def archive_images(
             "manifest_hash": archive.manifest_hash,
             "split": split,
         },
+        section=reader.section,
     )
 
 
@@ -150,8 +161,12 @@ class _Reader:
     batch: int
 
     def __call__(self) -> Iterator[Tensor]:
+        return self.section(range(len(self.files)))
+
+    def section(self, numbers: range) -> Iterator[Tensor]:
+        """Pixels of a range of the files."""
         pixels, order = pixel_cache(self.archive), cache_order(self.archive)
-        places = np.array([order[file] for file in self.files])
+        places = np.array([order[file] for file in self.files[numbers.start : numbers.stop]])
         for start in range(0, len(places), self.batch):
             yield torch.from_numpy(np.ascontiguousarray(pixels[places[start : start + self.batch]]))
 
@@ -194,6 +209,7 @@ def mirrored(images: ImageSet) -> ImageSet:
         columns={name: cells * 2 for name, cells in images.columns.items()},
         key=None if images.key is None else f"{images.key}/mirrored",
         origin={**images.origin, "mirrored": True},
+        section=None,
     )
 
 

@@ -1,19 +1,24 @@
 """`synthograph evaluate`: how good generated images are, against real ones."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from synthograph.archive.batches import ImageSet
+    from synthograph.archive.parts import Part
     from synthograph.cli.image_sets import Judged, Source
     from synthograph.features.base import Extractor
     from synthograph.metrics.evaluate import Report
-    from synthograph.metrics.names import Wanted
+    from synthograph.metrics.names import Published, Wanted
     from synthograph.metrics.published import PublishedResult
+    from synthograph.metrics.sensitivity_table import Sensitivity
 
+EVALUATIONS = "evaluations.jsonl"
+"""In a run directory: all that `evaluate` found. No resumption of the run cuts it back."""
 WIDTH = 150
 """Columns of the table where the output is no terminal."""
 
@@ -48,16 +53,30 @@ def evaluate(
     precision: Annotated[str, typer.Option(help="of features: fp32, or bf16: slightly off")] = (
         "fp32"
     ),
+    sensitivity: Annotated[
+        bool,
+        typer.Option("--sensitivity", help="also plant defects in real images: what is noticed"),
+    ] = False,
+    gpus: Annotated[
+        int, typer.Option(min=1, max=1024, help="processes that extract features, one per GPU")
+    ] = 1,
+    part: Annotated[
+        str | None,
+        typer.Option(help="only extract part 2/4, on any machine that shares the cache"),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="also write all results to this JSON")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="check and tell, measure not")] = False,
 ) -> None:
     """Judge generated images by real ones: fidelity, diversity, each with interval and floor."""
+    from synthograph.archive.parts import Part
     from synthograph.cli.image_sets import Making, judged, open_source
+    from synthograph.cli.launch import in_parts
     from synthograph.core.devices import pick_device
     from synthograph.core.files import refuse_existing, refuse_unwritable
     from synthograph.metrics.names import parse_wanted
 
     wanted = parse_wanted(metrics or [])
+    share = None if part is None else Part.parse(part)
     if out is not None:
         refuse_existing(out, "--out")
         refuse_unwritable(out)
@@ -69,9 +88,18 @@ def evaluate(
         typer.echo(line)
     if dry_run:
         return
-    report, published = _measure(sets, wanted, extractors)
-    _tell(report, published)
-    _write(source, report, published, skipped, out)
+    if share is not None:
+        _keep_part(sets, wanted, extractors, share)
+        return
+    if gpus > 1:
+        code = in_parts(gpus)
+        if code:
+            raise typer.Exit(code)
+    found = _measure(sets, wanted, extractors)
+    if sensitivity:
+        found = replace(found, sensitivity=_sensitivity(sets, extractors))
+    _tell(found)
+    _write(source, found, skipped, out)
 
 
 def _words(lists: Sequence[str] | None) -> list[str]:
@@ -128,38 +156,95 @@ class Extractors:
     every: "Mapping[str, Extractor]"
 
 
-def _measure(
-    sets: "Judged", wanted: "Wanted", extractors: Extractors
-) -> "tuple[Report, list[PublishedResult]]":
+@dataclass(frozen=True)
+class Results:
+    """All that was measured: measures of our own, published ones, and per extractor what it
+    notices.
+    """
+
+    report: "Report"
+    published: "Sequence[PublishedResult]" = ()
+    sensitivity: "Mapping[str, Sensitivity]" = field(default_factory=dict)
+
+
+def _measure(sets: "Judged", wanted: "Wanted", extractors: Extractors) -> Results:
     """All numbers."""
-    from synthograph.archive.batches import mirrored
     from synthograph.cli.progress import tracker
-    from synthograph.core.files import cache_folder
     from synthograph.metrics.evaluate import Report, evaluate
     from synthograph.metrics.published import measure_published
 
-    folder = cache_folder() / "features"
+    folder = _folder()
     report = Report()
     if sets.request is not None:
         report = evaluate(
             sets.request, extractors.own, folder=folder, tracks=tracker, notes=sets.notes
         )
     results = []
-    for spec in wanted.published:
-        if spec.extractor not in extractors.every or sets.published is None:
-            continue
-        train, fake = sets.published
-        if sets.mirror and not spec.full:
-            train = mirrored(train)
+    for spec, train, fake in _published_sets(sets, wanted, extractors):
         one = extractors.every[spec.extractor]
         results.append(
             measure_published(spec, train, fake, one, folder=folder, tracks=tracker, seed=sets.seed)
         )
-    return report, results
+    return Results(report, results)
 
 
-def _tell(report: "Report", published: "Sequence[PublishedResult]") -> None:
-    """The table on the console."""
+def _folder() -> Path:
+    """Where features are kept."""
+    from synthograph.core.files import cache_folder
+
+    return cache_folder() / "features"
+
+
+def _published_sets(
+    sets: "Judged", wanted: "Wanted", extractors: Extractors
+) -> "Iterator[tuple[Published, ImageSet, ImageSet]]":
+    """Published measures that can be had, with training and generated images."""
+    from synthograph.archive.batches import mirrored
+
+    for spec in wanted.published:
+        if spec.extractor in extractors.every and sets.published is not None:
+            train, fake = sets.published
+            yield spec, mirrored(train) if sets.mirror and not spec.full else train, fake
+
+
+def _keep_part(sets: "Judged", wanted: "Wanted", extractors: Extractors, part: "Part") -> None:
+    """Extract one part of all features, for the command without --part."""
+    from synthograph.cli.progress import tracker
+    from synthograph.metrics import columns
+    from synthograph.metrics.evaluate import keep_part
+
+    folder, count = _folder(), 0
+    if sets.request is not None:
+        count = keep_part(sets.request, extractors.own, part, folder=folder, tracks=tracker)
+    for spec, train, fake in _published_sets(sets, wanted, extractors):
+        column = columns.extractor_column(extractors.every[spec.extractor], train.spec)
+        for images in (train, fake):
+            track = tracker(f"part {part} of features of {images.name}")
+            count += columns.keep_part(images, [column], part, folder=folder, track=track)
+    typer.echo(
+        f"part {part}: features of {count} images are kept; the same command without --part takes "
+        "them over"
+    )
+
+
+def _sensitivity(sets: "Judged", extractors: Extractors) -> "dict[str, Sensitivity]":
+    """What every extractor notices on the reference images."""
+    from synthograph.cli.progress import tracker
+    from synthograph.core.errors import UserError
+    from synthograph.metrics.sensitivity import sensitivity_of
+
+    if sets.request is None:
+        raise UserError("--sensitivity: goes with measures of our own; name one in --metrics")
+    return {
+        one.name: sensitivity_of(
+            sets.request.real, one, folder=_folder(), seed=sets.seed, track=tracker("sensitivity")
+        )
+        for one in extractors.own
+    }
+
+
+def _tell(found: Results) -> None:
+    """The tables on the console."""
     from rich.console import Console
 
     from synthograph.metrics.report_text import table
@@ -167,19 +252,15 @@ def _tell(report: "Report", published: "Sequence[PublishedResult]") -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=WIDTH, soft_wrap=True)
-    console.print(table(report, published))
+    console.print(table(found.report, found.published))
+    for name, noticed in found.sensitivity.items():
+        typer.echo(f"\nWhat {name} notices on these real images:\n\n{noticed.table()}")
 
 
-def _write(
-    source: "Source",
-    report: "Report",
-    published: "Sequence[PublishedResult]",
-    skipped: Sequence[str],
-    out: Path | None,
-) -> None:
-    """Lines in the run's `metrics.jsonl`, and the file that was asked for."""
-    import json
-
+def _write(source: "Source", found: Results, skipped: Sequence[str], out: Path | None) -> None:
+    """Lines in the run's `evaluations.jsonl`, published ones in `metrics.jsonl` too, and the file
+    that was asked for.
+    """
     from synthograph.core.files import disk_errors, write_json
     from synthograph.training.run import METRICS
 
@@ -190,16 +271,31 @@ def _write(
             "snapshot_sha256": source.snapshot.sha256,
             "kimg": source.snapshot.info.images_seen // 1000,
         }
-    lines = [{**about, **each.json()} for each in published]
-    if report.entries:
-        lines.append({**about, "metric": "evaluation", "published": False, **report.json()})
+    published = [{**about, **each.json()} for each in found.published]
+    lines = [*published]
+    if found.report.entries:
+        lines.append({**about, "metric": "evaluation", "published": False, **found.report.json()})
+    for name, noticed in found.sensitivity.items():
+        lines.append(
+            {**about, "metric": "sensitivity", "published": False, "extractor": name}
+            | {"sensitivity": noticed.json()}
+        )
     if source.run is not None:
-        path = source.run / METRICS
-        with disk_errors(path), path.open("a", encoding="utf-8") as file:
-            file.write("".join(json.dumps(line, allow_nan=False) + "\n" for line in lines))
-        typer.echo(f"{path}: {len(lines)} lines added")
+        _append(source.run / EVALUATIONS, lines)
+        _append(source.run / METRICS, published)
     if out is not None:
         with disk_errors(out):
             out.parent.mkdir(parents=True, exist_ok=True)
         write_json(out, {"format": 1, **about, "skipped": list(skipped), "results": lines})
         typer.echo(f"{out}")
+
+
+def _append(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
+    import json
+
+    from synthograph.core.files import disk_errors
+
+    if lines:
+        with disk_errors(path), path.open("a", encoding="utf-8") as file:
+            file.write("".join(json.dumps(line, allow_nan=False) + "\n" for line in lines))
+        typer.echo(f"{path}: {len(lines)} lines added")

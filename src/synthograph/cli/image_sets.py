@@ -283,13 +283,14 @@ def generated_images(
     )
     sampling.check(snapshot, request)
     named = all(label is not None for label in labels)
+    section = _section(snapshot, request)
     kind = making.device.partition(":")[0]
     about = [snapshot.sha256, labels, "random noise", "psi 1", kind]
     return ImageSet(
         name=snapshot.path.name,
         spec=snapshot.info.spec,
         count=count,
-        batches=_batches(snapshot, request),
+        batches=lambda: section(range(count)),
         batch=making.batch,
         groups=torch.arange(count),
         labels=tuple(label or "" for label in labels) if named and count else None,
@@ -304,6 +305,7 @@ def generated_images(
             "noise": "random, by the seed",
             "device": kind,
         },
+        section=section,
     )
 
 
@@ -330,14 +332,17 @@ def _draw(snapshot: "Snapshot", rows: "Sequence[Row]", count: int, seed: int) ->
     return [rows[number].label for number in drawn.tolist()]
 
 
-def _batches(snapshot: "Snapshot", request: "Request") -> "Callable[[], Iterator[Tensor]]":
+def _section(snapshot: "Snapshot", request: "Request") -> "Callable[[range], Iterator[Tensor]]":
+    from dataclasses import replace
+
     import numpy as np
     import torch
 
     from synthograph.sampling.generate import generate
 
-    def made() -> "Iterator[Tensor]":
-        for images in generate(snapshot, request):
+    def made(numbers: range) -> "Iterator[Tensor]":
+        some = replace(request, jobs=request.jobs[numbers.start : numbers.stop])
+        for images in generate(snapshot, some):
             yield torch.from_numpy(np.stack([image.pixels for image in images]))
 
     return made

@@ -2,15 +2,21 @@
 
 A column is what one extractor, or one pixel statistic, says of every image. All columns of a set
 come from one pass over its images, go straight to files, and come back as memory maps, so memory
-does not grow with the number of images and the same images are never read twice.
+does not grow with the number of images and the same images are never read twice. Several processes,
+on machines that share the folder, may each keep a part of the rows before (`keep_part`); whoever
+asks for all rows finds them.
 """
 
 import contextlib
 import hashlib
 import json
+import math
+import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,6 +26,7 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from synthograph.archive.batches import ImageSet
+from synthograph.archive.parts import Part
 from synthograph.core.errors import UserError
 from synthograph.core.files import atomic_path, disk_errors
 from synthograph.core.progress import Track
@@ -33,6 +40,8 @@ Step = Callable[[Tensor], Tensor]
 """Images [n, channels, h, w] to rows [n, dims]; called batch by batch, in order."""
 NO_PAIR = -1.0
 """Similarity of an image that is the first of its pair, or has no partner."""
+BLOCK = 512
+"""Images whose numbers depend on one another at most, so that sets can be cut between blocks."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +52,13 @@ class Column:
         name: for messages.
         key: the same for the same numbers of the same images.
         dims: numbers per image.
-        begin: makes the step that goes through a set once.
+        begin: makes the step that goes through a set once, from an image on where a block starts.
     """
 
     name: str
     key: str
     dims: int
-    begin: Callable[[], Step]
+    begin: Callable[[int], Step]
 
 
 def extractor_column(extractor: Extractor, spec: ImageSpec, modality: str | None = None) -> Column:
@@ -66,7 +75,7 @@ def extractor_column(extractor: Extractor, spec: ImageSpec, modality: str | None
         return extractor(cut)
 
     about = [extractor.describe(), extractor.digest.sha256, part.start, part.stop, both]
-    return Column(extractor.name, _digest(about), dims_of(extractor), lambda: step)
+    return Column(extractor.name, _digest(about), dims_of(extractor), lambda _: step)
 
 
 def dims_of(extractor: Extractor) -> int:
@@ -84,26 +93,29 @@ def spectrum_column(spec: ImageSpec, modality: str | None = None) -> Column:
         return spectra([images[:, part]]).to(torch.float32)
 
     dims = int(rings(spec.height, spec.width).max()) + 1
-    return Column("spectrum", _digest(["spectrum", 1, part.start, part.stop]), dims, lambda: step)
+    return Column("spectrum", _digest(["spectrum", 1, part.start, part.stop]), dims, lambda _: step)
 
 
 def similarity_column(images: ImageSet, modality: str | None = None) -> Column:
     """Structural similarity of every second image to the one before it: of the whole set, and of
-    its class. Images of one patient are no pair; then the later one waits for a partner.
+    its class. Images of one patient are no pair; then the later one waits for a partner, at most to
+    the end of its block.
     """
     part = _channels(images.spec, modality)
     groups, labels = images.groups.tolist(), images.labels or [""] * images.count
-    about = ["similarity", 1, part.start, part.stop, groups, list(labels)]
-    return Column("ms_ssim", _digest(about), 2, lambda: _Pairs(part, groups, labels))
+    about = ["similarity", 2, BLOCK, part.start, part.stop, groups, list(labels)]
+    return Column("ms_ssim", _digest(about), 2, partial(_Pairs, part, groups, labels))
 
 
 class _Pairs:
     """The step of `similarity_column`."""
 
-    def __init__(self, part: slice, groups: Sequence[int], labels: Sequence[str]) -> None:
+    def __init__(
+        self, part: slice, groups: Sequence[int], labels: Sequence[str], start: int
+    ) -> None:
         self._part, self._groups, self._labels = part, groups, labels
         self._waiting: dict[str | None, tuple[int, np.ndarray]] = {}
-        self._done = 0
+        self._done = start
 
     def __call__(self, images: Tensor) -> Tensor:
         pixels = images[:, self._part].numpy()
@@ -125,8 +137,11 @@ class _Pairs:
         """The image that waits for this one; else this one waits."""
         name = self._labels[number] if of_class else None
         waiting = self._waiting.pop(name, None)
-        if waiting is not None and self._groups[waiting[0]] != self._groups[number]:
-            return waiting[1]
+        if waiting is not None:
+            other, pixels = waiting
+            same = other // BLOCK == number // BLOCK
+            if same and self._groups[other] != self._groups[number]:
+                return pixels
         self._waiting[name] = (number, image.copy())
         return None
 
@@ -177,20 +192,95 @@ def rows_of(
     return [rows for rows in kept if rows is not None]
 
 
+def keep_part(
+    images: ImageSet,
+    columns: Sequence[Column],
+    part: Part,
+    *,
+    folder: Path,
+    track: Track = lambda items, total: items,
+) -> int:
+    """Compute one part of the rows and keep it, for `rows_of` to take over.
+
+    A part ends where a batch and a block end, so its numbers are those of one process.
+
+    Args:
+        images: the set; one without a key, or that gives only all of its images, has no parts.
+        columns: what to compute.
+        part: which of how many parts.
+        folder: as for `rows_of`.
+        track: shows progress, in batches.
+
+    Returns:
+        How many images the part has.
+
+    Raises:
+        UserError: as for `rows_of`.
+    """
+    if images.key is None or images.section is None:
+        return 0
+    numbers = part.numbers(images.count, math.lcm(images.batch, BLOCK))
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    paths = [(column, _part_path(images, column, folder, numbers)) for column in columns]
+    missing = [
+        (column, path)
+        for column, path in paths
+        if _kept(images, column, folder) is None
+        and _loaded(path, (len(numbers), column.dims)) is None
+    ]
+    if missing and numbers:
+        with contextlib.ExitStack() as stack, disk_errors(folder):
+            names = [stack.enter_context(atomic_path(path)) for _, path in missing]
+            with contextlib.ExitStack() as opened:
+                files = [opened.enter_context(name.open("wb")) for name in names]
+                some = [column for column, _ in missing]
+                _begin(len(numbers), some, files)
+                _write(images, numbers, some, files, track)
+    return len(numbers)
+
+
 def _path(images: ImageSet, column: Column, folder: Path) -> Path:
     return folder / f"{_digest([images.key, column.key])[:40]}.npy"
+
+
+def _part_path(images: ImageSet, column: Column, folder: Path, numbers: range) -> Path:
+    whole = _path(images, column, folder)
+    return whole.with_name(f"{whole.stem}.{numbers.start}-{numbers.stop}.npy")
 
 
 def _kept(images: ImageSet, column: Column, folder: Path) -> Tensor | None:
     if images.key is None:
         return None
+    return _loaded(_path(images, column, folder), (images.count, column.dims))
+
+
+def _loaded(path: Path, shape: tuple[int, int]) -> Tensor | None:
     try:
         # private pages, since torch wants to be able to write
-        rows = np.load(_path(images, column, folder), mmap_mode="c", allow_pickle=False)
+        rows = np.load(path, mmap_mode="c", allow_pickle=False)
     except Exception:  # noqa: BLE001 - whatever is wrong with a cache, it can be made again
         return None
-    fits = rows.shape == (images.count, column.dims) and rows.dtype == np.dtype("<f4")
+    fits = rows.shape == shape and rows.dtype == np.dtype("<f4")
     return torch.from_numpy(rows) if fits else None
+
+
+Parts = dict[range, tuple[Path, Tensor]]
+"""Numbers of images to the file that holds their rows."""
+
+
+def _parts(images: ImageSet, column: Column, folder: Path) -> Parts:
+    """Parts that are kept of a column; those that overlap one before them are left out."""
+    whole, found, end = _path(images, column, folder), {}, 0
+    names = re.compile(re.escape(whole.stem) + r"\.([0-9]{1,12})-([0-9]{1,12})\.npy")
+    matches = filter(None, (names.fullmatch(p.name) for p in folder.glob(f"{whole.stem}.*-*.npy")))
+    for start, stop in sorted((int(match[1]), int(match[2])) for match in matches):
+        path = _part_path(images, column, folder, range(start, stop))
+        rows = _loaded(path, (stop - start, column.dims))
+        if rows is not None and end <= start < stop <= images.count:
+            found[range(start, stop)] = (path, rows)
+            end = stop
+    return found
 
 
 def _compute(
@@ -199,21 +289,56 @@ def _compute(
     if images.key is None:
         with contextlib.ExitStack() as opened, disk_errors(folder):
             files = [opened.enter_context(tempfile.TemporaryFile(dir=folder)) for _ in columns]
-            _write(images, columns, files, track)
+            _begin(images.count, columns, files)
+            _write(images, range(images.count), columns, files, track)
             pairs = zip(files, columns, strict=True)
             return [_mapped(file, images, column) for file, column in pairs]
+    parts: list[Parts] = [{} for _ in columns]
+    if images.section is not None:
+        parts = [_parts(images, column, folder) for column in columns]
     with contextlib.ExitStack() as stack:
         names = [
             stack.enter_context(atomic_path(_path(images, column, folder))) for column in columns
         ]
         with contextlib.ExitStack() as opened:
-            _write(
-                images, columns, [opened.enter_context(name.open("wb")) for name in names], track
-            )
+            outputs = [opened.enter_context(name.open("wb")) for name in names]
+            _begin(images.count, columns, outputs)
+            _assemble(images, columns, outputs, parts, track)
+    for path in (path for each in parts for path, _ in each.values()):
+        path.unlink(missing_ok=True)
     found = [_kept(images, column, folder) for column in columns]
     if any(rows is None for rows in found):
         raise UserError(f"{folder}: what was computed cannot be read back; is the disk full?")
     return [rows for rows in found if rows is not None]
+
+
+def _assemble(
+    images: ImageSet,
+    columns: Sequence[Column],
+    files: Sequence[IO[bytes]],
+    parts: Sequence[Parts],
+    track: Track,
+) -> None:
+    """Write all rows, from parts where they hold them."""
+    ends = (end for each in parts for numbers in each for end in (numbers.start, numbers.stop))
+    for start, stop in pairwise(sorted({0, images.count, *ends})):
+        lacking = []
+        for column, file, each in zip(columns, files, parts, strict=True):
+            rows = _rows_within(each, start, stop)
+            if rows is None:
+                lacking.append((column, file))
+            else:
+                file.write(rows.numpy().tobytes())
+        if lacking:
+            some, theirs = zip(*lacking, strict=True)
+            _write(images, range(start, stop), some, theirs, track)
+
+
+def _rows_within(parts: Parts, start: int, stop: int) -> Tensor | None:
+    for numbers, (_, rows) in parts.items():
+        if numbers.start <= start and stop <= numbers.stop:
+            return rows[start - numbers.start : stop - numbers.start]
+    return None
 
 
 def _mapped(file: IO[bytes], images: ImageSet, column: Column) -> Tensor:
@@ -225,15 +350,24 @@ def _mapped(file: IO[bytes], images: ImageSet, column: Column) -> Tensor:
     return torch.from_numpy(np.memmap(file, "<f4", mode="c", offset=file.tell(), shape=shape))
 
 
-def _write(
-    images: ImageSet, columns: Sequence[Column], files: Sequence[IO[bytes]], track: Track
-) -> None:
+def _begin(count: int, columns: Sequence[Column], files: Sequence[IO[bytes]]) -> None:
     for column, file in zip(columns, files, strict=True):
-        shape = (images.count, column.dims)
-        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        header = {"descr": "<f4", "fortran_order": False, "shape": (count, column.dims)}
         np.lib.format.write_array_header_1_0(file, header)
-    steps, done = [column.begin() for column in columns], 0
-    for batch in track(images.batches(), -(-images.count // images.batch)):
+
+
+def _write(
+    images: ImageSet,
+    numbers: range,
+    columns: Sequence[Column],
+    files: Sequence[IO[bytes]],
+    track: Track,
+) -> None:
+    """Rows of consecutive images."""
+    steps, done = [column.begin(numbers.start) for column in columns], numbers.start
+    whole = len(numbers) == images.count
+    batches: Iterable[Tensor] = images.batches() if whole else images.within(numbers)
+    for batch in track(batches, -(-len(numbers) // images.batch)):
         for column, step, file in zip(columns, steps, files, strict=True):
             rows = step(batch)
             good = rows.isfinite().all(dim=1)
@@ -245,5 +379,7 @@ def _write(
                 )
             file.write(rows.to(torch.float32).contiguous().numpy().astype("<f4").tobytes())
         done += len(batch)
-    if done != images.count:
-        raise UserError(f"{images.name}: {done} images came, {images.count} were expected")
+    if done != numbers.stop:
+        raise UserError(
+            f"{images.name}: {done - numbers.start} images came, {len(numbers)} were expected"
+        )

@@ -11,6 +11,7 @@ from torch import Tensor
 
 import synthograph
 from synthograph.archive.batches import ImageSet
+from synthograph.archive.parts import Part
 from synthograph.core.errors import UserError
 from synthograph.core.progress import Track
 from synthograph.features.base import Extractor
@@ -70,6 +71,12 @@ class Request:
     measures: tuple[str, ...] = OWN
     by: tuple[str, ...] = ()
     seed: int = 0
+
+    @property
+    def sets(self) -> dict[str, ImageSet]:
+        """Role to set: real, fake and, where there is one, train."""
+        every = {"real": self.real, "fake": self.fake, "train": self.train}
+        return {role: images for role, images in every.items() if images is not None}
 
 
 @dataclass(frozen=True)
@@ -219,47 +226,77 @@ def evaluate(
     return Report(tuple(entries), tuple(sizes), tuple(notes))
 
 
+def keep_part(
+    request: Request,
+    extractors: Sequence[Extractor],
+    part: Part,
+    *,
+    folder: Path,
+    tracks: Tracks = silent,
+) -> int:
+    """Compute one part of what `evaluate` needs of every image, and keep it for that.
+
+    Args:
+        request: what will be measured.
+        extractors: whose features.
+        part: which of how many parts; others may be computed elsewhere at the same time.
+        folder: where features are kept, the same for all parts.
+        tracks: shows progress.
+
+    Returns:
+        Images in this part.
+
+    Raises:
+        UserError: as from `check`, or features that are not finite.
+    """
+    check(request)
+    count = 0
+    for role, images in request.sets.items():
+        columns = list(_columns(request, role, extractors).values())
+        track = tracks(f"part {part} of features of {images.name}")
+        count += made.keep_part(images, columns, part, folder=folder, track=track)
+    return count
+
+
+def _columns(
+    request: Request, role: str, extractors: Sequence[Extractor]
+) -> dict[tuple[str, str | None], made.Column]:
+    """What is needed of every image of a set, by name and modality."""
+    images, spec = request.sets[role], request.real.spec
+    wanted = set(request.measures)
+    features = [
+        each
+        for each in extractors
+        if wanted & set(FEATURE_MEASURES)
+        or (SCORE in wanted and isinstance(each, InceptionExtractor))
+    ]
+    similar = SIMILARITY in wanted and min(spec.height, spec.width) >= WINDOW
+    found = {}
+    for modality in (None, *(spec.modalities if len(spec.modalities) > 1 else ())):
+        for extractor in features:
+            # modalities are cut by place, and sets of one may call it otherwise
+            found[extractor.name, modality] = made.extractor_column(extractor, spec, modality)
+        if SPECTRUM in wanted:
+            found[SPECTRUM, modality] = made.spectrum_column(spec, modality)
+        if similar and role != "train":
+            found[SIMILARITY, modality] = made.similarity_column(images, modality)
+    return found
+
+
 class _Table:
     """Rows of every column for the three sets."""
 
     def __init__(
         self, request: Request, extractors: Sequence[Extractor], folder: Path, tracks: Tracks
     ) -> None:
-        self.request = request
-        spec = request.real.spec
-        modalities = [None, *(spec.modalities if len(spec.modalities) > 1 else ())]
+        self.request, self.sets = request, request.sets
         self._rows: dict[tuple[str, str, str | None], Tensor] = {}
-        wanted = set(request.measures)
-        features = [
-            each
-            for each in extractors
-            if wanted & set(FEATURE_MEASURES)
-            or (SCORE in wanted and isinstance(each, InceptionExtractor))
-        ]
-        similar = SIMILARITY in wanted and min(spec.height, spec.width) >= WINDOW
         for role, images in self.sets.items():
-            names, found = [], []
-            for modality in modalities:
-                for extractor in features:
-                    names.append((role, extractor.name, modality))
-                    # modalities are cut by place, and sets of one may call it otherwise
-                    found.append(made.extractor_column(extractor, spec, modality))
-                if SPECTRUM in wanted:
-                    names.append((role, SPECTRUM, modality))
-                    found.append(made.spectrum_column(spec, modality))
-                if similar and role != "train":
-                    names.append((role, SIMILARITY, modality))
-                    found.append(made.similarity_column(images, modality))
+            columns = _columns(request, role, extractors)
             track = tracks(f"features of {images.name}")
-            rows = made.rows_of(images, found, folder=folder, track=track)
-            self._rows |= dict(zip(names, rows, strict=True))
-
-    @property
-    def sets(self) -> dict[str, ImageSet]:
-        """Role to set."""
-        request = self.request
-        every = {"real": request.real, "fake": request.fake, "train": request.train}
-        return {role: images for role, images in every.items() if images is not None}
+            rows = made.rows_of(images, list(columns.values()), folder=folder, track=track)
+            for (name, modality), found in zip(columns, rows, strict=True):
+                self._rows[role, name, modality] = found
 
     def sample(self, role: str, column: str, scope: Scope, dims: int | None = None) -> Sample:
         """The images of a part; all images where the set lacks its column."""

@@ -10,17 +10,21 @@ on their number. The images of the half that plays the generated ones count as i
 generated images do: repeats would be taken for images of one patient otherwise.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import torch
 from jaxtyping import Bool, Float32, Int64, UInt
 from torch import Tensor
 
+from synthograph.archive.batches import ImageSet
 from synthograph.core.errors import UserError
 from synthograph.core.progress import Track
 from synthograph.core.seeds import Streams
 from synthograph.features.base import Extractor
+from synthograph.metrics.columns import extractor_column, rows_of
 from synthograph.metrics.defects import (
     MOST_CLASSES,
     Defect,
@@ -99,6 +103,56 @@ class _Plant:
 
     defect: Defect
     build: Build
+
+
+def sensitivity_of(
+    images: ImageSet,
+    extractor: Extractor,
+    *,
+    folder: Path,
+    seed: int = 0,
+    track: Track | None = None,
+) -> Sensitivity:
+    """What an extractor and the standard measures notice on real images of an archive.
+
+    Args:
+        images: real ones; columns of the manifest that hold numbers are factors.
+        extractor: whose features.
+        folder: where features are kept.
+        seed: of halves, choices and damage.
+        track: shows progress of every stage.
+
+    Raises:
+        UserError: as for `sensitivity`.
+    """
+    column = extractor_column(extractor, images.spec)
+    (features,) = rows_of(images, [column], folder=folder, track=track or _silent)
+    classes = tuple(sorted(set(images.labels or ()) - {""}))
+    numbers = {name: number for number, name in enumerate(classes)}
+    labels = torch.tensor([numbers.get(label, -1) for label in images.labels or ()])
+    real = RealSet(
+        images.batches,
+        images.groups,
+        labels if classes else None,
+        classes,
+        _factors(images),
+        tuple(images.spec.modalities.values()),
+        features[:, : extractor.dims],
+    )
+    return sensitivity(real, extractor, effort=Effort(seed=seed), track=track)
+
+
+def _factors(images: ImageSet) -> dict[str, Float32[Tensor, " _"]]:
+    """Columns of the manifest that hold different numbers, such as an age; NaN where empty."""
+    found = {}
+    for name, cells in images.columns.items():
+        try:
+            numbers = torch.tensor([float(cell) if cell else math.nan for cell in cells])
+        except ValueError:
+            continue
+        if len(numbers[numbers.isfinite()].unique()) > 2:
+            found[name] = numbers
+    return found
 
 
 def sensitivity(
