@@ -21,6 +21,7 @@ from synthograph.archive.batches import (
 )
 from synthograph.archive.manifest import Row
 from synthograph.archive.reader import open_archive
+from synthograph.archive.split import SplitOptions, split_archive
 from synthograph.core.errors import UserError
 from tests.conftest import make_archive
 
@@ -87,6 +88,20 @@ def test_a_split_behind_the_path(tmp_path: Path) -> None:
     assert len(rows_of(archive, "train")) == len(rows_of(archive, None)) == 24
     with pytest.raises(UserError, match="no image is in split 'test'; there is .*set.zip:train"):
         rows_of(archive, "test")
+
+
+def test_a_fold_behind_the_path(tmp_path: Path) -> None:
+    assert selected("a/set.zip:fold12") == (Path("a/set.zip"), "fold12")
+    assert selected("a/set.zip:folder") == (Path("a/set.zip:folder"), None)
+    path = make_archive(tmp_path / "set.zip")
+    split_archive(path, SplitOptions(test=0.0, val=0.0, folds=3))
+    archive = open_archive(path)
+    folds = [rows_of(archive, f"fold{k}") for k in range(3)]
+    assert sorted(row.file for fold in folds for row in fold) == sorted(
+        row.file for row in archive.rows
+    )
+    with pytest.raises(UserError, match="no image is in split 'fold7'; there is .*set.zip:fold0"):
+        rows_of(archive, "fold7")
 
 
 def test_synthetic_rows_are_no_reference(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ says of every image.
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from synthograph.archive.cache import cache_order, pixel_cache
-from synthograph.archive.manifest import SPLITS, Row, in_split
+from synthograph.archive.manifest import FOLD, SPLITS, Row, in_split
 from synthograph.archive.reader import Archive
 from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
@@ -77,10 +78,11 @@ def selected(text: str) -> tuple[Path, str | None]:
     """The archive and the split that `PATH:split` names.
 
     Args:
-        text: a path, with `:train`, `:val` or `:test` behind it or without.
+        text: a path, with `:train`, `:val`, `:test`, a fold such as `:fold2`, or nothing behind it.
     """
     path, _, split = text.rpartition(":")
-    if path and split in SPLITS and not Path(text).exists():
+    known = split in SPLITS or re.fullmatch(f"{FOLD}[0-9]{{1,3}}", split)
+    if path and known and not Path(text).exists():
         return Path(path), split
     return Path(text), None
 
@@ -93,7 +95,8 @@ def rows_of(archive: Archive, split: str | None) -> list[Row]:
     """
     rows = in_split(archive.rows, split)
     if not rows:
-        there = sorted({row.split for row in archive.rows if row.split})
+        folds = {f"{FOLD}{row.fold}" for row in archive.rows if row.fold is not None}
+        there = sorted({row.split for row in archive.rows if row.split} | folds)
         known = ", ".join(f"{archive.path}:{name}" for name in there)
         way = f"there is {known}" if there else "it was never split; run 'synthograph split' first"
         raise UserError(f"{archive.path}: no image is in split {split!r}; {way}")

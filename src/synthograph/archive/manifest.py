@@ -18,6 +18,7 @@ MANIFEST = "manifest.csv"
 FIXED = ("file", "label", "group", "split", "fold", "origin")
 SOURCE_FILE = "source_file"
 SPLITS = ("train", "val", "test")
+FOLD = "fold"
 
 _VECTOR = re.compile(r"y\.(0|[1-9]\d*)", re.ASCII)
 _FOLD = re.compile(r"\d{1,3}", re.ASCII)
@@ -202,7 +203,9 @@ def count_labels(rows: Iterable[Row], classes: Sequence[str]) -> dict[str, int]:
 
 
 def in_split(rows: Iterable[Row], split: str | None) -> list[Row]:
-    """The rows of a split; all of them for None."""
+    """The rows of a split, or of a fold such as `fold2`; all of them for None."""
+    if split is not None and split.startswith(FOLD):
+        return [row for row in rows if row.fold == int(split.removeprefix(FOLD))]
     return [row for row in rows if split is None or row.split == split]
 
 

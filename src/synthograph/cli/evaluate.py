@@ -32,7 +32,7 @@ def evaluate(
         Path | None, typer.Option(help="archive or folder of PNG files to judge, from any source")
     ] = None,
     real: Annotated[
-        str | None, typer.Option(help="archive of real images, ARCHIVE or ARCHIVE:split")
+        str | None, typer.Option(help="archive of real images, ARCHIVE, :test, :fold2 ...")
     ] = None,
     features: Annotated[
         list[str] | None, typer.Option(help="extractor, default random-vgg16; can be repeated")

@@ -231,8 +231,7 @@ def _reference(source: Source) -> "tuple[list[Row], str | None, list[str]]":
     from synthograph.metrics.overlap import refuse_overlap, trained_on
 
     archive = source.real
-    divided = any(row.split for row in archive.rows)
-    split = source.split or ("test" if divided else None)
+    split = source.split or _held_out(source)
     rows = batches.rows_of(archive, split)
     batches.refuse_synthetic(archive, rows)
     notes = refuse_overlap(
@@ -242,6 +241,18 @@ def _reference(source: Source) -> "tuple[list[Row], str | None, list[str]]":
         archive.path.name if split is None else f"{archive.path.name}:{split}",
     )
     return rows, split, notes
+
+
+def _held_out(source: Source) -> str | None:
+    """What is compared with where nothing is named: split test, else the fold that the generator
+    did not see, else all images.
+    """
+    from synthograph.archive.manifest import FOLD
+
+    splits, fold = {row.split for row in source.real.rows}, source.training.get("fold")
+    if "test" not in splits and fold is not None:
+        return f"{FOLD}{fold}"
+    return "test" if any(splits) else None
 
 
 def _fakes(source: Source, making: Making, rows: "Sequence[Row]", count: int) -> "ImageSet":
