@@ -1,0 +1,313 @@
+"""The page: content and pictures through the template, nothing from outside, nothing executed."""
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from synthograph.core.errors import UserError
+from synthograph.report import words
+from synthograph.report.curves import Line, curves_of, draw
+from synthograph.report.document import choose, gap_names, real_and_synthetic
+from synthograph.report.evaluations import WHOLE, Evaluation, Part
+from synthograph.report.findings import Gap
+from synthograph.report.gather import Material
+from synthograph.report.pictures import (
+    Embedded,
+    Film,
+    Sprite,
+    embed,
+    film,
+    read_picture,
+    read_sprite,
+    side_by_side,
+)
+from synthograph.report.runs import Run
+
+FILM, SHEET, PAIRS, SPRITE = 5 << 20, 3 << 20, 2 << 20, 2 << 20
+"""Bytes on the page for pictures of a kind."""
+MOST_POINTS = 4000
+"""Points of a map."""
+MAP_WIDTH, MAP_HEIGHT = 640.0, 460.0
+SHAPES = 6
+TEMPLATES = "templates"
+
+
+@dataclass
+class Pictures:
+    """Everything on the page that is no text.
+
+    Attributes:
+        films: per run.
+        reals: per run.
+        beside: real beside generated, drawn from archives.
+        pairs: per audit.
+        maps: per domain gap.
+        problems: what could not be read.
+    """
+
+    films: list[Film] = field(default_factory=list)
+    reals: list[Embedded | None] = field(default_factory=list)
+    beside: Embedded | None = None
+    pairs: list[Embedded | None] = field(default_factory=list)
+    maps: "list[Map | None]" = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Map:
+    """A scatter: places on the page, and thumbnails.
+
+    Attributes:
+        points: x, y, number of the set, title, number of the thumbnail or "".
+        names: of the sets.
+        left_out: points that are not drawn.
+        sprite: thumbnails.
+    """
+
+    points: Sequence[tuple[float, float, int, str, str]]
+    names: Sequence[str]
+    left_out: int
+    sprite: Sprite | None
+
+
+def pictures(material: Material, *, public: bool, scale: float = 1.0) -> Pictures:
+    """Read and embed all pictures.
+
+    Args:
+        material: what was found.
+        public: leave out every real image.
+        scale: of the bytes that pictures may take.
+    """
+    found = Pictures()
+    runs = max(len(material.runs), 1)
+    for run in material.runs:
+        one, problems = film(run.fakes, int(scale * FILM / runs))
+        found.films.append(one)
+        found.problems += problems
+        reals = None if public else run.reals
+        found.reals.append(_read(reals, int(scale * SHEET / runs), found))
+    archives = real_and_synthetic(material)
+    if archives is not None and not public:
+        try:
+            sheet = side_by_side(archives[0].archive, archives[1].archive)
+            found.beside = None if sheet is None else embed(sheet, int(scale * SHEET))
+        except UserError as error:
+            found.problems.append(str(error))
+    for audit in material.audits:
+        pairs = None if public else _beside(audit.source, audit.pictures.get("pairs"), found)
+        found.pairs.append(_read(pairs, int(scale * PAIRS / len(material.audits)), found))
+    for gap in material.gaps:
+        most = int(scale * SPRITE / len(material.gaps))
+        found.maps.append(_map(gap, most, found, public=public))
+    return found
+
+
+def _read(path: Path | None, most: int, found: Pictures) -> Embedded | None:
+    if path is None:
+        return None
+    try:
+        return embed(read_picture(path), most)
+    except UserError as error:
+        found.problems.append(str(error))
+        return None
+
+
+def _beside(source: str, name: str | None, found: Pictures) -> Path | None:
+    """A picture that a JSON file names, which must lie beside it."""
+    if not name:
+        return None
+    if Path(name).name != name or "\\" in name or "\0" in name:
+        found.problems.append(f"{source}: the picture {name!r:.80} does not lie beside it")
+        return None
+    return Path(source).parent / name
+
+
+def _map(gap: Gap, most: int, found: Pictures, *, public: bool) -> Map | None:
+    if not gap.points:
+        return None
+    names = gap_names(gap)
+    sprite, path = None, None if public else _beside(gap.source, gap.sprite, found)
+    if path is not None:
+        try:
+            sprite = read_sprite(path, len(gap.points), gap.columns, most)
+        except UserError as error:
+            found.problems.append(str(error))
+    step = -(-len(gap.points) // MOST_POINTS)
+    shown = range(0, len(gap.points), step)
+    xs, ys = zip(*gap.points, strict=True)
+    points = []
+    for i in shown:
+        x = _placed(gap.points[i][0], min(xs), max(xs), MAP_WIDTH)
+        y = MAP_HEIGHT - _placed(gap.points[i][1], min(ys), max(ys), MAP_HEIGHT)
+        name = gap.point_sets[i] if gap.point_sets else ""
+        label = gap.labels[i] if gap.labels else ""
+        title = ", ".join(text for text in (name, label) if text)
+        tile = str(i) if sprite is not None else ""
+        points.append((x, y, names.index(name) % SHAPES, title, tile))
+    return Map(points, names, len(gap.points) - len(points), sprite)
+
+
+def _placed(value: float, low: float, high: float, size: float) -> float:
+    margin = 12.0
+    share = 0.5 if high == low else (value - low) / (high - low)
+    return round(margin + share * (size - 2 * margin), 1)
+
+
+# --- drawings ------------------------------------------------------------------------------------
+
+DRAWN = (
+    ("scores", "score of the discriminator", ("Loss/scores/real", "Loss/scores/fake")),
+    ("losses", "loss", ("Loss/G/loss", "Loss/D/loss")),
+    ("augmentation", "strength p", ("Progress/augment",)),
+)
+
+
+def curves(run: Run, number: int) -> list[dict[str, Any]]:
+    """The curves of a run."""
+    from synthograph.report.runs import NAMES
+
+    captions = {
+        "scores": "Scores that the discriminator gives. Far apart and growing: it tells the two "
+        "from each other with ease, and the generator learns little.",
+        "losses": "Losses. They say whether training is stable, not how good the images are.",
+        "augmentation": "Strength of augmentation p: how often images are turned, shifted or "
+        "recoloured before the discriminator sees them. It rises where real images are learnt by "
+        "heart.",
+    }
+    alarms = [at for at, _ in run.alarms]
+    found = []
+    for name, label, keys in DRAWN:
+        lines = curves_of(run.kimg, run.curves, {key: NAMES[key] for key in keys})
+        flat = name == "augmentation" and not any(v for line in lines for v in line.y)
+        if lines and len(run.kimg) > 1 and not flat:
+            svg = draw(lines, label=label, name=f"{name} of run {number}", alarms=alarms)
+            found.append({"name": name, "svg": Markup(svg), "caption": captions[name]})
+    return found
+
+
+def progress(run: Run, number: int) -> list[dict[str, Any]]:
+    """Measures over the snapshots of a run, where at least two were measured."""
+    lines: dict[str, dict[int, tuple[float, float | None, float | None]]] = {}
+    for each in run.evaluations:
+        if each.kimg is None:
+            continue
+        for entry in each.of(WHOLE):
+            if entry.value is not None:
+                low, high = entry.interval or (None, None)
+                name = f"{words.words_of(entry.measure).title}, {entry.extractor or 'pixels'}"
+                lines.setdefault(name, {})[each.kimg] = (entry.value, low, high)
+        for one in each.published:
+            for key, value in one.results.items():
+                lines.setdefault(key, {})[each.kimg] = (value, None, None)
+    found = []
+    for place, (name, points) in enumerate(lines.items()):
+        if len(points) < 2:
+            continue
+        x = sorted(points)
+        y, lows, highs = zip(*(points[at] for at in x), strict=True)
+        ends = (lows, highs) if any(end is not None for end in lows) else ((), ())
+        line = Line(name, x, y, *ends)
+        svg = draw([line], label="", name=f"measure {place} of run {number}")
+        found.append({"name": name, "svg": Markup(svg), "caption": name})
+    return found
+
+
+def strip(entry: Mapping[str, Any]) -> dict[str, float] | None:
+    """Places, in percent, of the floor's band and of generated images on a strip; None where there
+    is nothing to compare.
+    """
+    floor = entry["floor"]
+    if floor is None or floor["same"] is None or entry["at_floor"] is None:
+        return None
+    low, high, same = floor["low"], floor["high"], floor["same"]
+    share = words.words_of(entry["measure"]).share
+    start = 0.0 if share else min(0.0, low, same)
+    end = 1.0 if share else max(high, same) * 1.08
+    if end <= start:
+        return None
+    place = [100 * (value - start) / (end - start) for value in (low, high, same)]
+    return {"low": place[0], "width": max(place[1] - place[0], 0.8), "same": place[2]}
+
+
+def by_extractor(entries: Sequence[Mapping[str, Any]]) -> list[tuple[str | None, list[Any]]]:
+    """Entries of every extractor, those of pixels last."""
+    names = sorted({e["extractor"] for e in entries}, key=lambda name: (name is None, name or ""))
+    return [(name, [e for e in entries if e["extractor"] == name]) for name in names]
+
+
+def classes_table(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """For every extractor a table of classes and levels by measures, with what each says."""
+    parts = [p for p in evaluation.parts() if p != WHOLE]
+    found = []
+    names = {entry.extractor for entry in evaluation.entries}
+    for name in sorted(names, key=lambda name: (name is None, name or "")):
+        entries = [e for e in evaluation.entries if e.extractor == name and e.part != WHOLE]
+        measures = [
+            measure
+            for measure in words.MEASURES
+            if any(e.measure == measure and e.value is not None for e in entries)
+        ]
+        if not entries or not measures:
+            continue
+        rows = []
+        for part in parts:
+            cells = {e.measure: e.json() for e in entries if e.part == part}
+            one = next(iter(cells.values()), None)
+            if one is not None:
+                rows.append({"part": str(part), "first": one, "cells": cells})
+        found.append({"extractor": name, "measures": measures, "rows": rows})
+    return found
+
+
+def render(document: Mapping[str, Any], material: Material, images: Pictures) -> str:
+    """The page.
+
+    Args:
+        document: its content.
+        material: for what is drawn.
+        images: its pictures.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("synthograph.report", TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {
+        "number": words.number,
+        "amount": lambda value, measure: words.amount(measure, value),
+        "percent": words.percent,
+        "count": words.count,
+        "part": lambda tree: str(Part(tree["column"], tree["level"], tree["modality"])),
+    }
+    script = _resource("page.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    main = choose(material).evaluation
+    return environment.get_template("page.html").render(
+        d=document,
+        pictures=images,
+        script=Markup(script),
+        script_hash=digest,
+        style=Markup(_resource("style.css")),
+        curves=[curves(run, number) for number, run in enumerate(material.runs)],
+        progress=[progress(run, number) for number, run in enumerate(material.runs)],
+        tables=[] if main is None else classes_table(main),
+        words_of=words.words_of,
+        several=words.several,
+        listed=words.listed,
+        duration=words.duration,
+        strip=strip,
+        by_extractor=by_extractor,
+        map_size=(MAP_WIDTH, MAP_HEIGHT),
+        lacking={each["what"]: each for each in document["missing"]},
+    )
+
+
+def _resource(name: str) -> str:
+    return resources.files("synthograph.report").joinpath(TEMPLATES, name).read_text("utf-8")

@@ -1,0 +1,204 @@
+"""Pictures on the page: read with bounds, made small enough, embedded."""
+
+import base64
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from synthograph.archive.gallery import gallery
+from synthograph.archive.manifest import in_split
+from synthograph.archive.png import decode_png
+from synthograph.archive.reader import Archive
+from synthograph.core.errors import UserError
+from synthograph.core.pictures import sheet
+from synthograph.report.fields import refuse_large
+from synthograph.report.runs import Picture
+
+MAX_BYTES = 96 << 20
+WIDEST = 1400
+"""Pixels of a picture on the page."""
+NARROWEST = 320
+QUALITY = 88
+MOST_FRAMES = 30
+COLUMNS = 10
+FILE = "file"
+"""Where a picture carries the bytes that it was decoded from."""
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A picture inside the page.
+
+    Attributes:
+        uri: `data:` address.
+        width: pixels.
+        height: pixels.
+        exact: whether its pixels are those of the file.
+    """
+
+    uri: str
+    width: int
+    height: int
+    exact: bool
+
+    @property
+    def size(self) -> int:
+        """Bytes on the page."""
+        return len(self.uri)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A picture of a snapshot."""
+
+    kimg: int
+    picture: Embedded
+
+
+@dataclass(frozen=True)
+class Film:
+    """Pictures over the training, the last one always among them.
+
+    Attributes:
+        frames: those that are shown.
+        total: how many there are in the run directory.
+    """
+
+    frames: tuple[Frame, ...]
+    total: int
+
+
+def read_picture(path: Path) -> Image.Image:
+    """A PNG file as a picture of 8 bits.
+
+    Raises:
+        UserError: it is none, broken or too large.
+    """
+    refuse_large(path, MAX_BYTES)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+    pixels = decode_png(data, str(path))
+    if pixels.dtype == np.uint16:
+        pixels = (pixels >> 8).astype(np.uint8)
+    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    if data[24] == 8:
+        image.info[FILE] = data
+    return image
+
+
+def embed(image: Image.Image, most: int) -> Embedded:
+    """The picture in at most about `most` bytes: as it is, else as JPEG, else smaller, too."""
+    data = image.info.get(FILE)
+    if data is not None and image.width <= WIDEST and len(data) * 4 / 3 <= most:
+        text = base64.b64encode(data).decode("ascii")
+        return Embedded(f"data:image/png;base64,{text}", *image.size, exact=True)
+    shown, factor = image, 1.0
+    if image.width > WIDEST:
+        factor = WIDEST / image.width
+    while True:
+        if factor < 1:
+            size = (max(round(image.width * factor), 1), max(round(image.height * factor), 1))
+            shown = image.resize(size, Image.Resampling.LANCZOS)
+        for kind in ("PNG", "JPEG"):
+            file = io.BytesIO()
+            shown.save(file, format=kind, quality=QUALITY)
+            length = -(-file.tell() // 3) * 4
+            if length <= most or (kind == "JPEG" and shown.width <= NARROWEST):
+                text = base64.b64encode(file.getvalue()).decode("ascii")
+                uri = f"data:image/{kind.lower()};base64,{text}"
+                return Embedded(uri, *shown.size, exact=kind == "PNG" and factor == 1)
+        factor *= 0.75
+
+
+def film(pictures: Sequence[Picture], most: int) -> tuple[Film, list[str]]:
+    """As many pictures of a run as fit into `most` bytes, evenly over the training.
+
+    Returns:
+        The pictures, and what could not be read.
+    """
+    problems: list[str] = []
+    frames: list[Frame] = []
+    if not pictures:
+        return Film((), 0), problems
+    wanted = min(len(pictures), MOST_FRAMES)
+    each = max(most // wanted, 100_000)
+    wanted = max(min(wanted, most // each), 1)
+    places = np.linspace(len(pictures) - 1, 0, wanted).round().astype(int)
+    for place in dict.fromkeys(places.tolist()):
+        try:
+            image = embed(read_picture(pictures[place].path), each)
+        except UserError as error:
+            problems.append(str(error))
+            continue
+        frames.append(Frame(pictures[place].kimg, image))
+    return Film(tuple(reversed(frames)), len(pictures)), problems
+
+
+def side_by_side(real: Archive, synthetic: Archive) -> Image.Image | None:
+    """For every class a row of real images, held out from training where there are any, and below
+    it a row of generated ones; None where the two sets are of different sizes.
+    """
+    one, other = real.info.spec, synthetic.info.spec
+    if (one.height, one.width) != (other.height, other.width):
+        return None
+    rows = next(filter(None, (in_split(real.rows, split) for split in ("test", "val", None))))
+    held = dict(gallery(real, rows, columns=COLUMNS))
+    made = [row for row in synthetic.rows if row.origin == "synthetic"]
+    generated = dict(gallery(synthetic, made, columns=COLUMNS))
+    shown = []
+    for label in dict.fromkeys((*held, *generated)):
+        name = f"{label[:24]}, " if label else ""
+        for what, images in (("real", held), ("generated", generated)):
+            if label in images:
+                shown.append((f"{name}{what}", images[label]))
+    shapes = {image.shape for _, images in shown for image in images}
+    if not shown or len(shapes) > 1:
+        return None
+    with Image.open(io.BytesIO(sheet(shown))) as image:
+        return image.convert("RGB")
+
+
+@dataclass(frozen=True)
+class Sprite:
+    """Thumbnails in rows of one picture.
+
+    Attributes:
+        picture: all of them.
+        columns: in a row.
+        tile: width and height of one on the page, pixels.
+    """
+
+    picture: Embedded
+    columns: int
+    tile: tuple[float, float]
+
+
+def read_sprite(path: Path, tiles: int, columns: int, most: int) -> Sprite:
+    """A square grid of thumbnails, row by row, as TensorBoard's projector has it.
+
+    Args:
+        path: the picture.
+        tiles: thumbnails.
+        columns: in a row; 0 where that is not known, then as few as the square needs.
+        most: bytes on the page.
+
+    Raises:
+        UserError: it cannot be read, or is too small for so many.
+    """
+    image = read_picture(path)
+    columns = columns or math.isqrt(max(tiles - 1, 0)) + 1
+    rows = columns  # it is a square of thumbnails, the last rows may be empty
+    if image.width < columns or image.height < rows or columns * rows < tiles:
+        raise UserError(
+            f"{path}: {image.width}x{image.height} pixels, {columns} columns, cannot hold {tiles} "
+            "thumbnails"
+        )
+    picture = embed(image, most)
+    return Sprite(picture, columns, (picture.width / columns, picture.height / rows))

@@ -1,0 +1,30 @@
+"""`synthograph report` and what it says on the console."""
+
+from pathlib import Path
+
+import pytest
+
+from synthograph.cli.report import report
+from synthograph.core.errors import UserError
+from tests.report import material
+
+
+def test_page_and_console(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = material.run_directory(tmp_path)
+    (run / "stats.jsonl").write_text("{\n")
+    numbers = material.write(tmp_path / "n.json", material.evaluation(material.entries()))
+    page = tmp_path / "out" / "report.html"
+    report([run, numbers], out=page)
+    said = capsys.readouterr().out
+    assert page.exists()
+    assert page.with_suffix(".json").exists()
+    assert "faithful?  Withheld: no clean audit" in said
+    assert "left out: stats.jsonl: 1 line could not be read" in said
+    assert "missing: audit: synthograph audit --synthetic made.zip" in said
+    assert "--public leaves them out" in said
+    assert f"{page}   0." in said
+    with pytest.raises(UserError, match="--force"):
+        report([run, numbers], out=page)
+    report([run, numbers], out=page, public=True, force=True, title="Cells")
+    assert "--public leaves" not in capsys.readouterr().out
+    assert "<h1>Cells</h1>" in page.read_text()

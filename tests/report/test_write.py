@@ -1,0 +1,322 @@
+"""The page and its JSON from files, good and bad."""
+
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from synthograph.archive.reader import open_archive
+from synthograph.core.errors import UserError
+from synthograph.report import pictures
+from synthograph.report.document import without_folders
+from synthograph.report.gather import gather
+from synthograph.report.write import MAX_PAGE_BYTES, write_report
+from tests.conftest import make_archive
+from tests.report import material
+
+MEAN = "<script>document.title = 'run'</script>"
+
+
+class Elements(HTMLParser):
+    """Every element with its attributes, and the text outside of style and script."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.text, self._skip = "", False
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+        self._skip = tag in ("style", "script")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._skip = False
+
+    def handle_data(self, data: str) -> None:
+        self.text += "" if self._skip else data
+
+
+def everything(folder: Path) -> list[Path]:
+    """One of each kind of file."""
+    run = material.run_directory(folder)
+    classes = [*material.entries(level=MEAN), *material.entries()]
+    shares = [material.share(MEAN, 10, 20)]
+    numbers = material.write(folder / "n.json", material.evaluation(classes, shares=shares))
+    audit = material.write(folder / "audit" / "audit.json", material.audit()).parent
+    (audit / "pairs.png").write_bytes(material.png())
+    gap = material.write(folder / "gap" / "domain-gap.json", material.gap()).parent
+    (gap / "sprite.png").write_bytes(material.png(24, 24))
+    table = material.write(folder / "table.json", material.sensitivity())
+    real = make_archive(folder / "set.zip", classes=(MEAN, "b"))
+    return [run, numbers, audit, gap, table, real]
+
+
+def test_whole_page(tmp_path: Path) -> None:
+    written = write_report(everything(tmp_path), tmp_path / "r.html")
+    page = written.page.read_text()
+    seen = Elements(page)
+    assert written.size == len(page.encode()) < MAX_PAGE_BYTES
+    assert not written.document["problems"]
+    assert [v["headline"] for v in written.document["verdicts"]] == [
+        "Indication: not told apart",
+        "Indication: as varied",
+        "No copies found",
+        "Not studied yet",
+    ]
+    for words in (
+        "a limit",
+        "51 % are closer",
+        "0.800",
+        "1 pixel",
+        "1 alarm",
+        "r1_gamma",
+        "99",
+        "images flagged at 0.1",
+    ):
+        assert words in seen.text, words
+    kinds = {"run", "evaluation", "audit", "domain gap", "sensitivity of measures"}
+    assert kinds <= {f["kind"].replace("configuration of a run", "run") for f in _files(written)}
+    assert json.loads(written.data.read_text()) == json.loads(
+        json.dumps(written.document, default=str)
+    )
+
+
+def _files(written) -> list[dict[str, str]]:
+    return written.document["provenance"]["files"]
+
+
+def test_nothing_is_loaded_and_no_markup_of_files_runs(tmp_path: Path) -> None:
+    paths = everything(tmp_path)
+    (paths[0] / "log.txt").write_text("synthograph train <img src=x onerror=alert(1)>\n<b>hi\n")
+    page = write_report(paths, tmp_path / "r.html", title=MEAN).page.read_text()
+    elements = Elements(page).found
+    assert sum(tag == "script" for tag, _ in elements) == 1  # our own
+    assert MEAN not in page
+    assert "&lt;script&gt;document.title" in page
+    assert not [a for _, a in elements if any(name.startswith("on") for name in a)]
+    addresses = [a[name] or "" for _, a in elements for name in ("src", "href") if name in a]
+    assert addresses
+    assert all(each.startswith(("data:", "#")) for each in addresses)
+    assert not re.search(r"url\((?!#)", re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL))
+    assert not re.search(r"https?://(?!www\.w3\.org/)", page)
+    policy = next(a for tag, a in elements if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy["content"].startswith("default-src 'none'; img-src data:;")  # type: ignore[union-attr]
+
+
+def test_what_is_missing_is_said_with_its_command(tmp_path: Path) -> None:
+    numbers = material.write(tmp_path / "n.json", material.evaluation(material.entries()))
+    written = write_report([numbers], tmp_path / "r.html")
+    text = Elements(written.page.read_text()).text
+    assert "No audit yet" in text
+    assert "synthograph audit --synthetic made.zip --train set.zip:train" in text
+    assert "synthograph domain-gap set.zip" in text
+    assert "No run directory was given" in text
+    what = {each["what"] for each in written.document["missing"]}
+    assert what == {"training", "audit", "domain map", "sensitivity"}
+    alone = write_report([material.run_directory(tmp_path)], tmp_path / "run.html")
+    assert "synthograph evaluate --synthetic" in Elements(alone.page.read_text()).text
+
+
+def test_public_page_shows_no_real_image_and_no_folder(tmp_path: Path) -> None:
+    paths = everything(tmp_path)
+    made = make_archive(tmp_path / "made.zip", classes=(MEAN, "b"), seed=1)
+    whole = write_report([*paths, made], tmp_path / "r.html").page.read_text()
+    written = write_report([*paths, made], tmp_path / "p.html", public=True)
+    page = written.page.read_text()
+    assert "Real images that the generator was trained on" in whole
+    assert "Real images are left out" in page
+    for private in ("/nowhere", str(tmp_path), "secret-patient"):
+        assert private in whole
+        assert private not in page
+        assert private not in written.data.read_text()
+    uris = set(re.findall(r'src="(data:image[^"]+)"', page))
+    assert len(uris) == 4  # pictures of the run that show generated images
+
+
+def test_words_that_are_no_folders_stay() -> None:
+    kept = "closer/farther than 1/2 of a.zip:test"
+    assert without_folders({"text": kept}) == {"text": kept}
+    line = "synthograph train --data /home/me/set.zip --outdir=../runs '/a b'"
+    assert without_folders({"command": line})["command"].startswith(
+        "synthograph train --data set.zip --outdir=runs"
+    )
+    assert without_folders([{"path": "runs/a/config.json"}]) == [{"path": "config.json"}]
+
+
+def test_an_existing_page_stays(tmp_path: Path) -> None:
+    numbers = material.write(tmp_path / "n.json", material.evaluation(material.entries()))
+    page = tmp_path / "r.html"
+    write_report([numbers], page)
+    with pytest.raises(UserError, match=r"r\.html exists already: .*--force"):
+        write_report([numbers], page)
+    before = page.read_bytes()
+    write_report([numbers], page, force=True)
+    assert page.read_bytes() == before  # and the same files give the same page
+    page.unlink()
+    with pytest.raises(UserError, match=r"r\.json exists already"):
+        write_report([numbers], page)
+    with pytest.raises(UserError, match="give a name such as report.html"):
+        write_report([numbers], tmp_path / "page.pdf")
+
+
+def test_own_json_is_no_source(tmp_path: Path) -> None:
+    material.write(tmp_path / "in" / "n.json", material.evaluation(material.entries()))
+    write_report([tmp_path / "in"], tmp_path / "in" / "r.html")
+    again = write_report([tmp_path / "in"], tmp_path / "in" / "r.html", force=True)
+    assert not again.document["problems"]
+
+
+def test_broken_lines_are_counted(tmp_path: Path) -> None:
+    run = material.run_directory(tmp_path)
+    with (run / "stats.jsonl").open("a") as file:
+        file.write('{"Progress/kimg"\n[1]\n{"Progress/kimg": {"mean": "x"}}\n{"a": NaN}\n')
+    (run / "metrics.jsonl").write_text('{"entries": 3}\n')
+    found = gather([run]).runs[0]
+    assert len(found.kimg) == 5
+    assert any(p.startswith("stats.jsonl: 3 lines could not be read") for p in found.problems)
+    assert any(p.startswith("stats.jsonl: 1 line could not be read") for p in found.problems)
+    assert any(p.startswith("metrics.jsonl: 1 line could not") for p in found.problems)
+    text = Elements(write_report([run], tmp_path / "r.html").page.read_text()).text
+    assert "3 lines could not be read" in text
+
+
+def test_measures_over_snapshots(tmp_path: Path) -> None:
+    run = material.run_directory(tmp_path)
+    lines = []
+    for kimg in (2, 4):
+        content = material.evaluation(material.entries())["results"][0]
+        lines.append(json.dumps({**content, "metric": "held_out", "kimg": kimg}))
+    (run / "metrics.jsonl").write_text("\n".join(lines))
+    written = write_report([run], tmp_path / "r.html")
+    page = written.page.read_text()
+    assert "Kernel distance, random-vgg16" in page
+    assert "They choose the best snapshot, so they enter no verdict" in page
+    assert written.document["evaluation"] is None
+    judged = lines[1].replace("held_out", "evaluation")
+    (run / "metrics.jsonl").write_text(f"{lines[0]}\n{judged}\n")
+    again = write_report([run], tmp_path / "r.html", force=True)
+    assert again.document["evaluation"]["kimg"] == 4
+
+
+def test_an_audit_of_other_images_counts_for_nothing(tmp_path: Path) -> None:
+    numbers = material.write(tmp_path / "n.json", material.evaluation(material.entries()))
+    other = material.audit()
+    other["sets"]["synthetic"]["images_hash"] = "other"
+    audit = material.write(tmp_path / "audit.json", other)
+    written = write_report([numbers, audit], tmp_path / "r.html")
+    faithful, _, copies, _ = written.document["verdicts"]
+    assert faithful["answer"] == "withheld"
+    assert copies["answer"] == "not studied yet"
+    assert "is of other images" in copies["reasons"][0]
+
+
+def test_extractors_of_several_files_come_together(tmp_path: Path) -> None:
+    one = material.write(tmp_path / "1.json", material.evaluation(material.entries()))
+    trained = material.evaluation(material.entries(extractor="dinov2"))
+    two = material.write(tmp_path / "2.json", trained)
+    audit = material.write(tmp_path / "audit.json", material.audit())
+    written = write_report([one, two, audit], tmp_path / "r.html")
+    assert written.document["verdicts"][0]["answer"] == "yes"
+    assert set(written.document["evaluation"]["extractors"]) == {"random-vgg16", "dinov2"}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"kind": "something"}, "is none of the files of this page"),
+        ([1], "holds a list, expected an object"),
+        ({**material.audit("fine")}, "answer 'fine' is none of clean"),
+        ({**material.audit(), "tests": {}}, "tests is an object, expected a list"),
+        ({**material.gap(), "map": {"points": [[0, "x"]]}}, r"place\[1\] is a text"),
+        ({**material.gap(), "map": {"points": [[0, 1]], "set": [1, 2]}}, "1 points, but 2 entries"),
+        ({"results": [{"entries": [{"value": True}]}]}, "value is true or false, expected a numb"),
+        ({"results": [{"entries": [{"interval": [2, 1]}]}]}, "a lower and an upper end"),
+        ({"results": [{"entries": [{"n_real": -1}]}]}, "n_real is -1.0, expected a whole number"),
+    ],
+)
+def test_files_of_other_forms_are_refused(tmp_path: Path, content: object, message: str) -> None:
+    path = material.write(tmp_path / "x.json", content)
+    with pytest.raises(UserError, match=message):
+        gather([path])
+
+
+def test_bad_arguments(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="there is no such file or folder"):
+        gather([tmp_path / "none"])
+    with pytest.raises(UserError, match="holds no JSON file"):
+        gather([tmp_path])
+    material.write(tmp_path / "x.json", {"a": 1})
+    with pytest.raises(UserError, match="none of its JSON files belongs"):
+        gather([tmp_path])
+    material.write(tmp_path / "n.json", material.evaluation(material.entries()))
+    found = gather([tmp_path])  # one that does not belong is told, the other read
+    assert len(found.evaluations) == len(found.problems) == 1
+
+
+def test_large_files_are_refused_before_they_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "huge.json"
+    with path.open("wb") as file:
+        file.truncate(40 << 20)
+    with pytest.raises(UserError, match="40 MiB; a file of its kind has at most 32 MiB"):
+        gather([path])
+
+
+def test_pictures_lie_beside_their_json(tmp_path: Path) -> None:
+    content = {**material.audit(), "pictures": {"pairs": "../../secret.png"}}
+    audit = material.write(tmp_path / "audit.json", content)
+    written = write_report([audit], tmp_path / "r.html")
+    assert any("does not lie beside it" in p for p in written.document["problems"])
+
+
+def test_broken_pictures_are_told(tmp_path: Path) -> None:
+    run = material.run_directory(tmp_path)
+    (run / "reals.png").write_bytes(b"no picture")
+    (run / "fakes-000002.png").write_bytes(material.png()[:60])
+    written = write_report([run], tmp_path / "r.html")
+    assert len(written.document["problems"]) == 2
+    assert "reals.png: is not a PNG file" in " ".join(written.document["problems"])
+
+
+def test_a_film_keeps_the_last_and_says_what_was_left_out(tmp_path: Path) -> None:
+    run = material.run_directory(tmp_path, pictures=70)
+    written = write_report([run], tmp_path / "r.html")
+    seen = Elements(written.page.read_text())
+    frames = [a for tag, a in seen.found if tag == "img" and "data-at" in a]
+    assert len(frames) == pictures.MOST_FRAMES
+    assert frames[-1]["data-at"] == "70"
+    assert [a for a in frames if "hidden" not in a] == [frames[-1]]  # seen without scripts, too
+    assert "30 of 70 pictures are shown" in seen.text
+
+
+def test_large_pictures_become_small() -> None:
+    noise = Image.effect_noise((3000, 1500), 90).convert("RGB")
+    small = pictures.embed(noise, 200_000)
+    assert small.size < 210_000
+    assert small.width <= pictures.WIDEST
+    assert not small.exact
+    assert abs(small.width / small.height - 2) < 0.02
+
+
+def test_real_beside_generated(tmp_path: Path) -> None:
+    real = open_archive(make_archive(tmp_path / "a.zip"))
+    assert pictures.side_by_side(real, real) is not None
+    other = open_archive(make_archive(tmp_path / "b.zip", size=(8, 8)))
+    assert pictures.side_by_side(real, other) is None
+
+
+def test_without_torch(tmp_path: Path) -> None:
+    paths = everything(tmp_path)
+    code = (
+        "import sys\nfrom pathlib import Path\n"
+        "from synthograph.report.write import write_report\n"
+        "write_report([Path(p) for p in sys.argv[2:]], Path(sys.argv[1]))\n"
+        "assert 'torch' not in sys.modules"
+    )
+    words = [sys.executable, "-c", code, tmp_path / "r.html", *paths]
+    subprocess.run([str(word) for word in words], check=True)
