@@ -1,0 +1,430 @@
+"""How far sets of images are from each other: two scanners, two hospitals, real and synthetic.
+
+For every pair of sets and every extractor: the kernel distance with its interval and its floor (one
+half of a set against the other half), and a classifier two-sample test, both cut by group; and one
+map of all images together, for people to look at.
+"""
+
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+import synthograph
+from synthograph.archive.batches import ImageSet
+from synthograph.core.errors import UserError
+from synthograph.core.seeds import Streams
+from synthograph.features.base import Extractor
+from synthograph.metrics import columns
+from synthograph.metrics.evaluate import LEAST, SMALL, Tracks, silent
+from synthograph.metrics.kernel import kernel_distance
+from synthograph.metrics.maps import FlatMap, flat_map
+from synthograph.metrics.measures import Floor, floors
+from synthograph.metrics.result import Value
+from synthograph.metrics.sample import Sample
+from synthograph.metrics.sprites import Sprite, sprite, thumbnails
+from synthograph.metrics.two_sample import PERMUTATIONS, TwoSample, classifier_test, holm
+
+SURE = 0.05
+MOST_SAID = 0.995
+OTHER_MIX = 0.1
+"""Share of the images whose class would have to change, above which it is worth a word."""
+MOST_POINTS = 1200
+"""Images on the map, all sets together."""
+KERNEL = "kernel"
+
+
+@dataclass(frozen=True)
+class DomainSet:
+    """One of the sets.
+
+    Attributes:
+        images: the set; no image and no patient of it is in another set.
+        origin: `real`, `synthetic` or `mixed`.
+        notes: sentences on it for the reader.
+    """
+
+    images: ImageSet
+    origin: str = "real"
+    notes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        return self.images.name
+
+    def json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "name": self.name,
+            "images": self.images.count,
+            "groups": self.images.group_count,
+            "images_hash": self.images.origin.get("images_hash"),
+            "origin": self.origin,
+            "archive": dict(self.images.origin),
+            "notes": list(self.notes),
+        }
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Two sets under one extractor.
+
+    Attributes:
+        one: name of a set.
+        other: name of another.
+        extractor: its name.
+        indicative: whether its numbers compare only with themselves.
+        kernel: the kernel distance.
+        floors: of halves of either set, where there are images enough.
+        classifier: what can be told apart.
+        p: of the classifier, adjusted for the number of pairs and extractors; None without one.
+    """
+
+    one: str
+    other: str
+    extractor: str
+    indicative: bool
+    kernel: Value
+    floors: dict[str, Floor | None]
+    classifier: TwoSample
+    p: float | None = None
+
+    @property
+    def seen(self) -> bool | None:
+        """Whether there is a gap beyond chance at 5 %; None where that cannot be told."""
+        return None if self.p is None else self.p < SURE
+
+    @property
+    def sentence(self) -> str:
+        """The result in plain words."""
+        pair = f"{self.one} and {self.other}"
+        weak = ", by a network that was never trained: an indication" if self.indicative else ""
+        found, ends = self.classifier, self.classifier.interval
+        if self.seen is None or found.auc is None:
+            return f"{pair}: undecidable: {found.reason}"
+        between = "" if ends is None else f", {ends.low:.3f} to {ends.high:.3f}"
+        words = f"AUC {found.auc:.3f}{between}; p = {self.p:.3g}{weak}"
+        if self.seen:
+            share = "over 99 %" if found.auc >= MOST_SAID else f"{100 * found.auc:.0f} %"
+            return (
+                f"{pair} differ: of an unseen image of each, a classifier tells which is which in "
+                f"{share} of the cases ({words})"
+            )
+        but = "; but the kernel distance is above its floors" if self._above_floors else ""
+        return (
+            f"{pair}: no gap is seen at this number of images, which is no proof that there is "
+            f"none ({words}){but}"
+        )
+
+    @property
+    def _above_floors(self) -> bool:
+        """Whether the kernel distance is beyond what halves of either set give."""
+        ends = self.kernel.interval
+        highest = max((floor.high for floor in self.floors.values() if floor), default=0.0)
+        return ends is not None and ends.low > max(highest, 0.0)
+
+    def json(self) -> dict[str, Any]:
+        """Plain data."""
+        below = (self.floors.get(name) for name in ("one", "other"))
+        return {
+            "one": self.one,
+            "other": self.other,
+            "extractor": self.extractor,
+            "indicative": self.indicative,
+            "kernel": self.kernel.json(),
+            "floor": {
+                name: None if floor is None else floor.json()
+                for name, floor in zip(("one", "other"), below, strict=True)
+            },
+            "classifier": {**self.classifier.json(), "p_adjusted": self.p},
+            "seen": self.seen,
+            "sentence": self.sentence,
+        }
+
+
+@dataclass(frozen=True)
+class Map:
+    """All sets on one plane.
+
+    Attributes:
+        flat: the points.
+        extractor: whose features.
+        sets: number of the set of every point.
+        labels: class of every point; empty text where there is none.
+        images: number of the image in its set.
+    """
+
+    flat: FlatMap
+    extractor: str
+    sets: tuple[int, ...]
+    labels: tuple[str, ...]
+    images: tuple[int, ...]
+
+    def json(self) -> dict[str, Any]:
+        """Plain data; coordinates with six digits, since more would only make the file longer."""
+        points = [[float(f"{x:.6g}"), float(f"{y:.6g}")] for x, y in self.flat.points.tolist()]
+        return {
+            "method": self.flat.method,
+            "about": self.flat.about,
+            "extractor": self.extractor,
+            "points": points,
+            "set": list(self.sets),
+            "label": list(self.labels),
+            "image": list(self.images),
+        }
+
+
+@dataclass(frozen=True)
+class DomainGap:
+    """All that was found.
+
+    Attributes:
+        sets: the sets.
+        gaps: every pair under every extractor.
+        map: the plane.
+        notes: sentences on the whole.
+        provenance: what the numbers rest on.
+    """
+
+    sets: tuple[DomainSet, ...]
+    gaps: tuple[Gap, ...]
+    map: Map
+    notes: tuple[str, ...] = ()
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "format": 1,
+            "kind": "domain-gap",
+            "sets": [each.json() for each in self.sets],
+            "pairs": [gap.json() for gap in self.gaps],
+            "map": self.map.json(),
+            "notes": list(self.notes),
+            "provenance": dict(self.provenance),
+        }
+
+
+def check(sets: Sequence[DomainSet]) -> None:
+    """Refuse what cannot be compared, before anything is computed.
+
+    Raises:
+        UserError: fewer than two sets, two of one name, different kinds of images, or too few.
+    """
+    if len(sets) < 2:
+        raise UserError(f"{len(sets)} sets: a gap is between two or more; name another archive")
+    names = [each.name for each in sets]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f"two sets are called {twice}: name every set once, or rename an archive")
+    first = sets[0].images
+    for each in sets:
+        images = each.images
+        if images.count < LEAST:
+            raise UserError(
+                f"{each.name}: {images.count} images; at least {LEAST} are needed, and below "
+                f"{SMALL} nothing means much"
+            )
+        one, other = _kind(first), _kind(images)
+        if one != other:
+            raise UserError(
+                f"{first.name} has images of {one}, {each.name} of {other}: bring them to one size "
+                "and kind with 'synthograph prepare --size N'; nothing is resized or converted "
+                "here, since that would be a gap by itself"
+            )
+
+
+def _kind(images: ImageSet) -> str:
+    spec = images.spec
+    channels = list(spec.modalities.values())
+    names = f" ({', '.join(spec.modalities)})" if len(channels) > 1 else ""
+    counts = " + ".join(str(count) for count in channels)
+    return f"{spec.width}x{spec.height} pixels, {counts} channels{names}, {spec.bits} bits"
+
+
+def domain_gap(
+    sets: Sequence[DomainSet],
+    extractors: Sequence[Extractor],
+    *,
+    folder: Path,
+    tracks: Tracks = silent,
+    permutations: int = PERMUTATIONS,
+    seed: int = 0,
+) -> DomainGap:
+    """Compare every two sets.
+
+    Args:
+        sets: two or more, of images of one kind.
+        extractors: whose features; the first one's make the map.
+        folder: where features are kept.
+        tracks: shows progress.
+        permutations: of the classifier test.
+        seed: of folds, blocks, permutations and of who is on the map.
+
+    Raises:
+        UserError: as from `check`, no extractor, or features that are not finite.
+    """
+    check(sets)
+    if not extractors:
+        raise UserError("no extractor of features: name at least one")
+    samples = {each.name: _features(sets, each, folder, tracks) for each in extractors}
+    work = [
+        (each, pair) for each in extractors for pair in itertools.combinations(range(len(sets)), 2)
+    ]
+    gaps = []
+    for extractor, (i, j) in tracks("comparing")(work, len(work)):
+        rows = samples[extractor.name]
+        gaps.append(_gap((sets[i], sets[j]), (rows[i], rows[j]), extractor, permutations, seed))
+    gaps = _adjusted(gaps)
+    first = extractors[0]
+    flat = _map(sets, samples[first.name], first.name, seed, tracks)
+    return DomainGap(
+        tuple(sets),
+        tuple(gaps),
+        flat,
+        _notes(sets, flat, gaps),
+        {
+            "features": [extractor.describe() for extractor in extractors],
+            "permutations": permutations,
+            "seed": seed,
+            "version": synthograph.__version__,
+        },
+    )
+
+
+def _features(
+    sets: Sequence[DomainSet], extractor: Extractor, folder: Path, tracks: Tracks
+) -> list[Sample]:
+    found = []
+    for each in sets:
+        column = columns.extractor_column(extractor, each.images.spec)
+        track = tracks(f"features of {each.name}")
+        (rows,) = columns.rows_of(each.images, [column], folder=folder, track=track)
+        found.append(Sample(rows[:, : extractor.dims], each.images.groups))
+    return found
+
+
+def _gap(
+    sets: tuple[DomainSet, DomainSet],
+    samples: tuple[Sample, Sample],
+    extractor: Extractor,
+    permutations: int,
+    seed: int,
+) -> Gap:
+    one, other = samples
+    below = (floors(a, b, [KERNEL], seed=seed).get(KERNEL) for a, b in ((one, other), (other, one)))
+    names = (sets[0].name, sets[1].name)
+    return Gap(
+        *names,
+        extractor=extractor.name,
+        indicative=extractor.indicative,
+        kernel=kernel_distance(one, other, seed=seed),
+        floors=dict(zip(("one", "other"), below, strict=True)),
+        classifier=classifier_test(one, other, permutations=permutations, seed=seed, names=names),
+    )
+
+
+def _adjusted(gaps: Sequence[Gap]) -> list[Gap]:
+    ps = holm([gap.classifier.p for gap in gaps])
+    return [replace(gap, p=p) for gap, p in zip(gaps, ps, strict=True)]
+
+
+def _map(
+    sets: Sequence[DomainSet], samples: Sequence[Sample], extractor: str, seed: int, tracks: Tracks
+) -> Map:
+    """As many images of every set, at most `MOST_POINTS` in all."""
+    most = max(1, MOST_POINTS // len(sets))
+    chosen: list[Tensor] = []
+    for place, sample in enumerate(samples):
+        order = Streams(seed).permutation(f"metrics/map/{place}", 0, len(sample))
+        chosen.append(order[:most].sort().values)
+    pairs = list(zip(sets, chosen, strict=True))
+    values: Float[Tensor, "n d"] = torch.cat(
+        [sample.values[rows] for sample, rows in zip(samples, chosen, strict=True)]
+    )
+    labels = [
+        (each.images.labels or [""] * each.images.count)[number]
+        for each, rows in pairs
+        for number in rows.tolist()
+    ]
+    return Map(
+        flat_map(values, seed=seed, track=tracks("map")),
+        extractor,
+        tuple(place for place, rows in enumerate(chosen) for _ in rows),
+        tuple(labels),
+        tuple(number for rows in chosen for number in rows.tolist()),
+    )
+
+
+def _notes(sets: Sequence[DomainSet], flat: Map, gaps: Sequence[Gap]) -> tuple[str, ...]:
+    notes = [f"{each.name}: {note}" for each in sets for note in each.notes]
+    for each in sets:
+        if each.origin == "real" and each.images.group_count == each.images.count:
+            notes.append(
+                f"{each.name}: every image counts as a patient of its own; if patients have "
+                "several images, p is too small and intervals too narrow"
+            )
+        if each.origin != "real":
+            notes.append(f"{each.name}: numbers are for these images; another run makes others")
+    notes += filter(None, (_mix(*pair) for pair in itertools.combinations(sets, 2)))
+    total = sum(each.images.count for each in sets)
+    if len(flat.images) < total:
+        notes.append(f"the map shows {len(flat.images)} of {total} images, drawn at random")
+    notes.append(
+        f"the map ({flat.flat.about}) is for looking: its distances are no measure, and no number "
+        "here comes from it"
+    )
+    if len(gaps) > 1:
+        notes.append(f"p is adjusted for {len(gaps)} comparisons (Holm)")
+    said = [
+        f"{gap.one} and {gap.other}: {note}"
+        for gap in gaps
+        for note in (*gap.kernel.notes, *gap.classifier.notes)
+    ]
+    return (*notes, *dict.fromkeys(said))
+
+
+def _mix(one: DomainSet, other: DomainSet) -> str | None:
+    """A sentence where classes are not as frequent in both sets, which is a gap by itself."""
+    if one.images.labels is None or other.images.labels is None:
+        return None
+    shares = [
+        {
+            name: count / each.images.count
+            for name, count in Counter(each.images.labels or ()).items()
+        }
+        for each in (one, other)
+    ]
+    names = sorted(shares[0].keys() | shares[1].keys())
+    apart = {name: abs(shares[0].get(name, 0.0) - shares[1].get(name, 0.0)) for name in names}
+    if sum(apart.values()) / 2 <= OTHER_MIX:
+        return None
+    worst = max(names, key=lambda name: round(apart[name], 9))
+    ours, theirs = (100 * share.get(worst, 0.0) for share in shares)
+    return (
+        f"{one.name} and {other.name}: classes are not as frequent in both ({worst or 'no class'} "
+        f"{ours:.0f} % and {theirs:.0f} %), so part of the gap may be that; --class compares one "
+        "class alone"
+    )
+
+
+def pictures_of(gap: DomainGap, *, side: int) -> Sprite:
+    """A small picture of every point of the map, in the order of the points.
+
+    Args:
+        gap: with its sets.
+        side: the longer side of a picture, pixels.
+    """
+    found = []
+    for place, each in enumerate(gap.sets):
+        wanted = [n for n, at in zip(gap.map.images, gap.map.sets, strict=True) if at == place]
+        small = thumbnails(each.images, wanted, side=side)
+        found += [small[number] for number in wanted]
+    return sprite(found)

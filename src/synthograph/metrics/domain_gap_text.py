@@ -1,0 +1,120 @@
+"""A domain gap for the console and as a picture."""
+
+import io
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from synthograph.metrics.domain_gap import DomainGap, Gap
+from synthograph.metrics.report_text import number
+from synthograph.metrics.result import Interval
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000", "#F0E442")
+"""Okabe and Ito 2008: told apart with every kind of colour vision."""
+MARKERS = "osD^vP*X"
+INCHES, DOTS = (8.0, 6.4), 150
+
+
+def table(gap: DomainGap) -> RenderableType:
+    """All of it for a terminal: a row and a sentence per pair."""
+    sizes = Table(box=box.SIMPLE, pad_edge=False)
+    for name in ("set", "origin", "images", "groups"):
+        sizes.add_column(name, justify="right" if name in ("images", "groups") else "left")
+    for each in gap.sets:
+        counts = (str(each.images.count), str(each.images.group_count))
+        sizes.add_row(Text(each.name), each.origin, *counts)
+    pairs = Table(box=box.SIMPLE, pad_edge=False)
+    for name in ("pair", "features"):
+        pairs.add_column(name)
+    for name in ("kernel", "95 % interval", "floors", "AUC", "95 % interval", "accuracy", "p"):
+        pairs.add_column(name, justify="right")
+    for pair in gap.gaps:
+        pairs.add_row(*_cells(pair))
+    lines = [*(pair.sentence for pair in gap.gaps), *gap.notes]
+    return Group(sizes, pairs, *(Text(f"- {line}") for line in lines))
+
+
+def _cells(pair: Gap) -> list[str | Text]:
+    kernel, classifier = pair.kernel, pair.classifier
+    below = [floor.value for floor in pair.floors.values() if floor is not None]
+    return [
+        Text(f"{pair.one} | {pair.other}"),
+        pair.extractor,
+        number(kernel.value),
+        _between(kernel.interval),
+        ", ".join(number(value) for value in below) or "-",
+        number(classifier.auc),
+        _between(classifier.interval),
+        number(classifier.accuracy),
+        number(pair.p),
+    ]
+
+
+def _between(ends: Interval | None) -> str:
+    return "-" if ends is None else f"{number(ends.low)} .. {number(ends.high)}"
+
+
+def draw(gap: DomainGap, kind: str = "png") -> bytes:
+    """The map as a picture: colour and shape of a point tell its set.
+
+    Args:
+        gap: with its map.
+        kind: `png` or `svg`.
+    """
+    from matplotlib import rc_context
+
+    figure = _figure(gap)
+    file = io.BytesIO()
+    # a fixed salt and no date: the same map is the same file
+    with rc_context({"svg.hashsalt": "synthograph", "svg.fonttype": "none"}):
+        figure.savefig(
+            file, format=kind, dpi=DOTS, metadata={"Date": None} if kind == "svg" else {}
+        )
+    return file.getvalue()
+
+
+def _figure(gap: DomainGap) -> "Figure":
+    """Points of sets mixed in drawing order, so that no set hides another."""
+    import numpy as np
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=INCHES, layout="constrained")
+    axes = figure.add_subplot()
+    points, sets = gap.map.flat.points.numpy(), np.array(gap.map.sets)
+    size = float(np.clip(12_000 / len(points), 8, 60))
+    layers = 8
+    for layer in range(layers):
+        for place in range(len(gap.sets)):
+            rows = np.flatnonzero(sets == place)[layer::layers]
+            axes.scatter(
+                points[rows, 0],
+                points[rows, 1],
+                s=size,
+                c=COLOURS[place % len(COLOURS)],
+                marker=MARKERS[place % len(MARKERS)],
+                alpha=0.75,
+                linewidths=0.3,
+                edgecolors="white",
+                zorder=2 + layer,
+            )
+    for place, each in enumerate(gap.sets):
+        shown = int((sets == place).sum())
+        axes.scatter(
+            [],
+            [],
+            s=50,
+            c=COLOURS[place % len(COLOURS)],
+            marker=MARKERS[place % len(MARKERS)],
+            label=f"{each.name} ({shown} {each.origin} images)".replace("$", r"\$"),
+        )
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.set_title(f"{gap.map.flat.about}\nfeatures: {gap.map.extractor}", fontsize=10)
+    figure.legend(loc="outside lower center", ncols=1 if len(gap.sets) > 4 else 2, fontsize=9)
+    return figure

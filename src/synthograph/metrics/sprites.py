@@ -1,0 +1,112 @@
+"""Sprites: many small pictures in one PNG, row by row, for maps and projectors."""
+
+import io
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from synthograph.archive.batches import ImageSet
+from synthograph.core.errors import UserError
+from synthograph.core.pictures import for_eyes
+
+LARGEST = 8192
+"""Pixels of a side: browsers and TensorBoard show no larger sprite."""
+SIDE = 48
+
+
+@dataclass(frozen=True)
+class Sprite:
+    """Small pictures in one image: picture i is in row i // columns, column i % columns.
+
+    Attributes:
+        png: the image file.
+        width: of one picture, pixels.
+        height: of one picture, pixels.
+        columns: pictures in a row; as many rows at most, so the image is a square of pictures.
+        count: number of pictures.
+    """
+
+    png: bytes
+    width: int
+    height: int
+    columns: int
+    count: int
+
+    def json(self) -> dict[str, Any]:
+        """What a page needs to cut it."""
+        return {
+            "width": self.width,
+            "height": self.height,
+            "columns": self.columns,
+            "count": self.count,
+        }
+
+
+def sprite(pictures: Sequence[np.ndarray]) -> Sprite:
+    """Pictures on a square grid, the rest of it white.
+
+    Args:
+        pictures: uint8 [h, w, 3], all of one size.
+
+    Raises:
+        UserError: there is no picture, they differ in size, or the sprite would be too large.
+    """
+    if not pictures:
+        raise UserError("a sprite of no pictures: give at least one")
+    height, width = pictures[0].shape[:2]
+    columns = math.isqrt(len(pictures) - 1) + 1
+    if columns * max(height, width) > LARGEST:
+        raise UserError(
+            f"a sprite of {len(pictures)} pictures of {width}x{height} would be wider than "
+            f"{LARGEST} pixels: take fewer or smaller ones"
+        )
+    canvas = np.full((columns * height, columns * width, 3), 255, dtype=np.uint8)
+    for place, picture in enumerate(pictures):
+        if picture.shape != (height, width, 3):
+            raise UserError(
+                f"picture {place} of a sprite is {picture.shape}, the first is "
+                f"{(height, width, 3)}: all must be of one size"
+            )
+        top, left = place // columns * height, place % columns * width
+        canvas[top : top + height, left : left + width] = picture
+    file = io.BytesIO()
+    Image.fromarray(canvas).save(file, format="PNG", optimize=True)
+    return Sprite(file.getvalue(), width, height, columns, len(pictures))
+
+
+def fitting(count: int, side: int = SIDE) -> int:
+    """The side of a picture, at most `side`, with which so many fit a sprite."""
+    return max(1, min(side, LARGEST // (math.isqrt(max(count - 1, 0)) + 1)))
+
+
+def thumbnails(
+    images: ImageSet, wanted: Iterable[int], *, side: int = SIDE
+) -> Mapping[int, np.ndarray]:
+    """Small pictures of some images of a set; modalities side by side.
+
+    Args:
+        images: the set.
+        wanted: which of its images.
+        side: the longer side of a picture, pixels.
+
+    Returns:
+        Number of the image -> uint8 [h, w, 3], all of one size.
+    """
+    chosen, found, start = sorted(set(wanted)), {}, 0
+    channels = list(images.spec.modalities.values())
+    high, wide = images.spec.height, images.spec.width * len(channels)
+    scale = side / max(high, wide)
+    size = (max(1, round(wide * scale)), max(1, round(high * scale)))
+    for batch in images.batches():
+        inside = [number for number in chosen if start <= number < start + len(batch)]
+        for number in inside:
+            picture = Image.fromarray(for_eyes(batch[number - start].numpy(), channels))
+            found[number] = np.asarray(picture.resize(size, Image.Resampling.BOX))
+        start += len(batch)
+        if len(found) == len(chosen):
+            break
+    return found

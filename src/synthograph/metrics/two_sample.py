@@ -1,0 +1,363 @@
+"""Classifier two-sample test: can anybody tell an image of one set from an image of the other?
+
+Source: Lopez-Paz and Oquab 2017, "Revisiting Classifier Two-Sample Tests", section 3. A classifier
+learns on some of the images and is judged by the rest; where both sets come from one distribution
+it cannot be better than chance.
+
+Here the classifier is a discriminant on the first principal components of the features and on their
+squares (so that it sees another mean as well as another spread), cut along whole groups into folds,
+and p comes from groups that change places between the sets. The components are those of both sets
+together without the fold that judges: with it, the set with fewer patients would be fitted better.
+
+It sees best what moves or widens a set as a whole. Sets that differ only in how images cluster are
+seen worse, by the kernel distance better; so both are reported.
+
+Groups that change places must be alike in number: the larger set is cut down to as many groups as
+the smaller one has, and where one set has single images only (generated ones), they are bundled to
+the size of the other's groups. Otherwise p would be too small where a few patients with many images
+meet many single images.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float64, Int64
+from torch import Tensor
+
+from synthograph.core.seeds import Streams
+from synthograph.metrics.intervals import LEAST_GROUPS, Plan, parts, plan, quantile, variance
+from synthograph.metrics.maps import components
+from synthograph.metrics.ranks import ELEMENTS, apart
+from synthograph.metrics.result import Interval
+from synthograph.metrics.sample import Sample, check
+
+# n image, d feature, c number that the classifier sees, g group, e evaluation or permutation
+
+FOLDS = 5
+PERMUTATIONS = 999
+COMPONENTS = 32
+IMAGES_PER_COMPONENT = 10
+RIDGE = 0.1
+"""Share of the mean variance that is added to every variance: the classifier stays tame where there
+are hardly more images than numbers."""
+
+
+@dataclass(frozen=True)
+class TwoSample:
+    """What the classifier reached on images that it did not learn from.
+
+    Attributes:
+        auc: share of pairs of an image of either set that it gets right; None, and `reason` says
+            why.
+        interval: of it, for these classifiers; None where there are too few groups.
+        accuracy: mean of the shares of both sets that it gets right.
+        accuracy_interval: of it.
+        p: share of the permutations with as large an AUC, the data themselves included.
+        images: of either set that were used.
+        groups: of either set, bundles of single images included.
+        settings: folds, components, permutations, seed; plain data.
+        notes: sentences for the reader.
+        reason: why there is no number.
+    """
+
+    auc: float | None
+    interval: Interval | None
+    accuracy: float | None
+    accuracy_interval: Interval | None
+    p: float | None
+    images: tuple[int, int]
+    groups: tuple[int, int]
+    settings: dict[str, Any]
+    notes: tuple[str, ...] = ()
+    reason: str | None = None
+
+    def json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "auc": self.auc,
+            "interval": _ends(self.interval),
+            "accuracy": self.accuracy,
+            "accuracy_interval": _ends(self.accuracy_interval),
+            "p": self.p,
+            "images": list(self.images),
+            "groups": list(self.groups),
+            "settings": dict(self.settings),
+            "notes": list(self.notes),
+            "reason": self.reason,
+        }
+
+
+def _ends(ends: Interval | None) -> list[float] | None:
+    return None if ends is None else [ends.low, ends.high, ends.level]
+
+
+def classifier_test(
+    one: Sample,
+    other: Sample,
+    *,
+    permutations: int = PERMUTATIONS,
+    seed: int = 0,
+    names: tuple[str, str] = ("one", "other"),
+) -> TwoSample:
+    """Try to tell the images of two sets apart.
+
+    Args:
+        one: features of a set of images with their patients.
+        other: features of another set; a number means another patient here.
+        permutations: how often groups change places; the smallest p is 1 / (permutations + 1).
+        seed: of folds, bundles and permutations.
+        names: of the sets, for messages.
+
+    Raises:
+        UserError: features that are not finite.
+    """
+    for sample, name in zip((one, other), names, strict=True):
+        check(sample, name)
+    pair, notes = _alike(one, other, names, seed)
+    images, groups = (len(pair[0]), len(pair[1])), (pair[0].group_count, pair[1].group_count)
+    settings = {"permutations": permutations, "ridge": RIDGE, "seed": seed}
+    reason = _too_few(pair)
+    if reason is not None:
+        return TwoSample(None, None, None, None, None, images, groups, settings, notes, reason)
+    seen = _seen(pair, seed)
+    settings |= {"folds": seen.folds, "components": seen.tables[0].shape[1] // 2}
+    swapped = seen.swapped(permutations, seed)
+    auc = _auc(seen, swapped)
+    ends, accuracy, accuracy_ends = _intervals(seen, pair, auc, seed)
+    return TwoSample(
+        auc=float(auc[0]),
+        interval=ends,
+        accuracy=accuracy,
+        accuracy_interval=accuracy_ends,
+        p=float((auc >= auc[0] - 1e-12).to(torch.float64).mean()),
+        images=images,
+        groups=groups,
+        settings=settings,
+        notes=notes,
+    )
+
+
+def _alike(
+    one: Sample, other: Sample, names: tuple[str, str], seed: int
+) -> tuple[tuple[Sample, Sample], tuple[str, ...]]:
+    """The sets with as many groups each, of about one size."""
+    sizes = [len(each) / max(each.group_count, 1) for each in (one, other)]
+    bundled, notes = [], []
+    both = zip((one, other), names, sizes, reversed(sizes), strict=True)
+    for sample, name, mine, theirs in both:
+        if mine == 1 and theirs >= 1.5:
+            size = round(theirs)
+            order = Streams(seed).permutation("metrics/two-sample/bundles", 0, len(sample))
+            numbers = torch.empty(len(sample), dtype=torch.int64)
+            numbers[order] = torch.arange(len(sample)) // size
+            sample = Sample(sample.values, numbers)
+            notes.append(
+                f"the classifier sees bundles of {size} images of {name} as one group each"
+            )
+        bundled.append(sample)
+    fewest = min(each.group_count for each in bundled)
+    found = []
+    for place, sample in enumerate(bundled):
+        count = sample.group_count
+        if count > fewest:
+            every = sample.groups.unique()
+            order = Streams(seed).permutation(f"metrics/two-sample/{place}", 0, count)
+            sample = sample.take(torch.isin(sample.groups, every[order[:fewest]]))
+            notes.append(f"the classifier sees {fewest} of {count} groups of {names[place]}")
+        found.append(sample)
+    return (found[0], found[1]), tuple(notes)
+
+
+def _too_few(pair: tuple[Sample, Sample]) -> str | None:
+    """Why there is no test, or None."""
+    fewest = min(each.group_count for each in pair)
+    if fewest < LEAST_GROUPS:
+        return f"{fewest} groups in a set, at least {LEAST_GROUPS} are needed"
+    return None
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What the classifiers see.
+
+    Attributes:
+        tables: for every fold, what the classifier that leaves it out sees of every image, those of
+            the first set first.
+        groups: of every image, 0..g-1; those of the first set come first.
+        member: whether a group is of the second set.
+        fold: of every group.
+        folds: how many.
+    """
+
+    tables: list[Float64[Tensor, "n c"]]
+    groups: Int64[Tensor, " n"]
+    member: Bool[Tensor, " g"]
+    fold: Int64[Tensor, " g"]
+    folds: int
+
+    def swapped(self, count: int, seed: int) -> Bool[Tensor, "e g"]:
+        """Who is of the second set: row 0 as it is, then groups that changed places in their fold,
+        so that every fold keeps as many of either set.
+        """
+        members = self.member.repeat(count + 1, 1)
+        for fold in range(self.folds):
+            places = (self.fold == fold).nonzero()[:, 0]
+            size = int(self.member[places].sum())
+            draws = Streams(seed).uniform(
+                f"metrics/two-sample/{fold}", torch.arange(count), (len(places),)
+            )
+            chosen = torch.zeros(count, len(places), dtype=torch.bool)
+            order = draws.argsort(dim=1)[:, :size]
+            members[1:, places] = chosen.scatter(1, order, torch.ones_like(order, dtype=torch.bool))
+        return members
+
+
+def _seen(pair: tuple[Sample, Sample], seed: int) -> _Seen:
+    values = torch.cat([each.values for each in pair]).to(torch.float64)
+    counts = [each.group_count for each in pair]
+    folds = min(FOLDS, *counts)
+    numbers = [each.groups.unique(return_inverse=True)[1] for each in pair]
+    groups = torch.cat((numbers[0], numbers[1] + counts[0]))
+    fold_of = torch.cat([parts(each.groups, folds, seed=seed) for each in pair])
+    fold = torch.zeros(sum(counts), dtype=torch.int64).index_put_((groups,), fold_of)
+    inside = fold[groups]
+    tables = [_numbers(values, inside != left_out, seed) for left_out in range(folds)]
+    return _Seen(tables, groups, torch.arange(sum(counts)) >= counts[0], fold, folds)
+
+
+def _numbers(
+    values: Float64[Tensor, "n d"], learn: Bool[Tensor, " n"], seed: int
+) -> Float64[Tensor, "n c"]:
+    """Components of the images to learn from, and their squares, scaled by these images."""
+    dims = max(1, min(COMPONENTS, int(learn.sum()) // IMAGES_PER_COMPONENT, values.shape[1]))
+    scores = components(values[learn], dims, seed=seed).scores(values)
+    scores = scores / scores[learn].std(0).clamp(min=1e-12)
+    both = torch.cat((scores, scores.square()), dim=1)
+    both = both - both[learn].mean(0)
+    return both / both[learn].std(0).clamp(min=1e-12)
+
+
+@dataclass(frozen=True)
+class _Learnt:
+    """Classifiers that left one fold out, one per evaluation.
+
+    Attributes:
+        rows: images of the fold.
+        scores: of these images; high ones are of the second set.
+    """
+
+    rows: Int64[Tensor, " k"]
+    scores: Float64[Tensor, "k e"]
+
+
+def _learn(seen: _Seen, members: Bool[Tensor, "e g"], fold: int) -> _Learnt:
+    """Discriminants with the covariance of all images of the other folds, whoever they belong to;
+    it gives the same direction as the covariance within the sets. 0 is half-way between the means.
+    """
+    inside = seen.fold[seen.groups] == fold
+    table = seen.tables[fold]
+    learn, rows = table[~inside], inside.nonzero()[:, 0]
+    centred = learn - learn.mean(0)
+    covariance = centred.T @ centred / len(learn)
+    covariance.diagonal().add_(RIDGE * float(covariance.diagonal().mean()) + 1e-12)
+    count = len(seen.member)
+    sums = torch.zeros(count, learn.shape[1], dtype=torch.float64)
+    sums.index_add_(0, seen.groups[~inside], learn)
+    sizes = torch.bincount(seen.groups[~inside], minlength=count).to(torch.float64)
+    ours, theirs = (side.to(torch.float64) for side in (members, ~members))
+    means = [(side @ sums) / (side @ sizes)[:, None] for side in (theirs, ours)]
+    direction = torch.linalg.solve(covariance, (means[1] - means[0]).T)
+    middle = ((means[0] + means[1]) / 2 * direction.T).sum(1)
+    return _Learnt(rows, table[rows] @ direction - middle)
+
+
+def _auc(seen: _Seen, members: Bool[Tensor, "e g"]) -> Float64[Tensor, " e"]:
+    """AUC of every evaluation, from pairs of images of one fold."""
+    concordant = torch.zeros(len(members), dtype=torch.float64)
+    pairs = torch.zeros(len(members), dtype=torch.float64)
+    step = max(1, ELEMENTS // (4 * len(seen.groups)))
+    for start in range(0, len(members), step):
+        part = slice(start, start + step)
+        for fold in range(seen.folds):
+            learnt = _learn(seen, members[part], fold)
+            ours = members[part][:, seen.groups[learnt.rows]].T
+            found, all_pairs = _concordant(learnt.scores, ours)
+            concordant[part] += found
+            pairs[part] += all_pairs
+    return concordant / pairs
+
+
+def _concordant(
+    scores: Float64[Tensor, "k e"], ours: Bool[Tensor, "k e"]
+) -> tuple[Float64[Tensor, " e"], Float64[Tensor, " e"]]:
+    """Pairs in which the one of ours scores higher, ties by half, and all pairs."""
+    total = torch.zeros(scores.shape[1], dtype=torch.float64)
+    for turned in (False, True):  # equal scores stand in the order of their rows
+        one, members = (scores.flip(0), ours.flip(0)) if turned else (scores, ours)
+        ordered = members.gather(0, one.argsort(dim=0, stable=True)).to(torch.float64)
+        total += ((1 - ordered).cumsum(0) * ordered).sum(0)
+    count = ours.sum(0).to(torch.float64)
+    return total / 2, count * (len(ours) - count)
+
+
+def _intervals(
+    seen: _Seen, pair: tuple[Sample, Sample], auc: Float64[Tensor, " e"], seed: int
+) -> tuple[Interval | None, float, Interval | None]:
+    """Interval of the AUC, accuracy and its interval, by leaving out blocks of groups.
+
+    That leaves the classifiers as they are. How much they themselves vary shows in the AUC of the
+    permutations; it shrinks towards an AUC of 1 as the deviation of a share does.
+    """
+    cut = plan(pair[0].groups, pair[1].groups, seed=seed)
+    ours = seen.member[seen.groups]
+    kept = cut.kept[:, torch.cat(cut.blocks)]
+    right = torch.zeros(len(ours), dtype=torch.bool)
+    concordant = torch.zeros(len(kept), dtype=torch.float64)
+    pairs = torch.zeros(len(kept), dtype=torch.float64)
+    for fold in range(seen.folds):
+        learnt = _learn(seen, seen.member[None], fold)
+        rows, scores = learnt.rows, learnt.scores[:, 0]
+        right[rows] = (scores > 0) == ours[rows]
+        each = apart(scores, ours[rows].expand(len(kept), -1), kept[:, rows])
+        concordant += each.concordant
+        pairs += each.pairs
+    accuracy = torch.stack([_share(right, kept, side) for side in (ours, ~ours)]).mean(0)
+    if cut.reason is not None:
+        return None, float(accuracy[0]), None
+    found = concordant / pairs.clamp(min=1)
+    value = float(found[0])
+    chance = 2 * math.sqrt(value * (1 - value)) * float(auc[1:].std())
+    ends = [_bounded(values, cut, chance) for values in (found, accuracy)]
+    return ends[0], float(accuracy[0]), ends[1]
+
+
+def _share(
+    right: Bool[Tensor, " n"], kept: Bool[Tensor, "e n"], side: Bool[Tensor, " n"]
+) -> Float64[Tensor, " e"]:
+    """Share of one set that is right, for every evaluation."""
+    chosen = kept[:, side].to(torch.float64)
+    return (chosen @ right[side].to(torch.float64)) / chosen.sum(1).clamp(min=1)
+
+
+def _bounded(values: Float64[Tensor, " e"], cut: Plan, least: float) -> Interval:
+    """An interval inside [0, 1] from the larger of two standard errors."""
+    value, level = float(values[0]), 0.95
+    error = max(math.sqrt(variance(values, cut)), least)
+    width = quantile(cut.count - 1, level) * error
+    return Interval(max(value - width, 0.0), min(value + width, 1.0), level)
+
+
+def holm(ps: Sequence[float | None]) -> list[float | None]:
+    """Several p, adjusted so that one false alarm among all of them is as rare as p says (Holm
+    1979); those without a p stay so.
+    """
+    order = sorted((p, place) for place, p in enumerate(ps) if p is not None and math.isfinite(p))
+    found: list[float | None] = [None] * len(ps)
+    largest = 0.0
+    for rank, (p, place) in enumerate(order):
+        largest = max(largest, min(1.0, p * (len(order) - rank)))
+        found[place] = largest
+    return found

@@ -1,0 +1,191 @@
+"""Gaps between sets of made images: another brightness is seen, another draw is not."""
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from rich.console import Console
+
+from synthograph.core.errors import UserError
+from synthograph.metrics import domain_gap as module
+from synthograph.metrics import maps
+from synthograph.metrics.domain_gap import DomainGap, DomainSet, check, domain_gap, pictures_of
+from synthograph.metrics.domain_gap_text import draw, table
+from tests.metrics.images import Means, noise
+
+FEW = 199
+
+
+@pytest.fixture(autouse=True)
+def no_umap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maps, "_has_umap", lambda: False)
+
+
+def three() -> list[DomainSet]:
+    sets = [
+        noise("here", 60, seed=1, per=2, levels=None),
+        noise("here too", 50, seed=2, per=2, levels=("a",)),
+        noise("there", 60, seed=3, per=2, levels=None, bright=12),
+    ]
+    return [DomainSet(each) for each in sets[:2]] + [DomainSet(sets[2], "synthetic", ("a note",))]
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> DomainGap:
+    folder = tmp_path_factory.mktemp("features")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(maps, "_has_umap", lambda: False)
+        return domain_gap(three(), [Means(), Means("other")], folder=folder, permutations=FEW)
+
+
+def test_the_gap_is_seen_where_there_is_one(found: DomainGap) -> None:
+    assert [(g.one, g.other) for g in found.gaps[:3]] == [
+        ("here", "here too"),
+        ("here", "there"),
+        ("here too", "there"),
+    ]
+    same, *others = found.gaps[:3]
+    assert same.seen is False and "no proof" in same.sentence
+    for gap in others:
+        assert gap.seen and "differ: of an unseen image of each" in gap.sentence
+        assert gap.kernel.interval is not None and gap.kernel.interval.low > 0
+        floor = gap.floors["one"]
+        assert floor is not None and gap.kernel.value is not None
+        assert gap.kernel.value > floor.high
+    assert all(gap.indicative for gap in found.gaps)
+    assert "an indication" in same.sentence
+
+
+def test_p_is_adjusted_for_all_comparisons(found: DomainGap) -> None:
+    assert len(found.gaps) == 6 and "p is adjusted for 6 comparisons (Holm)" in found.notes
+    smallest = min(gap.classifier.p or 1 for gap in found.gaps)
+    assert smallest == pytest.approx(1 / (FEW + 1))
+    assert found.gaps[1].p == pytest.approx(6 * smallest)
+
+
+def test_the_document(found: DomainGap) -> None:
+    document = found.json()
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
+    assert document["format"] == 1 and document["kind"] == "domain-gap"
+    assert document["sets"][2] == {
+        "name": "there",
+        "images": 60,
+        "groups": 30,
+        "images_hash": "hash of there",
+        "origin": "synthetic",
+        "archive": {"images_hash": "hash of there"},
+        "notes": ["a note"],
+    }
+    pair = document["pairs"][0]
+    assert {"one", "other", "extractor", "kernel", "floor", "classifier", "sentence"} <= set(pair)
+    assert set(pair["floor"]) == {"one", "other"} and pair["floor"]["one"]["n"] == [30, 30]
+    drawn = document["map"]
+    assert drawn["method"] == "t-sne" and drawn["extractor"] == "means"
+    lengths = {len(drawn[name]) for name in ("points", "set", "label", "image")}
+    assert lengths == {170}
+    assert drawn["set"] == [0] * 60 + [1] * 50 + [2] * 60
+    assert drawn["image"][60:110] == list(range(50)) and set(drawn["label"]) == {"", "a"}
+    assert document["provenance"]["seed"] == 0 and document["provenance"]["version"]
+    assert "there: a note" in document["notes"]
+    assert any(note.startswith("there: numbers are for these images") for note in found.notes)
+
+
+def test_the_same_call_gives_the_same_numbers(found: DomainGap, tmp_path: Path) -> None:
+    again = domain_gap(three(), [Means(), Means("other")], folder=tmp_path, permutations=FEW)
+    assert again.json() == found.json()
+    assert draw(again) == draw(found)
+    assert draw(again, "svg") == draw(found, "svg")
+
+
+def test_the_table_says_it_in_words(found: DomainGap) -> None:
+    file = io.StringIO()
+    Console(file=file, width=200).print(table(found))
+    text = file.getvalue()
+    assert "here | there" in text and "synthetic" in text
+    assert "here and there differ" in text and "its distances are no measure" in text
+
+
+def test_the_picture_shows_every_set(found: DomainGap) -> None:
+    with Image.open(io.BytesIO(draw(found))) as image:
+        pixels = np.asarray(image.convert("RGB")).reshape(-1, 3).astype(int)
+    for colour in ((0, 114, 178), (230, 159, 0), (0, 158, 115)):
+        assert (np.abs(pixels - colour).sum(1) < 40).sum() > 200
+    text = draw(found, "svg").decode()
+    assert "here too (50 real images)" in text and "there (60 synthetic images)" in text
+    assert "Date" not in text
+
+
+def test_pictures_are_in_the_order_of_the_points(found: DomainGap) -> None:
+    made = pictures_of(found, side=8)
+    assert made.count == len(found.map.images) == 170 and (made.width, made.height) == (8, 8)
+    with Image.open(io.BytesIO(made.png)) as image:
+        pixels = np.asarray(image)
+    for place in (0, 75, 169):
+        images = found.sets[found.map.sets[place]].images
+        batch = torch.cat(list(images.batches()))[found.map.images[place]].float().mean()
+        top, left = place // made.columns * 8, place % made.columns * 8
+        assert pixels[top : top + 8, left : left + 8].mean() == pytest.approx(float(batch), abs=1)
+
+
+def test_the_map_is_bounded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(module, "MOST_POINTS", 60)
+    made = domain_gap(three(), [Means()], folder=tmp_path, permutations=9)
+    assert made.map.sets == (0,) * 20 + (1,) * 20 + (2,) * 20
+    assert len(set(made.map.images[:20])) == 20
+    assert "the map shows 60 of 170 images, drawn at random" in made.notes
+
+
+def test_images_without_patients_are_noted(tmp_path: Path) -> None:
+    sets = [DomainSet(noise("a", 20, seed=1)), DomainSet(noise("b", 20, seed=2))]
+    made = domain_gap(sets, [Means()], folder=tmp_path, permutations=9)
+    assert sum("a patient of its own" in note for note in made.notes) == 2
+
+
+def test_another_mix_of_classes_is_noted(tmp_path: Path) -> None:
+    sets = [noise("a", 20), noise("b", 20, seed=2), noise("c", 20, seed=3, levels=("a", "a", "b"))]
+    made = domain_gap([DomainSet(s) for s in sets], [Means()], folder=tmp_path, permutations=9)
+    (first, second) = (note for note in made.notes if "not as frequent" in note)
+    assert first.startswith("a and c: ") and "(a 50 % and 70 %)" in first and "--class" in first
+    assert second.startswith("b and c: ")
+
+
+def test_few_patients_are_undecidable(tmp_path: Path) -> None:
+    sets = [DomainSet(noise("a", 40, seed=1, per=10)), DomainSet(noise("b", 40, seed=2))]
+    (gap,) = domain_gap(sets, [Means()], folder=tmp_path, permutations=9).gaps
+    assert gap.seen is None and gap.p is None
+    assert gap.sentence == "a and b: undecidable: 4 groups in a set, at least 5 are needed"
+    assert json.dumps(gap.json(), allow_nan=False)
+
+
+def test_over_ninety_nine_per_cent_is_not_all(found: DomainGap) -> None:
+    gap = found.gaps[1]
+    sure = replace(gap, classifier=replace(gap.classifier, auc=0.9996))
+    assert "over 99 %" in sure.sentence and "100 %" not in sure.sentence
+
+
+@pytest.mark.parametrize(
+    ("other", "part"),
+    [
+        (noise("b", 40, size=(16, 32)), "32x16 pixels, 1 channels"),
+        (noise("b", 40, modalities={"image": 3}), "prepare --size"),
+        (noise("b", 40, bits=16), "16 bits"),
+        (noise("b", 40, modalities={"vis": 1, "nir": 1}), "1 \\+ 1 channels \\(vis, nir\\)"),
+        (noise("b", 9), "9 images; at least 10"),
+        (noise("a", 40), "two sets are called a"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(other: object, part: str) -> None:
+    with pytest.raises(UserError, match=part):
+        check([DomainSet(noise("a", 40)), DomainSet(other)])  # type: ignore[arg-type]
+
+
+def test_one_set_and_no_extractor_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="between two or more"):
+        check([DomainSet(noise("a", 40))])
+    with pytest.raises(UserError, match="no extractor"):
+        domain_gap(three(), [], folder=tmp_path)
