@@ -140,6 +140,19 @@ def test_features_in_parts_are_those_of_one_process(
     assert (tmp_path / "alone.json").read_bytes() == (tmp_path / "parts.json").read_bytes()
 
 
+def test_the_path_length_of_a_generator(judge: Typed, run: Path, tmp_path: Path) -> None:
+    found = []
+    for name in ("one", "two"):
+        out = tmp_path / f"{name}.json"
+        code, text, error = judge(run, "--metrics", "path_length_20", "--out", out)
+        assert code == 0 and "path_length_20" in text, error
+        (line,) = json.loads(out.read_text())["results"]
+        assert line["published"] is False and line["results"]["path_length_20"] > 0
+        assert line["provenance"]["generated"]["snapshot"] == line["snapshot_sha256"]
+        found.append(out.read_bytes())
+    assert found[0] == found[1]
+
+
 def test_what_is_noticed_on_these_images(
     judge: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,7 +205,8 @@ def test_levels_of_a_column(judge: Typed, cells: Path, tmp_path: Path) -> None:
         (("--network", NETWORK, "--real", "NONE"), "has no label"),
         (("--network", NETWORK, "--real", "FEW"), "4 real images; at least 10"),
         (("--network", NETWORK, "--real", "CELLS", "--num", "5"), "5 generated images"),
-        (("RUN", "--metrics", "ppl2_wend"), "not built yet"),
+        (("RUN", "--metrics", "ppl2_wend"), "nothing can be measured: skipped: ppl2_wend"),
+        (("--synthetic", "CELLS", "--real", "CELLS", "--metrics", "ppl2_wend"), "of a generator"),
         (("RUN", "--features", "dino"), "did you mean"),
         (("RUN", "--precision", "fp16"), "give fp32 or bf16"),
         (("--synthetic", "CELLS", "--real", "CELLS", "--metrics", "is50k"), "inception"),

@@ -1,9 +1,10 @@
-"""Names of measures: what is published, what is ours, what is not built."""
+"""Names of measures: what is published, and what is ours."""
 
 import pytest
 
 from synthograph.core.errors import UserError
-from synthograph.metrics.names import OWN, Measure, parse, parse_wanted
+from synthograph.metrics.names import OWN, Measure, parse, parse_path, parse_wanted
+from synthograph.metrics.paths import VARIANTS
 
 
 @pytest.mark.parametrize(
@@ -52,7 +53,9 @@ def test_published_names(
 @pytest.mark.parametrize(
     ("name", "part"),
     [
-        ("ppl2_wend", "not built yet"),
+        ("ppl2_wend_0k", "0 pairs of images"),
+        ("ppl2_wend50k", "did you mean 'ppl2_wend'"),
+        ("ppl_2end", "unknown"),
         ("fid50kfull", "did you mean 'fid50k_full'"),
         ("fid0k_full", "0 generated images"),
         ("fid9999999k", "from 2 to"),
@@ -74,3 +77,30 @@ def test_lists_hold_our_own_and_published_names() -> None:
     assert wanted.own == ("frechet", "coverage")
     assert [spec.name for spec in wanted.published] == ["fid5k_full"]
     assert parse_wanted([]).own == OWN and not parse_wanted([]).published
+
+
+@pytest.mark.parametrize(
+    ("name", "variant", "count", "distance", "published"),
+    [
+        ("ppl2_wend", "ppl2_wend", 50_000, "lpips", True),
+        ("ppl_zfull", "ppl_zfull", 50_000, "lpips", True),
+        ("ppl_wend_5k", "ppl_wend", 5_000, "lpips", True),
+        ("ppl2_wend_300", "ppl2_wend", 300, "lpips", True),
+        ("path_length", "ppl2_wend", 2_000, "random-vgg16-distance", False),
+        ("path_length_1k", "ppl2_wend", 1_000, "random-vgg16-distance", False),
+    ],
+)
+def test_path_lengths(name: str, variant: str, count: int, distance: str, published: bool) -> None:
+    got = parse_path(name)
+    assert got is not None
+    assert got.variant is VARIANTS[variant] and got.keys == (name,)
+    assert (got.count, got.distance, got.published) == (count, distance, published)
+
+
+def test_path_lengths_stand_apart_from_measures_of_images() -> None:
+    wanted = parse_wanted(["frechet,ppl2_wend,path_length", "fid5k_full"])
+    assert wanted.own == ("frechet",)
+    assert [spec.name for spec in wanted.published] == ["fid5k_full"]
+    assert [spec.name for spec in wanted.paths] == ["ppl2_wend", "path_length"]
+    assert not parse_wanted([]).paths, "a generator is measured only where it is asked for"
+    assert parse_path("fid5k_full") is None

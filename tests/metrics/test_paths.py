@@ -5,7 +5,16 @@ import pytest
 import torch
 
 from synthograph.core.errors import UserError
-from synthograph.metrics.paths import VARIANTS, Sampling, Space, path_length, trimmed_mean
+from synthograph.metrics.paths import (
+    VARIANTS,
+    Sampling,
+    Space,
+    check_size,
+    path_length,
+    seen,
+    step_lengths,
+    trimmed_mean,
+)
 
 
 def distances(count: int) -> torch.Tensor:
@@ -59,3 +68,40 @@ def test_bad_input() -> None:
     assert path_length([]).notes == ("no pairs of images",)
     few = path_length([torch.ones(3)])
     assert few.value == 1 and few.interval is None
+
+
+def test_what_the_distance_sees() -> None:
+    whole, cut = VARIANTS["ppl2_wend"], VARIANTS["ppl_wend"]
+    rows = torch.arange(64.0).view(1, 1, 64, 1).expand(1, 3, 64, 64)
+    assert torch.equal(seen(rows, whole), rows)
+    assert torch.equal(seen(rows, cut), rows[:, :, 24:56, 16:48])
+    columns = rows.transpose(2, 3)
+    assert torch.equal(seen(columns, cut), columns[:, :, 24:56, 16:48])
+
+
+def test_large_images_are_reduced_by_means() -> None:
+    whole, cut = VARIANTS["ppl2_wend"], VARIANTS["ppl_wend"]
+    large = torch.rand(1, 1, 1024, 512, generator=torch.Generator().manual_seed(0))
+    small = large.view(1, 1, 256, 4, 128, 4).mean((3, 5))
+    torch.testing.assert_close(seen(large, whole), small)
+    middle = large[:, :, 384:896, 128:384].reshape(1, 1, 256, 2, 128, 2).mean((3, 5))
+    torch.testing.assert_close(seen(large, cut), middle)
+
+
+def test_steps_are_measured_by_their_square() -> None:
+    first = torch.rand(6, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    pairs = [(first[:4], first[:4] + 3e-4), (first[4:], first[4:] + 3e-4)]
+    found = list(
+        step_lengths(pairs, VARIANTS["ppl2_wend"], lambda a, b: (a - b).square().mean((1, 2, 3)))
+    )
+    assert [len(each) for each in found] == [4, 2]
+    torch.testing.assert_close(torch.cat(found), torch.full((6,), 9.0).double(), rtol=1e-2, atol=0)
+
+
+def test_images_that_are_too_small() -> None:
+    check_size(VARIANTS["ppl2_wend"], 16, 16)
+    check_size(VARIANTS["ppl_zend"], 32, 32)
+    with pytest.raises(UserError, match="images of 8x16: a perceptual distance"):
+        check_size(VARIANTS["ppl2_wend"], 16, 8)
+    with pytest.raises(UserError, match="of which ppl_zend leaves 8x8.*ppl2_wend takes whole"):
+        check_size(VARIANTS["ppl_zend"], 16, 16)

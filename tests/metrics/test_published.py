@@ -9,12 +9,23 @@ import torch
 from torch import Tensor
 
 from synthograph.archive.batches import ImageSet
+from synthograph.core.devices import Precision
 from synthograph.core.errors import UserError
+from synthograph.features.base import MissingWeightsError
 from synthograph.features.inception import Inception, InceptionExtractor
 from synthograph.features.preprocess import Preprocess
+from synthograph.features.registry import perceptual_distance
 from synthograph.metrics import frechet, kernel, manifold
-from synthograph.metrics.names import parse
-from synthograph.metrics.published import NOTE, check_published, measure_published
+from synthograph.metrics.names import PathLength, parse, parse_path
+from synthograph.metrics.paths import trimmed_mean
+from synthograph.metrics.published import (
+    FACES,
+    INDICATIVE,
+    NOTE,
+    check_published,
+    measure_path_length,
+    measure_published,
+)
 from synthograph.metrics.sample import Sample
 from synthograph.metrics.scores import inception_score
 from tests.metrics.images import Means, noise
@@ -94,3 +105,63 @@ def test_more_images_than_there_are() -> None:
         assert f"needs 50000 generated images, made has 2500; ask for fewer, such as {way}" in str(
             error.value
         )
+
+
+def steps(count: int, batch: int = 8) -> list[tuple[Tensor, Tensor]]:
+    """Images of noise and what is 0.01 grey levels away from them."""
+    generator = torch.Generator().manual_seed(0)
+    first = 255 * torch.rand(count, 1, 32, 32, generator=generator)
+    second = first + 0.01 * torch.randn(first.shape, generator=generator)
+    return list(zip(first.split(batch), second.split(batch), strict=True))
+
+
+def path(name: str) -> PathLength:
+    spec = parse_path(name)
+    assert spec is not None
+    return spec
+
+
+def test_path_length_by_the_offline_distance_is_marked() -> None:
+    spec, distance = path("path_length_40"), perceptual_distance("random-vgg16-distance")
+    got = measure_path_length(spec, steps(40), distance, origin={"snapshot": "s"}, batch=8)
+    apart = torch.cat([distance(*pair) for pair in steps(40)]).double()
+    assert got.results == {"path_length_40": pytest.approx(float(trimmed_mean(apart / 1e-8)))}
+    (value,) = got.values
+    assert INDICATIVE in value.notes and FACES not in value.notes
+    assert value.n_fake == 40 and value.interval is not None and value.value in value.interval
+    document = got.json()
+    assert document["published"] is False and document["metric"] == "path_length_40"
+    about = document["provenance"]
+    assert about["features"]["indicative"] is True
+    assert about["generated"] == {"snapshot": "s", "pairs": 40, "n": 80}
+    assert about["path"]["epsilon"] == 1e-4 and about["path"]["space"] == "w"
+
+
+def test_published_path_lengths_need_the_published_distance() -> None:
+    with pytest.raises(MissingWeightsError, match="vgg16"):
+        perceptual_distance(path("ppl2_wend").distance)
+    offline = perceptual_distance("random-vgg16-distance")
+    with pytest.raises(UserError, match="ppl2_wend: is measured with lpips"):
+        measure_path_length(path("ppl2_wend"), steps(8), offline, origin={}, batch=8)
+    # as it is where the weights are here
+    trained = dataclasses.replace(offline, name="lpips", indicative=False)
+    spec = path("ppl_zfull_16")
+    got = measure_path_length(spec, steps(16), trained, origin={}, batch=8)
+    assert got.json()["published"] is True and list(got.results) == ["ppl_zfull_16"]
+    assert FACES in got.values[0].notes and INDICATIVE not in got.values[0].notes
+    cut = [(a[:, :, 12:28, 8:24], b[:, :, 12:28, 8:24]) for a, b in steps(16)]
+    apart = torch.cat([trained(*pair) for pair in cut]).double()
+    assert got.results["ppl_zfull_16"] == pytest.approx(float(trimmed_mean(apart / 1e-8)))
+
+
+def test_path_lengths_that_would_be_wrong() -> None:
+    spec = path("path_length_16")
+    low = perceptual_distance("random-vgg16-distance", precision=Precision.BF16)
+    with pytest.raises(UserError, match="smaller than bf16 resolves"):
+        measure_path_length(spec, steps(16), low, origin={}, batch=8)
+    exact = perceptual_distance("random-vgg16-distance")
+    with pytest.raises(UserError, match="8 pairs of images, 16 were expected"):
+        measure_path_length(spec, steps(8), exact, origin={}, batch=8)
+    spoiled = [(a, b * torch.nan) for a, b in steps(16)]
+    with pytest.raises(UserError, match="path_length_16: a perceptual distance is negative"):
+        measure_path_length(spec, spoiled, exact, origin={}, batch=8)

@@ -50,9 +50,9 @@ def evaluate(
     seed: Annotated[int, typer.Option(min=0, help="of labels, halves and blocks")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
     batch: Annotated[int, typer.Option(min=1, help="images at once; does not change them")] = 64,
-    precision: Annotated[str, typer.Option(help="of features: fp32, or bf16: slightly off")] = (
-        "fp32"
-    ),
+    precision: Annotated[
+        str, typer.Option(help="of features: fp32, or bf16: faster, numbers about 1 % off")
+    ] = ("fp32"),
     sensitivity: Annotated[
         bool,
         typer.Option("--sensitivity", help="also plant defects in real images: what is noticed"),
@@ -71,7 +71,9 @@ def evaluate(
     from synthograph.archive.parts import Part
     from synthograph.cli.image_sets import Making, judged, open_source
     from synthograph.cli.launch import in_parts
+    from synthograph.cli.path_lengths import check_paths, distances, path_lengths
     from synthograph.core.devices import pick_device
+    from synthograph.core.errors import UserError
     from synthograph.core.files import refuse_existing, refuse_unwritable
     from synthograph.metrics.names import parse_wanted
 
@@ -82,7 +84,12 @@ def evaluate(
         refuse_unwritable(out)
     making = Making(num, seed, str(pick_device(device)), batch)
     source = open_source(run, network, synthetic, real)
+    check_paths(source, wanted.paths)
+    known, lines = distances(wanted.paths, making.device)
     extractors, skipped = _extractors(_words(features), wanted, making.device, precision)
+    skipped += lines
+    if not (wanted.own or extractors.every or known):
+        raise UserError(f"nothing can be measured: {'; '.join(skipped)}")
     sets = judged(source, making, wanted, by or [])
     for line in (*sets.lines, *skipped):
         typer.echo(line)
@@ -96,6 +103,8 @@ def evaluate(
         if code:
             raise typer.Exit(code)
     found = _measure(sets, wanted, extractors)
+    lengths = path_lengths(source, making, wanted.paths, known)
+    found = replace(found, published=[*found.published, *lengths])
     if sensitivity:
         found = replace(found, sensitivity=_sensitivity(sets, extractors))
     _tell(found)

@@ -151,7 +151,7 @@ def judged(source: Source, making: Making, wanted: "Wanted", by: Sequence[str]) 
     from synthograph.archive.batches import archive_images
     from synthograph.metrics.evaluate import Request, check
 
-    train_rows = _train_rows(source)
+    train_rows = training_rows(source)
     mirror = bool(source.training.get("mirror"))
     train = None
     if train_rows:
@@ -203,7 +203,7 @@ def _published_pair(
     return train, fake
 
 
-def _train_rows(source: Source) -> "list[Row]":
+def training_rows(source: Source) -> "list[Row]":
     """What the generator was trained on, as far as its run says; else split train, or all."""
     from synthograph.archive.manifest import in_split
     from synthograph.archive.stream import Selection, select_rows
@@ -285,7 +285,7 @@ def generated_images(
     from synthograph.models.base import NoiseMode
     from synthograph.sampling import generate as sampling
 
-    labels = _draw(snapshot, rows, count, making.seed)
+    labels = draw_labels(snapshot, rows, count, making.seed)
     request = sampling.Request(
         [(number, label) for number, label in enumerate(labels)],
         noise=NoiseMode.RANDOM,
@@ -320,7 +320,9 @@ def generated_images(
     )
 
 
-def _draw(snapshot: "Snapshot", rows: "Sequence[Row]", count: int, seed: int) -> "list[str | None]":
+def draw_labels(
+    snapshot: "Snapshot", rows: "Sequence[Row]", count: int, seed: int
+) -> "list[str | None]":
     """Classes of generated images, as often as in `rows`."""
     import torch
 

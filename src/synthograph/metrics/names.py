@@ -4,19 +4,24 @@ import enum
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
-from synthograph.metrics.paths import VARIANTS
+from synthograph.metrics.paths import VARIANTS, PathVariant
 
 FEATURE_MEASURES = ("frechet", "kernel", "precision", "recall", "density", "coverage")
 """Of features, real against generated."""
 SCORE, SPECTRUM, SIMILARITY = "inception_score", "spectrum", "ms_ssim"
 OWN = (*FEATURE_MEASURES, SCORE, SPECTRUM, SIMILARITY)
+PATH = "path_length"
+"""Of our own too, but of a generator and not of images; measured only where it is asked for."""
+OWN_PAIRS, OWN_DISTANCE, PUBLISHED_DISTANCE = 2_000, "random-vgg16-distance", "lpips"
 EXAMPLES = ("fid50k_full", "kid50k_full", "pr50k3_full", "is50k", "fid50k", "kid50k", "pr50k3")
 MOST = 1_000_000
 
 _NAME = re.compile(r"(fid|kid|is|pr)(\d{1,7})(k?)(3?)(_full)?", re.ASCII)
+_PATH = re.compile(rf"({'|'.join((*VARIANTS, PATH))})(?:_(\d{{1,7}})(k?))?", re.ASCII)
 
 
 class Measure(enum.Enum):
@@ -54,22 +59,64 @@ class Published:
     most_real: int | None
     extractor: str
     keys: tuple[str, ...]
+    published: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class PathLength:
+    """A path length of a generator.
+
+    Attributes:
+        name: as written.
+        variant: how it is measured.
+        count: pairs of images.
+        distance: whose distances, out of `features.registry.DISTANCES`.
+        published: whether it follows the published rules; ours has the offline distance.
+    """
+
+    name: str
+    variant: PathVariant
+    count: int
+    distance: str
+    published: bool
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Under which the number is written."""
+        return (self.name,)
+
+
+def parse_path(text: str) -> PathLength | None:
+    """A path length: `ppl2_wend` with its published 50,000 pairs, `ppl2_wend_5k` with fewer, or
+    `path_length`, which needs no weights; None where the name is another measure's.
+
+    Raises:
+        UserError: too few or too many pairs.
+    """
+    found = _PATH.fullmatch(text)
+    if found is None:
+        return None
+    published = found[1] in VARIANTS
+    variant = VARIANTS[found[1] if published else "ppl2_wend"]
+    count = variant.pairs if published else OWN_PAIRS
+    if found[2] is not None:
+        count = int(found[2]) * (1000 if found[3] else 1)
+    if not 2 <= count <= MOST:
+        raise UserError(f"{text}: {count} pairs of images; from 2 to {MOST} can be asked for")
+    distance = PUBLISHED_DISTANCE if published else OWN_DISTANCE
+    return PathLength(text, variant, count, distance, published)
 
 
 def parse(text: str) -> Published:
     """A published name, with any count: `fid50k_full`, `fid5k_full`, `fid500_full`, `is10k`.
 
     Raises:
-        UserError: there is no such name, or it is not built yet.
+        UserError: there is no such name.
     """
-    if text in VARIANTS:
-        raise UserError(
-            f"{text}: path lengths are not built yet for this command; leave it out (of the "
-            f"published names there are: {', '.join(EXAMPLES)}, with any count)"
-        )
     found = _NAME.fullmatch(text)
     if found is None:
-        raise UserError(f"measure {text!r} is unknown: {nearest(text, (*OWN, *EXAMPLES))}")
+        known = (*OWN, *EXAMPLES, *VARIANTS, PATH)
+        raise UserError(f"measure {text!r} is unknown: {nearest(text, known)}")
     measure, full = Measure(found[1]), found[5] is not None
     count = int(found[2]) * (1000 if found[3] else 1)
     neighbours = measure is Measure.MANIFOLD
@@ -100,25 +147,28 @@ def _keys(name: str, measure: Measure) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which measures are wanted: our own by name, and published ones."""
+    """Which measures are wanted: our own by name, published ones, and path lengths."""
 
     own: tuple[str, ...] = OWN
     published: tuple[Published, ...] = ()
+    paths: tuple[PathLength, ...] = ()
 
 
 def parse_wanted(words: Sequence[str]) -> Wanted:
-    """What `--metrics` asks for; all of our own where it asks for nothing.
+    """What `--metrics` asks for; all of our own of images where it asks for nothing.
 
     Args:
         words: names, or lists of names with commas.
 
     Raises:
-        UserError: a name is unknown or not built yet.
+        UserError: a name is unknown, or its count is out of range.
     """
     names = list(dict.fromkeys(n.strip() for word in words for n in word.split(",") if n.strip()))
     if not names:
         return Wanted()
+    paths = {name: parse_path(name) for name in names}
     return Wanted(
         tuple(name for name in OWN if name in names),
-        tuple(parse(name) for name in names if name not in OWN),
+        tuple(parse(name) for name in names if name not in OWN and paths[name] is None),
+        tuple(path for path in paths.values() if path is not None),
     )

@@ -5,20 +5,27 @@ those of StyleGAN and StyleGAN2. The images come from `sampling`, the distances 
 """
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
 
 from synthograph.core.errors import UserError
+from synthograph.features.vgg16 import SMALLEST
 from synthograph.metrics.intervals import interval, plan
 from synthograph.metrics.result import Value
 
-# n distance, e evaluation
+# n distance or pair of images, e evaluation
 
 LOWER, UPPER = 1.0, 99.0
+
+Pairs = Iterable[tuple[Tensor, Tensor]]
+"""Batches of the first and the second images of steps, each [n, c, h, w], fp32 on the scale 0 ...
+255, neither cut nor rounded."""
 
 
 class Space(enum.Enum):
@@ -58,6 +65,17 @@ class PathVariant:
     pairs: int = 50_000
     size: int = 256
 
+    def describe(self) -> dict[str, Any]:
+        """The rules as plain data."""
+        return {
+            "space": self.space.value,
+            "places": self.sampling.value,
+            "epsilon": self.epsilon,
+            "crop": "rows 3/8 to 7/8, columns 2/8 to 6/8" if self.crop else None,
+            "longest_side": self.size,
+            "percentiles_kept": [LOWER, UPPER],
+        }
+
 
 VARIANTS = {
     variant.name: variant
@@ -69,6 +87,55 @@ VARIANTS = {
         PathVariant("ppl_wend", Space.W, Sampling.END, crop=True),
     )
 }
+
+
+def check_size(variant: PathVariant, height: int, width: int) -> None:
+    """Refuse images that are too small for the distance.
+
+    Raises:
+        UserError: they are, or what the variant leaves of them is.
+    """
+    rows, columns = (part.stop - part.start for part in _window(variant, height, width))
+    if min(rows, columns) < SMALLEST:
+        left = f", of which {variant.name} leaves {columns}x{rows}" if variant.crop else ""
+        raise UserError(
+            f"images of {width}x{height}{left}: a perceptual distance needs sides of at least "
+            f"{SMALLEST} pixels" + ("; ppl2_wend takes whole images" if variant.crop else "")
+        )
+
+
+def step_lengths(
+    pairs: Pairs, variant: PathVariant, distance: Callable[[Tensor, Tensor], Tensor]
+) -> Iterator[Float64[Tensor, " n"]]:
+    """Perceptual distances of pairs of images, divided by the square of the step.
+
+    Args:
+        pairs: images a step of `variant.epsilon` apart.
+        variant: how they are cut and reduced.
+        distance: such as `features.lpips.PerceptualDistance`.
+    """
+    for pair in pairs:
+        first, second = (seen(images, variant) for images in pair)
+        yield distance(first, second).to(torch.float64) / variant.epsilon**2
+
+
+def seen(images: Float[Tensor, "n c h w"], variant: PathVariant) -> Float[Tensor, "n c hh ww"]:
+    """What of the images the distance sees: cut where the variant says, then the longer side
+    reduced to `variant.size` by means over areas.
+    """
+    rows, columns = _window(variant, *images.shape[2:])
+    images = images[:, :, rows, columns]
+    longer = max(images.shape[2:])
+    if longer <= variant.size:
+        return images
+    height, width = (max(1, round(side * variant.size / longer)) for side in images.shape[2:])
+    return adaptive_avg_pool2d(images, (height, width))
+
+
+def _window(variant: PathVariant, height: int, width: int) -> tuple[slice, slice]:
+    if not variant.crop:
+        return slice(0, height), slice(0, width)
+    return slice(3 * height // 8, 7 * height // 8), slice(2 * width // 8, 6 * width // 8)
 
 
 def path_length(

@@ -1,6 +1,9 @@
-"""Measures under their published names and rules: the reference is the training images."""
+"""Measures under their published names and rules: the reference is the training images; and path
+lengths, which compare images of one generator with each other.
+"""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,13 +12,16 @@ import torch
 
 import synthograph
 from synthograph.archive.batches import ImageSet
+from synthograph.core.devices import Precision
 from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
 from synthograph.features.base import Extractor
+from synthograph.features.lpips import PerceptualDistance
 from synthograph.metrics import frechet, kernel, manifold
 from synthograph.metrics.columns import extractor_column, rows_of
 from synthograph.metrics.evaluate import Tracks, silent
-from synthograph.metrics.names import Measure, Published
+from synthograph.metrics.names import Measure, PathLength, Published
+from synthograph.metrics.paths import Pairs, path_length, step_lengths
 from synthograph.metrics.result import Value, compared
 from synthograph.metrics.sample import Sample
 from synthograph.metrics.scores import inception_score
@@ -26,9 +32,17 @@ NOTE = (
 )
 
 
+OF_LATENTS = "the interval is for other latents of this generator, not for another training"
+FACES = (
+    "cut to where the paper has faces, rows 3/8 to 7/8 and columns 2/8 to 6/8: of other images it "
+    "ignores three quarters"
+)
+INDICATIVE = "distances of a random network: compares with itself only, not with published numbers"
+
+
 @dataclass(frozen=True)
 class PublishedResult:
-    """A measure under its published name.
+    """A measure under its published name, or a path length.
 
     Attributes:
         spec: which.
@@ -37,7 +51,7 @@ class PublishedResult:
         provenance: what they rest on; plain data.
     """
 
-    spec: Published
+    spec: Published | PathLength
     results: Mapping[str, float]
     values: tuple[Value, ...]
     provenance: Mapping[str, Any]
@@ -46,7 +60,7 @@ class PublishedResult:
         """Plain data."""
         return {
             "metric": self.spec.name,
-            "published": True,
+            "published": self.spec.published,
             "results": dict(self.results),
             "values": [value.json() for value in self.values],
             "provenance": dict(self.provenance),
@@ -116,6 +130,73 @@ def measure_published(
     about["real"] = {"name": train.name, "n": len(real), **train.origin}
     values = _values(spec, real, generated, seed)
     return _result(spec, tuple(value.value for value in values), values, about)
+
+
+def measure_path_length(
+    spec: PathLength,
+    pairs: Pairs,
+    distance: PerceptualDistance,
+    *,
+    origin: Mapping[str, Any],
+    batch: int,
+    tracks: Tracks = silent,
+    seed: int = 0,
+) -> PublishedResult:
+    """One path length, in fp32 throughout, as a step is smaller than other formats resolve.
+
+    Args:
+        spec: which.
+        pairs: `spec.count` pairs a step of `spec.variant` apart, made while they are asked for.
+        distance: the one that the name asks for.
+        origin: what a reader must know of the generator and of the pairs; plain data.
+        batch: pairs in every batch but the last, for the progress.
+        tracks: shows progress.
+        seed: which pairs share a block.
+
+    Raises:
+        UserError: the distance computes in another precision or is not the one asked for, another
+            number of pairs came, or a distance is not a finite number.
+    """
+    if distance.name != spec.distance:
+        raise UserError(f"{spec.name}: is measured with {spec.distance}, not {distance.name}")
+    if distance.precision is not Precision.FP32:
+        raise UserError(
+            f"{spec.name}: its steps are smaller than {distance.precision.value} resolves; measure "
+            "it with fp32"
+        )
+    shown = tracks(f"path length {spec.name}")(pairs, -(-spec.count // batch))
+    with _full_fp32():
+        found = path_length(step_lengths(shown, spec.variant, distance), name=spec.name, seed=seed)
+    if found.n_fake != spec.count:
+        raise UserError(f"{spec.name}: {found.n_fake} pairs of images, {spec.count} were expected")
+    notes = (
+        OF_LATENTS,
+        *((FACES,) if spec.variant.crop else ()),
+        *((INDICATIVE,) if distance.indicative else ()),
+    )
+    about = {
+        "features": distance.describe(),
+        "generated": {**origin, "pairs": spec.count, "n": 2 * spec.count},
+        "path": spec.variant.describe(),
+        "seed": seed,
+        "version": synthograph.__version__,
+    }
+    assert found.value is not None, "there are pairs"
+    value = found.noted(*notes)
+    return PublishedResult(spec, {spec.name: found.value}, (value,), about)
+
+
+@contextmanager
+def _full_fp32() -> Iterator[None]:
+    """Without TF32 in convolutions, which torch allows on CUDA: it rounds to 10 bits, and a step is
+    smaller than that.
+    """
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def _values(spec: Published, real: Sample, fake: Sample, seed: int) -> tuple[Value, ...]:

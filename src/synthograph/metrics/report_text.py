@@ -90,7 +90,7 @@ def _shares(shares: Sequence[Share]) -> Table:
 
 def _published(published: Sequence[PublishedResult]) -> Table:
     result = Table(box=box.SIMPLE, pad_edge=False)
-    result.add_column("published name", no_wrap=True)
+    result.add_column("name", no_wrap=True)
     result.add_column("value", justify="right")
     for each in published:
         for key, value in each.results.items():

@@ -1,0 +1,76 @@
+"""Draw how measures went over the snapshots of a run, from files that `evaluate --out` wrote.
+
+python docs/results/snapshots.py EVALUATION.json... -o curve.png
+
+Prints the same numbers as a table. Bands are 95 % intervals, dotted lines real images against real
+ones, dashed ones the value against the images that were trained on.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+
+SHOWN = ("frechet", "kernel", "precision", "recall", "coverage", "spectrum")
+
+
+def main() -> None:
+    """Draw and print what the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("files", type=Path, nargs="+")
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    found = sorted((evaluation(path) for path in arguments.files), key=lambda pair: pair[0])
+    draw(found, arguments.output)
+    sys.stdout.write(table(found))
+
+
+def evaluation(path: Path) -> tuple[int, dict[str, Any]]:
+    """Thousands of images seen, and measures of all images by name."""
+    document = json.loads(path.read_text(encoding="utf-8"))
+    (report,) = (each for each in document["results"] if each["metric"] == "evaluation")
+    whole = [e for e in report["entries"] if not (e["scope"]["column"] or e["scope"]["modality"])]
+    return document["kimg"], {entry["name"]: entry for entry in whole}
+
+
+def draw(found: list[tuple[int, dict[str, Any]]], output: Path) -> None:
+    """A panel for every measure."""
+    figure, axes = plt.subplots(2, 3, figsize=(12, 6), layout="constrained", sharex=True)
+    kimg = [seen for seen, _ in found]
+    for axis, name in zip(axes.flat, SHOWN, strict=True):
+        entries = [entries[name] for _, entries in found]
+        low, high = zip(*((e["interval"][0], e["interval"][1]) for e in entries), strict=True)
+        axis.fill_between(kimg, low, high, alpha=0.2, color="C0")
+        axis.plot(kimg, [e["value"] for e in entries], "o-", color="C0", label="held-out images")
+        axis.plot(kimg, [e["train"]["value"] for e in entries], "--", color="C1", label="training")
+        axis.plot(kimg, [e["floor"]["value"] for e in entries], ":", color="0.3", label="real")
+        axis.set(title=name, xscale="log")
+        if name in ("frechet", "spectrum"):
+            axis.set(yscale="log")
+    for axis in axes[1]:
+        axis.set(xlabel="thousands of images seen")
+    axes[0, 0].legend()
+    figure.savefig(output, dpi=80)
+
+
+def table(found: list[tuple[int, dict[str, Any]]]) -> str:
+    """The same in Markdown: value and interval."""
+    lines = [["kimg", *SHOWN], ["---"] * (1 + len(SHOWN))]
+    for kimg, entries in found:
+        lines.append([str(kimg), *(cell(entries[name]) for name in SHOWN)])
+    last = found[-1][1]
+    lines.append(["real vs real", *(f"{last[name]['floor']['value']:.3g}" for name in SHOWN)])
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def cell(entry: dict[str, Any]) -> str:
+    """Value and interval."""
+    low, high, _ = entry["interval"]
+    return f"{entry['value']:.3g} ({low:.3g} to {high:.3g})"
+
+
+if __name__ == "__main__":
+    main()
