@@ -45,7 +45,9 @@ def test_demo(tmp_path: Path) -> None:
     with Image.open(folder / "real-and-generated.png") as picture:
         assert picture.width > 300
     synthetic = open_archive(folder / "synthetic.zip")
-    assert len(synthetic.rows) == 64
+    assert len(synthetic.rows) == 300
+    assert "report.html" in out
+    assert (folder / "report.html").stat().st_size > 10_000
     assert {row.label for row in synthetic.rows} == {"benign", "melanoma"}
     assert {row.split for row in open_archive(folder / "skin.zip").rows} == {"train", "val", "test"}
 

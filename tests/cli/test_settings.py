@@ -40,6 +40,6 @@ def test_refused_settings_of_a_run(given: dict, sets: dict, file: dict, words: s
 
 
 def test_a_section_cannot_be_a_number() -> None:
-    for section in ("data", "model", "augment", "training"):
+    for section in ("data", "model", "augment", "training", "metrics"):
         with pytest.raises(UserError, match="group of settings"):
             RunConfig.check_sections({section: 4})

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from synthograph.metrics.published import PublishedResult
     from synthograph.metrics.sensitivity_table import Sensitivity
 
-EVALUATIONS = "evaluations.jsonl"
-"""In a run directory: all that `evaluate` found. No resumption of the run cuts it back."""
 WIDTH = 150
 """Columns of the table where the output is no terminal."""
 
@@ -271,7 +269,7 @@ def _write(source: "Source", found: Results, skipped: Sequence[str], out: Path |
     that was asked for.
     """
     from synthograph.core.files import disk_errors, write_json
-    from synthograph.training.run import METRICS
+    from synthograph.training.run import EVALUATIONS, METRICS
 
     about: dict[str, Any] = {}
     if source.snapshot is not None:

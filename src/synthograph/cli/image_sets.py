@@ -1,20 +1,17 @@
 """The sets of images that `synthograph evaluate` compares, from what was named on its line."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from synthograph.archive.batches import ImageSet
     from synthograph.archive.manifest import Row
     from synthograph.archive.reader import Archive
     from synthograph.metrics.evaluate import Request as Measuring
     from synthograph.metrics.names import Published, Wanted
     from synthograph.models.snapshot import Snapshot
-    from synthograph.sampling.generate import Request
 
 FEWEST, MOST = 1000, 50_000
 """Generated images where --num does not say: as many as real ones, within these."""
@@ -258,104 +255,18 @@ def _held_out(source: Source) -> str | None:
 def _fakes(source: Source, making: Making, rows: "Sequence[Row]", count: int) -> "ImageSet":
     """Generated images: those of the archive, or new ones with labels drawn from `rows`."""
     from synthograph.archive.batches import archive_images
+    from synthograph.sampling.image_set import generated_images
 
     if source.made is not None:
         archive, made = source.made
         part = _common_split(made)
         return archive_images(archive, made, split=part, name=archive.path.name)
     assert source.snapshot is not None, "there is one thing to judge"
-    return generated_images(source.snapshot, rows, count, making)
-
-
-def generated_images(
-    snapshot: "Snapshot", rows: "Sequence[Row]", count: int, making: Making
-) -> "ImageSet":
-    """Images of a snapshot as a set: seeds 0 ... count-1, noise by the seed, no truncation, labels
-    drawn from those of `rows`.
-
-    Raises:
-        UserError: the generator has a class that rows lack, or the other way round.
-    """
-    import hashlib
-    import json
-
-    import torch
-
-    from synthograph.archive.batches import ImageSet
-    from synthograph.models.base import NoiseMode
-    from synthograph.sampling import generate as sampling
-
-    labels = draw_labels(snapshot, rows, count, making.seed)
-    request = sampling.Request(
-        [(number, label) for number, label in enumerate(labels)],
-        noise=NoiseMode.RANDOM,
-        batch=making.batch,
+    return generated_images(
+        source.snapshot,
+        rows,
+        count,
+        seed=making.seed,
         device=making.device,
-    )
-    sampling.check(snapshot, request)
-    named = all(label is not None for label in labels)
-    section = _section(snapshot, request)
-    kind = making.device.partition(":")[0]
-    about = [snapshot.sha256, labels, "random noise", "psi 1", kind]
-    return ImageSet(
-        name=snapshot.path.name,
-        spec=snapshot.info.spec,
-        count=count,
-        batches=lambda: section(range(count)),
         batch=making.batch,
-        groups=torch.arange(count),
-        labels=tuple(label or "" for label in labels) if named and count else None,
-        key=hashlib.sha256(json.dumps(about).encode()).hexdigest(),
-        origin={
-            "snapshot": snapshot.sha256,
-            "images_seen": snapshot.info.images_seen,
-            "images_hash": snapshot.info.images_hash,
-            "seeds": [0, count - 1],
-            "labels": "drawn from the reference" if named else None,
-            "truncation": 1.0,
-            "noise": "random, by the seed",
-            "device": kind,
-        },
-        section=section,
     )
-
-
-def draw_labels(
-    snapshot: "Snapshot", rows: "Sequence[Row]", count: int, seed: int
-) -> "list[str | None]":
-    """Classes of generated images, as often as in `rows`."""
-    import torch
-
-    from synthograph.core.errors import UserError
-    from synthograph.core.names import nearest
-    from synthograph.core.seeds import Streams
-
-    classes = snapshot.info.condition.classes
-    if not classes:
-        return [None] * count
-    for row in rows:
-        if row.label not in classes:
-            what = "has no label" if row.label is None else f"is of class {row.label!r}"
-            raise UserError(
-                f"{row.file} {what}, which {snapshot.path.name} cannot make: its classes are "
-                f"{', '.join(classes)}"
-                + ("" if row.label is None else f"; {nearest(row.label, classes)}")
-            )
-    drawn = Streams(seed).integers("metrics/labels", torch.arange(count), len(rows))
-    return [rows[number].label for number in drawn.tolist()]
-
-
-def _section(snapshot: "Snapshot", request: "Request") -> "Callable[[range], Iterator[Tensor]]":
-    from dataclasses import replace
-
-    import numpy as np
-    import torch
-
-    from synthograph.sampling.generate import generate
-
-    def made(numbers: range) -> "Iterator[Tensor]":
-        some = replace(request, jobs=request.jobs[numbers.start : numbers.stop])
-        for images in generate(snapshot, some):
-            yield torch.from_numpy(np.stack([image.pixels for image in images]))
-
-    return made

@@ -39,10 +39,11 @@ def path_lengths(
     Raises:
         UserError: there is no generator, or one without styles.
     """
-    from synthograph.cli.image_sets import draw_labels, training_rows
+    from synthograph.cli.image_sets import training_rows
     from synthograph.cli.progress import tracker
     from synthograph.metrics.paths import Sampling, Space
     from synthograph.metrics.published import measure_path_length
+    from synthograph.sampling.image_set import draw_labels
     from synthograph.sampling.paths import Walk, pairs
 
     for spec in paths:

@@ -1,15 +1,19 @@
 """`synthograph train`: a new run, a dry run, or a resumed one."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from synthograph.cli.watch import Watch
     from synthograph.models.snapshot import Snapshot
     from synthograph.models.transfer import TransferReport
     from synthograph.training.config import RunConfig
     from synthograph.training.distributed import Team
+    from synthograph.training.session import Session
+    from synthograph.training.setup import Data
 
 
 def train(
@@ -39,7 +43,20 @@ def train(
         int | None, typer.Option(help="first discriminator layers that stay as they are")
     ] = None,
     metrics: Annotated[
-        str | None, typer.Option(help="measured at every snapshot, commas between; or none")
+        str | None,
+        typer.Option(
+            help="measured at every snapshot: frechet,kernel,recall,coverage unless given; or none"
+        ),
+    ] = None,
+    metric_num: Annotated[
+        int | None,
+        typer.Option(help="generated images that are measured, 500 to 2000 unless given"),
+    ] = None,
+    features: Annotated[
+        str | None, typer.Option(help="extractor of measures, random-vgg16 unless given")
+    ] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="end after so many snapshots without a better one")
     ] = None,
     gpus: Annotated[
         int, typer.Option(min=1, help="processes that train together, one per GPU (or CPU share)")
@@ -92,7 +109,10 @@ def train(
         "training.freezed": freezed,
         "augment.target": target,
         "augment.pipe": _bundle(augpipe) if augpipe else None,
-        "metrics": None if metrics is None else _names(metrics),
+        "metrics.measures": None if metrics is None else _names(metrics),
+        "metrics.num": metric_num,
+        "metrics.features": features,
+        "metrics.patience": patience,
         "seed": seed,
         "device": device,
         "precision": precision,
@@ -192,6 +212,7 @@ def _resolve(
     preset: str, parts: list[dict[str, Any]], source: "Snapshot | None", processes: int
 ) -> "RunConfig":
     from synthograph.archive.reader import open_archive
+    from synthograph.cli.watch import check_watch
     from synthograph.core.config import merge
     from synthograph.core.errors import UserError
     from synthograph.models.registry import family
@@ -207,6 +228,7 @@ def _resolve(
     below = [] if source is None else [defaults(source)]
     archive = open_archive(Path(path))
     config, left_out = resolve_run(archive, preset, [*below, asked], processes=processes)
+    check_watch(config, archive)
     note = family(config.model.family).preset_note(preset, archive.info.spec)
     if note is not None:
         typer.echo(f"note: {note}")
@@ -237,6 +259,7 @@ def start_run(
     Returns:
         The run directory.
     """
+    from synthograph.cli.watch import watch
     from synthograph.core.containers import command_line
     from synthograph.core.files import refuse_unwritable_folder
     from synthograph.training.distributed import Team, share_state
@@ -258,14 +281,21 @@ def start_run(
     run.say(f"{command_line()}")
     for line in (line for report in reports for line in report.lines()):
         run.say(line)
-    _introduce(config, session, data, run.say)
-    Trainer(session, run).train()
+    watcher = watch(session, data) if team.leads else None
+    _introduce(config, session, data, watcher, run.say)
+    Trainer(session, run, on_snapshot=watcher).train()
     run.close()
     return run.path
 
 
-def _introduce(config: "RunConfig", session: Any, data: Any, say: Any) -> None:  # noqa: ANN401
-    """What trains on what, in a few lines."""
+def _introduce(
+    config: "RunConfig",
+    session: "Session",
+    data: "Data",
+    watcher: "Watch | None",
+    say: Callable[[str], None],
+) -> None:
+    """What trains on what, and what is measured, in a few lines."""
     from synthograph.archive.advice import training_notes
     from synthograph.training.setup import parameter_counts
 
@@ -279,6 +309,8 @@ def _introduce(config: "RunConfig", session: Any, data: Any, say: Any) -> None: 
     say(f"parameters: {counts}; device {config.device}, precision {config.precision}")
     for note in training_notes(data.rows, conditional=config.data.cond):
         say(f"note: {note}")
+    for line in () if watcher is None else watcher.lines():
+        say(line)
 
 
 def _resume(path: Path, asked: dict[str, Any], gpus: int, *, require_exact: bool) -> None:
@@ -297,11 +329,16 @@ def _resume(path: Path, asked: dict[str, Any], gpus: int, *, require_exact: bool
 def _continue(
     path: Path, asked: dict[str, Any], team: "Team", *, require_exact: bool = False
 ) -> Path:
+    from synthograph.cli.watch import watch
     from synthograph.training.loop import Trainer
     from synthograph.training.resume import resume_session
+    from synthograph.training.setup import open_data
 
     session, run = resume_session(path, asked, require_exact=require_exact, team=team)
-    Trainer(session, run).train()
+    watcher = watch(session, open_data(session.config)) if team.leads else None
+    for line in () if watcher is None else watcher.lines():
+        run.say(line)
+    Trainer(session, run, on_snapshot=watcher).train()
     run.close()
     return path
 
@@ -327,6 +364,7 @@ def _dry_run(config: "RunConfig", source: "Snapshot | None", outdir: Path) -> No
     """
     import json
 
+    from synthograph.cli.watch import watch
     from synthograph.core.files import refuse_unwritable_folder
     from synthograph.training.estimate import STRONG, estimate
     from synthograph.training.loop import duration, peak_memory_gb
@@ -339,8 +377,16 @@ def _dry_run(config: "RunConfig", source: "Snapshot | None", outdir: Path) -> No
     typer.echo(json.dumps(config.tree(), indent=2))
     for line in (line for report in reports for line in report.lines(full=True)):
         typer.echo(line)
-    _introduce(config, session, data, typer.echo)
+    watcher = watch(session, data)
+    _introduce(config, session, data, watcher, typer.echo)
     typer.echo("measuring ...")
+    if watcher is not None:
+        seconds, every = watcher.seconds(session), config.training.tick_kimg * config.training.snap
+        count = max(round(config.training.kimg / every), 1)
+        typer.echo(
+            f"measured: {duration(seconds)} for the measures of a snapshot, so {count} of them "
+            f"take about {duration(count * seconds)}"
+        )
     measured, kimg = estimate(session), config.training.kimg
     line = (
         f"measured: {measured.sec_per_kimg:.2f} s/kimg, so {kimg:g} kimg take about "

@@ -1,7 +1,12 @@
 """Signs that a run goes nowhere, found in its own statistics."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 
+from synthograph.training import choice
 from synthograph.training.state import Progress
 from synthograph.training.stats import Moments
 
@@ -11,6 +16,9 @@ ENOUGH = 1000
 """Logits that such a mean has to rest on."""
 FLAT = 0.05
 """Share of the real images' spread below which generated images are as good as all the same."""
+
+FIDELITY, DIVERSITY = "frechet", ("recall", "coverage")
+"""Measures by held-out images, as `metrics.names` calls them."""
 
 
 def of_tick(progress: Progress, moments: Moments) -> list[str]:
@@ -43,6 +51,57 @@ def of_pictures(progress: Progress, spread: float, real_spread: float) -> list[s
         f"{real_spread:.3g}): the generator collapsed; an earlier snapshot, a higher --gamma or a "
         "lower learning rate help"
     ]
+
+
+@dataclass(frozen=True)
+class _Point:
+    """A measure of diversity of a snapshot, with its ends, and the Frechet distance beside it."""
+
+    snapshot: str
+    value: float
+    low: float
+    high: float
+    distance: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.2f} ({self.low:.2f} .. {self.high:.2f})"
+
+
+def of_measures(progress: Progress) -> list[str]:
+    """Alarms about what was measured of the newest snapshot: its images got better and more alike.
+
+    A fall counts where the intervals of both snapshots lie apart.
+    """
+    found = []
+    for name in DIVERSITY:
+        *before, now = [_point(entry, name) for entry in progress.measured]
+        fallen = [
+            then
+            for then in before
+            if then is not None
+            and now is not None
+            and then.low > now.high
+            and then.distance > now.distance
+        ]
+        if new(progress, f"narrower {name}", bool(fallen)) and now is not None:
+            then = max(fallen, key=lambda point: point.low)
+            found.append(
+                f"{name} fell from {then} at {then.snapshot} to {now} while the Frechet distance "
+                f"improved from {then.distance:.3g} to {now.distance:.3g}: images got better and "
+                "more alike; see whether rare kinds are still there, or take an earlier snapshot"
+            )
+    return found
+
+
+def _point(entry: Mapping[str, Any], name: str) -> _Point | None:
+    scores = choice.scores_of(entry)
+    score, distance = scores.get(name), scores.get(FIDELITY)
+    if score is None or score.value is None or score.interval is None:
+        return None
+    if distance is None or distance.value is None:
+        return None
+    low, high, _ = score.interval
+    return _Point(entry["snapshot"], score.value, low, high, distance.value)
 
 
 def spread(images: np.ndarray) -> float:

@@ -9,11 +9,12 @@ from pathlib import Path
 from synthograph.core.errors import StoppedError
 from synthograph.core.signals import StopRequest
 from synthograph.models.snapshot import save_snapshot
-from synthograph.training import alarms
+from synthograph.training import alarms, choice
 from synthograph.training.board import Board
+from synthograph.training.choice import Measured
 from synthograph.training.grids import Grid
 from synthograph.training.recovery import MOST_NON_FINITE, roll_back
-from synthograph.training.run import STATS, RunDirectory
+from synthograph.training.run import METRICS, STATS, RunDirectory
 from synthograph.training.session import Session
 from synthograph.training.state import (
     Progress,
@@ -24,8 +25,10 @@ from synthograph.training.state import (
 )
 from synthograph.training.stats import json_safe
 
-OnSnapshot = Callable[[Path, int], None]
-"""Called after a snapshot was written, with its path and the images seen."""
+OnSnapshot = Callable[[Path, int], Measured | None]
+"""Called after a snapshot was written, with its path and the images seen; says what was found of
+it.
+"""
 
 
 class Trainer:
@@ -48,7 +51,7 @@ class Trainer:
         self.maintenance = 0.0
 
     def train(self) -> None:
-        """Train until all images were shown.
+        """Train until all images were shown, or until no snapshot gets better any more.
 
         Raises:
             StoppedError: a signal or the time limit; the state is saved.
@@ -59,7 +62,7 @@ class Trainer:
         with StopRequest() as stop:
             if self.progress.images == 0:
                 self.start()
-            while self.progress.images < config.images:
+            while self.progress.images < config.images and not self.spent:
                 for alarm in self.session.step():
                     self.alarm(alarm)
                 last = self.progress.images >= config.images
@@ -72,16 +75,35 @@ class Trainer:
                     self.tick(last)
                 elif saving and self.sound():
                     self.save(boundary=False)
-                if stopping and not last:
+                if stopping and not last and not self.spent:
                     over_limit = f"--max-hours {config.max_hours}" if over else "another process"
                     self.stop(stop.reason or over_limit)
-        self.board.close()
-        self.run.say(f"done: {self.run.snapshots}")
+        self.finish()
 
     @property
     def progress(self) -> Progress:
         """How far the run is."""
         return self.session.state.progress
+
+    @property
+    def spent(self) -> bool:
+        """Whether the run waited long enough for a better snapshot."""
+        return choice.spent(self.progress, self.session.config.metrics.patience)
+
+    def finish(self) -> None:
+        """Say why it ends, and in `stats.jsonl` what the last snapshot brought up."""
+        if self.progress.alarms:
+            kimg = {"num": 1, "mean": self.progress.images / 1000, "std": 0.0}
+            entry = {"Progress/kimg": kimg, "alarms": self.progress.alarms}
+            self.run.record(STATS, {**entry, "timestamp": time.time()})
+        self.board.close()
+        if self.spent and self.progress.images < self.session.config.training.images:
+            self.run.say(
+                f"ended after {self.progress.images} images: {choice.describe(self.progress)}, "
+                f"which is as many as --patience {self.session.config.metrics.patience} waits for; "
+                "--resume with a larger one goes on"
+            )
+        self.run.say(f"done: {self.run.snapshots}")
 
     def start(self) -> None:
         """Pictures of the data and of the untrained generator, and a state to go back to."""
@@ -187,8 +209,24 @@ class Trainer:
         info = session.info.model_copy(update={"images_seen": images})
         path = save_snapshot(self.run.snapshots, info, session.state.ema, session.state.networks)
         self.run.say(f"snapshot {path}")
-        if self.on_snapshot is not None:
-            self.on_snapshot(path, images)
+        found = None if self.on_snapshot is None else self.on_snapshot(path, images)
+        if found is not None:
+            self.judge(path, found)
+
+    def judge(self, path: Path, found: Measured) -> None:
+        """Write down what was found of a snapshot, and which one is the best now."""
+        for entry in found.lines:
+            self.run.record(METRICS, entry)
+        choice.note(self.progress, path, found.scores)
+        choice.keep(self.run, self.session.config, self.progress)
+        scalars = {f"Metrics/{score.name}": {"mean": score.value} for score in found.scores}
+        self.board.add(scalars, self.progress.images)
+        for line in (*found.told, choice.describe(self.progress)):
+            if line is not None:
+                self.run.say(line)
+        if found.scores:
+            for alarm in alarms.of_measures(self.progress):
+                self.alarm(alarm)
 
     def save(self, *, boundary: bool) -> None:
         """Save the state that a resumed run starts from."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from synthograph.core.devices import Precision
 from synthograph.core.errors import DivergedError, UserError
+from synthograph.training import choice
 from synthograph.training.distributed import share_state
 from synthograph.training.run import RunDirectory
 from synthograph.training.session import Session
@@ -93,6 +94,7 @@ def _restore_boundary(session: Session, run: RunDirectory) -> None:
         raise DivergedError(_advice(at, before))
     drop_states_after(run.states, loaded.numbers.progress.images)
     run.truncate(loaded.numbers.lengths)
+    choice.keep(run, session.config, session.state.progress)
 
 
 def _advice(images: int, rollbacks: int) -> str:

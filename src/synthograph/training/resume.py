@@ -10,6 +10,7 @@ from synthograph.core.config import set_path
 from synthograph.core.errors import SettingError, UserError
 from synthograph.core.files import write_json
 from synthograph.core.names import nearest
+from synthograph.training import choice
 from synthograph.training.config import RunConfig
 from synthograph.training.distributed import Team, share_state
 from synthograph.training.recovery import apply_remedy
@@ -19,7 +20,13 @@ from synthograph.training.setup import make_session, open_data
 from synthograph.training.state import Loaded, Surroundings, load_state, state_problems
 
 PLACE = "data.path"
-CHANGEABLE = ("training.kimg", "training.max_hours", "training.save_every", PLACE)
+CHANGEABLE = (
+    "training.kimg",
+    "training.max_hours",
+    "training.save_every",
+    "metrics.patience",
+    PLACE,
+)
 
 
 def resume_session(
@@ -29,8 +36,8 @@ def resume_session(
 
     Args:
         path: the run directory.
-        asked: settings given along; only length, saving and the place of the archive may differ
-            from the run's own.
+        asked: settings given along; only length, patience, saving and the place of the archive may
+            differ from the run's own.
         require_exact: refuse to go on where the result could differ from an unbroken run's.
         team: the processes that train together; the first one reads, the others follow it.
 
@@ -79,6 +86,7 @@ def _go_on(
         lengths = loaded.numbers.lengths
     write_json(run.path / CONFIG, session.config.tree())
     run.truncate(lengths)
+    choice.keep(run, session.config, session.state.progress)
     for line in said:
         run.say(line)
 

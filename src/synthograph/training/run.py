@@ -14,12 +14,15 @@ import filelock
 from synthograph.core.config import read_tree
 from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors, refuse_unwritable_folder, write_bytes, write_json
+from synthograph.models.snapshot import BEST
 from synthograph.training.config import RunConfig
 from synthograph.training.distributed import Team, launch_id
 
 CONFIG, LOG, STATS, METRICS = "config.json", "log.txt", "stats.jsonl", "metrics.jsonl"
 ORIGIN = "initialised_from.json"
 GROWING = (LOG, STATS, METRICS)
+EVALUATIONS = "evaluations.jsonl"
+"""What `evaluate` found of snapshots; no resumption cuts it back."""
 LOCK = ".lock"
 LAUNCH = ".launch"
 MOST_LAUNCH = 4096  # bytes
@@ -74,6 +77,14 @@ class RunDirectory:
         """Write a picture."""
         write_bytes(self.path / name, png)
 
+    def choose(self, best: Mapping[str, Any] | None) -> None:
+        """Write which snapshot is the best one, or that none is."""
+        path = self.snapshots / BEST
+        if best is None:
+            path.unlink(missing_ok=True)
+        else:
+            write_json(path, best)
+
     def lengths(self) -> dict[str, int]:
         """Byte length of every file that only grows."""
         paths = {name: self.path / name for name in GROWING}
@@ -123,6 +134,9 @@ class Onlooker(RunDirectory):
         """The first process writes it."""
 
     def picture(self, name: str, png: bytes) -> None:
+        """The first process writes it."""
+
+    def choose(self, best: Mapping[str, Any] | None) -> None:
         """The first process writes it."""
 
     def truncate(self, lengths: Mapping[str, int]) -> None:

@@ -13,7 +13,7 @@ import torch
 
 import synthograph
 from synthograph.archive.batches import group_digests, pixel_digests
-from synthograph.archive.manifest import Row
+from synthograph.archive.manifest import Row, in_split
 from synthograph.archive.reader import Archive, open_archive
 from synthograph.archive.stream import Selection, TrainingStream, select_rows
 from synthograph.core.devices import Precision, block_dtype, pick_device, pick_precision
@@ -23,11 +23,21 @@ from synthograph.models.registry import family
 from synthograph.models.snapshot import Snapshot, SnapshotInfo
 from synthograph.models.transfer import TransferReport, origin, transfer
 from synthograph.training.augmentation import augment_with, make_pipe, permitted
-from synthograph.training.config import AugmentMode, RunConfig, archive_path, resolve
+from synthograph.training.config import (
+    AugmentMode,
+    DataConfig,
+    MetricsConfig,
+    RunConfig,
+    archive_path,
+    resolve,
+)
 from synthograph.training.controllers import make_controller
 from synthograph.training.distributed import Team
 from synthograph.training.session import Session
 from synthograph.training.state import TrainingState, make_optimisers
+
+FEWEST, MOST = 500, 2000
+"""Generated images of a measurement where the configuration does not say."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,16 @@ def open_data(config: RunConfig) -> Data:
     return Data(archive, rows, splits.pop() if len(splits) == 1 else None)
 
 
+def held_out(archive: Archive, data: DataConfig) -> tuple[list[Row], str | None]:
+    """Images that do not train and may choose: the fold that is left out, else split val; and the
+    split that they are of. There may be none.
+    """
+    if data.fold is None:
+        return in_split(archive.rows, "val"), "val"
+    rows = in_split(archive.rows, data.split)
+    return [row for row in rows if row.fold == data.fold], data.split
+
+
 def resolve_run(
     archive: Archive, preset: str, parts: Sequence[Mapping[str, Any]], *, processes: int = 1
 ) -> tuple[RunConfig, list[str]]:
@@ -85,7 +105,18 @@ def resolve_run(
         config = config.model_copy(update={"data": split})
     augment, left_out = permitted(config.augment, archive.info.invariances)
     augments = config.augment.mode is not AugmentMode.NONE
-    return config.model_copy(update={"augment": augment}), left_out if augments else []
+    rows, _ = held_out(archive, config.data)
+    resolved = {"augment": augment, "metrics": with_count(config.metrics, len(rows))}
+    return config.model_copy(update=resolved), left_out if augments else []
+
+
+def with_count(metrics: MetricsConfig, real: int) -> MetricsConfig:
+    """The number of generated images: as many as real ones, but enough for a number to mean
+    something, and so few that a measurement stays short.
+    """
+    if metrics.num is not None or not real:
+        return metrics
+    return metrics.model_copy(update={"num": min(max(real, FEWEST), MOST)})
 
 
 def resolve_machine(config: RunConfig) -> RunConfig:

@@ -46,6 +46,7 @@ class Progress:
         rollbacks: times that the run went back to a snapshot's state because of them.
         alarms: alarms since the last tick, for its line in `stats.jsonl`.
         lasting: conditions that were reported and hold on, not to be repeated.
+        measured: what was found of every snapshot so far; `choice` writes and reads it.
     """
 
     images: int = 0
@@ -57,6 +58,7 @@ class Progress:
     rollbacks: int = 0
     alarms: list[str] = field(default_factory=list)
     lasting: list[str] = field(default_factory=list)
+    measured: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass

@@ -131,7 +131,6 @@ def _tiny(spec: ImageSpec, _: int) -> dict[str, Any]:
             "ema_ramp": 0.05,
         },
         "augment": {"mode": "none", "pipe": dict.fromkeys(BUNDLES["bgc"], 1.0)},
-        "metrics": [],
     }
 
 

@@ -1,0 +1,96 @@
+"""Images that a generator would make as a set that can be measured, made while it is read."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from synthograph.archive.batches import ImageSet
+from synthograph.archive.manifest import Row
+from synthograph.core.errors import UserError
+from synthograph.core.names import nearest
+from synthograph.core.seeds import Streams
+from synthograph.models.base import NoiseMode
+from synthograph.models.snapshot import Snapshot
+from synthograph.sampling.generate import Request, check, generate
+
+
+def generated_images(
+    snapshot: Snapshot, rows: Sequence[Row], count: int, *, seed: int, device: str, batch: int
+) -> ImageSet:
+    """Images of a snapshot as a set: seeds 0 ... count-1, noise by the seed, no truncation, labels
+    drawn from those of `rows`.
+
+    Args:
+        snapshot: whose images.
+        rows: whose classes they have, as often.
+        count: how many images.
+        seed: of the labels.
+        device: where they are made.
+        batch: how many at once; does not change them.
+
+    Raises:
+        UserError: the generator has a class that rows lack, or the other way round.
+    """
+    labels = draw_labels(snapshot, rows, count, seed)
+    request = Request(list(enumerate(labels)), noise=NoiseMode.RANDOM, batch=batch, device=device)
+    check(snapshot, request)
+    named = all(label is not None for label in labels)
+    section = _section(snapshot, request)
+    kind = device.partition(":")[0]
+    about = [snapshot.sha256, labels, "random noise", "psi 1", kind]
+    return ImageSet(
+        name=snapshot.path.name,
+        spec=snapshot.info.spec,
+        count=count,
+        batches=lambda: section(range(count)),
+        batch=batch,
+        groups=torch.arange(count),
+        labels=tuple(label or "" for label in labels) if named and count else None,
+        key=hashlib.sha256(json.dumps(about).encode()).hexdigest(),
+        origin={
+            "snapshot": snapshot.sha256,
+            "images_seen": snapshot.info.images_seen,
+            "images_hash": snapshot.info.images_hash,
+            "seeds": [0, count - 1],
+            "labels": "drawn from the reference" if named else None,
+            "truncation": 1.0,
+            "noise": "random, by the seed",
+            "device": kind,
+        },
+        section=section,
+    )
+
+
+def draw_labels(snapshot: Snapshot, rows: Sequence[Row], count: int, seed: int) -> list[str | None]:
+    """Classes of generated images, as often as in `rows`; None each where there are no classes.
+
+    Raises:
+        UserError: a row is of no class that the generator makes.
+    """
+    classes = snapshot.info.condition.classes
+    if not classes:
+        return [None] * count
+    for row in rows:
+        if row.label not in classes:
+            what = "has no label" if row.label is None else f"is of class {row.label!r}"
+            raise UserError(
+                f"{row.file} {what}, which {snapshot.path.name} cannot make: its classes are "
+                f"{', '.join(classes)}"
+                + ("" if row.label is None else f"; {nearest(row.label, classes)}")
+            )
+    drawn = Streams(seed).integers("metrics/labels", torch.arange(count), len(rows))
+    return [rows[number].label for number in drawn.tolist()]
+
+
+def _section(snapshot: Snapshot, request: Request) -> Callable[[range], Iterator[Tensor]]:
+    def made(numbers: range) -> Iterator[Tensor]:
+        some = replace(request, jobs=request.jobs[numbers.start : numbers.stop])
+        for images in generate(snapshot, some):
+            yield torch.from_numpy(np.stack([image.pixels for image in images]))
+
+    return made

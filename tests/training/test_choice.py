@@ -1,0 +1,113 @@
+"""The best snapshot, patience and alarms as functions of what was measured."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from synthograph.training import alarms, choice
+from synthograph.training.choice import Score
+from synthograph.training.state import Progress
+
+
+def measured(tmp_path: Path, *rows: dict, names: tuple[str, ...] = ()) -> Progress:
+    """A run with a snapshot for every row of measures; numbers have intervals of +- 0.05."""
+    progress = Progress()
+    for place, row in enumerate(rows):
+        progress.images += 1000
+        path = tmp_path / (names[place] if names else f"generator-{place + 1:06d}.safetensors")
+        path.write_bytes(bytes([place]))
+        scores = [
+            Score(
+                name,
+                value,
+                None if value is None else (value - 0.05, value + 0.05, 0.95),
+                smaller=name == "frechet",
+                leads=name == "frechet",
+            )
+            for name, value in row.items()
+        ]
+        choice.note(progress, path, scores)
+    return Progress(**json.loads(json.dumps(asdict(progress))))  # as states keep it
+
+
+def values(*numbers: float | None) -> list[dict]:
+    return [{"frechet": number} for number in numbers]
+
+
+def test_the_best_is_the_first_of_the_smallest(tmp_path: Path) -> None:
+    progress = measured(tmp_path, *values(3.0, 1.0, 2.0, 1.0))
+    found = choice.document(progress)
+    assert found is not None
+    assert (found["snapshot"], found["value"], found["kimg"]) == (
+        "generator-000002.safetensors",
+        1.0,
+        2,
+    )
+    assert found["interval"] == [0.95, 1.05, 0.95] and found["measure"] == "frechet"
+    assert len(found["sha256"]) == 64
+    assert choice.since_best(progress) == 2
+    assert choice.describe(progress) == (
+        "best by frechet: generator-000002.safetensors with 1; 2 snapshots since then"
+    )
+
+
+def test_larger_is_better_where_a_measure_says_so(tmp_path: Path) -> None:
+    progress = measured(tmp_path)
+    for place, value in enumerate((0.2, 0.6, 0.4)):
+        path = tmp_path / f"generator-{place:06d}.safetensors"
+        path.write_bytes(b"x")
+        choice.note(progress, path, [Score("coverage", value, None, smaller=False, leads=True)])
+    found = choice.document(progress)
+    assert found is not None and found["value"] == 0.6 and found["interval"] is None
+
+
+def test_patience_counts_snapshots_with_a_number(tmp_path: Path) -> None:
+    assert not choice.spent(measured(tmp_path), 1)
+    assert choice.document(measured(tmp_path, *values(None))) is None
+    assert not choice.spent(measured(tmp_path, *values(None, None)), 1)
+    progress = measured(tmp_path, *values(2.0, None, 1.0, None, 1.5, 1.2))
+    assert choice.since_best(progress) == 2
+    assert choice.spent(progress, 2)
+    assert not choice.spent(progress, 3)
+    assert not choice.spent(progress, None)
+
+
+def test_a_snapshot_that_was_overwritten_is_no_choice(tmp_path: Path) -> None:
+    names = ("generator-000001", "generator-000002", "generator-000002")
+    progress = measured(tmp_path, *values(2.0, 1.0, 3.0), names=names)
+    found = choice.document(progress)
+    assert found is not None
+    assert (found["snapshot"], found["value"]) == ("generator-000001", 2.0)
+
+
+def test_measures_that_do_not_lead_choose_nothing(tmp_path: Path) -> None:
+    progress = measured(tmp_path, {"recall": 0.5})
+    assert choice.document(progress) is None and choice.describe(progress) is None
+    assert not choice.spent(progress, 1)
+
+
+@pytest.mark.parametrize(
+    ("rows", "alarm"),
+    [
+        ([(2.0, 0.6), (1.0, 0.4)], True),
+        ([(2.0, 0.6), (1.0, 0.55)], False),  # within the intervals
+        ([(1.0, 0.6), (2.0, 0.4)], False),  # everything got worse
+        ([(2.0, 0.4), (1.0, 0.6)], False),  # everything got better
+        ([(2.0, 0.6), (1.9, 0.55), (1.8, 0.48)], True),  # slowly
+        ([(2.0, None), (1.0, 0.4)], False),
+        ([(2.0, 0.6), (None, 0.4)], False),
+        ([(2.0, 0.6)], False),
+    ],
+)
+@pytest.mark.parametrize("name", ["recall", "coverage"])
+def test_images_that_get_better_and_more_alike(
+    tmp_path: Path, rows: list[tuple], alarm: bool, name: str
+) -> None:
+    progress = measured(tmp_path, *({"frechet": f, name: v} for f, v in rows))
+    found = alarms.of_measures(progress)
+    assert len(found) == alarm
+    if alarm:
+        assert found[0].startswith(f"{name} fell from 0.60 (0.55 .. 0.65) at generator-000001")
+        assert alarms.of_measures(progress) == [], "what holds on is told once"
