@@ -23,7 +23,8 @@ WIDTH = 150
 
 def evaluate(
     run: Annotated[
-        Path | None, typer.Argument(help="run directory: its newest snapshot, its images")
+        Path | None,
+        typer.Argument(help="run directory: its best snapshot, else the newest; its images"),
     ] = None,
     network: Annotated[Path | None, typer.Option(help="snapshot or .pkl to judge")] = None,
     synthetic: Annotated[

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from synthograph.archive.parts import Part
     from synthograph.core.signals import StopRequest
     from synthograph.models.snapshot import Snapshot
-    from synthograph.sampling.generate import FileKind, Job, Request
+    from synthograph.sampling.generate import FileKind, Job, Reject, Request
 
 E = TypeVar("E", bound=enum.Enum)
 MOST = 10_000_000
@@ -61,6 +61,10 @@ def generate(
             help="only part 2/4, on any machine; an archive then needs the command itself"
         ),
     ] = None,
+    reject_copies: Annotated[
+        str | None,
+        typer.Option(help="leave out what is too like an image of TRAIN.zip[:split]"),
+    ] = None,
 ) -> None:
     """Generate images; a class and a seed always give the same one."""
     from synthograph.archive.parts import Part
@@ -94,6 +98,10 @@ def generate(
     form = _choice(kind, sampling.FileKind, "--format")
     if form is not sampling.FileKind.PNG and outdir.suffix.lower() == ".zip":
         raise UserError(f"--format {kind}: archives hold PNG; leave it out, or name a folder")
+    if reject_copies is not None and outdir.suffix.lower() != ".zip":
+        raise UserError("--reject-copies leaves gaps, which an archive counts: name NAME.zip")
+    if reject_copies is not None and grid is not None:
+        raise UserError("--grid shows what --reject-copies leaves out: give one of them")
     share = None if part is None else Part.parse(part)
     if share is not None and gpus == 1 and grid is not None:
         raise UserError("--grid needs all images: give it to the command without --part")
@@ -104,7 +112,7 @@ def generate(
         if code or outdir.suffix.lower() != ".zip":
             raise typer.Exit(code)
     with StopRequest(FINISHING) as stop:
-        _write(snapshot, request, outdir, form, stop, share)
+        _write(snapshot, request, outdir, form, stop, share, reject_copies)
         if grid is not None and share is None:
             _draw(snapshot, request, grid, stop)
 
@@ -116,6 +124,7 @@ def _write(
     form: "FileKind",
     stop: "StopRequest",
     part: "Part | None",
+    reject_copies: str | None,
 ) -> None:
     """All images, or a part of them, as an archive or as files.
 
@@ -131,14 +140,58 @@ def _write(
     known: Any = {"track": track, "stop": stop, "typed": typed, "part": part}
     try:
         if packed:
-            count = generate_archive(snapshot, request, outdir, **known)
+            reject = None if reject_copies is None else _copies(snapshot, reject_copies, outdir)
+            count = generate_archive(snapshot, request, outdir, reject=reject, **known)
         else:
             count = len(generate_files(snapshot, request, outdir, kind=form, **known))
     except StoppedError as stopped:
         raise StoppedError(f"{stopped}. Go on with: {typed}") from None
+    if reject_copies is not None and part is None:
+        left = len(request.jobs) - count
+        typer.echo(f"left out as too like an image of {reject_copies}: {left}")
     which = "" if part is None else f" of part {part}"
     ahead = "; when all parts are made, the same command without --part puts them together"
     typer.echo(f"{outdir}: {count} images{which}{ahead if part is not None and packed else ''}")
+
+
+def _copies(snapshot: "Snapshot", named: str, outdir: Path) -> "Reject":
+    """What leaves out copies of the images of an archive.
+
+    Raises:
+        UserError: the archive holds other kinds of images, synthetic ones, or too few groups.
+    """
+    from synthograph.archive.batches import archive_images, refuse_synthetic, rows_of, selected
+    from synthograph.archive.reader import open_archive
+    from synthograph.archive.writer import refuse_destination
+    from synthograph.cli.progress import tracker
+    from synthograph.core.errors import UserError
+    from synthograph.core.files import cache_folder
+    from synthograph.metrics.audit.reject import copy_judge
+    from synthograph.sampling.generate import Reject
+
+    refuse_destination(outdir)
+    path, split = selected(named)
+    archive = open_archive(path)
+    rows = rows_of(archive, split)
+    refuse_synthetic(archive, rows)
+    mine, theirs = snapshot.info.spec, archive.info.spec
+    if (mine.height, mine.width, mine.channels, mine.bits) != (
+        theirs.height,
+        theirs.width,
+        theirs.channels,
+        theirs.bits,
+    ):
+        raise UserError(
+            f"--reject-copies {named}: images of {theirs.width}x{theirs.height}, {theirs.channels} "
+            f"channels, {theirs.bits} bits; the generator makes {mine.width}x{mine.height}, "
+            f"{mine.channels}, {mine.bits}: name the archive that it was trained on"
+        )
+    judge = copy_judge(
+        archive_images(archive, rows, split=split), folder=cache_folder(), tracks=tracker
+    )
+    return Reject(
+        judge, {**judge.origin, "score": judge.threshold.score, "rate": judge.threshold.rate}
+    )
 
 
 def _draw(snapshot: "Snapshot", request: "Request", grid: Path, stop: "StopRequest") -> None:

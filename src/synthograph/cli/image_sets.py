@@ -66,7 +66,7 @@ def open_source(
     from synthograph.archive.batches import rows_of, selected
     from synthograph.archive.reader import open_archive
     from synthograph.core.errors import UserError
-    from synthograph.models.snapshot import find_snapshot, list_snapshots, load
+    from synthograph.models.snapshot import find_snapshot, load
     from synthograph.training.config import archive_path
     from synthograph.training.run import read_config
 
@@ -78,8 +78,7 @@ def open_source(
     if run is not None:
         config = read_config(run)
         path, split = selected(real) if real is not None else (archive_path(config), None)
-        newest = (list_snapshots(run) or [find_snapshot(run)])[-1]
-        return Source(open_archive(path), split, load(newest), run=run)
+        return Source(open_archive(path), split, load(find_snapshot(run)), run=run)
     if real is None:
         raise UserError("--real is missing: name an archive of real images, such as cells.zip:test")
     path, split = selected(real)

@@ -8,9 +8,11 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from synthograph.cli.audit import audit
 from synthograph.cli.convert import convert
 from synthograph.cli.demo import demo
 from synthograph.cli.doctor import doctor
+from synthograph.cli.domain_gap import domain_gap
 from synthograph.cli.evaluate import evaluate
 from synthograph.cli.generate import generate
 from synthograph.cli.inspect import inspect
@@ -18,6 +20,7 @@ from synthograph.cli.launch import is_worker, leave
 from synthograph.cli.models import models
 from synthograph.cli.phantom import phantom
 from synthograph.cli.prepare import prepare
+from synthograph.cli.report import report
 from synthograph.cli.split import split
 from synthograph.cli.train import train
 from synthograph.cli.usage import UsageError, explain
@@ -44,6 +47,9 @@ VERBS = (
     train,
     generate,
     evaluate,
+    audit,
+    domain_gap,
+    report,
     convert,
     inspect,
     models,

@@ -8,10 +8,10 @@ import io
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import PIL.Image
@@ -38,8 +38,23 @@ from synthograph.ops.pixels import to_pixels
 from synthograph.sampling.seeds import latents
 
 MOST_PSI = 100
+T = TypeVar("T")
 Job = tuple[int, str | None]
 """Seed and class of an image."""
+
+
+@dataclass(frozen=True)
+class Reject:
+    """What leaves images out of an archive.
+
+    Attributes:
+        judge: gets the pixels [channels, h, w] of a batch, and says of each whether to leave it
+            out.
+        about: what decides, as JSON data; the same judge always says the same.
+    """
+
+    judge: Callable[[Sequence[np.ndarray]], Sequence[bool]]
+    about: Mapping[str, Any]
 
 
 class FileKind(enum.StrEnum):
@@ -250,7 +265,7 @@ def generate_files(
     return [outdir / name for name in names]
 
 
-def _until(stop: StopRequest | None, batches: Iterator[list[Image]]) -> Iterator[Image]:
+def _until(stop: StopRequest | None, batches: Iterator[list[T]]) -> Iterator[T]:
     """One image after the other; ends early, between two batches, where a stop was asked for."""
     while stop is None or not stop.requested:
         batch = next(batches, None)
@@ -349,6 +364,7 @@ def generate_archive(
     stop: StopRequest | None = None,
     typed: str | None = None,
     part: Part | None = None,
+    reject: Reject | None = None,
 ) -> int:
     """Write an archive whose manifest names snapshot, seed, class and truncation of every image.
 
@@ -363,6 +379,8 @@ def generate_archive(
         typed: the command line, for whoever meets an unfinished archive.
         part: make only this part of the images; the same request without a part puts all parts
             together, and makes what is missing.
+        reject: leaves images out; how many is recorded in `dataset.json`, and other seeds do not
+            take their places, so that a seed that is missing was left out.
 
     Returns:
         Number of images of the archive, or of the part.
@@ -373,6 +391,8 @@ def generate_archive(
     """
     check(snapshot, request)
     command, total = _command(snapshot, request, typed), len(request.jobs)
+    if reject is not None:
+        command["reject"] = dict(reject.about)
     if part is not None:
         refuse_destination(dest)
         writer, own = ArchiveWriter(part.dest(dest), command), part.numbers(total, request.batch)
@@ -383,14 +403,15 @@ def generate_archive(
     try:
         for numbers in missing:
             jobs = request.jobs[numbers.start : numbers.stop]
-            images = _until(stop, generate(snapshot, replace(request, jobs=jobs)))
-            for image in track(images, len(jobs)):
+            batches = generate(snapshot, replace(request, jobs=jobs))
+            for image, out in track(_until(stop, _judged(batches, reject)), len(jobs)):
                 row = _row(snapshot, request, image)
-                writer.add([encode(_modalities(snapshot, image), None, row)])
+                kept = [] if out else [encode(_modalities(snapshot, image), None, row)]
+                writer.add(kept, [image.seed, image.label] if out else None)
             if stop is not None and stop.requested and writer.items_done < len(own):
                 raise _stopped(stop, writer.items_done, len(own), writer.partial)
         if part is None:
-            writer.finish(_archive_info(snapshot, command))
+            writer.finish(_archive_info(snapshot, command, writer.items))
     except BaseException:
         writer.suspend()
         raise
@@ -398,7 +419,16 @@ def generate_archive(
         discard_parts(dest, command)
     else:
         writer.suspend()
-    return len(own)
+    return len(writer.rows)
+
+
+def _judged(
+    batches: Iterator[list[Image]], reject: Reject | None
+) -> Iterator[list[tuple[Image, bool]]]:
+    """Batches of images, each with whether it is to be left out."""
+    for batch in batches:
+        out = [False] * len(batch) if reject is None else reject.judge([i.pixels for i in batch])
+        yield list(zip(batch, out, strict=True))
 
 
 def _command(snapshot: Snapshot, request: Request, typed: str | None) -> dict[str, Any]:
@@ -429,17 +459,22 @@ def _row(snapshot: Snapshot, request: Request, image: Image) -> Row:
     )
 
 
-def _archive_info(snapshot: Snapshot, command: Mapping[str, Any]) -> ArchiveInfo:
+def _archive_info(
+    snapshot: Snapshot, command: Mapping[str, Any], items: Sequence[Any]
+) -> ArchiveInfo:
     """What the archive says of itself; its namespace hides nobody, so equal requests share it."""
     info = snapshot.info
     asked = json.dumps({name: value for name, value in command.items() if name != TYPED})
-    about: Mapping[str, Any] = {**info.tree(), "sha256": snapshot.sha256}
+    about: dict[str, Any] = {**info.tree(), "sha256": snapshot.sha256}
+    if "reject" in command:
+        left = [item for item in items if item is not None]
+        about["rejected"] = {"by": command["reject"], "images": len(left), "seeds": left}
     return ArchiveInfo(
         classes=list(info.condition.classes),
         spec=info.spec,
         namespace=hashlib.sha256(asked.encode()).hexdigest()[:32],
         invariances=info.invariances,
-        snapshots=[dict(about)],
+        snapshots=[about],
     )
 
 

@@ -1,0 +1,247 @@
+"""`synthograph audit`: whether generated images give away those that were trained on."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from synthograph.archive.batches import ImageSet
+    from synthograph.archive.manifest import Row
+    from synthograph.archive.reader import Archive
+    from synthograph.features.base import Extractor
+    from synthograph.metrics.audit.audit import Audit, Request
+
+WIDTH = 150
+"""Columns of the table where the output is no terminal."""
+
+
+def audit(
+    synthetic: Annotated[
+        str | None, typer.Option(help="archive or folder of PNG files to audit, from any source")
+    ] = None,
+    train: Annotated[
+        str | None, typer.Option(help="what was trained on, ARCHIVE or ARCHIVE:split")
+    ] = None,
+    holdout: Annotated[
+        str | None, typer.Option(help="patients never seen, ARCHIVE or ARCHIVE:split")
+    ] = None,
+    features: Annotated[
+        list[str] | None, typer.Option(help="extractor, default random-vgg16; can be repeated")
+    ] = None,
+    outdir: Annotated[
+        Path | None, typer.Option(help="new folder for audit.json, pairs.png and withhold.csv")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="of draws, exchanges and transforms")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
+    export: Annotated[
+        Path | None, typer.Option(help="new folder for the TensorBoard projector: all images")
+    ] = None,
+    embeddings: Annotated[
+        Path | None, typer.Option(help="only distances of pairs of vectors in this tensors.tsv")
+    ] = None,
+    metadata: Annotated[
+        Path | None, typer.Option(help="metadata.tsv that says which vectors are a pair")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="check and tell, audit not")] = False,
+) -> None:
+    """Search generated images for memorised ones: copies, nearest neighbours, membership."""
+    from synthograph.cli.embeddings import export_sets, tell_pairs
+    from synthograph.cli.progress import tracker
+    from synthograph.core.files import cache_folder, refuse_existing, refuse_unwritable
+    from synthograph.metrics.audit.audit import audit as run
+
+    if embeddings is not None:
+        tell_pairs(embeddings, metadata, outdir)
+        return
+    for folder, option in ((outdir, "--outdir"), (export, "--export")):
+        if folder is not None:
+            refuse_existing(folder, option)
+            refuse_unwritable(folder)
+    extractors, skipped = _extractors(features or [], device)
+    sets = _open(synthetic, train, holdout, seed)
+    for line in (*sets.lines(), *skipped):
+        typer.echo(line)
+    if dry_run:
+        return
+    found = run(sets.request, extractors, folder=cache_folder() / "features", tracks=tracker)
+    _tell(found)
+    if outdir is None:
+        typer.echo("nothing was written: --outdir keeps the numbers, the pairs and the list")
+    else:
+        _write(found, sets, outdir)
+    if export is not None:
+        export_sets(sets.all, extractors[0], export)
+
+
+def _extractors(names: Sequence[str], device: str) -> "tuple[list[Extractor], list[str]]":
+    """The extractors that can be had, and why others cannot.
+
+    Raises:
+        UserError: an unknown name, or not one of them can be had.
+    """
+    from synthograph.core.errors import UserError
+    from synthograph.features import registry
+    from synthograph.features.base import MissingWeightsError
+
+    words = [word.strip() for each in names for word in each.split(",") if word.strip()]
+    found, skipped = [], []
+    for name in dict.fromkeys(words or [registry.DEFAULT]):
+        try:
+            found.append(registry.extractor(name, device=device))
+        except MissingWeightsError as error:
+            skipped.append(f"skipped: features {name}: {error}")
+    if not found:
+        raise UserError(
+            f"nothing can be audited: {'; '.join(skipped)}; or take --features {registry.DEFAULT}, "
+            "which needs no file"
+        )
+    return found, skipped
+
+
+@dataclass(frozen=True)
+class Sets:
+    """What is audited, and the rows of the manifests in the order of the images."""
+
+    request: "Request"
+    synthetic: "list[Row]"
+    train: "list[Row]"
+    holdout: "list[Row]"
+
+    @property
+    def all(self) -> "list[tuple[str, ImageSet, list[Row]]]":
+        """Kind, images and rows of every set."""
+        request = self.request
+        return [
+            ("real", request.train, self.train),
+            ("real", request.holdout, self.holdout),
+            ("synthetic", request.fake, self.synthetic),
+        ]
+
+    def lines(self) -> list[str]:
+        """What will be audited, before it takes time."""
+        request = self.request
+        real = (("training", request.train), ("held out", request.holdout))
+        said = [f"{w}: {i.name}, {i.count} images of {i.group_count} groups" for w, i in real]
+        said.append(f"synthetic: {request.fake.name}, {request.fake.count} images")
+        return said + [f"note: {note}" for note in request.notes]
+
+
+def _open(synthetic: str | None, train: str | None, holdout: str | None, seed: int) -> Sets:
+    """Open what was named, all checks done.
+
+    Raises:
+        UserError: a set is missing, sets that cannot be compared, or whose patients overlap.
+    """
+    from synthograph.archive import batches
+    from synthograph.archive.reader import open_archive
+    from synthograph.core.errors import UserError
+    from synthograph.metrics.audit.audit import Request, check
+
+    if synthetic is None or train is None or holdout is None:
+        raise UserError(
+            "an audit needs --synthetic ARCHIVE, --train ARCHIVE:train and --holdout ARCHIVE:test; "
+            "distances of pairs of vectors alone need --embeddings and --metadata"
+        )
+    path, part = batches.selected(synthetic)
+    made = open_archive(path)
+    rows = batches.rows_of(made, part)
+    ours, ours_split, our_rows = _real(train, "train")
+    theirs, theirs_split, their_rows = _real(holdout, "test")
+    request = Request(
+        batches.archive_images(ours, our_rows, split=ours_split),
+        batches.archive_images(theirs, their_rows, split=theirs_split),
+        batches.archive_images(made, rows, split=part),
+        seed,
+        batches.group_digests(ours, our_rows),
+        batches.group_digests(theirs, their_rows),
+        tuple(_seen(made, (ours, our_rows), (theirs, their_rows))),
+    )
+    check(request)
+    return Sets(request, *(batches.in_random_order(each) for each in (rows, our_rows, their_rows)))
+
+
+def _real(text: str, default: str) -> "tuple[Archive, str | None, list[Row]]":
+    """An archive of real images, the split that was named or is usual, and its rows."""
+    from synthograph.archive import batches
+    from synthograph.archive.reader import open_archive
+
+    path, split = batches.selected(text)
+    archive = open_archive(path)
+    if split is None and any(row.split for row in archive.rows):
+        split = default
+    rows = batches.rows_of(archive, split)
+    batches.refuse_synthetic(archive, rows)
+    return archive, split, rows
+
+
+def _seen(
+    made: "Archive", train: "tuple[Archive, list[Row]]", holdout: "tuple[Archive, list[Row]]"
+) -> list[str]:
+    """What the generator's document says of both sets, as notes.
+
+    Raises:
+        UserError: the generator saw the hold-out, or nothing of the training set.
+    """
+    from synthograph.archive import batches
+    from synthograph.metrics.audit.audit import refuse_seen, refuse_strange_training
+    from synthograph.metrics.overlap import trained_on
+
+    trained = trained_on(made.info.snapshots)
+    names = [archive.path.name for archive, _ in (train, holdout)]
+    notes = refuse_seen(
+        trained, batches.group_digests(*holdout), batches.image_digests(*holdout), names[1]
+    )
+    return notes + refuse_strange_training(trained, batches.group_digests(*train), names[0])
+
+
+def _tell(found: "Audit") -> None:
+    """The table on the console."""
+    from rich.console import Console
+
+    from synthograph.metrics.audit.report_text import table
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=WIDTH, soft_wrap=True)
+    console.print(table(found))
+
+
+def _write(found: "Audit", sets: Sets, outdir: Path) -> None:
+    """The folder, whole or not at all."""
+    from synthograph.core.containers import command_line
+    from synthograph.core.files import atomic_path, disk_errors, write_bytes, write_json, write_text
+    from synthograph.metrics.audit.pairs import picture
+
+    request = found.request
+    closest = () if found.copies is None else found.copies.pairs
+    names = ([row.file for row in sets.synthetic], [row.file for row in sets.train])
+    pairs = picture(request.fake, request.train, closest, names)
+    pictures = {} if pairs is None else {"pairs": "pairs.png"}
+    with disk_errors(outdir):
+        outdir.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(outdir) as folder:
+        folder.mkdir()
+        write_json(folder / "audit.json", found.json(command=command_line(), pictures=pictures))
+        if pairs is not None:
+            write_bytes(folder / "pairs.png", pairs)
+        write_text(folder / "withhold.csv", _withhold(found, sets))
+    typer.echo(f"{outdir}: audit.json, withhold.csv{', pairs.png' if pairs is not None else ''}")
+
+
+def _withhold(found: "Audit", sets: Sets) -> str:
+    """CSV of the synthetic images that should not be shared."""
+    copies, text = found.copies, io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("file", "network", "seed", "training_file", "score"))
+    if copies is None:
+        return text.getvalue()
+    for number in copies.withhold:
+        row, source = sets.synthetic[number], sets.train[int(copies.nearest[number])]
+        made = (row.columns.get(name, "") for name in ("network", "seed"))
+        writer.writerow((row.file, *made, source.file, f"{float(copies.scores[number]):.6g}"))
+    return text.getvalue()

@@ -1,0 +1,396 @@
+"""The whole audit of a set of generated images, and the verdict with its rule and its limits."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import synthograph
+from synthograph.archive.batches import ImageSet
+from synthograph.core.containers import few
+from synthograph.core.errors import UserError
+from synthograph.features.base import Extractor
+from synthograph.metrics import evaluate
+from synthograph.metrics.audit import copies as copying
+from synthograph.metrics.audit import memorisation
+from synthograph.metrics.audit.copies import Copies, find_copies
+from synthograph.metrics.audit.findings import Finding, Measured, judge
+from synthograph.metrics.audit.leaks import Leaks, leaked_augmentations
+from synthograph.metrics.audit.membership import Membership, membership
+from synthograph.metrics.audit.overlap import Overlap, content_overlap
+from synthograph.metrics.audit.verdict import (
+    AT_RANDOM,
+    MEMBERSHIP,
+    Evidence,
+    Verdict,
+    blindness,
+    copies_words,
+    decide,
+    leaks_words,
+    overlap_words,
+    unseen,
+)
+from synthograph.metrics.columns import extractor_column, rows_of
+from synthograph.metrics.evaluate import LEAST, SMALL, Tracks, silent
+from synthograph.metrics.overlap import Trained, refuse_overlap
+from synthograph.metrics.sample import Sample
+
+FORMAT = 1
+P = TypeVar("P", Overlap, Copies, Leaks)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to audit.
+
+    Attributes:
+        train: images that the generator was trained on.
+        holdout: images of patients whom it never saw.
+        fake: generated images.
+        seed: of everything random.
+        train_groups: digest -> name of the patients of `train`, so that an overlap can be named.
+        holdout_groups: the same of `holdout`.
+        notes: what is known of the sets before.
+    """
+
+    train: ImageSet
+    holdout: ImageSet
+    fake: ImageSet
+    seed: int = 0
+    train_groups: Mapping[str, str] = field(default_factory=dict)
+    holdout_groups: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Audit:
+    """All that was found.
+
+    Attributes:
+        request: what was audited.
+        verdict: the answer.
+        overlap: training images in the hold-out; None where there are too few patients.
+        findings: tests of nearest neighbours; none where there are too few patients.
+        distances: of nearest images, by extractor; plain data.
+        copies: the search for copies; None where there are too few patients.
+        membership: inference of membership, by features of the first extractor.
+        leaks: augmentations that show; None where there are too few images.
+        extractors: what stands beside every number; plain data.
+    """
+
+    request: Request
+    verdict: Verdict
+    overlap: Overlap | None
+    findings: tuple[Finding, ...]
+    distances: Mapping[str, Any]
+    copies: Copies | None
+    membership: Membership
+    leaks: Leaks | None
+    extractors: tuple[Mapping[str, Any], ...]
+
+    def json(
+        self, *, command: str = "", pictures: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """Plain data.
+
+        Args:
+            command: as it was typed.
+            pictures: what for -> file beside the document.
+        """
+        request = self.request
+        return {
+            "format": FORMAT,
+            "kind": "audit",
+            "verdict": self.verdict.json(),
+            "sets": {
+                "train": _about(request.train),
+                "holdout": _about(request.holdout),
+                "synthetic": {**_about(request.fake), "groups": None},
+            },
+            "notes": list(request.notes),
+            "overlap": _said(self.overlap, overlap_words),
+            "tests": [finding.json() for finding in self.findings],
+            "distances": dict(self.distances),
+            "copies": _copies(self.copies),
+            "membership": {"extractor": self.extractors[0]["extractor"], **self.membership.json()},
+            "augmentations": _said(self.leaks, leaks_words),
+            "pictures": dict(pictures or {}),
+            "provenance": {
+                "seed": request.seed,
+                "version": synthograph.__version__,
+                "command": command,
+                "extractors": [dict(each) for each in self.extractors],
+                **{
+                    role: dict(images.origin)
+                    for role, images in (
+                        ("train", request.train),
+                        ("holdout", request.holdout),
+                        ("synthetic", request.fake),
+                    )
+                },
+            },
+        }
+
+
+def _said(part: P | None, words: Callable[[P], str]) -> dict[str, Any]:
+    """A part of the audit with a sentence; empty where there is none."""
+    return {} if part is None else {**part.json(), "sentence": words(part)}
+
+
+def _copies(copies: Copies | None) -> dict[str, Any]:
+    """Copy detection, its recall with the names that the report knows."""
+    document = _said(copies, copies_words)
+    for each in document.get("recall", ()):
+        each |= {"class": each["label"] or "", "n": each["planted"]}
+    return document
+
+
+def _about(images: ImageSet) -> dict[str, Any]:
+    return {
+        "name": images.name,
+        "images": images.count,
+        "groups": images.group_count,
+        "images_hash": images.origin.get("images_hash"),
+    }
+
+
+def check(request: Request) -> None:
+    """Refuse what cannot be audited, before anything is computed.
+
+    Raises:
+        UserError: a patient is in training and hold-out, sets of different kinds of images, or too
+            few images.
+    """
+    train, holdout, fake = request.train, request.holdout, request.fake
+    both = request.train_groups.keys() & request.holdout_groups.keys()
+    if both:
+        names = sorted(request.train_groups[digest] for digest in both)
+        raise UserError(
+            f"{len(names)} groups are in {train.name} and in {holdout.name}, such as "
+            f"{few(repr(name) for name in names)}: a hold-out must have patients of its own; split "
+            "by group (synthograph split) and name the two splits, such as cells.zip:train and "
+            "cells.zip:test"
+        )
+    for images, what in ((train, "training"), (holdout, "held-out"), (fake, "synthetic")):
+        if images.count < LEAST:
+            raise UserError(
+                f"{images.name}: {images.count} {what} images say nothing of memorisation: at "
+                f"least {LEAST} of each set are needed, and below {SMALL} little can be seen"
+            )
+    evaluate.check(evaluate.Request(holdout, fake, train, measures=()))
+
+
+def refuse_seen(
+    trained: Trained, groups: Mapping[str, str], images: Mapping[str, str], name: str
+) -> list[str]:
+    """Refuse a hold-out that the generator was trained on.
+
+    Args:
+        trained: what the generator saw.
+        groups: digest -> name of every patient of the hold-out.
+        images: digest -> file of every image of the hold-out.
+        name: of the hold-out.
+
+    Returns:
+        What a reader should know: that nothing could be checked, or of a few equal images.
+
+    Raises:
+        UserError: a patient was trained on, or more than a hundredth of the images.
+    """
+    try:
+        return refuse_overlap(trained, groups, images, name)
+    except UserError as error:
+        found = str(error).partition(": measure on")[0]
+        raise UserError(
+            f"{found}: these are no held-out images; name a split that the generator never saw, "
+            "such as cells.zip:test"
+        ) from None
+
+
+def refuse_strange_training(trained: Trained, groups: Mapping[str, str], name: str) -> list[str]:
+    """Refuse a training set that the generator was not trained on.
+
+    Args:
+        trained: what the generator saw.
+        groups: digest -> name of every patient of the training set.
+        name: of the training set.
+
+    Returns:
+        What a reader should know: that the generator saw some of them only.
+
+    Raises:
+        UserError: it saw none of them.
+    """
+    if not trained.groups:
+        return []
+    missing = sorted(groups[digest] for digest in groups.keys() - trained.groups)
+    if not missing:
+        return []
+    if len(missing) == len(groups):
+        raise UserError(
+            f"{name}: the generator was trained on none of its {len(groups)} groups, so copies of "
+            "its images would prove nothing; name the archive and split that it was trained on"
+        )
+    return [
+        f"the generator saw {len(groups) - len(missing)} of the {len(groups)} groups of {name} "
+        f"only, not {few(repr(each) for each in missing)}: all tests see less for it"
+    ]
+
+
+def audit(
+    request: Request,
+    extractors: Sequence[Extractor],
+    *,
+    folder: Path,
+    tracks: Tracks = silent,
+) -> Audit:
+    """Audit a set of generated images.
+
+    Args:
+        request: what.
+        extractors: whose features; at least one. Membership is inferred by the first.
+        folder: where features are kept.
+        tracks: shows progress.
+
+    Raises:
+        UserError: as from `check`, no extractor, or features that are not finite.
+    """
+    check(request)
+    if not extractors:
+        raise UserError("an audit needs features: give at least one extractor")
+    train, holdout, fake, seed = request.train, request.holdout, request.fake, request.seed
+    overlap, copies, blind = None, None, _too_few(request)
+    if blind is None:
+        overlap = content_overlap(train, holdout, folder=folder, seed=seed, tracks=tracks)
+    samples = _samples(request, extractors, folder, tracks)
+    first = samples[extractors[0].name]
+    measured = [] if memorisation.too_small(*first[:2]) else _measured(request, samples, tracks)
+    findings = judge(measured)
+    if blind is None:
+        copies = find_copies(train, holdout, fake, folder=folder, seed=seed, tracks=tracks)
+        blind = blindness(copies)
+    labels = None
+    if train.labels is not None and holdout.labels is not None:
+        labels = (train.labels, holdout.labels)
+    inferred = membership(*first, labels=labels, seed=seed)
+    limits = _limits(request, extractors, copies, inferred)
+    try:
+        leaks = leaked_augmentations(train, fake, seed=seed, tracks=tracks)
+    except UserError as error:  # sets of one kind, so they can only be too small
+        leaks = None
+        limits.append(str(error))
+    told = inferred.undecided is None and inferred.p is not None and inferred.p <= MEMBERSHIP
+    answer, reasons = decide(
+        Evidence(
+            overlap=0.0 if overlap is None else overlap.share,
+            findings=findings,
+            copies=copies_words(copies) if copies is not None and copies.found else None,
+            told=inferred.sentence if told else None,
+            blind=blind,
+        )
+    )
+    verdict = Verdict(
+        answer,
+        reasons,
+        (*limits, AT_RANDOM),
+        indicative=all(each.indicative for each in extractors),
+    )
+    return Audit(
+        request=request,
+        verdict=verdict,
+        overlap=overlap,
+        findings=tuple(findings),
+        distances={each.extractor: each.distances for each in measured},
+        copies=copies,
+        membership=inferred,
+        leaks=leaks,
+        extractors=tuple(each.describe() for each in extractors),
+    )
+
+
+def _samples(
+    request: Request, extractors: Sequence[Extractor], folder: Path, tracks: Tracks
+) -> dict[str, tuple[Sample, Sample, Sample]]:
+    """Features of the three sets by extractor."""
+    sets = (request.train, request.holdout, request.fake)
+    # several modalities are cut by place, and a set of one may call it otherwise
+    columns = [extractor_column(each, request.holdout.spec) for each in extractors]
+    found = [
+        rows_of(images, columns, folder=folder, track=tracks(f"features of {images.name}"))
+        for images in sets
+    ]
+    samples = {}
+    for place, extractor in enumerate(extractors):
+        train, holdout, fake = (
+            Sample(rows[place][:, : extractor.dims], images.groups)
+            for rows, images in zip(found, sets, strict=True)
+        )
+        samples[extractor.name] = (train, holdout, fake)
+    return samples
+
+
+def _measured(
+    request: Request, samples: Mapping[str, tuple[Sample, Sample, Sample]], tracks: Tracks
+) -> list[Measured]:
+    return [
+        memorisation.measure(
+            *three,
+            extractor=name,
+            labels=(request.train.labels, request.holdout.labels),
+            seed=request.seed,
+            exchanges=memorisation.EXCHANGES,
+            track=tracks(f"exchanges of patients, {name}"),
+        )
+        for name, three in samples.items()
+    ]
+
+
+def _too_few(request: Request) -> str | None:
+    """Why copies cannot be looked for, or None."""
+    for images, what in ((request.train, "training"), (request.holdout, "held-out")):
+        if images.group_count < copying.LEAST:
+            return (
+                f"{images.group_count} groups of {what} images: how alike images of different "
+                f"patients come cannot be told from fewer than {copying.LEAST}"
+            )
+    return None
+
+
+def _limits(
+    request: Request,
+    extractors: Sequence[Extractor],
+    copies: Copies | None,
+    inferred: Membership,
+) -> list[str]:
+    """What could not be seen."""
+    limits = []
+    if all(each.indicative for each in extractors):
+        limits.append(
+            "all features are of networks that were never trained, so the tests are indicative: "
+            "features that know what images show may see more"
+        )
+    if copies is not None:
+        limits += [copies_words(copies)] * (not copies.found)
+        limits += unseen(copies)
+    if inferred.undecided is not None:
+        limits.append(inferred.sentence)
+    fewest = min(request.train.count, request.holdout.count, request.fake.count)
+    if fewest < SMALL:
+        limits.append(f"{fewest} images in the smallest set: below {SMALL} little can be seen")
+    caps = (
+        (request.fake, memorisation.MOST_FAKE, "synthetic"),
+        (request.train, memorisation.MOST_REAL, "training"),
+        (request.holdout, memorisation.MOST_REAL // 2, "held-out"),
+    )
+    limits += [
+        f"tests of nearest neighbours took {most} of {images.count} {what} images"
+        for images, most, what in caps
+        if images.count > most
+    ]
+    if request.train.count > 2 * request.holdout.count:
+        share = request.holdout.count / request.train.count
+        limits.append(
+            f"each draw of the tests holds about {share:.0%} of the training images, so a few "
+            "copies escape them; copy detection looks at all images"
+        )
+    return limits

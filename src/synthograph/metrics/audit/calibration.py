@@ -1,0 +1,164 @@
+"""From agreement to a score, from scores of real images to a threshold, and what may be said of
+images above it.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int64
+from scipy.special import ndtri
+from scipy.stats import beta, betabinom
+from torch import Tensor
+
+from synthograph.metrics.audit.search import Found
+
+# q query, s feature, n real image
+
+TAIL = 0.1
+"""Share of the real images, the highest, to which an exponential tail is fitted."""
+ENOUGH = 10
+"""Real images that must lie above a threshold for it to be their quantile alone."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What makes agreement in different bands comparable: every number is turned into how many
+    times rarer it is among real images of other patients than the highest tenth of them, as a
+    natural logarithm (their tail taken as exponential), and the rarest counts.
+    """
+
+    start: Float[Tensor, " s"]
+    width: Float[Tensor, " s"]
+
+    @classmethod
+    def of(cls, real: Found) -> "Scale":
+        """From real images of which no patient was searched for."""
+        rows = _stretched(real.agreement).amax(1)
+        start = torch.quantile(rows, 1 - TAIL, dim=0)
+        # by the median, so that a few duplicates across groups leave it as it is
+        high = rows.sort(dim=0, descending=True).values[: max(2, round(TAIL * len(rows)))]
+        width = (high.median(dim=0).values - start) / math.log(2)
+        return cls(start, width.clamp_min(1e-3))
+
+    def scores(self, found: Found) -> tuple[Float[Tensor, " q"], Int64[Tensor, " q"]]:
+        """Score of every image, and the training image that it comes from."""
+        each = ((_stretched(found.agreement) - self.start) / self.width).amax(2)
+        score, place = each.max(1)
+        return score, found.train.gather(1, place[:, None])[:, 0]
+
+
+def _stretched(agreement: Tensor) -> Tensor:
+    """Fisher's transform (1915), finite for equal images."""
+    return torch.atanh(agreement.clamp(-0.999, 0.999))
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A score that few real images of unseen patients reach.
+
+    Attributes:
+        rate: share of them that shall reach it.
+        score: the threshold.
+        above: how many of the images that it was set on reach it, at least 1, since the next one
+            might.
+        count: of how many.
+        extrapolated: whether there are too few for their quantile alone; then the threshold is the
+            larger of their quantile and that of an exponential tail fitted to the highest tenth.
+    """
+
+    rate: float
+    score: float
+    above: int
+    count: int
+    extrapolated: bool
+
+    @classmethod
+    def by_tail(cls, scores: Float[Tensor, " n"], rate: float) -> "Threshold":
+        """From the tail alone, fitted by the median of the highest tenth, so that a few duplicates
+        among real images cannot set it: where three in a hundred are, it is about 1.7 times higher.
+        """
+        n = len(scores)
+        ordered = scores.sort(descending=True).values
+        tail = max(2, round(TAIL * n))
+        start = float(ordered[tail - 1])
+        width = (float(ordered[:tail].median()) - start) / math.log(2)
+        score = start + width * math.log(tail / n / rate)
+        return cls(rate, score, int((scores >= score).sum()), n, extrapolated=True)
+
+    @classmethod
+    def of(cls, scores: Float[Tensor, " n"], rate: float) -> "Threshold":
+        """From scores of real images whose patients were not searched."""
+        n = len(scores)
+        ordered = scores.sort(descending=True).values
+        rank = max(1, math.floor(rate * (n + 1)))
+        score, extrapolated = float(ordered[rank - 1]), rate * n < ENOUGH
+        if extrapolated:
+            tail = max(2, round(TAIL * n))
+            start = float(ordered[tail - 1])
+            width = float((ordered[:tail] - start).mean()) * tail / (tail - 1)
+            score = max(score, start + width * math.log(tail / n / rate))
+        above = max(1, int((scores >= score).sum()))
+        return cls(rate, score, above, n, extrapolated)
+
+    def json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "rate": self.rate,
+            "score": self.score,
+            "above": self.above,
+            "images": self.count,
+            "extrapolated": self.extrapolated,
+        }
+
+
+def design_effect(scores: Float[Tensor, " n"], groups: Int64[Tensor, " n"]) -> float:
+    """By how much fewer independent images a set stands for than it has, from the correlation of
+    normal scores within groups (analysis of variance, Kish 1965: 1 + (m - 1) rho); at least 1.
+    """
+    n = len(scores)
+    _, group, sizes = torch.unique(groups, return_inverse=True, return_counts=True)
+    k = len(sizes)
+    if k == n or k < 2:
+        return 1.0 if k == n else float(n)
+    ranks = scores.argsort().argsort().to(torch.float64)
+    values = torch.from_numpy(ndtri(((ranks + 0.5) / n).numpy()))
+    sums = torch.zeros(k, dtype=torch.float64).index_add_(0, group, values)
+    between = float((sizes * (sums / sizes - values.mean()).square()).sum()) / (k - 1)
+    within = float((values - (sums / sizes)[group]).square().sum()) / (n - k)
+    squares = float(sizes.square().sum())
+    size = (n - squares / n) / (k - 1)
+    rho = (between - within) / (between + (size - 1) * within)
+    return max(1.0, 1 + (squares / n - 1) * min(max(rho, 0.0), 1.0))
+
+
+def excess(flagged: int, images: int, above: float, real: float) -> float:
+    """Probability of so many flagged images, were they flagged as often as real ones.
+
+    The rate of real images is uncertain: that many of them above a threshold set on themselves
+    make it Beta(above, real + 1 - above), exactly where the threshold is one of their scores (the
+    negative hypergeometric law of order statistics), so the count follows a beta-binomial law.
+
+    Args:
+        flagged: images above the threshold.
+        images: of how many.
+        above: real images above it, at least 1; independent ones.
+        real: of how many.
+    """
+    if flagged == 0:
+        return 1.0
+    return float(betabinom.sf(flagged - 1, images, above, max(real + 1 - above, 0.5)))
+
+
+def upper_limit(count: int, of: float, level: float = 0.95) -> float:
+    """One-sided upper limit of a share (Clopper and Pearson 1934); 3 / n where none was found."""
+    return 1.0 if count >= of else float(beta.ppf(level, count + 1, of - count))
+
+
+def clopper_pearson(count: float, of: float, level: float = 0.95) -> tuple[float, float]:
+    """Exact two-sided interval of a share."""
+    tail = (1 - level) / 2
+    low = 0.0 if count <= 0 else float(beta.ppf(tail, count, of - count + 1))
+    high = 1.0 if count >= of else float(beta.ppf(1 - tail, count + 1, of - count))
+    return low, high

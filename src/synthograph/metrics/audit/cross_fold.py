@@ -1,0 +1,179 @@
+"""Memorisation where there is one generator per fold: the same image, generators that saw it and
+one that did not.
+
+This needs no hold-out and no assumption about how training and held-out images differ: every image
+is compared with itself.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Float64, Int64
+from torch import Tensor
+
+from synthograph.core.errors import UserError
+from synthograph.core.seeds import Streams
+from synthograph.metrics.audit.membership import PERMUTATIONS, SURE, ends_of
+from synthograph.metrics.intervals import LEAST_GROUPS, interval, plan
+from synthograph.metrics.result import Interval
+
+# n image, g group, e evaluation, k generator
+
+
+@dataclass(frozen=True)
+class CrossFold:
+    """The same images, generators that saw them against one that did not.
+
+    Attributes:
+        gain: mean over images of the nearness to generators that saw the image, less that to the
+            one that did not; in units of the score, generators brought to the same mean.
+        interval: of it, for these generators; None where there are too few groups.
+        p: share of the permutations of folds among groups with as large a gain.
+        nearer: share of images that are nearer to the generators that saw them.
+        group_gain: as `gain`, the mean over groups.
+        group_p: of it.
+        images: compared.
+        groups: compared.
+        generators: how many.
+        left_out: images whose fold no generator left out; they are not compared.
+        notes: sentences for the reader.
+    """
+
+    gain: float
+    interval: Interval | None
+    p: float
+    nearer: float
+    group_gain: float
+    group_p: float
+    images: int
+    groups: int
+    generators: int
+    left_out: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def seen(self) -> bool:
+        """Whether generators are nearer to what they saw, beyond chance at 5 %."""
+        return min(self.p, self.group_p) * 2 < SURE
+
+    def json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "gain": self.gain,
+            "interval": ends_of(self.interval),
+            "p": self.p,
+            "share_nearer": self.nearer,
+            "group_gain": self.group_gain,
+            "group_p": self.group_p,
+            "seen": self.seen,
+            "images": self.images,
+            "groups": self.groups,
+            "generators": self.generators,
+            "left_out": self.left_out,
+            "notes": list(self.notes),
+        }
+
+
+def cross_fold(
+    scores: Float[Tensor, "k n"],
+    unseen: Sequence[int],
+    folds: Int64[Tensor, " n"],
+    groups: Int64[Tensor, " n"],
+    *,
+    permutations: int = PERMUTATIONS,
+    seed: int = 0,
+) -> CrossFold:
+    """Compare, image by image, generators that saw it with the one that did not.
+
+    Under the null the folds could have been dealt out to the groups in any other way, so p comes
+    from dealing them out anew, as many groups for every fold.
+
+    Args:
+        scores: nearness of every image to the synthetic images of every generator, such as
+            `nearness.nearness(...).nearest`; as many synthetic images of each.
+        unseen: fold that every generator was trained without.
+        folds: fold of every image; those of a group are in one fold.
+        groups: patient of every image.
+        permutations: how often folds are dealt out.
+        seed: of permutations and blocks.
+
+    Raises:
+        UserError: fewer than two generators, sizes that do not fit, two generators for one fold, a
+            group in two folds, or fewer than five groups.
+    """
+    _check_folds(scores, unseen, folds, groups)
+    numbers = torch.tensor(list(unseen))
+    there = (folds[:, None] == numbers).any(1)
+    scores, folds = scores[:, there].to(torch.float64), folds[there]
+    patients = groups[there].unique(return_inverse=True)[1]
+    count = int(patients.max()) + 1 if len(patients) else 0
+    if count < LEAST_GROUPS:
+        raise UserError(f"{count} groups to compare: at least {LEAST_GROUPS} are needed")
+    place = (folds[:, None] == numbers).to(torch.int64).argmax(1)
+    fold_of = torch.zeros(count, dtype=torch.int64).index_put_((patients,), place)
+    # generators differ in quality, which has nothing to do with who saw what
+    centred = scores - scores.mean(1, keepdim=True)
+    images = _gains(centred, place[None])[0]
+    sizes = torch.bincount(patients, minlength=count).to(torch.float64)
+    sums = torch.zeros(len(numbers), count, dtype=torch.float64).index_add_(1, patients, centred)
+    dealt = _dealt(fold_of, permutations, seed)
+    # sums over the images of a group stand for its images, since all are in one fold
+    found = _gains(sums, dealt)
+    one, other = found.sum(1) / sizes.sum(), (found / sizes).mean(1)
+    cut = plan(patients, seed=seed)
+    kept = cut.kept.to(torch.float64)[:, cut.blocks[0]]
+    ends = None if cut.reason else interval((kept @ images) / kept.sum(1), cut)
+    notes = ["the interval is for these generators; with few of them the next may differ more"]
+    if not bool(there.all()):
+        notes.append(f"{int((~there).sum())} images are in folds that no generator left out")
+    return CrossFold(
+        gain=float(one[0]),
+        interval=ends,
+        p=_upper(one),
+        nearer=float((images > 0).to(torch.float64).mean()),
+        group_gain=float(other[0]),
+        group_p=_upper(other),
+        images=len(images),
+        groups=count,
+        generators=len(numbers),
+        left_out=int((~there).sum()),
+        notes=tuple(notes) if cut.reason is None else (*notes, cut.reason),
+    )
+
+
+def _dealt(fold_of: Int64[Tensor, " g"], count: int, seed: int) -> Int64[Tensor, "e g"]:
+    """Fold of every group: row 0 as it is, then dealt out anew."""
+    drawn = Streams(seed).uniform("metrics/audit/folds", torch.arange(count), (len(fold_of),))
+    return torch.cat((fold_of[None], fold_of[drawn.argsort(dim=1)]))
+
+
+def _gains(scores: Float64[Tensor, "k n"], place: Int64[Tensor, "e n"]) -> Float64[Tensor, "e n"]:
+    """Mean of the scores of all generators but the one at `place`, less the score of that one."""
+    own = scores[place, torch.arange(scores.shape[1])]
+    return (scores.sum(0) - own) / (len(scores) - 1) - own
+
+
+def _upper(values: Float64[Tensor, " e"]) -> float:
+    """Share of the permutations, the data themselves included, that are as large."""
+    slack = 1e-12 * float(values.abs().max())  # sums in another order are not quite equal
+    return float((values >= values[0] - slack).to(torch.float64).mean())
+
+
+def _check_folds(scores: Tensor, unseen: Sequence[int], folds: Tensor, groups: Tensor) -> None:
+    if len(unseen) < 2 or len(set(unseen)) != len(unseen):
+        raise UserError(
+            f"generators without folds {list(unseen)}: give at least two, each with a fold of its "
+            "own"
+        )
+    if scores.shape != (len(unseen), len(folds)) or len(folds) != len(groups):
+        raise UserError(
+            f"scores {tuple(scores.shape)} for {len(unseen)} generators, {len(folds)} folds and "
+            f"{len(groups)} groups: give a row per generator and a column per image"
+        )
+    if not bool(scores.isfinite().all()):
+        raise UserError("scores of nearness are not finite numbers; look at the features")
+    pairs = torch.stack((groups, folds), dim=1).unique(dim=0)
+    if len(pairs) != len(groups.unique()):
+        raise UserError("a group is in two folds, so no generator left it out; split by group")

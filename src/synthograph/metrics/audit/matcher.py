@@ -1,0 +1,278 @@
+"""How alike two images are, whatever turned, mirrored, cut or recoloured one of them: by search.
+
+Every image is compared at a low resolution with every other in a bank of poses. The best candidates
+are aligned by an affine map; the image is brought into the poses found and compared with all others
+once more, in finer detail, since images of one anatomy are all alike until they are aligned; the
+best of these are aligned again (Lucas and Kanade 1981; the correlation as aim: Evangelidis
+and Psarakis 2008, "Parametric image alignment using enhanced correlation coefficient
+maximization"); the score is how far two images agree in several bands of detail after local mean
+and contrast are taken away, over what both of them show. What lies outside one of them does not
+count, so padding of any kind is no matter.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as nnf
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+# n image, q query, k candidate, b pair, c component, h height, w width, d descriptor
+
+COARSE, MIDDLE, FINE = 10, 16, 64
+"""Longest side at which the search, the first alignment and the comparison work at most."""
+ANGLES = (-30.0, -15.0, -8.0, 8.0, 15.0, 30.0, 45.0)
+LEAST_OVERLAP = 0.5
+"""Share of an image that another one must show for their agreement to count."""
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Affine maps of places, in halves of the longest side: the place in the other image is
+    matrix @ place + shift.
+    """
+
+    matrix: Float[Tensor, "*b 2 2"]
+    shift: Float[Tensor, "*b 2"]
+
+    def take(self, rows: Tensor) -> "Pose":
+        """Those at `rows`."""
+        return Pose(self.matrix[rows], self.shift[rows])
+
+
+def dihedral() -> Float[Tensor, "8 2 2"]:
+    """The eight flips and quarter turns as matrices."""
+    turns = [torch.tensor([[1.0, 0.0], [0.0, 1.0]])]
+    quarter, flip = torch.tensor([[0.0, -1.0], [1.0, 0.0]]), torch.tensor([[-1.0, 0.0], [0.0, 1.0]])
+    for _ in range(3):
+        turns.append(quarter @ turns[-1])
+    return torch.stack([*turns, *(flip @ turn for turn in turns)])
+
+
+def bank() -> Pose:
+    """Poses besides flips and quarter turns: shifts, rotations, cut-outs in several places, and
+    smaller images with a border.
+    """
+    three = (-1, 0, 1)
+    found = [(0.0, 1.0, 0.2 * x, 0.2 * y) for x in three for y in three]
+    found += [(0.0, 0.85, 0.15 * x, 0.15 * y) for x in three for y in three]
+    diagonal = [(x, y) for x in (-1, 1) for y in (-1, 1)]
+    found += [(0.0, 0.92, 0.075 * x, 0.075 * y) for x, y in diagonal]
+    for angle in (-13.0, 13.0):
+        found += [(angle, 0.87, 0.13 * x, 0.13 * y) for x, y in [(0, 0), *diagonal]]
+    found += [(angle, 1.0, 0.0, 0.0) for angle in ANGLES]
+    found += [(0.0, 1.2, 0.0, 0.0)]
+    matrices = []
+    for angle, scale, _, _ in found:
+        a = math.radians(angle)
+        cos, sin = scale * math.cos(a), scale * math.sin(a)
+        matrices.append([[cos, -sin], [sin, cos]])
+    return Pose(torch.tensor(matrices), torch.tensor([[x, y] for _, _, x, y in found]))
+
+
+def blur(images: Float[Tensor, "b c h w"], sigma: float) -> Float[Tensor, "b c h w"]:
+    """Gaussian blur; outside the image is nothing, so weights are to be blurred likewise."""
+    reach = max(1, math.ceil(2.5 * sigma))
+    axis = torch.arange(-reach, reach + 1, dtype=images.dtype, device=images.device)
+    kernel = torch.exp(-0.5 * (axis / sigma) ** 2)
+    kernel = kernel / kernel.sum()
+    size = images.shape
+    flat = images.reshape(-1, 1, *size[2:])
+    flat = nnf.conv2d(flat, kernel.view(1, 1, -1, 1), padding=(reach, 0))
+    return nnf.conv2d(flat, kernel.view(1, 1, 1, -1), padding=(0, reach)).view(size)
+
+
+def grid(h: int, w: int) -> Float[Tensor, "p 2"]:
+    """Places (x, y) of the centres of all pixels; the longest side goes from -1 to 1."""
+    y = (torch.arange(h, dtype=torch.float32) * 2 + 1 - h) / max(h, w)
+    x = (torch.arange(w, dtype=torch.float32) * 2 + 1 - w) / max(h, w)
+    return torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1], dim=-1).reshape(-1, 2)
+
+
+def warped(
+    images: Float[Tensor, "b c h w"], pose: Pose, padding: str = "zeros"
+) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b 1 h w"]]:
+    """Images seen in a pose, and where they are seen (1 inside, 0 outside)."""
+    b, _, h, w = images.shape
+    places = grid(h, w) @ pose.matrix.transpose(1, 2) + pose.shift[:, None]
+    places = places * (max(h, w) / torch.tensor([float(w), float(h)]))
+    inside = (places.abs() <= 1 - 0.5 / min(h, w)).all(dim=2).to(images.dtype)
+    seen = nnf.grid_sample(
+        images, places.view(b, h, w, 2), mode="bilinear", padding_mode=padding, align_corners=False
+    )
+    return seen, inside.view(b, 1, h, w)
+
+
+def levelled(
+    images: Float[Tensor, "b c h w"], weights: Float[Tensor, "b 1 h w"], sigma: float, floor: float
+) -> Float[Tensor, "b c h w"]:
+    """Local mean taken away, divided by the local contrast; only what has weight counts.
+
+    Args:
+        images: pictures.
+        weights: 1 where they are seen.
+        sigma: of the neighbourhood, in pixels.
+        floor: least contrast, as a share of that of the image, so that noise on plain ground stays
+            small.
+    """
+    known = blur(weights, sigma).clamp_min(1e-3)
+    centred = (images - blur(images * weights, sigma) / known) * weights
+    local = blur(centred.square().mean(1, keepdim=True), sigma) / known
+    total = centred.square().mean(dim=(1, 2, 3), keepdim=True) / weights.mean(
+        dim=(1, 2, 3), keepdim=True
+    ).clamp_min(1e-3)
+    return centred / (local + floor**2 * total + 1e-12).sqrt()
+
+
+def correlation(
+    a: Float[Tensor, "b c h w"], b: Float[Tensor, "b c h w"], weights: Float[Tensor, "b 1 h w"]
+) -> Float[Tensor, " b"]:
+    """Correlation of two pictures over what is seen, all components together."""
+    share = weights.sum(dim=(2, 3), keepdim=True).clamp_min(1e-6)
+    a = (a - (a * weights).sum(dim=(2, 3), keepdim=True) / share) * weights
+    b = (b - (b * weights).sum(dim=(2, 3), keepdim=True) / share) * weights
+    a, b = a.flatten(1), b.flatten(1)
+    return (a * b).sum(1) / (a.square().sum(1) * b.square().sum(1) + 1e-12).sqrt()
+
+
+def align(
+    query: Float[Tensor, "b c h w"], other: Float[Tensor, "b c h w"], pose: Pose, steps: int
+) -> tuple[Pose, Float[Tensor, " b"]]:
+    """The pose near `pose` in which `other` looks most like `query`, by Gauss-Newton steps of the
+    inverse composition (Baker and Matthews 2004), and the correlation reached; -1 where no pose on
+    the way was allowed.
+    """
+    slopes = _slopes(query)
+    best, reached = pose, torch.full((len(query),), -1.0)
+    for step in range(steps + 1):
+        seen, inside = warped(other, pose)
+        agreed = correlation(query, seen, inside)
+        agreed = torch.where(allowed(pose, inside), agreed, -1.0)
+        better = agreed > reached
+        best = Pose(
+            torch.where(better[:, None, None], pose.matrix, best.matrix),
+            torch.where(better[:, None], pose.shift, best.shift),
+        )
+        reached = torch.where(better, agreed, reached)
+        if step < steps:
+            pose = _improved(pose, slopes, query, seen, inside)
+    return best, reached
+
+
+def _slopes(query: Float[Tensor, "b c h w"]) -> Float[Tensor, "b m 6"]:
+    """How every value changes with the six numbers of an affine map near none."""
+    h, w = query.shape[2:]
+    x, y = grid(h, w).T
+    half = max(h, w) / 2
+    gy, gx = (each.flatten(2) * half for each in torch.gradient(query, dim=(2, 3)))
+    slopes = torch.stack((gx * x, gx * y, gx, gy * x, gy * y, gy), dim=3)
+    return slopes.flatten(1, 2)
+
+
+def _improved(
+    pose: Pose,
+    slopes: Float[Tensor, "b m 6"],
+    query: Float[Tensor, "b c h w"],
+    seen: Float[Tensor, "b c h w"],
+    inside: Float[Tensor, "b 1 h w"],
+) -> Pose:
+    """The pose after one step; brightness and contrast are free."""
+    b = len(query)
+    share = inside.sum(dim=(2, 3), keepdim=True).clamp_min(1)
+    q = (query - (query * inside).sum(dim=(2, 3), keepdim=True) / share) * inside
+    t = (seen - (seen * inside).sum(dim=(2, 3), keepdim=True) / share) * inside
+    gain = (q * t).sum((1, 2, 3)) / t.square().sum((1, 2, 3)).clamp_min(1e-9)
+    error = gain.clamp(0.2, 5)[:, None, None, None] * t - q
+    flat = slopes * inside.expand_as(query).flatten(1)[..., None]
+    hessian = flat.transpose(1, 2) @ flat
+    scale = hessian.diagonal(dim1=1, dim2=2).mean(1).clamp_min(1e-9)
+    damped = hessian + 1e-2 * scale[:, None, None] * torch.eye(6)
+    delta = torch.linalg.solve(damped, flat.transpose(1, 2) @ error.view(b, -1, 1))[..., 0]
+    delta = delta.clamp(-0.25, 0.25)  # a longer step leaves the ground where slopes tell anything
+    back = torch.linalg.inv(delta[:, [0, 1, 3, 4]].view(b, 2, 2) + torch.eye(2))
+    matrix = pose.matrix @ back
+    return Pose(matrix, pose.shift - (matrix @ delta[:, [2, 5], None])[..., 0])
+
+
+def allowed(pose: Pose, inside: Float[Tensor, "b 1 h w"]) -> Bool[Tensor, " b"]:
+    """Whether a pose shows enough of the image and stretches it by no more than a half."""
+    squares = pose.matrix.square().sum((1, 2))
+    area = torch.linalg.det(pose.matrix).abs()
+    # singular values s >= t from s^2 + t^2 and s t
+    root = (squares.square() - 4 * area.square()).clamp_min(0).sqrt()
+    large, small = ((squares + root) / 2).sqrt(), ((squares - root) / 2).clamp_min(0).sqrt()
+    fits = (large <= 1.6) & (small >= 0.6) & (large <= 1.5 * small)
+    return fits & (inside.mean(dim=(1, 2, 3)) >= LEAST_OVERLAP)
+
+
+EDGES = (0.018, 0.04, 0.08, 0.16)
+"""Ends of the bands of detail, as deviations of Gaussians in shares of the longest side."""
+FLOOR = 0.3
+"""Least local contrast, as a share of that of the image: noise on plain ground stays small."""
+FEATURES = len(EDGES)
+"""Numbers that say how alike two images are: agreement in each band, and in all."""
+
+
+def bands(
+    query: Float[Tensor, "b c h w"], other: Float[Tensor, "b c h w"], pose: Pose
+) -> Float[Tensor, "b s"]:
+    """Agreement of aligned images in each band, from the finest to the coarsest, and its mean; a
+    pose that is not allowed agrees in nothing.
+    """
+    seen, inside = warped(other, pose, "border")
+    both, weights = torch.cat((query, seen)), torch.cat((inside, inside))
+    sigmas = [max(0.45, edge * max(query.shape[2:])) for edge in EDGES]
+    soft = [blur(both * weights, s) / blur(weights, s).clamp_min(1e-3) for s in sigmas]
+    found = []
+    for fine, rough, sigma in zip(soft, soft[1:], sigmas[1:], strict=False):
+        band = (fine - rough) * weights
+        local = blur(band.square().mean(1, keepdim=True), 2 * sigma)
+        level = band.square().mean(dim=(1, 2, 3), keepdim=True)
+        band = band / (local + FLOOR**2 * level + 1e-12).sqrt()
+        mine, theirs = band.chunk(2)
+        found.append(correlation(mine, theirs, inside))
+    agreed = torch.stack([*found, torch.stack(found).mean(0)], dim=1)
+    return torch.where(allowed(pose, inside)[:, None], agreed, 0.0)
+
+
+def resized(images: Float[Tensor, "n c _ _"], longest: int) -> Float[Tensor, "n c _ _"]:
+    """Area averages, so that the longest side is at most so long."""
+    h, w = images.shape[2:]
+    if max(h, w) <= longest:
+        return images
+    scale = longest / max(h, w)
+    size = (max(4, round(h * scale)), max(4, round(w * scale)))
+    return nnf.adaptive_avg_pool2d(images, size)
+
+
+def detailed(fine: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    """Images of the comparison's size, levelled for the last alignment."""
+    ones = torch.ones_like(fine[:1, :1])
+    soft = blur(fine, 0.6) / blur(ones, 0.6)
+    return levelled(soft, torch.ones_like(fine[:, :1]), 0.12 * max(fine.shape[2:]), FLOOR)
+
+
+def medium(fine: Float[Tensor, "n c _ _"]) -> Float[Tensor, "n c _ _"]:
+    """Levelled images of the first alignment's size."""
+    half = resized(fine, 2 * MIDDLE)
+    weights = torch.ones_like(half[:, :1])
+    return resized(levelled(half, weights, 0.12 * max(half.shape[2:]), FLOOR), MIDDLE)
+
+
+def small(middle: Float[Tensor, "n c _ _"]) -> Float[Tensor, "n c _ _"]:
+    """Images of the search's size."""
+    return resized(blur(middle, 0.8), COARSE)
+
+
+def descriptors(coarse: Float[Tensor, "n c h w"], poses: Pose) -> Float[Tensor, "m d"]:
+    """Rows of unit length for every image in every pose, image by image."""
+    n, p = len(coarse), len(poses.shift)
+    both = Pose(poses.matrix.repeat(n, 1, 1), poses.shift.repeat(n, 1))
+    return unit(warped(coarse.repeat_interleave(p, dim=0), both)[0].flatten(1))
+
+
+def unit(rows: Float[Tensor, "m d"]) -> Float[Tensor, "m d"]:
+    """Rows less their mean, of length 1."""
+    rows = rows - rows.mean(1, keepdim=True)
+    return rows / rows.norm(dim=1, keepdim=True).clamp_min(1e-6)

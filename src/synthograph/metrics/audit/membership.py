@@ -1,0 +1,456 @@
+"""Whether one can tell from synthetic images which real images the generator was trained on.
+
+The attack needs nothing but the synthetic images: a real image that lies near to them is said to be
+a member of the training set (`nearness.py`: nearest distance, and density by nearest neighbours).
+Scores are replaced by their rank among all real images of the class, so that classes that lie
+nearer to the synthetic images do not matter. How many training and how many held-out images there
+are does not matter either, since both are compared with the same synthetic ones.
+
+A split alone can look like memorisation, so every number has two things to compare with: a null, in
+which whole groups change places between training and hold-out (within the class that most of their
+images have, so that the mix of classes stays), and a control, in which training groups play both
+parts.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Float64, Int64
+from torch import Tensor
+
+from synthograph.core.errors import UserError
+from synthograph.core.seeds import Streams
+from synthograph.metrics.audit.nearness import NEIGHBOURS, nearness
+from synthograph.metrics.intervals import (
+    LEAST_GROUPS,
+    Plan,
+    halving_plan,
+    interval,
+    plan,
+    share_interval,
+)
+from synthograph.metrics.ranks import Apart, apart, quantiles
+from synthograph.metrics.result import Interval
+from synthograph.metrics.sample import Sample
+
+# n real image, g group, e evaluation, c cut
+
+FALSE_POSITIVES = 0.01
+PERMUTATIONS = 999
+CONTROLS = 200
+SURE = 0.05
+DRAWN_AT_ONCE = 1 << 21
+SCORES = ("nearest", "neighbourhood")
+UNITS = ("image", "group")
+
+
+@dataclass(frozen=True)
+class Attack:
+    """What one score says of one kind of unit.
+
+    Attributes:
+        score: `nearest` or `neighbourhood`.
+        unit: `image`, or `group`: the mean over the images of a patient.
+        auc: share of pairs of a training and a held-out unit in which the training unit is nearer.
+        interval: of the AUC, for these synthetic images; None where there are too few groups.
+        p: share of the permutations with as large an AUC.
+        null: mean of the AUC over permutations, and the value that 5 % of them exceed.
+        tpr: share of training units that are found when 1 % of the held-out ones are.
+        tpr_interval: of it; None for groups, and where there are too few groups.
+        tpr_p: share of the permutations that find as many.
+        tpr_null: as `null`.
+        control: mean of the AUC or 1 - AUC, whichever is larger, between two parts of the training
+            set, and the value that 5 % of the cuts exceed.
+        allowed: held-out units that may be taken for training units.
+    """
+
+    score: str
+    unit: str
+    auc: float
+    interval: Interval | None
+    p: float
+    null: tuple[float, float]
+    tpr: float
+    tpr_interval: Interval | None
+    tpr_p: float
+    tpr_null: tuple[float, float]
+    control: tuple[float, float]
+    allowed: int
+
+    @property
+    def excess(self) -> float:
+        """AUC less what a split within the training set gives by itself."""
+        return self.auc - self.control[0]
+
+    def json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "score": self.score,
+            "unit": self.unit,
+            "auc": self.auc,
+            "interval": ends_of(self.interval),
+            "p": self.p,
+            "null": {"mean": self.null[0], "high": self.null[1]},
+            "true_positive_rate": self.tpr,
+            "true_positive_interval": ends_of(self.tpr_interval),
+            "true_positive_p": self.tpr_p,
+            "true_positive_null": {"mean": self.tpr_null[0], "high": self.tpr_null[1]},
+            "false_positives_allowed": self.allowed,
+            "control": {"mean": self.control[0], "high": self.control[1]},
+            "auc_minus_control": self.excess,
+        }
+
+
+def ends_of(ends: Interval | None) -> list[float] | None:
+    """An interval as plain data: low, high, level."""
+    return None if ends is None else [ends.low, ends.high, ends.level]
+
+
+@dataclass(frozen=True)
+class Membership:
+    """What membership inference says.
+
+    Attributes:
+        attacks: a row per score and unit.
+        p: of all of them together: share of the permutations whose smallest p is as small (Westfall
+            and Young 1993).
+        sizes: images and groups of every set.
+        settings: what was computed, plain data.
+        notes: sentences for the reader.
+        undecided: why nothing can be said, or None.
+    """
+
+    attacks: tuple[Attack, ...]
+    p: float | None
+    sizes: dict[str, dict[str, int]]
+    settings: dict[str, Any]
+    notes: tuple[str, ...] = ()
+    undecided: str | None = None
+
+    @property
+    def seen(self) -> bool:
+        """Whether training images can be told from held-out ones, beyond chance at 5 %."""
+        return self.undecided is None and self.p is not None and self.p < SURE
+
+    @property
+    def sentence(self) -> str:
+        """The result in plain words."""
+        if self.undecided is not None:
+            return f"membership: undecidable: {self.undecided}"
+        first = self.attacks[0]
+        words = (
+            f"AUC {first.auc:.3f}, a split within the training set gives {first.control[0]:.3f}; "
+            f"found at 1 % false positives: {first.tpr:.1%} of the training images; "
+            f"p = {self.p:.3f} over all attacks"
+        )
+        if self.seen:
+            return f"membership: training images can be told from held-out ones ({words})"
+        return f"membership: these attacks do no better than chance, which is no proof ({words})"
+
+    def json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "attacks": [attack.json() for attack in self.attacks],
+            "p": self.p,
+            "seen": self.seen,
+            "undecided": self.undecided,
+            "sentence": self.sentence,
+            **self.sizes,
+            "settings": dict(self.settings),
+            "notes": list(self.notes),
+        }
+
+
+def membership(
+    train: Sample,
+    holdout: Sample,
+    fake: Sample,
+    *,
+    labels: tuple[Sequence[str], Sequence[str]] | None = None,
+    permutations: int = PERMUTATIONS,
+    controls: int = CONTROLS,
+    seed: int = 0,
+) -> Membership:
+    """Try to tell training images from held-out ones by their nearness to synthetic ones.
+
+    Args:
+        train: images that the generator was trained on, with their patients.
+        holdout: images of other patients; a number means another patient here than in `train`.
+        fake: synthetic images.
+        labels: class of every image of `train` and of `holdout`; None where there are none.
+        permutations: how often groups change places; the smallest p is 1 / (permutations + 1).
+        controls: cuts of the training set.
+        seed: of permutations, cuts and blocks.
+
+    Raises:
+        UserError: sets of other features, or numbers of labels that do not fit.
+    """
+    near = [nearness(each, fake) for each in (train, holdout)]
+    sizes = {
+        "train": {"images": len(train), "groups": train.group_count},
+        "holdout": {"images": len(holdout), "groups": holdout.group_count},
+        "synthetic": {"images": len(fake)},
+    }
+    settings = {
+        "scores": list(SCORES),
+        "neighbours": min(NEIGHBOURS, len(fake)),
+        "false_positives": FALSE_POSITIVES,
+        "permutations": permutations,
+        "controls": controls,
+        "classes": labels is not None,
+        "seed": seed,
+    }
+    people = _People.of(train, holdout, labels)
+    undecided = people.too_few()
+    if undecided is not None:
+        return Membership((), None, sizes, settings, undecided=undecided)
+    draws = _Draws.of(people, permutations, controls, seed)
+    attacks, table = [], []
+    for score in SCORES:
+        values = torch.cat([getattr(each, score) for each in near])
+        ranks = people.ranked(values)
+        for unit in UNITS:
+            one, columns = _attack(people, ranks, score, unit, draws)
+            attacks.append(one)
+            table += columns
+    p = _joint(torch.stack(table, dim=1))
+    return Membership(tuple(attacks), p, sizes, settings, _notes(people, attacks))
+
+
+@dataclass(frozen=True)
+class _People:
+    """All real images and their groups, those of training first.
+
+    Attributes:
+        groups: number of every image's group, 0..g-1; those of training come first.
+        member: whether a group was trained on.
+        classes: class of every image.
+        strata: class of every group: the one that most of its images have.
+        first: number of training images.
+    """
+
+    groups: Int64[Tensor, " n"]
+    member: Bool[Tensor, " g"]
+    classes: Int64[Tensor, " n"]
+    strata: Int64[Tensor, " g"]
+    first: int
+
+    @classmethod
+    def of(
+        cls, train: Sample, holdout: Sample, labels: tuple[Sequence[str], Sequence[str]] | None
+    ) -> "_People":
+        if labels is not None and [len(each) for each in labels] != [len(train), len(holdout)]:
+            raise UserError(
+                f"{len(labels[0])} and {len(labels[1])} labels for {len(train)} training and "
+                f"{len(holdout)} held-out images: give one for every image"
+            )
+        names = [""] * (len(train) + len(holdout)) if labels is None else [*labels[0], *labels[1]]
+        numbers = {name: number for number, name in enumerate(sorted(set(names)))}
+        classes = torch.tensor([numbers[name] for name in names], dtype=torch.int64)
+        ours = train.groups.unique(return_inverse=True)[1]
+        theirs = holdout.groups.unique(return_inverse=True)[1]
+        groups = torch.cat((ours, theirs + train.group_count))
+        count = train.group_count + holdout.group_count
+        counts = torch.zeros(count, max(len(numbers), 1), dtype=torch.int64)
+        counts.index_put_((groups, classes), torch.tensor(1), accumulate=True)
+        member = torch.arange(count) < train.group_count
+        return cls(groups, member, classes, counts.argmax(1), len(train))
+
+    def too_few(self) -> str | None:
+        """Why groups that change places cannot show anything, or None."""
+        ours = int(self.member.sum())
+        fewest = min(ours, len(self.member) - ours)
+        if fewest < LEAST_GROUPS:
+            return (
+                f"{fewest} groups on one side, at least {LEAST_GROUPS} of training and of "
+                "held-out images are needed"
+            )
+        ways = 1
+        for stratum in self.strata.unique():
+            inside = self.member[self.strata == stratum]
+            ways *= math.comb(len(inside), int(inside.sum()))
+        if ways * SURE < 1:
+            return (
+                f"the groups can be divided in {ways} ways only with as many of every class on "
+                "each side, too few for any p below 5 %"
+            )
+        return None
+
+    def ranked(self, values: Float[Tensor, " n"]) -> Float64[Tensor, " n"]:
+        """Share of the images of its class that score lower, for every image."""
+        found = torch.empty(len(values), dtype=torch.float64)
+        for number in self.classes.unique():
+            chosen = self.classes == number
+            found[chosen] = quantiles(values[chosen])
+        return found
+
+    def shuffled(self, count: int, seed: int) -> Bool[Tensor, "e g"]:
+        """Who is a member: row 0 as it is, then groups that changed places within their class."""
+        members = self.member.repeat(count + 1, 1)
+        for stratum in self.strata.unique().tolist():
+            places = (self.strata == stratum).nonzero()[:, 0]
+            size = int(self.member[places].sum())
+            members[1:, places] = _draw(count, len(places), size, f"members/{stratum}", seed)
+        return members
+
+    def controls(self, count: int, seed: int) -> Bool[Tensor, "e g"]:
+        """Training groups that play the hold-out: half of every class, or as many as are held out
+        where these are fewer.
+        """
+        chosen = torch.zeros(count, len(self.member), dtype=torch.bool)
+        for stratum in self.strata.unique().tolist():
+            inside = self.strata == stratum
+            places = (inside & self.member).nonzero()[:, 0]
+            size = min(len(places) // 2, int((inside & ~self.member).sum()))
+            chosen[:, places] = _draw(count, len(places), size, f"controls/{stratum}", seed)
+        return chosen
+
+    def owner(self, unit: str) -> Int64[Tensor, " _"]:
+        """Group of every unit."""
+        return self.groups if unit == "image" else torch.arange(len(self.member))
+
+    def means(self, values: Float64[Tensor, " n"]) -> Float64[Tensor, " g"]:
+        """Mean over the images of every group."""
+        sums = torch.zeros(len(self.member), dtype=torch.float64).index_add_(0, self.groups, values)
+        return sums / torch.bincount(self.groups, minlength=len(self.member))
+
+
+def _draw(count: int, places: int, size: int, name: str, seed: int) -> Bool[Tensor, "e _"]:
+    """`size` of so many places, drawn `count` times."""
+    chosen = torch.zeros(count, places, dtype=torch.bool)
+    step = max(1, DRAWN_AT_ONCE // max(places, 1))
+    for start in range(0, count, step):
+        rows = torch.arange(start, min(start + step, count))
+        order = Streams(seed).uniform(f"metrics/audit/{name}", rows, (places,)).argsort(dim=1)
+        chosen[rows] = chosen[rows].scatter(
+            1, order[:, :size], torch.tensor(True).expand(len(rows), size)
+        )
+    return chosen
+
+
+@dataclass(frozen=True)
+class _Draws:
+    """All that is drawn, the same for every attack.
+
+    Attributes:
+        members: who is a member, in truth and under every permutation.
+        controls: who plays the hold-out, in every cut of the training set.
+        cuts: for every unit, blocks of groups to leave out.
+        halves: halves of the groups, for images.
+    """
+
+    members: Bool[Tensor, "e g"]
+    controls: Bool[Tensor, "c g"]
+    cuts: dict[str, Plan]
+    halves: Plan
+
+    @classmethod
+    def of(cls, people: _People, permutations: int, controls: int, seed: int) -> "_Draws":
+        sides = {}
+        for unit in UNITS:
+            owner = people.owner(unit)
+            ours = people.member[owner]
+            sides[unit] = (owner[ours], owner[~ours])
+        return cls(
+            people.shuffled(permutations, seed),
+            people.controls(controls, seed),
+            {unit: plan(*each, seed=seed) for unit, each in sides.items()},
+            halving_plan(*sides["image"], seed=seed),
+        )
+
+
+def _attack(
+    people: _People, ranks: Float64[Tensor, " n"], score: str, unit: str, draws: _Draws
+) -> tuple[Attack, list[Float64[Tensor, " e"]]]:
+    """One row, and its AUC and true-positive rate under every permutation."""
+    owner = people.owner(unit)
+    values = ranks if unit == "image" else people.means(ranks)
+    every = apart(values, draws.members[:, owner], false_positives=FALSE_POSITIVES)
+    auc, tpr = every.auc, every.true_positives
+    ours = people.member[owner]
+    inside = ours.expand(len(draws.controls), -1)
+    control = apart(values, ~draws.controls[:, owner], inside).auc
+    control = torch.maximum(control, 1 - control)
+    others = int((~ours).sum())
+    row = Attack(
+        score=score,
+        unit=unit,
+        auc=float(auc[0]),
+        interval=_auc_interval(values, ours, draws.cuts[unit]),
+        p=float((auc >= auc[0]).to(torch.float64).mean()),
+        null=_spread(auc[1:]),
+        tpr=float(tpr[0]),
+        tpr_interval=_found_interval(people, values, draws.halves) if unit == "image" else None,
+        tpr_p=float((tpr >= tpr[0]).to(torch.float64).mean()),
+        tpr_null=_spread(tpr[1:]),
+        control=_spread(control),
+        allowed=math.floor(FALSE_POSITIVES * others + 1e-9),
+    )
+    return row, [auc, tpr]
+
+
+def _auc_interval(
+    values: Float64[Tensor, " n"], ours: Bool[Tensor, " n"], cut: Plan
+) -> Interval | None:
+    """By leaving out blocks of groups."""
+    if cut.reason is not None:
+        return None
+    whole = interval(_kept(values, ours, cut).auc, cut, low=0.0)
+    return whole and Interval(whole.low, min(whole.high, 1.0), whole.level)
+
+
+def _found_interval(people: _People, values: Float64[Tensor, " n"], cut: Plan) -> Interval | None:
+    """Of the true-positive rate of images, by halves."""
+    if cut.reason is not None:
+        return None
+    ours = people.member[people.groups]
+    shares = _kept(values, ours, cut).true_positives
+    return share_interval(shares, cut, images=people.first, groups=int(people.member.sum()))
+
+
+def _kept(values: Float64[Tensor, " n"], ours: Bool[Tensor, " n"], cut: Plan) -> Apart:
+    """Members and others of what every evaluation of a plan keeps."""
+    kept = torch.zeros(len(cut.kept), len(values), dtype=torch.bool)
+    kept[:, ours], kept[:, ~ours] = cut.kept[:, cut.blocks[0]], cut.kept[:, cut.blocks[1]]
+    return apart(values, ours.expand(len(kept), -1), kept, false_positives=FALSE_POSITIVES)
+
+
+def _spread(values: Float64[Tensor, " e"]) -> tuple[float, float]:
+    """Mean, and the value that 5 % exceed."""
+    return float(values.mean()), float(values.quantile(1 - SURE))
+
+
+def _joint(table: Float64[Tensor, "e s"]) -> float:
+    """One p for several statistics whose large values mean something (Westfall and Young 1993)."""
+    ordered = table.sort(dim=0).values
+    lower = torch.stack(
+        [
+            torch.searchsorted(ordered[:, s].contiguous(), table[:, s].contiguous())
+            for s in range(table.shape[1])
+        ],
+        dim=1,
+    )
+    smallest = (len(table) - lower).amin(1)
+    return float((smallest <= smallest[0]).to(torch.float64).mean())
+
+
+def _notes(people: _People, attacks: Sequence[Attack]) -> tuple[str, ...]:
+    notes = [
+        "intervals and p are for these synthetic images and this training run; another run may "
+        "remember otherwise"
+    ]
+    fewest = [attack for attack in attacks if attack.allowed == 0]
+    if fewest:
+        notes.append(
+            "1 % of the held-out "
+            f"{' and '.join(sorted({attack.unit + 's' for attack in fewest}))} is less than one: "
+            "found are those nearer than every held-out one"
+        )
+    if people.member.shape[0] == len(people.groups):
+        notes.append(
+            "every image is a group of its own; if patients have several images, p is too small"
+        )
+    return tuple(notes)

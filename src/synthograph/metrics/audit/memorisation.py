@@ -1,0 +1,353 @@
+"""Whether generated images lie nearer to training images than to images that were held out.
+
+Five ways to ask, all about features, all with training cut down to the hold-out's size and mix of
+classes along whole patients, on average over many draws:
+
+- nearer: share of generated images whose nearest training image is nearer than their nearest
+  held-out one; with nothing memorised 50 %. Beside it the mean ratio of both distances,
+  and the share of those at less than half the distance (less the share of the contrary);
+- adversarial accuracy: how well a nearest neighbour tells generated from held-out images, less the
+  same for training images ("privacy loss", Yale et al. 2020, "Generation and evaluation of privacy
+  preserving synthetic health data", Neurocomputing 416, equations 1 and 2);
+- authenticity: share of generated images that are farther from the nearest training image than this
+  is from its own nearest neighbour (Alaa et al. 2022, "How faithful is your synthetic data?",
+  section 4), held-out less training images;
+- data copying: C_T (Meehan, Chaudhuri and Dasgupta 2020, "A non-parametric test to detect
+  data-copying in generative models", section 4): rank test of the distances to training images of
+  generated against held-out images, in every cell of the space; less the same with both sides in
+  each other's place, since C_T alone also says how good generated images are. Cells are those of
+  all real images rather than of training images, so that they do not depend on which were held out.
+
+Two images of one patient are never neighbours of each other, since they resemble each other
+whatever a generator does.
+
+What chance does follows from exchanges: had the generator memorised nothing, patients that were
+trained on and patients that were held out could have changed places. Every test is repeated for
+random exchanges of whole patients, the generated images staying as they are, so neither likeness
+of images of one patient nor likeness of generated images narrows an interval. Exchanges assume
+that patients were held out at random.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Float64, Int64
+from torch import Tensor
+
+from synthograph.core.errors import UserError
+from synthograph.core.progress import Track
+from synthograph.core.seeds import Streams
+from synthograph.metrics.audit.findings import DRAWS, Measured
+from synthograph.metrics.audit.neighbours import (
+    Draw,
+    Pool,
+    Ranked,
+    draws,
+    exchanged,
+    nearest_of,
+    pool_of,
+    rank,
+)
+from synthograph.metrics.intervals import LEAST_GROUPS
+from synthograph.metrics.manifold import squared_distances
+from synthograph.metrics.sample import Sample, check_pair
+
+# n image of the pool, m generated image, d feature, g group, t test, b exchange
+
+EXCHANGES = 199
+MOST_FAKE = 2000
+MOST_REAL = 5000
+"""Images that take part at most; the time grows with their product."""
+MOST_CELLS = 5
+PER_CELL = 50
+LEAST_IN_CELL = 20
+BINS = 30
+MOST_RATIO = 10.0
+"""Ratios of distances count up to this, so that equal images do not outweigh all others."""
+QUARTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+def too_small(train: Sample, holdout: Sample) -> str | None:
+    """Why sets are too small for any test, or None."""
+    for sample, what in ((train, "training"), (holdout, "held-out")):
+        if sample.group_count < LEAST_GROUPS:
+            return (
+                f"{sample.group_count} groups of {what} images: what chance does cannot be told "
+                f"from fewer than {LEAST_GROUPS}"
+            )
+    return None
+
+
+def measure(
+    train: Sample,
+    holdout: Sample,
+    fake: Sample,
+    *,
+    extractor: str,
+    labels: tuple[Sequence[str] | None, Sequence[str] | None] = (None, None),
+    seed: int = 0,
+    exchanges: int = EXCHANGES,
+    track: Track = lambda items, total: items,
+) -> Measured:
+    """Compute all tests for one extractor, as they are and under exchanges.
+
+    Args:
+        train: features of training images, with their patients.
+        holdout: features of held-out images, with their patients, none of whom was trained on.
+        fake: features of generated images.
+        extractor: name of the features.
+        labels: class of every training and every held-out image, or None.
+        seed: of draws, exchanges and cells.
+        exchanges: how many; at least 39 for an interval.
+        track: shows progress, in exchanges.
+
+    Raises:
+        UserError: features that do not fit each other, or too few groups.
+    """
+    reason = too_small(train, holdout)
+    if reason is not None:
+        raise UserError(f"{reason}; add patients, or hold out fewer")
+    for sample in (train, holdout):
+        check_pair(sample, fake)
+    streams = Streams(seed).under("audit")
+    scene = _scene(train, holdout, fake, labels, streams)
+    ways = exchanged(scene.pool, exchanges, streams)
+    rows = [
+        scene.tests(draws(scene.pool, held, DRAWS, streams, number + 1))
+        for number, held in track(list(enumerate(ways)), len(ways))
+    ]
+    ours = draws(scene.pool, scene.pool.held, DRAWS, streams)
+    return Measured(
+        extractor,
+        scene.tests(ours),
+        torch.stack(rows),
+        scene.detail(ours),
+        scene.distances(ours),
+        len(scene.fake.squared),
+    )
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """Everything that a test looks up.
+
+    Attributes:
+        pool: real images.
+        fake: lists of generated images.
+        real: lists of real images, without their own groups.
+        to_fake: squared distance of every real image to the nearest of `some` generated images.
+        some: generated images that adversarial accuracy takes.
+        apart: squared distance of each of these to the nearest other.
+        cells: cell of every real image, then of every generated one.
+    """
+
+    pool: Pool
+    fake: Ranked
+    real: Ranked
+    to_fake: Float[Tensor, " n"]
+    some: Int64[Tensor, " s"]
+    apart: Float[Tensor, " s"]
+    cells: Int64[Tensor, " _"]
+
+    def tests(self, ways: Sequence[Draw]) -> Float64[Tensor, " t"]:
+        """Every test, on average over draws."""
+        rows = []
+        kept: tuple[Tensor, _Side] | None = None
+        for way in ways:
+            # the smaller side is the same in every draw
+            if kept is None or kept[0] is not way.holdout:
+                kept = (way.holdout, self.side(way.holdout))
+            rows.append(self.compare(self.side(way.train), kept[1]))
+        return torch.tensor(rows, dtype=torch.float64).mean(0)
+
+    def side(self, chosen: Bool[Tensor, " g"]) -> "_Side":
+        """What does not depend on the other side."""
+        images = self.pool.rows(chosen)
+        squared, nearest = self.fake.nearest(chosen)
+        real = self.real.nearest(chosen)[0]
+        mine = _above(self.to_fake[images], real[images])
+        theirs = _above(squared[self.some], self.apart)
+        authentic = _above(squared, real[nearest])
+        return _Side(images, squared, real, authentic, (mine + theirs) / 2)
+
+    def compare(self, train: "_Side", holdout: "_Side") -> list[float]:
+        """The tests in the order of `RULES`."""
+        near, far = train.squared, holdout.squared
+        ratio = _log_ratio(near, far).clamp(-math.log(MOST_RATIO), math.log(MOST_RATIO))
+        much = (near < far / 4).double().mean() - (far < near / 4).double().mean()
+        return [
+            _above(far, near),
+            float(ratio.double().mean()),
+            float(much),
+            holdout.told - train.told,
+            holdout.authentic - train.authentic,
+            self.copying(train, holdout) - self.copying(holdout, train),
+        ]
+
+    def copying(self, train: "_Side", other: "_Side") -> float:
+        """C_T: mean over cells, by their share of the other real images, of the standardised U."""
+        between = train.real[other.images]
+        real, fake = self.cells[other.images], self.cells[self.pool.count :]
+        n, m = (torch.bincount(c, minlength=MOST_CELLS).double() for c in (real, fake))
+        # one sorted list for all cells, those of a cell between two whole numbers
+        scale = 1 + max(float(between.max()), float(train.squared.max()))
+        p = (real.double() + between.double() / scale).sort().values
+        q = fake.double() + train.squared.double() / scale
+        below = torch.searchsorted(p, q) + torch.searchsorted(p, q, right=True)
+        u = torch.zeros_like(n).index_add_(0, fake, below.double() / 2)
+        u -= (n.cumsum(0) - n) * m + n * m / 2
+        used = torch.minimum(n, m) >= LEAST_IN_CELL
+        score = torch.where(used, n * u / (n * m * (n + m + 1) / 12).sqrt(), 0.0)
+        return float(score.sum() / (n * used).sum().clamp_min(1))
+
+    def detail(self, ways: Sequence[Draw]) -> dict[str, dict[str, Any]]:
+        """The parts that tests are made of, on average over draws."""
+        sides = [(self.side(way.train), self.side(way.holdout)) for way in ways]
+        every = (self.fake.nearest(~self.pool.held)[0], self.fake.nearest(self.pool.held)[0])
+
+        def mean(name: str, place: int) -> float:
+            return sum(getattr(pair[place], name) for pair in sides) / len(sides)
+
+        return {
+            "closer_to_training": {
+                "training_images": sum(len(pair[0].images) for pair in sides) / len(sides),
+                "held_out_images": sum(len(pair[1].images) for pair in sides) / len(sides),
+                "with_all_training_images": _above(every[1], every[0]),
+            },
+            "adversarial_accuracy": {"train": mean("told", 0), "holdout": mean("told", 1)},
+            "authenticity": {"train": mean("authentic", 0), "holdout": mean("authentic", 1)},
+            "data_copying": {
+                "train": sum(self.copying(one, two) for one, two in sides) / len(sides),
+                "holdout": sum(self.copying(two, one) for one, two in sides) / len(sides),
+            },
+        }
+
+    def distances(self, ways: Sequence[Draw]) -> dict[str, Any]:
+        """Nearest distances of generated images to both sides, over all draws, and of held-out
+        images to training images.
+        """
+        near, far = (
+            torch.cat([self.fake.nearest(side)[0] for side in sides]).sqrt()
+            for sides in zip(*((way.train, way.holdout) for way in ways), strict=True)
+        )
+        real = [self.real.nearest(w.train, self.pool.rows(w.holdout))[0] for w in ways]
+        every = self.fake.nearest(~self.pool.held)[0].sqrt()
+        both = torch.cat((near, far))
+        low, high = float(both.min()), float(both.max())
+        high = high if high > low else low + 1.0
+        counts = {
+            name: (torch.histc(each, BINS, low, high) / len(each)).tolist()
+            for name, each in (("to_train", near), ("to_holdout", far))
+        }
+        edges = torch.linspace(low, high, BINS + 1).tolist()
+        return {
+            "to_train": _quartiles(near),
+            "to_holdout": _quartiles(far),
+            "holdout_to_train": _quartiles(torch.cat(real).sqrt()),
+            "to_all_training": _quartiles(every),
+            "ratio": _quartiles(_log_ratio(near.square(), far.square()).exp()),
+            "histogram": {"edges": edges, **counts},
+        }
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One choice of real images.
+
+    Attributes:
+        images: its images.
+        squared: squared distance of every generated image to the nearest of them.
+        real: the same of every real image, to those of other groups.
+        authentic: share of generated images that are authentic against them.
+        told: adversarial accuracy.
+    """
+
+    images: Int64[Tensor, " r"]
+    squared: Float[Tensor, " m"]
+    real: Float[Tensor, " n"]
+    authentic: float
+    told: float
+
+
+def _above(x: Float[Tensor, " n"], y: Float[Tensor, " n"]) -> float:
+    """Share of x that are above their y, ties half."""
+    return float((x > y).double().mean() + (x == y).double().mean() / 2)
+
+
+def _log_ratio(near: Float[Tensor, " m"], far: Float[Tensor, " m"]) -> Float[Tensor, " m"]:
+    """Logarithm of the ratio of two distances, from their squares."""
+    tiny = torch.finfo(torch.float32).tiny
+    return (near.clamp_min(tiny).log() - far.clamp_min(tiny).log()) / 2
+
+
+def _quartiles(values: Float[Tensor, " n"]) -> dict[str, float]:
+    names = ("least", "lower", "median", "upper", "most")
+    ends = torch.quantile(
+        values.double()[:: max(1, len(values) // 1_000_000)],
+        torch.tensor(QUARTILES, dtype=torch.float64),
+    )
+    return dict(zip(names, ends.tolist(), strict=True))
+
+
+def _scene(
+    train: Sample,
+    holdout: Sample,
+    fake: Sample,
+    labels: tuple[Sequence[str] | None, Sequence[str] | None],
+    streams: Streams,
+) -> _Scene:
+    (train, first), (holdout, second) = (
+        _at_most(sample, most, names, streams)
+        for sample, most, names in (
+            (train, MOST_REAL, labels[0]),
+            (holdout, MOST_REAL // 2, labels[1]),
+        )
+    )
+    values = fake.values[:MOST_FAKE]
+    pool = pool_of(train, holdout, first, second)
+    centre = pool.values.to(torch.float64).mean(0)
+    fewest = min(int(pool.table[side].sum()) for side in (pool.held, ~pool.held))
+    some = streams.permutation("some", 0, len(values))[:fewest]
+    return _Scene(
+        pool=pool,
+        fake=rank(values, pool),
+        real=rank(pool.values, pool, own=pool.groups),
+        to_fake=nearest_of(pool.values, values[some], centre),
+        some=some,
+        apart=nearest_of(values[some], values[some], centre, same=True),
+        cells=_cells(pool.values, values, fewest, streams),
+    )
+
+
+def _at_most(
+    sample: Sample, most: int, labels: Sequence[str] | None, streams: Streams
+) -> tuple[Sample, Sequence[str] | None]:
+    """Whole groups in random order, as many as fit."""
+    if len(sample) <= most:
+        return sample, labels
+    _, inverse, sizes = sample.groups.unique(return_inverse=True, return_counts=True)
+    order = streams.permutation(f"most/{most}", 0, len(sizes))
+    kept = torch.zeros(len(sizes), dtype=torch.bool)
+    kept[order] = sizes[order].cumsum(0) <= most
+    rows = kept[inverse].nonzero()[:, 0]
+    return sample.take(rows), None if labels is None else [labels[row] for row in rows.tolist()]
+
+
+def _cells(
+    real: Float[Tensor, "n d"], fake: Float[Tensor, "m d"], fewest: int, streams: Streams
+) -> Int64[Tensor, " _"]:
+    """Cells of the space around means of real images (Lloyd 1982); of real, then generated ones."""
+    count = max(1, min(MOST_CELLS, fewest // PER_CELL))
+    points = real.to(torch.float64)
+    shift = points.mean(0)
+    points = points - shift
+    means = points[streams.permutation("cells", 0, len(points))[:count]]
+    for _ in range(20):
+        cell = squared_distances(points, means).argmin(1)
+        sums = torch.zeros_like(means).index_add_(0, cell, points)
+        sizes = torch.bincount(cell, minlength=count)[:, None]
+        means = torch.where(sizes > 0, sums / sizes.clamp_min(1), means)
+    return squared_distances(torch.cat((points, fake.to(torch.float64) - shift)), means).argmin(1)

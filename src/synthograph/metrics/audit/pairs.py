@@ -1,0 +1,58 @@
+"""The closest pairs as pictures: what people have to look at before images are shared."""
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from synthograph.archive.batches import ImageSet
+from synthograph.core.pictures import for_eyes, sheet
+from synthograph.metrics.audit.copies import ClosestPair
+
+MOST = 24
+
+
+def pixels_of(images: ImageSet, numbers: Collection[int]) -> dict[int, np.ndarray]:
+    """Pixels [c, h, w] of some images of a set, by their number."""
+    wanted, found, start = set(numbers), {}, 0
+    for batch in images.batches():
+        for number in wanted & set(range(start, start + len(batch))):
+            found[number] = batch[number - start].numpy().copy()
+        start += len(batch)
+        if len(found) == len(wanted):
+            break
+    return found
+
+
+def picture(
+    fake: ImageSet,
+    train: ImageSet,
+    pairs: Sequence[ClosestPair],
+    names: tuple[Sequence[str], Sequence[str]] | None = None,
+) -> bytes | None:
+    """PNG bytes with a row per pair: a generated image, and beside it the nearest training image.
+
+    Args:
+        fake: generated images.
+        train: training images.
+        pairs: closest first; the first `MOST` are shown.
+        names: of generated and of training images; by default their numbers.
+
+    Returns:
+        The picture, or None without pairs.
+    """
+    shown = pairs[:MOST]
+    if not shown:
+        return None
+    left = pixels_of(fake, {pair.fake for pair in shown})
+    right = pixels_of(train, {pair.train for pair in shown})
+    rows = []
+    for pair in shown:
+        one, other = (
+            (str(pair.fake), str(pair.train))
+            if names is None
+            else (names[0][pair.fake], names[1][pair.train])
+        )
+        title = f"synthetic {one} | training {other} | score {pair.score:.2f}"
+        sides = ((fake, left[pair.fake]), (train, right[pair.train]))
+        rows.append((title, [for_eyes(p, s.spec.modalities.values()) for s, p in sides]))
+    return sheet(rows)

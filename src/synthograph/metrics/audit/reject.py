@@ -1,0 +1,70 @@
+"""A judge of images while they are generated: which are too like a training image to be kept."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from synthograph.archive.batches import ImageSet
+from synthograph.core.seeds import Streams
+from synthograph.metrics.audit.calibration import Scale, Threshold
+from synthograph.metrics.audit.copies import RATES, REAL, Searched, check_sets, digests, drawn
+from synthograph.metrics.audit.search import Index
+from synthograph.metrics.evaluate import Tracks, silent
+
+
+@dataclass(frozen=True)
+class CopyJudge:
+    """Says of generated images whether they count as copies, as `find_copies` would.
+
+    Attributes:
+        index: of the training images.
+        scale: of agreement.
+        threshold: which 0.1 % of real images of other groups reach.
+        known: digests of the training images.
+        origin: of the training images.
+    """
+
+    index: Index
+    scale: Scale
+    threshold: Threshold
+    known: frozenset[bytes]
+    origin: dict[str, Any]
+
+    def __call__(self, pixels: Sequence[np.ndarray]) -> list[bool]:
+        """Whether each image [channels, h, w] is to be left out."""
+        batch = torch.from_numpy(np.stack(pixels))
+        scores, _ = self.scale.scores(self.index.search(batch))
+        same = [digest in self.known for digest in digests([batch])]
+        return [
+            one or two
+            for one, two in zip((scores >= self.threshold.score).tolist(), same, strict=True)
+        ]
+
+
+def copy_judge(
+    train: ImageSet, *, folder: Path, seed: int = 0, tracks: Tracks = silent
+) -> CopyJudge:
+    """Set the threshold on training images, each against those of all other groups.
+
+    Args:
+        train: what the generator was trained on.
+        folder: for a nameless file of the training images.
+        seed: of which training images the threshold is set on, where there are many.
+        tracks: shows progress.
+
+    Raises:
+        UserError: too few groups.
+    """
+    check_sets(train)
+    index, streams = Index(train, folder), Streams(seed, "audit/copies/")
+    chosen = drawn(train.count, REAL, streams, "real")
+    what = "training images against other groups"
+    unseen = Searched(index, tracks).rows(train, chosen, what, own=True)
+    scale = Scale.of(unseen)
+    threshold = Threshold.of(scale.scores(unseen)[0], RATES[0])
+    known = frozenset(digests(train.batches()))
+    return CopyJudge(index, scale, threshold, known, {"name": train.name, **train.origin})

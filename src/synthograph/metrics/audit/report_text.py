@@ -1,0 +1,67 @@
+"""An audit for the console: a table of the tests, what copy detection says, and the verdict."""
+
+from collections.abc import Iterator
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from synthograph.metrics.audit.audit import Audit
+from synthograph.metrics.audit.findings import Finding
+from synthograph.metrics.audit.verdict import copies_words, leaks_words, overlap_words
+from synthograph.metrics.report_text import number
+
+TEST, FEATURES, NUMBER, ENDS = 20, 12, 9, 20
+
+
+def table(audit: Audit) -> RenderableType:
+    """All of it for a terminal."""
+    parts: list[RenderableType] = []
+    if audit.findings:
+        parts.append(_tests(audit.findings))
+    parts += [Text(f"- {line}") for line in lines(audit)]
+    verdict = audit.verdict
+    said = verdict.answer.value.upper() + (" (indicative)" if verdict.indicative else "")
+    parts.append(Text(f"\nverdict: {said}", style="bold"))
+    parts += [Text(f"  because: {reason}") for reason in verdict.reasons]
+    parts += [Text(f"  limit: {limit}") for limit in verdict.limits]
+    return Group(*parts)
+
+
+def _tests(findings: tuple[Finding, ...]) -> Table:
+    result = Table(
+        box=box.SIMPLE,
+        title="nearest neighbours: training cut to the hold-out's size and classes, "
+        f"{findings[0].draws} draws; intervals over groups, of all tests together",
+        title_justify="left",
+        pad_edge=False,
+    )
+    result.add_column("test", min_width=TEST)
+    result.add_column("features", min_width=FEATURES)
+    result.add_column("value", justify="right", min_width=NUMBER)
+    result.add_column("95 % interval", justify="right", min_width=ENDS)
+    result.add_column("expected", justify="right", min_width=NUMBER)
+    result.add_column("beyond chance", justify="right")
+    for each in findings:
+        result.add_row(
+            each.test,
+            each.extractor,
+            number(each.value),
+            f"{number(each.interval[0])} .. {number(each.interval[1])}",
+            number(each.expected),
+            "YES" if each.flagged else "no",
+        )
+    return result
+
+
+def lines(audit: Audit) -> Iterator[str]:
+    """Sentences on everything besides the tests."""
+    if audit.overlap is not None:
+        yield overlap_words(audit.overlap)
+    if audit.copies is not None:
+        yield copies_words(audit.copies)
+    yield audit.membership.sentence
+    if audit.leaks is not None:
+        yield leaks_words(audit.leaks)
+    yield from audit.request.notes

@@ -1,0 +1,230 @@
+"""The training images that every image of a set is most alike, whatever the size of both sets."""
+
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from synthograph.archive.batches import ImageSet
+from synthograph.core.files import disk_errors
+from synthograph.metrics.audit import matcher
+from synthograph.metrics.audit.matcher import Pose
+
+# q query, k candidate, s feature, c component, n training image
+
+KEEP = 4
+"""Candidates of which the agreement is measured in full detail."""
+FIRST, AGAIN, POSES = 8, 5, 3
+"""Candidates of the search, of every second search, and poses in which it is made."""
+BLOCK, PAIRS, IMAGES = 128, 512, 256
+"""Queries, pairs and training images at once."""
+LEAST_VARIANCE = 0.1
+"""Share of the strongest component below which a component of the channels is left out."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Candidates of a set of images.
+
+    Attributes:
+        train: place of each candidate among the training images, the best aligned first.
+        agreement: correlation in each band of detail, and their mean, -1..1.
+    """
+
+    train: Int64[Tensor, "q k"]
+    agreement: Float[Tensor, "q k s"]
+
+    @classmethod
+    def joined(cls, parts: Iterable["Found"]) -> "Found":
+        """Those of all parts, one behind the other."""
+        every = list(parts)
+        return cls(torch.cat([f.train for f in every]), torch.cat([f.agreement for f in every]))
+
+
+class Index:
+    """Training images, ready to be searched.
+
+    Images at the size of the comparison lie in a nameless file; in memory are some hundred numbers
+    of each.
+
+    Args:
+        images: the training images.
+        folder: where the file may be.
+
+    Raises:
+        DiskFullError: there is no space for it.
+    """
+
+    def __init__(self, images: ImageSet, folder: Path) -> None:
+        self.groups = images.groups
+        self.count = images.count
+        self._largest = 255.0 if images.spec.bits == 8 else 65535.0
+        self._basis = _components(images, self._largest)
+        self._bank, self._sides = matcher.bank(), matcher.dihedral()
+        count = len(self._bank.shift)
+        self._poses = Pose(
+            (self._bank.matrix[None] @ self._sides[:, None]).reshape(-1, 2, 2),
+            self._bank.shift.repeat(len(self._sides), 1),
+        )
+        assert len(self._poses.shift) == 8 * count, "a pose for every side and entry of the bank"
+        middle = []
+        with disk_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder) as file:
+                for batch in images.batches():
+                    fine = self.fine(batch)
+                    file.write(fine.to(torch.float16).numpy().tobytes())
+                    middle.append(matcher.medium(fine))
+                file.flush()
+                shape = (images.count, *fine.shape[1:])
+                self._stored = np.memmap(file, dtype=np.float16, mode="r", shape=shape)
+        self._middle = torch.cat(middle)
+        self._coarse = matcher.small(self._middle)
+        self._mean = self._middle.mean(0)
+
+    def fine(self, pixels: Tensor) -> Float[Tensor, "q c _ _"]:
+        """Components of integer images at the size of the comparison."""
+        images = matcher.resized(pixels.to(torch.float32) / self._largest, matcher.FINE)
+        return torch.einsum("kc,nchw->nkhw", self._basis, images)
+
+    def search(self, pixels: Tensor, groups: Int64[Tensor, " q"] | None = None) -> Found:
+        """Candidates of integer images [q, channels, h, w].
+
+        Args:
+            pixels: the images.
+            groups: patient of every image, whose own images are passed over; None to see all.
+        """
+        starts = range(0, len(pixels), BLOCK)
+        own = None if groups is None else groups
+        return Found.joined(
+            self._block(pixels[s : s + BLOCK], None if own is None else own[s : s + BLOCK])
+            for s in starts
+        )
+
+    def _block(self, pixels: Tensor, groups: Tensor | None) -> Found:
+        fine = self.fine(pixels)
+        middle = matcher.medium(fine)
+        hidden = None if groups is None else groups[:, None] == self.groups[None]
+        places, numbers = self._first(matcher.small(middle), hidden)
+        poses, reached = self._aligned(middle, places, self._poses.take(numbers.flatten()))
+        again, start = self._second(middle, poses, reached, hidden)
+        later, agreed = self._aligned(middle, again, start)
+        places, reached = torch.cat((places, again), 1), torch.cat((reached, agreed), 1)
+        every = _side_by_side(poses, later, len(pixels))
+        reached = _once(places, reached)
+        chosen = reached.topk(min(KEEP, reached.shape[1]), dim=1).indices
+        rows = chosen + torch.arange(len(pixels))[:, None] * places.shape[1]
+        return self._compared(fine, places.gather(1, chosen), every.take(rows.flatten()))
+
+    def _first(
+        self, coarse: Float[Tensor, "q c h w"], hidden: Tensor | None
+    ) -> tuple[Int64[Tensor, "q k"], Int64[Tensor, "q k"]]:
+        """The training images most alike at low resolution, and the number of the pose."""
+        inverse = Pose(self._sides.transpose(1, 2), torch.zeros(len(self._sides), 2))
+        rows = matcher.descriptors(coarse, inverse)
+        q, sides, p = len(coarse), len(self._sides), len(self._bank.shift)
+        values, numbers = [], []
+        for start in range(0, self.count, IMAGES):
+            posed = matcher.descriptors(self._coarse[start : start + IMAGES], self._bank)
+            alike = (rows @ posed.T).view(q, sides, -1, p)
+            over_poses = alike.max(3)
+            best = over_poses.values.max(1)
+            values.append(best.values)
+            pose = over_poses.indices.gather(1, best.indices[:, None])[:, 0]
+            numbers.append(best.indices * p + pose)
+        alike, number = torch.cat(values, 1), torch.cat(numbers, 1)
+        alike = alike if hidden is None else alike.masked_fill(hidden, -2.0)
+        places = alike.topk(min(FIRST, self.count), dim=1).indices
+        return places, number.gather(1, places)
+
+    def _aligned(
+        self, middle: Float[Tensor, "q c h w"], places: Int64[Tensor, "q k"], start: Pose
+    ) -> tuple[Pose, Float[Tensor, "q k"]]:
+        """Poses of candidates after alignment, and correlations."""
+        queries = middle.repeat_interleave(places.shape[1], dim=0)
+        pose, reached = matcher.align(queries, self._middle[places.flatten()], start, 5)
+        return pose, reached.view(places.shape)
+
+    def _second(
+        self,
+        middle: Float[Tensor, "q c h w"],
+        poses: Pose,
+        reached: Float[Tensor, "q k"],
+        hidden: Tensor | None,
+    ) -> tuple[Int64[Tensor, "q m"], Pose]:
+        """Candidates after the image was brought into the best poses found, and these poses."""
+        q, k = reached.shape
+        best = reached.topk(min(POSES, k), dim=1).indices
+        used = poses.take((best + torch.arange(q)[:, None] * k).flatten())
+        back = torch.linalg.inv(used.matrix)
+        inverse = Pose(back, -(back @ used.shift[..., None])[..., 0])
+        count = best.shape[1]
+        seen, inside = matcher.warped(middle.repeat_interleave(count, dim=0), inverse)
+        # what all training images share tells nothing of which one it is
+        rows = ((seen - self._mean) * inside).flatten(1)
+        others = (self._middle - self._mean).flatten(1)
+        square = others.square().view(self.count, middle.shape[1], -1).sum(1)
+        norm = (inside.flatten(1) @ square.T).clamp_min(1e-6).sqrt()
+        alike = (rows @ others.T / norm).view(q, count, -1)
+        if hidden is not None:
+            alike = alike.masked_fill(hidden[:, None], -torch.inf)
+        places = alike.topk(min(AGAIN, self.count), dim=2).indices
+        return places.flatten(1), Pose(
+            used.matrix.repeat_interleave(places.shape[2], dim=0),
+            used.shift.repeat_interleave(places.shape[2], dim=0),
+        )
+
+    def _compared(
+        self, fine: Float[Tensor, "q c h w"], places: Int64[Tensor, "q k"], poses: Pose
+    ) -> Found:
+        """Agreement in full detail after a last alignment."""
+        known, rows = torch.unique(places, return_inverse=True)
+        others = torch.from_numpy(self._stored[known.numpy()].astype(np.float32))
+        queries, rows = torch.arange(len(fine)).repeat_interleave(places.shape[1]), rows.flatten()
+        sharp, theirs = matcher.detailed(fine), matcher.detailed(others)
+        found = []
+        for start in range(0, len(rows), PAIRS):
+            part = slice(start, start + PAIRS)
+            one, two = queries[part], rows[part]
+            pose, _ = matcher.align(
+                sharp[one], theirs[two], poses.take(torch.arange(len(rows))[part]), 4
+            )
+            found.append(matcher.bands(fine[one], others[two], pose))
+        return Found(places, torch.cat(found).view(*places.shape, -1))
+
+
+def _components(images: ImageSet, largest: float) -> Float[Tensor, "k c"]:
+    """The strongest components of the channels of images less their local mean."""
+    total = torch.zeros(images.spec.channels, images.spec.channels, dtype=torch.float64)
+    for batch in images.batches():
+        part = matcher.resized(batch.to(torch.float32) / largest, 2 * matcher.MIDDLE)
+        sigma = 0.1 * max(part.shape[2:])
+        local = matcher.blur(part, sigma) / matcher.blur(torch.ones_like(part[:1, :1]), sigma)
+        rows = (part - local).transpose(0, 1).flatten(1).to(torch.float64)
+        total += rows @ rows.T
+    values, vectors = torch.linalg.eigh(total)
+    strong = values >= LEAST_VARIANCE * values.max()
+    return vectors[:, strong].T.to(torch.float32)
+
+
+def _side_by_side(one: Pose, other: Pose, q: int) -> Pose:
+    """Poses of two lists of candidates, query by query."""
+    matrices = [pose.matrix.view(q, -1, 2, 2) for pose in (one, other)]
+    shifts = [pose.shift.view(q, -1, 2) for pose in (one, other)]
+    return Pose(torch.cat(matrices, 1).flatten(0, 1), torch.cat(shifts, 1).flatten(0, 1))
+
+
+def _once(places: Int64[Tensor, "q k"], reached: Float[Tensor, "q k"]) -> Float[Tensor, "q k"]:
+    """The same, with -2 where the candidate stands better elsewhere in its row."""
+    same = places[:, :, None] == places[:, None, :]
+    k = places.shape[1]
+    earlier = torch.arange(k)[:, None] > torch.arange(k)[None]
+    better = (reached[:, None, :] > reached[:, :, None]) | (
+        (reached[:, None, :] == reached[:, :, None]) & earlier
+    )
+    return reached.masked_fill((same & better).any(2), -2.0)

@@ -1,0 +1,193 @@
+"""The verdict of an audit, its rule, and what copy detection says in words."""
+
+import enum
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from synthograph.metrics.audit.copies import Copies, Recall
+from synthograph.metrics.audit.findings import Finding
+from synthograph.metrics.audit.leaks import Leaks
+from synthograph.metrics.audit.overlap import Overlap
+
+MOST_OVERLAP = 0.01
+"""Share of near-duplicates between training and hold-out above which nothing can be decided."""
+MEMBERSHIP = 0.025
+"""Chance of a false alarm of membership inference; tests of nearest neighbours have as much."""
+
+
+class Answer(enum.StrEnum):
+    """Answers of the verdict."""
+
+    CLEAN = "clean"
+    COPIES = "copies found"
+    SUSPICIOUS = "suspicious"
+    UNDECIDABLE = "undecidable"
+
+
+RULE = (
+    f"'{Answer.UNDECIDABLE}' where more than {MOST_OVERLAP:.0%} of the held-out images are "
+    "near-duplicates of training images, where there are too few patients to tell chance, or where "
+    f"copy detection finds less than half of the copies that were planted unchanged; else "
+    f"'{Answer.COPIES}' where more synthetic images are flagged as copies of training images than "
+    f"real images of other patients lead one to expect (exact test); else '{Answer.SUSPICIOUS}' "
+    "where a test of nearest neighbours deviates towards memorising beyond its interval (the "
+    "intervals of all tests together hold in 95 of 100 audits), or membership in the training set "
+    f"can be told (p at most {MEMBERSHIP}); else '{Answer.CLEAN}', which says that nothing was "
+    "found by these means, not that there is nothing"
+)
+LEAST_RECALL = 0.5
+"""Share of planted plain copies that must be found for a set to be called clean."""
+WEAK = 0.8
+"""Share of planted copies below which a transform is named as a limit."""
+AT_RANDOM = (
+    "tests and copy detection take held-out patients for such as might have been trained on: if "
+    "they come from another place or time, the set may look suspicious without any memorising"
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer.
+
+    Attributes:
+        answer: one of four.
+        reasons: what led to it.
+        limits: what it cannot tell.
+        indicative: whether all features came from networks that were never trained.
+    """
+
+    answer: Answer
+    reasons: tuple[str, ...]
+    limits: tuple[str, ...]
+    indicative: bool
+
+    def json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "answer": self.answer.value,
+            "indicative": self.indicative,
+            "rule": RULE,
+            "reasons": list(self.reasons),
+            "limits": list(self.limits),
+        }
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the verdict rests on.
+
+    Attributes:
+        overlap: share of near-duplicates between training and hold-out.
+        findings: tests of nearest neighbours.
+        copies: what copy detection says where it found copies, else None.
+        told: what membership inference says where it told training images, else None.
+        blind: why something could not be looked for, such as too few patients; else None.
+    """
+
+    overlap: float = 0.0
+    findings: Sequence[Finding] = ()
+    copies: str | None = None
+    told: str | None = None
+    blind: str | None = None
+
+
+def decide(evidence: Evidence) -> tuple[Answer, tuple[str, ...]]:
+    """The answer by `RULE`, and the reasons for it."""
+    reasons = []
+    if evidence.overlap > MOST_OVERLAP:
+        reasons.append(
+            f"{evidence.overlap:.1%} of the held-out images are near-duplicates of training "
+            f"images, more than {MOST_OVERLAP:.0%}: what the generator has seen and what it has "
+            "not cannot be told apart"
+        )
+    reasons += filter(None, [evidence.blind])
+    if reasons:
+        answer = Answer.UNDECIDABLE
+    elif evidence.copies is not None:
+        answer = Answer.COPIES
+    else:
+        answer = Answer.CLEAN
+    reasons += filter(None, [evidence.copies])
+    suspicions = [f"{e.test}, {e.extractor}: {e.sentence}" for e in evidence.findings if e.flagged]
+    suspicions += filter(None, [evidence.told])
+    if suspicions and answer is Answer.CLEAN:
+        answer = Answer.SUSPICIOUS
+    if not (reasons or suspicions):
+        reasons.append("no test deviates beyond chance, and no more copies than chance gives")
+    return answer, (*reasons, *suspicions)
+
+
+def overlap_words(overlap: Overlap) -> str:
+    """Training images in the hold-out, in a sentence."""
+    words = f"overlap: {overlap.share:.1%} of the held-out images are near-duplicates of training"
+    if overlap.identical:
+        words += f", {len(overlap.identical)} images equal one in every pixel"
+    return words
+
+
+def leaks_words(leaks: Leaks) -> str:
+    """Augmentations that show, in a sentence."""
+    found = [
+        f"{each.transform} ({each.share:.0%})"
+        for each in leaks.transforms
+        if each.leaked and each.share is not None
+    ]
+    untold = [each.transform for each in leaks.transforms if each.share is None]
+    words = "augmentations: " + (
+        f"synthetic images look as if they had been changed as in training: {', '.join(found)}"
+        if found
+        else "none shows in the synthetic images"
+    )
+    return words + (f"; cannot be told on such images: {', '.join(untold)}" if untold else "")
+
+
+def copies_words(copies: Copies) -> str:
+    """The result of copy detection in a sentence."""
+    count = copies.counts[0]
+    images, real = len(copies.scores), count.threshold.rate
+    expected = real * images
+    words = (
+        f"{count.flagged} of {images} synthetic images look like copies of training images, where "
+        f"{expected:.1f} are expected by chance ({real:.1%} false alarms; p = {count.p:.2g})"
+    )
+    if copies.identical:
+        words += f"; {len(copies.identical)} equal a training image in every pixel"
+    if copies.found:
+        return f"copies: {words}"
+    known = {name: limit for name, limit in count.limits.items() if limit is not None}
+    limits = ", ".join(f"{name} {limit:.1%}" for name, limit in known.items())
+    return (
+        f"copies: no more than chance gives: {words}; with 95 % confidence at most these shares of "
+        f"the images are copies, by transform: {limits or 'nothing can be said'}"
+    )
+
+
+def blindness(copies: Copies) -> str | None:
+    """Why copy detection cannot clear a set, or None."""
+    for recall in _recalls(copies):
+        if recall.transform == "identity" and recall.share < LEAST_RECALL:
+            return (
+                f"copy detection finds {recall.share:.0%} of planted copies without any change, "
+                f"less than {LEAST_RECALL:.0%}: images of different patients are too alike"
+            )
+    return None
+
+
+def unseen(copies: Copies) -> Iterator[str]:
+    """What copy detection could have missed."""
+    weak = [f"{r.transform} {r.share:.0%}" for r in _recalls(copies) if r.share < WEAK]
+    if weak:
+        rate = copies.counts[0].threshold.rate
+        yield (
+            f"of planted copies under these transforms few are found ({rate:.1%} false alarms): "
+            + (", ".join(weak))
+        )
+    yield "copies of parts of an image, and under transforms that were not planted, may be missed"
+    yield from copies.notes
+
+
+def _recalls(copies: Copies) -> list[Recall]:
+    """Of all classes, at the lowest rate of false alarms."""
+    rate = copies.counts[0].threshold.rate
+    return [each for each in copies.recalls if each.label is None and each.rate == rate]

@@ -1,0 +1,155 @@
+"""The whole audit: what it refuses, how it decides, and what its document holds."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from synthograph.core.errors import UserError
+from synthograph.metrics.audit import audit as audits
+from synthograph.metrics.audit import memorisation
+from synthograph.metrics.audit.audit import (
+    Request,
+    check,
+    refuse_seen,
+    refuse_strange_training,
+)
+from synthograph.metrics.audit.findings import Finding
+from synthograph.metrics.audit.verdict import Answer, Evidence, decide
+from synthograph.metrics.overlap import Trained
+from tests.metrics.images import Means, noise
+
+
+def request(**changes: object) -> Request:
+    sets = Request(
+        noise("train", 60, seed=1, per=2),
+        noise("held", 48, seed=2, per=2),
+        noise("fake", 40, seed=3),
+    )
+    return replace(sets, **changes)
+
+
+def finding(*, flagged: bool) -> Finding:
+    numbers = {"value": 0.6, "expected": 0.5, "interval": (0.55, 0.65), "p": 0.01}
+    return Finding(
+        "closer_to_training", "x", **numbers, flagged=flagged, draws=20, exchanges=9, sentence="S"
+    )
+
+
+def test_a_patient_in_both_sets_is_refused_by_name() -> None:
+    groups = {"1": "Anna", "2": "Bert", "3": "Carl"}
+    with pytest.raises(UserError, match=r"2 groups are in train and in held.*'Bert', 'Carl'"):
+        check(request(train_groups=groups, holdout_groups={"2": "Bert", "3": "Carl"}))
+    check(request(train_groups=groups, holdout_groups={"4": "Dora"}))
+
+
+@pytest.mark.parametrize("which", ["train", "holdout", "fake"])
+def test_sets_of_other_images_or_too_few_are_refused(which: str) -> None:
+    for other, words in (
+        (noise("other", 30, size=(16, 20)), "pixels"),
+        (noise("other", 30, modalities={"image": 3}), "channels"),
+        (noise("other", 30, bits=16), "bits"),
+        (noise("other", 9), r"other: 9 (training|held-out|synthetic) images .* at least 10"),
+    ):
+        with pytest.raises(UserError, match=words):
+            check(request(**{which: other}))
+
+
+def test_the_answer_follows_the_rule() -> None:
+    flagged, calm = finding(flagged=True), finding(flagged=False)
+    for answer, evidence in (
+        (Answer.CLEAN, Evidence(findings=[calm], overlap=0.01)),
+        (Answer.SUSPICIOUS, Evidence(findings=[calm, flagged])),
+        (Answer.SUSPICIOUS, Evidence(findings=[calm], told="T")),
+        (Answer.COPIES, Evidence(findings=[calm], copies="C")),
+        (Answer.COPIES, Evidence(findings=[flagged], copies="C", told="T")),
+        (Answer.UNDECIDABLE, Evidence(findings=[calm], overlap=0.0101)),
+        (Answer.UNDECIDABLE, Evidence(blind="4 groups")),
+        (Answer.UNDECIDABLE, Evidence(findings=[flagged], overlap=0.5, copies="C")),
+    ):
+        found, reasons = decide(evidence)
+        assert found is answer, evidence
+        assert reasons, "every answer has a reason"
+        assert ("C" in reasons) == (evidence.copies is not None)
+        assert ("T" in reasons) == (evidence.told is not None)
+
+
+def test_a_generator_that_saw_the_hold_out_or_another_set_is_refused() -> None:
+    trained = Trained(frozenset({"1", "2"}), frozenset({"i"}))
+    with pytest.raises(UserError, match=r"1 of its 2 groups were trained on.*no held-out images"):
+        refuse_seen(trained, {"1": "Anna", "9": "Ida"}, {"a": "a.png"}, "cells.zip")
+    assert refuse_seen(trained, {"9": "Ida"}, {"a": "a.png"}, "cells.zip") == []
+    (note,) = refuse_seen(Trained(), {"9": "Ida"}, {"a": "a.png"}, "cells.zip")
+    assert "cannot be checked" in note
+    with pytest.raises(UserError, match="trained on none of its 1 groups"):
+        refuse_strange_training(trained, {"9": "Ida"}, "cells.zip")
+    (note,) = refuse_strange_training(trained, {"1": "Anna", "9": "Ida"}, "cells.zip")
+    assert "1 of the 2 groups" in note and "'Ida'" in note
+    assert refuse_strange_training(trained, {"1": "Anna", "2": "Bert"}, "cells.zip") == []
+    assert refuse_strange_training(Trained(), {"9": "Ida"}, "cells.zip") == []
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few exchanges: what is looked at here does not depend on them."""
+    monkeypatch.setattr(memorisation, "EXCHANGES", 39)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("quick")
+def test_the_document_holds_everything(tmp_path: Path) -> None:
+    asked = request(seed=3, notes=("of note",))
+    found = audits.audit(asked, [Means(), Means("other", indicative=False)], folder=tmp_path)
+    document = json.loads(json.dumps(found.json(command="synthograph audit"), allow_nan=False))
+    assert document["format"] == 1 and document["kind"] == "audit"
+    assert document["verdict"]["answer"] in [answer.value for answer in Answer]
+    assert document["verdict"]["rule"] and document["verdict"]["limits"]
+    assert document["verdict"]["indicative"] is False
+    assert document["sets"]["train"] == {
+        "name": "train",
+        "images": 60,
+        "groups": 30,
+        "images_hash": "hash of train",
+    }
+    assert document["sets"]["synthetic"]["groups"] is None
+    tests = document["tests"]
+    assert len(tests) == 12 and {test["extractor"] for test in tests} == {"means", "other"}
+    assert all(test["draws"] >= 20 and len(test["interval"]) == 2 for test in tests)
+    assert set(document["distances"]) == {"means", "other"}
+    assert {"share"} <= set(document["overlap"]) and document["membership"]["extractor"] == "means"
+    about = document["provenance"]
+    assert about["seed"] == 3 and about["command"] == "synthograph audit" and about["version"]
+    assert [each["extractor"] for each in about["extractors"]] == ["means", "other"]
+    assert document["notes"] == ["of note"] and document["pictures"] == {}
+
+
+@pytest.mark.usefixtures("quick")
+def test_too_few_patients_cannot_be_decided(tmp_path: Path) -> None:
+    held = noise("held", 30, seed=2, per=10)
+    found = audits.audit(request(holdout=held), [Means()], folder=tmp_path)
+    assert found.verdict.answer is Answer.UNDECIDABLE
+    assert "3 groups of held-out images" in " ".join(found.verdict.reasons)
+    assert found.verdict.indicative and found.findings == ()
+    json.dumps(found.json(), allow_nan=False)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("quick")
+def test_training_images_in_the_hold_out_cannot_be_decided(tmp_path: Path) -> None:
+    train = request().train
+    (pixels,) = (torch.cat(list(train.batches())),)
+    mixed = noise("held", 48, seed=2, per=2)
+    images = torch.cat(list(mixed.batches()))
+    images[:3] = pixels[:3]
+    held = replace(mixed, batches=lambda: iter(images.split(8)), section=None)
+    found = audits.audit(request(holdout=held), [Means()], folder=tmp_path)
+    assert found.overlap is not None and found.overlap.identical == (0, 1, 2)
+    assert found.overlap.share >= 3 / 48
+    assert found.verdict.answer is Answer.UNDECIDABLE
+
+
+def test_no_extractor_no_audit(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="at least one extractor"):
+        audits.audit(request(), [], folder=tmp_path)

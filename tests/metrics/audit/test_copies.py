@@ -1,0 +1,119 @@
+"""Copies are found whatever was done to them, and unseen patients are none."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from synthograph.core.errors import UserError
+from synthograph.core.seeds import Streams
+from synthograph.metrics.audit.calibration import Scale, Threshold
+from synthograph.metrics.audit.copies import PAIRS, find_copies
+from synthograph.metrics.audit.reject import copy_judge
+from synthograph.metrics.audit.search import Index
+from synthograph.metrics.audit.transforms import TRANSFORMS, plant
+from tests.metrics.audit.pictures import as_set, texture
+
+
+def test_copies_among_others_are_found_and_withheld(tmp_path: Path) -> None:
+    train = texture(80, 1)
+    copied = np.concatenate([train[:8, :, :, ::-1], np.rot90(train[8:12], axes=(2, 3))])
+    fake = np.concatenate([texture(20, 3), copied])
+    found = find_copies(
+        as_set(train, "train", per=2), as_set(texture(40, 2), "holdout"), as_set(fake, "fake"),
+        folder=tmp_path, planted=10,
+    )  # fmt: skip
+    assert found.found
+    assert found.withhold == tuple(range(20, 32))
+    assert {(p.fake, p.train) for p in found.pairs[:12]} == {(20 + i, i) for i in range(12)}
+    assert len(found.pairs) == PAIRS
+    assert found.identical == ()
+    recall = {r.transform: r.share for r in found.recalls if r.rate == 0.01 and r.label is None}
+    assert set(recall) == set(TRANSFORMS)
+    assert min(recall[name] for name in ("identity", "flip", "turn", "rotate", "crop")) == 1
+    json.dumps(found.json(), allow_nan=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unseen_patients_are_no_copies(tmp_path: Path) -> None:
+    found = find_copies(
+        as_set(texture(80, 1), "train", per=2), as_set(texture(40, 2), "holdout"),
+        as_set(texture(60, 3), "fake"), folder=tmp_path, planted=10,
+    )  # fmt: skip
+    assert not found.found
+    limit = found.counts[1]
+    assert limit.limits["identity"] == pytest.approx(limit.limit)
+    assert limit.limit >= 1 - 0.05 ** (1 / 60) - 1e-9
+
+
+def test_one_image_that_equals_a_training_image_is_enough(tmp_path: Path) -> None:
+    train, fake = texture(60, 1), texture(40, 3)
+    fake[7] = train[5]
+    found = find_copies(
+        as_set(train, "train"), as_set(texture(30, 2), "holdout"), as_set(fake, "fake"),
+        folder=tmp_path, planted=5,
+    )  # fmt: skip
+    assert found.found
+    assert found.identical == (7,)
+    assert 7 in found.withhold
+
+
+def test_few_groups_and_other_sizes_are_refused(tmp_path: Path) -> None:
+    train, fake = as_set(texture(60, 1), "train"), as_set(texture(10, 3), "fake")
+    with pytest.raises(UserError, match="5 groups"):
+        find_copies(train, as_set(texture(60, 2), "held", per=12), fake, folder=tmp_path)
+    with pytest.raises(UserError, match="16x16"):
+        find_copies(train, as_set(texture(60, 2, side=16), "held"), fake, folder=tmp_path)
+
+
+@pytest.mark.parametrize("name", [n for n in TRANSFORMS if n not in ("elastic", "blend")])
+@pytest.mark.parametrize(("channels", "bits"), [(3, 8), (4, 8), (1, 16)])
+def test_every_kind_of_image_is_traced_to_its_source(
+    name: str, channels: int, bits: int, tmp_path: Path
+) -> None:
+    pixels = texture(40, 4, channels=channels)
+    pixels = pixels if bits == 8 else pixels.astype(np.uint16) * 257
+    train = as_set(pixels, "train")
+    rows = torch.arange(6)
+    some, others = torch.from_numpy(pixels[:6]), torch.from_numpy(pixels[6:12])
+    copies = plant(name, some, rows, Streams(0), others)
+    assert copies.dtype == torch.from_numpy(pixels).dtype
+    nearest = Index(train, tmp_path).search(copies).train
+    assert (nearest == rows[:, None]).any(1).all()
+
+
+def test_images_of_the_own_group_are_passed_over(tmp_path: Path) -> None:
+    pixels = texture(30, 5)
+    pixels[1::2] = pixels[::2]
+    train = as_set(pixels, "train", per=2)
+    found = Index(train, tmp_path).search(torch.from_numpy(pixels), train.groups)
+    assert not (train.groups[found.train] == train.groups[:, None]).any()
+
+
+def test_a_seed_gives_the_same_numbers_again(tmp_path: Path) -> None:
+    sets = [as_set(texture(n, s), str(s)) for n, s in ((40, 1), (24, 2), (12, 3))]
+    one, two = (find_copies(*sets, folder=tmp_path, planted=4, seed=3) for _ in range(2))
+    assert one.json() == two.json()
+
+
+def test_the_judge_agrees_with_the_search(tmp_path: Path) -> None:
+    train, fake = texture(60, 1), texture(12, 3)
+    fake[3], fake[5] = train[9, :, ::-1], train[11]
+    found = find_copies(
+        as_set(train, "train"), as_set(texture(30, 2), "holdout"), as_set(fake, "fake"),
+        folder=tmp_path, planted=4,
+    )  # fmt: skip
+    judged = copy_judge(as_set(train, "train"), folder=tmp_path)(list(fake))
+    assert tuple(i for i, out in enumerate(judged) if out) == found.withhold == (3, 5)
+
+
+def test_score_is_finite_for_plain_images(tmp_path: Path) -> None:
+    pixels = texture(30, 5)
+    pixels[:4] = 200
+    train = as_set(pixels, "train")
+    found = Index(train, tmp_path).search(torch.from_numpy(pixels), train.groups)
+    scores, _ = Scale.of(found).scores(found)
+    assert torch.isfinite(scores).all()
+    assert np.isfinite(Threshold.of(scores, 0.001).score)

@@ -1,0 +1,66 @@
+"""Turned, mirrored and recoloured images are counted where they can be told at all."""
+
+import json
+
+import numpy as np
+import pytest
+
+from synthograph.core.errors import UserError
+from synthograph.metrics.audit.leaks import leaked_augmentations
+from tests.metrics.audit.pictures import as_set, texture
+
+
+def upright(count: int, seed: int) -> np.ndarray:
+    """A bright corner, different from image to image, over texture."""
+    pixels = texture(count, seed, channels=3) // 3
+    rng = np.random.default_rng(seed)
+    for image in pixels:
+        side = rng.integers(8, 12)
+        image[:, 1:side, 1:side] += np.array([120, 60, 20], dtype=np.uint8)[:, None, None]
+    return pixels
+
+
+def shares(fake: np.ndarray):
+    return {
+        leak.transform: leak
+        for leak in leaked_augmentations(
+            as_set(upright(150, 1), "real", per=3), as_set(fake, "fake")
+        ).transforms
+    }
+
+
+def test_clean_images_leak_nothing() -> None:
+    found = leaked_augmentations(
+        as_set(upright(150, 1), "real", per=3), as_set(upright(120, 2), "fake")
+    )
+    assert not found.found
+    assert json.loads(json.dumps(found.json(), allow_nan=False))["found"] is False
+
+
+@pytest.mark.parametrize("name", ["turned", "mirrored", "hue"])
+def test_a_fifth_is_found(name: str) -> None:
+    fake = upright(150, 2)
+    if name == "turned":
+        fake[:30] = fake[:30, :, ::-1, ::-1]
+    elif name == "mirrored":
+        fake[:30] = fake[:30, :, :, ::-1]
+    else:
+        fake[:30] = fake[:30, [2, 0, 1]]
+    leak = shares(fake)[name]
+    assert leak.leaked
+    assert leak.interval[0] <= 0.2 <= leak.interval[1]
+
+
+def test_images_without_up_cannot_be_told_apart() -> None:
+    leaks = leaked_augmentations(
+        as_set(texture(120, 1), "real"), as_set(texture(60, 2)[:, :, ::-1], "fake")
+    )
+    found = {leak.transform: leak for leak in leaks.transforms}
+    assert found["turned"].share is None
+    assert not found["turned"].leaked
+    assert "cannot be told" in found["turned"].json()["note"]
+
+
+def test_too_few_images_are_refused() -> None:
+    with pytest.raises(UserError, match="40 images"):
+        leaked_augmentations(as_set(texture(20, 1), "real"), as_set(texture(60, 2), "fake"))

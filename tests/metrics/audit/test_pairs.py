@@ -1,0 +1,41 @@
+"""Pictures of the closest pairs."""
+
+import io
+
+import numpy as np
+import torch
+from PIL import Image
+
+from synthograph.metrics.audit.copies import ClosestPair
+from synthograph.metrics.audit.pairs import MOST, picture, pixels_of
+from tests.metrics.images import noise
+
+
+def test_pixels_are_found_wherever_they_are() -> None:
+    images = noise(count=21)
+    every = torch.cat(list(images.batches())).numpy()
+    found = pixels_of(images, {0, 7, 8, 20})
+    assert sorted(found) == [0, 7, 8, 20]
+    assert all(np.array_equal(found[number], every[number]) for number in found)
+
+
+def test_a_pair_stands_side_by_side() -> None:
+    fake, train = noise(seed=1, bright=100), noise(seed=2)
+    pairs = [ClosestPair(3, 5, 0.9), ClosestPair(3, 6, 0.8), ClosestPair(0, 5, 0.7)]
+    data = picture(fake, train, pairs)
+    assert data is not None
+    shown = np.asarray(Image.open(io.BytesIO(data)))
+    assert shown.shape[0] > 3 * 64
+    left = torch.cat(list(fake.batches()))[3, 0].numpy().repeat(4, 0).repeat(4, 1)
+    right = torch.cat(list(train.batches()))[5, 0].numpy().repeat(4, 0).repeat(4, 1)
+    for side in (left, right):
+        windows = np.lib.stride_tricks.sliding_window_view(shown[:80, :, 0], (64, 64))
+        assert (windows == side).all(axis=(2, 3)).any()
+
+
+def test_no_pairs_no_picture_and_many_are_cut() -> None:
+    images = noise()
+    assert picture(images, images, []) is None
+    many = picture(images, images, [ClosestPair(i % 40, i % 40, 1.0) for i in range(60)])
+    assert many is not None
+    assert Image.open(io.BytesIO(many)).height < (MOST + 1) * 70
