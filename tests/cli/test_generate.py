@@ -10,7 +10,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from synthograph.archive.reader import open_archive
 from tests.cli.conftest import Typed
@@ -173,3 +175,26 @@ def test_refused_before_anything_is_written(
     code, _, error = run(*shlex.split(options))
     assert (code, words in error) == (2, True), error
     assert not list(tmp_path.iterdir())
+
+
+def test_copies_are_left_out_counted_and_recorded(run: Typed, typed: Typed, tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    code, _, error = run("--class", "0", "--seeds", "1,4", "--outdir", images)
+    assert code == 0, error
+    rng = np.random.default_rng(0)
+    for number in range(60):
+        pixels = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((32, 32)).save(images / f"other{number:02d}.png")
+    train = tmp_path / "train.zip"
+    code, _, error = typed("prepare", images, train)
+    assert code == 0, error
+    wanted = ("--class", "0", "--seeds", "0-5", "--reject-copies", train)
+    code, text, error = run(*wanted, "--outdir", tmp_path / "set.zip")
+    assert code == 0, error
+    assert f"left out as too like an image of {train}: 2" in text
+    made = open_archive(tmp_path / "set.zip")
+    assert [row.columns["seed"] for row in made.rows] == ["0", "2", "3", "5"]
+    (snapshot,) = made.info.snapshots
+    assert snapshot["rejected"]["images"] == 2 and snapshot["rejected"]["seeds"] == [1, 4]
+    code, _, error = run(*wanted, "--outdir", tmp_path / "folder")
+    assert code == 2 and "name NAME.zip" in error
