@@ -195,6 +195,9 @@ def test_copies_are_left_out_counted_and_recorded(run: Typed, typed: Typed, tmp_
     made = open_archive(tmp_path / "set.zip")
     assert [row.columns["seed"] for row in made.rows] == ["0", "2", "3", "5"]
     (snapshot,) = made.info.snapshots
-    assert snapshot["rejected"]["images"] == 2 and snapshot["rejected"]["seeds"] == [1, 4]
+    assert snapshot["rejected"]["images"] == 2 and snapshot["rejected"]["seeds"] == [
+        [1, "0"],
+        [4, "0"],
+    ]
     code, _, error = run(*wanted, "--outdir", tmp_path / "folder")
     assert code == 2 and "name NAME.zip" in error

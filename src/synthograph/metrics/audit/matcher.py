@@ -13,9 +13,11 @@ count, so padding of any kind is no matter.
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as nnf
 from jaxtyping import Bool, Float
+from scipy import ndimage
 from torch import Tensor
 
 # n image, q query, k candidate, b pair, c component, h height, w width, d descriptor
@@ -25,6 +27,8 @@ COARSE, MIDDLE, FINE = 10, 16, 64
 ANGLES = (-30.0, -15.0, -8.0, 8.0, 15.0, 30.0, 45.0)
 LEAST_OVERLAP = 0.5
 """Share of an image that another one must show for their agreement to count."""
+LEAST_OVERLAP_SHOWN = 0.8
+"""The same of what is left of a padded image, where that is less."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,16 @@ class Pose:
 
     matrix: Float[Tensor, "*b 2 2"]
     shift: Float[Tensor, "*b 2"]
+
+    def inverse(self) -> "Pose":
+        """The way back."""
+        back = torch.linalg.inv(self.matrix)
+        return Pose(back, -(back @ self.shift[..., None])[..., 0])
+
+    def after(self, first: "Pose") -> "Pose":
+        """Both, one behind the other."""
+        shift = (self.matrix @ first.shift[..., None])[..., 0] + self.shift
+        return Pose(self.matrix @ first.matrix, shift)
 
     def take(self, rows: Tensor) -> "Pose":
         """Those at `rows`."""
@@ -137,18 +151,23 @@ def correlation(
 
 
 def align(
-    query: Float[Tensor, "b c h w"], other: Float[Tensor, "b c h w"], pose: Pose, steps: int
+    query: Float[Tensor, "b c h w"],
+    shown: Float[Tensor, "b 1 h w"],
+    other: Float[Tensor, "b c h w"],
+    pose: Pose,
+    steps: int,
 ) -> tuple[Pose, Float[Tensor, " b"]]:
-    """The pose near `pose` in which `other` looks most like `query`, by Gauss-Newton steps of the
-    inverse composition (Baker and Matthews 2004), and the correlation reached; -1 where no pose on
-    the way was allowed.
+    """The pose near `pose` in which `other` looks most like `query` where that one is shown, by
+    Gauss-Newton steps of the inverse composition (Baker and Matthews 2004), and the correlation
+    reached; -1 where no pose on the way was allowed.
     """
-    slopes = _slopes(query)
+    slopes = _slopes(query, shown)
     best, reached = pose, torch.full((len(query),), -1.0)
     for step in range(steps + 1):
         seen, inside = warped(other, pose)
+        inside = inside * shown
         agreed = correlation(query, seen, inside)
-        agreed = torch.where(allowed(pose, inside), agreed, -1.0)
+        agreed = torch.where(allowed(pose, inside, shown), agreed, -1.0)
         better = agreed > reached
         best = Pose(
             torch.where(better[:, None, None], pose.matrix, best.matrix),
@@ -160,12 +179,17 @@ def align(
     return best, reached
 
 
-def _slopes(query: Float[Tensor, "b c h w"]) -> Float[Tensor, "b m 6"]:
-    """How every value changes with the six numbers of an affine map near none."""
+def _slopes(
+    query: Float[Tensor, "b c h w"], shown: Float[Tensor, "b 1 h w"]
+) -> Float[Tensor, "b m 6"]:
+    """How every value changes with the six numbers of an affine map near none; nothing where a
+    neighbour is not shown.
+    """
+    whole = 1 - nnf.max_pool2d(1 - shown, 3, 1, 1)
     h, w = query.shape[2:]
     x, y = grid(h, w).T
     half = max(h, w) / 2
-    gy, gx = (each.flatten(2) * half for each in torch.gradient(query, dim=(2, 3)))
+    gy, gx = ((g * whole).flatten(2) * half for g in torch.gradient(query, dim=(2, 3)))
     slopes = torch.stack((gx * x, gx * y, gx, gy * x, gy * y, gy), dim=3)
     return slopes.flatten(1, 2)
 
@@ -195,15 +219,18 @@ def _improved(
     return Pose(matrix, pose.shift - (matrix @ delta[:, [2, 5], None])[..., 0])
 
 
-def allowed(pose: Pose, inside: Float[Tensor, "b 1 h w"]) -> Bool[Tensor, " b"]:
+def allowed(
+    pose: Pose, inside: Float[Tensor, "b 1 h w"], shown: Float[Tensor, "b 1 h w"]
+) -> Bool[Tensor, " b"]:
     """Whether a pose shows enough of the image and stretches it by no more than a half."""
+    least = (LEAST_OVERLAP_SHOWN * shown.mean(dim=(1, 2, 3))).clamp_max(LEAST_OVERLAP)
     squares = pose.matrix.square().sum((1, 2))
     area = torch.linalg.det(pose.matrix).abs()
     # singular values s >= t from s^2 + t^2 and s t
     root = (squares.square() - 4 * area.square()).clamp_min(0).sqrt()
     large, small = ((squares + root) / 2).sqrt(), ((squares - root) / 2).clamp_min(0).sqrt()
     fits = (large <= 1.6) & (small >= 0.6) & (large <= 1.5 * small)
-    return fits & (inside.mean(dim=(1, 2, 3)) >= LEAST_OVERLAP)
+    return fits & (inside.mean(dim=(1, 2, 3)) >= least)
 
 
 EDGES = (0.018, 0.04, 0.08, 0.16)
@@ -215,12 +242,16 @@ FEATURES = len(EDGES)
 
 
 def bands(
-    query: Float[Tensor, "b c h w"], other: Float[Tensor, "b c h w"], pose: Pose
+    query: Float[Tensor, "b c h w"],
+    shown: Float[Tensor, "b 1 h w"],
+    other: Float[Tensor, "b c h w"],
+    pose: Pose,
 ) -> Float[Tensor, "b s"]:
     """Agreement of aligned images in each band, from the finest to the coarsest, and its mean; a
     pose that is not allowed agrees in nothing.
     """
     seen, inside = warped(other, pose, "border")
+    inside = inside * shown
     both, weights = torch.cat((query, seen)), torch.cat((inside, inside))
     sigmas = [max(0.45, edge * max(query.shape[2:])) for edge in EDGES]
     soft = [blur(both * weights, s) / blur(weights, s).clamp_min(1e-3) for s in sigmas]
@@ -233,7 +264,7 @@ def bands(
         mine, theirs = band.chunk(2)
         found.append(correlation(mine, theirs, inside))
     agreed = torch.stack([*found, torch.stack(found).mean(0)], dim=1)
-    return torch.where(allowed(pose, inside)[:, None], agreed, 0.0)
+    return torch.where(allowed(pose, inside, shown)[:, None], agreed, 0.0)
 
 
 def resized(images: Float[Tensor, "n c _ _"], longest: int) -> Float[Tensor, "n c _ _"]:
@@ -246,18 +277,25 @@ def resized(images: Float[Tensor, "n c _ _"], longest: int) -> Float[Tensor, "n 
     return nnf.adaptive_avg_pool2d(images, size)
 
 
-def detailed(fine: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-    """Images of the comparison's size, levelled for the last alignment."""
-    ones = torch.ones_like(fine[:1, :1])
-    soft = blur(fine, 0.6) / blur(ones, 0.6)
-    return levelled(soft, torch.ones_like(fine[:, :1]), 0.12 * max(fine.shape[2:]), FLOOR)
+def detailed(
+    fine: Float[Tensor, "n c h w"], shown: Float[Tensor, "n 1 h w"]
+) -> Float[Tensor, "n c h w"]:
+    """Images of the comparison's size, levelled for the last alignment; 0 where not shown."""
+    soft = blur(fine * shown, 0.6) / blur(shown, 0.6).clamp_min(1e-3)
+    return levelled(soft, shown, 0.12 * max(fine.shape[2:]), FLOOR)
 
 
-def medium(fine: Float[Tensor, "n c _ _"]) -> Float[Tensor, "n c _ _"]:
-    """Levelled images of the first alignment's size."""
-    half = resized(fine, 2 * MIDDLE)
-    weights = torch.ones_like(half[:, :1])
-    return resized(levelled(half, weights, 0.12 * max(half.shape[2:]), FLOOR), MIDDLE)
+def medium(
+    fine: Float[Tensor, "n c _ _"], shown: Float[Tensor, "n 1 _ _"]
+) -> tuple[Float[Tensor, "n c a b"], Float[Tensor, "n 1 a b"]]:
+    """Levelled images of the first alignment's size, 0 where not shown, and where they are."""
+    weights = resized(shown, 2 * MIDDLE)
+    half = resized(fine * shown, 2 * MIDDLE) / weights.clamp_min(1e-3)
+    weights = (weights >= 0.5).to(fine.dtype)
+    level = levelled(half, weights, 0.12 * max(half.shape[2:]), FLOOR)
+    share = resized(weights, MIDDLE)
+    there = (share >= 0.5).to(fine.dtype)
+    return resized(level, MIDDLE) / share.clamp_min(0.25) * there, there
 
 
 def small(middle: Float[Tensor, "n c _ _"]) -> Float[Tensor, "n c _ _"]:
@@ -276,3 +314,74 @@ def unit(rows: Float[Tensor, "m d"]) -> Float[Tensor, "m d"]:
     """Rows less their mean, of length 1."""
     rows = rows - rows.mean(1, keepdim=True)
     return rows / rows.norm(dim=1, keepdim=True).clamp_min(1e-6)
+
+
+FLAT = 1.5 / 255
+"""Difference from a corner, of the range of values, up to which a pixel is taken for padding."""
+LEAST_EMPTY = 0.01
+"""Share of an image below which a plain corner is left alone."""
+LARGEST_FRAMED = 0.95
+"""Side of what is shown, as a share, from which an image is searched for as it is."""
+LEAST_SHOWN = 0.5
+"""Share that must be left of an image for its padding to be left out."""
+
+
+def shown(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 1 h w"]:
+    """1 where images in [0, 1] show something, 0 on padding: what a move leaves empty.
+
+    Padding is what lies in one piece with a corner and has its colour, and outer rows and columns
+    that repeat the next one. Its inner rim, where both are mixed, goes with it. An image of which
+    too little would be left, or that has hardly any padding, is taken as a whole.
+    """
+    empty = _repeated(images) | torch.stack([_cornered(image) for image in images.numpy()])
+    rim = nnf.max_pool2d(empty[:, None].to(images.dtype), 3, 1, 1)
+    share = 1 - rim.mean(dim=(1, 2, 3), keepdim=True)
+    return torch.where(share >= LEAST_SHOWN, 1 - rim, 1.0)
+
+
+def framed(weights: Float[Tensor, "n 1 h w"]) -> Pose:
+    """Poses in which what is shown fills the image, where padding left a smaller one on all sides
+    of a corner; the image as it is elsewhere.
+    """
+    h, w = weights.shape[2:]
+    places = grid(h, w).view(h, w, 2)
+    ends = []
+    for axis, line in ((0, places[0, :, 0]), (1, places[:, 0, 1])):
+        used = weights[:, 0].amax(1 + axis) > 0
+        least = torch.where(used, line, torch.inf).amin(1)
+        ends.append(torch.stack((least, torch.where(used, line, -torch.inf).amax(1)), dim=1))
+    low, high = torch.stack(ends, dim=1).unbind(2)
+    scale = ((high - low) / (places[-1, -1] - places[0, 0])).amax(1)
+    smaller = scale < LARGEST_FRAMED
+    scale = torch.where(smaller, scale, 1.0)
+    shift = torch.where(smaller[:, None], (low + high) / 2, 0.0)
+    return Pose(scale[:, None, None] * torch.eye(2), shift)
+
+
+def _repeated(images: Float[Tensor, "n c h w"]) -> Bool[Tensor, "n h w"]:
+    """Outer rows and columns that repeat the next one."""
+    n, _, h, w = images.shape
+    empty = torch.zeros(n, h, w, dtype=torch.bool)
+    for axis in (2, 3):
+        same = (images.diff(dim=axis).abs().amax(1) <= FLAT).all(dim=4 - axis)
+        first = same.to(torch.int64).cumprod(1).bool()
+        last = same.flip(1).to(torch.int64).cumprod(1).bool().flip(1)
+        none = torch.zeros(n, 1, dtype=torch.bool)
+        line = torch.cat((first, none), 1) | torch.cat((none, last), 1)
+        empty |= line[:, :, None] if axis == 2 else line[:, None]
+    return empty
+
+
+def _cornered(image: np.ndarray) -> Bool[Tensor, "h w"]:
+    """What lies in one piece with a corner and has its colour."""
+    empty = np.zeros(image.shape[1:], dtype=bool)
+    for row, column in ((0, 0), (0, -1), (-1, 0), (-1, -1)):
+        if empty[row, column]:
+            continue
+        alike = np.abs(image - image[:, row, column, None, None]).max(0) <= FLAT
+        if alike.sum() >= LEAST_EMPTY * alike.size:
+            pieces, _ = ndimage.label(alike)
+            piece = pieces == pieces[row, column]
+            if piece.sum() >= LEAST_EMPTY * alike.size:
+                empty |= piece
+    return torch.from_numpy(empty)

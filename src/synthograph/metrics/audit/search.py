@@ -79,7 +79,7 @@ class Index:
                 for batch in images.batches():
                     fine = self.fine(batch)
                     file.write(fine.to(torch.float16).numpy().tobytes())
-                    middle.append(matcher.medium(fine))
+                    middle.append(matcher.medium(fine, torch.ones_like(fine[:, :1]))[0])
                 file.flush()
                 shape = (images.count, *fine.shape[1:])
                 self._stored = np.memmap(file, dtype=np.float16, mode="r", shape=shape)
@@ -91,6 +91,10 @@ class Index:
         """Components of integer images at the size of the comparison."""
         images = matcher.resized(pixels.to(torch.float32) / self._largest, matcher.FINE)
         return torch.einsum("kc,nchw->nkhw", self._basis, images)
+
+    def shown(self, pixels: Tensor) -> Float[Tensor, "q 1 _ _"]:
+        """Where integer images show something, at the size of the comparison."""
+        return matcher.shown(matcher.resized(pixels / self._largest, matcher.FINE))
 
     def search(self, pixels: Tensor, groups: Int64[Tensor, " q"] | None = None) -> Found:
         """Candidates of integer images [q, channels, h, w].
@@ -107,19 +111,22 @@ class Index:
         )
 
     def _block(self, pixels: Tensor, groups: Tensor | None) -> Found:
-        fine = self.fine(pixels)
-        middle = matcher.medium(fine)
+        fine, shown = self.fine(pixels), self.shown(pixels)
+        middle, there = matcher.medium(fine, shown)
         hidden = None if groups is None else groups[:, None] == self.groups[None]
-        places, numbers = self._first(matcher.small(middle), hidden)
-        poses, reached = self._aligned(middle, places, self._poses.take(numbers.flatten()))
-        again, start = self._second(middle, poses, reached, hidden)
-        later, agreed = self._aligned(middle, again, start)
+        frame = matcher.framed(shown)
+        places, numbers = self._first(matcher.small(matcher.warped(middle, frame)[0]), hidden)
+        back = frame.inverse().take(torch.arange(len(fine)).repeat_interleave(places.shape[1]))
+        start = self._poses.take(numbers.flatten()).after(back)
+        poses, reached = self._aligned(middle, there, places, start)
+        again, start = self._second(middle, there, poses, reached, hidden)
+        later, agreed = self._aligned(middle, there, again, start)
         places, reached = torch.cat((places, again), 1), torch.cat((reached, agreed), 1)
         every = _side_by_side(poses, later, len(pixels))
         reached = _once(places, reached)
         chosen = reached.topk(min(KEEP, reached.shape[1]), dim=1).indices
         rows = chosen + torch.arange(len(pixels))[:, None] * places.shape[1]
-        return self._compared(fine, places.gather(1, chosen), every.take(rows.flatten()))
+        return self._compared(fine, shown, places.gather(1, chosen), every.take(rows.flatten()))
 
     def _first(
         self, coarse: Float[Tensor, "q c h w"], hidden: Tensor | None
@@ -143,16 +150,21 @@ class Index:
         return places, number.gather(1, places)
 
     def _aligned(
-        self, middle: Float[Tensor, "q c h w"], places: Int64[Tensor, "q k"], start: Pose
+        self,
+        middle: Float[Tensor, "q c h w"],
+        there: Float[Tensor, "q 1 h w"],
+        places: Int64[Tensor, "q k"],
+        start: Pose,
     ) -> tuple[Pose, Float[Tensor, "q k"]]:
         """Poses of candidates after alignment, and correlations."""
-        queries = middle.repeat_interleave(places.shape[1], dim=0)
-        pose, reached = matcher.align(queries, self._middle[places.flatten()], start, 5)
+        queries, seen = (x.repeat_interleave(places.shape[1], dim=0) for x in (middle, there))
+        pose, reached = matcher.align(queries, seen, self._middle[places.flatten()], start, 5)
         return pose, reached.view(places.shape)
 
     def _second(
         self,
         middle: Float[Tensor, "q c h w"],
+        there: Float[Tensor, "q 1 h w"],
         poses: Pose,
         reached: Float[Tensor, "q k"],
         hidden: Tensor | None,
@@ -161,10 +173,10 @@ class Index:
         q, k = reached.shape
         best = reached.topk(min(POSES, k), dim=1).indices
         used = poses.take((best + torch.arange(q)[:, None] * k).flatten())
-        back = torch.linalg.inv(used.matrix)
-        inverse = Pose(back, -(back @ used.shift[..., None])[..., 0])
         count = best.shape[1]
-        seen, inside = matcher.warped(middle.repeat_interleave(count, dim=0), inverse)
+        both = torch.cat((middle, there), 1).repeat_interleave(count, dim=0)
+        seen, inside = matcher.warped(both, used.inverse())
+        seen, inside = seen[:, :-1], inside * (seen[:, -1:] > 0.9)
         # what all training images share tells nothing of which one it is
         rows = ((seen - self._mean) * inside).flatten(1)
         others = (self._middle - self._mean).flatten(1)
@@ -180,21 +192,25 @@ class Index:
         )
 
     def _compared(
-        self, fine: Float[Tensor, "q c h w"], places: Int64[Tensor, "q k"], poses: Pose
+        self,
+        fine: Float[Tensor, "q c h w"],
+        shown: Float[Tensor, "q 1 h w"],
+        places: Int64[Tensor, "q k"],
+        poses: Pose,
     ) -> Found:
         """Agreement in full detail after a last alignment."""
         known, rows = torch.unique(places, return_inverse=True)
         others = torch.from_numpy(self._stored[known.numpy()].astype(np.float32))
         queries, rows = torch.arange(len(fine)).repeat_interleave(places.shape[1]), rows.flatten()
-        sharp, theirs = matcher.detailed(fine), matcher.detailed(others)
+        whole = torch.ones_like(others[:, :1])
+        sharp, theirs = matcher.detailed(fine, shown), matcher.detailed(others, whole)
         found = []
         for start in range(0, len(rows), PAIRS):
             part = slice(start, start + PAIRS)
             one, two = queries[part], rows[part]
-            pose, _ = matcher.align(
-                sharp[one], theirs[two], poses.take(torch.arange(len(rows))[part]), 4
-            )
-            found.append(matcher.bands(fine[one], others[two], pose))
+            start_at = poses.take(torch.arange(len(rows))[part])
+            pose, _ = matcher.align(sharp[one], shown[one], theirs[two], start_at, 4)
+            found.append(matcher.bands(fine[one], shown[one], others[two], pose))
         return Found(places, torch.cat(found).view(*places.shape, -1))
 
 
