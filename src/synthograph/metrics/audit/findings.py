@@ -210,7 +210,7 @@ def _finding(
         *(min(max(e, rule.low), rule.high) for e in shown[2:]),
     )
     sentence = rule.text.format(value=value, expected=expected, low=low, high=high)
-    sentence += ": more than chance does" if flagged else ": what chance does, too"
+    sentence += "; chance alone does not reach this" if flagged else "; this is within chance"
     return Finding(
         test=rule.name,
         extractor=measured.extractor,

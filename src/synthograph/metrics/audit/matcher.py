@@ -105,11 +105,17 @@ def grid(h: int, w: int) -> Float[Tensor, "p 2"]:
 
 
 def warped(
-    images: Float[Tensor, "b c h w"], pose: Pose, padding: str = "zeros"
+    images: Float[Tensor, "b c h w"],
+    pose: Pose,
+    padding: str = "zeros",
+    bend: Float[Tensor, "b 2 h w"] | None = None,
 ) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b 1 h w"]]:
-    """Images seen in a pose, and where they are seen (1 inside, 0 outside)."""
+    """Images seen in a pose, and where they are seen (1 inside, 0 outside); `bend` (x, y) is added
+    to every place before.
+    """
     b, _, h, w = images.shape
-    places = grid(h, w) @ pose.matrix.transpose(1, 2) + pose.shift[:, None]
+    start = grid(h, w) if bend is None else grid(h, w) + bend.flatten(2).transpose(1, 2)
+    places = start @ pose.matrix.transpose(1, 2) + pose.shift[:, None]
     places = places * (max(h, w) / torch.tensor([float(w), float(h)]))
     inside = (places.abs() <= 1 - 0.5 / min(h, w)).all(dim=2).to(images.dtype)
     seen = nnf.grid_sample(
@@ -219,6 +225,39 @@ def _improved(
     return Pose(matrix, pose.shift - (matrix @ delta[:, [2, 5], None])[..., 0])
 
 
+def bent(
+    query: Float[Tensor, "b c h w"],
+    shown: Float[Tensor, "b 1 h w"],
+    other: Float[Tensor, "b c h w"],
+    pose: Pose,
+) -> Float[Tensor, "b 2 h w"]:
+    """A smooth field of small shifts (x, y) that brings aligned images closer: the steps of Lucas
+    and Kanade (1981) in a Gaussian window about every pixel.
+    """
+    b, _, h, w = query.shape
+    longest = max(h, w)
+    sigma, field, still = WINDOW * longest, torch.zeros(b, 2, h, w), Pose(torch.eye(2).expand(b, 2, 2), torch.zeros(b, 2))
+    seen, inside = warped(other, pose, "border")
+    common = inside * shown
+    # levelled over what both show, else their rims would differ where one knows more than the other
+    query, aligned = detailed(query, common), detailed(seen, common)
+    for _ in range(BENDS):
+        both, inside = warped(torch.cat((aligned, common), 1), still, bend=field)
+        seen, inside = both[:, :-1], inside * (both[:, -1:] > 0.9) * common
+        gy, gx = torch.gradient(seen, dim=(2, 3))
+        error = (query - seen) * inside
+        sums = [(x * y).sum(1, keepdim=True) for x, y in ((gx, gx), (gx, gy), (gy, gy))]
+        pulls = [(g * error).sum(1, keepdim=True) for g in (gx, gy)]
+        whole = 1 - nnf.max_pool2d(1 - inside, 3, 1, 1)
+        xx, xy, yy, px, py = blur(torch.cat((*sums, *pulls), 1) * whole, sigma).unbind(1)
+        stiff = STIFF * (xx + yy).mean(dim=(1, 2), keepdim=True) + 1e-9
+        xx, yy = xx + stiff, yy + stiff
+        area = xx * yy - xy.square()
+        step = torch.stack((yy * px - xy * py, xx * py - xy * px), 1) / area[:, None]
+        field = (field + step * (2 / longest)).clamp(-BEND, BEND)
+    return field
+
+
 def allowed(
     pose: Pose, inside: Float[Tensor, "b 1 h w"], shown: Float[Tensor, "b 1 h w"]
 ) -> Bool[Tensor, " b"]:
@@ -233,6 +272,10 @@ def allowed(
     return fits & (inside.mean(dim=(1, 2, 3)) >= least)
 
 
+WINDOW, BENDS, STIFF, BEND = 0.1, 3, 0.1, 0.12
+"""Deviation of the window in which images are bent, as a share of the longest side; steps; how
+much a place without detail holds still; and the largest shift, in halves of the longest side.
+"""
 EDGES = (0.018, 0.04, 0.08, 0.16)
 """Ends of the bands of detail, as deviations of Gaussians in shares of the longest side."""
 FLOOR = 0.3
@@ -246,11 +289,12 @@ def bands(
     shown: Float[Tensor, "b 1 h w"],
     other: Float[Tensor, "b c h w"],
     pose: Pose,
+    bend: Float[Tensor, "b 2 h w"],
 ) -> Float[Tensor, "b s"]:
     """Agreement of aligned images in each band, from the finest to the coarsest, and its mean; a
     pose that is not allowed agrees in nothing.
     """
-    seen, inside = warped(other, pose, "border")
+    seen, inside = warped(other, pose, "border", bend)
     inside = inside * shown
     both, weights = torch.cat((query, seen)), torch.cat((inside, inside))
     sigmas = [max(0.45, edge * max(query.shape[2:])) for edge in EDGES]
@@ -318,11 +362,11 @@ def unit(rows: Float[Tensor, "m d"]) -> Float[Tensor, "m d"]:
 
 FLAT = 1.5 / 255
 """Difference from a corner, of the range of values, up to which a pixel is taken for padding."""
-LEAST_EMPTY = 0.01
+LEAST_EMPTY = 0.004
 """Share of an image below which a plain corner is left alone."""
 LARGEST_FRAMED = 0.95
 """Side of what is shown, as a share, from which an image is searched for as it is."""
-LEAST_SHOWN = 0.5
+LEAST_SHOWN = 0.35
 """Share that must be left of an image for its padding to be left out."""
 
 
