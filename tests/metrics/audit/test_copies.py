@@ -84,6 +84,31 @@ def test_every_kind_of_image_is_traced_to_its_source(
     assert (nearest == rows[:, None]).any(1).all()
 
 
+@pytest.mark.parametrize("filled", [0, 255])
+def test_a_shifted_copy_with_a_plain_border_is_traced(filled: int, tmp_path: Path) -> None:
+    pixels = texture(60, 6)
+    moved = np.full_like(pixels[:12], filled)
+    moved[:, :, 3:, :-3] = pixels[:12, :, :-3, 3:]
+    index = Index(as_set(pixels, "train"), tmp_path)
+    shown = index.shown(torch.from_numpy(moved))
+    assert not shown[:, :, :3].any()
+    assert not shown[:, :, :, -3:].any()
+    assert shown[:, :, 4:, :-4].mean() > 0.9  # some pictures are as plain there
+    found = index.search(torch.from_numpy(moved))
+    score, nearest = Scale.of(index.search(torch.from_numpy(texture(60, 7)))).scores(found)
+    assert nearest.tolist() == list(range(12))
+    assert found.agreement[..., -1].amax(1).min() > 0.95
+    assert score.min() > 7  # a thousandth of the tail's tenth, were it exponential
+
+
+def test_an_image_without_padding_is_shown_as_a_whole(tmp_path: Path) -> None:
+    slope = np.add.outer(np.arange(24) * 7, np.arange(24) * 3)  # no pixel is as its neighbour
+    pixels = np.tile(slope.astype(np.uint8), (30, 1, 1, 1))
+    assert Index(as_set(pixels, "train"), tmp_path).shown(torch.from_numpy(pixels)).all()
+    plain = torch.full((2, 1, 24, 24), 90, dtype=torch.uint8)
+    assert Index(as_set(pixels, "train"), tmp_path).shown(plain).all()
+
+
 def test_images_of_the_own_group_are_passed_over(tmp_path: Path) -> None:
     pixels = texture(30, 5)
     pixels[1::2] = pixels[::2]

@@ -7,7 +7,7 @@ best of these are aligned again (Lucas and Kanade 1981; the correlation as aim: 
 and Psarakis 2008, "Parametric image alignment using enhanced correlation coefficient
 maximization"); the score is how far two images agree in several bands of detail after local mean
 and contrast are taken away, over what both of them show. What lies outside one of them does not
-count, so padding of any kind is no matter.
+count: padding, flat or repeated, is told by its looks and left out.
 """
 
 import math
@@ -108,14 +108,10 @@ def warped(
     images: Float[Tensor, "b c h w"],
     pose: Pose,
     padding: str = "zeros",
-    bend: Float[Tensor, "b 2 h w"] | None = None,
 ) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b 1 h w"]]:
-    """Images seen in a pose, and where they are seen (1 inside, 0 outside); `bend` (x, y) is added
-    to every place before.
-    """
+    """Images seen in a pose, and where they are seen (1 inside, 0 outside)."""
     b, _, h, w = images.shape
-    start = grid(h, w) if bend is None else grid(h, w) + bend.flatten(2).transpose(1, 2)
-    places = start @ pose.matrix.transpose(1, 2) + pose.shift[:, None]
+    places = grid(h, w) @ pose.matrix.transpose(1, 2) + pose.shift[:, None]
     places = places * (max(h, w) / torch.tensor([float(w), float(h)]))
     inside = (places.abs() <= 1 - 0.5 / min(h, w)).all(dim=2).to(images.dtype)
     seen = nnf.grid_sample(
@@ -225,39 +221,6 @@ def _improved(
     return Pose(matrix, pose.shift - (matrix @ delta[:, [2, 5], None])[..., 0])
 
 
-def bent(
-    query: Float[Tensor, "b c h w"],
-    shown: Float[Tensor, "b 1 h w"],
-    other: Float[Tensor, "b c h w"],
-    pose: Pose,
-) -> Float[Tensor, "b 2 h w"]:
-    """A smooth field of small shifts (x, y) that brings aligned images closer: the steps of Lucas
-    and Kanade (1981) in a Gaussian window about every pixel.
-    """
-    b, _, h, w = query.shape
-    longest = max(h, w)
-    sigma, field, still = WINDOW * longest, torch.zeros(b, 2, h, w), Pose(torch.eye(2).expand(b, 2, 2), torch.zeros(b, 2))
-    seen, inside = warped(other, pose, "border")
-    common = inside * shown
-    # levelled over what both show, else their rims would differ where one knows more than the other
-    query, aligned = detailed(query, common), detailed(seen, common)
-    for _ in range(BENDS):
-        both, inside = warped(torch.cat((aligned, common), 1), still, bend=field)
-        seen, inside = both[:, :-1], inside * (both[:, -1:] > 0.9) * common
-        gy, gx = torch.gradient(seen, dim=(2, 3))
-        error = (query - seen) * inside
-        sums = [(x * y).sum(1, keepdim=True) for x, y in ((gx, gx), (gx, gy), (gy, gy))]
-        pulls = [(g * error).sum(1, keepdim=True) for g in (gx, gy)]
-        whole = 1 - nnf.max_pool2d(1 - inside, 3, 1, 1)
-        xx, xy, yy, px, py = blur(torch.cat((*sums, *pulls), 1) * whole, sigma).unbind(1)
-        stiff = STIFF * (xx + yy).mean(dim=(1, 2), keepdim=True) + 1e-9
-        xx, yy = xx + stiff, yy + stiff
-        area = xx * yy - xy.square()
-        step = torch.stack((yy * px - xy * py, xx * py - xy * px), 1) / area[:, None]
-        field = (field + step * (2 / longest)).clamp(-BEND, BEND)
-    return field
-
-
 def allowed(
     pose: Pose, inside: Float[Tensor, "b 1 h w"], shown: Float[Tensor, "b 1 h w"]
 ) -> Bool[Tensor, " b"]:
@@ -272,16 +235,10 @@ def allowed(
     return fits & (inside.mean(dim=(1, 2, 3)) >= least)
 
 
-WINDOW, BENDS, STIFF, BEND = 0.1, 3, 0.1, 0.12
-"""Deviation of the window in which images are bent, as a share of the longest side; steps; how
-much a place without detail holds still; and the largest shift, in halves of the longest side.
-"""
 EDGES = (0.018, 0.04, 0.08, 0.16)
 """Ends of the bands of detail, as deviations of Gaussians in shares of the longest side."""
 FLOOR = 0.3
 """Least local contrast, as a share of that of the image: noise on plain ground stays small."""
-FEATURES = len(EDGES)
-"""Numbers that say how alike two images are: agreement in each band, and in all."""
 
 
 def bands(
@@ -289,12 +246,11 @@ def bands(
     shown: Float[Tensor, "b 1 h w"],
     other: Float[Tensor, "b c h w"],
     pose: Pose,
-    bend: Float[Tensor, "b 2 h w"],
 ) -> Float[Tensor, "b s"]:
     """Agreement of aligned images in each band, from the finest to the coarsest, and its mean; a
     pose that is not allowed agrees in nothing.
     """
-    seen, inside = warped(other, pose, "border", bend)
+    seen, inside = warped(other, pose, "border")
     inside = inside * shown
     both, weights = torch.cat((query, seen)), torch.cat((inside, inside))
     sigmas = [max(0.45, edge * max(query.shape[2:])) for edge in EDGES]

@@ -208,12 +208,9 @@ class Index:
         for start in range(0, len(rows), PAIRS):
             part = slice(start, start + PAIRS)
             one, two = queries[part], rows[part]
-            start_at = poses.take(torch.arange(len(rows))[part])
-            pose, _ = matcher.align(sharp[one], shown[one], theirs[two], start_at, 4)
-            bend = matcher.bent(fine[one], shown[one], others[two], pose)
-            plain = matcher.bands(fine[one], shown[one], others[two], pose, torch.zeros_like(bend))
-            loose = matcher.bands(fine[one], shown[one], others[two], pose, bend)
-            found.append(torch.cat((plain, loose), dim=1))
+            begin = poses.take(torch.arange(len(rows))[part])
+            pose, _ = matcher.align(sharp[one], shown[one], theirs[two], begin, 4)
+            found.append(matcher.bands(fine[one], shown[one], others[two], pose))
         return Found(places, torch.cat(found).view(*places.shape, -1))
 
 
