@@ -204,6 +204,21 @@ def test_measures_over_snapshots(tmp_path: Path) -> None:
     assert again.document["evaluation"]["kimg"] == 4
 
 
+def test_tables_of_sensitivities_that_evaluate_wrote(tmp_path: Path) -> None:
+    line = {"metric": "sensitivity", "extractor": "m", "sensitivity": material.sensitivity()}
+    content = material.evaluation(material.entries())
+    numbers = {**content["results"][0], "metric": "evaluation"}
+    file = material.write(tmp_path / "n.json", {**content, "results": [numbers, line]})
+    run = material.run_directory(tmp_path)
+    (run / "evaluations.jsonl").write_text(f"{json.dumps(numbers)}\n{json.dumps(line)}\n")
+    for number, path in enumerate((file, run)):
+        written = write_report([path], tmp_path / f"{number}.html")
+        (table,) = written.document["sensitivities"]
+        assert table["rows"] == [["blur", "1 pixel"]]
+        assert "1 pixel" in Elements(written.page.read_text()).text
+        assert written.document["evaluation"] is not None
+
+
 def test_an_audit_of_other_images_counts_for_nothing(tmp_path: Path) -> None:
     numbers = material.write(tmp_path / "n.json", material.evaluation(material.entries()))
     other = material.audit()

@@ -1,7 +1,7 @@
 """What `audit`, `domain-gap` and the table of sensitivities found, read back from their JSON."""
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -318,6 +318,16 @@ class Sensitivity:
 def is_sensitivity(fields: Fields) -> bool:
     """Whether a file is a table of sensitivities."""
     return "cells" in fields and "rule" in fields
+
+
+def sensitivity_lines(lines: Iterable[Fields], source: str) -> list["Sensitivity"]:
+    """Tables of sensitivities among the results of `synthograph evaluate --sensitivity`.
+
+    Raises:
+        UserError: an entry has another type than it should.
+    """
+    tables = (line.inner("sensitivity") for line in lines if line.text("metric") == "sensitivity")
+    return [read_sensitivity(table, source) for table in tables]
 
 
 def read_sensitivity(fields: Fields, source: str) -> Sensitivity:

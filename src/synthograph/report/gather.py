@@ -24,6 +24,7 @@ from synthograph.report.findings import (
     read_audit,
     read_gap,
     read_sensitivity,
+    sensitivity_lines,
 )
 from synthograph.report.runs import Run, read_run
 
@@ -157,6 +158,7 @@ def _folder(path: Path, material: Material) -> None:
     files = sorted(each for each in path.iterdir() if each.suffix.lower() == ".json")
     if is_run(path):
         material.runs.append(read_run(path))
+        material.sensitivities += material.runs[-1].sensitivities
         _remember(path / "config.json", "configuration of a run", material)
         files = [each for each in files if each.name not in OF_RUNS]
     elif (path / DATASET).exists():
@@ -194,6 +196,7 @@ def _json(path: Path, material: Material) -> None:
         kind = "domain gap"
     elif is_evaluation(fields):
         material.evaluations.append(read_evaluation(fields, source))
+        material.sensitivities += sensitivity_lines(fields.each("results"), source)
         kind = "evaluation"
     elif is_sensitivity(fields):
         material.sensitivities.append(read_sensitivity(fields, source))

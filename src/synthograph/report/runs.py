@@ -16,6 +16,7 @@ from synthograph.report.fields import (
     read_lines,
     refuse_large,
 )
+from synthograph.report.findings import Sensitivity, sensitivity_lines
 
 MAX_LOG_BYTES = 32 << 20
 MAX_HEADER_BYTES = 64 << 20
@@ -34,6 +35,8 @@ NAMES = {
 }
 """Statistics that are drawn."""
 KIMG = "Progress/kimg"
+NUMBERS = ("metrics.jsonl", "evaluations.jsonl")
+"""Measures while a run trained, and what `evaluate` found; published ones stand in both."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,8 @@ class Run:
         curves: statistic -> value at every status line, None where there is none.
         alarms: (kimg, sentence).
         seconds: of training, all told.
-        evaluations: lines of `metrics.jsonl`.
+        evaluations: lines of `metrics.jsonl` and `evaluations.jsonl`.
+        sensitivities: tables in the latter.
         said: lines of the log that a reader wants, commands first.
         commands: that were typed.
         reals: contact sheet of real images.
@@ -73,6 +77,7 @@ class Run:
     alarms: tuple[tuple[float, str], ...] = ()
     seconds: float | None = None
     evaluations: tuple[Evaluation, ...] = ()
+    sensitivities: tuple[Sensitivity, ...] = ()
     said: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
     reals: Path | None = None
@@ -112,7 +117,8 @@ def read_run(path: Path) -> Run:
         curves=curves,
         alarms=alarms,
         seconds=seconds,
-        evaluations=_metrics(path, problems),
+        evaluations=tuple(each for name in NUMBERS for each in _metrics(path, name, problems)),
+        sensitivities=_sensitivities(path),
         said=said,
         commands=commands,
         reals=path / "reals.png" if (path / "reals.png").is_file() else None,
@@ -189,15 +195,24 @@ def _stats(
     return tuple(kimg), drawn, tuple(alarms), seconds
 
 
-def _metrics(path: Path, problems: list[str]) -> tuple[Evaluation, ...]:
+def _metrics(path: Path, name: str, problems: list[str]) -> list[Evaluation]:
     found, broken = [], []
-    for line in _lines(path / "metrics.jsonl", problems):
+    for line in _lines(path / name, problems):
+        if name != NUMBERS[0] and line.flag("published"):
+            continue  # stands in the first file too
         try:
-            found.append(read_line(line, f"{path.name}/metrics.jsonl"))
+            found.append(read_line(line, f"{path.name}/{name}"))
         except UserError as error:
             broken.append(str(error))
-    _count(problems, "metrics.jsonl", broken)
-    return tuple(found)
+    _count(problems, name, broken)
+    return found
+
+
+def _sensitivities(path: Path) -> tuple[Sensitivity, ...]:
+    try:
+        return tuple(sensitivity_lines(_lines(path / NUMBERS[1], []), f"{path.name}/{NUMBERS[1]}"))
+    except UserError:  # was reported with the numbers of the file
+        return ()
 
 
 def _log(path: Path, problems: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
