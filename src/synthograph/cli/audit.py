@@ -41,6 +41,10 @@ def audit(
     export: Annotated[
         Path | None, typer.Option(help="new folder for the TensorBoard projector: all images")
     ] = None,
+    per_fold: Annotated[
+        list[str] | None,
+        typer.Option(help="only the cross-fold test: images of a generator per fold; repeat it"),
+    ] = None,
     embeddings: Annotated[
         Path | None, typer.Option(help="only distances of pairs of vectors in this tensors.tsv")
     ] = None,
@@ -51,6 +55,7 @@ def audit(
 ) -> None:
     """Search generated images for memorised ones: copies, nearest neighbours, membership."""
     from synthograph.cli.embeddings import export_sets, tell_pairs
+    from synthograph.cli.folds import compare_folds
     from synthograph.cli.progress import tracker
     from synthograph.core.files import cache_folder, refuse_existing, refuse_unwritable
     from synthograph.metrics.audit.audit import audit as run
@@ -63,6 +68,9 @@ def audit(
             refuse_existing(folder, option)
             refuse_unwritable(folder)
     extractors, skipped = _extractors(features or [], device)
+    if per_fold:
+        compare_folds(per_fold, train, extractors, outdir, seed)
+        return
     sets = _open(synthetic, train, holdout, seed)
     for line in (*sets.lines(), *skipped):
         typer.echo(line)
