@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from synthograph.features.base import Extractor
     from synthograph.metrics.audit.audit import Audit, Request
 
-WIDTH = 150
-"""Columns of the table where the output is no terminal."""
-
 
 def audit(
     synthetic: Annotated[
@@ -56,8 +53,9 @@ def audit(
     """Search generated images for memorised ones: copies, nearest neighbours, membership."""
     from synthograph.cli.embeddings import export_sets, tell_pairs
     from synthograph.cli.folds import compare_folds
+    from synthograph.cli.measuring import feature_folder
     from synthograph.cli.progress import tracker
-    from synthograph.core.files import cache_folder, refuse_existing, refuse_unwritable
+    from synthograph.core.files import refuse_existing, refuse_unwritable
     from synthograph.metrics.audit.audit import audit as run
 
     if embeddings is not None:
@@ -76,7 +74,7 @@ def audit(
         typer.echo(line)
     if dry_run:
         return
-    found = run(sets.request, extractors, folder=cache_folder() / "features", tracks=tracker)
+    found = run(sets.request, extractors, folder=feature_folder(), tracks=tracker)
     _tell(found)
     if outdir is None:
         typer.echo("nothing was written: --outdir keeps the numbers, the pairs and the list")
@@ -92,23 +90,18 @@ def _extractors(names: Sequence[str], device: str) -> "tuple[list[Extractor], li
     Raises:
         UserError: an unknown name, or not one of them can be had.
     """
+    from synthograph.cli.measuring import available, words
     from synthograph.core.errors import UserError
     from synthograph.features import registry
-    from synthograph.features.base import MissingWeightsError
 
-    words = [word.strip() for each in names for word in each.split(",") if word.strip()]
-    found, skipped = [], []
-    for name in dict.fromkeys(words or [registry.DEFAULT]):
-        try:
-            found.append(registry.extractor(name, device=device))
-        except MissingWeightsError as error:
-            skipped.append(f"skipped: features {name}: {error}")
+    found, missing = available(words(names) or [registry.DEFAULT], device)
+    skipped = [f"skipped: features {name}: {reason}" for name, reason in missing.items()]
     if not found:
         raise UserError(
             f"nothing can be audited: {'; '.join(skipped)}; or take --features {registry.DEFAULT}, "
             "which needs no file"
         )
-    return found, skipped
+    return list(found.values()), skipped
 
 
 @dataclass(frozen=True)
@@ -209,14 +202,10 @@ def _seen(
 
 def _tell(found: "Audit") -> None:
     """The table on the console."""
-    from rich.console import Console
-
+    from synthograph.cli.measuring import show
     from synthograph.metrics.audit.report_text import table
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=WIDTH, soft_wrap=True)
-    console.print(table(found))
+    show(table(found))
 
 
 def _write(found: "Audit", sets: Sets, outdir: Path) -> None:

@@ -100,9 +100,10 @@ def _measure(real: Path, synthetic: Path, out: Path) -> list[Path]:
     """
     from synthograph.archive.batches import archive_images, rows_of
     from synthograph.archive.reader import open_archive
+    from synthograph.cli.measuring import feature_folder
     from synthograph.cli.progress import tracker
     from synthograph.core.errors import UserError
-    from synthograph.core.files import cache_folder, write_json
+    from synthograph.core.files import write_json
     from synthograph.features import registry
     from synthograph.metrics.evaluate import Request, check, evaluate
 
@@ -115,7 +116,7 @@ def _measure(real: Path, synthetic: Path, out: Path) -> list[Path]:
         typer.echo(f"not measured: {error}")
         return []
     extractor = registry.extractor(registry.DEFAULT)
-    found = evaluate(request, [extractor], folder=cache_folder() / "features", tracks=tracker)
+    found = evaluate(request, [extractor], folder=feature_folder(), tracks=tracker)
     line = {"metric": "evaluation", "published": False, **found.json()}
     write_json(out, {"format": 1, "skipped": [], "results": [line]})
     return [out]

@@ -39,12 +39,10 @@ def domain_gap(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="check and tell, measure not")] = False,
 ) -> None:
     """Measure the gap between sets of images: two sites, or real and synthetic."""
-    from rich.console import Console
-
-    from synthograph.cli.evaluate import WIDTH
+    from synthograph.cli.measuring import feature_folder, show
     from synthograph.cli.progress import tracker
     from synthograph.core.devices import pick_device
-    from synthograph.core.files import cache_folder, refuse_existing, refuse_unwritable
+    from synthograph.core.files import refuse_existing, refuse_unwritable
     from synthograph.metrics.domain_gap import check
     from synthograph.metrics.domain_gap import domain_gap as measure
     from synthograph.metrics.domain_gap_text import table
@@ -60,20 +58,17 @@ def domain_gap(
         typer.echo(f"{each.name}: {each.images.count} {each.origin} images{groups}")
     if dry_run:
         return
-    found = measure(sets, extractors, folder=cache_folder() / "features", tracks=tracker, seed=seed)
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=WIDTH, soft_wrap=True)
-    console.print(table(found))
+    found = measure(sets, extractors, folder=feature_folder(), tracks=tracker, seed=seed)
+    show(table(found))
     if outdir is not None:
         _write(found, outdir)
 
 
 def _extractors(names: Sequence[str], device: str) -> "list[Extractor]":
+    from synthograph.cli.measuring import words
     from synthograph.features import registry
 
-    words = [word.strip() for name in names for word in name.split(",") if word.strip()]
-    chosen = dict.fromkeys(words or [registry.DEFAULT])
+    chosen = dict.fromkeys(words(names) or [registry.DEFAULT])
     return [registry.extractor(name, device=device) for name in chosen]
 
 

@@ -56,8 +56,8 @@ def export_sets(
     """
     import torch
 
+    from synthograph.cli.measuring import feature_folder
     from synthograph.cli.progress import tracker
-    from synthograph.core.files import cache_folder
     from synthograph.metrics.audit.embeddings import export
     from synthograph.metrics.columns import extractor_column, rows_of
     from synthograph.metrics.sprites import fitting, thumbnails
@@ -67,7 +67,7 @@ def export_sets(
     for kind, images, rows in sets:
         column = extractor_column(extractor, images.spec)
         track = tracker(f"features of {images.name}")
-        (found,) = rows_of(images, [column], folder=cache_folder() / "features", track=track)
+        (found,) = rows_of(images, [column], folder=feature_folder(), track=track)
         features.append(found[:, : extractor.dims])
         small = thumbnails(images, range(images.count), side=side)
         pictures += [small[number] for number in range(images.count)]

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from synthograph.metrics.published import PublishedResult
     from synthograph.metrics.sensitivity_table import Sensitivity
 
-WIDTH = 150
-"""Columns of the table where the output is no terminal."""
-
 
 def evaluate(
     run: Annotated[
@@ -70,6 +67,7 @@ def evaluate(
     from synthograph.archive.parts import Part
     from synthograph.cli.image_sets import Making, judged, open_source
     from synthograph.cli.launch import in_parts
+    from synthograph.cli.measuring import words
     from synthograph.cli.path_lengths import check_paths, distances, path_lengths
     from synthograph.core.devices import pick_device
     from synthograph.core.errors import UserError
@@ -85,7 +83,7 @@ def evaluate(
     source = open_source(run, network, synthetic, real)
     check_paths(source, wanted.paths)
     known, lines = distances(wanted.paths, making.device)
-    extractors, skipped = _extractors(_words(features), wanted, making.device, precision)
+    extractors, skipped = _extractors(words(features), wanted, making.device, precision)
     skipped += lines
     if not (wanted.own or extractors.every or known):
         raise UserError(f"nothing can be measured: {'; '.join(skipped)}")
@@ -110,11 +108,6 @@ def evaluate(
     _write(source, found, skipped, out)
 
 
-def _words(lists: Sequence[str] | None) -> list[str]:
-    """Words of lists with commas."""
-    return [word.strip() for each in lists or [] for word in each.split(",") if word.strip()]
-
-
 def _extractors(
     names: Sequence[str], wanted: "Wanted", device: str, precision: str
 ) -> "tuple[Extractors, list[str]]":
@@ -123,25 +116,18 @@ def _extractors(
     Raises:
         UserError: an unknown name, or not one of them can be had.
     """
+    from synthograph.cli.measuring import available
     from synthograph.core.devices import Precision
     from synthograph.core.errors import UserError
     from synthograph.features import registry
-    from synthograph.features.base import MissingWeightsError
     from synthograph.metrics.names import FEATURE_MEASURES, SCORE
 
     if precision not in ("fp32", "bf16"):
         raise UserError(f"--precision {precision!r} is unknown: give fp32 or bf16")
     measured = set(wanted.own) & {*FEATURE_MEASURES, SCORE}
     chosen = list(dict.fromkeys(names or [registry.DEFAULT])) if measured else []
-    found: dict[str, Extractor] = {}
-    missing: dict[str, str] = {}
-    for name in dict.fromkeys((*chosen, *(spec.extractor for spec in wanted.published))):
-        try:
-            one = registry.extractor(name, device=device, precision=Precision(precision))
-        except MissingWeightsError as error:
-            missing[name] = str(error)
-        else:
-            found[name] = one
+    needed = (*chosen, *(spec.extractor for spec in wanted.published))
+    found, missing = available(needed, device, Precision(precision))
     if missing and not found:
         raise UserError(
             f"nothing can be measured: {'; '.join(missing.values())}; or take --features "
@@ -177,11 +163,12 @@ class Results:
 
 def _measure(sets: "Judged", wanted: "Wanted", extractors: Extractors) -> Results:
     """All numbers."""
+    from synthograph.cli.measuring import feature_folder
     from synthograph.cli.progress import tracker
     from synthograph.metrics.evaluate import Report, evaluate
     from synthograph.metrics.published import measure_published
 
-    folder = _folder()
+    folder = feature_folder()
     report = Report()
     if sets.request is not None:
         report = evaluate(
@@ -194,13 +181,6 @@ def _measure(sets: "Judged", wanted: "Wanted", extractors: Extractors) -> Result
             measure_published(spec, train, fake, one, folder=folder, tracks=tracker, seed=sets.seed)
         )
     return Results(report, results)
-
-
-def _folder() -> Path:
-    """Where features are kept."""
-    from synthograph.core.files import cache_folder
-
-    return cache_folder() / "features"
 
 
 def _published_sets(
@@ -217,11 +197,12 @@ def _published_sets(
 
 def _keep_part(sets: "Judged", wanted: "Wanted", extractors: Extractors, part: "Part") -> None:
     """Extract one part of all features, for the command without --part."""
+    from synthograph.cli.measuring import feature_folder
     from synthograph.cli.progress import tracker
     from synthograph.metrics import columns
     from synthograph.metrics.evaluate import keep_part
 
-    folder, count = _folder(), 0
+    folder, count = feature_folder(), 0
     if sets.request is not None:
         count = keep_part(sets.request, extractors.own, part, folder=folder, tracks=tracker)
     for spec, train, fake in _published_sets(sets, wanted, extractors):
@@ -237,6 +218,7 @@ def _keep_part(sets: "Judged", wanted: "Wanted", extractors: Extractors, part: "
 
 def _sensitivity(sets: "Judged", extractors: Extractors) -> "dict[str, Sensitivity]":
     """What every extractor notices on the reference images."""
+    from synthograph.cli.measuring import feature_folder
     from synthograph.cli.progress import tracker
     from synthograph.core.errors import UserError
     from synthograph.metrics.sensitivity import sensitivity_of
@@ -245,7 +227,11 @@ def _sensitivity(sets: "Judged", extractors: Extractors) -> "dict[str, Sensitivi
         raise UserError("--sensitivity: goes with measures of our own; name one in --metrics")
     return {
         one.name: sensitivity_of(
-            sets.request.real, one, folder=_folder(), seed=sets.seed, track=tracker("sensitivity")
+            sets.request.real,
+            one,
+            folder=feature_folder(),
+            seed=sets.seed,
+            track=tracker("sensitivity"),
         )
         for one in extractors.own
     }
@@ -253,14 +239,10 @@ def _sensitivity(sets: "Judged", extractors: Extractors) -> "dict[str, Sensitivi
 
 def _tell(found: Results) -> None:
     """The tables on the console."""
-    from rich.console import Console
-
+    from synthograph.cli.measuring import show
     from synthograph.metrics.report_text import table
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=WIDTH, soft_wrap=True)
-    console.print(table(found.report, found.published))
+    show(table(found.report, found.published))
     for name, noticed in found.sensitivity.items():
         typer.echo(f"\nWhat {name} notices on these real images:\n\n{noticed.table()}")
 

@@ -92,14 +92,14 @@ def _compared(
     import torch
 
     from synthograph.archive.batches import in_random_order
+    from synthograph.cli.measuring import feature_folder
     from synthograph.cli.progress import tracker
-    from synthograph.core.files import cache_folder
     from synthograph.metrics.audit.cross_fold import cross_fold
     from synthograph.metrics.audit.nearness import nearness
     from synthograph.metrics.columns import extractor_column, rows_of
     from synthograph.metrics.sample import Sample
 
-    column, folder = extractor_column(extractor, real.spec), cache_folder() / "features"
+    column, folder = extractor_column(extractor, real.spec), feature_folder()
 
     def features(images: "ImageSet") -> torch.Tensor:
         track = tracker(f"features of {images.name}")

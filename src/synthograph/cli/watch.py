@@ -272,6 +272,7 @@ class Watch:
         return Measured(scores, lines, [f"metrics: {', '.join(told)}{took}"] if told else [])
 
     def _by_held_out(self, snapshot: "Snapshot") -> "Report":
+        from synthograph.cli.measuring import feature_folder
         from synthograph.features import registry
         from synthograph.metrics.evaluate import Request, evaluate
 
@@ -282,10 +283,11 @@ class Watch:
         # made anew each time, so that training has the memory in between
         extractors = [registry.extractor(name, device=self.device) for name in self.features]
         request = Request(real, made, measures=tuple(self.own), seed=SEED)
-        return evaluate(request, extractors, folder=_folder(), notes=self.notes)
+        return evaluate(request, extractors, folder=feature_folder(), notes=self.notes)
 
     def _as_published(self, snapshot: "Snapshot", spec: "Published") -> dict[str, Any]:
         from synthograph.archive.batches import mirrored
+        from synthograph.cli.measuring import feature_folder
         from synthograph.features import registry
         from synthograph.metrics.published import measure_published
 
@@ -294,7 +296,7 @@ class Watch:
         if self.config.data.mirror and not spec.full:
             train = mirrored(train)
         one = registry.extractor(spec.extractor, device=self.device)
-        return measure_published(spec, train, fake, one, folder=_folder(), seed=SEED).json()
+        return measure_published(spec, train, fake, one, folder=feature_folder(), seed=SEED).json()
 
     def _generated(self, snapshot: "Snapshot", part: Part, count: int) -> "ImageSet":
         """Generated images with labels as in a part. Their features are not kept, since every
@@ -341,6 +343,7 @@ class Watch:
 
         import torch
 
+        from synthograph.cli.measuring import feature_folder
         from synthograph.core.seeds import Streams
         from synthograph.features import registry
         from synthograph.metrics.columns import extractor_column, rows_of
@@ -351,7 +354,7 @@ class Watch:
         one, times = registry.extractor(name, device=self.device), []
         for few in (WARM, min(count, TIMED)):
             made, start = self._generated(snapshot, part, few), time.perf_counter()
-            rows_of(made, [extractor_column(one, made.spec)], folder=_folder())
+            rows_of(made, [extractor_column(one, made.spec)], folder=feature_folder())
             times.append((time.perf_counter() - start) / few)
         drawn = Streams(SEED).normal("watch", torch.arange(part.images.count + count), (one.dims,))
         real = Sample(drawn[: part.images.count], part.images.groups)
@@ -364,13 +367,6 @@ def _of_features(name: str) -> bool:
     from synthograph.metrics.names import FEATURE_MEASURES, SCORE
 
     return name in (*FEATURE_MEASURES, SCORE)
-
-
-def _folder() -> Path:
-    """Where features of real images are kept."""
-    from synthograph.core.files import cache_folder
-
-    return cache_folder() / "features"
 
 
 def _in_words(score: "Score") -> str:
