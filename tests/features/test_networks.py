@@ -7,8 +7,9 @@ from torch.nn.functional import batch_norm, conv2d, gelu, interpolate, layer_nor
 from torch.nn.functional import max_pool2d as pool
 
 from synthograph.core.errors import UserError
-from synthograph.features import dinov2, resnet50, vgg16
+from synthograph.features import dinov2, vgg16
 from synthograph.features.dinov2 import SIZES, Size, Transformer
+from synthograph.features.resnet import without
 from synthograph.features.resnet50 import ResNet50
 from synthograph.features.vgg16 import VGG16
 from tests.features.states import random_state
@@ -100,7 +101,7 @@ def test_resnet50() -> None:
 
 def test_names_of_wrappers_are_taken_off() -> None:
     def names(*given: str) -> set[str]:
-        adapt = resnet50.without("fc.", "prototypes.")
+        adapt = without("fc.", "prototypes.")
         return set(adapt({name: torch.zeros(1) for name in given}))
 
     assert names("module.conv1.weight", "module.prototypes.weight") == {"conv1.weight"}

@@ -85,7 +85,11 @@ def _facts(state: "State") -> dict[str, Any]:
 
 
 def _text(facts: list[dict[str, Any]]) -> str:
-    lines = ["random-vgg16: ships with synthograph; its numbers are indicative"]
+    lines = [
+        "random-vgg16: ships with synthograph; its numbers are indicative",
+        "classifier:FILE: a residual network of your own; beside FILE a .json with the side of its "
+        "images",
+    ]
     for fact in facts:
         known = fact["published_sha256"]
         sure = "recorded at import" if known is None else known

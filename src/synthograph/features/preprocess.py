@@ -21,6 +21,7 @@ CHANNELS = (
     "grey is repeated to 3 channels; of 2 channels the third is their mean; more than 3 are taken "
     "in threes, in their order, and the features of the threes are averaged"
 )
+SINGLES = "the network sees every channel by itself; the features of the channels are averaged"
 IMAGENET_MEAN = (0.485 * 255, 0.456 * 255, 0.406 * 255)
 IMAGENET_DEVIATION = (0.229 * 255, 0.224 * 255, 0.225 * 255)
 
@@ -43,16 +44,21 @@ class Preprocess:
     Attributes:
         size: side of the square input.
         resize: the rule; images of that size stay as they are under every rule.
-        mean: subtracted from values that are 0 ... 255, per channel.
+        mean: subtracted from values that are 0 ... 255, per channel of the network.
         deviation: what they are divided by then.
     """
 
     size: int
     resize: Resize = Resize.ANTIALIASED
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    deviation: tuple[float, float, float] = IMAGENET_DEVIATION
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    deviation: tuple[float, ...] = IMAGENET_DEVIATION
 
-    def __call__(self, images: Images, device: torch.device) -> Float[Tensor, "g n 3 u v"]:
+    @property
+    def channels(self) -> int:
+        """Channels of the network's input."""
+        return len(self.mean)
+
+    def __call__(self, images: Images, device: torch.device) -> Float[Tensor, "g n c2 u v"]:
         """Inputs of the network.
 
         Args:
@@ -61,22 +67,44 @@ class Preprocess:
 
         Returns:
             One set of inputs per group of channels; one group for up to 3 channels.
+
+        Raises:
+            UserError: the network takes neither 1 nor 3 channels, and not as many as there are.
         """
-        x = groups_of_three(full_window(images.to(device)))
+        x = self._grouped(full_window(images.to(device)))
         count, n = x.shape[:2]
         x = resized(x.flatten(0, 1), self.size, self.resize)
         mean, deviation = (
-            torch.tensor(values, device=device).view(3, 1, 1)
+            torch.tensor(values, device=device).view(-1, 1, 1)
             for values in (self.mean, self.deviation)
         )
         return ((x - mean) / deviation).unflatten(0, (count, n))
+
+    def _grouped(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "g n c2 h w"]:
+        """Channels as the network wants them."""
+        if self.channels == 3:
+            return groups_of_three(x)
+        if self.channels == 1:
+            return x.transpose(0, 1).unsqueeze(2)
+        if self.channels != x.shape[1]:
+            raise UserError(
+                f"images have {x.shape[1]} channels, the network takes {self.channels}: give it "
+                "images of those, or take another extractor"
+            )
+        return x.unsqueeze(0)
+
+    def _rule(self) -> str:
+        """What `_grouped` does, in words."""
+        if self.channels == 3:
+            return CHANNELS
+        return SINGLES if self.channels == 1 else f"all {self.channels}, in their order"
 
     def describe(self) -> dict[str, object]:
         """The rules as plain data."""
         return {
             "input_size": self.size,
             "resizing": self.resize.value,
-            "channels": CHANNELS,
+            "channels": self._rule(),
             "window": WINDOW,
             "mean": list(self.mean),
             "deviation": list(self.deviation),

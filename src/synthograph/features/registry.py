@@ -1,6 +1,7 @@
 """The extractors and distances that exist, by name."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,13 +10,13 @@ from torch import nn
 from synthograph.core.devices import Precision, pick_device
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
-from synthograph.features import dinov2, inception, lpips, random_vgg, resnet50, vgg16
+from synthograph.features import classifier, dinov2, inception, lpips, random_vgg, resnet50, vgg16
 from synthograph.features.base import Digest, Extractor
 from synthograph.features.lpips import PerceptualDistance
 from synthograph.features.weights import WEIGHTS, load
 
 DEFAULT = random_vgg.NAME
-CLASSIFIER = "classifier:"
+CLASSIFIER = classifier.PREFIX
 DISTANCES = ("lpips", f"{DEFAULT}-distance")
 
 _MAKERS: dict[str, Callable[[Any, Digest, torch.device, Precision], Extractor]] = {
@@ -37,23 +38,23 @@ def extractor(
     """The feature extractor of that name.
 
     Args:
-        name: one of `NAMES`.
+        name: one of `NAMES`, or `classifier:FILE`, see `features/classifier.py`.
         device: where it computes.
         precision: of convolutions and matrix products; `auto` is fp32.
 
     Raises:
         MissingWeightsError: its weights are not on this machine; the message says how to get them.
-        UserError: there is none of that name, or its weights are damaged.
+        UserError: there is none of that name, or its file is missing or damaged.
     """
     where = pick_device(str(device))
     precision = _resolved(precision)
     if name == DEFAULT:
         return random_vgg.make(where, precision)
     if name.startswith(CLASSIFIER):
-        raise UserError(
-            f"{name!r}: features of own classifiers are not built yet; use one of: "
-            f"{', '.join(NAMES)}"
-        )
+        file = name.removeprefix(CLASSIFIER)
+        if not file:
+            raise UserError(f"{name!r}: give the file of weights, as {CLASSIFIER}cells.safetensors")
+        return classifier.make(Path(file), where, precision)
     if name not in _MAKERS:
         raise UserError(f"extractor {name!r} is unknown: {nearest(name, NAMES)}")
     network, digest = load(name)

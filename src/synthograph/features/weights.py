@@ -204,7 +204,10 @@ def _empty(file: WeightFile) -> nn.Module:
 def _adapted(file: WeightFile, tensors: Mapping[str, Tensor], source: Path) -> dict[str, Tensor]:
     """The tensors that the network uses, under its names."""
     used = {name: t for name, t in tensors.items() if not name.endswith(COUNTERS)}
-    adapted = file.adapt(used)
+    try:
+        adapted = file.adapt(used)
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from None
     if not adapted:
         raise UserError(f"{source}: holds nothing of {file.name}; expected {file.file}")
     return adapted

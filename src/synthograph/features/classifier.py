@@ -1,0 +1,237 @@
+"""Features of a classifier that users trained themselves: `classifier:FILE`.
+
+The file holds the tensors of a residual network as torchvision, timm and MONAI name them; depth and
+width are read off their shapes. What shapes cannot tell, such as the size of its images, stands in
+a small JSON file beside it (see `Description`). The features are those before the classes.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from synthograph.core.config import Config
+from synthograph.core.devices import Precision
+from synthograph.core.documents import parse_json, read_text
+from synthograph.core.errors import SettingError, UserError
+from synthograph.core.files import disk_errors, sha256_file
+from synthograph.core.tensors import load_tensors
+from synthograph.core.torch_files import read_state
+from synthograph.features.base import Digest, NetworkExtractor
+from synthograph.features.preprocess import (
+    Preprocess,
+    chunk_for,
+)
+from synthograph.features.resnet import BlockPlan, Convolution, Plan, ResNet, without
+
+PREFIX = "classifier:"
+_STEM = "conv1.weight"
+_USED = re.compile(r"(conv1|bn1|layer\d+\.\d+\.(conv\d|bn\d|downsample\.[01]))\.\w+")
+_COUNTER = "num_batches_tracked"
+_BLOCK = re.compile(r"layer(\d+)\.(\d+)\.")
+
+
+class Description(Config):
+    """What shapes cannot tell: the JSON file beside the weights, such as `cells.json` for
+    `cells.pth`. Every key may be left out.
+
+    Attributes:
+        side: height and width of its images, which others are resized to.
+        mean: subtracted per channel from values 0 ... 1; ImageNet's, where 3 channels go in, and
+            0.5 otherwise.
+        deviation: what they are divided by then, likewise.
+        stem_stride: stride of its first convolution.
+        stem_pool: whether a maximum of stride 2 follows it.
+        source: in words, for results.
+    """
+
+    side: int = Field(default=224, ge=8, le=2048)
+    mean: tuple[float, ...] | None = None
+    deviation: tuple[float, ...] | None = None
+    stem_stride: int = Field(default=2, ge=1, le=4)
+    stem_pool: bool = True
+    source: str = Field(default="", max_length=500)
+
+    @model_validator(mode="after")
+    def _both(self) -> "Description":
+        if (self.mean is None) != (self.deviation is None):
+            raise SettingError("mean", "goes with deviation: give both or neither")
+        if self.mean and self.deviation and len(self.mean) != len(self.deviation):
+            raise SettingError("mean", "must have as many numbers as deviation, one per channel")
+        if any(value <= 0 for value in self.deviation or ()):
+            raise SettingError("deviation", "must be greater than 0")
+        return self
+
+    def preprocess(self, channels: int, path: Path) -> Preprocess:
+        """The way from images to the network's input.
+
+        Raises:
+            UserError: means for another number of channels.
+        """
+        if self.mean is None or self.deviation is None:
+            if channels == 3:
+                return Preprocess(self.side)
+            middle = (127.5,) * channels
+            return Preprocess(self.side, mean=middle, deviation=middle)
+        if len(self.mean) != channels:
+            raise UserError(
+                f"{path}: mean has {len(self.mean)} numbers, the network takes {channels} channels"
+            )
+        mean, deviation = (tuple(255 * v for v in each) for each in (self.mean, self.deviation))
+        return Preprocess(self.side, mean=mean, deviation=deviation)
+
+
+def make(path: Path, device: torch.device, precision: Precision) -> NetworkExtractor:
+    """The extractor that a classifier's file makes.
+
+    Args:
+        path: weights of a residual network: safetensors, or what `torch.save` wrote; beside it the
+            description, of the same name with `.json`.
+        device: where it computes.
+        precision: of convolutions.
+
+    Raises:
+        UserError: missing, damaged, another kind of network, or a wrong description.
+    """
+    tensors = _tensors(read_state(path), path)
+    beside = path.with_suffix(".json")
+    about = _description(beside)
+    plan = _plan(tensors, about, path)
+    preprocess = about.preprocess(plan.stem.inputs, beside)
+    network = _network(plan, about.side, path)
+    load_tensors(network, tensors, path)
+    with disk_errors(path):
+        sha256 = sha256_file(path)
+    whose = about.source or "classifier of the user"
+    return NetworkExtractor(
+        name=f"{PREFIX}{path.name}",
+        dims=plan.dims,
+        digest=Digest(sha256, path.name, verified=False),
+        network=network.eval().to(device).to(memory_format=torch.channels_last),  # type: ignore[call-overload]
+        preprocess=preprocess,
+        source=f"{whose}: {plan}, mean over the last stage",
+        chunk=chunk_for(about.side),
+        device=device,
+        precision=precision,
+        indicative=True,
+    )
+
+
+def _description(path: Path) -> Description:
+    if not path.exists():
+        return Description()
+    way_out = 'expected a description such as {"side": 64}'
+    tree = parse_json(read_text(path, way_out), str(path))
+    if not isinstance(tree, dict):
+        raise UserError(f"{path}: is no JSON object; {way_out}")
+    try:
+        return Description.parse(tree)
+    except SettingError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def _tensors(found: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """The tensors that make features, under torchvision's names.
+
+    Raises:
+        UserError: it is no residual network.
+    """
+    try:
+        plain = without()(found)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    stems = [name for name in plain if name == _STEM or name.endswith(f".{_STEM}")]
+    outer = min(stems, key=len, default=_STEM).removesuffix(_STEM)
+    inner = {
+        name.removeprefix(outer).replace(".shortcut.", ".downsample."): tensor
+        for name, tensor in plain.items()
+        if name.startswith(outer)
+    }
+    used = {
+        name: tensor
+        for name, tensor in inner.items()
+        if _USED.fullmatch(name) and not name.endswith(_COUNTER)
+    }
+    if _STEM not in used or "layer1.0.conv1.weight" not in used:
+        first = ", ".join(sorted(found)[:3])
+        raise UserError(
+            f"{path}: holds no residual network under the names of torchvision, timm or MONAI "
+            f"(conv1.weight, layer1.0.conv1.weight, ...); its tensors begin {first:.100}"
+        )
+    return used
+
+
+def _plan(tensors: Mapping[str, Tensor], about: Description, path: Path) -> Plan:
+    """Shape of the network that those tensors belong to.
+
+    Raises:
+        UserError: a stage or a block is left out, or a tensor has another kind of shape.
+    """
+    places = {(int(m[1]), int(m[2])) for name in tensors if (m := _BLOCK.match(name))}
+    counts = [sum(stage == number for stage, _ in places) for number in _up_to(places)]
+    expected = {
+        (stage, block) for stage, count in enumerate(counts, start=1) for block in range(count)
+    }
+    if places != expected:
+        stage, block = min(places ^ expected)
+        raise UserError(f"{path}: block layer{stage}.{block} has no place in a row of blocks")
+    stages = tuple(
+        tuple(_block(tensors, f"layer{stage}.{block}", path) for block in range(count))
+        for stage, count in enumerate(counts, start=1)
+    )
+    stem = _convolution(tensors, _STEM, path)
+    return Plan(stem, stages, about.stem_stride, about.stem_pool)
+
+
+def _up_to(places: set[tuple[int, int]]) -> range:
+    """Numbers of the stages, as far as they go without a gap."""
+    present = {stage for stage, _ in places}
+    last = 0
+    while last + 1 in present:
+        last += 1
+    return range(1, last + 1)
+
+
+def _block(tensors: Mapping[str, Tensor], name: str, path: Path) -> BlockPlan:
+    names = [f"{name}.conv{number}.weight" for number in (1, 2, 3)]
+    if names[1] not in tensors:
+        raise UserError(f"{path}: {name} has no second convolution; is it no residual network?")
+    shapes: list[Convolution] = []
+    for each in names:
+        if each in tensors:
+            shape = _convolution(tensors, each, path)
+            shapes.append(_grouped(shape, shapes[-1].outputs) if shapes else shape)
+    around = f"{name}.downsample.0.weight"
+    shortcut = _convolution(tensors, around, path) if around in tensors else None
+    return BlockPlan(tuple(shapes), shortcut)
+
+
+def _grouped(shape: Convolution, inputs: int) -> Convolution:
+    """The convolution with the groups that it must have to take so many channels in."""
+    return replace(shape, inputs=inputs, groups=max(1, inputs // shape.inputs))
+
+
+def _convolution(tensors: Mapping[str, Tensor], name: str, path: Path) -> Convolution:
+    """Shape of a convolution of one group."""
+    shape = tuple(tensors[name].shape)
+    if len(shape) != 4 or shape[2] != shape[3] or shape[2] % 2 == 0 or 0 in shape:
+        raise UserError(f"{path}: {name} of shape {shape} is no convolution with an odd kernel")
+    bias = name.removesuffix("weight") + "bias" in tensors
+    return Convolution(shape[1], shape[0], shape[2], bias=bias)
+
+
+def _network(plan: Plan, side: int, path: Path) -> ResNet:
+    """The network with memory but without numbers, once it is known that images can pass it."""
+    with torch.device("meta"):
+        network = ResNet(plan)
+        try:
+            network(torch.empty(1, plan.stem.inputs, side, side))
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(f"{path}: its layers do not fit one another: {reason}") from None
+    made: ResNet = network.to_empty(device="cpu")
+    return made
