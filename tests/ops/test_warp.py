@@ -58,11 +58,44 @@ def test_quarter_turns_and_flips_pass_the_filter(monkeypatch) -> None:
         assert seen == [2]
 
 
+@pytest.mark.parametrize("twice", [True, False])
 @pytest.mark.parametrize("longest", [0, 256])
-def test_two_derivatives(longest: int, monkeypatch) -> None:
+def test_two_derivatives(longest: int, twice: bool, monkeypatch) -> None:
     monkeypatch.setitem(warp.LONGEST_BY_MATRIX, "cpu", longest)
+    monkeypatch.setattr(warp, "TWICE", twice)
     images = torch.randn(3, 1, 4, 6, dtype=torch.float64, requires_grad=True)
     some = maps(3, 4)
     some[1] = transforms.translation(torch.ones(1), torch.zeros(1))[0]
     assert gradcheck(lambda x: warp.warp(x, some), (images,))
     assert gradgradcheck(lambda x: warp.warp(x, some), (images,))
+
+
+def test_sampling_for_older_versions_equals_that_of_torch() -> None:
+    generator = torch.Generator().manual_seed(2)
+    images = torch.randn(2, 3, 9, 7, generator=generator, requires_grad=True)
+    grid = torch.rand(2, 5, 6, 2, generator=generator) * 2.4 - 1.2
+    values = torch.randn(2, 3, 5, 6, generator=generator)
+    found = []
+    for form in (warp.bilinear, warp.Bilinear.apply):
+        seen = form(images, grid)
+        (first,) = torch.autograd.grad((seen * values).sum(), images, create_graph=True)
+        (penalty,) = torch.autograd.grad(
+            torch.autograd.grad(seen.square().sum(), images, create_graph=True)[0].square().sum(),
+            images,
+        )
+        found.append((seen, first, penalty))
+    for native, ours in zip(*found, strict=True):
+        torch.testing.assert_close(native, ours)
+        assert bool(native.detach().any())
+
+
+def test_margins_come_in_few_sizes() -> None:
+    """Every other size of a padded image takes memory for a kernel of its own."""
+    generator = torch.Generator().manual_seed(3)
+    shifts = torch.rand(200, 2, generator=generator) * 40
+    sizes = {warp._margins(transforms.translation(s[:1], s[1:]), 64, 64) for s in shifts}
+    assert len({left for left, _ in sizes}) <= 7
+    for shift in shifts:
+        left, top = warp._margins(transforms.translation(shift[:1], shift[1:]), 64, 64)
+        assert left >= min(float(shift[0]), 63)
+        assert top >= min(float(shift[1]), 63)

@@ -82,7 +82,7 @@ class Draws(Protocol):
         """Standard normal numbers."""
 
     def gate(self, name: str, probability: Tensor) -> Float[Tensor, " n"]:
-        """1 where an operation acts on an image, else 0."""
+        """1 where an operation acts on an image, else 0; independent of its values."""
 
     def pixels(self, name: str, shape: Sequence[int]) -> Tensor:
         """Standard normal numbers for every pixel, [n, *shape]."""
@@ -243,19 +243,19 @@ class AugmentPipe(nn.Module):
 
     def _normal(self, name: str, scope: str, draws: Draws) -> Tensor:
         drawn = draws.normal(f"{name}{scope}", 1)[:, 0] * self.strengths[f"{name}_std"]
-        return drawn * draws.gate(f"{name}{scope}/gate", self.multipliers[name] * self.p)
+        return drawn * draws.gate(f"{name}{scope}", self.multipliers[name] * self.p)
 
     def _log(self, name: str, scope: str, draws: Draws) -> Tensor:
         return torch.exp2(self._normal(name, scope, draws))
 
     def _choice(self, name: str, scope: str, count: int, draws: Draws) -> Tensor:
         drawn = (draws.uniform(f"{name}{scope}", 1)[:, 0] * count).floor()
-        return drawn * draws.gate(f"{name}{scope}/gate", self.multipliers[name] * self.p)
+        return drawn * draws.gate(f"{name}{scope}", self.multipliers[name] * self.p)
 
     def _angle(self, name: str, scope: str, draws: Draws) -> Tensor:
         reach = math.pi * self.strengths[f"{name}_max"]
         drawn = (2 * draws.uniform(f"{name}{scope}", 1)[:, 0] - 1) * reach
-        return drawn * draws.gate(f"{name}{scope}/gate", self.multipliers[name] * self.p)
+        return drawn * draws.gate(f"{name}{scope}", self.multipliers[name] * self.p)
 
     def _filter(self, images: Tensor, draws: Draws) -> Tensor:
         """Amplify octaves, keeping the expected power (appendix B, image-space filtering)."""
@@ -265,7 +265,7 @@ class AugmentPipe(nn.Module):
         for band, multiplier in enumerate(self.bands):
             name = f"imgfilter{band}"
             drawn = torch.exp2(draws.normal(name, 1)[:, 0] * self.strengths["imgfilter_std"])
-            acts = draws.gate(f"{name}/gate", self.multipliers["imgfilter"] * self.p * multiplier)
+            acts = draws.gate(name, self.multipliers["imgfilter"] * self.p * multiplier)
             one = torch.ones_like(gains)
             one[:, band] = torch.where((acts > 0) & (multiplier > 0), drawn, 1.0)
             gains = gains * one * (power * one.square()).sum(1, keepdim=True).rsqrt()
@@ -359,7 +359,7 @@ class Geometry:
         probability = 1 - (1 - (self.pipe.multipliers["rotate"] * self.pipe.p).clamp(0, 1)).sqrt()
         reach = math.pi * self.pipe.strengths["rotate_max"]
         angle = (2 * self.draws.uniform(f"rotate/{when}", 1)[:, 0] - 1) * reach
-        return transforms.rotation(angle * self.draws.gate(f"rotate/{when}/gate", probability))
+        return transforms.rotation(angle * self.draws.gate(f"rotate/{when}", probability))
 
     def _stretch(self) -> Tensor:
         factor = self.pipe._log("aniso", "", self.draws)

@@ -6,6 +6,7 @@ appendix B).
 """
 
 from functools import lru_cache
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -24,6 +25,8 @@ Maps are taken to be about the doubled image's centre, as published; a shift is 
 """
 CROP = 2 * SUPPORT - MARGIN
 """Pixels of the doubled size that the filter does not need on either side of what is sampled."""
+STEP = 8
+"""Margins are multiples of it: every size of an image takes memory that kernels keep for it."""
 LONGEST_BY_MATRIX = {"cpu": 256, "cuda": 64}
 """Longest side that is resampled by a product with a dense matrix instead of a filter.
 
@@ -88,8 +91,65 @@ def resample(
     out_h, out_w = (height + 2 * SUPPORT) * 2, (width + 2 * SUPPORT) * 2
     theta = _normalised(inverse, (out_h, out_w), (x.shape[2], x.shape[3]))
     grid = affine_grid(theta, [len(x), x.shape[1], out_h, out_w], align_corners=False)
-    x = grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    return _reduce(x, by_matrix=by_matrix)
+    return _reduce(sample(x, grid), by_matrix=by_matrix)
+
+
+def bilinear(
+    images: Float[Tensor, "n c h w"], grid: Float[Tensor, "n h2 w2 2"]
+) -> Float[Tensor, "n c h2 w2"]:
+    """Images at places in [-1, 1], zero outside."""
+    return grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+class Bilinear(torch.autograd.Function):
+    """`bilinear`, as often differentiable by the images as wanted, on every version of torch.
+
+    It is linear in the images, so the derivative of its derivative is itself.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, grid: Tensor) -> Tensor:  # noqa: ANN401
+        """See `bilinear`."""
+        ctx.save_for_backward(grid)
+        ctx.size = images.shape
+        return bilinear(images, grid)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
+        """By the images only."""
+        spread: Tensor = _Spread.apply(grads[0], ctx.saved_tensors[0], ctx.size)  # type: ignore[no-untyped-call]
+        return spread, None
+
+
+class _Spread(torch.autograd.Function):
+    """The transpose of `bilinear`: every value goes to the four pixels that it came from."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, grid: Tensor, size: torch.Size) -> Tensor:  # noqa: ANN401
+        ctx.save_for_backward(grid)
+        with torch.enable_grad():
+            images = values.new_zeros(size).requires_grad_()
+            sampled = bilinear(images, grid)
+        return torch.autograd.grad(sampled, images, values)[0]
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
+        sampled: Tensor = Bilinear.apply(grads[0], ctx.saved_tensors[0])  # type: ignore[no-untyped-call]
+        return sampled, None, None
+
+
+TWICE = torch.__version__ >= "2.12"
+"""Whether torch differentiates `grid_sample` twice by itself, which R1 needs."""
+
+
+def sample(
+    images: Float[Tensor, "n c h w"], grid: Float[Tensor, "n h2 w2 2"]
+) -> Float[Tensor, "n c h2 w2"]:
+    """`bilinear` in a form that can be differentiated twice by the images."""
+    if TWICE:
+        return bilinear(images, grid)
+    found: Tensor = Bilinear.apply(images, grid)  # type: ignore[no-untyped-call]
+    return found
 
 
 def _enlarge(
@@ -155,14 +215,17 @@ def _halving(size: int, dtype: torch.dtype, device: torch.device) -> Float[Tenso
 
 
 def _margins(inverse: Tensor, height: int, width: int) -> tuple[int, int]:
-    """Mirrored pixels needed left and right, above and below; at most all but one of a side."""
+    """Mirrored pixels needed left and right, above and below, in multiples of `STEP`; at most all
+    but one of a side.
+    """
     x, y = (width - 1) / 2, (height - 1) / 2
     corners = torch.tensor(
         [[-x, -y, 1], [x, -y, 1], [x, y, 1], [-x, y, 1]], dtype=inverse.dtype, device=inverse.device
     )
     reached = (corners @ inverse.detach().transpose(1, 2))[:, :, :2].abs().amax((0, 1))
     needed = reached - torch.tensor([x, y], dtype=inverse.dtype, device=inverse.device)
-    left, top = (needed.clamp_min(0) + 2 * SUPPORT).ceil().to(torch.int64).tolist()
+    steps = ((needed.clamp_min(0) + 2 * SUPPORT) / STEP).ceil() * STEP
+    left, top = steps.to(torch.int64).tolist()
     return min(left, width - 1), min(top, height - 1)
 
 

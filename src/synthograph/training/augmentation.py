@@ -27,8 +27,10 @@ class StreamDraws:
         return self._streams.normal(name, self._indices, (count,))
 
     def gate(self, name: str, probability: Tensor) -> Tensor:
-        """1 with the probability, else 0, [n]."""
-        return (self._streams.uniform(name, self._indices) < probability).float()
+        """1 with the probability, else 0, [n]; a stream of its own, since a value that is drawn
+        from the gate's number would depend on the gate.
+        """
+        return (self._streams.uniform(f"{name}/gate", self._indices) < probability).float()
 
     def pixels(self, name: str, shape: Sequence[int]) -> Tensor:
         """Standard normal numbers, [n, *shape]."""
