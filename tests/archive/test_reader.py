@@ -183,6 +183,7 @@ MANIFEST = b"file,label\na.png,x\nb.png,y\n"
             },
             "no PNG",
         ),
+        ({**AB, "c.JPG": b"", "d.tif": b""}, "2 of its 4 images are no PNG, such as 'c.JPG'"),
         ({**AB, "dataset.json": {}, "manifest.csv": MANIFEST}, "a.png has label 'x'"),
         (
             {"a.png": PNG, "dataset.json": {"classes": ["x", "y"]}, "manifest.csv": MANIFEST},

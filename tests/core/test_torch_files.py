@@ -65,6 +65,15 @@ def test_safetensors_of_anybody(tmp_path: Path) -> None:
     assert torch.equal(read_state(path)["a"], torch.ones(2))
 
 
+def test_safetensors_whose_header_is_as_long_as_a_pickle_begins(tmp_path: Path) -> None:
+    path, lengths = tmp_path / "x.safetensors", set()
+    for spaces in range(0, 256, 8):
+        save_file({"a": torch.ones(2)}, path, metadata={"made": " " * spaces})
+        lengths.add(path.read_bytes()[0])
+        assert torch.equal(read_state(path)["a"], torch.ones(2))
+    assert 0x80 in lengths
+
+
 @FORMS
 def test_nothing_is_executed(tmp_path: Path, zipped: bool) -> None:
     marker = tmp_path / "ran"

@@ -98,7 +98,8 @@ def test_features_are_those_before_the_classes(plan: Plan, tmp_path: Path) -> No
 
     told = extract.describe()
     assert json.loads(json.dumps(told)) == told
-    assert told["extractor"] == extract.name == "classifier:cells.pth"
+    assert told["extractor"] == extract.name
+    assert extract.name == f"classifier:cells.pth@{told['weights']['sha256'][:8]}"
     assert (told["input_size"], told["dims"], told["indicative"]) == (48, plan.dims, True)
     assert told["source"].startswith("cells of our hospital: ResNet")
     assert len(told["weights"]["sha256"]) == 64
@@ -165,6 +166,13 @@ def without(prefix: str) -> State:
         (state_of(SMALL) | {"conv1.weight": torch.zeros(9, 3, 7, 7)}, "do not fit one another"),
         (state_of(SMALL) | {"bn1.weight": torch.full((8,), torch.nan)}, "not finite"),
         (state_of(SMALL) | {"module.bn1.weight": torch.zeros(8)}, "there twice"),
+        (
+            state_of(SMALL) | {"layer1.0.se.fc1.weight": torch.zeros(2, 8, 1, 1)},
+            "no place in a plain",
+        ),
+        (state_of(SMALL) | {"maxpool_conv.weight": torch.zeros(8, 8, 3, 3)}, "no place in a plain"),
+        ({f"{a}.{k}": v for a in "qk" for k, v in state_of(SMALL).items()}, "2 residual networks"),
+        (state_of(GROUPED) | {"layer1.0.conv2.weight": torch.zeros(7, 2, 3, 3)}, "do not fit one"),
     ],
 )
 def test_what_is_no_such_network(state: State, says: str, tmp_path: Path) -> None:
@@ -208,4 +216,6 @@ def test_names(tmp_path: Path) -> None:
     path = save(tmp_path / "x.pth", state_of(SMALL))
     made = classifier.make(path, torch.device("cpu"), registry.Precision.FP32)
     other = save(tmp_path / "y.pth", state_of(SMALL, seed=1))
-    assert made.digest != classifier.make(other, made.device, made.precision).digest
+    again = classifier.make(other, made.device, made.precision)
+    assert made.digest != again.digest
+    assert made.name != again.name

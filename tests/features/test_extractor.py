@@ -81,7 +81,7 @@ def test_names(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYNTHOGRAPH_CACHE", str(tmp_path))
     with pytest.raises(UserError, match="did you mean 'inception'"):
         registry.extractor("incepton")
-    with pytest.raises(UserError, match="own classifiers are not built yet"):
+    with pytest.raises(UserError, match="there is no such file"):
         registry.extractor("classifier:x.safetensors")
     with pytest.raises(UserError, match="did you mean 'lpips'"):
         registry.perceptual_distance("lpip")

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from synthograph.core.errors import UserError
 from synthograph.core.tensors import read_tensors
-from synthograph.features import dinov2, lpips, registry, resnet50, vgg16, weights
+from synthograph.features import dinov2, lpips, registry, resnet, resnet50, vgg16, weights
 from synthograph.features.base import MissingWeightsError
 from synthograph.features.weights import WEIGHTS, get_weights, import_weights, load, state_of
 from tests.core.payload import Payload
@@ -222,7 +222,7 @@ def test_resnets_of_three_sources(
 
 
 def by_number(name: str) -> str:
-    numbers = {layer: number for number, layer in resnet50.PLACES.items()}
+    numbers = {layer: number for number, layer in resnet.PLACES.items()}
     first, dot, rest = name.partition(".")
     return f"{numbers[first]}{dot}{rest}"
 

@@ -33,6 +33,7 @@ from synthograph.core.spec import MASKS as MASKS
 from synthograph.core.spec import ImageSpec, parse_spec
 
 DATASET = "dataset.json"
+NO_PNG = (".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 INVARIANCES = ("mirror", "rotate", "colour")
 RUN_PICTURES = ("reals.png", "fakes-init.png")
 MAX_CLASSES = 10_000
@@ -357,6 +358,12 @@ def _published_rows(
 ) -> tuple[list[Row], dict[str, Any]]:
     """Rows of an archive of the published tools; every image is its own group."""
     images = [name for name in sorted(files.names) if name.lower().endswith(".png")]
+    others = [name for name in sorted(files.names) if name.lower().endswith(NO_PNG)]
+    if others:
+        raise UserError(
+            f"{path}: {len(others)} of its {len(images) + len(others)} images are no PNG, such as "
+            f"{others[0]!r}: make an archive of all with 'synthograph prepare'"
+        )
     pairs = document.get("labels") or []
     labels = _published_labels(pairs, f"{path}: {DATASET}")
     for name in sorted(labels.keys() - set(images)):

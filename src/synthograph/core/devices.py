@@ -22,18 +22,21 @@ class Precision(enum.StrEnum):
 def pick_device(name: str) -> "torch.device":
     """The device called `name`; `auto` takes the first CUDA device, else the CPU.
 
+    On CUDA fp32 means fp32 from here on: torch would round convolutions to the 10 bits of TF32.
+
     Raises:
         UserError: a name that torch does not know, or a device that is not there.
     """
     import torch
 
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
     except RuntimeError:
         raise UserError(f"device {name!r} is unknown: use auto, cpu, cuda or cuda:N") from None
     if device.type == "cuda":
+        torch.backends.cudnn.allow_tf32 = False
         count = torch.cuda.device_count()
         if (device.index or 0) >= count:
             raise UserError(

@@ -35,6 +35,8 @@ EXPECTED = "a file of weights (.safetensors, or .pth as torch.save writes it)"
 INSIDE = ("state_dict", "model")
 """Where checkpoints keep their tensors, if not at the top."""
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
+_LENGTH = 8
+"""Bytes before a safetensors header, which begins with a brace."""
 _PROGRAM = ("constants.pkl", "code/")
 
 
@@ -48,8 +50,9 @@ def read_state(path: Path) -> dict[str, Tensor]:
     Raises:
         UserError: missing, too large, damaged, a program, or with more than data and tensors in it.
     """
-    head = read_bounded(path, EXPECTED, limit=MAX_BYTES, head=len(_ZIP))
-    if head.startswith((_ZIP, _PICKLE)):
+    head = read_bounded(path, EXPECTED, limit=MAX_BYTES, head=_LENGTH + 1)
+    # the length of a safetensors header may begin with the byte that pickles begin with
+    if head.startswith((_ZIP, _PICKLE)) and head[_LENGTH:] != b"{":
         return _state(path, read_saved(path))
     return read_foreign_tensors(path)
 

@@ -6,7 +6,7 @@ a small JSON file beside it (see `Description`). The features are those before t
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,9 +29,11 @@ from synthograph.features.preprocess import (
 from synthograph.features.resnet import BlockPlan, Convolution, Plan, ResNet, without
 
 PREFIX = "classifier:"
-_STEM = "conv1.weight"
+_STEM, _FIRST = "conv1.weight", "layer1.0.conv1.weight"
 _USED = re.compile(r"(conv1|bn1|layer\d+\.\d+\.(conv\d|bn\d|downsample\.[01]))\.\w+")
 _COUNTER = "num_batches_tracked"
+_HEADS = ("fc.", "linear.", "head.", "classifier.")
+"""What comes after the features."""
 _BLOCK = re.compile(r"layer(\d+)\.(\d+)\.")
 
 
@@ -108,7 +110,7 @@ def make(path: Path, device: torch.device, precision: Precision) -> NetworkExtra
         sha256 = sha256_file(path)
     whose = about.source or "classifier of the user"
     return NetworkExtractor(
-        name=f"{PREFIX}{path.name}",
+        name=f"{PREFIX}{path.name}@{sha256[:8]}",  # models of several folders may be called alike
         dims=plan.dims,
         digest=Digest(sha256, path.name, verified=False),
         network=network.eval().to(device).to(memory_format=torch.channels_last),  # type: ignore[call-overload]
@@ -144,8 +146,7 @@ def _tensors(found: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
         plain = without()(found)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-    stems = [name for name in plain if name == _STEM or name.endswith(f".{_STEM}")]
-    outer = min(stems, key=len, default=_STEM).removesuffix(_STEM)
+    outer = _outer(plain, path)
     inner = {
         name.removeprefix(outer).replace(".shortcut.", ".downsample."): tensor
         for name, tensor in plain.items()
@@ -154,15 +155,37 @@ def _tensors(found: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
     used = {
         name: tensor
         for name, tensor in inner.items()
-        if _USED.fullmatch(name) and not name.endswith(_COUNTER)
+        if not name.startswith(_HEADS) and not name.endswith(_COUNTER)
     }
-    if _STEM not in used or "layer1.0.conv1.weight" not in used:
-        first = ", ".join(sorted(found)[:3])
+    odd = next((name for name in used if not _USED.fullmatch(name)), None)
+    if odd is not None:
         raise UserError(
-            f"{path}: holds no residual network under the names of torchvision, timm or MONAI "
-            f"(conv1.weight, layer1.0.conv1.weight, ...); its tensors begin {first:.100}"
+            f"{path}: tensor {odd!r:.100} has no place in a plain residual network, and leaving it "
+            "out would give other features"
         )
     return used
+
+
+def _outer(names: Collection[str], path: Path) -> str:
+    """What stands before every name of the network.
+
+    Raises:
+        UserError: there is no residual network, or there are several.
+    """
+    firsts = [name.removesuffix(_FIRST) for name in names if name.endswith(_FIRST)]
+    found = [outer for outer in firsts if outer + _STEM in names and outer[-1:] in ("", ".")]
+    if not found:
+        some = ", ".join(sorted(names)[:3])
+        raise UserError(
+            f"{path}: holds no residual network under the names of torchvision, timm or MONAI "
+            f"({_STEM}, {_FIRST}, ...); its tensors begin {some:.100}"
+        )
+    if len(found) > 1:
+        raise UserError(
+            f"{path}: holds {len(found)} residual networks, {found[0]!r} and {found[1]!r}: save "
+            "one of them alone"
+        )
+    return found[0]
 
 
 def _plan(tensors: Mapping[str, Tensor], about: Description, path: Path) -> Plan:
@@ -227,10 +250,10 @@ def _convolution(tensors: Mapping[str, Tensor], name: str, path: Path) -> Convol
 def _network(plan: Plan, side: int, path: Path) -> ResNet:
     """The network with memory but without numbers, once it is known that images can pass it."""
     with torch.device("meta"):
-        network = ResNet(plan)
         try:
+            network = ResNet(plan)
             network(torch.empty(1, plan.stem.inputs, side, side))
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(f"{path}: its layers do not fit one another: {reason}") from None
     made: ResNet = network.to_empty(device="cpu")

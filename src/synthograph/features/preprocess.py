@@ -58,6 +58,10 @@ class Preprocess:
         """Channels of the network's input."""
         return len(self.mean)
 
+    def takes(self, channels: int) -> bool:
+        """Whether images of so many channels can be seen."""
+        return self.channels in (1, 3, channels)
+
     def __call__(self, images: Images, device: torch.device) -> Float[Tensor, "g n c2 u v"]:
         """Inputs of the network.
 
@@ -86,7 +90,7 @@ class Preprocess:
             return groups_of_three(x)
         if self.channels == 1:
             return x.transpose(0, 1).unsqueeze(2)
-        if self.channels != x.shape[1]:
+        if not self.takes(x.shape[1]):
             raise UserError(
                 f"images have {x.shape[1]} channels, the network takes {self.channels}: give it "
                 "images of those, or take another extractor"

@@ -46,19 +46,27 @@ def extractor(
         MissingWeightsError: its weights are not on this machine; the message says how to get them.
         UserError: there is none of that name, or its file is missing or damaged.
     """
+    check_name(name)
     where = pick_device(str(device))
     precision = _resolved(precision)
     if name == DEFAULT:
         return random_vgg.make(where, precision)
     if name.startswith(CLASSIFIER):
-        file = name.removeprefix(CLASSIFIER)
-        if not file:
-            raise UserError(f"{name!r}: give the file of weights, as {CLASSIFIER}cells.safetensors")
-        return classifier.make(Path(file), where, precision)
-    if name not in _MAKERS:
-        raise UserError(f"extractor {name!r} is unknown: {nearest(name, NAMES)}")
+        return classifier.make(Path(name.removeprefix(CLASSIFIER)), where, precision)
     network, digest = load(name)
     return _MAKERS[name](_placed(network, where), digest, where, precision)
+
+
+def check_name(name: str) -> None:
+    """Refuse an extractor that does not exist.
+
+    Raises:
+        UserError: there is none of that name, or no file is given.
+    """
+    if name == CLASSIFIER:
+        raise UserError(f"{name!r}: give the file of weights, as {CLASSIFIER}cells.safetensors")
+    if name not in NAMES and not name.startswith(CLASSIFIER):
+        raise UserError(f"extractor {name!r} is unknown: {nearest(name, NAMES)}")
 
 
 def perceptual_distance(
