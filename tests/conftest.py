@@ -43,6 +43,7 @@ def make_archive(
     split: str | None = None,
     seed: int = 0,
     invariances: tuple[str, ...] = ("mirror", "rotate", "colour"),
+    namespace: str = "test",
 ) -> Path:
     """An archive of noise whose brightness tells the class; two images a patient."""
     modalities = modalities or {"image": 3}
@@ -62,7 +63,7 @@ def make_archive(
     spec = ImageSpec(height=size[0], width=size[1], modalities=modalities, bits=bits)
     writer.finish(
         ArchiveInfo(
-            classes=list(classes), spec=spec, namespace="test", invariances=list(invariances)
+            classes=list(classes), spec=spec, namespace=namespace, invariances=list(invariances)
         )
     )
     return path

@@ -99,6 +99,30 @@ def test_generated_archives_are_judged_and_know_their_network(
     assert code == 2 and "is synthetic (20 of 20 images)" in error
 
 
+def test_images_of_another_hospital_are_no_training_images(
+    judge: Typed, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = {"count": 60, "size": (32, 32), "classes": ("0", "1"), "seed": 9, "namespace": "else"}
+    other = make_archive(tmp_path / "other.zip", **kind)  # type: ignore[arg-type]
+    split_archive(other, SplitOptions(test=0.3, val=0.0))
+    snapshot = run / "snapshots" / "generator-000000.safetensors"
+    common = ("--network", snapshot, "--real", f"{other}:test")
+    code, text, error = judge(*common, *FAST)
+    assert code == 0, error
+    assert "training images" not in text and "reference: other.zip:test" in text
+    monkeypatch.setattr(registry, "extractor", lambda name, **_: Means(name))
+    code, _, error = judge(*common, "--metrics", "fid12_full")
+    assert code == 2 and "holds no image that the generator was trained on" in error
+    code, _, error = judge(*common, "--metrics", "path_length_20")
+    assert code == 2 and "takes labels from the images that the generator was trained on" in error
+
+
+def test_what_stands_for_unknown_training_images_is_said(judge: Typed, cells: Path) -> None:
+    code, text, error = judge("--network", NETWORK, "--real", cells, *FAST)
+    assert code == 0, error
+    assert "note: cells.zip:train stands for what the generator was trained on" in text
+
+
 def test_a_folder_of_any_generator(judge: Typed, typed: Typed, cells: Path, tmp_path: Path) -> None:
     folder = tmp_path / "pictures"
     command = ("generate", "--network", NETWORK, "--outdir", folder, "--seeds", "0-5")
@@ -117,6 +141,11 @@ def test_missing_weights_are_skipped_or_end_it(judge: Typed, run: Path) -> None:
     assert "skipped: fid12_full: the weights of inception" in text
     code, _, error = judge(run, "--metrics", "fid12_full")
     assert code == 2 and "synthograph weights get inception" in error
+    for names in ("spectrum,fid12_full", "spectrum,inception_score"):
+        code, text, error = judge(run, "--metrics", names, "--num", "12")
+        assert code == 0 and f"skipped: {names.partition(',')[2]}" in text, error
+    code, text, error = judge(run, "--features", "inception", "--num", "12")
+    assert code == 0 and "skipped: features inception" in text and "spectrum" in text, error
 
 
 def test_features_in_parts_are_those_of_one_process(
@@ -210,6 +239,13 @@ def test_levels_of_a_column(judge: Typed, cells: Path, tmp_path: Path) -> None:
         (("RUN", "--features", "dino"), "did you mean"),
         (("RUN", "--precision", "fp16"), "give fp32 or bf16"),
         (("--synthetic", "CELLS", "--real", "CELLS", "--metrics", "is50k"), "inception"),
+        (("--synthetic", "CELLS", "--real", "CELLS", "--num", "5"), "--num is for images yet to"),
+        (("RUN", "--metrics", "path_length_9", "--by", "site"), "--by goes with measures of our"),
+        (("RUN", "--metrics", "spectrum", "--features", "dino"), "did you mean"),
+        (("RUN", "--metrics", "inception_score"), "nothing can be measured"),
+        (("RUN", "--metrics", "spectrum", "--sensitivity"), "our own measures of features"),
+        (("RUN", "--metrics", "path_length_9", "--sensitivity"), "our own measures of features"),
+        (("RUN", "--num", "12", "--sensitivity"), "18 images of 9 groups: sensitivity needs"),
     ],
 )
 def test_bad_input_ends_in_one_line(

@@ -151,6 +151,18 @@ def test_parts_make_the_rows_of_one_process(
     assert len(list(folder.iterdir())) == 2, "parts are removed when they were taken over"
 
 
+def test_parts_of_other_batches_are_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(columns, "BLOCK", 8)
+    images = in_sections(50, 4)
+    wanted = [columns.extractor_column(Means(), images.spec)]
+    assert 0 < columns.keep_part(images, wanted, Part(1, 2), folder=tmp_path) < 50
+    (found,) = columns.rows_of(in_sections(50, 6), wanted, folder=tmp_path)
+    (whole,) = columns.rows_of(images, wanted, folder=tmp_path / "whole")
+    torch.testing.assert_close(found, whole)
+
+
 def test_broken_and_overlapping_parts_are_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

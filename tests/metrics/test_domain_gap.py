@@ -13,7 +13,7 @@ from rich.console import Console
 
 from synthograph.core.errors import UserError
 from synthograph.metrics import domain_gap as module
-from synthograph.metrics import maps
+from synthograph.metrics import maps, two_sample
 from synthograph.metrics.domain_gap import DomainGap, DomainSet, check, domain_gap, pictures_of
 from synthograph.metrics.domain_gap_text import draw, table
 from tests.metrics.images import Means, noise
@@ -66,6 +66,25 @@ def test_p_is_adjusted_for_all_comparisons(found: DomainGap) -> None:
     smallest = min(gap.classifier.p or 1 for gap in found.gaps)
     assert smallest == pytest.approx(1 / (FEW + 1))
     assert found.gaps[1].p == pytest.approx(6 * smallest)
+
+
+def test_many_comparisons_get_permutations_enough_to_see_a_gap(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What is far apart must be seen however many comparisons there are."""
+    monkeypatch.setattr(two_sample, "PERMUTATIONS", 19)
+    monkeypatch.setattr(two_sample, "MOST_PERMUTATIONS", 240)
+    sets = [
+        DomainSet(noise(str(k), 20, seed=k, per=2, levels=None, bright=40 * k)) for k in range(4)
+    ]
+    made = domain_gap(sets, [Means()], folder=tmp_path)
+    assert made.provenance["permutations"] == 240
+    assert made.gaps[0].classifier.settings["permutations"] == 240
+    assert all(gap.seen for gap in made.gaps)
+    assert not any("too many for these" in note for note in made.notes)
+    few = domain_gap(sets, [Means()], folder=tmp_path, permutations=19)
+    assert few.provenance["permutations"] == 19 and not any(gap.seen for gap in few.gaps)
+    assert any("6 comparisons are too many for these permutations" in note for note in few.notes)
 
 
 def test_the_document(found: DomainGap) -> None:

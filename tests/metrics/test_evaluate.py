@@ -10,6 +10,8 @@ import torch
 from rich.console import Console
 
 from synthograph.core.errors import UserError
+from synthograph.features.base import NetworkExtractor
+from synthograph.features.preprocess import Preprocess
 from synthograph.metrics.evaluate import Entry, Report, Request, check, evaluate
 from synthograph.metrics.names import FEATURE_MEASURES
 from synthograph.metrics.report_text import at_floor, nearer_to_training, sentences, table
@@ -71,6 +73,30 @@ def test_each_modality_is_measured_by_its_own_channels(tmp_path: Path) -> None:
     values = {str(entry.scope): entry.value.value for entry in report.entries}
     assert set(values) == {"all", "modality vis", "modality nir"}
     assert values["modality vis"] < 50 < 5000 < values["modality nir"]
+
+
+def test_a_network_of_all_channels_says_nothing_of_one_modality(tmp_path: Path) -> None:
+    kinds = {"vis": 3, "nir": 1}
+    sets = [noise(name, 60, seed=s, modalities=kinds) for s, name in enumerate(("real", "made"))]
+    rule = Preprocess(8, mean=(0.0,) * 4, deviation=(1.0,) * 4)
+    one = NetworkExtractor(
+        "four", 4 * 64, Means().digest, torch.nn.Flatten(), rule, "pixels", chunk=8
+    )
+    report = evaluate(Request(*sets, measures=("coverage",)), [one], folder=tmp_path)
+    assert {scope for scope, _ in found(report)} == {"all", "class a", "class b"}
+    assert "four takes all channels at once, so it says nothing of vis, nir alone" in report.notes
+
+
+def test_many_classes_are_not_measured_one_by_one(tmp_path: Path) -> None:
+    names = tuple(f"c{number:02}" for number in range(51))
+    real, fake = (noise(name, 102, levels=names) for name in ("real", "made"))
+    report = evaluate(Request(real, fake, measures=("coverage",)), [Means()], folder=tmp_path)
+    assert {scope for scope, _ in found(report)} == {"all"}
+    assert "51 classes are more than can be measured one by one" in report.notes
+    with pytest.raises(UserError, match="--by label: has 51 values"):
+        check(Request(real, fake, by=("label",)))
+    with pytest.raises(UserError, match="--by label: .* has no such column"):
+        check(Request(noise(levels=None), fake, by=("label",)))
 
 
 def test_a_class_that_is_not_made_is_a_finding(tmp_path: Path) -> None:

@@ -108,6 +108,20 @@ def test_tiny_sets_have_values_without_intervals() -> None:
     assert none.recall.value is None
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_halves_that_hold_too_few_images_give_no_interval(seed: int) -> None:
+    """A few large patients leave halves of the generated images empty."""
+    sizes = [25] * 4 + [1] * 4
+    groups = torch.repeat_interleave(torch.arange(8), torch.tensor(sizes))
+    generator = torch.Generator().manual_seed(seed)
+    real = Sample(torch.randn(104, 4, generator=generator), groups)
+    fake = Sample(torch.randn(20, 4, generator=generator), torch.arange(20))
+    found = manifold_measures(real, fake, seed=seed)
+    for value in (found.precision, found.recall, found.density, found.coverage):
+        assert value.value is not None
+        assert value.interval is None or value.interval.low <= value.value
+
+
 def test_agrees_with_torch_fidelity() -> None:
     fidelity = peer("torch_fidelity.metric_prc")
     real, fake = gaussian(0, 400, 32), gaussian(1, 500, 32, scale=0.9, shift=2.0)

@@ -30,6 +30,15 @@ def test_a_floor_is_what_equal_sets_show_at_that_number() -> None:
     assert apart["coverage"].same < apart["coverage"].low
 
 
+def test_equal_images_have_no_bias_to_speak_of() -> None:
+    some = gaussian(0, 60, 5)
+    (value,) = compare(some, some, ("frechet",))
+    assert value.value == pytest.approx(0, abs=1e-9)
+    zero = type(some)(torch.zeros(60, 5), some.groups)
+    (value,) = compare(zero, zero, ("frechet",))
+    assert value.value == 0
+
+
 def test_halves_never_part_a_patient() -> None:
     twins = gaussian(0, 20, 4, per=10, likeness=0.999)
     parted = gaussian(0, 20, 4, per=10, likeness=0.999)

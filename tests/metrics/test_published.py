@@ -107,6 +107,26 @@ def test_more_images_than_there_are() -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [("fid5k", "fid500"), ("is5k", "is500"), ("pr5k3_full", "give it more")],
+)
+def test_the_way_out_exists(name: str, way: str) -> None:
+    with pytest.raises(UserError) as error:
+        check_published(parse(name), noise(), 500, "made")
+    assert str(error.value).endswith(way)
+    if way[0] != "g":
+        check_published(parse(way), noise(), 500, "made")
+
+
+def test_the_kernel_distance_has_an_interval_beside_its_subsets(tmp_path: Path) -> None:
+    train, fake = noise("train", 90, per=2), noise("made", 90, seed=1, bright=20)
+    (value,) = measure_published(parse("kid90_full"), train, fake, Means(), folder=tmp_path).values
+    assert value.interval is not None and value.value is not None
+    assert value.interval.low <= value.value <= value.interval.high
+    assert value.interval.low > 0
+
+
 def steps(count: int, batch: int = 8) -> list[tuple[Tensor, Tensor]]:
     """Images of noise and what is 0.01 grey levels away from them."""
     generator = torch.Generator().manual_seed(0)

@@ -9,7 +9,7 @@ import torch
 from synthograph.core.errors import UserError
 from synthograph.metrics import two_sample
 from synthograph.metrics.sample import Sample
-from synthograph.metrics.two_sample import classifier_test, holm
+from synthograph.metrics.two_sample import classifier_test, holm, permutations_for
 from tests.metrics.draws import gaussian
 
 REPEATS = 80
@@ -115,3 +115,9 @@ def test_features_that_are_no_numbers_are_refused() -> None:
 def test_holm() -> None:
     assert holm([0.01, 0.04, None, 0.03]) == pytest.approx([0.03, 0.06, None, 0.06])
     assert holm([0.9, 0.8]) == [1.0, 1.0] and holm([None]) == [None]
+
+
+def test_the_smallest_p_of_many_tests_stays_small() -> None:
+    for count in (1, 20, 51, 56, 200):
+        assert holm([1 / (permutations_for(count) + 1)] * count)[0] < 0.05
+    assert permutations_for(1) == 999 and permutations_for(10_000) == 9999

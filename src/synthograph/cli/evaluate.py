@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from synthograph.archive.parts import Part
     from synthograph.cli.image_sets import Judged, Source
     from synthograph.features.base import Extractor
+    from synthograph.features.lpips import PerceptualDistance
     from synthograph.metrics.evaluate import Report
     from synthograph.metrics.names import Published, Wanted
     from synthograph.metrics.published import PublishedResult
@@ -70,7 +71,6 @@ def evaluate(
     from synthograph.cli.measuring import words
     from synthograph.cli.path_lengths import check_paths, distances, path_lengths
     from synthograph.core.devices import pick_device
-    from synthograph.core.errors import UserError
     from synthograph.core.files import refuse_existing, refuse_unwritable
     from synthograph.metrics.names import parse_wanted
 
@@ -85,9 +85,11 @@ def evaluate(
     known, lines = distances(wanted.paths, making.device)
     extractors, skipped = _extractors(words(features), wanted, making.device, precision)
     skipped += lines
-    if not (wanted.own or extractors.every or known):
-        raise UserError(f"nothing can be measured: {'; '.join(skipped)}")
+    wanted = _possible(wanted, extractors, known, skipped)
+    _check_beside(wanted, num=num if synthetic else None, by=by)
     sets = judged(source, making, wanted, by or [])
+    if sensitivity:
+        _check_sensitivity(sets, extractors)
     for line in (*sets.lines, *skipped):
         typer.echo(line)
     if dry_run:
@@ -114,7 +116,7 @@ def _extractors(
     """The extractors that can be had, and why others cannot.
 
     Raises:
-        UserError: an unknown name, or not one of them can be had.
+        UserError: an unknown name, or damaged weights.
     """
     from synthograph.cli.measuring import available
     from synthograph.core.devices import Precision
@@ -124,15 +126,12 @@ def _extractors(
 
     if precision not in ("fp32", "bf16"):
         raise UserError(f"--precision {precision!r} is unknown: give fp32 or bf16")
+    for name in names:
+        registry.check_name(name)
     measured = set(wanted.own) & {*FEATURE_MEASURES, SCORE}
     chosen = list(dict.fromkeys(names or [registry.DEFAULT])) if measured else []
     needed = (*chosen, *(spec.extractor for spec in wanted.published))
     found, missing = available(needed, device, Precision(precision))
-    if missing and not found:
-        raise UserError(
-            f"nothing can be measured: {'; '.join(missing.values())}; or take --features "
-            f"{registry.DEFAULT} and measures of our own, which need no file"
-        )
     skipped = [f"skipped: features {name}: {missing[name]}" for name in chosen if name in missing]
     skipped += [
         f"skipped: {spec.name}: {missing[spec.extractor]}"
@@ -140,6 +139,65 @@ def _extractors(
         if spec.extractor in missing
     ]
     return Extractors([found[name] for name in chosen if name in found], found), skipped
+
+
+def _possible(
+    wanted: "Wanted",
+    extractors: "Extractors",
+    distances: "Mapping[str, PerceptualDistance]",
+    skipped: list[str],
+) -> "Wanted":
+    """What can be measured with the weights that are here; the rest is noted in `skipped`.
+
+    Raises:
+        UserError: that is nothing.
+    """
+    from synthograph.core.errors import UserError
+    from synthograph.features import registry
+    from synthograph.features.inception import InceptionExtractor
+    from synthograph.metrics.names import FEATURE_MEASURES, OWN, SCORE
+
+    lacking = set() if extractors.own else {*FEATURE_MEASURES}
+    if not any(isinstance(each, InceptionExtractor) for each in extractors.own):
+        lacking.add(SCORE)
+        if SCORE in wanted.own and wanted.own != OWN:
+            skipped.append(f"skipped: {SCORE}: belongs to the features of inception")
+    own = tuple(name for name in wanted.own if name not in lacking)
+    published = tuple(spec for spec in wanted.published if spec.extractor in extractors.every)
+    if not (own or published or distances):
+        raise UserError(
+            f"nothing can be measured: {'; '.join(skipped)}; or take --features "
+            f"{registry.DEFAULT} and measures of our own, which need no file"
+        )
+    return replace(wanted, own=own, published=published)
+
+
+def _check_beside(wanted: "Wanted", *, num: int | None, by: Sequence[str] | None) -> None:
+    """Refuse options that would change nothing.
+
+    Raises:
+        UserError: there is one.
+    """
+    from synthograph.core.errors import UserError
+
+    if num is not None:
+        raise UserError("--num is for images yet to be generated; --synthetic gives all of its own")
+    if by and not wanted.own:
+        raise UserError("--by goes with measures of our own; name one in --metrics")
+
+
+def _check_sensitivity(sets: "Judged", extractors: "Extractors") -> None:
+    """Refuse --sensitivity where it can say nothing.
+
+    Raises:
+        UserError: no measure of features, or too few real images.
+    """
+    from synthograph.core.errors import UserError
+    from synthograph.metrics.sensitivity import check_counts
+
+    if sets.request is None or not extractors.own:
+        raise UserError("--sensitivity: goes with our own measures of features, such as frechet")
+    check_counts(sets.request.real.count, sets.request.real.group_count)
 
 
 @dataclass(frozen=True)
@@ -186,11 +244,11 @@ def _measure(sets: "Judged", wanted: "Wanted", extractors: Extractors) -> Result
 def _published_sets(
     sets: "Judged", wanted: "Wanted", extractors: Extractors
 ) -> "Iterator[tuple[Published, ImageSet, ImageSet]]":
-    """Published measures that can be had, with training and generated images."""
+    """Published measures with training and generated images."""
     from synthograph.archive.batches import mirrored
 
     for spec in wanted.published:
-        if spec.extractor in extractors.every and sets.published is not None:
+        if sets.published is not None:
             train, fake = sets.published
             yield spec, mirrored(train) if sets.mirror and not spec.full else train, fake
 
@@ -220,11 +278,9 @@ def _sensitivity(sets: "Judged", extractors: Extractors) -> "dict[str, Sensitivi
     """What every extractor notices on the reference images."""
     from synthograph.cli.measuring import feature_folder
     from synthograph.cli.progress import tracker
-    from synthograph.core.errors import UserError
     from synthograph.metrics.sensitivity import sensitivity_of
 
-    if sets.request is None:
-        raise UserError("--sensitivity: goes with measures of our own; name one in --metrics")
+    assert sets.request is not None, "that was checked"
     return {
         one.name: sensitivity_of(
             sets.request.real,

@@ -146,6 +146,7 @@ def judged(source: Source, making: Making, wanted: "Wanted", by: Sequence[str]) 
     """
     from synthograph.archive.batches import archive_images
     from synthograph.metrics.evaluate import Request, check
+    from synthograph.metrics.overlap import trained_on
 
     train_rows = training_rows(source)
     mirror = bool(source.training.get("mirror"))
@@ -168,6 +169,8 @@ def judged(source: Source, making: Making, wanted: "Wanted", by: Sequence[str]) 
         making.seed,
     )
     parts = [str(part) for part in check(request)]
+    if train_rows and not trained_on(source.documents).known:
+        notes.append(f"{_split_of(source)} stands for what the generator was trained on")
     return Judged(request, pair, making.seed, notes, mirror, parts)
 
 
@@ -188,8 +191,9 @@ def _published_pair(
         return None
     if train is None:
         raise UserError(
-            f"{source.real.path}: has splits, but no image in split 'train', with which "
-            f"{published[0].name} compares; give the archive that was trained on"
+            f"{source.real.path}: holds no image that the generator was trained on, as far as can "
+            f"be told, and {published[0].name} compares with those: give the archive that was "
+            "trained on"
         )
     refuse_synthetic(source.real, rows)
     fake = _fakes(source, making, rows, max(spec.count for spec in published))
@@ -200,16 +204,30 @@ def _published_pair(
 
 
 def training_rows(source: Source) -> "list[Row]":
-    """What the generator was trained on, as far as its run says; else split train, or all."""
+    """What the generator was trained on: the images that its run names, else those of the groups
+    that it says it saw; split train, or all images, only where it says nothing at all.
+    """
+    from synthograph.archive.batches import group_digests
     from synthograph.archive.manifest import in_split
     from synthograph.archive.stream import Selection, select_rows
+    from synthograph.metrics.overlap import trained_on
 
-    data = source.training
+    data, rows = source.training, source.real.rows
     if data:
         chosen = Selection(data.get("split"), data.get("fold"), data.get("subset"))
         return select_rows(source.real, chosen, data["seed"])
-    rows = source.real.rows
+    trained = trained_on(source.documents)
+    if trained.known:
+        names = group_digests(source.real, rows)
+        seen = {names[digest] for digest in names.keys() & trained.groups}
+        return [row for row in rows if row.group in seen]
     return in_split(rows, "train" if any(row.split for row in rows) else None)
+
+
+def _split_of(source: Source) -> str:
+    """The images that are taken where a generator does not say what trained it."""
+    name = source.real.path.name
+    return f"{name}:train" if any(row.split for row in source.real.rows) else name
 
 
 def _common_split(rows: "Sequence[Row]") -> str | None:

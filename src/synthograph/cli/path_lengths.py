@@ -77,6 +77,7 @@ def check_paths(source: "Source", paths: "Sequence[PathLength]") -> None:
     Raises:
         UserError: there is no generator, or one without styles.
     """
+    from synthograph.cli.image_sets import training_rows
     from synthograph.core.errors import UserError
     from synthograph.metrics.paths import check_size
     from synthograph.sampling.paths import Walk, check
@@ -88,6 +89,11 @@ def check_paths(source: "Source", paths: "Sequence[PathLength]") -> None:
             f"{paths[0].name}: is a measure of a generator, not of images; give --network or a run"
         )
     check(source.snapshot, Walk(()))
+    if source.snapshot.info.condition.classes and not training_rows(source):
+        raise UserError(
+            f"{paths[0].name}: takes labels from the images that the generator was trained on, and "
+            f"{source.real.path.name} holds none of them; name that archive with --real"
+        )
     images = source.snapshot.info.spec
     for spec in paths:
         check_size(spec.variant, images.height, images.width)

@@ -270,14 +270,18 @@ Parts = dict[range, tuple[Path, Tensor]]
 
 
 def _parts(images: ImageSet, column: Column, folder: Path) -> Parts:
-    """Parts that are kept of a column; those that overlap one before them are left out."""
+    """Parts that are kept of a column; those that overlap one before them are left out, and those
+    that end within a batch, which were made with batches of another size.
+    """
+    step = math.lcm(images.batch, BLOCK)
     whole, found, end = _path(images, column, folder), {}, 0
     names = re.compile(re.escape(whole.stem) + r"\.([0-9]{1,12})-([0-9]{1,12})\.npy")
     matches = filter(None, (names.fullmatch(p.name) for p in folder.glob(f"{whole.stem}.*-*.npy")))
     for start, stop in sorted((int(match[1]), int(match[2])) for match in matches):
         path = _part_path(images, column, folder, range(start, stop))
         rows = _loaded(path, (stop - start, column.dims))
-        if rows is not None and end <= start < stop <= images.count:
+        whole_batches = not start % step and (not stop % step or stop == images.count)
+        if rows is not None and whole_batches and end <= start < stop <= images.count:
             found[range(start, stop)] = (path, rows)
             end = stop
     return found

@@ -2,7 +2,7 @@
 with interval, floor, the value against training images, and what it rests on.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from synthograph.archive.batches import ImageSet
 from synthograph.archive.parts import Part
 from synthograph.core.errors import UserError
 from synthograph.core.progress import Track
-from synthograph.features.base import Extractor
+from synthograph.core.spec import ImageSpec
+from synthograph.features.base import Extractor, NetworkExtractor
 from synthograph.features.inception import InceptionExtractor
 from synthograph.metrics import columns as made
 from synthograph.metrics.measures import (
@@ -28,7 +29,7 @@ from synthograph.metrics.measures import (
 from synthograph.metrics.names import FEATURE_MEASURES, OWN, SCORE, SIMILARITY, SPECTRUM
 from synthograph.metrics.result import Value
 from synthograph.metrics.sample import Sample
-from synthograph.metrics.scopes import Scope, Share, scopes, shares
+from synthograph.metrics.scopes import LABEL, Scope, Share, scopes, shares, too_many
 from synthograph.metrics.scores import inception_score
 from synthograph.metrics.ssim import WINDOW
 
@@ -223,7 +224,23 @@ def evaluate(
     sizes = shares(parts, request.real, request.fake, request.train)
     if request.fake.origin.get("labels"):
         notes = [*notes, DRAWN]
+    notes = [*notes, *_left_out(request, extractors)]
     return Report(tuple(entries), tuple(sizes), tuple(notes))
+
+
+def _left_out(request: Request, extractors: Sequence[Extractor]) -> Iterator[str]:
+    """Sentences on parts that are not measured."""
+    classes = set(request.real.labels or ())
+    if too_many(classes) and LABEL not in request.by:
+        yield f"{len(classes)} classes are more than can be measured one by one"
+    spec = request.real.spec
+    for extractor in extractors if len(spec.modalities) > 1 else ():
+        unseen = [name for name in spec.modalities if not _sees(extractor, spec, name)]
+        if unseen:
+            yield (
+                f"{extractor.name} takes all channels at once, so it says nothing of "
+                f"{', '.join(unseen)} alone"
+            )
 
 
 def keep_part(
@@ -274,6 +291,8 @@ def _columns(
     found = {}
     for modality in (None, *(spec.modalities if len(spec.modalities) > 1 else ())):
         for extractor in features:
+            if modality is not None and not _sees(extractor, spec, modality):
+                continue
             # modalities are cut by place, and sets of one may call it otherwise
             found[extractor.name, modality] = made.extractor_column(extractor, spec, modality)
         if SPECTRUM in wanted:
@@ -281,6 +300,12 @@ def _columns(
         if similar and role != "train":
             found[SIMILARITY, modality] = made.similarity_column(images, modality)
     return found
+
+
+def _sees(extractor: Extractor, spec: ImageSpec, modality: str) -> bool:
+    """Whether an extractor takes the channels of one modality alone."""
+    rule = extractor.preprocess if isinstance(extractor, NetworkExtractor) else None
+    return rule is None or rule.takes(spec.modalities[modality])
 
 
 class _Table:
@@ -307,11 +332,11 @@ class _Table:
 
     def column(self, role: str, column: str, scope: Scope) -> Tensor | None:
         """Rows of a part; None where they were not asked for or the set lacks its column."""
-        rows, chosen = (
-            self._rows.get((role, column, scope.modality)),
-            scope.rows(self.sets[role]),
-        )
-        return None if rows is None or chosen is None else rows[chosen]
+        rows = self._rows.get((role, column, scope.modality))
+        if rows is None or scope.column is None:
+            return rows
+        chosen = scope.rows(self.sets[role])
+        return None if chosen is None else rows[chosen]
 
     def provenance(self, scope: Scope, extractor: Extractor | None) -> dict[str, Any]:
         """What a number of this part rests on."""
@@ -332,6 +357,8 @@ def _features(table: _Table, scope: Scope, extractor: Extractor) -> list[Entry]:
     """All measures of features for one part."""
     request = table.request
     wanted = [name for name in FEATURE_MEASURES if name in request.measures]
+    if scope.modality is not None and not _sees(extractor, request.real.spec, scope.modality):
+        return []
     lacking = scope.rows(request.fake) is None
     if lacking:
         wanted = [name for name in wanted if name in REACHED]

@@ -224,8 +224,8 @@ def extrapolate(real: Sample, fake: Sample, *, seed: int = 0) -> Extrapolation |
     most = max(PARTS)
     if min(real.group_count, fake.group_count) < most or min(len(real), len(fake)) < 2 * most:
         return None
-    points = []
-    for count in PARTS:
+    points = [distance(moments(real), moments(fake))]
+    for count in PARTS[1:]:
         ours, theirs = (parts(each.groups, count, seed=seed) for each in (real, fake))
         points.append(
             sum(

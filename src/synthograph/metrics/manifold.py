@@ -88,6 +88,9 @@ def manifold_measures(
     if cut.reason is None and fewest < needed:
         cut = replace(cut, reason=f"no interval: {fewest} images, at least {needed} are needed")
     tally = count(real, fake, cut, k_pr=k_pr, k_dc=k_dc)
+    least = min(int(tally.n_real.min()), int(tally.n_fake.min()))
+    if cut.reason is None and least <= max(k_pr, k_dc):  # balls without end, or none
+        cut = replace(cut, reason=f"no interval: a half of the images has {least} of a set")
     density = tally.balls.to(torch.float64) / (k_dc * tally.n_fake)
 
     def share(

@@ -51,7 +51,7 @@ def compare(real: Sample, fake: Sample, wanted: Collection[str], *, seed: int = 
 
 def _bias(real: Sample, fake: Sample, value: Value, seed: int) -> list[str]:
     """A sentence where much of a Frechet distance comes from the number of images."""
-    if value.value is None:
+    if value.value is None or value.value <= 0:
         return []
     beyond = frechet.extrapolate(real, fake, seed=seed)
     if beyond is None or beyond.bias <= LARGE_BIAS * value.value:

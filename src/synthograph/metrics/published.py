@@ -2,9 +2,8 @@
 lengths, which compare images of one generator with each other.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,10 @@ from synthograph.features.lpips import PerceptualDistance
 from synthograph.metrics import frechet, kernel, manifold
 from synthograph.metrics.columns import extractor_column, rows_of
 from synthograph.metrics.evaluate import Tracks, silent
+from synthograph.metrics.measures import matched
 from synthograph.metrics.names import Measure, PathLength, Published
 from synthograph.metrics.paths import Pairs, path_length, step_lengths
-from synthograph.metrics.result import Value, compared
+from synthograph.metrics.result import Interval, Value, compared
 from synthograph.metrics.sample import Sample
 from synthograph.metrics.scores import inception_score
 
@@ -30,8 +30,10 @@ NOTE = (
     "the reference is the images that the generator was trained on: comparable with published "
     "numbers, blind to memorisation"
 )
-
-
+MOST_KERNEL = 5000
+"""Images of a set that the interval of a kernel distance is made from: its time grows with their
+square.
+"""
 OF_LATENTS = "the interval is for other latents of this generator, not for another training"
 FACES = (
     "cut to where the paper has faces, rows 3/8 to 7/8 and columns 2/8 to 6/8: of other images it "
@@ -74,14 +76,22 @@ def check_published(spec: Published, train: ImageSet, fake_count: int, fake_name
         UserError: fewer generated images than the name says.
     """
     if fake_count < spec.count:
-        start = spec.name[: 2 if spec.measure in (Measure.SCORE, Measure.MANIFOLD) else 3]
         raise UserError(
-            f"{spec.name}: needs {spec.count} generated images, {fake_name} has {fake_count}; ask "
-            f"for fewer, such as {start}{max(fake_count // 1000, 1)}k"
-            f"{'3' if spec.measure is Measure.MANIFOLD else ''}{'_full' if spec.full else ''}"
+            f"{spec.name}: needs {spec.count} generated images, {fake_name} has {fake_count}; "
+            f"{_way_out(spec, fake_count)}"
         )
     if train.count < 2:
         raise UserError(f"{train.name}: {train.count} training images are too few for {spec.name}")
+
+
+def _way_out(spec: Published, count: int) -> str:
+    """The same measure of so many images, if there is one."""
+    thousands, neighbours = count // 1000, spec.measure is Measure.MANIFOLD
+    if count < 2 or (neighbours and not thousands):
+        return "give it more"
+    number = f"{thousands}k" if thousands else f"{count}"
+    name = f"{spec.measure.value}{number}{'3' if neighbours else ''}"
+    return f"ask for fewer, such as {name}{'_full' if spec.full else ''}"
 
 
 def measure_published(
@@ -165,8 +175,7 @@ def measure_path_length(
             "it with fp32"
         )
     shown = tracks(f"path length {spec.name}")(pairs, -(-spec.count // batch))
-    with _full_fp32():
-        found = path_length(step_lengths(shown, spec.variant, distance), name=spec.name, seed=seed)
+    found = path_length(step_lengths(shown, spec.variant, distance), name=spec.name, seed=seed)
     if found.n_fake != spec.count:
         raise UserError(f"{spec.name}: {found.n_fake} pairs of images, {spec.count} were expected")
     notes = (
@@ -186,19 +195,6 @@ def measure_path_length(
     return PublishedResult(spec, {spec.name: found.value}, (value,), about)
 
 
-@contextmanager
-def _full_fp32() -> Iterator[None]:
-    """Without TF32 in convolutions, which torch allows on CUDA: it rounds to 10 bits, and a step is
-    smaller than that.
-    """
-    before = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = False
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.allow_tf32 = before
-
-
 def _values(spec: Published, real: Sample, fake: Sample, seed: int) -> tuple[Value, ...]:
     if spec.measure is Measure.FRECHET:
         return (frechet.frechet_distance(real, fake, seed=seed),)
@@ -209,9 +205,18 @@ def _values(spec: Published, real: Sample, fake: Sample, seed: int) -> tuple[Val
             f"mean of {number} subsets of {subsets.size}, standard deviation {subsets.std:.3g}, "
             "which is no error of the mean"
         )
-        return (compared("kernel", subsets.mean, real, fake, notes=(note,)),)
+        few = (matched(each, MOST_KERNEL, seed=seed) for each in (real, fake))
+        ends = _holding(subsets.mean, kernel.kernel_distance(*few, seed=seed).interval)
+        return (compared("kernel", subsets.mean, real, fake, interval=ends, notes=(note,)),)
     found = manifold.manifold_measures(real, fake, seed=seed)
     return (found.precision, found.recall)
+
+
+def _holding(value: float, ends: Interval | None) -> Interval | None:
+    """An interval from other images of the same sets, wide enough for the value."""
+    if ends is None:
+        return None
+    return replace(ends, low=min(ends.low, value), high=max(ends.high, value))
 
 
 def _result(

@@ -1,7 +1,7 @@
 """Which images a number is about: all of them, one class, one level of a column, one modality."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +57,8 @@ def scopes(real: ImageSet, fake: ImageSet, by: Sequence[str]) -> Iterator[Scope]
     """All parts to measure: everything, classes, modalities, and levels of further columns.
 
     Args:
-        real: its levels count, and those of generated images besides.
+        real: its levels count, and those of generated images besides. Its classes are left out
+            where they are too many and `by` does not ask for them.
         fake: generated images.
         by: further columns.
 
@@ -65,13 +66,19 @@ def scopes(real: ImageSet, fake: ImageSet, by: Sequence[str]) -> Iterator[Scope]
         UserError: a column is not there, or has too many levels.
     """
     yield Scope()
-    columns = [LABEL] * (real.labels is not None) + [name for name in by if name != LABEL]
+    asked = LABEL in by or (real.labels is not None and not too_many(set(real.labels)))
+    columns = [LABEL] * asked + [name for name in by if name != LABEL]
     for column in columns:
         levels = levels_of(column, real, fake)
         if len(levels) > 1 or column != LABEL:
             yield from (Scope(column, level) for level in levels)
     if len(real.spec.modalities) > 1:
         yield from (Scope(modality=name) for name in real.spec.modalities)
+
+
+def too_many(levels: Collection[str]) -> bool:
+    """Whether a column has more values than are measured one by one."""
+    return len(levels) > MOST_LEVELS
 
 
 def levels_of(column: str, real: ImageSet, fake: ImageSet) -> list[str]:
@@ -85,7 +92,7 @@ def levels_of(column: str, real: ImageSet, fake: ImageSet) -> list[str]:
         known = [*([LABEL] if real.labels is not None else []), *real.columns]
         raise UserError(f"--by {column}: {real.name} has no such column: {nearest(column, known)}")
     levels = sorted({*cells, *(fake.column(column) or ())})
-    if len(levels) > MOST_LEVELS:
+    if too_many(levels):
         raise UserError(
             f"--by {column}: has {len(levels)} values, at most {MOST_LEVELS} are compared: give a "
             "column of few values, such as a site or a side"

@@ -207,13 +207,21 @@ def _silent(items: Iterable[object], total: int) -> Iterable[object]:
     return items
 
 
-def _check(real: RealSet, effort: Effort) -> None:
-    groups = len(real.groups.unique())
-    if len(real) < LEAST_IMAGES or groups < LEAST_GROUPS:
+def check_counts(images: int, groups: int) -> None:
+    """Refuse sets that are too small to be halved.
+
+    Raises:
+        UserError: too few images, or too few groups.
+    """
+    if images < LEAST_IMAGES or groups < LEAST_GROUPS:
         raise UserError(
-            f"{len(real)} images of {groups} groups: sensitivity needs at least {LEAST_IMAGES} "
-            f"images of {LEAST_GROUPS} groups, which it halves; give it more real images"
+            f"{images} images of {groups} groups: sensitivity needs at least {LEAST_IMAGES} images "
+            f"of {LEAST_GROUPS} groups, which it halves; give it more real images"
         )
+
+
+def _check(real: RealSet, effort: Effort) -> None:
+    check_counts(len(real), len(real.groups.unique()))
     if effort.splits < 3 or effort.images < LEAST_IMAGES or effort.damaged < 0:
         raise UserError(
             f"{effort.splits} splits, {effort.images} images, {effort.damaged} damaged: at least "
