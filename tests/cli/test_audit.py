@@ -15,6 +15,7 @@ from synthograph.archive.reader import open_archive
 from synthograph.archive.split import SplitOptions, split_archive
 from synthograph.cli import audit
 from synthograph.cli.embeddings import export_sets
+from synthograph.features import registry
 from synthograph.metrics.audit import audit as audits
 from synthograph.metrics.audit import memorisation
 from synthograph.metrics.audit.overlap import Overlap
@@ -110,6 +111,24 @@ def test_a_dry_run_checks_and_writes_nothing(
     assert "cells.zip:train" in text and "cells.zip:test" in text, "a divided archive's own splits"
 
 
+def test_equal_images_are_listed_however_few_patients_there_are(
+    search: Typed, tmp_path: Path, pictures: Path
+) -> None:
+    path = make_archive(tmp_path / "few.zip", count=26, classes=("0", "1"), seed=7)
+    split_archive(path, SplitOptions(test=0.5, val=0.0))
+    archive = open_archive(path)
+    row = next(row for row in archive.rows if row.split == "train")
+    Image.fromarray(np.moveaxis(archive.read(row), 0, 2)).save(pictures / "made07.png")
+    out = tmp_path / "audit"
+    code, text, error = search(*sets(path, pictures), "--outdir", out)
+    assert code == 0, error
+    assert "verdict: COPIES FOUND" in text and "copies: 1 synthetic images equal" in text
+    with (out / "withhold.csv").open(newline="") as file:
+        (listed,) = csv.DictReader(file)
+    assert listed["file"].endswith("made07.png")
+    assert listed["training_file"] == row.file and listed["score"] == ""
+
+
 def test_bad_input_is_refused_in_words(
     search: Typed, typed: Typed, cells: Path, pictures: Path, tmp_path: Path
 ) -> None:
@@ -161,6 +180,20 @@ def test_distances_of_given_pairs_alone(search: Typed, tmp_path: Path) -> None:
     assert code == 2 and "--metadata" in error
     code, _, error = search("--train", tmp_path)
     assert code == 2 and "an audit needs --synthetic" in error
+    code, _, error = search(*common, "--export", tmp_path / "all")
+    assert code == 2 and "--export would not change" in error
+    assert search(*common, "--outdir", tmp_path / "no", "--dry-run")[0] == 0
+    assert not (tmp_path / "no").exists()
+
+
+def test_two_extractors_of_one_name_are_refused(
+    search: Typed, cells: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "extractor", lambda name, **_: Means("classifier:m.pt"))
+    named = ("--features", "classifier:a/m.pt", "--features", "classifier:b/m.pt")
+    code, _, error = search(*sets(cells, pictures), *named)
+    assert code == 2
+    assert "classifier:a/m.pt and classifier:b/m.pt are both called classifier:m.pt" in error
 
 
 def test_all_images_for_the_projector(cells: Path, pictures: Path, tmp_path: Path) -> None:

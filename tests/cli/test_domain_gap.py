@@ -13,6 +13,7 @@ from synthograph.archive.split import SplitOptions, split_archive
 from synthograph.cli import main
 from synthograph.cli.domain_gap import domain_gap
 from synthograph.features import registry
+from synthograph.features.base import MissingWeightsError
 from synthograph.metrics import maps
 from tests.cli.conftest import Typed
 from tests.conftest import make_archive
@@ -135,6 +136,24 @@ def test_the_same_pictures_in_two_archives_are_refused(gap: Typed, tmp_path: Pat
     shutil.copy(one, copy)
     code, _, error = gap(one, unpacked(copy, "elsewhere"))
     assert code == 2 and "40 pictures are in both" in error
+
+
+def test_extractors_of_one_name_or_without_weights_are_refused(
+    gap: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = two(tmp_path)
+
+    def extractor(name: str, **_: object) -> Means:
+        if name == "inception":
+            raise MissingWeightsError("get them")
+        return Means("classifier:m.pt")
+
+    monkeypatch.setattr(registry, "extractor", extractor)
+    named = ("--features", "classifier:a/m.pt,classifier:b/m.pt")
+    code, _, error = gap(one, other, *named)
+    assert code == 2 and "are both called classifier:m.pt" in error
+    code, _, error = gap(one, other, "--features", "inception,random-vgg16")
+    assert code == 2 and "get them" in error
 
 
 def test_bad_input_ends_in_one_line(gap: Typed, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from synthograph.archive.reader import ArchiveInfo, open_archive
 from synthograph.archive.split import SplitOptions, split_archive
 from synthograph.archive.writer import ArchiveWriter, encode
 from synthograph.features import registry
+from synthograph.features.base import MissingWeightsError
 from tests.cli.conftest import Typed
 from tests.conftest import make_archive
 from tests.metrics.images import Means
@@ -66,6 +67,31 @@ def test_generators_are_judged_by_what_they_saw(
     assert found["seen"] is copies
     assert ("nearer to what they saw" in text) is copies
     assert not copies or found["share_nearer"] == 1.0
+
+
+def test_a_dry_run_checks_and_writes_nothing(
+    compare: Typed, cells: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def extractor(name: str, **options: object) -> Means:
+        if name == "inception":
+            raise MissingWeightsError("get them")
+        return Means()
+
+    monkeypatch.setattr(registry, "extractor", extractor)
+    made = [generated(cells, fold, copies=False) for fold in (2, 0)]
+    common = ("--per-fold", made[0], "--train", cells)
+    both = (*common, "--per-fold", made[1])
+    out = tmp_path / "out"
+    more = ("--features", "inception,random-vgg16", "--outdir", out, "--dry-run")
+    code, text, error = compare(*both, *more)
+    assert code == 0, error
+    assert "skipped: features inception: get them" in text
+    assert "made2.zip, 80 images, trained without fold 2" in text and "p =" not in text
+    assert not out.exists()
+    code, _, error = compare(*common, "--dry-run")
+    assert code == 2 and "give at least two" in error
+    code, _, error = compare(*both, "--export", tmp_path / "all", "--holdout", cells)
+    assert code == 2 and "--holdout and --export would not change" in error
 
 
 def test_sets_that_do_not_belong_together(compare: Typed, cells: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,9 +15,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from synthograph.archive.batches import group_digests
 from synthograph.archive.reader import open_archive
+from synthograph.models import snapshot as snapshots
 from tests.cli.conftest import Typed
-from tests.conftest import NVIDIA
+from tests.conftest import NVIDIA, make_archive
 
 NETWORK = NVIDIA / "cond2_rgb_32.pkl"
 MANY = ("--class", "0", "--num", "160", "--batch", "4")
@@ -201,3 +204,30 @@ def test_copies_are_left_out_counted_and_recorded(run: Typed, typed: Typed, tmp_
     ]
     code, _, error = run(*wanted, "--outdir", tmp_path / "folder")
     assert code == 2 and "name NAME.zip" in error
+    assert "whether its training images are those of" in text and "cannot be checked" in text
+
+
+def test_an_archive_that_trained_nothing_is_refused(
+    run: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = make_archive(tmp_path / "train.zip", count=60, size=(32, 32))
+    archive, known = open_archive(train), snapshots.load(NETWORK)
+    ours = sorted(group_digests(archive, archive.rows))
+
+    def trained(groups: list[str]) -> None:
+        info = known.info.model_copy(update={"group_digests": groups})
+        monkeypatch.setattr(snapshots, "load", lambda path: replace(known, info=info))
+
+    wanted = ("--class", "0", "--seeds", "0-1", "--reject-copies", train)
+    trained(["0" * 16])
+    code, _, error = run(*wanted, "--outdir", tmp_path / "set.zip")
+    assert code == 2 and "trained on none of its 30 groups" in error
+    assert not (tmp_path / "set.zip").exists()
+    trained([*ours[5:], "0" * 16, "1" * 16])
+    code, text, error = run(*wanted, "--outdir", tmp_path / "set.zip")
+    assert code == 0, error
+    assert f"saw 2 groups that are not in {train}" in text and "cannot be checked" not in text
+    trained(ours)
+    code, text, error = run(*wanted, "--outdir", tmp_path / "other.zip")
+    assert code == 0, error
+    assert "--reject-copies: " not in text

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -58,19 +58,23 @@ def audit(
     from synthograph.core.files import refuse_existing, refuse_unwritable
     from synthograph.metrics.audit.audit import audit as run
 
+    whole = {"--synthetic": synthetic, "--holdout": holdout, "--export": export}
     if embeddings is not None:
-        tell_pairs(embeddings, metadata, outdir)
+        _refuse_beside("--embeddings", {**whole, "--train": train, "--per-fold": per_fold})
+        tell_pairs(embeddings, metadata, None if dry_run else outdir)
         return
+    if per_fold:
+        _refuse_beside("--per-fold", whole)
     for folder, option in ((outdir, "--outdir"), (export, "--export")):
         if folder is not None:
             refuse_existing(folder, option)
             refuse_unwritable(folder)
-    extractors, skipped = _extractors(features or [], device)
+    extractors = _extractors(features or [], device)
     if per_fold:
-        compare_folds(per_fold, train, extractors, outdir, seed)
+        compare_folds(per_fold, train, extractors, outdir, seed, dry_run=dry_run)
         return
     sets = _open(synthetic, train, holdout, seed)
-    for line in (*sets.lines(), *skipped):
+    for line in sets.lines():
         typer.echo(line)
     if dry_run:
         return
@@ -84,8 +88,24 @@ def audit(
         export_sets(sets.all, extractors[0], export)
 
 
-def _extractors(names: Sequence[str], device: str) -> "tuple[list[Extractor], list[str]]":
-    """The extractors that can be had, and why others cannot.
+def _refuse_beside(option: str, others: Mapping[str, object]) -> None:
+    """Refuse options that would be passed over.
+
+    Raises:
+        UserError: one of them is given.
+    """
+    from synthograph.core.errors import UserError
+
+    given = [name for name, value in others.items() if value]
+    if given:
+        raise UserError(
+            f"{option} asks for one test only, which {' and '.join(given)} would not change: leave "
+            f"{'it' if len(given) == 1 else 'them'} out, or call the audit again without {option}"
+        )
+
+
+def _extractors(names: Sequence[str], device: str) -> "list[Extractor]":
+    """The extractors that can be had; it tells why others cannot.
 
     Raises:
         UserError: an unknown name, or not one of them can be had.
@@ -101,7 +121,9 @@ def _extractors(names: Sequence[str], device: str) -> "tuple[list[Extractor], li
             f"nothing can be audited: {'; '.join(skipped)}; or take --features {registry.DEFAULT}, "
             "which needs no file"
         )
-    return list(found.values()), skipped
+    for line in skipped:
+        typer.echo(line)
+    return list(found.values())
 
 
 @dataclass(frozen=True)
@@ -232,13 +254,15 @@ def _write(found: "Audit", sets: Sets, outdir: Path) -> None:
 
 def _withhold(found: "Audit", sets: Sets) -> str:
     """CSV of the synthetic images that should not be shared."""
-    copies, text = found.copies, io.StringIO()
+    copies, same, text = found.copies, found.same, io.StringIO()
+    equal = dict(zip(same.images, same.sources, strict=True))
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("file", "network", "seed", "training_file", "score"))
-    if copies is None:
-        return text.getvalue()
-    for number in copies.withhold:
-        row, source = sets.synthetic[number], sets.train[int(copies.nearest[number])]
+    for number in same.images if copies is None else copies.withhold:
+        row, score = sets.synthetic[number], ""
+        if copies is not None:
+            equal.setdefault(number, int(copies.nearest[number]))
+            score = f"{float(copies.scores[number]):.6g}"
         made = (row.columns.get(name, "") for name in ("network", "seed"))
-        writer.writerow((row.file, *made, source.file, f"{float(copies.scores[number]):.6g}"))
+        writer.writerow((row.file, *made, sets.train[equal[number]].file, score))
     return text.getvalue()

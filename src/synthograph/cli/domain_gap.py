@@ -65,11 +65,14 @@ def domain_gap(
 
 
 def _extractors(names: Sequence[str], device: str) -> "list[Extractor]":
-    from synthograph.cli.measuring import words
+    from synthograph.cli.measuring import available, words
+    from synthograph.core.errors import UserError
     from synthograph.features import registry
 
-    chosen = dict.fromkeys(words(names) or [registry.DEFAULT])
-    return [registry.extractor(name, device=device) for name in chosen]
+    found, missing = available(words(names) or [registry.DEFAULT], device)
+    if missing:
+        raise UserError("; ".join(missing.values()))
+    return list(found.values())
 
 
 def _sets(

@@ -18,6 +18,8 @@ def compare_folds(
     extractors: "Sequence[Extractor]",
     outdir: Path | None,
     seed: int,
+    *,
+    dry_run: bool = False,
 ) -> None:
     """Whether generators lie nearer to the images that they saw than the one that did not.
 
@@ -27,6 +29,7 @@ def compare_folds(
         extractors: whose features.
         outdir: where `cross-fold.json` is written; None for nowhere.
         seed: of permutations and blocks.
+        dry_run: check and tell only.
 
     Raises:
         UserError: sets that do not belong together, or too few of them.
@@ -37,6 +40,7 @@ def compare_folds(
     from synthograph.core.containers import command_line
     from synthograph.core.errors import UserError
     from synthograph.core.files import atomic_path, disk_errors, write_json
+    from synthograph.metrics.audit.cross_fold import check_unseen
 
     if train is None:
         raise UserError("--per-fold needs --train ARCHIVE, the real images with their folds")
@@ -48,7 +52,13 @@ def compare_folds(
     made = [open_archive(Path(name)) for name in named]
     unseen = [_left_out(each, archive) for each in made]
     real = archive_images(archive, rows)
+    check_unseen(unseen)
     fakes = [archive_images(each, each.rows) for each in made]
+    typer.echo(f"real: {real.name}, {real.count} images of {real.group_count} groups with a fold")
+    for images, fold in zip(fakes, unseen, strict=True):
+        typer.echo(f"synthetic: {images.name}, {images.count} images, trained without fold {fold}")
+    if dry_run:
+        return
     found = {one.name: _compared(one, real, archive, fakes, unseen, seed) for one in extractors}
     if outdir is not None:
         with disk_errors(outdir):

@@ -158,15 +158,24 @@ def _copies(snapshot: "Snapshot", named: str, outdir: Path) -> "Reject":
     """What leaves out copies of the images of an archive.
 
     Raises:
-        UserError: the archive holds other kinds of images, synthetic ones, or too few groups.
+        UserError: the archive holds other kinds of images, synthetic ones, too few groups, or none
+            that the generator was trained on.
     """
-    from synthograph.archive.batches import archive_images, refuse_synthetic, rows_of, selected
+    from synthograph.archive.batches import (
+        archive_images,
+        group_digests,
+        refuse_synthetic,
+        rows_of,
+        selected,
+    )
     from synthograph.archive.reader import open_archive
     from synthograph.archive.writer import refuse_destination
     from synthograph.cli.progress import tracker
     from synthograph.core.errors import UserError
     from synthograph.core.files import cache_folder
+    from synthograph.metrics.audit.audit import refuse_strange_training, unsearched
     from synthograph.metrics.audit.reject import copy_judge
+    from synthograph.metrics.overlap import trained_on
     from synthograph.sampling.generate import Reject
 
     refuse_destination(outdir)
@@ -186,6 +195,16 @@ def _copies(snapshot: "Snapshot", named: str, outdir: Path) -> "Reject":
             f"channels, {theirs.bits} bits; the generator makes {mine.width}x{mine.height}, "
             f"{mine.channels}, {mine.bits}: name the archive that it was trained on"
         )
+    trained, groups = trained_on([snapshot.info.tree()]), group_digests(archive, rows)
+    refuse_strange_training(trained, groups, f"--reject-copies {named}")
+    notes = unsearched(trained, groups, named)
+    if not trained.groups:
+        notes = [
+            "the network does not say what it was trained on, so whether its training images are "
+            f"those of {named} cannot be checked"
+        ]
+    for note in notes:
+        typer.echo(f"--reject-copies: {note}")
     judge = copy_judge(
         archive_images(archive, rows, split=split), folder=cache_folder(), tracks=tracker
     )

@@ -27,20 +27,28 @@ def available(
     """The extractors that can be had, and how to get the weights of the others, by name.
 
     Raises:
-        UserError: an unknown name, or damaged weights.
+        UserError: an unknown name, damaged weights, or two extractors that call themselves alike,
+            so that the numbers of one would stand for both.
     """
     from synthograph.core.devices import Precision
+    from synthograph.core.errors import UserError
     from synthograph.features import registry
     from synthograph.features.base import MissingWeightsError
 
     found, missing = {}, {}
+    typed: dict[str, str] = {}
     for name in dict.fromkeys(names):
         try:
             one = registry.extractor(name, device=device, precision=precision or Precision.FP32)
         except MissingWeightsError as error:
             missing[name] = str(error)
         else:
-            found[name] = one
+            if one.name in typed:
+                raise UserError(
+                    f"features {typed[one.name]} and {name} are both called {one.name}: rename one "
+                    "of the files, or name one of them only"
+                )
+            found[name], typed[one.name] = one, name
     return found, missing
 
 

@@ -29,7 +29,7 @@ from synthograph.metrics.measures import Floor, floors
 from synthograph.metrics.result import Value
 from synthograph.metrics.sample import Sample
 from synthograph.metrics.sprites import Sprite, sprite, thumbnails
-from synthograph.metrics.two_sample import PERMUTATIONS, TwoSample, classifier_test, holm
+from synthograph.metrics.two_sample import TwoSample, classifier_test, holm, permutations_for
 
 SURE = 0.05
 MOST_SAID = 0.995
@@ -255,7 +255,7 @@ def domain_gap(
     *,
     folder: Path,
     tracks: Tracks = silent,
-    permutations: int = PERMUTATIONS,
+    permutations: int | None = None,
     seed: int = 0,
 ) -> DomainGap:
     """Compare every two sets.
@@ -265,7 +265,8 @@ def domain_gap(
         extractors: whose features; the first one's make the map.
         folder: where features are kept.
         tracks: shows progress.
-        permutations: of the classifier test.
+        permutations: of the classifier test; by default 999, or 40 for each comparison where these
+            are more, at most 9999.
         seed: of folds, blocks, permutations and of who is on the map.
 
     Raises:
@@ -278,6 +279,7 @@ def domain_gap(
     work = [
         (each, pair) for each in extractors for pair in itertools.combinations(range(len(sets)), 2)
     ]
+    permutations = permutations or permutations_for(len(work))
     gaps = []
     for extractor, (i, j) in tracks("comparing")(work, len(work)):
         rows = samples[extractor.name]
@@ -383,6 +385,12 @@ def _notes(sets: Sequence[DomainSet], flat: Map, gaps: Sequence[Gap]) -> tuple[s
     )
     if len(gaps) > 1:
         notes.append(f"p is adjusted for {len(gaps)} comparisons (Holm)")
+    tested = [gap.classifier for gap in gaps if gap.classifier.p is not None]
+    if any(len(tested) >= SURE * (each.settings["permutations"] + 1) for each in tested):
+        notes.append(
+            f"{len(tested)} comparisons are too many for these permutations: no adjusted p can be "
+            f"below {SURE:.0%}, so compare fewer sets or features at once"
+        )
     said = [
         f"{gap.one} and {gap.other}: {note}"
         for gap in gaps

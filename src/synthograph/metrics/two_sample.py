@@ -38,11 +38,19 @@ from synthograph.metrics.sample import Sample, check
 
 FOLDS = 5
 PERMUTATIONS = 999
+PER_COMPARISON, MOST_PERMUTATIONS = 40, 9999
+"""Permutations for each of several comparisons, so that the smallest p stays small when it is
+adjusted for all of them; and in all, since the time grows with both numbers."""
 COMPONENTS = 32
 IMAGES_PER_COMPONENT = 10
 RIDGE = 0.1
 """Share of the mean variance that is added to every variance: the classifier stays tame where there
 are hardly more images than numbers."""
+
+
+def permutations_for(comparisons: int) -> int:
+    """Permutations of each test where there are so many, 999 to 9999."""
+    return min(max(PERMUTATIONS, PER_COMPARISON * comparisons), MOST_PERMUTATIONS)
 
 
 @dataclass(frozen=True)

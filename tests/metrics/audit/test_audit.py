@@ -16,7 +16,11 @@ from synthograph.metrics.audit.audit import (
     refuse_seen,
     refuse_strange_training,
 )
-from synthograph.metrics.audit.findings import Finding
+from synthograph.metrics.audit.calibration import Threshold
+from synthograph.metrics.audit.copies import Copies, Counted, Recall
+from synthograph.metrics.audit.findings import Finding, Measured
+from synthograph.metrics.audit.identical import Identical
+from synthograph.metrics.audit.report_text import lines
 from synthograph.metrics.audit.verdict import Answer, Evidence, decide
 from synthograph.metrics.overlap import Trained
 from tests.metrics.images import Means, noise
@@ -68,12 +72,15 @@ def test_the_answer_follows_the_rule() -> None:
         (Answer.UNDECIDABLE, Evidence(findings=[calm], overlap=0.0101)),
         (Answer.UNDECIDABLE, Evidence(blind="4 groups")),
         (Answer.UNDECIDABLE, Evidence(findings=[flagged], overlap=0.5, copies="C")),
+        (Answer.COPIES, Evidence(exact="E", overlap=0.5)),
+        (Answer.COPIES, Evidence(exact="E", blind="4 groups")),
     ):
         found, reasons = decide(evidence)
         assert found is answer, evidence
         assert reasons, "every answer has a reason"
         assert ("C" in reasons) == (evidence.copies is not None)
         assert ("T" in reasons) == (evidence.told is not None)
+        assert ("E" in reasons) == (evidence.exact is not None)
 
 
 def test_a_generator_that_saw_the_hold_out_or_another_set_is_refused() -> None:
@@ -85,8 +92,9 @@ def test_a_generator_that_saw_the_hold_out_or_another_set_is_refused() -> None:
     assert "cannot be checked" in note
     with pytest.raises(UserError, match="trained on none of its 1 groups"):
         refuse_strange_training(trained, {"9": "Ida"}, "cells.zip")
-    (note,) = refuse_strange_training(trained, {"1": "Anna", "9": "Ida"}, "cells.zip")
+    note, other = refuse_strange_training(trained, {"1": "Anna", "9": "Ida"}, "cells.zip")
     assert "1 of the 2 groups" in note and "'Ida'" in note
+    assert "saw 1 groups that are not in cells.zip" in other
     assert refuse_strange_training(trained, {"1": "Anna", "2": "Bert"}, "cells.zip") == []
     assert refuse_strange_training(Trained(), {"9": "Ida"}, "cells.zip") == []
 
@@ -123,6 +131,8 @@ def test_the_document_holds_everything(tmp_path: Path) -> None:
     assert about["seed"] == 3 and about["command"] == "synthograph audit" and about["version"]
     assert [each["extractor"] for each in about["extractors"]] == ["means", "other"]
     assert document["notes"] == ["of note"] and document["pictures"] == {}
+    assert "of note" in document["verdict"]["limits"]
+    assert not any("its own group" in limit for limit in document["verdict"]["limits"])
 
 
 @pytest.mark.usefixtures("quick")
@@ -132,7 +142,57 @@ def test_too_few_patients_cannot_be_decided(tmp_path: Path) -> None:
     assert found.verdict.answer is Answer.UNDECIDABLE
     assert "3 groups of held-out images" in " ".join(found.verdict.reasons)
     assert found.verdict.indicative and found.findings == ()
-    json.dumps(found.json(), allow_nan=False)
+    copies = json.loads(json.dumps(found.json(), allow_nan=False))["copies"]
+    assert copies["identical"] == copies["withhold"] == [] and "0 synthetic" in copies["sentence"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_equal_image_is_found_among_however_few_patients(tmp_path: Path) -> None:
+    held, made = noise("held", 30, seed=2, per=10), noise("fake", 40, seed=3)
+    train, other, images = (
+        torch.cat(list(each.batches())) for each in (request().train, held, made)
+    )
+    images[4], images[9] = train[7], other[2]
+    train[50] = other[2]
+    asked = replace(
+        request(holdout=held, notes=("saw 20 of 100 groups",)),
+        fake=replace(made, batches=lambda: iter(images.split(8)), section=None, key="made"),
+        train=replace(
+            request().train, batches=lambda: iter(train.split(8)), section=None, key="train"
+        ),
+    )
+    found = audits.audit(asked, [Means()], folder=tmp_path)
+    assert found.copies is None and found.same.images == (4, 9) and found.same.proof == (4,)
+    assert found.verdict.answer is Answer.COPIES
+    reasons = " ".join(found.verdict.reasons)
+    assert "1 synthetic images equal a training image" in reasons and "3 groups" in reasons
+    assert found.json()["copies"]["withhold"] == [4, 9]
+    said = "\n".join(lines(found))
+    assert "2 synthetic images equal a training image" in said and "1 of them" in said
+    assert "saw 20 of 100 groups" in found.verdict.limits
+
+
+def test_what_was_known_and_left_out_stands_among_the_limits() -> None:
+    none = torch.zeros(1, 6, dtype=torch.float64)
+    single = request(train=noise("train", 60, seed=1), notes=("cannot be checked",))
+    measured = Measured("x", none[0], none, {}, {}, 40, notes=("took 5 of 9",))
+    said = list(audits._notes(single, None, [measured, replace(measured, extractor="y")]))
+    assert said[0] == "cannot be checked" and said[2:] == ["took 5 of 9"]
+    assert said[1].startswith("train: every image is its own group")
+
+
+def test_images_without_a_class_are_not_all_images() -> None:
+    recalls = [
+        Recall("identity", label, 0.001, found, 10, (0.0, 1.0))
+        for label, found in ((None, 9), ("", 1), ("a", 9))
+    ]
+    same = Identical((), (), (), 0)
+    counted = Counted(Threshold(0.001, 3.0, 1, 50, True), 0, 0, 1.0, 0.1, {})
+    empty = torch.zeros(0)
+    copies = Copies(
+        False, (counted,), tuple(recalls), same, (), (), (), {}, empty, empty.to(torch.int64)
+    )
+    assert [each["class"] for each in audits._copies(copies, same)["recall"]] == ["", "(none)", "a"]
 
 
 @pytest.mark.slow

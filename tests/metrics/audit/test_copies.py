@@ -11,9 +11,11 @@ from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
 from synthograph.metrics.audit.calibration import Scale, Threshold
 from synthograph.metrics.audit.copies import PAIRS, find_copies
+from synthograph.metrics.audit.identical import Identical, find_identical
 from synthograph.metrics.audit.reject import copy_judge
 from synthograph.metrics.audit.search import Index
 from synthograph.metrics.audit.transforms import TRANSFORMS, plant
+from synthograph.metrics.audit.verdict import copies_words
 from tests.metrics.audit.pictures import as_set, texture
 
 
@@ -58,6 +60,20 @@ def test_one_image_that_equals_a_training_image_is_enough(tmp_path: Path) -> Non
     assert found.found
     assert found.identical == (7,)
     assert 7 in found.withhold
+
+
+def test_an_image_of_both_sets_proves_nothing_and_hides_nothing(tmp_path: Path) -> None:
+    train, holdout, fake = texture(60, 1), texture(30, 2), texture(40, 3)
+    train[0] = holdout[0] = fake[2] = 0
+    sets = [as_set(each, "set") for each in (train, holdout, fake)]
+    assert find_identical(*sets) == Identical((2,), (0,), (), 1)
+    fake[7] = train[5]
+    found = find_copies(*sets[:2], as_set(fake, "fake"), folder=tmp_path, planted=5)
+    assert "(1 of them equal a held-out image too, which proves nothing)" in copies_words(found)
+    assert found.found and min(each.p for each in found.counts) > 0.005, "the proof is in pixels"
+    assert found.identical == (2, 7) and found.same.sources == (0, 5)
+    assert found.same.proof == (7,) and found.same.held == 1
+    assert found.json()["identical"] == [2, 7] and found.json()["proof"] == [7]
 
 
 def test_few_groups_and_other_sizes_are_refused(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Membership inference: chance where nothing was remembered, and planted copies."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ import torch
 from synthograph.core.errors import UserError
 from synthograph.metrics.audit import membership as module
 from synthograph.metrics.audit import nearness as near
+from synthograph.metrics.audit import verdict
 from synthograph.metrics.audit.membership import membership
 from synthograph.metrics.audit.nearness import nearness
 from synthograph.metrics.sample import Sample
@@ -62,6 +64,16 @@ def test_planted_copies_are_seen() -> None:
         assert image.excess > 0.1 and image.auc > image.null[1]
         assert image.tpr_interval is not None and 0.6 in image.tpr_interval
         assert "can be told from held-out ones" in found.sentence
+
+
+def test_words_and_verdict_go_by_one_level() -> None:
+    train, holdout = divided(0, groups=50)
+    found = membership(train, holdout, gaussian(100, 60, 5), permutations=50)
+    for p, seen in ((0.01, True), (verdict.MEMBERSHIP, True), (0.04, False)):
+        one = replace(found, p=p)
+        assert one.seen is seen and ("can be told" in one.sentence) is seen
+        assert one.json()["seen"] is seen
+    assert f"p at most {module.SURE}" in verdict.RULE
 
 
 def test_a_clean_generator_of_the_same_size_is_not() -> None:

@@ -207,6 +207,40 @@ def test_large_sets_are_cut_along_groups(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(memorisation, "MOST_REAL", 100)
     monkeypatch.setattr(memorisation, "MOST_FAKE", 50)
     sets = three(10)
-    scene = memorisation._scene(*sets, (["a"] * 216, ["a"] * 80), Streams(0))
-    assert scene.pool.table.sum(1).tolist() == [4] * (25 + 12)
-    assert len(scene.fake.squared) == 50
+    train, held, (ours, theirs) = memorisation._cut(
+        *sets[:2], (["a"] * 216, ["b"] * 80), Streams(0)
+    )
+    assert train.groups.unique(return_counts=True)[1].tolist() == [4] * 25
+    assert held.groups.unique(return_counts=True)[1].tolist() == [4] * 12
+    assert ours == ["a"] * 100 and theirs == ["b"] * 48
+    found = measure(*sets, extractor="x", exchanges=1)
+    assert found.images == 50
+    assert found.notes == (
+        "tests of nearest neighbours took 100 of 216 training images, of 25 of 54 groups",
+        "tests of nearest neighbours took 48 of 80 held-out images, of 12 of 20 groups",
+        "tests of nearest neighbours took 50 of 200 synthetic images",
+    )
+    monkeypatch.undo()
+    assert measure(*sets, extractor="x", exchanges=1).notes == ()
+
+
+@pytest.mark.parametrize("largest", [70, 400])
+def test_groups_for_which_there_is_no_room_are_passed_over(
+    monkeypatch: pytest.MonkeyPatch, largest: int
+) -> None:
+    """Slides with more tiles than may take part, whichever of them is drawn first."""
+    monkeypatch.setattr(memorisation, "MOST_REAL", 100)
+    sizes = torch.tensor([largest] * 3 + [4] * 12)
+    groups = torch.arange(15).repeat_interleave(sizes)
+    real = [Sample(gaussian(place, len(groups), 4).values, groups) for place in range(2)]
+    for seed in range(6):
+        train, held, _ = memorisation._cut(*real, (None, None), Streams(seed))
+        for sample, most in ((train, 100), (held, 50)):
+            numbers, counts = sample.groups.unique(return_counts=True)
+            assert min(most, 63) - 5 < len(sample) <= most  # 63 is 3 times 5 and 12 times 4
+            assert counts[numbers >= 3].tolist() == [4] * int((numbers >= 3).sum())
+            assert counts[numbers < 3].tolist() == [5] * int((numbers < 3).sum())
+        assert train.group_count == 15 and held.group_count >= 10
+    found = measure(*real, gaussian(9, 60, 4), extractor="x", exchanges=1)
+    assert "of 15 of 15 groups" in found.notes[0] and len(found.notes) == 2
+    assert 0 < found.detail["closer_to_training"]["held_out_images"] <= 50

@@ -4,8 +4,11 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
+from scipy.stats import binom
 
-from synthograph.metrics.audit.overlap import content_overlap
+from synthograph.metrics.audit.overlap import SURE, by_chance, content_overlap
+from synthograph.metrics.audit.verdict import overlap_words
 from tests.metrics.audit.pictures import as_set, texture
 
 
@@ -24,8 +27,34 @@ def test_a_clean_holdout_shares_nothing(tmp_path: Path) -> None:
     found = content_overlap(
         as_set(texture(80, 1), "a"), as_set(texture(40, 2), "b"), folder=tmp_path
     )
-    assert found.share == 0
+    assert found.share == found.believed == 0 and found.p == 1
     assert found.pairs == ()
+
+
+def test_one_false_alarm_among_few_images_is_not_believed(tmp_path: Path) -> None:
+    train, holdout = texture(80, 1), texture(40, 2)
+    holdout[9] = np.rot90(train[8], axes=(1, 2))
+    one = content_overlap(as_set(train, "a"), as_set(holdout, "b"), folder=tmp_path)
+    assert one.share == 1 / 40 and one.believed == 0
+    assert one.p == pytest.approx(1 - 0.999**40, rel=1e-4)
+    assert "false alarms alone" in overlap_words(one)
+    for place in (3, 4):
+        holdout[place] = np.rot90(train[place], axes=(1, 2))
+    more = content_overlap(as_set(train, "a"), as_set(holdout, "b"), folder=tmp_path)
+    assert more.believed == more.share == 3 / 40 and more.p < SURE
+    holdout[:] = texture(40, 2)
+    holdout[5] = train[5]
+    equal = content_overlap(as_set(train, "a"), as_set(holdout, "b"), folder=tmp_path)
+    assert equal.believed == equal.share == 1 / 40, "an equal image is no false alarm"
+
+
+def test_false_alarms_follow_the_binomial_law() -> None:
+    for count, of in ((1, 20), (1, 99), (2, 99), (3, 150), (12, 1000)):
+        assert by_chance(count, of) == pytest.approx(binom.sf(count - 1, of, 0.001))
+    honest = [sum(binom.pmf(k, n, 0.001) for k in range(1, 9) if by_chance(k, n) < SURE)
+              for n in range(20, 200)]  # fmt: skip
+    assert max(honest) < SURE, "a hold-out that shares nothing is hardly ever refused"
+    assert by_chance(0, 50) == 1.0
 
 
 def test_duplicates_in_training_are_named_and_hide_nothing(tmp_path: Path) -> None:

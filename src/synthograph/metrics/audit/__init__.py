@@ -9,5 +9,6 @@ the hold-out is searched for training images (`overlap`): with them in it nothin
 
 Public names: `audit.Request`, `audit.audit`, `audit.check`, `audit.Audit`, `memorisation.measure`,
 `findings.judge`, `findings.Finding`, `verdict.decide`, `verdict.RULE`, `copies.find_copies`,
-`overlap.content_overlap`, `membership.membership`, `leaks.leaked_augmentations`, `pairs.picture`.
+`identical.find_identical`, `overlap.content_overlap`, `membership.membership`,
+`leaks.leaked_augmentations`, `pairs.picture`.
 """

@@ -1,6 +1,6 @@
 """The whole audit of a set of generated images, and the verdict with its rule and its limits."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,25 +15,29 @@ from synthograph.metrics.audit import copies as copying
 from synthograph.metrics.audit import memorisation
 from synthograph.metrics.audit.copies import Copies, find_copies
 from synthograph.metrics.audit.findings import Finding, Measured, judge
+from synthograph.metrics.audit.identical import Identical, find_identical
 from synthograph.metrics.audit.leaks import Leaks, leaked_augmentations
 from synthograph.metrics.audit.membership import Membership, membership
 from synthograph.metrics.audit.overlap import Overlap, content_overlap
 from synthograph.metrics.audit.verdict import (
     AT_RANDOM,
-    MEMBERSHIP,
+    MOST_OVERLAP,
     Evidence,
     Verdict,
     blindness,
     copies_words,
     decide,
+    exact_words,
     leaks_words,
     overlap_words,
+    same_words,
     unseen,
 )
 from synthograph.metrics.columns import extractor_column, rows_of
 from synthograph.metrics.evaluate import LEAST, SMALL, Tracks, silent
 from synthograph.metrics.overlap import Trained, refuse_overlap
 from synthograph.metrics.sample import Sample
+from synthograph.metrics.scopes import NOTHING
 
 FORMAT = 1
 P = TypeVar("P", Overlap, Copies, Leaks)
@@ -71,6 +75,7 @@ class Audit:
         verdict: the answer.
         overlap: training images in the hold-out; None where there are too few patients.
         findings: tests of nearest neighbours; none where there are too few patients.
+        same: synthetic images that equal a training image in every pixel.
         distances: of nearest images, by extractor; plain data.
         copies: the search for copies; None where there are too few patients.
         membership: inference of membership, by features of the first extractor.
@@ -82,6 +87,7 @@ class Audit:
     verdict: Verdict
     overlap: Overlap | None
     findings: tuple[Finding, ...]
+    same: Identical
     distances: Mapping[str, Any]
     copies: Copies | None
     membership: Membership
@@ -111,7 +117,7 @@ class Audit:
             "overlap": _said(self.overlap, overlap_words),
             "tests": [finding.json() for finding in self.findings],
             "distances": dict(self.distances),
-            "copies": _copies(self.copies),
+            "copies": _copies(self.copies, self.same),
             "membership": {"extractor": self.extractors[0]["extractor"], **self.membership.json()},
             "augmentations": _said(self.leaks, leaks_words),
             "pictures": dict(pictures or {}),
@@ -137,11 +143,20 @@ def _said(part: P | None, words: Callable[[P], str]) -> dict[str, Any]:
     return {} if part is None else {**part.json(), "sentence": words(part)}
 
 
-def _copies(copies: Copies | None) -> dict[str, Any]:
-    """Copy detection, its recall with the names that the report knows."""
+def _copies(copies: Copies | None, same: Identical) -> dict[str, Any]:
+    """Copy detection, its recall with the names that the report knows: a class that is empty text
+    stands for all of them. Equal images alone where there are too few patients for more.
+    """
+    if copies is None:
+        return {
+            **same.json(),
+            "withhold": list(same.images),
+            "sentence": same_words(same),
+        }
     document = _said(copies, copies_words)
-    for each in document.get("recall", ()):
-        each |= {"class": each["label"] or "", "n": each["planted"]}
+    for each in document["recall"]:
+        label = each["label"]
+        each |= {"class": "" if label is None else label or NOTHING, "n": each["planted"]}
     return document
 
 
@@ -216,7 +231,7 @@ def refuse_strange_training(trained: Trained, groups: Mapping[str, str], name: s
         name: of the training set.
 
     Returns:
-        What a reader should know: that the generator saw some of them only.
+        What a reader should know: that the generator saw some of them only, or others too.
 
     Raises:
         UserError: it saw none of them.
@@ -224,16 +239,34 @@ def refuse_strange_training(trained: Trained, groups: Mapping[str, str], name: s
     if not trained.groups:
         return []
     missing = sorted(groups[digest] for digest in groups.keys() - trained.groups)
-    if not missing:
-        return []
     if len(missing) == len(groups):
         raise UserError(
-            f"{name}: the generator was trained on none of its {len(groups)} groups, so copies of "
-            "its images would prove nothing; name the archive and split that it was trained on"
+            f"{name}: the generator was trained on none of its {len(groups)} groups, so its images "
+            "cannot have been copied; name the archive and split that it was trained on"
         )
+    notes = []
+    if missing:
+        notes.append(
+            f"the generator saw {len(groups) - len(missing)} of the {len(groups)} groups of {name} "
+            f"only, not {few(repr(each) for each in missing)}: all tests see less for it"
+        )
+    return notes + unsearched(trained, groups, name)
+
+
+def unsearched(trained: Trained, groups: Mapping[str, str], name: str) -> list[str]:
+    """What a reader should know of groups that the generator saw and that are not in a set.
+
+    Args:
+        trained: what the generator saw.
+        groups: digest -> name of every patient of the set.
+        name: of the set.
+    """
+    others = len(trained.groups - groups.keys())
+    if not others:
+        return []
     return [
-        f"the generator saw {len(groups) - len(missing)} of the {len(groups)} groups of {name} "
-        f"only, not {few(repr(each) for each in missing)}: all tests see less for it"
+        f"the generator saw {others} groups that are not in {name}: copies of their images are "
+        "not searched for"
     ]
 
 
@@ -269,24 +302,22 @@ def audit(
     if blind is None:
         copies = find_copies(train, holdout, fake, folder=folder, seed=seed, tracks=tracks)
         blind = blindness(copies)
-    labels = None
-    if train.labels is not None and holdout.labels is not None:
-        labels = (train.labels, holdout.labels)
-    inferred = membership(*first, labels=labels, seed=seed)
-    limits = _limits(request, extractors, copies, inferred)
+    same = find_identical(train, holdout, fake) if copies is None else copies.same
+    inferred = membership(*first, labels=_labels(request), seed=seed)
+    limits = [*_limits(request, extractors, copies, inferred), *_notes(request, overlap, measured)]
     try:
         leaks = leaked_augmentations(train, fake, seed=seed, tracks=tracks)
     except UserError as error:  # sets of one kind, so they can only be too small
         leaks = None
         limits.append(str(error))
-    told = inferred.undecided is None and inferred.p is not None and inferred.p <= MEMBERSHIP
     answer, reasons = decide(
         Evidence(
-            overlap=0.0 if overlap is None else overlap.share,
+            overlap=0.0 if overlap is None else overlap.believed,
             findings=findings,
             copies=copies_words(copies) if copies is not None and copies.found else None,
-            told=inferred.sentence if told else None,
+            told=inferred.sentence if inferred.seen else None,
             blind=blind,
+            exact=exact_words(same),
         )
     )
     verdict = Verdict(
@@ -300,12 +331,19 @@ def audit(
         verdict=verdict,
         overlap=overlap,
         findings=tuple(findings),
+        same=same,
         distances={each.extractor: each.distances for each in measured},
         copies=copies,
         membership=inferred,
         leaks=leaks,
         extractors=tuple(each.describe() for each in extractors),
     )
+
+
+def _labels(request: Request) -> tuple[Sequence[str], Sequence[str]] | None:
+    """Classes of training and held-out images, where both have some."""
+    ours, theirs = request.train.labels, request.holdout.labels
+    return None if ours is None or theirs is None else (ours, theirs)
 
 
 def _samples(
@@ -377,16 +415,6 @@ def _limits(
     fewest = min(request.train.count, request.holdout.count, request.fake.count)
     if fewest < SMALL:
         limits.append(f"{fewest} images in the smallest set: below {SMALL} little can be seen")
-    caps = (
-        (request.fake, memorisation.MOST_FAKE, "synthetic"),
-        (request.train, memorisation.MOST_REAL, "training"),
-        (request.holdout, memorisation.MOST_REAL // 2, "held-out"),
-    )
-    limits += [
-        f"tests of nearest neighbours took {most} of {images.count} {what} images"
-        for images, most, what in caps
-        if images.count > most
-    ]
     if request.train.count > 2 * request.holdout.count:
         share = request.holdout.count / request.train.count
         limits.append(
@@ -394,3 +422,19 @@ def _limits(
             "copies escape them; copy detection looks at all images"
         )
     return limits
+
+
+def _notes(
+    request: Request, overlap: Overlap | None, measured: Sequence[Measured]
+) -> Iterator[str]:
+    """What was known of the sets before, and what was left out of them."""
+    yield from request.notes
+    for images in (request.train, request.holdout):
+        if images.group_count == images.count:
+            yield (
+                f"{images.name}: every image is its own group; if patients have several images, "
+                "chance does more than these tests allow for"
+            )
+    if overlap is not None and overlap.believed <= MOST_OVERLAP < overlap.share:
+        yield overlap_words(overlap)
+    yield from dict.fromkeys(note for each in measured for note in each.notes)

@@ -5,13 +5,11 @@ How alike an unseen real image comes to some training image tells what must not 
 planted copies tell how many would be found.
 """
 
-import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
@@ -28,6 +26,7 @@ from synthograph.metrics.audit.calibration import (
     excess,
     upper_limit,
 )
+from synthograph.metrics.audit.identical import Identical, find_identical
 from synthograph.metrics.audit.search import Found, Index
 from synthograph.metrics.audit.transforms import TRANSFORMS, plant
 from synthograph.metrics.evaluate import Tracks, silent
@@ -134,10 +133,10 @@ class Copies:
 
     Attributes:
         found: whether more images are flagged than unseen real images lead one to expect, or one
-            equals a training image pixel by pixel, which no image of another patient does.
+            equals a training image, but no held-out one, pixel by pixel.
         counts: at every rate of false alarms.
         recalls: of planted copies, by transform and class.
-        identical: generated images that equal a training image in every pixel.
+        same: generated images that equal a training image in every pixel.
         withhold: generated images above the threshold of the lowest rate, and identical ones.
         pairs: the closest, at most 24.
         notes: what a reader must know.
@@ -149,13 +148,18 @@ class Copies:
     found: bool
     counts: tuple[Counted, ...]
     recalls: tuple[Recall, ...]
-    identical: tuple[int, ...]
+    same: Identical
     withhold: tuple[int, ...]
     pairs: tuple[ClosestPair, ...]
     notes: tuple[str, ...]
     provenance: dict[str, Any]
     scores: Float[Tensor, " n"] = field(repr=False)
     nearest: Int64[Tensor, " n"] = field(repr=False)
+
+    @property
+    def identical(self) -> tuple[int, ...]:
+        """Generated images that equal a training image in every pixel."""
+        return self.same.images
 
     def json(self) -> dict[str, Any]:
         """Plain data."""
@@ -164,7 +168,7 @@ class Copies:
             "level": LEVEL,
             "counts": [each.json() for each in self.counts],
             "recall": [each.json() for each in self.recalls],
-            "identical": list(self.identical),
+            **self.same.json(),
             "withhold": list(self.withhold),
             "pairs": [each.json() for each in self.pairs],
             "notes": list(self.notes),
@@ -217,16 +221,16 @@ def find_copies(
         design_effect(other, holdout.groups[kept]),
     )
     counts = tuple(_counted(t, scores, other, effects, recalls) for t in thresholds)
-    same, chance = identical(train, fake), identical(train, holdout)
+    same = find_identical(train, holdout, fake)
     flagged = (scores >= thresholds[0].score).nonzero()[:, 0].tolist()
     return Copies(
-        found=any(each.p < LEVEL / len(counts) for each in counts) or bool(same and not chance),
+        found=any(each.p < LEVEL / len(counts) for each in counts) or bool(same.proof),
         counts=counts,
         recalls=tuple(recalls),
-        identical=same,
-        withhold=tuple(sorted({*flagged, *same})),
+        same=same,
+        withhold=tuple(sorted({*flagged, *same.images})),
         pairs=_closest(scores, nearest),
-        notes=tuple(_notes(counts, effects, len(chance), holdout)),
+        notes=tuple(_notes(counts, effects, same, holdout)),
         provenance=_provenance(train, holdout, fake, seed, (len(chosen), len(kept)), effects),
         scores=scores,
         nearest=nearest,
@@ -380,28 +384,13 @@ def _counted(
     return Counted(threshold, flagged, of_held, p, limit, limits)
 
 
-def digests(batches: Iterable[Tensor]) -> list[bytes]:
-    """Digest of the pixels of every image."""
-    return [
-        hashlib.sha256(each.tobytes()).digest()
-        for batch in batches
-        for each in np.ascontiguousarray(batch.numpy())
-    ]
-
-
-def identical(train: ImageSet, other: ImageSet) -> tuple[int, ...]:
-    """Images that equal a training image in every pixel."""
-    known = set(digests(train.batches()))
-    return tuple(i for i, digest in enumerate(digests(other.batches())) if digest in known)
-
-
 def _closest(scores: Float[Tensor, " n"], nearest: Int64[Tensor, " n"]) -> tuple[ClosestPair, ...]:
     order = scores.argsort(descending=True, stable=True)[:PAIRS].tolist()
     return tuple(ClosestPair(i, int(nearest[i]), float(scores[i])) for i in order)
 
 
 def _notes(
-    counts: Sequence[Counted], effects: tuple[float, float], equal: int, holdout: ImageSet
+    counts: Sequence[Counted], effects: tuple[float, float], same: Identical, holdout: ImageSet
 ) -> Iterator[str]:
     for each in counts:
         threshold = each.threshold
@@ -428,8 +417,8 @@ def _notes(
                 "the training set, or its images are more alike to them than those are to each "
                 "other"
             )
-    if equal:
-        yield f"{equal} images of {holdout.name} equal a training image in every pixel"
+    if same.held:
+        yield f"{same.held} images of {holdout.name} equal a training image in every pixel"
     yield (
         "scores of images of one group go together: they stand for "
         f"{1 / effects[0]:.0%} (training) and {1 / effects[1]:.0%} (hold-out) as many independent "

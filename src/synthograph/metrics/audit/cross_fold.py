@@ -15,11 +15,13 @@ from torch import Tensor
 
 from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
-from synthograph.metrics.audit.membership import PERMUTATIONS, SURE, ends_of
+from synthograph.metrics.audit.membership import PERMUTATIONS, ends_of
 from synthograph.metrics.intervals import LEAST_GROUPS, interval, plan
 from synthograph.metrics.result import Interval
 
 # n image, g group, e evaluation, k generator
+
+SURE = 0.05
 
 
 @dataclass(frozen=True)
@@ -161,12 +163,21 @@ def _upper(values: Float64[Tensor, " e"]) -> float:
     return float((values >= values[0] - slack).to(torch.float64).mean())
 
 
-def _check_folds(scores: Tensor, unseen: Sequence[int], folds: Tensor, groups: Tensor) -> None:
+def check_unseen(unseen: Sequence[int]) -> None:
+    """Refuse generators that cannot be compared.
+
+    Raises:
+        UserError: fewer than two, or two that left out the same fold.
+    """
     if len(unseen) < 2 or len(set(unseen)) != len(unseen):
         raise UserError(
             f"generators without folds {list(unseen)}: give at least two, each with a fold of its "
             "own"
         )
+
+
+def _check_folds(scores: Tensor, unseen: Sequence[int], folds: Tensor, groups: Tensor) -> None:
+    check_unseen(unseen)
     if scores.shape != (len(unseen), len(folds)) or len(folds) != len(groups):
         raise UserError(
             f"scores {tuple(scores.shape)} for {len(unseen)} generators, {len(folds)} folds and "

@@ -158,6 +158,7 @@ class Measured:
         detail: further numbers, by test.
         distances: quartiles and histogram of nearest distances; plain data.
         images: generated images that took part.
+        notes: what did not take part, in words.
     """
 
     extractor: str
@@ -166,6 +167,7 @@ class Measured:
     detail: Mapping[str, Mapping[str, Any]]
     distances: Mapping[str, Any]
     images: int
+    notes: tuple[str, ...] = ()
 
 
 def judge(measured: Sequence[Measured]) -> list[Finding]:

@@ -41,7 +41,10 @@ from synthograph.metrics.sample import Sample
 FALSE_POSITIVES = 0.01
 PERMUTATIONS = 999
 CONTROLS = 200
-SURE = 0.05
+SURE = 0.025
+"""Chance of a false alarm of all attacks together; tests of nearest neighbours have as much."""
+HIGH = 0.05
+"""Share of permutations or cuts that exceed what is called their high value."""
 DRAWN_AT_ONCE = 1 << 21
 SCORES = ("nearest", "neighbourhood")
 UNITS = ("image", "group")
@@ -132,8 +135,8 @@ class Membership:
 
     @property
     def seen(self) -> bool:
-        """Whether training images can be told from held-out ones, beyond chance at 5 %."""
-        return self.undecided is None and self.p is not None and self.p < SURE
+        """Whether training images can be told from held-out ones, beyond chance (`SURE`)."""
+        return self.undecided is None and self.p is not None and self.p <= SURE
 
     @property
     def sentence(self) -> str:
@@ -275,7 +278,7 @@ class _People:
         if ways * SURE < 1:
             return (
                 f"the groups can be divided in {ways} ways only with as many of every class on "
-                "each side, too few for any p below 5 %"
+                f"each side, too few for a p of {SURE:.1%}"
             )
         return None
 
@@ -420,7 +423,7 @@ def _kept(values: Float64[Tensor, " n"], ours: Bool[Tensor, " n"], cut: Plan) ->
 
 def _spread(values: Float64[Tensor, " e"]) -> tuple[float, float]:
     """Mean, and the value that 5 % exceed."""
-    return float(values.mean()), float(values.quantile(1 - SURE))
+    return float(values.mean()), float(values.quantile(1 - HIGH))
 
 
 def _joint(table: Float64[Tensor, "e s"]) -> float:

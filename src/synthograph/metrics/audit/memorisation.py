@@ -29,7 +29,7 @@ that patients were held out at random.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +61,9 @@ EXCHANGES = 199
 MOST_FAKE = 2000
 MOST_REAL = 5000
 """Images that take part at most; the time grows with their product."""
+LEAST_KEPT = 10
+"""Held-out groups that fit into half of `MOST_REAL`, however many images they have: of larger ones
+a part is drawn, in training as well, or the two sides would not be alike."""
 MOST_CELLS = 5
 PER_CELL = 50
 LEAST_IN_CELL = 20
@@ -107,12 +110,14 @@ def measure(
     Raises:
         UserError: features that do not fit each other, or too few groups.
     """
+    before, streams = (train, holdout, fake), Streams(seed).under("audit")
+    train, holdout, labels = _cut(train, holdout, labels, streams)
     reason = too_small(train, holdout)
     if reason is not None:
         raise UserError(f"{reason}; add patients, or hold out fewer")
     for sample in (train, holdout):
         check_pair(sample, fake)
-    streams = Streams(seed).under("audit")
+    fake = fake.take(torch.arange(min(len(fake), MOST_FAKE)))
     scene = _scene(train, holdout, fake, labels, streams)
     ways = exchanged(scene.pool, exchanges, streams)
     rows = [
@@ -126,7 +131,8 @@ def measure(
         torch.stack(rows),
         scene.detail(ours),
         scene.distances(ours),
-        len(scene.fake.squared),
+        len(fake),
+        tuple(_left_out(before, (train, holdout, fake))),
     )
 
 
@@ -299,15 +305,8 @@ def _scene(
     labels: tuple[Sequence[str] | None, Sequence[str] | None],
     streams: Streams,
 ) -> _Scene:
-    (train, first), (holdout, second) = (
-        _at_most(sample, most, names, streams)
-        for sample, most, names in (
-            (train, MOST_REAL, labels[0]),
-            (holdout, MOST_REAL // 2, labels[1]),
-        )
-    )
-    values = fake.values[:MOST_FAKE]
-    pool = pool_of(train, holdout, first, second)
+    values = fake.values
+    pool = pool_of(train, holdout, *labels)
     centre = pool.values.to(torch.float64).mean(0)
     fewest = min(int(pool.table[side].sum()) for side in (pool.held, ~pool.held))
     some = streams.permutation("some", 0, len(values))[:fewest]
@@ -322,18 +321,54 @@ def _scene(
     )
 
 
-def _at_most(
-    sample: Sample, most: int, labels: Sequence[str] | None, streams: Streams
-) -> tuple[Sample, Sequence[str] | None]:
-    """Whole groups in random order, as many as fit."""
-    if len(sample) <= most:
-        return sample, labels
-    _, inverse, sizes = sample.groups.unique(return_inverse=True, return_counts=True)
-    order = streams.permutation(f"most/{most}", 0, len(sizes))
-    kept = torch.zeros(len(sizes), dtype=torch.bool)
-    kept[order] = sizes[order].cumsum(0) <= most
-    rows = kept[inverse].nonzero()[:, 0]
-    return sample.take(rows), None if labels is None else [labels[row] for row in rows.tolist()]
+def _cut(
+    train: Sample,
+    holdout: Sample,
+    labels: tuple[Sequence[str] | None, Sequence[str] | None],
+    streams: Streams,
+) -> tuple[Sample, Sample, tuple[Sequence[str] | None, Sequence[str] | None]]:
+    """As many groups as fit, and no more of one than of any other where there are too many."""
+    limits = (MOST_REAL, MOST_REAL // 2)
+    if len(train) <= limits[0] and len(holdout) <= limits[1]:
+        return train, holdout, labels
+    most_of_group = limits[1] // LEAST_KEPT
+    kept = [
+        _fitting(sample.groups, most, most_of_group, streams)
+        for sample, most in zip((train, holdout), limits, strict=True)
+    ]
+    ours, theirs = (
+        None if names is None else [names[row] for row in rows.tolist()]
+        for names, rows in zip(labels, kept, strict=True)
+    )
+    return train.take(kept[0]), holdout.take(kept[1]), (ours, theirs)
+
+
+def _fitting(
+    groups: Int64[Tensor, " n"], most: int, most_of_group: int, streams: Streams
+) -> Int64[Tensor, " r"]:
+    """Images of groups in random order, passing over those for which there is no room."""
+    _, group, sizes = groups.unique(return_inverse=True, return_counts=True)
+    room, kept = most, torch.zeros(len(sizes), dtype=torch.bool)
+    for number in streams.permutation(f"most/{most}", 0, len(sizes)).tolist():
+        size = min(int(sizes[number]), most_of_group)
+        if size <= room:
+            kept[number] = True
+            room -= size
+    mixed = streams.permutation(f"inside/{most}", 0, len(groups))
+    order = mixed[group[mixed].argsort(stable=True)]
+    place = torch.empty_like(group)
+    place[order] = torch.arange(len(groups)) - (sizes.cumsum(0) - sizes)[group[order]]
+    return (kept[group] & (place < most_of_group)).nonzero()[:, 0]
+
+
+def _left_out(before: Sequence[Sample], after: Sequence[Sample]) -> Iterator[str]:
+    """What the tests did not look at, in words."""
+    for whole, part, what in zip(before, after, ("training", "held-out", "synthetic"), strict=True):
+        if len(part) < len(whole):
+            words = f"tests of nearest neighbours took {len(part)} of {len(whole)} {what} images"
+            if what != "synthetic":
+                words += f", of {part.group_count} of {whole.group_count} groups"
+            yield words
 
 
 def _cells(

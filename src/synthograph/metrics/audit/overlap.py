@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from scipy.stats import beta
 
 import synthograph
 from synthograph.archive.batches import ImageSet
@@ -19,12 +20,15 @@ from synthograph.metrics.audit.calibration import (
     clopper_pearson,
     design_effect,
 )
-from synthograph.metrics.audit.copies import REAL, Searched, check_sets, drawn, identical
+from synthograph.metrics.audit.copies import REAL, Searched, check_sets, drawn
+from synthograph.metrics.audit.identical import identical
 from synthograph.metrics.audit.search import Index
 from synthograph.metrics.evaluate import Tracks, silent
 
 RATE = 0.001
 """False alarms: far below the hundredth of duplicates from which an audit cannot decide."""
+SURE = 0.01
+"""Chance of so many near-duplicates by false alarms alone, below which they are believed."""
 PAIRS = 24
 
 
@@ -36,6 +40,7 @@ class Overlap:
         share: of hold-out images that have a near-duplicate among the training images, or equal one
             in every pixel.
         interval: exact 95 % interval, for as many independent images as the groups stand for.
+        p: chance of so many near-duplicates, those that are equal apart, by false alarms alone.
         pairs: hold-out image, training image and score, the closest first, at most 24.
         identical: hold-out images that equal a training image in every pixel.
         images: hold-out images searched for.
@@ -46,6 +51,7 @@ class Overlap:
 
     share: float
     interval: tuple[float, float]
+    p: float
     pairs: tuple[tuple[int, int, float], ...]
     identical: tuple[int, ...]
     images: int
@@ -53,11 +59,18 @@ class Overlap:
     notes: tuple[str, ...]
     provenance: dict[str, Any]
 
+    @property
+    def believed(self) -> float:
+        """The share, or only that of equal images where false alarms may explain the others."""
+        return self.share if self.p < SURE else len(self.identical) / self.images
+
     def json(self) -> dict[str, Any]:
         """Plain data."""
         return {
             "share": self.share,
             "interval": list(self.interval),
+            "p": self.p,
+            "believed": self.believed,
             "pairs": [list(pair) for pair in self.pairs],
             "identical": list(self.identical),
             "images": self.images,
@@ -65,6 +78,13 @@ class Overlap:
             "notes": list(self.notes),
             "provenance": self.provenance,
         }
+
+
+def by_chance(count: float, of: float) -> float:
+    """Probability of so many false alarms or more (binomial law at `RATE`; the incomplete beta
+    function carries it on to numbers of independent images that are not whole).
+    """
+    return 1.0 if count <= 0 else float(beta.cdf(RATE, count, max(of - count, 0.0) + 1))
 
 
 def content_overlap(
@@ -99,6 +119,7 @@ def content_overlap(
     flagged[list(same)] = True
     count = int(flagged.sum())
     effect = design_effect(scores, holdout.groups)
+    images = holdout.count / effect
     order = scores.argsort(descending=True, stable=True)[:PAIRS].tolist()
     notes = []
     if threshold.above > 10 * RATE * threshold.count and threshold.above > 1:
@@ -108,7 +129,8 @@ def content_overlap(
         )
     return Overlap(
         share=count / holdout.count,
-        interval=clopper_pearson(count / effect, holdout.count / effect),
+        interval=clopper_pearson(count / effect, images),
+        p=by_chance((count - len(same)) / effect, images - len(same) / effect),
         pairs=tuple((i, int(nearest[i]), float(scores[i])) for i in order if flagged[i]),
         identical=same,
         images=holdout.count,

@@ -11,7 +11,8 @@ import torch
 from synthograph.archive.batches import ImageSet
 from synthograph.core.seeds import Streams
 from synthograph.metrics.audit.calibration import Scale, Threshold
-from synthograph.metrics.audit.copies import RATES, REAL, Searched, check_sets, digests, drawn
+from synthograph.metrics.audit.copies import RATES, REAL, Searched, check_sets, drawn
+from synthograph.metrics.audit.identical import digests
 from synthograph.metrics.audit.search import Index
 from synthograph.metrics.evaluate import Tracks, silent
 

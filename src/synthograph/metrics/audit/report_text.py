@@ -9,7 +9,12 @@ from rich.text import Text
 
 from synthograph.metrics.audit.audit import Audit
 from synthograph.metrics.audit.findings import Finding
-from synthograph.metrics.audit.verdict import copies_words, leaks_words, overlap_words
+from synthograph.metrics.audit.verdict import (
+    copies_words,
+    leaks_words,
+    overlap_words,
+    same_words,
+)
 from synthograph.metrics.report_text import number
 
 TEST, FEATURES, NUMBER, ENDS = 20, 12, 9, 20
@@ -61,7 +66,8 @@ def lines(audit: Audit) -> Iterator[str]:
         yield overlap_words(audit.overlap)
     if audit.copies is not None:
         yield copies_words(audit.copies)
+    else:
+        yield same_words(audit.same)
     yield audit.membership.sentence
     if audit.leaks is not None:
         yield leaks_words(audit.leaks)
-    yield from audit.request.notes

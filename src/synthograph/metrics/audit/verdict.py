@@ -7,13 +7,13 @@ from typing import Any
 
 from synthograph.metrics.audit.copies import Copies, Recall
 from synthograph.metrics.audit.findings import Finding
+from synthograph.metrics.audit.identical import Identical
 from synthograph.metrics.audit.leaks import Leaks
-from synthograph.metrics.audit.overlap import Overlap
+from synthograph.metrics.audit.membership import SURE as MEMBERSHIP
+from synthograph.metrics.audit.overlap import SURE, Overlap
 
 MOST_OVERLAP = 0.01
 """Share of near-duplicates between training and hold-out above which nothing can be decided."""
-MEMBERSHIP = 0.025
-"""Chance of a false alarm of membership inference; tests of nearest neighbours have as much."""
 
 
 class Answer(enum.StrEnum):
@@ -26,9 +26,11 @@ class Answer(enum.StrEnum):
 
 
 RULE = (
-    f"'{Answer.UNDECIDABLE}' where more than {MOST_OVERLAP:.0%} of the held-out images are "
-    "near-duplicates of training images, where there are too few patients to tell chance, or where "
-    f"copy detection finds less than half of the copies that were planted unchanged; else "
+    f"'{Answer.COPIES}' where a synthetic image equals a training image, but no held-out one, in "
+    f"every pixel; else '{Answer.UNDECIDABLE}' where more than {MOST_OVERLAP:.0%} of the held-out "
+    "images are near-duplicates of training images, and more than false alarms explain (chance "
+    f"below {SURE:.0%}), where there are too few patients to tell chance, or where copy detection "
+    "finds less than half of the copies that were planted unchanged; else "
     f"'{Answer.COPIES}' where more synthetic images are flagged as copies of training images than "
     f"real images of other patients lead one to expect (exact test); else '{Answer.SUSPICIOUS}' "
     "where a test of nearest neighbours deviates towards memorising beyond its interval (the "
@@ -78,11 +80,12 @@ class Evidence:
     """What the verdict rests on.
 
     Attributes:
-        overlap: share of near-duplicates between training and hold-out.
+        overlap: share of near-duplicates between training and hold-out, false alarms apart.
         findings: tests of nearest neighbours.
         copies: what copy detection says where it found copies, else None.
         told: what membership inference says where it told training images, else None.
         blind: why something could not be looked for, such as too few patients; else None.
+        exact: what is said of images that can be nothing but copies, at any number of patients.
     """
 
     overlap: float = 0.0
@@ -90,6 +93,7 @@ class Evidence:
     copies: str | None = None
     told: str | None = None
     blind: str | None = None
+    exact: str | None = None
 
 
 def decide(evidence: Evidence) -> tuple[Answer, tuple[str, ...]]:
@@ -102,7 +106,10 @@ def decide(evidence: Evidence) -> tuple[Answer, tuple[str, ...]]:
             "not cannot be told apart"
         )
     reasons += filter(None, [evidence.blind])
-    if reasons:
+    if evidence.exact is not None:
+        answer = Answer.COPIES
+        reasons.insert(0, evidence.exact)
+    elif reasons:
         answer = Answer.UNDECIDABLE
     elif evidence.copies is not None:
         answer = Answer.COPIES
@@ -123,7 +130,32 @@ def overlap_words(overlap: Overlap) -> str:
     words = f"overlap: {overlap.share:.1%} of the held-out images are near-duplicates of training"
     if overlap.identical:
         words += f", {len(overlap.identical)} images equal one in every pixel"
+    if overlap.believed < overlap.share:
+        words += f"; false alarms alone give as many others with a probability of {overlap.p:.2g}"
     return words
+
+
+def exact_words(same: Identical) -> str | None:
+    """Images that can be nothing but copies, in a sentence; None where there are none."""
+    if not same.proof:
+        return None
+    return (
+        f"copies: {len(same.proof)} synthetic images equal a training image, but no held-out one, "
+        "in every pixel"
+    )
+
+
+def same_words(same: Identical) -> str:
+    """What is said of copies where there are too few patients to search for other ones."""
+    return (
+        f"copies: {len(same.images)} synthetic images equal a training image in every pixel"
+        f"{_unproven(same)}; there are too few patients to search for others"
+    )
+
+
+def _unproven(same: Identical) -> str:
+    count = len(same.images) - len(same.proof)
+    return f" ({count} of them equal a held-out image too, which proves nothing)" if count else ""
 
 
 def leaks_words(leaks: Leaks) -> str:
@@ -153,6 +185,7 @@ def copies_words(copies: Copies) -> str:
     )
     if copies.identical:
         words += f"; {len(copies.identical)} equal a training image in every pixel"
+        words += _unproven(copies.same)
     if copies.found:
         return f"copies: {words}"
     known = {name: limit for name, limit in count.limits.items() if limit is not None}

@@ -1,0 +1,69 @@
+"""Images that equal a training image in every pixel: what needs no calibration to be found."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from synthograph.archive.batches import ImageSet
+
+
+@dataclass(frozen=True)
+class Identical:
+    """Generated images that equal a training image in every pixel.
+
+    Attributes:
+        images: their places in their set.
+        sources: place of the training image that each equals.
+        proof: those of them that equal no held-out image: an image that patients of both sets have,
+            such as an empty one, need not come from training.
+        held: held-out images that equal a training image.
+    """
+
+    images: tuple[int, ...]
+    sources: tuple[int, ...]
+    proof: tuple[int, ...]
+    held: int
+
+    def json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {"identical": list(self.images), "proof": list(self.proof)}
+
+
+def digests(batches: Iterable[Tensor]) -> list[bytes]:
+    """Digest of the pixels of every image."""
+    return [
+        hashlib.sha256(each.tobytes()).digest()
+        for batch in batches
+        for each in np.ascontiguousarray(batch.numpy())
+    ]
+
+
+def identical(train: ImageSet, other: ImageSet) -> tuple[int, ...]:
+    """Images that equal a training image in every pixel."""
+    known = set(digests(train.batches()))
+    return tuple(i for i, digest in enumerate(digests(other.batches())) if digest in known)
+
+
+def find_identical(train: ImageSet, holdout: ImageSet, fake: ImageSet) -> Identical:
+    """Search generated images for such as equal a training image in every pixel, however few
+    patients there are.
+
+    Args:
+        train: what the generator was trained on.
+        holdout: real images of other groups.
+        fake: generated images, of the same kind.
+    """
+    ours, held, made = (digests(images.batches()) for images in (train, holdout, fake))
+    places = {digest: place for place, digest in reversed(list(enumerate(ours)))}
+    same = [place for place, digest in enumerate(made) if digest in places]
+    common = places.keys() & held
+    return Identical(
+        images=tuple(same),
+        sources=tuple(places[made[place]] for place in same),
+        proof=tuple(place for place in same if made[place] not in common),
+        held=sum(digest in common for digest in held),
+    )
