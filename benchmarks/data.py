@@ -23,8 +23,10 @@ from synthograph.archive.stream import Selection, TrainingStream, select_rows
 from synthograph.core.seeds import Streams
 from synthograph.sources.phantoms import PhantomOptions, make_phantoms
 
-PHOTOGRAPHS = 300
-ROUNDS = 3
+DRAWN = 300
+VIEWS = 4
+PHOTOGRAPHS = DRAWN * VIEWS
+ROUNDS = 2
 
 
 def main() -> None:
@@ -83,9 +85,11 @@ def command(source: Path, dest: Path, workers: int) -> list[str]:
 
 
 def draw_photographs(folder: Path) -> None:
-    """Pictures with structure at every scale, as photographs have, so that JPEG has work to do."""
+    """Pictures with structure at every scale, as photographs have, so that JPEG has work to do;
+    each as it is, mirrored, upside down and both.
+    """
     rng = np.random.default_rng(0)
-    for number in range(PHOTOGRAPHS):
+    for number in range(DRAWN):
         image = np.zeros((768, 1024, 3))
         for side in (4, 16, 64, 256):
             coarse = rng.normal(size=(side * 3 // 4, side, 3)) * 160 / side**0.5
@@ -95,7 +99,8 @@ def draw_photographs(folder: Path) -> None:
             ]
             image += np.stack([np.asarray(p) for p in pictures], axis=2)
         pixels = np.clip(image + 128, 0, 255).astype(np.uint8)
-        PIL.Image.fromarray(pixels).save(folder / f"{number:04d}.jpg", quality=90)
+        for view, seen in enumerate((pixels, pixels[:, ::-1], pixels[::-1], pixels[::-1, ::-1])):
+            PIL.Image.fromarray(seen).save(folder / f"{number:04d}-{view}.jpg", quality=90)
 
 
 def streaming(folder: Path, *, count: int = 2000, batch: int = 64) -> float:

@@ -335,7 +335,8 @@ def _continue(
     from synthograph.training.setup import open_data
 
     session, run = resume_session(path, asked, require_exact=require_exact, team=team)
-    watcher = watch(session, open_data(session.config)) if team.leads else None
+    with team.waiting():  # held-out images may take longer to read than the others are patient
+        watcher = watch(session, open_data(session.config)) if team.leads else None
     for line in () if watcher is None else watcher.lines():
         run.say(line)
     Trainer(session, run, on_snapshot=watcher).train()
