@@ -26,5 +26,7 @@ def test_page_and_console(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     with pytest.raises(UserError, match="--force"):
         report([run, numbers], out=page)
     report([run, numbers], out=page, public=True, force=True, title="Cells")
-    assert "--public leaves" not in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "--public leaves" not in said
+    assert "Generated images are left out of this page, since no audit says" in said
     assert "<h1>Cells</h1>" in page.read_text()

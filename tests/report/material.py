@@ -112,6 +112,7 @@ def entry(
                 "images_hash": "bb",
                 "split": "test",
             },
+            "train": {"name": "set.zip:train", "archive": "set.zip", "split": "train"},
             "seed": 7,
             "version": "0.1.0",
         },
@@ -125,11 +126,17 @@ ALIKE, APART = 0.5, {"frechet": 0.9, "kernel": 0.9, "precision": 0.1, "recall": 
 def entries(
     apart: tuple[str, ...] = (), *, extractor: str = "random-vgg16", **more: Any
 ) -> list[dict[str, Any]]:
-    """All measures of verdicts by one extractor; those of `apart` beyond their floor."""
-    return [
-        entry(name, same=APART[name] if name in apart else ALIKE, extractor=extractor, **more)
-        for name in APART
-    ]
+    """All measures of verdicts by one extractor; those of `apart` beyond their floor, with their
+    whole intervals.
+    """
+    found = []
+    for name, far in APART.items():
+        if name not in apart:
+            found.append(entry(name, same=ALIKE, extractor=extractor, **more))
+            continue
+        beyond = {"value": far, "interval": [max(far - 0.05, 0.0), far + 0.05, 0.95]}
+        found.append(entry(name, same=far, extractor=extractor, **{**beyond, **more}))
+    return found
 
 
 def evaluation(*found: list[dict[str, Any]], shares: Any = ()) -> dict[str, Any]:
@@ -154,7 +161,7 @@ def share(level: str, real: int, fake: int) -> dict[str, Any]:
 
 
 def audit(answer: str = "clean", **more: Any) -> dict[str, Any]:
-    """What `audit` writes."""
+    """What `audit` writes; `test_findings.py` compares it with a real one."""
     verdict = {"answer": answer, "indicative": False, "rule": "a rule", "reasons": ["a reason"]}
     test = {
         "test": "closer_to_training",
@@ -166,25 +173,57 @@ def audit(answer: str = "clean", **more: Any) -> dict[str, Any]:
         "draws": 20,
         "sentence": "51 % are closer to training images",
     }
+    planted = {"transform": "identity", "rate": 0.001, "recall": 0.99, "interval": [0.9, 1.0]}
+    counted = {"score": 9.5, "upper_limit_by_transform": {"identity": 0.0151}}
     return {
         "format": 1,
         "kind": "audit",
         "verdict": {**verdict, "limits": ["a limit"], **more},
-        "sets": {"synthetic": {"name": "made.zip", "images": 200, "images_hash": "aa"}},
+        "notes": [],
+        "sets": {
+            "synthetic": {"name": "made.zip", "images": 200, "groups": None, "images_hash": "aa"}
+        },
+        "overlap": {"share": 0.0, "sentence": "overlap: none"},
         "tests": [test],
         "copies": {
-            "flagged": 2,
-            "expected": 1.5,
-            "withhold": ["x.png"],
-            "pairs": [{"train": "secret-patient.png"}],
+            "found": False,
+            "identical": [],
+            "withhold": [3, 4, 5],
+            "pairs": [{"fake": 3, "train": 7, "score": 1.5}],
             "recall": [
-                {"transform": "identity", "class": c, "recall": 0.99, "n": 100, "rate": 0.001}
-                for c in (None, "a")
+                {**planted, "label": label, "class": label or "", "planted": 100, "n": 100}
+                for label in (None, "a")
             ],
-            "counts": [{"rate": 0.001, "flagged": 0, "holdout": 3, "p": 1.0}],
+            "counts": [
+                {"rate": 0.001, "flagged": 0, "holdout": 3, "p": 1.0, "upper_limit": 0.015}
+                | counted
+            ],
+            "notes": [],
+            "sentence": "copies: no more than chance gives",
         },
+        "membership": {"extractor": "random-vgg16", "attacks": [attack()], "p": 0.4, "notes": []},
+        "augmentations": {"found": False, "transforms": [], "sentence": "augmentations: none"},
         "pictures": {"pairs": "pairs.png"},
-        "provenance": {"command": "synthograph audit --train /nowhere/private/set.zip"},
+        "provenance": {
+            "seed": 0,
+            "version": "0.1.0",
+            "command": "synthograph audit --train /nowhere/private/set.zip",
+        },
+    }
+
+
+def attack() -> dict[str, Any]:
+    """Inference of membership by one score."""
+    return {
+        "score": "nearest",
+        "unit": "image",
+        "auc": 0.512,
+        "interval": [0.431, 0.587, 0.95],
+        "p": 0.4,
+        "null": {"mean": 0.5, "high": 0.55},
+        "true_positive_rate": 0.02,
+        "true_positive_interval": [0.01, 0.04, 0.95],
+        "control": {"mean": 0.52, "high": 0.56},
     }
 
 
@@ -204,6 +243,10 @@ def gap(points: int = 5) -> dict[str, Any]:
             {
                 **pair,
                 "kernel": {"value": 0.1, "interval": [0.0, 0.2, 0.95]},
+                "floor": {
+                    "one": {"value": 0.0123, "low": 0.0111, "high": 0.0135, "splits": SPLITS},
+                    "other": None,
+                },
                 "classifier": {"auc": 0.8, "interval": [0.7, 0.9], "p": 0.01},
             }
         ],

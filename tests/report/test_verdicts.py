@@ -7,14 +7,12 @@ import pytest
 from synthograph.report.evaluations import Evaluation, read_evaluation
 from synthograph.report.fields import Fields
 from synthograph.report.findings import Audit, read_audit
+from synthograph.report.seeing import Finding, judge, least_apart, over_parts
 from synthograph.report.verdicts import (
     Answer,
-    Finding,
     copies_verdict,
     diverse_verdict,
     faithful_verdict,
-    judge,
-    over_parts,
     useful_verdict,
     verdicts,
 )
@@ -103,9 +101,23 @@ def test_alike_needs_all_measures_of_the_question() -> None:
     some = [material.entry(name, same=0.5) for name in ("frechet", "kernel")]
     other = [material.entry(n, same=0.5, extractor="dinov2") for n in ("frechet", "kernel")]
     assert faithful_verdict(read(some, other), audited()).answer is Answer.UNDECIDED
-    far = [material.entry(n, same=0.9, extractor="dinov2") for n in ("frechet", "kernel")]
-    both = [material.entry(name, same=0.9) for name in ("frechet", "kernel")]
+    beyond = {"same": 0.9, "value": 0.9, "interval": [0.8, 1.0]}
+    far = [material.entry(n, extractor="dinov2", **beyond) for n in ("frechet", "kernel")]
+    both = [material.entry(name, **beyond) for name in ("frechet", "kernel")]
     assert faithful_verdict(read(both, far), audited()).answer is Answer.NO
+
+
+def test_apart_needs_a_whole_interval_beyond_the_floor() -> None:
+    near = {"value": 0.61, "interval": [0.55, 0.7, 0.95]}  # the floor ends at 0.6
+    verdict = faithful_verdict(two(DISTANT, **near), audited())
+    assert verdict.answer is Answer.UNDECIDED
+    assert "is torn over all images" in " ".join(verdict.reasons)
+    unknown = faithful_verdict(two(DISTANT, interval=None), audited())
+    assert unknown.answer is Answer.UNDECIDED
+    found = [*material.entries(DISTANT[:1]), *material.entries(DISTANT[1:], **near)]
+    mixed = [found[0], *found[6:8]]  # one firm, the others beyond with a part of their interval
+    assert judge(read(mixed).entries, DISTANT) is Finding.APART
+    assert "one of them with its whole 95 % interval" in verdict.rule
 
 
 def test_a_class_without_a_floor_makes_it_an_indication() -> None:
@@ -131,9 +143,9 @@ def test_an_indicative_audit_gives_an_indication() -> None:
     weak = audited(indicative=True)
     assert faithful_verdict(two(), weak).answer is Answer.INDICATIVE_YES
     verdict = copies_verdict(weak, None)
-    assert verdict.answer is Answer.INDICATIVE_YES
+    assert verdict.answer is Answer.INDICATIVE_NONE
     assert verdict.headline == "Indication: no copies found"
-    assert copies_verdict(audited("copies found", indicative=True), None).answer is Answer.NO
+    assert copies_verdict(audited("copies found", indicative=True), None).answer is Answer.FOUND
 
 
 def test_nothing_measured() -> None:
@@ -170,12 +182,82 @@ def test_other_mix_of_classes_is_judged_by_class() -> None:
     assert faithful_verdict(read(by_class, second, shares=alike), audited()).answer is Answer.NO
 
 
-def test_apart_in_one_class_is_apart() -> None:
-    found = [Finding.ALIKE, Finding.APART, Finding.UNCLEAR]
-    assert over_parts(found) is Finding.APART
-    assert over_parts([Finding.ALIKE, Finding.UNCLEAR]) is Finding.UNCLEAR
-    assert over_parts([Finding.ALIKE, Finding.NOTHING]) is Finding.ALIKE
+def test_chance_has_as_many_tries_as_there_are_classes() -> None:
+    assert [least_apart(parts) for parts in (1, 2, 5, 7, 8, 20)] == [1, 2, 2, 2, 3, 4]
+    alike, apart, unclear = Finding.ALIKE, Finding.APART, Finding.UNCLEAR
+    assert over_parts([apart]) is apart
+    assert over_parts([alike, apart, unclear]) is unclear  # chance explains one of three
+    assert over_parts([apart, apart, alike, alike, unclear]) is Finding.PARTLY
+    assert over_parts([apart, apart, apart, alike, unclear]) is apart
+    assert over_parts([apart, apart, Finding.NOTHING]) is apart
+    assert over_parts([alike, unclear]) is unclear
+    assert over_parts([alike, Finding.NOTHING]) is alike
     assert over_parts([Finding.NOTHING]) is Finding.NOTHING
+
+
+def by_class(apart: int, classes: int = 5) -> Evaluation:
+    """Two extractors that tell the first classes apart, in a set of another mix."""
+    found = [
+        each
+        for extractor in ("random-vgg16", "dinov2")
+        for number in range(classes)
+        for each in material.entries(
+            DISTANT if number < apart else (), level=f"c{number}", extractor=extractor
+        )
+    ]
+    shares = [material.share(f"c{n}", 100, 100 if n else 400) for n in range(classes)]
+    return read(found, shares=shares)
+
+
+@pytest.mark.parametrize(
+    ("apart", "answer"),
+    [
+        (0, Answer.YES),
+        (1, Answer.UNDECIDED),
+        (2, Answer.PARTLY),
+        (3, Answer.NO),
+        (5, Answer.NO),
+    ],
+)
+def test_classes_that_are_apart(apart: int, answer: Answer) -> None:
+    verdict = faithful_verdict(by_class(apart), audited())
+    assert verdict.answer is answer
+    assert (verdict.headline == "Told apart in some classes") == (answer is Answer.PARTLY)
+
+
+@pytest.mark.slow
+def test_equal_sets_are_not_accused_and_bad_ones_are() -> None:
+    """Of 15 sets of one distribution more than 3 would be told apart with a probability of 0.5 % if
+    chance did so in 5 % of sets; floors alone, which are ranges of three cuts, do it more often.
+    """
+    import torch
+
+    from synthograph.metrics.measures import compare, floors
+    from synthograph.metrics.sample import Sample
+
+    generator = torch.Generator().manual_seed(77)
+
+    def measured(number: int, scale: float = 1.0, shift: float = 0.0) -> Evaluation:
+        real = Sample.singles(torch.randn(120, 8, generator=generator))
+        fake = Sample.singles(torch.randn(120, 8, generator=generator) * scale + shift)
+        values = {v.name: v.json() for v in compare(real, fake, DISTANT, seed=number)}
+        below = floors(real, fake, DISTANT, seed=number)
+        return read(
+            [
+                material.entry(name, same=None) | values[name] | {"floor": below[name].json()}
+                for name in DISTANT
+            ]
+        )
+
+    def told(number: int, **bad: float) -> bool:
+        return judge(measured(number, **bad).entries, DISTANT) is Finding.APART
+
+    same = [measured(number).entries for number in range(15)]
+    by_floors = sum(sum(not e.at_floor for e in entries) > 1 for entries in same)
+    accused = sum(judge(entries, DISTANT) is Finding.APART for entries in same)
+    assert accused <= 3 and accused < by_floors
+    assert all(told(number, scale=0.5) for number in range(2))  # blur: less spread
+    assert all(told(number, shift=0.7) for number in range(2))
 
 
 @pytest.mark.parametrize(
@@ -195,12 +277,24 @@ def test_a_class_without_images_is_not_diverse() -> None:
     assert verdict.reasons[0] == "No generated image at all: class b."
 
 
+def test_images_without_a_class_are_no_part_that_is_missing() -> None:
+    shares = [material.share("a", 99, 200), material.share("", 1, 0)]
+    both = [material.entries(), material.entries(extractor="dinov2")]
+    verdict = diverse_verdict(read(*both, shares=shares))
+    assert verdict.answer is Answer.YES
+    limit = "1 real image and 0 generated images have no class and count in no class."
+    assert limit in verdict.limits
+    many = [material.share("a", 50, 100), material.share("b", 50, 100), material.share("", 50, 0)]
+    judged = faithful_verdict(read(material.entries(), shares=many), audited())
+    assert not any("Judged class by class" in reason for reason in judged.reasons)
+
+
 def test_copies() -> None:
     answers = {
-        "clean": Answer.YES,
-        "copies found": Answer.NO,
-        "suspicious": Answer.UNDECIDED,
-        "undecidable": Answer.UNDECIDED,
+        "clean": Answer.NONE_FOUND,
+        "copies found": Answer.FOUND,
+        "suspicious": Answer.NOT_SHOWN,
+        "undecidable": Answer.NOT_SHOWN,
     }
     for name, answer in answers.items():
         verdict = copies_verdict(audited(name), None)
@@ -208,6 +302,15 @@ def test_copies() -> None:
         assert verdict.rule == "a rule"
         assert verdict.limits == ("a limit",)
     assert copies_verdict(None, None).headline == "Not audited yet"
+    said = copies_verdict(audited("copies found"), None).json()
+    assert said["question"] == "Copies? Are training images among them?"
+    assert said["answer"] == "found"  # a plain yes or no would be read the wrong way round
+
+
+def test_notes_of_an_audit_are_limits_of_its_verdict() -> None:
+    content = material.audit() | {"notes": ["nothing could be checked", "a limit"]}
+    audit = read_audit(Fields(content, "a"), "a.json")
+    assert copies_verdict(audit, None).limits == ("a limit", "nothing could be checked")
 
 
 def test_nearness_to_training_is_told_with_or_without_an_audit() -> None:

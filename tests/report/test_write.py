@@ -13,8 +13,8 @@ from PIL import Image
 from synthograph.archive.reader import open_archive
 from synthograph.core.errors import UserError
 from synthograph.report import pictures
-from synthograph.report.document import without_folders
 from synthograph.report.gather import gather
+from synthograph.report.page import Mark
 from synthograph.report.write import MAX_PAGE_BYTES, write_report
 from tests.conftest import make_archive
 from tests.report import material
@@ -78,6 +78,11 @@ def test_whole_page(tmp_path: Path) -> None:
         "r1_gamma",
         "99",
         "images flagged at 0.1",
+        "images to withhold3",  # of the list that the audit writes
+        "equal a training image in every pixel0",
+        "upper 95 % limit of the share of copies at 0.1\N{NO-BREAK SPACE}% false alarms1.5",
+        "0.431 to 0.587",  # of an attack's area
+        "0.0123set.zip, 0.0111 to 0.0135",  # the floor of a kernel distance
     ):
         assert words in seen.text, words
     kinds = {"run", "evaluation", "audit", "domain gap", "sensitivity of measures"}
@@ -125,6 +130,8 @@ def test_what_is_missing_is_said_with_its_command(tmp_path: Path) -> None:
 
 def test_public_page_shows_no_real_image_and_no_folder(tmp_path: Path) -> None:
     paths = everything(tmp_path)
+    note = "the generator saw 1 of the 2 groups of set.zip only, not 'secret-patient': less is seen"
+    material.write(paths[2] / "audit.json", material.audit() | {"notes": [note]})
     made = make_archive(tmp_path / "made.zip", classes=(MEAN, "b"), seed=1)
     whole = write_report([*paths, made], tmp_path / "r.html").page.read_text()
     written = write_report([*paths, made], tmp_path / "p.html", public=True)
@@ -135,18 +142,9 @@ def test_public_page_shows_no_real_image_and_no_folder(tmp_path: Path) -> None:
         assert private in whole
         assert private not in page
         assert private not in written.data.read_text()
+    assert "1 of the 2 groups of set.zip only: less is seen" in Elements(page).text
     uris = set(re.findall(r'src="(data:image[^"]+)"', page))
     assert len(uris) == 4  # pictures of the run that show generated images
-
-
-def test_words_that_are_no_folders_stay() -> None:
-    kept = "closer/farther than 1/2 of a.zip:test"
-    assert without_folders({"text": kept}) == {"text": kept}
-    line = "synthograph train --data /home/me/set.zip --outdir=../runs '/a b'"
-    assert without_folders({"command": line})["command"].startswith(
-        "synthograph train --data set.zip --outdir=runs"
-    )
-    assert without_folders([{"path": "runs/a/config.json"}]) == [{"path": "config.json"}]
 
 
 def test_an_existing_page_stays(tmp_path: Path) -> None:
@@ -163,6 +161,27 @@ def test_an_existing_page_stays(tmp_path: Path) -> None:
         write_report([numbers], page)
     with pytest.raises(UserError, match="give a name such as report.html"):
         write_report([numbers], tmp_path / "page.pdf")
+
+
+def test_the_json_of_others_is_never_replaced(tmp_path: Path) -> None:
+    audit = material.write(tmp_path / "audit.json", material.audit())
+    before = audit.read_bytes()
+    for force in (False, True):
+        with pytest.raises(UserError, match=r"audit\.json, which no report wrote.*audit-report"):
+            write_report([tmp_path], tmp_path / "audit.html", force=force)
+    (tmp_path / "odd.json").write_text("{")
+    with pytest.raises(UserError, match="which no report wrote"):
+        write_report([audit], tmp_path / "odd.html", force=True)
+    assert audit.read_bytes() == before
+
+
+def test_a_named_page_that_is_replaced_is_told(tmp_path: Path) -> None:
+    numbers = material.write(tmp_path / "n.json", material.evaluation(material.entries()))
+    first = write_report([numbers], tmp_path / "r.html")
+    again = write_report([numbers, first.data], first.page, force=True)
+    assert any("r.json: is the JSON of an earlier page" in p for p in again.document["problems"])
+    with pytest.raises(UserError, match="is the JSON of the page itself"):
+        write_report([first.data], first.page, force=True)
 
 
 def test_own_json_is_no_source(tmp_path: Path) -> None:
@@ -217,6 +236,88 @@ def test_tables_of_sensitivities_that_evaluate_wrote(tmp_path: Path) -> None:
         assert table["rows"] == [["blur", "1 pixel"]]
         assert "1 pixel" in Elements(written.page.read_text()).text
         assert written.document["evaluation"] is not None
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_of_several_audits_the_worst_counts(tmp_path: Path, order: tuple[int, int]) -> None:
+    numbers = material.write(tmp_path / "n.json", material.evaluation(material.entries()))
+    answers = ("copies found", "clean")
+    audits = [
+        material.write(tmp_path / f"{place}" / "audit.json", material.audit(answers[number]))
+        for place, number in enumerate(order)
+    ]
+    for paths in ([numbers, *audits], audits):
+        written = write_report(paths, tmp_path / "r.html", force=True)
+        faithful, _, copies, _ = written.document["verdicts"]
+        assert copies["answer"] == "found"
+        assert any("2 audits were given" in reason for reason in copies["reasons"])
+        assert faithful["answer"] in ("withheld", "not studied yet")
+
+
+@pytest.mark.parametrize(
+    ("notes", "split", "train", "said"),
+    [
+        ((), "test", True, "of groups that are not in the generator's record of its training"),
+        (
+            ("the generator does not say ..., so whether it saw them cannot be checked",),
+            "test",
+            True,
+            "whether the generator saw them is not known",
+        ),
+        ((), "train", True, "which are training images by their split"),
+        ((), "test", False, "nothing in the numbers says whether the generator saw them"),
+        (("2 images of a equal training images",), "test", True, "but 2 images of a equal"),
+    ],
+)
+def test_the_lead_says_only_what_was_checked(
+    tmp_path: Path, notes: tuple[str, ...], split: str, *, train: bool, said: str
+) -> None:
+    content = material.evaluation(material.entries())
+    content["results"][0]["notes"] = list(notes)
+    for each in content["results"][0]["entries"]:
+        each["provenance"]["real"]["split"] = split
+        if not train:
+            del each["provenance"]["train"]
+    written = write_report([material.write(tmp_path / "n.json", content)], tmp_path / "r.html")
+    assert said in written.document["summary"]
+    assert "never shown" not in written.document["summary"]
+
+
+def test_a_public_page_shows_generated_images_after_a_clean_audit_only(tmp_path: Path) -> None:
+    run = material.run_directory(tmp_path)
+    for answer, shown in (("clean", True), ("copies found", False), (None, False)):
+        audit = tmp_path / "audit.json"
+        material.write(audit, material.audit(answer or "clean"))
+        paths = [run, audit] if answer else [run]
+        written = write_report(paths, tmp_path / "p.html", public=True, force=True)
+        elements = Elements(written.page.read_text())
+        frames = [a for tag, a in elements.found if tag == "img" and "data-at" in a]
+        assert bool(frames) == shown
+        assert ("Generated images are left out of this page" in elements.text) != shown
+        whole = write_report(paths, tmp_path / "w.html", force=True).page.read_text()
+        assert 'data-at="4"' in whole
+
+
+def test_a_long_record_of_training_images_is_counted(tmp_path: Path) -> None:
+    run = material.run_directory(tmp_path)
+    document = {"images_seen": 9, "image_digests": [""] * 100_001, "group_digests": ["0", "1"]}
+    material.snapshot(run / "snapshots" / "generator-000009.safetensors", document)
+    written = write_report([run], tmp_path / "r.html")
+    assert written.document["runs"][0]["network"]["images"] == 100_001
+    assert "100\N{NO-BREAK SPACE}001 images of 2 groups" in written.document["summary"]
+
+
+def test_more_than_six_sets_look_different(tmp_path: Path) -> None:
+    marks = [Mark.of(place) for place in range(72)]
+    assert len(set(marks)) == 72
+    assert len({(mark.shape, "hollow" in mark.classes) for mark in marks[:12]}) == 12
+    content = material.gap(8)
+    content["sets"] = [{"name": f"s{number}"} for number in range(8)]
+    content["map"]["set"] = list(range(8))
+    del content["thumbnails"]
+    written = write_report([material.write(tmp_path / "g.json", content)], tmp_path / "r.html")
+    drawn = [a for tag, a in Elements(written.page.read_text()).found if tag == "use"]
+    assert len({(a["href"], a["class"]) for a in drawn}) == 8
 
 
 def test_an_audit_of_other_images_counts_for_nothing(tmp_path: Path) -> None:

@@ -19,7 +19,12 @@ def report(
     ] = Path("report.html"),
     title: Annotated[str, typer.Option(help="of the page; default the set's name")] = "",
     public: Annotated[
-        bool, typer.Option("--public", help="without real images and names of local folders")
+        bool,
+        typer.Option(
+            "--public",
+            help="without real images and local folders, and without generated images unless an "
+            "audit is clean",
+        ),
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="replace a page that is there")] = False,
 ) -> None:
@@ -34,6 +39,8 @@ def report(
         typer.echo(f"left out: {problem}")
     for lacking in written.document["missing"]:
         typer.echo(f"missing: {lacking['what']}: {lacking['command'] or lacking['text']}")
+    if written.document["pictures_left_out"]:
+        typer.echo(written.document["pictures_left_out"])
     if not public:
         typer.echo("the page shows real images and names of local files: --public leaves them out")
     typer.echo(f"{written.page}   {written.size / 1e6:.1f} MB; {written.data} holds its content")

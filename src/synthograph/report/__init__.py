@@ -6,6 +6,6 @@ takes all of them as data, and writes one HTML file that loads nothing, with the
 JSON beside it. It never imports torch.
 
 Public names: `gather.gather` (paths -> `gather.Material`), `document.build` (material -> plain
-data), `page.render` (plain data and pictures -> HTML), `write.write_report` (all of it) and
-`verdicts` (the rules).
+data), `page.render` (plain data and pictures -> HTML), `write.write_report` (all of it), `seeing`
+and `verdicts` (the rules) and `public` (what a page for everybody must not tell).
 """

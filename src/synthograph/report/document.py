@@ -1,7 +1,7 @@
 """The content of the page as plain data: what stands in the JSON, and what the page is made of."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -10,7 +10,7 @@ import synthograph
 from synthograph.report.commands import audit_command, evaluate_command, gap_command
 from synthograph.report.curves import Line, thinned
 from synthograph.report.evaluations import WHOLE, Evaluation
-from synthograph.report.findings import Audit, Gap
+from synthograph.report.findings import Answer, Audit, Gap
 from synthograph.report.gather import REPORT, Material, Set
 from synthograph.report.runs import Run
 from synthograph.report.verdicts import verdicts
@@ -19,7 +19,13 @@ from synthograph.report.words import count, listed, number, percent, several
 FORMAT = 1
 SETTINGS = 400
 """Rows of a table of settings."""
-_PATHS = ("path", "source", "command", "commands", "typed", "line")
+TRAIN = "train"
+UNCHECKED = "cannot be checked"
+"""What `evaluate` writes where the generator does not say what it was trained on."""
+EQUAL = "equal training images"
+"""What it writes of single images that were trained on."""
+WORST = (Answer.CLEAN, Answer.UNDECIDABLE, Answer.SUSPICIOUS, Answer.COPIES)
+"""Answers of audits, the worst one last."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +34,8 @@ class Choice:
 
     Attributes:
         evaluation: numbers of the set; None where there are none.
-        audit: of the same set; None where there is none.
-        why: what is wrong with audits that were given.
+        audit: of the same set, the one with the worst answer; None where there is none.
+        why: what a reader must know of the audits that were given.
         others: further evaluations.
     """
 
@@ -41,7 +47,8 @@ class Choice:
 
 def choose(material: Material) -> Choice:
     """The set that the verdicts are about: that of the last evaluation that was named, else of the
-    newest snapshot that was measured in a run; and the last audit of the very same images.
+    newest snapshot that was measured in a run; and of the audits of the very same images the one
+    with the worst answer, since a search that found nothing does not undo one that did.
     """
     measured = [
         each
@@ -53,9 +60,8 @@ def choose(material: Material) -> Choice:
     main = found[-1] if found else None
     others = tuple(material.evaluations[:-1])
     if main is None:
-        return Choice(None, material.audits[-1] if material.audits else None, "", others)
+        return Choice(None, *_worst(material.audits), others)
     fitting = [audit for audit in material.audits if _same_set(main, audit)]
-    why = ""
     if material.audits and not fitting:
         audited = listed([str(a.synthetic.get("name") or a.source) for a in material.audits])
         judged = main.sets.get("generated", {}).get("name") or "the judged images"
@@ -63,7 +69,21 @@ def choose(material: Material) -> Choice:
             f"The audit that was given is of other images ({audited}) than those whose numbers "
             f"stand here ({judged}), so it says nothing of them."
         )
-    return Choice(main, fitting[-1] if fitting else None, why, others)
+        return Choice(main, None, why, others)
+    return Choice(main, *_worst(fitting), others)
+
+
+def _worst(audits: Sequence[Audit]) -> tuple[Audit | None, str]:
+    """The audit that counts, and what to say where there are several."""
+    if not audits:
+        return None, ""
+    # of equal answers that by trained features, then the last one
+    places = enumerate(audits)
+    _, worst = max(places, key=lambda p: (WORST.index(p[1].answer), not p[1].indicative, p[0]))
+    if len(audits) == 1:
+        return worst, ""
+    said = listed([audit.answer.value for audit in audits])
+    return worst, f"{len(audits)} audits were given, which say: {said}; the worst answer counts."
 
 
 def _same_set(evaluation: Evaluation, audit: Audit) -> bool:
@@ -82,7 +102,8 @@ def build(material: Material, *, title: str = "", public: bool = False) -> dict[
     Args:
         material: what was found.
         title: of the page; by default it names the set.
-        public: leave out folders, so that nothing tells where files lie.
+        public: leave out what names real images, and pictures unless an audit is clean; folders
+            are taken out by `public.py`.
     """
     choice = choose(material)
     main = choice.evaluation
@@ -92,6 +113,7 @@ def build(material: Material, *, title: str = "", public: bool = False) -> dict[
         "title": title or _title(material, choice),
         "summary": summary(material, choice),
         "public": public,
+        "pictures_left_out": pictures_left_out(material) if public else "",
         "verdicts": [each.json() for each in verdicts(main, choice.audit, choice.why)],
         "sets": [each.json() for each in sorted(material.sets, key=lambda s: s.synthetic)],
         "runs": [_run(run) for run in material.runs],
@@ -104,7 +126,17 @@ def build(material: Material, *, title: str = "", public: bool = False) -> dict[
         "problems": [*material.problems, *(p for run in material.runs for p in run.problems)],
         "provenance": provenance(material),
     }
-    return without_folders(document) if public else document
+    return document
+
+
+def pictures_left_out(material: Material) -> str:
+    """Why a page for everybody shows no generated image; empty where it may, or there is none."""
+    audit = choose(material).audit
+    said = sorted({each.answer.value for each in material.audits} - {Answer.CLEAN.value})
+    if (audit is not None and not said) or not any(run.fakes for run in material.runs):
+        return ""
+    why = f"an audit says: {listed(said)}" if said else "no audit says that they are no copies"
+    return f"Generated images are left out of this page, since {why}."
 
 
 def _title(material: Material, choice: Choice) -> str:
@@ -143,7 +175,7 @@ def summary(material: Material, choice: Choice) -> str:
         said.append(
             f"They are judged by {count(whole.n_real)} real images of "
             f"{several(whole.groups, 'group')} ({real.get('name') or 'the reference'})"
-            + (", which the generator was never shown." if real.get("split") else ".")
+            f"{_held_out(main)}."
         )
     if not said:
         return "Nothing that was given says what the set is; the sections below tell what there is."
@@ -151,11 +183,27 @@ def summary(material: Material, choice: Choice) -> str:
     return " ".join(each for each in said if each)
 
 
+def _held_out(evaluation: Evaluation) -> str:
+    """Whether the generator saw the images that it is judged by, as far as `evaluate` checked: it
+    refuses a group that the generator's record names, and writes a note where there is no record.
+    """
+    unknown = next((note for note in evaluation.notes if UNCHECKED in note), None)
+    if unknown is not None:
+        return "; whether the generator saw them is not known, since it does not say what it saw"
+    if evaluation.sets.get("real", {}).get("split") == TRAIN:
+        return ", which are training images by their split"
+    if not evaluation.sets.get("train"):
+        return "; nothing in the numbers says whether the generator saw them"
+    few = next((note for note in evaluation.notes if EQUAL in note), None)
+    but = "" if few is None else f", but {few}"
+    return f", of groups that are not in the generator's record of its training{but}"
+
+
 def _trained_on(run: Run, material: Material) -> str:
     seen = run.info.whole("images_seen")
     data = _settings(run, "data")
     name = PurePath(str(data.get("path") or "real images")).name
-    groups, images = (len(run.info.texts(f"{n}_digests")) for n in ("group", "image"))
+    groups, images = (run.info.size(f"{name}_digests") for name in ("group", "image"))
     size = f"{count(images)} images of {several(groups, 'group')} in {name}" if images else name
     split = f", split {data['split']}" if data.get("split") else ""
     family = str(_settings(run, "model").get("family") or "a")
@@ -191,8 +239,8 @@ def _run(run: Run) -> dict[str, Any]:
             "images_hash": info.text("images_hash"),
             "manifest_hash": info.text("manifest_hash"),
             "split": info.text("split"),
-            "groups": len(info.texts("group_digests")),
-            "images": len(info.texts("image_digests")),
+            "groups": info.size("group_digests"),
+            "images": info.size("image_digests"),
             "version": info.text("package_version"),
             "started_from": "initialised_from" in info,
         },
@@ -212,21 +260,18 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> list[list[str]]:
 
 
 FACTS = {
-    "flagged": "generated images flagged as copies",
-    "expected": "flagged by chance, by the hold-out",
-    "p_value": "chance of as many without copies (p)",
-    "upper_limit": "upper 95 % limit of the share of copies",
-    "withheld": "images to withhold",
+    "identical": "generated images that equal a training image in every pixel",
+    "withhold": "images to withhold",
 }
-"""Numbers of copy detection that a reader wants first."""
+"""Lists of copy detection whose lengths a reader wants first."""
 PER_RATE = {
-    "flagged": FACTS["flagged"],
-    "expected": FACTS["expected"],
+    "flagged": "generated images flagged as copies",
+    "expected": "flagged by chance",
     "holdout": "held-out images flagged",
-    "p": FACTS["p_value"],
-    "upper_limit": FACTS["upper_limit"],
+    "p": "chance of as many without copies (p)",
+    "upper_limit": "upper 95 % limit of the share of copies",
 }
-"""The same, said for a rate of false alarms."""
+"""Numbers of copy detection at a rate of false alarms."""
 MORE = 300
 """Rows of further numbers of an audit."""
 AUDITED = ("overlap", "copies", "distances", "membership", "augmentations")
@@ -235,26 +280,36 @@ AUDITED = ("overlap", "copies", "distances", "membership", "augmentations")
 def _audit(audit: Audit, *, public: bool) -> dict[str, Any]:
     """An audit, its first numbers, and all others as rows; the public form names no image."""
     content = audit.json()
-    facts = []
-    for name, words in FACTS.items():
-        value = audit.copies.get(name)
-        if isinstance(value, list):
-            value = len(value)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            whole = isinstance(value, int)
-            facts.append([words, count(value) if whole else number(value)])
-    for each in audit.counts:
-        rate = "" if each["rate"] is None else f" at {percent(each['rate'])} false alarms"
-        for name, words in PER_RATE.items():
-            value = each[name]
-            if value is not None:
-                whole = name in ("flagged", "holdout")
-                facts.append([f"{words}{rate}", count(value) if whole else number(value)])
+    facts = _facts(audit)
     rows = flat({name: content[name] for name in AUDITED if content[name]})[:MORE]
     if public:
         content |= dict.fromkeys((*AUDITED, "provenance", "pictures"), {})
         rows = []
+    content["limits"] = list(audit.all_limits)
     return {**content, "facts": facts, "more": rows, "recall_tables": _recall_tables(audit)}
+
+
+def _facts(audit: Audit) -> list[list[str]]:
+    """The first numbers of copy detection, in words."""
+    lists = ((words, audit.copies.get(name)) for name, words in FACTS.items())
+    facts = [[words, count(len(value))] for words, value in lists if isinstance(value, list)]
+    images = audit.synthetic.get("images")
+    for each in audit.counts:
+        rate = each["rate"]
+        at = "" if rate is None else f" at {percent(rate)} false alarms"
+        chance = None if rate is None or images is None else rate * images
+        shown = {
+            "flagged": each["flagged"],
+            "expected": chance,
+            "holdout": each["holdout"],
+            "p": each["p"],
+            "upper_limit": each["upper_limit"],
+        }
+        for name, value in shown.items():
+            if value is not None:
+                whole = {"flagged": count, "holdout": count, "upper_limit": percent}
+                facts.append([f"{PER_RATE[name]}{at}", whole.get(name, number)(value)])
+    return facts
 
 
 def _recall_tables(audit: Audit) -> list[dict[str, Any]]:
@@ -322,30 +377,6 @@ def provenance(material: Material) -> dict[str, Any]:
         "versions": versions,
         "seeds": seeds,
     }
-
-
-def without_folders(value: Any, key: str = "") -> Any:  # noqa: ANN401
-    """The same without the folders of local files."""
-    if isinstance(value, dict):
-        return {name: without_folders(inner, name) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_folders(inner, key) for inner in value]
-    if not isinstance(value, str):
-        return value
-    if key in _PATHS and " " not in value:
-        return PurePath(value).name
-    words = value.split(" ")
-    return " ".join(_without_folder(word) for word in words)
-
-
-def _without_folder(word: str) -> str:
-    """A word that is a path from the root, or climbs to it, as its last part."""
-    name, equals, path = word.rpartition("=")
-    quote = path[:1] if path[:1] in "'\"(" else ""
-    bare = path.removeprefix(quote)
-    if bare.startswith(("/", "~/", "../", "./")) or bare[1:3] == ":\\":
-        return f"{name}{equals}{quote}{PurePath(bare.replace(chr(92), '/')).name}"
-    return word
 
 
 def gap_names(gap: Gap) -> list[str]:

@@ -103,6 +103,18 @@ class Entry:
         return floor.same <= floor.high if better == "low" else floor.same >= floor.low
 
     @property
+    def interval_beyond(self) -> bool:
+        """Whether the whole 95 % interval lies beyond the floor, so that neither chance in the
+        generated images nor that in the cuts explains the difference.
+        """
+        floor, better = self.floor, words_of(self.measure).better
+        if floor is None or self.interval is None or not better:
+            return False
+        if better == "low":
+            return self.interval[0] > floor.high
+        return self.interval[1] < floor.low
+
+    @property
     def small(self) -> bool:
         """Whether there are too few images for more than an indication."""
         return min(self.n_real, self.n_fake) < SMALL

@@ -93,6 +93,10 @@ class Fields:
             found.append(str(value)[:MAX_TEXT])
         return found
 
+    def size(self, name: str) -> int:
+        """How many entries a list has, however long it is; none of them is read."""
+        return len(self._typed(name, list, "a list") or [])
+
     def numbers(self, name: str) -> list[float]:
         """A list of finite numbers."""
         return [

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from synthograph.core.errors import UserError
+from synthograph.report.evaluations import NOTHING
 from synthograph.report.fields import Fields
 
 AUDIT, DOMAIN_GAP = "audit", "domain-gap"
@@ -31,6 +32,7 @@ class Audit:
         rule: that gave it.
         reasons: what led to it.
         limits: of what it can say.
+        notes: what is known of the sets, such as that nothing could be checked.
         indicative: whether all features came from networks that were never trained.
         sentences: what its parts say in words.
         sets: train, holdout, synthetic -> name, images, groups, images_hash.
@@ -39,7 +41,8 @@ class Audit:
         counts: what was flagged and what is expected, per rate of false alarms.
         copies: the other numbers of copy detection.
         distances: extractor -> numbers of nearest neighbours.
-        membership: numbers of membership inference.
+        attacks: of membership inference, each with its AUC.
+        membership: its other numbers.
         augmentations: leaked transforms.
         overlap: train against hold-out.
         pictures: name -> file beside the JSON.
@@ -51,6 +54,7 @@ class Audit:
     rule: str = ""
     reasons: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     indicative: bool = False
     sentences: tuple[str, ...] = ()
     sets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -59,6 +63,7 @@ class Audit:
     counts: tuple[Mapping[str, Any], ...] = ()
     copies: Mapping[str, Any] = field(default_factory=dict)
     distances: Mapping[str, Any] = field(default_factory=dict)
+    attacks: tuple[Mapping[str, Any], ...] = ()
     membership: Mapping[str, Any] = field(default_factory=dict)
     augmentations: Mapping[str, Any] = field(default_factory=dict)
     overlap: Mapping[str, Any] = field(default_factory=dict)
@@ -70,11 +75,16 @@ class Audit:
         """The set that was searched."""
         return self.sets.get("synthetic", {})
 
+    @property
+    def all_limits(self) -> tuple[str, ...]:
+        """Limits, and notes that are not among them."""
+        return tuple(dict.fromkeys((*self.limits, *self.notes)))
+
     def json(self) -> dict[str, Any]:
         """Plain data."""
+        lists = ("reasons", "limits", "notes", "sentences", "tests", "counts", "recall", "attacks")
         return {**vars(self), "answer": self.answer.value} | {
-            name: list(getattr(self, name))
-            for name in ("reasons", "limits", "sentences", "tests", "counts", "recall")
+            name: list(getattr(self, name)) for name in lists
         }
 
 
@@ -91,6 +101,7 @@ def read_audit(fields: Fields, source: str) -> Audit:
         UserError: its verdict is none that is known, or an entry has another type than it should.
     """
     verdict, copies = fields.inner("verdict"), fields.inner("copies")
+    membership = fields.inner("membership")
     said = verdict.text("answer")
     known = [answer.value for answer in Answer]
     if said not in known:
@@ -105,13 +116,15 @@ def read_audit(fields: Fields, source: str) -> Audit:
         indicative=bool(verdict.flag("indicative")),
         sentences=_sentences(fields),
         limits=tuple(verdict.texts("limits")),
+        notes=tuple(fields.texts("notes")),
         sets={role: _about(each) for role, each in fields.named("sets")},
         tests=tuple(_test(each) for each in fields.each("tests")),
         recall=tuple(_recall(each) for each in copies.each("recall")),
         counts=tuple(_count(each) for each in copies.each("counts")),
         copies={k: v for k, v in copies.tree.items() if k not in ("recall", "counts")},
         distances=fields.plain("distances"),
-        membership=fields.plain("membership"),
+        attacks=tuple(_attack(each) for each in membership.each("attacks")),
+        membership={k: v for k, v in membership.tree.items() if k != "attacks"},
         augmentations=fields.plain("augmentations"),
         overlap=fields.plain("overlap"),
         pictures={
@@ -130,6 +143,7 @@ def _sentences(fields: Fields) -> tuple[str, ...]:
 def _about(fields: Fields) -> dict[str, Any]:
     return {
         "name": fields.text("name"),
+        "archive": fields.inner("archive").text("archive"),
         "images": fields.whole("images"),
         "groups": fields.whole("groups"),
         "images_hash": fields.text("images_hash"),
@@ -151,15 +165,30 @@ def _test(fields: Fields) -> dict[str, Any]:
 
 
 def _count(fields: Fields) -> dict[str, Any]:
-    names = ("rate", "flagged", "expected", "holdout", "p", "upper_limit")
+    names = ("rate", "score", "flagged", "holdout", "p", "upper_limit")
     return {name: fields.number(name) for name in names}
+
+
+def _attack(fields: Fields) -> dict[str, Any]:
+    """One attack of membership inference, with what chance and a split alone give."""
+    found: dict[str, Any] = {name: fields.text(name) for name in ("score", "unit")}
+    for name, ends in (("auc", "interval"), ("true_positive_rate", "true_positive_interval")):
+        interval = fields.interval(ends)
+        found |= {name: fields.number(name), ends: interval and list(interval)}
+    return found | {
+        "p": fields.number("p"),
+        "null": fields.inner("null").number("mean"),
+        "null_high": fields.inner("null").number("high"),
+        "control": fields.inner("control").number("mean"),
+    }
 
 
 def _recall(fields: Fields) -> dict[str, Any]:
     interval = fields.interval("interval")
     return {
         "transform": fields.text("transform", "?"),
-        "class": fields.text("class"),
+        # all classes together have the label None, images without a class an empty one
+        "class": NOTHING if fields.tree.get("label") == "" else fields.text("class"),
         "rate": fields.number("rate"),
         "recall": fields.number("recall"),
         "n": fields.whole("n"),
@@ -277,6 +306,13 @@ def _name_of(name: str, sets: Sequence[Mapping[str, Any]]) -> str:
     return known[int(name)]
 
 
+def _floor(fields: Fields) -> dict[str, float | None] | None:
+    """Halves of one set against each other: mean, smallest and largest kernel distance."""
+    if not fields.tree:
+        return None
+    return {name: fields.number(name) for name in ("value", "low", "high")}
+
+
 def _pair(fields: Fields) -> dict[str, Any]:
     kernel, classifier = fields.inner("kernel"), fields.inner("classifier")
     inside, auc = kernel.interval("interval"), classifier.interval("interval")
@@ -285,6 +321,7 @@ def _pair(fields: Fields) -> dict[str, Any]:
         "other": fields.text("other", "?"),
         "extractor": fields.text("extractor"),
         "kernel": {"value": kernel.number("value"), "interval": inside and list(inside)},
+        "floor": {name: _floor(fields.inner("floor").inner(name)) for name in ("one", "other")},
         "classifier": {
             "auc": classifier.number("auc"),
             "interval": auc and list(auc),

@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -14,7 +14,7 @@ from markupsafe import Markup
 from synthograph.core.errors import UserError
 from synthograph.report import words
 from synthograph.report.curves import Line, curves_of, draw
-from synthograph.report.document import choose, gap_names, real_and_synthetic
+from synthograph.report.document import choose, gap_names, pictures_left_out, real_and_synthetic
 from synthograph.report.evaluations import WHOLE, Evaluation, Part
 from synthograph.report.findings import Gap
 from synthograph.report.gather import Material
@@ -28,6 +28,7 @@ from synthograph.report.pictures import (
     read_sprite,
     side_by_side,
 )
+from synthograph.report.public import Cleaner
 from synthograph.report.runs import Run
 
 FILM, SHEET, PAIRS, SPRITE = 5 << 20, 3 << 20, 2 << 20, 2 << 20
@@ -35,7 +36,8 @@ FILM, SHEET, PAIRS, SPRITE = 5 << 20, 3 << 20, 2 << 20, 2 << 20
 MOST_POINTS = 4000
 """Points of a map."""
 MAP_WIDTH, MAP_HEIGHT = 640.0, 460.0
-SHAPES = 6
+FORMS, COLOURS = 12, 6
+"""Of marks on a map: six filled forms, then the same ones hollow; each set has another pair."""
 TEMPLATES = "templates"
 
 
@@ -61,18 +63,49 @@ class Pictures:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """How the points of a set look.
+
+    Attributes:
+        form: number of the form; from 6 on hollow.
+        colour: number of the colour.
+    """
+
+    form: int
+    colour: int
+
+    @classmethod
+    def of(cls, place: int) -> "Mark":
+        """That of a set by its place; 72 sets differ, the first 12 in their form alone."""
+        turns = place // FORMS + place % FORMS // COLOURS
+        return cls(place % FORMS, (place + turns) % COLOURS)
+
+    @property
+    def classes(self) -> str:
+        """For the style sheet."""
+        return f"c{self.colour} hollow" if self.form >= FORMS // 2 else f"c{self.colour}"
+
+    @property
+    def shape(self) -> int:
+        """Number of the outline."""
+        return self.form % (FORMS // 2)
+
+
+@dataclass(frozen=True)
 class Map:
     """A scatter: places on the page, and thumbnails.
 
     Attributes:
         points: x, y, number of the set, title, number of the thumbnail or "".
         names: of the sets.
+        marks: of the sets.
         left_out: points that are not drawn.
         sprite: thumbnails.
     """
 
     points: Sequence[tuple[float, float, int, str, str]]
     names: Sequence[str]
+    marks: Sequence[Mark]
     left_out: int
     sprite: Sprite | None
 
@@ -82,13 +115,14 @@ def pictures(material: Material, *, public: bool, scale: float = 1.0) -> Picture
 
     Args:
         material: what was found.
-        public: leave out every real image.
+        public: leave out every real image, and generated ones unless an audit is clean.
         scale: of the bytes that pictures may take.
     """
-    found = Pictures()
+    found, hidden = Pictures(), public and pictures_left_out(material)
     runs = max(len(material.runs), 1)
     for run in material.runs:
-        one, problems = film(run.fakes, int(scale * FILM / runs))
+        fakes = run.fakes if not hidden else ()
+        one, problems = film(fakes, int(scale * FILM / runs))
         found.films.append(one)
         found.problems += problems
         reals = None if public else run.reals
@@ -139,6 +173,7 @@ def _map(gap: Gap, most: int, found: Pictures, *, public: bool) -> Map | None:
             sprite = read_sprite(path, len(gap.points), gap.columns, most)
         except UserError as error:
             found.problems.append(str(error))
+    numbers = {name: number for number, name in enumerate(names)}
     step = -(-len(gap.points) // MOST_POINTS)
     shown = range(0, len(gap.points), step)
     xs, ys = zip(*gap.points, strict=True)
@@ -150,8 +185,9 @@ def _map(gap: Gap, most: int, found: Pictures, *, public: bool) -> Map | None:
         label = gap.labels[i] if gap.labels else ""
         title = ", ".join(text for text in (name, label) if text)
         tile = str(i) if sprite is not None else ""
-        points.append((x, y, names.index(name) % SHAPES, title, tile))
-    return Map(points, names, len(gap.points) - len(points), sprite)
+        points.append((x, y, numbers[name], title, tile))
+    marks = [Mark.of(number) for number in range(len(names))]
+    return Map(points, names, marks, len(gap.points) - len(points), sprite)
 
 
 def _placed(value: float, low: float, high: float, size: float) -> float:
@@ -192,8 +228,14 @@ def curves(run: Run, number: int) -> list[dict[str, Any]]:
     return found
 
 
-def progress(run: Run, number: int) -> list[dict[str, Any]]:
-    """Measures over the snapshots of a run, where at least two were measured."""
+def progress(run: Run, number: int, shown: Callable[[str], str] = str) -> list[dict[str, Any]]:
+    """Measures over the snapshots of a run, where at least two were measured.
+
+    Args:
+        run: which.
+        number: its place on the page.
+        shown: how a name stands on the page.
+    """
     lines: dict[str, dict[int, tuple[float, float | None, float | None]]] = {}
     for each in run.evaluations:
         if each.kimg is None:
@@ -207,9 +249,10 @@ def progress(run: Run, number: int) -> list[dict[str, Any]]:
             for key, value in one.results.items():
                 lines.setdefault(key, {})[each.kimg] = (value, None, None)
     found = []
-    for place, (name, points) in enumerate(lines.items()):
+    for place, (raw, points) in enumerate(lines.items()):
         if len(points) < 2:
             continue
+        name = shown(raw)
         x = sorted(points)
         y, lows, highs = zip(*(points[at] for at in x), strict=True)
         ends = (lows, highs) if any(end is not None for end in lows) else ((), ())
@@ -266,18 +309,31 @@ def classes_table(evaluation: Evaluation) -> list[dict[str, Any]]:
     return found
 
 
-def render(document: Mapping[str, Any], material: Material, images: Pictures) -> str:
+def render(
+    document: Mapping[str, Any],
+    material: Material,
+    images: Pictures,
+    *,
+    clean: Cleaner | None = None,
+) -> str:
     """The page.
 
     Args:
         document: its content.
         material: for what is drawn.
         images: its pictures.
+        clean: takes folders out of every text, on a page for everybody.
     """
+
+    def shown(value: Any) -> Any:  # noqa: ANN401
+        """A value as it is put on the page; what is markup was made from such values."""
+        return clean.text(value) if clean and type(value) is str else value
+
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("synthograph.report", TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=shown,
     )
     environment.filters |= {
         "number": words.number,
@@ -296,7 +352,7 @@ def render(document: Mapping[str, Any], material: Material, images: Pictures) ->
         script_hash=digest,
         style=Markup(_resource("style.css")),
         curves=[curves(run, number) for number, run in enumerate(material.runs)],
-        progress=[progress(run, number) for number, run in enumerate(material.runs)],
+        progress=[progress(run, number, shown) for number, run in enumerate(material.runs)],
         tables=[] if main is None else classes_table(main),
         words_of=words.words_of,
         several=words.several,

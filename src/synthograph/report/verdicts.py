@@ -1,26 +1,17 @@
-"""The verdicts on a synthetic set, all rules in one place.
-
-A part of the images is judged by one extractor through the measures of a question that have a
-floor (real images against real images, cut by group): all at their floor means "alike", more than
-half beyond it "apart", anything between "unclear". Where classes are mixed in other proportions
-than in the reference, the classes are judged, not the whole, whose distances would show the mix.
+"""The verdicts on a synthetic set: questions, answers and rules. What extractors see of the set is
+judged in `seeing.py`.
 """
 
 import enum
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from synthograph.report.commands import audit_command, evaluate_command
-from synthograph.report.evaluations import LABEL, SMALL, WHOLE, Entry, Evaluation, Part
+from synthograph.report.evaluations import LABEL, Evaluation
 from synthograph.report.findings import Answer as Audited
 from synthograph.report.findings import Audit
-from synthograph.report.words import DIVERSE, FAITHFUL, amount, count, listed, percent, words_of
-
-MIX = 0.05
-"""Difference of a class's share, generated against real, from which the whole is not compared."""
-EXTRACTORS = 2
-"""Extractors that have to agree."""
+from synthograph.report.seeing import Finding, Seen, see
+from synthograph.report.words import DIVERSE, FAITHFUL, count, listed, several, words_of
 
 
 class Answer(enum.Enum):
@@ -30,18 +21,15 @@ class Answer(enum.Enum):
     NO = "no"
     INDICATIVE_YES = "indicative yes"
     INDICATIVE_NO = "indicative no"
+    PARTLY = "partly"
+    INDICATIVE_PARTLY = "indicative partly"
+    NONE_FOUND = "none found"
+    INDICATIVE_NONE = "indicative none found"
+    FOUND = "found"
+    NOT_SHOWN = "not shown"
     UNDECIDED = "undecided"
     WITHHELD = "withheld"
     MISSING = "not studied yet"
-
-
-class Finding(enum.Enum):
-    """What one extractor sees."""
-
-    ALIKE = "alike"
-    APART = "apart"
-    UNCLEAR = "unclear"
-    NOTHING = "nothing measured"
 
 
 TONES = {
@@ -49,6 +37,12 @@ TONES = {
     Answer.NO: "bad",
     Answer.INDICATIVE_YES: "hint",
     Answer.INDICATIVE_NO: "hint",
+    Answer.PARTLY: "bad",
+    Answer.INDICATIVE_PARTLY: "hint",
+    Answer.NONE_FOUND: "good",
+    Answer.INDICATIVE_NONE: "hint",
+    Answer.FOUND: "bad",
+    Answer.NOT_SHOWN: "open",
     Answer.UNDECIDED: "open",
     Answer.WITHHELD: "open",
     Answer.MISSING: "open",
@@ -99,7 +93,8 @@ def verdicts(evaluation: Evaluation | None, audit: Audit | None, why: str = "") 
     Args:
         evaluation: of the set.
         audit: of the same set.
-        why: the reason that there is none, where one of another set was given.
+        why: the reason that there is none, where one of another set was given; or that it is one
+            of several.
     """
     copies = copies_verdict(audit, evaluation, why)
     return [
@@ -110,168 +105,29 @@ def verdicts(evaluation: Evaluation | None, audit: Audit | None, why: str = "") 
     ]
 
 
-# --- what one extractor sees ---------------------------------------------------------------------
-
-
-def judge(entries: Sequence[Entry], measures: Sequence[str]) -> Finding:
-    """What the measures of one part by one extractor say together; "alike" needs all of them."""
-    seen = [e.at_floor for e in entries if e.measure in measures and e.at_floor is not None]
-    if not seen:
-        return Finding.NOTHING
-    beyond = seen.count(False)
-    if not beyond and len(seen) >= len(measures):
-        return Finding.ALIKE
-    return Finding.APART if 2 * beyond > len(measures) else Finding.UNCLEAR
-
-
-def over_parts(found: Sequence[Finding]) -> Finding:
-    """What an extractor says of all parts: apart in one is apart."""
-    seen = [each for each in found if each is not Finding.NOTHING]
-    if not seen:
-        return Finding.NOTHING
-    if Finding.APART in seen:
-        return Finding.APART
-    return Finding.UNCLEAR if Finding.UNCLEAR in seen else Finding.ALIKE
-
-
-def other_mix(evaluation: Evaluation) -> tuple[str, float, float] | None:
-    """The class whose share differs most, with its shares in generated and real images; None where
-    the classes are mixed alike.
-    """
-    shares = [s for s in evaluation.shares if s.part.column == LABEL and s.fake is not None]
-    fakes, reals = sum(s.fake or 0 for s in shares), sum(s.real for s in shares)
-    if not fakes or not reals:
-        return None
-    pairs = [(str(s.part), (s.fake or 0) / fakes, s.real / reals) for s in shares]
-    worst = max(pairs, key=lambda pair: abs(pair[1] - pair[2]))
-    return worst if abs(worst[1] - worst[2]) > MIX else None
-
-
-def judged_parts(evaluation: Evaluation) -> list[Part]:
-    """All images, or every class where classes are mixed otherwise than in the reference."""
-    classes = [part for part in evaluation.parts() if part.column == LABEL and part.level]
-    return classes if classes and other_mix(evaluation) else [WHOLE]
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What the extractors see for one question."""
-
-    findings: dict[str, Finding]
-    trained: int
-    small: bool
-    reasons: tuple[str, ...]
-
-    @property
-    def together(self) -> Finding:
-        """What they agree on; unclear where they do not."""
-        found = set(self.findings.values())
-        if not found:
-            return Finding.NOTHING
-        return found.pop() if len(found) == 1 else Finding.UNCLEAR
-
-    @property
-    def decides(self) -> bool:
-        """Whether there are enough extractors and images for more than an indication."""
-        return len(self.findings) >= EXTRACTORS and self.trained > 0 and not self.small
-
-    @property
-    def caveats(self) -> list[str]:
-        """Why this is an indication only."""
-        found = []
-        if len(self.findings) < EXTRACTORS:
-            untrained = "a network of random weights alone" if not self.trained else "one extractor"
-            found.append(f"Indicative only: measured with {untrained}; {EXTRACTORS} must agree.")
-        elif not self.trained:
-            found.append("Indicative only: none of the networks behind the numbers was trained.")
-        if self.small:
-            found.append(
-                f"Indicative only: a part has fewer than {SMALL} images of a kind, or too few for "
-                "a floor."
-            )
-        return found
-
-
-def see(evaluation: Evaluation, measures: Sequence[str]) -> Seen:
-    """What every extractor sees, with the numbers that decided."""
-    parts = judged_parts(evaluation)
-    names = dict.fromkeys(e.extractor for e in evaluation.entries if e.extractor)
-    findings: dict[str, Finding] = {}
-    reasons: list[str] = []
-    trained, small = 0, False
-    for name in names:
-        by_part = {part: evaluation.of(part, name) for part in parts}
-        each = [judge(entries, measures) for entries in by_part.values()]
-        found = over_parts(each)
-        if found is Finding.NOTHING:
-            continue
-        small = small or Finding.NOTHING in each
-        findings[name or ""] = found
-        used = [e for entries in by_part.values() for e in entries if e.measure in measures]
-        trained += not any(entry.indicative for entry in used)
-        small = small or any(entry.small for entry in used)
-        reasons.insert(len(findings) - 1, _lead(str(name), by_part, measures))
-        reasons += [
-            _reason(str(name), part, entries, measures) for part, entries in by_part.items()
-        ]
-    mixed = other_mix(evaluation)
-    if parts != [WHOLE] and mixed:
-        reasons.insert(
-            len(findings),
-            f"Judged class by class, since the mix differs: {mixed[0]} makes up "
-            f"{percent(mixed[1])} of the generated and {percent(mixed[2])} of the real images.",
-        )
-    return Seen(findings, trained, small, tuple(reason for reason in reasons if reason))
-
-
-def _lead(name: str, by_part: Mapping[Part, Sequence[Entry]], measures: Sequence[str]) -> str:
-    """What an extractor says of which parts."""
-    said = []
-    for finding, words in (
-        (Finding.APART, "sees a difference from real images in"),
-        (Finding.UNCLEAR, "is torn over"),
-        (Finding.ALIKE, "sees no more than between real images in"),
-        (Finding.NOTHING, "has too few images for a floor in"),
-    ):
-        parts = [str(p) for p, entries in by_part.items() if judge(entries, measures) is finding]
-        said += [f"{words} {listed(parts)}"] if parts else []
-    return f"{name} {'; it '.join(said)}."
-
-
-def _reason(name: str, part: Part, entries: Sequence[Entry], measures: Sequence[str]) -> str:
-    said = []
-    for entry in entries:
-        floor = entry.floor
-        if entry.measure not in measures or entry.at_floor is None or floor is None:
-            continue
-        low = words_of(entry.measure).better == "low"
-        limit = (
-            f"at most {amount(entry.measure, floor.high)}"
-            if low
-            else (f"at least {amount(entry.measure, floor.low)}")
-        )
-        side = "at its floor" if entry.at_floor else "beyond its floor"
-        said.append(
-            f"{words_of(entry.measure).title} {amount(entry.measure, floor.same)} is {side} "
-            f"(real images: {limit})"
-        )
-    return f"{name}, {part}: {'; '.join(said)}." if said else ""
-
-
 # --- the questions -------------------------------------------------------------------------------
 
+_APART = (
+    " An extractor tells images apart where more than half of these measures lie beyond what real "
+    "images reach and at least one of them with its whole 95 % interval. Where classes are mixed "
+    "otherwise than in the real images they are judged one by one: more of them must be told apart "
+    "than chance explains (5 % of classes, in 5 % of sets), and up to half of them are 'partly'."
+)
+_BOTH = (
+    " One extractor, or fewer than 100 images, gives an indication. Where extractors disagree, or "
+    "a difference is within what chance explains, it is undecided."
+)
 FAITHFUL_RULE = (
     "Yes, if at least two feature extractors, one of them trained, find the Fréchet distance, the "
     "kernel distance and the precision within what real images reach against each other, and the "
-    "search for copies came out clean. No, if they find more than half of these beyond it. One "
-    "extractor, or fewer than 100 images, gives an indication. Where extractors disagree it is "
-    "undecided."
+    "search for copies came out clean. No, if they tell generated from real images."
+    + _APART
+    + _BOTH
 )
 DIVERSE_RULE = (
     "Yes, if at least two feature extractors, one of them trained, find recall and coverage within "
-    "what real images reach against each other. No, if they find both below it, or if a class was "
-    "not generated at all. One extractor, or fewer than 100 images, gives an indication. Where "
-    "extractors disagree it is undecided."
+    "what real images reach against each other. No, if they tell generated from real images by "
+    "both, or if a class was not generated at all." + _APART + _BOTH
 )
 COPIES_RULE = (
     "The answer of the audit, which plants copies of training images to learn what it can find, "
@@ -295,6 +151,8 @@ def _answer(seen: Seen) -> Answer:
         return Answer.UNDECIDED
     if together is Finding.ALIKE:
         return Answer.YES if seen.decides else Answer.INDICATIVE_YES
+    if together is Finding.PARTLY:
+        return Answer.PARTLY if seen.decides else Answer.INDICATIVE_PARTLY
     return Answer.NO if seen.decides else Answer.INDICATIVE_NO
 
 
@@ -326,6 +184,8 @@ def faithful_verdict(evaluation: Evaluation | None, audit: Audit | None, why: st
         Answer.INDICATIVE_YES: "Indication: not told apart",
         Answer.NO: "Told apart from real images",
         Answer.INDICATIVE_NO: "Indication: told apart",
+        Answer.PARTLY: "Told apart in some classes",
+        Answer.INDICATIVE_PARTLY: "Indication: told apart in some classes",
         Answer.UNDECIDED: "Undecided",
     }
     reasons = (*_disagreement(seen), *seen.reasons)
@@ -335,7 +195,8 @@ def faithful_verdict(evaluation: Evaluation | None, audit: Audit | None, why: st
 def _not_clean(evaluation: Evaluation | None, audit: Audit | None, why: str) -> str:
     if audit is None:
         return why or f"There is no audit yet. It is made by: {audit_command(evaluation)}"
-    return f"The audit says: {audit.answer.value}."
+    said = f"The audit says: {audit.answer.value}."
+    return f"{said} {why}" if why else said
 
 
 def _disagreement(seen: Seen) -> list[str]:
@@ -350,9 +211,11 @@ def diverse_verdict(evaluation: Evaluation | None) -> Verdict:
     question = "Diverse? Are they as varied as real images?"
     if evaluation is None:
         return _missing(question, DIVERSE_RULE)
-    absent = [str(s.part) for s in evaluation.shares if s.real and s.fake == 0]
+    named = [s for s in evaluation.shares if s.part.column is None or s.part.level]
+    absent = [str(s.part) for s in named if s.real and s.fake == 0]
     limits = (
         "Copies of training images would be as varied as these; see the question on copies.",
+        *_unlabelled(evaluation),
         _FLOOR_LIMIT,
     )
     seen = see(evaluation, DIVERSE)
@@ -374,12 +237,24 @@ def diverse_verdict(evaluation: Evaluation | None) -> Verdict:
         Answer.INDICATIVE_YES: "Indication: as varied",
         Answer.NO: "Less varied than real images",
         Answer.INDICATIVE_NO: "Indication: less varied",
+        Answer.PARTLY: "Less varied in some classes",
+        Answer.INDICATIVE_PARTLY: "Indication: less varied in some classes",
         Answer.UNDECIDED: "Undecided",
     }
     reasons = (*_disagreement(seen), *seen.reasons)
     return Verdict(
         question, answer, headlines[answer], DIVERSE_RULE, reasons, (*seen.caveats, *limits)
     )
+
+
+def _unlabelled(evaluation: Evaluation) -> list[str]:
+    """Images whose class or level nobody named, which are no part that a generator could lack."""
+    return [
+        f"{several(s.real, 'real image')} and {several(s.fake or 0, 'generated image')} have no "
+        f"{'class' if s.part.column == LABEL else s.part.column} and count in no class."
+        for s in evaluation.shares
+        if s.part.column is not None and not s.part.level and (s.real or s.fake)
+    ]
 
 
 def copies_verdict(audit: Audit | None, evaluation: Evaluation | None, why: str = "") -> Verdict:
@@ -391,11 +266,11 @@ def copies_verdict(audit: Audit | None, evaluation: Evaluation | None, why: str 
         headline = "Not audited yet"
         return Verdict(question, Answer.MISSING, headline, COPIES_RULE, (reason, *sign))
     answers = {
-        Audited.CLEAN: (Answer.YES, "No copies found"),
-        None: (Answer.INDICATIVE_YES, "Indication: no copies found"),
-        Audited.COPIES: (Answer.NO, "Copies found"),
-        Audited.SUSPICIOUS: (Answer.UNDECIDED, "Suspicious"),
-        Audited.UNDECIDABLE: (Answer.UNDECIDED, "Cannot be decided"),
+        Audited.CLEAN: (Answer.NONE_FOUND, "No copies found"),
+        None: (Answer.INDICATIVE_NONE, "Indication: no copies found"),
+        Audited.COPIES: (Answer.FOUND, "Copies found"),
+        Audited.SUSPICIOUS: (Answer.NOT_SHOWN, "Suspicious"),
+        Audited.UNDECIDABLE: (Answer.NOT_SHOWN, "Cannot be decided"),
     }
     hint = audit.indicative and audit.answer is Audited.CLEAN
     answer, headline = answers[None if hint else audit.answer]
@@ -406,8 +281,14 @@ def copies_verdict(audit: Audit | None, evaluation: Evaluation | None, why: str 
         answer,
         headline,
         audit.rule or COPIES_RULE,
-        (*audit.reasons, *_searched(audit), *(flagged if not audit.reasons else ()), *sign),
-        (*alone, *audit.limits),
+        (
+            *audit.reasons,
+            *filter(None, [why]),
+            *_searched(audit),
+            *(flagged if not audit.reasons else ()),
+            *sign,
+        ),
+        (*alone, *audit.all_limits),
     )
 
 

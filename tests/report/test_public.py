@@ -1,0 +1,150 @@
+"""No folder on a page for everybody."""
+
+import json
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from synthograph.report.public import Cleaner, short_name
+from synthograph.report.write import write_report
+from tests.conftest import make_archive
+from tests.report import material
+
+SECRET = "Muellerward"
+PLACES = (
+    f"/data/{SECRET}/x.zip",
+    f"/data/dr {SECRET}/onco {SECRET}/x.zip",
+    f"{SECRET}/deep/x.zip",
+    f"my {SECRET}/x.zip",
+    f"../{SECRET}/x.zip",
+    rf"C:\Users\Anna {SECRET}\x.zip",
+)
+FIXED = {"kind", "answer", "metric", "images_hash", "origin", "file"}
+"""Entries whose text is no path, or a picture that must be found."""
+
+
+def planted(value: Any, place: str, key: str = "") -> Any:
+    """Plain data with a path in place of every text, or behind it where it is a sentence."""
+    if isinstance(value, dict):
+        return {name: planted(each, place, name) for name, each in value.items()}
+    if isinstance(value, list):
+        return [planted(each, place, key) for each in value]
+    if not isinstance(value, str) or key in FIXED or value == "label":
+        return value
+    if key == "command":
+        return f"synthograph audit --train {shlex.quote(place)} --outdir={shlex.quote(place)}"
+    return f"{value}: {place}" if " " in value else place
+
+
+def texts(value: Any) -> Iterator[str]:
+    """All names and texts of plain data."""
+    if isinstance(value, dict):
+        for name, each in value.items():
+            yield name
+            yield from texts(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from texts(each)
+    elif isinstance(value, str):
+        yield value
+
+
+def run(folder: Path, place: str) -> Path:
+    path = material.run_directory(folder)
+    config = {"data": {"path": place}, "more": [place, {"deep": place}], "model": {"family": "f"}}
+    (path / "config.json").write_text(json.dumps(config))
+    command = f"synthograph train --data {shlex.quote(place)} --desc={shlex.quote(place)}"
+    (path / "log.txt").write_text(
+        f"{command}\ndata: {place}, 9 images\nsynthograph train 'x {place}\n"
+    )
+    with (path / "stats.jsonl").open("a") as file:
+        file.write(material.stats_line(5.0, alarms=[f"cannot read {place}"]) + "\n")
+    (path / "fakes-000002.png").write_bytes(b"broken")
+    material.snapshot(
+        path / "snapshots" / "generator-000009.safetensors",
+        {"images_seen": 9, "classes": ["a", "b"], "split": place, "package_version": place},
+    )
+    return path
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_no_field_tells_a_folder(tmp_path: Path, place: str) -> None:
+    folder = tmp_path / SECRET / "a b"
+    numbers = material.evaluation(material.entries(), shares=[material.share("a", 10, 20)])
+    content = {
+        "n.json": planted(numbers, place),
+        "audit.json": planted(material.audit() | {"notes": ["a note on"]}, place),
+        "gap.json": planted(material.gap(), place),
+        "table.json": planted(material.sensitivity(), place),
+    }
+    assert all(any(SECRET in text for text in texts(each)) for each in content.values())
+    content["gap.json"]["map"]["set"] = [0, 1, place, 0, 1]
+    content["audit.json"]["pictures"] = {"pairs": "none.png"}
+    paths = [material.write(folder / name, each) for name, each in content.items()]
+    paths += [run(folder, place), make_archive(folder / "set.zip")]
+    whole = write_report(paths, tmp_path / "w.html")
+    assert SECRET in whole.page.read_text() and SECRET in whole.data.read_text()
+    written = write_report(paths, tmp_path / "p.html", public=True, title=f"A title in {place}")
+    for file in (written.page, written.data):
+        found = file.read_text()
+        around = [
+            found[max(i - 60, 0) : i + 40] for i in range(len(found)) if found.startswith(SECRET, i)
+        ]
+        assert not around, around[:5]
+    assert any("fakes-000002.png" in each for each in written.document["problems"])
+    assert "x.zip" in written.page.read_text()
+
+
+def test_sets_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    content = material.gap()
+    names = [f"/{SECRET}/a/cells.zip", f"/{SECRET}/b/cells.zip"]
+    for each, name in zip(content["sets"], names, strict=True):
+        each |= {"name": name, "archive": {"archive": "cells.zip"}}
+    content["pairs"][0] |= {"one": names[0], "other": names[1]}
+    content["pairs"][0]["sentence"] = f"{names[0]} and {names[1]} differ"
+    content["notes"] = [f"{names[1]}: a note"]
+    gap = material.write(tmp_path / "g.json", content)
+    written = write_report([gap], tmp_path / "p.html", public=True)
+    (found,) = written.document["domain_gaps"]
+    assert [each["name"] for each in found["sets"]] == ["cells.zip", "cells.zip (2)"]
+    assert found["pairs"][0]["sentence"] == "cells.zip and cells.zip (2) differ"
+    assert found["notes"] == ["cells.zip (2): a note"]
+    assert "<title>cells.zip (2), a</title>" in written.page.read_text()
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "closer/farther than 1/2 of a.zip:test",
+        "shares: 3/4, and/or more",
+        "Loss/G/loss",
+        "16-bit values times 255/65535: the full range",
+        "class N/A",
+    ],
+)
+def test_words_that_are_no_folders_stay(kept: str) -> None:
+    assert Cleaner().text(kept) == kept
+    assert Cleaner(frozenset({"data/ward"})).text(kept) == kept
+
+
+def test_commands_and_paths_keep_names() -> None:
+    line = "synthograph train --data /home/me/set.zip:train --outdir=../runs '/a b/c d' rel/set.zip"
+    clean = Cleaner().tree({"command": line, "path": "runs/a/config.json"})
+    assert clean["path"] == "config.json"
+    assert clean["command"] == "synthograph train --data set.zip:train --outdir=runs 'c d' set.zip"
+    assert Cleaner().command("synthograph train '/a") == "(a command that cannot be read)"
+    assert short_name("/ward/cells.zip:train/RBC") == "cells.zip:train/RBC"
+    above = Cleaner(frozenset({"ward/anna"}))
+    assert above.path("ward/anna/") == "(folder)"
+    assert above.text("kept in ward/anna, of ward/anna/b") == "kept in (folder), of b"
+
+
+def test_what_is_cut_once_stays() -> None:
+    clean = Cleaner(frozenset({"/ward", "ward/x"}))
+    for text in (*PLACES, "see /ward/a.zip and /b/c.zip: 1/2 of them", "at ~/x/y.json"):
+        once = clean.text(text)
+        assert clean.text(once) == once
+    assert clean.text("see /ward/a.zip and /b/c.zip.") == "see a.zip and c.zip."
