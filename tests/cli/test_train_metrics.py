@@ -24,6 +24,7 @@ from tests.cli.conftest import Typed
 from tests.conftest import make_archive
 from tests.metrics.images import Means
 from tests.training.test_resume import SETTINGS, StopAfter, same_bytes
+from tests.training.test_setup import with_vectors
 
 TINY = [
     *("--set", "model.channel_base=32", "--set", "model.channel_max=4"),
@@ -207,3 +208,15 @@ def test_in_a_team_the_first_measures_and_all_stop(cells: Path, tmp_path: Path) 
     (run,) = (tmp_path / "runs").iterdir()
     measured = [line["snapshot_sha256"] for line in lines(run)]
     assert len(measured) == len(set(measured)) >= 2, "once each"
+
+
+def test_label_vectors_are_not_measured_and_say_so(typed: Typed, tmp_path: Path) -> None:
+    path = with_vectors(make_archive(tmp_path / "set", count=40, size=(8, 8)), (0.5, 0.25))
+    split_archive(path, SplitOptions(test=0.2, val=0.3))
+    common = ("train", "--data", path, "--outdir", tmp_path / "runs", *TINY)
+    for more in (("--dry-run",), ()):
+        code, text, error = typed(*common, *more)
+        assert code == 0, error
+        assert "nothing is measured: images for label vectors" in text
+    code, _, error = typed(*common, "--patience", "2")
+    assert code == 2 and "--patience 2: images for label vectors" in error

@@ -35,19 +35,24 @@ MODEL = {"family": "stylegan2", "channel_base": 64, "channel_max": 8, "z_dim": 8
 
 
 def make_snapshot(
-    folder: Path, *, bits: int = 8, classes: tuple[str, ...] = ("a b", "c/d")
+    folder: Path,
+    *,
+    bits: int = 8,
+    classes: tuple[str, ...] = ("a b", "c/d"),
+    width: int | None = None,
 ) -> Snapshot:
     modalities = {"image": 1} if bits == 16 else {"vis": 3, "nir": 1}
     spec = ImageSpec(height=8, width=8, modalities=modalities, bits=bits)
     torch.manual_seed(0)
-    condition = Condition(classes, len(classes))
+    width = len(classes) if width is None else width
+    condition = Condition(classes, width)
     networks = family("stylegan2").build(spec, condition, parse_model(MODEL))
     info = SnapshotInfo(
         family="stylegan2",
         config={"model": MODEL},
         spec=spec,
         classes=list(classes),
-        label_width=len(classes),
+        label_width=width,
         invariances=["mirror"],
         group_digests=["00"],
     )
@@ -222,6 +227,16 @@ def test_classes_by_name_and_index(snapshot: Snapshot, tmp_path: Path) -> None:
         choose_classes(unconditional, ["a b"])
 
 
+def test_label_vectors_are_no_classes(tmp_path: Path) -> None:
+    snapshot = make_snapshot(tmp_path / "v", classes=(), width=3)
+    with pytest.raises(UserError, match="class '0': .* label vectors of 3 values"):
+        choose_classes(snapshot, ["0"])
+    with pytest.raises(UserError, match="label vectors"):
+        generate_archive(
+            snapshot, Request(jobs_of([0], choose_classes(snapshot, []))), tmp_path / "a.zip"
+        )
+
+
 def test_contact_sheet(snapshot: Snapshot) -> None:
     request = Request(jobs_of(range(5), ["a b", "c/d"]))
     images = [i for part in generate(snapshot, request) for i in part]
@@ -320,6 +335,35 @@ def test_bf16_is_close_and_recorded(snapshot: Snapshot, tmp_path: Path) -> None:
         pixels(snapshot, Request(jobs, precision=Precision.AUTO))
     generate_archive(snapshot, Request(jobs, precision=Precision.BF16), tmp_path / "set.zip")
     assert {r.columns["precision"] for r in open_archive(tmp_path / "set.zip").rows} == {"bf16"}
+
+
+def test_parts_of_other_batches_leave_no_gap(snapshot: Snapshot, tmp_path: Path) -> None:
+    """Which images a part has does not depend on how many are computed at once."""
+    jobs, dest = jobs_of(range(25), ["a b"]), tmp_path / "set.zip"
+    for number, batch in [(1, 8), (2, 3)]:
+        generate_archive(snapshot, Request(jobs, batch=batch), dest, part=Part(number, 2))
+        out = tmp_path / "files"
+        generate_files(snapshot, Request(jobs, batch=batch), out, part=Part(number, 2))
+    generate_archive(snapshot, Request(jobs, batch=5), dest)
+    seeds = [int(row.columns["seed"]) for row in open_archive(dest).rows]
+    assert seeds == list(range(25))
+    assert {p.name for p in out.glob("*.png")} == {f"seed{seed:04d}.png" for seed in range(25)}
+    whole = pixels(snapshot, Request(jobs, batch=8)).astype(int)
+    archive = open_archive(dest)
+    made = np.stack([archive.read(row) for row in archive.rows])
+    assert np.abs(made - whole).max() <= 1
+
+
+def test_an_image_is_made_beside_the_same_others(snapshot: Snapshot) -> None:
+    """So parts and interrupted work have the bytes of one process."""
+    sizes: list[int] = []
+    snapshot.generator.synthesis.register_forward_pre_hook(lambda m, a: sizes.append(len(a[0])))
+    request = Request(jobs_of(range(10), ["a b"]), batch=4)
+    batches = list(generate(snapshot, request, numbers=range(3, 9)))
+    assert sizes == [4, 4, 2]
+    assert [[image.seed for image in part] for part in batches] == [[3], [4, 5, 6, 7], [8]]
+    assert list(generate(snapshot, request, numbers=range(3, 3))) == []
+    assert len(sizes) == 3, "nothing is computed for nothing"
 
 
 @pytest.mark.parametrize("of", [2, 3])

@@ -1,8 +1,10 @@
 """The small parts of training: average, statistics, controllers, configuration, provenance."""
 
+import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,11 +13,13 @@ from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
 from synthograph.core.spec import ImageSpec
 from synthograph.models.base import Batch
+from synthograph.training import alarms
 from synthograph.training.augmentation import augment_with, make_pipe, permitted
 from synthograph.training.config import AugmentConfig, TrainingConfig, resolve
 from synthograph.training.controllers import Adaptive, make_controller
 from synthograph.training.ema import ema_decay, update_ema
-from synthograph.training.loop import duration
+from synthograph.training.loop import device_memory_gb, duration
+from synthograph.training.run import STATS
 from synthograph.training.stats import Moments, json_safe
 from tests.conftest import make_archive
 from tests.training.test_resume import configure, start
@@ -100,7 +104,7 @@ def test_augmentation_of_an_image_does_not_depend_on_its_batch() -> None:
     pipe.p.fill_(0.9)
     augment = augment_with(pipe)
     empty = torch.zeros(6, 0)
-    batch = Batch(torch.rand(6, 3, 16, 16), empty, empty, torch.arange(6), Streams(0))
+    batch = Batch(torch.rand(6, 3, 16, 16), empty, empty, torch.arange(6), Streams(0), range(6))
     whole = augment(batch.reals, batch, "x")
     part = batch.take(slice(4, 6))
     torch.testing.assert_close(augment(part.reals, part, "x"), whole[4:], rtol=1e-4, atol=1e-5)
@@ -198,3 +202,27 @@ def test_accumulation_gives_the_same_step(archive: Path, tmp_path: Path) -> None
             session.step()
         weights.append(torch.cat([p.flatten() for p in session.state.ema.parameters()]))
     torch.testing.assert_close(weights[0], weights[1], rtol=1e-3, atol=1e-4)
+
+
+def test_memory_of_a_gpu_is_told(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 3 * 2**30)
+    assert device_memory_gb(torch.device("cpu")) is None
+    assert device_memory_gb(torch.device("cuda", 0)) == 3
+    trainer = start(archive, tmp_path / "runs")
+    trainer.report()
+    trainer.session.device = torch.device("cuda", 0)
+    trainer.report()
+    trainer.run.close()
+    here, there = (json.loads(x) for x in (trainer.run.path / STATS).read_text().splitlines())
+    assert "Resources/gpu_mem_gb" not in here
+    assert there["Resources/gpu_mem_gb"]["mean"] == 3
+    lines = (trainer.run.path / "log.txt").read_text().splitlines()
+    assert ["GPU 3.0 GB" in line for line in lines] == [False, True]
+
+
+def test_spread_needs_no_copy_of_all_images() -> None:
+    images = np.random.default_rng(0).integers(0, 255, (6, 3, 5, 4)).astype(np.uint8)
+    plain = images.astype(np.float64).std(axis=0).mean()
+    assert alarms.spread(images) == pytest.approx(plain, rel=1e-12)

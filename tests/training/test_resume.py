@@ -18,7 +18,7 @@ from synthograph.core.files import sha256_file
 from synthograph.models.snapshot import find_snapshot
 from synthograph.training.config import RunConfig, resolve
 from synthograph.training.loop import Trainer
-from synthograph.training.resume import resume_session
+from synthograph.training.resume import extended, resume_session
 from synthograph.training.run import STATS, RunDirectory, create_run
 from synthograph.training.setup import make_session, open_data, resolve_machine
 from synthograph.training.state import list_states
@@ -333,6 +333,128 @@ def test_states_behind_damaged_ones_are_kept(archive: Path, tmp_path: Path) -> N
     session, run = resume_session(trainer.run.path, {})
     assert session.state.progress.images == before + 4
     run.close()
+
+
+@pytest.mark.parametrize("rolled_back", [False, True])
+def test_stopping_right_after_a_snapshot_keeps_its_mark(
+    archive: Path, tmp_path: Path, rolled_back: bool
+) -> None:
+    trainer = start(archive, tmp_path / "runs")
+    if rolled_back:
+        trainer.tick = lambda last: trainer.roll_back("trouble")  # type: ignore[method-assign]
+    StopAfter(trainer, 1 if rolled_back else 9)  # the third status line, with a snapshot
+    with pytest.raises(StoppedError, match="the state is saved"):
+        trainer.train()
+    trainer.run.close()
+    state = list_states(trainer.run.states)[0]
+    assert int(state.name) == trainer.progress.images == (0 if rolled_back else 36)
+    numbers = json.loads((state / "state.json").read_text())
+    assert numbers["boundary"] is True
+    assert numbers["progress"]["rollbacks"] == int(rolled_back)
+    assert numbers["lengths"]["log.txt"] == (trainer.run.path / "log.txt").stat().st_size
+
+
+def test_stopping_between_snapshots_saves(archive: Path, tmp_path: Path) -> None:
+    trainer = stopped(archive, tmp_path / "runs", steps=1)  # after a status line alone
+    state = list_states(trainer.run.states)[0]
+    assert int(state.name) == trainer.progress.images == 4
+    assert json.loads((state / "state.json").read_text())["boundary"] is False
+
+
+def test_files_that_a_power_cut_shortened_are_not_filled_up(archive: Path, tmp_path: Path) -> None:
+    trainer = start(archive, tmp_path / "runs")
+    trainer.train()
+    trainer.run.close()
+    path = trainer.run.path
+    whole = (path / STATS).read_bytes()
+    lines = whole.splitlines(keepends=True)
+    assert len(lines) > 2
+    (path / STATS).write_bytes(whole[: -len(lines[-1]) // 2])  # in the middle of a line
+    resume_session(path, {})[1].close()
+    assert (path / STATS).read_bytes() == b"".join(lines[:-1])
+    log = (path / "log.txt").read_text()
+    assert f"{path / STATS} lost its last lines" in log
+    assert "log.txt lost" not in log
+
+
+def test_growing_files_are_on_the_disk_before_the_state(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = start(archive, tmp_path / "runs")
+    order: list[str] = []
+    monkeypatch.setattr("synthograph.training.run.sync", lambda path: order.append(path.name))
+    monkeypatch.setattr("synthograph.training.loop.save_state", lambda *args: order.append("state"))
+    trainer.run.say("hello")
+    trainer.run.record(STATS, {})
+    trainer.save(boundary=False)
+    trainer.run.close()
+    assert order == ["log.txt", STATS, "state"]
+
+
+def made_on(run: Path, device: str) -> None:
+    """Let a run look as if it had been made on another device."""
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps({**config, "device": device}))
+    state = list_states(run / "state")[0]
+    surroundings = json.loads((state / "state.json").read_text())["surroundings"]
+    assert surroundings["device"] == "cpu"
+    change_numbers(state, surroundings={**surroundings, "device": f"{device}:0 (Some GPU)"})
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without GPUs")
+@pytest.mark.parametrize("asked", ["auto", "cpu"])
+def test_a_run_of_a_gpu_goes_on_elsewhere(
+    archive: Path, tmp_path: Path, threads: None, asked: str
+) -> None:
+    path = stopped(archive, tmp_path / "runs", steps=2).run.path
+    made_on(path, "cuda")
+    config = (path / "config.json").read_bytes()
+    for options in ({}, {"device": "cuda"}):
+        with pytest.raises(UserError, match="0 CUDA devices; use --device auto"):
+            resume_session(path, options)
+    told = r"--require-exact: device cuda:0 \(Some GPU\) -> cpu, so"
+    with pytest.raises(UserError, match=told):
+        resume_session(path, {"device": asked}, require_exact=True)
+    assert (path / "config.json").read_bytes() == config
+    session, run = resume_session(path, {"device": asked})
+    run.close()
+    assert session.config.device == session.device.type == "cpu"
+    assert json.loads((path / "config.json").read_text())["device"] == "cpu"
+    log = (path / "log.txt").read_text()
+    assert "continues, not bit-exact: device cuda:0 (Some GPU) -> cpu" in log
+
+
+def test_devices_of_a_resumed_run(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = configure(archive)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+
+    def device(before: str, asked: str) -> str:
+        own = config.model_copy(update={"device": before})
+        return extended(own, {"device": asked}, tmp_path).device
+
+    assert device("cuda:1", "cuda:0") == "cuda:0"
+    assert device("cuda", "cuda:0") == "cuda", "the same one"
+    assert device("cuda", "auto") == "cuda"
+    assert device("cpu", "auto") == "cuda"
+    with pytest.raises(UserError, match="this machine has 2 CUDA devices"):
+        device("cuda", "cuda:2")
+
+
+def test_older_states_do_not_tell_their_device(archive: Path, tmp_path: Path) -> None:
+    trainer = stopped(archive, tmp_path / "runs", steps=2)
+    state = list_states(trainer.run.states)[0]
+    surroundings = json.loads((state / "state.json").read_text())["surroundings"]
+    del surroundings["device"]
+    change_numbers(state, surroundings=surroundings)
+    path = trainer.run.path
+    resume_session(path, {}, require_exact=True)[1].close()
+    config = json.loads((path / "config.json").read_text())
+    (path / "config.json").write_text(json.dumps({**config, "device": "cuda:1"}))
+    with pytest.raises(UserError, match="--require-exact: device cuda:1 -> cpu"):
+        resume_session(path, {"device": "cpu"}, require_exact=True)
 
 
 def test_a_run_is_not_made_shorter_than_it_is(archive: Path, tmp_path: Path) -> None:

@@ -4,14 +4,19 @@ more.
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from synthograph.archive.reader import open_archive
 from synthograph.core.errors import UserError
+from synthograph.models.base import Condition
 from synthograph.models.snapshot import Snapshot, load, partner, save_snapshot
 from synthograph.models.transfer import Fate, TransferReport, defaults
+from synthograph.ops.pixels import to_pixels
+from synthograph.training import setup
 from synthograph.training.config import RunConfig
+from synthograph.training.grids import Grid
 from synthograph.training.session import Session
 from synthograph.training.setup import make_session, open_data, resolve_run
 from tests.conftest import make_archive
@@ -131,3 +136,71 @@ def test_another_family_is_refused(source: Snapshot, archive: Path) -> None:
     info = source.info.model_copy(update={"family": "another"})
     with pytest.raises(UserError, match="of the family another"):
         make_session(config, open_data(config), Snapshot(source.path, info, source.generator))
+
+
+def with_vectors(path: Path, values: tuple[float, ...]) -> Path:
+    """Rewrite the manifest of an archive, a folder: the vector beside every label."""
+    lines = (path / "manifest.csv").read_text().splitlines()
+    names = "".join(f",y.{place}" for place in range(len(values)))
+    numbers = "".join(f",{value}" for value in values)
+    rows = [lines[0] + names, *(line + numbers for line in lines[1:])]
+    (path / "manifest.csv").write_text("\n".join(rows) + "\n")
+    return path
+
+
+def test_label_vectors_beside_classes_are_not_taken_for_them(tmp_path: Path) -> None:
+    archive = with_vectors(make_archive(tmp_path / "set"), (0.5, 0.25))  # as wide as the classes
+    config = configure(archive, {"model": SHAPES, "data": {"cond": True}})
+    session = make_session(config, open_data(config))
+    assert session.info.condition == Condition((), 2)
+    assert session.stream.labels(torch.arange(3)).tolist() == [[0.5, 0.25]] * 3
+    grid = Grid(session.spec, session.stream, session.info.classes)
+    assert grid.titles == [""] * 2
+    assert grid.fakes(session).shape == grid.reals().shape == (24, 3, 16, 16)
+    plain = make_archive(tmp_path / "plain")
+    config = configure(plain, {"model": SHAPES, "data": {"cond": True}})
+    assert make_session(config, open_data(config)).info.classes == ["dark", "bright"]
+
+
+def test_pictures_are_drawn_in_shares_that_fit(archive: Path) -> None:
+    config = configure(archive, {"model": SHAPES})
+    session = make_session(config, open_data(config))
+    grid = Grid(session.spec, session.stream, ())
+    sizes: list[int] = []
+    session.state.ema.synthesis.register_forward_pre_hook(lambda m, a: sizes.append(len(a[0])))
+    whole = grid.fakes(session)
+    assert max(sizes) == config.training.batch_gpu == 4
+    session.share = 2
+    sizes.clear()
+    smaller = grid.fakes(session)
+    assert (max(sizes), sum(sizes)) == (2, len(whole))
+    assert np.abs(smaller.astype(int) - whole).max() <= 1
+    every = session.stream.gather(torch.arange(len(whole)) % len(session.stream))[0]
+    assert (grid.reals() == to_pixels(every, 8)).all()
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ({"mbstd_channels": 3}, "model.mbstd_channels': must divide the 4 channels .* as 2 does, "),
+        ({"modality_weights": {"imag": 2}}, "model.modality_weights.imag': did you mean 'image'"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused_first(
+    archive: Path, monkeypatch: pytest.MonkeyPatch, model: dict, message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        configure(archive, {"model": {**SHAPES, **model}})
+    config = configure(archive, {"model": SHAPES})
+    spoiled = config.model_copy(update={"model": config.model.model_copy(update=model)})
+    monkeypatch.setattr(setup, "TrainingStream", None)  # which reads all images
+    with pytest.raises(UserError, match=message):
+        make_session(spoiled, open_data(spoiled))
+
+
+def test_levels_without_channels_are_refused(tmp_path: Path) -> None:
+    archive = make_archive(tmp_path / "set.zip", size=(32, 16))
+    for name in ("channel_base", "discriminator_channel_base"):
+        with pytest.raises(UserError, match=f"model.{name}': must be at least 32"):
+            configure(archive, {"model": {**SHAPES, name: 31}})
+    configure(archive, {"model": {**SHAPES, "discriminator_channel_base": 33}})

@@ -76,9 +76,7 @@ def find_parts(dest: Path) -> Sequence[Part]:
     return [Part(k, of) for of in counts for k in range(1, of + 1)]
 
 
-def still_to_make(
-    writer: ArchiveWriter, total: int, command: Mapping[str, Any], unit: int = 1
-) -> Iterator[range]:
+def still_to_make(writer: ArchiveWriter, total: int, command: Mapping[str, Any]) -> Iterator[range]:
     """Take over what parts hold, in order, and give the ranges of items that nobody has made.
 
     The caller adds the items of each range before it asks for the next.
@@ -86,14 +84,14 @@ def still_to_make(
     Args:
         writer: of the whole archive.
         total: number of items.
-        command: the command that writer and parts were begun with.
-        unit: items that no part divides.
+        command: the command that writer and parts were begun with. It decides, with `total`, which
+            items a part has: nothing else may, or parts would overlap or leave gaps.
 
     Raises:
         UserError: a part is still being written, or belongs to another command.
     """
     for part in find_parts(writer.dest):
-        numbers = part.numbers(total, unit)
+        numbers = part.numbers(total)
         if writer.items_done < numbers.stop and _begun(part, writer.dest):
             _take_over(writer, part, numbers, command)
         if writer.items_done < numbers.stop:

@@ -297,6 +297,7 @@ def _introduce(
 ) -> None:
     """What trains on what, and what is measured, in a few lines."""
     from synthograph.archive.advice import training_notes
+    from synthograph.cli.watch import BY_VECTOR
     from synthograph.training.setup import parameter_counts
 
     say(f"data: {len(data.rows)} images of {len(data.groups)} groups, {session.spec.describe()}")
@@ -309,6 +310,8 @@ def _introduce(
     say(f"parameters: {counts}; device {config.device}, precision {config.precision}")
     for note in training_notes(data.rows, conditional=config.data.cond):
         say(f"note: {note}")
+    if watcher is None and config.metrics.measures:
+        say(f"nothing is measured: {BY_VECTOR}")
     for line in () if watcher is None else watcher.lines():
         say(line)
 
@@ -317,11 +320,12 @@ def _resume(path: Path, asked: dict[str, Any], gpus: int, *, require_exact: bool
     """Go on with a run in as many processes as are asked for now, whatever they were before."""
     from synthograph.cli.launch import launch
     from synthograph.training.distributed import form_team
+    from synthograph.training.resume import extended
     from synthograph.training.run import read_config
 
     team = form_team()
     if gpus > team.size:
-        _check_processes(read_config(path), gpus)
+        _check_processes(extended(read_config(path), asked, path), gpus)
         raise typer.Exit(launch(gpus))
     _continue(path, asked, team, require_exact=require_exact)
 
@@ -368,7 +372,7 @@ def _dry_run(config: "RunConfig", source: "Snapshot | None", outdir: Path) -> No
     from synthograph.cli.watch import watch
     from synthograph.core.files import refuse_unwritable_folder
     from synthograph.training.estimate import STRONG, estimate
-    from synthograph.training.loop import duration, peak_memory_gb
+    from synthograph.training.loop import duration, say_memory
     from synthograph.training.setup import make_session, open_data
 
     refuse_unwritable_folder(outdir)
@@ -398,7 +402,7 @@ def _dry_run(config: "RunConfig", source: "Snapshot | None", outdir: Path) -> No
             f" ({measured.augmented:.2f} s/kimg and {duration(measured.augmented * kimg)} once "
             f"augmentation is at {STRONG})"
         )
-    line += f"; memory {peak_memory_gb():.1f} GB"
+    line += f"; memory {say_memory(session.device)}"
     if measured.images < config.training.batch:
         line += (
             f" with {measured.images} images at once, while a batch has {config.training.batch} "

@@ -23,6 +23,7 @@ LEAST_BATCH, MOST_BATCH = 16, 64
 """Images that are generated at once: as many as train at once, within these."""
 WARM, TIMED = 8, 48
 """Images to warm up with, and those from whose time that of a measurement is estimated."""
+BY_VECTOR = "images for label vectors have no class to be drawn by; use 'synthograph evaluate'"
 HELD_OUT = "held_out"
 """What `metrics.jsonl` calls measures by held-out images."""
 
@@ -45,15 +46,19 @@ def check_watch(config: "RunConfig", archive: "Archive") -> None:
         )
     if patience is not None and not held_out(archive, config.data)[0]:
         raise UserError(f"--patience {patience}: {_without(archive)}")
+    if patience is not None and config.data.cond and any(row.vector() for row in archive.rows):
+        raise UserError(f"--patience {patience}: {BY_VECTOR}")
 
 
 def watch(session: "Session", data: "Data") -> "Watch | None":
-    """What measures the snapshots of a session; None where nothing is to be measured."""
+    """What measures the snapshots of a session; None where nothing is to be measured, or the
+    generator takes label vectors.
+    """
     from synthograph.archive.batches import archive_images
 
-    config = session.config
+    config, condition = session.config, session.info.condition
     wanted = _wanted(config)
-    if not (wanted.own or wanted.published):
+    if not (wanted.own or wanted.published) or (condition.width and not condition.classes):
         return None
     held, notes = _reference(config, data, session.info) if wanted.own else (None, [])
     images = archive_images(data.archive, data.rows, split=data.split)

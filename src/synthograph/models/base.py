@@ -68,6 +68,11 @@ class Condition:
             raise UserError(
                 f"class {name_or_index!r}: this model is not conditional, leave the class out"
             )
+        if not self.classes:
+            raise UserError(
+                f"class {name_or_index!r}: this model was trained on label vectors of {self.width} "
+                "values, not on classes; use it from Python (synthograph.load), which takes vectors"
+            )
         if name_or_index in self.classes:
             index = self.classes.index(name_or_index)
         elif name_or_index.isdecimal() and int(name_or_index) < self.width:
@@ -192,6 +197,7 @@ class Batch:
         fake_labels: labels for generated images, drawn from the data.
         indices: global image indices, int64 [n]; all randomness is keyed by them.
         streams: random streams of the run.
+        whole: global image indices of the whole training batch.
     """
 
     reals: Tensor
@@ -199,6 +205,7 @@ class Batch:
     fake_labels: Tensor
     indices: Int64[Tensor, " n"]
     streams: Streams
+    whole: range
 
     def take(self, rows: slice) -> "Batch":
         """The images `rows` of this batch."""
@@ -208,6 +215,7 @@ class Batch:
             self.fake_labels[rows],
             self.indices[rows],
             self.streams,
+            self.whole,
         )
 
     def __len__(self) -> int:
@@ -335,6 +343,14 @@ class Family(abc.ABC):
         Raises:
             UserError: no preset of that name.
         """
+
+    def check(self, spec: ImageSpec, config: ModelConfig) -> None:
+        """Refuse settings that each are in range but do not fit the images or each other.
+
+        Raises:
+            SettingError: there is one; its path begins inside of `config`.
+        """
+        return None
 
     def adopt(self, content: object) -> Foreign | None:
         """Networks from the content of a foreign file, or None where it is not of this family."""

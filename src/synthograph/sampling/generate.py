@@ -9,7 +9,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -114,8 +114,8 @@ def choose_classes(snapshot: Snapshot, wanted: Sequence[str]) -> list[str]:
     """Class names that a request means, checked; all classes where none is named.
 
     Raises:
-        UserError: an unknown class, one that is named twice, or classes for an unconditional
-            generator.
+        UserError: an unknown class, one that is named twice, or classes for a generator that is
+            unconditional or was trained on label vectors.
     """
     condition = snapshot.info.condition
     if not wanted:
@@ -128,20 +128,27 @@ def choose_classes(snapshot: Snapshot, wanted: Sequence[str]) -> list[str]:
     return chosen
 
 
-def generate(snapshot: Snapshot, request: Request, *, skip: int = 0) -> Iterator[list[Image]]:
-    """Batches of images in the order of `request.jobs`, without the first `skip`.
+def generate(
+    snapshot: Snapshot, request: Request, *, numbers: range | None = None
+) -> Iterator[list[Image]]:
+    """Batches of images in the order of `request.jobs`: all, or those of these numbers.
+
+    Batches begin at multiples of `request.batch` whatever is left out, so that an image is computed
+    beside the same others, and gets the same bytes, in every part of the work.
 
     Raises:
         UserError: the generator needs label vectors, which a class cannot give.
     """
     check(snapshot, request)
-    jobs = request.jobs[skip:]
+    own = range(len(request.jobs)) if numbers is None else numbers
+    if not own:
+        return
     kind = family(snapshot.info.family)
     generator = snapshot.generator.to(request.device)
     kind.set_precision(Networks(generator, nn.ModuleDict()), block_dtype(request.precision))
     width = int(snapshot.info.config["model"]["z_dim"])
-    for start in range(0, len(jobs), request.batch):
-        part = jobs[start : start + request.batch]
+    for start in range(own.start // request.batch * request.batch, own.stop, request.batch):
+        part = request.jobs[start : start + request.batch]
         z = latents([seed for seed, _ in part], width).to(request.device)
         label = _labels(snapshot, [name for _, name in part])
         with torch.no_grad():
@@ -156,7 +163,8 @@ def generate(snapshot: Snapshot, request: Request, *, skip: int = 0) -> Iterator
                 seeds=torch.tensor([seed for seed, _ in part], device=request.device),
             )
         pixels = to_pixels(images, snapshot.info.spec.bits)
-        yield [Image(s, n, p) for (s, n), p in zip(part, pixels, strict=True)]
+        made = [Image(s, n, p) for (s, n), p in zip(part, pixels, strict=True)]
+        yield made[max(own.start - start, 0) : own.stop - start]
 
 
 def check(snapshot: Snapshot, request: Request) -> None:
@@ -190,7 +198,10 @@ def check(snapshot: Snapshot, request: Request) -> None:
             "use it from Python (synthograph.load)"
         )
     if condition.width and not condition.classes:
-        raise UserError(f"{snapshot.path}: was trained on label vectors, which --class cannot give")
+        raise UserError(
+            f"{snapshot.path}: was trained on label vectors, which no class can give; use it from "
+            "Python (synthograph.load)"
+        )
 
 
 def _labels(snapshot: Snapshot, names: Sequence[str | None]) -> Float[Tensor, "n c"] | None:
@@ -237,11 +248,10 @@ def generate_files(
     if kind is FileKind.JPEG and snapshot.info.spec.bits == 16:
         raise UserError("--format jpeg holds 8 bits, these images have 16: use png")
     command = {**_command(snapshot, request, typed), "format": kind}
-    names = _file_names(request.jobs, kind)
+    names, own = _file_names(request.jobs, kind), range(len(request.jobs))
     if part is not None:
-        own = part.numbers(len(names), request.batch)
-        names, jobs = names[own.start : own.stop], request.jobs[own.start : own.stop]
-        request, command = replace(request, jobs=jobs), {**command, "part": str(part)}
+        own, command = part.numbers(len(names)), {**command, "part": str(part)}
+        names = names[own.start : own.stop]
     if os.path.lexists(outdir) and not outdir.is_dir():
         raise UserError(f"{outdir} is a file, so nothing can be written into it: name a folder")
     refuse_unwritable_folder(outdir)
@@ -251,8 +261,9 @@ def generate_files(
     with disk_errors(outdir):
         for modality in others:
             (outdir / modality).mkdir(exist_ok=True)
-    images = _until(stop, generate(snapshot, request, skip=done))
-    for image in track(images, len(names) - done):
+    left = range(own.start + done, own.stop)
+    images = _until(stop, generate(snapshot, request, numbers=left))
+    for image in track(images, len(left)):
         first, *rest = _modalities(snapshot, image).values()
         for modality, pixels in zip(others, rest, strict=True):
             write_bytes(outdir / modality / names[done], _encode(pixels, kind))
@@ -395,16 +406,15 @@ def generate_archive(
         command["reject"] = dict(reject.about)
     if part is not None:
         refuse_destination(dest)
-        writer, own = ArchiveWriter(part.dest(dest), command), part.numbers(total, request.batch)
+        writer, own = ArchiveWriter(part.dest(dest), command), part.numbers(total)
         missing: Iterable[range] = [range(own.start + writer.items_done, own.stop)]
     else:
         writer, own = ArchiveWriter(dest, command), range(total)
-        missing = still_to_make(writer, total, command, request.batch)
+        missing = still_to_make(writer, total, command)
     try:
         for numbers in missing:
-            jobs = request.jobs[numbers.start : numbers.stop]
-            batches = generate(snapshot, replace(request, jobs=jobs))
-            for image, out in track(_until(stop, _judged(batches, reject)), len(jobs)):
+            batches = generate(snapshot, request, numbers=numbers)
+            for image, out in track(_until(stop, _judged(batches, reject)), len(numbers)):
                 row = _row(snapshot, request, image)
                 kept = [] if out else [encode(_modalities(snapshot, image), None, row)]
                 writer.add(kept, [image.seed, image.label] if out else None)

@@ -9,7 +9,7 @@ import pydantic
 
 from synthograph.core.config import Config, merge
 from synthograph.core.devices import Precision
-from synthograph.core.errors import UserError
+from synthograph.core.errors import SettingError, UserError
 from synthograph.core.names import nearest
 from synthograph.core.spec import ImageSpec
 from synthograph.models.base import ModelConfig
@@ -202,7 +202,8 @@ def resolve(
         gpus: number of GPUs that the preset is scaled for.
 
     Raises:
-        UserError: an unknown preset or setting, or a value out of range.
+        UserError: an unknown preset or setting, a value out of range, or one that these images do
+            not allow.
     """
     asked: dict[str, Any] = {}
     for part in over:
@@ -215,7 +216,21 @@ def resolve(
     ):  # a preset's share need not divide another batch
         tree["training"].pop("batch_gpu", None)
         asked = merge(asked, {"training": {"batch_gpu": wanted["batch"]}})
-    return RunConfig.parse(merge(tree, asked))
+    config = RunConfig.parse(merge(tree, asked))
+    check_model(spec, config.model)
+    return config
+
+
+def check_model(spec: ImageSpec, model: ModelConfig) -> None:
+    """Refuse settings of a model that do not fit the images, before anything is built.
+
+    Raises:
+        SettingError: see `Family.check`.
+    """
+    try:
+        family(model.family).check(spec, model)
+    except SettingError as error:
+        raise error.under("model") from None
 
 
 def archive_path(config: RunConfig) -> Path:

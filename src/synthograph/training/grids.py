@@ -14,6 +14,7 @@ from synthograph.training.session import Session
 
 COLUMNS, ROWS_WITHOUT_CLASSES, MOST_ROWS = 12, 8, 16
 AT_ONCE = 32
+"""Images drawn or decoded at once, where no fewer train at once."""
 
 
 class Grid:
@@ -22,24 +23,26 @@ class Grid:
     def __init__(self, spec: ImageSpec, stream: TrainingStream, classes: Sequence[str]) -> None:
         self.spec = spec
         numbers, self.titles = _choose(stream, classes)
-        self.images, self.labels = stream.gather(numbers)
+        self.labels = stream.labels(numbers)
+        parts = (stream.gather(some)[0] for some in numbers.split(AT_ONCE))
+        self._reals = np.concatenate([to_pixels(part, spec.bits) for part in parts])
 
     def reals(self) -> np.ndarray:
         """The real images, pixels [n, c, h, w]."""
-        return to_pixels(self.images, self.spec.bits)
+        return self._reals
 
     def fakes(self, session: Session) -> np.ndarray:
         """The averaged generator's images for fixed latents, pixels [n, c, h, w]."""
         ema, family = session.state.ema, session.family
-        indices = torch.arange(len(self.images))
+        indices = torch.arange(len(self.labels))
         z = session.streams.normal("grid", indices, (session.config.model.z_dim,))
         parts = []
+        at_once = min(AT_ONCE, session.share)  # what training has memory for
         with torch.no_grad():
-            for start in range(0, len(z), AT_ONCE):
-                rows = slice(start, start + AT_ONCE)
-                label = self.labels[rows].to(session.device)
-                parts.append(family.sample(ema, z[rows].to(session.device), label).cpu())
-        return to_pixels(torch.cat(parts), self.spec.bits)
+            for some, label in zip(z.split(at_once), self.labels.split(at_once), strict=True):
+                images = family.sample(ema, some.to(session.device), label.to(session.device))
+                parts.append(to_pixels(images, self.spec.bits))
+        return np.concatenate(parts)
 
     def draw(self, pixels: np.ndarray) -> bytes:
         """PNG of `reals` or `fakes`."""

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+import torch
+
 from synthograph.core.errors import StoppedError
 from synthograph.core.signals import StopRequest
 from synthograph.models.snapshot import save_snapshot
@@ -48,6 +50,7 @@ class Trainer:
         self.grid = Grid(session.spec, session.stream, session.info.classes)
         self.board = Board(run.path, session.state.progress.images, write=self.team.leads)
         self.saved = self.ticked = time.monotonic()
+        self.saved_images: int | None = None
         self.maintenance = 0.0
 
     def train(self) -> None:
@@ -175,6 +178,9 @@ class Trainer:
             "Timing/maintenance_sec": self.maintenance,
             "Resources/cpu_mem_gb": peak_memory_gb(),
         }
+        on_device = device_memory_gb(self.session.device)
+        if on_device is not None:
+            extra["Resources/gpu_mem_gb"] = on_device
         entry |= {name: {"num": 1, "mean": float(v), "std": 0.0} for name, v in extra.items()}
         self.board.add(entry, progress.images)
         self.run.record(STATS, {**entry, "alarms": progress.alarms, "timestamp": time.time()})
@@ -187,7 +193,7 @@ class Trainer:
         self.run.say(
             f"tick {progress.ticks:<4} kimg {progress.images / 1000:<8.1f} "
             f"sec/kimg {per_kimg:<7.2f} time {duration(progress.seconds):<9} "
-            f"left {duration(left):<9} memory {peak_memory_gb():.1f} GB  "
+            f"left {duration(left):<9} memory {say_memory(self.session.device)}  "
             f"augment {self.session.state.controller.p:.3f}  scores {shown_scores}"
         )
         moments.clear()
@@ -233,20 +239,23 @@ class Trainer:
         with self.team.waiting():
             if self.team.leads:
                 self.write_state(boundary=boundary)
-        self.saved = time.monotonic()
+        self.saved, self.saved_images = time.monotonic(), self.progress.images
 
     def write_state(self, *, boundary: bool) -> None:
-        """Write what `save` saves."""
-        surroundings = Surroundings.here(self.session.config.precision, self.team.size)
+        """Write what `save` saves; the lengths that it notes are on the disk before it is."""
+        session = self.session
+        surroundings = Surroundings.here(session.config.precision, self.team.size, session.device)
+        self.run.sync()
         numbers = SavedNumbers(
-            self.progress, self.run.lengths(), boundary, surroundings, self.session.data
+            self.progress, self.run.lengths(), boundary, surroundings, session.data
         )
-        save_state(self.run.states, self.session.state, numbers)
+        save_state(self.run.states, session.state, numbers)
 
     def stop(self, reason: str) -> None:
         """Save and leave, so that the run can go on."""
-        self.save(boundary=False)
         images = self.progress.images
+        if self.saved_images != images:  # that of a snapshot would lose its mark
+            self.save(boundary=False)
         raise StoppedError(
             f"stopped on request ({reason}) after {images} images; the state is saved. "
             f"Go on with: synthograph train --resume {self.run.path}"
@@ -272,3 +281,17 @@ def peak_memory_gb() -> float:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak / 2**30 if sys.platform == "darwin" else peak / 2**20
     return 0.0
+
+
+def device_memory_gb(device: torch.device) -> float | None:
+    """Peak memory of tensors on a GPU in GB, by this process; None where the device is none."""
+    if device.type != "cuda":
+        return None
+    return torch.cuda.max_memory_allocated(device) / 2**30
+
+
+def say_memory(device: torch.device) -> str:
+    """Peak memory of this process, and on its GPU, as `1.2 GB` or `1.2 GB, GPU 3.4 GB`."""
+    on_device = device_memory_gb(device)
+    gpu = "" if on_device is None else f", GPU {on_device:.1f} GB"
+    return f"{peak_memory_gb():.1f} GB{gpu}"

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from synthograph.core.config import set_path
+from synthograph.core.devices import pick_device
 from synthograph.core.errors import SettingError, UserError
 from synthograph.core.files import write_json
 from synthograph.core.names import nearest
@@ -20,12 +21,14 @@ from synthograph.training.setup import make_session, open_data
 from synthograph.training.state import Loaded, Surroundings, load_state, state_problems
 
 PLACE = "data.path"
+DEVICE = "device"
 CHANGEABLE = (
     "training.kimg",
     "training.max_hours",
     "training.save_every",
     "metrics.patience",
     PLACE,
+    DEVICE,
 )
 
 
@@ -36,8 +39,8 @@ def resume_session(
 
     Args:
         path: the run directory.
-        asked: settings given along; only length, patience, saving and the place of the archive may
-            differ from the run's own.
+        asked: settings given along; only length, patience, saving, the place of the archive and the
+            device may differ from the run's own.
         require_exact: refuse to go on where the result could differ from an unbroken run's.
         team: the processes that train together; the first one reads, the others follow it.
 
@@ -47,13 +50,12 @@ def resume_session(
     """
     team = team or Team()
     before = RunConfig.parse(team.tell(read_config(path).tree() if team.leads else {}))
-    config = _extended(before, asked, path)
+    config = extended(before, asked, path)
     run = RunDirectory(path) if team.leads else Onlooker(path)
     try:
         session = make_session(config, open_data(config), team=team)
         if team.leads:
-            moved = config.data.path != before.data.path
-            _go_on(session, run, moved=moved, asked=asked, require_exact=require_exact)
+            _go_on(session, run, before=before, asked=asked, require_exact=require_exact)
         torch.set_num_threads(team.tell(torch.get_num_threads()))
         share_state(team, session.state)
         apply_remedy(session)
@@ -67,7 +69,7 @@ def _go_on(
     session: Session,
     run: RunDirectory,
     *,
-    moved: bool,
+    before: RunConfig,
     asked: Mapping[str, Any],
     require_exact: bool,
 ) -> None:
@@ -75,17 +77,17 @@ def _go_on(
     origin = read_origin(run.path)
     session.info = session.info.model_copy(update={"initialised_from": origin})
     loaded = load_state(run.states, session.state)
-    _refuse_other_data(session, loaded, moved=moved)
+    _refuse_other_data(session, loaded, moved=session.config.data.path != before.data.path)
     if loaded is None:
         _refuse_restart(run.path, origin, require_exact=require_exact)
         said = [*state_problems(run.states), _restart(run)]
         lengths: Mapping[str, int] = {}
     else:
         _refuse_shorter(asked, loaded.numbers.progress.images)
-        said = _restore(session, loaded, require_exact=require_exact)
+        said = _restore(session, loaded, before.device, require_exact=require_exact)
         lengths = loaded.numbers.lengths
     write_json(run.path / CONFIG, session.config.tree())
-    run.truncate(lengths)
+    said += run.truncate(lengths)
     choice.keep(run, session.config, session.state.progress)
     for line in said:
         run.say(line)
@@ -135,12 +137,14 @@ def _refuse_shorter(asked: Mapping[str, Any], images: int) -> None:
         )
 
 
-def _restore(session: Session, loaded: Loaded, *, require_exact: bool) -> list[str]:
+def _restore(session: Session, loaded: Loaded, device: str, *, require_exact: bool) -> list[str]:
     """Make the process what it was when the state was saved; lines for the log."""
     before = torch.get_num_threads()
     torch.set_num_threads(loaded.numbers.surroundings.threads)
-    here = Surroundings.here(session.config.precision, session.team.size)
+    here = Surroundings.here(session.config.precision, session.team.size, session.device)
     differences = here.differences(loaded.numbers.surroundings)
+    if loaded.numbers.surroundings.device is None and device != session.config.device:
+        differences.append(f"device {device} -> {session.config.device}")
     if differences and require_exact:
         torch.set_num_threads(before)
         raise UserError(
@@ -155,8 +159,17 @@ def _restore(session: Session, loaded: Loaded, *, require_exact: bool) -> list[s
     return lines
 
 
-def _extended(config: RunConfig, asked: Mapping[str, Any], path: Path) -> RunConfig:
-    """The run's configuration with what may be changed; everything else must agree."""
+def extended(config: RunConfig, asked: Mapping[str, Any], path: Path) -> RunConfig:
+    """The configuration of a run with what may be changed.
+
+    Args:
+        config: the run's own.
+        asked: settings given along.
+        path: the run directory, for messages.
+
+    Raises:
+        UserError: something else differs, or there is no such device.
+    """
     tree = config.tree()
     for name, value in _leaves(asked):
         current = _at(tree, name)
@@ -168,15 +181,23 @@ def _extended(config: RunConfig, asked: Mapping[str, Any], path: Path) -> RunCon
             )
     for name, value in _leaves(asked):
         if name in CHANGEABLE and not _same(_at(tree, name), value, name):
-            place = str(Path(value).resolve()) if name == PLACE else value
-            tree = set_path(tree, name, place)
+            tree = set_path(tree, name, _resolved(value, name))
     return RunConfig.parse(tree)
 
 
 def _same(current: Any, value: Any, name: str) -> bool:  # noqa: ANN401
     if name == PLACE:
-        return Path(str(value)).resolve() == Path(str(current)).resolve()
+        return _resolved(value, name) == _resolved(current, name)
+    if name == DEVICE:  # the run's own need not be here
+        return _resolved(value, name).removesuffix(":0") == str(current).removesuffix(":0")
     return bool(current == value) or value == "auto"
+
+
+def _resolved(value: Any, name: str) -> Any:  # noqa: ANN401
+    """A changed setting as `config.json` holds it, the same wherever the run goes on."""
+    if name == PLACE:
+        return str(Path(str(value)).resolve())
+    return str(pick_device(str(value))) if name == DEVICE else value
 
 
 def _leaves(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -13,7 +13,13 @@ import filelock
 
 from synthograph.core.config import read_tree
 from synthograph.core.errors import UserError
-from synthograph.core.files import disk_errors, refuse_unwritable_folder, write_bytes, write_json
+from synthograph.core.files import (
+    disk_errors,
+    refuse_unwritable_folder,
+    sync,
+    write_bytes,
+    write_json,
+)
 from synthograph.models.snapshot import BEST
 from synthograph.training.config import RunConfig
 from synthograph.training.distributed import Team, launch_id
@@ -90,13 +96,32 @@ class RunDirectory:
         paths = {name: self.path / name for name in GROWING}
         return {name: path.stat().st_size if path.exists() else 0 for name, path in paths.items()}
 
-    def truncate(self, lengths: Mapping[str, int]) -> None:
-        """Cut growing files back to where they were when a state was saved."""
-        for name in GROWING:
-            path = self.path / name
+    def sync(self) -> None:
+        """Flush growing files to the disk, so that no state knows more of them than a power cut
+        leaves.
+        """
+        with disk_errors(self.path):
+            for path in (self.path / name for name in GROWING):
+                if path.exists():
+                    sync(path)
+
+    def truncate(self, lengths: Mapping[str, int]) -> list[str]:
+        """Cut growing files back to where they were when a state was saved.
+
+        Returns:
+            What to tell of files that are shorter than that: they end after their last whole line.
+        """
+        lost = []
+        for path in (self.path / name for name in GROWING):
+            length = lengths.get(path.name, 0)
+            data = path.read_bytes() if path.exists() else b""
+            if len(data) < length:
+                lost.append(f"{path} lost its last lines, as after a power cut")
+                length = data.rfind(b"\n") + 1
             if path.exists():
                 with path.open("r+b") as file:
-                    file.truncate(lengths.get(name, 0))
+                    file.truncate(length)
+        return lost
 
     def set_aside(self) -> Path | None:
         """Move logs, pictures, snapshots and states into a folder of their own.
@@ -139,8 +164,9 @@ class Onlooker(RunDirectory):
     def choose(self, best: Mapping[str, Any] | None) -> None:
         """The first process writes it."""
 
-    def truncate(self, lengths: Mapping[str, int]) -> None:
+    def truncate(self, lengths: Mapping[str, int]) -> list[str]:
         """The first process does it."""
+        return []
 
     def close(self) -> None:
         """Nothing was locked."""

@@ -62,12 +62,13 @@ class Session:
         """This process's part of the next `count` training images, on the device."""
         config = self.config
         own = self.team.share(count, min(config.group, config.training.batch_gpu))
-        first = self.state.progress.images + own.start
+        whole = range(self.state.progress.images, self.state.progress.images + count)
+        first = whole[own.start]
         indices = torch.arange(first, first + len(own))
         reals, labels = self.stream.batch(first, len(own))
         fakes = self.stream.draw_labels(indices)
         to = self.device
-        return Batch(reals.to(to), labels.to(to), fakes.to(to), indices.to(to), self.streams)
+        return Batch(reals.to(to), labels.to(to), fakes.to(to), indices.to(to), self.streams, whole)
 
     def step(self) -> list[str]:
         """One training step: every phase that is due, the average, the augmentation's strength.

@@ -29,6 +29,7 @@ from synthograph.training.config import (
     MetricsConfig,
     RunConfig,
     archive_path,
+    check_model,
     resolve,
 )
 from synthograph.training.controllers import make_controller
@@ -144,12 +145,14 @@ def make_session(
         team: the processes that train together; None for this one alone.
 
     Raises:
-        UserError: the snapshot is of another family, or nothing of it fits.
+        UserError: the snapshot is of another family, or nothing of it fits; settings of the model
+            that these images do not allow.
     """
     assert config.precision is not Precision.AUTO, "resolve_machine comes first"
     team = team or Team()
     team.share(config.training.batch, min(config.group, config.training.batch_gpu))
     device, spec = pick_device(team.device(config.device)), data.archive.info.spec
+    check_model(spec, config.model)
     streams = Streams(config.seed)
     stream = TrainingStream(
         data.archive,
@@ -159,8 +162,7 @@ def make_session(
         conditional=config.data.cond,
     )
     kind = family(config.model.family)
-    classes = tuple(data.archive.info.classes) if config.data.cond else ()
-    condition = Condition(classes if len(classes) == stream.label_width else (), stream.label_width)
+    condition = Condition(stream.classes, stream.label_width)
     torch.manual_seed(config.seed)
     networks = kind.build(spec, condition, config.model)
     ema = copy.deepcopy(networks.generator).eval().requires_grad_(False)
@@ -210,7 +212,7 @@ def _document(
         family=config.model.family,
         config=config.tree(),
         spec=info.spec,
-        classes=info.classes if condition.classes else [],
+        classes=list(condition.classes),
         label_width=condition.width,
         invariances=info.invariances,
         images_hash=archive.images_hash,

@@ -151,21 +151,31 @@ class Surroundings:
     precision: str
     synthograph: str = "0.1.0"
     processes: int = 1
+    device: str | None = None
 
     @classmethod
-    def here(cls, precision: str, processes: int) -> "Surroundings":
-        """This process, one of a team of so many."""
+    def here(cls, precision: str, processes: int, device: torch.device) -> "Surroundings":
+        """This process, one of a team of so many, on its device."""
         name = cpu_name() if cpu_name() != "unknown processor" else platform.processor()
         version = synthograph.__version__
         threads = torch.get_num_threads()
-        return cls(threads, torch.__version__, name, precision, version, processes)
+        where = device_name(device)
+        return cls(threads, torch.__version__, name, precision, version, processes, where)
 
     def differences(self, other: "Surroundings") -> list[str]:
-        """What differs, in words."""
+        """What differs, in words; older states do not tell their device."""
         mine, theirs = asdict(self), asdict(other)
+        known = (name for name in mine if theirs[name] is not None)
         return [
-            f"{k.replace('_', ' ')} {theirs[k]} -> {mine[k]}" for k in mine if mine[k] != theirs[k]
+            f"{k.replace('_', ' ')} {theirs[k]} -> {mine[k]}" for k in known if mine[k] != theirs[k]
         ]
+
+
+def device_name(device: torch.device) -> str:
+    """A device with its number and what it calls itself, so that two GPUs differ."""
+    if device.type != "cuda":
+        return device.type
+    return f"cuda:{device.index or 0} ({torch.cuda.get_device_name(device)})"
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,12 @@ def published():
     data = np.load(NVIDIA / "cond2_rgb_32.npz")
     labels = torch.from_numpy(data["c"])
     batch = Batch(
-        torch.from_numpy(data["real"]), labels, labels.flip(0), torch.arange(N), Streams(7)
+        torch.from_numpy(data["real"]),
+        labels,
+        labels.flip(0),
+        torch.arange(N),
+        Streams(7),
+        range(N),
     )
     plain = Networks(
         copy.deepcopy(networks.generator).double(), copy.deepcopy(networks.discriminators).double()
@@ -239,11 +244,10 @@ def small(modalities: dict[str, int], **settings: object):
     return networks, {phase.name: phase for phase in phases}
 
 
-def noise_batch(channels: int, count: int = 8) -> Batch:
-    empty = torch.zeros(count, 0)
-    return Batch(
-        torch.randn(count, channels, 16, 16), empty, empty, torch.arange(count), Streams(0)
-    )
+def noise_batch(channels: int, count: int = 8, first: int = 0) -> Batch:
+    empty, whole = torch.zeros(count, 0), range(first, first + count)
+    images = torch.randn(count, channels, 16, 16)
+    return Batch(images, empty, empty, torch.tensor(whole), Streams(0), whole)
 
 
 @pytest.mark.parametrize("name", ["Gmain", "Greg", "Dmain", "Dreg"])
@@ -285,3 +289,28 @@ def test_penalties_of_weight_zero_have_no_phase() -> None:
 def test_odd_images_alone_have_no_path_length() -> None:
     _, phases = small({"image": 1})
     assert phases["Greg"].loss(noise_batch(1).take(slice(1, 2))).loss is None
+
+
+@pytest.mark.parametrize("first", [0, 3])
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_path_length_is_the_mean_over_its_images(count: int, first: int) -> None:
+    """Batches of odd size weigh like others, wherever they begin, alone and in shares."""
+    networks, phases = small({"image": 1}, mbstd_group=1, path_weight=2.0, path_interval=4)
+    module, path = networks.trainable()["G"], phases["Greg"]
+    batch = noise_batch(1, count, first)
+    terms = path.loss(batch)
+    penalties = terms.stats["Loss/pl_penalty"]
+    assert len(penalties) == (count + 1) // 2
+    torch.testing.assert_close(terms.loss.detach(), penalties.mean() * 2.0 * 4)
+    terms.loss.backward()
+    whole = gradients(module)
+    module.zero_grad()
+    total = torch.zeros(())
+    for start in range(0, count, 2):
+        share = batch.take(slice(start, start + 2))
+        loss = path.loss(share).loss * (len(share) / count)
+        loss.backward()
+        total += loss.detach()
+    torch.testing.assert_close(total, terms.loss.detach())
+    for gradient, expected in zip(gradients(module).values(), whole.values(), strict=True):
+        torch.testing.assert_close(gradient, expected, rtol=1e-3, atol=1e-5)

@@ -7,13 +7,14 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from synthograph.core.errors import UserError
+from synthograph.core.errors import SettingError, UserError
+from synthograph.core.names import nearest
 from synthograph.core.seeds import Streams
 from synthograph.core.spec import ImageSpec
 from synthograph.models import base
 from synthograph.models.stylegan2 import convert, presets, transfer
 from synthograph.models.stylegan2.config import StyleGAN2Config
-from synthograph.models.stylegan2.networks import Discriminator, Generator
+from synthograph.models.stylegan2.networks import Discriminator, Generator, check_channels
 from synthograph.models.stylegan2.phases import PATH_MEAN, Losses
 
 
@@ -99,6 +100,15 @@ class StyleGAN2(base.Family):
     def preset(self, name: str, spec: ImageSpec, gpus: int) -> dict[str, Any]:
         """See `presets.preset`."""
         return presets.preset(name, spec, gpus)
+
+    def check(self, spec: ImageSpec, config: base.ModelConfig) -> None:
+        """Weights of modalities that there are not, and channels that cannot be built."""
+        own = _own(config)
+        for name in own.modality_weights:
+            if name not in spec.modalities:
+                near = nearest(name, spec.modalities)
+                raise SettingError(f"modality_weights.{name}", near, unknown=True)
+        check_channels(spec, own)
 
     def adopt(self, content: object) -> base.Foreign | None:
         """Networks of a published snapshot."""

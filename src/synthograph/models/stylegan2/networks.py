@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from synthograph.core.errors import SettingError
 from synthograph.core.spec import ImageSpec
 from synthograph.models.base import NoiseMode
 from synthograph.models.stylegan2.config import Architecture, StyleGAN2Config
@@ -39,6 +40,36 @@ def levels_of(spec: ImageSpec, channel_base: int, channel_max: int) -> list[Leve
     grid = spec.grid
     sizes = [(grid.height << k, grid.width << k) for k in range(grid.doublings + 1)]
     return [Level(h, w, min(channel_base // max(h, w), channel_max)) for h, w in sizes]
+
+
+def discriminator_levels(spec: ImageSpec, config: StyleGAN2Config) -> list[Level]:
+    """All resolutions of a discriminator from the coarsest grid up."""
+    base = config.discriminator_channel_base or config.channel_base
+    most = config.discriminator_channel_max or config.channel_max
+    return levels_of(spec, base, most)
+
+
+def check_channels(spec: ImageSpec, config: StyleGAN2Config) -> None:
+    """Refuse numbers of channels that leave a level without any or that nothing can share.
+
+    Raises:
+        SettingError: there is one.
+    """
+    side = max(spec.height, spec.width)
+    for name in ("channel_base", "discriminator_channel_base"):
+        base = getattr(config, name)
+        if base is not None and base < side:
+            rule = f"must be at least {side}, the longer side, or the finest level has no channels"
+            raise SettingError(name, rule, value=str(base))
+    channels, maps = discriminator_levels(spec, config)[0].channels, config.mbstd_channels
+    if maps and channels % maps:
+        fitting = [n for n in range(1, channels + 1) if channels % n == 0]
+        near = min(fitting, key=lambda n: abs(n - maps))
+        rule = (
+            f"must divide the {channels} channels of the discriminator's coarsest level, as "
+            f"{near} does"
+        )
+        raise SettingError("mbstd_channels", rule, value=str(maps))
 
 
 class StyledConv(nn.Module):
@@ -340,9 +371,7 @@ class Discriminator(nn.Module):
     ) -> None:
         super().__init__()
         channels = spec.modalities[modality]
-        base = config.discriminator_channel_base or config.channel_base
-        most = config.discriminator_channel_max or config.channel_max
-        levels = levels_of(spec, base, most)[::-1]
+        levels = discriminator_levels(spec, config)[::-1]
         self.blocks = nn.ModuleList(
             DiscriminatorBlock(
                 level,

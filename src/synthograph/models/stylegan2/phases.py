@@ -60,10 +60,10 @@ class Losses:
         self.generator.mapping.w_avg.lerp_(means["w"], 1 - self.config.w_avg_decay)
 
     def path_length(self, batch: Batch) -> LossTerms:
-        """Penalise Jacobians whose length differs from its running mean, on the images of even
-        index.
+        """Penalise Jacobians whose length differs from its running mean, on every second image of
+        the whole batch, the first one included.
         """
-        chosen = (batch.indices % 2 == 0).nonzero()[:, 0]
+        chosen = ((batch.indices - batch.whole.start) % 2 == 0).nonzero()[:, 0]
         if not len(chosen):
             none = batch.reals.new_zeros(0)
             stats = {"Loss/pl_penalty": none, "Loss/G/reg": none}
@@ -74,6 +74,7 @@ class Losses:
             batch.fake_labels[chosen],
             batch.indices[chosen],
             batch.streams,
+            batch.whole,
         )
         streams = batch.streams.under("Greg")
         with self._penalty_precision():
@@ -84,8 +85,9 @@ class Losses:
         lengths = gradient.float().square().sum(2).mean(1).sqrt()
         penalty = (lengths - self.networks.extras[PATH_MEAN]).square()
         weighted = penalty * self.config.path_weight
-        # half of the images stand for all, so that the mean over any share of the batch is right
-        loss = weighted.sum() / (0.5 * len(batch)) * self.config.path_interval
+        # these images stand for all, so that shares, weighed by their images, add up to the mean
+        part = len(batch.whole[::2]) / len(batch.whole)
+        loss = weighted.sum() / (part * len(batch)) * self.config.path_interval
         stats = {"Loss/pl_penalty": penalty.detach(), "Loss/G/reg": weighted.detach()}
         return LossTerms(loss, stats, running={"length": lengths.detach()})
 
