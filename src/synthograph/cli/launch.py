@@ -62,7 +62,9 @@ def _forward_signals(workers: "subprocess.Popen[bytes]", folder: Path) -> list[i
     return asked
 
 
-def _on_requests_to_stop(handler: Callable[[int, FrameType | None], None]) -> None:
+def _on_requests_to_stop(
+    handler: Callable[[int, FrameType | None], None] | signal.Handlers,
+) -> None:
     for name in NAMES:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), handler)
@@ -121,10 +123,24 @@ def _threads(processes: int) -> str:
 
 def report_leader() -> None:
     """Tell the process that started this one where to send requests to stop."""
-    if FOLDER in os.environ:
-        temporary = Path(os.environ[FOLDER]) / f"{LEADER}.tmp"
-        temporary.write_text(str(os.getpid()))
-        temporary.replace(temporary.with_name(LEADER))
+    _tell(LEADER, str(os.getpid()))
+
+
+def _tell(name: str, text: str, *, first: bool = False) -> None:
+    """Leave word for the process that started this one, whole or not at all.
+
+    Args:
+        name: of the file.
+        text: its content.
+        first: leave what another process said before.
+    """
+    if FOLDER not in os.environ:
+        return
+    told = Path(os.environ[FOLDER]) / name
+    temporary = told.with_name(f"{name}.{os.getpid()}.tmp")
+    temporary.write_text(text)
+    if not (first and told.exists()):
+        temporary.replace(told)
 
 
 def leave(error: SynthographError) -> tuple[int, bool]:
@@ -139,10 +155,9 @@ def leave(error: SynthographError) -> tuple[int, bool]:
     code = int(error.exit_code)
     if not is_worker():
         return code, True
-    if FOLDER in os.environ:
-        told = Path(os.environ[FOLDER]) / CODE
-        if not told.exists():
-            told.write_text(str(code))
+    # torchrun ends the others once one is dead, and would cut off the word on why
+    _on_requests_to_stop(signal.SIG_IGN)
+    _tell(CODE, str(code), first=True)
     if isinstance(error, StoppedError):
         return int(ExitCode.DONE), os.environ["RANK"] == "0"
     return code, True
