@@ -63,7 +63,7 @@ def test_jobs_come_back_until_the_run_is_done(
 ) -> None:
     make_archive(tmp_path / "set.zip", size=(8, 8))
     config = tmp_path / "config.json"
-    length = {"training": {"kimg": 1.2, "batch": 4, "batch_gpu": 4, "tick_kimg": 0.04, "snap": 20}}
+    length = {"training": {"kimg": 2.4, "batch": 4, "batch_gpu": 4, "tick_kimg": 0.04, "snap": 20}}
     config.write_text(json.dumps({**SETTINGS, **length}))
     job = start(tmp_path, script, config)
     log = tmp_path / "runs" / "00000-set-tiny" / "log.txt"
@@ -78,4 +78,4 @@ def test_jobs_come_back_until_the_run_is_done(
     assert "stopped on request" in (tmp_path / "output").read_text()
     again = start(tmp_path, script, config)
     assert again.wait(240) == 0, (tmp_path / "output").read_text()
-    assert load(find_snapshot(log.parent)).info.images_seen == 1200
+    assert load(find_snapshot(log.parent)).info.images_seen == 2400

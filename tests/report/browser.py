@@ -82,7 +82,11 @@ def browser() -> Iterator[Browser]:
             window.close()
     finally:
         process.terminate()
-        process.wait(SECONDS)
+        try:
+            process.wait(SECONDS)
+        except subprocess.TimeoutExpired:  # a driver that hangs is no fault of the page
+            process.kill()
+            process.wait()
 
 
 def _patiently(address: str) -> Browser:
