@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from synthograph.archive.reader import Archive
     from synthograph.metrics.evaluate import Request as Measuring
     from synthograph.metrics.names import Published, Wanted
+    from synthograph.metrics.overlap import Trained
     from synthograph.models.snapshot import Snapshot
 
 FEWEST, MOST = 1000, 50_000
@@ -46,6 +48,18 @@ class Source:
             if isinstance(data, Mapping) and document.get("images_hash") == self.real.images_hash:
                 return {**data, "seed": config.get("seed", 0)}
         return {}
+
+    @cached_property
+    def trained(self) -> "Trained":
+        """What the generator says that it saw, as digests."""
+        from synthograph.metrics.overlap import trained_on
+
+        return trained_on(self.documents)
+
+    @property
+    def stand_in(self) -> str | None:
+        """The split that stands for the training images of a generator that does not name them."""
+        return "train" if any(row.split for row in self.real.rows) else None
 
     @property
     def documents(self) -> list[Mapping[str, Any]]:
@@ -146,7 +160,6 @@ def judged(source: Source, making: Making, wanted: "Wanted", by: Sequence[str]) 
     """
     from synthograph.archive.batches import archive_images
     from synthograph.metrics.evaluate import Request, check
-    from synthograph.metrics.overlap import trained_on
 
     train_rows = training_rows(source)
     mirror = bool(source.training.get("mirror"))
@@ -169,8 +182,10 @@ def judged(source: Source, making: Making, wanted: "Wanted", by: Sequence[str]) 
         making.seed,
     )
     parts = [str(part) for part in check(request)]
-    if train_rows and not trained_on(source.documents).known:
-        notes.append(f"{_split_of(source)} stands for what the generator was trained on")
+    if train_rows and not source.trained.known:
+        split = f":{source.stand_in}" if source.stand_in else ""
+        name = f"{source.real.path.name}{split}"
+        notes.append(f"{name} stands for what the generator was trained on")
     return Judged(request, pair, making.seed, notes, mirror, parts)
 
 
@@ -210,24 +225,16 @@ def training_rows(source: Source) -> "list[Row]":
     from synthograph.archive.batches import group_digests
     from synthograph.archive.manifest import in_split
     from synthograph.archive.stream import Selection, select_rows
-    from synthograph.metrics.overlap import trained_on
 
     data, rows = source.training, source.real.rows
     if data:
         chosen = Selection(data.get("split"), data.get("fold"), data.get("subset"))
         return select_rows(source.real, chosen, data["seed"])
-    trained = trained_on(source.documents)
-    if trained.known:
+    if source.trained.known:
         names = group_digests(source.real, rows)
-        seen = {names[digest] for digest in names.keys() & trained.groups}
+        seen = {names[digest] for digest in names.keys() & source.trained.groups}
         return [row for row in rows if row.group in seen]
-    return in_split(rows, "train" if any(row.split for row in rows) else None)
-
-
-def _split_of(source: Source) -> str:
-    """The images that are taken where a generator does not say what trained it."""
-    name = source.real.path.name
-    return f"{name}:train" if any(row.split for row in source.real.rows) else name
+    return in_split(rows, source.stand_in)
 
 
 def _common_split(rows: "Sequence[Row]") -> str | None:
@@ -242,14 +249,14 @@ def _reference(source: Source) -> "tuple[list[Row], str | None, list[str]]":
         UserError: there are none, one is synthetic, or the generator saw them.
     """
     from synthograph.archive import batches
-    from synthograph.metrics.overlap import refuse_overlap, trained_on
+    from synthograph.metrics.overlap import refuse_overlap
 
     archive = source.real
     split = source.split or _held_out(source)
     rows = batches.rows_of(archive, split)
     batches.refuse_synthetic(archive, rows)
     notes = refuse_overlap(
-        trained_on(source.documents),
+        source.trained,
         batches.group_digests(archive, rows),
         batches.image_digests(archive, rows),
         archive.path.name if split is None else f"{archive.path.name}:{split}",

@@ -21,7 +21,7 @@ from synthograph.core.errors import SettingError, UserError
 from synthograph.core.files import disk_errors, sha256_file
 from synthograph.core.tensors import load_tensors
 from synthograph.core.torch_files import read_state
-from synthograph.features.base import Digest, NetworkExtractor
+from synthograph.features.base import Digest, NetworkExtractor, placed
 from synthograph.features.preprocess import (
     Preprocess,
     chunk_for,
@@ -113,7 +113,7 @@ def make(path: Path, device: torch.device, precision: Precision) -> NetworkExtra
         name=f"{PREFIX}{path.name}@{sha256[:8]}",  # models of several folders may be called alike
         dims=plan.dims,
         digest=Digest(sha256, path.name, verified=False),
-        network=network.eval().to(device).to(memory_format=torch.channels_last),  # type: ignore[call-overload]
+        network=placed(network.eval(), device),
         preprocess=preprocess,
         source=f"{whose}: {plan}, mean over the last stage",
         chunk=chunk_for(about.side),

@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from synthograph.core.devices import Precision, pick_device
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
 from synthograph.features import classifier, dinov2, inception, lpips, random_vgg, resnet50, vgg16
-from synthograph.features.base import Digest, Extractor
+from synthograph.features.base import Digest, Extractor, placed
 from synthograph.features.lpips import PerceptualDistance
 from synthograph.features.weights import WEIGHTS, load
 
@@ -54,7 +53,7 @@ def extractor(
     if name.startswith(CLASSIFIER):
         return classifier.make(Path(name.removeprefix(CLASSIFIER)), where, precision)
     network, digest = load(name)
-    return _MAKERS[name](_placed(network, where), digest, where, precision)
+    return _MAKERS[name](placed(network, where), digest, where, precision)
 
 
 def check_name(name: str) -> None:
@@ -93,7 +92,7 @@ def perceptual_distance(
     if name not in DISTANCES:
         raise UserError(f"distance {name!r} is unknown: {nearest(name, DISTANCES)}")
     (trunk, first), (weighting, second) = load("vgg16"), load("lpips")
-    layers = _placed(trunk.get_submodule("features"), where)
+    layers = placed(trunk.get_submodule("features"), where)
     digests = {"vgg16": first, "lpips": second}
     return lpips.make(layers, weighting, digests, where, precision)
 
@@ -107,7 +106,3 @@ def needs(name: str) -> tuple[str, ...]:
 
 def _resolved(precision: Precision) -> Precision:
     return Precision.FP32 if precision is Precision.AUTO else precision
-
-
-def _placed(network: nn.Module, device: torch.device) -> nn.Module:
-    return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
