@@ -13,8 +13,14 @@ from synthograph.archive.manifest import Row
 from synthograph.archive.reader import ArchiveInfo
 from synthograph.archive.writer import ArchiveWriter, encode
 from synthograph.core.spec import ImageSpec
+from tests import check_anew
 
 NVIDIA = Path(__file__).parent / "data" / "nvidia"
+
+
+def pytest_runtest_setup() -> None:
+    """Let every test check shapes anew."""
+    check_anew()
 
 
 @pytest.fixture(autouse=True)

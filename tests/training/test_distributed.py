@@ -1,5 +1,6 @@
 """Several processes do what one does, and end together."""
 
+import contextlib
 import json
 import os
 import signal
@@ -22,7 +23,7 @@ from synthograph.training.setup import make_session, open_data
 from tests.conftest import make_archive
 from tests.training.test_resume import SETTINGS, configure
 
-STEPS = 50
+STEPS = 16
 
 
 @given(st.integers(1, 9), st.integers(1, 40), st.integers(1, 12))
@@ -116,18 +117,18 @@ def two_modalities(tmp_path: Path) -> Path:
     return make_archive(tmp_path / "set.zip", size=(8, 8), modalities={"vis": 3, "nir": 1})
 
 
-def smooth(batch_gpu: int) -> dict:
+def smooth(batch: int, batch_gpu: int) -> dict:
     """Every regulariser at work; Adam does not blow rounding up to steps of full length."""
     adam = {"lr": 0.02, "eps": 0.1}
     return {
         "model": {"optimisers": {"G": adam, "D": adam}},
         "augment": {"mode": "ada", "p": 0.2, "speed_kimg": 1},
-        "training": {"batch": 12, "batch_gpu": batch_gpu},
+        "training": {"batch": batch, "batch_gpu": batch_gpu},
     }
 
 
 def test_two_processes_equal_two_shares_bit_for_bit(two_modalities: Path, tmp_path: Path) -> None:
-    settings = smooth(6)
+    settings = smooth(8, 4)
     alone = steps(two_modalities, tmp_path / "1", 1, settings)
     both = steps(two_modalities, tmp_path / "2", 2, settings)
     different = [name for name in alone if not torch.equal(alone[name], both[name])]
@@ -136,20 +137,19 @@ def test_two_processes_equal_two_shares_bit_for_bit(two_modalities: Path, tmp_pa
 
 @pytest.mark.slow
 def test_more_processes_equal_one_to_rounding(two_modalities: Path, tmp_path: Path) -> None:
-    settings = smooth(2)
+    settings = smooth(6, 2)
     alone = steps(two_modalities, tmp_path / "1", 1, settings)
     config = configure(two_modalities, **settings)
     start = make_session(config, open_data(config)).state.tensors()
     weights = [name for name in start if name.startswith(("generator/", "discriminators/", "ema/"))]
-    for processes in (2, 3):
-        team = steps(two_modalities, tmp_path / str(processes), processes, settings)
-        assert team.keys() == alone.keys()
-        for name in weights:
-            moved = float((alone[name] - start[name]).abs().max())
-            error = float((team[name] - alone[name]).abs().max())
-            assert error <= 1e-3 * max(moved, 0.01), (processes, name, error, moved)
-        for name in ("extras/path_length_mean", "augment/controller"):
-            torch.testing.assert_close(team[name], alone[name], rtol=1e-4, atol=0)
+    team = steps(two_modalities, tmp_path / "3", 3, settings)
+    assert team.keys() == alone.keys()
+    for name in weights:
+        moved = float((alone[name] - start[name]).abs().max())
+        error = float((team[name] - alone[name]).abs().max())
+        assert error <= 1e-3 * max(moved, 0.01), (name, error, moved)
+    for name in ("extras/path_length_mean", "augment/controller"):
+        torch.testing.assert_close(team[name], alone[name], rtol=1e-4, atol=0)
     movement = [float((alone[name] - start[name]).abs().max()) for name in weights]
     assert sum(moved > 0.01 for moved in movement) > len(movement) / 2, "the steps have to matter"
     assert float(alone["extras/path_length_mean"]) > 0
@@ -194,7 +194,9 @@ class Running:
     def wait_for(self, log: Path, text: str) -> None:
         """Until the log of the run, which may not be there yet, holds a text."""
         deadline = time.monotonic() + 240
-        while time.monotonic() < deadline and self.process.poll() is None:
+        running = True
+        while running and time.monotonic() < deadline:
+            running = self.process.poll() is None
             if log.exists() and text in log.read_text():
                 return
             time.sleep(0.1)
@@ -274,10 +276,12 @@ def test_a_dead_or_hanging_process_ends_the_run(tmp_path: Path, how: signal.Sign
     assert len(workers) == 2
     os.kill(max(workers), how)
     start = time.monotonic()
+    running.wait_for(running.output, "another process of this run ended or gave no answer")
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(max(workers), signal.SIGCONT)  # torchrun would give it 30 s to answer SIGTERM
     code, output = running.end()
     assert code == 1, output
     assert time.monotonic() - start < 60
-    assert "another process of this run ended or gave no answer" in output, output
     assert not any(environment_of(pid) for pid in workers), "a process was left behind"
 
 
