@@ -1,6 +1,7 @@
 """What many tests need: a cache of their own, small archives, and one CPU thread per worker."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,16 @@ NVIDIA = Path(__file__).parent / "data" / "nvidia"
 def pytest_runtest_setup() -> None:
     """Let every test check shapes anew."""
     check_anew()
+
+
+@pytest.fixture(autouse=True)
+def own_signals() -> Iterator[None]:
+    """Restore what a command made of signals in this process: what it ignores, its children do."""
+    before = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    yield
+    for number, handler in before.items():
+        if handler is not None and signal.getsignal(number) is not handler:
+            signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True)

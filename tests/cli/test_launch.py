@@ -14,10 +14,7 @@ def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """This process as one of two, and where it leaves word."""
     for name, value in {launch.FOLDER: str(tmp_path), "WORLD_SIZE": "2", "RANK": "1"}.items():
         monkeypatch.setenv(name, value)
-    before = {name: signal.getsignal(getattr(signal, name)) for name in launch.NAMES}
-    yield tmp_path  # type: ignore[misc]
-    for name, handler in before.items():
-        signal.signal(getattr(signal, name), handler)
+    return tmp_path
 
 
 def test_the_first_word_stays_and_is_whole(worker: Path) -> None:

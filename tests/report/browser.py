@@ -82,11 +82,7 @@ def browser() -> Iterator[Browser]:
             window.close()
     finally:
         process.terminate()
-        try:
-            process.wait(SECONDS)
-        except subprocess.TimeoutExpired:  # a driver that hangs is no fault of the page
-            process.kill()
-            process.wait()
+        process.wait(SECONDS)
 
 
 def _patiently(address: str) -> Browser:
