@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo test bench check format lint types imports clean
+.PHONY: setup demo test quick bench check format lint types imports clean
 
 setup: $(STAMP)
 
@@ -24,7 +24,11 @@ test: setup
 bench: setup
 	$(BIN)/python benchmarks/run.py --config A,B --path both
 
-check: setup format lint types imports test
+# all but the tests marked slow, which `make test` and the gate run too
+check: setup format lint types imports quick
+
+quick: setup
+	$(BIN)/python -m pytest -q -n 2 -m "not slow"
 
 format: setup
 	$(BIN)/ruff format --check src tests benchmarks docs

@@ -37,6 +37,7 @@ def refused(*arguments: object) -> str:
     return done.stderr
 
 
+@pytest.mark.slow
 def test_demo(tmp_path: Path) -> None:
     out = ok("demo", "--outdir", tmp_path, "--kimg", "0.1", "--count", "60")
     folder = tmp_path / "00000"
@@ -81,6 +82,7 @@ def test_train_leaves_a_run(trained: Path) -> None:
     assert set(entry["Loss/G/loss"]) == {"num", "mean", "std"}
 
 
+@pytest.mark.slow
 def test_resume_extends(trained: Path) -> None:
     out = ok("train", "--resume", trained, "--kimg", "0.03")
     assert "resumed from" in out
@@ -136,6 +138,7 @@ def test_bad_options(archive: Path, tmp_path: Path, arguments: list[str], messag
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_bad_archives(tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     assert "--data" in refused("train", "--outdir", runs)

@@ -127,6 +127,7 @@ def smooth(batch: int, batch_gpu: int) -> dict:
     }
 
 
+@pytest.mark.slow
 def test_two_processes_equal_two_shares_bit_for_bit(two_modalities: Path, tmp_path: Path) -> None:
     settings = smooth(8, 4)
     alone = steps(two_modalities, tmp_path / "1", 1, settings)

@@ -90,6 +90,7 @@ def test_rollback_with_a_remedy(archive: Path, tmp_path: Path) -> None:
     assert any("went back to" in text for text in told)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_repeats_the_rollback(archive: Path, tmp_path: Path) -> None:
     whole = start(archive, tmp_path / "whole", training={"kimg": 0.1})
     spoil(whole, lasting_trouble, "Gmain", "Dmain")
