@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from synthograph.cli.settings import TRAIN_FLAGS, setting_names
+from synthograph.cli.settings import TRAIN_OPTIONS, setting_names
 from synthograph.core.config import calling, describe
 from synthograph.core.errors import UserError
 from synthograph.core.spec import ImageSpec
@@ -15,7 +15,7 @@ SPEC = ImageSpec(height=16, width=16, modalities={"image": 3})
 
 def test_every_flag_is_about_a_setting() -> None:
     known = {setting.path for setting in describe(RunConfig)} | {"model.r1_gamma"}
-    assert set(TRAIN_FLAGS) <= known
+    assert set(TRAIN_OPTIONS) <= known
 
 
 @pytest.mark.parametrize(

@@ -6,34 +6,34 @@ from typing import Any
 
 from synthograph.core.config import leaves
 
-TRAIN_FLAGS = {
-    "data.path": "--data",
-    "data.split": "--split",
-    "data.fold": "--fold",
-    "data.subset": "--subset",
-    "data.mirror": "--mirror",
-    "data.cond": "--cond",
-    "training.kimg": "--kimg",
-    "training.batch": "--batch",
-    "training.batch_gpu": "--batch-gpu",
-    "training.snap": "--snap",
-    "training.save_every": "--save-every",
-    "training.max_hours": "--max-hours",
-    "training.freezed": "--freezed",
-    "model.r1_gamma": "--gamma",
-    "augment.mode": "--aug",
-    "augment.p": "--p",
-    "augment.target": "--target",
-    "augment.pipe": "--augpipe",
-    "metrics.measures": "--metrics",
-    "metrics.num": "--metric-num",
-    "metrics.features": "--features",
-    "metrics.patience": "--patience",
-    "seed": "--seed",
-    "device": "--device",
-    "precision": "--precision",
+TRAIN_OPTIONS = {
+    "data.path": "data",
+    "data.split": "split",
+    "data.fold": "fold",
+    "data.subset": "subset",
+    "data.mirror": "mirror",
+    "data.cond": "cond",
+    "training.kimg": "kimg",
+    "training.batch": "batch",
+    "training.batch_gpu": "batch_gpu",
+    "training.snap": "snap",
+    "training.save_every": "save_every",
+    "training.max_hours": "max_hours",
+    "training.freezed": "freezed",
+    "model.r1_gamma": "gamma",
+    "augment.mode": "aug",
+    "augment.p": "p",
+    "augment.target": "target",
+    "augment.pipe": "augpipe",
+    "metrics.measures": "metrics",
+    "metrics.num": "metric_num",
+    "metrics.features": "features",
+    "metrics.patience": "patience",
+    "seed": "seed",
+    "device": "device",
+    "precision": "precision",
 }
-"""Setting of a run -> the flag that gives it."""
+"""Setting of a run -> the option of `train` that gives it."""
 
 
 def setting_names(
@@ -52,4 +52,5 @@ def setting_names(
     """
     names = {path: f"{config}: {path}" for path in leaves(file)}
     names |= {path: f"--set {path}" for path in leaves(sets)}
-    return names | {path: TRAIN_FLAGS[path] for path in given if path in TRAIN_FLAGS}
+    options = {path: TRAIN_OPTIONS[path] for path in given if path in TRAIN_OPTIONS}
+    return names | {path: f"--{option.replace('_', '-')}" for path, option in options.items()}

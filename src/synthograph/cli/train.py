@@ -1,6 +1,6 @@
 """`synthograph train`: a new run, a dry run, or a resumed one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -82,6 +82,7 @@ def train(
     ] = False,
 ) -> None:
     """Train a generator on an archive, or go on with a run that was stopped."""
+    options = locals()
     from synthograph.cli.launch import launch
     from synthograph.cli.settings import setting_names
     from synthograph.core.config import calling, merge, parse_assignments, read_tree
@@ -90,34 +91,7 @@ def train(
     from synthograph.training.config import RunConfig
     from synthograph.training.distributed import form_team
 
-    flags = {
-        "data.path": data and str(data),
-        "data.split": split,
-        "data.fold": fold,
-        "data.subset": subset,
-        "data.mirror": mirror or None,
-        "data.cond": cond or None,
-        "training.kimg": kimg,
-        "training.batch": batch,
-        "training.batch_gpu": batch_gpu,
-        "training.snap": snap,
-        "training.save_every": save_every,
-        "training.max_hours": max_hours,
-        "model.r1_gamma": gamma,
-        "augment.mode": {"noaug": "none"}.get(aug or "", aug),
-        "augment.p": p,
-        "training.freezed": freezed,
-        "augment.target": target,
-        "augment.pipe": _bundle(augpipe) if augpipe else None,
-        "metrics.measures": None if metrics is None else _names(metrics),
-        "metrics.num": metric_num,
-        "metrics.features": features,
-        "metrics.patience": patience,
-        "seed": seed,
-        "device": device,
-        "precision": precision,
-    }
-    given = {path: value for path, value in flags.items() if value is not None}
+    given = _given(options)
     sets = parse_assignments(settings or [])
     file = read_tree(config) if config is not None else {}
     with calling(setting_names(given, sets, file, config)):
@@ -144,6 +118,23 @@ def train(
             raise typer.Exit(launch(gpus))
         else:
             start_run(run_config, outdir or Path("runs"), preset, source, team)
+
+
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings to the values of the options that were typed."""
+    from synthograph.cli.settings import TRAIN_OPTIONS
+
+    read: dict[str, Callable[[Any], Any]] = {
+        "data": str,
+        "aug": lambda mode: "none" if mode == "noaug" else mode,
+        "augpipe": _bundle,
+        "metrics": _names,
+    }
+    return {
+        setting: read.get(name, lambda value: value)(options[name])
+        for setting, name in TRAIN_OPTIONS.items()
+        if options[name] is not None and options[name] is not False
+    }
 
 
 def _refuse_beside_resume(options: dict[str, Any]) -> None:
