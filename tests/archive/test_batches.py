@@ -23,6 +23,7 @@ from synthograph.archive.manifest import Row
 from synthograph.archive.reader import open_archive
 from synthograph.archive.split import SplitOptions, split_archive
 from synthograph.core.errors import UserError
+from synthograph.metrics.overlap import Trained, refuse_overlap
 from tests.conftest import make_archive
 
 
@@ -119,3 +120,18 @@ def test_digests_are_those_that_training_records(tmp_path: Path) -> None:
     assert group_digests(archive, [row]) == {digest64(("test" + row.group).encode()): "P2"}
     pixels = np.ascontiguousarray(archive.read(row)).tobytes()
     assert image_digests(archive, [row]) == {digest64(pixels): row.file}
+
+
+def test_published_archives_call_their_images_alike_and_are_not_the_same(tmp_path: Path) -> None:
+    first, other = (
+        open_archive(make_archive(tmp_path / f"{seed}.zip", namespace="", seed=seed))
+        for seed in range(2)
+    )
+    rows, before = [replace(row, group=row.file) for row in first.rows], first.images_hash
+    seen = Trained(frozenset(group_digests(first, rows)), frozenset(image_digests(first, rows)))
+    groups = group_digests(other, [replace(row, group=row.file) for row in other.rows])
+    assert refuse_overlap(seen, groups, image_digests(other, other.rows), "other") == []
+    with pytest.raises(UserError, match="24 of its 24 groups were trained on"):
+        refuse_overlap(seen, group_digests(first, rows), {}, "first")
+    split = split_archive(first.path, SplitOptions())
+    assert split.images_hash == before, "a split archive is still the same"

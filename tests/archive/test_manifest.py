@@ -161,4 +161,6 @@ def test_counts_and_parts() -> None:
     assert count_labels(ROWS, ["y", "x"]) == {"y": 0, "x": 1, "(none)": 1}
     assert [row.file[-5] for row in in_split(ROWS, "train")] == ["0", "2"]
     assert in_split(ROWS, None) == ROWS
+    for name in ("fold", "folder", "fold²", "fold1234"):
+        assert in_split(ROWS, name) == []
     assert without_split(ROWS[0]).split is None and without_split(ROWS[0]).fold is None

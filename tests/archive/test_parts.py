@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import filelock
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 from synthograph.archive.parts import Part
 from synthograph.archive.prepare import PrepareOptions, prepare, prepare_part
 from synthograph.archive.reader import open_archive
-from synthograph.core.errors import UserError
+from synthograph.archive.writer import LOCK
+from synthograph.core.errors import BlockedError, UserError
 from synthograph.core.record import Picture, SourceItem
 
 OPTIONS = PrepareOptions(namespace="test")
@@ -81,6 +83,21 @@ def test_a_part_that_was_cut_off_is_completed(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="run the same command again"):
         prepare_part(items(), dest, OPTIONS, Part(1, 2), track=interrupted, workers=1)
     prepare_part(items(), dest, OPTIONS, Part(2, 2), workers=1)
+    prepare(items(), dest, OPTIONS, workers=1)
+    assert dest.read_bytes() == whole.read_bytes()
+
+
+def test_what_is_made_outlasts_a_part_that_is_still_written(tmp_path: Path) -> None:
+    dest, whole = tmp_path / "set.zip", tmp_path / "whole.zip"
+    prepare(items(), whole, OPTIONS, workers=1)
+    prepare_part(items(), dest, OPTIONS, Part(2, 2), workers=1)
+    with (
+        filelock.FileLock(tmp_path / "set.zip.part2of2.partial" / LOCK),
+        pytest.raises(BlockedError, match=r"another process.*set.zip.partial keeps what is done"),
+    ):
+        prepare(items(), dest, OPTIONS, workers=1)
+    journal = tmp_path / "set.zip.partial" / "journal.jsonl"
+    assert len(journal.read_text().splitlines()) == 5
     prepare(items(), dest, OPTIONS, workers=1)
     assert dest.read_bytes() == whole.read_bytes()
 

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from synthograph.archive.make import WorkersError
-from synthograph.archive.prepare import PrepareOptions, Summary, prepare
+from synthograph.archive.parts import Part
+from synthograph.archive.prepare import PrepareOptions, Summary, prepare, prepare_part
 from synthograph.archive.reader import Archive, open_archive
-from synthograph.core.errors import DiskFullError, StoppedError, UserError
+from synthograph.core.errors import BlockedError, DiskFullError, StoppedError, UserError
 from synthograph.core.record import Picture, SourceItem, UnreadableError
 
 Items = Callable[..., list[SourceItem]]
@@ -144,6 +145,17 @@ def test_sizes_that_no_network_takes_are_refused_early(tmp_path: Path) -> None:
     assert len(calls) == 19 and not os.listdir(tmp_path)
 
 
+def test_a_rare_size_that_comes_first_may_be_left_out(tmp_path: Path) -> None:
+    source = [SourceItem(f"{i}", plain(34 if i < 16 else 16)) for i in range(40)]
+    options = PrepareOptions.parse({"allow_rejects": True, "namespace": "n"})
+    summary = prepare(source, tmp_path / "alone.zip", options, workers=1)
+    assert summary.images == 24 and len(summary.rejects) == 16
+    for part in (Part(1, 2), Part(2, 2)):
+        prepare_part(source, tmp_path / "parts.zip", options, part, workers=1)
+    prepare(source, tmp_path / "parts.zip", options, workers=1)
+    assert (tmp_path / "parts.zip").read_bytes() == (tmp_path / "alone.zip").read_bytes()
+
+
 def test_classes_keep_the_order_that_is_given(items: Items, tmp_path: Path) -> None:
     run(items(4), tmp_path / "a", classes=["melanoma", "unused", "benign"])
     archive = open_archive(tmp_path / "a")
@@ -240,6 +252,29 @@ def test_a_full_disk_while_writing(
         patch.setattr(Path, "write_bytes", full)
         with pytest.raises(DiskFullError, match="run the same command again"):
             run(items(6), tmp_path / "a.zip", namespace="n")
+    run(items(6), tmp_path / "a.zip", namespace="n")
+    run(items(6), tmp_path / "b.zip", namespace="n")
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ETIMEDOUT])
+def test_a_disk_that_fails_for_a_while_costs_nothing(
+    items: Items, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    write, calls = Path.write_bytes, []
+
+    def failing(path: Path, data: bytes) -> int:
+        calls.append(path)
+        if len(calls) == 5:
+            raise OSError(number, "failing")
+        return write(path, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", failing)
+        words = "failing.*a.zip.partial keeps what is done" if number == errno.EIO else "failing"
+        with pytest.raises((BlockedError, OSError), match=words):
+            run(items(6), tmp_path / "a.zip", namespace="n")
+    assert len((tmp_path / "a.zip.partial" / "journal.jsonl").read_text().splitlines()) == 3
     run(items(6), tmp_path / "a.zip", namespace="n")
     run(items(6), tmp_path / "b.zip", namespace="n")
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()

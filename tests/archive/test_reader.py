@@ -121,6 +121,19 @@ def test_published_archives(
         assert open_archive(tmp_path / "plain").rows[0].label is None
 
 
+def test_patients_and_labels_of_a_published_archive(tmp_path: Path) -> None:
+    meta = [["a.png", 1, 7, "PTC"], ["b.png", 0, None, None], ["c.png", 1, "7"]]
+    files = {name: PNG for name, *_ in meta}
+    archive = open_archive(write(tmp_path / "alone", {**files, "dataset.json": {"meta": meta}}))
+    assert [row.group for row in archive.rows] == ["7", "b.png", "7"]
+    assert [row.label for row in archive.rows] == ["1", "0", "1"]
+    assert [row.columns for row in archive.rows] == [{"diagnosis": "PTC"}, {"diagnosis": ""}, {}]
+    document = {"labels": [[name, [0.5]] for name in files], "meta": meta[:1]}
+    rows = open_archive(write(tmp_path / "vectors", {**files, "dataset.json": document})).rows
+    assert [row.group for row in rows] == ["7", "b.png", "c.png"]
+    assert [row.vector() for row in rows] == [[0.5]] * 3
+
+
 AB = {"a.png": PNG, "b.png": PNG}
 MANIFEST = b"file,label\na.png,x\nb.png,y\n"
 
@@ -167,9 +180,22 @@ MANIFEST = b"file,label\na.png,x\nb.png,y\n"
             {**AB, "dataset.json": {"labels": [["a.png", 0], ["b.png", 0]], "classes": {"x": 1}}},
             "'classes' is",
         ),
+        ({**AB, "dataset.json": {"meta": {"by": "us"}}}, "'meta' is no list .*take it out"),
+        ({**AB, "dataset.json": {"meta": [["a.png", 0]]}}, "entry 1 of 'meta'.*patient"),
+        ({**AB, "dataset.json": {"meta": [["c.png", 0, 1]]}}, "'c.png', but there is no such"),
+        (
+            {
+                **AB,
+                "dataset.json": {
+                    "labels": [["a.png", 0], ["b.png", 1]],
+                    "meta": [["b.png", 0, "P1"]],
+                },
+            },
+            "'b.png' is 1 in 'labels' and 0 in 'meta'",
+        ),
         ({**AB, "dataset.json": {"classes": ["x", "x"]}}, "class 'x' is named 2 times"),
         ({**AB, "dataset.json": {"classes": [""]}}, "empty name"),
-        ({**AB, "dataset.json": {"classes": ["\ud800"]}}, "no valid text"),
+        ({**AB, "dataset.json": {"classes": ["\ud800"]}}, "half of a character"),
         ({**AB, "dataset.json": {"format": 2}}, "'format'"),
         ({**AB, "dataset.json": {"spec": {**SPEC, "bits": 9}}}, "'bits'"),
         ({**AB, "dataset.json": {"spec": {**SPEC, "modalities": {"../x": 1}}}}, "modality '../x'"),

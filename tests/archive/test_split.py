@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthograph.archive.manifest import Row
+from synthograph.archive.png import encode_png
 from synthograph.archive.reader import Archive, open_archive
 from synthograph.archive.split import SplitOptions, assign, split_archive, split_table
 from synthograph.core.errors import UserError
@@ -195,6 +197,52 @@ def test_a_refused_split_changes_nothing(make_archive: Make) -> None:
     with pytest.raises(UserError):
         split_archive(archive.path, options())
     assert archive.path.read_bytes() == before
+
+
+def published(root: Path, names: list[str], **document: object) -> Path:
+    """An archive of the published tools: PNGs and `dataset.json`."""
+    root.mkdir()
+    for number, name in enumerate(names):
+        (root / name).write_bytes(encode_png(np.full((8, 8, 1), number, np.uint8)))
+    (root / "dataset.json").write_text(json.dumps(document))
+    return root
+
+
+def test_patients_of_a_published_archive_stay_whole_and_what_others_wrote_stays(
+    tmp_path: Path,
+) -> None:
+    names = [f"{number:02d}.png" for number in range(40)]
+    meta = [[name, i % 2, i // 8, "PTC"] for i, name in enumerate(names)]
+    path = published(tmp_path / "set", names, meta=meta, licence={"by": "somebody"})
+    after = split_archive(path, options(test=0.2, val=0.2))
+    places = {(row.group, row.split) for row in after.rows}
+    assert sorted(group for group, _ in places) == ["0", "1", "2", "3", "4"]
+    assert {row.split for row in after.rows} == {"train", "val", "test"}
+    document = json.loads((path / "dataset.json").read_text())
+    assert document["meta"] == meta and document["licence"] == {"by": "somebody"}
+    assert document["labels"] == [entry[:2] for entry in meta]
+    assert document["classes"] == ["0", "1"]
+    assert split_archive(path, options(val=0.2, seed=1), force=True).info == after.info
+
+
+@pytest.mark.parametrize("name", ["12:30 knee.png", "left\\right.png"])
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+def test_names_that_no_manifest_may_hold(tmp_path: Path, name: str) -> None:
+    names = [f"{number}.png" for number in range(20)] + [name]
+    path = published(tmp_path / "set", names, labels=None)
+    before = sorted(os.listdir(path))
+    words = re.escape(f"{name!r} is no path inside the archive: give the file a relative name")
+    with pytest.raises(UserError, match=words):
+        split_archive(path, options())
+    assert sorted(os.listdir(path)) == before and len(open_archive(path).rows) == 21
+
+
+def test_numbers_that_are_no_json(tmp_path: Path) -> None:
+    path = published(tmp_path / "set", [f"{number}.png" for number in range(20)], labels=None)
+    (path / "dataset.json").write_text('{"labels": null, "length": 1e999}')
+    with pytest.raises(UserError, match="holds what cannot be written again"):
+        split_archive(path, options())
+    assert not (path / "manifest.csv").exists()
 
 
 def test_the_table_adds_up(make_archive: Make) -> None:

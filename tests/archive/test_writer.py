@@ -234,6 +234,24 @@ def test_what_is_in_the_way_is_refused_at_once(tmp_path: Path) -> None:
     assert len(open_archive(tmp_path / "empty").rows) == 3
 
 
+def test_folders_that_cannot_be_replaced_are_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("link", "volume", "here"):
+        (tmp_path / "real" / name).mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "real" / "link")
+    monkeypatch.setattr(os.path, "ismount", lambda path: path.name == "volume")
+    monkeypatch.chdir(tmp_path / "real" / "here")
+    for dest in (tmp_path / "link", tmp_path / "real" / "volume"):
+        with pytest.raises(UserError, match=f"{dest.name} is a link or a mounted volume: name a"):
+            ArchiveWriter(dest, COMMAND)
+    for dest in (Path("."), Path("/")):
+        with pytest.raises(UserError, match="without a name of its own: name a new one inside it"):
+            ArchiveWriter(dest, COMMAND)
+    assert sorted(os.listdir(tmp_path)) == ["link", "real"]
+    assert sorted(os.listdir(tmp_path / "real")) == ["here", "link", "volume"]
+
+
 def test_names_of_images() -> None:
     assert image_name(0) == "00000/img00000000.png"
     assert image_name(12_345) == "00012/img00012345.png"

@@ -329,7 +329,7 @@ def test_training_options(run: Run, options: str, words: str) -> None:
         ("empty", "empty: holds no images"),
         ("plain.zip --cond", "has no label (24 of 24 images)"),
         ("m-absent --cond", "no training image is of class 'WBC'; conditional training needs some"),
-        ("p-gone", "dataset.json labels 'b.png', but there is no such file"),
+        ("p-gone", "dataset.json names 'b.png', but there is no such file"),
         ("p-less", "dataset.json has no label for 'c.png'"),
         ("huge", "is more than 200 megapixels, the limit of an image"),
         ("odd", "the nearest that fits is 36x36"),
@@ -352,6 +352,8 @@ def test_networks_that_are_none(run: Run) -> None:
         refused(run, line.format("good/0.png"), "expected a snapshot such as generator-000200")
         refused(run, line.format("trainings"), "is a folder of 2 run(s); give one of them, such as")
     refused(run, "generate --network none.safetensors --outdir .zip", "name it images.zip")
+    for line in ("generate --outdir images --network {}", "convert {} o.safetensors", "inspect {}"):
+        refused(run, line.format("x" * 300), f"{'x' * 300}: File name too long")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")

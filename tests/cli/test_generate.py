@@ -17,7 +17,10 @@ from PIL import Image
 
 from synthograph.archive.batches import group_digests
 from synthograph.archive.reader import open_archive
+from synthograph.cli import launch, main
+from synthograph.core.errors import DiskFullError, SynthographError
 from synthograph.models import snapshot as snapshots
+from synthograph.sampling import generate as sampling
 from tests.cli.conftest import Typed
 from tests.conftest import NVIDIA, make_archive
 
@@ -112,6 +115,95 @@ def test_a_second_interrupt_ends_at_once(tmp_path: Path) -> None:
     assert len(list(out.glob("seed*.png"))) < 160
 
 
+def test_an_interrupt_of_several_processes_names_the_command_that_was_typed(
+    tmp_path: Path,
+) -> None:
+    out = tmp_path / "out"
+    options = (*MANY, "--gpus", "2", "--device", "cpu")
+    process = start(out, *options)
+    once(lambda: len(list(out.glob("seed*.png"))) > 4, process)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 3, err
+    words = ["synthograph", "generate", "--network", NETWORK, "--outdir", out, *options]
+    assert f"Go on with: {shlex.join(map(str, words))}\n" in err and "--part" not in err
+    assert [path.name for path in out.glob(".*")] == [".unfinished.json"]
+
+
+@pytest.fixture
+def in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts are made by this process, one after the other."""
+
+    def parts(processes: int, *more: str) -> int:
+        words = sys.argv[1:]
+        for number in range(1, processes + 1):
+            own = [*words, *more, "--part", f"{number}/{processes}"]
+            monkeypatch.setattr(sys, "argv", ["synthograph", *own])
+            try:
+                main.app(args=own, standalone_mode=False)
+            except SynthographError as error:
+                return int(error.exit_code)
+        return 0
+
+    monkeypatch.setattr(launch, "in_parts", parts)
+
+
+@pytest.mark.usefixtures("in_turn")
+def test_several_processes_fill_a_folder_and_draw_the_grid(run: Typed, tmp_path: Path) -> None:
+    options = ("--seeds", "0-4", "--class", "0", "--device", "cpu", "--grid")
+    code, _, error = run("--outdir", tmp_path / "one", *options, tmp_path / "one.png")
+    assert code == 0, error
+    code, text, error = run(
+        "--outdir", tmp_path / "two", *options, tmp_path / "two.png", "--gpus", 2
+    )
+    assert code == 0, error
+    assert text.endswith(f"{tmp_path / 'two'}: 5 images\n{tmp_path / 'two.png'}\n")
+    assert (tmp_path / "two.png").read_bytes() == (tmp_path / "one.png").read_bytes()
+    made = {path.name: path.read_bytes() for path in (tmp_path / "two").iterdir()}
+    assert made == {path.name: path.read_bytes() for path in (tmp_path / "one").iterdir()}
+
+
+@pytest.mark.usefixtures("in_turn")
+def test_several_processes_go_on_where_one_had_finished(
+    run: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, options = tmp_path / "out", ("--seeds", "0-5", "--class", "0", "--batch", "1")
+    write, written = sampling.write_bytes, []
+
+    def full(path: Path, data: bytes) -> None:
+        if len(written) == 4:
+            raise DiskFullError(f"{path}: no space left")
+        written.append(path.name)
+        write(path, data)
+
+    monkeypatch.setattr(sampling, "write_bytes", full)
+    assert run("--outdir", out, *options, "--gpus", 2)[0] == 5
+    monkeypatch.setattr(sampling, "write_bytes", write)
+    code, _, error = run("--outdir", out, "--seeds", "6", "--class", "0", "--gpus", 2)
+    assert code == 2 and "another `generate` was interrupted here" in error
+    code, text, error = run("--outdir", out, *options, "--gpus", 2)
+    assert code == 0 and f"{out}: 6 images\n" in text, error
+    assert sorted(path.name for path in out.iterdir()) == [f"seed000{k}.png" for k in range(6)]
+
+
+@pytest.mark.usefixtures("in_turn")
+def test_parts_take_the_snapshot_that_was_found(
+    run: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not one that is there when a process looks again."""
+    find, asked = snapshots.find_snapshot, []
+    monkeypatch.setattr(
+        snapshots,
+        "find_snapshot",
+        lambda path: asked.append(path) or find(NETWORK if path == tmp_path else path),
+    )
+    code, _, error = run(
+        "--network", tmp_path, "--outdir", tmp_path / "out", "--seeds", "0-1", "--gpus", 2
+    )
+    assert code == 0, error
+    assert asked == [tmp_path, NETWORK, NETWORK]
+
+
 @pytest.mark.parametrize(
     ("name", "ways"),
     [
@@ -167,6 +259,9 @@ def test_zip_in_capitals_is_an_archive(run: Typed, tmp_path: Path) -> None:
         ("--outdir x --trunc 1e300", "at most 100"),
         ("--outdir x --class 0 --class 0", "class '0' is named more than once"),
         ("--outdir x --grid x/seed0000.png", "name it x/grid.png"),
+        ("--outdir x --grid y/../x/seed0000.png", "name it x/grid.png"),
+        ("--outdir x --grid x/image/seed0000.png", "name it x/grid.png"),
+        (f"--outdir x --network {'n' * 300}", "File name too long"),
         ("--outdir /dev/null", "/dev/null is a file, so nothing can be written into it"),
         ("--outdir /proc/nothing", "/proc: nothing can be written there"),
     ],

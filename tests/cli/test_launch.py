@@ -1,12 +1,15 @@
 """Several processes: what the one that started them learns of their end."""
 
+import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 
 from synthograph.cli import launch
-from synthograph.core.errors import StoppedError, UserError
+from synthograph.core.containers import command_line
+from synthograph.core.errors import ExitCode, StoppedError, UserError
 
 
 @pytest.fixture
@@ -39,3 +42,61 @@ def test_a_process_that_ends_is_not_ended_in_the_middle_of_its_word(
     signal.signal(signal.SIGTERM, lambda *_: pytest.fail("it was interrupted"))
     launch.leave(UserError("another process ended"))
     assert (worker / launch.CODE).read_text() == "2"
+
+
+@pytest.fixture
+def instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A script that runs where this command would run in parts."""
+    script = tmp_path / "instead.sh"
+    script.touch(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))
+    monkeypatch.setattr(sys, "argv", ["synthograph", "generate", "--gpus", "2"])
+    return script
+
+
+def test_a_part_that_is_killed_is_told(instead: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    instead.write_text('#!/bin/sh\ncase "$*" in *--part\\ 2/2) kill -9 $$;; esac\n')
+    assert launch.in_parts(2) == ExitCode.BUG
+    told = "part 2 was ended by signal 9 (out of memory?); the same command goes on\n"
+    assert capsys.readouterr().err == told
+
+
+def test_parts_know_what_was_typed_and_get_their_own_options(
+    instead: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instead.write_text(f'#!/bin/sh\nfor last; do :; done\necho "$*" > {tmp_path}/${{last%/2}}\n')
+    assert launch.in_parts(2, "--network=a b") == 0
+    for number in (1, 2):
+        words = f"-m synthograph generate --gpus 2 --network=a b --part {number}/2\n"
+        assert (tmp_path / str(number)).read_text() == words
+    instead.write_text(f'#!/bin/sh\necho "$SYNTHOGRAPH_LINE" > {tmp_path}/line\n')
+    assert launch.in_parts(1) == 0
+    assert (tmp_path / "line").read_text() == "synthograph generate --gpus 2\n"
+    monkeypatch.setenv("SYNTHOGRAPH_LINE", "synthograph generate --gpus 2")
+    monkeypatch.setattr(sys, "argv", ["synthograph", "generate", "--gpus", "2", "--part", "1/2"])
+    assert command_line() == "synthograph generate --gpus 2"
+
+
+def test_only_a_second_interrupt_is_handed_on_as_one(
+    instead: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = tmp_path / "told"
+    instead.write_text(
+        "#!/bin/sh\n"
+        f"trap 'echo TERM >> {told}; kill -INT {os.getpid()}' TERM\n"
+        f"trap 'echo INT >> {told}; exit 3' INT\n"
+        f"kill -INT {os.getpid()}\n"
+        "for k in 1 2 3 4 5 6 7 8 9; do sleep 1; done\n"
+    )
+    ready, real = [], launch._on_requests_to_stop
+    # before that, an interrupt would end the tests
+    signal.signal(signal.SIGINT, lambda number, frame: ready.append(number))
+
+    def installed(handler: object) -> None:
+        real(handler)
+        if ready:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(launch, "_on_requests_to_stop", installed)
+    assert launch.in_parts(1) == ExitCode.STOPPED
+    assert told.read_text() == "TERM\nINT\n"

@@ -248,17 +248,21 @@ def test_sources_and_destinations_that_are_not_there(run: Run, photos: Path) -> 
     Path("empty").mkdir()
     Path("file.txt").write_text("x")
     Path("taken.zip").write_text("x")
+    Path("link").symlink_to("empty")
     for source, dest, words in (
         ("nowhere", "out.zip", "nowhere"),
         ("empty", "out.zip", "holds no PNG, JPEG, TIFF or BMP"),
         ("file.txt", "out.zip", "file.txt"),
         (photos, "taken.zip", "taken.zip exists already"),
+        (photos, "link", "link is a link or a mounted volume"),
+        (photos, ".", "is a folder without a name of its own"),
         (photos, photos, "exists already"),
         (photos, "file.txt/out.zip", "is not a folder"),
     ):
         code, text = run(source, dest)
         assert code == 2 and words in text, text
-    assert sorted(os.listdir()) == ["empty", "file.txt", "labels.csv", "my photos", "taken.zip"]
+    there = ["empty", "file.txt", "labels.csv", "link", "my photos", "taken.zip"]
+    assert sorted(os.listdir()) == there
 
 
 def start(*arguments: object) -> "subprocess.Popen[bytes]":
@@ -289,6 +293,23 @@ def test_a_changed_file_is_not_mixed_in(run: Run, tmp_path: Path) -> None:
     save(tmp_path / "many" / "59.png", 1234, size=(300, 300))
     code, text = run("many", "out.zip", "--size", 64)
     assert code == 2 and "its source has changed" in text and journal.exists()
+
+
+def test_a_modality_of_another_name_is_another_command(run: Run, tmp_path: Path) -> None:
+    for name in ("set", "other"):
+        for i in range(3):
+            save(tmp_path / name / f"{i}.png", i, size=(8, 8), mode="L")
+    common = ("set", "out.zip", "--primary", "vis")
+    assert run(*common, "--modality", "nir=other", "--part", "1/2")[0] == 0
+    for arguments in (
+        ("--modality", "ir=other"),
+        ("--modality", "nir=other", "--primary", "rgb"),
+        ("--masks", "other"),
+    ):
+        code, text = run(*common, *arguments)
+        assert code == 2 and "another command" in text
+    assert run(*common, "--modality", "nir=other")[0] == 0
+    assert open_archive(Path("out.zip")).info.spec.modalities == {"vis": 1, "nir": 1}
 
 
 def test_a_killed_prepare_goes_on(run: Run, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from synthograph.archive.reader import open_archive
 from synthograph.cli import main
 from synthograph.cli.phantom import phantom
+from tests.conftest import make_archive
 
 Run = Callable[..., tuple[int, str]]
 
@@ -60,6 +61,13 @@ def test_refusals(run: Run, tmp_path: Path, arguments: list[str], words: str) ->
     before = path.read_bytes()
     code, text = run(path, *arguments)
     assert code == 2 and words in text and path.read_bytes() == before
+
+
+def test_class_names_are_printed_as_they_are(run: Run, tmp_path: Path) -> None:
+    classes = ("knee [left]", "[b]knee", ":heart:")
+    path = make_archive(tmp_path / "knees.zip", count=60, size=(8, 8), classes=classes)
+    code, text = run(path)
+    assert code == 0 and all(name in text for name in classes)
 
 
 def test_what_is_no_archive(run: Run, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Folders and zip files read alike, and nothing leaves them or hangs."""
 
+import io
+import json
 import os
 import pickle
 import struct
@@ -9,11 +11,14 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from synthograph.archive.split import SplitOptions, split_archive
 from synthograph.core import containers
 from synthograph.core.containers import (
     Folder,
     ZipFolder,
+    close_zips,
     few,
     is_run,
     open_container,
@@ -41,6 +46,12 @@ def make_zip(path: Path, files: dict[str, bytes], method: int = zipfile.ZIP_STOR
         for name, data in files.items():
             file.writestr(name, data)
     return path
+
+
+def grey_png() -> bytes:
+    file = io.BytesIO()
+    Image.new("L", (8, 8)).save(file, "PNG")
+    return file.getvalue()
 
 
 @pytest.fixture(params=["folder", "zip"])
@@ -126,6 +137,51 @@ def test_changed_zip_is_opened_anew(tmp_path: Path) -> None:
     assert ZipFolder(path).read("a.png") == b"old"
     make_zip(path, {"a.png": b"newer"})
     assert ZipFolder(path).read("a.png") == b"newer"
+
+
+def test_zips_are_kept_open_until_they_are_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[zipfile.ZipFile] = []
+    real = zipfile.ZipFile
+
+    def record(path: str) -> zipfile.ZipFile:
+        opened.append(real(path))
+        return opened[-1]
+
+    path = make_zip(tmp_path / "set.zip", {"a.png": b"1"})
+    close_zips()
+    monkeypatch.setattr(zipfile, "ZipFile", record)
+    for _ in range(2):
+        assert ZipFolder(path).read("a.png") == b"1"
+    (handle,) = [file.fp for file in opened if file.fp]
+    opened.clear()
+    close_zips()
+    assert handle.closed
+
+
+def test_a_split_replaces_no_open_zip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"{place}.png" for place in range(4)]
+    listing = {"labels": [[name, 0] for name in names]}
+    files = dict.fromkeys(names, grey_png()) | {"dataset.json": json.dumps(listing).encode()}
+    path = make_zip(tmp_path / "set.zip", files)
+    still_open = []
+    real = os.replace
+
+    def record(old: Path, new: Path) -> None:
+        still_open.append(containers._shared_zip.cache_info().currsize)
+        real(old, new)
+
+    monkeypatch.setattr(os, "replace", record)
+    split_archive(path, SplitOptions(test=0.5, val=0))
+    assert still_open == [0]
+
+
+def test_containers_know_their_own_name(tmp_path: Path) -> None:
+    files = {"x/site_a/1.png": b"1"}
+    assert Folder(make_folder(tmp_path / "b", files) / "x" / "..").name == "b"
+    path = make_zip(tmp_path / "set.zip", files)
+    assert [ZipFolder(path).name, ZipFolder(path, "x/site_a/").name] == ["set", "site_a"]
 
 
 def test_what_is_no_folder_or_zip(tmp_path: Path) -> None:

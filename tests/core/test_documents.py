@@ -54,12 +54,21 @@ def test_what_is_nested_too_deeply_is_refused(parse: Callable[[str, str], object
         ('[\n{"a": Infinity}]', "Infinity is no number"),
         ('{"a": {"b": 1, "b": 2}}', "key 'b' is given twice"),
         ('{"a":\n "b\\u0000"}', "f, line 2: holds a NUL character"),
+        ('{"a": "\\uD800"}', r"f: holds \\ud800, half of a character"),
+        ('{"\\udc00\\ud800": 1}', r"f: holds \\udc00, half of a character"),
         ("", "f, line 1, column 1"),
     ],
 )
 def test_json_that_is_refused(text: str, words: str) -> None:
     with pytest.raises(UserError, match=words):
         parse_json(text, "f")
+
+
+def test_whole_characters_may_be_written_in_halves() -> None:
+    assert parse_json('["\\ud83d\\ude00", "C:\\\\ud800"]', "f") == [
+        "\N{GRINNING FACE}",
+        r"C:\ud800",
+    ]
 
 
 def test_nan_passes_where_the_caller_says_so() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from synthograph.core import download as module
 from synthograph.core import files
-from synthograph.core.download import _OnlyHttps, download, is_offline
+from synthograph.core.download import _encoded, _OnlyHttps, download, is_offline
 from synthograph.core.errors import DiskFullError, UserError
 
 URL = "https://example.org/some%20nets/network-snapshot-000100.pkl"
@@ -144,6 +144,41 @@ def test_redirections_stay_with_https() -> None:
         handler.redirect_request(
             request, io.BytesIO(), 302, "Found", Message(), "http://example.org/x.pkl"
         )
+
+
+def test_requests_carry_ascii_only() -> None:
+    same = ("https://example.org", URL, "https://example.org/a+b,(c)~%C3%AF.pkl?x=1&y=%20")
+    assert [_encoded(url) for url in same] == list(same)
+    assert _encoded("https://example.org/naïve %.pkl?ü") == (
+        "https://example.org/na%C3%AFve%20%.pkl?%C3%BC"
+    )
+
+
+@pytest.mark.parametrize("host", [f"{'a' * 70}.org", "a..org", "[x"])
+def test_hosts_that_cannot_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    """No connection is tried: the name itself is refused."""
+    monkeypatch.setenv("no_proxy", "*")
+    with pytest.raises(UserError, match="cannot be reached .no valid address: .* connected mach"):
+        download(f"https://{host}/x.pkl", tmp_path / "new" / "x.pkl")
+    assert not left_behind(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("failure", "message"),
+    [
+        (ValueError("Invalid IPv6 URL"), "reached .no valid address: Invalid IPv6 URL.; on a"),
+        (UserError("redirects to http"), "^redirects to http$"),
+    ],
+)
+def test_redirections_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception, message: str
+) -> None:
+    def refuse(self: object, url: str, timeout: float) -> None:
+        raise failure
+
+    monkeypatch.setattr(urllib.request.OpenerDirector, "open", refuse)
+    with pytest.raises(UserError, match=message):
+        download(URL, tmp_path / "x.pkl")
 
 
 def test_a_full_disk_is_no_network_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,14 +1,16 @@
 """Files appear whole or not at all, and refusals have the right exit code."""
 
+import contextlib
 import errno
 import hashlib
 import os
+import stat
 from pathlib import Path
 
 import pytest
 
 from synthograph.core import files
-from synthograph.core.errors import DiskFullError, SettingError, UserError
+from synthograph.core.errors import BlockedError, DiskFullError, SettingError, UserError
 from synthograph.core.files import (
     atomic_path,
     cache_folder,
@@ -18,6 +20,7 @@ from synthograph.core.files import (
     refuse_unwritable_folder,
     remove,
     sha256_file,
+    sync,
     write_bytes,
     write_json,
     write_text,
@@ -94,6 +97,44 @@ def test_the_users_mistakes_are_user_errors_that_name_the_target(tmp_path: Path)
 def test_a_name_that_is_only_just_allowed_is_allowed(tmp_path: Path) -> None:
     write_text(tmp_path / ("ö" * 127), "x")
     assert len(os.listdir(tmp_path)) == 1
+
+
+@pytest.mark.parametrize(("folders", "code"), [(True, errno.EINVAL), (False, errno.EIO)])
+def test_folders_need_not_be_flushed_but_files_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, folders: bool, code: int
+) -> None:
+    flush = os.fsync
+
+    def refuse(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode) == folders:
+            raise OSError(code, "refused")
+        flush(handle)
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with contextlib.nullcontext() if folders else pytest.raises(BlockedError):
+        write_bytes(tmp_path / "a", b"x")
+    assert (tmp_path / "a").exists() == folders
+
+
+def test_windows_flushes_only_files_that_are_open_for_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[tuple[object, int]] = []
+    real = os.open
+
+    def record(path: object, flags: int) -> int:
+        opened.append((path, flags & (os.O_RDONLY | os.O_WRONLY | os.O_RDWR)))
+        return real(path, flags)  # type: ignore[arg-type]
+
+    file = tmp_path / "a"
+    file.write_text("x")
+    monkeypatch.setattr(os, "open", record)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "name", "nt")
+        sync(file)
+        sync(tmp_path)
+    sync(tmp_path)
+    assert opened == [(file, os.O_RDWR), (tmp_path, os.O_RDONLY)]
 
 
 def test_other_errors_pass(tmp_path: Path) -> None:

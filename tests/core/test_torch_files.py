@@ -1,7 +1,9 @@
 """Files of torch.save, read as data in both forms, and refused where they are more."""
 
 import os
+import pickle
 import struct
+import tracemalloc
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -12,8 +14,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 from synthograph.core.errors import UserError
+from synthograph.core.pickles import TORCH_MAGIC, TORCH_PROTOCOL
 from synthograph.core.torch_files import read_saved, read_state
 from tests.core.payload import Payload
+from tests.models import hostile
 
 KINDS = [
     *(torch.float32, torch.float64, torch.float16, torch.bfloat16),
@@ -135,6 +139,33 @@ def test_zip_files_of_others(
     path = write(tmp_path / "x.pth", {"a": torch.ones(4)})
     with pytest.raises(UserError, match=message):
         read_state(repacked(path, change, **options))
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_no_member_is_unpacked(tmp_path: Path, packing: int) -> None:
+    """A byte order that unpacks to 64 MB, whatever length the directory gives it."""
+    path = tmp_path / "x.pth"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x/data.pkl", b"\x80\x02}.")
+        archive.writestr("x/byteorder", b"little" + bytes(1 << 26), packing)
+        archive.getinfo("x/byteorder").file_size = len("little")
+    tracemalloc.start()
+    with pytest.raises(UserError, match="'byteorder' is missing or compressed"):
+        read_state(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 6 * path.stat().st_size + (1 << 20)
+
+
+@pytest.mark.parametrize("key", [hostile.laughing_tuple(60), b"K\x01", b"}"])
+def test_storages_are_listed_by_texts(tmp_path: Path, key: bytes) -> None:
+    """The older form; a list of anything else is not compared, which could take for ever."""
+    path = tmp_path / "x.pth"
+    start = (TORCH_MAGIC, TORCH_PROTOCOL, {"little_endian": True}, {})
+    keys = hostile.PROTO + b"]" + key + b"a" + hostile.STOP
+    path.write_bytes(b"".join(pickle.dumps(part, 2) for part in start) + keys)
+    with pytest.raises(UserError, match="storages that it lists are not those"):
+        read_state(path)
 
 
 @FORMS

@@ -16,7 +16,7 @@ from synthograph.metrics.evaluate import Entry, Report, Request, check, evaluate
 from synthograph.metrics.names import FEATURE_MEASURES
 from synthograph.metrics.report_text import at_floor, nearer_to_training, sentences, table
 from synthograph.metrics.result import Value
-from synthograph.metrics.scopes import Scope, shares
+from synthograph.metrics.scopes import Scope, Share, shares
 from tests.metrics.images import Means, noise
 
 
@@ -171,9 +171,13 @@ def test_few_images_are_said_to_be_few(tmp_path: Path) -> None:
 
 def test_a_table_for_narrow_and_wide_consoles() -> None:
     value = Value("frechet", 1.23456, n_real=5, n_fake=6, notes=("a note",))
-    report = Report((Entry(value, Scope(), "means"),), (), ("on the whole",))
+    left = Scope("label", "knee [left]")
+    silent = replace(value, notes=())
+    entries = (Entry(value, Scope(), "means"), Entry(silent, left, "means"))
+    report = Report(entries, (Share(left, 5, 6, None, None),), ("on the whole",))
     for width in (60, 150):
         console = Console(width=width, record=True, file=io.StringIO())
         console.print(table(report))
         text = console.export_text()
         assert "1.23" in text and "a note (frechet, all)" in text and "on the whole" in text
+    assert text.count("class knee [left]") == 2, "a title and a share"

@@ -193,6 +193,11 @@ REFUSED: dict[str, bytes] = {
     "object without class": PROTO
     + call(named("torch_utils.persistence", "_reconstruct_persistent_obj"), mapping())
     + STOP,
+    "shape is a laugh": PROTO + call(named("torch", "Size"), laughing_tuple(60) + b"\x85") + STOP,
+    "shape is a huge number": PROTO
+    + call(named("torch", "Size"), integer(1 << 255) + b"\x85")
+    + STOP,
+    "number type is a laugh": PROTO + call(named("numpy", "dtype"), laughing_tuple(60)) + STOP,
     "number of records": PROTO + call(named("numpy", "dtype"), text("O8")) + STOP,
     "number without type": PROTO
     + call(named("numpy.core.multiarray", "scalar"), text("f8"), blob(b"12345678"))

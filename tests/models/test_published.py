@@ -101,6 +101,8 @@ def test_pinned_hashes(tmp_path: Path) -> None:
         ("ftp://example.org/x.pkl", "only https"),
         ("https://example.org/x.zip", "names no .pkl or .safetensors file"),
         ("https://example.org/", "names no"),
+        ("https://[x/y.pkl", "is no valid address"),
+        ("https://example.org/\udcff.pkl", "is no valid address"),
         ("https://example.org/a%5Cx.pkl", "names no"),
         (f"{URL}#md5=00", "only sha256= and 64 hex digits"),
         (f"{URL}#sha256=00", "only sha256= and 64 hex digits"),

@@ -149,10 +149,30 @@ def test_documents_that_break_rules(saved: Path) -> None:
         ({"family": "stylegan9"}, "did you mean 'stylegan2'"),
         ({"format": 2}, "format"),
         ({"surprise": 1}, "unknown setting 'surprise'"),
+        ({"classes": ["a", "b", "c"]}, "3 classes and labels of 2 values"),
+        ({"classes": ["a"]}, "1 classes and labels of 2 values"),
+        ({"classes": ["a", "a"]}, "a class is named twice"),
+        ({"spec": {**document["spec"], "bits": 16}}, "3 channels of 16 bits"),
+        (
+            {"spec": {**document["spec"], "modalities": {"type": 3, "nir": 1}}},
+            "modality 'type': .* another one, such as type_image",
+        ),
     ]:
         write_tensors(saved, tensors, json.loads(json.dumps({**document, **change})))
         with pytest.raises(UserError, match=message):
             load(saved)
+
+
+def test_names_that_no_disk_holds(saved: Path, tmp_path: Path) -> None:
+    for name in ("x" * 300, f"{'x' * 300}.pkl", f"{'x' * 300}.safetensors"):
+        for look in (find_snapshot, load):
+            with pytest.raises(UserError, match=f"{name}: File name too long"):
+                look(tmp_path / name)
+    # the discriminators' name is longer than the generator's
+    alone = saved.rename(tmp_path / f"{'x' * 240}.safetensors")
+    assert not load(alone).has_discriminators
+    with pytest.raises(UserError, match="shared without its discriminators"):
+        _ = load(alone).discriminators
 
 
 def test_newest_snapshot_of_a_run(tmp_path: Path) -> None:
@@ -318,11 +338,16 @@ def test_numbers_of_other_kinds(saved: Path) -> None:
 def test_convert_and_share(saved: Path, tmp_path: Path) -> None:
     tensors, document = read_tensors(saved)
     document["config"]["data"] = {"path": "/home/dr-jones/set.zip"}
-    parent = {**document, "group_digests": ["c" * 16]}
+    document["config"]["metrics"] = {"features": "classifier:/home/dr-jones/cells.pth"}
+    elsewhere = {
+        "data": {"path": r"C:\Users\dr-jones\set.zip"},
+        "metrics": {"features": r"classifier:C:\Users\dr-jones\cells.pth"},
+    }
+    parent = {**document, "group_digests": ["c" * 16], "config": elsewhere}
     document |= {
         "group_digests": ["a" * 16],
         "image_digests": ["b" * 16],
-        "initialised_from": {**parent, "initialised_from": parent},
+        "initialised_from": {**parent, "initialised_from": {**parent, "config": None}},
     }
     write_tensors(saved, tensors, document)
     _, rest = read_tensors(partner(saved))
@@ -337,10 +362,14 @@ def test_convert_and_share(saved: Path, tmp_path: Path) -> None:
         tmp_path / "shared.discriminators.safetensors",
     ]
     text = target.read_bytes()
-    assert not any(part in text for part in (b"a" * 16, b"b" * 16, b"c" * 16, b"dr-jones"))
+    secrets = (b"a" * 16, b"b" * 16, b"c" * 16, b"home", b"Users", b"dr-jones")
+    assert not any(part in text for part in secrets)
     copy = load(target)
     assert copy.info.converted_from == sha256_file(saved)
     assert copy.info.images_seen == 12345
+    for config in (copy.info.config, copy.info.initialised_from["config"]):
+        assert config["data"] == {"path": "set.zip"}
+        assert config["metrics"] == {"features": "classifier:cells.pth"}
     for name, tensor in load(saved).generator.state_dict().items():
         assert torch.equal(copy.generator.state_dict()[name], tensor)
     assert list(copy.discriminators) == ["vis", "nir"]

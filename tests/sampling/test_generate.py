@@ -13,7 +13,7 @@ from synthograph.archive.reader import open_archive
 from synthograph.core.devices import Precision
 from synthograph.core.errors import UserError
 from synthograph.core.spec import ImageSpec
-from synthograph.models.base import Condition, NoiseMode
+from synthograph.models.base import Condition, NoiseMode, TruncationCenter
 from synthograph.models.registry import family, parse_model
 from synthograph.models.snapshot import Snapshot, SnapshotInfo, load, save_snapshot
 from synthograph.ops.pixels import to_pixels
@@ -95,8 +95,6 @@ def test_truncation_pulls_to_the_mean(snapshot: Snapshot) -> None:
 
 
 def test_truncation_to_the_class(snapshot: Snapshot) -> None:
-    from synthograph.models.base import TruncationCenter
-
     jobs = jobs_of(range(3), ["a b", "c/d"])
     images = pixels(snapshot, Request(jobs, truncation=0, center=TruncationCenter.CLASS))
     assert (images[:3] == images[0]).all()
@@ -393,3 +391,25 @@ def test_parts_fill_one_folder(snapshot: Snapshot, tmp_path: Path) -> None:
             assert (tmp_path / "whole" / name).read_bytes() == (
                 tmp_path / "parts" / name
             ).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "cells"),
+    [
+        ({"truncation": 0.70710678}, {"truncation": "0.70710678"}),
+        ({"truncation": 0.7}, {"truncation": "0.7"}),
+        ({"cutoff": 0}, {"truncation": "1", "cutoff": "0"}),
+        ({"center": TruncationCenter.CLASS}, {"truncation": "1", "center": "class"}),
+        ({"noise": NoiseMode.RANDOM}, {"truncation": "1", "noise": "random"}),
+        ({"precision": Precision.BF16}, {"truncation": "1", "precision": "bf16"}),
+        ({"batch": 1}, {"truncation": "1"}),
+    ],
+)
+def test_the_manifest_tells_requests_apart(
+    snapshot: Snapshot, tmp_path: Path, change: dict, cells: dict[str, str]
+) -> None:
+    dest = tmp_path / "set.zip"
+    generate_archive(snapshot, Request(jobs_of([3], ["a b"]), **change), dest)
+    (row,) = open_archive(dest).rows
+    told = ("truncation", "cutoff", "center", "noise", "precision")
+    assert {name: row.columns[name] for name in told if name in row.columns} == cells

@@ -235,6 +235,24 @@ def test_table_with_words_that_dataset_json_does_not_know(shared: Path) -> None:
     assert found.classes is None
 
 
+def test_classes_that_are_numbers_are_not_shifted_by_a_table(tmp_path: Path) -> None:
+    draw(tmp_path, "a.png", "b.png")
+    listing(tmp_path, classes=["1", "2", "3"], labels=[["a.png", 0], ["b.png", 1]])
+    (tmp_path / "t.csv").write_text("file,label\na,1\nb,2\n")
+    found = read(tmp_path, table=tmp_path / "t.csv")
+    assert labels(found) == {"a.png": "1", "b.png": "2"}
+    assert found.classes == ["1", "2", "3"]
+    (tmp_path / "t.csv").write_text("file,label\na,1\nb,3\n")
+    found = read(tmp_path, table=tmp_path / "t.csv")
+    assert labels(found) == {"a.png": "1", "b.png": "3"}
+    assert found.classes == ["1", "3"]
+    assert any("classes are not named by" in remark for remark in found.remarks)
+    listing(tmp_path, classes=["1", "2", "3"], labels=None)
+    (tmp_path / "t.csv").write_text("file,label\na,1\nb,2\n")
+    with pytest.raises(UserError, match="label 1 could be the class '1'"):
+        read(tmp_path, table=tmp_path / "t.csv")
+
+
 def test_table_index_outside_the_classes(shared: Path) -> None:
     (shared / "t.csv").write_text("file,label\n1,3\n2,0\n")
     listing(shared, classes=["x", "y", "z"], labels=None)
@@ -257,6 +275,25 @@ def test_images_without_row_or_label_are_rejected(tmp_path: Path) -> None:
     reasons = {reject.name: reject.reason for reject in found.rejects}
     assert reasons["3.png"] == "no row in t.csv"
     assert reasons["2.png"].endswith("t.csv, row 3")
+
+
+def test_rows_of_another_folder_are_about_no_image_of_this_one(tmp_path: Path) -> None:
+    source = draw(tmp_path / "photos" / "site_a", "1.png", "2.png", "5.png")
+    rows = "site_a/1,benign\nsite_a/2,benign\nsite_b/5,malignant\nsite_b/6,malignant\n"
+    (tmp_path / "t.csv").write_text(f"file,label\n{rows}")
+    found = read(source, table=tmp_path / "t.csv")
+    assert labels(found) == {"1.png": "benign", "2.png": "benign"}
+    assert found.rejects == [Reject("5.png", "no row in t.csv")]
+    found = read(source.rename(tmp_path / "other"), table=tmp_path / "t.csv")
+    assert len(found.items) == 3
+    assert any("images by folder: site_a 2, site_b 1" in remark for remark in found.remarks)
+
+
+def test_one_patient_in_two_unicode_forms_is_one_group(tmp_path: Path) -> None:
+    draw(tmp_path, "gr\u00fcn/M\u00fcller_1.png", "gru\u0308n/Mu\u0308ller_2.png", "x/Y_1.png")
+    found = read(tmp_path, name_regex=r"/(?P<patient>[^/]+)_")
+    assert {item.group for item in found.items} == {"M\u00fcller", "Y"}
+    assert set(labels(found).values()) == {"gr\u00fcn", "x"}
 
 
 def test_table_that_fits_no_image(tmp_path: Path) -> None:
@@ -327,6 +364,19 @@ def test_partners_outside_the_source_and_in_zips(tmp_path: Path) -> None:
     found = read(tmp_path / "a", modalities={"nir": nir})
     assert labels(found) == {"x/1.png": "x", "y/1.png": "y"}
     assert all(len(item.decode().modalities) == 2 for item in found.items)
+
+
+def test_partners_that_cannot_be_read_are_rejected_with_their_reason(tmp_path: Path) -> None:
+    draw(tmp_path / "a", "1.png", "2.png", "masks/1.png")
+    draw(tmp_path, "2.png")
+    (tmp_path / "a" / "masks" / "2.png").symlink_to(tmp_path / "2.png")
+    (tmp_path / "a" / "masks" / "notes.txt").symlink_to(tmp_path / "gone")
+    (reject,) = read(tmp_path / "a", masks=tmp_path / "a" / "masks").rejects
+    assert reject.name == "masks/2.png"
+    assert reject.reason.startswith("link to a file outside the folder")
+    (tmp_path / "a" / "masks" / "1.png").unlink()
+    with pytest.raises(UserError, match=r"masks in .*: 1 file\(s\), 2.png: link to a file outside"):
+        read(tmp_path / "a", masks=tmp_path / "a" / "masks")
 
 
 def test_partner_in_another_partner_folder(tmp_path: Path) -> None:

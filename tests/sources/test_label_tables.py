@@ -9,7 +9,6 @@ from synthograph.sources.tables import (
     LabelTable,
     Row,
     compile_name_regex,
-    name_classes,
     parse_columns,
     read_dataset_json,
 )
@@ -153,24 +152,31 @@ def test_one_row_for_two_images_is_refused(tmp_path: Path, names: list[str]) -> 
     assert all(name in str(caught.value) for name in names)
 
 
-def rows(*labels: str) -> list[Row]:
-    return [Row(f"row {i}", f"{i}.png", label) for i, label in enumerate(labels, 2)]
+@pytest.mark.parametrize(
+    ("files", "names", "expected"),
+    [
+        (["a/1", "b/2"], ["1.png", "2.png"], {"1.png": "a/1"}),
+        (["x/a/1", "x/b/1"], ["1.png"], {"1.png": "x/a/1"}),
+        (["a/9", "b/2"], ["2.png"], {}),
+        (["a/x/1", "b/x/2"], ["x/1.png", "x/2.png"], {"x/1.png": "a/x/1"}),
+        (["c/1", "b/2"], ["1.png", "2.png"], {"1.png": "c/1", "2.png": "b/2"}),
+        (["a/x/1", "a/y/2"], ["1.png", "2.png"], {"1.png": "a/x/1", "2.png": "a/y/2"}),
+        (["a/1", "2"], ["1.png", "x/2.png"], {"1.png": "a/1", "x/2.png": "2"}),
+    ],
+)
+def test_a_table_that_names_the_folder_says_nothing_about_it_elsewhere(
+    tmp_path: Path, files: list[str], names: list[str], expected: dict[str, str]
+) -> None:
+    read = table(tmp_path, "\n".join(["file", *files]) + "\n")
+    assert {name: row.file for name, row in read.match(names, "a").items()} == expected
 
 
-def test_indices_are_named() -> None:
-    named, order = name_classes(rows("1", "0", "1.0"), ["benign", "melanoma"], "t.csv")
-    assert named == {"1": "melanoma", "0": "benign", "1.0": "melanoma"}
-    assert order == ["benign", "melanoma"]
-    for label in ("2", "-1"):
-        with pytest.raises(UserError, match=f"t.csv, row 3: label {label} lies outside the 2"):
-            name_classes(rows("1", label), ["benign", "melanoma"], "t.csv")
-
-
-def test_words_and_numbers_without_names() -> None:
-    assert name_classes(rows("b", "a"), None, "t") == ({"b": "b", "a": "a"}, None)
-    assert name_classes(rows("b", "a"), ["b", "a", "c"], "t")[1] == ["b", "a", "c"]
-    assert name_classes(rows("b", "x"), ["b", "a"], "t")[1] is None
-    assert name_classes(rows("10", "9"), None, "t") == ({"10": "10", "9": "9"}, ["9", "10"])
+def test_labels_and_groups_have_one_unicode_form(tmp_path: Path) -> None:
+    read = table(tmp_path, "file,label,group\n1,Gro\u0308\u00dfe,Mu\u0308ller\n")
+    assert (read.rows[0].label, read.rows[0].group) == ("Gr\u00f6\u00dfe", "M\u00fcller")
+    assert read_dataset_json('{"classes": ["u\u0308"], "labels": null}', "d").classes == ("\u00fc",)
+    with pytest.raises(UserError, match="different names"):
+        read_dataset_json('{"classes": ["u\u0308", "\u00fc"], "labels": null}', "d")
 
 
 def test_published_dataset_json() -> None:

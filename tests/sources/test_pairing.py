@@ -3,7 +3,7 @@
 import pytest
 
 from synthograph.core.errors import UserError
-from synthograph.sources.pairing import pair_by_name, stem_key
+from synthograph.sources.pairing import folder_above, pair_by_name, stem_key
 
 
 def test_stem_key() -> None:
@@ -11,6 +11,12 @@ def test_stem_key() -> None:
     assert stem_key("scan.nii.gz_0.png") == "scan.nii.gz_0"
     assert stem_key("ISIC_0.12") == "ISIC_0.12"
     assert stem_key("u\u0308.tif") == stem_key("\u00fc.jpg")
+
+
+def test_the_folder_that_a_longer_name_adds() -> None:
+    assert folder_above("1.png", "x/a/1.jpg") == "x/a"
+    assert folder_above("a/1.png", "1") == folder_above("1.png", "1") == ""
+    assert folder_above("1.png", "x/11.png") == ""
 
 
 def test_pairs_go_by_name_never_by_position() -> None:

@@ -183,9 +183,56 @@ def test_multi_picture_jpeg_gives_the_first_and_says_so() -> None:
     assert notes == ("first picture of a multi-picture JPEG taken",)
 
 
+def one_value_for_all(data: bytes) -> bytes:
+    """A TIFF of three channels whose bits are given once, as some writers do."""
+    place = data.index(struct.pack("<HHI", 258, 3, 3))
+    return data[:place] + struct.pack("<HHIHH", 258, 3, 1, 16, 0) + data[place + 12 :]
+
+
+def bmp(
+    bits: int, colours: bytes, row: bytes, size: tuple[int, int], *, old: bool = False
+) -> bytes:
+    """A BMP of one row by hand, with the header of OS/2 if `old`."""
+    if old:
+        header = struct.pack("<I4H", 12, *size, 1, bits)
+    else:
+        header = struct.pack("<I2i2H6I", 40, *size, 1, bits, 0, 0, 0, 0, len(colours) // 4, 0)
+    start = 14 + len(header) + len(colours)
+    body = header + colours + row
+    return struct.pack("<2sI2HI", b"BM", 14 + len(body), 0, 0, start) + body
+
+
+BLACK_WHITE = bytes((0, 0, 0, 0, 255, 255, 255, 0))
+RAMP = b"".join(bytes((i, i, i)) for i in range(16))
+
+
+def test_1_bit_bmp_is_read() -> None:
+    decoded, _ = read_image(bmp(1, BLACK_WHITE, b"\x50\0\0\0", (4, 1)))
+    assert decoded[0, :, 0].tolist() == [0, 255, 0, 255]
+
+
+def test_turned_16_bit_tiff_is_turned_or_refused() -> None:
+    turned = {"extratags": [(274, 3, 1, 3, True)]}
+    decoded, notes = read_image(tiff(DEEP, **turned))
+    assert np.array_equal(decoded[:, :, 0], DEEP[::-1, ::-1])
+    assert notes == ("EXIF orientation applied",)
+    for pixels, kind in ((DEEP.astype(np.uint32), "minisblack"), (DEEP, "miniswhite")):
+        data = tiff(pixels, byteorder=">", photometric=kind, **turned)
+        with pytest.raises(UnreadableError, match="orientation 3"):
+            read_image(data)
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
+        (tiff(np.array([[-8, 7]], np.int8)), "signed 8-bit"),
+        (tiff(np.array([[-8, 7]], np.int8), byteorder=">"), "signed 8-bit"),
+        (
+            one_value_for_all(tiff(np.full((4, 4, 3), 1000, np.uint16), photometric="rgb")),
+            "16-bit colour",
+        ),
+        (bmp(8, BLACK_WHITE, b"\0\1\0\1", (4, 1)), "BMP of 8 bits with a grey palette"),
+        (bmp(4, RAMP, b"\x01\x23\0\0", (4, 1), old=True), "BMP of 4 bits with a grey palette"),
         (png(16, 2, (b"\0" + b"\1\2" * 6) * 2, (2, 2)), "16-bit colour"),
         (png(16, 4, (b"\0" + b"\1\2" * 4) * 2, (2, 2)), "16-bit colour or alpha"),
         (tiff(np.zeros((4, 4, 3), np.uint16), photometric="rgb"), "16-bit colour"),

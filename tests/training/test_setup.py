@@ -162,6 +162,15 @@ def test_label_vectors_beside_classes_are_not_taken_for_them(tmp_path: Path) -> 
     assert make_session(config, open_data(config)).info.classes == ["dark", "bright"]
 
 
+@pytest.mark.parametrize("name", ["double", "training", "values"])
+def test_modalities_with_names_of_torch_are_refused_before_training(
+    tmp_path: Path, name: str
+) -> None:
+    archive = make_archive(tmp_path / "set", modalities={"image": 1, name: 1})
+    with pytest.raises(UserError, match=f"modality '{name}': .*such as {name}_image, and prepare"):
+        configure(archive, {"model": SHAPES})
+
+
 def test_pictures_are_drawn_in_shares_that_fit(archive: Path) -> None:
     config = configure(archive, {"model": SHAPES})
     session = make_session(config, open_data(config))

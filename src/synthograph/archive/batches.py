@@ -237,7 +237,8 @@ def digest64(data: bytes) -> str:
 
 def group_digests(archive: Archive, rows: Sequence[Row]) -> dict[str, str]:
     """Digest of every group, as snapshots record those that they were trained on, to its name."""
-    namespace = archive.info.namespace
+    # published archives have no namespace and all call their images alike
+    namespace = archive.info.namespace or archive.images_hash
     return {digest64((namespace + row.group).encode()): row.group for row in rows}
 
 

@@ -179,11 +179,14 @@ def check_member(name: str, where: str) -> str:
     """A path that stays inside the archive.
 
     Raises:
-        UserError: it is empty, absolute, climbs out of its folder or uses backslashes.
+        UserError: it is empty, absolute, climbs out of its folder or holds a backslash or colon.
     """
     path = PurePosixPath(name)
     if not name or path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name:
-        raise UserError(f"{where}: {name!r} is no path inside the archive")
+        raise UserError(
+            f"{where}: {name!r} is no path inside the archive: give the file a relative name "
+            "without backslash, ':' and '..'"
+        )
     return name
 
 
@@ -204,7 +207,7 @@ def count_labels(rows: Iterable[Row], classes: Sequence[str]) -> dict[str, int]:
 
 def in_split(rows: Iterable[Row], split: str | None) -> list[Row]:
     """The rows of a split, or of a fold such as `fold2`; all of them for None."""
-    if split is not None and split.startswith(FOLD):
+    if split is not None and re.fullmatch(f"{FOLD}[0-9]{{1,3}}", split):
         return [row for row in rows if row.fold == int(split.removeprefix(FOLD))]
     return [row for row in rows if split is None or row.split == split]
 

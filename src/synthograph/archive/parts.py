@@ -10,7 +10,7 @@ from typing import Any
 
 from synthograph.archive.writer import ArchiveWriter
 from synthograph.core.containers import PARTIAL
-from synthograph.core.errors import UserError
+from synthograph.core.errors import BlockedError, UserError
 
 MOST_PARTS = 10_000
 
@@ -61,7 +61,7 @@ def find_parts(dest: Path) -> Sequence[Part]:
     """All parts of an archive to be of which at least one was begun; none where none was.
 
     Raises:
-        UserError: there are parts of several divisions.
+        BlockedError: there are parts of several divisions.
     """
     pattern = re.compile(re.escape(dest.name) + r"\.part([0-9]+)of([0-9]+)" + re.escape(PARTIAL))
     folder = dest.parent
@@ -69,7 +69,7 @@ def find_parts(dest: Path) -> Sequence[Part]:
     counts = {int(found[2]) for name in names if (found := pattern.fullmatch(name))}
     if len(counts) > 1:
         one, other = sorted(counts)[:2]
-        raise UserError(
+        raise BlockedError(
             f"{dest}: there are parts of {one} and parts of {other} (folders {dest.name}.part*): "
             "remove those of one division"
         )
@@ -88,7 +88,7 @@ def still_to_make(writer: ArchiveWriter, total: int, command: Mapping[str, Any])
             items a part has: nothing else may, or parts would overlap or leave gaps.
 
     Raises:
-        UserError: a part is still being written, or belongs to another command.
+        BlockedError: a part is still being written, or belongs to another command.
     """
     for part in find_parts(writer.dest):
         numbers = part.numbers(total)

@@ -26,7 +26,7 @@ from synthograph.archive.writer import (
     write_rejects,
 )
 from synthograph.core.config import Config
-from synthograph.core.errors import DiskFullError, StoppedError, UserError
+from synthograph.core.errors import BlockedError, DiskFullError, StoppedError, UserError
 from synthograph.core.files import remove
 from synthograph.core.names import nearest
 from synthograph.core.progress import Track
@@ -36,6 +36,8 @@ from synthograph.core.spec import ImageSpec, require_grid
 Rejects = list[tuple[str, str]]
 ONE_SIZE = "give all one size with --size N --transform center-crop (or pad, stretch)"
 PROBED = 16  # images after which a size that no network takes is refused
+
+_KEEPS = "keeps what is done, run the same command again to go on"
 
 
 class PrepareOptions(Config):
@@ -117,6 +119,7 @@ def prepare(
             `allow_rejects` is off; then `<DEST>.rejected.csv` is the only file that is left.
         WorkersError: memory ran out; the same command goes on.
         DiskFullError: likewise.
+        BlockedError: likewise: the disk, or a part that is still being written, is in the way.
         StoppedError: likewise, after Ctrl-C.
     """
     if options.transform.result is not None:
@@ -168,10 +171,14 @@ def _keeping(writer: ArchiveWriter) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         writer.suspend()
-        raise StoppedError(
-            f"{writer.partial} keeps what is done, run the same command again to go on"
-        ) from None
-    except (SystemExit, DiskFullError, WorkersError):
+        raise StoppedError(f"{writer.partial} {_KEEPS}") from None
+    except BlockedError as error:
+        if not writer.items_done:  # an empty folder would only be in another command's way
+            writer.discard()
+            raise
+        writer.suspend()
+        raise BlockedError(f"{error}; {writer.partial} {_KEEPS}") from error
+    except (SystemExit, OSError, DiskFullError, WorkersError):
         writer.suspend()
         raise
     except BaseException:
@@ -219,7 +226,8 @@ def _make(
         pairs = track(zip(items, made, strict=True), len(items))
         for number, (item, result) in enumerate(pairs, start=1):
             _store(writer, item, result)
-            if number == PROBED:
+            # the first images say nothing where those of a rare size may be left out
+            if number == PROBED and not options.allow_rejects:
                 _refuse_odd_size(writer)
 
 

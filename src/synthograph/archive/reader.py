@@ -1,7 +1,6 @@
 """Reading archives: ours, and those of the published tools (PNGs and `dataset.json`)."""
 
 import hashlib
-import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,13 +15,14 @@ from synthograph.archive.manifest import (
     MANIFEST,
     SOURCE_FILE,
     Row,
-    check_member,
     manifest_hash,
     read_manifest,
 )
 from synthograph.archive.png import decode_png as decode_png
 from synthograph.archive.png import encode_png as encode_png
 from synthograph.archive.png import png_size
+from synthograph.archive.published import DATASET as DATASET
+from synthograph.archive.published import published_rows
 from synthograph.core.config import Config
 from synthograph.core.containers import Container, is_unfinished, open_container, unwrap
 from synthograph.core.documents import as_text, parse_json
@@ -32,11 +32,8 @@ from synthograph.core.record import Picture, SourceItem, UnreadableError
 from synthograph.core.spec import MASKS as MASKS
 from synthograph.core.spec import ImageSpec, parse_spec
 
-DATASET = "dataset.json"
-NO_PNG = (".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 INVARIANCES = ("mirror", "rotate", "colour")
 RUN_PICTURES = ("reals.png", "fakes-init.png")
-MAX_CLASSES = 10_000
 
 
 class ArchiveInfo(Config):
@@ -279,12 +276,12 @@ def open_archive(path: Path) -> Archive:
         UserError: it is no archive, or its manifest, labels or files contradict each other.
     """
     files = open_files(path)
-    document = _read_document(files, path)
+    document = read_document(files, path)
     if MANIFEST in files:
         rows = read_manifest(files.read(MANIFEST), f"{path}: {MANIFEST}")
         info = _parse_info(document, files, rows, path)
     else:
-        rows, document = _published_rows(document, files, path)
+        rows, document = published_rows(document, files.names, path)
         info = _parse_info(document, files, rows, path)
     archive = Archive(path, files, info, rows)
     _check_rows(archive)
@@ -297,7 +294,13 @@ def is_archive(path: Path) -> bool:
     return MANIFEST in files and DATASET in files
 
 
-def _read_document(files: Files, path: Path) -> dict[str, Any]:
+def read_document(files: Files, path: Path) -> dict[str, Any]:
+    """What `dataset.json` holds, also of keys that are not ours; nothing where there is no such
+    file.
+
+    Raises:
+        UserError: it is no JSON object.
+    """
     if DATASET not in files:
         return {}
     origin = f"{path}: {DATASET}"
@@ -351,94 +354,6 @@ def _guess_spec(data: bytes, where: str) -> ImageSpec:
         },
         where,
     )
-
-
-def _published_rows(
-    document: dict[str, Any], files: Files, path: Path
-) -> tuple[list[Row], dict[str, Any]]:
-    """Rows of an archive of the published tools; every image is its own group."""
-    images = [name for name in sorted(files.names) if name.lower().endswith(".png")]
-    others = [name for name in sorted(files.names) if name.lower().endswith(NO_PNG)]
-    if others:
-        raise UserError(
-            f"{path}: {len(others)} of its {len(images) + len(others)} images are no PNG, such as "
-            f"{others[0]!r}: make an archive of all with 'synthograph prepare'"
-        )
-    pairs = document.get("labels") or []
-    labels = _published_labels(pairs, f"{path}: {DATASET}")
-    for name in sorted(labels.keys() - set(images)):
-        kind = "which is no PNG" if name in files else "but there is no such file"
-        raise UserError(f"{path}: {DATASET} labels {name!r}, {kind}")
-    unlabelled = [name for name in images if name not in labels]
-    if labels and unlabelled:
-        raise UserError(
-            f"{path}: {DATASET} has no label for {unlabelled[0]!r} "
-            f"({len(unlabelled)} such images): label all images or none"
-        )
-    values = list(labels.values())
-    vectors = bool(values) and isinstance(values[0], list)
-    classes = document.get("classes") or _numbered_classes(values if not vectors else [])
-    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
-        raise UserError(
-            f"{path}: {DATASET}: 'classes' is {classes!r:.80}, expected a list of names"
-        )
-    rows = []
-    for name in images:
-        value = labels.get(name)
-        if isinstance(value, list):
-            columns = {f"y.{i}": repr(float(v)) for i, v in enumerate(value)}
-            rows.append(Row(name, None, name, columns=columns))
-        else:
-            label = None if value is None else _class_name(classes, value, path)
-            rows.append(Row(name, label, name))
-    return rows, {**document, "classes": classes}
-
-
-def _published_labels(pairs: object, where: str) -> dict[str, Any]:
-    if not isinstance(pairs, list):
-        raise UserError(f"{where}: 'labels' is no list of [file, label]")
-    labels: dict[str, Any] = {}
-    for number, pair in enumerate(pairs, start=1):
-        entry = f"{where}: entry {number} of 'labels'"
-        if not (isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str)):
-            raise UserError(f"{entry} is {pair!r:.80}, expected [file, label]")
-        file, value = check_member(pair[0], entry), pair[1]
-        if file in labels:
-            raise UserError(f"{entry}: {file!r} is listed twice")
-        labels[file] = _published_value(value, entry)
-    if len({isinstance(v, list) and len(v) for v in labels.values()}) > 1:
-        raise UserError(f"{where}: labels mix integers and vectors, or vectors of several lengths")
-    return labels
-
-
-def _published_value(value: object, entry: str) -> int | list[float]:
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_CLASSES:
-        return value
-    if isinstance(value, list) and value and all(_is_number(v) for v in value):
-        return [float(v) for v in value]
-    raise UserError(
-        f"{entry}: label {value!r:.80} is neither an integer from 0 to {MAX_CLASSES - 1} nor a "
-        "list of finite numbers"
-    )
-
-
-def _is_number(value: object) -> bool:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # an integer beyond the range of floats
-        return False
-
-
-def _numbered_classes(values: Sequence[int]) -> list[str]:
-    return [str(index) for index in range(max(values) + 1)] if values else []
-
-
-def _class_name(classes: Sequence[str], index: int, path: Path) -> str:
-    if index >= len(classes):
-        raise UserError(f"{path}: {DATASET} uses label {index}, but names {len(classes)} classes")
-    return classes[index]
 
 
 def _check_rows(archive: Archive) -> None:

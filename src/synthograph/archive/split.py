@@ -13,11 +13,18 @@ from pathlib import Path
 import numpy as np
 import pydantic
 
-from synthograph.archive.manifest import MANIFEST, SPLITS, Row, count_labels, without_split
-from synthograph.archive.reader import DATASET, Archive, open_archive
+from synthograph.archive.manifest import (
+    MANIFEST,
+    SPLITS,
+    Row,
+    check_member,
+    count_labels,
+    without_split,
+)
+from synthograph.archive.reader import DATASET, Archive, ArchiveInfo, open_archive, read_document
 from synthograph.archive.writer import documents, write_member
 from synthograph.core.config import Config
-from synthograph.core.containers import Folder
+from synthograph.core.containers import Folder, close_zips
 from synthograph.core.errors import UserError
 from synthograph.core.files import atomic_path, write_bytes
 
@@ -49,14 +56,16 @@ def split_archive(path: Path, options: SplitOptions, *, force: bool = False) -> 
         The archive as it is now.
 
     Raises:
-        UserError: it is split already, groups are too few, or a class would be missing from a
-            split.
+        UserError: it is split already, groups are too few, a class would be missing from a split,
+            or an image has a name that no manifest may hold.
     """
     archive = open_archive(path)
     if MANIFEST not in archive.files and DATASET not in archive.files:
         raise UserError(f"{path} is no archive: make one of it with 'synthograph prepare' first")
     if any(row.split for row in archive.rows) and not force:
         raise UserError(f"{path} is split already: add --force to split it anew")
+    for row in archive.rows:
+        check_member(row.file, f"{path} cannot be split")
     rows = assign(archive.rows, archive.info.classes, options)
     rewrite(archive, rows)
     return open_archive(path)
@@ -173,10 +182,21 @@ def _check(
 
 
 def rewrite(archive: Archive, rows: Sequence[Row]) -> None:
-    """Replace manifest and `dataset.json` of an archive; images stay untouched, readers see old or
-    new.
+    """Replace manifest and `dataset.json` of an archive; images and what others wrote into
+    `dataset.json` stay untouched, readers see old or new.
+
+    Raises:
+        UserError: `dataset.json` holds what no JSON file may.
     """
-    new = documents(archive.info, rows)
+    known = {"labels", *ArchiveInfo.model_fields}
+    document = read_document(archive.files, archive.path)
+    others = {key: value for key, value in document.items() if key not in known}
+    try:
+        new = documents(archive.info, rows, others)
+    except (ValueError, RecursionError) as error:  # 1e999 is read, and no number of JSON
+        raise UserError(
+            f"{archive.path}: {DATASET} holds what cannot be written again ({error}): mend it"
+        ) from None
     container = archive.files.container
     path = container.path.resolve()  # a link stays a link
     if isinstance(container, Folder):
@@ -194,6 +214,7 @@ def rewrite(archive: Archive, rows: Sequence[Row]) -> None:
             for name, data in new.items():
                 write_member(out, name, data)
         temporary.chmod(mode)
+        close_zips()  # the old file is replaced at the end of this block
 
 
 def _stored(info: zipfile.ZipInfo) -> zipfile.ZipInfo:

@@ -23,7 +23,7 @@ from synthograph.archive.manifest import MANIFEST, Row, write_manifest
 from synthograph.archive.png import encode_png
 from synthograph.archive.reader import DATASET, MASKS, ArchiveInfo
 from synthograph.core.containers import COMMAND, PARTIAL, other_command, refuse_other_kinds
-from synthograph.core.errors import UserError
+from synthograph.core.errors import BlockedError, UserError
 from synthograph.core.files import (
     atomic_path,
     disk_errors,
@@ -83,13 +83,17 @@ def refuse_destination(dest: Path) -> None:
     """Stop before long work where no archive can be written.
 
     Raises:
-        UserError: something is there, its folder cannot be written to, or it is called like a file
-            of a kind that is not written.
+        UserError: something is there, its folder cannot be written to, it is called like a file of
+            a kind that is not written, or it is a folder that cannot be replaced.
     """
+    if not dest.name:
+        raise UserError(f"{dest} is a folder without a name of its own: name a new one inside it")
     refuse_other_kinds(dest, "archive")
     refuse_existing(dest, "archive name")
     if dest.suffix.lower() == ".zip" and dest.is_dir():
         raise UserError(f"{dest} is a folder: remove it, or choose a name without .zip")
+    if dest.is_dir() and (dest.is_symlink() or os.path.ismount(dest)):
+        raise UserError(f"{dest} is a link or a mounted volume: name a new folder inside it")
     refuse_unwritable(dest)
 
 
@@ -103,8 +107,9 @@ class ArchiveWriter:
             line that was typed, which decides nothing.
 
     Raises:
-        UserError: `dest` exists, another process writes it, or a partial archive of another command
-            is in the way.
+        UserError: `dest` exists.
+        BlockedError: another process writes it, or a partial archive of another command is in the
+            way.
     """
 
     def __init__(self, dest: Path, command: Mapping[str, Any]) -> None:
@@ -120,7 +125,7 @@ class ArchiveWriter:
             try:
                 self._lock.acquire(timeout=0)
             except filelock.Timeout:
-                raise UserError(
+                raise BlockedError(
                     f"{self.partial}: another process is writing this archive"
                 ) from None
             try:
@@ -141,7 +146,7 @@ class ArchiveWriter:
             recorded = None
         other = other_command(recorded, command)
         if other is not None:
-            raise UserError(
+            raise BlockedError(
                 f"{self.partial} holds an unfinished archive of another command, or its source "
                 f"has changed ({other}): run that command again to finish it, or remove the folder "
                 "to begin anew"
@@ -302,8 +307,12 @@ def write_member(packed: zipfile.ZipFile, name: str, data: bytes) -> None:
     packed.writestr(info, data, compress_type=zipfile.ZIP_STORED)
 
 
-def documents(info: ArchiveInfo, rows: Sequence[Row]) -> dict[str, bytes]:
-    """`manifest.csv` and `dataset.json`; the latter repeats the labels for the published tools."""
+def documents(
+    info: ArchiveInfo, rows: Sequence[Row], others: Mapping[str, Any] | None = None
+) -> dict[str, bytes]:
+    """`manifest.csv` and `dataset.json`; the latter repeats the labels for the published tools, and
+    holds `others` beside what is ours.
+    """
     index = info.label_index
     vectors = [row.vector() for row in rows]
     labels: list[Any] | None = None
@@ -311,7 +320,7 @@ def documents(info: ArchiveInfo, rows: Sequence[Row]) -> dict[str, bytes]:
         labels = [[row.file, index[row.label]] for row in rows if row.label is not None]
     elif all(vectors):
         labels = [[row.file, vector] for row, vector in zip(rows, vectors, strict=True)]
-    document = {**info.tree(), "labels": labels}
+    document = {**(others or {}), **info.tree(), "labels": labels}
     text = json.dumps(document, indent=1, allow_nan=False)
     return {MANIFEST: write_manifest(rows), DATASET: (text + "\n").encode("utf-8")}
 

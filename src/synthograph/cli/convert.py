@@ -14,21 +14,21 @@ def convert(
         typer.Option(
             "--public",
             help="leave out the digests of groups and images, by which a holder of an image could "
-            "test whether it was trained on",
+            "test whether it was trained on, and the folders that private files lay in",
         ),
     ] = False,
 ) -> None:
     """Write the generator as safetensors, and its discriminators beside it; nothing is executed."""
     from synthograph.core.files import sha256_file
     from synthograph.core.tensors import SUFFIX
-    from synthograph.models.snapshot import PARTNER, find_snapshot, is_pickle, partner
+    from synthograph.models.snapshot import PARTNER, find_snapshot, has_partner, is_pickle, partner
     from synthograph.models.snapshot import convert as convert_snapshot
 
     path = find_snapshot(source)
     if source.is_dir():
         typer.echo(f"network: {path}")
     _refuse_targets(target)
-    alone = path.suffix == SUFFIX and PARTNER not in path.name and not partner(path).exists()
+    alone = path.suffix == SUFFIX and PARTNER not in path.name and not has_partner(path)
     if alone and path.is_file() and not is_pickle(path):
         typer.echo(
             f"note: there is no {partner(path).name} beside it, so the copy is the generator "

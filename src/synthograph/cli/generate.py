@@ -1,6 +1,7 @@
 """`synthograph generate`: labelled images from a snapshot and seeds."""
 
 import enum
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -73,6 +74,7 @@ def generate(
     from synthograph.core.containers import refuse_other_kinds
     from synthograph.core.devices import Precision, pick_device
     from synthograph.core.errors import UserError
+    from synthograph.core.files import disk_errors
     from synthograph.core.signals import StopRequest
     from synthograph.models.base import NoiseMode, TruncationCenter
     from synthograph.models.snapshot import find_snapshot, load
@@ -80,8 +82,9 @@ def generate(
 
     refuse_other_kinds(outdir, "--outdir")
     check_grid(grid)
-    path = find_snapshot(network)
-    if network.is_dir():
+    with disk_errors(network):
+        path, folder = find_snapshot(network), network.is_dir()
+    if folder:
         typer.echo(f"network: {path}")
     snapshot = load(path)
     names = sampling.choose_classes(snapshot, classes or [])
@@ -105,11 +108,12 @@ def generate(
     share = None if part is None else Part.parse(part)
     if share is not None and gpus == 1 and grid is not None:
         raise UserError("--grid needs all images: give it to the command without --part")
-    _check_grid_with(grid, len(request.jobs), outdir)
+    _check_grid_with(grid, len(request.jobs), outdir, list(snapshot.info.spec.modalities))
     if gpus > 1 and share is None:
-        _refuse_begun(outdir)
-        code = in_parts(gpus)
-        if code or outdir.suffix.lower() != ".zip":
+        _begin(snapshot, request, outdir, form)
+        # a run that is still training may have another snapshot by the time a process looks
+        code = in_parts(gpus, f"--network={path}")
+        if code:
             raise typer.Exit(code)
     with StopRequest(FINISHING) as stop:
         _write(snapshot, request, outdir, form, stop, share, reject_copies)
@@ -237,11 +241,14 @@ def _draw(snapshot: "Snapshot", request: "Request", grid: Path, stop: "StopReque
     typer.echo(f"{grid}")
 
 
-def _check_grid_with(grid: Path | None, count: int, outdir: Path) -> None:
+def _check_grid_with(
+    grid: Path | None, count: int, outdir: Path, modalities: Sequence[str]
+) -> None:
     """Refuse a picture of too many images, or one that would take the place of an image."""
     from synthograph.core.errors import UserError
 
-    if grid is not None and grid.parent == outdir and grid.name.startswith("seed"):
+    taken = {os.path.realpath(folder) for folder in (outdir, *(outdir / m for m in modalities))}
+    if grid is not None and grid.name.startswith("seed") and os.path.realpath(grid.parent) in taken:
         raise UserError(
             f"--grid {grid}: images have such names there; name it {outdir / 'grid.png'}"
         )
@@ -291,9 +298,15 @@ def _choice(text: str, kind: type[E], option: str) -> E:
     return kind(text)
 
 
-def _refuse_begun(outdir: Path) -> None:
-    """Refuse a destination that is there, before several processes find it out for themselves."""
+def _begin(snapshot: "Snapshot", request: "Request", outdir: Path, form: "FileKind") -> None:
+    """Refuse a destination that is there, before several processes find it out for themselves; a
+    folder is noted to be filled by the command as a whole, whatever becomes of its processes.
+    """
     from synthograph.archive.writer import refuse_destination
+    from synthograph.core.containers import command_line
+    from synthograph.sampling.generate import begin_files
 
     if outdir.suffix.lower() == ".zip":
         refuse_destination(outdir)
+    else:
+        begin_files(snapshot, request, outdir, kind=form, typed=command_line())

@@ -56,10 +56,10 @@ def _describer(path: Path, quick: bool) -> Callable[[Path, dict[str, Any]], None
         list_runs,
     )
 
-    if not path.is_dir() and not path.is_file() and path.exists():
-        raise UserError(f"{path}: is a pipe or a device; give a file or a folder")
     archive = partial(describe_archive, quick=quick, track=tracker("images"))
     with disk_errors(path):
+        if not path.is_dir() and not path.is_file() and path.exists():
+            raise UserError(f"{path}: is a pipe or a device; give a file or a folder")
         if path.is_file():
             return archive if is_zip(path) or path.suffix == ".zip" else describe_network
         if (path / "config.json").is_file():

@@ -9,11 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
+from synthograph.core.containers import LINE, command_line
 from synthograph.core.errors import ExitCode, StoppedError, SynthographError
 from synthograph.core.signals import NAMES
 
 FOLDER = "SYNTHOGRAPH_LAUNCH"
 """Environment variable: where the processes leave word for the one that started them."""
+_KILL = 9  # of a system that runs out of memory; Windows has no name for it
 CODE, LEADER = "code", "leader"
 
 
@@ -70,21 +72,31 @@ def _on_requests_to_stop(
             signal.signal(getattr(signal, name), handler)
 
 
-def in_parts(processes: int) -> int:
-    """Run this very command in `processes` processes, each making one part of the work.
+def in_parts(processes: int, *more: str) -> int:
+    """Run this very command in `processes` processes, each making one part of the work; a second
+    Ctrl-C ends them at once.
+
+    Args:
+        processes: how many.
+        more: options of theirs alone, which override those of this command.
 
     Returns:
-        0, or the first exit code that is another.
+        0, or the first exit code that is another; that of a bug where a signal ended a process.
     """
     with tempfile.TemporaryDirectory() as name:
-        words = [sys.executable, "-m", "synthograph", *sys.argv[1:]]
-        running = []
+        words = [sys.executable, "-m", "synthograph", *sys.argv[1:], *more]
+        running, asked = [], list[int]()
         for number in range(1, processes + 1):
             first = number == 1  # whose progress stands for all
             with (Path(name) / str(number)).open("w") as said:
                 process = subprocess.Popen(
                     [*words, "--part", f"{number}/{processes}"],
-                    env={**os.environ, **_share_of_machine(number, processes)},
+                    # what goes on is this command, with all its processes
+                    env={
+                        **os.environ,
+                        **_share_of_machine(number, processes),
+                        LINE: command_line(),
+                    },
                     stdout=None if first else said,
                     stderr=None if first else said,
                     start_new_session=True,
@@ -92,15 +104,25 @@ def in_parts(processes: int) -> int:
             running.append(process)
 
         def stop_all(number: int, frame: FrameType | None) -> None:
+            again = bool(asked) and number == signal.SIGINT
+            asked.append(number)
             for process in running:
-                process.terminate()
+                process.send_signal(signal.SIGINT if again else signal.SIGTERM)
 
         _on_requests_to_stop(stop_all)
         codes = [process.wait() for process in running]
         for number, code in enumerate(codes, start=1):
             if code and number > 1:
                 sys.stderr.write((Path(name) / str(number)).read_text()[-2000:])
-    return next((code for code in codes if code), 0)
+            if code < 0 and not asked:
+                why = " (out of memory?)" if code == -_KILL else ""
+                sys.stderr.write(
+                    f"part {number} was ended by signal {-code}{why}; the same command goes on\n"
+                )
+    ended = next((code for code in codes if code), 0)
+    if ended < 0:
+        return int(ExitCode.STOPPED if asked else ExitCode.BUG)
+    return ended
 
 
 def _share_of_machine(number: int, processes: int) -> dict[str, str]:

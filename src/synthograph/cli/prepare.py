@@ -253,15 +253,15 @@ def _stamp(items: "Sequence[SourceItem]") -> str:
     """
     import hashlib
 
-    from synthograph.archive.reader import RowDecoder
+    from synthograph.archive.reader import MASKS, RowDecoder
     from synthograph.sources.raster import FileDecoder
 
     digest = hashlib.sha256()
     for decode in (item.decode for item in items):
         if isinstance(decode, RowDecoder | FileDecoder):
-            files = [(container, name) for _, container, name in decode.parts]
-            for container, name in [*files, *([decode.mask] if decode.mask else [])]:
-                digest.update(f"{container}\n{name}\n{container.stamp(name)}\n".encode())
+            masks = [(MASKS, *decode.mask)] if decode.mask else []
+            for kind, container, name in (*decode.parts, *masks):
+                digest.update(f"{kind}\n{container}\n{name}\n{container.stamp(name)}\n".encode())
     return digest.hexdigest()
 
 

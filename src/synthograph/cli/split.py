@@ -37,13 +37,15 @@ def split(
 def print_table(archive: "Archive") -> None:
     """Images, groups and classes of every part."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
+    from rich.text import Text
 
     from synthograph.archive.split import split_table
 
-    table = Table("part", "images", "groups", *archive.info.classes)
-    for part, images, groups, classes in split_table(archive):
-        counts = [str(classes.get(name, 0)) for name in archive.info.classes]
-        table.add_row(part, str(images), str(groups), *counts)
+    classes = archive.info.classes  # as Text: brackets in their names are no markup
+    table = Table("part", "images", "groups", *(Column(Text(name)) for name in classes))
+    for part, images, groups, counts in split_table(archive):
+        cells = (str(counts.get(name, 0)) for name in classes)
+        table.add_row(part, str(images), str(groups), *cells)
     # a file or pipe has no width that columns would have to fit into
     Console(width=None if sys.stdout.isatty() else 1000).print(table)

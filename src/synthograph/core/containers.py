@@ -23,6 +23,8 @@ MAX_MEMBER_BYTES = 512 << 20
 BOMB_BYTES, BOMB_RATIO = 32 << 20, 100
 PARTIAL, COMMAND = ".partial", "command.json"  # an archive while it grows, and what it is to be
 TYPED = "typed"  # in a recorded command: the line as it was typed, which decides nothing
+LINE = "SYNTHOGRAPH_LINE"
+"""Environment variable: the command line that started this process as one of several."""
 NO_OUTPUT = {
     *(".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"),
     *(".h5", ".hdf5", ".npz", ".npy", ".lmdb", ".parquet", ".tfrecord", ".tfrecords"),
@@ -113,6 +115,11 @@ class Folder:
             return None
         return _relative(PurePosixPath(self.path.resolve()), PurePosixPath(other.path.resolve()))
 
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.path.resolve().name
+
     def __str__(self) -> str:
         """The path, for messages."""
         return str(self.path)
@@ -189,6 +196,11 @@ class ZipFolder:
         if not isinstance(other, ZipFolder) or self.path.resolve() != other.path.resolve():
             return None
         return _relative(PurePosixPath(self.prefix), PurePosixPath(other.prefix))
+
+    @property
+    def name(self) -> str:
+        """The folder's own name, which for the whole file is the file's without its ending."""
+        return PurePosixPath(self.prefix).name or self.path.stem
 
     def __str__(self) -> str:
         """The path, for messages."""
@@ -290,7 +302,7 @@ def refuse_other_kinds(dest: Path, what: str) -> None:
 
 def command_line() -> str:
     """The command that is running, as it can be typed again."""
-    return shlex.join(["synthograph", *sys.argv[1:]])
+    return os.environ.get(LINE) or shlex.join(["synthograph", *sys.argv[1:]])
 
 
 def other_command(recorded: object, wanted: Mapping[str, Any]) -> str | None:
@@ -460,6 +472,11 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
         raise UserError(
             f"{path}: is not a zip file, or is cut short ({error}); give a folder or a zip file"
         ) from error
+
+
+def close_zips() -> None:
+    """Close the zip files that this process keeps open: Windows replaces no open file."""
+    _shared_zip.cache_clear()  # each is closed with its last reference
 
 
 @lru_cache(maxsize=8)

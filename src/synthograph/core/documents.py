@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 from collections import Counter
 from collections.abc import Hashable
@@ -15,6 +16,7 @@ from synthograph.core.errors import UserError, one_line
 MAX_TEXT_BYTES = 256 << 20
 MAX_YAML_BYTES = 1 << 20
 """What a configuration may hold; YAML is read slowly and in many times its size."""
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # no text file can hold one without its other half
 _TOO_DEEP = "nested more deeply than can be read; a few levels are enough, take the others out"
 
 
@@ -64,7 +66,7 @@ def as_text(data: bytes, origin: str, way_out: str) -> str:
 
 
 def parse_json(text: str, origin: str, *, nan: bool = False) -> Any:  # noqa: ANN401
-    """JSON data; keys that appear twice and NUL characters are refused.
+    """JSON data; keys that appear twice, NUL characters and halves of characters are refused.
 
     Args:
         text: the whole file.
@@ -79,7 +81,10 @@ def parse_json(text: str, origin: str, *, nan: bool = False) -> Any:  # noqa: AN
         raise UserError(f"{origin}, line {line}: holds a NUL character; take it out")
     constant = None if nan else _refuse_constant
     try:
-        return json.loads(text, parse_constant=constant, object_pairs_hook=_unique)
+        data = json.loads(text, parse_constant=constant, object_pairs_hook=_unique)
+        if _SURROGATE.search(text):
+            json.dumps(data, ensure_ascii=False).encode()
+        return data
     except json.JSONDecodeError as error:
         # Python versions differ in where they see the error: at the comma or behind it
         before = text[: error.pos + 1].rstrip(" \t\r\n]}")
@@ -91,6 +96,11 @@ def parse_json(text: str, origin: str, *, nan: bool = False) -> Any:  # noqa: AN
         ) from None
     except RecursionError:
         raise UserError(f"{origin}: not valid JSON: {_TOO_DEEP}") from None
+    except UnicodeEncodeError as error:
+        half = ascii(error.object[error.start])[1:-1]
+        raise UserError(
+            f"{origin}: holds {half}, half of a character; write the whole one or take it out"
+        ) from None
     except ValueError as error:
         raise UserError(f"{origin}: not valid JSON: {one_line(str(error))}") from None
 

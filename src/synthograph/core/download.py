@@ -9,7 +9,9 @@ import http.client
 import io
 import math
 import os
+import string
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -172,4 +174,18 @@ class _OnlyHttps(urllib.request.HTTPRedirectHandler):
 
 
 def _open(url: str, timeout: float) -> Any:  # noqa: ANN401 - urllib's answer
-    return urllib.request.build_opener(_OnlyHttps()).open(url, timeout=timeout)
+    try:
+        return urllib.request.build_opener(_OnlyHttps()).open(_encoded(url), timeout=timeout)
+    except UserError:
+        raise
+    except ValueError as error:  # no host can be called so, here or where a redirection leads
+        raise urllib.error.URLError(f"no valid address: {error}") from None
+
+
+def _encoded(url: str) -> str:
+    """An address as requests carry it, which hold ASCII only; what is encoded already stays."""
+    parts = urllib.parse.urlsplit(url)
+    path, query = (
+        urllib.parse.quote(text, safe=string.punctuation) for text in (parts.path, parts.query)
+    )
+    return parts._replace(path=path, query=query).geturl()

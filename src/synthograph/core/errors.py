@@ -70,6 +70,12 @@ class SettingError(UserError):
         return SettingError(self.path, rule, value=self.value, unknown=self.unknown)
 
 
+class BlockedError(UserError):
+    """Something beside the input is in the way, such as a disk, a lock or unfinished work of
+    another command; what was made before stays valid, and the same command goes on.
+    """
+
+
 class StoppedError(SynthographError):
     """The run was asked to stop, saved its state and can be resumed."""
 

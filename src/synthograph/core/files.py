@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from synthograph.core.errors import DiskFullError, UserError
+from synthograph.core.errors import BlockedError, DiskFullError, UserError
 
+NO_SYNC = (errno.EINVAL, errno.EBADF, errno.ENOTSUP)
+"""What file systems answer that cannot flush folders."""
 CHUNK = 1 << 20
 
 _USERS = (
@@ -32,8 +34,8 @@ def disk_errors(path: Path) -> Iterator[None]:
 
     Raises:
         DiskFullError: no space (or quota) left.
-        UserError: missing folder, no permission, a file where a folder should be (or the other way
-            round), a name that is too long, links that run in a circle, or a file or disk that
+        BlockedError: missing folder, no permission, a file where a folder should be (or the other
+            way round), a name that is too long, links that run in a circle, or a file or disk that
             cannot be read.
     """
     try:
@@ -45,12 +47,12 @@ def disk_errors(path: Path) -> Iterator[None]:
             ) from error
         if isinstance(error, _USERS) or error.errno in _USERS_NUMBERS:
             if error.errno == errno.EIO:
-                raise UserError(
+                raise BlockedError(
                     f"{path}: {error.strerror}; use an ordinary file on a disk that is sound"
                 ) from error
             inner = error.filename2 or error.filename
             more = "" if inner is None or str(inner) == str(path) else f" ({inner})"
-            raise UserError(f"{path}: {error.strerror}{more}") from error
+            raise BlockedError(f"{path}: {error.strerror}{more}") from error
         raise
 
 
@@ -72,7 +74,8 @@ def atomic_path(target: Path) -> Iterator[Path]:
             os.replace(temporary, target)
             sync(target.parent)
         except (DiskFullError, UserError) as error:  # of a file that was written within
-            if type(error) not in (DiskFullError, UserError) or str(temporary) not in str(error):
+            plain = type(error) in (DiskFullError, BlockedError, UserError)
+            if not plain or str(temporary) not in str(error):
                 raise
             raise type(error)(str(error).replace(str(temporary), str(target))) from error
         finally:
@@ -97,11 +100,18 @@ def write_json(target: Path, data: Any) -> None:  # noqa: ANN401
 
 def sync(path: Path) -> None:
     """Flush a file or a folder entry to the disk, where the system can."""
-    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0)
-    with contextlib.suppress(PermissionError):  # Windows opens no folders
+    flags = os.O_RDONLY
+    if os.name == "nt":  # flushes only what may be written, and opens no folders
+        if path.is_dir():
+            return
+        flags = os.O_RDWR | getattr(os, "O_BINARY", 0)
+    with contextlib.suppress(PermissionError):
         handle = os.open(path, flags)
         try:
             os.fsync(handle)
+        except OSError as error:
+            if error.errno not in NO_SYNC or not path.is_dir():
+                raise
         finally:
             os.close(handle)
 

@@ -245,7 +245,8 @@ def _naturals(values: object) -> tuple[int, ...]:
         raise RefusedError(f"a tensor's shape or stride is no list of up to {MAX_AXES} numbers")
     for value in values:
         if type(value) is not int or not 0 <= value < 1 << 40:
-            raise RefusedError(f"a tensor claims the shape or stride {values!r:.60}")
+            shown = value if type(value) is int else type(value).__name__
+            raise RefusedError(f"a tensor claims the shape or stride {shown}")
     return tuple(values)
 
 
@@ -281,7 +282,8 @@ class NumberType(StandIn):
 
 def _number_type(code: object, *_: object) -> NumberType:
     if not isinstance(code, str) or code not in _NUMBERS:
-        raise RefusedError(f"number type {code!r:.20} is not plain")
+        shown = repr(code[:20]) if isinstance(code, str) else type(code).__name__
+        raise RefusedError(f"number type {shown} is not plain")
     return NumberType(code)
 
 

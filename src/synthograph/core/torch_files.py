@@ -91,10 +91,9 @@ def _read_zip(data: bytes) -> Any:  # noqa: ANN401
             raise RefusedError("it is a zip file without weights")
         if any(name.removeprefix(root).startswith(_PROGRAM) for name in members):
             raise RefusedError("it holds a program (TorchScript) and not only weights")
-        order = members.get(f"{root}byteorder")
-        if order is not None and order.file_size < 16 and archive.read(order) != b"little":
-            raise RefusedError("its numbers are not little-endian")
         storages = _ZipStorages(archive, members, root, len(data))
+        if f"{root}byteorder" in members and storages.member("byteorder") != b"little":
+            raise RefusedError("its numbers are not little-endian")
         reader = Reader(Budget(len(data)), STORAGES)
         return reader.read(io.BytesIO(storages.member("data.pkl")), storages.find)
 
@@ -175,7 +174,11 @@ def _places(
     keys: object, known: dict[str, tuple[StorageKind, int]], data: bytes, start: int
 ) -> dict[str, Stored]:
     """Where the numbers of every storage lie."""
-    if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(known):
+    if (
+        not isinstance(keys, list)
+        or not all(isinstance(key, str) for key in keys)
+        or sorted(keys) != sorted(known)
+    ):
         raise RefusedError("the storages that it lists are not those that it uses")
     places = {}
     for key in keys:

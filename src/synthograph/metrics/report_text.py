@@ -41,9 +41,8 @@ def _measures(entries: Sequence[Entry], *, gap: bool) -> Table:
     half = next((entry.floor for entry in entries if entry.floor is not None), None)
     if half is not None:
         sizes += f"; halves of {half.n[0]} and {half.n[1]} real images"
-    result = Table(
-        box=box.SIMPLE, title=f"{first.scope}: {sizes}", title_justify="left", pad_edge=False
-    )
+    title = Text(f"{first.scope}: {sizes}")  # as Text: brackets in names are no markup
+    result = Table(box=box.SIMPLE, title=title, title_justify="left", pad_edge=False)
     result.add_column("measure", min_width=MEASURE)
     result.add_column("features", min_width=FEATURES)
     for name, width in (("value", NUMBER), ("95 % interval", ENDS)):
@@ -55,12 +54,12 @@ def _measures(entries: Sequence[Entry], *, gap: bool) -> Table:
     return result
 
 
-def _cells(entry: Entry, *, gap: bool) -> list[str]:
+def _cells(entry: Entry, *, gap: bool) -> list[str | Text]:
     value, floor = entry.value, entry.floor
     ends = value.interval
-    cells = [
+    cells: list[str | Text] = [
         value.name,
-        entry.extractor or "pixels",
+        Text(entry.extractor or "pixels"),
         number(value.value),
         "-" if ends is None else f"{number(ends.low)} .. {number(ends.high)}",
         "-" if floor is None else number(floor.value),
@@ -84,7 +83,7 @@ def _shares(shares: Sequence[Share]) -> Table:
     for share in shares:
         counts = (share.real, share.fake, share.train)
         cells = ["-" if count is None else str(count) for count in counts]
-        result.add_row(str(share.scope), *cells, number(share.ratio))
+        result.add_row(Text(str(share.scope)), *cells, number(share.ratio))
     return result
 
 

@@ -125,11 +125,15 @@ def _place(url: str, folder: Path) -> Path:
     """Where the file of an address is kept; addresses never share a file.
 
     Raises:
-        UserError: the address names no snapshot.
+        UserError: the address names no snapshot, or is none.
     """
-    name = Path(urllib.parse.unquote(urllib.parse.urlsplit(url).path)).name
+    try:
+        name = Path(urllib.parse.unquote(urllib.parse.urlsplit(url).path)).name
+        key = hashlib.sha256(url.encode()).hexdigest()[:8]
+    except ValueError as error:  # a bracket without end, or bytes that are no text
+        raise UserError(f"{url}: is no valid address ({error}); copy it anew") from None
     if not name.endswith(SUFFIXES) or "\0" in name or "\\" in name:
         raise UserError(f"{url}: names no {' or '.join(SUFFIXES)} file")
     if url in PUBLISHED.values():
         return folder / name
-    return folder / hashlib.sha256(url.encode()).hexdigest()[:8] / name
+    return folder / key / name

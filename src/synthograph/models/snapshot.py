@@ -6,6 +6,7 @@ ever executed.
 """
 
 import json
+import os
 import re
 import zipfile
 from collections.abc import Mapping
@@ -70,12 +71,25 @@ class SnapshotInfo(Config):
 
     @pydantic.field_validator("spec")
     @classmethod
-    def _few_modalities(cls, spec: ImageSpec) -> ImageSpec:
+    def _can_be_made(cls, spec: ImageSpec) -> ImageSpec:
         if len(spec.modalities) > MAX_MODALITIES:  # each has a network of its own
             raise ValueError(
                 f"{len(spec.modalities)} modalities, at most {MAX_MODALITIES} are read"
             )
+        if spec.bits == 16 and 3 in spec.modalities.values():  # neither archives nor PNG hold them
+            raise ValueError("3 channels of 16 bits, only images of 8 bits may have colour")
         return spec
+
+    @pydantic.model_validator(mode="after")
+    def _classes_fit(self) -> "SnapshotInfo":
+        count = len(self.classes)
+        if self.label_width and count and count != self.label_width:
+            raise ValueError(
+                f"{count} classes and labels of {self.label_width} values, each class needs one"
+            )
+        if len(set(self.classes)) < count:
+            raise ValueError("a class is named twice, every class needs a name of its own")
+        return self
 
     @property
     def condition(self) -> Condition:
@@ -116,7 +130,7 @@ class Snapshot:
     @property
     def has_discriminators(self) -> bool:
         """Whether the discriminators are in the same file or in one beside it."""
-        return self.networks is not None or partner(self.path).exists()
+        return self.networks is not None or has_partner(self.path)
 
     @cached_property
     def training_networks(self) -> Networks:
@@ -124,7 +138,7 @@ class Snapshot:
         if self.networks is not None:
             return self.networks
         path = partner(self.path)
-        if not path.exists():
+        if not has_partner(self.path):
             raise UserError(
                 f"{self.path} was shared without its discriminators: put {path.name} beside it"
             )
@@ -181,12 +195,13 @@ def _completed(info: SnapshotInfo) -> SnapshotInfo:
 
 def is_pickle(path: Path) -> bool:
     """Whether a file has to be read as a pickle: by its ending, or by its first bytes."""
-    if not path.is_file() or is_zip(path):
-        return False
-    if path.suffix == ".pkl":
-        return True
-    with disk_errors(path), path.open("rb") as file:
-        start = file.read(8)
+    with disk_errors(path):
+        if not path.is_file() or is_zip(path):
+            return False
+        if path.suffix == ".pkl":
+            return True
+        with path.open("rb") as file:
+            start = file.read(8)
     # the length of a safetensors header is never so large
     return start[:1] == b"\x80" and start[1:2] in (b"\2", b"\3", b"\4", b"\5") and any(start[4:])
 
@@ -203,8 +218,9 @@ def refuse_zip(path: Path) -> None:
     Raises:
         UserError: `path` is a zip file.
     """
-    if not path.is_file() or not is_zip(path):
-        return
+    with disk_errors(path):
+        if not path.is_file() or not is_zip(path):
+            return
     names: list[str] = []
     try:
         with zipfile.ZipFile(path) as file:
@@ -291,6 +307,13 @@ def partner(path: Path) -> Path:
     return path.with_name(f"{path.stem}.{PARTNER}{path.suffix}")
 
 
+def has_partner(path: Path) -> bool:
+    """Whether the discriminators' file is beside a generator's; a name that the disk cannot hold is
+    not there.
+    """
+    return os.path.exists(partner(path))
+
+
 def owner(path: Path) -> Path:
     """The generator's file that a discriminators' file belongs to; the inverse of `partner`."""
     if path.stem.endswith(f".{PARTNER}"):
@@ -305,7 +328,8 @@ def convert(source: Path, target: Path, *, public: bool = False) -> list[Path]:
     Args:
         source: a snapshot or published pickle.
         target: the generator's file; `partner(target)` is the discriminators'.
-        public: leave out the digests by which a holder of an image could test for it.
+        public: leave out the digests by which a holder of an image could test for it, and the
+            folders of private files; see `without_digests`.
 
     Returns:
         The files that were written, the generator's first.
@@ -335,22 +359,37 @@ def convert(source: Path, target: Path, *, public: bool = False) -> list[Path]:
 
 def without_digests(tree: Mapping[str, Any]) -> dict[str, Any]:
     """A snapshot's document, and those of the snapshots that it came from, without digests and
-    without the folder that the archive lay in, which may name a person or a place.
+    without the folders that the archive and a classifier lay in, which may name a person or a
+    place.
     """
     result = dict(tree)
     inner: Any = result
     while isinstance(inner, dict):
         for name in PRIVATE:
             inner.pop(name, None)
-        config = dict(inner.get("config") or {})
-        data = config.get("data")
-        if isinstance(data, Mapping) and "path" in data:
-            config["data"] = {**data, "path": Path(str(data["path"])).name}
-            inner["config"] = config
+        if isinstance(inner.get("config"), Mapping):
+            inner["config"] = _without_folders(inner["config"])
         if isinstance(inner.get("initialised_from"), Mapping):
             inner["initialised_from"] = dict(inner["initialised_from"])
         inner = inner.get("initialised_from")
     return result
+
+
+def _without_folders(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's configuration, in which files are named without their folders."""
+    result = dict(config)
+    data, metrics = config.get("data"), config.get("metrics")
+    if isinstance(data, Mapping) and "path" in data:
+        result["data"] = {**data, "path": _file_name(data["path"])}
+    if isinstance(metrics, Mapping) and "features" in metrics:
+        name, colon, path = str(metrics["features"]).partition(":")  # NAME, or classifier:FILE
+        result["metrics"] = {**metrics, "features": f"{name}{colon}{_file_name(path)}"}
+    return result
+
+
+def _file_name(path: object) -> str:
+    """The last part of a path that was written on any system."""
+    return re.split(r"[/\\]", str(path).rstrip("/\\"))[-1]
 
 
 def find_snapshot(path: Path) -> Path:
@@ -358,11 +397,11 @@ def find_snapshot(path: Path) -> Path:
     newest where none was found best.
 
     Raises:
-        UserError: a folder without snapshots.
+        UserError: a folder without snapshots, or a path that cannot be looked at.
     """
-    if not path.is_dir():
-        return path
     with disk_errors(path):
+        if not path.is_dir():
+            return path
         found = list_snapshots(path)
         why = None if found else _why_empty(path)
     if why is not None:

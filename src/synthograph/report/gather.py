@@ -33,7 +33,7 @@ REPORT = "report"
 MOST_FILES = 500
 """JSON files of one folder."""
 OF_RUNS = ("config.json", "initialised_from.json")
-SHOWN_COLUMNS = ("truncation",)
+SHOWN_COLUMNS = ("truncation", "cutoff", "center", "noise", "precision")
 CHANGES = {"mirror": "mirroring", "rotate": "turning", "colour": "recolouring"}
 """What may be done to an image without changing its meaning."""
 

@@ -23,11 +23,10 @@ from synthograph.archive.manifest import Row
 from synthograph.archive.parts import Part, discard_parts, still_to_make
 from synthograph.archive.reader import ArchiveInfo, encode_png
 from synthograph.archive.writer import ArchiveWriter, encode, refuse_destination
-from synthograph.core.config import read_tree
-from synthograph.core.containers import TYPED, other_command
+from synthograph.core.containers import TYPED
 from synthograph.core.devices import Precision, block_dtype
 from synthograph.core.errors import StoppedError, UserError
-from synthograph.core.files import disk_errors, refuse_unwritable_folder, write_bytes, write_json
+from synthograph.core.files import disk_errors, refuse_unwritable_folder, write_bytes
 from synthograph.core.pictures import for_eyes, sheet
 from synthograph.core.progress import Track
 from synthograph.core.signals import StopRequest
@@ -35,6 +34,7 @@ from synthograph.models.base import Networks, NoiseMode, TruncationCenter
 from synthograph.models.registry import family
 from synthograph.models.snapshot import Snapshot
 from synthograph.ops.pixels import to_pixels
+from synthograph.sampling.folder import Unfinished
 from synthograph.sampling.seeds import latents
 
 MOST_PSI = 100
@@ -241,23 +241,13 @@ def generate_files(
         The files of the first modality, in the order of the request.
 
     Raises:
-        UserError: a file of that name exists, or another request was interrupted in this folder.
+        UserError: a file of that name exists, of whatever modality, or another request was
+            interrupted in this folder.
         StoppedError: `stop` asked for it; the same request goes on.
     """
-    check(snapshot, request)
-    if kind is FileKind.JPEG and snapshot.info.spec.bits == 16:
-        raise UserError("--format jpeg holds 8 bits, these images have 16: use png")
-    command = {**_command(snapshot, request, typed), "format": kind}
-    names, own = _file_names(request.jobs, kind), range(len(request.jobs))
-    if part is not None:
-        own, command = part.numbers(len(names)), {**command, "part": str(part)}
-        names = names[own.start : own.stop]
-    if os.path.lexists(outdir) and not outdir.is_dir():
-        raise UserError(f"{outdir} is a file, so nothing can be written into it: name a folder")
-    refuse_unwritable_folder(outdir)
-    unfinished = Unfinished(outdir, command, "" if part is None else f"-{part.number}of{part.of}")
-    done = unfinished.resume(names)
-    others = list(snapshot.info.spec.modalities)[1:]
+    unfinished = begin_files(snapshot, request, outdir, kind=kind, typed=typed, part=part)
+    names, done, own = unfinished.names, unfinished.done, unfinished.own
+    others = unfinished.modalities
     with disk_errors(outdir):
         for modality in others:
             (outdir / modality).mkdir(exist_ok=True)
@@ -276,6 +266,34 @@ def generate_files(
     return [outdir / name for name in names]
 
 
+def begin_files(
+    snapshot: Snapshot,
+    request: Request,
+    outdir: Path,
+    *,
+    kind: FileKind = FileKind.PNG,
+    typed: str | None = None,
+    part: Part | None = None,
+) -> Unfinished:
+    """Note in a folder that `generate_files` of the same arguments fills it, and make no image: for
+    a request whose parts several processes make.
+
+    Raises:
+        UserError: as `generate_files` does.
+    """
+    check(snapshot, request)
+    if kind is FileKind.JPEG and snapshot.info.spec.bits == 16:
+        raise UserError("--format jpeg holds 8 bits, these images have 16: use png")
+    if os.path.lexists(outdir) and not outdir.is_dir():
+        raise UserError(f"{outdir} is a file, so nothing can be written into it: name a folder")
+    refuse_unwritable_folder(outdir)
+    command = {**_command(snapshot, request, typed), "format": kind}
+    names, others = _file_names(request.jobs, kind), list(snapshot.info.spec.modalities)[1:]
+    unfinished = Unfinished(outdir, command, names, others, part)
+    unfinished.resume()
+    return unfinished
+
+
 def _until(stop: StopRequest | None, batches: Iterator[list[T]]) -> Iterator[T]:
     """One image after the other; ends early, between two batches, where a stop was asked for."""
     while stop is None or not stop.requested:
@@ -291,50 +309,6 @@ def _stopped(stop: StopRequest | None, done: int, total: int, where: Path) -> St
         f"stopped on request ({reason}) after {done} of {total} images, which {where} keeps; the "
         "same command goes on"
     )
-
-
-class Unfinished:
-    """Notes in a folder which request fills it, so that an interrupted one can go on.
-
-    Args:
-        folder: where the images go; made if it is missing.
-        command: what was asked, as JSON.
-        tail: of the note's name, where several requests fill one folder.
-    """
-
-    def __init__(self, folder: Path, command: Mapping[str, Any], tail: str = "") -> None:
-        self.folder, self.note = folder, folder / f".unfinished{tail}.json"
-        self.command = json.loads(json.dumps(command))
-
-    def resume(self, names: Sequence[str]) -> int:
-        """How many of the files are there already; from now on this request fills the folder.
-
-        Raises:
-            UserError: a file exists that no interrupted request of this kind wrote.
-        """
-        present = {name for name in names if (self.folder / name).exists()}
-        if self.note.exists():
-            other = other_command(read_tree(self.note), self.command)
-            if other is not None:
-                raise UserError(
-                    f"{self.folder}: another `generate` was interrupted here ({other}): run that "
-                    f"one again to finish it, choose another --outdir, or remove {self.note} to "
-                    "give it up"
-                )
-            return next((k for k, name in enumerate(names) if name not in present), len(names))
-        if present:
-            raise UserError(
-                f"{self.folder / min(present)} exists already: choose another --outdir, or remove "
-                "it first"
-            )
-        with disk_errors(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-        write_json(self.note, self.command)
-        return 0
-
-    def finish(self) -> None:
-        """Everything is written."""
-        self.note.unlink()
 
 
 def _encode(pixels: np.ndarray, kind: FileKind) -> bytes:
@@ -459,10 +433,13 @@ def _row(snapshot: Snapshot, request: Request, image: Image) -> Row:
     columns = {
         "network": snapshot.sha256[:16],
         "seed": str(image.seed),
-        "truncation": f"{request.truncation:g}",
+        "truncation": repr(float(request.truncation)).removesuffix(".0"),
     }
-    if request.precision is not Precision.FP32:
-        columns["precision"] = request.precision
+    usual = Request(())
+    for name in ("cutoff", "center", "noise", "precision"):
+        value = getattr(request, name)
+        if value != getattr(usual, name):
+            columns[name] = str(value)
     # images of one generator are no independent observations, so the generator is their group
     return Row(
         "", image.label, f"synthetic-{snapshot.sha256[:16]}", None, None, "synthetic", columns

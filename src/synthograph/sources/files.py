@@ -19,16 +19,10 @@ from synthograph.core.containers import (
 from synthograph.core.documents import as_text
 from synthograph.core.errors import UserError
 from synthograph.core.record import SourceItem, UnreadableError
-from synthograph.sources.pairing import is_image, pair_by_name, stem_key, whole_key
+from synthograph.sources.classes import are_names, name_classes
+from synthograph.sources.pairing import folder_above, is_image, pair_by_name, stem_key, whole_key
 from synthograph.sources.raster import FileDecoder
-from synthograph.sources.tables import (
-    LabelTable,
-    Row,
-    compile_name_regex,
-    index_of,
-    name_classes,
-    read_dataset_json,
-)
+from synthograph.sources.tables import LabelTable, Row, compile_name_regex, read_dataset_json
 
 MASKS = "masks"
 LISTING = "dataset.json"
@@ -180,9 +174,16 @@ def _find(options: FileSourceOptions) -> _Found:
             found.remarks.append(f"{name} is ignored: {broken[name]}")
     for name, container in partners.items():
         inner = container.members()
+        reasons = {file: why for file, why in inner.broken if is_image(file)}
+        bad = _without_nested(reasons, container, everything)
+        found.rejects += [Reject(f"{name}/{file}", reasons[file]) for file in bad]
         found.remarks.extend(f"{name}: {remark}" for remark in inner.remarks)
         files = _without_nested(inner.names, container, everything)
         found.files[name] = [file for file in files if is_image(file)]
+        if bad and not found.files[name]:
+            raise UserError(
+                f"{name} in {container}: {len(bad)} file(s), {bad[0]}: {reasons[bad[0]]}"
+            )
     return found
 
 
@@ -308,7 +309,7 @@ def _facts(
 
 
 def _table_facts(table: LabelTable, images: Sequence[str], found: _Found) -> _Facts:
-    rows = table.match(images)
+    rows = table.match(images, found.source.name)
     if not rows:
         example = repr(table.rows[0].file) if table.rows else "nothing"
         raise UserError(
@@ -316,6 +317,13 @@ def _table_facts(table: LabelTable, images: Sequence[str], found: _Found) -> _Fa
             f"{images[0]!r}; choose the column with --column file=NAME"
         )
     found.remarks.extend(table.remarks)
+    above = Counter(folder_above(name, row.file) for name, row in rows.items())
+    if len(above) > 1:
+        counts = few([f"{folder or 'none'} {count}" for folder, count in above.most_common()], 6)
+        found.remarks.append(
+            f"{table.origin} names more folders than this source has, and rows were found by the "
+            f"ends of names; images by folder: {counts}"
+        )
     used = {id(row) for row in rows.values()}
     surplus = [f"{row.where} ({row.file})" for row in table.rows if id(row) not in used]
     if surplus:
@@ -426,27 +434,20 @@ def _name_labels(
     found.remarks.append(f"labels come from {label_facts.origin}")
     rows = {name: label_facts.rows[name] for name in kept}
     known = next((place for place in facts if place.classes), None)
-    classes = known.classes if known else None
-    if known is not None and known is not label_facts and _contradict(rows, known):
+    classes, names = known.classes if known else None, False
+    if known is not None and classes is not None and known is not label_facts:
+        told = known.rows if known.has_label else {}
+        agreed = are_names(rows, told, classes, label_facts.origin)
+        names, classes = bool(agreed), None if agreed is None else classes
+    if known is not None and classes is None:
         found.remarks.append(
             f"classes are not named by {known.origin}, since its own labels differ from those of "
             f"{label_facts.origin}"
         )
-        classes = None
-    named, order = name_classes(rows.values(), classes, label_facts.origin)
-    if classes is not None and order is None:
+    named, order = name_classes(rows.values(), classes, label_facts.origin, names=names)
+    if classes is not None and order != list(classes):
         found.remarks.append(f"classes of {LISTING} are not used: the labels are other words")
     return {name: named[row.label or ""] for name, row in rows.items()}, order
-
-
-def _contradict(rows: Mapping[str, Row], known: _Facts) -> bool:
-    """Whether a table's indices are about something else than the classes of dataset.json."""
-    shared = [(row, known.rows[name]) for name, row in rows.items() if name in known.rows]
-    return known.has_label and any(
-        index_of(row.label) != index_of(other.label)
-        and row.label != (known.classes or ())[index_of(other.label) or 0]
-        for row, other in shared
-    )
 
 
 def _decoder(

@@ -22,6 +22,12 @@ def whole_key(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+def folder_above(name: str, file: str) -> str:
+    """The folders that `file` has before the name of an image, or nothing."""
+    end = f"/{stem_key(name)}"
+    return stem_key(file).removesuffix(end) if stem_key(file).endswith(end) else ""
+
+
 def is_image(name: str) -> bool:
     """Whether a name has the extension of a raster image."""
     return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES

@@ -38,7 +38,7 @@ _FORMATS: tuple[tuple[bytes, str, Callable[[io.BytesIO], ImageFile]], ...] = (
 _WIDTH, _HEIGHT, _BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION = 256, 257, 258, 262, 274
 _STRIP_OFFSETS, _ROWS_PER_STRIP = 273, 278
 _TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS = 322, 323, 324
-_EXTRA_SAMPLES = 338
+_EXTRA_SAMPLES, _SAMPLE_FORMAT, _SIGNED = 338, 339, 2
 _WHITE_IS_ZERO = 0
 _SAMPLES = {"1": 1, "L": 1, "P": 1, "LA": 2, "PA": 2, "La": 2, "RGB": 3, "RGBA": 4, "CMYK": 4}
 
@@ -233,13 +233,28 @@ def _inspect(image: ImageFile, data: bytes) -> tuple[int, tuple[str, ...]]:
         return _inspect_tiff(image), ()
     if "mp" in image.info:
         return 8, ("first picture of a multi-picture JPEG taken",)
+    if isinstance(image, BmpImageFile):
+        _check_bmp(image, data)
     return 1 if image.mode == "1" else 8, ()
+
+
+def _check_bmp(image: BmpImageFile, data: bytes) -> None:
+    """Pillow takes pixels for as wide as the number of grey colours in the palette asks for."""
+    old = struct.unpack_from("<I", data, 14)[0] == 12  # the header of OS/2
+    (bits,) = struct.unpack_from("<H", data, 24 if old else 28)
+    if {"1": 1, "L": 8}.get(image.mode, bits) != bits:
+        raise UnreadableError(
+            f"BMP of {bits} bits with a grey palette of fewer has no rule; save it as PNG"
+        )
 
 
 def _inspect_tiff(image: TiffImageFile) -> int:
     samples = image.tag_v2.get(_BITS_PER_SAMPLE, (1,))
-    if len(samples) > 1 and max(samples) > 8:
+    # one value may stand for all channels
+    if max(samples) > 8 and not image.mode.startswith(("I", "F")):
         _refuse_deep("colour or alpha")
+    if _SIGNED in image.tag_v2.get(_SAMPLE_FORMAT, ()) and max(samples) <= 8:
+        raise UnreadableError("TIFF of signed 8-bit values has no rule; save it as 16-bit grey")
     known = _SAMPLES.get(image.mode, len(samples))
     unmarked = image.mode == "RGBA" and _EXTRA_SAMPLES not in image.tag_v2
     if len(samples) > known or unmarked:
@@ -294,6 +309,11 @@ def _decode_grey_tiff(data: bytes) -> _Decoded:
         _check_size(page.shape[1], page.shape[0])
         if page.dtype.kind not in "ui" or page.dtype.itemsize < 2:
             raise UnreadableError(f"TIFF of {page.dtype} values has no rule; save it as PNG")
+        turn = page.tags.valueof(_ORIENTATION, 1)
+        if turn in range(2, 9):
+            raise UnreadableError(
+                f"TIFF of a variant that is not turned (orientation {turn}); save it upright as PNG"
+            )
         pixels = _fit_16_bits(page.asarray())
         if page.photometric == _WHITE_IS_ZERO:
             return _Decoded(65535 - pixels, "TIFF", 16, ("white-is-zero grey inverted",))

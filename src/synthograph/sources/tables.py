@@ -18,7 +18,6 @@ from synthograph.sources.pairing import stem_key, whole_key
 ROLES = ("file", "label", "group")
 
 _VECTOR_COLUMN = re.compile(r"y\.\d+")
-_INTEGER = re.compile(r"[+-]?[0-9]{1,15}(\.0*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +27,8 @@ class Row:
     Attributes:
         where: where it stands, for messages, such as `row 7`.
         file: name as written, with posix separators.
-        label: class name, or class index as text, or None where empty.
-        group: patient, slide or photograph, or None where empty.
+        label: class name, or class index as text, or None where empty; in one Unicode form.
+        group: patient, slide or photograph, or None where empty; in one Unicode form.
         columns: all further columns.
     """
 
@@ -38,6 +37,12 @@ class Row:
     label: str | None = None
     group: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # names of files and folders hold accents in either form, and one patient is one group
+        for role in ("label", "group"):
+            value = getattr(self, role)
+            object.__setattr__(self, role, None if value is None else whole_key(value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,16 +102,18 @@ class LabelTable:
             remarks=remarks,
         )
 
-    def match(self, names: Sequence[str]) -> dict[str, Row]:
+    def match(self, names: Sequence[str], folder: str = "") -> dict[str, Row]:
         """Find the row of every image.
 
         Tried in this order, each step only with rows and images that are left: the whole relative
         name, the whole name without image extension, then the same for one name being the end of
         the other (`train/7.png` and `7`); different folders never match, nor does a name that fits
-        several rows.
+        several rows. Where the table names files of `folder` (`site_a/7`), its rows about other
+        folders (`site_b/8`) are about no image of this one (`8.png`).
 
         Args:
             names: relative names of all images.
+            folder: name of the folder that they are in.
 
         Returns:
             Image name -> row; images without a row are missing.
@@ -116,6 +123,7 @@ class LabelTable:
         """
         found: dict[str, Row] = {}
         free = list(self.rows)
+        folder = whole_key(folder) if _names_folder(self.rows, whole_key(folder), names) else ""
         for key, tail in (
             (whole_key, False),
             (stem_key, False),
@@ -125,7 +133,7 @@ class LabelTable:
             left = [name for name in names if name not in found]
             if not left or not free:
                 break
-            step = _match_step(left, free, key, tail)
+            step = _match_step(left, free, key, tail, folder)
             self._refuse_shared(step)
             found |= step
             used = {id(row) for row in step.values()}
@@ -144,8 +152,23 @@ class LabelTable:
                 )
 
 
+def _names_folder(rows: Iterable[Row], folder: str, names: Iterable[str]) -> bool:
+    """Whether a row is about a place of `folder` that images lie in."""
+    places = {whole_key(name).rpartition("/")[0] for name in names}
+    for row in rows:
+        parts = whole_key(row.file).split("/")[:-1]
+        ends = [place for place, part in enumerate(parts, start=1) if part == folder]
+        if any("/".join(parts[end:]) in places for end in ends):
+            return True
+    return False
+
+
 def _match_step(
-    names: Sequence[str], rows: Sequence[Row], key: Callable[[str], str], tail: bool
+    names: Sequence[str],
+    rows: Sequence[Row],
+    key: Callable[[str], str],
+    tail: bool,
+    folder: str,
 ) -> dict[str, Row]:
     def last(text: str) -> str:
         return key(text).rpartition("/")[2] if tail else key(text)
@@ -155,14 +178,18 @@ def _match_step(
         by_key.setdefault(last(row.file), []).append(row)
     found = {}
     for name in names:
-        fitting = [row for row in by_key.get(last(name), ()) if _same_end(key(name), key(row.file))]
+        fitting = [
+            row for row in by_key.get(last(name), ()) if _same_end(key(name), key(row.file), folder)
+        ]
         if len(fitting) == 1:
             found[name] = fitting[0]
     return found
 
 
-def _same_end(one: str, other: str) -> bool:
-    return f"/{one}".endswith(f"/{other}") or f"/{other}".endswith(f"/{one}")
+def _same_end(name: str, file: str, folder: str) -> bool:
+    if f"/{name}".endswith(f"/{file}"):
+        return True
+    return f"/{file}".endswith(f"/{folder}/{name}" if folder else f"/{name}")
 
 
 def parse_columns(texts: str | Iterable[str]) -> dict[str, str]:
@@ -210,46 +237,6 @@ def compile_name_regex(text: str) -> re.Pattern[str]:
             f"wanted"
         )
     return pattern
-
-
-def index_of(label: str | None) -> int | None:
-    """The whole number that a label is (`1`, or `1.0` as pandas writes it), or None."""
-    return int(float(label)) if label is not None and _INTEGER.fullmatch(label) else None
-
-
-def name_classes(
-    rows: Iterable[Row], classes: Sequence[str] | None, origin: str
-) -> tuple[dict[str, str], list[str] | None]:
-    """Names for the labels of rows: indices are looked up in `classes`, words are kept.
-
-    Args:
-        rows: rows whose labels are wanted.
-        classes: class names in index order, or None.
-        origin: file or option that the labels come from.
-
-    Returns:
-        Label as written -> class name, and the class names in order: `classes` where they are in
-        use, numbers in numeric order, else None.
-
-    Raises:
-        UserError: an index outside `classes`.
-    """
-    first = {row.label: row for row in reversed(list(rows)) if row.label is not None}
-    numbers = bool(first) and all(index_of(label) is not None for label in first)
-    if classes is None or not numbers:
-        known = classes is not None and set(first) <= set(classes)
-        order = sorted(first, key=float) if numbers else None
-        return {label: label for label in first}, list(classes or ()) if known else order
-    named = {}
-    for label, row in first.items():
-        index = index_of(label) or 0
-        if not 0 <= index < len(classes):
-            raise UserError(
-                f"{origin}, {row.where}: label {label} lies outside the {len(classes)} classes of "
-                f"dataset.json, 0 to {len(classes) - 1}"
-            )
-        named[label] = classes[index]
-    return named, list(classes)
 
 
 def _read_cells(text: str, path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
@@ -407,9 +394,10 @@ def _class_names(value: object, origin: str) -> tuple[str, ...] | None:
     if value is None or value == []:
         return None
     words = isinstance(value, list) and all(isinstance(v, str) and v.strip() for v in value)
-    if not isinstance(value, list) or not words or len(set(value)) < len(value):
+    names = tuple(whole_key(v) for v in value) if isinstance(value, list) and words else ()
+    if not names or len(set(names)) < len(names):
         raise UserError(f'{origin}: "classes" must be a list of different names, in index order')
-    return tuple(value)
+    return names
 
 
 def _entries(

@@ -28,6 +28,7 @@ class StyleGAN2(base.Family):
         self, spec: ImageSpec, condition: base.Condition, config: base.ModelConfig
     ) -> base.Networks:
         """One generator and one discriminator per modality."""
+        _check_names(spec)
         own = _own(config)
         generator = Generator(spec, condition.width, own)
         discriminators = nn.ModuleDict(
@@ -102,7 +103,10 @@ class StyleGAN2(base.Family):
         return presets.preset(name, spec, gpus)
 
     def check(self, spec: ImageSpec, config: base.ModelConfig) -> None:
-        """Weights of modalities that there are not, and channels that cannot be built."""
+        """Weights of modalities that there are not, names of modalities that networks cannot hold,
+        and channels that cannot be built.
+        """
+        _check_names(spec)
         own = _own(config)
         for name in own.modality_weights:
             if name not in spec.modalities:
@@ -130,6 +134,20 @@ class StyleGAN2(base.Family):
     def preset_names(self) -> Iterable[str]:
         """Names of the presets."""
         return presets.PRESETS
+
+
+def _check_names(spec: ImageSpec) -> None:
+    """Refuse modalities that are called as something that torch's containers have already.
+
+    Raises:
+        UserError: there is one.
+    """
+    taken = [name for name in spec.modalities if hasattr(nn.ModuleDict(), name)]
+    if taken:
+        raise UserError(
+            f"modality {taken[0]!r}: networks need this name for themselves; give the modality "
+            f"another one, such as {taken[0]}_image, and prepare the archive again"
+        )
 
 
 def _own(config: base.ModelConfig) -> StyleGAN2Config:
