@@ -1,13 +1,13 @@
 """Rows of archives of the published tools, which have PNGs and `dataset.json` but no manifest."""
 
 import math
-import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from synthograph.archive.manifest import Row, check_member
 from synthograph.core.errors import UserError
+from synthograph.core.names import one_form
 
 DATASET = "dataset.json"
 NO_PNG = (".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
@@ -150,4 +150,4 @@ def _row(
 
 def _text(value: object) -> str:
     # one name in two Unicode forms is one patient
-    return "" if value is None else unicodedata.normalize("NFC", str(value))
+    return "" if value is None else one_form(str(value))

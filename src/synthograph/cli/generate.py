@@ -74,7 +74,6 @@ def generate(
     from synthograph.core.containers import refuse_other_kinds
     from synthograph.core.devices import Precision, pick_device
     from synthograph.core.errors import UserError
-    from synthograph.core.files import disk_errors
     from synthograph.core.signals import StopRequest
     from synthograph.models.base import NoiseMode, TruncationCenter
     from synthograph.models.snapshot import find_snapshot, load
@@ -82,9 +81,8 @@ def generate(
 
     refuse_other_kinds(outdir, "--outdir")
     check_grid(grid)
-    with disk_errors(network):
-        path, folder = find_snapshot(network), network.is_dir()
-    if folder:
+    path = find_snapshot(network)
+    if network.is_dir():
         typer.echo(f"network: {path}")
     snapshot = load(path)
     names = sampling.choose_classes(snapshot, classes or [])

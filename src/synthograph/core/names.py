@@ -1,7 +1,16 @@
-"""Nearest names: every refusal of an unknown name offers the one that was probably meant."""
+"""Names: the one form of each, and the nearest known one, which every refusal of an unknown name
+offers.
+"""
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
+
+
+def one_form(name: str) -> str:
+    """A name in one Unicode form."""
+    # macOS writes accents as two characters into file names and zips, tables usually hold one
+    return unicodedata.normalize("NFC", name)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -82,6 +82,7 @@ class Unfinished:
     def _notes(self) -> dict[Path, dict[str, Any]]:
         """All notes in the folder, which must be of this request."""
         found = {}
+        whole = {name: value for name, value in self._command.items() if name != PARTS}
         for path in sorted(self.folder.glob(f"{NOTE}*.json")):
             try:
                 known = read_tree(path)
@@ -90,8 +91,7 @@ class Unfinished:
                     raise
                 continue  # another process finished the request meanwhile
             recorded = {name: value for name, value in known.items() if name != DONE}
-            without = {name: value for name, value in self._command.items() if name != PARTS}
-            other = other_command(recorded, without if path == self.whole else self._command)
+            other = other_command(recorded, whole if path == self.whole else self._command)
             if other is not None:
                 raise UserError(
                     f"{self.folder}: another `generate` was interrupted here ({other}): run that "

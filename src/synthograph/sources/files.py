@@ -18,9 +18,10 @@ from synthograph.core.containers import (
 )
 from synthograph.core.documents import as_text
 from synthograph.core.errors import UserError
+from synthograph.core.names import one_form
 from synthograph.core.record import SourceItem, UnreadableError
 from synthograph.sources.classes import are_names, name_classes
-from synthograph.sources.pairing import folder_above, is_image, pair_by_name, stem_key, whole_key
+from synthograph.sources.pairing import folder_above, is_image, pair_by_name, stem_key
 from synthograph.sources.raster import FileDecoder
 from synthograph.sources.tables import LabelTable, Row, compile_name_regex, read_dataset_json
 
@@ -232,15 +233,15 @@ def _read_listing(found: _Found) -> LabelTable | None:
         for row in table.rows
         if row.file.startswith(prefix)
     )
-    if not {whole_key(row.file) for row in rows} & set(map(whole_key, found.names)):
+    if not {one_form(row.file) for row in rows} & set(map(one_form, found.names)):
         return None
     return dataclasses.replace(table, rows=rows)
 
 
 def _select(found: _Found, listing: LabelTable | None) -> list[str]:
     """The primary images: all, or those in folders of which dataset.json lists a file."""
-    listed = {whole_key(row.file): row for row in listing.rows} if listing else {}
-    images = [n for n in found.names if is_image(n) or whole_key(n) in listed]
+    listed = {one_form(row.file): row for row in listing.rows} if listing else {}
+    images = [n for n in found.names if is_image(n) or one_form(n) in listed]
     _remark_others(found, set(images))
     if not images:
         kinds = ", ".join(sorted({PurePosixPath(n).suffix or n for n in found.names})[:8])
@@ -251,7 +252,7 @@ def _select(found: _Found, listing: LabelTable | None) -> list[str]:
         )
     if listing is None or not listed:
         return images
-    missing = listed.keys() - set(map(whole_key, images))
+    missing = listed.keys() - set(map(one_form, images))
     if missing:
         first = next(row.file for key, row in listed.items() if key in missing)
         raise UserError(
@@ -259,7 +260,7 @@ def _select(found: _Found, listing: LabelTable | None) -> list[str]:
             "restore them or take them out of the list"
         )
     folders = {_folder(name) for name in listed}
-    ignored = Counter(_folder(n) for n in images if _folder(whole_key(n)) not in folders)
+    ignored = Counter(_folder(n) for n in images if _folder(one_form(n)) not in folders)
     for folder, count in ignored.most_common(5):
         found.remarks.append(
             f"{count} image file(s) in {folder or '.'}/ are ignored: {LISTING} lists none of that "
@@ -270,7 +271,7 @@ def _select(found: _Found, listing: LabelTable | None) -> list[str]:
         found.remarks.append(
             f"{rest} image file(s) in {len(ignored) - 5} more folders are ignored likewise"
         )
-    return [n for n in images if _folder(whole_key(n)) in folders]
+    return [n for n in images if _folder(one_form(n)) in folders]
 
 
 def _remark_others(found: _Found, images: set[str]) -> None:
@@ -343,10 +344,10 @@ def _table_facts(table: LabelTable, images: Sequence[str], found: _Found) -> _Fa
 
 
 def _listing_facts(listing: LabelTable, images: Sequence[str], *, strict: bool) -> _Facts:
-    by_key = {whole_key(row.file): row for row in listing.rows}
+    by_key = {one_form(row.file): row for row in listing.rows}
     return _Facts(
         listing.origin,
-        {name: by_key[key] for name in images if (key := whole_key(name)) in by_key},
+        {name: by_key[key] for name in images if (key := one_form(name)) in by_key},
         has_label=listing.has_label,
         has_group=listing.has_group,
         classes=listing.classes,

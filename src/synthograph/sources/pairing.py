@@ -1,25 +1,19 @@
 """Which file belongs to which: by relative name without extension, never by position."""
 
-import unicodedata
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from synthograph.core.errors import UserError
+from synthograph.core.names import one_form
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"})
 
 
 def stem_key(name: str) -> str:
     """A relative name without image extension, in one Unicode form: names are paired by this."""
-    name = whole_key(name)
+    name = one_form(name)
     path = PurePosixPath(name)
     return name[: -len(path.suffix)] if path.suffix.lower() in IMAGE_SUFFIXES else name
-
-
-def whole_key(name: str) -> str:
-    """A relative name in one Unicode form."""
-    # macOS writes accents as two characters into file names and zips, tables usually hold one
-    return unicodedata.normalize("NFC", name)
 
 
 def folder_above(name: str, file: str) -> str:
@@ -54,7 +48,7 @@ def pair_by_name(images: Sequence[str], files: Sequence[str], *, where: str) -> 
         other = by_stem.setdefault(stem_key(file), file)
         if other != file:
             raise UserError(f"{where}: {other!r} and {file!r} have one name; keep one of them")
-    shared = whole_key(_shared_folder(images))
+    shared = one_form(_shared_folder(images))
     pairs: dict[str, str] = {}
     owners: dict[str, str] = {}
     for name in images:

@@ -12,8 +12,8 @@ from typing import Any
 
 from synthograph.core.documents import parse_json, read_text
 from synthograph.core.errors import UserError
-from synthograph.core.names import nearest
-from synthograph.sources.pairing import stem_key, whole_key
+from synthograph.core.names import nearest, one_form
+from synthograph.sources.pairing import stem_key
 
 ROLES = ("file", "label", "group")
 
@@ -42,7 +42,7 @@ class Row:
         # names of files and folders hold accents in either form, and one patient is one group
         for role in ("label", "group"):
             value = getattr(self, role)
-            object.__setattr__(self, role, None if value is None else whole_key(value))
+            object.__setattr__(self, role, None if value is None else one_form(value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,11 +123,11 @@ class LabelTable:
         """
         found: dict[str, Row] = {}
         free = list(self.rows)
-        folder = whole_key(folder) if _names_folder(self.rows, whole_key(folder), names) else ""
+        folder = one_form(folder) if _names_folder(self.rows, one_form(folder), names) else ""
         for key, tail in (
-            (whole_key, False),
+            (one_form, False),
             (stem_key, False),
-            (whole_key, True),
+            (one_form, True),
             (stem_key, True),
         ):
             left = [name for name in names if name not in found]
@@ -154,9 +154,9 @@ class LabelTable:
 
 def _names_folder(rows: Iterable[Row], folder: str, names: Iterable[str]) -> bool:
     """Whether a row is about a place of `folder` that images lie in."""
-    places = {whole_key(name).rpartition("/")[0] for name in names}
+    places = {one_form(name).rpartition("/")[0] for name in names}
     for row in rows:
-        parts = whole_key(row.file).split("/")[:-1]
+        parts = one_form(row.file).split("/")[:-1]
         ends = [place for place, part in enumerate(parts, start=1) if part == folder]
         if any("/".join(parts[end:]) in places for end in ends):
             return True
@@ -327,7 +327,7 @@ def _unique(rows: Iterable[Row], path: Path) -> tuple[list[Row], int]:
     kept: dict[str, Row] = {}
     repeated = 0
     for row in rows:
-        old = kept.setdefault(whole_key(row.file), row)
+        old = kept.setdefault(one_form(row.file), row)
         if old is row:
             continue
         if (old.label, old.group, old.columns) != (row.label, row.group, row.columns):
@@ -394,7 +394,7 @@ def _class_names(value: object, origin: str) -> tuple[str, ...] | None:
     if value is None or value == []:
         return None
     words = isinstance(value, list) and all(isinstance(v, str) and v.strip() for v in value)
-    names = tuple(whole_key(v) for v in value) if isinstance(value, list) and words else ()
+    names = tuple(one_form(v) for v in value) if isinstance(value, list) and words else ()
     if not names or len(set(names)) < len(names):
         raise UserError(f'{origin}: "classes" must be a list of different names, in index order')
     return names
@@ -414,7 +414,7 @@ def _entries(
         fits = isinstance(entry, list) and lengths[0] <= len(entry) <= lengths[1]
         if not fits or not isinstance(entry[0], str) or not entry[0].strip():
             raise UserError(f"{where}: {_short(entry)} is not of the form [file, label, ...]")
-        name = whole_key(entry[0].replace("\\", "/").removeprefix("./"))
+        name = one_form(entry[0].replace("\\", "/").removeprefix("./"))
         if name in entries:
             raise UserError(f"{where}: {name!r} is listed twice")
         entries[name] = [name, *entry[1:]]
