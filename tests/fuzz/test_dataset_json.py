@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthograph.archive.manifest import MANIFEST
-from synthograph.archive.reader import DATASET, Archive, open_archive
+from synthograph.archive.reader import Archive, open_archive
+from synthograph.core.listing import DATASET
 from tests.conftest import make_archive
 from tests.fuzz.damage import answers, damaged, fuzz
 

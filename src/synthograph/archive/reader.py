@@ -21,12 +21,12 @@ from synthograph.archive.manifest import (
 from synthograph.archive.png import decode_png as decode_png
 from synthograph.archive.png import encode_png as encode_png
 from synthograph.archive.png import png_size
-from synthograph.archive.published import DATASET as DATASET
 from synthograph.archive.published import published_rows
 from synthograph.core.config import Config
 from synthograph.core.containers import Container, is_unfinished, open_container, unwrap
 from synthograph.core.documents import as_text, parse_json
 from synthograph.core.errors import UserError
+from synthograph.core.listing import DATASET
 from synthograph.core.names import nearest
 from synthograph.core.record import Picture, SourceItem, UnreadableError
 from synthograph.core.spec import MASKS as MASKS

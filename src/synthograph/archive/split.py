@@ -21,12 +21,13 @@ from synthograph.archive.manifest import (
     count_labels,
     without_split,
 )
-from synthograph.archive.reader import DATASET, Archive, ArchiveInfo, open_archive, read_document
+from synthograph.archive.reader import Archive, ArchiveInfo, open_archive, read_document
 from synthograph.archive.writer import documents, write_member
 from synthograph.core.config import Config
 from synthograph.core.containers import Folder, close_zips
 from synthograph.core.errors import UserError
 from synthograph.core.files import atomic_path, write_bytes
+from synthograph.core.listing import DATASET
 
 
 class SplitOptions(Config):

@@ -21,7 +21,7 @@ import numpy as np
 
 from synthograph.archive.manifest import MANIFEST, Row, write_manifest
 from synthograph.archive.png import encode_png
-from synthograph.archive.reader import DATASET, MASKS, ArchiveInfo
+from synthograph.archive.reader import MASKS, ArchiveInfo
 from synthograph.core.containers import COMMAND, PARTIAL, other_command, refuse_other_kinds
 from synthograph.core.errors import BlockedError, UserError
 from synthograph.core.files import (
@@ -33,6 +33,7 @@ from synthograph.core.files import (
     sync,
     write_json,
 )
+from synthograph.core.listing import DATASET
 
 JOURNAL = "journal.jsonl"
 LOCK = ".lock"

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from synthograph.archive.manifest import count_labels
-from synthograph.archive.reader import DATASET, Archive, open_archive
+from synthograph.archive.reader import Archive, open_archive
 from synthograph.core.containers import is_run
 from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors, sha256_file
+from synthograph.core.listing import DATASET
 from synthograph.report.evaluations import Evaluation, is_evaluation, read_evaluation
 from synthograph.report.fields import read_fields
 from synthograph.report.findings import (

@@ -18,6 +18,7 @@ from synthograph.core.containers import (
 )
 from synthograph.core.documents import as_text
 from synthograph.core.errors import UserError
+from synthograph.core.listing import DATASET
 from synthograph.core.names import one_form
 from synthograph.core.record import SourceItem, UnreadableError
 from synthograph.sources.classes import are_names, name_classes
@@ -26,8 +27,6 @@ from synthograph.sources.raster import FileDecoder
 from synthograph.sources.tables import LabelTable, Row, compile_name_regex, read_dataset_json
 
 MASKS = "masks"
-LISTING = "dataset.json"
-
 # Names that a manifest needs for itself; a further column of that name is kept as `table_<name>`
 _RESERVED = frozenset(
     "file label group split fold origin network seed truncation source_file".split()
@@ -169,8 +168,8 @@ def _find(options: FileSourceOptions) -> _Found:
     for name in _without_nested(tuple(broken), source, everything):
         if is_image(name):
             found.rejects.append(Reject(name, broken[name]))
-        elif name == LISTING:
-            raise UserError(f"{source}/{LISTING}: {broken[name]}")
+        elif name == DATASET:
+            raise UserError(f"{source}/{DATASET}: {broken[name]}")
         else:
             found.remarks.append(f"{name} is ignored: {broken[name]}")
     for name, container in partners.items():
@@ -212,14 +211,14 @@ def _without_nested(
 
 def _read_listing(found: _Found) -> LabelTable | None:
     """The dataset.json in SOURCE, or beside it where it lists files of SOURCE."""
-    if LISTING in found.names:
-        origin = f"{found.source}/{LISTING}"
+    if DATASET in found.names:
+        origin = f"{found.source}/{DATASET}"
         try:
-            data = found.source.read(LISTING)
+            data = found.source.read(DATASET)
         except UnreadableError as error:
             raise UserError(f"{origin}: cannot be read ({error})") from None
         return read_dataset_json(as_text(data, origin, "it holds JSON"), origin)
-    beside = found.source.path.resolve().parent / LISTING
+    beside = found.source.path.resolve().parent / DATASET
     if not isinstance(found.source, Folder) or not beside.is_file():
         return None
     try:
@@ -263,7 +262,7 @@ def _select(found: _Found, listing: LabelTable | None) -> list[str]:
     ignored = Counter(_folder(n) for n in images if _folder(one_form(n)) not in folders)
     for folder, count in ignored.most_common(5):
         found.remarks.append(
-            f"{count} image file(s) in {folder or '.'}/ are ignored: {LISTING} lists none of that "
+            f"{count} image file(s) in {folder or '.'}/ are ignored: {DATASET} lists none of that "
             f"folder"
         )
     if len(ignored) > 5:
@@ -278,7 +277,7 @@ def _remark_others(found: _Found, images: set[str]) -> None:
     others = Counter(
         PurePosixPath(n).suffix.lower() or PurePosixPath(n).name
         for n in found.names
-        if n not in images and n != LISTING
+        if n not in images and n != DATASET
     )
     if others:
         kinds = few([f"{kind} {count}" for kind, count in others.most_common()], 6)
@@ -351,7 +350,7 @@ def _listing_facts(listing: LabelTable, images: Sequence[str], *, strict: bool) 
         has_label=listing.has_label,
         has_group=listing.has_group,
         classes=listing.classes,
-        missing=f"{LISTING} has no entry for it" if strict and listing.rows else None,
+        missing=f"{DATASET} has no entry for it" if strict and listing.rows else None,
     )
 
 
@@ -447,7 +446,7 @@ def _name_labels(
         )
     named, order = name_classes(rows.values(), classes, label_facts.origin, names=names)
     if classes is not None and order != list(classes):
-        found.remarks.append(f"classes of {LISTING} are not used: the labels are other words")
+        found.remarks.append(f"classes of {DATASET} are not used: the labels are other words")
     return {name: named[row.label or ""] for name, row in rows.items()}, order
 
 

@@ -2,16 +2,15 @@
 
 import csv
 import io
-import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from synthograph.core.documents import parse_json, read_text
 from synthograph.core.errors import UserError
+from synthograph.core.listing import is_finite, read_listing, short
 from synthograph.core.names import nearest, one_form
 from synthograph.sources.pairing import stem_key
 
@@ -300,7 +299,7 @@ def _row(
     number: int, header: Sequence[str], cells: Sequence[str], roles: Mapping[str, int], path: Path
 ) -> Row:
     cells = [cell.strip() for cell in cells]
-    file = cells[roles["file"]].replace("\\", "/").removeprefix("./")
+    file = _posix(cells[roles["file"]])
     if not file:
         raise UserError(f"{path}, row {number}: names no file in column {header[roles['file']]!r}")
     further = {
@@ -308,18 +307,13 @@ def _row(
     }
     for name, cell in further.items():
         if _VECTOR_COLUMN.fullmatch(name):
-            _check_number(cell, f"{path}, row {number}, column {name}")
+            if not is_finite(cell):
+                raise UserError(
+                    f"{path}, row {number}, column {name}: {short(cell)} is not a finite number, "
+                    "as label vectors need"
+                )
     picked = {role: cells[roles[role]] or None for role in ("label", "group") if role in roles}
     return Row(f"row {number}", file, columns=further, **picked)
-
-
-def _check_number(cell: object, where: str) -> None:
-    try:
-        finite = not isinstance(cell, bool) and math.isfinite(float(cell))  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        finite = False
-    if not finite:
-        raise UserError(f"{where}: {_short(cell)} is not a finite number, as label vectors need")
 
 
 def _unique(rows: Iterable[Row], path: Path) -> tuple[list[Row], int]:
@@ -342,10 +336,7 @@ def _unique(rows: Iterable[Row], path: Path) -> tuple[list[Row], int]:
 def read_dataset_json(text: str, origin: str) -> LabelTable:
     """Read a dataset.json: `{"labels": [[file, label], ...]}` or `{"labels": null}`.
 
-    A label is a class index, or a list of finite numbers (a label vector, which becomes the columns
-    y.0, y.1, ...). `"classes"` names the classes in index order. `"meta": [[file, index, patient,
-    diagnosis], ...]` gives the group and a column `diagnosis`, and labels where `"labels"` is
-    missing (the form of Thy-GAN).
+    What else may stand there: `core.listing`.
 
     Args:
         text: the whole file.
@@ -355,104 +346,32 @@ def read_dataset_json(text: str, origin: str) -> LabelTable:
         One row per file, labels still indices as text; no rows where nothing is listed.
 
     Raises:
-        UserError: not JSON (with the line), another structure, a file listed twice, an index that
-            is no whole number or outside `classes`, a number that is not finite, or vectors of
-            different length.
+        UserError: not JSON (with the line), or what `core.listing.read_listing` refuses.
     """
     tree = parse_json(text, origin, nan=True)
     if not isinstance(tree, dict) or not {"labels", "meta", "classes"} & set(tree):
         raise UserError(
             f'{origin}: is no list of labels; it needs an object with "labels", "meta" or "classes"'
         )
-    classes = _class_names(tree.get("classes"), origin)
-    rows = _entries(tree.get("labels"), "labels", (2, 2), origin)
-    meta = _entries(tree.get("meta"), "meta", (3, 4), origin)
-    vectors = [isinstance(entry[1], list) for entry in rows.values()]
-    if any(vectors) and not all(vectors):
-        raise UserError(
-            f"{origin}: some labels are class indices and some are vectors; use one kind"
+    listing = read_listing(tree, origin, lambda name, _: one_form(_posix(name)))
+    rows = [
+        Row(
+            f"entry {name!r}",
+            name,
+            label=None if image.label is None else str(image.label),
+            group=image.group,
+            columns=image.columns,
         )
-    if len({len(entry[1]) for entry in rows.values() if isinstance(entry[1], list)}) > 1:
-        raise UserError(f"{origin}: label vectors differ in length")
-    for name, entry in meta.items():
-        if name in rows and not any(vectors) and rows[name][1] != entry[1]:
-            raise UserError(
-                f'{origin}: {name!r} is {rows[name][1]!r} in "labels" and {entry[1]!r} in "meta"'
-            )
-    entries = {**meta, **rows} if not any(vectors) else rows
-    made = [_json_row(entry, meta.get(name), classes, origin) for name, entry in entries.items()]
+        for name, image in listing.images.items()
+    ]
     return LabelTable(
         origin=origin,
-        rows=tuple(made),
-        has_label=bool(made) and not any(vectors),
-        has_group=bool(meta),
-        classes=classes,
+        rows=tuple(rows),
+        has_label=any(row.label is not None for row in rows),
+        has_group=listing.grouped,
+        classes=listing.classes,
     )
 
 
-def _class_names(value: object, origin: str) -> tuple[str, ...] | None:
-    if value is None or value == []:
-        return None
-    words = isinstance(value, list) and all(isinstance(v, str) and v.strip() for v in value)
-    names = tuple(one_form(v) for v in value) if isinstance(value, list) and words else ()
-    if not names or len(set(names)) < len(names):
-        raise UserError(f'{origin}: "classes" must be a list of different names, in index order')
-    return names
-
-
-def _entries(
-    value: object, key: str, lengths: tuple[int, int], origin: str
-) -> dict[str, list[Any]]:
-    """The entries of a list [[file, ...], ...] by file."""
-    if value is None:
-        return {}
-    if not isinstance(value, list):
-        raise UserError(f'{origin}: "{key}" must be a list of [file, label] entries or null')
-    entries: dict[str, list[Any]] = {}
-    for number, entry in enumerate(value, start=1):
-        where = f'{origin}, entry {number} of "{key}"'
-        fits = isinstance(entry, list) and lengths[0] <= len(entry) <= lengths[1]
-        if not fits or not isinstance(entry[0], str) or not entry[0].strip():
-            raise UserError(f"{where}: {_short(entry)} is not of the form [file, label, ...]")
-        name = one_form(entry[0].replace("\\", "/").removeprefix("./"))
-        if name in entries:
-            raise UserError(f"{where}: {name!r} is listed twice")
-        entries[name] = [name, *entry[1:]]
-    return entries
-
-
-def _json_row(
-    entry: list[Any], meta: list[Any] | None, classes: Sequence[str] | None, origin: str
-) -> Row:
-    name, label = entry[:2]
-    where = f"entry {name!r}"
-    columns: dict[str, str] = {}
-    if isinstance(label, list):
-        for place, number in enumerate(label):
-            _check_number(number if isinstance(number, int | float) else None, f"{origin}, {where}")
-            columns[f"y.{place}"] = repr(float(number))
-    elif isinstance(label, bool) or not isinstance(label, int) or label < 0:
-        raise UserError(
-            f"{origin}, {where}: label {_short(label)} is neither a class index (0, 1, ...) "
-            "nor a list of numbers"
-        )
-    elif classes is not None and label >= len(classes):
-        raise UserError(
-            f"{origin}, {where}: label {_short(label)} lies outside the {len(classes)} classes, "
-            f"0 to {len(classes) - 1}"
-        )
-    group = None
-    if meta is not None:
-        group = _text(meta[2])
-        columns |= {"diagnosis": _text(meta[3]) or ""} if len(meta) > 3 else {}
-    text = None if isinstance(label, list) else str(label)
-    return Row(where, name, label=text, group=group, columns=columns)
-
-
-def _text(value: object) -> str | None:
-    return None if value in (None, "") else str(value)
-
-
-def _short(value: object) -> str:
-    text = ascii(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def _posix(name: str) -> str:
+    return name.replace("\\", "/").removeprefix("./")

@@ -1,0 +1,172 @@
+"""`dataset.json`: labels as the published tools keep them, and patients as Thy-GAN does."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from synthograph.core.errors import UserError
+from synthograph.core.names import one_form
+
+DATASET = "dataset.json"
+
+_FORMS = {
+    "labels": ("[file, label]", (2,)),
+    "meta": ("[file, label, patient] or [file, label, patient, diagnosis]", (3, 4)),
+}
+"""Key of the document -> the form of its entries, and how many values one has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What stands there about one image.
+
+    Attributes:
+        label: class index; None where it is a vector.
+        group: patient, in one Unicode form; None where there is none.
+        columns: `diagnosis`, and the numbers of a label vector as y.0, y.1, ...
+    """
+
+    label: int | None
+    group: str | None
+    columns: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A whole document.
+
+    Attributes:
+        images: what stands there, by file.
+        classes: names in index order, in one Unicode form; None where there are none.
+        grouped: whether it names patients.
+    """
+
+    images: Mapping[str, Listed]
+    classes: tuple[str, ...] | None
+    grouped: bool
+
+
+def read_listing(
+    document: Mapping[str, Any], origin: str, file_name: Callable[[str, str], str]
+) -> Listing:
+    """The labels and patients of a document.
+
+    `"labels": [[file, label], ...]`, where a label is a class index or a list of finite numbers.
+    `"meta": [[file, index, patient, diagnosis], ...]` gives groups, and the labels of files that
+    are not in `"labels"`. `"classes"` names the classes in index order.
+
+    Args:
+        document: JSON data, with keys of others too.
+        origin: its name, for messages.
+        file_name: gets a file's name as it is written and the place where it stands; returns the
+            one by which the file is looked for, or refuses it.
+
+    Raises:
+        UserError: another structure, a file listed twice, an index that is no whole number or lies
+            outside the classes, a number that is not finite, or vectors of different length.
+    """
+    classes = _classes(document.get("classes"), origin)
+    labels, meta = (
+        _entries(document.get(key), key, origin, file_name) for key in ("labels", "meta")
+    )
+    vectors = [entry[1] for entry in labels.values() if isinstance(entry[1], list)]
+    if vectors and len(vectors) < len(labels):
+        raise UserError(
+            f"{origin}: some labels are class indices and some are vectors; use one kind"
+        )
+    if len(set(map(len, vectors))) > 1:
+        raise UserError(f"{origin}: label vectors differ in length")
+    for name in labels.keys() & meta.keys() if not vectors else ():
+        if labels[name][1] != meta[name][1]:
+            raise UserError(
+                f'{origin}: {name!r} is {short(labels[name][1])} in "labels" and '
+                f'{short(meta[name][1])} in "meta": mend one of them'
+            )
+    entries = labels if vectors else {**meta, **labels}
+    images = {
+        name: _listed(entry[1], meta.get(name), classes, f"{origin}, entry {name!r}")
+        for name, entry in entries.items()
+    }
+    return Listing(images, classes, bool(meta))
+
+
+def _classes(value: object, origin: str) -> tuple[str, ...] | None:
+    if value is None or value == []:
+        return None
+    words = isinstance(value, list) and all(isinstance(v, str) and v.strip() for v in value)
+    names = tuple(one_form(v) for v in value) if isinstance(value, list) and words else ()
+    if not names or len(set(names)) < len(names):
+        raise UserError(f'{origin}: "classes" must be a list of different names, in index order')
+    return names
+
+
+def _entries(
+    value: object, key: str, origin: str, file_name: Callable[[str, str], str]
+) -> dict[str, list[Any]]:
+    """The entries of a list [[file, ...], ...] by file."""
+    if value is None:
+        return {}
+    form, lengths = _FORMS[key]
+    if not isinstance(value, list):
+        raise UserError(
+            f'{origin}: "{key}" must be a list of {form}, or null: mend it or take it out'
+        )
+    entries: dict[str, list[Any]] = {}
+    for number, entry in enumerate(value, start=1):
+        where = f'{origin}, entry {number} of "{key}"'
+        fits = isinstance(entry, list) and len(entry) in lengths
+        if not fits or not isinstance(entry[0], str) or not entry[0].strip():
+            raise UserError(f"{where}: {short(entry)} is not of the form {form}")
+        name = file_name(entry[0], where)
+        if name in entries:
+            raise UserError(f"{where}: {name!r} is listed twice")
+        entries[name] = entry
+    return entries
+
+
+def _listed(
+    label: object, meta: list[Any] | None, classes: tuple[str, ...] | None, where: str
+) -> Listed:
+    columns: dict[str, str] = {}
+    if isinstance(label, list) and label:
+        columns = {f"y.{place}": _number(value, where) for place, value in enumerate(label)}
+    elif isinstance(label, bool) or not isinstance(label, int) or label < 0:
+        raise UserError(
+            f"{where}: label {short(label)} is neither a class index (0, 1, ...) nor a list of "
+            "numbers"
+        )
+    elif classes is not None and label >= len(classes):
+        raise UserError(
+            f"{where}: label {short(label)} lies outside the {len(classes)} classes, "
+            f"0 to {len(classes) - 1}"
+        )
+    patient, diagnosis = [*(meta or [])[2:], None, None][:2]
+    if meta is not None and len(meta) > 3:
+        columns["diagnosis"] = _text(diagnosis)
+    return Listed(label if isinstance(label, int) else None, _text(patient) or None, columns)
+
+
+def _number(value: object, where: str) -> str:
+    if not isinstance(value, int | float) or not is_finite(value):
+        raise UserError(f"{where}: {short(value)} is not a finite number, as label vectors need")
+    return repr(float(value))
+
+
+def is_finite(value: object) -> bool:
+    """Whether a number, or the text of one, is finite; True and False are no numbers."""
+    try:
+        return not isinstance(value, bool) and math.isfinite(float(value))  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def _text(value: object) -> str:
+    # one name in two Unicode forms is one patient
+    return "" if value is None else one_form(str(value))
+
+
+def short(value: object) -> str:
+    """A value as it is shown in messages."""
+    text = ascii(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
