@@ -7,11 +7,15 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from synthograph.archive.reader import open_archive
+from synthograph.archive.manifest import Row
+from synthograph.archive.reader import ArchiveInfo, open_archive
+from synthograph.archive.writer import ArchiveWriter, encode
 from synthograph.core.errors import UserError
+from synthograph.core.spec import ImageSpec
 from synthograph.report import pictures
 from synthograph.report.gather import gather
 from synthograph.report.page import Mark
@@ -126,6 +130,20 @@ def test_what_is_missing_is_said_with_its_command(tmp_path: Path) -> None:
     assert what == {"training", "audit", "domain map", "sensitivity"}
     alone = write_report([material.run_directory(tmp_path)], tmp_path / "run.html")
     assert "synthograph evaluate --synthetic" in Elements(alone.page.read_text()).text
+
+
+def test_how_generated_images_were_made(tmp_path: Path) -> None:
+    writer = ArchiveWriter(tmp_path / "made.zip", {})
+    pixels = {"image": np.zeros((16, 16, 3), np.uint8)}
+    for seed in range(6):
+        columns = {"seed": str(seed), "truncation": "0.7", "noise": "random" if seed < 2 else ""}
+        row = Row("", None, "synthetic-1", origin="synthetic", columns=columns)
+        writer.add([encode(pixels, None, row)])
+    spec = ImageSpec(height=16, width=16, modalities={"image": 3}, bits=8)
+    writer.finish(ArchiveInfo(spec=spec))
+    written = write_report([tmp_path / "made.zip"], tmp_path / "r.html")
+    text = " ".join(Elements(written.page.read_text()).text.split())
+    assert "Seeds 0 to 5. Truncation 0.7 (6 images). Noise random (2 images)." in text
 
 
 def test_public_page_shows_no_real_image_and_no_folder(tmp_path: Path) -> None:

@@ -6,6 +6,6 @@ resizing, tiling and writing belong to the room `archive`.
 
 Public names are imported from the modules themselves: `files.FileSourceOptions`,
 `files.read_files`, `files.FileSource`, `files.Reject`; `raster.read_image`, `raster.read_mask`,
-`raster.FileDecoder`; `containers.open_container`; `tables.LabelTable`, `tables.parse_columns`,
+`raster.FileDecoder`; `tables.LabelTable`, `tables.parse_columns`,
 `tables.read_dataset_json`, `tables.compile_name_regex`; `phantoms` (procedural test objects).
 """
