@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from synthograph.cli.verbs import spelled_out
+
 if TYPE_CHECKING:
     from synthograph.archive.batches import ImageSet
     from synthograph.archive.manifest import Row
@@ -17,39 +19,45 @@ if TYPE_CHECKING:
     from synthograph.metrics.audit.audit import Audit, Request
 
 
-def audit(
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What `synthograph audit` can be asked."""
+
     synthetic: Annotated[
         str | None, typer.Option(help="archive or folder of PNG files to audit, from any source")
-    ] = None,
+    ] = None
     train: Annotated[
         str | None, typer.Option(help="what was trained on, ARCHIVE or ARCHIVE:split")
-    ] = None,
+    ] = None
     holdout: Annotated[
         str | None, typer.Option(help="patients never seen, ARCHIVE or ARCHIVE:split")
-    ] = None,
+    ] = None
     features: Annotated[
         list[str] | None, typer.Option(help="extractor, default random-vgg16; can be repeated")
-    ] = None,
+    ] = None
     outdir: Annotated[
         Path | None, typer.Option(help="new folder for audit.json, pairs.png and withhold.csv")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="of draws, exchanges and transforms")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
+    ] = None
+    seed: Annotated[int, typer.Option(min=0, help="of draws, exchanges and transforms")] = 0
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto"
     export: Annotated[
         Path | None, typer.Option(help="new folder for the TensorBoard projector: all images")
-    ] = None,
+    ] = None
     per_fold: Annotated[
         list[str] | None,
         typer.Option(help="only the cross-fold test: images of a generator per fold; repeat it"),
-    ] = None,
+    ] = None
     embeddings: Annotated[
         Path | None, typer.Option(help="only distances of pairs of vectors in this tensors.tsv")
-    ] = None,
+    ] = None
     metadata: Annotated[
         Path | None, typer.Option(help="metadata.tsv that says which vectors are a pair")
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="check and tell, audit not")] = False,
-) -> None:
+    ] = None
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="check and tell, audit not")] = False
+
+
+@spelled_out
+def audit(options: Options) -> None:
     """Search generated images for memorised ones: copies, nearest neighbours, membership."""
     from synthograph.cli.embeddings import export_sets, tell_pairs
     from synthograph.cli.folds import compare_folds
@@ -58,34 +66,49 @@ def audit(
     from synthograph.core.files import refuse_existing, refuse_unwritable
     from synthograph.metrics.audit.audit import audit as run
 
-    whole = {"--synthetic": synthetic, "--holdout": holdout, "--export": export}
-    if embeddings is not None:
-        _refuse_beside("--embeddings", {**whole, "--train": train, "--per-fold": per_fold})
-        tell_pairs(embeddings, metadata, None if dry_run else outdir)
+    whole = {
+        "--synthetic": options.synthetic,
+        "--holdout": options.holdout,
+        "--export": options.export,
+    }
+    if options.embeddings is not None:
+        _refuse_beside(
+            "--embeddings", {**whole, "--train": options.train, "--per-fold": options.per_fold}
+        )
+        tell_pairs(
+            options.embeddings, options.metadata, None if options.dry_run else options.outdir
+        )
         return
-    if per_fold:
+    if options.per_fold:
         _refuse_beside("--per-fold", whole)
-    for folder, option in ((outdir, "--outdir"), (export, "--export")):
+    for folder, option in ((options.outdir, "--outdir"), (options.export, "--export")):
         if folder is not None:
             refuse_existing(folder, option)
             refuse_unwritable(folder)
-    extractors = _extractors(features or [], device)
-    if per_fold:
-        compare_folds(per_fold, train, extractors, outdir, seed, dry_run=dry_run)
+    extractors = _extractors(options.features or [], options.device)
+    if options.per_fold:
+        compare_folds(
+            options.per_fold,
+            options.train,
+            extractors,
+            options.outdir,
+            options.seed,
+            dry_run=options.dry_run,
+        )
         return
-    sets = _open(synthetic, train, holdout, seed)
+    sets = _open(options.synthetic, options.train, options.holdout, options.seed)
     for line in sets.lines():
         typer.echo(line)
-    if dry_run:
+    if options.dry_run:
         return
     found = run(sets.request, extractors, folder=feature_folder(), tracks=tracker)
     _tell(found)
-    if outdir is None:
+    if options.outdir is None:
         typer.echo("nothing was written: --outdir keeps the numbers, the pairs and the list")
     else:
-        _write(found, sets, outdir)
-    if export is not None:
-        export_sets(sets.all, extractors[0], export)
+        _write(found, sets, options.outdir)
+    if options.export is not None:
+        export_sets(sets.all, extractors[0], options.export)
 
 
 def _refuse_beside(option: str, others: Mapping[str, object]) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from synthograph.cli.verbs import spelled_out
+
 if TYPE_CHECKING:
     from synthograph.archive.batches import ImageSet
     from synthograph.archive.parts import Part
@@ -19,51 +21,57 @@ if TYPE_CHECKING:
     from synthograph.metrics.sensitivity_table import Sensitivity
 
 
-def evaluate(
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What `synthograph evaluate` can be asked."""
+
     run: Annotated[
         Path | None,
         typer.Argument(help="run directory: its best snapshot, else the newest; its images"),
-    ] = None,
-    network: Annotated[Path | None, typer.Option(help="snapshot or .pkl to judge")] = None,
+    ] = None
+    network: Annotated[Path | None, typer.Option(help="snapshot or .pkl to judge")] = None
     synthetic: Annotated[
         Path | None, typer.Option(help="archive or folder of PNG files to judge, from any source")
-    ] = None,
+    ] = None
     real: Annotated[
         str | None, typer.Option(help="archive of real images, ARCHIVE, :test, :fold2 ...")
-    ] = None,
+    ] = None
     features: Annotated[
         list[str] | None, typer.Option(help="extractor, default random-vgg16; can be repeated")
-    ] = None,
+    ] = None
     metrics: Annotated[
         list[str] | None,
         typer.Option(help="names such as frechet,coverage or fid5k_full; default all of our own"),
-    ] = None,
+    ] = None
     by: Annotated[
         list[str] | None, typer.Option(help="manifest column whose values are judged one by one")
-    ] = None,
+    ] = None
     num: Annotated[
         int | None, typer.Option(min=1, max=1_000_000, help="generated images of a network")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="of labels, halves and blocks")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
-    batch: Annotated[int, typer.Option(min=1, help="images at once; does not change them")] = 64,
+    ] = None
+    seed: Annotated[int, typer.Option(min=0, help="of labels, halves and blocks")] = 0
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto"
+    batch: Annotated[int, typer.Option(min=1, help="images at once; does not change them")] = 64
     precision: Annotated[
         str, typer.Option(help="of features: fp32, or bf16: faster, numbers about 1 % off")
-    ] = ("fp32"),
+    ] = "fp32"
     sensitivity: Annotated[
         bool,
         typer.Option("--sensitivity", help="also plant defects in real images: what is noticed"),
-    ] = False,
+    ] = False
     gpus: Annotated[
         int, typer.Option(min=1, max=1024, help="processes that extract features, one per GPU")
-    ] = 1,
+    ] = 1
     part: Annotated[
         str | None,
         typer.Option(help="only extract part 2/4, on any machine that shares the cache"),
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="also write all results to this JSON")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="check and tell, measure not")] = False,
-) -> None:
+    ] = None
+    out: Annotated[Path | None, typer.Option(help="also write all results to this JSON")] = None
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="check and tell, measure not")] = False
+
+
+@spelled_out
+def evaluate(options: Options) -> None:
     """Judge generated images by real ones: fidelity, diversity, each with interval and floor."""
     from synthograph.archive.parts import Part
     from synthograph.cli.image_sets import Making, judged, open_source
@@ -74,40 +82,42 @@ def evaluate(
     from synthograph.core.files import refuse_existing, refuse_unwritable
     from synthograph.metrics.names import parse_wanted
 
-    wanted = parse_wanted(metrics or [])
-    share = None if part is None else Part.parse(part)
-    if out is not None:
-        refuse_existing(out, "--out")
-        refuse_unwritable(out)
-    making = Making(num, seed, str(pick_device(device)), batch)
-    source = open_source(run, network, synthetic, real)
+    wanted = parse_wanted(options.metrics or [])
+    share = None if options.part is None else Part.parse(options.part)
+    if options.out is not None:
+        refuse_existing(options.out, "--out")
+        refuse_unwritable(options.out)
+    making = Making(options.num, options.seed, str(pick_device(options.device)), options.batch)
+    source = open_source(options.run, options.network, options.synthetic, options.real)
     check_paths(source, wanted.paths)
     known, lines = distances(wanted.paths, making.device)
-    extractors, skipped = _extractors(words(features), wanted, making.device, precision)
+    extractors, skipped = _extractors(
+        words(options.features), wanted, making.device, options.precision
+    )
     skipped += lines
     wanted = _possible(wanted, extractors, known, skipped)
-    _check_beside(wanted, num=num if synthetic else None, by=by)
-    sets = judged(source, making, wanted, by or [])
-    if sensitivity:
+    _check_beside(wanted, num=options.num if options.synthetic else None, by=options.by)
+    sets = judged(source, making, wanted, options.by or [])
+    if options.sensitivity:
         _check_sensitivity(sets, extractors)
     for line in (*sets.lines, *skipped):
         typer.echo(line)
-    if dry_run:
+    if options.dry_run:
         return
     if share is not None:
         _keep_part(sets, wanted, extractors, share)
         return
-    if gpus > 1:
-        code = in_parts(gpus)
+    if options.gpus > 1:
+        code = in_parts(options.gpus)
         if code:
             raise typer.Exit(code)
     found = _measure(sets, wanted, extractors)
     lengths = path_lengths(source, making, wanted.paths, known)
     found = replace(found, published=[*found.published, *lengths])
-    if sensitivity:
+    if options.sensitivity:
         found = replace(found, sensitivity=_sensitivity(sets, extractors))
     _tell(found)
-    _write(source, found, skipped, out)
+    _write(source, found, skipped, options.out)
 
 
 def _extractors(

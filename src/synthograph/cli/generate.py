@@ -3,10 +3,13 @@
 import enum
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+
+from synthograph.cli.verbs import spelled_out
 
 if TYPE_CHECKING:
     from synthograph.archive.parts import Part
@@ -23,110 +26,137 @@ COLUMNS = 16
 FINISHING = "the images at work are finished and kept; Ctrl-C once more ends at once"
 
 
-def generate(
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What `synthograph generate` can be asked."""
+
     network: Annotated[
         Path, typer.Option(help="snapshot, .pkl, or run directory (best, else newest)")
-    ],
-    outdir: Annotated[Path, typer.Option(help="folder for PNG files, or NAME.zip for an archive")],
+    ]
+    outdir: Annotated[Path, typer.Option(help="folder for PNG files, or NAME.zip for an archive")]
     seeds: Annotated[
         str | None,
         typer.Option(help="seeds such as 0-35,97 for every class; default 0-15"),
-    ] = None,
+    ] = None
     num: Annotated[
         int | None,
         typer.Option(min=1, max=MOST, help="so many images in all, classes taking turns"),
-    ] = None,
+    ] = None
     per_class: Annotated[
         int | None, typer.Option(min=1, max=MOST, help="so many images of every class")
-    ] = None,
+    ] = None
     classes: Annotated[
         list[str] | None, typer.Option("--class", help="class by name or index; all if not given")
-    ] = None,
-    trunc: Annotated[float, typer.Option(help="truncation psi; 1 is full diversity")] = 1.0,
-    trunc_cutoff: Annotated[int | None, typer.Option(help="truncate so many style rows")] = None,
+    ] = None
+    trunc: Annotated[float, typer.Option(help="truncation psi; 1 is full diversity")] = 1.0
+    trunc_cutoff: Annotated[int | None, typer.Option(help="truncate so many style rows")] = None
     trunc_center: Annotated[
         str, typer.Option(help="pull to the global mean or to that of the class")
-    ] = "global",
-    noise_mode: Annotated[str, typer.Option(help="const, random (by the seed) or none")] = "const",
-    kind: Annotated[str, typer.Option("--format", help="png or jpeg, for single files")] = "png",
-    grid: Annotated[Path | None, typer.Option(help="also draw all images on one PNG")] = None,
-    batch: Annotated[int, typer.Option(help="images at once; does not change them")] = 32,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
-    precision: Annotated[str, typer.Option(help="fp32, or bf16: faster, slightly off")] = "fp32",
+    ] = "global"
+    noise_mode: Annotated[str, typer.Option(help="const, random (by the seed) or none")] = "const"
+    kind: Annotated[str, typer.Option("--format", help="png or jpeg, for single files")] = "png"
+    grid: Annotated[Path | None, typer.Option(help="also draw all images on one PNG")] = None
+    batch: Annotated[int, typer.Option(help="images at once; does not change them")] = 32
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto"
+    precision: Annotated[str, typer.Option(help="fp32, or bf16: faster, slightly off")] = "fp32"
     gpus: Annotated[
         int, typer.Option(min=1, max=1024, help="processes, one per GPU; does not change images")
-    ] = 1,
+    ] = 1
     part: Annotated[
         str | None,
         typer.Option(
             help="only part 2/4, on any machine; an archive then needs the command itself"
         ),
-    ] = None,
+    ] = None
     reject_copies: Annotated[
         str | None,
         typer.Option(help="leave out what is too like an image of TRAIN.zip[:split]"),
-    ] = None,
-) -> None:
+    ] = None
+
+    @property
+    def packed(self) -> bool:
+        """Whether an archive is asked for."""
+        return self.outdir.suffix.lower() == ".zip"
+
+
+@spelled_out
+def generate(options: Options) -> None:
     """Generate images; a class and a seed always give the same one."""
     from synthograph.archive.parts import Part
     from synthograph.cli.launch import in_parts
     from synthograph.cli.prepare import check_grid
     from synthograph.core.containers import refuse_other_kinds
-    from synthograph.core.devices import Precision, pick_device
-    from synthograph.core.errors import UserError
     from synthograph.core.signals import StopRequest
-    from synthograph.models.base import NoiseMode, TruncationCenter
     from synthograph.models.snapshot import find_snapshot, load
-    from synthograph.sampling import generate as sampling
+    from synthograph.sampling.generate import FileKind, choose_classes
 
-    refuse_other_kinds(outdir, "--outdir")
-    check_grid(grid)
-    path = find_snapshot(network)
-    if network.is_dir():
+    refuse_other_kinds(options.outdir, "--outdir")
+    check_grid(options.grid)
+    path = find_snapshot(options.network)
+    if options.network.is_dir():
         typer.echo(f"network: {path}")
     snapshot = load(path)
-    names = sampling.choose_classes(snapshot, classes or [])
-    request = sampling.Request(
-        _jobs(names, seeds, num, per_class),
-        truncation=trunc,
-        cutoff=trunc_cutoff,
-        center=_choice(trunc_center, TruncationCenter, "--trunc-center"),
-        noise=_choice(noise_mode, NoiseMode, "--noise-mode"),
-        batch=batch,
-        device=str(pick_device(device)),
-        precision=_choice(precision, Precision, "--precision"),
-    )
-    form = _choice(kind, sampling.FileKind, "--format")
-    if form is not sampling.FileKind.PNG and outdir.suffix.lower() == ".zip":
-        raise UserError(f"--format {kind}: archives hold PNG; leave it out, or name a folder")
-    if reject_copies is not None and outdir.suffix.lower() != ".zip":
-        raise UserError("--reject-copies leaves gaps, which an archive counts: name NAME.zip")
-    if reject_copies is not None and grid is not None:
-        raise UserError("--grid shows what --reject-copies leaves out: give one of them")
-    share = None if part is None else Part.parse(part)
-    if share is not None and gpus == 1 and grid is not None:
-        raise UserError("--grid needs all images: give it to the command without --part")
-    _check_grid_with(grid, len(request.jobs), outdir, list(snapshot.info.spec.modalities))
-    if gpus > 1 and share is None:
-        _begin(snapshot, request, outdir, form)
+    request = _request(options, choose_classes(snapshot, options.classes or []))
+    form = _choice(options.kind, FileKind, "--format")
+    _refuse_together(options, form)
+    share = None if options.part is None else Part.parse(options.part)
+    _check_grid(options, len(request.jobs), list(snapshot.info.spec.modalities))
+    if options.gpus > 1 and share is None:
+        _begin(snapshot, request, options, form)
         # a run that is still training may have another snapshot by the time a process looks
-        code = in_parts(gpus, f"--network={path}")
+        code = in_parts(options.gpus, f"--network={path}")
         if code:
             raise typer.Exit(code)
     with StopRequest(FINISHING) as stop:
-        _write(snapshot, request, outdir, form, stop, share, reject_copies)
-        if grid is not None and share is None:
-            _draw(snapshot, request, grid, stop)
+        _write(snapshot, request, options, form, stop, share)
+        if options.grid is not None and share is None:
+            _draw(snapshot, request, options.grid, stop)
+
+
+def _request(options: Options, classes: Sequence[str]) -> "Request":
+    """What is to be generated, and how."""
+    from synthograph.core.devices import Precision, pick_device
+    from synthograph.models.base import NoiseMode, TruncationCenter
+    from synthograph.sampling.generate import Request
+
+    return Request(
+        _jobs(options, classes),
+        truncation=options.trunc,
+        cutoff=options.trunc_cutoff,
+        center=_choice(options.trunc_center, TruncationCenter, "--trunc-center"),
+        noise=_choice(options.noise_mode, NoiseMode, "--noise-mode"),
+        batch=options.batch,
+        device=str(pick_device(options.device)),
+        precision=_choice(options.precision, Precision, "--precision"),
+    )
+
+
+def _refuse_together(options: Options, form: "FileKind") -> None:
+    """Refuse options that contradict each other.
+
+    Raises:
+        UserError: there are some.
+    """
+    from synthograph.core.errors import UserError
+    from synthograph.sampling.generate import FileKind
+
+    if form is not FileKind.PNG and options.packed:
+        raise UserError(f"--format {form.value}: archives hold PNG; leave it out, or name a folder")
+    if options.reject_copies is not None and not options.packed:
+        raise UserError("--reject-copies leaves gaps, which an archive counts: name NAME.zip")
+    if options.reject_copies is not None and options.grid is not None:
+        raise UserError("--grid shows what --reject-copies leaves out: give one of them")
+    if options.part is not None and options.gpus == 1 and options.grid is not None:
+        raise UserError("--grid needs all images: give it to the command without --part")
 
 
 def _write(
     snapshot: "Snapshot",
     request: "Request",
-    outdir: Path,
+    options: Options,
     form: "FileKind",
     stop: "StopRequest",
     part: "Part | None",
-    reject_copies: str | None,
 ) -> None:
     """All images, or a part of them, as an archive or as files.
 
@@ -138,22 +168,26 @@ def _write(
     from synthograph.core.errors import StoppedError
     from synthograph.sampling.generate import generate_archive, generate_files
 
-    track, typed, packed = tracker("generating"), command_line(), outdir.suffix.lower() == ".zip"
+    track, typed = tracker("generating"), command_line()
+    outdir, training = options.outdir, options.reject_copies
     known: Any = {"track": track, "stop": stop, "typed": typed, "part": part}
     try:
-        if packed:
-            reject = None if reject_copies is None else _copies(snapshot, reject_copies, outdir)
+        if options.packed:
+            reject = None if training is None else _copies(snapshot, training, outdir)
             count = generate_archive(snapshot, request, outdir, reject=reject, **known)
         else:
             count = len(generate_files(snapshot, request, outdir, kind=form, **known))
     except StoppedError as stopped:
         raise StoppedError(f"{stopped}. Go on with: {typed}") from None
-    if reject_copies is not None and part is None:
+    if training is not None and part is None:
         left = len(request.jobs) - count
-        typer.echo(f"left out as too like an image of {reject_copies}: {left}")
-    which = "" if part is None else f" of part {part}"
-    ahead = "; when all parts are made, the same command without --part puts them together"
-    typer.echo(f"{outdir}: {count} images{which}{ahead if part is not None and packed else ''}")
+        typer.echo(f"left out as too like an image of {training}: {left}")
+    said = f"{outdir}: {count} images"
+    if part is not None:
+        said += f" of part {part}"
+    if part is not None and options.packed:
+        said += "; when all parts are made, the same command without --part puts them together"
+    typer.echo(said)
 
 
 def _copies(snapshot: "Snapshot", named: str, outdir: Path) -> "Reject":
@@ -239,12 +273,11 @@ def _draw(snapshot: "Snapshot", request: "Request", grid: Path, stop: "StopReque
     typer.echo(f"{grid}")
 
 
-def _check_grid_with(
-    grid: Path | None, count: int, outdir: Path, modalities: Sequence[str]
-) -> None:
+def _check_grid(options: Options, count: int, modalities: Sequence[str]) -> None:
     """Refuse a picture of too many images, or one that would take the place of an image."""
     from synthograph.core.errors import UserError
 
+    grid, outdir = options.grid, options.outdir
     taken = {os.path.realpath(folder) for folder in (outdir, *(outdir / m for m in modalities))}
     if grid is not None and grid.name.startswith("seed") and os.path.realpath(grid.parent) in taken:
         raise UserError(
@@ -257,25 +290,25 @@ def _check_grid_with(
         )
 
 
-def _jobs(
-    classes: Sequence[str], seeds: str | None, num: int | None, per_class: int | None
-) -> "list[Job]":
+def _jobs(options: Options, classes: Sequence[str]) -> "list[Job]":
     """The images that one of --seeds, --num and --per-class means."""
     from synthograph.core.errors import UserError
     from synthograph.sampling.generate import jobs_in_turn, jobs_of
     from synthograph.sampling.seeds import parse_seeds
 
-    given = {"--seeds": seeds, "--num": num, "--per-class": per_class}
+    given = {
+        "--seeds": options.seeds,
+        "--num": options.num,
+        "--per-class": options.per_class,
+    }
     named = [name for name, value in given.items() if value is not None]
     if len(named) > 1:
         raise UserError(f"{' and '.join(named)} exclude each other: give one of them")
-    if num is not None:
-        return jobs_in_turn(num, classes)
-    wanted = (
-        range(per_class)
-        if per_class is not None
-        else parse_seeds("0-15" if seeds is None else seeds)
-    )
+    if options.num is not None:
+        return jobs_in_turn(options.num, classes)
+    wanted: Sequence[int] = range(options.per_class or 0)
+    if options.per_class is None:
+        wanted = parse_seeds("0-15" if options.seeds is None else options.seeds)
     count = len(wanted) * max(len(classes), 1)
     if count > MOST:
         raise UserError(
@@ -296,7 +329,7 @@ def _choice(text: str, kind: type[E], option: str) -> E:
     return kind(text)
 
 
-def _begin(snapshot: "Snapshot", request: "Request", outdir: Path, form: "FileKind") -> None:
+def _begin(snapshot: "Snapshot", request: "Request", options: Options, form: "FileKind") -> None:
     """Refuse a destination that is there, before several processes find it out for themselves; a
     folder is noted to be filled by the command as a whole, whatever becomes of its processes.
     """
@@ -304,7 +337,7 @@ def _begin(snapshot: "Snapshot", request: "Request", outdir: Path, form: "FileKi
     from synthograph.core.containers import command_line
     from synthograph.sampling.generate import begin_files
 
-    if outdir.suffix.lower() == ".zip":
-        refuse_destination(outdir)
+    if options.packed:
+        refuse_destination(options.outdir)
     else:
-        begin_files(snapshot, request, outdir, kind=form, typed=command_line())
+        begin_files(snapshot, request, options.outdir, kind=form, typed=command_line())

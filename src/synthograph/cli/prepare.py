@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from synthograph.cli.verbs import spelled_out
+
 if TYPE_CHECKING:
     from synthograph.archive.prepare import PrepareOptions, Summary
     from synthograph.core.record import SourceItem
@@ -24,104 +26,84 @@ FLAGS = {
 """Setting -> the flag that gives it."""
 
 
-def prepare(
-    source: Annotated[Path, typer.Argument(help="folder, zip or archive with images")],
-    dest: Annotated[Path, typer.Argument(help="archive to be: NAME.zip or a folder")],
-    labels: Annotated[
-        Path | None, typer.Option(help="table (CSV or TSV) with labels and more")
-    ] = None,
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What `synthograph prepare` can be asked."""
+
+    source: Annotated[Path, typer.Argument(help="folder, zip or archive with images")]
+    dest: Annotated[Path, typer.Argument(help="archive to be: NAME.zip or a folder")]
+    labels: Annotated[Path | None, typer.Option(help="table (CSV or TSV) with labels and more")] = (
+        None
+    )
     column: Annotated[
         list[str] | None,
         typer.Option(help="roles of the table's columns: file=...,label=...,group=..."),
-    ] = None,
+    ] = None
     name_regex: Annotated[
         str | None, typer.Option(help="regular expression whose named groups become columns")
-    ] = None,
+    ] = None
     modality: Annotated[
         list[str] | None, typer.Option(help="further modality as NAME=DIR, paired by file name")
-    ] = None,
+    ] = None
     primary: Annotated[
         str | None, typer.Option(help="name of the first modality; image if not given")
-    ] = None,
-    masks: Annotated[Path | None, typer.Option(help="folder of masks, paired by file name")] = None,
+    ] = None
+    masks: Annotated[Path | None, typer.Option(help="folder of masks, paired by file name")] = None
     invariant: Annotated[
         str, typer.Option(help="what keeps the meaning: mirror,rotate,colour or none")
-    ] = "mirror,rotate,colour",
-    size: Annotated[int | None, typer.Option(help="side of square images")] = None,
-    width: Annotated[int | None, typer.Option(help="width of the images")] = None,
-    height: Annotated[int | None, typer.Option(help="height of the images")] = None,
+    ] = "mirror,rotate,colour"
+    size: Annotated[int | None, typer.Option(help="side of square images")] = None
+    width: Annotated[int | None, typer.Option(help="width of the images")] = None
+    height: Annotated[int | None, typer.Option(help="height of the images")] = None
     transform: Annotated[
         str | None, typer.Option(help="center-crop, center-crop-wide, pad or stretch")
-    ] = None,
-    resize_filter: Annotated[str, typer.Option(help="lanczos or box")] = "lanczos",
-    tile: Annotated[int | None, typer.Option(help="cut images into tiles of this side")] = None,
-    overlap: Annotated[int, typer.Option(help="pixels that tiles share")] = 0,
+    ] = None
+    resize_filter: Annotated[str, typer.Option(help="lanczos or box")] = "lanczos"
+    tile: Annotated[int | None, typer.Option(help="cut images into tiles of this side")] = None
+    overlap: Annotated[int, typer.Option(help="pixels that tiles share")] = 0
     allow_rejects: Annotated[
         bool, typer.Option("--allow-rejects", help="go on without files that cannot be used")
-    ] = False,
-    grid: Annotated[Path | None, typer.Option(help="also draw a PNG, a row per class")] = None,
+    ] = False
+    grid: Annotated[Path | None, typer.Option(help="also draw a PNG, a row per class")] = None
     workers: Annotated[
         int | None, typer.Option(help="processes; one per core if not given", min=1)
-    ] = None,
+    ] = None
     part: Annotated[
         str | None,
         typer.Option(help="make only part 2/4, on any machine; then the command itself ends it"),
-    ] = None,
-) -> None:
+    ] = None
+
+
+@spelled_out
+def prepare(options: Options) -> None:
     """Turn image files into an archive: every file decoded once, checked, brought to one size."""
-    from synthograph.archive.prepare import PrepareOptions
     from synthograph.archive.reader import is_archive
     from synthograph.archive.writer import refuse_destination
-    from synthograph.core.config import calling
 
-    refuse_destination(dest)
-    check_grid(grid)
-    wide, high = _sides(size, width, height)
-    with calling(FLAGS if size is None else {**FLAGS, "transform.width": "--size"}):
-        options = PrepareOptions.parse(
-            {
-                "transform": {
-                    "width": wide,
-                    "height": high,
-                    "fit": transform,
-                    "resize_filter": resize_filter,
-                    "tile": tile,
-                    "overlap": overlap,
-                },
-                "invariances": _invariances(invariant),
-                "allow_rejects": allow_rejects,
-            }
-        )
-    given: dict[str, Any] = {
-        "--labels": labels,
-        "--column": column,
-        "--name-regex": name_regex,
-        "--modality": modality,
-        "--masks": masks,
-        "--primary": primary,
-    }
-    _refuse_inside(
-        dest, [source, *_modalities(modality or []).values(), *([masks] if masks else [])]
-    )
-    if is_archive(source):
-        found = _from_archive(source, options, [name for name, value in given.items() if value])
+    refuse_destination(options.dest)
+    check_grid(options.grid)
+    rules = _rules(options)
+    sources = [options.source, *_modalities(options.modality or []).values()]
+    _refuse_inside(options.dest, [*sources, *([options.masks] if options.masks else [])])
+    if is_archive(options.source):
+        found = _from_archive(options, rules)
     else:
-        found = _from_files(source, options, given)
-    command = {"prepare": str(source.resolve()), "files": _stamp(found.items)}
-    if part is not None:
-        _make_part(found, dest, part, command, workers)
+        found = _from_files(options, rules)
+    command = {"prepare": str(options.source.resolve()), "files": _stamp(found.items)}
+    if options.part is not None:
+        _make_part(found, options.dest, options.part, command, options.workers)
         return
-    _make_all(found, dest, command, workers)
-    if grid is not None:
-        draw_grid(dest, grid)
+    _make_all(found, options.dest, command, options.workers)
+    if options.grid is not None:
+        draw_grid(options.dest, options.grid)
 
 
 @dataclass(frozen=True)
 class Found:
-    """The images of a source, what cannot be used of it, and the options that it adds to."""
+    """The images of a source, what cannot be used of it, and the rules that it adds to."""
 
     items: "Sequence[SourceItem]"
-    options: "PrepareOptions"
+    rules: "PrepareOptions"
     rejects: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -133,7 +115,7 @@ def _make_all(found: Found, dest: Path, command: dict[str, Any], workers: int | 
     summary = write(
         found.items,
         dest,
-        found.options,
+        found.rules,
         rejects=found.rejects,
         command=_typed(command),
         track=tracker("preparing"),
@@ -153,7 +135,7 @@ def _make_part(
     count = prepare_part(
         found.items,
         dest,
-        found.options,
+        found.rules,
         Part.parse(part),
         command=_typed(command),
         track=tracker("preparing"),
@@ -172,64 +154,88 @@ def _typed(command: dict[str, Any]) -> dict[str, Any]:
     return {TYPED: command_line(), **command}
 
 
-def _sides(
-    size: int | None, width: int | None, height: int | None
-) -> tuple[int | None, int | None]:
+def _rules(options: Options) -> "PrepareOptions":
+    """What decides an archive's content beside its source."""
+    from synthograph.archive.prepare import PrepareOptions
+    from synthograph.core.config import calling
     from synthograph.core.errors import UserError
 
-    if size is None:
-        return width, height
-    if width is not None or height is not None:
-        raise UserError("--size N means --width N --height N: give one or the other")
-    return size, size
+    width, height, flags = options.width, options.height, FLAGS
+    if options.size is not None:
+        if width is not None or height is not None:
+            raise UserError("--size N means --width N --height N: give one or the other")
+        width, height, flags = options.size, options.size, {**FLAGS, "transform.width": "--size"}
+    with calling(flags):
+        return PrepareOptions.parse(
+            {
+                "transform": {
+                    "width": width,
+                    "height": height,
+                    "fit": options.transform,
+                    "resize_filter": options.resize_filter,
+                    "tile": options.tile,
+                    "overlap": options.overlap,
+                },
+                "invariances": _invariances(options.invariant),
+                "allow_rejects": options.allow_rejects,
+            }
+        )
 
 
 def _invariances(text: str) -> list[str]:
     return [] if text == "none" else [name.strip() for name in text.split(",")]
 
 
-def _from_archive(source: Path, options: "PrepareOptions", given: Sequence[str]) -> Found:
+def _from_archive(options: Options, rules: "PrepareOptions") -> Found:
     """An existing archive keeps its classes, namespace, invariances and origin; only its splits are
     left behind.
     """
     from synthograph.archive.reader import open_archive
     from synthograph.core.errors import UserError
 
+    own = {
+        "--labels": options.labels,
+        "--column": options.column,
+        "--name-regex": options.name_regex,
+        "--modality": options.modality,
+        "--masks": options.masks,
+        "--primary": options.primary,
+    }
+    given = [name for name, value in own.items() if value]
     if given:
         raise UserError(
-            f"{source} is an archive, and has its own labels, columns and modalities: leave "
-            f"{', '.join(given)} out"
+            f"{options.source} is an archive, and has its own labels, columns and modalities: "
+            f"leave {', '.join(given)} out"
         )
-    archive = open_archive(source)
+    archive = open_archive(options.source)
     kept = {
         "classes": archive.info.classes,
         "namespace": archive.info.namespace or None,
-        "invariances": [n for n in options.invariances if n in archive.info.invariances],
+        "invariances": [n for n in rules.invariances if n in archive.info.invariances],
         "snapshots": archive.info.snapshots,
     }
-    return Found(archive.items(), options.model_copy(update=kept))
+    return Found(archive.items(), rules.model_copy(update=kept))
 
 
-def _from_files(source: Path, options: "PrepareOptions", given: dict[str, Any]) -> Found:
+def _from_files(options: Options, rules: "PrepareOptions") -> Found:
     from synthograph.sources.files import FileSourceOptions, read_files
     from synthograph.sources.tables import parse_columns
 
-    column = given["--column"]
     files = read_files(
         FileSourceOptions(
-            source=source,
-            primary=given["--primary"] or "image",
-            modalities=_modalities(given["--modality"] or []),
-            masks=given["--masks"],
-            table=given["--labels"],
-            columns=parse_columns(column) if column else None,
-            name_regex=given["--name-regex"],
+            source=options.source,
+            primary=options.primary or "image",
+            modalities=_modalities(options.modality or []),
+            masks=options.masks,
+            table=options.labels,
+            columns=parse_columns(options.column) if options.column else None,
+            name_regex=options.name_regex,
         )
     )
     for remark in files.remarks:
         typer.echo(f"note: {remark}")
     rejects = [(reject.name, reject.reason) for reject in files.rejects]
-    return Found(files.items, options.model_copy(update={"classes": files.classes}), rejects)
+    return Found(files.items, rules.model_copy(update={"classes": files.classes}), rejects)
 
 
 def _refuse_inside(dest: Path, sources: Sequence[Path]) -> None:

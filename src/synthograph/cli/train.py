@@ -1,10 +1,13 @@
 """`synthograph train`: a new run, a dry run, or a resumed one."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from synthograph.cli.verbs import spelled_out
 
 if TYPE_CHECKING:
     from synthograph.cli.watch import Watch
@@ -16,73 +19,78 @@ if TYPE_CHECKING:
     from synthograph.training.setup import Data
 
 
-def train(
-    data: Annotated[Path | None, typer.Option(help="archive to train on")] = None,
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What `synthograph train` can be asked."""
+
+    data: Annotated[Path | None, typer.Option(help="archive to train on")] = None
     outdir: Annotated[
         Path | None, typer.Option(help="folder of run directories, runs unless given")
-    ] = None,
-    cfg: Annotated[str | None, typer.Option(help="preset, auto unless given")] = None,
-    cond: Annotated[bool, typer.Option("--cond", help="tell the networks the labels")] = False,
-    kimg: Annotated[float | None, typer.Option(help="thousands of real images to show")] = None,
-    batch: Annotated[int | None, typer.Option(help="images per step")] = None,
-    batch_gpu: Annotated[int | None, typer.Option(help="images computed at once")] = None,
-    gamma: Annotated[float | None, typer.Option(help="weight of the R1 penalty")] = None,
-    seed: Annotated[int | None, typer.Option(help="seed of everything random")] = None,
-    snap: Annotated[int | None, typer.Option(help="ticks between snapshots")] = None,
-    subset: Annotated[int | None, typer.Option(help="train on so many images")] = None,
-    mirror: Annotated[bool, typer.Option("--mirror", help="use flipped images too")] = False,
-    split: Annotated[str | None, typer.Option(help="split to train on")] = None,
-    fold: Annotated[int | None, typer.Option(help="fold to leave out")] = None,
-    aug: Annotated[str | None, typer.Option(help="ada, fixed or noaug")] = None,
-    p: Annotated[float | None, typer.Option(help="strength of fixed augmentation")] = None,
-    target: Annotated[float | None, typer.Option(help="target of adaptive augmentation")] = None,
+    ] = None
+    cfg: Annotated[str | None, typer.Option(help="preset, auto unless given")] = None
+    cond: Annotated[bool, typer.Option("--cond", help="tell the networks the labels")] = False
+    kimg: Annotated[float | None, typer.Option(help="thousands of real images to show")] = None
+    batch: Annotated[int | None, typer.Option(help="images per step")] = None
+    batch_gpu: Annotated[int | None, typer.Option(help="images computed at once")] = None
+    gamma: Annotated[float | None, typer.Option(help="weight of the R1 penalty")] = None
+    seed: Annotated[int | None, typer.Option(help="seed of everything random")] = None
+    snap: Annotated[int | None, typer.Option(help="ticks between snapshots")] = None
+    subset: Annotated[int | None, typer.Option(help="train on so many images")] = None
+    mirror: Annotated[bool, typer.Option("--mirror", help="use flipped images too")] = False
+    split: Annotated[str | None, typer.Option(help="split to train on")] = None
+    fold: Annotated[int | None, typer.Option(help="fold to leave out")] = None
+    aug: Annotated[str | None, typer.Option(help="ada, fixed or noaug")] = None
+    p: Annotated[float | None, typer.Option(help="strength of fixed augmentation")] = None
+    target: Annotated[float | None, typer.Option(help="target of adaptive augmentation")] = None
     augpipe: Annotated[
         str | None, typer.Option(help="blit, geom, color, ..., bg, bgc ... bgcfnc")
-    ] = None,
+    ] = None
     freezed: Annotated[
         int | None, typer.Option(help="first discriminator layers that stay as they are")
-    ] = None,
+    ] = None
     metrics: Annotated[
         str | None,
         typer.Option(
             help="measured at every snapshot: frechet,kernel,recall,coverage unless given; or none"
         ),
-    ] = None,
+    ] = None
     metric_num: Annotated[
         int | None,
         typer.Option(help="generated images that are measured, 500 to 2000 unless given"),
-    ] = None,
+    ] = None
     features: Annotated[
         str | None, typer.Option(help="extractor of measures, random-vgg16 unless given")
-    ] = None,
+    ] = None
     patience: Annotated[
         int | None, typer.Option(help="end after so many snapshots without a better one")
-    ] = None,
+    ] = None
     gpus: Annotated[
         int, typer.Option(min=1, help="processes that train together, one per GPU (or CPU share)")
-    ] = 1,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N")] = None,
-    precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16")] = None,
-    save_every: Annotated[float | None, typer.Option(help="minutes between states")] = None,
-    max_hours: Annotated[float | None, typer.Option(help="stop, resumable, after so long")] = None,
-    config: Annotated[Path | None, typer.Option(help="YAML or JSON of the same tree")] = None,
+    ] = 1
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N")] = None
+    precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16")] = None
+    save_every: Annotated[float | None, typer.Option(help="minutes between states")] = None
+    max_hours: Annotated[float | None, typer.Option(help="stop, resumable, after so long")] = None
+    config: Annotated[Path | None, typer.Option(help="YAML or JSON of the same tree")] = None
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="any setting as a.b=value")
-    ] = None,
+    ] = None
     init_from: Annotated[
         str | None,
         typer.Option(help="start with the weights of a snapshot: file, run, https URL or name"),
-    ] = None,
-    resume: Annotated[Path | None, typer.Option(help="run directory to go on with")] = None,
+    ] = None
+    resume: Annotated[Path | None, typer.Option(help="run directory to go on with")] = None
     require_exact: Annotated[
         bool, typer.Option("--require-exact", help="resume only if bit for bit the same")
-    ] = False,
+    ] = False
     dry_run: Annotated[
         bool, typer.Option("-n", "--dry-run", help="check and print everything, create nothing")
-    ] = False,
-) -> None:
+    ] = False
+
+
+@spelled_out
+def train(options: Options) -> None:
     """Train a generator on an archive, or go on with a run that was stopped."""
-    options = locals()
     from synthograph.cli.launch import launch
     from synthograph.cli.settings import setting_names
     from synthograph.core.config import calling, merge, parse_assignments, read_tree
@@ -92,35 +100,34 @@ def train(
     from synthograph.training.distributed import form_team
 
     given = _given(options)
-    sets = parse_assignments(settings or [])
-    file = read_tree(config) if config is not None else {}
-    with calling(setting_names(given, sets, file, config)):
+    sets = parse_assignments(options.settings or [])
+    file = read_tree(options.config) if options.config is not None else {}
+    with calling(setting_names(given, sets, file, options.config)):
         parts = [file, sets, _tree(given)]
         for part in parts:
             RunConfig.check_sections(part)
-        if resume is not None:
-            new = {"--dry-run": dry_run, "--init-from": init_from, "--cfg": cfg, "--outdir": outdir}
-            _refuse_beside_resume(new)
+        if options.resume is not None:
+            _refuse_beside_resume(options)
             asked = merge(merge(file, sets), parts[2])
-            _resume(resume, asked, gpus, require_exact=require_exact)
+            _resume(options.resume, asked, options.gpus, require_exact=options.require_exact)
             return
-        if require_exact:
+        if options.require_exact:
             raise UserError("--require-exact is about going on with a run: give it with --resume")
-        source = None if init_from is None else _source(init_from)
-        preset = cfg or "auto"
+        source = None if options.init_from is None else _source(options.init_from)
+        preset, outdir = options.cfg or "auto", options.outdir or Path("runs")
         team = form_team()
-        run_config = _resolve(preset, parts, source, max(gpus, team.size))
-        if dry_run:
-            _dry_run(run_config, source, outdir or Path("runs"))
-        elif gpus > team.size:
-            _check_processes(run_config, gpus)
-            refuse_unwritable_folder(outdir or Path("runs"))
-            raise typer.Exit(launch(gpus))
+        run_config = _resolve(preset, parts, source, max(options.gpus, team.size))
+        if options.dry_run:
+            _dry_run(run_config, source, outdir)
+        elif options.gpus > team.size:
+            _check_processes(run_config, options.gpus)
+            refuse_unwritable_folder(outdir)
+            raise typer.Exit(launch(options.gpus))
         else:
-            start_run(run_config, outdir or Path("runs"), preset, source, team)
+            start_run(run_config, outdir, preset, source, team)
 
 
-def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+def _given(options: Options) -> dict[str, Any]:
     """Settings to the values of the options that were typed."""
     from synthograph.cli.settings import TRAIN_OPTIONS
 
@@ -130,17 +137,24 @@ def _given(options: Mapping[str, Any]) -> dict[str, Any]:
         "augpipe": _bundle,
         "metrics": _names,
     }
+    values = {setting: getattr(options, name) for setting, name in TRAIN_OPTIONS.items()}
     return {
-        setting: read.get(name, lambda value: value)(options[name])
-        for setting, name in TRAIN_OPTIONS.items()
-        if options[name] is not None and options[name] is not False
+        setting: read.get(TRAIN_OPTIONS[setting], lambda value: value)(value)
+        for setting, value in values.items()
+        if value is not None and value is not False
     }
 
 
-def _refuse_beside_resume(options: dict[str, Any]) -> None:
+def _refuse_beside_resume(options: Options) -> None:
     from synthograph.core.errors import UserError
 
-    for name, value in options.items():
+    new = {
+        "--dry-run": options.dry_run,
+        "--init-from": options.init_from,
+        "--cfg": options.cfg,
+        "--outdir": options.outdir,
+    }
+    for name, value in new.items():
         if value:
             raise UserError(f"{name} is about a new run, --resume goes on with one: choose one")
 
