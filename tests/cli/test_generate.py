@@ -105,6 +105,7 @@ def test_a_second_interrupt_ends_at_once(tmp_path: Path) -> None:
     out = tmp_path / "out"
     process = start(out, "--class", "0", "--num", "3000", "--batch", "3000")
     once(lambda: (out / ".unfinished.json").exists(), process)
+    time.sleep(0.5)  # the first images are at work, for long
     process.send_signal(signal.SIGINT)
     time.sleep(0.2)
     process.send_signal(signal.SIGINT)
