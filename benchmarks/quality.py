@@ -2,18 +2,25 @@
 
 python benchmarks/quality.py train ARCHIVE --seeds 0,1,2,3 --kimg 40 --outdir DIR
 python benchmarks/quality.py compare ARCHIVE --outdir DIR
+python benchmarks/quality.py follow --outdir DIR --steps 32
 
 `train` works through the seeds, plain beside fast for each, so that a stopped call leaves whole
 pairs; several calls with different seeds may run side by side. `compare` measures each network
 against the images it learned from: kernel distance on fixed random features, over all images and
 per class, and the shares of the classes as a classifier trained on real images sees them; then the
 upper 95 % limit of the mean difference of fast and plain as a share of the plain value.
+
+`follow` needs no statistics: from the end of each plain run the same steps are taken by the plain
+path, by the fast path, and by the plain path after every weight was moved by its last bit. Where
+the fast path leaves the plain one no farther than last bits do, it computes the same training.
 """
 
 import argparse
 import json
+import shutil
+import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from statistics import mean, stdev
@@ -49,13 +56,19 @@ Classifier = Callable[[Tensor], Tensor]
 def main() -> None:
     """Train or compare."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("verb", choices=["train", "compare"])
-    parser.add_argument("archive", type=Path)
+    parser.add_argument("verb", choices=["train", "compare", "follow"])
+    parser.add_argument("archive", type=Path, nargs="?")
     parser.add_argument("--outdir", type=Path, required=True)
     parser.add_argument("--seeds", default="0,1,2,3")
     parser.add_argument("--kimg", type=float, default=40)
+    parser.add_argument("--steps", type=int, default=32)
     arguments = parser.parse_args()
     seeds = [int(seed) for seed in arguments.seeds.split(",")]
+    if arguments.verb == "follow":
+        for seed in seeds:
+            found = follow(arguments.outdir / f"plain-{seed}", arguments.steps)
+            print(json.dumps({"seed": seed, **found}), flush=True)
+        return
     if arguments.verb == "compare":
         print(json.dumps(compare(arguments.archive, arguments.outdir, seeds), indent=2))
         return
@@ -119,6 +132,70 @@ def compare(archive: Path, outdir: Path, seeds: list[int]) -> dict[str, Any]:
             for what in found["plain"][0]
             if what.startswith("kernel")
         },
+    }
+
+
+def follow(outdir: Path, steps: int) -> dict[str, Any]:
+    """How far fast and nudged steps end from plain ones, as a share of what the plain steps moved.
+
+    Returns:
+        For each of some numbers of steps, for each kind of network: [fast, nudged].
+    """
+    (run,) = outdir.glob("0*")
+    marks = sorted({1, steps // 4, steps})
+    with plain_operations():
+        plain = taken(run, marks, plain=True)
+        nudged = taken(run, marks, plain=True, nudge=True)
+    fast = taken(run, marks)
+    return {
+        f"after {mark} steps": {
+            network: [
+                (
+                    (other[mark][network] - plain[mark][network]).norm()
+                    / (plain[mark][network] - plain[0][network]).norm()
+                ).item()
+                for other in (fast, nudged)
+            ]
+            for network in plain[mark]
+        }
+        for mark in marks
+    }
+
+
+def taken(
+    run: Path, marks: list[int], *, plain: bool = False, nudge: bool = False
+) -> dict[int, dict[str, Tensor]]:
+    """Take steps from the end of a run, of which a copy is used up.
+
+    Returns:
+        All weights in one row for each kind of network, at the start (0) and at the marks.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        session, directory = resume_session(Path(shutil.copytree(run, f"{folder}/run")), {})
+        if plain:
+            use_plain(session)
+        networks = session.state.networks
+        kinds = {"generator": networks.generator, "discriminators": networks.discriminators}
+        found = {0: weights(kinds)}
+        if nudge:
+            signs = torch.Generator().manual_seed(0)
+            values = [value.data for network in kinds.values() for value in network.parameters()]
+            for value in values:
+                up = torch.rand(value.shape, generator=signs) < 0.5
+                value.copy_(value.nextafter(torch.where(up, torch.inf, -torch.inf)))
+        for step in range(1, marks[-1] + 1):
+            session.step()
+            if step in marks:
+                found[step] = weights(kinds)
+        directory.close()
+    return found
+
+
+def weights(kinds: Mapping[str, torch.nn.Module]) -> dict[str, Tensor]:
+    """All weights in one row, in float64, for each kind of network."""
+    return {
+        kind: torch.cat([value.detach().double().flatten() for value in network.parameters()])
+        for kind, network in kinds.items()
     }
 
 

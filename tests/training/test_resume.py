@@ -213,6 +213,34 @@ def test_contradictions_are_refused_and_extensions_allowed(archive: Path, tmp_pa
     assert json.loads((path / "config.json").read_text())["training"]["kimg"] == 0.08
 
 
+def test_another_number_of_threads_is_told_and_kept(
+    archive: Path, tmp_path: Path, threads: None
+) -> None:
+    torch.set_num_threads(1)
+    path = stopped(archive, tmp_path / "runs", steps=2).run.path
+    for asked, line in [({"threads": 2}, "not bit-exact: threads 1 -> 2"), ({}, "")]:
+        torch.set_num_threads(1)
+        _, run = resume_session(path, asked)
+        run.close()
+        assert torch.get_num_threads() == 2
+        assert line in (path / "log.txt").read_text()
+    with pytest.raises(UserError, match="require-exact: threads 1 -> 2"):
+        resume_session(path, {}, require_exact=True)
+
+
+def test_more_snapshots_change_no_weights(archive: Path, tmp_path: Path) -> None:
+    whole = start(archive, tmp_path / "whole")
+    whole.train()
+    path = stopped(archive, tmp_path / "runs", steps=5).run.path
+    session, run = resume_session(path, {"training": {"snap": 1}})
+    Trainer(session, run).train()
+    few, many = ((p / "log.txt").read_text().count("snapshot /") for p in (whole.run.path, path))
+    assert few < many
+    one, other = (list_states(p / "state")[0] for p in (whole.run.path, path))
+    assert one.name == other.name
+    assert same_bytes(one / "tensors.safetensors", other / "tensors.safetensors")
+
+
 def test_two_processes_on_one_run(archive: Path, tmp_path: Path) -> None:
     trainer = start(archive, tmp_path / "runs")
     with pytest.raises(UserError, match="another process"):

@@ -32,6 +32,7 @@ TRAIN_OPTIONS = {
     "seed": "seed",
     "device": "device",
     "precision": "precision",
+    "threads": "threads",
 }
 """Setting of a run -> the option of `train` that gives it."""
 

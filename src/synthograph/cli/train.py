@@ -69,6 +69,10 @@ class Options:
     ] = 1
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N")] = None
     precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16")] = None
+    threads: Annotated[
+        int | None,
+        typer.Option(help="processor threads of a process; a resumed run keeps its own"),
+    ] = None
     save_every: Annotated[float | None, typer.Option(help="minutes between states")] = None
     max_hours: Annotated[float | None, typer.Option(help="stop, resumable, after so long")] = None
     config: Annotated[Path | None, typer.Option(help="YAML or JSON of the same tree")] = None

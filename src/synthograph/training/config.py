@@ -157,6 +157,12 @@ class RunConfig(Config):
     precision: Precision = pydantic.Field(
         Precision.AUTO, description="arithmetic of the network blocks"
     )
+    threads: int | None = pydantic.Field(
+        None,
+        ge=1,
+        le=1024,
+        description="of a process; none for what it has, or had when it stopped",
+    )
     data: DataConfig
     model: pydantic.SerializeAsAny[ModelConfig]
     augment: AugmentConfig = AugmentConfig()

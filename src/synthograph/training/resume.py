@@ -26,6 +26,8 @@ CHANGEABLE = (
     "training.kimg",
     "training.max_hours",
     "training.save_every",
+    "training.snap",
+    "threads",
     "metrics.patience",
     PLACE,
     DEVICE,
@@ -39,8 +41,8 @@ def resume_session(
 
     Args:
         path: the run directory.
-        asked: settings given along; only length, patience, saving, the place of the archive and the
-            device may differ from the run's own.
+        asked: settings given along; only length, patience, saving, threads, the place of the
+            archive and the device may differ from the run's own.
         require_exact: refuse to go on where the result could differ from an unbroken run's.
         team: the processes that train together; the first one reads, the others follow it.
 
@@ -140,7 +142,7 @@ def _refuse_shorter(asked: Mapping[str, Any], images: int) -> None:
 def _restore(session: Session, loaded: Loaded, device: str, *, require_exact: bool) -> list[str]:
     """Make the process what it was when the state was saved; lines for the log."""
     before = torch.get_num_threads()
-    torch.set_num_threads(loaded.numbers.surroundings.threads)
+    torch.set_num_threads(session.config.threads or loaded.numbers.surroundings.threads)
     here = Surroundings.here(session.config.precision, session.team.size, session.device)
     differences = here.differences(loaded.numbers.surroundings)
     if loaded.numbers.surroundings.device is None and device != session.config.device:

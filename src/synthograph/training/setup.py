@@ -135,7 +135,7 @@ def make_session(
     team: Team | None = None,
 ) -> Session:
     """Networks with fresh weights or those of a snapshot, optimisers and the training stream, on
-    the device of the configuration.
+    the device of the configuration; this process computes with its number of threads from now on.
 
     Args:
         config: resolved: no `auto` is left.
@@ -149,6 +149,8 @@ def make_session(
             that these images do not allow.
     """
     assert config.precision is not Precision.AUTO, "resolve_machine comes first"
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
     team = team or Team()
     team.share(config.training.batch, min(config.group, config.training.batch_gpu))
     device, spec = pick_device(team.device(config.device)), data.archive.info.spec
