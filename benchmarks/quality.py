@@ -3,6 +3,7 @@
 python benchmarks/quality.py train ARCHIVE --seeds 0,1,2,3 --kimg 40 --outdir DIR
 python benchmarks/quality.py compare ARCHIVE --outdir DIR
 python benchmarks/quality.py follow --outdir DIR --steps 32
+python benchmarks/quality.py train ARCHIVE --seeds 0 --kimg 1000 --device cuda --precision bf16 ...
 
 `train` works through the seeds, plain beside fast for each, so that a stopped call leaves whole
 pairs; several calls with different seeds may run side by side. `compare` measures each network
@@ -62,6 +63,8 @@ def main() -> None:
     parser.add_argument("--seeds", default="0,1,2,3")
     parser.add_argument("--kimg", type=float, default=40)
     parser.add_argument("--steps", type=int, default=32)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", default="fp32", help="of the fast path; plain is fp32")
     arguments = parser.parse_args()
     seeds = [int(seed) for seed in arguments.seeds.split(",")]
     if arguments.verb == "follow":
@@ -74,15 +77,18 @@ def main() -> None:
         return
     for seed in seeds:
         for path in PATHS:
-            train(
-                arguments.archive, arguments.outdir / f"{path}-{seed}", path, seed, arguments.kimg
-            )
+            tree: dict[str, Any] = {
+                "seed": seed,
+                "device": arguments.device,
+                "precision": arguments.precision if path == "fast" else "fp32",
+                "training": {"kimg": arguments.kimg},
+                "data": {"path": str(arguments.archive)},
+            }
+            train(tree, arguments.outdir / f"{path}-{seed}", path)
 
 
-def train(archive: Path, outdir: Path, path: str, seed: int, kimg: float) -> None:
+def train(tree: dict[str, Any], outdir: Path, path: str) -> None:
     """One run to its end, from where it stopped if it did."""
-    tree: dict[str, Any] = {"seed": seed, "device": "cpu", "precision": "fp32"}
-    tree = set_path(set_path(tree, "training.kimg", kimg), "data.path", str(archive))
     for name, value in CONFIGURATIONS["B"].settings.items():
         tree = set_path(tree, name, value)
     with plain_operations() if path == "plain" else nullcontext():
@@ -90,9 +96,8 @@ def train(archive: Path, outdir: Path, path: str, seed: int, kimg: float) -> Non
         if started:
             session, run = resume_session(started[0], {})
         else:
-            config, _ = resolve_run(
-                open_archive(archive), "auto", [merge(tree, CONFIGURATIONS["B"].tree())]
-            )
+            archive = open_archive(Path(tree["data"]["path"]))
+            config, _ = resolve_run(archive, "auto", [merge(tree, CONFIGURATIONS["B"].tree())])
             session = make_session(config, open_data(config))
             run = create_run(outdir, config, path)
         if path == "plain":
