@@ -67,6 +67,8 @@ def main() -> None:
     parser.add_argument("--precision", default="fp32", help="of the fast path; plain is fp32")
     arguments = parser.parse_args()
     seeds = [int(seed) for seed in arguments.seeds.split(",")]
+    if arguments.archive is None and arguments.verb != "follow":
+        parser.error(f"{arguments.verb} needs the archive")
     if arguments.verb == "follow":
         for seed in seeds:
             found = follow(arguments.outdir / f"plain-{seed}", arguments.steps)
@@ -147,10 +149,9 @@ def follow(outdir: Path, steps: int) -> dict[str, Any]:
         For each of some numbers of steps, for each kind of network: [fast, nudged].
     """
     (run,) = outdir.glob("0*")
-    marks = sorted({1, steps // 4, steps})
-    with plain_operations():
-        plain = taken(run, marks, plain=True)
-        nudged = taken(run, marks, plain=True, nudge=True)
+    marks = sorted({1, max(steps // 4, 1), steps})
+    plain = taken(run, marks, plain=True)
+    nudged = taken(run, marks, plain=True, nudge=True)
     fast = taken(run, marks)
     return {
         f"after {mark} steps": {
@@ -175,7 +176,8 @@ def taken(
     Returns:
         All weights in one row for each kind of network, at the start (0) and at the marks.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    operations = plain_operations() if plain else nullcontext()
+    with tempfile.TemporaryDirectory() as folder, operations:
         session, directory = resume_session(Path(shutil.copytree(run, f"{folder}/run")), {})
         if plain:
             use_plain(session)

@@ -163,6 +163,26 @@ MANIFEST = b"file,label\na.png,x\nb.png,y\n"
         ({**AB, "dataset.json": {"labels": [["../a.png", 0]]}}, "'../a.png' is no path inside"),
         ({**AB, "dataset.json": {"meta": [["c.png", 0, 1]]}}, "'c.png', but there is no such"),
         (
+            {
+                **AB,
+                "dataset.json": {
+                    "labels": [["a.png", [1]], ["b.png", [2]]],
+                    "meta": [["c.png", 0, 1]],
+                },
+            },
+            "'c.png', but there is no such",
+        ),
+        (
+            {
+                **AB,
+                "dataset.json": {
+                    "labels": [["a.png", 10_000], ["b.png", 0]],
+                    "classes": [str(number) for number in range(10_001)],
+                },
+            },
+            "label 10000 lies outside",
+        ),
+        (
             {**AB, "dataset.json": {"classes": ["x", "x"]}, "manifest.csv": MANIFEST},
             "class 'x' is named 2",
         ),

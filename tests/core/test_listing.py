@@ -40,6 +40,7 @@ def test_patients_complete_labels() -> None:
 def test_vectors_with_patients() -> None:
     found = read('{"labels": [["a", [0.5, 1]]], "meta": [["a", 0, 7, "x"], ["b", 1, 8]]}')
     assert found.images == {"a": Listed(None, "7", {"y.0": "0.5", "y.1": "1.0", "diagnosis": "x"})}
+    assert found.without_label == {"b"}
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def published_rows(
         )
     where = f"{path}: {DATASET}"
     listing = read_listing(document, where, check_member)
-    for name in sorted(listing.images.keys() - set(images)):
+    for name in sorted({*listing.images, *listing.without_label}.difference(images)):
         kind = "which is no PNG" if name in names else "but there is no such file"
         raise UserError(f"{where} names {name!r}, {kind}")
     unlabelled = [name for name in images if name not in listing.images]
@@ -41,20 +41,15 @@ def published_rows(
             f"{where} has no label for {unlabelled[0]!r} "
             f"({len(unlabelled)} such images): label all images or none"
         )
-    classes = list(listing.classes or _numbers(listing.images.values(), where))
+    most = max((i.label for i in listing.images.values() if i.label is not None), default=-1)
+    if most >= MAX_CLASSES:
+        raise UserError(
+            f"{where}: label {most} lies outside 0 to {MAX_CLASSES - 1}: number the classes from 0"
+        )
+    classes = list(listing.classes or map(str, range(most + 1)))
     rows = []
     for name in images:
         image = listing.images.get(name, Listed(None, None, {}))
         label = None if image.label is None else classes[image.label]
         rows.append(Row(name, label, image.group or name, columns=image.columns))
     return rows, {**document, "classes": classes}
-
-
-def _numbers(images: Collection[Listed], where: str) -> list[str]:
-    """Numbers in place of the names of classes."""
-    most = max((image.label for image in images if image.label is not None), default=-1)
-    if most >= MAX_CLASSES:
-        raise UserError(
-            f"{where}: label {most} lies outside 0 to {MAX_CLASSES - 1}: number the classes from 0"
-        )
-    return [str(index) for index in range(most + 1)]

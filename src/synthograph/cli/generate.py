@@ -100,7 +100,7 @@ def generate(options: Options) -> None:
     form = _choice(options.kind, FileKind, "--format")
     _refuse_together(options, form)
     share = None if options.part is None else Part.parse(options.part)
-    _check_grid(options, len(request.jobs), list(snapshot.info.spec.modalities))
+    _check_grid_with(options, len(request.jobs), list(snapshot.info.spec.modalities))
     if options.gpus > 1 and share is None:
         _begin(snapshot, request, options, form)
         # a run that is still training may have another snapshot by the time a process looks
@@ -273,7 +273,7 @@ def _draw(snapshot: "Snapshot", request: "Request", grid: Path, stop: "StopReque
     typer.echo(f"{grid}")
 
 
-def _check_grid(options: Options, count: int, modalities: Sequence[str]) -> None:
+def _check_grid_with(options: Options, count: int, modalities: Sequence[str]) -> None:
     """Refuse a picture of too many images, or one that would take the place of an image."""
     from synthograph.core.errors import UserError
 

@@ -141,12 +141,12 @@ def _given(options: Options) -> dict[str, Any]:
         "augpipe": _bundle,
         "metrics": _names,
     }
-    values = {setting: getattr(options, name) for setting, name in TRAIN_OPTIONS.items()}
-    return {
-        setting: read.get(TRAIN_OPTIONS[setting], lambda value: value)(value)
-        for setting, value in values.items()
-        if value is not None and value is not False
-    }
+    given = {}
+    for setting, name in TRAIN_OPTIONS.items():
+        value = getattr(options, name)
+        if value is not None and value is not False:
+            given[setting] = read[name](value) if name in read else value
+    return given
 
 
 def _refuse_beside_resume(options: Options) -> None:

@@ -1,5 +1,6 @@
 """Verbs with many options: one dataclass, spelled out as the command-line library reads them."""
 
+import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import MISSING, fields
@@ -16,6 +17,7 @@ def spelled_out(verb: Callable[[Any], None]) -> Callable[..., None]:
     options = parameter.annotation
     hints = get_type_hints(options, include_extras=True)
 
+    @functools.wraps(verb)
     def spelled(**given: Any) -> None:  # noqa: ANN401 - what each field holds
         verb(options(**given))
 
@@ -30,6 +32,4 @@ def spelled_out(verb: Callable[[Any], None]) -> Callable[..., None]:
     ]
     spelled.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]
     spelled.__annotations__ = hints
-    spelled.__name__, spelled.__doc__ = verb.__name__, verb.__doc__
-    spelled.__module__ = verb.__module__
     return spelled

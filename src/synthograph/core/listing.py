@@ -40,11 +40,13 @@ class Listing:
         images: what stands there, by file.
         classes: names in index order, in one Unicode form; None where there are none.
         grouped: whether it names patients.
+        without_label: files that have a patient only, where labels are vectors.
     """
 
     images: Mapping[str, Listed]
     classes: tuple[str, ...] | None
     grouped: bool
+    without_label: frozenset[str] = frozenset()
 
 
 def read_listing(
@@ -88,7 +90,7 @@ def read_listing(
         name: _listed(entry[1], meta.get(name), classes, f"{origin}, entry {name!r}")
         for name, entry in entries.items()
     }
-    return Listing(images, classes, bool(meta))
+    return Listing(images, classes, bool(meta), frozenset(meta.keys() - images.keys()))
 
 
 def _classes(value: object, origin: str) -> tuple[str, ...] | None:
@@ -141,10 +143,11 @@ def _listed(
             f"{where}: label {short(label)} lies outside the {len(classes)} classes, "
             f"0 to {len(classes) - 1}"
         )
-    patient, diagnosis = [*(meta or [])[2:], None, None][:2]
-    if meta is not None and len(meta) > 3:
-        columns["diagnosis"] = _text(diagnosis)
-    return Listed(label if isinstance(label, int) else None, _text(patient) or None, columns)
+    group = None
+    if meta is not None:
+        group = _text(meta[2]) or None
+        columns |= {"diagnosis": _text(meta[3])} if len(meta) > 3 else {}
+    return Listed(label if isinstance(label, int) else None, group, columns)
 
 
 def _number(value: object, where: str) -> str:
