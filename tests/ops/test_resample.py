@@ -48,6 +48,20 @@ def test_conv_up_is_zero_insertion_transposed_kernel_and_filter() -> None:
     torch.testing.assert_close(resample.conv_up(x, weight), expected)
 
 
+@pytest.mark.parametrize("size", [(8, 6), (7, 5)])
+def test_halving_in_bf16_is_the_same_with_and_without_amx(size, monkeypatch) -> None:
+    found = []
+    for amx in (False, True):
+        monkeypatch.setattr(resample, "has_amx", lambda amx=amx: amx)
+        x = torch.linspace(-1, 1, 3 * size[0] * size[1]).reshape(1, 3, *size).bfloat16()
+        x.requires_grad_()
+        y = resample.downsample(x)
+        y.float().square().sum().backward()
+        found.append((y.detach(), x.grad))
+    torch.testing.assert_close(found[0], found[1])
+    assert found[0][0].shape[2:] == (size[0] // 2, size[1] // 2)
+
+
 @pytest.mark.parametrize("kernel", [1, 3])
 def test_conv_down_is_filter_then_every_second(kernel: int) -> None:
     x = torch.randn(1, 2, 8, 6, dtype=torch.float64)
