@@ -22,9 +22,9 @@ def plain_operations() -> Iterator[None]:
     """Let networks compute with the reference operations; `use_plain` does the rest."""
     with (
         patch.object(networks, "modulated_conv", reference.modulated_conv),
-        patch.object(networks, "lrelu", reference.lrelu),
+        patch.object(networks, "lrelu_", reference.lrelu),
         patch.object(networks, "limit", reference.limit),
-        patch.object(layers, "lrelu", reference.lrelu),
+        patch.object(layers, "lrelu_", reference.lrelu),
         patch.object(resample, "conv", reference.conv),
         patch.object(resample, "upsample", reference.upsample),
         patch.object(resample, "downsample", reference.downsample),

@@ -16,9 +16,13 @@ of its output, which saves a pass over the features.
 """
 
 
-def lrelu(x: Float[Tensor, "n *s"], *, clamp: float | None = None) -> Float[Tensor, "n *s"]:
-    """Leaky ReLU with slope 0.2, then a limit of the absolute output where `clamp` is given."""
-    return limit(leaky_relu(x, SLOPE), clamp)
+def lrelu_(x: Float[Tensor, "n *s"], *, clamp: float | None = None) -> Float[Tensor, "n *s"]:
+    """Leaky ReLU with slope 0.2, then a limit of the absolute output where `clamp` is given.
+
+    The first overwrites `x`, whose sign the output keeps: one tensor is held for the way back
+    instead of two. So `x` must be nobody else's.
+    """
+    return limit(leaky_relu(x, SLOPE, inplace=True), clamp)
 
 
 def limit(x: Float[Tensor, "*any"], clamp: float | None) -> Float[Tensor, "*any"]:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from synthograph.ops import resample
-from synthograph.ops.activation import LRELU_GAIN, lrelu
+from synthograph.ops.activation import LRELU_GAIN, lrelu_
 
 
 class Linear(nn.Module):
@@ -48,7 +48,7 @@ class Linear(nn.Module):
         gain = self.rate * (LRELU_GAIN if self.activate else 1.0)
         weight = self.weight * (gain / math.sqrt(self.weight.shape[1]))
         y = linear(x, weight, self.bias * gain)
-        return lrelu(y) if self.activate else y
+        return lrelu_(y) if self.activate else y
 
 
 class Conv(nn.Module):
@@ -86,4 +86,4 @@ class Conv(nn.Module):
         if self.bias is None:
             return self.convolve(x, weight)
         y = self.convolve(x, weight, (self.bias * scale).to(x.dtype))
-        return lrelu(y, clamp=None if self.clamp is None else self.clamp * gain)
+        return lrelu_(y, clamp=None if self.clamp is None else self.clamp * gain)

@@ -20,7 +20,7 @@ from synthograph.models.stylegan2.config import Architecture, StyleGAN2Config
 from synthograph.models.stylegan2.layers import Conv, Linear
 from synthograph.models.stylegan2.mapping import MappingNetwork
 from synthograph.ops import resample
-from synthograph.ops.activation import LRELU_GAIN, limit, lrelu
+from synthograph.ops.activation import LRELU_GAIN, limit, lrelu_
 from synthograph.ops.modulation import modulated_conv
 
 # n image, z latent, c label, s style row, w width of a style, i o channels, hh ww size, p pixels
@@ -98,8 +98,8 @@ class StyledConv(nn.Module):
         y = modulated_conv(x, weight, style, self.bias, convolve=self.convolve, gain=scale)
         drawn = noise.map_for(self, len(w))
         if drawn is not None:
-            y = y + (drawn * (self.noise_strength * scale)).to(y.dtype)
-        return lrelu(y, clamp=None if self.clamp is None else self.clamp * gain)
+            y += (drawn * (self.noise_strength * scale)).to(y.dtype)
+        return lrelu_(y, clamp=None if self.clamp is None else self.clamp * gain)
 
 
 class ToImage(nn.Module):
