@@ -20,6 +20,8 @@ from machine import peaks
 from measure import measure, needed_operations
 from plain import plain_operations, use_plain
 
+from synthograph.core.devices import keep_freed_memory
+
 PARTS = ("g_main", "g_path", "d_main", "d_r1", "augmentation", "data", "rest")
 
 
@@ -73,6 +75,8 @@ def row(name: str, path: str, arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     plain = path == "plain"
+    if not plain:
+        keep_freed_memory()  # as the command line does
     with plain_operations() if plain else nullcontext():
         figures = measure(
             configuration,

@@ -1,5 +1,9 @@
 """Devices by name, precision by what the processor can do."""
 
+import platform
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -51,6 +55,32 @@ def test_precision_follows_the_hardware(
     assert pick_precision(Precision.AUTO, torch.device(device)) is expected
     for wanted in (Precision.FP32, Precision.BF16):
         assert pick_precision(wanted, torch.device(device)) is wanted
+
+
+FAULTS = """
+import resource
+from synthograph.core.devices import keep_freed_memory
+{call}
+def work():
+    parts = [bytearray(3_000_000) for _ in range(4)]
+    for part in parts:
+        part[::4096] = bytes(len(part[::4096]))
+work()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):
+    work()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
+def test_freed_memory_is_used_again() -> None:
+    faults = [
+        int(subprocess.check_output([sys.executable, "-c", FAULTS.format(call=call)]))
+        for call in ("", "keep_freed_memory()")
+    ]
+    assert faults[0] > 20 * 1000
+    assert faults[1] < 100
 
 
 def test_dtypes() -> None:

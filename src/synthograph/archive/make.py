@@ -15,6 +15,7 @@ from synthograph.archive.manifest import FIXED, SOURCE_FILE, Row, label_vector
 from synthograph.archive.suspects import Sketch, sketch
 from synthograph.archive.transform import Piece, TransformOptions, transform
 from synthograph.archive.writer import Encoded, encode
+from synthograph.core.devices import keep_freed_memory
 from synthograph.core.errors import UserError
 from synthograph.core.record import Picture, SourceItem, UnreadableError
 from synthograph.core.spec import SMALLEST_GRID
@@ -63,12 +64,11 @@ def make_all(
 def _make_in_pool(
     items: Sequence[SourceItem], options: TransformOptions, count: int
 ) -> Generator[Made, None, None]:
-    # a fork of a process with torch threads can hang; Ctrl-C is for the parent alone
+    # a fork of a process with torch threads can hang
     pool = ProcessPoolExecutor(
         count,
         mp_context=multiprocessing.get_context("spawn"),
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_IGN),
+        initializer=_begin_worker,
     )
     queue = iter(items)
     flying: deque[Future[Made]] = deque()
@@ -81,6 +81,11 @@ def _make_in_pool(
             yield result
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _begin_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent alone
+    keep_freed_memory()
 
 
 @contextlib.contextmanager

@@ -25,6 +25,7 @@ from synthograph.cli.split import split
 from synthograph.cli.train import train
 from synthograph.cli.usage import UsageError, explain
 from synthograph.cli.weights import weights
+from synthograph.core.devices import keep_freed_memory
 from synthograph.core.errors import (
     ExitCode,
     StoppedError,
@@ -91,6 +92,7 @@ def run(asked: Sequence[str] = ()) -> None:
     Args:
         asked: names of the signals that interrupted it; may fill while it runs.
     """
+    keep_freed_memory()
     try:
         words = sys.argv[1:] or ["--help"]
         _refuse_company(words)

@@ -1,6 +1,8 @@
-"""Which device computes, and in which precision."""
+"""Which device computes, and in which precision; how its processor's memory is used again."""
 
+import ctypes
 import enum
+import sys
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +11,10 @@ from synthograph.core.errors import UserError
 
 if TYPE_CHECKING:
     import torch
+
+
+_MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1  # parameters of mallopt
+_LARGEST_KEPT = (1 << 30, 1 << 25)  # bytes; old versions of glibc accept no more than the second
 
 
 class Precision(enum.StrEnum):
@@ -68,6 +74,18 @@ def synchronise(device: "torch.device") -> None:
 
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+def keep_freed_memory() -> None:
+    """Let this process use memory again that it has freed.
+
+    By itself the C library gives the memory of a batch back to the system, which clears every page
+    of it before it is had again: a quarter of the time of generating. Only glibc can be told;
+    elsewhere nothing changes.
+    """
+    tell = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if tell is not None and any(tell(_MMAP_THRESHOLD, size) for size in _LARGEST_KEPT):
+        tell(_TRIM_THRESHOLD, 2**31 - 1)
 
 
 @lru_cache
