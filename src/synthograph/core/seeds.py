@@ -10,6 +10,7 @@ answers of Random123.
 
 import hashlib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -18,14 +19,14 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-# n image, e element of one image, b block of four elements
+# s stream, n image, e element of one image, b block of four elements
 
 ROUNDS = 10
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 KEY_STEPS = (0x9E3779B9, 0xBB67AE85)
 MASK32 = 0xFFFFFFFF
 _WORD, _MASK = np.uint64(32), np.uint64(MASK32)
-_MULTIPLIERS = np.array(MULTIPLIERS, dtype=np.uint64)[:, None, None]
+_MULTIPLIERS = np.array(MULTIPLIERS, dtype=np.uint64)[:, None, None, None]
 
 
 def philox4x32(
@@ -74,7 +75,7 @@ def words(seed: int, stream: str, indices: Int64[Tensor, " n"], count: int) -> I
     """
     blocks, key = -(-count // 4), stream_key(seed, stream)
     if indices.device.type == "cpu":
-        return _words_by_numpy(indices, blocks, key)[:, :count]
+        return _words_by_numpy(indices, blocks, (key,))[0, :, :count]
     place = torch.arange(blocks, device=indices.device)
     shape = (len(indices), blocks)
     counter = (
@@ -87,30 +88,44 @@ def words(seed: int, stream: str, indices: Int64[Tensor, " n"], count: int) -> I
 
 
 def _words_by_numpy(
-    indices: Int64[Tensor, " n"], blocks: int, key: tuple[int, int]
-) -> Int64[Tensor, "n e"]:
-    """`philox4x32` on a processor, in place and both products at once, which is several times
-    faster for the short draws that most are.
+    indices: Int64[Tensor, " n"], blocks: int, keys: tuple[tuple[int, int], ...]
+) -> Int64[Tensor, "s n e"]:
+    """`philox4x32` on a processor for several streams, in place and both products at once, which is
+    several times faster for the short draws that most are.
     """
-    first, second = np.empty((2, 2, len(indices), blocks), dtype=np.uint64)
+    first, second = np.empty((2, 2, len(keys), len(indices), blocks), dtype=np.uint64)
     index = indices.numpy().astype(np.uint64)[:, None]
     first[0], first[1] = index & _MASK, np.arange(blocks, dtype=np.uint64)
     second[0], second[1] = index >> _WORD, 0
-    for keys in _key_schedule(key):
+    for key in _key_schedule(keys):
         product = first * _MULTIPLIERS
         second ^= (product >> _WORD)[::-1]
-        second ^= keys
+        second ^= key
         first, second = second, (product & _MASK)[::-1]
     # first holds words 0 and 2, second words 1 and 3
-    drawn = np.stack((first[0], second[0], first[1], second[1]), axis=2)
-    return torch.from_numpy(drawn.reshape(len(indices), 4 * blocks).view(np.int64))
+    drawn = np.stack((first[0], second[0], first[1], second[1]), axis=3)
+    return torch.from_numpy(drawn.reshape(len(keys), len(indices), 4 * blocks).view(np.int64))
 
 
 @lru_cache(maxsize=256)
-def _key_schedule(key: tuple[int, int]) -> list[np.ndarray]:
-    """The two words of the key in every round, [2, 1, 1] each."""
-    start, step = np.array(key, dtype=np.uint64), np.array(KEY_STEPS, dtype=np.uint64)
-    return [((start + step * np.uint64(k)) & _MASK)[:, None, None] for k in range(ROUNDS)]
+def _key_schedule(keys: tuple[tuple[int, int], ...]) -> list[np.ndarray]:
+    """The two words of every key in every round, [2, s, 1, 1] each."""
+    start = np.array(keys, dtype=np.uint64).reshape(-1, 2)
+    step = np.array(KEY_STEPS, dtype=np.uint64)
+    return [((start + step * np.uint64(k)) & _MASK).T[:, :, None, None] for k in range(ROUNDS)]
+
+
+def to_uniform(drawn: Int64[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """Float32 numbers in [0, 1), 24 bits each, of random words."""
+    return (drawn >> 8).to(torch.float32) * 2.0**-24
+
+
+def to_normal(drawn: Int64[Tensor, "n e"]) -> Float[Tensor, "n e"]:
+    """Float32 standard normal numbers of random words, two of two (Box and Muller 1958)."""
+    first, second = drawn.reshape(len(drawn), drawn.shape[1] // 2, 2).unbind(2)
+    radius = ((((first >> 8) + 1).to(torch.float32) * 2.0**-24).log() * -2).sqrt()
+    angle = (second >> 8).to(torch.float32) * (2 * math.pi * 2.0**-24)
+    return torch.stack((radius * angle.cos(), radius * angle.sin()), dim=2).flatten(1)
 
 
 @dataclass(frozen=True)
@@ -137,20 +152,24 @@ class Streams:
     ) -> Float[Tensor, "n *shape"]:
         """Float32 numbers in [0, 1), 24 bits each, `shape` of them per index."""
         drawn = words(self.seed, self.prefix + stream, indices, math.prod(shape))
-        return ((drawn >> 8).to(torch.float32) * 2.0**-24).reshape(len(indices), *shape)
+        return to_uniform(drawn).reshape(len(indices), *shape)
 
     def normal(
         self, stream: str, indices: Int64[Tensor, " n"], shape: tuple[int, ...] = ()
     ) -> Float[Tensor, "n *shape"]:
-        """Float32 standard normal numbers, `shape` of them per index (Box and Muller 1958)."""
+        """Float32 standard normal numbers, `shape` of them per index."""
         count = math.prod(shape)
-        pairs = -(-count // 2)
-        drawn = words(self.seed, self.prefix + stream, indices, 2 * pairs)
-        first, second = drawn.reshape(len(indices), pairs, 2).unbind(2)
-        radius = ((((first >> 8) + 1).to(torch.float32) * 2.0**-24).log() * -2).sqrt()
-        angle = (second >> 8).to(torch.float32) * (2 * math.pi * 2.0**-24)
-        both = torch.stack((radius * angle.cos(), radius * angle.sin()), dim=2)
-        return both.flatten(1)[:, :count].reshape(len(indices), *shape)
+        drawn = words(self.seed, self.prefix + stream, indices, count + count % 2)
+        return to_normal(drawn)[:, :count].reshape(len(indices), *shape)
+
+    def first_words(
+        self, names: Sequence[str], indices: Int64[Tensor, " n"]
+    ) -> dict[str, Int64[Tensor, "n 4"]]:
+        """The first four words per index of several streams, made together: a fifth of the time of
+        many short draws. Indices are on the host.
+        """
+        keys = tuple(stream_key(self.seed, self.prefix + name) for name in names)
+        return dict(zip(names, _words_by_numpy(indices, 1, keys), strict=True))
 
     def integers(self, stream: str, indices: Int64[Tensor, " n"], high: int) -> Int64[Tensor, " n"]:
         """One integer in [0, high) per index; `high` at most 2^31, its bias below high / 2^32."""

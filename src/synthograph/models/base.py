@@ -195,7 +195,7 @@ class Batch:
         reals: real images [n, c, h, w] in [-1, 1].
         labels: their labels [n, width].
         fake_labels: labels for generated images, drawn from the data.
-        indices: global image indices, int64 [n]; all randomness is keyed by them.
+        indices: global image indices, int64 [n], on the host; all randomness is keyed by them.
         streams: random streams of the run.
         whole: global image indices of the whole training batch.
     """

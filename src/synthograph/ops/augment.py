@@ -73,7 +73,11 @@ NEEDS: dict[str, str] = {
 
 @runtime_checkable
 class Draws(Protocol):
-    """Where random numbers come from: one row per image."""
+    """Where random numbers come from: one row per image.
+
+    All but `pixels` are on the host, where the maps that they make are put together: work too small
+    for a GPU, which never has to be waited for.
+    """
 
     def uniform(self, name: str, count: int) -> Float[Tensor, "n k"]:
         """Numbers in [0, 1)."""
@@ -89,18 +93,18 @@ class Draws(Protocol):
 
 
 class GlobalDraws:
-    """Numbers from torch's global generator."""
+    """Numbers from torch's global generators."""
 
     def __init__(self, images: Tensor) -> None:
         self._images = images
 
     def uniform(self, name: str, count: int) -> Tensor:
         """See `Draws`."""
-        return torch.rand(len(self._images), count, device=self._images.device)
+        return torch.rand(len(self._images), count)
 
     def normal(self, name: str, count: int) -> Tensor:
         """See `Draws`."""
-        return torch.randn(len(self._images), count, device=self._images.device)
+        return torch.randn(len(self._images), count)
 
     def gate(self, name: str, probability: Tensor) -> Tensor:
         """See `Draws`."""
@@ -123,7 +127,7 @@ class FixedDraws(GlobalDraws):
 
     def uniform(self, name: str, count: int) -> Tensor:
         """See `Draws`."""
-        return self._images.new_full((len(self._images), count), self.percentile)
+        return torch.full((len(self._images), count), self.percentile, dtype=self._images.dtype)
 
     def normal(self, name: str, count: int) -> Tensor:
         """See `Draws`."""
@@ -131,7 +135,7 @@ class FixedDraws(GlobalDraws):
 
     def gate(self, name: str, probability: Tensor) -> Tensor:
         """See `Draws`."""
-        return self._images.new_ones(len(self._images))
+        return torch.ones(len(self._images), dtype=self._images.dtype)
 
 
 class AugmentPipe(nn.Module):
@@ -190,7 +194,7 @@ class AugmentPipe(nn.Module):
             draws = FixedDraws(images, debug_percentile) if fixed else GlobalDraws(images)  # type: ignore[arg-type]
         geometry = Geometry(self, draws, (images.shape[2], images.shape[3])).inverse(len(images))
         if geometry is not None:
-            images = warp(images, geometry.to(images))
+            images = warp(images, geometry.to(images.dtype))
         images = self._colours(images, draws)
         if self.multipliers["imgfilter"]:
             images = self._filter(images, draws)
@@ -198,9 +202,13 @@ class AugmentPipe(nn.Module):
             images = self._noise(images, draws)
         return self._cutout(images, draws) if self.multipliers["cutout"] else images
 
+    def probability(self, name: str) -> Float[Tensor, ""]:
+        """Of an operation, on the host."""
+        return self.multipliers[name] * self.p.cpu()
+
     def gate(self, name: str, draws: Draws) -> Float[Tensor, " n"]:
         """1 where the operation acts on an image."""
-        return draws.gate(name, self.multipliers[name] * self.p)
+        return draws.gate(name, self.probability(name))
 
     def _colours(self, images: Tensor, draws: Draws) -> Tensor:
         if not any(self.multipliers[name] for name in COLOUR):
@@ -243,29 +251,29 @@ class AugmentPipe(nn.Module):
 
     def _normal(self, name: str, scope: str, draws: Draws) -> Tensor:
         drawn = draws.normal(f"{name}{scope}", 1)[:, 0] * self.strengths[f"{name}_std"]
-        return drawn * draws.gate(f"{name}{scope}", self.multipliers[name] * self.p)
+        return drawn * draws.gate(f"{name}{scope}", self.probability(name))
 
     def _log(self, name: str, scope: str, draws: Draws) -> Tensor:
         return torch.exp2(self._normal(name, scope, draws))
 
     def _choice(self, name: str, scope: str, count: int, draws: Draws) -> Tensor:
         drawn = (draws.uniform(f"{name}{scope}", 1)[:, 0] * count).floor()
-        return drawn * draws.gate(f"{name}{scope}", self.multipliers[name] * self.p)
+        return drawn * draws.gate(f"{name}{scope}", self.probability(name))
 
     def _angle(self, name: str, scope: str, draws: Draws) -> Tensor:
         reach = math.pi * self.strengths[f"{name}_max"]
         drawn = (2 * draws.uniform(f"{name}{scope}", 1)[:, 0] - 1) * reach
-        return drawn * draws.gate(f"{name}{scope}", self.multipliers[name] * self.p)
+        return drawn * draws.gate(f"{name}{scope}", self.probability(name))
 
     def _filter(self, images: Tensor, draws: Draws) -> Tensor:
         """Amplify octaves, keeping the expected power (appendix B, image-space filtering)."""
         n, channels, height, width = images.shape
-        power = torch.tensor(EXPECTED_POWER, device=images.device)
-        gains = torch.ones(n, BANDS, device=images.device)
+        power = torch.tensor(EXPECTED_POWER)
+        gains = torch.ones(n, BANDS)
         for band, multiplier in enumerate(self.bands):
             name = f"imgfilter{band}"
             drawn = torch.exp2(draws.normal(name, 1)[:, 0] * self.strengths["imgfilter_std"])
-            acts = draws.gate(name, self.multipliers["imgfilter"] * self.p * multiplier)
+            acts = draws.gate(name, self.probability("imgfilter") * multiplier)
             one = torch.ones_like(gains)
             one[:, band] = torch.where((acts > 0) & (multiplier > 0), drawn, 1.0)
             gains = gains * one * (power * one.square()).sum(1, keepdim=True).rsqrt()
@@ -286,17 +294,16 @@ class AugmentPipe(nn.Module):
             sigma = draws.normal("noise", 1)[:, 0].abs() * strength
         sigma = sigma * self.gate("noise", draws)
         drawn = draws.pixels("noise/pixels", tuple(images.shape[1:]))
-        return images + (drawn * sigma[:, None, None, None]).to(images)
+        return images + (drawn * sigma.to(drawn.device)[:, None, None, None]).to(images.dtype)
 
     def _cutout(self, images: Tensor, draws: Draws) -> Tensor:
         """Set a rectangle to zero."""
         height, width = images.shape[2:]
         size = self.gate("cutout", draws) * self.strengths["cutout_size"]
         centre = draws.uniform("cutout", 2)
-        x = (torch.arange(width, device=images.device) + 0.5) / width
-        y = (torch.arange(height, device=images.device) + 0.5) / height
-        keep_x = (x[None] - centre[:, :1]).abs() >= size[:, None] / 2
-        keep_y = (y[None] - centre[:, 1:]).abs() >= size[:, None] / 2
+        x, y = (torch.arange(width) + 0.5) / width, (torch.arange(height) + 0.5) / height
+        keep_x = ((x[None] - centre[:, :1]).abs() >= size[:, None] / 2).to(images.device)
+        keep_y = ((y[None] - centre[:, 1:]).abs() >= size[:, None] / 2).to(images.device)
         return images * (keep_x[:, None, None, :] | keep_y[:, None, :, None])
 
 
@@ -356,7 +363,7 @@ class Geometry:
         """Before and after the stretch, each with 1 - sqrt(1 - p), so that p is of either."""
         if when == "after" and isinstance(self.draws, FixedDraws):
             return transforms.rotation(self.draws.uniform("rotate", 1)[:, 0] * 0)
-        probability = 1 - (1 - (self.pipe.multipliers["rotate"] * self.pipe.p).clamp(0, 1)).sqrt()
+        probability = 1 - (1 - self.pipe.probability("rotate").clamp(0, 1)).sqrt()
         reach = math.pi * self.pipe.strengths["rotate_max"]
         angle = (2 * self.draws.uniform(f"rotate/{when}", 1)[:, 0] - 1) * reach
         return transforms.rotation(angle * self.draws.gate(f"rotate/{when}", probability))

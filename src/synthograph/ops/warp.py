@@ -46,7 +46,8 @@ def warp(
     Args:
         images: the images.
         inverse: maps pixel coordinates of the result, measured from the image's centre, x to the
-            right and y down, to those of the input.
+            right and y down, to those of the input. On the host: it decides on sizes, for which a
+            GPU would have to be waited for.
     """
     stays = _whole_shifts(inverse, images.shape[2], images.shape[3])
     count = int(stays.sum())
@@ -62,8 +63,8 @@ def warp(
 def _whole_shifts(inverse: Tensor, height: int, width: int) -> Bool[Tensor, " n"]:
     """Where a map is the identity or a shift by whole pixels, fewer than the image has."""
     linear, offset = inverse[:, :2, :2], inverse[:, :2, 2]
-    most = torch.tensor([width - 1, height - 1], device=inverse.device)
-    straight = (linear == torch.eye(2, device=inverse.device)).all(2).all(1)
+    straight = (linear == torch.eye(2)).all(2).all(1)
+    most = torch.tensor([width - 1, height - 1])
     return straight & ((offset == offset.round()) & (offset.abs() <= most)).all(1)
 
 
@@ -73,8 +74,8 @@ def _shift(x: Float[Tensor, "n c h w"], offset: Float[Tensor, "n 2"]) -> Float[T
         return x
     for axis, moved in ((3, offset[:, 0]), (2, offset[:, 1])):
         last = x.shape[axis] - 1
-        places = (torch.arange(last + 1, device=x.device) + moved.long()[:, None]).abs()
-        places = last - (last - places).abs()
+        places = (torch.arange(last + 1) + moved.long()[:, None]).abs()
+        places = (last - (last - places).abs()).to(x.device)
         shape = (len(x), 1, 1, -1) if axis == 3 else (len(x), 1, -1, 1)
         x = x.gather(axis, places.reshape(shape).expand_as(x))
     return x
@@ -90,7 +91,7 @@ def resample(
     # the result is made larger by the filter's support, so that halving it needs no padding
     out_h, out_w = (height + 2 * SUPPORT) * 2, (width + 2 * SUPPORT) * 2
     theta = _normalised(inverse, (out_h, out_w), (x.shape[2], x.shape[3]))
-    grid = affine_grid(theta, [len(x), x.shape[1], out_h, out_w], align_corners=False)
+    grid = affine_grid(theta.to(x.device), [len(x), x.shape[1], out_h, out_w], align_corners=False)
     return _reduce(sample(x, grid), by_matrix=by_matrix)
 
 

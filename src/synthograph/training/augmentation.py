@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from synthograph.core.seeds import Streams
+from synthograph.core.seeds import Streams, to_normal, to_uniform
 from synthograph.core.spec import ImageSpec
 from synthograph.models.base import Augment, Batch
 from synthograph.ops.augment import OPERATIONS, AugmentPipe, allowed
@@ -13,32 +13,50 @@ from synthograph.training.config import AugmentConfig, AugmentMode
 
 
 class StreamDraws:
-    """Random numbers keyed by image, so that an image's augmentation never depends on its batch."""
+    """Random numbers keyed by image, so that an image's augmentation never depends on its batch.
 
-    def __init__(self, streams: Streams, indices: Tensor) -> None:
-        self._streams, self._indices = streams, indices
+    Args:
+        streams: random streams.
+        indices: of the images, on the host.
+        device: where the images are.
+        expected: names of draws to come, which are made together; gets those that come besides.
+    """
+
+    def __init__(
+        self, streams: Streams, indices: Tensor, device: torch.device, expected: dict[str, None]
+    ) -> None:
+        self._streams, self._indices, self._device = streams, indices, device
+        self._expected = expected
+        self._words = streams.first_words(list(expected), indices)
+
+    def words(self, name: str) -> Tensor:
+        """Four words per image of a stream, [n, 4]."""
+        if name not in self._words:
+            self._expected[name] = None
+            self._words |= self._streams.first_words([name], self._indices)
+        return self._words[name]
 
     def uniform(self, name: str, count: int) -> Tensor:
-        """Numbers in [0, 1), [n, count]."""
-        return self._streams.uniform(name, self._indices, (count,))
+        """Numbers in [0, 1), [n, count], at most four."""
+        return to_uniform(self.words(name)[:, :count])
 
     def normal(self, name: str, count: int) -> Tensor:
-        """Standard normal numbers, [n, count]."""
-        return self._streams.normal(name, self._indices, (count,))
+        """Standard normal numbers, [n, count], at most four."""
+        return to_normal(self.words(name))[:, :count]
 
     def gate(self, name: str, probability: Tensor) -> Tensor:
         """1 with the probability, else 0, [n]; a stream of its own, since a value that is drawn
         from the gate's number would depend on the gate.
         """
-        return (self._streams.uniform(f"{name}/gate", self._indices) < probability).float()
+        return (self.uniform(f"{name}/gate", 1)[:, 0] < probability).float()
 
     def pixels(self, name: str, shape: Sequence[int]) -> Tensor:
         """Standard normal numbers, [n, *shape]."""
-        return self._streams.normal(name, self._indices, tuple(shape))
+        return self._streams.normal(name, self._indices.to(self._device), tuple(shape))
 
 
 def make_pipe(config: AugmentConfig, spec: ImageSpec) -> AugmentPipe | None:
-    """The pipeline of a run, at p = 0; None where it does not augment."""
+    """The pipeline of a run, on the host, at p = 0; None where it does not augment."""
     if config.mode is AugmentMode.NONE:
         return None
     pipe = AugmentPipe(modalities=spec.modalities, **config.pipe)  # type: ignore[arg-type]
@@ -48,11 +66,13 @@ def make_pipe(config: AugmentConfig, spec: ImageSpec) -> AugmentPipe | None:
 
 def augment_with(pipe: AugmentPipe | None) -> Augment:
     """What the phases call: `scope` keeps the draws of a phase's inputs apart."""
+    expected: dict[str, None] = {}  # every image takes the draws of the images before it
 
     def augment(images: Tensor, batch: Batch, scope: str) -> Tensor:
         if pipe is None or float(pipe.p) == 0:
             return images
-        draws = StreamDraws(batch.streams.under(f"augment/{scope}"), batch.indices)
+        streams = batch.streams.under(f"augment/{scope}")
+        draws = StreamDraws(streams, batch.indices, images.device, expected)
         augmented: Tensor = pipe(images, draws=draws)
         return augmented
 

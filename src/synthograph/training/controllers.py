@@ -69,16 +69,19 @@ class Adaptive(Controller):
         self._alarmed = False
 
     def observe(self, signs: Tensor) -> None:
-        """Count signs since the last change."""
-        signs = signs.detach().double().cpu()
-        signs = signs[signs.isfinite()]  # the others are counted where they arise
-        self._sum += torch.stack((signs.sum(), torch.tensor(float(signs.numel())).double()))
+        """Count signs since the last change, where they are."""
+        finite = signs.isfinite()  # the others are counted where they arise
+        kept = torch.where(finite, signs.detach().double(), 0.0)
+        self._sum = self._sum.to(signs.device) + torch.stack((kept.sum(), finite.double().sum()))
 
     def after_step(self, steps: int, batch: int) -> str | None:
         """Move p by batch x interval / speed towards the target, between 0 and `p_max`."""
-        if steps % INTERVAL or not self._sum[1]:
+        if steps % INTERVAL:
             return None
-        overfit = float(self._sum[0] / self._sum[1])
+        total, count = self._sum.tolist()
+        if not count:
+            return None
+        overfit = total / count
         change = batch * INTERVAL / (self.config.speed_kimg * 1000)
         direction = (overfit > self.config.target) - (overfit < self.config.target)
         self.p = min(max(self.p + direction * change, 0.0), self.config.p_max)
@@ -101,7 +104,7 @@ class Adaptive(Controller):
     def tensors(self) -> dict[str, Tensor]:
         """p, the signs counted so far, and whether the cap was reported."""
         numbers = torch.tensor([self.p, float(self._alarmed)], dtype=torch.float64)
-        return {"controller": torch.cat((numbers, self._sum))}
+        return {"controller": torch.cat((numbers, self._sum.cpu()))}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Restore what `tensors` gave."""

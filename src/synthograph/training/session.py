@@ -68,7 +68,7 @@ class Session:
         reals, labels = self.stream.batch(first, len(own))
         fakes = self.stream.draw_labels(indices)
         to = self.device
-        return Batch(reals.to(to), labels.to(to), fakes.to(to), indices.to(to), self.streams, whole)
+        return Batch(reals.to(to), labels.to(to), fakes.to(to), indices, self.streams, whole)
 
     def step(self) -> list[str]:
         """One training step: every phase that is due, the average, the augmentation's strength.
@@ -157,8 +157,5 @@ class Session:
     def _finite(self, phase: Phase) -> bool:
         """Whether all gradients that the phase's optimiser would use are finite."""
         module = self.state.networks.trainable()[phase.key]
-        total = torch.zeros((), device=self.device)
-        for parameter in module.parameters():
-            if parameter.grad is not None:
-                total = total + parameter.grad.sum()
-        return bool(torch.isfinite(total))
+        gradients = [p.grad for p in module.parameters() if p.grad is not None]
+        return bool(torch.nn.utils.get_total_norm(gradients).isfinite())

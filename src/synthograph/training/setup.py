@@ -183,7 +183,7 @@ def make_session(
         spec=spec,
         family=kind,
         phases=kind.phases(networks, config.model, augment_with(pipe)),
-        pipe=None if pipe is None else pipe.to(device),
+        pipe=pipe,
         state=TrainingState(networks, ema, optimisers, make_controller(config.augment)),
         stream=stream,
         streams=streams,

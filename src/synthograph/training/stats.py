@@ -10,7 +10,9 @@ from torch import Tensor
 
 
 class Moments:
-    """Number, sum and sum of squares of values per name, kept in float64."""
+    """Number, sum and sum of squares of values per name, kept in float64 where the values are:
+    counting never waits for a GPU.
+    """
 
     def __init__(self) -> None:
         self._sums: dict[str, Tensor] = {}
@@ -20,8 +22,9 @@ class Moments:
         flat = values.detach().double().flatten()
         if not len(flat):
             return
-        sums = torch.stack((torch.full_like(flat, 1).sum(), flat.sum(), flat.square().sum())).cpu()
-        self._sums[name] = self._sums[name] + sums if name in self._sums else sums
+        sums = torch.stack((torch.full_like(flat, 1).sum(), flat.sum(), flat.square().sum()))
+        before = self._sums.get(name)
+        self._sums[name] = sums if before is None else before.to(sums.device) + sums
 
     def add_all(self, values: Mapping[str, Tensor]) -> None:
         """Count the values of several names."""
@@ -42,8 +45,8 @@ class Moments:
         self._sums.clear()
 
     def tensors(self) -> dict[str, Tensor]:
-        """The state as tensors."""
-        return dict(self._sums)
+        """The state as tensors, on the host."""
+        return {name: sums.cpu() for name, sums in self._sums.items()}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Restore what `tensors` gave."""
