@@ -121,15 +121,14 @@ class TrainingStream:
         return self._labels.shape[1]
 
     def batch(
-        self, first: int, count: int
+        self, first: int, count: int, device: torch.device | str = "cpu"
     ) -> tuple[Float[Tensor, "n c h w"], Float[Tensor, "n k"]]:
-        """Images first ... first+count-1 of training, in [-1, 1], and their labels."""
-        return self.gather(
-            self._streams.order("data", torch.arange(first, first + count), len(self))
-        )
+        """Images first ... first+count-1 of training, in [-1, 1], and their labels, on a device."""
+        numbers = self._streams.order("data", torch.arange(first, first + count), len(self))
+        return self.gather(numbers, device)
 
     def gather(
-        self, numbers: Int64[Tensor, " n"]
+        self, numbers: Int64[Tensor, " n"], device: torch.device | str = "cpu"
     ) -> tuple[Float[Tensor, "n c h w"], Float[Tensor, "n k"]]:
         """Images by their number in the pass; numbers from n on are mirrored."""
         rows = numbers % len(self._places)
@@ -137,9 +136,11 @@ class TrainingStream:
         flipped = (numbers >= len(self._places)).numpy()
         if flipped.any():  # while pixels are bytes, of which there is less to move
             pixels[flipped] = pixels[flipped][..., ::-1]
-        images = torch.from_numpy(pixels.astype(np.float32))
+        if pixels.dtype != np.uint8:  # torch does little with 16 bits
+            pixels = pixels.astype(np.float32)
+        images = torch.from_numpy(pixels).to(device).float()
         images.div_(self.max_value / 2).sub_(1)  # as published; a product rounds twice
-        return images, self.labels(numbers)
+        return images, self.labels(numbers).to(device)
 
     def labels(self, numbers: Int64[Tensor, " n"]) -> Float[Tensor, "n k"]:
         """Labels by number in the pass."""

@@ -65,10 +65,9 @@ class Session:
         whole = range(self.state.progress.images, self.state.progress.images + count)
         first = whole[own.start]
         indices = torch.arange(first, first + len(own))
-        reals, labels = self.stream.batch(first, len(own))
-        fakes = self.stream.draw_labels(indices)
-        to = self.device
-        return Batch(reals.to(to), labels.to(to), fakes.to(to), indices, self.streams, whole)
+        reals, labels = self.stream.batch(first, len(own), self.device)
+        fakes = self.stream.draw_labels(indices).to(self.device)
+        return Batch(reals, labels, fakes, indices, self.streams, whole)
 
     def step(self) -> list[str]:
         """One training step: every phase that is due, the average, the augmentation's strength.
