@@ -165,7 +165,7 @@ class Streams:
     def first_words(
         self, names: Sequence[str], indices: Int64[Tensor, " n"]
     ) -> dict[str, Int64[Tensor, "n 4"]]:
-        """The first four words per index of several streams, made together: a fifth of the time of
+        """The first four words per index of several streams, made together: a third of the time of
         many short draws. Indices are on the host.
         """
         keys = tuple(stream_key(self.seed, self.prefix + name) for name in names)

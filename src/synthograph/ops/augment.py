@@ -206,9 +206,9 @@ class AugmentPipe(nn.Module):
         """Of an operation, on the host."""
         return self.multipliers[name] * self.p.cpu()
 
-    def gate(self, name: str, draws: Draws) -> Float[Tensor, " n"]:
-        """1 where the operation acts on an image."""
-        return draws.gate(name, self.probability(name))
+    def gate(self, name: str, draws: Draws, scope: str = "") -> Float[Tensor, " n"]:
+        """1 where the operation acts on an image; every scope draws for itself."""
+        return draws.gate(f"{name}{scope}", self.probability(name))
 
     def _colours(self, images: Tensor, draws: Draws) -> Tensor:
         if not any(self.multipliers[name] for name in COLOUR):
@@ -251,19 +251,19 @@ class AugmentPipe(nn.Module):
 
     def _normal(self, name: str, scope: str, draws: Draws) -> Tensor:
         drawn = draws.normal(f"{name}{scope}", 1)[:, 0] * self.strengths[f"{name}_std"]
-        return drawn * draws.gate(f"{name}{scope}", self.probability(name))
+        return drawn * self.gate(name, draws, scope)
 
     def _log(self, name: str, scope: str, draws: Draws) -> Tensor:
         return torch.exp2(self._normal(name, scope, draws))
 
     def _choice(self, name: str, scope: str, count: int, draws: Draws) -> Tensor:
         drawn = (draws.uniform(f"{name}{scope}", 1)[:, 0] * count).floor()
-        return drawn * draws.gate(f"{name}{scope}", self.probability(name))
+        return drawn * self.gate(name, draws, scope)
 
     def _angle(self, name: str, scope: str, draws: Draws) -> Tensor:
         reach = math.pi * self.strengths[f"{name}_max"]
         drawn = (2 * draws.uniform(f"{name}{scope}", 1)[:, 0] - 1) * reach
-        return drawn * draws.gate(f"{name}{scope}", self.probability(name))
+        return drawn * self.gate(name, draws, scope)
 
     def _filter(self, images: Tensor, draws: Draws) -> Tensor:
         """Amplify octaves, keeping the expected power (appendix B, image-space filtering)."""
