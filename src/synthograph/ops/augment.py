@@ -187,7 +187,7 @@ class AugmentPipe(nn.Module):
         Args:
             images: in [-1, 1], modalities concatenated along the channels.
             debug_percentile: in [0, 1]; switches every operation on and fixes every draw there.
-            draws: where random numbers come from; None for torch's global generator.
+            draws: where random numbers come from; None for torch's global generators.
         """
         if draws is None:
             fixed = debug_percentile is not None

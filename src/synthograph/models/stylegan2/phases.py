@@ -76,10 +76,9 @@ class Losses:
             batch.streams,
             batch.whole,
         )
-        streams = batch.streams.under("Greg")
         with self._penalty_precision():
             image, ws = self._fakes(half, "Greg")
-        probe = streams.normal("probe", half.indices.to(image.device), tuple(image.shape[1:]))
+        probe = self._normal(half, "Greg/probe", *image.shape[1:])
         projected = (image * probe).sum() / math.sqrt(image.shape[2] * image.shape[3])
         (gradient,) = torch.autograd.grad(projected, [ws], create_graph=True)
         lengths = gradient.float().square().sum(2).mean(1).sqrt()
@@ -149,24 +148,26 @@ class Losses:
         """Images with fresh noise, and the styles that made them; row 0 is never a mixed one."""
         ws = self._styles(batch, phase)
         synthesis = self.generator.synthesis
-        there = batch.indices.to(ws.device)  # what is many numbers is drawn where it is needed
-        noise = batch.streams.normal(f"{phase}/noise", there, (synthesis.noise_pixels,))
+        noise = self._normal(batch, f"{phase}/noise", synthesis.noise_pixels)
         return synthesis(ws, noise_mode="random", noise=noise), ws
 
     def _styles(self, batch: Batch, phase: str) -> Float[Tensor, "n s w"]:
         """Styles of which a share is mixed from two latents at a crossover of its own."""
         streams, mapping = batch.streams.under(phase), self.generator.mapping
         width, rows = self.config.z_dim, self.generator.num_ws
-        there = batch.indices.to(batch.fake_labels.device)
-        first = mapping(streams.normal("z", there, (width,)), batch.fake_labels)
+        first = mapping(self._normal(batch, f"{phase}/z", width), batch.fake_labels)
         if not self.config.style_mixing:
             return first
-        second = mapping(streams.normal("z2", there, (width,)), batch.fake_labels)
+        second = mapping(self._normal(batch, f"{phase}/z2", width), batch.fake_labels)
         crossover = 1 + streams.integers("crossover", batch.indices, rows - 1)
         mixed = streams.uniform("mix", batch.indices) < self.config.style_mixing
         crossover = torch.where(mixed, crossover, rows)
         own = torch.arange(rows)[None] < crossover[:, None]
         return torch.where(own.to(first.device)[:, :, None], first, second)
+
+    def _normal(self, batch: Batch, stream: str, *shape: int) -> Tensor:
+        """Standard normal numbers, many per image, so drawn where the images are."""
+        return batch.streams.normal(stream, batch.indices.to(batch.reals.device), shape)
 
     def _logits(self, image: Tensor, label: Tensor) -> dict[str, Tensor]:
         parts = self.spec.split(image)
