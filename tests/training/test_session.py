@@ -1,5 +1,6 @@
-"""A step of training, on a device that nothing can be read from."""
+"""What a step of training asks of its gradients, and of the device that it runs on."""
 
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -13,6 +14,7 @@ from synthograph.ops.augment import OPERATIONS, AugmentPipe
 from synthograph.training.augmentation import augment_with
 from synthograph.training.config import AugmentConfig
 from synthograph.training.controllers import Adaptive
+from synthograph.training.session import Session
 from synthograph.training.stats import Moments
 
 N, LABELS = 8, 3
@@ -47,3 +49,15 @@ def test_no_loss_waits_for_a_gpu(name: str, there: SimpleNamespace) -> None:
     if terms.real_signs is not None:
         Adaptive(AugmentConfig()).observe(terms.real_signs)
     there.phases[name].absorb({key: rows.mean(0) for key, rows in terms.running.items()})
+
+
+@pytest.mark.parametrize(("odd", "finite"), [(1e30, True), (-math.inf, False), (math.nan, False)])
+def test_a_gradient_may_be_large_but_not_infinite(odd: float, finite: bool, there) -> None:
+    """The square of 1e30 is infinite in fp32, the gradient itself is not."""
+    module = torch.nn.Linear(3, 2)
+    for parameter in module.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    module.bias.grad[0] = odd
+    networks = SimpleNamespace(trainable=lambda: {"G": module})
+    session = SimpleNamespace(state=SimpleNamespace(networks=networks))
+    assert Session._finite(session, there.phases["Gmain"]) is finite

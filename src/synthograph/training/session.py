@@ -1,5 +1,6 @@
 """One training step, and everything that it works on."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -157,4 +158,4 @@ class Session:
         """Whether all gradients that the phase's optimiser would use are finite."""
         module = self.state.networks.trainable()[phase.key]
         gradients = [p.grad for p in module.parameters() if p.grad is not None]
-        return bool(torch.nn.utils.get_total_norm(gradients).isfinite())
+        return bool(torch.nn.utils.get_total_norm(gradients, math.inf).isfinite())
