@@ -49,17 +49,25 @@ def test_conv_up_is_zero_insertion_transposed_kernel_and_filter() -> None:
 
 
 @pytest.mark.parametrize("size", [(8, 6), (7, 5)])
-def test_halving_in_bf16_is_the_same_with_and_without_amx(size, monkeypatch) -> None:
+def test_derivatives_of_resampling_in_bf16_are_those_in_fp32(size) -> None:
     found = []
-    for amx in (False, True):
-        monkeypatch.setattr(resample, "has_amx", lambda amx=amx: amx)
-        x = torch.linspace(-1, 1, 3 * size[0] * size[1]).reshape(1, 3, *size).bfloat16()
+    for dtype in (torch.float32, torch.bfloat16):
+        x = torch.linspace(-1, 1, 3 * size[0] * size[1]).reshape(1, 3, *size).to(dtype)
         x.requires_grad_()
-        y = resample.downsample(x)
-        y.float().square().sum().backward()
-        found.append((y.detach(), x.grad))
-    torch.testing.assert_close(found[0], found[1])
+        half, twice = resample.downsample(x), resample.upsample(x)
+        (half.float().square().sum() + twice.float().square().sum()).backward()
+        found.append([y.float() for y in (half.detach(), twice.detach(), x.grad)])
     assert found[0][0].shape[2:] == (size[0] // 2, size[1] // 2)
+    for exact, rounded in zip(*found, strict=True):
+        torch.testing.assert_close(rounded, exact, atol=0.03, rtol=0.03)
+
+
+@pytest.mark.parametrize("size", [(4, 6), (7, 5)])
+@pytest.mark.parametrize("operation", [resample.upsample, resample.downsample])
+def test_two_derivatives_of_resampling(operation, size) -> None:
+    x = torch.randn(1, 2, *size, dtype=torch.float64, requires_grad=True)
+    assert gradcheck(operation, x)
+    assert gradgradcheck(operation, x)
 
 
 @pytest.mark.parametrize("kernel", [1, 3])

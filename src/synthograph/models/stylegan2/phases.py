@@ -19,6 +19,7 @@ from torch.nn.functional import softplus
 from synthograph.models.base import Augment, Batch, LossTerms, Networks, Phase
 from synthograph.models.stylegan2.config import StyleGAN2Config
 from synthograph.models.stylegan2.networks import Generator
+from synthograph.ops.convolution import features_only
 
 PATH_MEAN = "path_length_mean"
 
@@ -80,7 +81,8 @@ class Losses:
             image, ws = self._fakes(half, "Greg")
         probe = self._normal(half, "Greg/probe", *image.shape[1:])
         projected = (image * probe).sum() / math.sqrt(image.shape[2] * image.shape[3])
-        (gradient,) = torch.autograd.grad(projected, [ws], create_graph=True)
+        with features_only():
+            (gradient,) = torch.autograd.grad(projected, [ws], create_graph=True)
         lengths = gradient.float().square().sum(2).mean(1).sqrt()
         penalty = (lengths - self.networks.extras[PATH_MEAN]).square()
         weighted = penalty * self.config.path_weight
@@ -119,7 +121,8 @@ class Losses:
         with self._penalty_precision():
             logits = self._logits(augmented, batch.labels)
         joint = torch.stack([x.sum() for x in logits.values()]).sum()
-        (gradient,) = torch.autograd.grad(joint, [reals], create_graph=True)
+        with features_only():
+            (gradient,) = torch.autograd.grad(joint, [reals], create_graph=True)
         penalty = gradient.float().square().sum((1, 2, 3))
         weighted = penalty * (self.config.r1_gamma / 2)
         stats = {"Loss/r1_penalty": penalty.detach(), "Loss/D/reg": weighted.detach()}

@@ -1,0 +1,174 @@
+"""Convolutions whose derivatives are convolutions again, of every order.
+
+A convolution is linear in the features and in the kernel, so all derivatives of all orders are made
+of three operations: `convolve`, its adjoint by the features and its adjoint by the kernel. The
+framework takes a way of its own for second derivatives, a convolution with a kernel as large as the
+features, one per group: penalties on gradients took ten times as long.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import conv2d
+
+# n image, i o channels in and out, k kernel
+
+
+def convolve(
+    x: Float[Tensor, "n i h w"],
+    weight: Float[Tensor, "o i k k"],
+    bias: Float[Tensor, " o"] | None = None,
+    *,
+    stride: int = 1,
+    padding: int = 0,
+) -> Float[Tensor, "n o u v"]:
+    """Cross-correlation with zeros outside, as networks call a convolution."""
+    return _Convolve.apply(x, weight, bias, (stride, padding))  # type: ignore[no-untyped-call]
+
+
+def spread(
+    y: Float[Tensor, "n o u v"],
+    weight: Float[Tensor, "o i k k"],
+    size: tuple[int, int],
+    *,
+    stride: int = 1,
+    padding: int = 0,
+) -> Float[Tensor, "n i h w"]:
+    """The adjoint of `convolve` by the features, also called a transposed convolution.
+
+    Args:
+        y: what `convolve` returns for features of `size`, or its gradient.
+        weight: the kernel as `convolve` takes it.
+        size: height and width of the result.
+        stride: as in `convolve`.
+        padding: as in `convolve`.
+    """
+    return _Spread.apply(y, weight, size, (stride, padding))  # type: ignore[no-untyped-call]
+
+
+@dataclass
+class _Wanted:
+    """Which gradients a backward pass computes."""
+
+    kernels: bool = True
+
+
+_wanted = _Wanted()
+
+
+@contextmanager
+def features_only() -> Iterator[None]:
+    """Within it backward passes compute no gradients of kernels and biases.
+
+    A penalty's first derivative is by images or styles only. A function written in Python is not
+    told so by the framework, and would compute all.
+    """
+    before, _wanted.kernels = _wanted.kernels, False
+    try:
+        yield
+    finally:
+        _wanted.kernels = before
+
+
+class _Convolve(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        how: tuple[int, int],
+    ) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.how = how
+        return conv2d(x, weight, bias, *how)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        x, weight = ctx.saved_tensors
+        by_x, by_weight, by_bias, _ = ctx.needs_input_grad
+        kernels = _wanted.kernels
+        return (
+            _Spread.apply(grads[0], weight, x.shape[2:], ctx.how) if by_x else None,  # type: ignore[no-untyped-call]
+            _Correlate.apply(x, grads[0], weight.shape, ctx.how) if by_weight and kernels else None,  # type: ignore[no-untyped-call]
+            grads[0].sum((0, 2, 3)) if by_bias and kernels else None,
+            None,
+        )
+
+
+class _Spread(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401
+        y: Tensor,
+        weight: Tensor,
+        size: tuple[int, int],
+        how: tuple[int, int],
+    ) -> Tensor:
+        ctx.save_for_backward(y, weight)
+        ctx.how = how
+        if weight.shape[-1] == 1 and how == (1, 0):
+            return conv2d(y, weight.transpose(0, 1))
+        like = y.new_empty(1).expand(len(y), weight.shape[1], *size)  # its shape only is read
+        weight = weight.contiguous(memory_format=torch.channels_last)  # and so is the result
+        return _gradient(0, y, like, weight, how)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        y, weight = ctx.saved_tensors
+        by_y, by_weight, *_ = ctx.needs_input_grad
+        return (
+            _Convolve.apply(grads[0], weight, None, ctx.how) if by_y else None,  # type: ignore[no-untyped-call]
+            _Correlate.apply(grads[0], y, weight.shape, ctx.how)  # type: ignore[no-untyped-call]
+            if by_weight and _wanted.kernels
+            else None,
+            None,
+            None,
+        )
+
+
+class _Correlate(torch.autograd.Function):
+    """The adjoint of `convolve` by the kernel: what features and the gradient of the result have in
+    common at every place of the kernel.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401
+        x: Tensor,
+        y: Tensor,
+        shape: torch.Size,
+        how: tuple[int, int],
+    ) -> Tensor:
+        ctx.save_for_backward(x, y)
+        ctx.how = how
+        like = x.new_empty(1).expand(shape)
+        return _gradient(1, y, x, like, how)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        x, y = ctx.saved_tensors
+        by_x, by_y, *_ = ctx.needs_input_grad
+        return (
+            _Spread.apply(y, grads[0], x.shape[2:], ctx.how) if by_x else None,  # type: ignore[no-untyped-call]
+            _Convolve.apply(x, grads[0], None, ctx.how) if by_y else None,  # type: ignore[no-untyped-call]
+            None,
+            None,
+        )
+
+
+def _gradient(of: int, y: Tensor, x: Tensor, weight: Tensor, how: tuple[int, int]) -> Tensor:
+    """The gradient of a convolution by its features (0) or its kernel (1)."""
+    stride, padding = how
+    wanted = [of == 0, of == 1, False]
+    found: tuple[Tensor | None, ...] = torch.ops.aten.convolution_backward(
+        y, x, weight, None, [stride] * 2, [padding] * 2, [1, 1], False, [0, 0], 1, wanted
+    )
+    gradient = found[of]
+    assert gradient is not None, "it was asked for"
+    return gradient

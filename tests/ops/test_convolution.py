@@ -1,0 +1,73 @@
+"""Convolutions against the framework's, up to third derivatives."""
+
+import pytest
+import torch
+from torch.autograd import gradcheck, gradgradcheck
+from torch.nn.functional import conv2d, conv_transpose2d
+
+from synthograph.ops.convolution import convolve, features_only, spread
+
+CASES = [(1, 1, 0), (3, 1, 1), (3, 2, 0)]
+
+
+def drawn(*shape: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(sum(shape))
+    return torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_()
+
+
+@pytest.mark.parametrize(("kernel", "stride", "padding"), CASES)
+def test_a_convolution_and_two_derivatives(kernel, stride, padding) -> None:
+    x, weight, bias = drawn(2, 3, 5, 7), drawn(4, 3, kernel, kernel), drawn(4)
+    got = convolve(x, weight, bias, stride=stride, padding=padding)
+    torch.testing.assert_close(got, conv2d(x, weight, bias, stride, padding))
+
+    def function(*inputs: torch.Tensor) -> torch.Tensor:
+        return convolve(*inputs, stride=stride, padding=padding)
+
+    assert gradcheck(function, (x, weight, bias))
+    assert gradgradcheck(function, (x, weight, bias))
+
+
+@pytest.mark.parametrize(("kernel", "stride", "padding"), CASES)
+def test_its_adjoint_and_two_derivatives(kernel, stride, padding) -> None:
+    weight = drawn(4, 3, kernel, kernel)
+    y = conv2d(drawn(2, 3, 5, 7), weight, None, stride, padding).detach().requires_grad_()
+
+    def function(y: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        return spread(y, weight, (5, 7), stride=stride, padding=padding)
+
+    torch.testing.assert_close(
+        function(y, weight), conv_transpose2d(y, weight, None, stride, padding)
+    )
+    assert gradcheck(function, (y, weight))
+    assert gradgradcheck(function, (y, weight))
+
+
+def test_third_derivatives_are_those_of_the_framework() -> None:
+    found = []
+    for ours in (True, False):
+        x, weight = drawn(2, 3, 5, 7), drawn(4, 3, 3, 3)
+        y = convolve(x, weight, padding=1) if ours else conv2d(x, weight, padding=1)
+        for _ in range(3):
+            by_x, by_weight = torch.autograd.grad(y.pow(4).mean(), (x, weight), create_graph=True)
+            y = torch.cat((by_x.flatten(), by_weight.flatten()))
+        found.append(y.detach())
+    torch.testing.assert_close(*found)
+
+
+def test_no_gradients_of_kernels_are_computed_where_none_are_wanted(monkeypatch) -> None:
+    computed = []
+    backward = torch.ops.aten.convolution_backward
+    monkeypatch.setattr(
+        torch.ops.aten,
+        "convolution_backward",
+        lambda *given: computed.append(given[-1]) or backward(*given),
+    )
+    x, weight = drawn(2, 3, 5, 7), drawn(4, 3, 3, 3)
+    with features_only():
+        (by_x,) = torch.autograd.grad(convolve(x, weight).sum(), x, create_graph=True)
+    assert computed == [[True, False, False]]
+    by_x.square().sum().backward()
+    assert weight.grad is not None
+    assert weight.grad.any()
+    assert [False, True, False] in computed
