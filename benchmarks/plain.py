@@ -7,7 +7,7 @@ from unittest.mock import patch
 from torch import nn
 
 from synthograph.models.stylegan2 import layers, networks
-from synthograph.ops import reference, resample, warp
+from synthograph.ops import augment, reference, resample, warp
 from synthograph.training.session import Session
 
 CONVOLUTIONS = {
@@ -22,13 +22,14 @@ def plain_operations() -> Iterator[None]:
     """Let networks compute with the reference operations; `use_plain` does the rest."""
     with (
         patch.object(networks, "modulated_conv", reference.modulated_conv),
+        patch.object(networks, "modulated_pointwise", reference.modulated_pointwise),
         patch.object(networks, "lrelu_", reference.lrelu),
         patch.object(networks, "limit", reference.limit),
         patch.object(layers, "lrelu_", reference.lrelu),
         patch.object(resample, "conv", reference.conv),
         patch.object(resample, "upsample", reference.upsample),
         patch.object(resample, "downsample", reference.downsample),
-        patch.object(warp, "warp", warp.resample),
+        patch.object(augment, "warp", warp.resample),
         patch.dict(warp.LONGEST_BY_MATRIX, cpu=0, cuda=0),
     ):
         yield

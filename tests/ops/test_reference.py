@@ -56,6 +56,11 @@ def test_modulated_convolution(name: str) -> None:
     )
 
 
+def test_modulated_pointwise_convolution() -> None:
+    inputs = drawn((2, 3, 4, 5), (2, 3), (2, 3))
+    compare(modulation.modulated_pointwise, reference.modulated_pointwise, inputs)
+
+
 @pytest.mark.parametrize("clamp", [None, 0.5, 100.0])
 def test_activation(clamp: float | None) -> None:
     compare(

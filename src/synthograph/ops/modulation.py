@@ -3,6 +3,7 @@ StyleGAN", section 2.2).
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -47,4 +48,32 @@ def modulated_conv(
     scaled = x * style.to(x.dtype)[:, :, None, None]
     offset = (bias * gain).to(x.dtype)[None, :, None, None]
     factor = (demodulation(weight, style) * gain).to(x.dtype)[:, :, None, None]
-    return torch.addcmul(offset, convolve(scaled, weight.to(x.dtype)), factor)
+    return _ScaleAndShift.apply(convolve(scaled, weight.to(x.dtype)), factor, offset)  # type: ignore[no-untyped-call]
+
+
+def modulated_pointwise(
+    x: Float[Tensor, "n i h w"], weight: Float[Tensor, "o i"], style: Float[Tensor, "n i"]
+) -> Float[Tensor, "n o h w"]:
+    """Convolve with a 1x1 kernel scaled per image and input channel, not demodulated.
+
+    For few outputs: one small matrix per image, so that the features are read once and never
+    scaled. Arguments as `modulated_conv`.
+    """
+    kernels = (style[:, None, :] * weight[None]).to(x.dtype)
+    pixels = x.permute(0, 2, 3, 1).flatten(1, 2)
+    return (kernels @ pixels.transpose(1, 2)).unflatten(2, x.shape[2:])
+
+
+class _ScaleAndShift(torch.autograd.Function):
+    """`x * factor + offset`; the framework's own way back multiplies all of `x` by 1 first."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, factor: Tensor, offset: Tensor) -> Tensor:  # noqa: ANN401
+        ctx.save_for_backward(x, factor)
+        return torch.addcmul(offset, x, factor)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ANN401
+        (grad,), (x, factor) = grads, ctx.saved_tensors
+        by_factor, by_offset = (grad * x).sum((2, 3), True), grad.sum((0, 2, 3), True)
+        return grad * factor, by_factor, by_offset

@@ -104,6 +104,16 @@ def modulated_conv(
     return (y.reshape(n, -1, *y.shape[2:]) + bias[None, :, None, None]) * gain
 
 
+def modulated_pointwise(
+    x: Float[Tensor, "n i h w"], weight: Float[Tensor, "o i"], style: Float[Tensor, "n i"]
+) -> Float[Tensor, "n o h w"]:
+    """A 1x1 kernel for every image, all of them as groups of one convolution."""
+    n, i, h, w = x.shape
+    kernels = (weight[None] * style[:, None]).to(x.dtype).flatten(0, 1)
+    y = conv(x.reshape(1, n * i, h, w), kernels[:, :, None, None], groups=n)
+    return y.reshape(n, -1, h, w)
+
+
 def lrelu(x: Float[Tensor, "n *s"], *, clamp: float | None = None) -> Float[Tensor, "n *s"]:
     """Leaky ReLU, then the limit."""
     return limit(leaky_relu(x, SLOPE), clamp)
