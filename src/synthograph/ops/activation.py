@@ -41,7 +41,7 @@ def _within(x: Tensor, most: float) -> bool:
     if x.dim() == 4:  # a reduction is ten times as fast along memory
         x = x.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)
     low, high = torch.aminmax(x.reshape(-1))
-    return bool((low >= -most) & (high <= most))
+    return low.item() >= -most and high.item() <= most
 
 
 def rms_normalise(x: Float[Tensor, "n c"], eps: float = 1e-8) -> Float[Tensor, "n c"]:

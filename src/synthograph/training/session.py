@@ -1,6 +1,5 @@
 """One training step, and everything that it works on."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -158,4 +157,5 @@ class Session:
         """Whether all gradients that the phase's optimiser would use are finite."""
         module = self.state.networks.trainable()[phase.key]
         gradients = [p.grad for p in module.parameters() if p.grad is not None]
-        return bool(torch.nn.utils.get_total_norm(gradients, math.inf).isfinite())
+        # the sum of absolute values: on a processor the largest takes four times as long
+        return bool(torch.nn.utils.get_total_norm(gradients, 1.0).isfinite())

@@ -21,7 +21,7 @@ from synthograph.models.stylegan2.layers import Conv, Linear
 from synthograph.models.stylegan2.mapping import MappingNetwork
 from synthograph.ops import resample
 from synthograph.ops.activation import LRELU_GAIN, limit, lrelu_
-from synthograph.ops.modulation import modulated_conv
+from synthograph.ops.modulation import modulated_conv, modulated_pointwise
 
 # n image, z latent, c label, s style row, w width of a style, i o channels, hh ww size, p pixels
 
@@ -115,7 +115,7 @@ class ToImage(nn.Module):
     def forward(self, x: Tensor, w: Float[Tensor, "n w"]) -> Tensor:
         """Image part of this level."""
         style = self.affine(w) * (1 / math.sqrt(self.weight.shape[1]))
-        y = resample.conv(x * style.to(x.dtype)[:, :, None, None], self.weight.to(x.dtype))
+        y = modulated_pointwise(x, self.weight.flatten(1), style)
         return limit(y.float() + self.bias[:, None, None], self.clamp)
 
 
@@ -355,12 +355,14 @@ def minibatch_deviation(
     A batch that the group size does not divide ends in a smaller group. Source: Karras et al. 2018,
     section 3.
     """
-    added = []
-    for part in x.split(min(group, len(x))):
-        deviation = (part.var(dim=0, unbiased=False) + 1e-8).sqrt()
-        means = deviation.reshape(maps, -1).mean(1)[None, :, None, None]
-        added.append(means.expand(len(part), maps, *x.shape[2:]))
-    return torch.cat(added)
+    size, added = min(group, len(x)), []
+    for part in x.split(len(x) // size * size):
+        groups = part.reshape(-1, min(size, len(part)), *x.shape[1:])
+        # `var` takes thirty times as long over an axis that is not the last
+        variance = (groups - groups.mean(1, keepdim=True)).square().mean(1)
+        means = (variance + 1e-8).sqrt().reshape(len(groups), maps, -1).mean(2)
+        added.append(means.repeat_interleave(groups.shape[1], 0))
+    return torch.cat(added)[:, :, None, None].expand(-1, -1, *x.shape[2:])
 
 
 class Discriminator(nn.Module):
