@@ -165,7 +165,8 @@ def test_a_real_network_gives_pairs_that_do_not_depend_on_the_batch(
     parts = list(pairs(snapshot, replace(asked, batch=2)))
     assert [len(first) for first, _ in parts] == [2, 2, 1]
     for place in range(2):
-        torch.testing.assert_close(torch.cat([pair[place] for pair in parts]), whole[place])
+        apart = torch.cat([pair[place] for pair in parts])
+        torch.testing.assert_close(apart, whole[place], rtol=0, atol=1e-3)  # of 255 levels
     again = next(pairs(snapshot, asked))
     assert torch.equal(again[0], whole[0]) and torch.equal(again[1], whole[1])
     other = next(pairs(snapshot, replace(asked, seed=1)))

@@ -38,6 +38,7 @@ SETTINGS = {
     "augment": {"mode": "ada", "p": 0.2, "speed_kimg": 0.1},
     "training": {"kimg": 0.06, "batch": 4, "batch_gpu": 2, "tick_kimg": 0.016, "snap": 2},
     "device": "cpu",
+    "precision": "fp32",
 }
 
 
