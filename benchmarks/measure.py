@@ -16,6 +16,7 @@ from torch.utils.flop_counter import flop_registry
 from synthograph.archive.prepare import PrepareOptions, prepare
 from synthograph.archive.reader import open_archive
 from synthograph.core.config import merge, set_path
+from synthograph.core.devices import has_amx
 from synthograph.sources.phantoms import PhantomOptions, make_phantoms
 from synthograph.training.augmentation import set_strength
 from synthograph.training.ema import update_ema
@@ -126,9 +127,10 @@ def operations_per_image(session: Session) -> float:
     return total / len(batch)
 
 
-def generation(session: Session, *, batch: int = 64) -> float:
-    """Images per second of the EMA generator, constant noise."""
+def generation(session: Session, dtype: torch.dtype, *, batch: int = 64) -> float:
+    """Images per second of the EMA generator with blocks in this dtype, constant noise."""
     generator = session.state.ema
+    generator.synthesis.block_dtype = dtype
     width = session.stream.label_width
     z = torch.randn(batch, 512, device=session.device)
     label = torch.eye(width, device=session.device)[torch.arange(batch) % width] if width else None
@@ -162,11 +164,13 @@ def measure(
         if session.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(session.device)
         figures = training(session)
+        has_unit = session.device.type == "cuda" or has_amx()  # else it takes minutes
         return {
             "device": str(session.device),
             "precision": str(session.config.precision),
             "batch": session.config.training.batch,
             **figures,
-            "gen_images_per_sec": generation(session),
+            "gen_images_per_sec": generation(session, torch.float32),
+            "gen_bf16_images_per_sec": generation(session, torch.bfloat16) if has_unit else None,
             "peak_memory_mb": peak_memory_mb(session.device),
         }

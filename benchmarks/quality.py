@@ -38,6 +38,7 @@ from synthograph.archive.batches import archive_images
 from synthograph.archive.manifest import in_split
 from synthograph.archive.reader import open_archive
 from synthograph.core.config import merge, set_path
+from synthograph.core.devices import Precision, block_dtype
 from synthograph.features.registry import extractor
 from synthograph.metrics.kernel import kernel_distance
 from synthograph.metrics.sample import Sample
@@ -71,7 +72,8 @@ def main() -> None:
         parser.error(f"{arguments.verb} needs the archive")
     if arguments.verb == "follow":
         for seed in seeds:
-            found = follow(arguments.outdir / f"plain-{seed}", arguments.steps)
+            run = arguments.outdir / f"plain-{seed}"
+            found = follow(run, arguments.steps, Precision(arguments.precision))
             print(json.dumps({"seed": seed, **found}), flush=True)
         return
     if arguments.verb == "compare":
@@ -142,7 +144,7 @@ def compare(archive: Path, outdir: Path, seeds: list[int]) -> dict[str, Any]:
     }
 
 
-def follow(outdir: Path, steps: int) -> dict[str, Any]:
+def follow(outdir: Path, steps: int, precision: Precision) -> dict[str, Any]:
     """How far fast and nudged steps end from plain ones, as a share of what the plain steps moved.
 
     Returns:
@@ -152,7 +154,7 @@ def follow(outdir: Path, steps: int) -> dict[str, Any]:
     marks = sorted({1, max(steps // 4, 1), steps})
     plain = taken(run, marks, plain=True)
     nudged = taken(run, marks, plain=True, nudge=True)
-    fast = taken(run, marks)
+    fast = taken(run, marks, precision=precision)
     return {
         f"after {mark} steps": {
             network: [
@@ -169,7 +171,12 @@ def follow(outdir: Path, steps: int) -> dict[str, Any]:
 
 
 def taken(
-    run: Path, marks: list[int], *, plain: bool = False, nudge: bool = False
+    run: Path,
+    marks: list[int],
+    *,
+    plain: bool = False,
+    nudge: bool = False,
+    precision: Precision = Precision.FP32,
 ) -> dict[int, dict[str, Tensor]]:
     """Take steps from the end of a run, of which a copy is used up.
 
@@ -182,6 +189,7 @@ def taken(
         if plain:
             use_plain(session)
         networks = session.state.networks
+        session.family.set_precision(networks, block_dtype(precision))
         kinds = {"generator": networks.generator, "discriminators": networks.discriminators}
         found = {0: weights(kinds)}
         if nudge:

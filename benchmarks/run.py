@@ -111,6 +111,7 @@ def table(rows: list[dict[str, Any]]) -> str:
         "s/kimg",
         *PARTS,
         "images/s",
+        "in bf16",
         "MB",
         "GFLOP/image",
         "GFLOP/s",
@@ -120,7 +121,9 @@ def table(rows: list[dict[str, Any]]) -> str:
     for r in rows:
         cells = [r["config"], r["path"], r["precision"], f"{r['sec_per_kimg']:.1f}"]
         cells += [f"{r['parts'][part]:.2f}" for part in PARTS]
-        cells += [f"{r['gen_images_per_sec']:.0f}", f"{r['peak_memory_mb']:.0f}"]
+        in_bf16 = r["gen_bf16_images_per_sec"]
+        cells += [f"{r['gen_images_per_sec']:.0f}", "" if in_bf16 is None else f"{in_bf16:.0f}"]
+        cells += [f"{r['peak_memory_mb']:.0f}"]
         cells += [f"{r['gflop_per_image']:.2f}", f"{r['effective_gflops']:.0f}"]
         lines.append(" | ".join([*cells, f"{r['of_fp32_peak']:.2f}"]))
     by_config: dict[str, dict[str, float]] = {}
