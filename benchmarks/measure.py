@@ -16,7 +16,7 @@ from torch.utils.flop_counter import flop_registry
 from synthograph.archive.prepare import PrepareOptions, prepare
 from synthograph.archive.reader import open_archive
 from synthograph.core.config import merge, set_path
-from synthograph.core.devices import has_amx
+from synthograph.core.devices import Precision
 from synthograph.sources.phantoms import PhantomOptions, make_phantoms
 from synthograph.training.augmentation import set_strength
 from synthograph.training.ema import update_ema
@@ -164,13 +164,13 @@ def measure(
         if session.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(session.device)
         figures = training(session)
-        has_unit = session.device.type == "cuda" or has_amx()  # else it takes minutes
+        coarse = session.config.precision is Precision.BF16  # without a unit it takes minutes
         return {
             "device": str(session.device),
             "precision": str(session.config.precision),
             "batch": session.config.training.batch,
             **figures,
             "gen_images_per_sec": generation(session, torch.float32),
-            "gen_bf16_images_per_sec": generation(session, torch.bfloat16) if has_unit else None,
+            "gen_bf16_images_per_sec": generation(session, torch.bfloat16) if coarse else None,
             "peak_memory_mb": peak_memory_mb(session.device),
         }
