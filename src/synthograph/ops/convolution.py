@@ -115,8 +115,8 @@ class _Spread(torch.autograd.Function):
         ctx.how = how
         if weight.shape[-1] == 1 and how == (1, 0):
             return conv2d(y, weight.transpose(0, 1))
-        like = y.new_empty(1).expand(len(y), weight.shape[1], *size)  # its shape only is read
-        weight = weight.contiguous(memory_format=torch.channels_last)  # and so is the result
+        like = y.new_empty(1).expand(len(y), weight.shape[1], *size)  # only its shape is read
+        weight = weight.contiguous(memory_format=torch.channels_last)  # the result's format too
         return _gradient(0, y, like, weight, how)
 
     @staticmethod
