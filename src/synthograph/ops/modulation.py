@@ -60,8 +60,7 @@ def modulated_pointwise(
     scaled. Arguments as `modulated_conv`.
     """
     kernels = (style[:, None, :] * weight[None]).to(x.dtype)
-    pixels = x.permute(0, 2, 3, 1).flatten(1, 2)
-    return (kernels @ pixels.transpose(1, 2)).unflatten(2, x.shape[2:])
+    return (kernels @ x.flatten(2)).unflatten(2, x.shape[2:])
 
 
 class _ScaleAndShift(torch.autograd.Function):
