@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,10 +21,11 @@ from synthograph.core.errors import DiskFullError, SynthographError
 from synthograph.models import snapshot as snapshots
 from synthograph.sampling import generate as sampling
 from tests.cli.conftest import Typed
+from tests.cli.signalled import words_of
 from tests.conftest import NVIDIA, make_archive
 
 NETWORK = NVIDIA / "cond2_rgb_32.pkl"
-MANY = ("--class", "0", "--num", "160", "--batch", "4")
+MANY = ("--class", "0", "--num", "40", "--batch", "4")
 
 
 @pytest.fixture
@@ -33,32 +33,21 @@ def run(typed: Typed) -> Typed:
     return partial(typed, "generate", "--network", NETWORK)
 
 
-def start(outdir: Path, *options: str) -> "subprocess.Popen[str]":
-    words = [
-        *(sys.executable, "-m", "synthograph", "generate", "--network", str(NETWORK)),
-        *("--outdir", str(outdir), *options),
-    ]
-    return subprocess.Popen(words, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+def words_at(call: int, signals: list[signal.Signals], outdir: Path, *options: str) -> list[str]:
+    """A command that gets signals when the pixels of that batch are computed."""
+    words = ("generate", "--network", NETWORK, "--outdir", outdir, *options)
+    return words_of("synthograph.sampling.generate", "to_pixels", call, signals, *words)
 
 
-def once(reached: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
-    """Wait for work to be under way."""
-    for _ in range(600):
-        if reached():
-            return
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.1)
-    raise AssertionError("it never began")
-
-
-def stopped(process: "subprocess.Popen[str]", number: signal.Signals) -> list[str]:
-    """Send a signal; the words of the command that goes on."""
-    process.send_signal(number)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 3, err
-    assert f"{number.name}: the images at work are finished and kept" in err
-    last = err.strip().splitlines()[-1]
-    assert last.startswith(f"stopped on request ({number.name}) after "), last
+def stopped(number: signal.Signals, outdir: Path) -> list[str]:
+    """Stop a command in its third batch; the words of the command that goes on."""
+    done = subprocess.run(
+        words_at(3, [number], outdir, *MANY), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 3, done.stderr
+    assert f"{number.name}: the images at work are finished and kept" in done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith(f"stopped on request ({number.name}) after 12 of 40 images"), last
     name, *words = shlex.split(last.partition("Go on with: ")[2])
     assert name == "synthograph"
     return words
@@ -66,68 +55,65 @@ def stopped(process: "subprocess.Popen[str]", number: signal.Signals) -> list[st
 
 def test_a_folder_that_is_stopped_goes_on(run: Typed, typed: Typed, tmp_path: Path) -> None:
     out = tmp_path / "out of it"
-    process = start(out, *MANY)
-    once(lambda: len(list(out.glob("seed*.png"))) > 4, process)
-    words = stopped(process, signal.SIGTERM)
+    words = stopped(signal.SIGTERM, out)
     kept = {path.name: path.stat().st_mtime_ns for path in out.glob("seed*.png")}
-    assert 4 < len(kept) < 160 and len(kept) % 4 == 0, "whole batches"
+    assert sorted(kept) == [f"seed{k:04d}.png" for k in range(12)], "whole batches"
     note = json.loads((out / ".unfinished.json").read_text())
     code, _, error = run("--outdir", out, "--seeds", "160-161", "--class", "0")
     assert code == 2
     assert f"another `generate` was interrupted here (`{note['typed']}`)" in error
     assert "remove" in error and "choose another --outdir" in error
     code, text, error = typed(*words)
-    assert (code, text.strip()) == (0, f"{out}: 160 images"), error
+    assert (code, text.strip()) == (0, f"{out}: 40 images"), error
     assert all((out / name).stat().st_mtime_ns == time for name, time in kept.items())
-    assert len(list(out.glob("seed*.png"))) == 160
+    assert len(list(out.glob("seed*.png"))) == 40
     assert not (out / ".unfinished.json").exists()
 
 
 def test_an_archive_that_is_stopped_goes_on(run: Typed, typed: Typed, tmp_path: Path) -> None:
     out = tmp_path / "set.zip"
-    process = start(out, *MANY)
+    words = stopped(signal.SIGINT, out)
     journal = tmp_path / "set.zip.partial" / "journal.jsonl"
-    once(lambda: journal.exists() and journal.read_bytes().count(b"\n") > 4, process)
-    words = stopped(process, signal.SIGINT)
+    assert journal.read_bytes().count(b"\n") == 12, "whole batches"
     assert not out.exists()
-    done = journal.read_bytes().count(b"\n")
-    assert 4 < done < 160 and done % 4 == 0, "whole batches"
     code, _, error = run("--outdir", out, "--seeds", "160-161", "--class", "0")
     typed_line = json.loads((tmp_path / "set.zip.partial" / "command.json").read_text())["typed"]
     assert code == 2 and f"(`{typed_line}`)" in error
     code, text, error = typed(*words)
-    assert (code, text.strip()) == (0, f"{out}: 160 images"), error
-    assert len(open_archive(out).rows) == 160
+    assert (code, text.strip()) == (0, f"{out}: 40 images"), error
+    assert len(open_archive(out).rows) == 40
     assert [path.name for path in tmp_path.iterdir()] == ["set.zip"]
 
 
 def test_a_second_interrupt_ends_at_once(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    process = start(out, "--class", "0", "--num", "3000", "--batch", "3000")
-    once(lambda: (out / ".unfinished.json").exists(), process)
-    time.sleep(0.5)  # the first images are at work, for long
-    process.send_signal(signal.SIGINT)
-    time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 3 and "Traceback" not in err, err
-    assert "stopped: interrupted; an unfinished archive goes on with the same command" in err
-    assert (out / ".unfinished.json").exists()
-    assert len(list(out.glob("seed*.png"))) < 160
+    words = words_at(1, [signal.SIGINT, signal.SIGINT], out, *MANY)
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 3 and "Traceback" not in done.stderr, done.stderr
+    assert "SIGINT: the images at work are finished and kept; Ctrl-C once more" in done.stderr
+    assert (
+        "stopped: interrupted; an unfinished archive goes on with the same command" in done.stderr
+    )
+    assert [path.name for path in out.iterdir()] == [".unfinished.json"]
 
 
 def test_an_interrupt_of_several_processes_names_the_command_that_was_typed(
     tmp_path: Path,
 ) -> None:
     out = tmp_path / "out"
-    options = (*MANY, "--gpus", "2", "--device", "cpu")
-    process = start(out, *options)
-    once(lambda: len(list(out.glob("seed*.png"))) > 4, process)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 3, err
+    options = ("--class", "0", "--num", "20000", "--batch", "4", "--gpus", "2", "--device", "cpu")
     words = ["synthograph", "generate", "--network", NETWORK, "--outdir", out, *options]
-    assert f"Go on with: {shlex.join(map(str, words))}\n" in err and "--part" not in err
+    typed_line = shlex.join(map(str, words))
+    process = subprocess.Popen(
+        [sys.executable, "-m", *shlex.split(typed_line)], text=True, stderr=subprocess.PIPE
+    )
+    while len(list(out.glob("seed*.png"))) < 5:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate()
+    assert process.returncode == 3, err
+    assert f"Go on with: {typed_line}\n" in err and "--part" not in err
     assert [path.name for path in out.glob(".*")] == [".unfinished.json"]
 
 

@@ -20,6 +20,7 @@ from PIL import Image
 
 from synthograph.archive.reader import open_archive
 from synthograph.cli import main
+from tests.cli.signalled import words_of
 
 Run = Callable[..., tuple[int, str]]
 
@@ -265,32 +266,24 @@ def test_sources_and_destinations_that_are_not_there(run: Run, photos: Path) -> 
     assert sorted(os.listdir()) == there
 
 
-def start(*arguments: object) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "synthograph", "prepare", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
 def killed(
     source: str, dest: object, *arguments: object, how: signal.Signals = signal.SIGKILL
 ) -> Path:
-    """Start a command and stop it after five images; gives its journal."""
-    process = start(source, dest, *arguments, "--workers", 1)
+    """Stop a command before its sixth image is written; gives its journal."""
+    words = ("prepare", source, dest, *arguments, "--workers", 1)
+    command = words_of("synthograph.archive.writer:ArchiveWriter", "add", 6, [how], *words)
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert done.returncode == (3 if how == signal.SIGINT else -how), done.stderr
     journal = Path(f"{dest}.partial/journal.jsonl")
-    deadline = time.monotonic() + 30
-    while not (journal.exists() and journal.read_bytes().count(b"\n") >= 5):
-        assert time.monotonic() < deadline and process.poll() is None, "it never got that far"
-        time.sleep(0.005)
-    process.send_signal(how)
-    process.wait()
-    assert process.returncode == (3 if how == signal.SIGINT else -how)
+    assert journal.read_bytes().count(b"\n") == 5
     return journal
 
 
 def test_a_changed_file_is_not_mixed_in(run: Run, tmp_path: Path) -> None:
-    for i in range(60):
+    for i in range(12):
         save(tmp_path / "many" / f"{i}.png", i, size=(300, 300))
     journal = killed("many", "out.zip", "--size", 64, how=signal.SIGINT)
-    save(tmp_path / "many" / "59.png", 1234, size=(300, 300))
+    save(tmp_path / "many" / "11.png", 1234, size=(300, 300))
     code, text = run("many", "out.zip", "--size", 64)
     assert code == 2 and "its source has changed" in text and journal.exists()
 
@@ -313,7 +306,7 @@ def test_a_modality_of_another_name_is_another_command(run: Run, tmp_path: Path)
 
 
 def test_a_killed_prepare_goes_on(run: Run, tmp_path: Path) -> None:
-    for i in range(60):
+    for i in range(12):
         save(tmp_path / "many" / f"{i}.png", i, size=(300, 300))
     assert run("many", "whole.zip", "--size", 64)[0] == 0
     dest = Path("many/out.zip")  # inside the source: what is unfinished is no source itself
@@ -347,8 +340,8 @@ def test_the_summary_counts_masks_and_names_small_sets(run: Run, tmp_path: Path)
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows has no signal masks")
 def test_interrupts_show_no_tracebacks_of_workers(run: Run, tmp_path: Path) -> None:
-    for i in range(40):
-        save(tmp_path / "many" / f"{i}.png", i, size=(200, 200))
+    for i in range(400):  # more than are done before the last interrupt
+        save(tmp_path / "many" / f"{i}.png", i, size=(100, 100))
     for wait in (0.05, 0.15, 0.4):
         command = [sys.executable, "-m", "synthograph", "prepare", "many", "out.zip"]
         process = subprocess.Popen(
