@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the suite runs in several processes
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a shell script
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from synthograph.archive.manifest import Row
 from synthograph.archive.reader import ArchiveInfo

@@ -322,6 +322,22 @@ def test_a_killed_prepare_goes_on(run: Run, tmp_path: Path) -> None:
     assert documents[0] == documents[1] and not journal.exists()
 
 
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="Windows has no process groups")
+def test_workers_end_with_a_command_that_is_killed(run: Run, tmp_path: Path) -> None:
+    for i in range(40):
+        save(tmp_path / "many" / f"{i}.png", i)
+    words = ("prepare", "many", "out.zip", "--workers", 2)
+    add = ("synthograph.archive.writer:ArchiveWriter", "add", 3, [signal.SIGKILL])
+    process = subprocess.Popen(words_of(*add, *words), start_new_session=True)
+    assert process.wait() == -signal.SIGKILL
+    deadline = time.monotonic() + 30
+    with pytest.raises(ProcessLookupError):
+        while time.monotonic() < deadline:
+            os.killpg(process.pid, 0)
+            time.sleep(0.05)
+    assert run("many", "out.zip", "--workers", 2)[0] == 0
+
+
 def test_a_folder_in_its_own_source_is_refused(run: Run, photos: Path) -> None:
     for dest in (photos / "out", photos / "deep" / "out"):
         code, text = run(photos, dest)

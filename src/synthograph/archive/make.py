@@ -4,6 +4,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -11,13 +12,21 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from itertools import islice
 
+import numpy as np
+
 from synthograph.archive.manifest import FIXED, SOURCE_FILE, Row, label_vector
 from synthograph.archive.suspects import Sketch, sketch
 from synthograph.archive.transform import Piece, TransformOptions, transform
 from synthograph.archive.writer import Encoded, encode
 from synthograph.core.devices import keep_freed_memory
 from synthograph.core.errors import UserError
-from synthograph.core.record import Picture, SourceItem, UnreadableError
+from synthograph.core.record import (
+    Picture,
+    SourceItem,
+    UnreadableError,
+    array_of,
+    bits_of,
+)
 from synthograph.core.spec import SMALLEST_GRID
 
 AHEAD = 8  # items in flight per process: enough to keep it busy, few enough to bound memory
@@ -73,7 +82,7 @@ def _make_in_pool(
     queue = iter(items)
     flying: deque[Future[Made]] = deque()
     try:
-        with _no_interrupts():  # processes start with the first item, and inherit this
+        with _no_interrupts(), _one_thread():  # processes start with the first items
             flying.extend(pool.submit(make, item, options) for item in islice(queue, AHEAD * count))
         while flying:
             result = flying.popleft().result()
@@ -86,6 +95,30 @@ def _make_in_pool(
 def _begin_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent alone
     keep_freed_memory()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A worker holds both ends of the queue that it waits for, so it would wait for a parent that
+    was killed for ever.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let numpy in processes that start meanwhile have one thread: there is one for each core."""
+    name = "OMP_NUM_THREADS"
+    before = os.environ.get(name)
+    os.environ.setdefault(name, "1")
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
 
 
 @contextlib.contextmanager
@@ -115,7 +148,7 @@ def make(item: SourceItem, options: TransformOptions) -> Made:
 
 
 def _check(picture: Picture, columns: Mapping[str, str]) -> None:
-    depths = {name: 8 * pixels.dtype.itemsize for name, pixels in picture.modalities.items()}
+    depths = {name: bits_of(pixels) for name, pixels in picture.modalities.items()}
     if len(set(depths.values())) > 1:
         words = ", ".join(f"{name} has {bits} bits" for name, bits in depths.items())
         raise UnreadableError(f"{words}: all modalities of an archive have the same depth")
@@ -129,12 +162,12 @@ def _check(picture: Picture, columns: Mapping[str, str]) -> None:
 
 
 def _image(item: SourceItem, piece: Piece) -> tuple[Encoded, Shape, Sketch]:
-    modalities = piece.picture.modalities
+    modalities = {name: array_of(pixels) for name, pixels in piece.picture.modalities.items()}
     row = Row(
         "", item.label, item.group or item.name, origin=item.origin, columns=_columns(item, piece)
     )
     encoded = encode(modalities, piece.picture.mask, row)
-    return encoded, shape_of(piece.picture), sketch(modalities)
+    return encoded, _shape(modalities), sketch(modalities)
 
 
 def _columns(item: SourceItem, piece: Piece) -> dict[str, str]:
@@ -152,8 +185,8 @@ def _columns(item: SourceItem, piece: Piece) -> dict[str, str]:
     return columns
 
 
-def shape_of(picture: Picture) -> Shape:
+def _shape(modalities: Mapping[str, np.ndarray]) -> Shape:
     """What has to be equal for all images of an archive."""
-    bits = max(8 * pixels.dtype.itemsize for pixels in picture.modalities.values())
-    channels = tuple((name, pixels.shape[2]) for name, pixels in picture.modalities.items())
-    return *picture.size, channels, bits
+    first = next(iter(modalities.values()))
+    channels = tuple((name, pixels.shape[2]) for name, pixels in modalities.items())
+    return *first.shape[:2], channels, bits_of(first)
