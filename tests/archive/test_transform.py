@@ -8,7 +8,7 @@ from PIL import Image
 
 from synthograph.archive.transform import TransformOptions, resize_pixels, tile_starts, transform
 from synthograph.core.errors import UserError
-from synthograph.core.record import Picture, UnreadableError
+from synthograph.core.record import Picture, UnreadableError, array_of
 
 
 def options(**kwargs: object) -> TransformOptions:
@@ -26,7 +26,7 @@ def only(source: Picture, **kwargs: object) -> np.ndarray:
     assert piece.corner is None and piece.picture.notes == source.notes
     mask = piece.picture.mask
     assert mask is not None and mask.shape == piece.picture.size
-    return piece.picture.modalities["image"]
+    return array_of(piece.picture.modalities["image"])
 
 
 def test_without_a_size_pixels_stay() -> None:
@@ -41,12 +41,42 @@ def test_center_crop_is_pillows_crop_and_resize(height: int, width: int, kind: s
     source = picture(height, width, 3)
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
-    cut = Image.fromarray(source.modalities["image"]).crop((left, top, left + side, top + side))
+    cut = Image.fromarray(array_of(source.modalities["image"])).crop(
+        (left, top, left + side, top + side)
+    )
     method = Image.Resampling.LANCZOS if kind == "lanczos" else Image.Resampling.BOX
     expected = np.asarray(cut.resize((16, 16), method))
     got = only(source, width=16, height=16, fit="center-crop", resize_filter=kind)
     assert np.array_equal(got, expected)
     assert only(source, fit="center-crop").shape == (side, side, 3)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {},
+        {"width": 16, "height": 16, "fit": "center-crop"},
+        {"width": 16, "height": 8, "fit": "center-crop-wide"},
+        {"width": 16, "height": 16, "fit": "pad", "resize_filter": "box"},
+        {"width": 9, "height": 16, "fit": "stretch"},
+        {"tile": 8, "overlap": 3},
+        {"tile": 16, "width": 8, "height": 8},
+    ],
+)
+def test_pixels_that_pillow_holds_become_the_same(channels: int, wanted: dict) -> None:
+    source = picture(30, 41, channels)
+    held = Image.fromarray(array_of(source.modalities["image"]).squeeze())
+    plain, other = (
+        list(transform(Picture({"image": pixels}, source.mask), options(**wanted)))
+        for pixels in (source.modalities["image"], held)
+    )
+    assert len(plain) == len(other)
+    for one, two in zip(plain, other, strict=True):
+        got, expected = (array_of(p.picture.modalities["image"]) for p in (two, one))
+        assert got.shape == expected.shape and np.array_equal(got, expected)
+        assert one.picture.size == two.picture.size and one.corner == two.corner
+        assert np.array_equal(one.picture.mask, two.picture.mask)
 
 
 def test_center_crop_to_another_shape_does_not_distort() -> None:
@@ -116,7 +146,7 @@ def test_masks_take_the_nearest_id_and_modalities_stay_registered() -> None:
     (piece,) = transform(source, options(width=16, height=16, resize_filter="box"))
     out = piece.picture
     assert out.mask is not None and set(np.unique(out.mask)) == {0, 7}
-    for pixels in out.modalities.values():
+    for pixels in map(array_of, out.modalities.values()):
         assert np.array_equal(pixels[:, :, 0] == 200, out.mask == 7)
     assert (out.mask[4:8, 8:12] == 7).all() and int((out.mask == 7).sum()) == 16
 
@@ -149,7 +179,7 @@ def test_tiles_put_together_are_the_image() -> None:
     for piece in pieces:
         assert piece.corner is not None
         x, y = piece.corner
-        canvas[y : y + 8, x : x + 8] = piece.picture.modalities["image"]
+        canvas[y : y + 8, x : x + 8] = array_of(piece.picture.modalities["image"])
         assert piece.picture.mask is not None
         ids[y : y + 8, x : x + 8] = piece.picture.mask
     assert np.array_equal(canvas, source.modalities["image"]) and np.array_equal(ids, source.mask)

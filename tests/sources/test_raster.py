@@ -12,13 +12,18 @@ import tifffile
 from PIL import Image
 
 from synthograph.core.containers import Folder
-from synthograph.core.record import UnreadableError
+from synthograph.core.record import UnreadableError, array_of
 from synthograph.sources import raster
-from synthograph.sources.raster import FileDecoder, read_image, read_mask
+from synthograph.sources.raster import FileDecoder, read_mask
 
 GREY = np.arange(48, dtype=np.uint8).reshape(6, 8)
 COLOUR = np.stack([GREY, GREY * 2, 255 - GREY], axis=2)
 DEEP = (np.arange(48, dtype=np.uint16) * 1300).reshape(6, 8)
+
+
+def read_image(data: bytes) -> tuple[np.ndarray, tuple[str, ...]]:
+    pixels, notes = raster.read_image(data)
+    return array_of(pixels), notes
 
 
 def encode(image: Image.Image | np.ndarray, kind: str = "PNG", **options: object) -> bytes:
@@ -53,6 +58,13 @@ def test_lossless_kinds_keep_pixels(kind: str, pixels: np.ndarray) -> None:
     assert decoded.shape == (6, 8, 1 if pixels.ndim == 2 else 3)
     assert np.array_equal(decoded.squeeze(), pixels)
     assert notes == ()
+
+
+def test_pillow_keeps_what_it_cuts_without_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(raster.read_image(encode(COLOUR))[0], Image.Image)
+    assert raster._CUT_SILENTLY < (Image.MAX_IMAGE_PIXELS or 0)
+    monkeypatch.setattr(raster, "_CUT_SILENTLY", 6 * 8 - 1)
+    assert isinstance(raster.read_image(encode(COLOUR))[0], np.ndarray)
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
@@ -349,7 +361,7 @@ def test_decoder_joins_modalities_and_mask(trio: Path) -> None:
     )
     picture = pickle.loads(pickle.dumps(decoder))()
     assert list(picture.modalities) == ["vis", "nir"]
-    assert picture.modalities["nir"].shape == (6, 8, 1)
+    assert array_of(picture.modalities["nir"]).shape == (6, 8, 1)
     assert np.array_equal(picture.mask, GREY)
     assert picture.notes == ("nir: opaque alpha dropped",)
 

@@ -39,15 +39,14 @@ class Suspect:
 def sketch(modalities: Mapping[str, np.ndarray]) -> Sketch:
     """The sketch of an image; statistics are those of its first modality."""
     first = next(iter(modalities.values()))
-    scale = np.iinfo(first.dtype).max
-    # channel by channel: a mean over three neighbours takes ten times as long
-    planes = [first[:, :, c].astype(np.float32) for c in range(first.shape[2])]
-    grey = np.add.reduce(planes) / np.float32(scale * len(planes))
+    channels = first.shape[2]
+    share = np.full(channels, 1 / (np.iinfo(first.dtype).max * channels), np.float32)
+    grey = first.astype(np.float32) @ share  # a mean over three neighbours takes ten times as long
     steps = np.abs(np.diff(grey, axis=0)).mean() + np.abs(np.diff(grey, axis=1)).mean()
     digest = hashlib.sha256()
     for pixels in modalities.values():
         digest.update(f"{pixels.shape}{pixels.dtype}".encode())
-        digest.update(np.ascontiguousarray(pixels).tobytes())
+        digest.update(np.ascontiguousarray(pixels).data)
     return Sketch(float(grey.mean()), float(grey.std()), float(steps), digest.hexdigest()[:16])
 
 

@@ -11,7 +11,7 @@ import pydantic
 from PIL import Image
 
 from synthograph.core.config import Config
-from synthograph.core.record import Picture, UnreadableError
+from synthograph.core.record import Picture, Pixels, UnreadableError, array_of
 from synthograph.core.spec import SMALLEST_GRID
 
 
@@ -145,22 +145,28 @@ def _center_crop_wide(picture: Picture, height: int, width: int, kind: ResizeFil
     return _pad(_resize(part, height, width, kind), width, width)
 
 
-def _map(picture: Picture, change: Callable[[np.ndarray], np.ndarray]) -> Picture:
+def _map(picture: Picture, change: Callable[[Pixels], Pixels]) -> Picture:
     images = {name: change(pixels) for name, pixels in picture.modalities.items()}
-    mask = None if picture.mask is None else change(picture.mask[:, :, None])[:, :, 0]
+    mask = None if picture.mask is None else array_of(change(picture.mask[:, :, None]))[:, :, 0]
     return Picture(images, mask, picture.notes)
 
 
 def _cut(picture: Picture, y: int, x: int, height: int, width: int) -> Picture:
-    return _map(picture, lambda pixels: pixels[y : y + height, x : x + width])
+    def cut(pixels: Pixels) -> Pixels:
+        if isinstance(pixels, np.ndarray):
+            return pixels[y : y + height, x : x + width]
+        return pixels.crop((x, y, x + width, y + height))
+
+    return _map(picture, cut)
 
 
 def _pad(picture: Picture, height: int, width: int) -> Picture:
-    def pad(pixels: np.ndarray) -> np.ndarray:
-        extra_h, extra_w = height - pixels.shape[0], width - pixels.shape[1]
+    def pad(pixels: Pixels) -> Pixels:
+        array = array_of(pixels)
+        extra_h, extra_w = height - array.shape[0], width - array.shape[1]
         rows = (extra_h // 2, extra_h - extra_h // 2)
         columns = (extra_w // 2, extra_w - extra_w // 2)
-        return np.pad(pixels, (rows, columns, (0, 0)))
+        return np.pad(array, (rows, columns, (0, 0)))
 
     return _map(picture, pad)
 
@@ -179,16 +185,16 @@ def _resize(picture: Picture, height: int, width: int, kind: ResizeFilter) -> Pi
     return Picture(images, mask, picture.notes)
 
 
-def resize_pixels(pixels: np.ndarray, height: int, width: int, kind: ResizeFilter) -> np.ndarray:
-    """Resample [h, w, c] pixels; 16-bit ones through 32-bit floats, rounded and clipped to their
-    range.
+def resize_pixels(pixels: Pixels, height: int, width: int, kind: ResizeFilter) -> np.ndarray:
+    """Resample to [height, width, c]; 16-bit pixels through 32-bit floats, rounded and clipped to
+    their range.
     """
+    size, method = (width, height), FILTERS[kind]
+    if not isinstance(pixels, np.ndarray):
+        return array_of(pixels.resize(size, method))
     if pixels.dtype == np.uint16:
         layer = Image.fromarray(pixels[:, :, 0].astype(np.float32))
-        scaled = np.asarray(layer.resize((width, height), FILTERS[kind]))
+        scaled = np.asarray(layer.resize(size, method))
         return np.clip(np.rint(scaled), 0, 0xFFFF).astype(np.uint16)[:, :, None]
-    image = Image.fromarray(
-        np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-    )
-    resized = np.asarray(image.resize((width, height), FILTERS[kind]))
-    return resized if resized.ndim == 3 else resized[:, :, None]
+    plain = np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    return array_of(Image.fromarray(plain).resize(size, method))

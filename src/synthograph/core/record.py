@@ -5,8 +5,33 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+from PIL.Image import Image
 
 Origin = Literal["real", "synthetic"]
+Pixels = np.ndarray | Image
+"""Pixels [h, w, channels], uint8 or uint16, channels 1 or 3; or a Pillow image of mode L or RGB,
+which Pillow cuts and resizes without two copies of it all.
+"""
+
+
+def array_of(pixels: Pixels) -> np.ndarray:
+    """Pixels [h, w, channels]."""
+    if isinstance(pixels, np.ndarray):
+        return pixels
+    array = np.asarray(pixels)
+    return array if array.ndim == 3 else array[:, :, None]
+
+
+def bits_of(pixels: Pixels) -> int:
+    """Bits per sample."""
+    return 8 * pixels.dtype.itemsize if isinstance(pixels, np.ndarray) else 8
+
+
+def size_of(pixels: Pixels) -> tuple[int, int]:
+    """Height and width."""
+    if isinstance(pixels, np.ndarray):
+        return pixels.shape[0], pixels.shape[1]
+    return pixels.height, pixels.width
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,20 +39,19 @@ class Picture:
     """A decoded image.
 
     Attributes:
-        modalities: name -> pixels [h, w, channels], uint8 or uint16, channels 1 or 3, in order.
+        modalities: name -> pixels, in order.
         mask: class ids [h, w], uint8, or None.
         notes: conversions that were applied, each a short phrase that is counted and reported.
     """
 
-    modalities: Mapping[str, np.ndarray]
+    modalities: Mapping[str, Pixels]
     mask: np.ndarray | None = None
     notes: tuple[str, ...] = ()
 
     @property
     def size(self) -> tuple[int, int]:
         """Height and width in pixels."""
-        height, width = next(iter(self.modalities.values())).shape[:2]
-        return height, width
+        return size_of(next(iter(self.modalities.values())))
 
 
 @dataclass(frozen=True, slots=True)

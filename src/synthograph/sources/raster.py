@@ -6,7 +6,7 @@ import logging
 import struct
 import warnings
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,9 +19,10 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from synthograph.core.containers import Container
-from synthograph.core.record import Picture, UnreadableError
+from synthograph.core.record import Picture, Pixels, UnreadableError, size_of
 
 MAX_PIXELS = 200_000_000
+_CUT_SILENTLY = 1 << 26  # pixels; of larger images Pillow warns when it cuts them
 MOST_DEFLATED = 1032  # bytes that one packed byte of a PNG can stand for
 
 # Pillow's readers are called directly: its global `open` accepts some forty formats and prints
@@ -53,7 +54,7 @@ class _Decoded:
     notes: tuple[str, ...]
 
 
-def read_image(data: bytes) -> tuple[np.ndarray, tuple[str, ...]]:
+def read_image(data: bytes) -> tuple[Pixels, tuple[str, ...]]:
     """Decode a PNG, JPEG, TIFF or BMP file.
 
     The rule: 8-bit grey and RGB stay as they are, and so does 16-bit grey (12-bit too, and 32-bit
@@ -67,8 +68,7 @@ def read_image(data: bytes) -> tuple[np.ndarray, tuple[str, ...]]:
         data: the whole file.
 
     Returns:
-        Pixels [h, w, c], uint8 with c 1 or 3 or uint16 with c 1, and the conversions that were
-        applied.
+        Pixels, 8-bit grey or RGB or 16-bit grey, and the conversions that were applied.
 
     Raises:
         UnreadableError: no such file, damaged, more than `MAX_PIXELS` pixels, or refused by the
@@ -79,7 +79,9 @@ def read_image(data: bytes) -> tuple[np.ndarray, tuple[str, ...]]:
         return decoded.image[:, :, None], decoded.notes
     with _failures(decoded.kind):
         pixels, notes = _convert(decoded.image, decoded.bits)
-    return pixels if pixels.ndim == 3 else pixels[:, :, None], decoded.notes + notes
+    if isinstance(pixels, np.ndarray) and pixels.ndim == 2:
+        pixels = pixels[:, :, None]
+    return pixels, decoded.notes + notes
 
 
 def read_mask(data: bytes) -> np.ndarray:
@@ -330,9 +332,12 @@ def _fit_16_bits(pixels: np.ndarray) -> np.ndarray:
     return pixels.astype(np.uint16)
 
 
-def _convert(image: Image, bits: int) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Pixels [h, w] or [h, w, 3] by the rule of `read_image`."""
+def _convert(image: Image, bits: int) -> tuple[Pixels, tuple[str, ...]]:
+    """Pixels by the rule of `read_image`, or grey ones [h, w]."""
     mode = image.mode
+    known = bits == 8 and mode in ("L", "RGB") and "transparency" not in image.info
+    if known and image.width * image.height <= _CUT_SILENTLY:
+        return image, ()
     if mode in ("I", "I;16", "I;16B"):
         return _mask_out(_fit_16_bits(np.asarray(image)), image, 16)
     if mode in ("1", "L"):
@@ -418,7 +423,7 @@ class FileDecoder:
         for modality, container, name in others:
             with _naming(modality, name):
                 pixels, further = read_image(container.read(name))
-            _check_same_size(modality, pixels.shape, primary, modalities[primary].shape)
+            _check_same_size(modality, pixels, primary, modalities[primary])
             modalities[modality] = pixels
             notes += tuple(f"{modality}: {note}" for note in further)
         if self.mask is None:
@@ -426,7 +431,7 @@ class FileDecoder:
         container, name = self.mask
         with _naming("mask", name):
             mask = read_mask(container.read(name))
-        _check_same_size("mask", mask.shape, primary, modalities[primary].shape)
+        _check_same_size("mask", mask, primary, modalities[primary])
         return Picture(modalities, mask, notes)
 
 
@@ -438,9 +443,10 @@ def _naming(what: str, name: str) -> Iterator[None]:
         raise UnreadableError(f"{what} file {name!r}: {error}") from error
 
 
-def _check_same_size(what: str, shape: Sequence[int], primary: str, wanted: Sequence[int]) -> None:
-    if tuple(shape[:2]) != tuple(wanted[:2]):
+def _check_same_size(what: str, pixels: Pixels, primary: str, others: Pixels) -> None:
+    (height, width), (wanted_h, wanted_w) = size_of(pixels), size_of(others)
+    if (height, width) != (wanted_h, wanted_w):
         raise UnreadableError(
-            f"{what} is {shape[1]}x{shape[0]} pixels and {primary} is {wanted[1]}x{wanted[0]}; "
+            f"{what} is {width}x{height} pixels and {primary} is {wanted_w}x{wanted_h}; "
             "they must be registered to each other"
         )
