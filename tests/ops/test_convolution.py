@@ -5,7 +5,13 @@ import torch
 from torch.autograd import gradcheck, gradgradcheck
 from torch.nn.functional import conv2d, conv_transpose2d
 
-from synthograph.ops.convolution import convolve, features_only, spread
+from synthograph.ops.convolution import (
+    convolve,
+    features_only,
+    filter_channels,
+    spread,
+    spread_channels,
+)
 
 CASES = [(1, 1, 0), (3, 1, 1), (3, 2, 0)]
 
@@ -41,6 +47,43 @@ def test_its_adjoint_and_two_derivatives(kernel, stride, padding) -> None:
     )
     assert gradcheck(function, (y, weight))
     assert gradgradcheck(function, (y, weight))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding"),
+    [((4, 4), (1, 1), (2, 1)), ((4, 4), (2, 2), (1, 1)), ((1, 6), (1, 2), (0, 2))],
+)
+def test_filters_of_channels_and_two_derivatives(kernel, stride, padding) -> None:
+    x, kernels = drawn(2, 3, 7, 8), drawn(3, 1, *kernel).detach()
+    y = filter_channels(x, kernels, stride=stride, padding=padding)
+    torch.testing.assert_close(y, conv2d(x, kernels, None, stride, padding, groups=3))
+
+    def both(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return (
+            filter_channels(x, kernels, stride=stride, padding=padding),
+            spread_channels(y, kernels, (7, 8), stride=stride, padding=padding),
+        )
+
+    given = (x, y.detach().requires_grad_())
+    adjoint = both(*given)[1]
+    (expected,) = torch.autograd.grad(conv2d(x, kernels, None, stride, padding, groups=3), x, y)
+    torch.testing.assert_close(adjoint, expected)
+    assert gradcheck(both, given)
+    assert gradgradcheck(both, given)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_filters_spread_alike_between_zeros(layout) -> None:
+    """In bf16 a processor fills up with zeros what it transposes in fp32."""
+    y = drawn(2, 3, 4, 5).detach().bfloat16().contiguous(memory_format=layout)
+    kernels = torch.tensor([1.0, 2, 3, 4]).outer(torch.tensor([1.0, 2, -1, 0])).expand(3, 1, 4, 4)
+    small, plain = (
+        spread_channels(each, kernels.to(each), (9, 10), stride=(2, 2), padding=(1, 1))
+        for each in (y, y.float())
+    )
+    assert small.dtype is torch.bfloat16
+    assert small.is_contiguous(memory_format=layout)
+    torch.testing.assert_close(small.float(), plain, rtol=1e-2, atol=1e-2)
 
 
 def test_third_derivatives_are_those_of_the_framework() -> None:

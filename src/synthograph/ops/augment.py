@@ -12,9 +12,10 @@ from typing import Protocol, runtime_checkable
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, pad
+from torch.nn.functional import pad
 
 from synthograph.ops import transforms
+from synthograph.ops.convolution import filter_channels
 from synthograph.ops.warp import warp
 from synthograph.ops.wavelets import octave_bank
 
@@ -282,9 +283,8 @@ class AugmentPipe(nn.Module):
         kernels = taps.repeat_interleave(channels, dim=0)[:, None]
         flat = images.reshape(1, n * channels, height, width)
         flat = _mirrored(flat, margin)
-        flat = conv2d(flat, kernels[:, :, None, :], groups=n * channels)
-        flat = conv2d(flat, kernels[:, :, :, None], groups=n * channels)
-        return flat.reshape(images.shape)
+        flat = filter_channels(flat, kernels[:, :, None, :])
+        return filter_channels(flat, kernels[:, :, :, None]).reshape(images.shape)
 
     def _noise(self, images: Tensor, draws: Draws) -> Tensor:
         strength = self.strengths["noise_std"]

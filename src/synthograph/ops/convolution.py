@@ -14,9 +14,12 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import conv2d
+from torch.nn.functional import conv2d, conv_transpose2d
 
-# n image, i o channels in and out, k kernel
+# n image, i o channels in and out, c channel, k kernel
+
+Places = tuple[tuple[int, int], tuple[int, int]]
+"""Stride and padding, each down and across."""
 
 
 def convolve(
@@ -49,6 +52,39 @@ def spread(
         padding: as in `convolve`.
     """
     return _Spread.apply(y, weight, size, (stride, padding))  # type: ignore[no-untyped-call]
+
+
+def filter_channels(
+    x: Float[Tensor, "n c h w"],
+    kernels: Float[Tensor, "c 1 kh kw"],
+    *,
+    stride: tuple[int, int] = (1, 1),
+    padding: tuple[int, int] = (0, 0),
+) -> Float[Tensor, "n c u v"]:
+    """Cross-correlation of every channel with a kernel of its own, zeros outside; no gradient comes
+    to the kernels.
+    """
+    return _FilterChannels.apply(x, kernels, (stride, padding))  # type: ignore[no-untyped-call]
+
+
+def spread_channels(
+    y: Float[Tensor, "n c u v"],
+    kernels: Float[Tensor, "c 1 kh kw"],
+    size: tuple[int, int],
+    *,
+    stride: tuple[int, int] = (1, 1),
+    padding: tuple[int, int] = (0, 0),
+) -> Float[Tensor, "n c h w"]:
+    """The adjoint of `filter_channels`.
+
+    Args:
+        y: what `filter_channels` returns for features of `size`, or its gradient.
+        kernels: as in `filter_channels`.
+        size: height and width of the result.
+        stride: as in `filter_channels`.
+        padding: as in `filter_channels`.
+    """
+    return _SpreadChannels.apply(y, kernels, size, (stride, padding))  # type: ignore[no-untyped-call]
 
 
 @dataclass
@@ -161,6 +197,55 @@ class _Correlate(torch.autograd.Function):
             None,
             None,
         )
+
+
+class _FilterChannels(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, kernels: Tensor, how: Places) -> Tensor:  # noqa: ANN401
+        ctx.kernels, ctx.how, ctx.size = kernels, how, x.shape[2:]
+        return conv2d(x, kernels, None, *how, groups=x.shape[1])
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
+        return _SpreadChannels.apply(grads[0], ctx.kernels, ctx.size, ctx.how), None, None  # type: ignore[no-untyped-call]
+
+
+class _SpreadChannels(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401
+        y: Tensor,
+        kernels: Tensor,
+        size: tuple[int, int],
+        how: Places,
+    ) -> Tensor:
+        ctx.kernels, ctx.how = kernels, how
+        (stride, padding), groups = how, y.shape[1]
+        reach = [k - 1 - p for k, p in zip(kernels.shape[2:], padding, strict=True)]
+        spaced = [(v - 1) * s + 1 for v, s in zip(y.shape[2:], stride, strict=True)]
+        # rows and columns at the end that the stride left out
+        more = [w - z - r + p for w, z, r, p in zip(size, spaced, reach, padding, strict=True)]
+        if stride != (1, 1) and y.device.type == "cpu" and y.dtype != torch.bfloat16:
+            return conv_transpose2d(y, kernels, None, stride, padding, more, groups)
+        if stride != (1, 1):
+            # on AMX a transposed depthwise convolution takes 25 times as long; on GPUs not measured
+            y = _between_zeros(y, stride, [z + m for z, m in zip(spaced, more, strict=True)])
+        return conv2d(y, kernels.flip(2, 3), padding=reach, groups=groups)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:  # noqa: ANN401
+        return _FilterChannels.apply(grads[0], ctx.kernels, ctx.how), None, None, None  # type: ignore[no-untyped-call]
+
+
+def _between_zeros(y: Tensor, stride: tuple[int, int], size: list[int]) -> Tensor:
+    """`y` at every `stride`th place, in its own memory format."""
+    plain = y.is_contiguous() and not y.is_contiguous(memory_format=torch.channels_last)
+    last = torch.contiguous_format if plain else torch.channels_last
+    spaced = torch.empty(
+        (*y.shape[:2], *size), dtype=y.dtype, device=y.device, memory_format=last
+    ).zero_()
+    spaced[:, :, :: stride[0], :: stride[1]] = y
+    return spaced
 
 
 def _gradient(of: int, y: Tensor, x: Tensor, weight: Tensor, how: tuple[int, int]) -> Tensor:

@@ -6,14 +6,12 @@ symmetric: filtering is its own adjoint, and halving is that of doubling.
 """
 
 from functools import lru_cache
-from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import conv2d, conv_transpose2d
 
-from synthograph.ops.convolution import convolve, spread
+from synthograph.ops.convolution import convolve, filter_channels, spread, spread_channels
 
 TAPS = (1.0, 3.0, 3.0, 1.0)
 
@@ -34,62 +32,18 @@ def blur(x: Float[Tensor, "n c h w"], *, pad: int, gain: float = 1.0) -> Float[T
     """Filter without resampling; each side grows by 2 pad - 3 pixels (pad is 0 to 3), zeros
     outside.
     """
-    return _Blur.apply(x, pad, gain)  # type: ignore[no-untyped-call]
+    return filter_channels(x, _filter_for(x, gain), padding=(pad, pad))
 
 
 def upsample(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h2 w2"]:
     """Twice the size: zeros between the pixels, then the filter with gain 4."""
-    return _Double.apply(x, (2 * x.shape[2], 2 * x.shape[3]), 4.0)  # type: ignore[no-untyped-call]
+    size = (2 * x.shape[2], 2 * x.shape[3])
+    return spread_channels(x, _filter_for(x, 4.0), size, stride=(2, 2), padding=(1, 1))
 
 
 def downsample(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h2 w2"]:
     """Half the size: the filter, then every second pixel."""
-    return _Halve.apply(x, 1.0)  # type: ignore[no-untyped-call]
-
-
-class _Blur(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, pad: int, gain: float) -> Tensor:  # noqa: ANN401
-        ctx.pad, ctx.gain = pad, gain
-        return conv2d(x, _filter_for(x, gain), padding=pad, groups=x.shape[1])
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
-        return blur(grads[0], pad=3 - ctx.pad, gain=ctx.gain), None, None
-
-
-class _Halve(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, gain: float) -> Tensor:  # noqa: ANN401
-        ctx.size, ctx.gain = x.shape[2:], gain
-        return conv2d(x, _filter_for(x, gain), stride=2, padding=1, groups=x.shape[1])
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
-        return _Double.apply(grads[0], ctx.size, ctx.gain), None  # type: ignore[no-untyped-call]
-
-
-class _Double(torch.autograd.Function):
-    """Its result may have a row or column more than twice as many, as `_Halve` leaves them out."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, size: tuple[int, int], gain: float) -> Tensor:  # noqa: ANN401
-        ctx.gain = gain
-        kernel, groups = _filter_for(x, gain), x.shape[1]
-        if x.device.type == "cpu" and x.dtype != torch.bfloat16:
-            more = [side - 2 * half for side, half in zip(size, x.shape[2:], strict=True)]
-            return conv_transpose2d(
-                x, kernel, stride=2, padding=1, output_padding=more, groups=groups
-            )
-        # on AMX a transposed depthwise convolution takes 25 times as long; on GPUs not measured
-        shape, last = (*x.shape[:2], size[0] - 1, size[1] - 1), torch.channels_last
-        spaced = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=last).zero_()
-        spaced[:, :, ::2, ::2] = x
-        return conv2d(spaced, kernel, padding=2, groups=groups)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
-        return _Halve.apply(grads[0], ctx.gain), None, None  # type: ignore[no-untyped-call]
+    return filter_channels(x, _filter_for(x, 1.0), stride=(2, 2), padding=(1, 1))
 
 
 def conv(

@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn.functional import affine_grid, conv2d, conv_transpose2d, grid_sample, pad
+from torch.nn.functional import affine_grid, grid_sample, pad
 
+from synthograph.ops.convolution import filter_channels, spread_channels
 from synthograph.ops.wavelets import SYM6
 
 MARGIN = len(SYM6) // 2 - 1
@@ -174,14 +175,18 @@ def _reduce(x: Float[Tensor, "n c h2 w2"], *, by_matrix: bool) -> Float[Tensor, 
 
 def double(x: Float[Tensor, "n c h w"], *, axis: int) -> Float[Tensor, "n c h2 w2"]:
     """Zeros between the pixels along an axis (2 or 3), then the filter."""
-    stride, margin = ((2, 1), (MARGIN, 0)) if axis == 2 else ((1, 2), (0, MARGIN))
-    return conv_transpose2d(x, _taps(x, axis) * 2, stride=stride, padding=margin, groups=x.shape[1])
+    height, width = x.shape[2:]
+    if axis == 2:
+        size, stride, margin = (2 * height, width), (2, 1), (MARGIN, 0)
+    else:
+        size, stride, margin = (height, 2 * width), (1, 2), (0, MARGIN)
+    return spread_channels(x, _taps(x, axis) * 2, size, stride=stride, padding=margin)
 
 
 def halve(x: Float[Tensor, "n c h w"], *, axis: int) -> Float[Tensor, "n c h2 w2"]:
     """The filter along an axis (2 or 3) and every second pixel, without padding."""
     stride = (2, 1) if axis == 2 else (1, 2)
-    return conv2d(x, _taps(x, axis), stride=stride, groups=x.shape[1])
+    return filter_channels(x, _taps(x, axis), stride=stride)
 
 
 def _taps(x: Tensor, axis: int) -> Float[Tensor, "c 1 kh kw"]:
