@@ -77,7 +77,7 @@ def test_parts_know_what_was_typed_and_get_their_own_options(
     assert command_line() == "synthograph generate --gpus 2"
 
 
-def test_only_a_second_interrupt_is_handed_on_as_one(
+def test_requests_to_stop_are_handed_on_as_they_come(
     instead: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = tmp_path / "told"
@@ -85,17 +85,17 @@ def test_only_a_second_interrupt_is_handed_on_as_one(
         "#!/bin/sh\n"
         f"trap 'echo TERM >> {told}; kill -INT {os.getpid()}' TERM\n"
         f"trap 'echo INT >> {told}; exit 3' INT\n"
-        f"kill -INT {os.getpid()}\n"
+        f"kill -TERM {os.getpid()}\n"
         "for k in 1 2 3 4 5 6 7 8 9; do sleep 1; done\n"
     )
     ready, real = [], launch._on_requests_to_stop
     # before that, an interrupt would end the tests
-    signal.signal(signal.SIGINT, lambda number, frame: ready.append(number))
+    signal.signal(signal.SIGTERM, lambda number, frame: ready.append(number))
 
     def installed(handler: object) -> None:
         real(handler)
         if ready:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(launch, "_on_requests_to_stop", installed)
     assert launch.in_parts(1) == ExitCode.STOPPED

@@ -29,6 +29,10 @@ from synthograph.core.record import (
 )
 from synthograph.core.spec import SMALLEST_GRID
 
+_UNGUARDED = (
+    "; or this is a script that lacks `if __name__ == '__main__':` before what it does, so that "
+    "every worker begins to do it too"
+)
 AHEAD = 8  # items in flight per process: enough to keep it busy, few enough to bound memory
 
 Shape = tuple[int, int, tuple[tuple[str, int], ...], int]
@@ -56,18 +60,21 @@ def make_all(
     Raises:
         WorkersError: memory ran out, or a worker process was killed.
     """
-    count = min(workers or os.cpu_count() or 1, len(items))
+    count, begun = min(workers or os.cpu_count() or 1, len(items)), False
+    several = count > 1
+    made = _make_in_pool(items, options, count) if several else (make(i, options) for i in items)
     try:
-        if count <= 1:
-            yield from (make(item, options) for item in items)
-        else:
-            yield from _make_in_pool(items, options, count)
+        for result in made:
+            begun = True
+            yield result
     except (MemoryError, BrokenProcessPool) as error:
         raise WorkersError(
             "a worker process died or found no more memory, most likely because images are large "
             f"and all {count} processes hold some; run the same command with fewer --workers, and "
-            "it goes on where it stopped"
+            f"it goes on where it stopped{_UNGUARDED if several and not begun else ''}"
         ) from error
+    finally:
+        made.close()
 
 
 def _make_in_pool(

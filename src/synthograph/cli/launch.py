@@ -104,10 +104,9 @@ def in_parts(processes: int, *more: str) -> int:
             running.append(process)
 
         def stop_all(number: int, frame: FrameType | None) -> None:
-            again = bool(asked) and number == signal.SIGINT
             asked.append(number)
             for process in running:
-                process.send_signal(signal.SIGINT if again else signal.SIGTERM)
+                process.send_signal(number)
 
         _on_requests_to_stop(stop_all)
         codes = [process.wait() for process in running]
