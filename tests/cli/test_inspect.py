@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from synthograph.archive.manifest import MANIFEST, Row
+from synthograph.archive.manifest import Row
 from synthograph.archive.png import encode_png
 from synthograph.archive.reader import open_archive
 from synthograph.archive.writer import ArchiveWriter, encode
 from synthograph.core.errors import UserError
-from synthograph.core.listing import DATASET
+from synthograph.core.listing import DATASET, MANIFEST
 from synthograph.core.spec import ImageSpec
 from synthograph.core.tensors import write_tensors
 from synthograph.models.snapshot import convert, load

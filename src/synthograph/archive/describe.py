@@ -4,11 +4,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from synthograph.archive.manifest import MANIFEST, SPLITS, count_labels, in_split
+from synthograph.archive.manifest import SPLITS, count_labels, in_split
 from synthograph.archive.reader import MASKS, Archive, open_archive
 from synthograph.core.containers import is_unfinished
 from synthograph.core.errors import UserError
-from synthograph.core.listing import DATASET
+from synthograph.core.listing import DATASET, MANIFEST
 from synthograph.core.progress import Track
 
 

@@ -14,7 +14,6 @@ from synthograph.core.documents import as_text
 from synthograph.core.errors import UserError
 from synthograph.core.record import Origin
 
-MANIFEST = "manifest.csv"
 FIXED = ("file", "label", "group", "split", "fold", "origin")
 SOURCE_FILE = "source_file"
 SPLITS = ("train", "val", "test")

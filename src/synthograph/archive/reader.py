@@ -12,7 +12,6 @@ import numpy as np
 import pydantic
 
 from synthograph.archive.manifest import (
-    MANIFEST,
     SOURCE_FILE,
     Row,
     manifest_hash,
@@ -26,7 +25,7 @@ from synthograph.core.config import Config
 from synthograph.core.containers import Container, is_unfinished, open_container, unwrap
 from synthograph.core.documents import as_text, parse_json
 from synthograph.core.errors import UserError
-from synthograph.core.listing import DATASET
+from synthograph.core.listing import DATASET, LISTS, MANIFEST
 from synthograph.core.names import nearest
 from synthograph.core.record import Picture, SourceItem, UnreadableError
 from synthograph.core.spec import MASKS as MASKS
@@ -314,7 +313,7 @@ def _parse_info(document: dict[str, Any], files: Files, rows: list[Row], path: P
     known = {key: value for key, value in document.items() if key in ArchiveInfo.model_fields}
     if not rows:
         raise UserError(f"{path}: holds no images; make an archive with 'synthograph prepare'")
-    if "config.json" in files and not {MANIFEST, DATASET} & files.names:
+    if "config.json" in files and not files.names.intersection(LISTS):
         raise UserError(f"{path}: is a run directory; give the archive that it was trained on")
     if _holds_runs(files):
         raise UserError(
@@ -339,7 +338,7 @@ def _holds_runs(files: Files) -> bool:
     """Whether these are no images but the pictures that trainings drew."""
     tops = {name.partition("/")[0] for name in files.names if name.endswith("/config.json")}
     runs = any(f"{top}/{name}" in files for top in tops for name in RUN_PICTURES)
-    return runs and not {MANIFEST, DATASET} & files.names
+    return runs and not files.names.intersection(LISTS)
 
 
 def _guess_spec(data: bytes, where: str) -> ImageSpec:

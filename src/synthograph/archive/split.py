@@ -14,7 +14,6 @@ import numpy as np
 import pydantic
 
 from synthograph.archive.manifest import (
-    MANIFEST,
     SPLITS,
     Row,
     check_member,
@@ -27,7 +26,7 @@ from synthograph.core.config import Config
 from synthograph.core.containers import Folder, close_zips
 from synthograph.core.errors import UserError
 from synthograph.core.files import atomic_path, write_bytes
-from synthograph.core.listing import DATASET
+from synthograph.core.listing import DATASET, MANIFEST
 
 
 class SplitOptions(Config):

@@ -19,7 +19,7 @@ from typing import Any
 import filelock
 import numpy as np
 
-from synthograph.archive.manifest import MANIFEST, Row, write_manifest
+from synthograph.archive.manifest import Row, write_manifest
 from synthograph.archive.png import encode_png
 from synthograph.archive.reader import MASKS, ArchiveInfo
 from synthograph.core.containers import COMMAND, PARTIAL, other_command, refuse_other_kinds
@@ -33,7 +33,7 @@ from synthograph.core.files import (
     sync,
     write_json,
 )
-from synthograph.core.listing import DATASET
+from synthograph.core.listing import DATASET, MANIFEST
 
 JOURNAL = "journal.jsonl"
 LOCK = ".lock"

@@ -8,7 +8,9 @@ from typing import Any
 from synthograph.core.errors import UserError
 from synthograph.core.names import one_form
 
-DATASET = "dataset.json"
+DATASET, MANIFEST = "dataset.json", "manifest.csv"
+LISTS = (DATASET, MANIFEST)
+"""An archive of images holds one of them, ours both."""
 
 _FORMS = {
     "labels": ("[file, label]", (2,)),

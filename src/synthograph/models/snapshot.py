@@ -28,6 +28,7 @@ from synthograph.core.files import (
     refuse_unwritable,
     sha256_file,
 )
+from synthograph.core.listing import LISTS
 from synthograph.core.spec import ImageSpec
 from synthograph.core.tensors import (
     SUFFIX,
@@ -227,7 +228,7 @@ def refuse_zip(path: Path) -> None:
             names = [name.rpartition("/")[2] for name in file.namelist()]
     except Exception:  # noqa: BLE001 - damaged directories fail in many ways
         raise UserError(f"{path}: is a damaged zip file, not a snapshot") from None
-    if "dataset.json" in names or "manifest.csv" in names:
+    if set(LISTS) & set(names):
         what = "is an archive of images, not a snapshot: train on it to get one"
     elif "data.pkl" in names:
         what = (
@@ -442,7 +443,7 @@ def _why_empty(path: Path) -> str:
             "this run has no snapshot yet (generator-<kimg>.safetensors in its folder snapshots); "
             "one is written every training.snap ticks and at the end"
         )
-    if (path / "dataset.json").is_file() or (path / "manifest.csv").is_file():
+    if any((path / name).is_file() for name in LISTS):
         return "is an archive of images, not a snapshot or run directory: train on it to get one"
     runs = sorted(p.parent for p in path.glob("*/config.json"))
     if runs:

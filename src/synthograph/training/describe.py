@@ -7,13 +7,13 @@ from typing import Any
 from synthograph.core.config import read_tree
 from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors
+from synthograph.core.listing import LISTS
 from synthograph.core.tensors import read_tensors
 from synthograph.models.snapshot import find_snapshot, list_snapshots
 from synthograph.training.run import CONFIG, STATS, read_config
 from synthograph.training.state import NUMBERS, TENSORS, list_states, state_problem
 
 TAIL = 1 << 16
-ARCHIVE = ("dataset.json", "manifest.csv")
 
 
 def is_state(path: Path) -> bool:
@@ -26,7 +26,7 @@ def list_runs(path: Path) -> list[Path]:
     """Run directories that lie in a folder, by name; none where the folder is a run or an archive
     itself.
     """
-    if not path.is_dir() or any((path / name).is_file() for name in (CONFIG, *ARCHIVE)):
+    if not path.is_dir() or any((path / name).is_file() for name in (CONFIG, *LISTS)):
         return []
     return sorted(folder for folder in path.iterdir() if (folder / CONFIG).is_file())
 
