@@ -7,6 +7,7 @@ import functools
 import os
 import pkgutil
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,14 @@ def words_of(
     sent = ",".join(str(int(number)) for number in signals)
     script = str(Path(__file__).resolve())
     return [sys.executable, script, owner, name, str(call), sent, *map(str, command)]
+
+
+def run_until(
+    owner: str, name: str, call: int, signals: list[signal.Signals], *command: object
+) -> "subprocess.CompletedProcess[str]":
+    """Run such a command to its end; arguments as `words_of`."""
+    words = words_of(owner, name, call, signals, *command)
+    return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
 
 
 def main() -> None:

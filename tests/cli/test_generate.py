@@ -21,7 +21,7 @@ from synthograph.core.errors import DiskFullError, SynthographError
 from synthograph.models import snapshot as snapshots
 from synthograph.sampling import generate as sampling
 from tests.cli.conftest import Typed
-from tests.cli.signalled import words_of
+from tests.cli.signalled import run_until
 from tests.conftest import NVIDIA, make_archive
 
 NETWORK = NVIDIA / "cond2_rgb_32.pkl"
@@ -33,17 +33,17 @@ def run(typed: Typed) -> Typed:
     return partial(typed, "generate", "--network", NETWORK)
 
 
-def words_at(call: int, signals: list[signal.Signals], outdir: Path, *options: str) -> list[str]:
-    """A command that gets signals when the pixels of that batch are computed."""
-    words = ("generate", "--network", NETWORK, "--outdir", outdir, *options)
-    return words_of("synthograph.sampling.generate", "to_pixels", call, signals, *words)
+def run_until_batch(
+    batch: int, signals: list[signal.Signals], outdir: Path
+) -> "subprocess.CompletedProcess[str]":
+    """Run a command that gets signals when the pixels of that batch are computed."""
+    words = ("generate", "--network", NETWORK, "--outdir", outdir, *MANY)
+    return run_until("synthograph.sampling.generate", "to_pixels", batch, signals, *words)
 
 
 def stopped(number: signal.Signals, outdir: Path) -> list[str]:
     """Stop a command in its third batch; the words of the command that goes on."""
-    done = subprocess.run(
-        words_at(3, [number], outdir, *MANY), capture_output=True, text=True, check=False
-    )
+    done = run_until_batch(3, [number], outdir)
     assert done.returncode == 3, done.stderr
     assert f"{number.name}: the images at work are finished and kept" in done.stderr
     last = done.stderr.strip().splitlines()[-1]
@@ -87,8 +87,7 @@ def test_an_archive_that_is_stopped_goes_on(run: Typed, typed: Typed, tmp_path: 
 
 def test_a_second_interrupt_ends_at_once(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    words = words_at(1, [signal.SIGINT, signal.SIGINT], out, *MANY)
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    done = run_until_batch(1, [signal.SIGINT, signal.SIGINT], out)
     assert done.returncode == 3 and "Traceback" not in done.stderr, done.stderr
     assert "SIGINT: the images at work are finished and kept; Ctrl-C once more" in done.stderr
     assert (
@@ -107,11 +106,13 @@ def test_an_interrupt_of_several_processes_names_the_command_that_was_typed(
     process = subprocess.Popen(
         [sys.executable, "-m", *shlex.split(typed_line)], text=True, stderr=subprocess.PIPE
     )
+    deadline = time.monotonic() + 60
     while len(list(out.glob("seed*.png"))) < 5:
         assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "it never began"
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate()
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 3, err
     assert f"Go on with: {typed_line}\n" in err and "--part" not in err
     assert [path.name for path in out.glob(".*")] == [".unfinished.json"]

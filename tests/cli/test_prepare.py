@@ -20,7 +20,7 @@ from PIL import Image
 
 from synthograph.archive.reader import open_archive
 from synthograph.cli import main
-from tests.cli.signalled import words_of
+from tests.cli.signalled import run_until, words_of
 
 Run = Callable[..., tuple[int, str]]
 
@@ -271,8 +271,7 @@ def killed(
 ) -> Path:
     """Stop a command before its sixth image is written; gives its journal."""
     words = ("prepare", source, dest, *arguments, "--workers", 1)
-    command = words_of("synthograph.archive.writer:ArchiveWriter", "add", 6, [how], *words)
-    done = subprocess.run(command, capture_output=True, check=False)
+    done = run_until("synthograph.archive.writer:ArchiveWriter", "add", 6, [how], *words)
     assert done.returncode == (3 if how == signal.SIGINT else -how), done.stderr
     journal = Path(f"{dest}.partial/journal.jsonl")
     assert journal.read_bytes().count(b"\n") == 5
@@ -329,7 +328,7 @@ def test_workers_end_with_a_command_that_is_killed(run: Run, tmp_path: Path) -> 
     words = ("prepare", "many", "out.zip", "--workers", 2)
     add = ("synthograph.archive.writer:ArchiveWriter", "add", 3, [signal.SIGKILL])
     process = subprocess.Popen(words_of(*add, *words), start_new_session=True)
-    assert process.wait() == -signal.SIGKILL
+    assert process.wait(timeout=60) == -signal.SIGKILL
     deadline = time.monotonic() + 30
     with pytest.raises(ProcessLookupError):
         while time.monotonic() < deadline:

@@ -353,9 +353,8 @@ def test_partners_inside_the_source(tmp_path: Path) -> None:
     assert any("1 image(s) have no mask" in remark for remark in found.remarks)
     picture = found.items[0].decode()
     assert list(picture.modalities) == ["vis", "nir"]
-    assert np.unique(array_of(picture.modalities["nir"])).tolist() == [
-        1
-    ]  # b, not the first by position
+    nir = array_of(picture.modalities["nir"])
+    assert np.unique(nir).tolist() == [1]  # b, not the first by position
     assert picture.mask is not None
     assert np.unique(picture.mask).tolist() == [2]
 

@@ -20,13 +20,7 @@ from synthograph.archive.transform import Piece, TransformOptions, transform
 from synthograph.archive.writer import Encoded, encode
 from synthograph.core.devices import keep_freed_memory
 from synthograph.core.errors import UserError
-from synthograph.core.record import (
-    Picture,
-    SourceItem,
-    UnreadableError,
-    array_of,
-    bits_of,
-)
+from synthograph.core.record import Picture, SourceItem, UnreadableError, array_of, bits_of
 from synthograph.core.spec import SMALLEST_GRID
 
 _UNGUARDED = (
@@ -61,8 +55,7 @@ def make_all(
         WorkersError: memory ran out, or a worker process was killed.
     """
     count, begun = min(workers or os.cpu_count() or 1, len(items)), False
-    several = count > 1
-    made = _make_in_pool(items, options, count) if several else (make(i, options) for i in items)
+    made = _make_in_pool(items, options, count) if count > 1 else (make(i, options) for i in items)
     try:
         for result in made:
             begun = True
@@ -71,7 +64,7 @@ def make_all(
         raise WorkersError(
             "a worker process died or found no more memory, most likely because images are large "
             f"and all {count} processes hold some; run the same command with fewer --workers, and "
-            f"it goes on where it stopped{_UNGUARDED if several and not begun else ''}"
+            f"it goes on where it stopped{_UNGUARDED if count > 1 and not begun else ''}"
         ) from error
     finally:
         made.close()

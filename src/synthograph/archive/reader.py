@@ -88,6 +88,11 @@ class Files:
     def __contains__(self, name: str) -> bool:
         return name in self.names
 
+    @property
+    def listed(self) -> bool:
+        """Whether a list of images is among them, as in every archive."""
+        return not self.names.isdisjoint(LISTS)
+
     def read(self, name: str) -> bytes:
         """The bytes of a file.
 
@@ -313,7 +318,7 @@ def _parse_info(document: dict[str, Any], files: Files, rows: list[Row], path: P
     known = {key: value for key, value in document.items() if key in ArchiveInfo.model_fields}
     if not rows:
         raise UserError(f"{path}: holds no images; make an archive with 'synthograph prepare'")
-    if "config.json" in files and not files.names.intersection(LISTS):
+    if "config.json" in files and not files.listed:
         raise UserError(f"{path}: is a run directory; give the archive that it was trained on")
     if _holds_runs(files):
         raise UserError(
@@ -338,7 +343,7 @@ def _holds_runs(files: Files) -> bool:
     """Whether these are no images but the pictures that trainings drew."""
     tops = {name.partition("/")[0] for name in files.names if name.endswith("/config.json")}
     runs = any(f"{top}/{name}" in files for top in tops for name in RUN_PICTURES)
-    return runs and not files.names.intersection(LISTS)
+    return runs and not files.listed
 
 
 def _guess_spec(data: bytes, where: str) -> ImageSpec:

@@ -60,7 +60,7 @@ def split_archive(path: Path, options: SplitOptions, *, force: bool = False) -> 
             or an image has a name that no manifest may hold.
     """
     archive = open_archive(path)
-    if MANIFEST not in archive.files and DATASET not in archive.files:
+    if not archive.files.listed:
         raise UserError(f"{path} is no archive: make one of it with 'synthograph prepare' first")
     if any(row.split for row in archive.rows) and not force:
         raise UserError(f"{path} is split already: add --force to split it anew")

@@ -1,4 +1,6 @@
-"""`dataset.json`: labels as the published tools keep them, and patients as Thy-GAN does."""
+"""The lists of an archive: their names, and what `dataset.json` holds (labels as the published
+tools keep them, and patients as Thy-GAN does).
+"""
 
 import math
 from collections.abc import Callable, Mapping

@@ -228,7 +228,7 @@ def refuse_zip(path: Path) -> None:
             names = [name.rpartition("/")[2] for name in file.namelist()]
     except Exception:  # noqa: BLE001 - damaged directories fail in many ways
         raise UserError(f"{path}: is a damaged zip file, not a snapshot") from None
-    if set(LISTS) & set(names):
+    if not set(LISTS).isdisjoint(names):
         what = "is an archive of images, not a snapshot: train on it to get one"
     elif "data.pkl" in names:
         what = (

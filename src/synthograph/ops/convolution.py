@@ -222,14 +222,16 @@ class _SpreadChannels(torch.autograd.Function):
         ctx.kernels, ctx.how = kernels, how
         (stride, padding), groups = how, y.shape[1]
         reach = [k - 1 - p for k, p in zip(kernels.shape[2:], padding, strict=True)]
-        spaced = [(v - 1) * s + 1 for v, s in zip(y.shape[2:], stride, strict=True)]
-        # rows and columns at the end that the stride left out
-        more = [w - z - r + p for w, z, r, p in zip(size, spaced, reach, padding, strict=True)]
-        if stride != (1, 1) and y.device.type == "cpu" and y.dtype != torch.bfloat16:
-            return conv_transpose2d(y, kernels, None, stride, padding, more, groups)
         if stride != (1, 1):
+            wide = [w - r + p for w, r, p in zip(size, reach, padding, strict=True)]
+            if y.device.type == "cpu" and y.dtype != torch.bfloat16:
+                # rows and columns at the end that the stride left out
+                more = [
+                    w - 1 - (v - 1) * s for w, v, s in zip(wide, y.shape[2:], stride, strict=True)
+                ]
+                return conv_transpose2d(y, kernels, None, stride, padding, more, groups)
             # on AMX a transposed depthwise convolution takes 25 times as long; on GPUs not measured
-            y = _between_zeros(y, stride, [z + m for z, m in zip(spaced, more, strict=True)])
+            y = _between_zeros(y, stride, wide)
         return conv2d(y, kernels.flip(2, 3), padding=reach, groups=groups)
 
     @staticmethod
@@ -240,10 +242,9 @@ class _SpreadChannels(torch.autograd.Function):
 def _between_zeros(y: Tensor, stride: tuple[int, int], size: list[int]) -> Tensor:
     """`y` at every `stride`th place, in its own memory format."""
     plain = y.is_contiguous() and not y.is_contiguous(memory_format=torch.channels_last)
-    last = torch.contiguous_format if plain else torch.channels_last
-    spaced = torch.empty(
-        (*y.shape[:2], *size), dtype=y.dtype, device=y.device, memory_format=last
-    ).zero_()
+    layout = torch.contiguous_format if plain else torch.channels_last
+    shape = (*y.shape[:2], *size)
+    spaced = torch.empty(shape, dtype=y.dtype, device=y.device, memory_format=layout).zero_()
     spaced[:, :, :: stride[0], :: stride[1]] = y
     return spaced
 

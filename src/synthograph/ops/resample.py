@@ -1,8 +1,8 @@
 """Resampling by two with the separable filter [1, 3, 3, 1] (Karras et al. 2020, appendix B).
 
 All functions are depthwise convolutions; on a processor they are an order of magnitude faster on
-channels-last tensors than on NCHW ones, so callers keep their tensors in that format. The filter is
-symmetric: filtering is its own adjoint, and halving is that of doubling.
+channels-last tensors than on NCHW ones, so callers keep their tensors in that format. Doubling is
+the adjoint of halving.
 """
 
 from functools import lru_cache
