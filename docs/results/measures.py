@@ -31,7 +31,7 @@ from synthograph.metrics.gauges import Labelled, Numbers, Worse, standard_gauges
 from synthograph.metrics.measures import plain
 from synthograph.metrics.names import SIMILARITY, SPECTRUM
 from synthograph.metrics.paths import VARIANTS, path_length, step_lengths
-from synthograph.metrics.sample import Sample
+from synthograph.stats.sample import Sample
 from synthograph.metrics.sensitivity_table import Found, Trial, judged
 from synthograph.metrics.spectrum import spectra
 from synthograph.metrics.ssim import ms_ssim

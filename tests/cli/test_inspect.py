@@ -15,9 +15,9 @@ from synthograph.archive.png import encode_png
 from synthograph.archive.reader import open_archive
 from synthograph.archive.writer import ArchiveWriter, encode
 from synthograph.core.errors import UserError
-from synthograph.core.listing import DATASET, MANIFEST
 from synthograph.core.spec import ImageSpec
-from synthograph.core.tensors import write_tensors
+from synthograph.core.untrusted.listing import DATASET, MANIFEST
+from synthograph.core.untrusted.tensors import write_tensors
 from synthograph.models.snapshot import convert, load
 from synthograph.training.config import resolve
 from synthograph.training.run import create_run

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from synthograph.core.containers import (
+from synthograph.core.errors import UserError
+from synthograph.core.untrusted.containers import (
     TYPED,
     command_line,
     other_command,
     refuse_other_kinds,
 )
-from synthograph.core.errors import UserError
 
 RECORDED = {TYPED: "synthograph prepare 'my in' o.zip", "prepare": "/in", "options": {"size": [8]}}
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthograph.core.torch_files import read_state
+from synthograph.core.untrusted.torch_files import read_state
 from tests.fuzz.damage import answers, damaged, fuzz
 
 STATE = {"conv.weight": torch.arange(12.0).view(3, 4), "bn.count": torch.tensor(3)}

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from synthograph.metrics.sample import Sample
+from synthograph.stats.sample import Sample
 
 
 def gaussian(

@@ -8,7 +8,7 @@ import scipy.linalg
 import torch
 
 from synthograph.metrics import frechet
-from synthograph.metrics.sample import Sample
+from synthograph.stats.sample import Sample
 from tests.metrics.draws import gaussian
 from tests.metrics.peers import peer
 

@@ -21,8 +21,8 @@ from synthograph.features.base import Digest
 from synthograph.features.inception import Inception, InceptionExtractor
 from synthograph.metrics import frechet, kernel, manifold
 from synthograph.metrics.columns import extractor_column, rows_of
-from synthograph.metrics.sample import Sample
 from synthograph.metrics.scores import inception_score
+from synthograph.stats.sample import Sample
 from tests.features.states import random_state, save, with_counters
 from tests.metrics.peers import peer
 

@@ -17,7 +17,7 @@ from synthograph.metrics.gauges import (
 from synthograph.metrics.kernel import kernel_distance
 from synthograph.metrics.manifold import manifold_measures
 from synthograph.metrics.result import Value
-from synthograph.metrics.sample import Sample
+from synthograph.stats.sample import Sample
 from tests.metrics.draws import gaussian
 
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from synthograph.metrics import kernel
-from synthograph.metrics.intervals import plan
-from synthograph.metrics.sample import Sample
+from synthograph.stats.intervals import plan
+from synthograph.stats.sample import Sample
 from tests.metrics.draws import gaussian
 from tests.metrics.peers import peer
 

@@ -5,10 +5,11 @@ import pytest
 import torch
 from scipy.spatial.distance import cdist
 
-from synthograph.metrics import manifold, sample
-from synthograph.metrics.intervals import halving_plan, plan
+from synthograph.metrics import manifold
 from synthograph.metrics.manifold import manifold_measures, squared_distances
-from synthograph.metrics.sample import Sample
+from synthograph.stats import sample
+from synthograph.stats.intervals import halving_plan, plan
+from synthograph.stats.sample import Sample
 from tests.metrics.draws import gaussian
 from tests.metrics.peers import peer
 

@@ -26,8 +26,8 @@ from synthograph.metrics.published import (
     measure_path_length,
     measure_published,
 )
-from synthograph.metrics.sample import Sample
 from synthograph.metrics.scores import inception_score
+from synthograph.stats.sample import Sample
 from tests.metrics.images import Means, noise
 
 

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from synthograph.core.errors import UserError
-from synthograph.metrics.result import Interval, Value
+from synthograph.core.interval import Interval
+from synthograph.metrics.result import Value
 
 VALUE = Value(
     "recall", 0.5, Interval(0.4, 0.6), 100, 200, 20, ("a note",), {"hits": 50}, (1.0, 2.5)

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from synthograph.core.errors import UserError
-from synthograph.metrics.intervals import plan
 from synthograph.metrics.scores import inception_score, split_scores
+from synthograph.stats.intervals import plan
 from tests.metrics.peers import peer
 
 

@@ -14,9 +14,9 @@ from synthograph.metrics import sensitivity as room
 from synthograph.metrics.defects import Blur
 from synthograph.metrics.gauges import BY_LABEL, UNLABELLED, Gauge, Labelled, Worse
 from synthograph.metrics.result import Value
-from synthograph.metrics.sample import Sample
 from synthograph.metrics.sensitivity import Effort, RealSet, sensitivity
 from synthograph.metrics.sensitivity_table import RULE, Sensitivity, Verdict
+from synthograph.stats.sample import Sample
 from tests.metrics.draws import gaussian
 
 QUICK = Effort(splits=6, damaged=0)

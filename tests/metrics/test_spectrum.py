@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from synthograph.core.errors import UserError
-from synthograph.metrics.sample import Sample
 from synthograph.metrics.spectrum import rings, spectra, spectrum_difference
+from synthograph.stats.sample import Sample
 
 
 def wave(height: int, width: int, down: float, across: float, bits: int = 8) -> torch.Tensor:

@@ -8,8 +8,8 @@ import torch
 
 from synthograph.core.errors import UserError
 from synthograph.metrics import two_sample
-from synthograph.metrics.sample import Sample
 from synthograph.metrics.two_sample import classifier_test, holm, permutations_for
+from synthograph.stats.sample import Sample
 from tests.metrics.draws import gaussian
 
 REPEATS = 80

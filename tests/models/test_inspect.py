@@ -10,7 +10,7 @@ import torch
 
 from synthograph.core.errors import UserError
 from synthograph.core.files import sha256_file
-from synthograph.core.tensors import read_tensors, write_tensors
+from synthograph.core.untrusted.tensors import read_tensors, write_tensors
 from synthograph.models.inspect import describe
 from synthograph.models.snapshot import convert, load, partner
 from tests.conftest import NVIDIA

@@ -15,7 +15,7 @@ import torch
 
 from synthograph.core.errors import UserError
 from synthograph.core.machine import MAX_STEPS
-from synthograph.core.pickles import Thing
+from synthograph.core.untrusted.pickles import Thing
 from synthograph.models.pickles import pickle_names, read_pickle
 from synthograph.models.snapshot import load
 from tests.conftest import NVIDIA

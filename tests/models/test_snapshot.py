@@ -15,7 +15,7 @@ import synthograph
 from synthograph.core.errors import DiskFullError, UserError
 from synthograph.core.files import sha256_file
 from synthograph.core.spec import ImageSpec
-from synthograph.core.tensors import read_tensors, write_tensors
+from synthograph.core.untrusted.tensors import read_tensors, write_tensors
 from synthograph.models.base import Condition
 from synthograph.models.registry import family, parse_model
 from synthograph.models.snapshot import (

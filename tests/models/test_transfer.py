@@ -9,7 +9,7 @@ import torch
 import synthograph
 from synthograph.core.errors import UserError
 from synthograph.core.spec import ImageSpec
-from synthograph.core.tensors import read_tensors, write_tensors
+from synthograph.core.untrusted.tensors import read_tensors, write_tensors
 from synthograph.models.base import Built, Condition, Family
 from synthograph.models.registry import family, parse_model
 from synthograph.models.snapshot import Snapshot, SnapshotInfo, load, partner, save_snapshot

@@ -233,7 +233,7 @@ def test_equal_sets_are_not_accused_and_bad_ones_are() -> None:
     import torch
 
     from synthograph.metrics.measures import compare, floors
-    from synthograph.metrics.sample import Sample
+    from synthograph.stats.sample import Sample
 
     generator = torch.Generator().manual_seed(77)
 

@@ -11,8 +11,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from synthograph.core.containers import Folder
 from synthograph.core.record import UnreadableError, array_of
+from synthograph.core.untrusted.containers import Folder
 from synthograph.sources import raster
 from synthograph.sources.raster import FileDecoder, read_mask
 

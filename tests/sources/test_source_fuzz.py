@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from synthograph.core.containers import open_container, unwrap
 from synthograph.core.errors import UserError
 from synthograph.core.record import UnreadableError
+from synthograph.core.untrusted.containers import open_container, unwrap
 from synthograph.sources.raster import read_image, read_mask
 from synthograph.sources.tables import compile_name_regex, parse_columns, read_dataset_json
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from synthograph.archive.manifest import SPLITS, count_labels, in_split
 from synthograph.archive.reader import MASKS, Archive, open_archive
-from synthograph.core.containers import is_unfinished
 from synthograph.core.errors import UserError
-from synthograph.core.listing import DATASET, MANIFEST
 from synthograph.core.progress import Track
+from synthograph.core.untrusted.containers import is_unfinished
+from synthograph.core.untrusted.listing import DATASET, MANIFEST
 
 
 def describe(

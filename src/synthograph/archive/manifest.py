@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
-from synthograph.core.documents import as_text
 from synthograph.core.errors import UserError
 from synthograph.core.record import Origin
+from synthograph.core.untrusted.documents import as_text
 
 FIXED = ("file", "label", "group", "split", "fold", "origin")
 SOURCE_FILE = "source_file"

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from synthograph.archive.writer import ArchiveWriter
-from synthograph.core.containers import PARTIAL
 from synthograph.core.errors import BlockedError, UserError
+from synthograph.core.untrusted.containers import PARTIAL
 
 MOST_PARTS = 10_000
 

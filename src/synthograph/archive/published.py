@@ -6,7 +6,7 @@ from typing import Any
 
 from synthograph.archive.manifest import Row, check_member
 from synthograph.core.errors import UserError
-from synthograph.core.listing import DATASET, Listed, read_listing
+from synthograph.core.untrusted.listing import DATASET, Listed, read_listing
 
 NO_PNG = (".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 MAX_CLASSES = 10_000

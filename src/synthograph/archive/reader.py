@@ -22,14 +22,14 @@ from synthograph.archive.png import encode_png as encode_png
 from synthograph.archive.png import png_size
 from synthograph.archive.published import published_rows
 from synthograph.core.config import Config
-from synthograph.core.containers import Container, is_unfinished, open_container, unwrap
-from synthograph.core.documents import as_text, parse_json
 from synthograph.core.errors import UserError
-from synthograph.core.listing import DATASET, LISTS, MANIFEST
 from synthograph.core.names import nearest
 from synthograph.core.record import Picture, SourceItem, UnreadableError
 from synthograph.core.spec import MASKS as MASKS
 from synthograph.core.spec import ImageSpec, parse_spec
+from synthograph.core.untrusted.containers import Container, is_unfinished, open_container, unwrap
+from synthograph.core.untrusted.documents import as_text, parse_json
+from synthograph.core.untrusted.listing import DATASET, LISTS, MANIFEST
 
 INVARIANCES = ("mirror", "rotate", "colour")
 RUN_PICTURES = ("reals.png", "fakes-init.png")

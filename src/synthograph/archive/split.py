@@ -23,10 +23,10 @@ from synthograph.archive.manifest import (
 from synthograph.archive.reader import Archive, ArchiveInfo, open_archive, read_document
 from synthograph.archive.writer import documents, write_member
 from synthograph.core.config import Config
-from synthograph.core.containers import Folder, close_zips
 from synthograph.core.errors import UserError
 from synthograph.core.files import atomic_path, write_bytes
-from synthograph.core.listing import DATASET, MANIFEST
+from synthograph.core.untrusted.containers import Folder, close_zips
+from synthograph.core.untrusted.listing import DATASET, MANIFEST
 
 
 class SplitOptions(Config):

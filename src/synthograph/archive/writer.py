@@ -22,7 +22,6 @@ import numpy as np
 from synthograph.archive.manifest import Row, write_manifest
 from synthograph.archive.png import encode_png
 from synthograph.archive.reader import MASKS, ArchiveInfo
-from synthograph.core.containers import COMMAND, PARTIAL, other_command, refuse_other_kinds
 from synthograph.core.errors import BlockedError, UserError
 from synthograph.core.files import (
     atomic_path,
@@ -33,7 +32,13 @@ from synthograph.core.files import (
     sync,
     write_json,
 )
-from synthograph.core.listing import DATASET, MANIFEST
+from synthograph.core.untrusted.containers import (
+    COMMAND,
+    PARTIAL,
+    other_command,
+    refuse_other_kinds,
+)
+from synthograph.core.untrusted.listing import DATASET, MANIFEST
 
 JOURNAL = "journal.jsonl"
 LOCK = ".lock"

@@ -20,7 +20,7 @@ def convert(
 ) -> None:
     """Write the generator as safetensors, and its discriminators beside it; nothing is executed."""
     from synthograph.core.files import sha256_file
-    from synthograph.core.tensors import SUFFIX
+    from synthograph.core.untrusted.tensors import SUFFIX
     from synthograph.models.snapshot import PARTNER, find_snapshot, has_partner, is_pickle, partner
     from synthograph.models.snapshot import convert as convert_snapshot
 
@@ -49,7 +49,7 @@ def _refuse_targets(target: Path) -> None:
     """
     from synthograph.core.errors import UserError
     from synthograph.core.files import disk_errors, refuse_existing, refuse_unwritable
-    from synthograph.core.tensors import SUFFIX
+    from synthograph.core.untrusted.tensors import SUFFIX
     from synthograph.models.snapshot import partner
 
     if target.suffix != SUFFIX:

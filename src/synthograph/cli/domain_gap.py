@@ -151,8 +151,8 @@ def _refuse_common(sets: "Sequence[tuple[str, Archive, list[Row]]]") -> None:
     import itertools
 
     from synthograph.archive.batches import group_digests, image_digests
-    from synthograph.core.containers import few
     from synthograph.core.errors import UserError
+    from synthograph.core.untrusted.containers import few
     from synthograph.metrics.overlap import MOST_COPIES
 
     way = "compare sets of different patients and pictures, such as two splits of one archive"

@@ -37,9 +37,9 @@ def compare_folds(
     import synthograph
     from synthograph.archive.batches import archive_images, refuse_synthetic
     from synthograph.archive.reader import open_archive
-    from synthograph.core.containers import command_line
     from synthograph.core.errors import UserError
     from synthograph.core.files import atomic_path, disk_errors, write_json
+    from synthograph.core.untrusted.containers import command_line
     from synthograph.metrics.audit.cross_fold import check_unseen
 
     if train is None:
@@ -107,7 +107,7 @@ def _compared(
     from synthograph.metrics.audit.cross_fold import cross_fold
     from synthograph.metrics.audit.nearness import nearness
     from synthograph.metrics.columns import extractor_column, rows_of
-    from synthograph.metrics.sample import Sample
+    from synthograph.stats.sample import Sample
 
     column, folder = extractor_column(extractor, real.spec), feature_folder()
 

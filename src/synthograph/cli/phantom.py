@@ -26,7 +26,7 @@ def phantom(
     from synthograph.cli.prepare import check_grid, draw_grid, print_summary
     from synthograph.cli.progress import tracker
     from synthograph.core.config import calling, leaves, merge, parse_assignments
-    from synthograph.core.containers import TYPED, command_line
+    from synthograph.core.untrusted.containers import TYPED, command_line
     from synthograph.sources.phantoms import PhantomOptions, make_phantoms
 
     asked = {"kind": kind, "count": count, "size": size, "seed": seed, "site": site}

@@ -149,7 +149,7 @@ def _make_part(
 
 def _typed(command: dict[str, Any]) -> dict[str, Any]:
     """A command with the line that was typed, for whoever meets it unfinished."""
-    from synthograph.core.containers import TYPED, command_line
+    from synthograph.core.untrusted.containers import TYPED, command_line
 
     return {TYPED: command_line(), **command}
 

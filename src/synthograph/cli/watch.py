@@ -330,7 +330,7 @@ class Watch:
         """
         import tempfile
 
-        from synthograph.core.tensors import write_tensors
+        from synthograph.core.untrusted.tensors import write_tensors
         from synthograph.models.snapshot import load
 
         jobs: list[tuple[Part, str, int]] = []
@@ -354,7 +354,7 @@ class Watch:
         from synthograph.metrics.columns import extractor_column, rows_of
         from synthograph.metrics.measures import compare
         from synthograph.metrics.names import FEATURE_MEASURES
-        from synthograph.metrics.sample import Sample
+        from synthograph.stats.sample import Sample
 
         one, times = registry.extractor(name, device=self.device), []
         for few in (WARM, min(count, TIMED)):

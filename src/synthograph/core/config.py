@@ -16,9 +16,9 @@ from typing import Any, TypeVar, get_args
 import pydantic
 import pydantic_core
 
-from synthograph.core.documents import parse_json, parse_yaml, read_text
 from synthograph.core.errors import SettingError, UserError
 from synthograph.core.names import nearest
+from synthograph.core.untrusted.documents import parse_json, parse_yaml, read_text
 
 T = TypeVar("T", bound="Config")
 

@@ -16,11 +16,11 @@ from torch import Tensor
 
 from synthograph.core.config import Config
 from synthograph.core.devices import Precision
-from synthograph.core.documents import parse_json, read_text
 from synthograph.core.errors import SettingError, UserError
 from synthograph.core.files import disk_errors, sha256_file
-from synthograph.core.tensors import load_tensors
-from synthograph.core.torch_files import read_state
+from synthograph.core.untrusted.documents import parse_json, read_text
+from synthograph.core.untrusted.tensors import load_tensors
+from synthograph.core.untrusted.torch_files import read_state
 from synthograph.features.base import Digest, NetworkExtractor, placed
 from synthograph.features.preprocess import (
     Preprocess,

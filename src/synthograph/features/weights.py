@@ -12,19 +12,19 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from synthograph.core.download import Opener, check_pin, download, weights_folder
 from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors, remove, sha256_file
 from synthograph.core.names import nearest
 from synthograph.core.progress import Track
-from synthograph.core.tensors import (
+from synthograph.core.untrusted.download import Opener, check_pin, download, weights_folder
+from synthograph.core.untrusted.tensors import (
     SUFFIX,
     load_tensors,
     read_document,
     read_tensors,
     write_tensors,
 )
-from synthograph.core.torch_files import read_state
+from synthograph.core.untrusted.torch_files import read_state
 from synthograph.features import dinov2, inception, lpips, resnet50, vgg16
 from synthograph.features.base import Digest, MissingWeightsError, WeightFile
 

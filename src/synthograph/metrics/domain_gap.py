@@ -27,9 +27,9 @@ from synthograph.metrics.kernel import kernel_distance
 from synthograph.metrics.maps import FlatMap, flat_map
 from synthograph.metrics.measures import Floor, floors
 from synthograph.metrics.result import Value
-from synthograph.metrics.sample import Sample
 from synthograph.metrics.sprites import Sprite, sprite, thumbnails
 from synthograph.metrics.two_sample import TwoSample, classifier_test, holm, permutations_for
+from synthograph.stats.sample import Sample
 
 SURE = 0.05
 MOST_SAID = 0.995

@@ -8,9 +8,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from synthograph.core.interval import Interval
 from synthograph.metrics.domain_gap import DomainGap, Gap
 from synthograph.metrics.report_text import number
-from synthograph.metrics.result import Interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

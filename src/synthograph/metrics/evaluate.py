@@ -28,10 +28,10 @@ from synthograph.metrics.measures import (
 )
 from synthograph.metrics.names import FEATURE_MEASURES, OWN, SCORE, SIMILARITY, SPECTRUM
 from synthograph.metrics.result import Value
-from synthograph.metrics.sample import Sample
 from synthograph.metrics.scopes import LABEL, Scope, Share, scopes, shares, too_many
 from synthograph.metrics.scores import inception_score
 from synthograph.metrics.ssim import WINDOW
+from synthograph.stats.sample import Sample
 
 LEAST = 10
 """Images of a set below which nothing is measured."""

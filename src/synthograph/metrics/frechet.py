@@ -16,9 +16,9 @@ import torch
 from jaxtyping import Bool, Float64
 from torch import Tensor
 
-from synthograph.metrics.intervals import Plan, parts, plan, squared_interval
 from synthograph.metrics.result import Value, compared
-from synthograph.metrics.sample import Sample, check_pair, chunks, too_few
+from synthograph.stats.intervals import Plan, parts, plan, squared_interval
+from synthograph.stats.sample import Sample, check_pair, chunks, too_few
 
 # n m image, d feature, r rank, e evaluation
 

@@ -12,7 +12,7 @@ from synthograph.metrics import manifold
 from synthograph.metrics.measures import plain
 from synthograph.metrics.names import FEATURE_MEASURES
 from synthograph.metrics.result import Value
-from synthograph.metrics.sample import CHUNK, Sample, by_block
+from synthograph.stats.sample import CHUNK, Sample, by_block
 
 # n image, k image of a selection
 

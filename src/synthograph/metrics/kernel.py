@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from synthograph.core.seeds import Streams
-from synthograph.metrics.intervals import Plan, plan, squared_interval
 from synthograph.metrics.result import Value, compared
-from synthograph.metrics.sample import CHUNK, Sample, check_pair, too_few
+from synthograph.stats.intervals import Plan, plan, squared_interval
+from synthograph.stats.sample import CHUNK, Sample, check_pair, too_few
 
 # n m image, d feature, g block, e evaluation
 

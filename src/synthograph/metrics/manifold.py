@@ -17,9 +17,9 @@ import torch
 from jaxtyping import Bool, Float32, Float64, Int64
 from torch import Tensor
 
-from synthograph.metrics.intervals import Plan, halves_interval, halving_plan, share_interval
 from synthograph.metrics.result import Value, compared
-from synthograph.metrics.sample import CHUNK, ByBlock, Sample, by_block, check_pair, chunks, too_few
+from synthograph.stats.intervals import Plan, halves_interval, halving_plan, share_interval
+from synthograph.stats.sample import CHUNK, ByBlock, Sample, by_block, check_pair, chunks, too_few
 
 # n real image, m generated image, d feature, g block, e evaluation, k neighbour
 

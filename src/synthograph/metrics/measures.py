@@ -10,11 +10,11 @@ from torch import Tensor
 
 from synthograph.core.seeds import Streams
 from synthograph.metrics import frechet, kernel, manifold
-from synthograph.metrics.intervals import Plan, halve, interval, means, plan
 from synthograph.metrics.names import SIMILARITY, SPECTRUM
 from synthograph.metrics.result import Value
-from synthograph.metrics.sample import Sample
 from synthograph.metrics.spectrum import spectrum_difference
+from synthograph.stats.intervals import Plan, halve, interval, means, plan
+from synthograph.stats.sample import Sample
 
 SPLITS = 3
 """Cuts into halves whose mean is a floor."""

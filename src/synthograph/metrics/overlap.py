@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from synthograph.core.containers import few
 from synthograph.core.errors import UserError
+from synthograph.core.untrusted.containers import few
 
 MOST_COPIES = 0.01
 """Share of reference images that may equal training images by chance, such as empty ones."""

@@ -16,8 +16,8 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from synthograph.core.errors import UserError
 from synthograph.features.vgg16 import SMALLEST
-from synthograph.metrics.intervals import interval, plan
 from synthograph.metrics.result import Value
+from synthograph.stats.intervals import interval, plan
 
 # n distance or pair of images, e evaluation
 

@@ -13,6 +13,7 @@ import synthograph
 from synthograph.archive.batches import ImageSet
 from synthograph.core.devices import Precision
 from synthograph.core.errors import UserError
+from synthograph.core.interval import Interval
 from synthograph.core.seeds import Streams
 from synthograph.features.base import Extractor
 from synthograph.features.lpips import PerceptualDistance
@@ -22,9 +23,9 @@ from synthograph.metrics.evaluate import Tracks, silent
 from synthograph.metrics.measures import matched
 from synthograph.metrics.names import Measure, PathLength, Published
 from synthograph.metrics.paths import Pairs, path_length, step_lengths
-from synthograph.metrics.result import Interval, Value, compared
-from synthograph.metrics.sample import Sample
+from synthograph.metrics.result import Value, compared
 from synthograph.metrics.scores import inception_score
+from synthograph.stats.sample import Sample
 
 NOTE = (
     "the reference is the images that the generator was trained on: comparable with published "

@@ -1,35 +1,11 @@
 """What a measure says: a number, how sure it is, and what it rests on."""
 
-import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from synthograph.core.errors import UserError
-from synthograph.metrics.sample import Sample
-
-
-@dataclass(frozen=True)
-class Interval:
-    """Where the number that a measure estimates lies.
-
-    Attributes:
-        low: lower end.
-        high: upper end.
-        level: share of repeated studies whose interval holds that number, 0..1.
-    """
-
-    low: float
-    high: float
-    level: float = 0.95
-
-    def __post_init__(self) -> None:
-        for number in (self.low, self.high):
-            _refuse_nonfinite("interval", number)
-        if self.low > self.high:
-            raise UserError(f"interval from {self.low} to {self.high}: its ends are swapped")
-
-    def __contains__(self, number: float) -> bool:
-        return self.low <= number <= self.high
+from synthograph.core.interval import Interval, refuse_nonfinite
+from synthograph.stats.sample import Sample
 
 
 @dataclass(frozen=True)
@@ -61,7 +37,7 @@ class Value:
     def __post_init__(self) -> None:
         for number in (self.value, *self.curve):
             if number is not None:
-                _refuse_nonfinite(self.name, number)
+                refuse_nonfinite(self.name, number)
         if self.value is None and not self.notes:
             raise UserError(f"{self.name}: a missing value needs a note that says why")
         if self.value is None and self.interval is not None:
@@ -139,8 +115,3 @@ def compared(
         counts=counts or {},
         curve=curve,
     )
-
-
-def _refuse_nonfinite(name: str, number: float) -> None:
-    if not math.isfinite(number):
-        raise UserError(f"{name}: {number} is not a finite number and cannot be reported")

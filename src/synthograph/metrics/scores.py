@@ -9,9 +9,9 @@ from jaxtyping import Float, Float64, Int, Int64
 from torch import Tensor
 
 from synthograph.core.errors import UserError
-from synthograph.metrics.intervals import Plan, interval, plan
 from synthograph.metrics.result import Value
-from synthograph.metrics.sample import CHUNK
+from synthograph.stats.intervals import Plan, interval, plan
+from synthograph.stats.sample import CHUNK
 
 # n image, c class, k split, g block, e evaluation
 

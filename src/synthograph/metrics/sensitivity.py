@@ -34,9 +34,9 @@ from synthograph.metrics.defects import (
     selection_defects,
 )
 from synthograph.metrics.gauges import Gauge, Labelled, Numbers, standard_gauges
-from synthograph.metrics.intervals import LEAST_GROUPS, halve
-from synthograph.metrics.sample import check
 from synthograph.metrics.sensitivity_table import Found, Sensitivity, judged, unfit
+from synthograph.stats.intervals import LEAST_GROUPS, halve
+from synthograph.stats.sample import check
 
 # n image, d feature, k image of a selection, s split
 

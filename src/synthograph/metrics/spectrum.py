@@ -11,10 +11,11 @@ from jaxtyping import Float64, Int64, UInt
 from torch import Tensor
 
 from synthograph.core.errors import UserError
-from synthograph.metrics.intervals import interval, means, plan
-from synthograph.metrics.result import Interval, Value, compared
-from synthograph.metrics.sample import Sample, check, too_few
+from synthograph.core.interval import Interval
+from synthograph.metrics.result import Value, compared
 from synthograph.metrics.ssim import unit_range
+from synthograph.stats.intervals import interval, means, plan
+from synthograph.stats.sample import Sample, check, too_few
 
 # n image, c channel, b ring of frequencies
 

@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d
 
 from synthograph.core.errors import UserError
-from synthograph.metrics.intervals import interval, means, plan
 from synthograph.metrics.result import Value
+from synthograph.stats.intervals import interval, means, plan
 
 # n image, c channel
 

@@ -27,12 +27,12 @@ import torch
 from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
+from synthograph.core.interval import Interval
 from synthograph.core.seeds import Streams
-from synthograph.metrics.intervals import LEAST_GROUPS, Plan, parts, plan, quantile, variance
 from synthograph.metrics.maps import components
-from synthograph.metrics.ranks import ELEMENTS, apart
-from synthograph.metrics.result import Interval
-from synthograph.metrics.sample import Sample, check
+from synthograph.stats.intervals import LEAST_GROUPS, Plan, parts, plan, quantile, variance
+from synthograph.stats.ranks import ELEMENTS, apart
+from synthograph.stats.sample import Sample, check
 
 # n image, d feature, c number that the classifier sees, g group, e evaluation or permutation
 

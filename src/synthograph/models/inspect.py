@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors, sha256_file
-from synthograph.core.tensors import read_tensors
+from synthograph.core.untrusted.tensors import read_tensors
 from synthograph.models.pickles import pickle_names
 from synthograph.models.registry import DEFAULT_FAMILY, parse_model
 from synthograph.models.snapshot import (

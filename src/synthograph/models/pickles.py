@@ -16,7 +16,7 @@ import numpy as np
 
 from synthograph.core.errors import UserError
 from synthograph.core.machine import Budget, Maker, RefusedError
-from synthograph.core.pickles import (
+from synthograph.core.untrusted.pickles import (
     TORCH_MAGIC,
     TORCH_PROTOCOL,
     Reader,

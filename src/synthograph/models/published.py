@@ -8,11 +8,11 @@ import hashlib
 import urllib.parse
 from pathlib import Path
 
-from synthograph.core.download import Opener, download, weights_folder
 from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors
 from synthograph.core.names import nearest
 from synthograph.core.progress import Track
+from synthograph.core.untrusted.download import Opener, download, weights_folder
 
 SUFFIXES = (".pkl", ".safetensors")
 PIN = "sha256="

@@ -28,9 +28,9 @@ from synthograph.core.files import (
     refuse_unwritable,
     sha256_file,
 )
-from synthograph.core.listing import LISTS
 from synthograph.core.spec import ImageSpec
-from synthograph.core.tensors import (
+from synthograph.core.untrusted.listing import LISTS
+from synthograph.core.untrusted.tensors import (
     SUFFIX,
     SizeLimit,
     load_tensors,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synthograph.core.documents import parse_json, read_text
 from synthograph.core.errors import UserError
+from synthograph.core.untrusted.documents import parse_json, read_text
 
 MAX_JSON_BYTES = 32 << 20
 MAX_LINES_BYTES = 64 << 20

@@ -23,13 +23,13 @@ from synthograph.archive.manifest import Row
 from synthograph.archive.parts import Part, discard_parts, still_to_make
 from synthograph.archive.reader import ArchiveInfo, encode_png
 from synthograph.archive.writer import ArchiveWriter, encode, refuse_destination
-from synthograph.core.containers import TYPED
 from synthograph.core.devices import Precision, block_dtype
 from synthograph.core.errors import StoppedError, UserError
 from synthograph.core.files import disk_errors, refuse_unwritable_folder, write_bytes
 from synthograph.core.pictures import for_eyes, sheet
 from synthograph.core.progress import Track
 from synthograph.core.signals import StopRequest
+from synthograph.core.untrusted.containers import TYPED
 from synthograph.models.base import Networks, NoiseMode, TruncationCenter
 from synthograph.models.registry import family
 from synthograph.models.snapshot import Snapshot

@@ -7,7 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from synthograph.core.containers import (
+from synthograph.core.errors import UserError
+from synthograph.core.names import one_form
+from synthograph.core.record import SourceItem, UnreadableError
+from synthograph.core.untrusted.containers import (
     Container,
     Folder,
     few,
@@ -16,11 +19,8 @@ from synthograph.core.containers import (
     unwrap,
     without_runs,
 )
-from synthograph.core.documents import as_text
-from synthograph.core.errors import UserError
-from synthograph.core.listing import DATASET
-from synthograph.core.names import one_form
-from synthograph.core.record import SourceItem, UnreadableError
+from synthograph.core.untrusted.documents import as_text
+from synthograph.core.untrusted.listing import DATASET
 from synthograph.sources.classes import are_names, name_classes
 from synthograph.sources.pairing import folder_above, is_image, pair_by_name, stem_key
 from synthograph.sources.raster import FileDecoder

@@ -18,8 +18,8 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from synthograph.core.containers import Container
 from synthograph.core.record import Picture, Pixels, UnreadableError, size_of
+from synthograph.core.untrusted.containers import Container
 
 MAX_PIXELS = 200_000_000
 _CUT_SILENTLY = 1 << 26  # pixels; of larger images Pillow warns when it cuts them

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from synthograph.core.documents import parse_json, read_text
 from synthograph.core.errors import UserError
-from synthograph.core.listing import is_finite, read_listing, short
 from synthograph.core.names import nearest, one_form
+from synthograph.core.untrusted.documents import parse_json, read_text
+from synthograph.core.untrusted.listing import is_finite, read_listing, short
 from synthograph.sources.pairing import stem_key
 
 ROLES = ("file", "label", "group")
@@ -336,7 +336,7 @@ def _unique(rows: Iterable[Row], path: Path) -> tuple[list[Row], int]:
 def read_dataset_json(text: str, origin: str) -> LabelTable:
     """Read a dataset.json: `{"labels": [[file, label], ...]}` or `{"labels": null}`.
 
-    What else may stand there: `core.listing`.
+    What else may stand there: `core.untrusted.listing`.
 
     Args:
         text: the whole file.
@@ -346,7 +346,7 @@ def read_dataset_json(text: str, origin: str) -> LabelTable:
         One row per file, labels still indices as text; no rows where nothing is listed.
 
     Raises:
-        UserError: not JSON (with the line), or what `core.listing.read_listing` refuses.
+        UserError: not JSON (with the line), or what `core.untrusted.listing.read_listing` refuses.
     """
     tree = parse_json(text, origin, nan=True)
     if not isinstance(tree, dict) or not {"labels", "meta", "classes"} & set(tree):

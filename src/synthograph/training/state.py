@@ -22,7 +22,7 @@ import synthograph
 from synthograph.core.devices import cpu_name
 from synthograph.core.errors import DivergedError, UserError
 from synthograph.core.files import disk_errors, remove, sha256_file, sync, write_json
-from synthograph.core.tensors import load_tensors, read_tensors, select, write_tensors
+from synthograph.core.untrusted.tensors import load_tensors, read_tensors, select, write_tensors
 from synthograph.models.base import AdamConfig, Networks
 from synthograph.training.controllers import Controller
 from synthograph.training.stats import Moments

@@ -2,7 +2,7 @@
 
 import torch
 
-from synthograph.metrics.sample import Sample
+from synthograph.stats.sample import Sample
 from tests.metrics.draws import gaussian
 
 Three = tuple[Sample, Sample, Sample]

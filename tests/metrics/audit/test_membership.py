@@ -12,7 +12,7 @@ from synthograph.metrics.audit import nearness as near
 from synthograph.metrics.audit import verdict
 from synthograph.metrics.audit.membership import membership
 from synthograph.metrics.audit.nearness import nearness
-from synthograph.metrics.sample import Sample
+from synthograph.stats.sample import Sample
 from tests.metrics.draws import gaussian
 
 REPEATS = 200

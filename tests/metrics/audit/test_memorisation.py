@@ -14,7 +14,7 @@ from synthograph.metrics.audit import memorisation
 from synthograph.metrics.audit.findings import NAMES, RULES, Finding, judge
 from synthograph.metrics.audit.memorisation import measure
 from synthograph.metrics.audit.neighbours import Draw
-from synthograph.metrics.sample import Sample
+from synthograph.stats.sample import Sample
 from tests.metrics.audit.planted import Three, three
 from tests.metrics.draws import gaussian
 

@@ -11,7 +11,7 @@ from synthograph.metrics.audit.neighbours import (
     pool_of,
     rank,
 )
-from synthograph.metrics.sample import Sample
+from synthograph.stats.sample import Sample
 from tests.metrics.draws import gaussian
 
 

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 import synthograph
 from synthograph.archive.batches import ImageSet
-from synthograph.core.containers import few
 from synthograph.core.errors import UserError
+from synthograph.core.untrusted.containers import few
 from synthograph.features.base import Extractor
 from synthograph.metrics import evaluate
 from synthograph.metrics.audit import copies as copying
@@ -36,8 +36,8 @@ from synthograph.metrics.audit.verdict import (
 from synthograph.metrics.columns import extractor_column, rows_of
 from synthograph.metrics.evaluate import LEAST, SMALL, Tracks, silent
 from synthograph.metrics.overlap import Trained, refuse_overlap
-from synthograph.metrics.sample import Sample
 from synthograph.metrics.scopes import NOTHING
+from synthograph.stats.sample import Sample
 
 FORMAT = 1
 P = TypeVar("P", Overlap, Copies, Leaks)

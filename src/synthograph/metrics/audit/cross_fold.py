@@ -14,10 +14,10 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from synthograph.core.errors import UserError
+from synthograph.core.interval import Interval
 from synthograph.core.seeds import Streams
 from synthograph.metrics.audit.membership import PERMUTATIONS, ends_of
-from synthograph.metrics.intervals import LEAST_GROUPS, interval, plan
-from synthograph.metrics.result import Interval
+from synthograph.stats.intervals import LEAST_GROUPS, interval, plan
 
 # n image, g group, e evaluation, k generator
 

@@ -39,7 +39,7 @@ from torch import Tensor
 from synthograph.core.errors import UserError
 from synthograph.metrics.audit.projector import Metadata, read_metadata, read_tensors
 from synthograph.metrics.audit.projector import export as export
-from synthograph.metrics.sample import CHUNK
+from synthograph.stats.sample import CHUNK
 
 # n pair, m vector, d feature
 

@@ -22,9 +22,10 @@ from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
 from synthograph.core.errors import UserError
+from synthograph.core.interval import Interval
 from synthograph.core.seeds import Streams
 from synthograph.metrics.audit.nearness import NEIGHBOURS, nearness
-from synthograph.metrics.intervals import (
+from synthograph.stats.intervals import (
     LEAST_GROUPS,
     Plan,
     halving_plan,
@@ -32,9 +33,8 @@ from synthograph.metrics.intervals import (
     plan,
     share_interval,
 )
-from synthograph.metrics.ranks import Apart, apart, quantiles
-from synthograph.metrics.result import Interval
-from synthograph.metrics.sample import Sample
+from synthograph.stats.ranks import Apart, apart, quantiles
+from synthograph.stats.sample import Sample
 
 # n real image, g group, e evaluation, c cut
 

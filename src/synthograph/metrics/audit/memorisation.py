@@ -51,9 +51,9 @@ from synthograph.metrics.audit.neighbours import (
     pool_of,
     rank,
 )
-from synthograph.metrics.intervals import LEAST_GROUPS
 from synthograph.metrics.manifold import squared_distances
-from synthograph.metrics.sample import Sample, check_pair
+from synthograph.stats.intervals import LEAST_GROUPS
+from synthograph.stats.sample import Sample, check_pair
 
 # n image of the pool, m generated image, d feature, g group, t test, b exchange
 

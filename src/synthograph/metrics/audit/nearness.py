@@ -16,7 +16,7 @@ from torch import Tensor
 
 from synthograph.core.errors import UserError
 from synthograph.metrics.manifold import centre_of, squared_distances
-from synthograph.metrics.sample import CHUNK, Sample, check
+from synthograph.stats.sample import CHUNK, Sample, check
 
 # n real image, m synthetic image, d feature
 

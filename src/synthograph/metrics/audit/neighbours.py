@@ -19,7 +19,7 @@ from torch import Tensor
 
 from synthograph.core.seeds import Streams
 from synthograph.metrics.manifold import squared_distances
-from synthograph.metrics.sample import Sample
+from synthograph.stats.sample import Sample
 
 # n image of the pool, m other image, d feature, g group, c class, k place in a list, r row
 

@@ -18,7 +18,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from synthograph.core.documents import as_text, read_text
 from synthograph.core.errors import UserError
 from synthograph.core.files import (
     atomic_path,
@@ -28,6 +27,7 @@ from synthograph.core.files import (
     write_bytes,
     write_text,
 )
+from synthograph.core.untrusted.documents import as_text, read_text
 from synthograph.metrics.sprites import sprite
 
 # m vector, d feature

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from synthograph.core.errors import UserError
-from synthograph.core.pickles import Thing
 from synthograph.core.spec import ImageSpec
-from synthograph.core.tensors import load_tensors
+from synthograph.core.untrusted.pickles import Thing
+from synthograph.core.untrusted.tensors import load_tensors
 from synthograph.models.base import Condition, Foreign, Networks
 from synthograph.models.stylegan2.config import StyleGAN2Config
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from synthograph.metrics import ranks
-from synthograph.metrics.ranks import apart, quantiles
+from synthograph.stats import ranks
+from synthograph.stats.ranks import apart, quantiles
 
 
 def plain(scores: list[float], members: list[bool], kept: list[bool], rate: float) -> list[float]:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthograph.core import documents
-from synthograph.core.documents import as_text, parse_json, parse_yaml, read_text
 from synthograph.core.errors import UserError
+from synthograph.core.untrusted import documents
+from synthograph.core.untrusted.documents import as_text, parse_json, parse_yaml, read_text
 
 
 def test_a_mark_at_the_start_is_no_text() -> None:

@@ -14,8 +14,10 @@ import pytest
 from PIL import Image
 
 from synthograph.archive.split import SplitOptions, split_archive
-from synthograph.core import containers
-from synthograph.core.containers import (
+from synthograph.core.errors import UserError
+from synthograph.core.record import UnreadableError
+from synthograph.core.untrusted import containers
+from synthograph.core.untrusted.containers import (
     Folder,
     ZipFolder,
     close_zips,
@@ -26,8 +28,6 @@ from synthograph.core.containers import (
     unwrap,
     without_runs,
 )
-from synthograph.core.errors import UserError
-from synthograph.core.record import UnreadableError
 
 FILES = {"b/Größe 1.png": b"one", "a.png": b"two", "b/c/d.txt": b"three"}
 LITTER = (".hidden.png", "__MACOSX/a.png", "b/Thumbs.db", ".git/x.png", "b/.DS_Store")

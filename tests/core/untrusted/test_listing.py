@@ -5,7 +5,7 @@ import json
 import pytest
 
 from synthograph.core.errors import UserError
-from synthograph.core.listing import Listed, Listing, is_finite, read_listing, short
+from synthograph.core.untrusted.listing import Listed, Listing, is_finite, read_listing, short
 
 
 def read(text: str) -> Listing:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from synthograph.core.errors import UserError
 from synthograph.core.machine import Budget, Maker, RefusedError
-from synthograph.core.pickles import (
+from synthograph.core.untrusted.pickles import (
     STORAGES,
     TORCH_MAGIC,
     TORCH_PROTOCOL,
@@ -28,7 +28,7 @@ from synthograph.core.pickles import (
     parse,
     read_bounded,
 )
-from synthograph.core.tensors import read_foreign_tensors
+from synthograph.core.untrusted.tensors import read_foreign_tensors
 
 MAX_BYTES = 3 << 30
 EXPECTED = "a file of weights (.safetensors, or .pth as torch.save writes it)"

@@ -7,7 +7,7 @@ from synthograph.core.errors import UserError
 from synthograph.metrics.frechet import frechet_distance
 from synthograph.metrics.kernel import kernel_distance
 from synthograph.metrics.manifold import manifold_measures
-from synthograph.metrics.sample import Sample, by_block
+from synthograph.stats.sample import Sample, by_block
 from tests.metrics.draws import gaussian
 
 MEASURES = (

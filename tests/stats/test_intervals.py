@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from synthograph.core.seeds import Streams
-from synthograph.metrics import intervals
 from synthograph.metrics.frechet import frechet_distance
-from synthograph.metrics.intervals import (
+from synthograph.metrics.kernel import kernel_distance
+from synthograph.metrics.manifold import manifold_measures
+from synthograph.stats import intervals
+from synthograph.stats.intervals import (
     halve,
     halves_interval,
     halves_variance,
@@ -25,8 +27,6 @@ from synthograph.metrics.intervals import (
     squared_interval,
     variance,
 )
-from synthograph.metrics.kernel import kernel_distance
-from synthograph.metrics.manifold import manifold_measures
 from tests.metrics.draws import gaussian
 
 REPETITIONS = 200

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from synthograph.core import download as module
 from synthograph.core import files
-from synthograph.core.download import _encoded, _OnlyHttps, download, is_offline
 from synthograph.core.errors import DiskFullError, UserError
+from synthograph.core.untrusted import download as module
+from synthograph.core.untrusted.download import _encoded, _OnlyHttps, download, is_offline
 
 URL = "https://example.org/some%20nets/network-snapshot-000100.pkl"
 CONTENT = bytes(range(256)) * 9000

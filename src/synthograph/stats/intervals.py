@@ -27,8 +27,8 @@ from jaxtyping import Bool, Float, Float64, Int, Int64
 from scipy.special import stdtrit
 from torch import Tensor
 
+from synthograph.core.interval import Interval
 from synthograph.core.seeds import Streams
-from synthograph.metrics.result import Interval
 
 # n image, g block, e evaluation
 

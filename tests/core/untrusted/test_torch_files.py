@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from synthograph.core.errors import UserError
-from synthograph.core.pickles import TORCH_MAGIC, TORCH_PROTOCOL
-from synthograph.core.torch_files import read_saved, read_state
+from synthograph.core.untrusted.pickles import TORCH_MAGIC, TORCH_PROTOCOL
+from synthograph.core.untrusted.torch_files import read_saved, read_state
 from tests.core.payload import Payload
 from tests.models import hostile
 

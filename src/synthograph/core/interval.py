@@ -1,0 +1,40 @@
+"""An interval, as statistics compute and results record it."""
+
+import math
+from dataclasses import dataclass
+
+from synthograph.core.errors import UserError
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Where the number that a measure estimates lies.
+
+    Attributes:
+        low: lower end.
+        high: upper end.
+        level: share of repeated studies whose interval holds that number, 0..1.
+    """
+
+    low: float
+    high: float
+    level: float = 0.95
+
+    def __post_init__(self) -> None:
+        for number in (self.low, self.high):
+            refuse_nonfinite("interval", number)
+        if self.low > self.high:
+            raise UserError(f"interval from {self.low} to {self.high}: its ends are swapped")
+
+    def __contains__(self, number: float) -> bool:
+        return self.low <= number <= self.high
+
+
+def refuse_nonfinite(name: str, number: float) -> None:
+    """Refuse a number that cannot be reported.
+
+    Raises:
+        UserError: it is infinite or no number.
+    """
+    if not math.isfinite(number):
+        raise UserError(f"{name}: {number} is not a finite number and cannot be reported")
