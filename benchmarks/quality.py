@@ -41,9 +41,9 @@ from synthograph.core.config import merge, set_path
 from synthograph.core.devices import Precision, block_dtype
 from synthograph.features.registry import extractor
 from synthograph.metrics.kernel import kernel_distance
-from synthograph.stats.sample import Sample
 from synthograph.models.snapshot import find_snapshot, load
 from synthograph.sampling.generate import Request, generate
+from synthograph.stats.sample import Sample
 from synthograph.training.loop import Trainer
 from synthograph.training.resume import resume_session
 from synthograph.training.run import create_run

@@ -31,13 +31,13 @@ from synthograph.metrics.gauges import Labelled, Numbers, Worse, standard_gauges
 from synthograph.metrics.measures import plain
 from synthograph.metrics.names import SIMILARITY, SPECTRUM
 from synthograph.metrics.paths import VARIANTS, path_length, step_lengths
-from synthograph.stats.sample import Sample
 from synthograph.metrics.sensitivity_table import Found, Trial, judged
 from synthograph.metrics.spectrum import spectra
 from synthograph.metrics.ssim import ms_ssim
 from synthograph.models.snapshot import load
 from synthograph.sampling.paths import Walk, pairs
 from synthograph.sources.phantoms import PhantomKind, PhantomOptions, make_phantoms
+from synthograph.stats.sample import Sample
 
 FACTORS = {
     PhantomKind.SKIN: ("diameter", "border", "colour", "skin_tone"),

@@ -9,7 +9,7 @@ import pytest
 
 from synthograph.archive.prepare import PrepareOptions, prepare
 from synthograph.archive.reader import Archive, open_archive
-from synthograph.core.record import Picture, SourceItem
+from synthograph.core.record import DecodedImage, SourceItem
 
 Items = Callable[..., list[SourceItem]]
 Make = Callable[..., Archive]
@@ -44,7 +44,7 @@ def source_items(
         result.append(
             SourceItem(
                 f"Bild {i:03d} ö.jpg",
-                partial(Picture, images, mask),
+                partial(DecodedImage, images, mask),
                 labels[i % len(labels)],
                 f"p{i // per_group}",
                 {"site": "ab"[i % 2]},

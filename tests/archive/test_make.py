@@ -10,7 +10,7 @@ import pytest
 
 from synthograph.archive.make import WorkersError, make, make_all
 from synthograph.archive.transform import TransformOptions
-from synthograph.core.record import Picture, SourceItem, UnreadableError
+from synthograph.core.record import DecodedImage, SourceItem, UnreadableError
 
 Items = Callable[..., list[SourceItem]]
 PLAIN = TransformOptions()
@@ -67,11 +67,11 @@ GREY = np.zeros((8, 8, 1), np.uint8)
 def test_what_no_archive_could_hold(
     images: dict[str, np.ndarray], own: dict[str, str], words: str
 ) -> None:
-    made = make(SourceItem("a", partial(Picture, images), columns=own), PLAIN)
+    made = make(SourceItem("a", partial(DecodedImage, images), columns=own), PLAIN)
     assert made.reject is not None and words in made.reject and not made.images
 
 
-def unreadable() -> Picture:
+def unreadable() -> DecodedImage:
     raise UnreadableError("is torn")
 
 
@@ -97,7 +97,7 @@ def test_a_dead_worker_is_no_riddle(items: Items) -> None:
 
 
 def test_no_memory_is_no_riddle() -> None:
-    def greedy() -> Picture:
+    def greedy() -> DecodedImage:
         raise MemoryError
 
     with pytest.raises(WorkersError, match="no more memory"):

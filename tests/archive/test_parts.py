@@ -13,7 +13,7 @@ from synthograph.archive.prepare import PrepareOptions, prepare, prepare_part
 from synthograph.archive.reader import open_archive
 from synthograph.archive.writer import LOCK
 from synthograph.core.errors import BlockedError, UserError
-from synthograph.core.record import Picture, SourceItem
+from synthograph.core.record import DecodedImage, SourceItem
 
 OPTIONS = PrepareOptions(namespace="test")
 
@@ -24,13 +24,13 @@ class Drawn:
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
-    def __call__(self) -> Picture:
+    def __call__(self) -> DecodedImage:
         rng = np.random.default_rng(self.seed)
         modalities = {
             "vis": rng.integers(0, 255, (16, 16, 3), dtype=np.uint8),
             "nir": rng.integers(0, 255, (16, 16, 1), dtype=np.uint8),
         }
-        return Picture(modalities, mask=rng.integers(0, 3, (16, 16), dtype=np.uint8))
+        return DecodedImage(modalities, mask=rng.integers(0, 3, (16, 16), dtype=np.uint8))
 
 
 def items(count: int = 10) -> list[SourceItem]:

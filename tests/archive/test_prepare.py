@@ -18,7 +18,7 @@ from synthograph.archive.parts import Part
 from synthograph.archive.prepare import PrepareOptions, Summary, prepare, prepare_part
 from synthograph.archive.reader import Archive, open_archive
 from synthograph.core.errors import BlockedError, DiskFullError, StoppedError, UserError
-from synthograph.core.record import Picture, SourceItem, UnreadableError
+from synthograph.core.record import DecodedImage, SourceItem, UnreadableError
 
 Items = Callable[..., list[SourceItem]]
 Make = Callable[..., Archive]
@@ -31,12 +31,12 @@ def run(
     return prepare(items, dest, PrepareOptions.parse(options), rejects=rejects, workers=1, **kwargs)
 
 
-def torn() -> Picture:
+def torn() -> DecodedImage:
     raise UnreadableError("is torn")
 
 
-def plain(side: int, channels: int = 1) -> partial[Picture]:
-    return partial(Picture, {"image": np.full((side, side, channels), side, np.uint8)})
+def plain(side: int, channels: int = 1) -> partial[DecodedImage]:
+    return partial(DecodedImage, {"image": np.full((side, side, channels), side, np.uint8)})
 
 
 def table(path: Path) -> list[list[str]]:
@@ -127,9 +127,9 @@ def test_nothing_is_left(items: Items, tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["a.zip.rejected.csv"]
 
 
-def counted(calls: list[int]) -> Picture:
+def counted(calls: list[int]) -> DecodedImage:
     calls.append(1)
-    return Picture({"image": np.zeros((17, 17, 1), np.uint8)})
+    return DecodedImage({"image": np.zeros((17, 17, 1), np.uint8)})
 
 
 def test_sizes_that_no_network_takes_are_refused_early(tmp_path: Path) -> None:

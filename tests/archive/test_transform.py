@@ -8,20 +8,20 @@ from PIL import Image
 
 from synthograph.archive.transform import TransformOptions, resize_pixels, tile_starts, transform
 from synthograph.core.errors import UserError
-from synthograph.core.record import Picture, UnreadableError, array_of
+from synthograph.core.record import DecodedImage, UnreadableError, array_of
 
 
 def options(**kwargs: object) -> TransformOptions:
     return TransformOptions.parse(kwargs)
 
 
-def picture(height: int, width: int, channels: int = 1, dtype: type = np.uint8) -> Picture:
+def picture(height: int, width: int, channels: int = 1, dtype: type = np.uint8) -> DecodedImage:
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, np.iinfo(dtype).max, (height, width, channels), dtype, endpoint=True)
-    return Picture({"image": pixels}, (pixels[:, :, 0] % 5).astype(np.uint8), ("a note",))
+    return DecodedImage({"image": pixels}, (pixels[:, :, 0] % 5).astype(np.uint8), ("a note",))
 
 
-def only(source: Picture, **kwargs: object) -> np.ndarray:
+def only(source: DecodedImage, **kwargs: object) -> np.ndarray:
     (piece,) = transform(source, options(**kwargs))
     assert piece.corner is None and piece.picture.notes == source.notes
     mask = piece.picture.mask
@@ -68,7 +68,7 @@ def test_pixels_that_pillow_holds_become_the_same(channels: int, wanted: dict) -
     source = picture(30, 41, channels)
     held = Image.fromarray(array_of(source.modalities["image"]).squeeze())
     plain, other = (
-        list(transform(Picture({"image": pixels}, source.mask), options(**wanted)))
+        list(transform(DecodedImage({"image": pixels}, source.mask), options(**wanted)))
         for pixels in (source.modalities["image"], held)
     )
     assert len(plain) == len(other)
@@ -81,7 +81,9 @@ def test_pixels_that_pillow_holds_become_the_same(channels: int, wanted: dict) -
 
 def test_center_crop_to_another_shape_does_not_distort() -> None:
     columns = np.tile(np.arange(40, dtype=np.uint8), (20, 1))[:, :, None]
-    got = only(Picture({"image": columns}, columns[:, :, 0]), width=8, height=16, fit="center-crop")
+    got = only(
+        DecodedImage({"image": columns}, columns[:, :, 0]), width=8, height=16, fit="center-crop"
+    )
     # the largest 1:2 part is 10 wide (columns 15 to 24) and 20 high, shrunk by 1.25 on both sides
     assert got.shape == (16, 8, 1)
     assert 15 <= got.min() and got.max() <= 24
@@ -90,16 +92,18 @@ def test_center_crop_to_another_shape_does_not_distort() -> None:
 
 def test_pad_keeps_all_and_centres_it() -> None:
     pixels = np.full((4, 8, 1), 200, np.uint8)
-    got = only(Picture({"image": pixels}, pixels[:, :, 0]), width=8, height=9, fit="pad")[:, :, 0]
+    got = only(DecodedImage({"image": pixels}, pixels[:, :, 0]), width=8, height=9, fit="pad")[
+        :, :, 0
+    ]
     assert got[2:6].min() == 200 and not got[:2].any() and not got[6:].any()
-    small = only(Picture({"image": pixels}, pixels[:, :, 0]), width=16, height=16, fit="pad")
+    small = only(DecodedImage({"image": pixels}, pixels[:, :, 0]), width=16, height=16, fit="pad")
     assert (small[4:12] == 200).all() and int((small == 0).sum()) == 8 * 16
 
 
 def test_stretch_ignores_the_shape() -> None:
     pixels = np.repeat(np.array([[10], [90]], np.uint8), 2, axis=0)[:, :, None]
     got = only(
-        Picture({"image": np.tile(pixels, (1, 8, 1))}, np.tile(pixels[:, :, 0], (1, 8))),
+        DecodedImage({"image": np.tile(pixels, (1, 8, 1))}, np.tile(pixels[:, :, 0], (1, 8))),
         width=4,
         height=4,
         fit="stretch",
@@ -110,7 +114,7 @@ def test_stretch_ignores_the_shape() -> None:
 
 def test_center_crop_wide_crops_shrinks_and_puts_bars() -> None:
     rows = np.repeat(np.arange(1, 41, dtype=np.uint8), 32).reshape(40, 32)[:, :, None]
-    source = Picture({"image": rows}, rows[:, :, 0])
+    source = DecodedImage({"image": rows}, rows[:, :, 0])
     got = only(source, width=16, height=8, fit="center-crop-wide", resize_filter="box")[:, :, 0]
     # 32 wide, so 16 rows (12 to 27) are cut, halved to 8 and put between two bars of 4
     assert got.shape == (16, 16) and not got[:4].any() and not got[12:].any()
@@ -142,7 +146,7 @@ def test_masks_take_the_nearest_id_and_modalities_stay_registered() -> None:
     marker = np.zeros((32, 32, 1), np.uint8)
     marker[8:16, 16:24] = 200
     mask = (marker[:, :, 0] > 0).astype(np.uint8) * 7
-    source = Picture({"vis": marker.repeat(3, 2), "nir": marker.astype(np.uint8)}, mask)
+    source = DecodedImage({"vis": marker.repeat(3, 2), "nir": marker.astype(np.uint8)}, mask)
     (piece,) = transform(source, options(width=16, height=16, resize_filter="box"))
     out = piece.picture
     assert out.mask is not None and set(np.unique(out.mask)) == {0, 7}

@@ -15,8 +15,8 @@ import pytest
 from synthograph.archive.manifest import Row
 from synthograph.archive.reader import ArchiveInfo, open_archive
 from synthograph.archive.writer import ArchiveWriter, encode, image_name, write_rejects
+from synthograph.core.commands import TYPED
 from synthograph.core.errors import DiskFullError, UserError
-from synthograph.core.untrusted.containers import TYPED
 
 INFO = ArchiveInfo.parse(
     {

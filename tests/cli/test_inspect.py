@@ -16,7 +16,7 @@ from synthograph.archive.reader import open_archive
 from synthograph.archive.writer import ArchiveWriter, encode
 from synthograph.core.errors import UserError
 from synthograph.core.spec import ImageSpec
-from synthograph.core.untrusted.listing import DATASET, MANIFEST
+from synthograph.core.untrusted.dataset_json import DATASET, MANIFEST
 from synthograph.core.untrusted.tensors import write_tensors
 from synthograph.models.snapshot import convert, load
 from synthograph.training.config import resolve

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from synthograph.cli import launch
+from synthograph.core.commands import command_line
 from synthograph.core.errors import ExitCode, StoppedError, UserError
-from synthograph.core.untrusted.containers import command_line
 
 
 @pytest.fixture

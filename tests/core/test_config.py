@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from synthograph.core.config import (
     Config,
     calling,
-    leaves,
+    flatten,
     merge,
     parse_assignments,
     read_tree,
@@ -225,8 +225,10 @@ def test_a_value_in_place_of_a_section_is_refused() -> None:
         Outer.check_sections({"inner": 4})
 
 
-def test_leaves_are_dotted_paths() -> None:
-    assert list(leaves({"a": {"b": 1}, "c": 2})) == ["a", "a.b", "c"]
+def test_a_flat_tree_has_dotted_paths() -> None:
+    tree = {"a": {"b": 1, "d": {}}, "c": 2}
+    assert flatten(tree) == {"a.b": 1, "a.d": {}, "c": 2}
+    assert list(flatten(tree, sections=True)) == ["a", "a.b", "a.d", "c"]
 
 
 def test_json_and_yaml_of_one_tree(tmp_path: Path) -> None:

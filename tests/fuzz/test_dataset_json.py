@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthograph.archive.reader import Archive, open_archive
-from synthograph.core.untrusted.listing import DATASET, MANIFEST
+from synthograph.core.untrusted.dataset_json import DATASET, MANIFEST
 from tests.conftest import make_archive
 from tests.fuzz.damage import answers, damaged, fuzz
 

@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from synthograph.core.errors import UserError
-from synthograph.core.machine import MAX_STEPS
-from synthograph.core.untrusted.pickles import Thing
+from synthograph.core.untrusted.pickle_machine import MAX_STEPS
+from synthograph.core.untrusted.pickles import StoredObject
 from synthograph.models.pickles import pickle_names, read_pickle
 from synthograph.models.snapshot import load
 from tests.conftest import NVIDIA
@@ -72,7 +72,7 @@ def test_readable_pickles_that_are_no_snapshots(tmp_path: Path, name: str) -> No
 @pytest.mark.parametrize("data", [hostile.cyclic_modules(), hostile.laughing_modules(40)])
 def test_modules_without_end(tmp_path: Path, data: bytes) -> None:
     thing = read(tmp_path, hostile.PROTO + data + hostile.STOP)
-    assert isinstance(thing, Thing)
+    assert isinstance(thing, StoredObject)
     with pytest.raises(UserError, match=r"without end|longer than"):
         thing.tensors()
 

@@ -7,9 +7,9 @@ from typing import Any
 from synthograph.archive.manifest import SPLITS, count_labels, in_split
 from synthograph.archive.reader import MASKS, Archive, open_archive
 from synthograph.core.errors import UserError
+from synthograph.core.outputs import is_unfinished
 from synthograph.core.progress import Track
-from synthograph.core.untrusted.containers import is_unfinished
-from synthograph.core.untrusted.listing import DATASET, MANIFEST
+from synthograph.core.untrusted.dataset_json import DATASET, MANIFEST
 
 
 def describe(

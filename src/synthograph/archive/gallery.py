@@ -6,7 +6,7 @@ import numpy as np
 
 from synthograph.archive.manifest import Row
 from synthograph.archive.reader import Archive
-from synthograph.core.pictures import for_eyes
+from synthograph.core.contact_sheets import as_rgb
 
 COLUMNS = 12
 
@@ -43,4 +43,4 @@ def _varied(rows: Sequence[Row]) -> list[Row]:
 
 
 def _picture(archive: Archive, row: Row) -> np.ndarray:
-    return for_eyes(archive.read(row), list(archive.info.spec.modalities.values()))
+    return as_rgb(archive.read(row), list(archive.info.spec.modalities.values()))

@@ -20,7 +20,7 @@ from synthograph.archive.transform import Piece, TransformOptions, transform
 from synthograph.archive.writer import Encoded, encode
 from synthograph.core.devices import keep_freed_memory
 from synthograph.core.errors import UserError
-from synthograph.core.record import Picture, SourceItem, UnreadableError, array_of, bits_of
+from synthograph.core.record import DecodedImage, SourceItem, UnreadableError, array_of, bits_of
 from synthograph.core.spec import SMALLEST_GRID
 
 _UNGUARDED = (
@@ -147,7 +147,7 @@ def make(item: SourceItem, options: TransformOptions) -> Made:
     return Made(images, picture.notes)
 
 
-def _check(picture: Picture, columns: Mapping[str, str]) -> None:
+def _check(picture: DecodedImage, columns: Mapping[str, str]) -> None:
     depths = {name: bits_of(pixels) for name, pixels in picture.modalities.items()}
     if len(set(depths.values())) > 1:
         words = ", ".join(f"{name} has {bits} bits" for name, bits in depths.items())

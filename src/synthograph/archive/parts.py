@@ -10,7 +10,7 @@ from typing import Any
 
 from synthograph.archive.writer import ArchiveWriter
 from synthograph.core.errors import BlockedError, UserError
-from synthograph.core.untrusted.containers import PARTIAL
+from synthograph.core.outputs import PARTIAL
 
 MOST_PARTS = 10_000
 

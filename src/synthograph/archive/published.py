@@ -6,7 +6,7 @@ from typing import Any
 
 from synthograph.archive.manifest import Row, check_member
 from synthograph.core.errors import UserError
-from synthograph.core.untrusted.listing import DATASET, Listed, read_listing
+from synthograph.core.untrusted.dataset_json import DATASET, ImageEntry, parse_dataset_json
 
 NO_PNG = (".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 MAX_CLASSES = 10_000
@@ -31,7 +31,7 @@ def published_rows(
             f"{others[0]!r}: make an archive of all with 'synthograph prepare'"
         )
     where = f"{path}: {DATASET}"
-    listing = read_listing(document, where, check_member)
+    listing = parse_dataset_json(document, where, check_member)
     for name in sorted({*listing.images, *listing.without_label}.difference(images)):
         kind = "which is no PNG" if name in names else "but there is no such file"
         raise UserError(f"{where} names {name!r}, {kind}")
@@ -49,7 +49,7 @@ def published_rows(
     classes = list(listing.classes or map(str, range(most + 1)))
     rows = []
     for name in images:
-        image = listing.images.get(name, Listed(None, None, {}))
+        image = listing.images.get(name, ImageEntry(None, None, {}))
         label = None if image.label is None else classes[image.label]
         rows.append(Row(name, label, image.group or name, columns=image.columns))
     return rows, {**document, "classes": classes}

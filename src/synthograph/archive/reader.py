@@ -24,12 +24,13 @@ from synthograph.archive.published import published_rows
 from synthograph.core.config import Config
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
-from synthograph.core.record import Picture, SourceItem, UnreadableError
+from synthograph.core.outputs import is_unfinished
+from synthograph.core.record import DecodedImage, SourceItem, UnreadableError
 from synthograph.core.spec import MASKS as MASKS
 from synthograph.core.spec import ImageSpec, parse_spec
-from synthograph.core.untrusted.containers import Container, is_unfinished, open_container, unwrap
+from synthograph.core.untrusted.containers import Container, open_container, unwrap
+from synthograph.core.untrusted.dataset_json import DATASET, LISTS, MANIFEST
 from synthograph.core.untrusted.documents import as_text, parse_json
-from synthograph.core.untrusted.listing import DATASET, LISTS, MANIFEST
 
 INVARIANCES = ("mirror", "rotate", "colour")
 RUN_PICTURES = ("reals.png", "fakes-init.png")
@@ -251,7 +252,7 @@ class RowDecoder:
     mask: tuple[Container, str] | None
     spec: ImageSpec
 
-    def __call__(self) -> Picture:
+    def __call__(self) -> DecodedImage:
         """Read and decode all files of the row.
 
         Raises:
@@ -265,9 +266,9 @@ class RowDecoder:
                 for modality, container, name in self.parts
             }
             if self.mask is None:
-                return Picture(modalities)
+                return DecodedImage(modalities)
             container, name = self.mask
-            return Picture(modalities, _decode_mask(container.read(name), name, self.spec))
+            return DecodedImage(modalities, _decode_mask(container.read(name), name, self.spec))
         except UserError as error:
             raise UnreadableError(str(error)) from None
 

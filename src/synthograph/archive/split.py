@@ -26,7 +26,7 @@ from synthograph.core.config import Config
 from synthograph.core.errors import UserError
 from synthograph.core.files import atomic_path, write_bytes
 from synthograph.core.untrusted.containers import Folder, close_zips
-from synthograph.core.untrusted.listing import DATASET, MANIFEST
+from synthograph.core.untrusted.dataset_json import DATASET, MANIFEST
 
 
 class SplitOptions(Config):

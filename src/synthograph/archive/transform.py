@@ -11,7 +11,7 @@ import pydantic
 from PIL import Image
 
 from synthograph.core.config import Config
-from synthograph.core.record import Picture, Pixels, UnreadableError, array_of
+from synthograph.core.record import DecodedImage, Pixels, UnreadableError, array_of
 from synthograph.core.spec import SMALLEST_GRID
 
 
@@ -72,11 +72,11 @@ class TransformOptions(Config):
 class Piece:
     """A transformed picture; a tile also knows its corner (x, y) in the source, in pixels."""
 
-    picture: Picture
+    picture: DecodedImage
     corner: tuple[int, int] | None = None
 
 
-def transform(picture: Picture, options: TransformOptions) -> Iterator[Piece]:
+def transform(picture: DecodedImage, options: TransformOptions) -> Iterator[Piece]:
     """Cut into tiles if wanted, then bring every piece to the asked size.
 
     Raises:
@@ -105,7 +105,7 @@ def tile_starts(length: int, tile: int, overlap: int) -> list[int]:
     return [*range(0, length - tile, step), length - tile]
 
 
-def _fit(picture: Picture, options: TransformOptions) -> Picture:
+def _fit(picture: DecodedImage, options: TransformOptions) -> DecodedImage:
     height, width = picture.size
     target_h, target_w = options.height or height, options.width or width
     if options.fit is Fit.CENTER_CROP:
@@ -128,7 +128,7 @@ def _fit(picture: Picture, options: TransformOptions) -> Picture:
     return _resize(picture, target_h, target_w, options.resize_filter)
 
 
-def _center_crop(picture: Picture, height: int, width: int) -> Picture:
+def _center_crop(picture: DecodedImage, height: int, width: int) -> DecodedImage:
     """The largest part round the centre whose sides are as height : width."""
     source_h, source_w = picture.size
     crop_h = max(min(source_h, round(source_w * height / width)), 1)
@@ -136,7 +136,9 @@ def _center_crop(picture: Picture, height: int, width: int) -> Picture:
     return _cut(picture, (source_h - crop_h) // 2, (source_w - crop_w) // 2, crop_h, crop_w)
 
 
-def _center_crop_wide(picture: Picture, height: int, width: int, kind: ResizeFilter) -> Picture:
+def _center_crop_wide(
+    picture: DecodedImage, height: int, width: int, kind: ResizeFilter
+) -> DecodedImage:
     """Crop to width : height round the centre, resize, and put black bars on width x width."""
     part = _center_crop(picture, height, width)
     if part.size[0] < height or part.size[1] < width:
@@ -145,13 +147,13 @@ def _center_crop_wide(picture: Picture, height: int, width: int, kind: ResizeFil
     return _pad(_resize(part, height, width, kind), width, width)
 
 
-def _map(picture: Picture, change: Callable[[Pixels], Pixels]) -> Picture:
+def _map(picture: DecodedImage, change: Callable[[Pixels], Pixels]) -> DecodedImage:
     images = {name: change(pixels) for name, pixels in picture.modalities.items()}
     mask = None if picture.mask is None else array_of(change(picture.mask[:, :, None]))[:, :, 0]
-    return Picture(images, mask, picture.notes)
+    return DecodedImage(images, mask, picture.notes)
 
 
-def _cut(picture: Picture, y: int, x: int, height: int, width: int) -> Picture:
+def _cut(picture: DecodedImage, y: int, x: int, height: int, width: int) -> DecodedImage:
     def cut(pixels: Pixels) -> Pixels:
         if isinstance(pixels, np.ndarray):
             return pixels[y : y + height, x : x + width]
@@ -160,7 +162,7 @@ def _cut(picture: Picture, y: int, x: int, height: int, width: int) -> Picture:
     return _map(picture, cut)
 
 
-def _pad(picture: Picture, height: int, width: int) -> Picture:
+def _pad(picture: DecodedImage, height: int, width: int) -> DecodedImage:
     def pad(pixels: Pixels) -> Pixels:
         array = array_of(pixels)
         extra_h, extra_w = height - array.shape[0], width - array.shape[1]
@@ -171,7 +173,7 @@ def _pad(picture: Picture, height: int, width: int) -> Picture:
     return _map(picture, pad)
 
 
-def _resize(picture: Picture, height: int, width: int, kind: ResizeFilter) -> Picture:
+def _resize(picture: DecodedImage, height: int, width: int, kind: ResizeFilter) -> DecodedImage:
     if picture.size == (height, width):
         return picture
     images = {
@@ -182,7 +184,7 @@ def _resize(picture: Picture, height: int, width: int, kind: ResizeFilter) -> Pi
     if mask is not None:
         small = Image.fromarray(np.ascontiguousarray(mask))
         mask = np.asarray(small.resize((width, height), Image.Resampling.NEAREST))
-    return Picture(images, mask, picture.notes)
+    return DecodedImage(images, mask, picture.notes)
 
 
 def resize_pixels(pixels: Pixels, height: int, width: int, kind: ResizeFilter) -> np.ndarray:

@@ -22,6 +22,7 @@ import numpy as np
 from synthograph.archive.manifest import Row, write_manifest
 from synthograph.archive.png import encode_png
 from synthograph.archive.reader import MASKS, ArchiveInfo
+from synthograph.core.commands import other_command
 from synthograph.core.errors import BlockedError, UserError
 from synthograph.core.files import (
     atomic_path,
@@ -32,13 +33,8 @@ from synthograph.core.files import (
     sync,
     write_json,
 )
-from synthograph.core.untrusted.containers import (
-    COMMAND,
-    PARTIAL,
-    other_command,
-    refuse_other_kinds,
-)
-from synthograph.core.untrusted.listing import DATASET, MANIFEST
+from synthograph.core.outputs import COMMAND, PARTIAL, refuse_other_kinds
+from synthograph.core.untrusted.dataset_json import DATASET, MANIFEST
 
 JOURNAL = "journal.jsonl"
 LOCK = ".lock"

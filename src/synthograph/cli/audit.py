@@ -255,8 +255,8 @@ def _tell(found: "Audit") -> None:
 
 def _write(found: "Audit", sets: Sets, outdir: Path) -> None:
     """The folder, whole or not at all."""
+    from synthograph.core.commands import command_line
     from synthograph.core.files import atomic_path, disk_errors, write_bytes, write_json, write_text
-    from synthograph.core.untrusted.containers import command_line
     from synthograph.metrics.audit.pairs import picture
 
     request = found.request

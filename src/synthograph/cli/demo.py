@@ -151,7 +151,7 @@ def _compare(real: Path, synthetic: Path, columns: int = 16) -> bytes:
     from synthograph.archive.gallery import gallery
     from synthograph.archive.manifest import in_split
     from synthograph.archive.reader import open_archive
-    from synthograph.core.pictures import sheet
+    from synthograph.core.contact_sheets import contact_sheet
 
     archive = open_archive(real)
     held_out = dict(gallery(archive, in_split(archive.rows, "test"), columns=columns))
@@ -160,4 +160,4 @@ def _compare(real: Path, synthetic: Path, columns: int = 16) -> bytes:
     for label, images in held_out.items():
         rows.append((f"{label}, real", images))
         rows.append((f"{label}, generated", generated[label]))
-    return sheet(rows)
+    return contact_sheet(rows)

@@ -152,7 +152,7 @@ def _refuse_common(sets: "Sequence[tuple[str, Archive, list[Row]]]") -> None:
 
     from synthograph.archive.batches import group_digests, image_digests
     from synthograph.core.errors import UserError
-    from synthograph.core.untrusted.containers import few
+    from synthograph.core.names import first_few
     from synthograph.metrics.overlap import MOST_COPIES
 
     way = "compare sets of different patients and pictures, such as two splits of one archive"
@@ -166,13 +166,13 @@ def _refuse_common(sets: "Sequence[tuple[str, Archive, list[Row]]]") -> None:
         common = sorted(groups[i][each] for each in groups[i].keys() & groups[j].keys())
         if common:
             raise UserError(
-                f"{names} share {len(common)} groups, such as {few(repr(each) for each in common)}:"
-                f" {way}"
+                f"{names} share {len(common)} groups, such as "
+                f"{first_few(repr(each) for each in common)}: {way}"
             )
         equal = sorted(images[i][each] for each in images[i].keys() & images[j].keys())
         if len(equal) > MOST_COPIES * min(len(images[i]), len(images[j])):
             raise UserError(
-                f"{names}: {len(equal)} pictures are in both, such as {few(equal)}: {way}"
+                f"{names}: {len(equal)} pictures are in both, such as {first_few(equal)}: {way}"
             )
 
 

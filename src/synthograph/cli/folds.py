@@ -37,9 +37,9 @@ def compare_folds(
     import synthograph
     from synthograph.archive.batches import archive_images, refuse_synthetic
     from synthograph.archive.reader import open_archive
+    from synthograph.core.commands import command_line
     from synthograph.core.errors import UserError
     from synthograph.core.files import atomic_path, disk_errors, write_json
-    from synthograph.core.untrusted.containers import command_line
     from synthograph.metrics.audit.cross_fold import check_unseen
 
     if train is None:

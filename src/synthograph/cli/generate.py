@@ -85,8 +85,8 @@ def generate(options: Options) -> None:
     from synthograph.archive.parts import Part
     from synthograph.cli.launch import in_parts
     from synthograph.cli.prepare import check_grid
+    from synthograph.core.outputs import refuse_other_kinds
     from synthograph.core.signals import StopRequest
-    from synthograph.core.untrusted.containers import refuse_other_kinds
     from synthograph.models.snapshot import find_snapshot, load
     from synthograph.sampling.generate import FileKind, choose_classes
 
@@ -164,8 +164,8 @@ def _write(
         StoppedError: a signal came; it names the command that goes on.
     """
     from synthograph.cli.progress import tracker
+    from synthograph.core.commands import command_line
     from synthograph.core.errors import StoppedError
-    from synthograph.core.untrusted.containers import command_line
     from synthograph.sampling.generate import generate_archive, generate_files
 
     track, typed = tracker("generating"), command_line()
@@ -334,7 +334,7 @@ def _begin(snapshot: "Snapshot", request: "Request", options: Options, form: "Fi
     folder is noted to be filled by the command as a whole, whatever becomes of its processes.
     """
     from synthograph.archive.writer import refuse_destination
-    from synthograph.core.untrusted.containers import command_line
+    from synthograph.core.commands import command_line
     from synthograph.sampling.generate import begin_files
 
     if options.packed:

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
+from synthograph.core.commands import LINE, command_line
 from synthograph.core.errors import ExitCode, StoppedError, SynthographError
 from synthograph.core.signals import NAMES
-from synthograph.core.untrusted.containers import LINE, command_line
 
 FOLDER = "SYNTHOGRAPH_LAUNCH"
 """Environment variable: where the processes leave word for the one that started them."""

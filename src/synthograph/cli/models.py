@@ -43,23 +43,14 @@ def models(
 
 def _values(family: Any, preset: str, size: int) -> dict[str, Any]:  # noqa: ANN401
     """Setting -> its value in a preset."""
-    from synthograph.core.config import calling
+    from synthograph.core.config import calling, flatten
     from synthograph.core.spec import ImageSpec
     from synthograph.training.config import resolve
 
     with calling({"height": "--size", "width": "--size"}):
         spec = ImageSpec.parse({"height": size, "width": size, "modalities": {"image": 3}})
     tree = resolve(spec, preset, [{"data": {"path": ""}, "model": {"family": family.name}}]).tree()
-    return _flat(tree)
-
-
-def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat = {}
-    for key, value in tree.items():
-        flat[f"{prefix}{key}"] = value
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
-    return flat
+    return flatten(tree, sections=True)
 
 
 def _short(value: Any) -> str:  # noqa: ANN401

@@ -25,14 +25,14 @@ def phantom(
     from synthograph.archive.writer import refuse_destination
     from synthograph.cli.prepare import check_grid, draw_grid, print_summary
     from synthograph.cli.progress import tracker
-    from synthograph.core.config import calling, leaves, merge, parse_assignments
-    from synthograph.core.untrusted.containers import TYPED, command_line
+    from synthograph.core.commands import TYPED, command_line
+    from synthograph.core.config import calling, flatten, merge, parse_assignments
     from synthograph.sources.phantoms import PhantomOptions, make_phantoms
 
     asked = {"kind": kind, "count": count, "size": size, "seed": seed, "site": site}
     sets = parse_assignments(settings or [])
     flags = {name: f"--{name}" for name in asked} | {"kind": "KIND"}
-    with calling(flags | {name: f"--set {name}" for name in leaves(sets)}):
+    with calling(flags | {name: f"--set {name}" for name in flatten(sets, sections=True)}):
         options = PhantomOptions.parse(merge(asked, sets))
     refuse_destination(dest)
     check_grid(grid)

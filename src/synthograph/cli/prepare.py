@@ -149,7 +149,7 @@ def _make_part(
 
 def _typed(command: dict[str, Any]) -> dict[str, Any]:
     """A command with the line that was typed, for whoever meets it unfinished."""
-    from synthograph.core.untrusted.containers import TYPED, command_line
+    from synthograph.core.commands import TYPED, command_line
 
     return {TYPED: command_line(), **command}
 
@@ -304,12 +304,12 @@ def draw_grid(archive: Path, grid: Path) -> None:
     """A contact sheet of an archive, a row per class."""
     from synthograph.archive.gallery import gallery
     from synthograph.archive.reader import open_archive
+    from synthograph.core.contact_sheets import contact_sheet
     from synthograph.core.files import disk_errors, write_bytes
-    from synthograph.core.pictures import sheet
 
     with disk_errors(grid):
         grid.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(grid, sheet(gallery(open_archive(archive))))
+    write_bytes(grid, contact_sheet(gallery(open_archive(archive))))
     typer.echo(f"{grid}")
 
 

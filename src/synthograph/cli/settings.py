@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from synthograph.core.config import leaves
+from synthograph.core.config import flatten
 
 TRAIN_OPTIONS = {
     "data.path": "data",
@@ -51,7 +51,7 @@ def setting_names(
         file: tree of the configuration file.
         config: that file.
     """
-    names = {path: f"{config}: {path}" for path in leaves(file)}
-    names |= {path: f"--set {path}" for path in leaves(sets)}
+    names = {path: f"{config}: {path}" for path in flatten(file, sections=True)}
+    names |= {path: f"--set {path}" for path in flatten(sets, sections=True)}
     options = {path: TRAIN_OPTIONS[path] for path in given if path in TRAIN_OPTIONS}
     return names | {path: f"--{option.replace('_', '-')}" for path, option in options.items()}

@@ -269,8 +269,8 @@ def start_run(
         The run directory.
     """
     from synthograph.cli.watch import watch
+    from synthograph.core.commands import command_line
     from synthograph.core.files import refuse_unwritable_folder
-    from synthograph.core.untrusted.containers import command_line
     from synthograph.training.distributed import Team, share_state
     from synthograph.training.loop import Trainer
     from synthograph.training.run import join_run

@@ -252,12 +252,22 @@ def read_tree(path: Path) -> dict[str, Any]:
     return tree
 
 
-def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """Dotted paths of all values of a tree, and of what is no mapping where one may be."""
+def flatten(tree: Mapping[str, Any], prefix: str = "", *, sections: bool = False) -> dict[str, Any]:
+    """Dotted path -> value of a tree; an empty mapping is a value.
+
+    Args:
+        tree: nested mappings.
+        prefix: put before every path.
+        sections: whether mappings that hold something are listed too, before what they hold.
+    """
+    found: dict[str, Any] = {}
     for key, value in tree.items():
-        yield f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            yield from leaves(value, f"{prefix}{key}.")
+        section = isinstance(value, Mapping) and bool(value)
+        if sections or not section:
+            found[f"{prefix}{key}"] = value
+        if section:
+            found |= flatten(value, f"{prefix}{key}.", sections=sections)
+    return found
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable
 
 
-def one_form(name: str) -> str:
+def nfc(name: str) -> str:
     """A name in one Unicode form."""
     # macOS writes accents as two characters into file names and zips, tables usually hold one
     return unicodedata.normalize("NFC", name)
@@ -33,3 +33,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean '{close[0]}'?"
     return f"known are: {', '.join(candidates)}" if candidates else "there are none"
+
+
+def first_few(names: Iterable[str], limit: int = 3, *, separator: str = ", ") -> str:
+    """The first few names for a message, and how many more there are."""
+    everything = list(names)
+    more = len(everything) - limit
+    return separator.join(everything[:limit]) + (f" and {more} more" if more > 0 else "")

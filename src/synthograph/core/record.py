@@ -35,7 +35,7 @@ def size_of(pixels: Pixels) -> tuple[int, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class DecodedImage:
     """A decoded image.
 
     Attributes:
@@ -70,7 +70,7 @@ class SourceItem:
     """
 
     name: str
-    decode: Callable[[], Picture]
+    decode: Callable[[], DecodedImage]
     label: str | None = None
     group: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)

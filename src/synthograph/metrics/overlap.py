@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from synthograph.core.errors import UserError
-from synthograph.core.untrusted.containers import few
+from synthograph.core.names import first_few
 
 MOST_COPIES = 0.01
 """Share of reference images that may equal training images by chance, such as empty ones."""
@@ -78,13 +78,13 @@ def refuse_overlap(
     if seen:
         raise UserError(
             f"{name}: {len(seen)} of its {len(groups)} groups were trained on, such as "
-            f"{few(repr(each) for each in seen)}: {way}"
+            f"{first_few(repr(each) for each in seen)}: {way}"
         )
     copies = sorted(images[digest] for digest in images.keys() & trained.images)
     if len(copies) > MOST_COPIES * len(images):
         raise UserError(
             f"{name}: {len(copies)} of its {len(images)} images equal training images pixel by "
-            f"pixel, such as {few(copies)}: {way}"
+            f"pixel, such as {first_few(copies)}: {way}"
         )
     if copies:
         return [f"{len(copies)} images of {name} equal training images, such as {copies[0]}"]

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from synthograph.core.names import first_few
 from synthograph.metrics.evaluate import Entry, Report
 from synthograph.metrics.published import PublishedResult
 from synthograph.metrics.scopes import Share
@@ -104,17 +105,17 @@ def sentences(report: Report) -> list[str]:
     if alike:
         found.append(
             "not told apart from real images at this number of images, which is no proof of "
-            f"equality: {_some(alike)}"
+            f"equality: {_places(alike, MOST_PLACES, separator='; ')}"
         )
     nearer = [_place(entry) for entry in report.entries if nearer_to_training(entry)]
     if nearer:
         found.append(
             "generated images are nearer to training images than to the reference, beyond both "
-            f"intervals, a sign of memorisation: {_some(nearer)}"
+            f"intervals, a sign of memorisation: {_places(nearer, MOST_PLACES, separator='; ')}"
         )
     absent = [str(s.scope) for s in report.shares if s.real and s.fake == 0]
     if absent:
-        found.append(f"no generated images at all: {_some(absent)}")
+        found.append(f"no generated images at all: {_places(absent, MOST_PLACES, separator='; ')}")
     found += report.notes
     return found
 
@@ -149,14 +150,12 @@ def _notes(report: Report, published: Sequence[PublishedResult]) -> Iterable[str
             for note in value.notes:
                 places.setdefault(note, []).append(each.spec.name)
     for note, where in places.items():
-        yield f"{note} ({_some(list(dict.fromkeys(where)))})"
+        yield f"{note} ({_places(dict.fromkeys(where))})"
 
 
 def _place(entry: Entry) -> str:
     return f"{entry.value.name}, {entry.scope}"
 
 
-def _some(places: Sequence[str]) -> str:
-    more = len(places) - MOST_PLACES
-    shown = "; ".join(places[:MOST_PLACES])
-    return f"{shown}; and {more} more" if more > 0 else shown
+def _places(names: Iterable[str]) -> str:
+    return first_few(names, MOST_PLACES, separator="; ")

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from synthograph.archive.batches import ImageSet
+from synthograph.core.contact_sheets import as_rgb
 from synthograph.core.errors import UserError
-from synthograph.core.pictures import for_eyes
 
 LARGEST = 8192
 """Pixels of a side: browsers and TensorBoard show no larger sprite."""
@@ -104,7 +104,7 @@ def thumbnails(
     for batch in images.batches():
         inside = [number for number in chosen if start <= number < start + len(batch)]
         for number in inside:
-            picture = Image.fromarray(for_eyes(batch[number - start].numpy(), channels))
+            picture = Image.fromarray(as_rgb(batch[number - start].numpy(), channels))
             found[number] = np.asarray(picture.resize(size, Image.Resampling.BOX))
         start += len(batch)
         if len(found) == len(chosen):

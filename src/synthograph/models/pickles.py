@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from synthograph.core.errors import UserError
-from synthograph.core.machine import Budget, Maker, RefusedError
+from synthograph.core.untrusted.pickle_machine import Budget, Maker, RefusedError
 from synthograph.core.untrusted.pickles import (
     TORCH_MAGIC,
     TORCH_PROTOCOL,
-    Reader,
-    Stored,
-    Thing,
+    PickleReader,
+    Storage,
+    StoredObject,
     named,
     parse,
     read_bounded,
@@ -31,7 +31,7 @@ EXPECTED = "a published network-snapshot-<kimg>.pkl"
 
 
 def read_pickle(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
-    """The content of a pickle, foreign objects as `Thing`.
+    """The content of a pickle, foreign objects as `StoredObject`.
 
     Raises:
         UserError: the file is missing, too large, no pickle, or names anything beyond plain data
@@ -58,7 +58,7 @@ def _parse(path: Path, data: bytes, budget: Budget) -> Any:  # noqa: ANN401
     return parse(path, lambda: _NetworkReader(budget).read(io.BytesIO(data)))
 
 
-class _NetworkReader(Reader):
+class _NetworkReader(PickleReader):
     """Reads pickles of networks, and the storages in them, on one budget."""
 
     def __init__(self, budget: Budget) -> None:
@@ -70,7 +70,7 @@ class _NetworkReader(Reader):
         }
         super().__init__(budget, more)
 
-    def storage(self, data: object) -> Stored:
+    def storage(self, data: object) -> Storage:
         """A tensor's storage: four small pickles (magic number, version, byte order, the storage),
         one of its keys, the count and the numbers.
         """
@@ -85,7 +85,7 @@ class _NetworkReader(Reader):
         self.inner(stream)
         if not isinstance(system, dict) or system.get("little_endian") is not True:
             raise RefusedError("a tensor's numbers are not little-endian")
-        if not isinstance(stored, Stored):
+        if not isinstance(stored, Storage):
             raise RefusedError("a tensor's data is no storage")
         count, start = int.from_bytes(stream.read(8), "little"), stream.tell()
         size = np.dtype(stored.kind.stored).itemsize
@@ -97,7 +97,7 @@ class _NetworkReader(Reader):
         return stored
 
 
-def _foreign(meta: object) -> Thing:
+def _foreign(meta: object) -> StoredObject:
     """Stands in for the published reconstruction, which would execute the program text in
     `module_src`.
     """
@@ -106,4 +106,4 @@ def _foreign(meta: object) -> Thing:
     kind, state = meta.get("class_name"), meta.get("state")
     if not isinstance(kind, str) or not isinstance(state, dict):
         raise RefusedError("an object has no class name or no state")
-    return Thing(kind, state)
+    return StoredObject(kind, state)

@@ -29,7 +29,7 @@ from synthograph.core.files import (
     sha256_file,
 )
 from synthograph.core.spec import ImageSpec
-from synthograph.core.untrusted.listing import LISTS
+from synthograph.core.untrusted.dataset_json import LISTS
 from synthograph.core.untrusted.tensors import (
     SUFFIX,
     SizeLimit,

@@ -7,6 +7,7 @@ from pathlib import PurePath
 from typing import Any
 
 import synthograph
+from synthograph.core.config import flatten
 from synthograph.report.commands import audit_command, evaluate_command, gap_command
 from synthograph.report.curves import Line, thinned
 from synthograph.report.evaluations import WHOLE, Evaluation
@@ -224,7 +225,7 @@ def _run(run: Run) -> dict[str, Any]:
         "path": str(run.path),
         "kimg": run.kimg[-1] if run.kimg else None,
         "hours": None if run.seconds is None else run.seconds / 3600,
-        "settings": flat(run.config)[:SETTINGS],
+        "settings": setting_rows(run.config)[:SETTINGS],
         "curves": {name: {"kimg": list(c.x), "value": list(c.y)} for name, c in curves.items()},
         "alarms": [{"kimg": at, "text": text} for at, text in run.alarms],
         "said": list(run.said),
@@ -247,16 +248,12 @@ def _run(run: Run) -> dict[str, Any]:
     }
 
 
-def flat(tree: Mapping[str, Any], prefix: str = "") -> list[list[str]]:
+def setting_rows(tree: Mapping[str, Any]) -> list[list[str]]:
     """Dotted names and values of a tree of settings."""
-    rows: list[list[str]] = []
-    for name, value in tree.items():
-        if isinstance(value, dict) and value:
-            rows += flat(value, f"{prefix}{name}.")
-        else:
-            shown = "–" if value is None or value == {} else str(value)
-            rows.append([f"{prefix}{name}"[:200], shown[:300]])
-    return rows
+    return [
+        [name[:200], "–" if value is None or value == {} else str(value)[:300]]
+        for name, value in flatten(tree).items()
+    ]
 
 
 FACTS = {
@@ -281,7 +278,7 @@ def _audit(audit: Audit, *, public: bool) -> dict[str, Any]:
     """An audit, its first numbers, and all others as rows; the public form names no image."""
     content = audit.json()
     facts = _facts(audit)
-    rows = flat({name: content[name] for name in AUDITED if content[name]})[:MORE]
+    rows = setting_rows({name: content[name] for name in AUDITED if content[name]})[:MORE]
     if public:
         content |= dict.fromkeys((*AUDITED, "provenance", "pictures"), {})
         rows = []

@@ -10,8 +10,8 @@ from synthograph.archive.manifest import count_labels
 from synthograph.archive.reader import Archive, open_archive
 from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors, sha256_file
-from synthograph.core.untrusted.containers import is_run
-from synthograph.core.untrusted.listing import DATASET
+from synthograph.core.outputs import is_run
+from synthograph.core.untrusted.dataset_json import DATASET
 from synthograph.report.evaluations import Evaluation, is_evaluation, read_evaluation
 from synthograph.report.fields import read_fields
 from synthograph.report.findings import (

@@ -14,8 +14,8 @@ from synthograph.archive.gallery import gallery
 from synthograph.archive.manifest import in_split
 from synthograph.archive.png import decode_png
 from synthograph.archive.reader import Archive
+from synthograph.core.contact_sheets import contact_sheet
 from synthograph.core.errors import UserError
-from synthograph.core.pictures import sheet
 from synthograph.report.fields import refuse_large
 from synthograph.report.runs import Picture
 
@@ -161,7 +161,7 @@ def side_by_side(real: Archive, synthetic: Archive) -> Image.Image | None:
     shapes = {image.shape for _, images in shown for image in images}
     if not shown or len(shapes) > 1:
         return None
-    with Image.open(io.BytesIO(sheet(shown))) as image:
+    with Image.open(io.BytesIO(contact_sheet(shown))) as image:
         return image.convert("RGB")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from synthograph.core.errors import UserError
-from synthograph.core.untrusted.containers import is_run
+from synthograph.core.outputs import is_run
 from synthograph.report.evaluations import Evaluation, read_line
 from synthograph.report.fields import (
     Fields,

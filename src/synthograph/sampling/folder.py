@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from synthograph.archive.parts import Part
+from synthograph.core.commands import other_command
 from synthograph.core.config import read_tree
 from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors, write_json
-from synthograph.core.untrusted.containers import other_command
 
 NOTE = ".unfinished"
 PARTS, DONE = "parts", "done"

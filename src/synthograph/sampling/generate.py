@@ -23,13 +23,13 @@ from synthograph.archive.manifest import Row
 from synthograph.archive.parts import Part, discard_parts, still_to_make
 from synthograph.archive.reader import ArchiveInfo, encode_png
 from synthograph.archive.writer import ArchiveWriter, encode, refuse_destination
+from synthograph.core.commands import TYPED
+from synthograph.core.contact_sheets import as_rgb, contact_sheet
 from synthograph.core.devices import Precision, block_dtype
 from synthograph.core.errors import StoppedError, UserError
 from synthograph.core.files import disk_errors, refuse_unwritable_folder, write_bytes
-from synthograph.core.pictures import for_eyes, sheet
 from synthograph.core.progress import Track
 from synthograph.core.signals import StopRequest
-from synthograph.core.untrusted.containers import TYPED
 from synthograph.models.base import Networks, NoiseMode, TruncationCenter
 from synthograph.models.registry import family
 from synthograph.models.snapshot import Snapshot
@@ -470,7 +470,7 @@ def picture(snapshot: Snapshot, images: Sequence[Image], columns: int) -> bytes:
     channels = list(snapshot.info.spec.modalities.values())
     rows: list[tuple[str, list[np.ndarray]]] = []
     for label in dict.fromkeys(image.label for image in images):
-        shown = [for_eyes(i.pixels, channels) for i in images if i.label == label]
+        shown = [as_rgb(i.pixels, channels) for i in images if i.label == label]
         for start in range(0, len(shown), columns):
             rows.append((label or "" if start == 0 else "", shown[start : start + columns]))
-    return sheet(rows)
+    return contact_sheet(rows)

@@ -8,19 +8,18 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from synthograph.core.errors import UserError
-from synthograph.core.names import one_form
+from synthograph.core.names import first_few, nfc
+from synthograph.core.outputs import is_run
 from synthograph.core.record import SourceItem, UnreadableError
 from synthograph.core.untrusted.containers import (
     Container,
     Folder,
-    few,
-    is_run,
     open_container,
     unwrap,
     without_runs,
 )
+from synthograph.core.untrusted.dataset_json import DATASET
 from synthograph.core.untrusted.documents import as_text
-from synthograph.core.untrusted.listing import DATASET
 from synthograph.sources.classes import are_names, name_classes
 from synthograph.sources.pairing import folder_above, is_image, pair_by_name, stem_key
 from synthograph.sources.raster import FileDecoder
@@ -232,15 +231,15 @@ def _read_listing(found: _Found) -> LabelTable | None:
         for row in table.rows
         if row.file.startswith(prefix)
     )
-    if not {one_form(row.file) for row in rows} & set(map(one_form, found.names)):
+    if not {nfc(row.file) for row in rows} & set(map(nfc, found.names)):
         return None
     return dataclasses.replace(table, rows=rows)
 
 
 def _select(found: _Found, listing: LabelTable | None) -> list[str]:
     """The primary images: all, or those in folders of which dataset.json lists a file."""
-    listed = {one_form(row.file): row for row in listing.rows} if listing else {}
-    images = [n for n in found.names if is_image(n) or one_form(n) in listed]
+    listed = {nfc(row.file): row for row in listing.rows} if listing else {}
+    images = [n for n in found.names if is_image(n) or nfc(n) in listed]
     _remark_others(found, set(images))
     if not images:
         kinds = ", ".join(sorted({PurePosixPath(n).suffix or n for n in found.names})[:8])
@@ -251,7 +250,7 @@ def _select(found: _Found, listing: LabelTable | None) -> list[str]:
         )
     if listing is None or not listed:
         return images
-    missing = listed.keys() - set(map(one_form, images))
+    missing = listed.keys() - set(map(nfc, images))
     if missing:
         first = next(row.file for key, row in listed.items() if key in missing)
         raise UserError(
@@ -259,7 +258,7 @@ def _select(found: _Found, listing: LabelTable | None) -> list[str]:
             "restore them or take them out of the list"
         )
     folders = {_folder(name) for name in listed}
-    ignored = Counter(_folder(n) for n in images if _folder(one_form(n)) not in folders)
+    ignored = Counter(_folder(n) for n in images if _folder(nfc(n)) not in folders)
     for folder, count in ignored.most_common(5):
         found.remarks.append(
             f"{count} image file(s) in {folder or '.'}/ are ignored: {DATASET} lists none of that "
@@ -270,7 +269,7 @@ def _select(found: _Found, listing: LabelTable | None) -> list[str]:
         found.remarks.append(
             f"{rest} image file(s) in {len(ignored) - 5} more folders are ignored likewise"
         )
-    return [n for n in images if _folder(one_form(n)) in folders]
+    return [n for n in images if _folder(nfc(n)) in folders]
 
 
 def _remark_others(found: _Found, images: set[str]) -> None:
@@ -280,7 +279,7 @@ def _remark_others(found: _Found, images: set[str]) -> None:
         if n not in images and n != DATASET
     )
     if others:
-        kinds = few([f"{kind} {count}" for kind, count in others.most_common()], 6)
+        kinds = first_few([f"{kind} {count}" for kind, count in others.most_common()], 6)
         found.remarks.append(f"{others.total()} file(s) are no images and ignored: {kinds}")
 
 
@@ -319,7 +318,9 @@ def _table_facts(table: LabelTable, images: Sequence[str], found: _Found) -> _Fa
     found.remarks.extend(table.remarks)
     above = Counter(folder_above(name, row.file) for name, row in rows.items())
     if len(above) > 1:
-        counts = few([f"{folder or 'none'} {count}" for folder, count in above.most_common()], 6)
+        counts = first_few(
+            [f"{folder or 'none'} {count}" for folder, count in above.most_common()], 6
+        )
         found.remarks.append(
             f"{table.origin} names more folders than this source has, and rows were found by the "
             f"ends of names; images by folder: {counts}"
@@ -329,7 +330,7 @@ def _table_facts(table: LabelTable, images: Sequence[str], found: _Found) -> _Fa
     if surplus:
         found.remarks.append(
             f"{len(surplus)} row(s) of {table.origin} are about no image of this source: "
-            f"{few(surplus)}"
+            f"{first_few(surplus)}"
         )
     name = Path(table.origin).name
     return _Facts(
@@ -343,10 +344,10 @@ def _table_facts(table: LabelTable, images: Sequence[str], found: _Found) -> _Fa
 
 
 def _listing_facts(listing: LabelTable, images: Sequence[str], *, strict: bool) -> _Facts:
-    by_key = {one_form(row.file): row for row in listing.rows}
+    by_key = {nfc(row.file): row for row in listing.rows}
     return _Facts(
         listing.origin,
-        {name: by_key[key] for name in images if (key := one_form(name)) in by_key},
+        {name: by_key[key] for name in images if (key := nfc(name)) in by_key},
         has_label=listing.has_label,
         has_group=listing.has_group,
         classes=listing.classes,
@@ -416,7 +417,7 @@ def _pair_all(
         without = [name for name in images if name not in pairs[modality]]
         if modality == MASKS:
             if without:
-                found.remarks.append(f"{len(without)} image(s) have no mask: {few(without)}")
+                found.remarks.append(f"{len(without)} image(s) have no mask: {first_few(without)}")
             continue
         for name in without:
             unpaired.setdefault(name, f"no {modality} image named {stem_key(name)!r}")
@@ -480,7 +481,7 @@ def _remark_groups(items: Sequence[SourceItem], facts: Sequence[_Facts], found: 
     found.remarks.append(f"groups come from {grouped.origin}")
     alone = [item.name for item in items if item.group is None]
     if alone:
-        found.remarks.append(f"{len(alone)} image(s) have no group there: {few(alone)}")
+        found.remarks.append(f"{len(alone)} image(s) have no group there: {first_few(alone)}")
 
 
 def _columns_of(place: _Facts, name: str) -> dict[str, str]:

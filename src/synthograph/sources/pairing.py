@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from synthograph.core.errors import UserError
-from synthograph.core.names import one_form
+from synthograph.core.names import nfc
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"})
 
 
 def stem_key(name: str) -> str:
     """A relative name without image extension, in one Unicode form: names are paired by this."""
-    name = one_form(name)
+    name = nfc(name)
     path = PurePosixPath(name)
     return name[: -len(path.suffix)] if path.suffix.lower() in IMAGE_SUFFIXES else name
 
@@ -48,7 +48,7 @@ def pair_by_name(images: Sequence[str], files: Sequence[str], *, where: str) -> 
         other = by_stem.setdefault(stem_key(file), file)
         if other != file:
             raise UserError(f"{where}: {other!r} and {file!r} have one name; keep one of them")
-    shared = one_form(_shared_folder(images))
+    shared = nfc(_shared_folder(images))
     pairs: dict[str, str] = {}
     owners: dict[str, str] = {}
     for name in images:

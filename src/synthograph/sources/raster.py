@@ -18,7 +18,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from synthograph.core.record import Picture, Pixels, UnreadableError, size_of
+from synthograph.core.record import DecodedImage, Pixels, UnreadableError, size_of
 from synthograph.core.untrusted.containers import Container
 
 MAX_PIXELS = 200_000_000
@@ -410,7 +410,7 @@ class FileDecoder:
     parts: tuple[tuple[str, Container, str], ...]
     mask: tuple[Container, str] | None = None
 
-    def __call__(self) -> Picture:
+    def __call__(self) -> DecodedImage:
         """Read and decode all files of the image.
 
         Raises:
@@ -427,12 +427,12 @@ class FileDecoder:
             modalities[modality] = pixels
             notes += tuple(f"{modality}: {note}" for note in further)
         if self.mask is None:
-            return Picture(modalities, None, notes)
+            return DecodedImage(modalities, None, notes)
         container, name = self.mask
         with _naming("mask", name):
             mask = read_mask(container.read(name))
         _check_same_size("mask", mask, primary, modalities[primary])
-        return Picture(modalities, mask, notes)
+        return DecodedImage(modalities, mask, notes)
 
 
 @contextlib.contextmanager

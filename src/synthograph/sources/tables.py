@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from synthograph.core.errors import UserError
-from synthograph.core.names import nearest, one_form
+from synthograph.core.names import nearest, nfc
+from synthograph.core.untrusted.dataset_json import is_finite, parse_dataset_json, short
 from synthograph.core.untrusted.documents import parse_json, read_text
-from synthograph.core.untrusted.listing import is_finite, read_listing, short
 from synthograph.sources.pairing import stem_key
 
 ROLES = ("file", "label", "group")
@@ -41,7 +41,7 @@ class Row:
         # names of files and folders hold accents in either form, and one patient is one group
         for role in ("label", "group"):
             value = getattr(self, role)
-            object.__setattr__(self, role, None if value is None else one_form(value))
+            object.__setattr__(self, role, None if value is None else nfc(value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,11 +122,11 @@ class LabelTable:
         """
         found: dict[str, Row] = {}
         free = list(self.rows)
-        folder = one_form(folder) if _names_folder(self.rows, one_form(folder), names) else ""
+        folder = nfc(folder) if _names_folder(self.rows, nfc(folder), names) else ""
         for key, tail in (
-            (one_form, False),
+            (nfc, False),
             (stem_key, False),
-            (one_form, True),
+            (nfc, True),
             (stem_key, True),
         ):
             left = [name for name in names if name not in found]
@@ -153,9 +153,9 @@ class LabelTable:
 
 def _names_folder(rows: Iterable[Row], folder: str, names: Iterable[str]) -> bool:
     """Whether a row is about a place of `folder` that images lie in."""
-    places = {one_form(name).rpartition("/")[0] for name in names}
+    places = {nfc(name).rpartition("/")[0] for name in names}
     for row in rows:
-        parts = one_form(row.file).split("/")[:-1]
+        parts = nfc(row.file).split("/")[:-1]
         ends = [place for place, part in enumerate(parts, start=1) if part == folder]
         if any("/".join(parts[end:]) in places for end in ends):
             return True
@@ -321,7 +321,7 @@ def _unique(rows: Iterable[Row], path: Path) -> tuple[list[Row], int]:
     kept: dict[str, Row] = {}
     repeated = 0
     for row in rows:
-        old = kept.setdefault(one_form(row.file), row)
+        old = kept.setdefault(nfc(row.file), row)
         if old is row:
             continue
         if (old.label, old.group, old.columns) != (row.label, row.group, row.columns):
@@ -336,7 +336,7 @@ def _unique(rows: Iterable[Row], path: Path) -> tuple[list[Row], int]:
 def read_dataset_json(text: str, origin: str) -> LabelTable:
     """Read a dataset.json: `{"labels": [[file, label], ...]}` or `{"labels": null}`.
 
-    What else may stand there: `core.untrusted.listing`.
+    What else may stand there: `core.untrusted.dataset_json`.
 
     Args:
         text: the whole file.
@@ -346,14 +346,14 @@ def read_dataset_json(text: str, origin: str) -> LabelTable:
         One row per file, labels still indices as text; no rows where nothing is listed.
 
     Raises:
-        UserError: not JSON (with the line), or what `core.untrusted.listing.read_listing` refuses.
+        UserError: not JSON (with the line), or what `parse_dataset_json` refuses.
     """
     tree = parse_json(text, origin, nan=True)
     if not isinstance(tree, dict) or not {"labels", "meta", "classes"} & set(tree):
         raise UserError(
             f'{origin}: is no list of labels; it needs an object with "labels", "meta" or "classes"'
         )
-    listing = read_listing(tree, origin, lambda name, _: one_form(_posix(name)))
+    listing = parse_dataset_json(tree, origin, lambda name, _: nfc(_posix(name)))
     rows = [
         Row(
             f"entry {name!r}",

@@ -7,7 +7,7 @@ from typing import Any
 from synthograph.core.config import read_tree
 from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors
-from synthograph.core.untrusted.listing import LISTS
+from synthograph.core.untrusted.dataset_json import LISTS
 from synthograph.core.untrusted.tensors import read_tensors
 from synthograph.models.snapshot import find_snapshot, list_snapshots
 from synthograph.training.run import CONFIG, STATS, read_config

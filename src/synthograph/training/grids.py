@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from synthograph.archive.stream import TrainingStream
-from synthograph.core.pictures import for_eyes, sheet
+from synthograph.core.contact_sheets import as_rgb, contact_sheet
 from synthograph.core.spec import ImageSpec
 from synthograph.ops.pixels import to_pixels
 from synthograph.training.session import Session
@@ -47,12 +47,12 @@ class Grid:
     def draw(self, pixels: np.ndarray) -> bytes:
         """PNG of `reals` or `fakes`."""
         channels = list(self.spec.modalities.values())
-        shown = [for_eyes(np.asarray(one), channels) for one in pixels]
+        shown = [as_rgb(np.asarray(one), channels) for one in pixels]
         per_row = len(shown) // len(self.titles)
         rows = [
             (title, shown[i * per_row : (i + 1) * per_row]) for i, title in enumerate(self.titles)
         ]
-        return sheet(rows)
+        return contact_sheet(rows)
 
 
 def _choose(stream: TrainingStream, classes: Sequence[str]) -> tuple[Tensor, list[str]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from synthograph.core.config import set_path
+from synthograph.core.config import flatten, set_path
 from synthograph.core.devices import pick_device
 from synthograph.core.errors import SettingError, UserError
 from synthograph.core.files import write_json
@@ -173,7 +173,8 @@ def extended(config: RunConfig, asked: Mapping[str, Any], path: Path) -> RunConf
         UserError: something else differs, or there is no such device.
     """
     tree = config.tree()
-    for name, value in _leaves(asked):
+    wanted = {name: value for name, value in flatten(asked).items() if value != {}}
+    for name, value in wanted.items():
         current = _at(tree, name)
         if name not in CHANGEABLE and not _same(current, value, name):
             raise UserError(
@@ -181,7 +182,7 @@ def extended(config: RunConfig, asked: Mapping[str, Any], path: Path) -> RunConf
                 f"{value!r}: "
                 "leave that option out, or start a new run"
             )
-    for name, value in _leaves(asked):
+    for name, value in wanted.items():
         if name in CHANGEABLE and not _same(_at(tree, name), value, name):
             tree = set_path(tree, name, _resolved(value, name))
     return RunConfig.parse(tree)
@@ -200,16 +201,6 @@ def _resolved(value: Any, name: str) -> Any:  # noqa: ANN401
     if name == PLACE:
         return str(Path(str(value)).resolve())
     return str(pick_device(str(value))) if name == DEVICE else value
-
-
-def _leaves(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            found += _leaves(value, f"{prefix}{key}.")
-        else:
-            found.append((f"{prefix}{key}", value))
-    return found
 
 
 def _at(tree: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401

@@ -15,16 +15,14 @@ from PIL import Image
 
 from synthograph.archive.split import SplitOptions, split_archive
 from synthograph.core.errors import UserError
+from synthograph.core.outputs import is_run
 from synthograph.core.record import UnreadableError
 from synthograph.core.untrusted import containers
 from synthograph.core.untrusted.containers import (
     Folder,
     ZipFolder,
     close_zips,
-    few,
-    is_run,
     open_container,
-    refuse_other_kinds,
     unwrap,
     without_runs,
 )
@@ -306,11 +304,6 @@ def test_a_zip_of_a_folder_is_unwrapped(tmp_path: Path) -> None:
     assert root("5.zip", ["a/x/1.png", "2.png"]) == ("2.png", "a/x/1.png")
 
 
-def test_few() -> None:
-    assert few("ab") == "a, b"
-    assert few("abcde") == "a, b, c and 2 more"
-
-
 def test_run_directories_are_no_source(tmp_path: Path) -> None:
     files = {
         "photos/config.json": b"{}",
@@ -326,11 +319,3 @@ def test_run_directories_are_no_source(tmp_path: Path) -> None:
     assert listing.remarks == ("run directories of trainings left out: runs/00000-set",)
     assert is_run(root / "runs" / "00000-set")
     assert not is_run(root / "photos") and not is_run(root / "runs") and not is_run(root / "no")
-
-
-def test_an_ending_alone_is_no_name(tmp_path: Path) -> None:
-    for name in (".zip", ".ZIP", ".tar", ".png"):
-        with pytest.raises(UserError, match=f"--outdir .*{name}: is an ending without a name"):
-            refuse_other_kinds(tmp_path / name, "--outdir")
-    refuse_other_kinds(tmp_path / ".hidden", "--outdir")
-    refuse_other_kinds(tmp_path / "a.zip", "--outdir")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from synthograph.core.errors import UserError
-from synthograph.core.record import Picture, SourceItem
+from synthograph.core.record import DecodedImage, SourceItem
 from synthograph.sources.phantoms import PhantomOptions, PhantomSet, make_phantoms
 
 KINDS = ["skin", "eye", "knee"]
@@ -23,11 +23,11 @@ def make(kind: str, count: int = 12, size: int = 32, **more: object) -> PhantomS
     return make_phantoms(PhantomOptions.parse({"kind": kind, "count": count, "size": size, **more}))
 
 
-def decode(item: SourceItem) -> Picture:
+def decode(item: SourceItem) -> DecodedImage:
     return item.decode()
 
 
-def assert_same(first: Picture, second: Picture) -> None:
+def assert_same(first: DecodedImage, second: DecodedImage) -> None:
     assert list(first.modalities) == list(second.modalities)
     for name, pixels in first.modalities.items():
         np.testing.assert_array_equal(pixels, second.modalities[name])

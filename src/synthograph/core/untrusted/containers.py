@@ -5,42 +5,30 @@ per process.
 """
 
 import os
-import shlex
 import stat
-import sys
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from synthograph.core.errors import UserError
+from synthograph.core.names import first_few
+from synthograph.core.outputs import is_unfinished
 from synthograph.core.record import UnreadableError
 
 MAX_MEMBER_BYTES = 512 << 20
 BOMB_BYTES, BOMB_RATIO = 32 << 20, 100
-PARTIAL, COMMAND = ".partial", "command.json"  # an archive while it grows, and what it is to be
-TYPED = "typed"  # in a recorded command: the line as it was typed, which decides nothing
-LINE = "SYNTHOGRAPH_LINE"
-"""Environment variable: the command line that started this process as one of several."""
-NO_OUTPUT = {
-    *(".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"),
-    *(".h5", ".hdf5", ".npz", ".npy", ".lmdb", ".parquet", ".tfrecord", ".tfrecords"),
-    *(".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".pkl", ".safetensors", ".pdf"),
-}
-"""Endings of files that are no folder and that nobody here writes images to."""
 
 _PIECE = 1 << 20
-_LINE, _WORD = 400, 60  # characters of a command, and of a setting, in a message
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _LITTER = {"__macosx", "thumbs.db", "desktop.ini"}
 _ENCRYPTED = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class Contents:
     """What a container holds.
 
     Attributes:
@@ -66,7 +54,7 @@ class Folder:
 
     path: Path
 
-    def members(self) -> Listing:
+    def members(self) -> Contents:
         """All members.
 
         Raises:
@@ -137,7 +125,7 @@ class ZipFolder:
     path: Path
     prefix: str = ""
 
-    def members(self) -> Listing:
+    def members(self) -> Contents:
         """All members below `prefix`.
 
         Raises:
@@ -161,7 +149,7 @@ class ZipFolder:
         }
         names = sorted(n for n in inner if not any(is_litter(part) for part in n.split("/")))
         links = [name for name in names if stat.S_ISLNK(inner[name].external_attr >> 16)]
-        return Listing(
+        return Contents(
             tuple(name for name in names if name not in links),
             tuple((name, "is a link; pack the file itself") for name in links),
         )
@@ -255,18 +243,7 @@ def is_litter(name: str) -> bool:
     return name.startswith(".") or name.lower() in _LITTER
 
 
-def is_unfinished(folder: Path) -> bool:
-    """Whether a folder is an archive that was never finished, so that its images are no source."""
-    return folder.name.endswith(PARTIAL) and (folder / COMMAND).is_file()
-
-
-def is_run(folder: Path) -> bool:
-    """Whether a folder is a run directory, so that its pictures are no source."""
-    marks = (folder / "log.txt", folder / "snapshots", folder / "state")
-    return (folder / "config.json").is_file() and any(mark.exists() for mark in marks)
-
-
-def without_runs(listing: Listing) -> Listing:
+def without_runs(listing: Contents) -> Contents:
     """A listing without the files of run directories, whose pictures are no images to train on."""
     known = frozenset(listing.names)
     folders = {name.rpartition("/")[0] for name in known if name.endswith("/config.json")}
@@ -274,84 +251,9 @@ def without_runs(listing: Listing) -> Listing:
     if not runs:
         return listing
     inside = tuple(f"{run}/" for run in runs)
-    remark = f"run directories of trainings left out: {few(runs)}"
+    remark = f"run directories of trainings left out: {first_few(runs)}"
     names = tuple(name for name in listing.names if not name.startswith(inside))
-    return Listing(names, listing.broken, (*listing.remarks, remark))
-
-
-def refuse_other_kinds(dest: Path, what: str) -> None:
-    """Stop where images would go into a folder that is named like a file of a kind not written.
-
-    Args:
-        dest: where images are to go: a `.zip` or a folder.
-        what: how messages call it, such as `--outdir`.
-
-    Raises:
-        UserError: its ending is in `NO_OUTPUT`, and no folder of that name is there.
-    """
-    ending = dest.suffix.lower()
-    if dest.name.lower() in {".zip", *NO_OUTPUT} and not dest.is_dir():
-        raise UserError(f"{what} {dest}: is an ending without a name; name it images{dest.name}")
-    if ending in NO_OUTPUT and not dest.is_dir():
-        stem = dest.name[: -len(ending)]
-        raise UserError(
-            f"{what} {dest}: images are written to a .zip or into a folder, not as {ending}; name "
-            f"it {stem}.zip, or {stem} for a folder"
-        )
-
-
-def command_line() -> str:
-    """The command that is running, as it can be typed again."""
-    return os.environ.get(LINE) or shlex.join(["synthograph", *sys.argv[1:]])
-
-
-def other_command(recorded: object, wanted: Mapping[str, Any]) -> str | None:
-    """Which other command unfinished work belongs to, for the message to whoever meets it.
-
-    Args:
-        recorded: the command that was written down when the work began, as read from JSON.
-        wanted: the command that is running, as JSON data.
-
-    Returns:
-        The line that was typed, or how the commands differ; None where they are the same.
-    """
-    if not isinstance(recorded, Mapping):
-        return "which one cannot be read any more"
-    then, now = _leaves(_without_line(recorded)), _leaves(_without_line(wanted))
-    differ = [name for name in {**then, **now} if then.get(name) != now.get(name)]
-    if not differ:
-        return None
-    line = recorded.get(TYPED)
-    if isinstance(line, str) and line != wanted.get(TYPED):
-        return f"`{line[:_LINE]}`"
-    same = isinstance(line, str)
-    told = few(f"{name} was {_cut(then.get(name))}, now {_cut(now.get(name))}" for name in differ)
-    return f"{'typed like this one, but ' if same else ''}{told}"
-
-
-def _without_line(command: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in command.items() if name != TYPED}
-
-
-def _leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Dotted name -> value."""
-    found: dict[str, Any] = {}
-    for name, value in tree.items():
-        inner = isinstance(value, Mapping) and value
-        found |= _leaves(value, f"{prefix}{name}.") if inner else {f"{prefix}{name}": value}
-    return found
-
-
-def _cut(value: object) -> str:
-    text = "nothing" if value is None else str(value)
-    return text if len(text) <= _WORD else f"{text[: _WORD - 3]}..."
-
-
-def few(names: Iterable[str], limit: int = 3) -> str:
-    """The first few names for a message, and how many more there are."""
-    everything = list(names)
-    more = len(everything) - limit
-    return ", ".join(everything[:limit]) + (f" and {more} more" if more > 0 else "")
+    return Contents(names, listing.broken, (*listing.remarks, remark))
 
 
 @dataclass(slots=True)
@@ -383,19 +285,19 @@ class _Walk:
             # a pipe or device would block the reader for ever
             (self.names if stat.S_ISREG(mode) else self.special).append(name)
 
-    def listing(self) -> Listing:
-        return Listing(tuple(sorted(self.names)), tuple(self.broken), tuple(self._remarks()))
+    def listing(self) -> Contents:
+        return Contents(tuple(sorted(self.names)), tuple(self.broken), tuple(self._remarks()))
 
     def _remarks(self) -> Iterator[str]:
         if self.links:
             yield (
                 f"{len(self.links)} linked folder(s) not followed, since links can run in circles: "
-                f"{few(self.links)}"
+                f"{first_few(self.links)}"
             )
         if self.unfinished:
-            yield f"unfinished archive(s) left out: {few(sorted(self.unfinished))}"
+            yield f"unfinished archive(s) left out: {first_few(sorted(self.unfinished))}"
         if self.special:
-            yield f"{len(self.special)} pipe(s) or device(s) ignored: {few(self.special)}"
+            yield f"{len(self.special)} pipe(s) or device(s) ignored: {first_few(self.special)}"
 
 
 def _refuse_folder(error: OSError) -> None:

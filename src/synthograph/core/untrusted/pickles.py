@@ -1,7 +1,7 @@
 """Pickles of others as data: plain values, tensors, and stand-ins for objects of foreign classes.
 Nothing that a pickle names is imported or called.
 
-The machine of `machine.py` runs with a list of harmless makers of our own; every other name is
+`pickle_machine.py` runs with a list of harmless makers of our own; every other name is
 refused. Whoever reads a kind of file adds the names of that kind.
 """
 
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from synthograph.core.errors import UserError
-from synthograph.core.machine import (
+from synthograph.core.untrusted.pickle_machine import (
     Budget,
     Machine,
     Maker,
@@ -40,7 +40,7 @@ TORCH_PROTOCOL = 1001
 
 
 @dataclass(eq=False)
-class Thing(StandIn):
+class StoredObject(StandIn):
     """An object of a foreign class, as the data that it was stored with.
 
     Attributes:
@@ -62,7 +62,7 @@ class Thing(StandIn):
             UserError: modules that hold themselves, or more of them than any network has.
         """
         found: dict[str, Tensor] = {}
-        waiting: list[tuple[str, Thing]] = [("", self)]
+        waiting: list[tuple[str, StoredObject]] = [("", self)]
         for visited in range(MAX_MODULES + 1):
             if not waiting:
                 return found
@@ -70,7 +70,7 @@ class Thing(StandIn):
             for name, entry in module._entries(prefix):
                 if isinstance(entry, Tensor):
                     found[name] = entry
-                elif isinstance(entry, Thing):
+                elif isinstance(entry, StoredObject):
                     waiting.append((f"{name}.", entry))
             if visited == MAX_MODULES or len(found) > MAX_TENSORS or len(waiting) > MAX_MODULES:
                 break
@@ -155,7 +155,7 @@ class StorageKind:
 
 
 @dataclass(eq=False)
-class Stored:
+class Storage:
     """The numbers behind tensors.
 
     Attributes:
@@ -169,7 +169,7 @@ class Stored:
     load: "Callable[[], np.ndarray] | None" = None
 
 
-class Reader:
+class PickleReader:
     """Reads pickles on one budget.
 
     Args:
@@ -199,7 +199,7 @@ class Reader:
         self, stored: object, offset: object, size: object, stride: object, *_: object
     ) -> Tensor:
         """A tensor as a copy of its part of the storage."""
-        if not isinstance(stored, Stored) or stored.load is None:
+        if not isinstance(stored, Storage) or stored.load is None:
             raise RefusedError("a tensor has no storage")
         shape, steps, (start,) = _naturals(size), _naturals(stride), _naturals((offset,))
         count = math.prod(shape)
@@ -250,14 +250,14 @@ def _naturals(values: object) -> tuple[int, ...]:
     return tuple(values)
 
 
-def stored_kind(pid: object) -> Stored:
+def stored_kind(pid: object) -> Storage:
     """The storage that a pickle of torch's refers to; its numbers follow behind the pickle."""
     if type(pid) is not tuple or len(pid) != 6 or pid[0] != "storage" or pid[5] is not None:
         raise RefusedError("a tensor's data refers to something that is no storage")
     kind, count = pid[1], pid[4]
     if not isinstance(kind, StorageKind) or type(count) is not int or count < 0:
         raise RefusedError("a storage is of an unknown kind")
-    return Stored(kind, count)
+    return Storage(kind, count)
 
 
 def _parameter(data: object, *_: object) -> Tensor:
@@ -299,7 +299,7 @@ def _number(kind: object, data: object = b"") -> float | int:
 
 def named(kind: str) -> Maker:
     """Something whose presence is all that matters; what it is made of is not kept."""
-    return Maker(lambda *_: Thing(kind))
+    return Maker(lambda *_: StoredObject(kind))
 
 
 def _size(values: object = ()) -> tuple[int, ...]:

@@ -17,14 +17,14 @@ import numpy as np
 from torch import Tensor
 
 from synthograph.core.errors import UserError
-from synthograph.core.machine import Budget, Maker, RefusedError
+from synthograph.core.untrusted.pickle_machine import Budget, Maker, RefusedError
 from synthograph.core.untrusted.pickles import (
     STORAGES,
     TORCH_MAGIC,
     TORCH_PROTOCOL,
-    Reader,
+    PickleReader,
+    Storage,
     StorageKind,
-    Stored,
     parse,
     read_bounded,
 )
@@ -94,7 +94,7 @@ def _read_zip(data: bytes) -> Any:  # noqa: ANN401
         storages = _ZipStorages(archive, members, root, len(data))
         if f"{root}byteorder" in members and storages.member("byteorder") != b"little":
             raise RefusedError("its numbers are not little-endian")
-        reader = Reader(Budget(len(data)), STORAGES)
+        reader = PickleReader(Budget(len(data)), STORAGES)
         return reader.read(io.BytesIO(storages.member("data.pkl")), storages.find)
 
 
@@ -117,10 +117,10 @@ class _ZipStorages:
     ) -> None:
         self.archive, self.members, self.root, self.left = archive, members, root, 2 * size
 
-    def find(self, pid: object) -> Stored:
+    def find(self, pid: object) -> Storage:
         """What a persistent id refers to."""
         kind, key, count = _storage(pid)
-        return Stored(kind, count, lambda: self._numbers(kind, key, count))
+        return Storage(kind, count, lambda: self._numbers(kind, key, count))
 
     def _numbers(self, kind: StorageKind, key: str, count: int) -> np.ndarray:
         content = self.member(f"data/{key}")
@@ -146,7 +146,7 @@ def _read_row(data: bytes) -> Any:  # noqa: ANN401
     The object is read twice: the first time tells which storages there are.
     """
     stream, budget = io.BytesIO(data), Budget(len(data))
-    plain = Reader(budget)
+    plain = PickleReader(budget)
     if plain.read(stream) != TORCH_MAGIC or plain.read(stream) != TORCH_PROTOCOL:
         raise RefusedError("it was not written by torch.save")
     system = plain.read(stream)
@@ -155,10 +155,10 @@ def _read_row(data: bytes) -> Any:  # noqa: ANN401
     start = stream.tell()
     known: dict[str, tuple[StorageKind, int]] = {}
     blind = {("torch._utils", name): Maker(lambda *_: None) for name in _REBUILDS}
-    Reader(budget, {**STORAGES, **blind}).read(stream, lambda pid: _note(pid, known))
+    PickleReader(budget, {**STORAGES, **blind}).read(stream, lambda pid: _note(pid, known))
     places = _places(plain.read(stream), known, data, stream.tell())
     stream.seek(start)
-    return Reader(budget, STORAGES).read(stream, lambda pid: places[_storage(pid)[1]])
+    return PickleReader(budget, STORAGES).read(stream, lambda pid: places[_storage(pid)[1]])
 
 
 _REBUILDS = ("_rebuild_tensor_v2", "_rebuild_parameter")
@@ -172,7 +172,7 @@ def _note(pid: object, known: dict[str, tuple[StorageKind, int]]) -> None:
 
 def _places(
     keys: object, known: dict[str, tuple[StorageKind, int]], data: bytes, start: int
-) -> dict[str, Stored]:
+) -> dict[str, Storage]:
     """Where the numbers of every storage lie."""
     if (
         not isinstance(keys, list)
@@ -188,7 +188,7 @@ def _places(
         start += 8
         if claimed != count or start + size > len(data):
             raise RefusedError(f"a storage claims {claimed} numbers, {count} are expected")
-        places[key] = Stored(kind, count, _piece(data, kind, count, start))
+        places[key] = Storage(kind, count, _piece(data, kind, count, start))
         start += size
     return places
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import synthograph
 from synthograph.archive.batches import ImageSet
 from synthograph.core.errors import UserError
-from synthograph.core.untrusted.containers import few
+from synthograph.core.names import first_few
 from synthograph.features.base import Extractor
 from synthograph.metrics import evaluate
 from synthograph.metrics.audit import copies as copying
@@ -182,9 +182,9 @@ def check(request: Request) -> None:
         names = sorted(request.train_groups[digest] for digest in both)
         raise UserError(
             f"{len(names)} groups are in {train.name} and in {holdout.name}, such as "
-            f"{few(repr(name) for name in names)}: a hold-out must have patients of its own; split "
-            "by group (synthograph split) and name the two splits, such as cells.zip:train and "
-            "cells.zip:test"
+            f"{first_few(repr(name) for name in names)}: a hold-out must have patients of its own; "
+            "split by group (synthograph split) and name the two splits, such as cells.zip:train "
+            "and cells.zip:test"
         )
     for images, what in ((train, "training"), (holdout, "held-out"), (fake, "synthetic")):
         if images.count < LEAST:
@@ -248,7 +248,7 @@ def refuse_strange_training(trained: Trained, groups: Mapping[str, str], name: s
     if missing:
         notes.append(
             f"the generator saw {len(groups) - len(missing)} of the {len(groups)} groups of {name} "
-            f"only, not {few(repr(each) for each in missing)}: all tests see less for it"
+            f"only, not {first_few(repr(each) for each in missing)}: all tests see less for it"
         )
     return notes + unsearched(trained, groups, name)
 

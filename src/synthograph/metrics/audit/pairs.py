@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from synthograph.archive.batches import ImageSet
-from synthograph.core.pictures import for_eyes, sheet
+from synthograph.core.contact_sheets import as_rgb, contact_sheet
 from synthograph.metrics.audit.copies import ClosestPair
 
 MOST = 24
@@ -54,5 +54,5 @@ def picture(
         )
         title = f"synthetic {one} | training {other} | score {pair.score:.2f}"
         sides = ((fake, left[pair.fake]), (train, right[pair.train]))
-        rows.append((title, [for_eyes(p, s.spec.modalities.values()) for s, p in sides]))
-    return sheet(rows)
+        rows.append((title, [as_rgb(p, s.spec.modalities.values()) for s, p in sides]))
+    return contact_sheet(rows)

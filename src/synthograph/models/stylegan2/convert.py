@@ -11,7 +11,7 @@ from torch import Tensor
 
 from synthograph.core.errors import UserError
 from synthograph.core.spec import ImageSpec
-from synthograph.core.untrusted.pickles import Thing
+from synthograph.core.untrusted.pickles import StoredObject
 from synthograph.core.untrusted.tensors import load_tensors
 from synthograph.models.base import Condition, Foreign, Networks
 from synthograph.models.stylegan2.config import StyleGAN2Config
@@ -38,7 +38,7 @@ FIXED: dict[str, tuple[Any, ...]] = {
 def is_published(content: object) -> TypeGuard[Mapping[str, Any]]:
     """Whether a pickle's content is a StyleGAN2-ADA snapshot."""
     return isinstance(content, dict) and all(
-        isinstance(content.get(key), Thing) for key in ("G", "D", "G_ema")
+        isinstance(content.get(key), StoredObject) for key in ("G", "D", "G_ema")
     )
 
 
@@ -50,7 +50,7 @@ def refuse_tensorflow(content: object) -> None:
     """
     if not isinstance(content, tuple | list) or len(content) != 3:
         return
-    if all(isinstance(part, Thing) and part.kind == TENSORFLOW for part in content):
+    if all(isinstance(part, StoredObject) and part.kind == TENSORFLOW for part in content):
         raise UserError(
             "was written by a TensorFlow version of StyleGAN, whose networks are program text that "
             "is not executed here; if you trust the file, convert it once with legacy.py of the "
@@ -91,7 +91,7 @@ def convert(content: Mapping[str, Any], build: Any) -> Foreign:  # noqa: ANN401 
     return Foreign(spec, condition, config, networks, ema)
 
 
-def _arguments(thing: Thing) -> dict[str, Any]:
+def _arguments(thing: StoredObject) -> dict[str, Any]:
     """The constructor's keyword arguments."""
     kwargs = thing.state.get("_init_kwargs")
     if not isinstance(kwargs, dict) or "img_resolution" not in kwargs:
@@ -171,7 +171,7 @@ def _is_fixed(value: object, allowed: tuple[Any, ...]) -> bool:
     return isinstance(value, str | bool) and value in allowed
 
 
-def _copy(module: torch.nn.Module, thing: Thing, *, top: int) -> None:
+def _copy(module: torch.nn.Module, thing: StoredObject, *, top: int) -> None:
     source: dict[str, Tensor] = {}
     for name, tensor in thing.tensors().items():
         if not UNUSED.search(name):

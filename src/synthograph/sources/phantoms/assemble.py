@@ -7,7 +7,7 @@ from types import ModuleType
 
 import numpy as np
 
-from synthograph.core.record import Picture, SourceItem
+from synthograph.core.record import DecodedImage, SourceItem
 from synthograph.sources.phantoms import eye, knee, skin
 from synthograph.sources.phantoms.camera import Camera
 from synthograph.sources.phantoms.labels import (
@@ -147,7 +147,7 @@ def _item(
     if options.kind is not PhantomKind.EYE:
         columns["score"] = f"{population.score[index]:.{DIGITS}g}"
         columns["probability"] = f"{population.probability[index]:.{DIGITS}g}"
-    render: Callable[..., Picture] = module.render
+    render: Callable[..., DecodedImage] = module.render
     return SourceItem(
         name=f"{options.kind}_{index:06d}",
         decode=partial(render, values, key=key, index=index, size=options.size, camera=camera),

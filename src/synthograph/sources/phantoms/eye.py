@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthograph.core.record import Picture
+from synthograph.core.record import DecodedImage
 from synthograph.sources.phantoms.camera import Camera
 from synthograph.sources.phantoms.drawing import Canvas, ellipse, paint, plane, ring_noise, soft
 from synthograph.sources.phantoms.labels import Factor, Key, Stream
@@ -96,7 +96,7 @@ def confounders(z: np.ndarray, strength: float) -> dict[str, np.ndarray]:
 
 def render(
     values: Mapping[str, float], *, key: Key, index: int, size: int, camera: Camera
-) -> Picture:
+) -> DecodedImage:
     """Draw one eye.
 
     Args:
@@ -130,7 +130,7 @@ def render(
     open_, iris, pupil = layers.lids > 0, layers.iris > 0, layers.pupil > 0
     mask = canvas.shrink_mask([open_ & ~iris, open_ & iris & ~pupil, open_ & pupil])
     vis, nir = np.ascontiguousarray(pixels[..., :3]), np.ascontiguousarray(pixels[..., 3:])
-    return Picture({"vis": vis, "nir": nir}, mask)
+    return DecodedImage({"vis": vis, "nir": nir}, mask)
 
 
 def _grey(camera: Camera) -> Camera:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthograph.core.record import Picture
+from synthograph.core.record import DecodedImage
 from synthograph.sources.phantoms.camera import Camera, quantise
 from synthograph.sources.phantoms.drawing import Canvas, ellipse, soft, soft_max
 from synthograph.sources.phantoms.labels import Factor, Key, Stream
@@ -90,7 +90,7 @@ def confounders(z: np.ndarray, strength: float) -> dict[str, np.ndarray]:
 
 def render(
     values: Mapping[str, float], *, key: Key, index: int, size: int, camera: Camera
-) -> Picture:
+) -> DecodedImage:
     """Draw one slice.
 
     Args:
@@ -118,7 +118,7 @@ def render(
     bone = drawn[0] | drawn[1] | drawn[2]
     drawn[2] &= ~(drawn[0] | drawn[1])
     mask = canvas.shrink_mask([*drawn, (layer > 0) & ~bone], thin=CARTILAGE)
-    return Picture({"image": quantise(_rician(image, camera.noise, generator), 65535)}, mask)
+    return DecodedImage({"image": quantise(_rician(image, camera.noise, generator), 65535)}, mask)
 
 
 def _rician(image: np.ndarray, noise: float, generator: np.random.Generator) -> np.ndarray:

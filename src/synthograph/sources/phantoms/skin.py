@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from synthograph.core.record import Picture
+from synthograph.core.record import DecodedImage
 from synthograph.sources.phantoms.camera import Camera
 from synthograph.sources.phantoms.drawing import Canvas, paint, plane, soft, turned
 from synthograph.sources.phantoms.labels import Factor, Key, Stream
@@ -91,7 +91,7 @@ def confounders(z: np.ndarray, strength: float) -> dict[str, np.ndarray]:
 
 def render(
     values: Mapping[str, float], *, key: Key, index: int, size: int, camera: Camera
-) -> Picture:
+) -> DecodedImage:
     """Draw one lesion.
 
     Args:
@@ -112,7 +112,7 @@ def render(
     image = _hairs(image, values["hair"], canvas, generator)
     image = camera.expose(canvas.shrink(image), vignette=values["vignette"])
     mask = canvas.shrink_mask([depth > 0])
-    return Picture({"image": camera.digitise(image, generator)}, mask)
+    return DecodedImage({"image": camera.digitise(image, generator)}, mask)
 
 
 def _skin(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from synthograph.core.errors import UserError
-from synthograph.core.names import one_form
+from synthograph.core.names import nfc
 
 DATASET, MANIFEST = "dataset.json", "manifest.csv"
 LISTS = (DATASET, MANIFEST)
@@ -22,7 +22,7 @@ _FORMS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ImageEntry:
     """What stands there about one image.
 
     Attributes:
@@ -37,7 +37,7 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class DatasetJson:
     """A whole document.
 
     Attributes:
@@ -47,15 +47,15 @@ class Listing:
         without_label: files that have a patient only, where labels are vectors.
     """
 
-    images: Mapping[str, Listed]
+    images: Mapping[str, ImageEntry]
     classes: tuple[str, ...] | None
     grouped: bool
     without_label: frozenset[str] = frozenset()
 
 
-def read_listing(
+def parse_dataset_json(
     document: Mapping[str, Any], origin: str, file_name: Callable[[str, str], str]
-) -> Listing:
+) -> DatasetJson:
     """The labels and patients of a document.
 
     `"labels": [[file, label], ...]`, where a label is a class index or a list of finite numbers.
@@ -94,14 +94,14 @@ def read_listing(
         name: _listed(entry[1], meta.get(name), classes, f"{origin}, entry {name!r}")
         for name, entry in entries.items()
     }
-    return Listing(images, classes, bool(meta), frozenset(meta.keys() - images.keys()))
+    return DatasetJson(images, classes, bool(meta), frozenset(meta.keys() - images.keys()))
 
 
 def _classes(value: object, origin: str) -> tuple[str, ...] | None:
     if value is None or value == []:
         return None
     words = isinstance(value, list) and all(isinstance(v, str) and v.strip() for v in value)
-    names = tuple(one_form(v) for v in value) if isinstance(value, list) and words else ()
+    names = tuple(nfc(v) for v in value) if isinstance(value, list) and words else ()
     if not names or len(set(names)) < len(names):
         raise UserError(f'{origin}: "classes" must be a list of different names, in index order')
     return names
@@ -133,7 +133,7 @@ def _entries(
 
 def _listed(
     label: object, meta: list[Any] | None, classes: tuple[str, ...] | None, where: str
-) -> Listed:
+) -> ImageEntry:
     columns: dict[str, str] = {}
     if isinstance(label, list) and label:
         columns = {f"y.{place}": _number(value, where) for place, value in enumerate(label)}
@@ -151,7 +151,7 @@ def _listed(
     if meta is not None:
         group = _text(meta[2]) or None
         columns |= {"diagnosis": _text(meta[3])} if len(meta) > 3 else {}
-    return Listed(label if isinstance(label, int) else None, group, columns)
+    return ImageEntry(label if isinstance(label, int) else None, group, columns)
 
 
 def _number(value: object, where: str) -> str:
@@ -170,7 +170,7 @@ def is_finite(value: object) -> bool:
 
 def _text(value: object) -> str:
     # one name in two Unicode forms is one patient
-    return "" if value is None else one_form(str(value))
+    return "" if value is None else nfc(str(value))
 
 
 def short(value: object) -> str:

@@ -1,17 +1,10 @@
 """Unfinished work tells whose it is; destinations named like files are refused."""
 
 import json
-from pathlib import Path
 
 import pytest
 
-from synthograph.core.errors import UserError
-from synthograph.core.untrusted.containers import (
-    TYPED,
-    command_line,
-    other_command,
-    refuse_other_kinds,
-)
+from synthograph.core.commands import TYPED, command_line, other_command
 
 RECORDED = {TYPED: "synthograph prepare 'my in' o.zip", "prepare": "/in", "options": {"size": [8]}}
 
@@ -47,10 +40,3 @@ def test_a_record_that_is_none(damaged: object) -> None:
 def test_the_line_can_be_typed_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["x", "generate", "--outdir", "a b"])
     assert command_line() == "synthograph generate --outdir 'a b'"
-
-
-def test_destinations(tmp_path: Path) -> None:
-    for name in ("x.zip", "x", "x.v2", "Bilder ö"):
-        refuse_other_kinds(tmp_path / name, "DEST")
-    with pytest.raises(UserError, match=r"DEST .*x\.tar: .* name it x\.zip, or x for a folder"):
-        refuse_other_kinds(tmp_path / "x.tar", "DEST")

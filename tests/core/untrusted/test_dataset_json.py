@@ -5,23 +5,29 @@ import json
 import pytest
 
 from synthograph.core.errors import UserError
-from synthograph.core.untrusted.listing import Listed, Listing, is_finite, read_listing, short
+from synthograph.core.untrusted.dataset_json import (
+    DatasetJson,
+    ImageEntry,
+    is_finite,
+    parse_dataset_json,
+    short,
+)
 
 
-def read(text: str) -> Listing:
-    return read_listing(json.loads(text), "d", lambda name, _: name.removeprefix("./"))
+def read(text: str) -> DatasetJson:
+    return parse_dataset_json(json.loads(text), "d", lambda name, _: name.removeprefix("./"))
 
 
 def test_labels_and_classes() -> None:
     found = read('{"classes": ["a", "u\\u0308"], "labels": [["1.png", 1], ["2.png", 0]], "x": 1}')
-    assert found == Listing(
-        {"1.png": Listed(1, None, {}), "2.png": Listed(0, None, {})}, ("a", "\u00fc"), False
+    assert found == DatasetJson(
+        {"1.png": ImageEntry(1, None, {}), "2.png": ImageEntry(0, None, {})}, ("a", "\u00fc"), False
     )
 
 
 @pytest.mark.parametrize("text", ["{}", '{"labels": null, "meta": null, "classes": []}'])
 def test_nothing(text: str) -> None:
-    assert read(text) == Listing({}, None, False)
+    assert read(text) == DatasetJson({}, None, False)
 
 
 def test_patients_complete_labels() -> None:
@@ -31,15 +37,17 @@ def test_patients_complete_labels() -> None:
     )
     assert found.grouped
     assert found.images == {
-        "a": Listed(0, "7", {"diagnosis": "PTC"}),
-        "b": Listed(1, "M\u00fcller", {}),
-        "c": Listed(2, None, {"diagnosis": ""}),
+        "a": ImageEntry(0, "7", {"diagnosis": "PTC"}),
+        "b": ImageEntry(1, "M\u00fcller", {}),
+        "c": ImageEntry(2, None, {"diagnosis": ""}),
     }
 
 
 def test_vectors_with_patients() -> None:
     found = read('{"labels": [["a", [0.5, 1]]], "meta": [["a", 0, 7, "x"], ["b", 1, 8]]}')
-    assert found.images == {"a": Listed(None, "7", {"y.0": "0.5", "y.1": "1.0", "diagnosis": "x"})}
+    assert found.images == {
+        "a": ImageEntry(None, "7", {"y.0": "0.5", "y.1": "1.0", "diagnosis": "x"})
+    }
     assert found.without_label == {"b"}
 
 

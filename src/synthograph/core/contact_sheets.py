@@ -12,7 +12,7 @@ SMALLEST_SHOWN = 64
 INK, PAPER, LINE = (30, 30, 30), (255, 255, 255), 16
 
 
-def for_eyes(pixels: np.ndarray, channels: Iterable[int]) -> np.ndarray:
+def as_rgb(pixels: np.ndarray, channels: Iterable[int]) -> np.ndarray:
     """One image [c, h, w] of any modalities as 8-bit RGB [h, w * modalities, 3]: modalities side by
     side.
 
@@ -30,7 +30,7 @@ def for_eyes(pixels: np.ndarray, channels: Iterable[int]) -> np.ndarray:
     return np.concatenate(parts, axis=2).transpose(1, 2, 0)
 
 
-def sheet(rows: Sequence[tuple[str, Sequence[np.ndarray]]]) -> bytes:
+def contact_sheet(rows: Sequence[tuple[str, Sequence[np.ndarray]]]) -> bytes:
     """PNG bytes of a contact sheet.
 
     Args:

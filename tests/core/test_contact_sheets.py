@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from synthograph.core.pictures import PAPER, for_eyes, sheet
+from synthograph.core.contact_sheets import PAPER, as_rgb, contact_sheet
 
 
 def test_modalities_stand_side_by_side() -> None:
     pixels = np.arange(4 * 2 * 3, dtype=np.uint8).reshape(4, 2, 3)
-    shown = for_eyes(pixels, [3, 1])
+    shown = as_rgb(pixels, [3, 1])
     assert shown.shape == (2, 6, 3)
     assert (shown[:, :3] == pixels[:3].transpose(1, 2, 0)).all()
     assert (shown[:, 3:] == pixels[3][:, :, None]).all()
@@ -19,7 +19,7 @@ def test_modalities_stand_side_by_side() -> None:
 
 def test_sixteen_bits_keep_the_upper_eight() -> None:
     pixels = np.array([[[0, 255, 256, 65535]]], dtype=np.uint16)
-    assert for_eyes(pixels, [1])[0, :, 0].tolist() == [0, 0, 1, 255]
+    assert as_rgb(pixels, [1])[0, :, 0].tolist() == [0, 0, 1, 255]
 
 
 @pytest.mark.parametrize("side", [8, 64, 100])
@@ -27,7 +27,7 @@ def test_every_image_is_on_the_sheet(side: int) -> None:
     colours = [(250, 0, 9), (0, 250, 9), (9, 0, 250), (250, 250, 9)]
     images = [np.full((side, side, 3), c, dtype=np.uint8) for c in colours]
     canvas = np.asarray(
-        Image.open(io.BytesIO(sheet([("first", images[:3]), ("second", images[3:])])))
+        Image.open(io.BytesIO(contact_sheet([("first", images[:3]), ("second", images[3:])])))
     )
     shown = side * max(1, -(-64 // side))
     for colour in colours:
@@ -38,6 +38,6 @@ def test_every_image_is_on_the_sheet(side: int) -> None:
 
 def test_titles_are_written_and_can_be_missing() -> None:
     image = np.full((64, 64, 3), 128, dtype=np.uint8)
-    with_title = np.asarray(Image.open(io.BytesIO(sheet([("AB", [image])]))))
-    without = np.asarray(Image.open(io.BytesIO(sheet([("", [image])]))))
+    with_title = np.asarray(Image.open(io.BytesIO(contact_sheet([("AB", [image])]))))
+    without = np.asarray(Image.open(io.BytesIO(contact_sheet([("", [image])]))))
     assert with_title.shape[1] > without.shape[1] and (with_title < 60).any()

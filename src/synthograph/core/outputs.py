@@ -1,0 +1,48 @@
+"""What this package writes, known again where it is met: run directories and unfinished archives
+are no sources, and images are written to no other kinds of files.
+"""
+
+from pathlib import Path
+
+from synthograph.core.errors import UserError
+
+PARTIAL, COMMAND = ".partial", "command.json"
+"""Ending of an archive while it grows, and the file in it that holds the command."""
+NO_OUTPUT = {
+    *(".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"),
+    *(".h5", ".hdf5", ".npz", ".npy", ".lmdb", ".parquet", ".tfrecord", ".tfrecords"),
+    *(".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".pkl", ".safetensors", ".pdf"),
+}
+"""Endings that no folder has, of files to which no images are written."""
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Whether a folder is an archive that was never finished, so that its images are no source."""
+    return folder.name.endswith(PARTIAL) and (folder / COMMAND).is_file()
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is a run directory, so that its pictures are no source."""
+    marks = (folder / "log.txt", folder / "snapshots", folder / "state")
+    return (folder / "config.json").is_file() and any(mark.exists() for mark in marks)
+
+
+def refuse_other_kinds(dest: Path, what: str) -> None:
+    """Stop where images would go into a folder that is named like a file of a kind not written.
+
+    Args:
+        dest: where images are to go: a `.zip` or a folder.
+        what: how messages call it, such as `--outdir`.
+
+    Raises:
+        UserError: its ending is in `NO_OUTPUT`, and no folder of that name is there.
+    """
+    ending = dest.suffix.lower()
+    if dest.name.lower() in {".zip", *NO_OUTPUT} and not dest.is_dir():
+        raise UserError(f"{what} {dest}: is an ending without a name; name it images{dest.name}")
+    if ending in NO_OUTPUT and not dest.is_dir():
+        stem = dest.name[: -len(ending)]
+        raise UserError(
+            f"{what} {dest}: images are written to a .zip or into a folder, not as {ending}; name "
+            f"it {stem}.zip, or {stem} for a folder"
+        )
