@@ -103,29 +103,22 @@ def row(name: str, path: str, arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """The rows as Markdown; parts in seconds per kimg."""
-    heads = [
-        "config",
-        "path",
-        "precision",
-        "s/kimg",
-        *PARTS,
-        "images/s",
-        "in bf16",
-        "MB",
-        "GFLOP/image",
-        "GFLOP/s",
-        "of fp32 peak",
+    """The rows as two tables in Markdown, each under 100 characters wide; then the ratios."""
+    speed = [
+        "config | path | precision | s/kimg | images/s | in bf16 | MB | GFLOP/image | GFLOP/s"
+        " | of fp32 peak"
     ]
-    lines = [" | ".join(heads), " | ".join("---" for _ in heads)]
+    parts = [" | ".join(["config", "path", *PARTS])]
     for r in rows:
-        cells = [r["config"], r["path"], r["precision"], f"{r['sec_per_kimg']:.1f}"]
-        cells += [f"{r['parts'][part]:.2f}" for part in PARTS]
         in_bf16 = r["gen_bf16_images_per_sec"]
-        cells += [f"{r['gen_images_per_sec']:.0f}", "" if in_bf16 is None else f"{in_bf16:.0f}"]
-        cells += [f"{r['peak_memory_mb']:.0f}"]
-        cells += [f"{r['gflop_per_image']:.2f}", f"{r['effective_gflops']:.0f}"]
-        lines.append(" | ".join([*cells, f"{r['of_fp32_peak']:.2f}"]))
+        speed.append(
+            f"{r['config']} | {r['path']} | {r['precision']} | {r['sec_per_kimg']:.1f}"
+            f" | {r['gen_images_per_sec']:.0f} | {'' if in_bf16 is None else f'{in_bf16:.0f}'}"
+            f" | {r['peak_memory_mb']:.0f} | {r['gflop_per_image']:.2f}"
+            f" | {r['effective_gflops']:.0f} | {r['of_fp32_peak']:.2f}"
+        )
+        seconds = (f"{r['parts'][part]:.2f}" for part in PARTS)
+        parts.append(" | ".join([r["config"], r["path"], *seconds]))
     by_config: dict[str, dict[str, float]] = {}
     for r in rows:
         by_config.setdefault(r["config"], {})[r["path"]] = r["sec_per_kimg"]
@@ -134,7 +127,13 @@ def table(rows: list[dict[str, Any]]) -> str:
         for name, paths in by_config.items()
         if len(paths) == 2
     ]
-    return "\n".join([*(f"| {line} |" for line in lines), "", *ratios])
+    return "\n".join([*in_markdown(speed), "", *in_markdown(parts), "", *ratios])
+
+
+def in_markdown(lines: list[str]) -> list[str]:
+    """A head and rows of cells as a table."""
+    rule = " | ".join("---" for _ in lines[0].split(" | "))
+    return [f"| {line} |" for line in (lines[0], rule, *lines[1:])]
 
 
 if __name__ == "__main__":
