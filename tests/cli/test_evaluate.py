@@ -225,8 +225,8 @@ def test_levels_of_a_column(judge: Typed, cells: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        ((), "0 things to judge"),
-        (("RUN", "--network", NETWORK), "2 things to judge"),
+        ((), "0 things to evaluate"),
+        (("RUN", "--network", NETWORK), "2 things to evaluate"),
         (("--network", NETWORK), "--real is missing"),
         (("--network", NETWORK, "--real", "CELLS:val"), "no image is in split 'val'"),
         (("--network", NETWORK, "--real", "SMALL"), "images of 16x16 pixels"),

@@ -11,15 +11,14 @@ import pytest
 
 from synthograph.archive.reader import open_archive
 from synthograph.archive.split import SplitOptions, split_archive
-from synthograph.cli.watch import watch
 from synthograph.core.errors import StoppedError
 from synthograph.features import registry
-from synthograph.features.base import MissingWeightsError
 from synthograph.training.loop import Trainer
 from synthograph.training.resume import resume_session
 from synthograph.training.run import create_run
 from synthograph.training.setup import make_session, open_data, resolve_run
 from synthograph.training.state import list_states
+from synthograph.workflows.snapshot_scores import snapshot_scorer
 from tests.cli.conftest import Typed
 from tests.conftest import make_archive
 from tests.metrics.images import Means
@@ -37,12 +36,12 @@ TINY = [
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Extractors that need neither time nor weights, but for one whose weights are not here."""
 
-    def extractor(name: str, **options: object) -> Means:
-        if name == "dinov2-vits14":
-            raise MissingWeightsError(f"the weights of {name} are not here; get them somewhere")
-        return Means(name=name)
+    def missing(name: str) -> str | None:
+        there = name != "dinov2-vits14"
+        return None if there else f"the weights of {name} are not here; get them somewhere"
 
-    monkeypatch.setattr(registry, "extractor", extractor)
+    monkeypatch.setattr(registry, "extractor", lambda name, **options: Means(name=name))
+    monkeypatch.setattr(registry, "missing_weights", missing)
 
 
 @pytest.fixture
@@ -180,13 +179,13 @@ def test_resumed_runs_measure_the_same_bit_for_bit(cells: Path, tmp_path: Path) 
     for name, steps in (("whole", ()), ("broken", (6,))):
         run, session = create_run(tmp_path / name, config, "test"), make_session(config, opened)
         for count in steps:
-            trainer = Trainer(session, run, on_snapshot=watch(session, opened))
+            trainer = Trainer(session, run, on_snapshot=snapshot_scorer(session, opened))
             StopAfter(trainer, count)
             with pytest.raises(StoppedError):
                 trainer.train()
             run.close()
             session, run = resume_session(run.path, {})
-        Trainer(session, run, on_snapshot=watch(session, opened)).train()
+        Trainer(session, run, on_snapshot=snapshot_scorer(session, opened)).train()
         run.close()
         runs.append(run.path)
     assert len(lines(runs[0])) == 2

@@ -53,7 +53,7 @@ class Options:
     metadata: Annotated[
         Path | None, typer.Option(help="metadata.tsv that says which vectors are a pair")
     ] = None
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="check and tell, audit not")] = False
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="validate and print the plan")] = False
 
 
 @spelled_out
@@ -61,10 +61,10 @@ def audit(options: Options) -> None:
     """Search generated images for memorised ones: copies, nearest neighbours, membership."""
     from synthograph.cli.embeddings import export_sets, tell_pairs
     from synthograph.cli.folds import compare_folds
-    from synthograph.cli.measuring import feature_folder
     from synthograph.cli.progress import tracker
     from synthograph.core.files import refuse_existing, refuse_unwritable
     from synthograph.metrics.audit.audit import audit as run
+    from synthograph.workflows.extractors import feature_folder
 
     whole = {
         "--synthetic": options.synthetic,
@@ -133,11 +133,11 @@ def _extractors(names: Sequence[str], device: str) -> "list[Extractor]":
     Raises:
         UserError: an unknown name, or not one of them can be had.
     """
-    from synthograph.cli.measuring import available, words
     from synthograph.core.errors import UserError
     from synthograph.features import registry
+    from synthograph.workflows.extractors import open_extractors, split_names
 
-    found, missing = available(words(names) or [registry.DEFAULT], device)
+    found, missing = open_extractors(split_names(names) or [registry.DEFAULT], device)
     skipped = [f"skipped: features {name}: {reason}" for name, reason in missing.items()]
     if not found:
         raise UserError(
@@ -247,7 +247,7 @@ def _seen(
 
 def _tell(found: "Audit") -> None:
     """The table on the console."""
-    from synthograph.cli.measuring import show
+    from synthograph.cli.console import show
     from synthograph.metrics.audit.report_text import table
 
     show(table(found))

@@ -100,12 +100,12 @@ def _measure(real: Path, synthetic: Path, out: Path) -> list[Path]:
     """
     from synthograph.archive.batches import archive_images, rows_of
     from synthograph.archive.reader import open_archive
-    from synthograph.cli.measuring import feature_folder
     from synthograph.cli.progress import tracker
     from synthograph.core.errors import UserError
     from synthograph.core.files import write_json
     from synthograph.features import registry
     from synthograph.metrics.evaluate import Request, check, evaluate
+    from synthograph.workflows.extractors import feature_folder
 
     archive, made = open_archive(real), open_archive(synthetic)
     held_out = archive_images(archive, rows_of(archive, "test"), split="test")

@@ -36,16 +36,17 @@ def domain_gap(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="of folds, permutations and draws")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="check and tell, measure not")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="validate and print the plan")] = False,
 ) -> None:
     """Measure the gap between sets of images: two sites, or real and synthetic."""
-    from synthograph.cli.measuring import feature_folder, show
+    from synthograph.cli.console import show
     from synthograph.cli.progress import tracker
     from synthograph.core.devices import pick_device
     from synthograph.core.files import refuse_existing, refuse_unwritable
     from synthograph.metrics.domain_gap import check
     from synthograph.metrics.domain_gap import domain_gap as measure
     from synthograph.metrics.domain_gap_text import table
+    from synthograph.workflows.extractors import feature_folder
 
     if outdir is not None:
         refuse_existing(outdir, "--outdir")
@@ -65,11 +66,11 @@ def domain_gap(
 
 
 def _extractors(names: Sequence[str], device: str) -> "list[Extractor]":
-    from synthograph.cli.measuring import available, words
     from synthograph.core.errors import UserError
     from synthograph.features import registry
+    from synthograph.workflows.extractors import open_extractors, split_names
 
-    found, missing = available(words(names) or [registry.DEFAULT], device)
+    found, missing = open_extractors(split_names(names) or [registry.DEFAULT], device)
     if missing:
         raise UserError("; ".join(missing.values()))
     return list(found.values())

@@ -56,11 +56,11 @@ def export_sets(
     """
     import torch
 
-    from synthograph.cli.measuring import feature_folder
     from synthograph.cli.progress import tracker
     from synthograph.metrics.audit.embeddings import export
     from synthograph.metrics.columns import extractor_column, rows_of
     from synthograph.metrics.sprites import fitting, thumbnails
+    from synthograph.workflows.extractors import feature_folder
 
     features, about, pictures = [], [], []
     side = fitting(sum(images.count for _, images, _ in sets))

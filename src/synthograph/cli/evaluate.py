@@ -12,13 +12,13 @@ from synthograph.cli.verbs import spelled_out
 if TYPE_CHECKING:
     from synthograph.archive.batches import ImageSet
     from synthograph.archive.parts import Part
-    from synthograph.cli.image_sets import Judged, Source
     from synthograph.features.base import Extractor
     from synthograph.features.lpips import PerceptualDistance
     from synthograph.metrics.evaluate import Report
     from synthograph.metrics.names import Published, Wanted
     from synthograph.metrics.published import PublishedResult
     from synthograph.metrics.sensitivity_table import Sensitivity
+    from synthograph.workflows.evaluation_inputs import EvaluationInputs, Source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,40 +67,47 @@ class Options:
         typer.Option(help="only extract part 2/4, on any machine that shares the cache"),
     ] = None
     out: Annotated[Path | None, typer.Option(help="also write all results to this JSON")] = None
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="check and tell, measure not")] = False
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="validate and print the plan")] = False
 
 
 @spelled_out
 def evaluate(options: Options) -> None:
     """Judge generated images by real ones: fidelity, diversity, each with interval and floor."""
     from synthograph.archive.parts import Part
-    from synthograph.cli.image_sets import Making, judged, open_source
-    from synthograph.cli.launch import in_parts
-    from synthograph.cli.measuring import words
-    from synthograph.cli.path_lengths import check_paths, distances, path_lengths
+    from synthograph.cli.progress import tracker
     from synthograph.core.devices import pick_device
     from synthograph.core.files import refuse_existing, refuse_unwritable
     from synthograph.metrics.names import parse_wanted
+    from synthograph.workflows.evaluation_inputs import (
+        GenerationOptions,
+        evaluation_inputs,
+        open_source,
+    )
+    from synthograph.workflows.extractors import split_names
+    from synthograph.workflows.path_lengths import check_paths, open_distances, path_lengths
+    from synthograph.workflows.processes import in_parts
 
     wanted = parse_wanted(options.metrics or [])
     share = None if options.part is None else Part.parse(options.part)
     if options.out is not None:
         refuse_existing(options.out, "--out")
         refuse_unwritable(options.out)
-    making = Making(options.num, options.seed, str(pick_device(options.device)), options.batch)
+    generation = GenerationOptions(
+        options.num, options.seed, str(pick_device(options.device)), options.batch
+    )
     source = open_source(options.run, options.network, options.synthetic, options.real)
     check_paths(source, wanted.paths)
-    known, lines = distances(wanted.paths, making.device)
+    known, lines = open_distances(wanted.paths, generation.device)
     extractors, skipped = _extractors(
-        words(options.features), wanted, making.device, options.precision
+        split_names(options.features), wanted, generation.device, options.precision
     )
     skipped += lines
     wanted = _possible(wanted, extractors, known, skipped)
     _check_beside(wanted, num=options.num if options.synthetic else None, by=options.by)
-    sets = judged(source, making, wanted, options.by or [])
+    sets = evaluation_inputs(source, generation, wanted, options.by or [])
     if options.sensitivity:
         _check_sensitivity(sets, extractors)
-    for line in (*sets.lines, *skipped):
+    for line in (*sets.lines(), *skipped):
         typer.echo(line)
     if options.dry_run:
         return
@@ -112,7 +119,7 @@ def evaluate(options: Options) -> None:
         if code:
             raise typer.Exit(code)
     found = _measure(sets, wanted, extractors)
-    lengths = path_lengths(source, making, wanted.paths, known)
+    lengths = path_lengths(source, generation, wanted.paths, known, tracker)
     found = replace(found, published=[*found.published, *lengths])
     if options.sensitivity:
         found = replace(found, sensitivity=_sensitivity(sets, extractors))
@@ -128,11 +135,11 @@ def _extractors(
     Raises:
         UserError: an unknown name, or damaged weights.
     """
-    from synthograph.cli.measuring import available
     from synthograph.core.devices import Precision
     from synthograph.core.errors import UserError
     from synthograph.features import registry
     from synthograph.metrics.names import FEATURE_MEASURES, SCORE
+    from synthograph.workflows.extractors import open_extractors
 
     if precision not in ("fp32", "bf16"):
         raise UserError(f"--precision {precision!r} is unknown: give fp32 or bf16")
@@ -141,7 +148,7 @@ def _extractors(
     measured = set(wanted.own) & {*FEATURE_MEASURES, SCORE}
     chosen = list(dict.fromkeys(names or [registry.DEFAULT])) if measured else []
     needed = (*chosen, *(spec.extractor for spec in wanted.published))
-    found, missing = available(needed, device, Precision(precision))
+    found, missing = open_extractors(needed, device, Precision(precision))
     skipped = [f"skipped: features {name}: {missing[name]}" for name in chosen if name in missing]
     skipped += [
         f"skipped: {spec.name}: {missing[spec.extractor]}"
@@ -196,7 +203,7 @@ def _check_beside(wanted: "Wanted", *, num: int | None, by: Sequence[str] | None
         raise UserError("--by goes with measures of our own; name one in --metrics")
 
 
-def _check_sensitivity(sets: "Judged", extractors: "Extractors") -> None:
+def _check_sensitivity(sets: "EvaluationInputs", extractors: "Extractors") -> None:
     """Refuse --sensitivity where it can say nothing.
 
     Raises:
@@ -229,12 +236,12 @@ class Results:
     sensitivity: "Mapping[str, Sensitivity]" = field(default_factory=dict)
 
 
-def _measure(sets: "Judged", wanted: "Wanted", extractors: Extractors) -> Results:
+def _measure(sets: "EvaluationInputs", wanted: "Wanted", extractors: Extractors) -> Results:
     """All numbers."""
-    from synthograph.cli.measuring import feature_folder
     from synthograph.cli.progress import tracker
     from synthograph.metrics.evaluate import Report, evaluate
     from synthograph.metrics.published import measure_published
+    from synthograph.workflows.extractors import feature_folder
 
     folder = feature_folder()
     report = Report()
@@ -252,7 +259,7 @@ def _measure(sets: "Judged", wanted: "Wanted", extractors: Extractors) -> Result
 
 
 def _published_sets(
-    sets: "Judged", wanted: "Wanted", extractors: Extractors
+    sets: "EvaluationInputs", wanted: "Wanted", extractors: Extractors
 ) -> "Iterator[tuple[Published, ImageSet, ImageSet]]":
     """Published measures with training and generated images."""
     from synthograph.archive.batches import mirrored
@@ -263,12 +270,14 @@ def _published_sets(
             yield spec, mirrored(train) if sets.mirror and not spec.full else train, fake
 
 
-def _keep_part(sets: "Judged", wanted: "Wanted", extractors: Extractors, part: "Part") -> None:
+def _keep_part(
+    sets: "EvaluationInputs", wanted: "Wanted", extractors: Extractors, part: "Part"
+) -> None:
     """Extract one part of all features, for the command without --part."""
-    from synthograph.cli.measuring import feature_folder
     from synthograph.cli.progress import tracker
     from synthograph.metrics import columns
     from synthograph.metrics.evaluate import keep_part
+    from synthograph.workflows.extractors import feature_folder
 
     folder, count = feature_folder(), 0
     if sets.request is not None:
@@ -284,11 +293,11 @@ def _keep_part(sets: "Judged", wanted: "Wanted", extractors: Extractors, part: "
     )
 
 
-def _sensitivity(sets: "Judged", extractors: Extractors) -> "dict[str, Sensitivity]":
+def _sensitivity(sets: "EvaluationInputs", extractors: Extractors) -> "dict[str, Sensitivity]":
     """What every extractor notices on the reference images."""
-    from synthograph.cli.measuring import feature_folder
     from synthograph.cli.progress import tracker
     from synthograph.metrics.sensitivity import sensitivity_of
+    from synthograph.workflows.extractors import feature_folder
 
     assert sets.request is not None, "that was checked"
     return {
@@ -305,7 +314,7 @@ def _sensitivity(sets: "Judged", extractors: Extractors) -> "dict[str, Sensitivi
 
 def _tell(found: Results) -> None:
     """The tables on the console."""
-    from synthograph.cli.measuring import show
+    from synthograph.cli.console import show
     from synthograph.metrics.report_text import table
 
     show(table(found.report, found.published))

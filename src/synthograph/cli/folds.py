@@ -102,12 +102,12 @@ def _compared(
     import torch
 
     from synthograph.archive.batches import in_random_order
-    from synthograph.cli.measuring import feature_folder
     from synthograph.cli.progress import tracker
     from synthograph.metrics.audit.cross_fold import cross_fold
     from synthograph.metrics.audit.nearness import nearness
     from synthograph.metrics.columns import extractor_column, rows_of
     from synthograph.stats.sample import Sample
+    from synthograph.workflows.extractors import feature_folder
 
     column, folder = extractor_column(extractor, real.spec), feature_folder()
 

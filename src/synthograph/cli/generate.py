@@ -83,12 +83,12 @@ class Options:
 def generate(options: Options) -> None:
     """Generate images; a class and a seed always give the same one."""
     from synthograph.archive.parts import Part
-    from synthograph.cli.launch import in_parts
     from synthograph.cli.prepare import check_grid
     from synthograph.core.outputs import refuse_other_kinds
     from synthograph.core.signals import StopRequest
     from synthograph.models.snapshot import find_snapshot, load
     from synthograph.sampling.generate import FileKind, choose_classes
+    from synthograph.workflows.processes import in_parts
 
     refuse_other_kinds(options.outdir, "--outdir")
     check_grid(options.grid)

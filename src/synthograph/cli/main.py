@@ -16,7 +16,6 @@ from synthograph.cli.domain_gap import domain_gap
 from synthograph.cli.evaluate import evaluate
 from synthograph.cli.generate import generate
 from synthograph.cli.inspect import inspect
-from synthograph.cli.launch import is_worker, leave
 from synthograph.cli.models import models
 from synthograph.cli.phantom import phantom
 from synthograph.cli.prepare import prepare
@@ -33,6 +32,7 @@ from synthograph.core.errors import (
     UserError,
     one_line,
 )
+from synthograph.workflows.processes import is_worker, leave
 
 app = typer.Typer(
     name="synthograph",

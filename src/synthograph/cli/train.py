@@ -10,13 +10,13 @@ import typer
 from synthograph.cli.verbs import spelled_out
 
 if TYPE_CHECKING:
-    from synthograph.cli.watch import Watch
     from synthograph.models.snapshot import Snapshot
     from synthograph.models.transfer import TransferReport
     from synthograph.training.config import RunConfig
     from synthograph.training.distributed import Team
     from synthograph.training.session import Session
     from synthograph.training.setup import Data
+    from synthograph.workflows.snapshot_scores import SnapshotScorer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,13 +95,13 @@ class Options:
 @spelled_out
 def train(options: Options) -> None:
     """Train a generator on an archive, or go on with a run that was stopped."""
-    from synthograph.cli.launch import launch
     from synthograph.cli.settings import setting_names
     from synthograph.core.config import calling, merge, parse_assignments, read_tree
     from synthograph.core.errors import UserError
     from synthograph.core.files import refuse_unwritable_folder
     from synthograph.training.config import RunConfig
     from synthograph.training.distributed import form_team
+    from synthograph.workflows.processes import launch
 
     given = _given(options)
     sets = parse_assignments(options.settings or [])
@@ -221,12 +221,12 @@ def _resolve(
     preset: str, parts: list[dict[str, Any]], source: "Snapshot | None", processes: int
 ) -> "RunConfig":
     from synthograph.archive.reader import open_archive
-    from synthograph.cli.watch import check_watch
     from synthograph.core.config import merge
     from synthograph.core.errors import UserError
     from synthograph.models.registry import family
     from synthograph.models.transfer import defaults
     from synthograph.training.setup import resolve_run
+    from synthograph.workflows.snapshot_scores import check_measures
 
     asked: dict[str, Any] = {}
     for part in parts:
@@ -237,7 +237,7 @@ def _resolve(
     below = [] if source is None else [defaults(source)]
     archive = open_archive(Path(path))
     config, left_out = resolve_run(archive, preset, [*below, asked], processes=processes)
-    check_watch(config, archive)
+    check_measures(config, archive)
     note = family(config.model.family).preset_note(preset, archive.info.spec)
     if note is not None:
         typer.echo(f"note: {note}")
@@ -268,13 +268,13 @@ def start_run(
     Returns:
         The run directory.
     """
-    from synthograph.cli.watch import watch
     from synthograph.core.commands import command_line
     from synthograph.core.files import refuse_unwritable_folder
     from synthograph.training.distributed import Team, share_state
     from synthograph.training.loop import Trainer
     from synthograph.training.run import join_run
     from synthograph.training.setup import make_session, open_data
+    from synthograph.workflows.snapshot_scores import snapshot_scorer
 
     refuse_unwritable_folder(outdir)
     team = team or Team()
@@ -290,9 +290,9 @@ def start_run(
     run.say(f"{command_line()}")
     for line in (line for report in reports for line in report.lines()):
         run.say(line)
-    watcher = watch(session, data) if team.leads else None
-    _introduce(config, session, data, watcher, run.say)
-    Trainer(session, run, on_snapshot=watcher).train()
+    scorer = snapshot_scorer(session, data) if team.leads else None
+    _introduce(config, session, data, scorer, run.say)
+    Trainer(session, run, on_snapshot=scorer).train()
     run.close()
     return run.path
 
@@ -301,13 +301,13 @@ def _introduce(
     config: "RunConfig",
     session: "Session",
     data: "Data",
-    watcher: "Watch | None",
+    scorer: "SnapshotScorer | None",
     say: Callable[[str], None],
 ) -> None:
     """What trains on what, and what is measured, in a few lines."""
     from synthograph.archive.advice import training_notes
-    from synthograph.cli.watch import BY_VECTOR
     from synthograph.training.setup import parameter_counts
+    from synthograph.workflows.snapshot_scores import LABEL_VECTORS
 
     say(f"data: {len(data.rows)} images of {len(data.groups)} groups, {session.spec.describe()}")
     if data.archive.info.classes and not config.data.cond:
@@ -319,18 +319,18 @@ def _introduce(
     say(f"parameters: {counts}; device {config.device}, precision {config.precision}")
     for note in training_notes(data.rows, conditional=config.data.cond):
         say(f"note: {note}")
-    if watcher is None and config.metrics.measures:
-        say(f"nothing is measured: {BY_VECTOR}")
-    for line in () if watcher is None else watcher.lines():
+    if scorer is None and config.metrics.measures:
+        say(f"nothing is measured: {LABEL_VECTORS}")
+    for line in () if scorer is None else scorer.lines():
         say(line)
 
 
 def _resume(path: Path, asked: dict[str, Any], gpus: int, *, require_exact: bool) -> None:
     """Go on with a run in as many processes as are asked for now, whatever they were before."""
-    from synthograph.cli.launch import launch
     from synthograph.training.distributed import form_team
     from synthograph.training.resume import extended
     from synthograph.training.run import read_config
+    from synthograph.workflows.processes import launch
 
     team = form_team()
     if gpus > team.size:
@@ -342,26 +342,26 @@ def _resume(path: Path, asked: dict[str, Any], gpus: int, *, require_exact: bool
 def _continue(
     path: Path, asked: dict[str, Any], team: "Team", *, require_exact: bool = False
 ) -> Path:
-    from synthograph.cli.watch import watch
     from synthograph.training.loop import Trainer
     from synthograph.training.resume import resume_session
     from synthograph.training.setup import open_data
+    from synthograph.workflows.snapshot_scores import snapshot_scorer
 
     session, run = resume_session(path, asked, require_exact=require_exact, team=team)
     with team.waiting():  # held-out images may take longer to read than the others are patient
-        watcher = watch(session, open_data(session.config)) if team.leads else None
-    for line in () if watcher is None else watcher.lines():
+        scorer = snapshot_scorer(session, open_data(session.config)) if team.leads else None
+    for line in () if scorer is None else scorer.lines():
         run.say(line)
-    Trainer(session, run, on_snapshot=watcher).train()
+    Trainer(session, run, on_snapshot=scorer).train()
     run.close()
     return path
 
 
 def _before_restart(outdir: Path, team: "Team") -> Path | None:
     """The run that these processes were in when torchrun had to start them again, if they were."""
-    from synthograph.cli.launch import report_leader
     from synthograph.training.distributed import launch_id, restarted
     from synthograph.training.run import find_launched
+    from synthograph.workflows.processes import report_leader
 
     found = None
     if team.leads:
@@ -378,11 +378,11 @@ def _dry_run(config: "RunConfig", source: "Snapshot | None", outdir: Path) -> No
     """
     import json
 
-    from synthograph.cli.watch import watch
     from synthograph.core.files import refuse_unwritable_folder
     from synthograph.training.estimate import STRONG, estimate
     from synthograph.training.loop import duration, say_memory
     from synthograph.training.setup import make_session, open_data
+    from synthograph.workflows.snapshot_scores import snapshot_scorer
 
     refuse_unwritable_folder(outdir)
     data = open_data(config)
@@ -391,11 +391,11 @@ def _dry_run(config: "RunConfig", source: "Snapshot | None", outdir: Path) -> No
     typer.echo(json.dumps(config.tree(), indent=2))
     for line in (line for report in reports for line in report.lines(full=True)):
         typer.echo(line)
-    watcher = watch(session, data)
-    _introduce(config, session, data, watcher, typer.echo)
+    scorer = snapshot_scorer(session, data)
+    _introduce(config, session, data, scorer, typer.echo)
     typer.echo("measuring ...")
-    if watcher is not None:
-        seconds, every = watcher.seconds(session), config.training.tick_kimg * config.training.snap
+    if scorer is not None:
+        seconds, every = scorer.seconds(session), config.training.tick_kimg * config.training.snap
         count = max(round(config.training.kimg / every), 1)
         typer.echo(
             f"measured: {duration(seconds)} for the measures of a snapshot, so {count} of them "

@@ -12,7 +12,7 @@ from synthograph.core.names import nearest
 from synthograph.features import classifier, dinov2, inception, lpips, random_vgg, resnet50, vgg16
 from synthograph.features.base import Digest, Extractor, placed
 from synthograph.features.lpips import PerceptualDistance
-from synthograph.features.weights import WEIGHTS, load
+from synthograph.features.weights import WEIGHTS, load, missing, state_of
 
 DEFAULT = random_vgg.NAME
 CLASSIFIER = classifier.PREFIX
@@ -102,6 +102,21 @@ def needs(name: str) -> tuple[str, ...]:
     if name == "lpips":
         return ("vgg16", "lpips")
     return (name,) if name in WEIGHTS else ()
+
+
+def missing_weights(name: str) -> str | None:
+    """How to get the weights of an extractor that are not on this machine; None where all are here.
+    No network is built, unless it is the user's own.
+
+    Raises:
+        UserError: there is no extractor of that name, or its file is missing or damaged.
+    """
+    check_name(name)
+    if name.startswith(CLASSIFIER):
+        extractor(name)
+    states = map(state_of, needs(name))
+    absent = [state for state in states if not state.present and state.brought is None]
+    return missing(absent[0]) if absent else None
 
 
 def _resolved(precision: Precision) -> Precision:

@@ -14,8 +14,8 @@ from synthograph.core.errors import ExitCode, StoppedError, SynthographError
 from synthograph.core.signals import NAMES
 
 FOLDER = "SYNTHOGRAPH_LAUNCH"
-"""Environment variable: where the processes leave word for the one that started them."""
-_KILL = 9  # of a system that runs out of memory; Windows has no name for it
+"""Environment variable: folder in which the processes report to the one that started them."""
+_KILL = 9  # sent when a system runs out of memory; Windows has no name for it
 CODE, LEADER = "code", "leader"
 
 
@@ -25,8 +25,7 @@ def is_worker() -> bool:
 
 
 def launch(processes: int) -> int:
-    """Run this very command in `processes` processes; signals go to the first of them, which stops
-    all.
+    """Run this very command in `processes` processes. Signals go to rank 0, which stops all.
 
     Returns:
         The exit code that one process would have had.
@@ -38,30 +37,30 @@ def launch(processes: int) -> int:
         command = [*torchrun, f"--nproc-per-node={processes}", "-m", "synthograph", *sys.argv[1:]]
         # in a session of its own, so that Ctrl-C reaches the processes once, and through here
         workers = subprocess.Popen(command, env=environment, start_new_session=True)
-        asked = _forward_signals(workers, folder)
+        received = _forward_signals(workers, folder)
         status = workers.wait()
-        told = folder / CODE
-        if told.exists():
-            return int(told.read_text())
-        if asked:
+        reported = folder / CODE
+        if reported.exists():
+            return int(reported.read_text())
+        if received:
             return int(ExitCode.STOPPED)
         return int(ExitCode.DONE if status == 0 else ExitCode.BUG)
 
 
 def _forward_signals(workers: "subprocess.Popen[bytes]", folder: Path) -> list[int]:
-    """Hand requests to stop on; the list fills with those that came."""
-    asked: list[int] = []
+    """Forward requests to stop; the list fills with those that came."""
+    received: list[int] = []
 
     def forward(number: int, frame: FrameType | None) -> None:
         leader = folder / LEADER
-        if asked or not leader.exists():
+        if received or not leader.exists():
             workers.terminate()
         else:
             os.kill(int(leader.read_text()), signal.SIGTERM)
-        asked.append(number)
+        received.append(number)
 
     _on_requests_to_stop(forward)
-    return asked
+    return received
 
 
 def _on_requests_to_stop(
@@ -84,27 +83,27 @@ def in_parts(processes: int, *more: str) -> int:
         0, or the first exit code that is another; that of a bug where a signal ended a process.
     """
     with tempfile.TemporaryDirectory() as name:
-        words = [sys.executable, "-m", "synthograph", *sys.argv[1:], *more]
-        running, asked = [], list[int]()
+        command = [sys.executable, "-m", "synthograph", *sys.argv[1:], *more]
+        running, received = [], list[int]()
         for number in range(1, processes + 1):
             first = number == 1  # whose progress stands for all
-            with (Path(name) / str(number)).open("w") as said:
+            with (Path(name) / str(number)).open("w") as log:
                 process = subprocess.Popen(
-                    [*words, "--part", f"{number}/{processes}"],
+                    [*command, "--part", f"{number}/{processes}"],
                     # what goes on is this command, with all its processes
                     env={
                         **os.environ,
                         **_share_of_machine(number, processes),
                         LINE: command_line(),
                     },
-                    stdout=None if first else said,
-                    stderr=None if first else said,
+                    stdout=None if first else log,
+                    stderr=None if first else log,
                     start_new_session=True,
                 )
             running.append(process)
 
         def stop_all(number: int, frame: FrameType | None) -> None:
-            asked.append(number)
+            received.append(number)
             for process in running:
                 process.send_signal(number)
 
@@ -113,14 +112,14 @@ def in_parts(processes: int, *more: str) -> int:
         for number, code in enumerate(codes, start=1):
             if code and number > 1:
                 sys.stderr.write((Path(name) / str(number)).read_text()[-2000:])
-            if code < 0 and not asked:
+            if code < 0 and not received:
                 why = " (out of memory?)" if code == -_KILL else ""
                 sys.stderr.write(
                     f"part {number} was ended by signal {-code}{why}; the same command goes on\n"
                 )
     ended = next((code for code in codes if code), 0)
     if ended < 0:
-        return int(ExitCode.STOPPED if asked else ExitCode.BUG)
+        return int(ExitCode.STOPPED if received else ExitCode.BUG)
     return ended
 
 
@@ -143,42 +142,42 @@ def _threads(processes: int) -> str:
 
 
 def report_leader() -> None:
-    """Tell the process that started this one where to send requests to stop."""
-    _tell(LEADER, str(os.getpid()))
+    """Report to the process that started this one where to send requests to stop."""
+    _report(LEADER, str(os.getpid()))
 
 
-def _tell(name: str, text: str, *, first: bool = False) -> None:
-    """Leave word for the process that started this one, whole or not at all.
+def _report(name: str, text: str, *, first: bool = False) -> None:
+    """Write a file for the process that started this one, whole or not at all.
 
     Args:
         name: of the file.
         text: its content.
-        first: leave what another process said before.
+        first: keep what another process reported before.
     """
     if FOLDER not in os.environ:
         return
-    told = Path(os.environ[FOLDER]) / name
-    temporary = told.with_name(f"{name}.{os.getpid()}.tmp")
+    path = Path(os.environ[FOLDER]) / name
+    temporary = path.with_name(f"{name}.{os.getpid()}.tmp")
     temporary.write_text(text)
-    if not (first and told.exists()):
-        temporary.replace(told)
+    if not (first and path.exists()):
+        temporary.replace(path)
 
 
 def leave(error: SynthographError) -> tuple[int, bool]:
-    """How a process ends that an error ends.
+    """How a process ends after an error.
 
     torchrun knows only success and failure, and starts again what failed: a stop on request, which
     all processes agree on, is a success to it.
 
     Returns:
-        Exit code, and whether this process should say why.
+        Exit code, and whether this process should print why.
     """
     code = int(error.exit_code)
     if not is_worker():
         return code, True
-    # torchrun ends the others once one is dead, and would cut off the word on why
+    # torchrun ends the others once one is dead, and would cut off the report
     _on_requests_to_stop(signal.SIG_IGN)
-    _tell(CODE, str(code), first=True)
+    _report(CODE, str(code), first=True)
     if isinstance(error, StoppedError):
         return int(ExitCode.DONE), os.environ["RANK"] == "0"
     return code, True

@@ -7,26 +7,26 @@ from pathlib import Path
 
 import pytest
 
-from synthograph.cli import launch
 from synthograph.core.commands import command_line
 from synthograph.core.errors import ExitCode, StoppedError, UserError
+from synthograph.workflows import processes
 
 
 @pytest.fixture
 def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """This process as one of two, and where it leaves word."""
-    for name, value in {launch.FOLDER: str(tmp_path), "WORLD_SIZE": "2", "RANK": "1"}.items():
+    for name, value in {processes.FOLDER: str(tmp_path), "WORLD_SIZE": "2", "RANK": "1"}.items():
         monkeypatch.setenv(name, value)
     return tmp_path
 
 
 def test_the_first_word_stays_and_is_whole(worker: Path) -> None:
-    assert launch.leave(UserError("bad")) == (2, True)
-    assert launch.leave(StoppedError("asked")) == (0, False)
-    assert (worker / launch.CODE).read_text() == "2"
-    launch.report_leader()
-    launch.report_leader()
-    assert int((worker / launch.LEADER).read_text()) > 0
+    assert processes.leave(UserError("bad")) == (2, True)
+    assert processes.leave(StoppedError("asked")) == (0, False)
+    assert (worker / processes.CODE).read_text() == "2"
+    processes.report_leader()
+    processes.report_leader()
+    assert int((worker / processes.LEADER).read_text()) > 0
 
 
 def test_a_process_that_ends_is_not_ended_in_the_middle_of_its_word(
@@ -40,8 +40,8 @@ def test_a_process_that_ends_is_not_ended_in_the_middle_of_its_word(
 
     monkeypatch.setattr(Path, "write_text", cut_off)
     signal.signal(signal.SIGTERM, lambda *_: pytest.fail("it was interrupted"))
-    launch.leave(UserError("another process ended"))
-    assert (worker / launch.CODE).read_text() == "2"
+    processes.leave(UserError("another process ended"))
+    assert (worker / processes.CODE).read_text() == "2"
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_part_that_is_killed_is_told(instead: Path, capsys: pytest.CaptureFixture[str]) -> None:
     instead.write_text('#!/bin/sh\ncase "$*" in *--part\\ 2/2) kill -9 $$;; esac\n')
-    assert launch.in_parts(2) == ExitCode.BUG
+    assert processes.in_parts(2) == ExitCode.BUG
     told = "part 2 was ended by signal 9 (out of memory?); the same command goes on\n"
     assert capsys.readouterr().err == told
 
@@ -65,12 +65,12 @@ def test_parts_know_what_was_typed_and_get_their_own_options(
     instead: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     instead.write_text(f'#!/bin/sh\nfor last; do :; done\necho "$*" > {tmp_path}/${{last%/2}}\n')
-    assert launch.in_parts(2, "--network=a b") == 0
+    assert processes.in_parts(2, "--network=a b") == 0
     for number in (1, 2):
         words = f"-m synthograph generate --gpus 2 --network=a b --part {number}/2\n"
         assert (tmp_path / str(number)).read_text() == words
     instead.write_text(f'#!/bin/sh\necho "$SYNTHOGRAPH_LINE" > {tmp_path}/line\n')
-    assert launch.in_parts(1) == 0
+    assert processes.in_parts(1) == 0
     assert (tmp_path / "line").read_text() == "synthograph generate --gpus 2\n"
     monkeypatch.setenv("SYNTHOGRAPH_LINE", "synthograph generate --gpus 2")
     monkeypatch.setattr(sys, "argv", ["synthograph", "generate", "--gpus", "2", "--part", "1/2"])
@@ -88,7 +88,7 @@ def test_requests_to_stop_are_handed_on_as_they_come(
         f"kill -TERM {os.getpid()}\n"
         "for k in 1 2 3 4 5 6 7 8 9; do sleep 1; done\n"
     )
-    ready, real = [], launch._on_requests_to_stop
+    ready, real = [], processes._on_requests_to_stop
     # before that, an interrupt would end the tests
     signal.signal(signal.SIGTERM, lambda number, frame: ready.append(number))
 
@@ -97,6 +97,6 @@ def test_requests_to_stop_are_handed_on_as_they_come(
         if ready:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(launch, "_on_requests_to_stop", installed)
-    assert launch.in_parts(1) == ExitCode.STOPPED
+    monkeypatch.setattr(processes, "_on_requests_to_stop", installed)
+    assert processes.in_parts(1) == ExitCode.STOPPED
     assert told.read_text() == "TERM\nINT\n"

@@ -1,0 +1,345 @@
+"""Measures of snapshots while a run trains, by images that were held out."""
+
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from synthograph.archive import batches
+from synthograph.archive.batches import ImageSet
+from synthograph.archive.manifest import Row
+from synthograph.archive.reader import Archive
+from synthograph.core.errors import UserError
+from synthograph.core.seeds import Streams
+from synthograph.core.untrusted.tensors import write_tensors
+from synthograph.features import registry
+from synthograph.metrics.columns import extractor_column, rows_of
+from synthograph.metrics.evaluate import LEAST, Entry, Report, Request, evaluate
+from synthograph.metrics.measures import compare
+from synthograph.metrics.names import FEATURE_MEASURES, SCORE, Published, Wanted, parse_wanted
+from synthograph.metrics.overlap import refuse_overlap, trained_on
+from synthograph.metrics.published import measure_published
+from synthograph.metrics.report_text import DISTANCES, GOOD, number
+from synthograph.models.snapshot import Snapshot, SnapshotInfo, load
+from synthograph.sampling.image_set import generated_images
+from synthograph.stats.sample import Sample
+from synthograph.training.choice import Measured, Score
+from synthograph.training.config import RunConfig
+from synthograph.training.session import Session
+from synthograph.training.setup import Data, held_out, with_count
+from synthograph.workflows.extractors import feature_folder, missing_weights
+
+SEED = 0
+"""Of labels and blocks. Images have the seeds from 0 on, the same for every snapshot."""
+MIN_BATCH, MAX_BATCH = 16, 64
+"""Images that are generated at once: as many as train at once, within these."""
+WARM_UP, TIMED = 8, 48
+"""Images to warm up with, and those from whose time that of a measurement is estimated."""
+LABEL_VECTORS = "images for label vectors have no class to be drawn by; use 'synthograph evaluate'"
+HELD_OUT = "held_out"
+"""What `metrics.jsonl` calls measures by held-out images."""
+
+
+def check_measures(config: RunConfig, archive: Archive) -> None:
+    """Refuse what cannot be measured, before a run begins; missing weights are no reason to.
+
+    Raises:
+        UserError: unknown names, damaged weights, or patience where nothing can choose.
+    """
+    requested = requested_measures(config)
+    _missing(config, requested)
+    patience = config.metrics.patience
+    if patience is None:
+        return
+    if _choosing(config) is None:
+        raise UserError(
+            f"--patience {patience}: no measure chooses a best snapshot; add one to --metrics, "
+            "such as frechet"
+        )
+    if not held_out(archive, config.data)[0]:
+        raise UserError(f"--patience {patience}: {_no_validation(archive)}")
+    if config.data.cond and any(row.vector() for row in archive.rows):
+        raise UserError(f"--patience {patience}: {LABEL_VECTORS}")
+
+
+def snapshot_scorer(session: Session, data: Data) -> "SnapshotScorer | None":
+    """What measures the snapshots of a session; None where nothing is to be measured, or the
+    generator takes label vectors.
+    """
+    config, condition = session.config, session.info.condition
+    requested = requested_measures(config)
+    nothing = not (requested.own or requested.published)
+    if nothing or (condition.width and not condition.classes):
+        return None
+    reference, notes = _reference(config, data, session.info) if requested.own else (None, [])
+    return SnapshotScorer(
+        config=config,
+        requested=requested,
+        device=str(session.device),
+        train=LabelledSet(
+            data.rows, batches.archive_images(data.archive, data.rows, split=data.split)
+        ),
+        reference=reference,
+        missing=_missing(config, requested),
+        notes=notes,
+    )
+
+
+def requested_measures(config: RunConfig) -> Wanted:
+    """The measures that a run asks for.
+
+    Raises:
+        UserError: an unknown name, or a path length.
+    """
+    if not config.metrics.measures:
+        return Wanted(())
+    requested = parse_wanted(config.metrics.measures)
+    if requested.paths:
+        raise UserError(
+            f"--metrics {requested.paths[0].name}: path lengths are not measured while a run "
+            "trains; leave it out and use 'synthograph evaluate' on the snapshots"
+        )
+    return requested
+
+
+def _choosing(config: RunConfig) -> str | None:
+    """The first measure that tells which of two snapshots is better by held-out images."""
+    return next((n for n in config.metrics.measures if n in (*DISTANCES, *GOOD)), None)
+
+
+def _missing(config: RunConfig, requested: Wanted) -> dict[str, str]:
+    """Extractors whose weights are not here, and how to get them."""
+    return missing_weights(
+        [config.metrics.features, *(spec.extractor for spec in requested.published)]
+    )
+
+
+def _no_validation(archive: Archive) -> str:
+    return (
+        f"{archive.path.name} has no split val, so no images are held out that could choose a best "
+        "snapshot; 'synthograph split' makes one"
+    )
+
+
+@dataclass(frozen=True)
+class LabelledSet:
+    """Images to compare with, and their rows, from which labels are drawn."""
+
+    rows: Sequence[Row]
+    images: ImageSet
+
+
+def _reference(
+    config: RunConfig, data: Data, info: SnapshotInfo
+) -> tuple[LabelledSet | None, list[str]]:
+    """Held-out images, and what a reader should know; None where they are not fit to compare."""
+    archive = data.archive
+    rows, split = held_out(archive, config.data)
+    if not rows:
+        return None, [f"nothing is measured by held-out images: {_no_validation(archive)}"]
+    fold = "" if config.data.fold is None else f", fold {config.data.fold}"
+    name = f"{archive.path.name}{'' if split is None else f':{split}'}{fold}"
+    try:
+        batches.refuse_synthetic(archive, rows)
+        groups, files = batches.group_digests(archive, rows), batches.image_digests(archive, rows)
+        notes = refuse_overlap(trained_on([info.tree()]), groups, files, name)
+        if len(rows) < LEAST:
+            raise UserError(f"{name} has {len(rows)} images, at least {LEAST} are needed")
+    except UserError as error:
+        return None, [f"nothing is measured by held-out images: {error}"]
+    return LabelledSet(rows, batches.archive_images(archive, rows, name=name, split=split)), notes
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnapshotScorer:
+    """Measures the snapshots of a run: an `on_snapshot` of `training.loop.Trainer`.
+
+    Attributes:
+        config: of the run.
+        requested: what is to be measured.
+        device: where images are generated and features extracted.
+        train: the training images, for published names.
+        reference: images that were held out; None where there are none to compare with.
+        missing: extractors whose weights are not here, and how to get them.
+        notes: what a reader should know.
+    """
+
+    config: RunConfig
+    requested: Wanted
+    device: str
+    train: LabelledSet
+    reference: LabelledSet | None
+    missing: Mapping[str, str]
+    notes: Sequence[str] = ()
+
+    @property
+    def own(self) -> list[str]:
+        """Measures by held-out images that can be had, in the user's order."""
+        if self.reference is None:
+            return []
+        names = [name for name in self.config.metrics.measures if name in self.requested.own]
+        without = self.config.metrics.features in self.missing
+        return [n for n in names if not (without and _of_features(n)) and n != self.unsupported]
+
+    @property
+    def unsupported(self) -> str | None:
+        """A requested measure that the extractor cannot give."""
+        lacking = SCORE in self.requested.own and self.config.metrics.features != "inception"
+        return SCORE if lacking else None
+
+    @property
+    def published(self) -> list[Published]:
+        """Measures under published names that can be had."""
+        return [spec for spec in self.requested.published if spec.extractor not in self.missing]
+
+    @property
+    def choosing(self) -> str | None:
+        """The measure that chooses the best snapshot; None where it cannot be had."""
+        name = _choosing(self.config)
+        return name if name in self.own else None
+
+    @property
+    def features(self) -> list[str]:
+        """Extractors of measures by held-out images; there are none where only pixels count."""
+        return [self.config.metrics.features] * any(map(_of_features, self.own))
+
+    @property
+    def num(self) -> int:
+        """Synthetic images for measures by held-out ones."""
+        assert self.reference is not None, "there is something to measure"
+        count = with_count(self.config.metrics, self.reference.images.count).num
+        assert count is not None, "it follows from the number of real images"
+        return count
+
+    def lines(self) -> Iterator[str]:
+        """What will be measured, and what not."""
+        if self.reference is not None and self.own:
+            images = self.reference.images
+            by = f" ({', '.join(self.features)})" if self.features else ""
+            chosen = f"; {self.choosing} chooses the best one" if self.choosing else ""
+            yield (
+                f"at every snapshot: {', '.join(self.own)}{by} of {self.num} generated images by "
+                f"{images.count} images of {images.group_count} groups of {images.name}{chosen}"
+            )
+        if self.published:
+            yield (
+                f"at every snapshot: {', '.join(spec.name for spec in self.published)} by the "
+                f"{self.train.images.count} training images, which chooses nothing"
+            )
+        yield from (f"note: {text}" for text in self.notes)
+        for name, reason in self.missing.items():
+            lost = [spec.name for spec in self.requested.published if spec.extractor == name]
+            if name == self.config.metrics.features:
+                lost += filter(_of_features, self.requested.own)
+            if lost:
+                yield f"skipped: {', '.join(lost)}: {reason}"
+        if self.unsupported is not None:
+            yield f"skipped: {self.unsupported}: needs --features inception"
+        if self.config.metrics.patience is not None and self.choosing is None:
+            yield "note: --patience has no effect, since nothing chooses a best snapshot"
+
+    def __call__(self, path: Path, images: int) -> Measured:
+        """Measure a snapshot; what goes wrong is logged, and stops no training."""
+        start = time.monotonic()
+        try:
+            snapshot = load(path)
+            report = self._by_held_out(snapshot) if self.own else Report()
+            results = [self._as_published(snapshot, spec) for spec in self.published]
+        except (UserError, RuntimeError) as error:  # too little memory is of the second kind
+            return Measured(told=[f"not measured: {error}"])
+        about = {
+            "snapshot": path.name,
+            "snapshot_sha256": snapshot.sha256,
+            "kimg": images // 1000,
+        }
+        lines = [{**about, **result} for result in results]
+        if report.entries:
+            lines.append({**about, "metric": HELD_OUT, "published": False, **report.json()})
+        whole = [entry for entry in report.entries if entry.scope.modality is None]
+        scores = [self._score(entry) for entry in whole]
+        numbers = [*map(_score_text, scores), *map(_published_text, results)]
+        seconds = f"; took {time.monotonic() - start:.1f} s"
+        return Measured(scores, lines, [f"metrics: {', '.join(numbers)}{seconds}"] * bool(numbers))
+
+    def _by_held_out(self, snapshot: Snapshot) -> Report:
+        assert self.reference is not None, "there is something to measure"
+        sets = self.reference.images, self._synthetic(snapshot, self.reference, self.num)
+        # without labels all images are one part, and classes are not measured one by one
+        real, synthetic = (replace(images, labels=None) for images in sets)
+        # made anew each time, so that training has the memory in between
+        extractors = [registry.extractor(name, device=self.device) for name in self.features]
+        request = Request(real, synthetic, measures=tuple(self.own), seed=SEED)
+        return evaluate(request, extractors, folder=feature_folder(), notes=self.notes)
+
+    def _as_published(self, snapshot: Snapshot, spec: Published) -> dict[str, Any]:
+        synthetic, train = self._synthetic(snapshot, self.train, spec.count), self.train.images
+        if self.config.data.mirror and not spec.full:
+            train = batches.mirrored(train)
+        one = registry.extractor(spec.extractor, device=self.device)
+        return measure_published(
+            spec, train, synthetic, one, folder=feature_folder(), seed=SEED
+        ).json()
+
+    def _synthetic(self, snapshot: Snapshot, like: LabelledSet, count: int) -> ImageSet:
+        """Synthetic images with labels as often as in a set. Their features are not kept, since
+        every snapshot has its own.
+        """
+        batch = min(max(self.config.training.batch_gpu, MIN_BATCH), MAX_BATCH)
+        images = generated_images(
+            snapshot, like.rows, count, seed=SEED, device=self.device, batch=batch
+        )
+        return replace(images, key=None)
+
+    def _score(self, entry: Entry) -> Score:
+        value, ends = entry.value, entry.value.interval
+        interval = None if ends is None else (ends.low, ends.high, ends.level)
+        chooses = value.name == self.choosing
+        return Score(value.name, value.value, interval, value.name in DISTANCES, chooses)
+
+    def seconds(self, session: Session) -> float:
+        """About how long the measurement of a snapshot takes: from the time of a few images, and
+        that of comparing random features.
+        """
+        jobs: list[tuple[LabelledSet, str, int]] = []
+        if self.reference is not None:
+            jobs += [(self.reference, name, self.num) for name in self.features]
+        jobs += [(self.train, spec.extractor, spec.count) for spec in self.published]
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "generator.safetensors"
+            write_tensors(path, session.state.ema.state_dict(), session.info.tree())
+            snapshot = load(path)
+            return sum(self._seconds_of(snapshot, *job) for job in jobs)
+
+    def _seconds_of(
+        self, snapshot: Snapshot, reference: LabelledSet, name: str, count: int
+    ) -> float:
+        one, times = registry.extractor(name, device=self.device), []
+        for few in (WARM_UP, min(count, TIMED)):
+            synthetic, start = self._synthetic(snapshot, reference, few), time.perf_counter()
+            rows_of(synthetic, [extractor_column(one, synthetic.spec)], folder=feature_folder())
+            times.append((time.perf_counter() - start) / few)
+        real_count = reference.images.count
+        drawn = Streams(SEED).normal("watch", torch.arange(real_count + count), (one.dims,))
+        real = Sample(drawn[:real_count], reference.images.groups)
+        start = time.perf_counter()
+        compare(real, Sample.singles(drawn[real_count:]), FEATURE_MEASURES, seed=SEED)
+        return times[-1] * count + time.perf_counter() - start
+
+
+def _of_features(name: str) -> bool:
+    return name in (*FEATURE_MEASURES, SCORE)
+
+
+def _score_text(score: Score) -> str:
+    interval = ""
+    if score.interval is not None:
+        interval = f" ({number(score.interval[0])} .. {number(score.interval[1])})"
+    return f"{score.name} {number(score.value)}{interval}"
+
+
+def _published_text(result: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {number(value)}" for key, value in result["results"].items())
