@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from tests.core.test_download import Answer, Server, left_behind
+from tests.core.untrusted.test_download import Answer, Server, left_behind
 
 from synthograph.core.errors import UserError
 from synthograph.core.untrusted.download import is_offline

@@ -2,9 +2,6 @@
 whole.
 """
 
-import os
-import shutil
-import zipfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -21,11 +18,11 @@ from synthograph.archive.manifest import (
     without_split,
 )
 from synthograph.archive.reader import Archive, ArchiveInfo, open_archive, read_document
-from synthograph.archive.writer import documents, write_member
+from synthograph.archive.writer import documents, replace_members
 from synthograph.core.config import Config
 from synthograph.core.errors import UserError
-from synthograph.core.files import atomic_path, write_bytes
-from synthograph.core.untrusted.containers import Folder, close_zips
+from synthograph.core.files import write_bytes
+from synthograph.core.untrusted.containers import Folder
 from synthograph.core.untrusted.dataset_json import DATASET, MANIFEST
 
 
@@ -203,24 +200,7 @@ def rewrite(archive: Archive, rows: Sequence[Row]) -> None:
         for name in (DATASET, MANIFEST):  # the manifest, which is the authority, comes last
             write_bytes(path / name, new[name])
         return
-    new = {container.prefix + name: data for name, data in new.items()}
-    mode = os.stat(path).st_mode
-    with atomic_path(path) as temporary:
-        with zipfile.ZipFile(path) as old, zipfile.ZipFile(temporary, "w") as out:
-            for info in old.infolist():
-                if info.filename not in new:
-                    with old.open(info) as source, out.open(_stored(info), "w") as target:
-                        shutil.copyfileobj(source, target, 1 << 20)
-            for name, data in new.items():
-                write_member(out, name, data)
-        temporary.chmod(mode)
-        close_zips()  # the old file is replaced at the end of this block
-
-
-def _stored(info: zipfile.ZipInfo) -> zipfile.ZipInfo:
-    copy = zipfile.ZipInfo(info.filename, date_time=info.date_time)
-    copy.external_attr, copy.file_size = info.external_attr, info.file_size
-    return copy
+    replace_members(path, {container.prefix + name: data for name, data in new.items()})
 
 
 def split_table(archive: Archive) -> list[tuple[str, int, int, Mapping[str, int]]]:

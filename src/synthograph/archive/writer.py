@@ -10,6 +10,7 @@ import csv
 import json
 import os
 import secrets
+import shutil
 import zipfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -25,6 +26,7 @@ from synthograph.archive.reader import MASKS, ArchiveInfo
 from synthograph.core.commands import other_command
 from synthograph.core.errors import BlockedError, UserError
 from synthograph.core.files import (
+    CHUNK,
     atomic_path,
     disk_errors,
     refuse_existing,
@@ -34,6 +36,7 @@ from synthograph.core.files import (
     write_json,
 )
 from synthograph.core.outputs import COMMAND, PARTIAL, refuse_other_kinds
+from synthograph.core.untrusted.containers import close_zips
 from synthograph.core.untrusted.dataset_json import DATASET, MANIFEST
 
 JOURNAL = "journal.jsonl"
@@ -307,6 +310,32 @@ def write_member(packed: zipfile.ZipFile, name: str, data: bytes) -> None:
     info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
     info.external_attr = 0o644 << 16
     packed.writestr(info, data, compress_type=zipfile.ZIP_STORED)
+
+
+def replace_members(path: Path, new: Mapping[str, bytes]) -> None:
+    """Put members into a zip file, in place of those of their names; the others stay as they are.
+
+    Args:
+        path: a zip file that was opened as a container before, so that its members are safe.
+        new: name -> content.
+    """
+    mode = path.stat().st_mode
+    with atomic_path(path) as temporary:
+        with zipfile.ZipFile(path) as old, zipfile.ZipFile(temporary, "w") as out:
+            for info in old.infolist():
+                if info.filename not in new:
+                    with old.open(info) as source, out.open(_stored(info), "w") as target:
+                        shutil.copyfileobj(source, target, CHUNK)
+            for name, data in new.items():
+                write_member(out, name, data)
+        temporary.chmod(mode)
+        close_zips()  # the old file is replaced at the end of this block
+
+
+def _stored(info: zipfile.ZipInfo) -> zipfile.ZipInfo:
+    copy = zipfile.ZipInfo(info.filename, date_time=info.date_time)
+    copy.external_attr, copy.file_size = info.external_attr, info.file_size
+    return copy
 
 
 def documents(

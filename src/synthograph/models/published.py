@@ -5,14 +5,13 @@ that were put there.
 """
 
 import hashlib
-import urllib.parse
 from pathlib import Path
 
 from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors
 from synthograph.core.names import nearest
 from synthograph.core.progress import Track
-from synthograph.core.untrusted.download import Opener, download, weights_folder
+from synthograph.core.untrusted.download import Opener, download, file_name, weights_folder
 
 SUFFIXES = (".pkl", ".safetensors")
 PIN = "sha256="
@@ -128,7 +127,7 @@ def _place(url: str, folder: Path) -> Path:
         UserError: the address names no snapshot, or is none.
     """
     try:
-        name = Path(urllib.parse.unquote(urllib.parse.urlsplit(url).path)).name
+        name = file_name(url)
         key = hashlib.sha256(url.encode()).hexdigest()[:8]
     except ValueError as error:  # a bracket without end, or bytes that are no text
         raise UserError(f"{url}: is no valid address ({error}); copy it anew") from None

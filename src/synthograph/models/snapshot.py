@@ -8,7 +8,6 @@ ever executed.
 import json
 import os
 import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,6 +28,7 @@ from synthograph.core.files import (
     sha256_file,
 )
 from synthograph.core.spec import ImageSpec
+from synthograph.core.untrusted.containers import zip_names
 from synthograph.core.untrusted.dataset_json import LISTS
 from synthograph.core.untrusted.tensors import (
     SUFFIX,
@@ -222,13 +222,11 @@ def refuse_zip(path: Path) -> None:
     with disk_errors(path):
         if not path.is_file() or not is_zip(path):
             return
-    names: list[str] = []
     try:
-        with zipfile.ZipFile(path) as file:
-            names = [name.rpartition("/")[2] for name in file.namelist()]
-    except Exception:  # noqa: BLE001 - damaged directories fail in many ways
+        names = {name.rpartition("/")[2] for name in zip_names(path)}
+    except UserError:
         raise UserError(f"{path}: is a damaged zip file, not a snapshot") from None
-    if not set(LISTS).isdisjoint(names):
+    if not names.isdisjoint(LISTS):
         what = "is an archive of images, not a snapshot: train on it to get one"
     elif "data.pkl" in names:
         what = (

@@ -224,6 +224,15 @@ def open_container(path: Path, what: str) -> Container:
     raise UserError(f"{what} {path}: no such folder or zip file")
 
 
+def zip_names(path: Path) -> list[str]:
+    """Names of all members of a zip file, safe or not, for messages.
+
+    Raises:
+        UserError: it cannot be read, or is no zip file.
+    """
+    return _open_zip(path).namelist()
+
+
 def unwrap(container: Container) -> Container:
     """The only top folder of a zip, where images lie deeper than it or dataset.json lies in it."""
     if not isinstance(container, ZipFolder):

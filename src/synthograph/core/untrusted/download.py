@@ -77,6 +77,15 @@ def download(
     return digest
 
 
+def file_name(url: str) -> str:
+    """The name of the file that an address ends in.
+
+    Raises:
+        ValueError: it is no address.
+    """
+    return Path(urllib.parse.unquote(urllib.parse.urlsplit(url).path)).name
+
+
 def is_offline() -> bool:
     """Whether $SYNTHOGRAPH_OFFLINE forbids connections."""
     return os.environ.get(OFFLINE, "").lower() not in ("", "0", "false", "no")
