@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from tests.core.test_download import Answer, Server
 
 from synthograph.core.errors import UserError
 from synthograph.core.untrusted.tensors import read_tensors
@@ -15,6 +14,7 @@ from synthograph.features import dinov2, lpips, registry, resnet, resnet50, vgg1
 from synthograph.features.base import MissingWeightsError
 from synthograph.features.weights import WEIGHTS, get_weights, import_weights, load, state_of
 from tests.core.payload import Payload
+from tests.core.untrusted.test_download import Answer, Server
 from tests.features.states import images, random_state, save, with_counters
 
 NAME = "lpips"

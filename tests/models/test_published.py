@@ -4,11 +4,11 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from tests.core.untrusted.test_download import Answer, Server, left_behind
 
 from synthograph.core.errors import UserError
 from synthograph.core.untrusted.download import is_offline
 from synthograph.models.published import HOST, PUBLISHED, fetch, licence, locate
+from tests.core.untrusted.test_download import Answer, Server, left_behind
 
 URL = "https://example.org/some%20nets/network-snapshot-000100.pkl"
 CONTENT = bytes(range(256)) * 9000
