@@ -4,7 +4,7 @@ import pytest
 import torch
 from jaxtyping import TypeCheckError
 
-from synthograph.metrics.manifold import squared_distances
+from synthograph.stats.nearest import squared_distances
 from tests import CALLS, check_anew
 
 

@@ -6,7 +6,7 @@ import torch
 from scipy.spatial.distance import cdist
 
 from synthograph.metrics import manifold
-from synthograph.metrics.manifold import manifold_measures, squared_distances
+from synthograph.metrics.manifold import manifold_measures
 from synthograph.stats import sample
 from synthograph.stats.intervals import halving_plan, plan
 from synthograph.stats.sample import Sample
@@ -61,23 +61,6 @@ def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sample.by_block, "__defaults__", (7,))
     monkeypatch.setattr(manifold, "CHUNK", 11)
     assert manifold_measures(real, fake) == whole
-
-
-def test_copies_have_distance_zero_everywhere() -> None:
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(300, 50, generator=generator, dtype=torch.float32) * 100 + 1000
-    squared = squared_distances(x.double(), x.flip(0).double())
-    assert bool((squared.flip(1).diagonal() == 0).all())
-    assert int((squared == 0).sum()) == 300
-
-
-def test_distances_of_near_images_keep_their_digits() -> None:
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(50, 64, generator=generator)
-    y = x + 1e-3 * torch.randn(50, 64, generator=generator)
-    expected = (x.double() - y.double()).square().sum(1)
-    got = squared_distances(x.double(), y.double()).diagonal()
-    torch.testing.assert_close(got.double(), expected, rtol=1e-6, atol=0)
 
 
 def test_a_generator_that_copies_is_precise_and_covers() -> None:

@@ -12,7 +12,8 @@ from synthograph.metrics import manifold
 from synthograph.metrics.measures import plain
 from synthograph.metrics.names import FEATURE_MEASURES
 from synthograph.metrics.result import Value
-from synthograph.stats.sample import CHUNK, Sample, by_block
+from synthograph.stats.nearest import centre_of, nearest_squared
+from synthograph.stats.sample import Sample, by_block
 
 # n image, k image of a selection
 
@@ -135,16 +136,8 @@ def covered(real: Sample, fake: Sample, *, k: int = manifold.DC_NEIGHBOURS) -> B
         fake: features of generated images; there may be none.
         k: neighbours.
     """
-    centre, blocks = manifold.centre_of(real), torch.zeros(len(real), dtype=torch.int64)
+    centre, blocks = centre_of(real.values), torch.zeros(len(real), dtype=torch.int64)
     points = by_block(real, blocks)
     near = manifold.neighbours(points, 1, k, centre)
     radius = manifold.radii(near, k, torch.ones(1, 1, dtype=torch.bool), blocks)[:, 0]
-    nearest = torch.full((len(real),), torch.inf)
-    for start in range(0, len(real), CHUNK):
-        rows = slice(start, start + CHUNK)
-        x = real.values[rows].to(torch.float64) - centre
-        for other in range(0, len(fake), CHUNK):
-            y = fake.values[other : other + CHUNK].to(torch.float64) - centre
-            squared = manifold.squared_distances(x, y).amin(1)
-            nearest[rows] = torch.minimum(nearest[rows], squared)
-    return nearest <= radius
+    return nearest_squared(real.values, fake.values, centre)[:, 0] <= radius

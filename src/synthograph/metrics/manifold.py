@@ -7,8 +7,7 @@ Every image has a ball that reaches to its k-th nearest neighbour in its own set
 - density: number of balls of real images that hold a generated image, divided by k; coverage: share
   of real images with a generated image in their ball (Naeem et al. 2020, equations 4 and 5, k = 5).
 
-Distances are exact: products in float64, so that a copy of an image has distance 0 everywhere and
-a tie stays a tie, kept in float32.
+Distances are exact (`stats.nearest`).
 """
 
 from dataclasses import dataclass, replace
@@ -19,14 +18,13 @@ from torch import Tensor
 
 from synthograph.metrics.result import Value, compared
 from synthograph.stats.intervals import Plan, halves_interval, halving_plan, share_interval
-from synthograph.stats.sample import CHUNK, ByBlock, Sample, by_block, check_pair, chunks, too_few
+from synthograph.stats.nearest import centre_of, keep_nearest, squared_distances
+from synthograph.stats.sample import CHUNK, ByBlock, Sample, by_block, check_pair, too_few
 
 # n real image, m generated image, d feature, g block, e evaluation, k neighbour
 
 PR_NEIGHBOURS = 3
 DC_NEIGHBOURS = 5
-SAME = 1e-13
-"""Squared distances below this share of the squared lengths are rounding of equal images."""
 
 
 @dataclass(frozen=True)
@@ -37,18 +35,6 @@ class Manifold:
     recall: Value
     density: Value
     coverage: Value
-
-
-def squared_distances(
-    x: Float64[Tensor, "n d"], y: Float64[Tensor, "m d"]
-) -> Float32[Tensor, "n m"]:
-    """Squared distances of all pairs of rows; exactly 0 for equal rows.
-
-    Both should be centred at the same point, which keeps the lengths short.
-    """
-    lengths = x.square().sum(1)[:, None] + y.square().sum(1)[None]
-    squared = torch.addmm(lengths, x, y.T, alpha=-2)
-    return squared.masked_fill_(squared <= SAME * lengths, 0).to(torch.float32)
 
 
 def manifold_measures(
@@ -142,7 +128,7 @@ class Tally:
 
 def count(real: Sample, fake: Sample, cut: Plan, *, k_pr: int, k_dc: int) -> Tally:
     """Count what lies in which ball, for every evaluation of a plan."""
-    centre = centre_of(real)
+    centre = centre_of(real.values)
     ours, theirs = by_block(real, cut.blocks[0]), by_block(fake, cut.blocks[1])
     owner = (cut.blocks[0][ours.order], cut.blocks[1][theirs.order])
     near = neighbours(ours, cut.count, max(k_pr, k_dc), centre)
@@ -186,14 +172,6 @@ def _covered(
     return torch.stack(covered)
 
 
-def centre_of(sample: Sample) -> Float64[Tensor, " d"]:
-    """Mean of a sample in float64."""
-    total = torch.zeros(sample.features, dtype=torch.float64)
-    for chunk in chunks(sample.values):
-        total += chunk.sum(0)
-    return total / len(sample)
-
-
 @dataclass(frozen=True)
 class Neighbours:
     """The nearest images of every image of its own set, nearest first, itself left out.
@@ -217,16 +195,10 @@ def neighbours(points: ByBlock, count: int, k: int, centre: Float64[Tensor, " d"
             if span == other:
                 squared.fill_diagonal_(torch.inf)
             else:
-                _merge(table[slice(*other), a], squared.T)
-            _merge(table[slice(*span), b], squared)
+                keep_nearest(table[slice(*other), a], squared.T)
+            keep_nearest(table[slice(*span), b], squared)
     squared, places = table.flatten(1).sort(dim=1)
     return Neighbours(squared, places // k)
-
-
-def _merge(best: Float32[Tensor, "n k"], squared: Float32[Tensor, "n m"]) -> None:
-    """Keep the k smallest of what was there and what is new, in place."""
-    both = torch.cat((best, squared), dim=1)
-    best.copy_(both.topk(best.shape[1], largest=False).values)
 
 
 def radii(

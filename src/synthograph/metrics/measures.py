@@ -14,6 +14,8 @@ from synthograph.metrics.names import SIMILARITY, SPECTRUM
 from synthograph.metrics.result import Value
 from synthograph.metrics.spectrum import spectrum_difference
 from synthograph.stats.intervals import Plan, halve, interval, means, plan
+from synthograph.stats.nearest import centre_of
+from synthograph.stats.permutation import groups_that_fit
 from synthograph.stats.sample import Sample
 
 SPLITS = 3
@@ -77,7 +79,7 @@ def plain(real: Sample, fake: Sample, wanted: Collection[str]) -> dict[str, floa
     if "kernel" in wanted and min(real.group_count, fake.group_count) >= 2:
         found["kernel"] = float(kernel.distances(real, fake, cut)[0][0])
     if SPECTRUM in wanted and fewest >= 1:
-        gap = manifold.centre_of(fake) - manifold.centre_of(real)
+        gap = centre_of(fake.values) - centre_of(real.values)
         found[SPECTRUM] = float(gap.square().mean().sqrt())
     k_pr, k_dc = manifold.PR_NEIGHBOURS, manifold.DC_NEIGHBOURS
     if any(name in wanted for name in SHARES) and fewest > max(k_pr, k_dc):
@@ -185,14 +187,7 @@ def matched(sample: Sample, count: int, *, seed: int = 0) -> Sample:
         return sample
     _, inverse, sizes = sample.groups.unique(return_inverse=True, return_counts=True)
     order = Streams(seed).permutation("metrics/matched", 0, len(sizes))
-    kept = torch.zeros(len(sizes), dtype=torch.bool)
-    room = count
-    for group in order.tolist():
-        size = int(sizes[group])
-        if size <= room:
-            kept[group] = True
-            room -= size
-    return sample.take(kept[inverse])
+    return sample.take(groups_that_fit(sizes, order, count)[inverse])
 
 
 def spectrum_value(real: Sample, fake: Sample, *, seed: int = 0) -> Value:

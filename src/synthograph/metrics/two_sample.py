@@ -31,6 +31,7 @@ from synthograph.core.interval import Interval
 from synthograph.core.seeds import Streams
 from synthograph.metrics.maps import components
 from synthograph.stats.intervals import LEAST_GROUPS, Plan, parts, plan, quantile, variance
+from synthograph.stats.permutation import p_value, permute_groups, pool_groups
 from synthograph.stats.ranks import ELEMENTS, apart
 from synthograph.stats.sample import Sample, check
 
@@ -132,15 +133,16 @@ def classifier_test(
         return TwoSample(None, None, None, None, None, images, groups, settings, notes, reason)
     seen = _seen(pair, seed)
     settings |= {"folds": seen.folds, "components": seen.tables[0].shape[1] // 2}
-    swapped = seen.swapped(permutations, seed)
-    auc = _auc(seen, swapped)
+    # groups change places in their fold, so that every fold keeps as many of either set
+    streams = Streams(seed).under("metrics/two-sample")
+    auc = _auc(seen, permute_groups(seen.member, seen.fold, permutations, streams))
     ends, accuracy, accuracy_ends = _intervals(seen, pair, auc, seed)
     return TwoSample(
         auc=float(auc[0]),
         interval=ends,
         accuracy=accuracy,
         accuracy_interval=accuracy_ends,
-        p=float((auc >= auc[0] - 1e-12).to(torch.float64).mean()),
+        p=p_value(float(auc[0]), auc[1:], slack=1e-12),
         images=images,
         groups=groups,
         settings=settings,
@@ -206,34 +208,17 @@ class _Seen:
     fold: Int64[Tensor, " g"]
     folds: int
 
-    def swapped(self, count: int, seed: int) -> Bool[Tensor, "e g"]:
-        """Who is of the second set: row 0 as it is, then groups that changed places in their fold,
-        so that every fold keeps as many of either set.
-        """
-        members = self.member.repeat(count + 1, 1)
-        for fold in range(self.folds):
-            places = (self.fold == fold).nonzero()[:, 0]
-            size = int(self.member[places].sum())
-            draws = Streams(seed).uniform(
-                f"metrics/two-sample/{fold}", torch.arange(count), (len(places),)
-            )
-            chosen = torch.zeros(count, len(places), dtype=torch.bool)
-            order = draws.argsort(dim=1)[:, :size]
-            members[1:, places] = chosen.scatter(1, order, torch.ones_like(order, dtype=torch.bool))
-        return members
-
 
 def _seen(pair: tuple[Sample, Sample], seed: int) -> _Seen:
     values = torch.cat([each.values for each in pair]).to(torch.float64)
     counts = [each.group_count for each in pair]
     folds = min(FOLDS, *counts)
-    numbers = [each.groups.unique(return_inverse=True)[1] for each in pair]
-    groups = torch.cat((numbers[0], numbers[1] + counts[0]))
+    groups, member = pool_groups(*(each.groups for each in pair))
     fold_of = torch.cat([parts(each.groups, folds, seed=seed) for each in pair])
     fold = torch.zeros(sum(counts), dtype=torch.int64).index_put_((groups,), fold_of)
     inside = fold[groups]
     tables = [_numbers(values, inside != left_out, seed) for left_out in range(folds)]
-    return _Seen(tables, groups, torch.arange(sum(counts)) >= counts[0], fold, folds)
+    return _Seen(tables, groups, member, fold, folds)
 
 
 def _numbers(

@@ -8,7 +8,6 @@ import torch
 
 from synthograph.core.errors import UserError
 from synthograph.metrics.audit import membership as module
-from synthograph.metrics.audit import nearness as near
 from synthograph.metrics.audit import verdict
 from synthograph.metrics.audit.membership import membership
 from synthograph.metrics.audit.nearness import nearness
@@ -143,19 +142,6 @@ def test_nearness_is_exact() -> None:
     ten = distances.topk(10, largest=False).values.mean(1)
     torch.testing.assert_close(found.neighbourhood, -ten.float())
     assert nearness(fake, fake).nearest.abs().max() == 0
-
-
-def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
-    real, fake = gaussian(0, 30, 4), gaussian(1, 50, 4)
-    whole = nearness(real, fake)
-    monkeypatch.setattr(near, "CHUNK", 7)
-    cut = nearness(real, fake)
-    torch.testing.assert_close(cut.nearest, whole.nearest)
-    torch.testing.assert_close(cut.neighbourhood, whole.neighbourhood)
-    one = module._draw(20, 9, 4, "x", 0)
-    monkeypatch.setattr(module, "DRAWN_AT_ONCE", 30)
-    assert torch.equal(module._draw(20, 9, 4, "x", 0), one)
-    assert (one.sum(1) == 4).all()
 
 
 def test_sets_that_do_not_fit_are_refused() -> None:

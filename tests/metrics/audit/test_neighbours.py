@@ -7,10 +7,10 @@ from synthograph.metrics.audit.neighbours import (
     choose,
     draws,
     exchanged,
-    nearest_of,
     pool_of,
     rank,
 )
+from synthograph.stats.nearest import nearest_squared
 from synthograph.stats.sample import Sample
 from tests.metrics.draws import gaussian
 
@@ -49,7 +49,7 @@ def test_lists_are_long_enough_for_a_small_hold_out_of_a_large_pool() -> None:
     held = pool.values[pool.held[pool.groups]]
     centre = torch.zeros(3, dtype=torch.float64)
     assert torch.allclose(
-        ranked.nearest(pool.held)[0], nearest_of(fake.values, held, centre), atol=1e-5
+        ranked.nearest(pool.held)[0], nearest_squared(fake.values, held, centre)[:, 0], atol=1e-5
     )
 
 
@@ -58,8 +58,6 @@ def test_equal_images_are_at_no_distance() -> None:
     ranked = rank(real.values[5:8], pool_of(real, gaussian(1, 10, 16)))
     squared, images = ranked.nearest(torch.arange(50) < 40)
     assert squared.tolist() == [0, 0, 0] and images.tolist() == [5, 6, 7]
-    alone = nearest_of(real.values, real.values, torch.zeros(16, dtype=torch.float64), same=True)
-    assert bool((alone > 0).all())
 
 
 def test_groups_of_two_sets_stay_apart_and_whole() -> None:

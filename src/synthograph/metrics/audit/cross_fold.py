@@ -18,6 +18,7 @@ from synthograph.core.interval import Interval
 from synthograph.core.seeds import Streams
 from synthograph.metrics.audit.membership import PERMUTATIONS, ends_of
 from synthograph.stats.intervals import LEAST_GROUPS, interval, plan
+from synthograph.stats.permutation import p_value, permute_labels
 
 # n image, g group, e evaluation, k generator
 
@@ -120,7 +121,7 @@ def cross_fold(
     images = _gains(centred, place[None])[0]
     sizes = torch.bincount(patients, minlength=count).to(torch.float64)
     sums = torch.zeros(len(numbers), count, dtype=torch.float64).index_add_(1, patients, centred)
-    dealt = _dealt(fold_of, permutations, seed)
+    dealt = permute_labels(fold_of, permutations, Streams(seed).under("metrics/audit"), "folds")
     # sums over the images of a group stand for its images, since all are in one fold
     found = _gains(sums, dealt)
     one, other = found.sum(1) / sizes.sum(), (found / sizes).mean(1)
@@ -145,22 +146,15 @@ def cross_fold(
     )
 
 
-def _dealt(fold_of: Int64[Tensor, " g"], count: int, seed: int) -> Int64[Tensor, "e g"]:
-    """Fold of every group: row 0 as it is, then dealt out anew."""
-    drawn = Streams(seed).uniform("metrics/audit/folds", torch.arange(count), (len(fold_of),))
-    return torch.cat((fold_of[None], fold_of[drawn.argsort(dim=1)]))
-
-
 def _gains(scores: Float64[Tensor, "k n"], place: Int64[Tensor, "e n"]) -> Float64[Tensor, "e n"]:
     """Mean of the scores of all generators but the one at `place`, less the score of that one."""
     own = scores[place, torch.arange(scores.shape[1])]
     return (scores.sum(0) - own) / (len(scores) - 1) - own
 
 
-def _upper(values: Float64[Tensor, " e"]) -> float:
-    """Share of the permutations, the data themselves included, that are as large."""
-    slack = 1e-12 * float(values.abs().max())  # sums in another order are not quite equal
-    return float((values >= values[0] - slack).to(torch.float64).mean())
+def _upper(gains: Float64[Tensor, " e"]) -> float:
+    """Chance of the gain in row 0; sums in another order are not quite equal."""
+    return p_value(float(gains[0]), gains[1:], slack=1e-12 * float(gains.abs().max()))
 
 
 def check_unseen(unseen: Sequence[int]) -> None:

@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
+from synthograph.stats.permutation import p_value
+
 # t test, b exchange
 
 DRAWS = 20
@@ -195,7 +197,7 @@ def judge(measured: Sequence[Measured]) -> list[Finding]:
     for place, value in enumerate(found.tolist()):
         each, rule = measured[place // len(RULES)], RULES[place % len(RULES)]
         shift = rule.sign * (value - float(centres[place])) / float(spread[place])
-        p = (1 + int((largest >= shift).sum())) / (1 + len(largest))
+        p = p_value(shift, largest)
         width = limit * float(spread[place])
         numbers = (value, float(centres[place]), value - width, value + width)
         findings.append(_finding(each, rule, numbers, p, flagged=shift > limit))

@@ -33,6 +33,14 @@ from synthograph.stats.intervals import (
     plan,
     share_interval,
 )
+from synthograph.stats.permutation import (
+    arrangements,
+    joint_p_value,
+    p_value,
+    permute_groups,
+    pool_groups,
+    random_subsets,
+)
 from synthograph.stats.ranks import Apart, apart, quantiles
 from synthograph.stats.sample import Sample
 
@@ -45,7 +53,6 @@ SURE = 0.025
 """Chance of a false alarm of all attacks together; tests of nearest neighbours have as much."""
 HIGH = 0.05
 """Share of permutations or cuts that exceed what is called their high value."""
-DRAWN_AT_ONCE = 1 << 21
 SCORES = ("nearest", "neighbourhood")
 UNITS = ("image", "group")
 
@@ -219,7 +226,7 @@ def membership(
             one, columns = _attack(people, ranks, score, unit, draws)
             attacks.append(one)
             table += columns
-    p = _joint(torch.stack(table, dim=1))
+    p = joint_p_value(torch.stack(table, dim=1))
     return Membership(tuple(attacks), p, sizes, settings, _notes(people, attacks))
 
 
@@ -253,14 +260,10 @@ class _People:
         names = [""] * (len(train) + len(holdout)) if labels is None else [*labels[0], *labels[1]]
         numbers = {name: number for number, name in enumerate(sorted(set(names)))}
         classes = torch.tensor([numbers[name] for name in names], dtype=torch.int64)
-        ours = train.groups.unique(return_inverse=True)[1]
-        theirs = holdout.groups.unique(return_inverse=True)[1]
-        groups = torch.cat((ours, theirs + train.group_count))
-        count = train.group_count + holdout.group_count
-        counts = torch.zeros(count, max(len(numbers), 1), dtype=torch.int64)
+        groups, held = pool_groups(train.groups, holdout.groups)
+        counts = torch.zeros(len(held), max(len(numbers), 1), dtype=torch.int64)
         counts.index_put_((groups, classes), torch.tensor(1), accumulate=True)
-        member = torch.arange(count) < train.group_count
-        return cls(groups, member, classes, counts.argmax(1), len(train))
+        return cls(groups, ~held, classes, counts.argmax(1), len(train))
 
     def too_few(self) -> str | None:
         """Why groups that change places cannot show anything, or None."""
@@ -271,10 +274,7 @@ class _People:
                 f"{fewest} groups on one side, at least {LEAST_GROUPS} of training and of "
                 "held-out images are needed"
             )
-        ways = 1
-        for stratum in self.strata.unique():
-            inside = self.member[self.strata == stratum]
-            ways *= math.comb(len(inside), int(inside.sum()))
+        ways = arrangements(self.member, self.strata)
         if ways * SURE < 1:
             return (
                 f"the groups can be divided in {ways} ways only with as many of every class on "
@@ -290,16 +290,7 @@ class _People:
             found[chosen] = quantiles(values[chosen])
         return found
 
-    def shuffled(self, count: int, seed: int) -> Bool[Tensor, "e g"]:
-        """Who is a member: row 0 as it is, then groups that changed places within their class."""
-        members = self.member.repeat(count + 1, 1)
-        for stratum in self.strata.unique().tolist():
-            places = (self.strata == stratum).nonzero()[:, 0]
-            size = int(self.member[places].sum())
-            members[1:, places] = _draw(count, len(places), size, f"members/{stratum}", seed)
-        return members
-
-    def controls(self, count: int, seed: int) -> Bool[Tensor, "e g"]:
+    def controls(self, count: int, streams: Streams) -> Bool[Tensor, "e g"]:
         """Training groups that play the hold-out: half of every class, or as many as are held out
         where these are fewer.
         """
@@ -308,7 +299,7 @@ class _People:
             inside = self.strata == stratum
             places = (inside & self.member).nonzero()[:, 0]
             size = min(len(places) // 2, int((inside & ~self.member).sum()))
-            chosen[:, places] = _draw(count, len(places), size, f"controls/{stratum}", seed)
+            chosen[:, places] = random_subsets(len(places), size, count, streams, str(stratum))
         return chosen
 
     def owner(self, unit: str) -> Int64[Tensor, " _"]:
@@ -319,19 +310,6 @@ class _People:
         """Mean over the images of every group."""
         sums = torch.zeros(len(self.member), dtype=torch.float64).index_add_(0, self.groups, values)
         return sums / torch.bincount(self.groups, minlength=len(self.member))
-
-
-def _draw(count: int, places: int, size: int, name: str, seed: int) -> Bool[Tensor, "e _"]:
-    """`size` of so many places, drawn `count` times."""
-    chosen = torch.zeros(count, places, dtype=torch.bool)
-    step = max(1, DRAWN_AT_ONCE // max(places, 1))
-    for start in range(0, count, step):
-        rows = torch.arange(start, min(start + step, count))
-        order = Streams(seed).uniform(f"metrics/audit/{name}", rows, (places,)).argsort(dim=1)
-        chosen[rows] = chosen[rows].scatter(
-            1, order[:, :size], torch.tensor(True).expand(len(rows), size)
-        )
-    return chosen
 
 
 @dataclass(frozen=True)
@@ -352,14 +330,14 @@ class _Draws:
 
     @classmethod
     def of(cls, people: _People, permutations: int, controls: int, seed: int) -> "_Draws":
-        sides = {}
+        sides, streams = {}, Streams(seed).under("metrics/audit")
         for unit in UNITS:
             owner = people.owner(unit)
             ours = people.member[owner]
             sides[unit] = (owner[ours], owner[~ours])
         return cls(
-            people.shuffled(permutations, seed),
-            people.controls(controls, seed),
+            permute_groups(people.member, people.strata, permutations, streams.under("members")),
+            people.controls(controls, streams.under("controls")),
             {unit: plan(*each, seed=seed) for unit, each in sides.items()},
             halving_plan(*sides["image"], seed=seed),
         )
@@ -383,11 +361,11 @@ def _attack(
         unit=unit,
         auc=float(auc[0]),
         interval=_auc_interval(values, ours, draws.cuts[unit]),
-        p=float((auc >= auc[0]).to(torch.float64).mean()),
+        p=p_value(float(auc[0]), auc[1:]),
         null=_spread(auc[1:]),
         tpr=float(tpr[0]),
         tpr_interval=_found_interval(people, values, draws.halves) if unit == "image" else None,
-        tpr_p=float((tpr >= tpr[0]).to(torch.float64).mean()),
+        tpr_p=p_value(float(tpr[0]), tpr[1:]),
         tpr_null=_spread(tpr[1:]),
         control=_spread(control),
         allowed=math.floor(FALSE_POSITIVES * others + 1e-9),
@@ -424,20 +402,6 @@ def _kept(values: Float64[Tensor, " n"], ours: Bool[Tensor, " n"], cut: Plan) ->
 def _spread(values: Float64[Tensor, " e"]) -> tuple[float, float]:
     """Mean, and the value that 5 % exceed."""
     return float(values.mean()), float(values.quantile(1 - HIGH))
-
-
-def _joint(table: Float64[Tensor, "e s"]) -> float:
-    """One p for several statistics whose large values mean something (Westfall and Young 1993)."""
-    ordered = table.sort(dim=0).values
-    lower = torch.stack(
-        [
-            torch.searchsorted(ordered[:, s].contiguous(), table[:, s].contiguous())
-            for s in range(table.shape[1])
-        ],
-        dim=1,
-    )
-    smallest = (len(table) - lower).amin(1)
-    return float((smallest <= smallest[0]).to(torch.float64).mean())
 
 
 def _notes(people: _People, attacks: Sequence[Attack]) -> tuple[str, ...]:

@@ -47,12 +47,12 @@ from synthograph.metrics.audit.neighbours import (
     Ranked,
     draws,
     exchanged,
-    nearest_of,
     pool_of,
     rank,
 )
-from synthograph.metrics.manifold import squared_distances
 from synthograph.stats.intervals import LEAST_GROUPS
+from synthograph.stats.nearest import nearest_squared, squared_distances
+from synthograph.stats.permutation import groups_that_fit
 from synthograph.stats.sample import Sample, check_pair
 
 # n image of the pool, m generated image, d feature, g group, t test, b exchange
@@ -314,9 +314,9 @@ def _scene(
         pool=pool,
         fake=rank(values, pool),
         real=rank(pool.values, pool, own=pool.groups),
-        to_fake=nearest_of(pool.values, values[some], centre),
+        to_fake=nearest_squared(pool.values, values[some], centre)[:, 0],
         some=some,
-        apart=nearest_of(values[some], values[some], centre, same=True),
+        apart=nearest_squared(values[some], values[some], centre, same=True)[:, 0],
         cells=_cells(pool.values, values, fewest, streams),
     )
 
@@ -348,12 +348,8 @@ def _fitting(
 ) -> Int64[Tensor, " r"]:
     """Images of groups in random order, passing over those for which there is no room."""
     _, group, sizes = groups.unique(return_inverse=True, return_counts=True)
-    room, kept = most, torch.zeros(len(sizes), dtype=torch.bool)
-    for number in streams.permutation(f"most/{most}", 0, len(sizes)).tolist():
-        size = min(int(sizes[number]), most_of_group)
-        if size <= room:
-            kept[number] = True
-            room -= size
+    drawn = streams.permutation(f"most/{most}", 0, len(sizes))
+    kept = groups_that_fit(sizes.clamp_max(most_of_group), drawn, most)
     mixed = streams.permutation(f"inside/{most}", 0, len(groups))
     order = mixed[group[mixed].argsort(stable=True)]
     place = torch.empty_like(group)

@@ -10,13 +10,12 @@ features:
 
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float32
 from torch import Tensor
 
 from synthograph.core.errors import UserError
-from synthograph.metrics.manifold import centre_of, squared_distances
-from synthograph.stats.sample import CHUNK, Sample, check
+from synthograph.stats.nearest import centre_of, nearest_squared
+from synthograph.stats.sample import Sample, check
 
 # n real image, m synthetic image, d feature
 
@@ -53,15 +52,6 @@ def nearness(real: Sample, fake: Sample) -> Nearness:
         )
     check(real, "real")
     check(fake, "synthetic")
-    centre, k = centre_of(fake), min(NEIGHBOURS, len(fake))
-    parts = []
-    for start in range(0, len(real), CHUNK):
-        x = real.values[start : start + CHUNK].to(torch.float64) - centre
-        best = torch.full((len(x), k), torch.inf)
-        for other in range(0, len(fake), CHUNK):
-            y = fake.values[other : other + CHUNK].to(torch.float64) - centre
-            both = torch.cat((best, squared_distances(x, y)), dim=1)
-            best = both.topk(k, largest=False).values
-        parts.append(best.clamp(min=0).sqrt())
-    near = torch.cat(parts)
-    return Nearness(-near.amin(1), -near.mean(1))
+    k = min(NEIGHBOURS, len(fake))
+    near = nearest_squared(real.values, fake.values, centre_of(fake.values), k=k).sqrt()
+    return Nearness(-near[:, 0], -near.mean(1))

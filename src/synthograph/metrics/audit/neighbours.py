@@ -14,11 +14,12 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Float64, Int, Int64
+from jaxtyping import Bool, Float, Float32, Int, Int64
 from torch import Tensor
 
 from synthograph.core.seeds import Streams
-from synthograph.metrics.manifold import squared_distances
+from synthograph.stats.nearest import squared_distances
+from synthograph.stats.permutation import pool_groups
 from synthograph.stats.sample import Sample
 
 # n image of the pool, m other image, d feature, g group, c class, k place in a list, r row
@@ -99,21 +100,18 @@ def pool_of(
         train_labels: class of every training image; None where there are no classes.
         holdout_labels: the same of held-out images.
     """
-    first, second = (s.groups.unique(return_inverse=True)[1] for s in (train, holdout))
-    before = train.group_count
-    groups = torch.cat((first, second + before))
+    groups, held = pool_groups(train.groups, holdout.groups)
     labelled = train_labels is not None and holdout_labels is not None
     labels = [*(train_labels or ()), *(holdout_labels or ())] if labelled else [""] * len(groups)
     names = {name: place for place, name in enumerate(sorted(set(labels)))}
     classes = torch.tensor([names[label] for label in labels], dtype=torch.int64)
-    count = int(groups.max()) + 1
-    table = torch.bincount(groups * len(names) + classes, minlength=count * len(names))
+    table = torch.bincount(groups * len(names) + classes, minlength=len(held) * len(names))
     order = torch.argsort(groups, stable=True)
     return Pool(
         torch.cat((train.values, holdout.values))[order],
         groups[order],
-        table.reshape(count, len(names)),
-        torch.arange(count) >= before,
+        table.reshape(len(held), len(names)),
+        held,
     )
 
 
@@ -185,27 +183,6 @@ def rank(
     images = every & 0xFFFFFFFF
     squared = (every >> 32).to(torch.int32).view(torch.float32)
     return Ranked(squared, pool.groups[images], images)
-
-
-def nearest_of(
-    values: Float[Tensor, "m d"],
-    others: Float[Tensor, "n d"],
-    centre: Float64[Tensor, " d"],
-    *,
-    same: bool = False,
-) -> Float32[Tensor, " m"]:
-    """Squared distance to the nearest of other images; with `same` these are the images themselves,
-    and no image is its own neighbour.
-    """
-    points, found = others.to(torch.float64) - centre, []
-    for start in range(0, len(values), CHUNK):
-        some = values[start : start + CHUNK].to(torch.float64) - centre
-        squared = squared_distances(some, points)
-        if same:
-            row = torch.arange(len(some))
-            squared[row, row + start] = torch.inf
-        found.append(squared.amin(1))
-    return torch.cat(found)
 
 
 @dataclass(frozen=True)
