@@ -257,7 +257,7 @@ def measured(
     found["kernel"] = distance(real, fake)
     for number, name in enumerate(classes):
         mine = torch.tensor([each == name for each in names])
-        found[f"kernel {name}"] = distance(real.take(mine), fake[intended == number])
+        found[f"kernel {name}"] = distance(real.subset(mine), fake[intended == number])
         found[f"share {name}"] = float((judged == number).float().mean())
         of_class = judged[intended == number] == number
         found[f"judged as asked {name}"] = float(of_class.float().mean())

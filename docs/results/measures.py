@@ -27,10 +27,10 @@ from synthograph.core.devices import Precision
 from synthograph.core.seeds import Streams
 from synthograph.features.registry import DEFAULT, extractor, perceptual_distance
 from synthograph.metrics.defects import Blur, Defect, Drop, Narrow, Noise, Repeat
-from synthograph.metrics.gauges import Labelled, Numbers, Worse, standard_gauges
 from synthograph.metrics.measures import plain
 from synthograph.metrics.names import SIMILARITY, SPECTRUM
 from synthograph.metrics.paths import VARIANTS, path_length, step_lengths
+from synthograph.metrics.probes import Direction, Labelled, Numbers, standard_probes
 from synthograph.metrics.sensitivity_table import Found, Trial, judged
 from synthograph.metrics.spectrum import spectra
 from synthograph.metrics.ssim import ms_ssim
@@ -132,8 +132,8 @@ def numbers(objects: Objects, real: Tensor, rows: Tensor, defect: Defect | None)
     ours = Labelled(objects.features[real], torch.arange(len(real)), objects.labels[real])
     theirs = Labelled(values, torch.arange(len(rows)), objects.labels[rows])
     found: dict[tuple[str, str], float | None] = {}
-    for gauge in standard_gauges(objects.classes):
-        found |= gauge.function(ours, theirs)
+    for probe in standard_probes(objects.classes):
+        found |= probe.function(ours, theirs)
     sides = Sample.singles(objects.spectra[real]), Sample.singles(waves)
     found[SPECTRUM, ""] = plain(*sides, [SPECTRUM])[SPECTRUM]
     found[SIMILARITY, ""] = float(ms_ssim(pixels[0::2], pixels[1::2]).mean())
@@ -158,18 +158,18 @@ def experiment(
         yield Found(defect, [count] * sets, damaged, undamaged)
 
 
-def columns(classes: Sequence[str]) -> dict[str, Worse]:
+def columns(classes: Sequence[str]) -> dict[str, Direction]:
     """Measures of the table, and which of their values are worse."""
     found = {
         name: worse
-        for gauge in standard_gauges(classes)
-        for name, worse in gauge.columns.items()
+        for probe in standard_probes(classes)
+        for name, worse in probe.columns.items()
         if name != "unlabelled per class"
     }
-    return {**found, SPECTRUM: Worse.LARGER, SIMILARITY: Worse.LARGER}
+    return {**found, SPECTRUM: Direction.LARGER, SIMILARITY: Direction.LARGER}
 
 
-def table(found: Sequence[Found], measures: Mapping[str, Worse]) -> str:
+def table(found: Sequence[Found], measures: Mapping[str, Direction]) -> str:
     """Median of the damaged sets, bold where it leaves the floor; above it the floors."""
     cells = {(cell.kind, cell.measure): cell.trials for cell in judged(found, measures)}
     lines = [["planted", *measures], ["---"] * (1 + len(measures))]
@@ -185,9 +185,9 @@ def table(found: Sequence[Found], measures: Mapping[str, Worse]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-def floor_text(found: Found, name: str, worse: Worse) -> str:
+def floor_text(found: Found, name: str, worse: Direction) -> str:
     """Ends of the floor; of the worst part where a measure has several."""
-    inner = max if worse is Worse.LARGER else min
+    inner = max if worse is Direction.LARGER else min
     values = [
         inner(v for key, v in each.items() if key[0] == name and v is not None)
         for each in found.floor

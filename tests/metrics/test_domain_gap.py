@@ -73,7 +73,7 @@ def test_many_comparisons_get_permutations_enough_to_see_a_gap(
 ) -> None:
     """What is far apart must be seen however many comparisons there are."""
     monkeypatch.setattr(two_sample, "PERMUTATIONS", 19)
-    monkeypatch.setattr(two_sample, "MOST_PERMUTATIONS", 240)
+    monkeypatch.setattr(two_sample, "MAX_PERMUTATIONS", 240)
     sets = [
         DomainSet(noise(str(k), 20, seed=k, per=2, levels=None, bright=40 * k)) for k in range(4)
     ]
@@ -152,7 +152,7 @@ def test_pictures_are_in_the_order_of_the_points(found: DomainGap) -> None:
 
 
 def test_the_map_is_bounded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(module, "MOST_POINTS", 60)
+    monkeypatch.setattr(module, "MAX_POINTS", 60)
     made = domain_gap(three(), [Means()], folder=tmp_path, permutations=9)
     assert made.map.sets == (0,) * 20 + (1,) * 20 + (2,) * 20
     assert len(set(made.map.images[:20])) == 20

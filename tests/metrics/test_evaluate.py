@@ -12,7 +12,7 @@ from rich.console import Console
 from synthograph.core.errors import UserError
 from synthograph.features.base import NetworkExtractor
 from synthograph.features.preprocess import Preprocess
-from synthograph.metrics.evaluate import Entry, Report, Request, check, evaluate
+from synthograph.metrics.evaluate import Entry, EvaluationTask, Report, check, evaluate
 from synthograph.metrics.names import FEATURE_MEASURES
 from synthograph.metrics.report_text import at_floor, nearer_to_training, sentences, table
 from synthograph.metrics.result import Value
@@ -29,7 +29,7 @@ def test_every_part_has_its_values_with_all_that_they_rest_on(tmp_path: Path) ->
     real = noise("real", 120, columns={"site": site}, per=2)
     fake = noise("made", 160, seed=1)
     train = noise("train", 240, seed=2, columns={"site": site * 2}, per=2)
-    request = Request(real, fake, train, by=("site",), seed=3)
+    request = EvaluationTask(real, fake, train, by=("site",), seed=3)
     report = evaluate(request, [Means()], folder=tmp_path)
     every = found(report)
     parts = {scope for scope, _ in every}
@@ -55,7 +55,7 @@ def test_every_part_has_its_values_with_all_that_they_rest_on(tmp_path: Path) ->
 
 
 def test_the_same_call_gives_the_same_numbers(tmp_path: Path) -> None:
-    request = Request(noise("real"), noise("made", seed=1), measures=("frechet", "recall"))
+    request = EvaluationTask(noise("real"), noise("made", seed=1), measures=("frechet", "recall"))
     once, again = (
         evaluate(request, [Means()], folder=tmp_path / name).json() for name in ("x", "y")
     )
@@ -69,7 +69,7 @@ def test_each_modality_is_measured_by_its_own_channels(tmp_path: Path) -> None:
     images = torch.cat(list(worse.batches()))
     images[:, 3] += 100
     fake = replace(worse, batches=lambda: iter(images.split(8)))
-    report = evaluate(Request(real, fake, measures=("frechet",)), [Means()], folder=tmp_path)
+    report = evaluate(EvaluationTask(real, fake, measures=("frechet",)), [Means()], folder=tmp_path)
     values = {str(entry.scope): entry.value.value for entry in report.entries}
     assert set(values) == {"all", "modality vis", "modality nir"}
     assert values["modality vis"] < 50 < 5000 < values["modality nir"]
@@ -82,7 +82,7 @@ def test_a_network_of_all_channels_says_nothing_of_one_modality(tmp_path: Path) 
     one = NetworkExtractor(
         "four", 4 * 64, Means().digest, torch.nn.Flatten(), rule, "pixels", chunk=8
     )
-    report = evaluate(Request(*sets, measures=("coverage",)), [one], folder=tmp_path)
+    report = evaluate(EvaluationTask(*sets, measures=("coverage",)), [one], folder=tmp_path)
     assert {scope for scope, _ in found(report)} == {"all", "class a", "class b"}
     assert "four takes all channels at once, so it says nothing of vis, nir alone" in report.notes
 
@@ -90,19 +90,21 @@ def test_a_network_of_all_channels_says_nothing_of_one_modality(tmp_path: Path) 
 def test_many_classes_are_not_measured_one_by_one(tmp_path: Path) -> None:
     names = tuple(f"c{number:02}" for number in range(51))
     real, fake = (noise(name, 102, levels=names) for name in ("real", "made"))
-    report = evaluate(Request(real, fake, measures=("coverage",)), [Means()], folder=tmp_path)
+    report = evaluate(
+        EvaluationTask(real, fake, measures=("coverage",)), [Means()], folder=tmp_path
+    )
     assert {scope for scope, _ in found(report)} == {"all"}
     assert "51 classes are more than can be measured one by one" in report.notes
     with pytest.raises(UserError, match="--by label: has 51 values"):
-        check(Request(real, fake, by=("label",)))
+        check(EvaluationTask(real, fake, by=("label",)))
     with pytest.raises(UserError, match="--by label: .* has no such column"):
-        check(Request(noise(levels=None), fake, by=("label",)))
+        check(EvaluationTask(noise(levels=None), fake, by=("label",)))
 
 
 def test_a_class_that_is_not_made_is_a_finding(tmp_path: Path) -> None:
     real, train = noise("real", 60), noise("train", 60, seed=2)
     fake = noise("made", 60, seed=1, levels=("a",))
-    request = Request(real, fake, train, measures=("coverage", "frechet"))
+    request = EvaluationTask(real, fake, train, measures=("coverage", "frechet"))
     report = evaluate(request, [Means()], folder=tmp_path)
     entry = found(report)["class b", "coverage"]
     assert entry.value.value is None and "0 generated images" in entry.value.notes[0]
@@ -127,7 +129,7 @@ def test_an_interval_that_lies_below_shows_memorisation(tmp_path: Path) -> None:
     copies = noise("made", 200, seed=3)
     real = noise("real", 200, seed=1, bright=40)
     report = evaluate(
-        Request(real, copies, train, measures=("frechet",)), [Means()], folder=tmp_path
+        EvaluationTask(real, copies, train, measures=("frechet",)), [Means()], folder=tmp_path
     )
     entry = found(report)["all", "frechet"]
     assert nearer_to_training(entry)
@@ -148,7 +150,7 @@ def test_an_interval_that_lies_below_shows_memorisation(tmp_path: Path) -> None:
 )
 def test_sets_that_cannot_be_compared(other: object, part: str) -> None:
     with pytest.raises(UserError) as error:
-        check(Request(noise("real"), other))  # type: ignore[arg-type]
+        check(EvaluationTask(noise("real"), other))  # type: ignore[arg-type]
     assert part in str(error.value)
 
 
@@ -156,13 +158,13 @@ def test_columns_that_cannot_be_compared() -> None:
     many = {"patient": tuple(map(str, range(60))), "site": ("x",) * 60}
     real = noise("real", 60, columns=many)
     with pytest.raises(UserError, match="--by sites: real has no such column: did you mean 'site'"):
-        check(Request(real, noise("made"), by=("sites",)))
+        check(EvaluationTask(real, noise("made"), by=("sites",)))
     with pytest.raises(UserError, match="--by patient: has 60 values, at most 50"):
-        check(Request(real, noise("made"), by=("patient",)))
+        check(EvaluationTask(real, noise("made"), by=("patient",)))
 
 
 def test_few_images_are_said_to_be_few(tmp_path: Path) -> None:
-    request = Request(noise("real", 20), noise("made", 200, seed=1), measures=("recall",))
+    request = EvaluationTask(noise("real", 20), noise("made", 200, seed=1), measures=("recall",))
     report = evaluate(request, [Means()], folder=tmp_path)
     assert any(
         "below 100 this is an indication at most" in n for n in report.entries[0].value.notes

@@ -38,7 +38,7 @@ def test_equals_plain_sums(per: int) -> None:
 def test_leaving_out_blocks_equals_starting_without_them(evaluation: int) -> None:
     real, fake = gaussian(0, 12, 4, per=3, likeness=0.5), gaussian(1, 30, 4, shift=1.0)
     cut = plan(real.groups, fake.groups, most=6)
-    kept = [each.take(cut.rows(place, evaluation)) for place, each in enumerate((real, fake))]
+    kept = [each.subset(cut.rows(place, evaluation)) for place, each in enumerate((real, fake))]
     assert len(kept[0]) < len(real)
     got = float(kernel.distances(real, fake, cut)[0][evaluation])
     assert got == pytest.approx(plain(*kept), rel=1e-5)

@@ -22,10 +22,10 @@ def plain(real: Sample, fake: Sample, k_pr: int = 3, k_dc: int = 5) -> dict[str,
         return np.sort(cdist(points, points), axis=1)[:, k]  # place 0 is the image itself
 
     return {
-        "precise": int((between <= radius(x, k_pr)[:, None]).any(0).sum()),
-        "recalled": int((between <= radius(y, k_pr)[None]).any(1).sum()),
+        "n_precise": int((between <= radius(x, k_pr)[:, None]).any(0).sum()),
+        "n_recalled": int((between <= radius(y, k_pr)[None]).any(1).sum()),
         "balls": int((between <= radius(x, k_dc)[:, None]).sum()),
-        "covered": int((between.min(1) <= radius(x, k_dc)).sum()),
+        "n_covered": int((between.min(1) <= radius(x, k_dc)).sum()),
     }
 
 
@@ -33,12 +33,12 @@ def test_counts_equal_the_definitions() -> None:
     real = gaussian(0, 40, 6, per=4, likeness=0.6)
     fake = gaussian(1, 150, 6, scale=0.8, shift=0.7)
     got, expected = manifold_measures(real, fake), plain(real, fake)
-    assert got.precision.counts == {"hits": expected["precise"], "images": 150}
-    assert got.recall.counts == {"hits": expected["recalled"], "images": 160}
+    assert got.precision.counts == {"hits": expected["n_precise"], "images": 150}
+    assert got.recall.counts == {"hits": expected["n_recalled"], "images": 160}
     assert got.density.counts == {"balls": expected["balls"], "images": 150}
-    assert got.coverage.counts == {"hits": expected["covered"], "images": 160}
+    assert got.coverage.counts == {"hits": expected["n_covered"], "images": 160}
     assert got.density.value == pytest.approx(expected["balls"] / (5 * 150))
-    assert 0 < expected["precise"] < 150
+    assert 0 < expected["n_precise"] < 150
 
 
 @pytest.mark.parametrize("scheme", [plan, halving_plan])
@@ -46,13 +46,13 @@ def test_leaving_out_blocks_equals_starting_without_them(scheme) -> None:
     real = gaussian(0, 20, 4, per=5, likeness=0.9)  # neighbours are mostly of one patient
     fake = gaussian(1, 120, 4)
     cut = scheme(real.groups, fake.groups, most=6)
-    tally = manifold.count(real, fake, cut, k_pr=3, k_dc=5)
+    counted = manifold.count(real, fake, cut, k_pr=3, k_dc=5)
     for evaluation in (0, 1, 7, len(cut.kept) - 1):
-        kept = [each.take(cut.rows(i, evaluation)) for i, each in enumerate((real, fake))]
+        kept = [each.subset(cut.rows(i, evaluation)) for i, each in enumerate((real, fake))]
         expected = plain(*kept)
-        assert {name: int(getattr(tally, name)[evaluation]) for name in expected} == expected
-        assert int(tally.n_real[evaluation]) == len(kept[0])
-        assert int(tally.n_fake[evaluation]) == len(kept[1])
+        assert {name: int(getattr(counted, name)[evaluation]) for name in expected} == expected
+        assert int(counted.n_real[evaluation]) == len(kept[0])
+        assert int(counted.n_fake[evaluation]) == len(kept[1])
 
 
 def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,21 +3,30 @@
 import pytest
 
 from synthograph.core.errors import UserError
-from synthograph.metrics.names import OWN, Measure, parse, parse_path, parse_wanted
+from synthograph.metrics.names import OWN, parse, parse_path, parse_selection
+from synthograph.metrics.names import PublishedKind as Kind
 from synthograph.metrics.paths import VARIANTS
 
 
 @pytest.mark.parametrize(
-    ("name", "measure", "count", "full", "most_real", "extractor", "keys"),
+    ("name", "measure", "count", "full", "max_real", "extractor", "keys"),
     [
-        ("fid50k_full", Measure.FRECHET, 50_000, True, None, "inception", ("fid50k_full",)),
-        ("fid5k_full", Measure.FRECHET, 5_000, True, None, "inception", ("fid5k_full",)),
-        ("fid500_full", Measure.FRECHET, 500, True, None, "inception", ("fid500_full",)),
-        ("fid50k", Measure.FRECHET, 50_000, False, 50_000, "inception", ("fid50k",)),
-        ("kid50k_full", Measure.KERNEL, 50_000, True, 1_000_000, "inception", ("kid50k_full",)),
+        ("fid50k_full", Kind.FRECHET, 50_000, True, None, "inception", ("fid50k_full",)),
+        ("fid5k_full", Kind.FRECHET, 5_000, True, None, "inception", ("fid5k_full",)),
+        ("fid500_full", Kind.FRECHET, 500, True, None, "inception", ("fid500_full",)),
+        ("fid50k", Kind.FRECHET, 50_000, False, 50_000, "inception", ("fid50k",)),
+        (
+            "kid50k_full",
+            Kind.KERNEL,
+            50_000,
+            True,
+            1_000_000,
+            "inception",
+            ("kid50k_full",),
+        ),
         (
             "pr50k3_full",
-            Measure.MANIFOLD,
+            Kind.MANIFOLD,
             50_000,
             True,
             200_000,
@@ -26,28 +35,36 @@ from synthograph.metrics.paths import VARIANTS
         ),
         (
             "pr2k3",
-            Measure.MANIFOLD,
+            Kind.MANIFOLD,
             2_000,
             False,
             2_000,
             "vgg16",
             ("pr2k3_precision", "pr2k3_recall"),
         ),
-        ("is10k", Measure.SCORE, 10_000, False, 10_000, "inception", ("is10k_mean", "is10k_std")),
+        (
+            "is10k",
+            Kind.SCORE,
+            10_000,
+            False,
+            10_000,
+            "inception",
+            ("is10k_mean", "is10k_std"),
+        ),
     ],
 )
 def test_published_names(
     name: str,
-    measure: Measure,
+    measure: Kind,
     count: int,
     full: bool,
-    most_real: int | None,
+    max_real: int | None,
     extractor: str,
     keys: tuple[str, ...],
 ) -> None:
     got = parse(name)
     assert (got.measure, got.count, got.full) == (measure, count, full)
-    assert (got.most_real, got.extractor, got.keys) == (most_real, extractor, keys)
+    assert (got.max_real, got.extractor, got.keys) == (max_real, extractor, keys)
 
 
 @pytest.mark.parametrize(
@@ -68,15 +85,15 @@ def test_published_names(
 )
 def test_names_that_mean_nothing(name: str, part: str) -> None:
     with pytest.raises(UserError) as error:
-        parse_wanted([name])
+        parse_selection([name])
     assert part in str(error.value) and name in str(error.value)
 
 
 def test_lists_hold_our_own_and_published_names() -> None:
-    wanted = parse_wanted(["coverage, fid5k_full", "frechet,coverage"])
+    wanted = parse_selection(["coverage, fid5k_full", "frechet,coverage"])
     assert wanted.own == ("frechet", "coverage")
     assert [spec.name for spec in wanted.published] == ["fid5k_full"]
-    assert parse_wanted([]).own == OWN and not parse_wanted([]).published
+    assert parse_selection([]).own == OWN and not parse_selection([]).published
 
 
 @pytest.mark.parametrize(
@@ -98,9 +115,9 @@ def test_path_lengths(name: str, variant: str, count: int, distance: str, publis
 
 
 def test_path_lengths_stand_apart_from_measures_of_images() -> None:
-    wanted = parse_wanted(["frechet,ppl2_wend,path_length", "fid5k_full"])
+    wanted = parse_selection(["frechet,ppl2_wend,path_length", "fid5k_full"])
     assert wanted.own == ("frechet",)
     assert [spec.name for spec in wanted.published] == ["fid5k_full"]
     assert [spec.name for spec in wanted.paths] == ["ppl2_wend", "path_length"]
-    assert not parse_wanted([]).paths, "a generator is measured only where it is asked for"
+    assert not parse_selection([]).paths, "a generator is measured only where it is asked for"
     assert parse_path("fid5k_full") is None

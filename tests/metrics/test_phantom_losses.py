@@ -8,8 +8,8 @@ from torch import Tensor
 from synthograph.core.seeds import Streams
 from synthograph.features.registry import DEFAULT, extractor
 from synthograph.metrics.defects import Drop, Narrow
-from synthograph.metrics.gauges import BY_LABEL, Labelled, coverage_per_class
 from synthograph.metrics.measures import plain
+from synthograph.metrics.probes import BY_LABEL, Labelled, coverage_per_class
 from synthograph.sources.phantoms import PhantomOptions, make_phantoms
 
 COUNT, POOL, FLOORS = 48, 220, 6
@@ -29,15 +29,15 @@ class Lesions:
         self.labels = torch.tensor([made.classes.index(item.label or "") for item in made.items])
         self.size = torch.tensor([float(item.columns[FACTOR]) for item in made.items])
         self.classes, self.pool = made.classes, torch.arange(COUNT, COUNT + POOL)
-        self.real = self.take(torch.arange(COUNT))
+        self.real = self.subset(torch.arange(COUNT))
 
-    def take(self, rows: Tensor) -> Labelled:
+    def subset(self, rows: Tensor) -> Labelled:
         return Labelled(self.features[rows], torch.arange(len(rows)), self.labels[rows])
 
     def chosen(self, rows: Tensor, draw: int) -> Labelled:
         """As many images as real ones, out of some."""
         assert len(rows) >= COUNT
-        return self.take(rows[Streams(draw).permutation("chosen", 0, len(rows))[:COUNT]])
+        return self.subset(rows[Streams(draw).permutation("chosen", 0, len(rows))[:COUNT]])
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_real_images_that_are_not_reached_are_those_of_the_lost_range(lesions: L
     whole, narrow = lesions.chosen(lesions.pool, 0), lesions.chosen(small, 0)
 
     def reached(rows: Tensor, fake: Labelled) -> float:
-        part = lesions.take(torch.arange(COUNT)[rows])
+        part = lesions.subset(torch.arange(COUNT)[rows])
         return plain(part, fake, ["recall"])["recall"]
 
     assert reached(large, whole) - reached(large, narrow) > 0.3
@@ -79,10 +79,10 @@ def test_real_images_that_are_not_reached_are_those_of_the_lost_range(lesions: L
 def test_a_lost_class_shows_per_class(lesions: Lesions, label: int) -> None:
     """Overall the loss may go unseen, since the classes of these phantoms look much alike."""
     name = lesions.classes[label]
-    gauge = coverage_per_class(lesions.classes)
-    floor = [gauge.function(lesions.real, lesions.chosen(lesions.pool, i)) for i in range(FLOORS)]
+    probe = coverage_per_class(lesions.classes)
+    floor = [probe.function(lesions.real, lesions.chosen(lesions.pool, i)) for i in range(FLOORS)]
     rest = Drop(label, name, 1.0)(lesions.pool, lesions.labels, Streams(0))
-    lost = gauge.function(lesions.real, lesions.chosen(rest, 0))
+    lost = probe.function(lesions.real, lesions.chosen(rest, 0))
     other = lesions.classes[1 - label]
     lowest = {n: min(each[BY_LABEL, n] or 0.0 for each in floor) for n in lesions.classes}
     assert lost[BY_LABEL, name] == 0 < 0.5 < lowest[name]

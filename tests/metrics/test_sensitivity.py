@@ -12,7 +12,7 @@ from torch import Tensor
 from synthograph.core.errors import UserError
 from synthograph.metrics import sensitivity as room
 from synthograph.metrics.defects import Blur
-from synthograph.metrics.gauges import BY_LABEL, UNLABELLED, Gauge, Labelled, Worse
+from synthograph.metrics.probes import BY_LABEL, UNLABELLED, Direction, Labelled, Probe
 from synthograph.metrics.result import Value
 from synthograph.metrics.sensitivity import Effort, RealSet, sensitivity
 from synthograph.metrics.sensitivity_table import RULE, Sensitivity, Verdict
@@ -146,20 +146,20 @@ def test_a_lost_range_of_a_factor_lowers_recall() -> None:
 
 
 def test_pixels_are_damaged_and_seen_only_by_what_looks_at_them() -> None:
-    shades = Gauge.single(
+    shades = Probe.single(
         "shade",
-        Worse.LARGER,
+        Direction.LARGER,
         lambda real, fake: float((fake.values - real.values.mean(0))[:, 0].mean()),
     )
-    texture = Gauge.single(
+    texture = Probe.single(
         "texture",
-        Worse.LARGER,
+        Direction.LARGER,
         lambda _, fake: Value("texture", float(fake.values[:, 1].mean())),
     )
     found = sensitivity(
         pictured(flat_images()),
         grey_and_texture,
-        gauges=(shades, texture),
+        probes=(shades, texture),
         effort=Effort(splits=5, damaged=40),
     )
     assert {cell.text for cell in found.cells if cell.kind == "blur"} == {"not measurable"}
@@ -183,9 +183,11 @@ def test_16_bits_cannot_be_jpeg() -> None:
 
 def test_undamaged_halves_have_as_many_images_as_damaged_ones() -> None:
     sample, labels = three_classes()
-    counts = [Gauge.single(worse.name, worse, lambda _, fake: float(len(fake))) for worse in Worse]
+    counts = [
+        Probe.single(worse.name, worse, lambda _, fake: float(len(fake))) for worse in Direction
+    ]
     real = known(sample, labels=labels, classes=("a", "b", "rare"))
-    found = sensitivity(real, no_features, gauges=counts, effort=QUICK)
+    found = sensitivity(real, no_features, probes=counts, effort=QUICK)
     assert {cell.verdict for cell in found.cells} == {Verdict.UNSEEN}
     trial = found.cell("class a missing", "LARGER").trials[-1]
     assert trial.floor is not None
@@ -204,8 +206,8 @@ def test_no_patient_is_on_both_sides_and_splits_differ() -> None:
         return float(len(ours & theirs))
 
     sample = Sample(groups[:, None].to(torch.float32), groups)
-    gauge = Gauge.single("shared", Worse.LARGER, shared)
-    found = sensitivity(known(sample), no_features, gauges=(gauge,), effort=QUICK)
+    probe = Probe.single("shared", Direction.LARGER, shared)
+    found = sensitivity(known(sample), no_features, probes=(probe,), effort=QUICK)
     assert {trial.floor for cell in found.cells for trial in cell.trials} == {(0.0, 0.0, 0.0)}
     assert len(set(seen)) >= 4
 
@@ -222,10 +224,10 @@ def test_damaged_images_come_from_the_damaged_half_and_keep_their_class(
         assert torch.equal(fake.labels, (theirs - 100) % 2)
         return float(torch.isin(theirs, ours).sum())
 
-    gauge = Gauge.single("strangers", Worse.LARGER, strangers)
+    probe = Probe.single("strangers", Direction.LARGER, strangers)
     real = replace(pictured(images), labels=(level - 100) % 2, classes=("a", "b"))
     effort = Effort(splits=4, damaged=17)
-    found = sensitivity(real, grey_and_texture, gauges=(gauge,), effort=effort)
+    found = sensitivity(real, grey_and_texture, probes=(probe,), effort=effort)
     assert {trial.value for trial in found.cell("blur", "strangers").trials} == {0.0}
 
 

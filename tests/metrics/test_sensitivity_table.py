@@ -3,7 +3,7 @@
 import pytest
 
 from synthograph.metrics.defects import Blur
-from synthograph.metrics.gauges import Worse
+from synthograph.metrics.probes import Direction
 from synthograph.metrics.sensitivity_table import Found, Verdict, judged, unfit
 
 
@@ -21,17 +21,17 @@ def found(
 @pytest.mark.parametrize(
     ("worse", "damaged", "noticed"),
     [
-        (Worse.LARGER, [5, 5, 5, 0], True),
-        (Worse.LARGER, [5, 5, 0, 0], False),  # half of the splits are not most of them
-        (Worse.LARGER, [4, 4, 4, 4], False),  # not beyond the most extreme
-        (Worse.LARGER, [0, 0, 0, 0], False),  # better is not worse
-        (Worse.SMALLER, [0, 0, 0, 5], True),
-        (Worse.SMALLER, [5, 5, 5, 5], False),
-        (Worse.LARGER, [5, 5, None, None], False),  # no value is not noticed
-        (Worse.LARGER, [5, 5, 5, None], True),
+        (Direction.LARGER, [5, 5, 5, 0], True),
+        (Direction.LARGER, [5, 5, 0, 0], False),  # half of the splits are not most of them
+        (Direction.LARGER, [4, 4, 4, 4], False),  # not beyond the most extreme
+        (Direction.LARGER, [0, 0, 0, 0], False),  # better is not worse
+        (Direction.SMALLER, [0, 0, 0, 5], True),
+        (Direction.SMALLER, [5, 5, 5, 5], False),
+        (Direction.LARGER, [5, 5, None, None], False),  # no value is not noticed
+        (Direction.LARGER, [5, 5, 5, None], True),
     ],
 )
-def test_rule(worse: Worse, damaged: list[float | None], noticed: bool) -> None:
+def test_rule(worse: Direction, damaged: list[float | None], noticed: bool) -> None:
     (cell,) = judged([found(damaged, [1, 2, 3, 4])], {"m": worse})
     assert cell.verdict is (Verdict.NOTICED if noticed else Verdict.UNSEEN)
     assert cell.text == ("sigma 1" if noticed else "not measurable")
@@ -44,7 +44,7 @@ def test_the_smallest_grade_counts_and_all_are_kept() -> None:
         found([2, 2, 0], [1, 1, 1], 1.0),
         found([3, 3, 3], [1, 1, 1], 2.0),
     ]
-    (cell,) = judged(grades, {"m": Worse.LARGER})
+    (cell,) = judged(grades, {"m": Direction.LARGER})
     assert cell.text == "sigma 1"
     assert [trial.beyond for trial in cell.trials] == [0, 2, 3]
     assert [trial.value for trial in cell.trials] == [0, 2, 3]
@@ -57,20 +57,22 @@ def test_the_part_that_notices_most_is_named() -> None:
         [{("m", "a"): 0.0, ("m", "b"): 5.0}, {("m", "a"): 5.0, ("m", "b"): 5.0}, {("m", "b"): 0.0}],
         [{("m", "a"): 1.0, ("m", "b"): 1.0}] * 3,
     )
-    (cell,) = judged([one], {"m": Worse.LARGER})
+    (cell,) = judged([one], {"m": Direction.LARGER})
     assert cell.text == "sigma 1 (b)"
 
 
 def test_a_measure_without_any_value_is_not_measurable() -> None:
     empty = Found(Blur(1.0), [2, 2], [{}, {}], [{}, {}])
-    (cell,) = judged([empty], {"m": Worse.LARGER})
+    (cell,) = judged([empty], {"m": Direction.LARGER})
     assert cell.verdict is Verdict.UNSEEN
     assert cell.trials[0].value is None
     assert cell.trials[0].floor is None
 
 
 def test_kinds_that_images_cannot_have() -> None:
-    cells = unfit([(Blur(1.0), "why"), (Blur(2.0), "why")], {"m": Worse.LARGER, "n": Worse.LARGER})
+    cells = unfit(
+        [(Blur(1.0), "why"), (Blur(2.0), "why")], {"m": Direction.LARGER, "n": Direction.LARGER}
+    )
     assert [(cell.kind, cell.measure, cell.reason) for cell in cells] == [
         ("blur", "m", "why"),
         ("blur", "n", "why"),

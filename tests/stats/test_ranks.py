@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from synthograph.stats import ranks
-from synthograph.stats.ranks import apart, quantiles
+from synthograph.stats.ranks import quantiles, rank_statistics
 
 
 def plain(scores: list[float], members: list[bool], kept: list[bool], rate: float) -> list[float]:
@@ -24,7 +24,7 @@ def test_equals_plain_sums(rate: float, elements: int, monkeypatch: pytest.Monke
     scores = torch.randint(0, 8, (25,), generator=generator).to(torch.float32)  # many ties
     members = torch.rand(7, 25, generator=generator) < 0.4
     kept = torch.rand(7, 25, generator=generator) < 0.8
-    found = apart(scores, members, kept, false_positives=rate)
+    found = rank_statistics(scores, members, kept, false_positives=rate)
     for e in range(7):
         wanted = plain(scores.tolist(), members[e].tolist(), kept[e].tolist(), rate)
         got = [each[e].item() for each in (found.concordant, found.pairs, found.found)]
@@ -35,7 +35,7 @@ def test_equals_plain_sums(rate: float, elements: int, monkeypatch: pytest.Monke
 
 def test_everybody_counts_by_default() -> None:
     scores, members = torch.tensor([3.0, 1.0, 2.0]), torch.tensor([[True, False, False]])
-    found = apart(scores, members)
+    found = rank_statistics(scores, members)
     assert found.auc.item() == 1 and found.true_positives.item() == 1
 
 
@@ -44,5 +44,5 @@ def test_quantiles_share_ties() -> None:
 
 
 def test_one_side_alone_says_nothing() -> None:
-    found = apart(torch.tensor([1.0, 2.0]), torch.tensor([[True, True]]))
+    found = rank_statistics(torch.tensor([1.0, 2.0]), torch.tensor([[True, True]]))
     assert found.auc.item() == 0.5

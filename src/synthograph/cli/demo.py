@@ -104,12 +104,12 @@ def _measure(real: Path, synthetic: Path, out: Path) -> list[Path]:
     from synthograph.core.errors import UserError
     from synthograph.core.files import write_json
     from synthograph.features import registry
-    from synthograph.metrics.evaluate import Request, check, evaluate
+    from synthograph.metrics.evaluate import EvaluationTask, check, evaluate
     from synthograph.workflows.extractors import feature_folder
 
     archive, made = open_archive(real), open_archive(synthetic)
     held_out = archive_images(archive, rows_of(archive, "test"), split="test")
-    request = Request(held_out, archive_images(made, made.rows), seed=SEED)
+    request = EvaluationTask(held_out, archive_images(made, made.rows), seed=SEED)
     try:
         check(request)
     except UserError as error:

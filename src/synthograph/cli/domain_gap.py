@@ -154,7 +154,7 @@ def _refuse_common(sets: "Sequence[tuple[str, Archive, list[Row]]]") -> None:
     from synthograph.archive.batches import group_digests, image_digests
     from synthograph.core.errors import UserError
     from synthograph.core.names import first_few
-    from synthograph.metrics.overlap import MOST_COPIES
+    from synthograph.metrics.overlap import MAX_COPIES
 
     way = "compare sets of different patients and pictures, such as two splits of one archive"
     groups, images = [], []
@@ -171,7 +171,7 @@ def _refuse_common(sets: "Sequence[tuple[str, Archive, list[Row]]]") -> None:
                 f"{first_few(repr(each) for each in common)}: {way}"
             )
         equal = sorted(images[i][each] for each in images[i].keys() & images[j].keys())
-        if len(equal) > MOST_COPIES * min(len(images[i]), len(images[j])):
+        if len(equal) > MAX_COPIES * min(len(images[i]), len(images[j])):
             raise UserError(
                 f"{names}: {len(equal)} pictures are in both, such as {first_few(equal)}: {way}"
             )

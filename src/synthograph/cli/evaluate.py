@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from synthograph.features.base import Extractor
     from synthograph.features.lpips import PerceptualDistance
     from synthograph.metrics.evaluate import Report
-    from synthograph.metrics.names import Published, Wanted
+    from synthograph.metrics.names import MeasureSelection, Published
     from synthograph.metrics.published import PublishedResult
     from synthograph.metrics.sensitivity_table import Sensitivity
     from synthograph.workflows.evaluation_inputs import EvaluationInputs, Source
@@ -77,7 +77,7 @@ def evaluate(options: Options) -> None:
     from synthograph.cli.progress import tracker
     from synthograph.core.devices import pick_device
     from synthograph.core.files import refuse_existing, refuse_unwritable
-    from synthograph.metrics.names import parse_wanted
+    from synthograph.metrics.names import parse_selection
     from synthograph.workflows.evaluation_inputs import (
         GenerationOptions,
         evaluation_inputs,
@@ -87,7 +87,7 @@ def evaluate(options: Options) -> None:
     from synthograph.workflows.path_lengths import check_paths, open_distances, path_lengths
     from synthograph.workflows.processes import in_parts
 
-    wanted = parse_wanted(options.metrics or [])
+    wanted = parse_selection(options.metrics or [])
     share = None if options.part is None else Part.parse(options.part)
     if options.out is not None:
         refuse_existing(options.out, "--out")
@@ -128,7 +128,7 @@ def evaluate(options: Options) -> None:
 
 
 def _extractors(
-    names: Sequence[str], wanted: "Wanted", device: str, precision: str
+    names: Sequence[str], wanted: "MeasureSelection", device: str, precision: str
 ) -> "tuple[Extractors, list[str]]":
     """The extractors that can be had, and why others cannot.
 
@@ -159,11 +159,11 @@ def _extractors(
 
 
 def _possible(
-    wanted: "Wanted",
+    wanted: "MeasureSelection",
     extractors: "Extractors",
     distances: "Mapping[str, PerceptualDistance]",
     skipped: list[str],
-) -> "Wanted":
+) -> "MeasureSelection":
     """What can be measured with the weights that are here; the rest is noted in `skipped`.
 
     Raises:
@@ -189,7 +189,7 @@ def _possible(
     return replace(wanted, own=own, published=published)
 
 
-def _check_beside(wanted: "Wanted", *, num: int | None, by: Sequence[str] | None) -> None:
+def _check_beside(wanted: "MeasureSelection", *, num: int | None, by: Sequence[str] | None) -> None:
     """Refuse options that would change nothing.
 
     Raises:
@@ -236,7 +236,9 @@ class Results:
     sensitivity: "Mapping[str, Sensitivity]" = field(default_factory=dict)
 
 
-def _measure(sets: "EvaluationInputs", wanted: "Wanted", extractors: Extractors) -> Results:
+def _measure(
+    sets: "EvaluationInputs", wanted: "MeasureSelection", extractors: Extractors
+) -> Results:
     """All numbers."""
     from synthograph.cli.progress import tracker
     from synthograph.metrics.evaluate import Report, evaluate
@@ -259,7 +261,7 @@ def _measure(sets: "EvaluationInputs", wanted: "Wanted", extractors: Extractors)
 
 
 def _published_sets(
-    sets: "EvaluationInputs", wanted: "Wanted", extractors: Extractors
+    sets: "EvaluationInputs", wanted: "MeasureSelection", extractors: Extractors
 ) -> "Iterator[tuple[Published, ImageSet, ImageSet]]":
     """Published measures with training and generated images."""
     from synthograph.archive.batches import mirrored
@@ -271,7 +273,7 @@ def _published_sets(
 
 
 def _keep_part(
-    sets: "EvaluationInputs", wanted: "Wanted", extractors: Extractors, part: "Part"
+    sets: "EvaluationInputs", wanted: "MeasureSelection", extractors: Extractors, part: "Part"
 ) -> None:
     """Extract one part of all features, for the command without --part."""
     from synthograph.cli.progress import tracker

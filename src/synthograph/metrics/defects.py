@@ -33,8 +33,8 @@ NOISES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 QUALITIES = (95, 85, 70, 50, 30, 10)
 GAINS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 LOSSES = (0.25, 0.5, 0.75)
-MOST_CLASSES = 12
-MOST_REPEATS = 8
+MAX_CLASSES = 12
+MAX_REPEATS = 8
 
 Images = UInt[Tensor, "n c h w"]
 
@@ -459,7 +459,7 @@ def selection_defects(
     Args:
         size: images in the set that is damaged.
         labels: class of every image; negative without a class.
-        classes: their names. Of more than `MOST_CLASSES` the rarest are dropped, one at a time; of
+        classes: their names. Of more than `MAX_CLASSES` the rarest are dropped, one at a time; of
             a set of one class nothing is.
         factors: numbers that every image has, NaN where unknown.
     """
@@ -468,7 +468,7 @@ def selection_defects(
         found += [Drop(label, classes[label], share) for share in (0.5, 1.0)]
     for name, values in (factors or {}).items():
         found += [Narrow(name, values, lost) for lost in LOSSES]
-    distinct = [size >> shift for shift in range(1, MOST_REPEATS + 1)]
+    distinct = [size >> shift for shift in range(1, MAX_REPEATS + 1)]
     return (*found, *(Repeat(count) for count in distinct if count > 0))
 
 
@@ -480,7 +480,7 @@ def droppable(labels: Int64[Tensor, " n"] | None, classes: Sequence[str]) -> lis
     there = [label for label, count in enumerate(counts) if count > 0]
     if len(there) == 1 and counts[there[0]] == len(labels):
         return []
-    return sorted(sorted(there, key=lambda label: counts[label])[:MOST_CLASSES])
+    return sorted(sorted(there, key=lambda label: counts[label])[:MAX_CLASSES])
 
 
 def _integers(x: Float32[Tensor, "..."], dtype: torch.dtype) -> UInt[Tensor, "..."]:

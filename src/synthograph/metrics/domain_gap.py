@@ -22,7 +22,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
 from synthograph.features.base import Extractor
 from synthograph.metrics import columns
-from synthograph.metrics.evaluate import LEAST, SMALL, Tracks, silent
+from synthograph.metrics.evaluate import MIN_IMAGES, MIN_RELIABLE, Tracks, silent
 from synthograph.metrics.kernel import kernel_distance
 from synthograph.metrics.maps import FlatMap, flat_map
 from synthograph.metrics.measures import Floor, floors
@@ -31,11 +31,11 @@ from synthograph.metrics.sprites import Sprite, sprite, thumbnails
 from synthograph.metrics.two_sample import TwoSample, classifier_test, holm, permutations_for
 from synthograph.stats.sample import Sample
 
-SURE = 0.05
-MOST_SAID = 0.995
+ALPHA = 0.05
+MAX_STATED_AUC = 0.995
 OTHER_MIX = 0.1
 """Share of the images whose class would have to change, above which it is worth a word."""
-MOST_POINTS = 1200
+MAX_POINTS = 1200
 """Images on the map, all sets together."""
 KERNEL = "kernel"
 
@@ -83,7 +83,7 @@ class Gap:
         indicative: whether its numbers compare only with themselves.
         kernel: the kernel distance.
         floors: of halves of either set, where there are images enough.
-        classifier: what can be told apart.
+        classifier: whether images of the two sets can be distinguished.
         p: of the classifier, adjusted for the number of pairs and extractors; None without one.
     """
 
@@ -99,7 +99,7 @@ class Gap:
     @property
     def seen(self) -> bool | None:
         """Whether there is a gap beyond chance at 5 %; None where that cannot be told."""
-        return None if self.p is None else self.p < SURE
+        return None if self.p is None else self.p < ALPHA
 
     @property
     def sentence(self) -> str:
@@ -112,7 +112,7 @@ class Gap:
         between = "" if ends is None else f", {ends.low:.3f} to {ends.high:.3f}"
         words = f"AUC {found.auc:.3f}{between}; p = {self.p:.3g}{weak}"
         if self.seen:
-            share = "over 99 %" if found.auc >= MOST_SAID else f"{100 * found.auc:.0f} %"
+            share = "over 99 %" if found.auc >= MAX_STATED_AUC else f"{100 * found.auc:.0f} %"
             return (
                 f"{pair} differ: of an unseen image of each, a classifier tells which is which in "
                 f"{share} of the cases ({words})"
@@ -227,10 +227,10 @@ def check(sets: Sequence[DomainSet]) -> None:
     first = sets[0].images
     for each in sets:
         images = each.images
-        if images.count < LEAST:
+        if images.count < MIN_IMAGES:
             raise UserError(
-                f"{each.name}: {images.count} images; at least {LEAST} are needed, and below "
-                f"{SMALL} nothing means much"
+                f"{each.name}: {images.count} images; at least {MIN_IMAGES} are needed, and below "
+                f"{MIN_RELIABLE} nothing means much"
             )
         one, other = _kind(first), _kind(images)
         if one != other:
@@ -341,8 +341,8 @@ def _adjusted(gaps: Sequence[Gap]) -> list[Gap]:
 def _map(
     sets: Sequence[DomainSet], samples: Sequence[Sample], extractor: str, seed: int, tracks: Tracks
 ) -> Map:
-    """As many images of every set, at most `MOST_POINTS` in all."""
-    most = max(1, MOST_POINTS // len(sets))
+    """As many images of every set, at most `MAX_POINTS` in all."""
+    most = max(1, MAX_POINTS // len(sets))
     chosen: list[Tensor] = []
     for place, sample in enumerate(samples):
         order = Streams(seed).permutation(f"metrics/map/{place}", 0, len(sample))
@@ -386,10 +386,10 @@ def _notes(sets: Sequence[DomainSet], flat: Map, gaps: Sequence[Gap]) -> tuple[s
     if len(gaps) > 1:
         notes.append(f"p is adjusted for {len(gaps)} comparisons (Holm)")
     tested = [gap.classifier for gap in gaps if gap.classifier.p is not None]
-    if any(len(tested) >= SURE * (each.settings["permutations"] + 1) for each in tested):
+    if any(len(tested) >= ALPHA * (each.settings["permutations"] + 1) for each in tested):
         notes.append(
             f"{len(tested)} comparisons are too many for these permutations: no adjusted p can be "
-            f"below {SURE:.0%}, so compare fewer sets or features at once"
+            f"below {ALPHA:.0%}, so compare fewer sets or features at once"
         )
     said = [
         f"{gap.one} and {gap.other}: {note}"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000", "#F0E442")
-"""Okabe and Ito 2008: told apart with every kind of colour vision."""
+"""Okabe and Ito 2008: distinguishable with every kind of colour vision."""
 MARKERS = "osD^vP*X"
 INCHES, DOTS = (8.0, 6.4), 150
 

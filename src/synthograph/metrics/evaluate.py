@@ -33,9 +33,9 @@ from synthograph.metrics.scores import inception_score
 from synthograph.metrics.ssim import WINDOW
 from synthograph.stats.sample import Sample
 
-LEAST = 10
+MIN_IMAGES = 10
 """Images of a set below which nothing is measured."""
-SMALL = 100
+MIN_RELIABLE = 100
 """Images below which a number is an indication at most."""
 DRAWN = (
     "the classes of generated images were drawn as often as in the reference, so their shares say "
@@ -54,7 +54,7 @@ def silent(what: str) -> Track:
 
 
 @dataclass(frozen=True)
-class Request:
+class EvaluationTask:
     """What to measure.
 
     Attributes:
@@ -143,7 +143,7 @@ class Report:
         }
 
 
-def check(request: Request) -> list[Scope]:
+def check(request: EvaluationTask) -> list[Scope]:
     """Refuse what cannot be measured, before anything is computed.
 
     Returns:
@@ -153,10 +153,10 @@ def check(request: Request) -> list[Scope]:
         UserError: sets of different kinds of images, too few of them, unknown columns.
     """
     for images, what in ((request.real, "real"), (request.fake, "generated")):
-        if images.count < LEAST:
+        if images.count < MIN_IMAGES:
             raise UserError(
-                f"{images.name}: {images.count} {what} images; at least {LEAST} are needed for "
-                f"any measure, and below {SMALL} none means much"
+                f"{images.name}: {images.count} {what} images; at least {MIN_IMAGES} are needed "
+                f"for any measure, and below {MIN_RELIABLE} none means much"
             )
     for other in filter(None, (request.fake, request.train)):
         _same_kind(request.real, other)
@@ -193,7 +193,7 @@ def _channels(images: ImageSet) -> str:
 
 
 def evaluate(
-    request: Request,
+    request: EvaluationTask,
     extractors: Sequence[Extractor],
     *,
     folder: Path,
@@ -228,7 +228,7 @@ def evaluate(
     return Report(tuple(entries), tuple(sizes), tuple(notes))
 
 
-def _left_out(request: Request, extractors: Sequence[Extractor]) -> Iterator[str]:
+def _left_out(request: EvaluationTask, extractors: Sequence[Extractor]) -> Iterator[str]:
     """Sentences on parts that are not measured."""
     classes = set(request.real.labels or ())
     if too_many(classes) and LABEL not in request.by:
@@ -244,7 +244,7 @@ def _left_out(request: Request, extractors: Sequence[Extractor]) -> Iterator[str
 
 
 def keep_part(
-    request: Request,
+    request: EvaluationTask,
     extractors: Sequence[Extractor],
     part: Part,
     *,
@@ -276,7 +276,7 @@ def keep_part(
 
 
 def _columns(
-    request: Request, role: str, extractors: Sequence[Extractor]
+    request: EvaluationTask, role: str, extractors: Sequence[Extractor]
 ) -> dict[tuple[str, str | None], made.Column]:
     """What is needed of every image of a set, by name and modality."""
     images, spec = request.sets[role], request.real.spec
@@ -312,7 +312,7 @@ class _Table:
     """Rows of every column for the three sets."""
 
     def __init__(
-        self, request: Request, extractors: Sequence[Extractor], folder: Path, tracks: Tracks
+        self, request: EvaluationTask, extractors: Sequence[Extractor], folder: Path, tracks: Tracks
     ) -> None:
         self.request, self.sets = request, request.sets
         self._rows: dict[tuple[str, str, str | None], Tensor] = {}
@@ -328,7 +328,7 @@ class _Table:
         images, values = self.sets[role], self._rows[role, column, scope.modality]
         values = values if dims is None else values[:, :dims]
         whole, chosen = Sample(values, images.groups), scope.rows(images)
-        return whole if scope.column is None or chosen is None else whole.take(chosen)
+        return whole if scope.column is None or chosen is None else whole.subset(chosen)
 
     def column(self, role: str, column: str, scope: Scope) -> Tensor | None:
         """Rows of a part; None where they were not asked for or the set lacks its column."""
@@ -392,11 +392,11 @@ def _features(table: _Table, scope: Scope, extractor: Extractor) -> list[Entry]:
 def _about(real: Sample, fake: Sample) -> list[str]:
     """A sentence where the images are too few for the number to mean anything."""
     fewest = min(len(real), len(fake))
-    if fewest >= SMALL:
+    if fewest >= MIN_RELIABLE:
         return []
     return [
-        f"{len(real)} real and {len(fake)} generated images: below {SMALL} this is an indication "
-        "at most"
+        f"{len(real)} real and {len(fake)} generated images: below {MIN_RELIABLE} this is an "
+        "indication at most"
     ]
 
 

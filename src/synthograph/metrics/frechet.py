@@ -22,9 +22,9 @@ from synthograph.stats.sample import Sample, check_pair, chunks, too_few
 
 # n m image, d feature, r rank, e evaluation
 
-LARGE = 512
+MANY_FEATURES = 512
 """Features from which an evaluation is so slow that fewer blocks are left out."""
-LEAST = 0.6
+MIN_JACKKNIFE_SHARE = 0.6
 """Share of the jackknife variance that is believed at least: with fewer images than features, pairs
 of blocks say too much. By simulation, see tests."""
 PARTS = (1, 2, 3)
@@ -146,7 +146,7 @@ def frechet_distance(
         real: features of real images.
         fake: features of generated images.
         level: of the interval.
-        blocks: how many blocks of groups; 20, or 12 with `LARGE` features and more.
+        blocks: how many blocks of groups; 20, or 12 with `MANY_FEATURES` features and more.
         seed: which groups share a block.
 
     Raises:
@@ -156,11 +156,11 @@ def frechet_distance(
     reason = too_few(real, fake, 2)
     if reason is not None:
         return compared("frechet", None, real, fake, notes=(reason,))
-    large = min(real.features, max(len(real), len(fake))) >= LARGE
+    large = min(real.features, max(len(real), len(fake))) >= MANY_FEATURES
     most = blocks or (12 if large else 20)
     cut = plan(real.groups, fake.groups, most=most, pairs=most // 2 if large else 60, seed=seed)
     values = distances(real, fake, cut)
-    ends = squared_interval(values, cut, level=level, least=LEAST)
+    ends = squared_interval(values, cut, level=level, least=MIN_JACKKNIFE_SHARE)
     fewest = min(len(real), len(fake))
     few = f"{fewest} images for {real.features} features: the value is biased upwards"
     notes = (cut.reason, few if fewest <= real.features else None)
@@ -229,7 +229,7 @@ def extrapolate(real: Sample, fake: Sample, *, seed: int = 0) -> Extrapolation |
         ours, theirs = (parts(each.groups, count, seed=seed) for each in (real, fake))
         points.append(
             sum(
-                distance(moments(real.take(ours == part)), moments(fake.take(theirs == part)))
+                distance(moments(real.subset(ours == part)), moments(fake.subset(theirs == part)))
                 for part in range(count)
             )
             / count

@@ -73,11 +73,11 @@ def manifold_measures(
     fewest, needed = min(len(real), len(fake)), 4 * max(k_pr, k_dc)
     if cut.reason is None and fewest < needed:
         cut = replace(cut, reason=f"no interval: {fewest} images, at least {needed} are needed")
-    tally = count(real, fake, cut, k_pr=k_pr, k_dc=k_dc)
-    least = min(int(tally.n_real.min()), int(tally.n_fake.min()))
+    counted = count(real, fake, cut, k_pr=k_pr, k_dc=k_dc)
+    least = min(int(counted.n_real.min()), int(counted.n_fake.min()))
     if cut.reason is None and least <= max(k_pr, k_dc):  # balls without end, or none
         cut = replace(cut, reason=f"no interval: a half of the images has {least} of a set")
-    density = tally.balls.to(torch.float64) / (k_dc * tally.n_fake)
+    density = counted.balls.to(torch.float64) / (k_dc * counted.n_fake)
 
     def share(
         name: str, hits: Int64[Tensor, " e"], images: Int64[Tensor, " e"], of: Sample
@@ -90,8 +90,8 @@ def manifold_measures(
         )
 
     return Manifold(
-        precision=share("precision", tally.precise, tally.n_fake, fake),
-        recall=share("recall", tally.recalled, tally.n_real, real),
+        precision=share("precision", counted.n_precise, counted.n_fake, fake),
+        recall=share("recall", counted.n_recalled, counted.n_real, real),
         density=compared(
             "density",
             float(density[0]),
@@ -99,34 +99,34 @@ def manifold_measures(
             fake,
             interval=halves_interval(density, cut, level=level),
             notes=(cut.reason,),
-            counts={"balls": int(tally.balls[0]), "images": int(tally.n_fake[0])},
+            counts={"balls": int(counted.balls[0]), "images": int(counted.n_fake[0])},
         ),
-        coverage=share("coverage", tally.covered, tally.n_real, real),
+        coverage=share("coverage", counted.n_covered, counted.n_real, real),
     )
 
 
 @dataclass(frozen=True)
-class Tally:
+class ManifoldCounts:
     """Whole numbers behind the four measures, for every evaluation of a plan.
 
     Attributes:
         n_real: real images kept.
         n_fake: generated images kept.
-        precise: generated images in the ball of a real one.
-        recalled: real images in the ball of a generated one.
+        n_precise: generated images in the ball of a real one.
+        n_recalled: real images in the ball of a generated one.
         balls: pairs of a generated image and a ball of a real image that holds it.
-        covered: real images with a generated image in their ball.
+        n_covered: real images with a generated image in their ball.
     """
 
     n_real: Int64[Tensor, " e"]
     n_fake: Int64[Tensor, " e"]
-    precise: Int64[Tensor, " e"]
-    recalled: Int64[Tensor, " e"]
+    n_precise: Int64[Tensor, " e"]
+    n_recalled: Int64[Tensor, " e"]
     balls: Int64[Tensor, " e"]
-    covered: Int64[Tensor, " e"]
+    n_covered: Int64[Tensor, " e"]
 
 
-def count(real: Sample, fake: Sample, cut: Plan, *, k_pr: int, k_dc: int) -> Tally:
+def count(real: Sample, fake: Sample, cut: Plan, *, k_pr: int, k_dc: int) -> ManifoldCounts:
     """Count what lies in which ball, for every evaluation of a plan."""
     centre = centre_of(real.values)
     ours, theirs = by_block(real, cut.blocks[0]), by_block(fake, cut.blocks[1])
@@ -151,13 +151,13 @@ def count(real: Sample, fake: Sample, cut: Plan, *, k_pr: int, k_dc: int) -> Tal
                 precise[columns, e] |= (squared <= real_pr[rows, e, None]).any(0)
                 recalled[rows, e] |= (squared <= fake_pr[columns, e]).any(1)
                 balls[e] += (squared <= real_dc[rows, e, None]).count_nonzero()
-    return Tally(
+    return ManifoldCounts(
         n_real=cut.kept[:, owner[0]].sum(1),
         n_fake=cut.kept[:, owner[1]].sum(1),
-        precise=precise.sum(0),
-        recalled=(recalled & cut.kept.T[owner[0]]).sum(0),
+        n_precise=precise.sum(0),
+        n_recalled=(recalled & cut.kept.T[owner[0]]).sum(0),
         balls=balls,
-        covered=_covered(nearest, real_dc, cut.kept),
+        n_covered=_covered(nearest, real_dc, cut.kept),
     )
 
 

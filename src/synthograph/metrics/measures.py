@@ -20,7 +20,7 @@ from synthograph.stats.sample import Sample
 
 SPLITS = 3
 """Cuts into halves whose mean is a floor."""
-MOST_HALF = 5000
+MAX_HALF = 5000
 """Images in a half at most: the time grows with its square."""
 LARGE_BIAS = 0.1
 """Share of a Frechet distance above which its bias is worth a word."""
@@ -83,12 +83,12 @@ def plain(real: Sample, fake: Sample, wanted: Collection[str]) -> dict[str, floa
         found[SPECTRUM] = float(gap.square().mean().sqrt())
     k_pr, k_dc = manifold.PR_NEIGHBOURS, manifold.DC_NEIGHBOURS
     if any(name in wanted for name in SHARES) and fewest > max(k_pr, k_dc):
-        tally = manifold.count(real, fake, cut, k_pr=k_pr, k_dc=k_dc)
+        counted = manifold.count(real, fake, cut, k_pr=k_pr, k_dc=k_dc)
         every = {
-            "precision": int(tally.precise[0]) / len(fake),
-            "recall": int(tally.recalled[0]) / len(real),
-            "density": int(tally.balls[0]) / (k_dc * len(fake)),
-            "coverage": int(tally.covered[0]) / len(real),
+            "precision": int(counted.n_precise[0]) / len(fake),
+            "recall": int(counted.n_recalled[0]) / len(real),
+            "density": int(counted.balls[0]) / (k_dc * len(fake)),
+            "coverage": int(counted.n_covered[0]) / len(real),
         }
         found |= {name: number for name, number in every.items() if name in wanted}
     return found
@@ -154,12 +154,12 @@ def floors(
     sizes = []
     for split in range(splits):
         second = halve(real.groups, streams, split)
-        one, other = (real.take(half.nonzero()[:MOST_HALF, 0]) for half in (~second, second))
+        one, other = (real.subset(half.nonzero()[:MAX_HALF, 0]) for half in (~second, second))
         sizes.append((len(one), len(other)))
         _collect(between, plain(one, other, wanted))
         if len(fake) >= len(other):
             order = streams.permutation("metrics/floor", split, len(fake))[: len(other)]
-            _collect(same, plain(one, fake.take(order.sort().values), wanted))
+            _collect(same, plain(one, fake.subset(order.sort().values), wanted))
     n = (sum(a for a, _ in sizes) // splits, sum(b for _, b in sizes) // splits)
     return {
         name: Floor(
@@ -187,7 +187,7 @@ def matched(sample: Sample, count: int, *, seed: int = 0) -> Sample:
         return sample
     _, inverse, sizes = sample.groups.unique(return_inverse=True, return_counts=True)
     order = Streams(seed).permutation("metrics/matched", 0, len(sizes))
-    return sample.take(groups_that_fit(sizes, order, count)[inverse])
+    return sample.subset(groups_that_fit(sizes, order, count)[inverse])
 
 
 def spectrum_value(real: Sample, fake: Sample, *, seed: int = 0) -> Value:

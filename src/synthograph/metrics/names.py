@@ -18,13 +18,13 @@ PATH = "path_length"
 """Of our own too, but of a generator and not of images; measured only where it is asked for."""
 OWN_PAIRS, OWN_DISTANCE, PUBLISHED_DISTANCE = 2_000, "random-vgg16-distance", "lpips"
 EXAMPLES = ("fid50k_full", "kid50k_full", "pr50k3_full", "is50k", "fid50k", "kid50k", "pr50k3")
-MOST = 1_000_000
+MAX_COUNT = 1_000_000
 
 _NAME = re.compile(r"(fid|kid|is|pr)(\d{1,7})(k?)(3?)(_full)?", re.ASCII)
 _PATH = re.compile(rf"({'|'.join((*VARIANTS, PATH))})(?:_(\d{{1,7}})(k?))?", re.ASCII)
 
 
-class Measure(enum.Enum):
+class PublishedKind(enum.Enum):
     """What a published name measures."""
 
     FRECHET = "fid"
@@ -33,7 +33,11 @@ class Measure(enum.Enum):
     SCORE = "is"
 
 
-MOST_REAL = {Measure.FRECHET: None, Measure.KERNEL: 1_000_000, Measure.MANIFOLD: 200_000}
+MAX_REAL = {
+    PublishedKind.FRECHET: None,
+    PublishedKind.KERNEL: 1_000_000,
+    PublishedKind.MANIFOLD: 200_000,
+}
 """Real images that the names ending in `_full` take at most."""
 
 
@@ -47,16 +51,16 @@ class Published:
         count: generated images.
         full: whether all real images count, without flips; else as many as generated ones, with
             the flips that training saw.
-        most_real: real images at most; None for all.
+        max_real: real images at most; None for all.
         extractor: whose features.
         keys: under which the numbers are written.
     """
 
     name: str
-    measure: Measure
+    measure: PublishedKind
     count: int
     full: bool
-    most_real: int | None
+    max_real: int | None
     extractor: str
     keys: tuple[str, ...]
     published: ClassVar[bool] = True
@@ -101,8 +105,8 @@ def parse_path(text: str) -> PathLength | None:
     count = variant.pairs if published else OWN_PAIRS
     if found[2] is not None:
         count = int(found[2]) * (1000 if found[3] else 1)
-    if not 2 <= count <= MOST:
-        raise UserError(f"{text}: {count} pairs of images; from 2 to {MOST} can be asked for")
+    if not 2 <= count <= MAX_COUNT:
+        raise UserError(f"{text}: {count} pairs of images; from 2 to {MAX_COUNT} can be asked for")
     distance = PUBLISHED_DISTANCE if published else OWN_DISTANCE
     return PathLength(text, variant, count, distance, published)
 
@@ -117,36 +121,36 @@ def parse(text: str) -> Published:
     if found is None:
         known = (*OWN, *EXAMPLES, *VARIANTS, PATH)
         raise UserError(f"measure {text!r} is unknown: {nearest(text, known)}")
-    measure, full = Measure(found[1]), found[5] is not None
+    measure, full = PublishedKind(found[1]), found[5] is not None
     count = int(found[2]) * (1000 if found[3] else 1)
-    neighbours = measure is Measure.MANIFOLD
+    neighbours = measure is PublishedKind.MANIFOLD
     sound = bool(found[4]) == neighbours and (not neighbours or bool(found[3]))
-    if not sound or (measure is Measure.SCORE and full):
+    if not sound or (measure is PublishedKind.SCORE and full):
         raise UserError(
             f"measure {text!r} is unknown: the published names are {', '.join(EXAMPLES)}, with any "
             "count (pr5k3_full, is10k)"
         )
-    if not 2 <= count <= MOST:
-        raise UserError(f"{text}: {count} generated images; from 2 to {MOST} can be asked for")
+    if not 2 <= count <= MAX_COUNT:
+        raise UserError(f"{text}: {count} generated images; from 2 to {MAX_COUNT} can be asked for")
     return Published(
         name=text,
         measure=measure,
         count=count,
         full=full,
-        most_real=MOST_REAL.get(measure) if full else count,
+        max_real=MAX_REAL.get(measure) if full else count,
         extractor="vgg16" if neighbours else "inception",
         keys=_keys(text, measure),
     )
 
 
-def _keys(name: str, measure: Measure) -> tuple[str, ...]:
-    if measure is Measure.MANIFOLD:
+def _keys(name: str, measure: PublishedKind) -> tuple[str, ...]:
+    if measure is PublishedKind.MANIFOLD:
         return (f"{name}_precision", f"{name}_recall")
-    return (f"{name}_mean", f"{name}_std") if measure is Measure.SCORE else (name,)
+    return (f"{name}_mean", f"{name}_std") if measure is PublishedKind.SCORE else (name,)
 
 
 @dataclass(frozen=True)
-class Wanted:
+class MeasureSelection:
     """Which measures are wanted: our own by name, published ones, and path lengths."""
 
     own: tuple[str, ...] = OWN
@@ -154,7 +158,7 @@ class Wanted:
     paths: tuple[PathLength, ...] = ()
 
 
-def parse_wanted(words: Sequence[str]) -> Wanted:
+def parse_selection(words: Sequence[str]) -> MeasureSelection:
     """What `--metrics` asks for; all of our own of images where it asks for nothing.
 
     Args:
@@ -165,9 +169,9 @@ def parse_wanted(words: Sequence[str]) -> Wanted:
     """
     names = list(dict.fromkeys(n.strip() for word in words for n in word.split(",") if n.strip()))
     if not names:
-        return Wanted()
+        return MeasureSelection()
     paths = {name: parse_path(name) for name in names}
-    return Wanted(
+    return MeasureSelection(
         tuple(name for name in OWN if name in names),
         tuple(parse(name) for name in names if name not in OWN and paths[name] is None),
         tuple(path for path in paths.values() if path is not None),

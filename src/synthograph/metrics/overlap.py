@@ -7,7 +7,7 @@ from typing import Any
 from synthograph.core.errors import UserError
 from synthograph.core.names import first_few
 
-MOST_COPIES = 0.01
+MAX_COPIES = 0.01
 """Share of reference images that may equal training images by chance, such as empty ones."""
 
 
@@ -81,7 +81,7 @@ def refuse_overlap(
             f"{first_few(repr(each) for each in seen)}: {way}"
         )
     copies = sorted(images[digest] for digest in images.keys() & trained.images)
-    if len(copies) > MOST_COPIES * len(images):
+    if len(copies) > MAX_COPIES * len(images):
         raise UserError(
             f"{name}: {len(copies)} of its {len(images)} images equal training images pixel by "
             f"pixel, such as {first_few(copies)}: {way}"

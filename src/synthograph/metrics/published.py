@@ -21,7 +21,7 @@ from synthograph.metrics import frechet, kernel, manifold
 from synthograph.metrics.columns import extractor_column, rows_of
 from synthograph.metrics.evaluate import Tracks, silent
 from synthograph.metrics.measures import matched
-from synthograph.metrics.names import Measure, PathLength, Published
+from synthograph.metrics.names import PathLength, Published, PublishedKind
 from synthograph.metrics.paths import Pairs, path_length, step_lengths
 from synthograph.metrics.result import Value, compared
 from synthograph.metrics.scores import inception_score
@@ -31,7 +31,7 @@ NOTE = (
     "the reference is the images that the generator was trained on: comparable with published "
     "numbers, blind to memorisation"
 )
-MOST_KERNEL = 5000
+MAX_KERNEL = 5000
 """Images of a set that the interval of a kernel distance is made from: its time grows with their
 square.
 """
@@ -87,7 +87,7 @@ def check_published(spec: Published, train: ImageSet, fake_count: int, fake_name
 
 def _way_out(spec: Published, count: int) -> str:
     """The same measure of so many images, if there is one."""
-    thousands, neighbours = count // 1000, spec.measure is Measure.MANIFOLD
+    thousands, neighbours = count // 1000, spec.measure is PublishedKind.MANIFOLD
     if count < 2 or (neighbours and not thousands):
         return "give it more"
     number = f"{thousands}k" if thousands else f"{count}"
@@ -129,14 +129,14 @@ def measure_published(
         "seed": seed,
         "version": synthograph.__version__,
     }
-    if spec.measure is Measure.SCORE:
+    if spec.measure is PublishedKind.SCORE:
         value, deviation = inception_score(made[:, extractor.dims :], seed=seed)
         return _result(spec, (value.value, deviation), (value,), about)
     (rows,) = rows_of(train, [column], folder=folder, track=tracks(f"features of {train.name}"))
     real = Sample(rows[:, : extractor.dims], train.groups)
-    if spec.most_real is not None and len(real) > spec.most_real:
-        chosen = Streams(seed).permutation("metrics/published", 0, len(real))[: spec.most_real]
-        real = real.take(chosen.sort().values)
+    if spec.max_real is not None and len(real) > spec.max_real:
+        chosen = Streams(seed).permutation("metrics/published", 0, len(real))[: spec.max_real]
+        real = real.subset(chosen.sort().values)
     generated = Sample(made[:, : extractor.dims], torch.arange(spec.count))
     about["real"] = {"name": train.name, "n": len(real), **train.origin}
     values = _values(spec, real, generated, seed)
@@ -197,16 +197,16 @@ def measure_path_length(
 
 
 def _values(spec: Published, real: Sample, fake: Sample, seed: int) -> tuple[Value, ...]:
-    if spec.measure is Measure.FRECHET:
+    if spec.measure is PublishedKind.FRECHET:
         return (frechet.frechet_distance(real, fake, seed=seed),)
-    if spec.measure is Measure.KERNEL:
+    if spec.measure is PublishedKind.KERNEL:
         subsets = kernel.subset_distances(real, fake, seed=seed)
         number = len(subsets.values)
         note = (
             f"mean of {number} subsets of {subsets.size}, standard deviation {subsets.std:.3g}, "
             "which is no error of the mean"
         )
-        few = (matched(each, MOST_KERNEL, seed=seed) for each in (real, fake))
+        few = (matched(each, MAX_KERNEL, seed=seed) for each in (real, fake))
         ends = _holding(subsets.mean, kernel.kernel_distance(*few, seed=seed).interval)
         return (compared("kernel", subsets.mean, real, fake, interval=ends, notes=(note,)),)
     found = manifold.manifold_measures(real, fake, seed=seed)

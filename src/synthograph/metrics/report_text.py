@@ -17,7 +17,7 @@ DISTANCES = ("frechet", "kernel", "spectrum")
 """Measures that are small where images are good."""
 GOOD = ("precision", "recall", "density", "coverage")
 """Measures that are large where images are good."""
-MOST_PLACES = 4
+MAX_PLACES = 4
 MEASURE, FEATURES, NUMBER, ENDS = 10, 12, 9, 20
 
 
@@ -104,18 +104,18 @@ def sentences(report: Report) -> list[str]:
     alike = [_place(entry) for entry in report.entries if at_floor(entry)]
     if alike:
         found.append(
-            "not told apart from real images at this number of images, which is no proof of "
-            f"equality: {_places(alike, MOST_PLACES, separator='; ')}"
+            "not distinguishable from real images at this number of images, which is no proof of "
+            f"equality: {_places(alike, MAX_PLACES, separator='; ')}"
         )
     nearer = [_place(entry) for entry in report.entries if nearer_to_training(entry)]
     if nearer:
         found.append(
             "generated images are nearer to training images than to the reference, beyond both "
-            f"intervals, a sign of memorisation: {_places(nearer, MOST_PLACES, separator='; ')}"
+            f"intervals, a sign of memorisation: {_places(nearer, MAX_PLACES, separator='; ')}"
         )
     absent = [str(s.scope) for s in report.shares if s.real and s.fake == 0]
     if absent:
-        found.append(f"no generated images at all: {_places(absent, MOST_PLACES, separator='; ')}")
+        found.append(f"no generated images at all: {_places(absent, MAX_PLACES, separator='; ')}")
     found += report.notes
     return found
 
@@ -158,4 +158,4 @@ def _place(entry: Entry) -> str:
 
 
 def _places(names: Iterable[str]) -> str:
-    return first_few(names, MOST_PLACES, separator="; ")
+    return first_few(names, MAX_PLACES, separator="; ")

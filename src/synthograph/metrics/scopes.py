@@ -14,7 +14,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
 
 LABEL = "label"
-MOST_LEVELS = 50
+MAX_LEVELS = 50
 NOTHING = "(none)"
 
 
@@ -78,7 +78,7 @@ def scopes(real: ImageSet, fake: ImageSet, by: Sequence[str]) -> Iterator[Scope]
 
 def too_many(levels: Collection[str]) -> bool:
     """Whether a column has more values than are measured one by one."""
-    return len(levels) > MOST_LEVELS
+    return len(levels) > MAX_LEVELS
 
 
 def levels_of(column: str, real: ImageSet, fake: ImageSet) -> list[str]:
@@ -94,7 +94,7 @@ def levels_of(column: str, real: ImageSet, fake: ImageSet) -> list[str]:
     levels = sorted({*cells, *(fake.column(column) or ())})
     if too_many(levels):
         raise UserError(
-            f"--by {column}: has {len(levels)} values, at most {MOST_LEVELS} are compared: give a "
+            f"--by {column}: has {len(levels)} values, at most {MAX_LEVELS} are compared: give a "
             "column of few values, such as a site or a side"
         )
     return levels

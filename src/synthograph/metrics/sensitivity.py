@@ -26,22 +26,22 @@ from synthograph.core.seeds import Streams
 from synthograph.features.base import Extractor
 from synthograph.metrics.columns import extractor_column, rows_of
 from synthograph.metrics.defects import (
-    MOST_CLASSES,
+    MAX_CLASSES,
     Defect,
     SelectionDefect,
     droppable,
     pixel_defects,
     selection_defects,
 )
-from synthograph.metrics.gauges import Gauge, Labelled, Numbers, standard_gauges
+from synthograph.metrics.probes import Labelled, Numbers, Probe, standard_probes
 from synthograph.metrics.sensitivity_table import Found, Sensitivity, judged, unfit
-from synthograph.stats.intervals import LEAST_GROUPS, halve
+from synthograph.stats.intervals import MIN_GROUPS, halve
 from synthograph.stats.sample import check
 
 # n image, d feature, k image of a selection, s split
 
 BATCH = 32
-LEAST_IMAGES = 20
+MIN_IMAGES = 20
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def sensitivity(
     real: RealSet,
     extract: Callable[[Tensor], Tensor],
     *,
-    gauges: Sequence[Gauge] | None = None,
+    probes: Sequence[Probe] | None = None,
     effort: Effort | None = None,
     track: Track | None = None,
 ) -> Sensitivity:
@@ -169,7 +169,7 @@ def sensitivity(
         real: the images.
         extract: integer images [n, c, h, w] to features [n, d]; called for what `real` has no
             features of, and for damaged pixels.
-        gauges: measures to try; `standard_gauges` by default.
+        probes: measures to try; `standard_probes` by default.
         effort: how much is computed.
         track: shows progress of the three stages: features, damaged features, measures.
 
@@ -182,14 +182,14 @@ def sensitivity(
     chosen = _chosen(real.groups, effort)
     base = _features(real, extract, chosen, track)
     check(base, "real")
-    if gauges is None:
-        gauges = standard_gauges(real.classes if real.labels is not None else ())
+    if probes is None:
+        probes = standard_probes(real.classes if real.labels is not None else ())
     streams = Streams(effort.seed).under("sensitivity")
     pixels, refused = _pixel_plants(real, extract, base, chosen, effort, track)
     plants = [*pixels, *_selection_plants(real, base, chosen)]
-    columns = {name: worse for each in gauges for name, worse in each.columns.items()}
+    columns = {name: worse for each in probes for name, worse in each.columns.items()}
     halves = [halve(base.groups, streams, split) for split in range(effort.splits)]
-    found = _measured(base, plants, gauges, halves, streams, track)
+    found = _measured(base, plants, probes, halves, streams, track)
     return Sensitivity(
         cells=(*judged(found, columns), *unfit(refused, columns)),
         splits=effort.splits,
@@ -213,19 +213,19 @@ def check_counts(images: int, groups: int) -> None:
     Raises:
         UserError: too few images, or too few groups.
     """
-    if images < LEAST_IMAGES or groups < LEAST_GROUPS:
+    if images < MIN_IMAGES or groups < MIN_GROUPS:
         raise UserError(
-            f"{images} images of {groups} groups: sensitivity needs at least {LEAST_IMAGES} images "
-            f"of {LEAST_GROUPS} groups, which it halves; give it more real images"
+            f"{images} images of {groups} groups: sensitivity needs at least {MIN_IMAGES} images "
+            f"of {MIN_GROUPS} groups, which it halves; give it more real images"
         )
 
 
 def _check(real: RealSet, effort: Effort) -> None:
     check_counts(len(real), len(real.groups.unique()))
-    if effort.splits < 3 or effort.images < LEAST_IMAGES or effort.damaged < 0:
+    if effort.splits < 3 or effort.images < MIN_IMAGES or effort.damaged < 0:
         raise UserError(
             f"{effort.splits} splits, {effort.images} images, {effort.damaged} damaged: at least "
-            f"3, {LEAST_IMAGES} and 0 are needed"
+            f"3, {MIN_IMAGES} and 0 are needed"
         )
     for name, column in (("labels", real.labels), *real.factors.items()):
         if column is not None and len(column) != len(real):
@@ -243,11 +243,11 @@ def _check(real: RealSet, effort: Effort) -> None:
 
 
 def _chosen(groups: Int64[Tensor, " n"], effort: Effort) -> Int64[Tensor, " k"]:
-    """Images of randomly chosen groups, as many as asked; fewer than `LEAST_GROUPS` never."""
+    """Images of randomly chosen groups, as many as asked; fewer than `MIN_GROUPS` never."""
     _, inverse, sizes = groups.unique(return_inverse=True, return_counts=True)
     order = Streams(effort.seed).permutation("sensitivity/groups", 0, len(sizes))
     within = sizes[order].cumsum(0) <= effort.images
-    within[:LEAST_GROUPS] = True
+    within[:MIN_GROUPS] = True
     taken = torch.zeros(len(sizes), dtype=torch.bool)
     taken[order[within]] = True
     return taken[inverse].nonzero()[:, 0]
@@ -330,7 +330,7 @@ def _pixel_plants(
     _run(track, work(), len(fit) * len(pool))
     plants = []
     for defect, features in zip(fit, found, strict=True):
-        damaged = replace(base.take(pool), values=torch.cat(features))
+        damaged = replace(base.subset(pool), values=torch.cat(features))
         check(damaged, f"with {defect.description}:")
         plants.append(_Plant(defect, _pixel_builder(damaged, pool, len(base))))
     return plants, [(defect, reason) for defect, reason in reasons if reason is not None]
@@ -379,13 +379,13 @@ def _selection_builder(
 
 def _as_generated(base: Labelled, rows: Int64[Tensor, " k"]) -> Labelled:
     """Images of no patient."""
-    return replace(base.take(rows), groups=torch.arange(len(rows)))
+    return replace(base.subset(rows), groups=torch.arange(len(rows)))
 
 
 def _measured(
     base: Labelled,
     plants: Sequence[_Plant],
-    gauges: Sequence[Gauge],
+    probes: Sequence[Probe],
     halves: Sequence[Bool[Tensor, " n"]],
     streams: Streams,
     track: Track,
@@ -395,15 +395,15 @@ def _measured(
 
     def work() -> Iterator[int]:
         for split, half in enumerate(halves):
-            real, ours = base.take(~half), half.nonzero()[:, 0]
+            real, ours = base.subset(~half), half.nonzero()[:, 0]
             here, floors = streams.under(f"split {split}"), dict[bytes, Numbers]()
             for place, plant in enumerate(plants):
                 damaged, rows = plant.build(ours, here)
                 key = rows.numpy().tobytes()
                 if key not in floors:
-                    floors[key] = _numbers(gauges, real, _as_generated(base, rows))
+                    floors[key] = _numbers(probes, real, _as_generated(base, rows))
                 found[place].floor.append(floors[key])
-                found[place].damaged.append(_numbers(gauges, real, damaged))
+                found[place].damaged.append(_numbers(probes, real, damaged))
                 found[place].images.append(len(rows))
                 yield place
 
@@ -411,10 +411,10 @@ def _measured(
     return found
 
 
-def _numbers(gauges: Sequence[Gauge], real: Labelled, fake: Labelled) -> Numbers:
+def _numbers(probes: Sequence[Probe], real: Labelled, fake: Labelled) -> Numbers:
     if not len(fake):  # no damaged image lies in this half
         return {}
-    return {key: value for gauge in gauges for key, value in gauge.function(real, fake).items()}
+    return {key: value for probe in probes for key, value in probe.function(real, fake).items()}
 
 
 def _notes(real: RealSet, base: Labelled) -> tuple[str, ...]:
@@ -432,7 +432,7 @@ def _notes(real: RealSet, base: Labelled) -> tuple[str, ...]:
     left = [name for label, name in enumerate(real.classes) if label not in tried]
     if left:
         notes.append(
-            f"Classes not dropped, being absent, the only one or not among the {MOST_CLASSES} "
+            f"Classes not dropped, being absent, the only one or not among the {MAX_CLASSES} "
             f"rarest: {', '.join(left)}."
         )
     for label in tried:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from synthograph.metrics.defects import Defect
-from synthograph.metrics.gauges import Numbers, Worse
+from synthograph.metrics.probes import Direction, Numbers
 
 RULE = (
     "in more than half of the splits the damaged half lies beyond the most extreme undamaged half "
@@ -177,7 +177,7 @@ class Found:
     floor: list[Numbers]
 
 
-def judged(found: Sequence[Found], columns: Mapping[str, Worse]) -> list[Cell]:
+def judged(found: Sequence[Found], columns: Mapping[str, Direction]) -> list[Cell]:
     """Apply `RULE`.
 
     Args:
@@ -207,15 +207,15 @@ def unfit(refused: Iterable[tuple[Defect, str]], columns: Iterable[str]) -> list
     ]
 
 
-def _trial(found: Found, column: str, worse: Worse) -> Trial:
+def _trial(found: Found, column: str, worse: Direction) -> Trial:
     """The part of a column that leaves the floor in most splits; the first of equals."""
     parts = [key for numbers in found.floor for key in numbers if key[0] == column]
     trials = [_part(found, key, worse) for key in dict.fromkeys(parts or [(column, "")])]
     return max(trials, key=lambda trial: trial.beyond)
 
 
-def _part(found: Found, key: tuple[str, str], worse: Worse) -> Trial:
-    sign = 1 if worse is Worse.LARGER else -1
+def _part(found: Found, key: tuple[str, str], worse: Direction) -> Trial:
+    sign = 1 if worse is Direction.LARGER else -1
     damaged, floor = (
         [value for numbers in side if (value := numbers.get(key)) is not None]
         for side in (found.damaged, found.floor)

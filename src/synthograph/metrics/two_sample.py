@@ -30,16 +30,16 @@ from torch import Tensor
 from synthograph.core.interval import Interval
 from synthograph.core.seeds import Streams
 from synthograph.metrics.maps import components
-from synthograph.stats.intervals import LEAST_GROUPS, Plan, parts, plan, quantile, variance
+from synthograph.stats.intervals import MIN_GROUPS, Plan, parts, plan, quantile, variance
 from synthograph.stats.permutation import p_value, permute_groups, pool_groups
-from synthograph.stats.ranks import ELEMENTS, apart
+from synthograph.stats.ranks import ELEMENTS, rank_statistics
 from synthograph.stats.sample import Sample, check
 
 # n image, d feature, c number that the classifier sees, g group, e evaluation or permutation
 
 FOLDS = 5
 PERMUTATIONS = 999
-PER_COMPARISON, MOST_PERMUTATIONS = 40, 9999
+PER_COMPARISON, MAX_PERMUTATIONS = 40, 9999
 """Permutations for each of several comparisons, so that the smallest p stays small when it is
 adjusted for all of them; and in all, since the time grows with both numbers."""
 COMPONENTS = 32
@@ -51,7 +51,7 @@ are hardly more images than numbers."""
 
 def permutations_for(comparisons: int) -> int:
     """Permutations of each test where there are so many, 999 to 9999."""
-    return min(max(PERMUTATIONS, PER_COMPARISON * comparisons), MOST_PERMUTATIONS)
+    return min(max(PERMUTATIONS, PER_COMPARISON * comparisons), MAX_PERMUTATIONS)
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def classifier_test(
     seed: int = 0,
     names: tuple[str, str] = ("one", "other"),
 ) -> TwoSample:
-    """Try to tell the images of two sets apart.
+    """Test whether a classifier can distinguish the images of two sets.
 
     Args:
         one: features of a set of images with their patients.
@@ -175,7 +175,7 @@ def _alike(
         if count > fewest:
             every = sample.groups.unique()
             order = Streams(seed).permutation(f"metrics/two-sample/{place}", 0, count)
-            sample = sample.take(torch.isin(sample.groups, every[order[:fewest]]))
+            sample = sample.subset(torch.isin(sample.groups, every[order[:fewest]]))
             notes.append(f"the classifier sees {fewest} of {count} groups of {names[place]}")
         found.append(sample)
     return (found[0], found[1]), tuple(notes)
@@ -184,8 +184,8 @@ def _alike(
 def _too_few(pair: tuple[Sample, Sample]) -> str | None:
     """Why there is no test, or None."""
     fewest = min(each.group_count for each in pair)
-    if fewest < LEAST_GROUPS:
-        return f"{fewest} groups in a set, at least {LEAST_GROUPS} are needed"
+    if fewest < MIN_GROUPS:
+        return f"{fewest} groups in a set, at least {MIN_GROUPS} are needed"
     return None
 
 
@@ -314,7 +314,7 @@ def _intervals(
         learnt = _learn(seen, seen.member[None], fold)
         rows, scores = learnt.rows, learnt.scores[:, 0]
         right[rows] = (scores > 0) == ours[rows]
-        each = apart(scores, ours[rows].expand(len(kept), -1), kept[:, rows])
+        each = rank_statistics(scores, ours[rows].expand(len(kept), -1), kept[:, rows])
         concordant += each.concordant
         pairs += each.pairs
     accuracy = torch.stack([_share(right, kept, side) for side in (ours, ~ours)]).mean(0)

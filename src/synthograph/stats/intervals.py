@@ -32,10 +32,10 @@ from synthograph.core.seeds import Streams
 
 # n image, g block, e evaluation
 
-LEAST_GROUPS = 5
-MOST_BLOCKS = 20
+MIN_GROUPS = 5
+MAX_BLOCKS = 20
 SPLITS = 20
-LEAST_SECOND = 0.5
+MIN_PAIR_SHARE = 0.5
 """A variance is at least this share of its part from pairs of units, which is always there."""
 
 
@@ -67,7 +67,7 @@ class Plan:
 
 
 def plan(
-    *groups: Int[Tensor, " _"], most: int = MOST_BLOCKS, pairs: int | None = None, seed: int = 0
+    *groups: Int[Tensor, " _"], most: int = MAX_BLOCKS, pairs: int | None = None, seed: int = 0
 ) -> Plan:
     """Cut sets of images into blocks of whole groups.
 
@@ -79,7 +79,7 @@ def plan(
         seed: which groups share a block.
 
     Returns:
-        The plan. With fewer than `LEAST_GROUPS` groups in a set, or a few huge ones, it says why
+        The plan. With fewer than `MIN_GROUPS` groups in a set, or a few huge ones, it says why
         there is no interval.
     """
     cut = _blocks(groups, most, seed)
@@ -89,7 +89,7 @@ def plan(
 
 
 def halving_plan(
-    *groups: Int[Tensor, " _"], most: int = MOST_BLOCKS, splits: int = SPLITS, seed: int = 0
+    *groups: Int[Tensor, " _"], most: int = MAX_BLOCKS, splits: int = SPLITS, seed: int = 0
 ) -> Plan:
     """Cut sets of images into blocks of whole groups, and the blocks into halves, `splits` times.
 
@@ -114,10 +114,10 @@ def _blocks(groups: tuple[Int[Tensor, " _"], ...], most: int, seed: int) -> Plan
     if any(len(each) == 0 for each in groups):
         return _without_interval(groups, "a set is empty")
     fewest = min(len(each.unique()) for each in groups)
-    if fewest < LEAST_GROUPS:
+    if fewest < MIN_GROUPS:
         one = "1 group" if fewest == 1 else f"{fewest} groups"
         return _without_interval(
-            groups, f"no interval: {one} of images, at least {LEAST_GROUPS} are needed"
+            groups, f"no interval: {one} of images, at least {MIN_GROUPS} are needed"
         )
     count = min(most, fewest)
     target = torch.full((count,), 1 / count, dtype=torch.float64)
@@ -127,7 +127,7 @@ def _blocks(groups: tuple[Int[Tensor, " _"], ...], most: int, seed: int) -> Plan
         shares.append(torch.bincount(blocks[-1], minlength=count).to(torch.float64) / len(each))
         target = shares[0]
     mean = torch.stack(shares).mean(0)
-    if 1 / float(mean.square().sum()) < LEAST_GROUPS - 1:
+    if 1 / float(mean.square().sum()) < MIN_GROUPS - 1:
         return _without_interval(groups, "no interval: most images come from a few groups")
     return Plan(torch.ones(1, count, dtype=torch.bool), tuple(blocks), mean)
 
@@ -249,7 +249,7 @@ def variance(values: Float64[Tensor, " e"], cut: Plan, *, least: float = 0.0) ->
     raw = float(joint.var(correction=0)) * count * (count - 1) / 2
     in_first, in_joint = _pair_factors(count)
     second = raw / in_joint
-    return max(first - (in_first - 1) * second, LEAST_SECOND * second, least * first)
+    return max(first - (in_first - 1) * second, MIN_PAIR_SHARE * second, least * first)
 
 
 def _pair_factors(count: int) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""How well scores tell two sets apart, for many ways at once to say which image is in which set."""
+"""How well scores separate two sets, for many assignments of images to sets at once."""
 
 from dataclasses import dataclass
 
@@ -46,7 +46,7 @@ def quantiles(scores: Float[Tensor, " n"]) -> Float64[Tensor, " n"]:
 
 
 @dataclass(frozen=True)
-class Apart:
+class RankStatistics:
     """How members differ from others, for every evaluation.
 
     Attributes:
@@ -73,13 +73,13 @@ class Apart:
         return self.found / self.members.clamp(min=1)
 
 
-def apart(
+def rank_statistics(
     scores: Float[Tensor, " n"],
     members: Bool[Tensor, "e n"],
     kept: Bool[Tensor, "e n"] | None = None,
     *,
     false_positives: float = 0.01,
-) -> Apart:
+) -> RankStatistics:
     """Compare the scores of members with those of the others.
 
     Args:
@@ -94,12 +94,12 @@ def apart(
     for start in range(0, len(members), step):
         rows = slice(start, start + step)
         parts.append(
-            _apart(ranked, members[rows], None if kept is None else kept[rows], false_positives)
+            _ranks_of(ranked, members[rows], None if kept is None else kept[rows], false_positives)
         )
-    return Apart(*(torch.cat(column) for column in zip(*parts, strict=True)))
+    return RankStatistics(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 
-def _apart(
+def _ranks_of(
     ranked: Ranking, members: Tensor, kept: Tensor | None, false_positives: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     ours = members[:, ranked.order]

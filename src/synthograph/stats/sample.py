@@ -44,7 +44,7 @@ class Sample:
         """How many different groups there are."""
         return len(self.groups.unique())
 
-    def take(self, rows: Int[Tensor, " k"] | Bool[Tensor, " n"]) -> "Sample":
+    def subset(self, rows: Int[Tensor, " k"] | Bool[Tensor, " n"]) -> "Sample":
         """The images at `rows`, copied."""
         return Sample(self.values[rows], self.groups[rows])
 
@@ -71,7 +71,7 @@ class ByBlock:
 
     def rows(self, start: int, stop: int) -> Sample:
         """The images at these places."""
-        return self.sample.take(self.order[start:stop])
+        return self.sample.subset(self.order[start:stop])
 
 
 def by_block(sample: Sample, blocks: Int64[Tensor, " n"], size: int = CHUNK) -> ByBlock:

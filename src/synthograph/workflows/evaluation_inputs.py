@@ -12,8 +12,8 @@ from synthograph.archive.manifest import FOLD, Row, in_split
 from synthograph.archive.reader import Archive, open_archive
 from synthograph.archive.stream import Selection, select_rows
 from synthograph.core.errors import UserError
-from synthograph.metrics.evaluate import Request, check
-from synthograph.metrics.names import Published, Wanted
+from synthograph.metrics.evaluate import EvaluationTask, check
+from synthograph.metrics.names import MeasureSelection, Published
 from synthograph.metrics.overlap import Trained, refuse_overlap, trained_on
 from synthograph.metrics.published import check_published
 from synthograph.models.snapshot import Snapshot, find_snapshot, load
@@ -140,7 +140,7 @@ class EvaluationInputs:
         parts: what will be measured one by one.
     """
 
-    request: Request | None
+    request: EvaluationTask | None
     published: tuple[ImageSet, ImageSet] | None
     seed: int
     notes: Sequence[str] = ()
@@ -165,7 +165,7 @@ class EvaluationInputs:
 
 
 def evaluation_inputs(
-    source: Source, options: GenerationOptions, requested: Wanted, by: Sequence[str]
+    source: Source, options: GenerationOptions, requested: MeasureSelection, by: Sequence[str]
 ) -> EvaluationInputs:
     """The sets for the measures that are requested.
 
@@ -183,7 +183,7 @@ def evaluation_inputs(
     rows, split, notes = _reference(source)
     count = options.num or min(max(len(rows), MIN_IMAGES), MAX_IMAGES)
     held_out = {row.file for row in train_rows}.isdisjoint(row.file for row in rows)
-    request = Request(
+    request = EvaluationTask(
         batches.archive_images(source.real, rows, split=split),
         _synthetic(source, options, rows, count),
         train if held_out else None,
@@ -219,7 +219,7 @@ def _published_pair(
     synthetic = _synthetic(source, options, source.training_rows, count)
     for spec in published:
         check_published(spec, train, synthetic.count, synthetic.name)
-    check(Request(train, synthetic, measures=()))
+    check(EvaluationTask(train, synthetic, measures=()))
     return train, synthetic
 
 

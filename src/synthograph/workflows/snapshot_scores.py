@@ -18,9 +18,15 @@ from synthograph.core.seeds import Streams
 from synthograph.core.untrusted.tensors import write_tensors
 from synthograph.features import registry
 from synthograph.metrics.columns import extractor_column, rows_of
-from synthograph.metrics.evaluate import LEAST, Entry, Report, Request, evaluate
+from synthograph.metrics.evaluate import MIN_IMAGES, Entry, EvaluationTask, Report, evaluate
 from synthograph.metrics.measures import compare
-from synthograph.metrics.names import FEATURE_MEASURES, SCORE, Published, Wanted, parse_wanted
+from synthograph.metrics.names import (
+    FEATURE_MEASURES,
+    SCORE,
+    MeasureSelection,
+    Published,
+    parse_selection,
+)
 from synthograph.metrics.overlap import refuse_overlap, trained_on
 from synthograph.metrics.published import measure_published
 from synthograph.metrics.report_text import DISTANCES, GOOD, number
@@ -89,15 +95,15 @@ def snapshot_scorer(session: Session, data: Data) -> "SnapshotScorer | None":
     )
 
 
-def requested_measures(config: RunConfig) -> Wanted:
+def requested_measures(config: RunConfig) -> MeasureSelection:
     """The measures that a run asks for.
 
     Raises:
         UserError: an unknown name, or a path length.
     """
     if not config.metrics.measures:
-        return Wanted(())
-    requested = parse_wanted(config.metrics.measures)
+        return MeasureSelection(())
+    requested = parse_selection(config.metrics.measures)
     if requested.paths:
         raise UserError(
             f"--metrics {requested.paths[0].name}: path lengths are not measured while a run "
@@ -111,7 +117,7 @@ def _choosing(config: RunConfig) -> str | None:
     return next((n for n in config.metrics.measures if n in (*DISTANCES, *GOOD)), None)
 
 
-def _missing(config: RunConfig, requested: Wanted) -> dict[str, str]:
+def _missing(config: RunConfig, requested: MeasureSelection) -> dict[str, str]:
     """Extractors whose weights are not here, and how to get them."""
     return missing_weights(
         [config.metrics.features, *(spec.extractor for spec in requested.published)]
@@ -147,8 +153,8 @@ def _reference(
         batches.refuse_synthetic(archive, rows)
         groups, files = batches.group_digests(archive, rows), batches.image_digests(archive, rows)
         notes = refuse_overlap(trained_on([info.tree()]), groups, files, name)
-        if len(rows) < LEAST:
-            raise UserError(f"{name} has {len(rows)} images, at least {LEAST} are needed")
+        if len(rows) < MIN_IMAGES:
+            raise UserError(f"{name} has {len(rows)} images, at least {MIN_IMAGES} are needed")
     except UserError as error:
         return None, [f"nothing is measured by held-out images: {error}"]
     return LabelledSet(rows, batches.archive_images(archive, rows, name=name, split=split)), notes
@@ -169,7 +175,7 @@ class SnapshotScorer:
     """
 
     config: RunConfig
-    requested: Wanted
+    requested: MeasureSelection
     device: str
     train: LabelledSet
     reference: LabelledSet | None
@@ -272,7 +278,7 @@ class SnapshotScorer:
         real, synthetic = (replace(images, labels=None) for images in sets)
         # made anew each time, so that training has the memory in between
         extractors = [registry.extractor(name, device=self.device) for name in self.features]
-        request = Request(real, synthetic, measures=tuple(self.own), seed=SEED)
+        request = EvaluationTask(real, synthetic, measures=tuple(self.own), seed=SEED)
         return evaluate(request, extractors, folder=feature_folder(), notes=self.notes)
 
     def _as_published(self, snapshot: Snapshot, spec: Published) -> dict[str, Any]:

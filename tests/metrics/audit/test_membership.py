@@ -21,7 +21,7 @@ def divided(seed: int, groups: int = 25, per: int = 3) -> tuple[Sample, Sample]:
     """Three fifths of the patients for training, the rest held out."""
     everybody = gaussian(seed, groups, 5, per=per, likeness=0.7)
     out = everybody.groups >= groups * 3 // 5
-    return everybody.take(~out), everybody.take(out)
+    return everybody.subset(~out), everybody.subset(out)
 
 
 def with_copies(fake: Sample, train: Sample, images: int) -> Sample:
@@ -148,7 +148,7 @@ def test_sets_that_do_not_fit_are_refused() -> None:
     with pytest.raises(UserError, match="same extractor"):
         nearness(gaussian(0, 5, 4), gaussian(1, 5, 3))
     with pytest.raises(UserError, match="there must be some"):
-        nearness(gaussian(0, 5, 4), gaussian(1, 5, 4).take(torch.zeros(5, dtype=torch.bool)))
+        nearness(gaussian(0, 5, 4), gaussian(1, 5, 4).subset(torch.zeros(5, dtype=torch.bool)))
     train, holdout = divided(0)
     with pytest.raises(UserError, match="give one for every image"):
         membership(train, holdout, gaussian(1, 9, 5), labels=(["a"], ["b"]))

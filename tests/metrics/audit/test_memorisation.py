@@ -192,7 +192,7 @@ def test_classes_are_matched() -> None:
 def test_few_groups_and_broken_features_are_refused() -> None:
     train, held, fake = three(9)
     assert memorisation.too_small(train, held) is None
-    few = held.take(held.groups < 4)
+    few = held.subset(held.groups < 4)
     assert "4 groups of held-out images" in str(memorisation.too_small(train, few))
     with pytest.raises(UserError, match="4 groups of held-out images"):
         measure(train, few, fake, extractor="x")

@@ -63,7 +63,7 @@ def test_equal_images_are_at_no_distance() -> None:
 def test_groups_of_two_sets_stay_apart_and_whole() -> None:
     train, held = gaussian(0, 6, 2, per=4), gaussian(1, 5, 2, per=3)
     shuffled = torch.randperm(24, generator=torch.Generator().manual_seed(0))
-    pool = pool_of(train.take(shuffled), held)
+    pool = pool_of(train.subset(shuffled), held)
     assert pool.held.tolist() == [False] * 6 + [True] * 5
     assert pool.table[:, 0].tolist() == [4] * 6 + [3] * 5
     for group in range(6):

@@ -34,7 +34,7 @@ from synthograph.metrics.audit.verdict import (
     unseen,
 )
 from synthograph.metrics.columns import extractor_column, rows_of
-from synthograph.metrics.evaluate import LEAST, SMALL, Tracks, silent
+from synthograph.metrics.evaluate import MIN_IMAGES, MIN_RELIABLE, Tracks, silent
 from synthograph.metrics.overlap import Trained, refuse_overlap
 from synthograph.metrics.scopes import NOTHING
 from synthograph.stats.sample import Sample
@@ -187,12 +187,13 @@ def check(request: Request) -> None:
             "and cells.zip:test"
         )
     for images, what in ((train, "training"), (holdout, "held-out"), (fake, "synthetic")):
-        if images.count < LEAST:
+        if images.count < MIN_IMAGES:
             raise UserError(
                 f"{images.name}: {images.count} {what} images say nothing of memorisation: at "
-                f"least {LEAST} of each set are needed, and below {SMALL} little can be seen"
+                f"least {MIN_IMAGES} of each set are needed, and below {MIN_RELIABLE} little can "
+                "be seen"
             )
-    evaluate.check(evaluate.Request(holdout, fake, train, measures=()))
+    evaluate.check(evaluate.EvaluationTask(holdout, fake, train, measures=()))
 
 
 def refuse_seen(
@@ -413,8 +414,10 @@ def _limits(
     if inferred.undecided is not None:
         limits.append(inferred.sentence)
     fewest = min(request.train.count, request.holdout.count, request.fake.count)
-    if fewest < SMALL:
-        limits.append(f"{fewest} images in the smallest set: below {SMALL} little can be seen")
+    if fewest < MIN_RELIABLE:
+        limits.append(
+            f"{fewest} images in the smallest set: below {MIN_RELIABLE} little can be seen"
+        )
     if request.train.count > 2 * request.holdout.count:
         share = request.holdout.count / request.train.count
         limits.append(

@@ -17,7 +17,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.interval import Interval
 from synthograph.core.seeds import Streams
 from synthograph.metrics.audit.membership import PERMUTATIONS, ends_of
-from synthograph.stats.intervals import LEAST_GROUPS, interval, plan
+from synthograph.stats.intervals import MIN_GROUPS, interval, plan
 from synthograph.stats.permutation import p_value, permute_labels
 
 # n image, g group, e evaluation, k generator
@@ -112,8 +112,8 @@ def cross_fold(
     scores, folds = scores[:, there].to(torch.float64), folds[there]
     patients = groups[there].unique(return_inverse=True)[1]
     count = int(patients.max()) + 1 if len(patients) else 0
-    if count < LEAST_GROUPS:
-        raise UserError(f"{count} groups to compare: at least {LEAST_GROUPS} are needed")
+    if count < MIN_GROUPS:
+        raise UserError(f"{count} groups to compare: at least {MIN_GROUPS} are needed")
     place = (folds[:, None] == numbers).to(torch.int64).argmax(1)
     fold_of = torch.zeros(count, dtype=torch.int64).index_put_((patients,), place)
     # generators differ in quality, which has nothing to do with who saw what

@@ -26,7 +26,7 @@ from synthograph.core.interval import Interval
 from synthograph.core.seeds import Streams
 from synthograph.metrics.audit.nearness import NEIGHBOURS, nearness
 from synthograph.stats.intervals import (
-    LEAST_GROUPS,
+    MIN_GROUPS,
     Plan,
     halving_plan,
     interval,
@@ -41,7 +41,7 @@ from synthograph.stats.permutation import (
     pool_groups,
     random_subsets,
 )
-from synthograph.stats.ranks import Apart, apart, quantiles
+from synthograph.stats.ranks import RankStatistics, quantiles, rank_statistics
 from synthograph.stats.sample import Sample
 
 # n real image, g group, e evaluation, c cut
@@ -269,9 +269,9 @@ class _People:
         """Why groups that change places cannot show anything, or None."""
         ours = int(self.member.sum())
         fewest = min(ours, len(self.member) - ours)
-        if fewest < LEAST_GROUPS:
+        if fewest < MIN_GROUPS:
             return (
-                f"{fewest} groups on one side, at least {LEAST_GROUPS} of training and of "
+                f"{fewest} groups on one side, at least {MIN_GROUPS} of training and of "
                 "held-out images are needed"
             )
         ways = arrangements(self.member, self.strata)
@@ -349,11 +349,11 @@ def _attack(
     """One row, and its AUC and true-positive rate under every permutation."""
     owner = people.owner(unit)
     values = ranks if unit == "image" else people.means(ranks)
-    every = apart(values, draws.members[:, owner], false_positives=FALSE_POSITIVES)
+    every = rank_statistics(values, draws.members[:, owner], false_positives=FALSE_POSITIVES)
     auc, tpr = every.auc, every.true_positives
     ours = people.member[owner]
     inside = ours.expand(len(draws.controls), -1)
-    control = apart(values, ~draws.controls[:, owner], inside).auc
+    control = rank_statistics(values, ~draws.controls[:, owner], inside).auc
     control = torch.maximum(control, 1 - control)
     others = int((~ours).sum())
     row = Attack(
@@ -392,11 +392,13 @@ def _found_interval(people: _People, values: Float64[Tensor, " n"], cut: Plan) -
     return share_interval(shares, cut, images=people.first, groups=int(people.member.sum()))
 
 
-def _kept(values: Float64[Tensor, " n"], ours: Bool[Tensor, " n"], cut: Plan) -> Apart:
+def _kept(values: Float64[Tensor, " n"], ours: Bool[Tensor, " n"], cut: Plan) -> RankStatistics:
     """Members and others of what every evaluation of a plan keeps."""
     kept = torch.zeros(len(cut.kept), len(values), dtype=torch.bool)
     kept[:, ours], kept[:, ~ours] = cut.kept[:, cut.blocks[0]], cut.kept[:, cut.blocks[1]]
-    return apart(values, ours.expand(len(kept), -1), kept, false_positives=FALSE_POSITIVES)
+    return rank_statistics(
+        values, ours.expand(len(kept), -1), kept, false_positives=FALSE_POSITIVES
+    )
 
 
 def _spread(values: Float64[Tensor, " e"]) -> tuple[float, float]:

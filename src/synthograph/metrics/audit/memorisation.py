@@ -50,7 +50,7 @@ from synthograph.metrics.audit.neighbours import (
     pool_of,
     rank,
 )
-from synthograph.stats.intervals import LEAST_GROUPS
+from synthograph.stats.intervals import MIN_GROUPS
 from synthograph.stats.nearest import nearest_squared, squared_distances
 from synthograph.stats.permutation import groups_that_fit
 from synthograph.stats.sample import Sample, check_pair
@@ -76,10 +76,10 @@ QUARTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 def too_small(train: Sample, holdout: Sample) -> str | None:
     """Why sets are too small for any test, or None."""
     for sample, what in ((train, "training"), (holdout, "held-out")):
-        if sample.group_count < LEAST_GROUPS:
+        if sample.group_count < MIN_GROUPS:
             return (
                 f"{sample.group_count} groups of {what} images: what chance does cannot be told "
-                f"from fewer than {LEAST_GROUPS}"
+                f"from fewer than {MIN_GROUPS}"
             )
     return None
 
@@ -117,7 +117,7 @@ def measure(
         raise UserError(f"{reason}; add patients, or hold out fewer")
     for sample in (train, holdout):
         check_pair(sample, fake)
-    fake = fake.take(torch.arange(min(len(fake), MOST_FAKE)))
+    fake = fake.subset(torch.arange(min(len(fake), MOST_FAKE)))
     scene = _scene(train, holdout, fake, labels, streams)
     ways = exchanged(scene.pool, exchanges, streams)
     rows = [
@@ -340,7 +340,7 @@ def _cut(
         None if names is None else [names[row] for row in rows.tolist()]
         for names, rows in zip(labels, kept, strict=True)
     )
-    return train.take(kept[0]), holdout.take(kept[1]), (ours, theirs)
+    return train.subset(kept[0]), holdout.subset(kept[1]), (ours, theirs)
 
 
 def _fitting(

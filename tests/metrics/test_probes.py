@@ -4,18 +4,18 @@ import pytest
 import torch
 
 from synthograph.metrics.frechet import frechet_distance
-from synthograph.metrics.gauges import (
-    BY_LABEL,
-    UNLABELLED,
-    Gauge,
-    Labelled,
-    Worse,
-    coverage_per_class,
-    covered,
-    standard_gauges,
-)
 from synthograph.metrics.kernel import kernel_distance
 from synthograph.metrics.manifold import manifold_measures
+from synthograph.metrics.probes import (
+    BY_LABEL,
+    UNLABELLED,
+    Direction,
+    Labelled,
+    Probe,
+    coverage_per_class,
+    covered,
+    standard_probes,
+)
 from synthograph.metrics.result import Value
 from synthograph.stats.sample import Sample
 from tests.metrics.draws import gaussian
@@ -32,26 +32,26 @@ def pair() -> tuple[Labelled, Labelled]:
 
 def test_the_standard_numbers_are_those_of_the_measures() -> None:
     real, fake = pair()
-    gauge, by_label, by_look = standard_gauges(("a", "b"))
-    found = gauge.function(real, fake)
+    probe, by_label, by_look = standard_probes(("a", "b"))
+    found = probe.function(real, fake)
     shares = manifold_measures(real, fake)
     expected = [frechet_distance(real, fake), kernel_distance(real, fake)]
     expected += [shares.precision, shares.recall, shares.density, shares.coverage]
-    assert {name for name, _ in found} == set(gauge.columns)
+    assert {name for name, _ in found} == set(probe.columns)
     for value in expected:
         assert found[value.name, ""] == pytest.approx(value.value, rel=1e-6)
-    assert gauge.columns["frechet"] is gauge.columns["kernel"] is Worse.LARGER
-    assert {gauge.columns[name] for name in ("precision", "recall", "density", "coverage")} == {
-        Worse.SMALLER
+    assert probe.columns["frechet"] is probe.columns["kernel"] is Direction.LARGER
+    assert {probe.columns[name] for name in ("precision", "recall", "density", "coverage")} == {
+        Direction.SMALLER
     }
     assert [*by_label.columns, *by_look.columns] == [BY_LABEL, UNLABELLED]
-    assert len(standard_gauges()) == 1
+    assert len(standard_probes()) == 1
 
 
 @pytest.mark.parametrize("fakes", [40, 3, 0])
 def test_covered_images_are_those_of_the_coverage(fakes: int) -> None:
     real, fake = gaussian(0, 50, 4), gaussian(1, 40, 4, shift=1.0)
-    inside = covered(real, fake.take(torch.arange(fakes)))
+    inside = covered(real, fake.subset(torch.arange(fakes)))
     brute = torch.cdist(real.values.double(), real.values.double()).sort(1).values[:, 5]
     apart = torch.cdist(real.values.double(), fake.values.double()[:fakes])
     assert torch.equal(inside, (apart <= brute[:, None]).any(1))
@@ -64,7 +64,9 @@ def test_coverage_per_class_by_label_is_that_of_the_class_alone() -> None:
     real, fake = pair()
     found = coverage_per_class(("a", "b")).function(real, fake)
     for label, name in enumerate("ab"):
-        alone = manifold_measures(real.take(real.labels == label), fake.take(fake.labels == label))
+        alone = manifold_measures(
+            real.subset(real.labels == label), fake.subset(fake.labels == label)
+        )
         assert found[BY_LABEL, name] == alone.coverage.value
 
 
@@ -82,7 +84,7 @@ def test_without_labels_any_generated_image_counts() -> None:
 
 def test_too_few_images_have_no_number() -> None:
     real, fake = pair()
-    few = real.take(torch.arange(5))
+    few = real.subset(torch.arange(5))
     assert coverage_per_class(("a",)).function(few, fake) == {}
     assert coverage_per_class(("a",), unlabelled=True).function(few, fake) == {}
 
@@ -90,5 +92,5 @@ def test_too_few_images_have_no_number() -> None:
 def test_a_single_measure_may_give_a_value_a_number_or_none() -> None:
     real, fake = pair()
     for given, expected in ((Value("x", 2.0), 2.0), (3.0, 3.0), (None, None)):
-        gauge = Gauge.single("x", Worse.LARGER, lambda *_, given=given: given)
-        assert gauge.function(real, fake) == {("x", ""): expected}
+        probe = Probe.single("x", Direction.LARGER, lambda *_, given=given: given)
+        assert probe.function(real, fake) == {("x", ""): expected}

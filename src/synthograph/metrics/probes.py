@@ -24,19 +24,19 @@ class Labelled(Sample):
 
     labels: Int64[Tensor, " n"]
 
-    def take(self, rows: Int[Tensor, " k"] | Bool[Tensor, " n"]) -> "Labelled":
+    def subset(self, rows: Int[Tensor, " k"] | Bool[Tensor, " n"]) -> "Labelled":
         """The images at `rows`, copied."""
         return Labelled(self.values[rows], self.groups[rows], self.labels[rows])
 
 
-class Worse(enum.Enum):
+class Direction(enum.Enum):
     """Which values of a measure mean worse images."""
 
     LARGER = "larger is worse"
     SMALLER = "smaller is worse"
 
 
-WORSE = {"frechet": Worse.LARGER, "kernel": Worse.LARGER}
+DIRECTIONS = {"frechet": Direction.LARGER, "kernel": Direction.LARGER}
 """Of the measures of features; those that are not named are shares, of which less is worse."""
 
 BY_LABEL, UNLABELLED = "coverage per class", "unlabelled per class"
@@ -46,7 +46,7 @@ Numbers = Mapping[tuple[str, str], float | None]
 
 
 @dataclass(frozen=True)
-class Gauge:
+class Probe:
     """A function of two sets that fills one or more columns of the table.
 
     Attributes:
@@ -55,13 +55,16 @@ class Gauge:
             does.
     """
 
-    columns: Mapping[str, Worse]
+    columns: Mapping[str, Direction]
     function: Callable[[Labelled, Labelled], Numbers]
 
     @classmethod
     def single(
-        cls, name: str, worse: Worse, function: Callable[[Labelled, Labelled], Value | float | None]
-    ) -> "Gauge":
+        cls,
+        name: str,
+        worse: Direction,
+        function: Callable[[Labelled, Labelled], Value | float | None],
+    ) -> "Probe":
         """A measure that is one number, such as those of this room."""
 
         def numbers(real: Labelled, fake: Labelled) -> Numbers:
@@ -71,7 +74,7 @@ class Gauge:
         return cls({name: worse}, numbers)
 
 
-def standard_gauges(classes: Sequence[str] = ()) -> tuple[Gauge, ...]:
+def standard_probes(classes: Sequence[str] = ()) -> tuple[Probe, ...]:
     """Frechet and kernel distance, precision, recall, density and coverage, and with classes the
     coverage per class in both forms; without intervals, which would cost many times as much.
 
@@ -83,12 +86,12 @@ def standard_gauges(classes: Sequence[str] = ()) -> tuple[Gauge, ...]:
         found = plain(real, fake, FEATURE_MEASURES)
         return {(name, ""): number for name, number in found.items()}
 
-    columns = {name: WORSE.get(name, Worse.SMALLER) for name in FEATURE_MEASURES}
+    columns = {name: DIRECTIONS.get(name, Direction.SMALLER) for name in FEATURE_MEASURES}
     per_class = [coverage_per_class(classes, unlabelled=free) for free in (False, True)]
-    return (Gauge(columns, function), *(per_class if classes else ()))
+    return (Probe(columns, function), *(per_class if classes else ()))
 
 
-def coverage_per_class(classes: Sequence[str], *, unlabelled: bool = False) -> Gauge:
+def coverage_per_class(classes: Sequence[str], *, unlabelled: bool = False) -> Probe:
     """Coverage of the real images of one class, a part for each class.
 
     By label it compares real with generated images of one class, as a set by itself. `unlabelled`
@@ -105,7 +108,7 @@ def coverage_per_class(classes: Sequence[str], *, unlabelled: bool = False) -> G
     def by_label(real: Labelled, fake: Labelled) -> Numbers:
         found = {}
         for label, name in enumerate(classes):
-            ours, theirs = real.take(real.labels == label), fake.take(fake.labels == label)
+            ours, theirs = real.subset(real.labels == label), fake.subset(fake.labels == label)
             if len(ours) > manifold.DC_NEIGHBOURS:
                 found[column, name] = _mean(covered(ours, theirs))
         return found
@@ -121,7 +124,7 @@ def coverage_per_class(classes: Sequence[str], *, unlabelled: bool = False) -> G
             if bool(rows.any())
         }
 
-    return Gauge({column: Worse.SMALLER}, by_look if unlabelled else by_label)
+    return Probe({column: Direction.SMALLER}, by_look if unlabelled else by_label)
 
 
 def _mean(values: Bool[Tensor, " n"]) -> float:
