@@ -105,17 +105,17 @@ def sentences(report: Report) -> list[str]:
     if alike:
         found.append(
             "not distinguishable from real images at this number of images, which is no proof of "
-            f"equality: {_places(alike, MAX_PLACES, separator='; ')}"
+            f"equality: {_places(alike)}"
         )
     nearer = [_place(entry) for entry in report.entries if nearer_to_training(entry)]
     if nearer:
         found.append(
             "generated images are nearer to training images than to the reference, beyond both "
-            f"intervals, a sign of memorisation: {_places(nearer, MAX_PLACES, separator='; ')}"
+            f"intervals, a sign of memorisation: {_places(nearer)}"
         )
     absent = [str(s.scope) for s in report.shares if s.real and s.fake == 0]
     if absent:
-        found.append(f"no generated images at all: {_places(absent, MAX_PLACES, separator='; ')}")
+        found.append(f"no generated images at all: {_places(absent)}")
     found += report.notes
     return found
 
