@@ -10,10 +10,10 @@ import synthograph
 from synthograph.core.errors import UserError
 from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.tensors import read_tensors, write_tensors
-from synthograph.models.base import Built, Condition, Family
+from synthograph.models.base import Condition, Family, ModelBundle
 from synthograph.models.registry import family, parse_model
 from synthograph.models.snapshot import Snapshot, SnapshotInfo, load, partner, save_snapshot
-from synthograph.models.transfer import Fate, defaults, origin, transfer
+from synthograph.models.transfer import TransferStatus, defaults, origin, transfer
 from tests.conftest import NVIDIA
 
 MODEL = {
@@ -28,13 +28,13 @@ SPEC = ImageSpec(height=16, width=16, modalities={"image": 3})
 KIND = family("stylegan2")
 
 
-def make(spec: ImageSpec = SPEC, seed: int = 1, **settings: object) -> Built:
+def make(spec: ImageSpec = SPEC, seed: int = 1, **settings: object) -> ModelBundle:
     config = parse_model({**MODEL, **settings})
     torch.manual_seed(seed)
-    return Built(spec, Condition(), config, KIND.build(spec, Condition(), config))
+    return ModelBundle(spec, Condition(), config, KIND.build(spec, Condition(), config))
 
 
-def average_of(built: Built) -> torch.nn.Module:
+def average_of(built: ModelBundle) -> torch.nn.Module:
     return copy.deepcopy(built.networks.generator)
 
 
@@ -66,7 +66,7 @@ def test_raw_from_raw_and_average_from_average(source: Snapshot) -> None:
     assert same(target.networks.discriminators, source.discriminators)
     assert same(ema, source.generator)
     assert not same(ema, target.networks.generator)
-    assert report.count(Fate.LOADED) == len(report.rows)
+    assert report.count(TransferStatus.LOADED) == len(report.rows)
     assert not report.unused and not report.notes
     share = "0 adapted, 0 fresh; 100.0% of its numbers come from the source"
     counts = [len(m.state_dict()) for m in (ema, target.networks.discriminators)]
@@ -109,12 +109,16 @@ def test_the_table_names_what_changed(source: Snapshot) -> None:
     report = transfer(source, target, average_of(target))
     rows = {row.name: row for row in report.rows}
     head = rows["generator/synthesis.blocks.1.heads.image.weight"]
-    assert (head.fate, head.before, head.after) == (Fate.ADAPTED, (3, 8, 1, 1), (1, 8, 1, 1))
+    assert (head.status, head.before, head.after) == (
+        TransferStatus.ADAPTED,
+        (3, 8, 1, 1),
+        (1, 8, 1, 1),
+    )
     moved = rows["discriminators/image.blocks.1.conv0.weight"]
-    assert moved.fate is Fate.LOADED
+    assert moved.status is TransferStatus.LOADED
     assert moved.source == "discriminators/image.blocks.0.conv0.weight"
     new = rows["generator/synthesis.blocks.3.conv0.weight"]
-    assert (new.fate, new.source, new.before) == (Fate.FRESH, None, None)
+    assert (new.status, new.source, new.before) == (TransferStatus.FRESH, None, None)
     unused = ("generator/mapping.layers.2", "discriminators/image.blocks.0.from_image")
     assert report.unused == [f"{name}.{p}" for name in unused for p in ("weight", "bias")]
     text = "\n".join(report.lines())
@@ -149,21 +153,21 @@ def test_what_is_refused(source: Snapshot) -> None:
 
 
 def test_a_family_without_rules_takes_names_and_shapes(source: Snapshot) -> None:
-    """The default of `Family.inherit`, and where it finds nothing."""
+    """The default of `Family.map_weights`, and where it finds nothing."""
     donor = make(seed=3)
     target = make(ImageSpec(height=16, width=16, modalities={"image": 1}))
-    starts = Family.inherit(KIND, target, donor)
+    starts = Family.map_weights(KIND, target, donor)
     assert all(not start.how for start in starts.values())
     missing = set(target.networks.tensors()) - set(starts)
     assert {name.rpartition(".")[0].rpartition(".")[2] for name in missing} == {
         "image",
         "from_image",
     }
-    assert Family.follow(KIND, donor.config) == {"family": "stylegan2", "z_dim": 8}
+    assert Family.inherited_settings(KIND, donor.config) == {"family": "stylegan2", "z_dim": 8}
 
 
 def test_nothing_that_fits_is_refused(source: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(type(KIND), "inherit", lambda *_: {})
+    monkeypatch.setattr(type(KIND), "map_weights", lambda *_: {})
     target = make()
     with pytest.raises(UserError, match="no tensor of it fits"):
         transfer(source, target, average_of(target))
@@ -191,9 +195,9 @@ def test_a_published_snapshot_as_source() -> None:
     config = parse_model(settings)
     spec, condition = published.info.spec, Condition(("benign", "melanoma"), 2)
     torch.manual_seed(0)
-    target = Built(spec, condition, config, KIND.build(spec, condition, config))
+    target = ModelBundle(spec, condition, config, KIND.build(spec, condition, config))
     ema = average_of(target)
     report = transfer(published, target, ema)
-    assert report.count(Fate.LOADED) == len(report.rows)
+    assert report.count(TransferStatus.LOADED) == len(report.rows)
     assert same(ema, published.generator)
     assert same(target.networks.discriminators, published.discriminators)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from synthograph.training.distributed import form_team, share_state
+from synthograph.training.distributed import broadcast_state, init_team
 from synthograph.training.loop import Trainer
 from synthograph.training.run import join_run
 from synthograph.training.setup import make_session, open_data
@@ -20,15 +20,15 @@ def main() -> None:
     archive, outdir = (Path(word) for word in sys.argv[1:])
     torch.set_num_threads(1)
     config = configure(archive)
-    team = form_team()
+    team = init_team()
     session = make_session(config, open_data(config), team=team)
-    share_state(team, session.state)
+    broadcast_state(team, session.state)
     trainer = Trainer(session, join_run(outdir, config, "test", team))
-    if not team.leads:
+    if not team.is_main:
         spoil(trainer, lambda p: p.images >= 8 and p.rollbacks == 0, "Gmain", "Dmain")
     trainer.train()
     weights = torch.cat([p.detach().flatten() for p in session.state.ema.parameters()])
-    everyone = team.tell(weights.tolist())
+    everyone = team.broadcast_object(weights.tolist())
     assert everyone == weights.tolist(), "the processes went apart"
     trainer.run.close()
 

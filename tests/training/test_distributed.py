@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from synthograph.core.errors import UserError
 from synthograph.models.snapshot import find_snapshot, load
-from synthograph.training.distributed import PATIENCE, Team, form_team, shares
+from synthograph.training.distributed import TIMEOUT, Team, init_team, rank_slices
 from synthograph.training.setup import make_session, open_data
 from tests.conftest import make_archive
 from tests.training.test_resume import SETTINGS, configure
@@ -31,9 +31,9 @@ def test_shares_are_whole_groups_in_order(group: int, groups: int, processes: in
     batch = group * groups
     if groups < processes:
         with pytest.raises(UserError, match=f"nearest that can is {group * processes}"):
-            shares(batch, group, processes)
+            rank_slices(batch, group, processes)
         return
-    parts = shares(batch, group, processes)
+    parts = rank_slices(batch, group, processes)
     assert [i for part in parts for i in part] == list(range(batch))
     assert all(len(part) % group == 0 for part in parts)
     lengths = [len(part) for part in parts]
@@ -42,30 +42,30 @@ def test_shares_are_whole_groups_in_order(group: int, groups: int, processes: in
 
 def test_a_batch_that_cuts_groups_is_refused_with_the_nearest() -> None:
     with pytest.raises(UserError, match="--batch 30 .* by 2 processes .* nearest that can is 32"):
-        shares(30, 4, 2)
-    assert shares(30, 4, 1) == [range(30)]
+        rank_slices(30, 4, 2)
+    assert rank_slices(30, 4, 1) == [range(30)]
 
 
 def test_alone_without_torchrun() -> None:
-    assert type(form_team()) is Team
+    assert type(init_team()) is Team
 
 
 def test_a_bad_timeout_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in [("WORLD_SIZE", "2"), ("RANK", "0"), ("LOCAL_RANK", "0"), (PATIENCE, "-1")]:
+    for name, value in [("WORLD_SIZE", "2"), ("RANK", "0"), ("LOCAL_RANK", "0"), (TIMEOUT, "-1")]:
         monkeypatch.setenv(name, value)
-    with pytest.raises(UserError, match=f"{PATIENCE}='-1': give a number of seconds"):
-        form_team()
+    with pytest.raises(UserError, match=f"{TIMEOUT}='-1': give a number of seconds"):
+        init_team()
 
 
 def test_processes_that_do_not_come_are_waited_for_only_so_long(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     port = free_port()
-    names = {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0", PATIENCE: "0.1"}
+    names = {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0", TIMEOUT: "0.1"}
     for name, value in {**names, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(Exception, match="gave no answer"):
-        form_team()
+    with pytest.raises(Exception, match="did not answer"):
+        init_team()
 
 
 def free_port() -> int:
@@ -87,7 +87,7 @@ def together(module: str, words: list[str], processes: int) -> None:
                 "RANK": str(rank),
                 "LOCAL_RANK": str(rank),
                 "OMP_NUM_THREADS": "1",
-                PATIENCE: "120",
+                TIMEOUT: "120",
             },
         )
         for rank in range(processes)
@@ -173,7 +173,7 @@ class Running:
         start = [] if torchrun is None else ["torch.distributed.run", "--standalone", *torchrun]
         command = [sys.executable, *(part for word in start[:1] for part in ("-m", word))]
         command += [*start[1:], "-m", "synthograph", "train", *words]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", PATIENCE: str(patience)}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", TIMEOUT: str(patience)}
         self.output = folder / f"output-{time.monotonic_ns()}.txt"
         with self.output.open("w") as file:
             self.process = subprocess.Popen(
@@ -277,7 +277,7 @@ def test_a_dead_or_hanging_process_ends_the_run(tmp_path: Path, how: signal.Sign
     assert len(workers) == 2
     os.kill(max(workers), how)
     start = time.monotonic()
-    running.wait_for(running.output, "another process of this run ended or gave no answer")
+    running.wait_for(running.output, "another process of this run ended or did not answer")
     with contextlib.suppress(ProcessLookupError):
         os.kill(max(workers), signal.SIGCONT)  # torchrun would give it 30 s to answer SIGTERM
     code, output = running.end()

@@ -12,9 +12,9 @@ from synthograph.core.errors import StoppedError
 from synthograph.core.files import sha256_file
 from synthograph.models.snapshot import SnapshotInfo, find_snapshot, save_snapshot
 from synthograph.training import loop
-from synthograph.training.choice import Measured, Score
 from synthograph.training.config import MetricsConfig, RunConfig
 from synthograph.training.loop import Trainer
+from synthograph.training.model_selection import Measured, Score
 from synthograph.training.resume import resume_session
 from synthograph.training.run import METRICS, STATS
 from synthograph.training.setup import held_out, resolve_run
@@ -201,7 +201,7 @@ def test_training_is_the_same_with_and_without_measures(small: Path, tmp_path: P
     def noisy(path: Path, images: int) -> Measured:
         torch.manual_seed(images)
         torch.rand(3)
-        return Measured(told=["nothing"])
+        return Measured(log_lines=["nothing"])
 
     runs = []
     for name, hook in (("with", noisy), ("without", None)):

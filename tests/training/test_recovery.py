@@ -194,7 +194,7 @@ def test_out_of_memory_halves_the_share_and_changes_nothing_else(
     session.phases = [limited(phase) for phase in session.phases]
     small.train()
     small.run.close()
-    assert session.share == 2
+    assert session.microbatch == 2
     log = (small.run.path / "log.txt").read_text()
     assert "out of memory with 8 images at once; from now on 4" in log
     assert "from now on 2" in log

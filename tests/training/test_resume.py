@@ -412,7 +412,7 @@ def test_growing_files_are_on_the_disk_before_the_state(
     order: list[str] = []
     monkeypatch.setattr("synthograph.training.run.sync", lambda path: order.append(path.name))
     monkeypatch.setattr("synthograph.training.loop.save_state", lambda *args: order.append("state"))
-    trainer.run.say("hello")
+    trainer.run.log("hello")
     trainer.run.record(STATS, {})
     trainer.save(boundary=False)
     trainer.run.close()

@@ -30,7 +30,7 @@ def there() -> SimpleNamespace:
     networks = family("stylegan2").build(spec, Condition(classes=("a", "b", "c")), config)
     networks.generator.to(meta)
     networks.discriminators.to(meta)
-    networks.extras = {name: value.to(meta) for name, value in networks.extras.items()}
+    networks.buffers = {name: value.to(meta) for name, value in networks.buffers.items()}
     pipe = AugmentPipe(modalities=spec.modalities, **dict.fromkeys(OPERATIONS, 1))
     pipe.p.fill_(0.5)
     labels = torch.zeros(N, LABELS, device=meta)
@@ -48,7 +48,9 @@ def test_no_loss_waits_for_a_gpu(name: str, there: SimpleNamespace) -> None:
     Moments().add_all(terms.stats)
     if terms.real_signs is not None:
         Adaptive(AugmentConfig()).observe(terms.real_signs)
-    there.phases[name].absorb({key: rows.mean(0) for key, rows in terms.running.items()})
+    there.phases[name].update_running_stats(
+        {key: rows.mean(0) for key, rows in terms.batch_stats.items()}
+    )
 
 
 @pytest.mark.parametrize(("odd", "finite"), [(1e30, True), (-math.inf, False), (math.nan, False)])

@@ -12,7 +12,7 @@ from synthograph.archive.reader import open_archive
 from synthograph.core.errors import UserError
 from synthograph.models.base import Condition
 from synthograph.models.snapshot import Snapshot, load, partner, save_snapshot
-from synthograph.models.transfer import Fate, TransferReport, defaults
+from synthograph.models.transfer import TransferReport, TransferStatus, defaults
 from synthograph.ops.pixels import to_pixels
 from synthograph.training import setup
 from synthograph.training.config import RunConfig
@@ -58,7 +58,7 @@ def test_a_run_from_a_snapshot(source: Snapshot, tmp_path: Path) -> None:
     assert (model.mapping_layers, model.channel_base, model.z_dim) == (3, 32, 4)
     assert (session.config.augment.speed_kimg, training.ema_ramp) == (100, None)
     assert not report.notes
-    assert report.count(Fate.ADAPTED) > 0
+    assert report.count(TransferStatus.ADAPTED) > 0
     z, label = torch.randn(2, 4), torch.eye(2)
     with torch.no_grad():
         ours = session.state.ema(z, label, noise_mode="const")
@@ -179,7 +179,7 @@ def test_pictures_are_drawn_in_shares_that_fit(archive: Path) -> None:
     session.state.ema.synthesis.register_forward_pre_hook(lambda m, a: sizes.append(len(a[0])))
     whole = grid.fakes(session)
     assert max(sizes) == config.training.batch_gpu == 4
-    session.share = 2
+    session.microbatch = 2
     sizes.clear()
     smaller = grid.fakes(session)
     assert (max(sizes), sum(sizes)) == (2, len(whole))

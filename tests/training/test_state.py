@@ -36,7 +36,7 @@ def make_state(seed: int) -> TrainingState:
     for optimiser, network in zip(optimisers.values(), networks.trainable().values(), strict=True):
         sum(p.square().sum() for p in network.parameters()).backward()
         optimiser.step()
-    networks.extras["path_length_mean"].fill_(seed)
+    networks.buffers["path_length_mean"].fill_(seed)
     state.moments.add("Loss/x", torch.arange(4.0) * seed)
     controller.observe(torch.ones(3))
     return state

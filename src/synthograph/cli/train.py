@@ -100,7 +100,7 @@ def train(options: Options) -> None:
     from synthograph.core.errors import UserError
     from synthograph.core.files import refuse_unwritable_folder
     from synthograph.training.config import RunConfig
-    from synthograph.training.distributed import form_team
+    from synthograph.training.distributed import init_team
     from synthograph.workflows.processes import launch
 
     given = _given(options)
@@ -119,7 +119,7 @@ def train(options: Options) -> None:
             raise UserError("--require-exact is about going on with a run: give it with --resume")
         source = None if options.init_from is None else _source(options.init_from)
         preset, outdir = options.cfg or "auto", options.outdir or Path("runs")
-        team = form_team()
+        team = init_team()
         run_config = _resolve(preset, parts, source, max(options.gpus, team.size))
         if options.dry_run:
             _dry_run(run_config, source, outdir)
@@ -207,9 +207,9 @@ def _check_processes(config: "RunConfig", processes: int) -> None:
     import torch
 
     from synthograph.core.errors import UserError
-    from synthograph.training.distributed import shares
+    from synthograph.training.distributed import rank_slices
 
-    shares(config.training.batch, min(config.group, config.training.batch_gpu), processes)
+    rank_slices(config.training.batch, min(config.group, config.training.batch_gpu), processes)
     if config.device.startswith("cuda") and torch.cuda.device_count() < processes:
         raise UserError(
             f"--gpus {processes}: this machine has {torch.cuda.device_count()} GPUs; use as many, "
@@ -270,7 +270,7 @@ def start_run(
     """
     from synthograph.core.commands import command_line
     from synthograph.core.files import refuse_unwritable_folder
-    from synthograph.training.distributed import Team, share_state
+    from synthograph.training.distributed import Team, broadcast_state
     from synthograph.training.loop import Trainer
     from synthograph.training.run import join_run
     from synthograph.training.setup import make_session, open_data
@@ -286,12 +286,12 @@ def start_run(
     session = make_session(config, data, source, reports.append, team)
     kind = f"{data.archive.name}{'-cond' if config.data.cond else ''}-{preset}"
     run = join_run(outdir, config, kind, team, origin=session.info.initialised_from)
-    share_state(team, session.state)
-    run.say(f"{command_line()}")
+    broadcast_state(team, session.state)
+    run.log(f"{command_line()}")
     for line in (line for report in reports for line in report.lines()):
-        run.say(line)
-    scorer = snapshot_scorer(session, data) if team.leads else None
-    _introduce(config, session, data, scorer, run.say)
+        run.log(line)
+    scorer = snapshot_scorer(session, data) if team.is_main else None
+    _introduce(config, session, data, scorer, run.log)
     Trainer(session, run, on_snapshot=scorer).train()
     run.close()
     return run.path
@@ -327,12 +327,12 @@ def _introduce(
 
 def _resume(path: Path, asked: dict[str, Any], gpus: int, *, require_exact: bool) -> None:
     """Go on with a run in as many processes as are asked for now, whatever they were before."""
-    from synthograph.training.distributed import form_team
+    from synthograph.training.distributed import init_team
     from synthograph.training.resume import extended
     from synthograph.training.run import read_config
     from synthograph.workflows.processes import launch
 
-    team = form_team()
+    team = init_team()
     if gpus > team.size:
         _check_processes(extended(read_config(path), asked, path), gpus)
         raise typer.Exit(launch(gpus))
@@ -348,10 +348,10 @@ def _continue(
     from synthograph.workflows.snapshot_scores import snapshot_scorer
 
     session, run = resume_session(path, asked, require_exact=require_exact, team=team)
-    with team.waiting():  # held-out images may take longer to read than the others are patient
-        scorer = snapshot_scorer(session, open_data(session.config)) if team.leads else None
+    with team.barrier():  # held-out images may take longer to read than the others are patient
+        scorer = snapshot_scorer(session, open_data(session.config)) if team.is_main else None
     for line in () if scorer is None else scorer.lines():
-        run.say(line)
+        run.log(line)
     Trainer(session, run, on_snapshot=scorer).train()
     run.close()
     return path
@@ -364,11 +364,11 @@ def _before_restart(outdir: Path, team: "Team") -> Path | None:
     from synthograph.workflows.processes import report_leader
 
     found = None
-    if team.leads:
+    if team.is_main:
         report_leader()
         key = launch_id()
         found = find_launched(outdir, key) if restarted() and key is not None else None
-    told = team.tell(None if found is None else str(found))
+    told = team.broadcast_object(None if found is None else str(found))
     return None if told is None else Path(told)
 
 

@@ -21,7 +21,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
 from synthograph.core.spec import ImageSpec
 
-MOST_WIDTH = 8192
+MAX_WIDTH = 8192
 """Largest width of a layer, 16 times the published ones: square layers of it just fit a GPU."""
 
 
@@ -38,7 +38,7 @@ class ModelConfig(Config):
     """What every family's configuration has."""
 
     family: str = pydantic.Field(description="kind of model")
-    z_dim: int = pydantic.Field(512, ge=1, le=MOST_WIDTH, description="width of the latent")
+    z_dim: int = pydantic.Field(512, ge=1, le=MAX_WIDTH, description="width of the latent")
     optimisers: dict[str, AdamConfig] = pydantic.Field(
         description="Adam per key, before the correction for lazy regularisation"
     )
@@ -106,7 +106,7 @@ class Networks:
     Attributes:
         generator: the generator; its EMA copy is what gets shared.
         discriminators: modality -> discriminator.
-        extras: further tensors that belong to the training state, such as a running mean.
+        buffers: further tensors that belong to the training state, such as a running mean.
         frozen: parts of the discriminators that are not trained (Freeze-D).
         fp32_penalties: compute penalties in fp32 whatever the precision of the blocks; set where
             half precision made them overflow.
@@ -114,7 +114,7 @@ class Networks:
 
     generator: nn.Module
     discriminators: nn.ModuleDict
-    extras: dict[str, Tensor] = field(default_factory=dict)
+    buffers: dict[str, Tensor] = field(default_factory=dict)
     frozen: list[nn.Module] = field(default_factory=list)
     fp32_penalties: bool = False
 
@@ -136,7 +136,7 @@ class Networks:
 
 
 @dataclass(frozen=True)
-class Foreign:
+class ImportedModel:
     """What a family made of somebody else's file.
 
     Attributes:
@@ -155,7 +155,7 @@ class Foreign:
 
 
 @dataclass(frozen=True)
-class Built:
+class ModelBundle:
     """Networks with what they were built for, for transfer from one to another.
 
     Attributes:
@@ -172,7 +172,7 @@ class Built:
 
 
 @dataclass(frozen=True)
-class Start:
+class WeightInit:
     """What a tensor of new networks starts with.
 
     Attributes:
@@ -194,28 +194,28 @@ class Batch:
     Attributes:
         reals: real images [n, c, h, w] in [-1, 1].
         labels: their labels [n, width].
-        fake_labels: labels for generated images, drawn from the data.
+        synthetic_labels: labels for synthetic images, drawn from the data.
         indices: global image indices, int64 [n], on the host; all randomness is keyed by them.
         streams: random streams of the run.
-        whole: global image indices of the whole training batch.
+        step_indices: global image indices of the whole training batch.
     """
 
     reals: Tensor
     labels: Tensor
-    fake_labels: Tensor
+    synthetic_labels: Tensor
     indices: Int64[Tensor, " n"]
     streams: Streams
-    whole: range
+    step_indices: range
 
     def take(self, rows: slice) -> "Batch":
         """The images `rows` of this batch."""
         return Batch(
             self.reals[rows],
             self.labels[rows],
-            self.fake_labels[rows],
+            self.synthetic_labels[rows],
             self.indices[rows],
             self.streams,
-            self.whole,
+            self.step_indices,
         )
 
     def __len__(self) -> int:
@@ -232,17 +232,18 @@ class LossTerms:
             part.
         stats: statistic name -> one value per image.
         real_signs: signs of the logits of real images, for the augmentation controller.
-        running: values per image [n, ...] whose mean over the whole batch `Phase.absorb` receives.
+        batch_stats: values per image [n, ...] whose mean over the whole batch
+            `Phase.update_running_stats` receives.
     """
 
     loss: Tensor | None
     stats: Mapping[str, Tensor] = field(default_factory=dict)
     real_signs: Tensor | None = None
-    running: Mapping[str, Tensor] = field(default_factory=dict)
+    batch_stats: Mapping[str, Tensor] = field(default_factory=dict)
 
     def detached(self) -> "LossTerms":
         """Without the loss, whose gradient is taken: its graph can go."""
-        return LossTerms(None, self.stats, self.real_signs, self.running)
+        return LossTerms(None, self.stats, self.real_signs, self.batch_stats)
 
 
 @dataclass(frozen=True)
@@ -254,14 +255,14 @@ class Phase:
         key: key of the optimiser that it steps.
         interval: the phase runs every so many steps.
         loss: share of a batch -> terms; gradients are accumulated over shares before the step.
-        absorb: receives the batch means of `LossTerms.running` once per step.
+        update_running_stats: receives the batch means of `LossTerms.batch_stats` once per step.
     """
 
     name: str
     key: str
     interval: int
     loss: Callable[[Batch], LossTerms]
-    absorb: Callable[[Mapping[str, Tensor]], None] = lambda means: None
+    update_running_stats: Callable[[Mapping[str, Tensor]], None] = lambda means: None
 
 
 @dataclass(frozen=True)
@@ -352,11 +353,11 @@ class Family(abc.ABC):
         """
         return None
 
-    def adopt(self, content: object) -> Foreign | None:
+    def from_checkpoint(self, content: object) -> ImportedModel | None:
         """Networks from the content of a foreign file, or None where it is not of this family."""
         return None
 
-    def inherit(self, target: Built, source: Built) -> dict[str, Start]:
+    def map_weights(self, target: ModelBundle, source: ModelBundle) -> dict[str, WeightInit]:
         """What new networks take over from trained ones of this family.
 
         Args:
@@ -369,9 +370,9 @@ class Family(abc.ABC):
         """
         given, wanted = source.networks.tensors(), target.networks.tensors()
         same = (n for n in wanted if n in given and given[n].shape == wanted[n].shape)
-        return {name: Start(given[name], (name,)) for name in same}
+        return {name: WeightInit(given[name], (name,)) for name in same}
 
-    def follow(self, config: ModelConfig) -> dict[str, Any]:
+    def inherited_settings(self, config: ModelConfig) -> dict[str, Any]:
         """The part of a model's configuration tree that networks which start from it should share,
         so that their tensors have the same shapes and mean the same.
         """

@@ -243,21 +243,23 @@ def _load_pickle(path: Path) -> Snapshot:
     content = read_pickle(path)
     with torch.random.fork_rng(devices=[]), SizeLimit(path):
         try:
-            adopted = next(filter(None, (kind.adopt(content) for kind in FAMILIES.values())), None)
+            imported = next(
+                filter(None, (kind.from_checkpoint(content) for kind in FAMILIES.values())), None
+            )
         except UserError as error:
             raise _named(error, path) from None
-    if adopted is None:
+    if imported is None:
         raise UserError(f"{path}: is a pickle, but no snapshot of a known kind of model")
     info = SnapshotInfo(
-        family=adopted.config.family,
-        config={"model": adopted.config.tree()},
-        spec=adopted.spec,
-        classes=list(adopted.condition.classes),
-        label_width=adopted.condition.width,
+        family=imported.config.family,
+        config={"model": imported.config.tree()},
+        spec=imported.spec,
+        classes=list(imported.condition.classes),
+        label_width=imported.condition.width,
     )
-    for module in (adopted.ema, adopted.networks.generator, adopted.networks.discriminators):
+    for module in (imported.ema, imported.networks.generator, imported.networks.discriminators):
         module.eval().requires_grad_(False)
-    return Snapshot(path, info, adopted.ema, adopted.networks)
+    return Snapshot(path, info, imported.ema, imported.networks)
 
 
 def _build(info: SnapshotInfo, path: Path) -> Networks:

@@ -1,7 +1,7 @@
 """Training that starts from a snapshot: fresh networks take over what fits, and a table says what
 became of every tensor.
 
-The family knows how its layers are taken over (`Family.inherit`); here is what all families share.
+The family maps its own layers (`Family.map_weights`); here is what all families have in common.
 """
 
 import enum
@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from synthograph.core.errors import UserError
-from synthograph.models.base import Built, Family, ModelConfig, Networks, Start
+from synthograph.models.base import Family, ModelBundle, ModelConfig, Networks, WeightInit
 from synthograph.models.registry import family, parse_model
 from synthograph.models.snapshot import Snapshot
 
@@ -22,7 +22,7 @@ SPEED_KIMG = 100.0
 """Published for transfer: the augmentation's strength moves five times as fast."""
 
 
-class Fate(enum.StrEnum):
+class TransferStatus(enum.StrEnum):
     """What became of a tensor of the new networks."""
 
     LOADED = "loaded"
@@ -36,7 +36,7 @@ class TensorRow:
 
     Attributes:
         name: as in `Networks.tensors`.
-        fate: what became of it.
+        status: what became of it.
         after: its shape.
         source: the source's tensor, or None.
         before: that one's shape, or None.
@@ -44,7 +44,7 @@ class TensorRow:
     """
 
     name: str
-    fate: Fate
+    status: TransferStatus
     after: tuple[int, ...]
     source: str | None = None
     before: tuple[int, ...] | None = None
@@ -78,9 +78,9 @@ class TransferReport:
     unused: Sequence[str]
     notes: Sequence[str]
 
-    def count(self, fate: Fate) -> int:
-        """Number of tensors with that fate."""
-        return sum(row.fate is fate for row in self.rows)
+    def count(self, status: TransferStatus) -> int:
+        """Number of tensors with that status."""
+        return sum(row.status is status for row in self.rows)
 
     def lines(self, *, full: bool = False) -> list[str]:
         """The report in plain columns: a summary per network, the tensors that something was done
@@ -91,12 +91,14 @@ class TransferReport:
         """
         shown = [row for row in self.rows if full or row.how]
         cells = [
-            (row.fate.value, row.name, f"{_shape(row.before)} -> {_shape(row.after)}", row.how)
-            for row in sorted(shown, key=lambda row: list(Fate).index(row.fate))
+            (row.status.value, row.name, f"{_shape(row.before)} -> {_shape(row.after)}", row.how)
+            for row in sorted(shown, key=lambda row: list(TransferStatus).index(row.status))
         ]
         if not full:
-            fresh = [row.name for row in self.rows if row.fate is Fate.FRESH and not row.how]
-            cells += [(Fate.FRESH.value, name, "", "") for name in _grouped(fresh)]
+            fresh = [
+                row.name for row in self.rows if row.status is TransferStatus.FRESH and not row.how
+            ]
+            cells += [(TransferStatus.FRESH.value, name, "", "") for name in _grouped(fresh)]
         widths = [max((len(c[i]) for c in cells), default=0) for i in range(3)]
         table = [
             "  ".join([*(c.ljust(w) for c, w in zip(cell, widths, strict=False)), cell[3]]).rstrip()
@@ -111,8 +113,8 @@ class TransferReport:
             rows = [row for row in self.rows if row.part == part]
             taken = sum(row.count for row in rows if row.source is not None)
             share = taken / max(sum(row.count for row in rows), 1)
-            fates = Counter(row.fate for row in rows)
-            counts = ", ".join(f"{fates[fate]} {fate.value}" for fate in Fate)
+            counts_of = Counter(row.status for row in rows)
+            counts = ", ".join(f"{counts_of[status]} {status.value}" for status in TransferStatus)
             lines.append(f"  {part}: {counts}; {share:.1%} of its numbers come from the source")
         if self.unused:
             lines.append(f"  not used: {len(self.unused)} tensors of the source")
@@ -130,7 +132,7 @@ def _grouped(names: Sequence[str]) -> list[str]:
     return [f"{module} ({n})" for module, n in counts.items()]
 
 
-def transfer(source: Snapshot, target: Built, ema: nn.Module) -> TransferReport:
+def transfer(source: Snapshot, target: ModelBundle, ema: nn.Module) -> TransferReport:
     """Fill fresh networks from a snapshot.
 
     The average starts from the source's average. The raw generator starts from the source's raw
@@ -151,18 +153,20 @@ def transfer(source: Snapshot, target: Built, ema: nn.Module) -> TransferReport:
     """
     kind = _family(source, target.config)
     trained, notes = _trained(source)
-    donor = Built(source.info.spec, source.info.condition, model_of(source), trained)
-    starts = kind.inherit(target, donor)
+    trained_bundle = ModelBundle(source.info.spec, source.info.condition, model_of(source), trained)
+    starts = kind.map_weights(target, trained_bundle)
     if not any(start.sources for start in starts.values()):
         raise UserError(
             f"{source.path}: no tensor of it fits the new networks; leave the settings of their "
             "widths out, so that they follow the source"
         )
-    report = _report(source, target, trained, starts, [*notes, *_differences(kind, target, donor)])
+    report = _report(
+        source, target, trained, starts, [*notes, *_differences(kind, target, trained_bundle)]
+    )
     average = Networks(ema, nn.ModuleDict())
-    averages = kind.inherit(
+    averages = kind.map_weights(
         replace(target, networks=average),
-        replace(donor, networks=Networks(source.generator, nn.ModuleDict())),
+        replace(trained_bundle, networks=Networks(source.generator, nn.ModuleDict())),
     )
     _fill(target.networks, starts)
     _fill(average, averages)
@@ -194,9 +198,12 @@ def _trained(source: Snapshot) -> tuple[Networks, list[str]]:
     return Networks(source.generator, nn.ModuleDict()), [note]
 
 
-def _differences(kind: Family, target: Built, donor: Built) -> list[str]:
+def _differences(kind: Family, target: ModelBundle, trained_bundle: ModelBundle) -> list[str]:
     """Settings that should follow the source and do not."""
-    wanted, given = kind.follow(donor.config), kind.follow(target.config)
+    wanted, given = (
+        kind.inherited_settings(trained_bundle.config),
+        kind.inherited_settings(target.config),
+    )
     return [
         f"model.{name} is {given[name]!r}, the source's is {wanted[name]!r}: what was learned with "
         "it changes its meaning; leave the setting out to follow the source"
@@ -207,9 +214,9 @@ def _differences(kind: Family, target: Built, donor: Built) -> list[str]:
 
 def _report(
     source: Snapshot,
-    target: Built,
+    target: ModelBundle,
     trained: Networks,
-    starts: dict[str, Start],
+    starts: dict[str, WeightInit],
     notes: Sequence[str],
 ) -> TransferReport:
     given = trained.tensors()
@@ -218,19 +225,22 @@ def _report(
     for name, tensor in target.networks.tensors().items():
         after, start = tuple(tensor.shape), starts.get(name)
         if start is None:
-            rows.append(TensorRow(name, Fate.FRESH, after))
+            rows.append(TensorRow(name, TransferStatus.FRESH, after))
         elif not start.sources:
-            rows.append(TensorRow(name, Fate.FRESH, after, how=start.how))
+            rows.append(TensorRow(name, TransferStatus.FRESH, after, how=start.how))
         else:
-            first, fate = start.sources[0], Fate.ADAPTED if start.how else Fate.LOADED
-            rows.append(TensorRow(name, fate, after, first, shapes[first], start.how))
+            first, status = (
+                start.sources[0],
+                TransferStatus.ADAPTED if start.how else TransferStatus.LOADED,
+            )
+            rows.append(TensorRow(name, status, after, first, shapes[first], start.how))
     used = {name for start in starts.values() for name in start.sources}
     unused = [name for name in given if name not in used]
     return TransferReport(source.path.name, rows, unused, notes)
 
 
 @torch.no_grad()
-def _fill(networks: Networks, starts: dict[str, Start]) -> None:
+def _fill(networks: Networks, starts: dict[str, WeightInit]) -> None:
     for name, tensor in networks.tensors().items():
         if name in starts:
             tensor.copy_(starts[name].value)
@@ -242,7 +252,7 @@ def defaults(source: Snapshot) -> dict[str, Any]:
     transfer, augmentation that reacts in 100 kimg and an average without a ramp.
     """
     return {
-        "model": family(source.info.family).follow(model_of(source)),
+        "model": family(source.info.family).inherited_settings(model_of(source)),
         "augment": {"speed_kimg": SPEED_KIMG},
         "training": {"ema_ramp": None},
     }

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from synthograph.training import choice
+from synthograph.training import model_selection
 from synthograph.training.state import Progress
 from synthograph.training.stats import Moments
 
@@ -94,7 +94,7 @@ def of_measures(progress: Progress) -> list[str]:
 
 
 def _point(entry: Mapping[str, Any], name: str) -> _Point | None:
-    scores = choice.scores_of(entry)
+    scores = model_selection.scores_of(entry)
     score, distance = scores.get(name), scores.get(FIDELITY)
     if score is None or score.value is None or score.interval is None:
         return None

@@ -24,17 +24,17 @@ from synthograph.core.errors import SynthographError, UserError
 from synthograph.models.base import LossTerms
 from synthograph.training.state import Progress, TrainingState
 
-PATIENCE = "SYNTHOGRAPH_WORKER_TIMEOUT"
+TIMEOUT = "SYNTHOGRAPH_WORKER_TIMEOUT"
 """Environment variable: seconds that a process waits for the others within a step before it takes
 one for dead. 25 unless told, since torchrun takes up to half a minute more to end them all; large
 images on processors of unequal speed need more.
 """
-STARTING = 20
+STARTUP_FACTOR = 20
 """Times as long that the processes may take to start: each has to read all its programs first."""
-LONG_PATIENCE = datetime.timedelta(hours=2)
+LONG_TIMEOUT = datetime.timedelta(hours=2)
 """Time for what one process does while the others wait: caches, pictures, measures."""
 
-Answer = TypeVar("Answer")
+Value = TypeVar("Value")
 
 
 class LostError(SynthographError):
@@ -44,7 +44,7 @@ class LostError(SynthographError):
 
 
 class Team:
-    """The processes of a run. This one is a team of its own; `Several` is more.
+    """The processes of a run. This one is a team of its own; `DistributedTeam` is more.
 
     Attributes:
         rank: number of this process.
@@ -55,7 +55,7 @@ class Team:
     size = 1
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process writes the files of the run."""
         return self.rank == 0
 
@@ -63,18 +63,18 @@ class Team:
         """The device of this process for the configured one."""
         return name
 
-    def share(self, batch: int, group: int) -> range:
+    def rank_slice(self, batch: int, group: int) -> range:
         """The places in a batch that this process computes: whole groups, as even as they go.
 
         Raises:
             UserError: the batch has fewer groups than there are processes, or cuts one.
         """
-        return shares(batch, group, self.size)[self.rank]
+        return rank_slices(batch, group, self.size)[self.rank]
 
     def sum_gradients(self, module: nn.Module) -> None:
         """Let every process have the sum of all gradients."""
 
-    def join(self, terms: LossTerms) -> LossTerms:
+    def gather(self, terms: LossTerms) -> LossTerms:
         """What all processes say of their images, in the order of the images."""
         return terms
 
@@ -82,20 +82,20 @@ class Team:
         """For each flag whether it is set in any process."""
         return list(flags)
 
-    def follow(self, tensors: Iterable[Tensor]) -> None:
+    def broadcast_tensors(self, tensors: Iterable[Tensor]) -> None:
         """Take over the first process's values, in place."""
 
-    def tell(self, answer: Answer) -> Answer:
+    def broadcast_object(self, value: Value) -> Value:
         """The first process's answer, which JSON can hold."""
-        return answer
+        return value
 
     @contextlib.contextmanager
-    def waiting(self) -> Iterator[None]:
+    def barrier(self) -> Iterator[None]:
         """Around work that only the first process does: the others wait at the end of it."""
         yield
 
 
-class Several(Team):
+class DistributedTeam(Team):
     """This process among those that torchrun started.
 
     Args:
@@ -107,12 +107,12 @@ class Several(Team):
     def __init__(self, rank: int, size: int, local_rank: int) -> None:
         self.rank, self.size, self.local_rank = rank, size, local_rank
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-        patience = datetime.timedelta(seconds=_patience())
-        store = _store(leads=rank == 0, patience=STARTING * patience)
+        timeout = datetime.timedelta(seconds=_timeout_seconds())
+        store = _store(is_main=rank == 0, timeout=STARTUP_FACTOR * timeout)
         store.set(f"here/{rank}", b"")
-        store.wait([f"here/{other}" for other in range(size)], STARTING * patience)
-        dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=patience)
-        self._patient = dist.new_group(backend="gloo", timeout=LONG_PATIENCE)
+        store.wait([f"here/{other}" for other in range(size)], STARTUP_FACTOR * timeout)
+        dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=timeout)
+        self._long = dist.new_group(backend="gloo", timeout=LONG_TIMEOUT)
 
     def device(self, name: str) -> str:
         """The GPU of this process, where the run is on GPUs."""
@@ -138,13 +138,13 @@ class Several(Team):
         present = torch.tensor([float(p.grad is not None) for p in parameters], device=first.device)
         flat = [p.new_zeros(p.numel()) if p.grad is None else p.grad.flatten() for p in parameters]
         buffer = torch.cat([*flat, present])
-        with _others():
+        with _naming_lost_ranks():
             dist.all_reduce(buffer)
         *parts, present = buffer.split([*(p.numel() for p in parameters), len(parameters)])
         for parameter, part, count in zip(parameters, parts, present.tolist(), strict=True):
             parameter.grad = part.view_as(parameter) if count else None
 
-    def join(self, terms: LossTerms) -> LossTerms:
+    def gather(self, terms: LossTerms) -> LossTerms:
         """Pack a row per image, gather all rows, unpack: one exchange for all that a phase says."""
         parts = _columns(terms)
         widths = [part.shape[1:].numel() for part in parts.values()]
@@ -160,69 +160,71 @@ class Several(Team):
     def _gather_rows(self, rows: Tensor) -> Tensor:
         counts = torch.zeros(self.size, dtype=torch.int64)
         counts[self.rank] = len(rows)
-        with _others():
+        with _naming_lost_ranks():
             dist.all_reduce(counts)
         padded = rows.new_zeros(int(counts.max()), rows.shape[1])
         padded[: len(rows)] = rows
         everyone = [torch.empty_like(padded) for _ in range(self.size)]
-        with _others():
+        with _naming_lost_ranks():
             dist.all_gather(everyone, padded)
         return torch.cat([part[:n] for part, n in zip(everyone, counts.tolist(), strict=True)])
 
     def any(self, *flags: bool) -> list[bool]:
         """One exchange for all flags."""
         raised = torch.tensor([float(flag) for flag in flags])
-        with _others():
+        with _naming_lost_ranks():
             dist.all_reduce(raised, dist.ReduceOp.MAX)
         return [bool(value) for value in raised.tolist()]
 
-    def follow(self, tensors: Iterable[Tensor]) -> None:
+    def broadcast_tensors(self, tensors: Iterable[Tensor]) -> None:
         """Broadcast every tensor, each from wherever it lies."""
-        with _others():
+        with _naming_lost_ranks():
             for tensor in tensors:
                 value = tensor.detach().cpu().contiguous()
-                dist.broadcast(value, 0, group=self._patient)
+                dist.broadcast(value, 0, group=self._long)
                 tensor.detach().copy_(value)
 
-    def tell(self, answer: Answer) -> Answer:
+    def broadcast_object(self, value: Value) -> Value:
         """Broadcast as JSON text: its length, then its bytes."""
-        text = json.dumps(answer).encode() if self.leads else b""
+        text = json.dumps(value).encode() if self.is_main else b""
         length = torch.tensor([len(text)])
-        with _others():
-            dist.broadcast(length, 0, group=self._patient)
+        with _naming_lost_ranks():
+            dist.broadcast(length, 0, group=self._long)
             data = torch.zeros(int(length), dtype=torch.uint8)
-            if self.leads:
+            if self.is_main:
                 data[:] = torch.frombuffer(bytearray(text), dtype=torch.uint8)
-            dist.broadcast(data, 0, group=self._patient)
-        told: Answer = json.loads(bytes(data.tolist()))
-        return told
+            dist.broadcast(data, 0, group=self._long)
+        received: Value = json.loads(bytes(data.tolist()))
+        return received
 
     @contextlib.contextmanager
-    def waiting(self) -> Iterator[None]:
+    def barrier(self) -> Iterator[None]:
         """A barrier with the patience for long work, at its end."""
         yield
-        with _others():
-            dist.barrier(group=self._patient)
+        with _naming_lost_ranks():
+            dist.barrier(group=self._long)
 
 
-def share_state(team: Team, state: TrainingState) -> None:
+def broadcast_state(team: Team, state: TrainingState) -> None:
     """Let every process have the first one's state, wherever it got that from."""
     if team.size == 1:
         return
-    tensors = {name: t.detach().cpu() for name, t in state.tensors().items()} if team.leads else {}
-    layout = team.tell([(n, list(t.shape), str(t.dtype)) for n, t in tensors.items()])
-    if not team.leads:
+    tensors = (
+        {name: t.detach().cpu() for name, t in state.tensors().items()} if team.is_main else {}
+    )
+    layout = team.broadcast_object([(n, list(t.shape), str(t.dtype)) for n, t in tensors.items()])
+    if not team.is_main:
         tensors = {
             name: torch.zeros(shape, dtype=getattr(torch, dtype.removeprefix("torch.")))
             for name, shape, dtype in layout
         }
-    team.follow(tensors.values())
-    if not team.leads:
+    team.broadcast_tensors(tensors.values())
+    if not team.is_main:
         state.load(tensors, Path("the first process's state"))
-    state.progress = Progress(**team.tell(asdict(state.progress)))
+    state.progress = Progress(**team.broadcast_object(asdict(state.progress)))
 
 
-def form_team() -> Team:
+def init_team() -> Team:
     """The team that torchrun's environment names; alone without one.
 
     Raises:
@@ -231,11 +233,11 @@ def form_team() -> Team:
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         return Team()
-    with _others(STARTING):
-        return Several(int(os.environ["RANK"]), size, int(os.environ["LOCAL_RANK"]))
+    with _naming_lost_ranks(STARTUP_FACTOR):
+        return DistributedTeam(int(os.environ["RANK"]), size, int(os.environ["LOCAL_RANK"]))
 
 
-def _store(*, leads: bool, patience: datetime.timedelta) -> Any:  # noqa: ANN401 - torch's hints lack stores
+def _store(*, is_main: bool, timeout: datetime.timedelta) -> Any:  # noqa: ANN401 - torch's hints lack stores
     """Where the processes find each other.
 
     torchrun's own store outlives its processes, and with it the addresses of those that died, so
@@ -246,9 +248,9 @@ def _store(*, leads: bool, patience: datetime.timedelta) -> Any:  # noqa: ANN401
     server = dist.TCPStore(  # type: ignore[attr-defined]
         environment["MASTER_ADDR"],
         int(environment["MASTER_PORT"]),
-        is_master=leads and not kept_by_torchrun,
+        is_master=is_main and not kept_by_torchrun,
         wait_for_workers=False,
-        timeout=patience,
+        timeout=timeout,
     )
     attempt = environment.get("TORCHELASTIC_RESTART_COUNT", "0")
     return dist.PrefixStore(f"synthograph/{attempt}", server)  # type: ignore[attr-defined]
@@ -265,7 +267,7 @@ def restarted() -> bool:
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
 
 
-def shares(batch: int, group: int, processes: int) -> list[range]:
+def rank_slices(batch: int, group: int, processes: int) -> list[range]:
     """Contiguous places of a batch per process, in whole groups, as even as they go.
 
     Args:
@@ -289,18 +291,18 @@ def shares(batch: int, group: int, processes: int) -> list[range]:
     return [range(a, b) for a, b in zip(starts, [*starts[1:], batch], strict=True)]
 
 
-def _patience() -> float:
+def _timeout_seconds() -> float:
     try:
-        seconds = float(os.environ.get(PATIENCE, "25"))
+        seconds = float(os.environ.get(TIMEOUT, "25"))
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < float("inf"):
-        raise UserError(f"{PATIENCE}={os.environ[PATIENCE]!r}: give a number of seconds above 0")
+        raise UserError(f"{TIMEOUT}={os.environ[TIMEOUT]!r}: give a number of seconds above 0")
     return seconds
 
 
 @contextlib.contextmanager
-def _others(times: int = 1) -> Iterator[None]:
+def _naming_lost_ranks(times: int = 1) -> Iterator[None]:
     """Around every exchange: when it fails, another process is gone, or late by `times` the
     patience.
     """
@@ -308,16 +310,16 @@ def _others(times: int = 1) -> Iterator[None]:
         yield
     except RuntimeError as error:
         raise LostError(
-            "another process of this run ended or gave no answer within "
-            f"{times * _patience():g} s ({error}); its own message tells why. Training goes on "
-            "from the last saved state with --resume"
+            "another process of this run ended or did not answer within "
+            f"{times * _timeout_seconds():g} s ({error}); its own message says why. --resume "
+            "continues from the last saved state"
         ) from error
 
 
 def _columns(terms: LossTerms) -> dict[str, Tensor]:
     """All tensors of terms with a row per image, under names that tell where they belong."""
     columns = {f"stats/{name}": value for name, value in terms.stats.items()}
-    columns |= {f"running/{name}": value for name, value in terms.running.items()}
+    columns |= {f"batch_stats/{name}": value for name, value in terms.batch_stats.items()}
     if terms.real_signs is not None:
         columns["signs"] = terms.real_signs
     return dict(sorted(columns.items()))
@@ -327,10 +329,10 @@ def _terms(columns: Mapping[str, Tensor]) -> LossTerms:
     def under(prefix: str) -> dict[str, Tensor]:
         return {n.removeprefix(prefix): c for n, c in columns.items() if n.startswith(prefix)}
 
-    return LossTerms(None, under("stats/"), columns.get("signs"), under("running/"))
+    return LossTerms(None, under("stats/"), columns.get("signs"), under("batch_stats/"))
 
 
-def joined(parts: Sequence[LossTerms]) -> LossTerms:
+def concatenate_terms(parts: Sequence[LossTerms]) -> LossTerms:
     """What the shares of a batch say, as one."""
     columns = [_columns(part) for part in parts]
     names = dict.fromkeys(name for part in columns for name in part)

@@ -12,7 +12,7 @@ from synthograph.core.spec import ImageSpec
 from synthograph.ops.pixels import to_pixels
 from synthograph.training.session import Session
 
-COLUMNS, ROWS_WITHOUT_CLASSES, MOST_ROWS = 12, 8, 16
+COLUMNS, ROWS_WITHOUT_CLASSES, MAX_ROWS = 12, 8, 16
 AT_ONCE = 32
 """Images drawn or decoded at once, where no fewer train at once."""
 
@@ -37,7 +37,7 @@ class Grid:
         indices = torch.arange(len(self.labels))
         z = session.streams.normal("grid", indices, (session.config.model.z_dim,))
         parts = []
-        at_once = min(AT_ONCE, session.share)  # what training has memory for
+        at_once = min(AT_ONCE, session.microbatch)  # what training has memory for
         with torch.no_grad():
             for some, label in zip(z.split(at_once), self.labels.split(at_once), strict=True):
                 images = family.sample(ema, some.to(session.device), label.to(session.device))
@@ -63,7 +63,7 @@ def _choose(stream: TrainingStream, classes: Sequence[str]) -> tuple[Tensor, lis
         return everything[torch.arange(rows * COLUMNS) % len(stream)], [""] * rows
     index = stream.labels(everything).argmax(1)
     numbers = []
-    titles = list(classes[:MOST_ROWS])
+    titles = list(classes[:MAX_ROWS])
     for row in range(len(titles)):
         members = (index == row).nonzero()[:, 0]
         numbers.append(members[torch.arange(COLUMNS) % len(members)])

@@ -11,11 +11,11 @@ import torch
 from synthograph.core.errors import StoppedError
 from synthograph.core.signals import StopRequest
 from synthograph.models.snapshot import save_snapshot
-from synthograph.training import alarms, choice
+from synthograph.training import alarms, model_selection
 from synthograph.training.board import Board
-from synthograph.training.choice import Measured
 from synthograph.training.grids import Grid
-from synthograph.training.recovery import MOST_NON_FINITE, roll_back
+from synthograph.training.model_selection import Measured
+from synthograph.training.recovery import MAX_NON_FINITE, roll_back
 from synthograph.training.run import METRICS, STATS, RunDirectory
 from synthograph.training.session import Session
 from synthograph.training.state import (
@@ -48,7 +48,7 @@ class Trainer:
         self.session, self.run, self.team = session, run, session.team
         self.on_snapshot = on_snapshot
         self.grid = Grid(session.spec, session.stream, session.info.classes)
-        self.board = Board(run.path, session.state.progress.images, write=self.team.leads)
+        self.board = Board(run.path, session.state.progress.images, write=self.team.is_main)
         self.saved = self.ticked = time.monotonic()
         self.saved_images: int | None = None
         self.maintenance = 0.0
@@ -65,20 +65,20 @@ class Trainer:
         with StopRequest() as stop:
             if self.progress.images == 0:
                 self.start()
-            while self.progress.images < config.images and not self.spent:
+            while self.progress.images < config.images and not self.patience_exhausted:
                 for alarm in self.session.step():
                     self.alarm(alarm)
                 last = self.progress.images >= config.images
                 late = time.monotonic() - self.saved > config.save_every * 60
                 over = limit is not None and time.monotonic() > limit
-                stopping, saving = self.team.any(stop.requested or over, late and self.team.leads)
-                if self.progress.non_finite > MOST_NON_FINITE:
+                stopping, saving = self.team.any(stop.requested or over, late and self.team.is_main)
+                if self.progress.non_finite > MAX_NON_FINITE:
                     self.roll_back(f"{self.progress.non_finite} phases gave no finite gradients")
                 elif last or self.tick_due():
                     self.tick(last)
-                elif saving and self.sound():
+                elif saving and self.ensure_finite_or_roll_back():
                     self.save(boundary=False)
-                if stopping and not last and not self.spent:
+                if stopping and not last and not self.patience_exhausted:
                     over_limit = f"--max-hours {config.max_hours}" if over else "another process"
                     self.stop(stop.reason or over_limit)
         self.finish()
@@ -89,9 +89,11 @@ class Trainer:
         return self.session.state.progress
 
     @property
-    def spent(self) -> bool:
+    def patience_exhausted(self) -> bool:
         """Whether the run waited long enough for a better snapshot."""
-        return choice.spent(self.progress, self.session.config.metrics.patience)
+        return model_selection.patience_exhausted(
+            self.progress, self.session.config.metrics.patience
+        )
 
     def finish(self) -> None:
         """Say why it ends, and in `stats.jsonl` what the last snapshot brought up."""
@@ -100,29 +102,30 @@ class Trainer:
             entry = {"Progress/kimg": kimg, "alarms": self.progress.alarms}
             self.run.record(STATS, {**entry, "timestamp": time.time()})
         self.board.close()
-        if self.spent and self.progress.images < self.session.config.training.images:
-            self.run.say(
-                f"ended after {self.progress.images} images: {choice.describe(self.progress)}, "
-                f"which is as many as --patience {self.session.config.metrics.patience} waits for; "
-                "--resume with a larger one goes on"
+        if self.patience_exhausted and self.progress.images < self.session.config.training.images:
+            best = model_selection.describe_best(self.progress)
+            patience = self.session.config.metrics.patience
+            self.run.log(
+                f"ended after {self.progress.images} images: {best}, which is as many as "
+                f"--patience {patience} waits for; --resume with a larger one continues"
             )
-        self.run.say(f"done: {self.run.snapshots}")
+        self.run.log(f"done: {self.run.snapshots}")
 
     def start(self) -> None:
         """Pictures of the data and of the untrained generator, and a state to go back to."""
-        with self.team.waiting():
-            if self.team.leads:
+        with self.team.barrier():
+            if self.team.is_main:
                 self.run.picture("reals.png", self.grid.draw(self.grid.reals()))
                 self.run.picture("fakes-init.png", self.grid.draw(self.grid.fakes(self.session)))
-        if not self.team.tell(len(list_states(self.run.states))):
+        if not self.team.broadcast_object(len(list_states(self.run.states))):
             self.save(boundary=True)
 
     def alarm(self, text: str) -> None:
         """For the log at once, and for the next line of `stats.jsonl`."""
-        self.run.say(f"alarm: {text}")
+        self.run.log(f"alarm: {text}")
         self.progress.alarms.append(text)
 
-    def sound(self) -> bool:
+    def ensure_finite_or_roll_back(self) -> bool:
         """Whether the state may be kept: all finite. Otherwise the run goes back."""
         odd = self.session.state.non_finite()
         if odd is not None:
@@ -153,7 +156,7 @@ class Trainer:
         progress.tick_images = progress.images
         start = time.monotonic()
         due = progress.ticks > 1 and (progress.ticks - 1) % self.session.config.training.snap == 0
-        if (last or due) and self.sound():
+        if (last or due) and self.ensure_finite_or_roll_back():
             self.snapshot()
             self.save(boundary=True)
         self.ticked = time.monotonic()
@@ -190,7 +193,7 @@ class Trainer:
             for kind, score in zip(("real", "fake"), scores, strict=True)
             if score is not None
         )
-        self.run.say(
+        self.run.log(
             f"tick {progress.ticks:<4} kimg {progress.images / 1000:<8.1f} "
             f"sec/kimg {per_kimg:<7.2f} time {duration(progress.seconds):<9} "
             f"left {duration(left):<9} memory {say_memory(self.session.device)}  "
@@ -200,11 +203,11 @@ class Trainer:
 
     def snapshot(self) -> None:
         """Pictures, weights and whatever `on_snapshot` measures, by the first process."""
-        if self.team.leads:
-            self.publish()
-        self.session.state.progress = Progress(**self.team.tell(asdict(self.progress)))
+        if self.team.is_main:
+            self.save_snapshot()
+        self.session.state.progress = Progress(**self.team.broadcast_object(asdict(self.progress)))
 
-    def publish(self) -> None:
+    def save_snapshot(self) -> None:
         """Write pictures and weights and let them be measured."""
         session, images = self.session, self.progress.images
         pixels, reals = self.grid.fakes(session), self.grid.reals()
@@ -214,30 +217,30 @@ class Trainer:
             self.alarm(alarm)
         info = session.info.model_copy(update={"images_seen": images})
         path = save_snapshot(self.run.snapshots, info, session.state.ema, session.state.networks)
-        self.run.say(f"snapshot {path}")
+        self.run.log(f"snapshot {path}")
         found = None if self.on_snapshot is None else self.on_snapshot(path, images)
         if found is not None:
-            self.judge(path, found)
+            self.record_scores(path, found)
 
-    def judge(self, path: Path, found: Measured) -> None:
+    def record_scores(self, path: Path, found: Measured) -> None:
         """Write down what was found of a snapshot, and which one is the best now."""
         for entry in found.lines:
             self.run.record(METRICS, entry)
-        choice.note(self.progress, path, found.scores)
-        choice.keep(self.run, self.session.config, self.progress)
+        model_selection.record_scores(self.progress, path, found.scores)
+        model_selection.write_best(self.run, self.session.config, self.progress)
         scalars = {f"Metrics/{score.name}": {"mean": score.value} for score in found.scores}
         self.board.add(scalars, self.progress.images)
-        for line in (*found.told, choice.describe(self.progress)):
+        for line in (*found.log_lines, model_selection.describe_best(self.progress)):
             if line is not None:
-                self.run.say(line)
+                self.run.log(line)
         if found.scores:
             for alarm in alarms.of_measures(self.progress):
                 self.alarm(alarm)
 
     def save(self, *, boundary: bool) -> None:
         """Save the state that a resumed run starts from."""
-        with self.team.waiting():
-            if self.team.leads:
+        with self.team.barrier():
+            if self.team.is_main:
                 self.write_state(boundary=boundary)
         self.saved, self.saved_images = time.monotonic(), self.progress.images
 

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 from synthograph.core.devices import Precision
 from synthograph.core.errors import DivergedError, UserError
-from synthograph.training import choice
-from synthograph.training.distributed import share_state
+from synthograph.training import model_selection
+from synthograph.training.distributed import broadcast_state
 from synthograph.training.run import RunDirectory
 from synthograph.training.session import Session
 from synthograph.training.state import drop_states_after, load_state
 
-MOST_NON_FINITE = 5
+MAX_NON_FINITE = 5
 """Phases with gradients that are not finite which a run may skip between two status lines."""
-MOST_ROLLBACKS = 3
+MAX_ROLLBACKS = 3
 
 
 @dataclass(frozen=True)
@@ -70,16 +70,16 @@ def roll_back(session: Session, run: RunDirectory, reason: str) -> str:
         DivergedError: the run went back too often, or holds no state to go back to.
     """
     at, before = session.state.progress.images, session.state.progress.rollbacks
-    if before >= MOST_ROLLBACKS:
+    if before >= MAX_ROLLBACKS:
         raise DivergedError(_advice(at, before))
-    if session.team.leads:
+    if session.team.is_main:
         _restore_boundary(session, run)
-    share_state(session.team, session.state)
+    broadcast_state(session.team, session.state)
     progress = session.state.progress
     progress.rollbacks = before + 1
     return (
         f"{reason} at {at} images: went back to {progress.images} images, rollback "
-        f"{before + 1} of {MOST_ROLLBACKS}, with {apply_remedy(session)}"
+        f"{before + 1} of {MAX_ROLLBACKS}, with {apply_remedy(session)}"
     )
 
 
@@ -94,7 +94,7 @@ def _restore_boundary(session: Session, run: RunDirectory) -> None:
         raise DivergedError(_advice(at, before))
     drop_states_after(run.states, loaded.numbers.progress.images)
     run.truncate(loaded.numbers.lengths)
-    choice.keep(run, session.config, session.state.progress)
+    model_selection.write_best(run, session.config, session.state.progress)
 
 
 def _advice(images: int, rollbacks: int) -> str:

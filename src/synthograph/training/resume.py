@@ -11,11 +11,17 @@ from synthograph.core.devices import pick_device
 from synthograph.core.errors import SettingError, UserError
 from synthograph.core.files import write_json
 from synthograph.core.names import nearest
-from synthograph.training import choice
+from synthograph.training import model_selection
 from synthograph.training.config import RunConfig
-from synthograph.training.distributed import Team, share_state
+from synthograph.training.distributed import Team, broadcast_state
 from synthograph.training.recovery import apply_remedy
-from synthograph.training.run import CONFIG, Onlooker, RunDirectory, read_config, read_origin
+from synthograph.training.run import (
+    CONFIG,
+    NullRunDirectory,
+    RunDirectory,
+    read_config,
+    read_origin,
+)
 from synthograph.training.session import Session
 from synthograph.training.setup import make_session, open_data
 from synthograph.training.state import Loaded, Surroundings, load_state, state_problems
@@ -51,15 +57,17 @@ def resume_session(
             images, or surroundings that differ where that was refused.
     """
     team = team or Team()
-    before = RunConfig.parse(team.tell(read_config(path).tree() if team.leads else {}))
+    before = RunConfig.parse(
+        team.broadcast_object(read_config(path).tree() if team.is_main else {})
+    )
     config = extended(before, asked, path)
-    run = RunDirectory(path) if team.leads else Onlooker(path)
+    run = RunDirectory(path) if team.is_main else NullRunDirectory(path)
     try:
         session = make_session(config, open_data(config), team=team)
-        if team.leads:
+        if team.is_main:
             _go_on(session, run, before=before, asked=asked, require_exact=require_exact)
-        torch.set_num_threads(team.tell(torch.get_num_threads()))
-        share_state(team, session.state)
+        torch.set_num_threads(team.broadcast_object(torch.get_num_threads()))
+        broadcast_state(team, session.state)
         apply_remedy(session)
     except BaseException:
         run.close()
@@ -90,9 +98,9 @@ def _go_on(
         lengths = loaded.numbers.lengths
     write_json(run.path / CONFIG, session.config.tree())
     said += run.truncate(lengths)
-    choice.keep(run, session.config, session.state.progress)
+    model_selection.write_best(run, session.config, session.state.progress)
     for line in said:
-        run.say(line)
+        run.log(line)
 
 
 def _refuse_other_data(session: Session, loaded: Loaded | None, *, moved: bool) -> None:

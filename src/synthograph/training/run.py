@@ -31,7 +31,7 @@ EVALUATIONS = "evaluations.jsonl"
 """What `evaluate` found of snapshots; no resumption cuts it back."""
 LOCK = ".lock"
 LAUNCH = ".launch"
-MOST_LAUNCH = 4096  # bytes
+MAX_LAUNCH_BYTES = 4096  # bytes
 ASIDE = "set-aside"
 
 
@@ -66,7 +66,7 @@ class RunDirectory:
         """Folder of states."""
         return self.path / "state"
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """A line for the console and `log.txt`."""
         print(text, flush=True)  # noqa: T201 - the console is the point
         self._append(LOG, text)
@@ -83,7 +83,7 @@ class RunDirectory:
         """Write a picture."""
         write_bytes(self.path / name, png)
 
-    def choose(self, best: Mapping[str, Any] | None) -> None:
+    def write_best(self, best: Mapping[str, Any] | None) -> None:
         """Write which snapshot is the best one, or that none is."""
         path = self.snapshots / BEST
         if best is None:
@@ -146,13 +146,13 @@ class RunDirectory:
         self._lock.release()
 
 
-class Onlooker(RunDirectory):
+class NullRunDirectory(RunDirectory):
     """The run directory of a process that does not write it: the first one of the team does."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """The first process says it."""
 
     def record(self, name: str, entry: Mapping[str, Any]) -> None:
@@ -161,7 +161,7 @@ class Onlooker(RunDirectory):
     def picture(self, name: str, png: bytes) -> None:
         """The first process writes it."""
 
-    def choose(self, best: Mapping[str, Any] | None) -> None:
+    def write_best(self, best: Mapping[str, Any] | None) -> None:
         """The first process writes it."""
 
     def truncate(self, lengths: Mapping[str, int]) -> list[str]:
@@ -257,13 +257,13 @@ def join_run(
     origin: Mapping[str, Any] | None = None,
 ) -> RunDirectory:
     """`create_run` in the first process of a team; the others look on."""
-    run = create_run(outdir, config, description, origin=origin) if team.leads else None
-    path = team.tell("" if run is None else str(run.path))
-    return Onlooker(Path(path)) if run is None else run
+    run = create_run(outdir, config, description, origin=origin) if team.is_main else None
+    path = team.broadcast_object("" if run is None else str(run.path))
+    return NullRunDirectory(Path(path)) if run is None else run
 
 
 def _launch(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.stat().st_size < MOST_LAUNCH else ""
+    return path.read_text(encoding="utf-8") if path.stat().st_size < MAX_LAUNCH_BYTES else ""
 
 
 def find_launched(outdir: Path, launch: str) -> Path | None:

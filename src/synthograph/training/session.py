@@ -14,7 +14,7 @@ from synthograph.models.snapshot import SnapshotInfo
 from synthograph.ops.augment import AugmentPipe
 from synthograph.training.augmentation import set_strength
 from synthograph.training.config import RunConfig
-from synthograph.training.distributed import Team, joined
+from synthograph.training.distributed import Team, concatenate_terms
 from synthograph.training.ema import ema_decay, update_ema
 from synthograph.training.state import TrainingState
 
@@ -36,7 +36,7 @@ class Session:
         info: the document for snapshots, without the images seen.
         data: digest of the training images, groups and labels, in their order.
         team: the processes that train together.
-        share: images computed at once; smaller than configured after memory ran out.
+        microbatch: images computed at once; smaller than configured after memory ran out.
         alarms: what the present step has to say.
     """
 
@@ -52,22 +52,22 @@ class Session:
     info: SnapshotInfo
     data: str
     team: Team = field(default_factory=Team)
-    share: int = 0
+    microbatch: int = 0
     alarms: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.share = self.share or self.config.training.batch_gpu
+        self.microbatch = self.microbatch or self.config.training.batch_gpu
 
     def batch(self, count: int) -> Batch:
         """This process's part of the next `count` training images, on the device."""
         config = self.config
-        own = self.team.share(count, min(config.group, config.training.batch_gpu))
-        whole = range(self.state.progress.images, self.state.progress.images + count)
-        first = whole[own.start]
+        own = self.team.rank_slice(count, min(config.group, config.training.batch_gpu))
+        step_indices = range(self.state.progress.images, self.state.progress.images + count)
+        first = step_indices[own.start]
         indices = torch.arange(first, first + len(own))
         reals, labels = self.stream.batch(first, len(own), self.device)
-        fakes = self.stream.draw_labels(indices).to(self.device)
-        return Batch(reals, labels, fakes, indices, self.streams, whole)
+        synthetic = self.stream.draw_labels(indices).to(self.device)
+        return Batch(reals, labels, synthetic, indices, self.streams, step_indices)
 
     def step(self) -> list[str]:
         """One training step: every phase that is due, the average, the augmentation's strength.
@@ -90,12 +90,12 @@ class Session:
         return [*self.alarms, *([] if alarm is None else [alarm])]
 
     def run_phase(self, phase: Phase, batch: Batch) -> None:
-        """Accumulate a phase's gradients over shares and processes and step its optimiser once.
+        """Sum a phase's gradients over microbatches and processes, and step its optimiser once.
 
         Where the gradients are not finite the optimiser is not stepped, and that is counted.
         """
         self.state.networks.select(phase.key)
-        terms = self.team.join(joined(self._accumulate(phase, batch)))
+        terms = self.team.gather(concatenate_terms(self._accumulate(phase, batch)))
         self.team.sum_gradients(self.state.networks.trainable()[phase.key])
         self.state.moments.add_all(terms.stats)
         if terms.real_signs is not None:
@@ -105,50 +105,50 @@ class Session:
             self.state.moments.add(f"Nonfinite/{phase.name}", torch.ones(1))
             return
         self.state.optimisers[phase.key].step()
-        means = {name: rows.mean(0) for name, rows in terms.running.items() if len(rows)}
+        means = {name: rows.mean(0) for name, rows in terms.batch_stats.items() if len(rows)}
         if means:
             with torch.no_grad():
-                phase.absorb(means)
+                phase.update_running_stats(means)
 
     def _accumulate(self, phase: Phase, batch: Batch) -> list[LossTerms]:
-        """Gradients of all shares; when memory runs out, of smaller shares, which sum to the same.
+        """Gradients of all microbatches; of smaller ones, with the same sum, if memory runs out.
 
         Raises:
-            UserError: not even the smallest share fits.
+            UserError: not even the smallest microbatch fits.
         """
         while True:
             try:
-                return self._shares(phase, batch)
+                return self._run_microbatches(phase, batch)
             except torch.OutOfMemoryError:
-                smaller = self._smaller_share()
-            # outside of the handler, which holds on to the tensors of the failed share
+                smaller = self._smaller_microbatch()
+            # outside of the handler, which holds on to the tensors of the failed microbatch
             self.alarms.append(
-                f"out of memory with {self.share} images at once; from now on {smaller}, which "
-                f"gives the same gradients (--batch-gpu {smaller} starts with it)"
+                f"out of memory with {self.microbatch} images at once; from now on {smaller}, "
+                f"which gives the same gradients (--batch-gpu {smaller} starts with it)"
             )
-            self.share = smaller
+            self.microbatch = smaller
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
 
-    def _shares(self, phase: Phase, batch: Batch) -> list[LossTerms]:
+    def _run_microbatches(self, phase: Phase, batch: Batch) -> list[LossTerms]:
         self.state.optimisers[phase.key].zero_grad(set_to_none=True)
         done: list[LossTerms] = []
-        for start in range(0, len(batch), self.share):
-            part = batch.take(slice(start, start + self.share))
+        for start in range(0, len(batch), self.microbatch):
+            part = batch.take(slice(start, start + self.microbatch))
             terms = phase.loss(part)
             if terms.loss is not None:
                 (terms.loss * (len(part) / self.config.training.batch)).backward()
             done.append(terms.detached())
         return done
 
-    def _smaller_share(self) -> int:
-        """At most half of the present share, made of whole minibatch-std groups."""
-        batch, group = self.config.training.batch, min(self.config.group, self.share)
-        fitting = [s for s in range(group, self.share // 2 + 1, group) if batch % s == 0]
+    def _smaller_microbatch(self) -> int:
+        """At most half of the present microbatch, made of whole minibatch-std groups."""
+        batch, group = self.config.training.batch, min(self.config.group, self.microbatch)
+        fitting = [s for s in range(group, self.microbatch // 2 + 1, group) if batch % s == 0]
         if not fitting:
             raise UserError(
-                f"{self.device} has too little memory for {self.share} images at once, and fewer "
-                f"would cut the groups of {group} images of the discriminator: use a smaller "
+                f"{self.device} has too little memory for {self.microbatch} images at once, and "
+                f"fewer would cut the groups of {group} images of the discriminator: use a smaller "
                 "--batch, network (--set model.channel_max=...) or image size"
             )
         return fitting[-1]

@@ -18,7 +18,7 @@ from synthograph.archive.reader import Archive, open_archive
 from synthograph.archive.stream import Selection, TrainingStream, select_rows
 from synthograph.core.devices import Precision, block_dtype, pick_device, pick_precision
 from synthograph.core.seeds import Streams
-from synthograph.models.base import Built, Condition
+from synthograph.models.base import Condition, ModelBundle
 from synthograph.models.registry import family
 from synthograph.models.snapshot import Snapshot, SnapshotInfo
 from synthograph.models.transfer import TransferReport, origin, transfer
@@ -152,7 +152,7 @@ def make_session(
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     team = team or Team()
-    team.share(config.training.batch, min(config.group, config.training.batch_gpu))
+    team.rank_slice(config.training.batch, min(config.group, config.training.batch_gpu))
     device, spec = pick_device(team.device(config.device)), data.archive.info.spec
     check_model(spec, config.model)
     streams = Streams(config.seed)
@@ -169,10 +169,10 @@ def make_session(
     networks = kind.build(spec, condition, config.model)
     ema = copy.deepcopy(networks.generator).eval().requires_grad_(False)
     if init_from is not None:
-        on_transfer(transfer(init_from, Built(spec, condition, config.model, networks), ema))
+        on_transfer(transfer(init_from, ModelBundle(spec, condition, config.model, networks), ema))
     for module in (networks.generator, networks.discriminators, ema):
         module.to(device)
-    networks.extras = {name: tensor.to(device) for name, tensor in networks.extras.items()}
+    networks.buffers = {name: tensor.to(device) for name, tensor in networks.buffers.items()}
     networks.frozen = kind.first_layers(networks, config.training.freezed)
     kind.set_precision(networks, block_dtype(config.precision))
     optimisers = make_optimisers(networks, kind.optimiser_rates(config.model))

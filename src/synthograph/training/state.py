@@ -46,7 +46,7 @@ class Progress:
         rollbacks: times that the run went back to a snapshot's state because of them.
         alarms: alarms since the last tick, for its line in `stats.jsonl`.
         lasting: conditions that were reported and hold on, not to be repeated.
-        measured: what was found of every snapshot so far; `choice` writes and reads it.
+        measured: what was found of every snapshot so far; `model_selection` writes and reads it.
     """
 
     images: int = 0
@@ -86,7 +86,7 @@ class TrainingState:
         result: dict[str, Tensor] = {}
         for prefix, module in self._modules().items():
             result |= {f"{prefix}/{name}": t for name, t in module.state_dict().items()}
-        result |= {f"extras/{name}": t for name, t in self.networks.extras.items()}
+        result |= {f"extras/{name}": t for name, t in self.networks.buffers.items()}
         result |= {f"augment/{name}": t for name, t in self.controller.tensors().items()}
         result |= {f"moments/{name}": t for name, t in self.moments.tensors().items()}
         for key, optimiser in self.optimisers.items():
@@ -105,7 +105,7 @@ class TrainingState:
         """Restore what `tensors` gave."""
         for prefix, module in self._modules().items():
             load_tensors(module, select(tensors, f"{prefix}/"), path)
-        for name, target in self.networks.extras.items():
+        for name, target in self.networks.buffers.items():
             target.copy_(tensors[f"extras/{name}"])
         self.controller.load(select(tensors, "augment/"))
         self.moments.load(select(tensors, "moments/"))

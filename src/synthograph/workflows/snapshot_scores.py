@@ -33,8 +33,8 @@ from synthograph.metrics.report_text import DISTANCES, GOOD, number
 from synthograph.models.snapshot import Snapshot, SnapshotInfo, load
 from synthograph.sampling.image_set import generated_images
 from synthograph.stats.sample import Sample
-from synthograph.training.choice import Measured, Score
 from synthograph.training.config import RunConfig
+from synthograph.training.model_selection import Measured, Score
 from synthograph.training.session import Session
 from synthograph.training.setup import Data, held_out, with_count
 from synthograph.workflows.extractors import feature_folder, missing_weights
@@ -256,7 +256,7 @@ class SnapshotScorer:
             report = self._by_held_out(snapshot) if self.own else Report()
             results = [self._as_published(snapshot, spec) for spec in self.published]
         except (UserError, RuntimeError) as error:  # too little memory is of the second kind
-            return Measured(told=[f"not measured: {error}"])
+            return Measured(log_lines=[f"not measured: {error}"])
         about = {
             "snapshot": path.name,
             "snapshot_sha256": snapshot.sha256,

@@ -24,7 +24,7 @@ def published():
     """Networks of a fixture, their losses, a batch of its real images, and float64 copies."""
     snapshot = synthograph.load(NVIDIA / "cond2_rgb_32.pkl")
     networks = snapshot.networks
-    networks.extras = {PATH_MEAN: torch.tensor(0.3)}
+    networks.buffers = {PATH_MEAN: torch.tensor(0.3)}
     for module in (networks.generator, networks.discriminators):
         module.requires_grad_(True)
     model = {**snapshot.info.config["model"], "r1_gamma": 2.5, "path_weight": 2.0}
@@ -52,7 +52,7 @@ def styles64(plain: Networks, batch: Batch, phase: str) -> torch.Tensor:
         streams.normal(f"{phase}/{name}", batch.indices, (G.z_dim,)).double()
         for name in ("z", "z2")
     )
-    ws, ws2 = mapping64(G, z, batch.fake_labels), mapping64(G, z2, batch.fake_labels)
+    ws, ws2 = mapping64(G, z, batch.synthetic_labels), mapping64(G, z2, batch.synthetic_labels)
     crossover = 1 + streams.integers(f"{phase}/crossover", batch.indices, G.num_ws - 1)
     mix = streams.uniform(f"{phase}/mix", batch.indices)
     rows = []
@@ -168,14 +168,14 @@ def test_generator_main(published, judge64) -> None:
     networks, losses, batch, plain = published
     terms = losses.generator_main(batch)
     fake = image64(plain, styles64(plain, batch, "Gmain"), batch, "Gmain")
-    loss64 = softplus(-judge64(fake, batch.fake_labels.double())).mean()
+    loss64 = softplus(-judge64(fake, batch.synthetic_labels.double())).mean()
     compare(networks.generator, plain.generator, terms.loss, loss64, 1e-4)
     w = mapping64(
         plain.generator,
         batch.streams.normal("Gmain/z", batch.indices, (48,)).double(),
-        batch.fake_labels,
+        batch.synthetic_labels,
     )[:, 0]
-    torch.testing.assert_close(terms.running["w"].double(), w.detach(), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(terms.batch_stats["w"].double(), w.detach(), rtol=1e-4, atol=1e-5)
 
 
 def test_discriminator_main(published, judge64) -> None:
@@ -183,7 +183,7 @@ def test_discriminator_main(published, judge64) -> None:
     terms = losses.discriminator_main(batch)
     fake = image64(plain, styles64(plain, batch, "Dmain"), batch, "Dmain").detach()
     logits = judge64(batch.reals.double(), batch.labels.double())
-    loss64 = (softplus(judge64(fake, batch.fake_labels.double())) + softplus(-logits)).mean()
+    loss64 = (softplus(judge64(fake, batch.synthetic_labels.double())) + softplus(-logits)).mean()
     compare(networks.discriminators, plain.discriminators, terms.loss, loss64, 1e-4)
     torch.testing.assert_close(terms.real_signs, logits.sign()[:, 0].to(torch.float32))
 
@@ -214,7 +214,7 @@ def test_path_length(published) -> None:
         lengths.append(jacobian.square().sum(1).mean().sqrt())
     lengths64 = torch.stack(lengths)
     torch.testing.assert_close(
-        terms.running["length"].double(), lengths64.detach(), rtol=1e-4, atol=1e-6
+        terms.batch_stats["length"].double(), lengths64.detach(), rtol=1e-4, atol=1e-6
     )
     loss64 = (lengths64 - 0.3).square().mean() * 2.0 * 4
     compare(networks.generator, plain.generator, terms.loss, loss64, 1e-3)
@@ -224,14 +224,14 @@ def test_running_means(published) -> None:
     networks, losses, _, _ = published
     before = networks.generator.mapping.w_avg.clone()
     target = torch.ones_like(before)
-    losses.absorb_style({"w": target})
+    losses.update_style_mean({"w": target})
     decay = losses.config.w_avg_decay
     expected = before * decay + target * (1 - decay)
     torch.testing.assert_close(networks.generator.mapping.w_avg, expected)
     networks.generator.mapping.w_avg.copy_(before)
-    losses.absorb_path({"length": torch.tensor(1.3)})
-    torch.testing.assert_close(networks.extras[PATH_MEAN], torch.tensor(0.31))
-    networks.extras[PATH_MEAN].fill_(0.3)
+    losses.update_path_mean({"length": torch.tensor(1.3)})
+    torch.testing.assert_close(networks.buffers[PATH_MEAN], torch.tensor(0.31))
+    networks.buffers[PATH_MEAN].fill_(0.3)
 
 
 def small(modalities: dict[str, int], **settings: object):

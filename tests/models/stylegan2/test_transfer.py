@@ -9,10 +9,10 @@ from torch import Tensor
 
 import synthograph
 from synthograph.core.spec import ImageSpec
-from synthograph.models.base import Built, Condition, Networks
+from synthograph.models.base import Condition, ModelBundle, Networks
 from synthograph.models.registry import family, parse_model
 from synthograph.models.stylegan2.transfer import (
-    FOLLOWED,
+    INHERITED,
     match_classes,
     match_levels,
     match_modalities,
@@ -35,11 +35,11 @@ def classes(*names: str) -> Condition:
 
 def make(
     spec: ImageSpec, condition: Condition | None = None, *, seed: int = 1, **settings: object
-) -> Built:
+) -> ModelBundle:
     """Networks in which nothing is zero, as after training."""
     config = parse_model({"family": "stylegan2", **SMALL, **settings})
     torch.manual_seed(seed)
-    built = Built(
+    built = ModelBundle(
         spec, condition or Condition(), config, KIND.build(spec, condition or Condition(), config)
     )
     with torch.no_grad():
@@ -48,9 +48,9 @@ def make(
     return built
 
 
-def fill(target: Built, source: Built) -> dict[str, str]:
+def fill(target: ModelBundle, source: ModelBundle) -> dict[str, str]:
     """Name -> how, of every tensor that was taken over."""
-    starts = KIND.inherit(target, source)
+    starts = KIND.map_weights(target, source)
     with torch.no_grad():
         for name, tensor in target.networks.tensors().items():
             if name in starts:
@@ -58,16 +58,18 @@ def fill(target: Built, source: Built) -> dict[str, str]:
     return {name: start.how for name, start in starts.items()}
 
 
-def fresh(target: Built, found: dict[str, str]) -> set[str]:
+def fresh(target: ModelBundle, found: dict[str, str]) -> set[str]:
     return {name for name in target.networks.tensors() if name not in found}
 
 
-def images(built: Built, label: Tensor | None = None, mode: str = "const") -> Tensor:
+def images(built: ModelBundle, label: Tensor | None = None, mode: str = "const") -> Tensor:
     with torch.no_grad():
         return built.networks.generator(Z, label, noise_mode=mode)
 
 
-def logits(built: Built, batch: Tensor, label: Tensor | None = None, name: str = "image") -> Tensor:
+def logits(
+    built: ModelBundle, batch: Tensor, label: Tensor | None = None, name: str = "image"
+) -> Tensor:
     with torch.no_grad():
         return built.networks.discriminators[name](batch, label)
 
@@ -293,7 +295,7 @@ def test_a_shorter_mapping_takes_the_first_layers() -> None:
     source, target = make(image(), mapping_layers=4), make(image(), seed=2, mapping_layers=2)
     found = fill(target, source)
     assert not fresh(target, found)
-    followed = KIND.follow(source.config)
+    followed = KIND.inherited_settings(source.config)
     assert followed["mapping_layers"] == 4
     deep = make(image(), seed=2, **{k: v for k, v in followed.items() if k != "family"})
     fill(deep, source)
@@ -320,21 +322,21 @@ def test_other_widths_stay_fresh() -> None:
 def test_without_discriminators_they_stay_fresh() -> None:
     source, target = make(image(), classes("a", "b")), make(image(channels=1), seed=2)
     alone = Networks(source.networks.generator, torch.nn.ModuleDict())
-    found = fill(target, Built(source.spec, source.condition, source.config, alone))
+    found = fill(target, ModelBundle(source.spec, source.condition, source.config, alone))
     assert {name.split("/")[0] for name in found} == {"generator"}
 
 
 def test_settings_that_decide_on_tensors_are_followed() -> None:
     """Networks built with the followed settings have the source's tensors; losses are not among."""
-    assert not {"mbstd_group", "r1_gamma", "path_weight", "optimisers"} & set(FOLLOWED)
+    assert not {"mbstd_group", "r1_gamma", "path_weight", "optimisers"} & set(INHERITED)
     snapshot = synthograph.load(NVIDIA / "cond5_gray_64.pkl")
-    source = Built(
+    source = ModelBundle(
         snapshot.info.spec,
         snapshot.info.condition,
         parse_model(snapshot.info.config["model"]),
         snapshot.networks,
     )
-    config = parse_model(KIND.follow(source.config))
+    config = parse_model(KIND.inherited_settings(source.config))
     networks = KIND.build(source.spec, source.condition, config)
     shapes = [{n: t.shape for n, t in x.tensors().items()} for x in (networks, source.networks)]
     assert shapes[0] == shapes[1]

@@ -5,9 +5,9 @@ from typing import Literal
 
 import pydantic
 
-from synthograph.models.base import MOST_WIDTH, AdamConfig, ModelConfig
+from synthograph.models.base import MAX_WIDTH, AdamConfig, ModelConfig
 
-MOST_BASE = 1 << 20
+MAX_BASE = 1 << 20
 """Largest `channel_base`, 32 times the published one: 1024 channels at a side of 1024."""
 
 
@@ -24,21 +24,21 @@ class StyleGAN2Config(ModelConfig):
 
     family: Literal["stylegan2"] = pydantic.Field("stylegan2", description="kind of model")
     channel_base: int = pydantic.Field(
-        16384, ge=16, le=MOST_BASE, description="channels at a level are this // longer side"
+        16384, ge=16, le=MAX_BASE, description="channels at a level are this // longer side"
     )
     channel_max: int = pydantic.Field(
-        512, ge=1, le=MOST_WIDTH, description="most channels at any level"
+        512, ge=1, le=MAX_WIDTH, description="most channels at any level"
     )
-    w_dim: int = pydantic.Field(512, ge=1, le=MOST_WIDTH, description="width of the style")
+    w_dim: int = pydantic.Field(512, ge=1, le=MAX_WIDTH, description="width of the style")
     mapping_layers: int = pydantic.Field(2, ge=1, le=16, description="layers from latent to style")
     mapping_width: int | None = pydantic.Field(
-        None, ge=1, le=MOST_WIDTH, description="width of the layers between, w_dim unless given"
+        None, ge=1, le=MAX_WIDTH, description="width of the layers between, w_dim unless given"
     )
     mapping_rate: float = pydantic.Field(
         0.01, gt=0, le=1, description="learning-rate multiplier of the mapping layers"
     )
     embedding_width: int | None = pydantic.Field(
-        None, ge=1, le=MOST_WIDTH, description="width of the label's embedding, w_dim unless given"
+        None, ge=1, le=MAX_WIDTH, description="width of the label's embedding, w_dim unless given"
     )
     generator_architecture: Architecture = pydantic.Field(
         Architecture.SKIP, description="how the generator joins its resolutions"
@@ -50,10 +50,10 @@ class StyleGAN2Config(ModelConfig):
         256.0, gt=0, description="limit of the absolute layer output"
     )
     discriminator_channel_base: int | None = pydantic.Field(
-        None, ge=16, le=MOST_BASE, description="as channel_base, where the discriminator differs"
+        None, ge=16, le=MAX_BASE, description="as channel_base, where the discriminator differs"
     )
     discriminator_channel_max: int | None = pydantic.Field(
-        None, ge=1, le=MOST_WIDTH, description="as channel_max, where the discriminator differs"
+        None, ge=1, le=MAX_WIDTH, description="as channel_max, where the discriminator differs"
     )
     discriminator_clamp: float | Literal["same"] | None = pydantic.Field(
         "same", description="as clamp, where the discriminator differs"
@@ -61,7 +61,7 @@ class StyleGAN2Config(ModelConfig):
     label_width: int | None = pydantic.Field(
         None,
         ge=1,
-        le=MOST_WIDTH,
+        le=MAX_WIDTH,
         description="width of the projected label, the coarsest level's channels unless given",
     )
     label_layers: int = pydantic.Field(
@@ -70,18 +70,18 @@ class StyleGAN2Config(ModelConfig):
     label_mapping_width: int | None = pydantic.Field(
         None,
         ge=1,
-        le=MOST_WIDTH,
+        le=MAX_WIDTH,
         description="width of the layers between, label_width unless given",
     )
     label_embedding_width: int | None = pydantic.Field(
         None,
         ge=1,
-        le=MOST_WIDTH,
+        le=MAX_WIDTH,
         description="width of the label's embedding, label_width unless given",
     )
     mbstd_group: int = pydantic.Field(4, ge=1, description="images in a minibatch-std group")
     mbstd_channels: int = pydantic.Field(
-        1, ge=0, le=MOST_WIDTH, description="maps that the minibatch-std layer adds, 0 for none"
+        1, ge=0, le=MAX_WIDTH, description="maps that the minibatch-std layer adds, 0 for none"
     )
     r1_gamma: float = pydantic.Field(1.0, ge=0, description="weight of the R1 penalty")
     r1_interval: int = pydantic.Field(16, ge=1, description="steps between R1 penalties")

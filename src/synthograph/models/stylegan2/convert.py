@@ -13,7 +13,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.pickles import StoredObject
 from synthograph.core.untrusted.tensors import load_tensors
-from synthograph.models.base import Condition, Foreign, Networks
+from synthograph.models.base import Condition, ImportedModel, Networks
 from synthograph.models.stylegan2.config import StyleGAN2Config
 
 MODALITY = "image"
@@ -59,7 +59,7 @@ def refuse_tensorflow(content: object) -> None:
         )
 
 
-def convert(content: Mapping[str, Any], build: Any) -> Foreign:  # noqa: ANN401 - Family.build
+def convert(content: Mapping[str, Any], build: Any) -> ImportedModel:  # noqa: ANN401 - Family.build
     """Networks with the weights of a published snapshot.
 
     Args:
@@ -88,7 +88,7 @@ def convert(content: Mapping[str, Any], build: Any) -> Foreign:  # noqa: ANN401 
     _copy(networks.generator, content["G"], top=resolution)
     _copy(ema, content["G_ema"], top=resolution)
     _copy(networks.discriminators[MODALITY], content["D"], top=resolution)
-    return Foreign(spec, condition, config, networks, ema)
+    return ImportedModel(spec, condition, config, networks, ema)
 
 
 def _arguments(thing: StoredObject) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def _whole(kwargs: Mapping[str, Any], name: str) -> int:
 def _config(generator: Mapping[str, Any], discriminator: Mapping[str, Any]) -> dict[str, Any]:
     mapping = _plain(generator.get("mapping_kwargs"), "generator mapping")
     synthesis = _plain(generator.get("synthesis_kwargs"), "synthesis")
-    judge = _plain(discriminator, "discriminator")
+    images = _plain(discriminator, "discriminator")
     epilogue = _plain(discriminator.get("epilogue_kwargs"), "discriminator epilogue")
     labels = _plain(discriminator.get("mapping_kwargs"), "discriminator mapping")
     _plain(discriminator.get("block_kwargs"), "discriminator block")
@@ -126,11 +126,11 @@ def _config(generator: Mapping[str, Any], discriminator: Mapping[str, Any]) -> d
         "channel_max": synthesis.get("channel_max", 512),
         "clamp": synthesis.get("conv_clamp"),
         "generator_architecture": synthesis.get("architecture", "skip"),
-        "discriminator_architecture": judge.get("architecture", "resnet"),
-        "discriminator_channel_base": judge.get("channel_base", 32768),
-        "discriminator_channel_max": judge.get("channel_max", 512),
-        "discriminator_clamp": judge.get("conv_clamp"),
-        "label_width": judge.get("cmap_dim"),
+        "discriminator_architecture": images.get("architecture", "resnet"),
+        "discriminator_channel_base": images.get("channel_base", 32768),
+        "discriminator_channel_max": images.get("channel_max", 512),
+        "discriminator_clamp": images.get("conv_clamp"),
+        "label_width": images.get("cmap_dim"),
         "label_layers": labels.get("num_layers", 8),
         "label_mapping_width": labels.get("layer_features"),
         "label_embedding_width": labels.get("embed_features"),

@@ -114,18 +114,20 @@ class StyleGAN2(base.Family):
                 raise SettingError(f"modality_weights.{name}", near, unknown=True)
         check_channels(spec, own)
 
-    def adopt(self, content: object) -> base.Foreign | None:
+    def from_checkpoint(self, content: object) -> base.ImportedModel | None:
         """Networks of a published snapshot."""
         convert.refuse_tensorflow(content)
         return convert.convert(content, self.build) if convert.is_published(content) else None
 
-    def inherit(self, target: base.Built, source: base.Built) -> dict[str, base.Start]:
-        """See `transfer.inherit`."""
-        return transfer.inherit(target, source)
+    def map_weights(
+        self, target: base.ModelBundle, source: base.ModelBundle
+    ) -> dict[str, base.WeightInit]:
+        """See `transfer.map_weights`."""
+        return transfer.map_weights(target, source)
 
-    def follow(self, config: base.ModelConfig) -> dict[str, Any]:
-        """See `transfer.FOLLOWED`."""
-        return config.model_dump(mode="json", include=set(transfer.FOLLOWED))
+    def inherited_settings(self, config: base.ModelConfig) -> dict[str, Any]:
+        """See `transfer.INHERITED`."""
+        return config.model_dump(mode="json", include=set(transfer.INHERITED))
 
     def preset_note(self, name: str, spec: ImageSpec) -> str | None:
         """See `presets.preset_note`."""

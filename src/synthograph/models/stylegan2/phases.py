@@ -36,10 +36,10 @@ class Losses:
     def phases(self) -> list[Phase]:
         """All phases of a step, in order; a penalty of weight 0 has none."""
         config = self.config
-        phases = [Phase("Gmain", "G", 1, self.generator_main, self.absorb_style)]
+        phases = [Phase("Gmain", "G", 1, self.generator_main, self.update_style_mean)]
         if config.path_weight:
             phases.append(
-                Phase("Greg", "G", config.path_interval, self.path_length, self.absorb_path)
+                Phase("Greg", "G", config.path_interval, self.path_length, self.update_path_mean)
             )
         phases.append(Phase("Dmain", "D", 1, self.discriminator_main))
         if config.r1_gamma:
@@ -49,14 +49,14 @@ class Losses:
     def generator_main(self, batch: Batch) -> LossTerms:
         """Fool the discriminators: softplus(-logit), weighted over the modalities."""
         image, ws = self._fakes(batch, "Gmain")
-        logits = self._logits(self.augment(image, batch, "Gmain"), batch.fake_labels)
+        logits = self._logits(self.augment(image, batch, "Gmain"), batch.synthetic_labels)
         weights = self.config.modality_weights
         losses = {m: softplus(-x) * weights.get(m, 1.0) for m, x in logits.items()}
         total = torch.stack(list(losses.values())).sum(0)
         stats = {**self._scores("fake", logits), "Loss/G/loss": total.detach()}
-        return LossTerms(total.mean(), stats, running={"w": ws[:, 0].detach()})
+        return LossTerms(total.mean(), stats, batch_stats={"w": ws[:, 0].detach()})
 
-    def absorb_style(self, means: Mapping[str, Tensor]) -> None:
+    def update_style_mean(self, means: Mapping[str, Tensor]) -> None:
         """Move the mean style towards the batch's."""
         self.generator.mapping.w_avg.lerp_(means["w"], 1 - self.config.w_avg_decay)
 
@@ -64,18 +64,18 @@ class Losses:
         """Penalise Jacobians whose length differs from its running mean, on every second image of
         the whole batch, the first one included.
         """
-        chosen = ((batch.indices - batch.whole.start) % 2 == 0).nonzero()[:, 0]
+        chosen = ((batch.indices - batch.step_indices.start) % 2 == 0).nonzero()[:, 0]
         if not len(chosen):
             none = batch.reals.new_zeros(0)
             stats = {"Loss/pl_penalty": none, "Loss/G/reg": none}
-            return LossTerms(None, stats, running={"length": none})
+            return LossTerms(None, stats, batch_stats={"length": none})
         half = Batch(
             batch.reals[chosen],
             batch.labels[chosen],
-            batch.fake_labels[chosen],
+            batch.synthetic_labels[chosen],
             batch.indices[chosen],
             batch.streams,
-            batch.whole,
+            batch.step_indices,
         )
         with self._penalty_precision():
             image, ws = self._fakes(half, "Greg")
@@ -84,23 +84,23 @@ class Losses:
         with features_only():
             (gradient,) = torch.autograd.grad(projected, [ws], create_graph=True)
         lengths = gradient.float().square().sum(2).mean(1).sqrt()
-        penalty = (lengths - self.networks.extras[PATH_MEAN]).square()
+        penalty = (lengths - self.networks.buffers[PATH_MEAN]).square()
         weighted = penalty * self.config.path_weight
         # these images stand for all, so that shares, weighed by their images, add up to the mean
-        part = len(batch.whole[::2]) / len(batch.whole)
+        part = len(batch.step_indices[::2]) / len(batch.step_indices)
         loss = weighted.sum() / (part * len(batch)) * self.config.path_interval
         stats = {"Loss/pl_penalty": penalty.detach(), "Loss/G/reg": weighted.detach()}
-        return LossTerms(loss, stats, running={"length": lengths.detach()})
+        return LossTerms(loss, stats, batch_stats={"length": lengths.detach()})
 
-    def absorb_path(self, means: Mapping[str, Tensor]) -> None:
+    def update_path_mean(self, means: Mapping[str, Tensor]) -> None:
         """Move the mean path length towards the batch's."""
-        self.networks.extras[PATH_MEAN].lerp_(means["length"], self.config.path_decay)
+        self.networks.buffers[PATH_MEAN].lerp_(means["length"], self.config.path_decay)
 
     def discriminator_main(self, batch: Batch) -> LossTerms:
         """Tell real from generated: softplus(logit of fakes) + softplus(-logit of reals)."""
         with torch.no_grad():
             image, _ = self._fakes(batch, "Dmain")
-        fake = self._logits(self.augment(image, batch, "Dmain/fake"), batch.fake_labels)
+        fake = self._logits(self.augment(image, batch, "Dmain/fake"), batch.synthetic_labels)
         real = self._logits(self.augment(batch.reals, batch, "Dmain/real"), batch.labels)
         losses = [softplus(fake[m]) + softplus(-real[m]) for m in real]
         total = torch.stack(losses).sum(0)
@@ -158,10 +158,10 @@ class Losses:
         """Styles of which a share is mixed from two latents at a crossover of its own."""
         streams, mapping = batch.streams.under(phase), self.generator.mapping
         width, rows = self.config.z_dim, self.generator.num_ws
-        first = mapping(self._normal(batch, f"{phase}/z", width), batch.fake_labels)
+        first = mapping(self._normal(batch, f"{phase}/z", width), batch.synthetic_labels)
         if not self.config.style_mixing:
             return first
-        second = mapping(self._normal(batch, f"{phase}/z2", width), batch.fake_labels)
+        second = mapping(self._normal(batch, f"{phase}/z2", width), batch.synthetic_labels)
         crossover = 1 + streams.integers("crossover", batch.indices, rows - 1)
         mixed = streams.uniform("mix", batch.indices) < self.config.style_mixing
         crossover = torch.where(mixed, crossover, rows)

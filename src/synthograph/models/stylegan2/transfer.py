@@ -17,13 +17,13 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from synthograph.core.spec import ImageSpec
-from synthograph.models.base import Built, Condition, Start
+from synthograph.models.base import Condition, ModelBundle, WeightInit
 from synthograph.models.stylegan2.config import Architecture, StyleGAN2Config
 from synthograph.models.stylegan2.mapping import MappingNetwork
 from synthograph.models.stylegan2.networks import Discriminator, Generator
 from synthograph.ops.activation import rms_normalise
 
-FOLLOWED = (
+INHERITED = (
     "family",
     "z_dim",
     "w_dim",
@@ -53,13 +53,13 @@ NEAR = 0.5
 PINV_TOLERANCE = 1e-3
 BLOCK = re.compile(r"\bblocks\.(\d+)\.")
 HEAD = re.compile(r"\.heads\.([^.]+)\.")
-JUDGE = re.compile(r"^discriminators/([^.]+)\.")
+DISCRIMINATOR = re.compile(r"^discriminators/([^.]+)\.")
 
 
-def inherit(target: Built, source: Built) -> dict[str, Start]:
+def map_weights(target: ModelBundle, source: ModelBundle) -> dict[str, WeightInit]:
     """Starts for the tensors of fresh networks, by name; what is left out stays fresh."""
-    heir = _Heir(target, source)
-    found = {name: heir.start(name) for name in heir.wanted}
+    mapper = _WeightMapper(target, source)
+    found = {name: mapper.start(name) for name in mapper.wanted}
     return {name: start for name, start in found.items() if start is not None}
 
 
@@ -109,7 +109,7 @@ def match_classes(target: Condition, source: Condition) -> list[int | None]:
     return [None] * target.width
 
 
-class _Heir:
+class _WeightMapper:
     """Fresh networks beside the trained ones that they start from.
 
     Args:
@@ -117,7 +117,7 @@ class _Heir:
         source: the trained ones.
     """
 
-    def __init__(self, target: Built, source: Built) -> None:
+    def __init__(self, target: ModelBundle, source: ModelBundle) -> None:
         self.target, self.source = target, source
         self.wanted, self.given = target.networks.tensors(), source.networks.tensors()
         self.levels = match_levels(target.spec, source.spec)
@@ -125,48 +125,48 @@ class _Heir:
         self.modalities = match_modalities(target.spec.modalities, source.spec.modalities)
         self.classes = match_classes(target.condition, source.condition)
 
-    def start(self, name: str) -> Start | None:
+    def start(self, name: str) -> WeightInit | None:
         """What the tensor `name` starts with; None leaves it fresh."""
         for pattern, rule in RULES:
             if re.search(pattern, name):
                 return rule(self, name)
         return self.same(name)
 
-    def same(self, name: str) -> Start | None:
+    def same(self, name: str) -> WeightInit | None:
         """The source's tensor, if it has the same shape."""
         donor = self.donor(name)
         if donor is None or self.given[donor].shape != self.wanted[name].shape:
             return None
-        return Start(self.given[donor], (donor,))
+        return WeightInit(self.given[donor], (donor,))
 
     def donor(self, name: str) -> str | None:
         """Name of the source's tensor that plays the part of the target's `name`."""
         return next((n for n in self._candidates(name) if n in self.given), None)
 
     def _candidates(self, name: str) -> list[str]:
-        ours = JUDGE.match(name) or HEAD.search(name)
+        ours = DISCRIMINATOR.match(name) or HEAD.search(name)
         if ours is not None:
             theirs = self.modalities[ours[1]]
             name = name[: ours.start(1)] + theirs + name[ours.end(1) :]
         block = BLOCK.search(name)
         if block is None:
             return [name]
-        outermost = 0 if JUDGE.match(name) else self.finest
-        numbers = [self._block(int(block[1]), judge=JUDGE.match(name) is not None)]
+        outermost = 0 if DISCRIMINATOR.match(name) else self.finest
+        numbers = [self._block(int(block[1]), discriminator=DISCRIMINATOR.match(name) is not None)]
         if ".from_image." in name or (".heads." in name and not _skip(self.target)):
             numbers.append(outermost)  # where image and features meet only once
         return [
             name[: block.start(1)] + str(n) + name[block.end(1) :] for n in numbers if n is not None
         ]
 
-    def _block(self, number: int, *, judge: bool) -> int | None:
+    def _block(self, number: int, *, discriminator: bool) -> int | None:
         """The source's block of the same level; discriminators count theirs from the finest."""
-        if not judge:
+        if not discriminator:
             return self.levels[number]
         level = self.levels[len(self.levels) - 1 - number]
         return None if level is None else self.finest - level
 
-    def head(self, name: str) -> Start | None:
+    def head(self, name: str) -> WeightInit | None:
         """Weight or bias of an output head: as it is, or the mean over the source's channels."""
         fresh, donor = self.wanted[name], self.donor(name)
         if donor is None:
@@ -175,10 +175,10 @@ class _Heir:
         if x.shape[1:] != fresh.shape[1:]:
             return None
         if len(x) == len(fresh):
-            return Start(x, (donor,))
-        return Start(x.mean(0, keepdim=True).expand_as(fresh), (donor,), "mean over channels")
+            return WeightInit(x, (donor,))
+        return WeightInit(x.mean(0, keepdim=True).expand_as(fresh), (donor,), "mean over channels")
 
-    def _silent_head(self, name: str) -> Start | None:
+    def _silent_head(self, name: str) -> WeightInit | None:
         """Heads of levels finer than the source's begin at zero, so that images begin as its."""
         block = BLOCK.search(name)
         assert block is not None, "heads belong to blocks"
@@ -186,9 +186,11 @@ class _Heir:
         finer = self.levels[level] is None and any(k is not None for k in self.levels[:level])
         if not finer or not _skip(self.target):
             return None
-        return Start(torch.zeros_like(self.wanted[name]), (), "zero: images begin as the source's")
+        return WeightInit(
+            torch.zeros_like(self.wanted[name]), (), "zero: images begin as the source's"
+        )
 
-    def reader(self, name: str) -> Start | None:
+    def reader(self, name: str) -> WeightInit | None:
         """Weight of a from-image layer, [o, c, 1, 1].
 
         With other channels each gets the sum of the source's, scaled so that a grey image, shown as
@@ -199,22 +201,22 @@ class _Heir:
             return None
         x = self.given[donor]
         if x.shape == fresh.shape:
-            return Start(x, (donor,))
+            return WeightInit(x, (donor,))
         total = x.sum(1, keepdim=True) / math.sqrt(x.shape[1] * fresh.shape[1])
-        return Start(total.expand_as(fresh), (donor,), "sum over channels")
+        return WeightInit(total.expand_as(fresh), (donor,), "sum over channels")
 
-    def const(self, name: str) -> Start | None:
+    def const(self, name: str) -> WeightInit | None:
         """The learned constant [c, h, w], resampled where the coarsest level has another shape."""
         fresh, x = self.wanted[name], self.given.get(name)
         if x is None or len(x) != len(fresh) or self.levels[0] != 0:
             return None
         if x.shape == fresh.shape:
-            return Start(x, (name,))
+            return WeightInit(x, (name,))
         size = list(fresh.shape[1:])
         resampled = interpolate(x[None], size=size, mode="bilinear", align_corners=False)[0]
-        return Start(resampled, (name,), "resampled")
+        return WeightInit(resampled, (name,), "resampled")
 
-    def dense(self, name: str) -> Start | None:
+    def dense(self, name: str) -> WeightInit | None:
         """Weight [o, c h w] of the layer that reads the coarsest level whole, resampled as the
         constant is, and scaled so that even features give about the same output as before.
         """
@@ -225,9 +227,9 @@ class _Heir:
         maps = x.reshape(len(x), -1, grid.height, grid.width)
         resampled = interpolate(maps, size=list(size), mode="bilinear", align_corners=False)
         value = resampled.flatten(1) * math.sqrt(x.shape[1] / resampled[0].numel())
-        return Start(value, (donor,), "resampled") if value.shape == fresh.shape else None
+        return WeightInit(value, (donor,), "resampled") if value.shape == fresh.shape else None
 
-    def embedding(self, name: str) -> Start | None:
+    def embedding(self, name: str) -> WeightInit | None:
         """Weight of a label's embedding [e, classes]: a column per class, see `match_classes`.
 
         A class that the source does not know gets the mean over those that it knows. Columns are
@@ -238,11 +240,11 @@ class _Heir:
             return None
         x = self.given[donor]
         if self.classes == list(range(x.shape[1])):
-            return Start(x, (donor,))
+            return WeightInit(x, (donor,))
         mean = x.mean(1)
         columns = [mean if k is None else x[:, k] for k in self.classes]
         value = torch.stack(columns, dim=1) * math.sqrt(fresh.shape[1] / x.shape[1])
-        return Start(value, (donor,), self._classes_in_words())
+        return WeightInit(value, (donor,), self._classes_in_words())
 
     def _classes_in_words(self) -> str:
         names = self.target.condition.classes or [str(i) for i in range(len(self.classes))]
@@ -251,14 +253,14 @@ class _Heir:
             return "columns by class name"
         return f"mean over the source's classes for {', '.join(unknown)}"
 
-    def mapping(self, name: str) -> Start | None:
+    def mapping(self, name: str) -> WeightInit | None:
         """Layers from latent to style; the first one also reads the label's embedding."""
         x = self.given.get(name)
         if x is None:
             return None
         before, after = _config(self.source), _config(self.target)
         gained = bool(self.target.condition.width) - bool(self.source.condition.width)
-        start: Start | None = Start(x, (name,))
+        start: WeightInit | None = WeightInit(x, (name,))
         if ".layers.0." in name and gained:
             same_latent = before.z_dim == after.z_dim
             change = self._with_label if gained > 0 else self._without_label
@@ -268,38 +270,40 @@ class _Heir:
         if before.mapping_rate == after.mapping_rate:
             return start
         scaled = start.value * (before.mapping_rate / after.mapping_rate)
-        return Start(scaled, start.sources, start.how or "scaled to the other mapping_rate")
+        return WeightInit(scaled, start.sources, start.how or "scaled to the other mapping_rate")
 
-    def _with_label(self, name: str, x: Tensor) -> Start:
+    def _with_label(self, name: str, x: Tensor) -> WeightInit:
         """Columns for the label are zero: the style does not depend on it at first."""
         if name.endswith("bias"):
-            return Start(x, (name,))
+            return WeightInit(x, (name,))
         wide = self.wanted[name].shape[1]
         zeros = x.new_zeros(len(x), max(wide - x.shape[1], 0))
         grown = torch.cat((x * math.sqrt(wide / x.shape[1]), zeros), dim=1)
-        return Start(grown, (name,), "zero for the label: all classes begin alike")
+        return WeightInit(grown, (name,), "zero for the label: all classes begin alike")
 
-    def _without_label(self, name: str, x: Tensor) -> Start:
+    def _without_label(self, name: str, x: Tensor) -> WeightInit:
         """What the label contributed goes, in its mean over the classes, to the bias."""
         mapping, z = self._generator().mapping, _config(self.source).z_dim
         assert mapping.embed is not None, "the source is conditional"
         weight = self.given[name.replace("bias", "weight")]
         wide = weight.shape[1]
         if name.endswith("weight"):
-            return Start(x[:, :z] * math.sqrt(z / wide), (name,), "without the label's columns")
+            return WeightInit(
+                x[:, :z] * math.sqrt(z / wide), (name,), "without the label's columns"
+            )
         with torch.no_grad():
             labels = torch.eye(self.source.condition.width)
             embedded = rms_normalise(mapping.embed(labels)).mean(0)
         sources = (name, *(f"generator/mapping.embed.{p}" for p in ("weight", "bias")))
         share = weight[:, z:] @ embedded / math.sqrt(wide)
-        return Start(x + share, sources, "mean over classes added")
+        return WeightInit(x + share, sources, "mean over classes added")
 
     def _generator(self) -> Generator:
         generator = self.source.networks.generator
         assert isinstance(generator, Generator), "the family builds its own generator"
         return generator
 
-    def judgement(self, name: str) -> Start | None:
+    def last_layer(self, name: str) -> WeightInit | None:
         """The last layer of a discriminator, whose outputs a conditional one projects on the label.
 
         Without a label a row is what was the mean over classes of the projections. With a new label
@@ -310,7 +314,7 @@ class _Heir:
         if donor is None or not gained:
             return self.same(name)
         x, built = self.given[donor], self.target if gained > 0 else self.source
-        modality = str(JUDGE.match(name if gained > 0 else donor)[1])  # type: ignore[index]
+        modality = str(DISCRIMINATOR.match(name if gained > 0 else donor)[1])  # type: ignore[index]
         projections = _projections(built, modality)
         width = projections.shape[1]
         if gained > 0:
@@ -322,7 +326,7 @@ class _Heir:
             how = "mean over classes"
         value = rows @ x if x.dim() == 2 else (rows @ x[:, None])[:, 0]
         fits = value.shape == self.wanted[name].shape
-        return Start(value, (donor, *self._labels_of(donor, gained)), how) if fits else None
+        return WeightInit(value, (donor, *self._labels_of(donor, gained)), how) if fits else None
 
     def _labels_of(self, donor: str, gained: int) -> list[str]:
         """The source's tensors that went into a mean over classes."""
@@ -331,32 +335,32 @@ class _Heir:
 
 
 @torch.no_grad()
-def _projections(built: Built, modality: str) -> Float[Tensor, "c w"]:
+def _projections(built: ModelBundle, modality: str) -> Float[Tensor, "c w"]:
     """What a conditional discriminator maps every class to."""
-    judge = built.networks.discriminators[modality]
-    assert isinstance(judge, Discriminator), "the family builds its own discriminators"
-    assert isinstance(judge.mapping, MappingNetwork), "it is conditional"
-    projections: Tensor = judge.mapping(None, torch.eye(built.condition.width))
+    discriminator = built.networks.discriminators[modality]
+    assert isinstance(discriminator, Discriminator), "the family builds its own discriminators"
+    assert isinstance(discriminator.mapping, MappingNetwork), "it is conditional"
+    projections: Tensor = discriminator.mapping(None, torch.eye(built.condition.width))
     return projections
 
 
-def _config(built: Built) -> StyleGAN2Config:
+def _config(built: ModelBundle) -> StyleGAN2Config:
     assert isinstance(built.config, StyleGAN2Config), "the registry parses configs by family"
     return built.config
 
 
-def _skip(built: Built) -> bool:
+def _skip(built: ModelBundle) -> bool:
     """Whether the generator has heads at every level."""
     return _config(built).generator_architecture is Architecture.SKIP
 
 
-RULES: tuple[tuple[str, Callable[[_Heir, str], Start | None]], ...] = (
-    (r"\.heads\.[^.]+\.(weight|bias)$", _Heir.head),
-    (r"\bfrom_image\.weight$", _Heir.reader),
-    (r"^generator/synthesis\.blocks\.0\.const$", _Heir.const),
-    (r"^discriminators/[^.]+\.dense\.weight$", _Heir.dense),
-    (r"\bmapping\.embed\.weight$", _Heir.embedding),
-    (r"^generator/mapping\.layers\.", _Heir.mapping),
-    (r"^discriminators/[^.]+\.out\.", _Heir.judgement),
+RULES: tuple[tuple[str, Callable[[_WeightMapper, str], WeightInit | None]], ...] = (
+    (r"\.heads\.[^.]+\.(weight|bias)$", _WeightMapper.head),
+    (r"\bfrom_image\.weight$", _WeightMapper.reader),
+    (r"^generator/synthesis\.blocks\.0\.const$", _WeightMapper.const),
+    (r"^discriminators/[^.]+\.dense\.weight$", _WeightMapper.dense),
+    (r"\bmapping\.embed\.weight$", _WeightMapper.embedding),
+    (r"^generator/mapping\.layers\.", _WeightMapper.mapping),
+    (r"^discriminators/[^.]+\.out\.", _WeightMapper.last_layer),
 )
 """Name of a tensor -> how it is taken over; all others need the same shape."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from synthograph.training import alarms, choice
-from synthograph.training.choice import Score
+from synthograph.training import alarms, model_selection
+from synthograph.training.model_selection import Score
 from synthograph.training.state import Progress
 
 
@@ -28,7 +28,7 @@ def measured(tmp_path: Path, *rows: dict, names: tuple[str, ...] = ()) -> Progre
             )
             for name, value in row.items()
         ]
-        choice.note(progress, path, scores)
+        model_selection.record_scores(progress, path, scores)
     return Progress(**json.loads(json.dumps(asdict(progress))))  # as states keep it
 
 
@@ -38,7 +38,7 @@ def values(*numbers: float | None) -> list[dict]:
 
 def test_the_best_is_the_first_of_the_smallest(tmp_path: Path) -> None:
     progress = measured(tmp_path, *values(3.0, 1.0, 2.0, 1.0))
-    found = choice.document(progress)
+    found = model_selection.best_document(progress)
     assert found is not None
     assert (found["snapshot"], found["value"], found["kimg"]) == (
         "generator-000002.safetensors",
@@ -47,8 +47,8 @@ def test_the_best_is_the_first_of_the_smallest(tmp_path: Path) -> None:
     )
     assert found["interval"] == [0.95, 1.05, 0.95] and found["measure"] == "frechet"
     assert len(found["sha256"]) == 64
-    assert choice.since_best(progress) == 2
-    assert choice.describe(progress) == (
+    assert model_selection.since_best(progress) == 2
+    assert model_selection.describe_best(progress) == (
         "best by frechet: generator-000002.safetensors with 1; 2 snapshots since then"
     )
 
@@ -58,34 +58,39 @@ def test_larger_is_better_where_a_measure_says_so(tmp_path: Path) -> None:
     for place, value in enumerate((0.2, 0.6, 0.4)):
         path = tmp_path / f"generator-{place:06d}.safetensors"
         path.write_bytes(b"x")
-        choice.note(progress, path, [Score("coverage", value, None, smaller=False, leads=True)])
-    found = choice.document(progress)
+        model_selection.record_scores(
+            progress, path, [Score("coverage", value, None, smaller=False, leads=True)]
+        )
+    found = model_selection.best_document(progress)
     assert found is not None and found["value"] == 0.6 and found["interval"] is None
 
 
 def test_patience_counts_snapshots_with_a_number(tmp_path: Path) -> None:
-    assert not choice.spent(measured(tmp_path), 1)
-    assert choice.document(measured(tmp_path, *values(None))) is None
-    assert not choice.spent(measured(tmp_path, *values(None, None)), 1)
+    assert not model_selection.patience_exhausted(measured(tmp_path), 1)
+    assert model_selection.best_document(measured(tmp_path, *values(None))) is None
+    assert not model_selection.patience_exhausted(measured(tmp_path, *values(None, None)), 1)
     progress = measured(tmp_path, *values(2.0, None, 1.0, None, 1.5, 1.2))
-    assert choice.since_best(progress) == 2
-    assert choice.spent(progress, 2)
-    assert not choice.spent(progress, 3)
-    assert not choice.spent(progress, None)
+    assert model_selection.since_best(progress) == 2
+    assert model_selection.patience_exhausted(progress, 2)
+    assert not model_selection.patience_exhausted(progress, 3)
+    assert not model_selection.patience_exhausted(progress, None)
 
 
 def test_a_snapshot_that_was_overwritten_is_no_choice(tmp_path: Path) -> None:
     names = ("generator-000001", "generator-000002", "generator-000002")
     progress = measured(tmp_path, *values(2.0, 1.0, 3.0), names=names)
-    found = choice.document(progress)
+    found = model_selection.best_document(progress)
     assert found is not None
     assert (found["snapshot"], found["value"]) == ("generator-000001", 2.0)
 
 
 def test_measures_that_do_not_lead_choose_nothing(tmp_path: Path) -> None:
     progress = measured(tmp_path, {"recall": 0.5})
-    assert choice.document(progress) is None and choice.describe(progress) is None
-    assert not choice.spent(progress, 1)
+    assert (
+        model_selection.best_document(progress) is None
+        and model_selection.describe_best(progress) is None
+    )
+    assert not model_selection.patience_exhausted(progress, 1)
 
 
 @pytest.mark.parametrize(

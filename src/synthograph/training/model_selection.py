@@ -41,15 +41,15 @@ class Measured:
     Attributes:
         scores: measures by held-out images.
         lines: entries for `metrics.jsonl`.
-        told: lines for the log.
+        log_lines: lines for the log.
     """
 
     scores: Sequence[Score] = ()
     lines: Sequence[Mapping[str, Any]] = ()
-    told: Sequence[str] = ()
+    log_lines: Sequence[str] = ()
 
 
-def note(progress: Progress, path: Path, scores: Sequence[Score]) -> None:
+def record_scores(progress: Progress, path: Path, scores: Sequence[Score]) -> None:
     """Remember what was found of the snapshot at `path`, which shows `progress.images`."""
     if scores:
         progress.measured.append(
@@ -108,12 +108,12 @@ def since_best(progress: Progress) -> int:
     return sum(other > place for _, other in found)
 
 
-def spent(progress: Progress, patience: int | None) -> bool:
+def patience_exhausted(progress: Progress, patience: int | None) -> bool:
     """Whether `patience` snapshots have brought nothing better."""
     return patience is not None and since_best(progress) >= patience
 
 
-def document(progress: Progress) -> dict[str, Any] | None:
+def best_document(progress: Progress) -> dict[str, Any] | None:
     """The best snapshot for `best.json`."""
     found = best(progress)
     if found is None:
@@ -129,7 +129,7 @@ def document(progress: Progress) -> dict[str, Any] | None:
     }
 
 
-def describe(progress: Progress) -> str | None:
+def describe_best(progress: Progress) -> str | None:
     """The best snapshot in words; None where nothing chooses."""
     found = best(progress)
     if found is None:
@@ -140,7 +140,7 @@ def describe(progress: Progress) -> str | None:
     return f"best by {score.name}: {entry['snapshot']} with {score.value:.3g}{after}"
 
 
-def keep(run: RunDirectory, config: RunConfig, progress: Progress) -> None:
+def write_best(run: RunDirectory, config: RunConfig, progress: Progress) -> None:
     """Let `best.json` say what the state says; a run that measures nothing leaves it alone."""
     if config.metrics.measures:
-        run.choose(document(progress))
+        run.write_best(best_document(progress))
