@@ -1,6 +1,13 @@
 """synthograph: from a small private image set to a labelled synthetic set that can be defended.
 
-Importing the package imports no torch; the names below are loaded when they are first used.
+    import synthograph as sg
+
+    sg.prepare("photos", "mine.zip", size=64, transform="center-crop")
+    sg.split("mine.zip")
+
+The functions do what the commands of the same names do, take their options as keywords (or a ready
+request as the only argument) and return what was found. Importing the package imports no torch; the
+names below are loaded when they are first used.
 """
 
 import importlib
@@ -26,14 +33,20 @@ _LAZY = {
     "UserError": "synthograph.core.errors",
     "load": "synthograph.models.snapshot",
 }
-__all__ = ["AugmentPipe", "ImageSpec", "Snapshot", "UserError", "load"]
+_JOBS = ("phantom", "prepare", "split")
+__all__ = ["AugmentPipe", "ImageSpec", "Snapshot", "UserError", "load", *_JOBS]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401
-    if name not in _LAZY:
+    if name in _JOBS:
+        found = importlib.import_module("synthograph.workflows").function(name)
+    elif name in _LAZY:
+        found = getattr(importlib.import_module(_LAZY[name]), name)
+    else:
         raise AttributeError(f"module 'synthograph' has no attribute {name!r}")
-    return getattr(importlib.import_module(_LAZY[name]), name)
+    globals()[name] = found
+    return found
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_LAZY])
+    return sorted([*globals(), *__all__])

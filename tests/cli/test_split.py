@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+import synthograph
 from synthograph.archive.reader import open_archive
 from synthograph.cli import main
-from synthograph.cli.phantom import phantom
 from tests.conftest import make_archive
 
 Run = Callable[..., tuple[int, str]]
@@ -31,7 +31,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 def test_split_prints_the_parts_and_refuses_to_do_it_twice(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "skin.zip"
-    phantom("skin", path, count=80, size=16)
+    synthograph.phantom("skin", path, count=80, size=16)
     code, text = run(path, "--folds", 2)
     assert code == 0
     rows = open_archive(path).rows
@@ -57,7 +57,7 @@ def test_split_prints_the_parts_and_refuses_to_do_it_twice(run: Run, tmp_path: P
 )
 def test_refusals(run: Run, tmp_path: Path, arguments: list[str], words: str) -> None:
     path = tmp_path / "skin.zip"
-    phantom("skin", path, count=40, size=16)
+    synthograph.phantom("skin", path, count=40, size=16)
     before = path.read_bytes()
     code, text = run(path, *arguments)
     assert code == 2 and words in text and path.read_bytes() == before

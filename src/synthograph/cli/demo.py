@@ -25,15 +25,18 @@ def demo(
 ) -> None:
     """Phantoms, archive, split, training, generated images, numbers, report: the chain once."""
     from synthograph.archive.prepare import PrepareOptions, prepare
-    from synthograph.archive.split import SplitOptions, split_archive
-    from synthograph.cli.prepare import print_summary
+    from synthograph.archive.reader import open_archive
+    from synthograph.cli.options import print_lines
     from synthograph.cli.progress import tracker
-    from synthograph.cli.split import print_table
     from synthograph.cli.train import start_run
     from synthograph.core.files import disk_errors, refuse_unwritable_folder, write_bytes
+    from synthograph.core.progress import Printed
     from synthograph.models.snapshot import find_snapshot
     from synthograph.sources.phantoms import PhantomKind, PhantomOptions, make_phantoms
     from synthograph.training.setup import resolve_run
+    from synthograph.workflows import split
+    from synthograph.workflows.prepare import PrepareResult
+    from synthograph.workflows.requests.split import SplitRequest
 
     refuse_unwritable_folder(outdir)
     with disk_errors(outdir):
@@ -47,11 +50,12 @@ def demo(
         PhantomOptions(kind=PhantomKind.SKIN, count=count, size=SIZE, seed=SEED, auroc=AUROC)
     )
     options = PrepareOptions(classes=phantoms.classes, invariances=list(phantoms.invariances))
-    print_summary(prepare(phantoms.items, real, options, track=tracker("drawing")), real)
+    summary = prepare(phantoms.items, real, options, track=tracker("drawing"))
+    print_lines(PrepareResult(real, summary))
 
     typer.echo("2 of 6: splitting by patient")
-    archive = split_archive(real, SplitOptions(seed=SEED))
-    print_table(archive)
+    print_lines(split.run(SplitRequest(archive=real, seed=SEED), progress=Printed()))
+    archive = open_archive(real)
 
     typer.echo("3 of 6: training a small generator")
     settings = {

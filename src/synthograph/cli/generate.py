@@ -83,15 +83,15 @@ class Options:
 def generate(options: Options) -> None:
     """Generate images; a class and a seed always give the same one."""
     from synthograph.archive.parts import Part
-    from synthograph.cli.prepare import check_grid
     from synthograph.core.outputs import refuse_other_kinds
     from synthograph.core.signals import StopRequest
     from synthograph.models.snapshot import find_snapshot, load
     from synthograph.sampling.generate import FileKind, choose_classes
+    from synthograph.workflows.grid import refuse_grid
     from synthograph.workflows.processes import in_parts
 
     refuse_other_kinds(options.outdir, "--outdir")
-    check_grid(options.grid)
+    refuse_grid(options.grid)
     path = find_snapshot(options.network)
     if options.network.is_dir():
         typer.echo(f"network: {path}")

@@ -17,10 +17,8 @@ from synthograph.cli.evaluate import evaluate
 from synthograph.cli.generate import generate
 from synthograph.cli.inspect import inspect
 from synthograph.cli.models import models
-from synthograph.cli.phantom import phantom
-from synthograph.cli.prepare import prepare
+from synthograph.cli.options import plain_verb
 from synthograph.cli.report import report
-from synthograph.cli.split import split
 from synthograph.cli.train import train
 from synthograph.cli.usage import UsageError, explain
 from synthograph.cli.weights import weights
@@ -33,6 +31,9 @@ from synthograph.core.errors import (
     one_line,
 )
 from synthograph.workflows.processes import is_worker, leave
+from synthograph.workflows.requests.phantom import PhantomRequest
+from synthograph.workflows.requests.prepare import PrepareRequest
+from synthograph.workflows.requests.split import SplitRequest
 
 app = typer.Typer(
     name="synthograph",
@@ -42,9 +43,9 @@ app = typer.Typer(
 )
 VERBS = (
     demo,
-    phantom,
-    prepare,
-    split,
+    plain_verb(PhantomRequest),
+    plain_verb(PrepareRequest),
+    plain_verb(SplitRequest),
     train,
     generate,
     evaluate,
@@ -163,6 +164,6 @@ def _end(error: SynthographError) -> NoReturn:
     code, speaks = leave(error)
     message = one_line(str(error))
     said = message.startswith(error.label)  # "stopped on request" need not be said twice
-    if speaks:
+    if speaks and message:
         typer.echo(message if said else f"{error.label}: {message}", err=True)
     sys.exit(code)

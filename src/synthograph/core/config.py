@@ -284,3 +284,19 @@ def calling(names: Mapping[str, str]) -> Iterator[None]:
         yield
     except SettingError as error:
         raise error.called(names) from None
+
+
+@contextlib.contextmanager
+def built_from(names: Mapping[str, str]) -> Iterator[None]:
+    """Lay refused settings to the fields of the request that they were built from.
+
+    Args:
+        names: dotted path -> field, such as `transform.fit` -> `transform`.
+
+    Raises:
+        SettingError: whatever setting was refused inside, of that field.
+    """
+    try:
+        yield
+    except SettingError as error:
+        raise error.moved(names) from None

@@ -51,6 +51,18 @@ class SettingError(UserError):
         path = f"{parent}.{self.path}" if self.path else parent
         return SettingError(path, self.rule, value=self.value, unknown=self.unknown)
 
+    def moved(self, names: Mapping[str, str]) -> "SettingError":
+        """The same of the settings that these ones were built from.
+
+        Args:
+            names: dotted path -> path of the setting that gave the value.
+        """
+        rule = self.rule
+        for path, other in names.items():
+            rule = rule.replace(f"{path} ", f"{other} ") if "." in path else rule
+        path = names.get(self.path, self.path)
+        return SettingError(path, rule, value=self.value, unknown=self.unknown)
+
     def called(self, names: Mapping[str, str]) -> UserError:
         """The same in the words of whoever gave the values.
 
@@ -93,6 +105,18 @@ class DiskFullError(SynthographError):
     """No space left; what was saved before stays valid."""
 
     exit_code = ExitCode.DISK_FULL
+
+
+class ProcessesError(SynthographError):
+    """Other processes of the command ended early, and have said why themselves.
+
+    Args:
+        code: the exit code of the first of them.
+    """
+
+    def __init__(self, code: int) -> None:
+        super().__init__("")
+        self.exit_code = ExitCode(code)
 
 
 def one_line(text: str) -> str:

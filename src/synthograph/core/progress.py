@@ -1,14 +1,53 @@
-"""Progress that people can read: a bar on a terminal, a line every few seconds in a log file."""
+"""What long work says of itself while it runs: notes, and how far it is.
 
+Workflows get a `Progress`; the rooms below get one of its `Track`s, which shows a loop.
+"""
+
+import importlib.util
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 SECONDS_BETWEEN_LINES = 10.0
 Track = Callable[[Iterable[Any], int], Iterable[Any]]
-"""Shows progress over (items, their number); `cli` hands it to what takes long."""
+"""Shows progress over (items, their number)."""
+
+
+class Progress(Protocol):
+    """Who listens while a workflow is at work."""
+
+    def log(self, line: str) -> None:
+        """Take a note that cannot wait for the result, such as which snapshot was found."""
+
+    def track(self, what: str) -> Track:
+        """Show how far the work called `what` is."""
+
+
+class Silent:
+    """Nobody listens."""
+
+    def log(self, line: str) -> None:
+        """Drop the line."""
+
+    def track(self, what: str) -> Track:
+        """Pass the items through."""
+        return lambda items, total: items
+
+
+class Printed:
+    """Notes on standard output; a bar on a terminal or in a notebook, elsewhere a line every few
+    seconds on standard error.
+    """
+
+    def log(self, line: str) -> None:
+        """Print the line."""
+        print(line, flush=True)  # noqa: T201
+
+    def track(self, what: str) -> Track:
+        """Show how far the work called `what` is."""
+        return lambda items, total: track(items, total=total, what=what)
 
 
 def track(items: Iterable[T], *, total: int, what: str) -> Iterator[T]:
@@ -19,10 +58,20 @@ def track(items: Iterable[T], *, total: int, what: str) -> Iterator[T]:
         total: how many there will be.
         what: short name of the work.
     """
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() or (_in_notebook() and importlib.util.find_spec("ipywidgets")):
         yield from _bar(items, total, what)
     else:
         yield from _lines(items, total, what)
+
+
+def for_people() -> Progress:
+    """The progress of a call from Python: printed on a terminal or in a notebook, else silent."""
+    return Printed() if sys.stderr.isatty() or _in_notebook() else Silent()
+
+
+def _in_notebook() -> bool:
+    shell = sys.modules.get("IPython")
+    return shell is not None and type(shell.get_ipython()).__name__ == "ZMQInteractiveShell"
 
 
 def _bar(items: Iterable[T], total: int, what: str) -> Iterator[T]:

@@ -1,3 +1,84 @@
-"""Jobs from a request to a result, one file each: the only room that wires working rooms together,
-and the Python API (`synthograph.train`, `synthograph.evaluate` and so on).
+"""The jobs of the package, one file each: `run(request, *, progress) -> result`. The only room that
+wires working rooms together, and the Python API: `synthograph.prepare(...)` calls `prepare.run`.
+
+A workflow neither prints nor knows the command line. What cannot wait for the result it tells its
+`progress`; what was asked is a frozen request of `requests/`, which can be read without torch.
+Ctrl-C leaves what the same request goes on with.
+
+Public names: `run` (a request -> the result of its job) and `function` (a job as a function).
 """
+
+import importlib
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from synthograph.core.errors import UserError
+from synthograph.core.progress import Progress, for_people
+from synthograph.core.request import Request
+
+
+def run(request: Request, *, progress: Progress) -> Any:  # noqa: ANN401 - each job has its own
+    """Do what is asked.
+
+    Args:
+        request: of any job, which is imported only now.
+        progress: who listens meanwhile.
+
+    Returns:
+        What the `run` of the job's module returns.
+    """
+    module = importlib.import_module(f"synthograph.workflows.{request.job()}")
+    return module.run(request, progress=progress)
+
+
+def function(job: str) -> Callable[..., Any]:
+    """A job as a function, with a keyword for each field of its request.
+
+    Args:
+        job: such as "prepare".
+    """
+    requests = importlib.import_module(f"synthograph.workflows.requests.{job}")
+    request: type[Request] = getattr(requests, f"{job.title().replace('_', '')}Request")
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    places = request.positional()
+
+    def call(*given: Any, progress: Progress | None = None, **options: Any) -> Any:  # noqa: ANN401
+        if len(given) == 1 and isinstance(given[0], request) and not options:
+            asked = given[0]
+        else:
+            if len(given) > len(places):
+                raise UserError(
+                    f"{job} takes {len(places)} values by place ({', '.join(places) or 'none'}), "
+                    f"got {len(given)}: name the others, as name=value"
+                )
+            asked = request.parse({**dict(zip(places, given, strict=False)), **options})
+        return run(asked, progress=for_people() if progress is None else progress)
+
+    call.__name__ = call.__qualname__ = job
+    call.__doc__ = _documentation(request)
+    call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            *(
+                inspect.Parameter(
+                    name,
+                    inspect.Parameter.POSITIONAL_OR_KEYWORD if name in places else keyword,
+                    default=inspect.Parameter.empty if field.is_required() else field.default,
+                    annotation=field.annotation,
+                )
+                for name, field in sorted(
+                    request.model_fields.items(), key=lambda item: item[0] not in places
+                )
+            ),
+            inspect.Parameter("progress", keyword, default=None, annotation=Progress | None),
+        ]
+    )
+    return call
+
+
+def _documentation(request: type[Request]) -> str:
+    """What the job does and what it can be asked."""
+    fields = (f"    {name}: {f.description}." for name, f in request.model_fields.items())
+    own = "    progress: who listens; by default a bar where there is a terminal or a notebook."
+    head = inspect.cleandoc(request.__doc__ or "")
+    return "\n".join([head, "", "Args:", *fields, own])

@@ -1,0 +1,158 @@
+"""Options of a verb, derived from the fields of its request.
+
+    @verb(SplitRequest)
+    def split(request: SplitRequest) -> None:
+        print_lines(run(request, progress=Printed()))
+
+Name, help, range and default of an option are those of the field (see `core/request.py`). Every
+verb also takes `--config FILE`, a YAML or JSON file of the request; what is typed goes before it.
+"""
+
+import enum
+import inspect
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+
+import typer
+from pydantic.fields import FieldInfo
+
+from synthograph.core.config import calling, read_tree
+from synthograph.core.errors import UserError
+from synthograph.core.names import nearest
+from synthograph.core.progress import Printed
+from synthograph.core.request import Flag, Positional, Request, Result, marked, spelled
+from synthograph.workflows import run
+
+R = TypeVar("R", bound=Request)
+_CONTEXT = "context_of_verb"
+_FILE = "config_of_verb"
+_GIVEN = ("COMMANDLINE", "DEFAULT_MAP")
+
+
+def verb(request: type[R]) -> Callable[[Callable[[R], None]], Callable[..., None]]:
+    """Make a function of a request one that the command-line library can read.
+
+    Args:
+        request: the class; its docstring is the help where the function has none.
+
+    Returns:
+        A decorator.
+    """
+
+    def spell(work: Callable[[R], None]) -> Callable[..., None]:
+        def spelled_out(**options: Any) -> None:  # noqa: ANN401 - what each field holds
+            context = options.pop(_CONTEXT)
+            file = options.pop(_FILE, None)
+            sources = {n: context.get_parameter_source(n) for n in options}
+            given = {n: v for n, v in options.items() if sources[n].name in _GIVEN}
+            names = {
+                name: f"{file}: {name}" if sources[name].name == "DEFAULT_MAP" else flag
+                for name, flag in request.flags().items()
+            }
+            with calling(names):
+                work(request.parse(given))
+
+        parameters = list(_parameters(request))
+        spelled_out.__name__ = request.job()
+        spelled_out.__doc__ = work.__doc__ or request.__doc__
+        spelled_out.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        spelled_out.__annotations__ = {p.name: p.annotation for p in parameters}
+        return spelled_out
+
+    return spell
+
+
+def plain_verb(request: type[Request]) -> Callable[..., None]:
+    """The verb that does what is asked and prints the lines of the result."""
+
+    def work(asked: Request) -> None:
+        print_lines(run(asked, progress=Printed()))
+
+    work.__doc__ = request.__doc__
+    return verb(request)(work)
+
+
+def print_lines(result: Result) -> None:
+    """Say a result to people."""
+    for line in result.lines():
+        typer.echo(line)
+
+
+def _parameters(request: type[Request]) -> Iterator[inspect.Parameter]:
+    yield _keyword(_CONTEXT, typer.Context)
+    for name, field in request.model_fields.items():
+        default = inspect.Parameter.empty if field.is_required() else _plain(field.default)
+        yield _keyword(name, Annotated[_kind(field.annotation), _option(name, field)], default)
+    if "--config" not in request.flags().values():
+        read = typer.Option(
+            "--config",
+            callback=lambda context, path: _read_config(request, context, path),
+            is_eager=True,
+            help="YAML or JSON file of these options",
+        )
+        yield _keyword(_FILE, Annotated[Path | None, read], None)
+
+
+def _keyword(
+    name: str,
+    annotation: Any,  # noqa: ANN401 - a type as `typing` makes them
+    default: Any = inspect.Parameter.empty,  # noqa: ANN401
+) -> inspect.Parameter:
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(name, kind, default=default, annotation=annotation)
+
+
+def _option(name: str, field: FieldInfo) -> Any:  # noqa: ANN401 - the library's own types
+    """Spelling, help and range of a field."""
+    place = marked(field, Positional)
+    if place is not None:
+        return typer.Argument(help=field.description, metavar=place.metavar)
+    own = marked(field, Flag)
+    names = (spelled(name, field),) if own is None else own.names
+    bounds = {
+        word: getattr(mark, of)
+        for mark in field.metadata
+        for word, of in (("min", "ge"), ("max", "le"))
+        if hasattr(mark, of)
+    }
+    return typer.Option(*names, help=field.description, **bounds)
+
+
+def _kind(annotation: Any) -> Any:  # noqa: ANN401 - types as `typing` makes them
+    """The type that the command-line library reads; lists are options that may be repeated, and
+    one of several words is a text that the request looks at.
+    """
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _kind(inner[0])
+    if origin in (list, tuple):
+        return list[inner[0]]  # type: ignore[valid-type]
+    if isinstance(annotation, types.UnionType) and types.NoneType in inner:
+        return _kind(next(one for one in inner if one is not types.NoneType)) | None
+    if origin is Literal or (isinstance(annotation, type) and issubclass(annotation, enum.Enum)):
+        return str
+    return annotation
+
+
+def _plain(default: Any) -> Any:  # noqa: ANN401 - the default of any field
+    if isinstance(default, enum.Enum):
+        return default.value
+    return (list(default) or None) if isinstance(default, tuple) else default
+
+
+def _read_config(request: type[Request], context: typer.Context, path: Path | None) -> Path | None:
+    """Take what a file says for what is not typed.
+
+    Raises:
+        UserError: the file cannot be read, or holds what the verb does not know.
+    """
+    if path is not None:
+        tree = read_tree(path)
+        for name in tree:
+            if name not in request.model_fields:
+                near = nearest(str(name), list(request.model_fields))
+                raise UserError(f"{path}: {name}: unknown setting, {near}")
+        context.default_map = {**(context.default_map or {}), **tree}
+    return path

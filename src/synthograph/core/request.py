@@ -1,0 +1,136 @@
+"""What a job can be asked and what it answers.
+
+A request is declared once. Each field has its description, default and range; from them follow
+the options of the command line (`cli/options.py`), the keys of `--config FILE` and the keywords of
+the Python call (`workflows/__init__.py`):
+
+    class PrepareRequest(Request):
+        '''Turn image files into an archive.'''
+
+        source: Annotated[Path, Positional()] = Field(description="folder with images")
+        classes: Annotated[tuple[str, ...], Flag("--class")] = Field((), description="by name")
+        features: Words = Field((), description="extractors, with commas between")
+        batch: int = Field(32, ge=1, description="images at once")
+        quick: bool = Field(False, description="read no images")
+"""
+
+import os
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+import pydantic
+from pydantic.fields import FieldInfo
+
+from synthograph.core.commands import LINE
+from synthograph.core.config import Config
+
+M = TypeVar("M")
+
+
+@dataclass(frozen=True)
+class Flag:
+    """How an option is spelled, where it is not `--` and the field's name.
+
+    Args:
+        names: such as "--class", or "--out" and "-o".
+    """
+
+    names: tuple[str, ...]
+
+    def __init__(self, *names: str) -> None:
+        object.__setattr__(self, "names", names)
+
+
+@dataclass(frozen=True)
+class Positional:
+    """A field that is given by its place.
+
+    Attributes:
+        metavar: its name in the usage line, where it is not the field's in capitals.
+    """
+
+    metavar: str | None = None
+
+
+def _split(given: Any) -> Any:  # noqa: ANN401 - whatever a caller gives
+    """Words of texts with commas; what is no text is left to pydantic."""
+    texts = [given] if isinstance(given, str) else given
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        return given
+    return [word.strip() for text in texts for word in text.split(",") if word.strip()]
+
+
+Words = Annotated[tuple[str, ...], pydantic.BeforeValidator(_split)]
+"""A list of words, which may also be given as texts with commas: `--metrics frechet,kernel`."""
+
+
+class Request(Config):
+    """What a job can be asked, frozen. Its class is called after the job: `DomainGapRequest`."""
+
+    @classmethod
+    def flags(cls) -> dict[str, str]:
+        """Field -> what people call it: `--batch`, or `SOURCE` where it is given by its place."""
+        return {name: spelled(name, field) for name, field in cls.model_fields.items()}
+
+    @classmethod
+    def positional(cls) -> list[str]:
+        """Fields that are given by their place, in order."""
+        return [n for n, field in cls.model_fields.items() if marked(field, Positional)]
+
+    @classmethod
+    def job(cls) -> str:
+        """Name of the job: `domain_gap` for `DomainGapRequest` and the classes derived from it."""
+        base = next(c for c in reversed(cls.__mro__) if issubclass(c, Request) and c is not Request)
+        name = base.__name__.removesuffix("Request")
+        return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).removeprefix("_")
+
+    def command_line(self) -> str:
+        """The request as a command that can be typed, without what is as by default; that of the
+        process which started this one for a part of its work.
+        """
+        return os.environ.get(LINE) or shlex.join(["synthograph", *self.command_words()])
+
+    def command_words(self) -> list[str]:
+        """The words of `command_line` behind the program's name."""
+        words, last = [self.job().replace("_", "-")], list[str]()
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if value is None or (not field.is_required() and value == field.default):
+                continue
+            values = list(value) if isinstance(value, list | tuple) else [value]
+            if marked(field, Positional):
+                last += map(str, values)
+            elif isinstance(value, bool):
+                words.append(spelled(name, field))
+            else:
+                words += [w for one in values for w in (spelled(name, field), str(one))]
+        return [*words, *(["--"] if any(w.startswith("-") for w in last) else []), *last]
+
+
+def marked(field: FieldInfo, mark: type[M]) -> M | None:
+    """The mark of this kind that a field bears."""
+    return next((one for one in field.metadata if isinstance(one, mark)), None)
+
+
+def spelled(name: str, field: FieldInfo) -> str:
+    """What people call a field of a request."""
+    if (place := marked(field, Positional)) is not None:
+        return place.metavar or name.upper()
+    own = marked(field, Flag)
+    return f"--{name.replace('_', '-')}" if own is None else own.names[0]
+
+
+class Result:
+    """What a job answers: facts in fields, and `lines` that say them to people.
+
+    In a notebook the lines are what is shown of it.
+    """
+
+    def lines(self) -> Iterable[str]:
+        """The result in words."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return "\n".join(self.lines())

@@ -1,0 +1,35 @@
+"""The contact sheet that several jobs can draw of what they write."""
+
+from pathlib import Path
+
+from synthograph.archive.gallery import gallery
+from synthograph.archive.reader import open_archive
+from synthograph.core.contact_sheets import contact_sheet
+from synthograph.core.errors import UserError
+from synthograph.core.files import disk_errors, refuse_existing, refuse_unwritable, write_bytes
+
+
+def refuse_grid(grid: Path | None) -> None:
+    """Refuse a picture that is in the way, or no PNG, before long work starts.
+
+    Raises:
+        UserError: it is one of these.
+    """
+    if grid is not None:
+        if grid.suffix.lower() != ".png":
+            stem = grid.stem.lstrip(".").removesuffix("png") or "grid"
+            raise UserError(f"--grid {grid}: pictures are PNG files; name it {stem}.png")
+        refuse_existing(grid, "--grid")
+        refuse_unwritable(grid)
+
+
+def draw_grid(archive: Path, grid: Path) -> None:
+    """A contact sheet of an archive, a row per class."""
+    write_picture(grid, contact_sheet(gallery(open_archive(archive))))
+
+
+def write_picture(path: Path, png: bytes) -> None:
+    """Write a picture, and make its folder where there is none."""
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, png)

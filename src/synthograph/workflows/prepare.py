@@ -1,0 +1,252 @@
+"""Image files to an archive."""
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from synthograph.archive.advice import FEW, NO_GROUPS, few_images
+from synthograph.archive.parts import Part
+from synthograph.archive.prepare import PrepareOptions, Summary, prepare, prepare_part
+from synthograph.archive.reader import MASKS, RowDecoder, is_archive, open_archive
+from synthograph.archive.writer import refuse_destination
+from synthograph.core.commands import TYPED
+from synthograph.core.config import built_from
+from synthograph.core.errors import UserError
+from synthograph.core.progress import Progress
+from synthograph.core.record import SourceItem
+from synthograph.core.request import Result
+from synthograph.sources.files import FileSourceOptions, read_files
+from synthograph.sources.raster import FileDecoder
+from synthograph.sources.tables import parse_columns
+from synthograph.workflows.grid import draw_grid, refuse_grid
+from synthograph.workflows.requests.prepare import PrepareRequest
+
+ORIGINS = {
+    "transform.width": "width",
+    "transform.height": "height",
+    "transform.fit": "transform",
+    "transform.resize_filter": "resize_filter",
+    "transform.tile": "tile",
+    "transform.overlap": "overlap",
+    "invariances": "invariant",
+}
+"""Setting of the archive -> the field that gives it."""
+
+
+@dataclass(frozen=True, repr=False)
+class PrepareResult(Result):
+    """An archive that was written.
+
+    Attributes:
+        archive: where it is.
+        summary: what it holds, and what is odd about it.
+        grid: the picture of it, if one was asked for.
+    """
+
+    archive: Path
+    summary: Summary
+    grid: Path | None = None
+
+    def lines(self) -> Iterator[str]:
+        """What the archive holds."""
+        found = self.summary
+        yield f"{self.archive}: {found.images} images, {found.spec.describe()}"
+        if found.masks:
+            yield f"  masks: {found.masks} of {found.images} images have one"
+        yield from (f"  class {name}: {count}" for name, count in found.classes.items())
+        yield f"  groups: {found.groups}" if found.grouped else f"warning: {NO_GROUPS}"
+        if found.images < FEW:
+            yield f"note: {few_images(found.images)}"
+        yield from (f"  {count} files: {note}" for note, count in found.notes.items())
+        if found.rejects:
+            yield f"  rejected: {len(found.rejects)}, listed in {self.archive}.rejected.csv"
+        yield from (f"  worth a look: {one.name}: {one.reason}" for one in found.suspects)
+        if self.grid is not None:
+            yield f"{self.grid}"
+
+
+@dataclass(frozen=True, repr=False)
+class PreparedPart(Result):
+    """One part of an archive, which the same request without `part` joins with the others.
+
+    Attributes:
+        archive: where the whole will be.
+        part: which one, such as 2/4.
+        files: how many files it holds.
+    """
+
+    archive: Path
+    part: str
+    files: int
+
+    def lines(self) -> Iterator[str]:
+        """What is there now, and how it goes on."""
+        yield (
+            f"{self.archive}: part {self.part} of {self.files} files is made; when all parts are, "
+            "the same command without --part puts them together"
+        )
+
+
+def run(request: PrepareRequest, *, progress: Progress) -> PrepareResult | PreparedPart:
+    """Write an archive, or a part of one.
+
+    Args:
+        request: what to make it of, and how.
+        progress: who listens meanwhile.
+
+    Raises:
+        UserError: an option, a file or the destination breaks a rule.
+        StoppedError: after Ctrl-C; the same request goes on.
+    """
+    refuse_destination(request.dest)
+    refuse_grid(request.grid)
+    rules = _rules(request)
+    modalities = _modalities(request.modality)
+    _refuse_inside(
+        request.dest, [one for one in (request.source, *modalities.values(), request.masks) if one]
+    )
+    if is_archive(request.source):
+        found = _from_archive(request, rules)
+    else:
+        found = _from_files(request, modalities, rules, progress)
+    options: dict[str, Any] = {
+        "command": {
+            TYPED: request.command_line(),
+            "prepare": str(request.source.resolve()),
+            "files": _stamp(found.items),
+        },
+        "track": progress.track("preparing"),
+        "workers": request.workers,
+    }
+    dest = request.dest
+    if request.part is not None:
+        part = Part.parse(request.part)
+        return PreparedPart(
+            dest, request.part, prepare_part(found.items, dest, found.rules, part, **options)
+        )
+    summary = prepare(found.items, dest, found.rules, rejects=found.rejects, **options)
+    if request.grid is not None:
+        draw_grid(dest, request.grid)
+    return PrepareResult(dest, summary, request.grid)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The images of a source, what cannot be used of it, and the rules that it adds to."""
+
+    items: Sequence[SourceItem]
+    rules: PrepareOptions
+    rejects: list[tuple[str, str]] = field(default_factory=list)
+
+
+def _rules(request: PrepareRequest) -> PrepareOptions:
+    """What decides an archive's content beside its source."""
+    width, height, origins = request.width, request.height, ORIGINS
+    if request.size is not None:
+        if width is not None or height is not None:
+            raise UserError("--size N means --width N --height N: give one or the other")
+        width = height = request.size
+        origins = {**ORIGINS, "transform.width": "size"}
+    with built_from(origins):
+        return PrepareOptions.parse(
+            {
+                "transform": {
+                    "width": width,
+                    "height": height,
+                    "fit": request.transform,
+                    "resize_filter": request.resize_filter,
+                    "tile": request.tile,
+                    "overlap": request.overlap,
+                },
+                "invariances": [] if request.invariant == ("none",) else list(request.invariant),
+                "allow_rejects": request.allow_rejects,
+            }
+        )
+
+
+def _from_archive(request: PrepareRequest, rules: PrepareOptions) -> _Found:
+    """An existing archive keeps its classes, namespace, invariances and origin; only its splits are
+    left behind.
+    """
+    own = ("labels", "column", "name_regex", "modality", "masks", "primary")
+    given = [request.flags()[name] for name in own if getattr(request, name)]
+    if given:
+        raise UserError(
+            f"{request.source} is an archive, and has its own labels, columns and modalities: "
+            f"leave {', '.join(given)} out"
+        )
+    archive = open_archive(request.source)
+    kept = {
+        "classes": archive.info.classes,
+        "namespace": archive.info.namespace or None,
+        "invariances": [n for n in rules.invariances if n in archive.info.invariances],
+        "snapshots": archive.info.snapshots,
+    }
+    return _Found(archive.items(), rules.model_copy(update=kept))
+
+
+def _from_files(
+    request: PrepareRequest,
+    modalities: dict[str, Path],
+    rules: PrepareOptions,
+    progress: Progress,
+) -> _Found:
+    files = read_files(
+        FileSourceOptions(
+            source=request.source,
+            primary=request.primary or "image",
+            modalities=modalities,
+            masks=request.masks,
+            table=request.labels,
+            columns=parse_columns(request.column) if request.column else None,
+            name_regex=request.name_regex,
+        )
+    )
+    for remark in files.remarks:
+        progress.log(f"note: {remark}")
+    rejects = [(reject.name, reject.reason) for reject in files.rejects]
+    return _Found(files.items, rules.model_copy(update={"classes": files.classes}), rejects)
+
+
+def _refuse_inside(dest: Path, sources: Sequence[Path]) -> None:
+    """An archive that is a folder in its own source would be taken for images next time."""
+    if dest.suffix.lower() == ".zip":
+        return
+    place = Path(os.path.realpath(dest))
+    for source in sources:
+        if source.is_dir() and place.is_relative_to(os.path.realpath(source)):
+            raise UserError(
+                f"{dest} lies inside {source}, whose images it is made of: put the archive "
+                "elsewhere, or pack it as NAME.zip"
+            )
+
+
+def _stamp(items: Sequence[SourceItem]) -> str:
+    """A digest of the files behind the items as they are now: an unfinished archive of files that
+    were changed since is not continued.
+    """
+    digest = hashlib.sha256()
+    for decode in (item.decode for item in items):
+        if isinstance(decode, RowDecoder | FileDecoder):
+            masks = [(MASKS, *decode.mask)] if decode.mask else []
+            for kind, container, name in (*decode.parts, *masks):
+                digest.update(f"{kind}\n{container}\n{name}\n{container.stamp(name)}\n".encode())
+    return digest.hexdigest()
+
+
+def _modalities(texts: Sequence[str]) -> dict[str, Path]:
+    """Folders of `NAME=DIR`, by name."""
+    result: dict[str, Path] = {}
+    for text in texts:
+        name, sign, folder = text.partition("=")
+        if not (sign and name and folder):
+            raise UserError(
+                f"--modality {text!r} is not of the form NAME=DIR, such as nir=photos/NIR"
+            )
+        if name in result:
+            raise UserError(f"--modality {name} is given twice: every modality has its own name")
+        result[name] = Path(folder)
+    return result

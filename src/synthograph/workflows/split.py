@@ -1,0 +1,65 @@
+"""Train, validation and test by group."""
+
+import io
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+from synthograph.archive.advice import NO_GROUPS, has_groups
+from synthograph.archive.split import SplitOptions, split_archive, split_table
+from synthograph.core.progress import Progress
+from synthograph.core.request import Result
+from synthograph.workflows.requests.split import SplitRequest
+
+
+@dataclass(frozen=True, repr=False)
+class SplitResult(Result):
+    """An archive that was split.
+
+    Attributes:
+        archive: where it is.
+        classes: their names, in order.
+        parts: (part, images, groups, images per class).
+        grouped: whether any group is more than one image's own name.
+    """
+
+    archive: Path
+    classes: Sequence[str]
+    parts: Sequence[tuple[str, int, int, Mapping[str, int]]]
+    grouped: bool
+
+    def lines(self) -> Iterator[str]:
+        """Images, groups and classes of every part, as a table."""
+        # as Text: brackets in names of classes are no markup
+        table = Table("part", "images", "groups", *(Column(Text(name)) for name in self.classes))
+        for part, images, groups, counts in self.parts:
+            cells = (str(counts.get(name, 0)) for name in self.classes)
+            table.add_row(part, str(images), str(groups), *cells)
+        # a file or pipe has no width that columns would have to fit into
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000
+        console = Console(width=width, file=io.StringIO(), color_system=None)
+        with console.capture() as drawn:
+            console.print(table)
+        yield from (line.rstrip() for line in drawn.get().splitlines())
+        if not self.grouped:
+            yield f"warning: {NO_GROUPS}"
+
+
+def run(request: SplitRequest, *, progress: Progress) -> SplitResult:
+    """Split an archive in place.
+
+    Raises:
+        UserError: an option breaks a rule, or the archive is split already.
+    """
+    del progress  # it takes no time
+    options = SplitOptions.parse(request.model_dump(exclude={"archive", "force"}))
+    archive = split_archive(request.archive, options, force=request.force)
+    return SplitResult(
+        request.archive, archive.info.classes, list(split_table(archive)), has_groups(archive.rows)
+    )

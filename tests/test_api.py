@@ -1,0 +1,38 @@
+"""The public names of the package: a name that vanishes, or that nobody explains, fails here."""
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+import synthograph
+
+JOBS = ["phantom", "prepare", "split"]
+NAMES = ["AugmentPipe", "ImageSpec", "Snapshot", "UserError", "load", *JOBS]
+
+
+def test_inventory() -> None:
+    assert sorted(synthograph.__all__) == sorted(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_is_there_and_explained(name: str) -> None:
+    assert len(inspect.getdoc(getattr(synthograph, name)) or "") > 20
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_every_keyword_of_a_job_is_explained(name: str) -> None:
+    job = getattr(synthograph, name)
+    for keyword in inspect.signature(job).parameters:
+        line = next(t for t in job.__doc__.splitlines() if t.startswith(f"    {keyword}: "))
+        assert len(line) > len(keyword) + 10 and "None" not in line
+
+
+def test_importing_the_package_and_asking_for_help_imports_no_torch() -> None:
+    code = (
+        f"import sys, synthograph, inspect\n"
+        f"for name in {JOBS}: inspect.signature(getattr(synthograph, name))\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
