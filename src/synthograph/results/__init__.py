@@ -1,0 +1,25 @@
+"""The schema of every JSON that a command writes or reads: frozen pydantic models with
+`schema_version`, `load`, `save` and `public`, which leaves out what is private. Working rooms write
+through them; the report, the command line and notebooks read through them; no other room names a
+key of these files. Needs no torch.
+
+Public names: `Evaluation`, `Audit`, `DomainGap`, `Sensitivity`, `CrossFold`, `BestSnapshot`,
+`StatusLine`; `evaluation.parse_line` (a line of `metrics.jsonl` and `evaluations.jsonl`),
+`measures` (titles and directions) and `base` (how files of others are read).
+"""
+
+from synthograph.results.audit import Audit, CrossFold
+from synthograph.results.domain_gap import DomainGap
+from synthograph.results.evaluation import Evaluation
+from synthograph.results.sensitivity import Sensitivity
+from synthograph.results.training import BestSnapshot, StatusLine
+
+__all__ = [
+    "Audit",
+    "BestSnapshot",
+    "CrossFold",
+    "DomainGap",
+    "Evaluation",
+    "Sensitivity",
+    "StatusLine",
+]

@@ -1,0 +1,513 @@
+"""What `audit` finds: copies of training images, memorisation, membership, leaked augmentations."""
+
+import enum
+from collections.abc import Collection
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+import pydantic
+
+from synthograph.results.base import (
+    Count,
+    Document,
+    Ends,
+    Many,
+    Plain,
+    Private,
+    Prose,
+    Range,
+    Result,
+    Share,
+)
+from synthograph.results.evaluation import NOTHING
+from synthograph.results.provenance import Features, ImageRecord, Provenance
+
+
+class Finding(enum.StrEnum):
+    """What an audit concludes."""
+
+    CLEAN = "clean"
+    COPIES = "copies found"
+    SUSPICIOUS = "suspicious"
+    UNDECIDABLE = "undecidable"
+
+
+class Conclusion(Result):
+    """The verdict of an audit.
+
+    Attributes:
+        answer: one of four.
+        indicative: whether all features came from networks that were never trained.
+        rule: that gave the answer.
+        reasons: what led to it.
+        limits: what it cannot tell.
+    """
+
+    answer: Finding
+    indicative: bool = False
+    rule: str = ""
+    reasons: Many[Prose] = ()
+    limits: Many[Prose] = ()
+
+
+class AuditedSet(Result):
+    """A set that took part; `groups` is None for synthetic images."""
+
+    name: str
+    images: Count
+    groups: Count | None = None
+    images_hash: str | None = None
+
+
+class Threshold(Result):
+    """A score from which an image counts as a copy.
+
+    Attributes:
+        rate: false alarms that it allows.
+        score: the threshold.
+        above: real images that reach it.
+        images: real images that it was set on.
+        extrapolated: whether it lies beyond what counting can fix.
+    """
+
+    rate: float
+    score: float
+    above: Count
+    images: Count
+    extrapolated: bool
+
+
+class Overlap(Result):
+    """Near-duplicates between training set and hold-out.
+
+    Attributes:
+        share: of hold-out images that have a near-duplicate among the training images, or equal one
+            in every pixel.
+        interval: exact 95 % interval, for as many independent images as the groups stand for.
+        p: chance of so many near-duplicates, those that are equal apart, by false alarms alone.
+        believed: the share, or only that of equal images where false alarms may explain the others.
+        pairs: hold-out image, training image and score, the closest first.
+        identical: hold-out images that equal a training image in every pixel.
+        images: hold-out images searched for.
+        threshold: from which images count as near-duplicates.
+        notes: what a reader must know.
+        provenance: what the numbers rest on.
+        sentence: the result in plain words.
+    """
+
+    share: Share
+    interval: Range
+    p: Share
+    believed: Share
+    pairs: Annotated[Many[tuple[Count, Count, float]], Private] = ()
+    identical: Annotated[Many[Count], Private] = ()
+    images: Count
+    threshold: Threshold
+    notes: Many[Prose] = ()
+    provenance: dict[str, Plain] = {}
+    sentence: Prose = ""
+
+
+class NeighbourTest(Result):
+    """What one test of nearest neighbours says.
+
+    Attributes:
+        test: its name.
+        extractor: whose features.
+        value: the number.
+        expected: the number where nothing is memorised.
+        interval: of the number, at `level` for all tests together.
+        level: share of audits of generators that memorised nothing in which all intervals hold.
+        p: chance of a deviation as large in any of the tests where nothing is memorised.
+        flagged: whether the expected number is beyond the interval on the side of memorising.
+        draws: how often training was cut down to the hold-out's size.
+        exchanges: how often patients changed places.
+        sentence: the same in words.
+        detail: further numbers.
+    """
+
+    test: str
+    extractor: str
+    value: float
+    expected: float
+    interval: Range
+    level: Share
+    p: Share
+    flagged: bool
+    draws: Count
+    exchanges: Count
+    sentence: Prose
+    detail: dict[str, Plain] = {}
+
+
+class Recall(Result):
+    """How many planted copies are found.
+
+    Attributes:
+        transform: name.
+        label: class; None for all together, empty for images without one.
+        rate: false alarms of the threshold.
+        found: planted copies flagged, and traced to the patient that they were copied from.
+        planted: how many.
+        interval: exact 95 % interval, for as many independent copies as there are groups.
+    """
+
+    transform: str
+    label: str | None
+    rate: float
+    found: Count
+    planted: Count
+    interval: Range
+
+    @pydantic.computed_field  # type: ignore[prop-decorator]
+    @property
+    def recall(self) -> float:
+        """Found of planted."""
+        return self.found / self.planted
+
+    @pydantic.computed_field(alias="class")  # type: ignore[prop-decorator]
+    @property
+    def class_name(self) -> str:
+        """The class for readers, empty for all together."""
+        return "" if self.label is None else self.label or NOTHING
+
+    @pydantic.computed_field  # type: ignore[prop-decorator]
+    @property
+    def n(self) -> int:
+        """How many were planted."""
+        return self.planted
+
+
+class Flagged(Threshold):
+    """Images above a threshold.
+
+    Attributes:
+        flagged: synthetic images above it.
+        holdout: images of the hold-out above it.
+        p: probability of so many flagged, were synthetic images like unseen real ones.
+        upper_limit: upper 95 % limit of the share of copies that the search would find.
+        upper_limit_by_transform: the same divided by the recall of every transform; None where
+            nothing was found.
+    """
+
+    flagged: Count
+    holdout: Count
+    p: Share
+    upper_limit: Share
+    upper_limit_by_transform: dict[str, float | None] = {}
+
+
+class ClosestPair(Result):
+    """A synthetic image and the training image nearest to it: places in their sets, and score."""
+
+    fake: Count
+    train: Count
+    score: float
+
+
+class Copies(Result):
+    """What the search for copies found. Without patients enough for a search only equal images are
+    known: `found` is None then.
+
+    Attributes:
+        found: whether more images are flagged than unseen real images lead one to expect, or one
+            equals a training image, but no held-out one, pixel by pixel.
+        level: probability of `found` for a generator that copies no more than an unseen patient
+            does.
+        counts: at every rate of false alarms.
+        recall: of planted copies, by transform and class.
+        identical: synthetic images that equal a training image in every pixel.
+        proof: those of them that equal no held-out image.
+        withhold: synthetic images that should not be shared.
+        pairs: the closest.
+        notes: what a reader must know.
+        provenance: what the numbers rest on.
+        sentence: the result in plain words.
+    """
+
+    sparse: ClassVar[Collection[str]] = (
+        "found",
+        "level",
+        "counts",
+        "recall",
+        "pairs",
+        "notes",
+        "provenance",
+    )
+
+    found: bool | None = None
+    level: float | None = None
+    counts: Many[Flagged] = ()
+    recall: Many[Recall] = ()
+    identical: Annotated[Many[Count], Private] = ()
+    proof: Annotated[Many[Count], Private] = ()
+    withhold: Annotated[Many[Count], Private] = ()
+    pairs: Annotated[Many[ClosestPair], Private] = ()
+    notes: Many[Prose] = ()
+    provenance: dict[str, Plain] = {}
+    sentence: Prose = ""
+
+
+class Chance(Result):
+    """What chance gives: the mean, and the value that 5 % of the tries exceed."""
+
+    mean: float
+    high: float
+
+
+class Attack(Result):
+    """What one score says of one kind of unit.
+
+    Attributes:
+        score: `nearest` or `neighbourhood`.
+        unit: `image`, or `group`: the mean over the images of a patient.
+        auc: share of pairs of a training and a held-out unit in which the training unit is nearer.
+        interval: of the AUC, for these synthetic images; None where there are too few groups.
+        p: share of the permutations with as large an AUC.
+        null: of the AUC over permutations.
+        true_positive_rate: share of training units that are found when 1 % of the held-out ones
+            are.
+        true_positive_interval: of it; None for groups, and where there are too few groups.
+        true_positive_p: share of the permutations that find as many.
+        true_positive_null: as `null`.
+        false_positives_allowed: held-out units that may be taken for training units.
+        control: of the AUC or 1 - AUC, whichever is larger, between two parts of the training set.
+    """
+
+    score: str
+    unit: str
+    auc: Share
+    interval: Ends | None
+    p: Share
+    null: Chance
+    true_positive_rate: Share
+    true_positive_interval: Ends | None
+    true_positive_p: Share
+    true_positive_null: Chance
+    false_positives_allowed: Count
+    control: Chance
+
+    @pydantic.computed_field  # type: ignore[prop-decorator]
+    @property
+    def auc_minus_control(self) -> float:
+        """AUC less what a split within the training set gives by itself."""
+        return self.auc - self.control.mean
+
+
+class SetSize(Result):
+    """Images and groups of a set; synthetic images have none."""
+
+    sparse: ClassVar[Collection[str]] = ("groups",)
+
+    images: Count
+    groups: Count | None = None
+
+
+class Membership(Result):
+    """What membership inference says.
+
+    Attributes:
+        extractor: whose features.
+        attacks: a row per score and unit.
+        p: of all of them together: share of the permutations whose smallest p is as small.
+        seen: whether training images can be distinguished from held-out ones, beyond chance.
+        undecided: why nothing can be said, or None.
+        sentence: the result in plain words.
+        train: size of the training set.
+        holdout: size of the hold-out.
+        synthetic: size of the synthetic set.
+        settings: what was computed.
+        notes: sentences for the reader.
+    """
+
+    sparse: ClassVar[Collection[str]] = ("extractor",)
+
+    extractor: str = ""
+    attacks: Many[Attack]
+    p: Share | None
+    seen: bool
+    undecided: Prose | None
+    sentence: Prose
+    train: SetSize
+    holdout: SetSize
+    synthetic: SetSize
+    settings: dict[str, Plain] = {}
+    notes: Many[Prose] = ()
+
+
+class Leak(Result):
+    """How often synthetic images show a transform.
+
+    Attributes:
+        transform: name.
+        share: estimate; None where the transform cannot be distinguished on this set.
+        interval: 95 %, over groups of real images and over synthetic images.
+        detected: of transformed real images of unseen groups.
+        false_alarms: of real images of unseen groups.
+        flagged: of synthetic images.
+        leaked: whether it exceeds a twentieth by three standard errors.
+    """
+
+    transform: str
+    share: float | None
+    interval: Range | None
+    detected: Share
+    false_alarms: Share
+    flagged: Share
+    leaked: bool
+
+    @pydantic.computed_field  # type: ignore[prop-decorator]
+    @property
+    def note(self) -> str | None:
+        """Why there is no share."""
+        return None if self.share is not None else "cannot be distinguished on this set"
+
+
+class AugmentationLeakage(Result):
+    """Augmentations of training that show in synthetic images.
+
+    Attributes:
+        transforms: every transform.
+        notes: what a reader must know.
+        provenance: what the numbers rest on.
+        sentence: the result in plain words.
+    """
+
+    transforms: Many[Leak]
+    notes: Many[Prose] = (
+        "a generator whose images differ from real ones in another way may be taken for one that "
+        "leaks: look at the images",
+    )
+    provenance: dict[str, Plain] = {}
+    sentence: Prose = ""
+
+    @pydantic.computed_field  # type: ignore[prop-decorator]
+    @property
+    def found(self) -> bool:
+        """Whether any transform leaked."""
+        return any(each.leaked for each in self.transforms)
+
+
+class Sets(Result):
+    """The three sets of an audit."""
+
+    train: AuditedSet
+    holdout: AuditedSet
+    synthetic: AuditedSet
+
+
+class AuditProvenance(Provenance):
+    """What an audit rests on; `train` and the others are origins of sets."""
+
+    extractors: Many[Features] = ()
+    holdout: ImageRecord = ImageRecord()
+    synthetic: ImageRecord = ImageRecord()
+
+
+def _empty(part: Any, inner: pydantic.SerializerFunctionWrapHandler) -> Any:  # noqa: ANN401
+    return {} if part is None else inner(part)
+
+
+EmptyIfNone = pydantic.WrapSerializer(_empty)
+"""None is an empty object in the file."""
+
+
+class Audit(Document):
+    """What `audit` writes.
+
+    Attributes:
+        verdict: the answer.
+        sets: the sets.
+        notes: what is known of them, such as that nothing could be checked.
+        named: groups that the notes speak of.
+        overlap: training images in the hold-out; None where there are too few patients.
+        tests: of nearest neighbours; none where there are too few patients.
+        distances: of nearest images, by extractor: quartiles and histograms.
+        copies: the search for copies.
+        membership: inference of membership, by features of the first extractor.
+        augmentations: that show; None where there are too few images.
+        pictures: what for -> file beside the document.
+        provenance: what the numbers rest on.
+    """
+
+    sparse: ClassVar[Collection[str]] = ("named",)
+
+    kind: Literal["audit"] = "audit"
+    verdict: Conclusion
+    sets: Sets
+    notes: Many[Prose] = ()
+    named: Annotated[Many[str], Private] = ()
+    overlap: Annotated[Overlap | None, EmptyIfNone] = None
+    tests: Many[NeighbourTest] = ()
+    distances: dict[str, dict[str, Plain]] = {}
+    copies: Copies = Copies()
+    membership: Membership
+    augmentations: Annotated[AugmentationLeakage | None, EmptyIfNone] = None
+    pictures: Annotated[dict[str, str], Private] = {}
+    provenance: AuditProvenance = AuditProvenance()
+
+    @classmethod
+    def parse(cls, tree: object, where: str) -> Self:
+        """As `Result.parse`; parts that are empty were not looked for."""
+        if isinstance(tree, dict):
+            absent = [name for name in ("overlap", "augmentations") if tree.get(name) == {}]
+            tree = {**tree, **dict.fromkeys(absent)}
+        return super().parse(tree, where)
+
+    @property
+    def all_limits(self) -> tuple[str, ...]:
+        """Limits, and notes that are not among them."""
+        return tuple(dict.fromkeys((*self.verdict.limits, *self.notes)))
+
+
+class FoldTest(Result):
+    """Whether generators lie nearer to what they saw than the one that did not see it.
+
+    Attributes:
+        gain: mean over images of the nearness to generators that saw the image, less that to the
+            one that did not; in units of the score, generators brought to the same mean.
+        interval: of it, for these generators; None where there are too few groups.
+        p: share of the permutations of folds among groups with as large a gain.
+        share_nearer: share of images that are nearer to the generators that saw them.
+        group_gain: as `gain`, the mean over groups.
+        group_p: of it.
+        seen: whether generators are nearer to what they saw, beyond chance.
+        images: compared.
+        groups: compared.
+        generators: how many.
+        left_out: images whose fold no generator left out; they are not compared.
+        notes: sentences for the reader.
+        features: the extractor.
+        synthetic_each: synthetic images of every generator.
+    """
+
+    sparse: ClassVar[Collection[str]] = ("features", "synthetic_each")
+
+    gain: float
+    interval: Ends | None
+    p: Share
+    share_nearer: Share
+    group_gain: float
+    group_p: Share
+    seen: bool
+    images: Count
+    groups: Count
+    generators: Count
+    left_out: Count = 0
+    notes: Many[Prose] = ()
+    features: Features | None = None
+    synthetic_each: Count | None = None
+
+
+class CrossFold(Document):
+    """What the comparison of generators of several folds writes.
+
+    Attributes:
+        folds: that the generators left out, in their order.
+        tests: by extractor.
+        provenance: what the numbers rest on.
+    """
+
+    kind: Literal["cross-fold"] = "cross-fold"
+    folds: Many[Count]
+    tests: dict[str, FoldTest]
+    provenance: Provenance = Provenance()

@@ -1,0 +1,391 @@
+"""What all schemas share: frozen models that read files of others with bounds, refuse them in one
+line, and know which of their fields are private.
+"""
+
+import enum
+import json
+import re
+import stat
+from collections.abc import Callable, Collection, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, get_args, get_origin
+
+import pydantic
+
+from synthograph.core.errors import UserError
+from synthograph.core.files import write_json
+from synthograph.core.interval import Interval
+from synthograph.core.untrusted.documents import parse_json, read_text
+
+SCHEMA_VERSION = 1
+MAX_JSON_BYTES = 32 << 20
+MAX_LINES_BYTES = 64 << 20
+MAX_LINE = 1 << 20
+"""Characters of a line of JSON."""
+MAX_ITEMS = 100_000
+"""Entries of a list."""
+MAX_COUNT = 2**53
+WAY_OUT = "write the file anew with the command that made it"
+WITHHELD = "(left out: it may name files or groups)"
+
+T = TypeVar("T")
+
+
+class Mark(enum.Enum):
+    """What becomes of a field in `Result.public`; one without a mark is a name, of which a path
+    keeps its last part.
+    """
+
+    PRIVATE = "takes its default: folders, groups, files of real images"
+    PROSE = "a sentence; withheld where it could name a path, a group or a file"
+
+
+Private = Mark.PRIVATE
+Prose = Annotated[str, Mark.PROSE]
+Count = Annotated[int, pydantic.Field(ge=0, le=MAX_COUNT)]
+Share = Annotated[float, pydantic.Field(ge=0, le=1)]
+Many = Annotated[tuple[T, ...], pydantic.Field(max_length=MAX_ITEMS)]
+Plain = pydantic.JsonValue
+"""Plain data of no fixed form, such as what an extractor says of its preprocessing."""
+
+
+def _ends(value: object) -> Interval:
+    if isinstance(value, Interval):
+        return value
+    numbers = value if isinstance(value, list | tuple) else []
+    if not 2 <= len(numbers) <= 3 or not all(_is_number(each) for each in numbers):
+        raise ValueError(f"is {kind_of(value)}, expected a lower and an upper end, and the level")
+    if numbers[0] > numbers[1]:
+        raise ValueError(f"is {list(numbers)}, expected a lower and an upper end")
+    return Interval(*map(float, numbers))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _ordered(ends: tuple[float, float]) -> tuple[float, float]:
+    if ends[0] > ends[1]:
+        raise ValueError(f"is {list(ends)}, expected a lower and an upper end")
+    return ends
+
+
+Ends = Annotated[
+    Interval,
+    pydantic.PlainValidator(_ends),
+    pydantic.PlainSerializer(lambda ends: [ends.low, ends.high, ends.level]),
+]
+"""An interval, in files a list of low end, high end and level."""
+Range = Annotated[tuple[float, float], pydantic.AfterValidator(_ordered)]
+"""Low and high end, where the level stands elsewhere."""
+
+
+if TYPE_CHECKING:
+    _Model = pydantic.BaseModel
+else:
+
+    class _Construct(type(pydantic.BaseModel)):
+        """Lets a value that breaks a rule of its schema be our kind of error."""
+
+        def __call__(cls, **values: Any) -> Any:  # noqa: ANN401
+            try:
+                return super().__call__(**values)
+            except pydantic.ValidationError as error:
+                raise UserError(explain(error, cls.__name__)) from None
+
+    class _Model(pydantic.BaseModel, metaclass=_Construct):
+        pass
+
+
+class Result(_Model):
+    """A part of a file. Unknown keys are left alone; wrong types and numbers that are not finite
+    are refused.
+    """
+
+    model_config = pydantic.ConfigDict(
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        populate_by_name=True,
+        serialize_by_alias=True,
+    )
+    sparse: ClassVar[Collection[str]] = ()
+    """Keys that are left out of the file where nothing was given for them."""
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Result) or type(other) is not type(self):
+            return False
+        return self.__dict__ == other.__dict__ and self.model_extra == other.model_extra
+
+    @pydantic.model_serializer(mode="wrap")
+    def _tree(self, inner: pydantic.SerializerFunctionWrapHandler) -> dict[str, Any]:
+        tree: dict[str, Any] = inner(self)
+        for name in self.sparse:
+            if name not in self.model_fields_set or getattr(self, name) in ((), {}):
+                tree.pop(name, None)
+        return tree
+
+    def tree(self) -> dict[str, Any]:
+        """Plain data, as it stands in the file."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def parse(cls, tree: object, where: str) -> Self:
+        """From plain data.
+
+        Args:
+            tree: as read from JSON.
+            where: file, and place in it, for messages.
+
+        Raises:
+            UserError: an entry is missing or of another type than it should be.
+        """
+        try:
+            return cls.model_validate_json(json.dumps(tree))
+        except pydantic.ValidationError as error:
+            raise UserError(f"{where}: {explain(error)}; {WAY_OUT}") from None
+
+    def replace(self, **changes: Any) -> Self:  # noqa: ANN401
+        """The same with other values of some fields."""
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        return type(self)(**{**given, **(self.model_extra or {}), **changes})
+
+    def public(self) -> Self:
+        """The same without what is private."""
+        fields = type(self).model_fields
+        values = {
+            name: _public(getattr(self, name), fields[name].annotation, fields[name])
+            for name in self.model_fields_set
+            if name in fields
+        }
+        more = {name: _public(value) for name, value in (self.model_extra or {}).items()}
+        return self.model_construct(**values, **more)
+
+
+class Document(Result):
+    """A whole file."""
+
+    schema_version: int = SCHEMA_VERSION
+    format: int = SCHEMA_VERSION
+    """The same for readers from before the schema had its name."""
+
+    @pydantic.model_validator(mode="after")
+    def _known(self) -> Self:
+        newest = max(self.schema_version, self.format)
+        if newest > SCHEMA_VERSION:
+            raise ValueError(
+                f"schema_version is {newest}, a newer synthograph wrote it; {SCHEMA_VERSION} is "
+                "what can be read here"
+            )
+        return self
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a file.
+
+        Raises:
+            UserError: too large, not JSON, or an entry is missing or of another type.
+        """
+        return cls.parse(read_tree(path), path.name)
+
+    def save(self, path: Path) -> None:
+        """Write the file, whole or not at all."""
+        write_json(path, self.tree())
+
+
+# --- public form ----------------------------------------------------------------------------------
+
+SEPARATORS = re.compile(r"[/\\]")
+ARCHIVE = re.compile(r".+\.zip(:.*)?", re.IGNORECASE)
+_ROOTED = re.compile(r"[^\w/\\~.]*(?:~|\.{1,2}|[A-Za-z]:)?[/\\]\S|file:", re.ASCII)
+_FILE = re.compile(r".*[/\\].*\.[A-Za-z]\w*(?:[:\W].*)?")
+_NAMING = re.compile(r"(?:such as|not) (?:['\"]|\S+\.png)")
+"""How sentences that were written before groups and files had fields of their own name them."""
+
+
+def is_path(word: str) -> bool:
+    """Whether a word is a path, as far as can be told: it begins at a root, or ends in a file."""
+    return bool(SEPARATORS.search(word) and (_ROOTED.match(word) or _FILE.fullmatch(word)))
+
+
+def short_name(path: str) -> str:
+    """The last part of a path; from the archive on where a class of it is named."""
+    parts = [part for part in SEPARATORS.split(path) if part]
+    if len(parts) < 2:
+        return parts[0] if parts else path
+    archive = next((i for i, part in enumerate(parts) if ARCHIVE.fullmatch(part)), len(parts) - 1)
+    return "/".join(parts[archive:])
+
+
+def public_name(text: str) -> str:
+    """A name, without the folders of a path."""
+    return short_name(text) if any(map(is_path, (text, *text.split()))) else text
+
+
+def public_prose(text: str) -> str:
+    """A sentence, or that it was left out."""
+    return WITHHELD if _NAMING.search(text) or any(map(is_path, text.split())) else text
+
+
+def _public(value: Any, kind: Any = None, field: Any = None) -> Any:  # noqa: ANN401
+    """The public form of a value.
+
+    Args:
+        value: of a field, or a part of it.
+        kind: its annotation.
+        field: pydantic's record of the field, for a mark on the whole of it.
+    """
+    if field is not None and Private in field.metadata:
+        return field.get_default(call_default_factory=True)
+    marks = () if field is None else field.metadata
+    if get_origin(kind) is Annotated:
+        kind, *more = get_args(kind)
+        marks = (*marks, *more)
+    if isinstance(value, Result):
+        return value.public()
+    if isinstance(value, enum.Enum):
+        return value
+    if isinstance(value, str):
+        return public_prose(value) if Mark.PROSE in marks else public_name(value)
+    inner = [each for each in get_args(kind) if each not in (type(None), ...)]
+    if len(inner) == 1 and isinstance(value, tuple | list) and not _holds_items(kind):
+        return _public(value, inner[0])  # None or a list
+    if isinstance(value, Mapping):
+        kinds = inner if len(inner) == 2 else (None, None)
+        return {_public(k, kinds[0]): _public(v, kinds[1]) for k, v in value.items()}
+    if isinstance(value, tuple | list):
+        of = inner[0] if inner else None
+        return type(value)(_public(each, of) for each in value)
+    return value
+
+
+def _holds_items(kind: object) -> bool:
+    return get_origin(kind) in (tuple, list)
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def kind_of(value: object) -> str:
+    """What a value of JSON is, in words."""
+    names = {bool: "true or false", str: "a text", list: "a list", dict: "an object"}
+    return names.get(type(value), "nothing" if value is None else "a number")
+
+
+_EXPECTED = {
+    "string": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "tuple": "a list",
+    "list": "a list",
+    "dict": "an object",
+    "mapping": "an object",
+    "model": "an object",
+    "dataclass": "an object",
+}
+
+
+def explain(error: pydantic.ValidationError, root: str = "") -> str:
+    """What is wrong, in one line: place, value and rule. Missing entries come last, since one of
+    another type says more.
+    """
+    problems = error.errors(include_url=False)
+    first = next((each for each in problems if each["type"] != "missing"), problems[0])
+    place = root
+    for part in first["loc"]:
+        if isinstance(part, int):
+            place += f"[{part}]"
+        elif not part.startswith("<"):  # which form of a line it is
+            place += f".{part}" if place else part
+    return f"{place} {_rule(first)}".strip()
+
+
+def _rule(problem: Any) -> str:  # noqa: ANN401
+    given, kind, context = problem["input"], problem["type"], problem.get("ctx", {})
+    if kind == "missing":
+        return "is missing"
+    if kind == "value_error":
+        return str(context["error"])
+    if kind in ("enum", "literal_error"):
+        known = ", ".join(re.findall(r"'([^']*)'", context["expected"]))
+        return f"{given!r:.80} is none of {known or context['expected']}"
+    if kind == "finite_number":
+        return "is not a finite number"
+    if kind in ("greater_than_equal", "less_than_equal"):
+        bound = context["ge" if kind.startswith("greater") else "le"]
+        what = "a whole number, 0 or more" if bound == 0 else f"at {_most(kind)} {bound}"
+        return f"is {given}, expected {what}"
+    if kind == "too_long":
+        return f"has more than {context['max_length']} entries, which are not read"
+    words = _EXPECTED.get(kind.partition("_")[0])
+    return f"is {kind_of(given)}, expected {words}" if words else str(problem["msg"])
+
+
+def _most(kind: str) -> str:
+    return "least" if kind.startswith("greater") else "most"
+
+
+def refuse_large(path: Path, most: int) -> None:
+    """Stop before a file is read that is larger than anything of its kind.
+
+    Raises:
+        UserError: it is, or it is no file.
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise UserError(f"{path}: is no file; give a run directory, an archive or a JSON file")
+    if status.st_size > most:
+        raise UserError(
+            f"{path}: {status.st_size >> 20} MiB; a file of its kind has at most {most >> 20} MiB"
+        )
+
+
+def read_tree(path: Path) -> dict[str, Any]:
+    """A JSON file that holds an object.
+
+    Raises:
+        UserError: too large, not JSON, or no object.
+    """
+    refuse_large(path, MAX_JSON_BYTES)
+    return _object(parse_json(read_text(path, "give a JSON file"), str(path)), str(path))
+
+
+def _object(tree: object, where: str) -> dict[str, Any]:
+    if not isinstance(tree, dict):
+        raise UserError(f"{where}: holds {kind_of(tree)}, expected an object")
+    return tree
+
+
+def read_lines(path: Path, parse: Callable[[object, str], T]) -> tuple[list[T], list[str]]:
+    """The objects of a file with one JSON object a line, and what is wrong with other lines.
+
+    Args:
+        path: the file.
+        parse: makes the object of plain data and its place, such as `Statistics.parse`.
+
+    Raises:
+        UserError: the file is too large or no text.
+    """
+    refuse_large(path, MAX_LINES_BYTES)
+    found, broken = [], []
+    text = read_text(path, "it holds a JSON object in every line")
+    for number, line in enumerate(text.split("\n"), start=1):
+        where = f"{path.name}, line {number}"
+        if not line.strip():
+            continue
+        try:
+            if len(line) > MAX_LINE:
+                raise UserError(f"{where}: is {len(line)} characters long")
+            found.append(parse(_object(parse_json(line, where), where), where))
+        except UserError as error:
+            broken.append(str(error))
+    return found, broken
+
+
+def lines_of(results: Iterable[Result]) -> str:
+    """Text for a file with one JSON object a line."""
+    return "".join(json.dumps(each.tree(), allow_nan=False) + "\n" for each in results)

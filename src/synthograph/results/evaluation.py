@@ -1,0 +1,359 @@
+"""What `evaluate` measures: numbers with interval, floor and provenance. Also a line of
+`evaluations.jsonl` and `metrics.jsonl`.
+"""
+
+from collections.abc import Collection, Sized
+from typing import Annotated, ClassVar, Literal, Protocol, Self
+
+import pydantic
+
+from synthograph.results.base import Count, Document, Ends, Many, Private, Prose, Result
+from synthograph.results.measures import Better, about
+from synthograph.results.provenance import Provenance
+from synthograph.results.sensitivity import Sensitivity
+
+EVALUATION, HELD_OUT, SENSITIVITY = "evaluation", "held_out", "sensitivity"
+"""What a line says of itself where it is no measure under a published name: the numbers of
+`evaluate`, those by the images that choose a run's best snapshot, and a table of sensitivities.
+"""
+MIN_FOR_MORE = 100
+"""Images below which a number is an indication at most."""
+LABEL = "label"
+NOTHING = "(none)"
+
+
+class Value(Result):
+    """One measure of a set of images.
+
+    Attributes:
+        name: short name, such as "frechet".
+        value: the number; None where there is none, and `notes` says why.
+        interval: where what the number estimates lies; None where that is unknown.
+        n_real: real images used; 0 for a measure of synthetic images alone.
+        n_fake: synthetic images used.
+        groups_real: different patients among the real images.
+        notes: sentences for the reader: reasons, warnings, what was reduced.
+        counts: whole numbers behind the value, such as how many images are covered.
+        curve: numbers along an axis, for measures that are more than one number.
+    """
+
+    sparse: ClassVar[Collection[str]] = ("counts", "curve")
+
+    name: str
+    value: float | None
+    interval: Ends | None = None
+    n_real: Count = 0
+    n_fake: Count = 0
+    groups_real: Count = 0
+    notes: Many[Prose] = ()
+    counts: dict[str, int] = {}
+    curve: Many[float] = ()
+
+    @pydantic.model_validator(mode="after")
+    def _reasoned(self) -> Self:
+        if self.value is None and not self.notes:
+            raise ValueError(f"{self.name}: a missing value needs a note that says why")
+        if self.value is None and self.interval is not None:
+            raise ValueError(f"{self.name}: an interval without a value")
+        return self
+
+    def noted(self, *notes: str) -> Self:
+        """The same with further notes."""
+        return self.replace(notes=(*self.notes, *notes))
+
+    @property
+    def small(self) -> bool:
+        """Whether there are too few images for more than an indication."""
+        return min(self.n_real, self.n_fake) < MIN_FOR_MORE
+
+
+class Grouped(Sized, Protocol):
+    """Images of patients, such as `stats.sample.Sample`."""
+
+    @property
+    def group_count(self) -> int:
+        """Different patients."""
+
+
+def compared(
+    name: str,
+    value: float | None,
+    real: Grouped,
+    fake: Sized,
+    *,
+    interval: Ends | None = None,
+    notes: tuple[str | None, ...] = (),
+    counts: dict[str, int] | None = None,
+    curve: tuple[float, ...] = (),
+) -> Value:
+    """A measure of two samples; notes that are None are left out, the rest is as in `Value`."""
+    return Value(
+        name=name,
+        value=value,
+        interval=interval,
+        n_real=len(real),
+        n_fake=len(fake),
+        groups_real=real.group_count,
+        notes=tuple(note for note in notes if note is not None),
+        counts=counts or {},
+        curve=curve,
+    )
+
+
+class Scope(Result):
+    """A part of the images; all of them where nothing is given.
+
+    Attributes:
+        column: of the manifest, `label` for the classes.
+        level: one of its values.
+        modality: whose channels alone count.
+    """
+
+    column: str | None = None
+    level: str | None = None
+    modality: str | None = None
+
+    def __str__(self) -> str:
+        if self.modality is not None:
+            return f"modality {self.modality}"
+        if self.column is None:
+            return "all"
+        return f"{'class' if self.column == LABEL else self.column} {self.level or NOTHING}"
+
+    @property
+    def whole(self) -> bool:
+        """Whether these are all images."""
+        return self.column is None and self.modality is None
+
+
+class Floor(Result):
+    """What a measure says where there is nothing to find: one half of the real images against the
+    other, cut by group; and what it says of synthetic images at the same numbers.
+
+    Attributes:
+        value: mean over the cuts.
+        low: smallest of them.
+        high: largest of them.
+        same_n: mean of the measure between the first halves and as many synthetic images as the
+            second halves have; None where there are fewer.
+        n: images in the two halves, on average.
+        splits: number of cuts.
+    """
+
+    value: float
+    low: float
+    high: float
+    same_n: float | None
+    n: tuple[Count, Count]
+    splits: Count
+
+
+class Entry(Value):
+    """A measure of one part of the images.
+
+    Attributes:
+        scope: the part.
+        floor: real against real; None where there are too few.
+        train: the same measure against about as many training images.
+        provenance: what the number rests on.
+        better: which values are better, where `measures.MEASURES` does not know the measure.
+        title: its name for readers, likewise.
+    """
+
+    sparse: ClassVar[Collection[str]] = (*Value.sparse, "better", "title")
+
+    scope: Scope = Scope()
+    floor: Floor | None = None
+    train: Value | None = None
+    published: Literal[False] = False
+    provenance: Provenance = Provenance()
+    better: Better | None = None
+    title: str = ""
+
+    @classmethod
+    def of(cls, value: Value, **more: object) -> Self:
+        """A number with what belongs to it."""
+        given = {name: getattr(value, name) for name in value.model_fields_set}
+        return cls(**given, **more)
+
+    @pydantic.computed_field  # type: ignore[prop-decorator]
+    @property
+    def gap(self) -> float | None:
+        """The value less that against training images."""
+        if self.train is None or self.train.value is None or self.value is None:
+            return None
+        return self.value - self.train.value
+
+    @property
+    def extractor(self) -> str | None:
+        """Whose features; None for measures of pixels."""
+        features = self.provenance.features
+        return features.extractor or None if features else None
+
+    @property
+    def indicative(self) -> bool:
+        """Whether the extractor was never trained, so its word alone decides nothing."""
+        return self.provenance.features is not None and self.provenance.features.indicative
+
+    @property
+    def direction(self) -> Better | None:
+        """Which values are better; None where neither are."""
+        return self.better or about(self.name).better
+
+    @property
+    def at_floor(self) -> bool | None:
+        """Whether the measure sees no more of a difference than between halves of the real images;
+        None where that cannot be said.
+        """
+        floor, better = self.floor, self.direction
+        if floor is None or floor.same_n is None or better is None or self.value is None:
+            return None
+        low = better is Better.LOW
+        return floor.same_n <= floor.high if low else floor.same_n >= floor.low
+
+    @property
+    def interval_beyond(self) -> bool:
+        """Whether the whole 95 % interval lies beyond the floor, so that neither chance in the
+        synthetic images nor that in the cuts explains the difference.
+        """
+        floor, better, ends = self.floor, self.direction, self.interval
+        if floor is None or ends is None or better is None:
+            return False
+        return ends.low > floor.high if better is Better.LOW else ends.high < floor.low
+
+    @property
+    def nearer_to_training(self) -> bool:
+        """Whether a distance to training images is smaller beyond both intervals."""
+        theirs = None if self.train is None else self.train.interval
+        low = self.direction is Better.LOW
+        return bool(low and self.interval and theirs and theirs.high < self.interval.low)
+
+
+class ScopeShare(Scope):
+    """How large a part is in every set; None where a set lacks the column.
+
+    Attributes:
+        n_real: images of the reference.
+        n_generated: synthetic images.
+        n_train: training images.
+        share_generated_over_share_train: below 1 the part shrinks.
+    """
+
+    n_real: Count
+    n_generated: Count | None
+    n_train: Count | None
+    share_generated_over_share_train: float | None
+
+
+class Line(Result):
+    """One result of a file, and a line of `evaluations.jsonl` and `metrics.jsonl`.
+
+    Attributes:
+        snapshot: file of the snapshot that was measured; empty for images of an archive.
+        snapshot_sha256: hash of it.
+        kimg: thousands of images that it had seen.
+        metric: what was measured.
+        published: whether it is a measure under its published name, by its published rules.
+    """
+
+    sparse: ClassVar[Collection[str]] = ("snapshot", "snapshot_sha256", "kimg")
+
+    snapshot: str = ""
+    snapshot_sha256: str = ""
+    kimg: Count | None = None
+    metric: str
+    published: bool = False
+
+
+class Measured(Line):
+    """All that our own measures found.
+
+    Attributes:
+        entries: the measures.
+        shares: sizes of classes and other parts.
+        notes: sentences on the whole.
+        named: files and groups that the notes speak of.
+    """
+
+    sparse: ClassVar[Collection[str]] = (*Line.sparse, "named")
+
+    metric: str = EVALUATION
+    published: Literal[False] = False
+    entries: Many[Entry] = ()
+    shares: Many[ScopeShare] = ()
+    notes: Many[Prose] = ()
+    named: Annotated[Many[str], Private] = ()
+
+
+class PublishedMeasure(Line):
+    """A measure under its published name, or a path length; never part of a verdict.
+
+    Attributes:
+        results: published key to number.
+        values: the same with what else is known of them.
+        provenance: what they rest on.
+    """
+
+    results: dict[str, float]
+    values: Many[Value] = ()
+    provenance: Provenance = Provenance()
+
+
+class SensitivityLine(Line):
+    """What the measures of one extractor notice on the reference images."""
+
+    metric: Literal["sensitivity"] = "sensitivity"
+    published: Literal[False] = False
+    extractor: str = ""
+    sensitivity: Sensitivity
+
+
+def _form(line: object) -> str:
+    """Which kind of line this is."""
+    if isinstance(line, Line):
+        return {Measured: "<measured>", SensitivityLine: "<table>"}.get(type(line), "<published>")
+    tree = line if isinstance(line, dict) else {}
+    if tree.get("metric") == SENSITIVITY:
+        return "<table>"
+    return "<published>" if "results" in tree else "<measured>"
+
+
+AnyLine = Annotated[
+    Annotated[Measured, pydantic.Tag("<measured>")]
+    | Annotated[PublishedMeasure, pydantic.Tag("<published>")]
+    | Annotated[SensitivityLine, pydantic.Tag("<table>")],
+    pydantic.Discriminator(_form),
+]
+
+
+class _Holder(Result):
+    line: AnyLine
+
+
+def parse_line(tree: object, where: str) -> Measured | PublishedMeasure | SensitivityLine:
+    """A line of `evaluations.jsonl` or `metrics.jsonl`; for `base.read_lines`.
+
+    Raises:
+        UserError: an entry is missing or of another type than it should be.
+    """
+    return _Holder.parse({"line": tree}, where).line
+
+
+class Evaluation(Document):
+    """What `evaluate --out` writes.
+
+    Attributes:
+        snapshot: file of the snapshot that was measured; empty for images of an archive.
+        snapshot_sha256: hash of it.
+        kimg: thousands of images that it had seen.
+        skipped: what could not be measured, and why.
+        results: the lines.
+    """
+
+    sparse: ClassVar[Collection[str]] = Line.sparse
+
+    snapshot: str = ""
+    snapshot_sha256: str = ""
+    kimg: Count | None = None
+    skipped: Many[Prose] = ()
+    results: Many[AnyLine]
