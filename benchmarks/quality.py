@@ -121,7 +121,7 @@ def compare(archive: Path, outdir: Path, seeds: list[int]) -> dict[str, Any]:
     real = Sample(features, images.groups)
     classify = trained_classifier(features, names, data.info.classes)
     test = archive_images(data, in_split(data.rows, "test"))
-    judged = classify(torch.cat([extract(batch) for batch in test.batches()]))
+    assigned = classify(torch.cat([extract(batch) for batch in test.batches()]))
     known = torch.tensor([data.info.classes.index(name) for name in test.labels or ()])
     found = {
         path: [
@@ -132,8 +132,8 @@ def compare(archive: Path, outdir: Path, seeds: list[int]) -> dict[str, Any]:
     }
     return {
         "extractor": extract.describe(),
-        "images": {"real": len(real), "generated": FOR_EACH * len(names)},
-        "classifier right on test images": float((judged == known).float().mean()),
+        "images": {"real": len(real), "synthetic": FOR_EACH * len(names)},
+        "classifier right on test images": float((assigned == known).float().mean()),
         "class shares of real images": {k: v / len(names) for k, v in Counter(names).items()},
         **found,
         "fast - plain": {
@@ -251,22 +251,22 @@ def measured(
     features = []
     for batch in generate(snapshot, Request(list(enumerate(made)), batch=64)):
         features.append(extract(torch.from_numpy(np.stack([image.pixels for image in batch]))))
-    fake = torch.cat(features)
-    judged, intended = classify(fake), torch.tensor([classes.index(name) for name in made])
+    synthetic = torch.cat(features)
+    assigned, intended = classify(synthetic), torch.tensor([classes.index(name) for name in made])
     found: dict[str, float] = {"kimg": snapshot.info.images_seen / 1000}
-    found["kernel"] = distance(real, fake)
+    found["kernel"] = distance(real, synthetic)
     for number, name in enumerate(classes):
         mine = torch.tensor([each == name for each in names])
-        found[f"kernel {name}"] = distance(real.subset(mine), fake[intended == number])
-        found[f"share {name}"] = float((judged == number).float().mean())
-        of_class = judged[intended == number] == number
-        found[f"judged as asked {name}"] = float(of_class.float().mean())
+        found[f"kernel {name}"] = distance(real.subset(mine), synthetic[intended == number])
+        found[f"share {name}"] = float((assigned == number).float().mean())
+        of_class = assigned[intended == number] == number
+        found[f"assigned as asked {name}"] = float(of_class.float().mean())
     return found
 
 
-def distance(real: Sample, fake: Tensor) -> float:
+def distance(real: Sample, synthetic: Tensor) -> float:
     """Kernel distance."""
-    value = kernel_distance(real, Sample.singles(fake)).value
+    value = kernel_distance(real, Sample.singles(synthetic)).value
     assert value is not None, "there are enough images"
     return value
 

@@ -2,7 +2,7 @@
 
 python docs/results/measures.py table skin
 python docs/results/measures.py table knee
-python docs/results/measures.py bf16 ARCHIVE GENERATED
+python docs/results/measures.py bf16 ARCHIVE SYNTHETIC
 python docs/results/measures.py steps NETWORK
 
 `table` draws phantoms, plants losses and damage, measures with the offline extractor and prints a
@@ -49,6 +49,8 @@ BOLD = (
     "Medians of the damaged sets; bold where more than half of them lie beyond the most extreme "
     "undamaged set."
 )
+DISTANCES = ("frechet", "kernel", SPECTRUM, SIMILARITY)
+"""Columns of the first table; the others make a second one, so that lines stay short."""
 CHUNK = 64
 
 
@@ -171,18 +173,19 @@ def columns(classes: Sequence[str]) -> dict[str, Direction]:
 
 def table(found: Sequence[Found], measures: Mapping[str, Direction]) -> str:
     """Median of the damaged sets, bold where it leaves the floor; above it the floors."""
+    first = next(iter(measures))
     cells = {(cell.kind, cell.measure): cell.trials for cell in judged(found, measures)}
     lines = [["planted", *measures], ["---"] * (1 + len(measures))]
-    lines.append(["nothing: lowest to highest"])
+    lines.append(["nothing (range)"])
     for name, worse in measures.items():
         lines[-1].append(floor_text(found[0], name, worse))
-    grades = [(kind, place) for kind, name in cells if name == "frechet" for place in range(9)]
+    grades = [(kind, place) for kind, name in cells if name == first for place in range(9)]
     for kind, place in grades:
         row = {name: cells[kind, name][place : place + 1] for name in measures}
-        if row["frechet"]:
-            amount = row["frechet"][0].amount
+        if row[first]:
+            amount = row[first][0].amount
             lines.append([f"{kind}: {amount}", *(text(each[0]) for each in row.values())])
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+    return "\n".join("|" + "|".join(line) + "|" for line in lines) + "\n"
 
 
 def floor_text(found: Found, name: str, worse: Direction) -> str:
@@ -207,10 +210,10 @@ def short(value: float) -> str:
     return f"{value:.3g}" if abs(value) >= 1e-3 or value == 0 else f"{value:.1e}"
 
 
-def error_of_bf16(real: str, fake: str) -> str:
+def error_of_bf16(real: str, synthetic: str) -> str:
     """Distances of two archives with features in fp32 and in bf16."""
     sets = []
-    for name in (real, fake):
+    for name in (real, synthetic):
         path, split = selected(name)
         archive = open_archive(path)
         sets.append(archive_images(archive, rows_of(archive, split)))
@@ -261,14 +264,14 @@ def main() -> None:
     one.add_argument("--seed", type=int, default=0)
     other = verbs.add_parser("bf16")
     other.add_argument("real", help="ARCHIVE or ARCHIVE:split")
-    other.add_argument("generated")
+    other.add_argument("synthetic")
     third = verbs.add_parser("steps")
     third.add_argument("network")
     third.add_argument("--pairs", type=int, default=400)
     given = parser.parse_args()
     write: Callable[[str], object] = sys.stdout.write
     if given.verb == "bf16":
-        write(error_of_bf16(given.real, given.generated))
+        write(error_of_bf16(given.real, given.synthetic))
         return
     if given.verb == "steps":
         write(by_steps(given.network, given.pairs))
@@ -276,9 +279,12 @@ def main() -> None:
     start = time.perf_counter()
     objects = draw(given.kind, given.count + given.pool, given.size, given.seed)
     found = list(experiment(objects, given.count, given.sets, given.floors, given.seed))
-    write(table(found, columns(objects.classes)))
+    every = columns(objects.classes)
+    distances = {name: every[name] for name in DISTANCES}
+    write(table(found, distances) + "\n")
+    write(table(found, {name: worse for name, worse in every.items() if name not in distances}))
     write(
-        f"\n{BOLD} {given.count} real and {given.count} generated images of {given.size} "
+        f"\n{BOLD} {given.count} real and {given.count} synthetic images of {given.size} "
         f"pixels, {given.floors} undamaged and {given.sets} damaged sets from "
         f"{given.pool} phantoms, {DEFAULT}, seed {given.seed}, "
         f"{time.perf_counter() - start:.0f} s.\n"

@@ -45,8 +45,8 @@ def main() -> None:
     )
     train(network, images, labels, given.epochs)
     for name in ("val", "test"):
-        told = score(network.eval(), *part(archive, name, given.side))
-        sys.stdout.write(f"{name}: {told}\n")
+        right = score(network.eval(), *part(archive, name, given.side))
+        sys.stdout.write(f"{name}: {right}\n")
     save_file(network.state_dict(), given.out)
     half = [0.5] * images.shape[1]
     about = {"side": given.side, "mean": half, "deviation": half, "stem_stride": 1}

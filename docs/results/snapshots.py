@@ -9,6 +9,7 @@ ones, dashed ones the value against the images that were trained on.
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ def main() -> None:
     arguments = parser.parse_args()
     found = sorted((evaluation(path) for path in arguments.files), key=lambda pair: pair[0])
     draw(found, arguments.output)
-    sys.stdout.write(table(found))
+    sys.stdout.write(table(found, SHOWN[:3]) + "\n")
+    sys.stdout.write(table(found, SHOWN[3:]))
 
 
 def evaluation(path: Path) -> tuple[int, dict[str, Any]]:
@@ -56,13 +58,13 @@ def draw(found: list[tuple[int, dict[str, Any]]], output: Path) -> None:
     figure.savefig(output, dpi=80)
 
 
-def table(found: list[tuple[int, dict[str, Any]]]) -> str:
-    """The same in Markdown: value and interval."""
-    lines = [["kimg", *SHOWN], ["---"] * (1 + len(SHOWN))]
+def table(found: list[tuple[int, dict[str, Any]]], names: Sequence[str]) -> str:
+    """Measures of these names in Markdown: value and interval."""
+    lines = [["kimg", *names], ["---"] * (1 + len(names))]
     for kimg, entries in found:
-        lines.append([str(kimg), *(cell(entries[name]) for name in SHOWN)])
+        lines.append([str(kimg), *(cell(entries[name]) for name in names)])
     last = found[-1][1]
-    lines.append(["real vs real", *(f"{last[name]['floor']['value']:.3g}" for name in SHOWN)])
+    lines.append(["real vs real", *(f"{last[name]['floor']['value']:.3g}" for name in names)])
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
