@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from synthograph.archive.manifest import Row
     from synthograph.archive.reader import Archive
     from synthograph.features.base import Extractor
-    from synthograph.metrics.audit.audit import Audit, Request
+    from synthograph.metrics.audit.audit import Audit, AuditSets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +153,7 @@ def _extractors(names: Sequence[str], device: str) -> "list[Extractor]":
 class Sets:
     """What is audited, and the rows of the manifests in the order of the images."""
 
-    request: "Request"
+    request: "AuditSets"
     synthetic: "list[Row]"
     train: "list[Row]"
     holdout: "list[Row]"
@@ -165,7 +165,7 @@ class Sets:
         return [
             ("real", request.train, self.train),
             ("real", request.holdout, self.holdout),
-            ("synthetic", request.fake, self.synthetic),
+            ("synthetic", request.synthetic, self.synthetic),
         ]
 
     def lines(self) -> list[str]:
@@ -173,7 +173,7 @@ class Sets:
         request = self.request
         real = (("training", request.train), ("held out", request.holdout))
         said = [f"{w}: {i.name}, {i.count} images of {i.group_count} groups" for w, i in real]
-        said.append(f"synthetic: {request.fake.name}, {request.fake.count} images")
+        said.append(f"synthetic: {request.synthetic.name}, {request.synthetic.count} images")
         return said + [f"note: {note}" for note in request.notes]
 
 
@@ -186,7 +186,7 @@ def _open(synthetic: str | None, train: str | None, holdout: str | None, seed: i
     from synthograph.archive import batches
     from synthograph.archive.reader import open_archive
     from synthograph.core.errors import UserError
-    from synthograph.metrics.audit.audit import Request, check
+    from synthograph.metrics.audit.audit import AuditSets, check
 
     if synthetic is None or train is None or holdout is None:
         raise UserError(
@@ -198,7 +198,7 @@ def _open(synthetic: str | None, train: str | None, holdout: str | None, seed: i
     rows = batches.rows_of(made, part)
     ours, ours_split, our_rows = _real(train, "train")
     theirs, theirs_split, their_rows = _real(holdout, "test")
-    request = Request(
+    request = AuditSets(
         batches.archive_images(ours, our_rows, split=ours_split),
         batches.archive_images(theirs, their_rows, split=theirs_split),
         batches.archive_images(made, rows, split=part),
@@ -262,7 +262,7 @@ def _write(found: "Audit", sets: Sets, outdir: Path) -> None:
     request = found.request
     closest = () if found.copies is None else found.copies.pairs
     names = ([row.file for row in sets.synthetic], [row.file for row in sets.train])
-    pairs = picture(request.fake, request.train, closest, names)
+    pairs = picture(request.synthetic, request.train, closest, names)
     pictures = {} if pairs is None else {"pairs": "pairs.png"}
     with disk_errors(outdir):
         outdir.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Training, held-out and generated features with and without copies."""
+"""Training, held-out and synthetic features with and without copies."""
 
 import torch
 
@@ -17,14 +17,14 @@ def three(
     train: int = 54,
     held: int = 20,
     per: int = 4,
-    fake: int = 200,
+    synthetic: int = 200,
     features: int = 8,
 ) -> Three:
-    """Gaussians in groups of `per`; a share of the generated ones are noisy training images."""
+    """Gaussians in groups of `per`; a share of the synthetic ones are noisy training images."""
     ours = gaussian(3 * seed, train, features, per=per, likeness=likeness)
     theirs = gaussian(3 * seed + 1, held, features, per=per, likeness=likeness)
-    made = gaussian(3 * seed + 2, fake, features)
-    count = int(copied * fake)
+    made = gaussian(3 * seed + 2, synthetic, features)
+    count = int(copied * synthetic)
     generator = torch.Generator().manual_seed(seed)
     source = torch.randint(0, len(ours), (count,), generator=generator)
     values = made.values.clone()

@@ -11,26 +11,26 @@ from synthograph.core.errors import UserError
 from synthograph.metrics.audit import audit as audits
 from synthograph.metrics.audit import memorisation
 from synthograph.metrics.audit.audit import (
-    Request,
+    AuditSets,
     check,
     refuse_seen,
     refuse_strange_training,
 )
 from synthograph.metrics.audit.calibration import Threshold
 from synthograph.metrics.audit.copies import Copies, Counted, Recall
-from synthograph.metrics.audit.findings import Finding, Measured
+from synthograph.metrics.audit.findings import Finding, PermutedTests
 from synthograph.metrics.audit.identical import Identical
 from synthograph.metrics.audit.report_text import lines
-from synthograph.metrics.audit.verdict import Answer, Evidence, decide
+from synthograph.metrics.audit.verdict import AuditAnswer, Evidence, decide
 from synthograph.metrics.overlap import Trained
 from tests.metrics.images import Means, noise
 
 
-def request(**changes: object) -> Request:
-    sets = Request(
+def request(**changes: object) -> AuditSets:
+    sets = AuditSets(
         noise("train", 60, seed=1, per=2),
         noise("held", 48, seed=2, per=2),
-        noise("fake", 40, seed=3),
+        noise("synthetic", 40, seed=3),
     )
     return replace(sets, **changes)
 
@@ -49,7 +49,7 @@ def test_a_patient_in_both_sets_is_refused_by_name() -> None:
     check(request(train_groups=groups, holdout_groups={"4": "Dora"}))
 
 
-@pytest.mark.parametrize("which", ["train", "holdout", "fake"])
+@pytest.mark.parametrize("which", ["train", "holdout", "synthetic"])
 def test_sets_of_other_images_or_too_few_are_refused(which: str) -> None:
     for other, words in (
         (noise("other", 30, size=(16, 20)), "pixels"),
@@ -64,16 +64,16 @@ def test_sets_of_other_images_or_too_few_are_refused(which: str) -> None:
 def test_the_answer_follows_the_rule() -> None:
     flagged, calm = finding(flagged=True), finding(flagged=False)
     for answer, evidence in (
-        (Answer.CLEAN, Evidence(findings=[calm], overlap=0.01)),
-        (Answer.SUSPICIOUS, Evidence(findings=[calm, flagged])),
-        (Answer.SUSPICIOUS, Evidence(findings=[calm], told="T")),
-        (Answer.COPIES, Evidence(findings=[calm], copies="C")),
-        (Answer.COPIES, Evidence(findings=[flagged], copies="C", told="T")),
-        (Answer.UNDECIDABLE, Evidence(findings=[calm], overlap=0.0101)),
-        (Answer.UNDECIDABLE, Evidence(blind="4 groups")),
-        (Answer.UNDECIDABLE, Evidence(findings=[flagged], overlap=0.5, copies="C")),
-        (Answer.COPIES, Evidence(exact="E", overlap=0.5)),
-        (Answer.COPIES, Evidence(exact="E", blind="4 groups")),
+        (AuditAnswer.CLEAN, Evidence(findings=[calm], overlap=0.01)),
+        (AuditAnswer.SUSPICIOUS, Evidence(findings=[calm, flagged])),
+        (AuditAnswer.SUSPICIOUS, Evidence(findings=[calm], told="T")),
+        (AuditAnswer.COPIES, Evidence(findings=[calm], copies="C")),
+        (AuditAnswer.COPIES, Evidence(findings=[flagged], copies="C", told="T")),
+        (AuditAnswer.UNDECIDABLE, Evidence(findings=[calm], overlap=0.0101)),
+        (AuditAnswer.UNDECIDABLE, Evidence(blind="4 groups")),
+        (AuditAnswer.UNDECIDABLE, Evidence(findings=[flagged], overlap=0.5, copies="C")),
+        (AuditAnswer.COPIES, Evidence(exact="E", overlap=0.5)),
+        (AuditAnswer.COPIES, Evidence(exact="E", blind="4 groups")),
     ):
         found, reasons = decide(evidence)
         assert found is answer, evidence
@@ -112,7 +112,7 @@ def test_the_document_holds_everything(tmp_path: Path) -> None:
     found = audits.audit(asked, [Means(), Means("other", indicative=False)], folder=tmp_path)
     document = json.loads(json.dumps(found.json(command="synthograph audit"), allow_nan=False))
     assert document["format"] == 1 and document["kind"] == "audit"
-    assert document["verdict"]["answer"] in [answer.value for answer in Answer]
+    assert document["verdict"]["answer"] in [answer.value for answer in AuditAnswer]
     assert document["verdict"]["rule"] and document["verdict"]["limits"]
     assert document["verdict"]["indicative"] is False
     assert document["sets"]["train"] == {
@@ -139,7 +139,7 @@ def test_the_document_holds_everything(tmp_path: Path) -> None:
 def test_too_few_patients_cannot_be_decided(tmp_path: Path) -> None:
     held = noise("held", 30, seed=2, per=10)
     found = audits.audit(request(holdout=held), [Means()], folder=tmp_path)
-    assert found.verdict.answer is Answer.UNDECIDABLE
+    assert found.verdict.answer is AuditAnswer.UNDECIDABLE
     assert "3 groups of held-out images" in " ".join(found.verdict.reasons)
     assert found.verdict.indicative and found.findings == ()
     copies = json.loads(json.dumps(found.json(), allow_nan=False))["copies"]
@@ -148,7 +148,7 @@ def test_too_few_patients_cannot_be_decided(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_an_equal_image_is_found_among_however_few_patients(tmp_path: Path) -> None:
-    held, made = noise("held", 30, seed=2, per=10), noise("fake", 40, seed=3)
+    held, made = noise("held", 30, seed=2, per=10), noise("synthetic", 40, seed=3)
     train, other, images = (
         torch.cat(list(each.batches())) for each in (request().train, held, made)
     )
@@ -156,14 +156,14 @@ def test_an_equal_image_is_found_among_however_few_patients(tmp_path: Path) -> N
     train[50] = other[2]
     asked = replace(
         request(holdout=held, notes=("saw 20 of 100 groups",)),
-        fake=replace(made, batches=lambda: iter(images.split(8)), section=None, key="made"),
+        synthetic=replace(made, batches=lambda: iter(images.split(8)), section=None, key="made"),
         train=replace(
             request().train, batches=lambda: iter(train.split(8)), section=None, key="train"
         ),
     )
     found = audits.audit(asked, [Means()], folder=tmp_path)
     assert found.copies is None and found.same.images == (4, 9) and found.same.proof == (4,)
-    assert found.verdict.answer is Answer.COPIES
+    assert found.verdict.answer is AuditAnswer.COPIES
     reasons = " ".join(found.verdict.reasons)
     assert "1 synthetic images equal a training image" in reasons and "3 groups" in reasons
     assert found.json()["copies"]["withhold"] == [4, 9]
@@ -175,7 +175,7 @@ def test_an_equal_image_is_found_among_however_few_patients(tmp_path: Path) -> N
 def test_what_was_known_and_left_out_stands_among_the_limits() -> None:
     none = torch.zeros(1, 6, dtype=torch.float64)
     single = request(train=noise("train", 60, seed=1), notes=("cannot be checked",))
-    measured = Measured("x", none[0], none, {}, {}, 40, notes=("took 5 of 9",))
+    measured = PermutedTests("x", none[0], none, {}, {}, 40, notes=("took 5 of 9",))
     said = list(audits._notes(single, None, [measured, replace(measured, extractor="y")]))
     assert said[0] == "cannot be checked" and said[2:] == ["took 5 of 9"]
     assert said[1].startswith("train: every image is its own group")
@@ -207,7 +207,7 @@ def test_training_images_in_the_hold_out_cannot_be_decided(tmp_path: Path) -> No
     found = audits.audit(request(holdout=held), [Means()], folder=tmp_path)
     assert found.overlap is not None and found.overlap.identical == (0, 1, 2)
     assert found.overlap.share >= 3 / 48
-    assert found.verdict.answer is Answer.UNDECIDABLE
+    assert found.verdict.answer is AuditAnswer.UNDECIDABLE
 
 
 def test_no_extractor_no_audit(tmp_path: Path) -> None:

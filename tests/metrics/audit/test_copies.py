@@ -9,7 +9,7 @@ import torch
 
 from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
-from synthograph.metrics.audit.calibration import Scale, Threshold
+from synthograph.metrics.audit.calibration import AgreementScale, Threshold
 from synthograph.metrics.audit.copies import PAIRS, find_copies
 from synthograph.metrics.audit.identical import Identical, find_identical
 from synthograph.metrics.audit.reject import copy_judge
@@ -22,14 +22,14 @@ from tests.metrics.audit.pictures import as_set, texture
 def test_copies_among_others_are_found_and_withheld(tmp_path: Path) -> None:
     train = texture(80, 1)
     copied = np.concatenate([train[:8, :, :, ::-1], np.rot90(train[8:12], axes=(2, 3))])
-    fake = np.concatenate([texture(20, 3), copied])
+    synthetic = np.concatenate([texture(20, 3), copied])
     found = find_copies(
-        as_set(train, "train", per=2), as_set(texture(40, 2), "holdout"), as_set(fake, "fake"),
+        as_set(train, "train", per=2), as_set(texture(40, 2), "holdout"), as_set(synthetic, "made"),
         folder=tmp_path, planted=10,
     )  # fmt: skip
     assert found.found
     assert found.withhold == tuple(range(20, 32))
-    assert {(p.fake, p.train) for p in found.pairs[:12]} == {(20 + i, i) for i in range(12)}
+    assert {(p.synthetic, p.train) for p in found.pairs[:12]} == {(20 + i, i) for i in range(12)}
     assert len(found.pairs) == PAIRS
     assert found.identical == ()
     recall = {r.transform: r.share for r in found.recalls if r.rate == 0.01 and r.label is None}
@@ -42,7 +42,7 @@ def test_copies_among_others_are_found_and_withheld(tmp_path: Path) -> None:
 def test_unseen_patients_are_no_copies(tmp_path: Path) -> None:
     found = find_copies(
         as_set(texture(80, 1), "train", per=2), as_set(texture(40, 2), "holdout"),
-        as_set(texture(60, 3), "fake"), folder=tmp_path, planted=10,
+        as_set(texture(60, 3), "synthetic"), folder=tmp_path, planted=10,
     )  # fmt: skip
     assert not found.found
     limit = found.counts[1]
@@ -51,10 +51,10 @@ def test_unseen_patients_are_no_copies(tmp_path: Path) -> None:
 
 
 def test_one_image_that_equals_a_training_image_is_enough(tmp_path: Path) -> None:
-    train, fake = texture(60, 1), texture(40, 3)
-    fake[7] = train[5]
+    train, synthetic = texture(60, 1), texture(40, 3)
+    synthetic[7] = train[5]
     found = find_copies(
-        as_set(train, "train"), as_set(texture(30, 2), "holdout"), as_set(fake, "fake"),
+        as_set(train, "train"), as_set(texture(30, 2), "holdout"), as_set(synthetic, "synthetic"),
         folder=tmp_path, planted=5,
     )  # fmt: skip
     assert found.found
@@ -63,12 +63,12 @@ def test_one_image_that_equals_a_training_image_is_enough(tmp_path: Path) -> Non
 
 
 def test_an_image_of_both_sets_proves_nothing_and_hides_nothing(tmp_path: Path) -> None:
-    train, holdout, fake = texture(60, 1), texture(30, 2), texture(40, 3)
-    train[0] = holdout[0] = fake[2] = 0
-    sets = [as_set(each, "set") for each in (train, holdout, fake)]
+    train, holdout, synthetic = texture(60, 1), texture(30, 2), texture(40, 3)
+    train[0] = holdout[0] = synthetic[2] = 0
+    sets = [as_set(each, "set") for each in (train, holdout, synthetic)]
     assert find_identical(*sets) == Identical((2,), (0,), (), 1)
-    fake[7] = train[5]
-    found = find_copies(*sets[:2], as_set(fake, "fake"), folder=tmp_path, planted=5)
+    synthetic[7] = train[5]
+    found = find_copies(*sets[:2], as_set(synthetic, "synthetic"), folder=tmp_path, planted=5)
     assert "(1 of them equal a held-out image too, which proves nothing)" in copies_words(found)
     assert found.found and min(each.p for each in found.counts) > 0.005, "the proof is in pixels"
     assert found.identical == (2, 7) and found.same.sources == (0, 5)
@@ -77,11 +77,11 @@ def test_an_image_of_both_sets_proves_nothing_and_hides_nothing(tmp_path: Path) 
 
 
 def test_few_groups_and_other_sizes_are_refused(tmp_path: Path) -> None:
-    train, fake = as_set(texture(60, 1), "train"), as_set(texture(10, 3), "fake")
+    train, synthetic = as_set(texture(60, 1), "train"), as_set(texture(10, 3), "synthetic")
     with pytest.raises(UserError, match="5 groups"):
-        find_copies(train, as_set(texture(60, 2), "held", per=12), fake, folder=tmp_path)
+        find_copies(train, as_set(texture(60, 2), "held", per=12), synthetic, folder=tmp_path)
     with pytest.raises(UserError, match="16x16"):
-        find_copies(train, as_set(texture(60, 2, side=16), "held"), fake, folder=tmp_path)
+        find_copies(train, as_set(texture(60, 2, side=16), "held"), synthetic, folder=tmp_path)
 
 
 @pytest.mark.parametrize("name", [n for n in TRANSFORMS if n not in ("elastic", "blend")])
@@ -111,7 +111,7 @@ def test_a_shifted_copy_with_a_plain_border_is_traced(filled: int, tmp_path: Pat
     assert not shown[:, :, :, -3:].any()
     assert shown[:, :, 4:, :-4].mean() > 0.9  # some pictures are as plain there
     found = index.search(torch.from_numpy(moved))
-    score, nearest = Scale.of(index.search(torch.from_numpy(texture(60, 7)))).scores(found)
+    score, nearest = AgreementScale.of(index.search(torch.from_numpy(texture(60, 7)))).scores(found)
     assert nearest.tolist() == list(range(12))
     assert found.agreement[..., -1].amax(1).min() > 0.95
     assert score.min() > 7  # a thousandth of the tail's tenth, were it exponential
@@ -140,13 +140,13 @@ def test_a_seed_gives_the_same_numbers_again(tmp_path: Path) -> None:
 
 
 def test_the_judge_agrees_with_the_search(tmp_path: Path) -> None:
-    train, fake = texture(60, 1), texture(12, 3)
-    fake[3], fake[5] = train[9, :, ::-1], train[11]
+    train, synthetic = texture(60, 1), texture(12, 3)
+    synthetic[3], synthetic[5] = train[9, :, ::-1], train[11]
     found = find_copies(
-        as_set(train, "train"), as_set(texture(30, 2), "holdout"), as_set(fake, "fake"),
+        as_set(train, "train"), as_set(texture(30, 2), "holdout"), as_set(synthetic, "synthetic"),
         folder=tmp_path, planted=4,
     )  # fmt: skip
-    judged = copy_judge(as_set(train, "train"), folder=tmp_path)(list(fake))
+    judged = copy_judge(as_set(train, "train"), folder=tmp_path)(list(synthetic))
     assert tuple(i for i, out in enumerate(judged) if out) == found.withhold == (3, 5)
 
 
@@ -155,6 +155,6 @@ def test_score_is_finite_for_plain_images(tmp_path: Path) -> None:
     pixels[:4] = 200
     train = as_set(pixels, "train")
     found = Index(train, tmp_path).search(torch.from_numpy(pixels), train.groups)
-    scores, _ = Scale.of(found).scores(found)
+    scores, _ = AgreementScale.of(found).scores(found)
     assert torch.isfinite(scores).all()
     assert np.isfinite(Threshold.of(scores, 0.001).score)

@@ -5,12 +5,12 @@ import math
 import pytest
 import torch
 
-from synthograph.metrics.audit.findings import NAMES, RULES, Measured, judge
+from synthograph.metrics.audit.findings import NAMES, RULES, PermutedTests, judge
 
 
-def measured(found: torch.Tensor, null: torch.Tensor, name: str = "x") -> Measured:
+def measured(found: torch.Tensor, null: torch.Tensor, name: str = "x") -> PermutedTests:
     detail = {"closer_to_training": {"training_images": 5}}
-    return Measured(name, found, null, detail, {}, images=1000)
+    return PermutedTests(name, found, null, detail, {}, images=1000)
 
 
 CENTRES = torch.tensor([rule.expected for rule in RULES], dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Turned, mirrored and recoloured images are counted where they can be told at all."""
+"""Turned, mirrored and recoloured images are counted where they are distinguishable at all."""
 
 import json
 
@@ -20,18 +20,18 @@ def upright(count: int, seed: int) -> np.ndarray:
     return pixels
 
 
-def shares(fake: np.ndarray):
+def shares(synthetic: np.ndarray):
     return {
         leak.transform: leak
         for leak in leaked_augmentations(
-            as_set(upright(150, 1), "real", per=3), as_set(fake, "fake")
+            as_set(upright(150, 1), "real", per=3), as_set(synthetic, "synthetic")
         ).transforms
     }
 
 
 def test_clean_images_leak_nothing() -> None:
     found = leaked_augmentations(
-        as_set(upright(150, 1), "real", per=3), as_set(upright(120, 2), "fake")
+        as_set(upright(150, 1), "real", per=3), as_set(upright(120, 2), "synthetic")
     )
     assert not found.found
     assert json.loads(json.dumps(found.json(), allow_nan=False))["found"] is False
@@ -39,28 +39,28 @@ def test_clean_images_leak_nothing() -> None:
 
 @pytest.mark.parametrize("name", ["turned", "mirrored", "hue"])
 def test_a_fifth_is_found(name: str) -> None:
-    fake = upright(150, 2)
+    synthetic = upright(150, 2)
     if name == "turned":
-        fake[:30] = fake[:30, :, ::-1, ::-1]
+        synthetic[:30] = synthetic[:30, :, ::-1, ::-1]
     elif name == "mirrored":
-        fake[:30] = fake[:30, :, :, ::-1]
+        synthetic[:30] = synthetic[:30, :, :, ::-1]
     else:
-        fake[:30] = fake[:30, [2, 0, 1]]
-    leak = shares(fake)[name]
+        synthetic[:30] = synthetic[:30, [2, 0, 1]]
+    leak = shares(synthetic)[name]
     assert leak.leaked
     assert leak.interval[0] <= 0.2 <= leak.interval[1]
 
 
 def test_images_without_up_cannot_be_told_apart() -> None:
     leaks = leaked_augmentations(
-        as_set(texture(120, 1), "real"), as_set(texture(60, 2)[:, :, ::-1], "fake")
+        as_set(texture(120, 1), "real"), as_set(texture(60, 2)[:, :, ::-1], "synthetic")
     )
     found = {leak.transform: leak for leak in leaks.transforms}
     assert found["turned"].share is None
     assert not found["turned"].leaked
-    assert "cannot be told" in found["turned"].json()["note"]
+    assert "not distinguishable" in found["turned"].json()["note"]
 
 
 def test_too_few_images_are_refused() -> None:
     with pytest.raises(UserError, match="40 images"):
-        leaked_augmentations(as_set(texture(20, 1), "real"), as_set(texture(60, 2), "fake"))
+        leaked_augmentations(as_set(texture(20, 1), "real"), as_set(texture(60, 2), "synthetic"))

@@ -24,11 +24,11 @@ def divided(seed: int, groups: int = 25, per: int = 3) -> tuple[Sample, Sample]:
     return everybody.subset(~out), everybody.subset(out)
 
 
-def with_copies(fake: Sample, train: Sample, images: int) -> Sample:
+def with_copies(synthetic: Sample, train: Sample, images: int) -> Sample:
     """A generator that gives some training images again, hardly changed."""
-    values = fake.values.clone()
+    values = synthetic.values.clone()
     values[:images] = train.values[:images] + 0.001
-    return Sample(values, fake.groups)
+    return Sample(values, synthetic.groups)
 
 
 @pytest.mark.slow
@@ -54,25 +54,25 @@ def test_without_memory_p_is_uniform() -> None:
 def test_planted_copies_are_seen() -> None:
     for seed in range(5):
         train, holdout = divided(seed, groups=50)
-        fake = with_copies(gaussian(100 + seed, 200, 5), train, 60)
-        found = membership(train, holdout, fake, seed=seed)
+        synthetic = with_copies(gaussian(100 + seed, 200, 5), train, 60)
+        found = membership(train, holdout, synthetic, seed=seed)
         assert found.seen and found.p is not None and found.p < 0.01
         image, group = found.attacks[0], found.attacks[1]
         assert (image.score, image.unit, group.unit) == ("nearest", "image", "group")
         assert image.tpr == pytest.approx(60 / 90, abs=0.05), "the copies are what is found"
         assert image.excess > 0.1 and image.auc > image.null[1]
         assert image.tpr_interval is not None and 0.6 in image.tpr_interval
-        assert "can be told from held-out ones" in found.sentence
+        assert "are distinguishable from held-out ones" in found.sentence
 
 
 def test_words_and_verdict_go_by_one_level() -> None:
     train, holdout = divided(0, groups=50)
     found = membership(train, holdout, gaussian(100, 60, 5), permutations=50)
-    for p, seen in ((0.01, True), (verdict.MEMBERSHIP, True), (0.04, False)):
+    for p, seen in ((0.01, True), (verdict.MEMBERSHIP_ALPHA, True), (0.04, False)):
         one = replace(found, p=p)
-        assert one.seen is seen and ("can be told" in one.sentence) is seen
+        assert one.seen is seen and ("distinguishable" in one.sentence) is seen
         assert one.json()["seen"] is seen
-    assert f"p at most {module.SURE}" in verdict.RULE
+    assert f"p at most {module.MEMBERSHIP_ALPHA}" in verdict.RULE
 
 
 def test_a_clean_generator_of_the_same_size_is_not() -> None:
@@ -92,19 +92,19 @@ def test_classes_that_lie_nearer_do_not_matter() -> None:
     one = Sample(train.values + shift * ~ours[:, None], train.groups)
     other = Sample(holdout.values + shift * ~theirs[:, None], holdout.groups)
     labels = tuple(["often" if each else "rare" for each in s.tolist()] for s in (ours, theirs))
-    fake = gaussian(9, 300, 5)
-    told = membership(one, other, fake, labels=(labels[0], labels[1]))
+    synthetic = gaussian(9, 300, 5)
+    told = membership(one, other, synthetic, labels=(labels[0], labels[1]))
     assert not told.seen and abs(told.attacks[0].auc - 0.5) < 0.15
-    untold = membership(one, other, fake)
+    untold = membership(one, other, synthetic)
     assert untold.seen and untold.attacks[0].auc > 0.7, "without classes it is all of the AUC"
 
 
 def test_the_same_call_gives_the_same_numbers() -> None:
     train, holdout = divided(2)
-    fake = gaussian(7, 50, 5)
-    one, other = (membership(train, holdout, fake, permutations=50).json() for _ in range(2))
+    synthetic = gaussian(7, 50, 5)
+    one, other = (membership(train, holdout, synthetic, permutations=50).json() for _ in range(2))
     assert one == other
-    third = membership(train, holdout, fake, permutations=50, seed=1).json()
+    third = membership(train, holdout, synthetic, permutations=50, seed=1).json()
     assert third["attacks"][0]["auc"] == one["attacks"][0]["auc"]
     assert third["attacks"][0]["null"] != one["attacks"][0]["null"]
 
@@ -135,13 +135,13 @@ def test_too_few_groups_are_undecidable() -> None:
 
 
 def test_nearness_is_exact() -> None:
-    real, fake = gaussian(0, 30, 4), gaussian(1, 50, 4)
-    distances = torch.cdist(real.values.double(), fake.values.double())
-    found = nearness(real, fake)
+    real, synthetic = gaussian(0, 30, 4), gaussian(1, 50, 4)
+    distances = torch.cdist(real.values.double(), synthetic.values.double())
+    found = nearness(real, synthetic)
     torch.testing.assert_close(found.nearest, -distances.amin(1).float())
     ten = distances.topk(10, largest=False).values.mean(1)
     torch.testing.assert_close(found.neighbourhood, -ten.float())
-    assert nearness(fake, fake).nearest.abs().max() == 0
+    assert nearness(synthetic, synthetic).nearest.abs().max() == 0
 
 
 def test_sets_that_do_not_fit_are_refused() -> None:

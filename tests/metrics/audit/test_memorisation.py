@@ -58,14 +58,14 @@ def test_every_test_reacts_to_copies() -> None:
         assert each.p <= 0.025 and each.sentence.endswith("chance alone does not reach this")
     rules = {rule.name: rule for rule in RULES}
     assert all(rules[t].sign * (e.value - e.expected) > 0 for t, e in found.items())
-    some = findings(three(1, copied=0.3))
-    assert some["much_closer"].flagged, "a part of copies shows where distances are halved"
+    subset = findings(three(1, copied=0.3))
+    assert subset["much_closer"].flagged, "a part of copies shows where distances are halved"
 
 
 def test_copies_of_held_out_images_are_no_memorising() -> None:
-    train, held, fake = three(2)
+    train, held, synthetic = three(2)
     values = held.values[torch.arange(200) % len(held)] + 0.01
-    found = findings((train, held, Sample(values, fake.groups)))
+    found = findings((train, held, Sample(values, synthetic.groups)))
     assert not any(each.flagged for each in found.values())
     assert found["closer_to_training"].value < 0.2
 
@@ -74,7 +74,7 @@ def test_copies_of_held_out_images_are_no_memorising() -> None:
 def test_false_alarms_are_as_rare_as_promised() -> None:
     alarms, outside = 0, 0
     for seed in range(25):
-        found = findings(three(100 + seed, likeness=0.7, fake=120, train=30, held=15))
+        found = findings(three(100 + seed, likeness=0.7, synthetic=120, train=30, held=15))
         alarms += any(each.flagged for each in found.values())
         outside += any(not e.interval[0] <= e.expected <= e.interval[1] for e in found.values())
     assert alarms <= 3  # 2.5 % each
@@ -84,21 +84,23 @@ def test_false_alarms_are_as_rare_as_promised() -> None:
 def test_likeness_within_groups_widens_the_intervals() -> None:
     widths = []
     for likeness in (0.0, 0.9):
-        sets = three(3, likeness=likeness, train=20, fake=80)
+        sets = three(3, likeness=likeness, train=20, synthetic=80)
         low, high = findings(sets)["closer_to_training"].interval
         widths.append(high - low)
     assert widths[1] > 1.3 * widths[0]
 
 
 def test_numbers_are_those_of_the_papers() -> None:
-    train, held, fake = three(4, copied=0.3, train=20, held=20, likeness=0.0, per=1, fake=90)
+    train, held, synthetic = three(
+        4, copied=0.3, train=20, held=20, likeness=0.0, per=1, synthetic=90
+    )
     streams = Streams(0)
-    fake.values[:3] = train.values[:3]
-    scene = memorisation._scene(train, held, fake, (None, None), streams)
-    both = scene.tests([Draw(~scene.pool.held, scene.pool.held)] * 2)
+    synthetic.values[:3] = train.values[:3]
+    tables = memorisation._distance_tables(train, held, synthetic, (None, None), streams)
+    both = tables.tests([Draw(~tables.pool.held, tables.pool.held)] * 2)
     named = dict(zip(NAMES, both.tolist(), strict=True))
-    t, h, f = (each.values.double() for each in (train, held, fake))
-    s = f[scene.some]
+    t, h, f = (each.values.double() for each in (train, held, synthetic))
+    s = f[tables.subset]
     assert len(s) == 20
 
     def near(x: torch.Tensor, y: torch.Tensor, *, same: bool = False) -> torch.Tensor:
@@ -108,7 +110,7 @@ def test_numbers_are_those_of_the_papers() -> None:
         return far.amin(1)
 
     def above(x: torch.Tensor, y: torch.Tensor) -> float:
-        same = torch.isclose(x, y, atol=1e-6)  # as with generated images that equal real ones
+        same = torch.isclose(x, y, atol=1e-6)  # as with synthetic images that equal real ones
         return float(((x > y) & ~same).double().mean() + same.double().mean() / 2)
 
     assert named["closer_to_training"] == pytest.approx(above(near(f, h), near(f, t)))
@@ -133,35 +135,37 @@ def test_numbers_are_those_of_the_papers() -> None:
         n, m = len(p), len(q)
         return float((found.statistic - n * m / 2) / math.sqrt(n * m * (n + m + 1) / 12))
 
-    assert bool((scene.cells == 0).all()), "one cell for so few images"
+    assert bool((tables.cells == 0).all()), "one cell for so few images"
     assert named["data_copying"] == pytest.approx(copying(t, h) - copying(h, t), abs=1e-6)
 
 
 def test_cells_of_the_copying_test_are_weighted_by_their_images() -> None:
-    train, held, fake = three(5, train=80, held=70, per=2, likeness=0.0, features=2, fake=300)
-    scene = memorisation._scene(train, held, fake, (None, None), Streams(0))
-    sides = scene.side(~scene.pool.held), scene.side(scene.pool.held)
-    pool, total, weight = scene.pool, 0.0, 0
+    train, held, synthetic = three(
+        5, train=80, held=70, per=2, likeness=0.0, features=2, synthetic=300
+    )
+    tables = memorisation._distance_tables(train, held, synthetic, (None, None), Streams(0))
+    sides = tables.side(~tables.pool.held), tables.side(tables.pool.held)
+    pool, total, weight = tables.pool, 0.0, 0
     between = torch.cdist(pool.values[sides[1].images].double(), train.values.double()).amin(1)
-    for cell in range(int(scene.cells.max()) + 1):
-        p = between[scene.cells[sides[1].images] == cell]
-        q = sides[0].squared.sqrt()[scene.cells[pool.count :] == cell]
+    for cell in range(int(tables.cells.max()) + 1):
+        p = between[tables.cells[sides[1].images] == cell]
+        q = sides[0].squared.sqrt()[tables.cells[pool.count :] == cell]
         if min(len(p), len(q)) < 20:
             continue
         found = mannwhitneyu(q.numpy(), p.numpy(), method="asymptotic").statistic
         n, m = len(p), len(q)
         total += n * (found - n * m / 2) / math.sqrt(n * m * (n + m + 1) / 12)
         weight += n
-    assert weight > 0 and int(scene.cells.max()) >= 1
-    assert scene.copying(*sides) == pytest.approx(total / weight, abs=1e-4)
+    assert weight > 0 and int(tables.cells.max()) >= 1
+    assert tables.copying(*sides) == pytest.approx(total / weight, abs=1e-4)
 
 
 def test_the_same_seed_gives_the_same_numbers() -> None:
-    sets = three(6, fake=60, train=20, held=10)
+    sets = three(6, synthetic=60, train=20, held=10)
     one, same = (measure(*sets, extractor="x", exchanges=3) for _ in range(2))
     other = measure(*sets, extractor="x", exchanges=3, seed=1)
-    assert torch.equal(one.found, same.found) and torch.equal(one.exchanged, same.exchanged)
-    assert not torch.equal(one.exchanged, other.exchanged)
+    assert torch.equal(one.found, same.found) and torch.equal(one.permuted, same.permuted)
+    assert not torch.equal(one.permuted, other.permuted)
 
 
 def test_distances_come_as_quartiles_and_histogram() -> None:
@@ -175,37 +179,37 @@ def test_distances_come_as_quartiles_and_histogram() -> None:
 
 
 def test_classes_are_matched() -> None:
-    """Training lacks the class that generated images are of; without matching it seems far."""
-    train, held, fake = three(8, train=60, held=30, per=2, likeness=0.0)
+    """Training lacks the class that synthetic images are of; without matching it seems far."""
+    train, held, synthetic = three(8, train=60, held=30, per=2, likeness=0.0)
     rare = [i // 2 % 2 == 0 for i in range(60)]  # half of the hold-out, a fifth of training
     held.values[torch.tensor(rare), 0] += 6
     often = [i // 2 % 5 == 0 for i in range(120)]
     train.values[torch.tensor(often), 0] += 6
-    fake.values[:, 0] += 6
+    synthetic.values[:, 0] += 6
     labels = tuple(["r" if each else "c" for each in flags] for flags in (often, rare))
-    plain = measure(train, held, fake, extractor="x", exchanges=1)
-    matched = measure(train, held, fake, extractor="x", labels=labels, exchanges=1)
+    plain = measure(train, held, synthetic, extractor="x", exchanges=1)
+    matched = measure(train, held, synthetic, extractor="x", labels=labels, exchanges=1)
     assert float(plain.found[0]) < 0.4
     assert float(matched.found[0]) == pytest.approx(0.5, abs=0.1)
 
 
 def test_few_groups_and_broken_features_are_refused() -> None:
-    train, held, fake = three(9)
+    train, held, synthetic = three(9)
     assert memorisation.too_small(train, held) is None
     few = held.subset(held.groups < 4)
     assert "4 groups of held-out images" in str(memorisation.too_small(train, few))
     with pytest.raises(UserError, match="4 groups of held-out images"):
-        measure(train, few, fake, extractor="x")
+        measure(train, few, synthetic, extractor="x")
     with pytest.raises(UserError, match="features"):
         measure(train, held, gaussian(0, 20, 3), extractor="x")
-    broken = Sample(fake.values * torch.nan, fake.groups)
+    broken = Sample(synthetic.values * torch.nan, synthetic.groups)
     with pytest.raises(UserError, match="not finite"):
         measure(train, held, broken, extractor="x")
 
 
 def test_large_sets_are_cut_along_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memorisation, "MOST_REAL", 100)
-    monkeypatch.setattr(memorisation, "MOST_FAKE", 50)
+    monkeypatch.setattr(memorisation, "MAX_REAL", 100)
+    monkeypatch.setattr(memorisation, "MAX_SYNTHETIC", 50)
     sets = three(10)
     train, held, (ours, theirs) = memorisation._cut(
         *sets[:2], (["a"] * 216, ["b"] * 80), Streams(0)
@@ -229,7 +233,7 @@ def test_groups_for_which_there_is_no_room_are_passed_over(
     monkeypatch: pytest.MonkeyPatch, largest: int
 ) -> None:
     """Slides with more tiles than may take part, whichever of them is drawn first."""
-    monkeypatch.setattr(memorisation, "MOST_REAL", 100)
+    monkeypatch.setattr(memorisation, "MAX_REAL", 100)
     sizes = torch.tensor([largest] * 3 + [4] * 12)
     groups = torch.arange(15).repeat_interleave(sizes)
     real = [Sample(gaussian(place, len(groups), 4).values, groups) for place in range(2)]

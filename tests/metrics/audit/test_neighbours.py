@@ -6,7 +6,7 @@ from synthograph.core.seeds import Streams
 from synthograph.metrics.audit.neighbours import (
     choose,
     draws,
-    exchanged,
+    permute_groups,
     pool_of,
     rank,
 )
@@ -23,13 +23,13 @@ def labels_of(sample: Sample, seed: int, *, by_group: bool) -> list[str]:
 
 def test_lists_find_the_nearest_image_of_any_choice() -> None:
     pool = pool_of(gaussian(0, 30, 4, per=3, likeness=0.5), gaussian(1, 20, 4, per=2))
-    fake = gaussian(2, 50, 4)
-    ranked, own = rank(fake.values, pool), rank(pool.values, pool, own=pool.groups)
+    synthetic = gaussian(2, 50, 4)
+    ranked, own = rank(synthetic.values, pool), rank(pool.values, pool, own=pool.groups)
     generator = torch.Generator().manual_seed(3)
     for _ in range(5):
         chosen = torch.rand(50, generator=generator) < 0.3
         rows = pool.rows(chosen)
-        far = torch.cdist(fake.values.double(), pool.values[rows].double()).square()
+        far = torch.cdist(synthetic.values.double(), pool.values[rows].double()).square()
         squared, images = ranked.nearest(chosen)
         assert torch.allclose(squared.double(), far.amin(1), atol=1e-5)
         assert torch.equal(images, rows[far.argmin(1)])
@@ -43,13 +43,15 @@ def test_lists_find_the_nearest_image_of_any_choice() -> None:
 
 def test_lists_are_long_enough_for_a_small_hold_out_of_a_large_pool() -> None:
     pool = pool_of(gaussian(0, 700, 3), gaussian(1, 20, 3))
-    fake = gaussian(2, 200, 3)
-    ranked = rank(fake.values, pool)
+    synthetic = gaussian(2, 200, 3)
+    ranked = rank(synthetic.values, pool)
     assert ranked.groups.shape[1] < 720
     held = pool.values[pool.held[pool.groups]]
     centre = torch.zeros(3, dtype=torch.float64)
     assert torch.allclose(
-        ranked.nearest(pool.held)[0], nearest_squared(fake.values, held, centre)[:, 0], atol=1e-5
+        ranked.nearest(pool.held)[0],
+        nearest_squared(synthetic.values, held, centre)[:, 0],
+        atol=1e-5,
     )
 
 
@@ -101,7 +103,7 @@ def test_exchanges_hold_out_as_many_of_every_class() -> None:
     train, held = gaussian(0, 60, 2, per=2), gaussian(1, 20, 2, per=2)
     names = ["a", "a", "b", "b"]
     pool = pool_of(train, held, names * 30, names * 10)
-    ways = exchanged(pool, 200, Streams(0))
+    ways = permute_groups(pool, 200, Streams(0))
     assert all(pool.table[way].sum(0).tolist() == [20, 20] for way in ways)
     often = torch.stack(ways).double().mean(0)  # 20 of 80 groups each time
     assert float((often - 0.25).abs().max()) < 0.13

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from synthograph.metrics.audit.overlap import SURE, by_chance, content_overlap
+from synthograph.metrics.audit.overlap import OVERLAP_ALPHA, by_chance, content_overlap
 from synthograph.metrics.audit.verdict import overlap_words
 from tests.metrics.audit.pictures import as_set, texture
 
@@ -41,7 +41,7 @@ def test_one_false_alarm_among_few_images_is_not_believed(tmp_path: Path) -> Non
     for place in (3, 4):
         holdout[place] = np.rot90(train[place], axes=(1, 2))
     more = content_overlap(as_set(train, "a"), as_set(holdout, "b"), folder=tmp_path)
-    assert more.believed == more.share == 3 / 40 and more.p < SURE
+    assert more.believed == more.share == 3 / 40 and more.p < OVERLAP_ALPHA
     holdout[:] = texture(40, 2)
     holdout[5] = train[5]
     equal = content_overlap(as_set(train, "a"), as_set(holdout, "b"), folder=tmp_path)
@@ -51,9 +51,9 @@ def test_one_false_alarm_among_few_images_is_not_believed(tmp_path: Path) -> Non
 def test_false_alarms_follow_the_binomial_law() -> None:
     for count, of in ((1, 20), (1, 99), (2, 99), (3, 150), (12, 1000)):
         assert by_chance(count, of) == pytest.approx(binom.sf(count - 1, of, 0.001))
-    honest = [sum(binom.pmf(k, n, 0.001) for k in range(1, 9) if by_chance(k, n) < SURE)
+    honest = [sum(binom.pmf(k, n, 0.001) for k in range(1, 9) if by_chance(k, n) < OVERLAP_ALPHA)
               for n in range(20, 200)]  # fmt: skip
-    assert max(honest) < SURE, "a hold-out that shares nothing is hardly ever refused"
+    assert max(honest) < OVERLAP_ALPHA, "a hold-out that shares nothing is hardly ever refused"
     assert by_chance(0, 50) == 1.0
 
 

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from synthograph.metrics.audit.copies import ClosestPair
-from synthograph.metrics.audit.pairs import MOST, picture, pixels_of
+from synthograph.metrics.audit.pairs import MAX_PAIRS, picture, pixels_of
 from tests.metrics.images import noise
 
 
@@ -20,13 +20,13 @@ def test_pixels_are_found_wherever_they_are() -> None:
 
 
 def test_a_pair_stands_side_by_side() -> None:
-    fake, train = noise(seed=1, bright=100), noise(seed=2)
+    synthetic, train = noise(seed=1, bright=100), noise(seed=2)
     pairs = [ClosestPair(3, 5, 0.9), ClosestPair(3, 6, 0.8), ClosestPair(0, 5, 0.7)]
-    data = picture(fake, train, pairs)
+    data = picture(synthetic, train, pairs)
     assert data is not None
     shown = np.asarray(Image.open(io.BytesIO(data)))
     assert shown.shape[0] > 3 * 64
-    left = torch.cat(list(fake.batches()))[3, 0].numpy().repeat(4, 0).repeat(4, 1)
+    left = torch.cat(list(synthetic.batches()))[3, 0].numpy().repeat(4, 0).repeat(4, 1)
     right = torch.cat(list(train.batches()))[5, 0].numpy().repeat(4, 0).repeat(4, 1)
     for side in (left, right):
         windows = np.lib.stride_tricks.sliding_window_view(shown[:80, :, 0], (64, 64))
@@ -38,4 +38,4 @@ def test_no_pairs_no_picture_and_many_are_cut() -> None:
     assert picture(images, images, []) is None
     many = picture(images, images, [ClosestPair(i % 40, i % 40, 1.0) for i in range(60)])
     assert many is not None
-    assert Image.open(io.BytesIO(many)).height < (MOST + 1) * 70
+    assert Image.open(io.BytesIO(many)).height < (MAX_PAIRS + 1) * 70

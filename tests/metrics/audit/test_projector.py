@@ -83,12 +83,12 @@ def test_nothing_is_overwritten_and_what_does_not_fit_is_refused(tmp_path: Path)
 def test_files_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "tensors.tsv"
     path.write_text("1\t2\n" * 6)
-    monkeypatch.setattr(projector, "MOST_ROWS", 4)
+    monkeypatch.setattr(projector, "MAX_ROWS", 4)
     with pytest.raises(UserError, match="line 5: more than 4 vectors"):
         read_tensors(path)
     with pytest.raises(UserError, match="more than 4 lines"):
         read_metadata(path)
-    monkeypatch.setattr(projector, "LONGEST_LINE", 2)
+    monkeypatch.setattr(projector, "MAX_LINE", 2)
     with pytest.raises(UserError, match="line 1: is longer than"):
         read_tensors(path)
 

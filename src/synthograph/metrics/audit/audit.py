@@ -1,4 +1,4 @@
-"""The whole audit of a set of generated images, and the verdict with its rule and its limits."""
+"""The whole audit of a set of synthetic images, and the verdict with its rule and its limits."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,16 +14,16 @@ from synthograph.metrics import evaluate
 from synthograph.metrics.audit import copies as copying
 from synthograph.metrics.audit import memorisation
 from synthograph.metrics.audit.copies import Copies, find_copies
-from synthograph.metrics.audit.findings import Finding, Measured, judge
+from synthograph.metrics.audit.findings import Finding, PermutedTests, judge
 from synthograph.metrics.audit.identical import Identical, find_identical
-from synthograph.metrics.audit.leaks import Leaks, leaked_augmentations
+from synthograph.metrics.audit.leaks import AugmentationLeakage, leaked_augmentations
 from synthograph.metrics.audit.membership import Membership, membership
 from synthograph.metrics.audit.overlap import Overlap, content_overlap
 from synthograph.metrics.audit.verdict import (
     AT_RANDOM,
-    MOST_OVERLAP,
+    MAX_OVERLAP,
+    AuditVerdict,
     Evidence,
-    Verdict,
     blindness,
     copies_words,
     decide,
@@ -40,17 +40,17 @@ from synthograph.metrics.scopes import NOTHING
 from synthograph.stats.sample import Sample
 
 FORMAT = 1
-P = TypeVar("P", Overlap, Copies, Leaks)
+P = TypeVar("P", Overlap, Copies, AugmentationLeakage)
 
 
 @dataclass(frozen=True)
-class Request:
+class AuditSets:
     """What to audit.
 
     Attributes:
         train: images that the generator was trained on.
         holdout: images of patients whom it never saw.
-        fake: generated images.
+        synthetic: images of the generator.
         seed: of everything random.
         train_groups: digest -> name of the patients of `train`, so that an overlap can be named.
         holdout_groups: the same of `holdout`.
@@ -59,7 +59,7 @@ class Request:
 
     train: ImageSet
     holdout: ImageSet
-    fake: ImageSet
+    synthetic: ImageSet
     seed: int = 0
     train_groups: Mapping[str, str] = field(default_factory=dict)
     holdout_groups: Mapping[str, str] = field(default_factory=dict)
@@ -83,15 +83,15 @@ class Audit:
         extractors: what stands beside every number; plain data.
     """
 
-    request: Request
-    verdict: Verdict
+    request: AuditSets
+    verdict: AuditVerdict
     overlap: Overlap | None
     findings: tuple[Finding, ...]
     same: Identical
     distances: Mapping[str, Any]
     copies: Copies | None
     membership: Membership
-    leaks: Leaks | None
+    leaks: AugmentationLeakage | None
     extractors: tuple[Mapping[str, Any], ...]
 
     def json(
@@ -111,7 +111,7 @@ class Audit:
             "sets": {
                 "train": _about(request.train),
                 "holdout": _about(request.holdout),
-                "synthetic": {**_about(request.fake), "groups": None},
+                "synthetic": {**_about(request.synthetic), "groups": None},
             },
             "notes": list(request.notes),
             "overlap": _said(self.overlap, overlap_words),
@@ -131,7 +131,7 @@ class Audit:
                     for role, images in (
                         ("train", request.train),
                         ("holdout", request.holdout),
-                        ("synthetic", request.fake),
+                        ("synthetic", request.synthetic),
                     )
                 },
             },
@@ -169,14 +169,14 @@ def _about(images: ImageSet) -> dict[str, Any]:
     }
 
 
-def check(request: Request) -> None:
+def check(request: AuditSets) -> None:
     """Refuse what cannot be audited, before anything is computed.
 
     Raises:
         UserError: a patient is in training and hold-out, sets of different kinds of images, or too
             few images.
     """
-    train, holdout, fake = request.train, request.holdout, request.fake
+    train, holdout, synthetic = request.train, request.holdout, request.synthetic
     both = request.train_groups.keys() & request.holdout_groups.keys()
     if both:
         names = sorted(request.train_groups[digest] for digest in both)
@@ -186,14 +186,14 @@ def check(request: Request) -> None:
             "split by group (synthograph split) and name the two splits, such as cells.zip:train "
             "and cells.zip:test"
         )
-    for images, what in ((train, "training"), (holdout, "held-out"), (fake, "synthetic")):
+    for images, what in ((train, "training"), (holdout, "held-out"), (synthetic, "synthetic")):
         if images.count < MIN_IMAGES:
             raise UserError(
                 f"{images.name}: {images.count} {what} images say nothing of memorisation: at "
                 f"least {MIN_IMAGES} of each set are needed, and below {MIN_RELIABLE} little can "
                 "be seen"
             )
-    evaluate.check(evaluate.EvaluationTask(holdout, fake, train, measures=()))
+    evaluate.check(evaluate.EvaluationTask(holdout, synthetic, train, measures=()))
 
 
 def refuse_seen(
@@ -272,13 +272,13 @@ def unsearched(trained: Trained, groups: Mapping[str, str], name: str) -> list[s
 
 
 def audit(
-    request: Request,
+    request: AuditSets,
     extractors: Sequence[Extractor],
     *,
     folder: Path,
     tracks: Tracks = silent,
 ) -> Audit:
-    """Audit a set of generated images.
+    """Audit a set of synthetic images.
 
     Args:
         request: what.
@@ -292,7 +292,12 @@ def audit(
     check(request)
     if not extractors:
         raise UserError("an audit needs features: give at least one extractor")
-    train, holdout, fake, seed = request.train, request.holdout, request.fake, request.seed
+    train, holdout, synthetic, seed = (
+        request.train,
+        request.holdout,
+        request.synthetic,
+        request.seed,
+    )
     overlap, copies, blind = None, None, _too_few(request)
     if blind is None:
         overlap = content_overlap(train, holdout, folder=folder, seed=seed, tracks=tracks)
@@ -301,13 +306,13 @@ def audit(
     measured = [] if memorisation.too_small(*first[:2]) else _measured(request, samples, tracks)
     findings = judge(measured)
     if blind is None:
-        copies = find_copies(train, holdout, fake, folder=folder, seed=seed, tracks=tracks)
+        copies = find_copies(train, holdout, synthetic, folder=folder, seed=seed, tracks=tracks)
         blind = blindness(copies)
-    same = find_identical(train, holdout, fake) if copies is None else copies.same
+    same = find_identical(train, holdout, synthetic) if copies is None else copies.same
     inferred = membership(*first, labels=_labels(request), seed=seed)
     limits = [*_limits(request, extractors, copies, inferred), *_notes(request, overlap, measured)]
     try:
-        leaks = leaked_augmentations(train, fake, seed=seed, tracks=tracks)
+        leaks = leaked_augmentations(train, synthetic, seed=seed, tracks=tracks)
     except UserError as error:  # sets of one kind, so they can only be too small
         leaks = None
         limits.append(str(error))
@@ -321,7 +326,7 @@ def audit(
             exact=exact_words(same),
         )
     )
-    verdict = Verdict(
+    verdict = AuditVerdict(
         answer,
         reasons,
         (*limits, AT_RANDOM),
@@ -341,17 +346,17 @@ def audit(
     )
 
 
-def _labels(request: Request) -> tuple[Sequence[str], Sequence[str]] | None:
+def _labels(request: AuditSets) -> tuple[Sequence[str], Sequence[str]] | None:
     """Classes of training and held-out images, where both have some."""
     ours, theirs = request.train.labels, request.holdout.labels
     return None if ours is None or theirs is None else (ours, theirs)
 
 
 def _samples(
-    request: Request, extractors: Sequence[Extractor], folder: Path, tracks: Tracks
+    request: AuditSets, extractors: Sequence[Extractor], folder: Path, tracks: Tracks
 ) -> dict[str, tuple[Sample, Sample, Sample]]:
     """Features of the three sets by extractor."""
-    sets = (request.train, request.holdout, request.fake)
+    sets = (request.train, request.holdout, request.synthetic)
     # several modalities are cut by place, and a set of one may call it otherwise
     columns = [extractor_column(each, request.holdout.spec) for each in extractors]
     found = [
@@ -360,17 +365,17 @@ def _samples(
     ]
     samples = {}
     for place, extractor in enumerate(extractors):
-        train, holdout, fake = (
+        train, holdout, synthetic = (
             Sample(rows[place][:, : extractor.dims], images.groups)
             for rows, images in zip(found, sets, strict=True)
         )
-        samples[extractor.name] = (train, holdout, fake)
+        samples[extractor.name] = (train, holdout, synthetic)
     return samples
 
 
 def _measured(
-    request: Request, samples: Mapping[str, tuple[Sample, Sample, Sample]], tracks: Tracks
-) -> list[Measured]:
+    request: AuditSets, samples: Mapping[str, tuple[Sample, Sample, Sample]], tracks: Tracks
+) -> list[PermutedTests]:
     return [
         memorisation.measure(
             *three,
@@ -384,19 +389,19 @@ def _measured(
     ]
 
 
-def _too_few(request: Request) -> str | None:
+def _too_few(request: AuditSets) -> str | None:
     """Why copies cannot be looked for, or None."""
     for images, what in ((request.train, "training"), (request.holdout, "held-out")):
-        if images.group_count < copying.LEAST:
+        if images.group_count < copying.MIN_GROUPS:
             return (
                 f"{images.group_count} groups of {what} images: how alike images of different "
-                f"patients come cannot be told from fewer than {copying.LEAST}"
+                f"patients come cannot be told from fewer than {copying.MIN_GROUPS}"
             )
     return None
 
 
 def _limits(
-    request: Request,
+    request: AuditSets,
     extractors: Sequence[Extractor],
     copies: Copies | None,
     inferred: Membership,
@@ -413,7 +418,7 @@ def _limits(
         limits += unseen(copies)
     if inferred.undecided is not None:
         limits.append(inferred.sentence)
-    fewest = min(request.train.count, request.holdout.count, request.fake.count)
+    fewest = min(request.train.count, request.holdout.count, request.synthetic.count)
     if fewest < MIN_RELIABLE:
         limits.append(
             f"{fewest} images in the smallest set: below {MIN_RELIABLE} little can be seen"
@@ -428,7 +433,7 @@ def _limits(
 
 
 def _notes(
-    request: Request, overlap: Overlap | None, measured: Sequence[Measured]
+    request: AuditSets, overlap: Overlap | None, measured: Sequence[PermutedTests]
 ) -> Iterator[str]:
     """What was known of the sets before, and what was left out of them."""
     yield from request.notes
@@ -438,6 +443,6 @@ def _notes(
                 f"{images.name}: every image is its own group; if patients have several images, "
                 "chance does more than these tests allow for"
             )
-    if overlap is not None and overlap.believed <= MOST_OVERLAP < overlap.share:
+    if overlap is not None and overlap.believed <= MAX_OVERLAP < overlap.share:
         yield overlap_words(overlap)
     yield from dict.fromkeys(note for each in measured for note in each.notes)

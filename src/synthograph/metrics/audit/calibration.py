@@ -12,7 +12,7 @@ from scipy.special import ndtri
 from scipy.stats import beta, betabinom
 from torch import Tensor
 
-from synthograph.metrics.audit.search import Found
+from synthograph.metrics.audit.search import Candidates
 
 # q query, s feature, n real image
 
@@ -23,7 +23,7 @@ ENOUGH = 10
 
 
 @dataclass(frozen=True)
-class Scale:
+class AgreementScale:
     """What makes agreement in different bands comparable: every number is turned into how many
     times rarer it is among real images of other patients than the highest tenth of them, as a
     natural logarithm (their tail taken as exponential), and the rarest counts.
@@ -33,7 +33,7 @@ class Scale:
     width: Float[Tensor, " s"]
 
     @classmethod
-    def of(cls, real: Found) -> "Scale":
+    def of(cls, real: Candidates) -> "AgreementScale":
         """From real images of which no patient was searched for."""
         rows = _stretched(real.agreement).amax(1)
         start = torch.quantile(rows, 1 - TAIL, dim=0)
@@ -42,7 +42,7 @@ class Scale:
         width = (high.median(dim=0).values - start) / math.log(2)
         return cls(start, width.clamp_min(1e-3))
 
-    def scores(self, found: Found) -> tuple[Float[Tensor, " q"], Int64[Tensor, " q"]]:
+    def scores(self, found: Candidates) -> tuple[Float[Tensor, " q"], Int64[Tensor, " q"]]:
         """Score of every image, and the training image that it comes from."""
         each = ((_stretched(found.agreement) - self.start) / self.width).amax(2)
         score, place = each.max(1)

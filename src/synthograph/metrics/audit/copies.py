@@ -1,4 +1,4 @@
-"""Whether generated images are copies of training images: a search that calibrates itself on the
+"""Whether synthetic images are copies of training images: a search that calibrates itself on the
 user's data.
 
 How alike an unseen real image comes to some training image tells what must not count as a copy;
@@ -19,7 +19,7 @@ from synthograph.archive.batches import ImageSet
 from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
 from synthograph.metrics.audit.calibration import (
-    Scale,
+    AgreementScale,
     Threshold,
     clopper_pearson,
     design_effect,
@@ -27,34 +27,34 @@ from synthograph.metrics.audit.calibration import (
     upper_limit,
 )
 from synthograph.metrics.audit.identical import Identical, find_identical
-from synthograph.metrics.audit.search import Found, Index
+from synthograph.metrics.audit.search import Candidates, Index
 from synthograph.metrics.audit.transforms import TRANSFORMS, plant
 from synthograph.metrics.evaluate import Tracks, silent
 
 RATES = (0.001, 0.01)
 """False alarms at which recall is reported; the first is what images are withheld by."""
-LEVEL = 0.01
+COPIES_ALPHA = 0.01
 """Probability of "copies found" for a generator that copies no more than an unseen patient does."""
 PLANTED = 150
 """Images that are copied under every transform, at most."""
 REAL = 2000
 """Real images of a set that thresholds are set on, at most."""
 PAIRS = 24
-LEAST = 20
+MIN_GROUPS = 20
 """Images, or groups, of a set below which nothing can be said."""
 
 
 @dataclass(frozen=True)
 class ClosestPair:
-    """A generated image and the training image nearest to it: places in their sets, and score."""
+    """A synthetic image and the training image nearest to it: places in their sets, and score."""
 
-    fake: int
+    synthetic: int
     train: int
     score: float
 
     def json(self) -> dict[str, Any]:
         """Plain data."""
-        return {"fake": self.fake, "train": self.train, "score": self.score}
+        return {"fake": self.synthetic, "train": self.train, "score": self.score}
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Recall:
 
     @property
     def share(self) -> float:
-        """Found of planted."""
+        """Share of the planted copies that are found."""
         return self.found / self.planted
 
     def json(self) -> dict[str, Any]:
@@ -101,9 +101,9 @@ class Counted:
 
     Attributes:
         threshold: which.
-        flagged: generated images above it.
+        flagged: synthetic images above it.
         holdout: images of the hold-out above it.
-        p: probability of so many flagged, were generated images like unseen real ones.
+        p: probability of so many flagged, were synthetic images like unseen real ones.
         limit: upper 95 % limit of the share of copies that the search would find.
         limits: the same divided by the recall of every transform; None where nothing was found.
     """
@@ -136,12 +136,12 @@ class Copies:
             equals a training image, but no held-out one, pixel by pixel.
         counts: at every rate of false alarms.
         recalls: of planted copies, by transform and class.
-        same: generated images that equal a training image in every pixel.
-        withhold: generated images above the threshold of the lowest rate, and identical ones.
+        same: synthetic images that equal a training image in every pixel.
+        withhold: synthetic images above the threshold of the lowest rate, and identical ones.
         pairs: the closest, at most 24.
         notes: what a reader must know.
         provenance: what the numbers rest on.
-        scores: of every generated image.
+        scores: of every synthetic image.
         nearest: training image that every score comes from.
     """
 
@@ -165,7 +165,7 @@ class Copies:
         """Plain data."""
         return {
             "found": self.found,
-            "level": LEVEL,
+            "level": COPIES_ALPHA,
             "counts": [each.json() for each in self.counts],
             "recall": [each.json() for each in self.recalls],
             **self.same.json(),
@@ -179,14 +179,14 @@ class Copies:
 def find_copies(
     train: ImageSet,
     holdout: ImageSet,
-    fake: ImageSet,
+    synthetic: ImageSet,
     *,
     folder: Path,
     seed: int = 0,
     tracks: Tracks = silent,
     planted: int = PLANTED,
 ) -> Copies:
-    """Search generated images for copies of training images.
+    """Search synthetic images for copies of training images.
 
     Thresholds are set on training images, each searched for among those of all other groups. The
     hold-out, which was not used for that, is counted beside it.
@@ -194,7 +194,7 @@ def find_copies(
     Args:
         train: what the generator was trained on.
         holdout: real images of other groups.
-        fake: generated images.
+        synthetic: images of the generator.
         folder: for a nameless file of the training images.
         seed: of what is planted and drawn.
         tracks: shows progress.
@@ -203,15 +203,15 @@ def find_copies(
     Raises:
         UserError: different kinds of images, or too few of them.
     """
-    check_sets(train, holdout, fake)
+    check_sets(train, holdout, synthetic)
     index, streams = Index(train, folder), Streams(seed, "audit/copies/")
     found = Searched(index, tracks)
     chosen = drawn(train.count, REAL, streams, "real")
     unseen = found.rows(train, chosen, "training images against other groups", own=True)
     kept = drawn(holdout.count, REAL, streams, "holdout")
     held = found.rows(holdout, kept, "hold-out against training images")
-    made = found.rows(fake, torch.arange(fake.count), "generated against training images")
-    scale = Scale.of(unseen)
+    made = found.rows(synthetic, torch.arange(synthetic.count), "synthetic against training images")
+    scale = AgreementScale.of(unseen)
     real, other = scale.scores(unseen)[0], scale.scores(held)[0]
     scores, nearest = scale.scores(made)
     thresholds = [Threshold.of(real, rate) for rate in RATES]
@@ -221,17 +221,17 @@ def find_copies(
         design_effect(other, holdout.groups[kept]),
     )
     counts = tuple(_counted(t, scores, other, effects, recalls) for t in thresholds)
-    same = find_identical(train, holdout, fake)
+    same = find_identical(train, holdout, synthetic)
     flagged = (scores >= thresholds[0].score).nonzero()[:, 0].tolist()
     return Copies(
-        found=any(each.p < LEVEL / len(counts) for each in counts) or bool(same.proof),
+        found=any(each.p < COPIES_ALPHA / len(counts) for each in counts) or bool(same.proof),
         counts=counts,
         recalls=tuple(recalls),
         same=same,
         withhold=tuple(sorted({*flagged, *same.images})),
         pairs=_closest(scores, nearest),
         notes=tuple(_notes(counts, effects, same, holdout)),
-        provenance=_provenance(train, holdout, fake, seed, (len(chosen), len(kept)), effects),
+        provenance=_provenance(train, holdout, synthetic, seed, (len(chosen), len(kept)), effects),
         scores=scores,
         nearest=nearest,
     )
@@ -261,10 +261,10 @@ def check_sets(train: ImageSet, *others: ImageSet) -> None:
                 f"channels, {two.bits} bits: prepare both alike"
             )
     for images in (train, *others[:1]):
-        if images.group_count < LEAST:
+        if images.group_count < MIN_GROUPS:
             raise UserError(
                 f"{images.name}: {images.group_count} groups; a search for copies needs at least "
-                f"{LEAST} to tell how alike images of different ones come"
+                f"{MIN_GROUPS} to tell how alike images of different ones come"
             )
 
 
@@ -276,7 +276,7 @@ class Searched:
 
     def rows(
         self, images: ImageSet, rows: Int64[Tensor, " q"], what: str, *, own: bool = False
-    ) -> Found:
+    ) -> Candidates:
         """Candidates of images at sorted places; with `own`, images of their group do not count."""
         parts = []
         batches = -(-images.count // images.batch)
@@ -285,7 +285,7 @@ class Searched:
             if len(here):
                 groups = images.groups[here] if own else None
                 parts.append(self.index.search(taken(batch, here - start), groups))
-        return Found.joined(parts)
+        return Candidates.joined(parts)
 
 
 def _numbered(images: ImageSet) -> Iterator[tuple[int, Tensor]]:
@@ -333,7 +333,7 @@ def taken(batch: Tensor, rows: Int64[Tensor, " q"]) -> Tensor:
 def _recalls(
     found: Searched,
     train: ImageSet,
-    scale: Scale,
+    scale: AgreementScale,
     thresholds: Sequence[Threshold],
     streams: Streams,
     planted: int,
@@ -409,7 +409,7 @@ def _notes(
                 max(threshold.above / effects[0], 1.0),
                 threshold.count / effects[0],
             )
-            < LEVEL
+            < COPIES_ALPHA
         ):
             yield (
                 f"{each.holdout} images of {holdout.name} are above the threshold of "
@@ -429,12 +429,12 @@ def _notes(
 def _provenance(
     train: ImageSet,
     holdout: ImageSet,
-    fake: ImageSet,
+    synthetic: ImageSet,
     seed: int,
     used: tuple[int, int],
     effects: tuple[float, float],
 ) -> dict[str, Any]:
-    sets = {"train": train, "holdout": holdout, "generated": fake}
+    sets = {"train": train, "holdout": holdout, "generated": synthetic}
     return {
         **{
             role: {"name": s.name, "images": s.count, "groups": s.group_count, **s.origin}

@@ -22,7 +22,7 @@ from synthograph.stats.permutation import p_value, permute_labels
 
 # n image, g group, e evaluation, k generator
 
-SURE = 0.05
+CROSS_FOLD_ALPHA = 0.05
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class CrossFold:
     @property
     def seen(self) -> bool:
         """Whether generators are nearer to what they saw, beyond chance at 5 %."""
-        return min(self.p, self.group_p) * 2 < SURE
+        return min(self.p, self.group_p) * 2 < CROSS_FOLD_ALPHA
 
     def json(self) -> dict[str, Any]:
         """Plain data."""

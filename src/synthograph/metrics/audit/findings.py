@@ -150,29 +150,29 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Measured:
+class PermutedTests:
     """All tests of one extractor, before they are judged together.
 
     Attributes:
         extractor: its name.
         found: the tests as they are.
-        exchanged: the tests under every exchange.
+        permuted: the tests under every exchange.
         detail: further numbers, by test.
         distances: quartiles and histogram of nearest distances; plain data.
-        images: generated images that took part.
+        images: synthetic images that took part.
         notes: what did not take part, in words.
     """
 
     extractor: str
     found: Float64[Tensor, " t"]
-    exchanged: Float64[Tensor, "b t"]
+    permuted: Float64[Tensor, "b t"]
     detail: Mapping[str, Mapping[str, Any]]
     distances: Mapping[str, Any]
     images: int
     notes: tuple[str, ...] = ()
 
 
-def judge(measured: Sequence[Measured]) -> list[Finding]:
+def judge(measured: Sequence[PermutedTests]) -> list[Finding]:
     """Findings of all tests of all extractors, with intervals that hold together.
 
     Args:
@@ -182,7 +182,7 @@ def judge(measured: Sequence[Measured]) -> list[Finding]:
         return []
     signs = torch.tensor([rule.sign for rule in RULES] * len(measured), dtype=torch.float64)
     found = torch.cat([each.found for each in measured])
-    null = torch.cat([each.exchanged for each in measured], dim=1)
+    null = torch.cat([each.permuted for each in measured], dim=1)
     centres = torch.tensor([rule.expected for rule in RULES] * len(measured), dtype=torch.float64)
     images = torch.tensor([each.images for each in measured], dtype=torch.float64)
     least = (1 / images).repeat_interleave(len(RULES))  # a share moves by whole images
@@ -205,7 +205,7 @@ def judge(measured: Sequence[Measured]) -> list[Finding]:
 
 
 def _finding(
-    measured: Measured, rule: Rule, numbers: Sequence[float], p: float, *, flagged: bool
+    measured: PermutedTests, rule: Rule, numbers: Sequence[float], p: float, *, flagged: bool
 ) -> Finding:
     shown = [math.exp(number) if rule.ratio else number for number in numbers]
     value, expected, low, high = (
@@ -224,7 +224,7 @@ def _finding(
         p=p,
         flagged=flagged,
         draws=DRAWS,
-        exchanges=len(measured.exchanged),
+        exchanges=len(measured.permuted),
         sentence=sentence,
         detail=measured.detail.get(rule.name, {}),
     )

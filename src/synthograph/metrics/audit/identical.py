@@ -48,16 +48,16 @@ def identical(train: ImageSet, other: ImageSet) -> tuple[int, ...]:
     return tuple(i for i, digest in enumerate(digests(other.batches())) if digest in known)
 
 
-def find_identical(train: ImageSet, holdout: ImageSet, fake: ImageSet) -> Identical:
-    """Search generated images for such as equal a training image in every pixel, however few
+def find_identical(train: ImageSet, holdout: ImageSet, synthetic: ImageSet) -> Identical:
+    """Search synthetic images for such as equal a training image in every pixel, however few
     patients there are.
 
     Args:
         train: what the generator was trained on.
         holdout: real images of other groups.
-        fake: generated images, of the same kind.
+        synthetic: images of the generator, of the same kind.
     """
-    ours, held, made = (digests(images.batches()) for images in (train, holdout, fake))
+    ours, held, made = (digests(images.batches()) for images in (train, holdout, synthetic))
     places = {digest: place for place, digest in reversed(list(enumerate(ours)))}
     same = [place for place, digest in enumerate(made) if digest in places]
     common = places.keys() & held

@@ -1,4 +1,4 @@
-"""Whether augmentations of training leaked into generated images: how often they are turned,
+"""Whether augmentations of training leaked into synthetic images: how often they are turned,
 mirrored or recoloured, against real ones.
 """
 
@@ -26,27 +26,27 @@ SIDE = 16
 RIDGE = 0.3
 """Weight that pulls the covariance of features to its mean variance."""
 TELLS = 0.3
-"""Difference of detection and false alarms from which a transform can be told at all."""
-MARGIN, SURE = 0.05, 3.0
+"""Difference of detection and false alarms from which a transform is distinguishable at all."""
+MARGIN, MIN_STANDARD_ERRORS = 0.05, 3.0
 """A leak is a share that exceeds this by so many standard errors; there are several transforms."""
-LEAST = 40
+MIN_IMAGES = 40
 
-# m generated image
+# m synthetic image
 
 Change = Callable[[Tensor, Int64[Tensor, " n"], Streams], Tensor]
 
 
 @dataclass(frozen=True)
 class Leak:
-    """How often generated images show a transform.
+    """How often synthetic images show a transform.
 
     Attributes:
         transform: name.
-        share: estimate; None where the transform cannot be told on this set.
-        interval: 95 %, over groups of real images and over generated images.
+        share: estimate; None where the transform is not distinguishable on this set.
+        interval: 95 %, over groups of real images and over synthetic images.
         detected: of transformed real images of unseen groups.
         false_alarms: of real images of unseen groups.
-        flagged: of generated images.
+        flagged: of synthetic images.
         leaked: whether it exceeds a twentieth by three standard errors.
     """
 
@@ -68,12 +68,12 @@ class Leak:
             "false_alarms": self.false_alarms,
             "flagged": self.flagged,
             "leaked": self.leaked,
-            "note": None if self.share is not None else "cannot be told apart on this set",
+            "note": None if self.share is not None else "not distinguishable on this set",
         }
 
 
 @dataclass(frozen=True)
-class Leaks:
+class AugmentationLeakage:
     """Every transform, and what the numbers rest on; `found` where any leaked."""
 
     transforms: tuple[Leak, ...]
@@ -98,60 +98,63 @@ class Leaks:
 
 
 def leaked_augmentations(
-    real: ImageSet, fake: ImageSet, *, seed: int = 0, tracks: Tracks = silent
-) -> Leaks:
-    """Estimate how many generated images are turned, mirrored or recoloured.
+    real: ImageSet, synthetic: ImageSet, *, seed: int = 0, tracks: Tracks = silent
+) -> AugmentationLeakage:
+    """Estimate how many synthetic images are turned, mirrored or recoloured.
 
     For every transform a linear discriminant learns real images from their transformed copies, on
     four fifths of the groups; the others give its detections t and false alarms f. A share s of
-    generated images flagged means (s - f) / (t - f) transformed ones (Rogan and Gladen 1978); its
+    synthetic images flagged means (s - f) / (t - f) transformed ones (Rogan and Gladen 1978); its
     interval is by the delta method, with variances over groups for real images.
 
     Args:
         real: real images, with groups.
-        fake: generated images of the same kind.
+        synthetic: images of the generator of the same kind.
         seed: of folds and transforms.
         tracks: shows progress.
 
     Raises:
         UserError: fewer than 40 images, or too few groups, in a set.
     """
-    for images in (real, fake):
-        if images.count < LEAST or (images is real and images.group_count < 2 * FOLDS):
+    for images in (real, synthetic):
+        if images.count < MIN_IMAGES or (images is real and images.group_count < 2 * FOLDS):
             raise UserError(
                 f"{images.name}: {images.count} images of {images.group_count} groups; a test for "
-                f"leaked augmentations needs {LEAST} images, and {2 * FOLDS} groups of real ones"
+                f"leaked augmentations needs {MIN_IMAGES} images, and {2 * FOLDS} groups of real "
+                "ones"
             )
     streams, folds = Streams(seed, "audit/leaks/"), _folds(real.groups, seed)
     changes = _changes(real)
-    made = _rows(fake, None, streams)
+    made = _rows(synthetic, None, streams)
     plain = _rows(real, None, streams)
     found = []
     for name in tracks("leaked augmentations")(list(changes), len(changes)):
         kind = "colours" if name in COLOURS else "shape"
         changed = _rows(real, changes[name], streams)
         rows = (plain[kind], changed[kind], made[kind])
-        found.append(_judged(name, rows, (real.groups, fake.groups), folds))
-    sets = {"real": real, "generated": fake}
+        found.append(_judged(name, rows, (real.groups, synthetic.groups), folds))
+    sets = {"real": real, "generated": synthetic}
     provenance: dict[str, Any] = {
         role: {"name": s.name, "images": s.count, "groups": s.group_count, **s.origin}
         for role, s in sets.items()
     }
-    return Leaks(tuple(found), {**provenance, "seed": seed, "version": synthograph.__version__})
+    return AugmentationLeakage(
+        tuple(found), {**provenance, "seed": seed, "version": synthograph.__version__}
+    )
 
 
-def _turned(images: Tensor, numbers: Tensor, streams: Streams) -> Tensor:
+def _rot90(images: Tensor, numbers: Tensor, streams: Streams) -> Tensor:
     quarters = streams.integers("turned", numbers, 3) + 1
     if images.shape[2] != images.shape[3]:
         return images.flip(2, 3)
     return torch.stack([x.rot90(int(k), (1, 2)) for x, k in zip(images, quarters, strict=True)])
 
 
-def _mirrored(images: Tensor, numbers: Tensor, streams: Streams) -> Tensor:
+def _hflip(images: Tensor, numbers: Tensor, streams: Streams) -> Tensor:
     return images.flip(3)
 
 
-def _upended(images: Tensor, numbers: Tensor, streams: Streams) -> Tensor:
+def _vflip(images: Tensor, numbers: Tensor, streams: Streams) -> Tensor:
     return images.flip(2)
 
 
@@ -184,9 +187,9 @@ COLOURS = ("brightness", "contrast", "hue", "saturation")
 def _changes(images: ImageSet) -> dict[str, Change]:
     """The transforms of ADA that images of this kind can show, at its strength."""
     every: dict[str, Change] = {
-        "turned": _turned,
-        "mirrored": _mirrored,
-        "upside_down": _upended,
+        "turned": _rot90,
+        "mirrored": _hflip,
+        "upside_down": _vflip,
         "brightness": _brightness,
         "contrast": _contrast,
     }
@@ -248,7 +251,7 @@ def _judged(
     groups: tuple[Int64[Tensor, " n"], Int64[Tensor, " m"]],
     folds: Int64[Tensor, " n"],
 ) -> Leak:
-    """Frequency of a transform from features of plain, transformed and generated images."""
+    """Frequency of a transform from features of plain, transformed and synthetic images."""
     plain, changed, made = rows
     alarms, detected = torch.zeros(len(plain)), torch.zeros(len(plain))
     votes = torch.zeros(len(made))
@@ -262,11 +265,11 @@ def _judged(
     if t - f < TELLS:
         return Leak(name, None, None, t, f, r, leaked=False)
     share = (r - f) / (t - f)
-    # the estimate is linear in what every group and every generated image adds to it
+    # the estimate is linear in what every group and every synthetic image adds to it
     real = -((1 - share) * (alarms - f) + share * (detected - t)) / (t - f)
     spread = _variance(real, groups[0]) + _variance((votes - r) / (t - f), groups[1])
     width = 1.96 * math.sqrt(spread)
-    leaked = share - SURE * math.sqrt(spread) > MARGIN
+    leaked = share - MIN_STANDARD_ERRORS * math.sqrt(spread) > MARGIN
     low, high = max(share - width, 0.0), max(min(share + width, 1.0), 0.0)
     share = min(max(share, 0.0), 1.0)
     return Leak(name, share, (min(low, share), max(high, share)), t, f, r, leaked)

@@ -25,9 +25,9 @@ from torch import Tensor
 COARSE, MIDDLE, FINE = 10, 16, 64
 """Longest side at which the search, the first alignment and the comparison work at most."""
 ANGLES = (-30.0, -15.0, -8.0, 8.0, 15.0, 30.0, 45.0)
-LEAST_OVERLAP = 0.5
+MIN_OVERLAP = 0.5
 """Share of an image that another one must show for their agreement to count."""
-LEAST_OVERLAP_SHOWN = 0.8
+MIN_OVERLAP_SHOWN = 0.8
 """The same of what is left of a padded image, where that is less."""
 
 
@@ -225,7 +225,7 @@ def allowed(
     pose: Pose, inside: Float[Tensor, "b 1 h w"], shown: Float[Tensor, "b 1 h w"]
 ) -> Bool[Tensor, " b"]:
     """Whether a pose shows enough of the image and stretches it by no more than a half."""
-    least = (LEAST_OVERLAP_SHOWN * shown.mean(dim=(1, 2, 3))).clamp_max(LEAST_OVERLAP)
+    least = (MIN_OVERLAP_SHOWN * shown.mean(dim=(1, 2, 3))).clamp_max(MIN_OVERLAP)
     squares = pose.matrix.square().sum((1, 2))
     area = torch.linalg.det(pose.matrix).abs()
     # singular values s >= t from s^2 + t^2 and s t
@@ -318,11 +318,11 @@ def unit(rows: Float[Tensor, "m d"]) -> Float[Tensor, "m d"]:
 
 FLAT = 1.5 / 255
 """Difference from a corner, of the range of values, up to which a pixel is taken for padding."""
-LEAST_EMPTY = 0.004
+MIN_EMPTY = 0.004
 """Share of an image below which a plain corner is left alone."""
-LARGEST_FRAMED = 0.95
+MAX_FRAMED = 0.95
 """Side of what is shown, as a share, from which an image is searched for as it is."""
-LEAST_SHOWN = 0.35
+MIN_SHOWN = 0.35
 """Share that must be left of an image for its padding to be left out."""
 
 
@@ -336,7 +336,7 @@ def shown(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 1 h w"]:
     empty = _repeated(images) | torch.stack([_cornered(image) for image in images.numpy()])
     rim = nnf.max_pool2d(empty[:, None].to(images.dtype), 3, 1, 1)
     share = 1 - rim.mean(dim=(1, 2, 3), keepdim=True)
-    return torch.where(share >= LEAST_SHOWN, 1 - rim, 1.0)
+    return torch.where(share >= MIN_SHOWN, 1 - rim, 1.0)
 
 
 def framed(weights: Float[Tensor, "n 1 h w"]) -> Pose:
@@ -352,7 +352,7 @@ def framed(weights: Float[Tensor, "n 1 h w"]) -> Pose:
         ends.append(torch.stack((least, torch.where(used, line, -torch.inf).amax(1)), dim=1))
     low, high = torch.stack(ends, dim=1).unbind(2)
     scale = ((high - low) / (places[-1, -1] - places[0, 0])).amax(1)
-    smaller = scale < LARGEST_FRAMED
+    smaller = scale < MAX_FRAMED
     scale = torch.where(smaller, scale, 1.0)
     shift = torch.where(smaller[:, None], (low + high) / 2, 0.0)
     return Pose(scale[:, None, None] * torch.eye(2), shift)
@@ -379,9 +379,9 @@ def _cornered(image: np.ndarray) -> Bool[Tensor, "h w"]:
         if empty[row, column]:
             continue
         alike = np.abs(image - image[:, row, column, None, None]).max(0) <= FLAT
-        if alike.sum() >= LEAST_EMPTY * alike.size:
+        if alike.sum() >= MIN_EMPTY * alike.size:
             pieces, _ = ndimage.label(alike)
             piece = pieces == pieces[row, column]
-            if piece.sum() >= LEAST_EMPTY * alike.size:
+            if piece.sum() >= MIN_EMPTY * alike.size:
                 empty |= piece
     return torch.from_numpy(empty)

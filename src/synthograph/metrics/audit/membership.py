@@ -49,7 +49,7 @@ from synthograph.stats.sample import Sample
 FALSE_POSITIVES = 0.01
 PERMUTATIONS = 999
 CONTROLS = 200
-SURE = 0.025
+MEMBERSHIP_ALPHA = 0.025
 """Chance of a false alarm of all attacks together; tests of nearest neighbours have as much."""
 HIGH = 0.05
 """Share of permutations or cuts that exceed what is called their high value."""
@@ -142,8 +142,8 @@ class Membership:
 
     @property
     def seen(self) -> bool:
-        """Whether training images can be told from held-out ones, beyond chance (`SURE`)."""
-        return self.undecided is None and self.p is not None and self.p <= SURE
+        """Whether training images are distinguishable from held-out ones, beyond chance."""
+        return self.undecided is None and self.p is not None and self.p <= MEMBERSHIP_ALPHA
 
     @property
     def sentence(self) -> str:
@@ -157,7 +157,7 @@ class Membership:
             f"p = {self.p:.3f} over all attacks"
         )
         if self.seen:
-            return f"membership: training images can be told from held-out ones ({words})"
+            return f"membership: training images are distinguishable from held-out ones ({words})"
         return f"membership: these attacks do no better than chance, which is no proof ({words})"
 
     def json(self) -> dict[str, Any]:
@@ -177,7 +177,7 @@ class Membership:
 def membership(
     train: Sample,
     holdout: Sample,
-    fake: Sample,
+    synthetic: Sample,
     *,
     labels: tuple[Sequence[str], Sequence[str]] | None = None,
     permutations: int = PERMUTATIONS,
@@ -189,7 +189,7 @@ def membership(
     Args:
         train: images that the generator was trained on, with their patients.
         holdout: images of other patients; a number means another patient here than in `train`.
-        fake: synthetic images.
+        synthetic: images of the generator.
         labels: class of every image of `train` and of `holdout`; None where there are none.
         permutations: how often groups change places; the smallest p is 1 / (permutations + 1).
         controls: cuts of the training set.
@@ -198,41 +198,41 @@ def membership(
     Raises:
         UserError: sets of other features, or numbers of labels that do not fit.
     """
-    near = [nearness(each, fake) for each in (train, holdout)]
+    near = [nearness(each, synthetic) for each in (train, holdout)]
     sizes = {
         "train": {"images": len(train), "groups": train.group_count},
         "holdout": {"images": len(holdout), "groups": holdout.group_count},
-        "synthetic": {"images": len(fake)},
+        "synthetic": {"images": len(synthetic)},
     }
     settings = {
         "scores": list(SCORES),
-        "neighbours": min(NEIGHBOURS, len(fake)),
+        "neighbours": min(NEIGHBOURS, len(synthetic)),
         "false_positives": FALSE_POSITIVES,
         "permutations": permutations,
         "controls": controls,
         "classes": labels is not None,
         "seed": seed,
     }
-    people = _People.of(train, holdout, labels)
-    undecided = people.too_few()
+    cohort = Cohort.of(train, holdout, labels)
+    undecided = cohort.too_few()
     if undecided is not None:
         return Membership((), None, sizes, settings, undecided=undecided)
-    draws = _Draws.of(people, permutations, controls, seed)
+    draws = _Draws.of(cohort, permutations, controls, seed)
     attacks, table = [], []
     for score in SCORES:
         values = torch.cat([getattr(each, score) for each in near])
-        ranks = people.ranked(values)
+        ranks = cohort.ranked(values)
         for unit in UNITS:
-            one, columns = _attack(people, ranks, score, unit, draws)
+            one, columns = _attack(cohort, ranks, score, unit, draws)
             attacks.append(one)
             table += columns
     p = joint_p_value(torch.stack(table, dim=1))
-    return Membership(tuple(attacks), p, sizes, settings, _notes(people, attacks))
+    return Membership(tuple(attacks), p, sizes, settings, _notes(cohort, attacks))
 
 
 @dataclass(frozen=True)
-class _People:
-    """All real images and their groups, those of training first.
+class Cohort:
+    """All real images and their groups, training images first.
 
     Attributes:
         groups: number of every image's group, 0..g-1; those of training come first.
@@ -251,7 +251,12 @@ class _People:
     @classmethod
     def of(
         cls, train: Sample, holdout: Sample, labels: tuple[Sequence[str], Sequence[str]] | None
-    ) -> "_People":
+    ) -> "Cohort":
+        """Number groups and classes of both sets.
+
+        Raises:
+            UserError: numbers of labels that do not fit.
+        """
         if labels is not None and [len(each) for each in labels] != [len(train), len(holdout)]:
             raise UserError(
                 f"{len(labels[0])} and {len(labels[1])} labels for {len(train)} training and "
@@ -275,10 +280,10 @@ class _People:
                 "held-out images are needed"
             )
         ways = arrangements(self.member, self.strata)
-        if ways * SURE < 1:
+        if ways * MEMBERSHIP_ALPHA < 1:
             return (
                 f"the groups can be divided in {ways} ways only with as many of every class on "
-                f"each side, too few for a p of {SURE:.1%}"
+                f"each side, too few for a p of {MEMBERSHIP_ALPHA:.1%}"
             )
         return None
 
@@ -329,29 +334,29 @@ class _Draws:
     halves: Plan
 
     @classmethod
-    def of(cls, people: _People, permutations: int, controls: int, seed: int) -> "_Draws":
+    def of(cls, cohort: Cohort, permutations: int, controls: int, seed: int) -> "_Draws":
         sides, streams = {}, Streams(seed).under("metrics/audit")
         for unit in UNITS:
-            owner = people.owner(unit)
-            ours = people.member[owner]
+            owner = cohort.owner(unit)
+            ours = cohort.member[owner]
             sides[unit] = (owner[ours], owner[~ours])
         return cls(
-            permute_groups(people.member, people.strata, permutations, streams.under("members")),
-            people.controls(controls, streams.under("controls")),
+            permute_groups(cohort.member, cohort.strata, permutations, streams.under("members")),
+            cohort.controls(controls, streams.under("controls")),
             {unit: plan(*each, seed=seed) for unit, each in sides.items()},
             halving_plan(*sides["image"], seed=seed),
         )
 
 
 def _attack(
-    people: _People, ranks: Float64[Tensor, " n"], score: str, unit: str, draws: _Draws
+    cohort: Cohort, ranks: Float64[Tensor, " n"], score: str, unit: str, draws: _Draws
 ) -> tuple[Attack, list[Float64[Tensor, " e"]]]:
     """One row, and its AUC and true-positive rate under every permutation."""
-    owner = people.owner(unit)
-    values = ranks if unit == "image" else people.means(ranks)
+    owner = cohort.owner(unit)
+    values = ranks if unit == "image" else cohort.means(ranks)
     every = rank_statistics(values, draws.members[:, owner], false_positives=FALSE_POSITIVES)
     auc, tpr = every.auc, every.true_positives
-    ours = people.member[owner]
+    ours = cohort.member[owner]
     inside = ours.expand(len(draws.controls), -1)
     control = rank_statistics(values, ~draws.controls[:, owner], inside).auc
     control = torch.maximum(control, 1 - control)
@@ -364,7 +369,7 @@ def _attack(
         p=p_value(float(auc[0]), auc[1:]),
         null=_spread(auc[1:]),
         tpr=float(tpr[0]),
-        tpr_interval=_found_interval(people, values, draws.halves) if unit == "image" else None,
+        tpr_interval=_found_interval(cohort, values, draws.halves) if unit == "image" else None,
         tpr_p=p_value(float(tpr[0]), tpr[1:]),
         tpr_null=_spread(tpr[1:]),
         control=_spread(control),
@@ -383,13 +388,13 @@ def _auc_interval(
     return whole and Interval(whole.low, min(whole.high, 1.0), whole.level)
 
 
-def _found_interval(people: _People, values: Float64[Tensor, " n"], cut: Plan) -> Interval | None:
+def _found_interval(cohort: Cohort, values: Float64[Tensor, " n"], cut: Plan) -> Interval | None:
     """Of the true-positive rate of images, by halves."""
     if cut.reason is not None:
         return None
-    ours = people.member[people.groups]
+    ours = cohort.member[cohort.groups]
     shares = _kept(values, ours, cut).true_positives
-    return share_interval(shares, cut, images=people.first, groups=int(people.member.sum()))
+    return share_interval(shares, cut, images=cohort.first, groups=int(cohort.member.sum()))
 
 
 def _kept(values: Float64[Tensor, " n"], ours: Bool[Tensor, " n"], cut: Plan) -> RankStatistics:
@@ -406,7 +411,7 @@ def _spread(values: Float64[Tensor, " e"]) -> tuple[float, float]:
     return float(values.mean()), float(values.quantile(1 - HIGH))
 
 
-def _notes(people: _People, attacks: Sequence[Attack]) -> tuple[str, ...]:
+def _notes(cohort: Cohort, attacks: Sequence[Attack]) -> tuple[str, ...]:
     notes = [
         "intervals and p are for these synthetic images and this training run; another run may "
         "remember otherwise"
@@ -418,7 +423,7 @@ def _notes(people: _People, attacks: Sequence[Attack]) -> tuple[str, ...]:
             f"{' and '.join(sorted({attack.unit + 's' for attack in fewest}))} is less than one: "
             "found are those nearer than every held-out one"
         )
-    if people.member.shape[0] == len(people.groups):
+    if cohort.member.shape[0] == len(cohort.groups):
         notes.append(
             "every image is a group of its own; if patients have several images, p is too small"
         )

@@ -1,21 +1,21 @@
-"""Whether generated images lie nearer to training images than to images that were held out.
+"""Whether synthetic images lie nearer to training images than to images that were held out.
 
 Five ways to ask, all about features, all with training cut down to the hold-out's size and mix of
 classes along whole patients, on average over many draws:
 
-- nearer: share of generated images whose nearest training image is nearer than their nearest
+- nearer: share of synthetic images whose nearest training image is nearer than their nearest
   held-out one; with nothing memorised 50 %. Beside it the mean ratio of both distances,
   and the share of those at less than half the distance (less the share of the contrary);
-- adversarial accuracy: how well a nearest neighbour tells generated from held-out images, less the
+- adversarial accuracy: how well a nearest neighbour tells synthetic from held-out images, less the
   same for training images ("privacy loss", Yale et al. 2020, "Generation and evaluation of privacy
   preserving synthetic health data", Neurocomputing 416, equations 1 and 2);
-- authenticity: share of generated images that are farther from the nearest training image than this
+- authenticity: share of synthetic images that are farther from the nearest training image than this
   is from its own nearest neighbour (Alaa et al. 2022, "How faithful is your synthetic data?",
   section 4), held-out less training images;
 - data copying: C_T (Meehan, Chaudhuri and Dasgupta 2020, "A non-parametric test to detect
   data-copying in generative models", section 4): rank test of the distances to training images of
-  generated against held-out images, in every cell of the space; less the same with both sides in
-  each other's place, since C_T alone also says how good generated images are. Cells are those of
+  synthetic against held-out images, in every cell of the space; less the same with both sides in
+  each other's place, since C_T alone also says how good synthetic images are. Cells are those of
   all real images rather than of training images, so that they do not depend on which were held out.
 
 Two images of one patient are never neighbours of each other, since they resemble each other
@@ -23,8 +23,8 @@ whatever a generator does.
 
 What chance does follows from exchanges: had the generator memorised nothing, patients that were
 trained on and patients that were held out could have changed places. Every test is repeated for
-random exchanges of whole patients, the generated images staying as they are, so neither likeness
-of images of one patient nor likeness of generated images narrows an interval. Exchanges assume
+random exchanges of whole patients, the synthetic images staying as they are, so neither likeness
+of images of one patient nor likeness of synthetic images narrows an interval. Exchanges assume
 that patients were held out at random.
 """
 
@@ -40,13 +40,13 @@ from torch import Tensor
 from synthograph.core.errors import UserError
 from synthograph.core.progress import Track
 from synthograph.core.seeds import Streams
-from synthograph.metrics.audit.findings import DRAWS, Measured
+from synthograph.metrics.audit.findings import DRAWS, PermutedTests
 from synthograph.metrics.audit.neighbours import (
     Draw,
     Pool,
     Ranked,
     draws,
-    exchanged,
+    permute_groups,
     pool_of,
     rank,
 )
@@ -55,20 +55,20 @@ from synthograph.stats.nearest import nearest_squared, squared_distances
 from synthograph.stats.permutation import groups_that_fit
 from synthograph.stats.sample import Sample, check_pair
 
-# n image of the pool, m generated image, d feature, g group, t test, b exchange
+# n image of the pool, m synthetic image, d feature, g group, t test, b exchange
 
 EXCHANGES = 199
-MOST_FAKE = 2000
-MOST_REAL = 5000
+MAX_SYNTHETIC = 2000
+MAX_REAL = 5000
 """Images that take part at most; the time grows with their product."""
-LEAST_KEPT = 10
-"""Held-out groups that fit into half of `MOST_REAL`, however many images they have: of larger ones
+MIN_GROUPS_KEPT = 10
+"""Held-out groups that fit into half of `MAX_REAL`, however many images they have: of larger ones
 a part is drawn, in training as well, or the two sides would not be alike."""
-MOST_CELLS = 5
+MAX_CELLS = 5
 PER_CELL = 50
-LEAST_IN_CELL = 20
+MIN_IN_CELL = 20
 BINS = 30
-MOST_RATIO = 10.0
+MAX_RATIO = 10.0
 """Ratios of distances count up to this, so that equal images do not outweigh all others."""
 QUARTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -87,20 +87,20 @@ def too_small(train: Sample, holdout: Sample) -> str | None:
 def measure(
     train: Sample,
     holdout: Sample,
-    fake: Sample,
+    synthetic: Sample,
     *,
     extractor: str,
     labels: tuple[Sequence[str] | None, Sequence[str] | None] = (None, None),
     seed: int = 0,
     exchanges: int = EXCHANGES,
     track: Track = lambda items, total: items,
-) -> Measured:
+) -> PermutedTests:
     """Compute all tests for one extractor, as they are and under exchanges.
 
     Args:
         train: features of training images, with their patients.
         holdout: features of held-out images, with their patients, none of whom was trained on.
-        fake: features of generated images.
+        synthetic: features of images of the generator.
         extractor: name of the features.
         labels: class of every training and every held-out image, or None.
         seed: of draws, exchanges and cells.
@@ -110,52 +110,52 @@ def measure(
     Raises:
         UserError: features that do not fit each other, or too few groups.
     """
-    before, streams = (train, holdout, fake), Streams(seed).under("audit")
+    before, streams = (train, holdout, synthetic), Streams(seed).under("audit")
     train, holdout, labels = _cut(train, holdout, labels, streams)
     reason = too_small(train, holdout)
     if reason is not None:
         raise UserError(f"{reason}; add patients, or hold out fewer")
     for sample in (train, holdout):
-        check_pair(sample, fake)
-    fake = fake.subset(torch.arange(min(len(fake), MOST_FAKE)))
-    scene = _scene(train, holdout, fake, labels, streams)
-    ways = exchanged(scene.pool, exchanges, streams)
+        check_pair(sample, synthetic)
+    synthetic = synthetic.subset(torch.arange(min(len(synthetic), MAX_SYNTHETIC)))
+    tables = _distance_tables(train, holdout, synthetic, labels, streams)
+    ways = permute_groups(tables.pool, exchanges, streams)
     rows = [
-        scene.tests(draws(scene.pool, held, DRAWS, streams, number + 1))
+        tables.tests(draws(tables.pool, held, DRAWS, streams, number + 1))
         for number, held in track(list(enumerate(ways)), len(ways))
     ]
-    ours = draws(scene.pool, scene.pool.held, DRAWS, streams)
-    return Measured(
+    ours = draws(tables.pool, tables.pool.held, DRAWS, streams)
+    return PermutedTests(
         extractor,
-        scene.tests(ours),
+        tables.tests(ours),
         torch.stack(rows),
-        scene.detail(ours),
-        scene.distances(ours),
-        len(fake),
-        tuple(_left_out(before, (train, holdout, fake))),
+        tables.detail(ours),
+        tables.distances(ours),
+        len(synthetic),
+        tuple(_left_out(before, (train, holdout, synthetic))),
     )
 
 
 @dataclass(frozen=True)
-class _Scene:
+class DistanceTables:
     """Everything that a test looks up.
 
     Attributes:
         pool: real images.
-        fake: lists of generated images.
+        synthetic: lists of synthetic images.
         real: lists of real images, without their own groups.
-        to_fake: squared distance of every real image to the nearest of `some` generated images.
-        some: generated images that adversarial accuracy takes.
-        apart: squared distance of each of these to the nearest other.
-        cells: cell of every real image, then of every generated one.
+        to_synthetic: squared distance of every real image to the nearest image of `subset`.
+        subset: synthetic images that adversarial accuracy takes.
+        within: squared distance of each of these to the nearest other.
+        cells: cell of every real image, then of every synthetic one.
     """
 
     pool: Pool
-    fake: Ranked
+    synthetic: Ranked
     real: Ranked
-    to_fake: Float[Tensor, " n"]
-    some: Int64[Tensor, " s"]
-    apart: Float[Tensor, " s"]
+    to_synthetic: Float[Tensor, " n"]
+    subset: Int64[Tensor, " s"]
+    within: Float[Tensor, " s"]
     cells: Int64[Tensor, " _"]
 
     def tests(self, ways: Sequence[Draw]) -> Float64[Tensor, " t"]:
@@ -172,17 +172,17 @@ class _Scene:
     def side(self, chosen: Bool[Tensor, " g"]) -> "_Side":
         """What does not depend on the other side."""
         images = self.pool.rows(chosen)
-        squared, nearest = self.fake.nearest(chosen)
+        squared, nearest = self.synthetic.nearest(chosen)
         real = self.real.nearest(chosen)[0]
-        mine = _above(self.to_fake[images], real[images])
-        theirs = _above(squared[self.some], self.apart)
+        mine = _above(self.to_synthetic[images], real[images])
+        theirs = _above(squared[self.subset], self.within)
         authentic = _above(squared, real[nearest])
         return _Side(images, squared, real, authentic, (mine + theirs) / 2)
 
     def compare(self, train: "_Side", holdout: "_Side") -> list[float]:
         """The tests in the order of `RULES`."""
         near, far = train.squared, holdout.squared
-        ratio = _log_ratio(near, far).clamp(-math.log(MOST_RATIO), math.log(MOST_RATIO))
+        ratio = _log_ratio(near, far).clamp(-math.log(MAX_RATIO), math.log(MAX_RATIO))
         much = (near < far / 4).double().mean() - (far < near / 4).double().mean()
         return [
             _above(far, near),
@@ -196,23 +196,26 @@ class _Scene:
     def copying(self, train: "_Side", other: "_Side") -> float:
         """C_T: mean over cells, by their share of the other real images, of the standardised U."""
         between = train.real[other.images]
-        real, fake = self.cells[other.images], self.cells[self.pool.count :]
-        n, m = (torch.bincount(c, minlength=MOST_CELLS).double() for c in (real, fake))
+        real, synthetic = self.cells[other.images], self.cells[self.pool.count :]
+        n, m = (torch.bincount(c, minlength=MAX_CELLS).double() for c in (real, synthetic))
         # one sorted list for all cells, those of a cell between two whole numbers
         scale = 1 + max(float(between.max()), float(train.squared.max()))
         p = (real.double() + between.double() / scale).sort().values
-        q = fake.double() + train.squared.double() / scale
+        q = synthetic.double() + train.squared.double() / scale
         below = torch.searchsorted(p, q) + torch.searchsorted(p, q, right=True)
-        u = torch.zeros_like(n).index_add_(0, fake, below.double() / 2)
+        u = torch.zeros_like(n).index_add_(0, synthetic, below.double() / 2)
         u -= (n.cumsum(0) - n) * m + n * m / 2
-        used = torch.minimum(n, m) >= LEAST_IN_CELL
+        used = torch.minimum(n, m) >= MIN_IN_CELL
         score = torch.where(used, n * u / (n * m * (n + m + 1) / 12).sqrt(), 0.0)
         return float(score.sum() / (n * used).sum().clamp_min(1))
 
     def detail(self, ways: Sequence[Draw]) -> dict[str, dict[str, Any]]:
         """The parts that tests are made of, on average over draws."""
         sides = [(self.side(way.train), self.side(way.holdout)) for way in ways]
-        every = (self.fake.nearest(~self.pool.held)[0], self.fake.nearest(self.pool.held)[0])
+        every = (
+            self.synthetic.nearest(~self.pool.held)[0],
+            self.synthetic.nearest(self.pool.held)[0],
+        )
 
         def mean(name: str, place: int) -> float:
             return sum(getattr(pair[place], name) for pair in sides) / len(sides)
@@ -232,15 +235,15 @@ class _Scene:
         }
 
     def distances(self, ways: Sequence[Draw]) -> dict[str, Any]:
-        """Nearest distances of generated images to both sides, over all draws, and of held-out
+        """Nearest distances of synthetic images to both sides, over all draws, and of held-out
         images to training images.
         """
         near, far = (
-            torch.cat([self.fake.nearest(side)[0] for side in sides]).sqrt()
+            torch.cat([self.synthetic.nearest(side)[0] for side in sides]).sqrt()
             for sides in zip(*((way.train, way.holdout) for way in ways), strict=True)
         )
         real = [self.real.nearest(w.train, self.pool.rows(w.holdout))[0] for w in ways]
-        every = self.fake.nearest(~self.pool.held)[0].sqrt()
+        every = self.synthetic.nearest(~self.pool.held)[0].sqrt()
         both = torch.cat((near, far))
         low, high = float(both.min()), float(both.max())
         high = high if high > low else low + 1.0
@@ -265,9 +268,9 @@ class _Side:
 
     Attributes:
         images: its images.
-        squared: squared distance of every generated image to the nearest of them.
+        squared: squared distance of every synthetic image to the nearest of them.
         real: the same of every real image, to those of other groups.
-        authentic: share of generated images that are authentic against them.
+        authentic: share of synthetic images that are authentic against them.
         told: adversarial accuracy.
     """
 
@@ -298,25 +301,25 @@ def _quartiles(values: Float[Tensor, " n"]) -> dict[str, float]:
     return dict(zip(names, ends.tolist(), strict=True))
 
 
-def _scene(
+def _distance_tables(
     train: Sample,
     holdout: Sample,
-    fake: Sample,
+    synthetic: Sample,
     labels: tuple[Sequence[str] | None, Sequence[str] | None],
     streams: Streams,
-) -> _Scene:
-    values = fake.values
+) -> DistanceTables:
+    values = synthetic.values
     pool = pool_of(train, holdout, *labels)
     centre = pool.values.to(torch.float64).mean(0)
     fewest = min(int(pool.table[side].sum()) for side in (pool.held, ~pool.held))
-    some = streams.permutation("some", 0, len(values))[:fewest]
-    return _Scene(
+    subset = streams.permutation("some", 0, len(values))[:fewest]
+    return DistanceTables(
         pool=pool,
-        fake=rank(values, pool),
+        synthetic=rank(values, pool),
         real=rank(pool.values, pool, own=pool.groups),
-        to_fake=nearest_squared(pool.values, values[some], centre)[:, 0],
-        some=some,
-        apart=nearest_squared(values[some], values[some], centre, same=True)[:, 0],
+        to_synthetic=nearest_squared(pool.values, values[subset], centre)[:, 0],
+        subset=subset,
+        within=nearest_squared(values[subset], values[subset], centre, same=True)[:, 0],
         cells=_cells(pool.values, values, fewest, streams),
     )
 
@@ -328,10 +331,10 @@ def _cut(
     streams: Streams,
 ) -> tuple[Sample, Sample, tuple[Sequence[str] | None, Sequence[str] | None]]:
     """As many groups as fit, and no more of one than of any other where there are too many."""
-    limits = (MOST_REAL, MOST_REAL // 2)
+    limits = (MAX_REAL, MAX_REAL // 2)
     if len(train) <= limits[0] and len(holdout) <= limits[1]:
         return train, holdout, labels
-    most_of_group = limits[1] // LEAST_KEPT
+    most_of_group = limits[1] // MIN_GROUPS_KEPT
     kept = [
         _fitting(sample.groups, most, most_of_group, streams)
         for sample, most in zip((train, holdout), limits, strict=True)
@@ -368,10 +371,10 @@ def _left_out(before: Sequence[Sample], after: Sequence[Sample]) -> Iterator[str
 
 
 def _cells(
-    real: Float[Tensor, "n d"], fake: Float[Tensor, "m d"], fewest: int, streams: Streams
+    real: Float[Tensor, "n d"], synthetic: Float[Tensor, "m d"], fewest: int, streams: Streams
 ) -> Int64[Tensor, " _"]:
-    """Cells of the space around means of real images (Lloyd 1982); of real, then generated ones."""
-    count = max(1, min(MOST_CELLS, fewest // PER_CELL))
+    """Cells of the space around means of real images (Lloyd 1982); of real, then synthetic ones."""
+    count = max(1, min(MAX_CELLS, fewest // PER_CELL))
     points = real.to(torch.float64)
     shift = points.mean(0)
     points = points - shift
@@ -381,4 +384,6 @@ def _cells(
         sums = torch.zeros_like(means).index_add_(0, cell, points)
         sizes = torch.bincount(cell, minlength=count)[:, None]
         means = torch.where(sizes > 0, sums / sizes.clamp_min(1), means)
-    return squared_distances(torch.cat((points, fake.to(torch.float64) - shift)), means).argmin(1)
+    return squared_distances(
+        torch.cat((points, synthetic.to(torch.float64) - shift)), means
+    ).argmin(1)

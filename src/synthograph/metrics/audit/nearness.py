@@ -35,23 +35,23 @@ class Nearness:
     neighbourhood: Float32[Tensor, " n"]
 
 
-def nearness(real: Sample, fake: Sample) -> Nearness:
+def nearness(real: Sample, synthetic: Sample) -> Nearness:
     """How near every real image lies to a set of synthetic images.
 
     Args:
         real: features of real images.
-        fake: features of synthetic images, from the same extractor.
+        synthetic: features of images of the generator, from the same extractor.
 
     Raises:
         UserError: no synthetic images, other features, or features that are not finite.
     """
-    if real.features != fake.features or not len(fake):
+    if real.features != synthetic.features or not len(synthetic):
         raise UserError(
-            f"real images have {real.features} features, {len(fake)} synthetic ones have "
-            f"{fake.features}: there must be some, from the same extractor"
+            f"real images have {real.features} features, {len(synthetic)} synthetic ones have "
+            f"{synthetic.features}: there must be some, from the same extractor"
         )
     check(real, "real")
-    check(fake, "synthetic")
-    k = min(NEIGHBOURS, len(fake))
-    near = nearest_squared(real.values, fake.values, centre_of(fake.values), k=k).sqrt()
+    check(synthetic, "synthetic")
+    k = min(NEIGHBOURS, len(synthetic))
+    near = nearest_squared(real.values, synthetic.values, centre_of(synthetic.values), k=k).sqrt()
     return Nearness(-near[:, 0], -near.mean(1))

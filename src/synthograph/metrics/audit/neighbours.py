@@ -276,7 +276,7 @@ def _nearer(
     return taken
 
 
-def exchanged(pool: Pool, count: int, streams: Streams) -> list[Bool[Tensor, " g"]]:
+def permute_groups(pool: Pool, count: int, streams: Streams) -> list[Bool[Tensor, " g"]]:
     """Other ways to hold out about as many images of every class: groups change places at random.
 
     Args:

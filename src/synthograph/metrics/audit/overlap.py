@@ -15,7 +15,7 @@ import synthograph
 from synthograph.archive.batches import ImageSet
 from synthograph.core.seeds import Streams
 from synthograph.metrics.audit.calibration import (
-    Scale,
+    AgreementScale,
     Threshold,
     clopper_pearson,
     design_effect,
@@ -27,7 +27,7 @@ from synthograph.metrics.evaluate import Tracks, silent
 
 RATE = 0.001
 """False alarms: far below the hundredth of duplicates from which an audit cannot decide."""
-SURE = 0.01
+OVERLAP_ALPHA = 0.01
 """Chance of so many near-duplicates by false alarms alone, below which they are believed."""
 PAIRS = 24
 
@@ -62,7 +62,7 @@ class Overlap:
     @property
     def believed(self) -> float:
         """The share, or only that of equal images where false alarms may explain the others."""
-        return self.share if self.p < SURE else len(self.identical) / self.images
+        return self.share if self.p < OVERLAP_ALPHA else len(self.identical) / self.images
 
     def json(self) -> dict[str, Any]:
         """Plain data."""
@@ -111,7 +111,7 @@ def content_overlap(
     chosen = drawn(train.count, REAL, streams, "real")
     real = searched.rows(train, chosen, "training images against other groups", own=True)
     held = searched.rows(holdout, torch.arange(holdout.count), "hold-out against training images")
-    scale = Scale.of(real)
+    scale = AgreementScale.of(real)
     known, (scores, nearest) = scale.scores(real)[0], scale.scores(held)
     threshold = Threshold.by_tail(known, RATE)
     same = identical(train, holdout)

@@ -1,4 +1,4 @@
-"""The closest pairs as pictures: what people have to look at before images are shared."""
+"""The closest pairs as pictures: what cohort have to look at before images are shared."""
 
 from collections.abc import Collection, Sequence
 
@@ -8,7 +8,7 @@ from synthograph.archive.batches import ImageSet
 from synthograph.core.contact_sheets import as_rgb, contact_sheet
 from synthograph.metrics.audit.copies import ClosestPair
 
-MOST = 24
+MAX_PAIRS = 24
 
 
 def pixels_of(images: ImageSet, numbers: Collection[int]) -> dict[int, np.ndarray]:
@@ -24,35 +24,35 @@ def pixels_of(images: ImageSet, numbers: Collection[int]) -> dict[int, np.ndarra
 
 
 def picture(
-    fake: ImageSet,
+    synthetic: ImageSet,
     train: ImageSet,
     pairs: Sequence[ClosestPair],
     names: tuple[Sequence[str], Sequence[str]] | None = None,
 ) -> bytes | None:
-    """PNG bytes with a row per pair: a generated image, and beside it the nearest training image.
+    """PNG bytes with a row per pair: a synthetic image, and beside it the nearest training image.
 
     Args:
-        fake: generated images.
+        synthetic: images of the generator.
         train: training images.
-        pairs: closest first; the first `MOST` are shown.
-        names: of generated and of training images; by default their numbers.
+        pairs: closest first; the first `MAX_PAIRS` are shown.
+        names: of synthetic and of training images; by default their numbers.
 
     Returns:
         The picture, or None without pairs.
     """
-    shown = pairs[:MOST]
+    shown = pairs[:MAX_PAIRS]
     if not shown:
         return None
-    left = pixels_of(fake, {pair.fake for pair in shown})
+    left = pixels_of(synthetic, {pair.synthetic for pair in shown})
     right = pixels_of(train, {pair.train for pair in shown})
     rows = []
     for pair in shown:
         one, other = (
-            (str(pair.fake), str(pair.train))
+            (str(pair.synthetic), str(pair.train))
             if names is None
-            else (names[0][pair.fake], names[1][pair.train])
+            else (names[0][pair.synthetic], names[1][pair.train])
         )
         title = f"synthetic {one} | training {other} | score {pair.score:.2f}"
-        sides = ((fake, left[pair.fake]), (train, right[pair.train]))
+        sides = ((synthetic, left[pair.synthetic]), (train, right[pair.train]))
         rows.append((title, [as_rgb(p, s.spec.modalities.values()) for s, p in sides]))
     return contact_sheet(rows)

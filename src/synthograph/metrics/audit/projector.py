@@ -32,10 +32,10 @@ from synthograph.metrics.sprites import sprite
 
 # m vector, d feature
 
-MOST_ROWS = 200_000
-MOST_NUMBERS = 1 << 28
-LONGEST_LINE = 4 << 20
-MOST_CELLS = 1000
+MAX_ROWS = 200_000
+MAX_NUMBERS = 1 << 28
+MAX_LINE = 4 << 20
+MAX_CELLS = 1000
 TENSORS, METADATA, SPRITE, CONFIG = (
     "tensors.tsv",
     "metadata.tsv",
@@ -84,12 +84,12 @@ def read_metadata(path: Path) -> Metadata:
         lines.pop()
     if not lines:
         raise UserError(f"{path}: is empty; {_CELLS}")
-    if len(lines) > MOST_ROWS + 1:
-        raise UserError(f"{path}: has more than {MOST_ROWS:,} lines; take fewer images")
+    if len(lines) > MAX_ROWS + 1:
+        raise UserError(f"{path}: has more than {MAX_ROWS:,} lines; take fewer images")
     header = tuple(lines[0].split("\t"))
     if len(header) == 1 and header[0] not in ("label", "image_name"):
         return Metadata(("label",), tuple((line,) for line in lines), first=1)
-    if len(header) > MOST_CELLS or len(set(header)) != len(header):
+    if len(header) > MAX_CELLS or len(set(header)) != len(header):
         raise UserError(f"{path}, line 1: a column is named twice, or there are too many; {_CELLS}")
     cells = tuple(tuple(line.split("\t")) for line in lines[1:])
     for number, row in enumerate(cells, start=2):
@@ -119,9 +119,9 @@ def read_tensors(path: Path) -> Float[Tensor, "m d"]:
                 f"{path}, line {number}: {len(row)} numbers, the first line has {width}; {_VECTORS}"
             )
         rows.append(row)
-        if len(rows) > MOST_ROWS or len(rows) * width > MOST_NUMBERS:
+        if len(rows) > MAX_ROWS or len(rows) * width > MAX_NUMBERS:
             raise UserError(
-                f"{path}, line {number}: more than {MOST_ROWS:,} vectors or {MOST_NUMBERS:,} "
+                f"{path}, line {number}: more than {MAX_ROWS:,} vectors or {MAX_NUMBERS:,} "
                 "numbers; take fewer images or features"
             )
     if not rows:
@@ -137,13 +137,12 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
             raise UserError(f"{path}: is no ordinary file; {_VECTORS}")
         with path.open("rb") as file:
             for number in itertools.count(1):
-                data = file.readline(LONGEST_LINE + 1)
+                data = file.readline(MAX_LINE + 1)
                 if not data:
                     return
-                if len(data) > LONGEST_LINE:
+                if len(data) > MAX_LINE:
                     raise UserError(
-                        f"{path}, line {number}: is longer than {LONGEST_LINE >> 20} MiB; "
-                        f"{_VECTORS}"
+                        f"{path}, line {number}: is longer than {MAX_LINE >> 20} MiB; {_VECTORS}"
                     )
                 text = as_text(data, f"{path}, line {number}", _VECTORS).rstrip("\r\n")
                 if not text:

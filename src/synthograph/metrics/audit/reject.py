@@ -10,7 +10,7 @@ import torch
 
 from synthograph.archive.batches import ImageSet
 from synthograph.core.seeds import Streams
-from synthograph.metrics.audit.calibration import Scale, Threshold
+from synthograph.metrics.audit.calibration import AgreementScale, Threshold
 from synthograph.metrics.audit.copies import RATES, REAL, Searched, check_sets, drawn
 from synthograph.metrics.audit.identical import digests
 from synthograph.metrics.audit.search import Index
@@ -19,7 +19,7 @@ from synthograph.metrics.evaluate import Tracks, silent
 
 @dataclass(frozen=True)
 class CopyJudge:
-    """Says of generated images whether they count as copies, as `find_copies` would.
+    """Says of synthetic images whether they count as copies, as `find_copies` would.
 
     Attributes:
         index: of the training images.
@@ -30,7 +30,7 @@ class CopyJudge:
     """
 
     index: Index
-    scale: Scale
+    scale: AgreementScale
     threshold: Threshold
     known: frozenset[bytes]
     origin: dict[str, Any]
@@ -65,7 +65,7 @@ def copy_judge(
     chosen = drawn(train.count, REAL, streams, "real")
     what = "training images against other groups"
     unseen = Searched(index, tracks).rows(train, chosen, what, own=True)
-    scale = Scale.of(unseen)
+    scale = AgreementScale.of(unseen)
     threshold = Threshold.of(scale.scores(unseen)[0], RATES[0])
     known = frozenset(digests(train.batches()))
     return CopyJudge(index, scale, threshold, known, {"name": train.name, **train.origin})

@@ -23,12 +23,12 @@ FIRST, AGAIN, POSES = 8, 5, 3
 """Candidates of the search, of every second search, and poses in which it is made."""
 BLOCK, PAIRS, IMAGES = 128, 512, 256
 """Queries, pairs and training images at once."""
-LEAST_VARIANCE = 0.1
+MIN_VARIANCE = 0.1
 """Share of the strongest component below which a component of the channels is left out."""
 
 
 @dataclass(frozen=True)
-class Found:
+class Candidates:
     """Candidates of a set of images.
 
     Attributes:
@@ -40,7 +40,7 @@ class Found:
     agreement: Float[Tensor, "q k s"]
 
     @classmethod
-    def joined(cls, parts: Iterable["Found"]) -> "Found":
+    def joined(cls, parts: Iterable["Candidates"]) -> "Candidates":
         """Those of all parts, one behind the other."""
         every = list(parts)
         return cls(torch.cat([f.train for f in every]), torch.cat([f.agreement for f in every]))
@@ -96,7 +96,7 @@ class Index:
         """Where integer images show something, at the size of the comparison."""
         return matcher.shown(matcher.resized(pixels / self._largest, matcher.FINE))
 
-    def search(self, pixels: Tensor, groups: Int64[Tensor, " q"] | None = None) -> Found:
+    def search(self, pixels: Tensor, groups: Int64[Tensor, " q"] | None = None) -> Candidates:
         """Candidates of integer images [q, channels, h, w].
 
         Args:
@@ -105,12 +105,12 @@ class Index:
         """
         starts = range(0, len(pixels), BLOCK)
         own = None if groups is None else groups
-        return Found.joined(
+        return Candidates.joined(
             self._block(pixels[s : s + BLOCK], None if own is None else own[s : s + BLOCK])
             for s in starts
         )
 
-    def _block(self, pixels: Tensor, groups: Tensor | None) -> Found:
+    def _block(self, pixels: Tensor, groups: Tensor | None) -> Candidates:
         fine, shown = self.fine(pixels), self.shown(pixels)
         middle, there = matcher.medium(fine, shown)
         hidden = None if groups is None else groups[:, None] == self.groups[None]
@@ -197,7 +197,7 @@ class Index:
         shown: Float[Tensor, "q 1 h w"],
         places: Int64[Tensor, "q k"],
         poses: Pose,
-    ) -> Found:
+    ) -> Candidates:
         """Agreement in full detail after a last alignment."""
         known, rows = torch.unique(places, return_inverse=True)
         others = torch.from_numpy(self._stored[known.numpy()].astype(np.float32))
@@ -211,7 +211,7 @@ class Index:
             begin = poses.take(torch.arange(len(rows))[part])
             pose, _ = matcher.align(sharp[one], shown[one], theirs[two], begin, 4)
             found.append(matcher.bands(fine[one], shown[one], others[two], pose))
-        return Found(places, torch.cat(found).view(*places.shape, -1))
+        return Candidates(places, torch.cat(found).view(*places.shape, -1))
 
 
 def _components(images: ImageSet, largest: float) -> Float[Tensor, "k c"]:
@@ -224,7 +224,7 @@ def _components(images: ImageSet, largest: float) -> Float[Tensor, "k c"]:
         rows = (part - local).transpose(0, 1).flatten(1).to(torch.float64)
         total += rows @ rows.T
     values, vectors = torch.linalg.eigh(total)
-    strong = values >= LEAST_VARIANCE * values.max()
+    strong = values >= MIN_VARIANCE * values.max()
     return vectors[:, strong].T.to(torch.float32)
 
 

@@ -8,15 +8,15 @@ from typing import Any
 from synthograph.metrics.audit.copies import Copies, Recall
 from synthograph.metrics.audit.findings import Finding
 from synthograph.metrics.audit.identical import Identical
-from synthograph.metrics.audit.leaks import Leaks
-from synthograph.metrics.audit.membership import SURE as MEMBERSHIP
-from synthograph.metrics.audit.overlap import SURE, Overlap
+from synthograph.metrics.audit.leaks import AugmentationLeakage
+from synthograph.metrics.audit.membership import MEMBERSHIP_ALPHA
+from synthograph.metrics.audit.overlap import OVERLAP_ALPHA, Overlap
 
-MOST_OVERLAP = 0.01
+MAX_OVERLAP = 0.01
 """Share of near-duplicates between training and hold-out above which nothing can be decided."""
 
 
-class Answer(enum.StrEnum):
+class AuditAnswer(enum.StrEnum):
     """Answers of the verdict."""
 
     CLEAN = "clean"
@@ -26,19 +26,20 @@ class Answer(enum.StrEnum):
 
 
 RULE = (
-    f"'{Answer.COPIES}' where a synthetic image equals a training image, but no held-out one, in "
-    f"every pixel; else '{Answer.UNDECIDABLE}' where more than {MOST_OVERLAP:.0%} of the held-out "
-    "images are near-duplicates of training images, and more than false alarms explain (chance "
-    f"below {SURE:.0%}), where there are too few patients to tell chance, or where copy detection "
-    "finds less than half of the copies that were planted unchanged; else "
-    f"'{Answer.COPIES}' where more synthetic images are flagged as copies of training images than "
-    f"real images of other patients lead one to expect (exact test); else '{Answer.SUSPICIOUS}' "
-    "where a test of nearest neighbours deviates towards memorising beyond its interval (the "
-    "intervals of all tests together hold in 95 of 100 audits), or membership in the training set "
-    f"can be told (p at most {MEMBERSHIP}); else '{Answer.CLEAN}', which says that nothing was "
-    "found by these means, not that there is nothing"
+    f"'{AuditAnswer.COPIES}' if a synthetic image equals a training image, and no held-out one, in "
+    f"every pixel. Otherwise '{AuditAnswer.UNDECIDABLE}' if more than {MAX_OVERLAP:.0%} of the "
+    "held-out images are near-duplicates of training images and false alarms do not explain it "
+    f"(chance below {OVERLAP_ALPHA:.0%}), if there are too few patients to tell chance, or if copy "
+    "detection finds less than half of the copies that were planted unchanged. Otherwise "
+    f"'{AuditAnswer.COPIES}' if more synthetic images are flagged as copies of training images "
+    "than real images of other patients lead one to expect (exact test). Otherwise "
+    f"'{AuditAnswer.SUSPICIOUS}' if a test of nearest neighbours deviates towards memorisation "
+    "beyond its interval (the intervals of all tests hold together in 95 of 100 audits), or if "
+    "membership inference distinguishes training images from held-out ones (p at most "
+    f"{MEMBERSHIP_ALPHA}). Otherwise '{AuditAnswer.CLEAN}': nothing was found by these means, "
+    "which does not prove that there is nothing"
 )
-LEAST_RECALL = 0.5
+MIN_RECALL = 0.5
 """Share of planted plain copies that must be found for a set to be called clean."""
 WEAK = 0.8
 """Share of planted copies below which a transform is named as a limit."""
@@ -49,7 +50,7 @@ AT_RANDOM = (
 
 
 @dataclass(frozen=True)
-class Verdict:
+class AuditVerdict:
     """The answer.
 
     Attributes:
@@ -59,7 +60,7 @@ class Verdict:
         indicative: whether all features came from networks that were never trained.
     """
 
-    answer: Answer
+    answer: AuditAnswer
     reasons: tuple[str, ...]
     limits: tuple[str, ...]
     indicative: bool
@@ -96,30 +97,30 @@ class Evidence:
     exact: str | None = None
 
 
-def decide(evidence: Evidence) -> tuple[Answer, tuple[str, ...]]:
+def decide(evidence: Evidence) -> tuple[AuditAnswer, tuple[str, ...]]:
     """The answer by `RULE`, and the reasons for it."""
     reasons = []
-    if evidence.overlap > MOST_OVERLAP:
+    if evidence.overlap > MAX_OVERLAP:
         reasons.append(
             f"{evidence.overlap:.1%} of the held-out images are near-duplicates of training "
-            f"images, more than {MOST_OVERLAP:.0%}: what the generator has seen and what it has "
-            "not cannot be told apart"
+            f"images, more than {MAX_OVERLAP:.0%}: what the generator has seen and what it has "
+            "not are not distinguishable"
         )
     reasons += filter(None, [evidence.blind])
     if evidence.exact is not None:
-        answer = Answer.COPIES
+        answer = AuditAnswer.COPIES
         reasons.insert(0, evidence.exact)
     elif reasons:
-        answer = Answer.UNDECIDABLE
+        answer = AuditAnswer.UNDECIDABLE
     elif evidence.copies is not None:
-        answer = Answer.COPIES
+        answer = AuditAnswer.COPIES
     else:
-        answer = Answer.CLEAN
+        answer = AuditAnswer.CLEAN
     reasons += filter(None, [evidence.copies])
     suspicions = [f"{e.test}, {e.extractor}: {e.sentence}" for e in evidence.findings if e.flagged]
     suspicions += filter(None, [evidence.told])
-    if suspicions and answer is Answer.CLEAN:
-        answer = Answer.SUSPICIOUS
+    if suspicions and answer is AuditAnswer.CLEAN:
+        answer = AuditAnswer.SUSPICIOUS
     if not (reasons or suspicions):
         reasons.append("no test deviates beyond chance, and no more copies than chance gives")
     return answer, (*reasons, *suspicions)
@@ -158,7 +159,7 @@ def _unproven(same: Identical) -> str:
     return f" ({count} of them equal a held-out image too, which proves nothing)" if count else ""
 
 
-def leaks_words(leaks: Leaks) -> str:
+def leaks_words(leaks: AugmentationLeakage) -> str:
     """Augmentations that show, in a sentence."""
     found = [
         f"{each.transform} ({each.share:.0%})"
@@ -171,7 +172,7 @@ def leaks_words(leaks: Leaks) -> str:
         if found
         else "none shows in the synthetic images"
     )
-    return words + (f"; cannot be told on such images: {', '.join(untold)}" if untold else "")
+    return words + (f"; not distinguishable on such images: {', '.join(untold)}" if untold else "")
 
 
 def copies_words(copies: Copies) -> str:
@@ -199,10 +200,10 @@ def copies_words(copies: Copies) -> str:
 def blindness(copies: Copies) -> str | None:
     """Why copy detection cannot clear a set, or None."""
     for recall in _recalls(copies):
-        if recall.transform == "identity" and recall.share < LEAST_RECALL:
+        if recall.transform == "identity" and recall.share < MIN_RECALL:
             return (
                 f"copy detection finds {recall.share:.0%} of planted copies without any change, "
-                f"less than {LEAST_RECALL:.0%}: images of different patients are too alike"
+                f"less than {MIN_RECALL:.0%}: images of different patients are too alike"
             )
     return None
 
