@@ -36,7 +36,7 @@ def example(kind: Any, text: str = "a text") -> Any:
         return next(iter(kind))
     if kind is pydantic.JsonValue:
         return {**PLAIN, "text": text, "deep": [text, 1, None, {text: 0.5}]}
-    plain = {str: text, int: 1, float: 0.5, bool: True, Interval: Interval(0.25, 0.75, 0.9)}
+    plain = {str: text, int: 0, float: 0.5, bool: True, Interval: Interval(0.25, 0.75, 0.9)}
     return plain[kind]
 
 

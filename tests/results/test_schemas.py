@@ -16,9 +16,9 @@ from synthograph.results.evaluation import (
     Entry,
     Evaluation,
     Floor,
-    Line,
     Measured,
     PublishedMeasure,
+    ResultLine,
     SensitivityLine,
     Value,
     parse_line,
@@ -45,7 +45,7 @@ def schemas(of: type[Result] = Result) -> Iterator[type[Result]]:
         yield from schemas(each)
 
 
-SCHEMAS = [each for each in schemas() if each not in (Document, Line, evaluation._Holder)]
+SCHEMAS = [each for each in schemas() if each not in (Document, ResultLine, evaluation._Holder)]
 DOCUMENTS = [each for each in SCHEMAS if issubclass(each, Document)]
 LINES = (Measured, PublishedMeasure, SensitivityLine)
 
@@ -81,7 +81,7 @@ def test_files(schema: type[Document], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("schema", LINES, ids=lambda schema: schema.__name__)
-def test_lines(schema: type[Line], tmp_path: Path) -> None:
+def test_lines(schema: type[ResultLine], tmp_path: Path) -> None:
     made, path = example(schema), tmp_path / "x.jsonl"
     path.write_text(lines_of([made, made]) + '{"entries": 3}\n[1]\n{"a": NaN}\n\n')
     found, broken = read_lines(path, parse_line)

@@ -8,9 +8,10 @@ Public names: `Evaluation`, `Audit`, `DomainGap`, `Sensitivity`, `CrossFold`, `B
 `measures` (titles and directions) and `base` (how files of others are read).
 """
 
-from synthograph.results.audit import Audit, CrossFold
+from synthograph.results.audit import Audit
 from synthograph.results.domain_gap import DomainGap
 from synthograph.results.evaluation import Evaluation
+from synthograph.results.folds import CrossFold
 from synthograph.results.sensitivity import Sensitivity
 from synthograph.results.training import BestSnapshot, StatusLine
 

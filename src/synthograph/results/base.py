@@ -31,7 +31,7 @@ WITHHELD = "(left out: it may name files or groups)"
 T = TypeVar("T")
 
 
-class Mark(enum.Enum):
+class Privacy(enum.Enum):
     """What becomes of a field in `Result.public`; one without a mark is a name, of which a path
     keeps its last part.
     """
@@ -40,8 +40,8 @@ class Mark(enum.Enum):
     PROSE = "a sentence; withheld where it could name a path, a group or a file"
 
 
-Private = Mark.PRIVATE
-Prose = Annotated[str, Mark.PROSE]
+Private = Privacy.PRIVATE
+Prose = Annotated[str, Privacy.PROSE]
 Count = Annotated[int, pydantic.Field(ge=0, le=MAX_COUNT)]
 Share = Annotated[float, pydantic.Field(ge=0, le=1)]
 Many = Annotated[tuple[T, ...], pydantic.Field(max_length=MAX_ITEMS)]
@@ -246,7 +246,7 @@ def _public(value: Any, kind: Any = None, field: Any = None) -> Any:  # noqa: AN
     if isinstance(value, enum.Enum):
         return value
     if isinstance(value, str):
-        return public_prose(value) if Mark.PROSE in marks else public_name(value)
+        return public_prose(value) if Privacy.PROSE in marks else public_name(value)
     inner = [each for each in get_args(kind) if each not in (type(None), ...)]
     if len(inner) == 1 and isinstance(value, tuple | list) and not _holds_items(kind):
         return _public(value, inner[0])  # None or a list

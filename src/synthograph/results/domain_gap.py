@@ -123,7 +123,7 @@ class Gap(Result):
         return ends is not None and ends.low > max(highest, 0.0)
 
 
-class Map(Result):
+class DomainMap(Result):
     """All sets on one plane, for looking: no number comes from it.
 
     Attributes:
@@ -188,10 +188,17 @@ class DomainGap(Document):
     kind: Literal["domain-gap"] = "domain-gap"
     sets: Many[DomainSet]
     pairs: Many[Gap]
-    map: Map
+    map: DomainMap
     notes: Many[Prose] = ()
     provenance: Provenance = Provenance()
     thumbnails: Thumbnails | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _placed(self) -> Self:
+        strange = next((number for number in self.map.set if number >= len(self.sets)), None)
+        if strange is not None:
+            raise ValueError(f"map.set names set {strange}, but there are {len(self.sets)} sets")
+        return self
 
     def public(self) -> Self:
         """Sets of one name are called by their paths; here they are numbered, also in sentences."""

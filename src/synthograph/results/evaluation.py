@@ -245,7 +245,7 @@ class ScopeShare(Scope):
     share_generated_over_share_train: float | None
 
 
-class Line(Result):
+class ResultLine(Result):
     """One result of a file, and a line of `evaluations.jsonl` and `metrics.jsonl`.
 
     Attributes:
@@ -265,7 +265,7 @@ class Line(Result):
     published: bool = False
 
 
-class Measured(Line):
+class Measured(ResultLine):
     """All that our own measures found.
 
     Attributes:
@@ -275,7 +275,7 @@ class Measured(Line):
         named: files and groups that the notes speak of.
     """
 
-    sparse: ClassVar[Collection[str]] = (*Line.sparse, "named")
+    sparse: ClassVar[Collection[str]] = (*ResultLine.sparse, "named")
 
     metric: str = EVALUATION
     published: Literal[False] = False
@@ -285,7 +285,7 @@ class Measured(Line):
     named: Annotated[Many[str], Private] = ()
 
 
-class PublishedMeasure(Line):
+class PublishedMeasure(ResultLine):
     """A measure under its published name, or a path length; never part of a verdict.
 
     Attributes:
@@ -299,7 +299,7 @@ class PublishedMeasure(Line):
     provenance: Provenance = Provenance()
 
 
-class SensitivityLine(Line):
+class SensitivityLine(ResultLine):
     """What the measures of one extractor notice on the reference images."""
 
     metric: Literal["sensitivity"] = "sensitivity"
@@ -310,7 +310,7 @@ class SensitivityLine(Line):
 
 def _form(line: object) -> str:
     """Which kind of line this is."""
-    if isinstance(line, Line):
+    if isinstance(line, ResultLine):
         return {Measured: "<measured>", SensitivityLine: "<table>"}.get(type(line), "<published>")
     tree = line if isinstance(line, dict) else {}
     if tree.get("metric") == SENSITIVITY:
@@ -350,7 +350,7 @@ class Evaluation(Document):
         results: the lines.
     """
 
-    sparse: ClassVar[Collection[str]] = Line.sparse
+    sparse: ClassVar[Collection[str]] = ResultLine.sparse
 
     snapshot: str = ""
     snapshot_sha256: str = ""
