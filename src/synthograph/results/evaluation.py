@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal, Protocol, Self
 import pydantic
 
 from synthograph.results.base import Count, Document, Ends, Many, Private, Prose, Result
-from synthograph.results.measures import Better, about
+from synthograph.results.measures import Direction, about
 from synthograph.results.provenance import Provenance
 from synthograph.results.sensitivity import Sensitivity
 
@@ -167,7 +167,7 @@ class Entry(Value):
     train: Value | None = None
     published: Literal[False] = False
     provenance: Provenance = Provenance()
-    better: Better | None = None
+    better: Direction | None = None
     title: str = ""
 
     @classmethod
@@ -196,7 +196,7 @@ class Entry(Value):
         return self.provenance.features is not None and self.provenance.features.indicative
 
     @property
-    def direction(self) -> Better | None:
+    def direction(self) -> Direction | None:
         """Which values are better; None where neither are."""
         return self.better or about(self.name).better
 
@@ -208,7 +208,7 @@ class Entry(Value):
         floor, better = self.floor, self.direction
         if floor is None or floor.same_n is None or better is None or self.value is None:
             return None
-        low = better is Better.LOW
+        low = better is Direction.LOW
         return floor.same_n <= floor.high if low else floor.same_n >= floor.low
 
     @property
@@ -219,13 +219,13 @@ class Entry(Value):
         floor, better, ends = self.floor, self.direction, self.interval
         if floor is None or ends is None or better is None:
             return False
-        return ends.low > floor.high if better is Better.LOW else ends.high < floor.low
+        return ends.low > floor.high if better is Direction.LOW else ends.high < floor.low
 
     @property
     def nearer_to_training(self) -> bool:
         """Whether a distance to training images is smaller beyond both intervals."""
         theirs = None if self.train is None else self.train.interval
-        low = self.direction is Better.LOW
+        low = self.direction is Direction.LOW
         return bool(low and self.interval and theirs and theirs.high < self.interval.low)
 
 

@@ -4,7 +4,7 @@ import enum
 from dataclasses import dataclass
 
 
-class Better(enum.StrEnum):
+class Direction(enum.StrEnum):
     """Which values of a measure mean better images."""
 
     LOW = "low"
@@ -24,7 +24,7 @@ class About:
 
     title: str
     says: str = ""
-    better: Better | None = None
+    better: Direction | None = None
     share: bool = False
 
 
@@ -32,34 +32,34 @@ MEASURES = {
     "frechet": About(
         "Fréchet distance",
         "How far the synthetic images as a whole lie from the real ones; 0 is the same.",
-        Better.LOW,
+        Direction.LOW,
     ),
     "kernel": About(
         "Kernel distance",
         "The same question, answered in a way that is fair for few images; 0 is the same.",
-        Better.LOW,
+        Direction.LOW,
     ),
     "precision": About(
         "Precision",
         "Share of synthetic images that lie where real images lie: do they look real?",
-        Better.HIGH,
+        Direction.HIGH,
         share=True,
     ),
     "recall": About(
         "Recall",
         "Share of real images that lie where synthetic images lie: is everything real covered?",
-        Better.HIGH,
+        Direction.HIGH,
         share=True,
     ),
     "density": About(
         "Density",
         "How many real images surround the synthetic ones; 1 is as among real images.",
-        Better.HIGH,
+        Direction.HIGH,
     ),
     "coverage": About(
         "Coverage",
         "Share of real images that have a synthetic one among their neighbours.",
-        Better.HIGH,
+        Direction.HIGH,
         share=True,
     ),
     "inception_score": About(
@@ -69,7 +69,7 @@ MEASURES = {
     "spectrum": About(
         "Spectrum",
         "Difference of fine and coarse structure of the pixels, in decibels; 0 is the same.",
-        Better.LOW,
+        Direction.LOW,
     ),
     "ms_ssim": About(
         "Similarity of pairs",
