@@ -19,7 +19,7 @@ import torch
 
 from synthograph.archive.prepare import PrepareOptions, prepare
 from synthograph.archive.reader import open_archive
-from synthograph.archive.stream import Selection, TrainingStream, select_rows
+from synthograph.archive.stream import RowSelection, TrainingStream, select_rows
 from synthograph.core.seeds import Streams
 from synthograph.sources.phantoms import PhantomOptions, make_phantoms
 
@@ -120,7 +120,7 @@ def streaming(folder: Path, *, count: int = 2000, batch: int = 64) -> float:
     phantoms = make_phantoms(PhantomOptions.parse({"kind": "skin", "count": count, "size": 64}))
     prepare(phantoms.items, path, PrepareOptions(classes=phantoms.classes), command={})
     archive = open_archive(path)
-    rows = select_rows(archive, Selection(None, None, None), 0)
+    rows = select_rows(archive, RowSelection(None, None, None), 0)
     stream = TrainingStream(archive, rows, Streams(0), mirror=True, conditional=True)
     stream.batch(0, batch)
     start = time.perf_counter()

@@ -42,7 +42,7 @@ from synthograph.core.devices import Precision, block_dtype
 from synthograph.features.registry import extractor
 from synthograph.metrics.kernel import kernel_distance
 from synthograph.models.snapshot import find_snapshot, load
-from synthograph.sampling.generate import Request, generate
+from synthograph.sampling.generate import ImageRequest, generate
 from synthograph.stats.sample import Sample
 from synthograph.training.loop import Trainer
 from synthograph.training.resume import resume_session
@@ -249,7 +249,7 @@ def measured(
     snapshot = load(find_snapshot(run))
     made = names * FOR_EACH
     features = []
-    for batch in generate(snapshot, Request(list(enumerate(made)), batch=64)):
+    for batch in generate(snapshot, ImageRequest(list(enumerate(made)), batch=64)):
         features.append(extract(torch.from_numpy(np.stack([image.pixels for image in batch]))))
     synthetic = torch.cat(features)
     assigned, intended = classify(synthetic), torch.tensor([classes.index(name) for name in made])

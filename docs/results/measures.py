@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthograph.archive.batches import archive_images, rows_of, selected
+from synthograph.archive.batches import archive_images, rows_of_split, path_and_split
 from synthograph.archive.reader import open_archive
 from synthograph.core.devices import Precision
 from synthograph.core.seeds import Streams
@@ -35,7 +35,7 @@ from synthograph.metrics.sensitivity_table import Found, Trial, judged
 from synthograph.metrics.spectrum import spectra
 from synthograph.metrics.ssim import ms_ssim
 from synthograph.models.snapshot import load
-from synthograph.sampling.paths import Walk, pairs
+from synthograph.sampling.paths import Walk, step_pairs
 from synthograph.sources.phantoms import PhantomKind, PhantomOptions, make_phantoms
 from synthograph.stats.sample import Sample
 
@@ -214,9 +214,9 @@ def error_of_bf16(real: str, synthetic: str) -> str:
     """Distances of two archives with features in fp32 and in bf16."""
     sets = []
     for name in (real, synthetic):
-        path, split = selected(name)
+        path, split = path_and_split(name)
         archive = open_archive(path)
-        sets.append(archive_images(archive, rows_of(archive, split)))
+        sets.append(archive_images(archive, rows_of_split(archive, split)))
     lines = []
     found: dict[tuple[str, Precision], float] = {}
     errors = []
@@ -244,7 +244,7 @@ def by_steps(network: str, count: int) -> str:
     lines = []
     for epsilon in (1e-2, 1e-3, 1e-4, 1e-5, 1e-6):
         variant = replace(VARIANTS["ppl2_wend"], epsilon=epsilon)
-        made = pairs(snapshot, Walk(labels, epsilon=epsilon))
+        made = step_pairs(snapshot, Walk(labels, epsilon=epsilon))
         value = path_length(step_lengths(made, variant, distance))
         assert value.value is not None and value.interval is not None, "there are many pairs"
         ends = f"{value.interval.low:.3g} .. {value.interval.high:.3g}"

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from synthograph.archive.advice import FEW, has_groups, training_notes
+from synthograph.archive.advice import MIN_IMAGES, has_groups, training_notes
 from synthograph.archive.manifest import SOURCE_FILE, Row
 
-ROWS = [Row(f"{i}.png", "ab"[i % 2], f"p{i // 2}") for i in range(FEW)]
+ROWS = [Row(f"{i}.png", "ab"[i % 2], f"p{i // 2}") for i in range(MIN_IMAGES)]
 
 
 def test_an_ordinary_set_needs_no_word() -> None:

@@ -14,10 +14,10 @@ from synthograph.archive.batches import (
     group_digests,
     group_numbers,
     image_digests,
-    mirrored,
+    path_and_split,
     refuse_synthetic,
-    rows_of,
-    selected,
+    rows_of_split,
+    with_mirrored,
 )
 from synthograph.archive.manifest import Row
 from synthograph.archive.reader import open_archive
@@ -71,7 +71,7 @@ def test_generated_images_stand_for_themselves() -> None:
 def test_mirrored_images_keep_their_patient(tmp_path: Path) -> None:
     archive = open_archive(make_archive(tmp_path / "set.zip"))
     plain = archive_images(archive, archive.rows)
-    both = mirrored(plain)
+    both = with_mirrored(plain)
     pixels = torch.cat(list(both.batches()))
     assert both.count == len(pixels) == 48 and both.key != plain.key
     assert torch.equal(pixels[24:], pixels[:24].flip(3))
@@ -79,30 +79,30 @@ def test_mirrored_images_keep_their_patient(tmp_path: Path) -> None:
 
 
 def test_a_split_behind_the_path(tmp_path: Path) -> None:
-    assert selected("a/set.zip:test") == (Path("a/set.zip"), "test")
-    assert selected("a/set.zip") == (Path("a/set.zip"), None)
-    assert selected("C:\\set.zip") == (Path("C:\\set.zip"), None)
+    assert path_and_split("a/set.zip:test") == (Path("a/set.zip"), "test")
+    assert path_and_split("a/set.zip") == (Path("a/set.zip"), None)
+    assert path_and_split("C:\\set.zip") == (Path("C:\\set.zip"), None)
     odd = tmp_path / "set:test"
     odd.mkdir()
-    assert selected(str(odd)) == (odd, None)
+    assert path_and_split(str(odd)) == (odd, None)
     archive = open_archive(make_archive(tmp_path / "set.zip", split="train"))
-    assert len(rows_of(archive, "train")) == len(rows_of(archive, None)) == 24
+    assert len(rows_of_split(archive, "train")) == len(rows_of_split(archive, None)) == 24
     with pytest.raises(UserError, match="no image is in split 'test'; there is .*set.zip:train"):
-        rows_of(archive, "test")
+        rows_of_split(archive, "test")
 
 
 def test_a_fold_behind_the_path(tmp_path: Path) -> None:
-    assert selected("a/set.zip:fold12") == (Path("a/set.zip"), "fold12")
-    assert selected("a/set.zip:folder") == (Path("a/set.zip:folder"), None)
+    assert path_and_split("a/set.zip:fold12") == (Path("a/set.zip"), "fold12")
+    assert path_and_split("a/set.zip:folder") == (Path("a/set.zip:folder"), None)
     path = make_archive(tmp_path / "set.zip")
     split_archive(path, SplitOptions(test=0.0, val=0.0, folds=3))
     archive = open_archive(path)
-    folds = [rows_of(archive, f"fold{k}") for k in range(3)]
+    folds = [rows_of_split(archive, f"fold{k}") for k in range(3)]
     assert sorted(row.file for fold in folds for row in fold) == sorted(
         row.file for row in archive.rows
     )
     with pytest.raises(UserError, match="no image is in split 'fold7'; there is .*set.zip:fold0"):
-        rows_of(archive, "fold7")
+        rows_of_split(archive, "fold7")
 
 
 def test_synthetic_rows_are_no_reference(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from synthograph.archive.make import WorkersError, make, make_all
+from synthograph.archive.make import WorkersError, convert, convert_all
 from synthograph.archive.transform import TransformOptions
 from synthograph.core.record import DecodedImage, SourceItem, UnreadableError
 
@@ -17,7 +17,7 @@ PLAIN = TransformOptions()
 
 
 def columns(item: SourceItem, **kwargs: object) -> dict[str, str]:
-    made = make(item, TransformOptions.parse(kwargs))
+    made = convert(item, TransformOptions.parse(kwargs))
     return dict(made.images[0][0].row.columns)
 
 
@@ -41,14 +41,14 @@ def test_tiles_know_their_corner_and_keep_an_older_one(items: Items) -> None:
     assert (got["tile_x"], got["tile_y"], got["table_tile_x"]) == ("0", "0", "7")
     corners = [
         (encoded.row.columns["tile_x"], encoded.row.columns["tile_y"])
-        for encoded, _, _ in make(item, TransformOptions(tile=4)).images
+        for encoded, _, _ in convert(item, TransformOptions(tile=4)).images
     ]
     assert corners == [("0", "0"), ("4", "0"), ("0", "4"), ("4", "4")]
 
 
 def test_group_and_origin(items: Items) -> None:
     item = items(1)[0]
-    row = make(replace(item, group=None, origin="synthetic"), PLAIN).images[0][0].row
+    row = convert(replace(item, group=None, origin="synthetic"), PLAIN).images[0][0].row
     assert (row.group, row.origin, row.label) == (item.name, "synthetic", "benign")
 
 
@@ -67,7 +67,7 @@ GREY = np.zeros((8, 8, 1), np.uint8)
 def test_what_no_archive_could_hold(
     images: dict[str, np.ndarray], own: dict[str, str], words: str
 ) -> None:
-    made = make(SourceItem("a", partial(DecodedImage, images), columns=own), PLAIN)
+    made = convert(SourceItem("a", partial(DecodedImage, images), columns=own), PLAIN)
     assert made.reject is not None and words in made.reject and not made.images
 
 
@@ -76,13 +76,13 @@ def unreadable() -> DecodedImage:
 
 
 def test_unreadable_files_are_rejects() -> None:
-    assert make(SourceItem("a", unreadable), PLAIN).reject == "is torn"
+    assert convert(SourceItem("a", unreadable), PLAIN).reject == "is torn"
 
 
 def test_results_come_in_order_whatever_the_processes(items: Items) -> None:
     many = items(40)
-    alone = list(make_all(many, PLAIN, 1))
-    assert list(make_all(many, PLAIN, 2)) == alone
+    alone = list(convert_all(many, PLAIN, 1))
+    assert list(convert_all(many, PLAIN, 2)) == alone
     assert [made.images[0][0].row.columns["source_file"] for made in alone] == [
         item.name for item in many
     ]
@@ -91,9 +91,9 @@ def test_results_come_in_order_whatever_the_processes(items: Items) -> None:
 def test_a_dead_worker_is_no_riddle(items: Items) -> None:
     killed = [replace(item, decode=partial(os._exit, 9)) for item in items(3)]
     with pytest.raises(WorkersError, match="fewer --workers.*__main__"):
-        list(make_all(killed, PLAIN, 2))
+        list(convert_all(killed, PLAIN, 2))
     with pytest.raises(WorkersError, match="where it stopped$"):
-        list(make_all([*items(40), *killed], PLAIN, 2))
+        list(convert_all([*items(40), *killed], PLAIN, 2))
 
 
 def test_no_memory_is_no_riddle() -> None:
@@ -101,4 +101,4 @@ def test_no_memory_is_no_riddle() -> None:
         raise MemoryError
 
     with pytest.raises(WorkersError, match="no more memory"):
-        list(make_all([SourceItem("a", greedy)], PLAIN, 1))
+        list(convert_all([SourceItem("a", greedy)], PLAIN, 1))

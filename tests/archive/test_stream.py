@@ -10,7 +10,7 @@ import torch
 from synthograph.archive.manifest import Row
 from synthograph.archive.reader import Archive
 from synthograph.archive.split import SplitOptions, split_archive
-from synthograph.archive.stream import Selection, TrainingStream, label_matrix, select_rows
+from synthograph.archive.stream import RowSelection, TrainingStream, label_matrix, select_rows
 from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
 
@@ -134,31 +134,31 @@ def test_labels_of_generated_images_follow_the_training_set(make_archive: Make) 
 
 def test_selections(make_archive: Make) -> None:
     archive = make_archive(count=60)
-    assert select_rows(archive, Selection(), 0) == archive.rows
+    assert select_rows(archive, RowSelection(), 0) == archive.rows
     with pytest.raises(UserError, match="no image is in split 'train'"):
-        select_rows(archive, Selection("train"), 0)
+        select_rows(archive, RowSelection("train"), 0)
     archive = split_archive(archive.path, SplitOptions(folds=3))
-    train = select_rows(archive, Selection(), 0)
+    train = select_rows(archive, RowSelection(), 0)
     assert {row.split for row in train} == {"train"}
-    assert {row.split for row in select_rows(archive, Selection("val"), 0)} == {"val"}
-    folds = [select_rows(archive, Selection(fold=k), 0) for k in range(3)]
+    assert {row.split for row in select_rows(archive, RowSelection("val"), 0)} == {"val"}
+    folds = [select_rows(archive, RowSelection(fold=k), 0) for k in range(3)]
     assert all(row.fold != k for k, rows in enumerate(folds) for row in rows)
     assert sum(map(len, folds)) == 2 * len(train)
     with pytest.raises(UserError, match=r"fold 3 is not there, the archive has folds 0 to 2"):
-        select_rows(archive, Selection(fold=3), 0)
+        select_rows(archive, RowSelection(fold=3), 0)
 
 
 def test_subsets_are_random_seeded_and_nested(make_archive: Make) -> None:
     archive = make_archive(count=40)
-    small = select_rows(archive, Selection(subset=10), 0)
-    large = select_rows(archive, Selection(subset=20), 0)
+    small = select_rows(archive, RowSelection(subset=10), 0)
+    large = select_rows(archive, RowSelection(subset=20), 0)
     assert len(small) == 10 and {r.file for r in small} < {r.file for r in large}
-    assert small == select_rows(archive, Selection(subset=10), 0)
-    assert small != select_rows(archive, Selection(subset=10), 1)
+    assert small == select_rows(archive, RowSelection(subset=10), 0)
+    assert small != select_rows(archive, RowSelection(subset=10), 1)
     assert [r.file for r in small] == sorted(r.file for r in small)
     for wrong in (0, -1, 41):
         with pytest.raises(UserError, match="choose from 1 to 40"):
-            select_rows(archive, Selection(subset=wrong), 0)
+            select_rows(archive, RowSelection(subset=wrong), 0)
 
 
 def test_a_part_of_the_archive_reads_its_own_pixels(make_archive: Make) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from synthograph.core.seeds import Streams, philox4x32, stream_key, words
+from synthograph.core.seeds import Streams, philox4x32, random_words, stream_key
 
 
 def block(words4: str) -> tuple[torch.Tensor, ...]:
@@ -43,7 +43,7 @@ def test_known_answers_of_random123(counter: str, key: str, result: str) -> None
 
 def test_words_are_philox_of_index_and_block() -> None:
     index = (7 << 32) + 5
-    drawn = words(3, "x", torch.tensor([index]), 6)[0]
+    drawn = random_words(3, "x", torch.tensor([index]), 6)[0]
     parts = [
         philox4x32(tuple(torch.tensor([w]) for w in (5, 7, b, 0)), stream_key(3, "x"))
         for b in (0, 1)
@@ -173,4 +173,4 @@ def test_words_by_numpy_are_those_of_tensors() -> None:
     low, high = indices & 0xFFFFFFFF, indices >> 32
     counter = (low[:, None].expand(shape), high[:, None].expand(shape), blocks, blocks * 0)
     expected = torch.stack(philox4x32(counter, stream_key(9, "y")), dim=2).flatten(1)
-    assert torch.equal(words(9, "y", indices, 18), expected[:, :18])
+    assert torch.equal(random_words(9, "y", indices, 18), expected[:, :18])

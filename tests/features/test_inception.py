@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, batch_norm, conv2d, max_pool2d
 
 from synthograph.features import inception
-from synthograph.features.base import Digest
+from synthograph.features.base import WeightDigest
 from synthograph.features.inception import Inception, InceptionExtractor
 from synthograph.features.preprocess import Resize, resized
 from tests.features.states import images, random_state, save, with_counters
@@ -33,7 +33,9 @@ def extractor(state: State) -> InceptionExtractor:
         network = Inception()
     network = network.to_empty(device="cpu").eval()
     network.load_state_dict(state)
-    return inception.make(network, Digest("0" * 64, "x.pth", False), CPU, inception.Precision.FP32)
+    return inception.make(
+        network, WeightDigest("0" * 64, "x.pth", False), CPU, inception.Precision.FP32
+    )
 
 
 def unit(s: State, name: str, x: Tensor, stride: int = 1, padding: object = 0) -> Tensor:

@@ -60,7 +60,7 @@ def test_taps_come_before_the_pools() -> None:
     layers = vgg16.trunk()
     x = torch.randn(1, 3, 32, 48)
     with torch.inference_mode():
-        found = vgg16.taps(layers, x)
+        found = vgg16.pool_inputs(layers, x)
         for place, tap in zip(BEFORE_POOLS, found, strict=True):
             close(tap.flatten(2).mT[0], layers[: place + 2](x).flatten(2).mT[0])
 

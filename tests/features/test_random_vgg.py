@@ -34,9 +34,9 @@ def test_the_weights_are_the_same_on_every_machine(random_vgg: NetworkExtractor)
 
 def test_weights_by_hand() -> None:
     """One filter in Python's integers."""
-    from synthograph.core.seeds import words
+    from synthograph.core.seeds import random_words
 
-    drawn = [int(w) >> 8 for w in words(2020, "random-vgg16/x", torch.tensor([1]), 6)[0]]
+    drawn = [int(w) >> 8 for w in random_words(2020, "random-vgg16/x", torch.tensor([1]), 6)[0]]
     signed = [2 * d - (2**24 - 1) for d in drawn]
     # variance 2 / inputs: of a uniform number between -a and a it is a^2 / 3
     expected = [s / 2**24 * (6 / 6) ** 0.5 for s in signed]

@@ -12,7 +12,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.untrusted.tensors import read_tensors
 from synthograph.features import dinov2, lpips, registry, resnet, resnet50, vgg16, weights
 from synthograph.features.base import MissingWeightsError
-from synthograph.features.weights import WEIGHTS, get_weights, import_weights, load, state_of
+from synthograph.features.weights import WEIGHTS, get_weights, import_weights, load, weight_state
 from tests.core.payload import Payload
 from tests.core.untrusted.test_download import Answer, Server
 from tests.features.states import images, random_state, save, with_counters
@@ -64,9 +64,9 @@ def test_known_hashes_and_names() -> None:
 def test_import(folder: Path, file: Path, known: str, monkeypatch: pytest.MonkeyPatch) -> None:
     sha256 = digest(file)
     know(monkeypatch, NAME, {"all": sha256, "beginning": sha256[:8], "nothing": None}[known])
-    assert not state_of(NAME).present
+    assert not weight_state(NAME).present
     state = import_weights(NAME, file)
-    assert state == replace(state_of(NAME), brought=None)
+    assert state == replace(weight_state(NAME), brought=None)
     assert state.present
     assert state.path == folder / "lpips.safetensors"
     assert state.digest is not None
@@ -135,11 +135,11 @@ def test_damaged_files(
         load(NAME)
     save_file({"a": torch.ones(1)}, kept)
     with pytest.raises(UserError, match="not written by synthograph"):
-        state_of(NAME)
+        weight_state(NAME)
 
 
 def test_unknown_names() -> None:
-    for call in (state_of, lambda name: import_weights(name, Path("x")), get_weights):
+    for call in (weight_state, lambda name: import_weights(name, Path("x")), get_weights):
         with pytest.raises(UserError, match="did you mean 'lpips'"):
             call("lpip")
 
@@ -175,11 +175,11 @@ def test_offline_and_brought_by_hand(
         assert part in str(missing.value)
     folder.mkdir(parents=True)
     (folder / "vgg.pth").write_bytes(file.read_bytes())
-    assert state_of(NAME).brought == folder / "vgg.pth"
+    assert weight_state(NAME).brought == folder / "vgg.pth"
     network, found = load(NAME)
     assert found.verified
     assert not network.training
-    assert state_of(NAME).present
+    assert weight_state(NAME).present
     assert (folder / "vgg.pth").exists()  # whoever put it there may want it
     assert not server.asked
 
@@ -263,8 +263,8 @@ def test_dinov2(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_what_distances_and_extractors_need() -> None:
-    assert registry.needs("lpips") == ("vgg16", "lpips")
-    assert registry.needs("inception") == ("inception",)
-    assert registry.needs("random-vgg16") == ()
+    assert registry.needed_weights("lpips") == ("vgg16", "lpips")
+    assert registry.needed_weights("inception") == ("inception",)
+    assert registry.needed_weights("random-vgg16") == ()
     for name in registry.NAMES:
-        assert set(registry.needs(name)) <= set(weights.WEIGHTS)
+        assert set(registry.needed_weights(name)) <= set(weights.WEIGHTS)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from synthograph.archive.batches import ImageSet
 from synthograph.core.spec import ImageSpec
-from synthograph.features.base import Digest
+from synthograph.features.base import WeightDigest
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Means:
     broken: bool = False
 
     @property
-    def digest(self) -> Digest:
-        return Digest(hashlib.sha256(self.name.encode()).hexdigest(), "none", verified=True)
+    def digest(self) -> WeightDigest:
+        return WeightDigest(hashlib.sha256(self.name.encode()).hexdigest(), "none", verified=True)
 
     def __call__(self, images: Tensor) -> Tensor:
         found = torch.nn.functional.adaptive_avg_pool2d(images.float().mean(1), 2).flatten(1)

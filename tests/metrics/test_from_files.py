@@ -17,7 +17,7 @@ from synthograph.archive.batches import ImageSet, archive_images
 from synthograph.archive.reader import open_archive
 from synthograph.core.devices import Precision
 from synthograph.features import inception
-from synthograph.features.base import Digest
+from synthograph.features.base import WeightDigest
 from synthograph.features.inception import Inception, InceptionExtractor
 from synthograph.metrics import frechet, kernel, manifold
 from synthograph.metrics.columns import extractor_column, rows_of
@@ -87,7 +87,7 @@ def make_extractor(state: dict[str, torch.Tensor]) -> InceptionExtractor:
         network = Inception()
     network = network.to_empty(device="cpu").eval()
     network.load_state_dict(state)
-    digest = Digest("0" * 64, "x.pth", verified=False)
+    digest = WeightDigest("0" * 64, "x.pth", verified=False)
     return inception.make(network, digest, torch.device("cpu"), Precision.FP32)
 
 

@@ -10,10 +10,10 @@ from synthograph.archive.parts import Part
 from synthograph.core.errors import StoppedError, UserError
 from synthograph.core.signals import StopRequest
 from synthograph.models.snapshot import Snapshot
-from synthograph.sampling.generate import Request, begin_files, generate_files, jobs_of
+from synthograph.sampling.generate import ImageRequest, begin_files, generate_files, jobs_of
 from tests.sampling.test_generate import make_snapshot
 
-REQUEST = Request(jobs_of(range(6), ["a b"]), batch=2)
+REQUEST = ImageRequest(jobs_of(range(6), ["a b"]), batch=2)
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def snapshot(tmp_path: Path) -> Snapshot:
 
 
 def begun(
-    snapshot: Snapshot, out: Path, *, part: Part | None = None, request: Request = REQUEST
+    snapshot: Snapshot, out: Path, *, part: Part | None = None, request: ImageRequest = REQUEST
 ) -> None:
     """Stop after the first batch."""
 

@@ -19,14 +19,14 @@ from synthograph.models.snapshot import Snapshot, SnapshotInfo, load, save_snaps
 from synthograph.ops.pixels import to_pixels
 from synthograph.sampling.generate import (
     FileKind,
-    Request,
+    ImageRequest,
     choose_classes,
+    draw_contact_sheet,
     generate,
     generate_archive,
     generate_files,
     jobs_in_turn,
     jobs_of,
-    picture,
 )
 from synthograph.sampling.seeds import latents, parse_seeds
 from tests.conftest import NVIDIA
@@ -64,14 +64,14 @@ def snapshot(tmp_path: Path) -> Snapshot:
     return make_snapshot(tmp_path / "snapshots")
 
 
-def pixels(snapshot: Snapshot, request: Request) -> np.ndarray:
+def pixels(snapshot: Snapshot, request: ImageRequest) -> np.ndarray:
     return np.stack([i.pixels for part in generate(snapshot, request) for i in part])
 
 
 def test_batches_do_not_change_images(snapshot: Snapshot) -> None:
     seeds, classes = list(range(5)), ["a b", "c/d"]
-    one = pixels(snapshot, Request(jobs_of(seeds, classes), batch=1))
-    four = pixels(snapshot, Request(jobs_of(seeds, classes), batch=4))
+    one = pixels(snapshot, ImageRequest(jobs_of(seeds, classes), batch=1))
+    four = pixels(snapshot, ImageRequest(jobs_of(seeds, classes), batch=4))
     assert np.abs(one.astype(int) - four).max() <= 1
     assert len(np.unique(one.reshape(10, -1), axis=0)) == 10
 
@@ -84,23 +84,23 @@ def test_equal_to_the_published_image_of_a_seed() -> None:
     label = torch.eye(2)[1:]
     raw = snapshot.generator(torch.from_numpy(z).float(), label, noise_mode="const")
     expected = (raw * 127.5 + 128).clamp(0, 255).to(torch.uint8).detach().numpy()
-    got = pixels(snapshot, Request(jobs_of([3], ["1"])))
+    got = pixels(snapshot, ImageRequest(jobs_of([3], ["1"])))
     assert np.abs(got.astype(int) - expected).max() <= 1
 
 
 def test_truncation_pulls_to_the_mean(snapshot: Snapshot) -> None:
-    request = Request(jobs_of(range(6), ["a b"]), truncation=0)
+    request = ImageRequest(jobs_of(range(6), ["a b"]), truncation=0)
     images = pixels(snapshot, request)
     assert (images == images[0]).all()
 
 
 def test_truncation_to_the_class(snapshot: Snapshot) -> None:
     jobs = jobs_of(range(3), ["a b", "c/d"])
-    images = pixels(snapshot, Request(jobs, truncation=0, center=TruncationCenter.CLASS))
+    images = pixels(snapshot, ImageRequest(jobs, truncation=0, center=TruncationCenter.CLASS))
     assert (images[:3] == images[0]).all()
     assert (images[3:] == images[3]).all()
     assert (images[0] != images[3]).any(), "each class has a mean of its own"
-    alone = pixels(snapshot, Request(jobs[4:], truncation=0, center=TruncationCenter.CLASS))
+    alone = pixels(snapshot, ImageRequest(jobs[4:], truncation=0, center=TruncationCenter.CLASS))
     assert np.abs(alone[0].astype(int) - images[4]).max() <= 1
 
 
@@ -110,14 +110,14 @@ def test_jobs() -> None:
 
 
 def test_jpeg(snapshot: Snapshot, tmp_path: Path) -> None:
-    request = Request(jobs_of([0], ["a b"]))
+    request = ImageRequest(jobs_of([0], ["a b"]))
     (path,) = generate_files(snapshot, request, tmp_path / "out", kind=FileKind.JPEG)
     assert path.name == "seed0000.jpeg"
     with Image.open(path) as image:
         assert image.format == "JPEG"
     deep = make_snapshot(tmp_path / "deep", bits=16, classes=())
     with pytest.raises(UserError, match="16: use png"):
-        generate_files(deep, Request(jobs_of([0], [])), tmp_path / "d", kind=FileKind.JPEG)
+        generate_files(deep, ImageRequest(jobs_of([0], [])), tmp_path / "d", kind=FileKind.JPEG)
 
 
 def test_value_mapping_ends() -> None:
@@ -138,7 +138,7 @@ def test_stored_pixels_survive_the_network_range() -> None:
 
 def test_archive_says_where_every_image_comes_from(snapshot: Snapshot, tmp_path: Path) -> None:
     dest = tmp_path / "synthetic.zip"
-    request = Request(jobs_of([7, 3], ["a b", "c/d"]), truncation=0.7)
+    request = ImageRequest(jobs_of([7, 3], ["a b", "c/d"]), truncation=0.7)
     assert generate_archive(snapshot, request, dest) == 4
     archive = open_archive(dest)
     assert [(r.label, r.columns["seed"]) for r in archive.rows] == [
@@ -159,7 +159,7 @@ def test_archive_says_where_every_image_comes_from(snapshot: Snapshot, tmp_path:
 
 
 def test_unfinished_archives_go_on(snapshot: Snapshot, tmp_path: Path) -> None:
-    request = Request(jobs_of(range(6), ["a b"]), batch=2)
+    request = ImageRequest(jobs_of(range(6), ["a b"]), batch=2)
 
     def stop_after_three(images, total):
         for number, image in enumerate(images):
@@ -172,7 +172,7 @@ def test_unfinished_archives_go_on(snapshot: Snapshot, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         generate_archive(snapshot, request, broken, track=stop_after_three)
     assert not broken.exists()
-    other = Request(jobs_of(range(6), ["c/d"]))
+    other = ImageRequest(jobs_of(range(6), ["c/d"]))
     with pytest.raises(UserError, match="another command"):
         generate_archive(snapshot, other, broken)
     remaining = []
@@ -186,7 +186,7 @@ def test_unfinished_archives_go_on(snapshot: Snapshot, tmp_path: Path) -> None:
 
 def test_files(snapshot: Snapshot, tmp_path: Path) -> None:
     out = tmp_path / "images"
-    paths = generate_files(snapshot, Request(jobs_of([0, 12], ["a b", "c/d"])), out)
+    paths = generate_files(snapshot, ImageRequest(jobs_of([0, 12], ["a b", "c/d"])), out)
     assert [p.name for p in paths] == [
         "seed0000_a-b.png",
         "seed0012_a-b.png",
@@ -196,20 +196,20 @@ def test_files(snapshot: Snapshot, tmp_path: Path) -> None:
     for path, mode in [(paths[0], "RGB"), (out / "nir" / paths[0].name, "L")]:
         with Image.open(path) as image:
             assert image.mode == mode
-    one = generate_files(snapshot, Request(jobs_of([0], ["a b"])), tmp_path / "one")
+    one = generate_files(snapshot, ImageRequest(jobs_of([0], ["a b"])), tmp_path / "one")
     assert one[0].name == "seed0000.png"
     with pytest.raises(UserError, match="exists already"):
-        generate_files(snapshot, Request(jobs_of([5, 0], ["a b"])), tmp_path / "one")
+        generate_files(snapshot, ImageRequest(jobs_of([5, 0], ["a b"])), tmp_path / "one")
     assert len(list((tmp_path / "one").glob("*.png"))) == 1
 
 
 def test_sixteen_bit_models_write_sixteen_bit_files(tmp_path: Path) -> None:
     snapshot = make_snapshot(tmp_path / "s", bits=16, classes=())
-    (path,) = generate_files(snapshot, Request(jobs_of([1], [])), tmp_path / "out")
+    (path,) = generate_files(snapshot, ImageRequest(jobs_of([1], [])), tmp_path / "out")
     with Image.open(path) as image:
         stored = np.asarray(image)
     assert stored.dtype == np.uint16
-    np.testing.assert_array_equal(stored, pixels(snapshot, Request(jobs_of([1], [])))[0, 0])
+    np.testing.assert_array_equal(stored, pixels(snapshot, ImageRequest(jobs_of([1], [])))[0, 0])
 
 
 def test_classes_by_name_and_index(snapshot: Snapshot, tmp_path: Path) -> None:
@@ -231,14 +231,14 @@ def test_label_vectors_are_no_classes(tmp_path: Path) -> None:
         choose_classes(snapshot, ["0"])
     with pytest.raises(UserError, match="label vectors"):
         generate_archive(
-            snapshot, Request(jobs_of([0], choose_classes(snapshot, []))), tmp_path / "a.zip"
+            snapshot, ImageRequest(jobs_of([0], choose_classes(snapshot, []))), tmp_path / "a.zip"
         )
 
 
 def test_contact_sheet(snapshot: Snapshot) -> None:
-    request = Request(jobs_of(range(5), ["a b", "c/d"]))
+    request = ImageRequest(jobs_of(range(5), ["a b", "c/d"]))
     images = [i for part in generate(snapshot, request) for i in part]
-    png = picture(snapshot, images, columns=3)
+    png = draw_contact_sheet(snapshot, images, columns=3)
     assert png.startswith(b"\x89PNG")
 
 
@@ -268,7 +268,7 @@ def test_what_is_no_seed(text: str) -> None:
 def test_what_cannot_be_made_leaves_nothing(
     snapshot: Snapshot, tmp_path: Path, change: dict, message: str
 ) -> None:
-    request = Request(**{"jobs": jobs_of([1], ["a b"]), **change})
+    request = ImageRequest(**{"jobs": jobs_of([1], ["a b"]), **change})
     with pytest.raises(UserError, match=message):
         generate_files(snapshot, request, tmp_path / "files")
     with pytest.raises(UserError, match=message):
@@ -280,15 +280,15 @@ def test_random_noise_belongs_to_the_seed(snapshot: Snapshot) -> None:
     for block in snapshot.generator.synthesis.blocks:
         block.conv1.noise_strength.data.fill_(1.0)
     jobs = jobs_of([4, 5, 6], ["a b"])
-    together = pixels(snapshot, Request(jobs, noise=NoiseMode.RANDOM))
-    alone = pixels(snapshot, Request(jobs[1:2], noise=NoiseMode.RANDOM))
+    together = pixels(snapshot, ImageRequest(jobs, noise=NoiseMode.RANDOM))
+    alone = pixels(snapshot, ImageRequest(jobs[1:2], noise=NoiseMode.RANDOM))
     assert np.abs(together[1].astype(int) - alone[0]).max() <= 1
-    fixed = pixels(snapshot, Request(jobs, noise=NoiseMode.CONST))
+    fixed = pixels(snapshot, ImageRequest(jobs, noise=NoiseMode.CONST))
     assert np.abs(together.astype(int) - fixed).max() > 1
 
 
 def test_an_interrupted_folder_goes_on(snapshot: Snapshot, tmp_path: Path) -> None:
-    request, out = Request(jobs_of(range(5), ["a b"]), batch=2), tmp_path / "out"
+    request, out = ImageRequest(jobs_of(range(5), ["a b"]), batch=2), tmp_path / "out"
     whole = generate_files(snapshot, request, tmp_path / "whole")
 
     def stop_at_third(items, total):
@@ -299,7 +299,7 @@ def test_an_interrupted_folder_goes_on(snapshot: Snapshot, tmp_path: Path) -> No
 
     with pytest.raises(KeyboardInterrupt):
         generate_files(snapshot, request, out, track=stop_at_third)
-    other = Request(jobs_of(range(9), ["a b"]))
+    other = ImageRequest(jobs_of(range(9), ["a b"]))
     with pytest.raises(UserError, match="another `generate` was interrupted here"):
         generate_files(snapshot, other, out)
     made: list[int] = []
@@ -317,21 +317,21 @@ def test_an_interrupted_folder_goes_on(snapshot: Snapshot, tmp_path: Path) -> No
 
 def test_classes_that_a_file_name_confuses_keep_apart(tmp_path: Path) -> None:
     snapshot = make_snapshot(tmp_path / "s", classes=("a b", "a/b", "A-B"))
-    request = Request(jobs_of([0], ["a b", "a/b", "A-B"]))
+    request = ImageRequest(jobs_of([0], ["a b", "a/b", "A-B"]))
     names = [path.name for path in generate_files(snapshot, request, tmp_path / "out")]
     assert names == ["seed0000_0-a-b.png", "seed0000_1-a-b.png", "seed0000_2-A-B.png"]
 
 
 def test_bf16_is_close_and_recorded(snapshot: Snapshot, tmp_path: Path) -> None:
     jobs = jobs_of(range(4), ["a b"])
-    exact = pixels(snapshot, Request(jobs))
-    rough = pixels(snapshot, Request(jobs, precision=Precision.BF16))
+    exact = pixels(snapshot, ImageRequest(jobs))
+    rough = pixels(snapshot, ImageRequest(jobs, precision=Precision.BF16))
     difference = np.abs(exact.astype(int) - rough)
     assert 0 < difference.max() <= 16
-    assert (pixels(snapshot, Request(jobs)) == exact).all(), "fp32 again"
+    assert (pixels(snapshot, ImageRequest(jobs)) == exact).all(), "fp32 again"
     with pytest.raises(UserError, match="say fp32 or bf16"):
-        pixels(snapshot, Request(jobs, precision=Precision.AUTO))
-    generate_archive(snapshot, Request(jobs, precision=Precision.BF16), tmp_path / "set.zip")
+        pixels(snapshot, ImageRequest(jobs, precision=Precision.AUTO))
+    generate_archive(snapshot, ImageRequest(jobs, precision=Precision.BF16), tmp_path / "set.zip")
     assert {r.columns["precision"] for r in open_archive(tmp_path / "set.zip").rows} == {"bf16"}
 
 
@@ -339,14 +339,14 @@ def test_parts_of_other_batches_leave_no_gap(snapshot: Snapshot, tmp_path: Path)
     """Which images a part has does not depend on how many are computed at once."""
     jobs, dest = jobs_of(range(25), ["a b"]), tmp_path / "set.zip"
     for number, batch in [(1, 8), (2, 3)]:
-        generate_archive(snapshot, Request(jobs, batch=batch), dest, part=Part(number, 2))
+        generate_archive(snapshot, ImageRequest(jobs, batch=batch), dest, part=Part(number, 2))
         out = tmp_path / "files"
-        generate_files(snapshot, Request(jobs, batch=batch), out, part=Part(number, 2))
-    generate_archive(snapshot, Request(jobs, batch=5), dest)
+        generate_files(snapshot, ImageRequest(jobs, batch=batch), out, part=Part(number, 2))
+    generate_archive(snapshot, ImageRequest(jobs, batch=5), dest)
     seeds = [int(row.columns["seed"]) for row in open_archive(dest).rows]
     assert seeds == list(range(25))
     assert {p.name for p in out.glob("*.png")} == {f"seed{seed:04d}.png" for seed in range(25)}
-    whole = pixels(snapshot, Request(jobs, batch=8)).astype(int)
+    whole = pixels(snapshot, ImageRequest(jobs, batch=8)).astype(int)
     archive = open_archive(dest)
     made = np.stack([archive.read(row) for row in archive.rows])
     assert np.abs(made - whole).max() <= 1
@@ -356,7 +356,7 @@ def test_an_image_is_made_beside_the_same_others(snapshot: Snapshot) -> None:
     """So parts and interrupted work have the bytes of one process."""
     sizes: list[int] = []
     snapshot.generator.synthesis.register_forward_pre_hook(lambda m, a: sizes.append(len(a[0])))
-    request = Request(jobs_of(range(10), ["a b"]), batch=4)
+    request = ImageRequest(jobs_of(range(10), ["a b"]), batch=4)
     batches = list(generate(snapshot, request, numbers=range(3, 9)))
     assert sizes == [4, 4, 2]
     assert [[image.seed for image in part] for part in batches] == [[3], [4, 5, 6, 7], [8]]
@@ -366,7 +366,7 @@ def test_an_image_is_made_beside_the_same_others(snapshot: Snapshot) -> None:
 
 @pytest.mark.parametrize("of", [2, 3])
 def test_parts_make_the_same_archive(snapshot: Snapshot, tmp_path: Path, of: int) -> None:
-    request = Request(jobs_of(range(5), ["a b", "c/d"]), batch=4)
+    request = ImageRequest(jobs_of(range(5), ["a b", "c/d"]), batch=4)
     whole, dest = tmp_path / "whole.zip", tmp_path / "set.zip"
     generate_archive(snapshot, request, whole)
     made = generate_archive(snapshot, request, dest, part=Part(of, of))
@@ -378,7 +378,7 @@ def test_parts_make_the_same_archive(snapshot: Snapshot, tmp_path: Path, of: int
 
 
 def test_parts_fill_one_folder(snapshot: Snapshot, tmp_path: Path) -> None:
-    request = Request(jobs_of(range(5), ["a b", "c/d"]), batch=2)
+    request = ImageRequest(jobs_of(range(5), ["a b", "c/d"]), batch=2)
     generate_files(snapshot, request, tmp_path / "whole")
     for number in (2, 1, 3):
         generate_files(snapshot, request, tmp_path / "parts", part=Part(number, 3))
@@ -409,7 +409,7 @@ def test_the_manifest_tells_requests_apart(
     snapshot: Snapshot, tmp_path: Path, change: dict, cells: dict[str, str]
 ) -> None:
     dest = tmp_path / "set.zip"
-    generate_archive(snapshot, Request(jobs_of([3], ["a b"]), **change), dest)
+    generate_archive(snapshot, ImageRequest(jobs_of([3], ["a b"]), **change), dest)
     (row,) = open_archive(dest).rows
     told = ("truncation", "cutoff", "center", "noise", "precision")
     assert {name: row.columns[name] for name in told if name in row.columns} == cells

@@ -18,7 +18,7 @@ from synthograph.metrics.paths import VARIANTS, PathVariant, Space, path_length,
 from synthograph.metrics.paths import Sampling as Places
 from synthograph.models.base import NoiseMode
 from synthograph.models.snapshot import Snapshot, SnapshotInfo
-from synthograph.sampling.paths import Walk, check, on_sphere, pairs
+from synthograph.sampling.paths import Walk, check_walk, on_sphere, step_pairs
 from tests.sampling.test_generate import make_snapshot
 
 DIM = 16
@@ -105,7 +105,7 @@ def around() -> float:
 def test_a_generator_whose_path_length_is_known(name: str) -> None:
     """The image is the latent and the distance is Euclidean, so any place of a way is alike."""
     variant = replace(VARIANTS[name], crop=False)
-    got = path_length(step_lengths(pairs(toy(), walk(variant)), variant, squared), name=name)
+    got = path_length(step_lengths(step_pairs(toy(), walk(variant)), variant, squared), name=name)
     truth = around() if variant.space is Space.Z else straight()
     assert got.n_fake == COUNT and got.interval is not None
     assert got.value == pytest.approx(truth, rel=0.01)
@@ -117,8 +117,8 @@ def test_steps_begin_at_the_start_or_anywhere() -> None:
 
     def places(name: str) -> Tensor:
         variant = VARIANTS[name]
-        steps = next(pairs(toy(), walk(variant, 2000)))
-        starts = next(pairs(toy(), replace(walk(variant, 2000), anywhere=False)))
+        steps = next(step_pairs(toy(), walk(variant, 2000)))
+        starts = next(step_pairs(toy(), replace(walk(variant, 2000), anywhere=False)))
         step = squared(starts[1], starts[0]).sqrt() / variant.epsilon
         return squared(steps[0], starts[0]).sqrt() / step
 
@@ -141,14 +141,14 @@ def test_points_on_the_sphere() -> None:
 
 def test_both_images_of_a_pair_have_one_class_and_one_noise() -> None:
     variant = VARIANTS["ppl2_wend"]
-    plain = next(pairs(toy(), walk(variant, 40)))
+    plain = next(step_pairs(toy(), walk(variant, 40)))
     labelled = toy(("a", "b"))
     mixed = replace(walk(variant, 40), labels=["a", "b"] * 20)
-    first, second = next(pairs(labelled, mixed))
+    first, second = next(step_pairs(labelled, mixed))
     torch.testing.assert_close(first[::2], plain[0][::2])
     torch.testing.assert_close(first[1::2], plain[0][1::2] + 1, rtol=0, atol=1e-3)
     torch.testing.assert_close(squared(first, second), squared(*plain), rtol=0.05, atol=0)
-    noisy = next(pairs(toy(noise_pixels=DIM), walk(variant, 40)))
+    noisy = next(step_pairs(toy(noise_pixels=DIM), walk(variant, 40)))
     shift = noisy[0] - plain[0]
     assert float(shift.std()) == pytest.approx(127.5, rel=0.1), "every pair has noise of its own"
     torch.testing.assert_close(noisy[1] - plain[1], shift, rtol=0, atol=1e-3)
@@ -161,15 +161,15 @@ def test_a_real_network_gives_pairs_that_do_not_depend_on_the_batch(
     snapshot = make_snapshot(tmp_path)
     labels = ["a b", "c/d", "c/d", "a b", "c/d"]
     asked = replace(walk(VARIANTS[name], 5, batch=5), labels=labels)
-    whole = next(pairs(snapshot, asked))
-    parts = list(pairs(snapshot, replace(asked, batch=2)))
+    whole = next(step_pairs(snapshot, asked))
+    parts = list(step_pairs(snapshot, replace(asked, batch=2)))
     assert [len(first) for first, _ in parts] == [2, 2, 1]
     for place in range(2):
         apart = torch.cat([pair[place] for pair in parts])
         torch.testing.assert_close(apart, whole[place], rtol=0, atol=1e-3)  # of 255 levels
-    again = next(pairs(snapshot, asked))
+    again = next(step_pairs(snapshot, asked))
     assert torch.equal(again[0], whole[0]) and torch.equal(again[1], whole[1])
-    other = next(pairs(snapshot, replace(asked, seed=1)))
+    other = next(step_pairs(snapshot, replace(asked, seed=1)))
     assert float((other[0] - whole[0]).abs().mean()) > 1
     assert whole[0].shape == (5, 4, 8, 8) and whole[0].dtype == torch.float32
     step, apart = squared(*whole).sqrt(), squared(whole[0][:1], whole[0][1:]).sqrt()
@@ -186,7 +186,7 @@ def test_a_real_network_is_asked_for_styles_and_images_of_the_published_interfac
 
     streams, numbers = Streams(0).under("sampling/paths"), torch.arange(3)
     asked = Walk([None] * 3, epsilon=0.25)
-    first, second = next(pairs(snapshot, asked))
+    first, second = next(step_pairs(snapshot, asked))
     generator = snapshot.generator
     start, goal = (
         generator.mapping(streams.normal(name, numbers, (8,)), None)  # type: ignore[operator]
@@ -207,7 +207,7 @@ def test_the_size_of_the_step_hardly_matters(tmp_path: Path) -> None:
     for epsilon in (1e-3, 1e-4):
         variant = replace(VARIANTS["ppl2_wend"], epsilon=epsilon)
         asked = replace(walk(variant, 64, batch=64), labels=["a b"] * 64)
-        lengths = torch.cat(list(step_lengths(pairs(snapshot, asked), variant, squared)))
+        lengths = torch.cat(list(step_lengths(step_pairs(snapshot, asked), variant, squared)))
         found.append(float(lengths.median()))
     assert found[0] == pytest.approx(found[1], rel=0.05)
 
@@ -215,16 +215,16 @@ def test_the_size_of_the_step_hardly_matters(tmp_path: Path) -> None:
 def test_what_cannot_be_made(tmp_path: Path) -> None:
     snapshot = make_snapshot(tmp_path)
     with pytest.raises(UserError, match="at least one pair"):
-        check(snapshot, Walk(["a b"], batch=0))
+        check_walk(snapshot, Walk(["a b"], batch=0))
     with pytest.raises(UserError, match="part of the way"):
-        next(pairs(snapshot, Walk(["a b"], epsilon=0.0)))
+        next(step_pairs(snapshot, Walk(["a b"], epsilon=0.0)))
     with pytest.raises(UserError, match="'c' is unknown"):
-        check(snapshot, Walk(["a b", "c"]))
+        check_walk(snapshot, Walk(["a b", "c"]))
     with pytest.raises(UserError, match="not conditional"):
-        check(toy(), Walk(["a b"]))
+        check_walk(toy(), Walk(["a b"]))
     vectors = snapshot.info.model_copy(update={"classes": []})
     with pytest.raises(UserError, match="label vectors"):
-        check(replace(snapshot, info=vectors), Walk([None]))
+        check_walk(replace(snapshot, info=vectors), Walk([None]))
     bare = replace(snapshot, generator=nn.Linear(2, 2))
     with pytest.raises(UserError, match="no mapping"):
-        check(bare, Walk(["a b"]))
+        check_walk(bare, Walk(["a b"]))

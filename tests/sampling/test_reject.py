@@ -9,7 +9,7 @@ import pytest
 from synthograph.archive.parts import Part
 from synthograph.archive.reader import open_archive
 from synthograph.core.errors import UserError
-from synthograph.sampling.generate import Reject, Request, generate_archive, jobs_of
+from synthograph.sampling.generate import ImageRequest, RejectionRule, generate_archive, jobs_of
 from tests.sampling.test_generate import make_snapshot
 
 
@@ -19,8 +19,8 @@ def bright(pixels: Sequence[np.ndarray]) -> list[bool]:
 
 def test_left_out_images_are_counted_and_named(tmp_path: Path) -> None:
     snapshot = make_snapshot(tmp_path / "snapshots")
-    request = Request(jobs_of(range(12), ["a b", "c/d"]), batch=4)
-    reject = Reject(bright, {"name": "thirds"})
+    request = ImageRequest(jobs_of(range(12), ["a b", "c/d"]), batch=4)
+    reject = RejectionRule(bright, {"name": "thirds"})
     count = generate_archive(snapshot, request, tmp_path / "a.zip", reject=reject)
     archive = open_archive(tmp_path / "a.zip")
     record = archive.info.snapshots[0]["rejected"]
@@ -38,12 +38,14 @@ def test_left_out_images_are_counted_and_named(tmp_path: Path) -> None:
 
 def test_another_judge_does_not_go_on(tmp_path: Path) -> None:
     snapshot = make_snapshot(tmp_path / "snapshots")
-    request = Request(jobs_of(range(4), ["a b"]), batch=2)
+    request = ImageRequest(jobs_of(range(4), ["a b"]), batch=2)
 
     def broken(pixels: Sequence[np.ndarray]) -> list[bool]:
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        generate_archive(snapshot, request, tmp_path / "a.zip", reject=Reject(broken, {"n": 1}))
+        generate_archive(
+            snapshot, request, tmp_path / "a.zip", reject=RejectionRule(broken, {"n": 1})
+        )
     with pytest.raises(UserError, match="another command"):
         generate_archive(snapshot, request, tmp_path / "a.zip")

@@ -14,7 +14,7 @@ from PIL import Image
 
 from synthograph.core.errors import UserError
 from synthograph.core.record import UnreadableError, array_of
-from synthograph.sources.files import FileSource, FileSourceOptions, Reject, read_files
+from synthograph.sources.files import FileSource, FileSourceOptions, RejectedFile, read_files
 
 
 def draw(root: Path, *names: str, size: tuple[int, int] = (8, 6), mode: str = "L") -> Path:
@@ -164,7 +164,7 @@ def test_dataset_json_that_lists_a_missing_file(shared: Path) -> None:
 def test_image_that_dataset_json_does_not_list(shared: Path) -> None:
     draw(shared, "images/3.png")
     found = read(shared)
-    assert found.rejects == [Reject("images/3.png", "dataset.json has no entry for it")]
+    assert found.rejects == [RejectedFile("images/3.png", "dataset.json has no entry for it")]
     assert len(found.items) == 2
 
 
@@ -283,7 +283,7 @@ def test_rows_of_another_folder_are_about_no_image_of_this_one(tmp_path: Path) -
     (tmp_path / "t.csv").write_text(f"file,label\n{rows}")
     found = read(source, table=tmp_path / "t.csv")
     assert labels(found) == {"1.png": "benign", "2.png": "benign"}
-    assert found.rejects == [Reject("5.png", "no row in t.csv")]
+    assert found.rejects == [RejectedFile("5.png", "no row in t.csv")]
     found = read(source.rename(tmp_path / "other"), table=tmp_path / "t.csv")
     assert len(found.items) == 3
     assert any("images by folder: site_a 2, site_b 1" in remark for remark in found.remarks)
@@ -319,7 +319,7 @@ def test_name_regex_gives_label_group_and_columns(tmp_path: Path) -> None:
     assert labels(found) == {"p1_left_3.png": "left", "p2_right_4.png": "right"}
     assert found.items[0].group == "p1"
     assert found.items[0].columns == {"patient": "p1", "slice": "3"}
-    assert found.rejects == [Reject("other.png", "its name does not fit --name-regex")]
+    assert found.rejects == [RejectedFile("other.png", "its name does not fit --name-regex")]
     with pytest.raises(UserError, match="fits no image"):
         read(tmp_path, name_regex="(?P<patient>zzz)")
 
@@ -347,7 +347,7 @@ def test_partners_inside_the_source(tmp_path: Path) -> None:
     )
     assert list(labels(found)) == ["train/images/b.png"]
     assert found.rejects == [
-        Reject("train/images/c.png", "no nir image named 'train/images/c'"),
+        RejectedFile("train/images/c.png", "no nir image named 'train/images/c'"),
     ]
     assert "1 nir file(s) fit no image and are ignored" in found.remarks
     assert any("1 image(s) have no mask" in remark for remark in found.remarks)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from synthograph.archive.manifest import SOURCE_FILE, Row
 
-FEW = 100
+MIN_IMAGES = 100
 """Images below which a generator mostly repeats what it saw."""
 
 NO_GROUPS = (
@@ -13,11 +13,11 @@ NO_GROUPS = (
 )
 
 
-def few_images(count: int) -> str:
-    """A sentence about a set of fewer than `FEW` images."""
+def few_images_note(count: int) -> str:
+    """A sentence about a set of fewer than `MIN_IMAGES` images."""
     return (
-        f"{count} images are very few: below {FEW}, a generator mostly repeats what it saw; add "
-        "images, or start from a trained network"
+        f"{count} images are very few: below {MIN_IMAGES}, a generator mostly repeats what it saw; "
+        "add images, or start from a trained network"
     )
 
 
@@ -42,5 +42,5 @@ def training_notes(rows: Sequence[Row], *, conditional: bool) -> Iterator[str]:
             f"all images are of one class, {labels.pop()!r}, so --cond tells the networks nothing; "
             "leave it out, or train on more classes"
         )
-    if len(rows) < FEW:
-        yield few_images(len(rows))
+    if len(rows) < MIN_IMAGES:
+        yield few_images_note(len(rows))

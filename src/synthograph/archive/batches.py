@@ -74,7 +74,7 @@ class ImageSet:
         return self.labels if name == "label" else self.columns.get(name)
 
 
-def selected(text: str) -> tuple[Path, str | None]:
+def path_and_split(text: str) -> tuple[Path, str | None]:
     """The archive and the split that `PATH:split` names.
 
     Args:
@@ -87,7 +87,7 @@ def selected(text: str) -> tuple[Path, str | None]:
     return Path(text), None
 
 
-def rows_of(archive: Archive, split: str | None) -> list[Row]:
+def rows_of_split(archive: Archive, split: str | None) -> list[Row]:
     """The rows of a split, or all of them.
 
     Raises:
@@ -192,7 +192,7 @@ def selection_key(archive: Archive, rows: Sequence[Row]) -> str:
     return hashlib.sha256(json.dumps(chosen).encode()).hexdigest()
 
 
-def mirrored(images: ImageSet) -> ImageSet:
+def with_mirrored(images: ImageSet) -> ImageSet:
     """The images and, behind them, all of them flipped left to right, as published measures of runs
     with mirroring have them.
     """

@@ -15,13 +15,13 @@ from itertools import islice
 import numpy as np
 
 from synthograph.archive.manifest import FIXED, SOURCE_FILE, Row, label_vector
-from synthograph.archive.suspects import Sketch, sketch
+from synthograph.archive.suspects import ImageStatistics, image_statistics
 from synthograph.archive.transform import Piece, TransformOptions, transform
-from synthograph.archive.writer import Encoded, encode
+from synthograph.archive.writer import EncodedImage, encode
 from synthograph.core.devices import keep_freed_memory
 from synthograph.core.errors import UserError
 from synthograph.core.record import DecodedImage, SourceItem, UnreadableError, array_of, bits_of
-from synthograph.core.spec import SMALLEST_GRID
+from synthograph.core.spec import MIN_GRID
 
 _UNGUARDED = (
     "; or this is a script that lacks `if __name__ == '__main__':` before what it does, so that "
@@ -34,10 +34,10 @@ Shape = tuple[int, int, tuple[tuple[str, int], ...], int]
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class ConvertedItem:
     """What a worker makes of one item: its images, or the reason why there are none."""
 
-    images: list[tuple[Encoded, Shape, Sketch]] = field(default_factory=list)
+    images: list[tuple[EncodedImage, Shape, ImageStatistics]] = field(default_factory=list)
     notes: tuple[str, ...] = ()
     reject: str | None = None
 
@@ -46,16 +46,18 @@ class WorkersError(UserError):
     """Worker processes cannot go on; what was made so far stays and can be continued."""
 
 
-def make_all(
+def convert_all(
     items: Sequence[SourceItem], options: TransformOptions, workers: int | None
-) -> Generator[Made, None, None]:
+) -> Generator[ConvertedItem, None, None]:
     """Results in the order of the items, a bounded number of them in flight.
 
     Raises:
         WorkersError: memory ran out, or a worker process was killed.
     """
     count, begun = min(workers or os.cpu_count() or 1, len(items)), False
-    made = _make_in_pool(items, options, count) if count > 1 else (make(i, options) for i in items)
+    made = (
+        _make_in_pool(items, options, count) if count > 1 else (convert(i, options) for i in items)
+    )
     try:
         for result in made:
             begun = True
@@ -72,7 +74,7 @@ def make_all(
 
 def _make_in_pool(
     items: Sequence[SourceItem], options: TransformOptions, count: int
-) -> Generator[Made, None, None]:
+) -> Generator[ConvertedItem, None, None]:
     # a fork of a process with torch threads can hang
     pool = ProcessPoolExecutor(
         count,
@@ -80,13 +82,15 @@ def _make_in_pool(
         initializer=_begin_worker,
     )
     queue = iter(items)
-    flying: deque[Future[Made]] = deque()
+    flying: deque[Future[ConvertedItem]] = deque()
     try:
         with _no_interrupts(), _one_thread():  # processes start with the first items
-            flying.extend(pool.submit(make, item, options) for item in islice(queue, AHEAD * count))
+            flying.extend(
+                pool.submit(convert, item, options) for item in islice(queue, AHEAD * count)
+            )
         while flying:
             result = flying.popleft().result()
-            flying.extend(pool.submit(make, item, options) for item in islice(queue, 1))
+            flying.extend(pool.submit(convert, item, options) for item in islice(queue, 1))
             yield result
     finally:
         pool.shutdown(cancel_futures=True)
@@ -136,15 +140,15 @@ def _no_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def make(item: SourceItem, options: TransformOptions) -> Made:
+def convert(item: SourceItem, options: TransformOptions) -> ConvertedItem:
     """Decode, transform and encode one item."""
     try:
         picture = item.decode()
         _check(picture, item.columns)
         images = [_image(item, piece) for piece in transform(picture, options)]
     except UnreadableError as error:
-        return Made(reject=str(error))
-    return Made(images, picture.notes)
+        return ConvertedItem(reject=str(error))
+    return ConvertedItem(images, picture.notes)
 
 
 def _check(picture: DecodedImage, columns: Mapping[str, str]) -> None:
@@ -153,21 +157,21 @@ def _check(picture: DecodedImage, columns: Mapping[str, str]) -> None:
         words = ", ".join(f"{name} has {bits} bits" for name, bits in depths.items())
         raise UnreadableError(f"{words}: all modalities of an archive have the same depth")
     height, width = picture.size
-    if min(height, width) < SMALLEST_GRID:
-        raise UnreadableError(f"is {width}x{height} pixels, a side needs at least {SMALLEST_GRID}")
+    if min(height, width) < MIN_GRID:
+        raise UnreadableError(f"is {width}x{height} pixels, a side needs at least {MIN_GRID}")
     try:
         label_vector(columns)
     except ValueError as error:
         raise UnreadableError(str(error)) from None
 
 
-def _image(item: SourceItem, piece: Piece) -> tuple[Encoded, Shape, Sketch]:
+def _image(item: SourceItem, piece: Piece) -> tuple[EncodedImage, Shape, ImageStatistics]:
     modalities = {name: array_of(pixels) for name, pixels in piece.picture.modalities.items()}
     row = Row(
         "", item.label, item.group or item.name, origin=item.origin, columns=_columns(item, piece)
     )
     encoded = encode(modalities, piece.picture.mask, row)
-    return encoded, _shape(modalities), sketch(modalities)
+    return encoded, _shape(modalities), image_statistics(modalities)
 
 
 def _columns(item: SourceItem, piece: Piece) -> dict[str, str]:

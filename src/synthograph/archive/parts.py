@@ -12,7 +12,7 @@ from synthograph.archive.writer import ArchiveWriter
 from synthograph.core.errors import BlockedError, UserError
 from synthograph.core.outputs import PARTIAL
 
-MOST_PARTS = 10_000
+MAX_PARTS = 10_000
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ class Part:
         """
         found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text.strip())
         part = cls(int(found[1]), int(found[2])) if found else cls(0, 0)
-        if not 1 <= part.number <= part.of <= MOST_PARTS:
+        if not 1 <= part.number <= part.of <= MAX_PARTS:
             raise UserError(
                 f"--part {text!r}: give number and count, such as 2/4 for the second of four parts "
-                f"(at most {MOST_PARTS})"
+                f"(at most {MAX_PARTS})"
             )
         return part
 
@@ -76,7 +76,9 @@ def find_parts(dest: Path) -> Sequence[Part]:
     return [Part(k, of) for of in counts for k in range(1, of + 1)]
 
 
-def still_to_make(writer: ArchiveWriter, total: int, command: Mapping[str, Any]) -> Iterator[range]:
+def missing_ranges(
+    writer: ArchiveWriter, total: int, command: Mapping[str, Any]
+) -> Iterator[range]:
     """Take over what parts hold, in order, and give the ranges of items that nobody has made.
 
     The caller adds the items of each range before it asks for the next.

@@ -13,7 +13,7 @@ from synthograph.core.errors import UserError
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
 MAX_PIXELS = 200_000_000
-MOST_DEFLATED = 1032
+MAX_DEFLATE_RATIO = 1032
 """Bytes that one packed byte can stand for; what claims more would take memory for nothing."""
 KINDS = {(8, 0): 1, (8, 2): 3, (16, 0): 1}
 """Bits and colour type of the header -> channels."""
@@ -66,7 +66,7 @@ def decode_png(data: bytes, where: str) -> np.ndarray:
             "grey or RGB and 16-bit grey; prepare the images with 'synthograph prepare'"
         )
     _check_chunks(data, where)
-    if height * width * bits // 8 > MOST_DEFLATED * len(data):
+    if height * width * bits // 8 > MAX_DEFLATE_RATIO * len(data):
         raise UserError(f"{where}: is a broken PNG (too few bytes for {width}x{height} pixels)")
     try:
         # opened directly, since `Image.open` prints warnings about sizes

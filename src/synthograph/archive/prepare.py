@@ -13,11 +13,11 @@ from typing import Any, NoReturn
 
 import pydantic
 
-from synthograph.archive.make import Made, Shape, WorkersError, make_all
+from synthograph.archive.make import ConvertedItem, Shape, WorkersError, convert_all
 from synthograph.archive.manifest import count_labels
-from synthograph.archive.parts import Part, discard_parts, still_to_make
+from synthograph.archive.parts import Part, discard_parts, missing_ranges
 from synthograph.archive.reader import INVARIANCES, ArchiveInfo, check_classes
-from synthograph.archive.suspects import Sketch, Suspect, find_suspects
+from synthograph.archive.suspects import ImageStatistics, Suspect, find_suspects
 from synthograph.archive.transform import TransformOptions
 from synthograph.archive.writer import (
     ArchiveWriter,
@@ -128,7 +128,7 @@ def prepare(
     whole = {**(command or {}), **_fingerprint(items, options)}
     writer = ArchiveWriter(dest, whole)
     with _keeping(writer):
-        for numbers in still_to_make(writer, len(items), whole):
+        for numbers in missing_ranges(writer, len(items), whole):
             _make(writer, items[numbers.start : numbers.stop], options, track, workers)
         summary = _conclude(writer, items, options, classes, list(rejects))
     discard_parts(dest, whole)
@@ -222,7 +222,7 @@ def _make(
     track: Track,
     workers: int | None,
 ) -> None:
-    with contextlib.closing(make_all(items, options.transform, workers)) as made:
+    with contextlib.closing(convert_all(items, options.transform, workers)) as made:
         pairs = track(zip(items, made, strict=True), len(items))
         for number, (item, result) in enumerate(pairs, start=1):
             _store(writer, item, result)
@@ -231,7 +231,7 @@ def _make(
                 _refuse_odd_size(writer)
 
 
-def _store(writer: ArchiveWriter, item: SourceItem, made: Made) -> None:
+def _store(writer: ArchiveWriter, item: SourceItem, made: ConvertedItem) -> None:
     memory = {
         "name": item.name,
         "reject": made.reject,
@@ -374,7 +374,7 @@ def _summary(
     rows = writer.rows
     notes = Counter(note for m in writer.items for note in m["notes"])
     names = [m["name"] for m in writer.items for _ in m["shapes"]]
-    sketches = [Sketch(*data) for m in writer.items for data in m["sketches"]]
+    sketches = [ImageStatistics(*data) for m in writer.items for data in m["sketches"]]
     return Summary(
         images=len(rows),
         classes=count_labels(rows, info.classes),

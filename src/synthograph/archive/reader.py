@@ -78,7 +78,7 @@ def check_classes(names: Sequence[str]) -> None:
 
 
 @dataclass(frozen=True)
-class Files:
+class ArchiveFiles:
     """The files of an archive, by their names inside it, and why some cannot be read."""
 
     path: Path
@@ -114,7 +114,7 @@ class Files:
         return f"holds no file {name!r}"
 
 
-def open_files(path: Path) -> Files:
+def open_files(path: Path) -> ArchiveFiles:
     """The files of a folder or zip.
 
     Raises:
@@ -123,7 +123,7 @@ def open_files(path: Path) -> Files:
     _refuse_unfinished(path)
     container = unwrap(open_container(path, "archive"))
     listing = container.members()
-    files = Files(path, container, frozenset(listing.names), dict(listing.broken))
+    files = ArchiveFiles(path, container, frozenset(listing.names), dict(listing.broken))
     for name in (MANIFEST, DATASET):
         if name in files.broken:
             raise UserError(f"{path}: {files.missing(name)}")
@@ -150,7 +150,7 @@ class Archive:
     """
 
     path: Path
-    files: Files
+    files: ArchiveFiles
     info: ArchiveInfo
     rows: list[Row]
 
@@ -299,7 +299,7 @@ def is_archive(path: Path) -> bool:
     return MANIFEST in files and DATASET in files
 
 
-def read_document(files: Files, path: Path) -> dict[str, Any]:
+def read_document(files: ArchiveFiles, path: Path) -> dict[str, Any]:
     """What `dataset.json` holds, also of keys that are not ours; nothing where there is no such
     file.
 
@@ -315,7 +315,9 @@ def read_document(files: Files, path: Path) -> dict[str, Any]:
     return document
 
 
-def _parse_info(document: dict[str, Any], files: Files, rows: list[Row], path: Path) -> ArchiveInfo:
+def _parse_info(
+    document: dict[str, Any], files: ArchiveFiles, rows: list[Row], path: Path
+) -> ArchiveInfo:
     known = {key: value for key, value in document.items() if key in ArchiveInfo.model_fields}
     if not rows:
         raise UserError(f"{path}: holds no images; make an archive with 'synthograph prepare'")
@@ -340,7 +342,7 @@ def _parse_info(document: dict[str, Any], files: Files, rows: list[Row], path: P
     return info
 
 
-def _holds_runs(files: Files) -> bool:
+def _holds_runs(files: ArchiveFiles) -> bool:
     """Whether these are no images but the pictures that trainings drew."""
     tops = {name.partition("/")[0] for name in files.names if name.endswith("/config.json")}
     runs = any(f"{top}/{name}" in files for top in tops for name in RUN_PICTURES)

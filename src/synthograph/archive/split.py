@@ -18,7 +18,7 @@ from synthograph.archive.manifest import (
     without_split,
 )
 from synthograph.archive.reader import Archive, ArchiveInfo, open_archive, read_document
-from synthograph.archive.writer import documents, replace_members
+from synthograph.archive.writer import list_files, replace_members
 from synthograph.core.config import Config
 from synthograph.core.errors import UserError
 from synthograph.core.files import write_bytes
@@ -189,7 +189,7 @@ def rewrite(archive: Archive, rows: Sequence[Row]) -> None:
     document = read_document(archive.files, archive.path)
     others = {key: value for key, value in document.items() if key not in known}
     try:
-        new = documents(archive.info, rows, others)
+        new = list_files(archive.info, rows, others)
     except (ValueError, RecursionError) as error:  # 1e999 is read, and no number of JSON
         raise UserError(
             f"{archive.path}: {DATASET} holds what cannot be written again ({error}): mend it"

@@ -17,7 +17,7 @@ from synthograph.core.seeds import Streams
 
 
 @dataclass(frozen=True)
-class Selection:
+class RowSelection:
     """Which rows of an archive train: a split without a fold, or a random subset of it."""
 
     split: str | None = None
@@ -25,7 +25,7 @@ class Selection:
     subset: int | None = None
 
 
-def select_rows(archive: Archive, selection: Selection, seed: int) -> list[Row]:
+def select_rows(archive: Archive, selection: RowSelection, seed: int) -> list[Row]:
     """The rows that a selection means.
 
     Args:

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-SHOWN = 10
-SMALLEST_SPREAD = 1e-3  # a quarter of a grey level: below it, differences are no outliers
+MAX_SUSPECTS = 10
+MIN_SPREAD = 1e-3  # a quarter of a grey level: below it, differences are no outliers
 
 
 @dataclass(frozen=True, slots=True)
-class Sketch:
+class ImageStatistics:
     """A few numbers of an image: mean and standard deviation (0 to 1), sharpness, and a digest of
     its pixels.
     """
@@ -36,7 +36,7 @@ class Suspect:
     reason: str
 
 
-def sketch(modalities: Mapping[str, np.ndarray]) -> Sketch:
+def image_statistics(modalities: Mapping[str, np.ndarray]) -> ImageStatistics:
     """The sketch of an image; statistics are those of its first modality."""
     first = next(iter(modalities.values()))
     channels = first.shape[2]
@@ -47,10 +47,12 @@ def sketch(modalities: Mapping[str, np.ndarray]) -> Sketch:
     for pixels in modalities.values():
         digest.update(f"{pixels.shape}{pixels.dtype}".encode())
         digest.update(np.ascontiguousarray(pixels).data)
-    return Sketch(float(grey.mean()), float(grey.std()), float(steps), digest.hexdigest()[:16])
+    return ImageStatistics(
+        float(grey.mean()), float(grey.std()), float(steps), digest.hexdigest()[:16]
+    )
 
 
-def find_suspects(names: Sequence[str], sketches: Sequence[Sketch]) -> list[Suspect]:
+def find_suspects(names: Sequence[str], sketches: Sequence[ImageStatistics]) -> list[Suspect]:
     """At most ten images: exact copies, flat images, and outliers of brightness, contrast or
     sharpness.
 
@@ -77,10 +79,10 @@ def find_suspects(names: Sequence[str], sketches: Sequence[Sketch]) -> list[Susp
     ):
         values = np.array([getattr(one, attribute) for one in sketches])
         center = np.median(values)
-        spread = 1.4826 * np.median(np.abs(values - center)) + SMALLEST_SPREAD
+        spread = 1.4826 * np.median(np.abs(values - center)) + MIN_SPREAD
         for name, z in zip(names, (values - center) / spread, strict=True):
             if abs(z) > 6:
                 note(
                     name, float(min(abs(z), 999.0)), f"{high if z > 0 else low} ({z:+.1f} spreads)"
                 )
-    return sorted(found.values(), key=lambda s: -s.oddness)[:SHOWN]
+    return sorted(found.values(), key=lambda s: -s.oddness)[:MAX_SUSPECTS]

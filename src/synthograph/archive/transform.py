@@ -12,7 +12,7 @@ from PIL import Image
 
 from synthograph.core.config import Config
 from synthograph.core.record import DecodedImage, Pixels, UnreadableError, array_of
-from synthograph.core.spec import SMALLEST_GRID
+from synthograph.core.spec import MIN_GRID
 
 
 class Fit(enum.StrEnum):
@@ -37,11 +37,11 @@ FILTERS = {ResizeFilter.LANCZOS: Image.Resampling.LANCZOS, ResizeFilter.BOX: Ima
 class TransformOptions(Config):
     """Size of the images to be, and how they get it. Without a size, pixels stay as they are."""
 
-    width: int | None = pydantic.Field(None, ge=SMALLEST_GRID, le=16384)
-    height: int | None = pydantic.Field(None, ge=SMALLEST_GRID, le=16384)
+    width: int | None = pydantic.Field(None, ge=MIN_GRID, le=16384)
+    height: int | None = pydantic.Field(None, ge=MIN_GRID, le=16384)
     fit: Fit | None = None
     resize_filter: ResizeFilter = ResizeFilter.LANCZOS
-    tile: int | None = pydantic.Field(None, ge=SMALLEST_GRID, le=16384)
+    tile: int | None = pydantic.Field(None, ge=MIN_GRID, le=16384)
     overlap: int = pydantic.Field(0, ge=0)
 
     @pydantic.model_validator(mode="after")

@@ -45,7 +45,7 @@ DATA = "data"
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
+class EncodedImage:
     """An image ready to be stored.
 
     Attributes:
@@ -59,10 +59,10 @@ class Encoded:
     row: Row
 
 
-def encode(modalities: Mapping[str, np.ndarray], mask: np.ndarray | None, row: Row) -> Encoded:
+def encode(modalities: Mapping[str, np.ndarray], mask: np.ndarray | None, row: Row) -> EncodedImage:
     """Encode pixels [h, w, c] per modality and a mask [h, w] losslessly."""
     pngs = {name: encode_png(pixels) for name, pixels in modalities.items()}
-    return Encoded(pngs, None if mask is None else encode_png(mask[:, :, None]), row)
+    return EncodedImage(pngs, None if mask is None else encode_png(mask[:, :, None]), row)
 
 
 def image_name(number: int) -> str:
@@ -76,7 +76,7 @@ def new_namespace() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class _JournalEntry:
     """One item in the journal: what is remembered of it, its rows, its files and their sizes."""
 
     item: Any
@@ -122,7 +122,7 @@ class ArchiveWriter:
         self.packed = dest.suffix.lower() == ".zip"
         self.dest = dest
         self.partial = dest.with_name(f"{dest.name}{PARTIAL}")
-        self._entries: list[_Entry] = []
+        self._entries: list[_JournalEntry] = []
         self._images = 0
         with disk_errors(self.partial):
             (self.partial / DATA).mkdir(parents=True, exist_ok=True)
@@ -169,17 +169,17 @@ class ArchiveWriter:
         with journal.open("r+b") as file:
             file.truncate(whole)
 
-    def _entry(self, line: bytes) -> _Entry | None:
+    def _entry(self, line: bytes) -> _JournalEntry | None:
         """A line of the journal; None where it is cut short or its files did not reach the disk."""
         try:
             data = json.loads(line)
-            entry = _Entry(data["item"], [Row(**row) for row in data["rows"]], data["files"])
+            entry = _JournalEntry(data["item"], [Row(**row) for row in data["rows"]], data["files"])
             sizes = {name: (self.partial / DATA / name).stat().st_size for name in entry.files}
         except (ValueError, TypeError, KeyError, OSError):
             return None
         return entry if line.endswith(b"\n") and sizes == entry.files else None
 
-    def _remember(self, entry: _Entry) -> None:
+    def _remember(self, entry: _JournalEntry) -> None:
         self._entries.append(entry)
         self._images += len(entry.rows)
 
@@ -203,19 +203,19 @@ class ArchiveWriter:
         """Number of items that need not be made again."""
         return len(self._entries)
 
-    def content(self, first: int = 0) -> Iterator[tuple[list[Encoded], Any]]:
+    def content(self, first: int = 0) -> Iterator[tuple[list[EncodedImage], Any]]:
         """The images of every item from number `first` on, and what is remembered of it."""
         for entry in self._entries[first:]:
             yield [self._read(row, entry.files) for row in entry.rows], entry.item
 
-    def _read(self, row: Row, files: Collection[str]) -> Encoded:
+    def _read(self, row: Row, files: Collection[str]) -> EncodedImage:
         data = self.partial / DATA
         others = [n.removesuffix(f"/{row.file}") for n in files if n.endswith(f"/{row.file}")]
         folders = {"": "", **{name: f"{name}/" for name in others}}
         pngs = {name: (data / f"{f}{row.file}").read_bytes() for name, f in folders.items()}
-        return Encoded(pngs, pngs.pop(MASKS, None), row)
+        return EncodedImage(pngs, pngs.pop(MASKS, None), row)
 
-    def add(self, images: Sequence[Encoded], item: Any = None) -> None:  # noqa: ANN401 - JSON data
+    def add(self, images: Sequence[EncodedImage], item: Any = None) -> None:  # noqa: ANN401 - JSON data
         """Store the images of the next item.
 
         Args:
@@ -233,7 +233,7 @@ class ArchiveWriter:
                 if image.mask is not None:
                     files[f"{MASKS}/{name}"] = self._store(f"{MASKS}/{name}", image.mask)
                 rows.append(replace(image.row, file=name))
-            entry = _Entry(item, rows, files)
+            entry = _JournalEntry(item, rows, files)
             row_data = [_row_data(row) for row in rows]
             line = json.dumps({"item": item, "rows": row_data, "files": files})
             self._journal.write(line + "\n")
@@ -258,7 +258,7 @@ class ArchiveWriter:
         self._journal.close()
         data = self.partial / DATA
         with disk_errors(self.dest):
-            texts = documents(info, self.rows)
+            texts = list_files(info, self.rows)
             for name, text in texts.items():
                 (data / name).write_bytes(text)
             names = {*texts, *(name for entry in self._entries for name in entry.files)}
@@ -338,7 +338,7 @@ def _stored(info: zipfile.ZipInfo) -> zipfile.ZipInfo:
     return copy
 
 
-def documents(
+def list_files(
     info: ArchiveInfo, rows: Sequence[Row], others: Mapping[str, Any] | None = None
 ) -> dict[str, bytes]:
     """`manifest.csv` and `dataset.json`; the latter repeats the labels for the published tools, and

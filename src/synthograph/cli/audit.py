@@ -193,9 +193,9 @@ def _open(synthetic: str | None, train: str | None, holdout: str | None, seed: i
             "an audit needs --synthetic ARCHIVE, --train ARCHIVE:train and --holdout ARCHIVE:test; "
             "distances of pairs of vectors alone need --embeddings and --metadata"
         )
-    path, part = batches.selected(synthetic)
+    path, part = batches.path_and_split(synthetic)
     made = open_archive(path)
-    rows = batches.rows_of(made, part)
+    rows = batches.rows_of_split(made, part)
     ours, ours_split, our_rows = _real(train, "train")
     theirs, theirs_split, their_rows = _real(holdout, "test")
     request = AuditSets(
@@ -216,11 +216,11 @@ def _real(text: str, default: str) -> "tuple[Archive, str | None, list[Row]]":
     from synthograph.archive import batches
     from synthograph.archive.reader import open_archive
 
-    path, split = batches.selected(text)
+    path, split = batches.path_and_split(text)
     archive = open_archive(path)
     if split is None and any(row.split for row in archive.rows):
         split = default
-    rows = batches.rows_of(archive, split)
+    rows = batches.rows_of_split(archive, split)
     batches.refuse_synthetic(archive, rows)
     return archive, split, rows
 

@@ -102,7 +102,7 @@ def _measure(real: Path, synthetic: Path, out: Path) -> list[Path]:
     """What `synthograph evaluate` measures, without its table, as JSON; nothing where there are too
     few images.
     """
-    from synthograph.archive.batches import archive_images, rows_of
+    from synthograph.archive.batches import archive_images, rows_of_split
     from synthograph.archive.reader import open_archive
     from synthograph.cli.progress import tracker
     from synthograph.core.errors import UserError
@@ -112,7 +112,7 @@ def _measure(real: Path, synthetic: Path, out: Path) -> list[Path]:
     from synthograph.workflows.extractors import feature_folder
 
     archive, made = open_archive(real), open_archive(synthetic)
-    held_out = archive_images(archive, rows_of(archive, "test"), split="test")
+    held_out = archive_images(archive, rows_of_split(archive, "test"), split="test")
     request = EvaluationTask(held_out, archive_images(made, made.rows), seed=SEED)
     try:
         check(request)
@@ -143,10 +143,15 @@ def _next_folder(outdir: Path) -> Path:
 def _generate(network: Path, dest: Path) -> None:
     from synthograph.cli.progress import tracker
     from synthograph.models.snapshot import load
-    from synthograph.sampling.generate import Request, choose_classes, generate_archive, jobs_of
+    from synthograph.sampling.generate import (
+        ImageRequest,
+        choose_classes,
+        generate_archive,
+        jobs_of,
+    )
 
     snapshot = load(network)
-    request = Request(jobs_of(range(PER_CLASS), choose_classes(snapshot, [])))
+    request = ImageRequest(jobs_of(range(PER_CLASS), choose_classes(snapshot, [])))
     generate_archive(snapshot, request, dest, track=tracker("generating"))
 
 

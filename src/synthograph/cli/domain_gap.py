@@ -84,7 +84,7 @@ def _sets(
     Raises:
         UserError: an archive that cannot be read, a class that it lacks, or sets that overlap.
     """
-    from synthograph.archive.batches import rows_of, selected
+    from synthograph.archive.batches import path_and_split, rows_of_split
     from synthograph.archive.reader import open_archive
     from synthograph.core.errors import UserError
 
@@ -92,9 +92,9 @@ def _sets(
     opened: list[tuple[str, str | None, Archive, list[Row]]] = []
     names: list[str] = []
     for text in archives:
-        path, split = selected(text)
+        path, split = path_and_split(text)
         archive = open_archive(path)
-        rows = rows_of(archive, split)
+        rows = rows_of_split(archive, split)
         chosen = [row for row in rows if not wanted[text] or row.label in wanted[text]]
         lacking = [name for name in wanted[text] if name not in archive.info.classes]
         if lacking or not chosen:
@@ -122,11 +122,11 @@ def _classes(text: str, archives: Sequence[str], classes: Sequence[str]) -> list
     Raises:
         UserError: a class is asked of an archive that was not named.
     """
-    from synthograph.archive.batches import selected
+    from synthograph.archive.batches import path_and_split
     from synthograph.core.errors import UserError
 
     def called(archive: str) -> set[str]:
-        return {archive, str(selected(archive)[0]), selected(archive)[0].name}
+        return {archive, str(path_and_split(archive)[0]), path_and_split(archive)[0].name}
 
     found = []
     for each in classes:

@@ -264,12 +264,12 @@ def _published_sets(
     sets: "EvaluationInputs", wanted: "MeasureSelection", extractors: Extractors
 ) -> "Iterator[tuple[Published, ImageSet, ImageSet]]":
     """Published measures with training and generated images."""
-    from synthograph.archive.batches import mirrored
+    from synthograph.archive.batches import with_mirrored
 
     for spec in wanted.published:
         if sets.published is not None:
             train, fake = sets.published
-            yield spec, mirrored(train) if sets.mirror and not spec.full else train, fake
+            yield spec, with_mirrored(train) if sets.mirror and not spec.full else train, fake
 
 
 def _keep_part(

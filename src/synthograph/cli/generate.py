@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from synthograph.archive.parts import Part
     from synthograph.core.signals import StopRequest
     from synthograph.models.snapshot import Snapshot
-    from synthograph.sampling.generate import FileKind, Job, Reject, Request
+    from synthograph.sampling.generate import FileKind, ImageRequest, Job, RejectionRule
 
 E = TypeVar("E", bound=enum.Enum)
 MOST = 10_000_000
@@ -113,13 +113,13 @@ def generate(options: Options) -> None:
             _draw(snapshot, request, options.grid, stop)
 
 
-def _request(options: Options, classes: Sequence[str]) -> "Request":
+def _request(options: Options, classes: Sequence[str]) -> "ImageRequest":
     """What is to be generated, and how."""
     from synthograph.core.devices import Precision, pick_device
     from synthograph.models.base import NoiseMode, TruncationCenter
-    from synthograph.sampling.generate import Request
+    from synthograph.sampling.generate import ImageRequest
 
-    return Request(
+    return ImageRequest(
         _jobs(options, classes),
         truncation=options.trunc,
         cutoff=options.trunc_cutoff,
@@ -152,7 +152,7 @@ def _refuse_together(options: Options, form: "FileKind") -> None:
 
 def _write(
     snapshot: "Snapshot",
-    request: "Request",
+    request: "ImageRequest",
     options: Options,
     form: "FileKind",
     stop: "StopRequest",
@@ -190,7 +190,7 @@ def _write(
     typer.echo(said)
 
 
-def _copies(snapshot: "Snapshot", named: str, outdir: Path) -> "Reject":
+def _copies(snapshot: "Snapshot", named: str, outdir: Path) -> "RejectionRule":
     """What leaves out copies of the images of an archive.
 
     Raises:
@@ -200,9 +200,9 @@ def _copies(snapshot: "Snapshot", named: str, outdir: Path) -> "Reject":
     from synthograph.archive.batches import (
         archive_images,
         group_digests,
+        path_and_split,
         refuse_synthetic,
-        rows_of,
-        selected,
+        rows_of_split,
     )
     from synthograph.archive.reader import open_archive
     from synthograph.archive.writer import refuse_destination
@@ -212,12 +212,12 @@ def _copies(snapshot: "Snapshot", named: str, outdir: Path) -> "Reject":
     from synthograph.metrics.audit.audit import refuse_strange_training, unsearched
     from synthograph.metrics.audit.reject import copy_judge
     from synthograph.metrics.overlap import trained_on
-    from synthograph.sampling.generate import Reject
+    from synthograph.sampling.generate import RejectionRule
 
     refuse_destination(outdir)
-    path, split = selected(named)
+    path, split = path_and_split(named)
     archive = open_archive(path)
-    rows = rows_of(archive, split)
+    rows = rows_of_split(archive, split)
     refuse_synthetic(archive, rows)
     mine, theirs = snapshot.info.spec, archive.info.spec
     if (mine.height, mine.width, mine.channels, mine.bits) != (
@@ -244,12 +244,12 @@ def _copies(snapshot: "Snapshot", named: str, outdir: Path) -> "Reject":
     judge = copy_judge(
         archive_images(archive, rows, split=split), folder=cache_folder(), tracks=tracker
     )
-    return Reject(
+    return RejectionRule(
         judge, {**judge.origin, "score": judge.threshold.score, "rate": judge.threshold.rate}
     )
 
 
-def _draw(snapshot: "Snapshot", request: "Request", grid: Path, stop: "StopRequest") -> None:
+def _draw(snapshot: "Snapshot", request: "ImageRequest", grid: Path, stop: "StopRequest") -> None:
     """All images on one picture.
 
     Raises:
@@ -257,7 +257,7 @@ def _draw(snapshot: "Snapshot", request: "Request", grid: Path, stop: "StopReque
     """
     from synthograph.core.errors import StoppedError
     from synthograph.core.files import disk_errors, write_bytes
-    from synthograph.sampling.generate import generate, picture
+    from synthograph.sampling.generate import draw_contact_sheet, generate
 
     images = []
     for part in generate(snapshot, request):
@@ -269,7 +269,7 @@ def _draw(snapshot: "Snapshot", request: "Request", grid: Path, stop: "StopReque
         images += part
     with disk_errors(grid):
         grid.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(grid, picture(snapshot, images, columns=COLUMNS))
+    write_bytes(grid, draw_contact_sheet(snapshot, images, columns=COLUMNS))
     typer.echo(f"{grid}")
 
 
@@ -329,7 +329,9 @@ def _choice(text: str, kind: type[E], option: str) -> E:
     return kind(text)
 
 
-def _begin(snapshot: "Snapshot", request: "Request", options: Options, form: "FileKind") -> None:
+def _begin(
+    snapshot: "Snapshot", request: "ImageRequest", options: Options, form: "FileKind"
+) -> None:
     """Refuse a destination that is there, before several processes find it out for themselves; a
     folder is noted to be filled by the command as a whole, whatever becomes of its processes.
     """

@@ -47,11 +47,11 @@ def _explain_parameter(error: Exception, parameter: Any, message: str, see: str)
     problems: list[Any] = getattr(error.__cause__, "errors", list)()
     if not problems:
         return f"{name}: {_lower(message)}"
-    from synthograph.core.config import say_rule
+    from synthograph.core.config import describe_rule
 
     given = str(problems[0].get("input"))
     shown = given if given.replace(".", "").lstrip("-").isalnum() else repr(given)
-    return f"{name} {shown}: {say_rule(problems[0])}"
+    return f"{name} {shown}: {describe_rule(problems[0])}"
 
 
 def _near_option(option: str, context: Any) -> str | None:  # noqa: ANN401

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from synthograph.features.weights import State
+    from synthograph.features.weights import WeightState
 
 weights = typer.Typer(invoke_without_command=True)
 
@@ -19,11 +19,11 @@ def listing(
     """List the weights that measures can use, and what is here; `get` and `import` fetch them."""
     import json
 
-    from synthograph.features.weights import WEIGHTS, state_of
+    from synthograph.features.weights import WEIGHTS, weight_state
 
     if context.invoked_subcommand is not None:
         return
-    facts = [_facts(state_of(name)) for name in WEIGHTS]
+    facts = [_facts(weight_state(name)) for name in WEIGHTS]
     typer.echo(json.dumps(facts, indent=2) if as_json else _text(facts))
 
 
@@ -47,15 +47,15 @@ def get(
 ) -> None:
     """Download a file of weights, check its hash and keep it."""
     from synthograph.cli.progress import tracker
-    from synthograph.features.weights import get_weights, state_of
+    from synthograph.features.weights import get_weights, weight_state
 
-    state = state_of(name)
+    state = weight_state(name)
     if not state.present:
         typer.echo(f"note: licence of {name}: {state.file.licence}")
     _report(get_weights(name, offline=True if offline else None, track=tracker("downloading")))
 
 
-def _report(state: "State") -> None:
+def _report(state: "WeightState") -> None:
     digest = state.digest
     if digest is not None:
         typer.echo(f"{state.file.name}: {state.path}")
@@ -67,7 +67,7 @@ def _report(state: "State") -> None:
         )
 
 
-def _facts(state: "State") -> dict[str, Any]:
+def _facts(state: "WeightState") -> dict[str, Any]:
     file, digest = state.file, state.digest
     return {
         "name": file.name,

@@ -91,14 +91,14 @@ def _explain(
     inner = first.get("ctx", {}).get("error")
     if isinstance(inner, SettingError):  # a part that was parsed by itself
         return inner.under(path)
-    message = say_rule(first)
+    message = describe_rule(first)
     whole = isinstance(given, Config) or (isinstance(given, Mapping) and not path)
     if inner is not None or whole or first["type"] == "missing":  # the rule says it all
         return SettingError(path, message)
     return SettingError(path, message, value=_show(given))
 
 
-def say_rule(problem: Mapping[str, Any]) -> str:
+def describe_rule(problem: Mapping[str, Any]) -> str:
     """A problem that pydantic found, as what the value must be.
 
     Args:

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 GAP = 2
 MARGIN = 6
-SMALLEST_SHOWN = 64
+MIN_SIDE = 64
 INK, PAPER, LINE = (30, 30, 30), (255, 255, 255), 16
 
 
@@ -38,7 +38,7 @@ def contact_sheet(rows: Sequence[tuple[str, Sequence[np.ndarray]]]) -> bytes:
             factors.
     """
     height, width = next(images[0].shape[:2] for _, images in rows if len(images))
-    factor = max(1, -(-SMALLEST_SHOWN // max(height, 1)))
+    factor = max(1, -(-MIN_SIDE // max(height, 1)))
     cell_h, cell_w = height * factor + GAP, width * factor + GAP
     font = ImageFont.load_default(size=12)
     titles = max((font.getlength(title) for title, _ in rows), default=0)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1  # parameters of mallopt
-_LARGEST_KEPT = (1 << 30, 1 << 25)  # bytes; old versions of glibc accept no more than the second
+_MAX_KEPT = (1 << 30, 1 << 25)  # bytes; old versions of glibc accept no more than the second
 
 
 class Precision(enum.StrEnum):
@@ -84,7 +84,7 @@ def keep_freed_memory() -> None:
     elsewhere nothing changes.
     """
     tell = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if tell is not None and any(tell(_MMAP_THRESHOLD, size) for size in _LARGEST_KEPT):
+    if tell is not None and any(tell(_MMAP_THRESHOLD, size) for size in _MAX_KEPT):
         tell(_TRIM_THRESHOLD, 2**31 - 1)
 
 

@@ -64,7 +64,9 @@ def stream_key(seed: int, stream: str) -> tuple[int, int]:
     return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:8], "little")
 
 
-def words(seed: int, stream: str, indices: Int64[Tensor, " n"], count: int) -> Int64[Tensor, "n e"]:
+def random_words(
+    seed: int, stream: str, indices: Int64[Tensor, " n"], count: int
+) -> Int64[Tensor, "n e"]:
     """`count` random 32-bit words for every index.
 
     Args:
@@ -151,7 +153,7 @@ class Streams:
         self, stream: str, indices: Int64[Tensor, " n"], shape: tuple[int, ...] = ()
     ) -> Float[Tensor, "n *shape"]:
         """Float32 numbers in [0, 1), 24 bits each, `shape` of them per index."""
-        drawn = words(self.seed, self.prefix + stream, indices, math.prod(shape))
+        drawn = random_words(self.seed, self.prefix + stream, indices, math.prod(shape))
         return to_uniform(drawn).reshape(len(indices), *shape)
 
     def normal(
@@ -159,7 +161,7 @@ class Streams:
     ) -> Float[Tensor, "n *shape"]:
         """Float32 standard normal numbers, `shape` of them per index."""
         count = math.prod(shape)
-        drawn = words(self.seed, self.prefix + stream, indices, count + count % 2)
+        drawn = random_words(self.seed, self.prefix + stream, indices, count + count % 2)
         return to_normal(drawn)[:, :count].reshape(len(indices), *shape)
 
     def first_words(
@@ -173,7 +175,7 @@ class Streams:
 
     def integers(self, stream: str, indices: Int64[Tensor, " n"], high: int) -> Int64[Tensor, " n"]:
         """One integer in [0, high) per index; `high` at most 2^31, its bias below high / 2^32."""
-        return (words(self.seed, self.prefix + stream, indices, 1)[:, 0] * high) >> 32
+        return (random_words(self.seed, self.prefix + stream, indices, 1)[:, 0] * high) >> 32
 
     def permutation(self, stream: str, epoch: int, count: int) -> Int64[Tensor, " n"]:
         """A permutation of 0 ... count-1 keyed by the epoch; the last few are kept."""
@@ -181,7 +183,9 @@ class Streams:
         if key not in self._permutations:
             while len(self._permutations) >= 4:
                 self._permutations.pop(next(iter(self._permutations)))
-            drawn = words(self.seed, f"{self.prefix}{stream}/{epoch}", torch.arange(count), 2)
+            drawn = random_words(
+                self.seed, f"{self.prefix}{stream}/{epoch}", torch.arange(count), 2
+            )
             order = (drawn[:, 0] << 31) ^ drawn[:, 1]
             self._permutations[key] = torch.argsort(order, stable=True)
         return self._permutations[key]

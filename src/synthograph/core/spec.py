@@ -12,9 +12,9 @@ from synthograph.core.errors import UserError
 if TYPE_CHECKING:
     from torch import Tensor
 
-SMALLEST_GRID = 4
-LARGEST_GRID = 16
-LARGEST_SIDE = 1 << 16
+MIN_GRID = 4
+MAX_GRID = 16
+MAX_SIDE = 1 << 16
 MASKS = "masks"
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
@@ -35,8 +35,8 @@ class ImageSpec(Config):
     archives a modality has 1 or 3 channels; networks of others may have any number.
     """
 
-    height: int = pydantic.Field(ge=SMALLEST_GRID, le=LARGEST_SIDE)
-    width: int = pydantic.Field(ge=SMALLEST_GRID, le=LARGEST_SIDE)
+    height: int = pydantic.Field(ge=MIN_GRID, le=MAX_SIDE)
+    width: int = pydantic.Field(ge=MIN_GRID, le=MAX_SIDE)
     modalities: dict[str, Annotated[int, pydantic.Field(ge=1, le=64)]]
     bits: Literal[8, 16] = 8
 
@@ -89,9 +89,9 @@ class ImageSpec(Config):
 def find_grid(height: int, width: int) -> Grid | None:
     """Coarsest grid of an image size, or None where its sides lie outside 4 to 16."""
     doublings = 0
-    while height % 2 == 0 and width % 2 == 0 and min(height // 2, width // 2) >= SMALLEST_GRID:
+    while height % 2 == 0 and width % 2 == 0 and min(height // 2, width // 2) >= MIN_GRID:
         height, width, doublings = height // 2, width // 2, doublings + 1
-    fits = max(height, width) <= LARGEST_GRID and min(height, width) >= SMALLEST_GRID
+    fits = max(height, width) <= MAX_GRID and min(height, width) >= MIN_GRID
     return Grid(height, width, doublings) if fits else None
 
 
@@ -106,7 +106,7 @@ def require_grid(height: int, width: int) -> Grid:
         near_h, near_w = nearest_size(height, width)
         raise UserError(
             f"images of {width}x{height} fit no grid: both sides must be the same power of two "
-            f"times a number from {SMALLEST_GRID} to {LARGEST_GRID}; the nearest that fits is "
+            f"times a number from {MIN_GRID} to {MAX_GRID}; the nearest that fits is "
             f"{near_w}x{near_h}: prepare with --width {near_w} --height {near_h}"
         )
     return found
@@ -117,8 +117,8 @@ def nearest_size(height: int, width: int) -> tuple[int, int]:
     sizes = [
         (h << k, w << k)
         for k in range(13)
-        for h in range(SMALLEST_GRID, LARGEST_GRID + 1)
-        for w in range(SMALLEST_GRID, LARGEST_GRID + 1)
+        for h in range(MIN_GRID, MAX_GRID + 1)
+        for w in range(MIN_GRID, MAX_GRID + 1)
         if find_grid(h << k, w << k) is not None
     ]
     return min(sizes, key=lambda s: (abs(s[0] - height) + abs(s[1] - width), -s[0] * s[1]))

@@ -3,6 +3,6 @@ protocol, each with its weight file, hash and preprocessing. One file per networ
 random network ships with weights.
 
 Public names: `registry.extractor`, `registry.perceptual_distance`, `registry.NAMES`,
-`base.Extractor`, `base.MissingWeightsError`, `weights.state_of`, `weights.import_weights`,
+`base.Extractor`, `base.MissingWeightsError`, `weights.weight_state`, `weights.import_weights`,
 `weights.get_weights`.
 """

@@ -21,7 +21,7 @@ class MissingWeightsError(UserError):
 
 
 @dataclass(frozen=True)
-class Digest:
+class WeightDigest:
     """Which weights computed.
 
     Attributes:
@@ -39,7 +39,7 @@ Adapt = Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
 """Published names of tensors to those of the network here; tensors of no use are left out."""
 
 
-def as_it_is(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def unchanged(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """For files whose names are those of the network."""
     return dict(tensors)
 
@@ -67,7 +67,7 @@ class WeightFile:
     size: int
     sha256: str | None
     build: Callable[[], nn.Module]
-    adapt: Adapt = as_it_is
+    adapt: Adapt = unchanged
     note: str = ""
 
 
@@ -86,7 +86,7 @@ class Extractor(Protocol):
         ...
 
     @property
-    def digest(self) -> Digest:
+    def digest(self) -> WeightDigest:
         """Which weights computed."""
         ...
 
@@ -130,7 +130,7 @@ class NetworkExtractor:
 
     name: str
     dims: int
-    digest: Digest
+    digest: WeightDigest
     network: nn.Module
     preprocess: Preprocess
     source: str
@@ -188,7 +188,7 @@ class NetworkExtractor:
         }
 
 
-def placed(network: nn.Module, device: torch.device) -> nn.Module:
+def to_device(network: nn.Module, device: torch.device) -> nn.Module:
     """A network where it computes, in the memory format that convolutions are fastest in."""
     return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 

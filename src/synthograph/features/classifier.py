@@ -21,7 +21,7 @@ from synthograph.core.files import disk_errors, sha256_file
 from synthograph.core.untrusted.documents import parse_json, read_text
 from synthograph.core.untrusted.tensors import load_tensors
 from synthograph.core.untrusted.torch_files import read_state
-from synthograph.features.base import Digest, NetworkExtractor, placed
+from synthograph.features.base import NetworkExtractor, WeightDigest, to_device
 from synthograph.features.preprocess import (
     Preprocess,
     chunk_for,
@@ -112,8 +112,8 @@ def make(path: Path, device: torch.device, precision: Precision) -> NetworkExtra
     return NetworkExtractor(
         name=f"{PREFIX}{path.name}@{sha256[:8]}",  # models of several folders may be called alike
         dims=plan.dims,
-        digest=Digest(sha256, path.name, verified=False),
-        network=placed(network.eval(), device),
+        digest=WeightDigest(sha256, path.name, verified=False),
+        network=to_device(network.eval(), device),
         preprocess=preprocess,
         source=f"{whose}: {plan}, mean over the last stage",
         chunk=chunk_for(about.side),

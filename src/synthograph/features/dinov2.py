@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, scaled_dot_product_attention
 
 from synthograph.core.devices import Precision
-from synthograph.features.base import Digest, NetworkExtractor, WeightFile
+from synthograph.features.base import NetworkExtractor, WeightDigest, WeightFile
 from synthograph.features.preprocess import Preprocess, chunk_for
 
 # n image, t token, d width
@@ -144,11 +144,13 @@ WEIGHTS = tuple(
 )
 
 
-def maker(name: str) -> Callable[[nn.Module, Digest, torch.device, Precision], NetworkExtractor]:
+def maker(
+    name: str,
+) -> Callable[[nn.Module, WeightDigest, torch.device, Precision], NetworkExtractor]:
     """Makes the extractor of that name from its network."""
 
     def make(
-        network: nn.Module, digest: Digest, device: torch.device, precision: Precision
+        network: nn.Module, digest: WeightDigest, device: torch.device, precision: Precision
     ) -> NetworkExtractor:
         return NetworkExtractor(
             name=name,

@@ -15,7 +15,13 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, max_pool2d, relu
 
 from synthograph.core.devices import Precision
-from synthograph.features.base import Digest, FrozenNorm, NetworkExtractor, WeightFile, as_it_is
+from synthograph.features.base import (
+    FrozenNorm,
+    NetworkExtractor,
+    WeightDigest,
+    WeightFile,
+    unchanged,
+)
 from synthograph.features.preprocess import Preprocess, Resize, chunk_for
 
 # n image, c channel, k class
@@ -258,14 +264,14 @@ WEIGHTS = WeightFile(
     size=95_628_359,
     sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
     build=Inception,
-    adapt=as_it_is,
+    adapt=unchanged,
     note="torch-fidelity's weights-inception-2015-12-05-6726825d.pth is the same file; the "
     "TorchScript file inception-2015-12-05.pt is a program and is not read",
 )
 
 
 def make(
-    network: Inception, digest: Digest, device: torch.device, precision: Precision
+    network: Inception, digest: WeightDigest, device: torch.device, precision: Precision
 ) -> InceptionExtractor:
     """The extractor `inception` from its network."""
     return InceptionExtractor(

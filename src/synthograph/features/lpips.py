@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from synthograph.core.devices import Precision
 from synthograph.core.errors import UserError
 from synthograph.features import random_vgg
-from synthograph.features.base import Digest, WeightFile
+from synthograph.features.base import WeightDigest, WeightFile
 from synthograph.features.preprocess import (
     CHANNELS,
     WINDOW,
@@ -24,7 +24,7 @@ from synthograph.features.preprocess import (
     full_window,
     groups_of_three,
 )
-from synthograph.features.vgg16 import SMALLEST, TAPPED, taps
+from synthograph.features.vgg16 import MIN_SIDE, TAPPED, pool_inputs
 
 # n image, c channel, g group of channels
 
@@ -80,7 +80,7 @@ class PerceptualDistance:
     name: str
     layers: nn.Module
     weights: list[Tensor]
-    digests: Mapping[str, Digest]
+    digests: Mapping[str, WeightDigest]
     mean: tuple[float, ...] = MEAN
     deviation: tuple[float, ...] = DEVIATION
     indicative: bool = False
@@ -121,7 +121,7 @@ class PerceptualDistance:
         count, n = first.shape[:2]
         total = torch.zeros(count * n, device=self.device)
         pair = [x.flatten(0, 1).to(memory_format=torch.channels_last) for x in (first, second)]
-        found = zip(*(taps(self.layers, x) for x in pair), self.weights, strict=True)
+        found = zip(*(pool_inputs(self.layers, x) for x in pair), self.weights, strict=True)
         for one, other, weight in found:
             difference = (_unit(one) - _unit(other)).square()
             total += (difference * weight.view(1, -1, 1, 1)).sum(dim=1).mean(dim=(1, 2))
@@ -157,9 +157,9 @@ def _check(first: Tensor, second: Tensor) -> None:
         )
     if not first.is_floating_point():
         check_images(first)
-    if first.ndim != 4 or min(first.shape[2:]) < SMALLEST:
+    if first.ndim != 4 or min(first.shape[2:]) < MIN_SIDE:
         raise UserError(
-            f"perceptual distance needs [n, channels, h, w] with sides of at least {SMALLEST} "
+            f"perceptual distance needs [n, channels, h, w] with sides of at least {MIN_SIDE} "
             f"pixels, got {tuple(first.shape)}"
         )
 
@@ -167,7 +167,7 @@ def _check(first: Tensor, second: Tensor) -> None:
 def make(
     layers: nn.Module,
     weighting: nn.Module,
-    digests: Mapping[str, Digest],
+    digests: Mapping[str, WeightDigest],
     device: torch.device,
     precision: Precision,
 ) -> PerceptualDistance:

@@ -27,10 +27,10 @@ from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
 from synthograph.core.devices import Precision
-from synthograph.core.seeds import words
-from synthograph.features.base import Digest, NetworkExtractor
+from synthograph.core.seeds import random_words
+from synthograph.features.base import NetworkExtractor, WeightDigest
 from synthograph.features.preprocess import Preprocess
-from synthograph.features.vgg16 import TAPPED, taps, trunk
+from synthograph.features.vgg16 import TAPPED, pool_inputs, trunk
 
 # n image, c channel, p place
 
@@ -55,7 +55,7 @@ class RandomVGG16(nn.Module):
 
     def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 64"]:
         """The features."""
-        found = [tap.flatten(2).float() for tap in taps(self.features, x)]
+        found = [tap.flatten(2).float() for tap in pool_inputs(self.features, x)]
         joined = torch.cat([m for tap in found for m in (tap.mean(2), _deviation(tap))], dim=1)
         result: Tensor = self.last(torch.relu(self.hidden(joined)))
         return result
@@ -66,7 +66,7 @@ def _deviation(tap: Float[Tensor, "n c p"]) -> Float[Tensor, "n c"]:
 
 
 @lru_cache(maxsize=1)
-def network() -> tuple[RandomVGG16, Digest]:
+def network() -> tuple[RandomVGG16, WeightDigest]:
     """The network on the CPU, drawn once per process, and the hash of its numbers.
 
     Whoever moves it to a device or another number type must copy it first.
@@ -81,7 +81,7 @@ def network() -> tuple[RandomVGG16, Digest]:
             weight.copy_(drawn)
             digest.update(drawn.numpy().astype("<f4").tobytes())
     module.eval().requires_grad_(False)
-    found = Digest(digest.hexdigest(), f"drawn from seed {SEED}", verified=True)
+    found = WeightDigest(digest.hexdigest(), f"drawn from seed {SEED}", verified=True)
     return module, found
 
 
@@ -101,7 +101,7 @@ def draw(name: str, shape: tuple[int, ...], *, centred: bool) -> Float32[Tensor,
     pieces = []
     for start in range(0, outputs, rows):
         indices = torch.arange(start, min(start + rows, outputs))
-        drawn = words(SEED, f"{NAME}/{name}", indices, inputs) >> (32 - _BITS)
+        drawn = random_words(SEED, f"{NAME}/{name}", indices, inputs) >> (32 - _BITS)
         whole = (2 * drawn - ((1 << _BITS) - 1)) * inputs
         if centred:
             whole -= whole.sum(dim=1, keepdim=True) // inputs

@@ -10,15 +10,15 @@ from synthograph.core.devices import Precision, pick_device
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
 from synthograph.features import classifier, dinov2, inception, lpips, random_vgg, resnet50, vgg16
-from synthograph.features.base import Digest, Extractor, placed
+from synthograph.features.base import Extractor, WeightDigest, to_device
 from synthograph.features.lpips import PerceptualDistance
-from synthograph.features.weights import WEIGHTS, load, missing, state_of
+from synthograph.features.weights import WEIGHTS, how_to_get, load, weight_state
 
 DEFAULT = random_vgg.NAME
 CLASSIFIER = classifier.PREFIX
 DISTANCES = ("lpips", f"{DEFAULT}-distance")
 
-_MAKERS: dict[str, Callable[[Any, Digest, torch.device, Precision], Extractor]] = {
+_MAKERS: dict[str, Callable[[Any, WeightDigest, torch.device, Precision], Extractor]] = {
     "inception": inception.make,
     "vgg16": vgg16.make,
     **{name: dinov2.maker(name) for name in dinov2.SIZES},
@@ -53,7 +53,7 @@ def extractor(
     if name.startswith(CLASSIFIER):
         return classifier.make(Path(name.removeprefix(CLASSIFIER)), where, precision)
     network, digest = load(name)
-    return _MAKERS[name](placed(network, where), digest, where, precision)
+    return _MAKERS[name](to_device(network, where), digest, where, precision)
 
 
 def check_name(name: str) -> None:
@@ -92,12 +92,12 @@ def perceptual_distance(
     if name not in DISTANCES:
         raise UserError(f"distance {name!r} is unknown: {nearest(name, DISTANCES)}")
     (trunk, first), (weighting, second) = load("vgg16"), load("lpips")
-    layers = placed(trunk.get_submodule("features"), where)
+    layers = to_device(trunk.get_submodule("features"), where)
     digests = {"vgg16": first, "lpips": second}
     return lpips.make(layers, weighting, digests, where, precision)
 
 
-def needs(name: str) -> tuple[str, ...]:
+def needed_weights(name: str) -> tuple[str, ...]:
     """The files of weights that an extractor or a distance needs."""
     if name == "lpips":
         return ("vgg16", "lpips")
@@ -114,9 +114,9 @@ def missing_weights(name: str) -> str | None:
     check_name(name)
     if name.startswith(CLASSIFIER):
         extractor(name)
-    states = map(state_of, needs(name))
+    states = map(weight_state, needed_weights(name))
     absent = [state for state in states if not state.present and state.brought is None]
-    return missing(absent[0]) if absent else None
+    return how_to_get(absent[0]) if absent else None
 
 
 def _resolved(precision: Precision) -> Precision:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from synthograph.core.devices import Precision
-from synthograph.features.base import Digest, NetworkExtractor, WeightFile
+from synthograph.features.base import NetworkExtractor, WeightDigest, WeightFile
 from synthograph.features.preprocess import Preprocess, chunk_for
 from synthograph.features.resnet import BlockPlan, Convolution, Plan, ResNet, without
 
@@ -87,11 +87,13 @@ SOURCES = {
 }
 
 
-def maker(name: str) -> Callable[[nn.Module, Digest, torch.device, Precision], NetworkExtractor]:
+def maker(
+    name: str,
+) -> Callable[[nn.Module, WeightDigest, torch.device, Precision], NetworkExtractor]:
     """Makes the extractor of that name from its network."""
 
     def make(
-        network: nn.Module, digest: Digest, device: torch.device, precision: Precision
+        network: nn.Module, digest: WeightDigest, device: torch.device, precision: Precision
     ) -> NetworkExtractor:
         return NetworkExtractor(
             name=name,

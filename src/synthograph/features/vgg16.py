@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from synthograph.core.devices import Precision
-from synthograph.features.base import Digest, NetworkExtractor, WeightFile
+from synthograph.features.base import NetworkExtractor, WeightDigest, WeightFile
 from synthograph.features.preprocess import Preprocess, chunk_for
 
 # n image, d feature
@@ -20,7 +20,7 @@ SIDE, DIMS = 224, 4096
 BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 """Channels and convolutions between two pools."""
 TAPPED = tuple(channels for channels, _ in BLOCKS)
-SMALLEST = 16
+MIN_SIDE = 16
 
 
 def trunk(*, bias: bool = True, share: int = 1) -> nn.Sequential:
@@ -41,12 +41,12 @@ def trunk(*, bias: bool = True, share: int = 1) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def taps(layers: nn.Module, x: Float[Tensor, "n 3 h w"]) -> list[Tensor]:
+def pool_inputs(layers: nn.Module, x: Float[Tensor, "n 3 h w"]) -> list[Tensor]:
     """What goes into each of the five pools, first to last.
 
     Args:
         layers: a `trunk`.
-        x: inputs whose sides are at least `SMALLEST`.
+        x: inputs whose sides are at least `MIN_SIDE`.
     """
     found = []
     for layer in layers.children():
@@ -93,7 +93,7 @@ WEIGHTS = WeightFile(
 
 
 def make(
-    network: nn.Module, digest: Digest, device: torch.device, precision: Precision
+    network: nn.Module, digest: WeightDigest, device: torch.device, precision: Precision
 ) -> NetworkExtractor:
     """The extractor `vgg16` from its network."""
     return NetworkExtractor(

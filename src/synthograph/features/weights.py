@@ -26,7 +26,7 @@ from synthograph.core.untrusted.tensors import (
 )
 from synthograph.core.untrusted.torch_files import read_state
 from synthograph.features import dinov2, inception, lpips, resnet50, vgg16
-from synthograph.features.base import Digest, MissingWeightsError, WeightFile
+from synthograph.features.base import MissingWeightsError, WeightDigest, WeightFile
 
 WEIGHTS: dict[str, WeightFile] = {
     file.name: file
@@ -43,7 +43,7 @@ COUNTERS = ".num_batches_tracked"
 
 
 @dataclass(frozen=True)
-class State:
+class WeightState:
     """A file of weights and whether it is here.
 
     Attributes:
@@ -58,7 +58,7 @@ class State:
     path: Path
     present: bool
     brought: Path | None = None
-    digest: Digest | None = None
+    digest: WeightDigest | None = None
 
 
 def weight_file(name: str) -> WeightFile:
@@ -72,7 +72,7 @@ def weight_file(name: str) -> WeightFile:
     return WEIGHTS[name]
 
 
-def state_of(name: str, *, folder: Path | None = None) -> State:
+def weight_state(name: str, *, folder: Path | None = None) -> WeightState:
     """Whether the weights of that name are here.
 
     Raises:
@@ -84,10 +84,10 @@ def state_of(name: str, *, folder: Path | None = None) -> State:
     with disk_errors(path):
         present, brought = path.is_file(), beside.is_file()
     digest = _digest(read_document(path), path) if present else None
-    return State(file, path, present, beside if brought else None, digest)
+    return WeightState(file, path, present, beside if brought else None, digest)
 
 
-def import_weights(name: str, source: Path, *, folder: Path | None = None) -> State:
+def import_weights(name: str, source: Path, *, folder: Path | None = None) -> WeightState:
     """Check a file of weights and keep what the network uses of it.
 
     Args:
@@ -109,7 +109,7 @@ def import_weights(name: str, source: Path, *, folder: Path | None = None) -> St
     check_pin(source, sha256, known)
     tensors = _adapted(file, read_state(source), source)
     load_tensors(_empty(file), tensors, source)
-    digest = Digest(sha256, source.name, known is not None and len(known) == len(sha256))
+    digest = WeightDigest(sha256, source.name, known is not None and len(known) == len(sha256))
     document = {
         "weights": name,
         "sha256": digest.sha256,
@@ -119,7 +119,7 @@ def import_weights(name: str, source: Path, *, folder: Path | None = None) -> St
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     write_tensors(path, {key: tensor.float() for key, tensor in tensors.items()}, document)
-    return State(file, path, present=True, digest=digest)
+    return WeightState(file, path, present=True, digest=digest)
 
 
 def get_weights(
@@ -129,7 +129,7 @@ def get_weights(
     offline: bool | None = None,
     track: Track | None = None,
     opener: Opener | None = None,
-) -> State:
+) -> WeightState:
     """Weights that are here, brought or downloaded.
 
     Args:
@@ -144,7 +144,7 @@ def get_weights(
             file that does not fit the network.
         DiskFullError: no space for it.
     """
-    state = state_of(name, folder=folder)
+    state = weight_state(name, folder=folder)
     if state.present:
         return state
     source = state.path.parent / state.file.file
@@ -162,17 +162,17 @@ def get_weights(
     return imported
 
 
-def load(name: str, *, folder: Path | None = None) -> tuple[nn.Module, Digest]:
+def load(name: str, *, folder: Path | None = None) -> tuple[nn.Module, WeightDigest]:
     """A network with its weights, in evaluation mode on the CPU, and which weights they are.
 
     Raises:
         MissingWeightsError: they are not here; the message says how to get them.
         UserError: what is here is damaged.
     """
-    state = state_of(name, folder=folder)
+    state = weight_state(name, folder=folder)
     if not state.present:
         if state.brought is None:
-            raise MissingWeightsError(missing(state))
+            raise MissingWeightsError(how_to_get(state))
         state = import_weights(name, state.brought, folder=folder)
     tensors, document = read_tensors(state.path)
     network = _empty(state.file)
@@ -180,7 +180,7 @@ def load(name: str, *, folder: Path | None = None) -> tuple[nn.Module, Digest]:
     return network.eval().requires_grad_(False), _digest(document, state.path)
 
 
-def missing(state: State) -> str:
+def how_to_get(state: WeightState) -> str:
     """How to get weights that are not here."""
     file = state.file
     return (
@@ -213,8 +213,8 @@ def _adapted(file: WeightFile, tensors: Mapping[str, Tensor], source: Path) -> d
     return adapted
 
 
-def _digest(document: Mapping[str, object], path: Path) -> Digest:
+def _digest(document: Mapping[str, object], path: Path) -> WeightDigest:
     sha256, file, verified = (document.get(key) for key in ("sha256", "file", "verified"))
     if not isinstance(sha256, str) or not isinstance(file, str) or not isinstance(verified, bool):
         raise UserError(f"{path}: is no imported file of weights; remove it and import it again")
-    return Digest(sha256, file, verified)
+    return WeightDigest(sha256, file, verified)

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from synthograph.core.errors import UserError
-from synthograph.features.vgg16 import SMALLEST
+from synthograph.features.vgg16 import MIN_SIDE
 from synthograph.metrics.result import Value
 from synthograph.stats.intervals import interval, plan
 
@@ -96,11 +96,11 @@ def check_size(variant: PathVariant, height: int, width: int) -> None:
         UserError: they are, or what the variant leaves of them is.
     """
     rows, columns = (part.stop - part.start for part in _window(variant, height, width))
-    if min(rows, columns) < SMALLEST:
+    if min(rows, columns) < MIN_SIDE:
         left = f", of which {variant.name} leaves {columns}x{rows}" if variant.crop else ""
         raise UserError(
             f"images of {width}x{height}{left}: a perceptual distance needs sides of at least "
-            f"{SMALLEST} pixels" + ("; ppl2_wend takes whole images" if variant.crop else "")
+            f"{MIN_SIDE} pixels" + ("; ppl2_wend takes whole images" if variant.crop else "")
         )
 
 

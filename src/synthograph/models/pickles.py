@@ -15,15 +15,15 @@ from typing import Any
 import numpy as np
 
 from synthograph.core.errors import UserError
-from synthograph.core.untrusted.pickle_machine import Budget, Maker, RefusedError
+from synthograph.core.untrusted.pickle_machine import Budget, RefusedError, SafeCall
 from synthograph.core.untrusted.pickles import (
     TORCH_MAGIC,
     TORCH_PROTOCOL,
     PickleReader,
     Storage,
     StoredObject,
-    named,
     parse,
+    placeholder,
     read_bounded,
 )
 
@@ -63,10 +63,10 @@ class _NetworkReader(PickleReader):
 
     def __init__(self, budget: Budget) -> None:
         more = {
-            ("torch.storage", "_load_from_bytes"): Maker(self.storage),
-            ("torch_utils.persistence", "_reconstruct_persistent_obj"): Maker(_foreign),
-            ("dnnlib.util", "EasyDict"): Maker(self.mapping),
-            ("dnnlib.tflib.network", "Network"): named("Network"),
+            ("torch.storage", "_load_from_bytes"): SafeCall(self.storage),
+            ("torch_utils.persistence", "_reconstruct_persistent_obj"): SafeCall(_foreign),
+            ("dnnlib.util", "EasyDict"): SafeCall(self.mapping),
+            ("dnnlib.tflib.network", "Network"): placeholder("Network"),
         }
         super().__init__(budget, more)
 

@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from synthograph.archive.manifest import Row
-from synthograph.archive.parts import Part, discard_parts, still_to_make
+from synthograph.archive.parts import Part, discard_parts, missing_ranges
 from synthograph.archive.reader import ArchiveInfo, encode_png
 from synthograph.archive.writer import ArchiveWriter, encode, refuse_destination
 from synthograph.core.commands import TYPED
@@ -37,14 +37,14 @@ from synthograph.ops.pixels import to_pixels
 from synthograph.sampling.folder import Unfinished
 from synthograph.sampling.seeds import latents
 
-MOST_PSI = 100
+MAX_PSI = 100
 T = TypeVar("T")
 Job = tuple[int, str | None]
 """Seed and class of an image."""
 
 
 @dataclass(frozen=True)
-class Reject:
+class RejectionRule:
     """What leaves images out of an archive.
 
     Attributes:
@@ -65,7 +65,7 @@ class FileKind(enum.StrEnum):
 
 
 @dataclass(frozen=True)
-class Request:
+class ImageRequest:
     """Which images to make, and how.
 
     Attributes:
@@ -90,7 +90,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Image:
+class SyntheticImage:
     """One generated image: its seed, its class or None, and its pixels [channels, h, w]."""
 
     seed: int
@@ -129,8 +129,8 @@ def choose_classes(snapshot: Snapshot, wanted: Sequence[str]) -> list[str]:
 
 
 def generate(
-    snapshot: Snapshot, request: Request, *, numbers: range | None = None
-) -> Iterator[list[Image]]:
+    snapshot: Snapshot, request: ImageRequest, *, numbers: range | None = None
+) -> Iterator[list[SyntheticImage]]:
     """Batches of images in the order of `request.jobs`: all, or those of these numbers.
 
     Batches begin at multiples of `request.batch` whatever is left out, so that an image is computed
@@ -139,7 +139,7 @@ def generate(
     Raises:
         UserError: the generator needs label vectors, which a class cannot give.
     """
-    check(snapshot, request)
+    check_request(snapshot, request)
     own = range(len(request.jobs)) if numbers is None else numbers
     if not own:
         return
@@ -163,11 +163,11 @@ def generate(
                 seeds=torch.tensor([seed for seed, _ in part], device=request.device),
             )
         pixels = to_pixels(images, snapshot.info.spec.bits)
-        made = [Image(s, n, p) for (s, n), p in zip(part, pixels, strict=True)]
+        made = [SyntheticImage(s, n, p) for (s, n), p in zip(part, pixels, strict=True)]
         yield made[max(own.start - start, 0) : own.stop - start]
 
 
-def check(snapshot: Snapshot, request: Request) -> None:
+def check_request(snapshot: Snapshot, request: ImageRequest) -> None:
     """Refuse what cannot be made, before anything is written.
 
     Raises:
@@ -179,10 +179,10 @@ def check(snapshot: Snapshot, request: Request) -> None:
         raise UserError(f"--batch {request.batch}: at least one image at a time")
     if request.precision is Precision.AUTO:
         raise UserError("--precision auto is for training: say fp32 or bf16, since images differ")
-    if not abs(request.truncation) <= MOST_PSI:
+    if not abs(request.truncation) <= MAX_PSI:
         raise UserError(
             f"--trunc {request.truncation:g}: psi is a finite number, usually 0 to 1 and at most "
-            f"{MOST_PSI}"
+            f"{MAX_PSI}"
         )
     if request.cutoff is not None and request.cutoff < 0:
         raise UserError(f"--trunc-cutoff {request.cutoff}: a number of style rows, from 0 up")
@@ -213,7 +213,7 @@ def _labels(snapshot: Snapshot, names: Sequence[str | None]) -> Float[Tensor, "n
 
 def generate_files(
     snapshot: Snapshot,
-    request: Request,
+    request: ImageRequest,
     outdir: Path,
     *,
     kind: FileKind = FileKind.PNG,
@@ -268,7 +268,7 @@ def generate_files(
 
 def begin_files(
     snapshot: Snapshot,
-    request: Request,
+    request: ImageRequest,
     outdir: Path,
     *,
     kind: FileKind = FileKind.PNG,
@@ -281,7 +281,7 @@ def begin_files(
     Raises:
         UserError: as `generate_files` does.
     """
-    check(snapshot, request)
+    check_request(snapshot, request)
     if kind is FileKind.JPEG and snapshot.info.spec.bits == 16:
         raise UserError("--format jpeg holds 8 bits, these images have 16: use png")
     if os.path.lexists(outdir) and not outdir.is_dir():
@@ -332,7 +332,7 @@ def _file_names(jobs: Sequence[Job], kind: FileKind) -> list[str]:
     return [f"seed{seed:04d}{tails[label or '']}.{kind}" for seed, label in jobs]
 
 
-def _modalities(snapshot: Snapshot, image: Image) -> dict[str, np.ndarray]:
+def _modalities(snapshot: Snapshot, image: SyntheticImage) -> dict[str, np.ndarray]:
     """Modality to pixels [h, w, c]."""
     channels = snapshot.info.spec.modalities
     cuts = np.cumsum(list(channels.values()))[:-1]
@@ -342,14 +342,14 @@ def _modalities(snapshot: Snapshot, image: Image) -> dict[str, np.ndarray]:
 
 def generate_archive(
     snapshot: Snapshot,
-    request: Request,
+    request: ImageRequest,
     dest: Path,
     *,
     track: Track = lambda items, total: items,
     stop: StopRequest | None = None,
     typed: str | None = None,
     part: Part | None = None,
-    reject: Reject | None = None,
+    reject: RejectionRule | None = None,
 ) -> int:
     """Write an archive whose manifest names snapshot, seed, class and truncation of every image.
 
@@ -374,7 +374,7 @@ def generate_archive(
         UserError: `dest` exists, or an unfinished archive of another request is in the way.
         StoppedError: `stop` asked for it; the same request goes on.
     """
-    check(snapshot, request)
+    check_request(snapshot, request)
     command, total = _command(snapshot, request, typed), len(request.jobs)
     if reject is not None:
         command["reject"] = dict(reject.about)
@@ -384,7 +384,7 @@ def generate_archive(
         missing: Iterable[range] = [range(own.start + writer.items_done, own.stop)]
     else:
         writer, own = ArchiveWriter(dest, command), range(total)
-        missing = still_to_make(writer, total, command)
+        missing = missing_ranges(writer, total, command)
     try:
         for numbers in missing:
             batches = generate(snapshot, request, numbers=numbers)
@@ -407,15 +407,15 @@ def generate_archive(
 
 
 def _judged(
-    batches: Iterator[list[Image]], reject: Reject | None
-) -> Iterator[list[tuple[Image, bool]]]:
+    batches: Iterator[list[SyntheticImage]], reject: RejectionRule | None
+) -> Iterator[list[tuple[SyntheticImage, bool]]]:
     """Batches of images, each with whether it is to be left out."""
     for batch in batches:
         out = [False] * len(batch) if reject is None else reject.judge([i.pixels for i in batch])
         yield list(zip(batch, out, strict=True))
 
 
-def _command(snapshot: Snapshot, request: Request, typed: str | None) -> dict[str, Any]:
+def _command(snapshot: Snapshot, request: ImageRequest, typed: str | None) -> dict[str, Any]:
     """What makes two requests the same, and the line that was typed."""
     jobs = hashlib.sha256(json.dumps(request.jobs).encode()).hexdigest()
     return {
@@ -429,13 +429,13 @@ def _command(snapshot: Snapshot, request: Request, typed: str | None) -> dict[st
     }
 
 
-def _row(snapshot: Snapshot, request: Request, image: Image) -> Row:
+def _row(snapshot: Snapshot, request: ImageRequest, image: SyntheticImage) -> Row:
     columns = {
         "network": snapshot.sha256[:16],
         "seed": str(image.seed),
         "truncation": repr(float(request.truncation)).removesuffix(".0"),
     }
-    usual = Request(())
+    usual = ImageRequest(())
     for name in ("cutoff", "center", "noise", "precision"):
         value = getattr(request, name)
         if value != getattr(usual, name):
@@ -465,7 +465,7 @@ def _archive_info(
     )
 
 
-def picture(snapshot: Snapshot, images: Sequence[Image], columns: int) -> bytes:
+def draw_contact_sheet(snapshot: Snapshot, images: Sequence[SyntheticImage], columns: int) -> bytes:
     """PNG of a contact sheet: one class per row and line."""
     channels = list(snapshot.info.spec.modalities.values())
     rows: list[tuple[str, list[np.ndarray]]] = []

@@ -16,10 +16,10 @@ from synthograph.core.names import nearest
 from synthograph.core.seeds import Streams
 from synthograph.models.base import NoiseMode
 from synthograph.models.snapshot import Snapshot
-from synthograph.sampling.generate import Request, check, generate
+from synthograph.sampling.generate import ImageRequest, check_request, generate
 
 
-def generated_images(
+def synthetic_images(
     snapshot: Snapshot, rows: Sequence[Row], count: int, *, seed: int, device: str, batch: int
 ) -> ImageSet:
     """Images of a snapshot as a set: seeds 0 ... count-1, noise by the seed, no truncation, labels
@@ -37,10 +37,12 @@ def generated_images(
         UserError: the generator has a class that rows lack, or the other way round.
     """
     labels = draw_labels(snapshot, rows, count, seed)
-    request = Request(list(enumerate(labels)), noise=NoiseMode.RANDOM, batch=batch, device=device)
-    check(snapshot, request)
+    request = ImageRequest(
+        list(enumerate(labels)), noise=NoiseMode.RANDOM, batch=batch, device=device
+    )
+    check_request(snapshot, request)
     named = all(label is not None for label in labels)
-    section = _section(snapshot, request)
+    section = _batches_of(snapshot, request)
     kind = device.partition(":")[0]
     about = [snapshot.sha256, labels, "random noise", "psi 1", kind]
     return ImageSet(
@@ -87,7 +89,7 @@ def draw_labels(snapshot: Snapshot, rows: Sequence[Row], count: int, seed: int) 
     return [rows[number].label for number in drawn.tolist()]
 
 
-def _section(snapshot: Snapshot, request: Request) -> Callable[[range], Iterator[Tensor]]:
+def _batches_of(snapshot: Snapshot, request: ImageRequest) -> Callable[[range], Iterator[Tensor]]:
     def made(numbers: range) -> Iterator[Tensor]:
         some = replace(request, jobs=request.jobs[numbers.start : numbers.stop])
         for images in generate(snapshot, some):

@@ -45,7 +45,7 @@ class Walk:
     device: str = "cpu"
 
 
-def check(snapshot: Snapshot, walk: Walk) -> None:
+def check_walk(snapshot: Snapshot, walk: Walk) -> None:
     """Refuse what cannot be made.
 
     Raises:
@@ -73,7 +73,7 @@ def check(snapshot: Snapshot, walk: Walk) -> None:
             condition.one_hot(name or "")
 
 
-def pairs(
+def step_pairs(
     snapshot: Snapshot, walk: Walk
 ) -> Iterator[tuple[Float32[Tensor, "n c h w"], Float32[Tensor, "n c h w"]]]:
     """The two images of every step, in batches, in the order of `walk.labels`.
@@ -88,9 +88,9 @@ def pairs(
         walk: which pairs.
 
     Raises:
-        UserError: see `check`.
+        UserError: see `check_walk`.
     """
-    check(snapshot, walk)
+    check_walk(snapshot, walk)
     generator = snapshot.generator.to(walk.device)
     streams = Streams(walk.seed).under("sampling/paths")
     for start in range(0, len(walk.labels), walk.batch):

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from synthograph.core.errors import UserError
 
-LARGEST = 2**32 - 1
-MOST = 10_000_000
+MAX_SEED = 2**32 - 1
+MAX_SEEDS = 10_000_000
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -18,7 +18,7 @@ def parse_seeds(text: str) -> list[int]:
 
     Raises:
         UserError: anything else, a range that runs backwards, a seed beyond 2^32 - 1, or more than
-            `MOST` seeds.
+            `MAX_SEEDS` seeds.
     """
     seeds: list[int] = []
     for part in text.split(","):
@@ -30,9 +30,10 @@ def parse_seeds(text: str) -> list[int]:
         start, end = _number(first, text), _number(last or first, text)
         if end < start:
             raise UserError(f"--seeds {text!r}: {part!r} runs backwards, write {end}-{start}")
-        if len(seeds) + end - start >= MOST:
+        if len(seeds) + end - start >= MAX_SEEDS:
             raise UserError(
-                f"--seeds {text!r}: more than {MOST // 10**6} million seeds; ask for fewer at once"
+                f"--seeds {text!r}: more than {MAX_SEEDS // 10**6} million seeds; ask for "
+                "fewer at once"
             )
         seeds.extend(range(start, end + 1))
     return seeds
@@ -40,8 +41,8 @@ def parse_seeds(text: str) -> list[int]:
 
 def _number(text: str, seeds: str) -> int:
     # Python reads no integer of more than 4300 digits
-    if len(text) > len(str(LARGEST)) or int(text) > LARGEST:
-        raise UserError(f"--seeds {seeds!r:.80}: the largest seed is {LARGEST} (2^32 - 1)")
+    if len(text) > len(str(MAX_SEED)) or int(text) > MAX_SEED:
+        raise UserError(f"--seeds {seeds!r:.80}: the largest seed is {MAX_SEED} (2^32 - 1)")
     return int(text)
 
 

@@ -61,7 +61,7 @@ class FileSourceOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Reject:
+class RejectedFile:
     """A file that cannot become an image, and why."""
 
     name: str
@@ -82,7 +82,7 @@ class FileSource:
 
     items: list[SourceItem]
     classes: list[str] | None
-    rejects: list[Reject]
+    rejects: list[RejectedFile]
     remarks: list[str]
 
 
@@ -114,7 +114,7 @@ def read_files(options: FileSourceOptions) -> FileSource:
     items = [_item(name, decoders[name], labels.get(name), facts) for name in kept]
     _remark_groups(items, facts, found)
     _remark_renamed(facts, found)
-    found.rejects.extend(Reject(name, reason) for name, reason in rejected.items())
+    found.rejects.extend(RejectedFile(name, reason) for name, reason in rejected.items())
     return FileSource(items, classes, found.rejects, found.remarks)
 
 
@@ -126,7 +126,7 @@ class _Found:
     names: list[str]
     partners: dict[str, Container]
     files: dict[str, list[str]]
-    rejects: list[Reject]
+    rejects: list[RejectedFile]
     remarks: list[str]
 
 
@@ -166,7 +166,7 @@ def _find(options: FileSourceOptions) -> _Found:
     broken = dict(listing.broken)
     for name in _without_nested(tuple(broken), source, everything):
         if is_image(name):
-            found.rejects.append(Reject(name, broken[name]))
+            found.rejects.append(RejectedFile(name, broken[name]))
         elif name == DATASET:
             raise UserError(f"{source}/{DATASET}: {broken[name]}")
         else:
@@ -175,7 +175,7 @@ def _find(options: FileSourceOptions) -> _Found:
         inner = container.members()
         reasons = {file: why for file, why in inner.broken if is_image(file)}
         bad = _without_nested(reasons, container, everything)
-        found.rejects += [Reject(f"{name}/{file}", reasons[file]) for file in bad]
+        found.rejects += [RejectedFile(f"{name}/{file}", reasons[file]) for file in bad]
         found.remarks.extend(f"{name}: {remark}" for remark in inner.remarks)
         files = _without_nested(inner.names, container, everything)
         found.files[name] = [file for file in files if is_image(file)]

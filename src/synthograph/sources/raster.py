@@ -23,7 +23,7 @@ from synthograph.core.untrusted.containers import Container
 
 MAX_PIXELS = 200_000_000
 _CUT_SILENTLY = 1 << 26  # pixels; of larger images Pillow warns when it cuts them
-MOST_DEFLATED = 1032  # bytes that one packed byte of a PNG can stand for
+MAX_DEFLATE_RATIO = 1032  # bytes that one packed byte of a PNG can stand for
 
 # Pillow's readers are called directly: its global `open` accepts some forty formats and prints
 # warnings about sizes.
@@ -211,7 +211,7 @@ def _check_png(data: bytes) -> None:
         place = end + 4
     width, height, bits = struct.unpack_from(">IIB", data, 16)
     _check_size(width, height)
-    if height * width * bits // 8 > MOST_DEFLATED * len(data):
+    if height * width * bits // 8 > MAX_DEFLATE_RATIO * len(data):
         raise UnreadableError(f"PNG is damaged: too few bytes for {width}x{height} pixels")
 
 

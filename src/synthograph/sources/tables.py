@@ -10,7 +10,7 @@ from pathlib import Path
 
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest, nfc
-from synthograph.core.untrusted.dataset_json import is_finite, parse_dataset_json, short
+from synthograph.core.untrusted.dataset_json import is_finite, parse_dataset_json, shortened
 from synthograph.core.untrusted.documents import parse_json, read_text
 from synthograph.sources.pairing import stem_key
 
@@ -309,8 +309,8 @@ def _row(
         if _VECTOR_COLUMN.fullmatch(name):
             if not is_finite(cell):
                 raise UserError(
-                    f"{path}, row {number}, column {name}: {short(cell)} is not a finite number, "
-                    "as label vectors need"
+                    f"{path}, row {number}, column {name}: {shortened(cell)} is not a finite "
+                    "number, as label vectors need"
                 )
     picked = {role: cells[roles[role]] or None for role in ("label", "group") if role in roles}
     return Row(f"row {number}", file, columns=further, **picked)

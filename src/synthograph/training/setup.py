@@ -15,7 +15,7 @@ import synthograph
 from synthograph.archive.batches import group_digests, pixel_digests
 from synthograph.archive.manifest import Row, in_split
 from synthograph.archive.reader import Archive, open_archive
-from synthograph.archive.stream import Selection, TrainingStream, select_rows
+from synthograph.archive.stream import RowSelection, TrainingStream, select_rows
 from synthograph.core.devices import Precision, block_dtype, pick_device, pick_precision
 from synthograph.core.seeds import Streams
 from synthograph.models.base import Condition, ModelBundle
@@ -69,7 +69,7 @@ def open_data(config: RunConfig) -> Data:
     """
     archive = open_archive(archive_path(config))
     data = config.data
-    rows = select_rows(archive, Selection(data.split, data.fold, data.subset), config.seed)
+    rows = select_rows(archive, RowSelection(data.split, data.fold, data.subset), config.seed)
     splits = {row.split for row in rows}
     return Data(archive, rows, splits.pop() if len(splits) == 1 else None)
 

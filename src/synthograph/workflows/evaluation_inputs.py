@@ -10,14 +10,14 @@ from synthograph.archive import batches
 from synthograph.archive.batches import ImageSet
 from synthograph.archive.manifest import FOLD, Row, in_split
 from synthograph.archive.reader import Archive, open_archive
-from synthograph.archive.stream import Selection, select_rows
+from synthograph.archive.stream import RowSelection, select_rows
 from synthograph.core.errors import UserError
 from synthograph.metrics.evaluate import EvaluationTask, check
 from synthograph.metrics.names import MeasureSelection, Published
 from synthograph.metrics.overlap import Trained, refuse_overlap, trained_on
 from synthograph.metrics.published import check_published
 from synthograph.models.snapshot import Snapshot, find_snapshot, load
-from synthograph.sampling.image_set import generated_images
+from synthograph.sampling.image_set import synthetic_images
 from synthograph.training.config import archive_path
 from synthograph.training.run import read_config
 
@@ -79,7 +79,7 @@ class Source:
         """
         data, rows = self.training, self.real.rows
         if data:
-            chosen = Selection(data.get("split"), data.get("fold"), data.get("subset"))
+            chosen = RowSelection(data.get("split"), data.get("fold"), data.get("subset"))
             return select_rows(self.real, chosen, data["seed"])
         if self.trained.known:
             names = batches.group_digests(self.real, rows)
@@ -104,17 +104,19 @@ def open_source(
         )
     if run is not None:
         config = read_config(run)
-        path, split = batches.selected(real) if real is not None else (archive_path(config), None)
+        path, split = (
+            batches.path_and_split(real) if real is not None else (archive_path(config), None)
+        )
         return Source(open_archive(path), split, load(find_snapshot(run)), run=run)
     if real is None:
         raise UserError("--real is missing: name an archive of real images, such as cells.zip:test")
-    path, split = batches.selected(real)
+    path, split = batches.path_and_split(real)
     archive = open_archive(path)
     if network is not None:
         return Source(archive, split, load(find_snapshot(network)))
-    path, part = batches.selected(str(synthetic))
+    path, part = batches.path_and_split(str(synthetic))
     other = open_archive(path)
-    return Source(archive, split, synthetic=(other, batches.rows_of(other, part)))
+    return Source(archive, split, synthetic=(other, batches.rows_of_split(other, part)))
 
 
 @dataclass(frozen=True)
@@ -236,7 +238,7 @@ def _reference(source: Source) -> tuple[list[Row], str | None, list[str]]:
     """
     archive = source.real
     split = source.split or _held_out(source)
-    rows = batches.rows_of(archive, split)
+    rows = batches.rows_of_split(archive, split)
     batches.refuse_synthetic(archive, rows)
     notes = refuse_overlap(
         source.trained,
@@ -266,7 +268,7 @@ def _synthetic(
         split = _common_split(chosen)
         return batches.archive_images(archive, chosen, split=split, name=archive.path.name)
     assert source.snapshot is not None, "there is one thing to evaluate"
-    return generated_images(
+    return synthetic_images(
         source.snapshot,
         rows,
         count,

@@ -13,7 +13,7 @@ from synthograph.metrics.names import PathLength
 from synthograph.metrics.paths import Sampling, Space, check_size
 from synthograph.metrics.published import PublishedResult, measure_path_length
 from synthograph.sampling.image_set import draw_labels
-from synthograph.sampling.paths import Walk, check, pairs
+from synthograph.sampling.paths import Walk, check_walk, step_pairs
 from synthograph.workflows.evaluation_inputs import GenerationOptions, Source
 
 
@@ -58,7 +58,7 @@ def path_lengths(
         origin = {"snapshot": source.snapshot.sha256, "labels": "drawn from the training images"}
         yield measure_path_length(
             spec,
-            pairs(source.snapshot, walk),
+            step_pairs(source.snapshot, walk),
             distances[spec.distance],
             origin=origin,
             batch=options.batch,
@@ -79,7 +79,7 @@ def check_paths(source: Source, paths: Sequence[PathLength]) -> None:
         raise UserError(
             f"{paths[0].name}: is a measure of a generator, not of images; give --network or a run"
         )
-    check(source.snapshot, Walk(()))
+    check_walk(source.snapshot, Walk(()))
     if source.snapshot.info.condition.classes and not source.training_rows:
         raise UserError(
             f"{paths[0].name}: takes labels from the images that the generator was trained on, and "

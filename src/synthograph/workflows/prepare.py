@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from synthograph.archive.advice import FEW, NO_GROUPS, few_images
+from synthograph.archive.advice import MIN_IMAGES, NO_GROUPS, few_images_note
 from synthograph.archive.parts import Part
 from synthograph.archive.prepare import PrepareOptions, Summary, prepare, prepare_part
 from synthograph.archive.reader import MASKS, RowDecoder, is_archive, open_archive
@@ -58,8 +58,8 @@ class PrepareResult(Result):
             yield f"  masks: {found.masks} of {found.images} images have one"
         yield from (f"  class {name}: {count}" for name, count in found.classes.items())
         yield f"  groups: {found.groups}" if found.grouped else f"warning: {NO_GROUPS}"
-        if found.images < FEW:
-            yield f"note: {few_images(found.images)}"
+        if found.images < MIN_IMAGES:
+            yield f"note: {few_images_note(found.images)}"
         yield from (f"  {count} files: {note}" for note, count in found.notes.items())
         if found.rejects:
             yield f"  rejected: {len(found.rejects)}, listed in {self.archive}.rejected.csv"

@@ -31,7 +31,7 @@ from synthograph.metrics.overlap import refuse_overlap, trained_on
 from synthograph.metrics.published import measure_published
 from synthograph.metrics.report_text import DISTANCES, GOOD, number
 from synthograph.models.snapshot import Snapshot, SnapshotInfo, load
-from synthograph.sampling.image_set import generated_images
+from synthograph.sampling.image_set import synthetic_images
 from synthograph.stats.sample import Sample
 from synthograph.training.config import RunConfig
 from synthograph.training.model_selection import Measured, Score
@@ -284,7 +284,7 @@ class SnapshotScorer:
     def _as_published(self, snapshot: Snapshot, spec: Published) -> dict[str, Any]:
         synthetic, train = self._synthetic(snapshot, self.train, spec.count), self.train.images
         if self.config.data.mirror and not spec.full:
-            train = batches.mirrored(train)
+            train = batches.with_mirrored(train)
         one = registry.extractor(spec.extractor, device=self.device)
         return measure_published(
             spec, train, synthetic, one, folder=feature_folder(), seed=SEED
@@ -295,7 +295,7 @@ class SnapshotScorer:
         every snapshot has its own.
         """
         batch = min(max(self.config.training.batch_gpu, MIN_BATCH), MAX_BATCH)
-        images = generated_images(
+        images = synthetic_images(
             snapshot, like.rows, count, seed=SEED, device=self.device, batch=batch
         )
         return replace(images, key=None)

@@ -10,7 +10,7 @@ from synthograph.core.untrusted.dataset_json import (
     ImageEntry,
     is_finite,
     parse_dataset_json,
-    short,
+    shortened,
 )
 
 
@@ -95,4 +95,4 @@ def test_numbers_and_words() -> None:
     assert not is_finite("one")
     assert not is_finite("inf")
     assert not is_finite(True)
-    assert len(short("x" * 99)) == 60
+    assert len(shortened("x" * 99)) == 60

@@ -86,8 +86,8 @@ def parse_dataset_json(
     for name in labels.keys() & meta.keys() if not vectors else ():
         if labels[name][1] != meta[name][1]:
             raise UserError(
-                f'{origin}: {name!r} is {short(labels[name][1])} in "labels" and '
-                f'{short(meta[name][1])} in "meta": mend one of them'
+                f'{origin}: {name!r} is {shortened(labels[name][1])} in "labels" and '
+                f'{shortened(meta[name][1])} in "meta": mend one of them'
             )
     entries = labels if vectors else {**meta, **labels}
     images = {
@@ -123,7 +123,7 @@ def _entries(
         where = f'{origin}, entry {number} of "{key}"'
         fits = isinstance(entry, list) and len(entry) in lengths
         if not fits or not isinstance(entry[0], str) or not entry[0].strip():
-            raise UserError(f"{where}: {short(entry)} is not of the form {form}")
+            raise UserError(f"{where}: {shortened(entry)} is not of the form {form}")
         name = file_name(entry[0], where)
         if name in entries:
             raise UserError(f"{where}: {name!r} is listed twice")
@@ -139,12 +139,12 @@ def _listed(
         columns = {f"y.{place}": _number(value, where) for place, value in enumerate(label)}
     elif isinstance(label, bool) or not isinstance(label, int) or label < 0:
         raise UserError(
-            f"{where}: label {short(label)} is neither a class index (0, 1, ...) nor a list of "
+            f"{where}: label {shortened(label)} is neither a class index (0, 1, ...) nor a list of "
             "numbers"
         )
     elif classes is not None and label >= len(classes):
         raise UserError(
-            f"{where}: label {short(label)} lies outside the {len(classes)} classes, "
+            f"{where}: label {shortened(label)} lies outside the {len(classes)} classes, "
             f"0 to {len(classes) - 1}"
         )
     group = None
@@ -156,7 +156,9 @@ def _listed(
 
 def _number(value: object, where: str) -> str:
     if not isinstance(value, int | float) or not is_finite(value):
-        raise UserError(f"{where}: {short(value)} is not a finite number, as label vectors need")
+        raise UserError(
+            f"{where}: {shortened(value)} is not a finite number, as label vectors need"
+        )
     return repr(float(value))
 
 
@@ -173,7 +175,7 @@ def _text(value: object) -> str:
     return "" if value is None else nfc(str(value))
 
 
-def short(value: object) -> str:
+def shortened(value: object) -> str:
     """A value as it is shown in messages."""
     text = ascii(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

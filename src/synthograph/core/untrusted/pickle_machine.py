@@ -59,7 +59,7 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class Maker:
+class SafeCall:
     """What stands in for a callable of a pickle."""
 
     make: Callable[..., Any]
@@ -90,7 +90,7 @@ class Machine:
 
     Args:
         stream: the bytes, in memory.
-        names: (module, name) -> a `Maker`, or a value; every other name is refused.
+        names: (module, name) -> a `SafeCall`, or a value; every other name is refused.
         budget: shared by all pickles of a file.
         persistent: resolves persistent ids.
     """
@@ -249,7 +249,7 @@ class Machine:
         self._call(self.stack.pop(), arguments)
 
     def _call(self, maker: object, arguments: object) -> None:
-        if not isinstance(maker, Maker) or type(arguments) is not tuple:
+        if not isinstance(maker, SafeCall) or type(arguments) is not tuple:
             raise RefusedError("it calls something that is data")
         self.budget.spend(len(arguments))
         self.stack.append(maker.make(*arguments))

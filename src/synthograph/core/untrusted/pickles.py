@@ -22,9 +22,9 @@ from synthograph.core.errors import UserError
 from synthograph.core.untrusted.pickle_machine import (
     Budget,
     Machine,
-    Maker,
     Persistent,
     RefusedError,
+    SafeCall,
     StandIn,
     as_key,
     no_persistent,
@@ -180,10 +180,10 @@ class PickleReader:
     def __init__(self, budget: Budget, more: Mapping[tuple[str, str], Any] | None = None) -> None:
         self.budget = budget
         own = {
-            ("torch._utils", "_rebuild_tensor_v2"): Maker(self.tensor),
-            ("collections", "OrderedDict"): Maker(self.mapping),
-            ("builtins", "set"): Maker(self.set_of),
-            ("__builtin__", "set"): Maker(self.set_of),
+            ("torch._utils", "_rebuild_tensor_v2"): SafeCall(self.tensor),
+            ("collections", "OrderedDict"): SafeCall(self.mapping),
+            ("builtins", "set"): SafeCall(self.set_of),
+            ("__builtin__", "set"): SafeCall(self.set_of),
         }
         self.names = _ALLOWED | own | dict(more or {})
 
@@ -297,9 +297,9 @@ def _number(kind: object, data: object = b"") -> float | int:
     return value
 
 
-def named(kind: str) -> Maker:
+def placeholder(kind: str) -> SafeCall:
     """Something whose presence is all that matters; what it is made of is not kept."""
-    return Maker(lambda *_: StoredObject(kind))
+    return SafeCall(lambda *_: StoredObject(kind))
 
 
 def _size(values: object = ()) -> tuple[int, ...]:
@@ -323,12 +323,12 @@ _KINDS = {
 STORAGES: dict[tuple[str, str], Any] = {("torch", name): kind for name, kind in _KINDS.items()}
 _DTYPES = "float16 bfloat16 float32 float64 int8 int16 int32 int64 uint8 bool".split()
 _ALLOWED: dict[tuple[str, str], Any] = {
-    ("torch._utils", "_rebuild_parameter"): Maker(_parameter),
-    ("torch", "device"): named("device"),
-    ("torch", "Size"): Maker(_size),
-    ("numpy", "dtype"): Maker(_number_type),
-    ("numpy", "ndarray"): named("ndarray"),
+    ("torch._utils", "_rebuild_parameter"): SafeCall(_parameter),
+    ("torch", "device"): placeholder("device"),
+    ("torch", "Size"): SafeCall(_size),
+    ("numpy", "dtype"): SafeCall(_number_type),
+    ("numpy", "ndarray"): placeholder("ndarray"),
     **{("torch", name): StandIn() for name in _DTYPES},
-    **{(module, "scalar"): Maker(_number) for module in _NUMPY},
-    **{(module, "_reconstruct"): named("ndarray") for module in _NUMPY},
+    **{(module, "scalar"): SafeCall(_number) for module in _NUMPY},
+    **{(module, "_reconstruct"): placeholder("ndarray") for module in _NUMPY},
 }

@@ -17,7 +17,7 @@ import numpy as np
 from torch import Tensor
 
 from synthograph.core.errors import UserError
-from synthograph.core.untrusted.pickle_machine import Budget, Maker, RefusedError
+from synthograph.core.untrusted.pickle_machine import Budget, RefusedError, SafeCall
 from synthograph.core.untrusted.pickles import (
     STORAGES,
     TORCH_MAGIC,
@@ -154,7 +154,7 @@ def _read_row(data: bytes) -> Any:  # noqa: ANN401
         raise RefusedError("its numbers are not little-endian")
     start = stream.tell()
     known: dict[str, tuple[StorageKind, int]] = {}
-    blind = {("torch._utils", name): Maker(lambda *_: None) for name in _REBUILDS}
+    blind = {("torch._utils", name): SafeCall(lambda *_: None) for name in _REBUILDS}
     PickleReader(budget, {**STORAGES, **blind}).read(stream, lambda pid: _note(pid, known))
     places = _places(plain.read(stream), known, data, stream.tell())
     stream.seek(start)

@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 
 SMALL_SIDE = 48
 LARGE_SIDE = 512
-LARGEST_ZOOM = 1.4
+MAX_ZOOM = 1.4
 # Variance that cubic B-spline interpolation leaves of white unit noise, per axis:
 # the mean over t of the sum of b_i(t)^2.
 SPLINE_VARIANCE = 151 / 315
@@ -128,8 +128,8 @@ def _axis(side: int, zoom: float) -> np.ndarray:
 @lru_cache(maxsize=128)
 def _spline_basis(side: int, cells: int, zoom: float) -> csr_array:
     """Cubic B-spline weights [side, knots] of knots equally spaced over the largest field."""
-    total = int(np.ceil(cells * LARGEST_ZOOM))
-    place = (_axis(side, zoom) + LARGEST_ZOOM) / (2 * LARGEST_ZOOM) * total
+    total = int(np.ceil(cells * MAX_ZOOM))
+    place = (_axis(side, zoom) + MAX_ZOOM) / (2 * MAX_ZOOM) * total
     return _basis_at(np.clip(place, 0, total - 1e-3), total + 3)
 
 

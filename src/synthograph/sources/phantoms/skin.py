@@ -70,14 +70,14 @@ WHITE = (0.87, 0.74, 0.72)
 HAIR = (0.13, 0.09, 0.07)
 # Opacity of dark brown, black, blue-grey, red and white areas: the brown shines through veils.
 SHARE_OF = (0.9, 1.0, 0.9, 0.75, 0.75)
-MOST_COLOURS = 6
-MOST_HAIRS = 48
+MAX_COLOURS = 6
+MAX_HAIRS = 48
 HAIRS = 7.0
 
 
 def colours_of(variegation: float) -> int:
     """Number of colours, 1 to 6 (the C of the ABCD rule), at a variegation of 0 to 1."""
-    return min(1 + int(variegation * MOST_COLOURS), MOST_COLOURS)
+    return min(1 + int(variegation * MAX_COLOURS), MAX_COLOURS)
 
 
 def confounders(z: np.ndarray, strength: float) -> dict[str, np.ndarray]:
@@ -208,7 +208,7 @@ def _patches(
     generator: np.random.Generator,
 ) -> np.ndarray:
     """Areas of further colours: one fewer than there are, as the brown below counts as one."""
-    sides = generator.choice([-1.0, 1.0], MOST_COLOURS - 1)
+    sides = generator.choice([-1.0, 1.0], MAX_COLOURS - 1)
     wanted = colours_of(values["colour"]) - 1
     if wanted == 0:
         return image
@@ -230,9 +230,9 @@ def _hairs(
     image: np.ndarray, strength: float, canvas: Canvas, generator: np.random.Generator
 ) -> np.ndarray:
     """Hairs as parabolas, roughly combed in one direction; `strength` 1 is about seven of them."""
-    count = min(int(np.ceil(HAIRS * strength)), MOST_HAIRS) if strength > 0 else 0
+    count = min(int(np.ceil(HAIRS * strength)), MAX_HAIRS) if strength > 0 else 0
     comb = generator.uniform(0, np.pi)
-    draws = generator.standard_normal((MOST_HAIRS, 5)).astype(np.float32)
+    draws = generator.standard_normal((MAX_HAIRS, 5)).astype(np.float32)
     cover = np.zeros((canvas.side, canvas.side), dtype=np.float32)
     for turn, offset, start, bend, thick in draws[:count]:
         u, v = turned(canvas.x, canvas.y, comb + 0.45 * turn)
