@@ -113,7 +113,7 @@ def test_features_and_probabilities(state: State, extractor: InceptionExtractor)
     inputs = (resized(pictures.float(), 299, Resize.TENSORFLOW1) - 128) / 128
     expected = plain(state, inputs)
     classes = torch.softmax(expected @ state["fc.weight"].T, 1)
-    features, probabilities = extractor.both(pictures)
+    features, probabilities = extractor.features_and_probabilities(pictures)
     torch.testing.assert_close(features, expected, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(probabilities, classes, rtol=1e-3, atol=1e-7)
     assert torch.equal(extractor(pictures), features)
@@ -156,6 +156,6 @@ def test_torch_fidelity_gives_the_same(
         pictures = images(*shape)
         with torch.inference_mode():
             features, logits = theirs.eval()(pictures)
-        ours, probabilities = extractor.both(pictures)
+        ours, probabilities = extractor.features_and_probabilities(pictures)
         torch.testing.assert_close(ours, features, rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(probabilities, torch.softmax(logits, 1), rtol=1e-3, atol=1e-7)

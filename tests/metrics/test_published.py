@@ -74,7 +74,7 @@ def test_precision_and_recall_have_a_key_each(tmp_path: Path) -> None:
 class TwoOutputs(InceptionExtractor):
     """Features and probabilities of `Means`."""
 
-    def both(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def features_and_probabilities(self, images: Tensor) -> tuple[Tensor, Tensor]:
         features = Means()(images)
         return features, torch.softmax(features[:, :3] / 20, 1)
 
@@ -89,7 +89,7 @@ def test_the_inception_score_is_that_of_the_probabilities(tmp_path: Path) -> Non
     stub = TwoOutputs("inception", 4, Means().digest, network, Preprocess(8), "none", 8)
     fake = noise("made", 60, seed=1)
     got = measure_published(parse("is50"), noise("train"), fake, stub, folder=tmp_path)
-    rows = stub.both(torch.cat(list(fake.batches())))[1][:50]
+    rows = stub.features_and_probabilities(torch.cat(list(fake.batches())))[1][:50]
     value, deviation = inception_score(rows)
     assert got.results == {"is50_mean": value.value, "is50_std": pytest.approx(deviation)}
     assert value.value is not None and value.value > 1.0001

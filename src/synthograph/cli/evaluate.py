@@ -171,11 +171,11 @@ def _possible(
     """
     from synthograph.core.errors import UserError
     from synthograph.features import registry
-    from synthograph.features.inception import InceptionExtractor
+    from synthograph.features.base import ClassifyingExtractor
     from synthograph.metrics.names import FEATURE_MEASURES, OWN, SCORE
 
     lacking = set() if extractors.own else {*FEATURE_MEASURES}
-    if not any(isinstance(each, InceptionExtractor) for each in extractors.own):
+    if not any(isinstance(each, ClassifyingExtractor) for each in extractors.own):
         lacking.add(SCORE)
         if SCORE in wanted.own and wanted.own != OWN:
             skipped.append(f"skipped: {SCORE}: belongs to the features of inception")

@@ -13,7 +13,7 @@ from synthograph.core.devices import Precision
 from synthograph.core.errors import UserError
 from synthograph.features.preprocess import Preprocess, check_images
 
-# n image, d feature, g group of channels
+# n image, d feature, g group of channels, k class
 
 
 class MissingWeightsError(UserError):
@@ -58,6 +58,7 @@ class WeightFile:
         build: makes the network without numbers.
         adapt: published names to those of the network.
         note: what else a user should know.
+        classifies: whether its extractor is a `ClassifyingExtractor`.
     """
 
     name: str
@@ -69,6 +70,7 @@ class WeightFile:
     build: Callable[[], nn.Module]
     adapt: Adapt = unchanged
     note: str = ""
+    classifies: bool = False
 
 
 @runtime_checkable
@@ -108,6 +110,22 @@ class Extractor(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """What has to stand beside every number that these features gave; plain data."""
+        ...
+
+
+@runtime_checkable
+class ClassifyingExtractor(Extractor, Protocol):
+    """An extractor whose network also gives class probabilities."""
+
+    @property
+    def classes(self) -> int:
+        """Probabilities per image."""
+        ...
+
+    def features_and_probabilities(
+        self, images: Tensor
+    ) -> tuple[Float32[Tensor, "n d"], Float32[Tensor, "n k"]]:
+        """Both in one pass; see `Extractor`."""
         ...
 
 

@@ -233,15 +233,22 @@ class InceptionExtractor(NetworkExtractor):
 
     network: Inception
 
+    @property
+    def classes(self) -> int:
+        """Probabilities per image."""
+        return self.network.fc.out_features
+
     def probabilities(self, images: Tensor) -> Float32[Tensor, "n 1008"]:
         """Class probabilities without the output bias, for the inception score.
 
         Raises:
             UserError: as for features.
         """
-        return self.both(images)[1]
+        return self.features_and_probabilities(images)[1]
 
-    def both(self, images: Tensor) -> tuple[Float32[Tensor, "n 2048"], Float32[Tensor, "n 1008"]]:
+    def features_and_probabilities(
+        self, images: Tensor
+    ) -> tuple[Float32[Tensor, "n 2048"], Float32[Tensor, "n 1008"]]:
         """Features and probabilities in one pass.
 
         Raises:
@@ -267,6 +274,7 @@ WEIGHTS = WeightFile(
     adapt=unchanged,
     note="torch-fidelity's weights-inception-2015-12-05-6726825d.pth is the same file; the "
     "TorchScript file inception-2015-12-05.pt is a program and is not read",
+    classifies=True,
 )
 
 

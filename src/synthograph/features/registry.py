@@ -104,6 +104,11 @@ def needed_weights(name: str) -> tuple[str, ...]:
     return (name,) if name in WEIGHTS else ()
 
 
+def classifies(name: str) -> bool:
+    """Whether the extractor of that name gives class probabilities too."""
+    return name in WEIGHTS and WEIGHTS[name].classifies
+
+
 def missing_weights(name: str) -> str | None:
     """How to get the weights of an extractor that are not on this machine; None where all are here.
     No network is built, unless it is the user's own.

@@ -31,8 +31,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.files import atomic_path, disk_errors
 from synthograph.core.progress import Track
 from synthograph.core.spec import ImageSpec
-from synthograph.features.base import Extractor
-from synthograph.features.inception import InceptionExtractor
+from synthograph.features.base import ClassifyingExtractor, Extractor
 from synthograph.metrics.spectrum import rings, spectra
 from synthograph.metrics.ssim import ms_ssim
 
@@ -62,27 +61,20 @@ class Column:
 
 
 def extractor_column(extractor: Extractor, spec: ImageSpec, modality: str | None = None) -> Column:
-    """Features of whole images, or of one modality's channels; with `inception` its class
-    probabilities behind them.
+    """Features of whole images, or of one modality's channels; behind them the class probabilities
+    of an extractor that gives any.
     """
     part = _channels(spec, modality)
-    both = isinstance(extractor, InceptionExtractor)
+    classes = extractor.classes if isinstance(extractor, ClassifyingExtractor) else 0
 
     def step(images: Tensor) -> Tensor:
         cut = images[:, part]
-        if isinstance(extractor, InceptionExtractor):
-            return torch.cat(extractor.both(cut), dim=1)
+        if isinstance(extractor, ClassifyingExtractor):
+            return torch.cat(extractor.features_and_probabilities(cut), dim=1)
         return extractor(cut)
 
-    about = [extractor.describe(), extractor.digest.sha256, part.start, part.stop, both]
-    return Column(extractor.name, _digest(about), dims_of(extractor), lambda _: step)
-
-
-def dims_of(extractor: Extractor) -> int:
-    """Numbers per image, class probabilities included."""
-    if isinstance(extractor, InceptionExtractor):
-        return extractor.dims + extractor.network.fc.out_features
-    return extractor.dims
+    about = [extractor.describe(), extractor.digest.sha256, part.start, part.stop, classes > 0]
+    return Column(extractor.name, _digest(about), extractor.dims + classes, lambda _: step)
 
 
 def spectrum_column(spec: ImageSpec, modality: str | None = None) -> Column:

@@ -15,8 +15,7 @@ from synthograph.archive.parts import Part
 from synthograph.core.errors import UserError
 from synthograph.core.progress import Track
 from synthograph.core.spec import ImageSpec
-from synthograph.features.base import Extractor, NetworkExtractor
-from synthograph.features.inception import InceptionExtractor
+from synthograph.features.base import ClassifyingExtractor, Extractor, NetworkExtractor
 from synthograph.metrics import columns as made
 from synthograph.metrics.measures import (
     Floor,
@@ -285,7 +284,7 @@ def _columns(
         each
         for each in extractors
         if wanted & set(FEATURE_MEASURES)
-        or (SCORE in wanted and isinstance(each, InceptionExtractor))
+        or (SCORE in wanted and isinstance(each, ClassifyingExtractor))
     ]
     similar = SIMILARITY in wanted and min(spec.height, spec.width) >= WINDOW
     found = {}
@@ -402,7 +401,7 @@ def _about(real: Sample, fake: Sample) -> list[str]:
 
 def _score(table: _Table, scope: Scope, extractor: Extractor) -> list[Entry]:
     """The inception score, where the extractor gives one. It never enters a verdict."""
-    if SCORE not in table.request.measures or not isinstance(extractor, InceptionExtractor):
+    if SCORE not in table.request.measures or not isinstance(extractor, ClassifyingExtractor):
         return []
     rows = table.column("fake", extractor.name, scope)
     if rows is None:

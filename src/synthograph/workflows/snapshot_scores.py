@@ -194,7 +194,9 @@ class SnapshotScorer:
     @property
     def unsupported(self) -> str | None:
         """A requested measure that the extractor cannot give."""
-        lacking = SCORE in self.requested.own and self.config.metrics.features != "inception"
+        lacking = SCORE in self.requested.own and not registry.classifies(
+            self.config.metrics.features
+        )
         return SCORE if lacking else None
 
     @property
