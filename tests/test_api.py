@@ -8,7 +8,7 @@ import pytest
 
 import synthograph
 
-JOBS = ["phantom", "prepare", "split"]
+JOBS = ["generate", "phantom", "prepare", "split"]
 NAMES = ["AugmentPipe", "ImageSpec", "Snapshot", "UserError", "load", *JOBS]
 
 

@@ -33,7 +33,7 @@ _LAZY = {
     "UserError": "synthograph.core.errors",
     "load": "synthograph.models.snapshot",
 }
-_JOBS = ("phantom", "prepare", "split")
+_JOBS = ("generate", "phantom", "prepare", "split")
 __all__ = ["AugmentPipe", "ImageSpec", "Snapshot", "UserError", "load", *_JOBS]
 
 

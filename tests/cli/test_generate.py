@@ -16,10 +16,11 @@ from PIL import Image
 
 from synthograph.archive.batches import group_digests
 from synthograph.archive.reader import open_archive
-from synthograph.cli import launch, main
+from synthograph.cli import main
 from synthograph.core.errors import DiskFullError, SynthographError
 from synthograph.models import snapshot as snapshots
 from synthograph.sampling import generate as sampling
+from synthograph.workflows import generate as workflow
 from tests.cli.conftest import Typed
 from tests.cli.signalled import run_until
 from tests.conftest import NVIDIA, make_archive
@@ -100,7 +101,7 @@ def test_an_interrupt_of_several_processes_names_the_command_that_was_typed(
     tmp_path: Path,
 ) -> None:
     out = tmp_path / "out"
-    options = ("--class", "0", "--num", "20000", "--batch", "4", "--gpus", "2", "--device", "cpu")
+    options = ("--num", "20000", "--class", "0", "--batch", "4", "--device", "cpu", "--gpus", "2")
     words = ["synthograph", "generate", "--network", NETWORK, "--outdir", out, *options]
     typed_line = shlex.join(map(str, words))
     process = subprocess.Popen(
@@ -122,18 +123,16 @@ def test_an_interrupt_of_several_processes_names_the_command_that_was_typed(
 def in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts are made by this process, one after the other."""
 
-    def parts(processes: int, *more: str) -> int:
-        words = sys.argv[1:]
+    def parts(words: list[str], line: str, processes: int) -> int:
         for number in range(1, processes + 1):
-            own = [*words, *more, "--part", f"{number}/{processes}"]
-            monkeypatch.setattr(sys, "argv", ["synthograph", *own])
+            own = [*words, "--part", f"{number}/{processes}"]
             try:
                 main.app(args=own, standalone_mode=False)
             except SynthographError as error:
                 return int(error.exit_code)
         return 0
 
-    monkeypatch.setattr(launch, "in_parts", parts)
+    monkeypatch.setattr(workflow, "in_parts", parts)
 
 
 @pytest.mark.usefixtures("in_turn")
@@ -181,7 +180,7 @@ def test_parts_take_the_snapshot_that_was_found(
     """Not one that is there when a process looks again."""
     find, asked = snapshots.find_snapshot, []
     monkeypatch.setattr(
-        snapshots,
+        workflow,
         "find_snapshot",
         lambda path: asked.append(path) or find(NETWORK if path == tmp_path else path),
     )
@@ -277,7 +276,7 @@ def test_copies_are_left_out_counted_and_recorded(run: Typed, typed: Typed, tmp_
     wanted = ("--class", "0", "--seeds", "0-5", "--reject-copies", train)
     code, text, error = run(*wanted, "--outdir", tmp_path / "set.zip")
     assert code == 0, error
-    assert f"left out as too like an image of {train}: 2" in text
+    assert f"left out as too similar to an image of {train}: 2" in text
     made = open_archive(tmp_path / "set.zip")
     assert [row.columns["seed"] for row in made.rows] == ["0", "2", "3", "5"]
     (snapshot,) = made.info.snapshots
@@ -299,7 +298,7 @@ def test_an_archive_that_trained_nothing_is_refused(
 
     def trained(groups: list[str]) -> None:
         info = known.info.model_copy(update={"group_digests": groups})
-        monkeypatch.setattr(snapshots, "load", lambda path: replace(known, info=info))
+        monkeypatch.setattr(workflow, "load", lambda path: replace(known, info=info))
 
     wanted = ("--class", "0", "--seeds", "0-1", "--reject-copies", train)
     trained(["0" * 16])

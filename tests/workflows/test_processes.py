@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from synthograph.core.commands import command_line
 from synthograph.core.errors import ExitCode, StoppedError, UserError
 from synthograph.workflows import processes
+from synthograph.workflows.requests.generate import GenerateRequest
 
 
 @pytest.fixture
@@ -50,13 +50,16 @@ def instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     script = tmp_path / "instead.sh"
     script.touch(0o755)
     monkeypatch.setattr(sys, "executable", str(script))
-    monkeypatch.setattr(sys, "argv", ["synthograph", "generate", "--gpus", "2"])
     return script
+
+
+WORDS = ["generate", "--gpus", "2"]
+TYPED = "synthograph generate --gpus 2"
 
 
 def test_a_part_that_is_killed_is_told(instead: Path, capsys: pytest.CaptureFixture[str]) -> None:
     instead.write_text('#!/bin/sh\ncase "$*" in *--part\\ 2/2) kill -9 $$;; esac\n')
-    assert processes.in_parts(2) == ExitCode.BUG
+    assert processes.in_parts(WORDS, TYPED, 2) == ExitCode.BUG
     told = "part 2 was ended by signal 9 (out of memory?); the same command goes on\n"
     assert capsys.readouterr().err == told
 
@@ -65,16 +68,16 @@ def test_parts_know_what_was_typed_and_get_their_own_options(
     instead: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     instead.write_text(f'#!/bin/sh\nfor last; do :; done\necho "$*" > {tmp_path}/${{last%/2}}\n')
-    assert processes.in_parts(2, "--network=a b") == 0
+    assert processes.in_parts([*WORDS, "--network", "a b"], TYPED, 2) == 0
     for number in (1, 2):
-        words = f"-m synthograph generate --gpus 2 --network=a b --part {number}/2\n"
+        words = f"-m synthograph generate --gpus 2 --network a b --part {number}/2\n"
         assert (tmp_path / str(number)).read_text() == words
     instead.write_text(f'#!/bin/sh\necho "$SYNTHOGRAPH_LINE" > {tmp_path}/line\n')
-    assert processes.in_parts(1) == 0
+    assert processes.in_parts(WORDS, TYPED, 1) == 0
     assert (tmp_path / "line").read_text() == "synthograph generate --gpus 2\n"
-    monkeypatch.setenv("SYNTHOGRAPH_LINE", "synthograph generate --gpus 2")
-    monkeypatch.setattr(sys, "argv", ["synthograph", "generate", "--gpus", "2", "--part", "1/2"])
-    assert command_line() == "synthograph generate --gpus 2"
+    monkeypatch.setenv("SYNTHOGRAPH_LINE", TYPED)
+    part = GenerateRequest(network="a", outdir="b", gpus=2, part="1/2")
+    assert part.command_line() == TYPED
 
 
 def test_requests_to_stop_are_handed_on_as_they_come(
@@ -98,5 +101,5 @@ def test_requests_to_stop_are_handed_on_as_they_come(
             os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(processes, "_on_requests_to_stop", installed)
-    assert processes.in_parts(1) == ExitCode.STOPPED
+    assert processes.in_parts(WORDS, TYPED, 1) == ExitCode.STOPPED
     assert told.read_text() == "TERM\nINT\n"

@@ -1,5 +1,6 @@
 """`synthograph evaluate`: how good generated images are, against real ones."""
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -75,6 +76,7 @@ def evaluate(options: Options) -> None:
     """Judge generated images by real ones: fidelity, diversity, each with interval and floor."""
     from synthograph.archive.parts import Part
     from synthograph.cli.progress import tracker
+    from synthograph.core.commands import command_line
     from synthograph.core.devices import pick_device
     from synthograph.core.files import refuse_existing, refuse_unwritable
     from synthograph.metrics.names import parse_selection
@@ -115,7 +117,7 @@ def evaluate(options: Options) -> None:
         _keep_part(sets, wanted, extractors, share)
         return
     if options.gpus > 1:
-        code = in_parts(options.gpus)
+        code = in_parts(sys.argv[1:], command_line(), options.gpus)
         if code:
             raise typer.Exit(code)
     found = _measure(sets, wanted, extractors)

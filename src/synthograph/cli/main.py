@@ -14,7 +14,6 @@ from synthograph.cli.demo import demo
 from synthograph.cli.doctor import doctor
 from synthograph.cli.domain_gap import domain_gap
 from synthograph.cli.evaluate import evaluate
-from synthograph.cli.generate import generate
 from synthograph.cli.inspect import inspect
 from synthograph.cli.models import models
 from synthograph.cli.options import plain_verb
@@ -31,6 +30,7 @@ from synthograph.core.errors import (
     one_line,
 )
 from synthograph.workflows.processes import is_worker, leave
+from synthograph.workflows.requests.generate import GenerateRequest
 from synthograph.workflows.requests.phantom import PhantomRequest
 from synthograph.workflows.requests.prepare import PrepareRequest
 from synthograph.workflows.requests.split import SplitRequest
@@ -47,7 +47,7 @@ VERBS = (
     plain_verb(PrepareRequest),
     plain_verb(SplitRequest),
     train,
-    generate,
+    plain_verb(GenerateRequest),
     evaluate,
     audit,
     domain_gap,

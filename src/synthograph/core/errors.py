@@ -116,7 +116,7 @@ class ProcessesError(SynthographError):
 
     def __init__(self, code: int) -> None:
         super().__init__("")
-        self.exit_code = ExitCode(code)
+        self.exit_code = ExitCode(code) if code in list(ExitCode) else ExitCode.BUG
 
 
 def one_line(text: str) -> str:

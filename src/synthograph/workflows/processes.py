@@ -5,11 +5,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from synthograph.core.commands import LINE, command_line
+from synthograph.core.commands import LINE
 from synthograph.core.errors import ExitCode, StoppedError, SynthographError
 from synthograph.core.signals import NAMES
 
@@ -71,19 +72,33 @@ def _on_requests_to_stop(
             signal.signal(getattr(signal, name), handler)
 
 
-def in_parts(processes: int, *more: str) -> int:
-    """Run this very command in `processes` processes, each making one part of the work; a second
-    Ctrl-C ends them at once.
+@contextmanager
+def _handlers_restored() -> Iterator[None]:
+    """Give requests to stop back to whoever had them."""
+    before = {
+        name: signal.getsignal(getattr(signal, name)) for name in NAMES if hasattr(signal, name)
+    }
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)
+
+
+def in_parts(words: Sequence[str], line: str, processes: int) -> int:
+    """Run a command in several processes, each making one part of the work; a second Ctrl-C ends
+    them at once.
 
     Args:
+        words: of the command, behind the program's name.
+        line: the command as a whole, which goes on where they are stopped.
         processes: how many.
-        more: options of theirs alone, which override those of this command.
 
     Returns:
         0, or the first exit code that is another; that of a bug where a signal ended a process.
     """
     with tempfile.TemporaryDirectory() as name:
-        command = [sys.executable, "-m", "synthograph", *sys.argv[1:], *more]
+        command = [sys.executable, "-m", "synthograph", *words]
         running, received = [], list[int]()
         for number in range(1, processes + 1):
             first = number == 1  # whose progress stands for all
@@ -94,7 +109,7 @@ def in_parts(processes: int, *more: str) -> int:
                     env={
                         **os.environ,
                         **_share_of_machine(number, processes),
-                        LINE: command_line(),
+                        LINE: line,
                     },
                     stdout=None if first else log,
                     stderr=None if first else log,
@@ -107,8 +122,9 @@ def in_parts(processes: int, *more: str) -> int:
             for process in running:
                 process.send_signal(number)
 
-        _on_requests_to_stop(stop_all)
-        codes = [process.wait() for process in running]
+        with _handlers_restored():
+            _on_requests_to_stop(stop_all)
+            codes = [process.wait() for process in running]
         for number, code in enumerate(codes, start=1):
             if code and number > 1:
                 sys.stderr.write((Path(name) / str(number)).read_text()[-2000:])

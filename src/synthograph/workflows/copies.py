@@ -1,0 +1,60 @@
+"""What leaves copies of training images out of a synthetic set."""
+
+from synthograph.archive.batches import (
+    archive_images,
+    group_digests,
+    path_and_split,
+    refuse_synthetic,
+    rows_of_split,
+)
+from synthograph.archive.reader import open_archive
+from synthograph.core.errors import UserError
+from synthograph.core.files import cache_folder
+from synthograph.core.progress import Progress
+from synthograph.metrics.audit.audit import refuse_strange_training, unsearched
+from synthograph.metrics.audit.reject import copy_judge
+from synthograph.metrics.overlap import trained_on
+from synthograph.models.snapshot import Snapshot
+from synthograph.sampling.generate import RejectionRule
+
+
+def copy_rejection(snapshot: Snapshot, named: str, progress: Progress) -> RejectionRule:
+    """What leaves out copies of the images of an archive.
+
+    Args:
+        snapshot: whose images are looked at.
+        named: the training images, `PATH[:split]`.
+        progress: is told what cannot be compared.
+
+    Raises:
+        UserError: the archive holds other kinds of images, synthetic ones, too few groups, or none
+            that the generator was trained on.
+    """
+    path, split = path_and_split(named)
+    archive = open_archive(path)
+    rows = rows_of_split(archive, split)
+    refuse_synthetic(archive, rows)
+    ours, theirs = snapshot.info.spec, archive.info.spec
+    if any(
+        getattr(ours, name) != getattr(theirs, name)
+        for name in ("height", "width", "channels", "bits")
+    ):
+        raise UserError(
+            f"--reject-copies {named}: images of {theirs.width}x{theirs.height}, {theirs.channels} "
+            f"channels, {theirs.bits} bits; the generator makes {ours.width}x{ours.height}, "
+            f"{ours.channels}, {ours.bits}: name the archive that it was trained on"
+        )
+    trained, groups = trained_on([snapshot.info.tree()]), group_digests(archive, rows)
+    refuse_strange_training(trained, groups, f"--reject-copies {named}")
+    notes = unsearched(trained, groups, named)
+    if not trained.groups:
+        notes = [
+            "the network does not say what it was trained on, so whether its training images are "
+            f"those of {named} cannot be checked"
+        ]
+    for note in notes:
+        progress.log(f"--reject-copies: {note}")
+    images = archive_images(archive, rows, split=split)
+    judge = copy_judge(images, folder=cache_folder(), tracks=progress.track)
+    decided = {**judge.origin, "score": judge.threshold.score, "rate": judge.threshold.rate}
+    return RejectionRule(judge, decided)

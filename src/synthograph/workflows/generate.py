@@ -1,0 +1,256 @@
+"""Labelled images from a snapshot and seeds."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from synthograph.archive.parts import Part
+from synthograph.archive.writer import refuse_destination
+from synthograph.core.devices import Precision, pick_device
+from synthograph.core.errors import ProcessesError, StoppedError, UserError
+from synthograph.core.outputs import refuse_other_kinds
+from synthograph.core.progress import Progress
+from synthograph.core.request import Result
+from synthograph.core.signals import StopRequest
+from synthograph.models.base import NoiseMode, TruncationCenter
+from synthograph.models.snapshot import Snapshot, find_snapshot, load
+from synthograph.sampling import generate as sampling
+from synthograph.sampling.seeds import parse_seeds
+from synthograph.workflows.copies import copy_rejection
+from synthograph.workflows.grid import refuse_grid, write_picture
+from synthograph.workflows.processes import in_parts
+from synthograph.workflows.requests.generate import MAX_IMAGES, GenerateRequest
+
+MAX_GRID_IMAGES = 4096
+"""Images that one picture shows at most; they are held in memory."""
+COLUMNS = 16
+FINISHING = "the images at work are finished and kept; Ctrl-C once more ends at once"
+
+
+@dataclass(frozen=True, repr=False)
+class GenerateResult(Result):
+    """Synthetic images that were written.
+
+    Attributes:
+        outdir: the archive or folder.
+        count: how many images were written.
+        part: of which part they are, such as 2/4; None for all.
+        left_out: how many were too similar to a training image; None where that was not asked.
+        compared_with: the archive that `left_out` is about.
+        grid: the picture of them, if one was asked for.
+    """
+
+    outdir: Path
+    count: int
+    part: str | None = None
+    left_out: int | None = None
+    compared_with: str | None = None
+    grid: Path | None = None
+
+    def lines(self) -> Iterator[str]:
+        """How many images are where."""
+        if self.left_out is not None:
+            yield f"left out as too similar to an image of {self.compared_with}: {self.left_out}"
+        of_part = "" if self.part is None else f" of part {self.part}"
+        way = "; when all parts are made, the same command without --part puts them together"
+        packed = self.outdir.suffix.lower() == ".zip"
+        yield f"{self.outdir}: {self.count} images{of_part}{way if of_part and packed else ''}"
+        if self.grid is not None:
+            yield f"{self.grid}"
+
+
+def run(request: GenerateRequest, *, progress: Progress) -> GenerateResult:
+    """Write all images, or a part of them, as an archive or as files.
+
+    Args:
+        request: which images of which network.
+        progress: who listens meanwhile.
+
+    Raises:
+        UserError: an option breaks a rule, or something is in the way.
+        StoppedError: a signal came; it names the command that goes on.
+        ProcessesError: one of several processes ended early.
+    """
+    refuse_other_kinds(request.outdir, "--outdir")
+    refuse_grid(request.grid)
+    path = find_snapshot(request.network)
+    if request.network.is_dir():
+        progress.log(f"network: {path}")
+    job = _Job.of(load(path), request)
+    if request.gpus > 1 and request.part is None:
+        job.begin()
+        # a run that is still training may have another snapshot by the time a process looks
+        words = request.model_copy(update={"network": path}).command_words()
+        code = in_parts(words, request.command_line(), request.gpus)
+        if code:
+            raise ProcessesError(code)
+    with StopRequest(FINISHING) as stop:
+        result = job.write(progress, stop)
+        if result.grid is not None:
+            job.draw(result.grid, stop)
+    return result
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What was asked, and what follows from it."""
+
+    snapshot: Snapshot
+    request: GenerateRequest
+    images: sampling.ImageRequest
+    kind: sampling.FileKind
+    part: Part | None
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, request: GenerateRequest) -> "_Job":
+        """Refuse what cannot be done, before anything is written.
+
+        Raises:
+            UserError: options contradict each other, the network or the limits.
+        """
+        classes = sampling.choose_classes(snapshot, request.classes)
+        images = sampling.ImageRequest(
+            _seeds_and_classes(request, classes),
+            truncation=request.trunc,
+            cutoff=request.trunc_cutoff,
+            center=TruncationCenter(request.trunc_center),
+            noise=NoiseMode(request.noise_mode),
+            batch=request.batch,
+            device=str(pick_device(request.device)),
+            precision=Precision(request.precision),
+        )
+        part = None if request.part is None else Part.parse(request.part)
+        job = cls(snapshot, request, images, sampling.FileKind(request.kind), part)
+        job._refuse_together()
+        job._refuse_grid()
+        return job
+
+    @property
+    def packed(self) -> bool:
+        """Whether an archive is asked for."""
+        return self.request.outdir.suffix.lower() == ".zip"
+
+    def _refuse_together(self) -> None:
+        request = self.request
+        if self.kind is not sampling.FileKind.PNG and self.packed:
+            raise UserError(
+                f"--format {self.kind.value}: archives hold PNG; leave it out, or name a folder"
+            )
+        if request.reject_copies is not None and not self.packed:
+            raise UserError("--reject-copies leaves gaps, which an archive counts: name NAME.zip")
+        if request.reject_copies is not None and request.grid is not None:
+            raise UserError("--grid shows what --reject-copies leaves out: give one of them")
+        if self.part is not None and request.gpus == 1 and request.grid is not None:
+            raise UserError("--grid needs all images: give it to the command without --part")
+
+    def _refuse_grid(self) -> None:
+        """Refuse a picture of too many images, or one that would take the place of an image."""
+        grid, outdir, count = self.request.grid, self.request.outdir, len(self.images.jobs)
+        if grid is None:
+            return
+        folders = (outdir, *(outdir / name for name in self.snapshot.info.spec.modalities))
+        taken = {os.path.realpath(folder) for folder in folders}
+        if grid.name.startswith("seed") and os.path.realpath(grid.parent) in taken:
+            raise UserError(
+                f"--grid {grid}: images have such names there; name it {outdir / 'grid.png'}"
+            )
+        if count > MAX_GRID_IMAGES:
+            raise UserError(
+                f"--grid {grid}: {count} images are too many for one picture, which shows at most "
+                f"{MAX_GRID_IMAGES}; leave --grid out, or ask for fewer images"
+            )
+
+    def begin(self) -> None:
+        """Refuse a destination that is there, before several processes find it out for themselves;
+        a folder is noted to be filled by the request as a whole, whatever becomes of its processes.
+        """
+        outdir = self.request.outdir
+        if self.packed:
+            refuse_destination(outdir)
+        else:
+            sampling.begin_files(
+                self.snapshot,
+                self.images,
+                outdir,
+                kind=self.kind,
+                typed=self.request.command_line(),
+            )
+
+    def write(self, progress: Progress, stop: StopRequest) -> GenerateResult:
+        """All images, or a part of them.
+
+        Raises:
+            StoppedError: a signal came; it names the command that goes on.
+        """
+        request, typed, outdir = self.request, self.request.command_line(), self.request.outdir
+        options: dict[str, Any] = {
+            "track": progress.track("generating"),
+            "stop": stop,
+            "typed": typed,
+            "part": self.part,
+        }
+        training = request.reject_copies
+        try:
+            if self.packed:
+                reject = None
+                if training is not None:
+                    refuse_destination(outdir)
+                    reject = copy_rejection(self.snapshot, training, progress)
+                count = sampling.generate_archive(
+                    self.snapshot, self.images, outdir, reject=reject, **options
+                )
+            else:
+                files = sampling.generate_files(
+                    self.snapshot, self.images, outdir, kind=self.kind, **options
+                )
+                count = len(files)
+        except StoppedError as stopped:
+            raise StoppedError(f"{stopped}. Go on with: {typed}") from None
+        if self.part is not None:
+            return GenerateResult(outdir, count, part=request.part)
+        left_out = None if training is None else len(self.images.jobs) - count
+        return GenerateResult(
+            outdir, count, left_out=left_out, compared_with=training, grid=request.grid
+        )
+
+    def draw(self, grid: Path, stop: StopRequest) -> None:
+        """All images on one picture.
+
+        Raises:
+            StoppedError: a signal came; the images themselves are complete.
+        """
+        images = []
+        for batch in sampling.generate(self.snapshot, self.images):
+            if stop.requested:
+                raise StoppedError(
+                    f"stopped on request ({stop.reason}): all images are written, {grid} is not; "
+                    "the same command with another --outdir draws it"
+                )
+            images += batch
+        write_picture(grid, sampling.draw_contact_sheet(self.snapshot, images, columns=COLUMNS))
+
+
+def _seeds_and_classes(request: GenerateRequest, classes: Sequence[str]) -> list[sampling.Job]:
+    """The images that one of --seeds, --num and --per-class means.
+
+    Raises:
+        UserError: more than one is given, the seeds cannot be read, or they are too many.
+    """
+    ways = ("seeds", "num", "per_class")
+    named = [request.flags()[way] for way in ways if getattr(request, way) is not None]
+    if len(named) > 1:
+        raise UserError(f"{' and '.join(named)} exclude each other: give one of them")
+    if request.num is not None:
+        return sampling.jobs_in_turn(request.num, classes)
+    seeds: Sequence[int] = range(request.per_class or 0)
+    if request.per_class is None:
+        seeds = parse_seeds("0-15" if request.seeds is None else request.seeds)
+    count = len(seeds) * max(len(classes), 1)
+    if count > MAX_IMAGES:
+        raise UserError(
+            f"{len(seeds)} seeds for each of {len(classes)} classes are {count} images, more than "
+            f"the {MAX_IMAGES} of one command: ask for fewer seeds, or for one --class at a time"
+        )
+    return sampling.jobs_of(seeds, classes)
