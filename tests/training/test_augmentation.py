@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from synthograph.core.seeds import Streams
-from synthograph.ops.augment import OPERATIONS, AugmentPipe, Geometry
+from synthograph.ops.augment import AugmentPipe
+from synthograph.ops.operations import OPERATIONS
 from synthograph.training.augmentation import StreamDraws
 
 COUNT, SIDE = 4000, 64
@@ -53,7 +54,7 @@ def test_what_acts_is_spread_as_if_it_always_acted(p: float) -> None:
     def shifts(**operation: float) -> Tensor:
         pipe = AugmentPipe(**operation)
         pipe.p.fill_(p)
-        inverse = Geometry(pipe, draws, (SIDE, SIDE)).inverse(COUNT)
+        inverse = pipe.inverse(draws, (SIDE, SIDE))
         assert inverse is not None
         return inverse[:, 0, 2]
 

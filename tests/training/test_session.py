@@ -10,7 +10,8 @@ from synthograph.core.seeds import Streams
 from synthograph.core.spec import ImageSpec
 from synthograph.models.base import Batch, Condition
 from synthograph.models.registry import family, parse_model
-from synthograph.ops.augment import OPERATIONS, AugmentPipe
+from synthograph.ops.augment import AugmentPipe
+from synthograph.ops.operations import OPERATIONS
 from synthograph.training.augmentation import augment_with
 from synthograph.training.config import AugmentConfig
 from synthograph.training.controllers import Adaptive

@@ -184,7 +184,7 @@ def _bundle(name: str) -> dict[str, float]:
     """Multipliers of a published bundle: 1 for its operations, 0 for the others."""
     from synthograph.core.errors import UserError
     from synthograph.core.names import nearest
-    from synthograph.ops.augment import BUNDLES, OPERATIONS
+    from synthograph.ops.operations import BUNDLES, OPERATIONS
 
     if name not in BUNDLES:
         raise UserError(f"--augpipe {name!r} is unknown: {nearest(name, BUNDLES)}")

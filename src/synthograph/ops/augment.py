@@ -5,138 +5,26 @@ map per image, shared by its modalities; all colour operations of a modality are
 Karras et al. 2020, "Training generative adversarial networks with limited data", appendix B.
 """
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
-from synthograph.ops import transforms
-from synthograph.ops.convolution import filter_channels
+from synthograph.ops.draws import Draws, FixedDraws, GlobalDraws
+from synthograph.ops.operations import (
+    OPERATIONS,
+    STEPS,
+    STRENGTHS,
+    AugmentOperation,
+    ColourOperation,
+    GeometricOperation,
+    ImageOperation,
+    Kind,
+    OperationDraws,
+    Size,
+)
 from synthograph.ops.warp import warp
-from synthograph.ops.wavelets import octave_bank
-
-BLIT = ("xflip", "rotate90", "xint")
-GEOM = ("scale", "rotate", "aniso", "xfrac")
-COLOUR = ("brightness", "contrast", "lumaflip", "hue", "saturation")
-OPERATIONS = (*BLIT, *GEOM, *COLOUR, "imgfilter", "noise", "cutout")
-STRENGTHS = {
-    "xint_max": 0.125,
-    "scale_std": 0.2,
-    "rotate_max": 1.0,
-    "aniso_std": 0.2,
-    "xfrac_std": 0.125,
-    "brightness_std": 0.2,
-    "contrast_std": 0.5,
-    "hue_max": 1.0,
-    "saturation_std": 1.0,
-    "imgfilter_std": 1.0,
-    "noise_std": 0.1,
-    "cutout_size": 0.5,
-}
-BANDS = 4
-EXPECTED_POWER = (10 / 13, 1 / 13, 1 / 13, 1 / 13)
-"""Share of the four octaves in the power of natural images."""
-
-_GROUPS = {
-    "b": BLIT,
-    "g": GEOM,
-    "c": COLOUR,
-    "f": ("imgfilter",),
-    "n": ("noise",),
-}
-BUNDLES: dict[str, tuple[str, ...]] = {
-    "blit": BLIT,
-    "geom": GEOM,
-    "color": COLOUR,
-    "filter": ("imgfilter",),
-    "noise": ("noise",),
-    "cutout": ("cutout",),
-    "bg": (*BLIT, *GEOM),
-    "bgc": (*BLIT, *GEOM, *COLOUR),
-    "bgcf": (*BLIT, *GEOM, *COLOUR, "imgfilter"),
-    "bgcfn": (*BLIT, *GEOM, *COLOUR, "imgfilter", "noise"),
-    "bgcfnc": OPERATIONS,
-}
-"""The published names of sets of operations."""
-
-NEEDS: dict[str, str] = {
-    "xflip": "mirror",
-    "rotate90": "rotate",
-    "rotate": "rotate",
-    **dict.fromkeys(COLOUR, "colour"),
-}
-"""Operation to the invariance that the images must have for it to leave their meaning alone."""
-
-
-@runtime_checkable
-class Draws(Protocol):
-    """Where random numbers come from: one row per image.
-
-    All but `pixels` are on the host, where the maps that they make are put together: work too small
-    for a GPU, which never has to be waited for.
-    """
-
-    def uniform(self, name: str, count: int) -> Float[Tensor, "n k"]:
-        """Numbers in [0, 1)."""
-
-    def normal(self, name: str, count: int) -> Float[Tensor, "n k"]:
-        """Standard normal numbers."""
-
-    def gate(self, name: str, probability: Tensor) -> Float[Tensor, " n"]:
-        """1 where an operation acts on an image, else 0; independent of its values."""
-
-    def pixels(self, name: str, shape: Sequence[int]) -> Tensor:
-        """Standard normal numbers for every pixel, [n, *shape]."""
-
-
-class GlobalDraws:
-    """Numbers from torch's global generators."""
-
-    def __init__(self, images: Tensor) -> None:
-        self._images = images
-
-    def uniform(self, name: str, count: int) -> Tensor:
-        """See `Draws`."""
-        return torch.rand(len(self._images), count)
-
-    def normal(self, name: str, count: int) -> Tensor:
-        """See `Draws`."""
-        return torch.randn(len(self._images), count)
-
-    def gate(self, name: str, probability: Tensor) -> Tensor:
-        """See `Draws`."""
-        return (self.uniform(name, 1)[:, 0] < probability).float()
-
-    def pixels(self, name: str, shape: Sequence[int]) -> Tensor:
-        """See `Draws`."""
-        return torch.randn(len(self._images), *shape, device=self._images.device)
-
-
-class FixedDraws(GlobalDraws):
-    """Every draw at one percentile and every operation on, for inspection.
-
-    Normal draws become erfinv(2 p - 1), as published, without the factor sqrt(2) of the quantile.
-    """
-
-    def __init__(self, images: Tensor, percentile: float) -> None:
-        super().__init__(images)
-        self.percentile = percentile
-
-    def uniform(self, name: str, count: int) -> Tensor:
-        """See `Draws`."""
-        return torch.full((len(self._images), count), self.percentile, dtype=self._images.dtype)
-
-    def normal(self, name: str, count: int) -> Tensor:
-        """See `Draws`."""
-        return torch.erfinv(2 * self.uniform(name, count) - 1)
-
-    def gate(self, name: str, probability: Tensor) -> Tensor:
-        """See `Draws`."""
-        return torch.ones(len(self._images), dtype=self._images.dtype)
 
 
 class AugmentPipe(nn.Module):
@@ -193,26 +81,42 @@ class AugmentPipe(nn.Module):
         if draws is None:
             fixed = debug_percentile is not None
             draws = FixedDraws(images, debug_percentile) if fixed else GlobalDraws(images)  # type: ignore[arg-type]
-        geometry = Geometry(self, draws, (images.shape[2], images.shape[3])).inverse(len(images))
-        if geometry is not None:
-            images = warp(images, geometry.to(images.dtype))
+        inverse = self.inverse(draws, (images.shape[2], images.shape[3]))
+        if inverse is not None:
+            images = warp(images, inverse.to(images.dtype))
         images = self._colours(images, draws)
-        if self.multipliers["imgfilter"]:
-            images = self._filter(images, draws)
-        if self.multipliers["noise"]:
-            images = self._noise(images, draws)
-        return self._cutout(images, draws) if self.multipliers["cutout"] else images
+        for operation in self._on(ImageOperation):
+            images = operation.apply(images, self._draws_of(operation, draws))
+        return images
 
-    def probability(self, name: str) -> Float[Tensor, ""]:
-        """Of an operation, on the host."""
-        return self.multipliers[name] * self.p.cpu()
+    def inverse(self, draws: Draws, size: Size) -> Float[Tensor, "n 3 3"] | None:
+        """The affine map of all geometric operations together, from result to input, in pixels from
+        the centre; None where no such operation is on.
+        """
+        matrix: Tensor | None = None
+        for operation in self._on(GeometricOperation):
+            undo = operation.inverse(self._draws_of(operation, draws), size)
+            matrix = undo if matrix is None else matrix @ undo
+        return matrix
 
-    def gate(self, name: str, draws: Draws, scope: str = "") -> Float[Tensor, " n"]:
-        """1 where the operation acts on an image; every scope draws for itself."""
-        return draws.gate(f"{name}{scope}", self.probability(name))
+    def _on(self, kind: type[Kind]) -> list[Kind]:
+        """Operations of a kind that are on, in the order in which they act."""
+        steps = (step for step in STEPS if isinstance(step, kind))
+        return [step for step in steps if self.multipliers[step.name]]
+
+    def _draws_of(
+        self, operation: AugmentOperation, draws: Draws, modality: str = ""
+    ) -> OperationDraws:
+        return OperationDraws(
+            draws,
+            f"{operation.name}{modality}",
+            self.multipliers[operation.name] * self.p.cpu(),
+            self.strengths.get(operation.strength_setting, 0.0),
+            self.bands,
+        )
 
     def _colours(self, images: Tensor, draws: Draws) -> Tensor:
-        if not any(self.multipliers[name] for name in COLOUR):
+        if not self._on(ColourOperation):
             return images
         modalities = self.modalities or {"": images.shape[1]}
         parts = images.split(list(modalities.values()), dim=1)
@@ -224,170 +128,17 @@ class AugmentPipe(nn.Module):
     def _colour(self, part: Tensor, modality: str, draws: Draws) -> Tensor:
         """One matrix per image for one modality."""
         channels = part.shape[1]
-        if channels not in (1, 3):
+        steps = [step for step in self._on(ColourOperation) if step.grey or channels == 3]
+        if channels not in (1, 3) or not steps:
             return part
-        matrix = self._colour_matrix(len(part), channels, modality, draws).to(part)
-        flat = part.flatten(2)
+        matrix = torch.eye(4)
+        for place, step in enumerate(steps):
+            change = step.matrix(self._draws_of(step, draws, modality))
+            matrix = change @ matrix if place else change
+        matrix, flat = matrix.to(part), part.flatten(2)
         if channels == 3:
             flat = matrix[:, :3, :3] @ flat + matrix[:, :3, 3:]
         else:  # grey stands for three equal channels, of which the mean is taken
             row = matrix[:, :3].mean(1, keepdim=True)
             flat = flat * row[:, :, :3].sum(2, keepdim=True) + row[:, :, 3:]
         return flat.reshape(part.shape)
-
-    def _colour_matrix(self, n: int, channels: int, modality: str, draws: Draws) -> Tensor:
-        steps: dict[str, Callable[[str], Tensor]] = {
-            "brightness": lambda s: transforms.colour_shift(self._normal("brightness", s, draws)),
-            "contrast": lambda s: transforms.colour_scale(self._log("contrast", s, draws)),
-            "lumaflip": lambda s: transforms.luma_flip(self._choice("lumaflip", s, 2, draws)),
-            "hue": lambda s: transforms.hue_rotation(self._angle("hue", s, draws)),
-            "saturation": lambda s: transforms.saturation(self._log("saturation", s, draws)),
-        }
-        matrix: Tensor | None = None
-        for name, step in steps.items():
-            if self.multipliers[name] and not (channels == 1 and name in ("hue", "saturation")):
-                change = step(modality)
-                matrix = change if matrix is None else change @ matrix
-        return torch.eye(4).repeat(n, 1, 1) if matrix is None else matrix
-
-    def _normal(self, name: str, scope: str, draws: Draws) -> Tensor:
-        drawn = draws.normal(f"{name}{scope}", 1)[:, 0] * self.strengths[f"{name}_std"]
-        return drawn * self.gate(name, draws, scope)
-
-    def _log(self, name: str, scope: str, draws: Draws) -> Tensor:
-        return torch.exp2(self._normal(name, scope, draws))
-
-    def _choice(self, name: str, scope: str, count: int, draws: Draws) -> Tensor:
-        drawn = (draws.uniform(f"{name}{scope}", 1)[:, 0] * count).floor()
-        return drawn * self.gate(name, draws, scope)
-
-    def _angle(self, name: str, scope: str, draws: Draws) -> Tensor:
-        reach = math.pi * self.strengths[f"{name}_max"]
-        drawn = (2 * draws.uniform(f"{name}{scope}", 1)[:, 0] - 1) * reach
-        return drawn * self.gate(name, draws, scope)
-
-    def _filter(self, images: Tensor, draws: Draws) -> Tensor:
-        """Amplify octaves, keeping the expected power (appendix B, image-space filtering)."""
-        n, channels, height, width = images.shape
-        power = torch.tensor(EXPECTED_POWER)
-        gains = torch.ones(n, BANDS)
-        for band, multiplier in enumerate(self.bands):
-            name = f"imgfilter{band}"
-            drawn = torch.exp2(draws.normal(name, 1)[:, 0] * self.strengths["imgfilter_std"])
-            acts = draws.gate(name, self.probability("imgfilter") * multiplier)
-            one = torch.ones_like(gains)
-            one[:, band] = torch.where((acts > 0) & (multiplier > 0), drawn, 1.0)
-            gains = gains * one * (power * one.square()).sum(1, keepdim=True).rsqrt()
-        taps = (gains @ octave_bank().to(gains)).to(images)
-        margin = taps.shape[1] // 2
-        kernels = taps.repeat_interleave(channels, dim=0)[:, None]
-        flat = images.reshape(1, n * channels, height, width)
-        flat = _mirrored(flat, margin)
-        flat = filter_channels(flat, kernels[:, :, None, :])
-        return filter_channels(flat, kernels[:, :, :, None]).reshape(images.shape)
-
-    def _noise(self, images: Tensor, draws: Draws) -> Tensor:
-        strength = self.strengths["noise_std"]
-        if isinstance(draws, FixedDraws):
-            sigma = torch.erfinv(draws.uniform("noise", 1)[:, 0]) * strength
-        else:
-            sigma = draws.normal("noise", 1)[:, 0].abs() * strength
-        sigma = sigma * self.gate("noise", draws)
-        drawn = draws.pixels("noise/pixels", tuple(images.shape[1:]))
-        return images + (drawn * sigma.to(drawn.device)[:, None, None, None]).to(images.dtype)
-
-    def _cutout(self, images: Tensor, draws: Draws) -> Tensor:
-        """Set a rectangle to zero."""
-        height, width = images.shape[2:]
-        size = self.gate("cutout", draws) * self.strengths["cutout_size"]
-        centre = draws.uniform("cutout", 2)
-        x, y = (torch.arange(width) + 0.5) / width, (torch.arange(height) + 0.5) / height
-        keep_x = ((x[None] - centre[:, :1]).abs() >= size[:, None] / 2).to(images.device)
-        keep_y = ((y[None] - centre[:, 1:]).abs() >= size[:, None] / 2).to(images.device)
-        return images * (keep_x[:, None, None, :] | keep_y[:, None, :, None])
-
-
-class Geometry:
-    """The affine map of all geometric operations together.
-
-    Args:
-        pipe: multipliers, strengths and p.
-        draws: random numbers.
-        size: height and width of the images.
-    """
-
-    def __init__(self, pipe: AugmentPipe, draws: Draws, size: tuple[int, int]) -> None:
-        self.pipe, self.draws, self.size = pipe, draws, size
-
-    def inverse(self, count: int) -> Float[Tensor, "n 3 3"] | None:
-        """From result to input, in pixels from the centre; None where no operation is on."""
-        steps: list[tuple[str, Callable[[], Tensor]]] = [
-            ("xflip", self._flip),
-            ("rotate90", self._quarter_turn),
-            ("xint", self._whole_shift),
-            ("scale", self._scale),
-            ("rotate", lambda: self._rotate("before")),
-            ("aniso", self._stretch),
-            ("rotate", lambda: self._rotate("after")),
-            ("xfrac", self._shift),
-        ]
-        matrix: Tensor | None = None
-        for name, step in steps:
-            if self.pipe.multipliers[name]:
-                undo = step()
-                matrix = undo if matrix is None else matrix @ undo
-        return matrix
-
-    def _flip(self) -> Tensor:
-        flipped = self.pipe._choice("xflip", "", 2, self.draws)
-        return transforms.scaling(1 - 2 * flipped, torch.ones_like(flipped))
-
-    def _quarter_turn(self) -> Tensor:
-        turns = self.pipe._choice("rotate90", "", 4, self.draws)
-        return transforms.rotation(turns * (math.pi / 2))
-
-    def _whole_shift(self) -> Tensor:
-        reach = self.pipe.strengths["xint_max"]
-        drawn = (self.draws.uniform("xint", 2) * 2 - 1) * reach
-        drawn = drawn * self.pipe.gate("xint", self.draws)[:, None]
-        height, width = self.size
-        return transforms.translation(
-            -(drawn[:, 0] * width).round(), -(drawn[:, 1] * height).round()
-        )
-
-    def _scale(self) -> Tensor:
-        factor = self.pipe._log("scale", "", self.draws)
-        return transforms.scaling(1 / factor, 1 / factor)
-
-    def _rotate(self, when: str) -> Tensor:
-        """Before and after the stretch, each with 1 - sqrt(1 - p), so that p is of either."""
-        if when == "after" and isinstance(self.draws, FixedDraws):
-            return transforms.rotation(self.draws.uniform("rotate", 1)[:, 0] * 0)
-        probability = 1 - (1 - self.pipe.probability("rotate").clamp(0, 1)).sqrt()
-        reach = math.pi * self.pipe.strengths["rotate_max"]
-        angle = (2 * self.draws.uniform(f"rotate/{when}", 1)[:, 0] - 1) * reach
-        return transforms.rotation(angle * self.draws.gate(f"rotate/{when}", probability))
-
-    def _stretch(self) -> Tensor:
-        factor = self.pipe._log("aniso", "", self.draws)
-        return transforms.scaling(1 / factor, factor)
-
-    def _shift(self) -> Tensor:
-        drawn = self.draws.normal("xfrac", 2) * self.pipe.strengths["xfrac_std"]
-        drawn = drawn * self.pipe.gate("xfrac", self.draws)[:, None]
-        height, width = self.size
-        return transforms.translation(-drawn[:, 0] * width, -drawn[:, 1] * height)
-
-
-def _mirrored(images: Tensor, margin: int) -> Tensor:
-    """Mirror images outwards by `margin` pixels, in steps where they are smaller than that."""
-    while margin:
-        step = min(margin, min(images.shape[2:]) - 1)
-        images, margin = pad(images, (step, step, step, step), mode="reflect"), margin - step
-    return images
-
-
-def allowed(operations: Sequence[str], invariances: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Operations that leave the meaning of such images alone, and those that do not."""
-    kept = [name for name in operations if NEEDS.get(name, "") in ("", *invariances)]
-    return kept, [name for name in operations if name not in kept]

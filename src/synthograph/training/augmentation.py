@@ -8,11 +8,13 @@ from torch import Tensor
 from synthograph.core.seeds import Streams, to_normal, to_uniform
 from synthograph.core.spec import ImageSpec
 from synthograph.models.base import Augment, Batch
-from synthograph.ops.augment import OPERATIONS, AugmentPipe, allowed
+from synthograph.ops.augment import AugmentPipe
+from synthograph.ops.draws import Draws
+from synthograph.ops.operations import OPERATIONS, allowed
 from synthograph.training.config import AugmentConfig, AugmentMode
 
 
-class StreamDraws:
+class StreamDraws(Draws):
     """Random numbers keyed by image, so that an image's augmentation never depends on its batch.
 
     Args:
@@ -43,12 +45,6 @@ class StreamDraws:
     def normal(self, name: str, count: int) -> Tensor:
         """Standard normal numbers, [n, count], at most four."""
         return to_normal(self.words(name))[:, :count]
-
-    def gate(self, name: str, probability: Tensor) -> Tensor:
-        """1 with the probability, else 0, [n]; a stream of its own, since a value that is drawn
-        from the gate's number would depend on the gate.
-        """
-        return (self.uniform(f"{name}/gate", 1)[:, 0] < probability).float()
 
     def pixels(self, name: str, shape: Sequence[int]) -> Tensor:
         """Standard normal numbers, [n, *shape]."""

@@ -14,7 +14,7 @@ from synthograph.core.names import nearest
 from synthograph.core.spec import ImageSpec
 from synthograph.models.base import ModelConfig
 from synthograph.models.registry import DEFAULT_FAMILY, family, parse_model
-from synthograph.ops.augment import OPERATIONS, STRENGTHS
+from synthograph.ops.operations import OPERATIONS, STRENGTHS
 
 SCHEMA = 1
 

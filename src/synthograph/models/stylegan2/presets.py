@@ -10,7 +10,7 @@ from typing import Any
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
 from synthograph.core.spec import ImageSpec
-from synthograph.ops.augment import BUNDLES
+from synthograph.ops.operations import BUNDLES
 
 
 @dataclass(frozen=True)
