@@ -8,7 +8,16 @@ import pytest
 
 import synthograph
 
-JOBS = ["generate", "phantom", "prepare", "split"]
+JOBS = [
+    "audit",
+    "domain_gap",
+    "evaluate",
+    "generate",
+    "phantom",
+    "prepare",
+    "split",
+    "train",
+]
 NAMES = ["AugmentPipe", "ImageSpec", "Snapshot", "UserError", "load", *JOBS]
 
 

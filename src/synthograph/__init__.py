@@ -33,7 +33,7 @@ _LAZY = {
     "UserError": "synthograph.core.errors",
     "load": "synthograph.models.snapshot",
 }
-_JOBS = ("generate", "phantom", "prepare", "split")
+_JOBS = ("audit", "domain_gap", "evaluate", "generate", "phantom", "prepare", "split", "train")
 __all__ = ["AugmentPipe", "ImageSpec", "Snapshot", "UserError", "load", *_JOBS]
 
 

@@ -13,12 +13,14 @@ from PIL import Image
 
 from synthograph.archive.reader import open_archive
 from synthograph.archive.split import SplitOptions, split_archive
-from synthograph.cli import audit
-from synthograph.cli.embeddings import export_sets
+from synthograph.core.progress import Silent
 from synthograph.features import registry
 from synthograph.metrics.audit import audit as audits
 from synthograph.metrics.audit import memorisation
 from synthograph.metrics.audit.overlap import Overlap
+from synthograph.workflows import audit
+from synthograph.workflows.embeddings import export_sets
+from synthograph.workflows.requests.audit import AuditRequest
 from tests.cli.conftest import Typed
 from tests.conftest import NVIDIA, make_archive
 from tests.metrics.images import Means
@@ -197,8 +199,9 @@ def test_two_extractors_of_one_name_are_refused(
 
 
 def test_all_images_for_the_projector(cells: Path, pictures: Path, tmp_path: Path) -> None:
-    found = audit._open(str(pictures), f"{cells}:train", f"{cells}:test", 0)
-    export_sets(found.all, Means(), tmp_path / "projector")
+    sets = {"synthetic": str(pictures), "train": f"{cells}:train", "holdout": f"{cells}:test"}
+    found = audit._open(AuditRequest(**sets))  # type: ignore[arg-type]
+    export_sets(found.all, Means(), tmp_path / "projector", Silent())
     lines = (tmp_path / "projector" / "metadata.tsv").read_text().splitlines()
     assert lines[0].split("\t") == ["label", "image_name", "kind", "split"]
     assert len(lines) == 1 + 104 + 30

@@ -10,8 +10,6 @@ import pytest
 from PIL import Image
 
 from synthograph.archive.split import SplitOptions, split_archive
-from synthograph.cli import main
-from synthograph.cli.domain_gap import domain_gap
 from synthograph.features import registry
 from synthograph.features.base import MissingWeightsError
 from synthograph.metrics import maps
@@ -25,8 +23,6 @@ FILES = ["domain-gap.json", "map.png", "map.svg", "sprite.png"]
 @pytest.fixture
 def gap(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> Typed:
     """The verb with features that take no time."""
-    if all(command.callback is not domain_gap for command in main.app.registered_commands):
-        main.app.command()(domain_gap)
     monkeypatch.setattr(registry, "extractor", lambda name, **_: Means(name))
     monkeypatch.setattr(maps, "_has_umap", lambda: False)
 

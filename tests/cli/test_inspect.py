@@ -19,7 +19,7 @@ from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.dataset_json import DATASET, MANIFEST
 from synthograph.core.untrusted.tensors import write_tensors
 from synthograph.models.snapshot import convert, load
-from synthograph.training.config import resolve
+from synthograph.training.presets import resolve
 from synthograph.training.run import create_run
 from tests.cli.conftest import Typed
 from tests.conftest import NVIDIA, make_archive

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from synthograph.core.config import parse_assignments, read_tree
 from synthograph.core.spec import ImageSpec
-from synthograph.training.config import RunConfig, resolve
+from synthograph.training.config import RunConfig
+from synthograph.training.presets import resolve
 from tests.fuzz.damage import answers, damaged, fuzz
 
 SPEC = ImageSpec(height=16, width=16, modalities={"image": 3})

@@ -15,10 +15,11 @@ from synthograph.core.spec import ImageSpec
 from synthograph.models.base import Batch
 from synthograph.training import alarms
 from synthograph.training.augmentation import augment_with, make_pipe, permitted
-from synthograph.training.config import AugmentConfig, TrainingConfig, resolve
+from synthograph.training.config import AugmentConfig, TrainingConfig
 from synthograph.training.controllers import Adaptive, make_controller
 from synthograph.training.ema import ema_decay, update_ema
 from synthograph.training.loop import device_memory_gb, duration
+from synthograph.training.presets import resolve
 from synthograph.training.run import STATS
 from synthograph.training.stats import Moments, json_safe
 from tests.conftest import make_archive

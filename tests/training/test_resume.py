@@ -16,8 +16,9 @@ from synthograph.archive.reader import open_archive
 from synthograph.core.errors import StoppedError, UserError
 from synthograph.core.files import sha256_file
 from synthograph.models.snapshot import find_snapshot
-from synthograph.training.config import RunConfig, resolve
+from synthograph.training.config import RunConfig
 from synthograph.training.loop import Trainer
+from synthograph.training.presets import resolve
 from synthograph.training.resume import extended, resume_session
 from synthograph.training.run import STATS, RunDirectory, create_run
 from synthograph.training.setup import make_session, open_data, resolve_machine

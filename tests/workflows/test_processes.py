@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from synthograph.core.errors import ExitCode, StoppedError, UserError
+from synthograph.core.errors import ExitCode, ProcessesError, StoppedError, UserError
 from synthograph.workflows import processes
 from synthograph.workflows.requests.generate import GenerateRequest
 
@@ -53,41 +53,42 @@ def instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return script
 
 
-WORDS = ["generate", "--gpus", "2"]
-TYPED = "synthograph generate --gpus 2"
+WORDS, LINE = ["generate", "--gpus", "2"], "synthograph generate --gpus 2"
 
 
-def test_a_part_that_is_killed_is_told(instead: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_part_that_is_killed_is_named(instead: Path, capsys: pytest.CaptureFixture[str]) -> None:
     instead.write_text('#!/bin/sh\ncase "$*" in *--part\\ 2/2) kill -9 $$;; esac\n')
-    assert processes.in_parts(WORDS, TYPED, 2) == ExitCode.BUG
-    told = "part 2 was ended by signal 9 (out of memory?); the same command goes on\n"
-    assert capsys.readouterr().err == told
+    with pytest.raises(ProcessesError) as ended:
+        processes.in_parts(WORDS, LINE, 2)
+    assert processes.leave(ended.value) == (ExitCode.BUG, False), "it was said already"
+    line = "part 2 was ended by signal 9 (out of memory?); the same command goes on\n"
+    assert capsys.readouterr().err == line
 
 
-def test_parts_know_what_was_typed_and_get_their_own_options(
+def test_parts_know_the_whole_command_and_get_their_own_options(
     instead: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     instead.write_text(f'#!/bin/sh\nfor last; do :; done\necho "$*" > {tmp_path}/${{last%/2}}\n')
-    assert processes.in_parts([*WORDS, "--network", "a b"], TYPED, 2) == 0
+    processes.in_parts([*WORDS, "--network", "a b"], LINE, 2)
     for number in (1, 2):
         words = f"-m synthograph generate --gpus 2 --network a b --part {number}/2\n"
         assert (tmp_path / str(number)).read_text() == words
     instead.write_text(f'#!/bin/sh\necho "$SYNTHOGRAPH_LINE" > {tmp_path}/line\n')
-    assert processes.in_parts(WORDS, TYPED, 1) == 0
-    assert (tmp_path / "line").read_text() == "synthograph generate --gpus 2\n"
-    monkeypatch.setenv("SYNTHOGRAPH_LINE", TYPED)
+    processes.in_parts(WORDS, LINE, 1)
+    assert (tmp_path / "line").read_text() == f"{LINE}\n"
+    monkeypatch.setenv("SYNTHOGRAPH_LINE", LINE)
     part = GenerateRequest(network="a", outdir="b", gpus=2, part="1/2")
-    assert part.command_line() == TYPED
+    assert part.command_line() == LINE
 
 
 def test_requests_to_stop_are_handed_on_as_they_come(
     instead: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = tmp_path / "told"
+    received = tmp_path / "received"
     instead.write_text(
         "#!/bin/sh\n"
-        f"trap 'echo TERM >> {told}; kill -INT {os.getpid()}' TERM\n"
-        f"trap 'echo INT >> {told}; exit 3' INT\n"
+        f"trap 'echo TERM >> {received}; kill -INT {os.getpid()}' TERM\n"
+        f"trap 'echo INT >> {received}; exit 3' INT\n"
         f"kill -TERM {os.getpid()}\n"
         "for k in 1 2 3 4 5 6 7 8 9; do sleep 1; done\n"
     )
@@ -95,11 +96,15 @@ def test_requests_to_stop_are_handed_on_as_they_come(
     # before that, an interrupt would end the tests
     signal.signal(signal.SIGTERM, lambda number, frame: ready.append(number))
 
-    def installed(handler: object) -> None:
-        real(handler)
+    def installed(handler: object) -> object:
+        before = real(handler)
         if ready:
             os.kill(os.getpid(), signal.SIGTERM)
+        return before
 
     monkeypatch.setattr(processes, "_on_requests_to_stop", installed)
-    assert processes.in_parts(WORDS, TYPED, 1) == ExitCode.STOPPED
-    assert told.read_text() == "TERM\nINT\n"
+    with pytest.raises(ProcessesError) as ended:
+        processes.in_parts(WORDS, LINE, 1)
+    assert ended.value.exit_code == ExitCode.STOPPED
+    assert received.read_text() == "TERM\nINT\n"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler, "as it was before"

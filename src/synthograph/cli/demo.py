@@ -25,18 +25,16 @@ def demo(
 ) -> None:
     """Phantoms, archive, split, training, generated images, numbers, report: the chain once."""
     from synthograph.archive.prepare import PrepareOptions, prepare
-    from synthograph.archive.reader import open_archive
     from synthograph.cli.options import print_lines
     from synthograph.cli.progress import tracker
-    from synthograph.cli.train import start_run
     from synthograph.core.files import disk_errors, refuse_unwritable_folder, write_bytes
     from synthograph.core.progress import Printed
     from synthograph.models.snapshot import find_snapshot
     from synthograph.sources.phantoms import PhantomKind, PhantomOptions, make_phantoms
-    from synthograph.training.setup import resolve_run
-    from synthograph.workflows import split
+    from synthograph.workflows import split, train
     from synthograph.workflows.prepare import PrepareResult
     from synthograph.workflows.requests.split import SplitRequest
+    from synthograph.workflows.requests.train import TrainRequest
 
     refuse_unwritable_folder(outdir)
     with disk_errors(outdir):
@@ -55,18 +53,21 @@ def demo(
 
     typer.echo("2 of 6: splitting by patient")
     print_lines(split.run(SplitRequest(archive=real, seed=SEED), progress=Printed()))
-    archive = open_archive(real)
 
     typer.echo("3 of 6: training a small generator")
     settings = {
+        "data": real,
+        "cond": True,
+        "cfg": "tiny",
+        "kimg": kimg,
         "seed": SEED,
-        "data": {"cond": True},
-        "training": {"kimg": kimg},
-        "model": MODEL,
-        "metrics": {"measures": []},  # they would take longer than the training
+        "metrics": "none",  # they would take longer than the training
+        "settings": [f"model.{name}={value}" for name, value in MODEL.items()],
+        "outdir": folder / "runs",
     }
-    config, _ = resolve_run(archive, "tiny", [settings])
-    run = start_run(config, folder / "runs", "tiny")
+    trained = train.run(TrainRequest.parse(settings), progress=Printed())
+    assert trained is not None, "it is no dry run"
+    run = trained.run
 
     typer.echo("4 of 6: generating labelled images")
     network = find_snapshot(run)

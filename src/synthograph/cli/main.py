@@ -8,16 +8,14 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from synthograph.cli.audit import audit
 from synthograph.cli.convert import convert
 from synthograph.cli.demo import demo
 from synthograph.cli.doctor import doctor
-from synthograph.cli.domain_gap import domain_gap
-from synthograph.cli.evaluate import evaluate
 from synthograph.cli.inspect import inspect
 from synthograph.cli.models import models
 from synthograph.cli.options import plain_verb
 from synthograph.cli.report import report
+from synthograph.cli.tables import table_verb
 from synthograph.cli.train import train
 from synthograph.cli.usage import UsageError, explain
 from synthograph.cli.weights import weights
@@ -30,6 +28,9 @@ from synthograph.core.errors import (
     one_line,
 )
 from synthograph.workflows.processes import is_worker, leave
+from synthograph.workflows.requests.audit import AuditRequest
+from synthograph.workflows.requests.domain_gap import DomainGapRequest
+from synthograph.workflows.requests.evaluate import EvaluateRequest
 from synthograph.workflows.requests.generate import GenerateRequest
 from synthograph.workflows.requests.phantom import PhantomRequest
 from synthograph.workflows.requests.prepare import PrepareRequest
@@ -48,9 +49,9 @@ VERBS = (
     plain_verb(SplitRequest),
     train,
     plain_verb(GenerateRequest),
-    evaluate,
-    audit,
-    domain_gap,
+    table_verb(EvaluateRequest),
+    table_verb(AuditRequest),
+    table_verb(DomainGapRequest),
     report,
     convert,
     inspect,

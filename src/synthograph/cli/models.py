@@ -45,7 +45,7 @@ def _values(family: Any, preset: str, size: int) -> dict[str, Any]:  # noqa: ANN
     """Setting -> its value in a preset."""
     from synthograph.core.config import calling, flatten
     from synthograph.core.spec import ImageSpec
-    from synthograph.training.config import resolve
+    from synthograph.training.presets import resolve
 
     with calling({"height": "--size", "width": "--size"}):
         spec = ImageSpec.parse({"height": size, "width": size, "modalities": {"image": 3}})

@@ -115,7 +115,7 @@ class ProcessesError(SynthographError):
     """
 
     def __init__(self, code: int) -> None:
-        super().__init__("")
+        super().__init__(f"its processes ended with exit code {code}, and said why")
         self.exit_code = ExitCode(code) if code in list(ExitCode) else ExitCode.BUG
 
 

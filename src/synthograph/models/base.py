@@ -11,37 +11,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import pydantic
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from synthograph.core.config import Config
 from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
 from synthograph.core.spec import ImageSpec
-
-MAX_WIDTH = 8192
-"""Largest width of a layer, 16 times the published ones: square layers of it just fit a GPU."""
-
-
-class AdamConfig(Config):
-    """One Adam optimiser."""
-
-    lr: float = pydantic.Field(0.0025, gt=0, description="learning rate")
-    beta1: float = pydantic.Field(0.0, ge=0, lt=1, description="decay of the gradient's mean")
-    beta2: float = pydantic.Field(0.99, ge=0, lt=1, description="decay of the squared gradient")
-    eps: float = pydantic.Field(1e-8, gt=0, description="added to the denominator")
-
-
-class ModelConfig(Config):
-    """What every family's configuration has."""
-
-    family: str = pydantic.Field(description="kind of model")
-    z_dim: int = pydantic.Field(512, ge=1, le=MAX_WIDTH, description="width of the latent")
-    optimisers: dict[str, AdamConfig] = pydantic.Field(
-        description="Adam per key, before the correction for lazy regularisation"
-    )
+from synthograph.models.config import AdamConfig, ModelConfig
 
 
 @dataclass(frozen=True)

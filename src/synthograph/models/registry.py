@@ -7,7 +7,8 @@ from typing import Any
 
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
-from synthograph.models.base import Family, ModelConfig
+from synthograph.models.base import Family
+from synthograph.models.config import ModelConfig
 from synthograph.models.stylegan2.family import StyleGAN2
 
 FAMILIES: dict[str, Family] = {f.name: f for f in (StyleGAN2(),)}

@@ -14,7 +14,8 @@ import torch
 from torch import nn
 
 from synthograph.core.errors import UserError
-from synthograph.models.base import Family, ModelBundle, ModelConfig, Networks, WeightInit
+from synthograph.models.base import Family, ModelBundle, Networks, WeightInit
+from synthograph.models.config import ModelConfig
 from synthograph.models.registry import family, parse_model
 from synthograph.models.snapshot import Snapshot
 

@@ -1,37 +1,67 @@
-"""The configuration tree of a run; `config.json` holds it resolved."""
+"""The configuration tree of a run; `config.json` holds it resolved.
+
+What a setting means, its range and its default stand here, and so does the option of `train` that
+gives it. Nothing here imports torch when it is read.
+"""
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pydantic
+from pydantic import Field
 
-from synthograph.core.config import Config, merge
+from synthograph.core.config import Config
 from synthograph.core.devices import Precision
-from synthograph.core.errors import SettingError, UserError
+from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
-from synthograph.core.spec import ImageSpec
-from synthograph.models.base import ModelConfig
-from synthograph.models.registry import DEFAULT_FAMILY, family, parse_model
-from synthograph.ops.operations import OPERATIONS, STRENGTHS
+from synthograph.core.request import Words
+from synthograph.models.config import ModelConfig
 
 SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Option:
+    """The option of `train` that gives a setting.
+
+    Attributes:
+        name: such as "batch_gpu" for `--batch-gpu`.
+        kind: type of what is typed; that of the setting unless given.
+        read: what is typed to the setting's value, in plain data.
+    """
+
+    name: str
+    kind: Any = None
+    read: Callable[[Any], Any] = lambda value: value
+
+
+def _bundle(name: str) -> dict[str, float]:
+    """Multipliers of a published bundle: 1 for its operations, 0 for the others."""
+    from synthograph.ops.operations import BUNDLES, OPERATIONS  # with torch
+
+    if name not in BUNDLES:
+        raise UserError(f"--augpipe {name!r} is unknown: {nearest(name, BUNDLES)}")
+    return {operation: float(operation in BUNDLES[name]) for operation in OPERATIONS}
 
 
 class DataConfig(Config):
     """Which images train."""
 
-    path: str = pydantic.Field(description="the archive")
-    split: str | None = pydantic.Field(
-        None, description="train where the archive has splits, else all"
+    path: Annotated[str, Option("data", Path)] = Field(description="archive to train on")
+    split: Annotated[str | None, Option("split")] = Field(
+        None, description="split to train on; train where the archive has splits, else all"
     )
-    fold: int | None = pydantic.Field(None, ge=0, description="fold that is left out")
-    subset: int | None = pydantic.Field(
-        None, ge=1, description="number of images, chosen by the seed"
+    fold: Annotated[int | None, Option("fold")] = Field(None, ge=0, description="fold to leave out")
+    subset: Annotated[int | None, Option("subset")] = Field(
+        None, ge=1, description="train on so many images, chosen by the seed"
     )
-    mirror: bool = pydantic.Field(False, description="use every image flipped as well")
-    cond: bool = pydantic.Field(False, description="tell the networks the labels")
+    mirror: Annotated[bool, Option("mirror")] = Field(
+        False, description="use every image flipped as well"
+    )
+    cond: Annotated[bool, Option("cond")] = Field(False, description="give the networks the labels")
 
 
 class AugmentMode(enum.StrEnum):
@@ -45,24 +75,32 @@ class AugmentMode(enum.StrEnum):
 class AugmentConfig(Config):
     """Augmentation in front of the discriminators."""
 
-    mode: AugmentMode = AugmentMode.NONE
-    p: float | None = pydantic.Field(
-        None, ge=0, le=1, description="strength: constant if fixed, the start if ada"
+    mode: Annotated[
+        AugmentMode, Option("aug", str, lambda name: "none" if name == "noaug" else name)
+    ] = Field(AugmentMode.NONE, description="ada, fixed or noaug")
+    p: Annotated[float | None, Option("p")] = Field(
+        None, ge=0, le=1, description="strength of augmentation: constant if fixed, start if ada"
     )
-    target: float = pydantic.Field(
+    target: Annotated[float, Option("target")] = Field(
         0.6, ge=0, le=1, description="share by which real images may be recognised (ada)"
     )
-    p_max: float = pydantic.Field(0.85, gt=0, le=1, description="largest strength (ada)")
-    speed_kimg: float = pydantic.Field(
+    p_max: float = Field(0.85, gt=0, le=1, description="largest strength (ada)")
+    speed_kimg: float = Field(
         500, gt=0, description="thousands of images in which the strength can go from 0 to 1 (ada)"
     )
-    pipe: dict[str, float] = pydantic.Field(
-        default_factory=dict, description="operation -> multiplier of its probability"
+    pipe: Annotated[dict[str, float], Option("augpipe", str, _bundle)] = Field(
+        default_factory=dict,
+        description="multiplier of each operation's probability; as an option one of blit, geom, "
+        "color, ..., bg, bgc ... bgcfnc",
     )
 
     @pydantic.field_validator("pipe")
     @classmethod
     def _operations(cls, pipe: dict[str, float]) -> dict[str, float]:
+        if not pipe:
+            return pipe
+        from synthograph.ops.operations import OPERATIONS, STRENGTHS  # with torch
+
         for name, multiplier in pipe.items():
             if name not in (*OPERATIONS, *STRENGTHS):
                 raise ValueError(
@@ -84,26 +122,28 @@ class AugmentConfig(Config):
 class TrainingConfig(Config):
     """Length, batch, bookkeeping and the average of the weights."""
 
-    kimg: float = pydantic.Field(
-        25000, gt=0, le=10_000_000, description="thousands of real images shown"
+    kimg: Annotated[float, Option("kimg")] = Field(
+        25000, gt=0, le=10_000_000, description="thousands of real images to show"
     )
-    batch: int = pydantic.Field(32, ge=1, le=1 << 20, description="images per step")
-    batch_gpu: int = pydantic.Field(
-        32, ge=1, description="images computed at once; the rest accumulates"
+    batch: Annotated[int, Option("batch")] = Field(
+        32, ge=1, le=1 << 20, description="images per step"
     )
-    tick_kimg: float = pydantic.Field(
-        4, gt=0, description="thousands of images between status lines"
+    batch_gpu: Annotated[int, Option("batch_gpu")] = Field(
+        32, ge=1, description="images computed at once; their gradients add up to a batch"
     )
-    snap: int = pydantic.Field(50, ge=1, description="ticks between snapshots")
-    save_every: float = pydantic.Field(10, gt=0, description="minutes between states")
-    max_hours: float | None = pydantic.Field(
-        None, gt=0, description="stop, resumable, after so long"
+    tick_kimg: float = Field(4, gt=0, description="thousands of images between status lines")
+    snap: Annotated[int, Option("snap")] = Field(50, ge=1, description="ticks between snapshots")
+    save_every: Annotated[float, Option("save_every")] = Field(
+        10, gt=0, description="minutes between checkpoint states"
     )
-    freezed: int = pydantic.Field(
+    max_hours: Annotated[float | None, Option("max_hours")] = Field(
+        None, gt=0, description="stop after so many hours; the run can be resumed"
+    )
+    freezed: Annotated[int, Option("freezed")] = Field(
         0, ge=0, description="first layers of the discriminators that are not trained (Freeze-D)"
     )
-    ema_kimg: float = pydantic.Field(10, ge=0, description="half-life of the averaged weights")
-    ema_ramp: float | None = pydantic.Field(
+    ema_kimg: float = Field(10, ge=0, description="half-life of the averaged weights")
+    ema_ramp: float | None = Field(
         None, gt=0, description="half-life is at most this share of the images seen"
     )
 
@@ -131,17 +171,24 @@ come from one pass over the images.
 class MetricsConfig(Config):
     """What is measured at every snapshot, by images that were held out."""
 
-    measures: list[str] = pydantic.Field(
-        list(MEASURES), description="names; the first that compares with held-out images chooses"
+    measures: Annotated[
+        list[str], Option("metrics", Words, lambda names: [n for n in names if n != "none"])
+    ] = Field(
+        list(MEASURES),
+        description=f"measures of every snapshot, {','.join(MEASURES)} unless given; or none. The "
+        "first that compares with held-out images chooses the best snapshot",
     )
-    num: int | None = pydantic.Field(
+    num: Annotated[int | None, Option("metric_num")] = Field(
         None,
         ge=10,
         le=1_000_000,
-        description="generated images; as many as held-out ones, from 500 to 2000, unless given",
+        description="synthetic images that are measured; as many as held-out ones, from 500 to "
+        "2000, unless given",
     )
-    features: str = pydantic.Field("random-vgg16", description="extractor")
-    patience: int | None = pydantic.Field(
+    features: Annotated[str, Option("features")] = Field(
+        "random-vgg16", description="extractor of measures"
+    )
+    patience: Annotated[int | None, Option("patience")] = Field(
         None, ge=1, description="end after so many snapshots without a better one"
     )
 
@@ -149,19 +196,21 @@ class MetricsConfig(Config):
 class RunConfig(Config):
     """The root."""
 
-    schema_version: int = pydantic.Field(
-        SCHEMA, ge=SCHEMA, le=SCHEMA, description="version of this tree"
+    schema_version: int = Field(SCHEMA, ge=SCHEMA, le=SCHEMA, description="version of this tree")
+    seed: Annotated[int, Option("seed")] = Field(
+        0, ge=0, lt=2**63, description="seed of everything random"
     )
-    seed: int = pydantic.Field(0, ge=0, lt=2**63, description="seed of everything random")
-    device: str = pydantic.Field("auto", description="auto, cpu, cuda or cuda:N")
-    precision: Precision = pydantic.Field(
-        Precision.AUTO, description="arithmetic of the network blocks"
+    device: Annotated[str, Option("device")] = Field(
+        "auto", description="auto, cpu, cuda or cuda:N"
     )
-    threads: int | None = pydantic.Field(
+    precision: Annotated[Precision, Option("precision")] = Field(
+        Precision.AUTO, description="arithmetic of the network blocks: auto, fp32 or bf16"
+    )
+    threads: Annotated[int | None, Option("threads")] = Field(
         None,
         ge=1,
         le=1024,
-        description="of a process; none for what it has, or had when it stopped",
+        description="processor threads of a process; none for what it has, or had when it stopped",
     )
     data: DataConfig
     model: pydantic.SerializeAsAny[ModelConfig]
@@ -183,6 +232,8 @@ class RunConfig(Config):
     @pydantic.field_validator("model", mode="before")
     @classmethod
     def _by_family(cls, value: Any) -> Any:  # noqa: ANN401
+        from synthograph.models.registry import parse_model  # with torch
+
         return parse_model(value) if isinstance(value, Mapping) else value
 
     @pydantic.model_validator(mode="after")
@@ -194,49 +245,6 @@ class RunConfig(Config):
                 f"the nearest that is: {max(round(share / group), 1) * group}"
             )
         return self
-
-
-def resolve(
-    spec: ImageSpec, preset: str, over: Sequence[Mapping[str, Any]], *, gpus: int = 1
-) -> RunConfig:
-    """A preset with settings on top, frozen.
-
-    Args:
-        spec: the images to train on; presets depend on their size.
-        preset: name of a preset of the model's family.
-        over: parts of the tree, later ones win.
-        gpus: number of GPUs that the preset is scaled for.
-
-    Raises:
-        UserError: an unknown preset or setting, a value out of range, or one that these images do
-            not allow.
-    """
-    asked: dict[str, Any] = {}
-    for part in over:
-        asked = merge(asked, part)
-    name = asked.get("model", {}).get("family", DEFAULT_FAMILY)
-    tree = family(name).preset(preset, spec, gpus)
-    wanted = asked.get("training", {})
-    if (
-        "batch" in wanted and "batch_gpu" not in wanted
-    ):  # a preset's share need not divide another batch
-        tree["training"].pop("batch_gpu", None)
-        asked = merge(asked, {"training": {"batch_gpu": wanted["batch"]}})
-    config = RunConfig.parse(merge(tree, asked))
-    check_model(spec, config.model)
-    return config
-
-
-def check_model(spec: ImageSpec, model: ModelConfig) -> None:
-    """Refuse settings of a model that do not fit the images, before anything is built.
-
-    Raises:
-        SettingError: see `Family.check`.
-    """
-    try:
-        family(model.family).check(spec, model)
-    except SettingError as error:
-        raise error.under("model") from None
 
 
 def archive_path(config: RunConfig) -> Path:

@@ -29,11 +29,10 @@ from synthograph.training.config import (
     MetricsConfig,
     RunConfig,
     archive_path,
-    check_model,
-    resolve,
 )
 from synthograph.training.controllers import make_controller
 from synthograph.training.distributed import Team
+from synthograph.training.presets import check_model, resolve
 from synthograph.training.session import Session
 from synthograph.training.state import TrainingState, make_optimisers
 
@@ -61,13 +60,13 @@ class Data:
         return {row.group for row in self.rows}
 
 
-def open_data(config: RunConfig) -> Data:
-    """Open the archive and choose the rows.
+def open_data(config: RunConfig, archive: Archive | None = None) -> Data:
+    """Open the archive, unless it is open already, and choose the rows.
 
     Raises:
         UserError: the archive is missing or broken, or the selection is empty.
     """
-    archive = open_archive(archive_path(config))
+    archive = archive or open_archive(archive_path(config))
     data = config.data
     rows = select_rows(archive, RowSelection(data.split, data.fold, data.subset), config.seed)
     splits = {row.split for row in rows}

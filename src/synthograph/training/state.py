@@ -23,7 +23,8 @@ from synthograph.core.devices import cpu_name
 from synthograph.core.errors import DivergedError, UserError
 from synthograph.core.files import disk_errors, remove, sha256_file, sync, write_json
 from synthograph.core.untrusted.tensors import load_tensors, read_tensors, select, write_tensors
-from synthograph.models.base import AdamConfig, Networks
+from synthograph.models.base import Networks
+from synthograph.models.config import AdamConfig
 from synthograph.training.controllers import Controller
 from synthograph.training.stats import Moments
 

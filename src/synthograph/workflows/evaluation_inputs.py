@@ -134,7 +134,7 @@ class EvaluationInputs:
     """The sets to compare, all checks done.
 
     Attributes:
-        request: for our own measures; None where only published ones are requested.
+        task: for our own measures; None where only published ones are requested.
         published: training and synthetic images for published measures, or None.
         seed: of everything random.
         notes: what a reader should know of the sets.
@@ -142,7 +142,7 @@ class EvaluationInputs:
         parts: what will be measured one by one.
     """
 
-    request: EvaluationTask | None
+    task: EvaluationTask | None
     published: tuple[ImageSet, ImageSet] | None
     seed: int
     notes: Sequence[str] = ()
@@ -151,17 +151,17 @@ class EvaluationInputs:
 
     def lines(self) -> Iterator[str]:
         """What will be compared, before it takes time."""
-        request, (train, synthetic) = self.request, self.published or (None, None)
+        task, (train, synthetic) = self.task, self.published or (None, None)
         sets = {"published: training images": train, "published: generated": synthetic}
-        if request is not None:
-            ours = {"reference": request.real, "training images": request.train}
-            sets = {**ours, "generated": request.fake, **sets}
+        if task is not None:
+            ours = {"reference": task.real, "training images": task.train}
+            sets = {**ours, "generated": task.fake, **sets}
         for what, images in sets.items():
             if images is not None:
                 groups = "" if "generated" in what else f" of {images.group_count} groups"
                 yield f"{what}: {images.name}, {images.count} images{groups}"
-        if request is not None:
-            yield f"measures: {', '.join(request.measures)}"
+        if task is not None:
+            yield f"measures: {', '.join(task.measures)}"
             yield f"of: {', '.join(self.parts)}"
         yield from (f"note: {note}" for note in self.notes)
 
@@ -185,7 +185,7 @@ def evaluation_inputs(
     rows, split, notes = _reference(source)
     count = options.num or min(max(len(rows), MIN_IMAGES), MAX_IMAGES)
     held_out = {row.file for row in train_rows}.isdisjoint(row.file for row in rows)
-    request = EvaluationTask(
+    task = EvaluationTask(
         batches.archive_images(source.real, rows, split=split),
         _synthetic(source, options, rows, count),
         train if held_out else None,
@@ -193,12 +193,12 @@ def evaluation_inputs(
         tuple(by),
         options.seed,
     )
-    parts = [str(part) for part in check(request)]
+    parts = [str(part) for part in check(task)]
     if train_rows and not source.trained.known:
         split = f":{source.stand_in}" if source.stand_in else ""
         name = f"{source.real.path.name}{split}"
         notes.append(f"{name} stands for what the generator was trained on")
-    return EvaluationInputs(request, pair, options.seed, notes, mirror, parts)
+    return EvaluationInputs(task, pair, options.seed, notes, mirror, parts)
 
 
 def _published_pair(

@@ -9,7 +9,7 @@ from typing import Any
 from synthograph.archive.parts import Part
 from synthograph.archive.writer import refuse_destination
 from synthograph.core.devices import Precision, pick_device
-from synthograph.core.errors import ProcessesError, StoppedError, UserError
+from synthograph.core.errors import StoppedError, UserError
 from synthograph.core.outputs import refuse_other_kinds
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
@@ -83,9 +83,7 @@ def run(request: GenerateRequest, *, progress: Progress) -> GenerateResult:
         job.begin()
         # a run that is still training may have another snapshot by the time a process looks
         words = request.model_copy(update={"network": path}).command_words()
-        code = in_parts(words, request.command_line(), request.gpus)
-        if code:
-            raise ProcessesError(code)
+        in_parts(words, request.command_line(), request.gpus)
     with StopRequest(FINISHING) as stop:
         result = job.write(progress, stop)
         if result.grid is not None:

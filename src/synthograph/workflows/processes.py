@@ -1,23 +1,25 @@
-"""Several processes on this machine: the same command once more in each, started by torchrun."""
+"""Several processes on this machine: the same request once more in each."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from synthograph.core.commands import LINE
-from synthograph.core.errors import ExitCode, StoppedError, SynthographError
+from synthograph.core.errors import ExitCode, ProcessesError, StoppedError, SynthographError
 from synthograph.core.signals import NAMES
 
 FOLDER = "SYNTHOGRAPH_LAUNCH"
 """Environment variable: folder in which the processes report to the one that started them."""
 _KILL = 9  # sent when a system runs out of memory; Windows has no name for it
-CODE, LEADER = "code", "leader"
+CODE, LEADER, RESULT = "code", "leader", "result"
 
 
 def is_worker() -> bool:
@@ -25,105 +27,105 @@ def is_worker() -> bool:
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
-def launch(processes: int) -> int:
-    """Run this very command in `processes` processes. Signals go to rank 0, which stops all.
+def launch(words: Sequence[str], processes: int) -> str:
+    """Run a command in processes that torchrun starts. Signals go to rank 0, which stops all.
+
+    Args:
+        words: of the command, behind the program's name.
+        processes: how many.
 
     Returns:
-        The exit code that one process would have had.
+        What `report_result` got.
+
+    Raises:
+        ProcessesError: one of them failed, or all were stopped.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         environment = {"OMP_NUM_THREADS": _threads(processes), **os.environ, FOLDER: name}
         torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-        command = [*torchrun, f"--nproc-per-node={processes}", "-m", "synthograph", *sys.argv[1:]]
+        command = [*torchrun, f"--nproc-per-node={processes}", "-m", "synthograph"]
         # in a session of its own, so that Ctrl-C reaches the processes once, and through here
-        workers = subprocess.Popen(command, env=environment, start_new_session=True)
-        received = _forward_signals(workers, folder)
-        status = workers.wait()
-        reported = folder / CODE
-        if reported.exists():
-            return int(reported.read_text())
-        if received:
-            return int(ExitCode.STOPPED)
-        return int(ExitCode.DONE if status == 0 else ExitCode.BUG)
+        workers = subprocess.Popen([*command, *words], env=environment, start_new_session=True)
+
+        def forward(number: int, again: bool) -> None:
+            leader = folder / LEADER
+            if again or not leader.exists():
+                workers.terminate()
+            else:
+                os.kill(int(leader.read_text()), signal.SIGTERM)
+
+        with _forwarding(forward) as received:
+            status = workers.wait()
+        if (folder / CODE).exists():
+            raise ProcessesError(int((folder / CODE).read_text()))
+        if received or status:
+            raise ProcessesError(ExitCode.STOPPED if received else ExitCode.BUG)
+        return (folder / RESULT).read_text()
 
 
-def _forward_signals(workers: "subprocess.Popen[bytes]", folder: Path) -> list[int]:
-    """Forward requests to stop; the list fills with those that came."""
+@contextlib.contextmanager
+def _forwarding(forward: Callable[[int, bool], None]) -> Iterator[list[int]]:
+    """Hand requests to stop to other processes; the list fills with those that came.
+
+    Args:
+        forward: gets the signal, and whether one came before.
+    """
     received: list[int] = []
 
-    def forward(number: int, frame: FrameType | None) -> None:
-        leader = folder / LEADER
-        if received or not leader.exists():
-            workers.terminate()
-        else:
-            os.kill(int(leader.read_text()), signal.SIGTERM)
+    def handle(number: int, frame: FrameType | None) -> None:
         received.append(number)
+        forward(number, len(received) > 1)
 
-    _on_requests_to_stop(forward)
-    return received
+    before = _on_requests_to_stop(handle)
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 def _on_requests_to_stop(
     handler: Callable[[int, FrameType | None], None] | signal.Handlers,
-) -> None:
-    for name in NAMES:
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), handler)
+) -> dict[int, Any]:
+    """Set the handler, where this thread may; the handlers that were there."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    numbers = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
+    return {number: signal.signal(number, handler) for number in numbers}
 
 
-@contextmanager
-def _handlers_restored() -> Iterator[None]:
-    """Give requests to stop back to whoever had them."""
-    before = {
-        name: signal.getsignal(getattr(signal, name)) for name in NAMES if hasattr(signal, name)
-    }
-    try:
-        yield
-    finally:
-        for name, handler in before.items():
-            signal.signal(getattr(signal, name), handler)
-
-
-def in_parts(words: Sequence[str], line: str, processes: int) -> int:
-    """Run a command in several processes, each making one part of the work; a second Ctrl-C ends
-    them at once.
+def in_parts(words: Sequence[str], line: str, processes: int) -> None:
+    """Run a command in processes that each make one part of the work; a second Ctrl-C ends them at
+    once.
 
     Args:
         words: of the command, behind the program's name.
         line: the command as a whole, which goes on where they are stopped.
         processes: how many.
 
-    Returns:
-        0, or the first exit code that is another; that of a bug where a signal ended a process.
+    Raises:
+        ProcessesError: one of them failed, or all were stopped.
     """
     with tempfile.TemporaryDirectory() as name:
-        command = [sys.executable, "-m", "synthograph", *words]
-        running, received = [], list[int]()
+        command, running = [sys.executable, "-m", "synthograph", *words], []
         for number in range(1, processes + 1):
             first = number == 1  # whose progress stands for all
             with (Path(name) / str(number)).open("w") as log:
                 process = subprocess.Popen(
                     [*command, "--part", f"{number}/{processes}"],
-                    # what goes on is this command, with all its processes
-                    env={
-                        **os.environ,
-                        **_share_of_machine(number, processes),
-                        LINE: line,
-                    },
+                    env={**os.environ, **_share_of_machine(number, processes), LINE: line},
                     stdout=None if first else log,
                     stderr=None if first else log,
                     start_new_session=True,
                 )
             running.append(process)
 
-        def stop_all(number: int, frame: FrameType | None) -> None:
-            received.append(number)
+        def forward(number: int, again: bool) -> None:
             for process in running:
                 process.send_signal(number)
 
-        with _handlers_restored():
-            _on_requests_to_stop(stop_all)
+        with _forwarding(forward) as received:
             codes = [process.wait() for process in running]
         for number, code in enumerate(codes, start=1):
             if code and number > 1:
@@ -135,8 +137,9 @@ def in_parts(words: Sequence[str], line: str, processes: int) -> int:
                 )
     ended = next((code for code in codes if code), 0)
     if ended < 0:
-        return int(ExitCode.STOPPED if received else ExitCode.BUG)
-    return ended
+        ended = ExitCode.STOPPED if received else ExitCode.BUG
+    if ended:
+        raise ProcessesError(ended)
 
 
 def _share_of_machine(number: int, processes: int) -> dict[str, str]:
@@ -160,6 +163,11 @@ def _threads(processes: int) -> str:
 def report_leader() -> None:
     """Report to the process that started this one where to send requests to stop."""
     _report(LEADER, str(os.getpid()))
+
+
+def report_result(result: str) -> None:
+    """Report to the process that started this one what came of it."""
+    _report(RESULT, result)
 
 
 def _report(name: str, text: str, *, first: bool = False) -> None:
@@ -190,7 +198,7 @@ def leave(error: SynthographError) -> tuple[int, bool]:
     """
     code = int(error.exit_code)
     if not is_worker():
-        return code, True
+        return code, not isinstance(error, ProcessesError)
     # torchrun ends the others once one is dead, and would cut off the report
     _on_requests_to_stop(signal.SIG_IGN)
     _report(CODE, str(code), first=True)

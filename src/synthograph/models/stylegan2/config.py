@@ -5,7 +5,7 @@ from typing import Literal
 
 import pydantic
 
-from synthograph.models.base import MAX_WIDTH, AdamConfig, ModelConfig
+from synthograph.models.config import MAX_WIDTH, AdamConfig, ModelConfig
 
 MAX_BASE = 1 << 20
 """Largest `channel_base`, 32 times the published one: 1024 channels at a side of 1024."""

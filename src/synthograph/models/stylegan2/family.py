@@ -12,6 +12,7 @@ from synthograph.core.names import nearest
 from synthograph.core.seeds import Streams
 from synthograph.core.spec import ImageSpec
 from synthograph.models import base
+from synthograph.models.config import AdamConfig, ModelConfig
 from synthograph.models.stylegan2 import convert, presets, transfer
 from synthograph.models.stylegan2.config import StyleGAN2Config
 from synthograph.models.stylegan2.networks import Discriminator, Generator, check_channels
@@ -25,7 +26,7 @@ class StyleGAN2(base.Family):
     Config = StyleGAN2Config
 
     def build(
-        self, spec: ImageSpec, condition: base.Condition, config: base.ModelConfig
+        self, spec: ImageSpec, condition: base.Condition, config: ModelConfig
     ) -> base.Networks:
         """One generator and one discriminator per modality."""
         _check_names(spec)
@@ -37,18 +38,18 @@ class StyleGAN2(base.Family):
         return base.Networks(generator, discriminators, {PATH_MEAN: torch.zeros(())})
 
     def phases(
-        self, networks: base.Networks, config: base.ModelConfig, augment: base.Augment
+        self, networks: base.Networks, config: ModelConfig, augment: base.Augment
     ) -> list[base.Phase]:
         """Gmain, Greg, Dmain, Dreg."""
         return Losses(networks, _own(config), augment).phases()
 
-    def optimiser_rates(self, config: base.ModelConfig) -> dict[str, base.AdamConfig]:
+    def optimiser_rates(self, config: ModelConfig) -> dict[str, AdamConfig]:
         """Lazy regularisation: r steps in r + 1, so rate and decays are scaled by r / (r + 1)."""
         own = _own(config)
         intervals = {"G": own.path_interval, "D": own.r1_interval}
         return {key: _lazy(own.optimisers[key], r) for key, r in intervals.items()}
 
-    def schedule(self, config: base.ModelConfig, spec: ImageSpec, images_seen: int) -> base.Stage:
+    def schedule(self, config: ModelConfig, spec: ImageSpec, images_seen: int) -> base.Stage:
         """Constant: full resolution from the first image."""
         return base.Stage(resolution=max(spec.height, spec.width))
 
@@ -102,7 +103,7 @@ class StyleGAN2(base.Family):
         """See `presets.preset`."""
         return presets.preset(name, spec, gpus)
 
-    def check(self, spec: ImageSpec, config: base.ModelConfig) -> None:
+    def check(self, spec: ImageSpec, config: ModelConfig) -> None:
         """Weights of modalities that there are not, names of modalities that networks cannot hold,
         and channels that cannot be built.
         """
@@ -125,7 +126,7 @@ class StyleGAN2(base.Family):
         """See `transfer.map_weights`."""
         return transfer.map_weights(target, source)
 
-    def inherited_settings(self, config: base.ModelConfig) -> dict[str, Any]:
+    def inherited_settings(self, config: ModelConfig) -> dict[str, Any]:
         """See `transfer.INHERITED`."""
         return config.model_dump(mode="json", include=set(transfer.INHERITED))
 
@@ -152,12 +153,12 @@ def _check_names(spec: ImageSpec) -> None:
         )
 
 
-def _own(config: base.ModelConfig) -> StyleGAN2Config:
+def _own(config: ModelConfig) -> StyleGAN2Config:
     assert isinstance(config, StyleGAN2Config), "the registry parses configs by family"
     return config
 
 
-def _lazy(adam: base.AdamConfig, interval: int) -> base.AdamConfig:
+def _lazy(adam: AdamConfig, interval: int) -> AdamConfig:
     ratio = interval / (interval + 1)
     return adam.model_copy(
         update={

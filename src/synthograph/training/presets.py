@@ -1,0 +1,54 @@
+"""A preset with settings on top: the configuration of a run, checked against its images."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from synthograph.core.config import merge
+from synthograph.core.errors import SettingError
+from synthograph.core.spec import ImageSpec
+from synthograph.models.config import ModelConfig
+from synthograph.models.registry import DEFAULT_FAMILY, family
+from synthograph.training.config import RunConfig
+
+
+def resolve(
+    spec: ImageSpec, preset: str, over: Sequence[Mapping[str, Any]], *, gpus: int = 1
+) -> RunConfig:
+    """A preset with settings on top, frozen.
+
+    Args:
+        spec: the images to train on; presets depend on their size.
+        preset: name of a preset of the model's family.
+        over: parts of the tree, later ones win.
+        gpus: number of GPUs that the preset is scaled for.
+
+    Raises:
+        UserError: an unknown preset or setting, a value out of range, or one that these images do
+            not allow.
+    """
+    asked: dict[str, Any] = {}
+    for part in over:
+        asked = merge(asked, part)
+    name = asked.get("model", {}).get("family", DEFAULT_FAMILY)
+    tree = family(name).preset(preset, spec, gpus)
+    wanted = asked.get("training", {})
+    if (
+        "batch" in wanted and "batch_gpu" not in wanted
+    ):  # a preset's share need not divide another batch
+        tree["training"].pop("batch_gpu", None)
+        asked = merge(asked, {"training": {"batch_gpu": wanted["batch"]}})
+    config = RunConfig.parse(merge(tree, asked))
+    check_model(spec, config.model)
+    return config
+
+
+def check_model(spec: ImageSpec, model: ModelConfig) -> None:
+    """Refuse settings of a model that do not fit the images, before anything is built.
+
+    Raises:
+        SettingError: see `Family.check`.
+    """
+    try:
+        family(model.family).check(spec, model)
+    except SettingError as error:
+        raise error.under("model") from None

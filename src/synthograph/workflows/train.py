@@ -1,0 +1,310 @@
+"""A new run, a resumed one, or only the plan of one."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from synthograph.archive.advice import training_notes
+from synthograph.archive.reader import open_archive
+from synthograph.core.config import calling, merge, parse_assignments, read_tree
+from synthograph.core.errors import UserError
+from synthograph.core.files import refuse_unwritable_folder
+from synthograph.core.progress import Progress
+from synthograph.core.request import Result
+from synthograph.core.untrusted.tensors import read_document
+from synthograph.models.published import licence, locate
+from synthograph.models.registry import family
+from synthograph.models.snapshot import Snapshot, find_snapshot, list_snapshots, load
+from synthograph.models.transfer import TransferReport, defaults
+from synthograph.training.config import RunConfig
+from synthograph.training.distributed import (
+    Team,
+    broadcast_state,
+    init_team,
+    launch_id,
+    rank_slices,
+    restarted,
+)
+from synthograph.training.estimate import STRONG, Estimate, estimate
+from synthograph.training.loop import Trainer, duration, say_memory
+from synthograph.training.resume import extended, resume_session
+from synthograph.training.run import RunDirectory, find_launched, join_run, read_config
+from synthograph.training.session import Session
+from synthograph.training.setup import (
+    Data,
+    make_session,
+    open_data,
+    parameter_counts,
+    resolve_run,
+)
+from synthograph.workflows.processes import launch, report_leader, report_result
+from synthograph.workflows.requests.train import TrainRequest
+from synthograph.workflows.snapshot_scores import (
+    LABEL_VECTORS,
+    SnapshotScorer,
+    check_measures,
+    snapshot_scorer,
+)
+
+Log = Callable[[str], None]
+
+
+@dataclass(frozen=True, repr=False)
+class TrainResult(Result):
+    """A run that ended.
+
+    Attributes:
+        run: its directory.
+        snapshot: the best snapshot, or the newest where none was found best.
+        images: real images that the newest snapshot has seen.
+    """
+
+    run: Path
+    snapshot: Path
+    images: int
+
+    def lines(self) -> Iterator[str]:
+        """Where the run and its snapshot are."""
+        yield f"{self.run}: {self.images} images seen; {self.snapshot.name}"
+
+
+def run(request: TrainRequest, *, progress: Progress) -> TrainResult | None:
+    """Train, or go on with a run that was stopped.
+
+    Args:
+        request: settings of the run, and what is about this call.
+        progress: who listens meanwhile; the run itself prints what its log holds.
+
+    Returns:
+        The run; None for a dry run.
+
+    Raises:
+        UserError: a setting, the images or a run directory breaks a rule.
+        StoppedError: after a signal or --max-hours; the run can be resumed.
+        DivergedError: numbers that cannot be trusted; the last state is kept.
+    """
+    sets = parse_assignments(request.settings)
+    file = read_tree(request.config) if request.config is not None else {}
+    with calling(request.names(sets, file)):
+        parts = [file, sets, request.setting_tree()]
+        for part in parts:
+            RunConfig.check_sections(part)
+        if request.resume is not None:
+            return _resume(request, request.resume, _merged(parts))
+        if request.require_exact:
+            raise UserError("--require-exact is about going on with a run: give it with --resume")
+        source = None if request.init_from is None else _source(request.init_from, progress)
+        team = _team()
+        config, data = _resolve(request, _merged(parts), source, team, progress.log)
+        outdir = request.outdir or Path("runs")
+        refuse_unwritable_folder(outdir)
+        if request.dry_run:
+            _dry_run(config, data, source, progress.log)
+            return None
+        if request.gpus > team.size:
+            _check_processes(config, request.gpus)
+            return _result(Path(launch(request.command_words(), request.gpus)))
+        interrupted = _before_restart(outdir, team)
+        if interrupted is not None:
+            return _continue(interrupted, {}, team)
+        return _start(request, config, data, source, team)
+
+
+def _merged(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for part in parts:
+        tree = merge(tree, part)
+    return tree
+
+
+def _source(named: str, progress: Progress) -> Snapshot:
+    """The snapshot to start from, downloaded if it is not here; its licence is logged."""
+    note = licence(named)
+    if note is not None:
+        progress.log(f"note: {note}")
+    return load(find_snapshot(locate(named, track=progress.track("downloading"))))
+
+
+def _resolve(
+    request: TrainRequest,
+    given: Mapping[str, Any],
+    source: Snapshot | None,
+    team: Team,
+    log: Log,
+) -> tuple[RunConfig, Data]:
+    """The configuration of a new run, with nothing left open, and its images."""
+    path = given.get("data", {}).get("path")
+    if path is None:
+        raise UserError("which images? give an archive with --data, or a run with --resume")
+    below = [] if source is None else [defaults(source)]
+    archive, preset = open_archive(Path(path)), request.cfg or "auto"
+    processes = max(request.gpus, team.size)
+    config, left_out = resolve_run(archive, preset, [*below, given], processes=processes)
+    check_measures(config, archive)
+    note = family(config.model.family).preset_note(preset, archive.info.spec)
+    if note is not None:
+        log(f"note: {note}")
+    if left_out:
+        log(
+            f"note: augmentation without {', '.join(left_out)}: "
+            f"they would change what these images mean (see their invariances)"
+        )
+    return config, open_data(config, archive)
+
+
+def _check_processes(config: RunConfig, processes: int) -> None:
+    """Refuse a number of processes that the batch or the machine does not allow, before they are
+    started.
+    """
+    rank_slices(config.training.batch, min(config.group, config.training.batch_gpu), processes)
+    if config.device.startswith("cuda") and torch.cuda.device_count() < processes:
+        raise UserError(
+            f"--gpus {processes}: this machine has {torch.cuda.device_count()} GPUs; use as many, "
+            "or --device cpu"
+        )
+
+
+def _start(
+    request: TrainRequest, config: RunConfig, data: Data, source: Snapshot | None, team: Team
+) -> TrainResult:
+    """Make a run directory and train in it, with fresh weights or those of a snapshot."""
+    reports: list[TransferReport] = []
+    session = make_session(config, data, source, reports.append, team)
+    conditional = "-cond" if config.data.cond else ""
+    kind = f"{data.archive.name}{conditional}-{request.cfg or 'auto'}"
+    outdir, origin = request.outdir or Path("runs"), session.info.initialised_from
+    run = join_run(outdir, config, kind, team, origin=origin)
+    with closing(run):
+        broadcast_state(team, session.state)
+        run.log(request.command_line())
+        for line in (line for report in reports for line in report.lines()):
+            run.log(line)
+        scorer = snapshot_scorer(session, data) if team.is_main else None
+        for line in _introduction(session, data, scorer):
+            run.log(line)
+        return _train(session, run, scorer)
+
+
+def _resume(request: TrainRequest, path: Path, given: Mapping[str, Any]) -> TrainResult:
+    """Go on with a run in as many processes as are asked for now, whatever they were before."""
+    new = {
+        "--dry-run": request.dry_run,
+        "--init-from": request.init_from,
+        "--cfg": request.cfg,
+        "--outdir": request.outdir,
+    }
+    for name, value in new.items():
+        if value:
+            raise UserError(f"{name} is about a new run, --resume goes on with one: choose one")
+    team = _team()
+    if request.gpus > team.size:
+        _check_processes(extended(read_config(path), given, path), request.gpus)
+        return _result(Path(launch(request.command_words(), request.gpus)))
+    return _continue(path, given, team, require_exact=request.require_exact)
+
+
+def _continue(
+    path: Path, given: Mapping[str, Any], team: Team, *, require_exact: bool = False
+) -> TrainResult:
+    session, run = resume_session(path, given, require_exact=require_exact, team=team)
+    with closing(run):
+        with team.barrier():  # held-out images may take longer to read than the others wait
+            scorer = snapshot_scorer(session, open_data(session.config)) if team.is_main else None
+        for line in () if scorer is None else scorer.lines():
+            run.log(line)
+        return _train(session, run, scorer)
+
+
+def _train(session: Session, run: RunDirectory, scorer: SnapshotScorer | None) -> TrainResult:
+    Trainer(session, run, on_snapshot=scorer).train()
+    if session.team.is_main:
+        report_result(str(run.path))
+    return _result(run.path)
+
+
+def _result(run: Path) -> TrainResult:
+    newest = list_snapshots(run)[-1]
+    return TrainResult(run, find_snapshot(run), int(read_document(newest)["images_seen"]))
+
+
+def _team() -> Team:
+    team = init_team()
+    if team.is_main:
+        report_leader()
+    return team
+
+
+def _before_restart(outdir: Path, team: Team) -> Path | None:
+    """The run that these processes were in when torchrun had to start them again, if they were."""
+    found = None
+    if team.is_main:
+        key = launch_id()
+        found = find_launched(outdir, key) if restarted() and key is not None else None
+    path = team.broadcast_object(None if found is None else str(found))
+    return None if path is None else Path(path)
+
+
+def _introduction(session: Session, data: Data, scorer: SnapshotScorer | None) -> Iterator[str]:
+    """What trains on what, and what is measured, in a few lines."""
+    config = session.config
+    yield f"data: {len(data.rows)} images of {len(data.groups)} groups, {session.spec.describe()}"
+    if data.archive.info.classes and not config.data.cond:
+        yield (
+            "note: the archive has classes, which an unconditional model does not use; --cond "
+            "gives them to the networks"
+        )
+    counts = ", ".join(f"{name} {n:,}" for name, n in parameter_counts(session).items())
+    yield f"parameters: {counts}; device {config.device}, precision {config.precision}"
+    yield from (f"note: {n}" for n in training_notes(data.rows, conditional=config.data.cond))
+    if scorer is None and config.metrics.measures:
+        yield f"nothing is measured: {LABEL_VECTORS}"
+    yield from () if scorer is None else scorer.lines()
+
+
+def _dry_run(config: RunConfig, data: Data, source: Snapshot | None, log: Log) -> None:
+    """Validate everything and log what would happen, every part of a step measured; write nothing
+    but the cache.
+    """
+    reports: list[TransferReport] = []
+    session = make_session(config, data, source, reports.append)
+    log(json.dumps(config.tree(), indent=2))
+    for line in (line for report in reports for line in report.lines(full=True)):
+        log(line)
+    scorer = snapshot_scorer(session, data)
+    for line in _introduction(session, data, scorer):
+        log(line)
+    log("measuring ...")
+    if scorer is not None:
+        seconds, every = scorer.seconds(session), config.training.tick_kimg * config.training.snap
+        count = max(round(config.training.kimg / every), 1)
+        log(
+            f"measured: {duration(seconds)} for the measures of a snapshot, so {count} of them "
+            f"take about {duration(count * seconds)}"
+        )
+    log(f"{_estimate_text(config, estimate(session), session.device)}. Nothing was created.")
+
+
+def _estimate_text(config: RunConfig, measured: Estimate, device: torch.device) -> str:
+    """How long the training will take, and the memory."""
+    kimg = config.training.kimg
+    text = (
+        f"measured: {measured.sec_per_kimg:.2f} s/kimg, so {kimg:g} kimg take about "
+        f"{duration(measured.sec_per_kimg * kimg)}"
+    )
+    if measured.augmented is not None:
+        text += (
+            f" ({measured.augmented:.2f} s/kimg and {duration(measured.augmented * kimg)} once "
+            f"augmentation is at {STRONG})"
+        )
+    text += f"; memory {say_memory(device)}"
+    if measured.images < config.training.batch:
+        text += (
+            f" with {measured.images} images at once, while a batch has {config.training.batch} "
+            f"and microbatches of {config.training.batch_gpu}"
+        )
+    return text
