@@ -46,6 +46,19 @@ def test_every_row_comes_once_with_its_label_and_patient(tmp_path: Path) -> None
     assert images.origin["images_hash"] == archive.images_hash
 
 
+def test_some_images_by_their_places(tmp_path: Path) -> None:
+    archive = open_archive(make_archive(tmp_path / "set.zip", bits=16, modalities={"image": 1}))
+    images = archive_images(archive, archive.rows, batch=5)
+    every = torch.cat(list(images.batches())).numpy()
+    wanted = torch.tensor([0, 4, 5, 11])
+    found = list(images.at(wanted))
+    assert len(found) == 3, "it stops behind the last"
+    assert torch.equal(torch.cat([places for places, _ in found]), wanted)
+    pixels = np.concatenate([batch.numpy() for _, batch in found])
+    assert pixels.dtype == np.uint16 and np.array_equal(pixels, every[wanted])
+    assert list(images.at(wanted[:0])) == []
+
+
 def test_sixteen_bits(tmp_path: Path) -> None:
     archive = open_archive(make_archive(tmp_path / "s.zip", modalities={"image": 1}, bits=16))
     (batch,) = archive_images(archive, archive.rows).batches()

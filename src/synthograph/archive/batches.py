@@ -64,6 +64,23 @@ class ImageSet:
         assert not numbers.start % self.batch, f"{numbers} begins within a batch of {self.batch}"
         return self.section(numbers)
 
+    def at(self, rows: Int64[Tensor, " q"]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Some of the images, a batch at a time.
+
+        Args:
+            rows: their places, sorted, each once.
+
+        Yields:
+            Places, and pixels [q, channels, h, w]; both may be empty.
+        """
+        start = 0
+        for batch in self.batches():
+            if not len(rows) or start > int(rows[-1]):
+                return
+            here = rows[(rows >= start) & (rows < start + len(batch))]
+            yield here, pixels_at(batch, here - start)
+            start += len(batch)
+
     @property
     def group_count(self) -> int:
         """Different patients."""
@@ -72,6 +89,11 @@ class ImageSet:
     def column(self, name: str) -> tuple[str, ...] | None:
         """A column by its name, `label` for the classes; None where the set has none."""
         return self.labels if name == "label" else self.columns.get(name)
+
+
+def pixels_at(batch: Tensor, rows: Int64[Tensor, " q"]) -> Tensor:
+    """Images at some places of a batch; torch itself picks no rows of 16 bits."""
+    return torch.from_numpy(batch.numpy()[rows.numpy()])
 
 
 def path_and_split(text: str) -> tuple[Path, str | None]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
 from synthograph.archive.batches import ImageSet
@@ -96,17 +97,13 @@ def thumbnails(
     Returns:
         Number of the image -> uint8 [h, w, 3], all of one size.
     """
-    chosen, found, start = sorted(set(wanted)), {}, 0
     channels = list(images.spec.modalities.values())
     high, wide = images.spec.height, images.spec.width * len(channels)
     scale = side / max(high, wide)
     size = (max(1, round(wide * scale)), max(1, round(high * scale)))
-    for batch in images.batches():
-        inside = [number for number in chosen if start <= number < start + len(batch)]
-        for number in inside:
-            picture = Image.fromarray(as_rgb(batch[number - start].numpy(), channels))
+    found = {}
+    for rows, batch in images.at(torch.tensor(sorted(set(wanted)), dtype=torch.int64)):
+        for number, pixels in zip(rows.tolist(), batch.numpy(), strict=True):
+            picture = Image.fromarray(as_rgb(pixels, channels))
             found[number] = np.asarray(picture.resize(size, Image.Resampling.BOX))
-        start += len(batch)
-        if len(found) == len(chosen):
-            break
     return found

@@ -99,7 +99,7 @@ class Overlap(Result):
     p: Share
     believed: Share
     pairs: Annotated[Many[tuple[Count, Count, float]], Private] = ()
-    identical: Many[Count] = ()
+    identical: Annotated[Many[Count], Private] = ()
     images: Count
     threshold: Threshold
     notes: Many[Prose] = ()
@@ -238,9 +238,9 @@ class Copies(Result):
     level: float | None = None
     counts: Many[Flagged] = ()
     recall: Many[Recall] = ()
-    identical: Many[Count] = ()
-    proof: Many[Count] = ()
-    withhold: Many[Count] = ()
+    identical: Annotated[Many[Count], Private] = ()
+    proof: Annotated[Many[Count], Private] = ()
+    withhold: Annotated[Many[Count], Private] = ()
     pairs: Annotated[Many[ClosestPair], Private] = ()
     notes: Many[Prose] = ()
     provenance: dict[str, Plain] = {}

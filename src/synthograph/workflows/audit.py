@@ -18,14 +18,13 @@ from synthograph.core.files import (
     refuse_existing,
     refuse_unwritable,
     write_bytes,
-    write_json,
     write_text,
 )
 from synthograph.core.progress import Progress
 from synthograph.features import registry
 from synthograph.features.base import Extractor
 from synthograph.metrics.audit.audit import (
-    Audit,
+    Audited,
     AuditSets,
     audit,
     check,
@@ -51,13 +50,13 @@ class AuditResult(TableResult):
         written: lines on the files that were written.
     """
 
-    audit: Audit
+    audit: Audited
     written: Sequence[str]
 
     @property
     def table(self) -> RenderableType:
         """Verdict and tests."""
-        return table(self.audit)
+        return table(self.audit.result)
 
     def notes(self) -> Iterator[str]:
         """The files that were written."""
@@ -228,34 +227,31 @@ def _notes(synthetic: _Set, train: _Set, holdout: _Set) -> list[str]:
     return notes + refuse_strange_training(trained, train.groups, train.archive.path.name)
 
 
-def _write(found: Audit, sets: _Sets, outdir: Path, command: str) -> str:
+def _write(found: Audited, sets: _Sets, outdir: Path, command: str) -> str:
     """The folder, whole or not at all; its files."""
-    closest = () if found.copies is None else found.copies.pairs
     names = ([row.file for row in sets.synthetic], [row.file for row in sets.train])
-    pairs = picture(sets.task.synthetic, sets.task.train, closest, names)
+    pairs = picture(sets.task.synthetic, sets.task.train, found.result.copies.pairs, names)
     pictures = {} if pairs is None else {"pairs": "pairs.png"}
+    about = found.result.provenance.replace(command=command)
+    document = found.result.replace(pictures=pictures, provenance=about)
     with disk_errors(outdir):
         outdir.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(outdir) as folder:
         folder.mkdir()
-        write_json(folder / "audit.json", found.json(command=command, pictures=pictures))
+        document.save(folder / "audit.json")
         if pairs is not None:
             write_bytes(folder / "pairs.png", pairs)
         write_text(folder / "withhold.csv", _withheld(found, sets))
     return f"{outdir}: audit.json, withhold.csv{', pairs.png' if pairs is not None else ''}"
 
 
-def _withheld(found: Audit, sets: _Sets) -> str:
+def _withheld(found: Audited, sets: _Sets) -> str:
     """CSV of the synthetic images that should not be shared."""
-    copies, same, text = found.copies, found.same, io.StringIO()
-    equal = dict(zip(same.images, same.sources, strict=True))
+    text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("file", "network", "seed", "training_file", "score"))
-    for number in same.images if copies is None else copies.withhold:
-        row, score = sets.synthetic[number], ""
-        if copies is not None:
-            equal.setdefault(number, int(copies.nearest[number]))
-            score = f"{float(copies.scores[number]):.6g}"
+    for each in found.withheld:
+        row, score = sets.synthetic[each.image], "" if each.score is None else f"{each.score:.6g}"
         origin = (row.columns.get(name, "") for name in ("network", "seed"))
-        writer.writerow((row.file, *origin, sets.train[equal[number]].file, score))
+        writer.writerow((row.file, *origin, sets.train[each.source].file, score))
     return text.getvalue()

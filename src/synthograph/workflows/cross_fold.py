@@ -13,13 +13,15 @@ from synthograph.archive.batches import ImageSet
 from synthograph.archive.manifest import Row
 from synthograph.archive.reader import Archive, open_archive
 from synthograph.core.errors import UserError
-from synthograph.core.files import atomic_path, disk_errors, write_json
+from synthograph.core.files import atomic_path, disk_errors
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.features.base import Extractor
-from synthograph.metrics.audit.cross_fold import CrossFold, check_unseen, cross_fold
+from synthograph.metrics.audit.cross_fold import check_unseen, cross_fold
 from synthograph.metrics.audit.nearness import nearness
 from synthograph.metrics.columns import extractor_column, rows_of
+from synthograph.results.folds import CrossFold, FoldTest
+from synthograph.results.provenance import Features, Provenance
 from synthograph.stats.sample import Sample
 from synthograph.workflows.extractors import feature_folder
 from synthograph.workflows.requests.audit import AuditRequest
@@ -35,7 +37,7 @@ class CrossFoldResult(Result):
         outdir: where `cross-fold.json` was written, if anywhere.
     """
 
-    tests: Mapping[str, CrossFold]
+    tests: Mapping[str, FoldTest]
     count: int
     outdir: Path | None = None
 
@@ -45,9 +47,9 @@ class CrossFoldResult(Result):
             verdict = "nearer to what they saw" if found.seen else "no nearer than chance"
             yield (
                 f"{name}: {found.generators} generators of {self.count} images each are {verdict}: "
-                f"{found.nearer:.1%} of {found.images} images of {found.groups} groups lie nearer "
-                f"to those that saw them (p = {found.p:.3g} by images, {found.group_p:.3g} by "
-                "groups)"
+                f"{found.share_nearer:.1%} of {found.images} images of {found.groups} groups lie "
+                f"nearer to those that saw them (p = {found.p:.3g} by images, {found.group_p:.3g} "
+                "by groups)"
             )
         if self.outdir is not None:
             yield f"{self.outdir}: cross-fold.json"
@@ -88,7 +90,7 @@ def compare_folds(
     sets = _Sets(real, batches.in_random_order(rows), synthetic, unseen)
     tests = {one.name: _compared(one, sets, request.seed, progress) for one in extractors}
     if request.outdir is not None:
-        _write(request, request.outdir, sets, tests, extractors)
+        _write(request, request.outdir, sets, tests)
     return CrossFoldResult(tests, sets.count, request.outdir)
 
 
@@ -125,7 +127,7 @@ def _left_out(synthetic: Archive, real: Archive) -> int:
     return int(fold)
 
 
-def _compared(extractor: Extractor, sets: _Sets, seed: int, progress: Progress) -> CrossFold:
+def _compared(extractor: Extractor, sets: _Sets, seed: int, progress: Progress) -> FoldTest:
     def features(images: ImageSet) -> Tensor:
         column = extractor_column(extractor, sets.real.spec)
         track = progress.track(f"features of {images.name}")
@@ -138,33 +140,18 @@ def _compared(extractor: Extractor, sets: _Sets, seed: int, progress: Progress) 
         for each in sets.synthetic
     ]
     folds = torch.tensor([row.fold for row in sets.rows])
-    return cross_fold(torch.stack(nearest), sets.unseen, folds, sets.real.groups, seed=seed)
+    found = cross_fold(torch.stack(nearest), sets.unseen, folds, sets.real.groups, seed=seed)
+    return found.replace(features=Features(**extractor.describe()), synthetic_each=sets.count)
 
 
-def _write(
-    request: AuditRequest,
-    outdir: Path,
-    sets: _Sets,
-    tests: Mapping[str, CrossFold],
-    extractors: Sequence[Extractor],
-) -> None:
+def _write(request: AuditRequest, outdir: Path, sets: _Sets, tests: Mapping[str, FoldTest]) -> None:
     """`cross-fold.json` in a folder, whole or not at all."""
-    about = {
-        "seed": request.seed,
-        "version": synthograph.__version__,
-        "command": request.command_line(),
-    }
-    found = {
-        one.name: {
-            **tests[one.name].json(),
-            "features": one.describe(),
-            "synthetic_each": sets.count,
-        }
-        for one in extractors
-    }
-    document = {"format": 1, "kind": "cross-fold", "folds": list(sets.unseen), "tests": found}
+    about = Provenance(
+        seed=request.seed, version=synthograph.__version__, command=request.command_line()
+    )
     with disk_errors(outdir):
         outdir.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(outdir) as folder:
         folder.mkdir()
-        write_json(folder / "cross-fold.json", {**document, "provenance": about})
+        document = CrossFold(folds=tuple(sets.unseen), tests=dict(tests), provenance=about)
+        document.save(folder / "cross-fold.json")

@@ -12,17 +12,16 @@ from synthograph.metrics.audit import audit as audits
 from synthograph.metrics.audit import memorisation
 from synthograph.metrics.audit.audit import (
     AuditSets,
+    Withheld,
     check,
     refuse_seen,
     refuse_strange_training,
 )
-from synthograph.metrics.audit.calibration import Threshold
-from synthograph.metrics.audit.copies import Copies, Counted, Recall
-from synthograph.metrics.audit.findings import Finding, PermutedTests
-from synthograph.metrics.audit.identical import Identical
+from synthograph.metrics.audit.findings import PermutedTests
 from synthograph.metrics.audit.report_text import lines
-from synthograph.metrics.audit.verdict import AuditAnswer, Evidence, decide
+from synthograph.metrics.audit.verdict import Evidence, decide
 from synthograph.metrics.overlap import Trained
+from synthograph.results.audit import Audit, AuditAnswer, NeighbourTest, Recall
 from tests.metrics.images import Means, noise
 
 
@@ -35,10 +34,19 @@ def request(**changes: object) -> AuditSets:
     return replace(sets, **changes)
 
 
-def finding(*, flagged: bool) -> Finding:
-    numbers = {"value": 0.6, "expected": 0.5, "interval": (0.55, 0.65), "p": 0.01}
-    return Finding(
-        "closer_to_training", "x", **numbers, flagged=flagged, draws=20, exchanges=9, sentence="S"
+def finding(*, flagged: bool) -> NeighbourTest:
+    return NeighbourTest(
+        test="closer_to_training",
+        extractor="x",
+        value=0.6,
+        expected=0.5,
+        interval=(0.55, 0.65),
+        level=0.95,
+        p=0.01,
+        flagged=flagged,
+        draws=20,
+        exchanges=9,
+        sentence="S",
     )
 
 
@@ -66,9 +74,9 @@ def test_the_answer_follows_the_rule() -> None:
     for answer, evidence in (
         (AuditAnswer.CLEAN, Evidence(findings=[calm], overlap=0.01)),
         (AuditAnswer.SUSPICIOUS, Evidence(findings=[calm, flagged])),
-        (AuditAnswer.SUSPICIOUS, Evidence(findings=[calm], told="T")),
+        (AuditAnswer.SUSPICIOUS, Evidence(findings=[calm], distinguished="T")),
         (AuditAnswer.COPIES, Evidence(findings=[calm], copies="C")),
-        (AuditAnswer.COPIES, Evidence(findings=[flagged], copies="C", told="T")),
+        (AuditAnswer.COPIES, Evidence(findings=[flagged], copies="C", distinguished="T")),
         (AuditAnswer.UNDECIDABLE, Evidence(findings=[calm], overlap=0.0101)),
         (AuditAnswer.UNDECIDABLE, Evidence(blind="4 groups")),
         (AuditAnswer.UNDECIDABLE, Evidence(findings=[flagged], overlap=0.5, copies="C")),
@@ -79,7 +87,7 @@ def test_the_answer_follows_the_rule() -> None:
         assert found is answer, evidence
         assert reasons, "every answer has a reason"
         assert ("C" in reasons) == (evidence.copies is not None)
-        assert ("T" in reasons) == (evidence.told is not None)
+        assert ("T" in reasons) == (evidence.distinguished is not None)
         assert ("E" in reasons) == (evidence.exact is not None)
 
 
@@ -110,7 +118,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_document_holds_everything(tmp_path: Path) -> None:
     asked = request(seed=3, notes=("of note",))
     found = audits.audit(asked, [Means(), Means("other", indicative=False)], folder=tmp_path)
-    document = json.loads(json.dumps(found.json(command="synthograph audit"), allow_nan=False))
+    assert Audit.parse(found.result.tree(), "audit.json") == found.result
+    document = json.loads(json.dumps(found.result.tree(), allow_nan=False))
     assert document["format"] == 1 and document["kind"] == "audit"
     assert document["verdict"]["answer"] in [answer.value for answer in AuditAnswer]
     assert document["verdict"]["rule"] and document["verdict"]["limits"]
@@ -128,7 +137,7 @@ def test_the_document_holds_everything(tmp_path: Path) -> None:
     assert set(document["distances"]) == {"means", "other"}
     assert {"share"} <= set(document["overlap"]) and document["membership"]["extractor"] == "means"
     about = document["provenance"]
-    assert about["seed"] == 3 and about["command"] == "synthograph audit" and about["version"]
+    assert about["seed"] == 3 and about["version"]
     assert [each["extractor"] for each in about["extractors"]] == ["means", "other"]
     assert document["notes"] == ["of note"] and document["pictures"] == {}
     assert "of note" in document["verdict"]["limits"]
@@ -139,10 +148,11 @@ def test_the_document_holds_everything(tmp_path: Path) -> None:
 def test_too_few_patients_cannot_be_decided(tmp_path: Path) -> None:
     held = noise("held", 30, seed=2, per=10)
     found = audits.audit(request(holdout=held), [Means()], folder=tmp_path)
-    assert found.verdict.answer is AuditAnswer.UNDECIDABLE
-    assert "3 groups of held-out images" in " ".join(found.verdict.reasons)
-    assert found.verdict.indicative and found.findings == ()
-    copies = json.loads(json.dumps(found.json(), allow_nan=False))["copies"]
+    assert found.result.verdict.answer is AuditAnswer.UNDECIDABLE
+    assert "3 groups of held-out images" in " ".join(found.result.verdict.reasons)
+    assert found.result.verdict.indicative and found.result.tests == ()
+    copies = found.result.tree()["copies"]
+    assert set(copies) == {"identical", "proof", "withhold", "sentence"}
     assert copies["identical"] == copies["withhold"] == [] and "0 synthetic" in copies["sentence"]
 
 
@@ -162,14 +172,16 @@ def test_an_equal_image_is_found_among_however_few_patients(tmp_path: Path) -> N
         ),
     )
     found = audits.audit(asked, [Means()], folder=tmp_path)
-    assert found.copies is None and found.same.images == (4, 9) and found.same.proof == (4,)
-    assert found.verdict.answer is AuditAnswer.COPIES
-    reasons = " ".join(found.verdict.reasons)
+    copies = found.result.copies
+    assert copies.found is None and copies.identical == (4, 9) and copies.proof == (4,)
+    assert found.result.verdict.answer is AuditAnswer.COPIES
+    reasons = " ".join(found.result.verdict.reasons)
     assert "1 synthetic images equal a training image" in reasons and "3 groups" in reasons
-    assert found.json()["copies"]["withhold"] == [4, 9]
-    said = "\n".join(lines(found))
+    assert copies.withhold == (4, 9)
+    assert found.withheld == (Withheld(4, 7, None), Withheld(9, 50, None))
+    said = "\n".join(lines(found.result))
     assert "2 synthetic images equal a training image" in said and "1 of them" in said
-    assert "saw 20 of 100 groups" in found.verdict.limits
+    assert "saw 20 of 100 groups" in found.result.verdict.limits
 
 
 def test_what_was_known_and_left_out_stands_among_the_limits() -> None:
@@ -183,16 +195,10 @@ def test_what_was_known_and_left_out_stands_among_the_limits() -> None:
 
 def test_images_without_a_class_are_not_all_images() -> None:
     recalls = [
-        Recall("identity", label, 0.001, found, 10, (0.0, 1.0))
-        for label, found in ((None, 9), ("", 1), ("a", 9))
+        Recall(transform="identity", label=label, rate=0.001, found=9, planted=10, interval=(0, 1))
+        for label in (None, "", "a")
     ]
-    same = Identical((), (), (), 0)
-    counted = Counted(Threshold(0.001, 3.0, 1, 50, True), 0, 0, 1.0, 0.1, {})
-    empty = torch.zeros(0)
-    copies = Copies(
-        False, (counted,), tuple(recalls), same, (), (), (), {}, empty, empty.to(torch.int64)
-    )
-    assert [each["class"] for each in audits._copies(copies, same)["recall"]] == ["", "(none)", "a"]
+    assert [each.tree()["class"] for each in recalls] == ["", "(none)", "a"]
 
 
 @pytest.mark.slow
@@ -205,9 +211,10 @@ def test_training_images_in_the_hold_out_cannot_be_decided(tmp_path: Path) -> No
     images[:3] = pixels[:3]
     held = replace(mixed, batches=lambda: iter(images.split(8)), section=None)
     found = audits.audit(request(holdout=held), [Means()], folder=tmp_path)
-    assert found.overlap is not None and found.overlap.identical == (0, 1, 2)
-    assert found.overlap.share >= 3 / 48
-    assert found.verdict.answer is AuditAnswer.UNDECIDABLE
+    overlap = found.result.overlap
+    assert overlap is not None and overlap.identical == (0, 1, 2)
+    assert overlap.share >= 3 / 48
+    assert found.result.verdict.answer is AuditAnswer.UNDECIDABLE
 
 
 def test_no_extractor_no_audit(tmp_path: Path) -> None:

@@ -5,10 +5,11 @@ import torch
 from scipy.stats import binom
 
 from synthograph.metrics.audit.calibration import (
-    Threshold,
     clopper_pearson,
     design_effect,
     excess,
+    threshold_by_tail,
+    threshold_of,
     upper_limit,
 )
 
@@ -19,7 +20,7 @@ def draws(count: int, seed: int) -> torch.Tensor:
 
 @pytest.mark.parametrize(
     ("count", "how"),
-    [(100, Threshold.of), (400, Threshold.of), (1000, Threshold.by_tail)],
+    [(100, threshold_of), (400, threshold_of), (1000, threshold_by_tail)],
 )
 def test_extrapolated_thresholds_keep_their_rate(count: int, how) -> None:
     over = [float((draws(20000, s + 100) >= how(draws(count, s), 0.001).score).float().mean())
@@ -30,7 +31,7 @@ def test_extrapolated_thresholds_keep_their_rate(count: int, how) -> None:
 
 def test_many_images_fix_a_threshold_by_counting() -> None:
     scores = draws(20000, 1)
-    threshold = Threshold.of(scores, 0.001)
+    threshold = threshold_of(scores, 0.001)
     assert not threshold.extrapolated
     assert threshold.above == 20 == int((scores >= threshold.score).sum())
 
@@ -38,9 +39,9 @@ def test_many_images_fix_a_threshold_by_counting() -> None:
 def test_duplicates_move_the_tail_little() -> None:
     scores = draws(1000, 2)
     more = torch.cat((scores[:970], torch.full((30,), 50.0)))
-    clean, dirty = (Threshold.by_tail(each, 0.001).score for each in (scores, more))
+    clean, dirty = (threshold_by_tail(each, 0.001).score for each in (scores, more))
     assert dirty < 2 * clean
-    assert Threshold.of(more, 0.001).score >= 50
+    assert threshold_of(more, 0.001).score >= 50
 
 
 def test_excess_is_exact_for_a_threshold_that_is_the_highest_real_score() -> None:

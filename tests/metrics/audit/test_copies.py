@@ -1,6 +1,5 @@
 """Copies are found whatever was done to them, and unseen patients are none."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +8,13 @@ import torch
 
 from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
-from synthograph.metrics.audit.calibration import AgreementScale, Threshold
+from synthograph.metrics.audit.calibration import AgreementScale, threshold_of
 from synthograph.metrics.audit.copies import PAIRS, find_copies
 from synthograph.metrics.audit.identical import Identical, find_identical
 from synthograph.metrics.audit.reject import copy_judge
 from synthograph.metrics.audit.search import Index
 from synthograph.metrics.audit.transforms import TRANSFORMS, plant
-from synthograph.metrics.audit.verdict import copies_words
+from synthograph.results.audit import Copies
 from tests.metrics.audit.pictures import as_set, texture
 
 
@@ -26,16 +25,16 @@ def test_copies_among_others_are_found_and_withheld(tmp_path: Path) -> None:
     found = find_copies(
         as_set(train, "train", per=2), as_set(texture(40, 2), "holdout"), as_set(synthetic, "made"),
         folder=tmp_path, planted=10,
-    )  # fmt: skip
+    ).copies  # fmt: skip
     assert found.found
     assert found.withhold == tuple(range(20, 32))
-    assert {(p.synthetic, p.train) for p in found.pairs[:12]} == {(20 + i, i) for i in range(12)}
+    assert {(p.fake, p.train) for p in found.pairs[:12]} == {(20 + i, i) for i in range(12)}
     assert len(found.pairs) == PAIRS
     assert found.identical == ()
-    recall = {r.transform: r.share for r in found.recalls if r.rate == 0.01 and r.label is None}
+    recall = {r.transform: r.recall for r in found.recall if r.rate == 0.01 and r.label is None}
     assert set(recall) == set(TRANSFORMS)
     assert min(recall[name] for name in ("identity", "flip", "turn", "rotate", "crop")) == 1
-    json.dumps(found.json(), allow_nan=False)
+    assert Copies.parse(found.tree(), "copies") == found
     assert list(tmp_path.iterdir()) == []
 
 
@@ -43,11 +42,11 @@ def test_unseen_patients_are_no_copies(tmp_path: Path) -> None:
     found = find_copies(
         as_set(texture(80, 1), "train", per=2), as_set(texture(40, 2), "holdout"),
         as_set(texture(60, 3), "synthetic"), folder=tmp_path, planted=10,
-    )  # fmt: skip
+    ).copies  # fmt: skip
     assert not found.found
     limit = found.counts[1]
-    assert limit.limits["identity"] == pytest.approx(limit.limit)
-    assert limit.limit >= 1 - 0.05 ** (1 / 60) - 1e-9
+    assert limit.upper_limit_by_transform["identity"] == pytest.approx(limit.upper_limit)
+    assert limit.upper_limit >= 1 - 0.05 ** (1 / 60) - 1e-9
 
 
 def test_one_image_that_equals_a_training_image_is_enough(tmp_path: Path) -> None:
@@ -56,7 +55,7 @@ def test_one_image_that_equals_a_training_image_is_enough(tmp_path: Path) -> Non
     found = find_copies(
         as_set(train, "train"), as_set(texture(30, 2), "holdout"), as_set(synthetic, "synthetic"),
         folder=tmp_path, planted=5,
-    )  # fmt: skip
+    ).copies  # fmt: skip
     assert found.found
     assert found.identical == (7,)
     assert 7 in found.withhold
@@ -69,11 +68,11 @@ def test_an_image_of_both_sets_proves_nothing_and_hides_nothing(tmp_path: Path) 
     assert find_identical(*sets) == Identical((2,), (0,), (), 1)
     synthetic[7] = train[5]
     found = find_copies(*sets[:2], as_set(synthetic, "synthetic"), folder=tmp_path, planted=5)
-    assert "(1 of them equal a held-out image too, which proves nothing)" in copies_words(found)
-    assert found.found and min(each.p for each in found.counts) > 0.005, "the proof is in pixels"
-    assert found.identical == (2, 7) and found.same.sources == (0, 5)
-    assert found.same.proof == (7,) and found.same.held == 1
-    assert found.json()["identical"] == [2, 7] and found.json()["proof"] == [7]
+    assert "(1 of them equal a held-out image too, which proves nothing)" in found.copies.sentence
+    chances = [each.p for each in found.copies.counts]
+    assert found.copies.found and min(chances) > 0.005, "the proof is in pixels"
+    assert found.copies.identical == (2, 7) and found.same.sources == (0, 5)
+    assert found.copies.proof == (7,) and found.same.held == 1
 
 
 def test_few_groups_and_other_sizes_are_refused(tmp_path: Path) -> None:
@@ -136,7 +135,7 @@ def test_images_of_the_own_group_are_passed_over(tmp_path: Path) -> None:
 def test_a_seed_gives_the_same_numbers_again(tmp_path: Path) -> None:
     sets = [as_set(texture(n, s), str(s)) for n, s in ((40, 1), (24, 2), (12, 3))]
     one, two = (find_copies(*sets, folder=tmp_path, planted=4, seed=3) for _ in range(2))
-    assert one.json() == two.json()
+    assert one.copies == two.copies
 
 
 def test_the_judge_agrees_with_the_search(tmp_path: Path) -> None:
@@ -145,7 +144,7 @@ def test_the_judge_agrees_with_the_search(tmp_path: Path) -> None:
     found = find_copies(
         as_set(train, "train"), as_set(texture(30, 2), "holdout"), as_set(synthetic, "synthetic"),
         folder=tmp_path, planted=4,
-    )  # fmt: skip
+    ).copies  # fmt: skip
     judged = copy_judge(as_set(train, "train"), folder=tmp_path)(list(synthetic))
     assert tuple(i for i, out in enumerate(judged) if out) == found.withhold == (3, 5)
 
@@ -157,4 +156,4 @@ def test_score_is_finite_for_plain_images(tmp_path: Path) -> None:
     found = Index(train, tmp_path).search(torch.from_numpy(pixels), train.groups)
     scores, _ = AgreementScale.of(found).scores(found)
     assert torch.isfinite(scores).all()
-    assert np.isfinite(Threshold.of(scores, 0.001).score)
+    assert np.isfinite(threshold_of(scores, 0.001).score)

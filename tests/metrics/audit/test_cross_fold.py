@@ -1,7 +1,5 @@
 """Generators that saw an image against one that did not."""
 
-import json
-
 import pytest
 import torch
 from torch import Tensor
@@ -9,6 +7,7 @@ from torch import Tensor
 from synthograph.core.errors import UserError
 from synthograph.metrics.audit import cross_fold as module
 from synthograph.metrics.audit.cross_fold import cross_fold
+from synthograph.results.folds import FoldTest
 
 GENERATORS, GROUPS, PER = 4, 28, 3
 FOLDS = (torch.arange(GROUPS) % GENERATORS).repeat_interleave(PER)
@@ -42,7 +41,7 @@ def test_memory_is_seen_and_measured() -> None:
     # brought to one mean, a generator's own fold counts for a quarter in it
     assert gains.mean() == pytest.approx(1.0, abs=0.15)
     assert sum(1.0 in each.interval for each in found if each.interval) >= 7
-    assert min(each.nearer for each in found) > 0.7
+    assert min(each.share_nearer for each in found) > 0.7
 
 
 def test_equals_plain_means() -> None:
@@ -54,14 +53,14 @@ def test_equals_plain_means() -> None:
         seen = [float(centred[k, i]) for k in UNSEEN if k != fold]
         gains.append(sum(seen) / len(seen) - float(centred[fold, i]))
     assert found.gain == pytest.approx(sum(gains) / len(gains))
-    assert found.nearer == pytest.approx(sum(gain > 0 for gain in gains) / len(gains))
+    assert found.share_nearer == pytest.approx(sum(gain > 0 for gain in gains) / len(gains))
 
 
 def test_folds_without_generator_are_counted() -> None:
     found = cross_fold(drawn(0)[:2], [0, 2], FOLDS, PATIENTS, permutations=9)
     assert found.images == 42 and found.left_out == 42 and found.groups == 14
     assert any("no generator left out" in note for note in found.notes)
-    assert json.loads(json.dumps(found.json(), allow_nan=False)) == found.json()
+    assert FoldTest.parse(found.tree(), "x") == found
 
 
 def test_what_does_not_fit_is_refused() -> None:

@@ -63,7 +63,7 @@ def test_ratios_are_shown_as_ratios_and_shares_within_their_range() -> None:
     assert shown["distance_ratio"].value == pytest.approx(math.exp(0.45))
     assert shown["distance_ratio"].expected == 1
     assert shown["closer_to_training"].interval[1] == 1
-    document = shown["closer_to_training"].json()
+    document = shown["closer_to_training"].tree()
     assert document["interval"] == list(shown["closer_to_training"].interval)
     assert document["draws"] >= 20 and document["exchanges"] == 99
     assert document["detail"] == {"training_images": 5}

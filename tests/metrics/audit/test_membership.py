@@ -1,7 +1,6 @@
 """Membership inference: chance where nothing was remembered, and planted copies."""
 
 import json
-from dataclasses import replace
 
 import pytest
 import torch
@@ -59,19 +58,22 @@ def test_planted_copies_are_seen() -> None:
         assert found.seen and found.p is not None and found.p < 0.01
         image, group = found.attacks[0], found.attacks[1]
         assert (image.score, image.unit, group.unit) == ("nearest", "image", "group")
-        assert image.tpr == pytest.approx(60 / 90, abs=0.05), "the copies are what is found"
-        assert image.excess > 0.1 and image.auc > image.null[1]
-        assert image.tpr_interval is not None and 0.6 in image.tpr_interval
+        assert image.true_positive_rate == pytest.approx(60 / 90, abs=0.05), (
+            "the copies are what is found"
+        )
+        assert image.auc_minus_control > 0.1 and image.auc > image.null.high
+        assert image.true_positive_interval is not None and 0.6 in image.true_positive_interval
         assert "are distinguishable from held-out ones" in found.sentence
 
 
 def test_words_and_verdict_go_by_one_level() -> None:
     train, holdout = divided(0, groups=50)
     found = membership(train, holdout, gaussian(100, 60, 5), permutations=50)
-    for p, seen in ((0.01, True), (verdict.MEMBERSHIP_ALPHA, True), (0.04, False)):
-        one = replace(found, p=p)
-        assert one.seen is seen and ("distinguishable" in one.sentence) is seen
-        assert one.json()["seen"] is seen
+    assert found.p is not None
+    assert module.conclude(found.attacks[0], found.p) == (found.seen, found.sentence)
+    for p, expected in ((0.01, True), (verdict.MEMBERSHIP_ALPHA, True), (0.04, False)):
+        seen, sentence = module.conclude(found.attacks[0], p)
+        assert seen is expected and ("distinguishable" in sentence) is expected
     assert f"p at most {module.MEMBERSHIP_ALPHA}" in verdict.RULE
 
 
@@ -79,7 +81,7 @@ def test_a_clean_generator_of_the_same_size_is_not() -> None:
     train, holdout = divided(1, groups=50)
     found = membership(train, holdout, gaussian(101, 200, 5))
     assert not found.seen and "no proof" in found.sentence
-    assert abs(found.attacks[0].auc - 0.5) < 0.15 and found.attacks[0].excess < 0.1
+    assert abs(found.attacks[0].auc - 0.5) < 0.15 and found.attacks[0].auc_minus_control < 0.1
 
 
 def test_classes_that_lie_nearer_do_not_matter() -> None:
@@ -102,17 +104,18 @@ def test_classes_that_lie_nearer_do_not_matter() -> None:
 def test_the_same_call_gives_the_same_numbers() -> None:
     train, holdout = divided(2)
     synthetic = gaussian(7, 50, 5)
-    one, other = (membership(train, holdout, synthetic, permutations=50).json() for _ in range(2))
+    one, other = (membership(train, holdout, synthetic, permutations=50).tree() for _ in range(2))
     assert one == other
-    third = membership(train, holdout, synthetic, permutations=50, seed=1).json()
+    third = membership(train, holdout, synthetic, permutations=50, seed=1).tree()
     assert third["attacks"][0]["auc"] == one["attacks"][0]["auc"]
     assert third["attacks"][0]["null"] != one["attacks"][0]["null"]
 
 
 def test_plain_data() -> None:
     train, holdout = divided(2)
-    document = membership(train, holdout, gaussian(7, 50, 5), permutations=50).json()
+    document = membership(train, holdout, gaussian(7, 50, 5), permutations=50).tree()
     assert json.loads(json.dumps(document, allow_nan=False)) == document
+    assert "extractor" not in document, "it is the audit's"
     assert document["train"] == {"images": 45, "groups": 15}
     assert document["holdout"] == {"images": 30, "groups": 10}
     assert document["synthetic"] == {"images": 50}
@@ -127,7 +130,7 @@ def test_too_few_groups_are_undecidable() -> None:
     found = membership(train, holdout, gaussian(2, 30, 3))
     assert found.undecided is not None and "4 groups on one side" in found.undecided
     assert not found.seen and found.p is None and "undecidable" in found.sentence
-    assert json.dumps(found.json())
+    assert found.tree()
     train, holdout = gaussian(0, 6, 3, per=4), gaussian(1, 6, 3, per=4)
     labels = (["a"] * 24, ["b"] * 24)
     found = membership(train, holdout, gaussian(2, 30, 3), labels=labels)

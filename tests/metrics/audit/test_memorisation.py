@@ -11,9 +11,10 @@ from scipy.stats import mannwhitneyu
 from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
 from synthograph.metrics.audit import memorisation
-from synthograph.metrics.audit.findings import NAMES, RULES, Finding, judge
+from synthograph.metrics.audit.findings import NAMES, RULES, judge
 from synthograph.metrics.audit.memorisation import measure
 from synthograph.metrics.audit.neighbours import Draw
+from synthograph.results.audit import NeighbourTest
 from synthograph.stats.sample import Sample
 from tests.metrics.audit.planted import Three, three
 from tests.metrics.draws import gaussian
@@ -22,7 +23,7 @@ FEW = 39
 """Exchanges: the fewest with which an interval can be had."""
 
 
-def findings(sets: Three, exchanges: int = FEW, seed: int = 0) -> dict[str, Finding]:
+def findings(sets: Three, exchanges: int = FEW, seed: int = 0) -> dict[str, NeighbourTest]:
     found = judge([measure(*sets, extractor="x", exchanges=exchanges, seed=seed)])
     return {each.test: each for each in found}
 

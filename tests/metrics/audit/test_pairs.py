@@ -6,22 +6,18 @@ import numpy as np
 import torch
 from PIL import Image
 
-from synthograph.metrics.audit.copies import ClosestPair
-from synthograph.metrics.audit.pairs import MAX_PAIRS, picture, pixels_of
+from synthograph.metrics.audit.pairs import MAX_PAIRS, picture
+from synthograph.results.audit import ClosestPair
 from tests.metrics.images import noise
-
-
-def test_pixels_are_found_wherever_they_are() -> None:
-    images = noise(count=21)
-    every = torch.cat(list(images.batches())).numpy()
-    found = pixels_of(images, {0, 7, 8, 20})
-    assert sorted(found) == [0, 7, 8, 20]
-    assert all(np.array_equal(found[number], every[number]) for number in found)
 
 
 def test_a_pair_stands_side_by_side() -> None:
     synthetic, train = noise(seed=1, bright=100), noise(seed=2)
-    pairs = [ClosestPair(3, 5, 0.9), ClosestPair(3, 6, 0.8), ClosestPair(0, 5, 0.7)]
+    pairs = [
+        ClosestPair(fake=3, train=5, score=0.9),
+        ClosestPair(fake=3, train=6, score=0.8),
+        ClosestPair(fake=0, train=5, score=0.7),
+    ]
     data = picture(synthetic, train, pairs)
     assert data is not None
     shown = np.asarray(Image.open(io.BytesIO(data)))
@@ -36,6 +32,8 @@ def test_a_pair_stands_side_by_side() -> None:
 def test_no_pairs_no_picture_and_many_are_cut() -> None:
     images = noise()
     assert picture(images, images, []) is None
-    many = picture(images, images, [ClosestPair(i % 40, i % 40, 1.0) for i in range(60)])
+    many = picture(
+        images, images, [ClosestPair(fake=i % 40, train=i % 40, score=1.0) for i in range(60)]
+    )
     assert many is not None
     assert Image.open(io.BytesIO(many)).height < (MAX_PAIRS + 1) * 70

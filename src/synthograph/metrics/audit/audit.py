@@ -1,9 +1,9 @@
 """The whole audit of a set of synthetic images, and the verdict with its rule and its limits."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypedDict
 
 import synthograph
 from synthograph.archive.batches import ImageSet
@@ -11,36 +11,43 @@ from synthograph.core.errors import UserError
 from synthograph.core.names import first_few
 from synthograph.features.base import Extractor
 from synthograph.metrics import evaluate
-from synthograph.metrics.audit import copies as copying
 from synthograph.metrics.audit import memorisation
-from synthograph.metrics.audit.copies import Copies, find_copies
-from synthograph.metrics.audit.findings import Finding, PermutedTests, judge
+from synthograph.metrics.audit.copies import (
+    CopySearch,
+    blindness,
+    equal_images,
+    find_copies,
+    unseen,
+)
+from synthograph.metrics.audit.findings import PermutedTests, judge
 from synthograph.metrics.audit.identical import Identical, find_identical
-from synthograph.metrics.audit.leaks import AugmentationLeakage, leaked_augmentations
-from synthograph.metrics.audit.membership import Membership, membership
-from synthograph.metrics.audit.overlap import Overlap, content_overlap
+from synthograph.metrics.audit.leaks import leaked_augmentations
+from synthograph.metrics.audit.membership import membership
+from synthograph.metrics.audit.overlap import content_overlap
+from synthograph.metrics.audit.sets import MIN_GROUPS
 from synthograph.metrics.audit.verdict import (
     AT_RANDOM,
     MAX_OVERLAP,
-    AuditVerdict,
+    RULE,
     Evidence,
-    blindness,
-    copies_words,
     decide,
     exact_words,
-    leaks_words,
-    overlap_words,
-    same_words,
-    unseen,
 )
 from synthograph.metrics.columns import extractor_column, rows_of
 from synthograph.metrics.evaluate import MIN_IMAGES, MIN_RELIABLE, Tracks, silent
 from synthograph.metrics.overlap import Trained, refuse_overlap
-from synthograph.metrics.scopes import NOTHING
+from synthograph.results.audit import (
+    Audit,
+    AuditedSet,
+    AuditProvenance,
+    AuditVerdict,
+    Copies,
+    Membership,
+    Overlap,
+    Sets,
+)
+from synthograph.results.provenance import Features, ImageRecord
 from synthograph.stats.sample import Sample
-
-FORMAT = 1
-P = TypeVar("P", Overlap, Copies, AugmentationLeakage)
 
 
 @dataclass(frozen=True)
@@ -67,106 +74,33 @@ class AuditSets:
 
 
 @dataclass(frozen=True)
-class Audit:
-    """All that was found.
+class Withheld:
+    """A synthetic image that should not be shared.
 
     Attributes:
-        request: what was audited.
-        verdict: the answer.
-        overlap: training images in the hold-out; None where there are too few patients.
-        findings: tests of nearest neighbours; none where there are too few patients.
-        same: synthetic images that equal a training image in every pixel.
-        distances: of nearest images, by extractor; plain data.
-        copies: the search for copies; None where there are too few patients.
-        membership: inference of membership, by features of the first extractor.
-        leaks: augmentations that show; None where there are too few images.
-        extractors: what stands beside every number; plain data.
+        image: its place among the synthetic images.
+        source: place of the training image that it equals or is most alike.
+        score: how alike; None where only equal images were looked for.
     """
 
-    request: AuditSets
-    verdict: AuditVerdict
-    overlap: Overlap | None
-    findings: tuple[Finding, ...]
-    same: Identical
-    distances: Mapping[str, Any]
-    copies: Copies | None
-    membership: Membership
-    leaks: AugmentationLeakage | None
-    extractors: tuple[Mapping[str, Any], ...]
-
-    def json(
-        self, *, command: str = "", pictures: Mapping[str, str] | None = None
-    ) -> dict[str, Any]:
-        """Plain data.
-
-        Args:
-            command: as it was typed.
-            pictures: what for -> file beside the document.
-        """
-        request = self.request
-        return {
-            "format": FORMAT,
-            "kind": "audit",
-            "verdict": self.verdict.json(),
-            "sets": {
-                "train": _about(request.train),
-                "holdout": _about(request.holdout),
-                "synthetic": {**_about(request.synthetic), "groups": None},
-            },
-            "notes": list(request.notes),
-            "overlap": _said(self.overlap, overlap_words),
-            "tests": [finding.json() for finding in self.findings],
-            "distances": dict(self.distances),
-            "copies": _copies(self.copies, self.same),
-            "membership": {"extractor": self.extractors[0]["extractor"], **self.membership.json()},
-            "augmentations": _said(self.leaks, leaks_words),
-            "pictures": dict(pictures or {}),
-            "provenance": {
-                "seed": request.seed,
-                "version": synthograph.__version__,
-                "command": command,
-                "extractors": [dict(each) for each in self.extractors],
-                **{
-                    role: dict(images.origin)
-                    for role, images in (
-                        ("train", request.train),
-                        ("holdout", request.holdout),
-                        ("synthetic", request.synthetic),
-                    )
-                },
-            },
-        }
+    image: int
+    source: int
+    score: float | None
 
 
-def _said(part: P | None, words: Callable[[P], str]) -> dict[str, Any]:
-    """A part of the audit with a sentence; empty where there is none."""
-    return {} if part is None else {**part.json(), "sentence": words(part)}
+@dataclass(frozen=True)
+class Audited:
+    """What an audit found.
 
-
-def _copies(copies: Copies | None, same: Identical) -> dict[str, Any]:
-    """Copy detection, its recall with the names that the report knows: a class that is empty text
-    stands for all of them. Equal images alone where there are too few patients for more.
+    Attributes:
+        sets: what was audited.
+        result: all that was found.
+        withheld: synthetic images that should not be shared.
     """
-    if copies is None:
-        return {
-            **same.json(),
-            "withhold": list(same.images),
-            "sentence": same_words(same),
-        }
-    document = _said(copies, copies_words)
-    for each in document["recall"]:
-        label = each["label"]
-        each |= {"class": "" if label is None else label or NOTHING, "n": each["planted"]}
-    return document
 
-
-def _about(images: ImageSet) -> dict[str, Any]:
-    return {
-        "name": images.name,
-        "images": images.count,
-        "groups": images.group_count,
-        "images_hash": images.origin.get("images_hash"),
-    }
+    sets: AuditSets
+    result: Audit
+    withheld: tuple[Withheld, ...]
 
 
 def check(request: AuditSets) -> None:
@@ -277,7 +211,7 @@ def audit(
     *,
     folder: Path,
     tracks: Tracks = silent,
-) -> Audit:
+) -> Audited:
     """Audit a set of synthetic images.
 
     Args:
@@ -292,57 +226,93 @@ def audit(
     check(request)
     if not extractors:
         raise UserError("an audit needs features: give at least one extractor")
-    train, holdout, synthetic, seed = (
-        request.train,
-        request.holdout,
-        request.synthetic,
-        request.seed,
-    )
-    overlap, copies, blind = None, None, _too_few(request)
+    train, holdout, synthetic = request.train, request.holdout, request.synthetic
+    options: _Options = {"seed": request.seed, "tracks": tracks}
+    overlap, search, blind = None, None, _too_few(request)
     if blind is None:
-        overlap = content_overlap(train, holdout, folder=folder, seed=seed, tracks=tracks)
+        overlap = content_overlap(train, holdout, folder=folder, **options)
     samples = _samples(request, extractors, folder, tracks)
     first = samples[extractors[0].name]
     measured = [] if memorisation.too_small(*first[:2]) else _measured(request, samples, tracks)
-    findings = judge(measured)
     if blind is None:
-        copies = find_copies(train, holdout, synthetic, folder=folder, seed=seed, tracks=tracks)
-        blind = blindness(copies)
-    same = find_identical(train, holdout, synthetic) if copies is None else copies.same
-    inferred = membership(*first, labels=_labels(request), seed=seed)
+        search = find_copies(train, holdout, synthetic, folder=folder, **options)
+        blind = blindness(search.copies)
+    same = find_identical(train, holdout, synthetic) if search is None else search.same
+    copies = equal_images(same) if search is None else search.copies
+    inferred = membership(*first, labels=_labels(request), seed=request.seed)
     limits = [*_limits(request, extractors, copies, inferred), *_notes(request, overlap, measured)]
+    leaks = None
     try:
-        leaks = leaked_augmentations(train, synthetic, seed=seed, tracks=tracks)
+        leaks = leaked_augmentations(train, synthetic, **options)
     except UserError as error:  # sets of one kind, so they can only be too small
-        leaks = None
         limits.append(str(error))
+    tests = judge(measured)
     answer, reasons = decide(
         Evidence(
             overlap=0.0 if overlap is None else overlap.believed,
-            findings=findings,
-            copies=copies_words(copies) if copies is not None and copies.found else None,
-            told=inferred.sentence if inferred.seen else None,
+            findings=tests,
+            copies=copies.sentence if copies.found else None,
+            distinguished=inferred.sentence if inferred.seen else None,
             blind=blind,
             exact=exact_words(same),
         )
     )
-    verdict = AuditVerdict(
-        answer,
-        reasons,
-        (*limits, AT_RANDOM),
-        indicative=all(each.indicative for each in extractors),
-    )
-    return Audit(
-        request=request,
-        verdict=verdict,
+    result = Audit(
+        verdict=AuditVerdict(
+            answer=answer,
+            indicative=all(each.indicative for each in extractors),
+            rule=RULE,
+            reasons=reasons,
+            limits=(*limits, AT_RANDOM),
+        ),
+        sets=_sets(request),
+        notes=request.notes,
         overlap=overlap,
-        findings=tuple(findings),
-        same=same,
+        tests=tuple(tests),
         distances={each.extractor: each.distances for each in measured},
         copies=copies,
-        membership=inferred,
-        leaks=leaks,
-        extractors=tuple(each.describe() for each in extractors),
+        membership=inferred.replace(extractor=extractors[0].name),
+        augmentations=leaks,
+        provenance=_provenance(request, extractors),
+    )
+    return Audited(request, result, _withheld(copies, same, search))
+
+
+class _Options(TypedDict):
+    seed: int
+    tracks: Tracks
+
+
+def _withheld(copies: Copies, same: Identical, search: CopySearch | None) -> tuple[Withheld, ...]:
+    source = dict(zip(same.images, same.sources, strict=True))
+    if search is None:
+        return tuple(Withheld(image, source[image], None) for image in copies.withhold)
+    return tuple(
+        Withheld(image, source.get(image, int(search.nearest[image])), float(search.scores[image]))
+        for image in copies.withhold
+    )
+
+
+def _sets(request: AuditSets) -> Sets:
+    def about(images: ImageSet, groups: int | None) -> AuditedSet:
+        key = images.origin.get("images_hash")
+        return AuditedSet(name=images.name, images=images.count, groups=groups, images_hash=key)
+
+    return Sets(
+        train=about(request.train, request.train.group_count),
+        holdout=about(request.holdout, request.holdout.group_count),
+        synthetic=about(request.synthetic, None),
+    )
+
+
+def _provenance(request: AuditSets, extractors: Sequence[Extractor]) -> AuditProvenance:
+    return AuditProvenance(
+        seed=request.seed,
+        version=synthograph.__version__,
+        extractors=tuple(Features(**each.describe()) for each in extractors),
+        train=ImageRecord(**request.train.origin),
+        holdout=ImageRecord(**request.holdout.origin),
+        synthetic=ImageRecord(**request.synthetic.origin),
     )
 
 
@@ -392,10 +362,10 @@ def _measured(
 def _too_few(request: AuditSets) -> str | None:
     """Why copies cannot be looked for, or None."""
     for images, what in ((request.train, "training"), (request.holdout, "held-out")):
-        if images.group_count < copying.MIN_GROUPS:
+        if images.group_count < MIN_GROUPS:
             return (
                 f"{images.group_count} groups of {what} images: how alike images of different "
-                f"patients come cannot be told from fewer than {copying.MIN_GROUPS}"
+                f"patients come cannot be told from fewer than {MIN_GROUPS}"
             )
     return None
 
@@ -403,7 +373,7 @@ def _too_few(request: AuditSets) -> str | None:
 def _limits(
     request: AuditSets,
     extractors: Sequence[Extractor],
-    copies: Copies | None,
+    copies: Copies,
     inferred: Membership,
 ) -> list[str]:
     """What could not be seen."""
@@ -413,8 +383,8 @@ def _limits(
             "all features are of networks that were never trained, so the tests are indicative: "
             "features that know what images show may see more"
         )
-    if copies is not None:
-        limits += [copies_words(copies)] * (not copies.found)
+    if copies.found is not None:
+        limits += [copies.sentence] * (not copies.found)
         limits += unseen(copies)
     if inferred.undecided is not None:
         limits.append(inferred.sentence)
@@ -444,5 +414,5 @@ def _notes(
                 "chance does more than these tests allow for"
             )
     if overlap is not None and overlap.believed <= MAX_OVERLAP < overlap.share:
-        yield overlap_words(overlap)
+        yield overlap.sentence
     yield from dict.fromkeys(note for each in measured for note in each.notes)

@@ -4,7 +4,6 @@ images above it.
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
@@ -13,6 +12,7 @@ from scipy.stats import beta, betabinom
 from torch import Tensor
 
 from synthograph.metrics.audit.search import Candidates
+from synthograph.results.audit import Threshold
 
 # q query, s feature, n real image
 
@@ -54,63 +54,48 @@ def _stretched(agreement: Tensor) -> Tensor:
     return torch.atanh(agreement.clamp(-0.999, 0.999))
 
 
-@dataclass(frozen=True)
-class Threshold:
-    """A score that few real images of unseen patients reach.
+def threshold_of(scores: Float[Tensor, " n"], rate: float) -> Threshold:
+    """The score that a share `rate` of real images reaches.
 
-    Attributes:
-        rate: share of them that shall reach it.
-        score: the threshold.
-        above: how many of the images that it was set on reach it, at least 1, since the next one
-            might.
-        count: of how many.
-        extrapolated: whether there are too few for their quantile alone; then the threshold is the
-            larger of their quantile and that of an exponential tail fitted to the highest tenth.
+    Where there are too few of them for a quantile alone, it is the larger of their quantile and
+    that of an exponential tail fitted to the highest tenth.
+
+    Args:
+        scores: of real images whose patients were not searched.
+        rate: false alarms.
+
+    Returns:
+        The threshold; at least 1 image is taken to reach it, since the next one might.
     """
+    n, ordered = len(scores), scores.sort(descending=True).values
+    score, extrapolated = float(ordered[max(1, math.floor(rate * (n + 1))) - 1]), rate * n < ENOUGH
+    if extrapolated:
+        highest = _highest(ordered)
+        mean = float((highest - highest[-1]).mean()) * len(highest) / (len(highest) - 1)
+        score = max(score, _tail_quantile(highest, mean, n, rate))
+    above = max(1, int((scores >= score).sum()))
+    return Threshold(rate=rate, score=score, above=above, images=n, extrapolated=extrapolated)
 
-    rate: float
-    score: float
-    above: int
-    count: int
-    extrapolated: bool
 
-    @classmethod
-    def by_tail(cls, scores: Float[Tensor, " n"], rate: float) -> "Threshold":
-        """From the tail alone, fitted by the median of the highest tenth, so that a few duplicates
-        among real images cannot set it: where three in a hundred are, it is about 1.7 times higher.
-        """
-        n = len(scores)
-        ordered = scores.sort(descending=True).values
-        tail = max(2, round(TAIL * n))
-        start = float(ordered[tail - 1])
-        width = (float(ordered[:tail].median()) - start) / math.log(2)
-        score = start + width * math.log(tail / n / rate)
-        return cls(rate, score, int((scores >= score).sum()), n, extrapolated=True)
+def threshold_by_tail(scores: Float[Tensor, " n"], rate: float) -> Threshold:
+    """The same from the tail alone, fitted by the median of the highest tenth, so that a few
+    duplicates among real images cannot set it: where three in a hundred are, it is about 1.7 times
+    higher.
+    """
+    n, highest = len(scores), _highest(scores.sort(descending=True).values)
+    mean = (float(highest.median()) - float(highest[-1])) / math.log(2)
+    score = _tail_quantile(highest, mean, n, rate)
+    above = int((scores >= score).sum())
+    return Threshold(rate=rate, score=score, above=above, images=n, extrapolated=True)
 
-    @classmethod
-    def of(cls, scores: Float[Tensor, " n"], rate: float) -> "Threshold":
-        """From scores of real images whose patients were not searched."""
-        n = len(scores)
-        ordered = scores.sort(descending=True).values
-        rank = max(1, math.floor(rate * (n + 1)))
-        score, extrapolated = float(ordered[rank - 1]), rate * n < ENOUGH
-        if extrapolated:
-            tail = max(2, round(TAIL * n))
-            start = float(ordered[tail - 1])
-            width = float((ordered[:tail] - start).mean()) * tail / (tail - 1)
-            score = max(score, start + width * math.log(tail / n / rate))
-        above = max(1, int((scores >= score).sum()))
-        return cls(rate, score, above, n, extrapolated)
 
-    def json(self) -> dict[str, Any]:
-        """Plain data."""
-        return {
-            "rate": self.rate,
-            "score": self.score,
-            "above": self.above,
-            "images": self.count,
-            "extrapolated": self.extrapolated,
-        }
+def _highest(ordered: Float[Tensor, " n"]) -> Float[Tensor, " t"]:
+    return ordered[: max(2, round(TAIL * len(ordered)))]
+
+
+def _tail_quantile(highest: Float[Tensor, " t"], mean: float, n: int, rate: float) -> float:
+    """Quantile of an exponential tail of this mean above the lowest of the highest scores."""
+    return float(highest[-1]) + mean * math.log(len(highest) / n / rate)
 
 
 def design_effect(scores: Float[Tensor, " n"], groups: Int64[Tensor, " n"]) -> float:

@@ -8,28 +8,27 @@ planted copies tell how many would be found.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-import synthograph
-from synthograph.archive.batches import ImageSet
-from synthograph.core.errors import UserError
+from synthograph.archive.batches import ImageSet, pixels_at
 from synthograph.core.seeds import Streams
 from synthograph.metrics.audit.calibration import (
     AgreementScale,
-    Threshold,
     clopper_pearson,
     design_effect,
     excess,
+    threshold_of,
     upper_limit,
 )
 from synthograph.metrics.audit.identical import Identical, find_identical
 from synthograph.metrics.audit.search import Candidates, Index
-from synthograph.metrics.audit.transforms import TRANSFORMS, plant
+from synthograph.metrics.audit.sets import check_sets, drawn, provenance
+from synthograph.metrics.audit.transforms import IDENTITY, TRANSFORMS, plant
 from synthograph.metrics.evaluate import Tracks, silent
+from synthograph.results.audit import ClosestPair, Copies, Flagged, Recall, Threshold
 
 RATES = (0.001, 0.01)
 """False alarms at which recall is reported; the first is what images are withheld by."""
@@ -40,140 +39,27 @@ PLANTED = 150
 REAL = 2000
 """Real images of a set that thresholds are set on, at most."""
 PAIRS = 24
-MIN_GROUPS = 20
-"""Images, or groups, of a set below which nothing can be said."""
+MIN_RECALL = 0.5
+"""Share of planted plain copies that must be found for a set to be called clean."""
+WEAK = 0.8
+"""Share of planted copies below which a transform is named as a limit."""
 
 
 @dataclass(frozen=True)
-class ClosestPair:
-    """A synthetic image and the training image nearest to it: places in their sets, and score."""
-
-    synthetic: int
-    train: int
-    score: float
-
-    def json(self) -> dict[str, Any]:
-        """Plain data."""
-        return {"fake": self.synthetic, "train": self.train, "score": self.score}
-
-
-@dataclass(frozen=True)
-class Recall:
-    """How many planted copies are found.
-
-    Attributes:
-        transform: name; None for all together.
-        label: class; None for all together.
-        rate: false alarms of the threshold.
-        found: planted copies flagged, and traced to the patient that they were copied from.
-        planted: how many.
-        interval: exact 95 % interval, for as many independent copies as there are groups.
-    """
-
-    transform: str
-    label: str | None
-    rate: float
-    found: int
-    planted: int
-    interval: tuple[float, float]
-
-    @property
-    def share(self) -> float:
-        """Share of the planted copies that are found."""
-        return self.found / self.planted
-
-    def json(self) -> dict[str, Any]:
-        """Plain data."""
-        return {
-            "transform": self.transform,
-            "label": self.label,
-            "rate": self.rate,
-            "recall": self.share,
-            "found": self.found,
-            "planted": self.planted,
-            "interval": list(self.interval),
-        }
-
-
-@dataclass(frozen=True)
-class Counted:
-    """Images above a threshold.
-
-    Attributes:
-        threshold: which.
-        flagged: synthetic images above it.
-        holdout: images of the hold-out above it.
-        p: probability of so many flagged, were synthetic images like unseen real ones.
-        limit: upper 95 % limit of the share of copies that the search would find.
-        limits: the same divided by the recall of every transform; None where nothing was found.
-    """
-
-    threshold: Threshold
-    flagged: int
-    holdout: int
-    p: float
-    limit: float
-    limits: dict[str, float | None]
-
-    def json(self) -> dict[str, Any]:
-        """Plain data."""
-        return {
-            **self.threshold.json(),
-            "flagged": self.flagged,
-            "holdout": self.holdout,
-            "p": self.p,
-            "upper_limit": self.limit,
-            "upper_limit_by_transform": self.limits,
-        }
-
-
-@dataclass(frozen=True)
-class Copies:
+class CopySearch:
     """What the search found.
 
     Attributes:
-        found: whether more images are flagged than unseen real images lead one to expect, or one
-            equals a training image, but no held-out one, pixel by pixel.
-        counts: at every rate of false alarms.
-        recalls: of planted copies, by transform and class.
+        copies: the result.
         same: synthetic images that equal a training image in every pixel.
-        withhold: synthetic images above the threshold of the lowest rate, and identical ones.
-        pairs: the closest, at most 24.
-        notes: what a reader must know.
-        provenance: what the numbers rest on.
         scores: of every synthetic image.
         nearest: training image that every score comes from.
     """
 
-    found: bool
-    counts: tuple[Counted, ...]
-    recalls: tuple[Recall, ...]
+    copies: Copies
     same: Identical
-    withhold: tuple[int, ...]
-    pairs: tuple[ClosestPair, ...]
-    notes: tuple[str, ...]
-    provenance: dict[str, Any]
     scores: Float[Tensor, " n"] = field(repr=False)
     nearest: Int64[Tensor, " n"] = field(repr=False)
-
-    @property
-    def identical(self) -> tuple[int, ...]:
-        """Generated images that equal a training image in every pixel."""
-        return self.same.images
-
-    def json(self) -> dict[str, Any]:
-        """Plain data."""
-        return {
-            "found": self.found,
-            "level": COPIES_ALPHA,
-            "counts": [each.json() for each in self.counts],
-            "recall": [each.json() for each in self.recalls],
-            **self.same.json(),
-            "withhold": list(self.withhold),
-            "pairs": [each.json() for each in self.pairs],
-            "notes": list(self.notes),
-            "provenance": self.provenance,
-        }
 
 
 def find_copies(
@@ -185,7 +71,7 @@ def find_copies(
     seed: int = 0,
     tracks: Tracks = silent,
     planted: int = PLANTED,
-) -> Copies:
+) -> CopySearch:
     """Search synthetic images for copies of training images.
 
     Thresholds are set on training images, each searched for among those of all other groups. The
@@ -210,11 +96,12 @@ def find_copies(
     unseen = found.rows(train, chosen, "training images against other groups", own=True)
     kept = drawn(holdout.count, REAL, streams, "holdout")
     held = found.rows(holdout, kept, "hold-out against training images")
-    made = found.rows(synthetic, torch.arange(synthetic.count), "synthetic against training images")
+    every = torch.arange(synthetic.count)
+    others = found.rows(synthetic, every, "synthetic against training images")
     scale = AgreementScale.of(unseen)
     real, other = scale.scores(unseen)[0], scale.scores(held)[0]
-    scores, nearest = scale.scores(made)
-    thresholds = [Threshold.of(real, rate) for rate in RATES]
+    scores, nearest = scale.scores(others)
+    thresholds = [threshold_of(real, rate) for rate in RATES]
     recalls = _recalls(found, train, scale, thresholds, streams, planted)
     effects = (
         design_effect(real, train.groups[chosen]),
@@ -223,49 +110,25 @@ def find_copies(
     counts = tuple(_counted(t, scores, other, effects, recalls) for t in thresholds)
     same = find_identical(train, holdout, synthetic)
     flagged = (scores >= thresholds[0].score).nonzero()[:, 0].tolist()
-    return Copies(
+    sets = {"train": train, "holdout": holdout, "generated": synthetic}
+    copies = Copies(
         found=any(each.p < COPIES_ALPHA / len(counts) for each in counts) or bool(same.proof),
+        level=COPIES_ALPHA,
         counts=counts,
-        recalls=tuple(recalls),
-        same=same,
+        recall=tuple(recalls),
+        identical=same.images,
+        proof=same.proof,
         withhold=tuple(sorted({*flagged, *same.images})),
         pairs=_closest(scores, nearest),
         notes=tuple(_notes(counts, effects, same, holdout)),
-        provenance=_provenance(train, holdout, synthetic, seed, (len(chosen), len(kept)), effects),
-        scores=scores,
-        nearest=nearest,
+        provenance={
+            **provenance(sets, seed),
+            "thresholds_from": {"train_images": len(chosen), "holdout_images": len(kept)},
+            "design_effect": {"train": effects[0], "holdout": effects[1]},
+        },
     )
-
-
-def check_sets(train: ImageSet, *others: ImageSet) -> None:
-    """Refuse sets that cannot be compared.
-
-    Args:
-        train: training images.
-        others: the hold-out, then any.
-
-    Raises:
-        UserError: different kinds of images, or real ones of too few groups.
-    """
-    for other in others:
-        one, two = train.spec, other.spec
-        if (one.height, one.width, one.channels, one.bits) != (
-            two.height,
-            two.width,
-            two.channels,
-            two.bits,
-        ):
-            raise UserError(
-                f"{train.name} has images of {one.width}x{one.height}, {one.channels} channels, "
-                f"{one.bits} bits, {other.name} of {two.width}x{two.height}, {two.channels} "
-                f"channels, {two.bits} bits: prepare both alike"
-            )
-    for images in (train, *others[:1]):
-        if images.group_count < MIN_GROUPS:
-            raise UserError(
-                f"{images.name}: {images.group_count} groups; a search for copies needs at least "
-                f"{MIN_GROUPS} to tell how alike images of different ones come"
-            )
+    copies = copies.replace(sentence=_in_words(copies, synthetic.count))
+    return CopySearch(copies, same, scores, nearest)
 
 
 class Searched:
@@ -278,26 +141,12 @@ class Searched:
         self, images: ImageSet, rows: Int64[Tensor, " q"], what: str, *, own: bool = False
     ) -> Candidates:
         """Candidates of images at sorted places; with `own`, images of their group do not count."""
-        parts = []
-        batches = -(-images.count // images.batch)
-        for start, batch in self.tracks(what)(_numbered(images), batches):
-            here = rows[(rows >= start) & (rows < start + len(batch))]
-            if len(here):
-                groups = images.groups[here] if own else None
-                parts.append(self.index.search(taken(batch, here - start), groups))
-        return Candidates.joined(parts)
-
-
-def _numbered(images: ImageSet) -> Iterator[tuple[int, Tensor]]:
-    start = 0
-    for batch in images.batches():
-        yield start, batch
-        start += len(batch)
-
-
-def drawn(count: int, most: int, streams: Streams, stream: str) -> Int64[Tensor, " q"]:
-    """Sorted places of at most so many images."""
-    return streams.permutation(stream, 0, count)[:most].sort().values
+        batches = self.tracks(what)(images.at(rows), -(-images.count // images.batch))
+        return Candidates.joined(
+            self.index.search(pixels, images.groups[here] if own else None)
+            for here, pixels in batches
+            if len(here)
+        )
 
 
 def _chosen(train: ImageSet, planted: int, streams: Streams) -> Int64[Tensor, " q"]:
@@ -316,20 +165,6 @@ def _chosen(train: ImageSet, planted: int, streams: Streams) -> Int64[Tensor, " 
     return torch.tensor(sorted(places))
 
 
-def _at(images: ImageSet, rows: Int64[Tensor, " q"]) -> Tensor:
-    """Pixels of images at sorted places."""
-    parts = []
-    for start, batch in _numbered(images):
-        here = rows[(rows >= start) & (rows < start + len(batch))]
-        parts.append(taken(batch, here - start))
-    return torch.cat(parts)
-
-
-def taken(batch: Tensor, rows: Int64[Tensor, " q"]) -> Tensor:
-    """Images at `rows`; torch itself picks no rows of 16 bits."""
-    return torch.from_numpy(batch.numpy()[rows.numpy()])
-
-
 def _recalls(
     found: Searched,
     train: ImageSet,
@@ -340,8 +175,8 @@ def _recalls(
 ) -> list[Recall]:
     """Plant copies, and see which are found."""
     rows = _chosen(train, planted, streams)
-    pixels = _at(train, rows)
-    others = taken(pixels, torch.arange(len(rows)).roll(1))
+    pixels = torch.cat([pixels for _, pixels in train.at(rows)])
+    others = pixels_at(pixels, torch.arange(len(rows)).roll(1))
     labels = None if train.labels is None else [train.labels[i] for i in rows.tolist()]
     levels = [None, *sorted(set(labels or ()))]
     groups, recalls = train.groups[rows], []
@@ -363,7 +198,9 @@ def _recall(
     count, planted = int(hit.sum()), len(hit)
     independent = len(groups.unique())
     interval = clopper_pearson(count * independent / planted, independent)
-    return Recall(name, label, rate, count, planted, interval)
+    return Recall(
+        transform=name, label=label, rate=rate, found=count, planted=planted, interval=interval
+    )
 
 
 def _counted(
@@ -372,48 +209,46 @@ def _counted(
     held: Float[Tensor, " h"],
     effects: tuple[float, float],
     recalls: Sequence[Recall],
-) -> Counted:
+) -> Flagged:
     flagged, of_held = (int((each >= threshold.score).sum()) for each in (scores, held))
     # images of a group stand for fewer independent ones; one above the threshold still counts
     above = max(threshold.above / effects[0], 1.0) + of_held / effects[1]
-    real = threshold.count / effects[0] + len(held) / effects[1]
+    real = threshold.images / effects[0] + len(held) / effects[1]
     limit = upper_limit(flagged, len(scores))
     mine = [r for r in recalls if r.label is None and r.rate == threshold.rate]
-    limits = {r.transform: min(1.0, limit / r.share) if r.found else None for r in mine}
+    limits = {r.transform: min(1.0, limit / r.recall) if r.found else None for r in mine}
     p = excess(flagged, len(scores), above, real)
-    return Counted(threshold, flagged, of_held, p, limit, limits)
+    return Flagged(
+        **dict(threshold),
+        flagged=flagged,
+        holdout=of_held,
+        p=p,
+        upper_limit=limit,
+        upper_limit_by_transform=limits,
+    )
 
 
 def _closest(scores: Float[Tensor, " n"], nearest: Int64[Tensor, " n"]) -> tuple[ClosestPair, ...]:
     order = scores.argsort(descending=True, stable=True)[:PAIRS].tolist()
-    return tuple(ClosestPair(i, int(nearest[i]), float(scores[i])) for i in order)
+    return tuple(ClosestPair(fake=i, train=int(nearest[i]), score=float(scores[i])) for i in order)
 
 
 def _notes(
-    counts: Sequence[Counted], effects: tuple[float, float], same: Identical, holdout: ImageSet
+    counts: Sequence[Flagged], effects: tuple[float, float], same: Identical, holdout: ImageSet
 ) -> Iterator[str]:
     for each in counts:
-        threshold = each.threshold
-        if threshold.extrapolated:
+        if each.extrapolated:
             yield (
-                f"{threshold.count} training images are too few to fix {threshold.rate:.1%} false "
+                f"{each.images} training images are too few to fix {each.rate:.1%} false "
                 "alarms by counting; the threshold is the larger of their quantile and that of an "
                 "exponential tail fitted to the highest tenth of their scores"
             )
-        expected = threshold.rate * holdout.count
-        if (
-            each.holdout
-            and excess(
-                each.holdout,
-                holdout.count,
-                max(threshold.above / effects[0], 1.0),
-                threshold.count / effects[0],
-            )
-            < COPIES_ALPHA
-        ):
+        expected = each.rate * holdout.count
+        above, real = max(each.above / effects[0], 1.0), each.images / effects[0]
+        if each.holdout and excess(each.holdout, holdout.count, above, real) < COPIES_ALPHA:
             yield (
                 f"{each.holdout} images of {holdout.name} are above the threshold of "
-                f"{threshold.rate:.1%}, {expected:.1f} were expected: either it shares images with "
+                f"{each.rate:.1%}, {expected:.1f} were expected: either it shares images with "
                 "the training set, or its images are more alike to them than those are to each "
                 "other"
             )
@@ -426,22 +261,72 @@ def _notes(
     )
 
 
-def _provenance(
-    train: ImageSet,
-    holdout: ImageSet,
-    synthetic: ImageSet,
-    seed: int,
-    used: tuple[int, int],
-    effects: tuple[float, float],
-) -> dict[str, Any]:
-    sets = {"train": train, "holdout": holdout, "generated": synthetic}
-    return {
-        **{
-            role: {"name": s.name, "images": s.count, "groups": s.group_count, **s.origin}
-            for role, s in sets.items()
-        },
-        "thresholds_from": {"train_images": used[0], "holdout_images": used[1]},
-        "design_effect": {"train": effects[0], "holdout": effects[1]},
-        "seed": seed,
-        "version": synthograph.__version__,
+# --- in words -------------------------------------------------------------------------------------
+
+
+def _in_words(copies: Copies, images: int) -> str:
+    """The result of the search in a sentence."""
+    count = copies.counts[0]
+    words = (
+        f"{count.flagged} of {images} synthetic images look like copies of training images, where "
+        f"{count.rate * images:.1f} are expected by chance ({count.rate:.1%} false alarms; "
+        f"p = {count.p:.2g})"
+    )
+    if copies.identical:
+        words += f"; {len(copies.identical)} equal a training image in every pixel"
+        words += unproven(copies)
+    if copies.found:
+        return f"copies: {words}"
+    known = {
+        name: limit for name, limit in count.upper_limit_by_transform.items() if limit is not None
     }
+    limits = ", ".join(f"{name} {limit:.1%}" for name, limit in known.items())
+    return (
+        f"copies: no more than chance gives: {words}; with 95 % confidence at most these shares of "
+        f"the images are copies, by transform: {limits or 'nothing can be said'}"
+    )
+
+
+def unproven(copies: Copies) -> str:
+    """How many of the equal images prove nothing, in brackets."""
+    count = len(copies.identical) - len(copies.proof)
+    return f" ({count} of them equal a held-out image too, which proves nothing)" if count else ""
+
+
+def equal_images(same: Identical) -> Copies:
+    """The result where there are too few patients to search for more than equal images."""
+    found = Copies(identical=same.images, proof=same.proof, withhold=same.images)
+    sentence = (
+        f"copies: {len(same.images)} synthetic images equal a training image in every pixel"
+        f"{unproven(found)}; there are too few patients to search for others"
+    )
+    return found.replace(sentence=sentence)
+
+
+def blindness(copies: Copies) -> str | None:
+    """Why the search cannot clear a set, or None."""
+    for recall in _over_classes(copies):
+        if recall.transform == IDENTITY and recall.recall < MIN_RECALL:
+            return (
+                f"copy detection finds {recall.recall:.0%} of planted copies without any change, "
+                f"less than {MIN_RECALL:.0%}: images of different patients are too alike"
+            )
+    return None
+
+
+def unseen(copies: Copies) -> Iterator[str]:
+    """What the search could have missed."""
+    weak = [f"{r.transform} {r.recall:.0%}" for r in _over_classes(copies) if r.recall < WEAK]
+    if weak:
+        yield (
+            f"of planted copies under these transforms few are found ({copies.counts[0].rate:.1%} "
+            f"false alarms): {', '.join(weak)}"
+        )
+    yield "copies of parts of an image, and under transforms that were not planted, may be missed"
+    yield from copies.notes
+
+
+def _over_classes(copies: Copies) -> list[Recall]:
+    """Of all classes together, at the lowest rate of false alarms."""
+    rate = copies.counts[0].rate
+    return [each for each in copies.recall if each.label is None and each.rate == rate]

@@ -6,77 +6,22 @@ is compared with itself.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from synthograph.core.errors import UserError
-from synthograph.core.interval import Interval
 from synthograph.core.seeds import Streams
-from synthograph.metrics.audit.membership import PERMUTATIONS, ends_of
+from synthograph.metrics.audit.membership import PERMUTATIONS
+from synthograph.results.folds import FoldTest
 from synthograph.stats.intervals import MIN_GROUPS, interval, plan
 from synthograph.stats.permutation import p_value, permute_labels
 
 # n image, g group, e evaluation, k generator
 
 CROSS_FOLD_ALPHA = 0.05
-
-
-@dataclass(frozen=True)
-class CrossFold:
-    """The same images, generators that saw them against one that did not.
-
-    Attributes:
-        gain: mean over images of the nearness to generators that saw the image, less that to the
-            one that did not; in units of the score, generators brought to the same mean.
-        interval: of it, for these generators; None where there are too few groups.
-        p: share of the permutations of folds among groups with as large a gain.
-        nearer: share of images that are nearer to the generators that saw them.
-        group_gain: as `gain`, the mean over groups.
-        group_p: of it.
-        images: compared.
-        groups: compared.
-        generators: how many.
-        left_out: images whose fold no generator left out; they are not compared.
-        notes: sentences for the reader.
-    """
-
-    gain: float
-    interval: Interval | None
-    p: float
-    nearer: float
-    group_gain: float
-    group_p: float
-    images: int
-    groups: int
-    generators: int
-    left_out: int = 0
-    notes: tuple[str, ...] = ()
-
-    @property
-    def seen(self) -> bool:
-        """Whether generators are nearer to what they saw, beyond chance at 5 %."""
-        return min(self.p, self.group_p) * 2 < CROSS_FOLD_ALPHA
-
-    def json(self) -> dict[str, Any]:
-        """Plain data."""
-        return {
-            "gain": self.gain,
-            "interval": ends_of(self.interval),
-            "p": self.p,
-            "share_nearer": self.nearer,
-            "group_gain": self.group_gain,
-            "group_p": self.group_p,
-            "seen": self.seen,
-            "images": self.images,
-            "groups": self.groups,
-            "generators": self.generators,
-            "left_out": self.left_out,
-            "notes": list(self.notes),
-        }
+"""Chance of a false alarm of both tests, by images and by groups, together."""
 
 
 def cross_fold(
@@ -87,7 +32,7 @@ def cross_fold(
     *,
     permutations: int = PERMUTATIONS,
     seed: int = 0,
-) -> CrossFold:
+) -> FoldTest:
     """Compare, image by image, generators that saw it with the one that did not.
 
     Under the null the folds could have been dealt out to the groups in any other way, so p comes
@@ -131,13 +76,15 @@ def cross_fold(
     notes = ["the interval is for these generators; with few of them the next may differ more"]
     if not bool(there.all()):
         notes.append(f"{int((~there).sum())} images are in folds that no generator left out")
-    return CrossFold(
+    p, group_p = _upper(one), _upper(other)
+    return FoldTest(
         gain=float(one[0]),
         interval=ends,
-        p=_upper(one),
-        nearer=float((images > 0).to(torch.float64).mean()),
+        p=p,
+        share_nearer=float((images > 0).to(torch.float64).mean()),
         group_gain=float(other[0]),
-        group_p=_upper(other),
+        group_p=group_p,
+        seen=min(p, group_p) * 2 < CROSS_FOLD_ALPHA,
         images=len(images),
         groups=count,
         generators=len(numbers),

@@ -6,14 +6,15 @@ deviation over all tests): a set is not suspected for one of many tests.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from jaxtyping import Float64
 from torch import Tensor
 
+from synthograph.results.audit import NeighbourTest
 from synthograph.stats.permutation import p_value
 
 # t test, b exchange
@@ -102,54 +103,6 @@ NAMES = tuple(rule.name for rule in RULES)
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What one test says.
-
-    Attributes:
-        test: one of `NAMES`.
-        extractor: whose features.
-        value: the number.
-        expected: the number where nothing is memorised.
-        interval: of the number, at `LEVEL` for all tests together.
-        p: chance of a deviation as large in any of the tests where nothing is memorised.
-        flagged: whether the expected number is beyond the interval on the side of memorising.
-        draws: how often training was cut down to the hold-out's size.
-        exchanges: how often patients changed places.
-        sentence: the same in words.
-        detail: further numbers.
-    """
-
-    test: str
-    extractor: str
-    value: float
-    expected: float
-    interval: tuple[float, float]
-    p: float
-    flagged: bool
-    draws: int
-    exchanges: int
-    sentence: str
-    detail: Mapping[str, Any] = field(default_factory=dict)
-
-    def json(self) -> dict[str, Any]:
-        """Plain data."""
-        return {
-            "test": self.test,
-            "extractor": self.extractor,
-            "value": self.value,
-            "expected": self.expected,
-            "interval": list(self.interval),
-            "level": LEVEL,
-            "p": self.p,
-            "flagged": self.flagged,
-            "draws": self.draws,
-            "exchanges": self.exchanges,
-            "sentence": self.sentence,
-            "detail": dict(self.detail),
-        }
-
-
-@dataclass(frozen=True)
 class PermutedTests:
     """All tests of one extractor, before they are judged together.
 
@@ -166,13 +119,13 @@ class PermutedTests:
     extractor: str
     found: Float64[Tensor, " t"]
     permuted: Float64[Tensor, "b t"]
-    detail: Mapping[str, Mapping[str, Any]]
-    distances: Mapping[str, Any]
+    detail: dict[str, dict[str, Any]]
+    distances: dict[str, Any]
     images: int
     notes: tuple[str, ...] = ()
 
 
-def judge(measured: Sequence[PermutedTests]) -> list[Finding]:
+def judge(measured: Sequence[PermutedTests]) -> list[NeighbourTest]:
     """Findings of all tests of all extractors, with intervals that hold together.
 
     Args:
@@ -206,7 +159,7 @@ def judge(measured: Sequence[PermutedTests]) -> list[Finding]:
 
 def _finding(
     measured: PermutedTests, rule: Rule, numbers: Sequence[float], p: float, *, flagged: bool
-) -> Finding:
+) -> NeighbourTest:
     shown = [math.exp(number) if rule.ratio else number for number in numbers]
     value, expected, low, high = (
         shown[0],
@@ -215,12 +168,13 @@ def _finding(
     )
     sentence = rule.text.format(value=value, expected=expected, low=low, high=high)
     sentence += "; chance alone does not reach this" if flagged else "; this is within chance"
-    return Finding(
+    return NeighbourTest(
         test=rule.name,
         extractor=measured.extractor,
         value=value,
         expected=expected,
         interval=(low, high),
+        level=LEVEL,
         p=p,
         flagged=flagged,
         draws=DRAWS,

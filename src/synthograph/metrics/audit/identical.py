@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -13,7 +12,7 @@ from synthograph.archive.batches import ImageSet
 
 @dataclass(frozen=True)
 class Identical:
-    """Generated images that equal a training image in every pixel.
+    """Synthetic images that equal a training image in every pixel.
 
     Attributes:
         images: their places in their set.
@@ -27,10 +26,6 @@ class Identical:
     sources: tuple[int, ...]
     proof: tuple[int, ...]
     held: int
-
-    def json(self) -> dict[str, Any]:
-        """Plain data."""
-        return {"identical": list(self.images), "proof": list(self.proof)}
 
 
 def digests(batches: Iterable[Tensor]) -> list[bytes]:

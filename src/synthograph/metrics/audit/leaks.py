@@ -3,20 +3,19 @@ mirrored or recoloured, against real ones.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-import synthograph
 from synthograph.archive.batches import ImageSet
 from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
 from synthograph.metrics.audit.matcher import levelled, resized
+from synthograph.metrics.audit.sets import provenance
 from synthograph.metrics.evaluate import Tracks, silent
+from synthograph.results.audit import AugmentationLeakage, Leak
 
 # n image, c channel, h height, w width, d feature
 
@@ -34,67 +33,6 @@ MIN_IMAGES = 40
 # m synthetic image
 
 Change = Callable[[Tensor, Int64[Tensor, " n"], Streams], Tensor]
-
-
-@dataclass(frozen=True)
-class Leak:
-    """How often synthetic images show a transform.
-
-    Attributes:
-        transform: name.
-        share: estimate; None where the transform is not distinguishable on this set.
-        interval: 95 %, over groups of real images and over synthetic images.
-        detected: of transformed real images of unseen groups.
-        false_alarms: of real images of unseen groups.
-        flagged: of synthetic images.
-        leaked: whether it exceeds a twentieth by three standard errors.
-    """
-
-    transform: str
-    share: float | None
-    interval: tuple[float, float] | None
-    detected: float
-    false_alarms: float
-    flagged: float
-    leaked: bool
-
-    def json(self) -> dict[str, Any]:
-        """Plain data."""
-        return {
-            "transform": self.transform,
-            "share": self.share,
-            "interval": None if self.interval is None else list(self.interval),
-            "detected": self.detected,
-            "false_alarms": self.false_alarms,
-            "flagged": self.flagged,
-            "leaked": self.leaked,
-            "note": None if self.share is not None else "not distinguishable on this set",
-        }
-
-
-@dataclass(frozen=True)
-class AugmentationLeakage:
-    """Every transform, and what the numbers rest on; `found` where any leaked."""
-
-    transforms: tuple[Leak, ...]
-    provenance: dict[str, Any]
-
-    @property
-    def found(self) -> bool:
-        """Whether any transform leaked."""
-        return any(each.leaked for each in self.transforms)
-
-    def json(self) -> dict[str, Any]:
-        """Plain data."""
-        return {
-            "found": self.found,
-            "transforms": [each.json() for each in self.transforms],
-            "notes": [
-                "a generator whose images differ from real ones in another way may be taken for "
-                "one that leaks: look at the images"
-            ],
-            "provenance": self.provenance,
-        }
 
 
 def leaked_augmentations(
@@ -134,13 +72,20 @@ def leaked_augmentations(
         rows = (plain[kind], changed[kind], made[kind])
         found.append(_judged(name, rows, (real.groups, synthetic.groups), folds))
     sets = {"real": real, "generated": synthetic}
-    provenance: dict[str, Any] = {
-        role: {"name": s.name, "images": s.count, "groups": s.group_count, **s.origin}
-        for role, s in sets.items()
-    }
     return AugmentationLeakage(
-        tuple(found), {**provenance, "seed": seed, "version": synthograph.__version__}
+        transforms=tuple(found), provenance=provenance(sets, seed), sentence=_in_words(found)
     )
+
+
+def _in_words(leaks: Sequence[Leak]) -> str:
+    known = [(leak.transform, leak.share) for leak in leaks if leak.leaked]
+    found = ", ".join(f"{name} ({share:.0%})" for name, share in known if share is not None)
+    unknown = ", ".join(leak.transform for leak in leaks if leak.share is None)
+    words = "none shows in the synthetic images"
+    if found:
+        words = f"synthetic images look as if they had been changed as in training: {found}"
+    words = f"augmentations: {words}"
+    return f"{words}; not distinguishable on such images: {unknown}" if unknown else words
 
 
 def _rot90(images: Tensor, numbers: Tensor, streams: Streams) -> Tensor:
@@ -263,7 +208,15 @@ def _judged(
         votes += (made @ weights > offset) / FOLDS
     f, t, r = (float(each.mean()) for each in (alarms, detected, votes))
     if t - f < TELLS:
-        return Leak(name, None, None, t, f, r, leaked=False)
+        return Leak(
+            transform=name,
+            share=None,
+            interval=None,
+            detected=t,
+            false_alarms=f,
+            flagged=r,
+            leaked=False,
+        )
     share = (r - f) / (t - f)
     # the estimate is linear in what every group and every synthetic image adds to it
     real = -((1 - share) * (alarms - f) + share * (detected - t)) / (t - f)
@@ -272,7 +225,15 @@ def _judged(
     leaked = share - MIN_STANDARD_ERRORS * math.sqrt(spread) > MARGIN
     low, high = max(share - width, 0.0), max(min(share + width, 1.0), 0.0)
     share = min(max(share, 0.0), 1.0)
-    return Leak(name, share, (min(low, share), max(high, share)), t, f, r, leaked)
+    return Leak(
+        transform=name,
+        share=share,
+        interval=(min(low, share), max(high, share)),
+        detected=t,
+        false_alarms=f,
+        flagged=r,
+        leaked=leaked,
+    )
 
 
 def _variance(parts: Float[Tensor, " n"], groups: Int64[Tensor, " n"]) -> float:

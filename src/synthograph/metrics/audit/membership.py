@@ -15,7 +15,6 @@ parts.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int64
@@ -25,6 +24,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.interval import Interval
 from synthograph.core.seeds import Streams
 from synthograph.metrics.audit.nearness import NEIGHBOURS, nearness
+from synthograph.results.audit import Attack, Chance, Membership, SetSize
 from synthograph.stats.intervals import (
     MIN_GROUPS,
     Plan,
@@ -57,123 +57,6 @@ SCORES = ("nearest", "neighbourhood")
 UNITS = ("image", "group")
 
 
-@dataclass(frozen=True)
-class Attack:
-    """What one score says of one kind of unit.
-
-    Attributes:
-        score: `nearest` or `neighbourhood`.
-        unit: `image`, or `group`: the mean over the images of a patient.
-        auc: share of pairs of a training and a held-out unit in which the training unit is nearer.
-        interval: of the AUC, for these synthetic images; None where there are too few groups.
-        p: share of the permutations with as large an AUC.
-        null: mean of the AUC over permutations, and the value that 5 % of them exceed.
-        tpr: share of training units that are found when 1 % of the held-out ones are.
-        tpr_interval: of it; None for groups, and where there are too few groups.
-        tpr_p: share of the permutations that find as many.
-        tpr_null: as `null`.
-        control: mean of the AUC or 1 - AUC, whichever is larger, between two parts of the training
-            set, and the value that 5 % of the cuts exceed.
-        allowed: held-out units that may be taken for training units.
-    """
-
-    score: str
-    unit: str
-    auc: float
-    interval: Interval | None
-    p: float
-    null: tuple[float, float]
-    tpr: float
-    tpr_interval: Interval | None
-    tpr_p: float
-    tpr_null: tuple[float, float]
-    control: tuple[float, float]
-    allowed: int
-
-    @property
-    def excess(self) -> float:
-        """AUC less what a split within the training set gives by itself."""
-        return self.auc - self.control[0]
-
-    def json(self) -> dict[str, Any]:
-        """Plain data."""
-        return {
-            "score": self.score,
-            "unit": self.unit,
-            "auc": self.auc,
-            "interval": ends_of(self.interval),
-            "p": self.p,
-            "null": {"mean": self.null[0], "high": self.null[1]},
-            "true_positive_rate": self.tpr,
-            "true_positive_interval": ends_of(self.tpr_interval),
-            "true_positive_p": self.tpr_p,
-            "true_positive_null": {"mean": self.tpr_null[0], "high": self.tpr_null[1]},
-            "false_positives_allowed": self.allowed,
-            "control": {"mean": self.control[0], "high": self.control[1]},
-            "auc_minus_control": self.excess,
-        }
-
-
-def ends_of(ends: Interval | None) -> list[float] | None:
-    """An interval as plain data: low, high, level."""
-    return None if ends is None else [ends.low, ends.high, ends.level]
-
-
-@dataclass(frozen=True)
-class Membership:
-    """What membership inference says.
-
-    Attributes:
-        attacks: a row per score and unit.
-        p: of all of them together: share of the permutations whose smallest p is as small (Westfall
-            and Young 1993).
-        sizes: images and groups of every set.
-        settings: what was computed, plain data.
-        notes: sentences for the reader.
-        undecided: why nothing can be said, or None.
-    """
-
-    attacks: tuple[Attack, ...]
-    p: float | None
-    sizes: dict[str, dict[str, int]]
-    settings: dict[str, Any]
-    notes: tuple[str, ...] = ()
-    undecided: str | None = None
-
-    @property
-    def seen(self) -> bool:
-        """Whether training images are distinguishable from held-out ones, beyond chance."""
-        return self.undecided is None and self.p is not None and self.p <= MEMBERSHIP_ALPHA
-
-    @property
-    def sentence(self) -> str:
-        """The result in plain words."""
-        if self.undecided is not None:
-            return f"membership: undecidable: {self.undecided}"
-        first = self.attacks[0]
-        words = (
-            f"AUC {first.auc:.3f}, a split within the training set gives {first.control[0]:.3f}; "
-            f"found at 1 % false positives: {first.tpr:.1%} of the training images; "
-            f"p = {self.p:.3f} over all attacks"
-        )
-        if self.seen:
-            return f"membership: training images are distinguishable from held-out ones ({words})"
-        return f"membership: these attacks do no better than chance, which is no proof ({words})"
-
-    def json(self) -> dict[str, Any]:
-        """Plain data."""
-        return {
-            "attacks": [attack.json() for attack in self.attacks],
-            "p": self.p,
-            "seen": self.seen,
-            "undecided": self.undecided,
-            "sentence": self.sentence,
-            **self.sizes,
-            "settings": dict(self.settings),
-            "notes": list(self.notes),
-        }
-
-
 def membership(
     train: Sample,
     holdout: Sample,
@@ -200,9 +83,9 @@ def membership(
     """
     near = [nearness(each, synthetic) for each in (train, holdout)]
     sizes = {
-        "train": {"images": len(train), "groups": train.group_count},
-        "holdout": {"images": len(holdout), "groups": holdout.group_count},
-        "synthetic": {"images": len(synthetic)},
+        "train": SetSize(images=len(train), groups=train.group_count),
+        "holdout": SetSize(images=len(holdout), groups=holdout.group_count),
+        "synthetic": SetSize(images=len(synthetic)),
     }
     settings = {
         "scores": list(SCORES),
@@ -216,7 +99,15 @@ def membership(
     cohort = Cohort.of(train, holdout, labels)
     undecided = cohort.too_few()
     if undecided is not None:
-        return Membership((), None, sizes, settings, undecided=undecided)
+        return Membership(
+            attacks=(),
+            p=None,
+            seen=False,
+            undecided=undecided,
+            sentence=f"membership: undecidable: {undecided}",
+            settings=settings,
+            **sizes,
+        )
     draws = _Draws.of(cohort, permutations, controls, seed)
     attacks, table = [], []
     for score in SCORES:
@@ -227,7 +118,38 @@ def membership(
             attacks.append(one)
             table += columns
     p = joint_p_value(torch.stack(table, dim=1))
-    return Membership(tuple(attacks), p, sizes, settings, _notes(cohort, attacks))
+    seen, sentence = conclude(attacks[0], p)
+    return Membership(
+        attacks=tuple(attacks),
+        p=p,
+        seen=seen,
+        undecided=None,
+        sentence=sentence,
+        settings=settings,
+        notes=_notes(cohort, attacks),
+        **sizes,
+    )
+
+
+def conclude(first: Attack, p: float) -> tuple[bool, str]:
+    """Whether training images are distinguishable from held-out ones, and the result in words.
+
+    Args:
+        first: the attack whose numbers are given.
+        p: of all attacks together.
+    """
+    words = (
+        f"AUC {first.auc:.3f}, a split within the training set gives {first.control.mean:.3f}; "
+        f"found at 1 % false positives: {first.true_positive_rate:.1%} of the training images; "
+        f"p = {p:.3f} over all attacks"
+    )
+    if p <= MEMBERSHIP_ALPHA:
+        return True, (
+            f"membership: training images are distinguishable from held-out ones ({words})"
+        )
+    return False, (
+        f"membership: these attacks do no better than chance, which is no proof ({words})"
+    )
 
 
 @dataclass(frozen=True)
@@ -367,13 +289,15 @@ def _attack(
         auc=float(auc[0]),
         interval=_auc_interval(values, ours, draws.cuts[unit]),
         p=p_value(float(auc[0]), auc[1:]),
-        null=_spread(auc[1:]),
-        tpr=float(tpr[0]),
-        tpr_interval=_found_interval(cohort, values, draws.halves) if unit == "image" else None,
-        tpr_p=p_value(float(tpr[0]), tpr[1:]),
-        tpr_null=_spread(tpr[1:]),
-        control=_spread(control),
-        allowed=math.floor(FALSE_POSITIVES * others + 1e-9),
+        null=_chance(auc[1:]),
+        true_positive_rate=float(tpr[0]),
+        true_positive_interval=_found_interval(cohort, values, draws.halves)
+        if unit == "image"
+        else None,
+        true_positive_p=p_value(float(tpr[0]), tpr[1:]),
+        true_positive_null=_chance(tpr[1:]),
+        control=_chance(control),
+        false_positives_allowed=math.floor(FALSE_POSITIVES * others + 1e-9),
     )
     return row, [auc, tpr]
 
@@ -406,9 +330,9 @@ def _kept(values: Float64[Tensor, " n"], ours: Bool[Tensor, " n"], cut: Plan) ->
     )
 
 
-def _spread(values: Float64[Tensor, " e"]) -> tuple[float, float]:
+def _chance(values: Float64[Tensor, " e"]) -> Chance:
     """Mean, and the value that 5 % exceed."""
-    return float(values.mean()), float(values.quantile(1 - HIGH))
+    return Chance(mean=float(values.mean()), high=float(values.quantile(1 - HIGH)))
 
 
 def _notes(cohort: Cohort, attacks: Sequence[Attack]) -> tuple[str, ...]:
@@ -416,7 +340,7 @@ def _notes(cohort: Cohort, attacks: Sequence[Attack]) -> tuple[str, ...]:
         "intervals and p are for these synthetic images and this training run; another run may "
         "remember otherwise"
     ]
-    fewest = [attack for attack in attacks if attack.allowed == 0]
+    fewest = [attack for attack in attacks if attack.false_positives_allowed == 0]
     if fewest:
         notes.append(
             "1 % of the held-out "

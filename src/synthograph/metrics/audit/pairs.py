@@ -3,24 +3,13 @@
 from collections.abc import Collection, Sequence
 
 import numpy as np
+import torch
 
 from synthograph.archive.batches import ImageSet
 from synthograph.core.contact_sheets import as_rgb, contact_sheet
-from synthograph.metrics.audit.copies import ClosestPair
+from synthograph.results.audit import ClosestPair
 
 MAX_PAIRS = 24
-
-
-def pixels_of(images: ImageSet, numbers: Collection[int]) -> dict[int, np.ndarray]:
-    """Pixels [c, h, w] of some images of a set, by their number."""
-    wanted, found, start = set(numbers), {}, 0
-    for batch in images.batches():
-        for number in wanted & set(range(start, start + len(batch))):
-            found[number] = batch[number - start].numpy().copy()
-        start += len(batch)
-        if len(found) == len(wanted):
-            break
-    return found
 
 
 def picture(
@@ -43,16 +32,26 @@ def picture(
     shown = pairs[:MAX_PAIRS]
     if not shown:
         return None
-    left = pixels_of(synthetic, {pair.synthetic for pair in shown})
-    right = pixels_of(train, {pair.train for pair in shown})
+    left = _pixels(synthetic, {pair.fake for pair in shown})
+    right = _pixels(train, {pair.train for pair in shown})
     rows = []
     for pair in shown:
         one, other = (
-            (str(pair.synthetic), str(pair.train))
+            (str(pair.fake), str(pair.train))
             if names is None
-            else (names[0][pair.synthetic], names[1][pair.train])
+            else (names[0][pair.fake], names[1][pair.train])
         )
         title = f"synthetic {one} | training {other} | score {pair.score:.2f}"
-        sides = ((synthetic, left[pair.synthetic]), (train, right[pair.train]))
+        sides = ((synthetic, left[pair.fake]), (train, right[pair.train]))
         rows.append((title, [as_rgb(p, s.spec.modalities.values()) for s, p in sides]))
     return contact_sheet(rows)
+
+
+def _pixels(images: ImageSet, numbers: Collection[int]) -> dict[int, np.ndarray]:
+    """Pixels [c, h, w] of some images of a set, by their number."""
+    found = images.at(torch.tensor(sorted(numbers)))
+    return {
+        number: pixels
+        for rows, batch in found
+        for number, pixels in zip(rows.tolist(), batch.numpy(), strict=True)
+    }

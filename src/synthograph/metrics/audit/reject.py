@@ -10,11 +10,13 @@ import torch
 
 from synthograph.archive.batches import ImageSet
 from synthograph.core.seeds import Streams
-from synthograph.metrics.audit.calibration import AgreementScale, Threshold
-from synthograph.metrics.audit.copies import RATES, REAL, Searched, check_sets, drawn
+from synthograph.metrics.audit.calibration import AgreementScale, threshold_of
+from synthograph.metrics.audit.copies import RATES, REAL, Searched
 from synthograph.metrics.audit.identical import digests
 from synthograph.metrics.audit.search import Index
+from synthograph.metrics.audit.sets import check_sets, drawn
 from synthograph.metrics.evaluate import Tracks, silent
+from synthograph.results.audit import Threshold
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,6 @@ def copy_judge(
     what = "training images against other groups"
     unseen = Searched(index, tracks).rows(train, chosen, what, own=True)
     scale = AgreementScale.of(unseen)
-    threshold = Threshold.of(scale.scores(unseen)[0], RATES[0])
+    threshold = threshold_of(scale.scores(unseen)[0], RATES[0])
     known = frozenset(digests(train.batches()))
     return CopyJudge(index, scale, threshold, known, {"name": train.name, **train.origin})

@@ -1,21 +1,14 @@
 """An audit for the console: a table of the tests, what copy detection says, and the verdict."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from synthograph.metrics.audit.audit import Audit
-from synthograph.metrics.audit.findings import Finding
-from synthograph.metrics.audit.verdict import (
-    copies_words,
-    leaks_words,
-    overlap_words,
-    same_words,
-)
 from synthograph.metrics.report_text import number
+from synthograph.results.audit import Audit, NeighbourTest
 
 TEST, FEATURES, NUMBER, ENDS = 20, 12, 9, 20
 
@@ -23,8 +16,8 @@ TEST, FEATURES, NUMBER, ENDS = 20, 12, 9, 20
 def table(audit: Audit) -> RenderableType:
     """All of it for a terminal."""
     parts: list[RenderableType] = []
-    if audit.findings:
-        parts.append(_tests(audit.findings))
+    if audit.tests:
+        parts.append(_tests(audit.tests))
     parts += [Text(f"- {line}") for line in lines(audit)]
     verdict = audit.verdict
     said = verdict.answer.value.upper() + (" (indicative)" if verdict.indicative else "")
@@ -34,11 +27,11 @@ def table(audit: Audit) -> RenderableType:
     return Group(*parts)
 
 
-def _tests(findings: tuple[Finding, ...]) -> Table:
+def _tests(tests: Sequence[NeighbourTest]) -> Table:
     result = Table(
         box=box.SIMPLE,
         title="nearest neighbours: training cut to the hold-out's size and classes, "
-        f"{findings[0].draws} draws; intervals over groups, of all tests together",
+        f"{tests[0].draws} draws; intervals over groups, of all tests together",
         title_justify="left",
         pad_edge=False,
     )
@@ -48,7 +41,7 @@ def _tests(findings: tuple[Finding, ...]) -> Table:
     result.add_column("95 % interval", justify="right", min_width=ENDS)
     result.add_column("expected", justify="right", min_width=NUMBER)
     result.add_column("beyond chance", justify="right")
-    for each in findings:
+    for each in tests:
         result.add_row(
             each.test,
             each.extractor,
@@ -62,12 +55,5 @@ def _tests(findings: tuple[Finding, ...]) -> Table:
 
 def lines(audit: Audit) -> Iterator[str]:
     """Sentences on everything besides the tests."""
-    if audit.overlap is not None:
-        yield overlap_words(audit.overlap)
-    if audit.copies is not None:
-        yield copies_words(audit.copies)
-    else:
-        yield same_words(audit.same)
-    yield audit.membership.sentence
-    if audit.leaks is not None:
-        yield leaks_words(audit.leaks)
+    parts = (audit.overlap, audit.copies, audit.membership, audit.augmentations)
+    yield from (part.sentence for part in parts if part is not None)

@@ -110,8 +110,9 @@ def blend(images: Images, numbers: Tensor, streams: Streams, others: Images) -> 
     return BLEND * images + (1 - BLEND) * others
 
 
+IDENTITY = "identity"
 TRANSFORMS: dict[str, Planter] = {
-    "identity": identity,
+    IDENTITY: identity,
     "flip": flip,
     "turn": turn,
     "rotate": rotate,
