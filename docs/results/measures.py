@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthograph.archive.batches import archive_images, rows_of_split, path_and_split
+from synthograph.archive.batches import archive_images, path_and_split, rows_of_split
 from synthograph.archive.reader import open_archive
 from synthograph.core.devices import Precision
 from synthograph.core.seeds import Streams

@@ -28,5 +28,5 @@ def test_page_and_console(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     report([run, numbers], out=page, public=True, force=True, title="Cells")
     said = capsys.readouterr().out
     assert "--public leaves" not in said
-    assert "Generated images are left out of this page, since no audit says" in said
+    assert "Synthetic images are left out of this page, since no audit says" in said
     assert "<h1>Cells</h1>" in page.read_text()

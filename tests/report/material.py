@@ -169,21 +169,35 @@ def audit(answer: str = "clean", **more: Any) -> dict[str, Any]:
         "value": 0.51,
         "expected": 0.5,
         "interval": [0.4, 0.6],
+        "level": 0.95,
+        "p": 0.6,
         "flagged": False,
         "draws": 20,
+        "exchanges": 199,
         "sentence": "51 % are closer to training images",
     }
     planted = {"transform": "identity", "rate": 0.001, "recall": 0.99, "interval": [0.9, 1.0]}
-    counted = {"score": 9.5, "upper_limit_by_transform": {"identity": 0.0151}}
+    threshold = {"rate": 0.001, "score": 9.5, "above": 1, "images": 100, "extrapolated": True}
+    counted = {"upper_limit_by_transform": {"identity": 0.0151}}
     return {
         "format": 1,
         "kind": "audit",
         "verdict": {**verdict, "limits": ["a limit"], **more},
         "notes": [],
         "sets": {
-            "synthetic": {"name": "made.zip", "images": 200, "groups": None, "images_hash": "aa"}
+            "train": {"name": "set.zip:train", "images": 150, "groups": 30, "images_hash": "bb"},
+            "holdout": {"name": "set.zip:test", "images": 50, "groups": 10, "images_hash": "bb"},
+            "synthetic": {"name": "made.zip", "images": 200, "groups": None, "images_hash": "aa"},
         },
-        "overlap": {"share": 0.0, "sentence": "overlap: none"},
+        "overlap": {
+            "share": 0.0,
+            "interval": [0.0, 0.1],
+            "p": 1.0,
+            "believed": 0.0,
+            "images": 50,
+            "threshold": threshold,
+            "sentence": "overlap: none",
+        },
         "tests": [test],
         "copies": {
             "found": False,
@@ -192,16 +206,27 @@ def audit(answer: str = "clean", **more: Any) -> dict[str, Any]:
             "pairs": [{"fake": 3, "train": 7, "score": 1.5}],
             "recall": [
                 {**planted, "label": label, "class": label or "", "planted": 100, "n": 100}
+                | {"found": 99}
                 for label in (None, "a")
             ],
             "counts": [
-                {"rate": 0.001, "flagged": 0, "holdout": 3, "p": 1.0, "upper_limit": 0.015}
-                | counted
+                {**threshold, "flagged": 0, "holdout": 3, "p": 1.0, "upper_limit": 0.015} | counted
             ],
             "notes": [],
             "sentence": "copies: no more than chance gives",
         },
-        "membership": {"extractor": "random-vgg16", "attacks": [attack()], "p": 0.4, "notes": []},
+        "membership": {
+            "extractor": "random-vgg16",
+            "attacks": [attack()],
+            "p": 0.4,
+            "seen": False,
+            "undecided": None,
+            "sentence": "membership: no better than chance",
+            "train": {"images": 150, "groups": 30},
+            "holdout": {"images": 50, "groups": 10},
+            "synthetic": {"images": 200},
+            "notes": [],
+        },
         "augmentations": {"found": False, "transforms": [], "sentence": "augmentations: none"},
         "pictures": {"pairs": "pairs.png"},
         "provenance": {
@@ -223,12 +248,26 @@ def attack() -> dict[str, Any]:
         "null": {"mean": 0.5, "high": 0.55},
         "true_positive_rate": 0.02,
         "true_positive_interval": [0.01, 0.04, 0.95],
+        "true_positive_p": 0.3,
+        "true_positive_null": {"mean": 0.01, "high": 0.03},
+        "false_positives_allowed": 1,
         "control": {"mean": 0.52, "high": 0.56},
     }
 
 
 def gap(points: int = 5) -> dict[str, Any]:
     """What `domain-gap` writes."""
+    classifier = {
+        "auc": 0.8,
+        "interval": [0.7, 0.9, 0.95],
+        "accuracy": 0.75,
+        "accuracy_interval": [0.7, 0.8, 0.95],
+        "p": 0.01,
+        "images": [9, 9],
+        "groups": [9, 9],
+    }
+    kernel = {"name": "kernel", "value": 0.1, "interval": [0.0, 0.2, 0.95], "notes": []}
+    floor = {"value": 0.0123, "low": 0.0111, "high": 0.0135, "same_n": None, "n": [4, 5]}
     pair = {
         "one": "set.zip",
         "other": "made.zip",
@@ -242,12 +281,9 @@ def gap(points: int = 5) -> dict[str, Any]:
         "pairs": [
             {
                 **pair,
-                "kernel": {"value": 0.1, "interval": [0.0, 0.2, 0.95]},
-                "floor": {
-                    "one": {"value": 0.0123, "low": 0.0111, "high": 0.0135, "splits": SPLITS},
-                    "other": None,
-                },
-                "classifier": {"auc": 0.8, "interval": [0.7, 0.9], "p": 0.01},
+                "kernel": kernel,
+                "floor": {"one": {**floor, "splits": SPLITS}, "other": None},
+                "classifier": classifier,
             }
         ],
         "map": {
@@ -268,12 +304,28 @@ def gap(points: int = 5) -> dict[str, Any]:
 
 
 def sensitivity() -> dict[str, Any]:
+    """A table of sensitivities."""
+    trial = {
+        "grade": 1.0,
+        "amount": "1 pixel",
+        "part": "",
+        "images": 50,
+        "value": 0.5,
+        "floor": [0.1, 0.2, 0.3],
+        "beyond": 3,
+        "noticed": True,
+    }
     cell = {"kind": "blur", "measure": "frechet", "verdict": "noticed", "smallest": "1 pixel"}
     return {
         "rule": "beyond the floor",
-        "cells": [cell],
+        "cells": [{**cell, "trials": [trial], "reason": ""}],
+        "splits": SPLITS,
         "images": 100,
         "groups": 10,
+        "half": 50,
+        "damaged": 50,
+        "seed": 0,
+        "extractor": {},
         "notes": ["n"],
     }
 

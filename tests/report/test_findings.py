@@ -1,14 +1,14 @@
 """What is read of other rooms' files is what those rooms write."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from synthograph.report.document import FACTS, PER_RATE, build
-from synthograph.report.fields import Fields
-from synthograph.report.findings import read_audit, read_gap
-from synthograph.report.gather import Material
+from synthograph.report.document import build
+from synthograph.report.gather import Inputs, Read
+from synthograph.results import Audit, DomainGap
 from tests.report import material
 
 
@@ -29,6 +29,21 @@ def real_audit(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         patch.setattr(memorisation, "EXCHANGES", 39)  # nothing here depends on their number
         found = audits.audit(asked, [Means()], folder=tmp_path_factory.mktemp("features"))
     return json.loads(json.dumps(found.json(command="synthograph audit")))
+
+
+FACTS = ("synthetic images that equal a training image in every pixel", "images to withhold")
+PER_RATE = (
+    "synthetic images flagged as copies",
+    "flagged by chance",
+    "held-out images flagged",
+    "chance of as many without copies (p)",
+    "upper 95 % limit of the share of copies",
+)
+
+
+def page_of(content: dict[str, Any]) -> list[dict[str, Any]]:
+    audit = Audit.parse(content, "audit.json")
+    return build(Inputs(audits=[Read(Path("audit.json"), audit)]))["audits"]
 
 
 def unknown(made_up: Any, real: Any, where: str = "") -> list[str]:
@@ -58,12 +73,11 @@ def test_the_tests_speak_of_audits_as_they_are(real_audit: dict[str, Any]) -> No
 
 @pytest.mark.slow
 def test_every_first_number_of_a_real_audit_stands_on_the_page(real_audit: dict[str, Any]) -> None:
-    audit = read_audit(Fields(real_audit, "audit.json"), "audit.json")
-    (found,) = build(Material(audits=[audit]))["audits"]
+    (found,) = page_of(real_audit)
     said = [words for words, _ in found["facts"]]
     rates = [f" at {rate}\N{NO-BREAK SPACE}% false alarms" for rate in ("0.1", "1.0")]
-    per_rate = [f"{words}{rate}" for rate in rates for words in PER_RATE.values()]
-    assert said == [*FACTS.values(), *per_rate]
+    per_rate = [f"{words}{rate}" for rate in rates for words in PER_RATE]
+    assert said == [*FACTS, *per_rate]
     assert "of note" in found["limits"]
     assert [each["auc"] for each in found["attacks"]] == [
         each["auc"] for each in real_audit["membership"]["attacks"]
@@ -76,13 +90,14 @@ def test_every_first_number_of_a_real_audit_stands_on_the_page(real_audit: dict[
 def test_images_without_a_class_are_not_all_images() -> None:
     content = material.audit()
     planted = content["copies"]["recall"][0]
-    content["copies"]["recall"].append({**planted, "label": "", "class": "", "recall": 0.1})
-    audit = read_audit(Fields(content, "a"), "a")
-    (table,) = build(Material(audits=[audit]))["audits"][0]["recall_tables"]
+    content["copies"]["recall"].append({**planted, "label": "", "class": "", "found": 10})
+    (table,) = page_of(content)[0]["recall_tables"]
     shown = {name: cell["recall"] for name, cell in table["rows"]["identity"].items()}
     assert shown == {"": 0.99, "a": 0.99, "(none)": 0.1}
 
 
 def test_floors_of_kernel_distances_are_read() -> None:
-    (pair,) = read_gap(Fields(material.gap(), "g"), "g").pairs
-    assert pair["floor"] == {"one": {"value": 0.0123, "low": 0.0111, "high": 0.0135}, "other": None}
+    gap = DomainGap.parse(material.gap(), "g.json")
+    (pair,) = build(Inputs(gaps=[Read(Path("g.json"), gap)]))["domain_gaps"][0]["pairs"]
+    assert pair["floor"]["one"]["low"] == 0.0111
+    assert pair["floor"]["other"] is None

@@ -4,10 +4,8 @@ from typing import Any
 
 import pytest
 
-from synthograph.report.evaluations import Evaluation, read_evaluation
-from synthograph.report.fields import Fields
-from synthograph.report.findings import Audit, read_audit
-from synthograph.report.seeing import Finding, judge, least_apart, over_parts
+from synthograph.report.conclusions import Distinction, judge, min_distinguishable, over_parts
+from synthograph.report.numbers import Numbers
 from synthograph.report.verdicts import (
     Answer,
     copies_verdict,
@@ -16,20 +14,22 @@ from synthograph.report.verdicts import (
     useful_verdict,
     verdicts,
 )
+from synthograph.results import Audit, Evaluation
 from tests.report import material
 
 DISTANT = ("frechet", "kernel", "precision")
 
 
-def read(*found: Any, shares: Any = ()) -> Evaluation:
-    return read_evaluation(Fields(material.evaluation(*found, shares=shares), "e"), "e.json")
+def read(*found: Any, shares: Any = ()) -> Numbers:
+    tree = material.evaluation(*found, shares=shares)
+    return Numbers(("e.json",), Evaluation.parse(tree, "e.json").results)
 
 
 def audited(answer: str = "clean", **more: Any) -> Audit:
-    return read_audit(Fields(material.audit(answer, **more), "a"), "a.json")
+    return Audit.parse(material.audit(answer, **more), "a.json")
 
 
-def two(apart: tuple[str, ...] = (), **more: Any) -> Evaluation:
+def two(apart: tuple[str, ...] = (), **more: Any) -> Numbers:
     return read(
         material.entries(apart, **more), material.entries(apart, extractor="dinov2", **more)
     )
@@ -38,7 +38,7 @@ def two(apart: tuple[str, ...] = (), **more: Any) -> Evaluation:
 def test_yes_needs_two_extractors_and_a_clean_audit() -> None:
     verdict = faithful_verdict(two(), audited())
     assert verdict.answer is Answer.YES
-    assert verdict.headline == "Not told apart from real images"
+    assert verdict.headline == "Not distinguishable from real images"
     assert any("dinov2" in reason for reason in verdict.reasons)
 
 
@@ -89,7 +89,10 @@ def test_extractors_that_disagree() -> None:
     mixed = read(material.entries(), material.entries(DISTANT, extractor="dinov2"))
     verdict = faithful_verdict(mixed, audited())
     assert verdict.answer is Answer.UNDECIDED
-    assert "random-vgg16 says alike and dinov2 says apart" in verdict.reasons[0]
+    assert (
+        "random-vgg16 says not distinguishable and dinov2 says distinguishable"
+        in verdict.reasons[0]
+    )
 
 
 def test_one_of_three_measures_beyond_is_unclear() -> None:
@@ -111,12 +114,12 @@ def test_apart_needs_a_whole_interval_beyond_the_floor() -> None:
     near = {"value": 0.61, "interval": [0.55, 0.7, 0.95]}  # the floor ends at 0.6
     verdict = faithful_verdict(two(DISTANT, **near), audited())
     assert verdict.answer is Answer.UNDECIDED
-    assert "is torn over all images" in " ".join(verdict.reasons)
+    assert "is undecided on all images" in " ".join(verdict.reasons)
     unknown = faithful_verdict(two(DISTANT, interval=None), audited())
     assert unknown.answer is Answer.UNDECIDED
     found = [*material.entries(DISTANT[:1]), *material.entries(DISTANT[1:], **near)]
     mixed = [found[0], *found[6:8]]  # one firm, the others beyond with a part of their interval
-    assert judge(read(mixed).entries, DISTANT) is Finding.APART
+    assert judge(read(mixed).entries, DISTANT) is Distinction.YES
     assert "one of them with its whole 95 % interval" in verdict.rule
 
 
@@ -183,19 +186,19 @@ def test_other_mix_of_classes_is_judged_by_class() -> None:
 
 
 def test_chance_has_as_many_tries_as_there_are_classes() -> None:
-    assert [least_apart(parts) for parts in (1, 2, 5, 7, 8, 20)] == [1, 2, 2, 2, 3, 4]
-    alike, apart, unclear = Finding.ALIKE, Finding.APART, Finding.UNCLEAR
+    assert [min_distinguishable(parts) for parts in (1, 2, 5, 7, 8, 20)] == [1, 2, 2, 2, 3, 4]
+    alike, apart, unclear = Distinction.NO, Distinction.YES, Distinction.UNCLEAR
     assert over_parts([apart]) is apart
     assert over_parts([alike, apart, unclear]) is unclear  # chance explains one of three
-    assert over_parts([apart, apart, alike, alike, unclear]) is Finding.PARTLY
+    assert over_parts([apart, apart, alike, alike, unclear]) is Distinction.PARTLY
     assert over_parts([apart, apart, apart, alike, unclear]) is apart
-    assert over_parts([apart, apart, Finding.NOTHING]) is apart
+    assert over_parts([apart, apart, Distinction.UNMEASURED]) is apart
     assert over_parts([alike, unclear]) is unclear
-    assert over_parts([alike, Finding.NOTHING]) is alike
-    assert over_parts([Finding.NOTHING]) is Finding.NOTHING
+    assert over_parts([alike, Distinction.UNMEASURED]) is alike
+    assert over_parts([Distinction.UNMEASURED]) is Distinction.UNMEASURED
 
 
-def by_class(apart: int, classes: int = 5) -> Evaluation:
+def by_class(apart: int, classes: int = 5) -> Numbers:
     """Two extractors that tell the first classes apart, in a set of another mix."""
     found = [
         each
@@ -222,7 +225,7 @@ def by_class(apart: int, classes: int = 5) -> Evaluation:
 def test_classes_that_are_apart(apart: int, answer: Answer) -> None:
     verdict = faithful_verdict(by_class(apart), audited())
     assert verdict.answer is answer
-    assert (verdict.headline == "Told apart in some classes") == (answer is Answer.PARTLY)
+    assert (verdict.headline == "Distinguishable in some classes") == (answer is Answer.PARTLY)
 
 
 @pytest.mark.slow
@@ -237,7 +240,7 @@ def test_equal_sets_are_not_accused_and_bad_ones_are() -> None:
 
     generator = torch.Generator().manual_seed(77)
 
-    def measured(number: int, scale: float = 1.0, shift: float = 0.0) -> Evaluation:
+    def measured(number: int, scale: float = 1.0, shift: float = 0.0) -> Numbers:
         real = Sample.singles(torch.randn(120, 8, generator=generator))
         fake = Sample.singles(torch.randn(120, 8, generator=generator) * scale + shift)
         values = {v.name: v.json() for v in compare(real, fake, DISTANT, seed=number)}
@@ -250,11 +253,11 @@ def test_equal_sets_are_not_accused_and_bad_ones_are() -> None:
         )
 
     def told(number: int, **bad: float) -> bool:
-        return judge(measured(number, **bad).entries, DISTANT) is Finding.APART
+        return judge(measured(number, **bad).entries, DISTANT) is Distinction.YES
 
     same = [measured(number).entries for number in range(15)]
     by_floors = sum(sum(not e.at_floor for e in entries) > 1 for entries in same)
-    accused = sum(judge(entries, DISTANT) is Finding.APART for entries in same)
+    accused = sum(judge(entries, DISTANT) is Distinction.YES for entries in same)
     assert accused <= 3 and accused < by_floors
     assert all(told(number, scale=0.5) for number in range(2))  # blur: less spread
     assert all(told(number, shift=0.7) for number in range(2))
@@ -274,7 +277,7 @@ def test_a_class_without_images_is_not_diverse() -> None:
     shares = [material.share("a", 100, 200), material.share("b", 100, 0)]
     verdict = diverse_verdict(read(material.entries(), shares=shares))
     assert verdict.answer is Answer.NO
-    assert verdict.reasons[0] == "No generated image at all: class b."
+    assert verdict.reasons[0] == "No synthetic image at all: class b."
 
 
 def test_images_without_a_class_are_no_part_that_is_missing() -> None:
@@ -282,7 +285,7 @@ def test_images_without_a_class_are_no_part_that_is_missing() -> None:
     both = [material.entries(), material.entries(extractor="dinov2")]
     verdict = diverse_verdict(read(*both, shares=shares))
     assert verdict.answer is Answer.YES
-    limit = "1 real image and 0 generated images have no class and count in no class."
+    limit = "1 real image and 0 synthetic images have no class and count in no class."
     assert limit in verdict.limits
     many = [material.share("a", 50, 100), material.share("b", 50, 100), material.share("", 50, 0)]
     judged = faithful_verdict(read(material.entries(), shares=many), audited())
@@ -302,20 +305,20 @@ def test_copies() -> None:
         assert verdict.rule == "a rule"
         assert verdict.limits == ("a limit",)
     assert copies_verdict(None, None).headline == "Not audited yet"
-    said = copies_verdict(audited("copies found"), None).json()
+    said = copies_verdict(audited("copies found"), None).tree()
     assert said["question"] == "Copies? Are training images among them?"
     assert said["answer"] == "found"  # a plain yes or no would be read the wrong way round
 
 
 def test_notes_of_an_audit_are_limits_of_its_verdict() -> None:
     content = material.audit() | {"notes": ["nothing could be checked", "a limit"]}
-    audit = read_audit(Fields(content, "a"), "a.json")
+    audit = Audit.parse(content, "a.json")
     assert copies_verdict(audit, None).limits == ("a limit", "nothing could be checked")
 
 
 def test_nearness_to_training_is_told_with_or_without_an_audit() -> None:
     near = material.entry("frechet", same=0.5)
-    near["train"] = {"value": 0.1, "interval": [0.05, 0.2, 0.95]}
+    near["train"] = {"name": "frechet", "value": 0.1, "interval": [0.05, 0.2, 0.95]}
     for found in (None, audited()):
         reasons = copies_verdict(found, read([near])).reasons
         assert any("sign of memorisation" in reason for reason in reasons)
@@ -331,11 +334,11 @@ def test_useful_is_not_studied_yet() -> None:
 def test_four_questions_each_with_a_rule() -> None:
     found = verdicts(two(), audited())
     assert [v.question.split("?")[0] for v in found] == ["Faithful", "Diverse", "Copies", "Useful"]
-    assert all(v.rule and v.reasons and v.json()["tone"] for v in found)
+    assert all(v.rule and v.reasons and v.tree()["tone"] for v in found)
 
 
 def test_judge_ignores_other_measures() -> None:
     entries = read(material.entries(("recall",))).entries
-    assert judge(entries, ("frechet",)) is Finding.ALIKE
-    assert judge(entries, ("recall",)) is Finding.APART
-    assert judge(entries, ("spectrum",)) is Finding.NOTHING
+    assert judge(entries, ("frechet",)) is Distinction.NO
+    assert judge(entries, ("recall",)) is Distinction.YES
+    assert judge(entries, ("spectrum",)) is Distinction.UNMEASURED

@@ -2,10 +2,10 @@
 
 import pytest
 
-from synthograph.report.curves import Line, draw, thinned
-from synthograph.report.evaluations import read_evaluation
-from synthograph.report.fields import Fields
+from synthograph.report.curves import Curve, draw, thinned
+from synthograph.report.numbers import sentence
 from synthograph.report.words import NARROW, amount, count, listed, number, percent, several
+from synthograph.results.evaluation import Entry
 from tests.report import material
 
 
@@ -42,26 +42,25 @@ def test_lists() -> None:
 
 
 def test_sentence_says_number_interval_floor_and_finding() -> None:
-    fields = Fields(material.evaluation([material.entry("recall", same=0.1)]), "e")
-    (entry,) = read_evaluation(fields, "e").entries
-    said = entry.sentence().replace(NARROW, " ")
+    entry = Entry.parse(material.entry("recall", same=0.1), "e")
+    said = sentence(entry).replace(NARROW, " ")
     assert said == (
-        "Recall 50 % (95 % interval 30 % to 70 %), 200 real and 200 generated images. Halves of "
-        "the real images reach 50 % against each other (40 % to 60 %), generated images at the "
-        "same number 10 %: below real."
+        "Recall 50 % (95 % interval 30 % to 70 %), 200 real and 200 synthetic images. Halves of "
+        "the real images reach 50 % against each other (40 % to 60 %), as many synthetic images "
+        "10 %: below what real images reach."
     )
 
 
 def test_long_curves_are_thinned() -> None:
     x = [float(i) for i in range(5000)]
-    line = thinned(Line("a", x, [None if i < 2500 else 1.0 for i in range(5000)]))
+    line = thinned(Curve("a", x, [None if i < 2500 else 1.0 for i in range(5000)]))
     assert len(line.x) == 400
     assert line.y[0] is None
     assert line.y[-1] == 1
 
 
 def test_curves_take_the_colours_of_the_page() -> None:
-    svg = draw([Line("a<b", [0, 1], [1, 2])], label="$x$", name="a & b", alarms=[0.5])
+    svg = draw([Curve("a<b", [0, 1], [1, 2])], label="$x$", name="a & b", alarms=[0.5])
     assert svg.startswith('<svg class="curve" viewBox=')
     assert 'aria-label="a &amp; b"' in svg
     assert "var(--accent)" in svg

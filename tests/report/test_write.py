@@ -68,7 +68,7 @@ def test_whole_page(tmp_path: Path) -> None:
     assert written.size == len(page.encode()) < MAX_PAGE_BYTES
     assert not written.document["problems"]
     assert [v["headline"] for v in written.document["verdicts"]] == [
-        "Indication: not told apart",
+        "Indication: not distinguishable",
         "Indication: as varied",
         "No copies found",
         "Not studied yet",
@@ -148,8 +148,10 @@ def test_how_generated_images_were_made(tmp_path: Path) -> None:
 
 def test_public_page_shows_no_real_image_and_no_folder(tmp_path: Path) -> None:
     paths = everything(tmp_path)
-    note = "the generator saw 1 of the 2 groups of set.zip only, not 'secret-patient': less is seen"
-    material.write(paths[2] / "audit.json", material.audit() | {"notes": [note]})
+    old = "the generator saw 1 of the 2 groups of set.zip only, not 'secret-patient': less is seen"
+    new = "the generator saw 1 of the 2 groups of set.zip only: less is seen"
+    notes = {"notes": [old, new], "named": ["secret-patient"]}
+    material.write(paths[2] / "audit.json", material.audit() | notes)
     made = make_archive(tmp_path / "made.zip", classes=(MEAN, "b"), seed=1)
     whole = write_report([*paths, made], tmp_path / "r.html").page.read_text()
     written = write_report([*paths, made], tmp_path / "p.html", public=True)
@@ -160,7 +162,8 @@ def test_public_page_shows_no_real_image_and_no_folder(tmp_path: Path) -> None:
         assert private in whole
         assert private not in page
         assert private not in written.data.read_text()
-    assert "1 of the 2 groups of set.zip only: less is seen" in Elements(page).text
+    assert new in Elements(page).text
+    assert "Named in these notes: secret-patient." in Elements(whole).text
     uris = set(re.findall(r'src="(data:image[^"]+)"', page))
     assert len(uris) == 4  # pictures of the run that show generated images
 
@@ -215,12 +218,11 @@ def test_broken_lines_are_counted(tmp_path: Path) -> None:
         file.write('{"Progress/kimg"\n[1]\n{"Progress/kimg": {"mean": "x"}}\n{"a": NaN}\n')
     (run / "metrics.jsonl").write_text('{"entries": 3}\n')
     found = gather([run]).runs[0]
-    assert len(found.kimg) == 5
-    assert any(p.startswith("stats.jsonl: 3 lines could not be read") for p in found.problems)
-    assert any(p.startswith("stats.jsonl: 1 line could not be read") for p in found.problems)
-    assert any(p.startswith("metrics.jsonl: 1 line could not") for p in found.problems)
+    assert len(found.curves.kimg) == 5
+    assert any(str(p).startswith("stats.jsonl: 4 lines could not be read") for p in found.problems)
+    assert any(str(p).startswith("metrics.jsonl: 1 line could not") for p in found.problems)
     text = Elements(write_report([run], tmp_path / "r.html").page.read_text()).text
-    assert "3 lines could not be read" in text
+    assert "4 lines could not be read" in text
 
 
 def test_measures_over_snapshots(tmp_path: Path) -> None:
@@ -311,7 +313,7 @@ def test_a_public_page_shows_generated_images_after_a_clean_audit_only(tmp_path:
         elements = Elements(written.page.read_text())
         frames = [a for tag, a in elements.found if tag == "img" and "data-at" in a]
         assert bool(frames) == shown
-        assert ("Generated images are left out of this page" in elements.text) != shown
+        assert ("Synthetic images are left out of this page" in elements.text) != shown
         whole = write_report(paths, tmp_path / "w.html", force=True).page.read_text()
         assert 'data-at="4"' in whole
 
@@ -367,11 +369,11 @@ def test_extractors_of_several_files_come_together(tmp_path: Path) -> None:
         ([1], "holds a list, expected an object"),
         ({**material.audit("fine")}, "answer 'fine' is none of clean"),
         ({**material.audit(), "tests": {}}, "tests is an object, expected a list"),
-        ({**material.gap(), "map": {"points": [[0, "x"]]}}, r"place\[1\] is a text"),
+        ({**material.gap(), "map": {"points": [[0, "x"]]}}, r"map.points\[0\]\[1\] is a text"),
         ({**material.gap(), "map": {"points": [[0, 1]], "set": [1, 2]}}, "1 points, but 2 entries"),
         ({"results": [{"entries": [{"value": True}]}]}, "value is true or false, expected a numb"),
         ({"results": [{"entries": [{"interval": [2, 1]}]}]}, "a lower and an upper end"),
-        ({"results": [{"entries": [{"n_real": -1}]}]}, "n_real is -1.0, expected a whole number"),
+        ({"results": [{"entries": [{"n_real": -1}]}]}, "n_real is -1, expected a whole number"),
     ],
 )
 def test_files_of_other_forms_are_refused(tmp_path: Path, content: object, message: str) -> None:
@@ -390,7 +392,7 @@ def test_bad_arguments(tmp_path: Path) -> None:
         gather([tmp_path])
     material.write(tmp_path / "n.json", material.evaluation(material.entries()))
     found = gather([tmp_path])  # one that does not belong is told, the other read
-    assert len(found.evaluations) == len(found.problems) == 1
+    assert len(found.numbers) == len(found.problems) == 1
 
 
 def test_large_files_are_refused_before_they_are_read(tmp_path: Path) -> None:
@@ -422,7 +424,7 @@ def test_a_film_keeps_the_last_and_says_what_was_left_out(tmp_path: Path) -> Non
     written = write_report([run], tmp_path / "r.html")
     seen = Elements(written.page.read_text())
     frames = [a for tag, a in seen.found if tag == "img" and "data-at" in a]
-    assert len(frames) == pictures.MOST_FRAMES
+    assert len(frames) == pictures.MAX_FRAMES
     assert frames[-1]["data-at"] == "70"
     assert [a for a in frames if "hidden" not in a] == [frames[-1]]  # seen without scripts, too
     assert "30 of 70 pictures are shown" in seen.text
@@ -432,7 +434,7 @@ def test_large_pictures_become_small() -> None:
     noise = Image.effect_noise((3000, 1500), 90).convert("RGB")
     small = pictures.embed(noise, 200_000)
     assert small.size < 210_000
-    assert small.width <= pictures.WIDEST
+    assert small.width <= pictures.MAX_WIDTH
     assert not small.exact
     assert abs(small.width / small.height - 2) < 0.02
 

@@ -3,7 +3,8 @@
 import pytest
 
 from synthograph.core.errors import UserError
-from synthograph.sources.pairing import folder_above, pair_by_name, stem_key
+from synthograph.sources.pairing import folder_above, pair_by_name
+from synthograph.sources.readers import stem_key
 
 
 def test_stem_key() -> None:

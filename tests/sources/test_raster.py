@@ -1,10 +1,8 @@
 """Every rule of decoding, and every refusal."""
 
 import io
-import pickle
 import struct
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +10,8 @@ import tifffile
 from PIL import Image
 
 from synthograph.core.record import UnreadableError, array_of
-from synthograph.core.untrusted.containers import Folder
 from synthograph.sources import raster
-from synthograph.sources.raster import FileDecoder, read_mask
+from synthograph.sources.raster import read_mask
 
 GREY = np.arange(48, dtype=np.uint8).reshape(6, 8)
 COLOUR = np.stack([GREY, GREY * 2, 255 - GREY], axis=2)
@@ -343,36 +340,3 @@ def test_16_bit_masks_with_small_ids() -> None:
 def test_masks_that_are_refused(data: bytes, reason: str) -> None:
     with pytest.raises(UnreadableError, match=reason):
         read_mask(data)
-
-
-@pytest.fixture
-def trio(tmp_path: Path) -> Path:
-    (tmp_path / "a.png").write_bytes(encode(COLOUR))
-    (tmp_path / "b.png").write_bytes(encode(Image.fromarray(GREY).convert("LA")))
-    (tmp_path / "mask.png").write_bytes(encode(GREY))
-    (tmp_path / "small.png").write_bytes(encode(GREY[:3]))
-    return tmp_path
-
-
-def test_decoder_joins_modalities_and_mask(trio: Path) -> None:
-    folder = Folder(trio)
-    decoder = FileDecoder(
-        (("vis", folder, "a.png"), ("nir", folder, "b.png")), (folder, "mask.png")
-    )
-    picture = pickle.loads(pickle.dumps(decoder))()
-    assert list(picture.modalities) == ["vis", "nir"]
-    assert array_of(picture.modalities["nir"]).shape == (6, 8, 1)
-    assert np.array_equal(picture.mask, GREY)
-    assert picture.notes == ("nir: opaque alpha dropped",)
-
-
-def test_decoder_refuses_other_sizes_and_names_the_partner(trio: Path) -> None:
-    folder = Folder(trio)
-    with pytest.raises(UnreadableError, match="nir is 8x3 pixels and vis is 8x6"):
-        FileDecoder((("vis", folder, "a.png"), ("nir", folder, "small.png")))()
-    with pytest.raises(UnreadableError, match="mask is 8x3 pixels and vis is 8x6"):
-        FileDecoder((("vis", folder, "a.png"),), (folder, "small.png"))()
-    with pytest.raises(UnreadableError, match=r"mask file 'a.png': a mask holds one class id"):
-        FileDecoder((("vis", folder, "a.png"),), (folder, "a.png"))()
-    with pytest.raises(UnreadableError, match=r"nir file 'gone.png': cannot be opened"):
-        FileDecoder((("vis", folder, "a.png"), ("nir", folder, "gone.png")))()

@@ -2,24 +2,28 @@
 
 import shlex
 from collections.abc import Mapping
-from typing import Any
 
-from synthograph.report.evaluations import Evaluation
+from synthograph.report.numbers import Numbers
 
 SET, REAL = "SYNTHETIC.zip", "REAL.zip"
 
 
-def _archive(about: Mapping[str, Any], default: str) -> str:
+def _archive(about: Mapping[str, str], default: str) -> str:
     return shlex.quote(about.get("archive") or default)
 
 
-def audit_command(evaluation: Evaluation | None) -> str:
+def _sets(numbers: Numbers | None) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """What is known of the synthetic and of the real images."""
+    sets = {} if numbers is None else numbers.sets
+    return sets.get("generated", {}), sets.get("real", {})
+
+
+def audit_command(numbers: Numbers | None) -> str:
     """What searches the set for copies."""
-    sets = {} if evaluation is None else evaluation.sets
-    made, real = sets.get("generated", {}), sets.get("real", {})
+    synthetic, real = _sets(numbers)
     archive = _archive(real, REAL)
     return (
-        f"synthograph audit --synthetic {_archive(made, SET)} --train {archive}:train "
+        f"synthograph audit --synthetic {_archive(synthetic, SET)} --train {archive}:train "
         f"--holdout {archive}:{shlex.quote(real.get('split') or 'test')} --outdir audit"
     )
 
@@ -37,11 +41,10 @@ def evaluate_command(synthetic: str = "", real: str = "") -> str:
     )
 
 
-def gap_command(evaluation: Evaluation | None) -> str:
+def gap_command(numbers: Numbers | None) -> str:
     """What compares sets of several places."""
-    sets = {} if evaluation is None else evaluation.sets
-    made, real = sets.get("generated", {}), sets.get("real", {})
+    synthetic, real = _sets(numbers)
     return (
-        f"synthograph domain-gap {_archive(real, REAL)} OTHER-HOSPITAL.zip {_archive(made, SET)} "
-        "--outdir domain-gap"
+        f"synthograph domain-gap {_archive(real, REAL)} OTHER-HOSPITAL.zip "
+        f"{_archive(synthetic, SET)} --outdir domain-gap"
     )

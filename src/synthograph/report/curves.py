@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MOST_POINTS = 400
+MAX_POINTS = 400
 SIZE = (5.2, 2.7)
 """Inches; a dot is a 72nd."""
 INK, MUTED, ACCENT, SECOND, SIGNAL, RULE = (f"#01020{digit}" for digit in range(6))
@@ -29,7 +29,7 @@ _HEAD = re.compile(r"<svg [^>]*?viewBox=\"([^\"]+)\"[^>]*>", re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Line:
+class Curve:
     """A curve.
 
     Attributes:
@@ -47,7 +47,7 @@ class Line:
     high: Sequence[float | None] = ()
 
 
-def thinned(line: Line, most: int = MOST_POINTS) -> Line:
+def thinned(line: Curve, most: int = MAX_POINTS) -> Curve:
     """Means over neighbouring points where there are more than can be seen."""
     if len(line.x) <= most or line.low:
         return line
@@ -59,11 +59,11 @@ def thinned(line: Line, most: int = MOST_POINTS) -> Line:
         values = y[part][~np.isnan(y[part])]
         xs.append(float(x[part].mean()))
         ys.append(float(values.mean()) if len(values) else None)
-    return Line(line.name, xs, ys)
+    return Curve(line.name, xs, ys)
 
 
 def draw(
-    lines: Sequence[Line],
+    lines: Sequence[Curve],
     *,
     label: str,
     name: str,
@@ -118,7 +118,7 @@ def draw(
     return _inline(file.getvalue(), name)
 
 
-def _plot(axes: "Axes", line: Line, color: str) -> None:
+def _plot(axes: "Axes", line: Curve, color: str) -> None:
     y = [np.nan if value is None else value for value in line.y]
     few = len(y) <= 60 and bool(line.low or len(y) <= 12)
     axes.plot(line.x, y, color=color, linewidth=1.6, label=line.name, marker="o" if few else None)
@@ -144,6 +144,6 @@ def _inline(svg: str, name: str) -> str:
 
 def curves_of(
     x: Sequence[float], curves: Mapping[str, Sequence[float | None]], names: Mapping[str, str]
-) -> list[Line]:
+) -> list[Curve]:
     """Those of the named statistics that are there."""
-    return [Line(names[name], x, curves[name]) for name in names if name in curves]
+    return [Curve(names[name], x, curves[name]) for name in names if name in curves]

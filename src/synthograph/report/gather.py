@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from synthograph.archive.manifest import count_labels
 from synthograph.archive.reader import Archive, open_archive
@@ -12,26 +12,19 @@ from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors, sha256_file
 from synthograph.core.outputs import is_run
 from synthograph.core.untrusted.dataset_json import DATASET
-from synthograph.report.evaluations import Evaluation, is_evaluation, read_evaluation
-from synthograph.report.fields import read_fields
-from synthograph.report.findings import (
-    AUDIT,
-    DOMAIN_GAP,
-    Audit,
-    Gap,
-    Sensitivity,
-    is_sensitivity,
-    kind_of,
-    read_audit,
-    read_gap,
-    read_sensitivity,
-    sensitivity_lines,
-)
+from synthograph.report.numbers import Numbers
+from synthograph.report.problems import Problem
 from synthograph.report.runs import Run, read_run
+from synthograph.results.audit import Audit
+from synthograph.results.base import read_tree
+from synthograph.results.domain_gap import DomainGap
+from synthograph.results.evaluation import Evaluation, SensitivityLine
+from synthograph.results.sensitivity import Sensitivity
 
+R = TypeVar("R", Audit, DomainGap)
 REPORT = "report"
 """Kind of the JSON beside a page."""
-MOST_FILES = 500
+MAX_FILES = 500
 """JSON files of one folder."""
 OF_RUNS = ("config.json", "initialised_from.json")
 SHOWN_COLUMNS = ("truncation", "cutoff", "center", "noise", "precision")
@@ -40,7 +33,7 @@ CHANGES = {"mirror": "mirroring", "rotate": "turning", "colour": "recolouring"}
 
 
 @dataclass(frozen=True)
-class Set:
+class ArchiveSummary:
     """What an archive says of itself, without its pixels.
 
     Attributes:
@@ -53,10 +46,10 @@ class Set:
 
     @property
     def synthetic(self) -> bool:
-        """Whether there are generated images in it."""
+        """Whether there are synthetic images in it."""
         return any(row.origin == "synthetic" for row in self.archive.rows)
 
-    def json(self) -> dict[str, Any]:
+    def tree(self) -> dict[str, Any]:
         """Plain data."""
         info, rows = self.archive.info, self.archive.rows
         parts = []
@@ -87,7 +80,7 @@ class Set:
 
 
 def _made(archive: Archive) -> dict[str, Any]:
-    """How generated images came about, by what the manifest says."""
+    """How synthetic images came about, by what the manifest says."""
     found: dict[str, Any] = {}
     for column in SHOWN_COLUMNS:
         cells = Counter(row.columns.get(column, "") for row in archive.rows)
@@ -99,33 +92,62 @@ def _made(archive: Archive) -> dict[str, Any]:
     return found
 
 
+@dataclass(frozen=True)
+class Read(Generic[R]):
+    """A file of results.
+
+    Attributes:
+        source: its path.
+        content: what it holds.
+    """
+
+    source: Path
+    content: R
+
+    def public(self) -> "Read[R]":
+        """Without what is private."""
+        return Read(Path(self.source.name), self.content.public())
+
+
 @dataclass
-class Material:
-    """All that was found.
+class Inputs:
+    """All that the page is made of.
 
     Attributes:
         runs: run directories.
-        sets: archives.
-        evaluations: numbers, one entry for the same images; those of runs' `metrics.jsonl` stay
-            with the runs.
+        archives: of real and of synthetic images.
+        numbers: one entry for the same images; those of runs' `metrics.jsonl` stay with the runs.
         audits: searches for copies.
         gaps: domain gaps.
         sensitivities: tables of sensitivities.
         files: what was read: path, kind, sha256.
-        problems: what could not be read, in words.
+        problems: what could not be read.
     """
 
     runs: list[Run] = field(default_factory=list)
-    sets: list[Set] = field(default_factory=list)
-    evaluations: list[Evaluation] = field(default_factory=list)
-    audits: list[Audit] = field(default_factory=list)
-    gaps: list[Gap] = field(default_factory=list)
+    archives: list[ArchiveSummary] = field(default_factory=list)
+    numbers: list[Numbers] = field(default_factory=list)
+    audits: list[Read[Audit]] = field(default_factory=list)
+    gaps: list[Read[DomainGap]] = field(default_factory=list)
     sensitivities: list[Sensitivity] = field(default_factory=list)
     files: list[Mapping[str, str]] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def public(self) -> "Inputs":
+        """Without what is private."""
+        return Inputs(
+            runs=[each.public() for each in self.runs],
+            archives=self.archives,
+            numbers=[each.public() for each in self.numbers],
+            audits=[each.public() for each in self.audits],
+            gaps=[each.public() for each in self.gaps],
+            sensitivities=[each.public() for each in self.sensitivities],
+            files=[{**each, "path": Path(each["path"]).name} for each in self.files],
+            problems=[each.public() for each in self.problems],
+        )
 
 
-def gather(paths: Sequence[Path]) -> Material:
+def gather(paths: Sequence[Path]) -> Inputs:
     """Everything that the named paths hold.
 
     Args:
@@ -135,7 +157,7 @@ def gather(paths: Sequence[Path]) -> Material:
         UserError: a path is missing, holds nothing that belongs on the page, or a named file
             cannot be read.
     """
-    material = Material()
+    inputs = Inputs()
     for path in dict.fromkeys(paths):
         with disk_errors(path):
             if not path.exists():
@@ -144,104 +166,115 @@ def gather(paths: Sequence[Path]) -> Material:
                     "what evaluate, audit and domain-gap wrote"
                 )
             if path.is_dir():
-                _folder(path, material)
+                _folder(path, inputs)
             elif path.suffix.lower() == ".json":
-                _json(path, material)
+                _json(path, inputs)
             else:
-                _archive(path, material)
-    for run in material.runs:
-        _data_of(run, material)
-    material.evaluations = _joined(material.evaluations)
-    return material
+                _archive(path, inputs)
+    for run in inputs.runs:
+        _data_of(run, inputs)
+    inputs.numbers = _joined(inputs.numbers)
+    return inputs
 
 
-def _folder(path: Path, material: Material) -> None:
+def _folder(path: Path, inputs: Inputs) -> None:
     files = sorted(each for each in path.iterdir() if each.suffix.lower() == ".json")
     if is_run(path):
-        material.runs.append(read_run(path))
-        material.sensitivities += material.runs[-1].sensitivities
-        _remember(path / "config.json", "configuration of a run", material)
+        inputs.runs.append(read_run(path))
+        inputs.sensitivities += inputs.runs[-1].sensitivities
+        _remember(path / "config.json", "configuration of a run", inputs)
         files = [each for each in files if each.name not in OF_RUNS]
     elif (path / DATASET).exists():
-        _archive(path, material)
+        _archive(path, inputs)
         return
     elif not files:
         raise UserError(
             f"{path}: is neither a run directory nor an archive and holds no JSON file; give what "
             "evaluate, audit or domain-gap wrote"
         )
-    if len(files) > MOST_FILES:
-        raise UserError(f"{path}: {len(files)} JSON files, at most {MOST_FILES} are read")
-    before = len(material.files)
+    if len(files) > MAX_FILES:
+        raise UserError(f"{path}: {len(files)} JSON files, at most {MAX_FILES} are read")
+    before = len(inputs.files)
     for file in files:
         try:
-            if _kind(file) != REPORT:  # written here by an earlier report
-                _json(file, material)
+            if kind_of_file(file) != REPORT:  # written here by an earlier report
+                _json(file, inputs)
         except UserError as error:
-            material.problems.append(str(error))
-    if len(material.files) == before and not is_run(path):
+            inputs.problems.append(Problem(str(error), file))
+    if len(inputs.files) == before and not is_run(path):
         raise UserError(f"{path}: none of its JSON files belongs on the page")
 
 
-def _kind(path: Path) -> str:
-    return kind_of(read_fields(path))
+def kind_of_file(path: Path) -> str:
+    """What a JSON file says that it is; "" where it says nothing.
+
+    Raises:
+        UserError: it is too large or holds no object.
+    """
+    kind = read_tree(path).get("kind")
+    return kind if isinstance(kind, str) else ""
 
 
-def _json(path: Path, material: Material) -> None:
-    fields, source = read_fields(path), str(path)
-    kind = kind_of(fields)
-    if kind == AUDIT:
-        material.audits.append(read_audit(fields, source))
-    elif kind == DOMAIN_GAP:
-        material.gaps.append(read_gap(fields, source))
+def _json(path: Path, inputs: Inputs) -> None:
+    tree = read_tree(path)
+    kind = tree.get("kind")
+    if kind == "audit":
+        inputs.audits.append(Read(path, Audit.parse(tree, path.name)))
+    elif kind == "domain-gap":
+        inputs.gaps.append(Read(path, DomainGap.parse(tree, path.name)))
         kind = "domain gap"
-    elif is_evaluation(fields):
-        material.evaluations.append(read_evaluation(fields, source))
-        material.sensitivities += sensitivity_lines(fields.each("results"), source)
+    elif isinstance(tree.get("results"), list):
+        _evaluation(Evaluation.parse(tree, path.name), path, inputs)
         kind = "evaluation"
-    elif is_sensitivity(fields):
-        material.sensitivities.append(read_sensitivity(fields, source))
+    elif "cells" in tree and "rule" in tree:
+        inputs.sensitivities.append(Sensitivity.parse(tree, path.name))
         kind = "sensitivity of measures"
     else:
         raise UserError(
             f"{path}: is none of the files of this page: evaluate --out, audit.json, "
             "domain-gap.json, or a table of sensitivities"
         )
-    _remember(path, kind, material)
+    _remember(path, kind, inputs)
 
 
-def _archive(path: Path, material: Material) -> None:
-    found = Set(open_archive(path), given=True)
-    material.sets.append(found)
+def _evaluation(found: Evaluation, path: Path, inputs: Inputs) -> None:
+    tables = [line for line in found.results if isinstance(line, SensitivityLine)]
+    lines = [line for line in found.results if not isinstance(line, SensitivityLine)]
+    inputs.sensitivities += [line.sensitivity for line in tables]
+    inputs.numbers.append(Numbers((str(path),), tuple(lines), found.skipped))
+
+
+def _archive(path: Path, inputs: Inputs) -> None:
+    found = ArchiveSummary(open_archive(path), given=True)
+    inputs.archives.append(found)
     kind = "archive of synthetic images" if found.synthetic else "archive of real images"
     if path.is_file():
-        _remember(path, kind, material)
+        _remember(path, kind, inputs)
 
 
-def _remember(path: Path, kind: str, material: Material) -> None:
-    material.files.append({"path": str(path), "kind": kind, "sha256": sha256_file(path)})
+def _remember(path: Path, kind: str, inputs: Inputs) -> None:
+    inputs.files.append({"path": str(path), "kind": kind, "sha256": sha256_file(path)})
 
 
-def _data_of(run: Run, material: Material) -> None:
+def _data_of(run: Run, inputs: Inputs) -> None:
     """The archive that a run was trained on, where it is still in its place."""
-    data = run.config.get("data")
-    named = data.get("path") if isinstance(data, dict) else None
+    named = run.section("data").get("path")
     if not isinstance(named, str) or "\0" in named:
         return
     path = Path(named)
-    if path.name in {each.archive.path.name for each in material.sets}:
+    if path.name in {each.archive.path.name for each in inputs.archives}:
         return
     try:
         if path.exists():
-            material.sets.append(Set(open_archive(path), given=False))
+            inputs.archives.append(ArchiveSummary(open_archive(path), given=False))
     except (UserError, OSError) as error:
-        material.problems.append(f"training images: {error}")
+        inputs.problems.append(Problem(f"training images: {error}", path))
 
 
-def _joined(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
+def _joined(numbers: Iterable[Numbers]) -> list[Numbers]:
     """One entry for numbers of the same images."""
-    found: dict[tuple[str, ...], Evaluation] = {}
-    for each in evaluations:
+    found: dict[tuple[str, ...], Numbers] = {}
+    for each in numbers:
         before = found.pop(each.key, None)  # the last one named comes last
         found[each.key] = each if before is None else before.joined(each)
     return list(found.values())

@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -13,27 +13,29 @@ from markupsafe import Markup
 
 from synthograph.core.errors import UserError
 from synthograph.report import words
-from synthograph.report.curves import Line, curves_of, draw
-from synthograph.report.document import choose, gap_names, pictures_left_out, real_and_synthetic
-from synthograph.report.evaluations import WHOLE, Evaluation, Part
-from synthograph.report.findings import Gap
-from synthograph.report.gather import Material
+from synthograph.report.curves import Curve, curves_of, draw
+from synthograph.report.document import choose, pictures_left_out, real_and_synthetic
+from synthograph.report.gather import Inputs
+from synthograph.report.numbers import WHOLE, Numbers, entry_tree
 from synthograph.report.pictures import (
     Embedded,
     Film,
-    Sprite,
+    ThumbnailSheet,
     embed,
     film,
     read_picture,
-    read_sprite,
+    read_thumbnails,
     side_by_side,
 )
-from synthograph.report.public import Cleaner
-from synthograph.report.runs import Run
+from synthograph.report.problems import Problem
+from synthograph.report.runs import NAMES, Run
+from synthograph.results.domain_gap import DomainGap
+from synthograph.results.evaluation import Scope
+from synthograph.results.measures import MEASURES, about
 
 FILM, SHEET, PAIRS, SPRITE = 5 << 20, 3 << 20, 2 << 20, 2 << 20
 """Bytes on the page for pictures of a kind."""
-MOST_POINTS = 4000
+MAX_POINTS = 4000
 """Points of a map."""
 MAP_WIDTH, MAP_HEIGHT = 640.0, 460.0
 FORMS, COLOURS = 12, 6
@@ -48,7 +50,7 @@ class Pictures:
     Attributes:
         films: per run.
         reals: per run.
-        beside: real beside generated, drawn from archives.
+        beside: real beside synthetic, drawn from archives.
         pairs: per audit.
         maps: per domain gap.
         problems: what could not be read.
@@ -58,8 +60,8 @@ class Pictures:
     reals: list[Embedded | None] = field(default_factory=list)
     beside: Embedded | None = None
     pairs: list[Embedded | None] = field(default_factory=list)
-    maps: "list[Map | None]" = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
+    maps: "list[Scatter | None]" = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,8 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Map:
-    """A scatter: places on the page, and thumbnails.
+class Scatter:
+    """A map: places on the page, and thumbnails.
 
     Attributes:
         points: x, y, number of the set, title, number of the thumbnail or "".
@@ -107,39 +109,41 @@ class Map:
     names: Sequence[str]
     marks: Sequence[Mark]
     left_out: int
-    sprite: Sprite | None
+    sprite: ThumbnailSheet | None
 
 
-def pictures(material: Material, *, public: bool, scale: float = 1.0) -> Pictures:
+def pictures(inputs: Inputs, *, public: bool, scale: float = 1.0) -> Pictures:
     """Read and embed all pictures.
 
     Args:
-        material: what was found.
-        public: leave out every real image, and generated ones unless an audit is clean.
+        inputs: what was found.
+        public: leave out every real image, and synthetic ones unless an audit is clean.
         scale: of the bytes that pictures may take.
     """
-    found, hidden = Pictures(), public and pictures_left_out(material)
-    runs = max(len(material.runs), 1)
-    for run in material.runs:
+    found, hidden = Pictures(), public and pictures_left_out(inputs)
+    runs = max(len(inputs.runs), 1)
+    for run in inputs.runs:
         fakes = run.fakes if not hidden else ()
         one, problems = film(fakes, int(scale * FILM / runs))
         found.films.append(one)
         found.problems += problems
         reals = None if public else run.reals
         found.reals.append(_read(reals, int(scale * SHEET / runs), found))
-    archives = real_and_synthetic(material)
+    archives = real_and_synthetic(inputs)
     if archives is not None and not public:
         try:
             sheet = side_by_side(archives[0].archive, archives[1].archive)
             found.beside = None if sheet is None else embed(sheet, int(scale * SHEET))
         except UserError as error:
-            found.problems.append(str(error))
-    for audit in material.audits:
-        pairs = None if public else _beside(audit.source, audit.pictures.get("pairs"), found)
-        found.pairs.append(_read(pairs, int(scale * PAIRS / len(material.audits)), found))
-    for gap in material.gaps:
-        most = int(scale * SPRITE / len(material.gaps))
-        found.maps.append(_map(gap, most, found, public=public))
+            found.problems.append(Problem(str(error)))
+    for audit in inputs.audits:
+        pairs = (
+            None if public else _beside(audit.source, audit.content.pictures.get("pairs"), found)
+        )
+        found.pairs.append(_read(pairs, int(scale * PAIRS / len(inputs.audits)), found))
+    for gap in inputs.gaps:
+        most = int(scale * SPRITE / len(inputs.gaps))
+        found.maps.append(_map(gap.content, None if public else gap.source, most, found))
     return found
 
 
@@ -149,45 +153,54 @@ def _read(path: Path | None, most: int, found: Pictures) -> Embedded | None:
     try:
         return embed(read_picture(path), most)
     except UserError as error:
-        found.problems.append(str(error))
+        found.problems.append(Problem(str(error), path))
         return None
 
 
-def _beside(source: str, name: str | None, found: Pictures) -> Path | None:
+def _beside(source: Path, name: str | None, found: Pictures) -> Path | None:
     """A picture that a JSON file names, which must lie beside it."""
     if not name:
         return None
     if Path(name).name != name or "\\" in name or "\0" in name:
-        found.problems.append(f"{source}: the picture {name!r:.80} does not lie beside it")
+        text = f"{source}: the picture {name!r:.80} does not lie beside it"
+        found.problems.append(Problem(text, source))
         return None
-    return Path(source).parent / name
+    return source.parent / name
 
 
-def _map(gap: Gap, most: int, found: Pictures, *, public: bool) -> Map | None:
-    if not gap.points:
+def _map(gap: DomainGap, source: Path | None, most: int, found: Pictures) -> Scatter | None:
+    """The map of a domain gap.
+
+    Args:
+        gap: with its points.
+        source: its file, beside which its thumbnails lie; None where they are not shown.
+        most: bytes on the page.
+        found: takes what could not be read.
+    """
+    points, cut = gap.map.points, gap.thumbnails
+    if not points:
         return None
-    names = gap_names(gap)
-    sprite, path = None, None if public else _beside(gap.source, gap.sprite, found)
-    if path is not None:
+    sprite = None
+    path = None if source is None or cut is None else _beside(source, cut.file, found)
+    if path is not None and cut is not None:
         try:
-            sprite = read_sprite(path, len(gap.points), gap.columns, most)
+            sprite = read_thumbnails(path, len(points), cut.columns, most)
         except UserError as error:
-            found.problems.append(str(error))
-    numbers = {name: number for number, name in enumerate(names)}
-    step = -(-len(gap.points) // MOST_POINTS)
-    shown = range(0, len(gap.points), step)
-    xs, ys = zip(*gap.points, strict=True)
-    points = []
-    for i in shown:
-        x = _placed(gap.points[i][0], min(xs), max(xs), MAP_WIDTH)
-        y = MAP_HEIGHT - _placed(gap.points[i][1], min(ys), max(ys), MAP_HEIGHT)
-        name = gap.point_sets[i] if gap.point_sets else ""
-        label = gap.labels[i] if gap.labels else ""
-        title = ", ".join(text for text in (name, label) if text)
-        tile = str(i) if sprite is not None else ""
-        points.append((x, y, numbers[name], title, tile))
+            found.problems.append(Problem(str(error), path))
+    sets = gap.map.set or (0,) * len(points)
+    order = list(dict.fromkeys(sets))
+    names = [gap.sets[number].name for number in order] if gap.map.set else [""]
+    xs, ys = zip(*points, strict=True)
+    shown = []
+    for i in range(0, len(points), -(-len(points) // MAX_POINTS)):
+        x = _placed(xs[i], min(xs), max(xs), MAP_WIDTH)
+        y = MAP_HEIGHT - _placed(ys[i], min(ys), max(ys), MAP_HEIGHT)
+        place = order.index(sets[i])
+        label = gap.map.label[i] if gap.map.label else ""
+        title = ", ".join(text for text in (names[place], label) if text)
+        shown.append((x, y, place, title, str(i) if sprite is not None else ""))
     marks = [Mark.of(number) for number in range(len(names))]
-    return Map(points, names, marks, len(gap.points) - len(points), sprite)
+    return Scatter(shown, names, marks, len(points) - len(shown), sprite)
 
 
 def _placed(value: float, low: float, high: float, size: float) -> float:
@@ -207,34 +220,31 @@ DRAWN = (
 
 def curves(run: Run, number: int) -> list[dict[str, Any]]:
     """The curves of a run."""
-    from synthograph.report.runs import NAMES
-
     captions = {
-        "scores": "Scores that the discriminator gives. Far apart and growing: it tells the two "
-        "from each other with ease, and the generator learns little.",
+        "scores": "Scores that the discriminator gives. Far apart and growing: it distinguishes "
+        "the two with ease, and the generator learns little.",
         "losses": "Losses. They say whether training is stable, not how good the images are.",
         "augmentation": "Strength of augmentation p: how often images are turned, shifted or "
-        "recoloured before the discriminator sees them. It rises where real images are learnt by "
-        "heart.",
+        "recoloured before the discriminator sees them. It rises where the discriminator learns "
+        "real images by heart.",
     }
-    alarms = [at for at, _ in run.alarms]
+    alarms = [at for at, _ in run.curves.alarms]
     found = []
     for name, label, keys in DRAWN:
-        lines = curves_of(run.kimg, run.curves, {key: NAMES[key] for key in keys})
+        lines = curves_of(run.curves.kimg, run.curves.values, {key: NAMES[key] for key in keys})
         flat = name == "augmentation" and not any(v for line in lines for v in line.y)
-        if lines and len(run.kimg) > 1 and not flat:
+        if lines and len(run.curves.kimg) > 1 and not flat:
             svg = draw(lines, label=label, name=f"{name} of run {number}", alarms=alarms)
             found.append({"name": name, "svg": Markup(svg), "caption": captions[name]})
     return found
 
 
-def progress(run: Run, number: int, shown: Callable[[str], str] = str) -> list[dict[str, Any]]:
+def progress(run: Run, number: int) -> list[dict[str, Any]]:
     """Measures over the snapshots of a run, where at least two were measured.
 
     Args:
         run: which.
         number: its place on the page.
-        shown: how a name stands on the page.
     """
     lines: dict[str, dict[int, tuple[float, float | None, float | None]]] = {}
     for each in run.evaluations:
@@ -242,35 +252,35 @@ def progress(run: Run, number: int, shown: Callable[[str], str] = str) -> list[d
             continue
         for entry in each.of(WHOLE):
             if entry.value is not None:
-                low, high = entry.interval or (None, None)
-                name = f"{words.words_of(entry.measure).title}, {entry.extractor or 'pixels'}"
+                inside = entry.interval
+                low, high = (inside.low, inside.high) if inside else (None, None)
+                name = f"{about(entry.name).title}, {entry.extractor or 'pixels'}"
                 lines.setdefault(name, {})[each.kimg] = (entry.value, low, high)
         for one in each.published:
             for key, value in one.results.items():
                 lines.setdefault(key, {})[each.kimg] = (value, None, None)
     found = []
-    for place, (raw, points) in enumerate(lines.items()):
+    for place, (name, points) in enumerate(lines.items()):
         if len(points) < 2:
             continue
-        name = shown(raw)
         x = sorted(points)
         y, lows, highs = zip(*(points[at] for at in x), strict=True)
         ends = (lows, highs) if any(end is not None for end in lows) else ((), ())
-        line = Line(name, x, y, *ends)
-        svg = draw([line], label="", name=f"measure {place} of run {number}")
+        curve = Curve(name, x, y, *ends)
+        svg = draw([curve], label="", name=f"measure {place} of run {number}")
         found.append({"name": name, "svg": Markup(svg), "caption": name})
     return found
 
 
 def strip(entry: Mapping[str, Any]) -> dict[str, float] | None:
-    """Places, in percent, of the floor's band and of generated images on a strip; None where there
+    """Places, in percent, of the floor's band and of synthetic images on a strip; None where there
     is nothing to compare.
     """
     floor = entry["floor"]
     if floor is None or floor["same"] is None or entry["at_floor"] is None:
         return None
     low, high, same = floor["low"], floor["high"], floor["same"]
-    share = words.words_of(entry["measure"]).share
+    share = about(entry["measure"]).share
     start = 0.0 if share else min(0.0, low, same)
     end = 1.0 if share else max(high, same) * 1.08
     if end <= start:
@@ -285,76 +295,59 @@ def by_extractor(entries: Sequence[Mapping[str, Any]]) -> list[tuple[str | None,
     return [(name, [e for e in entries if e["extractor"] == name]) for name in names]
 
 
-def classes_table(evaluation: Evaluation) -> list[dict[str, Any]]:
+def classes_table(numbers: Numbers) -> list[dict[str, Any]]:
     """For every extractor a table of classes and levels by measures, with what each says."""
-    parts = [p for p in evaluation.parts() if p != WHOLE]
     found = []
-    names = {entry.extractor for entry in evaluation.entries}
+    names = {entry.extractor for entry in numbers.entries}
     for name in sorted(names, key=lambda name: (name is None, name or "")):
-        entries = [e for e in evaluation.entries if e.extractor == name and e.part != WHOLE]
-        measures = [
-            measure
-            for measure in words.MEASURES
-            if any(e.measure == measure and e.value is not None for e in entries)
-        ]
-        if not entries or not measures:
-            continue
-        rows = []
-        for part in parts:
-            cells = {e.measure: e.json() for e in entries if e.part == part}
-            one = next(iter(cells.values()), None)
-            if one is not None:
-                rows.append({"part": str(part), "first": one, "cells": cells})
-        found.append({"extractor": name, "measures": measures, "rows": rows})
+        entries = [e for e in numbers.entries if e.extractor == name and e.scope != WHOLE]
+        known = [e.name for e in entries if e.value is not None]
+        measures = sorted({*known} & {*MEASURES}, key=list(MEASURES).index)
+        rows: dict[Scope, dict[str, Any]] = {}
+        for each in entries:
+            rows.setdefault(each.scope, {})[each.name] = entry_tree(each)
+        if measures:
+            shown = [
+                {"part": str(part), "first": next(iter(cells.values())), "cells": cells}
+                for part, cells in rows.items()
+            ]
+            found.append({"extractor": name, "measures": measures, "rows": shown})
     return found
 
 
-def render(
-    document: Mapping[str, Any],
-    material: Material,
-    images: Pictures,
-    *,
-    clean: Cleaner | None = None,
-) -> str:
+def render(document: Mapping[str, Any], inputs: Inputs, images: Pictures) -> str:
     """The page.
 
     Args:
         document: its content.
-        material: for what is drawn.
+        inputs: for what is drawn.
         images: its pictures.
-        clean: takes folders out of every text, on a page for everybody.
     """
-
-    def shown(value: Any) -> Any:  # noqa: ANN401
-        """A value as it is put on the page; what is markup was made from such values."""
-        return clean.text(value) if clean and type(value) is str else value
-
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("synthograph.report", TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
-        finalize=shown,
     )
     environment.filters |= {
         "number": words.number,
         "amount": lambda value, measure: words.amount(measure, value),
         "percent": words.percent,
         "count": words.count,
-        "part": lambda tree: str(Part(tree["column"], tree["level"], tree["modality"])),
+        "part": lambda tree: words.scope_name(Scope(**tree)),
     }
     script = _resource("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-    main = choose(material).evaluation
+    main = choose(inputs).numbers
     return environment.get_template("page.html").render(
         d=document,
         pictures=images,
         script=Markup(script),
         script_hash=digest,
         style=Markup(_resource("style.css")),
-        curves=[curves(run, number) for number, run in enumerate(material.runs)],
-        progress=[progress(run, number, shown) for number, run in enumerate(material.runs)],
+        curves=[curves(run, number) for number, run in enumerate(inputs.runs)],
+        progress=[progress(run, number) for number, run in enumerate(inputs.runs)],
         tables=[] if main is None else classes_table(main),
-        words_of=words.words_of,
+        about=about,
         several=words.several,
         listed=words.listed,
         duration=words.duration,

@@ -16,15 +16,16 @@ from synthograph.archive.png import decode_png
 from synthograph.archive.reader import Archive
 from synthograph.core.contact_sheets import contact_sheet
 from synthograph.core.errors import UserError
-from synthograph.report.fields import refuse_large
+from synthograph.report.problems import Problem
 from synthograph.report.runs import Picture
+from synthograph.results.base import refuse_large
 
 MAX_BYTES = 96 << 20
-WIDEST = 1400
+MAX_WIDTH = 1400
 """Pixels of a picture on the page."""
-NARROWEST = 320
+MIN_WIDTH = 320
 QUALITY = 88
-MOST_FRAMES = 30
+MAX_FRAMES = 30
 COLUMNS = 10
 FILE = "file"
 """Where a picture carries the bytes that it was decoded from."""
@@ -96,12 +97,12 @@ def read_picture(path: Path) -> Image.Image:
 def embed(image: Image.Image, most: int) -> Embedded:
     """The picture in at most about `most` bytes: as it is, else as JPEG, else smaller, too."""
     data = image.info.get(FILE)
-    if data is not None and image.width <= WIDEST and len(data) * 4 / 3 <= most:
+    if data is not None and image.width <= MAX_WIDTH and len(data) * 4 / 3 <= most:
         text = base64.b64encode(data).decode("ascii")
         return Embedded(f"data:image/png;base64,{text}", *image.size, exact=True)
     shown, factor = image, 1.0
-    if image.width > WIDEST:
-        factor = WIDEST / image.width
+    if image.width > MAX_WIDTH:
+        factor = MAX_WIDTH / image.width
     while True:
         if factor < 1:
             size = (max(round(image.width * factor), 1), max(round(image.height * factor), 1))
@@ -110,24 +111,24 @@ def embed(image: Image.Image, most: int) -> Embedded:
             file = io.BytesIO()
             shown.save(file, format=kind, quality=QUALITY)
             length = -(-file.tell() // 3) * 4
-            if length <= most or (kind == "JPEG" and shown.width <= NARROWEST):
+            if length <= most or (kind == "JPEG" and shown.width <= MIN_WIDTH):
                 text = base64.b64encode(file.getvalue()).decode("ascii")
                 uri = f"data:image/{kind.lower()};base64,{text}"
                 return Embedded(uri, *shown.size, exact=kind == "PNG" and factor == 1)
         factor *= 0.75
 
 
-def film(pictures: Sequence[Picture], most: int) -> tuple[Film, list[str]]:
+def film(pictures: Sequence[Picture], most: int) -> tuple[Film, list[Problem]]:
     """As many pictures of a run as fit into `most` bytes, evenly over the training.
 
     Returns:
         The pictures, and what could not be read.
     """
-    problems: list[str] = []
+    problems: list[Problem] = []
     frames: list[Frame] = []
     if not pictures:
         return Film((), 0), problems
-    wanted = min(len(pictures), MOST_FRAMES)
+    wanted = min(len(pictures), MAX_FRAMES)
     each = max(most // wanted, 100_000)
     wanted = max(min(wanted, most // each), 1)
     places = np.linspace(len(pictures) - 1, 0, wanted).round().astype(int)
@@ -135,7 +136,7 @@ def film(pictures: Sequence[Picture], most: int) -> tuple[Film, list[str]]:
         try:
             image = embed(read_picture(pictures[place].path), each)
         except UserError as error:
-            problems.append(str(error))
+            problems.append(Problem(str(error), pictures[place].path))
             continue
         frames.append(Frame(pictures[place].kimg, image))
     return Film(tuple(reversed(frames)), len(pictures)), problems
@@ -143,7 +144,7 @@ def film(pictures: Sequence[Picture], most: int) -> tuple[Film, list[str]]:
 
 def side_by_side(real: Archive, synthetic: Archive) -> Image.Image | None:
     """For every class a row of real images, held out from training where there are any, and below
-    it a row of generated ones; None where the two sets are of different sizes.
+    it a row of synthetic ones; None where the two sets are of different sizes.
     """
     one, other = real.info.spec, synthetic.info.spec
     if (one.height, one.width) != (other.height, other.width):
@@ -151,11 +152,11 @@ def side_by_side(real: Archive, synthetic: Archive) -> Image.Image | None:
     rows = next(filter(None, (in_split(real.rows, split) for split in ("test", "val", None))))
     held = dict(gallery(real, rows, columns=COLUMNS))
     made = [row for row in synthetic.rows if row.origin == "synthetic"]
-    generated = dict(gallery(synthetic, made, columns=COLUMNS))
+    drawn = dict(gallery(synthetic, made, columns=COLUMNS))
     shown = []
-    for label in dict.fromkeys((*held, *generated)):
+    for label in dict.fromkeys((*held, *drawn)):
         name = f"{label[:24]}, " if label else ""
-        for what, images in (("real", held), ("generated", generated)):
+        for what, images in (("real", held), ("synthetic", drawn)):
             if label in images:
                 shown.append((f"{name}{what}", images[label]))
     shapes = {image.shape for _, images in shown for image in images}
@@ -166,7 +167,7 @@ def side_by_side(real: Archive, synthetic: Archive) -> Image.Image | None:
 
 
 @dataclass(frozen=True)
-class Sprite:
+class ThumbnailSheet:
     """Thumbnails in rows of one picture.
 
     Attributes:
@@ -180,7 +181,7 @@ class Sprite:
     tile: tuple[float, float]
 
 
-def read_sprite(path: Path, tiles: int, columns: int, most: int) -> Sprite:
+def read_thumbnails(path: Path, tiles: int, columns: int, most: int) -> ThumbnailSheet:
     """A square grid of thumbnails, row by row, as TensorBoard's projector has it.
 
     Args:
@@ -201,4 +202,4 @@ def read_sprite(path: Path, tiles: int, columns: int, most: int) -> Sprite:
             "thumbnails"
         )
     picture = embed(image, most)
-    return Sprite(picture, columns, (picture.width / columns, picture.height / rows))
+    return ThumbnailSheet(picture, columns, (picture.width / columns, picture.height / rows))

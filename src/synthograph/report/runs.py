@@ -2,21 +2,30 @@
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from synthograph.core.errors import UserError
 from synthograph.core.outputs import is_run
-from synthograph.report.evaluations import Evaluation, read_line
-from synthograph.report.fields import (
-    Fields,
-    read_fields,
+from synthograph.report.numbers import Numbers
+from synthograph.report.problems import Problem
+from synthograph.results.base import (
+    WITHHELD,
+    public_command,
+    public_form,
+    public_prose,
     read_lines,
+    read_tree,
     refuse_large,
 )
-from synthograph.report.findings import Sensitivity, sensitivity_lines
+from synthograph.results.evaluation import (
+    SensitivityLine,
+    parse_line,
+)
+from synthograph.results.sensitivity import Sensitivity
+from synthograph.results.training import SnapshotRecord, StatusLine
 
 MAX_LOG_BYTES = 32 << 20
 MAX_HEADER_BYTES = 64 << 20
@@ -24,18 +33,19 @@ MAX_LOG_LINES = 40
 """Lines of the log that are neither status lines nor snapshots, such as what was said at the
 start."""
 COMMAND = "synthograph "
+T = TypeVar("T")
 _FAKES = re.compile(r"fakes-(\d{6,12})\.png", re.ASCII)
 _GENERATOR = re.compile(r"generator-(\d{6,12})\.safetensors", re.ASCII)
 NAMES = {
     "Loss/G/loss": "generator",
     "Loss/D/loss": "discriminator",
     "Loss/scores/real": "real images",
-    "Loss/scores/fake": "generated images",
+    "Loss/scores/fake": "synthetic images",
     "Progress/augment": "strength",
 }
 """Statistics that are drawn."""
 KIMG = "Progress/kimg"
-NUMBERS = ("metrics.jsonl", "evaluations.jsonl")
+METRICS, EVALUATIONS = "metrics.jsonl", "evaluations.jsonl"
 """Measures while a run trained, and what `evaluate` found; published ones stand in both."""
 
 
@@ -48,44 +58,80 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Curves:
+    """What `stats.jsonl` says.
+
+    Attributes:
+        kimg: thousands of images at every status line.
+        values: statistic -> value at every status line, None where there is none.
+        alarms: (kimg, sentence).
+        seconds: of training, all told.
+    """
+
+    kimg: tuple[float, ...] = ()
+    values: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
+    alarms: tuple[tuple[float, str], ...] = ()
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
 class Run:
     """What a run directory holds.
 
     Attributes:
         path: the folder.
         config: settings as they were used.
-        kimg: thousands of images at every status line.
-        curves: statistic -> value at every status line, None where there is none.
-        alarms: (kimg, sentence).
-        seconds: of training, all told.
+        curves: of its training.
         evaluations: lines of `metrics.jsonl` and `evaluations.jsonl`.
         sensitivities: tables in the latter.
-        said: lines of the log that a reader wants, commands first.
+        said: lines of the log that a reader wants.
         commands: that were typed.
         reals: contact sheet of real images.
-        fakes: contact sheets of generated ones, in their order.
+        fakes: contact sheets of synthetic ones, in their order.
         snapshots: thousands of images of every snapshot.
         info: document of the newest snapshot.
         newest: its file.
+        groups: patients that it was trained on, as far as it says.
+        images: that it was trained on, likewise.
         problems: what could not be read.
     """
 
     path: Path
     config: Mapping[str, Any]
-    kimg: tuple[float, ...] = ()
-    curves: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
-    alarms: tuple[tuple[float, str], ...] = ()
-    seconds: float | None = None
-    evaluations: tuple[Evaluation, ...] = ()
+    curves: Curves = Curves()
+    evaluations: tuple[Numbers, ...] = ()
     sensitivities: tuple[Sensitivity, ...] = ()
     said: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
     reals: Path | None = None
     fakes: tuple[Picture, ...] = ()
     snapshots: tuple[int, ...] = ()
-    info: Fields = field(default_factory=lambda: Fields({}, ""))
+    info: SnapshotRecord = SnapshotRecord()
     newest: Path | None = None
-    problems: tuple[str, ...] = ()
+    groups: int = 0
+    images: int = 0
+    problems: tuple[Problem, ...] = ()
+
+    def section(self, name: str) -> Mapping[str, Any]:
+        """A group of settings; empty where there is none."""
+        inner = self.config.get(name)
+        return inner if isinstance(inner, dict) else {}
+
+    def public(self) -> "Run":
+        """Without what is private."""
+        alarms = tuple((at, public_prose(text)) for at, text in self.curves.alarms)
+        return replace(
+            self,
+            path=Path(self.path.name),
+            config=public_form(self.config),
+            curves=replace(self.curves, alarms=alarms),
+            evaluations=tuple(each.public() for each in self.evaluations),
+            sensitivities=tuple(each.public() for each in self.sensitivities),
+            said=tuple(line for line in map(public_prose, self.said) if line != WITHHELD),
+            commands=tuple(map(public_command, self.commands)),
+            info=self.info.public(),
+            problems=tuple(each.public() for each in self.problems),
+        )
 
 
 def read_run(path: Path) -> Run:
@@ -98,34 +144,33 @@ def read_run(path: Path) -> Run:
         raise UserError(
             f"{path}: is no run directory, which has config.json, log.txt and snapshots/"
         )
-    problems: list[str] = []
-    config = read_fields(path / "config.json").tree
-    kimg, curves, alarms, seconds = _stats(path, problems)
-    commands, said = _log(path, problems)
-    fakes = _numbered(path, _FAKES)
+    problems: list[Problem] = []
+    config = read_tree(path / "config.json")
+    curves = _curves(path / "stats.jsonl", problems)
+    commands, said = _log(path / "log.txt", problems)
     made = _numbered(path / "snapshots", _GENERATOR)
-    info = Fields({}, "")
+    info = SnapshotRecord()
     if made:
         try:
             info = read_header(made[-1].path)
         except UserError as error:
-            problems.append(str(error))
+            problems.append(Problem(str(error), made[-1].path))
+    evaluations, tables = _evaluations(path, problems)
     return Run(
         path=path,
         config=config,
-        kimg=kimg,
         curves=curves,
-        alarms=alarms,
-        seconds=seconds,
-        evaluations=tuple(each for name in NUMBERS for each in _metrics(path, name, problems)),
-        sensitivities=_sensitivities(path),
+        evaluations=evaluations,
+        sensitivities=tables,
         said=said,
         commands=commands,
         reals=path / "reals.png" if (path / "reals.png").is_file() else None,
-        fakes=fakes,
+        fakes=_numbered(path, _FAKES),
         snapshots=tuple(each.kimg for each in made),
         info=info,
         newest=made[-1].path if made else None,
+        groups=len(info.group_digests),
+        images=len(info.image_digests),
         problems=tuple(problems),
     )
 
@@ -142,89 +187,66 @@ def _numbered(folder: Path, pattern: re.Pattern[str]) -> tuple[Picture, ...]:
     )
 
 
-def _lines(path: Path, problems: list[str]) -> list[Fields]:
-    """Objects of a file of lines; none where it is missing, and broken ones are reported."""
+def _lines(path: Path, parse: Callable[[object, str], T], problems: list[Problem]) -> list[T]:
+    """Objects of a file of lines; none where it is missing, and broken ones are counted."""
     if not path.exists():
         return []
     try:
-        found, broken = read_lines(path)
+        found, broken = read_lines(path, parse)
     except UserError as error:
-        problems.append(str(error))
+        problems.append(Problem(str(error), path))
         return []
-    _count(problems, path.name, broken)
-    return found
-
-
-def _count(problems: list[str], name: str, broken: list[str]) -> None:
     if broken:
         lines = "1 line" if len(broken) == 1 else f"{len(broken)} lines"
-        problems.append(f"{name}: {lines} could not be read and are left out ({broken[0]})")
-
-
-def _stats(
-    path: Path, problems: list[str]
-) -> tuple[
-    tuple[float, ...],
-    dict[str, tuple[float | None, ...]],
-    tuple[tuple[float, str], ...],
-    float | None,
-]:
-    """Status lines: where they stand, the curves, alarms, and seconds of training."""
-    kimg: list[float] = []
-    curves: dict[str, list[float | None]] = {name: [] for name in NAMES}
-    alarms: list[tuple[float, str]] = []
-    seconds, broken = None, []
-    for line in _lines(path / "stats.jsonl", problems):
-        try:
-            at = line.inner(KIMG).number("mean")
-            if at is None:
-                raise UserError(f"{line.where}: has no {KIMG}")
-            values = {name: line.inner(name).number("mean") for name in NAMES}
-            told = [(at, text) for text in line.texts("alarms")]
-            total = line.inner("Timing/total_sec").number("mean")
-        except UserError as error:
-            broken.append(str(error))
-            continue
-        kimg.append(at)
-        for name, value in values.items():
-            curves[name].append(value)
-        alarms += told
-        seconds = seconds if total is None else total
-    _count(problems, "stats.jsonl", broken)
-    drawn = {name: tuple(v) for name, v in curves.items() if any(x is not None for x in v)}
-    return tuple(kimg), drawn, tuple(alarms), seconds
-
-
-def _metrics(path: Path, name: str, problems: list[str]) -> list[Evaluation]:
-    found, broken = [], []
-    for line in _lines(path / name, problems):
-        if name != NUMBERS[0] and line.flag("published"):
-            continue  # stands in the first file too
-        try:
-            found.append(read_line(line, f"{path.name}/{name}"))
-        except UserError as error:
-            broken.append(str(error))
-    _count(problems, name, broken)
+        problems.append(
+            Problem(f"{path.name}: {lines} could not be read and are left out ({broken[0]})")
+        )
     return found
 
 
-def _sensitivities(path: Path) -> tuple[Sensitivity, ...]:
-    try:
-        return tuple(sensitivity_lines(_lines(path / NUMBERS[1], []), f"{path.name}/{NUMBERS[1]}"))
-    except UserError:  # was reported with the numbers of the file
-        return ()
+def _status(tree: object, where: str) -> StatusLine:
+    line = StatusLine.parse(tree, where)
+    if line.mean(KIMG) is None:
+        raise UserError(f"{where}: has no {KIMG}")
+    return line
 
 
-def _log(path: Path, problems: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _curves(path: Path, problems: list[Problem]) -> Curves:
+    lines = _lines(path, _status, problems)
+    kimg = tuple(line.mean(KIMG) or 0.0 for line in lines)
+    values = {name: tuple(line.mean(name) for line in lines) for name in NAMES}
+    seconds = [each for line in lines if (each := line.mean("Timing/total_sec")) is not None]
+    return Curves(
+        kimg,
+        {name: each for name, each in values.items() if any(x is not None for x in each)},
+        tuple((at, text) for at, line in zip(kimg, lines, strict=True) for text in line.alarms),
+        seconds[-1] if seconds else None,
+    )
+
+
+def _evaluations(
+    path: Path, problems: list[Problem]
+) -> tuple[tuple[Numbers, ...], tuple[Sensitivity, ...]]:
+    """Numbers and tables of sensitivities."""
+    numbers, tables = [], []
+    for name in (METRICS, EVALUATIONS):
+        for line in _lines(path / name, parse_line, problems):
+            if isinstance(line, SensitivityLine):
+                tables.append(line.sensitivity)
+            elif name == METRICS or not line.published:  # these stand in the first file, too
+                numbers.append(Numbers((f"{path.name}/{name}",), (line,)))
+    return tuple(numbers), tuple(tables)
+
+
+def _log(path: Path, problems: list[Problem]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Commands, and other lines that say something, of the log."""
-    file = path / "log.txt"
-    if not file.exists():
+    if not path.exists():
         return (), ()
     try:
-        refuse_large(file, MAX_LOG_BYTES)
-        text = file.read_bytes().decode("utf-8", errors="replace")
+        refuse_large(path, MAX_LOG_BYTES)
+        text = path.read_bytes().decode("utf-8", errors="replace")
     except (UserError, OSError) as error:
-        problems.append(str(error))
+        problems.append(Problem(str(error), path))
         return (), ()
     lines = [line.strip()[:1000] for line in text.split("\n") if line.strip()]
     commands = list(dict.fromkeys(line for line in lines if line.startswith(COMMAND)))
@@ -238,7 +260,7 @@ def _log(path: Path, problems: list[str]) -> tuple[tuple[str, ...], tuple[str, .
     return tuple(commands[:MAX_LOG_LINES]), tuple(said[:MAX_LOG_LINES])
 
 
-def read_header(path: Path) -> Fields:
+def read_header(path: Path) -> SnapshotRecord:
     """The document in the header of a snapshot, without its tensors and without torch.
 
     Raises:
@@ -259,4 +281,4 @@ def read_header(path: Path) -> Fields:
         raise UserError(f"{path}: holds no document of synthograph in its header") from None
     if not isinstance(document, dict):
         raise UserError(f"{path}: holds no document of synthograph in its header")
-    return Fields(document, path.name)
+    return SnapshotRecord.parse(document, path.name)

@@ -1,5 +1,5 @@
-"""The verdicts on a synthetic set: questions, answers and rules. What extractors see of the set is
-judged in `seeing.py`.
+"""The verdicts on a synthetic set: questions, answers and rules. What extractors conclude of it
+stands in `conclusions.py`.
 """
 
 import enum
@@ -7,46 +7,40 @@ from dataclasses import dataclass
 from typing import Any
 
 from synthograph.report.commands import audit_command, evaluate_command
-from synthograph.report.evaluations import LABEL, Evaluation
-from synthograph.report.findings import Answer as Audited
-from synthograph.report.findings import Audit
-from synthograph.report.seeing import Finding, Seen, see
-from synthograph.report.words import DIVERSE, FAITHFUL, count, listed, several, words_of
+from synthograph.report.conclusions import Conclusion, Distinction, conclude
+from synthograph.report.numbers import Numbers
+from synthograph.report.words import DIVERSE, FAITHFUL, count, listed, scope_name, several
+from synthograph.results.audit import Audit, AuditAnswer
+from synthograph.results.evaluation import LABEL
+from synthograph.results.measures import about
 
 
 class Answer(enum.Enum):
-    """What a question is answered with."""
+    """What a question is answered with: the word, and how it is shown."""
 
-    YES = "yes"
-    NO = "no"
-    INDICATIVE_YES = "indicative yes"
-    INDICATIVE_NO = "indicative no"
-    PARTLY = "partly"
-    INDICATIVE_PARTLY = "indicative partly"
-    NONE_FOUND = "none found"
-    INDICATIVE_NONE = "indicative none found"
-    FOUND = "found"
-    NOT_SHOWN = "not shown"
-    UNDECIDED = "undecided"
-    WITHHELD = "withheld"
-    MISSING = "not studied yet"
+    YES = "yes", "good"
+    NO = "no", "bad"
+    INDICATIVE_YES = "indicative yes", "hint"
+    INDICATIVE_NO = "indicative no", "hint"
+    PARTLY = "partly", "bad"
+    INDICATIVE_PARTLY = "indicative partly", "hint"
+    NONE_FOUND = "none found", "good"
+    INDICATIVE_NONE = "indicative none found", "hint"
+    FOUND = "found", "bad"
+    NOT_SHOWN = "not shown", "open"
+    UNDECIDED = "undecided", "open"
+    WITHHELD = "withheld", "open"
+    MISSING = "not studied yet", "open"
 
+    @property
+    def word(self) -> str:
+        """For files."""
+        return self.value[0]
 
-TONES = {
-    Answer.YES: "good",
-    Answer.NO: "bad",
-    Answer.INDICATIVE_YES: "hint",
-    Answer.INDICATIVE_NO: "hint",
-    Answer.PARTLY: "bad",
-    Answer.INDICATIVE_PARTLY: "hint",
-    Answer.NONE_FOUND: "good",
-    Answer.INDICATIVE_NONE: "hint",
-    Answer.FOUND: "bad",
-    Answer.NOT_SHOWN: "open",
-    Answer.UNDECIDED: "open",
-    Answer.WITHHELD: "open",
-    Answer.MISSING: "open",
-}
+    @property
+    def tone(self) -> str:
+        """How it is shown."""
+        return self.value[1]
 
 
 @dataclass(frozen=True)
@@ -69,245 +63,207 @@ class Verdict:
     reasons: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
 
-    @property
-    def tone(self) -> str:
-        """How it is shown."""
-        return TONES[self.answer]
-
-    def json(self) -> dict[str, Any]:
+    def tree(self) -> dict[str, Any]:
         """Plain data."""
-        return {
-            "question": self.question,
-            "answer": self.answer.value,
-            "tone": self.tone,
-            "headline": self.headline,
-            "rule": self.rule,
-            "reasons": list(self.reasons),
-            "limits": list(self.limits),
-        }
+        answer = {"answer": self.answer.word, "tone": self.answer.tone}
+        return vars(self) | answer | {"reasons": [*self.reasons], "limits": [*self.limits]}
 
 
-def verdicts(evaluation: Evaluation | None, audit: Audit | None, why: str = "") -> list[Verdict]:
+def verdicts(numbers: Numbers | None, audit: Audit | None, why: str = "") -> list[Verdict]:
     """The four verdicts.
 
     Args:
-        evaluation: of the set.
+        numbers: of the set.
         audit: of the same set.
         why: the reason that there is none, where one of another set was given; or that it is one
             of several.
     """
-    copies = copies_verdict(audit, evaluation, why)
     return [
-        faithful_verdict(evaluation, audit, why),
-        diverse_verdict(evaluation),
-        copies,
+        faithful_verdict(numbers, audit, why),
+        diverse_verdict(numbers),
+        copies_verdict(audit, numbers, why),
         useful_verdict(),
     ]
 
 
 # --- the questions -------------------------------------------------------------------------------
 
-_APART = (
-    " An extractor tells images apart where more than half of these measures lie beyond what real "
-    "images reach and at least one of them with its whole 95 % interval. Where classes are mixed "
-    "otherwise than in the real images they are judged one by one: more of them must be told apart "
-    "than chance explains (5 % of classes, in 5 % of sets), and up to half of them are 'partly'."
+_DISTINGUISHED = (
+    " An extractor distinguishes images where more than half of these measures lie beyond what "
+    "real images reach, at least one of them with its whole 95 % interval. Where classes have "
+    "other shares than among the real images they are judged one by one. More of them must then "
+    "be distinguishable than chance explains (5 % of classes, in 5 % of sets); up to half of them "
+    "are 'partly'."
 )
 _BOTH = (
     " One extractor, or fewer than 100 images, gives an indication. Where extractors disagree, or "
-    "a difference is within what chance explains, it is undecided."
+    "chance explains the difference, it is undecided."
 )
 FAITHFUL_RULE = (
     "Yes, if at least two feature extractors, one of them trained, find the Fréchet distance, the "
     "kernel distance and the precision within what real images reach against each other, and the "
-    "search for copies came out clean. No, if they tell generated from real images."
-    + _APART
+    "search for copies found none. No, if they distinguish synthetic from real images."
+    + _DISTINGUISHED
     + _BOTH
 )
 DIVERSE_RULE = (
     "Yes, if at least two feature extractors, one of them trained, find recall and coverage within "
-    "what real images reach against each other. No, if they tell generated from real images by "
-    "both, or if a class was not generated at all." + _APART + _BOTH
+    "what real images reach against each other. No, if both measures distinguish synthetic from "
+    "real images, or if a class has no synthetic image at all." + _DISTINGUISHED + _BOTH
 )
 COPIES_RULE = (
-    "The answer of the audit, which plants copies of training images to learn what it can find, "
-    "and compares with people whom the generator never saw."
+    "The answer of the audit. It plants copies of training images to learn what it can find, and "
+    "compares with patients whom the generator never saw."
 )
 USEFUL_RULE = (
-    "To be decided by studies: a classifier or segmenter trained with and without the synthetic "
-    "images, tested on patients of a hospital that gave none of them, against simple duplicates."
+    "To be decided by studies: a classifier or segmenter is trained with and without the synthetic "
+    "images, compared with simple duplicates, and tested on patients of another hospital."
 )
 _FLOOR_LIMIT = (
-    "The floor is drawn from a few cuts of the real images; not being told apart at this number of "
-    "images is no proof of equality, and small differences can be real without mattering."
+    "The floor comes from a few cuts of the real images. Images that cannot be distinguished at "
+    "this number need not be equal, and small differences can be real without mattering."
 )
 
+_DECIDED = {
+    Distinction.UNMEASURED: (Answer.MISSING, Answer.MISSING),
+    Distinction.UNCLEAR: (Answer.UNDECIDED, Answer.UNDECIDED),
+    Distinction.NO: (Answer.YES, Answer.INDICATIVE_YES),
+    Distinction.PARTLY: (Answer.PARTLY, Answer.INDICATIVE_PARTLY),
+    Distinction.YES: (Answer.NO, Answer.INDICATIVE_NO),
+}
+"""What a conclusion answers where it decides, and where it indicates."""
+_FAITHFUL = {
+    Answer.YES: "Not distinguishable from real images",
+    Answer.INDICATIVE_YES: "Indication: not distinguishable",
+    Answer.NO: "Distinguishable from real images",
+    Answer.INDICATIVE_NO: "Indication: distinguishable",
+    Answer.PARTLY: "Distinguishable in some classes",
+    Answer.INDICATIVE_PARTLY: "Indication: distinguishable in some classes",
+    Answer.UNDECIDED: "Undecided",
+}
+_DIVERSE = {
+    Answer.YES: "As varied as real images",
+    Answer.INDICATIVE_YES: "Indication: as varied",
+    Answer.NO: "Less varied than real images",
+    Answer.INDICATIVE_NO: "Indication: less varied",
+    Answer.PARTLY: "Less varied in some classes",
+    Answer.INDICATIVE_PARTLY: "Indication: less varied in some classes",
+    Answer.UNDECIDED: "Undecided",
+}
+_COPIES = {
+    AuditAnswer.CLEAN: (Answer.NONE_FOUND, "No copies found"),
+    AuditAnswer.COPIES: (Answer.FOUND, "Copies found"),
+    AuditAnswer.SUSPICIOUS: (Answer.NOT_SHOWN, "Suspicious"),
+    AuditAnswer.UNDECIDABLE: (Answer.NOT_SHOWN, "Cannot be decided"),
+}
 
-def _answer(seen: Seen) -> Answer:
-    together = seen.together
-    if together is Finding.NOTHING:
-        return Answer.MISSING
-    if together is Finding.UNCLEAR:
-        return Answer.UNDECIDED
-    if together is Finding.ALIKE:
-        return Answer.YES if seen.decides else Answer.INDICATIVE_YES
-    if together is Finding.PARTLY:
-        return Answer.PARTLY if seen.decides else Answer.INDICATIVE_PARTLY
-    return Answer.NO if seen.decides else Answer.INDICATIVE_NO
+
+def _answer(conclusion: Conclusion) -> Answer:
+    return _DECIDED[conclusion.together][not conclusion.decides]
 
 
-def faithful_verdict(evaluation: Evaluation | None, audit: Audit | None, why: str = "") -> Verdict:
-    """Do generated images look like real ones?"""
-    question = "Faithful? Do generated images look like real ones?"
-    seen = None if evaluation is None else see(evaluation, FAITHFUL)
-    answer = Answer.MISSING if seen is None else _answer(seen)
-    if seen is None or answer is Answer.MISSING:
+def faithful_verdict(numbers: Numbers | None, audit: Audit | None, why: str = "") -> Verdict:
+    """Do synthetic images look like real ones?"""
+    question = "Faithful? Do synthetic images look like real ones?"
+    found = None if numbers is None else conclude(numbers, FAITHFUL)
+    answer = Answer.MISSING if found is None else _answer(found)
+    if found is None or answer is Answer.MISSING:
         return _missing(question, FAITHFUL_RULE)
-    limits = [*seen.caveats, _FLOOR_LIMIT]
-    clean = audit is not None and audit.answer is Audited.CLEAN
-    if answer is Answer.YES and audit is not None and audit.indicative:
+    limits, reasons = [*found.caveats, _FLOOR_LIMIT], [*_disagreement(found), *found.reasons]
+    if answer is Answer.YES and audit is not None and audit.verdict.indicative:
         answer = Answer.INDICATIVE_YES
-        limits.insert(0, "Indicative only: the audit saw features of untrained networks alone.")
+        limits.insert(0, "Indicative only: the audit used features of untrained networks alone.")
+    headline = _FAITHFUL[answer]
+    clean = audit is not None and audit.verdict.answer is AuditAnswer.CLEAN
     if answer in (Answer.YES, Answer.INDICATIVE_YES) and not clean:
-        reason = _not_clean(evaluation, audit, why)
+        answer, headline = Answer.WITHHELD, "Withheld: no clean audit"
+        reasons.insert(0, _not_clean(numbers, audit, why))
         limits.append("Copies of training images would look faithful, too.")
-        return Verdict(
-            question,
-            Answer.WITHHELD,
-            "Withheld: no clean audit",
-            FAITHFUL_RULE,
-            (reason, *seen.reasons),
-            tuple(limits),
-        )
-    headlines = {
-        Answer.YES: "Not told apart from real images",
-        Answer.INDICATIVE_YES: "Indication: not told apart",
-        Answer.NO: "Told apart from real images",
-        Answer.INDICATIVE_NO: "Indication: told apart",
-        Answer.PARTLY: "Told apart in some classes",
-        Answer.INDICATIVE_PARTLY: "Indication: told apart in some classes",
-        Answer.UNDECIDED: "Undecided",
-    }
-    reasons = (*_disagreement(seen), *seen.reasons)
-    return Verdict(question, answer, headlines[answer], FAITHFUL_RULE, reasons, tuple(limits))
+    return Verdict(question, answer, headline, FAITHFUL_RULE, tuple(reasons), tuple(limits))
 
 
-def _not_clean(evaluation: Evaluation | None, audit: Audit | None, why: str) -> str:
+def _not_clean(numbers: Numbers | None, audit: Audit | None, why: str) -> str:
     if audit is None:
-        return why or f"There is no audit yet. It is made by: {audit_command(evaluation)}"
-    said = f"The audit says: {audit.answer.value}."
-    return f"{said} {why}" if why else said
+        return why or f"There is no audit yet. It is made by: {audit_command(numbers)}"
+    return f"The audit says: {audit.verdict.answer}. {why}".rstrip()
 
 
-def _disagreement(seen: Seen) -> list[str]:
-    if len(set(seen.findings.values())) < 2:
+def _disagreement(conclusion: Conclusion) -> list[str]:
+    if len(set(conclusion.findings.values())) < 2:
         return []
-    said = [f"{name} says {found.value}" for name, found in seen.findings.items()]
+    said = [f"{name} says {found.value}" for name, found in conclusion.findings.items()]
     return [f"The extractors disagree: {listed(said)}."]
 
 
-def diverse_verdict(evaluation: Evaluation | None) -> Verdict:
-    """Are generated images as varied as real ones?"""
+def diverse_verdict(numbers: Numbers | None) -> Verdict:
+    """Are synthetic images as varied as real ones?"""
     question = "Diverse? Are they as varied as real images?"
-    if evaluation is None:
+    if numbers is None:
         return _missing(question, DIVERSE_RULE)
-    named = [s for s in evaluation.shares if s.part.column is None or s.part.level]
-    absent = [str(s.part) for s in named if s.real and s.fake == 0]
+    named = [s for s in numbers.shares if s.column is None or s.level]
+    absent = [scope_name(s) for s in named if s.n_real and s.n_generated == 0]
+    found = conclude(numbers, DIVERSE)
+    answer, reasons = _answer(found), [*_disagreement(found), *found.reasons]
+    headline = _DIVERSE.get(answer, "")
+    if absent:
+        answer, headline = Answer.NO, "A part is missing"
+        reasons = [f"No synthetic image at all: {listed(absent)}.", *found.reasons]
+    elif answer is Answer.MISSING:
+        return _missing(question, DIVERSE_RULE)
     limits = (
+        *found.caveats,
         "Copies of training images would be as varied as these; see the question on copies.",
-        *_unlabelled(evaluation),
+        *_unlabelled(numbers),
         _FLOOR_LIMIT,
     )
-    seen = see(evaluation, DIVERSE)
-    if absent:
-        reason = f"No generated image at all: {listed(absent)}."
-        return Verdict(
-            question,
-            Answer.NO,
-            "A part is missing",
-            DIVERSE_RULE,
-            (reason, *seen.reasons),
-            (*seen.caveats, *limits),
-        )
-    answer = _answer(seen)
-    if answer is Answer.MISSING:
-        return _missing(question, DIVERSE_RULE)
-    headlines = {
-        Answer.YES: "As varied as real images",
-        Answer.INDICATIVE_YES: "Indication: as varied",
-        Answer.NO: "Less varied than real images",
-        Answer.INDICATIVE_NO: "Indication: less varied",
-        Answer.PARTLY: "Less varied in some classes",
-        Answer.INDICATIVE_PARTLY: "Indication: less varied in some classes",
-        Answer.UNDECIDED: "Undecided",
-    }
-    reasons = (*_disagreement(seen), *seen.reasons)
-    return Verdict(
-        question, answer, headlines[answer], DIVERSE_RULE, reasons, (*seen.caveats, *limits)
-    )
+    return Verdict(question, answer, headline, DIVERSE_RULE, tuple(reasons), limits)
 
 
-def _unlabelled(evaluation: Evaluation) -> list[str]:
+def _unlabelled(numbers: Numbers) -> list[str]:
     """Images whose class or level nobody named, which are no part that a generator could lack."""
     return [
-        f"{several(s.real, 'real image')} and {several(s.fake or 0, 'generated image')} have no "
-        f"{'class' if s.part.column == LABEL else s.part.column} and count in no class."
-        for s in evaluation.shares
-        if s.part.column is not None and not s.part.level and (s.real or s.fake)
+        f"{several(s.n_real, 'real image')} and {several(s.n_generated or 0, 'synthetic image')} "
+        f"have no {'class' if s.column == LABEL else s.column} and count in no class."
+        for s in numbers.shares
+        if s.column is not None and not s.level and (s.n_real or s.n_generated)
     ]
 
 
-def copies_verdict(audit: Audit | None, evaluation: Evaluation | None, why: str = "") -> Verdict:
+def copies_verdict(audit: Audit | None, numbers: Numbers | None, why: str = "") -> Verdict:
     """Are there copies of training images among them?"""
     question = "Copies? Are training images among them?"
-    sign = _sign(evaluation)
+    sign = _sign(numbers)
     if audit is None:
-        reason = why or f"There is no audit yet. It is made by: {audit_command(evaluation)}"
-        headline = "Not audited yet"
-        return Verdict(question, Answer.MISSING, headline, COPIES_RULE, (reason, *sign))
-    answers = {
-        Audited.CLEAN: (Answer.NONE_FOUND, "No copies found"),
-        None: (Answer.INDICATIVE_NONE, "Indication: no copies found"),
-        Audited.COPIES: (Answer.FOUND, "Copies found"),
-        Audited.SUSPICIOUS: (Answer.NOT_SHOWN, "Suspicious"),
-        Audited.UNDECIDABLE: (Answer.NOT_SHOWN, "Cannot be decided"),
-    }
-    hint = audit.indicative and audit.answer is Audited.CLEAN
-    answer, headline = answers[None if hint else audit.answer]
-    alone = ["Indicative only: measured with networks of random weights."] if hint else []
-    flagged = [test["sentence"] for test in audit.tests if test["flagged"] and test["sentence"]]
-    return Verdict(
-        question,
-        answer,
-        headline,
-        audit.rule or COPIES_RULE,
-        (
-            *audit.reasons,
-            *filter(None, [why]),
-            *_searched(audit),
-            *(flagged if not audit.reasons else ()),
-            *sign,
-        ),
-        (*alone, *audit.all_limits),
-    )
-
-
-def _searched(audit: Audit) -> list[str]:
+        reasons = (_not_clean(numbers, None, why), *sign)
+        return Verdict(question, Answer.MISSING, "Not audited yet", COPIES_RULE, reasons)
+    verdict, alone = audit.verdict, []
+    answer, headline = _COPIES[verdict.answer]
+    if verdict.indicative and verdict.answer is AuditAnswer.CLEAN:
+        answer, headline = Answer.INDICATIVE_NONE, "Indication: no copies found"
+        alone = ["Indicative only: measured with networks of random weights."]
+    flagged = [test.sentence for test in audit.tests if test.flagged]
     sets = [
-        f"{count(about.get('images'))} images in {about.get('name') or role}"
-        for role, about in audit.sets.items()
-        if about.get("images") is not None
+        f"{count(each.images)} images in {each.name}"
+        for each in (audit.sets.train, audit.sets.holdout, audit.sets.synthetic)
     ]
-    return [f"Searched: {listed(sets)}."] if sets else []
+    reasons = (
+        *verdict.reasons,
+        *filter(None, [why]),
+        f"Searched: {listed(sets)}.",
+        *(() if verdict.reasons else flagged),
+        *sign,
+    )
+    limits = (*alone, *audit.all_limits)
+    return Verdict(question, answer, headline, verdict.rule or COPIES_RULE, reasons, limits)
 
 
-def _sign(evaluation: Evaluation | None) -> list[str]:
-    near = [] if evaluation is None else [e for e in evaluation.entries if e.nearer_to_training]
-    places = [f"{words_of(e.measure).title}, {e.part}" for e in near]
+def _sign(numbers: Numbers | None) -> list[str]:
+    near = [] if numbers is None else [e for e in numbers.entries if e.nearer_to_training]
+    places = [f"{about(e.name).title}, {scope_name(e.scope)}" for e in near]
     if not places:
         return []
     return [
-        "Generated images are nearer to training images than to the reference, beyond both "
+        "Synthetic images are nearer to training images than to the reference, beyond both "
         f"intervals, which can be a sign of memorisation: {listed(places)}."
     ]
 
@@ -324,5 +280,5 @@ def useful_verdict() -> Verdict:
 
 
 def _missing(question: str, rule: str) -> Verdict:
-    reason = f"No numbers of this question were given. They are made by: {evaluate_command()}"
+    reason = f"No numbers for this question were given. They are made by: {evaluate_command()}"
     return Verdict(question, Answer.MISSING, "Not measured yet", rule, (reason,))

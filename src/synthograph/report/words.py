@@ -1,86 +1,14 @@
-"""Measures and numbers in words that a reader understands without the papers."""
+"""Numbers as a reader expects them."""
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Words:
-    """How to speak of a measure.
-
-    Attributes:
-        title: its name for readers.
-        says: what it says, in one sentence.
-        better: "low" or "high"; empty where neither is.
-        share: whether it is a share of images, said in percent.
-    """
-
-    title: str
-    says: str
-    better: str = ""
-    share: bool = False
-
-
-MEASURES = {
-    "frechet": Words(
-        "Fréchet distance",
-        "How far the generated images as a whole lie from the real ones; 0 is the same.",
-        "low",
-    ),
-    "kernel": Words(
-        "Kernel distance",
-        "The same question asked in a way that is fair for few images; 0 is the same.",
-        "low",
-    ),
-    "precision": Words(
-        "Precision",
-        "Share of generated images that lie where real images lie: do they look real?",
-        "high",
-        share=True,
-    ),
-    "recall": Words(
-        "Recall",
-        "Share of real images that lie where generated images lie: is all that is real also made?",
-        "high",
-        share=True,
-    ),
-    "density": Words(
-        "Density",
-        "How crowded with real images the places are where generated images lie; 1 is as real.",
-        "high",
-    ),
-    "coverage": Words(
-        "Coverage",
-        "Share of real images that have a generated one among their neighbours.",
-        "high",
-        share=True,
-    ),
-    "inception_score": Words(
-        "Inception score",
-        "How clearly a network for photographs recognises things; tells little of medical images.",
-    ),
-    "spectrum": Words(
-        "Spectrum",
-        "Difference of fine and coarse structure of the pixels, in decibels; 0 is the same.",
-        "low",
-    ),
-    "ms_ssim": Words(
-        "Similarity of pairs",
-        "How alike two generated images are on average (MS-SSIM); far above the real images' "
-        "value means that they repeat themselves.",
-    ),
-}
+from synthograph.results.evaluation import Scope
+from synthograph.results.measures import about
 
 NARROW = "\N{NO-BREAK SPACE}"
 
 FAITHFUL = ("frechet", "kernel", "precision")
-"""Measures that answer whether generated images look real."""
+"""Measures that answer whether synthetic images look real."""
 DIVERSE = ("recall", "coverage")
 """Measures that answer whether they are as varied as real ones."""
-
-
-def words_of(measure: str) -> Words:
-    """How to speak of a measure; one that is not known is called by its name."""
-    return MEASURES.get(measure, Words(measure, ""))
 
 
 def number(value: float | None) -> str:
@@ -100,7 +28,7 @@ def number(value: float | None) -> str:
 
 def amount(measure: str, value: float | None) -> str:
     """A value of a measure: shares in percent."""
-    if value is None or not words_of(measure).share:
+    if value is None or not about(measure).share:
         return number(value)
     return percent(value)
 
@@ -123,6 +51,11 @@ def duration(hours: float) -> str:
 def count(value: float | None) -> str:
     """A whole number with spaces between thousands."""
     return "–" if value is None else f"{value:,.0f}".replace(",", NARROW)
+
+
+def scope_name(scope: Scope) -> str:
+    """A part of the images, for readers."""
+    return "all images" if scope.whole else str(scope)
 
 
 def listed(names: list[str], most: int = 6) -> str:

@@ -9,11 +9,10 @@ from typing import Any
 from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors, refuse_existing, refuse_unwritable, write_text
 from synthograph.report.document import build
-from synthograph.report.fields import read_fields
-from synthograph.report.findings import kind_of
-from synthograph.report.gather import REPORT, gather
+from synthograph.report.gather import REPORT, gather, kind_of_file
 from synthograph.report.page import pictures, render
-from synthograph.report.public import cleaner, public_material
+from synthograph.report.problems import Problem
+from synthograph.results.base import public_prose
 
 MAX_PAGE_BYTES = 15_000_000
 SCALES = (1.0, 0.5, 0.25, 0.1)
@@ -21,7 +20,7 @@ SCALES = (1.0, 0.5, 0.25, 0.1)
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenReport:
     """What was written.
 
     Attributes:
@@ -64,7 +63,7 @@ def check_target(page: Path, *, force: bool) -> Path:
 def is_report(path: Path) -> bool:
     """Whether a file is the JSON beside a page."""
     try:
-        return kind_of(read_fields(path)) == REPORT
+        return kind_of_file(path) == REPORT
     except UserError:
         return False
 
@@ -76,14 +75,14 @@ def write_report(
     title: str = "",
     public: bool = False,
     force: bool = False,
-) -> Written:
+) -> WrittenReport:
     """Read what was named and write the page.
 
     Args:
         paths: run directories, archives, JSON files, or folders of them.
         page: the HTML file to write; JSON of the same name goes beside it.
         title: of the page; by default the name of the set.
-        public: without real images and without the folders of local files; without generated
+        public: without real images and without the folders of local files; without synthetic
             images, too, unless an audit is clean.
         force: replace files that are there.
 
@@ -96,21 +95,24 @@ def write_report(
         raise UserError(
             f"{data}: is the JSON of the page itself; name what the page is to be about"
         )
-    material = gather([path for path in paths if path not in again])
-    material.problems += [
-        f"{path}: is the JSON of an earlier page, which this one replaces" for path in again
+    inputs = gather([path for path in paths if path not in again])
+    inputs.problems += [
+        Problem(f"{path}: is the JSON of an earlier page, which this one replaces", path)
+        for path in again
     ]
-    if public:
-        material = public_material(material)
-    found = build(material, title=title, public=public)
-    clean = cleaner(material, found) if public else None
-    problems = list(found["problems"])
+    if public and public_prose(title) != title:
+        title = ""
+        text = (
+            "the title that was given names a folder or file, so the name of the set stands there"
+        )
+        inputs.problems.append(Problem(text))
+    shown = inputs.public() if public else inputs
+    content = build(shown, title=title, public=public)
     for scale in SCALES:
-        images = pictures(material, public=public, scale=scale)
-        document = {**found, "problems": [*problems, *images.problems]}
-        if clean is not None:  # after the pictures, whose problems name files
-            document = clean.tree(document)
-        text = render(document, material, images, clean=clean)
+        images = pictures(shown, public=public, scale=scale)
+        problems = [each.public() if public else each for each in images.problems]
+        document = {**content, "problems": [*content["problems"], *map(str, problems)]}
+        text = render(document, shown, images)
         size = len(text.encode("utf-8"))
         if size < MAX_PAGE_BYTES:
             break
@@ -123,4 +125,4 @@ def write_report(
         page.parent.mkdir(parents=True, exist_ok=True)
     write_text(data, json.dumps(document, indent=1, allow_nan=False, default=str) + "\n")
     write_text(page, text)
-    return Written(page, data, document, size)
+    return WrittenReport(page, data, document, size)

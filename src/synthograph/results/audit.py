@@ -99,7 +99,7 @@ class Overlap(Result):
     p: Share
     believed: Share
     pairs: Annotated[Many[tuple[Count, Count, float]], Private] = ()
-    identical: Annotated[Many[Count], Private] = ()
+    identical: Many[Count] = ()
     images: Count
     threshold: Threshold
     notes: Many[Prose] = ()
@@ -238,9 +238,9 @@ class Copies(Result):
     level: float | None = None
     counts: Many[Flagged] = ()
     recall: Many[Recall] = ()
-    identical: Annotated[Many[Count], Private] = ()
-    proof: Annotated[Many[Count], Private] = ()
-    withhold: Annotated[Many[Count], Private] = ()
+    identical: Many[Count] = ()
+    proof: Many[Count] = ()
+    withhold: Many[Count] = ()
     pairs: Annotated[Many[ClosestPair], Private] = ()
     notes: Many[Prose] = ()
     provenance: dict[str, Plain] = {}

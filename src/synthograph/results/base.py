@@ -5,6 +5,7 @@ line, and know which of their fields are private.
 import enum
 import json
 import re
+import shlex
 import stat
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
@@ -26,6 +27,7 @@ MAX_ITEMS = 100_000
 """Entries of a list."""
 MAX_COUNT = 2**53
 WAY_OUT = "write the file anew with the command that made it"
+UNREADABLE = "(a command that cannot be read)"
 WITHHELD = "(left out: it may name files or groups)"
 
 T = TypeVar("T")
@@ -37,10 +39,12 @@ class Privacy(enum.Enum):
     """
 
     PRIVATE = "takes its default: folders, groups, files of real images"
+    COMMAND = "a command; keeps names in place of paths"
     PROSE = "a sentence; withheld where it could name a path, a group or a file"
 
 
 Private = Privacy.PRIVATE
+Command = Annotated[str, Privacy.COMMAND]
 Prose = Annotated[str, Privacy.PROSE]
 Count = Annotated[int, pydantic.Field(ge=0, le=MAX_COUNT)]
 Share = Annotated[float, pydantic.Field(ge=0, le=1)]
@@ -154,11 +158,11 @@ class Result(_Model):
         """The same without what is private."""
         fields = type(self).model_fields
         values = {
-            name: _public(getattr(self, name), fields[name].annotation, fields[name])
+            name: public_form(getattr(self, name), fields[name].annotation, fields[name])
             for name in self.model_fields_set
             if name in fields
         }
-        more = {name: _public(value) for name, value in (self.model_extra or {}).items()}
+        more = {name: public_form(value) for name, value in (self.model_extra or {}).items()}
         return self.model_construct(**values, **more)
 
 
@@ -227,7 +231,25 @@ def public_prose(text: str) -> str:
     return WITHHELD if _NAMING.search(text) or any(map(is_path, text.split())) else text
 
 
-def _public(value: Any, kind: Any = None, field: Any = None) -> Any:  # noqa: ANN401
+def public_command(line: str) -> str:
+    """A command with names in place of paths, whose backslashes are separators."""
+    lexer = shlex.shlex(line, posix=True)
+    lexer.whitespace_split, lexer.escape, lexer.commenters = True, "", ""
+    try:
+        words = list(lexer)
+    except ValueError:
+        return UNREADABLE
+    found = []
+    for word in words:
+        option, equals, value = word.rpartition("=")
+        found.append(f"{option}{equals}{short_name(value)}")
+    return shlex.join(found)
+
+
+_PUBLIC = {Privacy.PROSE: public_prose, Privacy.COMMAND: public_command}
+
+
+def public_form(value: Any, kind: Any = None, field: Any = None) -> Any:  # noqa: ANN401
     """The public form of a value.
 
     Args:
@@ -246,16 +268,17 @@ def _public(value: Any, kind: Any = None, field: Any = None) -> Any:  # noqa: AN
     if isinstance(value, enum.Enum):
         return value
     if isinstance(value, str):
-        return public_prose(value) if Privacy.PROSE in marks else public_name(value)
+        say = next((_PUBLIC[mark] for mark in marks if mark in _PUBLIC), public_name)
+        return say(value)
     inner = [each for each in get_args(kind) if each not in (type(None), ...)]
     if len(inner) == 1 and isinstance(value, tuple | list) and not _holds_items(kind):
-        return _public(value, inner[0])  # None or a list
+        return public_form(value, inner[0])  # None or a list
     if isinstance(value, Mapping):
         kinds = inner if len(inner) == 2 else (None, None)
-        return {_public(k, kinds[0]): _public(v, kinds[1]) for k, v in value.items()}
+        return {public_form(k, kinds[0]): public_form(v, kinds[1]) for k, v in value.items()}
     if isinstance(value, tuple | list):
         of = inner[0] if inner else None
-        return type(value)(_public(each, of) for each in value)
+        return type(value)(public_form(each, of) for each in value)
     return value
 
 

@@ -136,7 +136,7 @@ class DomainMap(Result):
         image: number of every point's image in its set.
     """
 
-    method: str
+    method: str = ""
     about: str = ""
     extractor: str = ""
     points: Annotated[tuple[tuple[float, float], ...], pydantic.Field(max_length=MAX_POINTS)] = ()

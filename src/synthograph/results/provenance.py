@@ -1,9 +1,9 @@
 """What a number rests on: features, images, seed, version."""
 
 from collections.abc import Collection
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from synthograph.results.base import Count, Plain, Private, Result
+from synthograph.results.base import Command, Count, Plain, Result
 
 
 class Features(Result, extra="allow"):
@@ -69,4 +69,4 @@ class Provenance(Result, extra="allow"):
     train: ImageRecord | None = None
     seed: int | None = None
     version: str = ""
-    command: Annotated[str, Private] = ""
+    command: Command = ""

@@ -1,9 +1,18 @@
 """What a run writes of its training: `stats.jsonl` and `best.json`."""
 
 from collections.abc import Collection
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from synthograph.results.base import Count, Document, Ends, Many, Prose, Result
+from synthograph.results.base import (
+    Count,
+    Document,
+    Ends,
+    Many,
+    Plain,
+    Private,
+    Prose,
+    Result,
+)
 
 
 class Statistic(Result):
@@ -52,3 +61,29 @@ class BestSnapshot(Document):
     value: float | None
     interval: Ends | None
     kimg: Count
+
+
+class SnapshotRecord(Result):
+    """What a reader of results needs of the document in a snapshot's header.
+
+    Attributes:
+        images_seen: real images shown to it.
+        classes: names.
+        images_hash: of the archive that it was trained on.
+        manifest_hash: likewise.
+        split: that it was trained on.
+        group_digests: one per patient of the training set.
+        image_digests: one per image of the training set.
+        package_version: that trained it.
+        initialised_from: the document of the network whose weights it began with.
+    """
+
+    images_seen: Count | None = None
+    classes: Many[str] = ()
+    images_hash: str | None = None
+    manifest_hash: str | None = None
+    split: str | None = None
+    group_digests: Annotated[tuple[str, ...], Private] = ()
+    image_digests: Annotated[tuple[str, ...], Private] = ()
+    package_version: str = ""
+    initialised_from: Annotated[dict[str, Plain] | None, Private] = None

@@ -3,7 +3,7 @@
 import dataclasses
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -11,6 +11,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.names import first_few, nfc
 from synthograph.core.outputs import is_run
 from synthograph.core.record import SourceItem, UnreadableError
+from synthograph.core.spec import MASKS
 from synthograph.core.untrusted.containers import (
     Container,
     Folder,
@@ -20,18 +21,20 @@ from synthograph.core.untrusted.containers import (
 )
 from synthograph.core.untrusted.dataset_json import DATASET
 from synthograph.core.untrusted.documents import as_text
+from synthograph.sources.base import SourceFile
 from synthograph.sources.classes import are_names, name_classes
-from synthograph.sources.pairing import folder_above, is_image, pair_by_name, stem_key
-from synthograph.sources.raster import FileDecoder
-from synthograph.sources.tables import LabelTable, Row, compile_name_regex, read_dataset_json
-
-MASKS = "masks"
-# Names that a manifest needs for itself; a further column of that name is kept as `table_<name>`
-_RESERVED = frozenset(
-    "file label group split fold origin network seed truncation source_file".split()
+from synthograph.sources.facts import Facts, folder_of, gather_facts
+from synthograph.sources.pairing import pair_by_name
+from synthograph.sources.readers import (
+    FileDecoder,
+    frames_of,
+    is_image,
+    known_formats,
+    stem_key,
 )
+from synthograph.sources.tables import LabelTable, read_dataset_json
+
 _MODALITY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-_PUBLISHED_FOLDER = re.compile(r"\d{5}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +105,17 @@ def read_files(options: FileSourceOptions) -> FileSource:
     found = _find(options)
     listing = _read_listing(found)
     images = _select(found, listing)
-    facts = _facts(options, found, listing, images)
+    if options.columns and options.table is None:
+        raise UserError("--column chooses columns of a table; give one with --labels TABLE")
+    table = None if options.table is None else LabelTable.read(options.table, options.columns)
+    facts = gather_facts(
+        images,
+        table=table,
+        listing=listing,
+        name_regex=options.name_regex,
+        folder=found.source.name,
+        remarks=found.remarks,
+    )
     label_facts = next((f for f in facts if f.has_label), None)
     rejected = _reject_unlabelled(images, facts, label_facts)
     pairs, unpaired = _pair_all(found, images)
@@ -110,8 +123,13 @@ def read_files(options: FileSourceOptions) -> FileSource:
         rejected.setdefault(name, unpaired[name])
     kept = [name for name in images if name not in rejected]
     labels, classes = _name_labels(kept, label_facts, facts, found)
-    decoders = {name: _decoder(options, found, pairs, name) for name in kept}
-    items = [_item(name, decoders[name], labels.get(name), facts) for name in kept]
+    items: list[SourceItem] = []
+    for name in kept:
+        decoder = _decoder(options, found, pairs, name)
+        try:
+            items += _items(decoder, labels.get(name), facts)
+        except UnreadableError as error:
+            rejected[name] = str(error)
     _remark_groups(items, facts, found)
     _remark_renamed(facts, found)
     found.rejects.extend(RejectedFile(name, reason) for name, reason in rejected.items())
@@ -128,22 +146,6 @@ class _Found:
     files: dict[str, list[str]]
     rejects: list[RejectedFile]
     remarks: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    """What one place says about images."""
-
-    origin: str
-    rows: Mapping[str, Row]
-    has_label: bool = False
-    has_group: bool = False
-    classes: Sequence[str] | None = None
-    missing: str | None = None
-
-    @property
-    def has_vector(self) -> bool:
-        return any("y.0" in row.columns for row in self.rows.values())
 
 
 def _find(options: FileSourceOptions) -> _Found:
@@ -245,7 +247,7 @@ def _select(found: _Found, listing: LabelTable | None) -> list[str]:
         kinds = ", ".join(sorted({PurePosixPath(n).suffix or n for n in found.names})[:8])
         there = kinds or "; ".join(found.remarks) or "nothing"
         raise UserError(
-            f"{found.source}: holds no PNG, JPEG, TIFF or BMP image (found: {there}); "
+            f"{found.source}: holds no {known_formats()} image (found: {there}); "
             "give the folder that the images are in"
         )
     if listing is None or not listed:
@@ -257,8 +259,8 @@ def _select(found: _Found, listing: LabelTable | None) -> list[str]:
             f"{listing.origin}: lists {len(missing)} file(s) that are not there, first {first!r}; "
             "restore them or take them out of the list"
         )
-    folders = {_folder(name) for name in listed}
-    ignored = Counter(_folder(n) for n in images if _folder(nfc(n)) not in folders)
+    folders = {folder_of(name) for name in listed}
+    ignored = Counter(folder_of(n) for n in images if folder_of(nfc(n)) not in folders)
     for folder, count in ignored.most_common(5):
         found.remarks.append(
             f"{count} image file(s) in {folder or '.'}/ are ignored: {DATASET} lists none of that "
@@ -269,7 +271,7 @@ def _select(found: _Found, listing: LabelTable | None) -> list[str]:
         found.remarks.append(
             f"{rest} image file(s) in {len(ignored) - 5} more folders are ignored likewise"
         )
-    return [n for n in images if _folder(nfc(n)) in folders]
+    return [n for n in images if folder_of(nfc(n)) in folders]
 
 
 def _remark_others(found: _Found, images: set[str]) -> None:
@@ -283,111 +285,8 @@ def _remark_others(found: _Found, images: set[str]) -> None:
         found.remarks.append(f"{others.total()} file(s) are no images and ignored: {kinds}")
 
 
-def _folder(name: str) -> str:
-    return name.rpartition("/")[0]
-
-
-def _facts(
-    options: FileSourceOptions, found: _Found, listing: LabelTable | None, images: Sequence[str]
-) -> list[_Facts]:
-    """Everything that is said about the images, in order of priority."""
-    facts = []
-    if options.table is not None:
-        facts.append(_table_facts(LabelTable.read(options.table, options.columns), images, found))
-    elif options.columns:
-        raise UserError("--column chooses columns of a table; give one with --labels TABLE")
-    if listing is not None:
-        facts.append(_listing_facts(listing, images, strict=options.table is None))
-    if options.name_regex is not None:
-        facts.append(_regex_facts(options.name_regex, images))
-    told = any(place.has_label or place.has_vector for place in facts)
-    if not told and _are_classes(images):
-        rows = {n: Row("its folder", n, label=_folder(n)) for n in images}
-        facts.append(_Facts("the names of sub-folders", rows, has_label=True))
-    return facts
-
-
-def _table_facts(table: LabelTable, images: Sequence[str], found: _Found) -> _Facts:
-    rows = table.match(images, found.source.name)
-    if not rows:
-        example = repr(table.rows[0].file) if table.rows else "nothing"
-        raise UserError(
-            f"{table.origin}: no row fits an image; the table names {example}, the first image is "
-            f"{images[0]!r}; choose the column with --column file=NAME"
-        )
-    found.remarks.extend(table.remarks)
-    above = Counter(folder_above(name, row.file) for name, row in rows.items())
-    if len(above) > 1:
-        counts = first_few(
-            [f"{folder or 'none'} {count}" for folder, count in above.most_common()], 6
-        )
-        found.remarks.append(
-            f"{table.origin} names more folders than this source has, and rows were found by the "
-            f"ends of names; images by folder: {counts}"
-        )
-    used = {id(row) for row in rows.values()}
-    surplus = [f"{row.where} ({row.file})" for row in table.rows if id(row) not in used]
-    if surplus:
-        found.remarks.append(
-            f"{len(surplus)} row(s) of {table.origin} are about no image of this source: "
-            f"{first_few(surplus)}"
-        )
-    name = Path(table.origin).name
-    return _Facts(
-        table.origin,
-        rows,
-        has_label=table.has_label,
-        has_group=table.has_group,
-        classes=table.classes,
-        missing=f"no row in {name}",
-    )
-
-
-def _listing_facts(listing: LabelTable, images: Sequence[str], *, strict: bool) -> _Facts:
-    by_key = {nfc(row.file): row for row in listing.rows}
-    return _Facts(
-        listing.origin,
-        {name: by_key[key] for name in images if (key := nfc(name)) in by_key},
-        has_label=listing.has_label,
-        has_group=listing.has_group,
-        classes=listing.classes,
-        missing=f"{DATASET} has no entry for it" if strict and listing.rows else None,
-    )
-
-
-def _regex_facts(text: str, images: Sequence[str]) -> _Facts:
-    pattern = compile_name_regex(text)
-    rows = {name: _regex_row(m, name) for name in images if (m := pattern.search(name))}
-    if not rows:
-        raise UserError(
-            f"--name-regex {text!r} fits no image; it is searched in the relative name, such as "
-            f"{images[0]!r}"
-        )
-    return _Facts(
-        "--name-regex",
-        rows,
-        has_label="label" in pattern.groupindex,
-        has_group=bool({"group", "patient"} & pattern.groupindex.keys()),
-        missing="its name does not fit --name-regex",
-    )
-
-
-def _regex_row(match: re.Match[str], name: str) -> Row:
-    groups = {key: value or "" for key, value in match.groupdict().items()}
-    group = groups.get("group", groups.get("patient")) or None
-    columns = {key: value for key, value in groups.items() if key not in ("label", "group")}
-    return Row("its name", name, label=groups.get("label") or None, group=group, columns=columns)
-
-
-def _are_classes(images: Sequence[str]) -> bool:
-    folders = {_folder(name) for name in images}
-    flat = all(name.count("/") == 1 for name in images)
-    published = all(_PUBLISHED_FOLDER.fullmatch(folder) for folder in folders)
-    return flat and len(folders) > 1 and not published
-
-
 def _reject_unlabelled(
-    images: Sequence[str], facts: Sequence[_Facts], label_facts: _Facts | None
+    images: Sequence[str], facts: Sequence[Facts], label_facts: Facts | None
 ) -> dict[str, str]:
     """Image -> reason, for images that a table, list or pattern does not know."""
     rejected: dict[str, str] = {}
@@ -425,7 +324,7 @@ def _pair_all(
 
 
 def _name_labels(
-    kept: Sequence[str], label_facts: _Facts | None, facts: Sequence[_Facts], found: _Found
+    kept: Sequence[str], label_facts: Facts | None, facts: Sequence[Facts], found: _Found
 ) -> tuple[dict[str, str], list[str] | None]:
     """Image -> class name, and the classes in order."""
     if label_facts is None:
@@ -460,21 +359,35 @@ def _decoder(
     return FileDecoder(tuple(parts), (found.partners[MASKS], mask) if mask else None)
 
 
-def _item(name: str, decode: FileDecoder, label: str | None, facts: Sequence[_Facts]) -> SourceItem:
+def _items(decoder: FileDecoder, label: str | None, facts: Sequence[Facts]) -> Iterator[SourceItem]:
+    """The images of one file; what tables say goes before what the file says itself.
+
+    Raises:
+        UnreadableError: the reader of such files does not find any images in it.
+    """
+    _, container, name = decoder.parts[0]
+    file = SourceFile(container, name)
     grouped = next((place for place in facts if place.has_group), None)
     row = grouped.rows.get(name) if grouped else None
     columns: dict[str, str] = {}
     for place in facts:
-        for key, value in _columns_of(place, name).items():
+        for key, value in place.columns_of(name).items():
             if columns.setdefault(key, value) != value:
                 raise UserError(
                     f"{name!r}: {place.origin} says {key} = {value!r}, another place says "
                     f"{columns[key]!r}; rename one of the columns"
                 )
-    return SourceItem(name, decode, label, row.group if row else None, columns)
+    for frame in frames_of(file):
+        yield SourceItem(
+            f"{name}#{frame.name}" if frame.name else name,
+            dataclasses.replace(decoder, frame=frame.name),
+            label,
+            (row and row.group) or frame.group,
+            {**frame.columns, **columns},
+        )
 
 
-def _remark_groups(items: Sequence[SourceItem], facts: Sequence[_Facts], found: _Found) -> None:
+def _remark_groups(items: Sequence[SourceItem], facts: Sequence[Facts], found: _Found) -> None:
     grouped = next((place for place in facts if place.has_group), None)
     if grouped is None:
         return
@@ -484,16 +397,9 @@ def _remark_groups(items: Sequence[SourceItem], facts: Sequence[_Facts], found: 
         found.remarks.append(f"{len(alone)} image(s) have no group there: {first_few(alone)}")
 
 
-def _columns_of(place: _Facts, name: str) -> dict[str, str]:
-    row = place.rows.get(name)
-    columns = row.columns if row else {}
-    return {(f"table_{key}" if key in _RESERVED else key): v for key, v in columns.items()}
-
-
-def _remark_renamed(facts: Sequence[_Facts], found: _Found) -> None:
+def _remark_renamed(facts: Sequence[Facts], found: _Found) -> None:
     for place in facts:
-        keys = {key for row in place.rows.values() for key in row.columns}
-        for key in sorted(keys & _RESERVED):
+        for key in place.renamed():
             found.remarks.append(
                 f"column {key} of {place.origin} is kept as table_{key}: the name is taken"
             )

@@ -1,30 +1,16 @@
 """Which file belongs to which: by relative name without extension, never by position."""
 
 from collections.abc import Sequence
-from pathlib import PurePosixPath
 
 from synthograph.core.errors import UserError
 from synthograph.core.names import nfc
-
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"})
-
-
-def stem_key(name: str) -> str:
-    """A relative name without image extension, in one Unicode form: names are paired by this."""
-    name = nfc(name)
-    path = PurePosixPath(name)
-    return name[: -len(path.suffix)] if path.suffix.lower() in IMAGE_SUFFIXES else name
+from synthograph.sources.readers import stem_key
 
 
 def folder_above(name: str, file: str) -> str:
     """The folders that `file` has before the name of an image, or nothing."""
     end = f"/{stem_key(name)}"
     return stem_key(file).removesuffix(end) if stem_key(file).endswith(end) else ""
-
-
-def is_image(name: str) -> bool:
-    """Whether a name has the extension of a raster image."""
-    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
 
 
 def pair_by_name(images: Sequence[str], files: Sequence[str], *, where: str) -> dict[str, str]:

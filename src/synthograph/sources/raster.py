@@ -18,8 +18,8 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from synthograph.core.record import DecodedImage, Pixels, UnreadableError, size_of
-from synthograph.core.untrusted.containers import Container
+from synthograph.core.record import Pixels, UnreadableError
+from synthograph.sources.base import Frame, SourceFile
 
 MAX_PIXELS = 200_000_000
 _CUT_SILENTLY = 1 << 26  # pixels; of larger images Pillow warns when it cuts them
@@ -398,55 +398,28 @@ def _drop_alpha(pixels: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     return (colour[:, :, 0] if colour.shape[2] == 1 else colour), notes
 
 
-@dataclass(frozen=True, slots=True)
-class FileDecoder:
-    """Decodes one image with its partners; picklable.
+class RasterReader:
+    """Reads raster files, each by its content, whatever its ending says."""
 
-    Attributes:
-        parts: (modality, container, name), the primary first.
-        mask: (container, name), or None.
-    """
+    formats = tuple(dict.fromkeys(kind for _, kind, _ in _FORMATS))
+    suffixes = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"})
 
-    parts: tuple[tuple[str, Container, str], ...]
-    mask: tuple[Container, str] | None = None
+    def missing(self) -> str | None:
+        """Nothing: Pillow and tifffile are always there."""
+        return None
 
-    def __call__(self) -> DecodedImage:
-        """Read and decode all files of the image.
+    def recognises(self, head: bytes) -> bool:
+        """Whether a file that begins so is a raster file."""
+        return any(head.startswith(magic) for magic, _, _ in _FORMATS)
 
-        Raises:
-            UnreadableError: a file cannot be decoded, or sizes differ; partners are named in the
-                reason.
-        """
-        (primary, container, name), *others = self.parts
-        pixels, notes = read_image(container.read(name))
-        modalities = {primary: pixels}
-        for modality, container, name in others:
-            with _naming(modality, name):
-                pixels, further = read_image(container.read(name))
-            _check_same_size(modality, pixels, primary, modalities[primary])
-            modalities[modality] = pixels
-            notes += tuple(f"{modality}: {note}" for note in further)
-        if self.mask is None:
-            return DecodedImage(modalities, None, notes)
-        container, name = self.mask
-        with _naming("mask", name):
-            mask = read_mask(container.read(name))
-        _check_same_size("mask", mask, primary, modalities[primary])
-        return DecodedImage(modalities, mask, notes)
+    def frames(self, file: SourceFile) -> tuple[Frame, ...]:
+        """One: a file of several pages is refused when it is read."""
+        return (Frame(),)
 
+    def read(self, file: SourceFile, frame: str) -> tuple[Pixels, tuple[str, ...]]:
+        """Pixels and conversions, see `read_image`."""
+        return read_image(file.read())
 
-@contextlib.contextmanager
-def _naming(what: str, name: str) -> Iterator[None]:
-    try:
-        yield
-    except UnreadableError as error:
-        raise UnreadableError(f"{what} file {name!r}: {error}") from error
-
-
-def _check_same_size(what: str, pixels: Pixels, primary: str, others: Pixels) -> None:
-    (height, width), (wanted_h, wanted_w) = size_of(pixels), size_of(others)
-    if (height, width) != (wanted_h, wanted_w):
-        raise UnreadableError(
-            f"{what} is {width}x{height} pixels and {primary} is {wanted_w}x{wanted_h}; "
-            "they must be registered to each other"
-        )
+    def read_mask(self, file: SourceFile, frame: str) -> np.ndarray:
+        """Class ids, see `read_mask`."""
+        return read_mask(file.read())

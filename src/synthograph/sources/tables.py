@@ -12,7 +12,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.names import nearest, nfc
 from synthograph.core.untrusted.dataset_json import is_finite, parse_dataset_json, shortened
 from synthograph.core.untrusted.documents import parse_json, read_text
-from synthograph.sources.pairing import stem_key
+from synthograph.sources.readers import stem_key
 
 ROLES = ("file", "label", "group")
 

@@ -19,7 +19,7 @@ from synthograph.core.progress import Progress
 from synthograph.core.record import SourceItem
 from synthograph.core.request import Result
 from synthograph.sources.files import FileSourceOptions, read_files
-from synthograph.sources.raster import FileDecoder
+from synthograph.sources.readers import FileDecoder
 from synthograph.sources.tables import parse_columns
 from synthograph.workflows.grid import draw_grid, refuse_grid
 from synthograph.workflows.requests.prepare import PrepareRequest

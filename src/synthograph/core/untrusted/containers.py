@@ -8,7 +8,7 @@ import os
 import stat
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -20,6 +20,8 @@ from synthograph.core.record import UnreadableError
 
 MAX_MEMBER_BYTES = 512 << 20
 BOMB_BYTES, BOMB_RATIO = 32 << 20, 100
+HEAD_BYTES = 256
+"""What formats are recognised by; DICOM has its mark behind 128 bytes."""
 
 _PIECE = 1 << 20
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -86,6 +88,18 @@ class Folder:
                 if size > MAX_MEMBER_BYTES:
                     raise UnreadableError(_too_large(size))
                 return file.read()
+        except OSError as error:
+            raise UnreadableError(f"cannot be opened ({error.strerror or error})") from error
+
+    def head(self, name: str) -> bytes:
+        """The first `HEAD_BYTES` of a member.
+
+        Raises:
+            UnreadableError: it cannot be opened.
+        """
+        try:
+            with (self.path / name).open("rb") as file:
+                return file.read(HEAD_BYTES)
         except OSError as error:
             raise UnreadableError(f"cannot be opened ({error.strerror or error})") from error
 
@@ -160,10 +174,23 @@ class ZipFolder:
         Raises:
             UnreadableError: it is damaged or packed by a method that is not supported.
         """
+        return self._read(name, _unpack)
+
+    def head(self, name: str) -> bytes:
+        """The first `HEAD_BYTES` of a member.
+
+        Raises:
+            UnreadableError: as `read`.
+        """
+        return self._read(name, _unpack_head)
+
+    def _read(
+        self, name: str, unpack: Callable[[zipfile.ZipFile, zipfile.ZipInfo], bytes]
+    ) -> bytes:
         try:
             info = _open_zip(self.path).getinfo(self.prefix + name)
             _check_member(self.path, info)
-            return _unpack(_open_zip(self.path), info)
+            return unpack(_open_zip(self.path), info)
         except UserError as error:
             raise UnreadableError(str(error)) from error
         except (NotImplementedError, RuntimeError) as error:
@@ -360,6 +387,11 @@ def _unpack(packed: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     if len(data) != info.file_size:
         raise UserError(f"holds {len(data)} bytes, but is said to hold {info.file_size}")
     return data
+
+
+def _unpack_head(packed: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    with packed.open(info) as member:
+        return member.read(HEAD_BYTES)
 
 
 def _zip_folder(path: Path, prefix: str, what: str) -> ZipFolder:

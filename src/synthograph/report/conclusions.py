@@ -1,0 +1,210 @@
+"""What feature extractors conclude of a set: in which parts it is distinguishable from real images.
+
+One extractor judges a part of the images by those measures of a question that have a floor: what
+halves of the real images, cut by group, reach against each other. It cannot distinguish them where
+all measures lie within their floors. It can where more than half lie beyond, at least one of them
+with its whole 95 % interval: a floor is the range of a few cuts, which chance alone leaves in a
+fifth of all cases. Anything between is unclear.
+
+Where the classes have other shares than in the reference, each class is judged instead of the
+whole, whose distances would show the shares. Chance then has one try per class, so more classes
+must be distinguishable than chance explains; up to half of them make the set distinguishable in
+part.
+"""
+
+import enum
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from synthograph.report.numbers import WHOLE, Numbers
+from synthograph.report.words import amount, listed, percent, scope_name
+from synthograph.results.evaluation import LABEL, MIN_FOR_MORE, Entry, Scope
+from synthograph.results.measures import Direction, about
+
+MAX_SHARE_GAP = 0.05
+"""Difference of a class's share, synthetic against real, above which classes are judged."""
+MIN_EXTRACTORS = 2
+"""Extractors that have to agree."""
+ALPHA = 0.05
+"""How often chance may make a part distinguishable, and how often a set that is like the real."""
+
+
+class Distinction(enum.Enum):
+    """What one extractor concludes."""
+
+    NO = "not distinguishable"
+    YES = "distinguishable"
+    PARTLY = "distinguishable in part"
+    UNCLEAR = "unclear"
+    UNMEASURED = "not measured"
+
+
+def judge(entries: Sequence[Entry], measures: Sequence[str]) -> Distinction:
+    """What the measures of one part by one extractor say together; "not distinguishable" needs all
+    of them.
+    """
+    judged = [e for e in entries if e.name in measures and e.at_floor is not None]
+    if not judged:
+        return Distinction.UNMEASURED
+    beyond = [e for e in judged if not e.at_floor]
+    if not beyond and len(judged) >= len(measures):
+        return Distinction.NO
+    firm = any(e.interval_beyond for e in beyond)
+    return Distinction.YES if firm and 2 * len(beyond) > len(measures) else Distinction.UNCLEAR
+
+
+def min_distinguishable(parts: int) -> int:
+    """Parts that must be distinguishable before chance does not explain them: where it does so in
+    5 % of parts, it reaches this number in at most 5 % of sets.
+
+    Args:
+        parts: that were judged, 1 or more.
+    """
+    tail = 1.0
+    for number in range(parts + 1):
+        if tail <= ALPHA + 1e-12:
+            return number
+        tail -= math.comb(parts, number) * ALPHA**number * (1 - ALPHA) ** (parts - number)
+    return parts
+
+
+def over_parts(found: Sequence[Distinction]) -> Distinction:
+    """What an extractor concludes of all parts together."""
+    judged = [each for each in found if each is not Distinction.UNMEASURED]
+    if not judged:
+        return Distinction.UNMEASURED
+    count = judged.count(Distinction.YES)
+    if count >= min_distinguishable(len(judged)):
+        return Distinction.YES if 2 * count > len(judged) else Distinction.PARTLY
+    return Distinction.NO if set(judged) == {Distinction.NO} else Distinction.UNCLEAR
+
+
+def shifted_class(numbers: Numbers) -> tuple[str, float, float] | None:
+    """The class whose share differs most, with its shares in synthetic and real images; None where
+    all shares are alike. Images without a class do not count.
+    """
+    shares = [
+        (str(share), share.n_generated, share.n_real)
+        for share in numbers.shares
+        if share.column == LABEL and share.level and share.n_generated is not None
+    ]
+    synthetic, real = sum(n for _, n, _ in shares), sum(m for _, _, m in shares)
+    if not synthetic or not real:
+        return None
+    found = [(name, n / synthetic, m / real) for name, n, m in shares]
+    worst = max(found, key=lambda each: abs(each[1] - each[2]))
+    return worst if abs(worst[1] - worst[2]) > MAX_SHARE_GAP else None
+
+
+def judged_parts(numbers: Numbers) -> list[Scope]:
+    """All images, or every class where classes have other shares than in the reference."""
+    classes = [part for part in numbers.scopes() if part.column == LABEL and part.level]
+    return classes if classes and shifted_class(numbers) else [WHOLE]
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """What the extractors conclude on one question.
+
+    Attributes:
+        findings: by extractor.
+        trained: extractors among them that were trained.
+        small: whether a part has few images, or too few for a floor.
+        reasons: the numbers, in words.
+    """
+
+    findings: dict[str, Distinction]
+    trained: int
+    small: bool
+    reasons: tuple[str, ...]
+
+    @property
+    def together(self) -> Distinction:
+        """What they agree on; unclear where they do not."""
+        found = set(self.findings.values())
+        if not found:
+            return Distinction.UNMEASURED
+        if found == {Distinction.YES, Distinction.PARTLY}:
+            return Distinction.PARTLY
+        return found.pop() if len(found) == 1 else Distinction.UNCLEAR
+
+    @property
+    def decides(self) -> bool:
+        """Whether there are enough extractors and images for more than an indication."""
+        return len(self.findings) >= MIN_EXTRACTORS and self.trained > 0 and not self.small
+
+    @property
+    def caveats(self) -> list[str]:
+        """Why this is an indication only."""
+        found = []
+        if len(self.findings) < MIN_EXTRACTORS:
+            what = "one extractor" if self.trained else "a network of random weights alone"
+            found.append(f"Indicative only: measured with {what}; {MIN_EXTRACTORS} must agree.")
+        elif not self.trained:
+            found.append("Indicative only: none of the networks behind the numbers was trained.")
+        if self.small:
+            found.append(
+                f"Indicative only: a part has fewer than {MIN_FOR_MORE} real or synthetic images, "
+                "or too few for a floor."
+            )
+        return found
+
+
+def conclude(numbers: Numbers, measures: Sequence[str]) -> Conclusion:
+    """What every extractor concludes, with the numbers that decided."""
+    parts = judged_parts(numbers)
+    findings: dict[str, Distinction] = {}
+    leads, reasons = [], []
+    trained, small = 0, False
+    for name in dict.fromkeys(e.extractor for e in numbers.entries if e.extractor):
+        by_part = {part: numbers.of(part, name) for part in parts}
+        each = {part: judge(entries, measures) for part, entries in by_part.items()}
+        found = over_parts(list(each.values()))
+        if found is Distinction.UNMEASURED:
+            continue
+        findings[name] = found
+        used = [e for entries in by_part.values() for e in entries if e.name in measures]
+        trained += not any(entry.indicative for entry in used)
+        small = small or Distinction.UNMEASURED in each.values() or any(e.small for e in used)
+        leads.append(_lead(name, each))
+        reasons += [_reason(name, part, entries, measures) for part, entries in by_part.items()]
+    shifted = shifted_class(numbers)
+    if parts != [WHOLE] and shifted:
+        leads.append(
+            f"Judged class by class, since classes have other shares: {shifted[0]} makes up "
+            f"{percent(shifted[1])} of the synthetic and {percent(shifted[2])} of the real images."
+        )
+    return Conclusion(findings, trained, small, (*leads, *filter(None, reasons)))
+
+
+def _lead(name: str, by_part: Mapping[Scope, Distinction]) -> str:
+    """What an extractor concludes of which parts."""
+    said = []
+    for finding, words in (
+        (Distinction.YES, "distinguishes synthetic from real images in"),
+        (Distinction.UNCLEAR, "is undecided on"),
+        (Distinction.NO, "sees no more difference than among real images in"),
+        (Distinction.UNMEASURED, "has too few images for a floor in"),
+    ):
+        parts = [scope_name(part) for part, each in by_part.items() if each is finding]
+        said += [f"{words} {listed(parts)}"] if parts else []
+    return f"{name} {'; it '.join(said)}."
+
+
+def _reason(name: str, part: Scope, entries: Sequence[Entry], measures: Sequence[str]) -> str:
+    said = []
+    for entry in entries:
+        floor = entry.floor
+        if entry.name not in measures or entry.at_floor is None or floor is None:
+            continue
+        low = entry.direction is Direction.LOW
+        limit = amount(entry.name, floor.high if low else floor.low)
+        side = "within its floor" if entry.at_floor else "beyond its floor"
+        if entry.interval_beyond:
+            side += ", as is its whole interval"
+        said.append(
+            f"{about(entry.name).title} {amount(entry.name, floor.same_n)} is {side} "
+            f"(real images: at {'most' if low else 'least'} {limit})"
+        )
+    return f"{name}, {scope_name(part)}: {'; '.join(said)}." if said else ""

@@ -1,0 +1,228 @@
+"""What `evaluate` measured of one synthetic set, from all files and lines that hold some of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from synthograph.report.words import amount, count, listed
+from synthograph.results.evaluation import (
+    HELD_OUT,
+    Entry,
+    Measured,
+    PublishedMeasure,
+    Scope,
+    ScopeShare,
+)
+from synthograph.results.measures import Direction, about
+from synthograph.results.provenance import Provenance
+
+WHOLE = Scope()
+ROLES = ("generated", "real", "train")
+OF_SETS = {"name", "archive", "images_hash", "manifest_hash", "split", "snapshot"}
+"""What the page says of a set."""
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Numbers of one synthetic set against one reference.
+
+    Attributes:
+        source: files that they come from.
+        lines: of these files; later ones take the place of earlier ones.
+        skipped: what could not be measured, and why.
+    """
+
+    source: tuple[str, ...]
+    lines: tuple[Measured | PublishedMeasure, ...]
+    skipped: tuple[str, ...] = ()
+
+    def joined(self, other: "Numbers") -> "Numbers":
+        """With further numbers of the same images, such as those of another extractor."""
+        return Numbers(
+            tuple(dict.fromkeys((*self.source, *other.source))),
+            (*self.lines, *other.lines),
+            tuple(dict.fromkeys((*self.skipped, *other.skipped))),
+        )
+
+    def public(self) -> "Numbers":
+        """Without what is private; what could not be measured often names a local file."""
+        return Numbers((), tuple(line.public() for line in self.lines))
+
+    @cached_property
+    def _own(self) -> tuple[Measured, ...]:
+        return tuple(line for line in self.lines if isinstance(line, Measured))
+
+    @cached_property
+    def published(self) -> tuple[PublishedMeasure, ...]:
+        """Measures under published names."""
+        found = {each.metric: each for each in self.lines if isinstance(each, PublishedMeasure)}
+        return tuple(found.values())
+
+    @cached_property
+    def entries(self) -> tuple[Entry, ...]:
+        """Our own measures."""
+        every = [entry for line in self._own for entry in line.entries]
+        return tuple({(e.name, e.scope, e.extractor): e for e in every}.values())
+
+    @property
+    def shares(self) -> tuple[ScopeShare, ...]:
+        """Sizes of classes and other parts."""
+        return next((line.shares for line in reversed(self._own) if line.shares), ())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on the whole."""
+        return tuple(dict.fromkeys(note for line in self._own for note in line.notes))
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Files and groups that the notes speak of."""
+        return tuple(dict.fromkeys(name for line in self._own for name in line.named))
+
+    @property
+    def chooses(self) -> bool:
+        """Whether the images are those that choose a snapshot while a run trains."""
+        return any(line.metric == HELD_OUT for line in self.lines)
+
+    @property
+    def kimg(self) -> int | None:
+        """Thousands of images that the snapshot had seen, where a network was measured."""
+        return next((each.kimg for each in self.lines if each.kimg is not None), None)
+
+    @property
+    def _provenances(self) -> list[Provenance]:
+        """Of every line, from its first number."""
+        found = [e.provenance for line in self._own for e in line.entries[:1]]
+        return found or [Provenance()]
+
+    @cached_property
+    def sets(self) -> dict[str, dict[str, str]]:
+        """What the numbers rest on: role -> name, hashes, split."""
+        found: dict[str, dict[str, str]] = {}
+        for each in self._provenances:
+            for role in ROLES:
+                record = getattr(each, role)
+                if record is not None:
+                    tree = record.model_dump(include=OF_SETS, exclude_none=True)
+                    found[role] = {name: text for name, text in tree.items() if text}
+        return found
+
+    @property
+    def seed(self) -> int | None:
+        """Of halves and blocks."""
+        return next((p.seed for p in reversed(self._provenances) if p.seed is not None), None)
+
+    @property
+    def version(self) -> str:
+        """Of the package that measured."""
+        return next((p.version for p in reversed(self._provenances) if p.version), "")
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The same for numbers of the same images."""
+        made, real = self.sets.get("generated", {}), self.sets.get("real", {})
+        names = (
+            *(made.get(name) for name in ("images_hash", "snapshot", "manifest_hash", "name")),
+            *(real.get(name) for name in ("images_hash", "manifest_hash", "split", "name")),
+            self.kimg,
+        )
+        return tuple(str(name) for name in names)
+
+    def scopes(self) -> list[Scope]:
+        """All parts, in their order."""
+        return list(dict.fromkeys(entry.scope for entry in self.entries))
+
+    def of(self, scope: Scope, extractor: str | None = "") -> list[Entry]:
+        """The numbers of a part; of all extractors, of one, or of pixels for None."""
+        return [
+            entry
+            for entry in self.entries
+            if entry.scope == scope and (extractor == "" or entry.extractor == extractor)
+        ]
+
+    def tree(self) -> dict[str, Any]:
+        """Plain data for the page."""
+        rests = [e.provenance.features for e in self.entries]
+        rests += [each.provenance.features for each in self.published]
+        measured = next((each for each in reversed(self.lines) if each.snapshot), None)
+        return {
+            "source": list(self.source),
+            "snapshot": measured
+            and {"name": measured.snapshot, "sha256": measured.snapshot_sha256},
+            "kimg": self.kimg,
+            "sets": self.sets,
+            "extractors": {f.extractor: f.tree() for f in rests if f and f.extractor},
+            "entries": [entry_tree(entry) for entry in self.entries],
+            "shares": [share.tree() for share in self.shares],
+            "published": [_published(each) for each in self.published],
+            "notes": [*self.notes, *named_in_notes(self.named)],
+            "skipped": list(self.skipped),
+            "chooses": self.chooses,
+            "seed": self.seed,
+            "version": self.version,
+        }
+
+
+def named_in_notes(names: Sequence[str]) -> list[str]:
+    """A sentence on files and groups that notes speak of; none on a page for everybody."""
+    return [f"Named in these notes: {listed(list(names))}."] if names else []
+
+
+def entry_tree(entry: Entry) -> Mapping[str, Any]:
+    """A number for the page."""
+    tree = entry.model_dump(mode="json", exclude={"provenance", "curve", "counts", "name"})
+    if tree["floor"] is not None:
+        tree["floor"]["same"] = tree["floor"].pop("same_n")
+    return tree | {
+        "measure": entry.name,
+        "part": tree.pop("scope"),
+        "extractor": entry.extractor,
+        "indicative": entry.indicative,
+        "n_generated": tree.pop("n_fake"),
+        "at_floor": entry.at_floor,
+        "sentence": sentence(entry),
+    }
+
+
+def _published(line: PublishedMeasure) -> dict[str, Any]:
+    features, made = line.provenance.features, line.provenance.generated
+    return {
+        "name": line.metric,
+        "results": line.results,
+        "notes": list(dict.fromkeys(note for value in line.values for note in value.notes)),
+        "extractor": features and features.extractor or None,
+        "n_fake": made and made.n,
+    }
+
+
+def finding(entry: Entry) -> str:
+    """What the comparison with the floor says, in words."""
+    if entry.at_floor is None:
+        return ""
+    if entry.at_floor:
+        return "not distinguishable from real images"
+    return (
+        "farther from the real images than these are from each other"
+        if entry.direction is Direction.LOW
+        else "below what real images reach"
+    )
+
+
+def sentence(entry: Entry) -> str:
+    """The number with interval and floor in plain words."""
+    name, floor = entry.name, entry.floor
+    said = f"{about(name).title} {amount(name, entry.value)}"
+    if entry.interval is not None:
+        low, high = (amount(name, end) for end in (entry.interval.low, entry.interval.high))
+        said += f" (95 % interval {low} to {high})"
+    said += f", {count(entry.n_real)} real and {count(entry.n_fake)} synthetic images"
+    if floor is None:
+        return f"{said}; no floor, since there are too few real images or none is defined."
+    said += f". Halves of the real images reach {amount(name, floor.value)} against each other"
+    if floor.low < floor.high:
+        said += f" ({amount(name, floor.low)} to {amount(name, floor.high)})"
+    if floor.same_n is not None and name != "ms_ssim":
+        said += f", as many synthetic images {amount(name, floor.same_n)}"
+    found = finding(entry)
+    return f"{said}: {found}." if found else f"{said}."

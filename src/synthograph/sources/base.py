@@ -1,0 +1,92 @@
+"""What every reader of image files is."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from synthograph.core.record import Pixels
+from synthograph.core.untrusted.containers import Container
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file of a folder or zip; picklable.
+
+    Attributes:
+        container: the folder or zip.
+        name: relative name inside it.
+    """
+
+    container: Container
+    name: str
+
+    def read(self) -> bytes:
+        """The whole file.
+
+        Raises:
+            UnreadableError: it cannot be opened, or is too large.
+        """
+        return self.container.read(self.name)
+
+    def head(self) -> bytes:
+        """The first bytes of the file, by which its format is recognised.
+
+        Raises:
+            UnreadableError: it cannot be opened.
+        """
+        return self.container.head(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One image of a file: all of it, or one of its pages, slices or tiles.
+
+    Attributes:
+        name: unique within the file; empty where the file is one image.
+        group: patient or slide, where the file says it.
+        columns: what else the file says about the image, for the manifest.
+    """
+
+    name: str = ""
+    group: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+class Reader(Protocol):
+    """Reads files of one kind. `sources/readers.py` lists all readers.
+
+    Each method gets a file that has one of the reader's endings or that it recognises, and raises
+    `UnreadableError` where that file is damaged or where no rule says how to read it.
+    """
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """Names of the formats, for messages."""
+        ...
+
+    @property
+    def suffixes(self) -> frozenset[str]:
+        """Endings of their files, in lower case with the dot."""
+        ...
+
+    def missing(self) -> str | None:
+        """What has to be installed before such files can be read; None for nothing."""
+        ...
+
+    def recognises(self, head: bytes) -> bool:
+        """Whether a file that begins so is of these formats."""
+        ...
+
+    def frames(self, file: SourceFile) -> Iterable[Frame]:
+        """The images of a file, in order; pixels are not decoded."""
+        ...
+
+    def read(self, file: SourceFile, frame: str) -> tuple[Pixels, tuple[str, ...]]:
+        """Pixels of a frame, and the conversions that were applied, a short phrase each."""
+        ...
+
+    def read_mask(self, file: SourceFile, frame: str) -> np.ndarray:
+        """Class ids [h, w] of a frame, uint8."""
+        ...

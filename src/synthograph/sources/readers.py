@@ -1,0 +1,137 @@
+"""Which reader reads which file: by the ending of its name, else by its first bytes.
+
+A new format is one file of this room that holds a `Reader`, and one entry in `READERS`.
+"""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from synthograph.core.names import nfc
+from synthograph.core.record import DecodedImage, Pixels, UnreadableError, size_of
+from synthograph.core.untrusted.containers import Container
+from synthograph.sources.base import Frame, Reader, SourceFile
+from synthograph.sources.raster import RasterReader
+
+READERS: tuple[Reader, ...] = (RasterReader(),)
+
+
+def image_suffix(name: str) -> str:
+    """The ending that makes a name that of an image, or nothing; the longest where several do."""
+    lowered = name.lower()
+    known = [suffix for reader in READERS for suffix in reader.suffixes]
+    fitting = [suffix for suffix in known if lowered.endswith(suffix)]
+    return max(fitting, key=len, default="")
+
+
+def is_image(name: str) -> bool:
+    """Whether a name has the ending of an image."""
+    return bool(image_suffix(name))
+
+
+def stem_key(name: str) -> str:
+    """A relative name without the ending of an image, in one Unicode form: names are paired by
+    this.
+    """
+    name = nfc(name)
+    return name[: len(name) - len(image_suffix(name))]
+
+
+def known_formats() -> str:
+    """The formats that are read, for messages."""
+    *most, last = [name for reader in READERS for name in reader.formats]
+    return f"{', '.join(most)} or {last}"
+
+
+def find_reader(file: SourceFile) -> Reader:
+    """The reader of a file.
+
+    Raises:
+        UnreadableError: no reader knows such files, or the one that does lacks a package.
+    """
+    found = _known_reader(file)
+    if found is None:
+        start = file.head()[:8]
+        raise UnreadableError(f"not a {known_formats()} file (it starts with {start!r})")
+    lack = found.missing()
+    if lack is not None:
+        raise UnreadableError(f"{' and '.join(found.formats)} files need {lack}")
+    return found
+
+
+def _known_reader(file: SourceFile) -> Reader | None:
+    suffix = image_suffix(file.name)
+    if suffix:
+        return next(reader for reader in READERS if suffix in reader.suffixes)
+    head = file.head()
+    return next((reader for reader in READERS if reader.recognises(head)), None)
+
+
+def frames_of(file: SourceFile) -> Iterable[Frame]:
+    """The images of a file; one where it cannot be read, which is said when it is decoded.
+
+    Raises:
+        UnreadableError: it cannot be opened, or its reader finds no image in it.
+    """
+    reader = _known_reader(file)
+    return (Frame(),) if reader is None or reader.missing() else reader.frames(file)
+
+
+@dataclass(frozen=True, slots=True)
+class FileDecoder:
+    """Decodes one image with its partners; picklable.
+
+    Attributes:
+        parts: (modality, container, name), the primary first.
+        mask: (container, name), or None.
+        frame: which image of these files.
+    """
+
+    parts: tuple[tuple[str, Container, str], ...]
+    mask: tuple[Container, str] | None = None
+    frame: str = ""
+
+    def __call__(self) -> DecodedImage:
+        """Read and decode all files of the image.
+
+        Raises:
+            UnreadableError: a file cannot be decoded, or sizes differ; partners are named in the
+                reason.
+        """
+        (primary, container, name), *others = self.parts
+        pixels, notes = self._read(container, name)
+        modalities = {primary: pixels}
+        for modality, container, name in others:
+            with _naming(modality, name):
+                pixels, further = self._read(container, name)
+            _check_same_size(modality, pixels, primary, modalities[primary])
+            modalities[modality] = pixels
+            notes += tuple(f"{modality}: {note}" for note in further)
+        if self.mask is None:
+            return DecodedImage(modalities, None, notes)
+        file = SourceFile(*self.mask)
+        with _naming("mask", file.name):
+            mask = find_reader(file).read_mask(file, self.frame)
+        _check_same_size("mask", mask, primary, modalities[primary])
+        return DecodedImage(modalities, mask, notes)
+
+    def _read(self, container: Container, name: str) -> tuple[Pixels, tuple[str, ...]]:
+        file = SourceFile(container, name)
+        return find_reader(file).read(file, self.frame)
+
+
+@contextlib.contextmanager
+def _naming(what: str, name: str) -> Iterator[None]:
+    try:
+        yield
+    except UnreadableError as error:
+        raise UnreadableError(f"{what} file {name!r}: {error}") from error
+
+
+def _check_same_size(what: str, pixels: Pixels, primary: str, others: Pixels) -> None:
+    (height, width), (wanted_h, wanted_w) = size_of(pixels), size_of(others)
+    if (height, width) != (wanted_h, wanted_w):
+        raise UnreadableError(
+            f"{what} is {width}x{height} pixels and {primary} is {wanted_w}x{wanted_h}; "
+            "they must be registered to each other"
+        )
