@@ -9,14 +9,8 @@ import pytest
 import synthograph
 
 JOBS = [
-    "audit",
-    "domain_gap",
-    "evaluate",
-    "generate",
-    "phantom",
-    "prepare",
-    "split",
-    "train",
+    *("audit", "convert", "doctor", "domain_gap", "evaluate", "generate", "get_weights"),
+    *("import_weights", "inspect", "phantom", "prepare", "report", "split", "train", "weights"),
 ]
 NAMES = ["AugmentPipe", "ImageSpec", "Snapshot", "UserError", "load", *JOBS]
 

@@ -33,7 +33,10 @@ _LAZY = {
     "UserError": "synthograph.core.errors",
     "load": "synthograph.models.snapshot",
 }
-_JOBS = ("audit", "domain_gap", "evaluate", "generate", "phantom", "prepare", "split", "train")
+_JOBS = (
+    *("audit", "convert", "doctor", "domain_gap", "evaluate", "generate", "get_weights"),
+    *("import_weights", "inspect", "phantom", "prepare", "report", "split", "train", "weights"),
+)
 __all__ = ["AugmentPipe", "ImageSpec", "Snapshot", "UserError", "load", *_JOBS]
 
 

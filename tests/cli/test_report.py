@@ -4,18 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from synthograph.cli.report import report
+import synthograph
 from synthograph.core.errors import UserError
+from tests.cli.conftest import Typed
 from tests.report import material
 
 
-def test_page_and_console(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_page_and_console(tmp_path: Path, typed: Typed) -> None:
     run = material.run_directory(tmp_path)
     (run / "stats.jsonl").write_text("{\n")
     numbers = material.write(tmp_path / "n.json", material.evaluation(material.entries()))
     page = tmp_path / "out" / "report.html"
-    report([run, numbers], out=page)
-    said = capsys.readouterr().out
+    code, said, _ = typed("report", run, numbers, "-o", page)
+    assert code == 0
     assert page.exists()
     assert page.with_suffix(".json").exists()
     assert "faithful?  Withheld: no clean audit" in said
@@ -24,9 +25,9 @@ def test_page_and_console(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "--public leaves them out" in said
     assert f"{page}   0." in said
     with pytest.raises(UserError, match="--force"):
-        report([run, numbers], out=page)
-    report([run, numbers], out=page, public=True, force=True, title="Cells")
-    said = capsys.readouterr().out
+        synthograph.report([run, numbers], out=page)
+    result = synthograph.report([run, numbers], out=page, public=True, force=True, title="Cells")
+    said = repr(result)
     assert "--public leaves" not in said
     assert "Synthetic images are left out of this page, since no audit says" in said
     assert "<h1>Cells</h1>" in page.read_text()

@@ -25,7 +25,7 @@ def demo(
 ) -> None:
     """Phantoms, archive, split, training, generated images, numbers, report: the chain once."""
     from synthograph.archive.prepare import PrepareOptions, prepare
-    from synthograph.cli.options import print_lines
+    from synthograph.cli.options import show
     from synthograph.cli.progress import tracker
     from synthograph.core.files import disk_errors, refuse_unwritable_folder, write_bytes
     from synthograph.core.progress import Printed
@@ -49,10 +49,10 @@ def demo(
     )
     options = PrepareOptions(classes=phantoms.classes, invariances=list(phantoms.invariances))
     summary = prepare(phantoms.items, real, options, track=tracker("drawing"))
-    print_lines(PrepareResult(real, summary))
+    show(PrepareResult(real, summary))
 
     typer.echo("2 of 6: splitting by patient")
-    print_lines(split.run(SplitRequest(archive=real, seed=SEED), progress=Printed()))
+    show(split.run(SplitRequest(archive=real, seed=SEED), progress=Printed()))
 
     typer.echo("3 of 6: training a small generator")
     settings = {

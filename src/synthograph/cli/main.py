@@ -8,13 +8,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from synthograph.cli.convert import convert
 from synthograph.cli.demo import demo
-from synthograph.cli.doctor import doctor
 from synthograph.cli.inspect import inspect
-from synthograph.cli.models import models
-from synthograph.cli.options import plain_verb
-from synthograph.cli.report import report
+from synthograph.cli.options import json_verb, plain_verb
 from synthograph.cli.tables import table_verb
 from synthograph.cli.train import train
 from synthograph.cli.usage import UsageError, explain
@@ -29,11 +25,15 @@ from synthograph.core.errors import (
 )
 from synthograph.workflows.processes import is_worker, leave
 from synthograph.workflows.requests.audit import AuditRequest
+from synthograph.workflows.requests.convert import ConvertRequest
+from synthograph.workflows.requests.doctor import DoctorRequest
 from synthograph.workflows.requests.domain_gap import DomainGapRequest
 from synthograph.workflows.requests.evaluate import EvaluateRequest
 from synthograph.workflows.requests.generate import GenerateRequest
+from synthograph.workflows.requests.models import ModelsRequest
 from synthograph.workflows.requests.phantom import PhantomRequest
 from synthograph.workflows.requests.prepare import PrepareRequest
+from synthograph.workflows.requests.report import ReportRequest
 from synthograph.workflows.requests.split import SplitRequest
 
 app = typer.Typer(
@@ -52,11 +52,11 @@ VERBS = (
     table_verb(EvaluateRequest),
     table_verb(AuditRequest),
     table_verb(DomainGapRequest),
-    report,
-    convert,
+    plain_verb(ReportRequest),
+    plain_verb(ConvertRequest),
     inspect,
-    models,
-    doctor,
+    json_verb(ModelsRequest),
+    plain_verb(DoctorRequest),
 )
 for verb in VERBS:
     app.command()(verb)

@@ -2,7 +2,7 @@
 
     @verb(SplitRequest)
     def split(request: SplitRequest) -> None:
-        print_lines(run(request, progress=Printed()))
+        show(run(request, progress=Printed()))
 
 Name, help, range and default of an option are those of the field (see `core/request.py`). Every
 verb also takes `--config FILE`, a YAML or JSON file of the request; what is typed goes before it.
@@ -10,11 +10,13 @@ verb also takes `--config FILE`, a YAML or JSON file of the request; what is typ
 
 import enum
 import inspect
+import json
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
+import pydantic
 import typer
 from pydantic.fields import FieldInfo
 
@@ -35,7 +37,7 @@ def verb(request: type[R]) -> Callable[[Callable[[R], None]], Callable[..., None
     """Make a function of a request one that the command-line library can read.
 
     Args:
-        request: the class; its docstring is the help where the function has none.
+        request: the class; the help is the docstring of the job's.
 
     Returns:
         A decorator.
@@ -56,7 +58,7 @@ def verb(request: type[R]) -> Callable[[Callable[[R], None]], Callable[..., None
 
         parameters = list(_parameters(request))
         spelled_out.__name__ = request.job()
-        spelled_out.__doc__ = work.__doc__ or request.__doc__
+        spelled_out.__doc__ = request.declared().__doc__
         spelled_out.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         spelled_out.__annotations__ = {p.name: p.annotation for p in parameters}
         return spelled_out
@@ -68,15 +70,26 @@ def plain_verb(request: type[Request]) -> Callable[..., None]:
     """The verb that does what is asked and prints the lines of the result."""
 
     def work(asked: Request) -> None:
-        print_lines(run(asked, progress=Printed()))
+        show(run(asked, progress=Printed()))
 
-    work.__doc__ = request.__doc__
     return verb(request)(work)
 
 
-def print_lines(result: Result) -> None:
-    """Say a result to people."""
-    for line in result.lines():
+def json_verb(request: type[Request]) -> Callable[..., None]:
+    """The same with an option `--json`, to print the result for programs."""
+    flag = (Annotated[bool, Flag("--json")], pydantic.Field(False, description="print JSON"))
+    options = pydantic.create_model(request.__name__, __base__=request, as_json=flag)
+
+    def work(asked: Request) -> None:
+        as_json = bool(getattr(asked, "as_json"))  # noqa: B009 - a field that is made above
+        show(run(asked, progress=Printed()), as_json=as_json)
+
+    return verb(options)(work)
+
+
+def show(result: Result, *, as_json: bool = False) -> None:
+    """Print a result for people, or as JSON."""
+    for line in [json.dumps(result.json(), indent=2)] if as_json else result.lines():
         typer.echo(line)
 
 
@@ -85,7 +98,7 @@ def _parameters(request: type[Request]) -> Iterator[inspect.Parameter]:
     for name, field in request.model_fields.items():
         default = inspect.Parameter.empty if field.is_required() else _plain(field.default)
         yield _keyword(name, Annotated[_kind(field.annotation), _option(name, field)], default)
-    if "--config" not in request.flags().values():
+    if request.model_fields and "--config" not in request.flags().values():
         read = typer.Option(
             "--config",
             callback=lambda context, path: _read_config(request, context, path),

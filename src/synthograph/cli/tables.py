@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import typer
 
-from synthograph.cli.options import print_lines, verb
+from synthograph.cli.options import show, verb
 from synthograph.core.progress import Printed
 from synthograph.core.request import Request, Result
 from synthograph.workflows import run
@@ -21,7 +21,6 @@ def table_verb(request: type[Request]) -> Callable[..., None]:
         if result is not None:
             _show(result)
 
-    work.__doc__ = request.__doc__
     return verb(request)(work)
 
 
@@ -34,7 +33,7 @@ def _show(result: Result) -> None:
     from synthograph.workflows.tables import TableResult
 
     if not isinstance(result, TableResult):
-        print_lines(result)
+        show(result)
         return
     console = Console(highlight=False)
     if not console.is_terminal:

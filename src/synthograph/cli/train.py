@@ -8,5 +8,5 @@ from synthograph.workflows.requests.train import TrainRequest
 
 @verb(TrainRequest)
 def train(request: TrainRequest) -> None:
-    """Train a generator on an archive, or go on with a run that was stopped."""
-    run(request, progress=Printed())  # the run prints what its log holds
+    """Train; the run itself prints what its log holds."""
+    run(request, progress=Printed())

@@ -80,10 +80,14 @@ class Request(Config):
         return [n for n, field in cls.model_fields.items() if marked(field, Positional)]
 
     @classmethod
+    def declared(cls) -> "type[Request]":
+        """The request of the job, of which this one may be derived."""
+        return next(c for c in reversed(cls.__mro__) if issubclass(c, Request) and c is not Request)
+
+    @classmethod
     def job(cls) -> str:
-        """Name of the job: `domain_gap` for `DomainGapRequest` and the classes derived from it."""
-        base = next(c for c in reversed(cls.__mro__) if issubclass(c, Request) and c is not Request)
-        name = base.__name__.removesuffix("Request")
+        """Name of the job: `domain_gap` for `DomainGapRequest`."""
+        name = cls.declared().__name__.removesuffix("Request")
         return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).removeprefix("_")
 
     def command_line(self) -> str:
@@ -130,6 +134,10 @@ class Result:
 
     def lines(self) -> Iterable[str]:
         """The result in words."""
+        raise NotImplementedError
+
+    def json(self) -> Any:  # noqa: ANN401 - JSON data
+        """The result as JSON data, of jobs whose command has `--json`."""
         raise NotImplementedError
 
     def __repr__(self) -> str:

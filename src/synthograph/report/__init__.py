@@ -9,3 +9,23 @@ Public names: `gather.gather` (paths -> `gather.Inputs`), `document.build` (inpu
 `page.render` (plain data and pictures -> HTML), `write.write_report` (all of it), `conclusions` and
 `verdicts` (the rules). A page for everybody is made of `Inputs.public()`.
 """
+
+import importlib
+import sys
+import types
+from typing import Any
+
+
+class _Room(types.ModuleType):
+    """This room, which shares its name with the job that writes a page of it."""
+
+    def __call__(self, *paths: Any, **options: Any) -> Any:  # noqa: ANN401 - see the request
+        """Write one page on a synthetic set; see `help(synthograph.report.job())`."""
+        return self.job()(*paths, **options)
+
+    def job(self) -> Any:  # noqa: ANN401 - a function that follows from its request
+        """The function that `synthograph.report(...)` calls."""
+        return importlib.import_module("synthograph.workflows").function("report")
+
+
+sys.modules[__name__].__class__ = _Room

@@ -1,13 +1,9 @@
 """Train, validation and test by group."""
 
-import io
-import shutil
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -16,6 +12,7 @@ from synthograph.archive.split import SplitOptions, split_archive, split_table
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.workflows.requests.split import SplitRequest
+from synthograph.workflows.tables import table_lines
 
 
 @dataclass(frozen=True, repr=False)
@@ -41,12 +38,7 @@ class SplitResult(Result):
         for part, images, groups, counts in self.parts:
             cells = (str(counts.get(name, 0)) for name in self.classes)
             table.add_row(part, str(images), str(groups), *cells)
-        # a file or pipe has no width that columns would have to fit into
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000
-        console = Console(width=width, file=io.StringIO(), color_system=None)
-        with console.capture() as drawn:
-            console.print(table)
-        yield from (line.rstrip() for line in drawn.get().splitlines())
+        yield from table_lines(table)
         if not self.grouped:
             yield f"warning: {NO_GROUPS}"
 

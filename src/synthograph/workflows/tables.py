@@ -31,10 +31,12 @@ class TableResult(Result):
         yield from self.notes()
 
 
-def table_lines(table: RenderableType) -> Iterator[str]:
-    """A table without colours; a file or pipe has no width that columns would have to fit into."""
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDTH
-    console = Console(width=width, file=io.StringIO(), color_system=None, soft_wrap=True)
+def table_lines(table: RenderableType, width: int = WIDTH) -> Iterator[str]:
+    """A table without colours, as wide as the terminal; a file or pipe has no width that columns
+    would have to fit into.
+    """
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else width
+    console = Console(width=columns, file=io.StringIO(), color_system=None, soft_wrap=True)
     with console.capture() as drawn:
         console.print(table)
     yield from (line.rstrip() for line in drawn.get().splitlines())

@@ -1,0 +1,73 @@
+"""A snapshot of any readable kind as safetensors."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from synthograph.core.errors import UserError
+from synthograph.core.files import disk_errors, refuse_existing, refuse_unwritable, sha256_file
+from synthograph.core.progress import Progress
+from synthograph.core.request import Result
+from synthograph.core.untrusted.tensors import SUFFIX
+from synthograph.models import snapshot
+from synthograph.workflows.requests.convert import ConvertRequest
+
+
+@dataclass(frozen=True, repr=False)
+class ConvertResult(Result):
+    """Files that were written.
+
+    Attributes:
+        files: the generator and, where they were there, its discriminators.
+        public: whether what could tell of training images was left out.
+    """
+
+    files: Sequence[Path]
+    public: bool
+
+    def lines(self) -> Iterator[str]:
+        """Each file with its size and hash."""
+        for file, what in zip(self.files, ("generator", "discriminators"), strict=False):
+            yield f"{what}: {file} ({file.stat().st_size} bytes)  sha256 {sha256_file(file)}"
+        if self.public and len(self.files) > 1:
+            name = self.files[0].name
+            yield f"share {name} alone: discriminators are for further training"
+
+
+def run(request: ConvertRequest, *, progress: Progress) -> ConvertResult:
+    """Read the source as data and write it.
+
+    Raises:
+        UserError: the source is refused, or a target cannot be written.
+    """
+    path = snapshot.find_snapshot(request.source)
+    if request.source.is_dir():
+        progress.log(f"network: {path}")
+    _refuse_targets(request.target)
+    ours = path.suffix == SUFFIX and snapshot.PARTNER not in path.name
+    alone = ours and not snapshot.has_partner(path)
+    if alone and path.is_file() and not snapshot.is_pickle(path):
+        progress.log(
+            f"note: there is no {snapshot.partner(path).name} beside it, so the copy is the "
+            "generator alone: it makes images, but training cannot go on from it"
+        )
+    written = snapshot.convert(path, request.target, public=request.public)
+    return ConvertResult(written, request.public)
+
+
+def _refuse_targets(target: Path) -> None:
+    """Stop before the source is read where one of the files could not be written.
+
+    Raises:
+        UserError: one exists, its folder is missing or not writable, or its name is too long.
+    """
+    if target.suffix != SUFFIX:
+        raise UserError(f"{target}: a snapshot's name ends in {SUFFIX}")
+    for path in (target, snapshot.partner(target)):
+        with disk_errors(path):
+            refuse_existing(path, "name")
+            refuse_unwritable(path)
+            if not path.parent.is_dir():
+                raise UserError(
+                    f"{path.parent} is no folder: make it first, or choose another place"
+                )

@@ -1,0 +1,79 @@
+"""What is installed, what is used and why."""
+
+import importlib.util
+import os
+import platform
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+
+import synthograph
+from synthograph.core.devices import Precision, cpu_name, has_amx, pick_device, pick_precision
+from synthograph.core.files import cache_folder
+from synthograph.core.progress import Progress
+from synthograph.core.request import Result
+from synthograph.workflows.requests.doctor import DoctorRequest
+
+EXTRAS = {
+    "tensorboard": ("tensorboard", "training curves in TensorBoard beside stats.jsonl"),
+}
+"""Extra -> its module, and what it adds."""
+LIBRARIES = (
+    *("torch", "numpy", "pillow", "scipy", "pydantic", "typer", "safetensors"),
+    *("pydicom", "nibabel", "tifffile"),
+)
+
+
+@dataclass(frozen=True, repr=False)
+class DoctorResult(Result):
+    """What was found, a line each."""
+
+    found: Sequence[str]
+
+    def lines(self) -> Sequence[str]:
+        """What was found."""
+        return self.found
+
+
+def run(request: DoctorRequest, *, progress: Progress) -> DoctorResult:
+    """Look at this machine and this installation."""
+    del request, progress
+    return DoctorResult([*_installed(), *_machine(), *_extras()])
+
+
+def _installed() -> Iterator[str]:
+    python = f"Python {platform.python_version()}, {platform.platform()}"
+    yield f"synthograph {synthograph.__version__}, {python}"
+    for name in LIBRARIES:
+        try:
+            yield f"  {name} {version(name)}"
+        except PackageNotFoundError:
+            yield f"  {name} is missing: pip install synthograph again"
+
+
+def _machine() -> Iterator[str]:
+    threads = torch.get_num_threads()
+    yield f"processor: {cpu_name()}, {os.cpu_count()} cores, torch uses {threads} threads"
+    yield f"  bf16 matrix unit (AMX): {'yes' if has_amx() else 'no'}"
+    for index in range(torch.cuda.device_count()):
+        properties = torch.cuda.get_device_properties(index)
+        yield f"  cuda:{index} {properties.name}, {properties.total_memory / 2**30:.0f} GB"
+    device = pick_device("auto")
+    precision = pick_precision(Precision.AUTO, device)
+    slow = precision is Precision.FP32
+    why = "bf16 needs a CUDA device or AMX" if slow else "it computes bf16 in hardware"
+    yield f"training would use: {device}, {precision} ({why})"
+    yield (
+        "convolutions: channels-last (their backward pass and the resampling filter are faster "
+        "that way)"
+    )
+    yield f"cache: {cache_folder()}"
+
+
+def _extras() -> Iterator[str]:
+    for extra, (module, gain) in EXTRAS.items():
+        here = importlib.util.find_spec(module) is not None
+        state = "installed" if here else f"missing, pip install 'synthograph[{extra}]'"
+        yield f"extra {extra}: {state}: {gain}"

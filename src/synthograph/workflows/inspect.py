@@ -1,0 +1,139 @@
+"""What a file or folder is, without trusting it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from synthograph.archive.describe import describe as describe_archive
+from synthograph.core.errors import UserError
+from synthograph.core.files import disk_errors
+from synthograph.core.progress import Progress
+from synthograph.core.request import Result
+from synthograph.models.inspect import changed_settings
+from synthograph.models.inspect import describe as describe_network
+from synthograph.models.snapshot import is_zip, list_snapshots
+from synthograph.training.describe import (
+    describe_run,
+    describe_runs,
+    describe_state,
+    is_state,
+    list_runs,
+)
+from synthograph.workflows.requests.inspect import InspectRequest
+
+HIDDEN = ("spec",)
+"""Said in other words elsewhere, or only for programs."""
+MAX_SHOWN = 20
+"""Entries of a list that are shown without `full`."""
+Facts = dict[str, Any]
+"""JSON data by the name that people read."""
+
+
+@dataclass(frozen=True, repr=False)
+class InspectResult(Result):
+    """What was found of a file or folder.
+
+    Attributes:
+        facts: what is known, up to what was refused.
+        refused: why it is refused, if it is.
+    """
+
+    facts: Facts
+    refused: UserError | None = None
+
+    def lines(self, *, full: bool = False) -> Iterator[str]:
+        """What fits a screen, or all of it: `name: value` lines, inner facts indented."""
+        return _lines(self.facts if full else _shortened(self.facts))
+
+    def json(self) -> Facts:
+        """All facts."""
+        return self.facts
+
+
+def run(request: InspectRequest, *, progress: Progress) -> InspectResult:
+    """Look at a file or folder as data."""
+    facts: Facts = {"path": str(request.path)}
+    try:
+        _describer(request, progress)(request.path, facts)
+    except UserError as error:
+        return InspectResult({**facts, "refused": str(error)}, error)
+    return InspectResult(facts)
+
+
+def _describer(request: InspectRequest, progress: Progress) -> Callable[[Path, Facts], None]:
+    """Who knows such files; others count as snapshot or archive."""
+    path = request.path
+    archive = partial(describe_archive, quick=request.quick, track=progress.track("images"))
+    with disk_errors(path):
+        if not path.is_dir() and not path.is_file() and path.exists():
+            raise UserError(f"{path}: is a pipe or a device; give a file or a folder")
+        if path.is_file():
+            return archive if is_zip(path) or path.suffix == ".zip" else describe_network
+        if (path / "config.json").is_file():
+            return describe_run
+        if is_state(path):
+            return describe_state
+        if path.is_dir() and list_snapshots(path):
+            return lambda folder, facts: describe_network(list_snapshots(folder)[-1], facts)
+        if list_runs(path):
+            return partial(describe_runs, quick=request.quick)
+        return archive if path.exists() else describe_network
+
+
+def _shortened(facts: Mapping[str, Any]) -> Facts:
+    """One line per run and network, short lists, and of a model what is set apart."""
+    return {name: _short(name, value) for name, value in facts.items() if name not in HIDDEN}
+
+
+def _short(name: str, value: Any) -> Any:  # noqa: ANN401 - JSON data
+    if isinstance(value, list) and len(value) > MAX_SHOWN:
+        return [*value[:MAX_SHOWN], f"... ({len(value)} in all, see --full)"]
+    if not isinstance(value, dict):
+        return value
+    if name == "model":
+        return _model(value)
+    if name == "runs":
+        return {run: _one_line(outline) for run, outline in value.items()}
+    if name in ("parameters", "tensors"):
+        return _one_line(value)
+    known = [(inner, of) for inner, of in value.items() if of is not None]
+    more = {"...": f"{len(known)} in all, see --full"} if len(known) > MAX_SHOWN else {}
+    return {**dict(known[:MAX_SHOWN]), **more}
+
+
+def _model(tree: Mapping[str, Any]) -> str:
+    """The settings that are not the defaults, in one line."""
+    try:
+        changed = _one_line(changed_settings(tree))
+    except UserError:
+        changed = _one_line(tree)
+    return f"{changed or 'all settings as by default'} (all settings: --full)"
+
+
+def _one_line(facts: Mapping[str, Any]) -> str:
+    """`name value, name value`; inner facts in brackets."""
+    parts = []
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            parts.append(f"{name} ({_one_line(value)})")
+        elif isinstance(value, list):
+            parts.append(f"{name} {' '.join(map(str, value))}")
+        else:
+            parts.append(f"{name} {'-' if value is None else value}")
+    return ", ".join(parts)
+
+
+def _lines(facts: Mapping[str, Any], indent: str = "") -> Iterator[str]:
+    """Names of others are shown as Python writes them where they cannot be printed; a refusal is
+    left to the error itself.
+    """
+    for name, value in facts.items():
+        text = ", ".join(map(str, value)) if isinstance(value, list | dict) else str(value)
+        whole = f"{name}: {text if value or value == 0 else '-'}"
+        if isinstance(value, dict) and value:
+            yield f"{indent}{name if name.isprintable() else repr(name)}:"
+            yield from _lines(value, f"{indent}  ")
+        elif name != "refused":
+            yield indent + (whole if whole.isprintable() else repr(whole))
