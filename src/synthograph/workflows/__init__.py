@@ -9,8 +9,8 @@ Public names: `run` (a request -> the result of its job) and `function` (a job a
 """
 
 import importlib
-import inspect
 from collections.abc import Callable
+from inspect import Parameter, Signature, cleandoc
 from typing import Any
 
 from synthograph.core.errors import UserError
@@ -40,7 +40,7 @@ def function(job: str) -> Callable[..., Any]:
     """
     requests = importlib.import_module(f"synthograph.workflows.requests.{job}")
     request: type[Request] = getattr(requests, f"{job.title().replace('_', '')}Request")
-    keyword = inspect.Parameter.KEYWORD_ONLY
+    keyword = Parameter.KEYWORD_ONLY
     places = request.positional()
 
     def call(*given: Any, progress: Progress | None = None, **options: Any) -> Any:  # noqa: ANN401
@@ -57,20 +57,20 @@ def function(job: str) -> Callable[..., Any]:
 
     call.__name__ = call.__qualname__ = job
     call.__doc__ = _documentation(request)
-    call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+    call.__signature__ = Signature(  # type: ignore[attr-defined]
         [
             *(
-                inspect.Parameter(
+                Parameter(
                     name,
-                    inspect.Parameter.POSITIONAL_OR_KEYWORD if name in places else keyword,
-                    default=inspect.Parameter.empty if field.is_required() else field.default,
+                    Parameter.POSITIONAL_OR_KEYWORD if name in places else keyword,
+                    default=Parameter.empty if field.is_required() else field.default,
                     annotation=field.annotation,
                 )
                 for name, field in sorted(
                     request.model_fields.items(), key=lambda item: item[0] not in places
                 )
             ),
-            inspect.Parameter("progress", keyword, default=None, annotation=Progress | None),
+            Parameter("progress", keyword, default=None, annotation=Progress | None),
         ]
     )
     return call
@@ -80,5 +80,5 @@ def _documentation(request: type[Request]) -> str:
     """What the job does and what it can be asked."""
     fields = (f"    {name}: {f.description}." for name, f in request.model_fields.items())
     own = "    progress: who listens; by default a bar where there is a terminal or a notebook."
-    head = inspect.cleandoc(request.__doc__ or "")
+    head = cleandoc(request.__doc__ or "")
     return "\n".join([head, "", "Args:", *fields, own])
