@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
-from synthograph.report.write import Written, write_report
+from synthograph.report.write import WrittenReport, write_report
 from synthograph.workflows.requests.report import ReportRequest
 
 
@@ -18,7 +18,7 @@ class ReportResult(Result):
         public: whether it leaves out what is private.
     """
 
-    written: Written
+    written: WrittenReport
     public: bool
 
     def lines(self) -> Iterator[str]:
