@@ -2,7 +2,6 @@
 
 import io
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,9 @@ from rich.console import Console
 from synthograph.core.errors import UserError
 from synthograph.metrics import domain_gap as module
 from synthograph.metrics import maps, two_sample
-from synthograph.metrics.domain_gap import DomainGap, DomainSet, check, domain_gap, pictures_of
+from synthograph.metrics.domain_gap import DomainImages, check, domain_gap, pictures_of, sentence_of
 from synthograph.metrics.domain_gap_text import draw, table
+from synthograph.results.domain_gap import DomainGap
 from tests.metrics.images import Means, noise
 
 FEW = 199
@@ -26,13 +26,15 @@ def no_umap(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(maps, "_has_umap", lambda: False)
 
 
-def three() -> list[DomainSet]:
+def three() -> list[DomainImages]:
     sets = [
         noise("here", 60, seed=1, per=2, levels=None),
         noise("here too", 50, seed=2, per=2, levels=("a",)),
         noise("there", 60, seed=3, per=2, levels=None, bright=12),
     ]
-    return [DomainSet(each) for each in sets[:2]] + [DomainSet(sets[2], "synthetic", ("a note",))]
+    return [DomainImages(each) for each in sets[:2]] + [
+        DomainImages(sets[2], "synthetic", ("a note",))
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -44,28 +46,28 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> DomainGap:
 
 
 def test_the_gap_is_seen_where_there_is_one(found: DomainGap) -> None:
-    assert [(g.one, g.other) for g in found.gaps[:3]] == [
+    assert [(g.one, g.other) for g in found.pairs[:3]] == [
         ("here", "here too"),
         ("here", "there"),
         ("here too", "there"),
     ]
-    same, *others = found.gaps[:3]
+    same, *others = found.pairs[:3]
     assert same.seen is False and "no proof" in same.sentence
     for gap in others:
         assert gap.seen and "differ: of an unseen image of each" in gap.sentence
         assert gap.kernel.interval is not None and gap.kernel.interval.low > 0
-        floor = gap.floors["one"]
+        floor = gap.floor.one
         assert floor is not None and gap.kernel.value is not None
         assert gap.kernel.value > floor.high
-    assert all(gap.indicative for gap in found.gaps)
+    assert all(gap.indicative for gap in found.pairs)
     assert "an indication" in same.sentence
 
 
 def test_p_is_adjusted_for_all_comparisons(found: DomainGap) -> None:
-    assert len(found.gaps) == 6 and "p is adjusted for 6 comparisons (Holm)" in found.notes
-    smallest = min(gap.classifier.p or 1 for gap in found.gaps)
+    assert len(found.pairs) == 6 and "p is adjusted for 6 comparisons (Holm)" in found.notes
+    smallest = min(gap.classifier.p or 1 for gap in found.pairs)
     assert smallest == pytest.approx(1 / (FEW + 1))
-    assert found.gaps[1].p == pytest.approx(6 * smallest)
+    assert found.pairs[1].classifier.p_adjusted == pytest.approx(6 * smallest)
 
 
 def test_many_comparisons_get_permutations_enough_to_see_a_gap(
@@ -75,20 +77,20 @@ def test_many_comparisons_get_permutations_enough_to_see_a_gap(
     monkeypatch.setattr(two_sample, "PERMUTATIONS", 19)
     monkeypatch.setattr(two_sample, "MAX_PERMUTATIONS", 240)
     sets = [
-        DomainSet(noise(str(k), 20, seed=k, per=2, levels=None, bright=40 * k)) for k in range(4)
+        DomainImages(noise(str(k), 20, seed=k, per=2, levels=None, bright=40 * k)) for k in range(4)
     ]
     made = domain_gap(sets, [Means()], folder=tmp_path)
-    assert made.provenance["permutations"] == 240
-    assert made.gaps[0].classifier.settings["permutations"] == 240
-    assert all(gap.seen for gap in made.gaps)
+    assert made.provenance.permutations == 240
+    assert made.pairs[0].classifier.settings["permutations"] == 240
+    assert all(gap.seen for gap in made.pairs)
     assert not any("too many for these" in note for note in made.notes)
     few = domain_gap(sets, [Means()], folder=tmp_path, permutations=19)
-    assert few.provenance["permutations"] == 19 and not any(gap.seen for gap in few.gaps)
+    assert few.provenance.permutations == 19 and not any(gap.seen for gap in few.pairs)
     assert any("6 comparisons are too many for these permutations" in note for note in few.notes)
 
 
 def test_the_document(found: DomainGap) -> None:
-    document = found.json()
+    document = found.tree()
     assert json.loads(json.dumps(document, allow_nan=False)) == document
     assert document["format"] == 1 and document["kind"] == "domain-gap"
     assert document["sets"][2] == {
@@ -116,7 +118,7 @@ def test_the_document(found: DomainGap) -> None:
 
 def test_the_same_call_gives_the_same_numbers(found: DomainGap, tmp_path: Path) -> None:
     again = domain_gap(three(), [Means(), Means("other")], folder=tmp_path, permutations=FEW)
-    assert again.json() == found.json()
+    assert again.tree() == found.tree()
     assert draw(again) == draw(found)
     assert draw(again, "svg") == draw(found, "svg")
 
@@ -140,13 +142,14 @@ def test_the_picture_shows_every_set(found: DomainGap) -> None:
 
 
 def test_pictures_are_in_the_order_of_the_points(found: DomainGap) -> None:
-    made = pictures_of(found, side=8)
-    assert made.count == len(found.map.images) == 170 and (made.width, made.height) == (8, 8)
+    sets = three()
+    made = pictures_of(sets, found.map, side=8)
+    assert made.count == len(found.map.image) == 170 and (made.width, made.height) == (8, 8)
     with Image.open(io.BytesIO(made.png)) as image:
         pixels = np.asarray(image)
     for place in (0, 75, 169):
-        images = found.sets[found.map.sets[place]].images
-        batch = torch.cat(list(images.batches()))[found.map.images[place]].float().mean()
+        images = sets[found.map.set[place]].images
+        batch = torch.cat(list(images.batches()))[found.map.image[place]].float().mean()
         top, left = place // made.columns * 8, place % made.columns * 8
         assert pixels[top : top + 8, left : left + 8].mean() == pytest.approx(float(batch), abs=1)
 
@@ -154,37 +157,37 @@ def test_pictures_are_in_the_order_of_the_points(found: DomainGap) -> None:
 def test_the_map_is_bounded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(module, "MAX_POINTS", 60)
     made = domain_gap(three(), [Means()], folder=tmp_path, permutations=9)
-    assert made.map.sets == (0,) * 20 + (1,) * 20 + (2,) * 20
-    assert len(set(made.map.images[:20])) == 20
+    assert made.map.set == (0,) * 20 + (1,) * 20 + (2,) * 20
+    assert len(set(made.map.image[:20])) == 20
     assert "the map shows 60 of 170 images, drawn at random" in made.notes
 
 
 def test_images_without_patients_are_noted(tmp_path: Path) -> None:
-    sets = [DomainSet(noise("a", 20, seed=1)), DomainSet(noise("b", 20, seed=2))]
+    sets = [DomainImages(noise("a", 20, seed=1)), DomainImages(noise("b", 20, seed=2))]
     made = domain_gap(sets, [Means()], folder=tmp_path, permutations=9)
     assert sum("a patient of its own" in note for note in made.notes) == 2
 
 
 def test_another_mix_of_classes_is_noted(tmp_path: Path) -> None:
     sets = [noise("a", 20), noise("b", 20, seed=2), noise("c", 20, seed=3, levels=("a", "a", "b"))]
-    made = domain_gap([DomainSet(s) for s in sets], [Means()], folder=tmp_path, permutations=9)
+    made = domain_gap([DomainImages(s) for s in sets], [Means()], folder=tmp_path, permutations=9)
     (first, second) = (note for note in made.notes if "not as frequent" in note)
     assert first.startswith("a and c: ") and "(a 50 % and 70 %)" in first and "--class" in first
     assert second.startswith("b and c: ")
 
 
 def test_few_patients_are_undecidable(tmp_path: Path) -> None:
-    sets = [DomainSet(noise("a", 40, seed=1, per=10)), DomainSet(noise("b", 40, seed=2))]
-    (gap,) = domain_gap(sets, [Means()], folder=tmp_path, permutations=9).gaps
-    assert gap.seen is None and gap.p is None
+    sets = [DomainImages(noise("a", 40, seed=1, per=10)), DomainImages(noise("b", 40, seed=2))]
+    (gap,) = domain_gap(sets, [Means()], folder=tmp_path, permutations=9).pairs
+    assert gap.seen is None and gap.classifier.p_adjusted is None
     assert gap.sentence == "a and b: undecidable: 4 groups in a set, at least 5 are needed"
-    assert json.dumps(gap.json(), allow_nan=False)
+    assert json.dumps(gap.tree(), allow_nan=False)
 
 
 def test_over_ninety_nine_per_cent_is_not_all(found: DomainGap) -> None:
-    gap = found.gaps[1]
-    sure = replace(gap, classifier=replace(gap.classifier, auc=0.9996))
-    assert "over 99 %" in sure.sentence and "100 %" not in sure.sentence
+    gap = found.pairs[1]
+    sure = sentence_of(gap.replace(classifier=gap.classifier.replace(auc=0.9996)))
+    assert "over 99 %" in sure and "100 %" not in sure
 
 
 @pytest.mark.parametrize(
@@ -200,11 +203,11 @@ def test_over_ninety_nine_per_cent_is_not_all(found: DomainGap) -> None:
 )
 def test_what_cannot_be_compared_is_refused(other: object, part: str) -> None:
     with pytest.raises(UserError, match=part):
-        check([DomainSet(noise("a", 40)), DomainSet(other)])  # type: ignore[arg-type]
+        check([DomainImages(noise("a", 40)), DomainImages(other)])  # type: ignore[arg-type]
 
 
 def test_one_set_and_no_extractor_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="between two or more"):
-        check([DomainSet(noise("a", 40))])
+        check([DomainImages(noise("a", 40))])
     with pytest.raises(UserError, match="no extractor"):
         domain_gap(three(), [], folder=tmp_path)

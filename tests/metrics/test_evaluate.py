@@ -12,16 +12,19 @@ from rich.console import Console
 from synthograph.core.errors import UserError
 from synthograph.features.base import NetworkExtractor
 from synthograph.features.preprocess import Preprocess
-from synthograph.metrics.evaluate import Entry, EvaluationTask, Report, check, evaluate
+from synthograph.metrics.evaluate import EvaluationTask, check, evaluate
 from synthograph.metrics.names import FEATURE_MEASURES
-from synthograph.metrics.report_text import at_floor, nearer_to_training, sentences, table
-from synthograph.metrics.result import Value
-from synthograph.metrics.scopes import Scope, Share, shares
+from synthograph.metrics.report_text import sentences, table
+from synthograph.metrics.scopes import shares
+from synthograph.results.evaluation import Entry, Measured, Scope, ScopeShare
+from synthograph.results.provenance import Features, Provenance
 from tests.metrics.images import Means, noise
 
+CLASS_B = Scope(column="label", level="b")
 
-def found(report: Report) -> dict[tuple[str, str], Entry]:
-    return {(str(entry.scope), entry.value.name): entry for entry in report.entries}
+
+def found(report: Measured) -> dict[tuple[str, str], Entry]:
+    return {(str(entry.scope), entry.name): entry for entry in report.entries}
 
 
 def test_every_part_has_its_values_with_all_that_they_rest_on(tmp_path: Path) -> None:
@@ -38,26 +41,27 @@ def test_every_part_has_its_values_with_all_that_they_rest_on(tmp_path: Path) ->
     assert names == {*FEATURE_MEASURES, "spectrum", "ms_ssim"}
     north = [name for scope, name in every if scope == "site north"]
     assert north == ["recall", "coverage"], "generated images have no site"
-    assert any("have no site" in note for note in every["site north", "recall"].value.notes)
+    assert any("have no site" in note for note in every["site north", "recall"].notes)
     whole = every["all", "frechet"]
-    assert (whole.value.n_real, whole.value.n_fake, whole.value.groups_real) == (120, 160, 60)
-    assert whole.value.interval is not None and whole.floor is not None
-    assert whole.floor.n == (60, 60) and whole.floor.same is not None
+    assert (whole.n_real, whole.n_fake, whole.groups_real) == (120, 160, 60)
+    assert whole.interval is not None and whole.floor is not None
+    assert whole.floor.n == (60, 60) and whole.floor.same_n is not None
     assert whole.train is not None and whole.train.n_real == 120, "as many training images"
-    assert whole.value.value is not None and whole.train.value is not None
-    assert whole.gap == whole.value.value - whole.train.value
-    assert whole.provenance["real"] == {"name": "real", "images_hash": "hash of real"}
-    assert whole.provenance["generated"]["images_hash"] == "hash of made"
-    assert whole.provenance["features"]["extractor"] == "means" and whole.provenance["seed"] == 3
-    assert whole.provenance["version"]
-    text = json.dumps(report.json(), allow_nan=False)
+    assert whole.value is not None and whole.train.value is not None
+    assert whole.gap == whole.value - whole.train.value
+    provenance = whole.provenance.tree()
+    assert provenance["real"] == {"name": "real", "images_hash": "hash of real"}
+    assert provenance["generated"]["images_hash"] == "hash of made"
+    assert provenance["features"]["extractor"] == "means" and provenance["seed"] == 3
+    assert provenance["version"]
+    text = json.dumps(report.tree(), allow_nan=False)
     assert json.loads(text)["entries"][0]["published"] is False
 
 
 def test_the_same_call_gives_the_same_numbers(tmp_path: Path) -> None:
     request = EvaluationTask(noise("real"), noise("made", seed=1), measures=("frechet", "recall"))
     once, again = (
-        evaluate(request, [Means()], folder=tmp_path / name).json() for name in ("x", "y")
+        evaluate(request, [Means()], folder=tmp_path / name).tree() for name in ("x", "y")
     )
     assert once == again
 
@@ -70,7 +74,7 @@ def test_each_modality_is_measured_by_its_own_channels(tmp_path: Path) -> None:
     images[:, 3] += 100
     fake = replace(worse, batches=lambda: iter(images.split(8)))
     report = evaluate(EvaluationTask(real, fake, measures=("frechet",)), [Means()], folder=tmp_path)
-    values = {str(entry.scope): entry.value.value for entry in report.entries}
+    values = {str(entry.scope): entry.value for entry in report.entries}
     assert set(values) == {"all", "modality vis", "modality nir"}
     assert values["modality vis"] < 50 < 5000 < values["modality nir"]
 
@@ -107,21 +111,22 @@ def test_a_class_that_is_not_made_is_a_finding(tmp_path: Path) -> None:
     request = EvaluationTask(real, fake, train, measures=("coverage", "frechet"))
     report = evaluate(request, [Means()], folder=tmp_path)
     entry = found(report)["class b", "coverage"]
-    assert entry.value.value is None and "0 generated images" in entry.value.notes[0]
-    share = {str(share.scope): share for share in report.shares}["class b"]
-    assert (share.real, share.fake, share.train, share.ratio) == (30, 0, 30, 0.0)
+    assert entry.value is None and "0 generated images" in entry.notes[0]
+    share = {str(share): share for share in report.shares}["class b"]
+    assert (share.n_real, share.n_generated, share.n_train) == (30, 0, 30)
+    assert share.share_generated_over_share_train == 0.0
     assert "no generated images at all: class b" in sentences(report)
     whole = found(report)["all", "coverage"]
-    assert whole.floor is not None and not at_floor(whole)
+    assert whole.floor is not None and whole.at_floor is False
 
 
 def test_shares_say_which_class_shrinks() -> None:
     real, train = noise("real", 40), noise("train", 40)
     fake = noise("made", 40, levels=("a", "a", "a", "b"))
-    (share,) = shares([Scope("label", "b")], real, fake, train)
-    assert share.ratio == pytest.approx(0.5)
-    (unknown,) = shares([Scope("label", "b")], real, noise("made", levels=None), train)
-    assert unknown.fake is None and unknown.ratio is None
+    (share,) = shares([CLASS_B], real, fake, train)
+    assert share.share_generated_over_share_train == pytest.approx(0.5)
+    (unknown,) = shares([CLASS_B], real, noise("made", levels=None), train)
+    assert unknown.n_generated is None and unknown.share_generated_over_share_train is None
 
 
 def test_an_interval_that_lies_below_shows_memorisation(tmp_path: Path) -> None:
@@ -132,8 +137,8 @@ def test_an_interval_that_lies_below_shows_memorisation(tmp_path: Path) -> None:
         EvaluationTask(real, copies, train, measures=("frechet",)), [Means()], folder=tmp_path
     )
     entry = found(report)["all", "frechet"]
-    assert nearer_to_training(entry)
-    assert not nearer_to_training(replace(entry, train=entry.value))
+    assert entry.nearer_to_training
+    assert not entry.replace(train=entry).nearer_to_training
     assert any("memorisation" in line for line in sentences(report))
 
 
@@ -166,17 +171,21 @@ def test_columns_that_cannot_be_compared() -> None:
 def test_few_images_are_said_to_be_few(tmp_path: Path) -> None:
     request = EvaluationTask(noise("real", 20), noise("made", 200, seed=1), measures=("recall",))
     report = evaluate(request, [Means()], folder=tmp_path)
-    assert any(
-        "below 100 this is an indication at most" in n for n in report.entries[0].value.notes
-    )
+    assert any("below 100 this is an indication at most" in n for n in report.entries[0].notes)
 
 
 def test_a_table_for_narrow_and_wide_consoles() -> None:
-    value = Value("frechet", 1.23456, n_real=5, n_fake=6, notes=("a note",))
-    left = Scope("label", "knee [left]")
-    silent = replace(value, notes=())
-    entries = (Entry(value, Scope(), "means"), Entry(silent, left, "means"))
-    report = Report(entries, (Share(left, 5, 6, None, None),), ("on the whole",))
+    left = {"column": "label", "level": "knee [left]"}
+    provenance = Provenance(features=Features(extractor="means"))
+    value = Entry(name="frechet", value=1.23456, n_real=5, n_fake=6, provenance=provenance)
+    share = ScopeShare(
+        **left, n_real=5, n_generated=6, n_train=None, share_generated_over_share_train=None
+    )
+    report = Measured(
+        entries=(value.noted("a note"), value.replace(scope=Scope(**left))),
+        shares=(share,),
+        notes=("on the whole",),
+    )
     for width in (60, 150):
         console = Console(width=width, record=True, file=io.StringIO())
         console.print(table(report))

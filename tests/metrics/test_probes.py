@@ -11,12 +11,10 @@ from synthograph.metrics.probes import (
     UNLABELLED,
     Direction,
     Labelled,
-    Probe,
     coverage_per_class,
     covered,
     standard_probes,
 )
-from synthograph.metrics.result import Value
 from synthograph.stats.sample import Sample
 from tests.metrics.draws import gaussian
 
@@ -40,9 +38,9 @@ def test_the_standard_numbers_are_those_of_the_measures() -> None:
     assert {name for name, _ in found} == set(probe.columns)
     for value in expected:
         assert found[value.name, ""] == pytest.approx(value.value, rel=1e-6)
-    assert probe.columns["frechet"] is probe.columns["kernel"] is Direction.LARGER
+    assert probe.columns["frechet"] is probe.columns["kernel"] is Direction.LOW
     assert {probe.columns[name] for name in ("precision", "recall", "density", "coverage")} == {
-        Direction.SMALLER
+        Direction.HIGH
     }
     assert [*by_label.columns, *by_look.columns] == [BY_LABEL, UNLABELLED]
     assert len(standard_probes()) == 1
@@ -87,10 +85,3 @@ def test_too_few_images_have_no_number() -> None:
     few = real.subset(torch.arange(5))
     assert coverage_per_class(("a",)).function(few, fake) == {}
     assert coverage_per_class(("a",), unlabelled=True).function(few, fake) == {}
-
-
-def test_a_single_measure_may_give_a_value_a_number_or_none() -> None:
-    real, fake = pair()
-    for given, expected in ((Value("x", 2.0), 2.0), (3.0, 3.0), (None, None)):
-        probe = Probe.single("x", Direction.LARGER, lambda *_, given=given: given)
-        assert probe.function(real, fake) == {("x", ""): expected}

@@ -47,7 +47,7 @@ def test_they_are_the_measures_of_the_first_images_of_that_number(tmp_path: Path
     assert got["fid50_full"].results == {"fid50_full": pytest.approx(want, rel=1e-9)}
     want = kernel.subset_distances(real, made).mean
     assert got["kid50_full"].results == {"kid50_full": pytest.approx(want, rel=1e-9)}
-    document = got["fid50_full"].json()
+    document = got["fid50_full"].tree()
     assert document["published"] is True and document["metric"] == "fid50_full"
     assert document["provenance"]["generated"]["n"] == 50
     assert document["provenance"]["real"]["n"] == 90
@@ -57,7 +57,7 @@ def test_they_are_the_measures_of_the_first_images_of_that_number(tmp_path: Path
 def test_older_names_take_as_many_real_images_as_generated_ones(tmp_path: Path) -> None:
     train, fake = noise("train", 90), noise("made", 60, seed=1)
     got = measure_published(parse("fid50"), train, fake, Means(), folder=tmp_path)
-    assert got.provenance["real"]["n"] == 50 and got.values[0].n_real == 50
+    assert got.provenance.tree()["real"]["n"] == 50 and got.values[0].n_real == 50
 
 
 def test_precision_and_recall_have_a_key_each(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_path_length_by_the_offline_distance_is_marked() -> None:
     (value,) = got.values
     assert INDICATIVE in value.notes and FACES not in value.notes
     assert value.n_fake == 40 and value.interval is not None and value.value in value.interval
-    document = got.json()
+    document = got.tree()
     assert document["published"] is False and document["metric"] == "path_length_40"
     about = document["provenance"]
     assert about["features"]["indicative"] is True
@@ -167,7 +167,7 @@ def test_published_path_lengths_need_the_published_distance() -> None:
     trained = dataclasses.replace(offline, name="lpips", indicative=False)
     spec = path("ppl_zfull_16")
     got = measure_path_length(spec, steps(16), trained, origin={}, batch=8)
-    assert got.json()["published"] is True and list(got.results) == ["ppl_zfull_16"]
+    assert got.tree()["published"] is True and list(got.results) == ["ppl_zfull_16"]
     assert FACES in got.values[0].notes and INDICATIVE not in got.values[0].notes
     cut = [(a[:, :, 12:28, 8:24], b[:, :, 12:28, 8:24]) for a, b in steps(16)]
     apart = torch.cat([trained(*pair) for pair in cut]).double()

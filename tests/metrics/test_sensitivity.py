@@ -1,7 +1,7 @@
 """Sensitivity tables: what must be noticed, what must not, and on what they rest."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -12,10 +12,10 @@ from torch import Tensor
 from synthograph.core.errors import UserError
 from synthograph.metrics import sensitivity as room
 from synthograph.metrics.defects import Blur
-from synthograph.metrics.probes import BY_LABEL, UNLABELLED, Direction, Labelled, Probe
-from synthograph.metrics.result import Value
+from synthograph.metrics.probes import BY_LABEL, UNLABELLED, Labelled, Probe
 from synthograph.metrics.sensitivity import Effort, RealSet, sensitivity
-from synthograph.metrics.sensitivity_table import RULE, Sensitivity, Verdict
+from synthograph.results.measures import Direction
+from synthograph.results.sensitivity import RULE, Outcome, Sensitivity
 from synthograph.stats.sample import Sample
 from tests.metrics.draws import gaussian
 
@@ -53,6 +53,10 @@ def grey_and_texture(images: Tensor) -> Tensor:
     return torch.stack((x.mean(1), x.std(1, correction=0)), dim=1)
 
 
+def single(name: str, better: Direction, function: Callable[[Labelled, Labelled], float]) -> Probe:
+    return Probe({name: better}, lambda real, fake: {(name, ""): function(real, fake)})
+
+
 def three_classes() -> tuple[Sample, Tensor]:
     """Three clusters; 24 of 184 images are of the last."""
     labels = torch.tensor([0] * 100 + [1] * 60 + [2] * 24)
@@ -74,14 +78,14 @@ def test_a_lost_class_shows_in_the_coverage_of_that_class(
     classes_table: Sensitivity, name: str, column: str
 ) -> None:
     cell = classes_table.cell(f"class {name} missing", column)
-    assert cell.verdict is Verdict.NOTICED
+    assert cell.verdict is Outcome.NOTICED
     last = cell.trials[-1]
     assert (last.amount, last.part, last.value, last.beyond) == ("all", name, 0.0, 6)
 
 
 def test_precision_misses_a_lost_class(classes_table: Sensitivity) -> None:
     assert classes_table.cell("class rare missing", "precision").text == "not measurable"
-    assert classes_table.cell("class a missing", "coverage").verdict is Verdict.NOTICED
+    assert classes_table.cell("class a missing", "coverage").verdict is Outcome.NOTICED
 
 
 def test_only_labels_tell_classes_apart_that_look_alike() -> None:
@@ -89,14 +93,14 @@ def test_only_labels_tell_classes_apart_that_look_alike() -> None:
     real = known(sample, labels=labels, classes=("a", "b"))
     found = sensitivity(real, no_features, effort=QUICK)
     assert found.cell("class a missing", BY_LABEL).text.endswith("(a)")
-    assert found.cell("class a missing", UNLABELLED).verdict is Verdict.UNSEEN
-    assert found.cell("class a missing", "coverage").verdict is Verdict.UNSEEN
+    assert found.cell("class a missing", UNLABELLED).verdict is Outcome.UNNOTICED
+    assert found.cell("class a missing", "coverage").verdict is Outcome.UNNOTICED
 
 
 def test_repeats_are_noticed_the_more_the_fewer_there_are(classes_table: Sensitivity) -> None:
     for column in ("frechet", "coverage", "recall"):
         cell = classes_table.cell("few images repeated", column)
-        assert cell.smallest is not None
+        assert cell.smallest_trial is not None
         assert all(trial.noticed for trial in cell.trials[-2:])
         assert [trial.grade for trial in cell.trials] == [46, 23, 11, 5, 2, 1]
         assert {trial.images for trial in cell.trials} == {92}
@@ -137,24 +141,24 @@ def test_a_lost_range_of_a_factor_lowers_recall() -> None:
     real = known(sample, factors={"age": sample.values[:, 0].clone()})
     found = sensitivity(real, no_features, effort=QUICK)
     cell = found.cell("high age missing", "recall")
-    assert cell.smallest is not None
+    assert cell.smallest_trial is not None
     last = cell.trials[-1]
     assert last.value is not None
     assert last.floor is not None
     assert last.value < last.floor[0] - 0.1
-    assert found.cell("high age missing", "precision").verdict is Verdict.UNSEEN
+    assert found.cell("high age missing", "precision").verdict is Outcome.UNNOTICED
 
 
 def test_pixels_are_damaged_and_seen_only_by_what_looks_at_them() -> None:
-    shades = Probe.single(
+    shades = single(
         "shade",
-        Direction.LARGER,
+        Direction.LOW,
         lambda real, fake: float((fake.values - real.values.mean(0))[:, 0].mean()),
     )
-    texture = Probe.single(
+    texture = single(
         "texture",
-        Direction.LARGER,
-        lambda _, fake: Value("texture", float(fake.values[:, 1].mean())),
+        Direction.LOW,
+        lambda _, fake: float(fake.values[:, 1].mean()),
     )
     found = sensitivity(
         pictured(flat_images()),
@@ -164,9 +168,9 @@ def test_pixels_are_damaged_and_seen_only_by_what_looks_at_them() -> None:
     )
     assert {cell.text for cell in found.cells if cell.kind == "blur"} == {"not measurable"}
     assert found.cell("noise", "texture").text == "sd 1"
-    assert found.cell("noise", "shade").verdict is Verdict.UNSEEN
-    assert found.cell("brightness", "shade").verdict is Verdict.NOTICED
-    assert found.cell("brightness", "texture").verdict is Verdict.UNSEEN
+    assert found.cell("noise", "shade").verdict is Outcome.UNNOTICED
+    assert found.cell("brightness", "shade").verdict is Outcome.NOTICED
+    assert found.cell("brightness", "texture").verdict is Outcome.UNNOTICED
     assert found.damaged == 40
     assert found.cell("noise", "texture").trials[0].images < 40
 
@@ -175,7 +179,7 @@ def test_16_bits_cannot_be_jpeg() -> None:
     real = pictured(flat_images(bits=16))
     found = sensitivity(real, grey_and_texture, effort=Effort(splits=3, damaged=10))
     cell = found.cell("JPEG", "frechet")
-    assert cell.verdict is Verdict.UNFIT
+    assert cell.verdict is Outcome.UNFIT
     assert cell.text == "not applicable"
     assert "16" in cell.reason
     assert cell.trials == ()
@@ -183,13 +187,11 @@ def test_16_bits_cannot_be_jpeg() -> None:
 
 def test_undamaged_halves_have_as_many_images_as_damaged_ones() -> None:
     sample, labels = three_classes()
-    counts = [
-        Probe.single(worse.name, worse, lambda _, fake: float(len(fake))) for worse in Direction
-    ]
+    counts = [single(way.name, way, lambda _, fake: float(len(fake))) for way in Direction]
     real = known(sample, labels=labels, classes=("a", "b", "rare"))
     found = sensitivity(real, no_features, probes=counts, effort=QUICK)
-    assert {cell.verdict for cell in found.cells} == {Verdict.UNSEEN}
-    trial = found.cell("class a missing", "LARGER").trials[-1]
+    assert {cell.verdict for cell in found.cells} == {Outcome.UNNOTICED}
+    trial = found.cell("class a missing", "LOW").trials[-1]
     assert trial.floor is not None
     assert trial.value == trial.floor[1] < 60
 
@@ -206,7 +208,7 @@ def test_no_patient_is_on_both_sides_and_splits_differ() -> None:
         return float(len(ours & theirs))
 
     sample = Sample(groups[:, None].to(torch.float32), groups)
-    probe = Probe.single("shared", Direction.LARGER, shared)
+    probe = single("shared", Direction.LOW, shared)
     found = sensitivity(known(sample), no_features, probes=(probe,), effort=QUICK)
     assert {trial.floor for cell in found.cells for trial in cell.trials} == {(0.0, 0.0, 0.0)}
     assert len(set(seen)) >= 4
@@ -224,7 +226,7 @@ def test_damaged_images_come_from_the_damaged_half_and_keep_their_class(
         assert torch.equal(fake.labels, (theirs - 100) % 2)
         return float(torch.isin(theirs, ours).sum())
 
-    probe = Probe.single("strangers", Direction.LARGER, strangers)
+    probe = single("strangers", Direction.LOW, strangers)
     real = replace(pictured(images), labels=(level - 100) % 2, classes=("a", "b"))
     effort = Effort(splits=4, damaged=17)
     found = sensitivity(real, grey_and_texture, probes=(probe,), effort=effort)
@@ -233,11 +235,11 @@ def test_damaged_images_come_from_the_damaged_half_and_keep_their_class(
 
 def test_the_same_call_gives_the_same_table_in_any_batches() -> None:
     images, effort = flat_images(), Effort(splits=3, damaged=20)
-    first = sensitivity(pictured(images), grey_and_texture, effort=effort).json()
-    again = sensitivity(pictured(images, batch=60), grey_and_texture, effort=effort).json()
+    first = sensitivity(pictured(images), grey_and_texture, effort=effort).tree()
+    again = sensitivity(pictured(images, batch=60), grey_and_texture, effort=effort).tree()
     assert first == again
     other = sensitivity(pictured(images), grey_and_texture, effort=replace(effort, seed=1))
-    assert other.json()["cells"] != first["cells"]
+    assert other.tree()["cells"] != first["cells"]
 
 
 def test_images_are_extracted_once_and_a_bounded_number_of_damaged_ones() -> None:
@@ -276,7 +278,7 @@ def test_the_table_says_what_it_rests_on(classes_table: Sensitivity) -> None:
     assert "absent" not in text.split("not measurable:")[0]
     assert markdown.startswith("| defect | frechet |")
     assert len({line.count("|") for line in markdown.splitlines() if line.startswith("|")}) == 1
-    document = json.loads(json.dumps(classes_table.json(), allow_nan=False))
+    document = json.loads(json.dumps(classes_table.tree(), allow_nan=False))
     assert document["rule"] == RULE
     cell = next(c for c in document["cells"] if c["kind"] == "class rare missing")
     assert cell["verdict"] in {"noticed", "not measurable"}
@@ -324,7 +326,7 @@ def test_classes_that_cannot_be_judged_are_named() -> None:
     found = sensitivity(real, no_features, effort=QUICK)
     assert any("class rare come from one group" in note for note in found.notes)
     assert any("never" in note for note in found.notes)
-    assert found.cell("class rare missing", "coverage per class").verdict is Verdict.UNSEEN
+    assert found.cell("class rare missing", "coverage per class").verdict is Outcome.UNNOTICED
     assert any(
         "no classes" in note
         for note in room._notes(known(sample), Labelled(sample.values, groups, labels))

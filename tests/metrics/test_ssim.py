@@ -6,7 +6,7 @@ import torch
 from scipy.signal import convolve2d
 
 from synthograph.core.errors import UserError
-from synthograph.metrics.ssim import WEIGHTS, diversity, ms_ssim, scales
+from synthograph.metrics.ssim import WEIGHTS, mean_similarity, ms_ssim, scales
 from tests.metrics.peers import peer
 
 
@@ -86,27 +86,23 @@ def test_equal_images_are_equal_and_bits_do_not_matter() -> None:
     torch.testing.assert_close(ms_ssim(*wide), ms_ssim(x, y), rtol=1e-5, atol=1e-7)
 
 
-def test_diversity_pairs_images_across_batches() -> None:
-    x = images(21, 1, (32, 32))
-    whole = diversity([x])
-    parts = diversity([x[:5], x[5:6], x[6:15], x[15:]])
-    assert parts.value == pytest.approx(whole.value, rel=1e-9)
-    assert whole.counts == {"pairs": 10}
-    assert any("2 of 5 scales" in note for note in whole.notes)
-    assert whole.interval is not None and whole.value in whole.interval
-    expected = ms_ssim(x[0:20:2], x[1:20:2]).mean()
-    assert whole.value == pytest.approx(float(expected), rel=1e-6)
+def test_pairs_have_a_mean_with_an_interval() -> None:
+    x = images(20, 1, (32, 32))
+    similar = torch.full((21,), -1.0)
+    similar[1:20:2] = ms_ssim(x[0::2], x[1::2]).float()
+    found = mean_similarity(similar)
+    assert found.counts == {"pairs": 10} and found.n_fake == 21
+    assert found.value == pytest.approx(float(ms_ssim(x[0::2], x[1::2]).mean()), rel=1e-6)
+    assert found.interval is not None and found.value in found.interval
 
 
 def test_a_generator_of_one_image_has_no_diversity() -> None:
     x = images(1, 3, (32, 32)).repeat(20, 1, 1, 1)
-    assert diversity([x]).value == pytest.approx(1)
+    assert mean_similarity(ms_ssim(x[0::2], x[1::2]).float()).value == pytest.approx(1)
 
 
 def test_bad_input() -> None:
     with pytest.raises(UserError, match="8 or 16 bits"):
         ms_ssim(torch.zeros(1, 1, 32, 32, dtype=torch.uint32), torch.zeros(1, 1, 32, 32).byte())
-    with pytest.raises(UserError, match="32x36 pixels and 1 channels among images of 32x32"):
-        diversity([images(1, 1, (32, 32)), images(1, 1, (32, 36))])
-    assert diversity([]).value is None
-    assert "fewer than 2" in diversity([images(1, 1, (32, 32))]).notes[0]
+    assert mean_similarity(torch.zeros(0)).notes == ("no generated images",)
+    assert mean_similarity(torch.full((3,), -1.0)).notes == ("no two images to compare",)

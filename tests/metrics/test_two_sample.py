@@ -96,7 +96,7 @@ def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(two_sample, "ELEMENTS", 1600)
     cut = classifier_test(*pair, permutations=40)
     assert cut.auc == pytest.approx(whole.auc) and cut.p == whole.p
-    assert json.loads(json.dumps(whole.json(), allow_nan=False)) == whole.json()
+    assert json.loads(json.dumps(whole.tree(), allow_nan=False)) == whole.tree()
 
 
 def test_too_few_groups_say_nothing() -> None:

@@ -243,11 +243,11 @@ def test_equal_sets_are_not_accused_and_bad_ones_are() -> None:
     def measured(number: int, scale: float = 1.0, shift: float = 0.0) -> Numbers:
         real = Sample.singles(torch.randn(120, 8, generator=generator))
         fake = Sample.singles(torch.randn(120, 8, generator=generator) * scale + shift)
-        values = {v.name: v.json() for v in compare(real, fake, DISTANT, seed=number)}
+        values = {v.name: v.tree() for v in compare(real, fake, DISTANT, seed=number)}
         below = floors(real, fake, DISTANT, seed=number)
         return read(
             [
-                material.entry(name, same=None) | values[name] | {"floor": below[name].json()}
+                material.entry(name, same=None) | values[name] | {"floor": below[name].tree()}
                 for name in DISTANT
             ]
         )

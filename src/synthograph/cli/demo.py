@@ -122,7 +122,7 @@ def _measure(real: Path, synthetic: Path, out: Path) -> list[Path]:
         return []
     extractor = registry.extractor(registry.DEFAULT)
     found = evaluate(request, [extractor], folder=feature_folder(), tracks=tracker)
-    line = {"metric": "evaluation", "published": False, **found.json()}
+    line = found.tree()
     write_json(out, {"format": 1, "skipped": [], "results": [line]})
     return [out]
 

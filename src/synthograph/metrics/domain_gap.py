@@ -8,9 +8,8 @@ map of all images together, for people to look at.
 import itertools
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -22,27 +21,36 @@ from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
 from synthograph.features.base import Extractor
 from synthograph.metrics import columns
-from synthograph.metrics.evaluate import MIN_IMAGES, MIN_RELIABLE, Tracks, silent
+from synthograph.metrics.evaluate import MIN_IMAGES, Tracks, silent
 from synthograph.metrics.kernel import kernel_distance
-from synthograph.metrics.maps import FlatMap, flat_map
-from synthograph.metrics.measures import Floor, floors
-from synthograph.metrics.result import Value
+from synthograph.metrics.maps import flat_map
+from synthograph.metrics.measures import floors
 from synthograph.metrics.sprites import Sprite, sprite, thumbnails
-from synthograph.metrics.two_sample import TwoSample, classifier_test, holm, permutations_for
+from synthograph.metrics.two_sample import classifier_test, holm, permutations_for
+from synthograph.results.domain_gap import (
+    ALPHA,
+    DomainGap,
+    DomainMap,
+    DomainSet,
+    Gap,
+    GapProvenance,
+    PairFloors,
+)
+from synthograph.results.evaluation import MIN_FOR_MORE
+from synthograph.results.provenance import Features, ImageRecord
 from synthograph.stats.sample import Sample
 
-ALPHA = 0.05
 MAX_STATED_AUC = 0.995
 OTHER_MIX = 0.1
-"""Share of the images whose class would have to change, above which it is worth a word."""
+"""Share of the images whose class would have to change, above which it is worth a sentence."""
 MAX_POINTS = 1200
 """Images on the map, all sets together."""
 KERNEL = "kernel"
 
 
 @dataclass(frozen=True)
-class DomainSet:
-    """One of the sets.
+class DomainImages:
+    """One of the sets to compare.
 
     Attributes:
         images: the set; no image and no patient of it is in another set.
@@ -59,160 +67,43 @@ class DomainSet:
         """What to call it."""
         return self.images.name
 
-    def json(self) -> dict[str, Any]:
-        """Plain data."""
-        return {
-            "name": self.name,
-            "images": self.images.count,
-            "groups": self.images.group_count,
-            "images_hash": self.images.origin.get("images_hash"),
-            "origin": self.origin,
-            "archive": dict(self.images.origin),
-            "notes": list(self.notes),
-        }
-
-
-@dataclass(frozen=True)
-class Gap:
-    """Two sets under one extractor.
-
-    Attributes:
-        one: name of a set.
-        other: name of another.
-        extractor: its name.
-        indicative: whether its numbers compare only with themselves.
-        kernel: the kernel distance.
-        floors: of halves of either set, where there are images enough.
-        classifier: whether images of the two sets can be distinguished.
-        p: of the classifier, adjusted for the number of pairs and extractors; None without one.
-    """
-
-    one: str
-    other: str
-    extractor: str
-    indicative: bool
-    kernel: Value
-    floors: dict[str, Floor | None]
-    classifier: TwoSample
-    p: float | None = None
-
     @property
-    def seen(self) -> bool | None:
-        """Whether there is a gap beyond chance at 5 %; None where that cannot be told."""
-        return None if self.p is None else self.p < ALPHA
-
-    @property
-    def sentence(self) -> str:
-        """The result in plain words."""
-        pair = f"{self.one} and {self.other}"
-        weak = ", by a network that was never trained: an indication" if self.indicative else ""
-        found, ends = self.classifier, self.classifier.interval
-        if self.seen is None or found.auc is None:
-            return f"{pair}: undecidable: {found.reason}"
-        between = "" if ends is None else f", {ends.low:.3f} to {ends.high:.3f}"
-        words = f"AUC {found.auc:.3f}{between}; p = {self.p:.3g}{weak}"
-        if self.seen:
-            share = "over 99 %" if found.auc >= MAX_STATED_AUC else f"{100 * found.auc:.0f} %"
-            return (
-                f"{pair} differ: of an unseen image of each, a classifier tells which is which in "
-                f"{share} of the cases ({words})"
-            )
-        but = "; but the kernel distance is above its floors" if self._above_floors else ""
-        return (
-            f"{pair}: no gap is seen at this number of images, which is no proof that there is "
-            f"none ({words}){but}"
+    def record(self) -> DomainSet:
+        """What the result says of it."""
+        return DomainSet(
+            name=self.name,
+            images=self.images.count,
+            groups=self.images.group_count,
+            images_hash=self.images.origin.get("images_hash"),
+            origin=self.origin,
+            archive=ImageRecord(**self.images.origin),
+            notes=self.notes,
         )
 
-    @property
-    def _above_floors(self) -> bool:
-        """Whether the kernel distance is beyond what halves of either set give."""
-        ends = self.kernel.interval
-        highest = max((floor.high for floor in self.floors.values() if floor), default=0.0)
-        return ends is not None and ends.low > max(highest, 0.0)
 
-    def json(self) -> dict[str, Any]:
-        """Plain data."""
-        below = (self.floors.get(name) for name in ("one", "other"))
-        return {
-            "one": self.one,
-            "other": self.other,
-            "extractor": self.extractor,
-            "indicative": self.indicative,
-            "kernel": self.kernel.json(),
-            "floor": {
-                name: None if floor is None else floor.json()
-                for name, floor in zip(("one", "other"), below, strict=True)
-            },
-            "classifier": {**self.classifier.json(), "p_adjusted": self.p},
-            "seen": self.seen,
-            "sentence": self.sentence,
-        }
+def sentence_of(gap: Gap) -> str:
+    """The result of a pair in plain words."""
+    pair = f"{gap.one} and {gap.other}"
+    weak = ", by a network that was never trained: an indication" if gap.indicative else ""
+    found, ends, p = gap.classifier, gap.classifier.interval, gap.classifier.p_adjusted
+    if p is None or found.auc is None:
+        return f"{pair}: undecidable: {found.reason}"
+    between = "" if ends is None else f", {ends.low:.3f} to {ends.high:.3f}"
+    words = f"AUC {found.auc:.3f}{between}; p = {p:.3g}{weak}"
+    if gap.seen:
+        share = "over 99 %" if found.auc >= MAX_STATED_AUC else f"{100 * found.auc:.0f} %"
+        return (
+            f"{pair} differ: of an unseen image of each, a classifier tells which is which in "
+            f"{share} of the cases ({words})"
+        )
+    but = "; but the kernel distance is above its floors" if gap.above_floors else ""
+    return (
+        f"{pair}: no gap is seen at this number of images, which is no proof that there is none "
+        f"({words}){but}"
+    )
 
 
-@dataclass(frozen=True)
-class Map:
-    """All sets on one plane.
-
-    Attributes:
-        flat: the points.
-        extractor: whose features.
-        sets: number of the set of every point.
-        labels: class of every point; empty text where there is none.
-        images: number of the image in its set.
-    """
-
-    flat: FlatMap
-    extractor: str
-    sets: tuple[int, ...]
-    labels: tuple[str, ...]
-    images: tuple[int, ...]
-
-    def json(self) -> dict[str, Any]:
-        """Plain data; coordinates with six digits, since more would only make the file longer."""
-        points = [[float(f"{x:.6g}"), float(f"{y:.6g}")] for x, y in self.flat.points.tolist()]
-        return {
-            "method": self.flat.method,
-            "about": self.flat.about,
-            "extractor": self.extractor,
-            "points": points,
-            "set": list(self.sets),
-            "label": list(self.labels),
-            "image": list(self.images),
-        }
-
-
-@dataclass(frozen=True)
-class DomainGap:
-    """All that was found.
-
-    Attributes:
-        sets: the sets.
-        gaps: every pair under every extractor.
-        map: the plane.
-        notes: sentences on the whole.
-        provenance: what the numbers rest on.
-    """
-
-    sets: tuple[DomainSet, ...]
-    gaps: tuple[Gap, ...]
-    map: Map
-    notes: tuple[str, ...] = ()
-    provenance: dict[str, Any] = field(default_factory=dict)
-
-    def json(self) -> dict[str, Any]:
-        """Plain data."""
-        return {
-            "format": 1,
-            "kind": "domain-gap",
-            "sets": [each.json() for each in self.sets],
-            "pairs": [gap.json() for gap in self.gaps],
-            "map": self.map.json(),
-            "notes": list(self.notes),
-            "provenance": dict(self.provenance),
-        }
-
-
-def check(sets: Sequence[DomainSet]) -> None:
+def check(sets: Sequence[DomainImages]) -> None:
     """Refuse what cannot be compared, before anything is computed.
 
     Raises:
@@ -230,7 +121,7 @@ def check(sets: Sequence[DomainSet]) -> None:
         if images.count < MIN_IMAGES:
             raise UserError(
                 f"{each.name}: {images.count} images; at least {MIN_IMAGES} are needed, and below "
-                f"{MIN_RELIABLE} nothing means much"
+                f"{MIN_FOR_MORE} nothing means much"
             )
         one, other = _kind(first), _kind(images)
         if one != other:
@@ -250,7 +141,7 @@ def _kind(images: ImageSet) -> str:
 
 
 def domain_gap(
-    sets: Sequence[DomainSet],
+    sets: Sequence[DomainImages],
     extractors: Sequence[Extractor],
     *,
     folder: Path,
@@ -288,21 +179,21 @@ def domain_gap(
     first = extractors[0]
     flat = _map(sets, samples[first.name], first.name, seed, tracks)
     return DomainGap(
-        tuple(sets),
-        tuple(gaps),
-        flat,
-        _notes(sets, flat, gaps),
-        {
-            "features": [extractor.describe() for extractor in extractors],
-            "permutations": permutations,
-            "seed": seed,
-            "version": synthograph.__version__,
-        },
+        sets=tuple(each.record for each in sets),
+        pairs=tuple(gaps),
+        map=flat,
+        notes=_notes(sets, flat, gaps, permutations),
+        provenance=GapProvenance(
+            features=tuple(Features(**extractor.describe()) for extractor in extractors),
+            permutations=permutations,
+            seed=seed,
+            version=synthograph.__version__,
+        ),
     )
 
 
 def _features(
-    sets: Sequence[DomainSet], extractor: Extractor, folder: Path, tracks: Tracks
+    sets: Sequence[DomainImages], extractor: Extractor, folder: Path, tracks: Tracks
 ) -> list[Sample]:
     found = []
     for each in sets:
@@ -314,33 +205,43 @@ def _features(
 
 
 def _gap(
-    sets: tuple[DomainSet, DomainSet],
+    sets: tuple[DomainImages, DomainImages],
     samples: tuple[Sample, Sample],
     extractor: Extractor,
     permutations: int,
     seed: int,
 ) -> Gap:
     one, other = samples
-    below = (floors(a, b, [KERNEL], seed=seed).get(KERNEL) for a, b in ((one, other), (other, one)))
+    below = [floors(a, b, [KERNEL], seed=seed).get(KERNEL) for a, b in ((one, other), (other, one))]
     names = (sets[0].name, sets[1].name)
     return Gap(
-        *names,
+        one=names[0],
+        other=names[1],
         extractor=extractor.name,
         indicative=extractor.indicative,
         kernel=kernel_distance(one, other, seed=seed),
-        floors=dict(zip(("one", "other"), below, strict=True)),
+        floor=PairFloors(one=below[0], other=below[1]),
         classifier=classifier_test(one, other, permutations=permutations, seed=seed, names=names),
     )
 
 
 def _adjusted(gaps: Sequence[Gap]) -> list[Gap]:
+    """The pairs with p for all comparisons together, and what they say in words."""
     ps = holm([gap.classifier.p for gap in gaps])
-    return [replace(gap, p=p) for gap, p in zip(gaps, ps, strict=True)]
+    found = [
+        gap.replace(classifier=gap.classifier.replace(p_adjusted=p))
+        for gap, p in zip(gaps, ps, strict=True)
+    ]
+    return [gap.replace(sentence=sentence_of(gap)) for gap in found]
 
 
 def _map(
-    sets: Sequence[DomainSet], samples: Sequence[Sample], extractor: str, seed: int, tracks: Tracks
-) -> Map:
+    sets: Sequence[DomainImages],
+    samples: Sequence[Sample],
+    extractor: str,
+    seed: int,
+    tracks: Tracks,
+) -> DomainMap:
     """As many images of every set, at most `MAX_POINTS` in all."""
     most = max(1, MAX_POINTS // len(sets))
     chosen: list[Tensor] = []
@@ -356,16 +257,22 @@ def _map(
         for each, rows in pairs
         for number in rows.tolist()
     ]
-    return Map(
-        flat_map(values, seed=seed, track=tracks("map")),
-        extractor,
-        tuple(place for place, rows in enumerate(chosen) for _ in rows),
-        tuple(labels),
-        tuple(number for rows in chosen for number in rows.tolist()),
+    flat = flat_map(values, seed=seed, track=tracks("map"))
+    return DomainMap(
+        method=flat.method,
+        about=flat.about,
+        extractor=extractor,
+        # more than six digits would only make the file longer
+        points=tuple((float(f"{x:.6g}"), float(f"{y:.6g}")) for x, y in flat.points.tolist()),
+        set=tuple(place for place, rows in enumerate(chosen) for _ in rows),
+        label=tuple(labels),
+        image=tuple(number for rows in chosen for number in rows.tolist()),
     )
 
 
-def _notes(sets: Sequence[DomainSet], flat: Map, gaps: Sequence[Gap]) -> tuple[str, ...]:
+def _notes(
+    sets: Sequence[DomainImages], flat: DomainMap, gaps: Sequence[Gap], permutations: int
+) -> tuple[str, ...]:
     notes = [f"{each.name}: {note}" for each in sets for note in each.notes]
     for each in sets:
         if each.origin == "real" and each.images.group_count == each.images.count:
@@ -377,16 +284,16 @@ def _notes(sets: Sequence[DomainSet], flat: Map, gaps: Sequence[Gap]) -> tuple[s
             notes.append(f"{each.name}: numbers are for these images; another run makes others")
     notes += filter(None, (_mix(*pair) for pair in itertools.combinations(sets, 2)))
     total = sum(each.images.count for each in sets)
-    if len(flat.images) < total:
-        notes.append(f"the map shows {len(flat.images)} of {total} images, drawn at random")
+    if len(flat.image) < total:
+        notes.append(f"the map shows {len(flat.image)} of {total} images, drawn at random")
     notes.append(
-        f"the map ({flat.flat.about}) is for looking: its distances are no measure, and no number "
+        f"the map ({flat.about}) is for looking: its distances are no measure, and no number "
         "here comes from it"
     )
     if len(gaps) > 1:
         notes.append(f"p is adjusted for {len(gaps)} comparisons (Holm)")
     tested = [gap.classifier for gap in gaps if gap.classifier.p is not None]
-    if any(len(tested) >= ALPHA * (each.settings["permutations"] + 1) for each in tested):
+    if tested and len(tested) >= ALPHA * (permutations + 1):
         notes.append(
             f"{len(tested)} comparisons are too many for these permutations: no adjusted p can be "
             f"below {ALPHA:.0%}, so compare fewer sets or features at once"
@@ -399,7 +306,7 @@ def _notes(sets: Sequence[DomainSet], flat: Map, gaps: Sequence[Gap]) -> tuple[s
     return (*notes, *dict.fromkeys(said))
 
 
-def _mix(one: DomainSet, other: DomainSet) -> str | None:
+def _mix(one: DomainImages, other: DomainImages) -> str | None:
     """A sentence where classes are not as frequent in both sets, which is a gap by itself."""
     if one.images.labels is None or other.images.labels is None:
         return None
@@ -423,16 +330,17 @@ def _mix(one: DomainSet, other: DomainSet) -> str | None:
     )
 
 
-def pictures_of(gap: DomainGap, *, side: int) -> Sprite:
+def pictures_of(sets: Sequence[DomainImages], points: DomainMap, *, side: int) -> Sprite:
     """A small picture of every point of the map, in the order of the points.
 
     Args:
-        gap: with its sets.
+        sets: those that were compared.
+        points: the map.
         side: the longer side of a picture, pixels.
     """
     found = []
-    for place, each in enumerate(gap.sets):
-        wanted = [n for n, at in zip(gap.map.images, gap.map.sets, strict=True) if at == place]
-        small = thumbnails(each.images, wanted, side=side)
-        found += [small[number] for number in wanted]
+    for place, each in enumerate(sets):
+        shown = [n for n, at in zip(points.image, points.set, strict=True) if at == place]
+        small = thumbnails(each.images, shown, side=side)
+        found += [small[number] for number in shown]
     return sprite(found)

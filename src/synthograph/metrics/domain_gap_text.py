@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from synthograph.core.interval import Interval
-from synthograph.metrics.domain_gap import DomainGap, Gap
 from synthograph.metrics.report_text import number
+from synthograph.results.domain_gap import DomainGap, Gap
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,22 +27,22 @@ def table(gap: DomainGap) -> RenderableType:
     for name in ("set", "origin", "images", "groups"):
         sizes.add_column(name, justify="right" if name in ("images", "groups") else "left")
     for each in gap.sets:
-        counts = (str(each.images.count), str(each.images.group_count))
+        counts = (str(each.images), str(each.groups))
         sizes.add_row(Text(each.name), each.origin, *counts)
     pairs = Table(box=box.SIMPLE, pad_edge=False)
     for name in ("pair", "features"):
         pairs.add_column(name)
     for name in ("kernel", "95 % interval", "floors", "AUC", "95 % interval", "accuracy", "p"):
         pairs.add_column(name, justify="right")
-    for pair in gap.gaps:
+    for pair in gap.pairs:
         pairs.add_row(*_cells(pair))
-    lines = [*(pair.sentence for pair in gap.gaps), *gap.notes]
+    lines = [*(pair.sentence for pair in gap.pairs), *gap.notes]
     return Group(sizes, pairs, *(Text(f"- {line}") for line in lines))
 
 
 def _cells(pair: Gap) -> list[str | Text]:
     kernel, classifier = pair.kernel, pair.classifier
-    below = [floor.value for floor in pair.floors.values() if floor is not None]
+    below = [floor.value for floor in (pair.floor.one, pair.floor.other) if floor is not None]
     return [
         Text(f"{pair.one} | {pair.other}"),
         pair.extractor,
@@ -52,7 +52,7 @@ def _cells(pair: Gap) -> list[str | Text]:
         number(classifier.auc),
         _between(classifier.interval),
         number(classifier.accuracy),
-        number(pair.p),
+        number(classifier.p_adjusted),
     ]
 
 
@@ -86,7 +86,7 @@ def _figure(gap: DomainGap) -> "Figure":
 
     figure = Figure(figsize=INCHES, layout="constrained")
     axes = figure.add_subplot()
-    points, sets = gap.map.flat.points.numpy(), np.array(gap.map.sets)
+    points, sets = np.array(gap.map.points), np.array(gap.map.set)
     size = float(np.clip(12_000 / len(points), 8, 60))
     layers = 8
     for layer in range(layers):
@@ -115,6 +115,6 @@ def _figure(gap: DomainGap) -> "Figure":
         )
     axes.set_xticks([])
     axes.set_yticks([])
-    axes.set_title(f"{gap.map.flat.about}\nfeatures: {gap.map.extractor}", fontsize=10)
+    axes.set_title(f"{gap.map.about}\nfeatures: {gap.map.extractor}", fontsize=10)
     figure.legend(loc="outside lower center", ncols=1 if len(gap.sets) > 4 else 2, fontsize=9)
     return figure

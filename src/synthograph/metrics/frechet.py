@@ -16,7 +16,8 @@ import torch
 from jaxtyping import Bool, Float64
 from torch import Tensor
 
-from synthograph.metrics.result import Value, compared
+from synthograph.metrics.measure import Measure, Source
+from synthograph.results.evaluation import Value, compared
 from synthograph.stats.intervals import Plan, parts, plan, squared_interval
 from synthograph.stats.sample import Sample, check_pair, chunks, too_few
 
@@ -28,6 +29,8 @@ MIN_JACKKNIFE_SHARE = 0.6
 """Share of the jackknife variance that is believed at least: with fewer images than features, pairs
 of blocks say too much. By simulation, see tests."""
 PARTS = (1, 2, 3)
+LARGE_BIAS = 0.1
+"""Share of a distance above which its bias is worth a sentence."""
 NOISE = 4.0
 """Eigenvalues below this many units of rounding of the largest are zeros."""
 
@@ -237,3 +240,30 @@ def extrapolate(real: Sample, fake: Sample, *, seed: int = 0) -> Extrapolation |
     x, y = (torch.tensor(each, dtype=torch.float64) for each in (PARTS, points))
     slope = float(((x - x.mean()) * (y - y.mean())).sum() / (x - x.mean()).square().sum())
     return Extrapolation(points[0], float(y.mean() - slope * x.mean()), tuple(points))
+
+
+def _estimate(real: Sample, fake: Sample, seed: int) -> dict[str, Value]:
+    """The distance, with a note where much of it comes from the number of images."""
+    found = frechet_distance(real, fake, seed=seed)
+    if not found.value:
+        return {"frechet": found}
+    beyond = extrapolate(real, fake, seed=seed)
+    if beyond is None or beyond.bias <= LARGE_BIAS * found.value:
+        return {"frechet": found}
+    share = min(beyond.bias / found.value, 1.0)
+    thirds = min(len(real), len(fake)) // max(PARTS)
+    least = ", or even less: thirds of the sets have fewer images than features"
+    note = (
+        f"{share:.0%} of it is bias of the number of images; with endless images about "
+        f"{max(beyond.limit, 0.0):.3g}{least if thirds <= real.features else ''}"
+    )
+    return {"frechet": found.noted(note)}
+
+
+def _plain(real: Sample, fake: Sample) -> dict[str, float]:
+    if min(len(real), len(fake)) < 2:
+        return {}
+    return {"frechet": distance(moments(real), moments(fake))}
+
+
+FRECHET = Measure("frechet", Source.FEATURES, _estimate, _plain)

@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from synthograph.core.seeds import Streams
-from synthograph.metrics.result import Value, compared
-from synthograph.stats.intervals import Plan, plan, squared_interval
+from synthograph.metrics.measure import Measure, Source
+from synthograph.results.evaluation import Value, compared
+from synthograph.stats.intervals import Plan, plan, squared_interval, undivided
 from synthograph.stats.sample import CHUNK, Sample, check_pair, too_few
 
 # n m image, d feature, g block, e evaluation
@@ -193,3 +194,16 @@ def cross_sums(
             values = kernel(real.values[rows], fake.values[columns])
             total += left[rows].T @ (values @ right[columns])
     return total
+
+
+def _estimate(real: Sample, fake: Sample, seed: int) -> dict[str, Value]:
+    return {"kernel": kernel_distance(real, fake, seed=seed)}
+
+
+def _plain(real: Sample, fake: Sample) -> dict[str, float]:
+    if min(real.group_count, fake.group_count) < 2:
+        return {}
+    return {"kernel": float(distances(real, fake, undivided(real.groups, fake.groups))[0][0])}
+
+
+KERNEL = Measure("kernel", Source.FEATURES, _estimate, _plain)

@@ -16,8 +16,15 @@ import torch
 from jaxtyping import Bool, Float32, Float64, Int64
 from torch import Tensor
 
-from synthograph.metrics.result import Value, compared
-from synthograph.stats.intervals import Plan, halves_interval, halving_plan, share_interval
+from synthograph.metrics.measure import Measure, Source
+from synthograph.results.evaluation import Value, compared
+from synthograph.stats.intervals import (
+    Plan,
+    halves_interval,
+    halving_plan,
+    share_interval,
+    undivided,
+)
 from synthograph.stats.nearest import centre_of, keep_nearest, squared_distances
 from synthograph.stats.sample import CHUNK, ByBlock, Sample, by_block, check_pair, too_few
 
@@ -224,3 +231,29 @@ def radii(
         radius = torch.nextafter(radius, torch.full_like(radius, torch.inf))
         columns.append(radius.masked_fill(~blocks[owner], -1))
     return torch.stack(columns, dim=1)
+
+
+def _estimate(real: Sample, fake: Sample, seed: int) -> dict[str, Value]:
+    return vars(manifold_measures(real, fake, seed=seed))
+
+
+def _plain(real: Sample, fake: Sample) -> dict[str, float]:
+    if min(len(real), len(fake)) <= max(PR_NEIGHBOURS, DC_NEIGHBOURS):
+        return {}
+    whole = undivided(real.groups, fake.groups)
+    counted = count(real, fake, whole, k_pr=PR_NEIGHBOURS, k_dc=DC_NEIGHBOURS)
+    return {
+        "precision": int(counted.n_precise[0]) / len(fake),
+        "recall": int(counted.n_recalled[0]) / len(real),
+        "density": int(counted.balls[0]) / (DC_NEIGHBOURS * len(fake)),
+        "coverage": int(counted.n_covered[0]) / len(real),
+    }
+
+
+PRECISION, DENSITY = (
+    Measure(name, Source.FEATURES, _estimate, _plain) for name in ("precision", "density")
+)
+RECALL, COVERAGE = (
+    Measure(name, Source.FEATURES, _estimate, _plain, of_real_parts=True)
+    for name in ("recall", "coverage")
+)

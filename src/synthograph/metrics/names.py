@@ -8,12 +8,14 @@ from typing import ClassVar
 
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
+from synthograph.metrics.measure import Source
+from synthograph.metrics.measures import BY_NAME, MEASURES
 from synthograph.metrics.paths import VARIANTS, PathVariant
 
-FEATURE_MEASURES = ("frechet", "kernel", "precision", "recall", "density", "coverage")
-"""Of features, real against generated."""
+FEATURE_MEASURES = tuple(each.name for each in MEASURES if each.source is Source.FEATURES)
+"""Of features, real against synthetic."""
 SCORE, SPECTRUM, SIMILARITY = "inception_score", "spectrum", "ms_ssim"
-OWN = (*FEATURE_MEASURES, SCORE, SPECTRUM, SIMILARITY)
+OWN = tuple(BY_NAME)
 PATH = "path_length"
 """Of our own too, but of a generator and not of images; measured only where it is asked for."""
 OWN_PAIRS, OWN_DISTANCE, PUBLISHED_DISTANCE = 2_000, "random-vgg16-distance", "lpips"

@@ -16,7 +16,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from synthograph.core.errors import UserError
 from synthograph.features.vgg16 import MIN_SIDE
-from synthograph.metrics.result import Value
+from synthograph.results.evaluation import Value
 from synthograph.stats.intervals import interval, plan
 
 # n distance or pair of images, e evaluation
@@ -168,13 +168,13 @@ def path_length(
             "of the network, or measure in fp32"
         )
     if len(every) == 0:
-        return Value(name, None, notes=("no pairs of images",))
+        return Value(name=name, value=None, notes=("no pairs of images",))
     cut = plan(torch.arange(len(every)), pairs=0, seed=seed)
     values = torch.stack([trimmed_mean(every[cut.rows(0, e)]) for e in range(len(cut.kept))])
     return Value(
-        name,
-        float(values[0]),
-        interval(values, cut, level=level, low=0.0),
+        name=name,
+        value=float(values[0]),
+        interval=interval(values, cut, level=level, low=0.0),
         n_fake=len(every),
         notes=() if cut.reason is None else (cut.reason,),
     )

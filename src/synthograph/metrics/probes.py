@@ -1,6 +1,5 @@
 """Measures as columns of a sensitivity table: plain numbers of two sets, without intervals."""
 
-import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,9 +8,9 @@ from jaxtyping import Bool, Int, Int64
 from torch import Tensor
 
 from synthograph.metrics import manifold
-from synthograph.metrics.measures import plain
+from synthograph.metrics.measures import BY_NAME, plain
 from synthograph.metrics.names import FEATURE_MEASURES
-from synthograph.metrics.result import Value
+from synthograph.results.measures import Direction
 from synthograph.stats.nearest import centre_of, nearest_squared
 from synthograph.stats.sample import Sample, by_block
 
@@ -29,16 +28,6 @@ class Labelled(Sample):
         return Labelled(self.values[rows], self.groups[rows], self.labels[rows])
 
 
-class Direction(enum.Enum):
-    """Which values of a measure mean worse images."""
-
-    LARGER = "larger is worse"
-    SMALLER = "smaller is worse"
-
-
-DIRECTIONS = {"frechet": Direction.LARGER, "kernel": Direction.LARGER}
-"""Of the measures of features; those that are not named are shares, of which less is worse."""
-
 BY_LABEL, UNLABELLED = "coverage per class", "unlabelled per class"
 
 Numbers = Mapping[tuple[str, str], float | None]
@@ -50,28 +39,13 @@ class Probe:
     """A function of two sets that fills one or more columns of the table.
 
     Attributes:
-        columns: names, and which values are worse.
-        function: of real and generated images to numbers. A column notices what any of its parts
+        columns: names, and which values are better.
+        function: of real and synthetic images to numbers. A column notices what any of its parts
             does.
     """
 
     columns: Mapping[str, Direction]
     function: Callable[[Labelled, Labelled], Numbers]
-
-    @classmethod
-    def single(
-        cls,
-        name: str,
-        worse: Direction,
-        function: Callable[[Labelled, Labelled], Value | float | None],
-    ) -> "Probe":
-        """A measure that is one number, such as those of this room."""
-
-        def numbers(real: Labelled, fake: Labelled) -> Numbers:
-            found = function(real, fake)
-            return {(name, ""): found.value if isinstance(found, Value) else found}
-
-        return cls({name: worse}, numbers)
 
 
 def standard_probes(classes: Sequence[str] = ()) -> tuple[Probe, ...]:
@@ -86,7 +60,7 @@ def standard_probes(classes: Sequence[str] = ()) -> tuple[Probe, ...]:
         found = plain(real, fake, FEATURE_MEASURES)
         return {(name, ""): number for name, number in found.items()}
 
-    columns = {name: DIRECTIONS.get(name, Direction.SMALLER) for name in FEATURE_MEASURES}
+    columns = {name: BY_NAME[name].about.better or Direction.LOW for name in FEATURE_MEASURES}
     per_class = [coverage_per_class(classes, unlabelled=free) for free in (False, True)]
     return (Probe(columns, function), *(per_class if classes else ()))
 
@@ -124,7 +98,7 @@ def coverage_per_class(classes: Sequence[str], *, unlabelled: bool = False) -> P
             if bool(rows.any())
         }
 
-    return Probe({column: Direction.SMALLER}, by_look if unlabelled else by_label)
+    return Probe({column: Direction.HIGH}, by_look if unlabelled else by_label)
 
 
 def _mean(values: Bool[Tensor, " n"]) -> float:

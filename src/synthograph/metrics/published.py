@@ -3,7 +3,7 @@ lengths, which compare images of one generator with each other.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,9 @@ from synthograph.metrics.evaluate import Tracks, silent
 from synthograph.metrics.measures import matched
 from synthograph.metrics.names import PathLength, Published, PublishedKind
 from synthograph.metrics.paths import Pairs, path_length, step_lengths
-from synthograph.metrics.result import Value, compared
 from synthograph.metrics.scores import inception_score
+from synthograph.results.evaluation import PublishedMeasure, Value, compared
+from synthograph.results.provenance import Features, ImageRecord, Provenance
 from synthograph.stats.sample import Sample
 
 NOTE = (
@@ -41,33 +42,6 @@ FACES = (
     "ignores three quarters"
 )
 INDICATIVE = "distances of a random network: compares with itself only, not with published numbers"
-
-
-@dataclass(frozen=True)
-class PublishedResult:
-    """A measure under its published name, or a path length.
-
-    Attributes:
-        spec: which.
-        results: published key to number.
-        values: the same with what else is known of them.
-        provenance: what they rest on; plain data.
-    """
-
-    spec: Published | PathLength
-    results: Mapping[str, float]
-    values: tuple[Value, ...]
-    provenance: Mapping[str, Any]
-
-    def json(self) -> dict[str, Any]:
-        """Plain data."""
-        return {
-            "metric": self.spec.name,
-            "published": self.spec.published,
-            "results": dict(self.results),
-            "values": [value.json() for value in self.values],
-            "provenance": dict(self.provenance),
-        }
 
 
 def check_published(spec: Published, train: ImageSet, fake_count: int, fake_name: str) -> None:
@@ -104,7 +78,7 @@ def measure_published(
     folder: Path,
     tracks: Tracks = silent,
     seed: int = 0,
-) -> PublishedResult:
+) -> PublishedMeasure:
     """One published measure.
 
     Args:
@@ -123,24 +97,25 @@ def measure_published(
     column = extractor_column(extractor, train.spec)
     (made,) = rows_of(fake, [column], folder=folder, track=tracks(f"features of {fake.name}"))
     made = made[: spec.count]
-    about: dict[str, Any] = {
-        "features": extractor.describe(),
-        "generated": {"name": fake.name, "n": spec.count, **fake.origin},
-        "seed": seed,
-        "version": synthograph.__version__,
-    }
+    provenance = Provenance(
+        features=Features(**extractor.describe()),
+        generated=ImageRecord(**{"name": fake.name, "n": spec.count, **fake.origin}),
+        seed=seed,
+        version=synthograph.__version__,
+    )
     if spec.measure is PublishedKind.SCORE:
         value, deviation = inception_score(made[:, extractor.dims :], seed=seed)
-        return _result(spec, (value.value, deviation), (value,), about)
+        return _result(spec, (value.value, deviation), (value,), provenance)
     (rows,) = rows_of(train, [column], folder=folder, track=tracks(f"features of {train.name}"))
     real = Sample(rows[:, : extractor.dims], train.groups)
     if spec.max_real is not None and len(real) > spec.max_real:
         chosen = Streams(seed).permutation("metrics/published", 0, len(real))[: spec.max_real]
         real = real.subset(chosen.sort().values)
     generated = Sample(made[:, : extractor.dims], torch.arange(spec.count))
-    about["real"] = {"name": train.name, "n": len(real), **train.origin}
+    record = ImageRecord(**{"name": train.name, "n": len(real), **train.origin})
     values = _values(spec, real, generated, seed)
-    return _result(spec, tuple(value.value for value in values), values, about)
+    numbers = tuple(value.value for value in values)
+    return _result(spec, numbers, values, provenance.replace(real=record))
 
 
 def measure_path_length(
@@ -152,7 +127,7 @@ def measure_path_length(
     batch: int,
     tracks: Tracks = silent,
     seed: int = 0,
-) -> PublishedResult:
+) -> PublishedMeasure:
     """One path length, in fp32 throughout, as a step is smaller than other formats resolve.
 
     Args:
@@ -184,16 +159,20 @@ def measure_path_length(
         *((FACES,) if spec.variant.crop else ()),
         *((INDICATIVE,) if distance.indicative else ()),
     )
-    about = {
-        "features": distance.describe(),
-        "generated": {**origin, "pairs": spec.count, "n": 2 * spec.count},
-        "path": spec.variant.describe(),
-        "seed": seed,
-        "version": synthograph.__version__,
-    }
     assert found.value is not None, "there are pairs"
-    value = found.noted(*notes)
-    return PublishedResult(spec, {spec.name: found.value}, (value,), about)
+    return PublishedMeasure(
+        metric=spec.name,
+        published=spec.published,
+        results={spec.name: found.value},
+        values=(found.noted(*notes),),
+        provenance=Provenance(
+            features=Features(**distance.describe()),
+            generated=ImageRecord(**{**origin, "pairs": spec.count, "n": 2 * spec.count}),
+            seed=seed,
+            version=synthograph.__version__,
+            path=spec.variant.describe(),
+        ),
+    )
 
 
 def _values(spec: Published, real: Sample, fake: Sample, seed: int) -> tuple[Value, ...]:
@@ -224,9 +203,14 @@ def _result(
     spec: Published,
     numbers: tuple[float | None, ...],
     values: tuple[Value, ...],
-    about: Mapping[str, Any],
-) -> PublishedResult:
+    provenance: Provenance,
+) -> PublishedMeasure:
     if any(number is None for number in numbers):
         raise UserError(f"{spec.name}: {'; '.join(note for v in values for note in v.notes)}")
-    results = {key: float(n) for key, n in zip(spec.keys, numbers, strict=True) if n is not None}
-    return PublishedResult(spec, results, tuple(v.noted(NOTE) for v in values), about)
+    return PublishedMeasure(
+        metric=spec.name,
+        published=spec.published,
+        results={key: float(n) for key, n in zip(spec.keys, numbers, strict=True) if n is not None},
+        values=tuple(value.noted(NOTE) for value in values),
+        provenance=provenance,
+    )

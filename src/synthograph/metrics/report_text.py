@@ -9,19 +9,13 @@ from rich.table import Table
 from rich.text import Text
 
 from synthograph.core.names import first_few
-from synthograph.metrics.evaluate import Entry, Report
-from synthograph.metrics.published import PublishedResult
-from synthograph.metrics.scopes import Share
+from synthograph.results.evaluation import Entry, Measured, PublishedMeasure, ScopeShare
 
-DISTANCES = ("frechet", "kernel", "spectrum")
-"""Measures that are small where images are good."""
-GOOD = ("precision", "recall", "density", "coverage")
-"""Measures that are large where images are good."""
 MAX_PLACES = 4
 MEASURE, FEATURES, NUMBER, ENDS = 10, 12, 9, 20
 
 
-def table(report: Report, published: Sequence[PublishedResult] = ()) -> RenderableType:
+def table(report: Measured, published: Sequence[PublishedMeasure] = ()) -> RenderableType:
     """All of it for a terminal."""
     parts: list[RenderableType] = []
     gap = any(entry.train for entry in report.entries)
@@ -38,7 +32,7 @@ def table(report: Report, published: Sequence[PublishedResult] = ()) -> Renderab
 def _measures(entries: Sequence[Entry], *, gap: bool) -> Table:
     """The measures of one part."""
     first = entries[0]
-    sizes = f"{first.value.n_real} real, {first.value.n_fake} generated"
+    sizes = f"{first.n_real} real, {first.n_fake} generated"
     half = next((entry.floor for entry in entries if entry.floor is not None), None)
     if half is not None:
         sizes += f"; halves of {half.n[0]} and {half.n[1]} real images"
@@ -56,15 +50,14 @@ def _measures(entries: Sequence[Entry], *, gap: bool) -> Table:
 
 
 def _cells(entry: Entry, *, gap: bool) -> list[str | Text]:
-    value, floor = entry.value, entry.floor
-    ends = value.interval
+    floor, ends = entry.floor, entry.interval
     cells: list[str | Text] = [
-        value.name,
+        entry.name,
         Text(entry.extractor or "pixels"),
-        number(value.value),
+        number(entry.value),
         "-" if ends is None else f"{number(ends.low)} .. {number(ends.high)}",
         "-" if floor is None else number(floor.value),
-        "-" if floor is None else number(floor.same),
+        "-" if floor is None else number(floor.same_n),
     ]
     if gap:
         cells += ["-" if entry.train is None else number(entry.train.value), number(entry.gap)]
@@ -76,19 +69,19 @@ def number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3g}"
 
 
-def _shares(shares: Sequence[Share]) -> Table:
+def _shares(shares: Sequence[ScopeShare]) -> Table:
     result = Table(box=box.SIMPLE, pad_edge=False)
     result.add_column("part", no_wrap=True)
     for name in ("real", "generated", "train", "share generated / share train"):
         result.add_column(name, justify="right", no_wrap=True)
     for share in shares:
-        counts = (share.real, share.fake, share.train)
+        counts = (share.n_real, share.n_generated, share.n_train)
         cells = ["-" if count is None else str(count) for count in counts]
-        result.add_row(Text(str(share.scope)), *cells, number(share.ratio))
+        result.add_row(Text(str(share)), *cells, number(share.share_generated_over_share_train))
     return result
 
 
-def _published(published: Sequence[PublishedResult]) -> Table:
+def _published(published: Sequence[PublishedMeasure]) -> Table:
     result = Table(box=box.SIMPLE, pad_edge=False)
     result.add_column("name", no_wrap=True)
     result.add_column("value", justify="right")
@@ -98,63 +91,44 @@ def _published(published: Sequence[PublishedResult]) -> Table:
     return result
 
 
-def sentences(report: Report) -> list[str]:
+def sentences(report: Measured) -> list[str]:
     """What the numbers mean together, where that can be said."""
     found = []
-    alike = [_place(entry) for entry in report.entries if at_floor(entry)]
+    alike = [_place(entry) for entry in report.entries if entry.at_floor]
     if alike:
         found.append(
             "not distinguishable from real images at this number of images, which is no proof of "
             f"equality: {_places(alike)}"
         )
-    nearer = [_place(entry) for entry in report.entries if nearer_to_training(entry)]
+    nearer = [_place(entry) for entry in report.entries if entry.nearer_to_training]
     if nearer:
         found.append(
             "generated images are nearer to training images than to the reference, beyond both "
             f"intervals, a sign of memorisation: {_places(nearer)}"
         )
-    absent = [str(s.scope) for s in report.shares if s.real and s.fake == 0]
+    absent = [str(part) for part in report.shares if part.n_real and part.n_generated == 0]
     if absent:
         found.append(f"no generated images at all: {_places(absent)}")
     found += report.notes
     return found
 
 
-def at_floor(entry: Entry) -> bool:
-    """Whether a measure sees no more of a difference than between halves of the real images."""
-    floor = entry.floor
-    if floor is None or floor.same is None:
-        return False
-    if entry.value.name in DISTANCES:
-        return floor.same <= floor.high
-    return entry.value.name in GOOD and floor.same >= floor.low
-
-
-def nearer_to_training(entry: Entry) -> bool:
-    """Whether a distance to training images is smaller beyond both intervals."""
-    mine = entry.value.interval
-    theirs = None if entry.train is None else entry.train.interval
-    if mine is None or theirs is None or entry.value.name not in DISTANCES:
-        return False
-    return theirs.high < mine.low
-
-
-def _notes(report: Report, published: Sequence[PublishedResult]) -> Iterable[str]:
+def _notes(report: Measured, published: Sequence[PublishedMeasure]) -> Iterable[str]:
     """Every note once, with where it stands."""
     places: dict[str, list[str]] = {}
     for entry in report.entries:
-        for note in entry.value.notes:
+        for note in entry.notes:
             places.setdefault(note, []).append(_place(entry))
     for each in published:
         for value in each.values:
             for note in value.notes:
-                places.setdefault(note, []).append(each.spec.name)
+                places.setdefault(note, []).append(each.metric)
     for note, where in places.items():
         yield f"{note} ({_places(dict.fromkeys(where))})"
 
 
 def _place(entry: Entry) -> str:
-    return f"{entry.value.name}, {entry.scope}"
+    return f"{entry.name}, {entry.scope}"
 
 
 def _places(names: Iterable[str]) -> str:

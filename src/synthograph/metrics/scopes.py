@@ -2,8 +2,6 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Int64
@@ -12,45 +10,19 @@ from torch import Tensor
 from synthograph.archive.batches import ImageSet
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
+from synthograph.results.evaluation import LABEL, Scope, ScopeShare
 
-LABEL = "label"
 MAX_LEVELS = 50
-NOTHING = "(none)"
 
 
-@dataclass(frozen=True)
-class Scope:
-    """A part of the images; all of them where nothing is given.
-
-    Attributes:
-        column: of the manifest, `label` for the classes.
-        level: one of its values.
-        modality: whose channels alone count.
-    """
-
-    column: str | None = None
-    level: str | None = None
-    modality: str | None = None
-
-    def __str__(self) -> str:
-        if self.modality is not None:
-            return f"modality {self.modality}"
-        if self.column is None:
-            return "all"
-        return f"{'class' if self.column == LABEL else self.column} {self.level or NOTHING}"
-
-    def json(self) -> dict[str, Any]:
-        """Plain data."""
-        return {"column": self.column, "level": self.level, "modality": self.modality}
-
-    def rows(self, images: ImageSet) -> Int64[Tensor, " k"] | None:
-        """Numbers of the images in it; None where the set lacks the column."""
-        if self.column is None:
-            return torch.arange(images.count)
-        cells = images.column(self.column)
-        if cells is None:
-            return None
-        return torch.tensor([i for i, cell in enumerate(cells) if cell == self.level]).long()
+def rows_in(scope: Scope, images: ImageSet) -> Int64[Tensor, " k"] | None:
+    """Numbers of the images of a part; None where the set lacks the column."""
+    if scope.column is None:
+        return torch.arange(images.count)
+    cells = images.column(scope.column)
+    if cells is None:
+        return None
+    return torch.tensor([i for i, cell in enumerate(cells) if cell == scope.level]).long()
 
 
 def scopes(real: ImageSet, fake: ImageSet, by: Sequence[str]) -> Iterator[Scope]:
@@ -71,7 +43,7 @@ def scopes(real: ImageSet, fake: ImageSet, by: Sequence[str]) -> Iterator[Scope]
     for column in columns:
         levels = levels_of(column, real, fake)
         if len(levels) > 1 or column != LABEL:
-            yield from (Scope(column, level) for level in levels)
+            yield from (Scope(column=column, level=level) for level in levels)
     if len(real.spec.modalities) > 1:
         yield from (Scope(modality=name) for name in real.spec.modalities)
 
@@ -100,38 +72,9 @@ def levels_of(column: str, real: ImageSet, fake: ImageSet) -> list[str]:
     return levels
 
 
-@dataclass(frozen=True)
-class Share:
-    """How large a part is in every set; None where a set lacks the column.
-
-    Attributes:
-        scope: the part.
-        real: images of the reference.
-        fake: generated images.
-        train: training images.
-        ratio: share in generated over share in training images: below 1 the part shrinks.
-    """
-
-    scope: Scope
-    real: int
-    fake: int | None
-    train: int | None
-    ratio: float | None
-
-    def json(self) -> dict[str, Any]:
-        """Plain data."""
-        return {
-            **self.scope.json(),
-            "n_real": self.real,
-            "n_generated": self.fake,
-            "n_train": self.train,
-            "share_generated_over_share_train": self.ratio,
-        }
-
-
 def shares(
     parts: Sequence[Scope], real: ImageSet, fake: ImageSet, train: ImageSet | None
-) -> list[Share]:
+) -> list[ScopeShare]:
     """Sizes of all parts that levels of a column make."""
     found = []
     for scope in parts:
@@ -142,7 +85,17 @@ def shares(
         ratio = None
         if m is not None and t and train is not None:
             ratio = (m / fake.count) / (t / train.count)
-        found.append(Share(scope, n or 0, m, t, ratio))
+        found.append(
+            ScopeShare(
+                column=scope.column,
+                level=scope.level,
+                modality=scope.modality,
+                n_real=n or 0,
+                n_generated=m,
+                n_train=t,
+                share_generated_over_share_train=ratio,
+            )
+        )
     return found
 
 

@@ -34,7 +34,9 @@ from synthograph.metrics.defects import (
     selection_defects,
 )
 from synthograph.metrics.probes import Labelled, Numbers, Probe, standard_probes
-from synthograph.metrics.sensitivity_table import Found, Sensitivity, judged, unfit
+from synthograph.metrics.sensitivity_table import DefectNumbers, cells_of, unfit
+from synthograph.results.provenance import Features
+from synthograph.results.sensitivity import Sensitivity
 from synthograph.stats.intervals import MIN_GROUPS, halve
 from synthograph.stats.sample import check
 
@@ -187,18 +189,18 @@ def sensitivity(
     streams = Streams(effort.seed).under("sensitivity")
     pixels, refused = _pixel_plants(real, extract, base, chosen, effort, track)
     plants = [*pixels, *_selection_plants(real, base, chosen)]
-    columns = {name: worse for each in probes for name, worse in each.columns.items()}
+    columns = {name: better for each in probes for name, better in each.columns.items()}
     halves = [halve(base.groups, streams, split) for split in range(effort.splits)]
     found = _measured(base, plants, probes, halves, streams, track)
     return Sensitivity(
-        cells=(*judged(found, columns), *unfit(refused, columns)),
+        cells=(*cells_of(found, columns), *unfit(refused, columns)),
         splits=effort.splits,
         images=len(base),
         groups=base.group_count,
         half=min(min(int(half.sum()), int((~half).sum())) for half in halves),
         damaged=min(len(base), effort.damaged),
         seed=effort.seed,
-        extractor=dict(extract.describe()) if isinstance(extract, Extractor) else {},
+        extractor=Features(**extract.describe() if isinstance(extract, Extractor) else {}),
         notes=_notes(real, base),
     )
 
@@ -389,9 +391,9 @@ def _measured(
     halves: Sequence[Bool[Tensor, " n"]],
     streams: Streams,
     track: Track,
-) -> list[Found]:
+) -> list[DefectNumbers]:
     """All measures of all damaged halves and of their floors."""
-    found = [Found(plant.defect, [], [], []) for plant in plants]
+    found = [DefectNumbers(plant.defect, [], [], []) for plant in plants]
 
     def work() -> Iterator[int]:
         for split, half in enumerate(halves):

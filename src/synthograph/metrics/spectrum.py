@@ -12,9 +12,11 @@ from torch import Tensor
 
 from synthograph.core.errors import UserError
 from synthograph.core.interval import Interval
-from synthograph.metrics.result import Value, compared
+from synthograph.metrics.measure import Measure, Source
 from synthograph.metrics.ssim import unit_range
+from synthograph.results.evaluation import Value, compared
 from synthograph.stats.intervals import interval, means, plan
+from synthograph.stats.nearest import centre_of
 from synthograph.stats.sample import Sample, check, too_few
 
 # n image, c channel, b ring of frequencies
@@ -115,3 +117,17 @@ def spectrum_difference(real: Sample, fake: Sample, *, level: float = 0.95, seed
         notes=(cut.reason,),
         curve=tuple(gap[0].tolist()),
     )
+
+
+def _estimate(real: Sample, fake: Sample, seed: int) -> dict[str, Value]:
+    return {"spectrum": spectrum_difference(real, fake, seed=seed)}
+
+
+def _plain(real: Sample, fake: Sample) -> dict[str, float]:
+    if min(len(real), len(fake)) < 1:
+        return {}
+    gap = centre_of(fake.values) - centre_of(real.values)
+    return {"spectrum": float(gap.square().mean().sqrt())}
+
+
+SPECTRUM = Measure("spectrum", Source.SPECTRA, _estimate, _plain)

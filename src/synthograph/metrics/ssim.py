@@ -5,16 +5,17 @@ assessment" (window of 11 pixels, five scales and their weights); as a measure o
 Olah and Shlens 2017. Near 1: all images look the same.
 """
 
-from collections.abc import Iterable, Iterator
-
 import torch
 from jaxtyping import Float, Float64, UInt
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d
 
 from synthograph.core.errors import UserError
-from synthograph.metrics.result import Value
+from synthograph.core.spec import ImageSpec
+from synthograph.metrics.measure import Measure, Source
+from synthograph.results.evaluation import Floor, Value
 from synthograph.stats.intervals import interval, means, plan
+from synthograph.stats.sample import Sample
 
 # n image, c channel
 
@@ -99,61 +100,52 @@ def _smooth(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c u v"]:
     return smooth.unflatten(0, x.shape[:2])[:, :, 0]
 
 
-def diversity(
-    batches: Iterable[UInt[Tensor, "_ _ _ _"]], *, level: float = 0.95, seed: int = 0
-) -> Value:
-    """Mean similarity of pairs of generated images: first with second, third with fourth, ...
-
-    Every image is in one pair, so the pairs are independent. An odd last image is left out.
+def mean_similarity(similar: Float[Tensor, " n"], *, seed: int = 0) -> Value:
+    """Mean similarity of pairs of synthetic images, with an interval. No image is in two pairs, so
+    the pairs are independent.
 
     Args:
-        batches: generated images in the order in which they were made.
-        level: of the interval, which is for the expectation of the mean.
+        similar: of every image to its partner, see `columns.similarity_column`; negative for an
+            image that has none, or is the first of its pair.
         seed: which pairs share a block.
-
-    Raises:
-        UserError: images that are too small, of different sizes, or neither 8 nor 16 bits.
     """
-    found, size, images = [], (0, 0), 0
-    for batch in _even(batches):
-        images, size = images + len(batch), (batch.shape[2], batch.shape[3])
-        found.append(ms_ssim(batch[0::2], batch[1::2]))
-    if not found:
-        return Value("ms_ssim", None, n_fake=images, notes=("fewer than 2 generated images",))
-    similar = torch.cat(found)
-    cut = plan(torch.arange(len(similar)), pairs=0, seed=seed)
-    notes = [] if cut.reason is None else [cut.reason]
-    if scales(*size) < len(WEIGHTS):
-        notes.append(f"{scales(*size)} of {len(WEIGHTS)} scales: images of {size[0]}x{size[1]}")
-    ends = interval(means(similar, cut), cut, level=level, low=0.0)
+    found = similar[similar >= 0]
+    if not len(found):
+        reason = "no two images to compare" if len(similar) else "no generated images"
+        return Value(name="ms_ssim", value=None, n_fake=len(similar), notes=(reason,))
+    cut = plan(torch.arange(len(found)), pairs=0, seed=seed)
     return Value(
-        "ms_ssim",
-        float(similar.mean()),
-        ends,
-        n_fake=images,
-        notes=tuple(notes),
-        counts={"pairs": len(similar)},
+        name="ms_ssim",
+        value=float(found.to(torch.float64).mean()),
+        interval=interval(means(found, cut), cut, low=0.0),
+        n_fake=len(similar),
+        notes=() if cut.reason is None else (cut.reason,),
+        counts={"pairs": len(found)},
     )
 
 
-def _even(batches: Iterable[UInt[Tensor, "_ _ _ _"]]) -> Iterator[UInt[Tensor, "_ _ _ _"]]:
-    """The images in batches of even length; a batch's odd last one goes in front of the next."""
-    left: Tensor | None = None
-    shape: tuple[int, ...] | None = None
-    for batch in batches:
-        shape = shape or tuple(batch.shape[1:])
-        if shape != tuple(batch.shape[1:]):
-            raise UserError(
-                f"an image of {_words(batch.shape[1:])} among images of {_words(shape)}: pairs "
-                "need images of one size"
-            )
-        images = batch if left is None else torch.cat((left, batch))
-        even = len(images) // 2 * 2
-        left = images[even:] if even < len(images) else None
-        if even:
-            yield images[:even]
+def _estimate(real: Sample, fake: Sample, seed: int) -> dict[str, Value]:
+    found = mean_similarity(fake.values[:, 0], seed=seed)
+    if bool((real.values[:, 0] >= 0).any()):
+        found = found.replace(n_real=len(real)).noted("floor: pairs of real images")
+    return {"ms_ssim": found}
 
 
-def _words(shape: tuple[int, ...]) -> str:
-    channels, height, width = shape
-    return f"{height}x{width} pixels and {channels} channels"
+def _floor(real: Sample, fake: Sample, seed: int) -> Floor | None:
+    """The similarity of pairs of real images."""
+    own, other = (mean_similarity(each.values[:, 0], seed=seed) for each in (real, fake))
+    if own.value is None:
+        return None
+    pairs = (own.counts["pairs"], other.counts.get("pairs", 0))
+    return Floor(
+        value=own.value, low=own.value, high=own.value, same_n=other.value, n=pairs, splits=1
+    )
+
+
+def _refusal(spec: ImageSpec) -> str | None:
+    if min(spec.height, spec.width) >= WINDOW:
+        return None
+    return f"images of {spec.width}x{spec.height} are smaller than its window of {WINDOW}"
+
+
+MS_SSIM = Measure("ms_ssim", Source.SIMILARITIES, _estimate, own_floor=_floor, refusal=_refusal)

@@ -21,7 +21,6 @@ meet many single images.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float64, Int64
@@ -30,6 +29,7 @@ from torch import Tensor
 from synthograph.core.interval import Interval
 from synthograph.core.seeds import Streams
 from synthograph.metrics.maps import components
+from synthograph.results.domain_gap import TwoSample
 from synthograph.stats.intervals import MIN_GROUPS, Plan, parts, plan, quantile, variance
 from synthograph.stats.permutation import p_value, permute_groups, pool_groups
 from synthograph.stats.ranks import ELEMENTS, rank_statistics
@@ -52,55 +52,6 @@ are hardly more images than numbers."""
 def permutations_for(comparisons: int) -> int:
     """Permutations of each test where there are so many, 999 to 9999."""
     return min(max(PERMUTATIONS, PER_COMPARISON * comparisons), MAX_PERMUTATIONS)
-
-
-@dataclass(frozen=True)
-class TwoSample:
-    """What the classifier reached on images that it did not learn from.
-
-    Attributes:
-        auc: share of pairs of an image of either set that it gets right; None, and `reason` says
-            why.
-        interval: of it, for these classifiers; None where there are too few groups.
-        accuracy: mean of the shares of both sets that it gets right.
-        accuracy_interval: of it.
-        p: share of the permutations with as large an AUC, the data themselves included.
-        images: of either set that were used.
-        groups: of either set, bundles of single images included.
-        settings: folds, components, permutations, seed; plain data.
-        notes: sentences for the reader.
-        reason: why there is no number.
-    """
-
-    auc: float | None
-    interval: Interval | None
-    accuracy: float | None
-    accuracy_interval: Interval | None
-    p: float | None
-    images: tuple[int, int]
-    groups: tuple[int, int]
-    settings: dict[str, Any]
-    notes: tuple[str, ...] = ()
-    reason: str | None = None
-
-    def json(self) -> dict[str, Any]:
-        """Plain data."""
-        return {
-            "auc": self.auc,
-            "interval": _ends(self.interval),
-            "accuracy": self.accuracy,
-            "accuracy_interval": _ends(self.accuracy_interval),
-            "p": self.p,
-            "images": list(self.images),
-            "groups": list(self.groups),
-            "settings": dict(self.settings),
-            "notes": list(self.notes),
-            "reason": self.reason,
-        }
-
-
-def _ends(ends: Interval | None) -> list[float] | None:
-    return None if ends is None else [ends.low, ends.high, ends.level]
 
 
 def classifier_test(
@@ -130,7 +81,18 @@ def classifier_test(
     settings = {"permutations": permutations, "ridge": RIDGE, "seed": seed}
     reason = _too_few(pair)
     if reason is not None:
-        return TwoSample(None, None, None, None, None, images, groups, settings, notes, reason)
+        return TwoSample(
+            auc=None,
+            interval=None,
+            accuracy=None,
+            accuracy_interval=None,
+            p=None,
+            images=images,
+            groups=groups,
+            settings=settings,
+            notes=notes,
+            reason=reason,
+        )
     seen = _seen(pair, seed)
     settings |= {"folds": seen.folds, "components": seen.tables[0].shape[1] // 2}
     # groups change places in their fold, so that every fold keeps as many of either set

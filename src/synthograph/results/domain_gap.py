@@ -18,7 +18,7 @@ from synthograph.results.base import (
     Share,
 )
 from synthograph.results.evaluation import Floor, Value
-from synthograph.results.provenance import ImageRecord, Provenance
+from synthograph.results.provenance import Features, ImageRecord
 
 MAX_POINTS = 50_000
 ALPHA = 0.05
@@ -171,6 +171,24 @@ class Thumbnails(Result):
     count: Count
 
 
+class GapProvenance(Result, extra="allow"):
+    """What the numbers rest on.
+
+    Attributes:
+        features: the extractors.
+        permutations: of every classifier test.
+        seed: of folds, blocks, permutations and of who is on the map.
+        version: of the package that measured.
+    """
+
+    sparse: ClassVar[Collection[str]] = ("features", "permutations", "seed", "version")
+
+    features: Many[Features] = ()
+    permutations: Count | None = None
+    seed: int | None = None
+    version: str = ""
+
+
 class DomainGap(Document):
     """What `domain-gap` writes.
 
@@ -190,7 +208,7 @@ class DomainGap(Document):
     pairs: Many[Gap]
     map: DomainMap
     notes: Many[Prose] = ()
-    provenance: Provenance = Provenance()
+    provenance: GapProvenance = GapProvenance()
     thumbnails: Thumbnails | None = None
 
     @pydantic.model_validator(mode="after")

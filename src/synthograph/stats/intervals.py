@@ -112,12 +112,12 @@ def halving_plan(
 def _blocks(groups: tuple[Int[Tensor, " _"], ...], most: int, seed: int) -> Plan:
     """A plan with its blocks, and only the evaluation that keeps all of them."""
     if any(len(each) == 0 for each in groups):
-        return _without_interval(groups, "a set is empty")
+        return undivided(*groups, reason="a set is empty")
     fewest = min(len(each.unique()) for each in groups)
     if fewest < MIN_GROUPS:
         one = "1 group" if fewest == 1 else f"{fewest} groups"
-        return _without_interval(
-            groups, f"no interval: {one} of images, at least {MIN_GROUPS} are needed"
+        return undivided(
+            *groups, reason=f"no interval: {one} of images, at least {MIN_GROUPS} are needed"
         )
     count = min(most, fewest)
     target = torch.full((count,), 1 / count, dtype=torch.float64)
@@ -128,11 +128,17 @@ def _blocks(groups: tuple[Int[Tensor, " _"], ...], most: int, seed: int) -> Plan
         target = shares[0]
     mean = torch.stack(shares).mean(0)
     if 1 / float(mean.square().sum()) < MIN_GROUPS - 1:
-        return _without_interval(groups, "no interval: most images come from a few groups")
+        return undivided(*groups, reason="no interval: most images come from a few groups")
     return Plan(torch.ones(1, count, dtype=torch.bool), tuple(blocks), mean)
 
 
-def _without_interval(groups: tuple[Tensor, ...], reason: str) -> Plan:
+def undivided(*groups: Int[Tensor, " _"], reason: str | None = None) -> Plan:
+    """A plan of one block, from which nothing is left out.
+
+    Args:
+        *groups: group of every image, one tensor per set.
+        reason: why there is no interval.
+    """
     blocks = tuple(torch.zeros(len(each), dtype=torch.int64) for each in groups)
     every = torch.ones(1, 1, dtype=torch.bool)
     return Plan(every, blocks, torch.ones(1, dtype=torch.float64), reason)

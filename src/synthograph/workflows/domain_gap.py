@@ -18,15 +18,15 @@ from synthograph.core.files import (
     refuse_existing,
     refuse_unwritable,
     write_bytes,
-    write_json,
 )
 from synthograph.core.names import first_few
 from synthograph.core.progress import Progress
 from synthograph.core.seeds import Streams
 from synthograph.features import registry
-from synthograph.metrics.domain_gap import DomainGap, DomainSet, check, domain_gap, pictures_of
+from synthograph.metrics.domain_gap import DomainImages, check, domain_gap, pictures_of
 from synthograph.metrics.domain_gap_text import draw, table
 from synthograph.metrics.overlap import MAX_COPIES
+from synthograph.results.domain_gap import DomainGap, Thumbnails
 from synthograph.workflows.extractors import feature_folder, open_extractors
 from synthograph.workflows.requests.domain_gap import DomainGapRequest
 from synthograph.workflows.tables import TableResult
@@ -93,7 +93,8 @@ def run(request: DomainGapRequest, *, progress: Progress) -> DomainGapResult | N
         tracks=progress.track,
         seed=request.seed,
     )
-    return DomainGapResult(found, () if request.outdir is None else _write(found, request.outdir))
+    written = [] if request.outdir is None else _write(sets, found, request.outdir)
+    return DomainGapResult(found, written)
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ class _Chosen:
         return "/".join([file if self.split is None else f"{file}:{self.split}", *self.classes])
 
 
-def _sets(request: DomainGapRequest) -> list[DomainSet]:
+def _sets(request: DomainGapRequest) -> list[DomainImages]:
     """The sets that were named, none of them sharing patients or pictures with another.
 
     Raises:
@@ -201,7 +202,7 @@ def _refuse_common(names: Sequence[str], sets: Sequence[_Chosen]) -> None:
             )
 
 
-def _set(name: str, chosen: _Chosen, request: DomainGapRequest) -> DomainSet:
+def _set(name: str, chosen: _Chosen, request: DomainGapRequest) -> DomainImages:
     """At most so many images of an archive."""
     rows, total, notes = chosen.rows, len(chosen.rows), []
     if total > request.most:
@@ -211,18 +212,18 @@ def _set(name: str, chosen: _Chosen, request: DomainGapRequest) -> DomainSet:
         notes.append(f"{request.most} of {total} images, drawn at random (--most)")
     origins = {row.origin for row in rows}
     images = batches.archive_images(chosen.archive, rows, name=name, split=chosen.split)
-    return DomainSet(images, origins.pop() if len(origins) == 1 else "mixed", tuple(notes))
+    return DomainImages(images, origins.pop() if len(origins) == 1 else "mixed", tuple(notes))
 
 
-def _write(found: DomainGap, outdir: Path) -> list[Path]:
+def _write(sets: Sequence[DomainImages], found: DomainGap, outdir: Path) -> list[Path]:
     """The folder, in one rename; its files."""
-    sprite = pictures_of(found, side=SIDE)
-    about = {"file": SPRITE, **sprite.json()}
+    sprite = pictures_of(sets, found.map, side=SIDE)
+    thumbnails = Thumbnails(file=SPRITE, **sprite.json())
     with disk_errors(outdir):
         outdir.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(outdir) as folder:
         folder.mkdir()
-        write_json(folder / JSON, {**found.json(), "thumbnails": about})
+        found.replace(thumbnails=thumbnails).save(folder / JSON)
         write_bytes(folder / PNG, draw(found))
         write_bytes(folder / SVG, draw(found, "svg"))
         write_bytes(folder / SPRITE, sprite.png)

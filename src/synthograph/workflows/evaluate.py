@@ -1,6 +1,5 @@
 """How good synthetic images are, measured by real ones."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,13 +11,13 @@ from synthograph.archive.batches import ImageSet, with_mirrored
 from synthograph.archive.parts import Part
 from synthograph.core.devices import Precision, pick_device
 from synthograph.core.errors import UserError
-from synthograph.core.files import disk_errors, refuse_existing, refuse_unwritable, write_json
+from synthograph.core.files import disk_errors, refuse_existing, refuse_unwritable
 from synthograph.core.progress import Progress
 from synthograph.features import registry
 from synthograph.features.base import ClassifyingExtractor, Extractor
 from synthograph.features.lpips import PerceptualDistance
 from synthograph.metrics import columns
-from synthograph.metrics.evaluate import Report, evaluate, keep_part
+from synthograph.metrics.evaluate import evaluate, keep_part
 from synthograph.metrics.names import (
     FEATURE_MEASURES,
     OWN,
@@ -27,10 +26,18 @@ from synthograph.metrics.names import (
     Published,
     parse_selection,
 )
-from synthograph.metrics.published import PublishedResult, measure_published
+from synthograph.metrics.published import measure_published
 from synthograph.metrics.report_text import table
 from synthograph.metrics.sensitivity import check_counts, sensitivity_of
-from synthograph.metrics.sensitivity_table import Sensitivity
+from synthograph.results.base import lines_of
+from synthograph.results.evaluation import (
+    Evaluation,
+    Measured,
+    PublishedMeasure,
+    ResultLine,
+    SensitivityLine,
+)
+from synthograph.results.sensitivity import Sensitivity
 from synthograph.training.run import EVALUATIONS, METRICS
 from synthograph.workflows.evaluation_inputs import (
     EvaluationInputs,
@@ -58,8 +65,8 @@ class EvaluateResult(TableResult):
         written: lines on the files that were written.
     """
 
-    report: Report = Report()
-    published: Sequence[PublishedResult] = ()
+    report: Measured = Measured()
+    published: Sequence[PublishedMeasure] = ()
     sensitivity: Mapping[str, Sensitivity] = field(default_factory=dict)
     skipped: Sequence[str] = ()
     written: Sequence[str] = ()
@@ -216,10 +223,10 @@ def _refuse_ignored(request: EvaluateRequest, measures: MeasureSelection) -> Non
         raise UserError("--by goes with measures of our own; name one in --metrics")
 
 
-def _own(plan: _Plan, progress: Progress) -> Report:
+def _own(plan: _Plan, progress: Progress) -> Measured:
     """Our own measures."""
     if plan.inputs.task is None:
-        return Report()
+        return Measured()
     return evaluate(
         plan.inputs.task,
         plan.own,
@@ -229,7 +236,7 @@ def _own(plan: _Plan, progress: Progress) -> Report:
     )
 
 
-def _published(plan: _Plan, progress: Progress) -> Iterator[PublishedResult]:
+def _published(plan: _Plan, progress: Progress) -> Iterator[PublishedMeasure]:
     """Measures under published names, and path lengths."""
     for spec, train, synthetic in _published_sets(plan):
         yield measure_published(
@@ -294,15 +301,12 @@ def _write(source: Source, found: EvaluateResult, out: Path | None) -> Iterator[
             "snapshot_sha256": source.snapshot.sha256,
             "kimg": source.snapshot.info.images_seen // 1000,
         }
-    published = [{**about, **each.json()} for each in found.published]
-    lines = [*published]
+    published = [each.replace(**about) for each in found.published]
+    lines: list[Measured | PublishedMeasure | SensitivityLine] = [*published]
     if found.report.entries:
-        lines.append({**about, "metric": "evaluation", "published": False, **found.report.json()})
+        lines.append(found.report.replace(**about))
     for name, noticed in found.sensitivity.items():
-        lines.append(
-            {**about, "metric": "sensitivity", "published": False, "extractor": name}
-            | {"sensitivity": noticed.json()}
-        )
+        lines.append(SensitivityLine(**about, extractor=name, sensitivity=noticed))
     if source.run is not None:
         for path, added in ((EVALUATIONS, lines), (METRICS, published)):
             if added:
@@ -311,10 +315,10 @@ def _write(source: Source, found: EvaluateResult, out: Path | None) -> Iterator[
     if out is not None:
         with disk_errors(out):
             out.parent.mkdir(parents=True, exist_ok=True)
-        write_json(out, {"format": 1, **about, "skipped": list(found.skipped), "results": lines})
+        Evaluation(**about, skipped=tuple(found.skipped), results=tuple(lines)).save(out)
         yield f"{out}"
 
 
-def _append(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
+def _append(path: Path, lines: Sequence[ResultLine]) -> None:
     with disk_errors(path), path.open("a", encoding="utf-8") as file:
-        file.write("".join(json.dumps(line, allow_nan=False) + "\n" for line in lines))
+        file.write(lines_of(lines))

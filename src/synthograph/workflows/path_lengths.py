@@ -11,7 +11,8 @@ from synthograph.features.registry import perceptual_distance
 from synthograph.metrics.evaluate import Tracks
 from synthograph.metrics.names import PathLength
 from synthograph.metrics.paths import Sampling, Space, check_size
-from synthograph.metrics.published import PublishedResult, measure_path_length
+from synthograph.metrics.published import measure_path_length
+from synthograph.results.evaluation import PublishedMeasure
 from synthograph.sampling.image_set import draw_labels
 from synthograph.sampling.paths import Walk, check_walk, step_pairs
 from synthograph.workflows.evaluation_inputs import GenerationOptions, Source
@@ -36,7 +37,7 @@ def path_lengths(
     paths: Sequence[PathLength],
     distances: Mapping[str, PerceptualDistance],
     tracks: Tracks,
-) -> Iterator[PublishedResult]:
+) -> Iterator[PublishedMeasure]:
     """Measure every path length whose distance can be had.
 
     Raises:

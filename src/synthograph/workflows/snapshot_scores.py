@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -18,8 +17,8 @@ from synthograph.core.seeds import Streams
 from synthograph.core.untrusted.tensors import write_tensors
 from synthograph.features import registry
 from synthograph.metrics.columns import extractor_column, rows_of
-from synthograph.metrics.evaluate import MIN_IMAGES, Entry, EvaluationTask, Report, evaluate
-from synthograph.metrics.measures import compare
+from synthograph.metrics.evaluate import MIN_IMAGES, EvaluationTask, evaluate
+from synthograph.metrics.measures import BY_NAME, compare
 from synthograph.metrics.names import (
     FEATURE_MEASURES,
     SCORE,
@@ -29,8 +28,11 @@ from synthograph.metrics.names import (
 )
 from synthograph.metrics.overlap import refuse_overlap, trained_on
 from synthograph.metrics.published import measure_published
-from synthograph.metrics.report_text import DISTANCES, GOOD, number
+from synthograph.metrics.report_text import number
 from synthograph.models.snapshot import Snapshot, SnapshotInfo, load
+from synthograph.results.evaluation import Entry, PublishedMeasure
+from synthograph.results.evaluation import Measured as Evaluated
+from synthograph.results.measures import Direction
 from synthograph.sampling.image_set import synthetic_images
 from synthograph.stats.sample import Sample
 from synthograph.training.config import RunConfig
@@ -114,7 +116,8 @@ def requested_measures(config: RunConfig) -> MeasureSelection:
 
 def _choosing(config: RunConfig) -> str | None:
     """The first measure that tells which of two snapshots is better by held-out images."""
-    return next((n for n in config.metrics.measures if n in (*DISTANCES, *GOOD)), None)
+    names = (name for name in config.metrics.measures if name in BY_NAME)
+    return next((name for name in names if BY_NAME[name].about.better), None)
 
 
 def _missing(config: RunConfig, requested: MeasureSelection) -> dict[str, str]:
@@ -255,7 +258,7 @@ class SnapshotScorer:
         start = time.monotonic()
         try:
             snapshot = load(path)
-            report = self._by_held_out(snapshot) if self.own else Report()
+            report = self._by_held_out(snapshot) if self.own else Evaluated()
             results = [self._as_published(snapshot, spec) for spec in self.published]
         except (UserError, RuntimeError) as error:  # too little memory is of the second kind
             return Measured(log_lines=[f"not measured: {error}"])
@@ -264,16 +267,16 @@ class SnapshotScorer:
             "snapshot_sha256": snapshot.sha256,
             "kimg": images // 1000,
         }
-        lines = [{**about, **result} for result in results]
+        lines = [{**about, **result.tree()} for result in results]
         if report.entries:
-            lines.append({**about, "metric": HELD_OUT, "published": False, **report.json()})
+            lines.append({**report.replace(metric=HELD_OUT).tree(), **about})
         whole = [entry for entry in report.entries if entry.scope.modality is None]
         scores = [self._score(entry) for entry in whole]
         numbers = [*map(_score_text, scores), *map(_published_text, results)]
         seconds = f"; took {time.monotonic() - start:.1f} s"
         return Measured(scores, lines, [f"metrics: {', '.join(numbers)}{seconds}"] * bool(numbers))
 
-    def _by_held_out(self, snapshot: Snapshot) -> Report:
+    def _by_held_out(self, snapshot: Snapshot) -> Evaluated:
         assert self.reference is not None, "there is something to measure"
         sets = self.reference.images, self._synthetic(snapshot, self.reference, self.num)
         # without labels all images are one part, and classes are not measured one by one
@@ -283,14 +286,12 @@ class SnapshotScorer:
         request = EvaluationTask(real, synthetic, measures=tuple(self.own), seed=SEED)
         return evaluate(request, extractors, folder=feature_folder(), notes=self.notes)
 
-    def _as_published(self, snapshot: Snapshot, spec: Published) -> dict[str, Any]:
+    def _as_published(self, snapshot: Snapshot, spec: Published) -> PublishedMeasure:
         synthetic, train = self._synthetic(snapshot, self.train, spec.count), self.train.images
         if self.config.data.mirror and not spec.full:
             train = batches.with_mirrored(train)
         one = registry.extractor(spec.extractor, device=self.device)
-        return measure_published(
-            spec, train, synthetic, one, folder=feature_folder(), seed=SEED
-        ).json()
+        return measure_published(spec, train, synthetic, one, folder=feature_folder(), seed=SEED)
 
     def _synthetic(self, snapshot: Snapshot, like: LabelledSet, count: int) -> ImageSet:
         """Synthetic images with labels as often as in a set. Their features are not kept, since
@@ -303,10 +304,10 @@ class SnapshotScorer:
         return replace(images, key=None)
 
     def _score(self, entry: Entry) -> Score:
-        value, ends = entry.value, entry.value.interval
+        ends, chooses = entry.interval, entry.name == self.choosing
         interval = None if ends is None else (ends.low, ends.high, ends.level)
-        chooses = value.name == self.choosing
-        return Score(value.name, value.value, interval, value.name in DISTANCES, chooses)
+        smaller = entry.direction is Direction.LOW
+        return Score(entry.name, entry.value, interval, smaller, chooses)
 
     def seconds(self, session: Session) -> float:
         """About how long the measurement of a snapshot takes: from the time of a few images, and
@@ -349,5 +350,5 @@ def _score_text(score: Score) -> str:
     return f"{score.name} {number(score.value)}{interval}"
 
 
-def _published_text(result: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key} {number(value)}" for key, value in result["results"].items())
+def _published_text(result: PublishedMeasure) -> str:
+    return ", ".join(f"{key} {number(value)}" for key, value in result.results.items())

@@ -34,7 +34,7 @@ from synthograph.metrics.audit.verdict import (
     exact_words,
 )
 from synthograph.metrics.columns import extractor_column, rows_of
-from synthograph.metrics.evaluate import MIN_IMAGES, MIN_RELIABLE, Tracks, silent
+from synthograph.metrics.evaluate import MIN_IMAGES, Tracks, silent
 from synthograph.metrics.overlap import Trained, refuse_overlap
 from synthograph.results.audit import (
     Audit,
@@ -46,6 +46,7 @@ from synthograph.results.audit import (
     Overlap,
     Sets,
 )
+from synthograph.results.evaluation import MIN_FOR_MORE
 from synthograph.results.provenance import Features, ImageRecord
 from synthograph.stats.sample import Sample
 
@@ -124,7 +125,7 @@ def check(request: AuditSets) -> None:
         if images.count < MIN_IMAGES:
             raise UserError(
                 f"{images.name}: {images.count} {what} images say nothing of memorisation: at "
-                f"least {MIN_IMAGES} of each set are needed, and below {MIN_RELIABLE} little can "
+                f"least {MIN_IMAGES} of each set are needed, and below {MIN_FOR_MORE} little can "
                 "be seen"
             )
     evaluate.check(evaluate.EvaluationTask(holdout, synthetic, train, measures=()))
@@ -389,9 +390,9 @@ def _limits(
     if inferred.undecided is not None:
         limits.append(inferred.sentence)
     fewest = min(request.train.count, request.holdout.count, request.synthetic.count)
-    if fewest < MIN_RELIABLE:
+    if fewest < MIN_FOR_MORE:
         limits.append(
-            f"{fewest} images in the smallest set: below {MIN_RELIABLE} little can be seen"
+            f"{fewest} images in the smallest set: below {MIN_FOR_MORE} little can be seen"
         )
     if request.train.count > 2 * request.holdout.count:
         share = request.holdout.count / request.train.count
