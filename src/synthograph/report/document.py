@@ -10,7 +10,7 @@ from synthograph.core.config import flatten
 from synthograph.report.commands import audit_command, evaluate_command, gap_command
 from synthograph.report.curves import Curve, thinned
 from synthograph.report.gather import REPORT, ArchiveSummary, Inputs
-from synthograph.report.numbers import WHOLE, Numbers, named_in_notes
+from synthograph.report.numbers import WHOLE, Numbers
 from synthograph.report.runs import Run
 from synthograph.report.verdicts import verdicts
 from synthograph.report.words import count, listed, number, percent, several
@@ -216,7 +216,7 @@ def _trained_on(run: Run) -> str:
     seen, data = run.info.images_seen, run.section("data")
     name = PurePath(str(data.get("path") or "real images")).name
     size = f"{count(run.images)} images of {several(run.groups, 'group')} in {name}"
-    split = f", split {data['split']}" if data.get("split") else ""
+    split = f", split {data['split']}," if data.get("split") else ""
     family = str(run.section("model").get("family") or "")
     shown = f" and was shown {count(seen)} images in all" if seen else ""
     return f"The {family} generator was trained on {size if run.images else name}{split}{shown}."
@@ -283,7 +283,7 @@ def _audit(audit: Audit, *, public: bool) -> dict[str, Any]:
     content = {
         **tree,
         **tree.pop("verdict"),
-        "limits": [*audit.all_limits, *named_in_notes(audit.named)],
+        "limits": list(audit.all_limits),
         "sentences": _sentences(audit),
         "recall": copies.pop("recall", []),
         "counts": copies.pop("counts", []),

@@ -1,11 +1,11 @@
 """What `evaluate` measured of one synthetic set, from all files and lines that hold some of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from synthograph.report.words import amount, count, listed
+from synthograph.report.words import amount, count
 from synthograph.results.evaluation import (
     HELD_OUT,
     Entry,
@@ -74,11 +74,6 @@ class Numbers:
     def notes(self) -> tuple[str, ...]:
         """Sentences on the whole."""
         return tuple(dict.fromkeys(note for line in self._own for note in line.notes))
-
-    @property
-    def named(self) -> tuple[str, ...]:
-        """Files and groups that the notes speak of."""
-        return tuple(dict.fromkeys(name for line in self._own for name in line.named))
 
     @property
     def chooses(self) -> bool:
@@ -156,17 +151,12 @@ class Numbers:
             "entries": [entry_tree(entry) for entry in self.entries],
             "shares": [share.tree() for share in self.shares],
             "published": [_published(each) for each in self.published],
-            "notes": [*self.notes, *named_in_notes(self.named)],
+            "notes": list(self.notes),
             "skipped": list(self.skipped),
             "chooses": self.chooses,
             "seed": self.seed,
             "version": self.version,
         }
-
-
-def named_in_notes(names: Sequence[str]) -> list[str]:
-    """A sentence on files and groups that notes speak of; none on a page for everybody."""
-    return [f"Named in these notes: {listed(list(names))}."] if names else []
 
 
 def entry_tree(entry: Entry) -> Mapping[str, Any]:

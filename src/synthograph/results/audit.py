@@ -418,7 +418,6 @@ class Audit(Document):
         verdict: the answer.
         sets: the sets.
         notes: what is known of them, such as that nothing could be checked.
-        named: groups that the notes speak of.
         overlap: training images in the hold-out; None where there are too few patients.
         tests: of nearest neighbours; none where there are too few patients.
         distances: of nearest images, by extractor: quartiles and histograms.
@@ -429,13 +428,10 @@ class Audit(Document):
         provenance: what the numbers rest on.
     """
 
-    sparse: ClassVar[Collection[str]] = ("named",)
-
     kind: Literal["audit"] = "audit"
     verdict: AuditVerdict
     sets: Sets
     notes: Many[Prose] = ()
-    named: Annotated[Many[str], Private] = ()
     overlap: Annotated[Overlap | None, EmptyIfNone] = None
     tests: Many[NeighbourTest] = ()
     distances: dict[str, dict[str, Plain]] = {}

@@ -40,7 +40,7 @@ class Privacy(enum.Enum):
 
     PRIVATE = "takes its default: folders, groups, files of real images"
     COMMAND = "a command; keeps names in place of paths"
-    PROSE = "a sentence; withheld where it could name a path, a group or a file"
+    PROSE = "a sentence; loses its `EXAMPLES`, and is withheld where it names a path all the same"
 
 
 Private = Privacy.PRIVATE
@@ -203,8 +203,10 @@ SEPARATORS = re.compile(r"[/\\]")
 ARCHIVE = re.compile(r".+\.zip(:.*)?", re.IGNORECASE)
 _ROOTED = re.compile(r"[^\w/\\~.]*(?:~|\.{1,2}|[A-Za-z]:)?[/\\]\S|file:", re.ASCII)
 _FILE = re.compile(r".*[/\\].*\.[A-Za-z]\w*(?:[:\W].*)?")
+EXAMPLES = ", such as "
+"""What a sentence names after these words are groups and files, to its end."""
 _NAMING = re.compile(r"(?:such as|not) (?:['\"]|\S+\.png)")
-"""How sentences that were written before groups and files had fields of their own name them."""
+"""How older sentences name them."""
 
 
 def is_path(word: str) -> bool:
@@ -227,8 +229,9 @@ def public_name(text: str) -> str:
 
 
 def public_prose(text: str) -> str:
-    """A sentence, or that it was left out."""
-    return WITHHELD if _NAMING.search(text) or any(map(is_path, text.split())) else text
+    """A sentence without its examples, or that it was left out."""
+    said = text.partition(EXAMPLES)[0]
+    return WITHHELD if _NAMING.search(said) or any(map(is_path, said.split())) else said
 
 
 def public_command(line: str) -> str:

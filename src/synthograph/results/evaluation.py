@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, Protocol, Self
 
 import pydantic
 
-from synthograph.results.base import Count, Document, Ends, Many, Private, Prose, Result
+from synthograph.results.base import Count, Document, Ends, Many, Prose, Result
 from synthograph.results.measures import Direction, about
 from synthograph.results.provenance import Provenance
 from synthograph.results.sensitivity import Sensitivity
@@ -272,17 +272,13 @@ class Measured(ResultLine):
         entries: the measures.
         shares: sizes of classes and other parts.
         notes: sentences on the whole.
-        named: files and groups that the notes speak of.
     """
-
-    sparse: ClassVar[Collection[str]] = (*ResultLine.sparse, "named")
 
     metric: str = EVALUATION
     published: Literal[False] = False
     entries: Many[Entry] = ()
     shares: Many[ScopeShare] = ()
     notes: Many[Prose] = ()
-    named: Annotated[Many[str], Private] = ()
 
 
 class PublishedMeasure(ResultLine):

@@ -183,8 +183,9 @@ def refuse_strange_training(trained: Trained, groups: Mapping[str, str], name: s
     notes = []
     if missing:
         notes.append(
-            f"the generator saw {len(groups) - len(missing)} of the {len(groups)} groups of {name} "
-            f"only, not {first_few(repr(each) for each in missing)}: all tests see less for it"
+            f"the generator saw only {len(groups) - len(missing)} of the {len(groups)} groups of "
+            f"{name}, so all tests see less; it did not see {len(missing)} groups, such as "
+            f"{first_few(repr(each) for each in missing)}"
         )
     return notes + unsearched(trained, groups, name)
 
