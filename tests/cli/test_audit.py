@@ -20,7 +20,7 @@ from synthograph.metrics.audit import memorisation
 from synthograph.metrics.audit.overlap import Overlap
 from synthograph.workflows import audit
 from synthograph.workflows.embeddings import export_sets
-from synthograph.workflows.requests.audit import AuditRequest
+from synthograph.workflows.requests import AuditRequest
 from tests.cli.conftest import Typed
 from tests.conftest import NVIDIA, make_archive
 from tests.metrics.images import Means

@@ -9,7 +9,7 @@ import pytest
 
 from synthograph.core.errors import ExitCode, ProcessesError, StoppedError, UserError
 from synthograph.workflows import processes
-from synthograph.workflows.requests.generate import GenerateRequest
+from synthograph.workflows.requests import GenerateRequest
 
 
 @pytest.fixture

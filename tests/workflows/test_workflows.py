@@ -8,7 +8,7 @@ import synthograph
 from synthograph.core.errors import UserError
 from synthograph.core.progress import Silent
 from synthograph.workflows import run
-from synthograph.workflows.requests.phantom import PhantomRequest
+from synthograph.workflows.requests import PhantomRequest
 
 
 @pytest.mark.parametrize(

@@ -33,8 +33,7 @@ def demo(
     from synthograph.sources.phantoms import PhantomKind, PhantomOptions, make_phantoms
     from synthograph.workflows import split, train
     from synthograph.workflows.prepare import PrepareResult
-    from synthograph.workflows.requests.split import SplitRequest
-    from synthograph.workflows.requests.train import TrainRequest
+    from synthograph.workflows.requests import SplitRequest, TrainRequest
 
     refuse_unwritable_folder(outdir)
     with disk_errors(outdir):

@@ -9,7 +9,7 @@ from synthograph.cli.options import show, verb
 from synthograph.core.progress import Printed
 from synthograph.core.request import Flag
 from synthograph.workflows import run
-from synthograph.workflows.requests.inspect import InspectRequest
+from synthograph.workflows.requests import InspectRequest
 
 
 class InspectOptions(InspectRequest):

@@ -24,17 +24,19 @@ from synthograph.core.errors import (
     one_line,
 )
 from synthograph.workflows.processes import is_worker, leave
-from synthograph.workflows.requests.audit import AuditRequest
-from synthograph.workflows.requests.convert import ConvertRequest
-from synthograph.workflows.requests.doctor import DoctorRequest
-from synthograph.workflows.requests.domain_gap import DomainGapRequest
-from synthograph.workflows.requests.evaluate import EvaluateRequest
-from synthograph.workflows.requests.generate import GenerateRequest
-from synthograph.workflows.requests.models import ModelsRequest
-from synthograph.workflows.requests.phantom import PhantomRequest
-from synthograph.workflows.requests.prepare import PrepareRequest
-from synthograph.workflows.requests.report import ReportRequest
-from synthograph.workflows.requests.split import SplitRequest
+from synthograph.workflows.requests import (
+    AuditRequest,
+    ConvertRequest,
+    DoctorRequest,
+    DomainGapRequest,
+    EvaluateRequest,
+    GenerateRequest,
+    ModelsRequest,
+    PhantomRequest,
+    PrepareRequest,
+    ReportRequest,
+    SplitRequest,
+)
 
 app = typer.Typer(
     name="synthograph",

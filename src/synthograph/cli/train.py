@@ -3,7 +3,7 @@
 from synthograph.cli.options import verb
 from synthograph.core.progress import Printed
 from synthograph.workflows import run
-from synthograph.workflows.requests.train import TrainRequest
+from synthograph.workflows.requests import TrainRequest
 
 
 @verb(TrainRequest)

@@ -7,9 +7,7 @@ import typer
 from synthograph.cli.options import plain_verb, show
 from synthograph.core.progress import Printed
 from synthograph.workflows import run
-from synthograph.workflows.requests.get_weights import GetWeightsRequest
-from synthograph.workflows.requests.import_weights import ImportWeightsRequest
-from synthograph.workflows.requests.weights import WeightsRequest
+from synthograph.workflows.requests import GetWeightsRequest, ImportWeightsRequest, WeightsRequest
 
 weights = typer.Typer(invoke_without_command=True)
 

@@ -2,7 +2,7 @@
 wires working rooms together, and the Python API: `synthograph.prepare(...)` calls `prepare.run`.
 
 A workflow neither prints nor knows the command line. What cannot wait for the result it tells its
-`progress`; what was asked is a frozen request of `requests/`, which can be read without torch.
+`progress`; what was asked is a frozen request of `requests`, which can be read without torch.
 Ctrl-C leaves what the same request goes on with.
 
 Public names: `run` (a request -> the result of its job) and `function` (a job as a function).
@@ -38,7 +38,7 @@ def function(job: str) -> Callable[..., Any]:
     Args:
         job: such as "prepare".
     """
-    requests = importlib.import_module(f"synthograph.workflows.requests.{job}")
+    requests = importlib.import_module("synthograph.workflows.requests")
     request: type[Request] = getattr(requests, f"{job.title().replace('_', '')}Request")
     keyword = Parameter.KEYWORD_ONLY
     places = request.positional()

@@ -37,7 +37,7 @@ from synthograph.metrics.overlap import trained_on
 from synthograph.workflows.cross_fold import CrossFoldResult, compare_folds
 from synthograph.workflows.embeddings import PairsResult, compare_pairs, export_sets
 from synthograph.workflows.extractors import feature_folder, open_extractors
-from synthograph.workflows.requests.audit import AuditRequest
+from synthograph.workflows.requests import AuditRequest
 from synthograph.workflows.tables import TableResult
 
 

@@ -10,7 +10,7 @@ from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.core.untrusted.tensors import SUFFIX
 from synthograph.models import snapshot
-from synthograph.workflows.requests.convert import ConvertRequest
+from synthograph.workflows.requests import ConvertRequest
 
 
 @dataclass(frozen=True, repr=False)

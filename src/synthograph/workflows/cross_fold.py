@@ -24,7 +24,7 @@ from synthograph.results.folds import CrossFold, FoldTest
 from synthograph.results.provenance import Features, Provenance
 from synthograph.stats.sample import Sample
 from synthograph.workflows.extractors import feature_folder
-from synthograph.workflows.requests.audit import AuditRequest
+from synthograph.workflows.requests import AuditRequest
 
 
 @dataclass(frozen=True, repr=False)

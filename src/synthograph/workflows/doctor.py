@@ -14,7 +14,7 @@ from synthograph.core.devices import Precision, cpu_name, has_amx, pick_device, 
 from synthograph.core.files import cache_folder
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
-from synthograph.workflows.requests.doctor import DoctorRequest
+from synthograph.workflows.requests import DoctorRequest
 
 EXTRAS = {
     "tensorboard": ("tensorboard", "training curves in TensorBoard beside stats.jsonl"),

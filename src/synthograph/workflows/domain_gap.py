@@ -28,7 +28,7 @@ from synthograph.metrics.domain_gap_text import draw, table
 from synthograph.metrics.overlap import MAX_COPIES
 from synthograph.results.domain_gap import DomainGap, Thumbnails
 from synthograph.workflows.extractors import feature_folder, open_extractors
-from synthograph.workflows.requests.domain_gap import DomainGapRequest
+from synthograph.workflows.requests import DomainGapRequest
 from synthograph.workflows.tables import TableResult
 
 JSON, PNG, SVG, SPRITE = "domain-gap.json", "map.png", "map.svg", "sprite.png"

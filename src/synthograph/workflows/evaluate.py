@@ -49,7 +49,7 @@ from synthograph.workflows.evaluation_inputs import (
 from synthograph.workflows.extractors import feature_folder, open_extractors
 from synthograph.workflows.path_lengths import check_paths, open_distances, path_lengths
 from synthograph.workflows.processes import in_parts
-from synthograph.workflows.requests.evaluate import EvaluateRequest
+from synthograph.workflows.requests import EvaluateRequest
 from synthograph.workflows.tables import TableResult
 
 

@@ -21,7 +21,7 @@ from synthograph.sampling.seeds import parse_seeds
 from synthograph.workflows.copies import copy_rejection
 from synthograph.workflows.grid import refuse_grid, write_picture
 from synthograph.workflows.processes import in_parts
-from synthograph.workflows.requests.generate import MAX_IMAGES, GenerateRequest
+from synthograph.workflows.requests import MAX_IMAGES, GenerateRequest
 
 MAX_GRID_IMAGES = 4096
 """Images that one picture shows at most; they are held in memory."""

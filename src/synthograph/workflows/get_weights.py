@@ -2,7 +2,7 @@
 
 from synthograph.core.progress import Progress
 from synthograph.features.weights import get_weights, weight_state
-from synthograph.workflows.requests.get_weights import GetWeightsRequest
+from synthograph.workflows.requests import GetWeightsRequest
 from synthograph.workflows.weights import WeightsFile
 
 

@@ -2,7 +2,7 @@
 
 from synthograph.core.progress import Progress
 from synthograph.features.weights import import_weights
-from synthograph.workflows.requests.import_weights import ImportWeightsRequest
+from synthograph.workflows.requests import ImportWeightsRequest
 from synthograph.workflows.weights import WeightsFile
 
 

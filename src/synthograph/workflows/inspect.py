@@ -21,7 +21,7 @@ from synthograph.training.describe import (
     is_state,
     list_runs,
 )
-from synthograph.workflows.requests.inspect import InspectRequest
+from synthograph.workflows.requests import InspectRequest
 
 HIDDEN = ("spec",)
 """Said in other words elsewhere, or only for programs."""

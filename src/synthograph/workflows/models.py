@@ -14,7 +14,7 @@ from synthograph.models.base import Family
 from synthograph.models.registry import FAMILIES
 from synthograph.training.config import RunConfig
 from synthograph.training.presets import resolve
-from synthograph.workflows.requests.models import ModelsRequest
+from synthograph.workflows.requests import ModelsRequest
 from synthograph.workflows.tables import table_lines
 
 

@@ -8,7 +8,7 @@ from synthograph.core.progress import Progress
 from synthograph.sources.phantoms import PhantomOptions, make_phantoms
 from synthograph.workflows.grid import draw_grid, refuse_grid
 from synthograph.workflows.prepare import PrepareResult
-from synthograph.workflows.requests.phantom import PhantomRequest
+from synthograph.workflows.requests import PhantomRequest
 
 
 def run(request: PhantomRequest, *, progress: Progress) -> PrepareResult:

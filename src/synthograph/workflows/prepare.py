@@ -22,7 +22,7 @@ from synthograph.sources.files import FileSourceOptions, read_files
 from synthograph.sources.readers import FileDecoder
 from synthograph.sources.tables import parse_columns
 from synthograph.workflows.grid import draw_grid, refuse_grid
-from synthograph.workflows.requests.prepare import PrepareRequest
+from synthograph.workflows.requests import PrepareRequest
 
 ORIGINS = {
     "transform.width": "width",

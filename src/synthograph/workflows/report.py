@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.report.write import WrittenReport, write_report
-from synthograph.workflows.requests.report import ReportRequest
+from synthograph.workflows.requests import ReportRequest
 
 
 @dataclass(frozen=True, repr=False)

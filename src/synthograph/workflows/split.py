@@ -11,7 +11,7 @@ from synthograph.archive.advice import NO_GROUPS, has_groups
 from synthograph.archive.split import SplitOptions, split_archive, split_table
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
-from synthograph.workflows.requests.split import SplitRequest
+from synthograph.workflows.requests import SplitRequest
 from synthograph.workflows.tables import table_lines
 
 

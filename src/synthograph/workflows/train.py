@@ -43,7 +43,7 @@ from synthograph.training.setup import (
     resolve_run,
 )
 from synthograph.workflows.processes import launch, report_leader, report_result
-from synthograph.workflows.requests.train import TrainRequest
+from synthograph.workflows.requests import TrainRequest
 from synthograph.workflows.snapshot_scores import (
     LABEL_VECTORS,
     SnapshotScorer,

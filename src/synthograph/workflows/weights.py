@@ -7,7 +7,7 @@ from typing import Any
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.features.weights import WEIGHTS, WeightState, weight_state
-from synthograph.workflows.requests.weights import WeightsRequest
+from synthograph.workflows.requests import WeightsRequest
 
 
 @dataclass(frozen=True, repr=False)

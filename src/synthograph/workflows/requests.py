@@ -1,0 +1,300 @@
+"""What each job can be asked: one request per job, called after it. Nothing here imports torch, so
+that options and help are there at once.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from synthograph.core.request import Flag, Positional, Request, Words
+from synthograph.workflows.train_request import TrainRequest as TrainRequest
+
+MAX_IMAGES = 10_000_000
+"""Images that one request makes at most."""
+
+
+class PrepareRequest(Request):
+    """Turn image files into an archive: every file decoded once, checked, brought to one size."""
+
+    source: Annotated[Path, Positional()] = Field(description="folder, zip or archive with images")
+    dest: Annotated[Path, Positional()] = Field(
+        description="archive to be written: NAME.zip or a folder"
+    )
+    labels: Path | None = Field(None, description="table (CSV or TSV) with labels and more")
+    column: Words = Field(
+        (), description="roles of the table's columns: file=...,label=...,group=..."
+    )
+    name_regex: str | None = Field(
+        None, description="regular expression whose named groups become columns"
+    )
+    modality: tuple[str, ...] = Field(
+        (), description="further modality as NAME=DIR, paired by file name"
+    )
+    primary: str | None = Field(None, description="name of the first modality; image if not given")
+    masks: Path | None = Field(None, description="folder of masks, paired by file name")
+    invariant: Words = Field(
+        ("mirror", "rotate", "colour"),
+        description="changes that leave an image's meaning alone: mirror,rotate,colour or none",
+    )
+    size: int | None = Field(None, description="side of square images")
+    width: int | None = Field(None, description="width of the images")
+    height: int | None = Field(None, description="height of the images")
+    transform: str | None = Field(None, description="center-crop, center-crop-wide, pad or stretch")
+    resize_filter: str = Field("lanczos", description="lanczos or box")
+    tile: int | None = Field(None, description="cut images into tiles of this side")
+    overlap: int = Field(0, description="pixels that neighbouring tiles share")
+    allow_rejects: bool = Field(False, description="leave out files that cannot be used")
+    grid: Path | None = Field(None, description="also draw a PNG with a row of images per class")
+    workers: int | None = Field(None, ge=1, description="processes; one per core if not given")
+    part: str | None = Field(
+        None,
+        description="prepare only part 2/4, on any machine; the command without --part joins all",
+    )
+
+
+class PhantomRequest(Request):
+    """Make an archive of phantoms: skin lesions, eyes in two modalities, or 16-bit knees."""
+
+    kind: Annotated[str, Positional()] = Field(description="skin, eye or knee")
+    dest: Annotated[Path, Positional()] = Field(
+        description="archive to be written: NAME.zip or a folder"
+    )
+    count: int = Field(2000, description="number of images")
+    size: int = Field(64, description="side in pixels")
+    seed: int = Field(0, description="seed of patients, factors and pixels")
+    site: str = Field("a", description="camera: a or b")
+    grid: Path | None = Field(None, description="also draw a PNG with a row of images per class")
+    settings: Annotated[tuple[str, ...], Flag("--set")] = Field(
+        (), description="further settings as name=value, such as auroc=0.95"
+    )
+
+
+class SplitRequest(Request):
+    """Cut an archive into train, val and test. Groups stay whole, classes keep their shares."""
+
+    archive: Annotated[Path, Positional()] = Field(description="archive to split, in place")
+    test: float = Field(0.2, description="share of the images that only reports see")
+    val: float = Field(0.1, description="share of the images by which models are chosen")
+    folds: int | None = Field(None, description="cross-validation folds of the train part")
+    seed: int = Field(0, description="seed of the random order")
+    force: bool = Field(False, description="replace an existing split")
+
+
+class GenerateRequest(Request):
+    """Generate labelled images; the same class and seed always give the same image."""
+
+    network: Path = Field(
+        description="snapshot, .pkl, or run directory (its best snapshot, else the newest)"
+    )
+    outdir: Path = Field(description="folder for PNG files, or NAME.zip for an archive")
+    seeds: str | None = Field(
+        None, description="seeds such as 0-35,97 for every class; 0-15 if not given"
+    )
+    num: int | None = Field(
+        None, ge=1, le=MAX_IMAGES, description="number of images in all, classes taking turns"
+    )
+    per_class: int | None = Field(
+        None, ge=1, le=MAX_IMAGES, description="number of images of every class"
+    )
+    classes: Annotated[tuple[str, ...], Flag("--class")] = Field(
+        (), description="class by name or index; all if not given"
+    )
+    trunc: float = Field(1.0, description="truncation psi; 1 is full diversity")
+    trunc_cutoff: int | None = Field(None, description="number of style rows to truncate")
+    trunc_center: Literal["global", "class"] = Field(
+        "global", description="pull to the mean of all images (global) or of the class"
+    )
+    noise_mode: Literal["const", "random", "none"] = Field(
+        "const", description="const, random (drawn from the seed) or none"
+    )
+    kind: Annotated[Literal["png", "jpeg"], Flag("--format")] = Field(
+        "png", description="png or jpeg, for single files"
+    )
+    grid: Path | None = Field(None, description="also draw all images on one PNG")
+    batch: int = Field(32, description="images computed at once; does not change them")
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "fp32", description="fp32, or bf16: faster, slightly different images"
+    )
+    gpus: int = Field(
+        1, ge=1, le=1024, description="processes, one per GPU; does not change the images"
+    )
+    part: str | None = Field(
+        None,
+        description="generate only part 2/4, on any machine; "
+        "an archive then needs the command without --part to join the parts",
+    )
+    reject_copies: str | None = Field(
+        None, description="leave out images too similar to one of TRAIN.zip[:split]"
+    )
+
+
+class EvaluateRequest(Request):
+    """Evaluate synthetic images against real ones: fidelity, diversity, each with interval and
+    floor.
+    """
+
+    run: Annotated[Path | None, Positional()] = Field(
+        None, description="run directory: its best snapshot, else the newest; its images"
+    )
+    network: Path | None = Field(None, description="snapshot or .pkl to evaluate")
+    synthetic: Path | None = Field(
+        None, description="archive or folder of PNG files to evaluate, from any source"
+    )
+    real: str | None = Field(
+        None, description="archive of real images, ARCHIVE, ARCHIVE:test, ARCHIVE:fold2 ..."
+    )
+    features: Words = Field((), description="extractor, default random-vgg16; can be repeated")
+    metrics: Words = Field(
+        (), description="names such as frechet,coverage or fid5k_full; default all of our own"
+    )
+    by: tuple[str, ...] = Field(
+        (), description="manifest column whose values are measured one by one"
+    )
+    num: int | None = Field(
+        None, ge=1, le=1_000_000, description="number of synthetic images to generate"
+    )
+    seed: int = Field(0, ge=0, description="seed of labels, halves and blocks")
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+    batch: int = Field(64, ge=1, description="images at once; does not change them")
+    precision: Literal["fp32", "bf16"] = Field(
+        "fp32", description="of features: fp32, or bf16: faster, numbers about 1 % off"
+    )
+    sensitivity: bool = Field(
+        False, description="also plant defects in real images: which measures notice them"
+    )
+    gpus: int = Field(1, ge=1, le=1024, description="processes that extract features, one per GPU")
+    part: str | None = Field(
+        None, description="only extract part 2/4, on any machine that shares the cache"
+    )
+    out: Path | None = Field(None, description="also write all results to this JSON file")
+    dry_run: bool = Field(False, description="validate and print the plan")
+
+
+class AuditRequest(Request):
+    """Search synthetic images for memorised ones: copies, nearest neighbours, membership."""
+
+    synthetic: str | None = Field(
+        None, description="archive or folder of PNG files to audit, from any source"
+    )
+    train: str | None = Field(None, description="what was trained on, ARCHIVE or ARCHIVE:split")
+    holdout: str | None = Field(None, description="patients never seen, ARCHIVE or ARCHIVE:split")
+    features: Words = Field((), description="extractor, default random-vgg16; can be repeated")
+    outdir: Path | None = Field(
+        None, description="new folder for audit.json, pairs.png and withhold.csv"
+    )
+    seed: int = Field(0, ge=0, description="seed of draws, permutations and transforms")
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+    export: Path | None = Field(
+        None, description="new folder for the TensorBoard projector: all images"
+    )
+    per_fold: tuple[str, ...] = Field(
+        (), description="only the cross-fold test: images of a generator per fold; repeat it"
+    )
+    embeddings: Path | None = Field(
+        None, description="only distances of pairs of vectors in this tensors.tsv"
+    )
+    metadata: Path | None = Field(
+        None, description="metadata.tsv that says which vectors are a pair"
+    )
+    dry_run: bool = Field(False, description="validate and print the plan")
+
+
+class DomainGapRequest(Request):
+    """Measure the gap between sets of images: two sites, or real and synthetic."""
+
+    archives: Annotated[tuple[str, ...], Positional()] = Field(
+        description="two or more archives, ARCHIVE or ARCHIVE:split"
+    )
+    features: Words = Field((), description="extractor, default random-vgg16; can be repeated")
+    of_class: Annotated[tuple[str, ...], Flag("--class")] = Field(
+        (), description="only images of it: CLASS, or ARCHIVE=CLASS for one archive"
+    )
+    most: int = Field(2000, ge=10, description="images of a set at most, drawn at random")
+    outdir: Path | None = Field(
+        None, description="also write results, map and thumbnails to this folder"
+    )
+    seed: int = Field(0, ge=0, description="seed of folds, permutations and draws")
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+    dry_run: bool = Field(False, description="validate and print the plan")
+
+
+class ReportRequest(Request):
+    """Write one page on a synthetic set: data, training, measures, copies, with verdicts."""
+
+    paths: Annotated[tuple[Path, ...], Positional("RUN_OR_FOLDER...")] = Field(
+        description="run directories, archives, and what evaluate --out, audit and domain-gap wrote"
+    )
+    out: Annotated[Path, Flag("--out", "-o")] = Field(
+        Path("report.html"), description="page to write; the same content goes beside it as JSON"
+    )
+    title: str = Field("", description="title of the page; the name of the set if not given")
+    public: bool = Field(
+        False,
+        description="leave out real images and local folders, and synthetic images too unless an "
+        "audit is clean",
+    )
+    force: bool = Field(False, description="replace a page that is there")
+
+
+class InspectRequest(Request):
+    """Say what a file or folder is; nothing in it is executed. Ends with 2 if it is refused."""
+
+    path: Annotated[Path, Positional()] = Field(
+        description="snapshot, pickle, archive, state, run directory, or folder of runs"
+    )
+    quick: bool = Field(False, description="read no images of an archive")
+
+
+class ConvertRequest(Request):
+    """Write a generator as safetensors, and its discriminators beside it; nothing is executed."""
+
+    source: Annotated[Path, Positional()] = Field(
+        description="published .pkl, snapshot or run directory"
+    )
+    target: Annotated[Path, Positional()] = Field(
+        description="the generator's file, NAME.safetensors"
+    )
+    public: bool = Field(
+        False,
+        description="leave out the digests of groups and images, by which a holder of an image "
+        "could test whether it was trained on, and the folders that private files lay in",
+    )
+
+
+class ModelsRequest(Request):
+    """List model families, presets and every hyper-parameter with default, range and meaning."""
+
+    preset: str | None = Field(None, description="show the values of this preset")
+    size: int = Field(256, description="side of the images that the preset is for")
+
+
+class DoctorRequest(Request):
+    """Say which versions and devices are here, which fast paths are used and why, and what missing
+    extras would add.
+    """
+
+
+class WeightsRequest(Request):
+    """List the weights that measures can use, and what is here; `get` and `import` fetch them."""
+
+
+class GetWeightsRequest(Request):
+    """Download a file of weights, check its hash and keep it."""
+
+    name: Annotated[str, Positional()] = Field(
+        description="of the weights, as 'synthograph weights' lists it"
+    )
+    offline: bool = Field(False, description="do not connect; say which file to put where")
+
+
+class ImportWeightsRequest(Request):
+    """Check a file of weights and keep it; nothing in it is executed."""
+
+    name: Annotated[str, Positional()] = Field(
+        description="of the weights, as 'synthograph weights' lists it"
+    )
+    file: Annotated[Path, Positional()] = Field(
+        description="the published file, or safetensors of the same"
+    )
