@@ -9,7 +9,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.spec import ImageSpec
 from synthograph.metrics.measure import Measure, Source
 from synthograph.metrics.measures import BY_NAME, compare, floors, plain
-from synthograph.results.evaluation import Entry, Measured, parse_line
+from synthograph.results.evaluation import Entry, Measurements, parse_line
 from synthograph.results.measures import MEASURES
 from synthograph.stats.sample import Sample
 from tests.metrics.draws import gaussian
@@ -49,7 +49,7 @@ class MeasureContract:
         assert value.name == self.name and value.value is not None
         assert value.interval is not None and value.value in value.interval
         assert value.n_fake == 150 and value.n_real in (0, 120)
-        line = Measured(entries=(Entry.of(value),))
+        line = Measurements(entries=(Entry.of(value),))
         assert parse_line(line.tree(), "here") == line
 
     def test_the_same_rows_give_the_same_numbers_in_any_order(self) -> None:

@@ -16,14 +16,14 @@ from synthograph.metrics.evaluate import EvaluationTask, check, evaluate
 from synthograph.metrics.names import FEATURE_MEASURES
 from synthograph.metrics.report_text import sentences, table
 from synthograph.metrics.scopes import shares
-from synthograph.results.evaluation import Entry, Measured, Scope, ScopeShare
+from synthograph.results.evaluation import Entry, Measurements, Scope, ScopeShare
 from synthograph.results.provenance import Features, Provenance
 from tests.metrics.images import Means, noise
 
 CLASS_B = Scope(column="label", level="b")
 
 
-def found(report: Measured) -> dict[tuple[str, str], Entry]:
+def found(report: Measurements) -> dict[tuple[str, str], Entry]:
     return {(str(entry.scope), entry.name): entry for entry in report.entries}
 
 
@@ -181,7 +181,7 @@ def test_a_table_for_narrow_and_wide_consoles() -> None:
     share = ScopeShare(
         **left, n_real=5, n_generated=6, n_train=None, share_generated_over_share_train=None
     )
-    report = Measured(
+    report = Measurements(
         entries=(value.noted("a note"), value.replace(scope=Scope(**left))),
         shares=(share,),
         notes=("on the whole",),

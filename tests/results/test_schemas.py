@@ -16,7 +16,7 @@ from synthograph.results.evaluation import (
     Entry,
     Evaluation,
     Floor,
-    Measured,
+    Measurements,
     PublishedMeasure,
     ResultLine,
     SensitivityLine,
@@ -47,7 +47,7 @@ def schemas(of: type[Result] = Result) -> Iterator[type[Result]]:
 
 SCHEMAS = [each for each in schemas() if each not in (Document, ResultLine, evaluation._Holder)]
 DOCUMENTS = [each for each in SCHEMAS if issubclass(each, Document)]
-LINES = (Measured, PublishedMeasure, SensitivityLine)
+LINES = (Measurements, PublishedMeasure, SensitivityLine)
 
 
 def test_the_room_names_its_documents() -> None:
@@ -102,7 +102,7 @@ def test_no_folder_is_public(schema: type[Result], place: str) -> None:
 
 
 def test_sentences_are_withheld_and_names_are_cut() -> None:
-    line = Measured(
+    line = Measurements(
         entries=(),
         notes=(
             f"kept in /ward/{SECRET}/a.zip",
@@ -124,7 +124,7 @@ def test_sentences_are_withheld_and_names_are_cut() -> None:
     ],
 )
 def test_notes_name_no_patient(note: str, public: str) -> None:
-    assert Measured(notes=(note,)).public().notes == (public,)
+    assert Measurements(notes=(note,)).public().notes == (public,)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_notes_name_no_patient(note: str, public: str) -> None:
 def test_entries_of_another_type_are_refused_by_name(
     tmp_path: Path, changes: dict[str, Any], message: str
 ) -> None:
-    tree = Evaluation(results=(Measured(entries=(example(Entry),)),)).tree()
+    tree = Evaluation(results=(Measurements(entries=(example(Entry),)),)).tree()
     tree["results"][0]["entries"][0] |= changes
     path = tmp_path / "n.json"
     path.write_text(json.dumps(tree))

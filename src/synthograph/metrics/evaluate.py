@@ -20,7 +20,7 @@ from synthograph.metrics.measure import Source
 from synthograph.metrics.measures import BY_NAME, chosen, compare, floors, matched
 from synthograph.metrics.names import OWN
 from synthograph.metrics.scopes import rows_in, scopes, shares, too_many
-from synthograph.results.evaluation import LABEL, MIN_FOR_MORE, Entry, Measured, Scope, Value
+from synthograph.results.evaluation import LABEL, MIN_FOR_MORE, Entry, Measurements, Scope, Value
 from synthograph.results.provenance import Features, ImageRecord, Provenance
 from synthograph.stats.sample import Sample
 
@@ -125,7 +125,7 @@ def evaluate(
     folder: Path,
     tracks: Tracks = silent,
     notes: Sequence[str] = (),
-) -> Measured:
+) -> Measurements:
     """Measure.
 
     Args:
@@ -149,7 +149,7 @@ def evaluate(
             entries += _entries(table, scope, source, None)
     if request.fake.origin.get("labels"):
         notes = [*notes, DRAWN]
-    return Measured(
+    return Measurements(
         entries=tuple(entries),
         shares=tuple(shares(parts, request.real, request.fake, request.train)),
         notes=(*notes, *_unmeasured_parts(request, extractors)),

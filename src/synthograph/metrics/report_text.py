@@ -9,13 +9,13 @@ from rich.table import Table
 from rich.text import Text
 
 from synthograph.core.names import first_few
-from synthograph.results.evaluation import Entry, Measured, PublishedMeasure, ScopeShare
+from synthograph.results.evaluation import Entry, Measurements, PublishedMeasure, ScopeShare
 
 MAX_PLACES = 4
 MEASURE, FEATURES, NUMBER, ENDS = 10, 12, 9, 20
 
 
-def table(report: Measured, published: Sequence[PublishedMeasure] = ()) -> RenderableType:
+def table(report: Measurements, published: Sequence[PublishedMeasure] = ()) -> RenderableType:
     """All of it for a terminal."""
     parts: list[RenderableType] = []
     gap = any(entry.train for entry in report.entries)
@@ -91,7 +91,7 @@ def _published(published: Sequence[PublishedMeasure]) -> Table:
     return result
 
 
-def sentences(report: Measured) -> list[str]:
+def sentences(report: Measurements) -> list[str]:
     """What the numbers mean together, where that can be said."""
     found = []
     alike = [_place(entry) for entry in report.entries if entry.at_floor]
@@ -113,7 +113,7 @@ def sentences(report: Measured) -> list[str]:
     return found
 
 
-def _notes(report: Measured, published: Sequence[PublishedMeasure]) -> Iterable[str]:
+def _notes(report: Measurements, published: Sequence[PublishedMeasure]) -> Iterable[str]:
     """Every note once, with where it stands."""
     places: dict[str, list[str]] = {}
     for entry in report.entries:

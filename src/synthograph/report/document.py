@@ -390,7 +390,6 @@ def provenance(inputs: Inputs) -> dict[str, Any]:
     """Files, versions, commands, seeds."""
     commands = [command for run in inputs.runs for command in run.commands]
     commands += [each.content.provenance.command for each in inputs.audits]
-    commands += [each.content.provenance.command for each in inputs.gaps]
     versions = {"this page": synthograph.__version__}
     seeds: dict[str, int] = {}
     for place, each in enumerate(inputs.numbers):

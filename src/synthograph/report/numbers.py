@@ -9,7 +9,7 @@ from synthograph.report.words import amount, count
 from synthograph.results.evaluation import (
     HELD_OUT,
     Entry,
-    Measured,
+    Measurements,
     PublishedMeasure,
     Scope,
     ScopeShare,
@@ -34,7 +34,7 @@ class Numbers:
     """
 
     source: tuple[str, ...]
-    lines: tuple[Measured | PublishedMeasure, ...]
+    lines: tuple[Measurements | PublishedMeasure, ...]
     skipped: tuple[str, ...] = ()
 
     def joined(self, other: "Numbers") -> "Numbers":
@@ -50,8 +50,8 @@ class Numbers:
         return Numbers((), tuple(line.public() for line in self.lines))
 
     @cached_property
-    def _own(self) -> tuple[Measured, ...]:
-        return tuple(line for line in self.lines if isinstance(line, Measured))
+    def _own(self) -> tuple[Measurements, ...]:
+        return tuple(line for line in self.lines if isinstance(line, Measurements))
 
     @cached_property
     def published(self) -> tuple[PublishedMeasure, ...]:

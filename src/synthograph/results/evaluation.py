@@ -265,7 +265,7 @@ class ResultLine(Result):
     published: bool = False
 
 
-class Measured(ResultLine):
+class Measurements(ResultLine):
     """All that our own measures found.
 
     Attributes:
@@ -307,7 +307,9 @@ class SensitivityLine(ResultLine):
 def _form(line: object) -> str:
     """Which kind of line this is."""
     if isinstance(line, ResultLine):
-        return {Measured: "<measured>", SensitivityLine: "<table>"}.get(type(line), "<published>")
+        return {Measurements: "<measured>", SensitivityLine: "<table>"}.get(
+            type(line), "<published>"
+        )
     tree = line if isinstance(line, dict) else {}
     if tree.get("metric") == SENSITIVITY:
         return "<table>"
@@ -315,7 +317,7 @@ def _form(line: object) -> str:
 
 
 AnyLine = Annotated[
-    Annotated[Measured, pydantic.Tag("<measured>")]
+    Annotated[Measurements, pydantic.Tag("<measured>")]
     | Annotated[PublishedMeasure, pydantic.Tag("<published>")]
     | Annotated[SensitivityLine, pydantic.Tag("<table>")],
     pydantic.Discriminator(_form),
@@ -326,7 +328,7 @@ class _Holder(Result):
     line: AnyLine
 
 
-def parse_line(tree: object, where: str) -> Measured | PublishedMeasure | SensitivityLine:
+def parse_line(tree: object, where: str) -> Measurements | PublishedMeasure | SensitivityLine:
     """A line of `evaluations.jsonl` or `metrics.jsonl`; for `base.read_lines`.
 
     Raises:

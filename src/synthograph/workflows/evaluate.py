@@ -32,7 +32,7 @@ from synthograph.metrics.sensitivity import check_counts, sensitivity_of
 from synthograph.results.base import lines_of
 from synthograph.results.evaluation import (
     Evaluation,
-    Measured,
+    Measurements,
     PublishedMeasure,
     ResultLine,
     SensitivityLine,
@@ -65,7 +65,7 @@ class EvaluateResult(TableResult):
         written: lines on the files that were written.
     """
 
-    report: Measured = Measured()
+    report: Measurements = Measurements()
     published: Sequence[PublishedMeasure] = ()
     sensitivity: Mapping[str, Sensitivity] = field(default_factory=dict)
     skipped: Sequence[str] = ()
@@ -223,10 +223,10 @@ def _refuse_ignored(request: EvaluateRequest, measures: MeasureSelection) -> Non
         raise UserError("--by goes with measures of our own; name one in --metrics")
 
 
-def _own(plan: _Plan, progress: Progress) -> Measured:
+def _own(plan: _Plan, progress: Progress) -> Measurements:
     """Our own measures."""
     if plan.inputs.task is None:
-        return Measured()
+        return Measurements()
     return evaluate(
         plan.inputs.task,
         plan.own,
@@ -302,7 +302,7 @@ def _write(source: Source, found: EvaluateResult, out: Path | None) -> Iterator[
             "kimg": source.snapshot.info.images_seen // 1000,
         }
     published = [each.replace(**about) for each in found.published]
-    lines: list[Measured | PublishedMeasure | SensitivityLine] = [*published]
+    lines: list[Measurements | PublishedMeasure | SensitivityLine] = [*published]
     if found.report.entries:
         lines.append(found.report.replace(**about))
     for name, noticed in found.sensitivity.items():

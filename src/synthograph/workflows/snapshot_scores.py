@@ -30,8 +30,7 @@ from synthograph.metrics.overlap import refuse_overlap, trained_on
 from synthograph.metrics.published import measure_published
 from synthograph.metrics.report_text import number
 from synthograph.models.snapshot import Snapshot, SnapshotInfo, load
-from synthograph.results.evaluation import Entry, PublishedMeasure
-from synthograph.results.evaluation import Measured as Evaluated
+from synthograph.results.evaluation import Entry, Measurements, PublishedMeasure
 from synthograph.results.measures import Direction
 from synthograph.sampling.image_set import synthetic_images
 from synthograph.stats.sample import Sample
@@ -258,7 +257,7 @@ class SnapshotScorer:
         start = time.monotonic()
         try:
             snapshot = load(path)
-            report = self._by_held_out(snapshot) if self.own else Evaluated()
+            report = self._by_held_out(snapshot) if self.own else Measurements()
             results = [self._as_published(snapshot, spec) for spec in self.published]
         except (UserError, RuntimeError) as error:  # too little memory is of the second kind
             return Measured(log_lines=[f"not measured: {error}"])
@@ -276,7 +275,7 @@ class SnapshotScorer:
         seconds = f"; took {time.monotonic() - start:.1f} s"
         return Measured(scores, lines, [f"metrics: {', '.join(numbers)}{seconds}"] * bool(numbers))
 
-    def _by_held_out(self, snapshot: Snapshot) -> Evaluated:
+    def _by_held_out(self, snapshot: Snapshot) -> Measurements:
         assert self.reference is not None, "there is something to measure"
         sets = self.reference.images, self._synthetic(snapshot, self.reference, self.num)
         # without labels all images are one part, and classes are not measured one by one
