@@ -5,6 +5,7 @@ import pytest
 
 from synthograph.core.errors import UserError
 from synthograph.metrics.audit.leaks import leaked_augmentations
+from synthograph.ops.operations import OPERATIONS
 from tests.metrics.audit.pictures import as_set, texture
 
 
@@ -58,7 +59,16 @@ def test_images_without_up_are_not_distinguishable() -> None:
     assert found["turned"].share is None
     assert not found["turned"].leaked
     assert "cannot be distinguished" in found["turned"].tree()["note"]
-    assert "not distinguishable on such images: turned" in leaks.sentence
+    assert "not distinguishable on such images: upside_down, mirrored, turned" in leaks.sentence
+
+
+def test_the_declared_augmentations_are_looked_for() -> None:
+    declared = {each.leak[0] for each in OPERATIONS.values() if each.leak is not None}
+    assert set(shares(upright(60, 2))) == declared | {"upside_down"}
+    grey = leaked_augmentations(as_set(texture(60, 1), "real"), as_set(texture(60, 2), "synthetic"))
+    assert {leak.transform for leak in grey.transforms} == {
+        *("mirrored", "turned", "upside_down", "brightness", "contrast"),
+    }
 
 
 def test_too_few_images_are_refused() -> None:

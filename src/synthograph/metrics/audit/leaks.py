@@ -3,7 +3,8 @@ mirrored or recoloured, against real ones.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int64
@@ -15,9 +16,10 @@ from synthograph.core.seeds import Streams
 from synthograph.metrics.audit.matcher import levelled, resized
 from synthograph.metrics.audit.sets import provenance
 from synthograph.metrics.evaluate import Tracks, silent
+from synthograph.ops.operations import OPERATIONS, ColourOperation, Exact, vflip
 from synthograph.results.audit import AugmentationLeakage, Leak
 
-# n image, c channel, h height, w width, d feature
+# n image, m synthetic image, c channel, h height, w width, d feature
 
 FOLDS = 5
 SIDE = 16
@@ -29,10 +31,7 @@ TELLS = 0.3
 MARGIN, MIN_STANDARD_ERRORS = 0.05, 3.0
 """A leak is a share that exceeds this by so many standard errors; there are several transforms."""
 MIN_IMAGES = 40
-
-# m synthetic image
-
-Change = Callable[[Tensor, Int64[Tensor, " n"], Streams], Tensor]
+UPSIDE_DOWN = "upside_down"
 
 
 def leaked_augmentations(
@@ -63,14 +62,14 @@ def leaked_augmentations(
             )
     streams, folds = Streams(seed, "audit/leaks/"), _folds(real.groups, seed)
     changes = _changes(real)
-    made = _rows(synthetic, None, streams)
+    others = _rows(synthetic, None, streams)
     plain = _rows(real, None, streams)
     found = []
-    for name in tracks("leaked augmentations")(list(changes), len(changes)):
-        kind = "colours" if name in COLOURS else "shape"
-        changed = _rows(real, changes[name], streams)
-        rows = (plain[kind], changed[kind], made[kind])
-        found.append(_judged(name, rows, (real.groups, synthetic.groups), folds))
+    groups = (real.groups, synthetic.groups)
+    for name, change in tracks("leaked augmentations")(list(changes.items()), len(changes)):
+        changed = _rows(real, change.apply, streams)
+        rows = (change.shown_by(plain), change.shown_by(changed), change.shown_by(others))
+        found.append(_leak(name, rows, groups, folds))
     sets = {"real": real, "generated": synthetic}
     return AugmentationLeakage(
         transforms=tuple(found), provenance=provenance(sets, seed), sentence=_in_words(found)
@@ -88,63 +87,40 @@ def _in_words(leaks: Sequence[Leak]) -> str:
     return f"{words}; not distinguishable on such images: {unknown}" if unknown else words
 
 
-def _rot90(images: Tensor, numbers: Tensor, streams: Streams) -> Tensor:
-    quarters = streams.integers("turned", numbers, 3) + 1
-    if images.shape[2] != images.shape[3]:
-        return images.flip(2, 3)
-    return torch.stack([x.rot90(int(k), (1, 2)) for x, k in zip(images, quarters, strict=True)])
+@dataclass(frozen=True)
+class _Change:
+    """A change that may have leaked: what makes it, and whether it shows in colours or in shape."""
+
+    apply: Exact
+    of_colours: bool
+
+    def shown_by(self, rows: "_Rows") -> Float[Tensor, "n _"]:
+        """The features that tell of it."""
+        return rows.colours if self.of_colours else rows.shape
 
 
-def _hflip(images: Tensor, numbers: Tensor, streams: Streams) -> Tensor:
-    return images.flip(3)
+def _changes(images: ImageSet) -> dict[str, _Change]:
+    """The augmentations that images of this kind can show; upside down, by two of them together."""
+    found = {UPSIDE_DOWN: _Change(vflip, of_colours=False)}
+    for operation in OPERATIONS.values():
+        of_colours = isinstance(operation, ColourOperation)
+        grey = not isinstance(operation, ColourOperation) or operation.grey
+        if operation.leak is not None and (grey or images.spec.channels == 3):
+            name, apply = operation.leak
+            found[name] = _Change(apply, of_colours)
+    return found
 
 
-def _vflip(images: Tensor, numbers: Tensor, streams: Streams) -> Tensor:
-    return images.flip(2)
+@dataclass(frozen=True)
+class _Rows:
+    """Features of images: of their shape, without brightness and contrast, and of colours."""
+
+    shape: Float[Tensor, "n _"]
+    colours: Float[Tensor, "n _"]
 
 
-def _brightness(images: Tensor, numbers: Tensor, streams: Streams) -> Tensor:
-    return images + 0.2 * streams.normal("brightness", numbers, (1, 1, 1))
-
-
-def _contrast(images: Tensor, numbers: Tensor, streams: Streams) -> Tensor:
-    return (images - 0.5) * (0.5 * streams.normal("contrast", numbers, (1, 1, 1))).exp2() + 0.5
-
-
-def _hue(images: Tensor, numbers: Tensor, streams: Streams) -> Tensor:
-    """Rotated about the grey axis, as the augmentation pipeline of ADA does."""
-    angle = (streams.uniform("hue", numbers, (1,))[:, 0] * 2 - 1) * math.pi
-    axis = torch.full((3,), 3**-0.5)
-    cross = torch.tensor([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]]) * 3**-0.5
-    cos, sin = angle.cos()[:, None, None], angle.sin()[:, None, None]
-    matrix = cos * torch.eye(3) + sin * cross + (1 - cos) * torch.outer(axis, axis)
-    return torch.einsum("nij,njhw->nihw", matrix, images)
-
-
-def _saturation(images: Tensor, numbers: Tensor, streams: Streams) -> Tensor:
-    grey = images.mean(1, keepdim=True)
-    return grey + (images - grey) * streams.normal("saturation", numbers, (1, 1, 1)).exp2()
-
-
-COLOURS = ("brightness", "contrast", "hue", "saturation")
-
-
-def _changes(images: ImageSet) -> dict[str, Change]:
-    """The transforms of ADA that images of this kind can show, at its strength."""
-    every: dict[str, Change] = {
-        "turned": _rot90,
-        "mirrored": _hflip,
-        "upside_down": _vflip,
-        "brightness": _brightness,
-        "contrast": _contrast,
-    }
-    if images.spec.channels == 3:
-        every |= {"hue": _hue, "saturation": _saturation}
-    return every
-
-
-def _rows(images: ImageSet, change: Change | None, streams: Streams) -> dict[str, Tensor]:
-    """Features of all images: of their shape, without brightness and contrast, and of colours."""
+def _rows(images: ImageSet, change: Exact | None, streams: Streams) -> _Rows:
+    """Features of all images of a set, changed or as they are."""
     largest, start = 255.0 if images.spec.bits == 8 else 65535.0, 0
     shape, colours = [], []
     for batch in images.batches():
@@ -156,7 +132,7 @@ def _rows(images: ImageSet, change: Change | None, streams: Streams) -> dict[str
         grey = resized(pixels.mean(1, keepdim=True), SIDE)
         shape.append(levelled(grey, torch.ones_like(grey), 0.2 * SIDE, 0.3).flatten(1))
         colours.append(_colours(pixels))
-    return {"shape": torch.cat(shape), "colours": torch.cat(colours)}
+    return _Rows(torch.cat(shape), torch.cat(colours))
 
 
 def _colours(pixels: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
@@ -190,22 +166,22 @@ def _discriminant(
     return weights, ((plain.mean(0) + changed.mean(0)) / 2 @ weights)
 
 
-def _judged(
+def _leak(
     name: str,
     rows: tuple[Tensor, Tensor, Tensor],
     groups: tuple[Int64[Tensor, " n"], Int64[Tensor, " m"]],
     folds: Int64[Tensor, " n"],
 ) -> Leak:
     """Frequency of a transform from features of plain, transformed and synthetic images."""
-    plain, changed, made = rows
+    plain, changed, others = rows
     alarms, detected = torch.zeros(len(plain)), torch.zeros(len(plain))
-    votes = torch.zeros(len(made))
+    votes = torch.zeros(len(others))
     for fold in range(FOLDS):
         out = folds == fold
         weights, offset = _discriminant(plain[~out], changed[~out])
         alarms[out] = (plain[out] @ weights > offset).to(torch.float32)
         detected[out] = (changed[out] @ weights > offset).to(torch.float32)
-        votes += (made @ weights > offset) / FOLDS
+        votes += (others @ weights > offset) / FOLDS
     f, t, r = (float(each.mean()) for each in (alarms, detected, votes))
     if t - f < TELLS:
         return Leak(
