@@ -177,7 +177,7 @@ def domain_gap(
         gaps.append(_gap((sets[i], sets[j]), (rows[i], rows[j]), extractor, permutations, seed))
     gaps = _adjusted(gaps)
     first = extractors[0]
-    flat = _map(sets, samples[first.name], first.name, seed, tracks)
+    flat = _map(sets, samples[first.name], first.name, seed)
     return DomainGap(
         sets=tuple(each.record for each in sets),
         pairs=tuple(gaps),
@@ -240,7 +240,6 @@ def _map(
     samples: Sequence[Sample],
     extractor: str,
     seed: int,
-    tracks: Tracks,
 ) -> DomainMap:
     """As many images of every set, at most `MAX_POINTS` in all."""
     most = max(1, MAX_POINTS // len(sets))
@@ -257,7 +256,7 @@ def _map(
         for each, rows in pairs
         for number in rows.tolist()
     ]
-    flat = flat_map(values, seed=seed, track=tracks("map"))
+    flat = flat_map(values, seed=seed)
     return DomainMap(
         method=flat.method,
         about=flat.about,
