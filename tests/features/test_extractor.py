@@ -9,7 +9,12 @@ from synthograph.core.errors import UserError
 from synthograph.features import registry
 from synthograph.features.base import Extractor, MissingWeightsError
 from synthograph.features.lpips import PerceptualDistance
+from tests.features.contract import ExtractorContract
 from tests.features.states import images
+
+
+class TestEveryExtractor(ExtractorContract):
+    pass
 
 
 @pytest.fixture(scope="module")

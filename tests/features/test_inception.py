@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, batch_norm, conv2d, max_pool2d
 
+from synthograph.core.devices import Precision
 from synthograph.features import inception
 from synthograph.features.base import WeightDigest
 from synthograph.features.inception import Inception, InceptionExtractor
@@ -33,8 +34,8 @@ def extractor(state: State) -> InceptionExtractor:
         network = Inception()
     network = network.to_empty(device="cpu").eval()
     network.load_state_dict(state)
-    return inception.make(
-        network, WeightDigest("0" * 64, "x.pth", False), CPU, inception.Precision.FP32
+    return inception.RECIPE.make(
+        network, WeightDigest("0" * 64, "x.pth", False), CPU, Precision.FP32
     )
 
 

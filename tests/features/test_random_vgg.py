@@ -11,7 +11,7 @@ import torch
 
 from synthograph.core.devices import Precision
 from synthograph.features.base import NetworkExtractor
-from synthograph.features.random_vgg import DIMS, NAME, draw, make, network
+from synthograph.features.random_vgg import DIMS, NAME, draw, network
 from synthograph.features.registry import extractor
 from tests.features.states import images
 
@@ -20,7 +20,7 @@ SHA256 = "2d5392408f58292573d4294fc88b1e98e77de8d7499311aa522da55c4e7160f3"
 
 @pytest.fixture(scope="module")
 def random_vgg() -> NetworkExtractor:
-    return make(torch.device("cpu"), Precision.FP32)
+    return extractor(NAME)  # type: ignore[return-value]
 
 
 def test_the_weights_are_the_same_on_every_machine(random_vgg: NetworkExtractor) -> None:

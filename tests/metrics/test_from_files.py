@@ -88,7 +88,7 @@ def make_extractor(state: dict[str, torch.Tensor]) -> InceptionExtractor:
     network = network.to_empty(device="cpu").eval()
     network.load_state_dict(state)
     digest = WeightDigest("0" * 64, "x.pth", verified=False)
-    return inception.make(network, digest, torch.device("cpu"), Precision.FP32)
+    return inception.RECIPE.make(network, digest, torch.device("cpu"), Precision.FP32)
 
 
 @pytest.mark.slow

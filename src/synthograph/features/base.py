@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Float32
@@ -11,7 +11,7 @@ from torch.nn.functional import batch_norm
 
 from synthograph.core.devices import Precision
 from synthograph.core.errors import UserError
-from synthograph.features.preprocess import Preprocess, check_images
+from synthograph.features.preprocess import Preprocess, check_images, chunk_for
 
 # n image, d feature, g group of channels, k class
 
@@ -58,7 +58,6 @@ class WeightFile:
         build: makes the network without numbers.
         adapt: published names to those of the network.
         note: what else a user should know.
-        classifies: whether its extractor is a `ClassifyingExtractor`.
     """
 
     name: str
@@ -70,7 +69,6 @@ class WeightFile:
     build: Callable[[], nn.Module]
     adapt: Adapt = unchanged
     note: str = ""
-    classifies: bool = False
 
 
 @runtime_checkable
@@ -157,6 +155,9 @@ class NetworkExtractor:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     precision: Precision = Precision.FP32
 
+    classifies: ClassVar[bool] = False
+    """Whether it is a `ClassifyingExtractor`."""
+
     def __call__(self, images: Tensor) -> Float32[Tensor, "n d"]:
         """Features of integer images, on the CPU; see `Extractor`."""
         return self.through(self.network, images, self.dims)
@@ -204,6 +205,61 @@ class NetworkExtractor:
             **self.preprocess.describe(),
             "precision": self.precision.value,
         }
+
+
+class FeatureNetwork(nn.Module):
+    """A network that makes features of inputs [n, 3, u, v]."""
+
+    @property
+    def dims(self) -> int:
+        """Features per image."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class NetworkRecipe:
+    """How an extractor is made: what `features/networks.py` lists.
+
+    Attributes:
+        name: as users write it.
+        preprocess: images to inputs of the network.
+        source: paper, and what the features are.
+        weights: the file that the numbers come from; None for a network that is drawn.
+        draw: makes a network that needs no file, and the hash of its numbers.
+        extractor: what it becomes.
+        chunk: images at once; by the size of the inputs unless given.
+        indicative: whether its numbers compare only with themselves.
+    """
+
+    name: str
+    preprocess: Preprocess
+    source: str
+    weights: WeightFile | None = None
+    draw: Callable[[], tuple[FeatureNetwork, WeightDigest]] | None = None
+    extractor: type[NetworkExtractor] = NetworkExtractor
+    chunk: int | None = None
+    indicative: bool = False
+
+    def make(
+        self,
+        network: FeatureNetwork,
+        digest: WeightDigest,
+        device: torch.device,
+        precision: Precision,
+    ) -> NetworkExtractor:
+        """The extractor, from its network, which is moved to the device."""
+        return self.extractor(
+            name=self.name,
+            dims=network.dims,
+            digest=digest,
+            network=to_device(network, device),
+            preprocess=self.preprocess,
+            source=self.source,
+            chunk=self.chunk or chunk_for(self.preprocess.size),
+            indicative=self.indicative,
+            device=device,
+            precision=precision,
+        )
 
 
 def to_device(network: nn.Module, device: torch.device) -> nn.Module:

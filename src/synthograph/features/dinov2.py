@@ -5,7 +5,6 @@ Dosovitskiy et al. 2021 for the transformer; Stein et al. 2023, "Exposing flaws 
 evaluation metrics", for the use in measures (there ViT-L/14).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,9 +13,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, scaled_dot_product_attention
 
-from synthograph.core.devices import Precision
-from synthograph.features.base import NetworkExtractor, WeightDigest, WeightFile
-from synthograph.features.preprocess import Preprocess, chunk_for
+from synthograph.features.base import FeatureNetwork, NetworkRecipe, WeightFile
+from synthograph.features.preprocess import Preprocess
 
 # n image, t token, d width
 
@@ -81,7 +79,7 @@ class Block(nn.Module):
         return x + self.ls2(self.mlp["fc2"](inner))
 
 
-class Transformer(nn.Module):
+class Transformer(FeatureNetwork):
     """Inputs [n, 3, u, v], sides multiples of 14, to the class token.
 
     Args:
@@ -97,6 +95,11 @@ class Transformer(nn.Module):
         self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(3, width, PATCH, PATCH)})
         self.blocks = nn.ModuleList(Block(width) for _ in range(size.depth))
         self.norm = nn.LayerNorm(width, EPS)
+
+    @property
+    def dims(self) -> int:
+        """Features per image."""
+        return self.cls_token.shape[2]
 
     def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
         """The features."""
@@ -143,25 +146,12 @@ WEIGHTS = tuple(
     for name, letter in _LETTERS.items()
 )
 
-
-def maker(
-    name: str,
-) -> Callable[[nn.Module, WeightDigest, torch.device, Precision], NetworkExtractor]:
-    """Makes the extractor of that name from its network."""
-
-    def make(
-        network: nn.Module, digest: WeightDigest, device: torch.device, precision: Precision
-    ) -> NetworkExtractor:
-        return NetworkExtractor(
-            name=name,
-            dims=SIZES[name].width,
-            digest=digest,
-            network=network,
-            preprocess=Preprocess(SIDE),
-            source=f"DINOv2 ViT-{_LETTERS[name].upper()}/14, class token (Oquab et al. 2023)",
-            chunk=chunk_for(SIDE),
-            device=device,
-            precision=precision,
-        )
-
-    return make
+RECIPES = tuple(
+    NetworkRecipe(
+        name=file.name,
+        preprocess=Preprocess(SIDE),
+        source=f"DINOv2 ViT-{_LETTERS[file.name].upper()}/14, class token (Oquab et al. 2023)",
+        weights=file,
+    )
+    for file in WEIGHTS
+)

@@ -8,21 +8,22 @@ TensorFlow-1 resizing to 299 x 299, and the inception score leaves out the bias 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, max_pool2d, relu
 
-from synthograph.core.devices import Precision
 from synthograph.features.base import (
+    FeatureNetwork,
     FrozenNorm,
     NetworkExtractor,
-    WeightDigest,
+    NetworkRecipe,
     WeightFile,
     unchanged,
 )
-from synthograph.features.preprocess import Preprocess, Resize, chunk_for
+from synthograph.features.preprocess import Preprocess, Resize
 
 # n image, c channel, k class
 
@@ -196,7 +197,7 @@ BLOCKS = {
 }
 
 
-class Inception(nn.Module):
+class Inception(FeatureNetwork):
     """Inputs [n, 3, 299, 299] to the 2048 pooled features, and on to classes."""
 
     def __init__(self) -> None:
@@ -222,6 +223,11 @@ class Inception(nn.Module):
             x = self.get_submodule(name)(x)
         return x.mean(dim=(2, 3))
 
+    @property
+    def dims(self) -> int:
+        """Features per image."""
+        return self.fc.in_features
+
     def probabilities(self, features: Float[Tensor, "n 2048"]) -> Float[Tensor, "n 1008"]:
         """Of the classes, without the output bias, as the inception score takes them."""
         return torch.softmax(features.float() @ self.fc.weight.float().T, dim=1)
@@ -232,6 +238,7 @@ class InceptionExtractor(NetworkExtractor):
     """The 2015 network with its two outputs."""
 
     network: Inception
+    classifies: ClassVar[bool] = True
 
     @property
     def classes(self) -> int:
@@ -274,22 +281,12 @@ WEIGHTS = WeightFile(
     adapt=unchanged,
     note="torch-fidelity's weights-inception-2015-12-05-6726825d.pth is the same file; the "
     "TorchScript file inception-2015-12-05.pt is a program and is not read",
-    classifies=True,
 )
 
-
-def make(
-    network: Inception, digest: WeightDigest, device: torch.device, precision: Precision
-) -> InceptionExtractor:
-    """The extractor `inception` from its network."""
-    return InceptionExtractor(
-        name="inception",
-        dims=DIMS,
-        digest=digest,
-        network=network,
-        preprocess=Preprocess(SIDE, Resize.TENSORFLOW1, (128.0,) * 3, (128.0,) * 3),
-        source="Inception of December 2015, last pool (Heusel et al. 2017)",
-        chunk=chunk_for(SIDE),
-        device=device,
-        precision=precision,
-    )
+RECIPE = NetworkRecipe(
+    name="inception",
+    preprocess=Preprocess(SIDE, Resize.TENSORFLOW1, (128.0,) * 3, (128.0,) * 3),
+    source="Inception of December 2015, last pool (Heusel et al. 2017)",
+    weights=WEIGHTS,
+    extractor=InceptionExtractor,
+)

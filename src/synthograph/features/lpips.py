@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from synthograph.core.devices import Precision
 from synthograph.core.errors import UserError
 from synthograph.features import random_vgg
-from synthograph.features.base import WeightDigest, WeightFile
+from synthograph.features.base import WeightDigest, WeightFile, to_device
 from synthograph.features.preprocess import (
     CHANNELS,
     WINDOW,
@@ -185,10 +185,10 @@ def make(
 
 def make_random(device: torch.device, precision: Precision) -> PerceptualDistance:
     """The distance `random-vgg16-distance`: every channel weighs 1, on random convolutions."""
-    module, digest = random_vgg.network()
+    network, digest = random_vgg.own_network()
     return PerceptualDistance(
         name=f"{random_vgg.NAME}-distance",
-        layers=random_vgg.copy_to(module.features, device),
+        layers=to_device(network.features, device),
         weights=[torch.ones(channels // random_vgg.SHARE, device=device) for channels in TAPPED],
         digests={random_vgg.NAME: digest},
         mean=random_vgg.MEAN,

@@ -26,9 +26,8 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
-from synthograph.core.devices import Precision
 from synthograph.core.seeds import random_words
-from synthograph.features.base import NetworkExtractor, WeightDigest
+from synthograph.features.base import FeatureNetwork, NetworkRecipe, WeightDigest
 from synthograph.features.preprocess import Preprocess
 from synthograph.features.vgg16 import TAPPED, pool_inputs, trunk
 
@@ -44,7 +43,7 @@ _BITS = 24
 _PIECE = 1 << 20
 
 
-class RandomVGG16(nn.Module):
+class RandomVGG16(FeatureNetwork):
     """Inputs [n, 3, 64, 64] to 64 features."""
 
     def __init__(self) -> None:
@@ -52,6 +51,11 @@ class RandomVGG16(nn.Module):
         self.features = trunk(bias=False, share=SHARE)
         self.hidden = nn.Linear(2 * sum(TAPPED) // SHARE, HIDDEN, bias=False)
         self.last = nn.Linear(HIDDEN, DIMS, bias=False)
+
+    @property
+    def dims(self) -> int:
+        """Features per image."""
+        return self.last.out_features
 
     def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 64"]:
         """The features."""
@@ -111,25 +115,18 @@ def draw(name: str, shape: tuple[int, ...], *, centred: bool) -> Float32[Tensor,
     return torch.cat(pieces).reshape(shape)
 
 
-def make(device: torch.device, precision: Precision) -> NetworkExtractor:
-    """The extractor `random-vgg16`."""
+def own_network() -> tuple[RandomVGG16, WeightDigest]:
+    """A copy of `network` that may be moved, and the hash of its numbers."""
     module, digest = network()
-    return NetworkExtractor(
-        name=NAME,
-        dims=DIMS,
-        digest=digest,
-        network=copy_to(module, device),
-        preprocess=Preprocess(SIDE, mean=MEAN, deviation=DEVIATION),
-        source="VGG16 with random weights, half the channels and 64 outputs, from means and "
-        "deviations at its five pools (after R64 of Naeem et al. 2020)",
-        chunk=CHUNK,
-        indicative=True,
-        device=device,
-        precision=precision,
-    )
+    return copy.deepcopy(module), digest
 
 
-def copy_to(module: nn.Module, device: torch.device) -> nn.Module:
-    """A module's copy on a device, in the memory layout that convolutions like."""
-    copied = copy.deepcopy(module).to(device)
-    return copied.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+RECIPE = NetworkRecipe(
+    name=NAME,
+    preprocess=Preprocess(SIDE, mean=MEAN, deviation=DEVIATION),
+    source="VGG16 with random weights, half the channels and 64 outputs, from means and "
+    "deviations at its five pools (after R64 of Naeem et al. 2020)",
+    draw=own_network,
+    chunk=CHUNK,
+    indicative=True,
+)

@@ -1,30 +1,24 @@
 """The extractors and distances that exist, by name."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import torch
 
 from synthograph.core.devices import Precision, pick_device
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
-from synthograph.features import classifier, dinov2, inception, lpips, random_vgg, resnet50, vgg16
-from synthograph.features.base import Extractor, WeightDigest, to_device
+from synthograph.features import classifier, lpips, random_vgg
+from synthograph.features.base import Extractor, FeatureNetwork, to_device
 from synthograph.features.lpips import PerceptualDistance
-from synthograph.features.weights import WEIGHTS, how_to_get, load, weight_state
+from synthograph.features.networks import NETWORKS, WEIGHTS
+from synthograph.features.weights import how_to_get, load, weight_state
 
 DEFAULT = random_vgg.NAME
 CLASSIFIER = classifier.PREFIX
 DISTANCES = ("lpips", f"{DEFAULT}-distance")
 
-_MAKERS: dict[str, Callable[[Any, WeightDigest, torch.device, Precision], Extractor]] = {
-    "inception": inception.make,
-    "vgg16": vgg16.make,
-    **{name: dinov2.maker(name) for name in dinov2.SIZES},
-    **{name: resnet50.maker(name) for name in resnet50.SOURCES},
-}
-NAMES = (DEFAULT, *_MAKERS)
+NAMES = tuple(NETWORKS)
 """Of the extractors; all but the first need a file of weights."""
 
 
@@ -48,12 +42,11 @@ def extractor(
     check_name(name)
     where = pick_device(str(device))
     precision = _resolved(precision)
-    if name == DEFAULT:
-        return random_vgg.make(where, precision)
     if name.startswith(CLASSIFIER):
         return classifier.make(Path(name.removeprefix(CLASSIFIER)), where, precision)
-    network, digest = load(name)
-    return _MAKERS[name](to_device(network, where), digest, where, precision)
+    recipe = NETWORKS[name]
+    network, digest = load(name) if recipe.draw is None else recipe.draw()
+    return recipe.make(cast(FeatureNetwork, network), digest, where, precision)
 
 
 def check_name(name: str) -> None:
@@ -106,7 +99,7 @@ def needed_weights(name: str) -> tuple[str, ...]:
 
 def classifies(name: str) -> bool:
     """Whether the extractor of that name gives class probabilities too."""
-    return name in WEIGHTS and WEIGHTS[name].classifies
+    return name in NETWORKS and NETWORKS[name].extractor.classifies
 
 
 def missing_weights(name: str) -> str | None:

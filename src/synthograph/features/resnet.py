@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 
 from synthograph.core.errors import UserError
-from synthograph.features.base import Adapt, FrozenNorm
+from synthograph.features.base import Adapt, FeatureNetwork, FrozenNorm
 
 # n image, c channel, d feature
 
@@ -130,7 +130,7 @@ class Block(nn.Module):
         return torch.relu(x + beside)
 
 
-class ResNet(nn.Module):
+class ResNet(FeatureNetwork):
     """Inputs to the features before the classes: the mean over the last stage's picture.
 
     Args:
@@ -139,7 +139,7 @@ class ResNet(nn.Module):
 
     def __init__(self, plan: Plan) -> None:
         super().__init__()
-        self.pool = plan.stem_pool
+        self.pool, self._dims = plan.stem_pool, plan.dims
         self.conv1 = plan.stem.build(plan.stem_stride)
         self.bn1 = FrozenNorm(plan.stem.outputs)
         self.stages = [f"layer{number}" for number in range(1, len(plan.stages) + 1)]
@@ -147,6 +147,11 @@ class ResNet(nn.Module):
             first = 1 if name == self.stages[0] else 2
             made = (Block(b, first if place == 0 else 1) for place, b in enumerate(blocks))
             self.add_module(name, nn.Sequential(*made))
+
+    @property
+    def dims(self) -> int:
+        """Features per image."""
+        return self._dims
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
         """The features."""

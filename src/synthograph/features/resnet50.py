@@ -4,14 +4,8 @@ Source: He et al. 2016, "Deep Residual Learning for Image Recognition" (see `res
 al. 2020 (SwAV); Mei et al. 2022 (RadImageNet).
 """
 
-from collections.abc import Callable
-
-import torch
-from torch import nn
-
-from synthograph.core.devices import Precision
-from synthograph.features.base import NetworkExtractor, WeightDigest, WeightFile
-from synthograph.features.preprocess import Preprocess, chunk_for
+from synthograph.features.base import NetworkRecipe, WeightFile
+from synthograph.features.preprocess import Preprocess
 from synthograph.features.resnet import BlockPlan, Convolution, Plan, ResNet, without
 
 SIDE, DIMS = 224, 2048
@@ -86,25 +80,12 @@ SOURCES = {
     "normalisation of ImageNet",
 }
 
-
-def maker(
-    name: str,
-) -> Callable[[nn.Module, WeightDigest, torch.device, Precision], NetworkExtractor]:
-    """Makes the extractor of that name from its network."""
-
-    def make(
-        network: nn.Module, digest: WeightDigest, device: torch.device, precision: Precision
-    ) -> NetworkExtractor:
-        return NetworkExtractor(
-            name=name,
-            dims=DIMS,
-            digest=digest,
-            network=network,
-            preprocess=Preprocess(SIDE),
-            source=SOURCES[name],
-            chunk=chunk_for(SIDE),
-            device=device,
-            precision=precision,
-        )
-
-    return make
+RECIPES = tuple(
+    NetworkRecipe(
+        name=file.name,
+        preprocess=Preprocess(SIDE),
+        source=SOURCES[file.name],
+        weights=file,
+    )
+    for file in WEIGHTS
+)

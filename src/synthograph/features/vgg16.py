@@ -10,9 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from synthograph.core.devices import Precision
-from synthograph.features.base import NetworkExtractor, WeightDigest, WeightFile
-from synthograph.features.preprocess import Preprocess, chunk_for
+from synthograph.features.base import FeatureNetwork, NetworkRecipe, WeightFile
+from synthograph.features.preprocess import Preprocess
 
 # n image, d feature
 
@@ -58,7 +57,7 @@ def pool_inputs(layers: nn.Module, x: Float[Tensor, "n 3 h w"]) -> list[Tensor]:
     return found
 
 
-class VGG16(nn.Module):
+class VGG16(FeatureNetwork):
     """Inputs [n, 3, 224, 224] to the second fully connected layer, after its ReLU."""
 
     def __init__(self) -> None:
@@ -66,6 +65,11 @@ class VGG16(nn.Module):
         self.features = trunk()
         last = BLOCKS[-1][0] * (SIDE // 32) ** 2
         self.classifier = nn.ModuleDict({"0": nn.Linear(last, DIMS), "3": nn.Linear(DIMS, DIMS)})
+
+    @property
+    def dims(self) -> int:
+        """Features per image."""
+        return self.classifier["3"].out_features  # type: ignore[return-value]
 
     def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
         """The features."""
@@ -91,20 +95,10 @@ WEIGHTS = WeightFile(
     adapt=_adapt,
 )
 
-
-def make(
-    network: nn.Module, digest: WeightDigest, device: torch.device, precision: Precision
-) -> NetworkExtractor:
-    """The extractor `vgg16` from its network."""
-    return NetworkExtractor(
-        name="vgg16",
-        dims=DIMS,
-        digest=digest,
-        network=network,
-        preprocess=Preprocess(SIDE),
-        source="VGG16, second fully connected layer after ReLU (Kynkaanniemi et al. 2019), with "
-        "the weights of torchvision",
-        chunk=chunk_for(SIDE),
-        device=device,
-        precision=precision,
-    )
+RECIPE = NetworkRecipe(
+    name="vgg16",
+    preprocess=Preprocess(SIDE),
+    source="VGG16, second fully connected layer after ReLU (Kynkaanniemi et al. 2019), with the "
+    "weights of torchvision",
+    weights=WEIGHTS,
+)

@@ -25,19 +25,9 @@ from synthograph.core.untrusted.tensors import (
     write_tensors,
 )
 from synthograph.core.untrusted.torch_files import read_state
-from synthograph.features import dinov2, inception, lpips, resnet50, vgg16
 from synthograph.features.base import MissingWeightsError, WeightDigest, WeightFile
+from synthograph.features.networks import WEIGHTS as WEIGHTS
 
-WEIGHTS: dict[str, WeightFile] = {
-    file.name: file
-    for file in (
-        inception.WEIGHTS,
-        vgg16.WEIGHTS,
-        lpips.WEIGHTS,
-        *dinov2.WEIGHTS,
-        *resnet50.WEIGHTS,
-    )
-}
 COUNTERS = ".num_batches_tracked"
 """Tensors that only training uses."""
 
