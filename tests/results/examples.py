@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import pydantic
 
 from synthograph.core.interval import Interval
-from synthograph.results.base import Result
+from synthograph.results.base import Schema
 
 PLAIN = {"text": "TEXT", "deep": ["TEXT", 1, None, {"number": 0.5}]}
 
@@ -30,7 +30,7 @@ def example(kind: Any, text: str = "a text") -> Any:
         return tuple(example(each, text) for each in inner if each is not ...)
     if origin is dict:
         return {example(inner[0], text): example(inner[1], text)}
-    if isinstance(kind, type) and issubclass(kind, Result):
+    if isinstance(kind, type) and issubclass(kind, Schema):
         return _of(kind, text)
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return next(iter(kind))
@@ -40,7 +40,7 @@ def example(kind: Any, text: str = "a text") -> Any:
     return plain[kind]
 
 
-def _of(schema: type[Result], text: str) -> Result:
+def _of(schema: type[Schema], text: str) -> Schema:
     values = {}
     for name, field in schema.model_fields.items():
         fixed = name in ("schema_version", "format")

@@ -11,7 +11,7 @@ from synthograph import results
 from synthograph.core.errors import UserError
 from synthograph.core.interval import Interval
 from synthograph.results import evaluation
-from synthograph.results.base import WAY_OUT, WITHHELD, Document, Result, lines_of, read_lines
+from synthograph.results.base import WAY_OUT, WITHHELD, Document, Schema, lines_of, read_lines
 from synthograph.results.evaluation import (
     Entry,
     Evaluation,
@@ -38,7 +38,7 @@ PLACES = (
 )
 
 
-def schemas(of: type[Result] = Result) -> Iterator[type[Result]]:
+def schemas(of: type[Schema] = Schema) -> Iterator[type[Schema]]:
     for each in of.__subclasses__():
         if each.__module__.startswith("synthograph.results."):
             yield each
@@ -56,7 +56,7 @@ def test_the_room_names_its_documents() -> None:
 
 
 @pytest.mark.parametrize("schema", SCHEMAS, ids=lambda schema: schema.__name__)
-def test_written_read_equal(schema: type[Result]) -> None:
+def test_written_read_equal(schema: type[Schema]) -> None:
     made = example(schema)
     tree = json.loads(json.dumps(made.tree(), allow_nan=False))
     assert schema.parse(tree, "x.json") == made
@@ -93,7 +93,7 @@ def test_lines(schema: type[ResultLine], tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("schema", SCHEMAS, ids=lambda schema: schema.__name__)
-def test_no_folder_is_public(schema: type[Result], place: str) -> None:
+def test_no_folder_is_public(schema: type[Schema], place: str) -> None:
     for text in (place, f"a note on {place}"):
         found = json.dumps(example(schema, text).public().tree())
         assert SECRET not in found

@@ -54,7 +54,7 @@ class Embedded:
 
 
 @dataclass(frozen=True)
-class Frame:
+class FilmFrame:
     """A picture of a snapshot."""
 
     kimg: int
@@ -70,7 +70,7 @@ class Film:
         total: how many there are in the run directory.
     """
 
-    frames: tuple[Frame, ...]
+    frames: tuple[FilmFrame, ...]
     total: int
 
 
@@ -125,7 +125,7 @@ def film(pictures: Sequence[Picture], most: int) -> tuple[Film, list[Problem]]:
         The pictures, and what could not be read.
     """
     problems: list[Problem] = []
-    frames: list[Frame] = []
+    frames: list[FilmFrame] = []
     if not pictures:
         return Film((), 0), problems
     wanted = min(len(pictures), MAX_FRAMES)
@@ -138,7 +138,7 @@ def film(pictures: Sequence[Picture], most: int) -> tuple[Film, list[Problem]]:
         except UserError as error:
             problems.append(Problem(str(error), pictures[place].path))
             continue
-        frames.append(Frame(pictures[place].kimg, image))
+        frames.append(FilmFrame(pictures[place].kimg, image))
     return Film(tuple(reversed(frames)), len(pictures)), problems
 
 

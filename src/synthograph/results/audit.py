@@ -15,7 +15,7 @@ from synthograph.results.base import (
     Private,
     Prose,
     Range,
-    Result,
+    Schema,
     Share,
 )
 from synthograph.results.evaluation import NOTHING
@@ -31,7 +31,7 @@ class AuditAnswer(enum.StrEnum):
     UNDECIDABLE = "undecidable"
 
 
-class AuditVerdict(Result):
+class AuditVerdict(Schema):
     """The verdict of an audit.
 
     Attributes:
@@ -49,7 +49,7 @@ class AuditVerdict(Result):
     limits: Many[Prose] = ()
 
 
-class AuditedSet(Result):
+class AuditedSet(Schema):
     """A set that took part; `groups` is None for synthetic images."""
 
     name: str
@@ -58,7 +58,7 @@ class AuditedSet(Result):
     images_hash: str | None = None
 
 
-class Threshold(Result):
+class Threshold(Schema):
     """A score from which an image counts as a copy.
 
     Attributes:
@@ -76,7 +76,7 @@ class Threshold(Result):
     extrapolated: bool
 
 
-class Overlap(Result):
+class Overlap(Schema):
     """Near-duplicates between training set and hold-out.
 
     Attributes:
@@ -107,7 +107,7 @@ class Overlap(Result):
     sentence: Prose = ""
 
 
-class NeighbourTest(Result):
+class NeighbourTest(Schema):
     """What one test of nearest neighbours says.
 
     Attributes:
@@ -139,7 +139,7 @@ class NeighbourTest(Result):
     detail: dict[str, Plain] = {}
 
 
-class Recall(Result):
+class Recall(Schema):
     """How many planted copies are found.
 
     Attributes:
@@ -196,7 +196,7 @@ class Flagged(Threshold):
     upper_limit_by_transform: dict[str, float | None] = {}
 
 
-class ClosestPair(Result):
+class ClosestPair(Schema):
     """A synthetic image and the training image nearest to it: places in their sets, and score."""
 
     fake: Count
@@ -204,7 +204,7 @@ class ClosestPair(Result):
     score: float
 
 
-class Copies(Result):
+class Copies(Schema):
     """What the search for copies found. Without patients enough for a search only equal images are
     known: `found` is None then.
 
@@ -247,14 +247,14 @@ class Copies(Result):
     sentence: Prose = ""
 
 
-class Chance(Result):
+class Chance(Schema):
     """What chance gives: the mean, and the value that 5 % of the tries exceed."""
 
     mean: float
     high: float
 
 
-class Attack(Result):
+class Attack(Schema):
     """What one score says of one kind of unit.
 
     Attributes:
@@ -293,7 +293,7 @@ class Attack(Result):
         return self.auc - self.control.mean
 
 
-class SetSize(Result):
+class SetSize(Schema):
     """Images and groups of a set; synthetic images have none."""
 
     sparse: ClassVar[Collection[str]] = ("groups",)
@@ -302,7 +302,7 @@ class SetSize(Result):
     groups: Count | None = None
 
 
-class Membership(Result):
+class Membership(Schema):
     """What membership inference says.
 
     Attributes:
@@ -334,7 +334,7 @@ class Membership(Result):
     notes: Many[Prose] = ()
 
 
-class Leak(Result):
+class Leak(Schema):
     """How often synthetic images show a transform.
 
     Attributes:
@@ -362,7 +362,7 @@ class Leak(Result):
         return None if self.share is not None else "cannot be distinguished on this set"
 
 
-class AugmentationLeakage(Result):
+class AugmentationLeakage(Schema):
     """Augmentations of training that show in synthetic images.
 
     Attributes:
@@ -387,7 +387,7 @@ class AugmentationLeakage(Result):
         return any(each.leaked for each in self.transforms)
 
 
-class Sets(Result):
+class Sets(Schema):
     """The three sets of an audit."""
 
     train: AuditedSet
@@ -443,7 +443,7 @@ class Audit(Document):
 
     @classmethod
     def parse(cls, tree: object, where: str) -> Self:
-        """As `Result.parse`; parts that are empty were not looked for."""
+        """As `Schema.parse`; parts that are empty were not looked for."""
         if isinstance(tree, dict):
             absent = [name for name in ("overlap", "augmentations") if tree.get(name) == {}]
             tree = {**tree, **dict.fromkeys(absent)}

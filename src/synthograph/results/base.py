@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class Privacy(enum.Enum):
-    """What becomes of a field in `Result.public`; one without a mark is a name, of which a path
+    """What becomes of a field in `Schema.public`; one without a mark is a name, of which a path
     keeps its last part.
     """
 
@@ -101,7 +101,7 @@ else:
         pass
 
 
-class Result(_Model):
+class Schema(_Model):
     """A part of a file. Unknown keys are left alone; wrong types and numbers that are not finite
     are refused.
     """
@@ -117,7 +117,7 @@ class Result(_Model):
     """Keys that are left out of the file where nothing was given for them."""
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Result) or type(other) is not type(self):
+        if not isinstance(other, Schema) or type(other) is not type(self):
             return False
         return self.__dict__ == other.__dict__ and self.model_extra == other.model_extra
 
@@ -166,7 +166,7 @@ class Result(_Model):
         return self.model_construct(**values, **more)
 
 
-class Document(Result):
+class Document(Schema):
     """A whole file."""
 
     schema_version: int = SCHEMA_VERSION
@@ -266,7 +266,7 @@ def public_form(value: Any, kind: Any = None, field: Any = None) -> Any:  # noqa
     if get_origin(kind) is Annotated:
         kind, *more = get_args(kind)
         marks = (*marks, *more)
-    if isinstance(value, Result):
+    if isinstance(value, Schema):
         return value.public()
     if isinstance(value, enum.Enum):
         return value
@@ -412,6 +412,6 @@ def read_lines(path: Path, parse: Callable[[object, str], T]) -> tuple[list[T], 
     return found, broken
 
 
-def lines_of(results: Iterable[Result]) -> str:
+def lines_of(results: Iterable[Schema]) -> str:
     """Text for a file with one JSON object a line."""
     return "".join(json.dumps(each.tree(), allow_nan=False) + "\n" for each in results)

@@ -14,7 +14,7 @@ from synthograph.results.base import (
     Many,
     Plain,
     Prose,
-    Result,
+    Schema,
     Share,
 )
 from synthograph.results.evaluation import Floor, Value
@@ -25,7 +25,7 @@ ALPHA = 0.05
 """Chance of a gap between sets that are alike, over all comparisons together."""
 
 
-class DomainSet(Result):
+class DomainSet(Schema):
     """One of the sets.
 
     Attributes:
@@ -47,7 +47,7 @@ class DomainSet(Result):
     notes: Many[Prose] = ()
 
 
-class TwoSample(Result):
+class TwoSample(Schema):
     """What a classifier reached on images that it did not learn from.
 
     Attributes:
@@ -78,14 +78,14 @@ class TwoSample(Result):
     p_adjusted: Share | None = None
 
 
-class PairFloors(Result):
+class PairFloors(Schema):
     """Kernel distance between halves of either set; None where there are too few images."""
 
     one: Floor | None = None
     other: Floor | None = None
 
 
-class Gap(Result):
+class Gap(Schema):
     """Two sets under one extractor.
 
     Attributes:
@@ -123,7 +123,7 @@ class Gap(Result):
         return ends is not None and ends.low > max(highest, 0.0)
 
 
-class DomainMap(Result):
+class DomainMap(Schema):
     """All sets on one plane, for looking: no number comes from it.
 
     Attributes:
@@ -152,7 +152,7 @@ class DomainMap(Result):
         return self
 
 
-class Thumbnails(Result):
+class Thumbnails(Schema):
     """A picture of small images, one per point: picture i is in row i // columns, column
     i % columns.
 
@@ -171,7 +171,7 @@ class Thumbnails(Result):
     count: Count
 
 
-class GapProvenance(Result, extra="allow"):
+class GapProvenance(Schema, extra="allow"):
     """What the numbers rest on.
 
     Attributes:

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, Protocol, Self
 
 import pydantic
 
-from synthograph.results.base import Count, Document, Ends, Many, Prose, Result
+from synthograph.results.base import Count, Document, Ends, Many, Prose, Schema
 from synthograph.results.measures import Direction, about
 from synthograph.results.provenance import Provenance
 from synthograph.results.sensitivity import Sensitivity
@@ -22,7 +22,7 @@ LABEL = "label"
 NOTHING = "(none)"
 
 
-class Value(Result):
+class Value(Schema):
     """One measure of a set of images.
 
     Attributes:
@@ -100,7 +100,7 @@ def compared(
     )
 
 
-class Scope(Result):
+class Scope(Schema):
     """A part of the images; all of them where nothing is given.
 
     Attributes:
@@ -126,7 +126,7 @@ class Scope(Result):
         return self.column is None and self.modality is None
 
 
-class Floor(Result):
+class Floor(Schema):
     """What a measure says where there is nothing to find: one half of the real images against the
     other, cut by group; and what it says of synthetic images at the same numbers.
 
@@ -245,7 +245,7 @@ class ScopeShare(Scope):
     share_generated_over_share_train: float | None
 
 
-class ResultLine(Result):
+class ResultLine(Schema):
     """One result of a file, and a line of `evaluations.jsonl` and `metrics.jsonl`.
 
     Attributes:
@@ -324,7 +324,7 @@ AnyLine = Annotated[
 ]
 
 
-class _Holder(Result):
+class _Holder(Schema):
     line: AnyLine
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Collection
 from typing import ClassVar, Literal
 
-from synthograph.results.base import Count, Document, Ends, Many, Prose, Result, Share
+from synthograph.results.base import Count, Document, Ends, Many, Prose, Schema, Share
 from synthograph.results.provenance import Features, Provenance
 
 
-class FoldTest(Result):
+class FoldTest(Schema):
     """Whether generators lie nearer to what they saw than the one that did not see it.
 
     Attributes:

@@ -3,10 +3,10 @@
 from collections.abc import Collection
 from typing import ClassVar
 
-from synthograph.results.base import Command, Count, Plain, Result
+from synthograph.results.base import Command, Count, Plain, Schema
 
 
-class Features(Result, extra="allow"):
+class Features(Schema, extra="allow"):
     """What an extractor or a perceptual distance says of itself; its preprocessing, weights and
     precision are further entries.
 
@@ -23,7 +23,7 @@ class Features(Result, extra="allow"):
     weights: dict[str, Plain] = {}
 
 
-class ImageRecord(Result, extra="allow"):
+class ImageRecord(Schema, extra="allow"):
     """Where the images of a set come from: an archive, or a snapshot with the seeds of its images;
     further entries say how they were made.
     """
@@ -44,7 +44,7 @@ class ImageRecord(Result, extra="allow"):
     groups: Count | None = None
 
 
-class Provenance(Result, extra="allow"):
+class Provenance(Schema, extra="allow"):
     """What a number rests on.
 
     Attributes:

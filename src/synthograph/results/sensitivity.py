@@ -4,7 +4,7 @@ import enum
 
 import pydantic
 
-from synthograph.results.base import Count, Document, Many, Prose, Result
+from synthograph.results.base import Count, Document, Many, Prose, Schema
 from synthograph.results.provenance import Features
 
 RULE = (
@@ -21,7 +21,7 @@ class Outcome(enum.StrEnum):
     UNFIT = "not applicable"
 
 
-class Trial(Result):
+class Trial(Schema):
     """One grade of damage under one measure.
 
     Attributes:
@@ -45,7 +45,7 @@ class Trial(Result):
     noticed: bool
 
 
-class Cell(Result):
+class Cell(Schema):
     """One kind of defect under one measure.
 
     Attributes:

@@ -11,11 +11,11 @@ from synthograph.results.base import (
     Plain,
     Private,
     Prose,
-    Result,
+    Schema,
 )
 
 
-class Statistic(Result):
+class Statistic(Schema):
     """A statistic since the last status line."""
 
     num: float | None = None
@@ -23,7 +23,7 @@ class Statistic(Result):
     std: float | None = None
 
 
-class StatusLine(Result, extra="allow"):
+class StatusLine(Schema, extra="allow"):
     """A line of `stats.jsonl`: statistics by name, such as `Progress/kimg`.
 
     Attributes:
@@ -63,7 +63,7 @@ class BestSnapshot(Document):
     kimg: Count
 
 
-class SnapshotRecord(Result):
+class SnapshotRecord(Schema):
     """What a reader of results needs of the document in a snapshot's header.
 
     Attributes:
