@@ -391,7 +391,7 @@ def test_a_dry_run_with_a_huge_batch_ends_soon(run: Run, monkeypatch: pytest.Mon
     tiny = TINY.replace("--batch 4", "--batch 1000000")
     code, out, err = run(f"train --data set.zip --outdir runs --dry-run {tiny}")
     assert code == 0, (out, err)
-    assert "with 8 images at once, while a batch has 1000000 and shares of 1000000" in out
+    assert "with 8 images at once, while a batch has 1000000 and microbatches of 1000000" in out
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
