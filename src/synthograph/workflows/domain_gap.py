@@ -2,14 +2,12 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import RenderableType
 
 from synthograph.archive import batches
-from synthograph.archive.manifest import Row
-from synthograph.archive.reader import Archive, open_archive
 from synthograph.core.devices import pick_device
 from synthograph.core.errors import UserError
 from synthograph.core.files import (
@@ -27,6 +25,7 @@ from synthograph.metrics.domain_gap import DomainImages, check, domain_gap, pict
 from synthograph.metrics.domain_gap_text import draw, table
 from synthograph.metrics.overlap import MAX_COPIES
 from synthograph.results.domain_gap import DomainGap, Thumbnails
+from synthograph.workflows.archive_rows import ArchiveRows, open_rows
 from synthograph.workflows.extractors import feature_folder, open_extractors
 from synthograph.workflows.requests import DomainGapRequest
 from synthograph.workflows.tables import TableResult
@@ -97,56 +96,39 @@ def run(request: DomainGapRequest, *, progress: Progress) -> DomainGapResult | N
     return DomainGapResult(found, written)
 
 
-@dataclass(frozen=True)
-class _Chosen:
-    """The rows of one set: what was typed, its split, its archive, the classes."""
-
-    text: str
-    split: str | None
-    archive: Archive
-    rows: list[Row]
-    classes: list[str]
-
-    @property
-    def name(self) -> str:
-        """File, split and classes."""
-        file = self.archive.path.name
-        return "/".join([file if self.split is None else f"{file}:{self.split}", *self.classes])
-
-
 def _sets(request: DomainGapRequest) -> list[DomainImages]:
     """The sets that were named, none of them sharing patients or pictures with another.
 
     Raises:
         UserError: an archive that cannot be read, a class that it lacks, or sets that overlap.
     """
-    classes = {text: _classes(text, request) for text in request.archives}
-    chosen = [_chosen(text, classes[text]) for text in request.archives]
-    names = [each.name for each in chosen]
-    if len(set(names)) < len(names):
-        names = list(request.archives)
-    _refuse_common(names, chosen)
-    return [_set(name, each, request) for name, each in zip(names, chosen, strict=True)]
+    classes = [_classes(text, request) for text in request.archives]
+    sets = [_chosen(*pair) for pair in zip(request.archives, classes, strict=True)]
+    if len({each.name for each in sets}) < len(sets):
+        sets = [
+            replace(each, title=text) for each, text in zip(sets, request.archives, strict=True)
+        ]
+    _refuse_common(sets)
+    return [_set(each, request) for each in sets]
 
 
-def _chosen(text: str, classes: list[str]) -> _Chosen:
+def _chosen(text: str, classes: list[str]) -> ArchiveRows:
     """Open one archive and choose the rows.
 
     Raises:
         UserError: it cannot be read, or no image is of these classes.
     """
-    path, split = batches.path_and_split(text)
-    archive = open_archive(path)
-    rows = batches.rows_of_split(archive, split)
-    rows = [row for row in rows if not classes or row.label in classes]
-    lacking = [name for name in classes if name not in archive.info.classes]
+    named = open_rows(text)
+    rows = [row for row in named.rows if not classes or row.label in classes]
+    known = named.archive.info.classes
+    lacking = [name for name in classes if name not in known]
     if lacking or not rows:
-        there = ", ".join(archive.info.classes) or "none"
         raise UserError(
-            f"{text}: no image is of class {', '.join(lacking or classes)}; its classes "
-            f"are {there} (--class {path.name}=CLASS speaks of this archive only)"
+            f"{text}: no image is of class {', '.join(lacking or classes)}; its classes are "
+            f"{', '.join(known) or 'none'} (--class {named.archive.path.name}=CLASS speaks of this "
+            "archive only)"
         )
-    return _Chosen(text, split, archive, rows, classes)
+    return replace(named, rows=rows, title="/".join([named.name, *classes]))
 
 
 def _classes(text: str, request: DomainGapRequest) -> list[str]:
@@ -175,44 +157,44 @@ def _classes(text: str, request: DomainGapRequest) -> list[str]:
     return found
 
 
-def _refuse_common(names: Sequence[str], sets: Sequence[_Chosen]) -> None:
+def _refuse_common(sets: Sequence[ArchiveRows]) -> None:
     """Refuse sets that share patients, or more than a hundredth of their pictures.
 
     Raises:
         UserError: two sets do; both and an example are named.
     """
     way = "compare sets of different patients and pictures, such as two splits of one archive"
-    groups, images = [], []
-    for each in sets:
-        real = [row for row in each.rows if row.origin == "real"]
-        groups.append(batches.group_digests(each.archive, real))
-        images.append(batches.image_digests(each.archive, each.rows))
+    groups = [_real_groups(each) for each in sets]
     for i, j in itertools.combinations(range(len(sets)), 2):
-        both = f"{names[i]} and {names[j]}"
+        one, other = sets[i], sets[j]
+        both = f"{one.name} and {other.name}"
         common = sorted(groups[i][each] for each in groups[i].keys() & groups[j].keys())
         if common:
             raise UserError(
                 f"{both} share {len(common)} groups, such as "
                 f"{first_few(repr(each) for each in common)}: {way}"
             )
-        equal = sorted(images[i][each] for each in images[i].keys() & images[j].keys())
-        if len(equal) > MAX_COPIES * min(len(images[i]), len(images[j])):
+        equal = sorted(one.pixels[each] for each in one.pixels.keys() & other.pixels.keys())
+        if len(equal) > MAX_COPIES * min(len(one.pixels), len(other.pixels)):
             raise UserError(
                 f"{both}: {len(equal)} pictures are in both, such as {first_few(equal)}: {way}"
             )
 
 
-def _set(name: str, chosen: _Chosen, request: DomainGapRequest) -> DomainImages:
+def _real_groups(chosen: ArchiveRows) -> dict[str, str]:
+    return replace(chosen, rows=[row for row in chosen.rows if row.origin == "real"]).groups
+
+
+def _set(chosen: ArchiveRows, request: DomainGapRequest) -> DomainImages:
     """At most so many images of an archive."""
-    rows, total, notes = chosen.rows, len(chosen.rows), []
+    total, notes = len(chosen.rows), []
     if total > request.most:
-        by_name = sorted(rows, key=lambda row: row.file)
+        by_name = sorted(chosen.rows, key=lambda row: row.file)
         order = Streams(request.seed).permutation("cli/domain-gap", 0, total)[: request.most]
-        rows = [by_name[place] for place in order.tolist()]
+        chosen = replace(chosen, rows=[by_name[place] for place in order.tolist()])
         notes.append(f"{request.most} of {total} images, drawn at random (--most)")
-    origins = {row.origin for row in rows}
-    images = batches.archive_images(chosen.archive, rows, name=name, split=chosen.split)
-    return DomainImages(images, origins.pop() if len(origins) == 1 else "mixed", tuple(notes))
+    origins = {row.origin for row in chosen.rows}
+    return DomainImages(chosen.images, origins.pop() if len(origins) == 1 else "mixed", tuple(notes))
 
 
 def _write(sets: Sequence[DomainImages], found: DomainGap, outdir: Path) -> list[Path]:

@@ -20,6 +20,7 @@ from synthograph.models.snapshot import Snapshot, find_snapshot, load
 from synthograph.sampling.image_set import synthetic_images
 from synthograph.training.config import archive_path
 from synthograph.training.run import read_config
+from synthograph.workflows.archive_rows import ArchiveRows, common_split, open_rows, rows_of
 
 MIN_IMAGES, MAX_IMAGES = 1000, 50_000
 """Synthetic images where --num does not say: as many as real ones, within these."""
@@ -33,14 +34,14 @@ class Source:
         real: archive of real images.
         split: which split of it the user named.
         snapshot: the generator, or None.
-        synthetic: archive of synthetic images and their rows, or None.
+        synthetic: images that were generated before, or None.
         run: the run directory, where one was given.
     """
 
     real: Archive
     split: str | None
     snapshot: Snapshot | None = None
-    synthetic: tuple[Archive, list[Row]] | None = None
+    synthetic: ArchiveRows | None = None
     run: Path | None = None
 
     @property
@@ -70,22 +71,54 @@ class Source:
         """Documents of the snapshots that made the images."""
         if self.snapshot is not None:
             return [self.snapshot.info.tree()]
-        return list(self.synthetic[0].info.snapshots) if self.synthetic is not None else []
+        return list(self.synthetic.archive.info.snapshots) if self.synthetic is not None else []
 
     @cached_property
-    def training_rows(self) -> list[Row]:
+    def train(self) -> ArchiveRows:
         """What the generator was trained on: the images that its run names, else those of the
         groups that it says it saw; split train, or all images, only where it says nothing at all.
+        There may be none.
         """
-        data, rows = self.training, self.real.rows
+        data, rows = self.training, list(self.real.rows)
         if data:
             chosen = RowSelection(data.get("split"), data.get("fold"), data.get("subset"))
-            return select_rows(self.real, chosen, data["seed"])
-        if self.trained.known:
+            rows = select_rows(self.real, chosen, data["seed"])
+        elif self.trained.known:
             names = batches.group_digests(self.real, rows)
             seen = {names[digest] for digest in names.keys() & self.trained.groups}
-            return [row for row in rows if row.group in seen]
-        return in_split(rows, self.stand_in)
+            rows = [row for row in rows if row.group in seen]
+        else:
+            rows = in_split(rows, self.stand_in)
+        return ArchiveRows(self.real, rows, common_split(rows))
+
+    def reference(self) -> tuple[ArchiveRows, list[str]]:
+        """What is compared with, and notes: the split that was named, else split test, else the
+        fold that the generator did not see, else all images.
+
+        Raises:
+            UserError: there are none, one is synthetic, or the generator saw them.
+        """
+        split, splits = self.split, {row.split for row in self.real.rows}
+        if split is None and "test" not in splits and self.training.get("fold") is not None:
+            split = f"{FOLD}{self.training['fold']}"
+        elif split is None and any(splits):
+            split = "test"
+        chosen = rows_of(self.real, split).real()
+        return chosen, refuse_overlap(self.trained, chosen.groups, chosen.pixels, chosen.name)
+
+    def images(self, options: "GenerationOptions", rows: Sequence[Row], count: int) -> ImageSet:
+        """Synthetic images: those of the archive, or new ones with labels drawn from `rows`."""
+        if self.synthetic is not None:
+            return self.synthetic.images
+        assert self.snapshot is not None, "there is one thing to evaluate"
+        return synthetic_images(
+            self.snapshot,
+            rows,
+            count,
+            seed=options.seed,
+            device=options.device,
+            batch=options.batch,
+        )
 
 
 def open_source(
@@ -102,21 +135,19 @@ def open_source(
             f"{len(given)} things to evaluate: give one of RUN_DIR, --network FILE, "
             "--synthetic PATH"
         )
-    if run is not None:
-        config = read_config(run)
-        path, split = (
-            batches.path_and_split(real) if real is not None else (archive_path(config), None)
-        )
-        return Source(open_archive(path), split, load(find_snapshot(run)), run=run)
-    if real is None:
+    if run is not None and real is None:
+        path, split = archive_path(read_config(run)), None
+    elif real is not None:
+        path, split = batches.path_and_split(real)
+    else:
         raise UserError("--real is missing: name an archive of real images, such as cells.zip:test")
-    path, split = batches.path_and_split(real)
     archive = open_archive(path)
-    if network is not None:
-        return Source(archive, split, load(find_snapshot(network)))
-    path, part = batches.path_and_split(str(synthetic))
-    other = open_archive(path)
-    return Source(archive, split, synthetic=(other, batches.rows_of_split(other, part)))
+    if synthetic is None:
+        snapshot = load(find_snapshot(given[0]))
+        return Source(archive, split, snapshot, run=run)
+    named = open_rows(str(synthetic))
+    title, part = named.archive.path.name, common_split(named.rows)
+    return Source(archive, split, synthetic=ArchiveRows(named.archive, named.rows, part, title))
 
 
 @dataclass(frozen=True)
@@ -174,27 +205,24 @@ def evaluation_inputs(
     Raises:
         UserError: sets that cannot be compared, or a reference that was trained on.
     """
-    train_rows = source.training_rows
-    mirror = bool(source.training.get("mirror"))
-    train = None
-    if train_rows:
-        train = batches.archive_images(source.real, train_rows, split=_common_split(train_rows))
-    pair = _published_pair(source, options, requested.published, train)
+    mirror, train = bool(source.training.get("mirror")), source.train.rows
+    pair = _published_pair(source, options, requested.published)
     if not requested.own:
         return EvaluationInputs(None, pair, options.seed, mirror=mirror)
-    rows, split, notes = _reference(source)
+    reference, notes = source.reference()
+    rows = reference.rows
     count = options.num or min(max(len(rows), MIN_IMAGES), MAX_IMAGES)
-    held_out = {row.file for row in train_rows}.isdisjoint(row.file for row in rows)
+    held_out = {row.file for row in train}.isdisjoint(row.file for row in rows)
     task = EvaluationTask(
-        batches.archive_images(source.real, rows, split=split),
-        _synthetic(source, options, rows, count),
-        train if held_out else None,
+        reference.images,
+        source.images(options, rows, count),
+        source.train.images if train and held_out else None,
         requested.own,
         tuple(by),
         options.seed,
     )
     parts = [str(part) for part in check(task)]
-    if train_rows and not source.trained.known:
+    if train and not source.trained.known:
         split = f":{source.stand_in}" if source.stand_in else ""
         name = f"{source.real.path.name}{split}"
         notes.append(f"{name} stands for what the generator was trained on")
@@ -202,77 +230,20 @@ def evaluation_inputs(
 
 
 def _published_pair(
-    source: Source,
-    options: GenerationOptions,
-    published: Sequence[Published],
-    train: ImageSet | None,
+    source: Source, options: GenerationOptions, published: Sequence[Published]
 ) -> tuple[ImageSet, ImageSet] | None:
     """Training images and as many synthetic ones as the largest published measure needs."""
     if not published:
         return None
-    if train is None:
+    if not source.train.rows:
         raise UserError(
             f"{source.real.path}: holds no image that the generator was trained on, as far as can "
             f"be told, and {published[0].name} compares with those: give the archive that was "
             "trained on"
         )
-    batches.refuse_synthetic(source.real, source.training_rows)
-    count = max(spec.count for spec in published)
-    synthetic = _synthetic(source, options, source.training_rows, count)
+    train = source.train.real().images
+    synthetic = source.images(options, source.train.rows, max(spec.count for spec in published))
     for spec in published:
         check_published(spec, train, synthetic.count, synthetic.name)
     check(EvaluationTask(train, synthetic, measures=()))
     return train, synthetic
-
-
-def _common_split(rows: Sequence[Row]) -> str | None:
-    splits = {row.split for row in rows}
-    return splits.pop() if len(splits) == 1 else None
-
-
-def _reference(source: Source) -> tuple[list[Row], str | None, list[str]]:
-    """Rows to compare with, their split, and notes.
-
-    Raises:
-        UserError: there are none, one is synthetic, or the generator saw them.
-    """
-    archive = source.real
-    split = source.split or _held_out(source)
-    rows = batches.rows_of_split(archive, split)
-    batches.refuse_synthetic(archive, rows)
-    notes = refuse_overlap(
-        source.trained,
-        batches.group_digests(archive, rows),
-        batches.image_digests(archive, rows),
-        archive.path.name if split is None else f"{archive.path.name}:{split}",
-    )
-    return rows, split, notes
-
-
-def _held_out(source: Source) -> str | None:
-    """What is compared with where nothing is named: split test, else the fold that the generator
-    did not see, else all images.
-    """
-    splits, fold = {row.split for row in source.real.rows}, source.training.get("fold")
-    if "test" not in splits and fold is not None:
-        return f"{FOLD}{fold}"
-    return "test" if any(splits) else None
-
-
-def _synthetic(
-    source: Source, options: GenerationOptions, rows: Sequence[Row], count: int
-) -> ImageSet:
-    """Synthetic images: those of the archive, or new ones with labels drawn from `rows`."""
-    if source.synthetic is not None:
-        archive, chosen = source.synthetic
-        split = _common_split(chosen)
-        return batches.archive_images(archive, chosen, split=split, name=archive.path.name)
-    assert source.snapshot is not None, "there is one thing to evaluate"
-    return synthetic_images(
-        source.snapshot,
-        rows,
-        count,
-        seed=options.seed,
-        device=options.device,
-        batch=options.batch,
-    )

@@ -48,7 +48,7 @@ def path_lengths(
             continue
         assert source.snapshot is not None, "it was checked that there is a generator"
         walk = Walk(
-            draw_labels(source.snapshot, source.training_rows, spec.count, options.seed),
+            draw_labels(source.snapshot, source.train.rows, spec.count, options.seed),
             spherical=spec.variant.space is Space.Z,
             anywhere=spec.variant.sampling is Sampling.FULL,
             epsilon=spec.variant.epsilon,
@@ -81,7 +81,7 @@ def check_paths(source: Source, paths: Sequence[PathLength]) -> None:
             f"{paths[0].name}: is a measure of a generator, not of images; give --network or a run"
         )
     check_walk(source.snapshot, Walk(()))
-    if source.snapshot.info.condition.classes and not source.training_rows:
+    if source.snapshot.info.condition.classes and not source.train.rows:
         raise UserError(
             f"{paths[0].name}: takes labels from the images that the generator was trained on, and "
             f"{source.real.path.name} holds none of them; name that archive with --real"

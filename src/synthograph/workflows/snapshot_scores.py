@@ -10,7 +10,6 @@ import torch
 
 from synthograph.archive import batches
 from synthograph.archive.batches import ImageSet
-from synthograph.archive.manifest import Row
 from synthograph.archive.reader import Archive
 from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
@@ -38,6 +37,7 @@ from synthograph.training.config import RunConfig
 from synthograph.training.model_selection import Measured, Score
 from synthograph.training.session import Session
 from synthograph.training.setup import Data, held_out, with_count
+from synthograph.workflows.archive_rows import ArchiveRows
 from synthograph.workflows.extractors import feature_folder, missing_weights
 
 SEED = 0
@@ -82,14 +82,14 @@ def snapshot_scorer(session: Session, data: Data) -> "SnapshotScorer | None":
     nothing = not (requested.own or requested.published)
     if nothing or (condition.width and not condition.classes):
         return None
-    reference, notes = _reference(config, data, session.info) if requested.own else (None, [])
+    reference, notes = None, list[str]()
+    if requested.own:
+        reference, notes = _reference(config, data.archive, session.info)
     return SnapshotScorer(
         config=config,
         requested=requested,
         device=str(session.device),
-        train=LabelledSet(
-            data.rows, batches.archive_images(data.archive, data.rows, split=data.split)
-        ),
+        train=ArchiveRows(data.archive, data.rows, data.split),
         reference=reference,
         missing=_missing(config, requested),
         notes=notes,
@@ -133,33 +133,24 @@ def _no_validation(archive: Archive) -> str:
     )
 
 
-@dataclass(frozen=True)
-class LabelledSet:
-    """Images to compare with, and their rows, from which labels are drawn."""
-
-    rows: Sequence[Row]
-    images: ImageSet
-
-
 def _reference(
-    config: RunConfig, data: Data, info: SnapshotInfo
-) -> tuple[LabelledSet | None, list[str]]:
+    config: RunConfig, archive: Archive, info: SnapshotInfo
+) -> tuple[ArchiveRows | None, list[str]]:
     """Held-out images, and what a reader should know; None where they are not fit to compare."""
-    archive = data.archive
     rows, split = held_out(archive, config.data)
     if not rows:
         return None, [f"nothing is measured by held-out images: {_no_validation(archive)}"]
     fold = "" if config.data.fold is None else f", fold {config.data.fold}"
     name = f"{archive.path.name}{'' if split is None else f':{split}'}{fold}"
+    chosen = ArchiveRows(archive, rows, split, name)
     try:
-        batches.refuse_synthetic(archive, rows)
-        groups, files = batches.group_digests(archive, rows), batches.image_digests(archive, rows)
-        notes = refuse_overlap(trained_on([info.tree()]), groups, files, name)
+        groups, pixels = chosen.real().groups, chosen.pixels
+        notes = refuse_overlap(trained_on([info.tree()]), groups, pixels, name)
         if len(rows) < MIN_IMAGES:
             raise UserError(f"{name} has {len(rows)} images, at least {MIN_IMAGES} are needed")
     except UserError as error:
         return None, [f"nothing is measured by held-out images: {error}"]
-    return LabelledSet(rows, batches.archive_images(archive, rows, name=name, split=split)), notes
+    return chosen, notes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,8 +170,8 @@ class SnapshotScorer:
     config: RunConfig
     requested: MeasureSelection
     device: str
-    train: LabelledSet
-    reference: LabelledSet | None
+    train: ArchiveRows
+    reference: ArchiveRows | None
     missing: Mapping[str, str]
     notes: Sequence[str] = ()
 
@@ -292,7 +283,7 @@ class SnapshotScorer:
         one = registry.extractor(spec.extractor, device=self.device)
         return measure_published(spec, train, synthetic, one, folder=feature_folder(), seed=SEED)
 
-    def _synthetic(self, snapshot: Snapshot, like: LabelledSet, count: int) -> ImageSet:
+    def _synthetic(self, snapshot: Snapshot, like: ArchiveRows, count: int) -> ImageSet:
         """Synthetic images with labels as often as in a set. Their features are not kept, since
         every snapshot has its own.
         """
@@ -312,7 +303,7 @@ class SnapshotScorer:
         """About how long the measurement of a snapshot takes: from the time of a few images, and
         that of comparing random features.
         """
-        jobs: list[tuple[LabelledSet, str, int]] = []
+        jobs: list[tuple[ArchiveRows, str, int]] = []
         if self.reference is not None:
             jobs += [(self.reference, name, self.num) for name in self.features]
         jobs += [(self.train, spec.extractor, spec.count) for spec in self.published]
@@ -323,7 +314,7 @@ class SnapshotScorer:
             return sum(self._seconds_of(snapshot, *job) for job in jobs)
 
     def _seconds_of(
-        self, snapshot: Snapshot, reference: LabelledSet, name: str, count: int
+        self, snapshot: Snapshot, reference: ArchiveRows, name: str, count: int
     ) -> float:
         one, times = registry.extractor(name, device=self.device), []
         for few in (WARM_UP, min(count, TIMED)):
