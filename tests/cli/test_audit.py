@@ -201,7 +201,8 @@ def test_two_extractors_of_one_name_are_refused(
 def test_all_images_for_the_projector(cells: Path, pictures: Path, tmp_path: Path) -> None:
     sets = {"synthetic": str(pictures), "train": f"{cells}:train", "holdout": f"{cells}:test"}
     found = audit._open(AuditRequest(**sets))  # type: ignore[arg-type]
-    export_sets(found.all, Means(), tmp_path / "projector", Silent())
+    every = {"real": (found.train, found.holdout), "synthetic": (found.synthetic,)}
+    export_sets(every, Means(), tmp_path / "projector", Silent())
     lines = (tmp_path / "projector" / "metadata.tsv").read_text().splitlines()
     assert lines[0].split("\t") == ["label", "image_name", "kind", "split"]
     assert len(lines) == 1 + 104 + 30

@@ -11,8 +11,6 @@ import typer
 from synthograph.cli.demo import demo
 from synthograph.cli.inspect import inspect
 from synthograph.cli.options import json_verb, plain_verb
-from synthograph.cli.tables import table_verb
-from synthograph.cli.train import train
 from synthograph.cli.usage import UsageError, explain
 from synthograph.cli.weights import weights
 from synthograph.core.devices import keep_freed_memory
@@ -36,6 +34,7 @@ from synthograph.workflows.requests import (
     PrepareRequest,
     ReportRequest,
     SplitRequest,
+    TrainRequest,
 )
 
 app = typer.Typer(
@@ -49,11 +48,11 @@ VERBS = (
     plain_verb(PhantomRequest),
     plain_verb(PrepareRequest),
     plain_verb(SplitRequest),
-    train,
+    plain_verb(TrainRequest),
     plain_verb(GenerateRequest),
-    table_verb(EvaluateRequest),
-    table_verb(AuditRequest),
-    table_verb(DomainGapRequest),
+    plain_verb(EvaluateRequest),
+    plain_verb(AuditRequest),
+    plain_verb(DomainGapRequest),
     plain_verb(ReportRequest),
     plain_verb(ConvertRequest),
     inspect,

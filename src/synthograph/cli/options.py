@@ -67,10 +67,12 @@ def verb(request: type[R]) -> Callable[[Callable[[R], None]], Callable[..., None
 
 
 def plain_verb(request: type[Request]) -> Callable[..., None]:
-    """The verb that does what is asked and prints the lines of the result."""
+    """The verb that does what is asked and prints the lines of the result, if there is one."""
 
     def work(asked: Request) -> None:
-        show(run(asked, progress=Printed()))
+        result = run(asked, progress=Printed())
+        if result is not None:
+            show(result)
 
     return verb(request)(work)
 

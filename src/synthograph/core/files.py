@@ -82,6 +82,24 @@ def atomic_path(target: Path) -> Iterator[Path]:
             remove(temporary)
 
 
+@contextlib.contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """Fill a folder that gets its name when it is complete; the folders above it are made.
+
+    Yields:
+        Where to write.
+
+    Raises:
+        DiskFullError: no space left.
+        UserError: it cannot be written.
+    """
+    with disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(target) as folder:
+        folder.mkdir()
+        yield folder
+
+
 def write_bytes(target: Path, data: bytes) -> None:
     """Write `data` to `target` atomically."""
     with atomic_path(target) as temporary:
@@ -176,6 +194,17 @@ def refuse_unwritable(path: Path) -> None:
     if not os.access(parent, os.W_OK):
         raise UserError(f"{parent} is not writable, so {path} cannot be written")
     _try_folder(parent, path)
+
+
+def refuse_output(path: Path | None, option: str) -> None:
+    """Refuse a result, if one is asked for, that exists or cannot be written.
+
+    Raises:
+        UserError: as from `refuse_existing` and `refuse_unwritable`.
+    """
+    if path is not None:
+        refuse_existing(path, option)
+        refuse_unwritable(path)
 
 
 def _try_folder(parent: Path, path: Path) -> None:

@@ -6,21 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import RenderableType
-
-from synthograph.archive import batches
-from synthograph.archive.manifest import Row
-from synthograph.archive.reader import Archive, open_archive
 from synthograph.core.errors import UserError
-from synthograph.core.files import (
-    atomic_path,
-    disk_errors,
-    refuse_existing,
-    refuse_unwritable,
-    write_bytes,
-    write_text,
-)
+from synthograph.core.files import new_folder, refuse_output, write_bytes, write_text
 from synthograph.core.progress import Progress
+from synthograph.core.request import Result
 from synthograph.features import registry
 from synthograph.features.base import Extractor
 from synthograph.metrics.audit.audit import (
@@ -34,15 +23,16 @@ from synthograph.metrics.audit.audit import (
 from synthograph.metrics.audit.pairs import picture
 from synthograph.metrics.audit.report_text import table
 from synthograph.metrics.overlap import trained_on
+from synthograph.workflows.archive_rows import ArchiveRows, open_rows
 from synthograph.workflows.cross_fold import CrossFoldResult, compare_folds
 from synthograph.workflows.embeddings import PairsResult, compare_pairs, export_sets
 from synthograph.workflows.extractors import feature_folder, open_extractors
 from synthograph.workflows.requests import AuditRequest
-from synthograph.workflows.tables import TableResult
+from synthograph.workflows.tables import table_lines
 
 
 @dataclass(frozen=True, repr=False)
-class AuditResult(TableResult):
+class AuditResult(Result):
     """What an audit found.
 
     Attributes:
@@ -53,13 +43,9 @@ class AuditResult(TableResult):
     audit: Audited
     written: Sequence[str]
 
-    @property
-    def table(self) -> RenderableType:
-        """Verdict and tests."""
-        return table(self.audit.result)
-
-    def notes(self) -> Iterator[str]:
-        """The files that were written."""
+    def lines(self) -> Iterator[str]:
+        """Tests, verdict and files."""
+        yield from table_lines(table(self.audit.result))
         yield from self.written
 
 
@@ -84,10 +70,8 @@ def run(
         return compare_pairs(request.embeddings, request.metadata, outdir)
     if request.per_fold:
         _refuse_beside(request, "per_fold")
-    for folder, option in ((request.outdir, "--outdir"), (request.export, "--export")):
-        if folder is not None:
-            refuse_existing(folder, option)
-            refuse_unwritable(folder)
+    refuse_output(request.outdir, "--outdir")
+    refuse_output(request.export, "--export")
     extractors = _extractors(request, progress)
     if request.per_fold:
         return compare_folds(request, extractors, progress)
@@ -101,7 +85,8 @@ def run(
     if request.outdir is not None:
         written = [_write(found, sets, request.outdir, request.command_line())]
     if request.export is not None:
-        written.append(export_sets(sets.all, extractors[0], request.export, progress))
+        every = {"real": (sets.train, sets.holdout), "synthetic": (sets.synthetic,)}
+        written.append(export_sets(every, extractors[0], request.export, progress))
     return AuditResult(found, written)
 
 
@@ -135,41 +120,13 @@ def _extractors(request: AuditRequest, progress: Progress) -> list[Extractor]:
 
 
 @dataclass(frozen=True)
-class _Set:
-    """Rows of an archive."""
-
-    archive: Archive
-    split: str | None
-    rows: list[Row]
-
-    @property
-    def images(self) -> batches.ImageSet:
-        """Their images."""
-        return batches.archive_images(self.archive, self.rows, split=self.split)
-
-    @property
-    def groups(self) -> dict[str, str]:
-        """Digest of every group to its name."""
-        return batches.group_digests(self.archive, self.rows)
-
-
-@dataclass(frozen=True)
 class _Sets:
-    """What is audited, and the files in the order of the images."""
+    """What is audited, as the measures take it and as rows of archives."""
 
     task: AuditSets
-    synthetic: list[Row]
-    train: list[Row]
-    holdout: list[Row]
-
-    @property
-    def all(self) -> list[tuple[str, batches.ImageSet, list[Row]]]:
-        """Kind, images and rows of every set."""
-        return [
-            ("real", self.task.train, self.train),
-            ("real", self.task.holdout, self.holdout),
-            ("synthetic", self.task.synthetic, self.synthetic),
-        ]
+    synthetic: ArchiveRows
+    train: ArchiveRows
+    holdout: ArchiveRows
 
     def lines(self) -> Iterator[str]:
         """What will be audited, before it takes time."""
@@ -180,16 +137,22 @@ class _Sets:
 
 
 def _open(request: AuditRequest) -> _Sets:
-    """Open what was named, all checks done."""
+    """Open what was named, all checks done.
+
+    Raises:
+        UserError: also where the generator saw the hold-out, or nothing of the training set.
+    """
     if request.synthetic is None or request.train is None or request.holdout is None:
         raise UserError(
             "an audit needs --synthetic ARCHIVE, --train ARCHIVE:train and --holdout ARCHIVE:test; "
             "distances of pairs of vectors alone need --embeddings and --metadata"
         )
-    path, part = batches.path_and_split(request.synthetic)
-    archive = open_archive(path)
-    synthetic = _Set(archive, part, batches.rows_of_split(archive, part))
-    train, holdout = _real(request.train, "train"), _real(request.holdout, "test")
+    synthetic = open_rows(request.synthetic)
+    train = open_rows(request.train, "train").real()
+    holdout = open_rows(request.holdout, "test").real()
+    trained = trained_on(synthetic.archive.info.snapshots)
+    notes = refuse_seen(trained, holdout.groups, holdout.pixels, holdout.archive.path.name)
+    notes += refuse_strange_training(trained, train.groups, train.archive.path.name)
     task = AuditSets(
         train.images,
         holdout.images,
@@ -197,47 +160,20 @@ def _open(request: AuditRequest) -> _Sets:
         request.seed,
         train.groups,
         holdout.groups,
-        tuple(_notes(synthetic, train, holdout)),
+        tuple(notes),
     )
     check(task)
-    rows = (synthetic.rows, train.rows, holdout.rows)
-    return _Sets(task, *map(batches.in_random_order, rows))
-
-
-def _real(text: str, default: str) -> _Set:
-    """Real images of the split that was named or is usual."""
-    path, split = batches.path_and_split(text)
-    archive = open_archive(path)
-    if split is None and any(row.split for row in archive.rows):
-        split = default
-    rows = batches.rows_of_split(archive, split)
-    batches.refuse_synthetic(archive, rows)
-    return _Set(archive, split, rows)
-
-
-def _notes(synthetic: _Set, train: _Set, holdout: _Set) -> list[str]:
-    """What the generator's document says of both real sets, as notes.
-
-    Raises:
-        UserError: the generator saw the hold-out, or nothing of the training set.
-    """
-    trained = trained_on(synthetic.archive.info.snapshots)
-    pixels = batches.image_digests(holdout.archive, holdout.rows)
-    notes = refuse_seen(trained, holdout.groups, pixels, holdout.archive.path.name)
-    return notes + refuse_strange_training(trained, train.groups, train.archive.path.name)
+    return _Sets(task, synthetic, train, holdout)
 
 
 def _write(found: Audited, sets: _Sets, outdir: Path, command: str) -> str:
     """The folder, whole or not at all; its files."""
-    names = ([row.file for row in sets.synthetic], [row.file for row in sets.train])
+    names = ([r.file for r in sets.synthetic.ordered], [r.file for r in sets.train.ordered])
     pairs = picture(sets.task.synthetic, sets.task.train, found.result.copies.pairs, names)
     pictures = {} if pairs is None else {"pairs": "pairs.png"}
     about = found.result.provenance.replace(command=command)
     document = found.result.replace(pictures=pictures, provenance=about)
-    with disk_errors(outdir):
-        outdir.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(outdir) as folder:
-        folder.mkdir()
+    with new_folder(outdir) as folder:
         document.save(folder / "audit.json")
         if pairs is not None:
             write_bytes(folder / "pairs.png", pairs)
@@ -251,7 +187,8 @@ def _withheld(found: Audited, sets: _Sets) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("file", "network", "seed", "training_file", "score"))
     for each in found.withheld:
-        row, score = sets.synthetic[each.image], "" if each.score is None else f"{each.score:.6g}"
+        row = sets.synthetic.ordered[each.image]
+        score = "" if each.score is None else f"{each.score:.6g}"
         origin = (row.columns.get(name, "") for name in ("network", "seed"))
-        writer.writerow((row.file, *origin, sets.train[each.source].file, score))
+        writer.writerow((row.file, *origin, sets.train.ordered[each.source].file, score))
     return text.getvalue()

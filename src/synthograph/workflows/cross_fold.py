@@ -8,12 +8,10 @@ import torch
 from torch import Tensor
 
 import synthograph
-from synthograph.archive import batches
 from synthograph.archive.batches import ImageSet
-from synthograph.archive.manifest import Row
 from synthograph.archive.reader import Archive, open_archive
 from synthograph.core.errors import UserError
-from synthograph.core.files import atomic_path, disk_errors
+from synthograph.core.files import new_folder
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.features.base import Extractor
@@ -23,6 +21,7 @@ from synthograph.metrics.columns import extractor_column, rows_of
 from synthograph.results.folds import CrossFold, FoldTest
 from synthograph.results.provenance import Features, Provenance
 from synthograph.stats.sample import Sample
+from synthograph.workflows.archive_rows import ArchiveRows
 from synthograph.workflows.extractors import feature_folder
 from synthograph.workflows.requests import AuditRequest
 
@@ -74,20 +73,19 @@ def compare_folds(
     rows = [row for row in archive.rows if row.fold is not None]
     if not rows:
         raise UserError(f"{request.train}: has no folds; 'synthograph split --folds K' makes them")
-    batches.refuse_synthetic(archive, rows)
+    real = ArchiveRows(archive, rows).real()
     archives = [open_archive(Path(name)) for name in request.per_fold]
     unseen = [_left_out(each, archive) for each in archives]
-    real = batches.archive_images(archive, rows)
     check_unseen(unseen)
-    synthetic = [batches.archive_images(each, each.rows) for each in archives]
-    progress.log(f"real: {real.name}, {real.count} images of {real.group_count} groups with a fold")
-    for images, fold in zip(synthetic, unseen, strict=True):
+    sets = _Sets(real, [ArchiveRows(each, each.rows).images for each in archives], unseen)
+    groups = real.images.group_count
+    progress.log(f"real: {real.name}, {len(rows)} images of {groups} groups with a fold")
+    for images, fold in zip(sets.synthetic, unseen, strict=True):
         progress.log(
             f"synthetic: {images.name}, {images.count} images, trained without fold {fold}"
         )
     if request.dry_run:
         return None
-    sets = _Sets(real, batches.in_random_order(rows), synthetic, unseen)
     tests = {one.name: _compared(one, sets, request.seed, progress) for one in extractors}
     if request.outdir is not None:
         _write(request, request.outdir, sets, tests)
@@ -96,10 +94,9 @@ def compare_folds(
 
 @dataclass(frozen=True)
 class _Sets:
-    """Real images with their rows, and those of every generator with the fold it did not see."""
+    """Real images, and those of every generator with the fold that it did not see."""
 
-    real: ImageSet
-    rows: Sequence[Row]
+    real: ArchiveRows
     synthetic: Sequence[ImageSet]
     unseen: Sequence[int]
 
@@ -129,18 +126,19 @@ def _left_out(synthetic: Archive, real: Archive) -> int:
 
 def _compared(extractor: Extractor, sets: _Sets, seed: int, progress: Progress) -> FoldTest:
     def features(images: ImageSet) -> Tensor:
-        column = extractor_column(extractor, sets.real.spec)
+        column = extractor_column(extractor, sets.real.images.spec)
         track = progress.track(f"features of {images.name}")
         (found,) = rows_of(images, [column], folder=feature_folder(), track=track)
         return found[:, : extractor.dims]
 
-    real = Sample(features(sets.real), sets.real.groups)
+    groups = sets.real.images.groups
+    real = Sample(features(sets.real.images), groups)
     nearest = [
         nearness(real, Sample.singles(features(each)[: sets.count])).nearest
         for each in sets.synthetic
     ]
-    folds = torch.tensor([row.fold for row in sets.rows])
-    found = cross_fold(torch.stack(nearest), sets.unseen, folds, sets.real.groups, seed=seed)
+    folds = torch.tensor([row.fold for row in sets.real.ordered])
+    found = cross_fold(torch.stack(nearest), sets.unseen, folds, groups, seed=seed)
     return found.replace(features=Features(**extractor.describe()), synthetic_each=sets.count)
 
 
@@ -149,9 +147,6 @@ def _write(request: AuditRequest, outdir: Path, sets: _Sets, tests: Mapping[str,
     about = Provenance(
         seed=request.seed, version=synthograph.__version__, command=request.command_line()
     )
-    with disk_errors(outdir):
-        outdir.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(outdir) as folder:
-        folder.mkdir()
+    with new_folder(outdir) as folder:
         document = CrossFold(folds=tuple(sets.unseen), tests=dict(tests), provenance=about)
         document.save(folder / "cross-fold.json")

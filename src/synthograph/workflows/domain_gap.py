@@ -5,20 +5,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rich.console import RenderableType
-
 from synthograph.archive import batches
 from synthograph.core.devices import pick_device
 from synthograph.core.errors import UserError
-from synthograph.core.files import (
-    atomic_path,
-    disk_errors,
-    refuse_existing,
-    refuse_unwritable,
-    write_bytes,
-)
+from synthograph.core.files import new_folder, refuse_output, write_bytes
 from synthograph.core.names import first_few
 from synthograph.core.progress import Progress
+from synthograph.core.request import Result
 from synthograph.core.seeds import Streams
 from synthograph.features import registry
 from synthograph.metrics.domain_gap import DomainImages, check, domain_gap, pictures_of
@@ -28,7 +21,7 @@ from synthograph.results.domain_gap import DomainGap, Thumbnails
 from synthograph.workflows.archive_rows import ArchiveRows, open_rows
 from synthograph.workflows.extractors import feature_folder, open_extractors
 from synthograph.workflows.requests import DomainGapRequest
-from synthograph.workflows.tables import TableResult
+from synthograph.workflows.tables import table_lines
 
 JSON, PNG, SVG, SPRITE = "domain-gap.json", "map.png", "map.svg", "sprite.png"
 SIDE = 40
@@ -36,7 +29,7 @@ SIDE = 40
 
 
 @dataclass(frozen=True, repr=False)
-class DomainGapResult(TableResult):
+class DomainGapResult(Result):
     """What was found.
 
     Attributes:
@@ -47,13 +40,9 @@ class DomainGapResult(TableResult):
     gap: DomainGap
     written: Sequence[Path] = ()
 
-    @property
-    def table(self) -> RenderableType:
-        """Sets and pairs."""
-        return table(self.gap)
-
-    def notes(self) -> Iterator[str]:
-        """The files that were written."""
+    def lines(self) -> Iterator[str]:
+        """Sets, pairs, and the files that were written."""
+        yield from table_lines(table(self.gap))
         yield from map(str, self.written)
 
 
@@ -71,9 +60,7 @@ def run(request: DomainGapRequest, *, progress: Progress) -> DomainGapResult | N
         UserError: an archive that cannot be read, a class that it lacks, sets that overlap or
             cannot be compared, missing weights.
     """
-    if request.outdir is not None:
-        refuse_existing(request.outdir, "--outdir")
-        refuse_unwritable(request.outdir)
+    refuse_output(request.outdir, "--outdir")
     device = str(pick_device(request.device))
     extractors, missing = open_extractors(request.features or [registry.DEFAULT], device)
     if missing:
@@ -194,17 +181,16 @@ def _set(chosen: ArchiveRows, request: DomainGapRequest) -> DomainImages:
         chosen = replace(chosen, rows=[by_name[place] for place in order.tolist()])
         notes.append(f"{request.most} of {total} images, drawn at random (--most)")
     origins = {row.origin for row in chosen.rows}
-    return DomainImages(chosen.images, origins.pop() if len(origins) == 1 else "mixed", tuple(notes))
+    return DomainImages(
+        chosen.images, origins.pop() if len(origins) == 1 else "mixed", tuple(notes)
+    )
 
 
 def _write(sets: Sequence[DomainImages], found: DomainGap, outdir: Path) -> list[Path]:
     """The folder, in one rename; its files."""
     sprite = pictures_of(sets, found.map, side=SIDE)
     thumbnails = Thumbnails(file=SPRITE, **sprite.json())
-    with disk_errors(outdir):
-        outdir.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(outdir) as folder:
-        folder.mkdir()
+    with new_folder(outdir) as folder:
         found.replace(thumbnails=thumbnails).save(folder / JSON)
         write_bytes(folder / PNG, draw(found))
         write_bytes(folder / SVG, draw(found, "svg"))

@@ -1,39 +1,34 @@
 """Vectors of images: distances of pairs, and all audited images for the TensorBoard projector."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from rich.console import RenderableType
 
-from synthograph.archive.batches import ImageSet
-from synthograph.archive.manifest import Row
 from synthograph.core.errors import UserError
-from synthograph.core.files import atomic_path, disk_errors, refuse_existing, write_json
+from synthograph.core.files import new_folder, refuse_existing, write_json
 from synthograph.core.progress import Progress
+from synthograph.core.request import Result
 from synthograph.features.base import Extractor
 from synthograph.metrics.audit.embeddings import PairDistances, export, pair_distances
 from synthograph.metrics.columns import extractor_column, rows_of
 from synthograph.metrics.sprites import fitting, thumbnails
+from synthograph.workflows.archive_rows import ArchiveRows
 from synthograph.workflows.extractors import feature_folder
-from synthograph.workflows.tables import TableResult
+from synthograph.workflows.tables import table_lines
 
 
 @dataclass(frozen=True, repr=False)
-class PairsResult(TableResult):
+class PairsResult(Result):
     """Cosine distances of pairs, and the folder of `pairs.json`, if one was asked for."""
 
     distances: PairDistances
     outdir: Path | None
 
-    @property
-    def table(self) -> RenderableType:
-        """The distances."""
-        return self.distances.table()
-
-    def notes(self) -> Iterator[str]:
-        """The file that was written."""
+    def lines(self) -> Iterator[str]:
+        """The distances, and the file that was written."""
+        yield from table_lines(self.distances.table())
         if self.outdir is not None:
             yield f"{self.outdir}: pairs.json"
 
@@ -50,16 +45,13 @@ def compare_pairs(tensors: Path, metadata: Path | None, outdir: Path | None) -> 
         refuse_existing(outdir, "--outdir")
     found = pair_distances(tensors, metadata)
     if outdir is not None:
-        with disk_errors(outdir):
-            outdir.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(outdir) as folder:
-            folder.mkdir()
+        with new_folder(outdir) as folder:
             write_json(folder / "pairs.json", {"format": 1, "kind": "pairs", **found.json()})
     return PairsResult(found, outdir)
 
 
 def export_sets(
-    sets: Sequence[tuple[str, ImageSet, Sequence[Row]]],
+    sets: Mapping[str, Sequence[ArchiveRows]],
     extractor: Extractor,
     folder: Path,
     progress: Progress,
@@ -67,7 +59,7 @@ def export_sets(
     """Features, small pictures and what the manifests say of all images of several sets.
 
     Args:
-        sets: kind of the images, the images, and their rows in the same order.
+        sets: kind -> the images.
         extractor: whose features.
         folder: to be made.
         progress: who listens.
@@ -79,8 +71,10 @@ def export_sets(
         UserError: the folder has something in it, or there are too many images for a sprite.
     """
     features, about, pictures = [], [], []
-    side = fitting(sum(images.count for _, images, _ in sets))
-    for kind, images, rows in sets:
+    every = [(kind, each) for kind, some in sets.items() for each in some]
+    side = fitting(sum(len(each.rows) for _, each in every))
+    for kind, each in every:
+        images = each.images
         column = extractor_column(extractor, images.spec)
         track = progress.track(f"features of {images.name}")
         (found,) = rows_of(images, [column], folder=feature_folder(), track=track)
@@ -94,7 +88,7 @@ def export_sets(
                 "kind": kind,
                 "split": row.split or "",
             }
-            for row in rows
+            for row in each.ordered
         ]
     export(folder, torch.cat(features), about, pictures=pictures, name=extractor.name)
     return f"{folder}: {len(about)} images; look at them with: tensorboard --logdir {folder}"

@@ -5,14 +5,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import RenderableType
-
 from synthograph.archive.batches import ImageSet, with_mirrored
 from synthograph.archive.parts import Part
 from synthograph.core.devices import Precision, pick_device
 from synthograph.core.errors import UserError
-from synthograph.core.files import disk_errors, refuse_existing, refuse_unwritable
+from synthograph.core.files import disk_errors, refuse_output
 from synthograph.core.progress import Progress
+from synthograph.core.request import Result
 from synthograph.features import registry
 from synthograph.features.base import ClassifyingExtractor, Extractor
 from synthograph.features.lpips import PerceptualDistance
@@ -50,11 +49,11 @@ from synthograph.workflows.extractors import feature_folder, open_extractors
 from synthograph.workflows.path_lengths import check_paths, open_distances, path_lengths
 from synthograph.workflows.processes import in_parts
 from synthograph.workflows.requests import EvaluateRequest
-from synthograph.workflows.tables import TableResult
+from synthograph.workflows.tables import table_lines
 
 
 @dataclass(frozen=True, repr=False)
-class EvaluateResult(TableResult):
+class EvaluateResult(Result):
     """All that was measured.
 
     Attributes:
@@ -71,13 +70,9 @@ class EvaluateResult(TableResult):
     skipped: Sequence[str] = ()
     written: Sequence[str] = ()
 
-    @property
-    def table(self) -> RenderableType:
-        """All numbers."""
-        return table(self.report, self.published)
-
-    def notes(self) -> Iterator[str]:
-        """Sensitivities, and what was written."""
+    def lines(self) -> Iterator[str]:
+        """All numbers, sensitivities, and what was written."""
+        yield from table_lines(table(self.report, self.published))
         for name, noticed in self.sensitivity.items():
             yield f"\nWhat {name} notices on these real images:\n\n{noticed.table()}"
         yield from self.written
@@ -98,9 +93,7 @@ def run(request: EvaluateRequest, *, progress: Progress) -> EvaluateResult | Non
             nothing that could be measured.
     """
     part = None if request.part is None else Part.parse(request.part)
-    if request.out is not None:
-        refuse_existing(request.out, "--out")
-        refuse_unwritable(request.out)
+    refuse_output(request.out, "--out")
     plan = _plan(request)
     for line in (*plan.inputs.lines(), *plan.skipped):
         progress.log(line)
