@@ -106,7 +106,7 @@ class AugmentOperation:
 
     Attributes:
         name: the setting that multiplies its probability.
-        bundle: the smallest published set that it belongs to.
+        bundle: the smallest published set that it belongs to; None for one of our own.
         needs: invariance that images must have for it to leave their meaning alone.
         strength: end of the name of its other setting, and that one's default.
         leak: what the audit calls synthetic images that show it, and the function that makes such
@@ -114,7 +114,7 @@ class AugmentOperation:
     """
 
     name: str
-    bundle: Bundle
+    bundle: Bundle | None = None
     needs: Invariance | None = None
     strength: tuple[str, float] | None = None
     leak: tuple[str, Exact] | None = None
@@ -151,7 +151,7 @@ class ColourOperation(AugmentOperation):
 
     matrix: Callable[[OperationDraws], Float[Tensor, "n 4 4"]]
     needs: Invariance | None = Invariance.COLOUR
-    bundle: Bundle = Bundle.COLOR
+    bundle: Bundle | None = Bundle.COLOR
     grey: bool = True
 
 
