@@ -26,7 +26,7 @@ from synthograph.archive.reader import open_archive
 from synthograph.core.devices import Precision
 from synthograph.core.seeds import Streams
 from synthograph.features.registry import DEFAULT, extractor, perceptual_distance
-from synthograph.metrics.defects import Blur, Defect, Drop, Narrow, Noise, Repeat
+from synthograph.metrics.defects import Defect, blur, drop, narrow, noise, repeat
 from synthograph.metrics.measures import plain
 from synthograph.metrics.names import SIMILARITY, SPECTRUM
 from synthograph.metrics.paths import VARIANTS, path_length, step_lengths
@@ -97,11 +97,11 @@ def planted(objects: Objects, count: int) -> list[Defect]:
     classes = enumerate(objects.classes)
     unit = 1 if objects.pixels.dtype == torch.uint8 else 257
     return [
-        *(Narrow(name, v, lost) for name, v in objects.factors.items() for lost in LOST),
-        *(Drop(label, name, share) for label, name in classes for share in (0.5, 1.0)),
-        *(Repeat(count // part) for part in (2, 4, 10, 20)),
-        *(Blur(sigma) for sigma in (0.5, 1.0)),
-        *(Noise(unit * deviation) for deviation in (4.0, 16.0)),
+        *(narrow(name, v, lost) for name, v in objects.factors.items() for lost in LOST),
+        *(drop(label, name, share) for label, name in classes for share in (0.5, 1.0)),
+        *(repeat(count // part) for part in (2, 4, 10, 20)),
+        *(blur(sigma) for sigma in (0.5, 1.0)),
+        *(noise(unit * deviation) for deviation in (4.0, 16.0)),
     ]
 
 
@@ -110,12 +110,12 @@ def selection(
 ) -> Tensor:
     """Rows of a set of `count` images from the pool; what is lost makes room for what is not."""
     rows = pool
-    if isinstance(defect, Narrow | Drop):
+    if isinstance(defect, narrow | drop):
         rows = defect(rows, objects.labels, streams)
     if len(rows) < count:
         raise SystemExit(f"{len(rows)} phantoms are left for a set of {count}: raise --pool")
     rows = rows[streams.permutation("chosen", 0, len(rows))[:count]]
-    if isinstance(defect, Repeat):
+    if isinstance(defect, repeat):
         rows = defect(rows, objects.labels, streams)
         rows = rows[streams.permutation("mixed", 0, len(rows))]
     return rows
@@ -126,7 +126,7 @@ def numbers(objects: Objects, real: Tensor, rows: Tensor, defect: Defect | None)
     pixels, values, waves = (
         each[rows] for each in (objects.pixels, objects.features, objects.spectra)
     )
-    if isinstance(defect, Blur | Noise):
+    if isinstance(defect, blur | noise):
         pixels = torch.cat(
             [defect(p, n) for p, n in zip(pixels.split(CHUNK), rows.split(CHUNK), strict=True)]
         )

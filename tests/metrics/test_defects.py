@@ -11,7 +11,7 @@ from torch import Tensor
 from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
 from synthograph.metrics import defects
-from synthograph.metrics.defects import Blur, Cast, Drop, Jpeg, Narrow, Noise, Repeat
+from synthograph.metrics.defects import blur, cast, drop, jpeg, narrow, noise, repeat
 
 NUMBERS = torch.tensor([4, 9, 11])
 
@@ -65,12 +65,12 @@ def test_damage_does_not_depend_on_the_batch(defect: defects.PixelDefect) -> Non
 def test_blur_spreads_a_point_by_its_variance_and_keeps_flat_images() -> None:
     image = torch.zeros(1, 1, 41, 41, dtype=torch.uint16)
     image[0, 0, 20, 20] = 65535
-    blurred = Blur(2.0)(image, NUMBERS[:1])[0, 0].to(torch.float64)
+    blurred = blur(2.0)(image, NUMBERS[:1])[0, 0].to(torch.float64)
     place = torch.arange(41, dtype=torch.float64) - 20
     share = blurred.sum(0) / blurred.sum()
     assert float((share * place.square()).sum()) == pytest.approx(4.0, rel=0.02)
     flat = torch.full((1, 3, 5, 4), 200, dtype=torch.uint8)
-    assert torch.equal(Blur(4.0)(flat, NUMBERS[:1]), flat)
+    assert torch.equal(blur(4.0)(flat, NUMBERS[:1]), flat)
 
 
 @pytest.mark.parametrize(("bits", "unit"), [(8, 1), (16, 257)])
@@ -87,14 +87,14 @@ def test_noise_has_its_deviation_in_grey_levels(bits: int, unit: int) -> None:
 
 def test_noise_follows_seed_and_number() -> None:
     images = pictures()
-    assert torch.equal(Noise(4.0, 1)(images, NUMBERS), Noise(4.0, 1)(images, NUMBERS))
-    assert not torch.equal(Noise(4.0, 1)(images, NUMBERS), Noise(4.0, 2)(images, NUMBERS))
-    assert not torch.equal(Noise(4.0)(images, NUMBERS), Noise(4.0)(images, NUMBERS + 1))
+    assert torch.equal(noise(4.0, 1)(images, NUMBERS), noise(4.0, 1)(images, NUMBERS))
+    assert not torch.equal(noise(4.0, 1)(images, NUMBERS), noise(4.0, 2)(images, NUMBERS))
+    assert not torch.equal(noise(4.0)(images, NUMBERS), noise(4.0)(images, NUMBERS + 1))
 
 
 def test_jpeg_codes_every_modality_on_its_own() -> None:
     images = pictures(4)
-    found = Jpeg(30, (3, 1))(images, NUMBERS)
+    found = jpeg(30, (3, 1))(images, NUMBERS)
 
     def coded(picture: np.ndarray) -> np.ndarray:
         file = io.BytesIO()
@@ -107,52 +107,52 @@ def test_jpeg_codes_every_modality_on_its_own() -> None:
 
 
 def test_jpeg_says_why_16_bits_cannot_have_it() -> None:
-    assert "16" in str(Jpeg(50, (1,)).refusal(16))
+    assert "16" in str(jpeg(50, (1,)).refusal(16))
     with pytest.raises(UserError, match="JPEG holds 8 bits"):
-        Jpeg(50, (1,))(pictures(1, 16), NUMBERS)
+        jpeg(50, (1,))(pictures(1, 16), NUMBERS)
 
 
 def test_cast_scales_the_ends_of_every_modality_and_clips() -> None:
     images = torch.full((1, 4, 2, 2), 100, dtype=torch.uint8)
-    found = Cast(0.1, (3, 1))(images, NUMBERS[:1])
+    found = cast(0.1, (3, 1))(images, NUMBERS[:1])
     assert found[0, :, 0, 0].tolist() == [110, 100, 90, 110]
     white = torch.full((1, 1, 2, 2), 250, dtype=torch.uint8)
-    assert int(Cast(0.2, (1,))(white, NUMBERS[:1]).max()) == 255
-    assert Cast(0.2, (1,)).kind == "brightness"
-    assert Cast(0.2, (3,)).kind == "colour cast"
+    assert int(cast(0.2, (1,))(white, NUMBERS[:1]).max()) == 255
+    assert cast(0.2, (1,)).kind == "brightness"
+    assert cast(0.2, (3,)).kind == "colour cast"
     with pytest.raises(UserError, match="3, 1 channels, but images of 3"):
-        Cast(0.1, (3, 1))(pictures(3), NUMBERS)
+        cast(0.1, (3, 1))(pictures(3), NUMBERS)
 
 
 def test_drop_takes_its_share_of_one_class() -> None:
     labels = torch.tensor([0, 1, 2, -1]).repeat(10)
     numbers = torch.arange(4, 40)
-    half = Drop(1, "b", 0.5)(numbers, labels, Streams(0))
+    half = drop(1, "b", 0.5)(numbers, labels, Streams(0))
     assert torch.bincount(labels[half] + 1).tolist() == [9, 9, 5, 9]
-    everything = Drop(1, "b", 1.0)(numbers, labels, Streams(0))
+    everything = drop(1, "b", 1.0)(numbers, labels, Streams(0))
     assert everything.tolist() == [n for n in range(4, 40) if n % 4 != 1]
     assert set(everything.tolist()) < set(half.tolist())
-    assert half.tolist() == Drop(1, "b", 0.5)(numbers, labels, Streams(0)).tolist()
-    assert half.tolist() != Drop(1, "b", 0.5)(numbers, labels, Streams(1)).tolist()
+    assert half.tolist() == drop(1, "b", 0.5)(numbers, labels, Streams(0)).tolist()
+    assert half.tolist() != drop(1, "b", 0.5)(numbers, labels, Streams(1)).tolist()
     with pytest.raises(UserError, match="no labels"):
-        Drop(1, "b", 1.0)(numbers, None, Streams(0))
+        drop(1, "b", 1.0)(numbers, None, Streams(0))
 
 
 def test_repeat_keeps_the_number_and_shares_it_out() -> None:
     numbers = torch.arange(100, 123)
-    found = Repeat(5)(numbers, None, Streams(0))
+    found = repeat(5)(numbers, None, Streams(0))
     assert len(found) == 23
     kept, counts = found.unique(return_counts=True)
     assert sorted(counts.tolist()) == [4, 4, 5, 5, 5]
     assert set(kept.tolist()) <= set(numbers.tolist())
-    assert torch.equal(Repeat(23)(numbers, None, Streams(0)), numbers)
-    assert kept.tolist() != Repeat(5)(numbers, None, Streams(1)).unique().tolist()
+    assert torch.equal(repeat(23)(numbers, None, Streams(0)), numbers)
+    assert kept.tolist() != repeat(5)(numbers, None, Streams(1)).unique().tolist()
 
 
 def test_narrow_loses_the_upper_values_and_no_unknown_ones() -> None:
     values = torch.arange(20, dtype=torch.float32).flip(0)
     values[3] = torch.nan
-    found = Narrow("age", values, 0.25)(torch.arange(20), None, Streams(0))
+    found = narrow("age", values, 0.25)(torch.arange(20), None, Streams(0))
     lost = sorted(set(range(20)) - set(found.tolist()))
     assert lost == [0, 1, 2, 4, 5]
 

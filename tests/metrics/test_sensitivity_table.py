@@ -2,7 +2,7 @@
 
 import pytest
 
-from synthograph.metrics.defects import Blur
+from synthograph.metrics.defects import blur
 from synthograph.metrics.sensitivity_table import DefectNumbers, cells_of, unfit
 from synthograph.results.measures import Direction
 from synthograph.results.sensitivity import Outcome
@@ -12,7 +12,7 @@ def found(
     damaged: list[float | None], floor: list[float | None], sigma: float = 1.0, part: str = ""
 ) -> DefectNumbers:
     return DefectNumbers(
-        Blur(sigma),
+        blur(sigma),
         [9] * len(floor),
         [{("m", part): value} for value in damaged],
         [{("m", part): value} for value in floor],
@@ -53,7 +53,7 @@ def test_the_smallest_grade_counts_and_all_are_kept() -> None:
 
 def test_the_part_that_notices_most_is_named() -> None:
     one = DefectNumbers(
-        Blur(1.0),
+        blur(1.0),
         [9, 9, 9],
         [{("m", "a"): 0.0, ("m", "b"): 5.0}, {("m", "a"): 5.0, ("m", "b"): 5.0}, {("m", "b"): 0.0}],
         [{("m", "a"): 1.0, ("m", "b"): 1.0}] * 3,
@@ -63,7 +63,7 @@ def test_the_part_that_notices_most_is_named() -> None:
 
 
 def test_a_measure_without_any_value_is_not_measurable() -> None:
-    empty = DefectNumbers(Blur(1.0), [2, 2], [{}, {}], [{}, {}])
+    empty = DefectNumbers(blur(1.0), [2, 2], [{}, {}], [{}, {}])
     (cell,) = cells_of([empty], {"m": Direction.LOW})
     assert cell.verdict is Outcome.UNNOTICED
     assert cell.trials[0].value is None
@@ -72,7 +72,7 @@ def test_a_measure_without_any_value_is_not_measurable() -> None:
 
 def test_kinds_that_images_cannot_have() -> None:
     cells = unfit(
-        [(Blur(1.0), "why"), (Blur(2.0), "why")], {"m": Direction.LOW, "n": Direction.LOW}
+        [(blur(1.0), "why"), (blur(2.0), "why")], {"m": Direction.LOW, "n": Direction.LOW}
     )
     assert [(cell.kind, cell.measure, cell.reason) for cell in cells] == [
         ("blur", "m", "why"),

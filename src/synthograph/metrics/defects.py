@@ -1,8 +1,9 @@
 """Damage planted on purpose, in grades from weak to strong: what a measure should notice.
 
 Two sorts, both pure functions: a `PixelDefect` changes pixels of integer images, a
-`SelectionDefect` changes which images a set holds. What is random follows from a seed and the
-number of the image, so the same call gives the same damage in any batch.
+`SelectionDefect` changes which images a set holds. A defect is declared by one function, which says
+what it is called and how it is planted. What is random follows from a seed and the number of the
+image, so the same call gives the same damage in any batch.
 
 Blur and noise follow Heusel et al. 2017, "GANs trained by a two time-scale update rule", figure 3;
 lost classes the experiments on mode dropping of Naeem et al. 2020, "Reliable fidelity and diversity
@@ -11,9 +12,9 @@ metrics for generative models".
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, runtime_checkable
+from functools import partial
 
 import numpy as np
 import torch
@@ -39,384 +40,232 @@ MAX_REPEATS = 8
 Images = UInt[Tensor, "n c h w"]
 
 
-@runtime_checkable
-class Defect(Protocol):
-    """What all defects say of themselves."""
-
-    @property
-    def kind(self) -> str:
-        """What is damaged; the grades of one kind stand in one row of a table."""
-        ...
-
-    @property
-    def grade(self) -> float:
-        """How much, in the unit of the kind."""
-        ...
-
-    @property
-    def amount(self) -> str:
-        """The grade in a few words."""
-        ...
-
-    @property
-    def description(self) -> str:
-        """The damage in one line."""
-        ...
+Numbers = Int64[Tensor, " n"]
+"""Of images in their set."""
 
 
-@runtime_checkable
-class PixelDefect(Defect, Protocol):
-    """Damage to the pixels of every image."""
+@dataclass(frozen=True)
+class Defect:
+    """What all defects say of themselves.
+
+    Attributes:
+        kind: what is damaged; the grades of one kind stand in one row of a table.
+        grade: how much, in the unit of the kind.
+        amount: the grade in a few words.
+        description: the damage in one line.
+    """
+
+    kind: str
+    grade: float
+    amount: str
+    description: str
+
+
+@dataclass(frozen=True)
+class PixelDefect(Defect):
+    """Damage to the pixels of every image.
+
+    Attributes:
+        damage: integer images [n, c, h, w] and their numbers to damaged images.
+        max_bits: of images that can have it.
+    """
+
+    damage: Callable[[Tensor, Tensor], Tensor]
+    max_bits: int = 16
 
     def refusal(self, bits: int) -> str | None:
         """Why images of that bit depth cannot have it; None where they can."""
-        ...
+        if bits <= self.max_bits:
+            return None
+        return f"{self.kind} holds {self.max_bits} bits and the images have {bits}"
 
-    def __call__(self, images: Images, numbers: Int64[Tensor, " n"]) -> Images:
+    def __call__(self, images: Images, numbers: Numbers) -> Images:
         """The damaged images, of the same shape and type.
 
         Args:
             images: uint8 or uint16, any channels, modalities concatenated along them.
             numbers: of the images in their set; they key what is random.
+
+        Raises:
+            UserError: images that cannot have it, or of other channels than the modalities.
         """
-        ...
+        reason = self.refusal(8 * images.dtype.itemsize)
+        if reason is not None:
+            raise UserError(f"{reason}: plant another defect")
+        return self.damage(images, numbers)
 
 
-@runtime_checkable
-class SelectionDefect(Defect, Protocol):
-    """Damage to what a set holds."""
+@dataclass(frozen=True)
+class SelectionDefect(Defect):
+    """Damage to what a set holds.
+
+    Attributes:
+        select: images of the undamaged set, the class of every image that they can name (negative
+            without a class; None where there are none), and where random choices come from, to the
+            images of the damaged set.
+    """
+
+    select: Callable[[Tensor, Tensor | None, Streams], Tensor]
 
     def __call__(
         self, numbers: Int64[Tensor, " k"], labels: Int64[Tensor, " n"] | None, streams: Streams
     ) -> Int64[Tensor, " m"]:
         """The images of the damaged set.
 
-        Args:
-            numbers: images of the undamaged set.
-            labels: class of every image that `numbers` can name; negative without a class.
-            streams: which images are hit.
+        Raises:
+            UserError: a class is to be lost, and there are no labels.
         """
-        ...
+        return self.select(numbers, labels, streams)
 
 
-@dataclass(frozen=True)
-class Blur:
+def blur(sigma: float) -> PixelDefect:
     """A Gaussian window of standard deviation `sigma` pixels, edges repeated."""
-
-    sigma: float
-    kind: ClassVar[str] = "blur"
-
-    @property
-    def grade(self) -> float:
-        """The standard deviation in pixels."""
-        return self.sigma
-
-    @property
-    def amount(self) -> str:
-        """Such as "sigma 2"."""
-        return f"sigma {self.sigma:g}"
-
-    @property
-    def description(self) -> str:
-        """The damage in one line."""
-        return f"Gaussian blur of {self.sigma:g} pixels"
-
-    def refusal(self, bits: int) -> str | None:
-        """None: every image can be blurred."""
-        return None
-
-    def __call__(self, images: Images, numbers: Int64[Tensor, " n"]) -> Images:
-        """The blurred images."""
-        reach = max(1, math.ceil(3 * self.sigma))
-        offset = torch.arange(-reach, reach + 1, dtype=torch.float64)
-        taps = torch.exp(-offset.square() / (2 * self.sigma**2))
-        taps = (taps / taps.sum()).to(torch.float32)
-        flat = pad(images.to(torch.float32), (reach,) * 4, mode="replicate").flatten(0, 1)[:, None]
-        smooth = conv2d(conv2d(flat, taps.reshape(1, 1, 1, -1)), taps.reshape(1, 1, -1, 1))
-        return _integers(smooth[:, 0].unflatten(0, images.shape[:2]), images.dtype)
+    words = f"sigma {sigma:g}", f"Gaussian blur of {sigma:g} pixels"
+    return PixelDefect("blur", sigma, *words, partial(_blurred, sigma))
 
 
-@dataclass(frozen=True)
-class Noise:
-    """Independent normal noise of standard deviation `deviation`, in grey levels of the images."""
-
-    deviation: float
-    seed: int = 0
-    kind: ClassVar[str] = "noise"
-
-    @property
-    def grade(self) -> float:
-        """The standard deviation in grey levels of the images."""
-        return self.deviation
-
-    @property
-    def amount(self) -> str:
-        """Such as "sd 4"."""
-        return f"sd {self.deviation:g}"
-
-    @property
-    def description(self) -> str:
-        """The damage in one line."""
-        return f"normal noise of {self.deviation:g} grey levels"
-
-    def refusal(self, bits: int) -> str | None:
-        """None: every image can be noisy."""
-        return None
-
-    def __call__(self, images: Images, numbers: Int64[Tensor, " n"]) -> Images:
-        """The noisy images; stronger grades scale the same noise."""
-        streams, shape = Streams(self.seed), tuple(images.shape[1:])
-        result = images.clone()
-        for place in range(len(images)):  # random words need much more memory than pixels
-            drawn = streams.normal("defects/noise", numbers[place : place + 1], shape)[0]
-            noisy = images[place].to(torch.float32) + self.deviation * drawn
-            result[place] = _integers(noisy, images.dtype)
-        return result
+def _blurred(sigma: float, images: Images, numbers: Numbers) -> Images:
+    reach = max(1, math.ceil(3 * sigma))
+    offset = torch.arange(-reach, reach + 1, dtype=torch.float64)
+    taps = torch.exp(-offset.square() / (2 * sigma**2))
+    taps = (taps / taps.sum()).to(torch.float32)
+    flat = pad(images.to(torch.float32), (reach,) * 4, mode="replicate").flatten(0, 1)[:, None]
+    smooth = conv2d(conv2d(flat, taps.reshape(1, 1, 1, -1)), taps.reshape(1, 1, -1, 1))
+    return _integers(smooth[:, 0].unflatten(0, images.shape[:2]), images.dtype)
 
 
-@dataclass(frozen=True)
-class Jpeg:
-    """Compression and decompression, colour at half the resolution (4:2:0).
+def noise(deviation: float, seed: int = 0) -> PixelDefect:
+    """Independent normal noise of standard deviation `deviation`, in grey levels of the images;
+    stronger grades scale the same noise.
+    """
+    words = f"sd {deviation:g}", f"normal noise of {deviation:g} grey levels"
+    return PixelDefect("noise", deviation, *words, partial(_noisy, deviation, seed))
 
-    Attributes:
-        quality: of the encoder, 1 ... 100.
+
+def _noisy(deviation: float, seed: int, images: Images, numbers: Numbers) -> Images:
+    streams, shape = Streams(seed), tuple(images.shape[1:])
+    result = images.clone()
+    for place in range(len(images)):  # random words need much more memory than pixels
+        drawn = streams.normal("defects/noise", numbers[place : place + 1], shape)[0]
+        noisy = images[place].to(torch.float32) + deviation * drawn
+        result[place] = _integers(noisy, images.dtype)
+    return result
+
+
+def jpeg(quality: int, widths: tuple[int, ...]) -> PixelDefect:
+    """Compression and decompression, colour at half the resolution (4:2:0). JPEG holds 8 bits; to
+    reduce others would be another defect.
+
+    Args:
+        quality: of the encoder, 1 ... 100; lower is stronger damage.
         widths: channels of every modality; threes are coded as RGB, all others one by one.
     """
-
-    quality: int
-    widths: tuple[int, ...]
-    kind: ClassVar[str] = "JPEG"
-
-    @property
-    def grade(self) -> float:
-        """The quality; lower is stronger damage."""
-        return self.quality
-
-    @property
-    def amount(self) -> str:
-        """Such as "quality 50"."""
-        return f"quality {self.quality}"
-
-    @property
-    def description(self) -> str:
-        """The damage in one line."""
-        return f"JPEG of quality {self.quality}"
-
-    def refusal(self, bits: int) -> str | None:
-        """JPEG holds 8 bits; to reduce others would be another defect."""
-        return None if bits == 8 else f"JPEG holds 8 bits and the images have {bits}"
-
-    def __call__(self, images: Images, numbers: Int64[Tensor, " n"]) -> Images:
-        """The images after compression.
-
-        Raises:
-            UserError: images of 16 bits, or of other channels than `widths` says.
-        """
-        reason = self.refusal(_bits(images))
-        if reason is not None:
-            raise UserError(f"{reason}: plant another defect")
-        _check_widths(self.widths, images)
-        steps = [step for width in self.widths for step in ((3,) if width == 3 else (1,) * width)]
-        coded = images.clone().numpy()
-        for image in coded:
-            start = 0
-            for step in steps:
-                planes = slice(start, start + step)
-                image[planes] = self._coded(image[planes])
-                start += step
-        return torch.from_numpy(coded)
-
-    def _coded(self, planes: np.ndarray) -> np.ndarray:
-        """One picture of one or three planes [c, h, w]."""
-        picture = planes.transpose(1, 2, 0) if len(planes) == 3 else planes[0]
-        file = io.BytesIO()
-        Image.fromarray(np.ascontiguousarray(picture)).save(file, "JPEG", quality=self.quality)
-        decoded = np.asarray(Image.open(file))
-        return decoded.transpose(2, 0, 1) if len(planes) == 3 else decoded[None]
+    words = f"quality {quality}", f"JPEG of quality {quality}"
+    return PixelDefect("JPEG", quality, *words, partial(_compressed, quality, widths), max_bits=8)
 
 
-@dataclass(frozen=True)
-class Cast:
-    """Gains from 1 + `gain` for a modality's first channel to 1 - `gain` for its last; a modality
-    of one channel becomes brighter by 1 + `gain`.
+def _compressed(quality: int, widths: tuple[int, ...], images: Images, numbers: Numbers) -> Images:
+    _check_widths(widths, images)
+    steps = [step for width in widths for step in ((3,) if width == 3 else (1,) * width)]
+    coded = images.clone().numpy()
+    for image in coded:
+        start = 0
+        for step in steps:
+            planes = slice(start, start + step)
+            image[planes] = _coded(image[planes], quality)
+            start += step
+    return torch.from_numpy(coded)
 
-    Attributes:
+
+def _coded(planes: np.ndarray, quality: int) -> np.ndarray:
+    """One picture of one or three planes [c, h, w]."""
+    picture = planes.transpose(1, 2, 0) if len(planes) == 3 else planes[0]
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(picture)).save(file, "JPEG", quality=quality)
+    decoded = np.asarray(Image.open(file))
+    return decoded.transpose(2, 0, 1) if len(planes) == 3 else decoded[None]
+
+
+def cast(gain: float, widths: tuple[int, ...]) -> PixelDefect:
+    """Gains from 1 + `gain` for a modality's first channel to 1 - `gain` for its last, clipped to
+    the range; a modality of one channel becomes brighter by 1 + `gain`.
+
+    Args:
         gain: above 0, below 1.
         widths: channels of every modality.
     """
-
-    gain: float
-    widths: tuple[int, ...]
-
-    @property
-    def kind(self) -> str:
-        """Grey images can only become brighter."""
-        return "colour cast" if max(self.widths) > 1 else "brightness"
-
-    @property
-    def grade(self) -> float:
-        """Relative change of the first channel."""
-        return self.gain
-
-    @property
-    def amount(self) -> str:
-        """Such as "5 %"."""
-        return f"{100 * self.gain:g} %"
-
-    @property
-    def description(self) -> str:
-        """The damage in one line."""
-        if max(self.widths) == 1:
-            return f"{self.amount} brighter"
-        return f"first channel {self.amount} brighter, last {self.amount} darker"
-
-    def refusal(self, bits: int) -> str | None:
-        """None: every image can have it."""
-        return None
-
-    def __call__(self, images: Images, numbers: Int64[Tensor, " n"]) -> Images:
-        """The images with their channels scaled and clipped to the range.
-
-        Raises:
-            UserError: images of other channels than `widths` says.
-        """
-        _check_widths(self.widths, images)
-        ends = 1 + self.gain, 1 - self.gain
-        gains = torch.cat([torch.linspace(*ends, width) for width in self.widths])
-        return _integers(images.to(torch.float32) * gains[:, None, None], images.dtype)
+    grey, amount = max(widths) == 1, f"{100 * gain:g} %"
+    return PixelDefect(
+        "brightness" if grey else "colour cast",
+        gain,
+        amount,
+        f"{amount} brighter" if grey else f"first channel {amount} brighter, last {amount} darker",
+        partial(_scaled, gain, widths),
+    )
 
 
-@dataclass(frozen=True)
-class Drop:
+def _scaled(gain: float, widths: tuple[int, ...], images: Images, numbers: Numbers) -> Images:
+    _check_widths(widths, images)
+    gains = torch.cat([torch.linspace(1 + gain, 1 - gain, width) for width in widths])
+    return _integers(images.to(torch.float32) * gains[:, None, None], images.dtype)
+
+
+def drop(label: int, name: str, share: float) -> SelectionDefect:
     """Images of one class are missing.
 
-    Attributes:
+    Args:
         label: index of the class.
         name: of the class.
         share: of its images that are missing, 0 ... 1; which ones is random.
     """
+    amount = {0.5: "half", 1.0: "all"}.get(share, f"{100 * share:g} %")
+    description = f"{amount} of class {name} missing"
 
-    label: int
-    name: str
-    share: float
-
-    @property
-    def kind(self) -> str:
-        """Every class has its own row."""
-        return f"class {self.name} missing"
-
-    @property
-    def grade(self) -> float:
-        """Share of the class that is missing."""
-        return self.share
-
-    @property
-    def amount(self) -> str:
-        """Such as "half"."""
-        return {0.5: "half", 1.0: "all"}.get(self.share, f"{100 * self.share:g} %")
-
-    @property
-    def description(self) -> str:
-        """The damage in one line."""
-        return f"{self.amount} of class {self.name} missing"
-
-    def __call__(
-        self, numbers: Int64[Tensor, " k"], labels: Int64[Tensor, " n"] | None, streams: Streams
-    ) -> Int64[Tensor, " m"]:
-        """The images that stay.
-
-        Raises:
-            UserError: no labels.
-        """
+    def select(numbers: Tensor, labels: Tensor | None, streams: Streams) -> Tensor:
         if labels is None:
-            raise UserError(f"{self.description}: the images have no labels, give them classes")
-        places = (labels[numbers] == self.label).nonzero()[:, 0]
-        order = streams.permutation(f"defects/drop/{self.label}", 0, len(places))
+            raise UserError(f"{description}: the images have no labels, give them classes")
+        places = (labels[numbers] == label).nonzero()[:, 0]
+        order = streams.permutation(f"defects/drop/{label}", 0, len(places))
         kept = torch.ones(len(numbers), dtype=torch.bool)
-        kept[places[order[: int(self.share * len(places))]]] = False
+        kept[places[order[: int(share * len(places))]]] = False
         return numbers[kept]
 
+    return SelectionDefect(f"class {name} missing", share, amount, description, select)
 
-@dataclass(frozen=True)
-class Repeat:
-    """Only `distinct` different images, each repeated until there are as many as before."""
 
-    distinct: int
-    kind: ClassVar[str] = "few images repeated"
+def repeat(distinct: int) -> SelectionDefect:
+    """Only `distinct` different images, each repeated until there are as many as before; fewer is
+    stronger damage. A set that has no more than that stays as it is.
+    """
 
-    @property
-    def grade(self) -> float:
-        """How many different images are left; fewer is stronger damage."""
-        return self.distinct
-
-    @property
-    def amount(self) -> str:
-        """Such as "20 distinct"."""
-        return f"{self.distinct} distinct"
-
-    @property
-    def description(self) -> str:
-        """The damage in one line."""
-        noun = "image" if self.distinct == 1 else "distinct images"
-        return f"{self.distinct} {noun} repeated"
-
-    def __call__(
-        self,
-        numbers: Int64[Tensor, " k"],
-        labels: Int64[Tensor, " n"] | None,
-        streams: Streams,
-    ) -> Int64[Tensor, " m"]:
-        """As many numbers as before, of few images; unchanged where there are no more than that."""
-        if self.distinct >= len(numbers):
+    def select(numbers: Tensor, labels: Tensor | None, streams: Streams) -> Tensor:
+        if distinct >= len(numbers):
             return numbers
-        chosen = numbers[streams.permutation("defects/repeat", 0, len(numbers))[: self.distinct]]
-        return chosen[torch.arange(len(numbers)) % self.distinct]
+        chosen = numbers[streams.permutation("defects/repeat", 0, len(numbers))[:distinct]]
+        return chosen[torch.arange(len(numbers)) % distinct]
+
+    noun = "image" if distinct == 1 else "distinct images"
+    words = f"{distinct} distinct", f"{distinct} {noun} repeated"
+    return SelectionDefect("few images repeated", distinct, *words, select)
 
 
-@dataclass(frozen=True, eq=False)
-class Narrow:
+def narrow(name: str, values: Float[Tensor, " n"], lost: float) -> SelectionDefect:
     """The images with the largest values of a factor are missing.
 
-    Attributes:
+    Args:
         name: of the factor, such as age.
         values: of every image; NaN where unknown, and such images stay.
         lost: share of the known values that is lost, 0 ... 1.
     """
+    # not torch.quantile, which refuses more than 16 million values
+    border = float(np.nanquantile(values.numpy(), 1 - lost))
 
-    name: str
-    values: Float[Tensor, " n"]
-    lost: float
+    def select(numbers: Tensor, labels: Tensor | None, streams: Streams) -> Tensor:
+        return numbers[~(values[numbers] > border)]
 
-    @property
-    def kind(self) -> str:
-        """Every factor has its own row."""
-        return f"high {self.name} missing"
-
-    @property
-    def grade(self) -> float:
-        """Share that is lost."""
-        return self.lost
-
-    @property
-    def amount(self) -> str:
-        """Such as "upper 25 %"."""
-        return f"upper {100 * self.lost:g} %"
-
-    @property
-    def description(self) -> str:
-        """The damage in one line."""
-        return f"images of the {self.amount} of {self.name} missing"
-
-    def __call__(
-        self,
-        numbers: Int64[Tensor, " k"],
-        labels: Int64[Tensor, " n"] | None,
-        streams: Streams,
-    ) -> Int64[Tensor, " m"]:
-        """The images that stay."""
-        # not torch.quantile, which refuses more than 16 million values
-        border = float(np.nanquantile(self.values.numpy(), 1 - self.lost))
-        return numbers[~(self.values[numbers] > border)]
+    amount = f"upper {100 * lost:g} %"
+    description = f"images of the {amount} of {name} missing"
+    return SelectionDefect(f"high {name} missing", lost, amount, description, select)
 
 
 def modality_widths(channels: int) -> tuple[int, ...]:
@@ -440,10 +289,10 @@ def pixel_defects(
     each = tuple(widths) if widths is not None else modality_widths(channels)
     unit = 1 if bits == 8 else 257
     return (
-        *(Blur(sigma) for sigma in SIGMAS),
-        *(Noise(unit * deviation, seed) for deviation in NOISES),
-        *(Jpeg(quality, each) for quality in QUALITIES),
-        *(Cast(gain, each) for gain in GAINS),
+        *(blur(sigma) for sigma in SIGMAS),
+        *(noise(unit * deviation, seed) for deviation in NOISES),
+        *(jpeg(quality, each) for quality in QUALITIES),
+        *(cast(gain, each) for gain in GAINS),
     )
 
 
@@ -465,11 +314,11 @@ def selection_defects(
     """
     found: list[SelectionDefect] = []
     for label in droppable(labels, classes):
-        found += [Drop(label, classes[label], share) for share in (0.5, 1.0)]
+        found += [drop(label, classes[label], share) for share in (0.5, 1.0)]
     for name, values in (factors or {}).items():
-        found += [Narrow(name, values, lost) for lost in LOSSES]
+        found += [narrow(name, values, lost) for lost in LOSSES]
     distinct = [size >> shift for shift in range(1, MAX_REPEATS + 1)]
-    return (*found, *(Repeat(count) for count in distinct if count > 0))
+    return (*found, *(repeat(count) for count in distinct if count > 0))
 
 
 def droppable(labels: Int64[Tensor, " n"] | None, classes: Sequence[str]) -> list[int]:
@@ -485,10 +334,6 @@ def droppable(labels: Int64[Tensor, " n"] | None, classes: Sequence[str]) -> lis
 
 def _integers(x: Float32[Tensor, "..."], dtype: torch.dtype) -> UInt[Tensor, "..."]:
     return x.round().clamp(0, torch.iinfo(dtype).max).to(dtype)
-
-
-def _bits(images: Images) -> int:
-    return 8 * images.dtype.itemsize
 
 
 def _check_widths(widths: tuple[int, ...], images: Images) -> None:

@@ -11,8 +11,8 @@ generated images do: repeats would be taken for images of one patient otherwise.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -47,33 +47,6 @@ MIN_IMAGES = 20
 
 
 @dataclass(frozen=True)
-class RealSet:
-    """The user's own images.
-
-    Attributes:
-        batches: gives all images in their order, as often as it is called.
-        groups: patient of every image.
-        labels: class of every image, negative without one; None where there are no classes.
-        classes: their names.
-        factors: numbers that belong to every image (such as age), NaN where unknown; the loss of
-            their upper range is planted.
-        widths: channels of every modality.
-        features: of every image in its order, where they are known already.
-    """
-
-    batches: Callable[[], Iterable[UInt[Tensor, "_ _ _ _"]]]
-    groups: Int64[Tensor, " n"]
-    labels: Int64[Tensor, " _"] | None = None
-    classes: tuple[str, ...] = ()
-    factors: Mapping[str, Float32[Tensor, " _"]] = field(default_factory=dict)
-    widths: tuple[int, ...] | None = None
-    features: Float32[Tensor, "_ d"] | None = None
-
-    def __len__(self) -> int:
-        return len(self.groups)
-
-
-@dataclass(frozen=True)
 class Effort:
     """How much is computed.
 
@@ -81,13 +54,11 @@ class Effort:
         splits: how often the images are halved.
         images: most real images used, in whole patients.
         damaged: most images whose pixels are damaged and extracted again, for each grade.
-        seed: of halves, choices and damage.
     """
 
     splits: int = 10
     images: int = 2000
     damaged: int = 500
-    seed: int = 0
 
 
 Build = Callable[[Int64[Tensor, " k"], Streams], tuple[Labelled, Int64[Tensor, " m"]]]
@@ -113,100 +84,74 @@ def sensitivity_of(
     *,
     folder: Path,
     seed: int = 0,
-    track: Track | None = None,
+    effort: Effort | None = None,
+    probes: Sequence[Probe] | None = None,
+    track: Track = lambda items, total: items,
 ) -> Sensitivity:
-    """What an extractor and the standard measures notice on real images of an archive.
+    """Plant defects in halves of real images and say which measure notices which.
 
     Args:
-        images: real ones; columns of the manifest that hold numbers are factors.
+        images: real ones; columns of the manifest that hold numbers, such as an age, are factors
+            whose upper range is lost.
         extractor: whose features.
         folder: where features are kept.
         seed: of halves, choices and damage.
-        track: shows progress of every stage.
-
-    Raises:
-        UserError: as for `sensitivity`.
-    """
-    column = extractor_column(extractor, images.spec)
-    (features,) = rows_of(images, [column], folder=folder, track=track or _silent)
-    classes = tuple(sorted(set(images.labels or ()) - {""}))
-    numbers = {name: number for number, name in enumerate(classes)}
-    labels = torch.tensor([numbers.get(label, -1) for label in images.labels or ()])
-    real = RealSet(
-        images.batches,
-        images.groups,
-        labels if classes else None,
-        classes,
-        _factors(images),
-        tuple(images.spec.modalities.values()),
-        features[:, : extractor.dims],
-    )
-    return sensitivity(real, extractor, effort=Effort(seed=seed), track=track)
-
-
-def _factors(images: ImageSet) -> dict[str, Float32[Tensor, " _"]]:
-    """Columns of the manifest that hold different numbers, such as an age; NaN where empty."""
-    found = {}
-    for name, cells in images.columns.items():
-        try:
-            numbers = torch.tensor([float(cell) if cell else math.nan for cell in cells])
-        except ValueError:
-            continue
-        if len(numbers[numbers.isfinite()].unique()) > 2:
-            found[name] = numbers
-    return found
-
-
-def sensitivity(
-    real: RealSet,
-    extract: Callable[[Tensor], Tensor],
-    *,
-    probes: Sequence[Probe] | None = None,
-    effort: Effort | None = None,
-    track: Track | None = None,
-) -> Sensitivity:
-    """Plant defects in halves of the real images and say which measure notices which.
-
-    Args:
-        real: the images.
-        extract: integer images [n, c, h, w] to features [n, d]; called for what `real` has no
-            features of, and for damaged pixels.
-        probes: measures to try; `standard_probes` by default.
         effort: how much is computed.
+        probes: measures to try; `standard_probes` by default.
         track: shows progress of the three stages: features, damaged features, measures.
 
     Raises:
-        UserError: too few images or groups, batches that do not fit groups and labels, or features
-            that are no numbers.
+        UserError: too few images or groups, or features that are no numbers.
     """
-    effort, track = effort or Effort(), track or _silent
-    _check(real, effort)
-    chosen = _chosen(real.groups, effort)
-    base = _features(real, extract, chosen, track)
-    check(base, "real")
+    effort = effort or Effort()
+    _check(images, effort)
+    streams, chosen = Streams(seed), _chosen(images.groups, effort.images, seed)
+    (rows,) = rows_of(
+        images, [extractor_column(extractor, images.spec)], folder=folder, track=track
+    )
+    classes, labels = _classes(images)
+    base = Labelled(rows[chosen, : extractor.dims], images.groups[chosen], labels[chosen])
     if probes is None:
-        probes = standard_probes(real.classes if real.labels is not None else ())
-    streams = Streams(effort.seed).under("sensitivity")
-    pixels, refused = _pixel_plants(real, extract, base, chosen, effort, track)
-    plants = [*pixels, *_selection_plants(real, base, chosen)]
+        probes = standard_probes(classes)
+    pool = streams.permutation("sensitivity/pool", 0, len(base))[: effort.damaged].sort().values
+    pixels, refused = _pixel_plants(images, extractor, base, chosen, pool, seed, track)
+    plants = [*pixels, *_selection_plants(images, base, chosen, classes)]
     columns = {name: better for each in probes for name, better in each.columns.items()}
-    halves = [halve(base.groups, streams, split) for split in range(effort.splits)]
-    found = _measured(base, plants, probes, halves, streams, track)
+    under = streams.under("sensitivity")
+    halves = [halve(base.groups, under, split) for split in range(effort.splits)]
+    found = _measured(base, plants, probes, halves, under, track)
     return Sensitivity(
         cells=(*cells_of(found, columns), *unfit(refused, columns)),
         splits=effort.splits,
         images=len(base),
         groups=base.group_count,
         half=min(min(int(half.sum()), int((~half).sum())) for half in halves),
-        damaged=min(len(base), effort.damaged),
-        seed=effort.seed,
-        extractor=Features(**extract.describe() if isinstance(extract, Extractor) else {}),
-        notes=_notes(real, base),
+        damaged=len(pool),
+        seed=seed,
+        extractor=Features(**extractor.describe()),
+        notes=tuple(_notes(images, base, classes)),
     )
 
 
-def _silent(items: Iterable[object], total: int) -> Iterable[object]:
-    return items
+def _classes(images: ImageSet) -> tuple[tuple[str, ...], Int64[Tensor, " n"]]:
+    """Names of the classes, and the class of every image; negative without one."""
+    classes = tuple(sorted(set(images.labels or ()) - {""}))
+    numbers = {name: number for number, name in enumerate(classes)}
+    labels = images.labels or ("",) * images.count
+    return classes, torch.tensor([numbers.get(label, -1) for label in labels])
+
+
+def _factors(images: ImageSet, chosen: Int64[Tensor, " k"]) -> dict[str, Float32[Tensor, " k"]]:
+    """Columns of the manifest that hold different numbers, such as an age; NaN where empty."""
+    found = {}
+    for name, cells in images.columns.items():
+        try:
+            numbers = torch.tensor([float(cell) if cell else math.nan for cell in cells])[chosen]
+        except ValueError:
+            continue
+        if len(numbers[numbers.isfinite()].unique()) > 2:
+            found[name] = numbers
+    return found
 
 
 def check_counts(images: int, groups: int) -> None:
@@ -222,33 +167,20 @@ def check_counts(images: int, groups: int) -> None:
         )
 
 
-def _check(real: RealSet, effort: Effort) -> None:
-    check_counts(len(real), len(real.groups.unique()))
+def _check(images: ImageSet, effort: Effort) -> None:
+    check_counts(images.count, images.group_count)
     if effort.splits < 3 or effort.images < MIN_IMAGES or effort.damaged < 0:
         raise UserError(
             f"{effort.splits} splits, {effort.images} images, {effort.damaged} damaged: at least "
             f"3, {MIN_IMAGES} and 0 are needed"
         )
-    for name, column in (("labels", real.labels), *real.factors.items()):
-        if column is not None and len(column) != len(real):
-            raise UserError(f"{len(column)} {name} for {len(real)} images: give one for each")
-    if real.labels is not None and int(real.labels.max()) >= len(real.classes):
-        raise UserError(
-            f"label {int(real.labels.max())} with {len(real.classes)} classes: labels are places "
-            "in the list of classes"
-        )
-    if real.features is not None and len(real.features) != len(real):
-        raise UserError(
-            f"features of {len(real.features)} images for {len(real)} images: they must come from "
-            "this set"
-        )
 
 
-def _chosen(groups: Int64[Tensor, " n"], effort: Effort) -> Int64[Tensor, " k"]:
+def _chosen(groups: Int64[Tensor, " n"], most: int, seed: int) -> Int64[Tensor, " k"]:
     """Images of randomly chosen groups, as many as asked; fewer than `MIN_GROUPS` never."""
     _, inverse, sizes = groups.unique(return_inverse=True, return_counts=True)
-    order = Streams(effort.seed).permutation("sensitivity/groups", 0, len(sizes))
-    within = sizes[order].cumsum(0) <= effort.images
+    order = Streams(seed).permutation("sensitivity/groups", 0, len(sizes))
+    within = sizes[order].cumsum(0) <= most
     within[:MIN_GROUPS] = True
     taken = torch.zeros(len(sizes), dtype=torch.bool)
     taken[order[within]] = True
@@ -256,45 +188,17 @@ def _chosen(groups: Int64[Tensor, " n"], effort: Effort) -> Int64[Tensor, " k"]:
 
 
 def _batches(
-    real: RealSet, wanted: Int64[Tensor, " k"]
+    images: ImageSet, places: Int64[Tensor, " k"]
 ) -> Iterator[tuple[UInt[Tensor, "b c h w"], Int64[Tensor, " b"]]]:
-    """The wanted images and their numbers, at most `BATCH` at a time."""
-    is_wanted = torch.zeros(len(real), dtype=torch.bool)
-    is_wanted[wanted] = True
-    start = 0
-    for batch in real.batches():
-        start, first = start + len(batch), start
-        if start > len(real):
-            break
-        here = is_wanted[first:start].nonzero()[:, 0]
+    """The images at some places, in their order, and their numbers, at most `BATCH` at a time."""
+    included = torch.zeros(images.count, dtype=torch.bool)
+    included[places] = True
+    first = 0
+    for batch in images.batches():
+        here = included[first : first + len(batch)].nonzero()[:, 0]
         for rows in here.split(BATCH) if len(here) else ():
             yield batch[rows], rows + first
-    if start != len(real):
-        raise UserError(
-            f"{'more' if start > len(real) else start} images for {len(real)} groups: images, "
-            "groups and labels must come from the same set in the same order"
-        )
-
-
-def _features(
-    real: RealSet, extract: Callable[[Tensor], Tensor], chosen: Int64[Tensor, " k"], track: Track
-) -> Labelled:
-    """Features of the undamaged images, from the user or computed once."""
-    if real.features is not None:
-        values = real.features[chosen]
-    else:
-        found: list[Tensor] = []
-
-        def work() -> Iterator[int]:
-            for images, numbers in _batches(real, chosen):
-                found.append(extract(images))
-                yield from numbers.tolist()
-
-        _run(track, work(), len(chosen))
-        values = torch.cat(found)
-    unknown = torch.full((len(chosen),), -1)
-    labels = unknown if real.labels is None else real.labels[chosen]
-    return Labelled(values, real.groups[chosen], labels)
+        first += len(batch)
 
 
 def _run(track: Track, work: Iterable[object], total: int) -> None:
@@ -303,30 +207,28 @@ def _run(track: Track, work: Iterable[object], total: int) -> None:
 
 
 def _pixel_plants(
-    real: RealSet,
-    extract: Callable[[Tensor], Tensor],
+    images: ImageSet,
+    extractor: Extractor,
     base: Labelled,
     chosen: Int64[Tensor, " k"],
-    effort: Effort,
+    pool: Int64[Tensor, " p"],
+    seed: int,
     track: Track,
 ) -> tuple[list[_Plant], list[tuple[Defect, str]]]:
     """Defects of pixels with the features of damaged images, and those that do not apply."""
-    pool = _pool(len(base), effort)
     if not len(pool):
         return [], []
-    first = next(iter(real.batches()), None)
-    if first is None:
-        raise UserError("no images: damage needs their pixels")
-    bits = 8 * first.dtype.itemsize
-    defects = pixel_defects(first.shape[1], bits, widths=real.widths, seed=effort.seed)
-    reasons = [(defect, defect.refusal(bits)) for defect in defects]
+    spec = images.spec
+    widths = tuple(spec.modalities.values())
+    defects = pixel_defects(spec.channels, spec.bits, widths=widths, seed=seed)
+    reasons = [(defect, defect.refusal(spec.bits)) for defect in defects]
     fit = [defect for defect, reason in reasons if reason is None]
     found: list[list[Tensor]] = [[] for _ in fit]
 
     def work() -> Iterator[int]:
-        for images, numbers in _batches(real, chosen[pool]):
+        for batch, numbers in _batches(images, chosen[pool]):
             for defect, features in zip(fit, found, strict=True):
-                features.append(extract(defect(images, numbers)))
+                features.append(extractor(defect(batch, numbers)))
                 yield from numbers.tolist()
 
     _run(track, work(), len(fit) * len(pool))
@@ -336,12 +238,6 @@ def _pixel_plants(
         check(damaged, f"with {defect.description}:")
         plants.append(_Plant(defect, _pixel_builder(damaged, pool, len(base))))
     return plants, [(defect, reason) for defect, reason in reasons if reason is not None]
-
-
-def _pool(count: int, effort: Effort) -> Int64[Tensor, " p"]:
-    """Which images have their pixels damaged."""
-    order = Streams(effort.seed).permutation("sensitivity/pool", 0, count)
-    return order[: effort.damaged].sort().values
 
 
 def _pixel_builder(damaged: Labelled, pool: Int64[Tensor, " p"], count: int) -> Build:
@@ -355,17 +251,14 @@ def _pixel_builder(damaged: Labelled, pool: Int64[Tensor, " p"], count: int) -> 
     return build
 
 
-def _selection_plants(real: RealSet, base: Labelled, chosen: Int64[Tensor, " k"]) -> list[_Plant]:
-    labels = None if real.labels is None else base.labels
-    factors = {name: values[chosen] for name, values in real.factors.items() if _varies(values)}
+def _selection_plants(
+    images: ImageSet, base: Labelled, chosen: Int64[Tensor, " k"], classes: Sequence[str]
+) -> list[_Plant]:
+    labels = base.labels if classes else None
     defects = selection_defects(
-        len(base) // 2, labels=labels, classes=real.classes, factors=factors
+        len(base) // 2, labels=labels, classes=classes, factors=_factors(images, chosen)
     )
     return [_Plant(defect, _selection_builder(defect, base, labels)) for defect in defects]
-
-
-def _varies(values: Float32[Tensor, " n"]) -> bool:
-    return len(values[~values.isnan()].unique()) > 1
 
 
 def _selection_builder(
@@ -419,28 +312,23 @@ def _numbers(probes: Sequence[Probe], real: Labelled, fake: Labelled) -> Numbers
     return {key: value for probe in probes for key, value in probe.function(real, fake).items()}
 
 
-def _notes(real: RealSet, base: Labelled) -> tuple[str, ...]:
+def _notes(images: ImageSet, base: Labelled, classes: Sequence[str]) -> Iterator[str]:
     """What a reader must know of this set."""
-    notes = [
-        f"{name} has no two different values, so none are missing."
-        for name, values in real.factors.items()
-        if not _varies(values)
-    ]
-    if len(base) < len(real):
-        notes.append(f"{len(real) - len(base)} of {len(real)} real images were left out.")
-    if real.labels is None:
-        return (*notes, "The images have no classes, so none was dropped.")
-    tried = droppable(base.labels, real.classes)
-    left = [name for label, name in enumerate(real.classes) if label not in tried]
+    if len(base) < images.count:
+        yield f"{images.count - len(base)} of {images.count} real images were left out."
+    if not classes:
+        yield "The images have no classes, so none was dropped."
+        return
+    tried = droppable(base.labels, classes)
+    left = [name for label, name in enumerate(classes) if label not in tried]
     if left:
-        notes.append(
+        yield (
             f"Classes not dropped, being absent, the only one or not among the {MAX_CLASSES} "
             f"rarest: {', '.join(left)}."
         )
     for label in tried:
         if len(base.groups[base.labels == label].unique()) == 1:
-            notes.append(
-                f"All images of class {real.classes[label]} come from one group, so no split has "
-                "it on both sides."
+            yield (
+                f"All images of class {classes[label]} come from one group, so no split has it on "
+                "both sides."
             )
-    return tuple(notes)
