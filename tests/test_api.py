@@ -9,7 +9,7 @@ import pytest
 import synthograph
 
 JOBS = [
-    *("audit", "convert", "doctor", "domain_gap", "evaluate", "generate", "get_weights"),
+    *("audit", "convert", "demo", "doctor", "domain_gap", "evaluate", "generate", "get_weights"),
     *("import_weights", "inspect", "phantom", "prepare", "report", "split", "train", "weights"),
 ]
 NAMES = ["AugmentPipe", "ImageSpec", "Snapshot", "UserError", "load", *JOBS]

@@ -34,7 +34,7 @@ _LAZY = {
     "load": "synthograph.models.snapshot",
 }
 _JOBS = (
-    *("audit", "convert", "doctor", "domain_gap", "evaluate", "generate", "get_weights"),
+    *("audit", "convert", "demo", "doctor", "domain_gap", "evaluate", "generate", "get_weights"),
     *("import_weights", "inspect", "phantom", "prepare", "report", "split", "train", "weights"),
 )
 __all__ = ["AugmentPipe", "ImageSpec", "Snapshot", "UserError", "load", *_JOBS]

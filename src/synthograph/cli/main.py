@@ -8,7 +8,6 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from synthograph.cli.demo import demo
 from synthograph.cli.inspect import inspect
 from synthograph.cli.options import json_verb, plain_verb
 from synthograph.cli.usage import UsageError, explain
@@ -25,6 +24,7 @@ from synthograph.workflows.processes import is_worker, leave
 from synthograph.workflows.requests import (
     AuditRequest,
     ConvertRequest,
+    DemoRequest,
     DoctorRequest,
     DomainGapRequest,
     EvaluateRequest,
@@ -44,7 +44,7 @@ app = typer.Typer(
     help="From a small private image set to a labelled synthetic set that you can defend.",
 )
 VERBS = (
-    demo,
+    plain_verb(DemoRequest),
     plain_verb(PhantomRequest),
     plain_verb(PrepareRequest),
     plain_verb(SplitRequest),

@@ -70,9 +70,7 @@ def plain_verb(request: type[Request]) -> Callable[..., None]:
     """The verb that does what is asked and prints the lines of the result, if there is one."""
 
     def work(asked: Request) -> None:
-        result = run(asked, progress=Printed())
-        if result is not None:
-            show(result)
+        show(run(asked, progress=Printed()))
 
     return verb(request)(work)
 
@@ -89,10 +87,11 @@ def json_verb(request: type[Request]) -> Callable[..., None]:
     return verb(options)(work)
 
 
-def show(result: Result, *, as_json: bool = False) -> None:
-    """Print a result for people, or as JSON."""
-    for line in [json.dumps(result.json(), indent=2)] if as_json else result.lines():
-        typer.echo(line)
+def show(result: Result | None, *, as_json: bool = False) -> None:
+    """Print a result, if there is one, for people or as JSON."""
+    if result is not None:
+        for line in [json.dumps(result.json(), indent=2)] if as_json else result.lines():
+            typer.echo(line)
 
 
 def _parameters(request: type[Request]) -> Iterator[inspect.Parameter]:

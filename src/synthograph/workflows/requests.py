@@ -298,3 +298,11 @@ class ImportWeightsRequest(Request):
     file: Annotated[Path, Positional()] = Field(
         description="the published file, or safetensors of the same"
     )
+
+
+class DemoRequest(Request):
+    """Phantoms, archive, split, training, synthetic images, measures, report: the chain once."""
+
+    outdir: Path = Field(Path("demo"), description="folder of demonstrations")
+    kimg: float = Field(20.0, ge=0.01, le=1e7, description="thousands of images to train on")
+    count: int = Field(2000, ge=40, description="number of phantoms")
