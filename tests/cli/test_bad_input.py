@@ -387,7 +387,7 @@ def test_a_picture_goes_into_a_folder_that_is_made(run: Run) -> None:
 
 
 def test_a_dry_run_with_a_huge_batch_ends_soon(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(estimate.MOST_IMAGES, "cpu", 8)
+    monkeypatch.setitem(estimate.MAX_IMAGES, "cpu", 8)
     tiny = TINY.replace("--batch 4", "--batch 1000000")
     code, out, err = run(f"train --data set.zip --outdir runs --dry-run {tiny}")
     assert code == 0, (out, err)

@@ -1,8 +1,9 @@
 """A process of a team that does steps and, as the first one, keeps what came of them.
 
-python -m tests.training.steps ARCHIVE STEPS SETTINGS.json OUT.safetensors
+python -m tests.training.steps CONFIG.json STEPS OUT.safetensors [MODULE:FAMILY]
 """
 
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -10,15 +11,19 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from synthograph.models.registry import FAMILIES
+from synthograph.training.config import RunConfig
 from synthograph.training.distributed import broadcast_state, init_team
 from synthograph.training.setup import make_session, open_data
-from tests.training.test_resume import configure
 
 
 def main() -> None:
-    archive, steps, settings, out = sys.argv[1:]
+    path, steps, out, *families = sys.argv[1:]
+    for module, _, name in (word.partition(":") for word in families):
+        kind = getattr(importlib.import_module(module), name)()
+        FAMILIES[kind.name] = kind
     torch.set_num_threads(1)
-    config = configure(Path(archive), **json.loads(Path(settings).read_text()))
+    config = RunConfig.parse(json.loads(Path(path).read_text()))
     team = init_team()
     session = make_session(config, open_data(config), team=team)
     broadcast_state(team, session.state)

@@ -34,21 +34,21 @@ def test_a_timed_step_has_whole_groups_and_at_most_so_many_images(
     group: int,
     images: int,
 ) -> None:
-    monkeypatch.setitem(module.MOST_IMAGES, "cpu", 17)
+    monkeypatch.setitem(module.MAX_IMAGES, "cpu", 17)
     if group == 6:
         batch = share = 1020
     assert timed_images(begin(archive, batch, share=share, group=group)) == images
 
 
 def test_a_group_is_never_cut(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(module.MOST_IMAGES, "cpu", 8)
+    monkeypatch.setitem(module.MAX_IMAGES, "cpu", 8)
     assert timed_images(begin(archive, 64, group=32)) == 32
 
 
 def test_only_the_average_of_the_weights_is_spread_over_the_whole_batch(
     archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(module.MOST_IMAGES, "cpu", 8)
+    monkeypatch.setitem(module.MAX_IMAGES, "cpu", 8)
     monkeypatch.setattr(module, "median_seconds", lambda work, device: work() and 1.0 or 1.0)
     session = begin(archive, 4096)
     shown: list[int] = []

@@ -12,7 +12,7 @@ from synthograph.archive.reader import open_archive
 from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
 from synthograph.core.spec import ImageSpec
-from synthograph.models.base import Batch
+from synthograph.models.base import Batch, Stage
 from synthograph.training import alarms
 from synthograph.training.augmentation import augment_with, make_pipe, permitted
 from synthograph.training.config import AugmentConfig, TrainingConfig
@@ -30,11 +30,11 @@ SPEC = ImageSpec(height=16, width=16, modalities={"image": 3})
 
 def test_half_life_of_the_average() -> None:
     config = TrainingConfig(batch=32, batch_gpu=32, ema_kimg=10)
-    assert ema_decay(config, 10**6) ** (10_000 / 32) == pytest.approx(0.5)
+    assert ema_decay(config, 10**6, 32) ** (10_000 / 32) == pytest.approx(0.5)
     ramp = config.model_copy(update={"ema_ramp": 0.05})
-    assert ema_decay(ramp, 20_000) == pytest.approx(0.5 ** (32 / 1000))
-    assert ema_decay(ramp, 10**9) == ema_decay(config, 10**9)
-    assert ema_decay(config.model_copy(update={"ema_kimg": 0}), 100) == 0
+    assert ema_decay(ramp, 20_000, 32) == pytest.approx(0.5 ** (32 / 1000))
+    assert ema_decay(ramp, 10**9, 32) == ema_decay(config, 10**9, 32)
+    assert ema_decay(config.model_copy(update={"ema_kimg": 0}), 100, 32) == 0
 
 
 def test_average_moves_parameters_and_copies_buffers() -> None:
@@ -105,7 +105,9 @@ def test_augmentation_of_an_image_does_not_depend_on_its_batch() -> None:
     pipe.p.fill_(0.9)
     augment = augment_with(pipe)
     empty = torch.zeros(6, 0)
-    batch = Batch(torch.rand(6, 3, 16, 16), empty, empty, torch.arange(6), Streams(0), range(6))
+    batch = Batch(
+        torch.rand(6, 3, 16, 16), empty, empty, torch.arange(6), Streams(0), range(6), Stage(16)
+    )
     whole = augment(batch.reals, batch, "x")
     part = batch.take(slice(4, 6))
     torch.testing.assert_close(augment(part.reals, part, "x"), whole[4:], rtol=1e-4, atol=1e-5)

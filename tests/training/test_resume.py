@@ -109,12 +109,12 @@ def change_numbers(state: Path, **changes: object) -> None:
     (state / "manifest.json").write_text(json.dumps(manifest))
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_stopped_runs_equal_unbroken_ones(tmp_path: Path, precision: str) -> None:
+def test_stopped_runs_equal_unbroken_ones(tmp_path: Path) -> None:
+    """All files, in half precision; `FamilyContract` stops after every step in fp32."""
     archive = make_archive(tmp_path / "set.zip", size=(8, 8), modalities={"vis": 3, "nir": 1})
-    whole = start(archive, tmp_path / "whole", precision=precision)
+    whole = start(archive, tmp_path / "whole", precision="bf16")
     whole.train()
-    broken = start(archive, tmp_path / "broken", precision=precision)
+    broken = start(archive, tmp_path / "broken", precision="bf16")
     path = broken.run.path
     trainer = broken
     for steps in (1, 3, 6):

@@ -8,7 +8,7 @@ import torch
 
 from synthograph.core.seeds import Streams
 from synthograph.core.spec import ImageSpec
-from synthograph.models.base import Batch, Condition
+from synthograph.models.base import Batch, Condition, Stage
 from synthograph.models.registry import family, parse_model
 from synthograph.ops.augment import AugmentPipe
 from synthograph.ops.operations import OPERATIONS
@@ -36,7 +36,7 @@ def there() -> SimpleNamespace:
     pipe.p.fill_(0.5)
     labels = torch.zeros(N, LABELS, device=meta)
     images = torch.zeros(N, 4, 16, 16, device=meta)
-    batch = Batch(images, labels, labels, torch.arange(N), Streams(0), range(N))
+    batch = Batch(images, labels, labels, torch.arange(N), Streams(0), range(N), Stage(16))
     phases = family("stylegan2").phases(networks, config, augment_with(pipe))
     return SimpleNamespace(batch=batch, phases={phase.name: phase for phase in phases})
 
@@ -61,6 +61,6 @@ def test_a_gradient_may_be_large_but_not_infinite(odd: float, finite: bool, ther
     for parameter in module.parameters():
         parameter.grad = torch.ones_like(parameter)
     module.bias.grad[0] = odd
-    networks = SimpleNamespace(trainable=lambda: {"G": module})
+    networks = SimpleNamespace(trained={"G": module})
     session = SimpleNamespace(state=SimpleNamespace(networks=networks))
     assert Session._finite(session, there.phases["Gmain"]) is finite

@@ -33,7 +33,7 @@ def make_state(seed: int) -> TrainingState:
     controller = make_controller(AugmentConfig(mode="ada", p=0.1 * seed))
     optimisers = make_optimisers(networks, kind.optimiser_rates(config))
     state = TrainingState(networks, ema, optimisers, controller)
-    for optimiser, network in zip(optimisers.values(), networks.trainable().values(), strict=True):
+    for optimiser, network in zip(optimisers.values(), networks.trained.values(), strict=True):
         sum(p.square().sum() for p in network.parameters()).backward()
         optimiser.step()
     networks.buffers["path_length_mean"].fill_(seed)

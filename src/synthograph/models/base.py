@@ -8,7 +8,7 @@ own folder.
 import abc
 import enum
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import torch
@@ -84,6 +84,7 @@ class Networks:
         generator: the generator; its EMA copy is what gets shared.
         discriminators: modality -> discriminator.
         buffers: further tensors that belong to the training state, such as a running mean.
+        trained: optimiser key -> the module whose parameters that optimiser steps.
         frozen: parts of the discriminators that are not trained (Freeze-D).
         fp32_penalties: compute penalties in fp32 whatever the precision of the blocks; set where
             half precision made them overflow.
@@ -92,6 +93,7 @@ class Networks:
     generator: nn.Module
     discriminators: nn.ModuleDict
     buffers: dict[str, Tensor] = field(default_factory=dict)
+    trained: dict[str, nn.Module] = field(default_factory=dict)
     frozen: list[nn.Module] = field(default_factory=list)
     fp32_penalties: bool = False
 
@@ -102,14 +104,10 @@ class Networks:
 
     def select(self, key: str | None) -> None:
         """Let gradients flow to the parameters of one optimiser key only."""
-        for name, module in self.trainable().items():
+        for name, module in self.trained.items():
             module.requires_grad_(name == key)
         for module in self.frozen:
             module.requires_grad_(False)
-
-    def trainable(self) -> dict[str, nn.Module]:
-        """Optimiser key -> module whose parameters it steps."""
-        return {"G": self.generator, "D": self.discriminators}
 
 
 @dataclass(frozen=True)
@@ -165,8 +163,27 @@ class WeightInit:
 
 
 @dataclass(frozen=True)
+class Stage:
+    """What the schedule says for the step that begins at an image count.
+
+    Attributes:
+        resolution: longer side of the images that the networks make and see, in pixels.
+        batch: images of the step; None for as many as the run is configured for.
+        rate_scale: optimiser key -> factor of its learning rate, 1 unless given.
+        fade: share of the newest layers in the result, in [0, 1].
+        optimiser_run: Adam forgets its averages after the last step of one number.
+    """
+
+    resolution: int
+    batch: int | None = None
+    rate_scale: Mapping[str, float] = field(default_factory=dict)
+    fade: float = 1.0
+    optimiser_run: int = 0
+
+
+@dataclass(frozen=True)
 class Batch:
-    """A share of one training batch.
+    """Images of one training step: all of them, those of a rank, or a microbatch.
 
     Attributes:
         reals: real images [n, c, h, w] in [-1, 1].
@@ -174,7 +191,8 @@ class Batch:
         synthetic_labels: labels for synthetic images, drawn from the data.
         indices: global image indices, int64 [n], on the host; all randomness is keyed by them.
         streams: random streams of the run.
-        step_indices: global image indices of the whole training batch.
+        step_indices: global image indices of the whole step.
+        stage: what the schedule says for the step.
     """
 
     reals: Tensor
@@ -183,16 +201,16 @@ class Batch:
     indices: Int64[Tensor, " n"]
     streams: Streams
     step_indices: range
+    stage: Stage
 
-    def take(self, rows: slice) -> "Batch":
+    def take(self, rows: slice | Int64[Tensor, " m"]) -> "Batch":
         """The images `rows` of this batch."""
-        return Batch(
-            self.reals[rows],
-            self.labels[rows],
-            self.synthetic_labels[rows],
-            self.indices[rows],
-            self.streams,
-            self.step_indices,
+        return replace(
+            self,
+            reals=self.reals[rows],
+            labels=self.labels[rows],
+            synthetic_labels=self.synthetic_labels[rows],
+            indices=self.indices[rows],
         )
 
     def __len__(self) -> int:
@@ -201,12 +219,11 @@ class Batch:
 
 @dataclass(frozen=True)
 class LossTerms:
-    """What a phase gives back: the same names for every share, each with a row per image that takes
-    part.
+    """What a phase gives back: the same names for every microbatch, each with a row per image that
+    takes part.
 
     Attributes:
-        loss: scalar, mean over the images of the share; None where no image of the share takes
-            part.
+        loss: scalar, mean over the images of the microbatch; None where none of them takes part.
         stats: statistic name -> one value per image.
         real_signs: signs of the logits of real images, for the augmentation controller.
         batch_stats: values per image [n, ...] whose mean over the whole batch
@@ -231,7 +248,7 @@ class Phase:
         name: such as `Gmain`.
         key: key of the optimiser that it steps.
         interval: the phase runs every so many steps.
-        loss: share of a batch -> terms; gradients are accumulated over shares before the step.
+        loss: microbatch -> terms; gradients are summed over microbatches before the step.
         update_running_stats: receives the batch means of `LossTerms.batch_stats` once per step.
     """
 
@@ -240,18 +257,6 @@ class Phase:
     interval: int
     loss: Callable[[Batch], LossTerms]
     update_running_stats: Callable[[Mapping[str, Tensor]], None] = lambda means: None
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Schedule at one image count: resolution of the longer side, batch, learning-rate scale per
-    key, fade-in.
-    """
-
-    resolution: int
-    batch: int | None = None
-    rate_scale: Mapping[str, float] = field(default_factory=dict)
-    fade: float = 1.0
 
 
 Augment = Callable[[Tensor, Batch, str], Tensor]
@@ -277,11 +282,15 @@ class Family(abc.ABC):
 
     @abc.abstractmethod
     def optimiser_rates(self, config: ModelConfig) -> dict[str, AdamConfig]:
-        """Adam settings per optimiser key, corrected for the intervals of the phases."""
+        """Adam settings per optimiser key, corrected for the intervals of the phases; the keys are
+        those of `Networks.trained` and of `Phase.key`.
+        """
 
     @abc.abstractmethod
     def schedule(self, config: ModelConfig, spec: ImageSpec, images_seen: int) -> Stage:
-        """Resolution, batch, learning-rate scale and fade-in at an image count."""
+        """What holds for the step that begins at an image count, which alone decides it: a resumed
+        run goes on in the middle of a stage.
+        """
 
     @abc.abstractmethod
     def sample(
@@ -307,12 +316,8 @@ class Family(abc.ABC):
         """Let the network blocks compute in `dtype`."""
 
     @abc.abstractmethod
-    def first_layers(self, networks: Networks, count: int) -> list[nn.Module]:
-        """The first `count` layers of every discriminator, counted from the image side.
-
-        Raises:
-            UserError: there are not so many.
-        """
+    def discriminator_layers(self, networks: Networks) -> list[list[nn.Module]]:
+        """Per discriminator the layers that can be frozen, from the image inwards."""
 
     @abc.abstractmethod
     def preset(self, name: str, spec: ImageSpec, gpus: int) -> dict[str, Any]:

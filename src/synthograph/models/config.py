@@ -1,5 +1,7 @@
 """What every family's configuration has; can be read without torch."""
 
+from typing import ClassVar
+
 import pydantic
 
 from synthograph.core.config import Config
@@ -25,3 +27,13 @@ class ModelConfig(Config):
     optimisers: dict[str, AdamConfig] = pydantic.Field(
         description="Adam per key, before the correction for lazy regularisation"
     )
+
+    group_setting: ClassVar[str] = ""
+    """Name of the setting that `group_size` returns, for messages."""
+
+    @property
+    def group_size(self) -> int:
+        """Images that a discriminator compares with each other: no microbatch and no rank may cut
+        such a group.
+        """
+        return 1

@@ -226,8 +226,10 @@ class RunConfig(Config):
 
     @property
     def group(self) -> int:
-        """Images that a discriminator judges together, so that no share may part them."""
-        return int(getattr(self.model, "mbstd_group", 1))
+        """Images that a discriminator compares, so that no microbatch may cut the group; at most a
+        microbatch.
+        """
+        return min(self.model.group_size, self.training.batch_gpu)
 
     @pydantic.field_validator("model", mode="before")
     @classmethod
@@ -238,11 +240,11 @@ class RunConfig(Config):
 
     @pydantic.model_validator(mode="after")
     def _groups_fit(self) -> "RunConfig":
-        group, share = self.group, self.training.batch_gpu
-        if share % min(group, share):
+        group, microbatch = self.group, self.training.batch_gpu
+        if microbatch % group:
+            name = f"model.{self.model.group_setting}"
             raise ValueError(
-                f"training.batch_gpu {share} is no multiple of model.mbstd_group {group}, "
-                f"the nearest that is: {max(round(share / group), 1) * group}"
+                f"training.batch_gpu {microbatch} is no multiple of {name} {group}, the nearest that is: {max(round(microbatch / group), 1) * group}"
             )
         return self
 

@@ -1,7 +1,7 @@
 """Several processes that train one model: who computes which images, and what they tell each other.
 
 Every process holds the whole model and a contiguous range of each batch, made of whole
-minibatch-std groups. Gradients are summed, and what a phase says of its images is put together in
+groups. Gradients are summed, and what a phase says of its images is put together in
 the order of the images before anything changes, so N processes do what one does, to rounding. The
 first process alone writes files; the others follow what it has.
 """
@@ -272,7 +272,7 @@ def rank_slices(batch: int, group: int, processes: int) -> list[range]:
 
     Args:
         batch: images per step.
-        group: images of a minibatch-std group.
+        group: images that the discriminator compares with each other.
         processes: number of processes.
 
     Raises:
@@ -285,7 +285,7 @@ def rank_slices(batch: int, group: int, processes: int) -> list[range]:
         nearest = max(round(batch / group) * group, least)
         raise UserError(
             f"--batch {batch} cannot be shared by {processes} processes in whole groups of {group} "
-            f"images (model.mbstd_group): the nearest that can is {nearest}"
+            f"images, which the discriminator compares: the nearest that can is {nearest}"
         )
     starts = [groups * k // processes * group for k in range(processes)]
     return [range(a, b) for a, b in zip(starts, [*starts[1:], batch], strict=True)]

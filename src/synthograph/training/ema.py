@@ -6,12 +6,12 @@ from torch import nn
 from synthograph.training.config import TrainingConfig
 
 
-def ema_decay(config: TrainingConfig, images_seen: int) -> float:
+def ema_decay(config: TrainingConfig, images_seen: int, batch: int) -> float:
     """Share of the old average that one step keeps: 0.5^(batch / half-life)."""
     half_life = config.ema_kimg * 1000
     if config.ema_ramp is not None:
         half_life = min(half_life, images_seen * config.ema_ramp)
-    return 0.5 ** (config.batch / max(half_life, 1e-8))
+    return 0.5 ** (batch / max(half_life, 1e-8))
 
 
 @torch.no_grad()

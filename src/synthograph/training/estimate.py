@@ -13,10 +13,10 @@ from synthograph.training.config import AugmentMode
 from synthograph.training.ema import update_ema
 from synthograph.training.session import Session
 
-SHORTEST = 0.5
+MIN_SECONDS = 0.5
 """Seconds that a part is repeated for, so that a hiccup does not count."""
-MOST_REPEATS = 8
-MOST_IMAGES = {"cpu": 128, "cuda": 512}
+MAX_REPEATS = 8
+MAX_IMAGES = {"cpu": 128, "cuda": 512}
 """Images that are computed to time a step; a larger batch takes as much longer as it is larger."""
 STRONG = 0.5
 """Augmentation strength that small sets typically reach."""
@@ -29,7 +29,7 @@ class Estimate:
     Attributes:
         sec_per_kimg: as training begins.
         augmented: with adaptive augmentation at p = `STRONG`; None where it is not adaptive.
-        images: how many images the timed step had: the batch, or as many as `MOST_IMAGES` allows.
+        images: how many images the timed step had: the batch, or as many as `MAX_IMAGES` allows.
     """
 
     sec_per_kimg: float
@@ -50,11 +50,10 @@ def estimate(session: Session) -> Estimate:
 
 
 def timed_images(session: Session) -> int:
-    """Size of the step that is timed: whole minibatch-std groups, at most the batch."""
-    training = session.config.training
-    group = min(session.config.group, training.batch_gpu)
-    most = MOST_IMAGES.get(session.device.type, min(MOST_IMAGES.values()))
-    return min(training.batch, max(most // group, 1) * group)
+    """Size of the step that is timed: whole groups, at most the batch."""
+    group = session.config.group
+    most = MAX_IMAGES.get(session.device.type, min(MAX_IMAGES.values()))
+    return min(session.batch_size, max(most // group, 1) * group)
 
 
 def _sec_per_kimg(session: Session, p: float, count: int) -> float:
@@ -67,14 +66,14 @@ def _sec_per_kimg(session: Session, p: float, count: int) -> float:
         run = functools.partial(session.run_phase, phase, batch)
         seconds += median_seconds(run, device) / phase.interval
     once = median_seconds(lambda: update_ema(average, generator, 0.9), device)
-    return (seconds / count + once / session.config.training.batch) * 1000
+    return (seconds / count + once / session.batch_size) * 1000
 
 
 def median_seconds(work: Callable[[], object], device: torch.device) -> float:
     """Median time of a call, after one to warm up."""
     work()
     times: list[float] = []
-    while len(times) < MOST_REPEATS and (not times or sum(times) < SHORTEST):
+    while len(times) < MAX_REPEATS and (not times or sum(times) < MIN_SECONDS):
         synchronise(device)
         start = time.perf_counter()
         work()

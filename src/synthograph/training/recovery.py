@@ -47,10 +47,7 @@ def apply_remedy(session: Session) -> Remedy:
     """Let a session train as its count of rollbacks says."""
     config = session.config
     chosen = remedy(session.state.progress.rollbacks, config.precision)
-    rates = session.family.optimiser_rates(config.model)
-    for key, optimiser in session.state.optimisers.items():
-        for group in optimiser.param_groups:
-            group["lr"] = rates[key].lr * chosen.rate
+    session.rate_factor = chosen.rate
     session.state.networks.fp32_penalties = chosen.fp32_penalties
     return chosen
 
@@ -71,7 +68,7 @@ def roll_back(session: Session, run: RunDirectory, reason: str) -> str:
     """
     at, before = session.state.progress.images, session.state.progress.rollbacks
     if before >= MAX_ROLLBACKS:
-        raise DivergedError(_advice(at, before))
+        raise DivergedError(_advice(session))
     if session.team.is_main:
         _restore_boundary(session, run)
     broadcast_state(session.team, session.state)
@@ -85,22 +82,23 @@ def roll_back(session: Session, run: RunDirectory, reason: str) -> str:
 
 def _restore_boundary(session: Session, run: RunDirectory) -> None:
     """Restore the last state of a snapshot, and the run's files as they were then."""
-    at, before = session.state.progress.images, session.state.progress.rollbacks
     try:
         loaded = load_state(run.states, session.state, only_boundary=True)
     except UserError as error:
-        raise DivergedError(f"{_advice(at, before)} ({error})") from None
+        raise DivergedError(f"{_advice(session)} ({error})") from None
     if loaded is None:
-        raise DivergedError(_advice(at, before))
+        raise DivergedError(_advice(session))
     drop_states_after(run.states, loaded.numbers.progress.images)
     run.truncate(loaded.numbers.lengths)
     model_selection.write_best(run, session.config, session.state.progress)
 
 
-def _advice(images: int, rollbacks: int) -> str:
+def _advice(session: Session) -> str:
+    progress = session.state.progress
+    rates = ", ".join(f"model.optimisers.{key}.lr=..." for key in session.state.optimisers)
     return (
-        f"training diverged after {images} images and {rollbacks} rollbacks: its numbers are not "
-        "finite. The last good state is kept. Start anew with a lower learning rate "
-        "(--set model.optimisers.G.lr=..., model.optimisers.D.lr=...), a higher --gamma, or "
-        "--precision fp32, and look at the images for odd values"
+        f"training diverged after {progress.images} images and {progress.rollbacks} rollbacks: its "
+        "numbers are not finite. The last good state is kept. Start anew with a lower learning "
+        f"rate (--set {rates}), a higher --gamma, or --precision fp32, and look at the images for "
+        "odd values"
     )

@@ -9,7 +9,7 @@ from synthograph.archive.stream import TrainingStream
 from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
 from synthograph.core.spec import ImageSpec
-from synthograph.models.base import Batch, Family, LossTerms, Phase
+from synthograph.models.base import Batch, Family, LossTerms, Phase, Stage
 from synthograph.models.snapshot import SnapshotInfo
 from synthograph.ops.augment import AugmentPipe
 from synthograph.training.augmentation import set_strength
@@ -37,7 +37,8 @@ class Session:
         data: digest of the training images, groups and labels, in their order.
         team: the processes that train together.
         microbatch: images computed at once; smaller than configured after memory ran out.
-        alarms: what the present step has to say.
+        rate_factor: factor of all learning rates, less than 1 after rollbacks.
+        alarms: warnings of the step in progress.
     """
 
     config: RunConfig
@@ -53,21 +54,31 @@ class Session:
     data: str
     team: Team = field(default_factory=Team)
     microbatch: int = 0
+    rate_factor: float = 1.0
     alarms: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.microbatch = self.microbatch or self.config.training.batch_gpu
 
+    @property
+    def stage(self) -> Stage:
+        """What the family's schedule says for the next step."""
+        return self.family.schedule(self.config.model, self.spec, self.state.progress.images)
+
+    @property
+    def batch_size(self) -> int:
+        """Images of the next step."""
+        return self.stage.batch or self.config.training.batch
+
     def batch(self, count: int) -> Batch:
         """This process's part of the next `count` training images, on the device."""
-        config = self.config
-        own = self.team.rank_slice(count, min(config.group, config.training.batch_gpu))
+        own = self.team.rank_slice(count, self.config.group)
         step_indices = range(self.state.progress.images, self.state.progress.images + count)
         first = step_indices[own.start]
         indices = torch.arange(first, first + len(own))
         reals, labels = self.stream.batch(first, len(own), self.device)
         synthetic = self.stream.draw_labels(indices).to(self.device)
-        return Batch(reals, labels, synthetic, indices, self.streams, step_indices)
+        return Batch(reals, labels, synthetic, indices, self.streams, step_indices, self.stage)
 
     def step(self) -> list[str]:
         """One training step: every phase that is due, the average, the augmentation's strength.
@@ -78,16 +89,28 @@ class Session:
         progress, controller = self.state.progress, self.state.controller
         self.alarms.clear()
         set_strength(self.pipe, controller.p)
-        batch = self.batch(self.config.training.batch)
+        stage, size = self.stage, self.batch_size
+        self._set_rates(stage)
+        batch = self.batch(size)
         for phase in self.phases:
             if progress.steps % phase.interval == 0:
                 self.run_phase(phase, batch)
         progress.steps += 1
-        progress.images += self.config.training.batch
-        decay = ema_decay(self.config.training, progress.images)
+        progress.images += size
+        decay = ema_decay(self.config.training, progress.images, size)
         update_ema(self.state.ema, self.state.networks.generator, decay)
-        alarm = controller.after_step(progress.steps, self.config.training.batch)
+        if self.stage.optimiser_run != stage.optimiser_run:
+            for optimiser in self.state.optimisers.values():
+                optimiser.state.clear()
+        alarm = controller.after_step(progress.steps, size)
         return [*self.alarms, *([] if alarm is None else [alarm])]
+
+    def _set_rates(self, stage: Stage) -> None:
+        """Learning rates of a step: the family's, scaled by its schedule and by rollbacks."""
+        for key, adam in self.family.optimiser_rates(self.config.model).items():
+            rate = adam.lr * self.rate_factor * stage.rate_scale.get(key, 1.0)
+            for group in self.state.optimisers[key].param_groups:
+                group["lr"] = rate
 
     def run_phase(self, phase: Phase, batch: Batch) -> None:
         """Sum a phase's gradients over microbatches and processes, and step its optimiser once.
@@ -96,7 +119,7 @@ class Session:
         """
         self.state.networks.select(phase.key)
         terms = self.team.gather(concatenate_terms(self._accumulate(phase, batch)))
-        self.team.sum_gradients(self.state.networks.trainable()[phase.key])
+        self.team.sum_gradients(self.state.networks.trained[phase.key])
         self.state.moments.add_all(terms.stats)
         if terms.real_signs is not None:
             self.state.controller.observe(terms.real_signs)
@@ -120,7 +143,7 @@ class Session:
             try:
                 return self._run_microbatches(phase, batch)
             except torch.OutOfMemoryError:
-                smaller = self._smaller_microbatch()
+                smaller = self._smaller_microbatch(len(batch.step_indices))
             # outside of the handler, which holds on to the tensors of the failed microbatch
             self.alarms.append(
                 f"out of memory with {self.microbatch} images at once; from now on {smaller}, "
@@ -137,13 +160,13 @@ class Session:
             part = batch.take(slice(start, start + self.microbatch))
             terms = phase.loss(part)
             if terms.loss is not None:
-                (terms.loss * (len(part) / self.config.training.batch)).backward()
+                (terms.loss * (len(part) / len(batch.step_indices))).backward()
             done.append(terms.detached())
         return done
 
-    def _smaller_microbatch(self) -> int:
-        """At most half of the present microbatch, made of whole minibatch-std groups."""
-        batch, group = self.config.training.batch, min(self.config.group, self.microbatch)
+    def _smaller_microbatch(self, batch: int) -> int:
+        """At most half of the present microbatch, made of whole groups; divides the batch."""
+        group = min(self.config.group, self.microbatch)
         fitting = [s for s in range(group, self.microbatch // 2 + 1, group) if batch % s == 0]
         if not fitting:
             raise UserError(
@@ -155,7 +178,7 @@ class Session:
 
     def _finite(self, phase: Phase) -> bool:
         """Whether all gradients that the phase's optimiser would use are finite."""
-        module = self.state.networks.trainable()[phase.key]
+        module = self.state.networks.trained[phase.key]
         gradients = [p.grad for p in module.parameters() if p.grad is not None]
         # the sum of absolute values: on a processor the largest takes four times as long
         return bool(torch.nn.utils.get_total_norm(gradients, 1.0).isfinite())

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 import synthograph
 from synthograph.archive.batches import group_digests, pixel_digests
@@ -17,6 +18,7 @@ from synthograph.archive.manifest import Row, in_split
 from synthograph.archive.reader import Archive, open_archive
 from synthograph.archive.stream import RowSelection, TrainingStream, select_rows
 from synthograph.core.devices import Precision, block_dtype, pick_device, pick_precision
+from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
 from synthograph.models.base import Condition, ModelBundle
 from synthograph.models.registry import family
@@ -36,7 +38,7 @@ from synthograph.training.presets import check_model, resolve
 from synthograph.training.session import Session
 from synthograph.training.state import TrainingState, make_optimisers
 
-FEWEST, MOST = 500, 2000
+MIN_IMAGES, MAX_IMAGES = 500, 2000
 """Generated images of a measurement where the configuration does not say."""
 
 
@@ -116,7 +118,7 @@ def with_count(metrics: MetricsConfig, real: int) -> MetricsConfig:
     """
     if metrics.num is not None or not real:
         return metrics
-    return metrics.model_copy(update={"num": min(max(real, FEWEST), MOST)})
+    return metrics.model_copy(update={"num": min(max(real, MIN_IMAGES), MAX_IMAGES)})
 
 
 def resolve_machine(config: RunConfig) -> RunConfig:
@@ -151,7 +153,7 @@ def make_session(
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     team = team or Team()
-    team.rank_slice(config.training.batch, min(config.group, config.training.batch_gpu))
+    team.rank_slice(config.training.batch, config.group)
     device, spec = pick_device(team.device(config.device)), data.archive.info.spec
     check_model(spec, config.model)
     streams = Streams(config.seed)
@@ -172,7 +174,8 @@ def make_session(
     for module in (networks.generator, networks.discriminators, ema):
         module.to(device)
     networks.buffers = {name: tensor.to(device) for name, tensor in networks.buffers.items()}
-    networks.frozen = kind.first_layers(networks, config.training.freezed)
+    layers = kind.discriminator_layers(networks)
+    networks.frozen = first_layers(layers, config.training.freezed)
     kind.set_precision(networks, block_dtype(config.precision))
     optimisers = make_optimisers(networks, kind.optimiser_rates(config.model))
     pipe = make_pipe(config.augment, spec)
@@ -191,6 +194,18 @@ def make_session(
         data=_data_digest(data, stream, images),
         team=team,
     )
+
+
+def first_layers(layers: Sequence[Sequence[nn.Module]], count: int) -> list[nn.Module]:
+    """The first `count` of every discriminator's layers.
+
+    Raises:
+        UserError: a discriminator has fewer.
+    """
+    fewest = min(map(len, layers), default=0)
+    if count > fewest:
+        raise UserError(f"--freezed {count}: the discriminator has {fewest} layers before its last")
+    return [layer for each in layers for layer in each[:count]]
 
 
 def _data_digest(data: Data, stream: TrainingStream, images: Sequence[str]) -> str:

@@ -138,7 +138,7 @@ def make_optimisers(
             eps=rates[key].eps,
             fused=True,
         )
-        for key, module in networks.trainable().items()
+        for key, module in networks.trained.items()
     }
 
 

@@ -161,7 +161,7 @@ def _check_processes(config: RunConfig, processes: int) -> None:
     """Refuse a number of processes that the batch or the machine does not allow, before they are
     started.
     """
-    rank_slices(config.training.batch, min(config.group, config.training.batch_gpu), processes)
+    rank_slices(config.training.batch, config.group, processes)
     if config.device.startswith("cuda") and torch.cuda.device_count() < processes:
         raise UserError(
             f"--gpus {processes}: this machine has {torch.cuda.device_count()} GPUs; use as many, "

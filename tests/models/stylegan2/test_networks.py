@@ -12,6 +12,7 @@ from synthograph.core.spec import ImageSpec
 from synthograph.models.base import Condition
 from synthograph.models.registry import family, parse_model
 from synthograph.models.stylegan2.networks import minibatch_deviation
+from synthograph.training.setup import first_layers
 from tests.conftest import NVIDIA
 
 SMALL = {"channel_base": 128, "channel_max": 8, "z_dim": 8, "w_dim": 8}
@@ -176,7 +177,7 @@ def test_refused_options_are_named(tmp_path: Path) -> None:
 def test_freeze_d_counts_from_the_image() -> None:
     spec = ImageSpec(height=16, width=16, modalities={"vis": 3, "nir": 1})
     networks, kind = build(spec), family("stylegan2")
-    networks.frozen = kind.first_layers(networks, 5)
+    networks.frozen = first_layers(kind.discriminator_layers(networks), 5)
     networks.select("D")
     names = [n for n, p in networks.discriminators.named_parameters() if not p.requires_grad]
     first = ["from_image.weight", "from_image.bias", "conv0.weight", "conv0.bias"]
@@ -186,7 +187,7 @@ def test_freeze_d_counts_from_the_image() -> None:
     networks.select("G")
     assert not any(p.requires_grad for p in networks.discriminators.parameters())
     with pytest.raises(UserError, match="7 layers"):
-        kind.first_layers(networks, 8)
+        first_layers(kind.discriminator_layers(networks), 8)
 
 
 @pytest.mark.parametrize("channels", [2, 4])

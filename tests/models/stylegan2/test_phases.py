@@ -11,7 +11,7 @@ from torch.nn.functional import softplus
 import synthograph
 from synthograph.core.seeds import Streams
 from synthograph.core.spec import ImageSpec
-from synthograph.models.base import Batch, Condition, Networks
+from synthograph.models.base import Batch, Condition, Networks, Stage
 from synthograph.models.registry import family, parse_model
 from synthograph.models.stylegan2.phases import PATH_MEAN, Losses
 from tests.conftest import NVIDIA
@@ -38,6 +38,7 @@ def published():
         torch.arange(N),
         Streams(7),
         range(N),
+        Stage(32),
     )
     plain = Networks(
         copy.deepcopy(networks.generator).double(), copy.deepcopy(networks.discriminators).double()
@@ -247,7 +248,7 @@ def small(modalities: dict[str, int], **settings: object):
 def noise_batch(channels: int, count: int = 8, first: int = 0) -> Batch:
     empty, whole = torch.zeros(count, 0), range(first, first + count)
     images = torch.randn(count, channels, 16, 16)
-    return Batch(images, empty, empty, torch.tensor(whole), Streams(0), whole)
+    return Batch(images, empty, empty, torch.tensor(whole), Streams(0), whole, Stage(16))
 
 
 @pytest.mark.parametrize("name", ["Gmain", "Greg", "Dmain", "Dreg"])
@@ -255,7 +256,7 @@ def test_shares_of_a_batch_add_up(name: str) -> None:
     """Gradients of a batch are those of its shares, weighted: accumulation changes nothing."""
     networks, phases = small({"image": 1}, mbstd_group=2)
     batch, phase = noise_batch(1), phases[name]
-    module = networks.trainable()[phase.key]
+    module = networks.trained[phase.key]
     phase.loss(batch).loss.backward()
     whole = gradients(module)
     module.zero_grad()
@@ -296,7 +297,7 @@ def test_odd_images_alone_have_no_path_length() -> None:
 def test_path_length_is_the_mean_over_its_images(count: int, first: int) -> None:
     """Batches of odd size weigh like others, wherever they begin, alone and in shares."""
     networks, phases = small({"image": 1}, mbstd_group=1, path_weight=2.0, path_interval=4)
-    module, path = networks.trainable()["G"], phases["Greg"]
+    module, path = networks.trained["G"], phases["Greg"]
     batch = noise_batch(1, count, first)
     terms = path.loss(batch)
     penalties = terms.stats["Loss/pl_penalty"]

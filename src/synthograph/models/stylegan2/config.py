@@ -1,7 +1,7 @@
 """Hyper-parameters of StyleGAN2."""
 
 import enum
-from typing import Literal
+from typing import ClassVar, Literal
 
 import pydantic
 
@@ -105,3 +105,10 @@ class StyleGAN2Config(ModelConfig):
         {"G": AdamConfig(), "D": AdamConfig()},
         description="Adam per key (G, D), before the correction for lazy regularisation",
     )
+
+    group_setting: ClassVar[str] = "mbstd_group"
+
+    @property
+    def group_size(self) -> int:
+        """Images that share a minibatch standard deviation."""
+        return self.mbstd_group

@@ -35,7 +35,8 @@ class StyleGAN2(base.Family):
         discriminators = nn.ModuleDict(
             {name: Discriminator(spec, name, condition.width, own) for name in spec.modalities}
         )
-        return base.Networks(generator, discriminators, {PATH_MEAN: torch.zeros(())})
+        trained = {"G": generator, "D": discriminators}
+        return base.Networks(generator, discriminators, {PATH_MEAN: torch.zeros(())}, trained)
 
     def phases(
         self, networks: base.Networks, config: ModelConfig, augment: base.Augment
@@ -86,17 +87,12 @@ class StyleGAN2(base.Family):
             assert isinstance(discriminator, Discriminator), "and its own discriminators"
             discriminator.block_dtype = dtype
 
-    def first_layers(self, networks: base.Networks, count: int) -> list[nn.Module]:
+    def discriminator_layers(self, networks: base.Networks) -> list[list[nn.Module]]:
         """From-RGB and the convolutions, shortcuts included, from the image inwards."""
-        found: list[nn.Module] = []
+        found: list[list[nn.Module]] = []
         for discriminator in networks.discriminators.values():
             assert isinstance(discriminator, Discriminator), "the family builds its own"
-            layers = discriminator.layers()
-            if count > len(layers):
-                raise UserError(
-                    f"--freezed {count}: the discriminator has {len(layers)} layers before its last"
-                )
-            found += layers[:count]
+            found.append(discriminator.layers())
         return found
 
     def preset(self, name: str, spec: ImageSpec, gpus: int) -> dict[str, Any]:

@@ -69,14 +69,7 @@ class Losses:
             none = batch.reals.new_zeros(0)
             stats = {"Loss/pl_penalty": none, "Loss/G/reg": none}
             return LossTerms(None, stats, batch_stats={"length": none})
-        half = Batch(
-            batch.reals[chosen],
-            batch.labels[chosen],
-            batch.synthetic_labels[chosen],
-            batch.indices[chosen],
-            batch.streams,
-            batch.step_indices,
-        )
+        half = batch.take(chosen)
         with self._penalty_precision():
             image, ws = self._fakes(half, "Greg")
         probe = self._normal(half, "Greg/probe", *image.shape[1:])
