@@ -43,7 +43,7 @@ PER_RATE = (
 
 def page_of(content: dict[str, Any]) -> list[dict[str, Any]]:
     audit = Audit.parse(content, "audit.json")
-    return build(Inputs(audits=[Read(Path("audit.json"), audit)]))["audits"]
+    return build(Inputs(audits=[Read(Path("audit.json"), audit)])).tree()["audits"]
 
 
 def unknown(made_up: Any, real: Any, where: str = "") -> list[str]:
@@ -98,6 +98,7 @@ def test_images_without_a_class_are_not_all_images() -> None:
 
 def test_floors_of_kernel_distances_are_read() -> None:
     gap = DomainGap.parse(material.gap(), "g.json")
-    (pair,) = build(Inputs(gaps=[Read(Path("g.json"), gap)]))["domain_gaps"][0]["pairs"]
+    page = build(Inputs(gaps=[Read(Path("g.json"), gap)])).tree()
+    (pair,) = page["domain_gaps"][0]["pairs"]
     assert pair["floor"]["one"]["low"] == 0.0111
     assert pair["floor"]["other"] is None

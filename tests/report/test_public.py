@@ -92,7 +92,7 @@ def test_no_field_tells_a_folder(tmp_path: Path, place: str) -> None:
             found[max(i - 60, 0) : i + 40] for i in range(len(found)) if found.startswith(SECRET, i)
         ]
         assert not around, around[:5]
-    assert any("fakes-000002.png" in each for each in written.document["problems"])
+    assert any("fakes-000002.png" in each for each in written.content.tree()["problems"])
     assert "x.zip" in written.page.read_text()
 
 
@@ -106,7 +106,7 @@ def test_sets_of_one_name_get_numbers(tmp_path: Path) -> None:
     content["notes"] = [f"{names[1]}: a note"]
     gap = material.write(tmp_path / "g.json", content)
     written = write_report([gap], tmp_path / "p.html", public=True)
-    (found,) = written.document["domain_gaps"]
+    (found,) = written.content.tree()["domain_gaps"]
     assert [each["name"] for each in found["sets"]] == ["cells.zip", "cells.zip (2)"]
     assert found["pairs"][0]["sentence"] == "cells.zip and cells.zip (2) differ"
     assert found["notes"] == ["cells.zip (2): a note"]

@@ -7,7 +7,6 @@ import pytest
 from synthograph.report.conclusions import Distinction, judge, min_distinguishable, over_parts
 from synthograph.report.numbers import Numbers
 from synthograph.report.verdicts import (
-    Answer,
     copies_verdict,
     diverse_verdict,
     faithful_verdict,
@@ -15,6 +14,7 @@ from synthograph.report.verdicts import (
     verdicts,
 )
 from synthograph.results import Audit, Evaluation
+from synthograph.results.report import Answer
 from tests.report import material
 
 DISTANT = ("frechet", "kernel", "precision")

@@ -66,8 +66,8 @@ def test_whole_page(tmp_path: Path) -> None:
     page = written.page.read_text()
     seen = Elements(page)
     assert written.size == len(page.encode()) < MAX_PAGE_BYTES
-    assert not written.document["problems"]
-    assert [v["headline"] for v in written.document["verdicts"]] == [
+    assert not written.content.tree()["problems"]
+    assert [v["headline"] for v in written.content.tree()["verdicts"]] == [
         "Indication: not distinguishable",
         "Indication: as varied",
         "No copies found",
@@ -92,12 +92,12 @@ def test_whole_page(tmp_path: Path) -> None:
     kinds = {"run", "evaluation", "audit", "domain gap", "sensitivity of measures"}
     assert kinds <= {f["kind"].replace("configuration of a run", "run") for f in _files(written)}
     assert json.loads(written.data.read_text()) == json.loads(
-        json.dumps(written.document, default=str)
+        json.dumps(written.content.tree(), default=str)
     )
 
 
 def _files(written) -> list[dict[str, str]]:
-    return written.document["provenance"]["files"]
+    return written.content.tree()["provenance"]["files"]
 
 
 def test_nothing_is_loaded_and_no_markup_of_files_runs(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_what_is_missing_is_said_with_its_command(tmp_path: Path) -> None:
     assert "synthograph audit --synthetic made.zip --train set.zip:train" in text
     assert "synthograph domain-gap set.zip" in text
     assert "No run directory was given" in text
-    what = {each["what"] for each in written.document["missing"]}
+    what = {each["what"] for each in written.content.tree()["missing"]}
     assert what == {"training", "audit", "domain map", "sensitivity"}
     alone = write_report([material.run_directory(tmp_path)], tmp_path / "run.html")
     assert "synthograph evaluate --synthetic" in Elements(alone.page.read_text()).text
@@ -199,7 +199,9 @@ def test_a_named_page_that_is_replaced_is_told(tmp_path: Path) -> None:
     numbers = material.write(tmp_path / "n.json", material.evaluation(material.entries()))
     first = write_report([numbers], tmp_path / "r.html")
     again = write_report([numbers, first.data], first.page, force=True)
-    assert any("r.json: is the JSON of an earlier page" in p for p in again.document["problems"])
+    assert any(
+        "r.json: is the JSON of an earlier page" in p for p in again.content.tree()["problems"]
+    )
     with pytest.raises(UserError, match="is the JSON of the page itself"):
         write_report([first.data], first.page, force=True)
 
@@ -208,7 +210,7 @@ def test_own_json_is_no_source(tmp_path: Path) -> None:
     material.write(tmp_path / "in" / "n.json", material.evaluation(material.entries()))
     write_report([tmp_path / "in"], tmp_path / "in" / "r.html")
     again = write_report([tmp_path / "in"], tmp_path / "in" / "r.html", force=True)
-    assert not again.document["problems"]
+    assert not again.content.tree()["problems"]
 
 
 def test_broken_lines_are_counted(tmp_path: Path) -> None:
@@ -235,11 +237,11 @@ def test_measures_over_snapshots(tmp_path: Path) -> None:
     page = written.page.read_text()
     assert "Kernel distance, random-vgg16" in page
     assert "They choose the best snapshot, so they enter no verdict" in page
-    assert written.document["evaluation"] is None
+    assert written.content.tree()["evaluation"] is None
     judged = lines[1].replace("held_out", "evaluation")
     (run / "metrics.jsonl").write_text(f"{lines[0]}\n{judged}\n")
     again = write_report([run], tmp_path / "r.html", force=True)
-    assert again.document["evaluation"]["kimg"] == 4
+    assert again.content.tree()["evaluation"]["kimg"] == 4
 
 
 def test_tables_of_sensitivities_that_evaluate_wrote(tmp_path: Path) -> None:
@@ -251,10 +253,10 @@ def test_tables_of_sensitivities_that_evaluate_wrote(tmp_path: Path) -> None:
     (run / "evaluations.jsonl").write_text(f"{json.dumps(numbers)}\n{json.dumps(line)}\n")
     for number, path in enumerate((file, run)):
         written = write_report([path], tmp_path / f"{number}.html")
-        (table,) = written.document["sensitivities"]
+        (table,) = written.content.tree()["sensitivities"]
         assert table["rows"] == [["blur", "1 pixel"]]
         assert "1 pixel" in Elements(written.page.read_text()).text
-        assert written.document["evaluation"] is not None
+        assert written.content.tree()["evaluation"] is not None
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
@@ -267,7 +269,7 @@ def test_of_several_audits_the_worst_counts(tmp_path: Path, order: tuple[int, in
     ]
     for paths in ([numbers, *audits], audits):
         written = write_report(paths, tmp_path / "r.html", force=True)
-        faithful, _, copies, _ = written.document["verdicts"]
+        faithful, _, copies, _ = written.content.tree()["verdicts"]
         assert copies["answer"] == "found"
         assert any("2 audits were given" in reason for reason in copies["reasons"])
         assert faithful["answer"] in ("withheld", "not studied yet")
@@ -298,8 +300,8 @@ def test_the_lead_says_only_what_was_checked(
         if not train:
             del each["provenance"]["train"]
     written = write_report([material.write(tmp_path / "n.json", content)], tmp_path / "r.html")
-    assert said in written.document["summary"]
-    assert "never shown" not in written.document["summary"]
+    assert said in written.content.tree()["summary"]
+    assert "never shown" not in written.content.tree()["summary"]
 
 
 def test_a_public_page_shows_generated_images_after_a_clean_audit_only(tmp_path: Path) -> None:
@@ -322,8 +324,8 @@ def test_a_long_record_of_training_images_is_counted(tmp_path: Path) -> None:
     document = {"images_seen": 9, "image_digests": [""] * 100_001, "group_digests": ["0", "1"]}
     material.snapshot(run / "snapshots" / "generator-000009.safetensors", document)
     written = write_report([run], tmp_path / "r.html")
-    assert written.document["runs"][0]["network"]["images"] == 100_001
-    assert "100\N{NO-BREAK SPACE}001 images of 2 groups" in written.document["summary"]
+    assert written.content.tree()["runs"][0]["network"]["images"] == 100_001
+    assert "100\N{NO-BREAK SPACE}001 images of 2 groups" in written.content.tree()["summary"]
 
 
 def test_more_than_six_sets_look_different(tmp_path: Path) -> None:
@@ -345,7 +347,7 @@ def test_an_audit_of_other_images_counts_for_nothing(tmp_path: Path) -> None:
     other["sets"]["synthetic"]["images_hash"] = "other"
     audit = material.write(tmp_path / "audit.json", other)
     written = write_report([numbers, audit], tmp_path / "r.html")
-    faithful, _, copies, _ = written.document["verdicts"]
+    faithful, _, copies, _ = written.content.tree()["verdicts"]
     assert faithful["answer"] == "withheld"
     assert copies["answer"] == "not studied yet"
     assert "is of other images" in copies["reasons"][0]
@@ -357,8 +359,8 @@ def test_extractors_of_several_files_come_together(tmp_path: Path) -> None:
     two = material.write(tmp_path / "2.json", trained)
     audit = material.write(tmp_path / "audit.json", material.audit())
     written = write_report([one, two, audit], tmp_path / "r.html")
-    assert written.document["verdicts"][0]["answer"] == "yes"
-    assert set(written.document["evaluation"]["extractors"]) == {"random-vgg16", "dinov2"}
+    assert written.content.tree()["verdicts"][0]["answer"] == "yes"
+    assert set(written.content.tree()["evaluation"]["extractors"]) == {"random-vgg16", "dinov2"}
 
 
 @pytest.mark.parametrize(
@@ -406,7 +408,7 @@ def test_pictures_lie_beside_their_json(tmp_path: Path) -> None:
     content = {**material.audit(), "pictures": {"pairs": "../../secret.png"}}
     audit = material.write(tmp_path / "audit.json", content)
     written = write_report([audit], tmp_path / "r.html")
-    assert any("does not lie beside it" in p for p in written.document["problems"])
+    assert any("does not lie beside it" in p for p in written.content.tree()["problems"])
 
 
 def test_broken_pictures_are_told(tmp_path: Path) -> None:
@@ -414,8 +416,8 @@ def test_broken_pictures_are_told(tmp_path: Path) -> None:
     (run / "reals.png").write_bytes(b"no picture")
     (run / "fakes-000002.png").write_bytes(material.png()[:60])
     written = write_report([run], tmp_path / "r.html")
-    assert len(written.document["problems"]) == 2
-    assert "reals.png: is not a PNG file" in " ".join(written.document["problems"])
+    assert len(written.content.tree()["problems"]) == 2
+    assert "reals.png: is not a PNG file" in " ".join(written.content.tree()["problems"])
 
 
 def test_a_film_keeps_the_last_and_says_what_was_left_out(tmp_path: Path) -> None:

@@ -9,14 +9,14 @@ import synthograph
 from synthograph.core.config import flatten
 from synthograph.report.commands import audit_command, evaluate_command, gap_command
 from synthograph.report.curves import Curve, thinned
-from synthograph.report.gather import REPORT, ArchiveSummary, Inputs
+from synthograph.report.gather import ArchiveSummary, Inputs
 from synthograph.report.numbers import WHOLE, Numbers
 from synthograph.report.runs import Run
 from synthograph.report.verdicts import verdicts
 from synthograph.report.words import count, listed, number, percent, several
 from synthograph.results.audit import Audit, AuditAnswer, Flagged
-from synthograph.results.base import SCHEMA_VERSION
 from synthograph.results.domain_gap import DomainGap
+from synthograph.results.report import Missing, ReportContent
 from synthograph.results.sensitivity import Sensitivity
 
 MAX_SETTINGS = 400
@@ -106,7 +106,7 @@ def _same_set(numbers: Numbers, audit: Audit) -> bool:
     return bool(searched.name) and searched.name in (made.get("name"), made.get("archive"))
 
 
-def build(inputs: Inputs, *, title: str = "", public: bool = False) -> dict[str, Any]:
+def build(inputs: Inputs, *, title: str = "", public: bool = False) -> ReportContent:
     """The content of the page.
 
     Args:
@@ -116,18 +116,9 @@ def build(inputs: Inputs, *, title: str = "", public: bool = False) -> dict[str,
     """
     subject = choose(inputs)
     main = subject.numbers
-    archives = sorted(inputs.archives, key=lambda each: each.synthetic)
     problems = [*inputs.problems, *(p for run in inputs.runs for p in run.problems)]
-    document = {
-        "format": SCHEMA_VERSION,
-        "schema_version": SCHEMA_VERSION,
-        "kind": REPORT,
-        "title": title or _title(inputs, subject),
-        "summary": summary(inputs, subject),
-        "public": public,
-        "pictures_left_out": pictures_left_out(inputs) if public else "",
-        "verdicts": [each.tree() for each in verdicts(main, subject.audit, subject.why)],
-        "sets": [each.tree() for each in archives],
+    sections: dict[str, Any] = {
+        "sets": [each.tree() for each in sorted(inputs.archives, key=lambda each: each.synthetic)],
         "runs": [_run(run) for run in inputs.runs],
         "evaluation": None if main is None else main.tree(),
         "other_evaluations": [each.tree() for each in subject.others],
@@ -137,11 +128,18 @@ def build(inputs: Inputs, *, title: str = "", public: bool = False) -> dict[str,
             for each in inputs.audits
         ],
         "domain_gaps": [{"source": str(each.source), **_gap(each.content)} for each in inputs.gaps],
-        "missing": missing(inputs, subject),
-        "problems": [str(each) for each in problems],
         "provenance": provenance(inputs),
     }
-    return document
+    return ReportContent(
+        title=title or _title(inputs, subject),
+        summary=summary(inputs, subject),
+        for_everybody=public,
+        pictures_left_out=pictures_left_out(inputs) if public else "",
+        verdicts=tuple(verdicts(main, subject.audit, subject.why)),
+        missing=tuple(missing(inputs, subject)),
+        problems=tuple(map(str, problems)),
+        **sections,
+    )
 
 
 def pictures_left_out(inputs: Inputs) -> str:
@@ -360,7 +358,7 @@ def _gap(gap: DomainGap) -> dict[str, Any]:
     return {**tree, "map": about}
 
 
-def missing(inputs: Inputs, subject: Subject) -> list[dict[str, str]]:
+def missing(inputs: Inputs, subject: Subject) -> list[Missing]:
     """What the page lacks, and the command that would add it."""
     main = subject.numbers
     found = []
@@ -383,7 +381,7 @@ def missing(inputs: Inputs, subject: Subject) -> list[dict[str, str]]:
             "such images."
         )
         found.append(("sensitivity", text, ""))
-    return [{"what": what, "text": text, "command": command} for what, text, command in found]
+    return [Missing(what=what, text=text, command=command) for what, text, command in found]
 
 
 def provenance(inputs: Inputs) -> dict[str, Any]:

@@ -15,15 +15,11 @@ from synthograph.core.untrusted.dataset_json import DATASET
 from synthograph.report.numbers import Numbers
 from synthograph.report.problems import Problem
 from synthograph.report.runs import Run, read_run
-from synthograph.results.audit import Audit
-from synthograph.results.base import read_tree
-from synthograph.results.domain_gap import DomainGap
-from synthograph.results.evaluation import Evaluation, SensitivityLine
-from synthograph.results.sensitivity import Sensitivity
+from synthograph.results import Audit, DomainGap, Evaluation, ReportContent, Sensitivity, load
+from synthograph.results.base import Document
+from synthograph.results.evaluation import SensitivityLine
 
 R = TypeVar("R", Audit, DomainGap)
-REPORT = "report"
-"""Kind of the JSON beside a page."""
 MAX_FILES = 500
 """JSON files of one folder."""
 OF_RUNS = ("config.json", "initialised_from.json")
@@ -168,7 +164,7 @@ def gather(paths: Sequence[Path]) -> Inputs:
             if path.is_dir():
                 _folder(path, inputs)
             elif path.suffix.lower() == ".json":
-                _json(path, inputs)
+                _add(path, load(path), inputs)
             else:
                 _archive(path, inputs)
     for run in inputs.runs:
@@ -197,51 +193,38 @@ def _folder(path: Path, inputs: Inputs) -> None:
     before = len(inputs.files)
     for file in files:
         try:
-            if kind_of_file(file) != REPORT:  # written here by an earlier report
-                _json(file, inputs)
+            found = load(file)
+            if not isinstance(found, ReportContent):  # written here by an earlier report
+                _add(file, found, inputs)
         except UserError as error:
             inputs.problems.append(Problem(str(error), file))
     if len(inputs.files) == before and not is_run(path):
         raise UserError(f"{path}: none of its JSON files belongs on the page")
 
 
-def kind_of_file(path: Path) -> str:
-    """What a JSON file says that it is; "" where it says nothing.
-
-    Raises:
-        UserError: it is too large or holds no object.
-    """
-    kind = read_tree(path).get("kind")
-    return kind if isinstance(kind, str) else ""
-
-
-def _json(path: Path, inputs: Inputs) -> None:
-    tree = read_tree(path)
-    kind = tree.get("kind")
-    if kind == "audit":
-        inputs.audits.append(Read(path, Audit.parse(tree, path.name)))
-    elif kind == "domain-gap":
-        inputs.gaps.append(Read(path, DomainGap.parse(tree, path.name)))
+def _add(path: Path, found: Document, inputs: Inputs) -> None:
+    """Take over what a JSON file holds."""
+    if isinstance(found, Audit):
+        inputs.audits.append(Read(path, found))
+        kind = "audit"
+    elif isinstance(found, DomainGap):
+        inputs.gaps.append(Read(path, found))
         kind = "domain gap"
-    elif isinstance(tree.get("results"), list):
-        _evaluation(Evaluation.parse(tree, path.name), path, inputs)
+    elif isinstance(found, Evaluation):
+        tables = [line for line in found.results if isinstance(line, SensitivityLine)]
+        lines = tuple(line for line in found.results if not isinstance(line, SensitivityLine))
+        inputs.sensitivities += [line.sensitivity for line in tables]
+        inputs.numbers.append(Numbers((str(path),), lines, found.skipped))
         kind = "evaluation"
-    elif "cells" in tree and "rule" in tree:
-        inputs.sensitivities.append(Sensitivity.parse(tree, path.name))
+    elif isinstance(found, Sensitivity):
+        inputs.sensitivities.append(found)
         kind = "sensitivity of measures"
     else:
         raise UserError(
-            f"{path}: is none of the files of this page: evaluate --out, audit.json, "
-            "domain-gap.json, or a table of sensitivities"
+            f"{path}: does not belong on this page; give what evaluate --out, audit or domain-gap "
+            "wrote"
         )
     _remember(path, kind, inputs)
-
-
-def _evaluation(found: Evaluation, path: Path, inputs: Inputs) -> None:
-    tables = [line for line in found.results if isinstance(line, SensitivityLine)]
-    lines = [line for line in found.results if not isinstance(line, SensitivityLine)]
-    inputs.sensitivities += [line.sensitivity for line in tables]
-    inputs.numbers.append(Numbers((str(path),), tuple(lines), found.skipped))
 
 
 def _archive(path: Path, inputs: Inputs) -> None:

@@ -2,9 +2,7 @@
 stands in `conclusions.py`.
 """
 
-import enum
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 from synthograph.report.commands import audit_command, evaluate_command
 from synthograph.report.conclusions import Conclusion, Distinction, conclude
@@ -13,60 +11,7 @@ from synthograph.report.words import DIVERSE, FAITHFUL, count, listed, scope_nam
 from synthograph.results.audit import Audit, AuditAnswer
 from synthograph.results.evaluation import LABEL
 from synthograph.results.measures import about
-
-
-class Answer(enum.Enum):
-    """What a question is answered with: the word, and how it is shown."""
-
-    YES = "yes", "good"
-    NO = "no", "bad"
-    INDICATIVE_YES = "indicative yes", "hint"
-    INDICATIVE_NO = "indicative no", "hint"
-    PARTLY = "partly", "bad"
-    INDICATIVE_PARTLY = "indicative partly", "hint"
-    NONE_FOUND = "none found", "good"
-    INDICATIVE_NONE = "indicative none found", "hint"
-    FOUND = "found", "bad"
-    NOT_SHOWN = "not shown", "open"
-    UNDECIDED = "undecided", "open"
-    WITHHELD = "withheld", "open"
-    MISSING = "not studied yet", "open"
-
-    @property
-    def word(self) -> str:
-        """For files."""
-        return self.value[0]
-
-    @property
-    def tone(self) -> str:
-        """How it is shown."""
-        return self.value[1]
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The answer to one question.
-
-    Attributes:
-        question: for readers.
-        answer: the kind of answer.
-        headline: the answer in a few words.
-        rule: that gave it.
-        reasons: what it rests on here.
-        limits: what it does not say.
-    """
-
-    question: str
-    answer: Answer
-    headline: str
-    rule: str
-    reasons: tuple[str, ...] = ()
-    limits: tuple[str, ...] = ()
-
-    def tree(self) -> dict[str, Any]:
-        """Plain data."""
-        answer = {"answer": self.answer.word, "tone": self.answer.tone}
-        return vars(self) | answer | {"reasons": [*self.reasons], "limits": [*self.limits]}
+from synthograph.results.report import Answer, Verdict
 
 
 def verdicts(numbers: Numbers | None, audit: Audit | None, why: str = "") -> list[Verdict]:
@@ -179,7 +124,7 @@ def faithful_verdict(numbers: Numbers | None, audit: Audit | None, why: str = ""
         answer, headline = Answer.WITHHELD, "Withheld: no clean audit"
         reasons.insert(0, _not_clean(numbers, audit, why))
         limits.append("Copies of training images would look faithful, too.")
-    return Verdict(question, answer, headline, FAITHFUL_RULE, tuple(reasons), tuple(limits))
+    return _verdict(question, answer, headline, FAITHFUL_RULE, reasons, limits)
 
 
 def _not_clean(numbers: Numbers | None, audit: Audit | None, why: str) -> str:
@@ -216,7 +161,7 @@ def diverse_verdict(numbers: Numbers | None) -> Verdict:
         *_unlabelled(numbers),
         _FLOOR_LIMIT,
     )
-    return Verdict(question, answer, headline, DIVERSE_RULE, tuple(reasons), limits)
+    return _verdict(question, answer, headline, DIVERSE_RULE, reasons, limits)
 
 
 def _unlabelled(numbers: Numbers) -> list[str]:
@@ -235,7 +180,7 @@ def copies_verdict(audit: Audit | None, numbers: Numbers | None, why: str = "") 
     sign = _sign(numbers)
     if audit is None:
         reasons = (_not_clean(numbers, None, why), *sign)
-        return Verdict(question, Answer.MISSING, "Not audited yet", COPIES_RULE, reasons)
+        return _verdict(question, Answer.MISSING, "Not audited yet", COPIES_RULE, reasons)
     verdict, alone = audit.verdict, []
     answer, headline = _COPIES[verdict.answer]
     if verdict.indicative and verdict.answer is AuditAnswer.CLEAN:
@@ -254,7 +199,7 @@ def copies_verdict(audit: Audit | None, numbers: Numbers | None, why: str = "") 
         *sign,
     )
     limits = (*alone, *audit.all_limits)
-    return Verdict(question, answer, headline, verdict.rule or COPIES_RULE, reasons, limits)
+    return _verdict(question, answer, headline, verdict.rule or COPIES_RULE, reasons, limits)
 
 
 def _sign(numbers: Numbers | None) -> list[str]:
@@ -270,7 +215,7 @@ def _sign(numbers: Numbers | None) -> list[str]:
 
 def useful_verdict() -> Verdict:
     """Do they help a downstream task? No study is read yet."""
-    return Verdict(
+    return _verdict(
         "Useful? Do they help to train something?",
         Answer.MISSING,
         "Not studied yet",
@@ -281,4 +226,22 @@ def useful_verdict() -> Verdict:
 
 def _missing(question: str, rule: str) -> Verdict:
     reason = f"No numbers for this question were given. They are made by: {evaluate_command()}"
-    return Verdict(question, Answer.MISSING, "Not measured yet", rule, (reason,))
+    return _verdict(question, Answer.MISSING, "Not measured yet", rule, (reason,))
+
+
+def _verdict(
+    question: str,
+    answer: Answer,
+    headline: str,
+    rule: str,
+    reasons: Sequence[str],
+    limits: Sequence[str] = (),
+) -> Verdict:
+    return Verdict(
+        question=question,
+        answer=answer,
+        headline=headline,
+        rule=rule,
+        reasons=tuple(reasons),
+        limits=tuple(limits),
+    )

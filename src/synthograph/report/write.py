@@ -1,17 +1,16 @@
 """The report as files: the page, and its content as JSON beside it."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors, refuse_existing, refuse_unwritable, write_text
 from synthograph.report.document import build
-from synthograph.report.gather import REPORT, gather, kind_of_file
+from synthograph.report.gather import gather
 from synthograph.report.page import pictures, render
 from synthograph.report.problems import Problem
+from synthograph.results import ReportContent, load
 from synthograph.results.base import public_prose
 
 MAX_PAGE_BYTES = 15_000_000
@@ -26,13 +25,13 @@ class WrittenReport:
     Attributes:
         page: the HTML file.
         data: the JSON file beside it.
-        document: its content.
+        content: what stands in both.
         size: bytes of the page.
     """
 
     page: Path
     data: Path
-    document: dict[str, Any]
+    content: ReportContent
     size: int
 
 
@@ -63,7 +62,7 @@ def check_target(page: Path, *, force: bool) -> Path:
 def is_report(path: Path) -> bool:
     """Whether a file is the JSON beside a page."""
     try:
-        return kind_of_file(path) == REPORT
+        return isinstance(load(path), ReportContent)
     except UserError:
         return False
 
@@ -111,8 +110,8 @@ def write_report(
     for scale in SCALES:
         images = pictures(shown, public=public, scale=scale)
         problems = [each.public() if public else each for each in images.problems]
-        document = {**content, "problems": [*content["problems"], *map(str, problems)]}
-        text = render(document, shown, images)
+        told = content.replace(problems=(*content.problems, *map(str, problems)))
+        text = render(told.tree(), shown, images)
         size = len(text.encode("utf-8"))
         if size < MAX_PAGE_BYTES:
             break
@@ -123,6 +122,6 @@ def write_report(
         )
     with disk_errors(page):
         page.parent.mkdir(parents=True, exist_ok=True)
-    write_text(data, json.dumps(document, indent=1, allow_nan=False, default=str) + "\n")
+    told.save(data)
     write_text(page, text)
-    return WrittenReport(page, data, document, size)
+    return WrittenReport(page, data, told, size)

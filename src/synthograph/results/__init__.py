@@ -3,15 +3,18 @@
 through them; the report, the command line and notebooks read through them; no other room names a
 key of these files. Needs no torch.
 
-Public names: `Evaluation`, `Audit`, `DomainGap`, `Sensitivity`, `CrossFold`, `BestSnapshot`,
-`StatusLine`; `evaluation.parse_line` (a line of `metrics.jsonl` and `evaluations.jsonl`),
-`measures` (titles and directions) and `base` (how files of others are read).
+Public names: `load` (any file), `Evaluation`, `Audit`, `DomainGap`, `Sensitivity`, `CrossFold`,
+`ReportContent`, `BestSnapshot`, `StatusLine`; `evaluation.parse_line` (a line of `metrics.jsonl`
+and `evaluations.jsonl`), `measures` (titles and directions) and `base` (how files of others are
+read).
 """
 
 from synthograph.results.audit import Audit
 from synthograph.results.domain_gap import DomainGap
 from synthograph.results.evaluation import Evaluation
+from synthograph.results.files import load
 from synthograph.results.folds import CrossFold
+from synthograph.results.report import ReportContent
 from synthograph.results.sensitivity import Sensitivity
 from synthograph.results.training import BestSnapshot, StatusLine
 
@@ -21,6 +24,8 @@ __all__ = [
     "CrossFold",
     "DomainGap",
     "Evaluation",
+    "ReportContent",
     "Sensitivity",
     "StatusLine",
+    "load",
 ]

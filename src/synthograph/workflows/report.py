@@ -23,13 +23,13 @@ class ReportResult(Result):
 
     def lines(self) -> Iterator[str]:
         """The verdicts, and what the page lacks."""
-        found = self.written.document
+        found = self.written.content
         yield from self.verdicts()
-        yield from (f"left out: {problem}" for problem in found["problems"])
-        for missing in found["missing"]:
-            yield f"missing: {missing['what']}: {missing['command'] or missing['text']}"
-        if found["pictures_left_out"]:
-            yield found["pictures_left_out"]
+        yield from (f"left out: {problem}" for problem in found.problems)
+        for missing in found.missing:
+            yield f"missing: {missing.what}: {missing.command or missing.text}"
+        if found.pictures_left_out:
+            yield found.pictures_left_out
         if not self.public:
             yield "the page shows real images and names of local files: --public leaves them out"
         size = f"{self.written.size / 1e6:.1f} MB"
@@ -37,9 +37,9 @@ class ReportResult(Result):
 
     def verdicts(self) -> Iterator[str]:
         """The answer to each question, a line each."""
-        for verdict in self.written.document["verdicts"]:
-            name = verdict["question"].partition("?")[0]
-            yield f"{name.lower() + '?':<10} {verdict['headline']}"
+        for verdict in self.written.content.verdicts:
+            name = verdict.question.partition("?")[0]
+            yield f"{name.lower() + '?':<10} {verdict.headline}"
 
 
 def run(request: ReportRequest, *, progress: Progress) -> ReportResult:

@@ -1,0 +1,89 @@
+"""The JSON beside a page of `report`, and the verdicts in it."""
+
+import enum
+from typing import Literal
+
+import pydantic
+
+from synthograph.results.base import Document, Many, Schema
+
+
+class Answer(enum.StrEnum):
+    """What a question is answered with."""
+
+    YES = "yes"
+    NO = "no"
+    INDICATIVE_YES = "indicative yes"
+    INDICATIVE_NO = "indicative no"
+    PARTLY = "partly"
+    INDICATIVE_PARTLY = "indicative partly"
+    NONE_FOUND = "none found"
+    INDICATIVE_NONE = "indicative none found"
+    FOUND = "found"
+    NOT_SHOWN = "not shown"
+    UNDECIDED = "undecided"
+    WITHHELD = "withheld"
+    MISSING = "not studied yet"
+
+
+_GOOD = (Answer.YES, Answer.NONE_FOUND)
+_BAD = (Answer.NO, Answer.PARTLY, Answer.FOUND)
+
+
+class Verdict(Schema):
+    """The answer to one question.
+
+    Attributes:
+        question: for readers.
+        answer: the kind of answer.
+        headline: the answer in a few words.
+        rule: that gave it.
+        reasons: what it rests on here.
+        limits: what it does not say.
+    """
+
+    question: str
+    answer: Answer
+    headline: str
+    rule: str
+    reasons: Many[str] = ()
+    limits: Many[str] = ()
+
+    @pydantic.computed_field  # type: ignore[prop-decorator]
+    @property
+    def tone(self) -> str:
+        """How it is shown."""
+        if self.answer.startswith("indicative"):
+            return "hint"
+        return "good" if self.answer in _GOOD else "bad" if self.answer in _BAD else "open"
+
+
+class Missing(Schema):
+    """What a page lacks, and the command that would add it."""
+
+    what: str
+    text: str
+    command: str
+
+
+class ReportContent(Document, extra="allow"):
+    """What stands on a page; its sections are further entries.
+
+    Attributes:
+        title: of the page.
+        summary: what the set is, in one paragraph.
+        for_everybody: whether it leaves out what is private.
+        pictures_left_out: why it shows no synthetic image; empty where it may.
+        verdicts: one per question.
+        missing: what the page lacks.
+        problems: what could not be read.
+    """
+
+    kind: Literal["report"] = "report"
+    title: str
+    summary: str
+    for_everybody: bool = pydantic.Field(default=False, alias="public")
+    pictures_left_out: str = ""
+    verdicts: Many[Verdict]
+    missing: Many[Missing] = ()
+    problems: Many[str] = ()
