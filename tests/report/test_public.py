@@ -111,3 +111,15 @@ def test_sets_of_one_name_get_numbers(tmp_path: Path) -> None:
     assert found["pairs"][0]["sentence"] == "cells.zip and cells.zip (2) differ"
     assert found["notes"] == ["cells.zip (2): a note"]
     assert "<title>cells.zip (2), a</title>" in written.page.read_text()
+
+
+def test_folders_without_a_root_stand_in_no_setting_and_no_line_of_the_log(tmp_path: Path) -> None:
+    path = material.run_directory(tmp_path)
+    place = f"{SECRET}/cells"
+    config = {"data": {"path": place}, "model": {"family": "f", "note": "N/A"}}
+    (path / "config.json").write_text(json.dumps(config))
+    (path / "log.txt").write_text(f"synthograph train --data {place}\ndata: {place}, 9 images\n")
+    written = write_report([path], tmp_path / "p.html", public=True)
+    for file in (written.page, written.data):
+        assert SECRET not in file.read_text()
+    assert written.content.tree()["runs"][0]["settings"][0] == ["data.path", "cells"]

@@ -23,6 +23,7 @@ from synthograph.results.evaluation import (
     Value,
     parse_line,
 )
+from synthograph.results.provenance import ImageRecord
 from tests.results.examples import example
 
 SECRET = "Muellerward"
@@ -120,13 +121,20 @@ def test_sentences_are_withheld_and_names_are_cut() -> None:
         entries=(),
         notes=(
             f"kept in /ward/{SECRET}/a.zip",
-            "shares: 3/4, and/or more of a.zip:test, class N/A",
+            "shares: 3/4 / 1/2, or rows 255/65535: more of a.zip:test, class N/A",
         ),
         snapshot=f"/ward/{SECRET}/generator.safetensors",
     )
     public = line.public()
     assert public.notes == (WITHHELD, line.notes[1])
     assert public.snapshot == "generator.safetensors"
+
+
+def test_folders_without_a_root_are_no_names_of_files_and_stand_in_no_sentence() -> None:
+    place = f"{SECRET}/cells"
+    record = ImageRecord(name=place, archive=place).public()
+    assert (record.name, record.archive) == ("cells", "cells")
+    assert Measurements(notes=(f"of {place}: 9 images",)).public().notes == (WITHHELD,)
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,12 @@ from synthograph.report.problems import Problem
 from synthograph.results.base import (
     WITHHELD,
     public_command,
-    public_form,
+    public_name,
     public_prose,
     read_lines,
     read_tree,
     refuse_large,
+    short_name,
 )
 from synthograph.results.evaluation import (
     SensitivityLine,
@@ -123,7 +124,7 @@ class Run:
         return replace(
             self,
             path=Path(self.path.name),
-            config=public_form(self.config),
+            config=_short(self.config),
             curves=replace(self.curves, alarms=alarms),
             evaluations=tuple(each.public() for each in self.evaluations),
             sensitivities=tuple(each.public() for each in self.sensitivities),
@@ -132,6 +133,15 @@ class Run:
             info=self.info.public(),
             problems=tuple(each.public() for each in self.problems),
         )
+
+
+def _short(value: Any) -> Any:  # noqa: ANN401
+    """Settings with the last parts of paths: any text may be one."""
+    if isinstance(value, dict):
+        return {public_name(name): _short(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_short(each) for each in value]
+    return short_name(value) if isinstance(value, str) else value
 
 
 def read_run(path: Path) -> Run:

@@ -10,6 +10,7 @@ from synthograph.results.base import (
     Count,
     Document,
     Ends,
+    FileName,
     Many,
     Plain,
     Private,
@@ -52,7 +53,7 @@ class AuditVerdict(Schema):
 class AuditedSet(Schema):
     """A set that took part; `groups` is None for synthetic images."""
 
-    name: str
+    name: FileName
     images: Count
     groups: Count | None = None
     images_hash: str | None = None

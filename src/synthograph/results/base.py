@@ -39,11 +39,13 @@ class Privacy(enum.Enum):
     """
 
     PRIVATE = "takes its default: folders, groups, files of real images"
+    PATH = "a file, perhaps with its folders; keeps its last part"
     COMMAND = "a command; keeps names in place of paths"
     PROSE = "a sentence; loses its `EXAMPLES`, and is withheld where it names a path all the same"
 
 
 Private = Privacy.PRIVATE
+FileName = Annotated[str, Privacy.PATH]
 Command = Annotated[str, Privacy.COMMAND]
 Prose = Annotated[str, Privacy.PROSE]
 Count = Annotated[int, pydantic.Field(ge=0, le=MAX_COUNT)]
@@ -203,6 +205,8 @@ SEPARATORS = re.compile(r"[/\\]")
 ARCHIVE = re.compile(r".+\.zip(:.*)?", re.IGNORECASE)
 _ROOTED = re.compile(r"[^\w/\\~.]*(?:~|\.{1,2}|[A-Za-z]:)?[/\\]\S|file:", re.ASCII)
 _FILE = re.compile(r".*[/\\].*\.[A-Za-z]\w*(?:[:\W].*)?")
+_HARMLESS = re.compile(r"\W*(?:\d+|\w{1,3})(?:/(?:\d+|\w{1,3}))+\W*|/")
+"""Words of sentences that are no paths, such as 3/8 and N/A."""
 EXAMPLES = ", such as "
 """What a sentence names after these words are groups and files, to its end."""
 _NAMING = re.compile(r"(?:such as|not) (?:['\"]|\S+\.png)")
@@ -210,7 +214,7 @@ _NAMING = re.compile(r"(?:such as|not) (?:['\"]|\S+\.png)")
 
 
 def is_path(word: str) -> bool:
-    """Whether a word is a path, as far as can be told: it begins at a root, or ends in a file."""
+    """Whether a name is a path: it begins at a root, or ends in a file."""
     return bool(SEPARATORS.search(word) and (_ROOTED.match(word) or _FILE.fullmatch(word)))
 
 
@@ -231,7 +235,9 @@ def public_name(text: str) -> str:
 def public_prose(text: str) -> str:
     """A sentence without its examples, or that it was left out."""
     said = text.partition(EXAMPLES)[0]
-    return WITHHELD if _NAMING.search(said) or any(map(is_path, said.split())) else said
+    words = (word for word in said.split() if SEPARATORS.search(word))
+    paths = any(not _HARMLESS.fullmatch(word) for word in words)
+    return WITHHELD if paths or _NAMING.search(said) else said
 
 
 def public_command(line: str) -> str:
@@ -249,7 +255,11 @@ def public_command(line: str) -> str:
     return shlex.join(found)
 
 
-_PUBLIC = {Privacy.PROSE: public_prose, Privacy.COMMAND: public_command}
+_PUBLIC = {
+    Privacy.PATH: short_name,
+    Privacy.COMMAND: public_command,
+    Privacy.PROSE: public_prose,
+}
 
 
 def public_form(value: Any, kind: Any = None, field: Any = None) -> Any:  # noqa: ANN401

@@ -11,6 +11,7 @@ from synthograph.results.base import (
     Count,
     Document,
     Ends,
+    FileName,
     Many,
     Plain,
     Prose,
@@ -38,7 +39,7 @@ class DomainSet(Schema):
         notes: sentences on it for the reader.
     """
 
-    name: str
+    name: FileName
     images: Count | None = None
     groups: Count | None = None
     images_hash: str | None = None
@@ -99,8 +100,8 @@ class Gap(Schema):
         sentence: the result in plain words.
     """
 
-    one: str
-    other: str
+    one: FileName
+    other: FileName
     extractor: str
     indicative: bool = False
     kernel: Value
@@ -164,7 +165,7 @@ class Thumbnails(Schema):
         count: of small images.
     """
 
-    file: str
+    file: FileName
     width: Count
     height: Count
     columns: Count

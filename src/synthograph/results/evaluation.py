@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, Protocol, Self
 
 import pydantic
 
-from synthograph.results.base import Count, Document, Ends, Many, Prose, Schema
+from synthograph.results.base import Count, Document, Ends, FileName, Many, Prose, Schema
 from synthograph.results.measures import Direction, about
 from synthograph.results.provenance import Provenance
 from synthograph.results.sensitivity import Sensitivity
@@ -258,7 +258,7 @@ class ResultLine(Schema):
 
     sparse: ClassVar[Collection[str]] = ("snapshot", "snapshot_sha256", "kimg")
 
-    snapshot: str = ""
+    snapshot: FileName = ""
     snapshot_sha256: str = ""
     kimg: Count | None = None
     metric: str
@@ -350,7 +350,7 @@ class Evaluation(Document):
 
     sparse: ClassVar[Collection[str]] = ResultLine.sparse
 
-    snapshot: str = ""
+    snapshot: FileName = ""
     snapshot_sha256: str = ""
     kimg: Count | None = None
     skipped: Many[Prose] = ()

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import ClassVar
 
-from synthograph.results.base import Command, Count, Plain, Schema
+from synthograph.results.base import Command, Count, FileName, Plain, Schema
 
 
 class Features(Schema, extra="allow"):
@@ -33,12 +33,12 @@ class ImageRecord(Schema, extra="allow"):
         *("images", "groups"),
     )
 
-    name: str = ""
-    archive: str = ""
+    name: FileName = ""
+    archive: FileName = ""
     images_hash: str | None = None
     manifest_hash: str | None = None
     split: str | None = None
-    snapshot: str = ""
+    snapshot: FileName = ""
     n: Count | None = None
     images: Count | None = None
     groups: Count | None = None

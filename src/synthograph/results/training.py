@@ -7,6 +7,7 @@ from synthograph.results.base import (
     Count,
     Document,
     Ends,
+    FileName,
     Many,
     Plain,
     Private,
@@ -55,7 +56,7 @@ class BestSnapshot(Document):
         kimg: thousands of images that it had seen.
     """
 
-    snapshot: str
+    snapshot: FileName
     sha256: str
     measure: str
     value: float | None
