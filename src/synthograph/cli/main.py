@@ -20,22 +20,9 @@ from synthograph.core.errors import (
     UserError,
     one_line,
 )
+from synthograph.workflows import request_of
 from synthograph.workflows.processes import is_worker, leave
-from synthograph.workflows.requests import (
-    AuditRequest,
-    ConvertRequest,
-    DemoRequest,
-    DoctorRequest,
-    DomainGapRequest,
-    EvaluateRequest,
-    GenerateRequest,
-    ModelsRequest,
-    PhantomRequest,
-    PrepareRequest,
-    ReportRequest,
-    SplitRequest,
-    TrainRequest,
-)
+from synthograph.workflows.requests import ModelsRequest
 
 app = typer.Typer(
     name="synthograph",
@@ -44,23 +31,13 @@ app = typer.Typer(
     help="From a small private image set to a labelled synthetic set that you can defend.",
 )
 VERBS = (
-    plain_verb(DemoRequest),
-    plain_verb(PhantomRequest),
-    plain_verb(PrepareRequest),
-    plain_verb(SplitRequest),
-    plain_verb(TrainRequest),
-    plain_verb(GenerateRequest),
-    plain_verb(EvaluateRequest),
-    plain_verb(AuditRequest),
-    plain_verb(DomainGapRequest),
-    plain_verb(ReportRequest),
-    plain_verb(ConvertRequest),
-    inspect,
-    json_verb(ModelsRequest),
-    plain_verb(DoctorRequest),
+    *("demo", "phantom", "prepare", "split", "train", "generate", "evaluate", "audit"),
+    *("domain_gap", "report", "convert", "inspect", "models", "doctor"),
 )
-for verb in VERBS:
-    app.command()(verb)
+OWN = {"inspect": inspect, "models": json_verb(ModelsRequest)}
+"""Verbs that show their results in ways of their own."""
+for name in VERBS:
+    app.command()(OWN.get(name) or plain_verb(request_of(name)))
 app.add_typer(weights, name="weights")
 
 

@@ -58,7 +58,7 @@ def verb(request: type[R]) -> Callable[[Callable[[R], None]], Callable[..., None
 
         parameters = list(_parameters(request))
         spelled_out.__name__ = request.job()
-        spelled_out.__doc__ = request.declared().__doc__
+        spelled_out.__doc__ = " ".join((request.declared().__doc__ or "").split())
         spelled_out.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         spelled_out.__annotations__ = {p.name: p.annotation for p in parameters}
         return spelled_out
@@ -78,7 +78,7 @@ def plain_verb(request: type[Request]) -> Callable[..., None]:
 def json_verb(request: type[Request]) -> Callable[..., None]:
     """The same with an option `--json`, to print the result for programs."""
     flag = (Annotated[bool, Flag("--json")], pydantic.Field(False, description="print JSON"))
-    options = pydantic.create_model(request.__name__, __base__=request, as_json=flag)
+    options = pydantic.create_model("JsonOptions", __base__=request, as_json=flag)
 
     def work(asked: Request) -> None:
         as_json = bool(getattr(asked, "as_json"))  # noqa: B009 - a field that is made above

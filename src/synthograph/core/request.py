@@ -82,7 +82,7 @@ class Request(Config):
     @classmethod
     def declared(cls) -> "type[Request]":
         """The request of the job, of which this one may be derived."""
-        return next(c for c in reversed(cls.__mro__) if issubclass(c, Request) and c is not Request)
+        return next(c for c in cls.__mro__ if c.__name__.endswith("Request"))
 
     @classmethod
     def job(cls) -> str:

@@ -23,8 +23,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.files import (
     atomic_path,
     disk_errors,
-    refuse_existing,
-    refuse_unwritable,
+    refuse_output,
     sha256_file,
 )
 from synthograph.core.spec import ImageSpec
@@ -341,8 +340,12 @@ def convert(source: Path, target: Path, *, public: bool = False) -> list[Path]:
     if target.suffix != SUFFIX:
         raise UserError(f"{target}: a snapshot's name ends in {SUFFIX}")
     for path in (target, partner(target)):
-        refuse_existing(path, "name")
-    refuse_unwritable(target)
+        with disk_errors(path):
+            refuse_output(path, "name")
+            if not path.parent.is_dir():
+                raise UserError(
+                    f"{path.parent} is no folder: make it first, or choose another place"
+                )
     snapshot = load(source)
     networks = snapshot.training_networks if snapshot.has_discriminators else None
     tree = snapshot.info.tree() | {"converted_from": snapshot.sha256}

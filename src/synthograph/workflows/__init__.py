@@ -5,7 +5,8 @@ A workflow neither prints nor knows the command line. What cannot wait for the r
 `progress`; what was asked is a frozen request of `requests`, which can be read without torch.
 Ctrl-C leaves what the same request goes on with.
 
-Public names: `run` (a request -> the result of its job) and `function` (a job as a function).
+Public names: `run` (a request -> the result of its job), `request_of` (what a job can be asked) and
+`function` (a job as a function).
 """
 
 import importlib
@@ -32,14 +33,20 @@ def run(request: Request, *, progress: Progress) -> Any:  # noqa: ANN401 - each 
     return module.run(request, progress=progress)
 
 
+def request_of(job: str) -> type[Request]:
+    """What a job can be asked."""
+    requests = importlib.import_module("synthograph.workflows.requests")
+    kind: type[Request] = getattr(requests, f"{job.title().replace('_', '')}Request")
+    return kind
+
+
 def function(job: str) -> Callable[..., Any]:
     """A job as a function, with a keyword for each field of its request.
 
     Args:
         job: such as "prepare".
     """
-    requests = importlib.import_module("synthograph.workflows.requests")
-    request: type[Request] = getattr(requests, f"{job.title().replace('_', '')}Request")
+    request = request_of(job)
     keyword = Parameter.KEYWORD_ONLY
     places = request.positional()
 

@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from synthograph.core.errors import UserError
-from synthograph.core.files import disk_errors, refuse_existing, refuse_unwritable, sha256_file
+from synthograph.core.files import sha256_file
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.core.untrusted.tensors import SUFFIX
@@ -43,7 +42,6 @@ def run(request: ConvertRequest, *, progress: Progress) -> ConvertResult:
     path = snapshot.find_snapshot(request.source)
     if request.source.is_dir():
         progress.log(f"network: {path}")
-    _refuse_targets(request.target)
     ours = path.suffix == SUFFIX and snapshot.PARTNER not in path.name
     alone = ours and not snapshot.has_partner(path)
     if alone and path.is_file() and not snapshot.is_pickle(path):
@@ -53,21 +51,3 @@ def run(request: ConvertRequest, *, progress: Progress) -> ConvertResult:
         )
     written = snapshot.convert(path, request.target, public=request.public)
     return ConvertResult(written, request.public)
-
-
-def _refuse_targets(target: Path) -> None:
-    """Stop before the source is read where one of the files could not be written.
-
-    Raises:
-        UserError: one exists, its folder is missing or not writable, or its name is too long.
-    """
-    if target.suffix != SUFFIX:
-        raise UserError(f"{target}: a snapshot's name ends in {SUFFIX}")
-    for path in (target, snapshot.partner(target)):
-        with disk_errors(path):
-            refuse_existing(path, "name")
-            refuse_unwritable(path)
-            if not path.parent.is_dir():
-                raise UserError(
-                    f"{path.parent} is no folder: make it first, or choose another place"
-                )

@@ -1,13 +1,5 @@
 """What leaves copies of training images out of a synthetic set."""
 
-from synthograph.archive.batches import (
-    archive_images,
-    group_digests,
-    path_and_split,
-    refuse_synthetic,
-    rows_of_split,
-)
-from synthograph.archive.reader import open_archive
 from synthograph.core.errors import UserError
 from synthograph.core.files import cache_folder
 from synthograph.core.progress import Progress
@@ -16,6 +8,7 @@ from synthograph.metrics.audit.reject import copy_judge
 from synthograph.metrics.overlap import trained_on
 from synthograph.models.snapshot import Snapshot
 from synthograph.sampling.generate import RejectionRule
+from synthograph.workflows.archive_rows import open_rows
 
 
 def copy_rejection(snapshot: Snapshot, named: str, progress: Progress) -> RejectionRule:
@@ -30,21 +23,16 @@ def copy_rejection(snapshot: Snapshot, named: str, progress: Progress) -> Reject
         UserError: the archive holds other kinds of images, synthetic ones, too few groups, or none
             that the generator was trained on.
     """
-    path, split = path_and_split(named)
-    archive = open_archive(path)
-    rows = rows_of_split(archive, split)
-    refuse_synthetic(archive, rows)
-    ours, theirs = snapshot.info.spec, archive.info.spec
-    if any(
-        getattr(ours, name) != getattr(theirs, name)
-        for name in ("height", "width", "channels", "bits")
-    ):
+    training = open_rows(named).real()
+    ours, theirs = snapshot.info.spec, training.archive.info.spec
+    alike = ("height", "width", "channels", "bits")
+    if any(getattr(ours, name) != getattr(theirs, name) for name in alike):
         raise UserError(
             f"--reject-copies {named}: images of {theirs.width}x{theirs.height}, {theirs.channels} "
             f"channels, {theirs.bits} bits; the generator makes {ours.width}x{ours.height}, "
             f"{ours.channels}, {ours.bits}: name the archive that it was trained on"
         )
-    trained, groups = trained_on([snapshot.info.tree()]), group_digests(archive, rows)
+    trained, groups = trained_on([snapshot.info.tree()]), training.groups
     refuse_strange_training(trained, groups, f"--reject-copies {named}")
     notes = unsearched(trained, groups, named)
     if not trained.groups:
@@ -54,7 +42,6 @@ def copy_rejection(snapshot: Snapshot, named: str, progress: Progress) -> Reject
         ]
     for note in notes:
         progress.log(f"--reject-copies: {note}")
-    images = archive_images(archive, rows, split=split)
-    judge = copy_judge(images, folder=cache_folder(), tracks=progress.track)
+    judge = copy_judge(training.images, folder=cache_folder(), tracks=progress.track)
     decided = {**judge.origin, "score": judge.threshold.score, "rate": judge.threshold.rate}
     return RejectionRule(judge, decided)

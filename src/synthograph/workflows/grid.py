@@ -6,7 +6,7 @@ from synthograph.archive.gallery import gallery
 from synthograph.archive.reader import open_archive
 from synthograph.core.contact_sheets import contact_sheet
 from synthograph.core.errors import UserError
-from synthograph.core.files import disk_errors, refuse_existing, refuse_unwritable, write_bytes
+from synthograph.core.files import disk_errors, refuse_output, write_bytes
 
 
 def refuse_grid(grid: Path | None) -> None:
@@ -15,12 +15,10 @@ def refuse_grid(grid: Path | None) -> None:
     Raises:
         UserError: it is one of these.
     """
-    if grid is not None:
-        if grid.suffix.lower() != ".png":
-            stem = grid.stem.lstrip(".").removesuffix("png") or "grid"
-            raise UserError(f"--grid {grid}: pictures are PNG files; name it {stem}.png")
-        refuse_existing(grid, "--grid")
-        refuse_unwritable(grid)
+    if grid is not None and grid.suffix.lower() != ".png":
+        stem = grid.stem.lstrip(".").removesuffix("png") or "grid"
+        raise UserError(f"--grid {grid}: pictures are PNG files; name it {stem}.png")
+    refuse_output(grid, "--grid")
 
 
 def draw_grid(archive: Path, grid: Path) -> None:

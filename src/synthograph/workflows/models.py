@@ -1,12 +1,12 @@
 """Families, presets and every hyper-parameter."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from rich.table import Table
 
-from synthograph.core.config import Setting, built_from, describe, flatten
+from synthograph.core.config import built_from, describe, flatten
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.core.spec import ImageSpec
@@ -18,52 +18,31 @@ from synthograph.workflows.requests import ModelsRequest
 from synthograph.workflows.tables import table_lines
 
 
-@dataclass(frozen=True)
-class FamilySettings:
-    """What a run with networks of one family can be told.
-
-    Attributes:
-        presets: their names.
-        settings: every setting.
-        values: setting -> its value in the preset that was asked for; empty without one.
-    """
-
-    presets: Sequence[str]
-    settings: Sequence[Setting]
-    values: Mapping[str, Any]
-
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """Every setting with its value, else its default."""
-        for setting in self.settings:
-            value = self.values.get(setting.path, setting.default)
-            yield {**vars(setting), "value": value}
-
-
 @dataclass(frozen=True, repr=False)
 class ModelsResult(Result):
-    """Families by name, and of what their values are."""
+    """What a run can be told.
 
-    families: Mapping[str, FamilySettings]
-    request: ModelsRequest
+    Attributes:
+        families: name -> its presets, and its settings with default, range, meaning and value.
+        heading: what the values are.
+    """
+
+    families: Mapping[str, dict[str, Any]]
+    heading: str
 
     def lines(self) -> Iterator[str]:
         """A table per family."""
-        size, preset = self.request.size, self.request.preset
-        heading = f"value in {preset} at {size}x{size}" if preset else "default"
         for name, one in self.families.items():
-            yield f"{name}  presets: {', '.join(one.presets)}"
-            table = Table("setting", heading, "range", "meaning")
-            for row in one.rows():
+            yield f"{name}  presets: {', '.join(one['presets'])}"
+            table = Table("setting", self.heading, "range", "meaning")
+            for row in one["settings"]:
                 table.add_row(row["path"], _short(row["value"]), row["rule"], row["meaning"])
             yield from table_lines(table, width=160)
         yield "Change any of them with --set NAME=VALUE, for example --set model.r1_gamma=2"
 
     def json(self) -> dict[str, Any]:
         """Presets and settings by family."""
-        return {
-            name: {"presets": list(one.presets), "settings": list(one.rows())}
-            for name, one in self.families.items()
-        }
+        return dict(self.families)
 
 
 def run(request: ModelsRequest, *, progress: Progress) -> ModelsResult:
@@ -73,16 +52,14 @@ def run(request: ModelsRequest, *, progress: Progress) -> ModelsResult:
         UserError: there is no such preset, or it does not fit the size.
     """
     del progress
-    engine = [s for s in describe(RunConfig) if not s.path.startswith("model")]
-    families = {
-        name: FamilySettings(
-            list(family.preset_names()),
-            [*describe(family.Config, "model."), *engine],
-            _values(family, request),
-        )
-        for name, family in FAMILIES.items()
-    }
-    return ModelsResult(families, request)
+    families, engine = {}, [s for s in describe(RunConfig) if not s.path.startswith("model")]
+    for name, family in FAMILIES.items():
+        values = _values(family, request)
+        settings = [*describe(family.Config, "model."), *engine]
+        rows = [{**vars(s), "value": values.get(s.path, s.default)} for s in settings]
+        families[name] = {"presets": list(family.preset_names()), "settings": rows}
+    size, preset = request.size, request.preset
+    return ModelsResult(families, f"value in {preset} at {size}x{size}" if preset else "default")
 
 
 def _values(family: Family, request: ModelsRequest) -> dict[str, Any]:
