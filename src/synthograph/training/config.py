@@ -243,8 +243,10 @@ class RunConfig(Config):
         group, microbatch = self.group, self.training.batch_gpu
         if microbatch % group:
             name = f"model.{self.model.group_setting}"
+            nearest_multiple = max(round(microbatch / group), 1) * group
             raise ValueError(
-                f"training.batch_gpu {microbatch} is no multiple of {name} {group}, the nearest that is: {max(round(microbatch / group), 1) * group}"
+                f"training.batch_gpu {microbatch} is no multiple of {name} {group}, "
+                f"the nearest that is: {nearest_multiple}"
             )
         return self
 
