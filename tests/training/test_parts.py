@@ -182,18 +182,6 @@ def test_run_directory_and_snapshot_tell_what_they_are(tmp_path: Path) -> None:
     assert second.run.path.name == "00001-test"
 
 
-def test_tensorboard_shows_the_statistics(archive: Path, tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard")
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    trainer = start(archive, tmp_path / "runs")
-    trainer.train()
-    events = EventAccumulator(str(trainer.run.path))
-    events.Reload()
-    assert "Loss/scores/real" in events.Tags()["scalars"]
-    assert [event.step for event in events.Scalars("Progress/kimg")][-1] == 60
-
-
 def test_accumulation_gives_the_same_step(archive: Path, tmp_path: Path) -> None:
     weights = []
     for share in (2, 4):

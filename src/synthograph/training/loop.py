@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from synthograph.core.errors import StoppedError
 from synthograph.core.signals import StopRequest
 from synthograph.models.snapshot import save_snapshot
 from synthograph.training import alarms, model_selection
-from synthograph.training.board import Board
 from synthograph.training.grids import Grid
 from synthograph.training.model_selection import Measured
 from synthograph.training.recovery import MAX_NON_FINITE, roll_back
@@ -26,6 +26,8 @@ from synthograph.training.state import (
     save_state,
 )
 from synthograph.training.stats import json_safe
+from synthograph.training.trackers import TRACKERS
+from synthograph.training.trackers.base import Trackers, installed
 
 OnSnapshot = Callable[[Path, int], Measured | None]
 """Called after a snapshot was written, with its path and the images seen; says what was found of
@@ -48,7 +50,7 @@ class Trainer:
         self.session, self.run, self.team = session, run, session.team
         self.on_snapshot = on_snapshot
         self.grid = Grid(session.spec, session.stream, session.info.classes)
-        self.board = Board(run.path, session.state.progress.images, write=self.team.is_main)
+        self.trackers = Trackers(installed(TRACKERS) if self.team.is_main else [], run.log)
         self.saved = self.ticked = time.monotonic()
         self.saved_images: int | None = None
         self.maintenance = 0.0
@@ -62,6 +64,7 @@ class Trainer:
         """
         config = self.session.config.training
         limit = None if config.max_hours is None else time.monotonic() + config.max_hours * 3600
+        self.trackers.start(self.run.path, self.session.config.tree(), self.progress.images)
         with StopRequest() as stop:
             if self.progress.images == 0:
                 self.start()
@@ -101,7 +104,7 @@ class Trainer:
             kimg = {"num": 1, "mean": self.progress.images / 1000, "std": 0.0}
             entry = {"Progress/kimg": kimg, "alarms": self.progress.alarms}
             self.run.record(STATS, {**entry, "timestamp": time.time()})
-        self.board.close()
+        self.trackers.close()
         if self.patience_exhausted and self.progress.images < self.session.config.training.images:
             best = model_selection.describe_best(self.progress)
             patience = self.session.config.metrics.patience
@@ -115,10 +118,16 @@ class Trainer:
         """Pictures of the data and of the untrained generator, and a state to go back to."""
         with self.team.barrier():
             if self.team.is_main:
-                self.run.picture("reals.png", self.grid.draw(self.grid.reals()))
-                self.run.picture("fakes-init.png", self.grid.draw(self.grid.fakes(self.session)))
+                self.picture("reals.png", self.grid.reals())
+                self.picture("fakes-init.png", self.grid.fakes(self.session))
         if not self.team.broadcast_object(len(list_states(self.run.states))):
             self.save(boundary=True)
+
+    def picture(self, name: str, pixels: np.ndarray) -> None:
+        """Draw images [n, c, h, w] for the run directory and the trackers."""
+        png = self.grid.draw(pixels)
+        self.run.picture(name, png)
+        self.trackers.picture(name, png, self.progress.images)
 
     def alarm(self, text: str) -> None:
         """For the log at once, and for the next line of `stats.jsonl`."""
@@ -185,7 +194,7 @@ class Trainer:
         if on_device is not None:
             extra["Resources/gpu_mem_gb"] = on_device
         entry |= {name: {"num": 1, "mean": float(v), "std": 0.0} for name, v in extra.items()}
-        self.board.add(entry, progress.images)
+        self.trackers.scalars({n: each["mean"] for n, each in entry.items()}, progress.images)
         self.run.record(STATS, {**entry, "alarms": progress.alarms, "timestamp": time.time()})
         scores = [moments.mean(f"Loss/scores/{kind}") for kind in ("real", "fake")]
         shown_scores = "  ".join(
@@ -211,12 +220,13 @@ class Trainer:
         """Write pictures and weights and let them be measured."""
         session, images = self.session, self.progress.images
         pixels, reals = self.grid.fakes(session), self.grid.reals()
-        self.run.picture(f"fakes-{images // 1000:06d}.png", self.grid.draw(pixels))
+        self.picture(f"fakes-{images // 1000:06d}.png", pixels)
         spreads = alarms.spread(pixels), alarms.spread(reals)
         for alarm in alarms.of_pictures(self.progress, *spreads):
             self.alarm(alarm)
         info = session.info.model_copy(update={"images_seen": images})
         path = save_snapshot(self.run.snapshots, info, session.state.ema, session.state.networks)
+        self.trackers.file(path)
         self.run.log(f"snapshot {path}")
         found = None if self.on_snapshot is None else self.on_snapshot(path, images)
         if found is not None:
@@ -228,8 +238,8 @@ class Trainer:
             self.run.record(METRICS, entry)
         model_selection.record_scores(self.progress, path, found.scores)
         model_selection.write_best(self.run, self.session.config, self.progress)
-        scalars = {f"Metrics/{score.name}": {"mean": score.value} for score in found.scores}
-        self.board.add(scalars, self.progress.images)
+        scalars = {f"Metrics/{score.name}": score.value for score in found.scores}
+        self.trackers.scalars(scalars, self.progress.images)
         for line in (*found.log_lines, model_selection.describe_best(self.progress)):
             if line is not None:
                 self.run.log(line)
