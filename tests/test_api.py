@@ -9,8 +9,18 @@ import pytest
 import synthograph
 
 JOBS = [
-    *("audit", "convert", "demo", "doctor", "domain_gap", "evaluate", "generate", "get_weights"),
-    *("import_weights", "inspect", "phantom", "prepare", "report", "split", "train", "weights"),
+    *("audit", "convert", "demo", "doctor", "domain_gap", "embeddings", "evaluate"),
+    *(
+        "generate",
+        "get_weights",
+        "import_weights",
+        "inspect",
+        "phantom",
+        "prepare",
+        "report",
+        "split",
+    ),
+    *("split", "train", "weights"),
 ]
 NAMES = ["AugmentPipe", "ImageSpec", "Snapshot", "UserError", "load", *JOBS]
 

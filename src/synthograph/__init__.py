@@ -34,8 +34,18 @@ _LAZY = {
     "load": "synthograph.models.snapshot",
 }
 _JOBS = (
-    *("audit", "convert", "demo", "doctor", "domain_gap", "evaluate", "generate", "get_weights"),
-    *("import_weights", "inspect", "phantom", "prepare", "report", "split", "train", "weights"),
+    *("audit", "convert", "demo", "doctor", "domain_gap", "embeddings", "evaluate"),
+    *(
+        "generate",
+        "get_weights",
+        "import_weights",
+        "inspect",
+        "phantom",
+        "prepare",
+        "report",
+        "split",
+    ),
+    *("split", "train", "weights"),
 )
 __all__ = ["AugmentPipe", "ImageSpec", "Snapshot", "UserError", "load", *_JOBS]
 

@@ -8,19 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from synthograph.archive.reader import open_archive
 from synthograph.archive.split import SplitOptions, split_archive
-from synthograph.core.progress import Silent
 from synthograph.features import registry
 from synthograph.metrics.audit import audit as audits
 from synthograph.metrics.audit import memorisation
 from synthograph.metrics.audit.overlap import Overlap
-from synthograph.workflows import audit
-from synthograph.workflows.embeddings import export_sets
-from synthograph.workflows.requests import AuditRequest
 from tests.cli.conftest import Typed
 from tests.conftest import NVIDIA, make_archive
 from tests.metrics.images import Means
@@ -162,30 +157,15 @@ def test_bad_input_is_refused_in_words(
     assert code == 2 and "is synthetic" in error
 
 
-def test_distances_of_given_pairs_alone(search: Typed, tmp_path: Path) -> None:
+def test_what_is_a_verb_of_its_own_now_is_named(search: Typed, tmp_path: Path) -> None:
     tensors, metadata = tmp_path / "tensors.tsv", tmp_path / "metadata.tsv"
-    tensors.write_text("1\t0\n0\t1\n1\t1\n1\t1\n")
-    metadata.write_text(
-        "label\timage_name\na\tx.from.png\na\tx.to.png\nb\ty.from.png\nb\ty.to.png\n"
-    )
-    out = tmp_path / "pairs"
-    common = ("--embeddings", tensors, "--metadata", metadata)
-    code, text, error = search(*common, "--outdir", out)
-    assert code == 0, error
-    assert "cosine distance of pairs" in text
-    summaries = json.loads((out / "pairs.json").read_text())["summaries"]
-    assert summaries["class a"]["median"] == pytest.approx(1, abs=1e-6)
-    assert summaries["class b"]["median"] == pytest.approx(0, abs=1e-6)
-    code, _, error = search(*common, "--outdir", out)
-    assert code == 2 and "exists already" in error
-    code, _, error = search("--embeddings", tensors)
-    assert code == 2 and "--metadata" in error
+    code, _, error = search("--embeddings", tensors, "--metadata", metadata)
+    assert code == 2 and error.count("\n") == 1
+    assert f"synthograph embeddings --tensors {tensors} --metadata {metadata}" in error
+    code, _, error = search("--export", tmp_path / "board")
+    assert code == 2 and f"synthograph embeddings ARCHIVE... --outdir {tmp_path}" in error
     code, _, error = search("--train", tmp_path)
     assert code == 2 and "an audit needs --synthetic" in error
-    code, _, error = search(*common, "--export", tmp_path / "all")
-    assert code == 2 and "--export would not change" in error
-    assert search(*common, "--outdir", tmp_path / "no", "--dry-run")[0] == 0
-    assert not (tmp_path / "no").exists()
 
 
 def test_two_extractors_of_one_name_are_refused(
@@ -196,20 +176,3 @@ def test_two_extractors_of_one_name_are_refused(
     code, _, error = search(*sets(cells, pictures), *named)
     assert code == 2
     assert "classifier:a/m.pt and classifier:b/m.pt are both called classifier:m.pt" in error
-
-
-def test_all_images_for_the_projector(cells: Path, pictures: Path, tmp_path: Path) -> None:
-    sets = {"synthetic": str(pictures), "train": f"{cells}:train", "holdout": f"{cells}:test"}
-    found = audit._open(AuditRequest(**sets))  # type: ignore[arg-type]
-    every = {"real": (found.train, found.holdout), "synthetic": (found.synthetic,)}
-    export_sets(every, Means(), tmp_path / "projector", Silent())
-    lines = (tmp_path / "projector" / "metadata.tsv").read_text().splitlines()
-    assert lines[0].split("\t") == ["label", "image_name", "kind", "split"]
-    assert len(lines) == 1 + 104 + 30
-    kinds = [line.split("\t")[2] for line in lines[1:]]
-    assert kinds == ["real"] * 104 + ["synthetic"] * 30
-    features = np.loadtxt(tmp_path / "projector" / "tensors.tsv")
-    row = lines[1:].index(next(line for line in lines[1:] if "made00.png" in line))
-    pixels = np.asarray(Image.open(pictures / "made00.png"))
-    expected = Means()(torch.from_numpy(np.moveaxis(pixels, 2, 0).copy())[None])
-    assert features[row] == pytest.approx(expected[0].numpy(), rel=1e-5)

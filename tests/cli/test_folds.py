@@ -90,8 +90,8 @@ def test_a_dry_run_checks_and_writes_nothing(
     assert not out.exists()
     code, _, error = compare(*common, "--dry-run")
     assert code == 2 and "give at least two" in error
-    code, _, error = compare(*both, "--export", tmp_path / "all", "--holdout", cells)
-    assert code == 2 and "--holdout and --export would not change" in error
+    code, _, error = compare(*both, "--synthetic", made[0], "--holdout", cells)
+    assert code == 2 and "--synthetic and --holdout would not change" in error
 
 
 def test_sets_that_do_not_belong_together(compare: Typed, cells: Path, tmp_path: Path) -> None:

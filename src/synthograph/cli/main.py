@@ -32,7 +32,7 @@ app = typer.Typer(
 )
 VERBS = (
     *("demo", "phantom", "prepare", "split", "train", "generate", "evaluate", "audit"),
-    *("domain_gap", "report", "convert", "inspect", "models", "doctor"),
+    *("domain_gap", "embeddings", "report", "convert", "inspect", "models", "doctor"),
 )
 OWN = {"inspect": inspect, "models": json_verb(ModelsRequest)}
 """Verbs that show their results in ways of their own."""

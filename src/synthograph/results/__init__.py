@@ -4,9 +4,9 @@ through them; the report, the command line and notebooks read through them; no o
 key of these files. Needs no torch.
 
 Public names: `load` (any file), `Evaluation`, `Audit`, `DomainGap`, `Sensitivity`, `CrossFold`,
-`ReportContent`, `BestSnapshot`, `StatusLine`; `evaluation.parse_line` (a line of `metrics.jsonl`
-and `evaluations.jsonl`), `measures` (titles and directions) and `base` (how files of others are
-read).
+`PairDistances`, `ReportContent`, `BestSnapshot`, `StatusLine`; `evaluation.parse_line` (a line of
+`metrics.jsonl` and `evaluations.jsonl`), `measures` (titles and directions) and `base` (how files
+of others are read).
 """
 
 from synthograph.results.audit import Audit
@@ -14,6 +14,7 @@ from synthograph.results.domain_gap import DomainGap
 from synthograph.results.evaluation import Evaluation
 from synthograph.results.files import load
 from synthograph.results.folds import CrossFold
+from synthograph.results.pairs import PairDistances
 from synthograph.results.report import ReportContent
 from synthograph.results.sensitivity import Sensitivity
 from synthograph.results.training import BestSnapshot, StatusLine
@@ -24,6 +25,7 @@ __all__ = [
     "CrossFold",
     "DomainGap",
     "Evaluation",
+    "PairDistances",
     "ReportContent",
     "Sensitivity",
     "StatusLine",

@@ -8,6 +8,7 @@ from synthograph.results.base import Document, read_tree
 from synthograph.results.domain_gap import DomainGap
 from synthograph.results.evaluation import Evaluation
 from synthograph.results.folds import CrossFold
+from synthograph.results.pairs import PairDistances
 from synthograph.results.report import ReportContent
 from synthograph.results.sensitivity import Sensitivity
 
@@ -15,6 +16,7 @@ OF_KIND: dict[object, type[Document]] = {
     "audit": Audit,
     "domain-gap": DomainGap,
     "cross-fold": CrossFold,
+    "pairs": PairDistances,
     "report": ReportContent,
 }
 

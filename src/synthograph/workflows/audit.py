@@ -25,7 +25,6 @@ from synthograph.metrics.audit.report_text import table
 from synthograph.metrics.overlap import trained_on
 from synthograph.workflows.archive_rows import ArchiveRows, open_rows
 from synthograph.workflows.cross_fold import CrossFoldResult, compare_folds
-from synthograph.workflows.embeddings import PairsResult, compare_pairs, export_sets
 from synthograph.workflows.extractors import feature_folder, open_extractors
 from synthograph.workflows.requests import AuditRequest
 from synthograph.workflows.tables import table_lines
@@ -49,9 +48,7 @@ class AuditResult(Result):
         yield from self.written
 
 
-def run(
-    request: AuditRequest, *, progress: Progress
-) -> AuditResult | CrossFoldResult | PairsResult | None:
+def run(request: AuditRequest, *, progress: Progress) -> AuditResult | CrossFoldResult | None:
     """Search synthetic images for memorised ones.
 
     Args:
@@ -64,14 +61,10 @@ def run(
     Raises:
         UserError: a set is missing, sets that cannot be compared, or whose patients overlap.
     """
-    if request.embeddings is not None:
-        _refuse_beside(request, "embeddings", "train", "per_fold")
-        outdir = None if request.dry_run else request.outdir
-        return compare_pairs(request.embeddings, request.metadata, outdir)
+    _refuse_moved(request)
     if request.per_fold:
-        _refuse_beside(request, "per_fold")
+        _refuse_beside(request)
     refuse_output(request.outdir, "--outdir")
-    refuse_output(request.export, "--export")
     extractors = _extractors(request, progress)
     if request.per_fold:
         return compare_folds(request, extractors, progress)
@@ -84,20 +77,34 @@ def run(
     written = ["nothing was written: --outdir keeps the numbers, the pairs and the list"]
     if request.outdir is not None:
         written = [_write(found, sets, request.outdir, request.command_line())]
-    if request.export is not None:
-        every = {"real": (sets.train, sets.holdout), "synthetic": (sets.synthetic,)}
-        written.append(export_sets(every, extractors[0], request.export, progress))
     return AuditResult(found, written)
 
 
-def _refuse_beside(request: AuditRequest, test: str, *more: str) -> None:
-    """Refuse options that would be ignored."""
-    option, names = request.flags()[test], ("synthetic", "holdout", "export", *more)
+def _refuse_moved(request: AuditRequest) -> None:
+    """Name the verb that does now what these options did."""
+    flags = request.flags()
+    if request.export is not None:
+        raise UserError(
+            f"{flags['export']} is a verb of its own: synthograph embeddings ARCHIVE... "
+            f"--outdir {request.export}"
+        )
+    if request.embeddings is not None or request.metadata is not None:
+        raise UserError(
+            f"{flags['embeddings']} is a verb of its own: synthograph embeddings "
+            f"--tensors {request.embeddings or 'tensors.tsv'} "
+            f"--metadata {request.metadata or 'metadata.tsv'}"
+        )
+
+
+def _refuse_beside(request: AuditRequest) -> None:
+    """Refuse options that the comparison over folds would ignore."""
+    names = ("synthetic", "holdout")
     given = [request.flags()[name] for name in names if getattr(request, name)]
     if given:
         raise UserError(
-            f"{option} asks for one test only, which {' and '.join(given)} would not change: leave "
-            f"{'it' if len(given) == 1 else 'them'} out, or call the audit again without {option}"
+            f"--per-fold asks for one test only, which {' and '.join(given)} would not change: "
+            f"leave {'it' if len(given) == 1 else 'them'} out, or call the audit again without "
+            "--per-fold"
         )
 
 
@@ -144,8 +151,7 @@ def _open(request: AuditRequest) -> _Sets:
     """
     if request.synthetic is None or request.train is None or request.holdout is None:
         raise UserError(
-            "an audit needs --synthetic ARCHIVE, --train ARCHIVE:train and --holdout ARCHIVE:test; "
-            "distances of pairs of vectors alone need --embeddings and --metadata"
+            "an audit needs --synthetic ARCHIVE, --train ARCHIVE:train and --holdout ARCHIVE:test"
         )
     synthetic = open_rows(request.synthetic)
     train = open_rows(request.train, "train").real()

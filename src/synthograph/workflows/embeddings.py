@@ -1,22 +1,36 @@
-"""Vectors of images: distances of pairs, and all audited images for the TensorBoard projector."""
+"""Vectors of images: an export for the TensorBoard projector, and distances of given pairs."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import importlib.util
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from jaxtyping import Float
+from rich import box
+from rich.table import Table
+from rich.text import Text
+from torch import Tensor
 
+from synthograph.archive.manifest import Row
 from synthograph.core.errors import UserError
-from synthograph.core.files import new_folder, refuse_existing, write_json
+from synthograph.core.files import new_folder, refuse_output
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
-from synthograph.features.base import Extractor
-from synthograph.metrics.audit.embeddings import PairDistances, export, pair_distances
+from synthograph.features import registry
+from synthograph.metrics.audit.embeddings import pair_distances
 from synthograph.metrics.columns import extractor_column, rows_of
 from synthograph.metrics.sprites import fitting, thumbnails
-from synthograph.workflows.archive_rows import ArchiveRows
-from synthograph.workflows.extractors import feature_folder
+from synthograph.results.pairs import PairDistances
+from synthograph.workflows.archive_rows import open_rows
+from synthograph.workflows.extractors import feature_folder, open_extractors
+from synthograph.workflows.requests import EmbeddingsRequest
 from synthograph.workflows.tables import table_lines
+
+COLUMNS = ["label", "image_name", "kind", "split"]
+"""What the projector shows of every image."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -27,68 +41,146 @@ class PairsResult(Result):
     outdir: Path | None
 
     def lines(self) -> Iterator[str]:
-        """The distances, and the file that was written."""
-        yield from table_lines(self.distances.table())
+        """Quartiles as a table, sentences, and the file that was written."""
+        found = self.distances
+        yield from table_lines(_table(found))
+        yield f"- pairs by {found.pairing}"
+        if found.share_nearer_than_other_images is not None:
+            yield (
+                f"- {found.share_nearer_than_other_images:.1%} of the images are nearer to their "
+                "partner than to any other image"
+            )
+        yield from (f"- {note}" for note in found.notes)
         if self.outdir is not None:
             yield f"{self.outdir}: pairs.json"
 
 
-def compare_pairs(tensors: Path, metadata: Path | None, outdir: Path | None) -> PairsResult:
-    """Cosine distances of the pairs in two files.
+def _table(distances: PairDistances) -> Table:
+    title = "cosine distance of pairs"
+    table = Table(box=box.SIMPLE, pad_edge=False, title=title, title_justify="left")
+    table.add_column("pairs")
+    for name in ("n", "min", "q1", "median", "q3", "max", "mean"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, each in distances.summaries.items():
+        numbers = (each.min, each.q1, each.median, each.q3, each.max, each.mean)
+        table.add_row(Text(name), str(each.count), *(f"{number:.3g}" for number in numbers))
+    return table
+
+
+@dataclass(frozen=True, repr=False)
+class ExportResult(Result):
+    """A folder for the TensorBoard projector, and how many images it shows."""
+
+    folder: Path
+    images: int
+
+    def lines(self) -> Iterator[str]:
+        """How to look at it."""
+        yield f"{self.folder}: {self.images} images; tensorboard --logdir {self.folder}"
+
+
+def run(request: EmbeddingsRequest, *, progress: Progress) -> PairsResult | ExportResult | None:
+    """Export images, or compare pairs of vectors.
+
+    Args:
+        request: archives, or the two files of the vectors.
+        progress: who listens meanwhile.
+
+    Returns:
+        What was found or written; None for a dry run of an export.
 
     Raises:
-        UserError: a file is missing or no such table, or the folder is there already.
+        UserError: neither or both are named, a file that cannot be read, missing weights, a folder
+            that is there, or too many images for a sprite.
     """
-    if metadata is None:
-        raise UserError("--embeddings goes with --metadata metadata.tsv, a line for every vector")
-    if outdir is not None:
-        refuse_existing(outdir, "--outdir")
-    found = pair_distances(tensors, metadata)
-    if outdir is not None:
-        with new_folder(outdir) as folder:
-            write_json(folder / "pairs.json", {"format": 1, "kind": "pairs", **found.json()})
+    archives = [*request.archives, *request.synthetic]
+    if bool(archives) == (request.tensors is not None):
+        raise UserError(
+            "give archives to export their images, or --tensors and --metadata for distances of "
+            "pairs: one of both"
+        )
+    refuse_output(request.outdir, "--outdir")
+    if request.tensors is not None:
+        return _compare(request, request.tensors)
+    return _export(request, archives, progress)
+
+
+def _compare(request: EmbeddingsRequest, tensors: Path) -> PairsResult:
+    if request.metadata is None:
+        raise UserError("--tensors goes with --metadata metadata.tsv, a line for every vector")
+    found, outdir = pair_distances(tensors, request.metadata), request.outdir
+    if outdir is None or request.dry_run:
+        return PairsResult(found, None)
+    with new_folder(outdir) as folder:
+        found.save(folder / "pairs.json")
     return PairsResult(found, outdir)
 
 
-def export_sets(
-    sets: Mapping[str, Sequence[ArchiveRows]],
-    extractor: Extractor,
-    folder: Path,
-    progress: Progress,
-) -> str:
-    """Features, small pictures and what the manifests say of all images of several sets.
-
-    Args:
-        sets: kind -> the images.
-        extractor: whose features.
-        folder: to be made.
-        progress: who listens.
-
-    Returns:
-        A line on what was written.
-
-    Raises:
-        UserError: the folder has something in it, or there are too many images for a sprite.
-    """
-    features, about, pictures = [], [], []
-    every = [(kind, each) for kind, some in sets.items() for each in some]
-    side = fitting(sum(len(each.rows) for _, each in every))
-    for kind, each in every:
-        images = each.images
+def _export(
+    request: EmbeddingsRequest, archives: Sequence[str], progress: Progress
+) -> ExportResult | None:
+    if request.outdir is None:
+        raise UserError("an export needs --outdir FOLDER, for tensorboard --logdir FOLDER")
+    if importlib.util.find_spec("tensorboard") is None:
+        raise UserError("the projector needs TensorBoard: pip install 'synthograph[tensorboard]'")
+    extractors, missing = open_extractors([request.features or registry.DEFAULT], request.device)
+    if missing:
+        raise UserError("; ".join(missing.values()))
+    (extractor,) = extractors.values()
+    sets = [open_rows(text) for text in archives]
+    total = sum(each.images.count for each in sets)
+    for each in sets:
+        progress.log(f"{each.name}: {each.images.count} images")
+    if request.dry_run:
+        return None
+    features, about, pictures = [], list[list[str]](), list[np.ndarray]()
+    for place, each in enumerate(sets):
+        images, named = each.images, place >= len(request.archives)
         column = extractor_column(extractor, images.spec)
         track = progress.track(f"features of {images.name}")
         (found,) = rows_of(images, [column], folder=feature_folder(), track=track)
         features.append(found[:, : extractor.dims])
-        small = thumbnails(images, range(images.count), side=side)
-        pictures += [small[number] for number in range(images.count)]
-        about += [
-            {
-                "label": row.label or "",
-                "image_name": row.file,
-                "kind": kind,
-                "split": row.split or "",
-            }
-            for row in each.ordered
-        ]
-    export(folder, torch.cat(features), about, pictures=pictures, name=extractor.name)
-    return f"{folder}: {len(about)} images; look at them with: tensorboard --logdir {folder}"
+        small = thumbnails(images, range(images.count), side=fitting(total))
+        pictures += [_squared(small[number]) for number in range(images.count)]
+        about += [_cells(row, "synthetic" if named else row.origin) for row in each.ordered]
+    write_projector(request.outdir, extractor.name, torch.cat(features), about, pictures)
+    return ExportResult(request.outdir, total)
+
+
+def _cells(row: Row, kind: str) -> list[str]:
+    """Text that cannot end a cell or a line."""
+    cells = (row.label or "", row.file, kind, row.split or "")
+    return [re.sub(r"[\t\r\n\0]", " ", cell) for cell in cells]
+
+
+def _squared(picture: np.ndarray) -> np.ndarray:
+    """White below or beside, since the projector shows squares."""
+    height, width, _ = picture.shape
+    side = max(height, width)
+    return np.pad(picture, ((0, side - height), (0, side - width), (0, 0)), constant_values=255)
+
+
+def write_projector(
+    folder: Path,
+    name: str,
+    features: Float[Tensor, "m d"],
+    about: Sequence[Sequence[str]],
+    pictures: Sequence[np.ndarray],
+) -> None:
+    """Write a folder for `tensorboard --logdir FOLDER`, whole or not at all.
+
+    Args:
+        folder: to be made.
+        name: of the embedding in the projector.
+        features: a vector per image.
+        about: text of every image in `COLUMNS`, without tabs and line ends.
+        pictures: uint8 [side, side, 3] of every image.
+    """
+    # what needs the optional package is imported where it is known to be there
+    from torch.utils.tensorboard import SummaryWriter
+
+    images = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2) / 255
+    with new_folder(folder) as temporary, SummaryWriter(str(temporary)) as writer:
+        writer.add_embedding(
+            features, metadata=about, label_img=images, metadata_header=COLUMNS, tag=name
+        )

@@ -186,14 +186,29 @@ class AuditRequest(Request):
     )
     seed: int = Field(0, ge=0, description="seed of draws, permutations and transforms")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
-    export: Path | None = Field(
-        None, description="new folder for the TensorBoard projector: all images"
-    )
     per_fold: tuple[str, ...] = Field(
         (), description="only the cross-fold test: images of a generator per fold; repeat it"
     )
-    embeddings: Path | None = Field(
-        None, description="only distances of pairs of vectors in this tensors.tsv"
+    dry_run: bool = Field(False, description="validate and print the plan")
+    embeddings: Path | None = Field(None, description="moved to 'synthograph embeddings'")
+    metadata: Path | None = Field(None, description="moved to 'synthograph embeddings'")
+    export: Path | None = Field(None, description="moved to 'synthograph embeddings'")
+
+
+class EmbeddingsRequest(Request):
+    """Export images for the TensorBoard projector, or measure distances of pairs of vectors."""
+
+    archives: Annotated[tuple[str, ...], Positional()] = Field(
+        (), description="archives to export, ARCHIVE or ARCHIVE:split"
+    )
+    synthetic: tuple[str, ...] = Field(
+        (), description="further archive or folder of PNG files, shown as synthetic; repeat it"
+    )
+    outdir: Path | None = Field(None, description="new folder for the export or for pairs.json")
+    features: str | None = Field(None, description="extractor, default random-vgg16")
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+    tensors: Path | None = Field(
+        None, description="instead of an export: tensors.tsv with pairs of vectors to compare"
     )
     metadata: Path | None = Field(
         None, description="metadata.tsv that says which vectors are a pair"

@@ -1,16 +1,14 @@
 """Cosine distances of pairs, from vectors and from files."""
 
-import io
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from rich.console import Console
 
 from synthograph.core.errors import UserError
-from synthograph.metrics.audit.embeddings import Summary, nearest_pairs, pair_distances, paired
+from synthograph.metrics.audit.embeddings import pair_distances, paired
+from synthograph.results.pairs import PairDistances
 
 EAST, NORTH, WEST = "1\t0", "0\t2", "-3\t0"
 
@@ -22,6 +20,10 @@ def written(folder: Path, tensors: str, metadata: str) -> tuple[Path, Path]:
     return one, other
 
 
+def by_name(found: PairDistances) -> dict[str, float]:
+    return {pair.image: pair.distance for pair in found.pairs}
+
+
 def lines(*texts: str) -> str:
     return "".join(f"{text}\n" for text in texts)
 
@@ -30,22 +32,24 @@ def test_rows_alternate_as_in_the_skin_lesion_project(tmp_path: Path) -> None:
     metadata = lines("label\timage_name", "0\ta.png", "2\ta2.png", "1\tb.png", "3\tb2.png")
     paths = written(tmp_path, lines(EAST, EAST, EAST, NORTH), metadata)
     found = pair_distances(*paths)
-    assert found.distances.tolist() == [0, 1]
-    assert found.names == ("a.png", "b.png") and found.labels == ("0", "1")
+    assert [(pair.image, pair.label, pair.distance) for pair in found.pairs] == [
+        ("a.png", "0", 0),
+        ("b.png", "1", 1),
+    ]
     assert found.pairing == "their order: image, partner" and found.notes == ()
-    document = found.json()
-    assert document["pairs"][1] == {"image": "b.png", "label": "1", "distance": 1.0}
-    assert document["summaries"]["all pairs"]["median"] == 0.5
-    assert document["summaries"]["class 1"]["count"] == 1
-    assert sum(document["histogram"]["counts"]) == 2
-    assert json.loads(json.dumps(document, allow_nan=False)) == document
+    assert found.summaries["all pairs"].median == 0.5
+    assert found.summaries["class 1"].count == 1
+    assert sum(found.histogram.counts) == 2
+    document = found.tree()
+    assert document["kind"] == "pairs" and document["distance"] == "1 - cosine"
+    assert PairDistances.parse(document, "pairs.json") == found
 
 
 def test_names_of_projections_make_pairs_in_any_order(tmp_path: Path) -> None:
     names = ["b.class.1.to.png", "a.class.0.from.png", "b.class.1.from.png", "a.class.0.to.png"]
     metadata = lines("label\timage_name", *(f"x\t{name}" for name in names))
     found = pair_distances(*written(tmp_path, lines(WEST, EAST, EAST, NORTH), metadata))
-    assert dict(zip(found.names, found.distances.tolist(), strict=True)) == {
+    assert by_name(found) == {
         "b.class.1.from.png": 2,
         "a.class.0.from.png": 1,
     }
@@ -60,14 +64,15 @@ def test_columns_pair_and_kind_come_first(tmp_path: Path) -> None:
         "w\t8\tprojection\t",
     )
     found = pair_distances(*written(tmp_path, lines(EAST, EAST, NORTH, WEST), metadata))
-    assert dict(zip(found.names, found.distances.tolist(), strict=True)) == {"z": 1, "y": 2}
+    assert by_name(found) == {"z": 1, "y": 2}
     assert {"split train", "split test"} < set(found.summaries)
 
 
 def test_labels_alone_have_no_header(tmp_path: Path) -> None:
     found = pair_distances(*written(tmp_path, lines(EAST, NORTH), lines("0", "0")))
-    assert found.names == ("line 1",) and found.others is None
-    assert found.nearer_than_others is None
+    assert by_name(found) == {"line 1": 1}
+    assert "to nearest other" not in found.summaries
+    assert found.share_nearer_than_other_images is None
 
 
 def test_labels_that_do_not_fit_are_noted(tmp_path: Path) -> None:
@@ -112,40 +117,15 @@ def test_distances_equal_plain_ones() -> None:
     found = paired(torch.tensor(one), torch.tensor(other), names=["x"] * 40)
     norms = np.linalg.norm(one, axis=1), np.linalg.norm(other, axis=1)
     wanted = 1 - (one * other).sum(1) / (norms[0] * norms[1])
-    np.testing.assert_allclose(found.distances.numpy(), wanted, atol=1e-12)
+    np.testing.assert_allclose([pair.distance for pair in found.pairs], wanted, atol=1e-12)
     near = 1 - (one @ one.T) / np.outer(norms[0], norms[0])
     np.fill_diagonal(near, np.inf)
-    assert found.others is not None
-    np.testing.assert_allclose(found.others.numpy(), near.min(1), atol=1e-12)
-    assert found.nearer_than_others == (wanted < near.min(1)).mean()
-
-
-def test_the_nearest_is_found_with_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    generator = torch.Generator().manual_seed(0)
-    candidates = torch.randn(50, 6, generator=generator)
-    images = candidates[[7, 3, 41]] * torch.tensor([[2.0], [0.5], [30.0]])
-    monkeypatch.setattr("synthograph.metrics.audit.embeddings.CHUNK", 2)
-    found = nearest_pairs(images, candidates, names=["a", "b", "c"])
-    assert found.partners is not None and found.partners.tolist() == [7, 3, 41]
-    assert float(found.distances.max()) < 1e-6 and found.nearer_than_others == 1
-    assert found.json()["pairs"][2]["partner"] == 41
+    others = found.summaries["to nearest other"]
+    quartiles = (others.min, others.q1, others.median, others.q3, others.max)
+    np.testing.assert_allclose(quartiles, np.quantile(near.min(1), [0, 0.25, 0.5, 0.75, 1]))
+    assert found.share_nearer_than_other_images == (wanted < near.min(1)).mean()
 
 
 def test_a_vector_without_direction_is_refused() -> None:
     with pytest.raises(UserError, match="vector 1: it has no direction"):
         paired(torch.tensor([[1.0, 0], [0, 0]]), torch.ones(2, 2), names=["a", "b"])
-
-
-def test_quartiles() -> None:
-    found = Summary.of(torch.arange(101, dtype=torch.float64))
-    assert found.quartiles == (0, 25, 50, 75, 100) and found.mean == 50 and found.count == 101
-    assert Summary.of(torch.tensor([2.0], dtype=torch.float64)).deviation == 0
-
-
-def test_the_table_can_be_read() -> None:
-    found = paired(torch.eye(3), torch.eye(3).roll(1, 0), names=["a", "b", "c"], labels=["k"] * 3)
-    file = io.StringIO()
-    Console(file=file, width=80).print(found.table())
-    assert "class k" in file.getvalue() and "…" not in file.getvalue()
-    assert "to nearest other" in file.getvalue()
-    assert "0.0% of the images are nearer to their partner" in file.getvalue()
