@@ -23,7 +23,7 @@ def few_images_note(count: int) -> str:
 
 def has_groups(rows: Sequence[Row]) -> bool:
     """Whether any real image has a group that is more than its own name."""
-    real = [row for row in rows if row.origin == "real"]
+    real = [row for row in rows if row.real]
     return not real or any(
         row.group not in (row.file, row.columns.get(SOURCE_FILE)) for row in real
     )

@@ -203,7 +203,7 @@ def group_numbers(rows: Sequence[Row]) -> Int64[Tensor, " n"]:
     numbers: dict[tuple[str, str], int] = {}
     found = []
     for row in rows:
-        name = row.group if row.origin == "real" else row.file
+        name = row.group if row.real else row.file
         found.append(numbers.setdefault((row.origin, name), len(numbers)))
     return torch.tensor(found, dtype=torch.int64)
 
@@ -244,7 +244,7 @@ def refuse_synthetic(archive: Archive, rows: Sequence[Row]) -> None:
     Raises:
         UserError: a row is synthetic.
     """
-    made = [row.file for row in rows if row.origin != "real"]
+    made = [row.file for row in rows if not row.real]
     if made:
         raise UserError(
             f"{archive.path}: {made[0]} is synthetic ({len(made)} of {len(rows)} images): images "

@@ -3,15 +3,16 @@
 import csv
 import hashlib
 import io
-import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
+from typing import cast, get_args
 
 from synthograph.core.errors import UserError
 from synthograph.core.record import Origin
+from synthograph.core.untrusted.dataset_json import is_finite
 from synthograph.core.untrusted.documents import as_text
 
 FIXED = ("file", "label", "group", "split", "fold", "origin")
@@ -45,6 +46,11 @@ class Row:
     origin: Origin = "real"
     columns: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def real(self) -> bool:
+        """Whether a camera made the image, not a network."""
+        return self.origin == "real"
+
     def vector(self) -> list[float]:
         """The label vector of the columns y.0, y.1, ...; empty where there is none.
 
@@ -66,18 +72,12 @@ def label_vector(columns: Mapping[str, str]) -> list[float]:
         text = cells.get(f"y.{place}")
         if text is None:
             raise ValueError(f"a label vector of {len(cells)} values lacks y.{place}")
-        values.append(_finite(text, f"y.{place}"))
+        if not is_finite(text):
+            raise ValueError(
+                f"column y.{place} holds {text!r}, a label vector needs finite numbers"
+            )
+        values.append(float(text))
     return values
-
-
-def _finite(text: str, name: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise ValueError(f"column {name} holds {text!r}, a label vector needs finite numbers")
-    return value
 
 
 def write_manifest(rows: Sequence[Row]) -> bytes:
@@ -164,14 +164,14 @@ def _parse_row(header: list[str], cells: list[str], where: str) -> Row:
             f"{where}: fold {fold!r} of split {split!r}: only rows of split train have a fold, "
             "a number from 0 to 999"
         )
-    if origin not in ("real", "synthetic"):
+    if origin not in get_args(Origin):
         raise UserError(f"{where}: origin {origin!r} is neither real nor synthetic")
     try:
         label_vector(values)
     except ValueError as error:
         raise UserError(f"{where}: {error}") from None
-    kind: Origin = "real" if origin == "real" else "synthetic"
-    return Row(file, label, group, split, int(fold) if fold else None, kind, values)
+    fold_number = int(fold) if fold else None
+    return Row(file, label, group, split, fold_number, cast(Origin, origin), values)
 
 
 def check_member(name: str, where: str) -> str:

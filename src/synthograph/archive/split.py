@@ -77,25 +77,22 @@ def assign(rows: Sequence[Row], classes: Sequence[str], options: SplitOptions) -
         UserError: groups are too few, or a class would be missing from a split.
     """
     rows = [without_split(row) for row in rows]
-    real = [row for row in rows if row.origin == "real"]
+    real = [row for row in rows if row.real]
     shares = {"train": 1 - options.test - options.val, "val": options.val, "test": options.test}
     shares = {name: share for name, share in shares.items() if share > 0}
     rng = np.random.default_rng(options.seed)
     where = allocate(real, list(shares.values()), rng)
     names = list(shares)
     split = [
-        replace(row, split="train" if row.origin == "synthetic" else names[where[row.group]])
-        for row in rows
+        replace(row, split="train" if not row.real else names[where[row.group]]) for row in rows
     ]
     if options.folds:
-        train = [row for row in split if row.split == "train" and row.origin == "real"]
+        train = [row for row in split if row.split == "train" and row.real]
         folds = allocate(
             train, [1 / options.folds] * options.folds, rng, way_out="use fewer --folds"
         )
         split = [
-            replace(row, fold=folds[row.group])
-            if row.split == "train" and row.origin == "real"
-            else row
+            replace(row, fold=folds[row.group]) if row.split == "train" and row.real else row
             for row in split
         ]
     _check(split, classes, names, options.folds)
@@ -157,7 +154,7 @@ def allocate(
 def _check(
     rows: Sequence[Row], classes: Sequence[str], names: Sequence[str], folds: int | None
 ) -> None:
-    rows = [row for row in rows if row.origin == "real"]
+    rows = [row for row in rows if row.real]
     used = [name for name in classes if any(row.label == name for row in rows)]
     parts = {name: [row for row in rows if row.split == name] for name in names}
     for fold in range(folds or 0):

@@ -1,7 +1,7 @@
 """What every feature extractor is, and what measures record of it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
@@ -33,6 +33,10 @@ class WeightDigest:
     sha256: str
     file: str
     verified: bool
+
+    def document(self) -> dict[str, str | bool]:
+        """As JSON data."""
+        return asdict(self)
 
 
 Adapt = Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
@@ -197,11 +201,7 @@ class NetworkExtractor:
             "indicative": self.indicative,
             "dims": self.dims,
             "source": self.source,
-            "weights": {
-                "sha256": self.digest.sha256,
-                "file": self.digest.file,
-                "verified": self.digest.verified,
-            },
+            "weights": self.digest.document(),
             **self.preprocess.describe(),
             "precision": self.precision.value,
         }

@@ -132,10 +132,7 @@ class PerceptualDistance:
         return {
             "distance": self.name,
             "indicative": self.indicative,
-            "weights": {
-                name: {"sha256": d.sha256, "file": d.file, "verified": d.verified}
-                for name, d in self.digests.items()
-            },
+            "weights": {name: digest.document() for name, digest in self.digests.items()},
             "resizing": "none",
             "channels": CHANNELS.replace("features", "distances"),
             "window": WINDOW,

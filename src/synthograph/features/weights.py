@@ -100,15 +100,13 @@ def import_weights(name: str, source: Path, *, folder: Path | None = None) -> We
     tensors = _adapted(file, read_state(source), source)
     load_tensors(_empty(file), tensors, source)
     digest = WeightDigest(sha256, source.name, known is not None and len(known) == len(sha256))
-    document = {
-        "weights": name,
-        "sha256": digest.sha256,
-        "file": digest.file,
-        "verified": digest.verified,
-    }
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    write_tensors(path, {key: tensor.float() for key, tensor in tensors.items()}, document)
+    write_tensors(
+        path,
+        {key: tensor.float() for key, tensor in tensors.items()},
+        {"weights": name, **digest.document()},
+    )
     return WeightState(file, path, present=True, digest=digest)
 
 

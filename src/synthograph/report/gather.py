@@ -43,7 +43,7 @@ class ArchiveSummary:
     @property
     def synthetic(self) -> bool:
         """Whether there are synthetic images in it."""
-        return any(row.origin == "synthetic" for row in self.archive.rows)
+        return any(not row.real for row in self.archive.rows)
 
     def tree(self) -> dict[str, Any]:
         """Plain data."""
@@ -61,7 +61,7 @@ class ArchiveSummary:
             "name": self.archive.path.name,
             "kind": "synthetic" if self.synthetic else "real",
             "images": len(rows),
-            "groups": len({row.group for row in rows if row.origin == "real"}),
+            "groups": len({row.group for row in rows if row.real}),
             "ungrouped": all(row.group == row.file for row in rows),
             "classes": list(info.classes),
             "width": info.spec.width,

@@ -151,7 +151,7 @@ def side_by_side(real: Archive, synthetic: Archive) -> Image.Image | None:
         return None
     rows = next(filter(None, (in_split(real.rows, split) for split in ("test", "val", None))))
     held = dict(gallery(real, rows, columns=COLUMNS))
-    made = [row for row in synthetic.rows if row.origin == "synthetic"]
+    made = [row for row in synthetic.rows if not row.real]
     drawn = dict(gallery(synthetic, made, columns=COLUMNS))
     shown = []
     for label in dict.fromkeys((*held, *drawn)):

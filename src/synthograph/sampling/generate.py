@@ -150,12 +150,11 @@ def generate(
     for start in range(own.start // request.batch * request.batch, own.stop, request.batch):
         part = request.jobs[start : start + request.batch]
         z = latents([seed for seed, _ in part], width).to(request.device)
-        label = _labels(snapshot, [name for _, name in part])
         with torch.no_grad():
             images = kind.sample(
                 generator,
                 z,
-                None if label is None else label.to(request.device),
+                one_hot_labels(snapshot, [name for _, name in part], request.device),
                 truncation=request.truncation,
                 cutoff=request.cutoff,
                 center=request.center,
@@ -204,11 +203,14 @@ def check_request(snapshot: Snapshot, request: ImageRequest) -> None:
         )
 
 
-def _labels(snapshot: Snapshot, names: Sequence[str | None]) -> Float[Tensor, "n c"] | None:
+def one_hot_labels(
+    snapshot: Snapshot, names: Sequence[str | None], device: str
+) -> Float[Tensor, "n c"] | None:
+    """Labels of classes; None for an unconditional generator."""
     condition = snapshot.info.condition
     if not condition.width:
         return None
-    return torch.stack([condition.one_hot(name or "") for name in names])
+    return torch.stack([condition.one_hot(name or "") for name in names]).to(device)
 
 
 def generate_files(

@@ -16,6 +16,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
 from synthograph.models.base import NoiseMode
 from synthograph.models.snapshot import Snapshot
+from synthograph.sampling.generate import one_hot_labels
 
 # n pair, m image of two pairs' ends, z latent, s style row, w width of a style
 
@@ -96,7 +97,7 @@ def step_pairs(
     for start in range(0, len(walk.labels), walk.batch):
         names = walk.labels[start : start + walk.batch]
         numbers = torch.arange(start, start + len(names), device=walk.device)
-        label = _labels(snapshot, names, walk.device)
+        label = one_hot_labels(snapshot, names, walk.device)
         with torch.no_grad():
             styles = _styles(snapshot, walk, numbers, label, streams)
             synthesis = generator.get_submodule("synthesis")
@@ -104,15 +105,6 @@ def step_pairs(
             images: Tensor = synthesis(styles, force_fp32=True, **noise)
         first, second = ((images.float() + 1) * 127.5).chunk(2)
         yield first, second
-
-
-def _labels(
-    snapshot: Snapshot, names: Sequence[str | None], device: str
-) -> Float[Tensor, "n c"] | None:
-    condition = snapshot.info.condition
-    if not condition.width:
-        return None
-    return torch.stack([condition.one_hot(name or "") for name in names]).to(device)
 
 
 def _styles(

@@ -6,8 +6,9 @@ import logging
 import struct
 import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NoReturn
 
 import numpy as np
 from PIL import ImageOps
@@ -338,28 +339,73 @@ def _convert(image: Image, bits: int) -> tuple[Pixels, tuple[str, ...]]:
     known = bits == 8 and mode in ("L", "RGB") and "transparency" not in image.info
     if known and image.width * image.height <= _CUT_SILENTLY:
         return image, ()
-    if mode in ("I", "I;16", "I;16B"):
-        return _mask_out(_fit_16_bits(np.asarray(image)), image, 16)
-    if mode in ("1", "L"):
-        pixels, notes = _mask_out(np.asarray(image.convert("L")), image, bits)
-        return pixels, ((f"{bits}-bit expanded to 8-bit grey",) if bits < 8 else ()) + notes
-    if mode == "RGB":
-        return _mask_out(np.asarray(image), image, bits)
-    if mode in ("P", "PA"):
-        return _expand_palette(image)
-    if mode in ("LA", "RGBA"):
-        return _drop_alpha(np.asarray(image))
-    if mode == "CMYK":
-        return np.asarray(image.convert("RGB")), ("CMYK converted to RGB",)
-    if mode == "F":
+    rule = _RULES.get(mode)
+    if rule is None:
         raise UnreadableError(
-            "floating-point pixels have no fixed range; save them as 16-bit grey, or give the "
-            "NIfTI file"
+            f"colour mode {mode} has no rule; save the image as 8-bit grey or RGB"
         )
-    raise UnreadableError(f"colour mode {mode} has no rule; save the image as 8-bit grey or RGB")
+    return rule(image, bits)
 
 
-def _mask_out(pixels: np.ndarray, image: Image, bits: int) -> tuple[np.ndarray, tuple[str, ...]]:
+Converted = tuple[np.ndarray, tuple[str, ...]]
+"""Pixels [h, w, c], or grey ones [h, w], and the conversions that were applied."""
+
+
+def _deep_grey(image: Image, bits: int) -> Converted:
+    return _mask_out(_fit_16_bits(np.asarray(image)), image, 16)
+
+
+def _grey(image: Image, bits: int) -> Converted:
+    pixels, notes = _mask_out(np.asarray(image.convert("L")), image, bits)
+    return pixels, ((f"{bits}-bit expanded to 8-bit grey",) if bits < 8 else ()) + notes
+
+
+def _colour(image: Image, bits: int) -> Converted:
+    return _mask_out(np.asarray(image), image, bits)
+
+
+def _alpha(image: Image, bits: int) -> Converted:
+    return _drop_alpha(np.asarray(image))
+
+
+def _cmyk(image: Image, bits: int) -> Converted:
+    return np.asarray(image.convert("RGB")), ("CMYK converted to RGB",)
+
+
+def _palette(image: Image, bits: int) -> Converted:
+    colours = np.asarray(image.getpalette("RGB") or [0, 0, 0]).reshape(-1, 3)
+    grey = bool((colours == colours[:, :1]).all())
+    notes: tuple[str, ...] = (
+        "grey palette expanded to grey" if grey else "palette expanded to RGB",
+    )
+    if image.mode == "PA" or "transparency" in image.info:
+        pixels, further = _drop_alpha(np.asarray(image.convert("RGBA")))
+        notes += further
+    else:
+        pixels = np.asarray(image.convert("RGB"))
+    return (pixels[:, :, 0] if grey else pixels), notes
+
+
+def _fractions(image: Image, bits: int) -> NoReturn:
+    raise UnreadableError(
+        "floating-point pixels have no fixed range; save them as 16-bit grey, or give the NIfTI "
+        "file"
+    )
+
+
+_RULES: Mapping[str, Callable[[Image, int], Converted]] = {
+    **dict.fromkeys(("I", "I;16", "I;16B"), _deep_grey),
+    **dict.fromkeys(("1", "L"), _grey),
+    **dict.fromkeys(("P", "PA"), _palette),
+    **dict.fromkeys(("LA", "RGBA"), _alpha),
+    "RGB": _colour,
+    "CMYK": _cmyk,
+    "F": _fractions,
+}
+"""Pillow's mode -> what becomes of it."""
+
+
+def _mask_out(pixels: np.ndarray, image: Image, bits: int) -> Converted:
     """Put the one grey value or colour that a PNG declares transparent on black."""
     key = image.info.get("transparency")
     if key is None:
@@ -374,20 +420,7 @@ def _mask_out(pixels: np.ndarray, image: Image, bits: int) -> tuple[np.ndarray, 
     return pixels, ("transparent pixels put on black",)
 
 
-def _expand_palette(image: Image) -> tuple[np.ndarray, tuple[str, ...]]:
-    colours = np.asarray(image.getpalette("RGB") or [0, 0, 0]).reshape(-1, 3)
-    grey = bool((colours == colours[:, :1]).all())
-    note = "grey palette expanded to grey" if grey else "palette expanded to RGB"
-    notes: tuple[str, ...] = (note,)
-    if image.mode == "PA" or "transparency" in image.info:
-        pixels, further = _drop_alpha(np.asarray(image.convert("RGBA")))
-        notes += further
-    else:
-        pixels = np.asarray(image.convert("RGB"))
-    return (pixels[:, :, 0] if grey else pixels), notes
-
-
-def _drop_alpha(pixels: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+def _drop_alpha(pixels: np.ndarray) -> Converted:
     """Grey or RGB of pixels [h, w, 2 or 4] whose last channel is alpha."""
     colour, alpha = pixels[:, :, :-1], pixels[:, :, -1:]
     if int(alpha.min()) == 255:

@@ -169,7 +169,7 @@ def _refuse_common(sets: Sequence[ArchiveRows]) -> None:
 
 
 def _real_groups(chosen: ArchiveRows) -> dict[str, str]:
-    return replace(chosen, rows=[row for row in chosen.rows if row.origin == "real"]).groups
+    return replace(chosen, rows=[row for row in chosen.rows if row.real]).groups
 
 
 def _set(chosen: ArchiveRows, request: DomainGapRequest) -> DomainImages:
