@@ -11,6 +11,7 @@ from synthograph.archive.reader import open_archive
 from synthograph.core.errors import StoppedError
 from synthograph.core.files import sha256_file
 from synthograph.models.snapshot import SnapshotInfo, find_snapshot, save_snapshot
+from synthograph.results.evaluation import PublishedMeasure
 from synthograph.training import loop
 from synthograph.training.config import MetricsConfig, RunConfig
 from synthograph.training.loop import Trainer
@@ -42,7 +43,12 @@ class Stub:
     def __call__(self, path: Path, images: int) -> Measured:
         self.seen.append(images)
         value = self.values[images // STEP - 2]
-        line = {"snapshot": path.name, "sha256": sha256_file(path), "value": value}
+        line = PublishedMeasure(
+            snapshot=path.name,
+            snapshot_sha256=sha256_file(path),
+            metric="frechet",
+            results={"value": value},
+        )
         score = Score("frechet", value, (value - 0.1, value + 0.1, 0.95), smaller=True, leads=True)
         fallen = Score("recall", value / 10, (value / 10,) * 2 + (0.95,), smaller=False)
         return Measured([score, fallen], [line], [f"frechet {value}"])
@@ -82,10 +88,12 @@ def test_what_was_found_is_written_down(small: Path, tmp_path: Path) -> None:
     trainer = trainer_of(small, tmp_path / "runs", Stub(5, 3, 4, 2.5, 2.6, 2.7))
     trainer.train()
     run = trainer.run.path
-    assert [line["value"] for line in lines(run)] == [5, 3, 4, 2.5, 2.6, 2.7]
+    assert [line["results"]["value"] for line in lines(run)] == [5, 3, 4, 2.5, 2.6, 2.7]
     found = best(run)
     snapshot = run / "snapshots" / "generator-000005.safetensors"
     assert found == {
+        "schema_version": 1,
+        "format": 1,
         "snapshot": snapshot.name,
         "sha256": sha256_file(snapshot),
         "measure": "frechet",
@@ -193,7 +201,7 @@ def test_going_back_forgets_what_was_measured_after(small: Path, tmp_path: Path)
     trainer.train()
     run = trainer.run.path
     assert "went back" in (run / "log.txt").read_text()
-    assert [line["value"] for line in lines(run)] == [5, 3, 4, 2.5, 2.6, 2.7]
+    assert [line["results"]["value"] for line in lines(run)] == [5, 3, 4, 2.5, 2.6, 2.7]
     assert best(run)["value"] == 2.5
 
 

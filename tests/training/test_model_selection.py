@@ -40,13 +40,9 @@ def test_the_best_is_the_first_of_the_smallest(tmp_path: Path) -> None:
     progress = measured(tmp_path, *values(3.0, 1.0, 2.0, 1.0))
     found = model_selection.best_document(progress)
     assert found is not None
-    assert (found["snapshot"], found["value"], found["kimg"]) == (
-        "generator-000002.safetensors",
-        1.0,
-        2,
-    )
-    assert found["interval"] == [0.95, 1.05, 0.95] and found["measure"] == "frechet"
-    assert len(found["sha256"]) == 64
+    assert (found.snapshot, found.value, found.kimg) == ("generator-000002.safetensors", 1.0, 2)
+    assert found.tree()["interval"] == [0.95, 1.05, 0.95] and found.measure == "frechet"
+    assert len(found.sha256) == 64
     assert model_selection.since_best(progress) == 2
     assert model_selection.describe_best(progress) == (
         "best by frechet: generator-000002.safetensors with 1; 2 snapshots since then"
@@ -62,7 +58,7 @@ def test_larger_is_better_where_a_measure_says_so(tmp_path: Path) -> None:
             progress, path, [Score("coverage", value, None, smaller=False, leads=True)]
         )
     found = model_selection.best_document(progress)
-    assert found is not None and found["value"] == 0.6 and found["interval"] is None
+    assert found is not None and found.value == 0.6 and found.interval is None
 
 
 def test_patience_counts_snapshots_with_a_number(tmp_path: Path) -> None:
@@ -81,7 +77,7 @@ def test_a_snapshot_that_was_overwritten_is_no_choice(tmp_path: Path) -> None:
     progress = measured(tmp_path, *values(2.0, 1.0, 3.0), names=names)
     found = model_selection.best_document(progress)
     assert found is not None
-    assert (found["snapshot"], found["value"]) == ("generator-000001", 2.0)
+    assert (found.snapshot, found.value) == ("generator-000001", 2.0)
 
 
 def test_measures_that_do_not_lead_choose_nothing(tmp_path: Path) -> None:

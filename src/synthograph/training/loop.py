@@ -235,7 +235,7 @@ class Trainer:
     def record_scores(self, path: Path, found: Measured) -> None:
         """Write down what was found of a snapshot, and which one is the best now."""
         for entry in found.lines:
-            self.run.record(METRICS, entry)
+            self.run.record(METRICS, entry.tree())
         model_selection.record_scores(self.progress, path, found.scores)
         model_selection.write_best(self.run, self.session.config, self.progress)
         scalars = {f"Metrics/{score.name}": score.value for score in found.scores}

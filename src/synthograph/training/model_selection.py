@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from synthograph.core.files import sha256_file
+from synthograph.core.interval import Interval
+from synthograph.results.evaluation import ResultLine
+from synthograph.results.training import BestSnapshot
 from synthograph.training.config import RunConfig
 from synthograph.training.run import RunDirectory
 from synthograph.training.state import Progress
@@ -45,7 +48,7 @@ class Measured:
     """
 
     scores: Sequence[Score] = ()
-    lines: Sequence[Mapping[str, Any]] = ()
+    lines: Sequence[ResultLine] = ()
     log_lines: Sequence[str] = ()
 
 
@@ -113,20 +116,20 @@ def patience_exhausted(progress: Progress, patience: int | None) -> bool:
     return patience is not None and since_best(progress) >= patience
 
 
-def best_document(progress: Progress) -> dict[str, Any] | None:
+def best_document(progress: Progress) -> BestSnapshot | None:
     """The best snapshot for `best.json`."""
     found = best(progress)
     if found is None:
         return None
     entry, score = found
-    return {
-        "snapshot": entry["snapshot"],
-        "sha256": entry["sha256"],
-        "measure": score.name,
-        "value": score.value,
-        "interval": None if score.interval is None else list(score.interval),
-        "kimg": entry["images"] // 1000,
-    }
+    return BestSnapshot(
+        snapshot=entry["snapshot"],
+        sha256=entry["sha256"],
+        measure=score.name,
+        value=score.value,
+        interval=None if score.interval is None else Interval(*score.interval),
+        kimg=entry["images"] // 1000,
+    )
 
 
 def describe_best(progress: Progress) -> str | None:

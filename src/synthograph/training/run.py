@@ -21,6 +21,7 @@ from synthograph.core.files import (
     write_json,
 )
 from synthograph.models.snapshot import BEST
+from synthograph.results.training import BestSnapshot
 from synthograph.training.config import RunConfig
 from synthograph.training.distributed import Team, launch_id
 
@@ -83,13 +84,13 @@ class RunDirectory:
         """Write a picture."""
         write_bytes(self.path / name, png)
 
-    def write_best(self, best: Mapping[str, Any] | None) -> None:
+    def write_best(self, best: BestSnapshot | None) -> None:
         """Write which snapshot is the best one, or that none is."""
         path = self.snapshots / BEST
         if best is None:
             path.unlink(missing_ok=True)
         else:
-            write_json(path, best)
+            best.save(path)
 
     def lengths(self) -> dict[str, int]:
         """Byte length of every file that only grows."""
@@ -161,7 +162,7 @@ class NullRunDirectory(RunDirectory):
     def picture(self, name: str, png: bytes) -> None:
         """The first process writes it."""
 
-    def write_best(self, best: Mapping[str, Any] | None) -> None:
+    def write_best(self, best: BestSnapshot | None) -> None:
         """The first process writes it."""
 
     def truncate(self, lengths: Mapping[str, int]) -> list[str]:

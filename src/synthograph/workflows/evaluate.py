@@ -1,9 +1,8 @@
 """How good synthetic images are, measured by real ones."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from synthograph.archive.batches import ImageSet, with_mirrored
 from synthograph.archive.parts import Part
@@ -30,13 +29,12 @@ from synthograph.metrics.report_text import table
 from synthograph.metrics.sensitivity import check_counts, sensitivity_of
 from synthograph.results.base import lines_of
 from synthograph.results.evaluation import (
+    AnyLine,
     Evaluation,
     Measurements,
     PublishedMeasure,
-    ResultLine,
     SensitivityLine,
 )
-from synthograph.results.sensitivity import Sensitivity
 from synthograph.training.run import EVALUATIONS, METRICS
 from synthograph.workflows.evaluation_inputs import (
     EvaluationInputs,
@@ -57,24 +55,23 @@ class EvaluateResult(Result):
     """All that was measured.
 
     Attributes:
-        report: measures of our own.
-        published: measures under published names.
-        sensitivity: what the measures of each extractor notice on the real images.
-        skipped: what could not be measured, and why.
+        evaluation: the numbers.
         written: lines on the files that were written.
     """
 
-    report: Measurements = Measurements()
-    published: Sequence[PublishedMeasure] = ()
-    sensitivity: Mapping[str, Sensitivity] = field(default_factory=dict)
-    skipped: Sequence[str] = ()
+    evaluation: Evaluation
     written: Sequence[str] = ()
 
     def lines(self) -> Iterator[str]:
         """All numbers, sensitivities, and what was written."""
-        yield from table_lines(table(self.report, self.published))
-        for name, noticed in self.sensitivity.items():
-            yield f"\nWhat {name} notices on these real images:\n\n{noticed.table()}"
+        results = self.evaluation.results
+        own = [line for line in results if isinstance(line, Measurements)]
+        published = [line for line in results if isinstance(line, PublishedMeasure)]
+        yield from table_lines(table(own[0] if own else Measurements(), published))
+        for line in results:
+            if isinstance(line, SensitivityLine):
+                found = line.sensitivity.table()
+                yield f"\nWhat {line.extractor} notices on these real images:\n\n{found}"
         yield from self.written
 
 
@@ -108,13 +105,10 @@ def run(request: EvaluateRequest, *, progress: Progress) -> EvaluateResult | Non
         return None
     if request.gpus > 1:
         in_parts(request.command_words(), request.command_line(), request.gpus)
-    result = EvaluateResult(
-        _own(plan, progress),
-        list(_published(plan, progress)),
-        _sensitivity(plan, progress) if request.sensitivity else {},
-        plan.skipped,
-    )
-    return replace(result, written=list(_write(plan.source, result, request.out)))
+    lines = list(_measured(request, plan, progress))
+    about = plan.source.about
+    evaluation = Evaluation(**about, skipped=tuple(plan.skipped), results=tuple(lines))
+    return EvaluateResult(evaluation, list(_write(plan.source.run, evaluation, request.out)))
 
 
 @dataclass(frozen=True)
@@ -216,34 +210,34 @@ def _refuse_ignored(request: EvaluateRequest, measures: MeasureSelection) -> Non
         raise UserError("--by goes with measures of our own; name one in --metrics")
 
 
-def _own(plan: _Plan, progress: Progress) -> Measurements:
-    """Our own measures."""
-    if plan.inputs.task is None:
-        return Measurements()
-    return evaluate(
-        plan.inputs.task,
-        plan.own,
-        folder=feature_folder(),
-        tracks=progress.track,
-        notes=plan.inputs.notes,
-    )
-
-
-def _published(plan: _Plan, progress: Progress) -> Iterator[PublishedMeasure]:
-    """Measures under published names, and path lengths."""
+def _measured(request: EvaluateRequest, plan: _Plan, progress: Progress) -> Iterator[AnyLine]:
+    """Measures under published names, path lengths, our own measures, and what they notice."""
+    about, tracks = plan.source.about, progress.track
     for spec, train, synthetic in _published_sets(plan):
+        extractor = plan.extractors[spec.extractor]
         yield measure_published(
             spec,
             train,
             synthetic,
-            plan.extractors[spec.extractor],
+            extractor,
             folder=feature_folder(),
-            tracks=progress.track,
-            seed=plan.inputs.seed,
-        )
-    yield from path_lengths(
-        plan.source, plan.generation, plan.measures.paths, plan.distances, progress.track
-    )
+            tracks=tracks,
+            seed=request.seed,
+        ).replace(**about)
+    paths = plan.measures.paths
+    for length in path_lengths(plan.source, plan.generation, paths, plan.distances, tracks):
+        yield length.replace(**about)
+    task = plan.inputs.task
+    if task is None:
+        return
+    folder = feature_folder()
+    found = evaluate(task, plan.own, folder=folder, tracks=tracks, notes=plan.inputs.notes)
+    if found.entries:
+        yield found.replace(**about)
+    for one in plan.own if request.sensitivity else ():
+        track = tracks("sensitivity")
+        noticed = sensitivity_of(task.real, one, folder=folder, seed=request.seed, track=track)
+        yield SensitivityLine(**about, extractor=one.name, sensitivity=noticed)
 
 
 def _published_sets(plan: _Plan) -> Iterator[tuple[Published, ImageSet, ImageSet]]:
@@ -268,50 +262,20 @@ def _keep_part(plan: _Plan, part: Part, progress: Progress) -> int:
     return count
 
 
-def _sensitivity(plan: _Plan, progress: Progress) -> dict[str, Sensitivity]:
-    """What every extractor notices on the reference images."""
-    assert plan.inputs.task is not None, "that was checked"
-    return {
-        one.name: sensitivity_of(
-            plan.inputs.task.real,
-            one,
-            folder=feature_folder(),
-            seed=plan.inputs.seed,
-            track=progress.track("sensitivity"),
-        )
-        for one in plan.own
-    }
-
-
-def _write(source: Source, found: EvaluateResult, out: Path | None) -> Iterator[str]:
+def _write(run: Path | None, evaluation: Evaluation, out: Path | None) -> Iterator[str]:
     """Lines in the run's `evaluations.jsonl`, published ones in `metrics.jsonl` too, and the file
-    that was asked for.
+    that was asked for; says what was written.
     """
-    about: dict[str, Any] = {}
-    if source.snapshot is not None:
-        about = {
-            "snapshot": source.snapshot.path.name,
-            "snapshot_sha256": source.snapshot.sha256,
-            "kimg": source.snapshot.info.images_seen // 1000,
-        }
-    published = [each.replace(**about) for each in found.published]
-    lines: list[Measurements | PublishedMeasure | SensitivityLine] = [*published]
-    if found.report.entries:
-        lines.append(found.report.replace(**about))
-    for name, noticed in found.sensitivity.items():
-        lines.append(SensitivityLine(**about, extractor=name, sensitivity=noticed))
-    if source.run is not None:
-        for path, added in ((EVALUATIONS, lines), (METRICS, published)):
-            if added:
-                _append(source.run / path, added)
-                yield f"{source.run / path}: {len(added)} lines added"
+    lines = evaluation.results
+    published = [line for line in lines if isinstance(line, PublishedMeasure)]
+    for name, added in ((EVALUATIONS, lines), (METRICS, published)):
+        if run is not None and added:
+            path = run / name
+            with disk_errors(path), path.open("a", encoding="utf-8") as file:
+                file.write(lines_of(added))
+            yield f"{path}: {len(added)} lines added"
     if out is not None:
         with disk_errors(out):
             out.parent.mkdir(parents=True, exist_ok=True)
-        Evaluation(**about, skipped=tuple(found.skipped), results=tuple(lines)).save(out)
+        evaluation.save(out)
         yield f"{out}"
-
-
-def _append(path: Path, lines: Sequence[ResultLine]) -> None:
-    with disk_errors(path), path.open("a", encoding="utf-8") as file:
-        file.write(lines_of(lines))

@@ -56,6 +56,17 @@ class Source:
                 return {**data, "seed": config.get("seed", 0)}
         return {}
 
+    @property
+    def about(self) -> dict[str, Any]:
+        """What every result says of the snapshot; nothing for images of an archive."""
+        if self.snapshot is None:
+            return {}
+        return {
+            "snapshot": self.snapshot.path.name,
+            "snapshot_sha256": self.snapshot.sha256,
+            "kimg": self.snapshot.info.images_seen // 1000,
+        }
+
     @cached_property
     def trained(self) -> Trained:
         """What the generator says that it saw, as digests."""

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -29,7 +30,13 @@ from synthograph.metrics.overlap import refuse_overlap, trained_on
 from synthograph.metrics.published import measure_published
 from synthograph.metrics.report_text import number
 from synthograph.models.snapshot import Snapshot, SnapshotInfo, load
-from synthograph.results.evaluation import Entry, Measurements, PublishedMeasure
+from synthograph.results.evaluation import (
+    HELD_OUT,
+    Entry,
+    Measurements,
+    PublishedMeasure,
+    ResultLine,
+)
 from synthograph.results.measures import Direction
 from synthograph.sampling.image_set import synthetic_images
 from synthograph.stats.sample import Sample
@@ -47,8 +54,6 @@ MIN_BATCH, MAX_BATCH = 16, 64
 WARM_UP, TIMED = 8, 48
 """Images to warm up with, and those from whose time that of a measurement is estimated."""
 LABEL_VECTORS = "images for label vectors have no class to be drawn by; use 'synthograph evaluate'"
-HELD_OUT = "held_out"
-"""What `metrics.jsonl` calls measures by held-out images."""
 
 
 def check_measures(config: RunConfig, archive: Archive) -> None:
@@ -85,14 +90,20 @@ def snapshot_scorer(session: Session, data: Data) -> "SnapshotScorer | None":
     reference, notes = None, list[str]()
     if requested.own:
         reference, notes = _reference(config, data.archive, session.info)
+    missing = _missing(config, requested)
+    lacking = _lacking(config, requested, missing)
+    own = [n for n in config.metrics.measures if n in requested.own and n not in lacking]
+    choosing = _choosing(config)
     return SnapshotScorer(
         config=config,
-        requested=requested,
         device=str(session.device),
         train=ArchiveRows(data.archive, data.rows, data.split),
         reference=reference,
-        missing=_missing(config, requested),
+        own=own if reference is not None else [],
+        published=[spec for spec in requested.published if spec.extractor not in missing],
+        choosing=choosing if reference is not None and choosing in own else None,
         notes=notes,
+        skipped=list(_skipped(config, requested, missing)),
     )
 
 
@@ -124,6 +135,29 @@ def _missing(config: RunConfig, requested: MeasureSelection) -> dict[str, str]:
     return missing_weights(
         [config.metrics.features, *(spec.extractor for spec in requested.published)]
     )
+
+
+def _lacking(
+    config: RunConfig, requested: MeasureSelection, missing: Mapping[str, str]
+) -> set[str]:
+    """Measures by held-out images that the extractor of the run cannot give."""
+    if config.metrics.features in missing:
+        return set(filter(_of_features, requested.own))
+    return set() if registry.classifies(config.metrics.features) else {SCORE}
+
+
+def _skipped(
+    config: RunConfig, requested: MeasureSelection, missing: Mapping[str, str]
+) -> Iterator[str]:
+    """What is requested and cannot be measured, and why."""
+    for name, reason in missing.items():
+        lost = [spec.name for spec in requested.published if spec.extractor == name]
+        if name == config.metrics.features:
+            lost += filter(_of_features, requested.own)
+        if lost:
+            yield f"skipped: {', '.join(lost)}: {reason}"
+    if SCORE in requested.own and not registry.classifies(config.metrics.features):
+        yield f"skipped: {SCORE}: needs --features inception"
 
 
 def _no_validation(archive: Archive) -> str:
@@ -159,49 +193,25 @@ class SnapshotScorer:
 
     Attributes:
         config: of the run.
-        requested: what is to be measured.
         device: where images are generated and features extracted.
         train: the training images, for published names.
         reference: images that were held out; None where there are none to compare with.
-        missing: extractors whose weights are not here, and how to get them.
+        own: measures by held-out images that can be had, in the user's order.
+        published: measures under published names that can be had.
+        choosing: the measure that chooses the best snapshot; None where it cannot be had.
         notes: what a reader should know.
+        skipped: what cannot be measured, and why.
     """
 
     config: RunConfig
-    requested: MeasureSelection
     device: str
     train: ArchiveRows
     reference: ArchiveRows | None
-    missing: Mapping[str, str]
+    own: Sequence[str]
+    published: Sequence[Published]
+    choosing: str | None
     notes: Sequence[str] = ()
-
-    @property
-    def own(self) -> list[str]:
-        """Measures by held-out images that can be had, in the user's order."""
-        if self.reference is None:
-            return []
-        names = [name for name in self.config.metrics.measures if name in self.requested.own]
-        without = self.config.metrics.features in self.missing
-        return [n for n in names if not (without and _of_features(n)) and n != self.unsupported]
-
-    @property
-    def unsupported(self) -> str | None:
-        """A requested measure that the extractor cannot give."""
-        lacking = SCORE in self.requested.own and not registry.classifies(
-            self.config.metrics.features
-        )
-        return SCORE if lacking else None
-
-    @property
-    def published(self) -> list[Published]:
-        """Measures under published names that can be had."""
-        return [spec for spec in self.requested.published if spec.extractor not in self.missing]
-
-    @property
-    def choosing(self) -> str | None:
-        """The measure that chooses the best snapshot; None where it cannot be had."""
-        name = _choosing(self.config)
-        return name if name in self.own else None
+    skipped: Sequence[str] = ()
 
     @property
     def features(self) -> list[str]:
@@ -212,7 +222,7 @@ class SnapshotScorer:
     def num(self) -> int:
         """Synthetic images for measures by held-out ones."""
         assert self.reference is not None, "there is something to measure"
-        count = with_count(self.config.metrics, self.reference.images.count).num
+        count = with_count(self.config.metrics, len(self.reference.rows)).num
         assert count is not None, "it follows from the number of real images"
         return count
 
@@ -229,17 +239,10 @@ class SnapshotScorer:
         if self.published:
             yield (
                 f"at every snapshot: {', '.join(spec.name for spec in self.published)} by the "
-                f"{self.train.images.count} training images, which chooses nothing"
+                f"{len(self.train.rows)} training images, which chooses nothing"
             )
         yield from (f"note: {text}" for text in self.notes)
-        for name, reason in self.missing.items():
-            lost = [spec.name for spec in self.requested.published if spec.extractor == name]
-            if name == self.config.metrics.features:
-                lost += filter(_of_features, self.requested.own)
-            if lost:
-                yield f"skipped: {', '.join(lost)}: {reason}"
-        if self.unsupported is not None:
-            yield f"skipped: {self.unsupported}: needs --features inception"
+        yield from self.skipped
         if self.config.metrics.patience is not None and self.choosing is None:
             yield "note: --patience has no effect, since nothing chooses a best snapshot"
 
@@ -252,14 +255,14 @@ class SnapshotScorer:
             results = [self._as_published(snapshot, spec) for spec in self.published]
         except (UserError, RuntimeError) as error:  # too little memory is of the second kind
             return Measured(log_lines=[f"not measured: {error}"])
-        about = {
+        about: dict[str, Any] = {
             "snapshot": path.name,
             "snapshot_sha256": snapshot.sha256,
             "kimg": images // 1000,
         }
-        lines = [{**about, **result.tree()} for result in results]
+        lines: list[ResultLine] = [result.replace(**about) for result in results]
         if report.entries:
-            lines.append({**report.replace(metric=HELD_OUT).tree(), **about})
+            lines.append(report.replace(metric=HELD_OUT, **about))
         whole = [entry for entry in report.entries if entry.scope.modality is None]
         scores = [self._score(entry) for entry in whole]
         numbers = [*map(_score_text, scores), *map(_published_text, results)]

@@ -1,0 +1,87 @@
+"""Training from Python: what comes back, and what an interruption leaves behind."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+import synthograph
+from synthograph.core.errors import StoppedError, UserError
+from synthograph.training.session import Session
+from synthograph.workflows.requests import TrainRequest
+from synthograph.workflows.train import TrainResult
+from tests.conftest import make_archive
+
+TINY = {
+    "cfg": "tiny",
+    "cond": True,
+    "device": "cpu",
+    "metrics": "none",
+    "batch": 4,
+    "settings": [f"model.{name}={value}" for name, value in
+                 {"channel_base": 32, "channel_max": 4, "z_dim": 4, "w_dim": 4}.items()],
+}  # fmt: skip
+
+
+@pytest.fixture
+def cells(tmp_path: Path) -> Path:
+    return make_archive(tmp_path / "cells.zip", count=12, size=(8, 8))
+
+
+def test_a_run_comes_back(cells: Path, tmp_path: Path) -> None:
+    result = synthograph.train(data=cells, kimg=0.012, outdir=tmp_path / "runs", **TINY)
+    assert isinstance(result, TrainResult)
+    assert result.run == tmp_path / "runs" / "00000-cells-cond-tiny"
+    assert result.snapshot.parent.parent == result.run and result.images == 12
+    assert repr(result).startswith(f"{result.run}: 12 images seen; generator-000000")
+    log = (result.run / "log.txt").read_text()
+    assert log.startswith(f"synthograph train --data {cells} --cond --kimg 0.012 --batch 4")
+
+
+def test_an_interrupted_run_goes_on_in_the_same_notebook(
+    cells: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step, taken = Session.step, []
+
+    def interrupted(self: Session) -> object:
+        taken.append(1)
+        if len(taken) == 2:
+            signal.raise_signal(signal.SIGINT)
+        return step(self)
+
+    monkeypatch.setattr(Session, "step", interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(StoppedError, match="train --resume"):
+        synthograph.train(data=cells, kimg=0.012, outdir=tmp_path / "runs", **TINY)
+    assert len(taken) == 2 and signal.getsignal(signal.SIGINT) is before
+    (run,) = (tmp_path / "runs").iterdir()
+    assert synthograph.train(resume=run).images == 12
+    assert len(taken) == 3, "the two steps are not done again"
+
+
+def test_a_dry_run_makes_nothing(cells: Path, tmp_path: Path) -> None:
+    outdir = tmp_path / "runs"
+    assert synthograph.train(data=cells, kimg=1, outdir=outdir, dry_run=True, **TINY) is None
+    assert not outdir.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"kimgg": 1}, "unknown setting 'kimgg': did you mean 'kimg'"),
+        ({"batch": 0}, "^--batch 0: must be at least 1"),
+        ({"augpipe": "blot"}, "--augpipe 'blot' is unknown"),
+        ({"require_exact": True}, "give it with --resume"),
+        ({"resume": "x", "cfg": "tiny"}, "--cfg is about a new run"),
+    ],
+)
+def test_refusals(cells: Path, options: dict, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        synthograph.train(data=cells, **options)
+
+
+def test_a_request_is_the_command_that_does_the_same() -> None:
+    request = TrainRequest.parse({**TINY, "data": "a b.zip", "aug": "ada", "gpus": 2})
+    words = request.command_words()
+    assert words[:4] == ["train", "--data", "a b.zip", "--cond"] and "--gpus" in words
+    assert words.count("--set") == 4 and "--dry-run" not in words
