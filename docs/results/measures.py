@@ -26,15 +26,17 @@ from synthograph.archive.reader import open_archive
 from synthograph.core.devices import Precision
 from synthograph.core.seeds import Streams
 from synthograph.features.registry import DEFAULT, extractor, perceptual_distance
-from synthograph.metrics.defects import Defect, blur, drop, narrow, noise, repeat
+from synthograph.metrics.defects import Defect, PixelDefect, blur, drop, narrow, noise, repeat
 from synthograph.metrics.measures import plain
 from synthograph.metrics.names import SIMILARITY, SPECTRUM
 from synthograph.metrics.paths import VARIANTS, path_length, step_lengths
-from synthograph.metrics.probes import Direction, Labelled, Numbers, standard_probes
-from synthograph.metrics.sensitivity_table import Found, Trial, judged
+from synthograph.metrics.probes import Labelled, Numbers, standard_probes
+from synthograph.metrics.sensitivity_table import DefectNumbers, cells_of
 from synthograph.metrics.spectrum import spectra
 from synthograph.metrics.ssim import ms_ssim
 from synthograph.models.snapshot import load
+from synthograph.results.measures import Direction
+from synthograph.results.sensitivity import Trial
 from synthograph.sampling.paths import Walk, step_pairs
 from synthograph.sources.phantoms import PhantomKind, PhantomOptions, make_phantoms
 from synthograph.stats.sample import Sample
@@ -76,7 +78,7 @@ def draw(kind: PhantomKind, count: int, size: int, seed: int) -> Objects:
     return Objects(
         images,
         features(images),
-        spectra(images.split(CHUNK)).float(),
+        torch.cat([spectra(each) for each in images.split(CHUNK)]).float(),
         torch.tensor([made.classes.index(item.label or "") for item in made.items]),
         {
             name: torch.tensor([float(item.columns[name]) for item in made.items])
@@ -126,11 +128,14 @@ def numbers(objects: Objects, real: Tensor, rows: Tensor, defect: Defect | None)
     pixels, values, waves = (
         each[rows] for each in (objects.pixels, objects.features, objects.spectra)
     )
-    if isinstance(defect, blur | noise):
+    if isinstance(defect, PixelDefect):
         pixels = torch.cat(
             [defect(p, n) for p, n in zip(pixels.split(CHUNK), rows.split(CHUNK), strict=True)]
         )
-        values, waves = features(pixels), spectra(pixels.split(CHUNK)).float()
+        values, waves = (
+            features(pixels),
+            torch.cat([spectra(each) for each in pixels.split(CHUNK)]).float(),
+        )
     ours = Labelled(objects.features[real], torch.arange(len(real)), objects.labels[real])
     theirs = Labelled(values, torch.arange(len(rows)), objects.labels[rows])
     found: dict[tuple[str, str], float | None] = {}
@@ -144,7 +149,7 @@ def numbers(objects: Objects, real: Tensor, rows: Tensor, defect: Defect | None)
 
 def experiment(
     objects: Objects, count: int, sets: int, floors: int, seed: int = 0
-) -> Iterator[Found]:
+) -> Iterator[DefectNumbers]:
     """Every planted defect measured: `sets` damaged sets against `floors` undamaged ones."""
     every, streams = torch.arange(len(objects.pixels)), Streams(seed)
     real, pool = every[:count], every[count:]
@@ -157,28 +162,28 @@ def experiment(
         for i in range(sets):
             chosen = selection(objects, pool, defect, count, streams.under(f"damaged {i}"))
             damaged.append(numbers(objects, real, chosen, defect))
-        yield Found(defect, [count] * sets, damaged, undamaged)
+        yield DefectNumbers(defect, [count] * sets, damaged, undamaged)
 
 
 def columns(classes: Sequence[str]) -> dict[str, Direction]:
-    """Measures of the table, and which of their values are worse."""
+    """Measures of the table, and which of their values are better."""
     found = {
-        name: worse
+        name: better
         for probe in standard_probes(classes)
-        for name, worse in probe.columns.items()
+        for name, better in probe.columns.items()
         if name != "unlabelled per class"
     }
-    return {**found, SPECTRUM: Direction.LARGER, SIMILARITY: Direction.LARGER}
+    return {**found, SPECTRUM: Direction.LOW, SIMILARITY: Direction.LOW}
 
 
-def table(found: Sequence[Found], measures: Mapping[str, Direction]) -> str:
+def table(found: Sequence[DefectNumbers], measures: Mapping[str, Direction]) -> str:
     """Median of the damaged sets, bold where it leaves the floor; above it the floors."""
     first = next(iter(measures))
-    cells = {(cell.kind, cell.measure): cell.trials for cell in judged(found, measures)}
+    cells = {(cell.kind, cell.measure): cell.trials for cell in cells_of(found, measures)}
     lines = [["planted", *measures], ["---"] * (1 + len(measures))]
     lines.append(["nothing (range)"])
-    for name, worse in measures.items():
-        lines[-1].append(floor_text(found[0], name, worse))
+    for name, better in measures.items():
+        lines[-1].append(floor_text(found[0], name, better))
     grades = [(kind, place) for kind, name in cells if name == first for place in range(9)]
     for kind, place in grades:
         row = {name: cells[kind, name][place : place + 1] for name in measures}
@@ -188,9 +193,9 @@ def table(found: Sequence[Found], measures: Mapping[str, Direction]) -> str:
     return "\n".join("|" + "|".join(line) + "|" for line in lines) + "\n"
 
 
-def floor_text(found: Found, name: str, worse: Direction) -> str:
+def floor_text(found: DefectNumbers, name: str, better: Direction) -> str:
     """Ends of the floor; of the worst part where a measure has several."""
-    inner = max if worse is Direction.LARGER else min
+    inner = max if better is Direction.LOW else min
     values = [
         inner(v for key, v in each.items() if key[0] == name and v is not None)
         for each in found.floor

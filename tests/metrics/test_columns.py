@@ -34,7 +34,7 @@ def test_rows_are_those_of_the_extractor_and_come_from_one_pass(tmp_path: Path) 
     every = torch.cat(list(images.batches()))
     assert torch.equal(whole, Means()(every))
     assert torch.equal(nir, Means()(every[:, 3:]))
-    assert torch.equal(spectrum, spectra([every[:, :3]]).float())
+    assert torch.equal(spectrum, spectra(every[:, :3]).float())
     again = columns.rows_of(counting, wanted, folder=tmp_path)
     assert all(torch.equal(a, b) for a, b in zip(again, (whole, nir, spectrum), strict=True))
     assert len(passes) == 1, "what is kept is not computed again"

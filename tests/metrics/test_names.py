@@ -3,21 +3,21 @@
 import pytest
 
 from synthograph.core.errors import UserError
-from synthograph.metrics.names import OWN, parse, parse_path, parse_selection
-from synthograph.metrics.names import PublishedKind as Kind
+from synthograph.metrics import names
+from synthograph.metrics.names import OWN, PublishedKind, parse, parse_path, parse_selection
 from synthograph.metrics.paths import VARIANTS
 
 
 @pytest.mark.parametrize(
-    ("name", "measure", "count", "full", "max_real", "extractor", "keys"),
+    ("name", "kind", "count", "full", "max_real", "extractor", "keys"),
     [
-        ("fid50k_full", Kind.FRECHET, 50_000, True, None, "inception", ("fid50k_full",)),
-        ("fid5k_full", Kind.FRECHET, 5_000, True, None, "inception", ("fid5k_full",)),
-        ("fid500_full", Kind.FRECHET, 500, True, None, "inception", ("fid500_full",)),
-        ("fid50k", Kind.FRECHET, 50_000, False, 50_000, "inception", ("fid50k",)),
+        ("fid50k_full", names.FID, 50_000, True, None, "inception", ("fid50k_full",)),
+        ("fid5k_full", names.FID, 5_000, True, None, "inception", ("fid5k_full",)),
+        ("fid500_full", names.FID, 500, True, None, "inception", ("fid500_full",)),
+        ("fid50k", names.FID, 50_000, False, 50_000, "inception", ("fid50k",)),
         (
             "kid50k_full",
-            Kind.KERNEL,
+            names.KID,
             50_000,
             True,
             1_000_000,
@@ -26,7 +26,7 @@ from synthograph.metrics.paths import VARIANTS
         ),
         (
             "pr50k3_full",
-            Kind.MANIFOLD,
+            names.PR,
             50_000,
             True,
             200_000,
@@ -35,7 +35,7 @@ from synthograph.metrics.paths import VARIANTS
         ),
         (
             "pr2k3",
-            Kind.MANIFOLD,
+            names.PR,
             2_000,
             False,
             2_000,
@@ -44,7 +44,7 @@ from synthograph.metrics.paths import VARIANTS
         ),
         (
             "is10k",
-            Kind.SCORE,
+            names.IS,
             10_000,
             False,
             10_000,
@@ -55,7 +55,7 @@ from synthograph.metrics.paths import VARIANTS
 )
 def test_published_names(
     name: str,
-    measure: Kind,
+    kind: PublishedKind,
     count: int,
     full: bool,
     max_real: int | None,
@@ -63,7 +63,7 @@ def test_published_names(
     keys: tuple[str, ...],
 ) -> None:
     got = parse(name)
-    assert (got.measure, got.count, got.full) == (measure, count, full)
+    assert (got.kind, got.count, got.full) == (kind, count, full)
     assert (got.max_real, got.extractor, got.keys) == (max_real, extractor, keys)
 
 

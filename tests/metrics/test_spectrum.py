@@ -37,7 +37,7 @@ def noise(count: int, seed: int, size: tuple[int, int] = (32, 32)) -> torch.Tens
     ],
 )
 def test_a_wave_lies_in_its_ring(size, periods, ring: int, bits: int) -> None:
-    found = spectra([wave(*size, *periods, bits=bits)])[0]
+    found = spectra(wave(*size, *periods, bits=bits))[0]
     assert int(found.argmax()) == ring
     assert float(found[ring] - found.sort().values[-2]) > 10
 
@@ -49,7 +49,7 @@ def test_powers_are_means_over_the_whole_transform(size: tuple[int, int]) -> Non
     along = [torch.fft.fftfreq(side, dtype=torch.float64) for side in size]
     radius = (along[0][:, None].square() + along[1][None].square()).sqrt()
     place = (radius / (0.5 / (min(size) // 2))).round().long() - 1
-    got = spectra([batch])
+    got = spectra(batch)
     assert got.shape[1] == int(rings(*size).max()) + 1
     for ring in range(got.shape[1]):
         expected = 10 * torch.log10(full[:, place == ring].mean(1) + 1 / (12 * 255**2))
@@ -57,11 +57,11 @@ def test_powers_are_means_over_the_whole_transform(size: tuple[int, int]) -> Non
 
 
 def test_a_flat_image_has_finite_powers() -> None:
-    assert bool(spectra([torch.full((2, 3, 16, 16), 7, dtype=torch.uint8)]).isfinite().all())
+    assert bool(spectra(torch.full((2, 3, 16, 16), 7, dtype=torch.uint8)).isfinite().all())
 
 
 def measured(real: torch.Tensor, fake: torch.Tensor):
-    samples = [Sample.singles(spectra([each]).float()) for each in (real, fake)]
+    samples = [Sample.singles(spectra(each).float()) for each in (real, fake)]
     return spectrum_difference(*samples)
 
 
@@ -85,11 +85,7 @@ def test_blur_takes_high_frequencies_away() -> None:
 
 
 def test_bad_input() -> None:
-    with pytest.raises(UserError, match="one size"):
-        spectra([noise(1, 0, (16, 16)), noise(1, 0, (16, 32))])
-    with pytest.raises(UserError, match="no images"):
-        spectra([])
     with pytest.raises(UserError, match="sides of at least 4"):
-        spectra([noise(1, 0, (2, 16))])
+        spectra(noise(1, 0, (2, 16)))
     with pytest.raises(UserError, match="differ in size"):
         measured(noise(5, 0, (16, 16)), noise(5, 0, (32, 32)))

@@ -13,6 +13,8 @@ T = TypeVar("T")
 SECONDS_BETWEEN_LINES = 10.0
 Track = Callable[[Iterable[Any], int], Iterable[Any]]
 """Shows progress over (items, their number)."""
+Tracks = Callable[[str], Track]
+"""Name of the work to what shows its progress."""
 
 
 class Progress(Protocol):
@@ -34,6 +36,9 @@ class Silent:
     def track(self, what: str) -> Track:
         """Pass the items through."""
         return lambda items, total: items
+
+
+silent: Tracks = Silent().track
 
 
 class Printed:

@@ -82,7 +82,7 @@ def spectrum_column(spec: ImageSpec, modality: str | None = None) -> Column:
     part = _channels(spec, modality)
 
     def step(images: Tensor) -> Tensor:
-        return spectra([images[:, part]]).to(torch.float32)
+        return spectra(images[:, part]).to(torch.float32)
 
     dims = int(rings(spec.height, spec.width).max()) + 1
     return Column("spectrum", _digest(["spectrum", 1, part.start, part.stop]), dims, lambda _: step)

@@ -18,10 +18,11 @@ from torch import Tensor
 import synthograph
 from synthograph.archive.batches import ImageSet
 from synthograph.core.errors import UserError
+from synthograph.core.progress import Tracks, silent
 from synthograph.core.seeds import Streams
 from synthograph.features.base import Extractor
 from synthograph.metrics import columns
-from synthograph.metrics.evaluate import MIN_IMAGES, Tracks, silent
+from synthograph.metrics.evaluate import MIN_IMAGES
 from synthograph.metrics.kernel import kernel_distance
 from synthograph.metrics.maps import flat_map
 from synthograph.metrics.measures import floors

@@ -2,7 +2,7 @@
 with interval, floor, the value against training images, and what it rests on.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import synthograph
 from synthograph.archive.batches import ImageSet
 from synthograph.archive.parts import Part
 from synthograph.core.errors import UserError
-from synthograph.core.progress import Track
+from synthograph.core.progress import Tracks, silent
 from synthograph.core.spec import ImageSpec
 from synthograph.features.base import ClassifyingExtractor, Extractor, NetworkExtractor
 from synthograph.metrics import columns
@@ -32,14 +32,6 @@ DRAWN = (
 )
 COMPARED = (Source.FEATURES, Source.SPECTRA)
 """What is compared with training images too."""
-
-Tracks = Callable[[str], Track]
-"""Name of the work -> what shows its progress."""
-
-
-def silent(what: str) -> Track:
-    """Shows nothing."""
-    return lambda items, total: items
 
 
 @dataclass(frozen=True)

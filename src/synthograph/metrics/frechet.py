@@ -51,12 +51,6 @@ class Moments:
     scatter: Float64[Tensor, "d d"] | None = None
     rows: Float64[Tensor, "n d"] | None = None
 
-    def covariance(self, *, correction: int = 0) -> Float64[Tensor, "d d"]:
-        """Covariance matrix, divided by count - `correction`."""
-        scatter = self.rows.T @ self.rows if self.rows is not None else self.scatter
-        assert scatter is not None, "moments hold rows or a scatter"
-        return scatter / (self.count - correction)
-
     def total_variance(self) -> float:
         """Trace of the covariance."""
         if self.rows is not None:
@@ -137,9 +131,7 @@ def _factor(side: Moments) -> Float64[Tensor, "r d"]:
     return eigenvalues.clamp(min=0).sqrt()[:, None] * vectors.T
 
 
-def frechet_distance(
-    real: Sample, fake: Sample, *, level: float = 0.95, blocks: int | None = None, seed: int = 0
-) -> Value:
+def frechet_distance(real: Sample, fake: Sample, *, seed: int = 0) -> Value:
     """Frechet distance with an interval.
 
     The number depends on how many images there are (`extrapolate` says how much); the interval is
@@ -148,8 +140,6 @@ def frechet_distance(
     Args:
         real: features of real images.
         fake: features of generated images.
-        level: of the interval.
-        blocks: how many blocks of groups; 20, or 12 with `MANY_FEATURES` features and more.
         seed: which groups share a block.
 
     Raises:
@@ -160,10 +150,10 @@ def frechet_distance(
     if reason is not None:
         return compared("frechet", None, real, fake, notes=(reason,))
     large = min(real.features, max(len(real), len(fake))) >= MANY_FEATURES
-    most = blocks or (12 if large else 20)
+    most = 12 if large else 20
     cut = plan(real.groups, fake.groups, most=most, pairs=most // 2 if large else 60, seed=seed)
     values = distances(real, fake, cut)
-    ends = squared_interval(values, cut, level=level, least=MIN_JACKKNIFE_SHARE)
+    ends = squared_interval(values, cut, least=MIN_JACKKNIFE_SHARE)
     fewest = min(len(real), len(fake))
     few = f"{fewest} images for {real.features} features: the value is biased upwards"
     notes = (cut.reason, few if fewest <= real.features else None)

@@ -91,9 +91,7 @@ def _within(x: Float[Tensor, "n d"]) -> float:
     return float(every.sum() - every.diagonal().sum())
 
 
-def kernel_distance(
-    real: Sample, fake: Sample, *, level: float = 0.95, blocks: int = BLOCKS, seed: int = 0
-) -> Value:
+def kernel_distance(real: Sample, fake: Sample, *, seed: int = 0) -> Value:
     """Unbiased squared MMD of all images, with an interval.
 
     Pairs of images of one group are left out, so the estimate stays unbiased where the images of a
@@ -103,8 +101,6 @@ def kernel_distance(
     Args:
         real: features of real images.
         fake: features of generated images.
-        level: of the interval.
-        blocks: how many blocks of groups.
         seed: which groups share a block.
 
     Raises:
@@ -116,9 +112,9 @@ def kernel_distance(
         reason = "all images of a set come from one group, so no two of them are independent"
     if reason is not None:
         return compared("kernel", None, real, fake, notes=(reason,))
-    cut = plan(real.groups, fake.groups, most=blocks, seed=seed)
+    cut = plan(real.groups, fake.groups, most=BLOCKS, seed=seed)
     values, bias = distances(real, fake, cut)
-    ends = squared_interval(values, cut, level=level, bias=bias)
+    ends = squared_interval(values, cut, bias=bias)
     return compared("kernel", float(values[0]), real, fake, interval=ends, notes=(cut.reason,))
 
 

@@ -48,10 +48,6 @@ def manifold_measures(
     real: Sample,
     fake: Sample,
     *,
-    k_pr: int = PR_NEIGHBOURS,
-    k_dc: int = DC_NEIGHBOURS,
-    level: float = 0.95,
-    blocks: int = 20,
     seed: int = 0,
 ) -> Manifold:
     """Precision, recall, density and coverage with intervals.
@@ -62,21 +58,18 @@ def manifold_measures(
     Args:
         real: features of real images.
         fake: features of generated images.
-        k_pr: neighbours for precision and recall.
-        k_dc: neighbours for density and coverage.
-        level: of the intervals.
-        blocks: how many blocks of groups.
         seed: which groups share a block.
 
     Raises:
         UserError: sets that cannot be compared.
     """
     check_pair(real, fake)
+    k_pr, k_dc = PR_NEIGHBOURS, DC_NEIGHBOURS
     reason = too_few(real, fake, max(k_pr, k_dc) + 1)
     if reason is not None:
         names = ("precision", "recall", "density", "coverage")
         return Manifold(*(compared(name, None, real, fake, notes=(reason,)) for name in names))
-    cut = halving_plan(real.groups, fake.groups, most=blocks, seed=seed)
+    cut = halving_plan(real.groups, fake.groups, seed=seed)
     fewest, needed = min(len(real), len(fake)), 4 * max(k_pr, k_dc)
     if cut.reason is None and fewest < needed:
         cut = replace(cut, reason=f"no interval: {fewest} images, at least {needed} are needed")
@@ -91,7 +84,7 @@ def manifold_measures(
     ) -> Value:
         counts = {"hits": int(hits[0]), "images": int(images[0])}
         shares = hits.to(torch.float64) / images
-        ends = share_interval(shares, cut, images=len(of), groups=of.group_count, level=level)
+        ends = share_interval(shares, cut, images=len(of), groups=of.group_count)
         return compared(
             name, float(shares[0]), real, fake, interval=ends, notes=(cut.reason,), counts=counts
         )
@@ -104,7 +97,7 @@ def manifold_measures(
             float(density[0]),
             real,
             fake,
-            interval=halves_interval(density, cut, level=level),
+            interval=halves_interval(density, cut),
             notes=(cut.reason,),
             counts={"balls": int(counted.balls[0]), "images": int(counted.n_fake[0])},
         ),
@@ -228,9 +221,13 @@ def radii(
         alive = blocks[near.blocks] & near.squared.isfinite()
         kth = alive & (alive.cumsum(1) == k)
         radius = torch.where(kth, near.squared, torch.inf).amin(1)
-        radius = torch.nextafter(radius, torch.full_like(radius, torch.inf))
-        columns.append(radius.masked_fill(~blocks[owner], -1))
+        columns.append(enlarged(radius).masked_fill(~blocks[owner], -1))
     return torch.stack(columns, dim=1)
+
+
+def enlarged(radius: Float32[Tensor, " n"]) -> Float32[Tensor, " n"]:
+    """Larger by one unit of rounding, so that a tie is inside."""
+    return torch.nextafter(radius, torch.full_like(radius, torch.inf))
 
 
 def _estimate(real: Sample, fake: Sample, seed: int) -> dict[str, Value]:

@@ -1,6 +1,5 @@
 """Names of measures as users write them: our own, and those of the published tools."""
 
-import enum
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,21 +25,32 @@ _NAME = re.compile(r"(fid|kid|is|pr)(\d{1,7})(k?)(3?)(_full)?", re.ASCII)
 _PATH = re.compile(rf"({'|'.join((*VARIANTS, PATH))})(?:_(\d{{1,7}})(k?))?", re.ASCII)
 
 
-class PublishedKind(enum.Enum):
-    """What a published name measures."""
+@dataclass(frozen=True)
+class PublishedKind:
+    """What a published name measures.
 
-    FRECHET = "fid"
-    KERNEL = "kid"
-    MANIFOLD = "pr"
-    SCORE = "is"
+    Attributes:
+        name: how published names begin.
+        extractor: whose features.
+        endings: of the keys under which its numbers are written.
+        max_real: real images that a name ending in `_full` takes at most; None for all.
+        neighbours: behind the number of images; empty for kinds without.
+        full: whether there are names ending in `_full`.
+    """
+
+    name: str
+    extractor: str = "inception"
+    endings: tuple[str, ...] = ("",)
+    max_real: int | None = None
+    neighbours: str = ""
+    full: bool = True
 
 
-MAX_REAL = {
-    PublishedKind.FRECHET: None,
-    PublishedKind.KERNEL: 1_000_000,
-    PublishedKind.MANIFOLD: 200_000,
-}
-"""Real images that the names ending in `_full` take at most."""
+FID = PublishedKind("fid")
+KID = PublishedKind("kid", max_real=1_000_000)
+PR = PublishedKind("pr", "vgg16", ("_precision", "_recall"), max_real=200_000, neighbours="3")
+IS = PublishedKind("is", endings=("_mean", "_std"), full=False)
+KINDS = {kind.name: kind for kind in (FID, KID, PR, IS)}
 
 
 @dataclass(frozen=True)
@@ -49,23 +59,32 @@ class Published:
 
     Attributes:
         name: as written.
-        measure: what is measured.
-        count: generated images.
-        full: whether all real images count, without flips; else as many as generated ones, with
+        kind: what is measured.
+        count: synthetic images.
+        full: whether all real images count, without flips; else as many as synthetic ones, with
             the flips that training saw.
-        max_real: real images at most; None for all.
-        extractor: whose features.
-        keys: under which the numbers are written.
     """
 
     name: str
-    measure: PublishedKind
+    kind: PublishedKind
     count: int
     full: bool
-    max_real: int | None
-    extractor: str
-    keys: tuple[str, ...]
     published: ClassVar[bool] = True
+
+    @property
+    def extractor(self) -> str:
+        """Whose features."""
+        return self.kind.extractor
+
+    @property
+    def max_real(self) -> int | None:
+        """Real images at most; None for all."""
+        return self.kind.max_real if self.full else self.count
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Under which the numbers are written."""
+        return tuple(f"{self.name}{ending}" for ending in self.kind.endings)
 
 
 @dataclass(frozen=True)
@@ -123,32 +142,17 @@ def parse(text: str) -> Published:
     if found is None:
         known = (*OWN, *EXAMPLES, *VARIANTS, PATH)
         raise UserError(f"measure {text!r} is unknown: {nearest(text, known)}")
-    measure, full = PublishedKind(found[1]), found[5] is not None
+    kind, full = KINDS[found[1]], found[5] is not None
     count = int(found[2]) * (1000 if found[3] else 1)
-    neighbours = measure is PublishedKind.MANIFOLD
-    sound = bool(found[4]) == neighbours and (not neighbours or bool(found[3]))
-    if not sound or (measure is PublishedKind.SCORE and full):
+    thousands = bool(found[3]) or not kind.neighbours
+    if found[4] != kind.neighbours or not thousands or (full and not kind.full):
         raise UserError(
             f"measure {text!r} is unknown: the published names are {', '.join(EXAMPLES)}, with any "
             "count (pr5k3_full, is10k)"
         )
     if not 2 <= count <= MAX_COUNT:
         raise UserError(f"{text}: {count} generated images; from 2 to {MAX_COUNT} can be asked for")
-    return Published(
-        name=text,
-        measure=measure,
-        count=count,
-        full=full,
-        max_real=MAX_REAL.get(measure) if full else count,
-        extractor="vgg16" if neighbours else "inception",
-        keys=_keys(text, measure),
-    )
-
-
-def _keys(name: str, measure: PublishedKind) -> tuple[str, ...]:
-    if measure is PublishedKind.MANIFOLD:
-        return (f"{name}_precision", f"{name}_recall")
-    return (f"{name}_mean", f"{name}_std") if measure is PublishedKind.SCORE else (name,)
+    return Published(text, kind, count, full)
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,6 @@ def path_length(
     distances: Iterable[Float[Tensor, " _"]],
     *,
     name: str = "ppl2_wend",
-    level: float = 0.95,
     seed: int = 0,
 ) -> Value:
     """Mean of the distances from the 1st to the 99th percentile.
@@ -154,7 +153,6 @@ def path_length(
         distances: perceptual distances divided by epsilon^2, in batches; every pair of images
             stands for itself.
         name: of the variant.
-        level: of the interval, which is for the expectation at this number of pairs.
         seed: which pairs share a block.
 
     Raises:
@@ -174,7 +172,7 @@ def path_length(
     return Value(
         name=name,
         value=float(values[0]),
-        interval=interval(values, cut, level=level, low=0.0),
+        interval=interval(values, cut, low=0.0),
         n_fake=len(every),
         notes=() if cut.reason is None else (cut.reason,),
     )

@@ -12,7 +12,7 @@ from synthograph.metrics.measures import BY_NAME, plain
 from synthograph.metrics.names import FEATURE_MEASURES
 from synthograph.results.measures import Direction
 from synthograph.stats.nearest import centre_of, nearest_squared
-from synthograph.stats.sample import Sample, by_block
+from synthograph.stats.sample import Sample
 
 # n image, k image of a selection
 
@@ -105,16 +105,13 @@ def _mean(values: Bool[Tensor, " n"]) -> float:
     return float(values.to(torch.float64).mean())
 
 
-def covered(real: Sample, fake: Sample, *, k: int = manifold.DC_NEIGHBOURS) -> Bool[Tensor, " n"]:
-    """Which real images have a generated one in their ball (Naeem et al. 2020, equation 5).
+def covered(real: Sample, fake: Sample) -> Bool[Tensor, " n"]:
+    """Which real images have a synthetic one in their ball (Naeem et al. 2020, equation 5).
 
     Args:
-        real: features of more than k real images.
-        fake: features of generated images; there may be none.
-        k: neighbours.
+        real: features of more than `DC_NEIGHBOURS` real images.
+        fake: features of synthetic images; there may be none.
     """
-    centre, blocks = centre_of(real.values), torch.zeros(len(real), dtype=torch.int64)
-    points = by_block(real, blocks)
-    near = manifold.neighbours(points, 1, k, centre)
-    radius = manifold.radii(near, k, torch.ones(1, 1, dtype=torch.bool), blocks)[:, 0]
-    return nearest_squared(real.values, fake.values, centre)[:, 0] <= radius
+    values, centre = real.values, centre_of(real.values)
+    own = nearest_squared(values, values, centre, k=manifold.DC_NEIGHBOURS, same=True)[:, -1]
+    return nearest_squared(values, fake.values, centre)[:, 0] <= manifold.enlarged(own)

@@ -14,14 +14,14 @@ from synthograph.archive.batches import ImageSet
 from synthograph.core.devices import Precision
 from synthograph.core.errors import UserError
 from synthograph.core.interval import Interval
+from synthograph.core.progress import Tracks, silent
 from synthograph.core.seeds import Streams
 from synthograph.features.base import Extractor
 from synthograph.features.lpips import PerceptualDistance
 from synthograph.metrics import frechet, kernel, manifold
 from synthograph.metrics.columns import extractor_column, rows_of
-from synthograph.metrics.evaluate import Tracks, silent
 from synthograph.metrics.measures import matched
-from synthograph.metrics.names import PathLength, Published, PublishedKind
+from synthograph.metrics.names import FID, IS, KID, PathLength, Published
 from synthograph.metrics.paths import Pairs, path_length, step_lengths
 from synthograph.metrics.scores import inception_score
 from synthograph.results.evaluation import PublishedMeasure, Value, compared
@@ -61,11 +61,11 @@ def check_published(spec: Published, train: ImageSet, fake_count: int, fake_name
 
 def _way_out(spec: Published, count: int) -> str:
     """The same measure of so many images, if there is one."""
-    thousands, neighbours = count // 1000, spec.measure is PublishedKind.MANIFOLD
-    if count < 2 or (neighbours and not thousands):
+    thousands, kind = count // 1000, spec.kind
+    if count < 2 or (kind.neighbours and not thousands):
         return "give it more"
     number = f"{thousands}k" if thousands else f"{count}"
-    name = f"{spec.measure.value}{number}{'3' if neighbours else ''}"
+    name = f"{kind.name}{number}{kind.neighbours}"
     return f"ask for fewer, such as {name}{'_full' if spec.full else ''}"
 
 
@@ -103,7 +103,7 @@ def measure_published(
         seed=seed,
         version=synthograph.__version__,
     )
-    if spec.measure is PublishedKind.SCORE:
+    if spec.kind is IS:
         value, deviation = inception_score(made[:, extractor.dims :], seed=seed)
         return _result(spec, (value.value, deviation), (value,), provenance)
     (rows,) = rows_of(train, [column], folder=folder, track=tracks(f"features of {train.name}"))
@@ -176,9 +176,9 @@ def measure_path_length(
 
 
 def _values(spec: Published, real: Sample, fake: Sample, seed: int) -> tuple[Value, ...]:
-    if spec.measure is PublishedKind.FRECHET:
+    if spec.kind is FID:
         return (frechet.frechet_distance(real, fake, seed=seed),)
-    if spec.measure is PublishedKind.KERNEL:
+    if spec.kind is KID:
         subsets = kernel.subset_distances(real, fake, seed=seed)
         number = len(subsets.values)
         note = (

@@ -5,7 +5,7 @@ exp(E KL(p(y|x) || p(y))). It knows nothing of real images, so it never decides 
 """
 
 import torch
-from jaxtyping import Float, Float64, Int, Int64
+from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from synthograph.core.errors import UserError
@@ -23,23 +23,19 @@ TOLERANCE = 1e-3
 def inception_score(
     probabilities: Float[Tensor, "n c"],
     *,
-    groups: Int[Tensor, " n"] | None = None,
     splits: int = SPLITS,
-    level: float = 0.95,
     seed: int = 0,
 ) -> tuple[Value, float]:
     """The inception score of generated images.
 
     Args:
         probabilities: class probabilities of every image, in the order in which they were made.
-        groups: group of every image; by default each is its own.
         splits: consecutive parts of the set whose scores are averaged.
-        level: of the interval, which is for the expectation at this number of images.
         seed: which images share a block.
 
     Returns:
-        The mean over the splits, 1 to the number of classes, with its interval, and the standard
-        deviation over the splits.
+        The mean over the splits, 1 to the number of classes, with an interval for its expectation
+        at this number of images; and the standard deviation over the splits.
 
     Raises:
         UserError: rows that are no probabilities.
@@ -49,14 +45,13 @@ def inception_score(
     if count < splits:
         reason = f"{count} generated images, at least {splits} are needed"
         return Value(name="inception_score", value=None, n_fake=count, notes=(reason,)), 0.0
-    own = torch.arange(count) if groups is None else groups
-    cut = plan(own, pairs=0, seed=seed)
+    cut = plan(torch.arange(count), pairs=0, seed=seed)
     scores = split_scores(probabilities, cut, splits)
     mean = scores.mean(1)
     value = Value(
         name="inception_score",
         value=float(mean[0]),
-        interval=interval(mean, cut, level=level, low=1.0),
+        interval=interval(mean, cut, low=1.0),
         n_fake=count,
         notes=() if cut.reason is None else (cut.reason,),
     )

@@ -4,8 +4,6 @@ Source: Durall, Keuper and Keuper 2020, "Watch your up-convolution": the power o
 transform, averaged over all directions, per image.
 """
 
-from collections.abc import Iterable
-
 import torch
 from jaxtyping import Float64, Int64, UInt
 from torch import Tensor
@@ -35,37 +33,19 @@ def rings(height: int, width: int) -> Int64[Tensor, "h v"]:
     return ((along_y.square() + along_x.square()).sqrt() / step).round().to(torch.int64) - 1
 
 
-def spectra(batches: Iterable[UInt[Tensor, "_ _ _ _"]]) -> Float64[Tensor, "n b"]:
+def spectra(images: UInt[Tensor, "n c h w"]) -> Float64[Tensor, "n b"]:
     """Power in decibels of every ring of frequencies, one row per image.
 
     Powers are of pixels in 0..1, averaged over channels and directions; noise as strong as the
     rounding of the pixels is added, which keeps the logarithm of a flat image finite.
 
-    Args:
-        batches: images of one size, 8 or 16 bits.
-
     Raises:
-        UserError: no images, sides below 4 pixels, or images of different sizes.
+        UserError: sides below 4 pixels, or neither 8 nor 16 bits.
     """
-    found: list[Tensor] = []
-    size: tuple[int, int] | None = None
-    for batch in batches:
-        height, width = batch.shape[2:]
-        size = size or (height, width)
-        if min(size) < 4 or size != (height, width):
-            raise UserError(
-                f"an image of {height}x{width} pixels: spectra need images of one size "
-                f"(the first has {size[0]}x{size[1]}), with sides of at least 4"
-            )
-        found.append(_powers(batch))
-    if not found:
-        raise UserError("no images: spectra need at least one")
-    return torch.cat(found)
-
-
-def _powers(batch: UInt[Tensor, "n c h w"]) -> Float64[Tensor, "n b"]:
-    height, width = batch.shape[2:]
-    power = torch.fft.rfft2(unit_range(batch), norm="ortho").abs().square().mean(1)
+    height, width = images.shape[2:]
+    if min(height, width) < 4:
+        raise UserError(f"images of {width}x{height} pixels: spectra need sides of at least 4")
+    power = torch.fft.rfft2(unit_range(images), norm="ortho").abs().square().mean(1)
     ring = rings(height, width)
     # a real transform holds most frequencies once that the full one holds twice
     weight = torch.full((width // 2 + 1,), 2.0, dtype=torch.float64)
@@ -76,23 +56,23 @@ def _powers(batch: UInt[Tensor, "n c h w"]) -> Float64[Tensor, "n b"]:
     weights[ring < 0] = 0
     place, count = ring.clamp(min=0).flatten(), int(ring.max()) + 1
     total = torch.zeros(count, dtype=torch.float64).index_add_(0, place, weights.flatten())
-    powers = torch.zeros(len(batch), count, dtype=torch.float64)
+    powers = torch.zeros(len(images), count, dtype=torch.float64)
     powers.index_add_(1, place, power.to(torch.float64).flatten(1) * weights.flatten())
-    rounding = 1 / (12 * torch.iinfo(batch.dtype).max ** 2)
+    rounding = 1 / (12 * torch.iinfo(images.dtype).max ** 2)
     return 10 * torch.log10(powers / total + rounding)
 
 
-def spectrum_difference(real: Sample, fake: Sample, *, level: float = 0.95, seed: int = 0) -> Value:
+def spectrum_difference(real: Sample, fake: Sample, *, seed: int = 0) -> Value:
     """Root mean square over frequencies of the difference of mean spectra, in decibels.
 
     Args:
         real: rows of `spectra` (as float32) of real images.
         fake: the same of generated images.
-        level: of the interval, which is for the expectation at these numbers of images.
         seed: which groups share a block.
 
     Returns:
-        The number; `curve` is the difference (generated less real) from low to high frequencies.
+        The number, with an interval for its expectation at these numbers of images; `curve` is the
+        difference (generated less real) from low to high frequencies.
 
     Raises:
         UserError: images of different sizes, or spectra that are no numbers.
@@ -107,13 +87,13 @@ def spectrum_difference(real: Sample, fake: Sample, *, level: float = 0.95, seed
     cut = plan(real.groups, fake.groups, seed=seed)
     gap = means(fake.values, cut, place=1) - means(real.values, cut, place=0)
     squares = gap.square().mean(1)
-    ends = interval(squares, cut, level=level, low=0.0)
+    ends = interval(squares, cut, low=0.0)
     return compared(
         "spectrum",
         float(squares[0].sqrt()),
         real,
         fake,
-        interval=None if ends is None else Interval(ends.low**0.5, ends.high**0.5, level),
+        interval=None if ends is None else Interval(ends.low**0.5, ends.high**0.5, ends.level),
         notes=(cut.reason,),
         curve=tuple(gap[0].tolist()),
     )

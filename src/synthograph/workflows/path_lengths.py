@@ -5,10 +5,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from synthograph.core.errors import UserError
+from synthograph.core.progress import Tracks
 from synthograph.features.base import MissingWeightsError
 from synthograph.features.lpips import PerceptualDistance
 from synthograph.features.registry import perceptual_distance
-from synthograph.metrics.evaluate import Tracks
 from synthograph.metrics.names import PathLength
 from synthograph.metrics.paths import Sampling, Space, check_size
 from synthograph.metrics.published import measure_path_length

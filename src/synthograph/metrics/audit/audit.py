@@ -9,6 +9,7 @@ import synthograph
 from synthograph.archive.batches import ImageSet
 from synthograph.core.errors import UserError
 from synthograph.core.names import first_few
+from synthograph.core.progress import Tracks, silent
 from synthograph.features.base import Extractor
 from synthograph.metrics import evaluate
 from synthograph.metrics.audit import memorisation
@@ -34,7 +35,7 @@ from synthograph.metrics.audit.verdict import (
     exact_words,
 )
 from synthograph.metrics.columns import extractor_column, rows_of
-from synthograph.metrics.evaluate import MIN_IMAGES, Tracks, silent
+from synthograph.metrics.evaluate import MIN_IMAGES
 from synthograph.metrics.overlap import Trained, refuse_overlap
 from synthograph.results.audit import (
     Audit,

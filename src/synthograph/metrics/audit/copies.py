@@ -14,6 +14,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from synthograph.archive.batches import ImageSet, pixels_at
+from synthograph.core.progress import Tracks, silent
 from synthograph.core.seeds import Streams
 from synthograph.metrics.audit.calibration import (
     AgreementScale,
@@ -27,7 +28,6 @@ from synthograph.metrics.audit.identical import Identical, find_identical
 from synthograph.metrics.audit.search import Candidates, Index
 from synthograph.metrics.audit.sets import check_sets, drawn, provenance
 from synthograph.metrics.audit.transforms import IDENTITY, TRANSFORMS, plant
-from synthograph.metrics.evaluate import Tracks, silent
 from synthograph.results.audit import ClosestPair, Copies, Flagged, Recall, Threshold
 
 RATES = (0.001, 0.01)

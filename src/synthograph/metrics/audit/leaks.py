@@ -12,10 +12,10 @@ from torch import Tensor
 
 from synthograph.archive.batches import ImageSet
 from synthograph.core.errors import UserError
+from synthograph.core.progress import Tracks, silent
 from synthograph.core.seeds import Streams
 from synthograph.metrics.audit.matcher import levelled, resized
 from synthograph.metrics.audit.sets import provenance
-from synthograph.metrics.evaluate import Tracks, silent
 from synthograph.ops.operations import OPERATIONS, ColourOperation, Exact, vflip
 from synthograph.results.audit import AugmentationLeakage, Leak
 

@@ -10,6 +10,7 @@ import torch
 from scipy.stats import beta
 
 from synthograph.archive.batches import ImageSet
+from synthograph.core.progress import Tracks, silent
 from synthograph.core.seeds import Streams
 from synthograph.metrics.audit.calibration import (
     AgreementScale,
@@ -21,7 +22,6 @@ from synthograph.metrics.audit.copies import REAL, Searched
 from synthograph.metrics.audit.identical import identical
 from synthograph.metrics.audit.search import Index
 from synthograph.metrics.audit.sets import check_sets, drawn, provenance
-from synthograph.metrics.evaluate import Tracks, silent
 from synthograph.results.audit import Overlap
 
 RATE = 0.001

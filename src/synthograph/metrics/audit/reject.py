@@ -9,13 +9,13 @@ import numpy as np
 import torch
 
 from synthograph.archive.batches import ImageSet
+from synthograph.core.progress import Tracks, silent
 from synthograph.core.seeds import Streams
 from synthograph.metrics.audit.calibration import AgreementScale, threshold_of
 from synthograph.metrics.audit.copies import RATES, REAL, Searched
 from synthograph.metrics.audit.identical import digests
 from synthograph.metrics.audit.search import Index
 from synthograph.metrics.audit.sets import check_sets, drawn
-from synthograph.metrics.evaluate import Tracks, silent
 from synthograph.results.audit import Threshold
 
 
