@@ -366,7 +366,7 @@ def test_extractors_of_several_files_come_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"kind": "something"}, "is none of the files of this page"),
+        ({"kind": "something"}, "is none of the files of results"),
         ([1], "holds a list, expected an object"),
         ({**material.audit("fine")}, "answer 'fine' is none of clean"),
         ({**material.audit(), "tests": {}}, "tests is an object, expected a list"),
