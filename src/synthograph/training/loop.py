@@ -51,6 +51,7 @@ class Trainer:
         self.on_snapshot = on_snapshot
         self.grid = Grid(session.spec, session.stream, session.info.classes)
         self.trackers = Trackers(installed(TRACKERS) if self.team.is_main else [], run.log)
+        self.trackers.start(run.path, session.config.tree(), self.progress.images)
         self.saved = self.ticked = time.monotonic()
         self.saved_images: int | None = None
         self.maintenance = 0.0
@@ -64,7 +65,6 @@ class Trainer:
         """
         config = self.session.config.training
         limit = None if config.max_hours is None else time.monotonic() + config.max_hours * 3600
-        self.trackers.start(self.run.path, self.session.config.tree(), self.progress.images)
         with StopRequest() as stop:
             if self.progress.images == 0:
                 self.start()
