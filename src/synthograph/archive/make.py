@@ -4,6 +4,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -23,10 +24,6 @@ from synthograph.core.errors import UserError
 from synthograph.core.record import DecodedImage, SourceItem, UnreadableError, array_of, bits_of
 from synthograph.core.spec import MIN_GRID
 
-_UNGUARDED = (
-    "; or this is a script that lacks `if __name__ == '__main__':` before what it does, so that "
-    "every worker begins to do it too"
-)
 AHEAD = 8  # items in flight per process: enough to keep it busy, few enough to bound memory
 
 Shape = tuple[int, int, tuple[tuple[str, int], ...], int]
@@ -54,19 +51,17 @@ def convert_all(
     Raises:
         WorkersError: memory ran out, or a worker process was killed.
     """
-    count, begun = min(workers or os.cpu_count() or 1, len(items)), False
+    count = min(workers or os.cpu_count() or 1, len(items))
     made = (
         _make_in_pool(items, options, count) if count > 1 else (convert(i, options) for i in items)
     )
     try:
-        for result in made:
-            begun = True
-            yield result
+        yield from made
     except (MemoryError, BrokenProcessPool) as error:
         raise WorkersError(
             "a worker process died or found no more memory, most likely because images are large "
             f"and all {count} processes hold some; run the same command with fewer --workers, and "
-            f"it goes on where it stopped{_UNGUARDED if count > 1 and not begun else ''}"
+            "it goes on where it stopped"
         ) from error
     finally:
         made.close()
@@ -84,7 +79,11 @@ def _make_in_pool(
     queue = iter(items)
     flying: deque[Future[ConvertedItem]] = deque()
     try:
-        with _no_interrupts(), _one_thread():  # processes start with the first items
+        with (
+            _no_interrupts(),
+            _one_thread(),
+            _without_script(items),
+        ):  # processes start with the first items
             flying.extend(
                 pool.submit(convert, item, options) for item in islice(queue, AHEAD * count)
             )
@@ -123,6 +122,26 @@ def _one_thread() -> Iterator[None]:
     finally:
         if before is None:
             del os.environ[name]
+
+
+@contextlib.contextmanager
+def _without_script(items: Sequence[SourceItem]) -> Iterator[None]:
+    """Start processes that do not run the script of this one again, as Python's own would: they
+    need nothing of it, unless it decodes items itself. So a script needs no main guard.
+    """
+    script = sys.modules["__main__"]
+    decoders = [item.decode for item in items]
+    if any("__main__" in (type(d).__module__, getattr(d, "__module__", "")) for d in decoders):
+        yield
+        return
+    file, spec = script.__dict__.pop("__file__", None), script.__spec__
+    script.__spec__ = None
+    try:
+        yield
+    finally:
+        script.__spec__ = spec
+        if file is not None:
+            script.__file__ = file
 
 
 @contextlib.contextmanager
