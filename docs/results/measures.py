@@ -27,8 +27,7 @@ from synthograph.core.devices import Precision
 from synthograph.core.seeds import Streams
 from synthograph.features.registry import DEFAULT, extractor, perceptual_distance
 from synthograph.metrics.defects import Defect, PixelDefect, blur, drop, narrow, noise, repeat
-from synthograph.metrics.measures import plain
-from synthograph.metrics.names import SIMILARITY, SPECTRUM
+from synthograph.metrics.measures import MS_SSIM, SPECTRUM, plain
 from synthograph.metrics.paths import VARIANTS, path_length, step_lengths
 from synthograph.metrics.probes import Labelled, Numbers, standard_probes
 from synthograph.metrics.sensitivity_table import DefectNumbers, cells_of
@@ -51,7 +50,7 @@ BOLD = (
     "Medians of the damaged sets; bold where more than half of them lie beyond the most extreme "
     "undamaged set."
 )
-DISTANCES = ("frechet", "kernel", SPECTRUM, SIMILARITY)
+DISTANCES = ("frechet", "kernel", SPECTRUM.name, MS_SSIM.name)
 """Columns of the first table; the others make a second one, so that lines stay short."""
 CHUNK = 64
 
@@ -142,8 +141,8 @@ def numbers(objects: Objects, real: Tensor, rows: Tensor, defect: Defect | None)
     for probe in standard_probes(objects.classes):
         found |= probe.function(ours, theirs)
     sides = Sample.singles(objects.spectra[real]), Sample.singles(waves)
-    found[SPECTRUM, ""] = plain(*sides, [SPECTRUM])[SPECTRUM]
-    found[SIMILARITY, ""] = float(ms_ssim(pixels[0::2], pixels[1::2]).mean())
+    found[SPECTRUM.name, ""] = plain(*sides, [SPECTRUM.name])[SPECTRUM.name]
+    found[MS_SSIM.name, ""] = float(ms_ssim(pixels[0::2], pixels[1::2]).mean())
     return found
 
 
@@ -173,7 +172,7 @@ def columns(classes: Sequence[str]) -> dict[str, Direction]:
         for name, better in probe.columns.items()
         if name != "unlabelled per class"
     }
-    return {**found, SPECTRUM: Direction.LOW, SIMILARITY: Direction.LOW}
+    return {**found, SPECTRUM.name: Direction.LOW, MS_SSIM.name: Direction.LOW}
 
 
 def table(found: Sequence[DefectNumbers], measures: Mapping[str, Direction]) -> str:

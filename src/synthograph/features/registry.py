@@ -97,6 +97,11 @@ def needed_weights(name: str) -> tuple[str, ...]:
     return (name,) if name in WEIGHTS else ()
 
 
+def classifying() -> list[str]:
+    """Names of the extractors that give class probabilities."""
+    return list(filter(classifies, NAMES))
+
+
 def classifies(name: str) -> bool:
     """Whether the extractor of that name gives class probabilities too."""
     return name in NETWORKS and NETWORKS[name].extractor.classifies

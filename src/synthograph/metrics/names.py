@@ -8,13 +8,15 @@ from typing import ClassVar
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
 from synthograph.metrics.measure import Source
-from synthograph.metrics.measures import BY_NAME, MEASURES
+from synthograph.metrics.measures import BY_NAME, chosen
 from synthograph.metrics.paths import VARIANTS, PathVariant
 
-FEATURE_MEASURES = tuple(each.name for each in MEASURES if each.source is Source.FEATURES)
-"""Of features, real against synthetic."""
-SCORE, SPECTRUM, SIMILARITY = "inception_score", "spectrum", "ms_ssim"
 OWN = tuple(BY_NAME)
+FEATURE_MEASURES = tuple(each.name for each in chosen(OWN, Source.FEATURES))
+"""Of features, real against synthetic."""
+PROBABILITY_MEASURES = tuple(each.name for each in chosen(OWN, Source.PROBABILITIES))
+"""For which the extractor must give class probabilities."""
+EXTRACTOR_MEASURES = (*FEATURE_MEASURES, *PROBABILITY_MEASURES)
 PATH = "path_length"
 """Of our own too, but of a generator and not of images; measured only where it is asked for."""
 OWN_PAIRS, OWN_DISTANCE, PUBLISHED_DISTANCE = 2_000, "random-vgg16-distance", "lpips"

@@ -17,9 +17,10 @@ from synthograph.features.lpips import PerceptualDistance
 from synthograph.metrics import columns
 from synthograph.metrics.evaluate import evaluate, keep_part
 from synthograph.metrics.names import (
+    EXTRACTOR_MEASURES,
     FEATURE_MEASURES,
     OWN,
-    SCORE,
+    PROBABILITY_MEASURES,
     MeasureSelection,
     Published,
     parse_selection,
@@ -178,7 +179,7 @@ def _chosen(features: Sequence[str], requested: MeasureSelection) -> list[str]:
     """Extractors of our own measures; there are none where only pixels or images of a published
     name count.
     """
-    if not set(requested.own) & {*FEATURE_MEASURES, SCORE}:
+    if not set(requested.own) & {*EXTRACTOR_MEASURES}:
         return []
     return list(dict.fromkeys(features or [registry.DEFAULT]))
 
@@ -192,9 +193,13 @@ def _possible(
     """What can be measured with the weights that are here; the rest is noted in `skipped`."""
     lacking = set() if own else {*FEATURE_MEASURES}
     if not any(isinstance(each, ClassifyingExtractor) for each in own):
-        lacking.add(SCORE)
-        if SCORE in requested.own and requested.own != OWN:
-            skipped.append(f"skipped: {SCORE}: belongs to the features of inception")
+        lacking.update(PROBABILITY_MEASURES)
+        named = () if requested.own == OWN else requested.own
+        skipped += [
+            f"skipped: {name}: belongs to the features of {', '.join(registry.classifying())}"
+            for name in PROBABILITY_MEASURES
+            if name in named
+        ]
     return replace(
         requested,
         own=tuple(name for name in requested.own if name not in lacking),

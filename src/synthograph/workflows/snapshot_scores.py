@@ -20,8 +20,9 @@ from synthograph.metrics.columns import extractor_column, rows_of
 from synthograph.metrics.evaluate import MIN_IMAGES, EvaluationTask, evaluate
 from synthograph.metrics.measures import BY_NAME, compare
 from synthograph.metrics.names import (
+    EXTRACTOR_MEASURES,
     FEATURE_MEASURES,
-    SCORE,
+    PROBABILITY_MEASURES,
     MeasureSelection,
     Published,
     parse_selection,
@@ -143,7 +144,7 @@ def _lacking(
     """Measures by held-out images that the extractor of the run cannot give."""
     if config.metrics.features in missing:
         return set(filter(_of_features, requested.own))
-    return set() if registry.classifies(config.metrics.features) else {SCORE}
+    return set() if registry.classifies(config.metrics.features) else {*PROBABILITY_MEASURES}
 
 
 def _skipped(
@@ -156,8 +157,9 @@ def _skipped(
             lost += filter(_of_features, requested.own)
         if lost:
             yield f"skipped: {', '.join(lost)}: {reason}"
-    if SCORE in requested.own and not registry.classifies(config.metrics.features):
-        yield f"skipped: {SCORE}: needs --features inception"
+    for name in PROBABILITY_MEASURES:
+        if name in requested.own and not registry.classifies(config.metrics.features):
+            yield f"skipped: {name}: needs --features {' or '.join(registry.classifying())}"
 
 
 def _no_validation(archive: Archive) -> str:
@@ -333,7 +335,7 @@ class SnapshotScorer:
 
 
 def _of_features(name: str) -> bool:
-    return name in (*FEATURE_MEASURES, SCORE)
+    return name in EXTRACTOR_MEASURES
 
 
 def _score_text(score: Score) -> str:
