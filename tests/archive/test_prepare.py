@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from synthograph.archive.make import WorkersError
+from synthograph.archive.convert import WorkersError
 from synthograph.archive.parts import Part
 from synthograph.archive.prepare import PrepareOptions, Summary, prepare, prepare_part
 from synthograph.archive.reader import Archive, open_archive

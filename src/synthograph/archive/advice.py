@@ -1,4 +1,4 @@
-"""What is allowed, and yet worth a word before time is spent on it."""
+"""Notes on what is allowed but probably not intended."""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,7 +14,7 @@ NO_GROUPS = (
 
 
 def few_images_note(count: int) -> str:
-    """A sentence about a set of fewer than `MIN_IMAGES` images."""
+    """The note on a set of fewer than `MIN_IMAGES` images."""
     return (
         f"{count} images are very few: below {MIN_IMAGES}, a generator mostly repeats what it saw; "
         "add images, or start from a trained network"
@@ -30,11 +30,11 @@ def has_groups(rows: Sequence[Row]) -> bool:
 
 
 def training_notes(rows: Sequence[Row], *, conditional: bool) -> Iterator[str]:
-    """What is odd about a training set, a sentence each.
+    """Notes on an unusual training set, one sentence each.
 
     Args:
         rows: the images that train.
-        conditional: whether the networks are told the labels.
+        conditional: whether the networks get the labels.
     """
     labels = {row.label for row in rows}
     if conditional and len(labels) == 1 and None not in labels:

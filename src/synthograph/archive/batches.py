@@ -27,7 +27,7 @@ BATCH = 256
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images in a fixed order. What makes them is hidden behind `batches`.
+    """Images in a fixed order, wherever they come from.
 
     Attributes:
         name: what to call it in messages, such as `cells.zip:test`.
@@ -83,7 +83,7 @@ class ImageSet:
 
     @property
     def group_count(self) -> int:
-        """Different patients."""
+        """Number of patients."""
         return len(self.groups.unique())
 
     def column(self, name: str) -> tuple[str, ...] | None:
@@ -92,7 +92,7 @@ class ImageSet:
 
 
 def pixels_at(batch: Tensor, rows: Int64[Tensor, " q"]) -> Tensor:
-    """Images at some places of a batch; torch itself picks no rows of 16 bits."""
+    """Images at some places of a batch; torch cannot index 16-bit rows."""
     return torch.from_numpy(batch.numpy()[rows.numpy()])
 
 
@@ -135,7 +135,7 @@ def archive_images(
 ) -> ImageSet:
     """Rows of an archive as a set, from its pixel cache.
 
-    Images that a generator made stand for themselves; real ones belong to their patient. The order
+    Synthetic images count as groups of their own; real ones belong to their patient. The order
     is a random one that depends on the images' names only, so that consecutive images are not
     alike, as those of one class or patient in a manifest would be.
 
@@ -209,14 +209,14 @@ def group_numbers(rows: Sequence[Row]) -> Int64[Tensor, " n"]:
 
 
 def selection_key(archive: Archive, rows: Sequence[Row]) -> str:
-    """Digest of which images these are, in their order, whatever the archive is called."""
+    """Digest that identifies these images in their order, whatever the archive is called."""
     chosen = [archive.images_hash, archive.info.spec.tree(), [row.file for row in rows]]
     return hashlib.sha256(json.dumps(chosen).encode()).hexdigest()
 
 
 def with_mirrored(images: ImageSet) -> ImageSet:
-    """The images and, behind them, all of them flipped left to right, as published measures of runs
-    with mirroring have them.
+    """The images followed by their mirror images, as published measures of runs with mirroring have
+    them.
     """
 
     def both() -> Iterator[Tensor]:
@@ -239,16 +239,16 @@ def with_mirrored(images: ImageSet) -> ImageSet:
 
 
 def refuse_synthetic(archive: Archive, rows: Sequence[Row]) -> None:
-    """Refuse rows that are no real images, where generated ones are to be compared with them.
+    """Refuse synthetic rows where real images are needed for comparison.
 
     Raises:
         UserError: a row is synthetic.
     """
-    made = [row.file for row in rows if not row.real]
-    if made:
+    synthetic = [row.file for row in rows if not row.real]
+    if synthetic:
         raise UserError(
-            f"{archive.path}: {made[0]} is synthetic ({len(made)} of {len(rows)} images): images "
-            "are judged by real ones only; give an archive without synthetic rows"
+            f"{archive.path}: {synthetic[0]} is synthetic ({len(synthetic)} of {len(rows)} "
+            "images): images are judged by real ones only; give an archive without synthetic rows"
         )
 
 

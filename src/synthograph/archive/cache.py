@@ -44,7 +44,7 @@ def pixel_cache(archive: Archive, *, folder: Path | None = None) -> np.ndarray:
 
 
 def cache_order(archive: Archive) -> dict[str, int]:
-    """File name to its place in the cache; a new split or manifest leaves it as it is."""
+    """File name to its place in the cache, which does not depend on splits or the manifest."""
     return {file: place for place, file in enumerate(sorted(row.file for row in archive.rows))}
 
 

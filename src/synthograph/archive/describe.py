@@ -1,4 +1,4 @@
-"""What an archive is, told without trusting it."""
+"""Describes an archive without trusting it."""
 
 from collections import Counter
 from pathlib import Path
@@ -19,7 +19,7 @@ def describe(
     quick: bool = False,
     track: Track = lambda items, total: items,
 ) -> None:
-    """Tell what an archive is, and decode all its images and masks.
+    """Describe an archive, and decode all its images and masks.
 
     Args:
         path: a zip file or folder.

@@ -1,4 +1,4 @@
-"""Rows of an archive's images for people to look at."""
+"""Example images of an archive, in rows by class."""
 
 from collections.abc import Sequence
 

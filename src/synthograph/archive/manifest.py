@@ -1,4 +1,4 @@
-"""`manifest.csv`: the authority for the rows of an archive."""
+"""`manifest.csv`: one row per image. It decides where `dataset.json` differs."""
 
 import csv
 import hashlib
@@ -48,7 +48,7 @@ class Row:
 
     @property
     def real(self) -> bool:
-        """Whether a camera made the image, not a network."""
+        """Whether the image is real, not synthetic."""
         return self.origin == "real"
 
     def vector(self) -> list[float]:

@@ -1,5 +1,5 @@
-"""Long work shared by processes and machines that need not know of each other: each makes a range
-of the items, and the command without a part puts them together, the same bytes as one alone.
+"""Long work in parts, by processes or machines that do not communicate. Each part makes a range of
+the items; the command without a part joins them into the same bytes as one process would write.
 """
 
 import re
@@ -53,12 +53,12 @@ class Part:
         return range(min(ends[0], total), min(ends[1], total))
 
     def dest(self, whole: Path) -> Path:
-        """What the part of an archive is called."""
+        """Path of this part of an archive."""
         return whole.with_name(f"{whole.name}.part{self.number}of{self.of}")
 
 
 def find_parts(dest: Path) -> Sequence[Part]:
-    """All parts of an archive to be of which at least one was begun; none where none was.
+    """All parts of an archive if at least one was begun, else none.
 
     Raises:
         BlockedError: there are parts of several divisions.
@@ -79,7 +79,7 @@ def find_parts(dest: Path) -> Sequence[Part]:
 def missing_ranges(
     writer: ArchiveWriter, total: int, command: Mapping[str, Any]
 ) -> Iterator[range]:
-    """Take over what parts hold, in order, and give the ranges of items that nobody has made.
+    """Take over finished items of the parts, in order, and give the ranges that are missing.
 
     The caller adds the items of each range before it asks for the next.
 

@@ -1,5 +1,5 @@
-"""The one image format of archives: PNG, 8-bit grey or RGB or 16-bit grey, never anything that
-Pillow would reduce without a word.
+"""The image format of archives: PNG in 8-bit grey, RGB or 16-bit grey, which Pillow reads without
+loss.
 """
 
 import io

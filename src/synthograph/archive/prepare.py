@@ -1,6 +1,4 @@
-"""Sources to archive: decode every file once on all cores, transform, check, write; say what was
-found.
-"""
+"""Sources to archive: decodes every file once on all cores, transforms, checks, writes, reports."""
 
 import contextlib
 import hashlib
@@ -13,7 +11,7 @@ from typing import Any, NoReturn
 
 import pydantic
 
-from synthograph.archive.make import ConvertedItem, Shape, WorkersError, convert_all
+from synthograph.archive.convert import ConvertedItem, Shape, WorkersError, convert_all
 from synthograph.archive.manifest import count_labels
 from synthograph.archive.parts import Part, discard_parts, missing_ranges
 from synthograph.archive.reader import INVARIANCES, ArchiveInfo, check_classes
@@ -147,7 +145,7 @@ def prepare_part(
 ) -> int:
     """Make a part of the items, which `prepare` of the same items takes over.
 
-    Arguments and errors are those of `prepare`; what is rejected is judged there.
+    Arguments and errors are those of `prepare`; rejects are handled there.
 
     Returns:
         Number of items of the part.
@@ -166,7 +164,7 @@ def prepare_part(
 
 @contextlib.contextmanager
 def _keeping(writer: ArchiveWriter) -> Iterator[None]:
-    """Keep what is written where the same command can go on, else remove it."""
+    """On an error keep what is written if the same command can continue, else remove it."""
     try:
         yield
     except KeyboardInterrupt:
@@ -211,8 +209,8 @@ def _fingerprint(items: Sequence[SourceItem], options: PrepareOptions) -> dict[s
     for item in items:
         facts = [item.name, item.label, item.group, item.origin, dict(item.columns)]
         digest.update(json.dumps(facts).encode() + b"\n")
-    told = options.model_dump(mode="json", exclude={"allow_rejects"})
-    return {"options": told, "items": digest.hexdigest()}
+    chosen = options.model_dump(mode="json", exclude={"allow_rejects"})
+    return {"options": chosen, "items": digest.hexdigest()}
 
 
 def _make(
@@ -243,7 +241,7 @@ def _store(writer: ArchiveWriter, item: SourceItem, made: ConvertedItem) -> None
 
 
 def _refuse_odd_size(writer: ArchiveWriter) -> None:
-    """Refuse a size that no network takes while the way out is still cheap.
+    """Refuse early a size that no network accepts.
 
     Raises:
         UserError: the size that most images have fits no grid.
@@ -261,7 +259,7 @@ def _conclude(
     classes: list[str],
     rejects: Rejects,
 ) -> Summary:
-    """Judge all that was made: refuse, or finish the archive."""
+    """Check the converted items together: refuse, or finish the archive."""
     total = len(items) + len(rejects)
     report = writer.dest.with_name(f"{writer.dest.name}.rejected.csv")
     rejects += [(m["name"], m["reject"]) for m in writer.items if m["reject"]]
@@ -319,7 +317,7 @@ def _odd_items(writer: ArchiveWriter, common: Shape) -> dict[int, tuple[str, str
 
 
 def _refuse_sizes(shapes: Mapping[Shape, int]) -> None:
-    """Images of many sizes are a set that was never brought to one: no list of files helps.
+    """Refuse a set of many sizes without listing every file.
 
     Raises:
         UserError: no size is that of most images.

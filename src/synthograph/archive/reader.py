@@ -59,7 +59,7 @@ class ArchiveInfo(Config):
 
 
 def check_classes(names: Sequence[str]) -> None:
-    """Class names stand in manifests and choose an index, so each is there once and is not empty.
+    """Check class names: each must be non-empty, unique and valid text.
 
     Raises:
         ValueError: a name is empty, appears twice or cannot be written as UTF-8.
@@ -343,7 +343,7 @@ def _parse_info(
 
 
 def _holds_runs(files: ArchiveFiles) -> bool:
-    """Whether these are no images but the pictures that trainings drew."""
+    """Whether these are image grids of trainings, not images of a set."""
     tops = {name.partition("/")[0] for name in files.names if name.endswith("/config.json")}
     runs = any(f"{top}/{name}" in files for top in tops for name in RUN_PICTURES)
     return runs and not files.listed
@@ -402,7 +402,7 @@ def _decode_mask(data: bytes, where: str, spec: ImageSpec) -> np.ndarray:
 
 
 def _decode_sized(data: bytes, where: str, what: str, spec: ImageSpec) -> np.ndarray:
-    """Pixels of a PNG whose header is compared first, before memory is taken for another size."""
+    """Pixels of a PNG; a wrong size is refused by its header, before memory is taken."""
     width, height = png_size(data, where)
     if (width, height) != (spec.width, spec.height):
         raise UserError(

@@ -1,6 +1,4 @@
-"""Cutting an archive into train, validation and test by group, each with the classes' shares of the
-whole.
-"""
+"""Splits an archive into train, validation and test by group, with the same shares of classes."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -106,8 +104,7 @@ def allocate(
     *,
     way_out: str = "use --val 0, or add groups",
 ) -> dict[str, int]:
-    """Give every group to one part so that each part's class counts come near its share of the
-    whole.
+    """Assign every group to one part so that class counts of each part come near its share.
 
     Groups are placed one by one, those that hold most images of a rare class first (equals in
     random order), each into the part that then misses its targets least.

@@ -1,4 +1,4 @@
-"""The images of a set that are most worth a look before training on it."""
+"""Finds the images of a set that should be looked at before training."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ MIN_SPREAD = 1e-3  # a quarter of a grey level: below it, differences are no out
 
 @dataclass(frozen=True, slots=True)
 class ImageStatistics:
-    """A few numbers of an image: mean and standard deviation (0 to 1), sharpness, and a digest of
+    """Statistics of an image: mean and standard deviation (0 to 1), sharpness, and a digest of
     its pixels.
     """
 
@@ -29,7 +29,7 @@ class ImageStatistics:
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """An image, how odd it is (larger is odder) and why."""
+    """An unusual image, how unusual it is, and why."""
 
     name: str
     oddness: float
@@ -37,7 +37,7 @@ class Suspect:
 
 
 def image_statistics(modalities: Mapping[str, np.ndarray]) -> ImageStatistics:
-    """The sketch of an image; statistics are those of its first modality."""
+    """Statistics of an image's first modality, and a digest of all its pixels."""
     first = next(iter(modalities.values()))
     channels = first.shape[2]
     share = np.full(channels, 1 / (np.iinfo(first.dtype).max * channels), np.float32)

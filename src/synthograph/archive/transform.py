@@ -1,5 +1,5 @@
-"""Bringing decoded pictures to one size: crops, padding, resizing and tiles, as the published tools
-define them.
+"""Brings decoded images to one size by crops, padding, resizing and tiles, as the published tools
+do.
 """
 
 import enum
@@ -70,7 +70,7 @@ class TransformOptions(Config):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A transformed picture; a tile also knows its corner (x, y) in the source, in pixels."""
+    """A transformed image; for a tile also its corner (x, y) in the source, in pixels."""
 
     picture: DecodedImage
     corner: tuple[int, int] | None = None

@@ -1,8 +1,8 @@
-"""Writing archives: images grow in `<DEST>.partial/`, are packed at the end and appear whole under
-their name.
+"""Writes archives: images are collected in `<DEST>.partial/`, packed at the end, and appear
+complete under their name.
 
-A partial folder remembers the command that it belongs to and which of its items are done, so the
-same command goes on where it was stopped, and another one is refused.
+A partial folder records its command and which items are done, so that the same command continues
+where it was stopped and another one is refused.
 """
 
 import contextlib
@@ -77,7 +77,7 @@ def new_namespace() -> str:
 
 @dataclass(frozen=True, slots=True)
 class _JournalEntry:
-    """One item in the journal: what is remembered of it, its rows, its files and their sizes."""
+    """One item in the journal: its record, its rows, its files and their sizes."""
 
     item: Any
     rows: list[Row]
@@ -85,7 +85,7 @@ class _JournalEntry:
 
 
 def refuse_destination(dest: Path) -> None:
-    """Stop before long work where no archive can be written.
+    """Refuse a destination before long work if no archive can be written there.
 
     Raises:
         UserError: something is there, its folder cannot be written to, it is called like a file of
@@ -185,7 +185,7 @@ class ArchiveWriter:
 
     @property
     def items(self) -> list[Any]:
-        """What is remembered of every item."""
+        """What the journal records of every item."""
         return [entry.item for entry in self._entries]
 
     @property
@@ -200,7 +200,7 @@ class ArchiveWriter:
 
     @property
     def items_done(self) -> int:
-        """Number of items that need not be made again."""
+        """Number of items that are done."""
         return len(self._entries)
 
     def content(self, first: int = 0) -> Iterator[tuple[list[EncodedImage], Any]]:
@@ -247,7 +247,7 @@ class ArchiveWriter:
         return path.write_bytes(data)
 
     def leave_out(self, numbers: Collection[int]) -> None:
-        """Take items, by their number, out of the archive to be; `finish` is to follow."""
+        """Leave items, by their number, out of the archive. Call `finish` next."""
         self._entries = [e for n, e in enumerate(self._entries) if n not in numbers]
 
     def finish(self, info: ArchiveInfo) -> None:
@@ -313,7 +313,7 @@ def write_member(packed: zipfile.ZipFile, name: str, data: bytes) -> None:
 
 
 def replace_members(path: Path, new: Mapping[str, bytes]) -> None:
-    """Put members into a zip file, in place of those of their names; the others stay as they are.
+    """Replace members of a zip file; the others stay as they are.
 
     Args:
         path: a zip file that was opened as a container before, so that its members are safe.

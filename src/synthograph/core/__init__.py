@@ -1,4 +1,4 @@
-"""The ground that every room stands on: configuration, image specification, errors and exit codes,
+"""What every room builds on: configuration, image specification, errors and exit codes,
 devices and precision, seeds, atomic files, progress, and the record that sources hand to archives.
 Knows nothing of networks.
 

@@ -22,7 +22,7 @@ def command_line() -> str:
 
 
 def other_command(recorded: object, wanted: Mapping[str, Any]) -> str | None:
-    """Which other command unfinished work belongs to, for the message to whoever meets it.
+    """Which other command unfinished work belongs to, for error messages.
 
     Args:
         recorded: the command that was written down when the work began, as read from JSON.

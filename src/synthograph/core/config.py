@@ -75,7 +75,7 @@ class Config(pydantic.BaseModel):
 def _explain(
     error: pydantic.ValidationError, root: type[Config], tree: Mapping[str, Any]
 ) -> SettingError:
-    """The first problem of a validation error: setting, rule, value."""
+    """The first problem of a validation error, as setting, rule and value."""
     first = error.errors(include_url=False)[0]
     path = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
@@ -99,7 +99,7 @@ def _explain(
 
 
 def describe_rule(problem: Mapping[str, Any]) -> str:
-    """A problem that pydantic found, as what the value must be.
+    """The rule that a value breaks, in words.
 
     Args:
         problem: one of `ValidationError.errors()`.
@@ -135,7 +135,7 @@ _KINDS = {
 
 
 def _show(value: object) -> str:
-    """A bounded repr; numbers as people write them."""
+    """A short repr; numbers as people write them."""
     if value is None:
         return "nothing"
     if isinstance(value, float):
@@ -160,7 +160,7 @@ def _known_keys(root: type[Config], tree: Mapping[str, Any], parents: Iterable[A
 
 @dataclass(frozen=True)
 class Setting:
-    """One leaf of a configuration: dotted path, type, default, rule and meaning, all in words."""
+    """One setting: dotted path, type, default, rule and meaning, all in words."""
 
     path: str
     kind: str
@@ -272,7 +272,7 @@ def flatten(tree: Mapping[str, Any], prefix: str = "", *, sections: bool = False
 
 @contextlib.contextmanager
 def calling(names: Mapping[str, str]) -> Iterator[None]:
-    """Name refused settings as the user does: by the flag or file that they came from.
+    """Report refused settings under the flag or file that they came from.
 
     Args:
         names: dotted path -> name, such as `training.batch` -> `--batch`.

@@ -1,4 +1,4 @@
-"""Which device computes, and in which precision; how its processor's memory is used again."""
+"""Device, precision, and reuse of freed memory."""
 
 import ctypes
 import enum
@@ -18,7 +18,7 @@ _MAX_KEPT = (1 << 30, 1 << 25)  # bytes; old versions of glibc accept no more th
 
 
 class Precision(enum.StrEnum):
-    """Arithmetic of the network blocks; images, outputs and losses are fp32 always."""
+    """Arithmetic of the network blocks. Images, outputs and losses are always fp32."""
 
     AUTO = "auto"
     FP32 = "fp32"
@@ -69,7 +69,7 @@ def block_dtype(precision: Precision) -> "torch.dtype":
 
 
 def synchronise(device: "torch.device") -> None:
-    """Wait until the device has done everything asked of it, as a clock needs."""
+    """Wait until the device has finished, so that times can be measured."""
     import torch
 
     if device.type == "cuda":
@@ -77,10 +77,10 @@ def synchronise(device: "torch.device") -> None:
 
 
 def keep_freed_memory() -> None:
-    """Let this process use memory again that it has freed.
+    """Keep freed memory in this process for reuse.
 
-    By itself the C library gives the memory of a batch back to the system, which clears every page
-    of it before it is had again: a quarter of the time of generating. Only glibc can be told;
+    By default the C library returns the memory of a batch to the system, which clears every page
+    before it is used again: a quarter of the time of generating. Only glibc has such a setting;
     elsewhere nothing changes.
     """
     tell = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
@@ -90,7 +90,7 @@ def keep_freed_memory() -> None:
 
 @lru_cache
 def has_amx() -> bool:
-    """Whether the processor multiplies bf16 matrices in hardware (Linux tells; elsewhere: no)."""
+    """Whether the processor multiplies bf16 matrices in hardware; only known on Linux."""
     return "amx_bf16" in _cpu_info("flags").split()
 
 

@@ -47,7 +47,7 @@ class SettingError(UserError):
         super().__init__(f"{lead if path else ''}{rule}{got}")
 
     def under(self, parent: str) -> "SettingError":
-        """The same of a configuration that lies at `parent` in a larger one."""
+        """The same error, for a configuration that is the section `parent` of a larger one."""
         path = f"{parent}.{self.path}" if self.path else parent
         return SettingError(path, self.rule, value=self.value, unknown=self.unknown)
 
@@ -64,7 +64,7 @@ class SettingError(UserError):
         return SettingError(path, rule, value=self.value, unknown=self.unknown)
 
     def called(self, names: Mapping[str, str]) -> UserError:
-        """The same in the words of whoever gave the values.
+        """The same error, with settings named as the user gave them.
 
         Args:
             names: dotted path -> what people call it, such as `--gamma` or `run.yaml: seed`.
@@ -83,8 +83,8 @@ class SettingError(UserError):
 
 
 class BlockedError(UserError):
-    """Something beside the input is in the way, such as a disk, a lock or unfinished work of
-    another command; what was made before stays valid, and the same command goes on.
+    """Something other than the input is in the way, such as a disk, a lock or unfinished work of
+    another command. Earlier results stay valid, and the same command continues.
     """
 
 
@@ -96,7 +96,7 @@ class StoppedError(SynthographError):
 
 
 class DivergedError(SynthographError):
-    """Training produced numbers that cannot be trusted any more."""
+    """Training diverged: its numbers are no longer finite or meaningful."""
 
     exit_code = ExitCode.DIVERGED
 
@@ -120,5 +120,5 @@ class ProcessesError(SynthographError):
 
 
 def one_line(text: str) -> str:
-    """A message as one line that a terminal shows as it is: names of files may hold anything."""
+    """A message as one printable line; names of files may contain anything."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())

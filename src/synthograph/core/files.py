@@ -1,4 +1,4 @@
-"""Atomic files: what is written appears whole under its name or not at all."""
+"""Atomic files: a file appears complete under its name, or not at all."""
 
 import contextlib
 import errno
@@ -30,7 +30,7 @@ _USERS_NUMBERS = (errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTEMPTY,
 
 @contextlib.contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusals into errors with the right exit code.
+    """Turn errors of the operating system into ours, with their exit codes.
 
     Raises:
         DiskFullError: no space (or quota) left.
@@ -152,7 +152,7 @@ def sha256_file(path: Path) -> str:
 
 
 def _is_there(path: Path) -> bool:
-    """Whether something has this name, be it a link to nothing."""
+    """Whether something has this name, even a broken link."""
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):
@@ -208,7 +208,7 @@ def refuse_output(path: Path | None, option: str) -> None:
 
 
 def _try_folder(parent: Path, path: Path) -> None:
-    """Make and remove a folder: permissions do not tell what file systems such as /proc allow."""
+    """Make and remove a folder: permissions say little about file systems such as /proc."""
     try:
         with disk_errors(path):
             os.rmdir(tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=parent))
@@ -234,7 +234,7 @@ def refuse_unwritable_folder(folder: Path) -> None:
 
 
 def cache_folder() -> Path:
-    """Folder of what can be made again: `$SYNTHOGRAPH_CACHE`, else the user's cache folder."""
+    """The cache: `$SYNTHOGRAPH_CACHE`, else the user's cache folder."""
     chosen = os.environ.get("SYNTHOGRAPH_CACHE")
     if chosen:
         return Path(chosen).expanduser()

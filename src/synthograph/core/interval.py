@@ -1,4 +1,4 @@
-"""An interval, as statistics compute and results record it."""
+"""Confidence intervals, as statistics compute and results record them."""
 
 import math
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from synthograph.core.errors import UserError
 
 @dataclass(frozen=True)
 class Interval:
-    """Where the number that a measure estimates lies.
+    """A confidence interval.
 
     Attributes:
         low: lower end.
         high: upper end.
-        level: share of repeated studies whose interval holds that number, 0..1.
+        level: share of repeated studies whose interval contains the true value, 0..1.
     """
 
     low: float

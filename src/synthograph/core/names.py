@@ -1,6 +1,4 @@
-"""Names: the one form of each, and the nearest known one, which every refusal of an unknown name
-offers.
-"""
+"""Names: one Unicode form, the nearest known name, and short lists for messages."""
 
 import difflib
 import unicodedata
@@ -8,13 +6,13 @@ from collections.abc import Iterable
 
 
 def nfc(name: str) -> str:
-    """A name in one Unicode form."""
+    """A name in Unicode normal form C."""
     # macOS writes accents as two characters into file names and zips, tables usually hold one
     return unicodedata.normalize("NFC", name)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A ready ending for an error message.
+    """What to say about an unknown name, as the end of an error message.
 
     Args:
         name: what the user wrote.

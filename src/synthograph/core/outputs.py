@@ -1,5 +1,5 @@
-"""What this package writes, known again where it is met: run directories and unfinished archives
-are no sources, and images are written to no other kinds of files.
+"""Recognises what this package writes, so that run directories and unfinished archives are not
+taken for sources, and refuses destinations of other kinds.
 """
 
 from pathlib import Path
@@ -13,22 +13,22 @@ NO_OUTPUT = {
     *(".h5", ".hdf5", ".npz", ".npy", ".lmdb", ".parquet", ".tfrecord", ".tfrecords"),
     *(".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".pkl", ".safetensors", ".pdf"),
 }
-"""Endings that no folder has, of files to which no images are written."""
+"""Endings of other kinds of files, to which no images are written."""
 
 
 def is_unfinished(folder: Path) -> bool:
-    """Whether a folder is an archive that was never finished, so that its images are no source."""
+    """Whether a folder is an archive that was never finished."""
     return folder.name.endswith(PARTIAL) and (folder / COMMAND).is_file()
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a folder is a run directory, so that its pictures are no source."""
+    """Whether a folder is a run directory of a training."""
     marks = (folder / "log.txt", folder / "snapshots", folder / "state")
     return (folder / "config.json").is_file() and any(mark.exists() for mark in marks)
 
 
 def refuse_other_kinds(dest: Path, what: str) -> None:
-    """Stop where images would go into a folder that is named like a file of a kind not written.
+    """Refuse to write images into a folder that is named like another kind of file.
 
     Args:
         dest: where images are to go: a `.zip` or a folder.

@@ -1,4 +1,4 @@
-"""What a source hands to the archive: one item per file, decoded only when a worker gets to it."""
+"""What a source passes to the archive: one item per image, decoded later by a worker."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -66,7 +66,7 @@ class SourceItem:
         label: class name, or None.
         group: patient, slide or photograph that the image belongs to, or None.
         columns: further manifest columns.
-        origin: whether a camera or a network made it.
+        origin: real, or synthetic.
     """
 
     name: str
@@ -78,4 +78,4 @@ class SourceItem:
 
 
 class UnreadableError(Exception):
-    """A source file cannot become an image; the message is the reason without the file's name."""
+    """A source file cannot be read as an image; the message is the reason without the name."""

@@ -52,7 +52,7 @@ def philox4x32(
 
 
 def _multiply(word: Tensor, constant: int) -> tuple[Tensor, Tensor]:
-    """High and low 32 bits of a 32 x 32 bit product; int64 wraps, but its bits are right."""
+    """High and low 32 bits of a 32 x 32 bit product; int64 overflows, but its bits are correct."""
     product = word * constant
     return (product >> 32) & MASK32, product & MASK32
 
@@ -92,8 +92,8 @@ def random_words(
 def _words_by_numpy(
     indices: Int64[Tensor, " n"], blocks: int, keys: tuple[tuple[int, int], ...]
 ) -> Int64[Tensor, "s n e"]:
-    """`philox4x32` on a processor for several streams, in place and both products at once, which is
-    several times faster for the short draws that most are.
+    """`philox4x32` on the CPU for several streams at once, in place: several times faster for short
+    draws.
     """
     first, second = np.empty((2, 2, len(keys), len(indices), blocks), dtype=np.uint64)
     index = indices.numpy().astype(np.uint64)[:, None]
@@ -167,8 +167,8 @@ class Streams:
     def first_words(
         self, names: Sequence[str], indices: Int64[Tensor, " n"]
     ) -> dict[str, Int64[Tensor, "n 4"]]:
-        """The first four words per index of several streams, made together: a third of the time of
-        many short draws. Indices are on the host.
+        """The first four words per index of several streams, at once: a third of the time of many
+        short draws. Indices are on the host.
         """
         keys = tuple(stream_key(self.seed, self.prefix + name) for name in names)
         return dict(zip(names, _words_by_numpy(indices, 1, keys), strict=True))
@@ -191,9 +191,7 @@ class Streams:
         return self._permutations[key]
 
     def order(self, stream: str, indices: Int64[Tensor, " n"], count: int) -> Int64[Tensor, " n"]:
-        """Where the images of an endless shuffled pass lie: index i is place i % count of epoch i
-        // count.
-        """
+        """Positions in endless shuffled passes: index i is place i % count of epoch i // count."""
         epochs, places = indices // count, indices % count
         result = torch.empty_like(indices)
         for epoch in epochs.unique().tolist():

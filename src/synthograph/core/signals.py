@@ -1,4 +1,4 @@
-"""Requests to stop: what was begun is finished and saved before the process ends."""
+"""Requests to stop: current work is finished and saved before the process ends."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""What an image of a set looks like: size, modalities and bit depth."""
+"""Size, modalities and bit depth of the images of a set."""
 
 import re
 from collections.abc import Mapping
@@ -113,7 +113,7 @@ def require_grid(height: int, width: int) -> Grid:
 
 
 def nearest_size(height: int, width: int) -> tuple[int, int]:
-    """(height, width) of the image size with a grid that changes the two sides least."""
+    """(height, width) of the nearest image size that has a grid."""
     sizes = [
         (h << k, w << k)
         for k in range(13)
@@ -125,7 +125,7 @@ def nearest_size(height: int, width: int) -> tuple[int, int]:
 
 
 def parse_spec(tree: Mapping[str, Any], origin: str) -> ImageSpec:
-    """`ImageSpec.parse` whose errors name the file that the spec came from."""
+    """`ImageSpec.parse`, whose errors name the file of the specification."""
     try:
         return ImageSpec.parse(tree)
     except UserError as error:

@@ -1,4 +1,4 @@
-"""What every feature extractor is, and what measures record of it."""
+"""Feature extractors: their protocol, weights, recipes, and what results record of them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -22,7 +22,7 @@ class MissingWeightsError(UserError):
 
 @dataclass(frozen=True)
 class WeightDigest:
-    """Which weights computed.
+    """Identifies the weights behind a number.
 
     Attributes:
         sha256: hex, of the file that they came from; of the numbers for random weights.
@@ -44,7 +44,7 @@ Adapt = Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
 
 
 def unchanged(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """For files whose names are those of the network."""
+    """Adapt nothing: the tensors have the names of the network."""
     return dict(tensors)
 
 
@@ -77,7 +77,7 @@ class WeightFile:
 
 @runtime_checkable
 class Extractor(Protocol):
-    """Images to feature vectors."""
+    """Maps images to feature vectors."""
 
     @property
     def name(self) -> str:
@@ -91,7 +91,7 @@ class Extractor(Protocol):
 
     @property
     def digest(self) -> WeightDigest:
-        """Which weights computed."""
+        """Identifies the weights."""
         ...
 
     @property
@@ -111,7 +111,7 @@ class Extractor(Protocol):
         ...
 
     def describe(self) -> dict[str, Any]:
-        """What has to stand beside every number that these features gave; plain data."""
+        """What results record of the extractor; plain data."""
         ...
 
 
@@ -169,8 +169,7 @@ class NetworkExtractor:
     def through(
         self, network: Callable[[Tensor], Tensor], images: Tensor, dims: int
     ) -> Float32[Tensor, "n d"]:
-        """What a part of the network makes of images, chunk by chunk, averaged over groups of
-        channels.
+        """Run a part of the network on images, chunk by chunk, and average over groups of channels.
 
         Args:
             network: inputs [n, 3, u, v] to [n, dims].
@@ -263,7 +262,7 @@ class NetworkRecipe:
 
 
 def to_device(network: nn.Module, device: torch.device) -> nn.Module:
-    """A network where it computes, in the memory format that convolutions are fastest in."""
+    """Move a network to its device, in the fastest memory format for convolutions."""
     return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 

@@ -38,7 +38,7 @@ _BLOCK = re.compile(r"layer(\d+)\.(\d+)\.")
 
 
 class Description(Config):
-    """What shapes cannot tell: the JSON file beside the weights, such as `cells.json` for
+    """What shapes do not show: the JSON file beside the weights, such as `cells.json` for
     `cells.pth`. Every key may be left out.
 
     Attributes:
@@ -88,7 +88,7 @@ class Description(Config):
 
 
 def make(path: Path, device: torch.device, precision: Precision) -> NetworkExtractor:
-    """The extractor that a classifier's file makes.
+    """The extractor from a classifier's file.
 
     Args:
         path: weights of a residual network: safetensors, or what `torch.save` wrote; beside it the
@@ -234,7 +234,7 @@ def _block(tensors: Mapping[str, Tensor], name: str, path: Path) -> BlockPlan:
 
 
 def _grouped(shape: Convolution, inputs: int) -> Convolution:
-    """The convolution with the groups that it must have to take so many channels in."""
+    """The convolution with the number of groups that its input channels need."""
     return replace(shape, inputs=inputs, groups=max(1, inputs // shape.inputs))
 
 
@@ -248,7 +248,7 @@ def _convolution(tensors: Mapping[str, Tensor], name: str, path: Path) -> Convol
 
 
 def _network(plan: Plan, side: int, path: Path) -> ResNet:
-    """The network with memory but without numbers, once it is known that images can pass it."""
+    """The network without numbers, after a check that images can pass through it."""
     with torch.device("meta"):
         try:
             network = ResNet(plan)

@@ -128,7 +128,7 @@ class PerceptualDistance:
         return total.view(count, n).mean(dim=0)
 
     def describe(self) -> dict[str, Any]:
-        """What has to stand beside every number."""
+        """What results record of the distance; plain data."""
         return {
             "distance": self.name,
             "indicative": self.indicative,

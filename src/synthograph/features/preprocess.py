@@ -1,6 +1,6 @@
 """Integer images to a network's input: window, channels, resizing, mean and deviation.
 
-Every rule can be told in words, since a measure means nothing without them.
+Every rule is also available in words, which results record.
 """
 
 import enum
@@ -29,7 +29,7 @@ Images = UInt8[Tensor, "n c h w"] | UInt16[Tensor, "n c h w"]
 
 
 class Resize(enum.Enum):
-    """How images come to the network's size; the value is the rule in words."""
+    """How images are resized to the network's size; the value is the rule in words."""
 
     ANTIALIASED = "bilinear with antialiasing, half-pixel centres"
     TENSORFLOW1 = (
@@ -39,7 +39,7 @@ class Resize(enum.Enum):
 
 @dataclass(frozen=True)
 class Preprocess:
-    """The way from integer images to a network's input.
+    """Converts integer images to a network's input.
 
     Attributes:
         size: side of the square input.
@@ -59,7 +59,7 @@ class Preprocess:
         return len(self.mean)
 
     def takes(self, channels: int) -> bool:
-        """Whether images of so many channels can be seen."""
+        """Whether images of so many channels are accepted."""
         return self.channels in (1, 3, channels)
 
     def __call__(self, images: Images, device: torch.device) -> Float[Tensor, "g n c2 u v"]:
@@ -116,7 +116,7 @@ class Preprocess:
 
 
 def check_images(images: Tensor) -> None:
-    """Refuse what is no batch of integer images.
+    """Refuse anything but a batch of integer images.
 
     Raises:
         UserError: another shape or number type.

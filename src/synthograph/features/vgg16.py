@@ -41,7 +41,7 @@ def trunk(*, bias: bool = True, share: int = 1) -> nn.Sequential:
 
 
 def pool_inputs(layers: nn.Module, x: Float[Tensor, "n 3 h w"]) -> list[Tensor]:
-    """What goes into each of the five pools, first to last.
+    """The inputs of the five pools, first to last.
 
     Args:
         layers: a `trunk`.

@@ -1,4 +1,4 @@
-"""Files of weights: which there are, whether they are here, and how they come here.
+"""Files of weights: which exist, whether they are installed, and how to get them.
 
 What is imported is checked (hash, names, shapes, finite numbers), reduced to what the network uses,
 and kept as `NAME.safetensors` in the folder `weights` of the cache, with the hash of the file that
@@ -34,7 +34,7 @@ COUNTERS = ".num_batches_tracked"
 
 @dataclass(frozen=True)
 class WeightState:
-    """A file of weights and whether it is here.
+    """A file of weights, and whether it is installed.
 
     Attributes:
         file: what is published.
@@ -52,7 +52,7 @@ class WeightState:
 
 
 def weight_file(name: str) -> WeightFile:
-    """What is published under that name.
+    """The published file of that name.
 
     Raises:
         UserError: nothing is.
@@ -63,7 +63,7 @@ def weight_file(name: str) -> WeightFile:
 
 
 def weight_state(name: str, *, folder: Path | None = None) -> WeightState:
-    """Whether the weights of that name are here.
+    """Whether the weights of that name are installed.
 
     Raises:
         UserError: the name is unknown, or what is there cannot be read.
@@ -118,7 +118,7 @@ def get_weights(
     track: Track | None = None,
     opener: Opener | None = None,
 ) -> WeightState:
-    """Weights that are here, brought or downloaded.
+    """Weights that are installed, copied or downloaded.
 
     Args:
         name: of the network.
@@ -169,7 +169,7 @@ def load(name: str, *, folder: Path | None = None) -> tuple[nn.Module, WeightDig
 
 
 def how_to_get(state: WeightState) -> str:
-    """How to get weights that are not here."""
+    """How to get weights that are not installed."""
     file = state.file
     return (
         f"the weights of {file.name} are not here: run 'synthograph weights get {file.name}' on a "
@@ -183,7 +183,7 @@ def _place(file: WeightFile, folder: Path | None) -> Path:
 
 
 def _empty(file: WeightFile) -> nn.Module:
-    """The network with memory but without numbers, which drawing would take seconds for."""
+    """The network without numbers; drawing them would take seconds."""
     with torch.device("meta"):
         network = file.build()
     return network.to_empty(device="cpu")

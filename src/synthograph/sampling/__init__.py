@@ -1,5 +1,5 @@
-"""Snapshot and seeds to images: as picture files, or as an archive that says where every image
-comes from.
+"""Snapshot and seeds to images: as single files, or as an archive that records the origin of every
+image.
 
 Public names: `seeds.parse_seeds`, `generate.ImageRequest`, `generate.generate_files`,
 `generate.generate_archive`.

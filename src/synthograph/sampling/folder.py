@@ -1,5 +1,5 @@
-"""A folder that one request fills, alone or in parts: notes in it say which, so that it can go on
-and nothing of another request comes between.
+"""A folder that one request fills, alone or in parts. Notes in it name the request, so that it can
+continue and no other request writes there meanwhile.
 """
 
 import json
@@ -19,7 +19,7 @@ PARTS, DONE = "parts", "done"
 
 
 class Unfinished:
-    """Notes in a folder which request fills it, so that an interrupted one can go on.
+    """Notes in a folder that say which request fills it, so that an interrupted one can continue.
 
     The note of a whole request vouches for its parts too, which then have none. Parts that were
     begun one by one have a note each, and all stay until the last part is made.
@@ -56,7 +56,7 @@ class Unfinished:
             self._command[PARTS] = part.of
 
     def resume(self) -> None:
-        """See what is there already; from now on this request fills the folder.
+        """Count the files that are there, and claim the folder for this request.
 
         Raises:
             UserError: a file exists that no interrupted request of this kind wrote, or another
@@ -102,7 +102,7 @@ class Unfinished:
         return found
 
     def finish(self) -> None:
-        """Everything that was asked for is written: the last of all parts removes the notes.
+        """Mark the request or part as finished; the last part removes the notes.
 
         Raises:
             UserError: another request was begun here at the same time.

@@ -1,4 +1,4 @@
-"""Images that a generator would make as a set that can be measured, made while it is read."""
+"""Synthetic images as a set that can be measured, generated while it is read."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ def synthetic_images(
         rows: whose classes they have, as often.
         count: how many images.
         seed: of the labels.
-        device: where they are made.
+        device: where they are generated.
         batch: how many at once; does not change them.
 
     Raises:
@@ -90,9 +90,9 @@ def draw_labels(snapshot: Snapshot, rows: Sequence[Row], count: int, seed: int) 
 
 
 def _batches_of(snapshot: Snapshot, request: ImageRequest) -> Callable[[range], Iterator[Tensor]]:
-    def made(numbers: range) -> Iterator[Tensor]:
+    def batches(numbers: range) -> Iterator[Tensor]:
         some = replace(request, jobs=request.jobs[numbers.start : numbers.stop])
         for images in generate(snapshot, some):
             yield torch.from_numpy(np.stack([image.pixels for image in images]))
 
-    return made
+    return batches

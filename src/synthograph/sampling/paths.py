@@ -23,7 +23,7 @@ from synthograph.sampling.generate import one_hot_labels
 
 @dataclass(frozen=True)
 class Walk:
-    """Which pairs to make. Pair i depends on the seed and on i alone, not on the batch.
+    """Which pairs to generate. Pair i depends on the seed and on i alone, not on the batch.
 
     Attributes:
         labels: class of every pair, None for an unconditional generator; both images of a pair have
@@ -47,7 +47,7 @@ class Walk:
 
 
 def check_walk(snapshot: Snapshot, walk: Walk) -> None:
-    """Refuse what cannot be made.
+    """Refuse a walk that cannot be generated.
 
     Raises:
         UserError: a generator without mapping and synthesis, one that needs more than a class, an

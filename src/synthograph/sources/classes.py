@@ -1,4 +1,4 @@
-"""What labels mean: names of classes, or indices into the classes of a dataset.json."""
+"""Labels: names of classes, or indices into the classes of a dataset.json."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ _INTEGER = re.compile(r"[+-]?[0-9]{1,15}(\.0*)?")
 
 
 def index_of(label: str | None) -> int | None:
-    """The whole number that a label is (`1`, or `1.0` as pandas writes it), or None."""
+    """The whole number that a label stands for (`1`, or `1.0` as pandas writes it), or None."""
     return int(float(label)) if label is not None and _INTEGER.fullmatch(label) else None
 
 
@@ -96,7 +96,7 @@ def name_classes(
 
 
 def _named(label: str | None, classes: Sequence[str]) -> str | None:
-    """The class that a label is the name of (`1.0` too for `1`), or None."""
+    """The class that a label names (`1.0` also names `1`), or None."""
     if label in classes:
         return label
     number = index_of(label)

@@ -1,4 +1,4 @@
-"""Image files in a folder or zip: found, paired by name and labelled; decoded by workers later."""
+"""Finds image files in a folder or zip, pairs them by name and labels them; decodes nothing."""
 
 import dataclasses
 import re
@@ -65,7 +65,7 @@ class FileSourceOptions:
 
 @dataclass(frozen=True, slots=True)
 class RejectedFile:
-    """A file that cannot become an image, and why."""
+    """A file that cannot be read as an image, and the reason."""
 
     name: str
     reason: str
@@ -138,7 +138,7 @@ def read_files(options: FileSourceOptions) -> FileSource:
 
 @dataclass(slots=True)
 class _Found:
-    """The containers, and what is to be reported."""
+    """The containers, and what has to be reported."""
 
     source: Container
     names: list[str]
@@ -336,8 +336,8 @@ def _name_labels(
     known = next((place for place in facts if place.classes), None)
     classes, names = known.classes if known else None, False
     if known is not None and classes is not None and known is not label_facts:
-        told = known.rows if known.has_label else {}
-        agreed = are_names(rows, told, classes, label_facts.origin)
+        own_labels = known.rows if known.has_label else {}
+        agreed = are_names(rows, own_labels, classes, label_facts.origin)
         names, classes = bool(agreed), None if agreed is None else classes
     if known is not None and classes is None:
         found.remarks.append(

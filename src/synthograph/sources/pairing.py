@@ -1,4 +1,4 @@
-"""Which file belongs to which: by relative name without extension, never by position."""
+"""Pairs files by relative name without extension, never by position."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from synthograph.sources.readers import stem_key
 
 
 def folder_above(name: str, file: str) -> str:
-    """The folders that `file` has before the name of an image, or nothing."""
+    """The folders of `file` in front of the name of an image, or nothing."""
     end = f"/{stem_key(name)}"
     return stem_key(file).removesuffix(end) if stem_key(file).endswith(end) else ""
 

@@ -1,4 +1,4 @@
-"""Raster files (PNG, JPEG, TIFF, BMP): bytes to pixels, by rules that lose nothing silently."""
+"""Raster files (PNG, JPEG, TIFF, BMP): bytes to pixels; no information is lost silently."""
 
 import contextlib
 import io

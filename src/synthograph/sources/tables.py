@@ -1,4 +1,4 @@
-"""What is written about images: tables, dataset.json in its three forms, patterns of names."""
+"""Tables about images: CSV, dataset.json in its three forms, patterns of names."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ _VECTOR_COLUMN = re.compile(r"y\.\d+")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What is said about one file.
+    """What a table says about one file.
 
     Attributes:
         where: where it stands, for messages, such as `row 7`.

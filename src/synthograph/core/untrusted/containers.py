@@ -1,7 +1,7 @@
-"""A folder or a zip file, read alike: members by relative name, and the bytes of one member.
+"""Folders and zip files, read in the same way: names of members, and the bytes of one.
 
-Both kinds hold nothing but a path, so they travel to worker processes; a zip file is opened once
-per process.
+Both hold nothing but a path, so they can be sent to worker processes; a zip file is opened once per
+process.
 """
 
 import os
@@ -31,7 +31,7 @@ _ENCRYPTED = 1
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a container holds.
+    """What a folder or zip file contains.
 
     Attributes:
         names: relative posix names of regular files, sorted; hidden files and system litter left
@@ -104,7 +104,7 @@ class Folder:
             raise UnreadableError(f"cannot be opened ({error.strerror or error})") from error
 
     def stamp(self, name: str) -> str:
-        """A short text that differs once the member was changed: its size and time."""
+        """Size and time of a member as text, which change with it."""
         try:
             status = (self.path / name).stat()
         except OSError:
@@ -199,7 +199,7 @@ class ZipFolder:
             raise UnreadableError(f"damaged in the zip file ({error})") from error
 
     def stamp(self, name: str) -> str:
-        """A short text that differs once the member was changed: its size and checksum."""
+        """Size and checksum of a member as text, which change with it."""
         try:
             info = _open_zip(self.path).getinfo(self.prefix + name)
         except (KeyError, UserError):
@@ -261,7 +261,7 @@ def zip_names(path: Path) -> list[str]:
 
 
 def unwrap(container: Container) -> Container:
-    """The only top folder of a zip, where images lie deeper than it or dataset.json lies in it."""
+    """The single top folder of a zip that wraps all the rest, else the container itself."""
     if not isinstance(container, ZipFolder):
         return container
     names = container.members().names
@@ -280,7 +280,7 @@ def is_litter(name: str) -> bool:
 
 
 def without_runs(listing: Contents) -> Contents:
-    """A listing without the files of run directories, whose pictures are no images to train on."""
+    """Contents without run directories, whose images show a training."""
     known = frozenset(listing.names)
     folders = {name.rpartition("/")[0] for name in known if name.endswith("/config.json")}
     runs = sorted(folder for folder in folders if f"{folder}/log.txt" in known)
@@ -294,7 +294,7 @@ def without_runs(listing: Contents) -> Contents:
 
 @dataclass(slots=True)
 class _Walk:
-    """What a walk through the folder `root` has met so far."""
+    """What a walk through the folder `root` has found so far."""
 
     root: str
     names: list[str] = field(default_factory=list)
@@ -379,8 +379,8 @@ def _check_member(path: Path, info: zipfile.ZipInfo) -> None:
 
 
 def _unpack(packed: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
-    """The bytes of a member, piece by piece: at once, one that lies about its size would be
-    unpacked as a whole before it is cut.
+    """The bytes of a member, read in pieces: in one read a member that lies about its size would
+    be unpacked whole.
     """
     with packed.open(info) as member:
         data = b"".join(iter(lambda: member.read(_PIECE), b""))

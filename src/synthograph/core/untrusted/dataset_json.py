@@ -1,6 +1,4 @@
-"""The lists of an archive: their names, and what `dataset.json` holds (labels as the published
-tools keep them, and patients as Thy-GAN does).
-"""
+"""`dataset.json`: labels as the published tools write them, and patients as Thy-GAN does."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -23,7 +21,7 @@ _FORMS = {
 
 @dataclass(frozen=True, slots=True)
 class ImageEntry:
-    """What stands there about one image.
+    """What the document says about one image.
 
     Attributes:
         label: class index; None where it is a vector.
@@ -38,7 +36,7 @@ class ImageEntry:
 
 @dataclass(frozen=True, slots=True)
 class DatasetJson:
-    """A whole document.
+    """The content of a `dataset.json`.
 
     Attributes:
         images: what stands there, by file.
@@ -163,7 +161,7 @@ def _number(value: object, where: str) -> str:
 
 
 def is_finite(value: object) -> bool:
-    """Whether a number, or the text of one, is finite; True and False are no numbers."""
+    """Whether a value is a finite number or the text of one; True and False are not."""
     try:
         return not isinstance(value, bool) and math.isfinite(float(value))  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
@@ -176,6 +174,6 @@ def _text(value: object) -> str:
 
 
 def shortened(value: object) -> str:
-    """A value as it is shown in messages."""
+    """A value in ASCII for messages, at most 60 characters."""
     text = ascii(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,4 +1,4 @@
-"""Text, JSON and YAML from files of others: bounded, without surprises, refused in one line."""
+"""Text, JSON and YAML from untrusted files, bounded in size; errors are one line."""
 
 import json
 import os
@@ -50,7 +50,7 @@ def read_text(path: Path, way_out: str) -> str:
 
 
 def as_text(data: bytes, origin: str, way_out: str) -> str:
-    """Bytes as UTF-8 text, without a mark at the start.
+    """Bytes as UTF-8 text, without a byte order mark.
 
     Raises:
         UserError: they are no UTF-8, or hold NUL bytes as only other kinds of files do.
@@ -66,7 +66,7 @@ def as_text(data: bytes, origin: str, way_out: str) -> str:
 
 
 def parse_json(text: str, origin: str, *, nan: bool = False) -> Any:  # noqa: ANN401
-    """JSON data; keys that appear twice, NUL characters and halves of characters are refused.
+    """Parse JSON; repeated keys, NUL characters and lone surrogates are refused.
 
     Args:
         text: the whole file.
@@ -118,7 +118,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def parse_yaml(text: str, origin: str) -> Any:  # noqa: ANN401
-    """YAML data without aliases and tags; keys that appear twice are refused.
+    """Parse YAML without aliases and tags; repeated keys are refused.
 
     Raises:
         UserError: not YAML, with line and column where the reader got lost, or too long.
@@ -140,8 +140,8 @@ def parse_yaml(text: str, origin: str) -> Any:  # noqa: ANN401
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without aliases, of which a few bytes can stand for gigabytes, and without double keys,
-    of which all but the last would be lost.
+    """Loads YAML without aliases, by which a few bytes expand to gigabytes, and without repeated
+    keys, of which all but the last would be lost.
     """
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # noqa: ANN401

@@ -1,7 +1,7 @@
-"""Files from https addresses: each appears whole under its name or not at all.
+"""Downloads over https: a file appears complete under its name, or not at all.
 
-Nothing is downloaded that is there already, so a machine without connection works with files that
-were put there.
+Files that are there already are not downloaded, so a machine without a connection works with files
+that were copied there.
 """
 
 import hashlib
@@ -43,7 +43,7 @@ def download(
     track: Track | None = None,
     opener: Opener | None = None,
 ) -> str:
-    """Get what is behind an address, unless it is there.
+    """Download a file, unless it is there already.
 
     Args:
         url: an https address.
@@ -92,7 +92,7 @@ def is_offline() -> bool:
 
 
 def by_hand(url: str, target: Path) -> str:
-    """How a file comes to a machine that cannot download it."""
+    """How to bring a file to a machine that cannot download it."""
     return (
         f"on a connected machine download {url} and put it as {target.name} into the folder "
         f"{target.parent}"
@@ -100,7 +100,7 @@ def by_hand(url: str, target: Path) -> str:
 
 
 def check_pin(path: Path, digest: str, pin: str | None) -> None:
-    """Compare a file's sha256 with what is known of it.
+    """Check a file's sha256 against the published one.
 
     Args:
         path: the file, for the message.
@@ -118,7 +118,7 @@ def check_pin(path: Path, digest: str, pin: str | None) -> None:
 
 
 def _download(url: str, temporary: Path, target: Path, track: Track | None, opener: Opener) -> str:
-    """Write what is behind an address to `temporary`.
+    """Download to `temporary`.
 
     Returns:
         Hex sha256.
@@ -132,7 +132,7 @@ def _download(url: str, temporary: Path, target: Path, track: Track | None, open
 
 
 def _pieces(url: str, target: Path, track: Track | None, opener: Opener) -> Iterator[bytes]:
-    """What is behind an address, in pieces; the network's failures as errors that help."""
+    """A file in pieces; network failures become errors that say what to do."""
     try:
         with opener(url, TIMEOUT) as answer:
             declared = answer.headers.get("Content-Length")
@@ -153,7 +153,7 @@ def _pieces(url: str, target: Path, track: Track | None, opener: Opener) -> Iter
 
 
 def _read(answer: io.BufferedIOBase, url: str, total: int | None) -> Iterator[bytes]:
-    """Pieces of an answer, whose length is checked."""
+    """Pieces of a response, whose length is checked."""
     done = 0
     while piece := answer.read(CHUNK):
         done += len(piece)
@@ -192,7 +192,7 @@ def _open(url: str, timeout: float) -> Any:  # noqa: ANN401 - urllib's answer
 
 
 def _encoded(url: str) -> str:
-    """An address as requests carry it, which hold ASCII only; what is encoded already stays."""
+    """An address in ASCII, as requests need it; what is encoded already stays."""
     parts = urllib.parse.urlsplit(url)
     path, query = (
         urllib.parse.quote(text, safe=string.punctuation) for text in (parts.path, parts.query)

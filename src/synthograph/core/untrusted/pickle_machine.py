@@ -1,5 +1,5 @@
-"""A pickle machine that builds plain data only: no name is imported, nothing is called but the
-makers that it is given, and steps, numbers, keys and copies are bounded.
+"""A pickle machine that builds plain data only. No name is imported, only the given `SafeCall`s are
+called, and steps, numbers, keys and copies are bounded.
 
 Python's own machine calls what a pickle names, lets a pickle choose how much memory is taken
 (indices of its memo, lengths of its strings), and hashes whatever a pickle uses as a key.
@@ -20,12 +20,12 @@ SHOWN = 80
 
 
 class RefusedError(Exception):
-    """A pickle holds something that plain data never needs."""
+    """A pickle contains something that plain data never needs."""
 
 
 @dataclass
 class Budget:
-    """What one file may cost.
+    """Limits on the work and memory that one file may take.
 
     Attributes:
         size: bytes that all tensors together may take.
@@ -38,7 +38,7 @@ class Budget:
     named: dict[str, None] = field(default_factory=dict)
 
     def spend(self, steps: int) -> None:
-        """Pay for work.
+        """Count steps.
 
         Raises:
             RefusedError: nothing is left.
@@ -48,7 +48,7 @@ class Budget:
             raise RefusedError(f"it takes more than {MAX_STEPS} steps")
 
     def spend_bytes(self, size: int) -> None:
-        """Pay for the memory of a tensor.
+        """Count the bytes of a tensor.
 
         Raises:
             RefusedError: all tensors together are larger than the file that holds them.
@@ -60,16 +60,16 @@ class Budget:
 
 @dataclass(frozen=True)
 class SafeCall:
-    """What stands in for a callable of a pickle."""
+    """A harmless function that is called in place of the one that a pickle names."""
 
     make: Callable[..., Any]
 
 
 class StandIn:
-    """What stands in for an object of a foreign class."""
+    """Takes the place of an object of a foreign class."""
 
     def build(self, state: object) -> None:
-        """Take the state that a pickle gives to the object.
+        """Accept the state that a pickle gives to the object.
 
         Raises:
             RefusedError: such objects have none.
@@ -81,7 +81,7 @@ Persistent = Callable[[object], Any]
 
 
 def no_persistent(pid: object) -> Any:  # noqa: ANN401
-    """For pickles that hold everything themselves."""
+    """Refuse references to data outside the pickle."""
     raise RefusedError("it refers to storages outside of the file")
 
 
@@ -286,7 +286,7 @@ def _checked(value: object) -> object:
 
 
 def _cut(text: str) -> str:
-    """Text of others for a message: short, and printable everywhere."""
+    """Untrusted text for a message: short and printable."""
     safe = text if text.isprintable() and text.isascii() else ascii(text[:SHOWN])
     return safe if len(safe) <= SHOWN else f"{safe[:SHOWN]}..."
 

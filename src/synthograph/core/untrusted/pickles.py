@@ -1,8 +1,8 @@
-"""Pickles of others as data: plain values, tensors, and stand-ins for objects of foreign classes.
+"""Untrusted pickles as data: plain values, tensors, and stand-ins for objects of foreign classes.
 Nothing that a pickle names is imported or called.
 
-`pickle_machine.py` runs with a list of harmless makers of our own; every other name is
-refused. Whoever reads a kind of file adds the names of that kind.
+`pickle_machine.py` runs with a list of harmless functions of our own; every other name is
+refused. Readers of a kind of file add the names of that kind.
 """
 
 import io
@@ -41,7 +41,7 @@ TORCH_PROTOCOL = 1001
 
 @dataclass(eq=False)
 class StoredObject(StandIn):
-    """An object of a foreign class, as the data that it was stored with.
+    """An object of a foreign class, as its stored data.
 
     Attributes:
         kind: name of its class.
@@ -94,7 +94,7 @@ class StoredObject(StandIn):
 def read_bounded(
     path: Path, expected: str, *, limit: int = MAX_BYTES, head: int | None = None
 ) -> bytes:
-    """The bytes of a file that is not too large.
+    """The bytes of a file, up to a limit.
 
     Args:
         path: the file.
@@ -119,7 +119,7 @@ def read_bounded(
 
 
 def parse(path: Path, read: Callable[[], Any], *, what: str = "pickle") -> Any:  # noqa: ANN401
-    """What `read` returns, with everything that a broken file makes it raise as one error.
+    """Run a reader; whatever a broken file makes it raise becomes one error.
 
     Args:
         path: the file, for messages.
@@ -143,7 +143,7 @@ def parse(path: Path, read: Callable[[], Any], *, what: str = "pickle") -> Any: 
 
 @dataclass(frozen=True)
 class StorageKind:
-    """What kind of numbers a tensor's storage holds.
+    """Number type of a tensor's storage.
 
     Attributes:
         stored: how the bytes are read.
@@ -222,25 +222,25 @@ class PickleReader:
     def mapping(self, pairs: object = ()) -> dict[Any, Any]:
         """A dictionary of (key, value) pairs, in their order."""
         if not isinstance(pairs, list | tuple):
-            raise RefusedError("a dictionary is made of no list")
+            raise RefusedError("a dictionary is not built from a list")
         self.budget.spend(len(pairs))
         found: dict[Any, Any] = {}
         for pair in pairs:
             if not isinstance(pair, list | tuple) or len(pair) != 2:
-                raise RefusedError("a dictionary is made of no pairs")
+                raise RefusedError("a dictionary is not built from pairs")
             found[as_key(pair[0])] = pair[1]
         return found
 
     def set_of(self, members: object = ()) -> set[Any]:
         """A set of a list's members."""
         if not isinstance(members, list | tuple):
-            raise RefusedError("a set is made of no list")
+            raise RefusedError("a set is not built from a list")
         self.budget.spend(len(members))
         return set(map(as_key, members))
 
 
 def _naturals(values: object) -> tuple[int, ...]:
-    """A shape, stride or offset as what it has to be."""
+    """A shape, stride or offset, checked."""
     if not isinstance(values, list | tuple) or len(values) > MAX_AXES:
         raise RefusedError(f"a tensor's shape or stride is no list of up to {MAX_AXES} numbers")
     for value in values:
@@ -298,7 +298,7 @@ def _number(kind: object, data: object = b"") -> float | int:
 
 
 def placeholder(kind: str) -> SafeCall:
-    """Something whose presence is all that matters; what it is made of is not kept."""
+    """A stand-in without content, for objects of which only the presence matters."""
     return SafeCall(lambda *_: StoredObject(kind))
 
 

@@ -1,4 +1,4 @@
-"""Tensors with a document as safetensors files, and what a module accepts from them.
+"""Tensors and a JSON document in safetensors files, and loading them into modules.
 
 Nothing in such a file is ever executed; the declared sizes are checked before memory is taken.
 Reading takes the file's size, its header about twelve times over, and no more.
@@ -100,7 +100,7 @@ def _parse_document(text: str) -> Any:  # noqa: ANN401
 
 
 def _finite_number(text: str) -> float:
-    """A number of a document; infinite ones could not be written again."""
+    """A number of a document; infinite ones could not be written to JSON again."""
     value = float(text)
     if not math.isfinite(value):
         raise ValueError(f"{text[:40]} is no finite number")
@@ -108,7 +108,7 @@ def _finite_number(text: str) -> float:
 
 
 def _check_header(path: Path, expected: str) -> None:
-    """The declared header length, before anything is allocated for it."""
+    """Check the declared header length before memory is allocated."""
     try:
         if not path.is_file():
             what = "there is no such file"
@@ -167,7 +167,7 @@ def _check_tensor(name: str, tensor: Tensor, expected: Tensor, source: Path | st
 
 
 class SizeLimit(TorchFunctionMode):
-    """While it is entered, networks that are larger than a file can justify are refused.
+    """A context in which networks far larger than their file are refused.
 
     A document of a few bytes can describe networks of any size; this stops building them before
     their memory is taken. Four times the file's own values are allowed, and `SPARE_VALUES` for

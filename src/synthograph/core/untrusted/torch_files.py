@@ -1,4 +1,4 @@
-"""Files that `torch.save` wrote, read as data: nothing in them is imported or called.
+"""Files of `torch.save`, read as data: nothing in them is imported or called.
 
 Both forms are read: the zip file of today, and the older row of pickles with the numbers behind
 them. Programs (TorchScript) are refused. Memory is about three times the file.
@@ -82,7 +82,7 @@ def _state(path: Path, content: object) -> dict[str, Tensor]:
 
 
 def _read_zip(data: bytes) -> Any:  # noqa: ANN401
-    """Today's form: `NAME/data.pkl`, and the numbers of every storage in `NAME/data/KEY`."""
+    """The current form: `NAME/data.pkl`, and the numbers of every storage in `NAME/data/KEY`."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = {info.filename: info for info in archive.infolist()}
         main = next((name for name in members if name.endswith("data.pkl")), "")

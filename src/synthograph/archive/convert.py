@@ -1,4 +1,4 @@
-"""One source item to encoded images, in worker processes."""
+"""Converts source items to encoded images, in worker processes."""
 
 import contextlib
 import multiprocessing

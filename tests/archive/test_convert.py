@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from synthograph.archive.make import WorkersError, convert, convert_all
+from synthograph.archive.convert import WorkersError, convert, convert_all
 from synthograph.archive.transform import TransformOptions
 from synthograph.core.record import DecodedImage, SourceItem, UnreadableError
 
