@@ -35,7 +35,7 @@ from synthograph.core.files import (
     sync,
     write_json,
 )
-from synthograph.core.outputs import COMMAND, PARTIAL, refuse_other_kinds
+from synthograph.core.outputs import COMMAND, PARTIAL, is_packed, refuse_other_kinds
 from synthograph.core.untrusted.containers import close_zips
 from synthograph.core.untrusted.dataset_json import DATASET, MANIFEST
 
@@ -95,7 +95,7 @@ def refuse_destination(dest: Path) -> None:
         raise UserError(f"{dest} is a folder without a name of its own: name a new one inside it")
     refuse_other_kinds(dest, "archive")
     refuse_existing(dest, "archive name")
-    if dest.suffix.lower() == ".zip" and dest.is_dir():
+    if is_packed(dest) and dest.is_dir():
         raise UserError(f"{dest} is a folder: remove it, or choose a name without .zip")
     if dest.is_dir() and (dest.is_symlink() or os.path.ismount(dest)):
         raise UserError(f"{dest} is a link or a mounted volume: name a new folder inside it")
@@ -119,7 +119,7 @@ class ArchiveWriter:
 
     def __init__(self, dest: Path, command: Mapping[str, Any]) -> None:
         refuse_destination(dest)
-        self.packed = dest.suffix.lower() == ".zip"
+        self.packed = is_packed(dest)
         self.dest = dest
         self.partial = dest.with_name(f"{dest.name}{PARTIAL}")
         self._entries: list[_JournalEntry] = []

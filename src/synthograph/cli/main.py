@@ -64,6 +64,16 @@ def options(
 _debug = False
 INTERRUPTED = 130
 """What typer makes of Ctrl-C; its older versions abort."""
+AGAIN = "an unfinished archive goes on with the same command"
+LEFT = {
+    "generate": ("stopped before anything was begun", AGAIN),
+    # the run directory may be there already
+    "train": (
+        "stopped before the first step was begun",
+        "--resume RUN_DIR goes on from the last saved state",
+    ),
+}
+"""What verbs that answer signals themselves say of one that came too early, and of Ctrl-C."""
 
 
 def run(asked: Sequence[str] = ()) -> None:
@@ -114,14 +124,10 @@ def _refuse_company(words: Sequence[str]) -> None:
 
 def _interrupted(words: Sequence[str], asked: Sequence[str]) -> StoppedError:
     """What an interrupted command leaves behind."""
-    verb = _verb(words)
-    if asked and verb == "generate":
-        return StoppedError(f"stopped before anything was begun ({asked[0]})")
-    if asked and verb == "train":  # the run directory may be there already
-        return StoppedError(f"stopped before the first step was begun ({asked[0]})")
-    if verb == "train":
-        return StoppedError("interrupted; --resume RUN_DIR goes on from the last saved state")
-    return StoppedError("interrupted; an unfinished archive goes on with the same command")
+    early, late = LEFT.get(_verb(words), (None, AGAIN))
+    if asked and early is not None:
+        return StoppedError(f"{early} ({asked[0]})")
+    return StoppedError(f"interrupted; {late}")
 
 
 def _lacks_memory(error: BaseException) -> bool:

@@ -16,6 +16,11 @@ NO_OUTPUT = {
 """Endings of other kinds of files, to which no images are written."""
 
 
+def is_packed(dest: Path) -> bool:
+    """Whether images go into a zip file there, and not into a folder."""
+    return dest.suffix.lower() == ".zip"
+
+
 def is_unfinished(folder: Path) -> bool:
     """Whether a folder is an archive that was never finished."""
     return folder.name.endswith(PARTIAL) and (folder / COMMAND).is_file()

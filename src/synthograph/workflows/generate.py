@@ -10,7 +10,7 @@ from synthograph.archive.parts import Part
 from synthograph.archive.writer import refuse_destination
 from synthograph.core.devices import Precision, pick_device
 from synthograph.core.errors import StoppedError, UserError
-from synthograph.core.outputs import refuse_other_kinds
+from synthograph.core.outputs import is_packed, refuse_other_kinds
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.core.signals import StopRequest
@@ -54,9 +54,10 @@ class GenerateResult(Result):
         if self.left_out is not None:
             yield f"left out as too similar to an image of {self.compared_with}: {self.left_out}"
         of_part = "" if self.part is None else f" of part {self.part}"
-        way = "; when all parts are made, the same command without --part puts them together"
-        packed = self.outdir.suffix.lower() == ".zip"
-        yield f"{self.outdir}: {self.count} images{of_part}{way if of_part and packed else ''}"
+        way = ""
+        if of_part and is_packed(self.outdir):
+            way = "; once all parts are done, the same command without --part joins them"
+        yield f"{self.outdir}: {self.count} images{of_part}{way}"
         if self.grid is not None:
             yield f"{self.grid}"
 
@@ -125,18 +126,13 @@ class _Job:
         job._refuse_grid()
         return job
 
-    @property
-    def packed(self) -> bool:
-        """Whether an archive is asked for."""
-        return self.request.outdir.suffix.lower() == ".zip"
-
     def _refuse_together(self) -> None:
         request = self.request
-        if self.kind is not sampling.FileKind.PNG and self.packed:
+        if self.kind is not sampling.FileKind.PNG and is_packed(self.request.outdir):
             raise UserError(
                 f"--format {self.kind.value}: archives hold PNG; leave it out, or name a folder"
             )
-        if request.reject_copies is not None and not self.packed:
+        if request.reject_copies is not None and not is_packed(self.request.outdir):
             raise UserError("--reject-copies leaves gaps, which an archive counts: name NAME.zip")
         if request.reject_copies is not None and request.grid is not None:
             raise UserError("--grid shows what --reject-copies leaves out: give one of them")
@@ -165,7 +161,7 @@ class _Job:
         a folder is noted to be filled by the request as a whole, whatever becomes of its processes.
         """
         outdir = self.request.outdir
-        if self.packed:
+        if is_packed(self.request.outdir):
             refuse_destination(outdir)
         else:
             sampling.begin_files(
@@ -191,7 +187,7 @@ class _Job:
         }
         training = request.reject_copies
         try:
-            if self.packed:
+            if is_packed(self.request.outdir):
                 reject = None
                 if training is not None:
                     refuse_destination(outdir)

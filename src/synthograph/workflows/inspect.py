@@ -49,7 +49,7 @@ class InspectResult(Result):
 
     def json(self) -> Facts:
         """All facts."""
-        return self.facts
+        return self.facts | ({} if self.refused is None else {"refused": str(self.refused)})
 
 
 def run(request: InspectRequest, *, progress: Progress) -> InspectResult:
@@ -58,7 +58,7 @@ def run(request: InspectRequest, *, progress: Progress) -> InspectResult:
     try:
         _describer(request, progress)(request.path, facts)
     except UserError as error:
-        return InspectResult({**facts, "refused": str(error)}, error)
+        return InspectResult(facts, error)
     return InspectResult(facts)
 
 
@@ -92,12 +92,8 @@ def _short(name: str, value: Any) -> Any:  # noqa: ANN401 - JSON data
         return [*value[:MAX_SHOWN], f"... ({len(value)} in all, see --full)"]
     if not isinstance(value, dict):
         return value
-    if name == "model":
-        return _model(value)
-    if name == "runs":
-        return {run: _one_line(outline) for run, outline in value.items()}
-    if name in ("parameters", "tensors"):
-        return _one_line(value)
+    if name in OUTLINES:
+        return OUTLINES[name](value)
     known = [(inner, of) for inner, of in value.items() if of is not None]
     more = {"...": f"{len(known)} in all, see --full"} if len(known) > MAX_SHOWN else {}
     return {**dict(known[:MAX_SHOWN]), **more}
@@ -126,14 +122,21 @@ def _one_line(facts: Mapping[str, Any]) -> str:
 
 
 def _lines(facts: Mapping[str, Any], indent: str = "") -> Iterator[str]:
-    """Names of others are shown as Python writes them where they cannot be printed; a refusal is
-    left to the error itself.
-    """
+    """Names of others are shown as Python writes them where they cannot be printed."""
     for name, value in facts.items():
         text = ", ".join(map(str, value)) if isinstance(value, list | dict) else str(value)
         whole = f"{name}: {text if value or value == 0 else '-'}"
         if isinstance(value, dict) and value:
             yield f"{indent}{name if name.isprintable() else repr(name)}:"
             yield from _lines(value, f"{indent}  ")
-        elif name != "refused":
+        else:
             yield indent + (whole if whole.isprintable() else repr(whole))
+
+
+OUTLINES: Mapping[str, Callable[[Facts], Any]] = {
+    "model": _model,
+    "runs": lambda runs: {run: _one_line(outline) for run, outline in runs.items()},
+    "parameters": _one_line,
+    "tensors": _one_line,
+}
+"""What has a short form of its own."""

@@ -15,6 +15,7 @@ from synthograph.archive.writer import refuse_destination
 from synthograph.core.commands import TYPED
 from synthograph.core.config import built_from
 from synthograph.core.errors import UserError
+from synthograph.core.outputs import is_packed
 from synthograph.core.progress import Progress
 from synthograph.core.record import SourceItem
 from synthograph.core.request import Result
@@ -85,8 +86,8 @@ class PreparedPart(Result):
     def lines(self) -> Iterator[str]:
         """What is there now, and how it goes on."""
         yield (
-            f"{self.archive}: part {self.part} of {self.files} files is made; when all parts are, "
-            "the same command without --part puts them together"
+            f"{self.archive}: part {self.part} ({self.files} files) is done; once all are, the "
+            "same command without --part joins them"
         )
 
 
@@ -213,7 +214,7 @@ def _from_files(
 
 def _refuse_inside(dest: Path, sources: Sequence[Path]) -> None:
     """An archive that is a folder in its own source would be taken for images next time."""
-    if dest.suffix.lower() == ".zip":
+    if is_packed(dest):
         return
     place = Path(os.path.realpath(dest))
     for source in sources:
