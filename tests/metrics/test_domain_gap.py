@@ -143,9 +143,9 @@ def test_the_picture_shows_every_set(found: DomainGap) -> None:
 
 def test_pictures_are_in_the_order_of_the_points(found: DomainGap) -> None:
     sets = three()
-    made = pictures_of(sets, found.map, side=8)
+    png, made = pictures_of(sets, found.map, "sprite.png", side=8)
     assert made.count == len(found.map.image) == 170 and (made.width, made.height) == (8, 8)
-    with Image.open(io.BytesIO(made.png)) as image:
+    with Image.open(io.BytesIO(png)) as image:
         pixels = np.asarray(image)
     for place in (0, 75, 169):
         images = sets[found.map.set[place]].images

@@ -12,9 +12,9 @@ from tests.metrics.images import noise
 
 
 def test_pictures_lie_row_by_row() -> None:
-    made = sprite([np.full((2, 3, 3), i, dtype=np.uint8) for i in range(5)])
-    assert made.json() == {"width": 3, "height": 2, "columns": 3, "count": 5}
-    with Image.open(io.BytesIO(made.png)) as image:
+    png, cut = sprite([np.full((2, 3, 3), i, dtype=np.uint8) for i in range(5)], "s.png")
+    assert cut.tree() == {"file": "s.png", "width": 3, "height": 2, "columns": 3, "count": 5}
+    with Image.open(io.BytesIO(png)) as image:
         pixels = np.asarray(image)
     for i in range(5):
         top, left = i // 3 * 2, i % 3 * 3
@@ -23,11 +23,11 @@ def test_pictures_lie_row_by_row() -> None:
 
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(UserError, match="no pictures"):
-        sprite([])
+        sprite([], "s.png")
     with pytest.raises(UserError, match="of one size"):
-        sprite([np.zeros((2, 2, 3), np.uint8), np.zeros((2, 3, 3), np.uint8)])
+        sprite([np.zeros((2, 2, 3), np.uint8), np.zeros((2, 3, 3), np.uint8)], "s.png")
     with pytest.raises(UserError, match="fewer or smaller"):
-        sprite([np.zeros((LARGEST, 1, 3), np.uint8)] * 2)
+        sprite([np.zeros((LARGEST, 1, 3), np.uint8)] * 2, "s.png")
 
 
 def test_pictures_are_made_to_fit() -> None:

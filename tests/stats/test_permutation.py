@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
 from synthograph.stats import permutation
 from synthograph.stats.permutation import (
@@ -23,9 +24,19 @@ STRATA = torch.tensor([0, 0, 0, 1, 1, 1, 0, 0, 1, 1])
 
 
 def test_groups_of_two_sets_are_never_one() -> None:
-    groups, second = pool_groups(torch.tensor([7, 3, 7]), torch.tensor([3, 3, 9, 1]))
-    assert groups.tolist() == [1, 0, 1, 3, 3, 4, 2]
-    assert second.tolist() == [False, False, True, True, True]
+    pooled = pool_groups(torch.tensor([7, 3, 7]), torch.tensor([3, 3, 9, 1]))
+    assert pooled.groups.tolist() == [1, 0, 1, 3, 3, 4, 2]
+    assert pooled.of_second.tolist() == [False, False, True, True, True]
+    assert pooled.table.tolist() == [[1], [2], [1], [2], [1]] and not pooled.classes.any()
+
+
+def test_classes_are_counted_by_group() -> None:
+    first, second = torch.tensor([7, 3, 7]), torch.tensor([3, 3])
+    pooled = pool_groups(first, second, (["b", "a", "a"], ["c", "c"]))
+    assert pooled.classes.tolist() == [1, 0, 0, 2, 2]
+    assert pooled.table.tolist() == [[1, 0, 0], [1, 1, 0], [0, 0, 2]]
+    with pytest.raises(UserError, match="2 and 2 labels for 3 and 2 images"):
+        pool_groups(first, second, (["a", "b"], ["a", "b"]))
 
 
 def test_every_stratum_keeps_as_many_members() -> None:

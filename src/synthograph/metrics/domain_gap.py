@@ -26,7 +26,7 @@ from synthograph.metrics.evaluate import MIN_IMAGES
 from synthograph.metrics.kernel import kernel_distance
 from synthograph.metrics.maps import flat_map
 from synthograph.metrics.measures import floors
-from synthograph.metrics.sprites import Sprite, sprite, thumbnails
+from synthograph.metrics.sprites import sprite, thumbnails
 from synthograph.metrics.two_sample import classifier_test, holm, permutations_for
 from synthograph.results.domain_gap import (
     ALPHA,
@@ -36,6 +36,7 @@ from synthograph.results.domain_gap import (
     Gap,
     GapProvenance,
     PairFloors,
+    Thumbnails,
 )
 from synthograph.results.evaluation import MIN_FOR_MORE
 from synthograph.results.provenance import Features, ImageRecord
@@ -330,12 +331,15 @@ def _mix(one: DomainImages, other: DomainImages) -> str | None:
     )
 
 
-def pictures_of(sets: Sequence[DomainImages], points: DomainMap, *, side: int) -> Sprite:
+def pictures_of(
+    sets: Sequence[DomainImages], points: DomainMap, file: str, *, side: int
+) -> tuple[bytes, Thumbnails]:
     """A small picture of every point of the map, in the order of the points.
 
     Args:
         sets: those that were compared.
         points: the map.
+        file: name that the PNG will have.
         side: the longer side of a picture, pixels.
     """
     found = []
@@ -343,4 +347,4 @@ def pictures_of(sets: Sequence[DomainImages], points: DomainMap, *, side: int) -
         shown = [n for n, at in zip(points.image, points.set, strict=True) if at == place]
         small = thumbnails(each.images, shown, side=side)
         found += [small[number] for number in shown]
-    return sprite(found)
+    return sprite(found, file)

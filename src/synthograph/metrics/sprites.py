@@ -3,8 +3,6 @@
 import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,45 +11,22 @@ from PIL import Image
 from synthograph.archive.batches import ImageSet
 from synthograph.core.contact_sheets import as_rgb
 from synthograph.core.errors import UserError
+from synthograph.results.domain_gap import Thumbnails
 
 LARGEST = 8192
 """Pixels of a side: browsers and TensorBoard show no larger sprite."""
 SIDE = 48
 
 
-@dataclass(frozen=True)
-class Sprite:
-    """Small pictures in one image: picture i is in row i // columns, column i % columns.
-
-    Attributes:
-        png: the image file.
-        width: of one picture, pixels.
-        height: of one picture, pixels.
-        columns: pictures in a row; as many rows at most, so the image is a square of pictures.
-        count: number of pictures.
-    """
-
-    png: bytes
-    width: int
-    height: int
-    columns: int
-    count: int
-
-    def json(self) -> dict[str, Any]:
-        """What a page needs to cut it."""
-        return {
-            "width": self.width,
-            "height": self.height,
-            "columns": self.columns,
-            "count": self.count,
-        }
-
-
-def sprite(pictures: Sequence[np.ndarray]) -> Sprite:
+def sprite(pictures: Sequence[np.ndarray], file: str) -> tuple[bytes, Thumbnails]:
     """Pictures on a square grid, the rest of it white.
 
     Args:
         pictures: uint8 [h, w, 3], all of one size.
+        file: name that the PNG will have.
+
+    Returns:
+        The PNG, and what a page needs to cut it.
 
     Raises:
         UserError: there is no picture, they differ in size, or the sprite would be too large.
@@ -74,9 +49,10 @@ def sprite(pictures: Sequence[np.ndarray]) -> Sprite:
             )
         top, left = place // columns * height, place % columns * width
         canvas[top : top + height, left : left + width] = picture
-    file = io.BytesIO()
-    Image.fromarray(canvas).save(file, format="PNG", optimize=True)
-    return Sprite(file.getvalue(), width, height, columns, len(pictures))
+    data = io.BytesIO()
+    Image.fromarray(canvas).save(data, format="PNG", optimize=True)
+    cut = Thumbnails(file=file, width=width, height=height, columns=columns, count=len(pictures))
+    return data.getvalue(), cut
 
 
 def fitting(count: int, side: int = SIDE) -> int:

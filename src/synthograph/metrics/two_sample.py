@@ -175,12 +175,13 @@ def _seen(pair: tuple[Sample, Sample], seed: int) -> _Seen:
     values = torch.cat([each.values for each in pair]).to(torch.float64)
     counts = [each.group_count for each in pair]
     folds = min(FOLDS, *counts)
-    groups, member = pool_groups(*(each.groups for each in pair))
+    pooled = pool_groups(pair[0].groups, pair[1].groups)
+    groups = pooled.groups
     fold_of = torch.cat([parts(each.groups, folds, seed=seed) for each in pair])
     fold = torch.zeros(sum(counts), dtype=torch.int64).index_put_((groups,), fold_of)
     inside = fold[groups]
     tables = [_numbers(values, inside != left_out, seed) for left_out in range(folds)]
-    return _Seen(tables, groups, member, fold, folds)
+    return _Seen(tables, groups, pooled.of_second, fold, folds)
 
 
 def _numbers(

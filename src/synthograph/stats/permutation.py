@@ -6,37 +6,71 @@ whatever is tested. The data themselves count as one of the permutations, so p i
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float64, Int, Int64
 from torch import Tensor
 
+from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
 
-# g group, e permutation (row 0: the data themselves), s statistic, n m image
+# g group, c class, e permutation (row 0: the data themselves), s statistic, n m image
 
 DRAWN_AT_ONCE = 1 << 21
 """Random numbers in memory at a time."""
 
 
+@dataclass(frozen=True)
+class PooledGroups:
+    """The groups of two sets as one list; a number means another group in either set.
+
+    Attributes:
+        groups: group of every image, 0..g-1, those of the first set first.
+        of_second: which groups are of the second set.
+        classes: class of every image, 0..c-1; 0 everywhere where there are no labels.
+        table: images of every group in every class.
+    """
+
+    groups: Int64[Tensor, " n"]
+    of_second: Bool[Tensor, " g"]
+    classes: Int64[Tensor, " n"]
+    table: Int64[Tensor, "g c"]
+
+
+Labels = tuple[Sequence[str], Sequence[str]]
+"""Class of every image of two sets."""
+
+
 def pool_groups(
-    first: Int[Tensor, " n"], second: Int[Tensor, " m"]
-) -> tuple[Int64[Tensor, " _"], Bool[Tensor, " g"]]:
-    """Number the groups of two sets as one list; a number means another group in either set.
+    first: Int[Tensor, " n"], second: Int[Tensor, " m"], labels: Labels | None = None
+) -> PooledGroups:
+    """Number the groups and the classes of two sets.
 
     Args:
         first: group of every image of the first set, any integers.
         second: the same of the second set.
+        labels: classes of both; None where there are none.
 
-    Returns:
-        The group of every image, 0..g-1, those of the first set first; and which groups are of the
-        second set.
+    Raises:
+        UserError: not one label for every image.
     """
-    names, ours = first.unique(return_inverse=True)
+    if labels is not None and [len(each) for each in labels] != [len(first), len(second)]:
+        raise UserError(
+            f"{len(labels[0])} and {len(labels[1])} labels for {len(first)} and {len(second)} "
+            "images: give one for every image"
+        )
+    known, ours = first.unique(return_inverse=True)
     others, theirs = second.unique(return_inverse=True)
-    of_second = torch.arange(len(names) + len(others)) >= len(names)
-    return torch.cat((ours, theirs + len(names))), of_second
+    groups = torch.cat((ours, theirs + len(known)))
+    names = [""] * len(groups) if labels is None else [*labels[0], *labels[1]]
+    numbers = {name: number for number, name in enumerate(sorted(set(names)))}
+    classes = torch.tensor([numbers[name] for name in names], dtype=torch.int64)
+    count = len(known) + len(others)
+    table = torch.bincount(groups * len(numbers) + classes, minlength=count * len(numbers))
+    of_second = torch.arange(count) >= len(known)
+    return PooledGroups(groups, of_second, classes, table.reshape(count, len(numbers)))
 
 
 def permute_groups(

@@ -17,7 +17,7 @@ from synthograph.features import registry
 from synthograph.metrics.domain_gap import DomainImages, check, domain_gap, pictures_of
 from synthograph.metrics.domain_gap_text import draw, table
 from synthograph.metrics.overlap import MAX_COPIES
-from synthograph.results.domain_gap import DomainGap, Thumbnails
+from synthograph.results.domain_gap import DomainGap
 from synthograph.workflows.archive_rows import ArchiveRows, open_rows
 from synthograph.workflows.extractors import feature_folder, open_extractors
 from synthograph.workflows.requests import DomainGapRequest
@@ -188,11 +188,10 @@ def _set(chosen: ArchiveRows, request: DomainGapRequest) -> DomainImages:
 
 def _write(sets: Sequence[DomainImages], found: DomainGap, outdir: Path) -> list[Path]:
     """The folder, in one rename; its files."""
-    sprite = pictures_of(sets, found.map, side=SIDE)
-    thumbnails = Thumbnails(file=SPRITE, **sprite.json())
+    png, thumbnails = pictures_of(sets, found.map, SPRITE, side=SIDE)
     with new_folder(outdir) as folder:
         found.replace(thumbnails=thumbnails).save(folder / JSON)
         write_bytes(folder / PNG, draw(found))
         write_bytes(folder / SVG, draw(found, "svg"))
-        write_bytes(folder / SPRITE, sprite.png)
+        write_bytes(folder / SPRITE, png)
     return [outdir / name for name in (JSON, PNG, SVG, SPRITE)]

@@ -120,7 +120,7 @@ def test_plain_data() -> None:
     assert document["holdout"] == {"images": 30, "groups": 10}
     assert document["synthetic"] == {"images": 50}
     assert [(a["score"], a["unit"]) for a in document["attacks"]] == [
-        (score, unit) for score in module.SCORES for unit in module.UNITS
+        (score, unit) for score in module.SCORES for unit in ("image", "group")
     ]
     assert any("less than one" in note for note in document["notes"])
 

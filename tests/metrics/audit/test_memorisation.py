@@ -97,7 +97,7 @@ def test_numbers_are_those_of_the_papers() -> None:
     )
     streams = Streams(0)
     synthetic.values[:3] = train.values[:3]
-    tables = memorisation._distance_tables(train, held, synthetic, (None, None), streams)
+    tables = memorisation._distance_tables(train, held, synthetic, None, streams)
     both = tables.tests([Draw(~tables.pool.held, tables.pool.held)] * 2)
     named = dict(zip(NAMES, both.tolist(), strict=True))
     t, h, f = (each.values.double() for each in (train, held, synthetic))
@@ -144,7 +144,7 @@ def test_cells_of_the_copying_test_are_weighted_by_their_images() -> None:
     train, held, synthetic = three(
         5, train=80, held=70, per=2, likeness=0.0, features=2, synthetic=300
     )
-    tables = memorisation._distance_tables(train, held, synthetic, (None, None), Streams(0))
+    tables = memorisation._distance_tables(train, held, synthetic, None, Streams(0))
     sides = tables.side(~tables.pool.held), tables.side(tables.pool.held)
     pool, total, weight = tables.pool, 0.0, 0
     between = torch.cdist(pool.values[sides[1].images].double(), train.values.double()).amin(1)
@@ -239,7 +239,7 @@ def test_groups_for_which_there_is_no_room_are_passed_over(
     groups = torch.arange(15).repeat_interleave(sizes)
     real = [Sample(gaussian(place, len(groups), 4).values, groups) for place in range(2)]
     for seed in range(6):
-        train, held, _ = memorisation._cut(*real, (None, None), Streams(seed))
+        train, held, _ = memorisation._cut(*real, None, Streams(seed))
         for sample, most in ((train, 100), (held, 50)):
             numbers, counts = sample.groups.unique(return_counts=True)
             assert min(most, 63) - 5 < len(sample) <= most  # 63 is 3 times 5 and 12 times 4

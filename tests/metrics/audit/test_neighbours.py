@@ -79,7 +79,7 @@ def test_training_is_cut_to_the_size_and_mix_of_the_hold_out() -> None:
         labels = [
             labels_of(each, place, by_group=by_group) for place, each in enumerate((train, held))
         ]
-        pool = pool_of(train, held, *labels)
+        pool = pool_of(train, held, (labels[0], labels[1]))
         assert pool.single is by_group
         found = draws(pool, pool.held, 20, Streams(0))
         target = pool.table[pool.held].sum(0)
@@ -93,7 +93,7 @@ def test_training_is_cut_to_the_size_and_mix_of_the_hold_out() -> None:
 
 def test_the_hold_out_is_cut_where_training_has_less() -> None:
     train, held = gaussian(0, 30, 2), gaussian(1, 90, 2)
-    pool = pool_of(train, held, ["a"] * 20 + ["b"] * 10, ["a"] * 10 + ["b"] * 80)
+    pool = pool_of(train, held, (["a"] * 20 + ["b"] * 10, ["a"] * 10 + ["b"] * 80))
     for draw in draws(pool, pool.held, 3, Streams(0)):
         assert pool.table[draw.train].sum(0).tolist() == [10, 10]
         assert pool.table[draw.holdout].sum(0).tolist() == [10, 10]
@@ -102,7 +102,7 @@ def test_the_hold_out_is_cut_where_training_has_less() -> None:
 def test_exchanges_hold_out_as_many_of_every_class() -> None:
     train, held = gaussian(0, 60, 2, per=2), gaussian(1, 20, 2, per=2)
     names = ["a", "a", "b", "b"]
-    pool = pool_of(train, held, names * 30, names * 10)
+    pool = pool_of(train, held, (names * 30, names * 10))
     ways = permute_groups(pool, 200, Streams(0))
     assert all(pool.table[way].sum(0).tolist() == [20, 20] for way in ways)
     often = torch.stack(ways).double().mean(0)  # 20 of 80 groups each time

@@ -30,7 +30,6 @@ from synthograph.metrics.audit.verdict import (
     AT_RANDOM,
     MAX_OVERLAP,
     RULE,
-    Evidence,
     decide,
     exact_words,
 )
@@ -49,6 +48,7 @@ from synthograph.results.audit import (
 )
 from synthograph.results.evaluation import MIN_FOR_MORE
 from synthograph.results.provenance import Features, ImageRecord
+from synthograph.stats.permutation import Labels
 from synthograph.stats.sample import Sample
 
 
@@ -251,14 +251,12 @@ def audit(
         limits.append(str(error))
     tests = judge(measured)
     answer, reasons = decide(
-        Evidence(
-            overlap=0.0 if overlap is None else overlap.believed,
-            findings=tests,
-            copies=copies.sentence if copies.found else None,
-            distinguished=inferred.sentence if inferred.seen else None,
-            blind=blind,
-            exact=exact_words(same),
-        )
+        overlap=0.0 if overlap is None else overlap.believed,
+        tests=tests,
+        copies=copies.sentence if copies.found else None,
+        distinguished=inferred.sentence if inferred.seen else None,
+        blind=blind,
+        exact=exact_words(same),
     )
     result = Audit(
         verdict=AuditVerdict(
@@ -319,7 +317,7 @@ def _provenance(request: AuditSets, extractors: Sequence[Extractor]) -> AuditPro
     )
 
 
-def _labels(request: AuditSets) -> tuple[Sequence[str], Sequence[str]] | None:
+def _labels(request: AuditSets) -> Labels | None:
     """Classes of training and held-out images, where both have some."""
     ours, theirs = request.train.labels, request.holdout.labels
     return None if ours is None or theirs is None else (ours, theirs)
@@ -353,7 +351,7 @@ def _measured(
         memorisation.measure(
             *three,
             extractor=name,
-            labels=(request.train.labels, request.holdout.labels),
+            labels=_labels(request),
             seed=request.seed,
             exchanges=memorisation.EXCHANGES,
             track=tracks(f"exchanges of patients, {name}"),

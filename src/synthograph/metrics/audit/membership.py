@@ -13,14 +13,13 @@ parts.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
-from synthograph.core.errors import UserError
 from synthograph.core.interval import Interval
 from synthograph.core.seeds import Streams
 from synthograph.metrics.audit.nearness import NEIGHBOURS, nearness
@@ -34,6 +33,7 @@ from synthograph.stats.intervals import (
     share_interval,
 )
 from synthograph.stats.permutation import (
+    Labels,
     arrangements,
     joint_p_value,
     p_value,
@@ -44,7 +44,7 @@ from synthograph.stats.permutation import (
 from synthograph.stats.ranks import RankStatistics, quantiles, rank_statistics
 from synthograph.stats.sample import Sample
 
-# n real image, g group, e evaluation, c cut
+# n real image, g group, u unit, e evaluation, k control
 
 FALSE_POSITIVES = 0.01
 PERMUTATIONS = 999
@@ -54,7 +54,6 @@ MEMBERSHIP_ALPHA = 0.025
 HIGH = 0.05
 """Share of permutations or cuts that exceed what is called their high value."""
 SCORES = ("nearest", "neighbourhood")
-UNITS = ("image", "group")
 
 
 def membership(
@@ -62,7 +61,7 @@ def membership(
     holdout: Sample,
     synthetic: Sample,
     *,
-    labels: tuple[Sequence[str], Sequence[str]] | None = None,
+    labels: Labels | None = None,
     permutations: int = PERMUTATIONS,
     controls: int = CONTROLS,
     seed: int = 0,
@@ -108,12 +107,16 @@ def membership(
             settings=settings,
             **sizes,
         )
-    draws = _Draws.of(cohort, permutations, controls, seed)
-    attacks, table = [], []
+    streams, attacks, table = Streams(seed).under("metrics/audit"), [], []
+    draws = (
+        permute_groups(cohort.member, cohort.strata, permutations, streams.under("members")),
+        cohort.controls(controls, streams.under("controls")),
+    )
+    units = _units(cohort, seed)
     for score in SCORES:
         values = torch.cat([getattr(each, score) for each in near])
         ranks = cohort.ranked(values)
-        for unit in UNITS:
+        for unit in units:
             one, columns = _attack(cohort, ranks, score, unit, draws)
             attacks.append(one)
             table += columns
@@ -161,36 +164,23 @@ class Cohort:
         member: whether a group was trained on.
         classes: class of every image.
         strata: class of every group: the one that most of its images have.
-        first: number of training images.
     """
 
     groups: Int64[Tensor, " n"]
     member: Bool[Tensor, " g"]
     classes: Int64[Tensor, " n"]
     strata: Int64[Tensor, " g"]
-    first: int
 
     @classmethod
-    def of(
-        cls, train: Sample, holdout: Sample, labels: tuple[Sequence[str], Sequence[str]] | None
-    ) -> "Cohort":
+    def of(cls, train: Sample, holdout: Sample, labels: Labels | None) -> "Cohort":
         """Number groups and classes of both sets.
 
         Raises:
-            UserError: numbers of labels that do not fit.
+            UserError: not one label for every image.
         """
-        if labels is not None and [len(each) for each in labels] != [len(train), len(holdout)]:
-            raise UserError(
-                f"{len(labels[0])} and {len(labels[1])} labels for {len(train)} training and "
-                f"{len(holdout)} held-out images: give one for every image"
-            )
-        names = [""] * (len(train) + len(holdout)) if labels is None else [*labels[0], *labels[1]]
-        numbers = {name: number for number, name in enumerate(sorted(set(names)))}
-        classes = torch.tensor([numbers[name] for name in names], dtype=torch.int64)
-        groups, held = pool_groups(train.groups, holdout.groups)
-        counts = torch.zeros(len(held), max(len(numbers), 1), dtype=torch.int64)
-        counts.index_put_((groups, classes), torch.tensor(1), accumulate=True)
-        return cls(groups, ~held, classes, counts.argmax(1), len(train))
+        pooled = pool_groups(train.groups, holdout.groups, labels)
+        strata = pooled.table.argmax(1)
+        return cls(pooled.groups, ~pooled.of_second, pooled.classes, strata)
 
     def too_few(self) -> str | None:
         """Why groups that change places cannot show anything, or None."""
@@ -229,10 +219,6 @@ class Cohort:
             chosen[:, places] = random_subsets(len(places), size, count, streams, str(stratum))
         return chosen
 
-    def owner(self, unit: str) -> Int64[Tensor, " _"]:
-        """Group of every unit."""
-        return self.groups if unit == "image" else torch.arange(len(self.member))
-
     def means(self, values: Float64[Tensor, " n"]) -> Float64[Tensor, " g"]:
         """Mean over the images of every group."""
         sums = torch.zeros(len(self.member), dtype=torch.float64).index_add_(0, self.groups, values)
@@ -240,85 +226,71 @@ class Cohort:
 
 
 @dataclass(frozen=True)
-class _Draws:
-    """All that is drawn, the same for every attack.
+class _Unit:
+    """What is taken for a member of the training set: an image, or a group by its images' mean.
 
     Attributes:
-        members: who is a member, in truth and under every permutation.
-        controls: who plays the hold-out, in every cut of the training set.
-        cuts: for every unit, blocks of groups to leave out.
-        halves: halves of the groups, for images.
+        name: for the reader.
+        owner: group of every unit.
+        values: ranks of all images -> a number for every unit.
+        cut: blocks of groups to leave out.
+        halves: halves of the groups; None where the rate of units that are found gets no interval.
     """
 
-    members: Bool[Tensor, "e g"]
-    controls: Bool[Tensor, "c g"]
-    cuts: dict[str, Plan]
-    halves: Plan
+    name: str
+    owner: Int64[Tensor, " u"]
+    values: Callable[[Float64[Tensor, " n"]], Float64[Tensor, " u"]]
+    cut: Plan
+    halves: Plan | None = None
 
-    @classmethod
-    def of(cls, cohort: Cohort, permutations: int, controls: int, seed: int) -> "_Draws":
-        sides, streams = {}, Streams(seed).under("metrics/audit")
-        for unit in UNITS:
-            owner = cohort.owner(unit)
-            ours = cohort.member[owner]
-            sides[unit] = (owner[ours], owner[~ours])
-        return cls(
-            permute_groups(cohort.member, cohort.strata, permutations, streams.under("members")),
-            cohort.controls(controls, streams.under("controls")),
-            {unit: plan(*each, seed=seed) for unit, each in sides.items()},
-            halving_plan(*sides["image"], seed=seed),
-        )
+
+def _units(cohort: Cohort, seed: int) -> tuple[_Unit, _Unit]:
+    """Images and groups."""
+    image, group = cohort.groups, torch.arange(len(cohort.member))
+    by_image, by_group = (
+        (owner[cohort.member[owner]], owner[~cohort.member[owner]]) for owner in (image, group)
+    )
+    halves = halving_plan(*by_image, seed=seed)
+    return (
+        _Unit("image", image, lambda ranks: ranks, plan(*by_image, seed=seed), halves),
+        _Unit("group", group, cohort.means, plan(*by_group, seed=seed)),
+    )
 
 
 def _attack(
-    cohort: Cohort, ranks: Float64[Tensor, " n"], score: str, unit: str, draws: _Draws
+    cohort: Cohort,
+    ranks: Float64[Tensor, " n"],
+    score: str,
+    unit: _Unit,
+    draws: tuple[Bool[Tensor, "e g"], Bool[Tensor, "k g"]],
 ) -> tuple[Attack, list[Float64[Tensor, " e"]]]:
     """One row, and its AUC and true-positive rate under every permutation."""
-    owner = cohort.owner(unit)
-    values = ranks if unit == "image" else cohort.means(ranks)
-    every = rank_statistics(values, draws.members[:, owner], false_positives=FALSE_POSITIVES)
+    values, ours, (members, controls) = unit.values(ranks), cohort.member[unit.owner], draws
+    every = rank_statistics(values, members[:, unit.owner], false_positives=FALSE_POSITIVES)
     auc, tpr = every.auc, every.true_positives
-    ours = cohort.member[owner]
-    inside = ours.expand(len(draws.controls), -1)
-    control = rank_statistics(values, ~draws.controls[:, owner], inside).auc
-    control = torch.maximum(control, 1 - control)
-    others = int((~ours).sum())
+    inside = ours.expand(len(controls), -1)
+    control = rank_statistics(values, ~controls[:, unit.owner], inside).auc
+    auc_ends = interval(_kept(values, ours, unit.cut).auc, unit.cut, low=0.0)
+    tpr_ends = None
+    if unit.halves is not None:
+        found, train = _kept(values, ours, unit.halves).true_positives, int(ours.sum())
+        groups = int(cohort.member.sum())
+        tpr_ends = share_interval(found, unit.halves, images=train, groups=groups)
     row = Attack(
         score=score,
-        unit=unit,
+        unit=unit.name,
         auc=float(auc[0]),
-        interval=_auc_interval(values, ours, draws.cuts[unit]),
+        interval=auc_ends and Interval(auc_ends.low, min(auc_ends.high, 1.0), auc_ends.level),
         p=p_value(float(auc[0]), auc[1:]),
         null=_chance(auc[1:]),
         true_positive_rate=float(tpr[0]),
-        true_positive_interval=_found_interval(cohort, values, draws.halves)
-        if unit == "image"
-        else None,
+        true_positive_interval=tpr_ends,
         true_positive_p=p_value(float(tpr[0]), tpr[1:]),
         true_positive_null=_chance(tpr[1:]),
-        control=_chance(control),
-        false_positives_allowed=math.floor(FALSE_POSITIVES * others + 1e-9),
+        control=_chance(torch.maximum(control, 1 - control)),
+        false_positives_allowed=math.floor(FALSE_POSITIVES * int((~ours).sum()) + 1e-9),
     )
     return row, [auc, tpr]
-
-
-def _auc_interval(
-    values: Float64[Tensor, " n"], ours: Bool[Tensor, " n"], cut: Plan
-) -> Interval | None:
-    """By leaving out blocks of groups."""
-    if cut.reason is not None:
-        return None
-    whole = interval(_kept(values, ours, cut).auc, cut, low=0.0)
-    return whole and Interval(whole.low, min(whole.high, 1.0), whole.level)
-
-
-def _found_interval(cohort: Cohort, values: Float64[Tensor, " n"], cut: Plan) -> Interval | None:
-    """Of the true-positive rate of images, by halves."""
-    if cut.reason is not None:
-        return None
-    ours = cohort.member[cohort.groups]
-    shares = _kept(values, ours, cut).true_positives
-    return share_interval(shares, cut, images=cohort.first, groups=int(cohort.member.sum()))
 
 
 def _kept(values: Float64[Tensor, " n"], ours: Bool[Tensor, " n"], cut: Plan) -> RankStatistics:

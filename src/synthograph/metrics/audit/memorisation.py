@@ -52,7 +52,7 @@ from synthograph.metrics.audit.neighbours import (
 )
 from synthograph.stats.intervals import MIN_GROUPS
 from synthograph.stats.nearest import nearest_squared, squared_distances
-from synthograph.stats.permutation import groups_that_fit
+from synthograph.stats.permutation import Labels, groups_that_fit
 from synthograph.stats.sample import Sample, check_pair
 
 # n image of the pool, m synthetic image, d feature, g group, t test, b exchange
@@ -90,7 +90,7 @@ def measure(
     synthetic: Sample,
     *,
     extractor: str,
-    labels: tuple[Sequence[str] | None, Sequence[str] | None] = (None, None),
+    labels: Labels | None = None,
     seed: int = 0,
     exchanges: int = EXCHANGES,
     track: Track = lambda items, total: items,
@@ -102,7 +102,7 @@ def measure(
         holdout: features of held-out images, with their patients, none of whom was trained on.
         synthetic: features of images of the generator.
         extractor: name of the features.
-        labels: class of every training and every held-out image, or None.
+        labels: class of every training and every held-out image; None without classes.
         seed: of draws, exchanges and cells.
         exchanges: how many; at least 39 for an interval.
         track: shows progress, in exchanges.
@@ -305,11 +305,11 @@ def _distance_tables(
     train: Sample,
     holdout: Sample,
     synthetic: Sample,
-    labels: tuple[Sequence[str] | None, Sequence[str] | None],
+    labels: Labels | None,
     streams: Streams,
 ) -> DistanceTables:
     values = synthetic.values
-    pool = pool_of(train, holdout, *labels)
+    pool = pool_of(train, holdout, labels)
     centre = pool.values.to(torch.float64).mean(0)
     fewest = min(int(pool.table[side].sum()) for side in (pool.held, ~pool.held))
     subset = streams.permutation("some", 0, len(values))[:fewest]
@@ -327,23 +327,21 @@ def _distance_tables(
 def _cut(
     train: Sample,
     holdout: Sample,
-    labels: tuple[Sequence[str] | None, Sequence[str] | None],
+    labels: Labels | None,
     streams: Streams,
-) -> tuple[Sample, Sample, tuple[Sequence[str] | None, Sequence[str] | None]]:
+) -> tuple[Sample, Sample, Labels | None]:
     """As many groups as fit, and no more of one than of any other where there are too many."""
     limits = (MAX_REAL, MAX_REAL // 2)
     if len(train) <= limits[0] and len(holdout) <= limits[1]:
         return train, holdout, labels
     most_of_group = limits[1] // MIN_GROUPS_KEPT
-    kept = [
+    ours, theirs = (
         _fitting(sample.groups, most, most_of_group, streams)
         for sample, most in zip((train, holdout), limits, strict=True)
-    ]
-    ours, theirs = (
-        None if names is None else [names[row] for row in rows.tolist()]
-        for names, rows in zip(labels, kept, strict=True)
     )
-    return train.subset(kept[0]), holdout.subset(kept[1]), (ours, theirs)
+    if labels is not None:
+        labels = ([labels[0][row] for row in ours], [labels[1][row] for row in theirs])
+    return train.subset(ours), holdout.subset(theirs), labels
 
 
 def _fitting(

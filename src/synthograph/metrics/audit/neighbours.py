@@ -19,7 +19,7 @@ from torch import Tensor
 
 from synthograph.core.seeds import Streams
 from synthograph.stats.nearest import squared_distances
-from synthograph.stats.permutation import pool_groups
+from synthograph.stats.permutation import Labels, pool_groups
 from synthograph.stats.sample import Sample
 
 # n image of the pool, m other image, d feature, g group, c class, k place in a list, r row
@@ -86,33 +86,21 @@ class Pool:
         return min(groups, max(FIRST, math.ceil(math.log(MISSED) / math.log(1 - share))))
 
 
-def pool_of(
-    train: Sample,
-    holdout: Sample,
-    train_labels: Sequence[str] | None = None,
-    holdout_labels: Sequence[str] | None = None,
-) -> Pool:
+def pool_of(train: Sample, holdout: Sample, labels: Labels | None = None) -> Pool:
     """Put two sets together. Groups of one are never groups of the other.
 
     Args:
         train: features of training images.
         holdout: features of held-out images.
-        train_labels: class of every training image; None where there are no classes.
-        holdout_labels: the same of held-out images.
+        labels: class of every image of both; None where there are no classes.
+
+    Raises:
+        UserError: not one label for every image.
     """
-    groups, held = pool_groups(train.groups, holdout.groups)
-    labelled = train_labels is not None and holdout_labels is not None
-    labels = [*(train_labels or ()), *(holdout_labels or ())] if labelled else [""] * len(groups)
-    names = {name: place for place, name in enumerate(sorted(set(labels)))}
-    classes = torch.tensor([names[label] for label in labels], dtype=torch.int64)
-    table = torch.bincount(groups * len(names) + classes, minlength=len(held) * len(names))
-    order = torch.argsort(groups, stable=True)
-    return Pool(
-        torch.cat((train.values, holdout.values))[order],
-        groups[order],
-        table.reshape(len(held), len(names)),
-        held,
-    )
+    pooled = pool_groups(train.groups, holdout.groups, labels)
+    order = torch.argsort(pooled.groups, stable=True)
+    values = torch.cat((train.values, holdout.values))[order]
+    return Pool(values, pooled.groups[order], pooled.table, pooled.of_second)
 
 
 @dataclass(frozen=True)

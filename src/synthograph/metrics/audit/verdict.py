@@ -1,7 +1,6 @@
 """The verdict of an audit and its rule."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from synthograph.metrics.audit.identical import Identical
 from synthograph.metrics.audit.membership import MEMBERSHIP_ALPHA
@@ -32,50 +31,45 @@ AT_RANDOM = (
 )
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """What the verdict rests on.
+def decide(
+    *,
+    overlap: float = 0.0,
+    tests: Sequence[NeighbourTest] = (),
+    copies: str | None = None,
+    distinguished: str | None = None,
+    blind: str | None = None,
+    exact: str | None = None,
+) -> tuple[AuditAnswer, tuple[str, ...]]:
+    """The answer by `RULE`, and the reasons for it.
 
-    Attributes:
-        overlap: share of near-duplicates between training and hold-out, false alarms apart.
-        findings: tests of nearest neighbours.
-        copies: what copy detection says where it found copies, else None.
-        distinguished: what membership inference says where it distinguishes training images, else
-            None.
-        blind: why something could not be looked for, such as too few patients; else None.
+    Args:
+        overlap: share of near-duplicates between training and hold-out, false alarms left out.
+        tests: of nearest neighbours.
+        copies: what copy detection says if it found copies.
+        distinguished: what membership inference says if it distinguishes training images.
+        blind: why something could not be looked for, such as too few patients.
         exact: what is said of images that can be nothing but copies, at any number of patients.
     """
-
-    overlap: float = 0.0
-    findings: Sequence[NeighbourTest] = ()
-    copies: str | None = None
-    distinguished: str | None = None
-    blind: str | None = None
-    exact: str | None = None
-
-
-def decide(evidence: Evidence) -> tuple[AuditAnswer, tuple[str, ...]]:
-    """The answer by `RULE`, and the reasons for it."""
     reasons = []
-    if evidence.overlap > MAX_OVERLAP:
+    if overlap > MAX_OVERLAP:
         reasons.append(
-            f"{evidence.overlap:.1%} of the held-out images are near-duplicates of training "
+            f"{overlap:.1%} of the held-out images are near-duplicates of training "
             f"images, more than {MAX_OVERLAP:.0%}: what the generator has seen and what it has "
             "not are not distinguishable"
         )
-    reasons += filter(None, [evidence.blind])
-    if evidence.exact is not None:
+    reasons += filter(None, [blind])
+    if exact is not None:
         answer = AuditAnswer.COPIES
-        reasons.insert(0, evidence.exact)
+        reasons.insert(0, exact)
     elif reasons:
         answer = AuditAnswer.UNDECIDABLE
-    elif evidence.copies is not None:
+    elif copies is not None:
         answer = AuditAnswer.COPIES
     else:
         answer = AuditAnswer.CLEAN
-    reasons += filter(None, [evidence.copies])
-    suspicions = [f"{e.test}, {e.extractor}: {e.sentence}" for e in evidence.findings if e.flagged]
-    suspicions += filter(None, [evidence.distinguished])
+    reasons += filter(None, [copies])
+    suspicions = [f"{e.test}, {e.extractor}: {e.sentence}" for e in tests if e.flagged]
+    suspicions += filter(None, [distinguished])
     if suspicions and answer is AuditAnswer.CLEAN:
         answer = AuditAnswer.SUSPICIOUS
     if not (reasons or suspicions):
