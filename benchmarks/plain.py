@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest.mock import patch
 
+import reference
 from torch import nn
 
 from synthograph.models.stylegan2 import layers, networks
-from synthograph.ops import augment, reference, resample, warp
+from synthograph.ops import augment, resample, warp
 from synthograph.training.session import Session
 
 CONVOLUTIONS = {

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from synthograph.ops import activation, modulation, reference, resample
+from benchmarks import reference
+from synthograph.ops import activation, modulation, resample
 
 TAKES = {"upsample": 1, "downsample": 1, "conv": 3, "conv_up": 2, "conv_down": 3}
 

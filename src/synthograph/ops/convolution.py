@@ -18,6 +18,8 @@ from torch.nn.functional import conv2d, conv_transpose2d
 
 # n image, i o channels in and out, c channel, k kernel
 
+Context = Any
+"""Where a function keeps what its derivative needs; torch gives it no type."""
 Places = tuple[tuple[int, int], tuple[int, int]]
 """Stride and padding, each down and across."""
 
@@ -115,18 +117,14 @@ def features_only() -> Iterator[None]:
 class _Convolve(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any,  # noqa: ANN401
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-        how: tuple[int, int],
+        ctx: Context, x: Tensor, weight: Tensor, bias: Tensor | None, how: tuple[int, int]
     ) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.how = how
         return conv2d(x, weight, bias, *how)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+    def backward(ctx: Context, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         by_x, by_weight, by_bias, _ = ctx.needs_input_grad
         kernels = _wanted.kernels
@@ -141,11 +139,7 @@ class _Convolve(torch.autograd.Function):
 class _Spread(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any,  # noqa: ANN401
-        y: Tensor,
-        weight: Tensor,
-        size: tuple[int, int],
-        how: tuple[int, int],
+        ctx: Context, y: Tensor, weight: Tensor, size: tuple[int, int], how: tuple[int, int]
     ) -> Tensor:
         ctx.save_for_backward(y, weight)
         ctx.how = how
@@ -156,7 +150,7 @@ class _Spread(torch.autograd.Function):
         return _gradient(0, y, like, weight, how)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+    def backward(ctx: Context, *grads: Tensor) -> tuple[Tensor | None, ...]:
         y, weight = ctx.saved_tensors
         by_y, by_weight, *_ = ctx.needs_input_grad
         return (
@@ -176,11 +170,7 @@ class _Correlate(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,  # noqa: ANN401
-        x: Tensor,
-        y: Tensor,
-        shape: torch.Size,
-        how: tuple[int, int],
+        ctx: Context, x: Tensor, y: Tensor, shape: torch.Size, how: tuple[int, int]
     ) -> Tensor:
         ctx.save_for_backward(x, y)
         ctx.how = how
@@ -188,7 +178,7 @@ class _Correlate(torch.autograd.Function):
         return _gradient(1, y, x, like, how)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+    def backward(ctx: Context, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, y = ctx.saved_tensors
         by_x, by_y, *_ = ctx.needs_input_grad
         return (
@@ -201,23 +191,19 @@ class _Correlate(torch.autograd.Function):
 
 class _FilterChannels(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, kernels: Tensor, how: Places) -> Tensor:  # noqa: ANN401
+    def forward(ctx: Context, x: Tensor, kernels: Tensor, how: Places) -> Tensor:
         ctx.kernels, ctx.how, ctx.size = kernels, how, x.shape[2:]
         return conv2d(x, kernels, None, *how, groups=x.shape[1])
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
+    def backward(ctx: Context, *grads: Tensor) -> tuple[Tensor, None, None]:
         return _SpreadChannels.apply(grads[0], ctx.kernels, ctx.size, ctx.how), None, None  # type: ignore[no-untyped-call]
 
 
 class _SpreadChannels(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any,  # noqa: ANN401
-        y: Tensor,
-        kernels: Tensor,
-        size: tuple[int, int],
-        how: Places,
+        ctx: Context, y: Tensor, kernels: Tensor, size: tuple[int, int], how: Places
     ) -> Tensor:
         ctx.kernels, ctx.how = kernels, how
         (stride, padding), groups = how, y.shape[1]
@@ -235,7 +221,7 @@ class _SpreadChannels(torch.autograd.Function):
         return conv2d(y, kernels.flip(2, 3), padding=reach, groups=groups)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:  # noqa: ANN401
+    def backward(ctx: Context, *grads: Tensor) -> tuple[Tensor, None, None, None]:
         return _FilterChannels.apply(grads[0], ctx.kernels, ctx.how), None, None, None  # type: ignore[no-untyped-call]
 
 

@@ -4,7 +4,6 @@ Source of the adaptive one: Karras et al. 2020, "Training generative adversarial
 limited data", section 3.
 """
 
-import abc
 from collections.abc import Mapping
 
 import torch
@@ -16,55 +15,35 @@ INTERVAL = 4
 """Steps between changes of the strength."""
 
 
-class Controller(abc.ABC):
-    """Sees the signs of the discriminators' logits for real images and decides on p."""
-
-    p: float
-
-    @abc.abstractmethod
-    def observe(self, signs: Tensor) -> None:
-        """Take in the signs of one share of a batch."""
-
-    @abc.abstractmethod
-    def after_step(self, steps: int, batch: int) -> str | None:
-        """Adjust p after `steps` steps in all; an alarm for the log, or None."""
-
-    @abc.abstractmethod
-    def tensors(self) -> dict[str, Tensor]:
-        """What resumes."""
-
-    @abc.abstractmethod
-    def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Restore what `tensors` gave."""
-
-
-class Fixed(Controller):
-    """A constant strength; 0 for no augmentation."""
+class Controller:
+    """A constant strength p, 0 for no augmentation. Others see how the discriminators judge real
+    images and change it.
+    """
 
     def __init__(self, p: float) -> None:
         self.p = p
 
     def observe(self, signs: Tensor) -> None:
-        """Nothing depends on it."""
+        """Take in the signs of the discriminators' logits for real images of a step."""
 
     def after_step(self, steps: int, batch: int) -> str | None:
-        """Nothing changes."""
+        """Adjust p after `steps` steps in all; a warning for the log, or None."""
         return None
 
     def tensors(self) -> dict[str, Tensor]:
-        """Nothing resumes."""
+        """What resumes."""
         return {}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Nothing resumes."""
+        """Restore what `tensors` gave."""
 
 
 class Adaptive(Controller):
     """Raises p while real images are recognised more often than `target` says, else lowers it."""
 
     def __init__(self, config: AugmentConfig) -> None:
+        super().__init__(config.p or 0.0)
         self.config = config
-        self.p = config.p or 0.0
         self._sum = torch.zeros(2, dtype=torch.float64)
         self._alarmed = False
 
@@ -117,4 +96,4 @@ def make_controller(config: AugmentConfig) -> Controller:
     """The controller that a configuration asks for."""
     if config.mode is AugmentMode.ADA:
         return Adaptive(config)
-    return Fixed((config.p or 0.0) if config.mode is AugmentMode.FIXED else 0.0)
+    return Controller((config.p or 0.0) if config.mode is AugmentMode.FIXED else 0.0)
