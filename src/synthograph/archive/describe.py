@@ -2,7 +2,6 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 from synthograph.archive.manifest import SPLITS, count_labels, in_split
 from synthograph.archive.reader import MASKS, Archive, open_archive
@@ -10,11 +9,12 @@ from synthograph.core.errors import UserError
 from synthograph.core.outputs import is_unfinished
 from synthograph.core.progress import Track
 from synthograph.core.untrusted.dataset_json import DATASET, MANIFEST
+from synthograph.core.untrusted.documents import JsonObject
 
 
 def describe(
     path: Path,
-    facts: dict[str, Any],
+    facts: JsonObject,
     *,
     quick: bool = False,
     track: Track = lambda items, total: items,
@@ -79,7 +79,7 @@ def _splits(archive: Archive) -> dict[str, dict[str, int]]:
     return found
 
 
-def _trainable(archive: Archive, facts: dict[str, Any]) -> None:
+def _trainable(archive: Archive, facts: JsonObject) -> None:
     try:
         archive.info.spec.grid  # noqa: B018 - finding it is the check
     except UserError as error:

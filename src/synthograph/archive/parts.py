@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from synthograph.archive.writer import ArchiveWriter
 from synthograph.core.errors import BlockedError, UserError
@@ -77,7 +76,7 @@ def find_parts(dest: Path) -> Sequence[Part]:
 
 
 def missing_ranges(
-    writer: ArchiveWriter, total: int, command: Mapping[str, Any]
+    writer: ArchiveWriter, total: int, command: Mapping[str, object]
 ) -> Iterator[range]:
     """Take over finished items of the parts, in order, and give the ranges that are missing.
 
@@ -107,7 +106,7 @@ def _begun(part: Part, dest: Path) -> bool:
 
 
 def _take_over(
-    writer: ArchiveWriter, part: Part, numbers: range, command: Mapping[str, Any]
+    writer: ArchiveWriter, part: Part, numbers: range, command: Mapping[str, object]
 ) -> None:
     held = ArchiveWriter(part.dest(writer.dest), command)
     try:
@@ -118,7 +117,7 @@ def _take_over(
         held.suspend()
 
 
-def discard_parts(dest: Path, command: Mapping[str, Any]) -> None:
+def discard_parts(dest: Path, command: Mapping[str, object]) -> None:
     """Remove the parts of an archive that is finished."""
     for part in find_parts(dest):
         if _begun(part, dest):

@@ -30,6 +30,7 @@ from synthograph.core.names import nearest
 from synthograph.core.progress import Track
 from synthograph.core.record import SourceItem
 from synthograph.core.spec import ImageSpec, require_grid
+from synthograph.core.untrusted.documents import JsonObject
 
 Rejects = list[tuple[str, str]]
 ONE_SIZE = "give all one size with --size N --transform center-crop (or pad, stretch)"
@@ -48,7 +49,7 @@ class PrepareOptions(Config):
     invariances: list[str] = list(INVARIANCES)
     classes: list[str] | None = None
     namespace: str | None = None
-    snapshots: list[dict[str, Any]] = []
+    snapshots: list[JsonObject] = []
     allow_rejects: bool = False
 
     @pydantic.field_validator("invariances")
@@ -93,7 +94,7 @@ def prepare(
     options: PrepareOptions,
     *,
     rejects: Sequence[tuple[str, str]] = (),
-    command: Mapping[str, Any] | None = None,
+    command: Mapping[str, object] | None = None,
     track: Track = lambda items, total: items,
     workers: int | None = None,
 ) -> Summary:
@@ -139,7 +140,7 @@ def prepare_part(
     options: PrepareOptions,
     part: Part,
     *,
-    command: Mapping[str, Any] | None = None,
+    command: Mapping[str, object] | None = None,
     track: Track = lambda items, total: items,
     workers: int | None = None,
 ) -> int:
@@ -201,7 +202,7 @@ def _classes(items: Sequence[SourceItem], options: PrepareOptions) -> list[str]:
     return classes
 
 
-def _fingerprint(items: Sequence[SourceItem], options: PrepareOptions) -> dict[str, Any]:
+def _fingerprint(items: Sequence[SourceItem], options: PrepareOptions) -> JsonObject:
     """What makes a command the same: everything that decides a row, and not what becomes of
     rejects.
     """

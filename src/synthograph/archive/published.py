@@ -2,19 +2,19 @@
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 from synthograph.archive.manifest import Row, check_member
 from synthograph.core.errors import UserError
 from synthograph.core.untrusted.dataset_json import DATASET, ImageEntry, parse_dataset_json
+from synthograph.core.untrusted.documents import JsonObject
 
 NO_PNG = (".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 MAX_CLASSES = 10_000
 
 
 def published_rows(
-    document: dict[str, Any], names: Collection[str], path: Path
-) -> tuple[list[Row], dict[str, Any]]:
+    document: JsonObject, names: Collection[str], path: Path
+) -> tuple[list[Row], JsonObject]:
     """The rows of the PNGs, and the document with its classes.
 
     An image belongs to the patient that `"meta"` gives it, else it is its own group.

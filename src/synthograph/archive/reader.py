@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pydantic
@@ -30,7 +29,7 @@ from synthograph.core.spec import MASKS as MASKS
 from synthograph.core.spec import ImageSpec, parse_spec
 from synthograph.core.untrusted.containers import Container, open_container, unwrap
 from synthograph.core.untrusted.dataset_json import DATASET, LISTS, MANIFEST
-from synthograph.core.untrusted.documents import as_text, parse_json
+from synthograph.core.untrusted.documents import JsonObject, as_text, parse_json
 
 INVARIANCES = ("mirror", "rotate", "colour")
 RUN_PICTURES = ("reals.png", "fakes-init.png")
@@ -44,7 +43,7 @@ class ArchiveInfo(Config):
     spec: ImageSpec
     namespace: str = ""
     invariances: list[str] = list(INVARIANCES)
-    snapshots: list[dict[str, Any]] = []
+    snapshots: list[JsonObject] = []
 
     @pydantic.field_validator("classes")
     @classmethod
@@ -299,7 +298,7 @@ def is_archive(path: Path) -> bool:
     return MANIFEST in files and DATASET in files
 
 
-def read_document(files: ArchiveFiles, path: Path) -> dict[str, Any]:
+def read_document(files: ArchiveFiles, path: Path) -> JsonObject:
     """What `dataset.json` holds, also of keys that are not ours; nothing where there is no such
     file.
 
@@ -316,7 +315,7 @@ def read_document(files: ArchiveFiles, path: Path) -> dict[str, Any]:
 
 
 def _parse_info(
-    document: dict[str, Any], files: ArchiveFiles, rows: list[Row], path: Path
+    document: JsonObject, files: ArchiveFiles, rows: list[Row], path: Path
 ) -> ArchiveInfo:
     known = {key: value for key, value in document.items() if key in ArchiveInfo.model_fields}
     if not rows:

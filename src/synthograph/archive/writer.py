@@ -38,6 +38,7 @@ from synthograph.core.files import (
 from synthograph.core.outputs import COMMAND, PARTIAL, is_packed, refuse_other_kinds
 from synthograph.core.untrusted.containers import close_zips
 from synthograph.core.untrusted.dataset_json import DATASET, MANIFEST
+from synthograph.core.untrusted.documents import JsonObject
 
 JOURNAL = "journal.jsonl"
 LOCK = ".lock"
@@ -117,7 +118,7 @@ class ArchiveWriter:
             way.
     """
 
-    def __init__(self, dest: Path, command: Mapping[str, Any]) -> None:
+    def __init__(self, dest: Path, command: Mapping[str, object]) -> None:
         refuse_destination(dest)
         self.packed = is_packed(dest)
         self.dest = dest
@@ -290,7 +291,7 @@ class ArchiveWriter:
         self._lock.release()
 
 
-def _row_data(row: Row) -> dict[str, Any]:
+def _row_data(row: Row) -> JsonObject:
     data = {field.name: getattr(row, field.name) for field in fields(row)}
     return data | {"columns": dict(row.columns)}
 
@@ -339,7 +340,7 @@ def _stored(info: zipfile.ZipInfo) -> zipfile.ZipInfo:
 
 
 def list_files(
-    info: ArchiveInfo, rows: Sequence[Row], others: Mapping[str, Any] | None = None
+    info: ArchiveInfo, rows: Sequence[Row], others: Mapping[str, object] | None = None
 ) -> dict[str, bytes]:
     """`manifest.csv` and `dataset.json`; the latter repeats the labels for the published tools, and
     holds `others` beside what is ours.

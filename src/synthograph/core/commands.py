@@ -4,10 +4,10 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping
-from typing import Any
 
 from synthograph.core.config import flatten
 from synthograph.core.names import first_few
+from synthograph.core.untrusted.documents import JsonObject
 
 TYPED = "typed"
 """Key of a recorded command: the line as it was typed, which is not compared."""
@@ -21,7 +21,7 @@ def command_line() -> str:
     return os.environ.get(LINE) or shlex.join(["synthograph", *sys.argv[1:]])
 
 
-def other_command(recorded: object, wanted: Mapping[str, Any]) -> str | None:
+def other_command(recorded: object, wanted: Mapping[str, object]) -> str | None:
     """Which other command unfinished work belongs to, for error messages.
 
     Args:
@@ -45,7 +45,7 @@ def other_command(recorded: object, wanted: Mapping[str, Any]) -> str | None:
     return f"{'typed like this one, but ' if same else ''}{first_few(changes)}"
 
 
-def _without_line(command: Mapping[str, Any]) -> dict[str, Any]:
+def _without_line(command: Mapping[str, object]) -> JsonObject:
     return {name: value for name, value in command.items() if name != TYPED}
 
 

@@ -18,7 +18,7 @@ import pydantic_core
 
 from synthograph.core.errors import SettingError, UserError
 from synthograph.core.names import nearest
-from synthograph.core.untrusted.documents import parse_json, parse_yaml, read_text
+from synthograph.core.untrusted.documents import JsonObject, parse_json, parse_yaml, read_text
 
 T = TypeVar("T", bound="Config")
 
@@ -36,7 +36,7 @@ class Config(pydantic.BaseModel):
     )
 
     @classmethod
-    def parse(cls: type[T], tree: Mapping[str, Any]) -> T:
+    def parse(cls: type[T], tree: Mapping[str, object]) -> T:
         """Build the config from plain data.
 
         Args:
@@ -55,7 +55,7 @@ class Config(pydantic.BaseModel):
             raise _explain(error, cls, tree) from None
 
     @classmethod
-    def check_sections(cls, tree: Mapping[str, Any]) -> None:
+    def check_sections(cls, tree: Mapping[str, object]) -> None:
         """Refuse a value where this configuration has a section, before trees are merged.
 
         Raises:
@@ -67,13 +67,13 @@ class Config(pydantic.BaseModel):
                 rule = f"is a group of settings: give them one by one, as {name}.NAME=VALUE"
                 raise SettingError(name, rule, value=_show(tree[name]))
 
-    def tree(self) -> dict[str, Any]:
+    def tree(self) -> JsonObject:
         """The config as plain JSON data."""
         return self.model_dump(mode="json")
 
 
 def _explain(
-    error: pydantic.ValidationError, root: type[Config], tree: Mapping[str, Any]
+    error: pydantic.ValidationError, root: type[Config], tree: Mapping[str, object]
 ) -> SettingError:
     """The first problem of a validation error, as setting, rule and value."""
     first = error.errors(include_url=False)[0]
@@ -98,7 +98,7 @@ def _explain(
     return SettingError(path, message, value=_show(given))
 
 
-def describe_rule(problem: Mapping[str, Any]) -> str:
+def describe_rule(problem: pydantic_core.ErrorDetails) -> str:
     """The rule that a value breaks, in words.
 
     Args:
@@ -146,7 +146,9 @@ def _show(value: object) -> str:
         return "a huge number"
 
 
-def _known_keys(root: type[Config], tree: Mapping[str, Any], parents: Iterable[Any]) -> list[str]:
+def _known_keys(
+    root: type[Config], tree: Mapping[str, object], parents: Iterable[Any]
+) -> list[str]:
     """Field names of the config that sits at `parents` below `root`."""
     current: Any = root
     for part in parents:
@@ -194,7 +196,7 @@ def _rule(constraint: object) -> str:
     return ", ".join(words)
 
 
-def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def merge(base: Mapping[str, object], over: Mapping[str, object]) -> JsonObject:
     """`base` with every leaf of `over` on top; nested mappings are merged, all else is replaced."""
     result = dict(base)
     for key, value in over.items():
@@ -204,20 +206,20 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def set_path(tree: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:  # noqa: ANN401
+def set_path(tree: Mapping[str, object], path: str, value: Any) -> JsonObject:  # noqa: ANN401
     """`tree` with `value` at the dotted `path`."""
     for key in reversed(path.split(".")):
         value = {key: value}
     return merge(tree, value)
 
 
-def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
+def parse_assignments(assignments: Iterable[str]) -> JsonObject:
     """Turn `--set a.b=value` arguments into a nested mapping; values are read as YAML scalars.
 
     Raises:
         UserError: an argument without `=` or with an empty name.
     """
-    tree: dict[str, Any] = {}
+    tree: JsonObject = {}
     for text in assignments:
         path, sign, value = text.partition("=")
         if not sign or not all(path.split(".")):
@@ -235,7 +237,7 @@ def _scalar(value: str, origin: str) -> Any:  # noqa: ANN401
     return float(value) if _EXPONENT.fullmatch(value.strip()) else parsed
 
 
-def read_tree(path: Path) -> dict[str, Any]:
+def read_tree(path: Path) -> JsonObject:
     """Read a JSON or YAML file that holds one mapping.
 
     Raises:
@@ -252,7 +254,7 @@ def read_tree(path: Path) -> dict[str, Any]:
     return tree
 
 
-def flatten(tree: Mapping[str, Any], prefix: str = "", *, sections: bool = False) -> dict[str, Any]:
+def flatten(tree: Mapping[str, object], prefix: str = "", *, sections: bool = False) -> JsonObject:
     """Dotted path -> value of a tree; an empty mapping is a value.
 
     Args:
@@ -260,13 +262,12 @@ def flatten(tree: Mapping[str, Any], prefix: str = "", *, sections: bool = False
         prefix: put before every path.
         sections: whether mappings that hold something are listed too, before what they hold.
     """
-    found: dict[str, Any] = {}
+    found: JsonObject = {}
     for key, value in tree.items():
-        section = isinstance(value, Mapping) and bool(value)
-        if sections or not section:
+        inner = value if isinstance(value, Mapping) else {}
+        if sections or not inner:
             found[f"{prefix}{key}"] = value
-        if section:
-            found |= flatten(value, f"{prefix}{key}.", sections=sections)
+        found |= flatten(inner, f"{prefix}{key}.", sections=sections)
     return found
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import pydantic
 
@@ -124,7 +124,7 @@ def nearest_size(height: int, width: int) -> tuple[int, int]:
     return min(sizes, key=lambda s: (abs(s[0] - height) + abs(s[1] - width), -s[0] * s[1]))
 
 
-def parse_spec(tree: Mapping[str, Any], origin: str) -> ImageSpec:
+def parse_spec(tree: Mapping[str, object], origin: str) -> ImageSpec:
     """`ImageSpec.parse`, whose errors name the file of the specification."""
     try:
         return ImageSpec.parse(tree)

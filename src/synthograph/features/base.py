@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Float32
@@ -11,6 +11,7 @@ from torch.nn.functional import batch_norm
 
 from synthograph.core.devices import Precision
 from synthograph.core.errors import UserError
+from synthograph.core.untrusted.documents import JsonObject
 from synthograph.features.preprocess import Preprocess, check_images, chunk_for
 
 # n image, d feature, g group of channels, k class
@@ -110,7 +111,7 @@ class Extractor(Protocol):
         """
         ...
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> JsonObject:
         """What results record of the extractor; plain data."""
         ...
 
@@ -193,7 +194,7 @@ class NetworkExtractor:
         low = self.precision is Precision.BF16
         return torch.autocast(self.device.type, torch.bfloat16, enabled=low)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> JsonObject:
         """Name, weights, preprocessing and arithmetic as plain data."""
         return {
             "extractor": self.name,

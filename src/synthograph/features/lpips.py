@@ -6,7 +6,6 @@ version 0.1 of its weights on VGG16. Without weights the same form with the rand
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from jaxtyping import Float, Float32
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from synthograph.core.devices import Precision
 from synthograph.core.errors import UserError
+from synthograph.core.untrusted.documents import JsonObject
 from synthograph.features import random_vgg
 from synthograph.features.base import WeightDigest, WeightFile, to_device
 from synthograph.features.preprocess import (
@@ -127,7 +127,7 @@ class PerceptualDistance:
             total += (difference * weight.view(1, -1, 1, 1)).sum(dim=1).mean(dim=(1, 2))
         return total.view(count, n).mean(dim=0)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> JsonObject:
         """What results record of the distance; plain data."""
         return {
             "distance": self.name,

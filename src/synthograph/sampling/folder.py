@@ -5,13 +5,13 @@ continue and no other request writes there meanwhile.
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from synthograph.archive.parts import Part
 from synthograph.core.commands import other_command
 from synthograph.core.config import read_tree
 from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors, write_json
+from synthograph.core.untrusted.documents import JsonObject
 
 NOTE = ".unfinished"
 PARTS, DONE = "parts", "done"
@@ -40,7 +40,7 @@ class Unfinished:
     def __init__(
         self,
         folder: Path,
-        command: Mapping[str, Any],
+        command: Mapping[str, object],
         names: Sequence[str],
         modalities: Sequence[str] = (),
         part: Part | None = None,
@@ -79,7 +79,7 @@ class Unfinished:
                     f"{folder / name} exists already: choose another --outdir, or remove it first"
                 )
 
-    def _notes(self) -> dict[Path, dict[str, Any]]:
+    def _notes(self) -> dict[Path, JsonObject]:
         """All notes in the folder, which must be of this request."""
         found = {}
         whole = {name: value for name, value in self._command.items() if name != PARTS}

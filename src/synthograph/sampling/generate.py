@@ -28,6 +28,7 @@ from synthograph.core.errors import StoppedError, UserError
 from synthograph.core.files import disk_errors, refuse_unwritable_folder, write_bytes
 from synthograph.core.progress import Track
 from synthograph.core.signals import StopRequest
+from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models.base import Networks, NoiseMode, TruncationCenter
 from synthograph.models.registry import family
 from synthograph.models.snapshot import Snapshot
@@ -52,7 +53,7 @@ class RejectionRule:
     """
 
     judge: Callable[[Sequence[np.ndarray]], Sequence[bool]]
-    about: Mapping[str, Any]
+    about: Mapping[str, object]
 
 
 class FileKind(enum.StrEnum):
@@ -415,7 +416,7 @@ def _judged(
         yield list(zip(batch, out, strict=True))
 
 
-def _command(snapshot: Snapshot, request: ImageRequest, typed: str | None) -> dict[str, Any]:
+def _command(snapshot: Snapshot, request: ImageRequest, typed: str | None) -> JsonObject:
     """What identifies a request, and the line that was typed."""
     jobs = hashlib.sha256(json.dumps(request.jobs).encode()).hexdigest()
     return {
@@ -447,12 +448,12 @@ def _row(snapshot: Snapshot, request: ImageRequest, image: SyntheticImage) -> Ro
 
 
 def _archive_info(
-    snapshot: Snapshot, command: Mapping[str, Any], items: Sequence[Any]
+    snapshot: Snapshot, command: Mapping[str, object], items: Sequence[Any]
 ) -> ArchiveInfo:
     """Info of the archive; the namespace follows from the request, as no patients need hiding."""
     info = snapshot.info
     asked = json.dumps({name: value for name, value in command.items() if name != TYPED})
-    about: dict[str, Any] = {**info.tree(), "sha256": snapshot.sha256}
+    about: JsonObject = {**info.tree(), "sha256": snapshot.sha256}
     if "reject" in command:
         left = [item for item in items if item is not None]
         about["rejected"] = {"by": command["reject"], "images": len(left), "seeds": left}

@@ -6,7 +6,6 @@ Source: Karras et al. 2019, "A style-based generator architecture", section 4.1.
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float, Float32, Float64, Int64
@@ -151,7 +150,7 @@ def on_sphere(
 
 def _noise(
     synthesis: nn.Module, streams: Streams, numbers: Int64[Tensor, " n"]
-) -> Mapping[str, Any]:
+) -> Mapping[str, object]:
     """Arguments of the synthesis that give both images of a pair the same noise."""
     pixels = getattr(synthesis, "noise_pixels", None)
     if not isinstance(pixels, int):

@@ -52,7 +52,7 @@ class DatasetJson:
 
 
 def parse_dataset_json(
-    document: Mapping[str, Any], origin: str, file_name: Callable[[str, str], str]
+    document: Mapping[str, object], origin: str, file_name: Callable[[str, str], str]
 ) -> DatasetJson:
     """The labels and patients of a document.
 

@@ -13,6 +13,8 @@ import yaml
 
 from synthograph.core.errors import UserError, one_line
 
+JsonObject = dict[str, Any]
+"""An object of JSON or YAML; whoever uses a value checks what it is."""
 MAX_TEXT_BYTES = 256 << 20
 MAX_YAML_BYTES = 1 << 20
 """What a configuration may hold; YAML is read slowly and in many times its size."""
@@ -109,7 +111,7 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number of JSON")
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique(pairs: list[tuple[str, Any]]) -> JsonObject:
     found = dict(pairs)
     if len(found) < len(pairs):
         twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]

@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from synthograph.core.errors import UserError
 from synthograph.core.files import write_bytes
+from synthograph.core.untrusted.documents import JsonObject
 
 DOCUMENT = "synthograph"
 SUFFIX = ".safetensors"
@@ -31,13 +32,15 @@ _FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 _FACTORIES = (torch.randn, torch.rand, torch.zeros, torch.ones, torch.empty, torch.full)
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> None:
+def write_tensors(
+    path: Path, tensors: Mapping[str, Tensor], document: Mapping[str, object]
+) -> None:
     """Write tensors and a JSON document atomically as safetensors."""
     ready = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     write_bytes(path, save(ready, metadata={DOCUMENT: json.dumps(document, allow_nan=False)}))
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], JsonObject]:
     """Tensors and document of a file that `write_tensors` wrote.
 
     Raises:
@@ -47,7 +50,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, _own(document, path)
 
 
-def read_document(path: Path) -> dict[str, Any]:
+def read_document(path: Path) -> JsonObject:
     """The document of a file that `write_tensors` wrote, without its tensors.
 
     Raises:
@@ -56,7 +59,7 @@ def read_document(path: Path) -> dict[str, Any]:
     return _own(_read(path, f"a {SUFFIX} file", numbers=False)[1], path)
 
 
-def _own(document: object, path: Path) -> dict[str, Any]:
+def _own(document: object, path: Path) -> JsonObject:
     if not isinstance(document, dict):
         raise UserError(f"{path}: was not written by synthograph (its header has no document)")
     return document
