@@ -3,9 +3,9 @@
 import pytest
 
 from synthograph.report.curves import Curve, draw, thinned
-from synthograph.report.numbers import sentence
+from synthograph.report.numbers import Numbers, sentence
 from synthograph.report.words import NARROW, amount, count, listed, number, percent, several
-from synthograph.results.evaluation import Entry
+from synthograph.results.evaluation import Entry, parse_line
 from tests.report import material
 
 
@@ -68,3 +68,10 @@ def test_curves_take_the_colours_of_the_page() -> None:
     assert "#01020" not in svg
     assert "<metadata" not in svg
     assert "$x$" in svg  # shown as it is, not set as a formula
+
+
+def test_path_lengths_by_rules_of_our_own_stand_under_no_published_name() -> None:
+    line = {"metric": "ppl2_wend", "published": True, "results": {"ppl2_wend": 1.0}}
+    own = {"metric": "ppl2_wend_5k", "published": False, "results": {"ppl2_wend_5k": 2.0}}
+    lines = tuple(parse_line(each, "x") for each in (line, own))
+    assert [each.metric for each in Numbers(("x",), lines).published] == ["ppl2_wend"]

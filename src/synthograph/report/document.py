@@ -1,9 +1,8 @@
 """The content of the page as plain data: what stands in the JSON, and what the page is made of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any
 
 import synthograph
 from synthograph.core.config import flatten
@@ -15,6 +14,7 @@ from synthograph.report.runs import Run
 from synthograph.report.verdicts import verdicts
 from synthograph.report.words import count, listed, number, percent, several
 from synthograph.results.audit import Audit, AuditAnswer, Flagged
+from synthograph.results.base import Tree
 from synthograph.results.domain_gap import DomainGap
 from synthograph.results.report import Missing, ReportContent
 from synthograph.results.sensitivity import Sensitivity
@@ -117,7 +117,7 @@ def build(inputs: Inputs, *, title: str = "", public: bool = False) -> ReportCon
     subject = choose(inputs)
     main = subject.numbers
     problems = [*inputs.problems, *(p for run in inputs.runs for p in run.problems)]
-    sections: dict[str, Any] = {
+    sections: Tree = {
         "sets": [each.tree() for each in sorted(inputs.archives, key=lambda each: each.synthetic)],
         "runs": [_run(run) for run in inputs.runs],
         "evaluation": None if main is None else main.tree(),
@@ -220,7 +220,7 @@ def _trained_on(run: Run) -> str:
     return f"The {family} generator was trained on {size if run.images else name}{split}{shown}."
 
 
-def _run(run: Run) -> dict[str, Any]:
+def _run(run: Run) -> Tree:
     stats, info = run.curves, run.info
     curves = {
         name: thinned(Curve(name, stats.kimg, values)) for name, values in stats.values.items()
@@ -253,7 +253,7 @@ def _run(run: Run) -> dict[str, Any]:
     }
 
 
-def setting_rows(tree: Mapping[str, Any]) -> list[list[str]]:
+def setting_rows(tree: Tree) -> list[list[str]]:
     """Dotted names and values of a tree of settings."""
     return [
         [name[:200], "–" if value is None or value == {} else str(value)[:300]]
@@ -261,7 +261,7 @@ def setting_rows(tree: Mapping[str, Any]) -> list[list[str]]:
     ]
 
 
-def _sensitivity(table: Sensitivity) -> dict[str, Any]:
+def _sensitivity(table: Sensitivity) -> Tree:
     head, *rows = table.rows()
     counts = table.model_dump(include={"images", "groups", "splits", "half", "damaged", "seed"})
     about = counts | {"extractor": table.extractor.extractor}
@@ -274,7 +274,7 @@ MORE = 300
 AUDITED = ("overlap", "copies", "distances", "membership", "augmentations")
 
 
-def _audit(audit: Audit, *, public: bool) -> dict[str, Any]:
+def _audit(audit: Audit, *, public: bool) -> Tree:
     """An audit, its first numbers, and all others as rows; the public form names no image."""
     tree = audit.tree()
     copies, membership = tree["copies"], tree["membership"]
@@ -334,13 +334,13 @@ def _facts_at(found: Flagged, images: int) -> list[list[str]]:
     return [[f"{name} at {percent(found.rate)} false alarms", text] for name, text in rows.items()]
 
 
-def _recall_tables(audit: Audit) -> list[dict[str, Any]]:
+def _recall_tables(audit: Audit) -> list[Tree]:
     """For every rate of false alarms a table of transforms by classes."""
     tables = []
     every = audit.copies.recall
     for rate in dict.fromkeys(each.rate for each in every):
         found = [each for each in every if each.rate == rate]
-        rows: dict[str, dict[str, Any]] = {}
+        rows: dict[str, Tree] = {}
         for each in found:
             rows.setdefault(each.transform, {})[each.class_name] = each.tree()
         classes = list(dict.fromkeys(each.class_name for each in found))
@@ -348,7 +348,7 @@ def _recall_tables(audit: Audit) -> list[dict[str, Any]]:
     return tables
 
 
-def _gap(gap: DomainGap) -> dict[str, Any]:
+def _gap(gap: DomainGap) -> Tree:
     """A domain gap, without the points, which stand in its file."""
     tree = gap.model_dump(mode="json", exclude={"map", "thumbnails"})
     for each in tree["pairs"]:
@@ -384,7 +384,7 @@ def missing(inputs: Inputs, subject: Subject) -> list[Missing]:
     return [Missing(what=what, text=text, command=command) for what, text, command in found]
 
 
-def provenance(inputs: Inputs) -> dict[str, Any]:
+def provenance(inputs: Inputs) -> Tree:
     """Files, versions, commands, seeds."""
     commands = [command for run in inputs.runs for command in run.commands]
     commands += [each.content.provenance.command for each in inputs.audits]

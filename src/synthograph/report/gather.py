@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from synthograph.archive.manifest import count_labels
 from synthograph.archive.reader import Archive, open_archive
@@ -16,7 +16,7 @@ from synthograph.report.numbers import Numbers
 from synthograph.report.problems import Problem
 from synthograph.report.runs import Run, read_run
 from synthograph.results import Audit, DomainGap, Evaluation, ReportContent, Sensitivity, load
-from synthograph.results.base import Document
+from synthograph.results.base import Document, Tree
 from synthograph.results.evaluation import SensitivityLine
 
 R = TypeVar("R", Audit, DomainGap)
@@ -45,7 +45,7 @@ class ArchiveSummary:
         """Whether there are synthetic images in it."""
         return any(not row.real for row in self.archive.rows)
 
-    def tree(self) -> dict[str, Any]:
+    def tree(self) -> Tree:
         """Plain data."""
         info, rows = self.archive.info, self.archive.rows
         parts = []
@@ -75,9 +75,9 @@ class ArchiveSummary:
         }
 
 
-def _made(archive: Archive) -> dict[str, Any]:
+def _made(archive: Archive) -> Tree:
     """How synthetic images came about, by what the manifest says."""
-    found: dict[str, Any] = {}
+    found: Tree = {}
     for column in SHOWN_COLUMNS:
         cells = Counter(row.columns.get(column, "") for row in archive.rows)
         found[column] = {value[:200]: number for value, number in cells.most_common(8) if value}

@@ -1,11 +1,10 @@
 """What `evaluate` measured of one synthetic set, from all files and lines that hold some of it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from synthograph.report.words import amount, count
+from synthograph.results.base import Tree
 from synthograph.results.evaluation import (
     HELD_OUT,
     Entry,
@@ -56,8 +55,8 @@ class Numbers:
     @cached_property
     def published(self) -> tuple[PublishedMeasure, ...]:
         """Measures under published names."""
-        found = {each.metric: each for each in self.lines if isinstance(each, PublishedMeasure)}
-        return tuple(found.values())
+        found = (each for each in self.lines if isinstance(each, PublishedMeasure))
+        return tuple({each.metric: each for each in found if each.published}.values())
 
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
@@ -136,7 +135,7 @@ class Numbers:
             if entry.scope == scope and (extractor == "" or entry.extractor == extractor)
         ]
 
-    def tree(self) -> dict[str, Any]:
+    def tree(self) -> Tree:
         """Plain data for the page."""
         rests = [e.provenance.features for e in self.entries]
         rests += [each.provenance.features for each in self.published]
@@ -159,7 +158,7 @@ class Numbers:
         }
 
 
-def entry_tree(entry: Entry) -> Mapping[str, Any]:
+def entry_tree(entry: Entry) -> Tree:
     """A number for the page."""
     tree = entry.model_dump(mode="json", exclude={"provenance", "curve", "counts", "name"})
     if tree["floor"] is not None:
@@ -175,7 +174,7 @@ def entry_tree(entry: Entry) -> Mapping[str, Any]:
     }
 
 
-def _published(line: PublishedMeasure) -> dict[str, Any]:
+def _published(line: PublishedMeasure) -> Tree:
     features, made = line.provenance.features, line.provenance.generated
     return {
         "name": line.metric,

@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -29,6 +29,7 @@ from synthograph.report.pictures import (
 )
 from synthograph.report.problems import Problem
 from synthograph.report.runs import NAMES, Run
+from synthograph.results.base import Tree
 from synthograph.results.domain_gap import DomainGap
 from synthograph.results.evaluation import Scope
 from synthograph.results.measures import MEASURES, about
@@ -218,7 +219,7 @@ DRAWN = (
 )
 
 
-def curves(run: Run, number: int) -> list[dict[str, Any]]:
+def curves(run: Run, number: int) -> list[Tree]:
     """The curves of a run."""
     captions = {
         "scores": "Scores that the discriminator gives. Far apart and growing: it distinguishes "
@@ -239,7 +240,7 @@ def curves(run: Run, number: int) -> list[dict[str, Any]]:
     return found
 
 
-def progress(run: Run, number: int) -> list[dict[str, Any]]:
+def progress(run: Run, number: int) -> list[Tree]:
     """Measures over the snapshots of a run, where at least two were measured.
 
     Args:
@@ -272,7 +273,7 @@ def progress(run: Run, number: int) -> list[dict[str, Any]]:
     return found
 
 
-def strip(entry: Mapping[str, Any]) -> dict[str, float] | None:
+def strip(entry: Tree) -> dict[str, float] | None:
     """Places, in percent, of the floor's band and of synthetic images on a strip; None where there
     is nothing to compare.
     """
@@ -289,13 +290,13 @@ def strip(entry: Mapping[str, Any]) -> dict[str, float] | None:
     return {"low": place[0], "width": max(place[1] - place[0], 0.8), "same": place[2]}
 
 
-def by_extractor(entries: Sequence[Mapping[str, Any]]) -> list[tuple[str | None, list[Any]]]:
+def by_extractor(entries: Sequence[Tree]) -> list[tuple[str | None, list[Any]]]:
     """Entries of every extractor, those of pixels last."""
     names = sorted({e["extractor"] for e in entries}, key=lambda name: (name is None, name or ""))
     return [(name, [e for e in entries if e["extractor"] == name]) for name in names]
 
 
-def classes_table(numbers: Numbers) -> list[dict[str, Any]]:
+def classes_table(numbers: Numbers) -> list[Tree]:
     """For every extractor a table of classes and levels by measures, with what each says."""
     found = []
     names = {entry.extractor for entry in numbers.entries}
@@ -303,7 +304,7 @@ def classes_table(numbers: Numbers) -> list[dict[str, Any]]:
         entries = [e for e in numbers.entries if e.extractor == name and e.scope != WHOLE]
         known = [e.name for e in entries if e.value is not None]
         measures = sorted({*known} & {*MEASURES}, key=list(MEASURES).index)
-        rows: dict[Scope, dict[str, Any]] = {}
+        rows: dict[Scope, Tree] = {}
         for each in entries:
             rows.setdefault(each.scope, {})[each.name] = entry_tree(each)
         if measures:
@@ -315,7 +316,7 @@ def classes_table(numbers: Numbers) -> list[dict[str, Any]]:
     return found
 
 
-def render(document: Mapping[str, Any], inputs: Inputs, images: Pictures) -> str:
+def render(document: Tree, inputs: Inputs, images: Pictures) -> str:
     """The page.
 
     Args:

@@ -13,6 +13,7 @@ from synthograph.report.numbers import Numbers
 from synthograph.report.problems import Problem
 from synthograph.results.base import (
     WITHHELD,
+    Tree,
     public_command,
     public_name,
     public_prose,
@@ -98,7 +99,7 @@ class Run:
     """
 
     path: Path
-    config: Mapping[str, Any]
+    config: Tree
     curves: Curves = Curves()
     evaluations: tuple[Numbers, ...] = ()
     sensitivities: tuple[Sensitivity, ...] = ()
@@ -113,7 +114,7 @@ class Run:
     images: int = 0
     problems: tuple[Problem, ...] = ()
 
-    def section(self, name: str) -> Mapping[str, Any]:
+    def section(self, name: str) -> Tree:
         """A group of settings; empty where there is none."""
         inner = self.config.get(name)
         return inner if isinstance(inner, dict) else {}

@@ -77,7 +77,21 @@ class Threshold(Schema):
     extrapolated: bool
 
 
-class Overlap(Schema):
+class AuditPart(Schema):
+    """What a part of an audit has besides its numbers.
+
+    Attributes:
+        notes: what a reader must know.
+        provenance: what the numbers rest on.
+        sentence: the result in plain words.
+    """
+
+    notes: Many[Prose] = ()
+    provenance: dict[str, Plain] = {}
+    sentence: Prose = ""
+
+
+class Overlap(AuditPart):
     """Near-duplicates between training set and hold-out.
 
     Attributes:
@@ -90,9 +104,6 @@ class Overlap(Schema):
         identical: hold-out images that equal a training image in every pixel.
         images: hold-out images searched for.
         threshold: from which images count as near-duplicates.
-        notes: what a reader must know.
-        provenance: what the numbers rest on.
-        sentence: the result in plain words.
     """
 
     share: Share
@@ -103,9 +114,6 @@ class Overlap(Schema):
     identical: Many[Count] = ()
     images: Count
     threshold: Threshold
-    notes: Many[Prose] = ()
-    provenance: dict[str, Plain] = {}
-    sentence: Prose = ""
 
 
 class NeighbourTest(Schema):
@@ -205,7 +213,7 @@ class ClosestPair(Schema):
     score: float
 
 
-class Copies(Schema):
+class Copies(AuditPart):
     """What the search for copies found. Without patients enough for a search only equal images are
     known: `found` is None then.
 
@@ -220,9 +228,6 @@ class Copies(Schema):
         proof: those of them that equal no held-out image.
         withhold: synthetic images that should not be shared.
         pairs: the closest.
-        notes: what a reader must know.
-        provenance: what the numbers rest on.
-        sentence: the result in plain words.
     """
 
     sparse: ClassVar[Collection[str]] = (
@@ -243,9 +248,6 @@ class Copies(Schema):
     proof: Many[Count] = ()
     withhold: Many[Count] = ()
     pairs: Annotated[Many[ClosestPair], Private] = ()
-    notes: Many[Prose] = ()
-    provenance: dict[str, Plain] = {}
-    sentence: Prose = ""
 
 
 class Chance(Schema):
@@ -363,14 +365,11 @@ class Leak(Schema):
         return None if self.share is not None else "cannot be distinguished on this set"
 
 
-class AugmentationLeakage(Schema):
+class AugmentationLeakage(AuditPart):
     """Augmentations of training that show in synthetic images.
 
     Attributes:
         transforms: every transform.
-        notes: what a reader must know.
-        provenance: what the numbers rest on.
-        sentence: the result in plain words.
     """
 
     transforms: Many[Leak]
@@ -378,8 +377,6 @@ class AugmentationLeakage(Schema):
         "a generator whose images differ from real ones in another way may be taken for one that "
         "leaks: look at the images",
     )
-    provenance: dict[str, Plain] = {}
-    sentence: Prose = ""
 
     @pydantic.computed_field  # type: ignore[prop-decorator]
     @property

@@ -51,6 +51,8 @@ Prose = Annotated[str, Privacy.PROSE]
 Count = Annotated[int, pydantic.Field(ge=0, le=MAX_COUNT)]
 Share = Annotated[float, pydantic.Field(ge=0, le=1)]
 Many = Annotated[tuple[T, ...], pydantic.Field(max_length=MAX_ITEMS)]
+Tree = dict[str, Any]
+"""An object of JSON."""
 Plain = pydantic.JsonValue
 """Plain data of no fixed form, such as what an extractor says of its preprocessing."""
 
@@ -124,14 +126,14 @@ class Schema(_Model):
         return self.__dict__ == other.__dict__ and self.model_extra == other.model_extra
 
     @pydantic.model_serializer(mode="wrap")
-    def _tree(self, inner: pydantic.SerializerFunctionWrapHandler) -> dict[str, Any]:
-        tree: dict[str, Any] = inner(self)
+    def _tree(self, inner: pydantic.SerializerFunctionWrapHandler) -> Tree:
+        tree: Tree = inner(self)
         for name in self.sparse:
             if name not in self.model_fields_set or getattr(self, name) in ((), {}):
                 tree.pop(name, None)
         return tree
 
-    def tree(self) -> dict[str, Any]:
+    def tree(self) -> Tree:
         """Plain data, as it stands in the file."""
         return self.model_dump(mode="json")
 
@@ -380,7 +382,7 @@ def refuse_large(path: Path, most: int) -> None:
         )
 
 
-def read_tree(path: Path) -> dict[str, Any]:
+def read_tree(path: Path) -> Tree:
     """A JSON file that holds an object.
 
     Raises:
@@ -390,7 +392,7 @@ def read_tree(path: Path) -> dict[str, Any]:
     return _object(parse_json(read_text(path, "give a JSON file"), str(path)), str(path))
 
 
-def _object(tree: object, where: str) -> dict[str, Any]:
+def _object(tree: object, where: str) -> Tree:
     if not isinstance(tree, dict):
         raise UserError(f"{where}: holds {kind_of(tree)}, expected an object")
     return tree

@@ -245,15 +245,13 @@ class ScopeShare(Scope):
     share_generated_over_share_train: float | None
 
 
-class ResultLine(Schema):
-    """One result of a file, and a line of `evaluations.jsonl` and `metrics.jsonl`.
+class OfSnapshot(Schema):
+    """Results of a snapshot, or of images of an archive.
 
     Attributes:
         snapshot: file of the snapshot that was measured; empty for images of an archive.
         snapshot_sha256: hash of it.
         kimg: thousands of images that it had seen.
-        metric: what was measured.
-        published: whether it is a measure under its published name, by its published rules.
     """
 
     sparse: ClassVar[Collection[str]] = ("snapshot", "snapshot_sha256", "kimg")
@@ -261,6 +259,16 @@ class ResultLine(Schema):
     snapshot: FileName = ""
     snapshot_sha256: str = ""
     kimg: Count | None = None
+
+
+class ResultLine(OfSnapshot):
+    """One result of a file, and a line of `evaluations.jsonl` and `metrics.jsonl`.
+
+    Attributes:
+        metric: what was measured.
+        published: whether it is a measure under its published name, by its published rules.
+    """
+
     metric: str
     published: bool = False
 
@@ -337,21 +345,13 @@ def parse_line(tree: object, where: str) -> Measurements | PublishedMeasure | Se
     return _Holder.parse({"line": tree}, where).line
 
 
-class Evaluation(Document):
+class Evaluation(OfSnapshot, Document):
     """What `evaluate --out` writes.
 
     Attributes:
-        snapshot: file of the snapshot that was measured; empty for images of an archive.
-        snapshot_sha256: hash of it.
-        kimg: thousands of images that it had seen.
         skipped: what could not be measured, and why.
         results: the lines.
     """
 
-    sparse: ClassVar[Collection[str]] = ResultLine.sparse
-
-    snapshot: FileName = ""
-    snapshot_sha256: str = ""
-    kimg: Count | None = None
     skipped: Many[Prose] = ()
     results: Many[AnyLine]
