@@ -1,5 +1,6 @@
 """Jobs as functions."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,11 @@ def test_refusals(tmp_path: Path, given: tuple, options: dict, words: str) -> No
         synthograph.phantom(*given, **options)
 
 
-def test_keywords_a_request_and_the_workflow_do_the_same(tmp_path: Path) -> None:
+def test_keywords_a_request_and_the_workflow_do_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+
     def request(name: str) -> PhantomRequest:
         return PhantomRequest(kind="skin", dest=tmp_path / name, count=3, size=16)
 

@@ -18,7 +18,6 @@ from synthograph.models.base import NoiseMode, TruncationCenter
 from synthograph.models.snapshot import Snapshot, find_snapshot, load
 from synthograph.sampling import generate as sampling
 from synthograph.sampling.seeds import parse_seeds
-from synthograph.workflows.copies import copy_rejection
 from synthograph.workflows.grid import refuse_grid, write_picture
 from synthograph.workflows.processes import in_parts
 from synthograph.workflows.requests import MAX_IMAGES, GenerateRequest
@@ -190,6 +189,9 @@ class _Job:
             if is_packed(self.request.outdir):
                 reject = None
                 if training is not None:
+                    # the measures behind it take a second to load, and few ask for it
+                    from synthograph.workflows.copies import copy_rejection
+
                     refuse_destination(outdir)
                     reject = copy_rejection(self.snapshot, training, progress)
                 count = sampling.generate_archive(
