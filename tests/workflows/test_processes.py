@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from synthograph.core.errors import ExitCode, ProcessesError, StoppedError, UserError
+from synthograph.core.signals import StopRequest
 from synthograph.workflows import processes
 from synthograph.workflows.requests import GenerateRequest
 
@@ -92,17 +93,17 @@ def test_requests_to_stop_are_handed_on_as_they_come(
         f"kill -TERM {os.getpid()}\n"
         "for k in 1 2 3 4 5 6 7 8 9; do sleep 1; done\n"
     )
-    ready, real = [], processes._on_requests_to_stop
+    ready, real = [], StopRequest.__enter__
     # before that, an interrupt would end the tests
     signal.signal(signal.SIGTERM, lambda number, frame: ready.append(number))
 
-    def installed(handler: object) -> object:
-        before = real(handler)
+    def installed(self: StopRequest) -> StopRequest:
+        real(self)
         if ready:
             os.kill(os.getpid(), signal.SIGTERM)
-        return before
+        return self
 
-    monkeypatch.setattr(processes, "_on_requests_to_stop", installed)
+    monkeypatch.setattr(StopRequest, "__enter__", installed)
     with pytest.raises(ProcessesError) as ended:
         processes.in_parts(WORDS, LINE, 1)
     assert ended.value.exit_code == ExitCode.STOPPED

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -15,11 +16,14 @@ class StopRequest:
 
     Args:
         answer: a line for standard error at the first signal, such as what is finished first.
+        forward: gets every signal, and whether one came before, instead of that.
     """
 
-    def __init__(self, answer: str = "") -> None:
+    def __init__(
+        self, answer: str = "", forward: Callable[[int, bool], None] | None = None
+    ) -> None:
         self.reason: str | None = None
-        self._answer = answer
+        self._answer, self._forward = answer, forward
         self._before: dict[int, Any] = {}
 
     @property
@@ -44,9 +48,14 @@ class StopRequest:
         trace: TracebackType | None,
     ) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            # None is a handler that was not set by Python
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
+        if self._forward is not None:
+            again, self.reason = self.requested, signal.Signals(number).name
+            self._forward(number, again)
+            return
         if self.reason is not None:
             if number == signal.SIGINT:
                 raise KeyboardInterrupt

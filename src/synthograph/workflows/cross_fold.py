@@ -1,6 +1,6 @@
 """A generator for each fold, compared by what each one saw: `audit` with `per_fold`."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,24 +31,22 @@ class CrossFoldResult(Result):
     """Whether generators lie nearer to the images that they saw than the one that did not.
 
     Attributes:
-        tests: by extractor.
-        count: synthetic images of each generator.
+        found: the tests, by extractor.
         outdir: where `cross-fold.json` was written, if anywhere.
     """
 
-    tests: Mapping[str, FoldTest]
-    count: int
+    found: CrossFold
     outdir: Path | None = None
 
     def lines(self) -> Iterator[str]:
         """A sentence per extractor."""
-        for name, found in self.tests.items():
-            verdict = "nearer to what they saw" if found.seen else "no nearer than chance"
+        for name, test in self.found.tests.items():
+            verdict = "nearer to what they saw" if test.seen else "no nearer than chance"
             yield (
-                f"{name}: {found.generators} generators of {self.count} images each are {verdict}: "
-                f"{found.share_nearer:.1%} of {found.images} images of {found.groups} groups lie "
-                f"nearer to those that saw them (p = {found.p:.3g} by images, {found.group_p:.3g} "
-                "by groups)"
+                f"{name}: {test.generators} generators of {test.synthetic_each} images each are "
+                f"{verdict}: {test.share_nearer:.1%} of {test.images} images of {test.groups} "
+                f"groups lie nearer to those that saw them (p = {test.p:.3g} by images, "
+                f"{test.group_p:.3g} by groups)"
             )
         if self.outdir is not None:
             yield f"{self.outdir}: cross-fold.json"
@@ -77,33 +75,26 @@ def compare_folds(
     archives = [open_archive(Path(name)) for name in request.per_fold]
     unseen = [_left_out(each, archive) for each in archives]
     check_unseen(unseen)
-    sets = _Sets(real, [ArchiveRows(each, each.rows).images for each in archives], unseen)
+    synthetic = [ArchiveRows(each, each.rows).images for each in archives]
     groups = real.images.group_count
     progress.log(f"real: {real.name}, {len(rows)} images of {groups} groups with a fold")
-    for images, fold in zip(sets.synthetic, unseen, strict=True):
-        progress.log(
-            f"synthetic: {images.name}, {images.count} images, trained without fold {fold}"
-        )
+    for images, fold in zip(synthetic, unseen, strict=True):
+        count = f"{images.count} images"
+        progress.log(f"synthetic: {images.name}, {count}, trained without fold {fold}")
     if request.dry_run:
         return None
-    tests = {one.name: _compared(one, sets, request.seed, progress) for one in extractors}
+    tests = {
+        one.name: _compared(one, real, synthetic, unseen, request.seed, progress)
+        for one in extractors
+    }
+    about = Provenance(
+        seed=request.seed, version=synthograph.__version__, command=request.command_line()
+    )
+    found = CrossFold(folds=tuple(unseen), tests=tests, provenance=about)
     if request.outdir is not None:
-        _write(request, request.outdir, sets, tests)
-    return CrossFoldResult(tests, sets.count, request.outdir)
-
-
-@dataclass(frozen=True)
-class _Sets:
-    """Real images, and those of every generator with the fold that it did not see."""
-
-    real: ArchiveRows
-    synthetic: Sequence[ImageSet]
-    unseen: Sequence[int]
-
-    @property
-    def count(self) -> int:
-        """Synthetic images of each generator: more of them lie nearer to anything."""
-        return min(images.count for images in self.synthetic)
+        with new_folder(request.outdir) as folder:
+            found.save(folder / "cross-fold.json")
+    return CrossFoldResult(found, request.outdir)
 
 
 def _left_out(synthetic: Archive, real: Archive) -> int:
@@ -124,29 +115,24 @@ def _left_out(synthetic: Archive, real: Archive) -> int:
     return int(fold)
 
 
-def _compared(extractor: Extractor, sets: _Sets, seed: int, progress: Progress) -> FoldTest:
+def _compared(
+    extractor: Extractor,
+    real: ArchiveRows,
+    synthetic: Sequence[ImageSet],
+    unseen: Sequence[int],
+    seed: int,
+    progress: Progress,
+) -> FoldTest:
     def features(images: ImageSet) -> Tensor:
-        column = extractor_column(extractor, sets.real.images.spec)
+        column = extractor_column(extractor, real.images.spec)
         track = progress.track(f"features of {images.name}")
         (found,) = rows_of(images, [column], folder=feature_folder(), track=track)
         return found[:, : extractor.dims]
 
-    groups = sets.real.images.groups
-    real = Sample(features(sets.real.images), groups)
-    nearest = [
-        nearness(real, Sample.singles(features(each)[: sets.count])).nearest
-        for each in sets.synthetic
-    ]
-    folds = torch.tensor([row.fold for row in sets.real.ordered])
-    found = cross_fold(torch.stack(nearest), sets.unseen, folds, groups, seed=seed)
-    return found.replace(features=Features(**extractor.describe()), synthetic_each=sets.count)
-
-
-def _write(request: AuditRequest, outdir: Path, sets: _Sets, tests: Mapping[str, FoldTest]) -> None:
-    """`cross-fold.json` in a folder, whole or not at all."""
-    about = Provenance(
-        seed=request.seed, version=synthograph.__version__, command=request.command_line()
-    )
-    with new_folder(outdir) as folder:
-        document = CrossFold(folds=tuple(sets.unseen), tests=dict(tests), provenance=about)
-        document.save(folder / "cross-fold.json")
+    count = min(images.count for images in synthetic)  # more images lie nearer to anything
+    groups = real.images.groups
+    whole = Sample(features(real.images), groups)
+    nearest = [nearness(whole, Sample.singles(features(s)[:count])).nearest for s in synthetic]
+    folds = torch.tensor([row.fold for row in real.ordered])
+    found = cross_fold(torch.stack(nearest), unseen, folds, groups, seed=seed)
+    return found.replace(features=Features(**extractor.describe()), synthetic_each=count)

@@ -1,20 +1,16 @@
 """Several processes on this machine: the same request once more in each."""
 
-import contextlib
 import os
 import signal
 import subprocess
 import sys
 import tempfile
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 from synthograph.core.commands import LINE
 from synthograph.core.errors import ExitCode, ProcessesError, StoppedError, SynthographError
-from synthograph.core.signals import NAMES
+from synthograph.core.signals import NAMES, StopRequest
 
 FOLDER = "SYNTHOGRAPH_LAUNCH"
 """Environment variable: folder in which the processes report to the one that started them."""
@@ -55,44 +51,13 @@ def launch(words: Sequence[str], processes: int) -> str:
             else:
                 os.kill(int(leader.read_text()), signal.SIGTERM)
 
-        with _forwarding(forward) as received:
+        with StopRequest(forward=forward) as stop:
             status = workers.wait()
         if (folder / CODE).exists():
             raise ProcessesError(int((folder / CODE).read_text()))
-        if received or status:
-            raise ProcessesError(ExitCode.STOPPED if received else ExitCode.BUG)
+        if stop.requested or status:
+            raise ProcessesError(ExitCode.STOPPED if stop.requested else ExitCode.BUG)
         return (folder / RESULT).read_text()
-
-
-@contextlib.contextmanager
-def _forwarding(forward: Callable[[int, bool], None]) -> Iterator[list[int]]:
-    """Hand requests to stop to other processes; the list fills with those that came.
-
-    Args:
-        forward: gets the signal, and whether one came before.
-    """
-    received: list[int] = []
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-        forward(number, len(received) > 1)
-
-    before = _on_requests_to_stop(handle)
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
-
-
-def _on_requests_to_stop(
-    handler: Callable[[int, FrameType | None], None] | signal.Handlers,
-) -> dict[int, Any]:
-    """Set the handler, where this thread may; the handlers that were there."""
-    if threading.current_thread() is not threading.main_thread():
-        return {}
-    numbers = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
-    return {number: signal.signal(number, handler) for number in numbers}
 
 
 def in_parts(words: Sequence[str], line: str, processes: int) -> None:
@@ -125,19 +90,19 @@ def in_parts(words: Sequence[str], line: str, processes: int) -> None:
             for process in running:
                 process.send_signal(number)
 
-        with _forwarding(forward) as received:
+        with StopRequest(forward=forward) as stop:
             codes = [process.wait() for process in running]
         for number, code in enumerate(codes, start=1):
             if code and number > 1:
                 sys.stderr.write((Path(name) / str(number)).read_text()[-2000:])
-            if code < 0 and not received:
+            if code < 0 and not stop.requested:
                 why = " (out of memory?)" if code == -_KILL else ""
                 sys.stderr.write(
                     f"part {number} was ended by signal {-code}{why}; the same command goes on\n"
                 )
     ended = next((code for code in codes if code), 0)
     if ended < 0:
-        ended = ExitCode.STOPPED if received else ExitCode.BUG
+        ended = ExitCode.STOPPED if stop.requested else ExitCode.BUG
     if ended:
         raise ProcessesError(ended)
 
@@ -200,7 +165,9 @@ def leave(error: SynthographError) -> tuple[int, bool]:
     if not is_worker():
         return code, not isinstance(error, ProcessesError)
     # torchrun ends the others once one is dead, and would cut off the report
-    _on_requests_to_stop(signal.SIG_IGN)
+    for name in NAMES:
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     _report(CODE, str(code), first=True)
     if isinstance(error, StoppedError):
         return int(ExitCode.DONE), os.environ["RANK"] == "0"
