@@ -31,6 +31,7 @@ from synthograph.core.spec import ImageSpec
 from synthograph.metrics.audit import copies as search
 from synthograph.metrics.audit import transforms
 from synthograph.metrics.audit.matcher import Pose, blur, warped
+from synthograph.metrics.audit.search import Index
 from synthograph.sources.phantoms import PhantomOptions, make_phantoms
 
 
@@ -165,17 +166,18 @@ def table(options: argparse.Namespace, folder: Path) -> None:
     train, holdout = real_sets(options)
     transforms.TRANSFORMS.update(UNSEEN)
     start = time.process_time()
-    found = search.find_copies(train, holdout, holdout, folder=folder, planted=options.planted)
+    index = Index(train, folder)
+    found = search.find_copies(index, holdout, holdout, planted=options.planted).copies
     seconds = time.process_time() - start
     print(f"{train.name}: {train.count} images of {train.group_count} groups, hold-out "
           f"{holdout.count}; {seconds:.0f} s of processor time")  # fmt: skip
     for count in found.counts:
-        print(f"{count.threshold.rate:.1%} false alarms: {count.holdout} of {holdout.count} "
-              f"hold-out images flagged; extrapolated: {count.threshold.extrapolated}")  # fmt: skip
-    for recall in found.recalls:
+        print(f"{count.rate:.1%} false alarms: {count.holdout} of {holdout.count} "
+              f"hold-out images flagged; extrapolated: {count.extrapolated}")  # fmt: skip
+    for recall in found.recall:
         low, high = recall.interval
         print(f"{recall.rate:6.1%} {recall.transform:10} {recall.label or 'all':12} "
-              f"{recall.share:5.0%} ({recall.planted}; {low:.0%} to {high:.0%})")  # fmt: skip
+              f"{recall.recall:5.0%} ({recall.planted}; {low:.0%} to {high:.0%})")  # fmt: skip
 
 
 def overfitted(images: Tensor, seed: int, count: int) -> Tensor:
@@ -214,9 +216,10 @@ def generators(options: argparse.Namespace, folder: Path) -> None:
         for name, images in made.items():
             pixels = (images * largest).round().clamp(0, largest).numpy().astype(kind)
             fake = as_set(name, pixels, np.arange(len(pixels)), [""] * len(pixels))
+            index = Index(train, folder)
             found = search.find_copies(
-                train, holdout, fake, folder=folder, seed=seed, planted=options.planted
-            )
+                index, holdout, fake, seed=seed, planted=options.planted
+            ).copies
             convicted[name] += found.found
             counts = [(c.flagged, f"p {c.p:.2g}") for c in found.counts]
             print(f"seed {seed} {name}: found {found.found}, {counts}", flush=True)

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from synthograph.archive.batches import ImageSet
 from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
 from synthograph.metrics.audit.calibration import AgreementScale, threshold_of
-from synthograph.metrics.audit.copies import PAIRS, find_copies
+from synthograph.metrics.audit.copies import PAIRS, CopySearch, find_copies
 from synthograph.metrics.audit.identical import Identical, find_identical
+from synthograph.metrics.audit.overlap import content_overlap
 from synthograph.metrics.audit.reject import copy_judge
 from synthograph.metrics.audit.search import Index
 from synthograph.metrics.audit.transforms import TRANSFORMS, plant
@@ -18,11 +20,17 @@ from synthograph.results.audit import Copies
 from tests.metrics.audit.pictures import as_set, texture
 
 
+def search(
+    train: ImageSet, holdout: ImageSet, synthetic: ImageSet, *, folder: Path, **options: int
+) -> CopySearch:
+    return find_copies(Index(train, folder), holdout, synthetic, **options)
+
+
 def test_copies_among_others_are_found_and_withheld(tmp_path: Path) -> None:
     train = texture(80, 1)
     copied = np.concatenate([train[:8, :, :, ::-1], np.rot90(train[8:12], axes=(2, 3))])
     synthetic = np.concatenate([texture(20, 3), copied])
-    found = find_copies(
+    found = search(
         as_set(train, "train", per=2), as_set(texture(40, 2), "holdout"), as_set(synthetic, "made"),
         folder=tmp_path, planted=10,
     ).copies  # fmt: skip
@@ -39,7 +47,7 @@ def test_copies_among_others_are_found_and_withheld(tmp_path: Path) -> None:
 
 
 def test_unseen_patients_are_no_copies(tmp_path: Path) -> None:
-    found = find_copies(
+    found = search(
         as_set(texture(80, 1), "train", per=2), as_set(texture(40, 2), "holdout"),
         as_set(texture(60, 3), "synthetic"), folder=tmp_path, planted=10,
     ).copies  # fmt: skip
@@ -52,7 +60,7 @@ def test_unseen_patients_are_no_copies(tmp_path: Path) -> None:
 def test_one_image_that_equals_a_training_image_is_enough(tmp_path: Path) -> None:
     train, synthetic = texture(60, 1), texture(40, 3)
     synthetic[7] = train[5]
-    found = find_copies(
+    found = search(
         as_set(train, "train"), as_set(texture(30, 2), "holdout"), as_set(synthetic, "synthetic"),
         folder=tmp_path, planted=5,
     ).copies  # fmt: skip
@@ -67,7 +75,7 @@ def test_an_image_of_both_sets_proves_nothing_and_hides_nothing(tmp_path: Path) 
     sets = [as_set(each, "set") for each in (train, holdout, synthetic)]
     assert find_identical(*sets) == Identical((2,), (0,), (), 1)
     synthetic[7] = train[5]
-    found = find_copies(*sets[:2], as_set(synthetic, "synthetic"), folder=tmp_path, planted=5)
+    found = search(*sets[:2], as_set(synthetic, "synthetic"), folder=tmp_path, planted=5)
     assert "(1 of them equal a held-out image too, which proves nothing)" in found.copies.sentence
     chances = [each.p for each in found.copies.counts]
     assert found.copies.found and min(chances) > 0.005, "the proof is in pixels"
@@ -78,9 +86,9 @@ def test_an_image_of_both_sets_proves_nothing_and_hides_nothing(tmp_path: Path) 
 def test_few_groups_and_other_sizes_are_refused(tmp_path: Path) -> None:
     train, synthetic = as_set(texture(60, 1), "train"), as_set(texture(10, 3), "synthetic")
     with pytest.raises(UserError, match="5 groups"):
-        find_copies(train, as_set(texture(60, 2), "held", per=12), synthetic, folder=tmp_path)
+        search(train, as_set(texture(60, 2), "held", per=12), synthetic, folder=tmp_path)
     with pytest.raises(UserError, match="16x16"):
-        find_copies(train, as_set(texture(60, 2, side=16), "held"), synthetic, folder=tmp_path)
+        search(train, as_set(texture(60, 2, side=16), "held"), synthetic, folder=tmp_path)
 
 
 @pytest.mark.parametrize("name", [n for n in TRANSFORMS if n not in ("elastic", "blend")])
@@ -134,14 +142,14 @@ def test_images_of_the_own_group_are_passed_over(tmp_path: Path) -> None:
 
 def test_a_seed_gives_the_same_numbers_again(tmp_path: Path) -> None:
     sets = [as_set(texture(n, s), str(s)) for n, s in ((40, 1), (24, 2), (12, 3))]
-    one, two = (find_copies(*sets, folder=tmp_path, planted=4, seed=3) for _ in range(2))
+    one, two = (search(*sets, folder=tmp_path, planted=4, seed=3) for _ in range(2))
     assert one.copies == two.copies
 
 
 def test_the_judge_agrees_with_the_search(tmp_path: Path) -> None:
     train, synthetic = texture(60, 1), texture(12, 3)
     synthetic[3], synthetic[5] = train[9, :, ::-1], train[11]
-    found = find_copies(
+    found = search(
         as_set(train, "train"), as_set(texture(30, 2), "holdout"), as_set(synthetic, "synthetic"),
         folder=tmp_path, planted=4,
     ).copies  # fmt: skip
@@ -157,3 +165,20 @@ def test_score_is_finite_for_plain_images(tmp_path: Path) -> None:
     scores, _ = AgreementScale.of(found).scores(found)
     assert torch.isfinite(scores).all()
     assert np.isfinite(threshold_of(scores, 0.001).score)
+
+
+def test_what_was_searched_for_is_known(tmp_path: Path) -> None:
+    asked: list[str] = []
+    train, holdout = as_set(texture(60, 1), "train"), as_set(texture(30, 2), "holdout")
+
+    def tracks(what: str):
+        asked.append(what)
+        return lambda items, total: items
+
+    index = Index(train, tmp_path, tracks)
+    content_overlap(index, holdout)
+    assert len(asked) == 2
+    found = find_copies(index, holdout, as_set(texture(20, 3), "synthetic"), planted=5)
+    assert asked[2:] == ["synthetic against training images", "planted copies"]
+    alone = search(train, holdout, as_set(texture(20, 3), "synthetic"), folder=tmp_path, planted=5)
+    assert found.copies == alone.copies

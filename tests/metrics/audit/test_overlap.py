@@ -7,13 +7,14 @@ import pytest
 from scipy.stats import binom
 
 from synthograph.metrics.audit.overlap import OVERLAP_ALPHA, by_chance, content_overlap
+from synthograph.metrics.audit.search import Index
 from tests.metrics.audit.pictures import as_set, texture
 
 
 def test_shared_images_are_found(tmp_path: Path) -> None:
     train, holdout = texture(80, 1), texture(40, 2)
     holdout[4], holdout[9] = train[7], np.rot90(train[8], axes=(1, 2))
-    found = content_overlap(as_set(train, "a"), as_set(holdout, "b"), folder=tmp_path)
+    found = content_overlap(Index(as_set(train, "a"), tmp_path), as_set(holdout, "b"))
     assert {pair[:2] for pair in found.pairs} == {(4, 7), (9, 8)}
     assert found.share == 2 / 40
     assert found.identical == (4,)
@@ -23,7 +24,7 @@ def test_shared_images_are_found(tmp_path: Path) -> None:
 
 def test_a_clean_holdout_shares_nothing(tmp_path: Path) -> None:
     found = content_overlap(
-        as_set(texture(80, 1), "a"), as_set(texture(40, 2), "b"), folder=tmp_path
+        Index(as_set(texture(80, 1), "a"), tmp_path), as_set(texture(40, 2), "b")
     )
     assert found.share == found.believed == 0 and found.p == 1
     assert found.pairs == ()
@@ -32,17 +33,17 @@ def test_a_clean_holdout_shares_nothing(tmp_path: Path) -> None:
 def test_one_false_alarm_among_few_images_is_not_believed(tmp_path: Path) -> None:
     train, holdout = texture(80, 1), texture(40, 2)
     holdout[9] = np.rot90(train[8], axes=(1, 2))
-    one = content_overlap(as_set(train, "a"), as_set(holdout, "b"), folder=tmp_path)
+    one = content_overlap(Index(as_set(train, "a"), tmp_path), as_set(holdout, "b"))
     assert one.share == 1 / 40 and one.believed == 0
     assert one.p == pytest.approx(1 - 0.999**40, rel=1e-4)
     assert "false alarms alone" in one.sentence
     for place in (3, 4):
         holdout[place] = np.rot90(train[place], axes=(1, 2))
-    more = content_overlap(as_set(train, "a"), as_set(holdout, "b"), folder=tmp_path)
+    more = content_overlap(Index(as_set(train, "a"), tmp_path), as_set(holdout, "b"))
     assert more.believed == more.share == 3 / 40 and more.p < OVERLAP_ALPHA
     holdout[:] = texture(40, 2)
     holdout[5] = train[5]
-    equal = content_overlap(as_set(train, "a"), as_set(holdout, "b"), folder=tmp_path)
+    equal = content_overlap(Index(as_set(train, "a"), tmp_path), as_set(holdout, "b"))
     assert equal.believed == equal.share == 1 / 40, "an equal image is no false alarm"
 
 
@@ -58,6 +59,6 @@ def test_false_alarms_follow_the_binomial_law() -> None:
 def test_duplicates_in_training_are_named_and_hide_nothing(tmp_path: Path) -> None:
     train, holdout = texture(100, 1), texture(40, 2)
     train[1], train[3], holdout[5] = train[0], train[2], train[50]
-    found = content_overlap(as_set(train, "a"), as_set(holdout, "b"), folder=tmp_path)
+    found = content_overlap(Index(as_set(train, "a"), tmp_path), as_set(holdout, "b"))
     assert [pair[:2] for pair in found.pairs] == [(5, 50)]
     assert "4 of 100" in found.notes[0]

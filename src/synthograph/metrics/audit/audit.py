@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypedDict
 
 import synthograph
 from synthograph.archive.batches import ImageSet
@@ -25,6 +24,7 @@ from synthograph.metrics.audit.identical import Identical, find_identical
 from synthograph.metrics.audit.leaks import leaked_augmentations
 from synthograph.metrics.audit.membership import membership
 from synthograph.metrics.audit.overlap import content_overlap
+from synthograph.metrics.audit.search import Index
 from synthograph.metrics.audit.sets import MIN_GROUPS
 from synthograph.metrics.audit.verdict import (
     AT_RANDOM,
@@ -230,23 +230,23 @@ def audit(
     if not extractors:
         raise UserError("an audit needs features: give at least one extractor")
     train, holdout, synthetic = request.train, request.holdout, request.synthetic
-    options: _Options = {"seed": request.seed, "tracks": tracks}
-    overlap, search, blind = None, None, _too_few(request)
+    overlap, search, seed, blind = None, None, request.seed, _too_few(request)
     if blind is None:
-        overlap = content_overlap(train, holdout, folder=folder, **options)
+        index = Index(train, folder, tracks)
+        overlap = content_overlap(index, holdout, seed=seed)
     samples = _samples(request, extractors, folder, tracks)
     first = samples[extractors[0].name]
     measured = [] if memorisation.too_small(*first[:2]) else _measured(request, samples, tracks)
     if blind is None:
-        search = find_copies(train, holdout, synthetic, folder=folder, **options)
+        search = find_copies(index, holdout, synthetic, seed=seed)
         blind = blindness(search.copies)
     same = find_identical(train, holdout, synthetic) if search is None else search.same
     copies = equal_images(same) if search is None else search.copies
-    inferred = membership(*first, labels=_labels(request), seed=request.seed)
+    inferred = membership(*first, labels=_labels(request), seed=seed)
     limits = [*_limits(request, extractors, copies, inferred), *_notes(request, overlap, measured)]
     leaks = None
     try:
-        leaks = leaked_augmentations(train, synthetic, **options)
+        leaks = leaked_augmentations(train, synthetic, seed=seed, tracks=tracks)
     except UserError as error:  # sets of one kind, so they can only be too small
         limits.append(str(error))
     tests = judge(measured)
@@ -277,11 +277,6 @@ def audit(
         provenance=_provenance(request, extractors),
     )
     return Audited(request, result, _withheld(copies, same, search))
-
-
-class _Options(TypedDict):
-    seed: int
-    tracks: Tracks
 
 
 def _withheld(copies: Copies, same: Identical, search: CopySearch | None) -> tuple[Withheld, ...]:

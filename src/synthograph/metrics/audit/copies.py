@@ -7,14 +7,12 @@ planted copies tell how many would be found.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from synthograph.archive.batches import ImageSet, pixels_at
-from synthograph.core.progress import Tracks, silent
 from synthograph.core.seeds import Streams
 from synthograph.metrics.audit.calibration import (
     AgreementScale,
@@ -25,7 +23,7 @@ from synthograph.metrics.audit.calibration import (
     upper_limit,
 )
 from synthograph.metrics.audit.identical import Identical, find_identical
-from synthograph.metrics.audit.search import Candidates, Index
+from synthograph.metrics.audit.search import Index
 from synthograph.metrics.audit.sets import check_sets, drawn, provenance
 from synthograph.metrics.audit.transforms import IDENTITY, TRANSFORMS, plant
 from synthograph.results.audit import ClosestPair, Copies, Flagged, Recall, Threshold
@@ -63,13 +61,11 @@ class CopySearch:
 
 
 def find_copies(
-    train: ImageSet,
+    index: Index,
     holdout: ImageSet,
     synthetic: ImageSet,
     *,
-    folder: Path,
     seed: int = 0,
-    tracks: Tracks = silent,
     planted: int = PLANTED,
 ) -> CopySearch:
     """Search synthetic images for copies of training images.
@@ -78,31 +74,28 @@ def find_copies(
     hold-out, which was not used for that, is counted beside it.
 
     Args:
-        train: what the generator was trained on.
+        index: of what the generator was trained on.
         holdout: real images of other groups.
         synthetic: images of the generator.
-        folder: for a nameless file of the training images.
         seed: of what is planted and drawn.
-        tracks: shows progress.
         planted: images copied under every transform, at most.
 
     Raises:
         UserError: different kinds of images, or too few of them.
     """
+    train, streams = index.images, Streams(seed, "audit/copies/")
     check_sets(train, holdout, synthetic)
-    index, streams = Index(train, folder), Streams(seed, "audit/copies/")
-    found = Searched(index, tracks)
     chosen = drawn(train.count, REAL, streams, "real")
-    unseen = found.rows(train, chosen, "training images against other groups", own=True)
+    unseen = index.among_others(chosen)
     kept = drawn(holdout.count, REAL, streams, "holdout")
-    held = found.rows(holdout, kept, "hold-out against training images")
+    held = index.candidates(holdout, kept, "hold-out against training images")
     every = torch.arange(synthetic.count)
-    others = found.rows(synthetic, every, "synthetic against training images")
+    others = index.candidates(synthetic, every, "synthetic against training images")
     scale = AgreementScale.of(unseen)
     real, other = scale.scores(unseen)[0], scale.scores(held)[0]
     scores, nearest = scale.scores(others)
     thresholds = [threshold_of(real, rate) for rate in RATES]
-    recalls = _recalls(found, train, scale, thresholds, streams, planted)
+    recalls = _recalls(index, scale, thresholds, streams, planted)
     effects = (
         design_effect(real, train.groups[chosen]),
         design_effect(other, holdout.groups[kept]),
@@ -131,24 +124,6 @@ def find_copies(
     return CopySearch(copies, same, scores, nearest)
 
 
-class Searched:
-    """Searches sets for their nearest training images, a batch at a time."""
-
-    def __init__(self, index: Index, tracks: Tracks) -> None:
-        self.index, self.tracks = index, tracks
-
-    def rows(
-        self, images: ImageSet, rows: Int64[Tensor, " q"], what: str, *, own: bool = False
-    ) -> Candidates:
-        """Candidates of images at sorted places; with `own`, images of their group do not count."""
-        batches = self.tracks(what)(images.at(rows), -(-images.count // images.batch))
-        return Candidates.joined(
-            self.index.search(pixels, images.groups[here] if own else None)
-            for here, pixels in batches
-            if len(here)
-        )
-
-
 def _chosen(train: ImageSet, planted: int, streams: Streams) -> Int64[Tensor, " q"]:
     """Sorted places of images to copy: equal shares of the classes, as many groups as there are."""
     order = streams.permutation("plants", 0, train.count).tolist()
@@ -166,23 +141,23 @@ def _chosen(train: ImageSet, planted: int, streams: Streams) -> Int64[Tensor, " 
 
 
 def _recalls(
-    found: Searched,
-    train: ImageSet,
+    index: Index,
     scale: AgreementScale,
     thresholds: Sequence[Threshold],
     streams: Streams,
     planted: int,
 ) -> list[Recall]:
     """Plant copies, and see which are found."""
+    train = index.images
     rows = _chosen(train, planted, streams)
     pixels = torch.cat([pixels for _, pixels in train.at(rows)])
     others = pixels_at(pixels, torch.arange(len(rows)).roll(1))
     labels = None if train.labels is None else [train.labels[i] for i in rows.tolist()]
     levels = [None, *sorted(set(labels or ()))]
     groups, recalls = train.groups[rows], []
-    for name in found.tracks("planted copies")(TRANSFORMS, len(TRANSFORMS)):
+    for name in index.tracks("planted copies")(TRANSFORMS, len(TRANSFORMS)):
         copies = plant(name, pixels, rows, streams, others)
-        scores, nearest = scale.scores(found.index.search(copies))
+        scores, nearest = scale.scores(index.search(copies))
         traced = (nearest == rows) | (train.groups[nearest] == groups)
         for threshold in thresholds:
             hit = traced & (scores >= threshold.score)

@@ -101,14 +101,16 @@ class _Change:
 
 def _changes(images: ImageSet) -> dict[str, _Change]:
     """The augmentations that images of this kind can show; upside down, by two of them together."""
-    found = {UPSIDE_DOWN: _Change(vflip, of_colours=False)}
+    shape, colours = dict[str, _Change](), dict[str, _Change]()
     for operation in OPERATIONS.values():
-        of_colours = isinstance(operation, ColourOperation)
-        grey = not isinstance(operation, ColourOperation) or operation.grey
-        if operation.leak is not None and (grey or images.spec.channels == 3):
-            name, apply = operation.leak
-            found[name] = _Change(apply, of_colours)
-    return found
+        if operation.leak is None:
+            continue
+        name, apply = operation.leak
+        if not isinstance(operation, ColourOperation):
+            shape[name] = _Change(apply, of_colours=False)
+        elif operation.grey or images.spec.channels == 3:
+            colours[name] = _Change(apply, of_colours=True)
+    return {**shape, UPSIDE_DOWN: _Change(vflip, of_colours=False), **colours}
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,10 @@ A threshold set on the hold-out would hide what is sought, so it is set on train
 searched for among those of all other groups.
 """
 
-from pathlib import Path
-
 import torch
 from scipy.stats import beta
 
 from synthograph.archive.batches import ImageSet
-from synthograph.core.progress import Tracks, silent
 from synthograph.core.seeds import Streams
 from synthograph.metrics.audit.calibration import (
     AgreementScale,
@@ -18,7 +15,7 @@ from synthograph.metrics.audit.calibration import (
     design_effect,
     threshold_by_tail,
 )
-from synthograph.metrics.audit.copies import REAL, Searched
+from synthograph.metrics.audit.copies import REAL
 from synthograph.metrics.audit.identical import identical
 from synthograph.metrics.audit.search import Index
 from synthograph.metrics.audit.sets import check_sets, drawn, provenance
@@ -38,9 +35,7 @@ def by_chance(count: float, of: float) -> float:
     return 1.0 if count <= 0 else float(beta.cdf(RATE, count, max(of - count, 0.0) + 1))
 
 
-def content_overlap(
-    train: ImageSet, holdout: ImageSet, *, folder: Path, seed: int = 0, tracks: Tracks = silent
-) -> Overlap:
+def content_overlap(index: Index, holdout: ImageSet, *, seed: int = 0) -> Overlap:
     """Search hold-out images for near-duplicates among training images.
 
     The threshold is where the tail of the scores of training images, each against all other groups,
@@ -48,20 +43,18 @@ def content_overlap(
     duplicates within the training set raise it, but do not set it, and are counted in a note.
 
     Args:
-        train: training images.
+        index: of training images.
         holdout: images that should be of other groups.
-        folder: for a nameless file of the training images.
         seed: of which training images the threshold is set on, where there are many.
-        tracks: shows progress.
 
     Raises:
         UserError: different kinds of images, or too few of them.
     """
+    train = index.images
     check_sets(train, holdout)
-    streams, searched = Streams(seed, "audit/overlap/"), Searched(Index(train, folder), tracks)
-    chosen = drawn(train.count, REAL, streams, "real")
-    real = searched.rows(train, chosen, "training images against other groups", own=True)
-    held = searched.rows(holdout, torch.arange(holdout.count), "hold-out against training images")
+    real = index.among_others(drawn(train.count, REAL, Streams(seed, "audit/overlap/"), "real"))
+    every = torch.arange(holdout.count)
+    held = index.candidates(holdout, every, "hold-out against training images")
     scale = AgreementScale.of(real)
     known, (scores, nearest) = scale.scores(real)[0], scale.scores(held)
     threshold = threshold_by_tail(known, RATE)

@@ -12,7 +12,7 @@ from synthograph.archive.batches import ImageSet
 from synthograph.core.progress import Tracks, silent
 from synthograph.core.seeds import Streams
 from synthograph.metrics.audit.calibration import AgreementScale, threshold_of
-from synthograph.metrics.audit.copies import RATES, REAL, Searched
+from synthograph.metrics.audit.copies import RATES, REAL
 from synthograph.metrics.audit.identical import digests
 from synthograph.metrics.audit.search import Index
 from synthograph.metrics.audit.sets import check_sets, drawn
@@ -63,10 +63,8 @@ def copy_judge(
         UserError: too few groups.
     """
     check_sets(train)
-    index, streams = Index(train, folder), Streams(seed, "audit/copies/")
-    chosen = drawn(train.count, REAL, streams, "real")
-    what = "training images against other groups"
-    unseen = Searched(index, tracks).rows(train, chosen, what, own=True)
+    index = Index(train, folder, tracks)
+    unseen = index.among_others(drawn(train.count, REAL, Streams(seed, "audit/copies/"), "real"))
     scale = AgreementScale.of(unseen)
     threshold = threshold_of(scale.scores(unseen)[0], RATES[0])
     known = frozenset(digests(train.batches()))

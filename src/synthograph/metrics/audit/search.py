@@ -12,6 +12,7 @@ from torch import Tensor
 
 from synthograph.archive.batches import ImageSet
 from synthograph.core.files import disk_errors
+from synthograph.core.progress import Tracks, silent
 from synthograph.metrics.audit import matcher
 from synthograph.metrics.audit.matcher import Pose
 
@@ -55,14 +56,17 @@ class Index:
     Args:
         images: the training images.
         folder: where the file may be.
+        tracks: shows progress of searches.
 
     Raises:
         DiskFullError: there is no space for it.
     """
 
-    def __init__(self, images: ImageSet, folder: Path) -> None:
-        self.groups = images.groups
-        self.count = images.count
+    def __init__(self, images: ImageSet, folder: Path, tracks: Tracks = silent) -> None:
+        self.images = images
+        self.tracks = tracks
+        # with the sets, so that none of them is forgotten and its number given to another one
+        self._known: dict[tuple[int, bytes, bool], tuple[ImageSet, Candidates]] = {}
         self._largest = 255.0 if images.spec.bits == 8 else 65535.0
         self._basis = _components(images, self._largest)
         self._bank, self._sides = matcher.bank(), matcher.dihedral()
@@ -96,6 +100,33 @@ class Index:
         """Where integer images show something, at the size of the comparison."""
         return matcher.shown(matcher.resized(pixels / self._largest, matcher.FINE))
 
+    def candidates(
+        self, images: ImageSet, rows: Int64[Tensor, " q"], what: str, *, own: bool = False
+    ) -> Candidates:
+        """Candidates of images of a set, which are searched once however often they are asked for.
+
+        Args:
+            images: the set.
+            rows: places of the images in it, sorted.
+            what: name of the work.
+            own: whether training images of their own group do not count.
+        """
+        key = (id(images), rows.numpy().tobytes(), own)
+        if key not in self._known:
+            batches = self.tracks(what)(images.at(rows), -(-images.count // images.batch))
+            found = Candidates.joined(
+                self.search(pixels, images.groups[here] if own else None)
+                for here, pixels in batches
+                if len(here)
+            )
+            self._known[key] = (images, found)
+        return self._known[key][1]
+
+    def among_others(self, rows: Int64[Tensor, " q"]) -> Candidates:
+        """Candidates of training images, those of their own group left out."""
+        what = "training images against other groups"
+        return self.candidates(self.images, rows, what, own=True)
+
     def search(self, pixels: Tensor, groups: Int64[Tensor, " q"] | None = None) -> Candidates:
         """Candidates of integer images [q, channels, h, w].
 
@@ -103,17 +134,15 @@ class Index:
             pixels: the images.
             groups: patient of every image, whose own images are passed over; None to see all.
         """
-        starts = range(0, len(pixels), BLOCK)
-        own = None if groups is None else groups
         return Candidates.joined(
-            self._block(pixels[s : s + BLOCK], None if own is None else own[s : s + BLOCK])
-            for s in starts
+            self._block(pixels[s : s + BLOCK], None if groups is None else groups[s : s + BLOCK])
+            for s in range(0, len(pixels), BLOCK)
         )
 
     def _block(self, pixels: Tensor, groups: Tensor | None) -> Candidates:
         fine, shown = self.fine(pixels), self.shown(pixels)
         middle, there = matcher.medium(fine, shown)
-        hidden = None if groups is None else groups[:, None] == self.groups[None]
+        hidden = None if groups is None else groups[:, None] == self.images.groups[None]
         frame = matcher.framed(shown)
         places, numbers = self._first(matcher.small(matcher.warped(middle, frame)[0]), hidden)
         back = frame.inverse().take(torch.arange(len(fine)).repeat_interleave(places.shape[1]))
@@ -136,7 +165,7 @@ class Index:
         rows = matcher.descriptors(coarse, inverse)
         q, sides, p = len(coarse), len(self._sides), len(self._bank.shift)
         values, numbers = [], []
-        for start in range(0, self.count, IMAGES):
+        for start in range(0, self.images.count, IMAGES):
             posed = matcher.descriptors(self._coarse[start : start + IMAGES], self._bank)
             alike = (rows @ posed.T).view(q, sides, -1, p)
             over_poses = alike.max(3)
@@ -146,7 +175,7 @@ class Index:
             numbers.append(best.indices * p + pose)
         alike, number = torch.cat(values, 1), torch.cat(numbers, 1)
         alike = alike if hidden is None else alike.masked_fill(hidden, -2.0)
-        places = alike.topk(min(FIRST, self.count), dim=1).indices
+        places = alike.topk(min(FIRST, self.images.count), dim=1).indices
         return places, number.gather(1, places)
 
     def _aligned(
@@ -180,12 +209,12 @@ class Index:
         # what all training images share tells nothing of which one it is
         rows = ((seen - self._mean) * inside).flatten(1)
         others = (self._middle - self._mean).flatten(1)
-        square = others.square().view(self.count, middle.shape[1], -1).sum(1)
+        square = others.square().view(self.images.count, middle.shape[1], -1).sum(1)
         norm = (inside.flatten(1) @ square.T).clamp_min(1e-6).sqrt()
         alike = (rows @ others.T / norm).view(q, count, -1)
         if hidden is not None:
             alike = alike.masked_fill(hidden[:, None], -torch.inf)
-        places = alike.topk(min(AGAIN, self.count), dim=2).indices
+        places = alike.topk(min(AGAIN, self.images.count), dim=2).indices
         return places.flatten(1), Pose(
             used.matrix.repeat_interleave(places.shape[2], dim=0),
             used.shift.repeat_interleave(places.shape[2], dim=0),
