@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import typer
 
+from synthograph.core.config import describe_rule
 from synthograph.core.names import nearest
 
 UsageError = cast("type[Exception]", typer.BadParameter.__mro__[1])
@@ -47,8 +48,6 @@ def _explain_parameter(error: Exception, parameter: Any, message: str, see: str)
     problems: list[Any] = getattr(error.__cause__, "errors", list)()
     if not problems:
         return f"{name}: {_lower(message)}"
-    from synthograph.core.config import describe_rule
-
     given = str(problems[0].get("input"))
     shown = given if given.replace(".", "").lstrip("-").isalnum() else repr(given)
     return f"{name} {shown}: {describe_rule(problems[0])}"

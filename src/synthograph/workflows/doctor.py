@@ -18,6 +18,7 @@ from synthograph.workflows.requests import DoctorRequest
 
 EXTRAS = {
     "tensorboard": ("tensorboard", "training curves in TensorBoard beside stats.jsonl"),
+    "umap": ("umap", "maps of images by UMAP, which keep neighbours together"),
 }
 """Extra -> its module, and what it adds."""
 LIBRARIES = (

@@ -21,7 +21,7 @@ class PrepareRequest(Request):
     dest: Annotated[Path, Positional()] = Field(
         description="archive to be written: NAME.zip or a folder"
     )
-    labels: Path | None = Field(None, description="table (CSV or TSV) with labels and more")
+    labels: Path | None = Field(None, description="table (CSV or TSV) of labels, groups, ...")
     column: Words = Field(
         (), description="roles of the table's columns: file=...,label=...,group=..."
     )
@@ -74,8 +74,8 @@ class SplitRequest(Request):
     """Cut an archive into train, val and test. Groups stay whole, classes keep their shares."""
 
     archive: Annotated[Path, Positional()] = Field(description="archive to split, in place")
-    test: float = Field(0.2, description="share of the images for test: only reports see them")
-    val: float = Field(0.1, description="share of the images for validation: they choose")
+    test: float = Field(0.2, description="share of the images for test, which only reports use")
+    val: float = Field(0.1, description="share of the images for validation, which selects models")
     folds: int | None = Field(None, description="cross-validation folds of the train part")
     seed: int = Field(0, description="seed of the random order")
     force: bool = Field(False, description="replace an existing split")
@@ -115,7 +115,7 @@ class GenerateRequest(Request):
     batch: int = Field(32, description="images computed at once; does not change them")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        "fp32", description="fp32, or bf16: faster, slightly different images"
+        "fp32", description="fp32, or bf16 (faster, slightly different images)"
     )
     gpus: int = Field(
         1, ge=1, le=1024, description="processes, one per GPU; does not change the images"
@@ -136,11 +136,11 @@ class EvaluateRequest(Request):
     """
 
     run: Annotated[Path | None, Positional()] = Field(
-        None, description="run directory: its best snapshot, else the newest; its images"
+        None, description="run directory: its best snapshot, else the newest, and its archive"
     )
     network: Path | None = Field(None, description="snapshot or .pkl to evaluate")
     synthetic: Path | None = Field(
-        None, description="archive or folder of PNG files to evaluate, from any source"
+        None, description="archive or folder of PNG files to evaluate, made by any program"
     )
     real: str | None = Field(
         None, description="archive of real images, ARCHIVE, ARCHIVE:test, ARCHIVE:fold2 ..."
@@ -159,10 +159,10 @@ class EvaluateRequest(Request):
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     batch: int = Field(64, ge=1, description="images at once; does not change them")
     precision: Literal["fp32", "bf16"] = Field(
-        "fp32", description="of features: fp32, or bf16: faster, numbers about 1 % off"
+        "fp32", description="of the extractor: fp32, or bf16 (faster, numbers about 1 % off)"
     )
     sensitivity: bool = Field(
-        False, description="also plant defects in real images: which measures notice them"
+        False, description="also plant defects in real images, to see which measures notice them"
     )
     gpus: int = Field(1, ge=1, le=1024, description="processes that extract features, one per GPU")
     part: str | None = Field(
@@ -187,7 +187,8 @@ class AuditRequest(Request):
     seed: int = Field(0, ge=0, description="seed of draws, permutations and transforms")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     per_fold: tuple[str, ...] = Field(
-        (), description="only the cross-fold test: images of a generator per fold; repeat it"
+        (),
+        description="only the cross-fold test: images from one fold's generator; repeat it",
     )
     dry_run: bool = Field(False, description="validate and print the plan")
     embeddings: Path | None = Field(None, description="moved to 'synthograph embeddings'")
@@ -224,7 +225,7 @@ class DomainGapRequest(Request):
     )
     features: Words = Field((), description="extractor, default random-vgg16; can be repeated")
     of_class: Annotated[tuple[str, ...], Flag("--class")] = Field(
-        (), description="only images of it: CLASS, or ARCHIVE=CLASS for one archive"
+        (), description="only images of this class: CLASS, or ARCHIVE=CLASS for one archive"
     )
     most: int = Field(2000, ge=10, description="images of a set at most, drawn at random")
     outdir: Path | None = Field(
@@ -254,7 +255,7 @@ class ReportRequest(Request):
 
 
 class InspectRequest(Request):
-    """Say what a file or folder is; nothing in it is executed. Ends with 2 if it is refused."""
+    """Say what a file or folder is; nothing in it is executed. Exit code 2 means refused."""
 
     path: Annotated[Path, Positional()] = Field(
         description="snapshot, pickle, archive, state, run directory, or folder of runs"
@@ -269,7 +270,7 @@ class ConvertRequest(Request):
         description="published .pkl, snapshot or run directory"
     )
     target: Annotated[Path, Positional()] = Field(
-        description="the generator's file, NAME.safetensors"
+        description="generator's file to write, NAME.safetensors"
     )
     public: bool = Field(
         False,
@@ -298,25 +299,21 @@ class WeightsRequest(Request):
 class GetWeightsRequest(Request):
     """Download a file of weights, check its hash and keep it."""
 
-    name: Annotated[str, Positional()] = Field(
-        description="of the weights, as 'synthograph weights' lists it"
-    )
+    name: Annotated[str, Positional()] = Field(description="name that 'synthograph weights' lists")
     offline: bool = Field(False, description="do not connect; say which file to put where")
 
 
 class ImportWeightsRequest(Request):
     """Check a file of weights and keep it; nothing in it is executed."""
 
-    name: Annotated[str, Positional()] = Field(
-        description="of the weights, as 'synthograph weights' lists it"
-    )
+    name: Annotated[str, Positional()] = Field(description="name that 'synthograph weights' lists")
     file: Annotated[Path, Positional()] = Field(
         description="the published file, or safetensors of the same"
     )
 
 
 class DemoRequest(Request):
-    """Phantoms, archive, split, training, synthetic images, measures, report: the chain once."""
+    """Run the whole chain on phantoms: archive, split, training, generation, measures, report."""
 
     outdir: Path = Field(Path("demo"), description="folder of demonstrations")
     kimg: float = Field(20.0, ge=0.01, le=1e7, description="thousands of images to train on")
