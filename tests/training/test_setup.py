@@ -156,7 +156,7 @@ def test_label_vectors_beside_classes_are_not_taken_for_them(tmp_path: Path) -> 
     assert session.stream.labels(torch.arange(3)).tolist() == [[0.5, 0.25]] * 3
     grid = Grid(session.spec, session.stream, session.info.classes)
     assert grid.titles == [""] * 2
-    assert grid.fakes(session).shape == grid.reals().shape == (24, 3, 16, 16)
+    assert grid.synthetic(session).shape == grid.reals().shape == (24, 3, 16, 16)
     plain = make_archive(tmp_path / "plain")
     config = configure(plain, {"model": SHAPES, "data": {"cond": True}})
     assert make_session(config, open_data(config)).info.classes == ["dark", "bright"]
@@ -177,11 +177,11 @@ def test_pictures_are_drawn_in_shares_that_fit(archive: Path) -> None:
     grid = Grid(session.spec, session.stream, ())
     sizes: list[int] = []
     session.state.ema.synthesis.register_forward_pre_hook(lambda m, a: sizes.append(len(a[0])))
-    whole = grid.fakes(session)
+    whole = grid.synthetic(session)
     assert max(sizes) == config.training.batch_gpu == 4
     session.microbatch = 2
     sizes.clear()
-    smaller = grid.fakes(session)
+    smaller = grid.synthetic(session)
     assert (max(sizes), sum(sizes)) == (2, len(whole))
     assert np.abs(smaller.astype(int) - whole).max() <= 1
     every = session.stream.gather(torch.arange(len(whole)) % len(session.stream))[0]

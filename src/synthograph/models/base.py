@@ -1,7 +1,7 @@
 """The family interface: all that the engine, sampling and metrics know of a model.
 
-A family builds networks from an image specification, names the phases of a training step, says what
-the schedule is at any image count, and draws samples. Everything else about a model stays in its
+A family builds networks from an image specification, defines the phases of a training step and the
+schedule, and draws samples. Everything else about a model stays in its
 own folder.
 """
 
@@ -23,7 +23,7 @@ from synthograph.models.config import AdamConfig, ModelConfig
 
 @dataclass(frozen=True)
 class Condition:
-    """What a conditional model is told.
+    """The labels of a conditional model.
 
     Attributes:
         classes: class names in index order; a label is then one-hot. Empty without classes.
@@ -112,11 +112,11 @@ class Networks:
 
 @dataclass(frozen=True)
 class ImportedModel:
-    """What a family made of somebody else's file.
+    """Networks that a family read from a foreign file.
 
     Attributes:
         spec: the images.
-        condition: what the generator is told.
+        condition: the generator's labels.
         config: the family's configuration.
         networks: raw generator and discriminators.
         ema: averaged generator.
@@ -131,11 +131,11 @@ class ImportedModel:
 
 @dataclass(frozen=True)
 class ModelBundle:
-    """Networks with what they were built for, for transfer from one to another.
+    """Networks with what they were built for; weights are transferred from one to another.
 
     Attributes:
         spec: the images.
-        condition: what the generator is told.
+        condition: the generator's labels.
         config: the family's configuration.
         networks: generator and discriminators; there may be no discriminators.
     """
@@ -148,13 +148,13 @@ class ModelBundle:
 
 @dataclass(frozen=True)
 class WeightInit:
-    """What a tensor of new networks starts with.
+    """The initial value of a tensor of new networks.
 
     Attributes:
         value: in the shape of the new tensor.
-        sources: names of the source's tensors that it is made of, the main one first; empty where
-            it is a constant.
-        how: what was done to the source's tensor, as one phrase; empty where it is taken as it is.
+        sources: names of the source's tensors that it is computed from, the main one first; empty
+            for a constant.
+        how: what was done to the source's tensor, in one phrase; empty if it was copied.
     """
 
     value: Tensor
@@ -164,7 +164,7 @@ class WeightInit:
 
 @dataclass(frozen=True)
 class Stage:
-    """What the schedule says for the step that begins at an image count.
+    """The schedule for the step that begins at an image count.
 
     Attributes:
         resolution: longer side of the images that the networks make and see, in pixels.
@@ -192,7 +192,7 @@ class Batch:
         indices: global image indices, int64 [n], on the host; all randomness is keyed by them.
         streams: random streams of the run.
         step_indices: global image indices of the whole step.
-        stage: what the schedule says for the step.
+        stage: the schedule for the step.
     """
 
     reals: Tensor
@@ -219,7 +219,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class LossTerms:
-    """What a phase gives back: the same names for every microbatch, each with a row per image that
+    """What a phase returns: the same names for every microbatch, each with a row per image that
     takes part.
 
     Attributes:
@@ -236,7 +236,7 @@ class LossTerms:
     batch_stats: Mapping[str, Tensor] = field(default_factory=dict)
 
     def detached(self) -> "LossTerms":
-        """Without the loss, whose gradient is taken: its graph can go."""
+        """Without the loss, whose gradient has been taken, so that its graph is freed."""
         return LossTerms(None, self.stats, self.real_signs, self.batch_stats)
 
 
@@ -289,7 +289,7 @@ class Family(abc.ABC):
     @abc.abstractmethod
     def schedule(self, config: ModelConfig, spec: ImageSpec, images_seen: int) -> Stage:
         """What holds for the step that begins at an image count, which alone decides it: a resumed
-        run goes on in the middle of a stage.
+        run continues in the middle of a stage.
         """
 
     @abc.abstractmethod
@@ -340,7 +340,7 @@ class Family(abc.ABC):
         return None
 
     def map_weights(self, target: ModelBundle, source: ModelBundle) -> dict[str, WeightInit]:
-        """What new networks take over from trained ones of this family.
+        """Initial weights of new networks, taken from trained ones of this family.
 
         Args:
             target: fresh networks; they are only looked at.
@@ -361,7 +361,7 @@ class Family(abc.ABC):
         return {"family": config.family, "z_dim": config.z_dim}
 
     def preset_note(self, name: str, spec: ImageSpec) -> str | None:
-        """What to tell whoever takes a preset for images that it was not published for."""
+        """A warning where a preset was not published for images like these, else None."""
         return None
 
     @abc.abstractmethod

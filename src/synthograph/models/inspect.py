@@ -1,4 +1,4 @@
-"""What a file of networks is, told without trusting it."""
+"""Describes files of networks without trusting them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,7 +27,7 @@ LAST = ("bytes", "sha256", "names in the pickle", "parameters", "tensors", "mode
 
 
 def describe(path: Path, facts: dict[str, Any]) -> None:
-    """Tell what a snapshot, pickle, discriminators' file or file of tensors is.
+    """Describe a snapshot, pickle, discriminators' file or file of tensors.
 
     What can be told of a file before it is trusted is found first; of a file that is taken, it
     stands behind what people ask first: images seen, size, classes and hashes of the data.
@@ -38,7 +38,7 @@ def describe(path: Path, facts: dict[str, Any]) -> None:
 
     Raises:
         UserError: `load` would refuse the file, with the same message; discriminators and the
-            tensors of a training state are told all the same.
+            tensors of a training state are described all the same.
     """
     facts["kind"] = "pickle" if is_pickle(path) else "file"
     if path.is_file():

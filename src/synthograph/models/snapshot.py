@@ -93,7 +93,7 @@ class SnapshotInfo(Config):
 
     @property
     def condition(self) -> Condition:
-        """What the generator is told."""
+        """The generator's labels."""
         return Condition(tuple(self.classes) if self.label_width else (), self.label_width)
 
 

@@ -1,5 +1,5 @@
-"""Training that starts from a snapshot: fresh networks take over what fits, and a table says what
-became of every tensor.
+"""Training that starts from a snapshot: new networks take over the weights that fit, and a table
+lists what became of every tensor.
 
 The family maps its own layers (`Family.map_weights`); here is what all families have in common.
 """
@@ -260,7 +260,7 @@ def defaults(source: Snapshot) -> dict[str, Any]:
 
 
 def origin(source: Snapshot) -> dict[str, Any]:
-    """What snapshots say of the one that their run was initialised from: its document, and the
-    sha256 of its file.
+    """What snapshots record about the one that their run was initialised from: its document and
+    the sha256 of its file.
     """
     return {**source.info.tree(), "sha256": source.sha256}

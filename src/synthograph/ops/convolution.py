@@ -103,9 +103,9 @@ _wanted = _Wanted()
 def features_only() -> Iterator[None]:
     """Within it backward passes compute no gradients of kernels and biases.
 
-    A penalty's first derivative is by images or styles only. A function written in Python is not
-    told so by the framework, and would compute all. Kernels must not depend on what the derivative
-    is taken by: nothing would come through them.
+    A penalty's first derivative is by images or styles only. The framework does not tell a
+    function written in Python, which would compute all. Kernels must not depend on what the
+    derivative is taken by: nothing would come through them.
     """
     before, _wanted.kernels = _wanted.kernels, False
     try:

@@ -109,8 +109,8 @@ class AugmentOperation:
         bundle: the smallest published set that it belongs to; None for one of our own.
         needs: invariance that images must have for it to leave their meaning alone.
         strength: end of the name of its other setting, and that one's default.
-        leak: what the audit calls synthetic images that show it, and the function that makes such
-            images of real ones.
+        leak: how the audit names the trace it leaves in synthetic images, and the function that
+            applies it to real ones.
     """
 
     name: str

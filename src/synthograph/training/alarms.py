@@ -1,4 +1,4 @@
-"""Signs that a run goes nowhere, found in its own statistics."""
+"""Warnings about a run that is going wrong, from its own statistics."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,25 +11,25 @@ from synthograph.training.state import Progress
 from synthograph.training.stats import Moments
 
 SATURATED = 0.99
-"""Mean sign of the logits from which the discriminators are as good as never wrong."""
+"""Mean sign of the logits from which the discriminators count as never wrong."""
 ENOUGH = 1000
-"""Logits that such a mean has to rest on."""
+"""Fewest logits for such a mean."""
 FLAT = 0.05
-"""Share of the real images' spread below which generated images are as good as all the same."""
+"""Fraction of the real images' spread below which synthetic images count as all the same."""
 
 FIDELITY, DIVERSITY = "frechet", ("recall", "coverage")
 """Measures by held-out images, as `metrics.names` calls them."""
 
 
 def of_tick(progress: Progress, moments: Moments) -> list[str]:
-    """Alarms about the statistics since the last tick; a condition that holds on is told once."""
+    """Alarms about the statistics since the last tick; a lasting condition is reported once."""
     found = []
     if progress.non_finite:
         found.append(_non_finite(progress, moments))
     if new(progress, "saturated", _saturated(moments)):
         found.append(
             "the discriminator is never wrong any more (signs of real images "
-            f"{moments.mean('Loss/signs/real'):+.2f}, of generated ones "
+            f"{moments.mean('Loss/signs/real'):+.2f}, of synthetic ones "
             f"{moments.mean('Loss/signs/fake'):+.2f}), so the generator learns little: more "
             "augmentation (--aug ada), a higher --gamma, or more images help"
         )
@@ -37,17 +37,17 @@ def of_tick(progress: Progress, moments: Moments) -> list[str]:
 
 
 def of_pictures(progress: Progress, spread: float, real_spread: float) -> list[str]:
-    """Alarms about generated images: all alike.
+    """Alarms about synthetic images that are all alike.
 
     Args:
-        progress: remembers what was told.
-        spread: `spread` of generated images.
+        progress: remembers what was reported.
+        spread: `spread` of synthetic images.
         real_spread: the same of as many real ones.
     """
     if not new(progress, "constant", spread < FLAT * real_spread):
         return []
     return [
-        f"generated images are nearly all the same (they differ by {spread:.3g}, real ones by "
+        f"synthetic images are nearly all the same (they differ by {spread:.3g}, real ones by "
         f"{real_spread:.3g}): the generator collapsed; an earlier snapshot, a higher --gamma or a "
         "lower learning rate help"
     ]
@@ -68,7 +68,7 @@ class _Point:
 
 
 def of_measures(progress: Progress) -> list[str]:
-    """Alarms about what was measured of the newest snapshot: its images got better and more alike.
+    """Alarms about the newest snapshot's measures: its images got better and more alike.
 
     A fall counts where the intervals of both snapshots lie apart.
     """

@@ -16,8 +16,8 @@ INTERVAL = 4
 
 
 class Controller:
-    """A constant strength p, 0 for no augmentation. Others see how the discriminators judge real
-    images and change it.
+    """A constant strength p, 0 for no augmentation; subclasses adapt it to the discriminators'
+    logits for real images.
     """
 
     def __init__(self, p: float) -> None:
@@ -39,7 +39,7 @@ class Controller:
 
 
 class Adaptive(Controller):
-    """Raises p while real images are recognised more often than `target` says, else lowers it."""
+    """Raises p while real images are recognised more often than `target`, else lowers it."""
 
     def __init__(self, config: AugmentConfig) -> None:
         super().__init__(config.p or 0.0)

@@ -1,4 +1,4 @@
-"""What a run directory or a training state is, told without trusting it."""
+"""Describes run directories and checkpoint states without trusting them."""
 
 import json
 from pathlib import Path
@@ -32,7 +32,7 @@ def list_runs(path: Path) -> list[Path]:
 
 
 def describe_runs(path: Path, facts: dict[str, Any], *, quick: bool = False) -> None:
-    """Tell what the run directories in a folder hold, each in a few words.
+    """Summarise the run directories in a folder.
 
     Args:
         path: the folder.
@@ -40,7 +40,7 @@ def describe_runs(path: Path, facts: dict[str, Any], *, quick: bool = False) -> 
         quick: take states as they lie there, without comparing their hashes.
 
     Raises:
-        UserError: the folder cannot be listed. A run that cannot be read is told as such.
+        UserError: the folder cannot be listed. A run that cannot be read is listed as refused.
     """
     facts["kind"] = "folder of runs"
     facts["runs"] = {}
@@ -50,7 +50,7 @@ def describe_runs(path: Path, facts: dict[str, Any], *, quick: bool = False) -> 
 
 
 def _outline(path: Path, quick: bool) -> dict[str, Any]:
-    """How far a run is, what it would resume from and what it would give to `generate`."""
+    """How far a run is, the state it would resume from and its newest snapshot."""
     try:
         config = read_config(path)
     except UserError as error:
@@ -68,13 +68,13 @@ def _outline(path: Path, quick: bool) -> dict[str, Any]:
 
 def _newest_state(folder: Path, quick: bool) -> int | None:
     """Images at the newest state from which a run resumes."""
-    sound = (s for s in list_states(folder) if quick or state_problem(s) is None)
-    newest = next(sound, None)
+    complete = (s for s in list_states(folder) if quick or state_problem(s) is None)
+    newest = next(complete, None)
     return None if newest is None else int(newest.name)
 
 
 def describe_run(path: Path, facts: dict[str, Any]) -> None:
-    """Tell what a run directory holds.
+    """Describe a run directory.
 
     Args:
         path: the folder.
@@ -104,7 +104,7 @@ def describe_run(path: Path, facts: dict[str, Any]) -> None:
 
 
 def describe_state(path: Path, facts: dict[str, Any]) -> None:
-    """Tell what a training state holds.
+    """Describe a checkpoint state.
 
     Args:
         path: the state's folder.

@@ -1,7 +1,7 @@
-"""Several processes that train one model: who computes which images, and what they tell each other.
+"""Several processes that train one model: which images each computes, and what they exchange.
 
 Every process holds the whole model and a contiguous range of each batch, made of whole
-groups. Gradients are summed, and what a phase says of its images is put together in
+groups. Gradients are summed, and the statistics of a phase are gathered in
 the order of the images before anything changes, so N processes do what one does, to rounding. The
 first process alone writes files; the others follow what it has.
 """
@@ -26,25 +26,25 @@ from synthograph.training.state import Progress, TrainingState
 
 TIMEOUT = "SYNTHOGRAPH_WORKER_TIMEOUT"
 """Environment variable: seconds that a process waits for the others within a step before it takes
-one for dead. 25 unless told, since torchrun takes up to half a minute more to end them all; large
+one for dead. 25 by default, since torchrun takes up to half a minute more to end them all; large
 images on processors of unequal speed need more.
 """
 STARTUP_FACTOR = 20
-"""Times as long that the processes may take to start: each has to read all its programs first."""
+"""Factor of the time-out while processes start: each has to load all its libraries first."""
 LONG_TIMEOUT = datetime.timedelta(hours=2)
-"""Time for what one process does while the others wait: caches, pictures, measures."""
+"""Time-out for work of one process that the others wait for: caches, pictures, measures."""
 
 Value = TypeVar("Value")
 
 
 class LostError(SynthographError):
-    """Another process of the run ended or does not answer; the saved state is what remains."""
+    """Another process of the run ended or does not answer; the saved state remains."""
 
     label = "lost"
 
 
 class Team:
-    """The processes of a run. This one is a team of its own; `DistributedTeam` is more.
+    """The processes of a run: here only one. `DistributedTeam` is several.
 
     Attributes:
         rank: number of this process.
@@ -56,7 +56,7 @@ class Team:
 
     @property
     def is_main(self) -> bool:
-        """Whether this process writes the files of the run."""
+        """Whether this is the process that writes the run's files."""
         return self.rank == 0
 
     def device(self, name: str) -> str:
@@ -64,7 +64,7 @@ class Team:
         return name
 
     def rank_slice(self, batch: int, group: int) -> range:
-        """The places in a batch that this process computes: whole groups, as even as they go.
+        """The places in a batch that this rank computes: whole groups, as evenly as possible.
 
         Raises:
             UserError: the batch has fewer groups than there are processes, or cuts one.
@@ -72,26 +72,26 @@ class Team:
         return rank_slices(batch, group, self.size)[self.rank]
 
     def sum_gradients(self, module: nn.Module) -> None:
-        """Let every process have the sum of all gradients."""
+        """Sum gradients over all ranks, in place."""
 
     def gather(self, terms: LossTerms) -> LossTerms:
-        """What all processes say of their images, in the order of the images."""
+        """The terms of all ranks, concatenated in the order of the images."""
         return terms
 
     def any(self, *flags: bool) -> list[bool]:
-        """For each flag whether it is set in any process."""
+        """For each flag, whether any rank has set it."""
         return list(flags)
 
     def broadcast_tensors(self, tensors: Iterable[Tensor]) -> None:
-        """Take over the first process's values, in place."""
+        """Overwrite tensors with the main process's values."""
 
     def broadcast_object(self, value: Value) -> Value:
-        """The first process's answer, which JSON can hold."""
+        """The main process's value, which JSON can hold."""
         return value
 
     @contextlib.contextmanager
     def barrier(self) -> Iterator[None]:
-        """Around work that only the first process does: the others wait at the end of it."""
+        """Around work that only the main process does: the others wait at its end."""
         yield
 
 
@@ -145,7 +145,7 @@ class DistributedTeam(Team):
             parameter.grad = part.view_as(parameter) if count else None
 
     def gather(self, terms: LossTerms) -> LossTerms:
-        """Pack a row per image, gather all rows, unpack: one exchange for all that a phase says."""
+        """Pack a row per image, gather all rows, unpack: one exchange per phase."""
         parts = _columns(terms)
         widths = [part.shape[1:].numel() for part in parts.values()]
         flat = [part.reshape(len(part), w) for part, w in zip(parts.values(), widths, strict=True)]
@@ -199,14 +199,14 @@ class DistributedTeam(Team):
 
     @contextlib.contextmanager
     def barrier(self) -> Iterator[None]:
-        """A barrier with the patience for long work, at its end."""
+        """A barrier with the long time-out, at the end of the block."""
         yield
         with _naming_lost_ranks():
             dist.barrier(group=self._long)
 
 
 def broadcast_state(team: Team, state: TrainingState) -> None:
-    """Let every process have the first one's state, wherever it got that from."""
+    """Give every rank the main process's state."""
     if team.size == 1:
         return
     tensors = (
@@ -225,7 +225,7 @@ def broadcast_state(team: Team, state: TrainingState) -> None:
 
 
 def init_team() -> Team:
-    """The team that torchrun's environment names; alone without one.
+    """The team that torchrun's environment describes; one process without it.
 
     Raises:
         LostError: the other processes do not come.
@@ -257,18 +257,18 @@ def _store(*, is_main: bool, timeout: datetime.timedelta) -> Any:  # noqa: ANN40
 
 
 def launch_id() -> str | None:
-    """What stays the same when torchrun starts its processes again; None without torchrun."""
+    """Identifies a launch across torchrun's restarts; None without torchrun."""
     name = os.environ.get("TORCHELASTIC_RUN_ID")
     return f"{socket.gethostname()}-{os.getppid()}" if name == "none" else name
 
 
 def restarted() -> bool:
-    """Whether torchrun had to start the processes again."""
+    """Whether torchrun has restarted the processes."""
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
 
 
 def rank_slices(batch: int, group: int, processes: int) -> list[range]:
-    """Contiguous places of a batch per process, in whole groups, as even as they go.
+    """Contiguous places of a batch per rank, in whole groups, as evenly as possible.
 
     Args:
         batch: images per step.
@@ -303,8 +303,8 @@ def _timeout_seconds() -> float:
 
 @contextlib.contextmanager
 def _naming_lost_ranks(times: int = 1) -> Iterator[None]:
-    """Around every exchange: when it fails, another process is gone, or late by `times` the
-    patience.
+    """Around every exchange: if it fails, another process is gone, or later than `times` the
+    time-out.
     """
     try:
         yield
@@ -317,7 +317,7 @@ def _naming_lost_ranks(times: int = 1) -> Iterator[None]:
 
 
 def _columns(terms: LossTerms) -> dict[str, Tensor]:
-    """All tensors of terms with a row per image, under names that tell where they belong."""
+    """All tensors of terms, a row per image, under names by which `_terms` sorts them back."""
     columns = {f"stats/{name}": value for name, value in terms.stats.items()}
     columns |= {f"batch_stats/{name}": value for name, value in terms.batch_stats.items()}
     if terms.real_signs is not None:
@@ -333,7 +333,7 @@ def _terms(columns: Mapping[str, Tensor]) -> LossTerms:
 
 
 def concatenate_terms(parts: Sequence[LossTerms]) -> LossTerms:
-    """What the shares of a batch say, as one."""
+    """The terms of several microbatches as one."""
     columns = [_columns(part) for part in parts]
     names = dict.fromkeys(name for part in columns for name in part)
     return _terms({name: torch.cat([p[name] for p in columns if name in p]) for name in names})

@@ -40,7 +40,7 @@ class Estimate:
 def estimate(session: Session) -> Estimate:
     """Time every part of a step once warm and weigh it by how often it is due.
 
-    The session's weights change; it is good for nothing else afterwards.
+    The session's weights change: it must not be used for anything else afterwards.
     """
     adaptive = session.config.augment.mode is AugmentMode.ADA
     images = timed_images(session)

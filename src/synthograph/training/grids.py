@@ -18,7 +18,7 @@ AT_ONCE = 32
 
 
 class Grid:
-    """Rows of real images with their labels; fakes get the same labels and fixed latents."""
+    """Rows of real images; synthetic ones get their labels and fixed latents."""
 
     def __init__(self, spec: ImageSpec, stream: TrainingStream, classes: Sequence[str]) -> None:
         self.spec = spec
@@ -31,7 +31,7 @@ class Grid:
         """The real images, pixels [n, c, h, w]."""
         return self._reals
 
-    def fakes(self, session: Session) -> np.ndarray:
+    def synthetic(self, session: Session) -> np.ndarray:
         """The averaged generator's images for fixed latents, pixels [n, c, h, w]."""
         ema, family = session.state.ema, session.family
         indices = torch.arange(len(self.labels))
@@ -45,7 +45,7 @@ class Grid:
         return np.concatenate(parts)
 
     def draw(self, pixels: np.ndarray) -> bytes:
-        """PNG of `reals` or `fakes`."""
+        """PNG of `reals` or `synthetic`."""
         channels = list(self.spec.modalities.values())
         shown = [as_rgb(np.asarray(one), channels) for one in pixels]
         per_row = len(shown) // len(self.titles)

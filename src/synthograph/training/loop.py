@@ -30,9 +30,7 @@ from synthograph.training.trackers import TRACKERS
 from synthograph.training.trackers.base import Trackers, installed
 
 OnSnapshot = Callable[[Path, int], Measured | None]
-"""Called after a snapshot was written, with its path and the images seen; says what was found of
-it.
-"""
+"""Called after a snapshot was written, with its path and the images seen; returns its measures."""
 
 
 class Trainer:
@@ -57,7 +55,7 @@ class Trainer:
         self.maintenance = 0.0
 
     def train(self) -> None:
-        """Train until all images were shown, or until no snapshot gets better any more.
+        """Train until all images were shown or patience is exhausted.
 
         Raises:
             StoppedError: a signal or the time limit; the state is saved.
@@ -93,13 +91,13 @@ class Trainer:
 
     @property
     def patience_exhausted(self) -> bool:
-        """Whether the run waited long enough for a better snapshot."""
+        """Whether the configured number of snapshots brought no better one."""
         return model_selection.patience_exhausted(
             self.progress, self.session.config.metrics.patience
         )
 
     def finish(self) -> None:
-        """Say why it ends, and in `stats.jsonl` what the last snapshot brought up."""
+        """Log why the run ends, and write the alarms of the last snapshot to `stats.jsonl`."""
         if self.progress.alarms:
             kimg = {"num": 1, "mean": self.progress.images / 1000, "std": 0.0}
             entry = {"Progress/kimg": kimg, "alarms": self.progress.alarms}
@@ -115,11 +113,11 @@ class Trainer:
         self.run.log(f"done: {self.run.snapshots}")
 
     def start(self) -> None:
-        """Pictures of the data and of the untrained generator, and a state to go back to."""
+        """Pictures of the data and of the untrained generator, and a state to roll back to."""
         with self.team.barrier():
             if self.team.is_main:
                 self.picture("reals.png", self.grid.reals())
-                self.picture("fakes-init.png", self.grid.fakes(self.session))
+                self.picture("fakes-init.png", self.grid.synthetic(self.session))
         if not self.team.broadcast_object(len(list_states(self.run.states))):
             self.save(boundary=True)
 
@@ -130,19 +128,19 @@ class Trainer:
         self.trackers.picture(name, png, self.progress.images)
 
     def alarm(self, text: str) -> None:
-        """For the log at once, and for the next line of `stats.jsonl`."""
+        """Log a warning now, and keep it for the next line of `stats.jsonl`."""
         self.run.log(f"alarm: {text}")
         self.progress.alarms.append(text)
 
     def ensure_finite_or_roll_back(self) -> bool:
-        """Whether the state may be kept: all finite. Otherwise the run goes back."""
+        """Whether every tensor of the state is finite; if not, the run has been rolled back."""
         odd = self.session.state.non_finite()
         if odd is not None:
             self.roll_back(f"{odd} is not finite")
         return odd is None
 
     def roll_back(self, reason: str) -> None:
-        """Go back to the last state of a snapshot with a remedy, which is saved at once."""
+        """Return to the last state of a snapshot, with a remedy, and save that at once."""
         self.alarm(roll_back(self.session, self.run, reason))
         self.save(boundary=True)
 
@@ -172,7 +170,7 @@ class Trainer:
         self.maintenance = self.ticked - start
 
     def report(self) -> None:
-        """One line for people, one JSON line for programs; statistics start anew."""
+        """Log a status line, append the statistics to `stats.jsonl`, and reset them."""
         progress, moments = self.progress, self.session.state.moments
         now = time.monotonic()
         seconds, shown = now - self.ticked, progress.images - progress.tick_images
@@ -205,21 +203,21 @@ class Trainer:
         self.run.log(
             f"tick {progress.ticks:<4} kimg {progress.images / 1000:<8.1f} "
             f"sec/kimg {per_kimg:<7.2f} time {duration(progress.seconds):<9} "
-            f"left {duration(left):<9} memory {say_memory(self.session.device)}  "
+            f"left {duration(left):<9} memory {describe_memory(self.session.device)}  "
             f"augment {self.session.state.controller.p:.3f}  scores {shown_scores}"
         )
         moments.clear()
 
     def snapshot(self) -> None:
-        """Pictures, weights and whatever `on_snapshot` measures, by the first process."""
+        """The main process saves and measures a snapshot; all get the changed progress."""
         if self.team.is_main:
             self.save_snapshot()
         self.session.state.progress = Progress(**self.team.broadcast_object(asdict(self.progress)))
 
     def save_snapshot(self) -> None:
-        """Write pictures and weights and let them be measured."""
+        """Write pictures and weights, and have `on_snapshot` measure them."""
         session, images = self.session, self.progress.images
-        pixels, reals = self.grid.fakes(session), self.grid.reals()
+        pixels, reals = self.grid.synthetic(session), self.grid.reals()
         self.picture(f"fakes-{images // 1000:06d}.png", pixels)
         spreads = alarms.spread(pixels), alarms.spread(reals)
         for alarm in alarms.of_pictures(self.progress, *spreads):
@@ -233,7 +231,7 @@ class Trainer:
             self.record_scores(path, found)
 
     def record_scores(self, path: Path, found: Measured) -> None:
-        """Write down what was found of a snapshot, and which one is the best now."""
+        """Record a snapshot's measures and which snapshot is now the best."""
         for entry in found.lines:
             self.run.record(METRICS, entry.tree())
         model_selection.record_scores(self.progress, path, found.scores)
@@ -248,14 +246,14 @@ class Trainer:
                 self.alarm(alarm)
 
     def save(self, *, boundary: bool) -> None:
-        """Save the state that a resumed run starts from."""
+        """Save the state that a resumed run starts from; `boundary` if right after a snapshot."""
         with self.team.barrier():
             if self.team.is_main:
                 self.write_state(boundary=boundary)
         self.saved, self.saved_images = time.monotonic(), self.progress.images
 
     def write_state(self, *, boundary: bool) -> None:
-        """Write what `save` saves; the lengths that it notes are on the disk before it is."""
+        """Write the state, after flushing the run's growing files, whose lengths it records."""
         session = self.session
         surroundings = Surroundings.here(session.config.precision, self.team.size, session.device)
         self.run.sync()
@@ -265,7 +263,7 @@ class Trainer:
         save_state(self.run.states, session.state, numbers)
 
     def stop(self, reason: str) -> None:
-        """Save and leave, so that the run can go on."""
+        """Save and stop, so that the run can be resumed."""
         images = self.progress.images
         if self.saved_images != images:  # that of a snapshot would lose its mark
             self.save(boundary=False)
@@ -286,7 +284,7 @@ def duration(seconds: float) -> str:
 
 
 def peak_memory_gb() -> float:
-    """Peak memory of this process in GB; 0 where the system does not tell."""
+    """Peak memory of this process in GB; 0 where the system does not report it."""
     with contextlib.suppress(ImportError):
         import resource
         import sys
@@ -303,7 +301,7 @@ def device_memory_gb(device: torch.device) -> float | None:
     return torch.cuda.max_memory_allocated(device) / 2**30
 
 
-def say_memory(device: torch.device) -> str:
+def describe_memory(device: torch.device) -> str:
     """Peak memory of this process, and on its GPU, as `1.2 GB` or `1.2 GB, GPU 3.4 GB`."""
     on_device = device_memory_gb(device)
     gpu = "" if on_device is None else f", GPU {on_device:.1f} GB"

@@ -1,7 +1,7 @@
-"""Which snapshot is best, and when a run has stopped to get better.
+"""Which snapshot is best, and when a run has stopped getting better.
 
-A callable from above measures a snapshot and says here what it found. What was found is part of
-the state, and everything that is decided is a function of it, so a resumed run decides alike.
+Measures of snapshots come from a callable. They are part of the saved state, and every decision is
+a function of them, so a resumed run decides alike.
 """
 
 from collections.abc import Mapping, Sequence
@@ -112,7 +112,7 @@ def since_best(progress: Progress) -> int:
 
 
 def patience_exhausted(progress: Progress, patience: int | None) -> bool:
-    """Whether `patience` snapshots have brought nothing better."""
+    """Whether the last `patience` snapshots brought nothing better."""
     return patience is not None and since_best(progress) >= patience
 
 
@@ -144,6 +144,6 @@ def describe_best(progress: Progress) -> str | None:
 
 
 def write_best(run: RunDirectory, config: RunConfig, progress: Progress) -> None:
-    """Let `best.json` say what the state says; a run that measures nothing leaves it alone."""
+    """Write the best snapshot of the state to `best.json`, if the run measures any."""
     if config.metrics.measures:
         run.write_best(best_document(progress))

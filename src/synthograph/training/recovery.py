@@ -1,6 +1,6 @@
-"""When numbers go wrong: back to the last state of a snapshot, with a remedy that is stated.
+"""A diverging run rolls back to the last state of a snapshot, with a remedy that is stated.
 
-The remedy is a function of how often a run went back, which its state holds, so a resumed run
+The remedy depends only on how often a run rolled back, which its state holds, so a resumed run
 repeats it.
 """
 
@@ -21,7 +21,7 @@ MAX_ROLLBACKS = 3
 
 @dataclass(frozen=True)
 class Remedy:
-    """What a run changes after going back.
+    """What a run changes after rolling back.
 
     Attributes:
         rate: factor of every learning rate.
@@ -44,7 +44,7 @@ def remedy(rollbacks: int, precision: Precision) -> Remedy:
 
 
 def apply_remedy(session: Session) -> Remedy:
-    """Let a session train as its count of rollbacks says."""
+    """Give a session the remedy for its number of rollbacks."""
     config = session.config
     chosen = remedy(session.state.progress.rollbacks, config.precision)
     session.rate_factor = chosen.rate
@@ -64,7 +64,7 @@ def roll_back(session: Session, run: RunDirectory, reason: str) -> str:
         What happened, for the log.
 
     Raises:
-        DivergedError: the run went back too often, or holds no state to go back to.
+        DivergedError: too many rollbacks, or no state to roll back to.
     """
     at, before = session.state.progress.images, session.state.progress.rollbacks
     if before >= MAX_ROLLBACKS:

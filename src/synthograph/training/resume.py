@@ -1,4 +1,4 @@
-"""Going on with a run: its configuration, its newest complete state, its files cut back to it."""
+"""Resuming a run: configuration, newest complete state, and files cut back to that state."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,14 +47,14 @@ def resume_session(
 
     Args:
         path: the run directory.
-        asked: settings given along; only length, patience, saving, threads, the place of the
+        asked: settings given with it; only length, patience, saving, threads, the place of the
             archive and the device may differ from the run's own.
-        require_exact: refuse to go on where the result could differ from an unbroken run's.
-        team: the processes that train together; the first one reads, the others follow it.
+        require_exact: refuse to resume where the result could differ from an unbroken run's.
+        team: the processes that train together; the main one reads the state and broadcasts it.
 
     Raises:
         UserError: no run there, another process trains in it, settings that contradict it, other
-            images, or surroundings that differ where that was refused.
+            images, or different surroundings where exactness is required.
     """
     team = team or Team()
     before = RunConfig.parse(
@@ -65,7 +65,7 @@ def resume_session(
     try:
         session = make_session(config, open_data(config), team=team)
         if team.is_main:
-            _go_on(session, run, before=before, asked=asked, require_exact=require_exact)
+            _restore_state(session, run, before=before, asked=asked, require_exact=require_exact)
         torch.set_num_threads(team.broadcast_object(torch.get_num_threads()))
         broadcast_state(team, session.state)
         apply_remedy(session)
@@ -75,7 +75,7 @@ def resume_session(
     return session, run
 
 
-def _go_on(
+def _restore_state(
     session: Session,
     run: RunDirectory,
     *,
@@ -121,7 +121,7 @@ def _refuse_other_data(session: Session, loaded: Loaded | None, *, moved: bool) 
 
 
 def _refuse_restart(path: Path, origin: Mapping[str, Any] | None, *, require_exact: bool) -> None:
-    """Refuse to begin again where that would not be the same run."""
+    """Refuse to start over where that would not be the same run."""
     if require_exact:
         raise UserError(f"--require-exact: {path} holds no complete state to go on from")
     if origin is not None:
@@ -132,7 +132,7 @@ def _refuse_restart(path: Path, origin: Mapping[str, Any] | None, *, require_exa
 
 
 def _restart(run: RunDirectory) -> str:
-    """Put what an earlier training left out of the way of one that begins again."""
+    """Set aside the files of an earlier training that starts over; a line for the log."""
     line = f"{run.path} holds no complete state, so training starts from image 0"
     moved = run.set_aside()
     return line if moved is None else f"{line}; what was there is kept in {moved}"
@@ -148,7 +148,7 @@ def _refuse_shorter(asked: Mapping[str, Any], images: int) -> None:
 
 
 def _restore(session: Session, loaded: Loaded, device: str, *, require_exact: bool) -> list[str]:
-    """Make the process what it was when the state was saved; lines for the log."""
+    """Restore the number of threads and compare surroundings; lines for the log."""
     before = torch.get_num_threads()
     torch.set_num_threads(session.config.threads or loaded.numbers.surroundings.threads)
     here = Surroundings.here(session.config.precision, session.team.size, session.device)
@@ -170,11 +170,11 @@ def _restore(session: Session, loaded: Loaded, device: str, *, require_exact: bo
 
 
 def extended(config: RunConfig, asked: Mapping[str, Any], path: Path) -> RunConfig:
-    """The configuration of a run with what may be changed.
+    """The configuration of a run with the changes that resuming allows.
 
     Args:
         config: the run's own.
-        asked: settings given along.
+        asked: settings given with it.
         path: the run directory, for messages.
 
     Raises:
@@ -205,7 +205,7 @@ def _same(current: Any, value: Any, name: str) -> bool:  # noqa: ANN401
 
 
 def _resolved(value: Any, name: str) -> Any:  # noqa: ANN401
-    """A changed setting as `config.json` holds it, the same wherever the run goes on."""
+    """A changed setting as `config.json` holds it, independent of the working directory."""
     if name == PLACE:
         return str(Path(str(value)).resolve())
     return str(pick_device(str(value))) if name == DEVICE else value

@@ -1,5 +1,5 @@
-"""Run directories: made by one rename with the resolved configuration inside, locked by one process
-at a time.
+"""Run directories: created by one rename, with the resolved configuration inside, and locked by one
+process at a time.
 """
 
 import json
@@ -29,7 +29,7 @@ CONFIG, LOG, STATS, METRICS = "config.json", "log.txt", "stats.jsonl", "metrics.
 ORIGIN = "initialised_from.json"
 GROWING = (LOG, STATS, METRICS)
 EVALUATIONS = "evaluations.jsonl"
-"""What `evaluate` found of snapshots; no resumption cuts it back."""
+"""Results of `evaluate` on snapshots; resuming never cuts it back."""
 LOCK = ".lock"
 LAUNCH = ".launch"
 MAX_LAUNCH_BYTES = 4096  # bytes
@@ -98,8 +98,8 @@ class RunDirectory:
         return {name: path.stat().st_size if path.exists() else 0 for name, path in paths.items()}
 
     def sync(self) -> None:
-        """Flush growing files to the disk, so that no state knows more of them than a power cut
-        leaves.
+        """Flush growing files to the disk, so that no state records more of them than a power cut
+        would leave.
         """
         with disk_errors(self.path):
             for path in (self.path / name for name in GROWING):
@@ -110,7 +110,7 @@ class RunDirectory:
         """Cut growing files back to where they were when a state was saved.
 
         Returns:
-            What to tell of files that are shorter than that: they end after their last whole line.
+            Warnings about files that are shorter; these are cut after their last whole line.
         """
         lost = []
         for path in (self.path / name for name in GROWING):
@@ -148,25 +148,25 @@ class RunDirectory:
 
 
 class NullRunDirectory(RunDirectory):
-    """The run directory of a process that does not write it: the first one of the team does."""
+    """Stands in for the run directory in all processes but the main one, which writes it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def log(self, text: str) -> None:
-        """The first process says it."""
+        """Only the main process logs."""
 
     def record(self, name: str, entry: Mapping[str, Any]) -> None:
-        """The first process writes it."""
+        """Only the main process writes."""
 
     def picture(self, name: str, png: bytes) -> None:
-        """The first process writes it."""
+        """Only the main process writes."""
 
     def write_best(self, best: BestSnapshot | None) -> None:
-        """The first process writes it."""
+        """Only the main process writes."""
 
     def truncate(self, lengths: Mapping[str, int]) -> list[str]:
-        """The first process does it."""
+        """Only the main process does."""
         return []
 
     def close(self) -> None:
@@ -257,7 +257,7 @@ def join_run(
     *,
     origin: Mapping[str, Any] | None = None,
 ) -> RunDirectory:
-    """`create_run` in the first process of a team; the others look on."""
+    """`create_run` in the main process of a team; the others get a `NullRunDirectory`."""
     run = create_run(outdir, config, description, origin=origin) if team.is_main else None
     path = team.broadcast_object("" if run is None else str(run.path))
     return NullRunDirectory(Path(path)) if run is None else run

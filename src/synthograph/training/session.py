@@ -36,7 +36,7 @@ class Session:
         info: the document for snapshots, without the images seen.
         data: digest of the training images, groups and labels, in their order.
         team: the processes that train together.
-        microbatch: images computed at once; smaller than configured after memory ran out.
+        microbatch: images computed at once; less than configured after memory ran out.
         rate_factor: factor of all learning rates, less than 1 after rollbacks.
         alarms: warnings of the step in progress.
     """
@@ -62,7 +62,7 @@ class Session:
 
     @property
     def stage(self) -> Stage:
-        """What the family's schedule says for the next step."""
+        """The family's schedule for the next step."""
         return self.family.schedule(self.config.model, self.spec, self.state.progress.images)
 
     @property

@@ -39,7 +39,7 @@ from synthograph.training.session import Session
 from synthograph.training.state import TrainingState, make_optimisers
 
 MIN_IMAGES, MAX_IMAGES = 500, 2000
-"""Generated images of a measurement where the configuration does not say."""
+"""Synthetic images of a measurement unless the configuration gives a number."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,8 @@ def resolve_run(
 
 
 def with_count(metrics: MetricsConfig, real: int) -> MetricsConfig:
-    """The number of generated images: as many as real ones, but enough for a number to mean
-    something, and so few that a measurement stays short.
+    """Resolve the number of synthetic images: as many as real ones, within
+    `MIN_IMAGES` and `MAX_IMAGES`.
     """
     if metrics.num is not None or not real:
         return metrics
@@ -222,7 +222,7 @@ def _document(
     init_from: Snapshot | None,
     images: Sequence[str],
 ) -> SnapshotInfo:
-    """What snapshots of this run say about where they come from."""
+    """The provenance that snapshots of this run carry."""
     info, archive = data.archive.info, data.archive
     return SnapshotInfo(
         family=config.model.family,

@@ -1,5 +1,5 @@
-"""All that resumes, in one place: what a run is at an image count, written so that a power cut
-cannot spoil it.
+"""The checkpoint state of a run: everything that resumes, written so that a power cut cannot damage
+it.
 
 A state is a folder `state/<images>/` of `tensors.safetensors`, `state.json` and, written last,
 `manifest.json` with the hashes of the two. It is written under a temporary name and renamed;
@@ -44,9 +44,9 @@ class Progress:
         tick_images: images at the last tick.
         seconds: training time of all sittings together.
         non_finite: phases since the last tick whose gradients were not finite.
-        rollbacks: times that the run went back to a snapshot's state because of them.
+        rollbacks: how often the run rolled back to a snapshot's state because of them.
         alarms: alarms since the last tick, for its line in `stats.jsonl`.
-        lasting: conditions that were reported and hold on, not to be repeated.
+        lasting: reported conditions that still hold, not to be repeated.
         measured: what was found of every snapshot so far; `model_selection` writes and reads it.
     """
 
@@ -83,7 +83,7 @@ class TrainingState:
     moments: Moments = field(default_factory=Moments)
 
     def tensors(self) -> dict[str, Tensor]:
-        """All tensors under names that say whose they are."""
+        """All tensors, named by their owner."""
         result: dict[str, Tensor] = {}
         for prefix, module in self._modules().items():
             result |= {f"{prefix}/{name}": t for name, t in module.state_dict().items()}
@@ -164,7 +164,7 @@ class Surroundings:
         return cls(threads, torch.__version__, name, precision, version, processes, where)
 
     def differences(self, other: "Surroundings") -> list[str]:
-        """What differs, in words; older states do not tell their device."""
+        """What differs, in words; older states do not record their device."""
         mine, theirs = asdict(self), asdict(other)
         known = (name for name in mine if theirs[name] is not None)
         return [
@@ -314,7 +314,7 @@ def state_problems(folder: Path) -> list[str]:
 
 
 def drop_states_after(folder: Path, images: int) -> None:
-    """Remove states newer than an image count, which lead where a run shall not go again."""
+    """Remove states newer than an image count, which a rolled-back run must not resume from."""
     for path in list_states(folder):
         if int(path.name) > images:
             remove(path)

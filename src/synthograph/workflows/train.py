@@ -31,7 +31,7 @@ from synthograph.training.distributed import (
     restarted,
 )
 from synthograph.training.estimate import STRONG, Estimate, estimate
-from synthograph.training.loop import Trainer, duration, say_memory
+from synthograph.training.loop import Trainer, describe_memory, duration
 from synthograph.training.resume import extended, resume_session
 from synthograph.training.run import RunDirectory, find_launched, join_run, read_config
 from synthograph.training.session import Session
@@ -301,7 +301,7 @@ def _estimate_text(config: RunConfig, measured: Estimate, device: torch.device) 
             f" ({measured.augmented:.2f} s/kimg and {duration(measured.augmented * kimg)} once "
             f"augmentation is at {STRONG})"
         )
-    text += f"; memory {say_memory(device)}"
+    text += f"; memory {describe_memory(device)}"
     if measured.images < config.training.batch:
         text += (
             f" with {measured.images} images at once, while a batch has {config.training.batch} "

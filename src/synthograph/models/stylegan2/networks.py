@@ -349,7 +349,7 @@ def _discriminator_clamp(config: StyleGAN2Config) -> float | None:
 def minibatch_deviation(
     x: Float[Tensor, "n c hh ww"], group: int, maps: int = 1
 ) -> Float[Tensor, "n m hh ww"]:
-    """Standard deviation over a group of consecutive images, averaged over pixels and a share of
+    """Standard deviation over a group of consecutive images, averaged over pixels and a part of
     the channels.
 
     A batch that the group size does not divide ends in a smaller group. Source: Karras et al. 2018,
@@ -425,7 +425,7 @@ class Discriminator(nn.Module):
             x = block(x, image, self.block_dtype)
             if self.from_image is not None:
                 image = resample.downsample(image)
-        return self._judge(x, image, label)
+        return self._epilogue(x, image, label)
 
     def layers(self) -> list[nn.Module]:
         """The layers in front of the epilogue, from the image inwards, as Freeze-D counts them."""
@@ -435,7 +435,7 @@ class Discriminator(nn.Module):
             parts += [block.from_image, block.conv0, block.conv1, block.skip]
         return [part for part in parts if part is not None]
 
-    def _judge(self, x: Tensor | None, image: Tensor, label: Tensor | None) -> Tensor:
+    def _epilogue(self, x: Tensor | None, image: Tensor, label: Tensor | None) -> Tensor:
         """The epilogue at the coarsest level, in fp32."""
         if self.from_image is not None:
             seen = self.from_image(image)

@@ -3,7 +3,7 @@ training step.
 
 Sources: Goodfellow et al. 2014 (loss), Mescheder et al. 2018, equation 9 (R1), Karras et al. 2020,
 section 3.2 and appendix B (path length, lazy regularisation). Random numbers are drawn per image,
-so the losses of an image do not depend on how a batch is shared out.
+so the losses of an image do not depend on how a batch is divided.
 """
 
 import math
@@ -48,7 +48,7 @@ class Losses:
 
     def generator_main(self, batch: Batch) -> LossTerms:
         """Fool the discriminators: softplus(-logit), weighted over the modalities."""
-        image, ws = self._fakes(batch, "Gmain")
+        image, ws = self._synthesise(batch, "Gmain")
         logits = self._logits(self.augment(image, batch, "Gmain"), batch.synthetic_labels)
         weights = self.config.modality_weights
         losses = {m: softplus(-x) * weights.get(m, 1.0) for m, x in logits.items()}
@@ -71,7 +71,7 @@ class Losses:
             return LossTerms(None, stats, batch_stats={"length": none})
         half = batch.take(chosen)
         with self._penalty_precision():
-            image, ws = self._fakes(half, "Greg")
+            image, ws = self._synthesise(half, "Greg")
         probe = self._normal(half, "Greg/probe", *image.shape[1:])
         projected = (image * probe).sum() / math.sqrt(image.shape[2] * image.shape[3])
         with features_only():
@@ -79,7 +79,7 @@ class Losses:
         lengths = gradient.float().square().sum(2).mean(1).sqrt()
         penalty = (lengths - self.networks.buffers[PATH_MEAN]).square()
         weighted = penalty * self.config.path_weight
-        # these images stand for all, so that shares, weighed by their images, add up to the mean
+        # these images stand for all: microbatches, weighted by their images, add up to the mean
         part = len(batch.step_indices[::2]) / len(batch.step_indices)
         loss = weighted.sum() / (part * len(batch)) * self.config.path_interval
         stats = {"Loss/pl_penalty": penalty.detach(), "Loss/G/reg": weighted.detach()}
@@ -90,15 +90,15 @@ class Losses:
         self.networks.buffers[PATH_MEAN].lerp_(means["length"], self.config.path_decay)
 
     def discriminator_main(self, batch: Batch) -> LossTerms:
-        """Tell real from generated: softplus(logit of fakes) + softplus(-logit of reals)."""
+        """Distinguish real from synthetic: softplus(synthetic logit) + softplus(-real logit)."""
         with torch.no_grad():
-            image, _ = self._fakes(batch, "Dmain")
-        fake = self._logits(self.augment(image, batch, "Dmain/fake"), batch.synthetic_labels)
+            image, _ = self._synthesise(batch, "Dmain")
+        synthetic = self._logits(self.augment(image, batch, "Dmain/fake"), batch.synthetic_labels)
         real = self._logits(self.augment(batch.reals, batch, "Dmain/real"), batch.labels)
-        losses = [softplus(fake[m]) + softplus(-real[m]) for m in real]
+        losses = [softplus(synthetic[m]) + softplus(-real[m]) for m in real]
         total = torch.stack(losses).sum(0)
         stats = {
-            **self._scores("fake", fake),
+            **self._scores("fake", synthetic),
             **self._scores("real", real),
             "Loss/D/loss": total.detach(),
         }
@@ -140,7 +140,7 @@ class Losses:
             for part, dtype in zip(parts, before, strict=True):
                 part.block_dtype = dtype
 
-    def _fakes(self, batch: Batch, phase: str) -> tuple[Tensor, Float[Tensor, "n s w"]]:
+    def _synthesise(self, batch: Batch, phase: str) -> tuple[Tensor, Float[Tensor, "n s w"]]:
         """Images with fresh noise, and the styles that made them; row 0 is never a mixed one."""
         ws = self._styles(batch, phase)
         synthesis = self.generator.synthesis
@@ -148,7 +148,7 @@ class Losses:
         return synthesis(ws, noise_mode="random", noise=noise), ws
 
     def _styles(self, batch: Batch, phase: str) -> Float[Tensor, "n s w"]:
-        """Styles of which a share is mixed from two latents at a crossover of its own."""
+        """Styles, a fraction of them mixed from two latents at a crossover of their own."""
         streams, mapping = batch.streams.under(phase), self.generator.mapping
         width, rows = self.config.z_dim, self.generator.num_ws
         first = mapping(self._normal(batch, f"{phase}/z", width), batch.synthetic_labels)
@@ -167,8 +167,8 @@ class Losses:
 
     def _logits(self, image: Tensor, label: Tensor) -> dict[str, Tensor]:
         parts = self.spec.split(image)
-        judges = self.networks.discriminators
-        return {m: judges[m](part, label) for m, part in parts.items()}
+        discriminators = self.networks.discriminators
+        return {m: discriminators[m](part, label) for m, part in parts.items()}
 
     def _scores(self, which: str, logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Scores and signs, the mean over modalities and, where there are several, each."""

@@ -143,7 +143,7 @@ PRESETS: dict[str, Callable[[ImageSpec, int], dict[str, Any]]] = {
 
 
 def preset_note(name: str, spec: ImageSpec) -> str | None:
-    """What to tell whoever takes a preset for images of another size than it was published for.
+    """The warning for a preset that was published for images of another size.
 
     Args:
         name: of a preset.

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 class Tracker(abc.ABC):
     """A place outside the run directory that shows how a run goes.
 
-    Every method may raise: training goes on. What a tracker has no use for it leaves undone.
+    Every method may raise: training continues. A tracker ignores what it has no use for.
     """
 
     name: ClassVar[str]
@@ -24,8 +24,7 @@ class Tracker(abc.ABC):
         Args:
             run: its directory.
             params: its configuration tree.
-            images: images seen; above 0 the run is resumed, and what was told of later ones is
-                void.
+            images: images seen; above 0 the run is resumed, and entries of later ones are void.
         """
 
     @abc.abstractmethod
@@ -46,7 +45,7 @@ class Tracker(abc.ABC):
 
 
 class Trackers:
-    """All trackers of a run. One that fails is told once; what it misses is counted.
+    """All trackers of a run. The first failure of each is logged, its missed entries counted.
 
     Args:
         trackers: where the run is followed.
@@ -75,7 +74,7 @@ class Trackers:
         self._ask(lambda tracker: tracker.file(path))
 
     def close(self) -> None:
-        """See `Tracker`; tells what was missed."""
+        """See `Tracker`; logs how much was missed."""
         self._ask(lambda tracker: tracker.close())
         for tracker, count in self.missed.items():
             if count:
@@ -85,9 +84,9 @@ class Trackers:
         for tracker in self.missed:
             try:
                 call(tracker)
-            except Exception as error:  # noqa: BLE001 - whatever happens there, training goes on
+            except Exception as error:  # noqa: BLE001 - whatever happens there, training continues
                 if not self.missed[tracker]:
-                    self.warn(f"{tracker.name} fails ({error}); training goes on")
+                    self.warn(f"{tracker.name} fails ({error}); training continues")
                 self.missed[tracker] += 1
 
 
