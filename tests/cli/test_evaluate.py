@@ -92,7 +92,7 @@ def test_generated_archives_are_judged_and_know_their_network(
     assert code == 0, error
     code, text, error = judge("--synthetic", made, "--real", cells, "--metrics", "coverage")
     assert code == 0, error
-    assert "share generated / share train" in text
+    assert "share synthetic / share train" in text
     code, _, error = judge("--synthetic", made, "--real", f"{cells}:train")
     assert code == 2 and "were trained on" in error
     code, _, error = judge("--synthetic", cells, "--real", made)
@@ -130,7 +130,7 @@ def test_a_folder_of_any_generator(judge: Typed, typed: Typed, cells: Path, tmp_
     code, text, error = judge("--synthetic", folder, "--real", cells, "--metrics", "coverage")
     assert code == 0, error
     assert "cannot be checked" in text
-    assert "generated images have no label: all of them count (coverage, class 0" in text
+    assert "synthetic images have no label: all of them count (coverage, class 0" in text
 
 
 def test_missing_weights_are_skipped_or_end_it(judge: Typed, run: Path) -> None:
@@ -233,7 +233,7 @@ def test_levels_of_a_column(judge: Typed, cells: Path, tmp_path: Path) -> None:
         (("--network", NETWORK, "--real", "OTHER"), "is of class 'dark', which cond2_rgb_32.pkl"),
         (("--network", NETWORK, "--real", "NONE"), "has no label"),
         (("--network", NETWORK, "--real", "FEW"), "4 real images; at least 10"),
-        (("--network", NETWORK, "--real", "CELLS", "--num", "5"), "5 generated images"),
+        (("--network", NETWORK, "--real", "CELLS", "--num", "5"), "5 synthetic images"),
         (("RUN", "--metrics", "ppl2_wend"), "nothing can be measured: skipped: ppl2_wend"),
         (("--synthetic", "CELLS", "--real", "CELLS", "--metrics", "ppl2_wend"), "of a generator"),
         (("RUN", "--features", "dino"), "did you mean"),

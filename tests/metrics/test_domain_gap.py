@@ -171,7 +171,7 @@ def test_images_without_patients_are_noted(tmp_path: Path) -> None:
 def test_another_mix_of_classes_is_noted(tmp_path: Path) -> None:
     sets = [noise("a", 20), noise("b", 20, seed=2), noise("c", 20, seed=3, levels=("a", "a", "b"))]
     made = domain_gap([DomainImages(s) for s in sets], [Means()], folder=tmp_path, permutations=9)
-    (first, second) = (note for note in made.notes if "not as frequent" in note)
+    (first, second) = (note for note in made.notes if "not equally frequent" in note)
     assert first.startswith("a and c: ") and "(a 50 % and 70 %)" in first and "--class" in first
     assert second.startswith("b and c: ")
 

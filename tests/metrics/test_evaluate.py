@@ -40,7 +40,7 @@ def test_every_part_has_its_values_with_all_that_they_rest_on(tmp_path: Path) ->
     names = {name for scope, name in every if scope == "class a"}
     assert names == {*FEATURE_MEASURES, "spectrum", "ms_ssim"}
     north = [name for scope, name in every if scope == "site north"]
-    assert north == ["recall", "coverage"], "generated images have no site"
+    assert north == ["recall", "coverage"], "synthetic images have no site"
     assert any("have no site" in note for note in every["site north", "recall"].notes)
     whole = every["all", "frechet"]
     assert (whole.n_real, whole.n_fake, whole.groups_real) == (120, 160, 60)
@@ -111,11 +111,11 @@ def test_a_class_that_is_not_made_is_a_finding(tmp_path: Path) -> None:
     request = EvaluationTask(real, fake, train, measures=("coverage", "frechet"))
     report = evaluate(request, [Means()], folder=tmp_path)
     entry = found(report)["class b", "coverage"]
-    assert entry.value is None and "0 generated images" in entry.notes[0]
+    assert entry.value is None and "0 synthetic images" in entry.notes[0]
     share = {str(share): share for share in report.shares}["class b"]
     assert (share.n_real, share.n_generated, share.n_train) == (30, 0, 30)
     assert share.share_generated_over_share_train == 0.0
-    assert "no generated images at all: class b" in sentences(report)
+    assert "no synthetic images at all: class b" in sentences(report)
     whole = found(report)["all", "coverage"]
     assert whole.floor is not None and whole.at_floor is False
 
@@ -145,7 +145,7 @@ def test_an_interval_that_lies_below_shows_memorisation(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("other", "part"),
     [
-        (noise("made", 9), "9 generated images; at least 10"),
+        (noise("made", 9), "9 synthetic images; at least 10"),
         (noise("made", size=(16, 24)), "images of 16x16 pixels, made of 24x16"),
         (noise("made", bits=16), "images of 8 bits, made of 16"),
         (noise("made", modalities={"image": 3}), "images of 1 channels, made of 3"),

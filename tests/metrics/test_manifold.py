@@ -94,7 +94,7 @@ def test_tiny_sets_have_values_without_intervals() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_halves_that_hold_too_few_images_give_no_interval(seed: int) -> None:
-    """A few large patients leave halves of the generated images empty."""
+    """A few large patients leave halves of the synthetic images empty."""
     sizes = [25] * 4 + [1] * 4
     groups = torch.repeat_interleave(torch.arange(8), torch.tensor(sizes))
     generator = torch.Generator().manual_seed(seed)

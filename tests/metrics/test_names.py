@@ -74,7 +74,7 @@ def test_published_names(
         ("ppl2_wend50k", "did you mean 'ppl2_wend'"),
         ("ppl_2end", "unknown"),
         ("fid50kfull", "did you mean 'fid50k_full'"),
-        ("fid0k_full", "0 generated images"),
+        ("fid0k_full", "0 synthetic images"),
         ("fid9999999k", "from 2 to"),
         ("is50k_full", "unknown"),
         ("pr50k_full", "unknown"),

@@ -102,7 +102,7 @@ def test_more_images_than_there_are() -> None:
     for name, way in (("fid50k_full", "fid2k_full"), ("pr50k3", "pr2k3"), ("is50k", "is2k")):
         with pytest.raises(UserError) as error:
             check_published(parse(name), noise(), 2500, "made")
-        assert f"needs 50000 generated images, made has 2500; ask for fewer, such as {way}" in str(
+        assert f"needs 50000 synthetic images, made has 2500; ask for fewer, such as {way}" in str(
             error.value
         )
 

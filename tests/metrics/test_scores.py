@@ -59,11 +59,11 @@ def test_agrees_with_torch_fidelity() -> None:
 
 
 def test_bad_input() -> None:
-    with pytest.raises(UserError, match="generated image 0.*softmax"):
+    with pytest.raises(UserError, match="synthetic image 0.*softmax"):
         inception_score(logits())
     poisoned = torch.full((20, 4), 0.25)
     poisoned[13, 2] = float("nan")
-    with pytest.raises(UserError, match="generated image 13"):
+    with pytest.raises(UserError, match="synthetic image 13"):
         inception_score(poisoned)
     few, _ = inception_score(torch.full((4, 4), 0.25))
-    assert few.value is None and "4 generated images" in few.notes[0]
+    assert few.value is None and "4 synthetic images" in few.notes[0]

@@ -230,7 +230,7 @@ def test_no_patient_is_on_both_sides_and_splits_differ(tmp_path: Path) -> None:
         ours, theirs = set(real.values[:, 0].tolist()), set(fake.values[:, 0].tolist())
         seen.append(tuple(sorted(ours)))
         assert real.groups.unique().tolist() == sorted(ours)
-        assert len(fake.groups.unique()) == len(fake)  # as generated images
+        assert len(fake.groups.unique()) == len(fake)  # as synthetic images
         return float(len(ours & theirs))
 
     sample = Sample(groups[:, None].to(torch.float32), groups)

@@ -104,5 +104,5 @@ def test_a_generator_of_one_image_has_no_diversity() -> None:
 def test_bad_input() -> None:
     with pytest.raises(UserError, match="8 or 16 bits"):
         ms_ssim(torch.zeros(1, 1, 32, 32, dtype=torch.uint32), torch.zeros(1, 1, 32, 32).byte())
-    assert mean_similarity(torch.zeros(0)).notes == ("no generated images",)
+    assert mean_similarity(torch.zeros(0)).notes == ("no synthetic images",)
     assert mean_similarity(torch.full((3,), -1.0)).notes == ("no two images to compare",)

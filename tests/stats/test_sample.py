@@ -35,13 +35,13 @@ def test_chunks_never_cross_a_block_and_hold_every_image_once() -> None:
 def test_a_feature_that_is_no_number_is_refused_with_its_image(measure, poison: float) -> None:
     real, fake = gaussian(0, 20, 3), gaussian(1, 20, 3)
     fake.values[7, 1] = poison
-    with pytest.raises(UserError, match="generated image 7"):
+    with pytest.raises(UserError, match="synthetic image 7"):
         measure(real, fake)
 
 
 @pytest.mark.parametrize("measure", MEASURES)
 def test_different_extractors_are_refused(measure) -> None:
-    with pytest.raises(UserError, match="4 features and generated ones 3"):
+    with pytest.raises(UserError, match="4 features and synthetic ones 3"):
         measure(gaussian(0, 20, 4), gaussian(1, 20, 3))
 
 
@@ -51,7 +51,7 @@ def test_tiny_sets_have_no_value_and_say_why(measure, count: int) -> None:
     value = measure(gaussian(0, 20, 3), gaussian(1, count, 3))
     assert value.value is None
     assert value.interval is None
-    assert f"{count} generated images, at least" in value.notes[0]
+    assert f"{count} synthetic images, at least" in value.notes[0]
 
 
 @pytest.mark.parametrize("measure", MEASURES)

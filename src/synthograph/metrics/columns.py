@@ -1,4 +1,4 @@
-"""Numbers per image that measures are made of, computed in one pass over a set and kept.
+"""Numbers per image from which measures are computed: one pass over a set, and kept on disk.
 
 A column is what one extractor, or one pixel statistic, says of every image. All columns of a set
 come from one pass over its images, go straight to files, and come back as memory maps, so memory
@@ -13,7 +13,7 @@ import json
 import math
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -89,7 +89,7 @@ def spectrum_column(spec: ImageSpec, modality: str | None = None) -> Column:
 
 
 def similarity_column(images: ImageSet, modality: str | None = None) -> Column:
-    """Structural similarity of every second image to the one before it: of the whole set, and of
+    """Structural similarity of every second image to the one before it: in the whole set, and in
     its class. Images of one patient are no pair; then the later one waits for a partner, at most to
     the end of its block.
     """
@@ -126,7 +126,7 @@ class _Pairs:
         return rows
 
     def _partner(self, number: int, image: np.ndarray, of_class: bool) -> np.ndarray | None:
-        """The image that waits for this one; else this one waits."""
+        """The earlier image to compare this one with; without one, this one waits for a later."""
         name = self._labels[number] if of_class else None
         waiting = self._waiting.pop(name, None)
         if waiting is not None:
@@ -160,8 +160,8 @@ def rows_of(
     folder: Path,
     track: Track = lambda items, total: items,
 ) -> list[Float32[Tensor, "_ _"]]:
-    """What every column says of every image, as memory maps; what is not kept yet is computed in
-    one pass over the images.
+    """The numbers of every column for every image, as memory maps. Those that are not on disk are
+    computed in one pass over the images.
 
     Args:
         images: the set.
@@ -222,14 +222,23 @@ def keep_part(
         and _loaded(path, (len(numbers), column.dims)) is None
     ]
     if missing and numbers:
-        with contextlib.ExitStack() as stack, disk_errors(folder):
-            names = [stack.enter_context(atomic_path(path)) for _, path in missing]
-            with contextlib.ExitStack() as opened:
-                files = [opened.enter_context(name.open("wb")) for name in names]
-                some = [column for column, _ in missing]
-                _begin(len(numbers), some, files)
-                _write(images, numbers, some, files, track)
+        lacking, targets = zip(*missing, strict=True)
+        with disk_errors(folder), _new_files(targets, lacking, len(numbers)) as files:
+            _write(images, numbers, lacking, files, track)
     return len(numbers)
+
+
+@contextlib.contextmanager
+def _new_files(
+    paths: Iterable[Path], columns: Sequence[Column], count: int
+) -> Iterator[Sequence[IO[bytes]]]:
+    """Files to be filled with rows, which get their names when they are whole."""
+    with contextlib.ExitStack() as stack:
+        names = [stack.enter_context(atomic_path(path)) for path in paths]
+        with contextlib.ExitStack() as opened:
+            files = [opened.enter_context(name.open("wb")) for name in names]
+            _begin(count, columns, files)
+            yield files
 
 
 def _path(images: ImageSet, column: Column, folder: Path) -> Path:
@@ -292,14 +301,9 @@ def _compute(
     parts: list[Parts] = [{} for _ in columns]
     if images.section is not None:
         parts = [_parts(images, column, folder) for column in columns]
-    with contextlib.ExitStack() as stack:
-        names = [
-            stack.enter_context(atomic_path(_path(images, column, folder))) for column in columns
-        ]
-        with contextlib.ExitStack() as opened:
-            outputs = [opened.enter_context(name.open("wb")) for name in names]
-            _begin(images.count, columns, outputs)
-            _assemble(images, columns, outputs, parts, track)
+    paths = [_path(images, column, folder) for column in columns]
+    with _new_files(paths, columns, images.count) as outputs:
+        _assemble(images, columns, outputs, parts, track)
     for path in (path for each in parts for path, _ in each.values()):
         path.unlink(missing_ok=True)
     found = [_kept(images, column, folder) for column in columns]

@@ -46,7 +46,7 @@ Numbers = Int64[Tensor, " n"]
 
 @dataclass(frozen=True)
 class Defect:
-    """What all defects say of themselves.
+    """A planted defect of one grade.
 
     Attributes:
         kind: what is damaged; the grades of one kind stand in one row of a table.
@@ -269,7 +269,7 @@ def narrow(name: str, values: Float[Tensor, " n"], lost: float) -> SelectionDefe
 
 
 def modality_widths(channels: int) -> tuple[int, ...]:
-    """Channels of every modality where nobody said: three are colour, others stand alone."""
+    """Channels of every modality where none are given: three are colour, others stand alone."""
     return (3,) if channels == 3 else (1,) * channels
 
 

@@ -44,7 +44,7 @@ from synthograph.stats.sample import Sample
 
 MAX_STATED_AUC = 0.995
 OTHER_MIX = 0.1
-"""Share of the images whose class would have to change, above which it is worth a sentence."""
+"""Share of the images whose class would have to change, above which a note says so."""
 MAX_POINTS = 1200
 """Images on the map, all sets together."""
 KERNEL = "kernel"
@@ -71,7 +71,7 @@ class DomainImages:
 
     @property
     def record(self) -> DomainSet:
-        """What the result says of it."""
+        """Its entry in the result."""
         return DomainSet(
             name=self.name,
             images=self.images.count,
@@ -228,7 +228,7 @@ def _gap(
 
 
 def _adjusted(gaps: Sequence[Gap]) -> list[Gap]:
-    """The pairs with p for all comparisons together, and what they say in words."""
+    """The pairs with p adjusted for all comparisons, and the sentence that follows from it."""
     ps = holm([gap.classifier.p for gap in gaps])
     found = [
         gap.replace(classifier=gap.classifier.replace(p_adjusted=p))
@@ -308,7 +308,7 @@ def _notes(
 
 
 def _mix(one: DomainImages, other: DomainImages) -> str | None:
-    """A sentence where classes are not as frequent in both sets, which is a gap by itself."""
+    """A note where classes are not equally frequent in both sets, which is a gap by itself."""
     if one.images.labels is None or other.images.labels is None:
         return None
     shares = [
@@ -325,8 +325,8 @@ def _mix(one: DomainImages, other: DomainImages) -> str | None:
     worst = max(names, key=lambda name: round(apart[name], 9))
     ours, theirs = (100 * share.get(worst, 0.0) for share in shares)
     return (
-        f"{one.name} and {other.name}: classes are not as frequent in both ({worst or 'no class'} "
-        f"{ours:.0f} % and {theirs:.0f} %), so part of the gap may be that; --class compares one "
+        f"{one.name} and {other.name}: classes are not equally frequent in both ("
+        f"{worst or 'no class'} {ours:.0f} % and {theirs:.0f} %), so part of the gap may be that; --class compares one "
         "class alone"
     )
 

@@ -8,8 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from synthograph.core.interval import Interval
-from synthograph.metrics.report_text import number
+from synthograph.metrics.report_text import interval_text, number
 from synthograph.results.domain_gap import DomainGap, Gap
 
 if TYPE_CHECKING:
@@ -47,17 +46,13 @@ def _cells(pair: Gap) -> list[str | Text]:
         Text(f"{pair.one} | {pair.other}"),
         pair.extractor,
         number(kernel.value),
-        _between(kernel.interval),
+        interval_text(kernel.interval),
         ", ".join(number(value) for value in below) or "-",
         number(classifier.auc),
-        _between(classifier.interval),
+        interval_text(classifier.interval),
         number(classifier.accuracy),
         number(classifier.p_adjusted),
     ]
-
-
-def _between(ends: Interval | None) -> str:
-    return "-" if ends is None else f"{number(ends.low)} .. {number(ends.high)}"
 
 
 def draw(gap: DomainGap, kind: str = "png") -> bytes:

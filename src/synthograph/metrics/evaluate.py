@@ -27,11 +27,11 @@ from synthograph.stats.sample import Sample
 MIN_IMAGES = 10
 """Images of a set below which nothing is measured."""
 DRAWN = (
-    "the classes of generated images were drawn as often as in the reference, so their shares say "
+    "the classes of synthetic images were drawn as often as in the reference, so their shares say "
     "nothing of the generator"
 )
 COMPARED = (Source.FEATURES, Source.SPECTRA)
-"""What is compared with training images too."""
+"""Sources whose measures are also taken against training images."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def check(request: EvaluationTask) -> list[Scope]:
     Raises:
         UserError: sets of different kinds of images, too few of them, unknown columns.
     """
-    for images, what in ((request.real, "real"), (request.fake, "generated")):
+    for images, what in ((request.real, "real"), (request.fake, "synthetic")):
         if images.count < MIN_IMAGES:
             raise UserError(
                 f"{images.name}: {images.count} {what} images; at least {MIN_IMAGES} are needed "
@@ -118,14 +118,14 @@ def evaluate(
     tracks: Tracks = silent,
     notes: Sequence[str] = (),
 ) -> Measurements:
-    """Measure.
+    """Take all measures of all parts.
 
     Args:
-        request: what.
+        request: what to measure.
         extractors: whose features; may be empty, then only pixels are measured.
         folder: where features are kept.
         tracks: shows progress.
-        notes: what is known of the sets before.
+        notes: what is already known of the sets.
 
     Raises:
         UserError: as from `check`, or features that are not finite.
@@ -149,7 +149,7 @@ def evaluate(
 
 
 def _unmeasured_parts(request: EvaluationTask, extractors: Sequence[Extractor]) -> Iterator[str]:
-    """Sentences on parts that are not measured."""
+    """Notes on parts that are not measured."""
     classes = set(request.real.labels or ())
     if too_many(classes) and LABEL not in request.by:
         yield f"{len(classes)} classes are more than can be measured one by one"
@@ -171,7 +171,7 @@ def keep_part(
     folder: Path,
     tracks: Tracks = silent,
 ) -> int:
-    """Compute one part of what `evaluate` needs of every image, and keep it for that.
+    """Compute one part of the features that `evaluate` needs, and keep it on disk for it.
 
     Args:
         request: what will be measured.
@@ -271,7 +271,7 @@ class _Table:
         return whole if scope.column is None or rows is None else whole.subset(rows)
 
     def provenance(self, scope: Scope, extractor: Extractor | None) -> Provenance:
-        """What a number of this part rests on."""
+        """The provenance of a number of this part."""
         records = {
             role: ImageRecord(**{"name": images.name, **images.origin})
             for role, images in self.sets.items()
@@ -315,7 +315,7 @@ def _entries(
     if source in COMPARED:
         notes = _few_images(real, fake)
         if unassigned:
-            notes.append(f"generated images have no {scope.column}: all of them count")
+            notes.append(f"synthetic images have no {scope.column}: all of them count")
         if request.train is not None and rows_in(scope, request.train) is not None:
             train = table.sample("train", source, scope, extractor)
             same = matched(train, len(real), seed=request.seed)
@@ -334,7 +334,7 @@ def _entries(
 
 
 def _described(name: str) -> dict[str, object]:
-    """What readers of the file have to be told of a measure that is new to them."""
+    """Title and direction for the file, where `results.measures` does not know the measure."""
     described = BY_NAME[name].described
     return {} if described is None else {"better": described.better, "title": described.title}
 
@@ -344,6 +344,6 @@ def _few_images(real: Sample, fake: Sample) -> list[str]:
     if min(len(real), len(fake)) >= MIN_FOR_MORE:
         return []
     return [
-        f"{len(real)} real and {len(fake)} generated images: below {MIN_FOR_MORE} this is an "
+        f"{len(real)} real and {len(fake)} synthetic images: below {MIN_FOR_MORE} this is an "
         "indication at most"
     ]

@@ -75,7 +75,7 @@ def moments(sample: Sample) -> Moments:
 
 
 def without(whole: Moments, sample: Sample, left_out: Bool[Tensor, " n"]) -> Moments:
-    """The moments of what remains of a sample, by taking the rest away.
+    """The moments of the images that remain, by subtracting those that are left out.
 
     Args:
         whole: moments of the sample.
@@ -139,7 +139,7 @@ def frechet_distance(real: Sample, fake: Sample, *, seed: int = 0) -> Value:
 
     Args:
         real: features of real images.
-        fake: features of generated images.
+        fake: features of synthetic images.
         seed: which groups share a block.
 
     Raises:
@@ -176,11 +176,11 @@ def distances(real: Sample, fake: Sample, cut: Plan) -> Float64[Tensor, " e"]:
 
 @dataclass(frozen=True)
 class Extrapolation:
-    """A Frechet distance and what it would be with endless images.
+    """A Frechet distance and what it would be with infinitely many images.
 
     Attributes:
         value: at the numbers of images at hand.
-        limit: with infinitely many real and generated images; may come out below 0 by chance.
+        limit: with infinitely many real and synthetic images; may come out below 0 by chance.
         parts: mean distance of halves, thirds, ... of the sets, the whole first.
     """
 
@@ -190,7 +190,7 @@ class Extrapolation:
 
     @property
     def bias(self) -> float:
-        """What the value owes to the number of images."""
+        """How much of the value comes from the number of images alone."""
         return self.value - self.limit
 
 
@@ -204,7 +204,7 @@ def extrapolate(real: Sample, fake: Sample, *, seed: int = 0) -> Extrapolation |
 
     Args:
         real: features of real images.
-        fake: features of generated images.
+        fake: features of synthetic images.
         seed: which groups share a part.
 
     Returns:
@@ -244,7 +244,7 @@ def _estimate(real: Sample, fake: Sample, seed: int) -> dict[str, Value]:
     thirds = min(len(real), len(fake)) // max(PARTS)
     least = ", or even less: thirds of the sets have fewer images than features"
     note = (
-        f"{share:.0%} of it is bias of the number of images; with endless images about "
+        f"{share:.0%} of it is bias of the number of images; with infinitely many images about "
         f"{max(beyond.limit, 0.0):.3g}{least if thirds <= real.features else ''}"
     )
     return {"frechet": found.noted(note)}

@@ -66,7 +66,7 @@ def subset_distances(
 
     Args:
         real: features of real images.
-        fake: features of generated images.
+        fake: features of synthetic images.
         subsets: number of subsets.
         size: images per subset and side; fewer where a set has fewer.
         seed: which images.
@@ -100,7 +100,7 @@ def kernel_distance(real: Sample, fake: Sample, *, seed: int = 0) -> Value:
 
     Args:
         real: features of real images.
-        fake: features of generated images.
+        fake: features of synthetic images.
         seed: which groups share a block.
 
     Raises:
@@ -180,7 +180,7 @@ def cross_sums(
     y: Int64[Tensor, " m"],
     count: int,
 ) -> Float64[Tensor, "g g"]:
-    """Sums of the kernel between the sets, for a block of real and one of generated images."""
+    """Sums of the kernel between the sets, for a block of real and one of synthetic images."""
     left, right = (one_hot(blocks, count).to(torch.float64) for blocks in (x, y))
     total = torch.zeros(count, count, dtype=torch.float64)
     for start in range(0, len(real), CHUNK):

@@ -2,10 +2,10 @@
 
 Every image has a ball that reaches to its k-th nearest neighbour in its own set.
 
-- precision: share of generated images in the ball of a real image; recall: share of real images in
-  the ball of a generated one (Kynkaanniemi et al. 2019, equations 1 and 2, k = 3);
-- density: number of balls of real images that hold a generated image, divided by k; coverage: share
-  of real images with a generated image in their ball (Naeem et al. 2020, equations 4 and 5, k = 5).
+- precision: share of synthetic images in the ball of a real image; recall: share of real images in
+  the ball of a synthetic one (Kynkaanniemi et al. 2019, equations 1 and 2, k = 3);
+- density: number of balls of real images that hold a synthetic image, divided by k; coverage: share
+  of real images with a synthetic image in their ball (Naeem et al. 2020, equations 4 and 5, k = 5).
 
 Distances are exact (`stats.nearest`).
 """
@@ -28,7 +28,7 @@ from synthograph.stats.intervals import (
 from synthograph.stats.nearest import centre_of, keep_nearest, squared_distances
 from synthograph.stats.sample import CHUNK, ByBlock, Sample, by_block, check_pair, too_few
 
-# n real image, m generated image, d feature, g block, e evaluation, k neighbour
+# n real image, m synthetic image, d feature, g block, e evaluation, k neighbour
 
 PR_NEIGHBOURS = 3
 DC_NEIGHBOURS = 5
@@ -57,7 +57,7 @@ def manifold_measures(
 
     Args:
         real: features of real images.
-        fake: features of generated images.
+        fake: features of synthetic images.
         seed: which groups share a block.
 
     Raises:
@@ -111,11 +111,11 @@ class ManifoldCounts:
 
     Attributes:
         n_real: real images kept.
-        n_fake: generated images kept.
-        n_precise: generated images in the ball of a real one.
-        n_recalled: real images in the ball of a generated one.
-        balls: pairs of a generated image and a ball of a real image that holds it.
-        n_covered: real images with a generated image in their ball.
+        n_fake: synthetic images kept.
+        n_precise: synthetic images in the ball of a real one.
+        n_recalled: real images in the ball of a synthetic one.
+        balls: pairs of a synthetic image and a ball of a real image that holds it.
+        n_covered: real images with a synthetic image in their ball.
     """
 
     n_real: Int64[Tensor, " e"]
@@ -164,7 +164,7 @@ def count(real: Sample, fake: Sample, cut: Plan, *, k_pr: int, k_dc: int) -> Man
 def _covered(
     nearest: Float32[Tensor, "n g"], radius: Float32[Tensor, "n e"], kept: Bool[Tensor, "e g"]
 ) -> Int64[Tensor, " e"]:
-    """Real images whose nearest generated image, among the blocks kept, is in their ball."""
+    """Real images whose nearest synthetic image, among the blocks kept, is in their ball."""
     covered = [
         (nearest.masked_fill(~blocks, torch.inf).amin(1) <= radius[:, e]).sum()
         for e, blocks in enumerate(kept)

@@ -1,5 +1,5 @@
-"""The measures that exist, and what they say of two sets of rows: with intervals, as bare numbers,
-and the floors.
+"""The registry of measures, and their values for two sets of rows: with intervals, as bare numbers,
+and as floors.
 """
 
 from collections.abc import Collection, Sequence
@@ -74,8 +74,8 @@ def plain(real: Sample, fake: Sample, names: Collection[str]) -> dict[str, float
 def floors(
     real: Sample, fake: Sample, names: Collection[str], *, splits: int = SPLITS, seed: int = 0
 ) -> dict[str, Floor]:
-    """The floor of every measure that has one at half the number of real images: what it says of
-    one half against the other, or what it is of real images alone.
+    """The floor of every measure that has one: its value between halves of the real images, or, for
+    a measure of one set, its value for the real images.
 
     Args:
         real: rows of real images.

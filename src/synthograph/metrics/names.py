@@ -18,7 +18,7 @@ PROBABILITY_MEASURES = tuple(each.name for each in chosen(OWN, Source.PROBABILIT
 """For which the extractor must give class probabilities."""
 EXTRACTOR_MEASURES = (*FEATURE_MEASURES, *PROBABILITY_MEASURES)
 PATH = "path_length"
-"""Of our own too, but of a generator and not of images; measured only where it is asked for."""
+"""Our own as well, but of a generator instead of images; measured only on request."""
 OWN_PAIRS, OWN_DISTANCE, PUBLISHED_DISTANCE = 2_000, "random-vgg16-distance", "lpips"
 EXAMPLES = ("fid50k_full", "kid50k_full", "pr50k3_full", "is50k", "fid50k", "kid50k", "pr50k3")
 MAX_COUNT = 1_000_000
@@ -153,13 +153,13 @@ def parse(text: str) -> Published:
             "count (pr5k3_full, is10k)"
         )
     if not 2 <= count <= MAX_COUNT:
-        raise UserError(f"{text}: {count} generated images; from 2 to {MAX_COUNT} can be asked for")
+        raise UserError(f"{text}: {count} synthetic images; from 2 to {MAX_COUNT} can be asked for")
     return Published(text, kind, count, full)
 
 
 @dataclass(frozen=True)
 class MeasureSelection:
-    """Which measures are wanted: our own by name, published ones, and path lengths."""
+    """The measures that a user asks for: our own by name, published ones, and path lengths."""
 
     own: tuple[str, ...] = OWN
     published: tuple[Published, ...] = ()
@@ -167,7 +167,7 @@ class MeasureSelection:
 
 
 def parse_selection(words: Sequence[str]) -> MeasureSelection:
-    """What `--metrics` asks for; all of our own of images where it asks for nothing.
+    """The measures that `--metrics` names; all of our own measures of images where it is empty.
 
     Args:
         words: names, or lists of names with commas.

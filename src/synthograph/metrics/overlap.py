@@ -1,4 +1,4 @@
-"""Whether images that a generator is judged by were among those that it was trained on."""
+"""Whether a generator was trained on images that it is evaluated on."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

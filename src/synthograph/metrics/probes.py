@@ -68,14 +68,14 @@ def standard_probes(classes: Sequence[str] = ()) -> tuple[Probe, ...]:
 def coverage_per_class(classes: Sequence[str], *, unlabelled: bool = False) -> Probe:
     """Coverage of the real images of one class, a part for each class.
 
-    By label it compares real with generated images of one class, as a set by itself. `unlabelled`
-    asks whether any generated image lies in the ball of a real one of the class; balls then reach
-    to neighbours of any class. That is for generated images without labels, or with labels that
+    By label it compares real with synthetic images of one class, as a set by itself. `unlabelled`
+    asks whether any synthetic image lies in the ball of a real one of the class; balls then reach
+    to neighbours of any class. That is for synthetic images without labels, or with labels that
     may be wrong, and sees a class only where no other looks like it.
 
     Args:
         classes: names, in the order of the labels.
-        unlabelled: whether to ignore the labels of generated images.
+        unlabelled: whether to ignore the labels of synthetic images.
     """
     column = UNLABELLED if unlabelled else BY_LABEL
 

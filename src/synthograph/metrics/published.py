@@ -48,11 +48,11 @@ def check_published(spec: Published, train: ImageSet, fake_count: int, fake_name
     """Refuse what cannot be measured, before anything is computed.
 
     Raises:
-        UserError: fewer generated images than the name says.
+        UserError: fewer synthetic images than the name says.
     """
     if fake_count < spec.count:
         raise UserError(
-            f"{spec.name}: needs {spec.count} generated images, {fake_name} has {fake_count}; "
+            f"{spec.name}: needs {spec.count} synthetic images, {fake_name} has {fake_count}; "
             f"{_way_out(spec, fake_count)}"
         )
     if train.count < 2:
@@ -84,7 +84,7 @@ def measure_published(
     Args:
         spec: which.
         train: training images; for names without `_full` with the flips that training saw.
-        fake: generated images, of which the first `spec.count` are used.
+        fake: synthetic images, of which the first `spec.count` are used.
         extractor: the network that the name asks for.
         folder: where features are kept.
         tracks: shows progress.
@@ -111,9 +111,9 @@ def measure_published(
     if spec.max_real is not None and len(real) > spec.max_real:
         chosen = Streams(seed).permutation("metrics/published", 0, len(real))[: spec.max_real]
         real = real.subset(chosen.sort().values)
-    generated = Sample(made[:, : extractor.dims], torch.arange(spec.count))
+    synthetic = Sample(made[:, : extractor.dims], torch.arange(spec.count))
     record = ImageRecord(**{"name": train.name, "n": len(real), **train.origin})
-    values = _values(spec, real, generated, seed)
+    values = _values(spec, real, synthetic, seed)
     numbers = tuple(value.value for value in values)
     return _result(spec, numbers, values, provenance.replace(real=record))
 

@@ -1,4 +1,4 @@
-"""A report for the console: a table, and sentences on what it does and does not say."""
+"""An evaluation for the console: tables, and sentences on what the numbers do and do not show."""
 
 import itertools
 from collections.abc import Iterable, Sequence
@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from synthograph.core.interval import Interval
 from synthograph.core.names import first_few
 from synthograph.results.evaluation import Entry, Measurements, PublishedMeasure, ScopeShare
 
@@ -32,7 +33,7 @@ def table(report: Measurements, published: Sequence[PublishedMeasure] = ()) -> R
 def _measures(entries: Sequence[Entry], *, gap: bool) -> Table:
     """The measures of one part."""
     first = entries[0]
-    sizes = f"{first.n_real} real, {first.n_fake} generated"
+    sizes = f"{first.n_real} real, {first.n_fake} synthetic"
     half = next((entry.floor for entry in entries if entry.floor is not None), None)
     if half is not None:
         sizes += f"; halves of {half.n[0]} and {half.n[1]} real images"
@@ -50,12 +51,12 @@ def _measures(entries: Sequence[Entry], *, gap: bool) -> Table:
 
 
 def _cells(entry: Entry, *, gap: bool) -> list[str | Text]:
-    floor, ends = entry.floor, entry.interval
+    floor = entry.floor
     cells: list[str | Text] = [
         entry.name,
         Text(entry.extractor or "pixels"),
         number(entry.value),
-        "-" if ends is None else f"{number(ends.low)} .. {number(ends.high)}",
+        interval_text(entry.interval),
         "-" if floor is None else number(floor.value),
         "-" if floor is None else number(floor.same_n),
     ]
@@ -69,10 +70,15 @@ def number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3g}"
 
 
+def interval_text(ends: Interval | None) -> str:
+    """Both ends; a dash where there is no interval."""
+    return "-" if ends is None else f"{number(ends.low)} .. {number(ends.high)}"
+
+
 def _shares(shares: Sequence[ScopeShare]) -> Table:
     result = Table(box=box.SIMPLE, pad_edge=False)
     result.add_column("part", no_wrap=True)
-    for name in ("real", "generated", "train", "share generated / share train"):
+    for name in ("real", "synthetic", "train", "share synthetic / share train"):
         result.add_column(name, justify="right", no_wrap=True)
     for share in shares:
         counts = (share.n_real, share.n_generated, share.n_train)
@@ -103,12 +109,12 @@ def sentences(report: Measurements) -> list[str]:
     nearer = [_place(entry) for entry in report.entries if entry.nearer_to_training]
     if nearer:
         found.append(
-            "generated images are nearer to training images than to the reference, beyond both "
+            "synthetic images are nearer to training images than to the reference, beyond both "
             f"intervals, a sign of memorisation: {_places(nearer)}"
         )
     absent = [str(part) for part in report.shares if part.n_real and part.n_generated == 0]
     if absent:
-        found.append(f"no generated images at all: {_places(absent)}")
+        found.append(f"no synthetic images at all: {_places(absent)}")
     found += report.notes
     return found
 

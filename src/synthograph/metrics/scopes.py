@@ -29,9 +29,9 @@ def scopes(real: ImageSet, fake: ImageSet, by: Sequence[str]) -> Iterator[Scope]
     """All parts to measure: everything, classes, modalities, and levels of further columns.
 
     Args:
-        real: its levels count, and those of generated images besides. Its classes are left out
+        real: its levels count, and those of synthetic images besides. Its classes are left out
             where they are too many and `by` does not ask for them.
-        fake: generated images.
+        fake: synthetic images.
         by: further columns.
 
     Raises:

@@ -26,7 +26,7 @@ def inception_score(
     splits: int = SPLITS,
     seed: int = 0,
 ) -> tuple[Value, float]:
-    """The inception score of generated images.
+    """The inception score of synthetic images.
 
     Args:
         probabilities: class probabilities of every image, in the order in which they were made.
@@ -43,7 +43,7 @@ def inception_score(
     _check(probabilities)
     count = len(probabilities)
     if count < splits:
-        reason = f"{count} generated images, at least {splits} are needed"
+        reason = f"{count} synthetic images, at least {splits} are needed"
         return Value(name="inception_score", value=None, n_fake=count, notes=(reason,)), 0.0
     cut = plan(torch.arange(count), pairs=0, seed=seed)
     scores = split_scores(probabilities, cut, splits)
@@ -101,7 +101,7 @@ def _check(probabilities: Float[Tensor, "n c"]) -> None:
         if not bool(good.all()):
             row = start + int((~good).nonzero()[0, 0])
             raise UserError(
-                f"generated image {row}: its class probabilities must be at least 0 and sum to 1; "
+                f"synthetic image {row}: its class probabilities must be at least 0 and sum to 1; "
                 "give probabilities (after the softmax), not logits"
             )
 

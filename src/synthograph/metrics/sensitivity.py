@@ -1,13 +1,13 @@
 """What a measure notices on the user's own images: planted damage against undamaged halves.
 
 The real images are cut into halves, many times, and never through a patient. One half plays the
-generated images: undamaged it gives the floor of every measure, damaged (`defects`) it should
+synthetic images: undamaged it gives the floor of every measure, damaged (`defects`) it should
 leave that floor. For each measure and each kind of defect the smallest grade that does is the
 result; where none does the defect is *not measurable* here, which does not say that it is absent.
 
 Every damaged half is compared with undamaged halves of as many images, since most measures depend
-on their number. The images of the half that plays the generated ones count as independent, as
-generated images do: repeats would be taken for images of one patient otherwise.
+on their number. The images of the half that plays the synthetic ones count as independent, as
+synthetic images do: repeats would be taken for images of one patient otherwise.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Spectra of real against generated images: traces of upsampling that Frechet distances miss.
+"""Spectra of real against synthetic images: traces of upsampling that Frechet distances miss.
 
 Source: Durall, Keuper and Keuper 2020, "Watch your up-convolution": the power of the Fourier
 transform, averaged over all directions, per image.
@@ -67,20 +67,20 @@ def spectrum_difference(real: Sample, fake: Sample, *, seed: int = 0) -> Value:
 
     Args:
         real: rows of `spectra` (as float32) of real images.
-        fake: the same of generated images.
+        fake: the same of synthetic images.
         seed: which groups share a block.
 
     Returns:
         The number, with an interval for its expectation at these numbers of images; `curve` is the
-        difference (generated less real) from low to high frequencies.
+        difference (synthetic less real) from low to high frequencies.
 
     Raises:
         UserError: images of different sizes, or spectra that are no numbers.
     """
     if real.features != fake.features:
-        raise UserError("real and generated images differ in size, so their spectra do too")
+        raise UserError("real and synthetic images differ in size, so their spectra do too")
     check(real, "real")
-    check(fake, "generated")
+    check(fake, "synthetic")
     reason = too_few(real, fake, 1)
     if reason is not None:
         return compared("spectrum", None, real, fake, notes=(reason,))

@@ -1,4 +1,4 @@
-"""Likeness of generated images to each other: multi-scale structural similarity of pairs.
+"""Likeness of synthetic images to each other: multi-scale structural similarity of pairs.
 
 Source: Wang, Simoncelli and Bovik 2003, "Multi-scale structural similarity for image quality
 assessment" (window of 11 pixels, five scales and their weights); as a measure of diversity: Odena,
@@ -111,7 +111,7 @@ def mean_similarity(similar: Float[Tensor, " n"], *, seed: int = 0) -> Value:
     """
     found = similar[similar >= 0]
     if not len(found):
-        reason = "no two images to compare" if len(similar) else "no generated images"
+        reason = "no two images to compare" if len(similar) else "no synthetic images"
         return Value(name="ms_ssim", value=None, n_fake=len(similar), notes=(reason,))
     cut = plan(torch.arange(len(found)), pairs=0, seed=seed)
     return Value(

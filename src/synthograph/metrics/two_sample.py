@@ -1,19 +1,20 @@
-"""Classifier two-sample test: can anybody tell an image of one set from an image of the other?
+"""Classifier two-sample test: can an image of one set be distinguished from one of the other?
 
 Source: Lopez-Paz and Oquab 2017, "Revisiting Classifier Two-Sample Tests", section 3. A classifier
-learns on some of the images and is judged by the rest; where both sets come from one distribution
+learns on some of the images and is tested on the rest; where both sets come from one distribution
 it cannot be better than chance.
 
 Here the classifier is a discriminant on the first principal components of the features and on their
 squares (so that it sees another mean as well as another spread), cut along whole groups into folds,
 and p comes from groups that change places between the sets. The components are those of both sets
-together without the fold that judges: with it, the set with fewer patients would be fitted better.
+together without the fold that it is tested on: with it, the set with fewer patients would be fitted
+better.
 
 It sees best what moves or widens a set as a whole. Sets that differ only in how images cluster are
 seen worse, by the kernel distance better; so both are reported.
 
 Groups that change places must be alike in number: the larger set is cut down to as many groups as
-the smaller one has, and where one set has single images only (generated ones), they are bundled to
+the smaller one has, and where one set has single images only (synthetic ones), they are bundled to
 the size of the other's groups. Otherwise p would be too small where a few patients with many images
 meet many single images.
 """
@@ -82,11 +83,6 @@ def classifier_test(
     reason = _too_few(pair)
     if reason is not None:
         return TwoSample(
-            auc=None,
-            interval=None,
-            accuracy=None,
-            accuracy_interval=None,
-            p=None,
             images=images,
             groups=groups,
             settings=settings,

@@ -66,11 +66,11 @@ class TwoSample(Schema):
         p_adjusted: for the number of pairs and extractors; None without one.
     """
 
-    auc: Share | None
-    interval: Ends | None
-    accuracy: Share | None
-    accuracy_interval: Ends | None
-    p: Share | None
+    auc: Share | None = None
+    interval: Ends | None = None
+    accuracy: Share | None = None
+    accuracy_interval: Ends | None = None
+    p: Share | None = None
     images: tuple[Count, Count]
     groups: tuple[Count, Count]
     settings: dict[str, Plain] = {}

@@ -4,13 +4,13 @@ A with-replacement bootstrap repeats images, which shrinks nearest-neighbour rad
 Frechet distances: its interval may miss the value itself. Leaving images out does neither.
 
 The images of every set are cut into g blocks of whole groups; block j of the real and block j of
-the generated images go together, so a statistic is a function of g independent units. Two schemes;
+the synthetic images go together, so a statistic is a function of g independent units. Two schemes;
 simulation says which suits a statistic. On Gaussians a jackknife by single blocks overstates the
 standard error of the shares 1.4 to 1.9 times; halves are right to 20 %:
 
 - leaving out one block at a time: the delete-a-block jackknife, with weights that stay right where
   the images of a group resemble each other. It counts what comes from pairs of units twice, which
-  would double the variance where real and generated images agree, so that part is measured by
+  would double the variance where real and synthetic images agree, so that part is measured by
   leaving out two blocks (Efron and Stein 1981, "The jackknife estimate of variance", section 4)
   and taken off. For smooth statistics: Frechet and kernel distance, means;
 - cutting the blocks into two halves: subsampling without replacement (Politis and Romano 1994),

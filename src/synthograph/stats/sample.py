@@ -28,7 +28,7 @@ class Sample:
 
     @classmethod
     def singles(cls, values: Float[Tensor, "n d"]) -> "Sample":
-        """Every image is its own group, as generated ones are."""
+        """Every image is its own group, as synthetic ones are."""
         return cls(values, torch.arange(len(values)))
 
     def __len__(self) -> int:
@@ -118,16 +118,16 @@ def check_pair(real: Sample, fake: Sample) -> None:
     """
     if real.features != fake.features:
         raise UserError(
-            f"real images have {real.features} features and generated ones {fake.features}; "
+            f"real images have {real.features} features and synthetic ones {fake.features}; "
             "both must come from the same extractor"
         )
     check(real, "real")
-    check(fake, "generated")
+    check(fake, "synthetic")
 
 
 def too_few(real: Sample, fake: Sample, least: int) -> str | None:
     """The reason why a measure that needs `least` images on each side has no value, or None."""
-    for sample, what in ((real, "real"), (fake, "generated")):
+    for sample, what in ((real, "real"), (fake, "synthetic")):
         if len(sample) < least:
             return f"{len(sample)} {what} images, at least {least} are needed"
     return None
