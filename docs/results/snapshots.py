@@ -7,13 +7,14 @@ ones, dashed ones the value against the images that were trained on.
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib.pyplot as plt
+
+from synthograph.results import Evaluation
+from synthograph.results.evaluation import Entry, Measurements
 
 SHOWN = ("frechet", "kernel", "precision", "recall", "coverage", "spectrum")
 
@@ -30,25 +31,24 @@ def main() -> None:
     sys.stdout.write(table(found, SHOWN[3:]))
 
 
-def evaluation(path: Path) -> tuple[int, dict[str, Any]]:
+def evaluation(path: Path) -> tuple[int, dict[str, Entry]]:
     """Thousands of images seen, and measures of all images by name."""
-    document = json.loads(path.read_text(encoding="utf-8"))
-    (report,) = (each for each in document["results"] if each["metric"] == "evaluation")
-    whole = [e for e in report["entries"] if not (e["scope"]["column"] or e["scope"]["modality"])]
-    return document["kimg"], {entry["name"]: entry for entry in whole}
+    found = Evaluation.load(path)
+    (own,) = (line for line in found.results if isinstance(line, Measurements))
+    return found.kimg or 0, {entry.name: entry for entry in own.entries if entry.scope.whole}
 
 
-def draw(found: list[tuple[int, dict[str, Any]]], output: Path) -> None:
+def draw(found: list[tuple[int, dict[str, Entry]]], output: Path) -> None:
     """A panel for every measure."""
     figure, axes = plt.subplots(2, 3, figsize=(12, 6), layout="constrained", sharex=True)
     kimg = [seen for seen, _ in found]
     for axis, name in zip(axes.flat, SHOWN, strict=True):
         entries = [entries[name] for _, entries in found]
-        low, high = zip(*((e["interval"][0], e["interval"][1]) for e in entries), strict=True)
+        low, high = zip(*((e.interval.low, e.interval.high) for e in entries), strict=True)
         axis.fill_between(kimg, low, high, alpha=0.2, color="C0")
-        axis.plot(kimg, [e["value"] for e in entries], "o-", color="C0", label="held-out images")
-        axis.plot(kimg, [e["train"]["value"] for e in entries], "--", color="C1", label="training")
-        axis.plot(kimg, [e["floor"]["value"] for e in entries], ":", color="0.3", label="real")
+        axis.plot(kimg, [e.value for e in entries], "o-", color="C0", label="held-out images")
+        axis.plot(kimg, [e.train.value for e in entries], "--", color="C1", label="training")
+        axis.plot(kimg, [e.floor.value for e in entries], ":", color="0.3", label="real")
         axis.set(title=name, xscale="log")
         if name in ("frechet", "spectrum"):
             axis.set(yscale="log")
@@ -58,20 +58,20 @@ def draw(found: list[tuple[int, dict[str, Any]]], output: Path) -> None:
     figure.savefig(output, dpi=80)
 
 
-def table(found: list[tuple[int, dict[str, Any]]], names: Sequence[str]) -> str:
+def table(found: list[tuple[int, dict[str, Entry]]], names: Sequence[str]) -> str:
     """Measures of these names in Markdown: value and interval."""
     lines = [["kimg", *names], ["---"] * (1 + len(names))]
     for kimg, entries in found:
         lines.append([str(kimg), *(cell(entries[name]) for name in names)])
     last = found[-1][1]
-    lines.append(["real vs real", *(f"{last[name]['floor']['value']:.3g}" for name in names)])
+    lines.append(["real vs real", *(f"{last[name].floor.value:.3g}" for name in names)])
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
-def cell(entry: dict[str, Any]) -> str:
+def cell(entry: Entry) -> str:
     """Value and interval."""
-    low, high, _ = entry["interval"]
-    return f"{entry['value']:.3g} ({low:.3g} to {high:.3g})"
+    low, high = entry.interval.low, entry.interval.high
+    return f"{entry.value:.3g} ({low:.3g} to {high:.3g})"
 
 
 if __name__ == "__main__":
