@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from synthograph.core.commands import TYPED, command_line, other_command
+from synthograph.core.commands import TYPED, other_command
 
 RECORDED = {TYPED: "synthograph prepare 'my in' o.zip", "prepare": "/in", "options": {"size": [8]}}
 
@@ -35,8 +35,3 @@ def test_without_its_line_the_differences_are_told() -> None:
 @pytest.mark.parametrize("damaged", [None, [], "x", 3])
 def test_a_record_that_is_none(damaged: object) -> None:
     assert other_command(damaged, RECORDED) == "which one cannot be read any more"
-
-
-def test_the_line_can_be_typed_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.argv", ["x", "generate", "--outdir", "a b"])
-    assert command_line() == "synthograph generate --outdir 'a b'"

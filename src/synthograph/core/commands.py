@@ -1,8 +1,5 @@
 """The running command, as unfinished work records it: only the same command continues it."""
 
-import os
-import shlex
-import sys
 from collections.abc import Mapping
 
 from synthograph.core.config import flatten
@@ -14,11 +11,6 @@ TYPED = "typed"
 LINE = "SYNTHOGRAPH_LINE"
 """Environment variable: the command line that started this process as one of several."""
 _MAX_LINE, _MAX_VALUE = 400, 60  # characters of a command, and of a setting, in a message
-
-
-def command_line() -> str:
-    """The command that is running, as it can be typed again."""
-    return os.environ.get(LINE) or shlex.join(["synthograph", *sys.argv[1:]])
 
 
 def other_command(recorded: object, wanted: Mapping[str, object]) -> str | None:
