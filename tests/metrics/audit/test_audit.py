@@ -12,11 +12,11 @@ from synthograph.metrics.audit import audit as audits
 from synthograph.metrics.audit import memorisation
 from synthograph.metrics.audit.audit import (
     AuditSets,
-    Withheld,
     check,
     refuse_seen,
     refuse_strange_training,
 )
+from synthograph.metrics.audit.copies import Withheld
 from synthograph.metrics.audit.findings import PermutedTests
 from synthograph.metrics.audit.report_text import lines
 from synthograph.metrics.audit.verdict import decide

@@ -79,8 +79,9 @@ def test_an_image_of_both_sets_proves_nothing_and_hides_nothing(tmp_path: Path) 
     assert "(1 of them equal a held-out image too, which proves nothing)" in found.copies.sentence
     chances = [each.p for each in found.copies.counts]
     assert found.copies.found and min(chances) > 0.005, "the proof is in pixels"
-    assert found.copies.identical == (2, 7) and found.same.sources == (0, 5)
-    assert found.copies.proof == (7,) and found.same.held == 1
+    assert found.copies.identical == (2, 7) and found.copies.proof == (7,)
+    assert [(each.image, each.source) for each in found.withheld] == [(2, 0), (7, 5)]
+    assert "1 images of set equal a training image" in " ".join(found.copies.notes)
 
 
 def test_few_groups_and_other_sizes_are_refused(tmp_path: Path) -> None:

@@ -13,14 +13,14 @@ from synthograph.features.base import Extractor
 from synthograph.metrics import evaluate
 from synthograph.metrics.audit import memorisation
 from synthograph.metrics.audit.copies import (
-    CopySearch,
+    Withheld,
     blindness,
-    equal_images,
+    exact_words,
     find_copies,
+    find_equal,
     unseen,
 )
 from synthograph.metrics.audit.findings import PermutedTests, judge
-from synthograph.metrics.audit.identical import Identical, find_identical
 from synthograph.metrics.audit.leaks import leaked_augmentations
 from synthograph.metrics.audit.membership import membership
 from synthograph.metrics.audit.overlap import content_overlap
@@ -31,7 +31,6 @@ from synthograph.metrics.audit.verdict import (
     MAX_OVERLAP,
     RULE,
     decide,
-    exact_words,
 )
 from synthograph.metrics.columns import extractor_column, rows_of
 from synthograph.metrics.evaluate import MIN_IMAGES
@@ -73,21 +72,6 @@ class AuditSets:
     train_groups: Mapping[str, str] = field(default_factory=dict)
     holdout_groups: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Withheld:
-    """A synthetic image that should not be shared.
-
-    Attributes:
-        image: its place among the synthetic images.
-        source: place of the training image that it equals or is most alike.
-        score: how alike; None where only equal images were looked for.
-    """
-
-    image: int
-    source: int
-    score: float | None
 
 
 @dataclass(frozen=True)
@@ -230,18 +214,17 @@ def audit(
     if not extractors:
         raise UserError("an audit needs features: give at least one extractor")
     train, holdout, synthetic = request.train, request.holdout, request.synthetic
-    overlap, search, seed, blind = None, None, request.seed, _too_few(request)
+    overlap, seed, blind = None, request.seed, _too_few(request)
     if blind is None:
         index = Index(train, folder, tracks)
         overlap = content_overlap(index, holdout, seed=seed)
-    samples = _samples(request, extractors, folder, tracks)
-    first = samples[extractors[0].name]
-    measured = [] if memorisation.too_small(*first[:2]) else _measured(request, samples, tracks)
-    if blind is None:
         search = find_copies(index, holdout, synthetic, seed=seed)
         blind = blindness(search.copies)
-    same = find_identical(train, holdout, synthetic) if search is None else search.same
-    copies = equal_images(same) if search is None else search.copies
+    else:
+        search = find_equal(train, holdout, synthetic)
+    copies, samples = search.copies, _samples(request, extractors, folder, tracks)
+    first = samples[extractors[0].name]
+    measured = [] if memorisation.too_small(*first[:2]) else _measured(request, samples, tracks)
     inferred = membership(*first, labels=_labels(request), seed=seed)
     limits = [*_limits(request, extractors, copies, inferred), *_notes(request, overlap, measured)]
     leaks = None
@@ -256,7 +239,7 @@ def audit(
         copies=copies.sentence if copies.found else None,
         distinguished=inferred.sentence if inferred.seen else None,
         blind=blind,
-        exact=exact_words(same),
+        exact=exact_words(copies),
     )
     result = Audit(
         verdict=AuditVerdict(
@@ -276,17 +259,7 @@ def audit(
         augmentations=leaks,
         provenance=_provenance(request, extractors),
     )
-    return Audited(request, result, _withheld(copies, same, search))
-
-
-def _withheld(copies: Copies, same: Identical, search: CopySearch | None) -> tuple[Withheld, ...]:
-    source = dict(zip(same.images, same.sources, strict=True))
-    if search is None:
-        return tuple(Withheld(image, source[image], None) for image in copies.withhold)
-    return tuple(
-        Withheld(image, source.get(image, int(search.nearest[image])), float(search.scores[image]))
-        for image in copies.withhold
-    )
+    return Audited(request, result, search.withheld)
 
 
 def _sets(request: AuditSets) -> Sets:
@@ -360,8 +333,8 @@ def _too_few(request: AuditSets) -> str | None:
     for images, what in ((request.train, "training"), (request.holdout, "held-out")):
         if images.group_count < MIN_GROUPS:
             return (
-                f"{images.group_count} groups of {what} images: how alike images of different "
-                f"patients come cannot be told from fewer than {MIN_GROUPS}"
+                f"{images.group_count} groups of {what} images: at least {MIN_GROUPS} are needed "
+                "to know how alike images of different patients can be"
             )
     return None
 

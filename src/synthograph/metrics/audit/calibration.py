@@ -1,5 +1,5 @@
-"""From agreement to a score, from scores of real images to a threshold, and what may be said of
-images above it.
+"""Calibration of the search for copies: from agreement to a score, from scores of real images to
+thresholds, and exact tests of the images above them.
 """
 
 import math

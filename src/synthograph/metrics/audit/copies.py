@@ -1,12 +1,12 @@
 """Whether synthetic images are copies of training images: a search that calibrates itself on the
 user's data.
 
-How alike an unseen real image comes to some training image tells what must not count as a copy;
-planted copies tell how many would be found.
+Real images of other patients show how alike two different images can be, which sets the threshold.
+Planted copies show how many copies the search would find.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int64
@@ -44,20 +44,26 @@ WEAK = 0.8
 
 
 @dataclass(frozen=True)
-class CopySearch:
-    """What the search found.
+class Withheld:
+    """A synthetic image that should not be shared.
 
     Attributes:
-        copies: the result.
-        same: synthetic images that equal a training image in every pixel.
-        scores: of every synthetic image.
-        nearest: training image that every score comes from.
+        image: its place among the synthetic images.
+        source: place of the training image that it equals or is most alike.
+        score: how alike; None where only equal images were looked for.
     """
 
+    image: int
+    source: int
+    score: float | None
+
+
+@dataclass(frozen=True)
+class CopySearch:
+    """The result of a search, and the images that should not be shared."""
+
     copies: Copies
-    same: Identical
-    scores: Float[Tensor, " n"] = field(repr=False)
-    nearest: Int64[Tensor, " n"] = field(repr=False)
+    withheld: tuple[Withheld, ...]
 
 
 def find_copies(
@@ -120,8 +126,25 @@ def find_copies(
             "design_effect": {"train": effects[0], "holdout": effects[1]},
         },
     )
-    copies = copies.replace(sentence=_in_words(copies, synthetic.count))
-    return CopySearch(copies, same, scores, nearest)
+    sources = dict(zip(same.images, same.sources, strict=True))
+    withheld = (
+        Withheld(image, sources.get(image, int(nearest[image])), float(scores[image]))
+        for image in copies.withhold
+    )
+    return CopySearch(copies.replace(sentence=_in_words(copies, synthetic.count)), tuple(withheld))
+
+
+def find_equal(train: ImageSet, holdout: ImageSet, synthetic: ImageSet) -> CopySearch:
+    """Search for equal images only, where there are too few patients to search for others."""
+    same = find_identical(train, holdout, synthetic)
+    found = Copies(identical=same.images, proof=same.proof, withhold=same.images)
+    sentence = (
+        f"copies: {len(same.images)} synthetic images equal a training image in every pixel"
+        f"{_unproven(found)}; there are too few patients to search for others"
+    )
+    pairs = zip(same.images, same.sources, strict=True)
+    withheld = tuple(Withheld(image, source, None) for image, source in pairs)
+    return CopySearch(found.replace(sentence=sentence), withheld)
 
 
 def _chosen(train: ImageSet, planted: int, streams: Streams) -> Int64[Tensor, " q"]:
@@ -249,7 +272,7 @@ def _in_words(copies: Copies, images: int) -> str:
     )
     if copies.identical:
         words += f"; {len(copies.identical)} equal a training image in every pixel"
-        words += unproven(copies)
+        words += _unproven(copies)
     if copies.found:
         return f"copies: {words}"
     known = {
@@ -262,20 +285,20 @@ def _in_words(copies: Copies, images: int) -> str:
     )
 
 
-def unproven(copies: Copies) -> str:
+def _unproven(copies: Copies) -> str:
     """How many of the equal images prove nothing, in brackets."""
     count = len(copies.identical) - len(copies.proof)
     return f" ({count} of them equal a held-out image too, which proves nothing)" if count else ""
 
 
-def equal_images(same: Identical) -> Copies:
-    """The result where there are too few patients to search for more than equal images."""
-    found = Copies(identical=same.images, proof=same.proof, withhold=same.images)
-    sentence = (
-        f"copies: {len(same.images)} synthetic images equal a training image in every pixel"
-        f"{unproven(found)}; there are too few patients to search for others"
+def exact_words(copies: Copies) -> str | None:
+    """What is said of images that can be nothing but copies; None where there are none."""
+    if not copies.proof:
+        return None
+    return (
+        f"copies: {len(copies.proof)} synthetic images equal a training image, but no held-out "
+        "one, in every pixel"
     )
-    return found.replace(sentence=sentence)
 
 
 def blindness(copies: Copies) -> str | None:

@@ -8,7 +8,7 @@ where the table has a column `split`, every split is summarised by itself. Sourc
 real and projected skin lesions, "Assessing GAN-Based Generative Modeling on Skin Lesions Images"
 (doi 10.1007/978-3-031-37649-8_10).
 
-Which two vectors are a pair is told by the first of these that is there: the columns `pair` and
+Which two vectors are a pair follows from the first of these that is there: the columns `pair` and
 `kind` (`real` for the image, anything else for its partner); names such as `X.class.0.from.png` and
 `X.class.0.to.png`; the order: image, partner, image, ...
 """
@@ -163,15 +163,15 @@ def _nearest_other(directions: Float64[Tensor, "n d"]) -> Float64[Tensor, " n"]:
 
 
 def _pairs(rows: Metadata, path: Path) -> tuple[list[tuple[int, int]], str]:
-    """Places of the image and its partner in every pair, and what told so."""
+    """Places of the image and its partner in every pair, and how that is known."""
     columns = rows.cells[0].keys()
     if {"pair", "kind"} <= columns:
-        told = [(row["pair"], row["kind"] == "real") for row in rows.cells]
-        return _matched(told, rows, path), "the columns 'pair' and 'kind'"
+        roles = [(row["pair"], row["kind"] == "real") for row in rows.cells]
+        return _matched(roles, rows, path), "the columns 'pair' and 'kind'"
     if "kind" in columns:
         raise UserError(
-            f"{path}: has a column 'kind' but none 'pair', so nothing tells which two are a pair: "
-            "give the two of a pair the same text in a column 'pair'"
+            f"{path}: has a column 'kind' but none 'pair', so it is not known which two are a "
+            "pair: give the two of a pair the same text in a column 'pair'"
         )
     found = [_NAMED.fullmatch(row.get("image_name", "")) for row in rows.cells]
     if any(found):
@@ -188,15 +188,17 @@ def _pairs(rows: Metadata, path: Path) -> tuple[list[tuple[int, int]], str]:
     if len(found) % 2:
         raise UserError(
             f"{path}: {len(found)} vectors are no pairs: they must come as image, partner, image, "
-            "partner, or be told by columns 'pair' and 'kind'"
+            "partner, or be named by columns 'pair' and 'kind'"
         )
     return [(i, i + 1) for i in range(0, len(found), 2)], "their order: image, partner"
 
 
-def _matched(told: Sequence[tuple[str, bool]], rows: Metadata, path: Path) -> list[tuple[int, int]]:
+def _matched(
+    roles: Sequence[tuple[str, bool]], rows: Metadata, path: Path
+) -> list[tuple[int, int]]:
     """Places of both sides of every pair, from the name of its pair and its side."""
     sides: dict[str, dict[bool, int]] = {}
-    for i, (name, real) in enumerate(told):
+    for i, (name, real) in enumerate(roles):
         found = sides.setdefault(name, {})
         if real in found:
             what = "image" if real else "partner"

@@ -44,21 +44,20 @@ def identical(train: ImageSet, other: ImageSet) -> tuple[int, ...]:
 
 
 def find_identical(train: ImageSet, holdout: ImageSet, synthetic: ImageSet) -> Identical:
-    """Search synthetic images for such as equal a training image in every pixel, however few
-    patients there are.
+    """Search synthetic images for exact copies of training images, with any number of patients.
 
     Args:
         train: what the generator was trained on.
         holdout: real images of other groups.
         synthetic: images of the generator, of the same kind.
     """
-    ours, held, made = (digests(images.batches()) for images in (train, holdout, synthetic))
+    ours, held, found = (digests(images.batches()) for images in (train, holdout, synthetic))
     places = {digest: place for place, digest in reversed(list(enumerate(ours)))}
-    same = [place for place, digest in enumerate(made) if digest in places]
+    same = [place for place, digest in enumerate(found) if digest in places]
     common = places.keys() & held
     return Identical(
         images=tuple(same),
-        sources=tuple(places[made[place]] for place in same),
-        proof=tuple(place for place in same if made[place] not in common),
+        sources=tuple(places[found[place]] for place in same),
+        proof=tuple(place for place in same if found[place] not in common),
         held=sum(digest in common for digest in held),
     )

@@ -26,7 +26,7 @@ SIDE = 16
 """Longest side of the pictures that decide."""
 RIDGE = 0.3
 """Weight that pulls the covariance of features to its mean variance."""
-TELLS = 0.3
+MIN_DIFFERENCE = 0.3
 """Difference of detection and false alarms from which a transform is distinguishable at all."""
 MARGIN, MIN_STANDARD_ERRORS = 0.05, 3.0
 """A leak is a share that exceeds this by so many standard errors; there are several transforms."""
@@ -95,7 +95,7 @@ class _Change:
     of_colours: bool
 
     def shown_by(self, rows: "_Rows") -> Float[Tensor, "n _"]:
-        """The features that tell of it."""
+        """The features in which it shows."""
         return rows.colours if self.of_colours else rows.shape
 
 
@@ -185,7 +185,7 @@ def _leak(
         detected[out] = (changed[out] @ weights > offset).to(torch.float32)
         votes += (others @ weights > offset) / FOLDS
     f, t, r = (float(each.mean()) for each in (alarms, detected, votes))
-    if t - f < TELLS:
+    if t - f < MIN_DIFFERENCE:
         return Leak(
             transform=name,
             share=None,

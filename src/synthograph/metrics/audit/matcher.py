@@ -1,4 +1,4 @@
-"""How alike two images are, whatever turned, mirrored, cut or recoloured one of them: by search.
+"""How alike two images are, even if one of them was rotated, mirrored, cropped or recoloured.
 
 Every image is compared at a low resolution with every other in a bank of poses. The best candidates
 are aligned by an affine map; the image is brought into the poses found and compared with all others
@@ -7,7 +7,7 @@ best of these are aligned again (Lucas and Kanade 1981; the correlation as aim: 
 and Psarakis 2008, "Parametric image alignment using enhanced correlation coefficient
 maximization"); the score is how far two images agree in several bands of detail after local mean
 and contrast are taken away, over what both of them show. What lies outside one of them does not
-count: padding, flat or repeated, is told by its looks and left out.
+count: padding, flat or repeated, is recognised by its appearance and left out.
 """
 
 import math
@@ -41,12 +41,12 @@ class Pose:
     shift: Float[Tensor, "*b 2"]
 
     def inverse(self) -> "Pose":
-        """The way back."""
+        """The inverse map."""
         back = torch.linalg.inv(self.matrix)
         return Pose(back, -(back @ self.shift[..., None])[..., 0])
 
     def after(self, first: "Pose") -> "Pose":
-        """Both, one behind the other."""
+        """The map that does `first`, then this one."""
         shift = (self.matrix @ first.shift[..., None])[..., 0] + self.shift
         return Pose(self.matrix @ first.matrix, shift)
 

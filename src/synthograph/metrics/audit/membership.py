@@ -66,7 +66,7 @@ def membership(
     controls: int = CONTROLS,
     seed: int = 0,
 ) -> Membership:
-    """Try to tell training images from held-out ones by their nearness to synthetic ones.
+    """Try to distinguish training images from held-out ones by their distance to synthetic ones.
 
     Args:
         train: images that the generator was trained on, with their patients.
@@ -107,23 +107,24 @@ def membership(
             settings=settings,
             **sizes,
         )
-    streams, attacks, table = Streams(seed).under("metrics/audit"), [], []
+    streams = Streams(seed).under("metrics/audit")
     draws = (
         permute_groups(cohort.member, cohort.strata, permutations, streams.under("members")),
         cohort.controls(controls, streams.under("controls")),
     )
-    units = _units(cohort, seed)
-    for score in SCORES:
-        values = torch.cat([getattr(each, score) for each in near])
-        ranks = cohort.ranked(values)
-        for unit in units:
-            one, columns = _attack(cohort, ranks, score, unit, draws)
-            attacks.append(one)
-            table += columns
-    p = joint_p_value(torch.stack(table, dim=1))
+    ranks = {
+        score: cohort.ranked(torch.cat([getattr(each, score) for each in near])) for score in SCORES
+    }
+    rows = [
+        _attack(cohort, ranks[score], score, unit, draws)
+        for score in SCORES
+        for unit in _units(cohort, seed)
+    ]
+    attacks = tuple(attack for attack, _ in rows)
+    p = joint_p_value(torch.stack([each for _, columns in rows for each in columns], dim=1))
     seen, sentence = conclude(attacks[0], p)
     return Membership(
-        attacks=tuple(attacks),
+        attacks=attacks,
         p=p,
         seen=seen,
         undecided=None,

@@ -78,8 +78,8 @@ def too_small(train: Sample, holdout: Sample) -> str | None:
     for sample, what in ((train, "training"), (holdout, "held-out")):
         if sample.group_count < MIN_GROUPS:
             return (
-                f"{sample.group_count} groups of {what} images: what chance does cannot be told "
-                f"from fewer than {MIN_GROUPS}"
+                f"{sample.group_count} groups of {what} images: at least {MIN_GROUPS} are needed "
+                "to know what chance does"
             )
     return None
 
@@ -188,7 +188,7 @@ class DistanceTables:
             _above(far, near),
             float(ratio.double().mean()),
             float(much),
-            holdout.told - train.told,
+            holdout.adversarial - train.adversarial,
             holdout.authentic - train.authentic,
             self.copying(train, holdout) - self.copying(holdout, train),
         ]
@@ -226,7 +226,10 @@ class DistanceTables:
                 "held_out_images": sum(len(pair[1].images) for pair in sides) / len(sides),
                 "with_all_training_images": _above(every[1], every[0]),
             },
-            "adversarial_accuracy": {"train": mean("told", 0), "holdout": mean("told", 1)},
+            "adversarial_accuracy": {
+                "train": mean("adversarial", 0),
+                "holdout": mean("adversarial", 1),
+            },
             "authenticity": {"train": mean("authentic", 0), "holdout": mean("authentic", 1)},
             "data_copying": {
                 "train": sum(self.copying(one, two) for one, two in sides) / len(sides),
@@ -271,14 +274,14 @@ class _Side:
         squared: squared distance of every synthetic image to the nearest of them.
         real: the same of every real image, to those of other groups.
         authentic: share of synthetic images that are authentic against them.
-        told: adversarial accuracy.
+        adversarial: adversarial accuracy.
     """
 
     images: Int64[Tensor, " r"]
     squared: Float[Tensor, " m"]
     real: Float[Tensor, " n"]
     authentic: float
-    told: float
+    adversarial: float
 
 
 def _above(x: Float[Tensor, " n"], y: Float[Tensor, " n"]) -> float:

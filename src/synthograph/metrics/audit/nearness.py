@@ -1,4 +1,4 @@
-"""How near real images lie to synthetic ones: what membership inference goes by.
+"""How near real images lie to synthetic ones: the scores of membership inference.
 
 Two scores, both after Chen et al. 2020 ("GAN-Leaks", section 4.1, black-box attack) in the space of
 features:

@@ -1,4 +1,4 @@
-"""Nearest real images for any choice of patients, from tables that are made once.
+"""Nearest real images for any choice of patients, from tables that are computed once.
 
 Nearest-neighbour tests compare training images with held-out ones. Whichever set is larger has the
 nearer images, so training is cut down to the hold-out's size and mix of classes, along whole

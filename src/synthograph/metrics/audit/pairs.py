@@ -1,4 +1,4 @@
-"""The closest pairs as pictures: what cohort have to look at before images are shared."""
+"""The closest pairs as pictures: what people have to look at before images are shared."""
 
 from collections.abc import Collection, Sequence
 

@@ -1,4 +1,4 @@
-"""A judge of images while they are generated: which are too like a training image to be kept."""
+"""Rejecting copies during generation: which images are too like a training image to be kept."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from synthograph.results.audit import Threshold
 
 @dataclass(frozen=True)
 class CopyJudge:
-    """Says of synthetic images whether they count as copies, as `find_copies` would.
+    """Decides whether synthetic images count as copies, as `find_copies` would.
 
     Attributes:
         index: of the training images.

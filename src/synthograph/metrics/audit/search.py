@@ -1,4 +1,4 @@
-"""The training images that every image of a set is most alike, whatever the size of both sets."""
+"""Search for the training images that are most like each image of a set, for sets of any size."""
 
 import tempfile
 from collections.abc import Iterable
@@ -42,7 +42,7 @@ class Candidates:
 
     @classmethod
     def joined(cls, parts: Iterable["Candidates"]) -> "Candidates":
-        """Those of all parts, one behind the other."""
+        """Candidates of several parts, concatenated."""
         every = list(parts)
         return cls(torch.cat([f.train for f in every]), torch.cat([f.agreement for f in every]))
 

@@ -53,7 +53,7 @@ def drawn(count: int, most: int, streams: Streams, stream: str) -> Int64[Tensor,
 
 
 def provenance(sets: dict[str, ImageSet], seed: int) -> dict[str, Any]:
-    """What numbers of these sets rest on, by the part that each set plays."""
+    """Provenance of numbers computed from these sets, by their role."""
     about = {
         role: {"name": s.name, "images": s.count, "groups": s.group_count, **s.origin}
         for role, s in sets.items()

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from synthograph.metrics.audit.identical import Identical
 from synthograph.metrics.audit.membership import MEMBERSHIP_ALPHA
 from synthograph.metrics.audit.overlap import OVERLAP_ALPHA
 from synthograph.results.audit import AuditAnswer, NeighbourTest
@@ -75,13 +74,3 @@ def decide(
     if not (reasons or suspicions):
         reasons.append("no test deviates beyond chance, and no more copies than chance gives")
     return answer, (*reasons, *suspicions)
-
-
-def exact_words(same: Identical) -> str | None:
-    """Images that can be nothing but copies, in a sentence; None where there are none."""
-    if not same.proof:
-        return None
-    return (
-        f"copies: {len(same.proof)} synthetic images equal a training image, but no held-out one, "
-        "in every pixel"
-    )
