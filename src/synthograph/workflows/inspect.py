@@ -11,6 +11,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
+from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models.inspect import changed_settings
 from synthograph.models.inspect import describe as describe_network
 from synthograph.models.snapshot import is_zip, list_snapshots
@@ -27,8 +28,6 @@ HIDDEN = ("spec",)
 """Said in other words elsewhere, or only for programs."""
 MAX_SHOWN = 20
 """Entries of a list that are shown without `full`."""
-Facts = dict[str, Any]
-"""JSON data by the name that people read."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -40,21 +39,21 @@ class InspectResult(Result):
         refused: why it is refused, if it is.
     """
 
-    facts: Facts
+    facts: JsonObject
     refused: UserError | None = None
 
     def lines(self, *, full: bool = False) -> Iterator[str]:
         """What fits a screen, or all of it: `name: value` lines, inner facts indented."""
         return _lines(self.facts if full else _shortened(self.facts))
 
-    def json(self) -> Facts:
+    def json(self) -> JsonObject:
         """All facts."""
         return self.facts | ({} if self.refused is None else {"refused": str(self.refused)})
 
 
 def run(request: InspectRequest, *, progress: Progress) -> InspectResult:
     """Look at a file or folder as data."""
-    facts: Facts = {"path": str(request.path)}
+    facts: JsonObject = {"path": str(request.path)}
     try:
         _describer(request, progress)(request.path, facts)
     except UserError as error:
@@ -62,7 +61,7 @@ def run(request: InspectRequest, *, progress: Progress) -> InspectResult:
     return InspectResult(facts)
 
 
-def _describer(request: InspectRequest, progress: Progress) -> Callable[[Path, Facts], None]:
+def _describer(request: InspectRequest, progress: Progress) -> Callable[[Path, JsonObject], None]:
     """Who knows such files; others count as snapshot or archive."""
     path = request.path
     archive = partial(describe_archive, quick=request.quick, track=progress.track("images"))
@@ -82,7 +81,7 @@ def _describer(request: InspectRequest, progress: Progress) -> Callable[[Path, F
         return archive if path.exists() else describe_network
 
 
-def _shortened(facts: Mapping[str, Any]) -> Facts:
+def _shortened(facts: JsonObject) -> JsonObject:
     """One line per run and network, short lists, and of a model what is set apart."""
     return {name: _short(name, value) for name, value in facts.items() if name not in HIDDEN}
 
@@ -99,7 +98,7 @@ def _short(name: str, value: Any) -> Any:  # noqa: ANN401 - JSON data
     return {**dict(known[:MAX_SHOWN]), **more}
 
 
-def _model(tree: Mapping[str, Any]) -> str:
+def _model(tree: JsonObject) -> str:
     """The settings that are not the defaults, in one line."""
     try:
         changed = _one_line(changed_settings(tree))
@@ -108,7 +107,7 @@ def _model(tree: Mapping[str, Any]) -> str:
     return f"{changed or 'all settings as by default'} (all settings: --full)"
 
 
-def _one_line(facts: Mapping[str, Any]) -> str:
+def _one_line(facts: JsonObject) -> str:
     """`name value, name value`; inner facts in brackets."""
     parts = []
     for name, value in facts.items():
@@ -121,7 +120,7 @@ def _one_line(facts: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def _lines(facts: Mapping[str, Any], indent: str = "") -> Iterator[str]:
+def _lines(facts: JsonObject, indent: str = "") -> Iterator[str]:
     """Names of others are shown as Python writes them where they cannot be printed."""
     for name, value in facts.items():
         text = ", ".join(map(str, value)) if isinstance(value, list | dict) else str(value)
@@ -133,7 +132,7 @@ def _lines(facts: Mapping[str, Any], indent: str = "") -> Iterator[str]:
             yield indent + (whole if whole.isprintable() else repr(whole))
 
 
-OUTLINES: Mapping[str, Callable[[Facts], Any]] = {
+OUTLINES: Mapping[str, Callable[[JsonObject], Any]] = {
     "model": _model,
     "runs": lambda runs: {run: _one_line(outline) for run, outline in runs.items()},
     "parameters": _one_line,

@@ -10,6 +10,7 @@ from synthograph.core.config import built_from, describe, flatten
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.core.spec import ImageSpec
+from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models.base import Family
 from synthograph.models.registry import FAMILIES
 from synthograph.training.config import RunConfig
@@ -27,7 +28,7 @@ class ModelsResult(Result):
         heading: what the values are.
     """
 
-    families: Mapping[str, dict[str, Any]]
+    families: Mapping[str, JsonObject]
     heading: str
 
     def lines(self) -> Iterator[str]:
@@ -40,7 +41,7 @@ class ModelsResult(Result):
             yield from table_lines(table, width=160)
         yield "Change any of them with --set NAME=VALUE, for example --set model.r1_gamma=2"
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Presets and settings by family."""
         return dict(self.families)
 
@@ -62,7 +63,7 @@ def run(request: ModelsRequest, *, progress: Progress) -> ModelsResult:
     return ModelsResult(families, f"value in {preset} at {size}x{size}" if preset else "default")
 
 
-def _values(family: Family, request: ModelsRequest) -> dict[str, Any]:
+def _values(family: Family, request: ModelsRequest) -> JsonObject:
     """Setting -> its value in a preset."""
     if request.preset is None:
         return {}

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
+from synthograph.core.untrusted.documents import JsonObject
 from synthograph.features.weights import WEIGHTS, WeightState, weight_state
 from synthograph.workflows.requests import WeightsRequest
 
@@ -26,7 +26,7 @@ class WeightsResult(Result):
         for state in self.states:
             yield from _lines(state)
 
-    def json(self) -> list[dict[str, Any]]:
+    def json(self) -> list[JsonObject]:
         """The same for programs."""
         return [
             {
