@@ -9,11 +9,12 @@ from synthograph.archive.parts import Part
 from synthograph.core.devices import Precision, pick_device
 from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors, refuse_output
-from synthograph.core.progress import Progress
+from synthograph.core.progress import Progress, Tracks
 from synthograph.core.request import Result
 from synthograph.features import registry
-from synthograph.features.base import ClassifyingExtractor, Extractor
+from synthograph.features.base import ClassifyingExtractor, Extractor, MissingWeightsError
 from synthograph.features.lpips import PerceptualDistance
+from synthograph.features.registry import perceptual_distance
 from synthograph.metrics import columns
 from synthograph.metrics.evaluate import evaluate, keep_part
 from synthograph.metrics.names import (
@@ -22,10 +23,12 @@ from synthograph.metrics.names import (
     OWN,
     PROBABILITY_MEASURES,
     MeasureSelection,
+    PathLength,
     Published,
     parse_selection,
 )
-from synthograph.metrics.published import measure_published
+from synthograph.metrics.paths import Sampling, Space, check_size
+from synthograph.metrics.published import measure_path_length, measure_published
 from synthograph.metrics.report_text import table
 from synthograph.metrics.sensitivity import check_counts, sensitivity_of
 from synthograph.results.base import lines_of
@@ -36,6 +39,8 @@ from synthograph.results.evaluation import (
     PublishedMeasure,
     SensitivityLine,
 )
+from synthograph.sampling.image_set import draw_labels
+from synthograph.sampling.paths import Walk, check_walk, step_pairs
 from synthograph.training.run import EVALUATIONS, METRICS
 from synthograph.workflows.evaluation_inputs import (
     EvaluationInputs,
@@ -45,7 +50,6 @@ from synthograph.workflows.evaluation_inputs import (
     open_source,
 )
 from synthograph.workflows.extractors import feature_folder, open_extractors
-from synthograph.workflows.path_lengths import check_paths, open_distances, path_lengths
 from synthograph.workflows.processes import in_parts
 from synthograph.workflows.requests import EvaluateRequest
 from synthograph.workflows.tables import table_lines
@@ -143,8 +147,8 @@ def _plan(request: EvaluateRequest) -> _Plan:
     device = str(pick_device(request.device))
     generation = GenerationOptions(request.num, request.seed, device, request.batch)
     source = open_source(request.run, request.network, request.synthetic, request.real)
-    check_paths(source, requested.paths)
-    distances, no_distances = open_distances(requested.paths, device)
+    _check_paths(source, requested.paths)
+    distances, no_distances = _open_distances(requested.paths, device)
     for name in request.features:
         registry.check_name(name)
     chosen = _chosen(request.features, requested)
@@ -230,7 +234,7 @@ def _measured(request: EvaluateRequest, plan: _Plan, progress: Progress) -> Iter
             seed=request.seed,
         ).replace(**about)
     paths = plan.measures.paths
-    for length in path_lengths(plan.source, plan.generation, paths, plan.distances, tracks):
+    for length in _path_lengths(plan.source, plan.generation, paths, plan.distances, tracks):
         yield length.replace(**about)
     task = plan.inputs.task
     if task is None:
@@ -284,3 +288,76 @@ def _write(run: Path | None, evaluation: Evaluation, out: Path | None) -> Iterat
             out.parent.mkdir(parents=True, exist_ok=True)
         evaluation.save(out)
         yield f"{out}"
+
+
+def _open_distances(
+    paths: Sequence[PathLength], device: str
+) -> tuple[dict[str, PerceptualDistance], list[str]]:
+    """Distances that path lengths need, by name, and a line for every one that cannot be had."""
+    found, skipped = {}, []
+    for spec in paths:
+        try:
+            found[spec.distance] = perceptual_distance(spec.distance, device=device)
+        except MissingWeightsError as error:
+            skipped.append(f"skipped: {spec.name}: {error}")
+    return found, skipped
+
+
+def _path_lengths(
+    source: Source,
+    options: GenerationOptions,
+    paths: Sequence[PathLength],
+    distances: Mapping[str, PerceptualDistance],
+    tracks: Tracks,
+) -> Iterator[PublishedMeasure]:
+    """Measure every path length whose distance can be had.
+
+    Raises:
+        UserError: there is no generator, or one without styles.
+    """
+    for spec in paths:
+        if spec.distance not in distances:
+            continue
+        assert source.snapshot is not None, "it was checked that there is a generator"
+        walk = Walk(
+            draw_labels(source.snapshot, source.train.rows, spec.count, options.seed),
+            spherical=spec.variant.space is Space.Z,
+            anywhere=spec.variant.sampling is Sampling.FULL,
+            epsilon=spec.variant.epsilon,
+            seed=options.seed,
+            batch=options.batch,
+            device=options.device,
+        )
+        origin = {"snapshot": source.snapshot.sha256, "labels": "drawn from the training images"}
+        yield measure_path_length(
+            spec,
+            step_pairs(source.snapshot, walk),
+            distances[spec.distance],
+            origin=origin,
+            batch=options.batch,
+            tracks=tracks,
+            seed=options.seed,
+        )
+
+
+def _check_paths(source: Source, paths: Sequence[PathLength]) -> None:
+    """Refuse path lengths of images whose generator is not at hand.
+
+    Raises:
+        UserError: there is no generator, or one without styles.
+    """
+    if not paths:
+        return
+    if source.snapshot is None:
+        raise UserError(
+            f"{paths[0].name}: is a measure of a generator, not of images; give --network or a run"
+        )
+    check_walk(source.snapshot, Walk(()))
+    if source.snapshot.info.condition.classes and not source.train.rows:
+        raise UserError(
+            f"{paths[0].name}: takes labels from the images that the generator was trained on, and "
+            f"{source.real.path.name} holds none of them; name that archive with --real"
+        )
+    images = source.snapshot.info.spec
+    for spec in paths:
+        check_size(spec.variant, images.height, images.width)

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from synthograph.archive import batches
 from synthograph.archive.batches import ImageSet
@@ -12,6 +11,7 @@ from synthograph.archive.manifest import FOLD, Row, in_split
 from synthograph.archive.reader import Archive, open_archive
 from synthograph.archive.stream import RowSelection, select_rows
 from synthograph.core.errors import UserError
+from synthograph.core.untrusted.documents import JsonObject
 from synthograph.metrics.evaluate import EvaluationTask, check
 from synthograph.metrics.names import MeasureSelection, Published
 from synthograph.metrics.overlap import Trained, refuse_overlap, trained_on
@@ -45,7 +45,7 @@ class Source:
     run: Path | None = None
 
     @property
-    def training(self) -> Mapping[str, Any]:
+    def training(self) -> JsonObject:
         """What a generator's document says of the images of `real` that trained it, with the seed
         of its run; empty where it does not, or where they were others.
         """
@@ -57,7 +57,7 @@ class Source:
         return {}
 
     @property
-    def about(self) -> dict[str, Any]:
+    def about(self) -> JsonObject:
         """What every result says of the snapshot; nothing for images of an archive."""
         if self.snapshot is None:
             return {}
@@ -78,7 +78,7 @@ class Source:
         return "train" if any(row.split for row in self.real.rows) else None
 
     @property
-    def documents(self) -> list[Mapping[str, Any]]:
+    def documents(self) -> list[JsonObject]:
         """Documents of the snapshots that made the images."""
         if self.snapshot is not None:
             return [self.snapshot.info.tree()]

@@ -1,6 +1,6 @@
 """Feature extractors by name, and where their features are kept."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from synthograph.core.devices import Precision
@@ -13,11 +13,6 @@ from synthograph.features.base import Extractor, MissingWeightsError
 def feature_folder() -> Path:
     """Where features are kept."""
     return cache_folder() / "features"
-
-
-def split_names(lists: Sequence[str] | None) -> list[str]:
-    """Names out of lists with commas."""
-    return [name for each in lists or [] for part in each.split(",") if (name := part.strip())]
 
 
 def missing_weights(names: Iterable[str]) -> dict[str, str]:

@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -14,6 +13,7 @@ from synthograph.archive.batches import ImageSet
 from synthograph.archive.reader import Archive
 from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
+from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.untrusted.tensors import write_tensors
 from synthograph.features import registry
 from synthograph.metrics.columns import extractor_column, rows_of
@@ -257,7 +257,7 @@ class SnapshotScorer:
             results = [self._as_published(snapshot, spec) for spec in self.published]
         except (UserError, RuntimeError) as error:  # too little memory is of the second kind
             return Measured(log_lines=[f"not measured: {error}"])
-        about: dict[str, Any] = {
+        about: JsonObject = {
             "snapshot": path.name,
             "snapshot_sha256": snapshot.sha256,
             "kimg": images // 1000,

@@ -1,11 +1,11 @@
 """A new run, a resumed one, or only the plan of one."""
 
+import functools
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -16,6 +16,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.files import refuse_unwritable_folder
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
+from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.untrusted.tensors import read_document
 from synthograph.models.published import licence, locate
 from synthograph.models.registry import family
@@ -94,13 +95,14 @@ def run(request: TrainRequest, *, progress: Progress) -> TrainResult | None:
         parts = [file, sets, request.setting_tree()]
         for part in parts:
             RunConfig.check_sections(part)
+        given = functools.reduce(merge, parts)
         if request.resume is not None:
-            return _resume(request, request.resume, _merged(parts))
+            return _resume(request, request.resume, given)
         if request.require_exact:
             raise UserError("--require-exact is about going on with a run: give it with --resume")
         source = None if request.init_from is None else _source(request.init_from, progress)
         team = _team()
-        config, data = _resolve(request, _merged(parts), source, team, progress.log)
+        config, data = _resolve(request, given, source, team, progress.log)
         outdir = request.outdir or Path("runs")
         refuse_unwritable_folder(outdir)
         if request.dry_run:
@@ -115,13 +117,6 @@ def run(request: TrainRequest, *, progress: Progress) -> TrainResult | None:
         return _start(request, config, data, source, team)
 
 
-def _merged(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
-    for part in parts:
-        tree = merge(tree, part)
-    return tree
-
-
 def _source(named: str, progress: Progress) -> Snapshot:
     """The snapshot to start from, downloaded if it is not here; its licence is logged."""
     note = licence(named)
@@ -132,7 +127,7 @@ def _source(named: str, progress: Progress) -> Snapshot:
 
 def _resolve(
     request: TrainRequest,
-    given: Mapping[str, Any],
+    given: JsonObject,
     source: Snapshot | None,
     team: Team,
     log: Log,
@@ -190,17 +185,12 @@ def _start(
         return _train(session, run, scorer)
 
 
-def _resume(request: TrainRequest, path: Path, given: Mapping[str, Any]) -> TrainResult:
+def _resume(request: TrainRequest, path: Path, given: JsonObject) -> TrainResult:
     """Go on with a run in as many processes as are asked for now, whatever they were before."""
-    new = {
-        "--dry-run": request.dry_run,
-        "--init-from": request.init_from,
-        "--cfg": request.cfg,
-        "--outdir": request.outdir,
-    }
-    for name, value in new.items():
-        if value:
-            raise UserError(f"{name} is about a new run, --resume goes on with one: choose one")
+    for name in ("dry_run", "init_from", "cfg", "outdir"):
+        if getattr(request, name):
+            option = request.flags()[name]
+            raise UserError(f"{option} is about a new run, --resume goes on with one: choose one")
     team = _team()
     if request.gpus > team.size:
         _check_processes(extended(read_config(path), given, path), request.gpus)
@@ -209,7 +199,7 @@ def _resume(request: TrainRequest, path: Path, given: Mapping[str, Any]) -> Trai
 
 
 def _continue(
-    path: Path, given: Mapping[str, Any], team: Team, *, require_exact: bool = False
+    path: Path, given: JsonObject, team: Team, *, require_exact: bool = False
 ) -> TrainResult:
     session, run = resume_session(path, given, require_exact=require_exact, team=team)
     with closing(run):

@@ -2,7 +2,7 @@
 alone.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from synthograph.core.config import Config, flatten, set_path
 from synthograph.core.request import Flag, Request, marked
+from synthograph.core.untrusted.documents import JsonObject
 from synthograph.training.config import Option, RunConfig
 
 GAMMA = "model.r1_gamma"
@@ -74,7 +75,7 @@ class TrainRequest(_Settings):
         False, description="validate and print the plan, and how long it takes; create nothing"
     )
 
-    def given(self) -> dict[str, Any]:
+    def given(self) -> JsonObject:
         """Dotted path of a setting -> the value that its option gives."""
         typed = self.model_dump(mode="json")
         values = {path: typed[option.name] for path, option in OPTIONS.items()}
@@ -84,14 +85,14 @@ class TrainRequest(_Settings):
             if value is not None and value is not False and value != []
         }
 
-    def setting_tree(self) -> dict[str, Any]:
+    def setting_tree(self) -> JsonObject:
         """The settings that options give, as a part of the configuration tree."""
-        tree: dict[str, Any] = {}
+        tree: JsonObject = {}
         for path, value in self.given().items():
             tree = set_path(tree, path, value)
         return tree
 
-    def names(self, sets: Mapping[str, Any], file: Mapping[str, Any]) -> dict[str, str]:
+    def names(self, sets: JsonObject, file: JsonObject) -> dict[str, str]:
         """Names of settings for `core.config.calling`: an option goes before `--set`, and that
         before the file.
 
