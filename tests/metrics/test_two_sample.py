@@ -8,7 +8,8 @@ import torch
 
 from synthograph.core.errors import UserError
 from synthograph.metrics import two_sample
-from synthograph.metrics.two_sample import classifier_test, holm, permutations_for
+from synthograph.metrics.two_sample import classifier_test, permutations_for
+from synthograph.stats.comparisons import holm
 from synthograph.stats.sample import Sample
 from tests.metrics.draws import gaussian
 
@@ -110,11 +111,6 @@ def test_features_that_are_no_numbers_are_refused() -> None:
     bad.values[4] = torch.nan
     with pytest.raises(UserError, match="there image 4"):
         classifier_test(gaussian(0, 9, 3), bad, names=("here", "there"))
-
-
-def test_holm() -> None:
-    assert holm([0.01, 0.04, None, 0.03]) == pytest.approx([0.03, 0.06, None, 0.06])
-    assert holm([0.9, 0.8]) == [1.0, 1.0] and holm([None]) == [None]
 
 
 def test_the_smallest_p_of_many_tests_stays_small() -> None:

@@ -27,7 +27,7 @@ from synthograph.metrics.kernel import kernel_distance
 from synthograph.metrics.maps import flat_map
 from synthograph.metrics.measures import floors
 from synthograph.metrics.sprites import sprite, thumbnails
-from synthograph.metrics.two_sample import classifier_test, holm, permutations_for
+from synthograph.metrics.two_sample import classifier_test, permutations_for
 from synthograph.results.domain_gap import (
     ALPHA,
     DomainGap,
@@ -40,6 +40,7 @@ from synthograph.results.domain_gap import (
 )
 from synthograph.results.evaluation import MIN_FOR_MORE
 from synthograph.results.provenance import Features, ImageRecord
+from synthograph.stats.comparisons import holm
 from synthograph.stats.sample import Sample
 
 MAX_STATED_AUC = 0.995
@@ -326,8 +327,8 @@ def _mix(one: DomainImages, other: DomainImages) -> str | None:
     ours, theirs = (100 * share.get(worst, 0.0) for share in shares)
     return (
         f"{one.name} and {other.name}: classes are not equally frequent in both ("
-        f"{worst or 'no class'} {ours:.0f} % and {theirs:.0f} %), so part of the gap may be that; --class compares one "
-        "class alone"
+        f"{worst or 'no class'} {ours:.0f} % and {theirs:.0f} %), so part of the gap may be that; "
+        "--class compares one class alone"
     )
 
 

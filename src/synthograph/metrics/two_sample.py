@@ -20,7 +20,6 @@ meet many single images.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -300,16 +299,3 @@ def _bounded(values: Float64[Tensor, " e"], cut: Plan, least: float) -> Interval
     error = max(math.sqrt(variance(values, cut)), least)
     width = quantile(cut.count - 1, level) * error
     return Interval(max(value - width, 0.0), min(value + width, 1.0), level)
-
-
-def holm(ps: Sequence[float | None]) -> list[float | None]:
-    """Several p, adjusted so that one false alarm among all of them is as rare as p says (Holm
-    1979); those without a p stay so.
-    """
-    order = sorted((p, place) for place, p in enumerate(ps) if p is not None and math.isfinite(p))
-    found: list[float | None] = [None] * len(ps)
-    largest = 0.0
-    for rank, (p, place) in enumerate(order):
-        largest = max(largest, min(1.0, p * (len(order) - rank)))
-        found[place] = largest
-    return found
