@@ -8,7 +8,8 @@ import pytest
 
 from synthograph.report.document import build
 from synthograph.report.gather import Inputs, Read
-from synthograph.results import Audit, DomainGap
+from synthograph.results import Audit, DomainGap, Evaluation, Sensitivity
+from synthograph.results.base import Document
 from tests.report import material
 
 
@@ -19,7 +20,7 @@ def real_audit(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     from synthograph.metrics.audit import memorisation
     from tests.metrics.images import Means, noise
 
-    asked = audits.Request(
+    asked = audits.AuditSets(
         noise("train", 40, seed=1),
         noise("held", 26, seed=2),
         noise("fake", 40, seed=3),
@@ -28,7 +29,7 @@ def real_audit(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(memorisation, "EXCHANGES", 39)  # nothing here depends on their number
         found = audits.audit(asked, [Means()], folder=tmp_path_factory.mktemp("features"))
-    return json.loads(json.dumps(found.json(command="synthograph audit")))
+    return json.loads(json.dumps(found.result.tree()))
 
 
 FACTS = ("synthetic images that equal a training image in every pixel", "images to withhold")
@@ -63,12 +64,22 @@ def unknown(made_up: Any, real: Any, where: str = "") -> list[str]:
     return []
 
 
-@pytest.mark.slow
-def test_the_tests_speak_of_audits_as_they_are(real_audit: dict[str, Any]) -> None:
-    content = material.audit()
-    del content["pictures"]  # named by the command, not by the audit
-    assert unknown(content, real_audit) == []
-    assert unknown({"copies": {"flagged": 2}}, real_audit) == [".copies.flagged"]
+@pytest.mark.parametrize(
+    ("schema", "content"),
+    [
+        (Audit, material.audit()),
+        (DomainGap, material.gap()),
+        (Sensitivity, material.sensitivity()),
+        (Evaluation, material.evaluation(material.entries(), shares=[material.share("a", 1, 2)])),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_the_tests_speak_of_files_as_they_are(
+    schema: type[Document], content: dict[str, Any]
+) -> None:
+    written = schema.parse(content, "x.json").tree()
+    assert unknown(content, written) == []
+    assert unknown({"later": 2}, written) == [".later"]
 
 
 @pytest.mark.slow

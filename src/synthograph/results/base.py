@@ -119,6 +119,8 @@ class Schema(_Model):
     )
     sparse: ClassVar[Collection[str]] = ()
     """Keys that are left out of the file where nothing was given for them."""
+    terse: ClassVar[Collection[str]] = ()
+    """Keys that are left out where they are empty."""
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Schema) or type(other) is not type(self):
@@ -128,10 +130,9 @@ class Schema(_Model):
     @pydantic.model_serializer(mode="wrap")
     def _tree(self, inner: pydantic.SerializerFunctionWrapHandler) -> Tree:
         tree: Tree = inner(self)
-        for name in self.sparse:
-            if name not in self.model_fields_set or getattr(self, name) in ((), {}):
-                tree.pop(name, None)
-        return tree
+        absent = [name for name in self.sparse if name not in self.model_fields_set]
+        empty = [name for name in self.terse if not getattr(self, name)]
+        return {name: value for name, value in tree.items() if name not in (*absent, *empty)}
 
     def tree(self) -> Tree:
         """Plain data, as it stands in the file."""

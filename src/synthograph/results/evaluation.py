@@ -37,7 +37,7 @@ class Value(Schema):
         curve: numbers along an axis, for measures that are more than one number.
     """
 
-    sparse: ClassVar[Collection[str]] = ("counts", "curve")
+    terse: ClassVar[Collection[str]] = ("counts", "curve")
 
     name: str
     value: float | None
@@ -160,7 +160,7 @@ class Entry(Value):
         title: its name for readers, likewise.
     """
 
-    sparse: ClassVar[Collection[str]] = (*Value.sparse, "better", "title")
+    sparse: ClassVar[Collection[str]] = ("better", "title")
 
     scope: Scope = Scope()
     floor: Floor | None = None
