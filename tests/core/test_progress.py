@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from synthograph.core import progress
-from synthograph.core.progress import track
+from synthograph.core.progress import Printed, Silent, for_people, track
 
 
 class Terminal(io.StringIO):
@@ -44,3 +44,15 @@ def test_errors_pass_through() -> None:
 
     with pytest.raises(RuntimeError, match="broken"):
         list(track(items(), total=2, what="work"))
+
+
+def test_notes_are_printed_or_dropped(capsys: pytest.CaptureFixture[str]) -> None:
+    Silent().log("dropped")
+    Printed().log("a note")
+    assert list(Silent().track("work")([1, 2], 2)) == list(Printed().track("work")([1, 2], 2))
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("a note\n", "")
+
+
+def test_calls_from_python_are_silent_where_nobody_watches() -> None:
+    assert isinstance(for_people(), Silent), "output is captured here"
