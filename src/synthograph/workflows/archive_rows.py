@@ -71,18 +71,22 @@ def rows_of(archive: Archive, split: str | None) -> ArchiveRows:
     return ArchiveRows(archive, batches.rows_of_split(archive, split), split)
 
 
-def open_rows(text: str, usual: str | None = None) -> ArchiveRows:
+def open_rows(
+    text: str, usual: str | None = None, opened: Sequence[ArchiveRows] = ()
+) -> ArchiveRows:
     """Open what `ARCHIVE:split` names.
 
     Args:
         text: a path, with a split or nothing behind it.
         usual: split of an archive that has splits, where none is named.
+        opened: what was opened before; the same archive is not read again.
 
     Raises:
         UserError: the archive cannot be read, or there is no image in the split.
     """
     path, split = batches.path_and_split(text)
-    archive = open_archive(path)
+    known = (each.archive for each in opened if each.archive.path == path)
+    archive = next(known, None) or open_archive(path)
     if split is None and any(row.split for row in archive.rows):
         split = usual
     return rows_of(archive, split)

@@ -155,7 +155,7 @@ def _open(request: AuditRequest) -> _Sets:
         )
     synthetic = open_rows(request.synthetic)
     train = open_rows(request.train, "train").real()
-    holdout = open_rows(request.holdout, "test").real()
+    holdout = open_rows(request.holdout, "test", [train]).real()
     trained = trained_on(synthetic.archive.info.snapshots)
     notes = refuse_seen(trained, holdout.groups, holdout.pixels, holdout.archive.path.name)
     notes += refuse_strange_training(trained, train.groups, train.archive.path.name)

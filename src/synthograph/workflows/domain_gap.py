@@ -89,8 +89,10 @@ def _sets(request: DomainGapRequest) -> list[DomainImages]:
     Raises:
         UserError: an archive that cannot be read, a class that it lacks, or sets that overlap.
     """
-    classes = [_classes(text, request) for text in request.archives]
-    sets = [_chosen(*pair) for pair in zip(request.archives, classes, strict=True)]
+    classes = {text: _classes(text, request) for text in request.archives}
+    sets: list[ArchiveRows] = []
+    for text in request.archives:
+        sets.append(_chosen(open_rows(text, opened=sets), text, classes[text]))
     if len({each.name for each in sets}) < len(sets):
         sets = [
             replace(each, title=text) for each, text in zip(sets, request.archives, strict=True)
@@ -99,13 +101,12 @@ def _sets(request: DomainGapRequest) -> list[DomainImages]:
     return [_set(each, request) for each in sets]
 
 
-def _chosen(text: str, classes: list[str]) -> ArchiveRows:
-    """Open one archive and choose the rows.
+def _chosen(named: ArchiveRows, text: str, classes: list[str]) -> ArchiveRows:
+    """The rows of some classes; all of them where none is named.
 
     Raises:
-        UserError: it cannot be read, or no image is of these classes.
+        UserError: no image is of these classes.
     """
-    named = open_rows(text)
     rows = [row for row in named.rows if not classes or row.label in classes]
     known = named.archive.info.classes
     lacking = [name for name in classes if name not in known]
