@@ -100,5 +100,5 @@ def test_no_memory_is_no_riddle() -> None:
     def greedy() -> DecodedImage:
         raise MemoryError
 
-    with pytest.raises(WorkersError, match="no more memory"):
+    with pytest.raises(WorkersError, match="ran out of memory"):
         list(convert_all([SourceItem("a", greedy)], PLAIN, 1))

@@ -94,9 +94,9 @@ HEAD = ",".join(FIXED)
         (text("file,label", "a.png,x", "b.png"), "line 3: 1 cells under a header of 2"),
         (text("file,label", "a.png,x,y"), "line 2: 3 cells"),
         (text("file", "a.png", "a.png"), "line 3: 'a.png' has a row already, in line 2"),
-        (text("file", "../a.png"), "line 2: '../a.png' is no path inside"),
-        (text("file,label", "/a.png,x"), "line 2: '/a.png' is no path"),
-        (text("file,label", ",x"), "line 2: '' is no path"),
+        (text("file", "../a.png"), "line 2: '../a.png' is not a path inside"),
+        (text("file,label", "/a.png,x"), "line 2: '/a.png' is not a path"),
+        (text("file,label", ",x"), "line 2: '' is not a path"),
         (text("file,split", "a.png,training"), "line 2: split 'training' is none of"),
         (text("file,split,fold", "a.png,train,-1"), "line 2: fold '-1'"),
         (text("file,split,fold", "a.png,train,x"), "line 2: fold 'x'"),
@@ -132,7 +132,7 @@ def test_any_bytes_are_rows_or_a_user_error(data: bytes) -> None:
 
 @pytest.mark.parametrize("name", ["", "/a", "../a", "a/../b", "a\\b", "C:a"])
 def test_members_stay_inside(name: str) -> None:
-    with pytest.raises(UserError, match="no path inside the archive"):
+    with pytest.raises(UserError, match="not a path inside the archive"):
         check_member(name, "here")
 
 

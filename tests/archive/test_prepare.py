@@ -163,7 +163,7 @@ def test_classes_keep_the_order_that_is_given(items: Items, tmp_path: Path) -> N
     labels = json.loads((tmp_path / "a" / "dataset.json").read_text())["labels"]
     assert [index for _, index in labels] == [2, 0, 2, 0]
     for classes, words in (
-        (["benign", "melanomas"], "'melanoma' is no class: did you mean 'melanomas'"),
+        (["benign", "melanomas"], "'melanoma' is not a class: did you mean 'melanomas'"),
         (["benign", "melanoma", "benign"], "'benign' is named 2 times"),
         (["benign", "melanoma", ""], "empty name"),
     ):

@@ -160,7 +160,7 @@ MANIFEST = b"file,label\na.png,x\nb.png,y\n"
             {**AB, "dataset.json": {"labels": [["a.png", 10**12], ["b.png", 0]]}},
             "label 1000000000000",
         ),
-        ({**AB, "dataset.json": {"labels": [["../a.png", 0]]}}, "'../a.png' is no path inside"),
+        ({**AB, "dataset.json": {"labels": [["../a.png", 0]]}}, "'../a.png' is not a path inside"),
         ({**AB, "dataset.json": {"meta": [["c.png", 0, 1]]}}, "'c.png', but there is no such"),
         (
             {

@@ -231,7 +231,7 @@ def test_names_that_no_manifest_may_hold(tmp_path: Path, name: str) -> None:
     names = [f"{number}.png" for number in range(20)] + [name]
     path = published(tmp_path / "set", names, labels=None)
     before = sorted(os.listdir(path))
-    words = re.escape(f"{name!r} is no path inside the archive: give the file a relative name")
+    words = re.escape(f"{name!r} is not a path inside the archive: give the file a relative name")
     with pytest.raises(UserError, match=words):
         split_archive(path, options())
     assert sorted(os.listdir(path)) == before and len(open_archive(path).rows) == 21
@@ -261,6 +261,6 @@ def test_a_folder_of_photographs_is_no_archive(tmp_path: Path) -> None:
 
     for name in ("a.png", "b.png"):
         Image.new("RGB", (8, 8)).save(tmp_path / name)
-    with pytest.raises(UserError, match="is no archive"):
+    with pytest.raises(UserError, match="is not an archive"):
         split_archive(tmp_path, SplitOptions())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png"]

@@ -175,7 +175,7 @@ def test_broken_assignments_are_refused(text: str) -> None:
         ("missing.yaml", None, "No such file"),
         ("a.json", b'{"a": 1,}', "a comma before a closing bracket"),
         ("a.json", b'{"a": 1, "a": 2}', "key 'a' is given twice"),
-        ("a.json", b'{"a": NaN}', "NaN is no number of JSON"),
+        ("a.json", b'{"a": NaN}', "NaN is not a JSON number"),
         ("a.yaml", b"b: 1\na:\n  b: 1\n  b: 2\n", "line 4, column 3: .*'b' is given twice"),
         ("a.yaml", b"a:\n\tb: 1\n", "line 2, column 1: .*spaces, not tabs"),
         ("a.yaml", b"a: 1\nb: \0", "line 2: holds a NUL byte"),

@@ -194,7 +194,7 @@ def test_what_exists_is_refused_unless_it_is_an_empty_folder(tmp_path: Path) -> 
         refuse_existing(tmp_path / ("n" * 300), "name")
     for name, target in (("loop", "loop"), ("dangling", "nowhere")):
         (tmp_path / name).symlink_to(tmp_path / target)
-        with pytest.raises(UserError, match=f"{name} is a link to nothing: choose another name"):
+        with pytest.raises(UserError, match=f"{name} is a broken link: choose another name"):
             refuse_existing(tmp_path / name, "name")
 
 
@@ -243,8 +243,8 @@ def test_what_is_no_folder_is_refused_as_one(tmp_path: Path) -> None:
     for name, what in {
         "pipe": "pipe or device",
         "file": "file",
-        "loop": "link to nothing",
-        "dangling": "link to nothing",
+        "loop": "broken link",
+        "dangling": "broken link",
     }.items():
         with pytest.raises(UserError, match=f"{name} is a {what}, so nothing can be written"):
             refuse_unwritable_folder(tmp_path / name)

@@ -185,7 +185,7 @@ def test_what_is_no_such_network(state: State, says: str, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("[64]", "is no JSON object"),
+        ("[64]", "is not a JSON object"),
         ('{"size": 64}', "unknown setting 'size'"),
         ('{"side": 4}', "'side': must be at least 8"),
         ('{"mean": [0.5, 0.5, 0.5]}', "goes with deviation"),

@@ -59,7 +59,7 @@ def convert_all(
         yield from made
     except (MemoryError, BrokenProcessPool) as error:
         raise WorkersError(
-            "a worker process died or found no more memory, most likely because images are large "
+            "a worker process died or ran out of memory, most likely because images are large "
             f"and all {count} processes hold some; run the same command with fewer --workers, and "
             "it goes on where it stopped"
         ) from error

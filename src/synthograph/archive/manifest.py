@@ -55,7 +55,7 @@ class Row:
         """The label vector of the columns y.0, y.1, ...; empty where there is none.
 
         Raises:
-            ValueError: a value is no finite number, or a place is left out.
+            ValueError: a value is not a finite number, or a place is left out.
         """
         return label_vector(self.columns)
 
@@ -64,7 +64,7 @@ def label_vector(columns: Mapping[str, str]) -> list[float]:
     """The vector that the columns y.0, y.1, ... hold; an empty cell is no value.
 
     Raises:
-        ValueError: a value is no finite number, or a place is left out.
+        ValueError: a value is not a finite number, or a place is left out.
     """
     cells = {name: text for name, text in columns.items() if text and _VECTOR.fullmatch(name)}
     values = []
@@ -183,7 +183,7 @@ def check_member(name: str, where: str) -> str:
     path = PurePosixPath(name)
     if not name or path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name:
         raise UserError(
-            f"{where}: {name!r} is no path inside the archive: give the file a relative name "
+            f"{where}: {name!r} is not a path inside the archive: give the file a relative name "
             "without backslash, ':' and '..'"
         )
     return name

@@ -36,7 +36,7 @@ Rejects = list[tuple[str, str]]
 ONE_SIZE = "give all one size with --size N --transform center-crop (or pad, stretch)"
 PROBED = 16  # images after which a size that no network takes is refused
 
-_KEEPS = "keeps what is done, run the same command again to go on"
+_KEEPS = "keeps what is done; run the same command again to continue"
 
 
 class PrepareOptions(Config):
@@ -194,7 +194,7 @@ def _classes(items: Sequence[SourceItem], options: PrepareOptions) -> list[str]:
     unknown = used.difference(classes)
     if unknown:
         name = sorted(unknown)[0]
-        raise UserError(f"label {name!r} is no class: {nearest(name, classes)}")
+        raise UserError(f"label {name!r} is not a class: {nearest(name, classes)}")
     try:
         check_classes(classes)
     except ValueError as error:
@@ -337,7 +337,7 @@ def _refuse_sizes(shapes: Mapping[Shape, int]) -> None:
 
 def _way_out(shapes: Mapping[Shape, int], *, mixed: bool) -> str:
     """What to do about rejected images."""
-    ways = ["mend them", "add --allow-rejects to go on without them"]
+    ways = ["correct them", "add --allow-rejects to go on without them"]
     if mixed and len({shape[2:] for shape in shapes}) > 1:
         ways.insert(0, "convert all to one kind (all grey or all RGB, one bit depth)")
     if mixed and len({shape[:2] for shape in shapes}) > 1:

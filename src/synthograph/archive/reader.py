@@ -71,9 +71,9 @@ def check_classes(names: Sequence[str]) -> None:
         try:
             name.encode()
         except UnicodeEncodeError:
-            raise ValueError(f"class {name!r} is no valid text") from None
+            raise ValueError(f"class {name!r} is not valid text") from None
         if "\0" in name:
-            raise ValueError(f"class {name!r} is no valid text")
+            raise ValueError(f"class {name!r} is not valid text")
 
 
 @dataclass(frozen=True)
@@ -132,8 +132,8 @@ def open_files(path: Path) -> ArchiveFiles:
 def _refuse_unfinished(path: Path) -> None:
     if is_unfinished(path):
         raise UserError(
-            f"{path}: is an archive that was never finished: run the command that makes it again, "
-            "which goes on, or remove the folder"
+            f"{path}: is an archive that was never finished: run its command again to "
+            "continue, or remove the folder"
         )
 
 
@@ -303,7 +303,7 @@ def read_document(files: ArchiveFiles, path: Path) -> JsonObject:
     file.
 
     Raises:
-        UserError: it is no JSON object.
+        UserError: it is not a JSON object.
     """
     if DATASET not in files:
         return {}

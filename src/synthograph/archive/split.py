@@ -56,7 +56,7 @@ def split_archive(path: Path, options: SplitOptions, *, force: bool = False) -> 
     """
     archive = open_archive(path)
     if not archive.files.listed:
-        raise UserError(f"{path} is no archive: make one of it with 'synthograph prepare' first")
+        raise UserError(f"{path} is not an archive: make one with 'synthograph prepare' first")
     if any(row.split for row in archive.rows) and not force:
         raise UserError(f"{path} is split already: add --force to split it anew")
     for row in archive.rows:
@@ -186,7 +186,7 @@ def rewrite(archive: Archive, rows: Sequence[Row]) -> None:
         new = list_files(archive.info, rows, others)
     except (ValueError, RecursionError) as error:  # 1e999 is read, and no number of JSON
         raise UserError(
-            f"{archive.path}: {DATASET} holds what cannot be written again ({error}): mend it"
+            f"{archive.path}: {DATASET} holds what cannot be written again ({error}): correct it"
         ) from None
     container = archive.files.container
     path = container.path.resolve()  # a link stays a link

@@ -99,7 +99,7 @@ class TrainingStream:
     ) -> None:
         if mirror and "mirror" not in archive.info.invariances:
             raise UserError(
-                f"{archive.path}: mirrored images do not mean the same in this archive "
+                f"{archive.path}: mirroring changes the meaning of images in this archive "
                 f"(invariances: {', '.join(archive.info.invariances) or 'none'}); leave --mirror "
                 f"out"
             )

@@ -168,12 +168,12 @@ def refuse_existing(path: Path, what: str) -> None:
     """Stop before work whose result would overwrite something.
 
     Raises:
-        UserError: `path` is an existing file, a folder that is not empty, or a link to nothing.
+        UserError: `path` is an existing file, a folder that is not empty, or a broken link.
     """
     with disk_errors(path):
         taken = _is_there(path) and not (path.is_dir() and not any(path.iterdir()))
     if taken and not path.exists():
-        raise UserError(f"{path} is a link to nothing: choose another {what} or remove it first")
+        raise UserError(f"{path} is a broken link: choose another {what} or remove it first")
     if taken:
         raise UserError(f"{path} exists already: choose another {what} or remove it first")
 
@@ -228,7 +228,7 @@ def refuse_unwritable_folder(folder: Path) -> None:
         there, taken = folder.is_dir(), _is_there(folder)
     if taken and not there:
         what = "file" if folder.is_file() else "pipe or device"
-        what = what if folder.exists() else "link to nothing"
+        what = what if folder.exists() else "broken link"
         raise UserError(f"{folder} is a {what}, so nothing can be written into it")
     refuse_unwritable(folder / "x" if there else folder)
 

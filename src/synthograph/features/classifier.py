@@ -129,7 +129,7 @@ def _description(path: Path) -> Description:
     way_out = 'expected a description such as {"side": 64}'
     tree = parse_json(read_text(path, way_out), str(path))
     if not isinstance(tree, dict):
-        raise UserError(f"{path}: is no JSON object; {way_out}")
+        raise UserError(f"{path}: is not a JSON object; {way_out}")
     try:
         return Description.parse(tree)
     except SettingError as error:

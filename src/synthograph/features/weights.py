@@ -204,5 +204,7 @@ def _adapted(file: WeightFile, tensors: Mapping[str, Tensor], source: Path) -> d
 def _digest(document: Mapping[str, object], path: Path) -> WeightDigest:
     sha256, file, verified = (document.get(key) for key in ("sha256", "file", "verified"))
     if not isinstance(sha256, str) or not isinstance(file, str) or not isinstance(verified, bool):
-        raise UserError(f"{path}: is no imported file of weights; remove it and import it again")
+        raise UserError(
+            f"{path}: is not an imported file of weights; remove it and import it again"
+        )
     return WeightDigest(sha256, file, verified)

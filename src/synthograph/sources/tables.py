@@ -351,7 +351,7 @@ def read_dataset_json(text: str, origin: str) -> LabelTable:
     tree = parse_json(text, origin, nan=True)
     if not isinstance(tree, dict) or not {"labels", "meta", "classes"} & set(tree):
         raise UserError(
-            f'{origin}: is no list of labels; it needs an object with "labels", "meta" or "classes"'
+            f'{origin}: is not a list of labels; give an object with "labels", "meta" or "classes"'
         )
     listing = parse_dataset_json(tree, origin, lambda name, _: nfc(_posix(name)))
     rows = [

@@ -54,8 +54,8 @@ def test_vectors_with_patients() -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ('{"labels": {"background": 0}}', r'"labels" must be a list of \[file.*take it out'),
-        ('{"meta": {"by": "us"}}', r'"meta" must be a list of \[file.*patient.*take it out'),
+        ('{"labels": {"background": 0}}', r'"labels" must be a list of \[file.*remove it'),
+        ('{"meta": {"by": "us"}}', r'"meta" must be a list of \[file.*patient.*remove it'),
         ('{"labels": ["a.png"]}', "entry 1 of"),
         ('{"labels": [["a.png"]]}', "entry 1 of"),
         ('{"labels": [[1, 1]]}', "entry 1 of"),

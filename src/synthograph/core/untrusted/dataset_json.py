@@ -85,7 +85,7 @@ def parse_dataset_json(
         if labels[name][1] != meta[name][1]:
             raise UserError(
                 f'{origin}: {name!r} is {shortened(labels[name][1])} in "labels" and '
-                f'{shortened(meta[name][1])} in "meta": mend one of them'
+                f'{shortened(meta[name][1])} in "meta": correct one of them'
             )
     entries = labels if vectors else {**meta, **labels}
     images = {
@@ -114,7 +114,7 @@ def _entries(
     form, lengths = _FORMS[key]
     if not isinstance(value, list):
         raise UserError(
-            f'{origin}: "{key}" must be a list of {form}, or null: mend it or take it out'
+            f'{origin}: "{key}" must be a list of {form}, or null; correct it or remove it'
         )
     entries: dict[str, list[Any]] = {}
     for number, entry in enumerate(value, start=1):

@@ -108,7 +108,7 @@ def parse_json(text: str, origin: str, *, nan: bool = False) -> Any:  # noqa: AN
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> JsonObject:
@@ -126,7 +126,9 @@ def parse_yaml(text: str, origin: str) -> Any:  # noqa: ANN401
         UserError: not YAML, with line and column where the reader got lost, or too long.
     """
     if len(text) > MAX_YAML_BYTES:
-        raise UserError(f"{origin}: is larger than {MAX_YAML_BYTES >> 20} MiB; no configuration is")
+        raise UserError(
+            f"{origin}: is larger than {MAX_YAML_BYTES >> 20} MiB, the limit of a configuration"
+        )
     try:
         return yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:

@@ -106,7 +106,7 @@ def _finite_number(text: str) -> float:
     """A number of a document; infinite ones could not be written to JSON again."""
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError(f"{text[:40]} is no finite number")
+        raise ValueError(f"{text[:40]} is not a finite number")
     return value
 
 

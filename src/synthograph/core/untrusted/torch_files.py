@@ -77,7 +77,7 @@ def _state(path: Path, content: object) -> dict[str, Tensor]:
         raise UserError(f"{path}: holds no named tensors; expected {EXPECTED}")
     odd = next((k for k, v in content.items() if not isinstance(v, Tensor)), None)
     if odd is not None or not all(isinstance(name, str) for name in content):
-        raise UserError(f"{path}: {odd!r:.60} is no named tensor; expected {EXPECTED}")
+        raise UserError(f"{path}: {odd!r:.60} is not a named tensor; expected {EXPECTED}")
     return dict(content)
 
 
