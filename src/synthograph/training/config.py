@@ -162,7 +162,7 @@ class TrainingConfig(Config):
 
 
 MEASURES = ("frechet", "kernel", "recall", "coverage")
-"""What is measured unless told: the distance that everybody knows, the one that few images do not
+"""Measures by default: the distance that everybody knows, the one that few images do not
 bias, to check it by, and the two that notice when images get better and more alike. All of them
 come from one pass over the images.
 """
@@ -260,7 +260,7 @@ def archive_path(config: RunConfig) -> Path:
     path = Path(config.data.path)
     if not path.exists():
         raise UserError(
-            f"{path}: the archive of this run is not there; put it back, or tell with --data where "
-            "it is now"
+            f"{path}: the archive of this run is not there; put it back, or give its new "
+            "place by --data"
         )
     return path

@@ -1,4 +1,4 @@
-"""Images of an archive as users name them: `ARCHIVE` or `ARCHIVE:split`."""
+"""The images that a user names as `ARCHIVE` or `ARCHIVE:split`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from synthograph.archive.reader import Archive, open_archive
 
 @dataclass(frozen=True)
 class ArchiveRows:
-    """Some rows of an archive.
+    """Rows of an archive, with their images and digests.
 
     Attributes:
         archive: where the images are.
@@ -53,7 +53,7 @@ class ArchiveRows:
         return batches.image_digests(self.archive, self.rows)
 
     def real(self) -> "ArchiveRows":
-        """These rows.
+        """The same rows, checked to be real.
 
         Raises:
             UserError: one of them is synthetic.

@@ -1,4 +1,4 @@
-"""Whether synthetic images give away those that were trained on."""
+"""Audit of synthetic images for memorised training images."""
 
 import csv
 import io
@@ -109,10 +109,10 @@ def _refuse_beside(request: AuditRequest) -> None:
 
 
 def _extractors(request: AuditRequest, progress: Progress) -> list[Extractor]:
-    """The extractors that can be had; it logs why others cannot.
+    """The available extractors; a line for each of the others is logged.
 
     Raises:
-        UserError: an unknown name, or not one of them can be had.
+        UserError: an unknown name, or none of them is available.
     """
     found, missing = open_extractors(request.features or [registry.DEFAULT], request.device)
     skipped = [f"skipped: features {name}: {reason}" for name, reason in missing.items()]
@@ -128,7 +128,7 @@ def _extractors(request: AuditRequest, progress: Progress) -> list[Extractor]:
 
 @dataclass(frozen=True)
 class _Sets:
-    """What is audited, as the measures take it and as rows of archives."""
+    """The audited sets, as the measures take them and as rows of archives."""
 
     task: AuditSets
     synthetic: ArchiveRows
@@ -144,7 +144,7 @@ class _Sets:
 
 
 def _open(request: AuditRequest) -> _Sets:
-    """Open what was named, all checks done.
+    """Open the three sets and check them.
 
     Raises:
         UserError: also where the generator saw the hold-out, or nothing of the training set.
@@ -173,7 +173,7 @@ def _open(request: AuditRequest) -> _Sets:
 
 
 def _write(found: Audited, sets: _Sets, outdir: Path, command: str) -> str:
-    """The folder, whole or not at all; its files."""
+    """Write the folder, whole or not at all; returns a line on its files."""
     names = ([r.file for r in sets.synthetic.ordered], [r.file for r in sets.train.ordered])
     pairs = picture(sets.task.synthetic, sets.task.train, found.result.copies.pairs, names)
     pictures = {} if pairs is None else {"pairs": "pairs.png"}

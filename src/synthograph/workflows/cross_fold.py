@@ -1,4 +1,4 @@
-"""A generator for each fold, compared by what each one saw: `audit` with `per_fold`."""
+"""The cross-fold test of `audit --per-fold`: one generator per fold left out."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from synthograph.workflows.requests import AuditRequest
 
 @dataclass(frozen=True, repr=False)
 class CrossFoldResult(Result):
-    """Whether generators lie nearer to the images that they saw than the one that did not.
+    """Whether generators lie nearer to images that they trained on than the one that did not.
 
     Attributes:
         found: the tests, by extractor.
@@ -55,7 +55,7 @@ class CrossFoldResult(Result):
 def compare_folds(
     request: AuditRequest, extractors: Sequence[Extractor], progress: Progress
 ) -> CrossFoldResult | None:
-    """Whether generators lie nearer to the images that they saw than the one that did not.
+    """Whether generators lie nearer to images that they trained on than the one that did not.
 
     Args:
         request: with synthetic archives, each of a generator trained without another fold.
@@ -98,7 +98,7 @@ def compare_folds(
 
 
 def _left_out(synthetic: Archive, real: Archive) -> int:
-    """The fold that the generator of an archive was trained without."""
+    """The fold that was left out when the generator of an archive was trained."""
     documents = synthetic.info.snapshots
     if len(documents) != 1:
         raise UserError(

@@ -30,7 +30,7 @@ SIDE = 40
 
 @dataclass(frozen=True, repr=False)
 class DomainGapResult(Result):
-    """What was found.
+    """The gaps between all pairs of sets.
 
     Attributes:
         gap: all of it.
@@ -84,7 +84,7 @@ def run(request: DomainGapRequest, *, progress: Progress) -> DomainGapResult | N
 
 
 def _sets(request: DomainGapRequest) -> list[DomainImages]:
-    """The sets that were named, none of them sharing patients or pictures with another.
+    """The named sets, which share no patients and no pictures.
 
     Raises:
         UserError: an archive that cannot be read, a class that it lacks, or sets that overlap.
@@ -174,7 +174,7 @@ def _real_groups(chosen: ArchiveRows) -> dict[str, str]:
 
 
 def _set(chosen: ArchiveRows, request: DomainGapRequest) -> DomainImages:
-    """At most so many images of an archive."""
+    """A random subset of at most `--most` images."""
     total, notes = len(chosen.rows), []
     if total > request.most:
         by_name = sorted(chosen.rows, key=lambda row: row.file)
@@ -188,7 +188,7 @@ def _set(chosen: ArchiveRows, request: DomainGapRequest) -> DomainImages:
 
 
 def _write(sets: Sequence[DomainImages], found: DomainGap, outdir: Path) -> list[Path]:
-    """The folder, in one rename; its files."""
+    """Write the folder, whole or not at all; returns its files."""
     png, thumbnails = pictures_of(sets, found.map, SPRITE, side=SIDE)
     with new_folder(outdir) as folder:
         found.replace(thumbnails=thumbnails).save(folder / JSON)

@@ -1,4 +1,4 @@
-"""How good synthetic images are, measured by real ones."""
+"""Evaluation of synthetic images against real ones."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -81,10 +81,10 @@ class EvaluateResult(Result):
 
 
 def run(request: EvaluateRequest, *, progress: Progress) -> EvaluateResult | None:
-    """Measure synthetic images by real ones.
+    """Evaluate synthetic images against real ones.
 
     Args:
-        request: what to measure, and by what.
+        request: what to evaluate, and against what.
         progress: who listens meanwhile.
 
     Returns:
@@ -118,7 +118,7 @@ def run(request: EvaluateRequest, *, progress: Progress) -> EvaluateResult | Non
 
 @dataclass(frozen=True)
 class _Plan:
-    """All that is opened, and checked, before it takes time.
+    """Everything that is opened and checked before the long work begins.
 
     Attributes:
         source: what is evaluated, and against what.
@@ -180,9 +180,7 @@ def _plan(request: EvaluateRequest) -> _Plan:
 
 
 def _chosen(features: Sequence[str], requested: MeasureSelection) -> list[str]:
-    """Extractors of our own measures; there are none where only pixels or images of a published
-    name count.
-    """
+    """Names of the extractors for our own measures; none where no such measure uses features."""
     if not set(requested.own) & {*EXTRACTOR_MEASURES}:
         return []
     return list(dict.fromkeys(features or [registry.DEFAULT]))
@@ -194,7 +192,7 @@ def _possible(
     extractors: Mapping[str, Extractor],
     skipped: list[str],
 ) -> MeasureSelection:
-    """What can be measured with the weights that are here; the rest is noted in `skipped`."""
+    """The measures whose weights are on this machine; the others are noted in `skipped`."""
     lacking = set() if own else {*FEATURE_MEASURES}
     if not any(isinstance(each, ClassifyingExtractor) for each in own):
         lacking.update(PROBABILITY_MEASURES)
@@ -212,7 +210,7 @@ def _possible(
 
 
 def _refuse_ignored(request: EvaluateRequest, measures: MeasureSelection) -> None:
-    """Refuse options that would change nothing."""
+    """Refuse options that would have no effect."""
     if request.synthetic is not None and request.num is not None:
         raise UserError("--num is for images yet to be generated; --synthetic gives all of its own")
     if request.by and not measures.own:
@@ -220,7 +218,7 @@ def _refuse_ignored(request: EvaluateRequest, measures: MeasureSelection) -> Non
 
 
 def _measured(request: EvaluateRequest, plan: _Plan, progress: Progress) -> Iterator[AnyLine]:
-    """Measures under published names, path lengths, our own measures, and what they notice."""
+    """Published measures, path lengths, our own measures, and their sensitivity, in this order."""
     about, tracks = plan.source.about, progress.track
     for spec, train, synthetic in _published_sets(plan):
         extractor = plan.extractors[spec.extractor]
@@ -250,7 +248,7 @@ def _measured(request: EvaluateRequest, plan: _Plan, progress: Progress) -> Iter
 
 
 def _published_sets(plan: _Plan) -> Iterator[tuple[Published, ImageSet, ImageSet]]:
-    """Published measures with training and synthetic images."""
+    """Each published measure with its training and synthetic images."""
     for spec in plan.measures.published:
         if plan.inputs.published is not None:
             train, synthetic = plan.inputs.published
@@ -259,7 +257,7 @@ def _published_sets(plan: _Plan) -> Iterator[tuple[Published, ImageSet, ImageSet
 
 
 def _keep_part(plan: _Plan, part: Part, progress: Progress) -> int:
-    """Extract one part of all features, for the request without a part; how many images it has."""
+    """Extract one part of all features and keep it in the cache; returns its number of images."""
     folder, count = feature_folder(), 0
     if plan.inputs.task is not None:
         count = keep_part(plan.inputs.task, plan.own, part, folder=folder, tracks=progress.track)
@@ -272,8 +270,8 @@ def _keep_part(plan: _Plan, part: Part, progress: Progress) -> int:
 
 
 def _write(run: Path | None, evaluation: Evaluation, out: Path | None) -> Iterator[str]:
-    """Lines in the run's `evaluations.jsonl`, published ones in `metrics.jsonl` too, and the file
-    that was asked for; says what was written.
+    """Append to the run's `evaluations.jsonl` and `metrics.jsonl`, and write the file `--out`;
+    yields a line for each.
     """
     lines = evaluation.results
     published = [line for line in lines if isinstance(line, PublishedMeasure)]
@@ -293,7 +291,7 @@ def _write(run: Path | None, evaluation: Evaluation, out: Path | None) -> Iterat
 def _open_distances(
     paths: Sequence[PathLength], device: str
 ) -> tuple[dict[str, PerceptualDistance], list[str]]:
-    """Distances that path lengths need, by name, and a line for every one that cannot be had."""
+    """The distances that path lengths need, by name, and a line for each without weights."""
     found, skipped = {}, []
     for spec in paths:
         try:
@@ -310,7 +308,7 @@ def _path_lengths(
     distances: Mapping[str, PerceptualDistance],
     tracks: Tracks,
 ) -> Iterator[PublishedMeasure]:
-    """Measure every path length whose distance can be had.
+    """Measure every path length whose distance is available.
 
     Raises:
         UserError: there is no generator, or one without styles.
@@ -341,7 +339,7 @@ def _path_lengths(
 
 
 def _check_paths(source: Source, paths: Sequence[PathLength]) -> None:
-    """Refuse path lengths of images whose generator is not at hand.
+    """Refuse path lengths where there is no generator to measure.
 
     Raises:
         UserError: there is no generator, or one without styles.

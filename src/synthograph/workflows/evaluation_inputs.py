@@ -1,4 +1,4 @@
-"""Which images are evaluated against which: what was named becomes sets that can be compared."""
+"""The image sets of an evaluation, from the archives and networks that a request names."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,8 +46,8 @@ class Source:
 
     @property
     def training(self) -> JsonObject:
-        """What a generator's document says of the images of `real` that trained it, with the seed
-        of its run; empty where it does not, or where they were others.
+        """How the training images were selected from `real`, with the seed of the run, as the
+        generator's document says; empty where it says nothing, or names another archive.
         """
         for document in self.documents:
             config = document.get("config") or {}
@@ -69,12 +69,12 @@ class Source:
 
     @cached_property
     def trained(self) -> Trained:
-        """What the generator says that it saw, as digests."""
+        """Digests of the groups and images that the generator was trained on, where recorded."""
         return trained_on(self.documents)
 
     @property
     def stand_in(self) -> str | None:
-        """The split that stands for the training images of a generator that does not name them."""
+        """The split taken as training images where the generator does not name them."""
         return "train" if any(row.split for row in self.real.rows) else None
 
     @property
@@ -86,9 +86,8 @@ class Source:
 
     @cached_property
     def train(self) -> ArchiveRows:
-        """What the generator was trained on: the images that its run names, else those of the
-        groups that it says it saw; split train, or all images, only where it says nothing at all.
-        There may be none.
+        """The training images: those that the run selected, else those of the recorded groups;
+        where nothing is recorded, split train, or all images. There may be none.
         """
         data, rows = self.training, list(self.real.rows)
         if data:
@@ -103,8 +102,8 @@ class Source:
         return ArchiveRows(self.real, rows, common_split(rows))
 
     def reference(self) -> tuple[ArchiveRows, list[str]]:
-        """What is compared with, and notes: the split that was named, else split test, else the
-        fold that the generator did not see, else all images.
+        """The reference images and notes on them: the named split, else split test, else the fold
+        that was left out of training, else all images.
 
         Raises:
             UserError: there are none, one is synthetic, or the generator saw them.
@@ -135,7 +134,7 @@ class Source:
 def open_source(
     run: Path | None, network: Path | None, synthetic: Path | None, real: str | None
 ) -> Source:
-    """Open what was named.
+    """Open the archives and networks that were named.
 
     Raises:
         UserError: not exactly one thing to evaluate, or no real images.
@@ -163,7 +162,7 @@ def open_source(
 
 @dataclass(frozen=True)
 class GenerationOptions:
-    """How images are generated: how many (None: chosen), which labels, where, how many at once."""
+    """How images are generated: number (None: chosen here), seed of labels, device, batch size."""
 
     num: int | None
     seed: int
@@ -192,7 +191,7 @@ class EvaluationInputs:
     parts: Sequence[str] = ()
 
     def lines(self) -> Iterator[str]:
-        """What will be compared, before it takes time."""
+        """Which sets will be compared, by which measures."""
         task, (train, synthetic) = self.task, self.published or (None, None)
         sets = {"published: training images": train, "published: generated": synthetic}
         if task is not None:

@@ -28,7 +28,7 @@ def missing_weights(names: Iterable[str]) -> dict[str, str]:
 def open_extractors(
     names: Iterable[str], device: str, precision: Precision = Precision.FP32
 ) -> tuple[dict[str, Extractor], dict[str, str]]:
-    """The extractors that can be had, and how to get the weights of the others, by name.
+    """The available extractors, and how to get the weights of the others, by name.
 
     Raises:
         UserError: an unknown name, damaged weights, or two extractors that call themselves alike,

@@ -1,4 +1,4 @@
-"""Measures of snapshots while a run trains, by images that were held out."""
+"""Scores of snapshots during training, measured against held-out images."""
 
 import tempfile
 import time
@@ -80,8 +80,8 @@ def check_measures(config: RunConfig, archive: Archive) -> None:
 
 
 def snapshot_scorer(session: Session, data: Data) -> "SnapshotScorer | None":
-    """What measures the snapshots of a session; None where nothing is to be measured, or the
-    generator takes label vectors.
+    """The scorer of a session's snapshots; None where no measure is requested, or the generator
+    takes label vectors.
     """
     config, condition = session.config, session.info.condition
     requested = requested_measures(config)
@@ -126,13 +126,13 @@ def requested_measures(config: RunConfig) -> MeasureSelection:
 
 
 def _choosing(config: RunConfig) -> str | None:
-    """The first measure that tells which of two snapshots is better by held-out images."""
+    """The first requested measure that has a better direction: it chooses the best snapshot."""
     names = (name for name in config.metrics.measures if name in BY_NAME)
     return next((name for name in names if BY_NAME[name].about.better), None)
 
 
 def _missing(config: RunConfig, requested: MeasureSelection) -> dict[str, str]:
-    """Extractors whose weights are not here, and how to get them."""
+    """Extractors whose weights are missing, and how to get them."""
     return missing_weights(
         [config.metrics.features, *(spec.extractor for spec in requested.published)]
     )
@@ -172,7 +172,7 @@ def _no_validation(archive: Archive) -> str:
 def _reference(
     config: RunConfig, archive: Archive, info: SnapshotInfo
 ) -> tuple[ArchiveRows | None, list[str]]:
-    """Held-out images, and what a reader should know; None where they are not fit to compare."""
+    """Held-out images and notes on them; None, with the reason, where they cannot be used."""
     rows, split = held_out(archive, config.data)
     if not rows:
         return None, [f"nothing is measured by held-out images: {_no_validation(archive)}"]
@@ -217,12 +217,12 @@ class SnapshotScorer:
 
     @property
     def features(self) -> list[str]:
-        """Extractors of measures by held-out images; there are none where only pixels count."""
+        """The extractor for held-out images, in a list; empty where only pixels are measured."""
         return [self.config.metrics.features] * any(map(_of_features, self.own))
 
     @property
     def num(self) -> int:
-        """Synthetic images for measures by held-out ones."""
+        """Number of synthetic images that are compared with held-out ones."""
         assert self.reference is not None, "there is something to measure"
         count = with_count(self.config.metrics, len(self.reference.rows)).num
         assert count is not None, "it follows from the number of real images"
@@ -289,7 +289,7 @@ class SnapshotScorer:
         return measure_published(spec, train, synthetic, one, folder=feature_folder(), seed=SEED)
 
     def _synthetic(self, snapshot: Snapshot, like: ArchiveRows, count: int) -> ImageSet:
-        """Synthetic images with labels as often as in a set. Their features are not kept, since
+        """Synthetic images whose labels are as frequent as in a set. Their features are not cached:
         every snapshot has its own.
         """
         batch = min(max(self.config.training.batch_gpu, MIN_BATCH), MAX_BATCH)
@@ -305,8 +305,8 @@ class SnapshotScorer:
         return Score(entry.name, entry.value, interval, smaller, chooses)
 
     def seconds(self, session: Session) -> float:
-        """About how long the measurement of a snapshot takes: from the time of a few images, and
-        that of comparing random features.
+        """Estimated seconds to measure a snapshot: the time of a few images, and of comparing
+        random features.
         """
         jobs: list[tuple[ArchiveRows, str, int]] = []
         if self.reference is not None:

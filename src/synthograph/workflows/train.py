@@ -1,4 +1,4 @@
-"""A new run, a resumed one, or only the plan of one."""
+"""Training: a new run, a resumed run, or a dry run."""
 
 import functools
 import json
@@ -57,7 +57,7 @@ Log = Callable[[str], None]
 
 @dataclass(frozen=True, repr=False)
 class TrainResult(Result):
-    """A run that ended.
+    """A finished run.
 
     Attributes:
         run: its directory.
@@ -75,7 +75,7 @@ class TrainResult(Result):
 
 
 def run(request: TrainRequest, *, progress: Progress) -> TrainResult | None:
-    """Train, or go on with a run that was stopped.
+    """Train a new run, or resume one that was stopped.
 
     Args:
         request: settings of the run, and what is about this call.
@@ -186,7 +186,7 @@ def _start(
 
 
 def _resume(request: TrainRequest, path: Path, given: JsonObject) -> TrainResult:
-    """Go on with a run in as many processes as are asked for now, whatever they were before."""
+    """Resume a run, in the number of processes that this request names."""
     for name in ("dry_run", "init_from", "cfg", "outdir"):
         if getattr(request, name):
             option = request.flags()[name]
@@ -230,7 +230,7 @@ def _team() -> Team:
 
 
 def _before_restart(outdir: Path, team: Team) -> Path | None:
-    """The run that these processes were in when torchrun had to start them again, if they were."""
+    """The run to resume, where torchrun had to start these processes again."""
     found = None
     if team.is_main:
         key = launch_id()
@@ -240,7 +240,7 @@ def _before_restart(outdir: Path, team: Team) -> Path | None:
 
 
 def _introduction(session: Session, data: Data, scorer: SnapshotScorer | None) -> Iterator[str]:
-    """What trains on what, and what is measured, in a few lines."""
+    """Lines on the images, the networks and the measures of a run."""
     config = session.config
     yield f"data: {len(data.rows)} images of {len(data.groups)} groups, {session.spec.describe()}"
     if data.archive.info.classes and not config.data.cond:
@@ -280,7 +280,7 @@ def _dry_run(config: RunConfig, data: Data, source: Snapshot | None, log: Log) -
 
 
 def _estimate_text(config: RunConfig, measured: Estimate, device: torch.device) -> str:
-    """How long the training will take, and the memory."""
+    """How long the training will take, and how much memory."""
     kimg = config.training.kimg
     text = (
         f"measured: {measured.sec_per_kimg:.2f} s/kimg, so {kimg:g} kimg take about "

@@ -1,6 +1,4 @@
-"""What `train` can be asked: the settings of a run that have an option, and what is about this call
-alone.
-"""
+"""The request of `train`: options for the settings of a run, and options of the call itself."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +32,7 @@ OPTIONS = {path: option for path, _, option in _settings(RunConfig)} | {GAMMA: O
 
 
 def _field(field: FieldInfo, option: Option) -> Any:  # noqa: ANN401 - as pydantic takes them
-    """An option: not given unless it is typed. The setting itself has the range."""
+    """Type and default of an option that is not given; the setting itself has the range."""
     kind: Any = option.kind or field.annotation
     if kind is bool:
         return kind, Field(False, description=field.description)
@@ -86,7 +84,7 @@ class TrainRequest(_Settings):
         }
 
     def setting_tree(self) -> JsonObject:
-        """The settings that options give, as a part of the configuration tree."""
+        """The settings that options give, as part of the configuration tree."""
         tree: JsonObject = {}
         for path, value in self.given().items():
             tree = set_path(tree, path, value)
