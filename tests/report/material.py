@@ -161,7 +161,7 @@ def share(level: str, real: int, fake: int) -> dict[str, Any]:
 
 
 def audit(answer: str = "clean", **more: Any) -> dict[str, Any]:
-    """What `audit` writes; `test_findings.py` compares it with a real one."""
+    """What `audit` writes; `test_document.py` compares it with its schema."""
     verdict = {"answer": answer, "indicative": False, "rule": "a rule", "reasons": ["a reason"]}
     test = {
         "test": "closer_to_training",
