@@ -26,7 +26,16 @@ from synthograph.archive.reader import open_archive
 from synthograph.core.devices import Precision
 from synthograph.core.seeds import Streams
 from synthograph.features.registry import DEFAULT, extractor, perceptual_distance
-from synthograph.metrics.defects import Defect, PixelDefect, blur, drop, narrow, noise, repeat
+from synthograph.metrics.defects import (
+    Defect,
+    PixelDefect,
+    SelectionDefect,
+    blur,
+    drop,
+    narrow,
+    noise,
+    repeat,
+)
 from synthograph.metrics.measures import MS_SSIM, SPECTRUM, plain
 from synthograph.metrics.paths import VARIANTS, path_length, step_lengths
 from synthograph.metrics.probes import Labelled, Numbers, standard_probes
@@ -46,6 +55,7 @@ FACTORS = {
     PhantomKind.EYE: ("pupil_size", "melanin", "opening", "skin_tone"),
 }
 LOST = (0.25, 0.5, 0.75)
+REPEATED = repeat(1).kind
 BOLD = (
     "Medians of the damaged sets; bold where more than half of them lie beyond the most extreme "
     "undamaged set."
@@ -111,12 +121,13 @@ def selection(
 ) -> Tensor:
     """Rows of a set of `count` images from the pool; what is lost makes room for what is not."""
     rows = pool
-    if isinstance(defect, narrow | drop):
+    repeats = defect is not None and defect.kind == REPEATED
+    if isinstance(defect, SelectionDefect) and not repeats:
         rows = defect(rows, objects.labels, streams)
     if len(rows) < count:
         raise SystemExit(f"{len(rows)} phantoms are left for a set of {count}: raise --pool")
     rows = rows[streams.permutation("chosen", 0, len(rows))[:count]]
-    if isinstance(defect, repeat):
+    if isinstance(defect, SelectionDefect) and repeats:
         rows = defect(rows, objects.labels, streams)
         rows = rows[streams.permutation("mixed", 0, len(rows))]
     return rows
