@@ -198,7 +198,7 @@ def test_an_archive_that_was_never_finished(run: Typed, tmp_path: Path) -> None:
     code, text, error = run(tmp_path / "set.zip.partial")
     assert code == 2
     assert "kind: unfinished archive" in text
-    assert "run the command that makes it again" in error
+    assert "run its command again to continue" in error
 
 
 def test_a_pipe_is_no_file_and_keeps_nobody_waiting(run: Typed, tmp_path: Path) -> None:
