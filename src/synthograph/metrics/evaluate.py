@@ -61,7 +61,7 @@ class EvaluationTask:
         return {role: images for role, images in every.items() if images is not None}
 
 
-def check(request: EvaluationTask) -> list[Scope]:
+def check(task: EvaluationTask) -> list[Scope]:
     """Refuse what cannot be measured, before anything is computed.
 
     Returns:
@@ -70,23 +70,23 @@ def check(request: EvaluationTask) -> list[Scope]:
     Raises:
         UserError: sets of different kinds of images, too few of them, unknown columns.
     """
-    for images, what in ((request.real, "real"), (request.fake, "synthetic")):
+    for images, what in ((task.real, "real"), (task.fake, "synthetic")):
         if images.count < MIN_IMAGES:
             raise UserError(
                 f"{images.name}: {images.count} {what} images; at least {MIN_IMAGES} are needed "
                 f"for any measure, and below {MIN_FOR_MORE} none means much"
             )
-    for other in filter(None, (request.fake, request.train)):
-        _same_kind(request.real, other)
-    known = set(request.real.labels or ())
-    strange = sorted(set(request.fake.labels or ()) - known - {""})
-    if known and strange and not known & set(request.fake.labels or ()):
+    for other in filter(None, (task.fake, task.train)):
+        _same_kind(task.real, other)
+    known = set(task.real.labels or ())
+    strange = sorted(set(task.fake.labels or ()) - known - {""})
+    if known and strange and not known & set(task.fake.labels or ()):
         raise UserError(
-            f"{request.fake.name} has class {strange[0]!r}, {request.real.name} has "
+            f"{task.fake.name} has class {strange[0]!r}, {task.real.name} has "
             f"{', '.join(repr(name) for name in sorted(known - {''}))}: no class is in both, so "
             "these are other images, or the classes are called otherwise"
         )
-    return list(scopes(request.real, request.fake, request.by))
+    return list(scopes(task.real, task.fake, task.by))
 
 
 def _same_kind(real: ImageSet, other: ImageSet) -> None:
@@ -111,7 +111,7 @@ def _channels(images: ImageSet) -> str:
 
 
 def evaluate(
-    request: EvaluationTask,
+    task: EvaluationTask,
     extractors: Sequence[Extractor],
     *,
     folder: Path,
@@ -121,7 +121,7 @@ def evaluate(
     """Take all measures of all parts.
 
     Args:
-        request: what to measure.
+        task: what to measure.
         extractors: whose features; may be empty, then only pixels are measured.
         folder: where features are kept.
         tracks: shows progress.
@@ -130,8 +130,8 @@ def evaluate(
     Raises:
         UserError: as from `check`, or features that are not finite.
     """
-    parts = check(request)
-    table = _Table(request, extractors, folder, tracks)
+    parts = check(task)
+    table = _Table(task, extractors, folder, tracks)
     entries: list[Entry] = []
     for scope in tracks("measuring")(parts, len(parts)):
         for extractor in extractors:
@@ -139,21 +139,21 @@ def evaluate(
                 entries += _entries(table, scope, source, extractor)
         for source in (Source.SPECTRA, Source.SIMILARITIES):
             entries += _entries(table, scope, source, None)
-    if request.fake.origin.get("labels"):
+    if task.fake.origin.get("labels"):
         notes = [*notes, DRAWN]
     return Measurements(
         entries=tuple(entries),
-        shares=tuple(shares(parts, request.real, request.fake, request.train)),
-        notes=(*notes, *_unmeasured_parts(request, extractors)),
+        shares=tuple(shares(parts, task.real, task.fake, task.train)),
+        notes=(*notes, *_unmeasured_parts(task, extractors)),
     )
 
 
-def _unmeasured_parts(request: EvaluationTask, extractors: Sequence[Extractor]) -> Iterator[str]:
+def _unmeasured_parts(task: EvaluationTask, extractors: Sequence[Extractor]) -> Iterator[str]:
     """Notes on parts that are not measured."""
-    classes = set(request.real.labels or ())
-    if too_many(classes) and LABEL not in request.by:
+    classes = set(task.real.labels or ())
+    if too_many(classes) and LABEL not in task.by:
         yield f"{len(classes)} classes are more than can be measured one by one"
-    spec = request.real.spec
+    spec = task.real.spec
     for extractor in extractors if len(spec.modalities) > 1 else ():
         unseen = [name for name in spec.modalities if not _takes(extractor, spec, name)]
         if unseen:
@@ -164,7 +164,7 @@ def _unmeasured_parts(request: EvaluationTask, extractors: Sequence[Extractor]) 
 
 
 def keep_part(
-    request: EvaluationTask,
+    task: EvaluationTask,
     extractors: Sequence[Extractor],
     part: Part,
     *,
@@ -174,7 +174,7 @@ def keep_part(
     """Compute one part of the features that `evaluate` needs, and keep it on disk for it.
 
     Args:
-        request: what will be measured.
+        task: what will be measured.
         extractors: whose features.
         part: which of how many parts; others may be computed elsewhere at the same time.
         folder: where features are kept, the same for all parts.
@@ -186,10 +186,10 @@ def keep_part(
     Raises:
         UserError: as from `check`, or features that are not finite.
     """
-    check(request)
+    check(task)
     count = 0
-    for role, images in request.sets.items():
-        needed = list(_columns(request, role, extractors).values())
+    for role, images in task.sets.items():
+        needed = list(_columns(task, role, extractors).values())
         track = tracks(f"part {part} of features of {images.name}")
         count += columns.keep_part(images, needed, part, folder=folder, track=track)
     return count
@@ -200,11 +200,11 @@ ColumnKey = tuple[str | Source, str | None]
 
 
 def _columns(
-    request: EvaluationTask, role: str, extractors: Sequence[Extractor]
+    task: EvaluationTask, role: str, extractors: Sequence[Extractor]
 ) -> dict[ColumnKey, columns.Column]:
     """What is needed of every image of a set."""
-    images, spec = request.sets[role], request.real.spec
-    measures = [measure for measure in chosen(request.measures) if not measure.refusal(spec)]
+    images, spec = task.sets[role], task.real.spec
+    measures = [measure for measure in chosen(task.measures) if not measure.refusal(spec)]
     sources = {measure.source for measure in measures}
     used = [extractor for extractor in extractors if sources & set(_sources_of(extractor))]
     found: dict[ColumnKey, columns.Column] = {}
@@ -237,12 +237,12 @@ class _Table:
     """Rows of every column for the three sets."""
 
     def __init__(
-        self, request: EvaluationTask, extractors: Sequence[Extractor], folder: Path, tracks: Tracks
+        self, task: EvaluationTask, extractors: Sequence[Extractor], folder: Path, tracks: Tracks
     ) -> None:
-        self.request, self.sets = request, request.sets
+        self.task, self.sets = task, task.sets
         self._rows: dict[str, dict[ColumnKey, Tensor]] = {}
         for role, images in self.sets.items():
-            needed = _columns(request, role, extractors)
+            needed = _columns(task, role, extractors)
             track = tracks(f"features of {images.name}")
             rows = columns.rows_of(images, list(needed.values()), folder=folder, track=track)
             self._rows[role] = dict(zip(needed, rows, strict=True))
@@ -282,7 +282,7 @@ class _Table:
             modality=scope.modality,
             real=records["real"],
             generated=records["fake"],
-            seed=self.request.seed,
+            seed=self.task.seed,
             version=synthograph.__version__,
             **train,
         )
@@ -292,34 +292,34 @@ def _entries(
     table: _Table, scope: Scope, source: Source, extractor: Extractor | None
 ) -> list[Entry]:
     """All measures of one source for one part."""
-    request, provenance = table.request, table.provenance(scope, extractor)
-    measures = chosen(request.measures, source)
-    reasons = {each.name: each.refusal(request.real.spec) for each in measures}
+    task, provenance = table.task, table.provenance(scope, extractor)
+    measures = chosen(task.measures, source)
+    reasons = {each.name: each.refusal(task.real.spec) for each in measures}
     if any(reasons.values()):
-        count = request.fake.count
+        count = task.fake.count
         missing = [
             Value(name=name, value=None, n_fake=count, notes=(reason,))
             for name, reason in reasons.items()
             if reason and scope.column is None
         ]
         return [Entry.of(value, scope=scope, provenance=provenance) for value in missing]
-    unassigned = rows_in(scope, request.fake) is None
+    unassigned = rows_in(scope, task.fake) is None
     names = [each.name for each in measures if each.of_real_parts or not unassigned]
     if not names or not table.has(source, scope, extractor):
         return []
     real, fake = (table.sample(role, source, scope, extractor) for role in ("real", "fake"))
-    values = compare(real, fake, names, seed=request.seed)
-    below = floors(real, fake, names, seed=request.seed)
+    values = compare(real, fake, names, seed=task.seed)
+    below = floors(real, fake, names, seed=task.seed)
     against: dict[str, Value] = {}
     notes: list[str] = []
     if source in COMPARED:
         notes = _few_images(real, fake)
         if unassigned:
             notes.append(f"synthetic images have no {scope.column}: all of them count")
-        if request.train is not None and rows_in(scope, request.train) is not None:
+        if task.train is not None and rows_in(scope, task.train) is not None:
             train = table.sample("train", source, scope, extractor)
-            same = matched(train, len(real), seed=request.seed)
-            against = {v.name: v for v in compare(same, fake, names, seed=request.seed)}
+            same = matched(train, len(real), seed=task.seed)
+            against = {v.name: v for v in compare(same, fake, names, seed=task.seed)}
     return [
         Entry.of(
             value.noted(*notes),

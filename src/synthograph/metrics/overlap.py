@@ -13,7 +13,7 @@ MAX_COPIES = 0.01
 
 @dataclass(frozen=True)
 class Trained:
-    """What a generator saw, as digests; empty where its snapshot does not say.
+    """The training set of a generator as digests; empty where its snapshot has none.
 
     Attributes:
         groups: of patients.
@@ -25,12 +25,12 @@ class Trained:
 
     @property
     def known(self) -> bool:
-        """Whether an overlap can be found at all."""
+        """Whether there are digests to compare."""
         return bool(self.groups or self.images)
 
 
 def trained_on(documents: Iterable[Mapping[str, Any]]) -> Trained:
-    """What the generators of these documents saw, those that they were initialised from included.
+    """The training sets of generators, including those that they were initialised from.
 
     Args:
         documents: documents of snapshots, as in their headers and in `dataset.json` of synthetic
@@ -53,13 +53,13 @@ def refuse_overlap(
     """Refuse a reference that shares patients or images with the training set.
 
     Args:
-        trained: what the generator saw.
+        trained: the training set of the generator.
         groups: digest to name of every patient of the reference.
         images: digest to file of every image of the reference.
         name: of the reference.
 
     Returns:
-        What a reader should know: that nothing could be checked, or of a few equal images.
+        Notes for the reader: that nothing could be checked, or that a few images are equal.
 
     Raises:
         UserError: a patient was trained on, or more than a hundredth of the images.

@@ -36,7 +36,7 @@ class Space(enum.Enum):
 
 
 class Sampling(enum.Enum):
-    """Which places of the way between two latents are tried."""
+    """Where on the way between two latents steps are taken."""
 
     FULL = "full"  # anywhere
     END = "end"  # its start
@@ -120,7 +120,7 @@ def step_lengths(
 
 
 def seen(images: Float[Tensor, "n c h w"], variant: PathVariant) -> Float[Tensor, "n c hh ww"]:
-    """What of the images the distance sees: cut where the variant says, then the longer side
+    """The part of the images that is compared: cut as the variant says, then the longer side
     reduced to `variant.size` by means over areas.
     """
     rows, columns = _window(variant, *images.shape[2:])

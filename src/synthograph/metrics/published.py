@@ -33,9 +33,8 @@ NOTE = (
     "numbers, blind to memorisation"
 )
 MAX_KERNEL = 5000
-"""Images of a set that the interval of a kernel distance is made from: its time grows with their
-square.
-"""
+"""Images of a set from which the interval of a kernel distance is computed, at most: the time grows
+with their square."""
 OF_LATENTS = "the interval is for other latents of this generator, not for another training"
 FACES = (
     "cut to where the paper has faces, rows 3/8 to 7/8 and columns 2/8 to 6/8: of other images it "
@@ -60,7 +59,7 @@ def check_published(spec: Published, train: ImageSet, fake_count: int, fake_name
 
 
 def _way_out(spec: Published, count: int) -> str:
-    """The same measure of so many images, if there is one."""
+    """A hint: the same measure of as many images as there are, if it exists."""
     thousands, kind = count // 1000, spec.kind
     if count < 2 or (kind.neighbours and not thousands):
         return "give it more"
@@ -95,8 +94,8 @@ def measure_published(
     """
     check_published(spec, train, fake.count, fake.name)
     column = extractor_column(extractor, train.spec)
-    (made,) = rows_of(fake, [column], folder=folder, track=tracks(f"features of {fake.name}"))
-    made = made[: spec.count]
+    (rows,) = rows_of(fake, [column], folder=folder, track=tracks(f"features of {fake.name}"))
+    rows = rows[: spec.count]
     provenance = Provenance(
         features=Features(**extractor.describe()),
         generated=ImageRecord(**{"name": fake.name, "n": spec.count, **fake.origin}),
@@ -104,14 +103,16 @@ def measure_published(
         version=synthograph.__version__,
     )
     if spec.kind is IS:
-        value, deviation = inception_score(made[:, extractor.dims :], seed=seed)
+        value, deviation = inception_score(rows[:, extractor.dims :], seed=seed)
         return _result(spec, (value.value, deviation), (value,), provenance)
-    (rows,) = rows_of(train, [column], folder=folder, track=tracks(f"features of {train.name}"))
-    real = Sample(rows[:, : extractor.dims], train.groups)
+    (real_rows,) = rows_of(
+        train, [column], folder=folder, track=tracks(f"features of {train.name}")
+    )
+    real = Sample(real_rows[:, : extractor.dims], train.groups)
     if spec.max_real is not None and len(real) > spec.max_real:
         chosen = Streams(seed).permutation("metrics/published", 0, len(real))[: spec.max_real]
         real = real.subset(chosen.sort().values)
-    synthetic = Sample(made[:, : extractor.dims], torch.arange(spec.count))
+    synthetic = Sample(rows[:, : extractor.dims], torch.arange(spec.count))
     record = ImageRecord(**{"name": train.name, "n": len(real), **train.origin})
     values = _values(spec, real, synthetic, seed)
     numbers = tuple(value.value for value in values)
@@ -193,7 +194,7 @@ def _values(spec: Published, real: Sample, fake: Sample, seed: int) -> tuple[Val
 
 
 def _holding(value: float, ends: Interval | None) -> Interval | None:
-    """An interval from other images of the same sets, wide enough for the value."""
+    """An interval from a subset of the images, widened until it holds the value."""
     if ends is None:
         return None
     return replace(ends, low=min(ends.low, value), high=max(ends.high, value))

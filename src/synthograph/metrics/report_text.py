@@ -17,7 +17,7 @@ MEASURE, FEATURES, NUMBER, ENDS = 10, 12, 9, 20
 
 
 def table(report: Measurements, published: Sequence[PublishedMeasure] = ()) -> RenderableType:
-    """All of it for a terminal."""
+    """The whole evaluation for a terminal."""
     parts: list[RenderableType] = []
     gap = any(entry.train for entry in report.entries)
     for _, entries in itertools.groupby(report.entries, key=lambda entry: entry.scope):
@@ -98,7 +98,7 @@ def _published(published: Sequence[PublishedMeasure]) -> Table:
 
 
 def sentences(report: Measurements) -> list[str]:
-    """What the numbers mean together, where that can be said."""
+    """Conclusions from several numbers together."""
     found = []
     alike = [_place(entry) for entry in report.entries if entry.at_floor]
     if alike:
@@ -120,7 +120,7 @@ def sentences(report: Measurements) -> list[str]:
 
 
 def _notes(report: Measurements, published: Sequence[PublishedMeasure]) -> Iterable[str]:
-    """Every note once, with where it stands."""
+    """Every note once, with the measures and parts that it belongs to."""
     places: dict[str, list[str]] = {}
     for entry in report.entries:
         for note in entry.notes:

@@ -1,4 +1,4 @@
-"""Which images a number is about: all of them, one class, one level of a column, one modality."""
+"""The parts of a set that are measured: all images, a class, a level of a column, a modality."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -49,7 +49,7 @@ def scopes(real: ImageSet, fake: ImageSet, by: Sequence[str]) -> Iterator[Scope]
 
 
 def too_many(levels: Collection[str]) -> bool:
-    """Whether a column has more values than are measured one by one."""
+    """Whether a column has more values than can be measured one by one."""
     return len(levels) > MAX_LEVELS
 
 
@@ -75,7 +75,7 @@ def levels_of(column: str, real: ImageSet, fake: ImageSet) -> list[str]:
 def shares(
     parts: Sequence[Scope], real: ImageSet, fake: ImageSet, train: ImageSet | None
 ) -> list[ScopeShare]:
-    """Sizes of all parts that levels of a column make."""
+    """Sizes of the parts that are levels of a column, in every set."""
     found = []
     for scope in parts:
         if scope.column is None:

@@ -107,7 +107,7 @@ def _check(probabilities: Float[Tensor, "n c"]) -> None:
 
 
 def _estimate(real: Sample, fake: Sample, seed: int) -> dict[str, Value]:
-    """The score of synthetic images; real ones do not enter."""
+    """The score of synthetic images; real images are not used."""
     found, deviation = inception_score(fake.values, seed=seed)
     notes = ["made for photographs of 1,000 things: it tells little of medical images"]
     if found.value is not None:

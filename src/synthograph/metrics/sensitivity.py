@@ -66,7 +66,7 @@ Build = Callable[[Int64[Tensor, " k"], Streams], tuple[Labelled, Int64[Tensor, "
 
 @dataclass(frozen=True)
 class _Plant:
-    """A defect, and how a damaged half comes about.
+    """A defect, and how a half of the images is damaged by it.
 
     Attributes:
         defect: what it is.
@@ -215,7 +215,9 @@ def _pixel_plants(
     seed: int,
     track: Track,
 ) -> tuple[list[_Plant], list[tuple[Defect, str]]]:
-    """Defects of pixels with the features of damaged images, and those that do not apply."""
+    """Pixel defects with the features of damaged images; and those that do not apply, with the
+    reason.
+    """
     if not len(pool):
         return [], []
     spec = images.spec
@@ -273,7 +275,7 @@ def _selection_builder(
 
 
 def _as_generated(base: Labelled, rows: Int64[Tensor, " k"]) -> Labelled:
-    """Images of no patient."""
+    """These images as a generator's: every one is its own group."""
     return replace(base.subset(rows), groups=torch.arange(len(rows)))
 
 
@@ -285,7 +287,7 @@ def _measured(
     streams: Streams,
     track: Track,
 ) -> list[DefectNumbers]:
-    """All measures of all damaged halves and of their floors."""
+    """All measures of every damaged half, and of undamaged halves of as many images."""
     found = [DefectNumbers(plant.defect, [], [], []) for plant in plants]
 
     def work() -> Iterator[int]:
@@ -313,7 +315,7 @@ def _numbers(probes: Sequence[Probe], real: Labelled, fake: Labelled) -> Numbers
 
 
 def _notes(images: ImageSet, base: Labelled, classes: Sequence[str]) -> Iterator[str]:
-    """What a reader must know of this set."""
+    """Notes for the reader on this set."""
     if len(base) < images.count:
         yield f"{images.count - len(base)} of {images.count} real images were left out."
     if not classes:

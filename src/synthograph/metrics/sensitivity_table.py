@@ -1,4 +1,4 @@
-"""From numbers of damaged and undamaged halves to what each measure notices."""
+"""Which defects each measure notices, from its numbers for damaged and undamaged halves."""
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Likeness of synthetic images to each other: multi-scale structural similarity of pairs.
+"""How similar synthetic images are to each other: multi-scale structural similarity of pairs.
 
 Source: Wang, Simoncelli and Bovik 2003, "Multi-scale structural similarity for image quality
 assessment" (window of 11 pixels, five scales and their weights); as a measure of diversity: Odena,

@@ -50,7 +50,7 @@ are hardly more images than numbers."""
 
 
 def permutations_for(comparisons: int) -> int:
-    """Permutations of each test where there are so many, 999 to 9999."""
+    """Permutations of each of several tests, 999 to 9999."""
     return min(max(PERMUTATIONS, PER_COMPARISON * comparisons), MAX_PERMUTATIONS)
 
 
@@ -110,7 +110,7 @@ def classifier_test(
 def _alike(
     one: Sample, other: Sample, names: tuple[str, str], seed: int
 ) -> tuple[tuple[Sample, Sample], tuple[str, ...]]:
-    """The sets with as many groups each, of about one size."""
+    """Both sets with the same number of groups, of about the same size."""
     sizes = [len(each) / max(each.group_count, 1) for each in (one, other)]
     bundled, notes = [], []
     both = zip((one, other), names, sizes, reversed(sizes), strict=True)
@@ -148,7 +148,7 @@ def _too_few(pair: tuple[Sample, Sample]) -> str | None:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What the classifiers see.
+    """The inputs of the classifiers.
 
     Attributes:
         tables: for every fold, what the classifier that leaves it out sees of every image, those of
@@ -182,7 +182,9 @@ def _seen(pair: tuple[Sample, Sample], seed: int) -> _Seen:
 def _numbers(
     values: Float64[Tensor, "n d"], learn: Bool[Tensor, " n"], seed: int
 ) -> Float64[Tensor, "n c"]:
-    """Components of the images to learn from, and their squares, scaled by these images."""
+    """Inputs of every image: principal components of the training images, and their squares, scaled
+    by the training images.
+    """
     dims = max(1, min(COMPONENTS, int(learn.sum()) // IMAGES_PER_COMPONENT, values.shape[1]))
     scores = components(values[learn], dims, seed=seed).scores(values)
     scores = scores / scores[learn].std(0).clamp(min=1e-12)
@@ -244,7 +246,7 @@ def _auc(seen: _Seen, members: Bool[Tensor, "e g"]) -> Float64[Tensor, " e"]:
 def _concordant(
     scores: Float64[Tensor, "k e"], ours: Bool[Tensor, "k e"]
 ) -> tuple[Float64[Tensor, " e"], Float64[Tensor, " e"]]:
-    """Pairs in which the one of ours scores higher, ties by half, and all pairs."""
+    """Pairs in which the image of the second set scores higher (ties count half), and all pairs."""
     total = torch.zeros(scores.shape[1], dtype=torch.float64)
     for turned in (False, True):  # equal scores stand in the order of their rows
         one, members = (scores.flip(0), ours.flip(0)) if turned else (scores, ours)
@@ -288,7 +290,7 @@ def _intervals(
 def _share(
     right: Bool[Tensor, " n"], kept: Bool[Tensor, "e n"], side: Bool[Tensor, " n"]
 ) -> Float64[Tensor, " e"]:
-    """Share of one set that is right, for every evaluation."""
+    """Share of one set that is classified correctly, for every evaluation."""
     chosen = kept[:, side].to(torch.float64)
     return (chosen @ right[side].to(torch.float64)) / chosen.sum(1).clamp(min=1)
 

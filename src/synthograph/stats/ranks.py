@@ -9,7 +9,7 @@ from torch import Tensor
 # n image, e evaluation (a way to say who belongs, or to leave images out)
 
 ELEMENTS = 1 << 24
-"""Numbers in a table at once."""
+"""Numbers that are in memory at a time."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ class Sample:
 
     @classmethod
     def singles(cls, values: Float[Tensor, "n d"]) -> "Sample":
-        """Every image is its own group, as synthetic ones are."""
+        """Every image is its own group, as synthetic images are."""
         return cls(values, torch.arange(len(values)))
 
     def __len__(self) -> int:
