@@ -2,7 +2,6 @@
 
 import csv
 import json
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from synthograph.archive.split import SplitOptions, split_archive
 from synthograph.features import registry
 from synthograph.metrics.audit import audit as audits
 from synthograph.metrics.audit import memorisation
-from synthograph.metrics.audit.overlap import Overlap
+from synthograph.results.audit import Overlap
 from tests.cli.conftest import Typed
 from tests.conftest import NVIDIA, make_archive
 from tests.metrics.images import Means
@@ -68,7 +67,7 @@ def test_copies_are_found_shown_and_listed(
 
     def none(*asked: object, **how: object) -> Overlap:
         # so few images of noise are too much alike for the search to be sure of them
-        return replace(search_overlap(*asked, **how), share=0.0)
+        return search_overlap(*asked, **how).replace(share=0.0, believed=0.0)
 
     monkeypatch.setattr(audits, "content_overlap", none)
     out = tmp_path / "new" / "audit"

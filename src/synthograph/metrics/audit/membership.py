@@ -22,7 +22,7 @@ from torch import Tensor
 
 from synthograph.core.interval import Interval
 from synthograph.core.seeds import Streams
-from synthograph.metrics.audit.nearness import NEIGHBOURS, nearness
+from synthograph.metrics.audit.nearness import NEIGHBOURS, Nearness, nearness
 from synthograph.results.audit import Attack, Chance, Membership, SetSize
 from synthograph.stats.intervals import (
     MIN_GROUPS,
@@ -81,58 +81,53 @@ def membership(
         UserError: sets of other features, or numbers of labels that do not fit.
     """
     near = [nearness(each, synthetic) for each in (train, holdout)]
-    sizes = {
-        "train": SetSize(images=len(train), groups=train.group_count),
-        "holdout": SetSize(images=len(holdout), groups=holdout.group_count),
-        "synthetic": SetSize(images=len(synthetic)),
-    }
-    settings = {
-        "scores": list(SCORES),
-        "neighbours": min(NEIGHBOURS, len(synthetic)),
-        "false_positives": FALSE_POSITIVES,
-        "permutations": permutations,
-        "controls": controls,
-        "classes": labels is not None,
-        "seed": seed,
-    }
     cohort = Cohort.of(train, holdout, labels)
     undecided = cohort.too_few()
-    if undecided is not None:
-        return Membership(
-            attacks=(),
-            p=None,
-            seen=False,
-            undecided=undecided,
-            sentence=f"membership: undecidable: {undecided}",
-            settings=settings,
-            **sizes,
-        )
-    streams = Streams(seed).under("metrics/audit")
-    draws = (
-        permute_groups(cohort.member, cohort.strata, permutations, streams.under("members")),
-        cohort.controls(controls, streams.under("controls")),
-    )
-    ranks = {
-        score: cohort.ranked(torch.cat([getattr(each, score) for each in near])) for score in SCORES
-    }
-    rows = [
-        _attack(cohort, ranks[score], score, unit, draws)
-        for score in SCORES
-        for unit in _units(cohort, seed)
-    ]
-    attacks = tuple(attack for attack, _ in rows)
-    p = joint_p_value(torch.stack([each for _, columns in rows for each in columns], dim=1))
-    seen, sentence = conclude(attacks[0], p)
+    attacks: tuple[Attack, ...] = ()
+    p, seen = None, False
+    sentence = f"membership: undecidable: {undecided}"
+    if undecided is None:
+        attacks, p = _attacks(cohort, near, (permutations, controls), seed)
+        seen, sentence = conclude(attacks[0], p)
     return Membership(
         attacks=attacks,
         p=p,
         seen=seen,
-        undecided=None,
+        undecided=undecided,
         sentence=sentence,
-        settings=settings,
-        notes=_notes(cohort, attacks),
-        **sizes,
+        train=SetSize(images=len(train), groups=train.group_count),
+        holdout=SetSize(images=len(holdout), groups=holdout.group_count),
+        synthetic=SetSize(images=len(synthetic)),
+        settings={
+            "scores": list(SCORES),
+            "neighbours": min(NEIGHBOURS, len(synthetic)),
+            "false_positives": FALSE_POSITIVES,
+            "permutations": permutations,
+            "controls": controls,
+            "classes": labels is not None,
+            "seed": seed,
+        },
+        notes=_notes(cohort, attacks) if attacks else (),
     )
+
+
+def _attacks(
+    cohort: "Cohort", near: Sequence[Nearness], counts: tuple[int, int], seed: int
+) -> tuple[tuple[Attack, ...], float]:
+    """A row per score and unit, and the p of all together; `counts` are those of permutations and
+    controls.
+    """
+    streams = Streams(seed).under("metrics/audit")
+    draws = (
+        permute_groups(cohort.member, cohort.strata, counts[0], streams.under("members")),
+        cohort.controls(counts[1], streams.under("controls")),
+    )
+    units, rows = _units(cohort, seed), []
+    for score in SCORES:
+        ranks = cohort.ranked(torch.cat([getattr(each, score) for each in near]))
+        rows += [_attack(cohort, ranks, score, unit, draws) for unit in units]
+    table = torch.stack([each for _, columns in rows for each in columns], dim=1)
+    return tuple(attack for attack, _ in rows), joint_p_value(table)
 
 
 def conclude(first: Attack, p: float) -> tuple[bool, str]:
