@@ -414,7 +414,7 @@ def test_convert_refuses(saved: Path, tmp_path: Path) -> None:
     for target, message in [
         (saved, "exists already"),
         (tmp_path / "x.pkl", r"ends in \.safetensors"),
-        (tmp_path / "none" / "x.safetensors", "No such file"),
+        (tmp_path / "none" / "x.safetensors", "is no folder"),
     ]:
         with pytest.raises(UserError, match=message):
             convert(saved, target)

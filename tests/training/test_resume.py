@@ -282,9 +282,9 @@ def test_another_archive_of_the_same_name_is_refused(
     config = (trainer.run.path / "config.json").read_bytes()
     archive.unlink()
     if what == "images":
-        make_archive(archive, seed=1)
+        make_archive(archive, size=(8, 8), seed=1)
     else:
-        change_rows(make_archive(tmp_path / "folder"), what)
+        change_rows(make_archive(tmp_path / "folder", size=(8, 8)), what)
         (tmp_path / "folder").rename(archive)
     with pytest.raises(UserError, match="are not those that this run began with"):
         resume_session(trainer.run.path, {})

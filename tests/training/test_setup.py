@@ -122,7 +122,8 @@ def test_without_a_source_the_average_is_the_raw_generator(archive: Path) -> Non
     assert not state.ema.training and state.networks.generator.training
 
 
-def test_frozen_layers_are_those_of_the_source(source: Snapshot, archive: Path) -> None:
+def test_frozen_layers_are_those_of_the_source(source: Snapshot, tmp_path: Path) -> None:
+    archive = make_archive(tmp_path / "set.zip")
     session, _ = begin(source, archive, {"training": {"freezed": 2}})
     first = session.state.networks.discriminators["image"].blocks[0].from_image
     before = source.discriminators["image"].blocks[0].from_image.weight
