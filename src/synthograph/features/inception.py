@@ -245,14 +245,6 @@ class InceptionExtractor(NetworkExtractor):
         """Probabilities per image."""
         return self.network.fc.out_features
 
-    def probabilities(self, images: Tensor) -> Float32[Tensor, "n 1008"]:
-        """Class probabilities without the output bias, for the inception score.
-
-        Raises:
-            UserError: as for features.
-        """
-        return self.features_and_probabilities(images)[1]
-
     def features_and_probabilities(
         self, images: Tensor
     ) -> tuple[Float32[Tensor, "n 2048"], Float32[Tensor, "n 1008"]]:
