@@ -227,13 +227,19 @@ def plane(colour: Colour | np.ndarray) -> np.ndarray:
     return np.asarray(colour, dtype=np.float32)[:, None, None]
 
 
-def paint(image: np.ndarray, colour: Colour | np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """`image` [c, h, w] with a colour (c numbers, or an array that broadcasts to it) over it.
+def between(colours: Sequence[Colour], share: float) -> np.ndarray:
+    """The colour [channels] at `share`, 0 to 1, of the way through a row of colours."""
+    place = share * (len(colours) - 1)
+    return np.array([np.interp(place, range(len(colours)), c) for c in zip(*colours, strict=True)])
+
+
+def paint(image: np.ndarray, colour: Colour | float | np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """`image` [c, h, w] or [h, w] with something over it.
 
     Args:
         image: what lies below.
-        colour: what is painted.
+        colour: what is painted: c numbers, one for all, or an array that broadcasts to the image.
         alpha: opacity [h, w], 0 to 1.
     """
-    over = colour if isinstance(colour, np.ndarray) else plane(colour)
+    over = plane(colour) if isinstance(colour, Sequence) else colour
     return image + (over - image) * alpha

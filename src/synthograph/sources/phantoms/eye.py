@@ -7,24 +7,23 @@ texture (Daugman 2004; Boyce et al. 2006).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from synthograph.core.record import DecodedImage
+from synthograph.sources.phantoms.anatomy import Anatomy, Scene
 from synthograph.sources.phantoms.camera import Camera
-from synthograph.sources.phantoms.drawing import Canvas, ellipse, paint, plane, ring_noise, soft
-from synthograph.sources.phantoms.labels import Factor, Key, Stream
-
-NUMBER = 2
-CLASSES = ("left", "right")
-INVARIANCES: tuple[str, ...] = ()
-DESCRIPTION = (
-    "Procedural eye pictures, visible light and near infrared registered; "
-    "mask 0 background, 1 sclera, 2 iris, 3 pupil."
+from synthograph.sources.phantoms.drawing import (
+    Colour,
+    between,
+    ellipse,
+    paint,
+    plane,
+    ring_noise,
+    soft,
 )
-MASK_CLASSES = ("background", "sclera", "iris", "pupil")
-CONFOUNDERS = ("lashes", "vignette")
+from synthograph.sources.phantoms.labels import Confounder, Factor
 
 FACTORS = (
     Factor("iris_hue", 0.0, 1.0, "colour of the stroma, 0 blue to 1 green-hazel", share=1.0),
@@ -38,6 +37,10 @@ PLACEMENT = (
     Factor("gaze_y", -0.05, 0.07, "gaze downwards, part of half the field", share=0.0),
 )
 
+CONFOUNDERS = (
+    Confounder("lashes", offset=0.8, gain=0.6),
+    Confounder("vignette", offset=0.8, gain=0.25, limit=0.95),
+)
 SITE_A = Camera(vignette=0.05)
 SITE_B = Camera(
     gains=(1.10, 0.99, 0.86),
@@ -85,66 +88,36 @@ class Layers:
     gaze: tuple[float, float]
 
 
-def confounders(z: np.ndarray, strength: float) -> dict[str, np.ndarray]:
-    """Lashes and vignette from standard normal numbers [n, 2]."""
-    bare = np.clip(z + 0.8, 0, None)
-    return {
-        "lashes": 0.6 * strength * bare[:, 0],
-        "vignette": np.clip(0.25 * strength * bare[:, 1], 0, 0.95),
-    }
-
-
-def render(
-    values: Mapping[str, float], *, key: Key, index: int, size: int, camera: Camera
-) -> DecodedImage:
-    """Draw one eye.
-
-    Args:
-        values: every factor, placement and confounder by name, and `right`: 1 for a right eye, 0
-            for a left one.
-        key: root of the random numbers.
-        index: number of the image.
-        size: side in pixels.
-        camera: who looks.
-
-    Returns:
-        Modalities `vis` uint8 [size, size, 3] and `nir` uint8 [size, size, 1], and the mask (1
-        sclera, 2 iris, 3 pupil).
+def render(scene: Scene) -> DecodedImage:
+    """Modalities `vis` uint8 [size, size, 3] and `nir` uint8 [size, size, 1], and the mask (1
+    sclera, 2 iris, 3 pupil).
     """
-    generator = key.generator(Stream.RENDER, index)
-    canvas = Canvas(size, camera.zoom)
-    layers = _layers(values, canvas, generator)
+    values, canvas, camera, generator = scene.values, scene.canvas, scene.camera, scene.generator
+    layers = _layers(scene)
     rough, fine = canvas.noise(generator, cells=10, octaves=3, fields=2, fading=0.7)
-    lashes = _lashes(layers, values["lashes"], canvas, generator)
-    brow = _brow(layers, canvas, generator)
-    shade = _shade(layers, canvas) * (1 + 0.02 * rough)
+    lashes, brow = _lashes(layers, scene), _brow(layers, scene)
+    shade = _shade(layers, canvas.y) * (1 + 0.02 * rough)
     visible = _visible(values, layers, fine) * shade
     infrared = _infrared(values, layers, fine) * (0.3 + 0.7 * shade)
     visible = paint(paint(visible, HAIR, 0.85 * brow), HAIR, lashes)
-    infrared = paint(paint(infrared, (0.30,), 0.6 * brow), (0.14,), lashes)
-    visible, infrared = _glints(visible, infrared, layers, canvas)
+    infrared = paint(paint(infrared, 0.30, 0.6 * brow), 0.14, lashes)
+    visible, infrared = _glints(visible, infrared, layers, scene)
     both = canvas.shrink(np.concatenate([visible, infrared]))
-    exposed = camera.expose(both[:3], vignette=values["vignette"])
-    grey = _grey(camera).expose(both[3:], vignette=values["vignette"])
-    pixels = camera.digitise(np.concatenate([exposed, grey]), generator)
+    # The same optics with the infrared sensor; its gain is the mean of the three colours'.
+    grey = replace(camera, gains=(float(np.mean(camera.gains)),))
+    exposed = [
+        camera.expose(both[:3], vignette=values["vignette"]),
+        grey.expose(both[3:], vignette=values["vignette"]),
+    ]
+    pixels = camera.digitise(np.concatenate(exposed), generator)
     open_, iris, pupil = layers.lids > 0, layers.iris > 0, layers.pupil > 0
     mask = canvas.shrink_mask([open_ & ~iris, open_ & iris & ~pupil, open_ & pupil])
     vis, nir = np.ascontiguousarray(pixels[..., :3]), np.ascontiguousarray(pixels[..., 3:])
     return DecodedImage({"vis": vis, "nir": nir}, mask)
 
 
-def _grey(camera: Camera) -> Camera:
-    """The same optics with the infrared sensor; its gain is the mean of the three colours'."""
-    return Camera(
-        gains=(float(np.mean(camera.gains)),),
-        contrast=camera.contrast,
-        gamma=camera.gamma,
-        blur=camera.blur,
-        vignette=camera.vignette,
-    )
-
-
-def _layers(values: Mapping[str, float], canvas: Canvas, generator: np.random.Generator) -> Layers:
+def _layers(scene: Scene) -> Layers:
+    values, canvas = scene.values, scene.canvas
     nose = canvas.x if values["right"] > 0.5 else -canvas.x
     u = np.clip(nose / HALF_WIDTH, -1.25, 1.25)
     y = canvas.y - CENTRE_Y - 0.07 * u
@@ -160,7 +133,7 @@ def _layers(values: Mapping[str, float], canvas: Canvas, generator: np.random.Ge
     distance = np.sqrt(x * x + y_iris * y_iris)
     pupil_radius = np.float32(IRIS_RADIUS * values["pupil_size"])
     place = (distance - pupil_radius) / (IRIS_RADIUS - pupil_radius)
-    fibres = _fibres(place, np.arctan2(y_iris, x), generator)
+    fibres = _fibres(place, np.arctan2(y_iris, x), scene.generator)
     return Layers(
         nose=nose,
         lids=lids,
@@ -184,12 +157,12 @@ def _fibres(place: np.ndarray, angle: np.ndarray, generator: np.random.Generator
     return table[row, column]
 
 
-def _shade(layers: Layers, canvas: Canvas) -> np.ndarray:
+def _shade(layers: Layers, y: np.ndarray) -> np.ndarray:
     """Light and shade of the face: the nose's side, the socket, the lid's crease, the cheek."""
     nose = 1 - 0.38 * soft(layers.nose - 0.86, 0.42) + 0.06 * soft(-layers.nose - 0.5, 0.8)
     crease = np.exp(-(((layers.upper - 0.13) / 0.035) ** 2)) * soft(0.95 - np.abs(layers.nose), 0.4)
-    socket = 0.10 * np.exp(-(((canvas.y + 0.42) / 0.22) ** 2))
-    bag = np.exp(-(((canvas.y - 0.55 - 0.05 * layers.nose) / 0.10) ** 2)) * 0.06
+    socket = 0.10 * np.exp(-(((y + 0.42) / 0.22) ** 2))
+    bag = np.exp(-(((y - 0.55 - 0.05 * layers.nose) / 0.10) ** 2)) * 0.06
     rim = 0.25 * np.exp(-(((layers.lids + 0.02) / 0.035) ** 2))
     shadow = 0.40 * soft(0.04 + layers.upper, 0.24) * (layers.lids > 0)
     outside = 1 - 0.20 * crease - socket - bag
@@ -198,15 +171,9 @@ def _shade(layers: Layers, canvas: Canvas) -> np.ndarray:
 
 def _visible(values: Mapping[str, float], layers: Layers, fine: np.ndarray) -> np.ndarray:
     """The eye in visible light [3, h, w], before light and hair."""
-    place = values["skin_tone"] * (len(TONES) - 1)
-    tone = [np.interp(place, range(len(TONES)), channel) for channel in zip(*TONES, strict=True)]
-    image = plane(tone) * (1 + 0.018 * fine)
-    opened = soft(layers.lids, 0.03)
+    skin = plane(between(TONES, values["skin_tone"])) * (1 + 0.018 * fine)
     red = soft(np.abs(layers.nose) - 0.42, 0.5) * (0.06 + 0.03 * fine)
     sclera = plane(SCLERA) - np.stack([0.15 * red, red, red])
-    image = paint(image, sclera, opened)
-    corner = soft(layers.nose - 0.68, 0.14) * soft(layers.lids + 0.01, 0.03)
-    image = paint(image, CARUNCLE, 0.9 * corner)
     melanin, hue = values["melanin"], values["iris_hue"]
     stroma = np.asarray(BLUE_IRIS) * (1 - hue) + np.asarray(HAZEL_IRIS) * hue
     # Melanin absorbs: colour and texture of the stroma disappear together.
@@ -214,28 +181,36 @@ def _visible(values: Mapping[str, float], layers: Layers, fine: np.ndarray) -> n
     contrast = 0.20 * (1 - melanin) ** 1.5 + 0.03
     ring = 1 - 0.55 * soft(0.035 - layers.iris, 0.06)
     iris = plane(colour) * (1 + contrast * layers.fibres) * ring
-    image = paint(image, iris, soft(layers.iris, 0.03) * opened)
-    return paint(image, (0.025, 0.02, 0.02), soft(layers.pupil, 0.025) * opened)
+    return _eye(skin, sclera, CARUNCLE, iris, (0.025, 0.02, 0.02), layers)
 
 
 def _infrared(values: Mapping[str, float], layers: Layers, fine: np.ndarray) -> np.ndarray:
     """The eye in near infrared [1, h, w]: skin bright, iris textured whatever its colour."""
-    opened = soft(layers.lids, 0.03)
-    image = np.float32(0.80 - 0.10 * values["skin_tone"]) * (1 + 0.015 * fine)[None]
-    image = paint(image, (0.66,), opened)
-    corner = soft(layers.nose - 0.68, 0.14) * soft(layers.lids + 0.01, 0.03)
-    image = paint(image, (0.58,), 0.9 * corner)
+    skin = np.float32(0.80 - 0.10 * values["skin_tone"]) * (1 + 0.015 * fine)[None]
     ring = 1 - 0.22 * soft(0.03 - layers.iris, 0.06)
     iris = ((0.46 - 0.05 * values["melanin"]) + 0.075 * layers.fibres) * ring
-    image = paint(image, iris[None], soft(layers.iris, 0.03) * opened)
-    return paint(image, (0.05,), soft(layers.pupil, 0.025) * opened)
+    return _eye(skin, 0.66, 0.58, iris, 0.05, layers)
 
 
-def _lashes(
-    layers: Layers, strength: float, canvas: Canvas, generator: np.random.Generator
+def _eye(
+    skin: np.ndarray,
+    sclera: np.ndarray | float,
+    caruncle: Colour | float,
+    iris: np.ndarray,
+    pupil: Colour | float,
+    layers: Layers,
 ) -> np.ndarray:
+    """The parts of the eye over the skin [channels, h, w]."""
+    opened = soft(layers.lids, 0.03)
+    corner = soft(layers.nose - 0.68, 0.14) * soft(layers.lids + 0.01, 0.03)
+    image = paint(paint(skin, sclera, opened), caruncle, 0.9 * corner)
+    image = paint(image, iris, soft(layers.iris, 0.03) * opened)
+    return paint(image, pupil, soft(layers.pupil, 0.025) * opened)
+
+
+def _lashes(layers: Layers, scene: Scene) -> np.ndarray:
     """Opacity of the lashes [h, w]: the lid's edge, and hairs that fan outwards above it."""
-    jitter = canvas.noise(generator, cells=9)[0]
+    jitter = scene.canvas.noise(scene.generator, cells=9)[0]
     across = layers.nose / HALF_WIDTH
     fan = across * (1 + 0.55 * layers.upper)
     hairs = np.abs(np.sin(fan * np.float32(42.0) + 1.3 * jitter))
@@ -244,30 +219,42 @@ def _lashes(
     body = soft(hairs - 0.45 - 0.5 * reach, 0.35) * (layers.upper > -0.015) * (reach < 1)
     inner = np.abs(across) < 0.98
     edge = np.exp(-(((layers.upper + 0.003) / 0.016) ** 2))
-    cover = np.maximum(body * min(strength, 1.0), 0.75 * edge) * inner
+    cover = np.maximum(body * min(scene.values["lashes"], 1.0), 0.75 * edge) * inner
     return np.clip(cover, 0, 0.9).astype(np.float32)
 
 
-def _brow(layers: Layers, canvas: Canvas, generator: np.random.Generator) -> np.ndarray:
+def _brow(layers: Layers, scene: Scene) -> np.ndarray:
     """Opacity of the brow [h, w]: thick at the nose, thin at the temple."""
-    hairs = canvas.noise(generator, cells=40, octaves=1)[0]
+    hairs = scene.canvas.noise(scene.generator, cells=40)[0]
     middle = -0.74 + 0.16 * (layers.nose + 0.15) ** 2 - 0.04 * layers.nose
     thick = np.clip(0.085 + 0.065 * layers.nose, 0.015, None)
-    inside = soft(1 - np.abs(canvas.y - middle) / thick, 1.1) * soft(0.88 - layers.nose, 0.3)
-    return (np.clip(inside * (0.90 + 0.13 * hairs), 0, 1) * soft(layers.nose + 0.9, 0.3)).astype(
-        np.float32
-    )
+    inside = soft(1 - np.abs(scene.canvas.y - middle) / thick, 1.1) * soft(0.88 - layers.nose, 0.3)
+    cover = np.clip(inside * (0.90 + 0.13 * hairs), 0, 1) * soft(layers.nose + 0.9, 0.3)
+    return cover.astype(np.float32)
 
 
 def _glints(
-    visible: np.ndarray, infrared: np.ndarray, layers: Layers, canvas: Canvas
+    visible: np.ndarray, infrared: np.ndarray, layers: Layers, scene: Scene
 ) -> tuple[np.ndarray, np.ndarray]:
     """Reflections on the cornea: one lamp in visible light, two diodes in infrared."""
     opened = soft(layers.lids, 0.03)
-    x, y = canvas.x - layers.gaze[0], canvas.y - layers.gaze[1]
+    x, y = scene.canvas.x - layers.gaze[0], scene.canvas.y - layers.gaze[1]
     lamp = ellipse(x, y, centre=(-0.10, -0.10), radii=(0.050, 0.062))
-    visible = paint(visible, (1.0, 1.0, 1.0), 0.95 * soft(lamp, 0.03) * opened)
+    visible = paint(visible, 1.0, 0.95 * soft(lamp, 0.03) * opened)
     for side in (-0.07, 0.07):
         diode = ellipse(x, y, centre=(side, 0.05), radii=(0.034, 0.034))
-        infrared = paint(infrared, (1.0,), 0.95 * soft(diode, 0.03) * opened)
+        infrared = paint(infrared, 1.0, 0.95 * soft(diode, 0.03) * opened)
     return visible, infrared
+
+
+EYE = Anatomy(
+    number=2,
+    classes=("left", "right"),
+    mask_classes=("background", "sclera", "iris", "pupil"),
+    factors=FACTORS,
+    placement=PLACEMENT,
+    confounders=CONFOUNDERS,
+    cameras=(SITE_A, SITE_B),
+    render=render,
+    right=lambda population: population.positive.astype(float),
+)

@@ -22,8 +22,10 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from synthograph.core.errors import UserError
+from synthograph.sources.phantoms.options import PhantomOptions
 
 STREAMS_PER_KIND = 16
+SCORED_PREVALENCE = 0.4
 INTEGRATION_LIMIT = 9.0
 INTEGRATION_POINTS = 4001
 
@@ -81,29 +83,24 @@ class Factor:
 
 
 @dataclass(frozen=True, slots=True)
-class LabelModel:
-    """How labels follow from scores.
+class Confounder:
+    """Something that disturbs pictures; of some it is absent, and of none it exceeds a limit.
 
     Attributes:
-        signal: a of the module's formula, the correlation of score and liability, 0 to 1.
-        prevalence: population share of the positive class, within (0, 1).
-        noise_share: part of the label noise that a patient's images share, 0 to 1.
-        correlation: correlation of every confounder with the liability, -1 to 1.
+        name: manifest column.
+        offset: mean of the standardised strength, below 0 of which it is absent.
+        gain: value per unit of strength.
+        limit: largest value.
     """
 
-    signal: float
-    prevalence: float
-    noise_share: float = 0.0
-    correlation: float = 0.0
+    name: str
+    offset: float
+    gain: float
+    limit: float = np.inf
 
-    @property
-    def threshold(self) -> float:
-        """Liability above which the label is positive."""
-        return float(ndtri(1 - self.prevalence))
-
-    def probability(self, score: np.ndarray) -> np.ndarray:
-        """Population probability [n] of the positive class at a score [n]."""
-        return _probability(score, self.signal, self.prevalence)
+    def value(self, z: np.ndarray, strength: float) -> np.ndarray:
+        """The value [n] of standard normal numbers [n]; `strength` 0 is none, 1 is usual."""
+        return np.clip(self.gain * strength * np.clip(z + self.offset, 0, None), 0, self.limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,20 +110,18 @@ class Population:
     Attributes:
         patient: number of the patient, rising with the image's number.
         ordinal: which image of its patient it is, from 0.
-        values: physical value of every factor.
-        confounders: standard normal strengths [n, confounders].
-        score: noiseless score, N(0, 1) in the population (zeros where no factor has a weight).
-        probability: probability of the positive class given the score.
+        values: physical value of every factor and confounder.
         positive: the label.
+        score: noiseless score, N(0, 1) in the population; None where no factor has a weight.
+        probability: probability of the positive class given the score.
     """
 
     patient: np.ndarray
     ordinal: np.ndarray
     values: Mapping[str, np.ndarray]
-    confounders: np.ndarray
-    score: np.ndarray
-    probability: np.ndarray
     positive: np.ndarray
+    score: np.ndarray | None
+    probability: np.ndarray
 
 
 def _probability(score: np.ndarray, signal: float, prevalence: float) -> np.ndarray:
@@ -183,46 +178,43 @@ def calibrate_signal(auroc: float, prevalence: float) -> float:
 
 def draw_population(
     key: Key,
-    *,
-    count: int,
-    images_per_patient: float,
-    patient_effect: float,
     factors: Sequence[Factor],
-    confounders: int,
-    model: LabelModel,
+    confounders: Sequence[Confounder],
+    options: PhantomOptions,
 ) -> Population:
     """Draw patients, factors, confounders and labels; a larger `count` only appends images.
 
-    Args:
-        key: seed and kind.
-        count: number of images.
-        images_per_patient: mean number of images of a patient, >= 1.
-        patient_effect: share of the variance of factors between patients, 0 to 1.
-        factors: what to draw.
-        confounders: how many confounders to draw.
-        model: how labels follow.
+    The label is a noisy threshold of the score, or of noise alone, drawn image by image, where no
+    factor has a weight.
     """
-    patient, ordinal = _assign_patients(key, count, images_per_patient)
-    width = len(factors) + 1 + confounders
-    own = _normals(key, Stream.IMAGE, count, width)
-    of_patient = _normals(key, Stream.PATIENT, int(patient[-1]) + 1, len(factors) + 1)[patient]
-    shares = [patient_effect if f.share is None else f.share for f in factors]
-    share = np.array([*shares, model.noise_share])
-    mixed = np.sqrt(share) * of_patient + np.sqrt(1 - share) * own[:, : len(share)]
     weights = np.array([f.weight for f in factors])
-    length = float(np.linalg.norm(weights))
+    scored = bool(weights.any())
+    usual = SCORED_PREVALENCE if scored else 0.5
+    prevalence = usual if options.prevalence is None else options.prevalence
+    signal = calibrate_signal(options.auroc, prevalence) if scored else 0.0
+    effect = options.patient_effect
+    shares = [effect if f.share is None else f.share for f in factors]
+    share = np.array([*shares, effect if scored else 0.0])
+
+    patient, ordinal = _assign_patients(key, options.count, options.images_per_patient)
+    own = _normals(key, Stream.IMAGE, options.count, len(share) + len(confounders))
+    of_patient = _normals(key, Stream.PATIENT, int(patient[-1]) + 1, len(share))[patient]
+    mixed = np.sqrt(share) * of_patient + np.sqrt(1 - share) * own[:, : len(share)]
     # Summed elementwise: a matrix product could round otherwise for another number of images.
-    score = np.sum(mixed[:, :-1] * (weights / length if length > 0 else weights), axis=1)
-    liability = model.signal * score + np.sqrt(1 - model.signal**2) * mixed[:, -1]
-    c = model.correlation
+    unit = weights / np.linalg.norm(weights) if scored else weights
+    score = np.sum(mixed[:, :-1] * unit, axis=1)
+    liability = signal * score + np.sqrt(1 - signal**2) * mixed[:, -1]
+    c = options.confounder_correlation
+    z = c * liability[:, None] + np.sqrt(1 - c**2) * own[:, len(share) :]
+    values = {f.name: f.value(mixed[:, j]) for j, f in enumerate(factors)}
+    values |= {f.name: f.value(z[:, j], options.confounders) for j, f in enumerate(confounders)}
     return Population(
         patient=patient,
         ordinal=ordinal,
-        values={f.name: f.value(mixed[:, j]) for j, f in enumerate(factors)},
-        confounders=c * liability[:, None] + np.sqrt(1 - c**2) * own[:, len(share) :],
-        score=score,
-        probability=model.probability(score),
-        positive=liability > model.threshold,
+        values=values,
+        positive=liability > ndtri(1 - prevalence),
+        score=score if scored else None,
+        probability=_probability(score, signal, prevalence),
     )
 
 

@@ -3,6 +3,7 @@
 import enum
 
 import pydantic
+from pydantic import Field
 
 from synthograph.core.config import Config
 from synthograph.core.names import nearest
@@ -28,56 +29,52 @@ class Site(enum.StrEnum):
 class PhantomOptions(Config):
     """One set of phantoms. The same seed at two sites shows the same patients to two cameras."""
 
-    kind: PhantomKind = pydantic.Field(description="object: skin, eye or knee")
-    count: int = pydantic.Field(
-        description="number of images, 1 to 10 million", ge=1, le=10_000_000
+    kind: PhantomKind = Field(description="object: skin, eye or knee")
+    count: int = Field(ge=1, le=10_000_000, description="number of images, 1 to 10 million")
+    size: int = Field(
+        64, ge=16, le=2048, description="side of the square images in pixels, 16 to 2048"
     )
-    size: int = pydantic.Field(
-        default=64, description="side of the square images in pixels, 16 to 2048", ge=16, le=2048
-    )
-    seed: int = pydantic.Field(
-        default=0, description="seed of everything, 0 to 2^63 - 1", ge=0, lt=2**63
-    )
-    site: Site = pydantic.Field(default=Site.A, description="camera: a, or b with another look")
-    site_shift: float = pydantic.Field(
-        default=1.0,
-        description="how far camera b is from camera a: 0 the same, 1 usual, at most 2",
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of everything, 0 to 2^63 - 1")
+    site: Site = Field(Site.A, description="camera: a, or b with another look")
+    site_shift: float = Field(
+        1.0,
         ge=0,
         le=2,
+        description="how far camera b is from camera a: 0 the same, 1 usual, at most 2",
     )
-    auroc: float = pydantic.Field(
-        default=DEFAULT_AUROC,
-        description="best possible AUROC of skin and knee labels, above 0.5, at most 0.999",
+    auroc: float = Field(
+        DEFAULT_AUROC,
         gt=0.5,
         le=0.999,
+        description="best possible AUROC of skin and knee labels, above 0.5, at most 0.999",
     )
-    prevalence: float | None = pydantic.Field(
-        default=None,
-        description="share of the second class, 0.01 to 0.99; default 0.4, for eyes 0.5",
+    prevalence: float | None = Field(
+        None,
         ge=0.01,
         le=0.99,
+        description="share of the second class, 0.01 to 0.99; default 0.4, for eyes 0.5",
     )
-    confounders: float = pydantic.Field(
-        default=1.0,
-        description="strength of hair, vignette and their like: 0 none, 1 usual, at most 4",
+    confounders: float = Field(
+        1.0,
         ge=0,
         le=4,
+        description="strength of hair, vignette and their like: 0 none, 1 usual, at most 4",
     )
-    confounder_correlation: float = pydantic.Field(
-        default=0.0,
-        description="correlation of the confounders with the liability behind the label, -1 to 1; "
-        "with any but 0 the confounders tell of the label beyond `auroc`",
+    confounder_correlation: float = Field(
+        0.0,
         ge=-1,
         le=1,
+        description="correlation of the confounders with the liability behind the label, -1 to 1; "
+        "with any but 0 the confounders tell of the label beyond `auroc`",
     )
-    images_per_patient: float = pydantic.Field(
-        default=4.0, description="mean number of images of a patient, 1 to 1000", ge=1, le=1000
+    images_per_patient: float = Field(
+        4.0, ge=1, le=1000, description="mean number of images of a patient, 1 to 1000"
     )
-    patient_effect: float = pydantic.Field(
-        default=0.8,
-        description="share of the variance of factors and label noise between patients, 0 to 1",
+    patient_effect: float = Field(
+        0.8,
         ge=0,
         le=1,
+        description="share of the variance of factors and label noise between patients, 0 to 1",
     )
 
     @pydantic.field_validator("kind", "site", mode="before")

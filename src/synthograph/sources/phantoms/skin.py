@@ -3,41 +3,27 @@
 The factors of the score are those of the ABCD rule of dermoscopy (Stolz et al. 1994): asymmetry,
 border, colours, and the diameter that clinicians add. Pigment darkens skin by absorption,
 exp(-amount x absorption), so that a lesion on dark skin is darker; blue-grey, red and white areas
-scatter and are painted over it.
+scatter and are painted over it. The field is 14 mm wide.
 """
-
-from collections.abc import Mapping
 
 import numpy as np
 
 from synthograph.core.record import DecodedImage
+from synthograph.sources.phantoms.anatomy import Anatomy, Scene
 from synthograph.sources.phantoms.camera import Camera
-from synthograph.sources.phantoms.drawing import Canvas, paint, plane, soft, turned
-from synthograph.sources.phantoms.labels import Factor, Key, Stream
+from synthograph.sources.phantoms.drawing import Colour, between, paint, plane, soft, turned
+from synthograph.sources.phantoms.labels import Confounder, Factor
 
-NUMBER = 1
-CLASSES = ("benign", "melanoma")
-INVARIANCES = ("mirror", "rotate")
-DESCRIPTION = (
-    "Procedural dermoscopy-like pictures of pigmented skin lesions (14 mm field); "
-    "mask 0 background, 1 lesion."
-)
-MASK_CLASSES = ("background", "lesion")
-CONFOUNDERS = ("hair", "vignette")
 FIELD_MM = 14.0
 
 FACTORS = (
     Factor("diameter", 2.5, 11.5, "mean diameter of the lesion in mm", weight=0.5),
     Factor("asymmetry", 0.0, 1.0, "shape and colour off a common axis, 0 none to 1", weight=0.5),
     Factor("border", 0.0, 1.0, "irregularity of the border, 0 smooth to 1 ragged", weight=0.5),
-    Factor(
-        "colour", 0.0, 1.0, "variegation: 0 one colour, 1 all six colours of the rule", weight=0.6
-    ),
+    Factor("colour", 0.0, 1.0, "variegation: 0 one, 1 all six colours of the rule", weight=0.6),
     Factor("skin_tone", 0.0, 1.0, "tone of the patient's skin, 0 light to 1 dark", share=1.0),
     Factor("redness", 0.0, 1.0, "redness of the patient's skin, 0 pale to 1 red", share=1.0),
-    Factor(
-        "pigment", 0.0, 1.0, "pigment of the patient's lesions, 0 light to 1 dark brown", share=1.0
-    ),
+    Factor("pigment", 0.0, 1.0, "pigment of all lesions, 0 light to 1 dark brown", share=1.0),
 )
 PLACEMENT = (
     Factor("centre_x", -0.12, 0.12, "lesion right of the centre, part of the field", share=0.0),
@@ -45,6 +31,10 @@ PLACEMENT = (
     Factor("angle", 0.0, 360.0, "direction of the lesion's long axis in degrees", share=0.0),
 )
 
+CONFOUNDERS = (
+    Confounder("hair", offset=0.1, gain=1.0),  # half of all pictures have some
+    Confounder("vignette", offset=0.1, gain=0.5, limit=0.95),
+)
 SITE_A = Camera(vignette=0.08)
 SITE_B = Camera(
     gains=(0.90, 1.0, 1.16),
@@ -56,12 +46,7 @@ SITE_B = Camera(
     noise=0.02,
 )
 
-TONES = (
-    (0.93, 0.77, 0.70),
-    (0.88, 0.69, 0.59),
-    (0.77, 0.56, 0.44),
-    (0.60, 0.41, 0.31),
-)
+TONES = ((0.93, 0.77, 0.70), (0.88, 0.69, 0.59), (0.77, 0.56, 0.44), (0.60, 0.41, 0.31))
 MELANIN = (0.62, 1.05, 1.32)
 BLACK = (0.10, 0.07, 0.07)
 RED = (0.72, 0.27, 0.27)
@@ -75,67 +60,33 @@ MAX_HAIRS = 48
 HAIRS = 7.0
 
 
-def colours_of(variegation: float) -> int:
-    """Number of colours, 1 to 6 (the C of the ABCD rule), at a variegation of 0 to 1."""
-    return min(1 + int(variegation * MAX_COLOURS), MAX_COLOURS)
-
-
-def confounders(z: np.ndarray, strength: float) -> dict[str, np.ndarray]:
-    """Hair (half of all pictures have some) and vignette from standard normal numbers [n, 2]."""
-    bare = np.clip(z + 0.1, 0, None)
-    return {
-        "hair": strength * bare[:, 0],
-        "vignette": np.clip(0.5 * strength * bare[:, 1], 0, 0.95),
-    }
-
-
-def render(
-    values: Mapping[str, float], *, key: Key, index: int, size: int, camera: Camera
-) -> DecodedImage:
-    """Draw one lesion.
-
-    Args:
-        values: every factor, placement and confounder by name.
-        key: root of the random numbers.
-        index: number of the image; the same image at another size shows the same lesion.
-        size: side in pixels.
-        camera: who looks.
-
-    Returns:
-        Modality `image` uint8 [size, size, 3] and the mask (1 lesion).
-    """
-    generator = key.generator(Stream.RENDER, index)
-    canvas = Canvas(size, camera.zoom)
-    skin = _skin(values, canvas, generator)
-    depth, x, y = _depth(values, canvas, generator)
-    image = _lesion(skin, depth, (x, y), values=values, canvas=canvas, generator=generator)
-    image = _hairs(image, values["hair"], canvas, generator)
-    image = camera.expose(canvas.shrink(image), vignette=values["vignette"])
+def render(scene: Scene) -> DecodedImage:
+    """Modality `image` uint8 [size, size, 3] and the mask (1 lesion)."""
+    values, canvas = scene.values, scene.canvas
+    skin = _skin(scene)
+    depth, x, y = _depth(scene)
+    image = _hairs(_lesion(skin, depth, (x, y), scene), scene)
+    image = scene.camera.expose(canvas.shrink(image), vignette=values["vignette"])
     mask = canvas.shrink_mask([depth > 0])
-    return DecodedImage({"image": camera.digitise(image, generator)}, mask)
+    return DecodedImage({"image": scene.camera.digitise(image, scene.generator)}, mask)
 
 
-def _skin(
-    values: Mapping[str, float], canvas: Canvas, generator: np.random.Generator
-) -> np.ndarray:
+def _skin(scene: Scene) -> np.ndarray:
     """Bare skin [3, h, w]: tone, blotches, fine furrows and uneven light."""
-    place = values["skin_tone"] * (len(TONES) - 1)
-    tone = np.array(
-        [np.interp(place, range(len(TONES)), channel) for channel in zip(*TONES, strict=True)]
-    )
-    tone *= np.array([1.02, 1 - 0.10 * values["redness"], 1 - 0.08 * values["redness"]])
-    blotch, light = canvas.noise(generator, cells=4, octaves=2, fields=2)
-    furrow = canvas.noise(generator, cells=30)[0]
-    slope = generator.normal(0, 0.03, 2).astype(np.float32)
+    canvas, redness = scene.canvas, scene.values["redness"]
+    tone = between(TONES, scene.values["skin_tone"])
+    tone *= np.array([1.02, 1 - 0.10 * redness, 1 - 0.08 * redness])
+    blotch, light = canvas.noise(scene.generator, cells=4, octaves=2, fields=2)
+    furrow = canvas.noise(scene.generator, cells=30)[0]
+    slope = scene.generator.normal(0, 0.03, 2).astype(np.float32)
     shade = 1 + 0.018 * light + 0.022 * furrow + slope[0] * canvas.x + slope[1] * canvas.y
     red = np.stack([0.006 * blotch, -0.020 * blotch, -0.016 * blotch])
     return (plane(tone) + red) * shade
 
 
-def _depth(
-    values: Mapping[str, float], canvas: Canvas, generator: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _depth(scene: Scene) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Distance inside the border in half fields, and coordinates in units of the radius."""
+    values, canvas, generator = scene.values, scene.canvas, scene.generator
     radius = values["diameter"] / FIELD_MM
     angle = np.deg2rad(values["angle"])
     x, y = turned(canvas.x - 2 * values["centre_x"], canvas.y - 2 * values["centre_y"], angle)
@@ -166,15 +117,10 @@ def _contour(asymmetry: float, border: float, generator: np.random.Generator) ->
 
 
 def _lesion(
-    skin: np.ndarray,
-    depth: np.ndarray,
-    place: tuple[np.ndarray, np.ndarray],
-    *,
-    values: Mapping[str, float],
-    canvas: Canvas,
-    generator: np.random.Generator,
+    skin: np.ndarray, depth: np.ndarray, place: tuple[np.ndarray, np.ndarray], scene: Scene
 ) -> np.ndarray:
     """The skin with the lesion in it."""
+    values, canvas, generator = scene.values, scene.canvas, scene.generator
     variegation, asymmetry = values["colour"], values["asymmetry"]
     opacity = soft(depth + 0.02, 0.15 - 0.06 * values["border"])
     cloud = canvas.noise(generator, cells=5, octaves=3, fading=0.7)[0]
@@ -185,39 +131,37 @@ def _lesion(
     amount = 0.50 + 0.55 * values["pigment"] + 0.28 * centre
     amount = amount + np.float32(0.09 + 0.22 * variegation) * cloud
     amount += np.float32(0.45 * asymmetry * variegation) * np.clip(slope, -1, 1)
-    mesh = _network(canvas, generator) * (1 - 0.5 * centre)
+    mesh = _network(scene) * (1 - 0.5 * centre)
     absorbed = np.clip(amount + np.float32(0.12) * mesh, 0.08, None) * opacity
     image = skin * np.exp(-absorbed * plane(MELANIN))
-    image = _patches(image, opacity, slope, values=values, canvas=canvas, generator=generator)
+    image = _patches(image, opacity, slope, scene)
     return image * (1 - np.float32(0.09) * (mesh + 0.8 * cloud) * opacity)
 
 
-def _network(canvas: Canvas, generator: np.random.Generator) -> np.ndarray:
+def _network(scene: Scene) -> np.ndarray:
     """Pigment network: dark meshes about 0.6 mm wide, from the zero lines of two noise fields."""
-    fields = canvas.noise(generator, cells=22, fields=2)
+    fields = scene.canvas.noise(scene.generator, cells=22, fields=2)
     return 1 - 2.2 * np.minimum(np.abs(fields[0]), np.abs(fields[1]) + 0.1)
 
 
-def _patches(
-    image: np.ndarray,
-    opacity: np.ndarray,
-    slope: np.ndarray,
-    *,
-    values: Mapping[str, float],
-    canvas: Canvas,
-    generator: np.random.Generator,
-) -> np.ndarray:
+def _colours(variegation: float) -> int:
+    """Number of colours, 1 to 6 (the C of the ABCD rule), at a variegation of 0 to 1."""
+    return min(1 + int(variegation * MAX_COLOURS), MAX_COLOURS)
+
+
+def _patches(image: np.ndarray, opacity: np.ndarray, slope: np.ndarray, scene: Scene) -> np.ndarray:
     """Areas of further colours: one fewer than there are, as the brown below counts as one."""
+    values, generator = scene.values, scene.generator
     sides = generator.choice([-1.0, 1.0], MAX_COLOURS - 1)
-    wanted = colours_of(values["colour"]) - 1
+    wanted = _colours(values["colour"]) - 1
     if wanted == 0:
         return image
     # Dark brown and black first, white (regression) last, as often as melanomas show them.
     order = [0, *generator.permutation([1, 2, 3]), 4]
     brown = image * np.exp(-plane(MELANIN) * np.float32(0.9))
-    palette: list[np.ndarray] = [brown, *(plane(c) for c in (BLACK, BLUE_GREY, RED, WHITE))]
+    palette: tuple[Colour | np.ndarray, ...] = (brown, BLACK, BLUE_GREY, RED, WHITE)
     strength = np.float32(0.45 + 0.40 * values["colour"])
-    fields = canvas.noise(generator, cells=4, octaves=3, fields=wanted, fading=0.65)
+    fields = scene.canvas.noise(generator, cells=4, octaves=3, fields=wanted, fading=0.65)
     for field, number in zip(fields, order, strict=False):
         lean = np.float32(sides[number] * 0.9 * values["asymmetry"]) * slope
         rare = 0.45 if number < 2 else 0.8
@@ -226,10 +170,9 @@ def _patches(
     return image
 
 
-def _hairs(
-    image: np.ndarray, strength: float, canvas: Canvas, generator: np.random.Generator
-) -> np.ndarray:
-    """Hairs as parabolas, roughly combed in one direction; `strength` 1 is about seven of them."""
+def _hairs(image: np.ndarray, scene: Scene) -> np.ndarray:
+    """Hairs as parabolas, roughly combed in one direction; a strength of 1 is about seven."""
+    strength, canvas, generator = scene.values["hair"], scene.canvas, scene.generator
     count = min(int(np.ceil(HAIRS * strength)), MAX_HAIRS) if strength > 0 else 0
     comb = generator.uniform(0, np.pi)
     draws = generator.standard_normal((MAX_HAIRS, 5)).astype(np.float32)
@@ -242,3 +185,17 @@ def _hairs(
         ends = np.clip((0.95 - np.abs(u - 0.6 * start)) / 0.1, 0, 1)
         cover = np.maximum(cover, near * ends)
     return paint(image, HAIR, cover * np.float32(0.85))
+
+
+SKIN = Anatomy(
+    number=1,
+    classes=("benign", "melanoma"),
+    mask_classes=("background", "lesion"),
+    factors=FACTORS,
+    placement=PLACEMENT,
+    confounders=CONFOUNDERS,
+    cameras=(SITE_A, SITE_B),
+    render=render,
+    invariances=("mirror", "rotate"),
+    columns=lambda values, ordinal: {"colours": str(_colours(values["colour"]))},
+)
