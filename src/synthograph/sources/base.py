@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from synthograph.core.record import Pixels
-from synthograph.core.untrusted.containers import Container
+from synthograph.core.untrusted.containers import HEAD_BYTES, Container
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class SourceFile:
         Raises:
             UnreadableError: it cannot be opened.
         """
-        return self.container.head(self.name)
+        return self.container.read(self.name, HEAD_BYTES)
 
 
 @dataclass(frozen=True, slots=True)

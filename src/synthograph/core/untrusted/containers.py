@@ -8,10 +8,9 @@ import os
 import stat
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 from synthograph.core.errors import UserError
 from synthograph.core.names import first_few
@@ -49,9 +48,6 @@ class Contents:
 class Folder:
     """A folder and all that lies below it; links to folders are not followed, and neither are links
     to files outside the folder. Unfinished archives in it are left out.
-
-    Attributes:
-        path: the folder.
     """
 
     path: Path
@@ -62,7 +58,7 @@ class Folder:
         Raises:
             UserError: a sub-folder cannot be opened.
         """
-        found = _Walk(os.path.realpath(self.path))
+        found = _Walk(self.path.resolve())
         for folder, below, files in os.walk(self.path, onerror=_refuse_folder):
             base = Path(folder).relative_to(self.path)
             growing = {name for name in below if is_unfinished(Path(folder, name))}
@@ -74,32 +70,21 @@ class Folder:
             for name in files:
                 if not is_litter(name):
                     found.add((base / name).as_posix(), Path(folder, name))
-        return found.listing()
+        return found.contents()
 
-    def read(self, name: str) -> bytes:
-        """The bytes of a member.
+    def read(self, name: str, limit: int | None = None) -> bytes:
+        """The bytes of a member, or the first `limit` of them.
 
         Raises:
-            UnreadableError: it cannot be opened, or is larger than `MAX_MEMBER_BYTES`.
+            UnreadableError: it cannot be opened, or is wanted whole and larger than
+                `MAX_MEMBER_BYTES`.
         """
         try:
             with (self.path / name).open("rb") as file:
                 size = os.fstat(file.fileno()).st_size
-                if size > MAX_MEMBER_BYTES:
+                if limit is None and size > MAX_MEMBER_BYTES:
                     raise UnreadableError(_too_large(size))
-                return file.read()
-        except OSError as error:
-            raise UnreadableError(f"cannot be opened ({error.strerror or error})") from error
-
-    def head(self, name: str) -> bytes:
-        """The first `HEAD_BYTES` of a member.
-
-        Raises:
-            UnreadableError: it cannot be opened.
-        """
-        try:
-            with (self.path / name).open("rb") as file:
-                return file.read(HEAD_BYTES)
+                return file.read(limit)
         except OSError as error:
             raise UnreadableError(f"cannot be opened ({error.strerror or error})") from error
 
@@ -115,7 +100,7 @@ class Folder:
         """This folder's relative name in `other` (ending in a slash, or empty), or None."""
         if not isinstance(other, Folder):
             return None
-        return _relative(PurePosixPath(self.path.resolve()), PurePosixPath(other.path.resolve()))
+        return _relative(self.path.resolve(), other.path.resolve())
 
     @property
     def name(self) -> str:
@@ -148,55 +133,49 @@ class ZipFolder:
                 twice, or whose declared size is beyond `MAX_MEMBER_BYTES` or (above `BOMB_BYTES`)
                 more than `BOMB_RATIO` times its packed size.
         """
-        infos = [
-            info for info in _open_zip(self.path).infolist() if not info.filename.endswith("/")
-        ]
+        infos = [i for i in _open_zip(self.path).infolist() if not i.filename.endswith("/")]
         for info in infos:
             _check_member(self.path, info)
         twice = [name for name, n in Counter(i.filename for i in infos).items() if n > 1]
         if twice:
             raise UserError(f"{self.path}: member {twice[0]!r} appears twice; pack the zip again")
-        inner = {
-            info.filename.removeprefix(self.prefix): info
-            for info in infos
-            if info.filename.startswith(self.prefix)
-        }
-        names = sorted(n for n in inner if not any(is_litter(part) for part in n.split("/")))
-        links = [name for name in names if stat.S_ISLNK(inner[name].external_attr >> 16)]
-        return Contents(
-            tuple(name for name in names if name not in links),
-            tuple((name, "is a link; pack the file itself") for name in links),
-        )
+        names: list[str] = []
+        broken: list[tuple[str, str]] = []
+        for info in sorted(infos, key=lambda info: info.filename):
+            name = info.filename.removeprefix(self.prefix)
+            outside = not info.filename.startswith(self.prefix)
+            if outside or any(map(is_litter, name.split("/"))):
+                continue
+            if stat.S_ISLNK(info.external_attr >> 16):
+                broken.append((name, "is a link; pack the file itself"))
+            else:
+                names.append(name)
+        return Contents(tuple(names), tuple(broken))
 
-    def read(self, name: str) -> bytes:
-        """The bytes of a member; its checksum is verified.
+    def read(self, name: str, limit: int | None = None) -> bytes:
+        """The bytes of a member, whose checksum is verified, or the first `limit` of them.
 
         Raises:
             UnreadableError: it is damaged or packed by a method that is not supported.
         """
-        return self._read(name, _unpack)
-
-    def head(self, name: str) -> bytes:
-        """The first `HEAD_BYTES` of a member.
-
-        Raises:
-            UnreadableError: as `read`.
-        """
-        return self._read(name, _unpack_head)
-
-    def _read(
-        self, name: str, unpack: Callable[[zipfile.ZipFile, zipfile.ZipInfo], bytes]
-    ) -> bytes:
         try:
-            info = _open_zip(self.path).getinfo(self.prefix + name)
+            packed = _open_zip(self.path)
+            info = packed.getinfo(self.prefix + name)
             _check_member(self.path, info)
-            return unpack(_open_zip(self.path), info)
+            with packed.open(info) as member:
+                if limit is not None:
+                    return member.read(limit)
+                # in one read a member that lies about its size would be unpacked whole
+                data = b"".join(iter(lambda: member.read(_PIECE), b""))
+            if len(data) == info.file_size:
+                return data
         except UserError as error:
             raise UnreadableError(str(error)) from error
         except (NotImplementedError, RuntimeError) as error:
             raise UnreadableError(f"packed in an unknown way ({error})") from error
         except Exception as error:  # each unpacker has its own kinds of failure
             raise UnreadableError(f"damaged in the zip file ({error})") from error
+        raise UnreadableError(f"holds {len(data)} bytes, but is said to hold {info.file_size}")
 
     def stamp(self, name: str) -> str:
         """Size and checksum of a member as text, which change with it."""
@@ -245,7 +224,10 @@ def open_container(path: Path, what: str) -> Container:
             raise UserError(f"{what} {path}: is a pipe or a device; give a folder or a zip file")
         for parent in path.parents:
             if parent.is_file() and zipfile.is_zipfile(parent):
-                return _zip_folder(parent, path.relative_to(parent).as_posix() + "/", what)
+                inner = ZipFolder(parent, path.relative_to(parent).as_posix() + "/")
+                if any(name.startswith(inner.prefix) for name in ZipFolder(parent).members().names):
+                    return inner
+                raise UserError(f"{what} {path}: the zip file holds no such folder")
     except OSError as error:
         raise UserError(f"{what} {path}: cannot be read ({error.strerror or error})") from None
     raise UserError(f"{what} {path}: no such folder or zip file")
@@ -294,9 +276,9 @@ def without_runs(listing: Contents) -> Contents:
 
 @dataclass(slots=True)
 class _Walk:
-    """What a walk through the folder `root` has found so far."""
+    """What a walk through the folder `root`, an absolute path without links, has found so far."""
 
-    root: str
+    root: Path
     names: list[str] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
     special: list[str] = field(default_factory=list)
@@ -307,33 +289,28 @@ class _Walk:
         try:
             name.encode()
             mode = path.stat().st_mode
-            target = os.path.realpath(path) if path.is_symlink() else None
+            outside = path.is_symlink() and not path.resolve().is_relative_to(self.root)
         except UnicodeEncodeError:
             shown = name.encode(errors="backslashreplace").decode()
             self.broken.append((shown, "its name is not valid UTF-8; rename the file"))
         except OSError as error:
             self.broken.append((name, f"link or file that cannot be followed ({error.strerror})"))
         else:
-            if target is not None and not Path(target).is_relative_to(self.root):
+            if outside:
                 reason = "link to a file outside the folder; put the file itself there"
                 self.broken.append((name, reason))
-                return
-            # a pipe or device would block the reader for ever
-            (self.names if stat.S_ISREG(mode) else self.special).append(name)
+            else:  # a pipe or device would block the reader for ever
+                (self.names if stat.S_ISREG(mode) else self.special).append(name)
 
-    def listing(self) -> Contents:
-        return Contents(tuple(sorted(self.names)), tuple(self.broken), tuple(self._remarks()))
-
-    def _remarks(self) -> Iterator[str]:
-        if self.links:
-            yield (
-                f"{len(self.links)} linked folder(s) not followed, since links can run in circles: "
-                f"{first_few(self.links)}"
-            )
-        if self.unfinished:
-            yield f"unfinished archive(s) left out: {first_few(sorted(self.unfinished))}"
-        if self.special:
-            yield f"{len(self.special)} pipe(s) or device(s) ignored: {first_few(self.special)}"
+    def contents(self) -> Contents:
+        circles = "linked folder(s) not followed, since links can run in circles"
+        counted = (
+            (f"{len(self.links)} {circles}", self.links),
+            ("unfinished archive(s) left out", sorted(self.unfinished)),
+            (f"{len(self.special)} pipe(s) or device(s) ignored", self.special),
+        )
+        remarks = tuple(f"{what}: {first_few(names)}" for what, names in counted if names)
+        return Contents(tuple(sorted(self.names)), tuple(self.broken), remarks)
 
 
 def _refuse_folder(error: OSError) -> None:
@@ -347,7 +324,7 @@ def _too_large(size: int) -> str:
     return f"{size >> 20} MiB is more than the {MAX_MEMBER_BYTES >> 20} MiB that one file may have"
 
 
-def _relative(path: PurePosixPath, root: PurePosixPath) -> str | None:
+def _relative(path: PurePath, root: PurePath) -> str | None:
     if not path.is_relative_to(root):
         return None
     inner = path.relative_to(root).as_posix()
@@ -376,29 +353,6 @@ def _check_member(path: Path, info: zipfile.ZipInfo) -> None:
             f"{path}: member {name!r} grows from {info.compress_size} to {info.file_size} bytes, "
             f"more than {BOMB_RATIO} times, as compression bombs do; pack it without compression"
         )
-
-
-def _unpack(packed: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
-    """The bytes of a member, read in pieces: in one read a member that lies about its size would
-    be unpacked whole.
-    """
-    with packed.open(info) as member:
-        data = b"".join(iter(lambda: member.read(_PIECE), b""))
-    if len(data) != info.file_size:
-        raise UserError(f"holds {len(data)} bytes, but is said to hold {info.file_size}")
-    return data
-
-
-def _unpack_head(packed: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
-    with packed.open(info) as member:
-        return member.read(HEAD_BYTES)
-
-
-def _zip_folder(path: Path, prefix: str, what: str) -> ZipFolder:
-    inner = ZipFolder(path, prefix)
-    if not any(name.startswith(prefix) for name in ZipFolder(path).members().names):
-        raise UserError(f"{what} {path / prefix}: the zip file holds no such folder")
-    return inner
 
 
 def _open_zip(path: Path) -> zipfile.ZipFile:
