@@ -195,7 +195,7 @@ def test_names_are_told_up_to_the_refused_one(tmp_path: Path) -> None:
 
 def test_what_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "folder.pkl").mkdir()
-    with pytest.raises(UserError, match="is no regular file"):
+    with pytest.raises(UserError, match="is a folder"):
         read_pickle(tmp_path / "folder.pkl")
     with pytest.raises(UserError, match="there is no such file"):
         read_pickle(tmp_path / "missing.pkl")

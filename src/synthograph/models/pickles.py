@@ -12,20 +12,18 @@ import io
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from synthograph.core.errors import UserError
+from synthograph.core.untrusted.documents import read_bounded
 from synthograph.core.untrusted.pickle_machine import Budget, RefusedError, SafeCall
 from synthograph.core.untrusted.pickles import (
-    TORCH_MAGIC,
-    TORCH_PROTOCOL,
+    MAX_BYTES,
     PickleReader,
     Storage,
     StoredObject,
     parse,
     placeholder,
-    read_bounded,
 )
+from synthograph.core.untrusted.torch_files import read_row
 
 EXPECTED = "a published network-snapshot-<kimg>.pkl"
 
@@ -37,7 +35,7 @@ def read_pickle(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
         UserError: the file is missing, too large, no pickle, or names anything beyond plain data
             and tensors.
     """
-    data = read_bounded(path, EXPECTED)
+    data = read_bounded(path, EXPECTED, limit=MAX_BYTES)
     return _parse(path, data, Budget(len(data)))
 
 
@@ -47,7 +45,7 @@ def pickle_names(path: Path) -> list[str]:
     Raises:
         UserError: the file is missing or too large.
     """
-    data = read_bounded(path, EXPECTED)
+    data = read_bounded(path, EXPECTED, limit=MAX_BYTES)
     budget = Budget(len(data))
     with contextlib.suppress(UserError):  # the names up to there are what was asked for
         _parse(path, data, budget)
@@ -71,29 +69,14 @@ class _NetworkReader(PickleReader):
         super().__init__(budget, more)
 
     def storage(self, data: object) -> Storage:
-        """A tensor's storage: four small pickles (magic number, version, byte order, the storage),
-        one of its keys, the count and the numbers.
-        """
+        """A tensor's storage, which `torch.save` wrote in its older form."""
         if type(data) is not bytes:
             raise RefusedError("a tensor's data is no bytes")
         if data.startswith(b"PK"):
             raise RefusedError("a tensor's data is a zip file, which snapshots never hold")
-        stream = io.BytesIO(data)
-        if self.inner(stream) != TORCH_MAGIC or self.inner(stream) != TORCH_PROTOCOL:
-            raise RefusedError("a tensor's data was not written by torch")
-        system, stored = self.inner(stream), self.inner(stream)
-        self.inner(stream)
-        if not isinstance(system, dict) or system.get("little_endian") is not True:
-            raise RefusedError("a tensor's numbers are not little-endian")
+        stored = read_row(data, self.budget)
         if not isinstance(stored, Storage):
             raise RefusedError("a tensor's data is no storage")
-        count, start = int.from_bytes(stream.read(8), "little"), stream.tell()
-        size = np.dtype(stored.kind.stored).itemsize
-        if count != stored.count or start + count * size != len(data):
-            raise RefusedError(
-                f"a storage claims {stored.count} numbers in {len(data) - start} bytes"
-            )
-        stored.load = lambda: np.frombuffer(data, stored.kind.stored, count, start)
         return stored
 
 

@@ -205,6 +205,6 @@ def test_other_files(tmp_path: Path, data: bytes) -> None:
 
 
 def test_what_is_no_file(tmp_path: Path) -> None:
-    for path, message in ((tmp_path, "no regular file"), (tmp_path / "x", "no such file")):
+    for path, message in ((tmp_path, "is a folder"), (tmp_path / "x", "no such file")):
         with pytest.raises(UserError, match=message):
             read_state(path)

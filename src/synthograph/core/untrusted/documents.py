@@ -51,6 +51,32 @@ def read_text(path: Path, way_out: str) -> str:
     return as_text(data, str(path), way_out)
 
 
+def read_bounded(path: Path, expected: str, *, limit: int, head: int | None = None) -> bytes:
+    """The bytes of a file, up to a limit.
+
+    Args:
+        path: the file.
+        expected: what should be there, for messages.
+        limit: most bytes that it may have.
+        head: how many of its first bytes are wanted; all of them unless given.
+
+    Raises:
+        UserError: the file is missing, a folder, no regular file, or too large.
+    """
+    try:
+        if not path.is_file():
+            what = "is no regular file" if path.exists() else "there is no such file"
+            what = "is a folder" if path.is_dir() else what
+            raise UserError(f"{path}: {what}; expected {expected}")
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > limit:
+                raise UserError(f"{path}: has {size} bytes, such a file may have {limit}")
+            return file.read(size if head is None else head)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+
+
 def as_text(data: bytes, origin: str, way_out: str) -> str:
     """Bytes as UTF-8 text, without a byte order mark.
 

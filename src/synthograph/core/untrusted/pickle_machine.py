@@ -120,17 +120,20 @@ class Machine:
             name = opcode.name
             if name == "STOP":
                 return self.stack.pop()
+            step = getattr(self, f"_do_{name.lower()}", None)
             if name in _PLAIN:
                 self.stack.append(_checked(argument))
             elif name in _FRESH:
                 self.stack.append(_FRESH[name]())
-            elif name in _STEPS:
-                _STEPS[name](self, argument)
-            else:
+            elif step is not None:
+                step(argument)
+            elif name not in _HINTS:
                 raise RefusedError(f"it uses {name}, which plain data never needs")
         raise RefusedError("it has no end")
 
-    def _mark(self, _: object) -> None:
+    # `_do_NAME` is what happens at the opcode of that name; opcodes without one are refused
+
+    def _do_mark(self, _: object) -> None:
         self.below.append(self.stack)
         self.stack = []
 
@@ -139,48 +142,61 @@ class Machine:
         items, self.stack = self.stack, self.below.pop()
         return items
 
-    def _drop(self, _: object) -> None:
+    def _do_pop(self, _: object) -> None:
         if self.stack:
             self.stack.pop()
         else:
             self._marked()
 
-    def _drop_marked(self, _: object) -> None:
+    def _do_pop_mark(self, _: object) -> None:
         self._marked()
 
-    def _duplicate(self, _: object) -> None:
+    def _do_dup(self, _: object) -> None:
         self.stack.append(self.stack[-1])
 
-    def _put(self, index: int | None) -> None:
+    def _do_put(self, index: int | None) -> None:
         number = len(self.memo) if index is None else index
         if not 0 <= number <= MAX_STEPS:
             raise RefusedError(f"it remembers a value under number {_cut(str(number))}")
         self.memo[number] = self.stack[-1]
 
-    def _get(self, index: int) -> None:
+    _do_binput = _do_long_binput = _do_memoize = _do_put
+
+    def _do_get(self, index: int) -> None:
         self.stack.append(self.memo[index])
 
-    def _tuple_of(self, count: int) -> None:
+    _do_binget = _do_long_binget = _do_get
+
+    def _do_tuple1(self, _: object) -> None:
+        self._tuple_of_last(1)
+
+    def _do_tuple2(self, _: object) -> None:
+        self._tuple_of_last(2)
+
+    def _do_tuple3(self, _: object) -> None:
+        self._tuple_of_last(3)
+
+    def _tuple_of_last(self, count: int) -> None:
         items = [self.stack.pop() for _ in range(count)]
         self.stack.append(tuple(reversed(items)))
 
-    def _tuple_marked(self, _: object) -> None:
+    def _do_tuple(self, _: object) -> None:
         items = self._marked()  # which exchanges the stack
         self.stack.append(tuple(items))
 
-    def _list_marked(self, _: object) -> None:
+    def _do_list(self, _: object) -> None:
         items = self._marked()
         self.stack.append(items)
 
-    def _dict_marked(self, _: object) -> None:
+    def _do_dict(self, _: object) -> None:
         items = self._marked()
         self.stack.append({})
         self._set(items)
 
-    def _append(self, _: object) -> None:
+    def _do_append(self, _: object) -> None:
         self._extend([self.stack.pop()])
 
-    def _appends(self, _: object) -> None:
+    def _do_appends(self, _: object) -> None:
         self._extend(self._marked())
 
     def _extend(self, items: list[Any]) -> None:
@@ -189,11 +205,11 @@ class Machine:
             raise RefusedError("it appends to something that is no list")
         target.extend(items)
 
-    def _set_item(self, _: object) -> None:
+    def _do_setitem(self, _: object) -> None:
         value, key = self.stack.pop(), self.stack.pop()
         self._set([key, value])
 
-    def _set_items(self, _: object) -> None:
+    def _do_setitems(self, _: object) -> None:
         self._set(self._marked())
 
     def _set(self, items: list[Any]) -> None:
@@ -203,21 +219,21 @@ class Machine:
         for key, value in zip(items[::2], items[1::2], strict=True):
             target[as_key(key)] = value
 
-    def _add_items(self, _: object) -> None:
+    def _do_additems(self, _: object) -> None:
         items, target = self._marked(), self.stack[-1]
         if type(target) is not set:
             raise RefusedError("it adds to something that is no set")
         target.update(map(as_key, items))
 
-    def _frozen_set(self, _: object) -> None:
+    def _do_frozenset(self, _: object) -> None:
         items = self._marked()
         self.stack.append(frozenset(map(as_key, items)))
 
-    def _global(self, argument: str) -> None:
+    def _do_global(self, argument: str) -> None:
         module, _, name = argument.partition(" ")
         self._find(module, name)
 
-    def _stack_name(self, _: object) -> None:
+    def _do_stack_global(self, _: object) -> None:
         name, module = self.stack.pop(), self.stack.pop()
         if not isinstance(name, str) or not isinstance(module, str):
             raise RefusedError("it names something by no text")
@@ -229,24 +245,17 @@ class Machine:
             raise RefusedError(f"it names {_cut(f'{module}.{name}')}")
         self.stack.append(self.names[module, name])
 
-    def _reduce(self, _: object) -> None:
+    def _do_reduce(self, _: object) -> None:
         arguments, maker = self.stack.pop(), self.stack.pop()
         self._call(maker, arguments)
 
-    def _new_with_keywords(self, _: object) -> None:
+    _do_newobj = _do_reduce
+
+    def _do_newobj_ex(self, _: object) -> None:
         keywords, arguments, maker = self.stack.pop(), self.stack.pop(), self.stack.pop()
         if keywords != {}:
             raise RefusedError("it makes an object with keyword arguments")
         self._call(maker, arguments)
-
-    def _make_marked(self, _: object) -> None:
-        maker, *arguments = self._marked()
-        self._call(maker, tuple(arguments))
-
-    def _make_named(self, argument: str) -> None:
-        arguments = tuple(self._marked())
-        self._global(argument)
-        self._call(self.stack.pop(), arguments)
 
     def _call(self, maker: object, arguments: object) -> None:
         if not isinstance(maker, SafeCall) or type(arguments) is not tuple:
@@ -254,14 +263,14 @@ class Machine:
         self.budget.spend(len(arguments))
         self.stack.append(maker.make(*arguments))
 
-    def _change(self, _: object) -> None:
+    def _do_build(self, _: object) -> None:
         state, target = self.stack.pop(), self.stack[-1]
         if isinstance(target, StandIn):
             target.build(state)
         elif not isinstance(target, dict):  # attributes of dictionaries are not needed
             raise RefusedError("it changes the state of plain data")
 
-    def _resolve(self, _: object) -> None:
+    def _do_binpersid(self, _: object) -> None:
         self.stack.append(self.persistent(self.stack.pop()))
 
 
@@ -295,6 +304,8 @@ _PLAIN = frozenset(
     "INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING "
     "UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8".split()
 )
+_HINTS = frozenset(("PROTO", "FRAME"))
+"""Opcodes that change nothing."""
 _FRESH: dict[str, Callable[[], Any]] = {
     "NONE": lambda: None,
     "NEWTRUE": lambda: True,
@@ -303,40 +314,4 @@ _FRESH: dict[str, Callable[[], Any]] = {
     "EMPTY_TUPLE": tuple,
     "EMPTY_DICT": dict,
     "EMPTY_SET": set,
-}
-_STEPS: dict[str, Callable[[Machine, Any], None]] = {
-    "PROTO": lambda machine, _: None,
-    "FRAME": lambda machine, _: None,  # only a hint for reading ahead
-    "MARK": Machine._mark,
-    "POP": Machine._drop,
-    "POP_MARK": Machine._drop_marked,
-    "DUP": Machine._duplicate,
-    "PUT": Machine._put,
-    "BINPUT": Machine._put,
-    "LONG_BINPUT": Machine._put,
-    "MEMOIZE": Machine._put,
-    "GET": Machine._get,
-    "BINGET": Machine._get,
-    "LONG_BINGET": Machine._get,
-    "TUPLE": Machine._tuple_marked,
-    "TUPLE1": lambda machine, _: machine._tuple_of(1),
-    "TUPLE2": lambda machine, _: machine._tuple_of(2),
-    "TUPLE3": lambda machine, _: machine._tuple_of(3),
-    "LIST": Machine._list_marked,
-    "DICT": Machine._dict_marked,
-    "APPEND": Machine._append,
-    "APPENDS": Machine._appends,
-    "SETITEM": Machine._set_item,
-    "SETITEMS": Machine._set_items,
-    "ADDITEMS": Machine._add_items,
-    "FROZENSET": Machine._frozen_set,
-    "GLOBAL": Machine._global,
-    "STACK_GLOBAL": Machine._stack_name,
-    "INST": Machine._make_named,
-    "OBJ": Machine._make_marked,
-    "REDUCE": Machine._reduce,
-    "NEWOBJ": Machine._reduce,
-    "NEWOBJ_EX": Machine._new_with_keywords,
-    "BUILD": Machine._change,
-    "BINPERSID": Machine._resolve,
 }

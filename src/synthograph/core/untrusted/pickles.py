@@ -7,7 +7,6 @@ refused. Readers of a kind of file add the names of that kind.
 
 import io
 import math
-import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -41,12 +40,7 @@ TORCH_PROTOCOL = 1001
 
 @dataclass(eq=False)
 class StoredObject(StandIn):
-    """An object of a foreign class, as its stored data.
-
-    Attributes:
-        kind: name of its class.
-        state: its attributes.
-    """
+    """An object of a foreign class, as its stored data: the name of its class, its attributes."""
 
     kind: str
     state: Mapping[Any, Any] = field(default_factory=dict)
@@ -63,21 +57,21 @@ class StoredObject(StandIn):
         """
         found: dict[str, Tensor] = {}
         waiting: list[tuple[str, StoredObject]] = [("", self)]
-        for visited in range(MAX_MODULES + 1):
-            if not waiting:
-                return found
+        visited = 0
+        while waiting:
             prefix, module = waiting.pop()
+            visited += 1
             for name, entry in module._entries(prefix):
                 if isinstance(entry, Tensor):
                     found[name] = entry
                 elif isinstance(entry, StoredObject):
                     waiting.append((f"{name}.", entry))
-            if visited == MAX_MODULES or len(found) > MAX_TENSORS or len(waiting) > MAX_MODULES:
-                break
-        raise UserError(
-            f"the {self.kind[:MAX_NAME]!r} has modules inside each other without end, or more than "
-            f"{MAX_MODULES} of them"
-        )
+            if max(visited, len(waiting)) > MAX_MODULES or len(found) > MAX_TENSORS:
+                raise UserError(
+                    f"the {self.kind[:MAX_NAME]!r} has modules inside each other without end, or "
+                    f"more than {MAX_MODULES} of them"
+                )
+        return found
 
     def _entries(self, prefix: str) -> Iterator[tuple[str, object]]:
         for part in ("_parameters", "_buffers", "_modules"):
@@ -89,33 +83,6 @@ class StoredObject(StandIn):
                         f"than {MAX_NAME} characters"
                     )
                 yield f"{prefix}{name}", value
-
-
-def read_bounded(
-    path: Path, expected: str, *, limit: int = MAX_BYTES, head: int | None = None
-) -> bytes:
-    """The bytes of a file, up to a limit.
-
-    Args:
-        path: the file.
-        expected: what should be there, for messages.
-        limit: most bytes that it may have.
-        head: how many of its first bytes are wanted; all of them unless given.
-
-    Raises:
-        UserError: the file is missing, no regular file, or too large.
-    """
-    try:
-        if not path.is_file():
-            what = "is no regular file" if path.exists() else "there is no such file"
-            raise UserError(f"{path}: {what}; expected {expected}")
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if size > limit:
-                raise UserError(f"{path}: has {size} bytes, such a file may have {limit}")
-            return file.read(size if head is None else head)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def parse(path: Path, read: Callable[[], Any], *, what: str = "pickle") -> Any:  # noqa: ANN401
@@ -143,12 +110,7 @@ def parse(path: Path, read: Callable[[], Any], *, what: str = "pickle") -> Any: 
 
 @dataclass(frozen=True)
 class StorageKind:
-    """Number type of a tensor's storage.
-
-    Attributes:
-        stored: how the bytes are read.
-        dtype: what they become.
-    """
+    """Number type of a tensor's storage: how numpy reads the bytes, and what they become."""
 
     stored: str
     dtype: torch.dtype
@@ -161,12 +123,12 @@ class Storage:
     Attributes:
         kind: of the numbers.
         count: how many there are.
-        load: gives them, a flat array of that kind and count; None before it is known.
+        load: gives them, a flat array of that kind and count.
     """
 
     kind: StorageKind
     count: int
-    load: "Callable[[], np.ndarray] | None" = None
+    load: Callable[[], np.ndarray]
 
 
 class PickleReader:
@@ -191,15 +153,11 @@ class PickleReader:
         """The object of the outer pickle."""
         return Machine(stream, self.names, self.budget, persistent).run()
 
-    def inner(self, stream: io.BytesIO) -> Any:  # noqa: ANN401
-        """The object of a small pickle that describes storages."""
-        return Machine(stream, STORAGES, self.budget, stored_kind).run()
-
     def tensor(
         self, stored: object, offset: object, size: object, stride: object, *_: object
     ) -> Tensor:
         """A tensor as a copy of its part of the storage."""
-        if not isinstance(stored, Storage) or stored.load is None:
+        if not isinstance(stored, Storage):
             raise RefusedError("a tensor has no storage")
         shape, steps, (start,) = _naturals(size), _naturals(stride), _naturals((offset,))
         count = math.prod(shape)
@@ -239,7 +197,7 @@ class PickleReader:
         return set(map(as_key, members))
 
 
-def _naturals(values: object) -> tuple[int, ...]:
+def _naturals(values: object = ()) -> tuple[int, ...]:
     """A shape, stride or offset, checked."""
     if not isinstance(values, list | tuple) or len(values) > MAX_AXES:
         raise RefusedError(f"a tensor's shape or stride is no list of up to {MAX_AXES} numbers")
@@ -248,16 +206,6 @@ def _naturals(values: object) -> tuple[int, ...]:
             shown = value if type(value) is int else type(value).__name__
             raise RefusedError(f"a tensor claims the shape or stride {shown}")
     return tuple(values)
-
-
-def stored_kind(pid: object) -> Storage:
-    """The storage that a pickle of torch's refers to; its numbers follow behind the pickle."""
-    if type(pid) is not tuple or len(pid) != 6 or pid[0] != "storage" or pid[5] is not None:
-        raise RefusedError("a tensor's data refers to something that is no storage")
-    kind, count = pid[1], pid[4]
-    if not isinstance(kind, StorageKind) or type(count) is not int or count < 0:
-        raise RefusedError("a storage is of an unknown kind")
-    return Storage(kind, count)
 
 
 def _parameter(data: object, *_: object) -> Tensor:
@@ -302,10 +250,6 @@ def placeholder(kind: str) -> SafeCall:
     return SafeCall(lambda *_: StoredObject(kind))
 
 
-def _size(values: object = ()) -> tuple[int, ...]:
-    return _naturals(values)
-
-
 _NUMBERS = frozenset("b1 i1 i2 i4 i8 u1 u2 u4 u8 f2 f4 f8".split())
 _NUMPY = ("numpy._core.multiarray", "numpy.core.multiarray")
 _KINDS = {
@@ -325,7 +269,7 @@ _DTYPES = "float16 bfloat16 float32 float64 int8 int16 int32 int64 uint8 bool".s
 _ALLOWED: dict[tuple[str, str], Any] = {
     ("torch._utils", "_rebuild_parameter"): SafeCall(_parameter),
     ("torch", "device"): placeholder("device"),
-    ("torch", "Size"): SafeCall(_size),
+    ("torch", "Size"): SafeCall(_naturals),
     ("numpy", "dtype"): SafeCall(_number_type),
     ("numpy", "ndarray"): placeholder("ndarray"),
     **{("torch", name): StandIn() for name in _DTYPES},

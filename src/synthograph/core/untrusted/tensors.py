@@ -6,6 +6,7 @@ Reading takes the file's size, its header about twelve times over, and no more.
 
 import json
 import math
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from synthograph.core.errors import UserError
 from synthograph.core.files import write_bytes
-from synthograph.core.untrusted.documents import JsonObject
+from synthograph.core.untrusted.documents import JsonObject, read_bounded
 
 DOCUMENT = "synthograph"
 SUFFIX = ".safetensors"
@@ -112,17 +113,8 @@ def _finite_number(text: str) -> float:
 
 def _check_header(path: Path, expected: str) -> None:
     """Check the declared header length before memory is allocated."""
-    try:
-        if not path.is_file():
-            what = "there is no such file"
-            if path.exists():
-                what = "is a folder" if path.is_dir() else "is no regular file"
-            raise UserError(f"{path}: {what}; expected {expected}")
-        with path.open("rb") as file:
-            declared = int.from_bytes(file.read(8), "little")
-        size = path.stat().st_size
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    declared = int.from_bytes(read_bounded(path, expected, limit=sys.maxsize, head=8), "little")
+    size = path.stat().st_size
     if size == 0:
         raise UserError(f"{path}: is empty; expected {expected}")
     if size < 8 or declared > min(size - 8, MAX_HEADER_BYTES):

@@ -10,6 +10,7 @@ writes.
 import io
 import zipfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 from torch import Tensor
 
 from synthograph.core.errors import UserError
+from synthograph.core.untrusted.documents import read_bounded
 from synthograph.core.untrusted.pickle_machine import Budget, RefusedError, SafeCall
 from synthograph.core.untrusted.pickles import (
     STORAGES,
@@ -26,7 +28,6 @@ from synthograph.core.untrusted.pickles import (
     Storage,
     StorageKind,
     parse,
-    read_bounded,
 )
 from synthograph.core.untrusted.tensors import read_foreign_tensors
 
@@ -64,8 +65,8 @@ def read_saved(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
         UserError: missing, too large, damaged, a program, or with more than data and tensors in it.
     """
     data = read_bounded(path, EXPECTED, limit=MAX_BYTES)
-    read = _read_zip if data.startswith(_ZIP) else _read_row
-    return parse(path, lambda: read(data), what="file of weights")
+    read = _read_zip if data.startswith(_ZIP) else read_row
+    return parse(path, lambda: read(data, Budget(len(data))), what="file of weights")
 
 
 def _state(path: Path, content: object) -> dict[str, Tensor]:
@@ -81,7 +82,7 @@ def _state(path: Path, content: object) -> dict[str, Tensor]:
     return dict(content)
 
 
-def _read_zip(data: bytes) -> Any:  # noqa: ANN401
+def _read_zip(data: bytes, budget: Budget) -> Any:  # noqa: ANN401
     """The current form: `NAME/data.pkl`, and the numbers of every storage in `NAME/data/KEY`."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = {info.filename: info for info in archive.infolist()}
@@ -94,7 +95,7 @@ def _read_zip(data: bytes) -> Any:  # noqa: ANN401
         storages = _ZipStorages(archive, members, root, len(data))
         if f"{root}byteorder" in members and storages.member("byteorder") != b"little":
             raise RefusedError("its numbers are not little-endian")
-        reader = PickleReader(Budget(len(data)), STORAGES)
+        reader = PickleReader(budget, STORAGES)
         return reader.read(io.BytesIO(storages.member("data.pkl")), storages.find)
 
 
@@ -139,13 +140,17 @@ class _ZipStorages:
         return self.archive.read(info)
 
 
-def _read_row(data: bytes) -> Any:  # noqa: ANN401
+def read_row(data: bytes, budget: Budget) -> Any:  # noqa: ANN401
     """The older form: magic number, version, byte order, the object, the keys of its storages, and
     per storage the count and the numbers.
 
     The object is read twice: the first time tells which storages there are.
+
+    Raises:
+        RefusedError: it is something else, or holds more than data and tensors.
+        Exception: it is broken, in one of many ways.
     """
-    stream, budget = io.BytesIO(data), Budget(len(data))
+    stream = io.BytesIO(data)
     plain = PickleReader(budget)
     if plain.read(stream) != TORCH_MAGIC or plain.read(stream) != TORCH_PROTOCOL:
         raise RefusedError("it was not written by torch.save")
@@ -174,11 +179,8 @@ def _places(
     keys: object, known: dict[str, tuple[StorageKind, int]], data: bytes, start: int
 ) -> dict[str, Storage]:
     """Where the numbers of every storage lie."""
-    if (
-        not isinstance(keys, list)
-        or not all(isinstance(key, str) for key in keys)
-        or sorted(keys) != sorted(known)
-    ):
+    texts = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
+    if not isinstance(keys, list) or not texts or sorted(keys) != sorted(known):
         raise RefusedError("the storages that it lists are not those that it uses")
     places = {}
     for key in keys:
@@ -188,13 +190,11 @@ def _places(
         start += 8
         if claimed != count or start + size > len(data):
             raise RefusedError(f"a storage claims {claimed} numbers, {count} are expected")
-        places[key] = Storage(kind, count, _piece(data, kind, count, start))
+        places[key] = Storage(kind, count, partial(np.frombuffer, data, kind.stored, count, start))
         start += size
+    if start < len(data):
+        raise RefusedError("it goes on behind its last storage")
     return places
-
-
-def _piece(data: bytes, kind: StorageKind, count: int, start: int) -> Any:  # noqa: ANN401
-    return lambda: np.frombuffer(data, kind.stored, count, start)
 
 
 def _storage(pid: object) -> tuple[StorageKind, str, int]:
