@@ -1,8 +1,7 @@
 """What `audit` finds: copies of training images, memorisation, membership, leaked augmentations."""
 
 import enum
-from collections.abc import Collection
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import pydantic
 
@@ -11,6 +10,7 @@ from synthograph.results.base import (
     Document,
     Ends,
     FileName,
+    IfGiven,
     Many,
     Plain,
     Private,
@@ -36,10 +36,8 @@ class AuditVerdict(Schema):
     """The verdict of an audit.
 
     Attributes:
-        answer: one of four.
         indicative: whether all features came from networks that were never trained.
         rule: that gave the answer.
-        reasons: what led to it.
         limits: what it cannot tell.
     """
 
@@ -64,7 +62,6 @@ class Threshold(Schema):
 
     Attributes:
         rate: false alarms that it allows.
-        score: the threshold.
         above: real images that reach it.
         images: real images that it was set on.
         extrapolated: whether it lies beyond what counting can fix.
@@ -78,13 +75,7 @@ class Threshold(Schema):
 
 
 class AuditPart(Schema):
-    """What a part of an audit has besides its numbers.
-
-    Attributes:
-        notes: what a reader must know.
-        provenance: what the numbers rest on.
-        sentence: the result in plain words.
-    """
+    """What a part of an audit has besides its numbers; the sentence says the result in words."""
 
     notes: Many[Prose] = ()
     provenance: dict[str, Plain] = {}
@@ -120,18 +111,13 @@ class NeighbourTest(Schema):
     """What one test of nearest neighbours says.
 
     Attributes:
-        test: its name.
-        extractor: whose features.
-        value: the number.
-        expected: the number where nothing is memorised.
-        interval: of the number, at `level` for all tests together.
+        expected: the value where nothing is memorised.
+        interval: of the value, at `level` for all tests together.
         level: share of audits of generators that memorised nothing in which all intervals hold.
         p: chance of a deviation as large in any of the tests where nothing is memorised.
-        flagged: whether the expected number is beyond the interval on the side of memorising.
+        flagged: whether the expected value is beyond the interval on the side of memorising.
         draws: how often training was cut down to the hold-out's size.
         exchanges: how often patients changed places.
-        sentence: the same in words.
-        detail: further numbers.
     """
 
     test: str
@@ -152,11 +138,9 @@ class Recall(Schema):
     """How many planted copies are found.
 
     Attributes:
-        transform: name.
         label: class; None for all together, empty for images without one.
         rate: false alarms of the threshold.
         found: planted copies flagged, and traced to the patient that they were copied from.
-        planted: how many.
         interval: exact 95 % interval, for as many independent copies as there are groups.
     """
 
@@ -190,8 +174,7 @@ class Flagged(Threshold):
     """Images above a threshold.
 
     Attributes:
-        flagged: synthetic images above it.
-        holdout: images of the hold-out above it.
+        flagged: synthetic images above it; `holdout` are those of the hold-out.
         p: probability of so many flagged, were synthetic images like unseen real ones.
         upper_limit: upper 95 % limit of the share of copies that the search would find.
         upper_limit_by_transform: the same divided by the recall of every transform; None where
@@ -230,24 +213,16 @@ class Copies(AuditPart):
         pairs: the closest.
     """
 
-    sparse: ClassVar[Collection[str]] = (
-        "found",
-        "level",
-        "counts",
-        "recall",
-        "pairs",
-        "notes",
-        "provenance",
-    )
-
-    found: bool | None = None
-    level: float | None = None
-    counts: Many[Flagged] = ()
-    recall: Many[Recall] = ()
+    found: IfGiven[bool | None] = None
+    level: IfGiven[float | None] = None
+    counts: IfGiven[Many[Flagged]] = ()
+    recall: IfGiven[Many[Recall]] = ()
     identical: Many[Count] = ()
     proof: Many[Count] = ()
     withhold: Many[Count] = ()
-    pairs: Annotated[Many[ClosestPair], Private] = ()
+    pairs: IfGiven[Annotated[Many[ClosestPair], Private]] = ()
+    notes: IfGiven[Many[Prose]] = ()
+    provenance: IfGiven[dict[str, Plain]] = {}
 
 
 class Chance(Schema):
@@ -299,32 +274,22 @@ class Attack(Schema):
 class SetSize(Schema):
     """Images and groups of a set; synthetic images have none."""
 
-    sparse: ClassVar[Collection[str]] = ("groups",)
-
     images: Count
-    groups: Count | None = None
+    groups: IfGiven[Count | None] = None
 
 
 class Membership(Schema):
     """What membership inference says.
 
     Attributes:
-        extractor: whose features.
         attacks: a row per score and unit.
         p: of all of them together: share of the permutations whose smallest p is as small.
         seen: whether training images can be distinguished from held-out ones, beyond chance.
         undecided: why nothing can be said, or None.
-        sentence: the result in plain words.
-        train: size of the training set.
-        holdout: size of the hold-out.
-        synthetic: size of the synthetic set.
         settings: what was computed.
-        notes: sentences for the reader.
     """
 
-    sparse: ClassVar[Collection[str]] = ("extractor",)
-
-    extractor: str = ""
+    extractor: IfGiven[str] = ""
     attacks: Many[Attack]
     p: Share | None
     seen: bool
@@ -341,7 +306,6 @@ class Leak(Schema):
     """How often synthetic images show a transform.
 
     Attributes:
-        transform: name.
         share: estimate; None where the transform cannot be distinguished on this set.
         interval: 95 %, over groups of real images and over synthetic images.
         detected: of transformed real images of unseen groups.
@@ -366,11 +330,7 @@ class Leak(Schema):
 
 
 class AugmentationLeakage(AuditPart):
-    """Augmentations of training that show in synthetic images.
-
-    Attributes:
-        transforms: every transform.
-    """
+    """Augmentations of training that show in synthetic images."""
 
     transforms: Many[Leak]
     notes: Many[Prose] = (
@@ -413,17 +373,13 @@ class Audit(Document):
     """What `audit` writes.
 
     Attributes:
-        verdict: the answer.
-        sets: the sets.
-        notes: what is known of them, such as that nothing could be checked.
+        notes: what is known of the sets, such as that nothing could be checked.
         overlap: training images in the hold-out; None where there are too few patients.
         tests: of nearest neighbours; none where there are too few patients.
         distances: of nearest images, by extractor: quartiles and histograms.
-        copies: the search for copies.
         membership: inference of membership, by features of the first extractor.
         augmentations: that show; None where there are too few images.
         pictures: what for -> file beside the document.
-        provenance: what the numbers rest on.
     """
 
     kind: Literal["audit"] = "audit"

@@ -7,9 +7,9 @@ import json
 import re
 import shlex
 import stat
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar, get_args, get_origin
 
 import pydantic
 
@@ -33,6 +33,13 @@ WITHHELD = "(left out: it may name files or groups)"
 T = TypeVar("T")
 
 
+class Absence(enum.Enum):
+    """When a key is left out of the file; one without a mark always stands there."""
+
+    UNGIVEN = "where nothing was given for it"
+    EMPTY = "where its value is empty"
+
+
 class Privacy(enum.Enum):
     """What becomes of a field in `Schema.public`; one without a mark is a name, of which a path
     keeps its last part.
@@ -44,6 +51,8 @@ class Privacy(enum.Enum):
     PROSE = "a sentence; loses its `EXAMPLES`, and is withheld where it names a path all the same"
 
 
+IfGiven = Annotated[T, Absence.UNGIVEN]
+UnlessEmpty = Annotated[T, Absence.EMPTY]
 Private = Privacy.PRIVATE
 FileName = Annotated[str, Privacy.PATH]
 Command = Annotated[str, Privacy.COMMAND]
@@ -61,18 +70,13 @@ def _ends(value: object) -> Interval:
     if isinstance(value, Interval):
         return value
     numbers = value if isinstance(value, list | tuple) else []
-    if not 2 <= len(numbers) <= 3 or not all(_is_number(each) for each in numbers):
+    if not 2 <= len(numbers) <= 3 or not {*map(type, numbers)} <= {int, float}:
         raise ValueError(f"is {kind_of(value)}, expected a lower and an upper end, and the level")
-    if numbers[0] > numbers[1]:
-        raise ValueError(f"is {list(numbers)}, expected a lower and an upper end")
+    _ordered(numbers)
     return Interval(*map(float, numbers))
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _ordered(ends: tuple[float, float]) -> tuple[float, float]:
+def _ordered(ends: Sequence[float]) -> Sequence[float]:
     if ends[0] > ends[1]:
         raise ValueError(f"is {list(ends)}, expected a lower and an upper end")
     return ends
@@ -117,22 +121,15 @@ class Schema(_Model):
         populate_by_name=True,
         serialize_by_alias=True,
     )
-    sparse: ClassVar[Collection[str]] = ()
-    """Keys that are left out of the file where nothing was given for them."""
-    terse: ClassVar[Collection[str]] = ()
-    """Keys that are left out where they are empty."""
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Schema) or type(other) is not type(self):
-            return False
-        return self.__dict__ == other.__dict__ and self.model_extra == other.model_extra
 
     @pydantic.model_serializer(mode="wrap")
     def _tree(self, inner: pydantic.SerializerFunctionWrapHandler) -> Tree:
         tree: Tree = inner(self)
-        absent = [name for name in self.sparse if name not in self.model_fields_set]
-        empty = [name for name in self.terse if not getattr(self, name)]
-        return {name: value for name, value in tree.items() if name not in (*absent, *empty)}
+        for name, field in type(self).model_fields.items():
+            ungiven = Absence.UNGIVEN in field.metadata and name not in self.model_fields_set
+            if ungiven or (Absence.EMPTY in field.metadata and not getattr(self, name)):
+                tree.pop(name, None)  # which `include` may have left out
+        return tree
 
     def tree(self) -> Tree:
         """Plain data, as it stands in the file."""
@@ -317,11 +314,8 @@ _EXPECTED = {
     "float": "a number",
     "bool": "true or false",
     "tuple": "a list",
-    "list": "a list",
     "dict": "an object",
-    "mapping": "an object",
     "model": "an object",
-    "dataclass": "an object",
 }
 
 
@@ -351,18 +345,14 @@ def _rule(problem: Any) -> str:  # noqa: ANN401
         return f"{given!r:.80} is none of {known or context['expected']}"
     if kind == "finite_number":
         return "is not a finite number"
-    if kind in ("greater_than_equal", "less_than_equal"):
-        bound = context["ge" if kind.startswith("greater") else "le"]
-        what = "a whole number, 0 or more" if bound == 0 else f"at {_most(kind)} {bound}"
-        return f"is {given}, expected {what}"
+    if "ge" in context:
+        return f"is {given}, expected a whole number, 0 or more"
+    if "le" in context:
+        return f"is {given}, expected at most {context['le']}"
     if kind == "too_long":
         return f"has more than {context['max_length']} entries, which are not read"
     words = _EXPECTED.get(kind.partition("_")[0])
     return f"is {kind_of(given)}, expected {words}" if words else str(problem["msg"])
-
-
-def _most(kind: str) -> str:
-    return "least" if kind.startswith("greater") else "most"
 
 
 def refuse_large(path: Path, most: int) -> None:

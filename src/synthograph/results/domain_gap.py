@@ -1,7 +1,7 @@
 """What `domain-gap` finds: how far sets of images lie from each other, and a map of them."""
 
-from collections.abc import Collection, Iterator
-from typing import Annotated, ClassVar, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, Literal, Self
 
 import pydantic
 
@@ -12,6 +12,7 @@ from synthograph.results.base import (
     Document,
     Ends,
     FileName,
+    IfGiven,
     Many,
     Plain,
     Prose,
@@ -27,17 +28,7 @@ ALPHA = 0.05
 
 
 class DomainSet(Schema):
-    """One of the sets.
-
-    Attributes:
-        name: what to call it.
-        images: in it.
-        groups: patients among them.
-        images_hash: of its archive.
-        origin: `real`, `synthetic` or `mixed`.
-        archive: where it comes from.
-        notes: sentences on it for the reader.
-    """
+    """One of the sets; its origin is `real`, `synthetic` or `mixed`."""
 
     name: FileName
     images: Count | None = None
@@ -61,7 +52,6 @@ class TwoSample(Schema):
         images: of either set that were used.
         groups: of either set, bundles of single images included.
         settings: folds, components, permutations, seed.
-        notes: sentences for the reader.
         reason: why there is no number.
         p_adjusted: for the number of pairs and extractors; None without one.
     """
@@ -92,10 +82,8 @@ class Gap(Schema):
     Attributes:
         one: name of a set.
         other: name of another.
-        extractor: its name.
-        indicative: whether its numbers compare only with themselves.
+        indicative: whether the numbers of the extractor compare only with themselves.
         kernel: the kernel distance.
-        floor: of halves of either set.
         classifier: how well the two sets can be distinguished.
         sentence: the result in plain words.
     """
@@ -130,8 +118,6 @@ class DomainMap(Schema):
     Attributes:
         method: `umap` or `pca` (older files: `t-sne`).
         about: the method with its settings, for the reader.
-        extractor: whose features.
-        points: places.
         set: number of every point's set.
         label: class of every point; empty text where there is none.
         image: number of every point's image in its set.
@@ -154,15 +140,8 @@ class DomainMap(Schema):
 
 
 class Thumbnails(Schema):
-    """A picture of small images, one per point: picture i is in row i // columns, column
-    i % columns.
-
-    Attributes:
-        file: beside the JSON.
-        width: of one, pixels.
-        height: of one, pixels.
-        columns: in a row.
-        count: of small images.
+    """A picture beside the JSON, of small images of `width` by `height` pixels, one per point:
+    number i is in row i // columns, column i % columns.
     """
 
     file: FileName
@@ -176,33 +155,19 @@ class GapProvenance(Schema, extra="allow"):
     """What the numbers rest on.
 
     Attributes:
-        features: the extractors.
         permutations: of every classifier test.
         seed: of folds, blocks, permutations and of who is on the map.
         version: of the package that measured.
     """
 
-    sparse: ClassVar[Collection[str]] = ("features", "permutations", "seed", "version")
-
-    features: Many[Features] = ()
-    permutations: Count | None = None
-    seed: int | None = None
-    version: str = ""
+    features: IfGiven[Many[Features]] = ()
+    permutations: IfGiven[Count | None] = None
+    seed: IfGiven[int | None] = None
+    version: IfGiven[str] = ""
 
 
 class DomainGap(Document):
-    """What `domain-gap` writes.
-
-    Attributes:
-        sets: the sets.
-        pairs: every pair under every extractor.
-        map: the plane.
-        notes: sentences on the whole.
-        provenance: what the numbers rest on.
-        thumbnails: small images of the points; None where there are none.
-    """
-
-    sparse: ClassVar[Collection[str]] = ("thumbnails",)
+    """What `domain-gap` writes; its pairs are those of all sets, under every extractor."""
 
     kind: Literal["domain-gap"] = "domain-gap"
     sets: Many[DomainSet]
@@ -210,7 +175,7 @@ class DomainGap(Document):
     map: DomainMap
     notes: Many[Prose] = ()
     provenance: GapProvenance = GapProvenance()
-    thumbnails: Thumbnails | None = None
+    thumbnails: IfGiven[Thumbnails | None] = None
 
     @pydantic.model_validator(mode="after")
     def _placed(self) -> Self:

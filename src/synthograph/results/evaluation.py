@@ -2,12 +2,22 @@
 `evaluations.jsonl` and `metrics.jsonl`.
 """
 
-from collections.abc import Collection, Sized
-from typing import Annotated, ClassVar, Literal, Protocol, Self
+from collections.abc import Sized
+from typing import Annotated, Literal, Protocol, Self
 
 import pydantic
 
-from synthograph.results.base import Count, Document, Ends, FileName, Many, Prose, Schema
+from synthograph.results.base import (
+    Count,
+    Document,
+    Ends,
+    FileName,
+    IfGiven,
+    Many,
+    Prose,
+    Schema,
+    UnlessEmpty,
+)
 from synthograph.results.measures import Direction, about
 from synthograph.results.provenance import Provenance
 from synthograph.results.sensitivity import Sensitivity
@@ -30,14 +40,11 @@ class Value(Schema):
         value: the number; None where there is none, and `notes` says why.
         interval: where what the number estimates lies; None where that is unknown.
         n_real: real images used; 0 for a measure of synthetic images alone.
-        n_fake: synthetic images used.
         groups_real: different patients among the real images.
         notes: sentences for the reader: reasons, warnings, what was reduced.
         counts: whole numbers behind the value, such as how many images are covered.
         curve: numbers along an axis, for measures that are more than one number.
     """
-
-    terse: ClassVar[Collection[str]] = ("counts", "curve")
 
     name: str
     value: float | None
@@ -46,8 +53,8 @@ class Value(Schema):
     n_fake: Count = 0
     groups_real: Count = 0
     notes: Many[Prose] = ()
-    counts: dict[str, int] = {}
-    curve: Many[float] = ()
+    counts: UnlessEmpty[dict[str, int]] = {}
+    curve: UnlessEmpty[Many[float]] = ()
 
     @pydantic.model_validator(mode="after")
     def _reasoned(self) -> Self:
@@ -131,9 +138,7 @@ class Floor(Schema):
     other, cut by group; and what it says of synthetic images at the same numbers.
 
     Attributes:
-        value: mean over the cuts.
-        low: smallest of them.
-        high: largest of them.
+        value: mean over the cuts; `low` and `high` are the smallest and the largest of them.
         same_n: mean of the measure between the first halves and as many synthetic images as the
             second halves have; None where there are fewer.
         n: images in the two halves, on average.
@@ -152,23 +157,19 @@ class Entry(Value):
     """A measure of one part of the images.
 
     Attributes:
-        scope: the part.
         floor: real against real; None where there are too few.
         train: the same measure against about as many training images.
-        provenance: what the number rests on.
         better: which values are better, where `measures.MEASURES` does not know the measure.
         title: its name for readers, likewise.
     """
-
-    sparse: ClassVar[Collection[str]] = ("better", "title")
 
     scope: Scope = Scope()
     floor: Floor | None = None
     train: Value | None = None
     published: Literal[False] = False
     provenance: Provenance = Provenance()
-    better: Direction | None = None
-    title: str = ""
+    better: IfGiven[Direction | None] = None
+    title: IfGiven[str] = ""
 
     @classmethod
     def of(cls, value: Value, **more: object) -> Self:
@@ -230,13 +231,8 @@ class Entry(Value):
 
 
 class ScopeShare(Scope):
-    """How large a part is in every set; None where a set lacks the column.
-
-    Attributes:
-        n_real: images of the reference.
-        n_generated: synthetic images.
-        n_train: training images.
-        share_generated_over_share_train: below 1 the part shrinks.
+    """How many images of a part every set has, None where it lacks the column; below 1,
+    `share_generated_over_share_train` says that the part shrinks.
     """
 
     n_real: Count
@@ -254,11 +250,9 @@ class OfSnapshot(Schema):
         kimg: thousands of images that it had seen.
     """
 
-    sparse: ClassVar[Collection[str]] = ("snapshot", "snapshot_sha256", "kimg")
-
-    snapshot: FileName = ""
-    snapshot_sha256: str = ""
-    kimg: Count | None = None
+    snapshot: IfGiven[FileName] = ""
+    snapshot_sha256: IfGiven[str] = ""
+    kimg: IfGiven[Count | None] = None
 
 
 class ResultLine(OfSnapshot):
@@ -274,13 +268,7 @@ class ResultLine(OfSnapshot):
 
 
 class Measurements(ResultLine):
-    """All that our own measures found.
-
-    Attributes:
-        entries: the measures.
-        shares: sizes of classes and other parts.
-        notes: sentences on the whole.
-    """
+    """All that our own measures found; `shares` are the sizes of classes and other parts."""
 
     metric: str = EVALUATION
     published: Literal[False] = False
@@ -295,7 +283,6 @@ class PublishedMeasure(ResultLine):
     Attributes:
         results: published key to number.
         values: the same with what else is known of them.
-        provenance: what they rest on.
     """
 
     results: dict[str, float]
@@ -314,14 +301,11 @@ class SensitivityLine(ResultLine):
 
 def _form(line: object) -> str:
     """Which kind of line this is."""
-    if isinstance(line, ResultLine):
-        return {Measurements: "<measured>", SensitivityLine: "<table>"}.get(
-            type(line), "<published>"
-        )
-    tree = line if isinstance(line, dict) else {}
-    if tree.get("metric") == SENSITIVITY:
+    said = line.__dict__ if isinstance(line, ResultLine) else line
+    said = said if isinstance(said, dict) else {}
+    if said.get("metric") == SENSITIVITY:
         return "<table>"
-    return "<published>" if "results" in tree else "<measured>"
+    return "<published>" if "results" in said else "<measured>"
 
 
 AnyLine = Annotated[
@@ -346,12 +330,7 @@ def parse_line(tree: object, where: str) -> Measurements | PublishedMeasure | Se
 
 
 class Evaluation(OfSnapshot, Document):
-    """What `evaluate --out` writes.
-
-    Attributes:
-        skipped: what could not be measured, and why.
-        results: the lines.
-    """
+    """What `evaluate --out` writes; `skipped` says what could not be measured, and why."""
 
     skipped: Many[Prose] = ()
     results: Many[AnyLine]

@@ -1,6 +1,5 @@
 """Any file of results, its schema found by its content."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from synthograph.core.errors import UserError
@@ -16,8 +15,10 @@ def load(path: Path) -> Document:
         UserError: it is no file of results, or breaks the rules of its schema.
     """
     tree = read_tree(path)
-    kinds = {each.model_fields["kind"].default: each for each in _with_kind()}
-    schema = kinds.get(str(tree.get("kind")))
+    schemas = [each for each in Document.__subclasses__() if "kind" in each.model_fields]
+    schema = {each.model_fields["kind"].default: each for each in schemas}.get(
+        str(tree.get("kind"))
+    )
     if isinstance(tree.get("results"), list):
         schema = Evaluation
     elif {"cells", "rule"} <= tree.keys():
@@ -28,8 +29,3 @@ def load(path: Path) -> Document:
             "domain-gap wrote, or a table of sensitivities"
         )
     return schema.parse(tree, path.name)
-
-
-def _with_kind() -> Iterator[type[Document]]:
-    """Schemas of files that say what they are."""
-    return (each for each in Document.__subclasses__() if "kind" in each.model_fields)

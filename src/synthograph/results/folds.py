@@ -1,9 +1,8 @@
 """Whether generators lie nearer to the images that they saw: a comparison over folds."""
 
-from collections.abc import Collection
-from typing import ClassVar, Literal
+from typing import Literal
 
-from synthograph.results.base import Count, Document, Ends, Many, Prose, Schema, Share
+from synthograph.results.base import Count, Document, Ends, IfGiven, Many, Prose, Schema, Share
 from synthograph.results.provenance import Features, Provenance
 
 
@@ -19,16 +18,9 @@ class FoldTest(Schema):
         group_gain: as `gain`, the mean over groups.
         group_p: of it.
         seen: whether generators are nearer to what they saw, beyond chance.
-        images: compared.
-        groups: compared.
-        generators: how many.
-        left_out: images whose fold no generator left out; they are not compared.
-        notes: sentences for the reader.
-        features: the extractor.
+        left_out: images whose fold no generator left out; `images` and `groups` are without them.
         synthetic_each: synthetic images of every generator.
     """
-
-    sparse: ClassVar[Collection[str]] = ("features", "synthetic_each")
 
     gain: float
     interval: Ends | None
@@ -42,8 +34,8 @@ class FoldTest(Schema):
     generators: Count
     left_out: Count = 0
     notes: Many[Prose] = ()
-    features: Features | None = None
-    synthetic_each: Count | None = None
+    features: IfGiven[Features | None] = None
+    synthetic_each: IfGiven[Count | None] = None
 
 
 class CrossFold(Document):
@@ -52,7 +44,6 @@ class CrossFold(Document):
     Attributes:
         folds: that the generators left out, in their order.
         tests: by extractor.
-        provenance: what the numbers rest on.
     """
 
     kind: Literal["cross-fold"] = "cross-fold"

@@ -13,13 +13,8 @@ class Direction(enum.StrEnum):
 
 @dataclass(frozen=True)
 class About:
-    """A measure for its readers.
-
-    Attributes:
-        title: its name.
-        says: what it says, in one sentence.
-        better: which values are better; None where neither are.
-        share: whether it is a share of images, said in percent.
+    """A measure for its readers: what it says, in one sentence; which values are better, None where
+    neither are; whether it is a share of images, said in percent.
     """
 
     title: str

@@ -44,8 +44,6 @@ class PairDistances(Document):
         share_nearer_than_other_images: share of the images whose partner is nearer than every
             other image; None for a single pair.
         histogram: of all pairs.
-        pairs: every one of them.
-        notes: sentences for the reader.
     """
 
     kind: Literal["pairs"] = "pairs"

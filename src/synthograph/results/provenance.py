@@ -1,9 +1,6 @@
 """What a number rests on: features, images, seed, version."""
 
-from collections.abc import Collection
-from typing import ClassVar
-
-from synthograph.results.base import Command, Count, FileName, Plain, Schema
+from synthograph.results.base import Command, Count, FileName, IfGiven, Plain, Schema
 
 
 class Features(Schema, extra="allow"):
@@ -16,11 +13,9 @@ class Features(Schema, extra="allow"):
         weights: hash, file and whether it is the published one; of a distance by name.
     """
 
-    sparse: ClassVar[Collection[str]] = ("extractor", "indicative", "weights")
-
-    extractor: str = ""
-    indicative: bool = False
-    weights: dict[str, Plain] = {}
+    extractor: IfGiven[str] = ""
+    indicative: IfGiven[bool] = False
+    weights: IfGiven[dict[str, Plain]] = {}
 
 
 class ImageRecord(Schema, extra="allow"):
@@ -28,20 +23,15 @@ class ImageRecord(Schema, extra="allow"):
     further entries say how they were made.
     """
 
-    sparse: ClassVar[Collection[str]] = (
-        *("name", "archive", "images_hash", "manifest_hash", "split", "snapshot", "n"),
-        *("images", "groups"),
-    )
-
-    name: FileName = ""
-    archive: FileName = ""
-    images_hash: str | None = None
-    manifest_hash: str | None = None
-    split: str | None = None
-    snapshot: FileName = ""
-    n: Count | None = None
-    images: Count | None = None
-    groups: Count | None = None
+    name: IfGiven[FileName] = ""
+    archive: IfGiven[FileName] = ""
+    images_hash: IfGiven[str | None] = None
+    manifest_hash: IfGiven[str | None] = None
+    split: IfGiven[str | None] = None
+    snapshot: IfGiven[FileName] = ""
+    n: IfGiven[Count | None] = None
+    images: IfGiven[Count | None] = None
+    groups: IfGiven[Count | None] = None
 
 
 class Provenance(Schema, extra="allow"):
@@ -55,18 +45,13 @@ class Provenance(Schema, extra="allow"):
         train: the images that the generator was trained on.
         seed: of halves and blocks.
         version: of the package that measured.
-        command: as it was typed.
     """
 
-    sparse: ClassVar[Collection[str]] = (
-        *("features", "modality", "real", "generated", "train", "seed", "version", "command"),
-    )
-
-    features: Features | None = None
-    modality: str | None = None
-    real: ImageRecord | None = None
-    generated: ImageRecord | None = None
-    train: ImageRecord | None = None
-    seed: int | None = None
-    version: str = ""
-    command: Command = ""
+    features: IfGiven[Features | None] = None
+    modality: IfGiven[str | None] = None
+    real: IfGiven[ImageRecord | None] = None
+    generated: IfGiven[ImageRecord | None] = None
+    train: IfGiven[ImageRecord | None] = None
+    seed: IfGiven[int | None] = None
+    version: IfGiven[str] = ""
+    command: IfGiven[Command] = ""

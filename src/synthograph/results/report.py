@@ -34,8 +34,6 @@ class Verdict(Schema):
     """The answer to one question.
 
     Attributes:
-        question: for readers.
-        answer: the kind of answer.
         headline: the answer in a few words.
         rule: that gave it.
         reasons: what it rests on here.
@@ -70,12 +68,9 @@ class ReportContent(Document, extra="allow"):
     """What stands on a page; its sections are further entries.
 
     Attributes:
-        title: of the page.
         summary: what the set is, in one paragraph.
         for_everybody: whether it leaves out what is private.
         pictures_left_out: why it shows no synthetic image; empty where it may.
-        verdicts: one per question.
-        missing: what the page lacks.
         problems: what could not be read.
     """
 

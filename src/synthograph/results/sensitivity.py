@@ -49,7 +49,6 @@ class Cell(Schema):
     """One kind of defect under one measure.
 
     Attributes:
-        kind: of the defect.
         measure: column of the table.
         verdict: noticed at some grade, at none, or not planted at all.
         trials: every grade from weak to strong.
@@ -88,14 +87,10 @@ class Sensitivity(Document):
     Attributes:
         rule: when a measure notices a defect.
         cells: for every kind of defect all measures.
-        splits: how often the images were halved.
-        images: real images used.
-        groups: patients among them.
+        splits: how often the real images were halved.
         half: fewest images in a half.
         damaged: images whose pixels were damaged.
         seed: of halves, choices and damage.
-        extractor: what the extractor says of itself; empty where it says nothing.
-        notes: sentences for the reader.
     """
 
     rule: str = RULE
@@ -132,13 +127,6 @@ class Sensitivity(Document):
             for row in rows
         ]
         return "\n".join([*lines, "", *self.remarks()]) + "\n"
-
-    def markdown(self) -> str:
-        """The same for a document."""
-        rows = [[text.replace("|", "\\|") for text in row] for row in self.rows()]
-        rows.insert(1, ["---"] * len(rows[0]))
-        lines = ["| " + " | ".join(row) + " |" for row in rows]
-        return "\n".join([*lines, "", *(f"- {remark}" for remark in self.remarks())]) + "\n"
 
     def remarks(self) -> list[str]:
         """Sentences on what the table rests on."""

@@ -1,13 +1,13 @@
 """What a run writes of its training: `stats.jsonl` and `best.json`."""
 
-from collections.abc import Collection
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from synthograph.results.base import (
     Count,
     Document,
     Ends,
     FileName,
+    IfGiven,
     Many,
     Plain,
     Private,
@@ -33,10 +33,9 @@ class StatusLine(Schema, extra="allow"):
     """
 
     __pydantic_extra__: dict[str, Statistic]
-    sparse: ClassVar[Collection[str]] = ("timestamp",)
 
     alarms: Many[Prose] = ()
-    timestamp: float | None = None
+    timestamp: IfGiven[float | None] = None
 
     def mean(self, name: str) -> float | None:
         """The mean of a statistic; None where the line lacks it."""
@@ -48,12 +47,8 @@ class BestSnapshot(Document):
     """`best.json`: the snapshot of a run that its held-out images choose.
 
     Attributes:
-        snapshot: its file.
-        sha256: hash of it.
-        measure: that chose it.
-        value: of the measure.
-        interval: low end, high end and level.
-        kimg: thousands of images that it had seen.
+        measure: that chose it; `value` and `interval` are its.
+        kimg: thousands of images that the snapshot had seen.
     """
 
     snapshot: FileName
@@ -69,13 +64,9 @@ class SnapshotRecord(Schema):
 
     Attributes:
         images_seen: real images shown to it.
-        classes: names.
-        images_hash: of the archive that it was trained on.
-        manifest_hash: likewise.
-        split: that it was trained on.
+        images_hash: of the archive that it was trained on, as are `manifest_hash` and `split`.
         group_digests: one per patient of the training set.
         image_digests: one per image of the training set.
-        package_version: that trained it.
         initialised_from: the document of the network whose weights it began with.
     """
 
