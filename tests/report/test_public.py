@@ -11,16 +11,8 @@ import pytest
 from synthograph.report.write import write_report
 from tests.conftest import make_archive
 from tests.report import material
+from tests.results.examples import PLACES, SECRET
 
-SECRET = "Muellerward"
-PLACES = (
-    f"/data/{SECRET}/x.zip",
-    f"/data/dr {SECRET}/onco {SECRET}/x.zip",
-    f"{SECRET}/deep/x.zip",
-    f"my {SECRET}/x.zip",
-    f"../{SECRET}/x.zip",
-    rf"C:\Users\Anna {SECRET}\x.zip",
-)
 FIXED = {"kind", "answer", "metric", "images_hash", "origin", "file", "verdict"}
 """Entries whose text is no path, or a picture that must be found."""
 
@@ -69,7 +61,7 @@ def run(folder: Path, place: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", [each for each in PLACES if each.endswith(".zip")])
 def test_no_field_tells_a_folder(tmp_path: Path, place: str) -> None:
     folder = tmp_path / SECRET / "a b"
     numbers = material.evaluation(material.entries(), shares=[material.share("a", 10, 20)])

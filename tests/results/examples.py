@@ -9,6 +9,18 @@ import pydantic
 from synthograph.core.interval import Interval
 from synthograph.results.base import Schema
 
+SECRET = "Muellerward"
+PLACES = (
+    f"/data/{SECRET}/x.zip",
+    f"/data/dr {SECRET}/onco {SECRET}/x.zip",
+    f"{SECRET}/deep/x.zip",
+    f"my {SECRET}/x.zip",
+    f"../{SECRET}/x.zip",
+    rf"C:\Users\Anna {SECRET}\x.zip",
+    f"file:///{SECRET}/x.zip",
+    rf"\\server\{SECRET}\x",
+)
+"""Paths whose folder no public form may tell."""
 PLAIN = {"text": "TEXT", "deep": ["TEXT", 1, None, {"number": 0.5}]}
 
 

@@ -24,19 +24,7 @@ from synthograph.results.evaluation import (
     parse_line,
 )
 from synthograph.results.provenance import ImageRecord
-from tests.results.examples import example
-
-SECRET = "Muellerward"
-PLACES = (
-    f"/data/{SECRET}/x.zip",
-    f"/data/dr {SECRET}/onco {SECRET}/x.zip",
-    f"{SECRET}/deep/x.zip",
-    f"my {SECRET}/x.zip",
-    f"../{SECRET}/x.zip",
-    rf"C:\Users\Anna {SECRET}\x.zip",
-    f"file:///{SECRET}/x.zip",
-    rf"\\server\{SECRET}\x",
-)
+from tests.results.examples import PLACES, SECRET, example
 
 
 def schemas(of: type[Schema] = Schema) -> Iterator[type[Schema]]:

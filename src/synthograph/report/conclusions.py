@@ -41,9 +41,7 @@ class Distinction(enum.Enum):
 
 
 def judge(entries: Sequence[Entry], measures: Sequence[str]) -> Distinction:
-    """What the measures of one part by one extractor say together; "not distinguishable" needs all
-    of them.
-    """
+    """What the measures of one part by one extractor say; "not distinguishable" needs them all."""
     judged = [e for e in entries if e.name in measures and e.at_floor is not None]
     if not judged:
         return Distinction.UNMEASURED
@@ -55,11 +53,8 @@ def judge(entries: Sequence[Entry], measures: Sequence[str]) -> Distinction:
 
 
 def min_distinguishable(parts: int) -> int:
-    """Parts that must be distinguishable before chance does not explain them: where it does so in
-    5 % of parts, it reaches this number in at most 5 % of sets.
-
-    Args:
-        parts: that were judged, 1 or more.
+    """Of `parts` that were judged, those that must be distinguishable before chance does not
+    explain them: where it does so in 5 % of parts, it reaches this number in at most 5 % of sets.
     """
     tail = 1.0
     for number in range(parts + 1):
@@ -105,11 +100,10 @@ def judged_parts(numbers: Numbers) -> list[Scope]:
 
 @dataclass(frozen=True)
 class Conclusion:
-    """What the extractors conclude on one question.
+    """What the extractors conclude on one question, and how many of them were trained.
 
     Attributes:
         findings: by extractor.
-        trained: extractors among them that were trained.
         small: whether a part has few images, or too few for a floor.
         reasons: the numbers, in words.
     """
@@ -122,9 +116,7 @@ class Conclusion:
     @property
     def together(self) -> Distinction:
         """What they agree on; unclear where they do not."""
-        found = set(self.findings.values())
-        if not found:
-            return Distinction.UNMEASURED
+        found = set(self.findings.values()) or {Distinction.UNMEASURED}
         if found == {Distinction.YES, Distinction.PARTLY}:
             return Distinction.PARTLY
         return found.pop() if len(found) == 1 else Distinction.UNCLEAR
@@ -178,15 +170,18 @@ def conclude(numbers: Numbers, measures: Sequence[str]) -> Conclusion:
     return Conclusion(findings, trained, small, (*leads, *filter(None, reasons)))
 
 
+_LEADS = {
+    Distinction.YES: "distinguishes synthetic from real images in",
+    Distinction.UNCLEAR: "is undecided on",
+    Distinction.NO: "sees no more difference than among real images in",
+    Distinction.UNMEASURED: "has too few images for a floor in",
+}
+
+
 def _lead(name: str, by_part: Mapping[Scope, Distinction]) -> str:
     """What an extractor concludes of which parts."""
     said = []
-    for finding, words in (
-        (Distinction.YES, "distinguishes synthetic from real images in"),
-        (Distinction.UNCLEAR, "is undecided on"),
-        (Distinction.NO, "sees no more difference than among real images in"),
-        (Distinction.UNMEASURED, "has too few images for a floor in"),
-    ):
+    for finding, words in _LEADS.items():
         parts = [scope_name(part) for part, each in by_part.items() if each is finding]
         said += [f"{words} {listed(parts)}"] if parts else []
     return f"{name} {'; it '.join(said)}."

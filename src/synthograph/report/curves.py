@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -15,29 +15,16 @@ if TYPE_CHECKING:
 MAX_POINTS = 400
 SIZE = (5.2, 2.7)
 """Inches; a dot is a 72nd."""
-INK, MUTED, ACCENT, SECOND, SIGNAL, RULE = (f"#01020{digit}" for digit in range(6))
-_VARIABLES = {
-    INK: "var(--ink)",
-    MUTED: "var(--muted)",
-    ACCENT: "var(--accent)",
-    SECOND: "var(--second)",
-    SIGNAL: "var(--signal)",
-    RULE: "var(--rule)",
-}
-"""Colours that nobody else draws with -> variables of the style sheet."""
+INK, MUTED, ACCENT, SECOND, SIGNAL, RULE = COLOURS = tuple(f"#01020{digit}" for digit in range(6))
+VARIABLES = ("ink", "muted", "accent", "second", "signal", "rule")
+"""Of the style sheet, in place of colours that nobody else draws with."""
 _HEAD = re.compile(r"<svg [^>]*?viewBox=\"([^\"]+)\"[^>]*>", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A curve.
-
-    Attributes:
-        name: in the legend.
-        x: thousands of images.
-        y: values; None where there is none.
-        low: lower ends of intervals.
-        high: upper ends.
+    """A curve over thousands of images, with the ends of intervals where there are any; None where
+    there is no value.
     """
 
     name: str
@@ -51,13 +38,10 @@ def thinned(line: Curve, most: int = MAX_POINTS) -> Curve:
     """Means over neighbouring points where there are more than can be seen."""
     if len(line.x) <= most or line.low:
         return line
-    x = np.asarray(line.x, dtype=np.float64)
-    y = np.asarray([np.nan if v is None else v for v in line.y], dtype=np.float64)
-    xs: list[float] = []
+    xs = [float(part.mean()) for part in np.array_split(np.asarray(line.x, np.float64), most)]
     ys: list[float | None] = []
-    for part in np.array_split(np.arange(len(x)), most):
-        values = y[part][~np.isnan(y[part])]
-        xs.append(float(x[part].mean()))
+    for part in np.array_split(np.asarray(line.y, np.float64), most):  # None is no number there
+        values = part[~np.isnan(part)]
         ys.append(float(values.mean()) if len(values) else None)
     return Curve(line.name, xs, ys)
 
@@ -119,13 +103,10 @@ def draw(
 
 
 def _plot(axes: "Axes", line: Curve, color: str) -> None:
-    y = [np.nan if value is None else value for value in line.y]
-    few = len(y) <= 60 and bool(line.low or len(y) <= 12)
+    y, low, high = (np.asarray(each, np.float64) for each in (line.y, line.low, line.high))
+    few = len(y) <= 60 and bool(len(low) or len(y) <= 12)
     axes.plot(line.x, y, color=color, linewidth=1.6, label=line.name, marker="o" if few else None)
-    if line.low:
-        low, high = (
-            [np.nan if value is None else value for value in ends] for ends in (line.low, line.high)
-        )
+    if len(low):
         axes.fill_between(line.x, low, high, color=color, alpha=0.15, linewidth=0)
 
 
@@ -137,13 +118,6 @@ def _inline(svg: str, name: str) -> str:
     head = f'<svg class="curve" viewBox="{found[1]}" role="img" aria-label="{escape(name)}">'
     body = re.sub(r"<metadata>.*?</metadata>", "", svg[found.end() :], flags=re.DOTALL)
     body = re.sub(r"font: ([^;\"]*?)px [^;\"]*", r"font-size: \1px", body)
-    for color, variable in _VARIABLES.items():
-        body = body.replace(color, variable)
+    for color, variable in zip(COLOURS, VARIABLES, strict=True):
+        body = body.replace(color, f"var(--{variable})")
     return head + body
-
-
-def curves_of(
-    x: Sequence[float], curves: Mapping[str, Sequence[float | None]], names: Mapping[str, str]
-) -> list[Curve]:
-    """Those of the named statistics that are there."""
-    return [Curve(names[name], x, curves[name]) for name in names if name in curves]

@@ -8,12 +8,12 @@ import synthograph
 from synthograph.core.config import flatten
 from synthograph.report.commands import audit_command, evaluate_command, gap_command
 from synthograph.report.curves import Curve, thinned
-from synthograph.report.gather import ArchiveSummary, Inputs
+from synthograph.report.gather import Inputs
 from synthograph.report.numbers import WHOLE, Numbers
 from synthograph.report.runs import Run
 from synthograph.report.verdicts import verdicts
 from synthograph.report.words import count, listed, number, percent, several
-from synthograph.results.audit import Audit, AuditAnswer, Flagged
+from synthograph.results.audit import Audit, AuditAnswer
 from synthograph.results.base import Tree
 from synthograph.results.domain_gap import DomainGap
 from synthograph.results.report import Missing, ReportContent
@@ -21,17 +21,11 @@ from synthograph.results.sensitivity import Sensitivity
 
 MAX_SETTINGS = 400
 """Rows of a table of settings."""
-TRAIN = "train"
 UNCHECKED = "cannot be checked"
 """What `evaluate` writes where the generator does not say what it was trained on."""
 EQUAL = "equal training images"
 """What it writes of single images that were trained on."""
-WORST = (
-    AuditAnswer.CLEAN,
-    AuditAnswer.UNDECIDABLE,
-    AuditAnswer.SUSPICIOUS,
-    AuditAnswer.COPIES,
-)
+WORST = [AuditAnswer.CLEAN, AuditAnswer.UNDECIDABLE, AuditAnswer.SUSPICIOUS, AuditAnswer.COPIES]
 """Answers of audits, the worst one last."""
 
 
@@ -40,16 +34,16 @@ class Subject:
     """What the page is about where several sets were given.
 
     Attributes:
-        numbers: of the set; None where there are none.
+        numbers: of the set.
         audit: of the same set, the one with the worst answer; None where there is none.
         why: what a reader must know of the audits that were given.
         others: further numbers.
     """
 
-    numbers: Numbers | None
+    numbers: Numbers
     audit: Audit | None
     why: str
-    others: tuple[Numbers, ...]
+    others: list[Numbers]
 
 
 def choose(inputs: Inputs) -> Subject:
@@ -63,22 +57,19 @@ def choose(inputs: Inputs) -> Subject:
         for each in run.evaluations
         if each.entries and not each.chooses  # the images that chose cannot judge, too
     ]
-    found = inputs.numbers or sorted(measured, key=lambda each: each.kimg or 0)[-1:]
-    main = found[-1] if found else None
-    others = tuple(inputs.numbers[:-1])
+    measured.sort(key=lambda each: each.kimg or 0)
+    main = (inputs.numbers or measured or [Numbers()])[-1]
     audits = [each.content for each in inputs.audits]
-    if main is None:
-        return Subject(None, *_worst(audits), others)
-    fitting = [audit for audit in audits if _same_set(main, audit)]
+    fitting = [audit for audit in audits if not main or _same_set(main, audit)]
+    audit, why = _worst(fitting)
     if audits and not fitting:
         audited = listed([audit.sets.synthetic.name for audit in audits])
-        judged = main.sets.get("generated", {}).get("name") or "the measured images"
+        judged = main.of_set("generated", "name") or "the measured images"
         why = (
             f"The audit that was given is of other images ({audited}) than those whose numbers "
             f"stand here ({judged}), so it says nothing of them."
         )
-        return Subject(main, None, why, others)
-    return Subject(main, *_worst(fitting), others)
+    return Subject(main, audit, why, inputs.numbers[:-1])
 
 
 def _worst(audits: Sequence[Audit]) -> tuple[Audit | None, str]:
@@ -86,15 +77,13 @@ def _worst(audits: Sequence[Audit]) -> tuple[Audit | None, str]:
     if not audits:
         return None, ""
     # of equal answers that by trained features, then the last one
-    verdicts = enumerate(audit.verdict for audit in audits)
-    place, _ = max(verdicts, key=lambda p: (WORST.index(p[1].answer), not p[1].indicative, p[0]))
-    if len(audits) == 1:
-        return audits[0], ""
-    said = listed([audit.verdict.answer.value for audit in audits])
-    return (
-        audits[place],
-        f"{len(audits)} audits were given, which say: {said}; the worst answer counts.",
+    worst = max(
+        reversed(audits), key=lambda a: (WORST.index(a.verdict.answer), not a.verdict.indicative)
     )
+    if len(audits) == 1:
+        return worst, ""
+    said = listed([audit.verdict.answer.value for audit in audits])
+    return worst, f"{len(audits)} audits were given, which say: {said}; the worst answer counts."
 
 
 def _same_set(numbers: Numbers, audit: Audit) -> bool:
@@ -120,7 +109,7 @@ def build(inputs: Inputs, *, title: str = "", public: bool = False) -> ReportCon
     sections: Tree = {
         "sets": [each.tree() for each in sorted(inputs.archives, key=lambda each: each.synthetic)],
         "runs": [_run(run) for run in inputs.runs],
-        "evaluation": None if main is None else main.tree(),
+        "evaluation": main.tree() if main else None,
         "other_evaluations": [each.tree() for each in subject.others],
         "sensitivities": [_sensitivity(each) for each in inputs.sensitivities],
         "audits": [
@@ -132,10 +121,10 @@ def build(inputs: Inputs, *, title: str = "", public: bool = False) -> ReportCon
     }
     return ReportContent(
         title=title or _title(inputs, subject),
-        summary=summary(inputs, subject),
+        summary=summary(inputs, main),
         for_everybody=public,
         pictures_left_out=pictures_left_out(inputs) if public else "",
-        verdicts=tuple(verdicts(main, subject.audit, subject.why)),
+        verdicts=verdicts(main, subject.audit, subject.why),
         missing=tuple(missing(inputs, subject)),
         problems=tuple(map(str, problems)),
         **sections,
@@ -154,40 +143,37 @@ def pictures_left_out(inputs: Inputs) -> str:
 
 
 def _title(inputs: Inputs, subject: Subject) -> str:
-    numbers, audit = subject.numbers, subject.audit
-    named = [] if numbers is None else [numbers.sets.get("generated", {}).get("name", "")]
-    named += [] if audit is None else [audit.sets.synthetic.name]
-    named += [each.archive.path.name for each in inputs.archives if each.synthetic]
-    named += [run.path.name for run in inputs.runs]
+    audits = [] if subject.audit is None else [subject.audit]
+    named = [
+        subject.numbers.of_set("generated", "name"),
+        *(audit.sets.synthetic.name for audit in audits),
+        *(each.archive.path.name for each in inputs.archives if each.synthetic),
+        *(run.path.name for run in inputs.runs),
+    ]
     return next(filter(None, named), "a synthetic set")
 
 
-def summary(inputs: Inputs, subject: Subject) -> str:
+def summary(inputs: Inputs, main: Numbers) -> str:
     """What the set is, in one paragraph."""
     said = []
     synthetic = next((each for each in inputs.archives if each.synthetic), None)
-    main = subject.numbers
-    made = next((e.n_fake for e in (main.entries if main else ()) if e.scope == WHOLE), None)
+    made = next((e.n_fake for e in main.entries if e.scope == WHOLE), None)
     if synthetic is not None:
-        about = synthetic.tree()
-        labels = about["classes"]
-        kinds = (
-            f" of {several(len(labels), 'class', 'classes')} ({listed(labels)})" if labels else ""
-        )
+        info, images = synthetic.archive.info, len(synthetic.archive.rows)
+        kinds = f" of {several(len(info.classes), 'class', 'classes')} ({listed(info.classes)})"
         said.append(
-            f"{count(about['images'])} synthetic images{kinds}, {about['width']} × "
-            f"{about['height']} pixels."
+            f"{count(images)} synthetic images{kinds if info.classes else ''}, "
+            f"{info.spec.width} × {info.spec.height} pixels."
         )
     elif made:
         said.append(f"{count(made)} synthetic images.")
     said += [_trained_on(run) for run in inputs.runs[:1]]
-    if main is not None and main.entries:
+    if main.entries:
         whole = next((e for e in main.entries if e.n_real), main.entries[0])
-        real = main.sets.get("real", {})
         said.append(
             f"They are compared with {count(whole.n_real)} real images of "
-            f"{several(whole.groups_real, 'group')} ({real.get('name') or 'the reference'})"
-            f"{_held_out(main)}."
+            f"{several(whole.groups_real, 'group')} "
+            f"({main.of_set('real', 'name') or 'the reference'}){_held_out(main)}."
         )
     if not said:
         return "Nothing that was given says what the set is; the sections below tell what there is."
@@ -201,7 +187,7 @@ def _held_out(numbers: Numbers) -> str:
     """
     if any(UNCHECKED in note for note in numbers.notes):
         return "; whether the generator saw them is not known, since it does not say what it saw"
-    if numbers.sets.get("real", {}).get("split") == TRAIN:
+    if numbers.of_set("real", "split") == "train":
         return ", which are training images by their split"
     if not numbers.sets.get("train"):
         return "; nothing in the numbers says whether the generator saw them"
@@ -235,11 +221,11 @@ def _run(run: Run) -> Tree:
         "alarms": [{"kimg": at, "text": text} for at, text in stats.alarms],
         "said": list(run.said),
         "commands": list(run.commands),
-        "snapshots": list(run.snapshots),
+        "snapshots": [each.kimg for each in run.snapshots],
         "pictures": len(run.fakes),
         "measured": [each.tree() for each in run.evaluations],
         "network": {
-            "file": None if run.newest is None else run.newest.name,
+            "file": run.snapshots[-1].path.name if run.snapshots else None,
             "images_seen": info.images_seen,
             "classes": list(info.classes),
             "images_hash": info.images_hash or "",
@@ -309,43 +295,32 @@ def _sentences(audit: Audit) -> list[str]:
 
 def _facts(audit: Audit) -> list[list[str]]:
     """The first numbers of copy detection, in words."""
-    copies = audit.copies
-    facts = [
-        [
-            "synthetic images that equal a training image in every pixel",
-            count(len(copies.identical)),
-        ],
-        ["images to withhold", count(len(copies.withhold))],
-    ]
-    for each in copies.counts:
-        facts += _facts_at(each, audit.sets.synthetic.images)
-    return facts
-
-
-def _facts_at(found: Flagged, images: int) -> list[list[str]]:
-    """Numbers of copy detection at a rate of false alarms."""
-    rows = {
-        "synthetic images flagged as copies": count(found.flagged),
-        "flagged by chance": number(found.rate * images),
-        "held-out images flagged": count(found.holdout),
-        "chance of as many without copies (p)": number(found.p),
-        "upper 95 % limit of the share of copies": percent(found.upper_limit),
+    copies, images = audit.copies, audit.sets.synthetic.images
+    facts = {
+        "synthetic images that equal a training image in every pixel": count(len(copies.identical)),
+        "images to withhold": count(len(copies.withhold)),
     }
-    return [[f"{name} at {percent(found.rate)} false alarms", text] for name, text in rows.items()]
+    for each in copies.counts:
+        at = f"at {percent(each.rate)} false alarms"
+        facts |= {
+            f"synthetic images flagged as copies {at}": count(each.flagged),
+            f"flagged by chance {at}": number(each.rate * images),
+            f"held-out images flagged {at}": count(each.holdout),
+            f"chance of as many without copies (p) {at}": number(each.p),
+            f"upper 95 % limit of the share of copies {at}": percent(each.upper_limit),
+        }
+    return [list(fact) for fact in facts.items()]
 
 
 def _recall_tables(audit: Audit) -> list[Tree]:
     """For every rate of false alarms a table of transforms by classes."""
-    tables = []
-    every = audit.copies.recall
-    for rate in dict.fromkeys(each.rate for each in every):
-        found = [each for each in every if each.rate == rate]
-        rows: dict[str, Tree] = {}
-        for each in found:
-            rows.setdefault(each.transform, {})[each.class_name] = each.tree()
-        classes = list(dict.fromkeys(each.class_name for each in found))
-        tables.append({"rate": rate, "classes": classes, "rows": rows})
-    return tables
+    tables: dict[float, Tree] = {}
+    for each in audit.copies.recall:
+        table = tables.setdefault(each.rate, {"rate": each.rate, "classes": [], "rows": {}})
+        table["rows"].setdefault(each.transform, {})[each.class_name] = each.tree()
+        if each.class_name not in table["classes"]:
+            table["classes"].append(each.class_name)
+    return list(tables.values())
 
 
 def _gap(gap: DomainGap) -> Tree:
@@ -364,7 +339,7 @@ def missing(inputs: Inputs, subject: Subject) -> list[Missing]:
     found = []
     if not inputs.runs:
         found.append(("training", "No run directory was given.", "synthograph report RUN ..."))
-    if main is None:
+    if not main:
         made = next((s.archive.path.name for s in inputs.archives if s.synthetic), "")
         real = next((s.archive.path.name for s in inputs.archives if not s.synthetic), "")
         command = evaluate_command(made, real)
@@ -391,7 +366,7 @@ def provenance(inputs: Inputs) -> Tree:
     versions = {"this page": synthograph.__version__}
     seeds: dict[str, int] = {}
     for place, each in enumerate(inputs.numbers):
-        name = f"numbers of {each.sets.get('generated', {}).get('name') or place}"
+        name = f"numbers of {each.of_set('generated', 'name') or place}"
         versions[name] = each.version or "–"
         seeds |= {} if each.seed is None else {name: each.seed}
     for run in inputs.runs:
@@ -404,11 +379,3 @@ def provenance(inputs: Inputs) -> Tree:
         "versions": versions,
         "seeds": seeds,
     }
-
-
-def real_and_synthetic(inputs: Inputs) -> tuple[ArchiveSummary, ArchiveSummary] | None:
-    """The archives whose images can be shown side by side; only those that were named."""
-    given = [each for each in inputs.archives if each.given]
-    real = next((each for each in given if not each.synthetic), None)
-    synthetic = next((each for each in given if each.synthetic), None)
-    return None if real is None or synthetic is None else (real, synthetic)

@@ -33,7 +33,6 @@ class ArchiveSummary:
     """What an archive says of itself, without its pixels.
 
     Attributes:
-        archive: the open archive.
         given: whether it was named, not only found where a run's configuration says.
     """
 
@@ -48,15 +47,8 @@ class ArchiveSummary:
     def tree(self) -> Tree:
         """Plain data."""
         info, rows = self.archive.info, self.archive.rows
-        parts = []
-        for split in ("train", "val", "test", None):
-            members = [row for row in rows if row.split == split]
-            if members:
-                groups = len({row.group for row in members})
-                labels = count_labels(members, info.classes)
-                parts.append(
-                    {"split": split, "images": len(members), "groups": groups, "classes": labels}
-                )
+        splits = ("train", "val", "test", None)
+        parts = {split: [row for row in rows if row.split == split] for split in splits}
         return {
             "name": self.archive.path.name,
             "kind": "synthetic" if self.synthetic else "real",
@@ -70,7 +62,16 @@ class ArchiveSummary:
             "modalities": dict(info.spec.modalities),
             "invariances": [CHANGES.get(name, name) for name in info.invariances],
             "manifest_hash": self.archive.manifest_hash,
-            "splits": parts,
+            "splits": [
+                {
+                    "split": split,
+                    "images": len(members),
+                    "groups": len({row.group for row in members}),
+                    "classes": count_labels(members, info.classes),
+                }
+                for split, members in parts.items()
+                if members
+            ],
             "made": _made(self.archive) if self.synthetic else {},
         }
 
@@ -90,12 +91,7 @@ def _made(archive: Archive) -> Tree:
 
 @dataclass(frozen=True)
 class Read(Generic[R]):
-    """A file of results.
-
-    Attributes:
-        source: its path.
-        content: what it holds.
-    """
+    """What a file of results holds."""
 
     source: Path
     content: R
@@ -110,14 +106,8 @@ class Inputs:
     """All that the page is made of.
 
     Attributes:
-        runs: run directories.
-        archives: of real and of synthetic images.
         numbers: one entry for the same images; those of runs' `metrics.jsonl` stay with the runs.
-        audits: searches for copies.
-        gaps: domain gaps.
-        sensitivities: tables of sensitivities.
         files: what was read: path, kind, sha256.
-        problems: what could not be read.
     """
 
     runs: list[Run] = field(default_factory=list)
@@ -214,7 +204,8 @@ def _add(path: Path, found: Document, inputs: Inputs) -> None:
         tables = [line for line in found.results if isinstance(line, SensitivityLine)]
         lines = tuple(line for line in found.results if not isinstance(line, SensitivityLine))
         inputs.sensitivities += [line.sensitivity for line in tables]
-        inputs.numbers.append(Numbers((str(path),), lines, found.skipped))
+        numbers = Numbers((str(path),), lines, found.skipped)
+        inputs.numbers += [numbers] if numbers else []
         kind = "evaluation"
     elif isinstance(found, Sensitivity):
         inputs.sensitivities.append(found)

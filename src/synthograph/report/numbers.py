@@ -24,7 +24,7 @@ OF_SETS = {"name", "archive", "images_hash", "manifest_hash", "split", "snapshot
 
 @dataclass(frozen=True)
 class Numbers:
-    """Numbers of one synthetic set against one reference.
+    """Numbers of one synthetic set against one reference; false where nothing was measured.
 
     Attributes:
         source: files that they come from.
@@ -32,9 +32,12 @@ class Numbers:
         skipped: what could not be measured, and why.
     """
 
-    source: tuple[str, ...]
-    lines: tuple[Measurements | PublishedMeasure, ...]
+    source: tuple[str, ...] = ()
+    lines: tuple[Measurements | PublishedMeasure, ...] = ()
     skipped: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.lines or self.skipped)
 
     def joined(self, other: "Numbers") -> "Numbers":
         """With further numbers of the same images, such as those of another extractor."""
@@ -102,6 +105,10 @@ class Numbers:
                     found[role] = {name: text for name, text in tree.items() if text}
         return found
 
+    def of_set(self, role: str, name: str) -> str:
+        """What is known of one of `sets`; empty where nothing is."""
+        return self.sets.get(role, {}).get(name, "")
+
     @property
     def seed(self) -> int | None:
         """Of halves and blocks."""
@@ -115,13 +122,13 @@ class Numbers:
     @property
     def key(self) -> tuple[str, ...]:
         """The same for numbers of the same images."""
-        made, real = self.sets.get("generated", {}), self.sets.get("real", {})
-        names = (
-            *(made.get(name) for name in ("images_hash", "snapshot", "manifest_hash", "name")),
-            *(real.get(name) for name in ("images_hash", "manifest_hash", "split", "name")),
-            self.kimg,
+        made = ("images_hash", "snapshot", "manifest_hash", "name")
+        real = ("images_hash", "manifest_hash", "split", "name")
+        return (
+            *(self.of_set("generated", name) for name in made),
+            *(self.of_set("real", name) for name in real),
+            str(self.kimg),
         )
-        return tuple(str(name) for name in names)
 
     def scopes(self) -> list[Scope]:
         """All parts, in their order."""
@@ -191,11 +198,9 @@ def finding(entry: Entry) -> str:
         return ""
     if entry.at_floor:
         return "not distinguishable from real images"
-    return (
-        "farther from the real images than these are from each other"
-        if entry.direction is Direction.LOW
-        else "below what real images reach"
-    )
+    if entry.direction is Direction.LOW:
+        return "farther from the real images than these are from each other"
+    return "below what real images reach"
 
 
 def sentence(entry: Entry) -> str:

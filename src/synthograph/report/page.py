@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
 from markupsafe import Markup
 
 from synthograph.core.errors import UserError
 from synthograph.report import words
-from synthograph.report.curves import Curve, curves_of, draw
-from synthograph.report.document import choose, pictures_left_out, real_and_synthetic
+from synthograph.report.curves import Curve, draw
+from synthograph.report.document import pictures_left_out
 from synthograph.report.gather import Inputs
-from synthograph.report.numbers import WHOLE, Numbers, entry_tree
+from synthograph.report.numbers import WHOLE
 from synthograph.report.pictures import (
     Embedded,
     Film,
@@ -46,15 +46,8 @@ TEMPLATES = "templates"
 
 @dataclass
 class Pictures:
-    """Everything on the page that is no text.
-
-    Attributes:
-        films: per run.
-        reals: per run.
-        beside: real beside synthetic, drawn from archives.
-        pairs: per audit.
-        maps: per domain gap.
-        problems: what could not be read.
+    """Everything on the page that is no text: `films` and `reals` per run, `pairs` per audit,
+    `maps` per domain gap, and real beside synthetic images, drawn from archives.
     """
 
     films: list[Film] = field(default_factory=list)
@@ -65,33 +58,18 @@ class Pictures:
     problems: list[Problem] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Mark:
-    """How the points of a set look.
+class Mark(NamedTuple):
+    """How the points of a set look: number of the outline, and classes for the style sheet."""
 
-    Attributes:
-        form: number of the form; from 6 on hollow.
-        colour: number of the colour.
-    """
-
-    form: int
-    colour: int
+    shape: int
+    classes: str
 
     @classmethod
     def of(cls, place: int) -> "Mark":
         """That of a set by its place; 72 sets differ, the first 12 in their form alone."""
-        turns = place // FORMS + place % FORMS // COLOURS
-        return cls(place % FORMS, (place + turns) % COLOURS)
-
-    @property
-    def classes(self) -> str:
-        """For the style sheet."""
-        return f"c{self.colour} hollow" if self.form >= FORMS // 2 else f"c{self.colour}"
-
-    @property
-    def shape(self) -> int:
-        """Number of the outline."""
-        return self.form % (FORMS // 2)
+        form, turns = place % FORMS, place // FORMS + place % FORMS // COLOURS
+        hollow = " hollow" if form >= FORMS // 2 else ""
+        return cls(form % (FORMS // 2), f"c{(place + turns) % COLOURS}{hollow}")
 
 
 @dataclass(frozen=True)
@@ -100,10 +78,8 @@ class Scatter:
 
     Attributes:
         points: x, y, number of the set, title, number of the thumbnail or "".
-        names: of the sets.
-        marks: of the sets.
+        names: of the sets, as are `marks`.
         left_out: points that are not drawn.
-        sprite: thumbnails.
     """
 
     points: Sequence[tuple[float, float, int, str, str]]
@@ -122,25 +98,24 @@ def pictures(inputs: Inputs, *, public: bool, scale: float = 1.0) -> Pictures:
         scale: of the bytes that pictures may take.
     """
     found, hidden = Pictures(), public and pictures_left_out(inputs)
-    runs = max(len(inputs.runs), 1)
     for run in inputs.runs:
-        fakes = run.fakes if not hidden else ()
-        one, problems = film(fakes, int(scale * FILM / runs))
+        share = scale / len(inputs.runs)
+        one, problems = film(() if hidden else run.fakes, int(share * FILM))
         found.films.append(one)
         found.problems += problems
-        reals = None if public else run.reals
-        found.reals.append(_read(reals, int(scale * SHEET / runs), found))
-    archives = real_and_synthetic(inputs)
-    if archives is not None and not public:
+        found.reals.append(_read(None if public else run.reals, int(share * SHEET), found))
+    named = [each for each in inputs.archives if each.given and not public]
+    real = next((each.archive for each in named if not each.synthetic), None)
+    synthetic = next((each.archive for each in named if each.synthetic), None)
+    if real is not None and synthetic is not None:
         try:
-            sheet = side_by_side(archives[0].archive, archives[1].archive)
+            sheet = side_by_side(real, synthetic)
             found.beside = None if sheet is None else embed(sheet, int(scale * SHEET))
         except UserError as error:
             found.problems.append(Problem(str(error)))
     for audit in inputs.audits:
-        pairs = (
-            None if public else _beside(audit.source, audit.content.pictures.get("pairs"), found)
-        )
+        name = None if public else audit.content.pictures.get("pairs")
+        pairs = _beside(audit.source, name, found)
         found.pairs.append(_read(pairs, int(scale * PAIRS / len(inputs.audits)), found))
     for gap in inputs.gaps:
         most = int(scale * SPRITE / len(inputs.gaps))
@@ -213,50 +188,48 @@ def _placed(value: float, low: float, high: float, size: float) -> float:
 # --- drawings ------------------------------------------------------------------------------------
 
 DRAWN = (
-    ("scores", "score of the discriminator", ("Loss/scores/real", "Loss/scores/fake")),
-    ("losses", "loss", ("Loss/G/loss", "Loss/D/loss")),
-    ("augmentation", "strength p", ("Progress/augment",)),
+    (
+        ("scores", "score of the discriminator", ("Loss/scores/real", "Loss/scores/fake")),
+        "Scores that the discriminator gives. Far apart and growing: it distinguishes the two with "
+        "ease, and the generator learns little.",
+    ),
+    (
+        ("losses", "loss", ("Loss/G/loss", "Loss/D/loss")),
+        "Losses. They say whether training is stable, not how good the images are.",
+    ),
+    (
+        ("augmentation", "strength p", ("Progress/augment",)),
+        "Strength of augmentation p: how often images are turned, shifted or recoloured before the "
+        "discriminator sees them. It rises where the discriminator learns real images by heart.",
+    ),
 )
+"""Name, upright axis, statistics; caption."""
 
 
 def curves(run: Run, number: int) -> list[Tree]:
     """The curves of a run."""
-    captions = {
-        "scores": "Scores that the discriminator gives. Far apart and growing: it distinguishes "
-        "the two with ease, and the generator learns little.",
-        "losses": "Losses. They say whether training is stable, not how good the images are.",
-        "augmentation": "Strength of augmentation p: how often images are turned, shifted or "
-        "recoloured before the discriminator sees them. It rises where the discriminator learns "
-        "real images by heart.",
-    }
+    kimg, values, found = run.curves.kimg, run.curves.values, []
     alarms = [at for at, _ in run.curves.alarms]
-    found = []
-    for name, label, keys in DRAWN:
-        lines = curves_of(run.curves.kimg, run.curves.values, {key: NAMES[key] for key in keys})
+    for (name, label, keys), caption in DRAWN:
+        lines = [Curve(NAMES[key], kimg, values[key]) for key in keys if key in values]
         flat = name == "augmentation" and not any(v for line in lines for v in line.y)
-        if lines and len(run.curves.kimg) > 1 and not flat:
+        if lines and len(kimg) > 1 and not flat:
             svg = draw(lines, label=label, name=f"{name} of run {number}", alarms=alarms)
-            found.append({"name": name, "svg": Markup(svg), "caption": captions[name]})
+            found.append({"name": name, "svg": Markup(svg), "caption": caption})
     return found
 
 
 def progress(run: Run, number: int) -> list[Tree]:
-    """Measures over the snapshots of a run, where at least two were measured.
-
-    Args:
-        run: which.
-        number: its place on the page.
-    """
+    """Measures over the snapshots of a run, where at least two were measured."""
     lines: dict[str, dict[int, tuple[float, float | None, float | None]]] = {}
     for each in run.evaluations:
         if each.kimg is None:
             continue
         for entry in each.of(WHOLE):
             if entry.value is not None:
-                inside = entry.interval
-                low, high = (inside.low, inside.high) if inside else (None, None)
+                ends = entry.interval and (entry.interval.low, entry.interval.high)
                 name = f"{about(entry.name).title}, {entry.extractor or 'pixels'}"
-                lines.setdefault(name, {})[each.kimg] = (entry.value, low, high)
+                lines.setdefault(name, {})[each.kimg] = (entry.value, *(ends or (None, None)))
         for one in each.published:
             for key, value in one.results.items():
                 lines.setdefault(key, {})[each.kimg] = (value, None, None)
@@ -266,9 +239,8 @@ def progress(run: Run, number: int) -> list[Tree]:
             continue
         x = sorted(points)
         y, lows, highs = zip(*(points[at] for at in x), strict=True)
-        ends = (lows, highs) if any(end is not None for end in lows) else ((), ())
-        curve = Curve(name, x, y, *ends)
-        svg = draw([curve], label="", name=f"measure {place} of run {number}")
+        band = (lows, highs) if any(end is not None for end in lows) else ()
+        svg = draw([Curve(name, x, y, *band)], label="", name=f"measure {place} of run {number}")
         found.append({"name": name, "svg": Markup(svg), "caption": name})
     return found
 
@@ -296,18 +268,16 @@ def by_extractor(entries: Sequence[Tree]) -> list[tuple[str | None, list[Any]]]:
     return [(name, [e for e in entries if e["extractor"] == name]) for name in names]
 
 
-def classes_table(numbers: Numbers) -> list[Tree]:
+def classes_table(entries: Sequence[Tree]) -> list[Tree]:
     """For every extractor a table of classes and levels by measures, with what each says."""
     found = []
-    names = {entry.extractor for entry in numbers.entries}
-    for name in sorted(names, key=lambda name: (name is None, name or "")):
-        entries = [e for e in numbers.entries if e.extractor == name and e.scope != WHOLE]
-        known = [e.name for e in entries if e.value is not None]
-        measures = sorted({*known} & {*MEASURES}, key=list(MEASURES).index)
+    of_parts = [each for each in entries if Scope(**each["part"]) != WHOLE]
+    for name, ones in by_extractor(of_parts):
+        known = {each["measure"] for each in ones if each["value"] is not None}
         rows: dict[Scope, Tree] = {}
-        for each in entries:
-            rows.setdefault(each.scope, {})[each.name] = entry_tree(each)
-        if measures:
+        for each in ones:
+            rows.setdefault(Scope(**each["part"]), {})[each["measure"]] = each
+        if measures := [measure for measure in MEASURES if measure in known]:
             shown = [
                 {"part": str(part), "first": next(iter(cells.values())), "cells": cells}
                 for part, cells in rows.items()
@@ -317,13 +287,7 @@ def classes_table(numbers: Numbers) -> list[Tree]:
 
 
 def render(document: Tree, inputs: Inputs, images: Pictures) -> str:
-    """The page.
-
-    Args:
-        document: its content.
-        inputs: for what is drawn.
-        images: its pictures.
-    """
+    """The page: its content, what was found for what is drawn, and its pictures."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("synthograph.report", TEMPLATES),
         autoescape=True,
@@ -338,7 +302,7 @@ def render(document: Tree, inputs: Inputs, images: Pictures) -> str:
     }
     script = _resource("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-    main = choose(inputs).numbers
+    evaluation = document["evaluation"]
     return environment.get_template("page.html").render(
         d=document,
         pictures=images,
@@ -347,7 +311,7 @@ def render(document: Tree, inputs: Inputs, images: Pictures) -> str:
         style=Markup(_resource("style.css")),
         curves=[curves(run, number) for number, run in enumerate(inputs.runs)],
         progress=[progress(run, number) for number, run in enumerate(inputs.runs)],
-        tables=[] if main is None else classes_table(main),
+        tables=classes_table(evaluation["entries"]) if evaluation else [],
         about=about,
         several=words.several,
         listed=words.listed,

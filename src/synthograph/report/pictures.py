@@ -33,12 +33,10 @@ FILE = "file"
 
 @dataclass(frozen=True)
 class Embedded:
-    """A picture inside the page.
+    """A picture inside the page, of width by height pixels.
 
     Attributes:
         uri: `data:` address.
-        width: pixels.
-        height: pixels.
         exact: whether its pixels are those of the file.
     """
 
@@ -63,12 +61,7 @@ class FilmFrame:
 
 @dataclass(frozen=True)
 class Film:
-    """Pictures over the training, the last one always among them.
-
-    Attributes:
-        frames: those that are shown.
-        total: how many there are in the run directory.
-    """
+    """Pictures over the training, the last one always among them, of all in the run directory."""
 
     frames: tuple[FilmFrame, ...]
     total: int
@@ -100,9 +93,7 @@ def embed(image: Image.Image, most: int) -> Embedded:
     if data is not None and image.width <= MAX_WIDTH and len(data) * 4 / 3 <= most:
         text = base64.b64encode(data).decode("ascii")
         return Embedded(f"data:image/png;base64,{text}", *image.size, exact=True)
-    shown, factor = image, 1.0
-    if image.width > MAX_WIDTH:
-        factor = MAX_WIDTH / image.width
+    shown, factor = image, min(MAX_WIDTH / image.width, 1.0)
     while True:
         if factor < 1:
             size = (max(round(image.width * factor), 1), max(round(image.height * factor), 1))
@@ -126,11 +117,9 @@ def film(pictures: Sequence[Picture], most: int) -> tuple[Film, list[Problem]]:
     """
     problems: list[Problem] = []
     frames: list[FilmFrame] = []
-    if not pictures:
-        return Film((), 0), problems
     wanted = min(len(pictures), MAX_FRAMES)
-    each = max(most // wanted, 100_000)
-    wanted = max(min(wanted, most // each), 1)
+    each = max(most // max(wanted, 1), 100_000)
+    wanted = min(wanted, max(most // each, 1))
     places = np.linspace(len(pictures) - 1, 0, wanted).round().astype(int)
     for place in dict.fromkeys(places.tolist()):
         try:
@@ -168,13 +157,7 @@ def side_by_side(real: Archive, synthetic: Archive) -> Image.Image | None:
 
 @dataclass(frozen=True)
 class ThumbnailSheet:
-    """Thumbnails in rows of one picture.
-
-    Attributes:
-        picture: all of them.
-        columns: in a row.
-        tile: width and height of one on the page, pixels.
-    """
+    """Thumbnails in rows of one picture; a tile has width and height on the page, in pixels."""
 
     picture: Embedded
     columns: int

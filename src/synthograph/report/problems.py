@@ -8,12 +8,7 @@ from synthograph.results.base import public_prose
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that was left out of the page.
-
-    Attributes:
-        text: in words.
-        path: of the file that it is about, as the text names it.
-    """
+    """Something that was left out of the page, and the path of its file, as the text names it."""
 
     text: str
     path: Path | None = None

@@ -22,10 +22,7 @@ from synthograph.results.base import (
     refuse_large,
     short_name,
 )
-from synthograph.results.evaluation import (
-    SensitivityLine,
-    parse_line,
-)
+from synthograph.results.evaluation import SensitivityLine, parse_line
 from synthograph.results.sensitivity import Sensitivity
 from synthograph.results.training import SnapshotRecord, StatusLine
 
@@ -35,6 +32,7 @@ MAX_LOG_LINES = 40
 """Lines of the log that are neither status lines nor snapshots, such as what was said at the
 start."""
 COMMAND = "synthograph "
+ROUTINE = ("tick ", "snapshot ", "picture ", "done", "metrics: ", "best by ")
 T = TypeVar("T")
 _FAKES = re.compile(r"fakes-(\d{6,12})\.png", re.ASCII)
 _GENERATOR = re.compile(r"generator-(\d{6,12})\.safetensors", re.ASCII)
@@ -53,7 +51,7 @@ METRICS, EVALUATIONS = "metrics.jsonl", "evaluations.jsonl"
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture that a run drew, and after how many thousand images."""
+    """A picture or a snapshot of a run, and after how many thousand images."""
 
     kimg: int
     path: Path
@@ -81,21 +79,15 @@ class Run:
     """What a run directory holds.
 
     Attributes:
-        path: the folder.
         config: settings as they were used.
-        curves: of its training.
         evaluations: lines of `metrics.jsonl` and `evaluations.jsonl`.
         sensitivities: tables in the latter.
         said: lines of the log that a reader wants.
-        commands: that were typed.
         reals: contact sheet of real images.
         fakes: contact sheets of synthetic ones, in their order.
-        snapshots: thousands of images of every snapshot.
+        snapshots: in their order.
         info: document of the newest snapshot.
-        newest: its file.
-        groups: patients that it was trained on, as far as it says.
-        images: that it was trained on, likewise.
-        problems: what could not be read.
+        groups: patients that it was trained on, as far as it says, as `images` are.
     """
 
     path: Path
@@ -107,9 +99,8 @@ class Run:
     commands: tuple[str, ...] = ()
     reals: Path | None = None
     fakes: tuple[Picture, ...] = ()
-    snapshots: tuple[int, ...] = ()
+    snapshots: tuple[Picture, ...] = ()
     info: SnapshotRecord = SnapshotRecord()
-    newest: Path | None = None
     groups: int = 0
     images: int = 0
     problems: tuple[Problem, ...] = ()
@@ -177,9 +168,8 @@ def read_run(path: Path) -> Run:
         commands=commands,
         reals=path / "reals.png" if (path / "reals.png").is_file() else None,
         fakes=_numbered(path, _FAKES),
-        snapshots=tuple(each.kimg for each in made),
+        snapshots=made,
         info=info,
-        newest=made[-1].path if made else None,
         groups=len(info.group_digests),
         images=len(info.image_digests),
         problems=tuple(problems),
@@ -189,13 +179,9 @@ def read_run(path: Path) -> Run:
 def _numbered(folder: Path, pattern: re.Pattern[str]) -> tuple[Picture, ...]:
     if not folder.is_dir():
         return ()
-    found = ((pattern.fullmatch(each.name), each) for each in folder.iterdir())
-    return tuple(
-        sorted(
-            (Picture(int(match[1]), each) for match, each in found if match and each.is_file()),
-            key=lambda picture: picture.kimg,
-        )
-    )
+    names = ((pattern.fullmatch(each.name), each) for each in folder.iterdir())
+    found = [Picture(int(match[1]), each) for match, each in names if match and each.is_file()]
+    return tuple(sorted(found, key=lambda picture: picture.kimg))
 
 
 def _lines(path: Path, parse: Callable[[object, str], T], problems: list[Problem]) -> list[T]:
@@ -261,13 +247,7 @@ def _log(path: Path, problems: list[Problem]) -> tuple[tuple[str, ...], tuple[st
         return (), ()
     lines = [line.strip()[:1000] for line in text.split("\n") if line.strip()]
     commands = list(dict.fromkeys(line for line in lines if line.startswith(COMMAND)))
-    said = [
-        line
-        for line in lines
-        if not line.startswith(
-            (COMMAND, "tick ", "snapshot ", "picture ", "done", "metrics: ", "best by ")
-        )
-    ]
+    said = [line for line in lines if not line.startswith((COMMAND, *ROUTINE))]
     return tuple(commands[:MAX_LOG_LINES]), tuple(said[:MAX_LOG_LINES])
 
 
@@ -290,6 +270,4 @@ def read_header(path: Path) -> SnapshotRecord:
         raise
     except (ValueError, KeyError, TypeError, RecursionError):
         raise UserError(f"{path}: holds no document of synthograph in its header") from None
-    if not isinstance(document, dict):
-        raise UserError(f"{path}: holds no document of synthograph in its header")
     return SnapshotRecord.parse(document, path.name)

@@ -14,7 +14,7 @@ from synthograph.results.measures import about
 from synthograph.results.report import Answer, Verdict
 
 
-def verdicts(numbers: Numbers | None, audit: Audit | None, why: str = "") -> list[Verdict]:
+def verdicts(numbers: Numbers, audit: Audit | None, why: str = "") -> tuple[Verdict, ...]:
     """The four verdicts.
 
     Args:
@@ -23,12 +23,12 @@ def verdicts(numbers: Numbers | None, audit: Audit | None, why: str = "") -> lis
         why: the reason that there is none, where one of another set was given; or that it is one
             of several.
     """
-    return [
+    return (
         faithful_verdict(numbers, audit, why),
         diverse_verdict(numbers),
         copies_verdict(audit, numbers, why),
         useful_verdict(),
-    ]
+    )
 
 
 # --- the questions -------------------------------------------------------------------------------
@@ -78,22 +78,14 @@ _DECIDED = {
 }
 """What a conclusion answers where it decides, and where it indicates."""
 _FAITHFUL = {
-    Answer.YES: "Not distinguishable from real images",
-    Answer.INDICATIVE_YES: "Indication: not distinguishable",
-    Answer.NO: "Distinguishable from real images",
-    Answer.INDICATIVE_NO: "Indication: distinguishable",
-    Answer.PARTLY: "Distinguishable in some classes",
-    Answer.INDICATIVE_PARTLY: "Indication: distinguishable in some classes",
-    Answer.UNDECIDED: "Undecided",
+    Distinction.NO: ("Not distinguishable from real images", "not distinguishable"),
+    Distinction.YES: ("Distinguishable from real images", "distinguishable"),
+    Distinction.PARTLY: ("Distinguishable in some classes", "distinguishable in some classes"),
 }
 _DIVERSE = {
-    Answer.YES: "As varied as real images",
-    Answer.INDICATIVE_YES: "Indication: as varied",
-    Answer.NO: "Less varied than real images",
-    Answer.INDICATIVE_NO: "Indication: less varied",
-    Answer.PARTLY: "Less varied in some classes",
-    Answer.INDICATIVE_PARTLY: "Indication: less varied in some classes",
-    Answer.UNDECIDED: "Undecided",
+    Distinction.NO: ("As varied as real images", "as varied"),
+    Distinction.YES: ("Less varied than real images", "less varied"),
+    Distinction.PARTLY: ("Less varied in some classes", "less varied in some classes"),
 }
 _COPIES = {
     AuditAnswer.CLEAN: (Answer.NONE_FOUND, "No copies found"),
@@ -103,31 +95,35 @@ _COPIES = {
 }
 
 
-def _answer(conclusion: Conclusion) -> Answer:
-    return _DECIDED[conclusion.together][not conclusion.decides]
+def _answer(
+    found: Distinction, headlines: dict[Distinction, tuple[str, str]], *, decides: bool
+) -> tuple[Answer, str]:
+    """The answer and its headline."""
+    decided, indicated = headlines.get(found, ("Undecided", ""))
+    headline = decided if decides or not indicated else f"Indication: {indicated}"
+    return _DECIDED[found][not decides], headline
 
 
-def faithful_verdict(numbers: Numbers | None, audit: Audit | None, why: str = "") -> Verdict:
+def faithful_verdict(numbers: Numbers, audit: Audit | None, why: str = "") -> Verdict:
     """Do synthetic images look like real ones?"""
     question = "Faithful? Do synthetic images look like real ones?"
-    found = None if numbers is None else conclude(numbers, FAITHFUL)
-    answer = Answer.MISSING if found is None else _answer(found)
-    if found is None or answer is Answer.MISSING:
+    found = conclude(numbers, FAITHFUL)
+    if found.together is Distinction.UNMEASURED:
         return _missing(question, FAITHFUL_RULE)
     limits, reasons = [*found.caveats, _FLOOR_LIMIT], [*_disagreement(found), *found.reasons]
-    if answer is Answer.YES and audit is not None and audit.verdict.indicative:
-        answer = Answer.INDICATIVE_YES
+    alike, decides = found.together is Distinction.NO, found.decides
+    if alike and decides and audit is not None and audit.verdict.indicative:
+        decides = False
         limits.insert(0, "Indicative only: the audit used features of untrained networks alone.")
-    headline = _FAITHFUL[answer]
-    clean = audit is not None and audit.verdict.answer is AuditAnswer.CLEAN
-    if answer in (Answer.YES, Answer.INDICATIVE_YES) and not clean:
+    answer, headline = _answer(found.together, _FAITHFUL, decides=decides)
+    if alike and (audit is None or audit.verdict.answer is not AuditAnswer.CLEAN):
         answer, headline = Answer.WITHHELD, "Withheld: no clean audit"
         reasons.insert(0, _not_clean(numbers, audit, why))
         limits.append("Copies of training images would look faithful, too.")
     return _verdict(question, answer, headline, FAITHFUL_RULE, reasons, limits)
 
 
-def _not_clean(numbers: Numbers | None, audit: Audit | None, why: str) -> str:
+def _not_clean(numbers: Numbers, audit: Audit | None, why: str) -> str:
     if audit is None:
         return why or f"There is no audit yet. It is made by: {audit_command(numbers)}"
     return f"The audit says: {audit.verdict.answer}. {why}".rstrip()
@@ -140,27 +136,25 @@ def _disagreement(conclusion: Conclusion) -> list[str]:
     return [f"The extractors disagree: {listed(said)}."]
 
 
-def diverse_verdict(numbers: Numbers | None) -> Verdict:
+def diverse_verdict(numbers: Numbers) -> Verdict:
     """Are synthetic images as varied as real ones?"""
     question = "Diverse? Are they as varied as real images?"
-    if numbers is None:
-        return _missing(question, DIVERSE_RULE)
     named = [s for s in numbers.shares if s.column is None or s.level]
     absent = [scope_name(s) for s in named if s.n_real and s.n_generated == 0]
     found = conclude(numbers, DIVERSE)
-    answer, reasons = _answer(found), [*_disagreement(found), *found.reasons]
-    headline = _DIVERSE.get(answer, "")
+    if found.together is Distinction.UNMEASURED and not absent:
+        return _missing(question, DIVERSE_RULE)
+    answer, headline = _answer(found.together, _DIVERSE, decides=found.decides)
+    reasons = [*_disagreement(found), *found.reasons]
     if absent:
         answer, headline = Answer.NO, "A part is missing"
         reasons = [f"No synthetic image at all: {listed(absent)}.", *found.reasons]
-    elif answer is Answer.MISSING:
-        return _missing(question, DIVERSE_RULE)
-    limits = (
+    limits = [
         *found.caveats,
         "Copies of training images would be as varied as these; see the question on copies.",
         *_unlabelled(numbers),
         _FLOOR_LIMIT,
-    )
+    ]
     return _verdict(question, answer, headline, DIVERSE_RULE, reasons, limits)
 
 
@@ -174,37 +168,33 @@ def _unlabelled(numbers: Numbers) -> list[str]:
     ]
 
 
-def copies_verdict(audit: Audit | None, numbers: Numbers | None, why: str = "") -> Verdict:
+def copies_verdict(audit: Audit | None, numbers: Numbers, why: str = "") -> Verdict:
     """Are there copies of training images among them?"""
     question = "Copies? Are training images among them?"
     sign = _sign(numbers)
     if audit is None:
-        reasons = (_not_clean(numbers, None, why), *sign)
+        reasons = [_not_clean(numbers, None, why), *sign]
         return _verdict(question, Answer.MISSING, "Not audited yet", COPIES_RULE, reasons)
     verdict, alone = audit.verdict, []
     answer, headline = _COPIES[verdict.answer]
     if verdict.indicative and verdict.answer is AuditAnswer.CLEAN:
         answer, headline = Answer.INDICATIVE_NONE, "Indication: no copies found"
         alone = ["Indicative only: measured with networks of random weights."]
-    flagged = [test.sentence for test in audit.tests if test.flagged]
-    sets = [
-        f"{count(each.images)} images in {each.name}"
-        for each in (audit.sets.train, audit.sets.holdout, audit.sets.synthetic)
+    sets = (audit.sets.train, audit.sets.holdout, audit.sets.synthetic)
+    searched = [f"{count(each.images)} images in {each.name}" for each in sets]
+    reasons = [*verdict.reasons, *filter(None, [why]), f"Searched: {listed(searched)}."]
+    if not verdict.reasons:
+        reasons += [test.sentence for test in audit.tests if test.flagged]
+    rule, limits = verdict.rule or COPIES_RULE, [*alone, *audit.all_limits]
+    return _verdict(question, answer, headline, rule, [*reasons, *sign], limits)
+
+
+def _sign(numbers: Numbers) -> list[str]:
+    places = [
+        f"{about(e.name).title}, {scope_name(e.scope)}"
+        for e in numbers.entries
+        if e.nearer_to_training
     ]
-    reasons = (
-        *verdict.reasons,
-        *filter(None, [why]),
-        f"Searched: {listed(sets)}.",
-        *(() if verdict.reasons else flagged),
-        *sign,
-    )
-    limits = (*alone, *audit.all_limits)
-    return _verdict(question, answer, headline, verdict.rule or COPIES_RULE, reasons, limits)
-
-
-def _sign(numbers: Numbers | None) -> list[str]:
-    near = [] if numbers is None else [e for e in numbers.entries if e.nearer_to_training]
-    places = [f"{about(e.name).title}, {scope_name(e.scope)}" for e in near]
     if not places:
         return []
     return [
@@ -215,18 +205,14 @@ def _sign(numbers: Numbers | None) -> list[str]:
 
 def useful_verdict() -> Verdict:
     """Do they help a downstream task? No study is read yet."""
-    return _verdict(
-        "Useful? Do they help to train something?",
-        Answer.MISSING,
-        "Not studied yet",
-        USEFUL_RULE,
-        ("No study was given. How good images look does not tell whether they help.",),
-    )
+    question = "Useful? Do they help to train something?"
+    reason = "No study was given. How good images look does not tell whether they help."
+    return _verdict(question, Answer.MISSING, "Not studied yet", USEFUL_RULE, [reason])
 
 
 def _missing(question: str, rule: str) -> Verdict:
     reason = f"No numbers for this question were given. They are made by: {evaluate_command()}"
-    return _verdict(question, Answer.MISSING, "Not measured yet", rule, (reason,))
+    return _verdict(question, Answer.MISSING, "Not measured yet", rule, [reason])
 
 
 def _verdict(
@@ -234,7 +220,7 @@ def _verdict(
     answer: Answer,
     headline: str,
     rule: str,
-    reasons: Sequence[str],
+    reasons: list[str],
     limits: Sequence[str] = (),
 ) -> Verdict:
     return Verdict(

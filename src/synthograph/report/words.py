@@ -1,5 +1,7 @@
 """Numbers as a reader expects them."""
 
+from collections.abc import Sequence
+
 from synthograph.results.evaluation import Scope
 from synthograph.results.measures import about
 
@@ -58,7 +60,7 @@ def scope_name(scope: Scope) -> str:
     return "all images" if scope.whole else str(scope)
 
 
-def listed(names: list[str], most: int = 6) -> str:
+def listed(names: Sequence[str], most: int = 6) -> str:
     """Names with commas and "and"; of many the first few."""
     if len(names) > most:
         return f"{', '.join(names[:most])} and {len(names) - most} more"

@@ -20,14 +20,7 @@ SCALES = (1.0, 0.5, 0.25, 0.1)
 
 @dataclass(frozen=True)
 class WrittenReport:
-    """What was written.
-
-    Attributes:
-        page: the HTML file.
-        data: the JSON file beside it.
-        content: what stands in both.
-        size: bytes of the page.
-    """
+    """What was written: the page of `size` bytes, the JSON beside it, what stands in both."""
 
     page: Path
     data: Path
@@ -101,9 +94,7 @@ def write_report(
     ]
     if public and public_prose(title) != title:
         title = ""
-        text = (
-            "the title that was given names a folder or file, so the name of the set stands there"
-        )
+        text = "the title that was given names a folder or file; the name of the set stands there"
         inputs.problems.append(Problem(text))
     shown = inputs.public() if public else inputs
     content = build(shown, title=title, public=public)

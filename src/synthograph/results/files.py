@@ -15,10 +15,12 @@ def load(path: Path) -> Document:
         UserError: it is no file of results, or breaks the rules of its schema.
     """
     tree = read_tree(path)
-    schemas = [each for each in Document.__subclasses__() if "kind" in each.model_fields]
-    schema = {each.model_fields["kind"].default: each for each in schemas}.get(
-        str(tree.get("kind"))
-    )
+    kinds: dict[object, type[Document]] = {
+        each.model_fields["kind"].default: each
+        for each in Document.__subclasses__()
+        if "kind" in each.model_fields
+    }
+    schema = kinds.get(str(tree.get("kind")))
     if isinstance(tree.get("results"), list):
         schema = Evaluation
     elif {"cells", "rule"} <= tree.keys():
