@@ -23,16 +23,10 @@ OVERSAMPLING, POWERS = 10, 6
 
 @dataclass(frozen=True)
 class FlatMap:
-    """Points of a plane.
-
-    Attributes:
-        method: `umap` or `pca`.
-        about: the method with its settings, for the reader.
-        points: of every image; units mean nothing.
-    """
+    """Points of a plane, by `umap` or `pca`; units mean nothing."""
 
     method: str
-    about: str
+    about: str  # the method with its settings, for the reader
     points: Float32[Tensor, "n 2"]
 
 
@@ -52,12 +46,8 @@ def flat_map(values: Float[Tensor, "n d"], *, seed: int = 0) -> FlatMap:
 
 @dataclass(frozen=True)
 class Components:
-    """Principal components.
-
-    Attributes:
-        mean: of the images.
-        basis: directions, largest variance first; signs so that the largest entry of each is
-            positive.
+    """Mean and principal directions of images, largest variance first; signs so that the largest
+    entry of each is positive.
     """
 
     mean: Float64[Tensor, " d"]

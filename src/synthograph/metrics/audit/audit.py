@@ -26,12 +26,7 @@ from synthograph.metrics.audit.membership import membership
 from synthograph.metrics.audit.overlap import content_overlap
 from synthograph.metrics.audit.search import Index
 from synthograph.metrics.audit.sets import MIN_GROUPS
-from synthograph.metrics.audit.verdict import (
-    AT_RANDOM,
-    MAX_OVERLAP,
-    RULE,
-    decide,
-)
+from synthograph.metrics.audit.verdict import AT_RANDOM, MAX_OVERLAP, RULE, decide
 from synthograph.metrics.columns import extractor_column, rows_of
 from synthograph.metrics.evaluate import MIN_IMAGES
 from synthograph.metrics.overlap import Trained, refuse_overlap
@@ -40,6 +35,7 @@ from synthograph.results.audit import (
     AuditedSet,
     AuditProvenance,
     AuditVerdict,
+    AugmentationLeakage,
     Copies,
     Membership,
     Overlap,
@@ -53,16 +49,10 @@ from synthograph.stats.sample import Sample
 
 @dataclass(frozen=True)
 class AuditSets:
-    """What to audit.
+    """What to audit: images of patients whom the generator was trained on, and of others.
 
-    Attributes:
-        train: images that the generator was trained on.
-        holdout: images of patients whom it never saw.
-        synthetic: images of the generator.
-        seed: of everything random.
-        train_groups: digest -> name of the patients of `train`, so that an overlap can be named.
-        holdout_groups: the same of `holdout`.
-        notes: what is known of the sets before.
+    `train_groups` and `holdout_groups` give the name of every patient by digest, so that an overlap
+    can be named; `notes` are what is known of the sets before.
     """
 
     train: ImageSet
@@ -73,18 +63,17 @@ class AuditSets:
     holdout_groups: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
+    @property
+    def labels(self) -> Labels | None:
+        """Classes of training and held-out images, where both have some."""
+        ours, theirs = self.train.labels, self.holdout.labels
+        return None if ours is None or theirs is None else (ours, theirs)
+
 
 @dataclass(frozen=True)
 class Audited:
-    """What an audit found.
+    """What an audit found, and the synthetic images that should not be shared."""
 
-    Attributes:
-        sets: what was audited.
-        result: all that was found.
-        withheld: synthetic images that should not be shared.
-    """
-
-    sets: AuditSets
     result: Audit
     withheld: tuple[Withheld, ...]
 
@@ -214,7 +203,7 @@ def audit(
     if not extractors:
         raise UserError("an audit needs features: give at least one extractor")
     train, holdout, synthetic = request.train, request.holdout, request.synthetic
-    overlap, seed, blind = None, request.seed, _too_few(request)
+    overlap, seed, blind = None, request.seed, _too_few(train, holdout)
     if blind is None:
         index = Index(train, folder, tracks)
         overlap = content_overlap(index, holdout, seed=seed)
@@ -225,13 +214,14 @@ def audit(
     copies, samples = search.copies, _samples(request, extractors, folder, tracks)
     first = samples[extractors[0].name]
     measured = [] if memorisation.too_small(*first[:2]) else _measured(request, samples, tracks)
-    inferred = membership(*first, labels=_labels(request), seed=seed)
-    limits = [*_limits(request, extractors, copies, inferred), *_notes(request, overlap, measured)]
-    leaks = None
-    try:
-        leaks = leaked_augmentations(train, synthetic, seed=seed, tracks=tracks)
-    except UserError as error:  # sets of one kind, so they can only be too small
-        limits.append(str(error))
+    inferred = membership(*first, labels=request.labels, seed=seed)
+    leaks, why_not = _leaks(request, tracks)
+    limits = (
+        *_limits(request, extractors, copies, inferred),
+        *_notes(request, overlap, measured),
+        *why_not,
+        AT_RANDOM,
+    )
     tests = judge(measured)
     answer, reasons = decide(
         overlap=0.0 if overlap is None else overlap.believed,
@@ -247,9 +237,13 @@ def audit(
             indicative=all(each.indicative for each in extractors),
             rule=RULE,
             reasons=reasons,
-            limits=(*limits, AT_RANDOM),
+            limits=limits,
         ),
-        sets=_sets(request),
+        sets=Sets(
+            train=_about(train, train.group_count),
+            holdout=_about(holdout, holdout.group_count),
+            synthetic=_about(synthetic, None),
+        ),
         notes=request.notes,
         overlap=overlap,
         tests=tuple(tests),
@@ -259,19 +253,12 @@ def audit(
         augmentations=leaks,
         provenance=_provenance(request, extractors),
     )
-    return Audited(request, result, search.withheld)
+    return Audited(result, search.withheld)
 
 
-def _sets(request: AuditSets) -> Sets:
-    def about(images: ImageSet, groups: int | None) -> AuditedSet:
-        key = images.origin.get("images_hash")
-        return AuditedSet(name=images.name, images=images.count, groups=groups, images_hash=key)
-
-    return Sets(
-        train=about(request.train, request.train.group_count),
-        holdout=about(request.holdout, request.holdout.group_count),
-        synthetic=about(request.synthetic, None),
-    )
+def _about(images: ImageSet, groups: int | None) -> AuditedSet:
+    key = images.origin.get("images_hash")
+    return AuditedSet(name=images.name, images=images.count, groups=groups, images_hash=key)
 
 
 def _provenance(request: AuditSets, extractors: Sequence[Extractor]) -> AuditProvenance:
@@ -285,10 +272,13 @@ def _provenance(request: AuditSets, extractors: Sequence[Extractor]) -> AuditPro
     )
 
 
-def _labels(request: AuditSets) -> Labels | None:
-    """Classes of training and held-out images, where both have some."""
-    ours, theirs = request.train.labels, request.holdout.labels
-    return None if ours is None or theirs is None else (ours, theirs)
+def _leaks(request: AuditSets, tracks: Tracks) -> tuple[AugmentationLeakage | None, list[str]]:
+    """Augmentations that leaked, or why that cannot be seen."""
+    sets, seed = (request.train, request.synthetic), request.seed
+    try:
+        return leaked_augmentations(*sets, seed=seed, tracks=tracks), []
+    except UserError as error:  # sets of one kind, so they can only be too small
+        return None, [str(error)]
 
 
 def _samples(
@@ -303,10 +293,10 @@ def _samples(
         for images in sets
     ]
     samples = {}
-    for place, extractor in enumerate(extractors):
+    for extractor, *features in zip(extractors, *found, strict=True):
         train, holdout, synthetic = (
-            Sample(rows[place][:, : extractor.dims], images.groups)
-            for rows, images in zip(found, sets, strict=True)
+            Sample(rows[:, : extractor.dims], images.groups)
+            for rows, images in zip(features, sets, strict=True)
         )
         samples[extractor.name] = (train, holdout, synthetic)
     return samples
@@ -319,7 +309,7 @@ def _measured(
         memorisation.measure(
             *three,
             extractor=name,
-            labels=_labels(request),
+            labels=request.labels,
             seed=request.seed,
             exchanges=memorisation.EXCHANGES,
             track=tracks(f"exchanges of patients, {name}"),
@@ -328,9 +318,9 @@ def _measured(
     ]
 
 
-def _too_few(request: AuditSets) -> str | None:
+def _too_few(train: ImageSet, holdout: ImageSet) -> str | None:
     """Why copies cannot be looked for, or None."""
-    for images, what in ((request.train, "training"), (request.holdout, "held-out")):
+    for images, what in ((train, "training"), (holdout, "held-out")):
         if images.group_count < MIN_GROUPS:
             return (
                 f"{images.group_count} groups of {what} images: at least {MIN_GROUPS} are needed "
@@ -344,31 +334,28 @@ def _limits(
     extractors: Sequence[Extractor],
     copies: Copies,
     inferred: Membership,
-) -> list[str]:
+) -> Iterator[str]:
     """What could not be seen."""
-    limits = []
     if all(each.indicative for each in extractors):
-        limits.append(
+        yield (
             "all features are of networks that were never trained, so the tests are indicative: "
             "features that know what images show may see more"
         )
+    if copies.found is False:
+        yield copies.sentence
     if copies.found is not None:
-        limits += [copies.sentence] * (not copies.found)
-        limits += unseen(copies)
+        yield from unseen(copies)
     if inferred.undecided is not None:
-        limits.append(inferred.sentence)
+        yield inferred.sentence
     fewest = min(request.train.count, request.holdout.count, request.synthetic.count)
     if fewest < MIN_FOR_MORE:
-        limits.append(
-            f"{fewest} images in the smallest set: below {MIN_FOR_MORE} little can be seen"
-        )
-    if request.train.count > 2 * request.holdout.count:
-        share = request.holdout.count / request.train.count
-        limits.append(
+        yield f"{fewest} images in the smallest set: below {MIN_FOR_MORE} little can be seen"
+    share = request.holdout.count / request.train.count
+    if share < 0.5:
+        yield (
             f"each draw of the tests holds about {share:.0%} of the training images, so a few "
             "copies escape them; copy detection looks at all images"
         )
-    return limits
 
 
 def _notes(

@@ -45,12 +45,8 @@ WEAK = 0.8
 
 @dataclass(frozen=True)
 class Withheld:
-    """A synthetic image that should not be shared.
-
-    Attributes:
-        image: its place among the synthetic images.
-        source: place of the training image that it equals or is most alike.
-        score: how alike; None where only equal images were looked for.
+    """Place of a synthetic image that should not be shared, and of the training image that it
+    equals or is most alike; how alike, or None where only equal images were looked for.
     """
 
     image: int
@@ -214,15 +210,15 @@ def _counted(
     real = threshold.images / effects[0] + len(held) / effects[1]
     limit = upper_limit(flagged, len(scores))
     mine = [r for r in recalls if r.label is None and r.rate == threshold.rate]
-    limits = {r.transform: min(1.0, limit / r.recall) if r.found else None for r in mine}
-    p = excess(flagged, len(scores), above, real)
     return Flagged(
         **dict(threshold),
         flagged=flagged,
         holdout=of_held,
-        p=p,
+        p=excess(flagged, len(scores), above, real),
         upper_limit=limit,
-        upper_limit_by_transform=limits,
+        upper_limit_by_transform={
+            r.transform: min(1.0, limit / r.recall) if r.found else None for r in mine
+        },
     )
 
 
@@ -271,14 +267,12 @@ def _in_words(copies: Copies, images: int) -> str:
         f"p = {count.p:.2g})"
     )
     if copies.identical:
-        words += f"; {len(copies.identical)} equal a training image in every pixel"
-        words += _unproven(copies)
+        equal = f"{len(copies.identical)} equal a training image in every pixel"
+        words += f"; {equal}{_unproven(copies)}"
     if copies.found:
         return f"copies: {words}"
-    known = {
-        name: limit for name, limit in count.upper_limit_by_transform.items() if limit is not None
-    }
-    limits = ", ".join(f"{name} {limit:.1%}" for name, limit in known.items())
+    known = count.upper_limit_by_transform.items()
+    limits = ", ".join(f"{name} {limit:.1%}" for name, limit in known if limit is not None)
     return (
         f"copies: no more than chance gives: {words}; with 95 % confidence at most these shares of "
         f"the images are copies, by transform: {limits or 'nothing can be said'}"

@@ -53,11 +53,11 @@ def pair_distances(tensors: Path, metadata: Path) -> PairDistances:
             "line of metadata for every vector"
         )
     pairs, pairing = _pairs(rows, metadata)
-    zero = (values == 0).all(dim=1).nonzero()[:, 0]
-    if len(zero):
+    zero = (values == 0).all(dim=1)
+    if bool(zero.any()):
         raise UserError(
-            f"{tensors}, line {int(zero[0]) + 1}: all numbers are 0, so there is no direction to "
-            "compare; leave the pair out"
+            f"{tensors}, line {int(zero.int().argmax()) + 1}: all numbers are 0, so there is no "
+            "direction to compare; leave the pair out"
         )
     ours, theirs = (list(side) for side in zip(*pairs, strict=True))
     return paired(
@@ -97,9 +97,9 @@ def paired(
     """
     one, other = _directions(images), _directions(partners)
     distances = (1 - (one * other).sum(1)).clamp(0, 2)
-    none = [""] * len(images)
+    labels = labels or [""] * len(images)
     summaries = {"all pairs": _spread(distances)}
-    for what, each in (("class", labels or none), ("split", splits or none)):
+    for what, each in (("class", labels), ("split", splits or ())):
         for level in sorted(set(each) - {""}):
             chosen = torch.tensor([name == level for name in each])
             summaries[f"{what} {level}"] = _spread(distances[chosen])
@@ -110,7 +110,7 @@ def paired(
         nearer = float((distances < others).to(torch.float64).mean())
     top = max(float(distances.max()), 1e-12)
     counts, edges = np.histogram(distances.numpy(), bins=BINS, range=(0.0, top))
-    every = zip(names, labels or none, distances.tolist(), strict=True)
+    every = zip(names, labels, distances.tolist(), strict=True)
     return PairDistances(
         pairing=pairing,
         summaries=summaries,
@@ -123,17 +123,12 @@ def paired(
 
 def _spread(values: Float64[Tensor, " n"]) -> Spread:
     """Of at least one number; quartiles by linear interpolation."""
-    low, q1, median, q3, high = np.quantile(values.numpy(), QUARTILES).tolist()
-    deviation = float(values.std()) if len(values) > 1 else 0.0
+    quartiles = np.quantile(values.numpy(), QUARTILES).tolist()
     return Spread(
         count=len(values),
         mean=float(values.mean()),
-        deviation=deviation,
-        min=low,
-        q1=q1,
-        median=median,
-        q3=q3,
-        max=high,
+        deviation=float(values.std()) if len(values) > 1 else 0.0,
+        **dict(zip(("min", "q1", "median", "q3", "max"), quartiles, strict=True)),
     )
 
 
@@ -142,11 +137,11 @@ def _directions(values: Float[Tensor, "n d"]) -> Float64[Tensor, "n d"]:
     found = values.to(torch.float64)
     found = found / found.abs().amax(1, keepdim=True)  # squares of large numbers would overflow
     found = found / found.norm(dim=1, keepdim=True)
-    good = found.isfinite().all(dim=1)
-    if not bool(good.all()):
+    bad = ~found.isfinite().all(dim=1)
+    if bool(bad.any()):
         raise UserError(
-            f"vector {int((~good).nonzero()[0, 0])}: it has no direction; its numbers are all 0 or "
-            "not finite"
+            f"vector {int(bad.int().argmax())}: it has no direction; its numbers are all 0 or not "
+            "finite"
         )
     return found
 

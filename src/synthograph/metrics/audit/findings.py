@@ -25,78 +25,63 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Rule:
-    """How a test is read.
+    """How a test is read: what it says, with fields for the numbers, the number expected with
+    nothing memorised, the sign of a deviation by memorising, and the range of the number.
 
-    Attributes:
-        name: of the test.
-        expected: with nothing memorised.
-        sign: 1 where memorising makes the number larger, -1 where smaller.
-        ratio: whether the number is a logarithm inside and shown as a ratio.
-        low: smallest possible number.
-        high: largest possible number.
-        text: what it says, with fields for the numbers.
+    The number of a `ratio` is its logarithm until it is shown.
     """
 
     name: str
-    expected: float
-    sign: int
+    text: str
+    expected: float = 0.0
+    sign: int = 1
     ratio: bool = False
     low: float = -math.inf
     high: float = math.inf
-    text: str = ""
 
 
 RULES = (
     Rule(
         "closer_to_training",
-        0.5,
-        1,
+        "{value:.1%} of synthetic images are closer to training images than to as many "
+        "held-out ones ({low:.1%} to {high:.1%}); 50 % if nothing is memorised",
+        expected=0.5,
         low=0.0,
         high=1.0,
-        text="{value:.1%} of synthetic images are closer to training images than to as many "
-        "held-out ones ({low:.1%} to {high:.1%}); 50 % if nothing is memorised",
     ),
     Rule(
         "distance_ratio",
-        0.0,
-        -1,
-        ratio=True,
-        text="the nearest training image is {value:.3f} times as far as the nearest of as many "
+        "the nearest training image is {value:.3f} times as far as the nearest of as many "
         "held-out ones (mean; {low:.3f} to {high:.3f}); 1 if nothing is memorised",
+        sign=-1,
+        ratio=True,
     ),
     Rule(
         "much_closer",
-        0.0,
-        1,
+        "{value:.2%} more synthetic images are at less than half the distance to training "
+        "images than to held-out ones ({low:.2%} to {high:.2%}); 0 if nothing is memorised",
         low=-1.0,
         high=1.0,
-        text="{value:.2%} more synthetic images are at less than half the distance to training "
-        "images than to held-out ones ({low:.2%} to {high:.2%}); 0 if nothing is memorised",
     ),
     Rule(
         "adversarial_accuracy",
-        0.0,
-        1,
+        "a nearest neighbour tells held-out images from synthetic ones better than training "
+        "images by {value:.3f} ({low:.3f} to {high:.3f}); 0 if nothing is memorised",
         low=-1.0,
         high=1.0,
-        text="a nearest neighbour tells held-out images from synthetic ones better than training "
-        "images by {value:.3f} ({low:.3f} to {high:.3f}); 0 if nothing is memorised",
     ),
     Rule(
         "authenticity",
-        0.0,
-        1,
+        "{value:.1%} fewer synthetic images are authentic against training than against "
+        "held-out images ({low:.1%} to {high:.1%}); 0 if nothing is memorised",
         low=-1.0,
         high=1.0,
-        text="{value:.1%} fewer synthetic images are authentic against training than against "
-        "held-out images ({low:.1%} to {high:.1%}); 0 if nothing is memorised",
     ),
     Rule(
         "data_copying",
-        0.0,
-        -1,
-        text="C_T of training less that of held-out images is {value:.2f} ({low:.2f} to "
+        "C_T of training less that of held-out images is {value:.2f} ({low:.2f} to "
         "{high:.2f}), below 0 where training images were copied; 0 if nothing is memorised",
+        sign=-1,
     ),
 )
 NAMES = tuple(rule.name for rule in RULES)
@@ -104,16 +89,11 @@ NAMES = tuple(rule.name for rule in RULES)
 
 @dataclass(frozen=True)
 class PermutedTests:
-    """All tests of one extractor, before they are judged together.
+    """All tests of one extractor, as they are and under every exchange, before they are judged
+    together.
 
-    Attributes:
-        extractor: its name.
-        found: the tests as they are.
-        permuted: the tests under every exchange.
-        detail: further numbers, by test.
-        distances: quartiles and histogram of nearest distances; plain data.
-        images: synthetic images that took part.
-        notes: what did not take part, in words.
+    Beside them further numbers of every test, quartiles and histogram of nearest distances, how
+    many synthetic images took part, and in words what did not.
     """
 
     extractor: str
@@ -160,12 +140,8 @@ def judge(measured: Sequence[PermutedTests]) -> list[NeighbourTest]:
 def _finding(
     measured: PermutedTests, rule: Rule, numbers: Sequence[float], p: float, *, flagged: bool
 ) -> NeighbourTest:
-    shown = [math.exp(number) if rule.ratio else number for number in numbers]
-    value, expected, low, high = (
-        shown[0],
-        shown[1],
-        *(min(max(e, rule.low), rule.high) for e in shown[2:]),
-    )
+    value, expected, *ends = (math.exp(each) if rule.ratio else each for each in numbers)
+    low, high = (min(max(end, rule.low), rule.high) for end in ends)
     sentence = rule.text.format(value=value, expected=expected, low=low, high=high)
     sentence += "; chance alone does not reach this" if flagged else "; this is within chance"
     return NeighbourTest(

@@ -12,14 +12,11 @@ from synthograph.archive.batches import ImageSet
 
 @dataclass(frozen=True)
 class Identical:
-    """Synthetic images that equal a training image in every pixel.
+    """Places of the synthetic images that equal a training image in every pixel, and of that one.
 
-    Attributes:
-        images: their places in their set.
-        sources: place of the training image that each equals.
-        proof: those of them that equal no held-out image: an image that patients of both sets have,
-            such as an empty one, need not come from training.
-        held: held-out images that equal a training image.
+    `proof` are those of them that equal no held-out image: an image that patients of both sets
+    have, such as an empty one, need not come from training. `held` counts held-out images that
+    equal a training image.
     """
 
     images: tuple[int, ...]

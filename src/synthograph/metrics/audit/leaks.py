@@ -3,7 +3,7 @@ mirrored or recoloured, against real ones.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -60,16 +60,17 @@ def leaked_augmentations(
                 f"leaked augmentations needs {MIN_IMAGES} images, and {2 * FOLDS} groups of real "
                 "ones"
             )
-    streams, folds = Streams(seed, "audit/leaks/"), _folds(real.groups, seed)
-    changes = _changes(real)
-    others = _rows(synthetic, None, streams)
-    plain = _rows(real, None, streams)
-    found = []
+    streams = Streams(seed, "audit/leaks/")
+    folds, changes, found = _folds(real.groups, streams), _changes(real), []
+    unchanged = {
+        features: (_rows(real, features, streams), _rows(synthetic, features, streams))
+        for features in (_shape, _colours)
+    }
     groups = (real.groups, synthetic.groups)
     for name, change in tracks("leaked augmentations")(list(changes.items()), len(changes)):
-        changed = _rows(real, change.apply, streams)
-        rows = (change.shown_by(plain), change.shown_by(changed), change.shown_by(others))
-        found.append(_leak(name, rows, groups, folds))
+        plain, others = unchanged[change.features]
+        changed = _rows(real, change.features, streams, change.apply)
+        found.append(_leak(name, (plain, changed, others), groups, folds))
     sets = {"real": real, "generated": synthetic}
     return AugmentationLeakage(
         transforms=tuple(found), provenance=provenance(sets, seed), sentence=_in_words(found)
@@ -87,54 +88,10 @@ def _in_words(leaks: Sequence[Leak]) -> str:
     return f"{words}; not distinguishable on such images: {unknown}" if unknown else words
 
 
-@dataclass(frozen=True)
-class _Change:
-    """A change that may have leaked: what makes it, and whether it shows in colours or in shape."""
-
-    apply: Exact
-    of_colours: bool
-
-    def shown_by(self, rows: "_Rows") -> Float[Tensor, "n _"]:
-        """The features in which it shows."""
-        return rows.colours if self.of_colours else rows.shape
-
-
-def _changes(images: ImageSet) -> dict[str, _Change]:
-    """The augmentations that images of this kind can show; upside down, by two of them together."""
-    shape, colours = dict[str, _Change](), dict[str, _Change]()
-    for operation in OPERATIONS.values():
-        if operation.leak is None:
-            continue
-        name, apply = operation.leak
-        if not isinstance(operation, ColourOperation):
-            shape[name] = _Change(apply, of_colours=False)
-        elif operation.grey or images.spec.channels == 3:
-            colours[name] = _Change(apply, of_colours=True)
-    return {**shape, UPSIDE_DOWN: _Change(vflip, of_colours=False), **colours}
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """Features of images: of their shape, without brightness and contrast, and of colours."""
-
-    shape: Float[Tensor, "n _"]
-    colours: Float[Tensor, "n _"]
-
-
-def _rows(images: ImageSet, change: Exact | None, streams: Streams) -> _Rows:
-    """Features of all images of a set, changed or as they are."""
-    largest, start = 255.0 if images.spec.bits == 8 else 65535.0, 0
-    shape, colours = [], []
-    for batch in images.batches():
-        pixels = resized(batch.to(torch.float32) / largest, 2 * SIDE)
-        if change is not None:
-            numbers = torch.arange(start, start + len(batch))
-            pixels = change(pixels, numbers, streams).clamp(0, 1)
-        start += len(batch)
-        grey = resized(pixels.mean(1, keepdim=True), SIDE)
-        shape.append(levelled(grey, torch.ones_like(grey), 0.2 * SIDE, 0.3).flatten(1))
-        colours.append(_colours(pixels))
-    return _Rows(torch.cat(shape), torch.cat(colours))
+def _shape(pixels: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
+    """A small grey picture without brightness and contrast."""
+    grey = resized(pixels.mean(1, keepdim=True), SIDE)
+    return levelled(grey, torch.ones_like(grey), 0.2 * SIDE, 0.3).flatten(1)
 
 
 def _colours(pixels: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
@@ -148,10 +105,49 @@ def _colours(pixels: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
     return torch.cat((both, both.square(), both.abs().sqrt()), dim=1)
 
 
-def _folds(groups: Int64[Tensor, " n"], seed: int) -> Int64[Tensor, " n"]:
+@dataclass(frozen=True)
+class _Change:
+    """A change that may have leaked, and the features in which it shows."""
+
+    apply: Exact
+    features: Callable[[Tensor], Tensor]
+
+
+def _changes(images: ImageSet) -> dict[str, _Change]:
+    """The augmentations that images of this kind can show; upside down, by two of them together."""
+    shape, colours = dict[str, _Change](), dict[str, _Change]()
+    for operation in OPERATIONS.values():
+        if operation.leak is None:
+            continue
+        name, apply = operation.leak
+        if not isinstance(operation, ColourOperation):
+            shape[name] = _Change(apply, _shape)
+        elif operation.grey or images.spec.channels == 3:
+            colours[name] = _Change(apply, _colours)
+    return {**shape, UPSIDE_DOWN: _Change(vflip, _shape), **colours}
+
+
+def _rows(
+    images: ImageSet,
+    features: Callable[[Tensor], Tensor],
+    streams: Streams,
+    change: Exact = lambda pixels, numbers, streams: pixels,
+) -> Float[Tensor, "n _"]:
+    """Features of all images of a set, changed or as they are."""
+    largest, start = 255.0 if images.spec.bits == 8 else 65535.0, 0
+    rows = []
+    for batch in images.batches():
+        pixels = resized(batch.to(torch.float32) / largest, 2 * SIDE)
+        numbers = torch.arange(start, start + len(batch))
+        rows.append(features(change(pixels, numbers, streams).clamp(0, 1)))
+        start += len(batch)
+    return torch.cat(rows)
+
+
+def _folds(groups: Int64[Tensor, " n"], streams: Streams) -> Int64[Tensor, " n"]:
     """Fold of every image; groups stay whole."""
     known, group = torch.unique(groups, return_inverse=True)
-    order = Streams(seed, "audit/leaks/").permutation("folds", 0, len(known))
+    order = streams.permutation("folds", 0, len(known))
     return (order.argsort() % FOLDS)[group]
 
 
@@ -185,16 +181,17 @@ def _leak(
         detected[out] = (changed[out] @ weights > offset).to(torch.float32)
         votes += (others @ weights > offset) / FOLDS
     f, t, r = (float(each.mean()) for each in (alarms, detected, votes))
+    leak = Leak(
+        transform=name,
+        share=None,
+        interval=None,
+        detected=t,
+        false_alarms=f,
+        flagged=r,
+        leaked=False,
+    )
     if t - f < MIN_DIFFERENCE:
-        return Leak(
-            transform=name,
-            share=None,
-            interval=None,
-            detected=t,
-            false_alarms=f,
-            flagged=r,
-            leaked=False,
-        )
+        return leak
     share = (r - f) / (t - f)
     # the estimate is linear in what every group and every synthetic image adds to it
     real = -((1 - share) * (alarms - f) + share * (detected - t)) / (t - f)
@@ -203,15 +200,8 @@ def _leak(
     leaked = share - MIN_STANDARD_ERRORS * math.sqrt(spread) > MARGIN
     low, high = max(share - width, 0.0), max(min(share + width, 1.0), 0.0)
     share = min(max(share, 0.0), 1.0)
-    return Leak(
-        transform=name,
-        share=share,
-        interval=(min(low, share), max(high, share)),
-        detected=t,
-        false_alarms=f,
-        flagged=r,
-        leaked=leaked,
-    )
+    interval = (min(low, share), max(high, share))
+    return leak.replace(share=share, interval=interval, leaked=leaked)
 
 
 def _variance(parts: Float[Tensor, " n"], groups: Int64[Tensor, " n"]) -> float:

@@ -50,14 +50,14 @@ class Pose:
         shift = (self.matrix @ first.shift[..., None])[..., 0] + self.shift
         return Pose(self.matrix @ first.matrix, shift)
 
-    def take(self, rows: Tensor) -> "Pose":
+    def take(self, rows: Tensor | slice) -> "Pose":
         """Those at `rows`."""
         return Pose(self.matrix[rows], self.shift[rows])
 
 
 def dihedral() -> Float[Tensor, "8 2 2"]:
     """The eight flips and quarter turns as matrices."""
-    turns = [torch.tensor([[1.0, 0.0], [0.0, 1.0]])]
+    turns = [torch.eye(2)]
     quarter, flip = torch.tensor([[0.0, -1.0], [1.0, 0.0]]), torch.tensor([[-1.0, 0.0], [0.0, 1.0]])
     for _ in range(3):
         turns.append(quarter @ turns[-1])
@@ -141,14 +141,19 @@ def levelled(
     return centred / (local + floor**2 * total + 1e-12).sqrt()
 
 
+def centred(
+    images: Float[Tensor, "b c h w"], weights: Float[Tensor, "b 1 h w"]
+) -> Float[Tensor, "b c h w"]:
+    """Images less their mean over what is seen, 0 elsewhere; weights are 0 or 1."""
+    share = weights.sum(dim=(2, 3), keepdim=True).clamp_min(1)
+    return (images - (images * weights).sum(dim=(2, 3), keepdim=True) / share) * weights
+
+
 def correlation(
     a: Float[Tensor, "b c h w"], b: Float[Tensor, "b c h w"], weights: Float[Tensor, "b 1 h w"]
 ) -> Float[Tensor, " b"]:
     """Correlation of two pictures over what is seen, all components together."""
-    share = weights.sum(dim=(2, 3), keepdim=True).clamp_min(1e-6)
-    a = (a - (a * weights).sum(dim=(2, 3), keepdim=True) / share) * weights
-    b = (b - (b * weights).sum(dim=(2, 3), keepdim=True) / share) * weights
-    a, b = a.flatten(1), b.flatten(1)
+    a, b = (centred(each, weights).flatten(1) for each in (a, b))
     return (a * b).sum(1) / (a.square().sum(1) * b.square().sum(1) + 1e-12).sqrt()
 
 
@@ -205,9 +210,7 @@ def _improved(
 ) -> Pose:
     """The pose after one step; brightness and contrast are free."""
     b = len(query)
-    share = inside.sum(dim=(2, 3), keepdim=True).clamp_min(1)
-    q = (query - (query * inside).sum(dim=(2, 3), keepdim=True) / share) * inside
-    t = (seen - (seen * inside).sum(dim=(2, 3), keepdim=True) / share) * inside
+    q, t = centred(query, inside), centred(seen, inside)
     gain = (q * t).sum((1, 2, 3)) / t.square().sum((1, 2, 3)).clamp_min(1e-9)
     error = gain.clamp(0.2, 5)[:, None, None, None] * t - q
     flat = slopes * inside.expand_as(query).flatten(1)[..., None]
@@ -304,14 +307,10 @@ def small(middle: Float[Tensor, "n c _ _"]) -> Float[Tensor, "n c _ _"]:
 
 
 def descriptors(coarse: Float[Tensor, "n c h w"], poses: Pose) -> Float[Tensor, "m d"]:
-    """Rows of unit length for every image in every pose, image by image."""
+    """Rows of mean 0 and length 1 for every image in every pose, image by image."""
     n, p = len(coarse), len(poses.shift)
-    both = Pose(poses.matrix.repeat(n, 1, 1), poses.shift.repeat(n, 1))
-    return unit(warped(coarse.repeat_interleave(p, dim=0), both)[0].flatten(1))
-
-
-def unit(rows: Float[Tensor, "m d"]) -> Float[Tensor, "m d"]:
-    """Rows less their mean, of length 1."""
+    each = poses.take(torch.arange(p).repeat(n))
+    rows = warped(coarse.repeat_interleave(p, dim=0), each)[0].flatten(1)
     rows = rows - rows.mean(1, keepdim=True)
     return rows / rows.norm(dim=1, keepdim=True).clamp_min(1e-6)
 

@@ -153,13 +153,8 @@ def conclude(first: Attack, p: float) -> tuple[bool, str]:
 
 @dataclass(frozen=True)
 class Cohort:
-    """All real images and their groups, training images first.
-
-    Attributes:
-        groups: number of every image's group, 0..g-1; those of training come first.
-        member: whether a group was trained on.
-        classes: class of every image.
-        strata: class of every group: the one that most of its images have.
+    """Groups (numbered 0..g-1) and classes of all real images, training images first; whether a
+    group was trained on, and the class that most of its images have.
     """
 
     groups: Int64[Tensor, " n"]
@@ -225,12 +220,8 @@ class Cohort:
 class _Unit:
     """What is taken for a member of the training set: an image, or a group by its images' mean.
 
-    Attributes:
-        name: for the reader.
-        owner: group of every unit.
-        values: ranks of all images -> a number for every unit.
-        cut: blocks of groups to leave out.
-        halves: halves of the groups; None where the rate of units that are found gets no interval.
+    `owner` is the group of every unit, `values` makes a number for every unit of the ranks of all
+    images. Without `halves` the rate of units that are found gets no interval.
     """
 
     name: str

@@ -29,7 +29,7 @@ that patients were held out at random.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -140,23 +140,17 @@ def measure(
 class DistanceTables:
     """Everything that a test looks up.
 
-    Attributes:
-        pool: real images.
-        synthetic: lists of synthetic images.
-        real: lists of real images, without their own groups.
-        to_synthetic: squared distance of every real image to the nearest image of `subset`.
-        subset: synthetic images that adversarial accuracy takes.
-        within: squared distance of each of these to the nearest other.
-        cells: cell of every real image, then of every synthetic one.
+    `subset` are the synthetic images that adversarial accuracy takes, `within` the squared distance
+    of each to the nearest other, `to_synthetic` that of every real image to the nearest of them.
     """
 
     pool: Pool
     synthetic: Ranked
-    real: Ranked
+    real: Ranked  # without their own groups
     to_synthetic: Float[Tensor, " n"]
     subset: Int64[Tensor, " s"]
     within: Float[Tensor, " s"]
-    cells: Int64[Tensor, " _"]
+    cells: Int64[Tensor, " _"]  # of every real image, then of every synthetic one
 
     def tests(self, ways: Sequence[Draw]) -> Float64[Tensor, " t"]:
         """Every test, on average over draws."""
@@ -170,7 +164,7 @@ class DistanceTables:
         return torch.tensor(rows, dtype=torch.float64).mean(0)
 
     def side(self, chosen: Bool[Tensor, " g"]) -> "_Side":
-        """What does not depend on the other side."""
+        """The numbers of one side."""
         images = self.pool.rows(chosen)
         squared, nearest = self.synthetic.nearest(chosen)
         real = self.real.nearest(chosen)[0]
@@ -211,29 +205,31 @@ class DistanceTables:
 
     def detail(self, ways: Sequence[Draw]) -> dict[str, dict[str, Any]]:
         """The parts that tests are made of, on average over draws."""
-        sides = [(self.side(way.train), self.side(way.holdout)) for way in ways]
-        every = (
-            self.synthetic.nearest(~self.pool.held)[0],
-            self.synthetic.nearest(self.pool.held)[0],
-        )
+        train = [self.side(way.train) for way in ways]
+        holdout = [self.side(way.holdout) for way in ways]
+        held = self.synthetic.nearest(self.pool.held)[0]
+        others = self.synthetic.nearest(~self.pool.held)[0]
 
-        def mean(name: str, place: int) -> float:
-            return sum(getattr(pair[place], name) for pair in sides) / len(sides)
+        def mean(numbers: Iterable[float]) -> float:
+            return sum(numbers) / len(ways)
 
         return {
             "closer_to_training": {
-                "training_images": sum(len(pair[0].images) for pair in sides) / len(sides),
-                "held_out_images": sum(len(pair[1].images) for pair in sides) / len(sides),
-                "with_all_training_images": _above(every[1], every[0]),
+                "training_images": mean(len(side.images) for side in train),
+                "held_out_images": mean(len(side.images) for side in holdout),
+                "with_all_training_images": _above(held, others),
             },
             "adversarial_accuracy": {
-                "train": mean("adversarial", 0),
-                "holdout": mean("adversarial", 1),
+                "train": mean(side.adversarial for side in train),
+                "holdout": mean(side.adversarial for side in holdout),
             },
-            "authenticity": {"train": mean("authentic", 0), "holdout": mean("authentic", 1)},
+            "authenticity": {
+                "train": mean(side.authentic for side in train),
+                "holdout": mean(side.authentic for side in holdout),
+            },
             "data_copying": {
-                "train": sum(self.copying(one, two) for one, two in sides) / len(sides),
-                "holdout": sum(self.copying(two, one) for one, two in sides) / len(sides),
+                "train": mean(map(self.copying, train, holdout)),
+                "holdout": mean(map(self.copying, holdout, train)),
             },
         }
 
@@ -241,10 +237,8 @@ class DistanceTables:
         """Nearest distances of synthetic images to both sides, over all draws, and of held-out
         images to training images.
         """
-        near, far = (
-            torch.cat([self.synthetic.nearest(side)[0] for side in sides]).sqrt()
-            for sides in zip(*((way.train, way.holdout) for way in ways), strict=True)
-        )
+        near = torch.cat([self.synthetic.nearest(way.train)[0] for way in ways]).sqrt()
+        far = torch.cat([self.synthetic.nearest(way.holdout)[0] for way in ways]).sqrt()
         real = [self.real.nearest(w.train, self.pool.rows(w.holdout))[0] for w in ways]
         every = self.synthetic.nearest(~self.pool.held)[0].sqrt()
         both = torch.cat((near, far))
@@ -267,19 +261,11 @@ class DistanceTables:
 
 @dataclass(frozen=True)
 class _Side:
-    """One choice of real images.
-
-    Attributes:
-        images: its images.
-        squared: squared distance of every synthetic image to the nearest of them.
-        real: the same of every real image, to those of other groups.
-        authentic: share of synthetic images that are authentic against them.
-        adversarial: adversarial accuracy.
-    """
+    """One choice of real images, and the numbers of it that do not depend on the other side."""
 
     images: Int64[Tensor, " r"]
-    squared: Float[Tensor, " m"]
-    real: Float[Tensor, " n"]
+    squared: Float[Tensor, " m"]  # distance of every synthetic image to the nearest of them
+    real: Float[Tensor, " n"]  # the same of every real image, to those of other groups
     authentic: float
     adversarial: float
 

@@ -24,12 +24,7 @@ NEIGHBOURS = 10
 
 @dataclass(frozen=True)
 class Nearness:
-    """How near real images lie to synthetic ones; higher is nearer.
-
-    Attributes:
-        nearest: minus the distance to the nearest synthetic image.
-        neighbourhood: minus the mean distance to the `NEIGHBOURS` nearest ones.
-    """
+    """Both scores of every real image; higher is nearer."""
 
     nearest: Float32[Tensor, " n"]
     neighbourhood: Float32[Tensor, " n"]

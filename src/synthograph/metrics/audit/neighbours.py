@@ -35,18 +35,11 @@ MISSED = 1e-6
 
 @dataclass(frozen=True)
 class Pool:
-    """Training and held-out images together, those of a group one after the other.
-
-    Attributes:
-        values: features, a row per image.
-        groups: number of the group of every image, 0, 0, 1, 2, 2, ...
-        table: images of every group in every class.
-        held: which groups are held out.
-    """
+    """Training and held-out images together, those of a group one after the other."""
 
     values: Float[Tensor, "n d"]
-    groups: Int64[Tensor, " n"]
-    table: Int64[Tensor, "g c"]
+    groups: Int64[Tensor, " n"]  # 0, 0, 1, 2, 2, ...
+    table: Int64[Tensor, "g c"]  # images of every group in every class
     held: Bool[Tensor, " g"]
 
     @property
@@ -105,17 +98,11 @@ def pool_of(train: Sample, holdout: Sample, labels: Labels | None = None) -> Poo
 
 @dataclass(frozen=True)
 class Ranked:
-    """For every image the groups of a pool, nearest first.
+    """For every image the groups of a pool, nearest first."""
 
-    Attributes:
-        squared: squared distance to the nearest image of each group.
-        groups: which group.
-        images: that image, its number in the pool.
-    """
-
-    squared: Float32[Tensor, "m k"]
+    squared: Float32[Tensor, "m k"]  # distance to the nearest image of each group
     groups: Int64[Tensor, "m k"]
-    images: Int64[Tensor, "m k"]
+    images: Int64[Tensor, "m k"]  # number of that image in the pool
 
     def nearest(
         self, chosen: Bool[Tensor, " g"], rows: Int64[Tensor, " r"] | None = None

@@ -21,30 +21,21 @@ from synthograph.results.audit import Threshold
 
 @dataclass(frozen=True)
 class CopyJudge:
-    """Decides whether synthetic images count as copies, as `find_copies` would.
-
-    Attributes:
-        index: of the training images.
-        scale: of agreement.
-        threshold: which 0.1 % of real images of other groups reach.
-        known: digests of the training images.
-        origin: of the training images.
-    """
+    """Decides whether synthetic images count as copies, as `find_copies` would."""
 
     index: Index
     scale: AgreementScale
-    threshold: Threshold
-    known: frozenset[bytes]
-    origin: dict[str, Any]
+    threshold: Threshold  # which 0.1 % of real images of other groups reach
+    known: frozenset[bytes]  # digests of the training images
+    origin: dict[str, Any]  # of the training images
 
     def __call__(self, pixels: Sequence[np.ndarray]) -> list[bool]:
         """Whether each image [channels, h, w] is to be left out."""
         batch = torch.from_numpy(np.stack(pixels))
         scores, _ = self.scale.scores(self.index.search(batch))
-        same = [digest in self.known for digest in digests([batch])]
         return [
-            one or two
-            for one, two in zip((scores >= self.threshold.score).tolist(), same, strict=True)
+            score >= self.threshold.score or digest in self.known
+            for score, digest in zip(scores.tolist(), digests([batch]), strict=True)
         ]
 
 

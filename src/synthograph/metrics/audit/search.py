@@ -30,15 +30,10 @@ MIN_VARIANCE = 0.1
 
 @dataclass(frozen=True)
 class Candidates:
-    """Candidates of a set of images.
+    """Candidates of a set of images, the best aligned first."""
 
-    Attributes:
-        train: place of each candidate among the training images, the best aligned first.
-        agreement: correlation in each band of detail, and their mean, -1..1.
-    """
-
-    train: Int64[Tensor, "q k"]
-    agreement: Float[Tensor, "q k s"]
+    train: Int64[Tensor, "q k"]  # their places among the training images
+    agreement: Float[Tensor, "q k s"]  # correlation in each band, and their mean, -1..1
 
     @classmethod
     def joined(cls, parts: Iterable["Candidates"]) -> "Candidates":
@@ -70,12 +65,10 @@ class Index:
         self._largest = 255.0 if images.spec.bits == 8 else 65535.0
         self._basis = _components(images, self._largest)
         self._bank, self._sides = matcher.bank(), matcher.dihedral()
-        count = len(self._bank.shift)
         self._poses = Pose(
             (self._bank.matrix[None] @ self._sides[:, None]).reshape(-1, 2, 2),
             self._bank.shift.repeat(len(self._sides), 1),
         )
-        assert len(self._poses.shift) == 8 * count, "a pose for every side and entry of the bank"
         middle = []
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -215,10 +208,8 @@ class Index:
         if hidden is not None:
             alike = alike.masked_fill(hidden[:, None], -torch.inf)
         places = alike.topk(min(AGAIN, self.images.count), dim=2).indices
-        return places.flatten(1), Pose(
-            used.matrix.repeat_interleave(places.shape[2], dim=0),
-            used.shift.repeat_interleave(places.shape[2], dim=0),
-        )
+        each = torch.arange(len(used.shift)).repeat_interleave(places.shape[2])
+        return places.flatten(1), used.take(each)
 
     def _compared(
         self,
@@ -236,8 +227,7 @@ class Index:
         found = []
         for start in range(0, len(rows), PAIRS):
             part = slice(start, start + PAIRS)
-            one, two = queries[part], rows[part]
-            begin = poses.take(torch.arange(len(rows))[part])
+            one, two, begin = queries[part], rows[part], poses.take(part)
             pose, _ = matcher.align(sharp[one], shown[one], theirs[two], begin, 4)
             found.append(matcher.bands(fine[one], shown[one], others[two], pose))
         return Candidates(places, torch.cat(found).view(*places.shape, -1))

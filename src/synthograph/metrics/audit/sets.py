@@ -27,17 +27,13 @@ def check_sets(train: ImageSet, *others: ImageSet) -> None:
         UserError: different kinds of images, or real ones of too few groups.
     """
     for other in others:
-        one, two = train.spec, other.spec
-        if (one.height, one.width, one.channels, one.bits) != (
-            two.height,
-            two.width,
-            two.channels,
-            two.bits,
-        ):
+        one, two = (
+            f"{s.width}x{s.height}, {s.channels} channels, {s.bits} bits"
+            for s in (train.spec, other.spec)
+        )
+        if one != two:
             raise UserError(
-                f"{train.name} has images of {one.width}x{one.height}, {one.channels} channels, "
-                f"{one.bits} bits, {other.name} of {two.width}x{two.height}, {two.channels} "
-                f"channels, {two.bits} bits: prepare both alike"
+                f"{train.name} has images of {one}, {other.name} of {two}: prepare both alike"
             )
     for images in (train, *others[:1]):
         if images.group_count < MIN_GROUPS:

@@ -6,7 +6,6 @@
   column has no header: it holds the labels.
 """
 
-import itertools
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,12 +32,7 @@ _CELLS = "give a header and a line per vector, cells with tabs between them"
 
 @dataclass(frozen=True)
 class Metadata:
-    """Lines of a `metadata.tsv`.
-
-    Attributes:
-        cells: of every line, text by column.
-        first: number of the first line behind the header.
-    """
+    """Text of every line of a `metadata.tsv` by column, and the number of the first such line."""
 
     cells: list[dict[str, str]]
     first: int
@@ -110,10 +104,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe could wait for ever
             raise UserError(f"{path}: is no ordinary file; {_VECTORS}")
         with path.open("rb") as file:
-            for number in itertools.count(1):
-                data = file.readline(MAX_LINE + 1)
-                if not data:
-                    return
+            for number, data in enumerate(iter(lambda: file.readline(MAX_LINE + 1), b""), start=1):
                 where = f"{path}, line {number}"
                 if len(data) > MAX_LINE:
                     raise UserError(f"{where}: is longer than {MAX_LINE >> 20} MiB; {_VECTORS}")
@@ -128,12 +119,12 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 def _numbers(text: str, where: str) -> np.ndarray:
     """The finite numbers of a line as float32."""
-    cells, numbers = text.split("\t"), list[float]()
-    try:
-        numbers.extend(map(float, cells))
-    except ValueError:
-        bad = cells[len(numbers)]  # those before it were numbers
-        raise UserError(f"{where}: {bad[:40]!r} is no number; {_VECTORS}") from None
+    numbers = list[float]()
+    for cell in text.split("\t"):
+        try:
+            numbers.append(float(cell))
+        except ValueError:
+            raise UserError(f"{where}: {cell[:40]!r} is no number; {_VECTORS}") from None
     row = np.array(numbers)
     if not np.abs(row).max() <= np.finfo(np.float32).max:
         raise UserError(
