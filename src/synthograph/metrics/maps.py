@@ -31,12 +31,7 @@ class FlatMap:
 
 
 def flat_map(values: Float[Tensor, "n d"], *, seed: int = 0) -> FlatMap:
-    """A map of all images together, by the best method at hand.
-
-    Args:
-        values: features.
-        seed: of the method.
-    """
+    """A map of all images together, by the best method at hand."""
     if len(values) >= MIN_UMAP and _has_umap():
         return _umap(values, seed)
     points = principal(values, min(2, values.shape[1]), seed=seed)

@@ -32,12 +32,7 @@ from synthograph.workflows.tables import table_lines
 
 @dataclass(frozen=True, repr=False)
 class AuditResult(Result):
-    """What an audit found.
-
-    Attributes:
-        audit: all of it.
-        written: lines on the files that were written.
-    """
+    """What an audit found, and lines on the files that were written."""
 
     audit: Audited
     written: Sequence[str]

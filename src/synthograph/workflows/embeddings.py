@@ -35,7 +35,7 @@ COLUMNS = ["label", "image_name", "kind", "split"]
 
 @dataclass(frozen=True, repr=False)
 class PairsResult(Result):
-    """Cosine distances of pairs, and the folder of `pairs.json`, if one was asked for."""
+    """Cosine distances of pairs, and the folder of `pairs.json` where one was written."""
 
     distances: PairDistances
     outdir: Path | None
@@ -108,11 +108,11 @@ def run(request: EmbeddingsRequest, *, progress: Progress) -> PairsResult | Expo
 def _compare(request: EmbeddingsRequest, tensors: Path) -> PairsResult:
     if request.metadata is None:
         raise UserError("--tensors goes with --metadata metadata.tsv, a line for every vector")
-    found, outdir = pair_distances(tensors, request.metadata), request.outdir
-    if outdir is None or request.dry_run:
-        return PairsResult(found, None)
-    with new_folder(outdir) as folder:
-        found.save(folder / "pairs.json")
+    found = pair_distances(tensors, request.metadata)
+    outdir = None if request.dry_run else request.outdir
+    if outdir is not None:
+        with new_folder(outdir) as folder:
+            found.save(folder / "pairs.json")
     return PairsResult(found, outdir)
 
 
@@ -135,14 +135,14 @@ def _export(
         return None
     features, about, pictures = [], list[list[str]](), list[np.ndarray]()
     for place, each in enumerate(sets):
-        images, named = each.images, place >= len(request.archives)
+        images, synthetic = each.images, place >= len(request.archives)
         column = extractor_column(extractor, images.spec)
         track = progress.track(f"features of {images.name}")
         (found,) = rows_of(images, [column], folder=feature_folder(), track=track)
         features.append(found[:, : extractor.dims])
         small = thumbnails(images, range(images.count), side=fitting(total))
         pictures += [_squared(small[number]) for number in range(images.count)]
-        about += [_cells(row, "synthetic" if named else row.origin) for row in each.ordered]
+        about += [_cells(row, "synthetic" if synthetic else row.origin) for row in each.ordered]
     write_projector(request.outdir, extractor.name, torch.cat(features), about, pictures)
     return ExportResult(request.outdir, total)
 

@@ -108,20 +108,7 @@ def check(request: AuditSets) -> None:
 def refuse_seen(
     trained: Trained, groups: Mapping[str, str], images: Mapping[str, str], name: str
 ) -> list[str]:
-    """Refuse a hold-out that the generator was trained on.
-
-    Args:
-        trained: what the generator saw.
-        groups: digest -> name of every patient of the hold-out.
-        images: digest -> file of every image of the hold-out.
-        name: of the hold-out.
-
-    Returns:
-        What a reader should know: that nothing could be checked, or of a few equal images.
-
-    Raises:
-        UserError: a patient was trained on, or more than a hundredth of the images.
-    """
+    """`refuse_overlap` for a hold-out, whose way out is another split."""
     try:
         return refuse_overlap(trained, groups, images, name)
     except UserError as error:
@@ -134,11 +121,6 @@ def refuse_seen(
 
 def refuse_strange_training(trained: Trained, groups: Mapping[str, str], name: str) -> list[str]:
     """Refuse a training set that the generator was not trained on.
-
-    Args:
-        trained: what the generator saw.
-        groups: digest -> name of every patient of the training set.
-        name: of the training set.
 
     Returns:
         What a reader should know: that the generator saw some of them only, or others too.
@@ -154,23 +136,20 @@ def refuse_strange_training(trained: Trained, groups: Mapping[str, str], name: s
             f"{name}: the generator was trained on none of its {len(groups)} groups, so its images "
             "cannot have been copied; name the archive and split that it was trained on"
         )
-    notes = []
-    if missing:
-        notes.append(
-            f"the generator saw only {len(groups) - len(missing)} of the {len(groups)} groups of "
-            f"{name}, so all tests see less; it did not see {len(missing)} groups, such as "
-            f"{first_few(repr(each) for each in missing)}"
-        )
-    return notes + unsearched(trained, groups, name)
+    notes = unsearched(trained, groups, name)
+    if not missing:
+        return notes
+    return [
+        f"the generator saw only {len(groups) - len(missing)} of the {len(groups)} groups of "
+        f"{name}, so all tests see less; it did not see {len(missing)} groups, such as "
+        f"{first_few(repr(each) for each in missing)}",
+        *notes,
+    ]
 
 
 def unsearched(trained: Trained, groups: Mapping[str, str], name: str) -> list[str]:
-    """What a reader should know of groups that the generator saw and that are not in a set.
-
-    Args:
-        trained: what the generator saw.
-        groups: digest -> name of every patient of the set.
-        name: of the set.
+    """What a reader should know of groups that the generator saw and that are not in a set; its
+    groups are digest -> name.
     """
     others = len(trained.groups - groups.keys())
     if not others:
@@ -213,16 +192,12 @@ def audit(
         search = find_equal(train, holdout, synthetic)
     copies, samples = search.copies, _samples(request, extractors, folder, tracks)
     first = samples[extractors[0].name]
-    measured = [] if memorisation.too_small(*first[:2]) else _measured(request, samples, tracks)
     inferred = membership(*first, labels=request.labels, seed=seed)
-    leaks, why_not = _leaks(request, tracks)
-    limits = (
-        *_limits(request, extractors, copies, inferred),
-        *_notes(request, overlap, measured),
-        *why_not,
-        AT_RANDOM,
-    )
+    inferred = inferred.replace(extractor=extractors[0].name)
+    measured = [] if memorisation.too_small(*first[:2]) else _measured(request, samples, tracks)
     tests = judge(measured)
+    leaks, why_not = _leaks(request, tracks)
+    limits = [*_limits(request, extractors, copies, inferred), *_notes(request, overlap, measured)]
     answer, reasons = decide(
         overlap=0.0 if overlap is None else overlap.believed,
         tests=tests,
@@ -231,14 +206,15 @@ def audit(
         blind=blind,
         exact=exact_words(copies),
     )
+    verdict = AuditVerdict(
+        answer=answer,
+        indicative=all(each.indicative for each in extractors),
+        rule=RULE,
+        reasons=reasons,
+        limits=(*limits, *why_not, AT_RANDOM),
+    )
     result = Audit(
-        verdict=AuditVerdict(
-            answer=answer,
-            indicative=all(each.indicative for each in extractors),
-            rule=RULE,
-            reasons=reasons,
-            limits=limits,
-        ),
+        verdict=verdict,
         sets=Sets(
             train=_about(train, train.group_count),
             holdout=_about(holdout, holdout.group_count),
@@ -249,7 +225,7 @@ def audit(
         tests=tuple(tests),
         distances={each.extractor: each.distances for each in measured},
         copies=copies,
-        membership=inferred.replace(extractor=extractors[0].name),
+        membership=inferred,
         augmentations=leaks,
         provenance=_provenance(request, extractors),
     )

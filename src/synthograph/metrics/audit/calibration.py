@@ -38,7 +38,7 @@ class AgreementScale:
         rows = _stretched(real.agreement).amax(1)
         start = torch.quantile(rows, 1 - TAIL, dim=0)
         # by the median, so that a few duplicates across groups leave it as it is
-        high = rows.sort(dim=0, descending=True).values[: max(2, round(TAIL * len(rows)))]
+        high = _highest(rows.sort(dim=0, descending=True).values)
         width = (high.median(dim=0).values - start) / math.log(2)
         return cls(start, width.clamp_min(1e-3))
 
@@ -68,7 +68,8 @@ def threshold_of(scores: Float[Tensor, " n"], rate: float) -> Threshold:
         The threshold; at least 1 image is taken to reach it, since the next one might.
     """
     n, ordered = len(scores), scores.sort(descending=True).values
-    score, extrapolated = float(ordered[max(1, math.floor(rate * (n + 1))) - 1]), rate * n < ENOUGH
+    score = float(ordered[max(1, math.floor(rate * (n + 1))) - 1])
+    extrapolated = rate * n < ENOUGH
     if extrapolated:
         highest = _highest(ordered)
         mean = float((highest - highest[-1]).mean()) * len(highest) / (len(highest) - 1)
@@ -89,7 +90,7 @@ def threshold_by_tail(scores: Float[Tensor, " n"], rate: float) -> Threshold:
     return Threshold(rate=rate, score=score, above=above, images=n, extrapolated=True)
 
 
-def _highest(ordered: Float[Tensor, " n"]) -> Float[Tensor, " t"]:
+def _highest(ordered: Float[Tensor, "n *_"]) -> Float[Tensor, "t *_"]:
     return ordered[: max(2, round(TAIL * len(ordered)))]
 
 

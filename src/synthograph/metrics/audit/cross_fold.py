@@ -59,7 +59,7 @@ def cross_fold(
     count = int(patients.max()) + 1 if len(patients) else 0
     if count < MIN_GROUPS:
         raise UserError(f"{count} groups to compare: at least {MIN_GROUPS} are needed")
-    place = (folds[:, None] == numbers).to(torch.int64).argmax(1)
+    place = (folds[:, None] == numbers).int().argmax(1)
     fold_of = torch.zeros(count, dtype=torch.int64).index_put_((patients,), place)
     # generators differ in quality, which has nothing to do with who saw what
     centred = scores - scores.mean(1, keepdim=True)
@@ -72,14 +72,14 @@ def cross_fold(
     one, other = found.sum(1) / sizes.sum(), (found / sizes).mean(1)
     cut = plan(patients, seed=seed)
     kept = cut.kept.to(torch.float64)[:, cut.blocks[0]]
-    ends = None if cut.reason else interval((kept @ images) / kept.sum(1), cut)
+    left_out = int((~there).sum())
     notes = ["the interval is for these generators; with few of them the next may differ more"]
-    if not bool(there.all()):
-        notes.append(f"{int((~there).sum())} images are in folds that no generator left out")
+    if left_out:
+        notes.append(f"{left_out} images are in folds that no generator left out")
     p, group_p = _upper(one), _upper(other)
     return FoldTest(
         gain=float(one[0]),
-        interval=ends,
+        interval=None if cut.reason else interval((kept @ images) / kept.sum(1), cut),
         p=p,
         share_nearer=float((images > 0).to(torch.float64).mean()),
         group_gain=float(other[0]),
@@ -88,8 +88,8 @@ def cross_fold(
         images=len(images),
         groups=count,
         generators=len(numbers),
-        left_out=int((~there).sum()),
-        notes=tuple(notes) if cut.reason is None else (*notes, cut.reason),
+        left_out=left_out,
+        notes=(*notes, *filter(None, [cut.reason])),
     )
 
 

@@ -84,11 +84,11 @@ def paired(
     """Cosine distances of images to given partners.
 
     Args:
-        images: features of images.
+        images: their features.
         partners: features of the partner of every image.
         names: of the images.
-        labels: classes of the images.
-        splits: splits of the images.
+        labels: their classes.
+        splits: theirs.
         pairing: how it is known which two are a pair, for the reader.
         notes: what else to say.
 
@@ -169,16 +169,15 @@ def _pairs(rows: Metadata, path: Path) -> tuple[list[tuple[int, int]], str]:
             "pair: give the two of a pair the same text in a column 'pair'"
         )
     found = [_NAMED.fullmatch(row.get("image_name", "")) for row in rows.cells]
-    if any(found):
-        named = []
-        for i, match in enumerate(found):
-            if match is None:
-                raise UserError(
-                    f"{path}, line {rows.line(i)}: {rows.cells[i]['image_name']!r} has neither "
-                    ".from. nor .to. in its name as others have; name all of them alike, or add "
-                    "columns 'pair' and 'kind'"
-                )
-            named.append((match["name"], match["role"] == "from"))
+    named = [(match["name"], match["role"] == "from") for match in found if match]
+    if named:
+        if None in found:
+            i = found.index(None)
+            raise UserError(
+                f"{path}, line {rows.line(i)}: {rows.cells[i]['image_name']!r} has neither .from. "
+                "nor .to. in its name as others have; name all of them alike, or add columns "
+                "'pair' and 'kind'"
+            )
         return _matched(named, rows, path), "names with .from. and .to."
     if len(found) % 2:
         raise UserError(
@@ -196,19 +195,18 @@ def _matched(
     for i, (name, real) in enumerate(roles):
         found = sides.setdefault(name, {})
         if real in found:
-            what = "image" if real else "partner"
             raise UserError(
-                f"{path}, line {rows.line(i)}: pair {name!r} has its {what} already in line "
-                f"{rows.line(found[real])}; a pair is one of each"
+                f"{path}, line {rows.line(i)}: pair {name!r} has its "
+                f"{'image' if real else 'partner'} already in line {rows.line(found[real])}; a "
+                "pair is one of each"
             )
         found[real] = i
     for name, found in sides.items():
         if len(found) < 2:
             ((real, place),) = found.items()
-            what = "partner" if real else "image"
             raise UserError(
-                f"{path}, line {rows.line(place)}: pair {name!r} has no {what}; a pair is one of "
-                "each"
+                f"{path}, line {rows.line(place)}: pair {name!r} has no "
+                f"{'partner' if real else 'image'}; a pair is one of each"
             )
     return [(found[True], found[False]) for found in sides.values()]
 

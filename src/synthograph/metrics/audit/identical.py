@@ -41,13 +41,7 @@ def identical(train: ImageSet, other: ImageSet) -> tuple[int, ...]:
 
 
 def find_identical(train: ImageSet, holdout: ImageSet, synthetic: ImageSet) -> Identical:
-    """Search synthetic images for exact copies of training images, with any number of patients.
-
-    Args:
-        train: what the generator was trained on.
-        holdout: real images of other groups.
-        synthetic: images of the generator, of the same kind.
-    """
+    """Search synthetic images for exact copies of training images, with any number of patients."""
     ours, held, found = (digests(images.batches()) for images in (train, holdout, synthetic))
     places = {digest: place for place, digest in reversed(list(enumerate(ours)))}
     same = [place for place, digest in enumerate(found) if digest in places]

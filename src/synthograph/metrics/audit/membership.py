@@ -82,10 +82,8 @@ def membership(
     """
     near = [nearness(each, synthetic) for each in (train, holdout)]
     cohort = Cohort.of(train, holdout, labels)
-    undecided = cohort.too_few()
-    attacks: tuple[Attack, ...] = ()
-    p, seen = None, False
-    sentence = f"membership: undecidable: {undecided}"
+    undecided, attacks, p = cohort.too_few(), tuple[Attack, ...](), None
+    seen, sentence = False, f"membership: undecidable: {undecided}"
     if undecided is None:
         attacks, p = _attacks(cohort, near, (permutations, controls), seed)
         seen, sentence = conclude(attacks[0], p)
@@ -299,14 +297,13 @@ def _notes(cohort: Cohort, attacks: Sequence[Attack]) -> tuple[str, ...]:
         "intervals and p are for these synthetic images and this training run; another run may "
         "remember otherwise"
     ]
-    fewest = [attack for attack in attacks if attack.false_positives_allowed == 0]
+    fewest = {f"{attack.unit}s" for attack in attacks if attack.false_positives_allowed == 0}
     if fewest:
         notes.append(
-            "1 % of the held-out "
-            f"{' and '.join(sorted({attack.unit + 's' for attack in fewest}))} is less than one: "
-            "found are those nearer than every held-out one"
+            f"1 % of the held-out {' and '.join(sorted(fewest))} is less than one: found are those "
+            "nearer than every held-out one"
         )
-    if cohort.member.shape[0] == len(cohort.groups):
+    if len(cohort.member) == len(cohort.groups):
         notes.append(
             "every image is a group of its own; if patients have several images, p is too small"
         )

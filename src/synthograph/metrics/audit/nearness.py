@@ -31,11 +31,7 @@ class Nearness:
 
 
 def nearness(real: Sample, synthetic: Sample) -> Nearness:
-    """How near every real image lies to a set of synthetic images.
-
-    Args:
-        real: features of real images.
-        synthetic: features of images of the generator, from the same extractor.
+    """How near every real image lies to a set of synthetic images, by features.
 
     Raises:
         UserError: no synthetic images, other features, or features that are not finite.

@@ -82,11 +82,6 @@ class Pool:
 def pool_of(train: Sample, holdout: Sample, labels: Labels | None = None) -> Pool:
     """Put two sets together. Groups of one are never groups of the other.
 
-    Args:
-        train: features of training images.
-        holdout: features of held-out images.
-        labels: class of every image of both; None where there are no classes.
-
     Raises:
         UserError: not one label for every image.
     """
@@ -174,7 +169,7 @@ def draws(
     """Cut the larger side down to the smaller one's size and mix of classes, along whole groups.
 
     Args:
-        pool: training and held-out images.
+        pool: both sides.
         held: groups that count as held out; the others count as training.
         count: how often.
         streams: where the order comes from.
@@ -201,13 +196,8 @@ def choose(
     target: Int64[Tensor, " c"],
     order: Int[Tensor, " g"],
 ) -> Bool[Tensor, " g"]:
-    """Groups with about so many images of every class.
-
-    Args:
-        pool: whose groups.
-        allowed: which of them may be taken.
-        target: images of every class.
-        order: in which groups are looked at.
+    """The `allowed` groups with about as many images of every class as `target`, looked at in this
+    order.
     """
     order = order[allowed[order]]
     chosen = torch.zeros(len(allowed), dtype=torch.bool)
@@ -252,13 +242,7 @@ def _nearer(
 
 
 def permute_groups(pool: Pool, count: int, streams: Streams) -> list[Bool[Tensor, " g"]]:
-    """Other ways to hold out about as many images of every class: groups change places at random.
-
-    Args:
-        pool: training and held-out images.
-        count: how many.
-        streams: where the order comes from.
-    """
+    """Other ways to hold out about as many images of every class, groups exchanged at random."""
     target, every = pool.table[pool.held].sum(0), torch.ones_like(pool.held)
     return [
         choose(pool, every, target, streams.permutation("exchange", number, len(every)))

@@ -16,7 +16,7 @@ def picture(
     synthetic: ImageSet,
     train: ImageSet,
     pairs: Sequence[ClosestPair],
-    names: tuple[Sequence[str], Sequence[str]] | None = None,
+    names: tuple[Sequence[str], Sequence[str]],
 ) -> bytes | None:
     """PNG bytes with a row per pair: a synthetic image, and beside it the nearest training image.
 
@@ -24,7 +24,7 @@ def picture(
         synthetic: images of the generator.
         train: training images.
         pairs: closest first; the first `MAX_PAIRS` are shown.
-        names: of synthetic and of training images; by default their numbers.
+        names: of synthetic and of training images.
 
     Returns:
         The picture, or None without pairs.
@@ -36,11 +36,7 @@ def picture(
     right = _pixels(train, {pair.train for pair in shown})
     rows = []
     for pair in shown:
-        one, other = (
-            (str(pair.fake), str(pair.train))
-            if names is None
-            else (names[0][pair.fake], names[1][pair.train])
-        )
+        one, other = names[0][pair.fake], names[1][pair.train]
         title = f"synthetic {one} | training {other} | score {pair.score:.2f}"
         sides = ((synthetic, left[pair.fake]), (train, right[pair.train]))
         rows.append((title, [as_rgb(p, s.spec.modalities.values()) for s, p in sides]))
