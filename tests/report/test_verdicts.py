@@ -145,14 +145,16 @@ def test_few_images_indicate() -> None:
 def test_an_indicative_audit_gives_an_indication() -> None:
     weak = audited(indicative=True)
     assert faithful_verdict(two(), weak).answer is Answer.INDICATIVE_YES
-    verdict = copies_verdict(weak, None)
+    verdict = copies_verdict(weak, Numbers())
     assert verdict.answer is Answer.INDICATIVE_NONE
     assert verdict.headline == "Indication: no copies found"
-    assert copies_verdict(audited("copies found", indicative=True), None).answer is Answer.FOUND
+    assert (
+        copies_verdict(audited("copies found", indicative=True), Numbers()).answer is Answer.FOUND
+    )
 
 
 def test_nothing_measured() -> None:
-    for evaluation in (None, read([]), read([material.entry("spectrum", same=0.5)])):
+    for evaluation in (Numbers(), read([]), read([material.entry("spectrum", same=0.5)])):
         verdict = faithful_verdict(evaluation, audited())
         assert verdict.answer is Answer.MISSING
         assert "synthograph evaluate" in verdict.reasons[0]
@@ -300,12 +302,12 @@ def test_copies() -> None:
         "undecidable": Answer.NOT_SHOWN,
     }
     for name, answer in answers.items():
-        verdict = copies_verdict(audited(name), None)
+        verdict = copies_verdict(audited(name), Numbers())
         assert verdict.answer is answer
         assert verdict.rule == "a rule"
         assert verdict.limits == ("a limit",)
-    assert copies_verdict(None, None).headline == "Not audited yet"
-    said = copies_verdict(audited("copies found"), None).tree()
+    assert copies_verdict(None, Numbers()).headline == "Not audited yet"
+    said = copies_verdict(audited("copies found"), Numbers()).tree()
     assert said["question"] == "Copies? Are training images among them?"
     assert said["answer"] == "found"  # a plain yes or no would be read the wrong way round
 
@@ -313,7 +315,7 @@ def test_copies() -> None:
 def test_notes_of_an_audit_are_limits_of_its_verdict() -> None:
     content = material.audit() | {"notes": ["nothing could be checked", "a limit"]}
     audit = Audit.parse(content, "a.json")
-    assert copies_verdict(audit, None).limits == ("a limit", "nothing could be checked")
+    assert copies_verdict(audit, Numbers()).limits == ("a limit", "nothing could be checked")
 
 
 def test_nearness_to_training_is_told_with_or_without_an_audit() -> None:
