@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 from synthograph.core.config import flatten
 from synthograph.core.names import first_few
-from synthograph.core.untrusted.documents import JsonObject
 
 TYPED = "typed"
 """Key of a recorded command: the line as it was typed, which is not compared."""
@@ -25,20 +24,17 @@ def other_command(recorded: object, wanted: Mapping[str, object]) -> str | None:
     """
     if not isinstance(recorded, Mapping):
         return "which one cannot be read any more"
-    then, now = flatten(_without_line(recorded)), flatten(_without_line(wanted))
-    differ = [name for name in {**then, **now} if then.get(name) != now.get(name)]
+    then, now = flatten(recorded), flatten(wanted)
+    names = dict.fromkeys((*then, *now))
+    differ = [name for name in names if name != TYPED and then.get(name) != now.get(name)]
     if not differ:
         return None
     line = recorded.get(TYPED)
     if isinstance(line, str) and line != wanted.get(TYPED):
         return f"`{line[:_MAX_LINE]}`"
-    same = isinstance(line, str)
     changes = (f"{name} was {_cut(then.get(name))}, now {_cut(now.get(name))}" for name in differ)
-    return f"{'typed like this one, but ' if same else ''}{first_few(changes)}"
-
-
-def _without_line(command: Mapping[str, object]) -> JsonObject:
-    return {name: value for name, value in command.items() if name != TYPED}
+    same = "typed like this one, but " if isinstance(line, str) else ""
+    return f"{same}{first_few(changes)}"
 
 
 def _cut(value: object) -> str:

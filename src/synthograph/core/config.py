@@ -52,7 +52,7 @@ class Config(pydantic.BaseModel):
         try:
             return cls.model_validate(tree)
         except pydantic.ValidationError as error:
-            raise _explain(error, cls, tree) from None
+            raise _explain(error, cls) from None
 
     @classmethod
     def check_sections(cls, tree: Mapping[str, object]) -> None:
@@ -72,15 +72,13 @@ class Config(pydantic.BaseModel):
         return self.model_dump(mode="json")
 
 
-def _explain(
-    error: pydantic.ValidationError, root: type[Config], tree: Mapping[str, object]
-) -> SettingError:
+def _explain(error: pydantic.ValidationError, root: type[Config]) -> SettingError:
     """The first problem of a validation error, as setting, rule and value."""
     first = error.errors(include_url=False)[0]
     path = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         *parents, key = first["loc"]
-        known = _known_keys(root, tree, parents)
+        known = _known_keys(root, parents)
         return SettingError(path, nearest(str(key), known), unknown=True)
     given = first.get("input")
     if first["type"] in ("enum", "literal_error"):
@@ -91,11 +89,9 @@ def _explain(
     inner = first.get("ctx", {}).get("error")
     if isinstance(inner, SettingError):  # a part that was parsed by itself
         return inner.under(path)
-    message = describe_rule(first)
     whole = isinstance(given, Config) or (isinstance(given, Mapping) and not path)
-    if inner is not None or whole or first["type"] == "missing":  # the rule says it all
-        return SettingError(path, message)
-    return SettingError(path, message, value=_show(given))
+    enough = inner is not None or whole or first["type"] == "missing"  # the rule says it all
+    return SettingError(path, describe_rule(first), value=None if enough else _show(given))
 
 
 def describe_rule(problem: pydantic_core.ErrorDetails) -> str:
@@ -146,9 +142,7 @@ def _show(value: object) -> str:
         return "a huge number"
 
 
-def _known_keys(
-    root: type[Config], tree: Mapping[str, object], parents: Iterable[Any]
-) -> list[str]:
+def _known_keys(root: type[Config], parents: Iterable[Any]) -> list[str]:
     """Field names of the config that sits at `parents` below `root`."""
     current: Any = root
     for part in parents:
@@ -176,16 +170,17 @@ def describe(config: type[Config], prefix: str = "") -> list[Setting]:
     found: list[Setting] = []
     for name, field in config.model_fields.items():
         inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, Config):
-            found += describe(inner, f"{prefix}{name}.")
+        kind = inner if isinstance(inner, type) else None
+        if kind is not None and issubclass(kind, Config):
+            found += describe(kind, f"{prefix}{name}.")
             continue
         default = None if field.is_required() else field.get_default(call_default_factory=True)
         plain = pydantic_core.to_jsonable_python(default)
         rule = ", ".join(filter(None, map(_rule, field.metadata)))
-        kind = getattr(inner, "__name__", str(inner)) if isinstance(inner, type) else str(inner)
-        if isinstance(inner, type) and issubclass(inner, enum.Enum):
-            rule = " | ".join(str(member.value) for member in inner)
-        text = kind.replace("typing.", "").replace("synthograph.", "")
+        if kind is not None and issubclass(kind, enum.Enum):
+            rule = " | ".join(str(member.value) for member in kind)
+        text = str(inner) if kind is None else kind.__name__
+        text = text.replace("typing.", "").replace("synthograph.", "")
         found.append(Setting(f"{prefix}{name}", text, plain, rule, field.description or ""))
     return found
 

@@ -57,8 +57,7 @@ def pick_precision(wanted: Precision, device: "torch.device") -> Precision:
     """Resolve `auto` for training: bf16 on CUDA and on processors with AMX, else fp32."""
     if wanted is not Precision.AUTO:
         return wanted
-    fast = device.type == "cuda" or has_amx()
-    return Precision.BF16 if fast else Precision.FP32
+    return Precision.BF16 if device.type == "cuda" or has_amx() else Precision.FP32
 
 
 def block_dtype(precision: Precision) -> "torch.dtype":

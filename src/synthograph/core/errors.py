@@ -57,11 +57,8 @@ class SettingError(UserError):
         Args:
             names: dotted path -> path of the setting that gave the value.
         """
-        rule = self.rule
-        for path, other in names.items():
-            rule = rule.replace(f"{path} ", f"{other} ") if "." in path else rule
         path = names.get(self.path, self.path)
-        return SettingError(path, rule, value=self.value, unknown=self.unknown)
+        return SettingError(path, self._rule(names), value=self.value, unknown=self.unknown)
 
     def called(self, names: Mapping[str, str]) -> UserError:
         """The same error, with settings named as the user gave them.
@@ -69,10 +66,7 @@ class SettingError(UserError):
         Args:
             names: dotted path -> what people call it, such as `--gamma` or `run.yaml: seed`.
         """
-        name = names.get(self.path)
-        rule = self.rule
-        for path, other in names.items():
-            rule = rule.replace(f"{path} ", f"{other} ") if "." in path else rule
+        name, rule = names.get(self.path), self._rule(names)
         if name is not None:
             lead = f"{name}: unknown setting, " if self.unknown else f"{name}: "
             lead = lead if self.value is None else f"{name} {self.value}: "
@@ -80,6 +74,12 @@ class SettingError(UserError):
         if any(path.startswith(f"{self.path}.") for path in names) and self.value is None:
             return UserError(rule)  # a rule between settings names them itself
         return SettingError(self.path, rule, value=self.value, unknown=self.unknown)
+
+    def _rule(self, names: Mapping[str, str]) -> str:
+        rule = self.rule
+        for path, other in names.items():
+            rule = rule.replace(f"{path} ", f"{other} ") if "." in path else rule
+        return rule
 
 
 class BlockedError(UserError):

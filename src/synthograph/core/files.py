@@ -25,7 +25,7 @@ _USERS = (
     NotADirectoryError,
     IsADirectoryError,
 )
-_USERS_NUMBERS = (errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTEMPTY, errno.EIO)
+_USERS_NUMBERS = (errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTEMPTY)
 
 
 @contextlib.contextmanager
@@ -45,11 +45,11 @@ def disk_errors(path: Path) -> Iterator[None]:
             raise DiskFullError(
                 f"{path}: no space left on the device; free some and run the same command again"
             ) from error
+        if error.errno == errno.EIO:
+            raise BlockedError(
+                f"{path}: {error.strerror}; use an ordinary file on a disk that is sound"
+            ) from error
         if isinstance(error, _USERS) or error.errno in _USERS_NUMBERS:
-            if error.errno == errno.EIO:
-                raise BlockedError(
-                    f"{path}: {error.strerror}; use an ordinary file on a disk that is sound"
-                ) from error
             inner = error.filename2 or error.filename
             more = "" if inner is None or str(inner) == str(path) else f" ({inner})"
             raise BlockedError(f"{path}: {error.strerror}{more}") from error
@@ -118,11 +118,10 @@ def write_json(target: Path, data: Any) -> None:  # noqa: ANN401
 
 def sync(path: Path) -> None:
     """Flush a file or a folder entry to the disk, where the system can."""
-    flags = os.O_RDONLY
-    if os.name == "nt":  # flushes only what may be written, and opens no folders
-        if path.is_dir():
-            return
-        flags = os.O_RDWR | getattr(os, "O_BINARY", 0)
+    windows = os.name == "nt"  # it flushes only what may be written, and opens no folders
+    if windows and path.is_dir():
+        return
+    flags = os.O_RDWR | getattr(os, "O_BINARY", 0) if windows else os.O_RDONLY
     with contextlib.suppress(PermissionError):
         handle = os.open(path, flags)
         try:
@@ -144,11 +143,8 @@ def remove(path: Path) -> None:
 
 def sha256_file(path: Path) -> str:
     """Hex sha256 of a file, read in pieces."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while piece := file.read(CHUNK):
-            digest.update(piece)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _is_there(path: Path) -> bool:
@@ -172,10 +168,9 @@ def refuse_existing(path: Path, what: str) -> None:
     """
     with disk_errors(path):
         taken = _is_there(path) and not (path.is_dir() and not any(path.iterdir()))
-    if taken and not path.exists():
-        raise UserError(f"{path} is a broken link: choose another {what} or remove it first")
     if taken:
-        raise UserError(f"{path} exists already: choose another {what} or remove it first")
+        why = "exists already" if path.exists() else "is a broken link"
+        raise UserError(f"{path} {why}: choose another {what} or remove it first")
 
 
 def refuse_unwritable(path: Path) -> None:
@@ -193,7 +188,13 @@ def refuse_unwritable(path: Path) -> None:
         raise UserError(f"{parent} is not a folder, so {path} cannot be written")
     if not os.access(parent, os.W_OK):
         raise UserError(f"{parent} is not writable, so {path} cannot be written")
-    _try_folder(parent, path)
+    try:  # permissions say little about file systems such as /proc
+        with disk_errors(path):
+            os.rmdir(tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=parent))
+    except UserError:
+        raise UserError(
+            f"{parent}: nothing can be written there, so {path} cannot be; choose another place"
+        ) from None
 
 
 def refuse_output(path: Path | None, option: str) -> None:
@@ -205,17 +206,6 @@ def refuse_output(path: Path | None, option: str) -> None:
     if path is not None:
         refuse_existing(path, option)
         refuse_unwritable(path)
-
-
-def _try_folder(parent: Path, path: Path) -> None:
-    """Make and remove a folder: permissions say little about file systems such as /proc."""
-    try:
-        with disk_errors(path):
-            os.rmdir(tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=parent))
-    except UserError:
-        raise UserError(
-            f"{parent}: nothing can be written there, so {path} cannot be; choose another place"
-        ) from None
 
 
 def refuse_unwritable_folder(folder: Path) -> None:

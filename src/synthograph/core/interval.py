@@ -8,12 +8,8 @@ from synthograph.core.errors import UserError
 
 @dataclass(frozen=True)
 class Interval:
-    """A confidence interval.
-
-    Attributes:
-        low: lower end.
-        high: upper end.
-        level: share of repeated studies whose interval contains the true value, 0..1.
+    """A confidence interval. `level` is the share of repeated studies whose interval contains the
+    true value, 0..1.
     """
 
     low: float
@@ -22,19 +18,10 @@ class Interval:
 
     def __post_init__(self) -> None:
         for number in (self.low, self.high):
-            refuse_nonfinite("interval", number)
+            if not math.isfinite(number):
+                raise UserError(f"interval: {number} is not a finite number and cannot be reported")
         if self.low > self.high:
             raise UserError(f"interval from {self.low} to {self.high}: its ends are swapped")
 
     def __contains__(self, number: float) -> bool:
         return self.low <= number <= self.high
-
-
-def refuse_nonfinite(name: str, number: float) -> None:
-    """Refuse a number that cannot be reported.
-
-    Raises:
-        UserError: it is infinite or no number.
-    """
-    if not math.isfinite(number):
-        raise UserError(f"{name}: {number} is not a finite number and cannot be reported")

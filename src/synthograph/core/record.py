@@ -36,17 +36,13 @@ def size_of(pixels: Pixels) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class DecodedImage:
-    """A decoded image.
-
-    Attributes:
-        modalities: name -> pixels, in order.
-        mask: class ids [h, w], uint8, or None.
-        notes: conversions that were applied, each a short phrase that is counted and reported.
-    """
+    """A decoded image."""
 
     modalities: Mapping[str, Pixels]
     mask: np.ndarray | None = None
+    """Class ids [h, w], uint8."""
     notes: tuple[str, ...] = ()
+    """Conversions that were applied, each a short phrase that is counted and reported."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -66,7 +62,6 @@ class SourceItem:
         label: class name, or None.
         group: patient, slide or photograph that the image belongs to, or None.
         columns: further manifest columns.
-        origin: real, or synthetic.
     """
 
     name: str

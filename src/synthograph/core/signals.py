@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
 NAMES = ("SIGTERM", "SIGINT", "SIGUSR1")
@@ -32,36 +32,28 @@ class StopRequest:
         return self.reason is not None
 
     def __enter__(self) -> "StopRequest":
-        if (
-            threading.current_thread() is threading.main_thread()
-        ):  # Python refuses handlers elsewhere
-            for name in NAMES:
-                number = getattr(signal, name, None)
-                if number is not None:
-                    self._before[number] = signal.signal(number, self._note)
+        main = threading.current_thread() is threading.main_thread()
+        for name in NAMES if main else ():  # Python refuses handlers elsewhere
+            number = getattr(signal, name, None)
+            if number is not None:
+                self._before[number] = signal.signal(number, self._note)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             # None is a handler that was not set by Python
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
+        again = self.requested
+        if not again or self._forward is not None:
+            self.reason = signal.Signals(number).name
         if self._forward is not None:
-            again, self.reason = self.requested, signal.Signals(number).name
             self._forward(number, again)
-            return
-        if self.reason is not None:
+        elif again:
             if number == signal.SIGINT:
                 raise KeyboardInterrupt
-            return
-        self.reason = signal.Signals(number).name
-        if self._answer:
+        elif self._answer:
             # print could be interrupted by this very handler in the middle of its own buffer
             with contextlib.suppress(OSError):  # nobody listens
                 os.write(2, f"\n{self.reason}: {self._answer}\n".encode())

@@ -68,8 +68,7 @@ class ImageSpec(Config):
         """The size as h0 x w0 times 2^k, with the largest k that keeps both h0 and w0 >= 4.
 
         Raises:
-            UserError: no such grid with sides up to 16 exists; the nearest size that has one is
-                named.
+            UserError: as `require_grid`.
         """
         return require_grid(self.height, self.width)
 

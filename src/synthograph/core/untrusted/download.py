@@ -71,10 +71,14 @@ def download(
         raise UserError(f"{why} forbids downloads: {by_hand(url, target)}")
     with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
+    sha256 = hashlib.sha256()
     with atomic_path(target) as temporary:
-        digest = _download(url, temporary, target, track, opener or _open)
-        check_pin(target, digest, pin)
-    return digest
+        with temporary.open("wb") as file:
+            for piece in _pieces(url, target, track, opener or _open):
+                sha256.update(piece)
+                file.write(piece)
+        check_pin(target, sha256.hexdigest(), pin)
+    return sha256.hexdigest()
 
 
 def file_name(url: str) -> str:
@@ -115,20 +119,6 @@ def check_pin(path: Path, digest: str, pin: str | None) -> None:
         raise UserError(
             f"{path}: its sha256 is {digest}, {what} {pin}; it is another file, or damaged"
         )
-
-
-def _download(url: str, temporary: Path, target: Path, track: Track | None, opener: Opener) -> str:
-    """Download to `temporary`.
-
-    Returns:
-        Hex sha256.
-    """
-    digest = hashlib.sha256()
-    with temporary.open("wb") as file:
-        for piece in _pieces(url, target, track, opener):
-            digest.update(piece)
-            file.write(piece)
-    return digest.hexdigest()
 
 
 def _pieces(url: str, target: Path, track: Track | None, opener: Opener) -> Iterator[bytes]:
@@ -195,6 +185,6 @@ def _encoded(url: str) -> str:
     """An address in ASCII, as requests need it; what is encoded already stays."""
     parts = urllib.parse.urlsplit(url)
     path, query = (
-        urllib.parse.quote(text, safe=string.punctuation) for text in (parts.path, parts.query)
+        urllib.parse.quote(t, safe=string.punctuation) for t in (parts.path, parts.query)
     )
     return parts._replace(path=path, query=query).geturl()
