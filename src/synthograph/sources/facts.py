@@ -21,23 +21,17 @@ _PUBLISHED_FOLDER = re.compile(r"\d{5}")
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What one place says about images: a table, a dataset.json, their names or their folders.
-
-    Attributes:
-        origin: the place, for messages.
-        rows: image -> what is said about it.
-        has_label: whether the place gives labels.
-        has_group: whether it gives groups.
-        classes: class names in index order, where it gives them.
-        missing: why an image that it does not know is rejected; None where it is not.
-    """
+    """What one place says about images: a table, a dataset.json, their names or their folders."""
 
     origin: str
     rows: Mapping[str, Row]
+    """Image -> what is said about it."""
     has_label: bool = False
     has_group: bool = False
     classes: Sequence[str] | None = None
+    """Class names in index order, where the place gives them."""
     missing: str | None = None
+    """Why an image that the place does not know is rejected; None where it is not."""
 
     @property
     def has_vector(self) -> bool:
@@ -104,7 +98,7 @@ def _table_facts(
     remarks.extend(table.remarks)
     above = Counter(folder_above(name, row.file) for name, row in rows.items())
     if len(above) > 1:
-        counts = first_few([f"{name or 'none'} {count}" for name, count in above.most_common()], 6)
+        counts = first_few((f"{name or 'none'} {count}" for name, count in above.most_common()), 6)
         remarks.append(
             f"{table.origin} names more folders than this source has, and rows were found by the "
             f"ends of names; images by folder: {counts}"
@@ -116,27 +110,18 @@ def _table_facts(
             f"{len(surplus)} row(s) of {table.origin} are about no image of this source: "
             f"{first_few(surplus)}"
         )
-    name = Path(table.origin).name
-    return Facts(
-        table.origin,
-        rows,
-        has_label=table.has_label,
-        has_group=table.has_group,
-        classes=table.classes,
-        missing=f"no row in {name}",
-    )
+    return _facts_of(table, rows, f"no row in {Path(table.origin).name}")
 
 
 def _listing_facts(listing: LabelTable, images: Sequence[str], *, strict: bool) -> Facts:
     by_key = {nfc(row.file): row for row in listing.rows}
-    return Facts(
-        listing.origin,
-        {name: by_key[key] for name in images if (key := nfc(name)) in by_key},
-        has_label=listing.has_label,
-        has_group=listing.has_group,
-        classes=listing.classes,
-        missing=f"{DATASET} has no entry for it" if strict and listing.rows else None,
-    )
+    rows = {name: by_key[nfc(name)] for name in images if nfc(name) in by_key}
+    missing = f"{DATASET} has no entry for it" if strict and listing.rows else None
+    return _facts_of(listing, rows, missing)
+
+
+def _facts_of(table: LabelTable, rows: Mapping[str, Row], missing: str | None) -> Facts:
+    return Facts(table.origin, rows, table.has_label, table.has_group, table.classes, missing)
 
 
 def _regex_facts(text: str, images: Sequence[str]) -> Facts:
@@ -157,10 +142,11 @@ def _regex_facts(text: str, images: Sequence[str]) -> Facts:
 
 
 def _regex_row(match: re.Match[str], name: str) -> Row:
-    groups = {key: value or "" for key, value in match.groupdict().items()}
-    group = groups.get("group", groups.get("patient")) or None
-    columns = {key: value for key, value in groups.items() if key not in ("label", "group")}
-    return Row("its name", name, label=groups.get("label") or None, group=group, columns=columns)
+    columns = match.groupdict("")
+    group = columns.get("group", columns.get("patient")) or None
+    label = columns.pop("label", "") or None
+    columns.pop("group", None)
+    return Row("its name", name, label, group, columns)
 
 
 def _are_classes(images: Sequence[str]) -> bool:

@@ -131,7 +131,11 @@ def read_files(options: FileSourceOptions) -> FileSource:
         except UnreadableError as error:
             rejected[name] = str(error)
     _remark_groups(items, facts, found)
-    _remark_renamed(facts, found)
+    for place in facts:
+        found.remarks += [
+            f"column {key} of {place.origin} is kept as table_{key}: the name is taken"
+            for key in place.renamed()
+        ]
     found.rejects.extend(RejectedFile(name, reason) for name, reason in rejected.items())
     return FileSource(items, classes, found.rejects, found.remarks)
 
@@ -201,13 +205,11 @@ def _without_nested(
     names: Iterable[str], container: Container, everything: Sequence[Container]
 ) -> list[str]:
     """Names that do not belong to another container that lies inside this one."""
-    inner = [prefix for other in everything if (prefix := other.inside(container))]
-    twins = [
-        other for other in everything if other is not container and other.inside(container) == ""
-    ]
-    if twins:
+    places = [other.inside(container) for other in everything if other is not container]
+    if "" in places:
         raise UserError(f"{container} is given twice; every modality needs a folder of its own")
-    return [name for name in names if not name.startswith(tuple(inner))]
+    inner = tuple(place for place in places if place is not None)
+    return [name for name in names if not name.startswith(inner)]
 
 
 def _read_listing(found: _Found) -> LabelTable | None:
@@ -261,25 +263,23 @@ def _select(found: _Found, listing: LabelTable | None) -> list[str]:
         )
     folders = {folder_of(name) for name in listed}
     ignored = Counter(folder_of(n) for n in images if folder_of(nfc(n)) not in folders)
-    for folder, count in ignored.most_common(5):
+    counts = ignored.most_common()
+    found.remarks += [
+        f"{count} image file(s) in {folder or '.'}/ are ignored: {DATASET} lists none of that "
+        "folder"
+        for folder, count in counts[:5]
+    ]
+    if counts[5:]:
+        rest = sum(count for _, count in counts[5:])
         found.remarks.append(
-            f"{count} image file(s) in {folder or '.'}/ are ignored: {DATASET} lists none of that "
-            f"folder"
-        )
-    if len(ignored) > 5:
-        rest = sum(ignored.values()) - sum(n for _, n in ignored.most_common(5))
-        found.remarks.append(
-            f"{rest} image file(s) in {len(ignored) - 5} more folders are ignored likewise"
+            f"{rest} image file(s) in {len(counts) - 5} more folders are ignored likewise"
         )
     return [n for n in images if folder_of(nfc(n)) in folders]
 
 
 def _remark_others(found: _Found, images: set[str]) -> None:
-    others = Counter(
-        PurePosixPath(n).suffix.lower() or PurePosixPath(n).name
-        for n in found.names
-        if n not in images and n != DATASET
-    )
+    paths = [PurePosixPath(n) for n in found.names if n not in images and n != DATASET]
+    others = Counter(path.suffix.lower() or path.name for path in paths)
     if others:
         kinds = first_few([f"{kind} {count}" for kind, count in others.most_common()], 6)
         found.remarks.append(f"{others.total()} file(s) are no images and ignored: {kinds}")
@@ -338,12 +338,13 @@ def _name_labels(
     if known is not None and classes is not None and known is not label_facts:
         own_labels = known.rows if known.has_label else {}
         agreed = are_names(rows, own_labels, classes, label_facts.origin)
-        names, classes = bool(agreed), None if agreed is None else classes
-    if known is not None and classes is None:
-        found.remarks.append(
-            f"classes are not named by {known.origin}, since its own labels differ from those of "
-            f"{label_facts.origin}"
-        )
+        names = bool(agreed)
+        if agreed is None:
+            classes = None
+            found.remarks.append(
+                f"classes are not named by {known.origin}, since its own labels differ from those "
+                f"of {label_facts.origin}"
+            )
     named, order = name_classes(rows.values(), classes, label_facts.origin, names=names)
     if classes is not None and order != list(classes):
         found.remarks.append(f"classes of {DATASET} are not used: the labels are other words")
@@ -395,11 +396,3 @@ def _remark_groups(items: Sequence[SourceItem], facts: Sequence[Facts], found: _
     alone = [item.name for item in items if item.group is None]
     if alone:
         found.remarks.append(f"{len(alone)} image(s) have no group there: {first_few(alone)}")
-
-
-def _remark_renamed(facts: Sequence[Facts], found: _Found) -> None:
-    for place in facts:
-        for key in place.renamed():
-            found.remarks.append(
-                f"column {key} of {place.origin} is kept as table_{key}: the name is taken"
-            )

@@ -1,5 +1,6 @@
 """Pairs files by relative name without extension, never by position."""
 
+import os.path
 from collections.abc import Sequence
 
 from synthograph.core.errors import UserError
@@ -60,8 +61,5 @@ def pair_by_name(images: Sequence[str], files: Sequence[str], *, where: str) -> 
 
 def _shared_folder(images: Sequence[str]) -> str:
     """The folder, with a final slash, that all images live in, or nothing."""
-    first, last = min(images).split("/")[:-1], max(images).split("/")[:-1]
-    length = 0
-    while length < min(len(first), len(last)) and first[length] == last[length]:
-        length += 1
-    return "".join(f"{part}/" for part in first[:length])
+    common = os.path.commonprefix(images)  # of characters
+    return common[: common.rfind("/") + 1]

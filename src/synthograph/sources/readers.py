@@ -51,8 +51,7 @@ def find_reader(file: SourceFile) -> Reader:
     """
     found = _known_reader(file)
     if found is None:
-        start = file.head()[:8]
-        raise UnreadableError(f"not a {known_formats()} file (it starts with {start!r})")
+        raise UnreadableError(f"not a {known_formats()} file (it starts with {file.head()[:8]!r})")
     lack = found.missing()
     if lack is not None:
         raise UnreadableError(f"{' and '.join(found.formats)} files need {lack}")

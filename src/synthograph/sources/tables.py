@@ -123,15 +123,8 @@ class LabelTable:
         found: dict[str, Row] = {}
         free = list(self.rows)
         folder = nfc(folder) if _names_folder(self.rows, nfc(folder), names) else ""
-        for key, tail in (
-            (nfc, False),
-            (stem_key, False),
-            (nfc, True),
-            (stem_key, True),
-        ):
+        for key, tail in ((nfc, False), (stem_key, False), (nfc, True), (stem_key, True)):
             left = [name for name in names if name not in found]
-            if not left or not free:
-                break
             step = _match_step(left, free, key, tail, folder)
             self._refuse_shared(step)
             found |= step
@@ -177,9 +170,8 @@ def _match_step(
         by_key.setdefault(last(row.file), []).append(row)
     found = {}
     for name in names:
-        fitting = [
-            row for row in by_key.get(last(name), ()) if _same_end(key(name), key(row.file), folder)
-        ]
+        rows = by_key.get(last(name), ())
+        fitting = [row for row in rows if _same_end(key(name), key(row.file), folder)]
         if len(fitting) == 1:
             found[name] = fitting[0]
     return found
@@ -257,8 +249,8 @@ def _read_cells(text: str, path: Path) -> tuple[list[str], list[tuple[int, list[
             f"{path}: seems to be separated by semicolons or tabs; save it with commas, or with "
             f"tabs as .tsv"
         )
-    vector = sum(1 for name in header if _VECTOR_COLUMN.fullmatch(name))
-    absent = {f"y.{place}" for place in range(vector)} - set(header)
+    vector = [name for name in header if _VECTOR_COLUMN.fullmatch(name)]
+    absent = {f"y.{place}" for place in range(len(vector))} - set(vector)
     if absent:
         raise UserError(f"{path}: a label vector is y.0, y.1, ...; {min(absent)} is missing")
     body = [(n, cells) for n, cells in enumerate(lines[1:], start=2) if any(cells)]
@@ -302,18 +294,16 @@ def _row(
     file = _posix(cells[roles["file"]])
     if not file:
         raise UserError(f"{path}, row {number}: names no file in column {header[roles['file']]!r}")
-    further = {
-        n: c for i, (n, c) in enumerate(zip(header, cells, strict=True)) if i not in roles.values()
-    }
+    taken = {header[place] for place in roles.values()}
+    further = {n: cell for n, cell in zip(header, cells, strict=True) if n not in taken}
     for name, cell in further.items():
-        if _VECTOR_COLUMN.fullmatch(name):
-            if not is_finite(cell):
-                raise UserError(
-                    f"{path}, row {number}, column {name}: {shortened(cell)} is not a finite "
-                    "number, as label vectors need"
-                )
-    picked = {role: cells[roles[role]] or None for role in ("label", "group") if role in roles}
-    return Row(f"row {number}", file, columns=further, **picked)
+        if _VECTOR_COLUMN.fullmatch(name) and not is_finite(cell):
+            raise UserError(
+                f"{path}, row {number}, column {name}: {shortened(cell)} is not a finite number, "
+                "as label vectors need"
+            )
+    label, group = (cells[roles[r]] or None if r in roles else None for r in ("label", "group"))
+    return Row(f"row {number}", file, label, group, further)
 
 
 def _unique(rows: Iterable[Row], path: Path) -> tuple[list[Row], int]:
@@ -354,16 +344,10 @@ def read_dataset_json(text: str, origin: str) -> LabelTable:
             f'{origin}: is not a list of labels; give an object with "labels", "meta" or "classes"'
         )
     listing = parse_dataset_json(tree, origin, lambda name, _: nfc(_posix(name)))
-    rows = [
-        Row(
-            f"entry {name!r}",
-            name,
-            label=None if image.label is None else str(image.label),
-            group=image.group,
-            columns=image.columns,
-        )
-        for name, image in listing.images.items()
-    ]
+    rows = []
+    for name, image in listing.images.items():
+        label = None if image.label is None else str(image.label)
+        rows.append(Row(f"entry {name!r}", name, label, image.group, image.columns))
     return LabelTable(
         origin=origin,
         rows=tuple(rows),

@@ -21,34 +21,27 @@ _FORMS = {
 
 @dataclass(frozen=True, slots=True)
 class ImageEntry:
-    """What the document says about one image.
-
-    Attributes:
-        label: class index; None where it is a vector.
-        group: patient, in one Unicode form; None where there is none.
-        columns: `diagnosis`, and the numbers of a label vector as y.0, y.1, ...
-    """
+    """What the document says about one image."""
 
     label: int | None
+    """Class index; None where the label is a vector."""
     group: str | None
+    """Patient, in one Unicode form."""
     columns: Mapping[str, str]
+    """`diagnosis`, and the numbers of a label vector as y.0, y.1, ..."""
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetJson:
-    """The content of a `dataset.json`.
-
-    Attributes:
-        images: what stands there, by file.
-        classes: names in index order, in one Unicode form; None where there are none.
-        grouped: whether it names patients.
-        without_label: files that have a patient only, where labels are vectors.
-    """
+    """The content of a `dataset.json`; `images` is what stands there by file."""
 
     images: Mapping[str, ImageEntry]
     classes: tuple[str, ...] | None
+    """Names in index order, in one Unicode form."""
     grouped: bool
+    """Whether it names patients."""
     without_label: frozenset[str] = frozenset()
+    """Files that have a patient only, where labels are vectors."""
 
 
 def parse_dataset_json(
@@ -71,9 +64,7 @@ def parse_dataset_json(
             outside the classes, a number that is not finite, or vectors of different length.
     """
     classes = _classes(document.get("classes"), origin)
-    labels, meta = (
-        _entries(document.get(key), key, origin, file_name) for key in ("labels", "meta")
-    )
+    labels, meta = (_entries(document.get(k), k, origin, file_name) for k in ("labels", "meta"))
     vectors = [entry[1] for entry in labels.values() if isinstance(entry[1], list)]
     if vectors and len(vectors) < len(labels):
         raise UserError(
@@ -98,9 +89,9 @@ def parse_dataset_json(
 def _classes(value: object, origin: str) -> tuple[str, ...] | None:
     if value is None or value == []:
         return None
-    words = isinstance(value, list) and all(isinstance(v, str) and v.strip() for v in value)
-    names = tuple(nfc(v) for v in value) if isinstance(value, list) and words else ()
-    if not names or len(set(names)) < len(names):
+    listed = value if isinstance(value, list) else []
+    names = tuple(nfc(name) for name in listed if isinstance(name, str) and name.strip())
+    if not names or len(set(names)) < len(listed):
         raise UserError(f'{origin}: "classes" must be a list of different names, in index order')
     return names
 
@@ -153,11 +144,9 @@ def _listed(
 
 
 def _number(value: object, where: str) -> str:
-    if not isinstance(value, int | float) or not is_finite(value):
-        raise UserError(
-            f"{where}: {shortened(value)} is not a finite number, as label vectors need"
-        )
-    return repr(float(value))
+    if isinstance(value, int | float) and is_finite(value):
+        return repr(float(value))
+    raise UserError(f"{where}: {shortened(value)} is not a finite number, as label vectors need")
 
 
 def is_finite(value: object) -> bool:
