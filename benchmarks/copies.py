@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor, nn
 
-from synthograph.archive.batches import ImageSet, archive_images, rows_of_split
+from synthograph.archive.batches import ImageSet, rows_of_split
 from synthograph.archive.reader import open_archive
 from synthograph.core.seeds import Streams
 from synthograph.core.spec import ImageSpec
@@ -69,9 +69,7 @@ def real_sets(options: argparse.Namespace) -> tuple[ImageSet, ImageSet]:
     """Training set and hold-out."""
     if options.archive is not None:
         archive = open_archive(options.archive)
-        one, two = (
-            archive_images(archive, rows_of_split(archive, s), split=s) for s in ("train", "test")
-        )
+        one, two = (rows_of_split(archive, split).images for split in ("train", "test"))
         return one, two
     pixels, groups, labels = phantoms(options.kind, options.size, options.count, 3)
     held = groups % 5 == 0

@@ -21,8 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthograph.archive.batches import archive_images, path_and_split, rows_of_split
-from synthograph.archive.reader import open_archive
+from synthograph.archive.batches import open_rows
 from synthograph.core.devices import Precision
 from synthograph.core.seeds import Streams
 from synthograph.features.registry import DEFAULT, extractor, perceptual_distance
@@ -229,9 +228,7 @@ def error_of_bf16(real: str, synthetic: str) -> str:
     """Distances of two archives with features in fp32 and in bf16."""
     sets = []
     for name in (real, synthetic):
-        path, split = path_and_split(name)
-        archive = open_archive(path)
-        sets.append(archive_images(archive, rows_of_split(archive, split)))
+        sets.append(open_rows(name).images)
     lines = []
     found: dict[tuple[str, Precision], float] = {}
     errors = []

@@ -9,13 +9,11 @@ import pytest
 import torch
 
 from synthograph.archive.batches import (
+    ArchiveRows,
     archive_images,
     digest64,
-    group_digests,
     group_numbers,
-    image_digests,
     path_and_split,
-    refuse_synthetic,
     rows_of_split,
     with_mirrored,
 )
@@ -99,7 +97,7 @@ def test_a_split_behind_the_path(tmp_path: Path) -> None:
     odd.mkdir()
     assert path_and_split(str(odd)) == (odd, None)
     archive = open_archive(make_archive(tmp_path / "set.zip", split="train"))
-    assert len(rows_of_split(archive, "train")) == len(rows_of_split(archive, None)) == 24
+    assert len(rows_of_split(archive, "train").rows) == len(rows_of_split(archive, None).rows) == 24
     with pytest.raises(UserError, match="no image is in split 'test'; there is .*set.zip:train"):
         rows_of_split(archive, "test")
 
@@ -110,7 +108,7 @@ def test_a_fold_behind_the_path(tmp_path: Path) -> None:
     path = make_archive(tmp_path / "set.zip")
     split_archive(path, SplitOptions(test=0.0, val=0.0, folds=3))
     archive = open_archive(path)
-    folds = [rows_of_split(archive, f"fold{k}") for k in range(3)]
+    folds = [rows_of_split(archive, f"fold{k}").rows for k in range(3)]
     assert sorted(row.file for fold in folds for row in fold) == sorted(
         row.file for row in archive.rows
     )
@@ -120,19 +118,20 @@ def test_a_fold_behind_the_path(tmp_path: Path) -> None:
 
 def test_synthetic_rows_are_no_reference(tmp_path: Path) -> None:
     archive = open_archive(make_archive(tmp_path / "set.zip"))
-    refuse_synthetic(archive, archive.rows)
+    ArchiveRows(archive, archive.rows).real()
     rows = [*archive.rows[1:], replace(archive.rows[0], origin="synthetic")]
     with pytest.raises(UserError, match=r"is synthetic \(1 of 24 images\)"):
-        refuse_synthetic(archive, rows)
+        ArchiveRows(archive, rows).real()
 
 
 def test_digests_are_those_that_training_records(tmp_path: Path) -> None:
     assert digest64(b"x") == hashlib.sha256(b"x").hexdigest()[:16]
     archive = open_archive(make_archive(tmp_path / "set.zip"))
     row = archive.rows[5]
-    assert group_digests(archive, [row]) == {digest64(("test" + row.group).encode()): "P2"}
+    one = ArchiveRows(archive, [row])
+    assert one.groups == {digest64(("test" + row.group).encode()): "P2"}
     pixels = np.ascontiguousarray(archive.read(row)).tobytes()
-    assert image_digests(archive, [row]) == {digest64(pixels): row.file}
+    assert one.pixels == {digest64(pixels): row.file}
 
 
 def test_published_archives_call_their_images_alike_and_are_not_the_same(tmp_path: Path) -> None:
@@ -140,11 +139,14 @@ def test_published_archives_call_their_images_alike_and_are_not_the_same(tmp_pat
         open_archive(make_archive(tmp_path / f"{seed}.zip", namespace="", seed=seed))
         for seed in range(2)
     )
-    rows, before = [replace(row, group=row.file) for row in first.rows], first.images_hash
-    seen = Trained(frozenset(group_digests(first, rows)), frozenset(image_digests(first, rows)))
-    groups = group_digests(other, [replace(row, group=row.file) for row in other.rows])
-    assert refuse_overlap(seen, groups, image_digests(other, other.rows), "other") == []
+    before = first.images_hash
+    ours, theirs = (
+        ArchiveRows(archive, [replace(row, group=row.file) for row in archive.rows])
+        for archive in (first, other)
+    )
+    seen = Trained(frozenset(ours.groups), frozenset(ours.pixels))
+    assert refuse_overlap(seen, theirs.groups, theirs.pixels, "other") == []
     with pytest.raises(UserError, match="24 of its 24 groups were trained on"):
-        refuse_overlap(seen, group_digests(first, rows), {}, "first")
+        refuse_overlap(seen, ours.groups, {}, "first")
     split = split_archive(first.path, SplitOptions())
     assert split.images_hash == before, "a split archive is still the same"

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from synthograph.archive.batches import group_digests
+from synthograph.archive.batches import ArchiveRows
 from synthograph.archive.reader import open_archive
 from synthograph.cli import main
 from synthograph.core.errors import DiskFullError, SynthographError
@@ -294,7 +294,7 @@ def test_an_archive_that_trained_nothing_is_refused(
 ) -> None:
     train = make_archive(tmp_path / "train.zip", count=60, size=(32, 32))
     archive, known = open_archive(train), snapshots.load(NETWORK)
-    ours = sorted(group_digests(archive, archive.rows))
+    ours = sorted(ArchiveRows(archive, archive.rows).groups)
 
     def trained(groups: list[str]) -> None:
         info = known.info.model_copy(update={"group_digests": groups})

@@ -179,13 +179,13 @@ def test_resumed_runs_measure_the_same_bit_for_bit(cells: Path, tmp_path: Path) 
     for name, steps in (("whole", ()), ("broken", (6,))):
         run, session = create_run(tmp_path / name, config, "test"), make_session(config, opened)
         for count in steps:
-            trainer = Trainer(session, run, on_snapshot=snapshot_scorer(session, opened))
+            trainer = Trainer(session, run, on_snapshot=snapshot_scorer(session))
             StopAfter(trainer, count)
             with pytest.raises(StoppedError):
                 trainer.train()
             run.close()
             session, run = resume_session(run.path, {})
-        Trainer(session, run, on_snapshot=snapshot_scorer(session, opened)).train()
+        Trainer(session, run, on_snapshot=snapshot_scorer(session)).train()
         run.close()
         runs.append(run.path)
     assert len(lines(runs[0])) == 2

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from synthograph.archive.cache import cache_order, pixel_cache
 from synthograph.archive.manifest import FOLD, SPLITS, Row, in_split
-from synthograph.archive.reader import Archive
+from synthograph.archive.reader import Archive, open_archive
 from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
 from synthograph.core.spec import ImageSpec
@@ -106,22 +107,6 @@ def path_and_split(text: str) -> tuple[Path, str | None]:
     if path and known and not Path(text).exists():
         return Path(path), split
     return Path(text), None
-
-
-def rows_of_split(archive: Archive, split: str | None) -> list[Row]:
-    """The rows of a split, or all of them.
-
-    Raises:
-        UserError: there is no image in the split.
-    """
-    rows = in_split(archive.rows, split)
-    if not rows:
-        folds = {f"{FOLD}{row.fold}" for row in archive.rows if row.fold is not None}
-        there = sorted({row.split for row in archive.rows if row.split} | folds)
-        known = ", ".join(f"{archive.path}:{name}" for name in there)
-        way = f"there is {known}" if there else "it was never split; run 'synthograph split' first"
-        raise UserError(f"{archive.path}: no image is in split {split!r}; {way}")
-    return rows
 
 
 def archive_images(
@@ -237,39 +222,118 @@ def with_mirrored(images: ImageSet) -> ImageSet:
     )
 
 
-def refuse_synthetic(archive: Archive, rows: Sequence[Row]) -> None:
-    """Refuse synthetic rows where real images are needed for comparison.
-
-    Raises:
-        UserError: a row is synthetic.
-    """
-    synthetic = [row.file for row in rows if not row.real]
-    if synthetic:
-        raise UserError(
-            f"{archive.path}: {synthetic[0]} is synthetic ({len(synthetic)} of {len(rows)} "
-            "images): images are judged by real ones only; give an archive without synthetic rows"
-        )
-
-
 def digest64(data: bytes) -> str:
     """The first 64 bits of a sha256, in hex, as snapshots record groups and images."""
     return hashlib.sha256(data).hexdigest()[:16]
 
 
-def group_digests(archive: Archive, rows: Sequence[Row]) -> dict[str, str]:
-    """Digest of every group, as snapshots record those that they were trained on, to its name."""
-    # published archives have no namespace and all call their images alike
-    namespace = archive.info.namespace or archive.images_hash
-    return {digest64((namespace + row.group).encode()): row.group for row in rows}
+@dataclass(frozen=True)
+class ArchiveRows:
+    """Rows of an archive, with their images and digests.
+
+    Attributes:
+        archive: where the images are.
+        rows: which of them, in the order of the manifest.
+        split: that they are, or None.
+        title: what to call them, where it is not file and split.
+    """
+
+    archive: Archive
+    rows: Sequence[Row]
+    split: str | None = None
+    title: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What to call them in messages, such as `cells.zip:test`."""
+        file = self.archive.path.name
+        return self.title or (file if self.split is None else f"{file}:{self.split}")
+
+    @cached_property
+    def images(self) -> ImageSet:
+        """The images."""
+        return archive_images(self.archive, self.rows, name=self.name, split=self.split)
+
+    @cached_property
+    def ordered(self) -> list[Row]:
+        """The rows in the order of `images`."""
+        return in_random_order(self.rows)
+
+    @cached_property
+    def groups(self) -> dict[str, str]:
+        """Digest of every group, as snapshots record those that they were trained on, to its
+        name.
+        """
+        # published archives have no namespace and all call their images alike
+        namespace = self.archive.info.namespace or self.archive.images_hash
+        return {digest64((namespace + row.group).encode()): row.group for row in self.rows}
+
+    @cached_property
+    def digests(self) -> list[str]:
+        """Digest of the decoded pixels of every row, in their order."""
+        order, pixels = cache_order(self.archive), pixel_cache(self.archive)
+        files = (row.file for row in self.rows)
+        return [digest64(np.ascontiguousarray(pixels[order[file]]).tobytes()) for file in files]
+
+    @cached_property
+    def pixels(self) -> dict[str, str]:
+        """Digest of every image's pixels, as snapshots record them, to its file."""
+        return dict(zip(self.digests, (row.file for row in self.rows), strict=True))
+
+    def real(self) -> "ArchiveRows":
+        """The same rows, checked to be real.
+
+        Raises:
+            UserError: one of them is synthetic.
+        """
+        synthetic = [row.file for row in self.rows if not row.real]
+        if synthetic:
+            raise UserError(
+                f"{self.archive.path}: {synthetic[0]} is synthetic ({len(synthetic)} of "
+                f"{len(self.rows)} images): images are judged by real ones only; give an archive "
+                "without synthetic rows"
+            )
+        return self
 
 
-def pixel_digests(archive: Archive, rows: Sequence[Row]) -> list[str]:
-    """Digest of the decoded pixels of every row, in their order."""
-    order, pixels = cache_order(archive), pixel_cache(archive)
-    return [digest64(np.ascontiguousarray(pixels[order[row.file]]).tobytes()) for row in rows]
+def rows_of_split(archive: Archive, split: str | None) -> ArchiveRows:
+    """The rows of a split, or all of them.
+
+    Raises:
+        UserError: there is no image in the split.
+    """
+    rows = in_split(archive.rows, split)
+    if not rows:
+        folds = {f"{FOLD}{row.fold}" for row in archive.rows if row.fold is not None}
+        there = sorted({row.split for row in archive.rows if row.split} | folds)
+        known = ", ".join(f"{archive.path}:{name}" for name in there)
+        way = f"there is {known}" if there else "it was never split; run 'synthograph split' first"
+        raise UserError(f"{archive.path}: no image is in split {split!r}; {way}")
+    return ArchiveRows(archive, rows, split)
 
 
-def image_digests(archive: Archive, rows: Sequence[Row]) -> dict[str, str]:
-    """Digest of every image's pixels, as snapshots record them, to its file."""
-    files = (row.file for row in rows)
-    return dict(zip(pixel_digests(archive, rows), files, strict=True))
+def open_rows(
+    text: str, usual: str | None = None, opened: Sequence[ArchiveRows] = ()
+) -> ArchiveRows:
+    """Open what `ARCHIVE:split` names.
+
+    Args:
+        text: a path, with a split or nothing behind it.
+        usual: split of an archive that has splits, where none is named.
+        opened: what was opened before; the same archive is not read again.
+
+    Raises:
+        UserError: the archive cannot be read, or there is no image in the split.
+    """
+    path, split = path_and_split(text)
+    known = (each.archive for each in opened if each.archive.path == path)
+    archive = next(known, None) or open_archive(path)
+    if split is None and any(row.split for row in archive.rows):
+        split = usual
+    return rows_of_split(archive, split)
+
+
+def common_split(rows: Sequence[Row]) -> str | None:
+    """The split of all rows; None where there are several."""
+    splits = {row.split for row in rows}
+    return splits.pop() if len(splits) == 1 else None

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from synthograph.archive.batches import ArchiveRows
 from synthograph.archive.stream import TrainingStream
 from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
@@ -30,6 +31,7 @@ class Session:
         phases: what a step does.
         state: what a step changes.
         pipe: augmentation, or None.
+        rows: training images, as rows of their archive.
         stream: training images.
         streams: random streams.
         device: where it computes.
@@ -47,6 +49,7 @@ class Session:
     phases: Sequence[Phase]
     state: TrainingState
     pipe: AugmentPipe | None
+    rows: ArchiveRows
     stream: TrainingStream
     streams: Streams
     device: torch.device

@@ -6,14 +6,13 @@ import copy
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
 import synthograph
-from synthograph.archive.batches import group_digests, pixel_digests
+from synthograph.archive.batches import ArchiveRows, common_split
 from synthograph.archive.manifest import Row, in_split
 from synthograph.archive.reader import Archive, open_archive
 from synthograph.archive.stream import RowSelection, TrainingStream, select_rows
@@ -42,27 +41,7 @@ MIN_IMAGES, MAX_IMAGES = 500, 2000
 """Synthetic images of a measurement unless the configuration gives a number."""
 
 
-@dataclass(frozen=True)
-class Data:
-    """The images of a run.
-
-    Attributes:
-        archive: where they are.
-        rows: which of them train.
-        split: the split that they are, or None.
-    """
-
-    archive: Archive
-    rows: Sequence[Row]
-    split: str | None
-
-    @property
-    def groups(self) -> set[str]:
-        """Groups that the run sees."""
-        return {row.group for row in self.rows}
-
-
-def open_data(config: RunConfig, archive: Archive | None = None) -> Data:
+def open_data(config: RunConfig, archive: Archive | None = None) -> ArchiveRows:
     """Open the archive, unless it is open already, and choose the rows.
 
     Raises:
@@ -71,8 +50,7 @@ def open_data(config: RunConfig, archive: Archive | None = None) -> Data:
     archive = archive or open_archive(archive_path(config))
     data = config.data
     rows = select_rows(archive, RowSelection(data.split, data.fold, data.subset), config.seed)
-    splits = {row.split for row in rows}
-    return Data(archive, rows, splits.pop() if len(splits) == 1 else None)
+    return ArchiveRows(archive, rows, common_split(rows))
 
 
 def held_out(archive: Archive, data: DataConfig) -> tuple[list[Row], str | None]:
@@ -130,7 +108,7 @@ def resolve_machine(config: RunConfig) -> RunConfig:
 
 def make_session(
     config: RunConfig,
-    data: Data,
+    data: ArchiveRows,
     init_from: Snapshot | None = None,
     on_transfer: Callable[[TransferReport], None] = lambda report: None,
     team: Team | None = None,
@@ -179,7 +157,6 @@ def make_session(
     kind.set_precision(networks, block_dtype(config.precision))
     optimisers = make_optimisers(networks, kind.optimiser_rates(config.model))
     pipe = make_pipe(config.augment, spec)
-    images = pixel_digests(data.archive, data.rows)
     return Session(
         config=config,
         spec=spec,
@@ -187,11 +164,12 @@ def make_session(
         phases=kind.phases(networks, config.model, augment_with(pipe)),
         pipe=pipe,
         state=TrainingState(networks, ema, optimisers, make_controller(config.augment)),
+        rows=data,
         stream=stream,
         streams=streams,
         device=device,
-        info=_document(config, data, condition, init_from, images),
-        data=_data_digest(data, stream, images),
+        info=_document(config, data, condition, init_from),
+        data=_data_digest(data, stream),
         team=team,
     )
 
@@ -208,19 +186,18 @@ def first_layers(layers: Sequence[Sequence[nn.Module]], count: int) -> list[nn.M
     return [layer for each in layers for layer in each[:count]]
 
 
-def _data_digest(data: Data, stream: TrainingStream, images: Sequence[str]) -> str:
+def _data_digest(data: ArchiveRows, stream: TrainingStream) -> str:
     """Digest of what training sees, whatever the archive is called and however it is packed."""
     groups = [row.group for row in data.rows]
     labels = stream.labels(torch.arange(len(data.rows))).tolist()
-    return hashlib.sha256(json.dumps([images, groups, labels]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([data.digests, groups, labels]).encode()).hexdigest()
 
 
 def _document(
     config: RunConfig,
-    data: Data,
+    data: ArchiveRows,
     condition: Condition,
     init_from: Snapshot | None,
-    images: Sequence[str],
 ) -> SnapshotInfo:
     """The provenance that snapshots of this run carry."""
     info, archive = data.archive.info, data.archive
@@ -235,8 +212,8 @@ def _document(
         manifest_hash=archive.manifest_hash,
         split=data.split,
         fold=config.data.fold,
-        group_digests=sorted(group_digests(archive, data.rows)),
-        image_digests=sorted(set(images)),
+        group_digests=sorted(data.groups),
+        image_digests=sorted(data.pixels),
         package_version=synthograph.__version__,
         initialised_from=None if init_from is None else origin(init_from),
     )

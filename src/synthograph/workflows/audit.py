@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from synthograph.archive.batches import ArchiveRows, open_rows
 from synthograph.core.errors import UserError
 from synthograph.core.files import new_folder, refuse_output, write_bytes, write_text
 from synthograph.core.progress import Progress
@@ -23,7 +24,6 @@ from synthograph.metrics.audit.audit import (
 from synthograph.metrics.audit.pairs import picture
 from synthograph.metrics.audit.report_text import table
 from synthograph.metrics.overlap import trained_on
-from synthograph.workflows.archive_rows import ArchiveRows, open_rows
 from synthograph.workflows.cross_fold import CrossFoldResult, compare_folds
 from synthograph.workflows.extractors import feature_folder, open_extractors
 from synthograph.workflows.requests import AuditRequest

@@ -1,5 +1,6 @@
 """What leaves copies of training images out of a synthetic set."""
 
+from synthograph.archive.batches import open_rows
 from synthograph.core.errors import UserError
 from synthograph.core.files import cache_folder
 from synthograph.core.progress import Progress
@@ -8,7 +9,6 @@ from synthograph.metrics.audit.reject import copy_judge
 from synthograph.metrics.overlap import trained_on
 from synthograph.models.snapshot import Snapshot
 from synthograph.sampling.generate import RejectionRule
-from synthograph.workflows.archive_rows import open_rows
 
 
 def copy_rejection(snapshot: Snapshot, named: str, progress: Progress) -> RejectionRule:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 import synthograph
-from synthograph.archive.batches import ImageSet
+from synthograph.archive.batches import ArchiveRows, ImageSet
 from synthograph.archive.reader import Archive, open_archive
 from synthograph.core.errors import UserError
 from synthograph.core.files import new_folder
@@ -21,7 +21,6 @@ from synthograph.metrics.columns import extractor_column, rows_of
 from synthograph.results.folds import CrossFold, FoldTest
 from synthograph.results.provenance import Features, Provenance
 from synthograph.stats.sample import Sample
-from synthograph.workflows.archive_rows import ArchiveRows
 from synthograph.workflows.extractors import feature_folder
 from synthograph.workflows.requests import AuditRequest
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from synthograph.archive import batches
+from synthograph.archive.batches import ArchiveRows, open_rows, path_and_split
 from synthograph.core.devices import pick_device
 from synthograph.core.errors import UserError
 from synthograph.core.files import new_folder, refuse_output, write_bytes
@@ -18,7 +18,6 @@ from synthograph.metrics.domain_gap import DomainImages, check, domain_gap, pict
 from synthograph.metrics.domain_gap_text import draw, table
 from synthograph.metrics.overlap import MAX_COPIES
 from synthograph.results.domain_gap import DomainGap
-from synthograph.workflows.archive_rows import ArchiveRows, open_rows
 from synthograph.workflows.extractors import feature_folder, open_extractors
 from synthograph.workflows.requests import DomainGapRequest
 from synthograph.workflows.tables import table_lines
@@ -127,7 +126,7 @@ def _classes(text: str, request: DomainGapRequest) -> list[str]:
     """
 
     def names_of(archive: str) -> set[str]:
-        path = batches.path_and_split(archive)[0]
+        path = path_and_split(archive)[0]
         return {archive, str(path), path.name}
 
     found = []

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 from torch import Tensor
 
+from synthograph.archive.batches import open_rows
 from synthograph.archive.manifest import Row
 from synthograph.core.errors import UserError
 from synthograph.core.files import new_folder, refuse_output
@@ -24,7 +25,6 @@ from synthograph.metrics.audit.embeddings import pair_distances
 from synthograph.metrics.columns import extractor_column, rows_of
 from synthograph.metrics.sprites import fitting, thumbnails
 from synthograph.results.pairs import PairDistances
-from synthograph.workflows.archive_rows import open_rows
 from synthograph.workflows.extractors import feature_folder, open_extractors
 from synthograph.workflows.requests import EmbeddingsRequest
 from synthograph.workflows.tables import table_lines

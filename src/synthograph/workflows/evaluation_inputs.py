@@ -5,8 +5,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from synthograph.archive import batches
-from synthograph.archive.batches import ImageSet
+from synthograph.archive.batches import (
+    ArchiveRows,
+    ImageSet,
+    common_split,
+    open_rows,
+    path_and_split,
+    rows_of_split,
+)
 from synthograph.archive.manifest import FOLD, Row, in_split
 from synthograph.archive.reader import Archive, open_archive
 from synthograph.archive.stream import RowSelection, select_rows
@@ -20,7 +26,6 @@ from synthograph.models.snapshot import Snapshot, find_snapshot, load
 from synthograph.sampling.image_set import synthetic_images
 from synthograph.training.config import archive_path
 from synthograph.training.run import read_config
-from synthograph.workflows.archive_rows import ArchiveRows, common_split, open_rows, rows_of
 
 MIN_IMAGES, MAX_IMAGES = 1000, 50_000
 """Synthetic images where --num does not say: as many as real ones, within these."""
@@ -94,7 +99,7 @@ class Source:
             chosen = RowSelection(data.get("split"), data.get("fold"), data.get("subset"))
             rows = select_rows(self.real, chosen, data["seed"])
         elif self.trained.known:
-            names = batches.group_digests(self.real, rows)
+            names = ArchiveRows(self.real, rows).groups
             seen = {names[digest] for digest in names.keys() & self.trained.groups}
             rows = [row for row in rows if row.group in seen]
         else:
@@ -113,7 +118,7 @@ class Source:
             split = f"{FOLD}{self.training['fold']}"
         elif split is None and any(splits):
             split = "test"
-        chosen = rows_of(self.real, split).real()
+        chosen = rows_of_split(self.real, split).real()
         return chosen, refuse_overlap(self.trained, chosen.groups, chosen.pixels, chosen.name)
 
     def images(self, options: "GenerationOptions", rows: Sequence[Row], count: int) -> ImageSet:
@@ -148,7 +153,7 @@ def open_source(
     if run is not None and real is None:
         path, split = archive_path(read_config(run)), None
     elif real is not None:
-        path, split = batches.path_and_split(real)
+        path, split = path_and_split(real)
     else:
         raise UserError("--real is missing: name an archive of real images, such as cells.zip:test")
     archive = open_archive(path)

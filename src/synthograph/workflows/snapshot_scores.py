@@ -8,8 +8,7 @@ from pathlib import Path
 
 import torch
 
-from synthograph.archive import batches
-from synthograph.archive.batches import ImageSet
+from synthograph.archive.batches import ArchiveRows, ImageSet, with_mirrored
 from synthograph.archive.reader import Archive
 from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
@@ -44,8 +43,7 @@ from synthograph.stats.sample import Sample
 from synthograph.training.config import RunConfig
 from synthograph.training.model_selection import Measured, Score
 from synthograph.training.session import Session
-from synthograph.training.setup import Data, held_out, with_count
-from synthograph.workflows.archive_rows import ArchiveRows
+from synthograph.training.setup import held_out, with_count
 from synthograph.workflows.extractors import feature_folder, missing_weights
 
 SEED = 0
@@ -79,7 +77,7 @@ def check_measures(config: RunConfig, archive: Archive) -> None:
         raise UserError(f"--patience {patience}: {LABEL_VECTORS}")
 
 
-def snapshot_scorer(session: Session, data: Data) -> "SnapshotScorer | None":
+def snapshot_scorer(session: Session) -> "SnapshotScorer | None":
     """The scorer of a session's snapshots; None where no measure is requested, or the generator
     takes label vectors.
     """
@@ -90,7 +88,7 @@ def snapshot_scorer(session: Session, data: Data) -> "SnapshotScorer | None":
         return None
     reference, notes = None, list[str]()
     if requested.own:
-        reference, notes = _reference(config, data.archive, session.info)
+        reference, notes = _reference(config, session.rows.archive, session.info)
     missing = _missing(config, requested)
     lacking = _lacking(config, requested, missing)
     own = [n for n in config.metrics.measures if n in requested.own and n not in lacking]
@@ -98,7 +96,7 @@ def snapshot_scorer(session: Session, data: Data) -> "SnapshotScorer | None":
     return SnapshotScorer(
         config=config,
         device=str(session.device),
-        train=ArchiveRows(data.archive, data.rows, data.split),
+        train=session.rows,
         reference=reference,
         own=own if reference is not None else [],
         published=[spec for spec in requested.published if spec.extractor not in missing],
@@ -284,7 +282,7 @@ class SnapshotScorer:
     def _as_published(self, snapshot: Snapshot, spec: Published) -> PublishedMeasure:
         synthetic, train = self._synthetic(snapshot, self.train, spec.count), self.train.images
         if self.config.data.mirror and not spec.full:
-            train = batches.with_mirrored(train)
+            train = with_mirrored(train)
         one = registry.extractor(spec.extractor, device=self.device)
         return measure_published(spec, train, synthetic, one, folder=feature_folder(), seed=SEED)
 

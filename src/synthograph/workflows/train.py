@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from synthograph.archive.advice import training_notes
+from synthograph.archive.batches import ArchiveRows
 from synthograph.archive.reader import open_archive
 from synthograph.core.config import calling, merge, parse_assignments, read_tree
 from synthograph.core.errors import UserError
@@ -21,7 +22,7 @@ from synthograph.core.untrusted.tensors import read_document
 from synthograph.models.published import licence, locate
 from synthograph.models.registry import family
 from synthograph.models.snapshot import Snapshot, find_snapshot, list_snapshots, load
-from synthograph.models.transfer import TransferReport, defaults
+from synthograph.models.transfer import defaults
 from synthograph.training.config import RunConfig
 from synthograph.training.distributed import (
     Team,
@@ -37,7 +38,6 @@ from synthograph.training.resume import extended, resume_session
 from synthograph.training.run import RunDirectory, find_launched, join_run, read_config
 from synthograph.training.session import Session
 from synthograph.training.setup import (
-    Data,
     make_session,
     open_data,
     parameter_counts,
@@ -109,8 +109,7 @@ def run(request: TrainRequest, *, progress: Progress) -> TrainResult | None:
             _dry_run(config, data, source, progress.log)
             return None
         if request.gpus > team.size:
-            _check_processes(config, request.gpus)
-            return _result(Path(launch(request.command_words(), request.gpus)))
+            return _launch(request, config)
         interrupted = _before_restart(outdir, team)
         if interrupted is not None:
             return _continue(interrupted, {}, team)
@@ -131,7 +130,7 @@ def _resolve(
     source: Snapshot | None,
     team: Team,
     log: Log,
-) -> tuple[RunConfig, Data]:
+) -> tuple[RunConfig, ArchiveRows]:
     """The configuration of a new run, with nothing left open, and its images."""
     path = given.get("data", {}).get("path")
     if path is None:
@@ -152,35 +151,37 @@ def _resolve(
     return config, open_data(config, archive)
 
 
-def _check_processes(config: RunConfig, processes: int) -> None:
-    """Refuse a number of processes that the batch or the machine does not allow, before they are
-    started.
+def _launch(request: TrainRequest, config: RunConfig) -> TrainResult:
+    """Train in as many processes as are asked for.
+
+    Raises:
+        UserError: the batch or the machine does not allow so many.
     """
-    rank_slices(config.training.batch, config.group, processes)
-    if config.device.startswith("cuda") and torch.cuda.device_count() < processes:
+    rank_slices(config.training.batch, config.group, request.gpus)
+    if config.device.startswith("cuda") and torch.cuda.device_count() < request.gpus:
         raise UserError(
-            f"--gpus {processes}: this machine has {torch.cuda.device_count()} GPUs; use as many, "
-            "or --device cpu"
+            f"--gpus {request.gpus}: this machine has {torch.cuda.device_count()} GPUs; use as "
+            "many, or --device cpu"
         )
+    return _result(Path(launch(request.command_words(), request.gpus)))
 
 
 def _start(
-    request: TrainRequest, config: RunConfig, data: Data, source: Snapshot | None, team: Team
+    request: TrainRequest, config: RunConfig, data: ArchiveRows, source: Snapshot | None, team: Team
 ) -> TrainResult:
     """Make a run directory and train in it, with fresh weights or those of a snapshot."""
-    reports: list[TransferReport] = []
-    session = make_session(config, data, source, reports.append, team)
+    transferred: list[str] = []
+    session = make_session(
+        config, data, source, lambda report: transferred.extend(report.lines()), team
+    )
     conditional = "-cond" if config.data.cond else ""
     kind = f"{data.archive.name}{conditional}-{request.cfg or 'auto'}"
     outdir, origin = request.outdir or Path("runs"), session.info.initialised_from
     run = join_run(outdir, config, kind, team, origin=origin)
     with closing(run):
         broadcast_state(team, session.state)
-        run.log(request.command_line())
-        for line in (line for report in reports for line in report.lines()):
-            run.log(line)
-        scorer = snapshot_scorer(session, data) if team.is_main else None
-        for line in _introduction(session, data, scorer):
+        scorer = snapshot_scorer(session) if team.is_main else None
+        for line in (request.command_line(), *transferred, *_introduction(session, scorer)):
             run.log(line)
         return _train(session, run, scorer)
 
@@ -193,8 +194,7 @@ def _resume(request: TrainRequest, path: Path, given: JsonObject) -> TrainResult
             raise UserError(f"{option} is about a new run, --resume goes on with one: choose one")
     team = _team()
     if request.gpus > team.size:
-        _check_processes(extended(read_config(path), given, path), request.gpus)
-        return _result(Path(launch(request.command_words(), request.gpus)))
+        return _launch(request, extended(read_config(path), given, path))
     return _continue(path, given, team, require_exact=request.require_exact)
 
 
@@ -204,7 +204,7 @@ def _continue(
     session, run = resume_session(path, given, require_exact=require_exact, team=team)
     with closing(run):
         with team.barrier():  # held-out images may take longer to read than the others wait
-            scorer = snapshot_scorer(session, open_data(session.config)) if team.is_main else None
+            scorer = snapshot_scorer(session) if team.is_main else None
         for line in () if scorer is None else scorer.lines():
             run.log(line)
         return _train(session, run, scorer)
@@ -231,17 +231,15 @@ def _team() -> Team:
 
 def _before_restart(outdir: Path, team: Team) -> Path | None:
     """The run to resume, where torchrun had to start these processes again."""
-    found = None
-    if team.is_main:
-        key = launch_id()
-        found = find_launched(outdir, key) if restarted() and key is not None else None
+    key = launch_id() if team.is_main and restarted() else None
+    found = None if key is None else find_launched(outdir, key)
     path = team.broadcast_object(None if found is None else str(found))
     return None if path is None else Path(path)
 
 
-def _introduction(session: Session, data: Data, scorer: SnapshotScorer | None) -> Iterator[str]:
+def _introduction(session: Session, scorer: SnapshotScorer | None) -> Iterator[str]:
     """Lines on the images, the networks and the measures of a run."""
-    config = session.config
+    config, data = session.config, session.rows
     yield f"data: {len(data.rows)} images of {len(data.groups)} groups, {session.spec.describe()}"
     if data.archive.info.classes and not config.data.cond:
         yield (
@@ -256,19 +254,18 @@ def _introduction(session: Session, data: Data, scorer: SnapshotScorer | None) -
     yield from () if scorer is None else scorer.lines()
 
 
-def _dry_run(config: RunConfig, data: Data, source: Snapshot | None, log: Log) -> None:
+def _dry_run(config: RunConfig, data: ArchiveRows, source: Snapshot | None, log: Log) -> None:
     """Validate everything and log what would happen, every part of a step measured; write nothing
     but the cache.
     """
-    reports: list[TransferReport] = []
-    session = make_session(config, data, source, reports.append)
-    log(json.dumps(config.tree(), indent=2))
-    for line in (line for report in reports for line in report.lines(full=True)):
+    transferred: list[str] = []
+    session = make_session(
+        config, data, source, lambda report: transferred.extend(report.lines(full=True))
+    )
+    scorer = snapshot_scorer(session)
+    tree = json.dumps(config.tree(), indent=2)
+    for line in (tree, *transferred, *_introduction(session, scorer), "measuring ..."):
         log(line)
-    scorer = snapshot_scorer(session, data)
-    for line in _introduction(session, data, scorer):
-        log(line)
-    log("measuring ...")
     if scorer is not None:
         seconds, every = scorer.seconds(session), config.training.tick_kimg * config.training.snap
         count = max(round(config.training.kimg / every), 1)
