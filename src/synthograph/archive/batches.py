@@ -86,6 +86,11 @@ class ImageSet:
         """Number of patients."""
         return len(self.groups.unique())
 
+    def describe(self, *, groups: bool = True) -> str:
+        """Name, number of images and, of real ones, of patients."""
+        of = f" of {self.group_count} groups" if groups else ""
+        return f"{self.name}, {self.count} images{of}"
+
     def column(self, name: str) -> tuple[str, ...] | None:
         """A column by its name, `label` for the classes; None where the set has none."""
         return self.labels if name == "label" else self.columns.get(name)

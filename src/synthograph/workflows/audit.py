@@ -13,6 +13,7 @@ from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.features import registry
 from synthograph.features.base import Extractor
+from synthograph.features.registry import feature_folder, open_extractors
 from synthograph.metrics.audit.audit import (
     Audited,
     AuditSets,
@@ -25,7 +26,6 @@ from synthograph.metrics.audit.pairs import picture
 from synthograph.metrics.audit.report_text import table
 from synthograph.metrics.overlap import trained_on
 from synthograph.workflows.cross_fold import CrossFoldResult, compare_folds
-from synthograph.workflows.extractors import feature_folder, open_extractors
 from synthograph.workflows.requests import AuditRequest
 from synthograph.workflows.tables import table_lines
 

@@ -15,13 +15,13 @@ from synthograph.core.files import new_folder
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.features.base import Extractor
+from synthograph.features.registry import feature_folder
 from synthograph.metrics.audit.cross_fold import check_unseen, cross_fold
 from synthograph.metrics.audit.nearness import nearness
 from synthograph.metrics.columns import extractor_column, rows_of
 from synthograph.results.folds import CrossFold, FoldTest
 from synthograph.results.provenance import Features, Provenance
 from synthograph.stats.sample import Sample
-from synthograph.workflows.extractors import feature_folder
 from synthograph.workflows.requests import AuditRequest
 
 

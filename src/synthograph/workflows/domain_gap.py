@@ -14,11 +14,11 @@ from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.core.seeds import Streams
 from synthograph.features import registry
+from synthograph.features.registry import feature_folder, open_extractors
 from synthograph.metrics.domain_gap import DomainImages, check, domain_gap, pictures_of
 from synthograph.metrics.domain_gap_text import draw, table
 from synthograph.metrics.overlap import MAX_COPIES
 from synthograph.results.domain_gap import DomainGap
-from synthograph.workflows.extractors import feature_folder, open_extractors
 from synthograph.workflows.requests import DomainGapRequest
 from synthograph.workflows.tables import table_lines
 

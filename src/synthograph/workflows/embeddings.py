@@ -21,11 +21,11 @@ from synthograph.core.files import new_folder, refuse_output
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.features import registry
+from synthograph.features.registry import feature_folder, open_extractors
 from synthograph.metrics.audit.embeddings import pair_distances
 from synthograph.metrics.columns import extractor_column, rows_of
 from synthograph.metrics.sprites import fitting, thumbnails
 from synthograph.results.pairs import PairDistances
-from synthograph.workflows.extractors import feature_folder, open_extractors
 from synthograph.workflows.requests import EmbeddingsRequest
 from synthograph.workflows.tables import table_lines
 

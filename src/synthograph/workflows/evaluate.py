@@ -1,10 +1,9 @@
 """Evaluation of synthetic images against real ones."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from synthograph.archive.batches import ImageSet, with_mirrored
 from synthograph.archive.parts import Part
 from synthograph.core.devices import Precision, pick_device
 from synthograph.core.errors import UserError
@@ -14,7 +13,7 @@ from synthograph.core.request import Result
 from synthograph.features import registry
 from synthograph.features.base import ClassifyingExtractor, Extractor, MissingWeightsError
 from synthograph.features.lpips import PerceptualDistance
-from synthograph.features.registry import perceptual_distance
+from synthograph.features.registry import feature_folder, open_extractors, perceptual_distance
 from synthograph.metrics import columns
 from synthograph.metrics.evaluate import evaluate, keep_part
 from synthograph.metrics.names import (
@@ -24,7 +23,6 @@ from synthograph.metrics.names import (
     PROBABILITY_MEASURES,
     MeasureSelection,
     PathLength,
-    Published,
     parse_selection,
 )
 from synthograph.metrics.paths import Sampling, Space, check_size
@@ -44,12 +42,10 @@ from synthograph.sampling.paths import Walk, check_walk, step_pairs
 from synthograph.training.run import EVALUATIONS, METRICS
 from synthograph.workflows.evaluation_inputs import (
     EvaluationInputs,
-    GenerationOptions,
     Source,
     evaluation_inputs,
     open_source,
 )
-from synthograph.workflows.extractors import feature_folder, open_extractors
 from synthograph.workflows.processes import in_parts
 from synthograph.workflows.requests import EvaluateRequest
 from synthograph.workflows.tables import table_lines
@@ -97,7 +93,7 @@ def run(request: EvaluateRequest, *, progress: Progress) -> EvaluateResult | Non
     part = None if request.part is None else Part.parse(request.part)
     refuse_output(request.out, "--out")
     plan = _plan(request)
-    for line in (*plan.inputs.lines(), *plan.skipped):
+    for line in (*plan.inputs.lines, *plan.skipped):
         progress.log(line)
     if request.dry_run:
         return None
@@ -113,7 +109,7 @@ def run(request: EvaluateRequest, *, progress: Progress) -> EvaluateResult | Non
     lines = list(_measured(request, plan, progress))
     about = plan.source.about
     evaluation = Evaluation(**about, skipped=tuple(plan.skipped), results=tuple(lines))
-    return EvaluateResult(evaluation, list(_write(plan.source.run, evaluation, request.out)))
+    return EvaluateResult(evaluation, list(_write(request.run, evaluation, request.out)))
 
 
 @dataclass(frozen=True)
@@ -122,7 +118,6 @@ class _Plan:
 
     Attributes:
         source: what is evaluated, and against what.
-        generation: how images are generated.
         measures: what can be measured with the weights that are here.
         own: extractors of our own measures.
         extractors: all that can be had, by name.
@@ -132,7 +127,6 @@ class _Plan:
     """
 
     source: Source
-    generation: GenerationOptions
     measures: MeasureSelection
     own: Sequence[Extractor]
     extractors: Mapping[str, Extractor]
@@ -144,16 +138,14 @@ class _Plan:
 def _plan(request: EvaluateRequest) -> _Plan:
     """Open everything, refuse what cannot be measured and what would be ignored."""
     requested = parse_selection(request.metrics)
-    device = str(pick_device(request.device))
-    generation = GenerationOptions(request.num, request.seed, device, request.batch)
-    source = open_source(request.run, request.network, request.synthetic, request.real)
+    source = open_source(request)
     _check_paths(source, requested.paths)
-    distances, no_distances = _open_distances(requested.paths, device)
+    distances, no_distances = _open_distances(requested.paths, request.device)
     for name in request.features:
         registry.check_name(name)
     chosen = _chosen(request.features, requested)
     names = (*chosen, *(spec.extractor for spec in requested.published))
-    extractors, missing = open_extractors(names, device, Precision(request.precision))
+    extractors, missing = open_extractors(names, request.device, Precision(request.precision))
     own = [extractors[name] for name in chosen if name in extractors]
     skipped = [f"skipped: features {name}: {missing[name]}" for name in chosen if name in missing]
     skipped += [
@@ -162,21 +154,27 @@ def _plan(request: EvaluateRequest) -> _Plan:
         if spec.extractor in missing
     ]
     skipped += no_distances
-    measures = _possible(requested, own, extractors, skipped)
-    if not (measures.own or measures.published or distances):
+    lacking, not_given = _not_given(requested, own)
+    skipped += not_given
+    measures = MeasureSelection(
+        tuple(name for name in requested.own if name not in lacking),
+        tuple(spec for spec in requested.published if spec.extractor in extractors),
+        tuple(spec for spec in requested.paths if spec.distance in distances),
+    )
+    if not (measures.own or measures.published or measures.paths):
         raise UserError(
             f"nothing can be measured: {'; '.join(skipped)}; or take --features "
             f"{registry.DEFAULT} and measures of our own, which need no file"
         )
     _refuse_ignored(request, measures)
-    inputs = evaluation_inputs(source, generation, measures, request.by)
+    inputs = evaluation_inputs(source, measures)
     if request.sensitivity:
         if inputs.task is None or not own:
             raise UserError(
                 "--sensitivity: goes with our own measures of features, such as frechet"
             )
         check_counts(inputs.task.real.count, inputs.task.real.group_count)
-    return _Plan(source, generation, measures, own, extractors, distances, inputs, skipped)
+    return _Plan(source, measures, own, extractors, distances, inputs, skipped)
 
 
 def _chosen(features: Sequence[str], requested: MeasureSelection) -> list[str]:
@@ -186,27 +184,17 @@ def _chosen(features: Sequence[str], requested: MeasureSelection) -> list[str]:
     return list(dict.fromkeys(features or [registry.DEFAULT]))
 
 
-def _possible(
-    requested: MeasureSelection,
-    own: Sequence[Extractor],
-    extractors: Mapping[str, Extractor],
-    skipped: list[str],
-) -> MeasureSelection:
-    """The measures whose weights are on this machine; the others are noted in `skipped`."""
+def _not_given(requested: MeasureSelection, own: Sequence[Extractor]) -> tuple[set[str], list[str]]:
+    """Our own measures that none of these extractors gives, and lines on those that were named."""
     lacking = set() if own else {*FEATURE_MEASURES}
-    if not any(isinstance(each, ClassifyingExtractor) for each in own):
-        lacking.update(PROBABILITY_MEASURES)
-        named = () if requested.own == OWN else requested.own
-        skipped += [
-            f"skipped: {name}: belongs to the features of {', '.join(registry.classifying())}"
-            for name in PROBABILITY_MEASURES
-            if name in named
-        ]
-    return replace(
-        requested,
-        own=tuple(name for name in requested.own if name not in lacking),
-        published=tuple(spec for spec in requested.published if spec.extractor in extractors),
-    )
+    if any(isinstance(each, ClassifyingExtractor) for each in own):
+        return lacking, []
+    named = () if requested.own == OWN else requested.own
+    return lacking | {*PROBABILITY_MEASURES}, [
+        f"skipped: {name}: belongs to the features of {', '.join(registry.classifying())}"
+        for name in PROBABILITY_MEASURES
+        if name in named
+    ]
 
 
 def _refuse_ignored(request: EvaluateRequest, measures: MeasureSelection) -> None:
@@ -219,25 +207,19 @@ def _refuse_ignored(request: EvaluateRequest, measures: MeasureSelection) -> Non
 
 def _measured(request: EvaluateRequest, plan: _Plan, progress: Progress) -> Iterator[AnyLine]:
     """Published measures, path lengths, our own measures, and their sensitivity, in this order."""
-    about, tracks = plan.source.about, progress.track
-    for spec, train, synthetic in _published_sets(plan):
+    about, tracks, folder = plan.source.about, progress.track, feature_folder()
+    for spec, train, synthetic in plan.inputs.published:
         extractor = plan.extractors[spec.extractor]
         yield measure_published(
-            spec,
-            train,
-            synthetic,
-            extractor,
-            folder=feature_folder(),
-            tracks=tracks,
-            seed=request.seed,
+            spec, train, synthetic, extractor, folder=folder, tracks=tracks, seed=request.seed
         ).replace(**about)
-    paths = plan.measures.paths
-    for length in _path_lengths(plan.source, plan.generation, paths, plan.distances, tracks):
-        yield length.replace(**about)
+    for path in plan.measures.paths:
+        yield _path_length(plan.source, path, plan.distances[path.distance], tracks).replace(
+            **about
+        )
     task = plan.inputs.task
     if task is None:
         return
-    folder = feature_folder()
     found = evaluate(task, plan.own, folder=folder, tracks=tracks, notes=plan.inputs.notes)
     if found.entries:
         yield found.replace(**about)
@@ -247,21 +229,12 @@ def _measured(request: EvaluateRequest, plan: _Plan, progress: Progress) -> Iter
         yield SensitivityLine(**about, extractor=one.name, sensitivity=noticed)
 
 
-def _published_sets(plan: _Plan) -> Iterator[tuple[Published, ImageSet, ImageSet]]:
-    """Each published measure with its training and synthetic images."""
-    for spec in plan.measures.published:
-        if plan.inputs.published is not None:
-            train, synthetic = plan.inputs.published
-            flipped = plan.inputs.mirror and not spec.full
-            yield spec, with_mirrored(train) if flipped else train, synthetic
-
-
 def _keep_part(plan: _Plan, part: Part, progress: Progress) -> int:
     """Extract one part of all features and keep it in the cache; returns its number of images."""
     folder, count = feature_folder(), 0
     if plan.inputs.task is not None:
         count = keep_part(plan.inputs.task, plan.own, part, folder=folder, tracks=progress.track)
-    for spec, train, synthetic in _published_sets(plan):
+    for spec, train, synthetic in plan.inputs.published:
         column = columns.extractor_column(plan.extractors[spec.extractor], train.spec)
         for images in (train, synthetic):
             track = progress.track(f"part {part} of features of {images.name}")
@@ -301,41 +274,30 @@ def _open_distances(
     return found, skipped
 
 
-def _path_lengths(
-    source: Source,
-    options: GenerationOptions,
-    paths: Sequence[PathLength],
-    distances: Mapping[str, PerceptualDistance],
-    tracks: Tracks,
-) -> Iterator[PublishedMeasure]:
-    """Measure every path length whose distance is available.
-
-    Raises:
-        UserError: there is no generator, or one without styles.
-    """
-    for spec in paths:
-        if spec.distance not in distances:
-            continue
-        assert source.snapshot is not None, "it was checked that there is a generator"
-        walk = Walk(
-            draw_labels(source.snapshot, source.train.rows, spec.count, options.seed),
-            spherical=spec.variant.space is Space.Z,
-            anywhere=spec.variant.sampling is Sampling.FULL,
-            epsilon=spec.variant.epsilon,
-            seed=options.seed,
-            batch=options.batch,
-            device=options.device,
-        )
-        origin = {"snapshot": source.snapshot.sha256, "labels": "drawn from the training images"}
-        yield measure_path_length(
-            spec,
-            step_pairs(source.snapshot, walk),
-            distances[spec.distance],
-            origin=origin,
-            batch=options.batch,
-            tracks=tracks,
-            seed=options.seed,
-        )
+def _path_length(
+    source: Source, spec: PathLength, distance: PerceptualDistance, tracks: Tracks
+) -> PublishedMeasure:
+    """Measure a path length."""
+    snapshot, request = source.snapshot, source.request
+    assert snapshot is not None, "it was checked that there is a generator"
+    walk = Walk(
+        draw_labels(snapshot, source.train.rows, spec.count, request.seed),
+        spherical=spec.variant.space is Space.Z,
+        anywhere=spec.variant.sampling is Sampling.FULL,
+        epsilon=spec.variant.epsilon,
+        seed=request.seed,
+        batch=request.batch,
+        device=str(pick_device(request.device)),
+    )
+    return measure_path_length(
+        spec,
+        step_pairs(snapshot, walk),
+        distance,
+        origin={"snapshot": snapshot.sha256, "labels": "drawn from the training images"},
+        batch=request.batch,
+        tracks=tracks,
+        seed=request.seed,
+    )
 
 
 def _check_paths(source: Source, paths: Sequence[PathLength]) -> None:

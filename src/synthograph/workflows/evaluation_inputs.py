@@ -1,9 +1,8 @@
 """The image sets of an evaluation, from the archives and networks that a request names."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from synthograph.archive.batches import (
     ArchiveRows,
@@ -12,10 +11,12 @@ from synthograph.archive.batches import (
     open_rows,
     path_and_split,
     rows_of_split,
+    with_mirrored,
 )
 from synthograph.archive.manifest import FOLD, Row, in_split
 from synthograph.archive.reader import Archive, open_archive
 from synthograph.archive.stream import RowSelection, select_rows
+from synthograph.core.devices import pick_device
 from synthograph.core.errors import UserError
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.metrics.evaluate import EvaluationTask, check
@@ -26,6 +27,7 @@ from synthograph.models.snapshot import Snapshot, find_snapshot, load
 from synthograph.sampling.image_set import synthetic_images
 from synthograph.training.config import archive_path
 from synthograph.training.run import read_config
+from synthograph.workflows.requests import EvaluateRequest
 
 MIN_IMAGES, MAX_IMAGES = 1000, 50_000
 """Synthetic images where --num does not say: as many as real ones, within these."""
@@ -36,18 +38,18 @@ class Source:
     """What is evaluated, and against what.
 
     Attributes:
+        request: what was asked.
         real: archive of real images.
         split: which split of it the user named.
         snapshot: the generator, or None.
         synthetic: images that were generated before, or None.
-        run: the run directory, where one was given.
     """
 
+    request: EvaluateRequest
     real: Archive
     split: str | None
     snapshot: Snapshot | None = None
     synthetic: ArchiveRows | None = None
-    run: Path | None = None
 
     @property
     def training(self) -> JsonObject:
@@ -121,7 +123,7 @@ class Source:
         chosen = rows_of_split(self.real, split).real()
         return chosen, refuse_overlap(self.trained, chosen.groups, chosen.pixels, chosen.name)
 
-    def images(self, options: "GenerationOptions", rows: Sequence[Row], count: int) -> ImageSet:
+    def images(self, rows: Sequence[Row], count: int) -> ImageSet:
         """Synthetic images: those of the archive, or new ones with labels drawn from `rows`."""
         if self.synthetic is not None:
             return self.synthetic.images
@@ -130,21 +132,20 @@ class Source:
             self.snapshot,
             rows,
             count,
-            seed=options.seed,
-            device=options.device,
-            batch=options.batch,
+            seed=self.request.seed,
+            device=str(pick_device(self.request.device)),
+            batch=self.request.batch,
         )
 
 
-def open_source(
-    run: Path | None, network: Path | None, synthetic: Path | None, real: str | None
-) -> Source:
+def open_source(request: EvaluateRequest) -> Source:
     """Open the archives and networks that were named.
 
     Raises:
         UserError: not exactly one thing to evaluate, or no real images.
     """
-    given = [each for each in (run, network, synthetic) if each is not None]
+    run, synthetic, real = request.run, request.synthetic, request.real
+    given = [each for each in (run, request.network, synthetic) if each is not None]
     if len(given) != 1:
         raise UserError(
             f"{len(given)} things to evaluate: give one of RUN_DIR, --network FILE, "
@@ -158,21 +159,15 @@ def open_source(
         raise UserError("--real is missing: name an archive of real images, such as cells.zip:test")
     archive = open_archive(path)
     if synthetic is None:
-        snapshot = load(find_snapshot(given[0]))
-        return Source(archive, split, snapshot, run=run)
+        return Source(request, archive, split, snapshot=load(find_snapshot(given[0])))
     named = open_rows(str(synthetic))
-    title, part = named.archive.path.name, common_split(named.rows)
-    return Source(archive, split, synthetic=ArchiveRows(named.archive, named.rows, part, title))
+    part = common_split(named.rows)
+    images = ArchiveRows(named.archive, named.rows, part, title=named.archive.path.name)
+    return Source(request, archive, split, synthetic=images)
 
 
-@dataclass(frozen=True)
-class GenerationOptions:
-    """How images are generated: number (None: chosen here), seed of labels, device, batch size."""
-
-    num: int | None
-    seed: int
-    device: str
-    batch: int
+PublishedInputs = tuple[Published, ImageSet, ImageSet]
+"""A published measure with its training images, flips as it takes them, and synthetic images."""
 
 
 @dataclass(frozen=True)
@@ -181,75 +176,64 @@ class EvaluationInputs:
 
     Attributes:
         task: for our own measures; None where only published ones are requested.
-        published: training and synthetic images for published measures, or None.
-        seed: of everything random.
+        published: for each published measure.
+        lines: which sets will be compared, by which measures.
         notes: what a reader should know of the sets.
-        mirror: whether training saw flips.
-        parts: what will be measured one by one.
     """
 
     task: EvaluationTask | None
-    published: tuple[ImageSet, ImageSet] | None
-    seed: int
+    published: Sequence[PublishedInputs]
+    lines: Sequence[str]
     notes: Sequence[str] = ()
-    mirror: bool = False
-    parts: Sequence[str] = ()
-
-    def lines(self) -> Iterator[str]:
-        """Which sets will be compared, by which measures."""
-        task, (train, synthetic) = self.task, self.published or (None, None)
-        sets = {"published: training images": train, "published: generated": synthetic}
-        if task is not None:
-            ours = {"reference": task.real, "training images": task.train}
-            sets = {**ours, "generated": task.fake, **sets}
-        for what, images in sets.items():
-            if images is not None:
-                groups = "" if "generated" in what else f" of {images.group_count} groups"
-                yield f"{what}: {images.name}, {images.count} images{groups}"
-        if task is not None:
-            yield f"measures: {', '.join(task.measures)}"
-            yield f"of: {', '.join(self.parts)}"
-        yield from (f"note: {note}" for note in self.notes)
 
 
-def evaluation_inputs(
-    source: Source, options: GenerationOptions, requested: MeasureSelection, by: Sequence[str]
-) -> EvaluationInputs:
+def evaluation_inputs(source: Source, requested: MeasureSelection) -> EvaluationInputs:
     """The sets for the measures that are requested.
 
     Raises:
         UserError: sets that cannot be compared, or a reference that was trained on.
     """
-    mirror, train = bool(source.training.get("mirror")), source.train.rows
-    pair = _published_pair(source, options, requested.published)
+    published, lines = _published(source, requested.published)
     if not requested.own:
-        return EvaluationInputs(None, pair, options.seed, mirror=mirror)
+        return EvaluationInputs(None, published, lines)
+    request, train = source.request, source.train.rows
     reference, notes = source.reference()
     rows = reference.rows
-    count = options.num or min(max(len(rows), MIN_IMAGES), MAX_IMAGES)
+    count = request.num or min(max(len(rows), MIN_IMAGES), MAX_IMAGES)
     held_out = {row.file for row in train}.isdisjoint(row.file for row in rows)
     task = EvaluationTask(
         reference.images,
-        source.images(options, rows, count),
+        source.images(rows, count),
         source.train.images if train and held_out else None,
         requested.own,
-        tuple(by),
-        options.seed,
+        request.by,
+        request.seed,
     )
-    parts = [str(part) for part in check(task)]
+    parts = check(task)
     if train and not source.trained.known:
         split = f":{source.stand_in}" if source.stand_in else ""
         name = f"{source.real.path.name}{split}"
         notes.append(f"{name} stands for what the generator was trained on")
-    return EvaluationInputs(task, pair, options.seed, notes, mirror, parts)
+    lines = [
+        f"reference: {task.real.describe()}",
+        *([] if task.train is None else [f"training images: {task.train.describe()}"]),
+        f"generated: {task.fake.describe(groups=False)}",
+        *lines,
+        f"measures: {', '.join(task.measures)}",
+        f"of: {', '.join(map(str, parts))}",
+        *(f"note: {note}" for note in notes),
+    ]
+    return EvaluationInputs(task, published, lines, notes)
 
 
-def _published_pair(
-    source: Source, options: GenerationOptions, published: Sequence[Published]
-) -> tuple[ImageSet, ImageSet] | None:
-    """Training images and as many synthetic ones as the largest published measure needs."""
+def _published(
+    source: Source, published: Sequence[Published]
+) -> tuple[list[PublishedInputs], list[str]]:
+    """Training images and as many synthetic ones as the largest published measure needs; and lines
+    on both.
+    """
     if not published:
-        return None
+        return [], []
     if not source.train.rows:
         raise UserError(
             f"{source.real.path}: holds no image that the generator was trained on, as far as can "
@@ -257,8 +241,13 @@ def _published_pair(
             "trained on"
         )
     train = source.train.real().images
-    synthetic = source.images(options, source.train.rows, max(spec.count for spec in published))
+    synthetic = source.images(source.train.rows, max(spec.count for spec in published))
     for spec in published:
         check_published(spec, train, synthetic.count, synthetic.name)
     check(EvaluationTask(train, synthetic, measures=()))
-    return train, synthetic
+    flipped = with_mirrored(train) if source.training.get("mirror") else train
+    lines = [
+        f"published: training images: {train.describe()}",
+        f"published: generated: {synthetic.describe(groups=False)}",
+    ]
+    return [(spec, train if spec.full else flipped, synthetic) for spec in published], lines

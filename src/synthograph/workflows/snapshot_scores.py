@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from synthograph.core.seeds import Streams
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.untrusted.tensors import write_tensors
 from synthograph.features import registry
+from synthograph.features.registry import feature_folder
 from synthograph.metrics.columns import extractor_column, rows_of
 from synthograph.metrics.evaluate import MIN_IMAGES, EvaluationTask, evaluate
 from synthograph.metrics.measures import BY_NAME, compare
@@ -44,7 +45,6 @@ from synthograph.training.config import RunConfig
 from synthograph.training.model_selection import Measured, Score
 from synthograph.training.session import Session
 from synthograph.training.setup import held_out, with_count
-from synthograph.workflows.extractors import feature_folder, missing_weights
 
 SEED = 0
 """Of labels and blocks. Images have the seeds from 0 on, the same for every snapshot."""
@@ -62,7 +62,7 @@ def check_measures(config: RunConfig, archive: Archive) -> None:
         UserError: unknown names, damaged weights, or patience where nothing can choose.
     """
     requested = requested_measures(config)
-    _missing(config, requested)
+    _lacking(config, requested)
     patience = config.metrics.patience
     if patience is None:
         return
@@ -89,20 +89,20 @@ def snapshot_scorer(session: Session) -> "SnapshotScorer | None":
     reference, notes = None, list[str]()
     if requested.own:
         reference, notes = _reference(config, session.rows.archive, session.info)
-    missing = _missing(config, requested)
-    lacking = _lacking(config, requested, missing)
+    lacking, skipped = _lacking(config, requested)
     own = [n for n in config.metrics.measures if n in requested.own and n not in lacking]
+    own = own if reference is not None else []
     choosing = _choosing(config)
     return SnapshotScorer(
         config=config,
         device=str(session.device),
         train=session.rows,
         reference=reference,
-        own=own if reference is not None else [],
-        published=[spec for spec in requested.published if spec.extractor not in missing],
-        choosing=choosing if reference is not None and choosing in own else None,
+        own=own,
+        published=[spec for spec in requested.published if spec.name not in lacking],
+        choosing=choosing if choosing in own else None,
         notes=notes,
-        skipped=list(_skipped(config, requested, missing)),
+        skipped=skipped,
     )
 
 
@@ -129,35 +129,28 @@ def _choosing(config: RunConfig) -> str | None:
     return next((name for name in names if BY_NAME[name].about.better), None)
 
 
-def _missing(config: RunConfig, requested: MeasureSelection) -> dict[str, str]:
-    """Extractors whose weights are missing, and how to get them."""
-    return missing_weights(
-        [config.metrics.features, *(spec.extractor for spec in requested.published)]
-    )
+def _lacking(config: RunConfig, requested: MeasureSelection) -> tuple[set[str], list[str]]:
+    """Measures that cannot be had, and lines that say why.
 
-
-def _lacking(
-    config: RunConfig, requested: MeasureSelection, missing: Mapping[str, str]
-) -> set[str]:
-    """Measures by held-out images that the extractor of the run cannot give."""
-    if config.metrics.features in missing:
-        return set(filter(_of_features, requested.own))
-    return set() if registry.classifies(config.metrics.features) else {*PROBABILITY_MEASURES}
-
-
-def _skipped(
-    config: RunConfig, requested: MeasureSelection, missing: Mapping[str, str]
-) -> Iterator[str]:
-    """What is requested and cannot be measured, and why."""
-    for name, reason in missing.items():
+    Raises:
+        UserError: an unknown name of an extractor, or weights that cannot be read.
+    """
+    features, lacking, skipped = config.metrics.features, set[str](), list[str]()
+    for name in dict.fromkeys([features, *(spec.extractor for spec in requested.published)]):
+        reason = registry.missing_weights(name)
         lost = [spec.name for spec in requested.published if spec.extractor == name]
-        if name == config.metrics.features:
-            lost += filter(_of_features, requested.own)
-        if lost:
-            yield f"skipped: {', '.join(lost)}: {reason}"
-    for name in PROBABILITY_MEASURES:
-        if name in requested.own and not registry.classifies(config.metrics.features):
-            yield f"skipped: {name}: needs --features {' or '.join(registry.classifying())}"
+        if name == features:
+            lost += [own for own in requested.own if own in EXTRACTOR_MEASURES]
+        if reason is not None and lost:
+            lacking |= {*lost}
+            skipped.append(f"skipped: {', '.join(lost)}: {reason}")
+    for name in () if registry.classifies(features) else PROBABILITY_MEASURES:
+        if name in requested.own:
+            lacking.add(name)
+            skipped.append(
+                f"skipped: {name}: needs --features {' or '.join(registry.classifying())}"
+            )
+    return lacking, skipped
 
 
 def _no_validation(archive: Archive) -> str:
@@ -216,7 +209,8 @@ class SnapshotScorer:
     @property
     def features(self) -> list[str]:
         """The extractor for held-out images, in a list; empty where only pixels are measured."""
-        return [self.config.metrics.features] * any(map(_of_features, self.own))
+        needed = not {*EXTRACTOR_MEASURES}.isdisjoint(self.own)
+        return [self.config.metrics.features] if needed else []
 
     @property
     def num(self) -> int:
@@ -330,10 +324,6 @@ class SnapshotScorer:
         start = time.perf_counter()
         compare(real, Sample.singles(drawn[real_count:]), FEATURE_MEASURES, seed=SEED)
         return times[-1] * count + time.perf_counter() - start
-
-
-def _of_features(name: str) -> bool:
-    return name in EXTRACTOR_MEASURES
 
 
 def _score_text(score: Score) -> str:
