@@ -29,7 +29,7 @@ from synthograph.metrics.names import (
 )
 from synthograph.metrics.overlap import refuse_overlap, trained_on
 from synthograph.metrics.published import measure_published
-from synthograph.metrics.report_text import number
+from synthograph.metrics.report_text import interval_text, number
 from synthograph.models.snapshot import Snapshot, SnapshotInfo, load
 from synthograph.results.evaluation import (
     HELD_OUT,
@@ -147,9 +147,8 @@ def _lacking(config: RunConfig, requested: MeasureSelection) -> tuple[set[str], 
     for name in () if registry.classifies(features) else PROBABILITY_MEASURES:
         if name in requested.own:
             lacking.add(name)
-            skipped.append(
-                f"skipped: {name}: needs --features {' or '.join(registry.classifying())}"
-            )
+            others = " or ".join(registry.classifying())
+            skipped.append(f"skipped: {name}: needs --features {others}")
     return lacking, skipped
 
 
@@ -259,7 +258,8 @@ class SnapshotScorer:
             lines.append(report.replace(metric=HELD_OUT, **about))
         whole = [entry for entry in report.entries if entry.scope.modality is None]
         scores = [self._score(entry) for entry in whole]
-        numbers = [*map(_score_text, scores), *map(_published_text, results)]
+        numbers = list(map(_entry_text, whole))
+        numbers += [f"{key} {number(n)}" for each in results for key, n in each.results.items()]
         seconds = f"; took {time.monotonic() - start:.1f} s"
         return Measured(scores, lines, [f"metrics: {', '.join(numbers)}{seconds}"] * bool(numbers))
 
@@ -326,12 +326,6 @@ class SnapshotScorer:
         return times[-1] * count + time.perf_counter() - start
 
 
-def _score_text(score: Score) -> str:
-    interval = ""
-    if score.interval is not None:
-        interval = f" ({number(score.interval[0])} .. {number(score.interval[1])})"
-    return f"{score.name} {number(score.value)}{interval}"
-
-
-def _published_text(result: PublishedMeasure) -> str:
-    return ", ".join(f"{key} {number(value)}" for key, value in result.results.items())
+def _entry_text(entry: Entry) -> str:
+    interval = "" if entry.interval is None else f" ({interval_text(entry.interval)})"
+    return f"{entry.name} {number(entry.value)}{interval}"
