@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,15 +32,15 @@ from synthograph.workflows.tables import table_lines
 
 @dataclass(frozen=True, repr=False)
 class AuditResult(Result):
-    """What an audit found, and lines on the files that were written."""
+    """What an audit found, and a line on the files that were written."""
 
     audit: Audited
-    written: Sequence[str]
+    written: str
 
     def lines(self) -> Iterator[str]:
         """Tests, verdict and files."""
         yield from table_lines(table(self.audit.result))
-        yield from self.written
+        yield self.written
 
 
 def run(request: AuditRequest, *, progress: Progress) -> AuditResult | CrossFoldResult | None:
@@ -64,14 +64,21 @@ def run(request: AuditRequest, *, progress: Progress) -> AuditResult | CrossFold
     if request.per_fold:
         return compare_folds(request, extractors, progress)
     sets = _open(request)
-    for line in sets.lines():
+    task = sets.task
+    for line in (
+        f"training: {task.train.describe()}",
+        f"held out: {task.holdout.describe()}",
+        f"synthetic: {task.synthetic.describe(groups=False)}",
+        *(f"note: {note}" for note in task.notes),
+    ):
         progress.log(line)
     if request.dry_run:
         return None
-    found = audit(sets.task, extractors, folder=feature_folder(), tracks=progress.track)
-    written = ["nothing was written: --outdir keeps the numbers, the pairs and the list"]
-    if request.outdir is not None:
-        written = [_write(found, sets, request.outdir, request.command_line())]
+    found = audit(task, extractors, folder=feature_folder(), tracks=progress.track)
+    if request.outdir is None:
+        written = "nothing was written: --outdir keeps the numbers, the pairs and the list"
+    else:
+        written = _write(found, sets, request.outdir, request.command_line())
     return AuditResult(found, written)
 
 
@@ -93,8 +100,7 @@ def _refuse_moved(request: AuditRequest) -> None:
 
 def _refuse_beside(request: AuditRequest) -> None:
     """Refuse options that the comparison over folds would ignore."""
-    names = ("synthetic", "holdout")
-    given = [request.flags()[name] for name in names if getattr(request, name)]
+    given = [f"--{name}" for name in ("synthetic", "holdout") if getattr(request, name)]
     if given:
         raise UserError(
             f"--per-fold asks for one test only, which {' and '.join(given)} would not change: "
@@ -123,19 +129,11 @@ def _extractors(request: AuditRequest, progress: Progress) -> list[Extractor]:
 
 @dataclass(frozen=True)
 class _Sets:
-    """The audited sets, as the measures take them and as rows of archives."""
+    """The audited sets as the measures take them; two of them also as rows of archives."""
 
     task: AuditSets
     synthetic: ArchiveRows
     train: ArchiveRows
-    holdout: ArchiveRows
-
-    def lines(self) -> Iterator[str]:
-        """What will be audited, before it takes time."""
-        for what, images in (("training", self.task.train), ("held out", self.task.holdout)):
-            yield f"{what}: {images.name}, {images.count} images of {images.group_count} groups"
-        yield f"synthetic: {self.task.synthetic.name}, {self.task.synthetic.count} images"
-        yield from (f"note: {note}" for note in self.task.notes)
 
 
 def _open(request: AuditRequest) -> _Sets:
@@ -164,7 +162,7 @@ def _open(request: AuditRequest) -> _Sets:
         tuple(notes),
     )
     check(task)
-    return _Sets(task, synthetic, train, holdout)
+    return _Sets(task, synthetic, train)
 
 
 def _write(found: Audited, sets: _Sets, outdir: Path, command: str) -> str:

@@ -27,11 +27,8 @@ from synthograph.workflows.requests import AuditRequest
 
 @dataclass(frozen=True, repr=False)
 class CrossFoldResult(Result):
-    """Whether generators lie nearer to images that they trained on than the one that did not.
-
-    Attributes:
-        found: the tests, by extractor.
-        outdir: where `cross-fold.json` was written, if anywhere.
+    """Whether generators lie nearer to images that they trained on than the one that did not; and
+    where `cross-fold.json` was written, if anywhere.
     """
 
     found: CrossFold
@@ -75,11 +72,9 @@ def compare_folds(
     unseen = [_left_out(each, archive) for each in archives]
     check_unseen(unseen)
     synthetic = [ArchiveRows(each, each.rows).images for each in archives]
-    groups = real.images.group_count
-    progress.log(f"real: {real.name}, {len(rows)} images of {groups} groups with a fold")
+    progress.log(f"real: {real.images.describe()} with a fold")
     for images, fold in zip(synthetic, unseen, strict=True):
-        count = f"{images.count} images"
-        progress.log(f"synthetic: {images.name}, {count}, trained without fold {fold}")
+        progress.log(f"synthetic: {images.describe(groups=False)}, trained without fold {fold}")
     if request.dry_run:
         return None
     tests = {

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from synthograph.archive.batches import ArchiveRows, open_rows, path_and_split
-from synthograph.core.devices import pick_device
 from synthograph.core.errors import UserError
 from synthograph.core.files import new_folder, refuse_output, write_bytes
 from synthograph.core.names import first_few
@@ -29,12 +28,7 @@ SIDE = 40
 
 @dataclass(frozen=True, repr=False)
 class DomainGapResult(Result):
-    """The gaps between all pairs of sets.
-
-    Attributes:
-        gap: all of it.
-        written: files.
-    """
+    """The gaps between all pairs of sets, and the files that were written."""
 
     gap: DomainGap
     written: Sequence[Path] = ()
@@ -60,8 +54,7 @@ def run(request: DomainGapRequest, *, progress: Progress) -> DomainGapResult | N
             cannot be compared, missing weights.
     """
     refuse_output(request.outdir, "--outdir")
-    device = str(pick_device(request.device))
-    extractors, missing = open_extractors(request.features or [registry.DEFAULT], device)
+    extractors, missing = open_extractors(request.features or [registry.DEFAULT], request.device)
     if missing:
         raise UserError("; ".join(missing.values()))
     sets = _sets(request)
@@ -151,7 +144,7 @@ def _refuse_common(sets: Sequence[ArchiveRows]) -> None:
         UserError: two sets do; both and an example are named.
     """
     way = "compare sets of different patients and pictures, such as two splits of one archive"
-    groups = [_real_groups(each) for each in sets]
+    groups = [replace(each, rows=[row for row in each.rows if row.real]).groups for each in sets]
     for i, j in itertools.combinations(range(len(sets)), 2):
         one, other = sets[i], sets[j]
         both = f"{one.name} and {other.name}"
@@ -166,10 +159,6 @@ def _refuse_common(sets: Sequence[ArchiveRows]) -> None:
             raise UserError(
                 f"{both}: {len(equal)} pictures are in both, such as {first_few(equal)}: {way}"
             )
-
-
-def _real_groups(chosen: ArchiveRows) -> dict[str, str]:
-    return replace(chosen, rows=[row for row in chosen.rows if row.real]).groups
 
 
 def _set(chosen: ArchiveRows, request: DomainGapRequest) -> DomainImages:

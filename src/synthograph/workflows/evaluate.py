@@ -53,12 +53,7 @@ from synthograph.workflows.tables import table_lines
 
 @dataclass(frozen=True, repr=False)
 class EvaluateResult(Result):
-    """All that was measured.
-
-    Attributes:
-        evaluation: the numbers.
-        written: lines on the files that were written.
-    """
+    """All that was measured, and lines on the files that were written."""
 
     evaluation: Evaluation
     written: Sequence[str] = ()

@@ -184,14 +184,11 @@ class SnapshotScorer:
     """Measures the snapshots of a run: an `on_snapshot` of `training.loop.Trainer`.
 
     Attributes:
-        config: of the run.
         device: where images are generated and features extracted.
         train: the training images, for published names.
         reference: images that were held out; None where there are none to compare with.
         own: measures by held-out images that can be had, in the user's order.
-        published: measures under published names that can be had.
         choosing: the measure that chooses the best snapshot; None where it cannot be had.
-        notes: what a reader should know.
         skipped: what cannot be measured, and why.
     """
 

@@ -57,12 +57,8 @@ Log = Callable[[str], None]
 
 @dataclass(frozen=True, repr=False)
 class TrainResult(Result):
-    """A finished run.
-
-    Attributes:
-        run: its directory.
-        snapshot: the best snapshot, or the newest where none was found best.
-        images: real images that the newest snapshot has seen.
+    """A finished run: its directory, its best snapshot (the newest where none was found best), and
+    the real images that its newest has seen.
     """
 
     run: Path
