@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from synthograph.core.request import Flag, Positional, Request, Words
-from synthograph.workflows.train_request import TrainRequest as TrainRequest
+from synthograph.training.config import TrainRequest as TrainRequest
 
 MAX_IMAGES = 10_000_000
 """Images that one request makes at most."""

@@ -7,9 +7,8 @@ import pytest
 from synthograph.core.config import calling, describe
 from synthograph.core.errors import UserError
 from synthograph.core.spec import ImageSpec
-from synthograph.training.config import RunConfig
+from synthograph.training.config import GAMMA, OPTIONS, RunConfig, TrainRequest
 from synthograph.training.presets import resolve
-from synthograph.workflows.train_request import GAMMA, OPTIONS, TrainRequest
 
 SPEC = ImageSpec(height=16, width=16, modalities={"image": 3})
 
