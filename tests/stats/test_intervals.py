@@ -130,8 +130,8 @@ def test_intervals_of_shares_stay_inside_and_hold_the_share(share: float) -> Non
 
 
 def test_quantiles_are_those_of_student() -> None:
-    assert quantile(19, 0.95) == pytest.approx(2.0930, abs=1e-4)
-    assert quantile(4, 0.9) == pytest.approx(2.1318, abs=1e-4)
+    assert quantile(19) == pytest.approx(2.0930, abs=1e-4)
+    assert quantile(4) == pytest.approx(2.7764, abs=1e-4)
 
 
 SETTINGS = {

@@ -166,21 +166,25 @@ def rows_of(
     Args:
         images: the set.
         columns: what to compute.
-        folder: where rows of sets with a key are kept; others lie in nameless temporary files.
+        folder: where rows of sets with a key are kept; those of others are removed at once.
         track: shows progress, in batches.
 
     Raises:
         UserError: a number is not finite; the image is named.
         DiskFullError: there is no space for the rows.
     """
-    with disk_errors(folder):
+    with disk_errors(folder), contextlib.ExitStack() as stack:
         folder.mkdir(parents=True, exist_ok=True)
-    kept = [_kept(images, column, folder) for column in columns]
-    missing = [i for i, rows in enumerate(kept) if rows is None]
-    if missing:
-        chosen = [columns[i] for i in missing]
-        for i, rows in zip(missing, _compute(images, chosen, folder, track), strict=True):
-            kept[i] = rows
+        place = folder
+        if images.key is None:  # rows stay readable while they are mapped
+            own = tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True)
+            place = Path(stack.enter_context(own))
+        missing = [each for each in columns if _kept(images, each, place) is None]
+        if missing:
+            _compute(images, missing, place, track)
+        kept = [_kept(images, column, place) for column in columns]
+    if any(rows is None for rows in kept):
+        raise UserError(f"{folder}: what was computed cannot be read back; is the disk full?")
     return [rows for rows in kept if rows is not None]
 
 
@@ -212,19 +216,17 @@ def keep_part(
     if images.key is None or images.section is None:
         return 0
     numbers = part.numbers(images.count, math.lcm(images.batch, BLOCK))
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    paths = [(column, _part_path(images, column, folder, numbers)) for column in columns]
     missing = [
-        (column, path)
-        for column, path in paths
-        if _kept(images, column, folder) is None
-        and _loaded(path, (len(numbers), column.dims)) is None
+        column
+        for column in columns
+        if _kept(images, column, folder) is None and _kept(images, column, folder, numbers) is None
     ]
     if missing and numbers:
-        lacking, targets = zip(*missing, strict=True)
-        with disk_errors(folder), _new_files(targets, lacking, len(numbers)) as files:
-            _write(images, numbers, lacking, files, track)
+        with disk_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            paths = [_path(images, column, folder, numbers) for column in missing]
+            with _new_files(paths, missing, len(numbers)) as files:
+                _write(images, numbers, missing, files, track)
     return len(numbers)
 
 
@@ -237,123 +239,82 @@ def _new_files(
         names = [stack.enter_context(atomic_path(path)) for path in paths]
         with contextlib.ExitStack() as opened:
             files = [opened.enter_context(name.open("wb")) for name in names]
-            _begin(count, columns, files)
+            for column, file in zip(columns, files, strict=True):
+                header = {"descr": "<f4", "fortran_order": False, "shape": (count, column.dims)}
+                np.lib.format.write_array_header_1_0(file, header)
             yield files
 
 
-def _path(images: ImageSet, column: Column, folder: Path) -> Path:
-    return folder / f"{_digest([images.key, column.key])[:40]}.npy"
+def _path(images: ImageSet, column: Column, folder: Path, numbers: range | None = None) -> Path:
+    """File of all rows, or of those of a part."""
+    stem = _digest([images.key, column.key])[:40]
+    if numbers is None:
+        return folder / f"{stem}.npy"
+    return folder / f"{stem}.{numbers.start}-{numbers.stop}.npy"
 
 
-def _part_path(images: ImageSet, column: Column, folder: Path, numbers: range) -> Path:
-    whole = _path(images, column, folder)
-    return whole.with_name(f"{whole.stem}.{numbers.start}-{numbers.stop}.npy")
-
-
-def _kept(images: ImageSet, column: Column, folder: Path) -> Tensor | None:
-    if images.key is None:
-        return None
-    return _loaded(_path(images, column, folder), (images.count, column.dims))
-
-
-def _loaded(path: Path, shape: tuple[int, int]) -> Tensor | None:
+def _kept(
+    images: ImageSet, column: Column, folder: Path, numbers: range | None = None
+) -> Tensor | None:
+    """All rows, or those of a part, where a sound file holds them."""
     try:
         # private pages, since torch wants to be able to write
+        path = _path(images, column, folder, numbers)
         rows = np.load(path, mmap_mode="c", allow_pickle=False)
     except Exception:  # noqa: BLE001 - whatever is wrong with a cache, it can be made again
         return None
-    fits = rows.shape == shape and rows.dtype == np.dtype("<f4")
+    count = images.count if numbers is None else len(numbers)
+    fits = rows.shape == (count, column.dims) and rows.dtype == np.dtype("<f4")
     return torch.from_numpy(rows) if fits else None
 
 
-Parts = dict[range, tuple[Path, Tensor]]
-"""Numbers of images to the file that holds their rows."""
+Parts = dict[range, Tensor]
+"""Numbers of images to their rows."""
 
 
 def _parts(images: ImageSet, column: Column, folder: Path) -> Parts:
     """Parts that are kept of a column; those that overlap one before them are left out, and those
     that end within a batch, which were made with batches of another size.
     """
-    step = math.lcm(images.batch, BLOCK)
-    whole, found, end = _path(images, column, folder), {}, 0
-    names = re.compile(re.escape(whole.stem) + r"\.([0-9]{1,12})-([0-9]{1,12})\.npy")
-    matches = filter(None, (names.fullmatch(p.name) for p in folder.glob(f"{whole.stem}.*-*.npy")))
+    step, end, found = math.lcm(images.batch, BLOCK), 0, Parts()
+    names = (path.name for path in folder.glob(f"{_path(images, column, folder).stem}.*-*.npy"))
+    ends = r"[0-9a-f]+\.([0-9]{1,12})-([0-9]{1,12})\.npy"
+    matches = filter(None, (re.fullmatch(ends, name) for name in names))
     for start, stop in sorted((int(match[1]), int(match[2])) for match in matches):
-        path = _part_path(images, column, folder, range(start, stop))
-        rows = _loaded(path, (stop - start, column.dims))
+        rows = _kept(images, column, folder, range(start, stop))
         whole_batches = not start % step and (not stop % step or stop == images.count)
         if rows is not None and whole_batches and end <= start < stop <= images.count:
-            found[range(start, stop)] = (path, rows)
+            found[range(start, stop)] = rows
             end = stop
     return found
 
 
-def _compute(
-    images: ImageSet, columns: Sequence[Column], folder: Path, track: Track
-) -> list[Tensor]:
-    if images.key is None:
-        with contextlib.ExitStack() as opened, disk_errors(folder):
-            files = [opened.enter_context(tempfile.TemporaryFile(dir=folder)) for _ in columns]
-            _begin(images.count, columns, files)
-            _write(images, range(images.count), columns, files, track)
-            pairs = zip(files, columns, strict=True)
-            return [_mapped(file, images, column) for file, column in pairs]
-    parts: list[Parts] = [{} for _ in columns]
-    if images.section is not None:
-        parts = [_parts(images, column, folder) for column in columns]
-    paths = [_path(images, column, folder) for column in columns]
-    with _new_files(paths, columns, images.count) as outputs:
-        _assemble(images, columns, outputs, parts, track)
-    for path in (path for each in parts for path, _ in each.values()):
-        path.unlink(missing_ok=True)
-    found = [_kept(images, column, folder) for column in columns]
-    if any(rows is None for rows in found):
-        raise UserError(f"{folder}: what was computed cannot be read back; is the disk full?")
-    return [rows for rows in found if rows is not None]
-
-
-def _assemble(
-    images: ImageSet,
-    columns: Sequence[Column],
-    files: Sequence[IO[bytes]],
-    parts: Sequence[Parts],
-    track: Track,
-) -> None:
-    """Write all rows, from parts where they hold them."""
+def _compute(images: ImageSet, columns: Sequence[Column], folder: Path, track: Track) -> None:
+    """Write all rows, from parts where they hold them, and remove the parts."""
+    parts = [_parts(images, column, folder) for column in columns]
     ends = (end for each in parts for numbers in each for end in (numbers.start, numbers.stop))
-    for start, stop in pairwise(sorted({0, images.count, *ends})):
-        lacking = []
-        for column, file, each in zip(columns, files, parts, strict=True):
-            rows = _rows_within(each, start, stop)
-            if rows is None:
-                lacking.append((column, file))
-            else:
-                file.write(rows.numpy().tobytes())
-        if lacking:
-            some, theirs = zip(*lacking, strict=True)
-            _write(images, range(start, stop), some, theirs, track)
+    paths = [_path(images, column, folder) for column in columns]
+    with _new_files(paths, columns, images.count) as files:
+        for start, stop in pairwise(sorted({0, images.count, *ends})):
+            lacking: dict[Column, IO[bytes]] = {}
+            for column, file, each in zip(columns, files, parts, strict=True):
+                rows = _rows_within(each, start, stop)
+                if rows is None:
+                    lacking[column] = file
+                else:
+                    file.write(rows.numpy().tobytes())
+            if lacking:
+                _write(images, range(start, stop), list(lacking), list(lacking.values()), track)
+    for column, each in zip(columns, parts, strict=True):
+        for numbers in each:
+            _path(images, column, folder, numbers).unlink(missing_ok=True)
 
 
 def _rows_within(parts: Parts, start: int, stop: int) -> Tensor | None:
-    for numbers, (_, rows) in parts.items():
+    for numbers, rows in parts.items():
         if numbers.start <= start and stop <= numbers.stop:
             return rows[start - numbers.start : stop - numbers.start]
     return None
-
-
-def _mapped(file: IO[bytes], images: ImageSet, column: Column) -> Tensor:
-    file.flush()
-    file.seek(0)
-    np.lib.format.read_magic(file)
-    np.lib.format.read_array_header_1_0(file)
-    shape = (images.count, column.dims)
-    return torch.from_numpy(np.memmap(file, "<f4", mode="c", offset=file.tell(), shape=shape))
-
-
-def _begin(count: int, columns: Sequence[Column], files: Sequence[IO[bytes]]) -> None:
-    for column, file in zip(columns, files, strict=True):
-        header = {"descr": "<f4", "fortran_order": False, "shape": (count, column.dims)}
-        np.lib.format.write_array_header_1_0(file, header)
 
 
 def _write(

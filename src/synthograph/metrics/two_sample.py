@@ -297,7 +297,6 @@ def _share(
 
 def _bounded(values: Float64[Tensor, " e"], cut: Plan, least: float) -> Interval:
     """An interval inside [0, 1] from the larger of two standard errors."""
-    value, level = float(values[0]), 0.95
-    error = max(math.sqrt(variance(values, cut)), least)
-    width = quantile(cut.count - 1, level) * error
-    return Interval(max(value - width, 0.0), min(value + width, 1.0), level)
+    value, error = float(values[0]), max(math.sqrt(variance(values, cut)), least)
+    width = quantile(cut.count - 1) * error
+    return Interval(max(value - width, 0.0), min(value + width, 1.0))

@@ -35,6 +35,8 @@ from synthograph.core.seeds import Streams
 MIN_GROUPS = 5
 MAX_BLOCKS = 20
 SPLITS = 20
+LEVEL = 0.95
+"""Share of intervals that hold what they estimate, as in `Interval`."""
 MIN_PAIR_SHARE = 0.5
 """A variance is at least this share of its part from pairs of units, which is always there."""
 
@@ -205,8 +207,7 @@ def _assign(
 
 def _leave_out(count: int, pairs: int | None) -> Bool[Tensor, "e g"]:
     every = [(i, (i + step) % count) for step in range(1, count // 2 + 1) for i in range(count)]
-    distinct = list(dict.fromkeys((min(pair), max(pair)) for pair in every))
-    chosen = distinct if pairs is None else distinct[:pairs]
+    chosen = list(dict.fromkeys((min(pair), max(pair)) for pair in every))[:pairs]
     kept = torch.ones(1 + count + len(chosen), count, dtype=torch.bool)
     kept[1 : count + 1].fill_diagonal_(False)
     if chosen:
@@ -276,9 +277,7 @@ def halves_variance(values: Float64[Tensor, " e"], cut: Plan) -> float:
     return float((halves[:, 0] - halves[:, 1]).square().mean()) * share / 2
 
 
-def halves_interval(
-    values: Float64[Tensor, " e"], cut: Plan, *, level: float = 0.95
-) -> Interval | None:
+def halves_interval(values: Float64[Tensor, " e"], cut: Plan) -> Interval | None:
     """An interval for a number that is never below 0, such as a mean count, from halves.
 
     It is symmetric for the root of the number, whose spread depends least on the size of the set.
@@ -286,20 +285,19 @@ def halves_interval(
     if cut.reason is not None:
         return None
     value, root = float(values[0]), values.sqrt()
-    width = quantile(cut.count - 1, level) * math.sqrt(halves_variance(root, cut))
+    width = quantile(cut.count - 1) * math.sqrt(halves_variance(root, cut))
     low, high = max(float(root[0]) - width, 0.0) ** 2, (float(root[0]) + width) ** 2
-    return Interval(min(low, value), max(high, value), level)
+    return Interval(min(low, value), max(high, value))
 
 
 def interval(
-    values: Float64[Tensor, " e"], cut: Plan, *, level: float = 0.95, low: float | None = None
+    values: Float64[Tensor, " e"], cut: Plan, *, low: float | None = None
 ) -> Interval | None:
     """The value plus or minus a t quantile times the standard error.
 
     Args:
         values: the statistic under every evaluation of the plan.
         cut: the plan.
-        level: share of intervals that hold the estimand.
         low: smallest possible value of the statistic, if there is one.
 
     Returns:
@@ -308,15 +306,14 @@ def interval(
     if cut.reason is not None:
         return None
     value = float(values[0])
-    width = quantile(cut.count - 1, level) * math.sqrt(variance(values, cut))
-    return Interval(value - width if low is None else max(value - width, low), value + width, level)
+    width = quantile(cut.count - 1) * math.sqrt(variance(values, cut))
+    return Interval(value - width if low is None else max(value - width, low), value + width)
 
 
 def squared_interval(
     values: Float64[Tensor, " e"],
     cut: Plan,
     *,
-    level: float = 0.95,
     bias: float = 0.0,
     least: float = 0.0,
 ) -> Interval | None:
@@ -328,24 +325,23 @@ def squared_interval(
     Args:
         values: the squared distance under every evaluation of a plan of `plan`.
         cut: the plan.
-        level: share of intervals that hold the estimand.
         bias: what was taken off a distance that is never below 0; 0 where nothing was.
         least: as for `variance`.
     """
     if cut.reason is not None:
         return None
-    value, width = float(values[0]), quantile(cut.count - 1, level)
+    value, width = float(values[0]), quantile(cut.count - 1)
     raised, spread = max(value + bias, 0.0), width**2 * variance(values, cut, least=least)
     if raised == 0 or spread == 0:
-        return Interval(value - math.sqrt(spread), value + math.sqrt(spread), level)
+        return Interval(value - math.sqrt(spread), value + math.sqrt(spread))
     # |sqrt(a) - sqrt(b)| is at most sqrt(|a - b|), which holds where the distance is nearly nothing
     root, part = math.sqrt(raised), min(math.sqrt(spread / (4 * raised)), spread**0.25)
     low, high = max(root - part, 0.0) ** 2 - bias, (root + part) ** 2 - bias
-    return Interval(min(low, value), max(high, value), level)
+    return Interval(min(low, value), max(high, value))
 
 
 def share_interval(
-    values: Float64[Tensor, " e"], cut: Plan, *, images: int, groups: int, level: float = 0.95
+    values: Float64[Tensor, " e"], cut: Plan, *, images: int, groups: int
 ) -> Interval | None:
     """An interval inside [0, 1] for a share of images, from halves.
 
@@ -359,20 +355,19 @@ def share_interval(
         cut: the plan.
         images: of how many images it is the share.
         groups: of how many groups these are.
-        level: share of intervals that hold the estimand.
     """
     if cut.reason is not None:
         return None
-    share, t = float(values[0]), quantile(cut.count - 1, level)
+    share, t = float(values[0]), quantile(cut.count - 1)
     spread = halves_variance(values.clamp(0, 1).sqrt().asin(), cut)
     number = groups if spread == 0 else min(1 / (4 * spread), images)
     centre = share + t * t / (2 * number)
     width = t * math.sqrt(share * (1 - share) / number + t * t / (4 * number**2))
     scale = 1 + t * t / number
     low, high = max((centre - width) / scale, 0.0), min((centre + width) / scale, 1.0)
-    return Interval(min(low, share), max(high, share), level)
+    return Interval(min(low, share), max(high, share))
 
 
-def quantile(freedom: int, level: float) -> float:
-    """Two-sided quantile of Student's t."""
-    return float(stdtrit(freedom, (1 + level) / 2))
+def quantile(freedom: int) -> float:
+    """Two-sided quantile of Student's t, for `LEVEL`."""
+    return float(stdtrit(freedom, (1 + LEVEL) / 2))
