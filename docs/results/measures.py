@@ -108,7 +108,11 @@ def planted(objects: Objects, count: int) -> list[Defect]:
     unit = 1 if objects.pixels.dtype == torch.uint8 else 257
     return [
         *(narrow(name, v, lost) for name, v in objects.factors.items() for lost in LOST),
-        *(drop(label, name, share) for label, name in classes for share in (0.5, 1.0)),
+        *(
+            drop(objects.labels, label, name, share)
+            for label, name in classes
+            for share in (0.5, 1.0)
+        ),
         *(repeat(count // part) for part in (2, 4, 10, 20)),
         *(blur(sigma) for sigma in (0.5, 1.0)),
         *(noise(unit * deviation) for deviation in (4.0, 16.0)),
@@ -122,12 +126,12 @@ def selection(
     rows = pool
     repeats = defect is not None and defect.kind == REPEATED
     if isinstance(defect, SelectionDefect) and not repeats:
-        rows = defect(rows, objects.labels, streams)
+        rows = defect.select(rows, streams)
     if len(rows) < count:
         raise SystemExit(f"{len(rows)} phantoms are left for a set of {count}: raise --pool")
     rows = rows[streams.permutation("chosen", 0, len(rows))[:count]]
     if isinstance(defect, SelectionDefect) and repeats:
-        rows = defect(rows, objects.labels, streams)
+        rows = defect.select(rows, streams)
         rows = rows[streams.permutation("mixed", 0, len(rows))]
     return rows
 

@@ -31,14 +31,14 @@ def change(before: Tensor, after: Tensor) -> float:
 
 
 @pytest.mark.parametrize("bits", [8, 16])
-@pytest.mark.parametrize(("channels", "widths"), [(1, None), (3, None), (2, None), (4, (3, 1))])
+@pytest.mark.parametrize(("channels", "widths"), [(1, (1,)), (3, (3,)), (2, (1, 1)), (4, (3, 1))])
 def test_grades_grow_and_leave_shape_type_and_input(
-    channels: int, widths: tuple[int, ...] | None, bits: int
+    channels: int, widths: tuple[int, ...], bits: int
 ) -> None:
     images = pictures(channels, bits)
     before = images.clone()
     strength: dict[str, list[float]] = {}
-    for defect in defects.pixel_defects(channels, bits, widths=widths):
+    for defect in defects.pixel_defects(widths, bits):
         if defect.refusal(bits) is not None:
             assert defect.kind == "JPEG"
             continue
@@ -53,7 +53,7 @@ def test_grades_grow_and_leave_shape_type_and_input(
         assert grown[0] < grown[-1], kind
 
 
-@pytest.mark.parametrize("defect", defects.pixel_defects(3, 8))
+@pytest.mark.parametrize("defect", defects.pixel_defects((3,), 8))
 def test_damage_does_not_depend_on_the_batch(defect: defects.PixelDefect) -> None:
     images = pictures()
     whole = defect(images, NUMBERS)
@@ -77,7 +77,7 @@ def test_blur_spreads_a_point_by_its_variance_and_keeps_flat_images() -> None:
 def test_noise_has_its_deviation_in_grey_levels(bits: int, unit: int) -> None:
     dtype = torch.uint8 if bits == 8 else torch.uint16
     grey = torch.full((2, 1, 80, 80), 2 ** (bits - 1)).to(dtype)
-    grades = [each for each in defects.pixel_defects(1, bits) if each.kind == "noise"]
+    grades = [each for each in defects.pixel_defects((1,), bits) if each.kind == "noise"]
     assert [each.grade for each in grades] == [unit * level for level in defects.NOISES]
     found = grades[3](grey, torch.tensor([1, 2])).to(torch.float64)
     assert float(found.std()) == pytest.approx(8 * unit, rel=0.03)
@@ -127,44 +127,42 @@ def test_cast_scales_the_ends_of_every_modality_and_clips() -> None:
 def test_drop_takes_its_share_of_one_class() -> None:
     labels = torch.tensor([0, 1, 2, -1]).repeat(10)
     numbers = torch.arange(4, 40)
-    half = drop(1, "b", 0.5)(numbers, labels, Streams(0))
+    half = drop(labels, 1, "b", 0.5).select(numbers, Streams(0))
     assert torch.bincount(labels[half] + 1).tolist() == [9, 9, 5, 9]
-    everything = drop(1, "b", 1.0)(numbers, labels, Streams(0))
+    everything = drop(labels, 1, "b", 1.0).select(numbers, Streams(0))
     assert everything.tolist() == [n for n in range(4, 40) if n % 4 != 1]
     assert set(everything.tolist()) < set(half.tolist())
-    assert half.tolist() == drop(1, "b", 0.5)(numbers, labels, Streams(0)).tolist()
-    assert half.tolist() != drop(1, "b", 0.5)(numbers, labels, Streams(1)).tolist()
-    with pytest.raises(UserError, match="no labels"):
-        drop(1, "b", 1.0)(numbers, None, Streams(0))
+    assert half.tolist() == drop(labels, 1, "b", 0.5).select(numbers, Streams(0)).tolist()
+    assert half.tolist() != drop(labels, 1, "b", 0.5).select(numbers, Streams(1)).tolist()
 
 
 def test_repeat_keeps_the_number_and_shares_it_out() -> None:
     numbers = torch.arange(100, 123)
-    found = repeat(5)(numbers, None, Streams(0))
+    found = repeat(5).select(numbers, Streams(0))
     assert len(found) == 23
     kept, counts = found.unique(return_counts=True)
     assert sorted(counts.tolist()) == [4, 4, 5, 5, 5]
     assert set(kept.tolist()) <= set(numbers.tolist())
-    assert torch.equal(repeat(23)(numbers, None, Streams(0)), numbers)
-    assert kept.tolist() != repeat(5)(numbers, None, Streams(1)).unique().tolist()
+    assert torch.equal(repeat(23).select(numbers, Streams(0)), numbers)
+    assert kept.tolist() != repeat(5).select(numbers, Streams(1)).unique().tolist()
 
 
 def test_narrow_loses_the_upper_values_and_no_unknown_ones() -> None:
     values = torch.arange(20, dtype=torch.float32).flip(0)
     values[3] = torch.nan
-    found = narrow("age", values, 0.25)(torch.arange(20), None, Streams(0))
+    found = narrow("age", values, 0.25).select(torch.arange(20), Streams(0))
     lost = sorted(set(range(20)) - set(found.tolist()))
     assert lost == [0, 1, 2, 4, 5]
 
 
 def test_selection_defects_are_ordered_and_never_empty_the_set() -> None:
     labels = torch.tensor([0] * 6 + [1] * 2)
-    found = defects.selection_defects(20, labels=labels, classes=("a", "b", "absent"))
+    found = defects.selection_defects(20, labels, ("a", "b", "absent"), {})
     assert [each.kind for each in found[:4]] == ["class a missing"] * 2 + ["class b missing"] * 2
     assert [each.amount for each in found[:2]] == ["half", "all"]
     assert [each.grade for each in found[4:]] == [10, 5, 2, 1]
     only = torch.zeros(8, dtype=torch.int64)
-    assert {each.kind for each in defects.selection_defects(20, labels=only, classes=("a",))} == {
+    assert {each.kind for each in defects.selection_defects(20, only, ("a",), {})} == {
         "few images repeated"
     }
 

@@ -110,7 +110,7 @@ def test_lists_hold_our_own_and_published_names() -> None:
 def test_path_lengths(name: str, variant: str, count: int, distance: str, published: bool) -> None:
     got = parse_path(name)
     assert got is not None
-    assert got.variant is VARIANTS[variant] and got.keys == (name,)
+    assert got.variant is VARIANTS[variant] and got.name == name
     assert (got.count, got.distance, got.published) == (count, distance, published)
 
 

@@ -53,7 +53,7 @@ def test_a_lost_range_of_a_factor_lowers_recall(lesions: Lesions) -> None:
     floor = [recall(lesions, lesions.chosen(lesions.pool, i)) for i in range(FLOORS)]
     found = []
     for lost in (0.25, 0.5, 0.75):
-        small = narrow(FACTOR, lesions.size, lost)(lesions.pool, lesions.labels, Streams(0))
+        small = narrow(FACTOR, lesions.size, lost).select(lesions.pool, Streams(0))
         assert float(lesions.size[small].max()) < float(lesions.size.quantile(1 - lost)) + 0.5
         sets = [recall(lesions, lesions.chosen(small, 100 + i)) for i in range(3)]
         found.append(float(np.median(sets)))
@@ -63,7 +63,7 @@ def test_a_lost_range_of_a_factor_lowers_recall(lesions: Lesions) -> None:
 
 def test_real_images_that_are_not_reached_are_those_of_the_lost_range(lesions: Lesions) -> None:
     """Recall of the large real lesions falls, that of the small ones does not."""
-    small = narrow(FACTOR, lesions.size, 0.75)(lesions.pool, lesions.labels, Streams(0))
+    small = narrow(FACTOR, lesions.size, 0.75).select(lesions.pool, Streams(0))
     large = lesions.size[:COUNT] > lesions.size[small].max()
     whole, narrowed = lesions.chosen(lesions.pool, 0), lesions.chosen(small, 0)
 
@@ -81,7 +81,7 @@ def test_a_lost_class_shows_per_class(lesions: Lesions, label: int) -> None:
     name = lesions.classes[label]
     probe = coverage_per_class(lesions.classes)
     floor = [probe.function(lesions.real, lesions.chosen(lesions.pool, i)) for i in range(FLOORS)]
-    rest = drop(label, name, 1.0)(lesions.pool, lesions.labels, Streams(0))
+    rest = drop(lesions.labels, label, name, 1.0).select(lesions.pool, Streams(0))
     lost = probe.function(lesions.real, lesions.chosen(rest, 0))
     other = lesions.classes[1 - label]
     lowest = {n: min(each[BY_LABEL, n] or 0.0 for each in floor) for n in lesions.classes}

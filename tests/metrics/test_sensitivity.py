@@ -335,11 +335,6 @@ def test_damaged_features_that_are_no_numbers_are_refused(tmp_path: Path) -> Non
         sensitivity_of(pictured(flat_images()), broken, folder=tmp_path, effort=effort)
 
 
-def test_too_little_effort_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="1 splits"):
-        sensitivity_of(pictured(flat_images()), SEEN, folder=tmp_path, effort=Effort(splits=1))
-
-
 def test_classes_of_one_group_and_missing_classes_are_named(tmp_path: Path) -> None:
     sample, labels = three_classes()
     groups = sample.groups.clone()

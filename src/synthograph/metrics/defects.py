@@ -21,10 +21,11 @@ import torch
 from jaxtyping import Float, Float32, Int64, UInt
 from PIL import Image
 from torch import Tensor
-from torch.nn.functional import conv2d, pad
+from torch.nn.functional import pad
 
 from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
+from synthograph.metrics.ssim import gaussian_means
 
 # n image, c channel, k image of a selection, m image after it
 
@@ -100,22 +101,11 @@ class SelectionDefect(Defect):
     """Damage to what a set holds.
 
     Attributes:
-        select: images of the undamaged set, the class of every image that they can name (negative
-            without a class; None where there are none), and where random choices come from, to the
-            images of the damaged set.
+        select: images of the undamaged set, and where random choices come from, to the images of
+            the damaged set.
     """
 
-    select: Callable[[Tensor, Tensor | None, Streams], Tensor]
-
-    def __call__(
-        self, numbers: Int64[Tensor, " k"], labels: Int64[Tensor, " n"] | None, streams: Streams
-    ) -> Int64[Tensor, " m"]:
-        """The images of the damaged set.
-
-        Raises:
-            UserError: a class is to be lost, and there are no labels.
-        """
-        return self.select(numbers, labels, streams)
+    select: Callable[[Int64[Tensor, " k"], Streams], Int64[Tensor, " m"]]
 
 
 def blur(sigma: float) -> PixelDefect:
@@ -126,12 +116,8 @@ def blur(sigma: float) -> PixelDefect:
 
 def _blurred(sigma: float, images: Images, numbers: Numbers) -> Images:
     reach = max(1, math.ceil(3 * sigma))
-    offset = torch.arange(-reach, reach + 1, dtype=torch.float64)
-    taps = torch.exp(-offset.square() / (2 * sigma**2))
-    taps = (taps / taps.sum()).to(torch.float32)
-    flat = pad(images.to(torch.float32), (reach,) * 4, mode="replicate").flatten(0, 1)[:, None]
-    smooth = conv2d(conv2d(flat, taps.reshape(1, 1, 1, -1)), taps.reshape(1, 1, -1, 1))
-    return _integers(smooth[:, 0].unflatten(0, images.shape[:2]), images.dtype)
+    padded = pad(images.to(torch.float32), (reach,) * 4, mode="replicate")
+    return _integers(gaussian_means(padded, reach, sigma), images.dtype)
 
 
 def noise(deviation: float, seed: int = 0) -> PixelDefect:
@@ -210,27 +196,26 @@ def _scaled(gain: float, widths: tuple[int, ...], images: Images, numbers: Numbe
     return _integers(images.to(torch.float32) * gains[:, None, None], images.dtype)
 
 
-def drop(label: int, name: str, share: float) -> SelectionDefect:
+def drop(labels: Int64[Tensor, " n"], label: int, name: str, share: float) -> SelectionDefect:
     """Images of one class are missing.
 
     Args:
-        label: index of the class.
+        labels: class of every image.
+        label: the class.
         name: of the class.
         share: of its images that are missing, 0 ... 1; which ones is random.
     """
     amount = {0.5: "half", 1.0: "all"}.get(share, f"{100 * share:g} %")
-    description = f"{amount} of class {name} missing"
 
-    def select(numbers: Tensor, labels: Tensor | None, streams: Streams) -> Tensor:
-        if labels is None:
-            raise UserError(f"{description}: the images have no labels, give them classes")
+    def select(numbers: Tensor, streams: Streams) -> Tensor:
         places = (labels[numbers] == label).nonzero()[:, 0]
         order = streams.permutation(f"defects/drop/{label}", 0, len(places))
         kept = torch.ones(len(numbers), dtype=torch.bool)
         kept[places[order[: int(share * len(places))]]] = False
         return numbers[kept]
 
-    return SelectionDefect(f"class {name} missing", share, amount, description, select)
+    words = f"class {name} missing", share, amount, f"{amount} of class {name} missing"
+    return SelectionDefect(*words, select)
 
 
 def repeat(distinct: int) -> SelectionDefect:
@@ -238,7 +223,7 @@ def repeat(distinct: int) -> SelectionDefect:
     stronger damage. A set that has no more than that stays as it is.
     """
 
-    def select(numbers: Tensor, labels: Tensor | None, streams: Streams) -> Tensor:
+    def select(numbers: Tensor, streams: Streams) -> Tensor:
         if distinct >= len(numbers):
             return numbers
         chosen = numbers[streams.permutation("defects/repeat", 0, len(numbers))[:distinct]]
@@ -260,7 +245,7 @@ def narrow(name: str, values: Float[Tensor, " n"], lost: float) -> SelectionDefe
     # not torch.quantile, which refuses more than 16 million values
     border = float(np.nanquantile(values.numpy(), 1 - lost))
 
-    def select(numbers: Tensor, labels: Tensor | None, streams: Streams) -> Tensor:
+    def select(numbers: Tensor, streams: Streams) -> Tensor:
         return numbers[~(values[numbers] > border)]
 
     amount = f"upper {100 * lost:g} %"
@@ -268,40 +253,30 @@ def narrow(name: str, values: Float[Tensor, " n"], lost: float) -> SelectionDefe
     return SelectionDefect(f"high {name} missing", lost, amount, description, select)
 
 
-def modality_widths(channels: int) -> tuple[int, ...]:
-    """Channels of every modality where none are given: three are colour, others stand alone."""
-    return (3,) if channels == 3 else (1,) * channels
-
-
-def pixel_defects(
-    channels: int, bits: int, *, widths: Sequence[int] | None = None, seed: int = 0
-) -> tuple[PixelDefect, ...]:
+def pixel_defects(widths: tuple[int, ...], bits: int, *, seed: int = 0) -> tuple[PixelDefect, ...]:
     """Blur, noise, JPEG and colour cast, each from weak to strong.
 
     JPEG stands there for 16 bits too, and refuses.
 
     Args:
-        channels: of the images.
+        widths: channels of every modality.
         bits: 8 or 16.
-        widths: channels of every modality; by `modality_widths` where not given.
         seed: of the noise.
     """
-    each = tuple(widths) if widths is not None else modality_widths(channels)
     unit = 1 if bits == 8 else 257
     return (
         *(blur(sigma) for sigma in SIGMAS),
         *(noise(unit * deviation, seed) for deviation in NOISES),
-        *(jpeg(quality, each) for quality in QUALITIES),
-        *(cast(gain, each) for gain in GAINS),
+        *(jpeg(quality, widths) for quality in QUALITIES),
+        *(cast(gain, widths) for gain in GAINS),
     )
 
 
 def selection_defects(
     size: int,
-    *,
-    labels: Int64[Tensor, " n"] | None = None,
-    classes: Sequence[str] = (),
-    factors: Mapping[str, Float32[Tensor, " n"]] | None = None,
+    labels: Int64[Tensor, " n"],
+    classes: Sequence[str],
+    factors: Mapping[str, Float32[Tensor, " n"]],
 ) -> tuple[SelectionDefect, ...]:
     """Lost classes, lost values of factors and repeats, each from weak to strong.
 
@@ -314,17 +289,15 @@ def selection_defects(
     """
     found: list[SelectionDefect] = []
     for label in droppable(labels, classes):
-        found += [drop(label, classes[label], share) for share in (0.5, 1.0)]
-    for name, values in (factors or {}).items():
+        found += [drop(labels, label, classes[label], share) for share in (0.5, 1.0)]
+    for name, values in factors.items():
         found += [narrow(name, values, lost) for lost in LOSSES]
     distinct = [size >> shift for shift in range(1, MAX_REPEATS + 1)]
     return (*found, *(repeat(count) for count in distinct if count > 0))
 
 
-def droppable(labels: Int64[Tensor, " n"] | None, classes: Sequence[str]) -> list[int]:
+def droppable(labels: Int64[Tensor, " n"], classes: Sequence[str]) -> list[int]:
     """The classes that are dropped, in their order; see `selection_defects`."""
-    if labels is None:
-        return []
     counts = torch.bincount(labels[labels >= 0], minlength=len(classes)).tolist()
     there = [label for label, count in enumerate(counts) if count > 0]
     if len(there) == 1 and counts[there[0]] == len(labels):

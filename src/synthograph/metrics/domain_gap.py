@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 import synthograph
@@ -22,7 +21,7 @@ from synthograph.core.progress import Tracks, silent
 from synthograph.core.seeds import Streams
 from synthograph.features.base import Extractor
 from synthograph.metrics import columns
-from synthograph.metrics.evaluate import MIN_IMAGES
+from synthograph.metrics.evaluate import MIN_IMAGES, check_kind
 from synthograph.metrics.kernel import kernel_distance
 from synthograph.metrics.maps import flat_map
 from synthograph.metrics.measures import floors
@@ -118,29 +117,13 @@ def check(sets: Sequence[DomainImages]) -> None:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise UserError(f"two sets are called {twice}: name every set once, or rename an archive")
-    first = sets[0].images
     for each in sets:
-        images = each.images
-        if images.count < MIN_IMAGES:
+        if each.images.count < MIN_IMAGES:
             raise UserError(
-                f"{each.name}: {images.count} images; at least {MIN_IMAGES} are needed, and below "
-                f"{MIN_FOR_MORE} nothing means much"
+                f"{each.name}: {each.images.count} images; at least {MIN_IMAGES} are needed, and "
+                f"below {MIN_FOR_MORE} nothing means much"
             )
-        one, other = _kind(first), _kind(images)
-        if one != other:
-            raise UserError(
-                f"{first.name} has images of {one}, {each.name} of {other}: bring them to one size "
-                "and kind with 'synthograph prepare --size N'; nothing is resized or converted "
-                "here, since that would be a gap by itself"
-            )
-
-
-def _kind(images: ImageSet) -> str:
-    spec = images.spec
-    channels = list(spec.modalities.values())
-    names = f" ({', '.join(spec.modalities)})" if len(channels) > 1 else ""
-    counts = " + ".join(str(count) for count in channels)
-    return f"{spec.width}x{spec.height} pixels, {counts} channels{names}, {spec.bits} bits"
+        check_kind(sets[0].images, each.images)
 
 
 def domain_gap(
@@ -214,9 +197,8 @@ def _gap(
     permutations: int,
     seed: int,
 ) -> Gap:
-    one, other = samples
+    (one, other), names = samples, (sets[0].name, sets[1].name)
     below = [floors(a, b, [KERNEL], seed=seed).get(KERNEL) for a, b in ((one, other), (other, one))]
-    names = (sets[0].name, sets[1].name)
     return Gap(
         one=names[0],
         other=names[1],
@@ -250,16 +232,13 @@ def _map(
     for place, sample in enumerate(samples):
         order = Streams(seed).permutation(f"metrics/map/{place}", 0, len(sample))
         chosen.append(order[:most].sort().values)
-    pairs = list(zip(sets, chosen, strict=True))
-    values: Float[Tensor, "n d"] = torch.cat(
-        [sample.values[rows] for sample, rows in zip(samples, chosen, strict=True)]
-    )
+    values = [sample.values[rows] for sample, rows in zip(samples, chosen, strict=True)]
     labels = [
         (each.images.labels or [""] * each.images.count)[number]
-        for each, rows in pairs
+        for each, rows in zip(sets, chosen, strict=True)
         for number in rows.tolist()
     ]
-    flat = flat_map(values, seed=seed)
+    flat = flat_map(torch.cat(values), seed=seed)
     return DomainMap(
         method=flat.method,
         about=flat.about,
@@ -312,19 +291,16 @@ def _mix(one: DomainImages, other: DomainImages) -> str | None:
     """A note where classes are not equally frequent in both sets, which is a gap by itself."""
     if one.images.labels is None or other.images.labels is None:
         return None
-    shares = [
-        {
-            name: count / each.images.count
-            for name, count in Counter(each.images.labels or ()).items()
-        }
-        for each in (one, other)
-    ]
-    names = sorted(shares[0].keys() | shares[1].keys())
-    apart = {name: abs(shares[0].get(name, 0.0) - shares[1].get(name, 0.0)) for name in names}
+    first, second = Counter(one.images.labels), Counter(other.images.labels)
+    shares = {
+        name: (first[name] / one.images.count, second[name] / other.images.count)
+        for name in sorted(first | second)
+    }
+    apart = {name: abs(ours - theirs) for name, (ours, theirs) in shares.items()}
     if sum(apart.values()) / 2 <= OTHER_MIX:
         return None
-    worst = max(names, key=lambda name: round(apart[name], 9))
-    ours, theirs = (100 * share.get(worst, 0.0) for share in shares)
+    worst = max(shares, key=lambda name: round(apart[name], 9))
+    ours, theirs = (100 * share for share in shares[worst])
     return (
         f"{one.name} and {other.name}: classes are not equally frequent in both ("
         f"{worst or 'no class'} {ours:.0f} % and {theirs:.0f} %), so part of the gap may be that; "

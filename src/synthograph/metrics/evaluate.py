@@ -77,7 +77,7 @@ def check(task: EvaluationTask) -> list[Scope]:
                 f"for any measure, and below {MIN_FOR_MORE} none means much"
             )
     for other in filter(None, (task.fake, task.train)):
-        _same_kind(task.real, other)
+        check_kind(task.real, other)
     known = set(task.real.labels or ())
     strange = sorted(set(task.fake.labels or ()) - known - {""})
     if known and strange and not known & set(task.fake.labels or ()):
@@ -89,25 +89,30 @@ def check(task: EvaluationTask) -> list[Scope]:
     return list(scopes(task.real, task.fake, task.by))
 
 
-def _same_kind(real: ImageSet, other: ImageSet) -> None:
-    mine, theirs = real.spec, other.spec
-    for what, one, two in (
+def check_kind(one: ImageSet, other: ImageSet) -> None:
+    """Refuse two sets whose images cannot be compared.
+
+    Raises:
+        UserError: another size, bit depth, or other channels.
+    """
+    mine, theirs = one.spec, other.spec
+    for what, here, there in (
         ("pixels", f"{mine.width}x{mine.height}", f"{theirs.width}x{theirs.height}"),
         ("bits", f"{mine.bits}", f"{theirs.bits}"),
-        ("channels", _channels(real), _channels(other)),
+        ("channels", _channels(mine), _channels(theirs)),
     ):
-        if one != two:
+        if here != there:
             raise UserError(
-                f"{real.name} has images of {one} {what}, {other.name} of {two}: prepare both "
-                "alike; nothing is resized or converted here, since that would change the numbers"
+                f"{one.name} has images of {here} {what}, {other.name} of {there}: bring them to "
+                "one size and kind with 'synthograph prepare --size N'; nothing is resized or "
+                "converted here, since that would change the numbers"
             )
 
 
-def _channels(images: ImageSet) -> str:
-    modalities = images.spec.modalities
-    if len(modalities) == 1:  # whatever it is called
-        return str(images.spec.channels)
-    return ", ".join(f"{name} {channels}" for name, channels in modalities.items())
+def _channels(spec: ImageSpec) -> str:
+    if len(spec.modalities) == 1:  # whatever it is called
+        return str(spec.channels)
+    return ", ".join(f"{name} {channels}" for name, channels in spec.modalities.items())
 
 
 def evaluate(

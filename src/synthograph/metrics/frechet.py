@@ -174,27 +174,7 @@ def distances(real: Sample, fake: Sample, cut: Plan) -> Float64[Tensor, " e"]:
     return torch.tensor(values, dtype=torch.float64)
 
 
-@dataclass(frozen=True)
-class Extrapolation:
-    """A Frechet distance and what it would be with infinitely many images.
-
-    Attributes:
-        value: at the numbers of images at hand.
-        limit: with infinitely many real and synthetic images; may come out below 0 by chance.
-        parts: mean distance of halves, thirds, ... of the sets, the whole first.
-    """
-
-    value: float
-    limit: float
-    parts: tuple[float, ...]
-
-    @property
-    def bias(self) -> float:
-        """How much of the value comes from the number of images alone."""
-        return self.value - self.limit
-
-
-def extrapolate(real: Sample, fake: Sample, *, seed: int = 0) -> Extrapolation | None:
+def extrapolate(real: Sample, fake: Sample, *, seed: int = 0) -> float | None:
     """Extrapolate a Frechet distance to infinitely many images, on a line in 1 / n.
 
     Source: Chong and Forsyth 2020, "Effectively unbiased FID and Inception score". They hold the
@@ -208,7 +188,8 @@ def extrapolate(real: Sample, fake: Sample, *, seed: int = 0) -> Extrapolation |
         seed: which groups share a part.
 
     Returns:
-        None with fewer groups than parts, or fewer than two images in a part.
+        The distance with infinitely many images, which may come out below 0 by chance; None with
+        fewer groups than parts, or fewer than two images in a part.
 
     Raises:
         UserError: sets that cannot be compared.
@@ -229,7 +210,7 @@ def extrapolate(real: Sample, fake: Sample, *, seed: int = 0) -> Extrapolation |
         )
     x, y = (torch.tensor(each, dtype=torch.float64) for each in (PARTS, points))
     slope = float(((x - x.mean()) * (y - y.mean())).sum() / (x - x.mean()).square().sum())
-    return Extrapolation(points[0], float(y.mean() - slope * x.mean()), tuple(points))
+    return float(y.mean() - slope * x.mean())
 
 
 def _estimate(real: Sample, fake: Sample, seed: int) -> dict[str, Value]:
@@ -237,15 +218,15 @@ def _estimate(real: Sample, fake: Sample, seed: int) -> dict[str, Value]:
     found = frechet_distance(real, fake, seed=seed)
     if not found.value:
         return {"frechet": found}
-    beyond = extrapolate(real, fake, seed=seed)
-    if beyond is None or beyond.bias <= LARGE_BIAS * found.value:
+    limit = extrapolate(real, fake, seed=seed)
+    if limit is None or found.value - limit <= LARGE_BIAS * found.value:
         return {"frechet": found}
-    share = min(beyond.bias / found.value, 1.0)
+    share = min((found.value - limit) / found.value, 1.0)
     thirds = min(len(real), len(fake)) // max(PARTS)
     least = ", or even less: thirds of the sets have fewer images than features"
     note = (
         f"{share:.0%} of it is bias of the number of images; with infinitely many images about "
-        f"{max(beyond.limit, 0.0):.3g}{least if thirds <= real.features else ''}"
+        f"{max(limit, 0.0):.3g}{least if thirds <= real.features else ''}"
     )
     return {"frechet": found.noted(note)}
 

@@ -4,8 +4,6 @@ Source: Binkowski et al. 2018, "Demystifying MMD GANs", section 3 and equation 4
 k(x, y) = (x.y / d + 1)^3.
 """
 
-from dataclasses import dataclass
-
 import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
@@ -24,31 +22,6 @@ SUBSET_SIZE = 1000
 BLOCKS = 40
 
 
-@dataclass(frozen=True)
-class SubsetDistances:
-    """The published form of the kernel distance.
-
-    Attributes:
-        values: distance of every subset.
-        size: images per subset and side.
-    """
-
-    values: Float64[Tensor, " k"]
-    size: int
-
-    @property
-    def mean(self) -> float:
-        """Mean over subsets."""
-        return float(self.values.mean())
-
-    @property
-    def std(self) -> float:
-        """Standard deviation over subsets, as published; not an error of the mean, since subsets
-        share images.
-        """
-        return float(self.values.std(correction=0))
-
-
 def kernel(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"]) -> Float64[Tensor, "n m"]:
     """(x.y / d + 1)^3 for all pairs of rows; products in the precision given, powers in float64."""
     return (x @ y.T).to(torch.float64).div_(x.shape[1]).add_(1).pow_(3)
@@ -61,8 +34,9 @@ def subset_distances(
     subsets: int = SUBSETS,
     size: int = SUBSET_SIZE,
     seed: int = 0,
-) -> SubsetDistances:
-    """Unbiased squared MMD of random subsets, drawn without replacement inside each subset.
+) -> Float64[Tensor, " k"]:
+    """Unbiased squared MMD of random subsets, drawn without replacement inside each subset; their
+    mean is the published form of the kernel distance.
 
     Args:
         real: features of real images.
@@ -83,7 +57,7 @@ def subset_distances(
         y = fake.values[streams.permutation("metrics/kid/fake", index, len(fake))[:size]]
         within = _within(x) + _within(y)
         values.append(within / (size * (size - 1)) - 2 * float(kernel(x, y).mean()))
-    return SubsetDistances(torch.tensor(values, dtype=torch.float64), size)
+    return torch.tensor(values, dtype=torch.float64)
 
 
 def _within(x: Float[Tensor, "n d"]) -> float:

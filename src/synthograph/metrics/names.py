@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
@@ -71,7 +70,6 @@ class Published:
     kind: PublishedKind
     count: int
     full: bool
-    published: ClassVar[bool] = True
 
     @property
     def extractor(self) -> str:
@@ -107,11 +105,6 @@ class PathLength:
     distance: str
     published: bool
 
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """Under which the number is written."""
-        return (self.name,)
-
 
 def parse_path(text: str) -> PathLength | None:
     """A path length: `ppl2_wend` with its published 50,000 pairs, `ppl2_wend_5k` with fewer, or
@@ -127,11 +120,16 @@ def parse_path(text: str) -> PathLength | None:
     variant = VARIANTS[found[1] if published else "ppl2_wend"]
     count = variant.pairs if published else OWN_PAIRS
     if found[2] is not None:
-        count = int(found[2]) * (1000 if found[3] else 1)
-    if not 2 <= count <= MAX_COUNT:
-        raise UserError(f"{text}: {count} pairs of images; from 2 to {MAX_COUNT} can be asked for")
+        count = _count(text, found[2], found[3], "pairs of images")
     distance = PUBLISHED_DISTANCE if published else OWN_DISTANCE
     return PathLength(text, variant, count, distance, published)
+
+
+def _count(text: str, digits: str, thousands: str, what: str) -> int:
+    count = int(digits) * (1000 if thousands else 1)
+    if not 2 <= count <= MAX_COUNT:
+        raise UserError(f"{text}: {count} {what}; from 2 to {MAX_COUNT} can be asked for")
+    return count
 
 
 def parse(text: str) -> Published:
@@ -145,16 +143,13 @@ def parse(text: str) -> Published:
         known = (*OWN, *EXAMPLES, *VARIANTS, PATH)
         raise UserError(f"measure {text!r} is unknown: {nearest(text, known)}")
     kind, full = KINDS[found[1]], found[5] is not None
-    count = int(found[2]) * (1000 if found[3] else 1)
     thousands = bool(found[3]) or not kind.neighbours
     if found[4] != kind.neighbours or not thousands or (full and not kind.full):
         raise UserError(
             f"measure {text!r} is unknown: the published names are {', '.join(EXAMPLES)}, with any "
             "count (pr5k3_full, is10k)"
         )
-    if not 2 <= count <= MAX_COUNT:
-        raise UserError(f"{text}: {count} synthetic images; from 2 to {MAX_COUNT} can be asked for")
-    return Published(text, kind, count, full)
+    return Published(text, kind, _count(text, found[2], found[3], "synthetic images"), full)
 
 
 @dataclass(frozen=True)

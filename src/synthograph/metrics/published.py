@@ -13,7 +13,6 @@ import synthograph
 from synthograph.archive.batches import ImageSet
 from synthograph.core.devices import Precision
 from synthograph.core.errors import UserError
-from synthograph.core.interval import Interval
 from synthograph.core.progress import Tracks, silent
 from synthograph.core.seeds import Streams
 from synthograph.features.base import Extractor
@@ -181,23 +180,18 @@ def _values(spec: Published, real: Sample, fake: Sample, seed: int) -> tuple[Val
         return (frechet.frechet_distance(real, fake, seed=seed),)
     if spec.kind is KID:
         subsets = kernel.subset_distances(real, fake, seed=seed)
-        number = len(subsets.values)
-        note = (
-            f"mean of {number} subsets of {subsets.size}, standard deviation {subsets.std:.3g}, "
-            "which is no error of the mean"
+        mean, size = float(subsets.mean()), min(kernel.SUBSET_SIZE, len(real), len(fake))
+        note = (  # since subsets share images
+            f"mean of {len(subsets)} subsets of {size}, standard deviation "
+            f"{float(subsets.std(correction=0)):.3g}, which is no error of the mean"
         )
         few = (matched(each, MAX_KERNEL, seed=seed) for each in (real, fake))
-        ends = _holding(subsets.mean, kernel.kernel_distance(*few, seed=seed).interval)
-        return (compared("kernel", subsets.mean, real, fake, interval=ends, notes=(note,)),)
+        ends = kernel.kernel_distance(*few, seed=seed).interval
+        if ends is not None:  # from some of the images
+            ends = replace(ends, low=min(ends.low, mean), high=max(ends.high, mean))
+        return (compared("kernel", mean, real, fake, interval=ends, notes=(note,)),)
     found = manifold.manifold_measures(real, fake, seed=seed)
     return (found.precision, found.recall)
-
-
-def _holding(value: float, ends: Interval | None) -> Interval | None:
-    """An interval from a subset of the images, widened until it holds the value."""
-    if ends is None:
-        return None
-    return replace(ends, low=min(ends.low, value), high=max(ends.high, value))
 
 
 def _result(
@@ -210,7 +204,7 @@ def _result(
         raise UserError(f"{spec.name}: {'; '.join(note for v in values for note in v.notes)}")
     return PublishedMeasure(
         metric=spec.name,
-        published=spec.published,
+        published=True,
         results={key: float(n) for key, n in zip(spec.keys, numbers, strict=True) if n is not None},
         values=tuple(value.noted(NOTE) for value in values),
         provenance=provenance,

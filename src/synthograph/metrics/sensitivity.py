@@ -13,10 +13,11 @@ synthetic images do: repeats would be taken for images of one patient otherwise.
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
-from jaxtyping import Bool, Float32, Int64, UInt
+from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
 from synthograph.archive.batches import ImageSet
@@ -61,9 +62,6 @@ class Effort:
     damaged: int = 500
 
 
-Build = Callable[[Int64[Tensor, " k"], Streams], tuple[Labelled, Int64[Tensor, " m"]]]
-
-
 @dataclass(frozen=True)
 class _Plant:
     """A defect, and how a half of the images is damaged by it.
@@ -75,7 +73,7 @@ class _Plant:
     """
 
     defect: Defect
-    build: Build
+    build: Callable[[Int64[Tensor, " k"], Streams], tuple[Labelled, Int64[Tensor, " m"]]]
 
 
 def sensitivity_of(
@@ -104,7 +102,7 @@ def sensitivity_of(
         UserError: too few images or groups, or features that are no numbers.
     """
     effort = effort or Effort()
-    _check(images, effort)
+    check_counts(images.count, images.group_count)
     streams, chosen = Streams(seed), _chosen(images.groups, effort.images, seed)
     (rows,) = rows_of(
         images, [extractor_column(extractor, images.spec)], folder=folder, track=track
@@ -115,7 +113,8 @@ def sensitivity_of(
         probes = standard_probes(classes)
     pool = streams.permutation("sensitivity/pool", 0, len(base))[: effort.damaged].sort().values
     pixels, refused = _pixel_plants(images, extractor, base, chosen, pool, seed, track)
-    plants = [*pixels, *_selection_plants(images, base, chosen, classes)]
+    lost = selection_defects(len(base) // 2, base.labels, classes, _factors(images, chosen))
+    plants = [*pixels, *(_Plant(each, partial(_selected_half, each, base)) for each in lost)]
     columns = {name: better for each in probes for name, better in each.columns.items()}
     under = streams.under("sensitivity")
     halves = [halve(base.groups, under, split) for split in range(effort.splits)]
@@ -167,15 +166,6 @@ def check_counts(images: int, groups: int) -> None:
         )
 
 
-def _check(images: ImageSet, effort: Effort) -> None:
-    check_counts(images.count, images.group_count)
-    if effort.splits < 3 or effort.images < MIN_IMAGES or effort.damaged < 0:
-        raise UserError(
-            f"{effort.splits} splits, {effort.images} images, {effort.damaged} damaged: at least "
-            f"3, {MIN_IMAGES} and 0 are needed"
-        )
-
-
 def _chosen(groups: Int64[Tensor, " n"], most: int, seed: int) -> Int64[Tensor, " k"]:
     """Images of randomly chosen groups, as many as asked; fewer than `MIN_GROUPS` never."""
     _, inverse, sizes = groups.unique(return_inverse=True, return_counts=True)
@@ -185,20 +175,6 @@ def _chosen(groups: Int64[Tensor, " n"], most: int, seed: int) -> Int64[Tensor, 
     taken = torch.zeros(len(sizes), dtype=torch.bool)
     taken[order[within]] = True
     return taken[inverse].nonzero()[:, 0]
-
-
-def _batches(
-    images: ImageSet, places: Int64[Tensor, " k"]
-) -> Iterator[tuple[UInt[Tensor, "b c h w"], Int64[Tensor, " b"]]]:
-    """The images at some places, in their order, and their numbers, at most `BATCH` at a time."""
-    included = torch.zeros(images.count, dtype=torch.bool)
-    included[places] = True
-    first = 0
-    for batch in images.batches():
-        here = included[first : first + len(batch)].nonzero()[:, 0]
-        for rows in here.split(BATCH) if len(here) else ():
-            yield batch[rows], rows + first
-        first += len(batch)
 
 
 def _run(track: Track, work: Iterable[object], total: int) -> None:
@@ -221,57 +197,44 @@ def _pixel_plants(
     if not len(pool):
         return [], []
     spec = images.spec
-    widths = tuple(spec.modalities.values())
-    defects = pixel_defects(spec.channels, spec.bits, widths=widths, seed=seed)
+    defects = pixel_defects(tuple(spec.modalities.values()), spec.bits, seed=seed)
     reasons = [(defect, defect.refusal(spec.bits)) for defect in defects]
     fit = [defect for defect, reason in reasons if reason is None]
     found: list[list[Tensor]] = [[] for _ in fit]
 
     def work() -> Iterator[int]:
-        for batch, numbers in _batches(images, chosen[pool]):
-            for defect, features in zip(fit, found, strict=True):
-                features.append(extractor(defect(batch, numbers)))
-                yield from numbers.tolist()
+        for places, pixels in images.at(chosen[pool]):
+            if not len(places):
+                continue
+            for numbers, batch in zip(places.split(BATCH), pixels.split(BATCH), strict=True):
+                for defect, features in zip(fit, found, strict=True):
+                    features.append(extractor(defect(batch, numbers)))
+                    yield from numbers.tolist()
 
     _run(track, work(), len(fit) * len(pool))
     plants = []
     for defect, features in zip(fit, found, strict=True):
         damaged = replace(base.subset(pool), values=torch.cat(features))
         check(damaged, f"with {defect.description}:")
-        plants.append(_Plant(defect, _pixel_builder(damaged, pool, len(base))))
+        plants.append(_Plant(defect, partial(_damaged_half, damaged, pool)))
     return plants, [(defect, reason) for defect, reason in reasons if reason is not None]
 
 
-def _pixel_builder(damaged: Labelled, pool: Int64[Tensor, " p"], count: int) -> Build:
-    place = torch.full((count,), -1)
-    place[pool] = torch.arange(len(pool))
-
-    def build(half: Int64[Tensor, " k"], _: Streams) -> tuple[Labelled, Int64[Tensor, " m"]]:
-        rows = half[place[half] >= 0]
-        return _as_generated(damaged, place[rows]), rows
-
-    return build
+def _damaged_half(
+    damaged: Labelled, pool: Int64[Tensor, " p"], half: Int64[Tensor, " k"], _: Streams
+) -> tuple[Labelled, Int64[Tensor, " m"]]:
+    """The images of a half that are in the pool, with damaged pixels."""
+    rows = half[torch.isin(half, pool)]
+    return _as_generated(damaged, torch.searchsorted(pool, rows)), rows
 
 
-def _selection_plants(
-    images: ImageSet, base: Labelled, chosen: Int64[Tensor, " k"], classes: Sequence[str]
-) -> list[_Plant]:
-    labels = base.labels if classes else None
-    defects = selection_defects(
-        len(base) // 2, labels=labels, classes=classes, factors=_factors(images, chosen)
-    )
-    return [_Plant(defect, _selection_builder(defect, base, labels)) for defect in defects]
-
-
-def _selection_builder(
-    defect: SelectionDefect, base: Labelled, labels: Int64[Tensor, " n"] | None
-) -> Build:
-    def build(half: Int64[Tensor, " k"], streams: Streams) -> tuple[Labelled, Int64[Tensor, " m"]]:
-        rows = defect(half, labels, streams)
-        order = streams.permutation("floor", 0, len(half))
-        return _as_generated(base, rows), half[order[: len(rows)].sort().values]
-
-    return build
+def _selected_half(
+    defect: SelectionDefect, base: Labelled, half: Int64[Tensor, " k"], streams: Streams
+) -> tuple[Labelled, Int64[Tensor, " m"]]:
+    """The images that a defect leaves of a half, and as many of the half at random."""
+    rows = defect.select(half, streams)
+    order = streams.permutation("floor", 0, len(half))
+    return _as_generated(base, rows), half[order[: len(rows)].sort().values]
 
 
 def _as_generated(base: Labelled, rows: Int64[Tensor, " k"]) -> Labelled:

@@ -5,6 +5,8 @@ assessment" (window of 11 pixels, five scales and their weights); as a measure o
 Olah and Shlens 2017. Near 1: all images look the same.
 """
 
+from functools import partial
+
 import torch
 from jaxtyping import Float, Float64, UInt
 from torch import Tensor
@@ -81,19 +83,22 @@ def _similarity(
     a: Float[Tensor, "n c h w"], b: Float[Tensor, "n c h w"]
 ) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
     """Structural similarity and its contrast-structure part, means over channels and places."""
-    mean_a, mean_b = _smooth(a), _smooth(b)
-    var_a, var_b = _smooth(a * a) - mean_a**2, _smooth(b * b) - mean_b**2
-    covariance = _smooth(a * b) - mean_a * mean_b
+    smooth = partial(gaussian_means, reach=WINDOW // 2, sigma=SIGMA)
+    mean_a, mean_b = smooth(a), smooth(b)
+    var_a, var_b = smooth(a * a) - mean_a**2, smooth(b * b) - mean_b**2
+    covariance = smooth(a * b) - mean_a * mean_b
     c1, c2 = (factor**2 for factor in STABLE)
     contrast = (2 * covariance + c2) / (var_a + var_b + c2)
     luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
     return (luminance * contrast).mean((1, 2, 3)), contrast.mean((1, 2, 3))
 
 
-def _smooth(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c u v"]:
-    """Gaussian window without padding."""
-    offset = torch.arange(WINDOW, dtype=torch.float64) - WINDOW // 2
-    taps = torch.exp(-offset.square() / (2 * SIGMA**2))
+def gaussian_means(
+    x: Float[Tensor, "n c h w"], reach: int, sigma: float
+) -> Float[Tensor, "n c u v"]:
+    """Means in a Gaussian window of 2 `reach` + 1 pixels a side, where it lies inside the image."""
+    offset = torch.arange(-reach, reach + 1, dtype=torch.float64)
+    taps = torch.exp(-offset.square() / (2 * sigma**2))
     taps = (taps / taps.sum()).to(x.dtype)
     flat = x.flatten(0, 1)[:, None]
     smooth = conv2d(conv2d(flat, taps.reshape(1, 1, 1, -1)), taps.reshape(1, 1, -1, 1))

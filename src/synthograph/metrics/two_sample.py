@@ -21,6 +21,7 @@ meet many single images.
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Bool, Float64, Int64
@@ -77,33 +78,25 @@ def classifier_test(
     for sample, name in zip((one, other), names, strict=True):
         check(sample, name)
     pair, notes = _alike(one, other, names, seed)
-    images, groups = (len(pair[0]), len(pair[1])), (pair[0].group_count, pair[1].group_count)
+    groups = (pair[0].group_count, pair[1].group_count)
     settings = {"permutations": permutations, "ridge": RIDGE, "seed": seed}
-    reason = _too_few(pair)
-    if reason is not None:
-        return TwoSample(
-            images=images,
-            groups=groups,
-            settings=settings,
-            notes=notes,
-            reason=reason,
-        )
+    result = partial(TwoSample, images=(len(pair[0]), len(pair[1])), groups=groups, notes=notes)
+    if min(groups) < MIN_GROUPS:
+        reason = f"{min(groups)} groups in a set, at least {MIN_GROUPS} are needed"
+        return result(settings=settings, reason=reason)
     seen = _seen(pair, seed)
     settings |= {"folds": seen.folds, "components": seen.tables[0].shape[1] // 2}
     # groups change places in their fold, so that every fold keeps as many of either set
     streams = Streams(seed).under("metrics/two-sample")
     auc = _auc(seen, permute_groups(seen.member, seen.fold, permutations, streams))
     ends, accuracy, accuracy_ends = _intervals(seen, pair, auc, seed)
-    return TwoSample(
+    return result(
         auc=float(auc[0]),
         interval=ends,
         accuracy=accuracy,
         accuracy_interval=accuracy_ends,
         p=p_value(float(auc[0]), auc[1:], slack=1e-12),
-        images=images,
-        groups=groups,
         settings=settings,
-        notes=notes,
     )
 
 
@@ -136,14 +129,6 @@ def _alike(
             notes.append(f"the classifier sees {fewest} of {count} groups of {names[place]}")
         found.append(sample)
     return (found[0], found[1]), tuple(notes)
-
-
-def _too_few(pair: tuple[Sample, Sample]) -> str | None:
-    """Why there is no test, or None."""
-    fewest = min(each.group_count for each in pair)
-    if fewest < MIN_GROUPS:
-        return f"{fewest} groups in a set, at least {MIN_GROUPS} are needed"
-    return None
 
 
 @dataclass(frozen=True)
@@ -193,22 +178,14 @@ def _numbers(
     return both / both[learn].std(0).clamp(min=1e-12)
 
 
-@dataclass(frozen=True)
-class _Learnt:
-    """Classifiers that left one fold out, one per evaluation.
+def _learn(
+    seen: _Seen, members: Bool[Tensor, "e g"], fold: int
+) -> tuple[Int64[Tensor, " k"], Float64[Tensor, "k e"]]:
+    """The images of a fold, and their scores by classifiers of the other folds, one per evaluation;
+    high ones are of the second set, 0 is half-way between the means.
 
-    Attributes:
-        rows: images of the fold.
-        scores: of these images; high ones are of the second set.
-    """
-
-    rows: Int64[Tensor, " k"]
-    scores: Float64[Tensor, "k e"]
-
-
-def _learn(seen: _Seen, members: Bool[Tensor, "e g"], fold: int) -> _Learnt:
-    """Discriminants with the covariance of all images of the other folds, whoever they belong to;
-    it gives the same direction as the covariance within the sets. 0 is half-way between the means.
+    The discriminants have the covariance of all images of the other folds, whoever they belong to;
+    it gives the same direction as the covariance within the sets.
     """
     inside = seen.fold[seen.groups] == fold
     table = seen.tables[fold]
@@ -224,7 +201,7 @@ def _learn(seen: _Seen, members: Bool[Tensor, "e g"], fold: int) -> _Learnt:
     means = [(side @ sums) / (side @ sizes)[:, None] for side in (theirs, ours)]
     direction = torch.linalg.solve(covariance, (means[1] - means[0]).T)
     middle = ((means[0] + means[1]) / 2 * direction.T).sum(1)
-    return _Learnt(rows, table[rows] @ direction - middle)
+    return rows, table[rows] @ direction - middle
 
 
 def _auc(seen: _Seen, members: Bool[Tensor, "e g"]) -> Float64[Tensor, " e"]:
@@ -235,9 +212,9 @@ def _auc(seen: _Seen, members: Bool[Tensor, "e g"]) -> Float64[Tensor, " e"]:
     for start in range(0, len(members), step):
         part = slice(start, start + step)
         for fold in range(seen.folds):
-            learnt = _learn(seen, members[part], fold)
-            ours = members[part][:, seen.groups[learnt.rows]].T
-            found, all_pairs = _concordant(learnt.scores, ours)
+            rows, scores = _learn(seen, members[part], fold)
+            ours = members[part][:, seen.groups[rows]].T
+            found, all_pairs = _concordant(scores, ours)
             concordant[part] += found
             pairs[part] += all_pairs
     return concordant / pairs
@@ -271,10 +248,9 @@ def _intervals(
     concordant = torch.zeros(len(kept), dtype=torch.float64)
     pairs = torch.zeros(len(kept), dtype=torch.float64)
     for fold in range(seen.folds):
-        learnt = _learn(seen, seen.member[None], fold)
-        rows, scores = learnt.rows, learnt.scores[:, 0]
-        right[rows] = (scores > 0) == ours[rows]
-        each = rank_statistics(scores, ours[rows].expand(len(kept), -1), kept[:, rows])
+        rows, scores = _learn(seen, seen.member[None], fold)
+        right[rows] = (scores[:, 0] > 0) == ours[rows]
+        each = rank_statistics(scores[:, 0], ours[rows].expand(len(kept), -1), kept[:, rows])
         concordant += each.concordant
         pairs += each.pairs
     accuracy = torch.stack([_share(right, kept, side) for side in (ours, ~ours)]).mean(0)
