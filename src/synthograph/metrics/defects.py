@@ -11,10 +11,10 @@ metrics for generative models".
 """
 
 import io
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
@@ -39,8 +39,6 @@ MAX_CLASSES = 12
 MAX_REPEATS = 8
 
 Images = UInt[Tensor, "n c h w"]
-
-
 Numbers = Int64[Tensor, " n"]
 """Of images in their set."""
 
@@ -71,7 +69,7 @@ class PixelDefect(Defect):
         max_bits: of images that can have it.
     """
 
-    damage: Callable[[Tensor, Tensor], Tensor]
+    damage: Callable[[Images, Numbers], Images]
     max_bits: int = 16
 
     def refusal(self, bits: int) -> str | None:
@@ -110,32 +108,32 @@ class SelectionDefect(Defect):
 
 def blur(sigma: float) -> PixelDefect:
     """A Gaussian window of standard deviation `sigma` pixels, edges repeated."""
-    words = f"sigma {sigma:g}", f"Gaussian blur of {sigma:g} pixels"
-    return PixelDefect("blur", sigma, *words, partial(_blurred, sigma))
-
-
-def _blurred(sigma: float, images: Images, numbers: Numbers) -> Images:
     reach = max(1, math.ceil(3 * sigma))
-    padded = pad(images.to(torch.float32), (reach,) * 4, mode="replicate")
-    return _integers(gaussian_means(padded, reach, sigma), images.dtype)
+
+    def damage(images: Images, numbers: Numbers) -> Images:
+        padded = pad(images.to(torch.float32), (reach,) * 4, mode="replicate")
+        return _integers(gaussian_means(padded, reach, sigma), images.dtype)
+
+    about = f"Gaussian blur of {sigma:g} pixels"
+    return PixelDefect("blur", sigma, f"sigma {sigma:g}", about, damage)
 
 
 def noise(deviation: float, seed: int = 0) -> PixelDefect:
     """Independent normal noise of standard deviation `deviation`, in grey levels of the images;
     stronger grades scale the same noise.
     """
-    words = f"sd {deviation:g}", f"normal noise of {deviation:g} grey levels"
-    return PixelDefect("noise", deviation, *words, partial(_noisy, deviation, seed))
 
+    def damage(images: Images, numbers: Numbers) -> Images:
+        streams, shape = Streams(seed), tuple(images.shape[1:])
+        result = images.clone()
+        for place in range(len(images)):  # random words need much more memory than pixels
+            drawn = streams.normal("defects/noise", numbers[place : place + 1], shape)[0]
+            noisy = images[place].to(torch.float32) + deviation * drawn
+            result[place] = _integers(noisy, images.dtype)
+        return result
 
-def _noisy(deviation: float, seed: int, images: Images, numbers: Numbers) -> Images:
-    streams, shape = Streams(seed), tuple(images.shape[1:])
-    result = images.clone()
-    for place in range(len(images)):  # random words need much more memory than pixels
-        drawn = streams.normal("defects/noise", numbers[place : place + 1], shape)[0]
-        noisy = images[place].to(torch.float32) + deviation * drawn
-        result[place] = _integers(noisy, images.dtype)
-    return result
+    about = f"normal noise of {deviation:g} grey levels"
+    return PixelDefect("noise", deviation, f"sd {deviation:g}", about, damage)
 
 
 def jpeg(quality: int, widths: tuple[int, ...]) -> PixelDefect:
@@ -146,21 +144,18 @@ def jpeg(quality: int, widths: tuple[int, ...]) -> PixelDefect:
         quality: of the encoder, 1 ... 100; lower is stronger damage.
         widths: channels of every modality; threes are coded as RGB, all others one by one.
     """
-    words = f"quality {quality}", f"JPEG of quality {quality}"
-    return PixelDefect("JPEG", quality, *words, partial(_compressed, quality, widths), max_bits=8)
-
-
-def _compressed(quality: int, widths: tuple[int, ...], images: Images, numbers: Numbers) -> Images:
-    _check_widths(widths, images)
     steps = [step for width in widths for step in ((3,) if width == 3 else (1,) * width)]
-    coded = images.clone().numpy()
-    for image in coded:
-        start = 0
-        for step in steps:
-            planes = slice(start, start + step)
-            image[planes] = _coded(image[planes], quality)
-            start += step
-    return torch.from_numpy(coded)
+    ends = [*itertools.accumulate(steps, initial=0)]
+
+    def damage(images: Images, numbers: Numbers) -> Images:
+        _check_widths(widths, images)
+        coded = images.clone().numpy()
+        for image, (start, stop) in itertools.product(coded, itertools.pairwise(ends)):
+            image[start:stop] = _coded(image[start:stop], quality)
+        return torch.from_numpy(coded)
+
+    about = f"JPEG of quality {quality}"
+    return PixelDefect("JPEG", quality, f"quality {quality}", about, damage, max_bits=8)
 
 
 def _coded(planes: np.ndarray, quality: int) -> np.ndarray:
@@ -180,20 +175,17 @@ def cast(gain: float, widths: tuple[int, ...]) -> PixelDefect:
         gain: above 0, below 1.
         widths: channels of every modality.
     """
-    grey, amount = max(widths) == 1, f"{100 * gain:g} %"
-    return PixelDefect(
-        "brightness" if grey else "colour cast",
-        gain,
-        amount,
-        f"{amount} brighter" if grey else f"first channel {amount} brighter, last {amount} darker",
-        partial(_scaled, gain, widths),
-    )
-
-
-def _scaled(gain: float, widths: tuple[int, ...], images: Images, numbers: Numbers) -> Images:
-    _check_widths(widths, images)
     gains = torch.cat([torch.linspace(1 + gain, 1 - gain, width) for width in widths])
-    return _integers(images.to(torch.float32) * gains[:, None, None], images.dtype)
+
+    def damage(images: Images, numbers: Numbers) -> Images:
+        _check_widths(widths, images)
+        return _integers(images.to(torch.float32) * gains[:, None, None], images.dtype)
+
+    amount = f"{100 * gain:g} %"
+    if max(widths) == 1:
+        return PixelDefect("brightness", gain, amount, f"{amount} brighter", damage)
+    about = f"first channel {amount} brighter, last {amount} darker"
+    return PixelDefect("colour cast", gain, amount, about, damage)
 
 
 def drop(labels: Int64[Tensor, " n"], label: int, name: str, share: float) -> SelectionDefect:
@@ -214,8 +206,8 @@ def drop(labels: Int64[Tensor, " n"], label: int, name: str, share: float) -> Se
         kept[places[order[: int(share * len(places))]]] = False
         return numbers[kept]
 
-    words = f"class {name} missing", share, amount, f"{amount} of class {name} missing"
-    return SelectionDefect(*words, select)
+    about = f"{amount} of class {name} missing"
+    return SelectionDefect(f"class {name} missing", share, amount, about, select)
 
 
 def repeat(distinct: int) -> SelectionDefect:
@@ -229,9 +221,8 @@ def repeat(distinct: int) -> SelectionDefect:
         chosen = numbers[streams.permutation("defects/repeat", 0, len(numbers))[:distinct]]
         return chosen[torch.arange(len(numbers)) % distinct]
 
-    noun = "image" if distinct == 1 else "distinct images"
-    words = f"{distinct} distinct", f"{distinct} {noun} repeated"
-    return SelectionDefect("few images repeated", distinct, *words, select)
+    about = f"{distinct} {'image' if distinct == 1 else 'distinct images'} repeated"
+    return SelectionDefect("few images repeated", distinct, f"{distinct} distinct", about, select)
 
 
 def narrow(name: str, values: Float[Tensor, " n"], lost: float) -> SelectionDefect:
@@ -249,8 +240,8 @@ def narrow(name: str, values: Float[Tensor, " n"], lost: float) -> SelectionDefe
         return numbers[~(values[numbers] > border)]
 
     amount = f"upper {100 * lost:g} %"
-    description = f"images of the {amount} of {name} missing"
-    return SelectionDefect(f"high {name} missing", lost, amount, description, select)
+    about = f"images of the {amount} of {name} missing"
+    return SelectionDefect(f"high {name} missing", lost, amount, about, select)
 
 
 def pixel_defects(widths: tuple[int, ...], bits: int, *, seed: int = 0) -> tuple[PixelDefect, ...]:

@@ -1,14 +1,14 @@
 """A domain gap for the console and as a picture."""
 
 import io
+import itertools
+from functools import partial
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from synthograph.metrics.report_text import interval_text, number
+from synthograph.metrics.report_text import empty_table, interval_text, number
 from synthograph.results.domain_gap import DomainGap, Gap
 
 if TYPE_CHECKING:
@@ -22,17 +22,11 @@ INCHES, DOTS = (8.0, 6.4), 150
 
 def table(gap: DomainGap) -> RenderableType:
     """All of it for a terminal: a row and a sentence per pair."""
-    sizes = Table(box=box.SIMPLE, pad_edge=False)
-    for name in ("set", "origin", "images", "groups"):
-        sizes.add_column(name, justify="right" if name in ("images", "groups") else "left")
+    sizes = empty_table(("set", "origin"), ("images", "groups"))
     for each in gap.sets:
-        counts = (str(each.images), str(each.groups))
-        sizes.add_row(Text(each.name), each.origin, *counts)
-    pairs = Table(box=box.SIMPLE, pad_edge=False)
-    for name in ("pair", "features"):
-        pairs.add_column(name)
-    for name in ("kernel", "95 % interval", "floors", "AUC", "95 % interval", "accuracy", "p"):
-        pairs.add_column(name, justify="right")
+        sizes.add_row(Text(each.name), each.origin, str(each.images), str(each.groups))
+    numbers = ("kernel", "95 % interval", "floors", "AUC", "95 % interval", "accuracy", "p")
+    pairs = empty_table(("pair", "features"), numbers)
     for pair in gap.pairs:
         pairs.add_row(*_cells(pair))
     lines = [*(pair.sentence for pair in gap.pairs), *gap.notes]
@@ -84,30 +78,15 @@ def _figure(gap: DomainGap) -> "Figure":
     points, sets = np.array(gap.map.points), np.array(gap.map.set)
     size = float(np.clip(12_000 / len(points), 8, 60))
     layers = 8
-    for layer in range(layers):
-        for place in range(len(gap.sets)):
-            rows = np.flatnonzero(sets == place)[layer::layers]
-            axes.scatter(
-                points[rows, 0],
-                points[rows, 1],
-                s=size,
-                c=COLOURS[place % len(COLOURS)],
-                marker=MARKERS[place % len(MARKERS)],
-                alpha=0.75,
-                linewidths=0.3,
-                edgecolors="white",
-                zorder=2 + layer,
-            )
-    for place, each in enumerate(gap.sets):
+    dots = partial(axes.scatter, alpha=0.75, linewidths=0.3, edgecolors="white")
+    looks = list(zip(gap.sets, itertools.cycle(COLOURS), itertools.cycle(MARKERS), strict=False))
+    for layer, (place, (_, colour, marker)) in itertools.product(range(layers), enumerate(looks)):
+        rows = np.flatnonzero(sets == place)[layer::layers]
+        dots(*points[rows].T, s=size, c=colour, marker=marker, zorder=2 + layer)
+    for place, (each, colour, marker) in enumerate(looks):
         shown = int((sets == place).sum())
-        axes.scatter(
-            [],
-            [],
-            s=50,
-            c=COLOURS[place % len(COLOURS)],
-            marker=MARKERS[place % len(MARKERS)],
-            label=f"{each.name} ({shown} {each.origin} images)".replace("$", r"\$"),
-        )
+        name = f"{each.name} ({shown} {each.origin} images)".replace("$", r"\$")
+        axes.scatter([], [], s=50, c=colour, marker=marker, label=name)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.set_title(f"{gap.map.about}\nfeatures: {gap.map.extractor}", fontsize=10)

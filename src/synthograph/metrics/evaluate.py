@@ -318,7 +318,11 @@ def _entries(
     against: dict[str, Value] = {}
     notes: list[str] = []
     if source in COMPARED:
-        notes = _few_images(real, fake)
+        if min(len(real), len(fake)) < MIN_FOR_MORE:
+            notes.append(
+                f"{len(real)} real and {len(fake)} synthetic images: below {MIN_FOR_MORE} this is "
+                "an indication at most"
+            )
         if unassigned:
             notes.append(f"synthetic images have no {scope.column}: all of them count")
         if task.train is not None and rows_in(scope, task.train) is not None:
@@ -342,13 +346,3 @@ def _described(name: str) -> dict[str, object]:
     """Title and direction for the file, where `results.measures` does not know the measure."""
     described = BY_NAME[name].described
     return {} if described is None else {"better": described.better, "title": described.title}
-
-
-def _few_images(real: Sample, fake: Sample) -> list[str]:
-    """A sentence where the images are too few for the number to mean anything."""
-    if min(len(real), len(fake)) >= MIN_FOR_MORE:
-        return []
-    return [
-        f"{len(real)} real and {len(fake)} synthetic images: below {MIN_FOR_MORE} this is an "
-        "indication at most"
-    ]

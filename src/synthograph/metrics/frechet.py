@@ -137,11 +137,6 @@ def frechet_distance(real: Sample, fake: Sample, *, seed: int = 0) -> Value:
     The number depends on how many images there are (`extrapolate` says how much); the interval is
     for its expectation at these numbers of images, not for that of infinitely many.
 
-    Args:
-        real: features of real images.
-        fake: features of synthetic images.
-        seed: which groups share a block.
-
     Raises:
         UserError: sets that cannot be compared.
     """
@@ -181,11 +176,6 @@ def extrapolate(real: Sample, fake: Sample, *, seed: int = 0) -> float | None:
     real images fixed; here both sets shrink alike, since real images are as scarce. Both are cut
     into 1, 2 and 3 parts of whole groups. The line needs more images than features: with fewer
     the limit is still too high, and the bias stated too small.
-
-    Args:
-        real: features of real images.
-        fake: features of synthetic images.
-        seed: which groups share a part.
 
     Returns:
         The distance with infinitely many images, which may come out below 0 by chance; None with

@@ -72,11 +72,6 @@ def kernel_distance(real: Sample, fake: Sample, *, seed: int = 0) -> Value:
     patient resemble each other; with one image per group it is the published estimator. It may be
     below 0. The interval is for the true squared MMD.
 
-    Args:
-        real: features of real images.
-        fake: features of synthetic images.
-        seed: which groups share a block.
-
     Raises:
         UserError: sets that cannot be compared.
     """

@@ -44,21 +44,11 @@ class Manifold:
     coverage: Value
 
 
-def manifold_measures(
-    real: Sample,
-    fake: Sample,
-    *,
-    seed: int = 0,
-) -> Manifold:
+def manifold_measures(real: Sample, fake: Sample, *, seed: int = 0) -> Manifold:
     """Precision, recall, density and coverage with intervals.
 
     The values depend on the numbers of images; the intervals are for their expectations at these
     numbers.
-
-    Args:
-        real: features of real images.
-        fake: features of synthetic images.
-        seed: which groups share a block.
 
     Raises:
         UserError: sets that cannot be compared.

@@ -34,7 +34,7 @@ def flat_map(values: Float[Tensor, "n d"], *, seed: int = 0) -> FlatMap:
     """A map of all images together, by the best method at hand."""
     if len(values) >= MIN_UMAP and _has_umap():
         return _umap(values, seed)
-    points = principal(values, min(2, values.shape[1]), seed=seed)
+    points = components(values, min(2, values.shape[1]), seed=seed).scores(values)
     points = torch.nn.functional.pad(points, (0, 2 - points.shape[1]))
     return FlatMap("pca", "the first two principal components", points.to(torch.float32))
 
@@ -74,11 +74,6 @@ def components(values: Float[Tensor, "n d"], count: int, *, seed: int = 0) -> Co
     basis = basis @ turned
     largest = basis.gather(0, basis.abs().argmax(0, keepdim=True))
     return Components(mean, basis * torch.where(largest < 0, -1.0, 1.0))
-
-
-def principal(values: Float[Tensor, "n d"], count: int, *, seed: int = 0) -> Float64[Tensor, "n r"]:
-    """Coordinates of images along their own first principal components; see `components`."""
-    return components(values, count, seed=seed).scores(values)
 
 
 def _has_umap() -> bool:

@@ -10,7 +10,8 @@ from synthograph.results.measures import About, about
 from synthograph.stats.sample import Sample
 
 Estimate = Callable[[Sample, Sample, int], Mapping[str, Value]]
-"""Rows of real images, rows of synthetic ones and a seed to values with intervals, by name."""
+"""Rows of real images, rows of synthetic ones and a seed (which groups share a block or a part) to
+values with intervals, by name."""
 Plain = Callable[[Sample, Sample], Mapping[str, float]]
 """The same as bare numbers; a name is absent where there are too few images for it."""
 

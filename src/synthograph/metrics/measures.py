@@ -2,6 +2,7 @@
 and as floors.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 
 from synthograph.core.seeds import Streams
@@ -52,7 +53,7 @@ def compare(real: Sample, fake: Sample, names: Collection[str], *, seed: int = 0
         real: rows of real images.
         fake: rows of synthetic images.
         names: of measures of one source.
-        seed: which groups share a block.
+        seed: as for `Estimate`.
 
     Raises:
         UserError: sets that cannot be compared.
@@ -93,17 +94,18 @@ def floors(
     if real.group_count < 2 or not compared:
         return found
     streams = Streams(seed)
-    between: dict[str, list[float]] = {}
-    same: dict[str, list[float]] = {}
+    between, same = defaultdict[str, list[float]](list), defaultdict[str, list[float]](list)
     sizes = []
     for split in range(splits):
         second = halve(real.groups, streams, split)
         one, other = (real.subset(half.nonzero()[:MAX_HALF, 0]) for half in (~second, second))
         sizes.append((len(one), len(other)))
-        _collect(between, plain(one, other, compared))
+        for name, number in plain(one, other, compared).items():
+            between[name].append(number)
         if len(fake) >= len(other):
             order = streams.permutation("metrics/floor", split, len(fake))[: len(other)]
-            _collect(same, plain(one, fake.subset(order.sort().values), compared))
+            for name, number in plain(one, fake.subset(order.sort().values), compared).items():
+                same[name].append(number)
     n = (sum(a for a, _ in sizes) // splits, sum(b for _, b in sizes) // splits)
     for name, numbers in between.items():
         found[name] = Floor(
@@ -119,11 +121,6 @@ def floors(
 
 def _mean(numbers: Sequence[float]) -> float:
     return sum(numbers) / len(numbers)
-
-
-def _collect(into: dict[str, list[float]], found: dict[str, float]) -> None:
-    for name, number in found.items():
-        into.setdefault(name, []).append(number)
 
 
 def matched(sample: Sample, count: int, *, seed: int = 0) -> Sample:

@@ -158,8 +158,8 @@ def path_length(
     Raises:
         UserError: a distance is negative, NaN or infinite.
     """
-    found = [batch.to(torch.float64) for batch in distances]
-    every = torch.cat(found) if found else torch.zeros(0, dtype=torch.float64)
+    none = torch.zeros(0, dtype=torch.float64)
+    every = torch.cat([none, *(batch.to(torch.float64) for batch in distances)])
     if not bool((every.isfinite() & (every >= 0)).all()):
         raise UserError(
             f"{name}: a perceptual distance is negative or not a finite number; look at the images "

@@ -72,33 +72,29 @@ def coverage_per_class(classes: Sequence[str], *, unlabelled: bool = False) -> P
     asks whether any synthetic image lies in the ball of a real one of the class; balls then reach
     to neighbours of any class. That is for synthetic images without labels, or with labels that
     may be wrong, and sees a class only where no other looks like it.
-
-    Args:
-        classes: names, in the order of the labels.
-        unlabelled: whether to ignore the labels of synthetic images.
     """
-    column = UNLABELLED if unlabelled else BY_LABEL
 
     def by_label(real: Labelled, fake: Labelled) -> Numbers:
         found = {}
         for label, name in enumerate(classes):
             ours, theirs = real.subset(real.labels == label), fake.subset(fake.labels == label)
             if len(ours) > manifold.DC_NEIGHBOURS:
-                found[column, name] = _mean(covered(ours, theirs))
+                found[BY_LABEL, name] = _mean(covered(ours, theirs))
         return found
 
     def by_look(real: Labelled, fake: Labelled) -> Numbers:
         if len(real) <= manifold.DC_NEIGHBOURS:
             return {}
-        inside = covered(real, fake)
-        members = {name: real.labels == label for label, name in enumerate(classes)}
-        return {
-            (column, name): _mean(inside[rows])
-            for name, rows in members.items()
-            if bool(rows.any())
-        }
+        inside, found = covered(real, fake), {}
+        for label, name in enumerate(classes):
+            ours = inside[real.labels == label]
+            if len(ours):
+                found[UNLABELLED, name] = _mean(ours)
+        return found
 
-    return Probe({column: Direction.HIGH}, by_look if unlabelled else by_label)
+    if unlabelled:
+        return Probe({UNLABELLED: Direction.HIGH}, by_look)
+    return Probe({BY_LABEL: Direction.HIGH}, by_label)
 
 
 def _mean(values: Bool[Tensor, " n"]) -> float:

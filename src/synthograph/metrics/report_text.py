@@ -13,7 +13,8 @@ from synthograph.core.names import first_few
 from synthograph.results.evaluation import Entry, Measurements, PublishedMeasure, ScopeShare
 
 MAX_PLACES = 4
-MEASURE, FEATURES, NUMBER, ENDS = 10, 12, 9, 20
+WIDTHS = (10, 12, 9, 20, 9, 9, 9, 9)
+"""Of columns at least, so that the tables of all parts stand below one another."""
 
 
 def table(report: Measurements, published: Sequence[PublishedMeasure] = ()) -> RenderableType:
@@ -37,16 +38,29 @@ def _measures(entries: Sequence[Entry], *, gap: bool) -> Table:
     half = next((entry.floor for entry in entries if entry.floor is not None), None)
     if half is not None:
         sizes += f"; halves of {half.n[0]} and {half.n[1]} real images"
-    title = Text(f"{first.scope}: {sizes}")  # as Text: brackets in names are no markup
-    result = Table(box=box.SIMPLE, title=title, title_justify="left", pad_edge=False)
-    result.add_column("measure", min_width=MEASURE)
-    result.add_column("features", min_width=FEATURES)
-    for name, width in (("value", NUMBER), ("95 % interval", ENDS)):
-        result.add_column(name, justify="right", min_width=width)
-    for name in ("real vs real", "same n", *(("vs train", "gap") if gap else ())):
-        result.add_column(name, justify="right", min_width=NUMBER)
+    names = (
+        "value",
+        "95 % interval",
+        "real vs real",
+        "same n",
+        *(("vs train", "gap") if gap else ()),
+    )
+    result = empty_table(("measure", "features"), names)
+    result.title = Text(f"{first.scope}: {sizes}")  # as Text: brackets in names are no markup
+    for column, width in zip(result.columns, WIDTHS, strict=False):
+        column.min_width = width
     for entry in entries:
         result.add_row(*_cells(entry, gap=gap))
+    return result
+
+
+def empty_table(left: Sequence[str], right: Sequence[str], *, no_wrap: bool = False) -> Table:
+    """Columns of text, then columns of numbers."""
+    result = Table(box=box.SIMPLE, title_justify="left", pad_edge=False)
+    for name in left:
+        result.add_column(name, no_wrap=no_wrap)
+    for name in right:
+        result.add_column(name, justify="right", no_wrap=no_wrap)
     return result
 
 
@@ -76,10 +90,8 @@ def interval_text(ends: Interval | None) -> str:
 
 
 def _shares(shares: Sequence[ScopeShare]) -> Table:
-    result = Table(box=box.SIMPLE, pad_edge=False)
-    result.add_column("part", no_wrap=True)
-    for name in ("real", "synthetic", "train", "share synthetic / share train"):
-        result.add_column(name, justify="right", no_wrap=True)
+    names = ("real", "synthetic", "train", "share synthetic / share train")
+    result = empty_table(("part",), names, no_wrap=True)
     for share in shares:
         counts = (share.n_real, share.n_generated, share.n_train)
         cells = ["-" if count is None else str(count) for count in counts]
@@ -88,9 +100,7 @@ def _shares(shares: Sequence[ScopeShare]) -> Table:
 
 
 def _published(published: Sequence[PublishedMeasure]) -> Table:
-    result = Table(box=box.SIMPLE, pad_edge=False)
-    result.add_column("name", no_wrap=True)
-    result.add_column("value", justify="right")
+    result = empty_table(("name",), ("value",), no_wrap=True)
     for each in published:
         for key, value in each.results.items():
             result.add_row(key, number(value))

@@ -80,8 +80,7 @@ def shares(
     for scope in parts:
         if scope.column is None:
             continue
-        sets = (real, fake, train)
-        n, m, t = (None if each is None else _count(scope, each) for each in sets)
+        n, m, t = (None if each is None else _count(scope, each) for each in (real, fake, train))
         ratio = None
         if m is not None and t and train is not None:
             ratio = (m / fake.count) / (t / train.count)
@@ -89,7 +88,6 @@ def shares(
             ScopeShare(
                 column=scope.column,
                 level=scope.level,
-                modality=scope.modality,
                 n_real=n or 0,
                 n_generated=m,
                 n_train=t,

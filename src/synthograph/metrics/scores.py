@@ -5,7 +5,7 @@ exp(E KL(p(y|x) || p(y))). It knows nothing of real images, so it never decides 
 """
 
 import torch
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from synthograph.core.errors import UserError
@@ -21,10 +21,7 @@ TOLERANCE = 1e-3
 
 
 def inception_score(
-    probabilities: Float[Tensor, "n c"],
-    *,
-    splits: int = SPLITS,
-    seed: int = 0,
+    probabilities: Float[Tensor, "n c"], *, splits: int = SPLITS, seed: int = 0
 ) -> tuple[Value, float]:
     """The inception score of synthetic images.
 
@@ -73,21 +70,12 @@ def split_scores(
         chunk = probabilities[rows].to(torch.float64)
         sums.index_add_(0, cell[rows], chunk)
         terms.index_add_(0, cell[rows], torch.xlogy(chunk, chunk).sum(1))
-    return _scores(sums, terms, torch.bincount(cell, minlength=cells), cut, splits)
-
-
-def _scores(
-    sums: Float64[Tensor, "p c"],
-    terms: Float64[Tensor, " p"],
-    images: Int64[Tensor, " p"],
-    cut: Plan,
-    splits: int,
-) -> Float64[Tensor, "e k"]:
-    """exp(mean of p log p - entropy term of the mean) from sums per split and block."""
+    images = torch.bincount(cell, minlength=cells).to(torch.float64)
     keep = cut.kept.to(torch.float64)
     total = torch.einsum("eg,kgc->ekc", keep, sums.reshape(splits, cut.count, -1))
     term = keep @ terms.reshape(splits, cut.count).T
-    number = (keep @ images.reshape(splits, cut.count).T.to(torch.float64)).clamp(min=1)
+    number = (keep @ images.reshape(splits, cut.count).T).clamp(min=1)
+    # exp(mean of p log p - entropy term of the mean), from sums per split and block
     mean = total / number[:, :, None]
     divergence = term / number - torch.xlogy(mean, mean).sum(2)
     return divergence.clamp(min=0).exp()

@@ -62,6 +62,9 @@ class Effort:
     damaged: int = 500
 
 
+DEFAULT_EFFORT = Effort()
+
+
 @dataclass(frozen=True)
 class _Plant:
     """A defect, and how a half of the images is damaged by it.
@@ -82,7 +85,7 @@ def sensitivity_of(
     *,
     folder: Path,
     seed: int = 0,
-    effort: Effort | None = None,
+    effort: Effort = DEFAULT_EFFORT,
     probes: Sequence[Probe] | None = None,
     track: Track = lambda items, total: items,
 ) -> Sensitivity:
@@ -101,7 +104,6 @@ def sensitivity_of(
     Raises:
         UserError: too few images or groups, or features that are no numbers.
     """
-    effort = effort or Effort()
     check_counts(images.count, images.group_count)
     streams, chosen = Streams(seed), _chosen(images.groups, effort.images, seed)
     (rows,) = rows_of(

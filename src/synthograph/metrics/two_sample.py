@@ -141,14 +141,17 @@ class _Seen:
         groups: of every image, 0..g-1; those of the first set come first.
         member: whether a group is of the second set.
         fold: of every group.
-        folds: how many.
     """
 
     tables: list[Float64[Tensor, "n c"]]
     groups: Int64[Tensor, " n"]
     member: Bool[Tensor, " g"]
     fold: Int64[Tensor, " g"]
-    folds: int
+
+    @property
+    def folds(self) -> int:
+        """How many."""
+        return len(self.tables)
 
 
 def _seen(pair: tuple[Sample, Sample], seed: int) -> _Seen:
@@ -161,7 +164,7 @@ def _seen(pair: tuple[Sample, Sample], seed: int) -> _Seen:
     fold = torch.zeros(sum(counts), dtype=torch.int64).index_put_((groups,), fold_of)
     inside = fold[groups]
     tables = [_numbers(values, inside != left_out, seed) for left_out in range(folds)]
-    return _Seen(tables, groups, pooled.of_second, fold, folds)
+    return _Seen(tables, groups, pooled.of_second, fold)
 
 
 def _numbers(
