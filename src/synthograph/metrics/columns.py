@@ -29,11 +29,12 @@ from synthograph.archive.batches import ImageSet
 from synthograph.archive.parts import Part
 from synthograph.core.errors import UserError
 from synthograph.core.files import atomic_path, disk_errors
-from synthograph.core.progress import Track
+from synthograph.core.progress import Track, Tracks, silent
 from synthograph.core.spec import ImageSpec
 from synthograph.features.base import ClassifyingExtractor, Extractor
 from synthograph.metrics.spectrum import rings, spectra
 from synthograph.metrics.ssim import ms_ssim
+from synthograph.stats.sample import Sample
 
 Step = Callable[[Tensor], Tensor]
 """Images [n, channels, h, w] to rows [n, dims]; called batch by batch, in order."""
@@ -182,6 +183,15 @@ def rows_of(
     if any(rows is None for rows in kept):
         raise UserError(f"{folder}: what was computed cannot be read back; is the disk full?")
     return [rows for rows in kept if rows is not None]
+
+
+def features_of(
+    images: ImageSet, extractor: Extractor, *, folder: Path, tracks: Tracks = silent
+) -> Sample:
+    """Features of whole images with their patients; arguments and errors as for `rows_of`."""
+    column, track = extractor_column(extractor, images.spec), tracks(f"features of {images.name}")
+    (rows,) = rows_of(images, [column], folder=folder, track=track)
+    return Sample(rows[:, : extractor.dims], images.groups)
 
 
 def keep_part(

@@ -20,7 +20,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.progress import Tracks, silent
 from synthograph.core.seeds import Streams
 from synthograph.features.base import Extractor
-from synthograph.metrics import columns
+from synthograph.metrics.columns import features_of
 from synthograph.metrics.evaluate import MIN_IMAGES, check_kind
 from synthograph.metrics.kernel import kernel_distance
 from synthograph.metrics.maps import flat_map
@@ -152,7 +152,12 @@ def domain_gap(
     check(sets)
     if not extractors:
         raise UserError("no extractor of features: name at least one")
-    samples = {each.name: _features(sets, each, folder, tracks) for each in extractors}
+    samples = {
+        extractor.name: [
+            features_of(each.images, extractor, folder=folder, tracks=tracks) for each in sets
+        ]
+        for extractor in extractors
+    }
     work = [
         (each, pair) for each in extractors for pair in itertools.combinations(range(len(sets)), 2)
     ]
@@ -176,18 +181,6 @@ def domain_gap(
             version=synthograph.__version__,
         ),
     )
-
-
-def _features(
-    sets: Sequence[DomainImages], extractor: Extractor, folder: Path, tracks: Tracks
-) -> list[Sample]:
-    found = []
-    for each in sets:
-        column = columns.extractor_column(extractor, each.images.spec)
-        track = tracks(f"features of {each.name}")
-        (rows,) = columns.rows_of(each.images, [column], folder=folder, track=track)
-        found.append(Sample(rows[:, : extractor.dims], each.images.groups))
-    return found
 
 
 def _gap(

@@ -7,8 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 import synthograph
 from synthograph.archive.batches import ImageSet
 from synthograph.core.devices import Precision
@@ -18,7 +16,7 @@ from synthograph.core.seeds import Streams
 from synthograph.features.base import Extractor
 from synthograph.features.lpips import PerceptualDistance
 from synthograph.metrics import frechet, kernel, manifold
-from synthograph.metrics.columns import extractor_column, rows_of
+from synthograph.metrics.columns import extractor_column, features_of, rows_of
 from synthograph.metrics.measures import matched
 from synthograph.metrics.names import FID, IS, KID, PathLength, Published
 from synthograph.metrics.paths import Pairs, path_length, step_lengths
@@ -92,9 +90,6 @@ def measure_published(
         UserError: too few images, or features that are not finite.
     """
     check_published(spec, train, fake.count, fake.name)
-    column = extractor_column(extractor, train.spec)
-    (rows,) = rows_of(fake, [column], folder=folder, track=tracks(f"features of {fake.name}"))
-    rows = rows[: spec.count]
     provenance = Provenance(
         features=Features(**extractor.describe()),
         generated=ImageRecord(**{"name": fake.name, "n": spec.count, **fake.origin}),
@@ -102,16 +97,17 @@ def measure_published(
         version=synthograph.__version__,
     )
     if spec.kind is IS:
-        value, deviation = inception_score(rows[:, extractor.dims :], seed=seed)
+        column, track = extractor_column(extractor, fake.spec), tracks(f"features of {fake.name}")
+        (rows,) = rows_of(fake, [column], folder=folder, track=track)
+        value, deviation = inception_score(rows[: spec.count, extractor.dims :], seed=seed)
         return _result(spec, (value.value, deviation), (value,), provenance)
-    (real_rows,) = rows_of(
-        train, [column], folder=folder, track=tracks(f"features of {train.name}")
+    made, real = (
+        features_of(each, extractor, folder=folder, tracks=tracks) for each in (fake, train)
     )
-    real = Sample(real_rows[:, : extractor.dims], train.groups)
     if spec.max_real is not None and len(real) > spec.max_real:
         chosen = Streams(seed).permutation("metrics/published", 0, len(real))[: spec.max_real]
         real = real.subset(chosen.sort().values)
-    synthetic = Sample(rows[:, : extractor.dims], torch.arange(spec.count))
+    synthetic = Sample.singles(made.values[: spec.count])
     record = ImageRecord(**{"name": train.name, "n": len(real), **train.origin})
     values = _values(spec, real, synthetic, seed)
     numbers = tuple(value.value for value in values)

@@ -25,7 +25,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.progress import Track
 from synthograph.core.seeds import Streams
 from synthograph.features.base import Extractor
-from synthograph.metrics.columns import extractor_column, rows_of
+from synthograph.metrics.columns import features_of
 from synthograph.metrics.defects import (
     MAX_CLASSES,
     Defect,
@@ -106,11 +106,9 @@ def sensitivity_of(
     """
     check_counts(images.count, images.group_count)
     streams, chosen = Streams(seed), _chosen(images.groups, effort.images, seed)
-    (rows,) = rows_of(
-        images, [extractor_column(extractor, images.spec)], folder=folder, track=track
-    )
+    rows = features_of(images, extractor, folder=folder, tracks=lambda what: track).values
     classes, labels = _classes(images)
-    base = Labelled(rows[chosen, : extractor.dims], images.groups[chosen], labels[chosen])
+    base = Labelled(rows[chosen], images.groups[chosen], labels[chosen])
     if probes is None:
         probes = standard_probes(classes)
     pool = streams.permutation("sensitivity/pool", 0, len(base))[: effort.damaged].sort().values

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 import synthograph
 from synthograph.archive.batches import ArchiveRows, ImageSet
@@ -18,7 +17,7 @@ from synthograph.features.base import Extractor
 from synthograph.features.registry import feature_folder
 from synthograph.metrics.audit.cross_fold import check_unseen, cross_fold
 from synthograph.metrics.audit.nearness import nearness
-from synthograph.metrics.columns import extractor_column, rows_of
+from synthograph.metrics.columns import features_of
 from synthograph.results.folds import CrossFold, FoldTest
 from synthograph.results.provenance import Features, Provenance
 from synthograph.stats.sample import Sample
@@ -117,16 +116,14 @@ def _compared(
     seed: int,
     progress: Progress,
 ) -> FoldTest:
-    def features(images: ImageSet) -> Tensor:
-        column = extractor_column(extractor, real.images.spec)
-        track = progress.track(f"features of {images.name}")
-        (found,) = rows_of(images, [column], folder=feature_folder(), track=track)
-        return found[:, : extractor.dims]
+    def features(images: ImageSet) -> Sample:
+        return features_of(images, extractor, folder=feature_folder(), tracks=progress.track)
 
     count = min(images.count for images in synthetic)  # more images lie nearer to anything
     groups = real.images.groups
-    whole = Sample(features(real.images), groups)
-    nearest = [nearness(whole, Sample.singles(features(s)[:count])).nearest for s in synthetic]
+    whole = features(real.images)
+    others = (Sample.singles(features(images).values[:count]) for images in synthetic)
+    nearest = [nearness(whole, each).nearest for each in others]
     folds = torch.tensor([row.fold for row in real.ordered])
     found = cross_fold(torch.stack(nearest), unseen, folds, groups, seed=seed)
     return found.replace(features=Features(**extractor.describe()), synthetic_each=count)

@@ -23,7 +23,7 @@ from synthograph.core.request import Result
 from synthograph.features import registry
 from synthograph.features.registry import feature_folder, open_extractors
 from synthograph.metrics.audit.embeddings import pair_distances
-from synthograph.metrics.columns import extractor_column, rows_of
+from synthograph.metrics.columns import features_of
 from synthograph.metrics.sprites import fitting, thumbnails
 from synthograph.results.pairs import PairDistances
 from synthograph.workflows.requests import EmbeddingsRequest
@@ -136,10 +136,8 @@ def _export(
     features, about, pictures = [], list[list[str]](), list[np.ndarray]()
     for place, each in enumerate(sets):
         images, synthetic = each.images, place >= len(request.archives)
-        column = extractor_column(extractor, images.spec)
-        track = progress.track(f"features of {images.name}")
-        (found,) = rows_of(images, [column], folder=feature_folder(), track=track)
-        features.append(found[:, : extractor.dims])
+        found = features_of(images, extractor, folder=feature_folder(), tracks=progress.track)
+        features.append(found.values)
         small = thumbnails(images, range(images.count), side=fitting(total))
         pictures += [_squared(small[number]) for number in range(images.count)]
         about += [_cells(row, "synthetic" if synthetic else row.origin) for row in each.ordered]

@@ -16,7 +16,7 @@ from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.untrusted.tensors import write_tensors
 from synthograph.features import registry
 from synthograph.features.registry import feature_folder
-from synthograph.metrics.columns import extractor_column, rows_of
+from synthograph.metrics.columns import features_of
 from synthograph.metrics.evaluate import MIN_IMAGES, EvaluationTask, evaluate
 from synthograph.metrics.measures import BY_NAME, compare
 from synthograph.metrics.names import (
@@ -313,7 +313,7 @@ class SnapshotScorer:
         one, times = registry.extractor(name, device=self.device), []
         for few in (WARM_UP, min(count, TIMED)):
             synthetic, start = self._synthetic(snapshot, reference, few), time.perf_counter()
-            rows_of(synthetic, [extractor_column(one, synthetic.spec)], folder=feature_folder())
+            features_of(synthetic, one, folder=feature_folder())
             times.append((time.perf_counter() - start) / few)
         real_count = reference.images.count
         drawn = Streams(SEED).normal("watch", torch.arange(real_count + count), (one.dims,))
