@@ -46,19 +46,13 @@ BLOCK = 512
 
 @dataclass(frozen=True)
 class Column:
-    """Numbers per image.
+    """Numbers per image."""
 
-    Attributes:
-        name: for messages.
-        key: the same for the same numbers of the same images.
-        dims: numbers per image.
-        begin: makes the step that goes through a set once, from an image on where a block starts.
-    """
-
-    name: str
-    key: str
-    dims: int
+    name: str  # for messages
+    key: str  # the same for the same numbers of the same images
+    dims: int  # numbers per image
     begin: Callable[[int], Step]
+    """Makes the step that goes through a set once, from an image on where a block starts."""
 
 
 def extractor_column(extractor: Extractor, spec: ImageSpec, modality: str | None = None) -> Column:

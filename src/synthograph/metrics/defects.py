@@ -45,32 +45,20 @@ Numbers = Int64[Tensor, " n"]
 
 @dataclass(frozen=True)
 class Defect:
-    """A planted defect of one grade.
+    """A planted defect of one grade."""
 
-    Attributes:
-        kind: what is damaged; the grades of one kind stand in one row of a table.
-        grade: how much, in the unit of the kind.
-        amount: the grade in a few words.
-        description: the damage in one line.
-    """
-
-    kind: str
-    grade: float
-    amount: str
-    description: str
+    kind: str  # what is damaged; the grades of one kind stand in one row of a table
+    grade: float  # how much, in the unit of the kind
+    amount: str  # the grade in a few words
+    description: str  # the damage in one line
 
 
 @dataclass(frozen=True)
 class PixelDefect(Defect):
-    """Damage to the pixels of every image.
-
-    Attributes:
-        damage: integer images [n, c, h, w] and their numbers to damaged images.
-        max_bits: of images that can have it.
-    """
+    """Damage to the pixels of every image."""
 
     damage: Callable[[Images, Numbers], Images]
-    max_bits: int = 16
+    max_bits: int = 16  # of images that can have it
 
     def refusal(self, bits: int) -> str | None:
         """Why images of that bit depth cannot have it; None where they can."""
@@ -96,14 +84,10 @@ class PixelDefect(Defect):
 
 @dataclass(frozen=True)
 class SelectionDefect(Defect):
-    """Damage to what a set holds.
-
-    Attributes:
-        select: images of the undamaged set, and where random choices come from, to the images of
-            the damaged set.
-    """
+    """Damage to what a set holds."""
 
     select: Callable[[Int64[Tensor, " k"], Streams], Int64[Tensor, " m"]]
+    """Images of the undamaged set, and where random choices come from, to those of the damaged."""
 
 
 def blur(sigma: float) -> PixelDefect:

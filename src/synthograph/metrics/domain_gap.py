@@ -52,17 +52,11 @@ KERNEL = "kernel"
 
 @dataclass(frozen=True)
 class DomainImages:
-    """One of the sets to compare.
+    """One of the sets to compare."""
 
-    Attributes:
-        images: the set; no image and no patient of it is in another set.
-        origin: `real`, `synthetic` or `mixed`.
-        notes: sentences on it for the reader.
-    """
-
-    images: ImageSet
-    origin: str = "real"
-    notes: tuple[str, ...] = ()
+    images: ImageSet  # no image and no patient of it is in another set
+    origin: str = "real"  # or `synthetic`, or `mixed`
+    notes: tuple[str, ...] = ()  # sentences on it for the reader
 
     @property
     def name(self) -> str:

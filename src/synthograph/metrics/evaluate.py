@@ -36,23 +36,14 @@ COMPARED = (Source.FEATURES, Source.SPECTRA)
 
 @dataclass(frozen=True)
 class EvaluationTask:
-    """What to measure.
+    """What to measure."""
 
-    Attributes:
-        real: the reference.
-        fake: synthetic images.
-        train: the images that the generator was trained on, for the gap; None without.
-        measures: names out of `names.OWN`.
-        by: columns of the manifest whose levels are measured, besides the classes.
-        seed: of blocks, halves and pairs.
-    """
-
-    real: ImageSet
-    fake: ImageSet
-    train: ImageSet | None = None
+    real: ImageSet  # the reference
+    fake: ImageSet  # synthetic images
+    train: ImageSet | None = None  # what the generator was trained on, for the gap
     measures: tuple[str, ...] = OWN
-    by: tuple[str, ...] = ()
-    seed: int = 0
+    by: tuple[str, ...] = ()  # columns of the manifest that are measured besides the classes
+    seed: int = 0  # of blocks, halves and pairs
 
     @property
     def sets(self) -> dict[str, ImageSet]:

@@ -37,19 +37,14 @@ NOISE = 4.0
 
 @dataclass(frozen=True)
 class Moments:
-    """Mean and covariance of a set of features, all in float64.
+    """Mean and covariance of a set of features."""
 
-    Attributes:
-        count: images.
-        mean: mean of every feature.
-        scatter: sum of the outer products of the centred images; None where `rows` are kept.
-        rows: the centred images themselves, where they are fewer than the features.
-    """
-
-    count: int
+    count: int  # images
     mean: Float64[Tensor, " d"]
     scatter: Float64[Tensor, "d d"] | None = None
+    """Sum of the outer products of the centred images; None where `rows` are kept."""
     rows: Float64[Tensor, "n d"] | None = None
+    """The centred images themselves, where they are fewer than the features."""
 
     def total_variance(self) -> float:
         """Trace of the covariance."""

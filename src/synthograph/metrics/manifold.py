@@ -97,23 +97,14 @@ def manifold_measures(real: Sample, fake: Sample, *, seed: int = 0) -> Manifold:
 
 @dataclass(frozen=True)
 class ManifoldCounts:
-    """Whole numbers behind the four measures, for every evaluation of a plan.
+    """Whole numbers behind the four measures, for every evaluation of a plan."""
 
-    Attributes:
-        n_real: real images kept.
-        n_fake: synthetic images kept.
-        n_precise: synthetic images in the ball of a real one.
-        n_recalled: real images in the ball of a synthetic one.
-        balls: pairs of a synthetic image and a ball of a real image that holds it.
-        n_covered: real images with a synthetic image in their ball.
-    """
-
-    n_real: Int64[Tensor, " e"]
-    n_fake: Int64[Tensor, " e"]
-    n_precise: Int64[Tensor, " e"]
-    n_recalled: Int64[Tensor, " e"]
-    balls: Int64[Tensor, " e"]
-    n_covered: Int64[Tensor, " e"]
+    n_real: Int64[Tensor, " e"]  # real images kept
+    n_fake: Int64[Tensor, " e"]  # synthetic images kept
+    n_precise: Int64[Tensor, " e"]  # synthetic images in the ball of a real one
+    n_recalled: Int64[Tensor, " e"]  # real images in the ball of a synthetic one
+    balls: Int64[Tensor, " e"]  # pairs of a synthetic image and a ball of a real one that holds it
+    n_covered: Int64[Tensor, " e"]  # real images with a synthetic image in their ball
 
 
 def count(real: Sample, fake: Sample, cut: Plan, *, k_pr: int, k_dc: int) -> ManifoldCounts:
@@ -164,15 +155,10 @@ def _covered(
 
 @dataclass(frozen=True)
 class Neighbours:
-    """The nearest images of every image of its own set, nearest first, itself left out.
+    """The nearest images of every image of its own set, nearest first, itself left out."""
 
-    Attributes:
-        squared: squared distances; infinite where there are no more images.
-        blocks: block of every neighbour.
-    """
-
-    squared: Float32[Tensor, "n c"]
-    blocks: Int64[Tensor, "n c"]
+    squared: Float32[Tensor, "n c"]  # distances; infinite where there are no more images
+    blocks: Int64[Tensor, "n c"]  # of every neighbour
 
 
 def neighbours(points: ByBlock, count: int, k: int, centre: Float64[Tensor, " d"]) -> Neighbours:

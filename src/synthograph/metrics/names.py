@@ -28,23 +28,14 @@ _PATH = re.compile(rf"({'|'.join((*VARIANTS, PATH))})(?:_(\d{{1,7}})(k?))?", re.
 
 @dataclass(frozen=True)
 class PublishedKind:
-    """What a published name measures.
+    """What a published name measures."""
 
-    Attributes:
-        name: how published names begin.
-        extractor: whose features.
-        endings: of the keys under which its numbers are written.
-        max_real: real images that a name ending in `_full` takes at most; None for all.
-        neighbours: behind the number of images; empty for kinds without.
-        full: whether there are names ending in `_full`.
-    """
-
-    name: str
+    name: str  # how published names begin
     extractor: str = "inception"
-    endings: tuple[str, ...] = ("",)
-    max_real: int | None = None
-    neighbours: str = ""
-    full: bool = True
+    endings: tuple[str, ...] = ("",)  # of the keys under which its numbers are written
+    max_real: int | None = None  # images that a name ending in `_full` takes at most; None for all
+    neighbours: str = ""  # behind the number of images; empty for kinds without
+    full: bool = True  # whether there are names ending in `_full`
 
 
 FID = PublishedKind("fid")
@@ -56,20 +47,14 @@ KINDS = {kind.name: kind for kind in (FID, KID, PR, IS)}
 
 @dataclass(frozen=True)
 class Published:
-    """A measure under its published name. All of them compare with the training images.
-
-    Attributes:
-        name: as written.
-        kind: what is measured.
-        count: synthetic images.
-        full: whether all real images count, without flips; else as many as synthetic ones, with
-            the flips that training saw.
-    """
+    """A measure under its published name. All of them compare with the training images."""
 
     name: str
     kind: PublishedKind
-    count: int
+    count: int  # synthetic images
     full: bool
+    """Whether all real images count, without flips; else as many as synthetic ones, with the flips
+    that training saw."""
 
     @property
     def extractor(self) -> str:
@@ -89,21 +74,13 @@ class Published:
 
 @dataclass(frozen=True)
 class PathLength:
-    """A path length of a generator.
-
-    Attributes:
-        name: as written.
-        variant: how it is measured.
-        count: pairs of images.
-        distance: whose distances, out of `features.registry.DISTANCES`.
-        published: whether it follows the published rules; ours has the offline distance.
-    """
+    """A path length of a generator."""
 
     name: str
     variant: PathVariant
-    count: int
-    distance: str
-    published: bool
+    count: int  # pairs of images
+    distance: str  # out of `features.registry.DISTANCES`
+    published: bool  # whether it follows the published rules; ours has the offline distance
 
 
 def parse_path(text: str) -> PathLength | None:

@@ -13,15 +13,10 @@ MAX_COPIES = 0.01
 
 @dataclass(frozen=True)
 class Trained:
-    """The training set of a generator as digests; empty where its snapshot has none.
+    """The training set of a generator as digests; empty where its snapshot has none."""
 
-    Attributes:
-        groups: of patients.
-        images: of decoded pixels.
-    """
-
-    groups: frozenset[str] = frozenset()
-    images: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()  # of patients
+    images: frozenset[str] = frozenset()  # of decoded pixels
 
     @property
     def known(self) -> bool:

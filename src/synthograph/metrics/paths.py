@@ -44,26 +44,17 @@ class Sampling(enum.Enum):
 
 @dataclass(frozen=True)
 class PathVariant:
-    """How a published path length is measured.
-
-    Attributes:
-        name: published name.
-        space: of the interpolation.
-        sampling: places on the way.
-        crop: whether distances see only the centre of a face: rows 3/8 to 7/8 of the height,
-            columns 2/8 to 6/8 of the width.
-        epsilon: length of the step; distances are divided by its square.
-        pairs: published number of steps.
-        size: images larger than this are reduced to it before the distance, pixels.
-    """
+    """How a published path length is measured."""
 
     name: str
-    space: Space
+    space: Space  # of the interpolation
     sampling: Sampling
     crop: bool
-    epsilon: float = 1e-4
-    pairs: int = 50_000
-    size: int = 256
+    """Whether distances see only the centre of a face: rows 3/8 to 7/8 of the height, columns 2/8
+    to 6/8 of the width."""
+    epsilon: float = 1e-4  # length of the step; distances are divided by its square
+    pairs: int = 50_000  # published number of steps
+    size: int = 256  # pixels to which the longer side of larger images is reduced before
 
     def describe(self) -> dict[str, Any]:
         """The rules as plain data."""

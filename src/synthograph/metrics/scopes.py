@@ -1,6 +1,5 @@
 """The parts of a set that are measured: all images, a class, a level of a column, a modality."""
 
-from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 
 import torch
@@ -80,7 +79,8 @@ def shares(
     for scope in parts:
         if scope.column is None:
             continue
-        n, m, t = (None if each is None else _count(scope, each) for each in (real, fake, train))
+        rows = (None if each is None else rows_in(scope, each) for each in (real, fake, train))
+        n, m, t = (None if each is None else len(each) for each in rows)
         ratio = None
         if m is not None and t and train is not None:
             ratio = (m / fake.count) / (t / train.count)
@@ -95,8 +95,3 @@ def shares(
             )
         )
     return found
-
-
-def _count(scope: Scope, images: ImageSet) -> int | None:
-    cells = images.column(scope.column or "")
-    return None if cells is None else Counter(cells)[scope.level or ""]

@@ -65,18 +65,10 @@ class Effort:
 DEFAULT_EFFORT = Effort()
 
 
-@dataclass(frozen=True)
-class _Plant:
-    """A defect, and how a half of the images is damaged by it.
-
-    Attributes:
-        defect: what it is.
-        build: from the rows of a half, the damaged half and the rows of an undamaged one of as
-            many images.
-    """
-
-    defect: Defect
-    build: Callable[[Int64[Tensor, " k"], Streams], tuple[Labelled, Int64[Tensor, " m"]]]
+Build = Callable[[Int64[Tensor, " k"], Streams], tuple[Labelled, Int64[Tensor, " m"]]]
+"""From the rows of a half, the damaged half and the rows of an undamaged one of as many images."""
+Plants = list[tuple[Defect, Build]]
+"""Defects, and how a half of the images is damaged by them."""
 
 
 def sensitivity_of(
@@ -114,7 +106,7 @@ def sensitivity_of(
     pool = streams.permutation("sensitivity/pool", 0, len(base))[: effort.damaged].sort().values
     pixels, refused = _pixel_plants(images, extractor, base, chosen, pool, seed, track)
     lost = selection_defects(len(base) // 2, base.labels, classes, _factors(images, chosen))
-    plants = [*pixels, *(_Plant(each, partial(_selected_half, each, base)) for each in lost)]
+    plants: Plants = [*pixels, *((each, partial(_selected_half, each, base)) for each in lost)]
     columns = {name: better for each in probes for name, better in each.columns.items()}
     under = streams.under("sensitivity")
     halves = [halve(base.groups, under, split) for split in range(effort.splits)]
@@ -190,7 +182,7 @@ def _pixel_plants(
     pool: Int64[Tensor, " p"],
     seed: int,
     track: Track,
-) -> tuple[list[_Plant], list[tuple[Defect, str]]]:
+) -> tuple[Plants, list[tuple[Defect, str]]]:
     """Pixel defects with the features of damaged images; and those that do not apply, with the
     reason.
     """
@@ -212,11 +204,11 @@ def _pixel_plants(
                     yield from numbers.tolist()
 
     _run(track, work(), len(fit) * len(pool))
-    plants = []
+    plants: Plants = []
     for defect, features in zip(fit, found, strict=True):
         damaged = replace(base.subset(pool), values=torch.cat(features))
         check(damaged, f"with {defect.description}:")
-        plants.append(_Plant(defect, partial(_damaged_half, damaged, pool)))
+        plants.append((defect, partial(_damaged_half, damaged, pool)))
     return plants, [(defect, reason) for defect, reason in reasons if reason is not None]
 
 
@@ -244,28 +236,28 @@ def _as_generated(base: Labelled, rows: Int64[Tensor, " k"]) -> Labelled:
 
 def _measured(
     base: Labelled,
-    plants: Sequence[_Plant],
+    plants: Plants,
     probes: Sequence[Probe],
     halves: Sequence[Bool[Tensor, " n"]],
     streams: Streams,
     track: Track,
 ) -> list[DefectNumbers]:
     """All measures of every damaged half, and of undamaged halves of as many images."""
-    found = [DefectNumbers(plant.defect, [], [], []) for plant in plants]
+    found = [DefectNumbers(defect, [], [], []) for defect, _ in plants]
 
     def work() -> Iterator[int]:
         for split, half in enumerate(halves):
             real, ours = base.subset(~half), half.nonzero()[:, 0]
             here, floors = streams.under(f"split {split}"), dict[bytes, Numbers]()
-            for place, plant in enumerate(plants):
-                damaged, rows = plant.build(ours, here)
+            for numbers, (_, build) in zip(found, plants, strict=True):
+                damaged, rows = build(ours, here)
                 key = rows.numpy().tobytes()
                 if key not in floors:
                     floors[key] = _numbers(probes, real, _as_generated(base, rows))
-                found[place].floor.append(floors[key])
-                found[place].damaged.append(_numbers(probes, real, damaged))
-                found[place].images.append(len(rows))
-                yield place
+                numbers.floor.append(floors[key])
+                numbers.damaged.append(_numbers(probes, real, damaged))
+                numbers.images.append(len(rows))
+                yield split
 
     _run(track, work(), len(halves) * len(plants))
     return found

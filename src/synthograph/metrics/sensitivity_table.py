@@ -12,19 +12,12 @@ from synthograph.results.sensitivity import Cell, Outcome, Trial
 
 @dataclass(frozen=True)
 class DefectNumbers:
-    """What the measures say of one defect.
-
-    Attributes:
-        defect: what was planted.
-        images: in the damaged half of every split.
-        damaged: numbers of the damaged halves.
-        floor: numbers of undamaged halves of as many images.
-    """
+    """What the measures say of one defect."""
 
     defect: Defect
-    images: list[int]
-    damaged: list[Numbers]
-    floor: list[Numbers]
+    images: list[int]  # in the damaged half of every split
+    damaged: list[Numbers]  # of the damaged halves
+    floor: list[Numbers]  # of undamaged halves of as many images
 
 
 def cells_of(found: Sequence[DefectNumbers], columns: Mapping[str, Direction]) -> list[Cell]:

@@ -133,20 +133,14 @@ def _alike(
 
 @dataclass(frozen=True)
 class _Seen:
-    """The inputs of the classifiers.
-
-    Attributes:
-        tables: for every fold, what the classifier that leaves it out sees of every image, those of
-            the first set first.
-        groups: of every image, 0..g-1; those of the first set come first.
-        member: whether a group is of the second set.
-        fold: of every group.
-    """
+    """The inputs of the classifiers."""
 
     tables: list[Float64[Tensor, "n c"]]
-    groups: Int64[Tensor, " n"]
-    member: Bool[Tensor, " g"]
-    fold: Int64[Tensor, " g"]
+    """For every fold, what the classifier that leaves it out sees of every image, those of the
+    first set first."""
+    groups: Int64[Tensor, " n"]  # of every image, 0..g-1; those of the first set come first
+    member: Bool[Tensor, " g"]  # whether a group is of the second set
+    fold: Int64[Tensor, " g"]  # of every group
 
     @property
     def folds(self) -> int:

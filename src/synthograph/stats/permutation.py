@@ -24,19 +24,12 @@ DRAWN_AT_ONCE = 1 << 21
 
 @dataclass(frozen=True)
 class PooledGroups:
-    """The groups of two sets as one list; a number means another group in either set.
+    """The groups of two sets as one list; a number means another group in either set."""
 
-    Attributes:
-        groups: group of every image, 0..g-1, those of the first set first.
-        of_second: which groups are of the second set.
-        classes: class of every image, 0..c-1; 0 everywhere where there are no labels.
-        table: images of every group in every class.
-    """
-
-    groups: Int64[Tensor, " n"]
-    of_second: Bool[Tensor, " g"]
-    classes: Int64[Tensor, " n"]
-    table: Int64[Tensor, "g c"]
+    groups: Int64[Tensor, " n"]  # of every image, 0..g-1, those of the first set first
+    of_second: Bool[Tensor, " g"]  # which groups are of the second set
+    classes: Int64[Tensor, " n"]  # of every image, 0..c-1; 0 everywhere without labels
+    table: Int64[Tensor, "g c"]  # images of every group in every class
 
 
 Labels = tuple[Sequence[str], Sequence[str]]

@@ -14,17 +14,11 @@ ELEMENTS = 1 << 24
 
 @dataclass(frozen=True)
 class Ranking:
-    """Images in the order of their scores, ties together.
+    """Images in the order of their scores, ties together."""
 
-    Attributes:
-        order: image at every place, lowest score first.
-        before: place before the first image with the same score; -1 where there is none.
-        last: place of the last image with the same score.
-    """
-
-    order: Int64[Tensor, " n"]
-    before: Int64[Tensor, " n"]
-    last: Int64[Tensor, " n"]
+    order: Int64[Tensor, " n"]  # image at every place, lowest score first
+    before: Int64[Tensor, " n"]  # place before the first of the same score; -1 where there is none
+    last: Int64[Tensor, " n"]  # place of the last image with the same score
 
 
 def ranking(scores: Float[Tensor, " n"]) -> Ranking:

@@ -57,17 +57,11 @@ def chunks(values: Float[Tensor, "n d"], size: int = CHUNK) -> Iterator[Float64[
 
 @dataclass(frozen=True)
 class ByBlock:
-    """A sample in the order of its blocks, in chunks that never cross the border of a block.
+    """A sample in the order of its blocks, in chunks that never cross the border of a block."""
 
-    Attributes:
-        sample: the images in their own order.
-        order: row of the sample at every place.
-        spans: (block, first place, place after the last) of every chunk.
-    """
-
-    sample: Sample
-    order: Int64[Tensor, " n"]
-    spans: list[tuple[int, int, int]]
+    sample: Sample  # in its own order
+    order: Int64[Tensor, " n"]  # row of the sample at every place
+    spans: list[tuple[int, int, int]]  # block, first place, place after the last of every chunk
 
     def rows(self, start: int, stop: int) -> Sample:
         """The images at these places."""
