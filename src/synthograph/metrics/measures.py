@@ -73,7 +73,7 @@ def plain(real: Sample, fake: Sample, names: Collection[str]) -> dict[str, float
 
 
 def floors(
-    real: Sample, fake: Sample, names: Collection[str], *, splits: int = SPLITS, seed: int = 0
+    real: Sample, fake: Sample, names: Collection[str], *, seed: int = 0
 ) -> dict[str, Floor]:
     """The floor of every measure that has one: its value between halves of the real images, or, for
     a measure of one set, its value for the real images.
@@ -82,7 +82,6 @@ def floors(
         real: rows of real images.
         fake: rows of synthetic images.
         names: of measures of one source.
-        splits: cuts into halves.
         seed: which groups are in which half.
     """
     found = {}
@@ -96,7 +95,7 @@ def floors(
     streams = Streams(seed)
     between, same = defaultdict[str, list[float]](list), defaultdict[str, list[float]](list)
     sizes = []
-    for split in range(splits):
+    for split in range(SPLITS):
         second = halve(real.groups, streams, split)
         one, other = (real.subset(half.nonzero()[:MAX_HALF, 0]) for half in (~second, second))
         sizes.append((len(one), len(other)))
@@ -106,7 +105,7 @@ def floors(
             order = streams.permutation("metrics/floor", split, len(fake))[: len(other)]
             for name, number in plain(one, fake.subset(order.sort().values), compared).items():
                 same[name].append(number)
-    n = (sum(a for a, _ in sizes) // splits, sum(b for _, b in sizes) // splits)
+    n = (sum(a for a, _ in sizes) // SPLITS, sum(b for _, b in sizes) // SPLITS)
     for name, numbers in between.items():
         found[name] = Floor(
             value=_mean(numbers),
@@ -114,7 +113,7 @@ def floors(
             high=max(numbers),
             same_n=_mean(same[name]) if name in same else None,
             n=n,
-            splits=splits,
+            splits=SPLITS,
         )
     return found
 
