@@ -82,7 +82,8 @@ def _figure(gap: DomainGap) -> "Figure":
     looks = list(zip(gap.sets, itertools.cycle(COLOURS), itertools.cycle(MARKERS), strict=False))
     for layer, (place, (_, colour, marker)) in itertools.product(range(layers), enumerate(looks)):
         rows = np.flatnonzero(sets == place)[layer::layers]
-        dots(*points[rows].T, s=size, c=colour, marker=marker, zorder=2 + layer)
+        x, y = points[rows].T
+        dots(x, y, s=size, c=colour, marker=marker, zorder=2 + layer)
     for place, (each, colour, marker) in enumerate(looks):
         shown = int((sets == place).sum())
         name = f"{each.name} ({shown} {each.origin} images)".replace("$", r"\$")
