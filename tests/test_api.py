@@ -10,16 +10,7 @@ import synthograph
 
 JOBS = [
     *("audit", "convert", "demo", "doctor", "domain_gap", "embeddings", "evaluate"),
-    *(
-        "generate",
-        "get_weights",
-        "import_weights",
-        "inspect",
-        "phantom",
-        "prepare",
-        "report",
-        "split",
-    ),
+    *("generate", "get_weights", "import_weights", "inspect", "phantom", "prepare", "report"),
     *("split", "train", "weights"),
 ]
 NAMES = ["AugmentPipe", "ImageSpec", "Snapshot", "UserError", "load", *JOBS]

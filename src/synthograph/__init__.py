@@ -35,16 +35,7 @@ _LAZY = {
 }
 _JOBS = (
     *("audit", "convert", "demo", "doctor", "domain_gap", "embeddings", "evaluate"),
-    *(
-        "generate",
-        "get_weights",
-        "import_weights",
-        "inspect",
-        "phantom",
-        "prepare",
-        "report",
-        "split",
-    ),
+    *("generate", "get_weights", "import_weights", "inspect", "phantom", "prepare", "report"),
     *("split", "train", "weights"),
 )
 __all__ = ["AugmentPipe", "ImageSpec", "Snapshot", "UserError", "load", *_JOBS]

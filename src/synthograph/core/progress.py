@@ -80,28 +80,18 @@ def _in_notebook() -> bool:
 
 
 def _bar(items: Iterable[T], total: int, what: str) -> Iterator[T]:
+    from rich import progress as parts
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
 
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        "{task.description}",
+        parts.BarColumn(),
+        parts.MofNCompleteColumn(),
+        parts.TimeElapsedColumn(),
+        parts.TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=False) as progress:
-        task = progress.add_task(what, total=total)
-        for item in items:
-            yield item
-            progress.advance(task)
+    with parts.Progress(*columns, console=Console(stderr=True)) as shown:
+        yield from shown.track(items, total=total, description=what)
 
 
 def _lines(items: Iterable[T], total: int, what: str) -> Iterator[T]:

@@ -29,18 +29,11 @@ from synthograph.core.config import Config
 M = TypeVar("M")
 
 
-@dataclass(frozen=True)
 class Flag:
-    """How an option is spelled, where it is not `--` and the field's name.
-
-    Args:
-        names: such as "--class", or "--out" and "-o".
-    """
-
-    names: tuple[str, ...]
+    """How an option is spelled, where it is not `--` and the field's name, as `--out -o`."""
 
     def __init__(self, *names: str) -> None:
-        object.__setattr__(self, "names", names)
+        self.names = names
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from synthograph.archive.parts import Part
 from synthograph.archive.writer import refuse_destination
@@ -78,154 +77,129 @@ def run(request: GenerateRequest, *, progress: Progress) -> GenerateResult:
     path = find_snapshot(request.network)
     if request.network.is_dir():
         progress.log(f"network: {path}")
-    job = _Job.of(load(path), request)
-    if request.gpus > 1 and request.part is None:
-        job.begin()
+    snapshot = load(path)
+    images = _images(snapshot, request)
+    part = None if request.part is None else Part.parse(request.part)
+    _refuse_together(request)
+    _refuse_large_grid(request, list(snapshot.info.spec.modalities), len(images.jobs))
+    if request.gpus > 1 and part is None:
+        _claim(snapshot, images, request)
         # a run that is still training may have another snapshot by the time a process looks
         words = request.model_copy(update={"network": path}).command_words()
         in_parts(words, request.command_line(), request.gpus)
     with StopRequest(FINISHING) as stop:
-        result = job.write(progress, stop)
-        if result.grid is not None:
-            job.draw(result.grid, stop)
-    return result
-
-
-@dataclass(frozen=True)
-class _Job:
-    """What was asked, and what follows from it."""
-
-    snapshot: Snapshot
-    request: GenerateRequest
-    images: sampling.ImageRequest
-    kind: sampling.FileKind
-    part: Part | None
-
-    @classmethod
-    def of(cls, snapshot: Snapshot, request: GenerateRequest) -> "_Job":
-        """Refuse what cannot be done, before anything is written.
-
-        Raises:
-            UserError: options contradict each other, the network or the limits.
-        """
-        classes = sampling.choose_classes(snapshot, request.classes)
-        images = sampling.ImageRequest(
-            _seeds_and_classes(request, classes),
-            truncation=request.trunc,
-            cutoff=request.trunc_cutoff,
-            center=TruncationCenter(request.trunc_center),
-            noise=NoiseMode(request.noise_mode),
-            batch=request.batch,
-            device=str(pick_device(request.device)),
-            precision=Precision(request.precision),
-        )
-        part = None if request.part is None else Part.parse(request.part)
-        job = cls(snapshot, request, images, sampling.FileKind(request.kind), part)
-        job._refuse_together()
-        job._refuse_grid()
-        return job
-
-    def _refuse_together(self) -> None:
-        request = self.request
-        if self.kind is not sampling.FileKind.PNG and is_packed(self.request.outdir):
-            raise UserError(
-                f"--format {self.kind.value}: archives hold PNG; leave it out, or name a folder"
-            )
-        if request.reject_copies is not None and not is_packed(self.request.outdir):
-            raise UserError("--reject-copies leaves gaps, which an archive counts: name NAME.zip")
-        if request.reject_copies is not None and request.grid is not None:
-            raise UserError("--grid shows what --reject-copies leaves out: give one of them")
-        if self.part is not None and request.gpus == 1 and request.grid is not None:
-            raise UserError("--grid needs all images: give it to the command without --part")
-
-    def _refuse_grid(self) -> None:
-        """Refuse a picture of too many images, or one that would take the place of an image."""
-        grid, outdir, count = self.request.grid, self.request.outdir, len(self.images.jobs)
-        if grid is None:
-            return
-        folders = (outdir, *(outdir / name for name in self.snapshot.info.spec.modalities))
-        taken = {os.path.realpath(folder) for folder in folders}
-        if grid.name.startswith("seed") and os.path.realpath(grid.parent) in taken:
-            raise UserError(
-                f"--grid {grid}: images have such names there; name it {outdir / 'grid.png'}"
-            )
-        if count > MAX_GRID_IMAGES:
-            raise UserError(
-                f"--grid {grid}: {count} images are too many for one picture, which shows at most "
-                f"{MAX_GRID_IMAGES}; leave --grid out, or ask for fewer images"
-            )
-
-    def begin(self) -> None:
-        """Refuse a destination that is there, before several processes find it out for themselves;
-        a folder is noted to be filled by the request as a whole, whatever becomes of its processes.
-        """
-        outdir = self.request.outdir
-        if is_packed(self.request.outdir):
-            refuse_destination(outdir)
-        else:
-            sampling.begin_files(
-                self.snapshot,
-                self.images,
-                outdir,
-                kind=self.kind,
-                typed=self.request.command_line(),
-            )
-
-    def write(self, progress: Progress, stop: StopRequest) -> GenerateResult:
-        """All images, or a part of them.
-
-        Raises:
-            StoppedError: a signal came; it names the command that goes on.
-        """
-        request, typed, outdir = self.request, self.request.command_line(), self.request.outdir
-        options: dict[str, Any] = {
-            "track": progress.track("generating"),
-            "stop": stop,
-            "typed": typed,
-            "part": self.part,
-        }
-        training = request.reject_copies
         try:
-            if is_packed(self.request.outdir):
-                reject = None
-                if training is not None:
-                    # the measures behind it take a second to load, and few ask for it
-                    from synthograph.workflows.copies import copy_rejection
-
-                    refuse_destination(outdir)
-                    reject = copy_rejection(self.snapshot, training, progress)
-                count = sampling.generate_archive(
-                    self.snapshot, self.images, outdir, reject=reject, **options
-                )
-            else:
-                files = sampling.generate_files(
-                    self.snapshot, self.images, outdir, kind=self.kind, **options
-                )
-                count = len(files)
+            count = _write(snapshot, images, request, part, progress, stop)
         except StoppedError as stopped:
-            raise StoppedError(f"{stopped}. Go on with: {typed}") from None
-        if self.part is not None:
-            return GenerateResult(outdir, count, part=request.part)
-        left_out = None if training is None else len(self.images.jobs) - count
-        return GenerateResult(
-            outdir, count, left_out=left_out, compared_with=training, grid=request.grid
+            raise StoppedError(f"{stopped}. Go on with: {request.command_line()}") from None
+        if part is not None:
+            return GenerateResult(request.outdir, count, part=request.part)
+        if request.grid is not None:
+            _draw(snapshot, images, request.grid, stop)
+    compared = request.reject_copies
+    left_out = None if compared is None else len(images.jobs) - count
+    return GenerateResult(request.outdir, count, None, left_out, compared, request.grid)
+
+
+def _images(snapshot: Snapshot, request: GenerateRequest) -> sampling.ImageRequest:
+    return sampling.ImageRequest(
+        _seeds_and_classes(request, sampling.choose_classes(snapshot, request.classes)),
+        truncation=request.trunc,
+        cutoff=request.trunc_cutoff,
+        center=TruncationCenter(request.trunc_center),
+        noise=NoiseMode(request.noise_mode),
+        batch=request.batch,
+        device=str(pick_device(request.device)),
+        precision=Precision(request.precision),
+    )
+
+
+def _refuse_together(request: GenerateRequest) -> None:
+    """Refuse options that contradict each other."""
+    packed, rejecting = is_packed(request.outdir), request.reject_copies is not None
+    if packed and sampling.FileKind(request.kind) is not sampling.FileKind.PNG:
+        raise UserError(
+            f"--format {request.kind}: archives hold PNG; leave it out, or name a folder"
+        )
+    if rejecting and not packed:
+        raise UserError("--reject-copies leaves gaps, which an archive counts: name NAME.zip")
+    if rejecting and request.grid is not None:
+        raise UserError("--grid shows what --reject-copies leaves out: give one of them")
+    if request.part is not None and request.gpus == 1 and request.grid is not None:
+        raise UserError("--grid needs all images: give it to the command without --part")
+
+
+def _refuse_large_grid(request: GenerateRequest, modalities: Sequence[str], count: int) -> None:
+    """Refuse a picture of too many images, or one that would take the place of an image."""
+    grid, outdir = request.grid, request.outdir
+    if grid is None:
+        return
+    taken = {os.path.realpath(path) for path in (outdir, *(outdir / name for name in modalities))}
+    if grid.name.startswith("seed") and os.path.realpath(grid.parent) in taken:
+        raise UserError(
+            f"--grid {grid}: images have such names there; name it {outdir / 'grid.png'}"
+        )
+    if count > MAX_GRID_IMAGES:
+        raise UserError(
+            f"--grid {grid}: {count} images are too many for one picture, which shows at most "
+            f"{MAX_GRID_IMAGES}; leave --grid out, or ask for fewer images"
         )
 
-    def draw(self, grid: Path, stop: StopRequest) -> None:
-        """All images on one picture.
 
-        Raises:
-            StoppedError: a signal came; the images themselves are complete.
-        """
-        images = []
-        for batch in sampling.generate(self.snapshot, self.images):
-            if stop.requested:
-                raise StoppedError(
-                    f"stopped on request ({stop.reason}): all images are written, {grid} is not; "
-                    "the same command with another --outdir draws it"
-                )
-            images += batch
-        write_picture(grid, sampling.draw_contact_sheet(self.snapshot, images, columns=COLUMNS))
+def _claim(snapshot: Snapshot, images: sampling.ImageRequest, request: GenerateRequest) -> None:
+    """Refuse a destination that is there, before several processes find it out for themselves;
+    a folder is noted to be filled by the request as a whole, whatever becomes of its processes.
+    """
+    if is_packed(request.outdir):
+        refuse_destination(request.outdir)
+    else:
+        kind, typed = sampling.FileKind(request.kind), request.command_line()
+        sampling.begin_files(snapshot, images, request.outdir, kind=kind, typed=typed)
+
+
+def _write(
+    snapshot: Snapshot,
+    images: sampling.ImageRequest,
+    request: GenerateRequest,
+    part: Part | None,
+    progress: Progress,
+    stop: StopRequest,
+) -> int:
+    """All images, or a part of them, and how many they are."""
+    outdir, typed, track = request.outdir, request.command_line(), progress.track("generating")
+    if not is_packed(outdir):
+        kind = sampling.FileKind(request.kind)
+        files = sampling.generate_files(
+            snapshot, images, outdir, kind=kind, track=track, stop=stop, typed=typed, part=part
+        )
+        return len(files)
+    reject = None
+    if request.reject_copies is not None:
+        # the measures behind it take a second to load, and few ask for it
+        from synthograph.workflows.copies import copy_rejection
+
+        refuse_destination(outdir)
+        reject = copy_rejection(snapshot, request.reject_copies, progress)
+    return sampling.generate_archive(
+        snapshot, images, outdir, track=track, stop=stop, typed=typed, part=part, reject=reject
+    )
+
+
+def _draw(snapshot: Snapshot, images: sampling.ImageRequest, grid: Path, stop: StopRequest) -> None:
+    """All images on one picture.
+
+    Raises:
+        StoppedError: a signal came; the images themselves are complete.
+    """
+    drawn = []
+    for batch in sampling.generate(snapshot, images):
+        if stop.requested:
+            raise StoppedError(
+                f"stopped on request ({stop.reason}): all images are written, {grid} is not; "
+                "the same command with another --outdir draws it"
+            )
+        drawn += batch
+    write_picture(grid, sampling.draw_contact_sheet(snapshot, drawn, columns=COLUMNS))
 
 
 def _seeds_and_classes(request: GenerateRequest, classes: Sequence[str]) -> list[sampling.Job]:

@@ -3,13 +3,12 @@
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from synthograph.archive.advice import MIN_IMAGES, NO_GROUPS, few_images_note
 from synthograph.archive.parts import Part
-from synthograph.archive.prepare import PrepareOptions, Summary, prepare, prepare_part
+from synthograph.archive.prepare import PrepareOptions, Rejects, Summary, prepare, prepare_part
 from synthograph.archive.reader import MASKS, RowDecoder, is_archive, open_archive
 from synthograph.archive.writer import refuse_destination
 from synthograph.core.commands import TYPED
@@ -35,6 +34,8 @@ ORIGINS = {
     "invariances": "invariant",
 }
 """Setting of the archive -> the field that gives it."""
+Source = tuple[Sequence[SourceItem], PrepareOptions, Rejects]
+"""The images, the rules with what the source adds to them, and what cannot be used of it."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -110,37 +111,25 @@ def run(request: PrepareRequest, *, progress: Progress) -> PrepareResult | Prepa
         request.dest, [one for one in (request.source, *modalities.values(), request.masks) if one]
     )
     if is_archive(request.source):
-        found = _from_archive(request, rules)
+        items, rules, rejects = _from_archive(request, rules)
     else:
-        found = _from_files(request, modalities, rules, progress)
-    options: dict[str, Any] = {
-        "command": {
-            TYPED: request.command_line(),
-            "prepare": str(request.source.resolve()),
-            "files": _stamp(found.items),
-        },
-        "track": progress.track("preparing"),
-        "workers": request.workers,
+        items, rules, rejects = _from_files(request, modalities, rules, progress)
+    command = {
+        TYPED: request.command_line(),
+        "prepare": str(request.source.resolve()),
+        "files": _stamp(items),
     }
-    dest = request.dest
+    dest, track, workers = request.dest, progress.track("preparing"), request.workers
     if request.part is not None:
         part = Part.parse(request.part)
-        return PreparedPart(
-            dest, request.part, prepare_part(found.items, dest, found.rules, part, **options)
-        )
-    summary = prepare(found.items, dest, found.rules, rejects=found.rejects, **options)
+        done = prepare_part(items, dest, rules, part, command=command, track=track, workers=workers)
+        return PreparedPart(dest, request.part, done)
+    summary = prepare(
+        items, dest, rules, rejects=rejects, command=command, track=track, workers=workers
+    )
     if request.grid is not None:
         draw_grid(dest, request.grid)
     return PrepareResult(dest, summary, request.grid)
-
-
-@dataclass(frozen=True)
-class _Found:
-    """The images of a source, what cannot be used of it, and the rules that it adds to."""
-
-    items: Sequence[SourceItem]
-    rules: PrepareOptions
-    rejects: list[tuple[str, str]] = field(default_factory=list)
 
 
 def _rules(request: PrepareRequest) -> PrepareOptions:
@@ -168,7 +157,7 @@ def _rules(request: PrepareRequest) -> PrepareOptions:
         )
 
 
-def _from_archive(request: PrepareRequest, rules: PrepareOptions) -> _Found:
+def _from_archive(request: PrepareRequest, rules: PrepareOptions) -> Source:
     """An existing archive keeps its classes, namespace, invariances and origin; only its splits are
     left behind.
     """
@@ -186,7 +175,7 @@ def _from_archive(request: PrepareRequest, rules: PrepareOptions) -> _Found:
         "invariances": [n for n in rules.invariances if n in archive.info.invariances],
         "snapshots": archive.info.snapshots,
     }
-    return _Found(archive.items(), rules.model_copy(update=kept))
+    return archive.items(), rules.model_copy(update=kept), []
 
 
 def _from_files(
@@ -194,7 +183,7 @@ def _from_files(
     modalities: dict[str, Path],
     rules: PrepareOptions,
     progress: Progress,
-) -> _Found:
+) -> Source:
     files = read_files(
         FileSourceOptions(
             source=request.source,
@@ -209,7 +198,7 @@ def _from_files(
     for remark in files.remarks:
         progress.log(f"note: {remark}")
     rejects = [(reject.name, reject.reason) for reject in files.rejects]
-    return _Found(files.items, rules.model_copy(update={"classes": files.classes}), rejects)
+    return files.items, rules.model_copy(update={"classes": files.classes}), rejects
 
 
 def _refuse_inside(dest: Path, sources: Sequence[Path]) -> None:

@@ -10,6 +10,7 @@ from pydantic import Field
 from synthograph.core.request import Flag, Positional, Request, Words
 from synthograph.training.config import TrainRequest as TrainRequest
 
+Place = Annotated[Path, Positional()]
 MAX_IMAGES = 10_000_000
 """Images that one request makes at most."""
 
@@ -17,10 +18,8 @@ MAX_IMAGES = 10_000_000
 class PrepareRequest(Request):
     """Turn image files into an archive: every file decoded once, checked, brought to one size."""
 
-    source: Annotated[Path, Positional()] = Field(description="folder, zip or archive with images")
-    dest: Annotated[Path, Positional()] = Field(
-        description="archive to be written: NAME.zip or a folder"
-    )
+    source: Place = Field(description="folder, zip or archive with images")
+    dest: Place = Field(description="archive to be written: NAME.zip or a folder")
     labels: Path | None = Field(None, description="table (CSV or TSV) of labels, groups, ...")
     column: Words = Field(
         (), description="roles of the table's columns: file=...,label=...,group=..."
@@ -57,9 +56,7 @@ class PhantomRequest(Request):
     """Make an archive of phantoms: skin lesions, eyes in two modalities, or 16-bit knees."""
 
     kind: Annotated[str, Positional()] = Field(description="skin, eye or knee")
-    dest: Annotated[Path, Positional()] = Field(
-        description="archive to be written: NAME.zip or a folder"
-    )
+    dest: Place = Field(description="archive to be written: NAME.zip or a folder")
     count: int = Field(2000, description="number of images")
     size: int = Field(64, description="side in pixels")
     seed: int = Field(0, description="seed of patients, factors and pixels")
@@ -73,7 +70,7 @@ class PhantomRequest(Request):
 class SplitRequest(Request):
     """Cut an archive into train, val and test. Groups stay whole, classes keep their shares."""
 
-    archive: Annotated[Path, Positional()] = Field(description="archive to split, in place")
+    archive: Place = Field(description="archive to split, in place")
     test: float = Field(0.2, description="share of the images for test, which only reports use")
     val: float = Field(0.1, description="share of the images for validation, which selects models")
     folds: int | None = Field(None, description="cross-validation folds of the train part")
@@ -257,7 +254,7 @@ class ReportRequest(Request):
 class InspectRequest(Request):
     """Say what a file or folder is; nothing in it is executed. Exit code 2 means refused."""
 
-    path: Annotated[Path, Positional()] = Field(
+    path: Place = Field(
         description="snapshot, pickle, archive, state, run directory, or folder of runs"
     )
     quick: bool = Field(False, description="read no images of an archive")
@@ -266,12 +263,8 @@ class InspectRequest(Request):
 class ConvertRequest(Request):
     """Write a generator as safetensors, and its discriminators beside it; nothing is executed."""
 
-    source: Annotated[Path, Positional()] = Field(
-        description="published .pkl, snapshot or run directory"
-    )
-    target: Annotated[Path, Positional()] = Field(
-        description="generator's file to write, NAME.safetensors"
-    )
+    source: Place = Field(description="published .pkl, snapshot or run directory")
+    target: Place = Field(description="generator's file to write, NAME.safetensors")
     public: bool = Field(
         False,
         description="leave out the digests of groups and images, by which a holder of an image "
@@ -307,9 +300,7 @@ class ImportWeightsRequest(Request):
     """Check a file of weights and keep it; nothing in it is executed."""
 
     name: Annotated[str, Positional()] = Field(description="name that 'synthograph weights' lists")
-    file: Annotated[Path, Positional()] = Field(
-        description="the published file, or safetensors of the same"
-    )
+    file: Place = Field(description="the published file, or safetensors of the same")
 
 
 class DemoRequest(Request):
