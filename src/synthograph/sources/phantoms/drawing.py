@@ -166,14 +166,10 @@ def _spline(t: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=16)
-def _ring_basis(samples: int, knots: int) -> csr_array:
-    """B-spline weights [samples, knots] once round a circle."""
-    return _basis_at(np.arange(samples) / samples * knots, knots)
-
-
-@lru_cache(maxsize=16)
-def _line_basis(samples: int, cells: int) -> csr_array:
-    return _basis_at(np.linspace(0, cells - 1e-3, samples), cells + 3)
+def _polar_bases(radii: int, angles: int, samples: tuple[int, int]) -> tuple[csr_array, csr_array]:
+    """B-spline weights along a radius and once round a circle, each [samples, knots]."""
+    along = _basis_at(np.linspace(0, radii - 1e-3, samples[0]), radii + 3)
+    return along, _basis_at(np.arange(samples[1]) / samples[1] * angles, angles)
 
 
 def ring_noise(
@@ -190,7 +186,7 @@ def ring_noise(
     Returns:
         float32 table `samples`; the angular axis covers [0, 2 pi) and wraps.
     """
-    along, around = _line_basis(samples[0], radii), _ring_basis(samples[1], angles)
+    along, around = _polar_bases(radii, angles, samples)
     knots = generator.standard_normal((angles, along.shape[1], 1), dtype=np.float32)
     return _interpolate(along, knots, around)[:, 0] / np.float32(SPLINE_VARIANCE)
 

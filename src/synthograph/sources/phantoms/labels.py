@@ -21,7 +21,6 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from synthograph.core.errors import UserError
 from synthograph.sources.phantoms.options import PhantomOptions
 
 STREAMS_PER_KIND = 16
@@ -75,11 +74,6 @@ class Factor:
     def value(self, z: np.ndarray) -> np.ndarray:
         """The physical value [n] of a standardised factor [n]."""
         return self.low + (self.high - self.low) * ndtr(z)
-
-    def standardised(self, value: np.ndarray) -> np.ndarray:
-        """Inverse of `value`: a standard normal number for every physical value."""
-        inside = (np.asarray(value, dtype=float) - self.low) / (self.high - self.low)
-        return ndtri(np.clip(inside, 1e-7, 1 - 1e-7))
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,19 +147,10 @@ def population_auroc(signal: float, prevalence: float) -> float:
 def calibrate_signal(auroc: float, prevalence: float) -> float:
     """The correlation of score and liability at which the score's population AUROC is `auroc`.
 
-    Raises:
-        UserError: an AUROC outside (0.5, 0.999] or a prevalence outside (0, 1).
+    Args:
+        auroc: above 0.5 (chance), at most 0.999.
+        prevalence: within (0, 1), as both classes must occur.
     """
-    if not 0.5 < auroc <= 0.999:
-        raise UserError(
-            f"best possible AUROC {auroc}: it lies above 0.5 (chance) and at most at 0.999; 0.9 "
-            f"is usual"
-        )
-    if not 0 < prevalence < 1:
-        raise UserError(
-            f"prevalence {prevalence}: both classes must occur, so it lies between 0 and 1, such "
-            f"as 0.4"
-        )
     low, high = 0.0, 1.0
     for _ in range(40):
         middle = (low + high) / 2
