@@ -24,13 +24,12 @@ class AnyRequest(Request):
     quick: bool = Field(False, description="hurry")
 
 
-@verb(AnyRequest)
 def show(request: AnyRequest) -> None:
     typer.echo(f"{request}")
 
 
 app = typer.Typer()
-app.command()(show)
+app.command()(verb(AnyRequest, show))
 
 
 def typed(line: str) -> str:

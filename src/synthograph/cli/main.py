@@ -8,7 +8,6 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from synthograph.cli.inspect import inspect
 from synthograph.cli.options import json_verb, plain_verb
 from synthograph.cli.usage import UsageError, explain
 from synthograph.cli.weights import weights
@@ -22,7 +21,6 @@ from synthograph.core.errors import (
 )
 from synthograph.workflows import request_of
 from synthograph.workflows.processes import is_worker, leave
-from synthograph.workflows.requests import ModelsRequest
 
 app = typer.Typer(
     name="synthograph",
@@ -34,10 +32,9 @@ VERBS = (
     *("demo", "phantom", "prepare", "split", "train", "generate", "evaluate", "audit"),
     *("domain_gap", "embeddings", "report", "convert", "inspect", "models", "doctor"),
 )
-OWN = {"inspect": inspect, "models": json_verb(ModelsRequest)}
-"""Verbs that show their results in ways of their own."""
+WITH_JSON = ("inspect", "models")
 for name in VERBS:
-    app.command()(OWN.get(name) or plain_verb(request_of(name)))
+    app.command()((json_verb if name in WITH_JSON else plain_verb)(request_of(name)))
 app.add_typer(weights, name="weights")
 
 

@@ -1,8 +1,6 @@
 """Options of a verb, derived from the fields of its request.
 
-    @verb(SplitRequest)
-    def split(request: SplitRequest) -> None:
-        show(run(request, progress=Printed()))
+    app.command()(verb(SplitRequest, lambda asked: show(run(asked, progress=Printed()))))
 
 Name, help, range and default of an option are those of the field (see `core/request.py`). Every
 verb also takes `--config FILE`, a YAML or JSON file of the request; what is typed goes before it.
@@ -33,37 +31,30 @@ _FILE = "config_of_verb"
 _GIVEN = ("COMMANDLINE", "DEFAULT_MAP")
 
 
-def verb(request: type[R]) -> Callable[[Callable[[R], None]], Callable[..., None]]:
-    """Make a function of a request one that the command-line library can read.
+def verb(request: type[R], work: Callable[[R], None]) -> Callable[..., None]:
+    """A function of a request as one that the command-line library can read.
 
-    Args:
-        request: the class; the help is the docstring of the job's.
-
-    Returns:
-        A decorator.
+    Its help is the docstring of the job's request.
     """
 
-    def spell(work: Callable[[R], None]) -> Callable[..., None]:
-        def spelled_out(**options: Any) -> None:  # noqa: ANN401 - what each field holds
-            context = options.pop(_CONTEXT)
-            file = options.pop(_FILE, None)
-            sources = {n: context.get_parameter_source(n) for n in options}
-            given = {n: v for n, v in options.items() if sources[n].name in _GIVEN}
-            names = {
-                name: f"{file}: {name}" if sources[name].name == "DEFAULT_MAP" else flag
-                for name, flag in request.flags().items()
-            }
-            with calling(names):
-                work(request.parse(given))
+    def spelled_out(**options: Any) -> None:  # noqa: ANN401 - what each field holds
+        context = options.pop(_CONTEXT)
+        file = options.pop(_FILE, None)
+        sources = {n: context.get_parameter_source(n) for n in options}
+        given = {n: v for n, v in options.items() if sources[n].name in _GIVEN}
+        names = {
+            name: f"{file}: {name}" if sources[name].name == "DEFAULT_MAP" else flag
+            for name, flag in request.flags().items()
+        }
+        with calling(names):
+            work(request.parse(given))
 
-        parameters = list(_parameters(request))
-        spelled_out.__name__ = request.job()
-        spelled_out.__doc__ = " ".join((request.declared().__doc__ or "").split())
-        spelled_out.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        spelled_out.__annotations__ = {p.name: p.annotation for p in parameters}
-        return spelled_out
-
-    return spell
+    parameters = list(_parameters(request))
+    spelled_out.__name__ = request.job()
+    spelled_out.__doc__ = " ".join((request.declared().__doc__ or "").split())
+    spelled_out.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    spelled_out.__annotations__ = {p.name: p.annotation for p in parameters}
+    return spelled_out
 
 
 def plain_verb(request: type[Request]) -> Callable[..., None]:
@@ -72,26 +63,35 @@ def plain_verb(request: type[Request]) -> Callable[..., None]:
     def work(asked: Request) -> None:
         show(run(asked, progress=Printed()))
 
-    return verb(request)(work)
+    return verb(request, work)
 
 
 def json_verb(request: type[Request]) -> Callable[..., None]:
     """The same with an option `--json`, to print the result for programs."""
-    flag = (Annotated[bool, Flag("--json")], pydantic.Field(False, description="print JSON"))
+    flag = (
+        Annotated[bool, Flag("--json")],
+        pydantic.Field(False, description="print JSON, complete"),
+    )
     options = pydantic.create_model("JsonOptions", __base__=request, as_json=flag)
 
     def work(asked: Request) -> None:
         as_json = bool(getattr(asked, "as_json"))  # noqa: B009 - a field that is made above
         show(run(asked, progress=Printed()), as_json=as_json)
 
-    return verb(options)(work)
+    return verb(options, work)
 
 
 def show(result: Result | None, *, as_json: bool = False) -> None:
-    """Print a result, if there is one, for people or as JSON."""
+    """Print a result, if there is one, for people or as JSON.
+
+    Raises:
+        UserError: what the result says is refused, after it is printed.
+    """
     if result is not None:
         for line in [json.dumps(result.json(), indent=2)] if as_json else result.lines():
             typer.echo(line)
+        if result.refused is not None:
+            raise result.refused
 
 
 def _parameters(request: type[Request]) -> Iterator[inspect.Parameter]:

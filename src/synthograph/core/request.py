@@ -25,6 +25,7 @@ from pydantic.fields import FieldInfo
 
 from synthograph.core.commands import LINE
 from synthograph.core.config import Config
+from synthograph.core.errors import UserError
 
 M = TypeVar("M")
 
@@ -123,7 +124,12 @@ class Result:
     """What a job answers: facts in fields, and `lines` that say them to people.
 
     In a notebook the lines are what is shown of it.
+
+    Attributes:
+        refused: what the command ends with once the result is printed.
     """
+
+    refused: UserError | None = None
 
     def lines(self) -> Iterable[str]:
         """The result in words."""

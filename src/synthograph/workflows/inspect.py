@@ -37,14 +37,16 @@ class InspectResult(Result):
     Attributes:
         facts: what is known, up to what was refused.
         refused: why it is refused, if it is.
+        full: whether all of it is shown.
     """
 
     facts: JsonObject
     refused: UserError | None = None
+    full: bool = False
 
-    def lines(self, *, full: bool = False) -> Iterator[str]:
+    def lines(self) -> Iterator[str]:
         """What fits a screen, or all of it: `name: value` lines, inner facts indented."""
-        return _lines(self.facts if full else _shortened(self.facts))
+        return _lines(self.facts if self.full else _shortened(self.facts))
 
     def json(self) -> JsonObject:
         """All facts."""
@@ -54,11 +56,12 @@ class InspectResult(Result):
 def run(request: InspectRequest, *, progress: Progress) -> InspectResult:
     """Look at a file or folder as data."""
     facts: JsonObject = {"path": str(request.path)}
+    refused = None
     try:
         _describer(request, progress)(request.path, facts)
     except UserError as error:
-        return InspectResult(facts, error)
-    return InspectResult(facts)
+        refused = error
+    return InspectResult(facts, refused, request.full)
 
 
 def _describer(request: InspectRequest, progress: Progress) -> Callable[[Path, JsonObject], None]:

@@ -258,6 +258,7 @@ class InspectRequest(Request):
         description="snapshot, pickle, archive, state, run directory, or folder of runs"
     )
     quick: bool = Field(False, description="read no images of an archive")
+    full: bool = Field(False, description="every setting of a model, and lists as a whole")
 
 
 class ConvertRequest(Request):
