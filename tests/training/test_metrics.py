@@ -15,10 +15,11 @@ from synthograph.results.evaluation import PublishedMeasure
 from synthograph.training import loop
 from synthograph.training.config import MetricsConfig, RunConfig
 from synthograph.training.loop import Trainer
-from synthograph.training.model_selection import Measured, Score
+from synthograph.training.model_selection import Measured
 from synthograph.training.resume import resume_session
 from synthograph.training.run import METRICS, STATS
 from synthograph.training.setup import held_out, resolve_run
+from synthograph.training.state import Score
 from tests.conftest import make_archive
 from tests.training.test_resume import (
     StopAfter,

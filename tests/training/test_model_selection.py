@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from synthograph.training import alarms, model_selection
-from synthograph.training.model_selection import Score
-from synthograph.training.state import Progress
+from synthograph.training.state import Progress, Score
 
 
 def measured(tmp_path: Path, *rows: dict, names: tuple[str, ...] = ()) -> Progress:
@@ -29,7 +28,7 @@ def measured(tmp_path: Path, *rows: dict, names: tuple[str, ...] = ()) -> Progre
             for name, value in row.items()
         ]
         model_selection.record_scores(progress, path, scores)
-    return Progress(**json.loads(json.dumps(asdict(progress))))  # as states keep it
+    return Progress.parse(json.loads(json.dumps(asdict(progress))))  # as states keep it
 
 
 def values(*numbers: float | None) -> list[dict]:

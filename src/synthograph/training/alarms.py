@@ -1,13 +1,10 @@
 """Warnings about a run that is going wrong, from its own statistics."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from synthograph.training import model_selection
-from synthograph.training.state import Progress
+from synthograph.training.state import Progress, ScoredSnapshot
 from synthograph.training.stats import Moments
 
 SATURATED = 0.99
@@ -93,15 +90,15 @@ def of_measures(progress: Progress) -> list[str]:
     return found
 
 
-def _point(entry: Mapping[str, Any], name: str) -> _Point | None:
-    scores = model_selection.scores_of(entry)
+def _point(entry: ScoredSnapshot, name: str) -> _Point | None:
+    scores = {score.name: score for score in entry.scores}
     score, distance = scores.get(name), scores.get(FIDELITY)
     if score is None or score.value is None or score.interval is None:
         return None
     if distance is None or distance.value is None:
         return None
     low, high, _ = score.interval
-    return _Point(entry["snapshot"], score.value, low, high, distance.value)
+    return _Point(entry.snapshot, score.value, low, high, distance.value)
 
 
 def spread(images: np.ndarray) -> float:

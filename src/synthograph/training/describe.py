@@ -2,12 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 from synthograph.core.config import read_tree
 from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors
 from synthograph.core.untrusted.dataset_json import LISTS
+from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.untrusted.tensors import read_tensors
 from synthograph.models.snapshot import find_snapshot, list_snapshots
 from synthograph.training.run import CONFIG, STATS, read_config
@@ -31,7 +31,7 @@ def list_runs(path: Path) -> list[Path]:
     return sorted(folder for folder in path.iterdir() if (folder / CONFIG).is_file())
 
 
-def describe_runs(path: Path, facts: dict[str, Any], *, quick: bool = False) -> None:
+def describe_runs(path: Path, facts: JsonObject, *, quick: bool = False) -> None:
     """Summarise the run directories in a folder.
 
     Args:
@@ -49,7 +49,7 @@ def describe_runs(path: Path, facts: dict[str, Any], *, quick: bool = False) -> 
             facts["runs"][folder.name] = _outline(folder, quick)
 
 
-def _outline(path: Path, quick: bool) -> dict[str, Any]:
+def _outline(path: Path, quick: bool) -> JsonObject:
     """How far a run is, the state it would resume from and its newest snapshot."""
     try:
         config = read_config(path)
@@ -73,7 +73,7 @@ def _newest_state(folder: Path, quick: bool) -> int | None:
     return None if newest is None else int(newest.name)
 
 
-def describe_run(path: Path, facts: dict[str, Any]) -> None:
+def describe_run(path: Path, facts: JsonObject) -> None:
     """Describe a run directory.
 
     Args:
@@ -103,7 +103,7 @@ def describe_run(path: Path, facts: dict[str, Any]) -> None:
     facts["model"] = config.model.tree()
 
 
-def describe_state(path: Path, facts: dict[str, Any]) -> None:
+def describe_state(path: Path, facts: JsonObject) -> None:
     """Describe a checkpoint state.
 
     Args:

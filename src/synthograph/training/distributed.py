@@ -221,7 +221,12 @@ def broadcast_state(team: Team, state: TrainingState) -> None:
     team.broadcast_tensors(tensors.values())
     if not team.is_main:
         state.load(tensors, Path("the first process's state"))
-    state.progress = Progress(**team.broadcast_object(asdict(state.progress)))
+    state.progress = broadcast_progress(team, state.progress)
+
+
+def broadcast_progress(team: Team, progress: Progress) -> Progress:
+    """The main process's progress."""
+    return Progress.parse(team.broadcast_object(asdict(progress)))
 
 
 def init_team() -> Team:

@@ -3,7 +3,6 @@
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from synthograph.core.errors import StoppedError
 from synthograph.core.signals import StopRequest
 from synthograph.models.snapshot import save_snapshot
 from synthograph.training import alarms, model_selection
+from synthograph.training.distributed import broadcast_progress
 from synthograph.training.grids import Grid
 from synthograph.training.model_selection import Measured
 from synthograph.training.recovery import MAX_NON_FINITE, roll_back
@@ -212,7 +212,7 @@ class Trainer:
         """The main process saves and measures a snapshot; all get the changed progress."""
         if self.team.is_main:
             self.save_snapshot()
-        self.session.state.progress = Progress(**self.team.broadcast_object(asdict(self.progress)))
+        self.session.state.progress = broadcast_progress(self.team, self.progress)
 
     def save_snapshot(self) -> None:
         """Write pictures and weights, and have `on_snapshot` measure them."""

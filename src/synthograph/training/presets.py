@@ -1,18 +1,18 @@
 """A preset with settings on top: the configuration of a run, checked against its images."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from synthograph.core.config import merge
 from synthograph.core.errors import SettingError
 from synthograph.core.spec import ImageSpec
+from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models.config import ModelConfig
 from synthograph.models.registry import DEFAULT_FAMILY, family
 from synthograph.training.config import RunConfig
 
 
 def resolve(
-    spec: ImageSpec, preset: str, over: Sequence[Mapping[str, Any]], *, gpus: int = 1
+    spec: ImageSpec, preset: str, over: Sequence[JsonObject], *, gpus: int = 1
 ) -> RunConfig:
     """A preset with settings on top, frozen.
 
@@ -26,7 +26,7 @@ def resolve(
         UserError: an unknown preset or setting, a value out of range, or one that these images do
             not allow.
     """
-    asked: dict[str, Any] = {}
+    asked: JsonObject = {}
     for part in over:
         asked = merge(asked, part)
     name = asked.get("model", {}).get("family", DEFAULT_FAMILY)

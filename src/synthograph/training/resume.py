@@ -1,8 +1,7 @@
 """Resuming a run: configuration, newest complete state, and files cut back to that state."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -11,6 +10,7 @@ from synthograph.core.devices import pick_device
 from synthograph.core.errors import SettingError, UserError
 from synthograph.core.files import write_json
 from synthograph.core.names import nearest
+from synthograph.core.untrusted.documents import JsonObject
 from synthograph.training import model_selection
 from synthograph.training.config import RunConfig
 from synthograph.training.distributed import Team, broadcast_state
@@ -26,7 +26,6 @@ from synthograph.training.session import Session
 from synthograph.training.setup import make_session, open_data
 from synthograph.training.state import Loaded, Surroundings, load_state, state_problems
 
-PLACE = "data.path"
 DEVICE = "device"
 CHANGEABLE = (
     "training.kimg",
@@ -35,13 +34,18 @@ CHANGEABLE = (
     "training.snap",
     "threads",
     "metrics.patience",
-    PLACE,
+    "data.path",
     DEVICE,
 )
+RESOLVED: Mapping[str, Callable[[str], str]] = {
+    "data.path": lambda path: str(Path(path).resolve()),
+    DEVICE: lambda device: str(pick_device(device)),
+}
+"""Settings that `config.json` holds independent of the working directory and the machine."""
 
 
 def resume_session(
-    path: Path, asked: Mapping[str, Any], *, require_exact: bool = False, team: Team | None = None
+    path: Path, asked: JsonObject, *, require_exact: bool = False, team: Team | None = None
 ) -> tuple[Session, RunDirectory]:
     """The session of a run at its newest complete state.
 
@@ -80,7 +84,7 @@ def _restore_state(
     run: RunDirectory,
     *,
     before: RunConfig,
-    asked: Mapping[str, Any],
+    asked: JsonObject,
     require_exact: bool,
 ) -> None:
     """Restore the newest complete state and cut the run's files back to it."""
@@ -120,7 +124,7 @@ def _refuse_other_data(session: Session, loaded: Loaded | None, *, moved: bool) 
         )
 
 
-def _refuse_restart(path: Path, origin: Mapping[str, Any] | None, *, require_exact: bool) -> None:
+def _refuse_restart(path: Path, origin: JsonObject | None, *, require_exact: bool) -> None:
     """Refuse to start over where that would not be the same run."""
     if require_exact:
         raise UserError(f"--require-exact: {path} holds no complete state to go on from")
@@ -138,7 +142,7 @@ def _restart(run: RunDirectory) -> str:
     return line if moved is None else f"{line}; what was there is kept in {moved}"
 
 
-def _refuse_shorter(asked: Mapping[str, Any], images: int) -> None:
+def _refuse_shorter(asked: JsonObject, images: int) -> None:
     kimg = asked.get("training", {}).get("kimg")
     if kimg is not None and kimg * 1000 < images:
         raise UserError(
@@ -169,7 +173,7 @@ def _restore(session: Session, loaded: Loaded, device: str, *, require_exact: bo
     return lines
 
 
-def extended(config: RunConfig, asked: Mapping[str, Any], path: Path) -> RunConfig:
+def extended(config: RunConfig, asked: JsonObject, path: Path) -> RunConfig:
     """The configuration of a run with the changes that resuming allows.
 
     Args:
@@ -181,41 +185,24 @@ def extended(config: RunConfig, asked: Mapping[str, Any], path: Path) -> RunConf
         UserError: something else differs, or there is no such device.
     """
     tree = config.tree()
-    wanted = {name: value for name, value in flatten(asked).items() if value != {}}
-    for name, value in wanted.items():
-        current = _at(tree, name)
-        if name not in CHANGEABLE and not _same(current, value, name):
+    known = flatten(tree, sections=True)
+    for name, value in flatten(asked).items():
+        if value == {}:
+            continue
+        if name not in known:
+            start = name[: name.rfind(".") + 1]
+            beside = (each.removeprefix(start) for each in known if each.startswith(start))
+            raise SettingError(name, nearest(name.removeprefix(start), beside), unknown=True)
+        current = known[name]
+        new = RESOLVED[name](str(value)) if name in RESOLVED else value
+        if name == DEVICE:  # the run's own need not be here
+            same = new.removesuffix(":0") == current.removesuffix(":0")
+        else:
+            same = new in (current, "auto")
+        if not same and name not in CHANGEABLE:
             raise UserError(
                 f"{path} was started with {name} = {current!r}, so it cannot be resumed with "
-                f"{value!r}: "
-                "leave that option out, or start a new run"
+                f"{value!r}: leave that option out, or start a new run"
             )
-    for name, value in wanted.items():
-        if name in CHANGEABLE and not _same(_at(tree, name), value, name):
-            tree = set_path(tree, name, _resolved(value, name))
+        tree = tree if same else set_path(tree, name, new)
     return RunConfig.parse(tree)
-
-
-def _same(current: Any, value: Any, name: str) -> bool:  # noqa: ANN401
-    if name == PLACE:
-        return _resolved(value, name) == _resolved(current, name)
-    if name == DEVICE:  # the run's own need not be here
-        return _resolved(value, name).removesuffix(":0") == str(current).removesuffix(":0")
-    return bool(current == value) or value == "auto"
-
-
-def _resolved(value: Any, name: str) -> Any:  # noqa: ANN401
-    """A changed setting as `config.json` holds it, independent of the working directory."""
-    if name == PLACE:
-        return str(Path(str(value)).resolve())
-    return str(pick_device(str(value))) if name == DEVICE else value
-
-
-def _at(tree: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401
-    current: Any = tree
-    for key in path.split("."):
-        if not isinstance(current, Mapping) or key not in current:
-            known = list(current) if isinstance(current, Mapping) else []
-            raise SettingError(path, nearest(key, known), unknown=True)
-        current = current[key]
-    return current

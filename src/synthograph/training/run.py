@@ -7,7 +7,6 @@ import re
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import filelock
 
@@ -20,6 +19,7 @@ from synthograph.core.files import (
     write_bytes,
     write_json,
 )
+from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models.snapshot import BEST
 from synthograph.results.training import BestSnapshot
 from synthograph.training.config import RunConfig
@@ -32,7 +32,6 @@ EVALUATIONS = "evaluations.jsonl"
 """Results of `evaluate` on snapshots; resuming never cuts it back."""
 LOCK = ".lock"
 LAUNCH = ".launch"
-MAX_LAUNCH_BYTES = 4096  # bytes
 ASIDE = "set-aside"
 
 
@@ -76,7 +75,7 @@ class RunDirectory:
         with disk_errors(self.path / name), (self.path / name).open("a", encoding="utf-8") as file:
             file.write(line + "\n")
 
-    def record(self, name: str, entry: Mapping[str, Any]) -> None:
+    def record(self, name: str, entry: JsonObject) -> None:
         """Append a JSON line to `stats.jsonl` or `metrics.jsonl`."""
         self._append(name, json.dumps(entry, allow_nan=False))
 
@@ -156,7 +155,7 @@ class NullRunDirectory(RunDirectory):
     def log(self, text: str) -> None:
         """Only the main process logs."""
 
-    def record(self, name: str, entry: Mapping[str, Any]) -> None:
+    def record(self, name: str, entry: JsonObject) -> None:
         """Only the main process writes."""
 
     def picture(self, name: str, png: bytes) -> None:
@@ -178,7 +177,7 @@ def create_run(
     config: RunConfig,
     description: str,
     *,
-    origin: Mapping[str, Any] | None = None,
+    origin: JsonObject | None = None,
 ) -> RunDirectory:
     """Make `outdir/00003-<description>` with `config.json` inside, by one rename.
 
@@ -243,7 +242,7 @@ def read_config(path: Path) -> RunConfig:
         raise UserError(f"{file}: {error}") from None
 
 
-def read_origin(path: Path) -> dict[str, Any] | None:
+def read_origin(path: Path) -> JsonObject | None:
     """Document of the snapshot that a run started from; None where it began with fresh weights."""
     file = path / ORIGIN
     return read_tree(file) if file.exists() else None
@@ -255,7 +254,7 @@ def join_run(
     description: str,
     team: Team,
     *,
-    origin: Mapping[str, Any] | None = None,
+    origin: JsonObject | None = None,
 ) -> RunDirectory:
     """`create_run` in the main process of a team; the others get a `NullRunDirectory`."""
     run = create_run(outdir, config, description, origin=origin) if team.is_main else None
@@ -263,11 +262,7 @@ def join_run(
     return NullRunDirectory(Path(path)) if run is None else run
 
 
-def _launch(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.stat().st_size < MAX_LAUNCH_BYTES else ""
-
-
 def find_launched(outdir: Path, launch: str) -> Path | None:
     """The newest run directory that processes of this launch made."""
-    found = [p.parent for p in outdir.glob(f"*/{LAUNCH}") if _launch(p) == launch]
-    return max(found, default=None)
+    files = outdir.glob(f"*/{LAUNCH}")
+    return max((p.parent for p in files if p.read_bytes() == launch.encode()), default=None)

@@ -5,8 +5,7 @@ provenance.
 import copy
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -19,6 +18,7 @@ from synthograph.archive.stream import RowSelection, TrainingStream, select_rows
 from synthograph.core.devices import Precision, block_dtype, pick_device, pick_precision
 from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
+from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models.base import Condition, ModelBundle
 from synthograph.models.registry import family
 from synthograph.models.snapshot import Snapshot, SnapshotInfo
@@ -64,7 +64,7 @@ def held_out(archive: Archive, data: DataConfig) -> tuple[list[Row], str | None]
 
 
 def resolve_run(
-    archive: Archive, preset: str, parts: Sequence[Mapping[str, Any]], *, processes: int = 1
+    archive: Archive, preset: str, parts: Sequence[JsonObject], *, processes: int = 1
 ) -> tuple[RunConfig, list[str]]:
     """The configuration of a new run on an archive, with nothing left open.
 
@@ -77,7 +77,7 @@ def resolve_run(
     Returns:
         The configuration, and the augmentations left out because the images do not allow them.
     """
-    data: dict[str, Any] = {"path": str(archive.path.resolve())}
+    data: JsonObject = {"path": str(archive.path.resolve())}
     asked = [*parts, {"data": data}]
     config = resolve_machine(resolve(archive.info.spec, preset, asked, gpus=processes))
     if config.data.split is None and any(row.split for row in archive.rows):

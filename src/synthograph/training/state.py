@@ -10,11 +10,11 @@ import json
 import platform
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
+import pydantic
 import torch
 from torch import Tensor, nn
 
@@ -22,6 +22,7 @@ import synthograph
 from synthograph.core.devices import cpu_name
 from synthograph.core.errors import DivergedError, UserError
 from synthograph.core.files import disk_errors, remove, sha256_file, sync, write_json
+from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.untrusted.tensors import load_tensors, read_tensors, select, write_tensors
 from synthograph.models.base import Networks
 from synthograph.models.config import AdamConfig
@@ -33,22 +34,56 @@ TENSORS, NUMBERS, MANIFEST = "tensors.safetensors", "state.json", "manifest.json
 KEPT = 2
 
 
+@dataclass(frozen=True)
+class Score:
+    """A measure of a snapshot by images that were held out.
+
+    Attributes:
+        name: of the measure.
+        value: the number; None where there is none.
+        interval: low end, high end and level; None where it is unknown.
+        smaller: whether smaller numbers are better.
+        leads: whether this measure chooses the best snapshot. One of a run does.
+    """
+
+    name: str
+    value: float | None
+    interval: tuple[float, float, float] | None
+    smaller: bool
+    leads: bool = False
+
+
+@dataclass(frozen=True)
+class ScoredSnapshot:
+    """What was found of a snapshot: its file and hash, images seen, and measures."""
+
+    snapshot: str
+    sha256: str
+    images: int
+    scores: Sequence[Score]
+
+    @property
+    def leading(self) -> Score | None:
+        """The measure that chooses, if it has a value."""
+        return next((s for s in self.scores if s.leads and s.value is not None), None)
+
+
 @dataclass
 class Progress:
     """How far a run is.
 
     Attributes:
         images: real images shown so far.
-        steps: training steps done.
-        ticks: status lines written.
-        tick_images: images at the last tick.
+        tick_images: images at the last tick, which is a status line.
         seconds: training time of all sittings together.
         non_finite: phases since the last tick whose gradients were not finite.
         rollbacks: how often the run rolled back to a snapshot's state because of them.
         alarms: alarms since the last tick, for its line in `stats.jsonl`.
         lasting: reported conditions that still hold, not to be repeated.
-        measured: what was found of every snapshot so far; `model_selection` writes and reads it.
+        measured: what was found of every snapshot so far.
     """
+
+    __pydantic_config__ = pydantic.ConfigDict(extra="forbid")
 
     images: int = 0
     steps: int = 0
@@ -59,21 +94,17 @@ class Progress:
     rollbacks: int = 0
     alarms: list[str] = field(default_factory=list)
     lasting: list[str] = field(default_factory=list)
-    measured: list[dict[str, Any]] = field(default_factory=list)
+    measured: list[ScoredSnapshot] = field(default_factory=list)
+
+    @classmethod
+    def parse(cls, data: object) -> "Progress":
+        """Progress from plain data, as `dataclasses.asdict` gives it."""
+        return pydantic.TypeAdapter(cls).validate_python(data)
 
 
 @dataclass
 class TrainingState:
-    """Everything that a step changes.
-
-    Attributes:
-        networks: what is trained.
-        ema: averaged generator.
-        optimisers: one Adam per key.
-        controller: strength of the augmentation.
-        progress: counters.
-        moments: statistics since the last tick.
-    """
+    """Everything that a step changes; `ema` is the averaged generator."""
 
     networks: Networks
     ema: nn.Module
@@ -146,6 +177,8 @@ def make_optimisers(
 class Surroundings:
     """What has to be equal for a resumed run to be bit for bit the same."""
 
+    __pydantic_config__ = pydantic.ConfigDict(extra="forbid")
+
     threads: int
     torch_version: str
     processor: str
@@ -158,10 +191,15 @@ class Surroundings:
     def here(cls, precision: str, processes: int, device: torch.device) -> "Surroundings":
         """This process, one of a team of so many, on its device."""
         name = cpu_name() if cpu_name() != "unknown processor" else platform.processor()
-        version = synthograph.__version__
-        threads = torch.get_num_threads()
-        where = device_name(device)
-        return cls(threads, torch.__version__, name, precision, version, processes, where)
+        return cls(
+            torch.get_num_threads(),
+            torch.__version__,
+            name,
+            precision,
+            synthograph.__version__,
+            processes,
+            device_name(device),
+        )
 
     def differences(self, other: "Surroundings") -> list[str]:
         """What differs, in words; older states do not record their device."""
@@ -184,10 +222,8 @@ class SavedNumbers:
     """The part of a state that is no tensor.
 
     Attributes:
-        progress: counters.
         lengths: byte length of every file that only grows, such as `stats.jsonl`.
         boundary: whether the state was saved right after a snapshot.
-        surroundings: where it was saved.
         data: digest of the training images, groups and labels; None in older states.
     """
 
@@ -334,7 +370,7 @@ def state_problem(path: Path) -> str | None:
 
 
 def _read_numbers(path: Path) -> SavedNumbers:
-    data: dict[str, Any] = json.loads((path / NUMBERS).read_text(encoding="utf-8"))
+    data: JsonObject = json.loads((path / NUMBERS).read_text(encoding="utf-8"))
     if data.get("format") != FORMAT:
         raise UserError(
             f"{path}: was saved by another version of synthograph (format {data.get('format')}, "
@@ -342,14 +378,10 @@ def _read_numbers(path: Path) -> SavedNumbers:
             "--init-from its last snapshot"
         )
     try:
-        return SavedNumbers(
-            Progress(**data["progress"]),
-            data["lengths"],
-            data["boundary"],
-            Surroundings(**data["surroundings"]),
-            data.get("data"),
-        )
-    except (KeyError, TypeError) as error:
+        return pydantic.TypeAdapter(SavedNumbers).validate_python(data)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
         raise UserError(
-            f"{path}: was saved by a newer version of synthograph ({error}): resume with that one"
+            f"{path}: was saved by a newer version of synthograph "
+            f"({'.'.join(map(str, first['loc']))}: {first['msg']}): resume with that one"
         ) from None

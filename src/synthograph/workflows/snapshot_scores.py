@@ -42,9 +42,10 @@ from synthograph.results.measures import Direction
 from synthograph.sampling.image_set import synthetic_images
 from synthograph.stats.sample import Sample
 from synthograph.training.config import RunConfig
-from synthograph.training.model_selection import Measured, Score
+from synthograph.training.model_selection import Measured
 from synthograph.training.session import Session
 from synthograph.training.setup import held_out, with_count
+from synthograph.training.state import Score
 
 SEED = 0
 """Of labels and blocks. Images have the seeds from 0 on, the same for every snapshot."""

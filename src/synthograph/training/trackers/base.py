@@ -4,7 +4,9 @@ import abc
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
+
+from synthograph.core.untrusted.documents import JsonObject
 
 
 class Tracker(abc.ABC):
@@ -18,7 +20,7 @@ class Tracker(abc.ABC):
     """Package that it needs; without it there is no such tracker."""
 
     @abc.abstractmethod
-    def start(self, run: Path, params: Mapping[str, Any], images: int) -> None:
+    def start(self, run: Path, params: JsonObject, images: int) -> None:
         """Begin to follow a run.
 
         Args:
@@ -56,7 +58,7 @@ class Trackers:
         self.missed = dict.fromkeys(trackers, 0)
         self.warn = warn
 
-    def start(self, run: Path, params: Mapping[str, Any], images: int) -> None:
+    def start(self, run: Path, params: JsonObject, images: int) -> None:
         """See `Tracker`."""
         self._ask(lambda tracker: tracker.start(run, params, images))
 

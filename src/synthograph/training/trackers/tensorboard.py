@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from synthograph.core.untrusted.documents import JsonObject
 from synthograph.training.trackers.base import Tracker
 
 
@@ -14,7 +15,7 @@ class TensorBoard(Tracker):
     package = "tensorboard"
     _writer: Any = None
 
-    def start(self, run: Path, params: Mapping[str, Any], images: int) -> None:
+    def start(self, run: Path, params: JsonObject, images: int) -> None:
         """See `Tracker`."""
         from torch.utils.tensorboard import SummaryWriter  # which is slow to import
 
