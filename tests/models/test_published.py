@@ -16,11 +16,12 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
 @pytest.fixture(autouse=True)
-def connected(monkeypatch: pytest.MonkeyPatch) -> None:
+def connected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SYNTHOGRAPH_OFFLINE", raising=False)
+    monkeypatch.setenv("SYNTHOGRAPH_CACHE", str(tmp_path))
 
 
-def test_download_once(tmp_path: Path) -> None:
+def test_download_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server, shown = Server(Answer(length=len(CONTENT))), []
 
     def track(pieces, total):
@@ -28,19 +29,20 @@ def test_download_once(tmp_path: Path) -> None:
             shown.append((len(piece), total))
             yield piece
 
-    path = fetch(URL, folder=tmp_path, track=track, opener=server)
+    path = fetch(URL, track=track, opener=server)
     assert path.read_bytes() == CONTENT
     assert path.name == "network-snapshot-000100.pkl"
     assert left_behind(tmp_path) == [path]
     assert shown == [(1 << 20, 3), (1 << 20, 3), (len(CONTENT) - (2 << 20), 3)]
-    assert fetch(URL, folder=tmp_path, opener=server, offline=True) == path
+    monkeypatch.setenv("SYNTHOGRAPH_OFFLINE", "1")
+    assert fetch(URL, opener=server) == path
     assert server.asked == [URL]
 
 
-def test_addresses_never_share_a_file(tmp_path: Path) -> None:
+def test_addresses_never_share_a_file() -> None:
     other = URL.replace("example.org", "example.com")
-    first = fetch(URL, folder=tmp_path, opener=Server(Answer()))
-    second = fetch(other, folder=tmp_path, opener=Server(Answer(b"x")))
+    first = fetch(URL, opener=Server(Answer()))
+    second = fetch(other, opener=Server(Answer(b"x")))
     assert first != second
     assert first.name == second.name
 
@@ -48,9 +50,9 @@ def test_addresses_never_share_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["ffhq256", "ffhq512", "ffhq1024", "celebahq256", "lsundog256"])
 def test_published_names(name: str, tmp_path: Path) -> None:
     server = Server(Answer(b"weights"))
-    path = fetch(name, folder=tmp_path, opener=server)
+    path = fetch(name, opener=server)
     assert server.asked == [PUBLISHED[name]]
-    assert path == tmp_path / PUBLISHED[name].rpartition("/")[2]
+    assert path == tmp_path / "weights" / PUBLISHED[name].rpartition("/")[2]
     assert path.suffix == ".pkl"
 
 
@@ -65,7 +67,6 @@ def test_licence() -> None:
 def test_offline_says_what_to_put_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server = Server(Answer())
     monkeypatch.setenv("SYNTHOGRAPH_OFFLINE", "1")
-    monkeypatch.setenv("SYNTHOGRAPH_CACHE", str(tmp_path))
     with pytest.raises(UserError) as caught:
         fetch("ffhq256", opener=server)
     message, folder = str(caught.value), tmp_path / "weights"
@@ -83,14 +84,14 @@ def test_offline_says_what_to_put_where(tmp_path: Path, monkeypatch: pytest.Monk
 def test_pinned_hashes(tmp_path: Path) -> None:
     wrong = f"{URL}#sha256={'0' * 64}"
     with pytest.raises(UserError, match=f"its sha256 is {SHA256}, expected 0000"):
-        fetch(wrong, folder=tmp_path, opener=Server(Answer()))
+        fetch(wrong, opener=Server(Answer()))
     assert not left_behind(tmp_path)
     server = Server(Answer())
-    path = fetch(f"{URL}#sha256={SHA256}", folder=tmp_path, opener=server)
+    path = fetch(f"{URL}#sha256={SHA256}", opener=server)
     assert server.asked == [URL]
     path.write_bytes(b"changed")
     with pytest.raises(UserError, match="another file, or damaged"):
-        fetch(f"{URL}#sha256={SHA256}", folder=tmp_path, opener=server)
+        fetch(f"{URL}#sha256={SHA256}", opener=server)
 
 
 @pytest.mark.parametrize(
@@ -109,10 +110,10 @@ def test_pinned_hashes(tmp_path: Path) -> None:
         ("ffhq257", "did you mean 'ffhq256'"),
     ],
 )
-def test_what_is_not_downloaded(tmp_path: Path, text: str, message: str) -> None:
+def test_what_is_not_downloaded(text: str, message: str) -> None:
     server = Server(Answer())
     with pytest.raises(UserError, match=message):
-        fetch(text, folder=tmp_path, opener=server)
+        fetch(text, opener=server)
     assert not server.asked
 
 
@@ -125,4 +126,4 @@ def test_paths_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(UserError, match="neither a file nor a published network"):
         locate("fhq256")
     with pytest.raises(UserError, match="forbids downloads"):
-        locate("ffhq256", folder=tmp_path, offline=True)
+        locate("ffhq256", offline=True)

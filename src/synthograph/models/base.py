@@ -9,15 +9,17 @@ import abc
 import enum
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from synthograph.core.errors import UserError
+from synthograph.core.names import nearest
 from synthograph.core.seeds import Streams
 from synthograph.core.spec import ImageSpec
+from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models.config import AdamConfig, ModelConfig
 
 
@@ -39,8 +41,6 @@ class Condition:
         Raises:
             UserError: no such class, or the model is not conditional on classes.
         """
-        from synthograph.core.names import nearest
-
         if not self.width:
             raise UserError(
                 f"class {name_or_index!r}: this model is not conditional, leave the class out"
@@ -78,11 +78,10 @@ class TruncationCenter(enum.StrEnum):
 
 @dataclass
 class Networks:
-    """What a family trains.
+    """What a family trains: a generator, whose EMA copy is what gets shared, and a discriminator
+    for each modality.
 
     Attributes:
-        generator: the generator; its EMA copy is what gets shared.
-        discriminators: modality -> discriminator.
         buffers: further tensors that belong to the training state, such as a running mean.
         trained: optimiser key -> the module whose parameters that optimiser steps.
         frozen: parts of the discriminators that are not trained (Freeze-D).
@@ -111,39 +110,22 @@ class Networks:
 
 
 @dataclass(frozen=True)
-class ImportedModel:
-    """Networks that a family read from a foreign file.
-
-    Attributes:
-        spec: the images.
-        condition: the generator's labels.
-        config: the family's configuration.
-        networks: raw generator and discriminators.
-        ema: averaged generator.
+class ModelBundle:
+    """Networks with what they were built for; weights are transferred from one to another. There
+    may be no discriminators.
     """
 
     spec: ImageSpec
     condition: Condition
     config: ModelConfig
     networks: Networks
-    ema: nn.Module
 
 
 @dataclass(frozen=True)
-class ModelBundle:
-    """Networks with what they were built for; weights are transferred from one to another.
+class ImportedModel(ModelBundle):
+    """Raw networks that a family read from a foreign file, and the averaged generator."""
 
-    Attributes:
-        spec: the images.
-        condition: the generator's labels.
-        config: the family's configuration.
-        networks: generator and discriminators; there may be no discriminators.
-    """
-
-    spec: ImageSpec
-    condition: Condition
-    config: ModelConfig
-    networks: Networks
+    ema: nn.Module
 
 
 @dataclass(frozen=True)
@@ -237,7 +219,7 @@ class LossTerms:
 
     def detached(self) -> "LossTerms":
         """Without the loss, whose gradient has been taken, so that its graph is freed."""
-        return LossTerms(None, self.stats, self.real_signs, self.batch_stats)
+        return replace(self, loss=None)
 
 
 @dataclass(frozen=True)
@@ -320,7 +302,7 @@ class Family(abc.ABC):
         """Per discriminator the layers that can be frozen, from the image inwards."""
 
     @abc.abstractmethod
-    def preset(self, name: str, spec: ImageSpec, gpus: int) -> dict[str, Any]:
+    def preset(self, name: str, spec: ImageSpec, gpus: int) -> JsonObject:
         """A named starting point as a part of the run configuration tree.
 
         Raises:
@@ -354,7 +336,7 @@ class Family(abc.ABC):
         same = (n for n in wanted if n in given and given[n].shape == wanted[n].shape)
         return {name: WeightInit(given[name], (name,)) for name in same}
 
-    def inherited_settings(self, config: ModelConfig) -> dict[str, Any]:
+    def inherited_settings(self, config: ModelConfig) -> JsonObject:
         """The part of a model's configuration tree that networks which start from it should share,
         so that their tensors have the same shapes and mean the same.
         """

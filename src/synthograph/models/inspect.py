@@ -1,13 +1,12 @@
 """Describes files of networks without trusting them."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor, nn
 
 from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors, sha256_file
+from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.untrusted.tensors import read_tensors
 from synthograph.models.pickles import pickle_names
 from synthograph.models.registry import DEFAULT_FAMILY, parse_model
@@ -23,10 +22,19 @@ from synthograph.models.snapshot import (
     refuse_zip,
 )
 
+PROVENANCE = (
+    "images_hash",
+    "manifest_hash",
+    "split",
+    "fold",
+    "invariances",
+    "package_version",
+    "converted_from",
+)
 LAST = ("bytes", "sha256", "names in the pickle", "parameters", "tensors", "model")
 
 
-def describe(path: Path, facts: dict[str, Any]) -> None:
+def describe(path: Path, facts: JsonObject) -> None:
     """Describe a snapshot, pickle, discriminators' file or file of tensors.
 
     What can be told of a file before it is trusted is found first; of a file that is taken, it
@@ -40,11 +48,12 @@ def describe(path: Path, facts: dict[str, Any]) -> None:
         UserError: `load` would refuse the file, with the same message; discriminators and the
             tensors of a training state are described all the same.
     """
-    facts["kind"] = "pickle" if is_pickle(path) else "file"
+    pickled = is_pickle(path)
+    facts["kind"] = "pickle" if pickled else "file"
     if path.is_file():
         with disk_errors(path):
             facts |= {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
-    if facts["kind"] == "pickle":
+    if pickled:
         facts["names in the pickle"] = pickle_names(path)
         _describe_snapshot(load(path), facts)
         return
@@ -61,7 +70,7 @@ def describe(path: Path, facts: dict[str, Any]) -> None:
         _describe_snapshot(load(path), facts)
 
 
-def changed_settings(model: Mapping[str, Any]) -> dict[str, Any]:
+def changed_settings(model: JsonObject) -> JsonObject:
     """The settings of a model that are not the defaults of its family.
 
     Args:
@@ -71,17 +80,16 @@ def changed_settings(model: Mapping[str, Any]) -> dict[str, Any]:
         UserError: there is no such family, or a setting that it does not know.
     """
     defaults = parse_model({"family": model.get("family", DEFAULT_FAMILY)}).tree()
-    found = {name: value for name, value in model.items() if value != defaults.get(name)}
-    return {name: value for name, value in found.items() if name != "family"}
+    return {n: value for n, value in model.items() if n != "family" and value != defaults.get(n)}
 
 
-def _describe_snapshot(snapshot: Snapshot, facts: dict[str, Any]) -> None:
-    info = snapshot.info
-    facts["kind"] = "published snapshot" if snapshot.networks is not None else "snapshot"
+def _describe_snapshot(snapshot: Snapshot, facts: JsonObject) -> None:
+    info, published = snapshot.info, snapshot.networks is not None
+    facts["kind"] = "published snapshot" if published else "snapshot"
     facts |= {
         "family": info.family,
         "images": info.spec.describe(),
-        "images seen": None if snapshot.networks is not None else info.images_seen,
+        "images seen": None if published else info.images_seen,
         "classes": info.classes,
         "label width": info.label_width,
         "training": _provenance(info),
@@ -94,26 +102,23 @@ def _describe_snapshot(snapshot: Snapshot, facts: dict[str, Any]) -> None:
     for name in (name for name in LAST if name in facts):
         facts[name] = facts.pop(name)
     if snapshot.has_discriminators:
-        inside = snapshot.networks is not None
-        facts[PARTNER] = "in this file" if inside else partner(snapshot.path).name
+        facts[PARTNER] = "in this file" if published else partner(snapshot.path).name
         for name, module in snapshot.discriminators.items():
             facts["parameters"][f"discriminator {name}"] = _parameters(module)
 
 
-def _provenance(info: SnapshotInfo) -> dict[str, Any]:
+def _provenance(info: SnapshotInfo) -> JsonObject:
     """Where a snapshot comes from; digests are counted, not shown."""
-    kept = ("images_hash", "manifest_hash", "split", "fold", "invariances", "package_version")
-    tree = info.tree()
     parent = info.initialised_from
     return {
-        **{name: tree[name] for name in (*kept, "converted_from")},
+        **{name: getattr(info, name) for name in PROVENANCE},
         "groups": len(info.group_digests),
         "image digests": len(info.image_digests),
         "initialised from": None if parent is None else _short(parent),
     }
 
 
-def _short(document: dict[str, Any]) -> dict[str, Any]:
+def _short(document: JsonObject) -> JsonObject:
     """The single values of a document that was not checked, cut."""
     return {
         str(name)[:80]: value[:200] if isinstance(value, str) else value
@@ -122,7 +127,7 @@ def _short(document: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _describe_partner(path: Path, document: dict[str, Any], facts: dict[str, Any]) -> None:
+def _describe_partner(path: Path, document: JsonObject, facts: JsonObject) -> None:
     """The discriminators, checked against their generator where it is beside them."""
     facts["belongs to"] = str(document["generator_sha256"])[:64]
     beside = owner(path)
@@ -143,7 +148,7 @@ def _parameters(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
 
-def _sizes(tensors: dict[str, Tensor]) -> dict[str, Any]:
+def _sizes(tensors: dict[str, Tensor]) -> JsonObject:
     kinds = sorted({str(t.dtype).removeprefix("torch.") for t in tensors.values()})
     values = sum(t.numel() for t in tensors.values())
     return {"count": len(tensors), "values": values, "types": kinds}

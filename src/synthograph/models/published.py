@@ -37,19 +37,11 @@ LICENCE = (
 )
 
 
-def locate(
-    text: str,
-    *,
-    folder: Path | None = None,
-    offline: bool | None = None,
-    track: Track | None = None,
-) -> Path:
+def locate(text: str, *, track: Track | None = None) -> Path:
     """The file or folder that a user means by a path, an https address or a published name.
 
     Args:
         text: what the user gave; `./NAME` is a path even where NAME is published.
-        folder: where downloads are kept; the cache unless given.
-        offline: never connect; as $SYNTHOGRAPH_OFFLINE says unless given.
         track: shows progress over (pieces, their number).
 
     Raises:
@@ -57,7 +49,7 @@ def locate(
             download that failed.
     """
     if text in PUBLISHED or "://" in text:
-        return fetch(text, folder=folder, offline=offline, track=track)
+        return fetch(text, track=track)
     path = Path(text)
     with disk_errors(path):
         known = path.exists()
@@ -74,14 +66,7 @@ def licence(text: str) -> str | None:
     return LICENCE if published else None
 
 
-def fetch(
-    text: str,
-    *,
-    folder: Path | None = None,
-    offline: bool | None = None,
-    track: Track | None = None,
-    opener: Opener | None = None,
-) -> Path:
+def fetch(text: str, *, track: Track | None = None, opener: Opener | None = None) -> Path:
     """The file behind a published name or an https address, downloaded unless it is there.
 
     A download appears whole under its name or not at all. An address may end in `#sha256=<hex>`; a
@@ -89,8 +74,6 @@ def fetch(
 
     Args:
         text: name or address.
-        folder: where downloads are kept; `weights` in the cache unless given.
-        offline: never connect; as $SYNTHOGRAPH_OFFLINE says unless given.
         track: shows progress over (pieces, their number).
         opener: opens addresses; the standard library's, which follows only https, unless given.
 
@@ -100,8 +83,8 @@ def fetch(
         DiskFullError: no space for it.
     """
     url, pin = _address(text)
-    target = _place(url, weights_folder() if folder is None else folder)
-    download(url, target, pin=pin, offline=offline, track=track, opener=opener)
+    target = _place(url)
+    download(url, target, pin=pin, track=track, opener=opener)
     return target
 
 
@@ -120,7 +103,7 @@ def _address(text: str) -> tuple[str, str | None]:
     return url, pin
 
 
-def _place(url: str, folder: Path) -> Path:
+def _place(url: str) -> Path:
     """Where the file of an address is kept; addresses never share a file.
 
     Raises:
@@ -133,6 +116,5 @@ def _place(url: str, folder: Path) -> Path:
         raise UserError(f"{url}: is no valid address ({error}); copy it anew") from None
     if not name.endswith(SUFFIXES) or "\0" in name or "\\" in name:
         raise UserError(f"{url}: names no {' or '.join(SUFFIXES)} file")
-    if url in PUBLISHED.values():
-        return folder / name
-    return folder / key / name
+    folder = weights_folder()
+    return folder / name if url in PUBLISHED.values() else folder / key / name

@@ -2,11 +2,9 @@
 its folder.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
+from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models.base import Family
 from synthograph.models.config import ModelConfig
 from synthograph.models.stylegan2.family import StyleGAN2
@@ -26,6 +24,6 @@ def family(name: str) -> Family:
     return FAMILIES[name]
 
 
-def parse_model(tree: Mapping[str, Any]) -> ModelConfig:
+def parse_model(tree: JsonObject) -> ModelConfig:
     """A model's config from plain data; its key `family` says whose it is."""
     return family(str(tree.get("family", DEFAULT_FAMILY))).Config.parse(tree)

@@ -5,10 +5,11 @@
 ever executed.
 """
 
-import json
+import contextlib
+import copy
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +19,7 @@ import pydantic
 import torch
 from torch import nn
 
-from synthograph.core.config import Config
+from synthograph.core.config import Config, read_tree
 from synthograph.core.errors import UserError
 from synthograph.core.files import (
     atomic_path,
@@ -29,6 +30,7 @@ from synthograph.core.files import (
 from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.containers import zip_names
 from synthograph.core.untrusted.dataset_json import LISTS
+from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.untrusted.tensors import (
     SUFFIX,
     SizeLimit,
@@ -44,7 +46,6 @@ from synthograph.models.registry import FAMILIES, family, parse_model
 GENERATOR, PARTNER = "generator", "discriminators"
 BEST = "best.json"
 MAX_MODALITIES = 64
-MAX_BEST_BYTES = 1 << 16
 PRIVATE = ("group_digests", "image_digests")
 
 
@@ -53,7 +54,7 @@ class SnapshotInfo(Config):
 
     format: int = pydantic.Field(1, ge=1, le=1)
     family: str
-    config: dict[str, Any]
+    config: JsonObject
     spec: ImageSpec
     classes: list[str] = []
     label_width: int = pydantic.Field(0, ge=0)
@@ -66,7 +67,7 @@ class SnapshotInfo(Config):
     group_digests: list[str] = []
     image_digests: list[str] = []
     package_version: str = ""
-    initialised_from: dict[str, Any] | None = None
+    initialised_from: JsonObject | None = None
     converted_from: str | None = None
 
     @pydantic.field_validator("spec")
@@ -240,13 +241,9 @@ def refuse_zip(path: Path) -> None:
 def _load_pickle(path: Path) -> Snapshot:
     """A published snapshot, as one modality `image`."""
     content = read_pickle(path)
-    with torch.random.fork_rng(devices=[]), SizeLimit(path):
-        try:
-            imported = next(
-                filter(None, (kind.from_checkpoint(content) for kind in FAMILIES.values())), None
-            )
-        except UserError as error:
-            raise _named(error, path) from None
+    with _building(path):
+        found = (kind.from_checkpoint(content) for kind in FAMILIES.values())
+        imported = next(filter(None, found), None)
     if imported is None:
         raise UserError(f"{path}: is a pickle, but no snapshot of a known kind of model")
     info = SnapshotInfo(
@@ -268,18 +265,22 @@ def _build(info: SnapshotInfo, path: Path) -> Networks:
         UserError: no such networks can be, or they are far larger than the file.
     """
     model = parse_model(info.config.get("model", {}))
-    # fresh weights are drawn and replaced; leave the caller's numbers alone
-    with torch.random.fork_rng(devices=[]), SizeLimit(path):
-        try:
-            return family(info.family).build(info.spec, info.condition, model)
-        except UserError as error:
-            raise _named(error, path) from None
+    with _building(path):
+        return family(info.family).build(info.spec, info.condition, model)
 
 
-def _named(error: UserError, path: Path) -> UserError:
-    """An error that names the file."""
-    text = str(error)
-    return error if text.startswith(f"{path}: ") else UserError(f"{path}: {text}")
+@contextlib.contextmanager
+def _building(path: Path) -> Iterator[None]:
+    """Around the building of networks for the file `path`, which bounds their size; errors name it.
+
+    Fresh weights are drawn and replaced; the caller's random numbers are left alone.
+    """
+    try:
+        with torch.random.fork_rng(devices=[]), SizeLimit(path):
+            yield
+    except UserError as error:
+        text = str(error)
+        raise UserError(text if text.startswith(f"{path}: ") else f"{path}: {text}") from None
 
 
 def save_snapshot(folder: Path, info: SnapshotInfo, ema: nn.Module, networks: Networks) -> Path:
@@ -361,34 +362,30 @@ def convert(source: Path, target: Path, *, public: bool = False) -> list[Path]:
     return [target, partner(target)]
 
 
-def without_digests(tree: Mapping[str, Any]) -> dict[str, Any]:
+def without_digests(tree: JsonObject) -> JsonObject:
     """A snapshot's document, and those of the snapshots that it came from, without digests and
     without the folders that the archive and a classifier lay in, which may name a person or a
     place.
     """
-    result = dict(tree)
+    result = copy.deepcopy(tree)
     inner: Any = result
     while isinstance(inner, dict):
         for name in PRIVATE:
             inner.pop(name, None)
-        if isinstance(inner.get("config"), Mapping):
-            inner["config"] = _without_folders(inner["config"])
-        if isinstance(inner.get("initialised_from"), Mapping):
-            inner["initialised_from"] = dict(inner["initialised_from"])
+        if isinstance(inner.get("config"), dict):
+            _drop_folders(inner["config"])
         inner = inner.get("initialised_from")
     return result
 
 
-def _without_folders(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A run's configuration, in which files are named without their folders."""
-    result = dict(config)
+def _drop_folders(config: JsonObject) -> None:
+    """Name files in a run's configuration without their folders."""
     data, metrics = config.get("data"), config.get("metrics")
-    if isinstance(data, Mapping) and "path" in data:
-        result["data"] = {**data, "path": _file_name(data["path"])}
-    if isinstance(metrics, Mapping) and "features" in metrics:
+    if isinstance(data, dict) and "path" in data:
+        data["path"] = _file_name(data["path"])
+    if isinstance(metrics, dict) and "features" in metrics:
         name, colon, path = str(metrics["features"]).partition(":")  # NAME, or classifier:FILE
-        result["metrics"] = {**metrics, "features": f"{name}{colon}{_file_name(path)}"}
-    return result
+        metrics["features"] = f"{name}{colon}{_file_name(path)}"
 
 
 def _file_name(path: object) -> str:
@@ -429,14 +426,11 @@ def _best(found: list[Path]) -> Path | None:
     """The snapshot that `best.json` beside the snapshots names, if it is one of them."""
     for folder in dict.fromkeys(file.parent for file in found):
         try:
-            with (folder / BEST).open("rb") as file:
-                document = json.loads(file.read(MAX_BEST_BYTES))
-        except (OSError, ValueError, RecursionError):
+            name = read_tree(folder / BEST).get("snapshot")
+        except UserError:
             continue
-        name = document.get("snapshot") if isinstance(document, dict) else None
-        for path in found:
-            if path.parent == folder and path.name == name:
-                return path
+        if isinstance(name, str) and folder / name in found:
+            return folder / name
     return None
 
 

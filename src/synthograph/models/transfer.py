@@ -6,18 +6,18 @@ The family maps its own layers (`Family.map_weights`); here is what all families
 
 import enum
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import nn
 
 from synthograph.core.errors import UserError
-from synthograph.models.base import Family, ModelBundle, Networks, WeightInit
+from synthograph.core.untrusted.documents import JsonObject
+from synthograph.models.base import ModelBundle, Networks, WeightInit
 from synthograph.models.config import ModelConfig
 from synthograph.models.registry import family, parse_model
-from synthograph.models.snapshot import Snapshot
+from synthograph.models.snapshot import GENERATOR, Snapshot
 
 SPEED_KIMG = 100.0
 """Published for transfer: the augmentation's strength moves five times as fast."""
@@ -37,9 +37,8 @@ class TensorRow:
 
     Attributes:
         name: as in `Networks.tensors`.
-        status: what became of it.
         after: its shape.
-        source: the source's tensor, or None.
+        source: the source's tensor that it comes from, or None.
         before: that one's shape, or None.
         how: what was done to it, one phrase.
     """
@@ -55,7 +54,7 @@ class TensorRow:
     def part(self) -> str:
         """`generator`, or a discriminator such as `discriminators/image`."""
         head, _, rest = self.name.partition("/")
-        return head if head == "generator" else f"{head}/{rest.partition('.')[0]}"
+        return head if head == GENERATOR else f"{head}/{rest.partition('.')[0]}"
 
     @property
     def count(self) -> int:
@@ -65,10 +64,9 @@ class TensorRow:
 
 @dataclass(frozen=True)
 class TransferReport:
-    """What a transfer did.
+    """What a transfer from the snapshot file `source` did.
 
     Attributes:
-        source: the snapshot's file name.
         rows: every tensor of the new generator and discriminators.
         unused: tensors of the source that went nowhere.
         notes: what a user should know besides.
@@ -92,14 +90,14 @@ class TransferReport:
         """
         shown = [row for row in self.rows if full or row.how]
         cells = [
-            (row.status.value, row.name, f"{_shape(row.before)} -> {_shape(row.after)}", row.how)
-            for row in sorted(shown, key=lambda row: list(TransferStatus).index(row.status))
+            (status.value, row.name, f"{_shape(row.before)} -> {_shape(row.after)}", row.how)
+            for status in TransferStatus
+            for row in shown
+            if row.status is status
         ]
-        if not full:
-            fresh = [
-                row.name for row in self.rows if row.status is TransferStatus.FRESH and not row.how
-            ]
-            cells += [(TransferStatus.FRESH.value, name, "", "") for name in _grouped(fresh)]
+        fresh = TransferStatus.FRESH
+        rest = [row.name for row in self.rows if row.status is fresh and not row.how]
+        cells += [] if full else [(fresh.value, name, "", "") for name in _grouped(rest)]
         widths = [max((len(c[i]) for c in cells), default=0) for i in range(3)]
         table = [
             "  ".join([*(c.ljust(w) for c, w in zip(cell, widths, strict=False)), cell[3]]).rstrip()
@@ -152,8 +150,14 @@ def transfer(source: Snapshot, target: ModelBundle, ema: nn.Module) -> TransferR
         UserError: another family, nothing that fits, or a discriminators' file of another
             generator.
     """
-    kind = _family(source, target.config)
-    trained, notes = _trained(source)
+    if source.info.family != target.config.family:
+        raise UserError(
+            f"{source.path} is of the family {source.info.family}, which a model of the family "
+            f"{target.config.family} cannot start from"
+        )
+    kind = family(target.config.family)
+    averaged = Networks(source.generator, nn.ModuleDict())
+    trained = source.training_networks if source.has_discriminators else averaged
     trained_bundle = ModelBundle(source.info.spec, source.info.condition, model_of(source), trained)
     starts = kind.map_weights(target, trained_bundle)
     if not any(start.sources for start in starts.values()):
@@ -161,26 +165,14 @@ def transfer(source: Snapshot, target: ModelBundle, ema: nn.Module) -> TransferR
             f"{source.path}: no tensor of it fits the new networks; leave the settings of their "
             "widths out, so that they follow the source"
         )
-    report = _report(
-        source, target, trained, starts, [*notes, *_differences(kind, target, trained_bundle)]
-    )
+    report = _report(source, target, trained, starts)
     average = Networks(ema, nn.ModuleDict())
     averages = kind.map_weights(
-        replace(target, networks=average),
-        replace(trained_bundle, networks=Networks(source.generator, nn.ModuleDict())),
+        replace(target, networks=average), replace(trained_bundle, networks=averaged)
     )
     _fill(target.networks, starts)
     _fill(average, averages)
     return report
-
-
-def _family(source: Snapshot, config: ModelConfig) -> Family:
-    if source.info.family != config.family:
-        raise UserError(
-            f"{source.path} is of the family {source.info.family}, which a model of the family "
-            f"{config.family} cannot start from"
-        )
-    return family(config.family)
 
 
 def model_of(source: Snapshot) -> ModelConfig:
@@ -188,56 +180,38 @@ def model_of(source: Snapshot) -> ModelConfig:
     return parse_model(source.info.config.get("model", {}))
 
 
-def _trained(source: Snapshot) -> tuple[Networks, list[str]]:
-    """Raw generator and discriminators, or the average alone, with a note that says so."""
-    if source.has_discriminators:
-        return source.training_networks, []
-    note = (
-        f"{source.path.name} came without its discriminators: they start fresh, and the generator "
-        "from its average"
-    )
-    return Networks(source.generator, nn.ModuleDict()), [note]
-
-
-def _differences(kind: Family, target: ModelBundle, trained_bundle: ModelBundle) -> list[str]:
-    """Settings that should follow the source and do not."""
-    wanted, given = (
-        kind.inherited_settings(trained_bundle.config),
-        kind.inherited_settings(target.config),
-    )
-    return [
-        f"model.{name} is {given[name]!r}, the source's is {wanted[name]!r}: what was learned with "
-        "it changes its meaning; leave the setting out to follow the source"
-        for name in wanted
-        if given.get(name) != wanted[name]
-    ]
+def _notes(source: Snapshot, target: ModelBundle) -> Iterator[str]:
+    """Missing discriminators, and settings that should follow the source and do not."""
+    if not source.has_discriminators:
+        yield (
+            f"{source.path.name} came without its discriminators: they start fresh, and the "
+            "generator from its average"
+        )
+    inherited = family(source.info.family).inherited_settings
+    wanted, given = inherited(model_of(source)), inherited(target.config)
+    for name in wanted:
+        if given.get(name) != wanted[name]:
+            yield (
+                f"model.{name} is {given[name]!r}, the source's is {wanted[name]!r}: what was "
+                "learned with it changes its meaning; leave the setting out to follow the source"
+            )
 
 
 def _report(
-    source: Snapshot,
-    target: ModelBundle,
-    trained: Networks,
-    starts: dict[str, WeightInit],
-    notes: Sequence[str],
+    source: Snapshot, target: ModelBundle, trained: Networks, starts: dict[str, WeightInit]
 ) -> TransferReport:
-    given = trained.tensors()
-    shapes = {name: tuple(tensor.shape) for name, tensor in given.items()}
-    rows = []
+    given, rows = trained.tensors(), []
     for name, tensor in target.networks.tensors().items():
-        after, start = tuple(tensor.shape), starts.get(name)
-        if start is None:
-            rows.append(TensorRow(name, TransferStatus.FRESH, after))
-        elif not start.sources:
-            rows.append(TensorRow(name, TransferStatus.FRESH, after, how=start.how))
-        else:
-            first, status = (
-                start.sources[0],
-                TransferStatus.ADAPTED if start.how else TransferStatus.LOADED,
-            )
-            rows.append(TensorRow(name, status, after, first, shapes[first], start.how))
+        start = starts.get(name) or WeightInit(tensor, ())
+        status, first, before = TransferStatus.FRESH, None, None
+        if start.sources:
+            status = TransferStatus.ADAPTED if start.how else TransferStatus.LOADED
+            first = start.sources[0]
+            before = tuple(given[first].shape)
+        rows.append(TensorRow(name, status, tuple(tensor.shape), first, before, start.how))
     used = {name for start in starts.values() for name in start.sources}
     unused = [name for name in given if name not in used]
-    return TransferReport(source.path.name, rows, unused, notes)
+    return TransferReport(source.path.name, rows, unused, list(_notes(source, target)))
 
 
 @torch.no_grad()
@@ -247,7 +221,7 @@ def _fill(networks: Networks, starts: dict[str, WeightInit]) -> None:
             tensor.copy_(starts[name].value)
 
 
-def defaults(source: Snapshot) -> dict[str, Any]:
+def defaults(source: Snapshot) -> JsonObject:
     """Parts of the run configuration tree that apply to a run which starts from `source`, above the
     preset and below what the user sets: networks shaped as the source's, and, as published for
     transfer, augmentation that reacts in 100 kimg and an average without a ramp.
@@ -259,7 +233,7 @@ def defaults(source: Snapshot) -> dict[str, Any]:
     }
 
 
-def origin(source: Snapshot) -> dict[str, Any]:
+def origin(source: Snapshot) -> JsonObject:
     """What snapshots record about the one that their run was initialised from: its document and
     the sha256 of its file.
     """

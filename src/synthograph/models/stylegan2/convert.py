@@ -3,7 +3,6 @@ names.
 """
 
 import re
-from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from synthograph.core.errors import UserError
 from synthograph.core.spec import ImageSpec
+from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.untrusted.pickles import StoredObject
 from synthograph.core.untrusted.tensors import load_tensors
 from synthograph.models.base import Condition, ImportedModel, Networks
@@ -35,7 +35,7 @@ FIXED: dict[str, tuple[Any, ...]] = {
 }
 
 
-def is_published(content: object) -> TypeGuard[Mapping[str, Any]]:
+def is_published(content: object) -> TypeGuard[JsonObject]:
     """Whether a pickle's content is a StyleGAN2-ADA snapshot."""
     return isinstance(content, dict) and all(
         isinstance(content.get(key), StoredObject) for key in ("G", "D", "G_ema")
@@ -59,7 +59,7 @@ def refuse_tensorflow(content: object) -> None:
         )
 
 
-def convert(content: Mapping[str, Any], build: Any) -> ImportedModel:  # noqa: ANN401 - Family.build
+def convert(content: JsonObject, build: Any) -> ImportedModel:  # noqa: ANN401 - Family.build
     """Networks with the weights of a published snapshot.
 
     Args:
@@ -91,7 +91,7 @@ def convert(content: Mapping[str, Any], build: Any) -> ImportedModel:  # noqa: A
     return ImportedModel(spec, condition, config, networks, ema)
 
 
-def _arguments(thing: StoredObject) -> dict[str, Any]:
+def _arguments(thing: StoredObject) -> JsonObject:
     """The constructor's keyword arguments."""
     kwargs = thing.state.get("_init_kwargs")
     if not isinstance(kwargs, dict) or "img_resolution" not in kwargs:
@@ -99,7 +99,7 @@ def _arguments(thing: StoredObject) -> dict[str, Any]:
     return dict(kwargs)
 
 
-def _whole(kwargs: Mapping[str, Any], name: str) -> int:
+def _whole(kwargs: JsonObject, name: str) -> int:
     """A keyword argument that is a whole number."""
     value = kwargs.get(name)
     if type(value) is not int or value < 0:
@@ -107,7 +107,7 @@ def _whole(kwargs: Mapping[str, Any], name: str) -> int:
     return value
 
 
-def _config(generator: Mapping[str, Any], discriminator: Mapping[str, Any]) -> dict[str, Any]:
+def _config(generator: JsonObject, discriminator: JsonObject) -> JsonObject:
     mapping = _plain(generator.get("mapping_kwargs"), "generator mapping")
     synthesis = _plain(generator.get("synthesis_kwargs"), "synthesis")
     images = _plain(discriminator, "discriminator")
@@ -139,7 +139,7 @@ def _config(generator: Mapping[str, Any], discriminator: Mapping[str, Any]) -> d
     }
 
 
-def _plain(kwargs: object, what: str) -> dict[str, Any]:
+def _plain(kwargs: object, what: str) -> JsonObject:
     """Keyword arguments that are single values, without those whose only supported value they
     have.
     """

@@ -1,7 +1,6 @@
 """StyleGAN2 as a family: how the engine, sampling and metrics see it."""
 
 from collections.abc import Iterable
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
@@ -11,6 +10,7 @@ from synthograph.core.errors import SettingError, UserError
 from synthograph.core.names import nearest
 from synthograph.core.seeds import Streams
 from synthograph.core.spec import ImageSpec
+from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models import base
 from synthograph.models.config import AdamConfig, ModelConfig
 from synthograph.models.stylegan2 import convert, presets, transfer
@@ -95,7 +95,7 @@ class StyleGAN2(base.Family):
             found.append(discriminator.layers())
         return found
 
-    def preset(self, name: str, spec: ImageSpec, gpus: int) -> dict[str, Any]:
+    def preset(self, name: str, spec: ImageSpec, gpus: int) -> JsonObject:
         """See `presets.preset`."""
         return presets.preset(name, spec, gpus)
 
@@ -122,7 +122,7 @@ class StyleGAN2(base.Family):
         """See `transfer.map_weights`."""
         return transfer.map_weights(target, source)
 
-    def inherited_settings(self, config: ModelConfig) -> dict[str, Any]:
+    def inherited_settings(self, config: ModelConfig) -> JsonObject:
         """See `transfer.INHERITED`."""
         return config.model_dump(mode="json", include=set(transfer.INHERITED))
 

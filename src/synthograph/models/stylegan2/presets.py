@@ -5,11 +5,11 @@ number of GPUs.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
 from synthograph.core.spec import ImageSpec
+from synthograph.core.untrusted.documents import JsonObject
 from synthograph.ops.operations import BUNDLES
 
 
@@ -62,7 +62,7 @@ def auto(spec: ImageSpec, gpus: int) -> Published:
     )
 
 
-def _tree(row: Published) -> dict[str, Any]:
+def _tree(row: Published) -> JsonObject:
     adam = {"lr": row.lr, "beta1": 0.0, "beta2": 0.99, "eps": 1e-8}
     return {
         "model": {
@@ -85,11 +85,11 @@ def _tree(row: Published) -> dict[str, Any]:
     }
 
 
-def _published(row: Published, _: ImageSpec, __: int) -> dict[str, Any]:
+def _published(row: Published, _: ImageSpec, __: int) -> JsonObject:
     return _tree(row)
 
 
-def _cifar(_: ImageSpec, __: int) -> dict[str, Any]:
+def _cifar(_: ImageSpec, __: int) -> JsonObject:
     tree = _tree(PUBLISHED["cifar"])
     tree["model"] |= {
         "path_weight": 0.0,
@@ -99,7 +99,7 @@ def _cifar(_: ImageSpec, __: int) -> dict[str, Any]:
     return tree
 
 
-def _tiny(spec: ImageSpec, _: int) -> dict[str, Any]:
+def _tiny(spec: ImageSpec, _: int) -> JsonObject:
     """A network that a laptop processor trains in minutes, for demonstrations and tests.
 
     Few channels and no path length, which is the dearest penalty; small batches, a higher learning
@@ -134,7 +134,7 @@ def _tiny(spec: ImageSpec, _: int) -> dict[str, Any]:
     }
 
 
-PRESETS: dict[str, Callable[[ImageSpec, int], dict[str, Any]]] = {
+PRESETS: dict[str, Callable[[ImageSpec, int], JsonObject]] = {
     "auto": lambda spec, gpus: _tree(auto(spec, gpus)),
     **{name: partial(_published, row) for name, row in PUBLISHED.items()},
     "cifar": _cifar,
@@ -164,7 +164,7 @@ def preset_note(name: str, spec: ImageSpec) -> str | None:
     )
 
 
-def preset(name: str, spec: ImageSpec, gpus: int) -> dict[str, Any]:
+def preset(name: str, spec: ImageSpec, gpus: int) -> JsonObject:
     """The preset of that name.
 
     Raises:
