@@ -157,7 +157,7 @@ def test_label_vectors_beside_classes_are_not_taken_for_them(tmp_path: Path) -> 
     assert session.stream.labels(torch.arange(3)).tolist() == [[0.5, 0.25]] * 3
     grid = Grid(session.spec, session.stream, session.info.classes)
     assert grid.titles == [""] * 2
-    assert grid.synthetic(session).shape == grid.reals().shape == (24, 3, 16, 16)
+    assert grid.synthetic(session).shape == grid.reals.shape == (24, 3, 16, 16)
     plain = make_archive(tmp_path / "plain")
     config = configure(plain, {"model": SHAPES, "data": {"cond": True}})
     assert make_session(config, open_data(config)).info.classes == ["dark", "bright"]
@@ -186,7 +186,7 @@ def test_pictures_are_drawn_in_shares_that_fit(archive: Path) -> None:
     assert (max(sizes), sum(sizes)) == (2, len(whole))
     assert np.abs(smaller.astype(int) - whole).max() <= 1
     every = session.stream.gather(torch.arange(len(whole)) % len(session.stream))[0]
-    assert (grid.reals() == to_pixels(every, 8)).all()
+    assert (grid.reals == to_pixels(every, 8)).all()
 
 
 @pytest.mark.parametrize(

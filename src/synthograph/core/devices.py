@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1  # parameters of mallopt
 _MAX_KEPT = (1 << 30, 1 << 25)  # bytes; old versions of glibc accept no more than the second
+UNKNOWN_CPU = "unknown processor"
 
 
 class Precision(enum.StrEnum):
@@ -67,11 +68,16 @@ def block_dtype(precision: Precision) -> "torch.dtype":
     return torch.bfloat16 if precision is Precision.BF16 else torch.float32
 
 
+def is_gpu(device: "torch.device") -> bool:
+    """Whether a device is a CUDA GPU."""
+    return device.type == "cuda"
+
+
 def synchronise(device: "torch.device") -> None:
     """Wait until the device has finished, so that times can be measured."""
     import torch
 
-    if device.type == "cuda":
+    if is_gpu(device):
         torch.cuda.synchronize(device)
 
 
@@ -95,8 +101,8 @@ def has_amx() -> bool:
 
 @lru_cache
 def cpu_name() -> str:
-    """The processor's own name, or `unknown processor`."""
-    return _cpu_info("model name") or "unknown processor"
+    """The processor's own name, or `UNKNOWN_CPU`."""
+    return _cpu_info("model name") or UNKNOWN_CPU
 
 
 def _cpu_info(key: str) -> str:

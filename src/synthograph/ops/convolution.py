@@ -8,7 +8,6 @@ features, one per group: with AMX R1 took three times as long.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -44,14 +43,8 @@ def spread(
     stride: int = 1,
     padding: int = 0,
 ) -> Float[Tensor, "n i h w"]:
-    """The adjoint of `convolve` by the features, also called a transposed convolution.
-
-    Args:
-        y: what `convolve` returns for features of `size`, or its gradient.
-        weight: the kernel as `convolve` takes it.
-        size: height and width of the result.
-        stride: as in `convolve`.
-        padding: as in `convolve`.
+    """The adjoint of `convolve` by the features, also called a transposed convolution: from what
+    `convolve` returns for features of `size` (height and width), or its gradient.
     """
     return _Spread.apply(y, weight, size, (stride, padding))  # type: ignore[no-untyped-call]
 
@@ -77,26 +70,16 @@ def spread_channels(
     stride: tuple[int, int] = (1, 1),
     padding: tuple[int, int] = (0, 0),
 ) -> Float[Tensor, "n c h w"]:
-    """The adjoint of `filter_channels`.
-
-    Args:
-        y: what `filter_channels` returns for features of `size`, or its gradient.
-        kernels: as in `filter_channels`.
-        size: height and width of the result.
-        stride: as in `filter_channels`.
-        padding: as in `filter_channels`.
+    """The adjoint of `filter_channels`, from what it returns for features of `size`, or its
+    gradient.
     """
     return _SpreadChannels.apply(y, kernels, size, (stride, padding))  # type: ignore[no-untyped-call]
 
 
-@dataclass
 class _Wanted:
     """Which gradients a backward pass computes."""
 
-    kernels: bool = True
-
-
-_wanted = _Wanted()
+    kernels = True
 
 
 @contextmanager
@@ -107,11 +90,11 @@ def features_only() -> Iterator[None]:
     function written in Python, which would compute all. Kernels must not depend on what the
     derivative is taken by: nothing would come through them.
     """
-    before, _wanted.kernels = _wanted.kernels, False
+    before, _Wanted.kernels = _Wanted.kernels, False
     try:
         yield
     finally:
-        _wanted.kernels = before
+        _Wanted.kernels = before
 
 
 class _Convolve(torch.autograd.Function):
@@ -127,7 +110,7 @@ class _Convolve(torch.autograd.Function):
     def backward(ctx: Context, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         by_x, by_weight, by_bias, _ = ctx.needs_input_grad
-        kernels = _wanted.kernels
+        kernels = _Wanted.kernels
         return (
             _Spread.apply(grads[0], weight, x.shape[2:], ctx.how) if by_x else None,  # type: ignore[no-untyped-call]
             _Correlate.apply(x, grads[0], weight.shape, ctx.how) if by_weight and kernels else None,  # type: ignore[no-untyped-call]
@@ -156,7 +139,7 @@ class _Spread(torch.autograd.Function):
         return (
             _Convolve.apply(grads[0], weight, None, ctx.how) if by_y else None,  # type: ignore[no-untyped-call]
             _Correlate.apply(grads[0], y, weight.shape, ctx.how)  # type: ignore[no-untyped-call]
-            if by_weight and _wanted.kernels
+            if by_weight and _Wanted.kernels
             else None,
             None,
             None,

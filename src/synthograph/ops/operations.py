@@ -102,10 +102,9 @@ Exact = Callable[[Float[Tensor, "n c h w"], Int64[Tensor, " n"], Streams], Float
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentOperation:
-    """What all operations declare.
+    """What all operations declare; `name` is the setting that multiplies its probability.
 
     Attributes:
-        name: the setting that multiplies its probability.
         bundle: the smallest published set that it belongs to; None for one of our own.
         needs: invariance that images must have for it to leave their meaning alone.
         strength: end of the name of its other setting, and that one's default.
@@ -131,10 +130,8 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True, kw_only=True)
 class GeometricOperation(AugmentOperation):
-    """An affine map of the plane, shared by all modalities of an image.
-
-    Attributes:
-        inverse: from the result to the input, in pixels from the centre.
+    """An affine map of the plane, shared by all modalities of an image; `inverse` is from the
+    result to the input, in pixels from the centre.
     """
 
     inverse: Callable[[OperationDraws, Size], Float[Tensor, "n 3 3"]]
@@ -157,11 +154,7 @@ class ColourOperation(AugmentOperation):
 
 @dataclass(frozen=True, kw_only=True)
 class ImageOperation(AugmentOperation):
-    """Any other function of images in [-1, 1].
-
-    Attributes:
-        apply: images and the operation's numbers -> images of the same shape.
-    """
+    """Any other function of images in [-1, 1], which keeps their shape."""
 
     apply: Callable[[Float[Tensor, "n c h w"], OperationDraws], Float[Tensor, "n c h w"]]
 

@@ -44,12 +44,7 @@ class LostError(SynthographError):
 
 
 class Team:
-    """The processes of a run: here only one. `DistributedTeam` is several.
-
-    Attributes:
-        rank: number of this process.
-        size: number of processes.
-    """
+    """The processes of a run: here only one. `DistributedTeam` is several."""
 
     rank = 0
     size = 1
@@ -96,12 +91,8 @@ class Team:
 
 
 class DistributedTeam(Team):
-    """This process among those that torchrun started.
-
-    Args:
-        rank: number of this process.
-        size: number of processes.
-        local_rank: its number on this machine, which is that of its GPU.
+    """This process among those that torchrun started; `local_rank` is its number on this machine,
+    which is that of its GPU.
     """
 
     def __init__(self, rank: int, size: int, local_rank: int) -> None:

@@ -27,7 +27,6 @@ class Estimate:
     """Seconds for a thousand images.
 
     Attributes:
-        sec_per_kimg: as training begins.
         augmented: with adaptive augmentation at p = `STRONG`; None where it is not adaptive.
         images: how many images the timed step had: the batch, or as many as `MAX_IMAGES` allows.
     """

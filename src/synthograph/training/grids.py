@@ -18,18 +18,14 @@ AT_ONCE = 32
 
 
 class Grid:
-    """Rows of real images; synthetic ones get their labels and fixed latents."""
+    """Rows of real images [n, c, h, w]; synthetic ones get their labels and fixed latents."""
 
     def __init__(self, spec: ImageSpec, stream: TrainingStream, classes: Sequence[str]) -> None:
         self.spec = spec
         numbers, self.titles = _choose(stream, classes)
         self.labels = stream.labels(numbers)
         parts = (stream.gather(some)[0] for some in numbers.split(AT_ONCE))
-        self._reals = np.concatenate([to_pixels(part, spec.bits) for part in parts])
-
-    def reals(self) -> np.ndarray:
-        """The real images, pixels [n, c, h, w]."""
-        return self._reals
+        self.reals = np.concatenate([to_pixels(part, spec.bits) for part in parts])
 
     def synthetic(self, session: Session) -> np.ndarray:
         """The averaged generator's images for fixed latents, pixels [n, c, h, w]."""

@@ -2,14 +2,16 @@
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from synthograph.core.devices import is_gpu
 from synthograph.core.errors import StoppedError
 from synthograph.core.signals import StopRequest
+from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models.snapshot import save_snapshot
 from synthograph.training import alarms, model_selection
 from synthograph.training.distributed import broadcast_progress
@@ -34,12 +36,8 @@ OnSnapshot = Callable[[Path, int], Measured | None]
 
 
 class Trainer:
-    """Runs a session to its end and keeps its run directory.
-
-    Args:
-        session: what is trained.
-        run: where it is kept.
-        on_snapshot: called after every snapshot, before the state is saved.
+    """Runs a session to its end and keeps its run directory; `on_snapshot` is called after every
+    snapshot, before the state is saved.
     """
 
     def __init__(
@@ -99,9 +97,8 @@ class Trainer:
     def finish(self) -> None:
         """Log why the run ends, and write the alarms of the last snapshot to `stats.jsonl`."""
         if self.progress.alarms:
-            kimg = {"num": 1, "mean": self.progress.images / 1000, "std": 0.0}
-            entry = {"Progress/kimg": kimg, "alarms": self.progress.alarms}
-            self.run.record(STATS, {**entry, "timestamp": time.time()})
+            entry = _single({"Progress/kimg": self.progress.images / 1000})
+            self.record_statistics(entry)
         self.trackers.close()
         if self.patience_exhausted and self.progress.images < self.session.config.training.images:
             best = model_selection.describe_best(self.progress)
@@ -116,7 +113,7 @@ class Trainer:
         """Pictures of the data and of the untrained generator, and a state to roll back to."""
         with self.team.barrier():
             if self.team.is_main:
-                self.picture("reals.png", self.grid.reals())
+                self.picture("reals.png", self.grid.reals)
                 self.picture("fakes-init.png", self.grid.synthetic(self.session))
         if not self.team.broadcast_object(len(list_states(self.run.states))):
             self.save(boundary=True)
@@ -191,15 +188,11 @@ class Trainer:
         on_device = device_memory_gb(self.session.device)
         if on_device is not None:
             extra["Resources/gpu_mem_gb"] = on_device
-        entry |= {name: {"num": 1, "mean": float(v), "std": 0.0} for name, v in extra.items()}
+        entry |= _single(extra)
         self.trackers.scalars({n: each["mean"] for n, each in entry.items()}, progress.images)
-        self.run.record(STATS, {**entry, "alarms": progress.alarms, "timestamp": time.time()})
-        scores = [moments.mean(f"Loss/scores/{kind}") for kind in ("real", "fake")]
-        shown_scores = "  ".join(
-            f"{kind} {score:+.2f}"
-            for kind, score in zip(("real", "fake"), scores, strict=True)
-            if score is not None
-        )
+        self.record_statistics(entry)
+        scores = {kind: moments.mean(f"Loss/scores/{kind}") for kind in ("real", "fake")}
+        shown_scores = "  ".join(f"{k} {v:+.2f}" for k, v in scores.items() if v is not None)
         self.run.log(
             f"tick {progress.ticks:<4} kimg {progress.images / 1000:<8.1f} "
             f"sec/kimg {per_kimg:<7.2f} time {duration(progress.seconds):<9} "
@@ -207,6 +200,11 @@ class Trainer:
             f"augment {self.session.state.controller.p:.3f}  scores {shown_scores}"
         )
         moments.clear()
+
+    def record_statistics(self, entry: JsonObject) -> None:
+        """Append a line to `stats.jsonl`, with the alarms since the last one."""
+        line = {**entry, "alarms": self.progress.alarms, "timestamp": time.time()}
+        self.run.record(STATS, line)
 
     def snapshot(self) -> None:
         """The main process saves and measures a snapshot; all get the changed progress."""
@@ -217,9 +215,9 @@ class Trainer:
     def save_snapshot(self) -> None:
         """Write pictures and weights, and have `on_snapshot` measure them."""
         session, images = self.session, self.progress.images
-        pixels, reals = self.grid.synthetic(session), self.grid.reals()
+        pixels = self.grid.synthetic(session)
         self.picture(f"fakes-{images // 1000:06d}.png", pixels)
-        spreads = alarms.spread(pixels), alarms.spread(reals)
+        spreads = alarms.spread(pixels), alarms.spread(self.grid.reals)
         for alarm in alarms.of_pictures(self.progress, *spreads):
             self.alarm(alarm)
         info = session.info.model_copy(update={"images_seen": images})
@@ -247,20 +245,15 @@ class Trainer:
 
     def save(self, *, boundary: bool) -> None:
         """Save the state that a resumed run starts from; `boundary` if right after a snapshot."""
+        session = self.session
+        here = Surroundings.here(session.config.precision, self.team.size, session.device)
         with self.team.barrier():
             if self.team.is_main:
-                self.write_state(boundary=boundary)
+                self.run.sync()  # the growing files, whose lengths the state records
+                lengths = self.run.lengths()
+                numbers = SavedNumbers(self.progress, lengths, boundary, here, session.data)
+                save_state(self.run.states, session.state, numbers)
         self.saved, self.saved_images = time.monotonic(), self.progress.images
-
-    def write_state(self, *, boundary: bool) -> None:
-        """Write the state, after flushing the run's growing files, whose lengths it records."""
-        session = self.session
-        surroundings = Surroundings.here(session.config.precision, self.team.size, session.device)
-        self.run.sync()
-        numbers = SavedNumbers(
-            self.progress, self.run.lengths(), boundary, surroundings, session.data
-        )
-        save_state(self.run.states, session.state, numbers)
 
     def stop(self, reason: str) -> None:
         """Save and stop, so that the run can be resumed."""
@@ -271,6 +264,11 @@ class Trainer:
             f"stopped on request ({reason}) after {images} images; the state is saved. "
             f"Go on with: synthograph train --resume {self.run.path}"
         )
+
+
+def _single(values: Mapping[str, float]) -> JsonObject:
+    """Values that stand for themselves, in the form of the moments of many."""
+    return {name: {"num": 1, "mean": float(v), "std": 0.0} for name, v in values.items()}
 
 
 def duration(seconds: float) -> str:
@@ -296,7 +294,7 @@ def peak_memory_gb() -> float:
 
 def device_memory_gb(device: torch.device) -> float | None:
     """Peak memory of tensors on a GPU in GB, by this process; None where the device is none."""
-    if device.type != "cuda":
+    if not is_gpu(device):
         return None
     return torch.cuda.max_memory_allocated(device) / 2**30
 

@@ -21,12 +21,7 @@ MAX_ROLLBACKS = 3
 
 @dataclass(frozen=True)
 class Remedy:
-    """What a run changes after rolling back.
-
-    Attributes:
-        rate: factor of every learning rate.
-        fp32_penalties: compute penalties in fp32.
-    """
+    """What a run changes after rolling back: `rate` is a factor of every learning rate."""
 
     rate: float = 1.0
     fp32_penalties: bool = False
@@ -55,13 +50,8 @@ def apply_remedy(session: Session) -> Remedy:
 def roll_back(session: Session, run: RunDirectory, reason: str) -> str:
     """Restore the last state of a snapshot and apply the next remedy.
 
-    Args:
-        session: what is trained.
-        run: where its states are.
-        reason: what went wrong, for the log.
-
     Returns:
-        What happened, for the log.
+        What went wrong, which is `reason`, and what happened, for the log.
 
     Raises:
         DivergedError: too many rollbacks, or no state to roll back to.

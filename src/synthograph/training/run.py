@@ -3,6 +3,7 @@ process at a time.
 """
 
 import json
+import os
 import re
 import uuid
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from synthograph.core.files import (
     write_json,
 )
 from synthograph.core.untrusted.documents import JsonObject
+from synthograph.models.published import SUFFIXES
 from synthograph.models.snapshot import BEST
 from synthograph.results.training import BestSnapshot
 from synthograph.training.config import RunConfig
@@ -37,9 +39,6 @@ ASIDE = "set-aside"
 
 class RunDirectory:
     """The files of one run. Opening it locks it for this process.
-
-    Args:
-        path: an existing run directory.
 
     Raises:
         UserError: another process trains in it.
@@ -119,8 +118,7 @@ class RunDirectory:
                 lost.append(f"{path} lost its last lines, as after a power cut")
                 length = data.rfind(b"\n") + 1
             if path.exists():
-                with path.open("r+b") as file:
-                    file.truncate(length)
+                os.truncate(path, length)
         return lost
 
     def set_aside(self) -> Path | None:
@@ -179,13 +177,8 @@ def create_run(
     *,
     origin: JsonObject | None = None,
 ) -> RunDirectory:
-    """Make `outdir/00003-<description>` with `config.json` inside, by one rename.
-
-    Args:
-        outdir: folder of run directories.
-        config: resolved.
-        description: tail of the folder's name.
-        origin: document of the snapshot that the run starts from, if any.
+    """Make `outdir/00003-<description>` with `config.json` inside, by one rename; `origin` is the
+    document of the snapshot that the run starts from, if any.
 
     Raises:
         UserError: the folder cannot be written.
@@ -223,7 +216,7 @@ def read_config(path: Path) -> RunConfig:
     Raises:
         UserError: the folder holds no run, or one of another version.
     """
-    if path.suffix in (".safetensors", ".pkl"):
+    if path.suffix in SUFFIXES:
         raise UserError(
             f"{path}: is a snapshot, which holds no optimiser, counters or augmentation: --resume "
             f"goes on with a run directory; --init-from {path} starts a new run with its weights"

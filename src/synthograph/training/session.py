@@ -7,6 +7,7 @@ import torch
 
 from synthograph.archive.batches import ArchiveRows
 from synthograph.archive.stream import TrainingStream
+from synthograph.core.devices import is_gpu
 from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
 from synthograph.core.spec import ImageSpec
@@ -25,19 +26,12 @@ class Session:
     """Everything that training works on; `setup` makes it.
 
     Attributes:
-        config: the resolved configuration.
-        spec: the images.
-        family: the model's family.
+        config: resolved.
         phases: what a step does.
         state: what a step changes.
-        pipe: augmentation, or None.
         rows: training images, as rows of their archive.
-        stream: training images.
-        streams: random streams.
-        device: where it computes.
         info: the document for snapshots, without the images seen.
         data: digest of the training images, groups and labels, in their order.
-        team: the processes that train together.
         microbatch: images computed at once; less than configured after memory ran out.
         rate_factor: factor of all learning rates, less than 1 after rollbacks.
         alarms: warnings of the step in progress.
@@ -90,7 +84,7 @@ class Session:
             Alarms for the log.
         """
         progress, controller = self.state.progress, self.state.controller
-        self.alarms.clear()
+        self.alarms = []
         set_strength(self.pipe, controller.p)
         stage, size = self.stage, self.batch_size
         self._set_rates(stage)
@@ -106,7 +100,7 @@ class Session:
             for optimiser in self.state.optimisers.values():
                 optimiser.state.clear()
         alarm = controller.after_step(progress.steps, size)
-        return [*self.alarms, *([] if alarm is None else [alarm])]
+        return self.alarms if alarm is None else [*self.alarms, alarm]
 
     def _set_rates(self, stage: Stage) -> None:
         """Learning rates of a step: the family's, scaled by its schedule and by rollbacks."""
@@ -153,7 +147,7 @@ class Session:
                 f"which gives the same gradients (--batch-gpu {smaller} starts with it)"
             )
             self.microbatch = smaller
-            if self.device.type == "cuda":
+            if is_gpu(self.device):
                 torch.cuda.empty_cache()
 
     def _run_microbatches(self, phase: Phase, batch: Batch) -> list[LossTerms]:

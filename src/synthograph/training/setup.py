@@ -77,8 +77,7 @@ def resolve_run(
     Returns:
         The configuration, and the augmentations left out because the images do not allow them.
     """
-    data: JsonObject = {"path": str(archive.path.resolve())}
-    asked = [*parts, {"data": data}]
+    asked = [*parts, {"data": {"path": str(archive.path.resolve())}}]
     config = resolve_machine(resolve(archive.info.spec, preset, asked, gpus=processes))
     if config.data.split is None and any(row.split for row in archive.rows):
         split = config.data.model_copy(update={"split": "train"})

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 import synthograph
-from synthograph.core.devices import cpu_name
+from synthograph.core.devices import UNKNOWN_CPU, cpu_name, is_gpu
 from synthograph.core.errors import DivergedError, UserError
 from synthograph.core.files import disk_errors, remove, sha256_file, sync, write_json
 from synthograph.core.untrusted.documents import JsonObject
@@ -190,7 +190,7 @@ class Surroundings:
     @classmethod
     def here(cls, precision: str, processes: int, device: torch.device) -> "Surroundings":
         """This process, one of a team of so many, on its device."""
-        name = cpu_name() if cpu_name() != "unknown processor" else platform.processor()
+        name = cpu_name() if cpu_name() != UNKNOWN_CPU else platform.processor()
         return cls(
             torch.get_num_threads(),
             torch.__version__,
@@ -212,7 +212,7 @@ class Surroundings:
 
 def device_name(device: torch.device) -> str:
     """A device with its number and what it calls itself, so that two GPUs differ."""
-    if device.type != "cuda":
+    if not is_gpu(device):
         return device.type
     return f"cuda:{device.index or 0} ({torch.cuda.get_device_name(device)})"
 

@@ -68,8 +68,7 @@ class StyleGAN2(base.Family):
     ) -> Tensor:
         """Images for latents."""
         assert isinstance(generator, Generator), "the family builds its own generator"
-        mapping = generator.mapping
-        mean = None
+        mapping, mean = generator.mapping, None
         if center is base.TruncationCenter.CLASS and truncation != 1:
             mean = mapping.class_means(label)
         ws = mapping.truncate(mapping(z, label), truncation, cutoff, mean)

@@ -82,12 +82,8 @@ class MappingNetwork(nn.Module):
             x = layer(x)
         if self.num_ws is None:
             return x
-        return self.truncate(self.repeat(x), truncation_psi, truncation_cutoff)
-
-    def repeat(self, w: Float[Tensor, "n w"]) -> Float[Tensor, "n s w"]:
-        """One style for every row."""
-        assert self.num_ws is not None, "a label mapping has no rows to repeat to"
-        return w[:, None].expand(-1, self.num_ws, -1)
+        rows = x[:, None].expand(-1, self.num_ws, -1)
+        return self.truncate(rows, truncation_psi, truncation_cutoff)
 
     def class_means(
         self, label: Float[Tensor, "n c"] | None, count: int = 4096

@@ -8,6 +8,7 @@ quality of StyleGAN", "Training generative adversarial networks with limited dat
 
 import math
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -26,11 +27,12 @@ from synthograph.ops.modulation import modulated_conv, modulated_pointwise
 # n image, z latent, c label, s style row, w width of a style, i o channels, hh ww size, p pixels
 
 
-class Level:
+class Level(NamedTuple):
     """One resolution of the network: its size and its number of channels."""
 
-    def __init__(self, height: int, width: int, channels: int) -> None:
-        self.height, self.width, self.channels = height, width, channels
+    height: int
+    width: int
+    channels: int
 
 
 def levels_of(spec: ImageSpec, channel_base: int, channel_max: int) -> list[Level]:
@@ -221,10 +223,8 @@ class Synthesis(nn.Module):
             for i, level in zip(inputs, levels, strict=True)
         )
         self.num_ws = 2 * len(levels)
-        convs = [1, *[2] * (len(levels) - 1)]
-        self.noise_pixels = sum(
-            n * level.height * level.width for n, level in zip(convs, levels, strict=True)
-        )
+        pixels = [level.height * level.width for level in levels]
+        self.noise_pixels = 2 * sum(pixels) - pixels[0]  # the coarsest has one convolution
         self.block_dtype = torch.float32
 
     def forward(
@@ -267,12 +267,8 @@ class Generator(nn.Module):
 
     def __init__(self, spec: ImageSpec, label_dim: int, config: StyleGAN2Config) -> None:
         super().__init__()
-        self.spec, self.label_dim, self.z_dim, self.w_dim = (
-            spec,
-            label_dim,
-            config.z_dim,
-            config.w_dim,
-        )
+        self.spec, self.label_dim = spec, label_dim
+        self.z_dim, self.w_dim = config.z_dim, config.w_dim
         self.synthesis = Synthesis(spec, config)
         self.num_ws = self.synthesis.num_ws
         self.mapping = MappingNetwork(

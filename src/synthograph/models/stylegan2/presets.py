@@ -4,7 +4,6 @@ number of GPUs.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
@@ -85,10 +84,6 @@ def _tree(row: Published) -> JsonObject:
     }
 
 
-def _published(row: Published, _: ImageSpec, __: int) -> JsonObject:
-    return _tree(row)
-
-
 def _cifar(_: ImageSpec, __: int) -> JsonObject:
     tree = _tree(PUBLISHED["cifar"])
     tree["model"] |= {
@@ -136,22 +131,15 @@ def _tiny(spec: ImageSpec, _: int) -> JsonObject:
 
 PRESETS: dict[str, Callable[[ImageSpec, int], JsonObject]] = {
     "auto": lambda spec, gpus: _tree(auto(spec, gpus)),
-    **{name: partial(_published, row) for name, row in PUBLISHED.items()},
+    **{name: lambda spec, gpus, row=row: _tree(row) for name, row in PUBLISHED.items()},
     "cifar": _cifar,
     "tiny": _tiny,
 }
 
 
 def preset_note(name: str, spec: ImageSpec) -> str | None:
-    """The warning for a preset that was published for images of another size.
-
-    Args:
-        name: of a preset.
-        spec: the images.
-
-    Returns:
-        One sentence with what follows and the way out; None where size and preset agree, or the
-        preset was published for no size.
+    """The warning for a preset that was published for images of another size, in one sentence; None
+    where size and preset agree, or the preset was published for no size.
     """
     side = PUBLISHED_SIDES.get(name)
     if side is None or (spec.height, spec.width) == (side, side):

@@ -53,6 +53,7 @@ NEAR = 0.5
 PINV_TOLERANCE = 1e-3
 BLOCK = re.compile(r"\bblocks\.(\d+)\.")
 HEAD = re.compile(r"\.heads\.([^.]+)\.")
+FROM_IMAGE = re.compile(r"\bfrom_image\.")
 DISCRIMINATOR = re.compile(r"^discriminators/([^.]+)\.")
 
 
@@ -110,12 +111,7 @@ def match_classes(target: Condition, source: Condition) -> list[int | None]:
 
 
 class _WeightMapper:
-    """Fresh networks beside the trained ones that they start from.
-
-    Args:
-        target: the fresh ones.
-        source: the trained ones.
-    """
+    """Fresh networks (target) beside the trained ones that they start from (source)."""
 
     def __init__(self, target: ModelBundle, source: ModelBundle) -> None:
         self.target, self.source = target, source
@@ -151,20 +147,19 @@ class _WeightMapper:
         block = BLOCK.search(name)
         if block is None:
             return [name]
-        outermost = 0 if DISCRIMINATOR.match(name) else self.finest
-        numbers = [self._block(int(block[1]), discriminator=DISCRIMINATOR.match(name) is not None)]
-        if ".from_image." in name or (".heads." in name and not _skip(self.target)):
-            numbers.append(outermost)  # where image and features meet only once
+        counts_inwards = DISCRIMINATOR.match(name) is not None
+        if counts_inwards:  # discriminators count their blocks from the finest
+            level = self.levels[len(self.levels) - 1 - int(block[1])]
+            numbers = [None if level is None else self.finest - level]
+        else:
+            numbers = [self.levels[int(block[1])]]
+        if FROM_IMAGE.search(name) or (HEAD.search(name) and not _skip(self.target)):
+            numbers.append(
+                0 if counts_inwards else self.finest
+            )  # image and features meet only once
         return [
             name[: block.start(1)] + str(n) + name[block.end(1) :] for n in numbers if n is not None
         ]
-
-    def _block(self, number: int, *, discriminator: bool) -> int | None:
-        """The source's block of the same level; discriminators count theirs from the finest."""
-        if not discriminator:
-            return self.levels[number]
-        level = self.levels[len(self.levels) - 1 - number]
-        return None if level is None else self.finest - level
 
     def head(self, name: str) -> WeightInit | None:
         """Weight or bias of an output head: as it is, or the mean over the source's channels."""
@@ -244,14 +239,10 @@ class _WeightMapper:
         mean = x.mean(1)
         columns = [mean if k is None else x[:, k] for k in self.classes]
         value = torch.stack(columns, dim=1) * math.sqrt(fresh.shape[1] / x.shape[1])
-        return WeightInit(value, (donor,), self._classes_in_words())
-
-    def _classes_in_words(self) -> str:
-        names = self.target.condition.classes or [str(i) for i in range(len(self.classes))]
+        names = self.target.condition.classes or map(str, range(len(self.classes)))
         unknown = [n for n, k in zip(names, self.classes, strict=True) if k is None]
-        if not unknown:
-            return "columns by class name"
-        return f"mean over the source's classes for {', '.join(unknown)}"
+        how = f"mean over the source's classes for {', '.join(unknown)}"
+        return WeightInit(value, (donor,), how if unknown else "columns by class name")
 
     def mapping(self, name: str) -> WeightInit | None:
         """Layers from latent to style; the first one also reads the label's embedding."""
@@ -283,8 +274,10 @@ class _WeightMapper:
 
     def _without_label(self, name: str, x: Tensor) -> WeightInit:
         """What the label contributed goes, in its mean over the classes, to the bias."""
-        mapping, z = self._generator().mapping, _config(self.source).z_dim
-        assert mapping.embed is not None, "the source is conditional"
+        generator, z = self.source.networks.generator, _config(self.source).z_dim
+        assert isinstance(generator, Generator), "the family builds its own generator"
+        embed = generator.mapping.embed
+        assert embed is not None, "the source is conditional"
         weight = self.given[name.replace("bias", "weight")]
         wide = weight.shape[1]
         if name.endswith("weight"):
@@ -293,15 +286,10 @@ class _WeightMapper:
             )
         with torch.no_grad():
             labels = torch.eye(self.source.condition.width)
-            embedded = rms_normalise(mapping.embed(labels)).mean(0)
+            embedded = rms_normalise(embed(labels)).mean(0)
         sources = (name, *(f"generator/mapping.embed.{p}" for p in ("weight", "bias")))
         share = weight[:, z:] @ embedded / math.sqrt(wide)
         return WeightInit(x + share, sources, "mean over classes added")
-
-    def _generator(self) -> Generator:
-        generator = self.source.networks.generator
-        assert isinstance(generator, Generator), "the family builds its own generator"
-        return generator
 
     def last_layer(self, name: str) -> WeightInit | None:
         """The last layer of a discriminator, whose outputs a conditional one projects on the label.
@@ -325,13 +313,11 @@ class _WeightMapper:
             rows = projections.mean(0, keepdim=True) / math.sqrt(width)
             how = "mean over classes"
         value = rows @ x if x.dim() == 2 else (rows @ x[:, None])[:, 0]
-        fits = value.shape == self.wanted[name].shape
-        return WeightInit(value, (donor, *self._labels_of(donor, gained)), how) if fits else None
-
-    def _labels_of(self, donor: str, gained: int) -> list[str]:
-        """The source's tensors that went into a mean over classes."""
-        prefix = donor.split(".")[0] + ".mapping."
-        return [n for n in self.given if n.startswith(prefix)] if gained < 0 else []
+        if value.shape != self.wanted[name].shape:
+            return None
+        labels = donor.split(".")[0] + ".mapping."  # they went into the mean over classes
+        averaged = [n for n in self.given if n.startswith(labels) and gained < 0]
+        return WeightInit(value, (donor, *averaged), how)
 
 
 @torch.no_grad()
