@@ -12,6 +12,7 @@ from synthograph.models.pickles import pickle_names
 from synthograph.models.registry import DEFAULT_FAMILY, parse_model
 from synthograph.models.snapshot import (
     GENERATOR,
+    OWNER,
     PARTNER,
     Snapshot,
     SnapshotInfo,
@@ -60,7 +61,7 @@ def describe(path: Path, facts: JsonObject) -> None:
     refuse_zip(path)
     tensors, document = read_tensors(path)
     facts |= {"kind": "safetensors file", "tensors": _sizes(tensors)}
-    if "generator_sha256" in document:
+    if OWNER in document:
         facts["kind"] = PARTNER
         _describe_partner(path, document, facts)
     elif set(document) == {"format"}:
@@ -129,7 +130,7 @@ def _short(document: JsonObject) -> JsonObject:
 
 def _describe_partner(path: Path, document: JsonObject, facts: JsonObject) -> None:
     """The discriminators, checked against their generator where it is beside them."""
-    facts["belongs to"] = str(document["generator_sha256"])[:64]
+    facts["belongs to"] = str(document[OWNER])[:64]
     beside = owner(path)
     if beside == path or not beside.is_file():
         facts["generator"] = "not beside it, so only the file's form was checked"

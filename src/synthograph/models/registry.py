@@ -2,9 +2,10 @@
 its folder.
 """
 
+from collections.abc import Mapping
+
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
-from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models.base import Family
 from synthograph.models.config import ModelConfig
 from synthograph.models.stylegan2.family import StyleGAN2
@@ -24,6 +25,6 @@ def family(name: str) -> Family:
     return FAMILIES[name]
 
 
-def parse_model(tree: JsonObject) -> ModelConfig:
+def parse_model(tree: Mapping[str, object]) -> ModelConfig:
     """A model's config from plain data; its key `family` says whose it is."""
     return family(str(tree.get("family", DEFAULT_FAMILY))).Config.parse(tree)

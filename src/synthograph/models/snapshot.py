@@ -40,11 +40,14 @@ from synthograph.core.untrusted.tensors import (
     write_tensors,
 )
 from synthograph.models.base import Condition, Networks
+from synthograph.models.config import ModelConfig
 from synthograph.models.pickles import read_pickle
 from synthograph.models.registry import FAMILIES, family, parse_model
 
 GENERATOR, PARTNER = "generator", "discriminators"
-BEST = "best.json"
+OWNER = "generator_sha256"
+"""Key of the discriminators' document: the hash of the generator's file."""
+BEST, PICKLE = "best.json", ".pkl"
 MAX_MODALITIES = 64
 PRIVATE = ("group_digests", "image_digests")
 
@@ -97,6 +100,11 @@ class SnapshotInfo(Config):
         """The generator's labels."""
         return Condition(tuple(self.classes) if self.label_width else (), self.label_width)
 
+    @property
+    def model(self) -> ModelConfig:
+        """The model's configuration."""
+        return parse_model(self.config.get("model", {}))
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -144,7 +152,7 @@ class Snapshot:
                 f"{self.path} was shared without its discriminators: put {path.name} beside it"
             )
         tensors, document = read_tensors(path)
-        if document.get("generator_sha256") != self.sha256:
+        if document.get(OWNER) != self.sha256:
             raise UserError(f"{path} belongs to another generator than {self.path.name}")
         networks = _build(self.info, path)
         load_tensors(networks.generator, select(tensors, "generator/"), path)
@@ -171,7 +179,7 @@ def load(path: str | Path) -> Snapshot:
         return _load_pickle(path)
     refuse_zip(path)
     tensors, document = read_tensors(path)
-    if "generator_sha256" in document:
+    if OWNER in document:
         raise UserError(
             f"{path}: holds the discriminators of a snapshot; give the generator-<kimg>{SUFFIX} "
             "beside it"
@@ -199,7 +207,7 @@ def is_pickle(path: Path) -> bool:
     with disk_errors(path):
         if not path.is_file() or is_zip(path):
             return False
-        if path.suffix == ".pkl":
+        if path.suffix == PICKLE:
             return True
         with path.open("rb") as file:
             start = file.read(8)
@@ -264,7 +272,7 @@ def _build(info: SnapshotInfo, path: Path) -> Networks:
     Raises:
         UserError: no such networks can be, or they are far larger than the file.
     """
-    model = parse_model(info.config.get("model", {}))
+    model = info.model
     with _building(path):
         return family(info.family).build(info.spec, info.condition, model)
 
@@ -297,7 +305,7 @@ def save_snapshot(folder: Path, info: SnapshotInfo, ema: nn.Module, networks: Ne
 
 
 def _write_partner(path: Path, networks: Networks, generator: Path) -> None:
-    document = {"format": 1, "generator_sha256": sha256_file(generator)}
+    document = {"format": 1, OWNER: sha256_file(generator)}
     write_tensors(path, networks.tensors(), document)
 
 

@@ -15,8 +15,7 @@ from torch import nn
 from synthograph.core.errors import UserError
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models.base import ModelBundle, Networks, WeightInit
-from synthograph.models.config import ModelConfig
-from synthograph.models.registry import family, parse_model
+from synthograph.models.registry import family
 from synthograph.models.snapshot import GENERATOR, Snapshot
 
 SPEED_KIMG = 100.0
@@ -158,7 +157,8 @@ def transfer(source: Snapshot, target: ModelBundle, ema: nn.Module) -> TransferR
     kind = family(target.config.family)
     averaged = Networks(source.generator, nn.ModuleDict())
     trained = source.training_networks if source.has_discriminators else averaged
-    trained_bundle = ModelBundle(source.info.spec, source.info.condition, model_of(source), trained)
+    info = source.info
+    trained_bundle = ModelBundle(info.spec, info.condition, info.model, trained)
     starts = kind.map_weights(target, trained_bundle)
     if not any(start.sources for start in starts.values()):
         raise UserError(
@@ -175,11 +175,6 @@ def transfer(source: Snapshot, target: ModelBundle, ema: nn.Module) -> TransferR
     return report
 
 
-def model_of(source: Snapshot) -> ModelConfig:
-    """The model's configuration that a snapshot was built with."""
-    return parse_model(source.info.config.get("model", {}))
-
-
 def _notes(source: Snapshot, target: ModelBundle) -> Iterator[str]:
     """Missing discriminators, and settings that should follow the source and do not."""
     if not source.has_discriminators:
@@ -188,7 +183,7 @@ def _notes(source: Snapshot, target: ModelBundle) -> Iterator[str]:
             "generator from its average"
         )
     inherited = family(source.info.family).inherited_settings
-    wanted, given = inherited(model_of(source)), inherited(target.config)
+    wanted, given = inherited(source.info.model), inherited(target.config)
     for name in wanted:
         if given.get(name) != wanted[name]:
             yield (
@@ -227,7 +222,7 @@ def defaults(source: Snapshot) -> JsonObject:
     transfer, augmentation that reacts in 100 kimg and an average without a ramp.
     """
     return {
-        "model": family(source.info.family).inherited_settings(model_of(source)),
+        "model": family(source.info.family).inherited_settings(source.info.model),
         "augment": {"speed_kimg": SPEED_KIMG},
         "training": {"ema_ramp": None},
     }

@@ -11,7 +11,7 @@ LUMA = (1 / math.sqrt(3), 1 / math.sqrt(3), 1 / math.sqrt(3))
 
 def identity(like: Float[Tensor, " n"], size: int) -> Float[Tensor, "n s s"]:
     """One identity matrix per element of `like`."""
-    return torch.eye(size, dtype=like.dtype, device=like.device).repeat(len(like), 1, 1)
+    return torch.eye(size).to(like).repeat(len(like), 1, 1)
 
 
 def translation(x: Float[Tensor, " n"], y: Float[Tensor, " n"]) -> Float[Tensor, "n 3 3"]:
@@ -47,13 +47,12 @@ def colour_shift(amount: Float[Tensor, " n"]) -> Float[Tensor, "n 4 4"]:
 def colour_scale(factor: Float[Tensor, " n"]) -> Float[Tensor, "n 4 4"]:
     """Multiply all channels."""
     matrix = identity(factor, 4)
-    for channel in range(3):
-        matrix[:, channel, channel] = factor
+    matrix[:, range(3), range(3)] = factor[:, None]
     return matrix
 
 
 def _luma_projection(like: Tensor) -> Float[Tensor, "4 4"]:
-    axis = torch.tensor([*LUMA, 0.0], dtype=like.dtype, device=like.device)
+    axis = like.new_tensor([*LUMA, 0.0])
     return torch.outer(axis, axis)
 
 
@@ -65,8 +64,7 @@ def luma_flip(flipped: Float[Tensor, " n"]) -> Float[Tensor, "n 4 4"]:
 def saturation(factor: Float[Tensor, " n"]) -> Float[Tensor, "n 4 4"]:
     """Multiply what is perpendicular to the grey axis."""
     grey = _luma_projection(factor)
-    colourful = torch.eye(4, dtype=factor.dtype, device=factor.device) - grey
-    matrix = grey + colourful * factor[:, None, None]
+    matrix = grey + (identity(factor, 4) - grey) * factor[:, None, None]
     matrix[:, 3, 3] = 1
     return matrix
 
@@ -74,14 +72,8 @@ def saturation(factor: Float[Tensor, " n"]) -> Float[Tensor, "n 4 4"]:
 def hue_rotation(angle: Float[Tensor, " n"]) -> Float[Tensor, "n 4 4"]:
     """Rotate colours round the grey axis, radians (Rodrigues' formula)."""
     x, y, z = LUMA
-    cross = torch.tensor(
-        [[0, -z, y, 0], [z, 0, -x, 0], [-y, x, 0, 0], [0, 0, 0, 0]],
-        dtype=angle.dtype,
-        device=angle.device,
-    )
-    grey = _luma_projection(angle)
+    cross = angle.new_tensor([[0, -z, y, 0], [z, 0, -x, 0], [-y, x, 0, 0], [0, 0, 0, 0]])
     cos, sin = angle.cos()[:, None, None], angle.sin()[:, None, None]
-    eye = torch.eye(4, dtype=angle.dtype, device=angle.device)
-    matrix = eye * cos + cross * sin + grey * (1 - cos)
+    matrix = identity(angle, 4) * cos + cross * sin + _luma_projection(angle) * (1 - cos)
     matrix[:, 3, 3] = 1
     return matrix

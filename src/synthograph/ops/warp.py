@@ -225,11 +225,9 @@ def _margins(inverse: Tensor, height: int, width: int) -> tuple[int, int]:
     but one of a side.
     """
     x, y = (width - 1) / 2, (height - 1) / 2
-    corners = torch.tensor(
-        [[-x, -y, 1], [x, -y, 1], [x, y, 1], [-x, y, 1]], dtype=inverse.dtype, device=inverse.device
-    )
+    corners = inverse.new_tensor([[-x, -y, 1], [x, -y, 1], [x, y, 1], [-x, y, 1]])
     reached = (corners @ inverse.detach().transpose(1, 2))[:, :, :2].abs().amax((0, 1))
-    needed = reached - torch.tensor([x, y], dtype=inverse.dtype, device=inverse.device)
+    needed = reached - inverse.new_tensor([x, y])
     steps = ((needed.clamp_min(0) + 2 * SUPPORT) / STEP).ceil() * STEP
     left, top = steps.to(torch.int64).tolist()
     return min(left, width - 1), min(top, height - 1)
@@ -239,10 +237,9 @@ def _normalised(
     inverse: Tensor, out_size: tuple[int, int], in_size: tuple[int, int]
 ) -> Float[Tensor, "n 2 3"]:
     """The map between coordinates in [-1, 1]; both images are twice as fine as the coordinates."""
-    out_h, out_w = out_size
-    in_h, in_w = in_size
+    (out_h, out_w), (in_h, in_w) = out_size, in_size
     linear = inverse[:, :2, :2]
     offset = inverse[:, :2, 2] + DELAY * (linear.sum(2) - 1)
-    forward = torch.tensor([out_w / 4, out_h / 4], dtype=inverse.dtype, device=inverse.device)
-    back = torch.tensor([4 / in_w, 4 / in_h], dtype=inverse.dtype, device=inverse.device)
+    forward = inverse.new_tensor([out_w / 4, out_h / 4])
+    back = inverse.new_tensor([4 / in_w, 4 / in_h])
     return torch.cat((linear * forward[None, None], offset[:, :, None]), 2) * back[None, :, None]

@@ -1,4 +1,7 @@
-"""Describes run directories and checkpoint states without trusting them."""
+"""Describes run directories and checkpoint states without trusting them.
+
+`facts` are filled in order, as far as they can be read, with plain JSON data.
+"""
 
 import json
 from pathlib import Path
@@ -32,12 +35,8 @@ def list_runs(path: Path) -> list[Path]:
 
 
 def describe_runs(path: Path, facts: JsonObject, *, quick: bool = False) -> None:
-    """Summarise the run directories in a folder.
-
-    Args:
-        path: the folder.
-        facts: filled in order, as far as it can be read; plain JSON data.
-        quick: take states as they lie there, without comparing their hashes.
+    """Summarise the run directories in a folder; `quick` takes states as they lie there, without
+    comparing their hashes.
 
     Raises:
         UserError: the folder cannot be listed. A run that cannot be read is listed as refused.
@@ -76,10 +75,6 @@ def _newest_state(folder: Path, quick: bool) -> int | None:
 def describe_run(path: Path, facts: JsonObject) -> None:
     """Describe a run directory.
 
-    Args:
-        path: the folder.
-        facts: filled in order, as far as it can be read; plain JSON data.
-
     Raises:
         UserError: its configuration cannot be read.
     """
@@ -104,11 +99,7 @@ def describe_run(path: Path, facts: JsonObject) -> None:
 
 
 def describe_state(path: Path, facts: JsonObject) -> None:
-    """Describe a checkpoint state.
-
-    Args:
-        path: the state's folder.
-        facts: filled in order, as far as it can be read; plain JSON data.
+    """Describe a checkpoint state, which is a folder.
 
     Raises:
         UserError: it is incomplete or damaged, so that no run resumes from it.

@@ -11,13 +11,14 @@ import datetime
 import json
 import os
 import socket
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from synthograph.core.errors import SynthographError, UserError
@@ -77,12 +78,14 @@ class Team:
         """For each flag, whether any rank has set it."""
         return list(flags)
 
-    def broadcast_tensors(self, tensors: Iterable[Tensor]) -> None:
-        """Overwrite tensors with the main process's values."""
+    def broadcast_bytes(self, data: bytes) -> bytes:
+        """The main process's bytes."""
+        return data
 
     def broadcast_object(self, value: Value) -> Value:
         """The main process's value, which JSON can hold."""
-        return value
+        received: Value = json.loads(self.broadcast_bytes(json.dumps(value).encode()))
+        return received
 
     @contextlib.contextmanager
     def barrier(self) -> Iterator[None]:
@@ -167,26 +170,14 @@ class DistributedTeam(Team):
             dist.all_reduce(raised, dist.ReduceOp.MAX)
         return [bool(value) for value in raised.tolist()]
 
-    def broadcast_tensors(self, tensors: Iterable[Tensor]) -> None:
-        """Broadcast every tensor, each from wherever it lies."""
-        with _naming_lost_ranks():
-            for tensor in tensors:
-                value = tensor.detach().cpu().contiguous()
-                dist.broadcast(value, 0, group=self._long)
-                tensor.detach().copy_(value)
-
-    def broadcast_object(self, value: Value) -> Value:
-        """Broadcast as JSON text: its length, then its bytes."""
-        text = json.dumps(value).encode() if self.is_main else b""
-        length = torch.tensor([len(text)])
+    def broadcast_bytes(self, data: bytes) -> bytes:
+        """Their length, then the bytes."""
+        length = torch.tensor([len(data)])
         with _naming_lost_ranks():
             dist.broadcast(length, 0, group=self._long)
-            data = torch.zeros(int(length), dtype=torch.uint8)
-            if self.is_main:
-                data[:] = torch.frombuffer(bytearray(text), dtype=torch.uint8)
-            dist.broadcast(data, 0, group=self._long)
-        received: Value = json.loads(bytes(data.tolist()))
-        return received
+            content = bytearray(data if self.is_main else int(length))
+            dist.broadcast(torch.frombuffer(content, dtype=torch.uint8), 0, group=self._long)
+        return bytes(content)
 
     @contextlib.contextmanager
     def barrier(self) -> Iterator[None]:
@@ -200,18 +191,11 @@ def broadcast_state(team: Team, state: TrainingState) -> None:
     """Give every rank the main process's state."""
     if team.size == 1:
         return
-    tensors = (
-        {name: t.detach().cpu() for name, t in state.tensors().items()} if team.is_main else {}
-    )
-    layout = team.broadcast_object([(n, list(t.shape), str(t.dtype)) for n, t in tensors.items()])
+    own = state.tensors() if team.is_main else {}
+    data = save({name: t.detach().cpu().contiguous() for name, t in own.items()})
+    data = team.broadcast_bytes(data)
     if not team.is_main:
-        tensors = {
-            name: torch.zeros(shape, dtype=getattr(torch, dtype.removeprefix("torch.")))
-            for name, shape, dtype in layout
-        }
-    team.broadcast_tensors(tensors.values())
-    if not team.is_main:
-        state.load(tensors, Path("the first process's state"))
+        state.load(load(data), Path("the first process's state"))
     state.progress = broadcast_progress(team, state.progress)
 
 

@@ -84,6 +84,10 @@ def _tree(row: Published) -> JsonObject:
     }
 
 
+def _fixed(row: Published) -> Callable[[ImageSpec, int], JsonObject]:
+    return lambda spec, gpus: _tree(row)
+
+
 def _cifar(_: ImageSpec, __: int) -> JsonObject:
     tree = _tree(PUBLISHED["cifar"])
     tree["model"] |= {
@@ -131,7 +135,7 @@ def _tiny(spec: ImageSpec, _: int) -> JsonObject:
 
 PRESETS: dict[str, Callable[[ImageSpec, int], JsonObject]] = {
     "auto": lambda spec, gpus: _tree(auto(spec, gpus)),
-    **{name: lambda spec, gpus, row=row: _tree(row) for name, row in PUBLISHED.items()},
+    **{name: _fixed(row) for name, row in PUBLISHED.items()},
     "cifar": _cifar,
     "tiny": _tiny,
 }
