@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import pydantic
@@ -390,15 +390,10 @@ def _drop_folders(config: JsonObject) -> None:
     """Name files in a run's configuration without their folders."""
     data, metrics = config.get("data"), config.get("metrics")
     if isinstance(data, dict) and "path" in data:
-        data["path"] = _file_name(data["path"])
+        data["path"] = PureWindowsPath(str(data["path"])).name  # knows both separators
     if isinstance(metrics, dict) and "features" in metrics:
         name, colon, path = str(metrics["features"]).partition(":")  # NAME, or classifier:FILE
-        metrics["features"] = f"{name}{colon}{_file_name(path)}"
-
-
-def _file_name(path: object) -> str:
-    """The last part of a path that was written on any system."""
-    return re.split(r"[/\\]", str(path).rstrip("/\\"))[-1]
+        metrics["features"] = f"{name}{colon}{PureWindowsPath(path).name}"
 
 
 def find_snapshot(path: Path) -> Path:

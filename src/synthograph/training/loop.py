@@ -1,6 +1,7 @@
 """The training loop, to be read aloud: step, report, draw, save, stop when asked."""
 
 import contextlib
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -284,8 +285,7 @@ def duration(seconds: float) -> str:
 def peak_memory_gb() -> float:
     """Peak memory of this process in GB; 0 where the system does not report it."""
     with contextlib.suppress(ImportError):
-        import resource
-        import sys
+        import resource  # which Windows lacks
 
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak / 2**30 if sys.platform == "darwin" else peak / 2**20

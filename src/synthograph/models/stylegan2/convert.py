@@ -76,7 +76,7 @@ def convert(content: JsonObject, build: Any) -> ImportedModel:  # noqa: ANN401 -
     spec = ImageSpec.parse(
         {"height": resolution, "width": resolution, "modalities": {MODALITY: channels}}
     )
-    width = _whole(generator, "c_dim") if "c_dim" in generator else 0
+    width = _whole({"c_dim": 0} | generator, "c_dim")
     if width > MAX_CLASSES:
         raise UserError(
             f"the snapshot has labels of {width} values, at most {MAX_CLASSES} are read"

@@ -53,6 +53,7 @@ NEAR = 0.5
 PINV_TOLERANCE = 1e-3
 BLOCK = re.compile(r"\bblocks\.(\d+)\.")
 HEAD = re.compile(r"\.heads\.([^.]+)\.")
+HEAD_TENSOR = r"\.heads\.[^.]+\.(weight|bias)$"
 FROM_IMAGE = re.compile(r"\bfrom_image\.")
 DISCRIMINATOR = re.compile(r"^discriminators/([^.]+)\.")
 
@@ -123,23 +124,19 @@ class _WeightMapper:
 
     def start(self, name: str) -> WeightInit | None:
         """What the tensor `name` starts with; None leaves it fresh."""
-        for pattern, rule in RULES:
-            if re.search(pattern, name):
-                return rule(self, name)
-        return self.same(name)
+        donor = next((n for n in self._candidates(name) if n in self.given), None)
+        if donor is None:
+            return self._silent_head(name) if re.search(HEAD_TENSOR, name) else None
+        rules = (rule for pattern, rule in RULES if re.search(pattern, name))
+        return next(rules, _WeightMapper.same)(self, name, donor)
 
-    def same(self, name: str) -> WeightInit | None:
+    def same(self, name: str, donor: str) -> WeightInit | None:
         """The source's tensor, if it has the same shape."""
-        donor = self.donor(name)
-        if donor is None or self.given[donor].shape != self.wanted[name].shape:
-            return None
-        return WeightInit(self.given[donor], (donor,))
-
-    def donor(self, name: str) -> str | None:
-        """Name of the source's tensor that plays the part of the target's `name`."""
-        return next((n for n in self._candidates(name) if n in self.given), None)
+        fits = self.given[donor].shape == self.wanted[name].shape
+        return WeightInit(self.given[donor], (donor,)) if fits else None
 
     def _candidates(self, name: str) -> list[str]:
+        """Names of the source's tensors that may play the part of the target's `name`."""
         ours = DISCRIMINATOR.match(name) or HEAD.search(name)
         if ours is not None:
             theirs = self.modalities[ours[1]]
@@ -161,12 +158,9 @@ class _WeightMapper:
             name[: block.start(1)] + str(n) + name[block.end(1) :] for n in numbers if n is not None
         ]
 
-    def head(self, name: str) -> WeightInit | None:
+    def head(self, name: str, donor: str) -> WeightInit | None:
         """Weight or bias of an output head: as it is, or the mean over the source's channels."""
-        fresh, donor = self.wanted[name], self.donor(name)
-        if donor is None:
-            return self._silent_head(name)
-        x = self.given[donor]
+        fresh, x = self.wanted[name], self.given[donor]
         if x.shape[1:] != fresh.shape[1:]:
             return None
         if len(x) == len(fresh):
@@ -185,38 +179,35 @@ class _WeightMapper:
             torch.zeros_like(self.wanted[name]), (), "zero: images begin as the source's"
         )
 
-    def reader(self, name: str) -> WeightInit | None:
+    def reader(self, name: str, donor: str) -> WeightInit | None:
         """Weight of a from-image layer, [o, c, 1, 1].
 
         With other channels each gets the sum of the source's, scaled so that a grey image, shown as
         equal channels, gives the same features under the scaling by 1 / sqrt(fan in).
         """
-        fresh, donor = self.wanted[name], self.donor(name)
-        if donor is None or self.given[donor].shape[0] != fresh.shape[0]:
-            return None
-        x = self.given[donor]
-        if x.shape == fresh.shape:
-            return WeightInit(x, (donor,))
+        fresh, x = self.wanted[name], self.given[donor]
+        if x.shape[1:] == fresh.shape[1:] or len(x) != len(fresh):
+            return self.same(name, donor)
         total = x.sum(1, keepdim=True) / math.sqrt(x.shape[1] * fresh.shape[1])
         return WeightInit(total.expand_as(fresh), (donor,), "sum over channels")
 
-    def const(self, name: str) -> WeightInit | None:
+    def const(self, name: str, donor: str) -> WeightInit | None:
         """The learned constant [c, h, w], resampled where the coarsest level has another shape."""
-        fresh, x = self.wanted[name], self.given.get(name)
-        if x is None or len(x) != len(fresh) or self.levels[0] != 0:
+        fresh, x = self.wanted[name], self.given[donor]
+        if len(x) != len(fresh) or self.levels[0] != 0:
             return None
         if x.shape == fresh.shape:
-            return WeightInit(x, (name,))
+            return self.same(name, donor)
         size = list(fresh.shape[1:])
         resampled = interpolate(x[None], size=size, mode="bilinear", align_corners=False)[0]
-        return WeightInit(resampled, (name,), "resampled")
+        return WeightInit(resampled, (donor,), "resampled")
 
-    def dense(self, name: str) -> WeightInit | None:
+    def dense(self, name: str, donor: str) -> WeightInit | None:
         """Weight [o, c h w] of the layer that reads the coarsest level whole, resampled as the
         constant is, and scaled so that even features give about the same output as before.
         """
-        start, donor, grid = self.same(name), self.donor(name), self.source.spec.grid
-        if start is not None or donor is None or self.levels[0] != 0:
+        start, grid = self.same(name, donor), self.source.spec.grid
+        if start is not None or self.levels[0] != 0:
             return start
         fresh, x, size = self.wanted[name], self.given[donor], self.target.spec.grid[:2]
         maps = x.reshape(len(x), -1, grid.height, grid.width)
@@ -224,16 +215,15 @@ class _WeightMapper:
         value = resampled.flatten(1) * math.sqrt(x.shape[1] / resampled[0].numel())
         return WeightInit(value, (donor,), "resampled") if value.shape == fresh.shape else None
 
-    def embedding(self, name: str) -> WeightInit | None:
+    def embedding(self, name: str, donor: str) -> WeightInit | None:
         """Weight of a label's embedding [e, classes]: a column per class, see `match_classes`.
 
         A class that the source does not know gets the mean over those that it knows. Columns are
         scaled by the root of the ratio of class counts, which takes 1 / sqrt(fan in) into account.
         """
-        fresh, donor = self.wanted[name], self.donor(name)
-        if donor is None or self.given[donor].shape[0] != fresh.shape[0]:
+        fresh, x = self.wanted[name], self.given[donor]
+        if len(x) != len(fresh):
             return None
-        x = self.given[donor]
         if self.classes == list(range(x.shape[1])):
             return WeightInit(x, (donor,))
         mean = x.mean(1)
@@ -244,11 +234,9 @@ class _WeightMapper:
         how = f"mean over the source's classes for {', '.join(unknown)}"
         return WeightInit(value, (donor,), how if unknown else "columns by class name")
 
-    def mapping(self, name: str) -> WeightInit | None:
+    def mapping(self, name: str, donor: str) -> WeightInit | None:
         """Layers from latent to style; the first one also reads the label's embedding."""
-        x = self.given.get(name)
-        if x is None:
-            return None
+        x = self.given[donor]
         before, after = _config(self.source), _config(self.target)
         gained = bool(self.target.condition.width) - bool(self.source.condition.width)
         start: WeightInit | None = WeightInit(x, (name,))
@@ -291,16 +279,15 @@ class _WeightMapper:
         share = weight[:, z:] @ embedded / math.sqrt(wide)
         return WeightInit(x + share, sources, "mean over classes added")
 
-    def last_layer(self, name: str) -> WeightInit | None:
+    def last_layer(self, name: str, donor: str) -> WeightInit | None:
         """The last layer of a discriminator, whose outputs a conditional one projects on the label.
 
         Without a label a row is what was the mean over classes of the projections. With a new label
         the rows are such that every class begins with the logit that the source gave.
         """
-        donor = self.donor(name)
         gained = bool(self.target.condition.width) - bool(self.source.condition.width)
-        if donor is None or not gained:
-            return self.same(name)
+        if not gained:
+            return self.same(name, donor)
         x, built = self.given[donor], self.target if gained > 0 else self.source
         modality = str(DISCRIMINATOR.match(name if gained > 0 else donor)[1])  # type: ignore[index]
         projections = _projections(built, modality)
@@ -340,8 +327,8 @@ def _skip(built: ModelBundle) -> bool:
     return _config(built).generator_architecture is Architecture.SKIP
 
 
-RULES: tuple[tuple[str, Callable[[_WeightMapper, str], WeightInit | None]], ...] = (
-    (r"\.heads\.[^.]+\.(weight|bias)$", _WeightMapper.head),
+RULES: tuple[tuple[str, Callable[[_WeightMapper, str, str], WeightInit | None]], ...] = (
+    (HEAD_TENSOR, _WeightMapper.head),
     (r"\bfrom_image\.weight$", _WeightMapper.reader),
     (r"^generator/synthesis\.blocks\.0\.const$", _WeightMapper.const),
     (r"^discriminators/[^.]+\.dense\.weight$", _WeightMapper.dense),
