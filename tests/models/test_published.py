@@ -125,5 +125,6 @@ def test_paths_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert locate("missing.pkl") == Path("missing.pkl")  # whoever reads it says that it is missing
     with pytest.raises(UserError, match="neither a file nor a published network"):
         locate("fhq256")
+    monkeypatch.setenv("SYNTHOGRAPH_OFFLINE", "1")
     with pytest.raises(UserError, match="forbids downloads"):
-        locate("ffhq256", offline=True)
+        locate("ffhq256")

@@ -38,11 +38,8 @@ LICENCE = (
 
 
 def locate(text: str, *, track: Track | None = None) -> Path:
-    """The file or folder that a user means by a path, an https address or a published name.
-
-    Args:
-        text: what the user gave; `./NAME` is a path even where NAME is published.
-        track: shows progress over (pieces, their number).
+    """The file or folder that a user means by a path, an https address or a published name;
+    `./NAME` is a path even where NAME is published.
 
     Raises:
         UserError: an address that is not https, a name that is neither published nor a path, or a
@@ -74,7 +71,7 @@ def fetch(text: str, *, track: Track | None = None, opener: Opener | None = None
 
     Args:
         text: name or address.
-        track: shows progress over (pieces, their number).
+        track: shows progress.
         opener: opens addresses; the standard library's, which follows only https, unless given.
 
     Raises:

@@ -250,7 +250,6 @@ class Trainer:
         here = Surroundings.here(session.config.precision, self.team.size, session.device)
         with self.team.barrier():
             if self.team.is_main:
-                self.run.sync()  # the growing files, whose lengths the state records
                 lengths = self.run.lengths()
                 numbers = SavedNumbers(self.progress, lengths, boundary, here, session.data)
                 save_state(self.run.states, session.state, numbers)

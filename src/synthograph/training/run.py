@@ -91,18 +91,16 @@ class RunDirectory:
             best.save(path)
 
     def lengths(self) -> dict[str, int]:
-        """Byte length of every file that only grows."""
-        paths = {name: self.path / name for name in GROWING}
-        return {name: path.stat().st_size if path.exists() else 0 for name, path in paths.items()}
-
-    def sync(self) -> None:
-        """Flush growing files to the disk, so that no state records more of them than a power cut
-        would leave.
+        """Byte length of every file that only grows. They are flushed to the disk first, so that no
+        state records more of them than a power cut would leave.
         """
+        found = dict.fromkeys(GROWING, 0)
         with disk_errors(self.path):
             for path in (self.path / name for name in GROWING):
                 if path.exists():
                     sync(path)
+                    found[path.name] = path.stat().st_size
+        return found
 
     def truncate(self, lengths: Mapping[str, int]) -> list[str]:
         """Cut growing files back to where they were when a state was saved.
