@@ -18,10 +18,10 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from synthograph.core.errors import SynthographError, UserError
+from synthograph.core.untrusted.tensors import pack_tensors, unpack_tensors
 from synthograph.models.base import LossTerms
 from synthograph.training.state import Progress, TrainingState
 
@@ -192,10 +192,9 @@ def broadcast_state(team: Team, state: TrainingState) -> None:
     if team.size == 1:
         return
     own = state.tensors() if team.is_main else {}
-    data = save({name: t.detach().cpu().contiguous() for name, t in own.items()})
-    data = team.broadcast_bytes(data)
+    data = team.broadcast_bytes(pack_tensors(own, {}))
     if not team.is_main:
-        state.load(load(data), Path("the first process's state"))
+        state.load(unpack_tensors(data), Path("the first process's state"))
     state.progress = broadcast_progress(team, state.progress)
 
 
