@@ -11,11 +11,7 @@ import pytest
 import torch
 
 from synthograph.metrics import maps
-from synthograph.metrics.maps import components, flat_map
-
-
-def principal(values: torch.Tensor, count: int) -> torch.Tensor:
-    return components(values, count).scores(values)
+from synthograph.metrics.maps import flat_map, principal
 
 
 @pytest.fixture

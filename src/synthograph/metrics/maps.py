@@ -9,7 +9,7 @@ import warnings
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Float32, Float64
+from jaxtyping import Bool, Float, Float32, Float64
 from torch import Tensor
 
 from synthograph.core.seeds import Streams
@@ -34,35 +34,31 @@ def flat_map(values: Float[Tensor, "n d"], *, seed: int = 0) -> FlatMap:
     """A map of all images together, by the best method at hand."""
     if len(values) >= MIN_UMAP and _has_umap():
         return _umap(values, seed)
-    points = components(values, min(2, values.shape[1]), seed=seed).scores(values)
+    points = principal(values, min(2, values.shape[1]), seed=seed)
     points = torch.nn.functional.pad(points, (0, 2 - points.shape[1]))
     return FlatMap("pca", "the first two principal components", points.to(torch.float32))
 
 
-@dataclass(frozen=True)
-class Components:
-    """Mean and principal directions of images, largest variance first; signs so that the largest
-    entry of each is positive.
-    """
-
-    mean: Float64[Tensor, " d"]
-    basis: Float64[Tensor, "d r"]
-
-    def scores(self, values: Float[Tensor, "n d"]) -> Float64[Tensor, "n r"]:
-        """Coordinates of images."""
-        return (values.to(torch.float64) - self.mean) @ self.basis
-
-
-def components(values: Float[Tensor, "n d"], count: int, *, seed: int = 0) -> Components:
-    """The first principal components of images, by subspace iteration (Halko et al. 2011).
+def principal(
+    values: Float[Tensor, "n d"],
+    count: int,
+    *,
+    learn: Bool[Tensor, " n"] | None = None,
+    seed: int = 0,
+) -> Float64[Tensor, "n r"]:
+    """Coordinates of images along first principal components, largest variance first, by subspace
+    iteration (Halko et al. 2011); signs so that the largest entry of each is positive.
 
     Args:
         values: features.
         count: of components, at most as many as there are features.
+        learn: images whose components they are; all by default.
         seed: of the start; it hardly matters.
     """
-    mean = values.to(torch.float64).mean(0)
-    centred = values.to(torch.float64) - mean
+    every = values.to(torch.float64)
+    learnt = every if learn is None else every[learn]
+    mean = learnt.mean(0)
+    centred = learnt - mean
     features = values.shape[1]
     width = min(count + OVERSAMPLING, features)
     start = Streams(seed).normal("metrics/principal", torch.arange(features), (width,))
@@ -73,7 +69,7 @@ def components(values: Float[Tensor, "n d"], count: int, *, seed: int = 0) -> Co
     turned = torch.linalg.eigh(scores.T @ scores).eigenvectors.flip(1)[:, :count]
     basis = basis @ turned
     largest = basis.gather(0, basis.abs().argmax(0, keepdim=True))
-    return Components(mean, basis * torch.where(largest < 0, -1.0, 1.0))
+    return (every - mean) @ (basis * torch.where(largest < 0, -1.0, 1.0))
 
 
 def _has_umap() -> bool:

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from synthograph.core.interval import Interval
 from synthograph.core.seeds import Streams
-from synthograph.metrics.maps import components
+from synthograph.metrics.maps import principal
 from synthograph.results.domain_gap import TwoSample
 from synthograph.stats.intervals import MIN_GROUPS, Plan, parts, plan, quantile, variance
 from synthograph.stats.permutation import p_value, permute_groups, pool_groups
@@ -168,7 +168,7 @@ def _numbers(
     by the training images.
     """
     dims = max(1, min(COMPONENTS, int(learn.sum()) // IMAGES_PER_COMPONENT, values.shape[1]))
-    scores = components(values[learn], dims, seed=seed).scores(values)
+    scores = principal(values, dims, learn=learn, seed=seed)
     scores = scores / scores[learn].std(0).clamp(min=1e-12)
     both = torch.cat((scores, scores.square()), dim=1)
     both = both - both[learn].mean(0)

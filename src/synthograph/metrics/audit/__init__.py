@@ -7,8 +7,8 @@ itself on the user's data (`copies`), membership inference (`membership`), dista
 the hold-out is searched for training images (`overlap`): with them in it nothing can be decided.
 `audit` puts all of it together under one verdict, with its rule and its limits.
 
-Public names: `audit.AuditSets`, `audit.audit`, `audit.check`, `audit.Audit`,
-`memorisation.measure`, `findings.judge`, `findings.Finding`, `verdict.decide`, `verdict.RULE`,
+Public names: `audit.AuditSets`, `audit.audit`, `audit.check`, `audit.Audited`,
+`memorisation.measure`, `findings.judge`, `verdict.decide`, `verdict.RULE`,
 `copies.find_copies`, `identical.find_identical`, `overlap.content_overlap`,
 `membership.membership`, `leaks.leaked_augmentations`, `pairs.picture`.
 """

@@ -127,12 +127,11 @@ def judge(measured: Sequence[PermutedTests]) -> list[NeighbourTest]:
     place = math.ceil((1 + LEVEL) / 2 * (len(largest) + 1)) - 1
     limit = float(largest[min(place, len(largest) - 1)])
     findings = []
-    for place, value in enumerate(found.tolist()):
-        each, rule = measured[place // len(RULES)], RULES[place % len(RULES)]
-        shift = rule.sign * (value - float(centres[place])) / float(spread[place])
+    tests = [(each, rule) for each in measured for rule in RULES]
+    for (each, rule), value, scale in zip(tests, found.tolist(), spread.tolist(), strict=True):
+        shift, width = rule.sign * (value - rule.expected) / scale, limit * scale
+        numbers = (value, rule.expected, value - width, value + width)
         p = p_value(shift, largest)
-        width = limit * float(spread[place])
-        numbers = (value, float(centres[place]), value - width, value + width)
         findings.append(_finding(each, rule, numbers, p, flagged=shift > limit))
     return findings
 

@@ -112,9 +112,7 @@ def membership(
 def _attacks(
     cohort: "Cohort", near: Sequence[Nearness], counts: tuple[int, int], seed: int
 ) -> tuple[tuple[Attack, ...], float]:
-    """A row per score and unit, and the p of all together; `counts` are those of permutations and
-    controls.
-    """
+    """A row per score and unit, and the p of all; counts of permutations and of controls."""
     streams = Streams(seed).under("metrics/audit")
     draws = (
         permute_groups(cohort.member, cohort.strata, counts[0], streams.under("members")),
@@ -135,17 +133,14 @@ def conclude(first: Attack, p: float) -> tuple[bool, str]:
         first: the attack whose numbers are given.
         p: of all attacks together.
     """
-    words = (
-        f"AUC {first.auc:.3f}, a split within the training set gives {first.control.mean:.3f}; "
-        f"found at 1 % false positives: {first.true_positive_rate:.1%} of the training images; "
-        f"p = {p:.3f} over all attacks"
-    )
-    if p <= MEMBERSHIP_ALPHA:
-        return True, (
-            f"membership: training images are distinguishable from held-out ones ({words})"
-        )
-    return False, (
-        f"membership: these attacks do no better than chance, which is no proof ({words})"
+    seen = p <= MEMBERSHIP_ALPHA
+    found = "these attacks do no better than chance, which is no proof"
+    if seen:
+        found = "training images are distinguishable from held-out ones"
+    return seen, (
+        f"membership: {found} (AUC {first.auc:.3f}, a split within the training set gives "
+        f"{first.control.mean:.3f}; found at 1 % false positives: {first.true_positive_rate:.1%} "
+        f"of the training images; p = {p:.3f} over all attacks)"
     )
 
 
@@ -162,14 +157,9 @@ class Cohort:
 
     @classmethod
     def of(cls, train: Sample, holdout: Sample, labels: Labels | None) -> "Cohort":
-        """Number groups and classes of both sets.
-
-        Raises:
-            UserError: not one label for every image.
-        """
+        """Number groups and classes of both sets; see `pool_groups`."""
         pooled = pool_groups(train.groups, holdout.groups, labels)
-        strata = pooled.table.argmax(1)
-        return cls(pooled.groups, ~pooled.of_second, pooled.classes, strata)
+        return cls(pooled.groups, ~pooled.of_second, pooled.classes, pooled.table.argmax(1))
 
     def too_few(self) -> str | None:
         """Why groups that change places cannot show anything, or None."""

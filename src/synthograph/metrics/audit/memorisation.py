@@ -28,6 +28,7 @@ of images of one patient nor likeness of synthetic images narrows an interval. E
 that patients were held out at random.
 """
 
+import functools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -154,13 +155,8 @@ class DistanceTables:
 
     def tests(self, ways: Sequence[Draw]) -> Float64[Tensor, " t"]:
         """Every test, on average over draws."""
-        rows = []
-        kept: tuple[Tensor, _Side] | None = None
-        for way in ways:
-            # the smaller side is the same in every draw
-            if kept is None or kept[0] is not way.holdout:
-                kept = (way.holdout, self.side(way.holdout))
-            rows.append(self.compare(self.side(way.train), kept[1]))
+        side = functools.cache(self.side)  # the smaller side is the same tensor in every draw
+        rows = [self.compare(side(way.train), side(way.holdout)) for way in ways]
         return torch.tensor(rows, dtype=torch.float64).mean(0)
 
     def side(self, chosen: Bool[Tensor, " g"]) -> "_Side":
@@ -205,8 +201,8 @@ class DistanceTables:
 
     def detail(self, ways: Sequence[Draw]) -> dict[str, dict[str, Any]]:
         """The parts that tests are made of, on average over draws."""
-        train = [self.side(way.train) for way in ways]
-        holdout = [self.side(way.holdout) for way in ways]
+        side = functools.cache(self.side)
+        train, holdout = [side(way.train) for way in ways], [side(way.holdout) for way in ways]
         held = self.synthetic.nearest(self.pool.held)[0]
         others = self.synthetic.nearest(~self.pool.held)[0]
 

@@ -49,28 +49,20 @@ def decide(
         blind: why something could not be looked for, such as too few patients.
         exact: what is said of images that can be nothing but copies, at any number of patients.
     """
-    reasons = []
-    if overlap > MAX_OVERLAP:
-        reasons.append(
-            f"{overlap:.1%} of the held-out images are near-duplicates of training "
-            f"images, more than {MAX_OVERLAP:.0%}: what the generator has seen and what it has "
-            "not are not distinguishable"
-        )
-    reasons += filter(None, [blind])
-    if exact is not None:
-        answer = AuditAnswer.COPIES
-        reasons.insert(0, exact)
-    elif reasons:
-        answer = AuditAnswer.UNDECIDABLE
-    elif copies is not None:
-        answer = AuditAnswer.COPIES
-    else:
-        answer = AuditAnswer.CLEAN
-    reasons += filter(None, [copies])
+    shared = (
+        f"{overlap:.1%} of the held-out images are near-duplicates of training images, more than "
+        f"{MAX_OVERLAP:.0%}: what the generator has seen and what it has not are not "
+        "distinguishable"
+    )
     suspicions = [f"{e.test}, {e.extractor}: {e.sentence}" for e in tests if e.flagged]
-    suspicions += filter(None, [distinguished])
-    if suspicions and answer is AuditAnswer.CLEAN:
-        answer = AuditAnswer.SUSPICIOUS
-    if not (reasons or suspicions):
-        reasons.append("no test deviates beyond chance, and no more copies than chance gives")
-    return answer, (*reasons, *suspicions)
+    evidence = (  # the first of these answers that has a reason holds
+        (AuditAnswer.COPIES, [exact]),
+        (AuditAnswer.UNDECIDABLE, [shared if overlap > MAX_OVERLAP else None, blind]),
+        (AuditAnswer.COPIES, [copies]),
+        (AuditAnswer.SUSPICIOUS, [*suspicions, distinguished]),
+    )
+    found = [(answer, reason) for answer, reasons in evidence for reason in reasons if reason]
+    if not found:
+        clean = "no test deviates beyond chance, and no more copies than chance gives"
+        return AuditAnswer.CLEAN, (clean,)
+    return found[0][0], tuple(reason for _, reason in found)
