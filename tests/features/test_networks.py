@@ -1,5 +1,7 @@
 """VGG16, ResNet-50 and DINOv2 against plain writings-out, with random weights."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -7,11 +9,12 @@ from torch.nn.functional import batch_norm, conv2d, gelu, interpolate, layer_nor
 from torch.nn.functional import max_pool2d as pool
 
 from synthograph.core.errors import UserError
-from synthograph.features import dinov2, vgg16
+from synthograph.features import vgg16
 from synthograph.features.dinov2 import SIZES, Size, Transformer
-from synthograph.features.resnet import without
+from synthograph.features.resnet import plain_names
 from synthograph.features.resnet50 import ResNet50
 from synthograph.features.vgg16 import VGG16
+from synthograph.features.weights import WEIGHTS
 from tests.features.states import random_state
 
 State = dict[str, Tensor]
@@ -101,15 +104,14 @@ def test_resnet50() -> None:
 
 def test_names_of_wrappers_are_taken_off() -> None:
     def names(*given: str) -> set[str]:
-        adapt = without("fc.", "prototypes.")
-        return set(adapt({name: torch.zeros(1) for name in given}))
+        return set(plain_names({name: torch.zeros(1) for name in given}, Path("x.pth")))
 
-    assert names("module.conv1.weight", "module.prototypes.weight") == {"conv1.weight"}
-    assert names("backbone.0.weight", "backbone.1.bias", "fc.bias") == {"conv1.weight", "bn1.bias"}
+    assert names("module.conv1.weight", "fc.bias") == {"conv1.weight", "fc.bias"}
+    assert names("backbone.0.weight", "backbone.1.bias") == {"conv1.weight", "bn1.bias"}
     assert names("backbone.4.0.conv1.weight") == {"layer1.0.conv1.weight"}
     assert names("backbone.7.2.downsample.0.weight") == {"layer4.2.downsample.0.weight"}
     assert names("module.backbone.layer4.1.bn2.bias") == {"layer4.1.bn2.bias"}
-    with pytest.raises(UserError, match="twice"):
+    with pytest.raises(UserError, match="x.pth: a tensor is there twice"):
         names("module.conv1.weight", "conv1.weight")
 
 
@@ -175,5 +177,5 @@ def test_published_names_of_dinov2() -> None:
     assert state["blocks.11.attn.qkv.weight"].shape == (1152, 384)
     assert state["blocks.0.ls2.gamma"].shape == (384,)
     values = sum(tensor.numel() for tensor in state.values())
-    (file,) = (file for file in dinov2.WEIGHTS if file.name == "dinov2-s")
-    assert 4 * values < file.size < 4 * values + 100_000  # the published file holds just that
+    size = WEIGHTS["dinov2-s"].size
+    assert 4 * values < size < 4 * values + 100_000  # the published file holds just that

@@ -1,6 +1,6 @@
 """Feature extractors: their protocol, weights, recipes, and what results record of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -40,15 +40,6 @@ class WeightDigest:
         return asdict(self)
 
 
-Adapt = Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
-"""Published names of tensors to those of the network here; tensors of no use are left out."""
-
-
-def unchanged(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Adapt nothing: the tensors have the names of the network."""
-    return dict(tensors)
-
-
 @dataclass(frozen=True)
 class WeightFile:
     """A published file of weights.
@@ -61,7 +52,7 @@ class WeightFile:
         size: bytes, as published or about.
         sha256: hex, or how it begins where no more is known; None where nothing is.
         build: makes the network without numbers.
-        adapt: published names to those of the network.
+        unused: how names of tensors begin that the network leaves out.
         note: what else a user should know.
     """
 
@@ -72,7 +63,7 @@ class WeightFile:
     size: int
     sha256: str | None
     build: Callable[[], nn.Module]
-    adapt: Adapt = unchanged
+    unused: tuple[str, ...] = ()
     note: str = ""
 
 
@@ -210,10 +201,8 @@ class NetworkExtractor:
 class FeatureNetwork(nn.Module):
     """A network that makes features of inputs [n, 3, u, v]."""
 
-    @property
-    def dims(self) -> int:
-        """Features per image."""
-        raise NotImplementedError
+    dims: int
+    """Features per image."""
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,10 @@ a small JSON file beside it (see `Description`). The features are those before t
 """
 
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from itertools import count, takewhile
 from pathlib import Path
 
 import torch
@@ -22,11 +24,8 @@ from synthograph.core.untrusted.documents import parse_json, read_text
 from synthograph.core.untrusted.tensors import load_tensors
 from synthograph.core.untrusted.torch_files import read_state
 from synthograph.features.base import NetworkExtractor, WeightDigest, to_device
-from synthograph.features.preprocess import (
-    Preprocess,
-    chunk_for,
-)
-from synthograph.features.resnet import BlockPlan, Convolution, Plan, ResNet, without
+from synthograph.features.preprocess import Preprocess, chunk_for
+from synthograph.features.resnet import BlockPlan, Convolution, Plan, ResNet, plain_names
 
 PREFIX = "classifier:"
 _STEM, _FIRST = "conv1.weight", "layer1.0.conv1.weight"
@@ -140,12 +139,9 @@ def _tensors(found: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
     """The tensors that make features, under torchvision's names.
 
     Raises:
-        UserError: it is no residual network.
+        UserError: it is no residual network, or a tensor is there twice.
     """
-    try:
-        plain = without()(found)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
+    plain = plain_names(found, path)
     outer = _outer(plain, path)
     inner = {
         name.removeprefix(outer).replace(".shortcut.", ".downsample."): tensor
@@ -195,28 +191,18 @@ def _plan(tensors: Mapping[str, Tensor], about: Description, path: Path) -> Plan
         UserError: a stage or a block is left out, or a tensor has another kind of shape.
     """
     places = {(int(m[1]), int(m[2])) for name in tensors if (m := _BLOCK.match(name))}
-    counts = [sum(stage == number for stage, _ in places) for number in _up_to(places)]
-    expected = {
-        (stage, block) for stage, count in enumerate(counts, start=1) for block in range(count)
-    }
+    counts = Counter(stage for stage, _ in places)
+    numbers = list(takewhile(counts.__contains__, count(1)))
+    expected = {(stage, block) for stage in numbers for block in range(counts[stage])}
     if places != expected:
         stage, block = min(places ^ expected)
         raise UserError(f"{path}: block layer{stage}.{block} has no place in a row of blocks")
     stages = tuple(
-        tuple(_block(tensors, f"layer{stage}.{block}", path) for block in range(count))
-        for stage, count in enumerate(counts, start=1)
+        tuple(_block(tensors, f"layer{stage}.{block}", path) for block in range(counts[stage]))
+        for stage in numbers
     )
     stem = _convolution(tensors, _STEM, path)
     return Plan(stem, stages, about.stem_stride, about.stem_pool)
-
-
-def _up_to(places: set[tuple[int, int]]) -> range:
-    """Numbers of the stages, as far as they go without a gap."""
-    present = {stage for stage, _ in places}
-    last = 0
-    while last + 1 in present:
-        last += 1
-    return range(1, last + 1)
 
 
 def _block(tensors: Mapping[str, Tensor], name: str, path: Path) -> BlockPlan:

@@ -88,18 +88,13 @@ class Transformer(FeatureNetwork):
 
     def __init__(self, size: Size) -> None:
         super().__init__()
-        width = size.width
+        self.dims = width = size.width
         self.cls_token = nn.Parameter(torch.empty(1, 1, width))
         self.pos_embed = nn.Parameter(torch.empty(1, 1 + TRAINED**2, width))
         self.mask_token = nn.Parameter(torch.empty(1, width))  # in the files, for training only
         self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(3, width, PATCH, PATCH)})
         self.blocks = nn.ModuleList(Block(width) for _ in range(size.depth))
         self.norm = nn.LayerNorm(width, EPS)
-
-    @property
-    def dims(self) -> int:
-        """Features per image."""
-        return self.cls_token.shape[2]
 
     def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
         """The features."""
@@ -125,33 +120,29 @@ class Transformer(FeatureNetwork):
 
 SIZES = {"dinov2-s": Size(384, 12), "dinov2-b": Size(768, 12), "dinov2": Size(1024, 24)}
 """`dinov2` is the one of Stein et al.; the others cost less."""
-_HASHES = {
-    "dinov2-s": "b938bf1bc15cd2ec0feacfe3a1bb553fe8ea9ca46a7e1d8d00217f29aef60cd9",
-    "dinov2-b": "0b8b82f85de91b424aded121c7e1dcc2b7bc6d0adeea651bf73a13307fad8c73",
-    "dinov2": "d5383ea8f4877b2472eb973e0fd72d557c7da5d3611bd527ceeb1d7162cbf428",
-}
-_BYTES = {"dinov2-s": 88_283_115, "dinov2-b": 346_378_731, "dinov2": 1_217_586_395}
-_LETTERS = {"dinov2-s": "s", "dinov2-b": "b", "dinov2": "l"}
 _HOST = "https://dl.fbaipublicfiles.com/dinov2"
-WEIGHTS = tuple(
-    WeightFile(
+
+
+def _recipe(name: str, letter: str, size: int, sha256: str) -> NetworkRecipe:
+    stem = f"dinov2_vit{letter}14"
+    weights = WeightFile(
         name=name,
-        file=f"dinov2_vit{letter}14_pretrain.pth",
-        address=f"{_HOST}/dinov2_vit{letter}14/dinov2_vit{letter}14_pretrain.pth",
+        file=f"{stem}_pretrain.pth",
+        address=f"{_HOST}/{stem}/{stem}_pretrain.pth",
         licence="Apache-2.0",
-        size=_BYTES[name],
-        sha256=_HASHES[name],
+        size=size,
+        sha256=sha256,
         build=partial(Transformer, SIZES[name]),
     )
-    for name, letter in _LETTERS.items()
-)
+    source = f"DINOv2 ViT-{letter.upper()}/14, class token (Oquab et al. 2023)"
+    return NetworkRecipe(name, Preprocess(SIDE), source, weights)
 
-RECIPES = tuple(
-    NetworkRecipe(
-        name=file.name,
-        preprocess=Preprocess(SIDE),
-        source=f"DINOv2 ViT-{_LETTERS[file.name].upper()}/14, class token (Oquab et al. 2023)",
-        weights=file,
-    )
-    for file in WEIGHTS
+
+_SMALL = "b938bf1bc15cd2ec0feacfe3a1bb553fe8ea9ca46a7e1d8d00217f29aef60cd9"
+_BASE = "0b8b82f85de91b424aded121c7e1dcc2b7bc6d0adeea651bf73a13307fad8c73"
+_LARGE = "d5383ea8f4877b2472eb973e0fd72d557c7da5d3611bd527ceeb1d7162cbf428"
+RECIPES = (
+    _recipe("dinov2-s", "s", 88_283_115, _SMALL),
+    _recipe("dinov2-b", "b", 346_378_731, _BASE),
+    _recipe("dinov2", "l", 1_217_586_395, _LARGE),
 )

@@ -21,7 +21,6 @@ from synthograph.features.base import (
     NetworkExtractor,
     NetworkRecipe,
     WeightFile,
-    unchanged,
 )
 from synthograph.features.preprocess import Preprocess, Resize
 
@@ -212,6 +211,7 @@ class Inception(FeatureNetwork):
             block = Mixed(channels, branches)
             channels = block.outputs
             self.add_module(name, block)
+        self.dims = channels
         self.fc = nn.Linear(channels, CLASSES)
 
     def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 2048"]:
@@ -222,11 +222,6 @@ class Inception(FeatureNetwork):
         for name in BLOCKS:
             x = self.get_submodule(name)(x)
         return x.mean(dim=(2, 3))
-
-    @property
-    def dims(self) -> int:
-        """Features per image."""
-        return self.fc.in_features
 
     def probabilities(self, features: Float[Tensor, "n 2048"]) -> Float[Tensor, "n 1008"]:
         """Of the classes, without the output bias, as the inception score takes them."""
@@ -270,7 +265,6 @@ WEIGHTS = WeightFile(
     size=95_628_359,
     sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
     build=Inception,
-    adapt=unchanged,
     note="torch-fidelity's weights-inception-2015-12-05-6726825d.pth is the same file; the "
     "TorchScript file inception-2015-12-05.pt is a program and is not read",
 )

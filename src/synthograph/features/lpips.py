@@ -40,12 +40,8 @@ class Weighting(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         for number, channels in enumerate(TAPPED):
-            layer = nn.ModuleDict({"model": nn.ModuleDict({"1": _weight(channels)})})
-            self.add_module(f"lin{number}", layer)
-
-
-def _weight(channels: int) -> nn.Module:
-    return nn.Conv2d(channels, 1, 1, bias=False)
+            layer = nn.ModuleDict({"1": nn.Conv2d(channels, 1, 1, bias=False)})
+            self.add_module(f"lin{number}", nn.ModuleDict({"model": layer}))
 
 
 WEIGHTS = WeightFile(
@@ -159,25 +155,6 @@ def _check(first: Tensor, second: Tensor) -> None:
             f"perceptual distance needs [n, channels, h, w] with sides of at least {MIN_SIDE} "
             f"pixels, got {tuple(first.shape)}"
         )
-
-
-def make(
-    layers: nn.Module,
-    weighting: nn.Module,
-    digests: Mapping[str, WeightDigest],
-    device: torch.device,
-    precision: Precision,
-) -> PerceptualDistance:
-    """The distance `lpips` from the convolutions of VGG16, on `device`, and the learnt weights."""
-    vectors = [vector.detach().flatten().to(device) for vector in weighting.parameters()]
-    return PerceptualDistance(
-        name="lpips",
-        layers=layers,
-        weights=vectors,
-        digests=digests,
-        device=device,
-        precision=precision,
-    )
 
 
 def make_random(device: torch.device, precision: Precision) -> PerceptualDistance:

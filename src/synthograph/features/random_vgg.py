@@ -46,16 +46,13 @@ _PIECE = 1 << 20
 class RandomVGG16(FeatureNetwork):
     """Inputs [n, 3, 64, 64] to 64 features."""
 
+    dims = DIMS
+
     def __init__(self) -> None:
         super().__init__()
         self.features = trunk(bias=False, share=SHARE)
         self.hidden = nn.Linear(2 * sum(TAPPED) // SHARE, HIDDEN, bias=False)
         self.last = nn.Linear(HIDDEN, DIMS, bias=False)
-
-    @property
-    def dims(self) -> int:
-        """Features per image."""
-        return self.last.out_features
 
     def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 64"]:
         """The features."""

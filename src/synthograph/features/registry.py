@@ -119,9 +119,14 @@ def perceptual_distance(
     if name not in DISTANCES:
         raise UserError(f"distance {name!r} is unknown: {nearest(name, DISTANCES)}")
     (trunk, first), (weighting, second) = load("vgg16"), load("lpips")
-    layers = to_device(trunk.get_submodule("features"), where)
-    digests = {"vgg16": first, "lpips": second}
-    return lpips.make(layers, weighting, digests, where, precision)
+    return PerceptualDistance(
+        name=name,
+        layers=to_device(trunk.get_submodule("features"), where),
+        weights=[vector.detach().flatten().to(where) for vector in weighting.parameters()],
+        digests={"vgg16": first, "lpips": second},
+        device=where,
+        precision=precision,
+    )
 
 
 def needed_weights(name: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ middle convolutions are those of Xie et al. 2017 (ResNeXt). Names of tensors are
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 
 from synthograph.core.errors import UserError
-from synthograph.features.base import Adapt, FeatureNetwork, FrozenNorm
+from synthograph.features.base import FeatureNetwork, FrozenNorm
 
 # n image, c channel, d feature
 
@@ -139,7 +140,7 @@ class ResNet(FeatureNetwork):
 
     def __init__(self, plan: Plan) -> None:
         super().__init__()
-        self.pool, self._dims = plan.stem_pool, plan.dims
+        self.pool, self.dims = plan.stem_pool, plan.dims
         self.conv1 = plan.stem.build(plan.stem_stride)
         self.bn1 = FrozenNorm(plan.stem.outputs)
         self.stages = [f"layer{number}" for number in range(1, len(plan.stages) + 1)]
@@ -147,11 +148,6 @@ class ResNet(FeatureNetwork):
             first = 1 if name == self.stages[0] else 2
             made = (Block(b, first if place == 0 else 1) for place, b in enumerate(blocks))
             self.add_module(name, nn.Sequential(*made))
-
-    @property
-    def dims(self) -> int:
-        """Features per image."""
-        return self._dims
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
         """The features."""
@@ -163,16 +159,18 @@ class ResNet(FeatureNetwork):
         return x.mean(dim=(2, 3))
 
 
-def without(*unused: str) -> Adapt:
-    """Leaves out tensors whose names begin so, and the prefixes that wrappers add."""
+def plain_names(tensors: Mapping[str, Tensor], source: Path) -> dict[str, Tensor]:
+    """Tensors under the names of their network, without the prefixes that wrappers add.
 
-    def adapt(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        plain = {_plain(name): tensor for name, tensor in tensors.items()}
-        if len(plain) < len(tensors):
-            raise UserError("a tensor is there twice, with and without the prefix of a wrapper")
-        return {k: v for k, v in plain.items() if not k.startswith(unused)}
-
-    return adapt
+    Raises:
+        UserError: two get the same name.
+    """
+    plain = {_plain(name): tensor for name, tensor in tensors.items()}
+    if len(plain) < len(tensors):
+        raise UserError(
+            f"{source}: a tensor is there twice, with and without the prefix of a wrapper"
+        )
+    return plain
 
 
 def _plain(name: str) -> str:

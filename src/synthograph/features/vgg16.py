@@ -4,8 +4,6 @@ Source: Simonyan and Zisserman 2015, "Very Deep Convolutional Networks for Large
 Recognition", configuration D; Kynkaanniemi et al. 2019 for the layer of precision and recall.
 """
 
-from collections.abc import Mapping
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -62,14 +60,10 @@ class VGG16(FeatureNetwork):
 
     def __init__(self) -> None:
         super().__init__()
+        self.dims = DIMS
         self.features = trunk()
         last = BLOCKS[-1][0] * (SIDE // 32) ** 2
         self.classifier = nn.ModuleDict({"0": nn.Linear(last, DIMS), "3": nn.Linear(DIMS, DIMS)})
-
-    @property
-    def dims(self) -> int:
-        """Features per image."""
-        return self.classifier["3"].out_features  # type: ignore[return-value]
 
     def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
         """The features."""
@@ -77,11 +71,6 @@ class VGG16(FeatureNetwork):
         for layer in self.classifier.values():
             x = torch.relu(layer(x))
         return x
-
-
-def _adapt(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Without the layer of the classes."""
-    return {k: v for k, v in tensors.items() if not k.startswith("classifier.6.")}
 
 
 WEIGHTS = WeightFile(
@@ -92,7 +81,7 @@ WEIGHTS = WeightFile(
     size=553_000_000,
     sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
     build=VGG16,
-    adapt=_adapt,
+    unused=("classifier.6.",),
 )
 
 RECIPE = NetworkRecipe(

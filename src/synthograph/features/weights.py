@@ -27,6 +27,7 @@ from synthograph.core.untrusted.tensors import (
 from synthograph.core.untrusted.torch_files import read_state
 from synthograph.features.base import MissingWeightsError, WeightDigest, WeightFile
 from synthograph.features.networks import WEIGHTS as WEIGHTS
+from synthograph.features.resnet import plain_names
 
 COUNTERS = ".num_batches_tracked"
 """Tensors that only training uses."""
@@ -62,14 +63,14 @@ def weight_file(name: str) -> WeightFile:
     return WEIGHTS[name]
 
 
-def weight_state(name: str, *, folder: Path | None = None) -> WeightState:
+def weight_state(name: str) -> WeightState:
     """Whether the weights of that name are installed.
 
     Raises:
         UserError: the name is unknown, or what is there cannot be read.
     """
     file = weight_file(name)
-    path = _place(file, folder)
+    path = _place(file)
     beside = path.parent / file.file
     with disk_errors(path):
         present, brought = path.is_file(), beside.is_file()
@@ -77,27 +78,26 @@ def weight_state(name: str, *, folder: Path | None = None) -> WeightState:
     return WeightState(file, path, present, beside if brought else None, digest)
 
 
-def import_weights(name: str, source: Path, *, folder: Path | None = None) -> WeightState:
+def import_weights(name: str, source: Path) -> WeightState:
     """Check a file of weights and keep what the network uses of it.
 
     Args:
         name: of the network.
         source: the published file, or safetensors of the same tensors, whose hash nobody knows.
-        folder: where weights are kept; the cache unless given.
 
     Raises:
         UserError: another hash than published, damaged, or another network's file.
         DiskFullError: no space for it.
     """
     file = weight_file(name)
-    path = _place(file, folder)
+    path = _place(file)
     if not source.is_file():
         raise UserError(f"{source}: there is no such file; expected {file.file}")
     with disk_errors(source):
         sha256 = sha256_file(source)
     known = None if source.suffix == SUFFIX else file.sha256
     check_pin(source, sha256, known)
-    tensors = _adapted(file, read_state(source), source)
+    tensors = _used(file, read_state(source), source)
     load_tensors(_empty(file), tensors, source)
     digest = WeightDigest(sha256, source.name, known is not None and len(known) == len(sha256))
     with disk_errors(path):
@@ -113,7 +113,6 @@ def import_weights(name: str, source: Path, *, folder: Path | None = None) -> We
 def get_weights(
     name: str,
     *,
-    folder: Path | None = None,
     offline: bool | None = None,
     track: Track | None = None,
     opener: Opener | None = None,
@@ -122,7 +121,6 @@ def get_weights(
 
     Args:
         name: of the network.
-        folder: where weights are kept; the cache unless given.
         offline: never connect; as $SYNTHOGRAPH_OFFLINE says unless given.
         track: shows progress over (pieces, their number).
         opener: opens addresses; the standard library's, which follows only https, unless given.
@@ -132,36 +130,30 @@ def get_weights(
             file that does not fit the network.
         DiskFullError: no space for it.
     """
-    state = weight_state(name, folder=folder)
+    state = weight_state(name)
     if state.present:
         return state
-    source = state.path.parent / state.file.file
-    download(
-        state.file.address,
-        source,
-        pin=state.file.sha256,
-        offline=offline,
-        track=track,
-        opener=opener,
-    )
-    imported = import_weights(name, source, folder=folder)
+    file = state.file
+    source = state.path.parent / file.file
+    download(file.address, source, pin=file.sha256, offline=offline, track=track, opener=opener)
+    imported = import_weights(name, source)
     if state.brought is None:
         remove(source)
     return imported
 
 
-def load(name: str, *, folder: Path | None = None) -> tuple[nn.Module, WeightDigest]:
+def load(name: str) -> tuple[nn.Module, WeightDigest]:
     """A network with its weights, in evaluation mode on the CPU, and which weights they are.
 
     Raises:
         MissingWeightsError: they are not here; the message says how to get them.
         UserError: what is here is damaged.
     """
-    state = weight_state(name, folder=folder)
+    state = weight_state(name)
     if not state.present:
         if state.brought is None:
             raise MissingWeightsError(how_to_get(state))
-        state = import_weights(name, state.brought, folder=folder)
+        state = import_weights(name, state.brought)
     tensors, document = read_tensors(state.path)
     network = _empty(state.file)
     load_tensors(network, tensors, state.path)
@@ -178,8 +170,8 @@ def how_to_get(state: WeightState) -> str:
     )
 
 
-def _place(file: WeightFile, folder: Path | None) -> Path:
-    return (weights_folder() if folder is None else folder) / f"{file.name}{SUFFIX}"
+def _place(file: WeightFile) -> Path:
+    return weights_folder() / f"{file.name}{SUFFIX}"
 
 
 def _empty(file: WeightFile) -> nn.Module:
@@ -189,16 +181,16 @@ def _empty(file: WeightFile) -> nn.Module:
     return network.to_empty(device="cpu")
 
 
-def _adapted(file: WeightFile, tensors: Mapping[str, Tensor], source: Path) -> dict[str, Tensor]:
+def _used(file: WeightFile, tensors: Mapping[str, Tensor], source: Path) -> dict[str, Tensor]:
     """The tensors that the network uses, under its names."""
-    used = {name: t for name, t in tensors.items() if not name.endswith(COUNTERS)}
-    try:
-        adapted = file.adapt(used)
-    except UserError as error:
-        raise UserError(f"{source}: {error}") from None
-    if not adapted:
+    used = {
+        name: tensor
+        for name, tensor in plain_names(tensors, source).items()
+        if not name.endswith(COUNTERS) and not name.startswith(file.unused)
+    }
+    if not used:
         raise UserError(f"{source}: holds nothing of {file.name}; expected {file.file}")
-    return adapted
+    return used
 
 
 def _digest(document: Mapping[str, object], path: Path) -> WeightDigest:
