@@ -16,7 +16,6 @@ from synthograph.archive.manifest import (
     label_vector,
     manifest_hash,
     read_manifest,
-    without_split,
     write_manifest,
 )
 from synthograph.core.errors import UserError
@@ -163,4 +162,3 @@ def test_counts_and_parts() -> None:
     assert in_split(ROWS, None) == ROWS
     for name in ("fold", "folder", "fold²", "fold1234"):
         assert in_split(ROWS, name) == []
-    assert without_split(ROWS[0]).split is None and without_split(ROWS[0]).fold is None

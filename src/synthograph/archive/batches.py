@@ -136,26 +136,33 @@ def archive_images(
         batch: images at once.
     """
     rows = in_random_order(rows)
-    reader = _Reader(archive, tuple(row.file for row in rows), batch)
+    chosen = [archive.images_hash, archive.info.spec.tree(), [row.file for row in rows]]
+
+    def section(numbers: range) -> Iterator[Tensor]:
+        pixels, order = pixel_cache(archive), cache_order(archive)
+        places = np.array([order[row.file] for row in rows[numbers.start : numbers.stop]])
+        for start in range(0, len(places), batch):
+            yield torch.from_numpy(np.ascontiguousarray(pixels[places[start : start + batch]]))
+
     labels = [row.label for row in rows]
     names = dict.fromkeys(column for row in rows for column in row.columns)
     return ImageSet(
         name=name or (archive.path.name if split is None else f"{archive.path.name}:{split}"),
         spec=archive.info.spec,
         count=len(rows),
-        batches=reader,
+        batches=lambda: section(range(len(rows))),
         batch=batch,
         groups=group_numbers(rows),
         labels=tuple(label or "" for label in labels) if any(labels) else None,
         columns={column: tuple(row.columns.get(column, "") for row in rows) for column in names},
-        key=selection_key(archive, rows),
+        key=hashlib.sha256(json.dumps(chosen).encode()).hexdigest(),
         origin={
             "archive": archive.path.name,
             "images_hash": archive.images_hash,
             "manifest_hash": archive.manifest_hash,
             "split": split,
         },
-        section=reader.section,
+        section=section,
     )
 
 
@@ -164,25 +171,6 @@ def in_random_order(rows: Sequence[Row]) -> list[Row]:
     by_name = sorted(rows, key=lambda row: row.file)
     order = Streams(0).permutation("archive/batches", 0, len(by_name))
     return [by_name[place] for place in order.tolist()]
-
-
-@dataclass(frozen=True)
-class _Reader:
-    """Pixels of files of an archive, batch by batch, whenever called."""
-
-    archive: Archive
-    files: tuple[str, ...]
-    batch: int
-
-    def __call__(self) -> Iterator[Tensor]:
-        return self.section(range(len(self.files)))
-
-    def section(self, numbers: range) -> Iterator[Tensor]:
-        """Pixels of a range of the files."""
-        pixels, order = pixel_cache(self.archive), cache_order(self.archive)
-        places = np.array([order[file] for file in self.files[numbers.start : numbers.stop]])
-        for start in range(0, len(places), self.batch):
-            yield torch.from_numpy(np.ascontiguousarray(pixels[places[start : start + self.batch]]))
 
 
 def group_numbers(rows: Sequence[Row]) -> Int64[Tensor, " n"]:
@@ -195,12 +183,6 @@ def group_numbers(rows: Sequence[Row]) -> Int64[Tensor, " n"]:
         name = row.group if row.real else row.file
         found.append(numbers.setdefault((row.origin, name), len(numbers)))
     return torch.tensor(found, dtype=torch.int64)
-
-
-def selection_key(archive: Archive, rows: Sequence[Row]) -> str:
-    """Digest that identifies these images in their order, whatever the archive is called."""
-    chosen = [archive.images_hash, archive.info.spec.tree(), [row.file for row in rows]]
-    return hashlib.sha256(json.dumps(chosen).encode()).hexdigest()
 
 
 def with_mirrored(images: ImageSet) -> ImageSet:

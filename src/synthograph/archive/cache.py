@@ -14,18 +14,17 @@ from synthograph.core.errors import UserError
 from synthograph.core.files import atomic_path, cache_folder, disk_errors
 
 
-def pixel_cache(archive: Archive, *, folder: Path | None = None) -> np.ndarray:
+def pixel_cache(archive: Archive) -> np.ndarray:
     """Pixels [rows, channels, h, w], uint8 or uint16, read-only, in the order of the sorted file
     names.
 
     Args:
         archive: whose pixels; the cache is named after the hash of its images.
-        folder: where caches live; None for the user's cache folder.
 
     Raises:
         UserError: an image is broken or has another size than the specification says.
     """
-    folder = (folder or cache_folder()) / "pixels"
+    folder = cache_folder() / "pixels"
     spec = archive.info.spec
     # the hash covers files, and not which modality they are said to be
     path = folder / f"{archive.images_hash[:32]}-{'-'.join(spec.modalities)[:100]}.npy"

@@ -26,12 +26,13 @@ def gallery(
     """
     rows = archive.rows if rows is None else rows
     labels: list[str | None] = [*archive.info.classes, None]
+    channels = list(archive.info.spec.modalities.values())
     found = []
     for label in labels:
         members = [row for row in rows if row.label == label]
         if members:
             shown = _varied(members)[:columns]
-            found.append((label or "", [_picture(archive, row) for row in shown]))
+            found.append((label or "", [as_rgb(archive.read(row), channels) for row in shown]))
     return found
 
 
@@ -40,7 +41,3 @@ def _varied(rows: Sequence[Row]) -> list[Row]:
     first = {row.group: row for row in reversed(rows)}
     leaders = [row for row in rows if first[row.group] is row]
     return [*leaders, *(row for row in rows if first[row.group] is not row)]
-
-
-def _picture(archive: Archive, row: Row) -> np.ndarray:
-    return as_rgb(archive.read(row), list(archive.info.spec.modalities.values()))

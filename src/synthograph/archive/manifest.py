@@ -6,7 +6,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import cast, get_args
 
@@ -209,8 +209,3 @@ def in_split(rows: Iterable[Row], split: str | None) -> list[Row]:
     if split is not None and re.fullmatch(f"{FOLD}[0-9]{{1,3}}", split):
         return [row for row in rows if row.fold == int(split.removeprefix(FOLD))]
     return [row for row in rows if split is None or row.split == split]
-
-
-def without_split(row: Row) -> Row:
-    """The row as it was before any split."""
-    return replace(row, split=None, fold=None)

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import secrets
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,12 +18,7 @@ from synthograph.archive.parts import Part, discard_parts, missing_ranges
 from synthograph.archive.reader import INVARIANCES, ArchiveInfo, check_classes
 from synthograph.archive.suspects import ImageStatistics, Suspect, find_suspects
 from synthograph.archive.transform import TransformOptions
-from synthograph.archive.writer import (
-    ArchiveWriter,
-    new_namespace,
-    refuse_destination,
-    write_rejects,
-)
+from synthograph.archive.writer import ArchiveWriter, refuse_destination, write_rejects
 from synthograph.core.config import Config
 from synthograph.core.errors import BlockedError, DiskFullError, StoppedError, UserError
 from synthograph.core.files import remove
@@ -236,7 +232,7 @@ def _store(writer: ArchiveWriter, item: SourceItem, made: ConvertedItem) -> None
         "reject": made.reject,
         "notes": list(made.notes),
         "shapes": [list(shape) for _, shape, _ in made.images],
-        "sketches": [one.data() for _, _, one in made.images],
+        "sketches": [one for _, _, one in made.images],
     }
     writer.add([encoded for encoded, _, _ in made.images], memory)
 
@@ -287,7 +283,7 @@ def _conclude(
     info = ArchiveInfo(
         classes=classes,
         spec=spec,
-        namespace=options.namespace or new_namespace(),
+        namespace=options.namespace or secrets.token_hex(16),
         invariances=options.invariances,
         snapshots=options.snapshots,
     )

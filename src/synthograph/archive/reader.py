@@ -10,12 +10,7 @@ from pathlib import Path
 import numpy as np
 import pydantic
 
-from synthograph.archive.manifest import (
-    SOURCE_FILE,
-    Row,
-    manifest_hash,
-    read_manifest,
-)
+from synthograph.archive.manifest import SOURCE_FILE, Row, manifest_hash, read_manifest
 from synthograph.archive.png import decode_png as decode_png
 from synthograph.archive.png import encode_png as encode_png
 from synthograph.archive.png import png_size
@@ -68,11 +63,7 @@ def check_classes(names: Sequence[str]) -> None:
             raise ValueError("a class has an empty name")
         if count > 1:
             raise ValueError(f"class {name!r} is named {count} times")
-        try:
-            name.encode()
-        except UnicodeEncodeError:
-            raise ValueError(f"class {name!r} is not valid text") from None
-        if "\0" in name:
+        if "\0" in name or name.encode(errors="ignore").decode() != name:
             raise ValueError(f"class {name!r} is not valid text")
 
 
@@ -119,7 +110,11 @@ def open_files(path: Path) -> ArchiveFiles:
     Raises:
         UserError: it is neither, or unsafe.
     """
-    _refuse_unfinished(path)
+    if is_unfinished(path):
+        raise UserError(
+            f"{path}: is an archive that was never finished: run its command again to "
+            "continue, or remove the folder"
+        )
     container = unwrap(open_container(path, "archive"))
     listing = container.members()
     files = ArchiveFiles(path, container, frozenset(listing.names), dict(listing.broken))
@@ -127,14 +122,6 @@ def open_files(path: Path) -> ArchiveFiles:
         if name in files.broken:
             raise UserError(f"{path}: {files.missing(name)}")
     return files
-
-
-def _refuse_unfinished(path: Path) -> None:
-    if is_unfinished(path):
-        raise UserError(
-            f"{path}: is an archive that was never finished: run its command again to "
-            "continue, or remove the folder"
-        )
 
 
 @dataclass(frozen=True)
@@ -283,11 +270,9 @@ def open_archive(path: Path) -> Archive:
     document = read_document(files, path)
     if MANIFEST in files:
         rows = read_manifest(files.read(MANIFEST), f"{path}: {MANIFEST}")
-        info = _parse_info(document, files, rows, path)
     else:
         rows, document = published_rows(document, files.names, path)
-        info = _parse_info(document, files, rows, path)
-    archive = Archive(path, files, info, rows)
+    archive = Archive(path, files, _parse_info(document, files, rows, path), rows)
     _check_rows(archive)
     return archive
 

@@ -8,13 +8,7 @@ from pathlib import Path
 import numpy as np
 import pydantic
 
-from synthograph.archive.manifest import (
-    SPLITS,
-    Row,
-    check_member,
-    count_labels,
-    without_split,
-)
+from synthograph.archive.manifest import SPLITS, Row, check_member, count_labels
 from synthograph.archive.reader import Archive, ArchiveInfo, open_archive, read_document
 from synthograph.archive.writer import list_files, replace_members
 from synthograph.core.config import Config
@@ -74,7 +68,7 @@ def assign(rows: Sequence[Row], classes: Sequence[str], options: SplitOptions) -
     Raises:
         UserError: groups are too few, or a class would be missing from a split.
     """
-    rows = [without_split(row) for row in rows]
+    rows = [replace(row, split=None, fold=None) for row in rows]
     real = [row for row in rows if row.real]
     shares = {"train": 1 - options.test - options.val, "val": options.val, "test": options.test}
     shares = {name: share for name, share in shares.items() if share > 0}

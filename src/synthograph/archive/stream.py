@@ -9,8 +9,9 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from synthograph.archive.batches import rows_of_split
 from synthograph.archive.cache import cache_order, pixel_cache
-from synthograph.archive.manifest import Row, in_split
+from synthograph.archive.manifest import Row
 from synthograph.archive.reader import Archive
 from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
@@ -40,11 +41,7 @@ def select_rows(archive: Archive, selection: RowSelection, seed: int) -> list[Ro
     split = selection.split
     if split is None and any(row.split for row in archive.rows):
         split = "train"
-    rows = in_split(archive.rows, split)
-    if not rows:
-        raise UserError(
-            f"{archive.path}: no image is in split {split!r}; there is: {_splits(archive)}"
-        )
+    rows = rows_of_split(archive, split)
     if selection.fold is not None:
         folds = sorted({row.fold for row in rows if row.fold is not None})
         if selection.fold not in folds:
@@ -60,11 +57,6 @@ def select_rows(archive: Archive, selection: RowSelection, seed: int) -> list[Ro
         raise UserError(f"--subset {selection.subset}: choose from 1 to {len(rows)} images")
     chosen = Streams(seed).permutation("subset", 0, len(rows))[: selection.subset]
     return [rows[i] for i in sorted(chosen.tolist())]
-
-
-def _splits(archive: Archive) -> str:
-    names = sorted({row.split for row in archive.rows if row.split})
-    return ", ".join(names) or "none yet, run 'synthograph split' first"
 
 
 class TrainingStream:
@@ -100,8 +92,8 @@ class TrainingStream:
         if mirror and "mirror" not in archive.info.invariances:
             raise UserError(
                 f"{archive.path}: mirroring changes the meaning of images in this archive "
-                f"(invariances: {', '.join(archive.info.invariances) or 'none'}); leave --mirror "
-                f"out"
+                f"(invariances: {', '.join(archive.info.invariances) or 'none'}); "
+                "leave --mirror out"
             )
         order = cache_order(archive)
         self._pixels = pixel_cache(archive)
@@ -178,9 +170,8 @@ def label_matrix(archive: Archive, rows: Sequence[Row]) -> Float[Tensor, "n k"]:
     if missing:
         raise UserError(
             f"{archive.path}: {missing[0].file} has no label ({len(missing)} of {len(rows)} "
-            f"images): "
-            "conditional training needs one for every image; give labels to 'prepare' or leave "
-            "--cond out"
+            "images): conditional training needs one for every image; give labels to 'prepare' or "
+            "leave --cond out"
         )
     index = archive.info.label_index
     indices = torch.tensor([index[row.label] for row in rows if row.label is not None])

@@ -2,8 +2,8 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,8 +11,7 @@ MAX_SUSPECTS = 10
 MIN_SPREAD = 1e-3  # a quarter of a grey level: below it, differences are no outliers
 
 
-@dataclass(frozen=True, slots=True)
-class ImageStatistics:
+class ImageStatistics(NamedTuple):
     """Statistics of an image: mean and standard deviation (0 to 1), sharpness, and a digest of
     its pixels.
     """
@@ -21,10 +20,6 @@ class ImageStatistics:
     deviation: float
     sharpness: float
     digest: str
-
-    def data(self) -> list[Any]:
-        """As JSON data."""
-        return list(astuple(self))
 
 
 @dataclass(frozen=True, slots=True)

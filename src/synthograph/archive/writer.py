@@ -9,7 +9,6 @@ import contextlib
 import csv
 import json
 import os
-import secrets
 import shutil
 import zipfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -69,11 +68,6 @@ def encode(modalities: Mapping[str, np.ndarray], mask: np.ndarray | None, row: R
 def image_name(number: int) -> str:
     """Path of image `number`: `00000/img00000000.png`, a thousand to a folder."""
     return f"{number // 1000:05d}/img{number:08d}.png"
-
-
-def new_namespace() -> str:
-    """A random id for a new set; digests of its groups are keyed by it."""
-    return secrets.token_hex(16)
 
 
 @dataclass(frozen=True, slots=True)

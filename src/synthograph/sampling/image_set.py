@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -42,7 +42,12 @@ def synthetic_images(
     )
     check_request(snapshot, request)
     named = all(label is not None for label in labels)
-    section = _batches_of(snapshot, request)
+
+    def section(numbers: range) -> Iterator[Tensor]:
+        some = replace(request, jobs=request.jobs[numbers.start : numbers.stop])
+        for images in generate(snapshot, some):
+            yield torch.from_numpy(np.stack([image.pixels for image in images]))
+
     kind = device.partition(":")[0]
     about = [snapshot.sha256, labels, "random noise", "psi 1", kind]
     return ImageSet(
@@ -87,12 +92,3 @@ def draw_labels(snapshot: Snapshot, rows: Sequence[Row], count: int, seed: int) 
             )
     drawn = Streams(seed).integers("metrics/labels", torch.arange(count), len(rows))
     return [rows[number].label for number in drawn.tolist()]
-
-
-def _batches_of(snapshot: Snapshot, request: ImageRequest) -> Callable[[range], Iterator[Tensor]]:
-    def batches(numbers: range) -> Iterator[Tensor]:
-        some = replace(request, jobs=request.jobs[numbers.start : numbers.stop])
-        for images in generate(snapshot, some):
-            yield torch.from_numpy(np.stack([image.pixels for image in images]))
-
-    return batches
