@@ -16,12 +16,7 @@ MAX_PARTS = 10_000
 
 @dataclass(frozen=True)
 class Part:
-    """One of several parts of a piece of work.
-
-    Attributes:
-        number: which one, from 1.
-        of: how many there are.
-    """
+    """Part `number`, counted from 1, of `of` parts of a piece of work."""
 
     number: int
     of: int

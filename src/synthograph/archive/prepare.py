@@ -28,7 +28,8 @@ from synthograph.core.record import SourceItem
 from synthograph.core.spec import ImageSpec, require_grid
 from synthograph.core.untrusted.documents import JsonObject
 
-Rejects = list[tuple[str, str]]
+Rejects = Sequence[tuple[str, str]]
+"""File and reason of what is left out."""
 ONE_SIZE = "give all one size with --size N --transform center-crop (or pad, stretch)"
 PROBED = 16  # images after which a size that no network takes is refused
 
@@ -67,7 +68,6 @@ class Summary:
         masks: images with a mask.
         groups: number of groups; equal to `images` where none were given.
         grouped: whether the source named groups.
-        spec: the images' specification.
         notes: conversions and how many files each touched.
         rejects: (file, reason) of what was left out.
         suspects: the images most worth a look.
@@ -80,7 +80,7 @@ class Summary:
     grouped: bool
     spec: ImageSpec
     notes: Mapping[str, int]
-    rejects: Sequence[tuple[str, str]]
+    rejects: Rejects
     suspects: Sequence[Suspect]
 
 
@@ -89,7 +89,7 @@ def prepare(
     dest: Path,
     options: PrepareOptions,
     *,
-    rejects: Sequence[tuple[str, str]] = (),
+    rejects: Rejects = (),
     command: Mapping[str, object] | None = None,
     track: Track = lambda items, total: items,
     workers: int | None = None,
@@ -125,7 +125,7 @@ def prepare(
     with _keeping(writer):
         for numbers in missing_ranges(writer, len(items), whole):
             _make(writer, items[numbers.start : numbers.stop], options, track, workers)
-        summary = _conclude(writer, items, options, classes, list(rejects))
+        summary = _conclude(writer, items, options, classes, rejects)
     discard_parts(dest, whole)
     return summary
 
@@ -259,7 +259,7 @@ def _conclude(
     """Check the converted items together: refuse, or finish the archive."""
     total = len(items) + len(rejects)
     report = writer.dest.with_name(f"{writer.dest.name}.rejected.csv")
-    rejects += [(m["name"], m["reject"]) for m in writer.items if m["reject"]]
+    rejects = [*rejects, *((m["name"], m["reject"]) for m in writer.items if m["reject"])]
     shapes = Counter(_as_shape(shape) for m in writer.items for shape in m["shapes"])
     if not shapes:
         _refuse_empty(rejects, report)
@@ -361,10 +361,7 @@ def _words(shape: Shape) -> str:
 
 
 def _summary(
-    writer: ArchiveWriter,
-    items: Sequence[SourceItem],
-    info: ArchiveInfo,
-    rejects: Sequence[tuple[str, str]],
+    writer: ArchiveWriter, items: Sequence[SourceItem], info: ArchiveInfo, rejects: Rejects
 ) -> Summary:
     rows = writer.rows
     notes = Counter(note for m in writer.items for note in m["notes"])

@@ -126,14 +126,7 @@ def open_files(path: Path) -> ArchiveFiles:
 
 @dataclass(frozen=True)
 class Archive:
-    """An open archive. `open_archive` makes one.
-
-    Attributes:
-        path: the zip file or folder.
-        files: its files by name.
-        info: classes, specification, namespace, invariances.
-        rows: one per image, in manifest order.
-    """
+    """An open archive with one row per image, in manifest order. `open_archive` makes one."""
 
     path: Path
     files: ArchiveFiles
@@ -160,7 +153,8 @@ class Archive:
         parts = []
         for modality, channels in spec.modalities.items():
             name = self.member(row, modality)
-            pixels = _decode(self.files.read(name), f"{self.path}: {name}", spec, channels)
+            data, where = self.files.read(name), f"{self.path}: {name}"
+            pixels = _decode(data, where, "images", spec, channels, spec.bits)
             parts.append(pixels.transpose(2, 0, 1))
         return np.concatenate(parts)
 
@@ -226,15 +220,10 @@ class Archive:
 
 @dataclass(frozen=True, slots=True)
 class RowDecoder:
-    """Decodes one row of an archive; picklable.
-
-    Attributes:
-        parts: (modality, container, name), in order.
-        mask: (container, name), or None.
-        spec: what the images must be.
-    """
+    """Decodes one row of an archive; picklable."""
 
     parts: tuple[tuple[str, Container, str], ...]
+    """Modality, container and name of every file, in order."""
     mask: tuple[Container, str] | None
     spec: ImageSpec
 
@@ -244,17 +233,18 @@ class RowDecoder:
         Raises:
             UnreadableError: one is broken, or not what the specification says.
         """
+        spec = self.spec
         try:
             modalities = {
                 modality: _decode(
-                    container.read(name), name, self.spec, self.spec.modalities[modality]
+                    container.read(name), name, "images", spec, spec.modalities[modality], spec.bits
                 )
                 for modality, container, name in self.parts
             }
             if self.mask is None:
                 return DecodedImage(modalities)
             container, name = self.mask
-            return DecodedImage(modalities, _decode_mask(container.read(name), name, self.spec))
+            return DecodedImage(modalities, _decode_mask(container.read(name), name, spec))
         except UserError as error:
             raise UnreadableError(str(error)) from None
 
@@ -362,39 +352,30 @@ def _check_rows(archive: Archive) -> None:
                 raise UserError(f"{archive.path}: {MANIFEST} names {name!r}, {reason}")
 
 
-def _decode(data: bytes, where: str, spec: ImageSpec, channels: int) -> np.ndarray:
-    """Pixels [h, w, channels] of one modality, checked against the specification."""
-    pixels = _decode_sized(data, where, "images", spec)
-    expected = (spec.height, spec.width, channels)
-    if pixels.shape != expected or 8 * pixels.dtype.itemsize != spec.bits:
+def _decode(
+    data: bytes, where: str, what: str, spec: ImageSpec, channels: int, bits: int
+) -> np.ndarray:
+    """Pixels [h, w, channels] of a PNG, checked against what the archive's images or masks are; a
+    wrong size is refused by its header, before memory is taken.
+    """
+    size = f"{spec.width}x{spec.height}"
+    width, height = png_size(data, where)
+    if (width, height) != (spec.width, spec.height):
+        raise UserError(f"{where} is {width}x{height}, the archive's {what} are {size}")
+    pixels = decode_png(data, where)
+    found = pixels.shape[2], 8 * pixels.dtype.itemsize
+    if found != (channels, bits):
         raise UserError(
-            f"{where} is {_shape(pixels)}, the archive's images are "
-            f"{spec.width}x{spec.height}, {channels} channels, {spec.bits} bit"
+            f"{where} is {size}, {_kind(*found)}, the archive's {what} are {size}, "
+            f"{_kind(channels, bits)}"
         )
     return pixels
 
 
+def _kind(channels: int, bits: int) -> str:
+    return f"{channels} channel{'' if channels == 1 else 's'}, {bits} bit"
+
+
 def _decode_mask(data: bytes, where: str, spec: ImageSpec) -> np.ndarray:
     """Class ids [h, w] of one mask, checked against the specification."""
-    ids = _decode_sized(data, where, "masks", spec)
-    if ids.shape != (spec.height, spec.width, 1) or ids.dtype != np.uint8:
-        raise UserError(
-            f"{where} is {_shape(ids)}, the archive's masks are {spec.width}x{spec.height}, "
-            "1 channel, 8 bit"
-        )
-    return ids[:, :, 0]
-
-
-def _decode_sized(data: bytes, where: str, what: str, spec: ImageSpec) -> np.ndarray:
-    """Pixels of a PNG; a wrong size is refused by its header, before memory is taken."""
-    width, height = png_size(data, where)
-    if (width, height) != (spec.width, spec.height):
-        raise UserError(
-            f"{where} is {width}x{height}, the archive's {what} are {spec.width}x{spec.height}"
-        )
-    return decode_png(data, where)
-
-
-def _shape(pixels: np.ndarray) -> str:
-    height, width, channels = pixels.shape
-    return f"{width}x{height}, {channels} channels, {8 * pixels.dtype.itemsize} bit"
+    return _decode(data, where, "masks", spec, 1, 8)[:, :, 0]

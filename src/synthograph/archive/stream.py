@@ -99,7 +99,8 @@ class TrainingStream:
         self._pixels = pixel_cache(archive)
         self._places = torch.tensor([order[row.file] for row in rows])
         self._labels = label_matrix(archive, rows) if conditional else torch.zeros(len(rows), 0)
-        self.classes = label_classes(archive, rows) if conditional else ()
+        vectors = any(row.vector() for row in rows)
+        self.classes = tuple(archive.info.classes) if conditional and not vectors else ()
         self._streams, self._mirror = streams, mirror
         self.max_value = archive.info.spec.max_value
 
@@ -141,13 +142,6 @@ class TrainingStream:
     def draw_labels(self, indices: Int64[Tensor, " n"]) -> Float[Tensor, "n k"]:
         """Labels for generated images, drawn from those of the training images."""
         return self._labels[self._streams.integers("labels", indices, len(self._places))]
-
-
-def label_classes(archive: Archive, rows: Sequence[Row]) -> tuple[str, ...]:
-    """The classes whose one-hot labels `label_matrix` gives, in order; none where it gives the
-    vectors of rows, whatever classes the archive has beside them.
-    """
-    return () if any(row.vector() for row in rows) else tuple(archive.info.classes)
 
 
 def label_matrix(archive: Archive, rows: Sequence[Row]) -> Float[Tensor, "n k"]:

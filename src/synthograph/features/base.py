@@ -125,18 +125,12 @@ class ClassifyingExtractor(Extractor, Protocol):
 
 @dataclass(frozen=True, eq=False)
 class NetworkExtractor:
-    """An extractor that is a preprocessing rule and a network.
+    """An extractor that is a preprocessing rule and a network; see `NetworkRecipe` too.
 
     Attributes:
-        name: as users write it.
-        dims: features per image.
         digest: which weights computed.
         network: inputs [n, 3, u, v] to features [n, d], in evaluation mode, on `device`.
-        preprocess: images to inputs.
-        source: paper, and what the features are.
         chunk: images at once.
-        indicative: whether its numbers compare only with themselves.
-        device: where it computes.
         precision: fp32, or bf16 in convolutions and matrix products.
     """
 
@@ -257,12 +251,7 @@ def to_device(network: nn.Module, device: torch.device) -> nn.Module:
 
 
 class FrozenNorm(nn.Module):
-    """Batch normalisation with stored statistics only, under the names that `nn.BatchNorm2d` uses.
-
-    Args:
-        channels: of its input.
-        eps: added to the variance.
-    """
+    """Batch normalisation with stored statistics only, under the names of `nn.BatchNorm2d`."""
 
     def __init__(self, channels: int, eps: float = 1e-5) -> None:
         super().__init__()

@@ -213,15 +213,13 @@ def _block(tensors: Mapping[str, Tensor], name: str, path: Path) -> BlockPlan:
     for each in names:
         if each in tensors:
             shape = _convolution(tensors, each, path)
-            shapes.append(_grouped(shape, shapes[-1].outputs) if shapes else shape)
+            if shapes:  # the tensor shows the input channels of one group only
+                inputs = shapes[-1].outputs
+                shape = replace(shape, inputs=inputs, groups=max(1, inputs // shape.inputs))
+            shapes.append(shape)
     around = f"{name}.downsample.0.weight"
     shortcut = _convolution(tensors, around, path) if around in tensors else None
     return BlockPlan(tuple(shapes), shortcut)
-
-
-def _grouped(shape: Convolution, inputs: int) -> Convolution:
-    """The convolution with the number of groups that its input channels need."""
-    return replace(shape, inputs=inputs, groups=max(1, inputs // shape.inputs))
 
 
 def _convolution(tensors: Mapping[str, Tensor], name: str, path: Path) -> Convolution:

@@ -80,11 +80,7 @@ class Block(nn.Module):
 
 
 class Transformer(FeatureNetwork):
-    """Inputs [n, 3, u, v], sides multiples of 14, to the class token.
-
-    Args:
-        size: width and depth.
-    """
+    """Inputs [n, 3, u, v], sides multiples of 14, to the class token."""
 
     def __init__(self, size: Size) -> None:
         super().__init__()

@@ -35,12 +35,8 @@ Step = str | Layer | tuple[Layer, Layer]
 """A pool, a convolution, or two convolutions side by side."""
 
 
-def _mean(x: Tensor) -> Tensor:
-    return avg_pool2d(x, 3, 1, 1, count_include_pad=False)
-
-
 POOLS: dict[str, Callable[[Tensor], Tensor]] = {
-    "mean": _mean,
+    "mean": lambda x: avg_pool2d(x, 3, 1, 1, count_include_pad=False),
     "max": lambda x: max_pool2d(x, 3, 1, 1),
     "halve": lambda x: max_pool2d(x, 3, 2),
 }
@@ -107,15 +103,7 @@ def _e(pool: str) -> list[list[Step]]:
 
 
 class Unit(nn.Module):
-    """Convolution, stored normalisation, ReLU.
-
-    Args:
-        inputs: channels in.
-        outputs: channels out.
-        kernel: side, or height and width.
-        stride: 2 for those that halve the size.
-        padding: zeros at each side.
-    """
+    """Convolution, stored normalisation, ReLU; kernel and padding are both sides', or each's."""
 
     def __init__(
         self,

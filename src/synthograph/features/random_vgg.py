@@ -57,13 +57,10 @@ class RandomVGG16(FeatureNetwork):
     def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 64"]:
         """The features."""
         found = [tap.flatten(2).float() for tap in pool_inputs(self.features, x)]
-        joined = torch.cat([m for tap in found for m in (tap.mean(2), _deviation(tap))], dim=1)
+        pairs = ((tap.mean(2), tap.var(dim=2, correction=0).sqrt()) for tap in found)
+        joined = torch.cat([moment for pair in pairs for moment in pair], dim=1)
         result: Tensor = self.last(torch.relu(self.hidden(joined)))
         return result
-
-
-def _deviation(tap: Float[Tensor, "n c p"]) -> Float[Tensor, "n c"]:
-    return tap.var(dim=2, correction=0).sqrt()
 
 
 @lru_cache(maxsize=1)

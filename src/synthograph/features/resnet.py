@@ -25,21 +25,14 @@ PLACES = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer3",
 
 @dataclass(frozen=True)
 class Convolution:
-    """Shape of a convolution.
-
-    Attributes:
-        inputs: channels in.
-        outputs: channels out.
-        size: side of its kernel.
-        groups: that its channels fall into.
-        bias: whether it adds one, as MONAI's shortcuts do.
-    """
+    """Channels in and out of a convolution, and its kernel."""
 
     inputs: int
     outputs: int
     size: int
     groups: int = 1
     bias: bool = False
+    """Whether it adds one, as MONAI's shortcuts do."""
 
     def build(self, stride: int = 1) -> nn.Conv2d:
         """The layer, padded so that stride 1 keeps the size."""
@@ -56,32 +49,24 @@ class Convolution:
 
 @dataclass(frozen=True)
 class BlockPlan:
-    """Shape of a block.
-
-    Attributes:
-        convolutions: two (basic) or three (bottleneck).
-        shortcut: what the input passes on its way around; None where it stays as it is.
-    """
+    """Shape of a block: two convolutions (basic) or three (bottleneck)."""
 
     convolutions: tuple[Convolution, ...]
     shortcut: Convolution | None
+    """What the input passes on its way around; None where it stays as it is."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Shape of a network.
-
-    Attributes:
-        stem: the first convolution.
-        stages: blocks of each stage; all stages but the first begin with stride 2.
-        stem_stride: stride of the first convolution.
-        stem_pool: whether a 3x3 maximum of stride 2 follows it.
+    """Shape of a network: a first convolution, then stages of blocks, all but the first of which
+    begin with stride 2.
     """
 
     stem: Convolution
     stages: tuple[tuple[BlockPlan, ...], ...]
     stem_stride: int = 2
     stem_pool: bool = True
+    """Whether a 3x3 maximum of stride 2 follows the stem."""
 
     @property
     def dims(self) -> int:
@@ -100,12 +85,7 @@ class Plan:
 
 
 class Block(nn.Module):
-    """Two or three convolutions around which the input is added.
-
-    Args:
-        plan: its shape.
-        stride: of the whole block.
-    """
+    """Two or three convolutions around which the input is added."""
 
     def __init__(self, plan: BlockPlan, stride: int) -> None:
         super().__init__()
@@ -132,11 +112,7 @@ class Block(nn.Module):
 
 
 class ResNet(FeatureNetwork):
-    """Inputs to the features before the classes: the mean over the last stage's picture.
-
-    Args:
-        plan: its shape.
-    """
+    """Inputs to the features before the classes: the mean over the last stage's picture."""
 
     def __init__(self, plan: Plan) -> None:
         super().__init__()

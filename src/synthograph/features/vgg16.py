@@ -39,12 +39,7 @@ def trunk(*, bias: bool = True, share: int = 1) -> nn.Sequential:
 
 
 def pool_inputs(layers: nn.Module, x: Float[Tensor, "n 3 h w"]) -> list[Tensor]:
-    """The inputs of the five pools, first to last.
-
-    Args:
-        layers: a `trunk`.
-        x: inputs whose sides are at least `MIN_SIDE`.
-    """
+    """The inputs of the five pools of a `trunk`; sides of `x` are at least `MIN_SIDE`."""
     found = []
     for layer in layers.children():
         if isinstance(layer, nn.MaxPool2d):

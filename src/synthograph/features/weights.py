@@ -38,11 +38,9 @@ class WeightState:
     """A file of weights, and whether it is installed.
 
     Attributes:
-        file: what is published.
         path: where it is kept here.
         present: whether it is there.
         brought: the published file, where somebody put it beside but did not import it.
-        digest: of what is there.
     """
 
     file: WeightFile
