@@ -52,7 +52,10 @@ def describe(
         "snapshots used": len(info.snapshots),
         "manifest_hash": archive.manifest_hash,
     }
-    _trainable(archive, facts)
+    try:
+        info.spec.grid  # noqa: B018 - finding it is the check
+    except UserError as error:
+        facts["cannot be trained on"] = str(error)
     if quick:
         return
     for row in track(archive.rows, len(archive.rows)):
@@ -77,10 +80,3 @@ def _splits(archive: Archive) -> dict[str, dict[str, int]]:
             groups = {row.group for row in rows}
             found[split] = {"images": len(rows), "groups": len(groups), "folds": len(folds)}
     return found
-
-
-def _trainable(archive: Archive, facts: JsonObject) -> None:
-    try:
-        archive.info.spec.grid  # noqa: B018 - finding it is the check
-    except UserError as error:
-        facts["cannot be trained on"] = str(error)

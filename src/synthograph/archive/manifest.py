@@ -52,11 +52,7 @@ class Row:
         return self.origin == "real"
 
     def vector(self) -> list[float]:
-        """The label vector of the columns y.0, y.1, ...; empty where there is none.
-
-        Raises:
-            ValueError: a value is not a finite number, or a place is left out.
-        """
+        """The label vector, empty where there is none; see `label_vector`."""
         return label_vector(self.columns)
 
 

@@ -90,18 +90,14 @@ class ArchiveFiles:
         Raises:
             UserError: there is no such file, or it cannot be read.
         """
+        if name in self.broken:
+            raise UserError(f"{self.path}: {name}: {self.broken[name]}")
         if name not in self.names:
-            raise UserError(f"{self.path}: {self.missing(name)}")
+            raise UserError(f"{self.path}: holds no file {name!r}")
         try:
             return self.container.read(name)
         except UnreadableError as error:
             raise UserError(f"{self.path}: {name}: {error}") from None
-
-    def missing(self, name: str) -> str:
-        """Why a file is not among `names`, in words."""
-        if name in self.broken:
-            return f"{name}: {self.broken[name]}"
-        return f"holds no file {name!r}"
 
 
 def open_files(path: Path) -> ArchiveFiles:
@@ -120,7 +116,7 @@ def open_files(path: Path) -> ArchiveFiles:
     files = ArchiveFiles(path, container, frozenset(listing.names), dict(listing.broken))
     for name in (MANIFEST, DATASET):
         if name in files.broken:
-            raise UserError(f"{path}: {files.missing(name)}")
+            files.read(name)
     return files
 
 

@@ -62,14 +62,12 @@ class PerceptualDistance:
     """A distance of image pairs.
 
     Attributes:
-        name: as it stands in every result.
         layers: the convolutions of VGG16.
         weights: one per channel of each tapped layer.
         digests: of the weights, by the name of their file.
         mean: subtracted from values 0 ... 255, per channel.
         deviation: what they are divided by then.
         indicative: whether its numbers compare only with themselves.
-        device: where it computes.
         precision: fp32, or bf16 in convolutions.
     """
 

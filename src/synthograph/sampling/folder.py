@@ -67,17 +67,14 @@ class Unfinished:
                 there = (k for k, n in enumerate(self.names) if not (self.folder / n).exists())
                 self.done = next(there, len(self.names))
                 return
-            for folder in (self.folder, *(self.folder / name for name in self.modalities)):
-                self._refuse_files(folder)
+            folders = [self.folder, *(self.folder / name for name in self.modalities)]
+            for path in (folder / name for folder in folders for name in self.names):
+                if path.exists():
+                    raise UserError(
+                        f"{path} exists already: choose another --outdir, or remove it first"
+                    )
             self.folder.mkdir(parents=True, exist_ok=True)
         write_json(self.note, self._command)
-
-    def _refuse_files(self, folder: Path) -> None:
-        for name in self.names:
-            if (folder / name).exists():
-                raise UserError(
-                    f"{folder / name} exists already: choose another --outdir, or remove it first"
-                )
 
     def _notes(self) -> dict[Path, JsonObject]:
         """All notes in the folder, which must be of this request."""

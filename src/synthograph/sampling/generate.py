@@ -44,16 +44,12 @@ Job = tuple[int, str | None]
 
 @dataclass(frozen=True)
 class RejectionRule:
-    """What leaves images out of an archive.
-
-    Attributes:
-        judge: gets the pixels [channels, h, w] of a batch, and returns for each whether to leave
-            it out.
-        about: what identifies the rule, as JSON data.
-    """
+    """What leaves images out of an archive."""
 
     judge: Callable[[Sequence[np.ndarray]], Sequence[bool]]
+    """Gets the pixels [channels, h, w] of a batch; returns for each whether to leave it out."""
     about: Mapping[str, object]
+    """What identifies the rule, as JSON data."""
 
 
 class FileKind(enum.StrEnum):
@@ -418,12 +414,11 @@ def _judged(
 
 def _command(snapshot: Snapshot, request: ImageRequest, typed: str | None) -> JsonObject:
     """What identifies a request, and the line that was typed."""
-    jobs = hashlib.sha256(json.dumps(request.jobs).encode()).hexdigest()
     return {
         **({} if typed is None else {TYPED: typed}),
         "generate": snapshot.sha256,
         "images": len(request.jobs),
-        "jobs": jobs,
+        "jobs": hashlib.sha256(json.dumps(request.jobs).encode()).hexdigest(),
         "truncation": [request.truncation, request.cutoff, request.center],
         "noise": request.noise,
         "precision": request.precision,
