@@ -41,7 +41,7 @@ def select_rows(archive: Archive, selection: RowSelection, seed: int) -> list[Ro
     split = selection.split
     if split is None and any(row.split for row in archive.rows):
         split = "train"
-    rows = rows_of_split(archive, split)
+    rows = list(rows_of_split(archive, split).rows)
     if selection.fold is not None:
         folds = sorted({row.fold for row in rows if row.fold is not None})
         if selection.fold not in folds:
