@@ -201,9 +201,7 @@ def _check_png(data: bytes) -> None:
     """Walk the chunks: Pillow verifies neither the checksums of pixel data nor the file's end."""
     place, kind = 8, b""
     while kind != b"IEND":
-        if place + 12 > len(data):
-            raise UnreadableError("PNG is cut short")
-        length, kind = struct.unpack_from(">I4s", data, place)
+        length, kind = struct.unpack(">I4s", data[place : place + 8].ljust(8, b"\0"))
         end = place + 8 + length
         if end + 4 > len(data):
             raise UnreadableError("PNG is cut short")
@@ -339,12 +337,11 @@ def _convert(image: Image, bits: int) -> tuple[Pixels, tuple[str, ...]]:
     known = bits == 8 and mode in ("L", "RGB") and "transparency" not in image.info
     if known and image.width * image.height <= _CUT_SILENTLY:
         return image, ()
-    rule = _RULES.get(mode)
-    if rule is None:
+    if mode not in _RULES:
         raise UnreadableError(
             f"colour mode {mode} has no rule; save the image as 8-bit grey or RGB"
         )
-    return rule(image, bits)
+    return _RULES[mode](image, bits)
 
 
 Converted = tuple[np.ndarray, tuple[str, ...]]
@@ -358,18 +355,6 @@ def _deep_grey(image: Image, bits: int) -> Converted:
 def _grey(image: Image, bits: int) -> Converted:
     pixels, notes = _mask_out(np.asarray(image.convert("L")), image, bits)
     return pixels, ((f"{bits}-bit expanded to 8-bit grey",) if bits < 8 else ()) + notes
-
-
-def _colour(image: Image, bits: int) -> Converted:
-    return _mask_out(np.asarray(image), image, bits)
-
-
-def _alpha(image: Image, bits: int) -> Converted:
-    return _drop_alpha(np.asarray(image))
-
-
-def _cmyk(image: Image, bits: int) -> Converted:
-    return np.asarray(image.convert("RGB")), ("CMYK converted to RGB",)
 
 
 def _palette(image: Image, bits: int) -> Converted:
@@ -397,9 +382,9 @@ _RULES: Mapping[str, Callable[[Image, int], Converted]] = {
     **dict.fromkeys(("I", "I;16", "I;16B"), _deep_grey),
     **dict.fromkeys(("1", "L"), _grey),
     **dict.fromkeys(("P", "PA"), _palette),
-    **dict.fromkeys(("LA", "RGBA"), _alpha),
-    "RGB": _colour,
-    "CMYK": _cmyk,
+    **dict.fromkeys(("LA", "RGBA"), lambda image, _: _drop_alpha(np.asarray(image))),
+    "RGB": lambda image, bits: _mask_out(np.asarray(image), image, bits),
+    "CMYK": lambda image, _: (np.asarray(image.convert("RGB")), ("CMYK converted to RGB",)),
     "F": _fractions,
 }
 """Pillow's mode -> what becomes of it."""

@@ -319,3 +319,16 @@ def test_run_directories_are_no_source(tmp_path: Path) -> None:
     assert listing.remarks == ("run directories of trainings left out: runs/00000-set",)
     assert is_run(root / "runs" / "00000-set")
     assert not is_run(root / "photos") and not is_run(root / "runs") and not is_run(root / "no")
+
+
+def test_a_member_whose_header_is_damaged_gets_a_short_message(tmp_path: Path) -> None:
+    """zipfile quotes the name in the header, which may be as long as the file."""
+    path = tmp_path / "set.zip"
+    with zipfile.ZipFile(path, "w") as packed:
+        packed.writestr("a.png", bytes(5000))
+    data = bytearray(path.read_bytes())
+    data[26:28] = (4000).to_bytes(2, "little")
+    path.write_bytes(data)
+    with pytest.raises(UnreadableError, match="damaged in the zip file") as caught:
+        ZipFolder(path).read("a.png")
+    assert len(str(caught.value)) < 300

@@ -172,9 +172,9 @@ class ZipFolder:
         except UserError as error:
             raise UnreadableError(str(error)) from error
         except (NotImplementedError, RuntimeError) as error:
-            raise UnreadableError(f"packed in an unknown way ({error})") from error
+            raise UnreadableError(f"packed in an unknown way ({str(error)[:200]})") from error
         except Exception as error:  # each unpacker has its own kinds of failure
-            raise UnreadableError(f"damaged in the zip file ({error})") from error
+            raise UnreadableError(f"damaged in the zip file ({str(error)[:200]})") from error
         raise UnreadableError(f"holds {len(data)} bytes, but is said to hold {info.file_size}")
 
     def stamp(self, name: str) -> str:

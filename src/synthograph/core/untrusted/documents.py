@@ -35,17 +35,16 @@ def read_text(path: Path, way_out: str) -> str:
     """
     try:
         mode = path.stat().st_mode
-        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # opening it could wait for ever
-            raise UserError(f"{path}: is a pipe or a device, not a file; {way_out}")
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size  # a larger request would be allocated whole
-            data = file.read(min(size, MAX_TEXT_BYTES) + 1)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error}); {way_out}") from None
-    except UserError:
-        raise
-    except ValueError as error:  # a name that no file can have
-        raise UserError(f"{path}: cannot be read ({error}); {way_out}") from None
+        special = not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+        if not special:  # opening it could wait for ever
+            with path.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size  # a larger request would be allocated whole
+                data = file.read(min(size, MAX_TEXT_BYTES) + 1)
+    except (OSError, ValueError) as error:  # or a name that no file can have
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{path}: cannot be read ({reason}); {way_out}") from None
+    if special:
+        raise UserError(f"{path}: is a pipe or a device, not a file; {way_out}")
     if len(data) > MAX_TEXT_BYTES:
         raise UserError(f"{path}: is larger than {MAX_TEXT_BYTES >> 20} MiB; {way_out}")
     return as_text(data, str(path), way_out)

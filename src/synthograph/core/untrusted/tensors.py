@@ -29,6 +29,8 @@ MAX_BRACKETS = 100_000
 """Objects and lists of a header's document; text of a few bytes each costs a hundred times that."""
 SPARE_VALUES = 1 << 27
 MAX_PARTS = 20_000
+_BROKEN = (SafetensorError, OSError, ValueError, RuntimeError, TypeError, AttributeError)
+"""What broken files raise; the last for a number type that this torch does not have."""
 _FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 _FACTORIES = (torch.randn, torch.rand, torch.zeros, torch.ones, torch.empty, torch.full)
 
@@ -95,15 +97,7 @@ def _read(path: Path, expected: str, *, numbers: bool = True) -> tuple[dict[str,
             if len(names) > MAX_TENSORS:
                 raise ValueError(f"{len(names)} tensors, a file may have {MAX_TENSORS}")
             return {name: file.get_tensor(name) for name in names}, document
-    except (
-        SafetensorError,
-        OSError,
-        ValueError,
-        RuntimeError,
-        RecursionError,
-        TypeError,
-        AttributeError,  # a number type that this torch does not have
-    ) as error:
+    except _BROKEN as error:
         raise UserError(f"{path}: is broken or no safetensors file ({str(error)[:200]})") from None
 
 
@@ -210,9 +204,8 @@ class SizeLimit(TorchFunctionMode):
 
 def _count(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int:
     """Values of a tensor that is about to be made with this shape."""
-    shape = kwargs.get("size", args)
-    if args and isinstance(args[0], tuple | list):
-        shape = args[0]
+    nested = bool(args) and isinstance(args[0], tuple | list)
+    shape = args[0] if nested else kwargs.get("size", args)
     return math.prod(int(side) for side in shape)
 
 

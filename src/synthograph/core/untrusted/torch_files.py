@@ -10,6 +10,7 @@ writes.
 import io
 import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -92,36 +93,29 @@ def _read_zip(data: bytes, budget: Budget) -> Any:  # noqa: ANN401
             raise RefusedError("it is a zip file without weights")
         if any(name.removeprefix(root).startswith(_PROGRAM) for name in members):
             raise RefusedError("it holds a program (TorchScript) and not only weights")
-        storages = _ZipStorages(archive, members, root, len(data))
+        # twice the file, since tensors share storages
+        storages = _ZipStorages(archive, members, root, 2 * len(data))
         if f"{root}byteorder" in members and storages.member("byteorder") != b"little":
             raise RefusedError("its numbers are not little-endian")
         reader = PickleReader(budget, STORAGES)
         return reader.read(io.BytesIO(storages.member("data.pkl")), storages.find)
 
 
+@dataclass
 class _ZipStorages:
-    """The numbers of a zip file; each is read when a tensor asks for it.
+    """The numbers of a zip file; each is read when a tensor asks for it."""
 
-    Args:
-        archive: the open file.
-        members: its members by name.
-        root: what their names begin with.
-        size: bytes of the file; twice that may be read in all, since tensors share storages.
-    """
-
-    def __init__(
-        self,
-        archive: zipfile.ZipFile,
-        members: Mapping[str, zipfile.ZipInfo],
-        root: str,
-        size: int,
-    ) -> None:
-        self.archive, self.members, self.root, self.left = archive, members, root, 2 * size
+    archive: zipfile.ZipFile
+    members: Mapping[str, zipfile.ZipInfo]
+    root: str
+    """What the names of members begin with."""
+    left: int
+    """How many bytes may still be read."""
 
     def find(self, pid: object) -> Storage:
         """What a persistent id refers to."""
         kind, key, count = _storage(pid)
-        return Storage(kind, count, lambda: self._numbers(kind, key, count))
+        return Storage(kind, count, partial(self._numbers, kind, key, count))
 
     def _numbers(self, kind: StorageKind, key: str, count: int) -> np.ndarray:
         content = self.member(f"data/{key}")
