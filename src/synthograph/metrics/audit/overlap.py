@@ -65,12 +65,11 @@ def content_overlap(index: Index, holdout: ImageSet, *, seed: int = 0) -> Overla
     effect = design_effect(scores, holdout.groups)
     images = holdout.count / effect
     order = scores.argsort(descending=True, stable=True)[:PAIRS].tolist()
-    notes = []
-    if threshold.above > 10 * RATE * threshold.images and threshold.above > 1:
-        notes.append(
-            f"{threshold.above} of {threshold.images} training images have a near-duplicate in "
-            "another group of the training set: look whether its groups are right"
-        )
+    duplicates = (
+        f"{threshold.above} of {threshold.images} training images have a near-duplicate in another "
+        "group of the training set: look whether its groups are right"
+    )
+    noted = threshold.above > max(10 * RATE * threshold.images, 1)
     p = by_chance((count - len(same)) / effect, images - len(same) / effect)
     found = Overlap(
         share=count / holdout.count,
@@ -81,7 +80,7 @@ def content_overlap(index: Index, holdout: ImageSet, *, seed: int = 0) -> Overla
         identical=same,
         images=holdout.count,
         threshold=threshold,
-        notes=tuple(notes),
+        notes=(duplicates,) if noted else (),
         provenance={
             **provenance({"train": train, "holdout": holdout}, seed),
             "design_effect": effect,

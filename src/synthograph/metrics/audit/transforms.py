@@ -88,12 +88,10 @@ def elastic(images: Images, numbers: Tensor, streams: Streams, others: Images) -
 def blurred(images: Images, numbers: Tensor, streams: Streams, others: Images) -> Images:
     """Out of focus; half of the images more, half less."""
     known = torch.ones_like(images[:1, :1])
-    soft = []
-    for share in BLUR:
-        sigma = share * max(images.shape[2:])
-        soft.append(blur(images, sigma) / blur(known, sigma))
+    sigmas = [share * max(images.shape[2:]) for share in BLUR]
+    little, much = (blur(images, sigma) / blur(known, sigma) for sigma in sigmas)
     more = streams.integers("blur", numbers, 2).view(-1, 1, 1, 1) == 1
-    return torch.where(more, soft[1], soft[0])
+    return torch.where(more, much, little)
 
 
 def intensity(images: Images, numbers: Tensor, streams: Streams, others: Images) -> Images:
