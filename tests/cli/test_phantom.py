@@ -64,7 +64,7 @@ def test_the_seed_decides(run: Run) -> None:
     ("arguments", "words"),
     [
         (["scin"], "did you mean 'skin'"),
-        (["skin", "--site", "c"], "--site: unknown site: known are: a, b"),
+        (["skin", "--site", "c"], "--site: 'c' is unknown: known are: a, b"),
         (["skin", "--count", "0"], "--count 0: must be at least 1"),
         (["skin", "--size", "17"], "fit no grid"),
         (["skin", "--set", "auroq=0.9"], "did you mean 'auroc'"),

@@ -201,7 +201,7 @@ def test_confounders_of_strength_zero_are_absent() -> None:
         ({"count": 0}, "at least 1"),
         ({"auroc": 0.5}, "greater than 0.5"),
         ({"auroc": 1.0}, "at most 0.999"),
-        ({"site": "c"}, "unknown site"),
+        ({"site": "c"}, "'c' is unknown: known are: a, b"),
         ({"confounders": -1}, "at least 0"),
         ({"prevalence": 1.0}, "at most 0.99"),
         ({"seeds": 1}, "did you mean 'seed'"),

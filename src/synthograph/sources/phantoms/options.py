@@ -6,7 +6,6 @@ import pydantic
 from pydantic import Field
 
 from synthograph.core.config import Config
-from synthograph.core.names import nearest
 
 DEFAULT_AUROC = 0.90
 
@@ -76,14 +75,6 @@ class PhantomOptions(Config):
         le=1,
         description="share of the variance of factors and label noise between patients, 0 to 1",
     )
-
-    @pydantic.field_validator("kind", "site", mode="before")
-    @classmethod
-    def _known(cls, value: object, info: pydantic.ValidationInfo) -> object:
-        known = [str(k) for k in (PhantomKind if info.field_name == "kind" else Site)]
-        if not isinstance(value, str) or value not in known:
-            raise ValueError(f"unknown {info.field_name}: {nearest(str(value), known)}")
-        return value
 
     @pydantic.model_validator(mode="after")
     def _eye_has_no_noise(self) -> "PhantomOptions":
