@@ -13,7 +13,7 @@ from synthograph.core.files import disk_errors, sha256_file
 from synthograph.core.outputs import is_run
 from synthograph.core.untrusted.dataset_json import DATASET
 from synthograph.report.numbers import Numbers
-from synthograph.report.problems import Problem
+from synthograph.report.problems import Problem, gathered
 from synthograph.report.runs import Run, read_run
 from synthograph.results import Audit, DomainGap, Evaluation, ReportContent, Sensitivity, load
 from synthograph.results.base import Document, Tree
@@ -182,12 +182,10 @@ def _folder(path: Path, inputs: Inputs) -> None:
         raise UserError(f"{path}: {len(files)} JSON files, at most {MAX_FILES} are read")
     before = len(inputs.files)
     for file in files:
-        try:
+        with gathered(inputs.problems, file):
             found = load(file)
             if not isinstance(found, ReportContent):  # written here by an earlier report
                 _add(file, found, inputs)
-        except UserError as error:
-            inputs.problems.append(Problem(str(error), file))
     if len(inputs.files) == before and not is_run(path):
         raise UserError(f"{path}: none of its JSON files belongs on the page")
 

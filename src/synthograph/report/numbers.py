@@ -90,8 +90,7 @@ class Numbers:
     @property
     def _provenances(self) -> list[Provenance]:
         """Of every line, from its first number."""
-        found = [e.provenance for line in self._own for e in line.entries[:1]]
-        return found or [Provenance()]
+        return [e.provenance for line in self._own for e in line.entries[:1]]
 
     @cached_property
     def sets(self) -> dict[str, dict[str, str]]:
@@ -192,17 +191,6 @@ def _published(line: PublishedMeasure) -> Tree:
     }
 
 
-def finding(entry: Entry) -> str:
-    """What the comparison with the floor says, in words."""
-    if entry.at_floor is None:
-        return ""
-    if entry.at_floor:
-        return "not distinguishable from real images"
-    if entry.direction is Direction.LOW:
-        return "farther from the real images than these are from each other"
-    return "below what real images reach"
-
-
 def sentence(entry: Entry) -> str:
     """The number with interval and floor in plain words."""
     name, floor = entry.name, entry.floor
@@ -218,5 +206,10 @@ def sentence(entry: Entry) -> str:
         said += f" ({amount(name, floor.low)} to {amount(name, floor.high)})"
     if floor.same_n is not None and name != "ms_ssim":
         said += f", as many synthetic images {amount(name, floor.same_n)}"
-    found = finding(entry)
-    return f"{said}: {found}." if found else f"{said}."
+    if entry.at_floor is None:
+        return f"{said}."
+    if entry.at_floor:
+        return f"{said}: not distinguishable from real images."
+    if entry.direction is Direction.LOW:
+        return f"{said}: farther from the real images than these are from each other."
+    return f"{said}: below what real images reach."

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import jinja2
 from markupsafe import Markup
 
-from synthograph.core.errors import UserError
 from synthograph.report import words
 from synthograph.report.curves import Curve, draw
 from synthograph.report.document import pictures_left_out
@@ -19,15 +18,15 @@ from synthograph.report.gather import Inputs
 from synthograph.report.numbers import WHOLE
 from synthograph.report.pictures import (
     Embedded,
-    Film,
+    FilmFrame,
     ThumbnailSheet,
     embed,
+    embed_file,
     film,
-    read_picture,
     read_thumbnails,
     side_by_side,
 )
-from synthograph.report.problems import Problem
+from synthograph.report.problems import Problem, gathered
 from synthograph.report.runs import NAMES, Run
 from synthograph.results.base import Tree
 from synthograph.results.domain_gap import DomainGap
@@ -50,7 +49,7 @@ class Pictures:
     `maps` per domain gap, and real beside synthetic images, drawn from archives.
     """
 
-    films: list[Film] = field(default_factory=list)
+    films: list[list[FilmFrame]] = field(default_factory=list)
     reals: list[Embedded | None] = field(default_factory=list)
     beside: Embedded | None = None
     pairs: list[Embedded | None] = field(default_factory=list)
@@ -100,37 +99,24 @@ def pictures(inputs: Inputs, *, public: bool, scale: float = 1.0) -> Pictures:
     found, hidden = Pictures(), public and pictures_left_out(inputs)
     for run in inputs.runs:
         share = scale / len(inputs.runs)
-        one, problems = film(() if hidden else run.fakes, int(share * FILM))
-        found.films.append(one)
-        found.problems += problems
-        found.reals.append(_read(None if public else run.reals, int(share * SHEET), found))
+        fakes, reals = () if hidden else run.fakes, None if public else run.reals
+        found.films.append(film(fakes, int(share * FILM), found.problems))
+        found.reals.append(embed_file(reals, int(share * SHEET), found.problems))
     named = [each for each in inputs.archives if each.given and not public]
     real = next((each.archive for each in named if not each.synthetic), None)
     synthetic = next((each.archive for each in named if each.synthetic), None)
     if real is not None and synthetic is not None:
-        try:
+        with gathered(found.problems):
             sheet = side_by_side(real, synthetic)
             found.beside = None if sheet is None else embed(sheet, int(scale * SHEET))
-        except UserError as error:
-            found.problems.append(Problem(str(error)))
     for audit in inputs.audits:
         name = None if public else audit.content.pictures.get("pairs")
-        pairs = _beside(audit.source, name, found)
-        found.pairs.append(_read(pairs, int(scale * PAIRS / len(inputs.audits)), found))
+        pairs, most = _beside(audit.source, name, found), int(scale * PAIRS / len(inputs.audits))
+        found.pairs.append(embed_file(pairs, most, found.problems))
     for gap in inputs.gaps:
         most = int(scale * SPRITE / len(inputs.gaps))
         found.maps.append(_map(gap.content, None if public else gap.source, most, found))
     return found
-
-
-def _read(path: Path | None, most: int, found: Pictures) -> Embedded | None:
-    if path is None:
-        return None
-    try:
-        return embed(read_picture(path), most)
-    except UserError as error:
-        found.problems.append(Problem(str(error), path))
-        return None
 
 
 def _beside(source: Path, name: str | None, found: Pictures) -> Path | None:
@@ -145,13 +131,8 @@ def _beside(source: Path, name: str | None, found: Pictures) -> Path | None:
 
 
 def _map(gap: DomainGap, source: Path | None, most: int, found: Pictures) -> Scatter | None:
-    """The map of a domain gap.
-
-    Args:
-        gap: with its points.
-        source: its file, beside which its thumbnails lie; None where they are not shown.
-        most: bytes on the page.
-        found: takes what could not be read.
+    """The map of a domain gap, whose thumbnails lie beside `source` and take at most `most` bytes;
+    they are not shown where it is None.
     """
     points, cut = gap.map.points, gap.thumbnails
     if not points:
@@ -159,10 +140,8 @@ def _map(gap: DomainGap, source: Path | None, most: int, found: Pictures) -> Sca
     sprite = None
     path = None if source is None or cut is None else _beside(source, cut.file, found)
     if path is not None and cut is not None:
-        try:
+        with gathered(found.problems, path):
             sprite = read_thumbnails(path, len(points), cut.columns, most)
-        except UserError as error:
-            found.problems.append(Problem(str(error), path))
     sets = gap.map.set or (0,) * len(points)
     order = list(dict.fromkeys(sets))
     names = [gap.sets[number].name for number in order] if gap.map.set else [""]

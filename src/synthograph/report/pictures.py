@@ -16,7 +16,7 @@ from synthograph.archive.png import decode_png
 from synthograph.archive.reader import Archive
 from synthograph.core.contact_sheets import contact_sheet
 from synthograph.core.errors import UserError
-from synthograph.report.problems import Problem
+from synthograph.report.problems import Problem, gathered
 from synthograph.report.runs import Picture
 from synthograph.results.base import refuse_large
 
@@ -45,11 +45,6 @@ class Embedded:
     height: int
     exact: bool
 
-    @property
-    def size(self) -> int:
-        """Bytes on the page."""
-        return len(self.uri)
-
 
 @dataclass(frozen=True)
 class FilmFrame:
@@ -57,14 +52,6 @@ class FilmFrame:
 
     kimg: int
     picture: Embedded
-
-
-@dataclass(frozen=True)
-class Film:
-    """Pictures over the training, the last one always among them, of all in the run directory."""
-
-    frames: tuple[FilmFrame, ...]
-    total: int
 
 
 def read_picture(path: Path) -> Image.Image:
@@ -109,26 +96,26 @@ def embed(image: Image.Image, most: int) -> Embedded:
         factor *= 0.75
 
 
-def film(pictures: Sequence[Picture], most: int) -> tuple[Film, list[Problem]]:
-    """As many pictures of a run as fit into `most` bytes, evenly over the training.
-
-    Returns:
-        The pictures, and what could not be read.
+def embed_file(path: Path | None, most: int, problems: list[Problem]) -> Embedded | None:
+    """A PNG file as `embed` makes it; None where it cannot be read, which `problems` tells, or
+    where there is none.
     """
-    problems: list[Problem] = []
-    frames: list[FilmFrame] = []
+    with gathered(problems, path):
+        return None if path is None else embed(read_picture(path), most)
+    return None
+
+
+def film(pictures: Sequence[Picture], most: int, problems: list[Problem]) -> list[FilmFrame]:
+    """As many pictures of a run as fit into `most` bytes, evenly over the training, the last one
+    always among them.
+    """
     wanted = min(len(pictures), MAX_FRAMES)
     each = max(most // max(wanted, 1), 100_000)
     wanted = min(wanted, max(most // each, 1))
     places = np.linspace(len(pictures) - 1, 0, wanted).round().astype(int)
-    for place in dict.fromkeys(places.tolist()):
-        try:
-            image = embed(read_picture(pictures[place].path), each)
-        except UserError as error:
-            problems.append(Problem(str(error), pictures[place].path))
-            continue
-        frames.append(FilmFrame(pictures[place].kimg, image))
-    return Film(tuple(reversed(frames)), len(pictures)), problems
+    shown = [pictures[place] for place in dict.fromkeys(places.tolist())]
+    frames = [(one.kimg, embed_file(one.path, each, problems)) for one in shown]
+    return [FilmFrame(kimg, image) for kimg, image in reversed(frames) if image is not None]
 
 
 def side_by_side(real: Archive, synthetic: Archive) -> Image.Image | None:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from synthograph.core.errors import UserError
 from synthograph.core.outputs import is_run
 from synthograph.report.numbers import Numbers
-from synthograph.report.problems import Problem
+from synthograph.report.problems import Problem, gathered
 from synthograph.results.base import (
     WITHHELD,
     Tree,
@@ -153,10 +153,8 @@ def read_run(path: Path) -> Run:
     made = _numbered(path / "snapshots", _GENERATOR)
     info = SnapshotRecord()
     if made:
-        try:
+        with gathered(problems, made[-1].path):
             info = read_header(made[-1].path)
-        except UserError as error:
-            problems.append(Problem(str(error), made[-1].path))
     evaluations, tables = _evaluations(path, problems)
     return Run(
         path=path,
@@ -186,13 +184,11 @@ def _numbered(folder: Path, pattern: re.Pattern[str]) -> tuple[Picture, ...]:
 
 def _lines(path: Path, parse: Callable[[object, str], T], problems: list[Problem]) -> list[T]:
     """Objects of a file of lines; none where it is missing, and broken ones are counted."""
-    if not path.exists():
-        return []
-    try:
-        found, broken = read_lines(path, parse)
-    except UserError as error:
-        problems.append(Problem(str(error), path))
-        return []
+    found: list[T] = []
+    broken: list[str] = []
+    if path.exists():
+        with gathered(problems, path):
+            found, broken = read_lines(path, parse)
     if broken:
         lines = "1 line" if len(broken) == 1 else f"{len(broken)} lines"
         problems.append(

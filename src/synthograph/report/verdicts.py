@@ -7,11 +7,16 @@ from collections.abc import Sequence
 from synthograph.report.commands import audit_command, evaluate_command
 from synthograph.report.conclusions import Conclusion, Distinction, conclude
 from synthograph.report.numbers import Numbers
-from synthograph.report.words import DIVERSE, FAITHFUL, count, listed, scope_name, several
+from synthograph.report.words import count, listed, scope_name, several
 from synthograph.results.audit import Audit, AuditAnswer
 from synthograph.results.evaluation import LABEL
 from synthograph.results.measures import about
 from synthograph.results.report import Answer, Verdict
+
+FAITHFUL = ("frechet", "kernel", "precision")
+"""Measures that answer whether synthetic images look real."""
+DIVERSE = ("recall", "coverage")
+"""Measures that answer whether they are as varied as real ones."""
 
 
 def verdicts(numbers: Numbers, audit: Audit | None, why: str = "") -> tuple[Verdict, ...]:

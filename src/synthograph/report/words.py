@@ -7,11 +7,6 @@ from synthograph.results.measures import about
 
 NARROW = "\N{NO-BREAK SPACE}"
 
-FAITHFUL = ("frechet", "kernel", "precision")
-"""Measures that answer whether synthetic images look real."""
-DIVERSE = ("recall", "coverage")
-"""Measures that answer whether they are as varied as real ones."""
-
 
 def number(value: float | None) -> str:
     """Three digits that count, without powers of ten where a reader can do without."""

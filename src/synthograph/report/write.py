@@ -40,7 +40,7 @@ def check_target(page: Path, *, force: bool) -> Path:
     for path in (page, data):
         if path.is_dir():
             raise UserError(f"-o {path}: is a folder; give a name such as {path}/report.html")
-        if path == data and path.exists() and not is_report(path):
+        if path == data and path.exists() and not _is_report(path):
             raise UserError(
                 f"-o {page}: the JSON of the page would take the place of {path}, which no report "
                 "wrote, and --force does not change that; give the page another name, such as "
@@ -52,8 +52,7 @@ def check_target(page: Path, *, force: bool) -> Path:
     return data
 
 
-def is_report(path: Path) -> bool:
-    """Whether a file is the JSON beside a page."""
+def _is_report(path: Path) -> bool:
     try:
         return isinstance(load(path), ReportContent)
     except UserError:
@@ -84,9 +83,7 @@ def write_report(
     data = check_target(page, force=force)
     again = [path for path in paths if path.resolve() == data.resolve()]
     if len(again) == len(paths):
-        raise UserError(
-            f"{data}: is the JSON of the page itself; name what the page is to be about"
-        )
+        raise UserError(f"{data}: is the JSON of the page itself; name what the page is about")
     inputs = gather([path for path in paths if path not in again])
     inputs.problems += [
         Problem(f"{path}: is the JSON of an earlier page, which this one replaces", path)

@@ -33,12 +33,8 @@ class AuditAnswer(enum.StrEnum):
 
 
 class AuditVerdict(Schema):
-    """The verdict of an audit.
-
-    Attributes:
-        indicative: whether all features came from networks that were never trained.
-        rule: that gave the answer.
-        limits: what it cannot tell.
+    """The verdict of an audit, indicative where all features came from networks that were never
+    trained, and the limits of what it can tell.
     """
 
     answer: AuditAnswer
@@ -246,7 +242,6 @@ class Attack(Schema):
             are.
         true_positive_interval: of it; None for groups, and where there are too few groups.
         true_positive_p: share of the permutations that find as many.
-        true_positive_null: as `null`.
         false_positives_allowed: held-out units that may be taken for training units.
         control: of the AUC or 1 - AUC, whichever is larger, between two parts of the training set.
     """

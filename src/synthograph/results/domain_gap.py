@@ -47,12 +47,10 @@ class TwoSample(Schema):
             why.
         interval: of it, for these classifiers; None where there are too few groups.
         accuracy: mean of the shares of both sets that it gets right.
-        accuracy_interval: of it.
         p: share of the permutations with as large an AUC, the data themselves included.
         images: of either set that were used.
         groups: of either set, bundles of single images included.
         settings: folds, components, permutations, seed.
-        reason: why there is no number.
         p_adjusted: for the number of pairs and extractors; None without one.
     """
 
@@ -77,15 +75,8 @@ class PairFloors(Schema):
 
 
 class Gap(Schema):
-    """Two sets under one extractor.
-
-    Attributes:
-        one: name of a set.
-        other: name of another.
-        indicative: whether the numbers of the extractor compare only with themselves.
-        kernel: the kernel distance.
-        classifier: how well the two sets can be distinguished.
-        sentence: the result in plain words.
+    """Two sets under one extractor, which is indicative where its numbers compare only with
+    themselves: their kernel distance, and how well a classifier can distinguish them.
     """
 
     one: FileName

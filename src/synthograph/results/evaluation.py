@@ -242,13 +242,7 @@ class ScopeShare(Scope):
 
 
 class OfSnapshot(Schema):
-    """Results of a snapshot, or of images of an archive.
-
-    Attributes:
-        snapshot: file of the snapshot that was measured; empty for images of an archive.
-        snapshot_sha256: hash of it.
-        kimg: thousands of images that it had seen.
-    """
+    """Results of a snapshot, which had seen `kimg` thousand images, or of images of an archive."""
 
     snapshot: IfGiven[FileName] = ""
     snapshot_sha256: IfGiven[str] = ""
@@ -256,11 +250,8 @@ class OfSnapshot(Schema):
 
 
 class ResultLine(OfSnapshot):
-    """One result of a file, and a line of `evaluations.jsonl` and `metrics.jsonl`.
-
-    Attributes:
-        metric: what was measured.
-        published: whether it is a measure under its published name, by its published rules.
+    """One result of a file, and a line of `evaluations.jsonl` and `metrics.jsonl`; a published one
+    is a measure under its published name, by its published rules.
     """
 
     metric: str
@@ -278,11 +269,8 @@ class Measurements(ResultLine):
 
 
 class PublishedMeasure(ResultLine):
-    """A measure under its published name, or a path length; never part of a verdict.
-
-    Attributes:
-        results: published key to number.
-        values: the same with what else is known of them.
+    """A measure under its published name, or a path length; never part of a verdict. `results` are
+    numbers by published key, `values` the same with what else is known of them.
     """
 
     results: dict[str, float]

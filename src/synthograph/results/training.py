@@ -25,11 +25,8 @@ class Statistic(Schema):
 
 
 class StatusLine(Schema, extra="allow"):
-    """A line of `stats.jsonl`: statistics by name, such as `Progress/kimg`.
-
-    Attributes:
-        alarms: since the last line.
-        timestamp: seconds since 1970.
+    """A line of `stats.jsonl`: statistics by name, such as `Progress/kimg`, alarms since the last
+    line, and seconds since 1970.
     """
 
     __pydantic_extra__: dict[str, Statistic]
@@ -65,8 +62,7 @@ class SnapshotRecord(Schema):
     Attributes:
         images_seen: real images shown to it.
         images_hash: of the archive that it was trained on, as are `manifest_hash` and `split`.
-        group_digests: one per patient of the training set.
-        image_digests: one per image of the training set.
+        group_digests: one per patient of the training set; `image_digests`: one per image.
         initialised_from: the document of the network whose weights it began with.
     """
 
