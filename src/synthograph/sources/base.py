@@ -12,12 +12,7 @@ from synthograph.core.untrusted.containers import HEAD_BYTES, Container
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file of a folder or zip; picklable.
-
-    Attributes:
-        container: the folder or zip.
-        name: relative name inside it.
-    """
+    """A file of a folder or zip, by its relative name there; picklable."""
 
     container: Container
     name: str
@@ -41,17 +36,14 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One image of a file: all of it, or one of its pages, slices or tiles.
-
-    Attributes:
-        name: unique within the file; empty where the file is one image.
-        group: patient or slide, where the file says it.
-        columns: what else the file says about the image, for the manifest.
-    """
+    """One image of a file: all of it, or one of its pages, slices or tiles."""
 
     name: str = ""
+    """Unique within the file; empty where the file is one image."""
     group: str | None = None
+    """Patient or slide, where the file says it."""
     columns: Mapping[str, str] = field(default_factory=dict)
+    """What else the file says about the image, for the manifest."""
 
 
 class Reader(Protocol):

@@ -46,23 +46,17 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelTable:
-    """Rows about files, found by name.
-
-    Attributes:
-        origin: file that the rows come from.
-        rows: one per file.
-        has_label: whether the table has a label at all.
-        has_group: whether it has a group.
-        classes: class names in index order, where the file gives them.
-        remarks: what was counted while reading.
-    """
+    """Rows about files, one each, found by name."""
 
     origin: str
+    """File that the rows come from."""
     rows: tuple[Row, ...]
     has_label: bool
     has_group: bool
     classes: tuple[str, ...] | None = None
+    """Class names in index order, where the file gives them."""
     remarks: tuple[str, ...] = ()
+    """What was counted while reading."""
 
     @staticmethod
     def read(path: Path, columns: Mapping[str, str] | None = None) -> "LabelTable":

@@ -30,18 +30,14 @@ _ENCRYPTED = 1
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a folder or zip file contains.
-
-    Attributes:
-        names: relative posix names of regular files, sorted; hidden files and system litter left
-            out.
-        broken: (name, reason) of entries that are listed but cannot be read.
-        remarks: what was left out for another reason, one phrase each.
-    """
+    """What a folder or zip file contains."""
 
     names: tuple[str, ...]
+    """Relative posix names of regular files, sorted; hidden files and system litter left out."""
     broken: tuple[tuple[str, str], ...] = ()
+    """Name and reason of entries that are listed but cannot be read."""
     remarks: tuple[str, ...] = ()
+    """What was left out for another reason, one phrase each."""
 
 
 @dataclass(frozen=True, slots=True)
