@@ -11,7 +11,7 @@ import typer
 from synthograph.cli.options import json_verb, plain_verb
 from synthograph.cli.usage import UsageError, explain
 from synthograph.cli.weights import weights
-from synthograph.core.devices import keep_freed_memory
+from synthograph.core.devices import is_worker, keep_freed_memory
 from synthograph.core.errors import (
     ExitCode,
     StoppedError,
@@ -20,7 +20,7 @@ from synthograph.core.errors import (
     one_line,
 )
 from synthograph.workflows import request_of
-from synthograph.workflows.processes import is_worker, leave
+from synthograph.workflows.processes import leave
 
 app = typer.Typer(
     name="synthograph",

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from synthograph.core.commands import LINE
+from synthograph.core.devices import is_worker
 from synthograph.core.errors import ExitCode, ProcessesError, StoppedError, SynthographError
 from synthograph.core.signals import NAMES, StopRequest
 
@@ -16,11 +17,6 @@ FOLDER = "SYNTHOGRAPH_LAUNCH"
 """Environment variable: folder in which the processes report to the one that started them."""
 _KILL = 9  # sent when a system runs out of memory; Windows has no name for it
 CODE, LEADER, RESULT = "code", "leader", "result"
-
-
-def is_worker() -> bool:
-    """Whether torchrun started this process as one of several."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 def launch(words: Sequence[str], processes: int) -> str:

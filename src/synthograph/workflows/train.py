@@ -208,7 +208,7 @@ def _continue(
 
 def _train(session: Session, run: RunDirectory, scorer: SnapshotScorer | None) -> TrainResult:
     Trainer(session, run, on_snapshot=scorer).train()
-    if session.team.is_main:
+    if session.team.size > 1 and session.team.is_main:
         report_result(str(run.path))
     return _result(run.path)
 
@@ -220,7 +220,7 @@ def _result(run: Path) -> TrainResult:
 
 def _team() -> Team:
     team = init_team()
-    if team.is_main:
+    if team.size > 1 and team.is_main:
         report_leader()
     return team
 
