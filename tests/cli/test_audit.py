@@ -135,7 +135,7 @@ def test_bad_input_is_refused_in_words(
     assert "'P" in error, "a group is named"
     held = ("--train", f"{cells}:train", "--holdout", f"{cells}:test")
     for place, (count, size, words) in enumerate(
-        ((5, 16, "5 synthetic images say nothing"), (12, 32, "prepare both alike"))
+        ((5, 16, "5 synthetic images say nothing"), (12, 32, "bring them to one size and kind"))
     ):
         folder = tmp_path / f"few{place}"
         folder.mkdir()
