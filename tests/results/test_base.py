@@ -11,7 +11,18 @@ from synthograph import results
 from synthograph.core.errors import UserError
 from synthograph.core.interval import Interval
 from synthograph.results import evaluation
-from synthograph.results.base import WAY_OUT, WITHHELD, Document, Schema, lines_of, read_lines
+from synthograph.results.audit import Copies
+from synthograph.results.base import (
+    MAX_ITEMS,
+    WAY_OUT,
+    WITHHELD,
+    Document,
+    Prose,
+    Schema,
+    lines_of,
+    public_command,
+    read_lines,
+)
 from synthograph.results.evaluation import (
     Entry,
     Evaluation,
@@ -224,3 +235,27 @@ def test_intervals_beyond_floors_and_nearness_to_training() -> None:
     assert far.gap == pytest.approx(0.4)
     assert far.tree()["gap"] == far.gap
     assert not entry("recall", 0.1, Interval(0.3, 0.8)).replace(train=near).nearer_to_training
+
+
+def test_a_public_command_names_no_folder_that_only_holds_what_was_written() -> None:
+    command = "synthograph audit --train ward7/set.zip:train --outdir /home/anna.schmidt"
+    assert public_command(command) == (
+        "synthograph audit --train set.zip:train --outdir '(folder)'"
+    )
+    assert public_command("synthograph report --outdir=ward7 anna/") == (
+        "synthograph report '--outdir=(folder)' '(folder)'"
+    )
+
+
+def test_a_sentence_that_may_be_absent_is_a_sentence_where_it_is_there() -> None:
+    class Reason(Schema):
+        reason: Prose | None = None
+
+    assert Reason(reason="too few groups, such as anna").public().reason == "too few groups"
+    assert Reason(reason="see ward7/anna for them").public().reason == WITHHELD
+    assert Reason().public().reason is None
+
+
+def test_an_audit_lists_as_many_copies_as_there_are() -> None:
+    many = tuple(range(MAX_ITEMS + 1))
+    assert len(Copies(withhold=many, proof=many, identical=many).withhold) == len(many)

@@ -59,6 +59,15 @@ def test_an_interrupted_run_goes_on_in_the_same_notebook(
     assert len(taken) == 3, "the two steps are not done again"
 
 
+def test_a_finished_run_whose_snapshots_were_moved_comes_back_without_one(
+    cells: Path, tmp_path: Path
+) -> None:
+    run = synthograph.train(data=cells, kimg=0.012, outdir=tmp_path / "runs", **TINY).run
+    (run / "snapshots").rename(tmp_path / "moved")
+    result = synthograph.train(resume=run)
+    assert result.snapshot is None and repr(result) == f"{run}: holds no snapshot"
+
+
 def test_a_dry_run_makes_nothing(cells: Path, tmp_path: Path) -> None:
     outdir = tmp_path / "runs"
     assert synthograph.train(data=cells, kimg=1, outdir=outdir, dry_run=True, **TINY) is None

@@ -19,7 +19,7 @@ import pydantic
 import torch
 from torch import nn
 
-from synthograph.core.config import Config, read_tree
+from synthograph.core.config import Config
 from synthograph.core.errors import UserError
 from synthograph.core.files import (
     atomic_path,
@@ -30,7 +30,7 @@ from synthograph.core.files import (
 from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.containers import zip_names
 from synthograph.core.untrusted.dataset_json import LISTS
-from synthograph.core.untrusted.documents import JsonObject
+from synthograph.core.untrusted.documents import JsonObject, parse_json, read_bounded
 from synthograph.core.untrusted.tensors import (
     SUFFIX,
     SizeLimit,
@@ -48,6 +48,7 @@ GENERATOR, PARTNER = "generator", "discriminators"
 OWNER = "generator_sha256"
 """Key of the discriminators' document: the hash of the generator's file."""
 BEST, PICKLE = "best.json", ".pkl"
+MAX_BEST_BYTES = 1 << 16
 MAX_MODALITIES = 64
 PRIVATE = ("group_digests", "image_digests")
 
@@ -429,9 +430,11 @@ def _best(found: list[Path]) -> Path | None:
     """The snapshot that `best.json` beside the snapshots names, if it is one of them."""
     for folder in dict.fromkeys(file.parent for file in found):
         try:
-            name = read_tree(folder / BEST).get("snapshot")
+            text = read_bounded(folder / BEST, "best.json", limit=MAX_BEST_BYTES)
+            best = parse_json(text.decode(errors="replace"), BEST)
         except UserError:
             continue
+        name = best.get("snapshot") if isinstance(best, dict) else None
         if isinstance(name, str) and folder / name in found:
             return folder / name
     return None

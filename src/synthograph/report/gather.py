@@ -16,7 +16,7 @@ from synthograph.report.numbers import Numbers
 from synthograph.report.problems import Problem, gathered
 from synthograph.report.runs import Run, read_run
 from synthograph.results import Audit, DomainGap, Evaluation, ReportContent, Sensitivity, load
-from synthograph.results.base import Document, Tree
+from synthograph.results.base import Document, Tree, public_name
 from synthograph.results.evaluation import SensitivityLine
 
 R = TypeVar("R", Audit, DomainGap)
@@ -81,7 +81,8 @@ def _made(archive: Archive) -> Tree:
     found: Tree = {}
     for column in SHOWN_COLUMNS:
         cells = Counter(row.columns.get(column, "") for row in archive.rows)
-        found[column] = {value[:200]: number for value, number in cells.most_common(8) if value}
+        common = ((public_name(cell)[:200], number) for cell, number in cells.most_common(8))
+        found[column] = {cell: number for cell, number in common if cell}
     seeds = {row.columns.get("seed", "") for row in archive.rows} - {""}
     numbers = sorted(int(seed) for seed in seeds if seed.isdecimal() and len(seed) < 19)
     found["seeds"] = [numbers[0], numbers[-1]] if numbers else []

@@ -98,7 +98,7 @@ class Overlap(AuditPart):
     p: Share
     believed: Share
     pairs: Annotated[Many[tuple[Count, Count, float]], Private] = ()
-    identical: Many[Count] = ()
+    identical: tuple[Count, ...] = ()
     images: Count
     threshold: Threshold
 
@@ -213,9 +213,9 @@ class Copies(AuditPart):
     level: IfGiven[float | None] = None
     counts: IfGiven[Many[Flagged]] = ()
     recall: IfGiven[Many[Recall]] = ()
-    identical: Many[Count] = ()
-    proof: Many[Count] = ()
-    withhold: Many[Count] = ()
+    identical: tuple[Count, ...] = ()
+    proof: tuple[Count, ...] = ()
+    withhold: tuple[Count, ...] = ()
     pairs: IfGiven[Annotated[Many[ClosestPair], Private]] = ()
     notes: IfGiven[Many[Prose]] = ()
     provenance: IfGiven[dict[str, Plain]] = {}

@@ -7,7 +7,7 @@ import json
 import re
 import shlex
 import stat
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar, get_args, get_origin
 
@@ -207,6 +207,7 @@ _ROOTED = re.compile(r"[^\w/\\~.]*(?:~|\.{1,2}|[A-Za-z]:)?[/\\]\S|file:", re.ASC
 _FILE = re.compile(r".*[/\\].*\.[A-Za-z]\w*(?:[:\W].*)?")
 _HARMLESS = re.compile(r"\W*(?:\d+|\w{1,3})(?:/(?:\d+|\w{1,3}))+\W*|/")
 """Words of sentences that are no paths, such as 3/8 and N/A."""
+OUTDIR, FOLDER = "--outdir", "(folder)"
 EXAMPLES = ", such as "
 """What a sentence names after these words are groups and files, to its end."""
 _NAMING = re.compile(r"(?:such as|not) (?:['\"]|\S+\.png)")
@@ -241,17 +242,20 @@ def public_prose(text: str) -> str:
 
 
 def public_command(line: str) -> str:
-    """A command with names in place of paths, whose backslashes are separators."""
+    """A command with names in place of paths, whose backslashes are separators; folders that only
+    hold what was written say nothing that is needed, and often whose they are.
+    """
     lexer = shlex.shlex(line, posix=True)
     lexer.whitespace_split, lexer.escape, lexer.commenters = True, "", ""
     try:
         words = list(lexer)
     except ValueError:
         return UNREADABLE
-    found = []
-    for word in words:
+    found: list[str] = []
+    for before, word in zip(["", *words], words, strict=False):
         option, equals, value = word.rpartition("=")
-        found.append(f"{option}{equals}{short_name(value)}")
+        holds = OUTDIR in (before, option) or SEPARATORS.search(value[-1:])
+        found.append(f"{option}{equals}{FOLDER if holds else short_name(value)}")
     return shlex.join(found)
 
 
@@ -281,6 +285,7 @@ def public_form(value: Any, kind: Any = None, field: Any = None) -> Any:  # noqa
     if isinstance(value, enum.Enum):
         return value
     if isinstance(value, str):
+        marks = (*marks, *_optional_marks(kind))
         say = next((_PUBLIC[mark] for mark in marks if mark in _PUBLIC), public_name)
         return say(value)
     inner = [each for each in get_args(kind) if each not in (type(None), ...)]
@@ -293,6 +298,13 @@ def public_form(value: Any, kind: Any = None, field: Any = None) -> Any:  # noqa
         of = inner[0] if inner else None
         return type(value)(public_form(each, of) for each in value)
     return value
+
+
+def _optional_marks(kind: object) -> Iterator[object]:
+    """Marks of a text that may be None: they stand inside of the union."""
+    for each in get_args(kind):
+        if get_origin(each) is Annotated:
+            yield from get_args(each)[1:]
 
 
 def _holds_items(kind: object) -> bool:

@@ -177,7 +177,7 @@ class DistributedTeam(Team):
             dist.broadcast(length, 0, group=self._long)
             content = bytearray(data if self.is_main else int(length))
             dist.broadcast(torch.frombuffer(content, dtype=torch.uint8), 0, group=self._long)
-        return bytes(content)
+        return data if self.is_main else bytes(content)
 
     @contextlib.contextmanager
     def barrier(self) -> Iterator[None]:

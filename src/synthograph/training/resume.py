@@ -26,7 +26,7 @@ from synthograph.training.session import Session
 from synthograph.training.setup import make_session, open_data
 from synthograph.training.state import Loaded, Surroundings, load_state, state_problems
 
-DEVICE = "device"
+DEVICE, DATA = "device", "data.path"
 CHANGEABLE = (
     "training.kimg",
     "training.max_hours",
@@ -34,11 +34,11 @@ CHANGEABLE = (
     "training.snap",
     "threads",
     "metrics.patience",
-    "data.path",
+    DATA,
     DEVICE,
 )
 RESOLVED: Mapping[str, Callable[[str], str]] = {
-    "data.path": lambda path: str(Path(path).resolve()),
+    DATA: lambda path: str(Path(path).resolve()),
     DEVICE: lambda device: str(pick_device(device)),
 }
 """Settings that `config.json` holds independent of the working directory and the machine."""
@@ -198,7 +198,7 @@ def extended(config: RunConfig, asked: JsonObject, path: Path) -> RunConfig:
         if name == DEVICE:  # the run's own need not be here
             same = new.removesuffix(":0") == current.removesuffix(":0")
         else:
-            same = new in (current, "auto")
+            same = new in (current, "auto") or (name == DATA and new == RESOLVED[name](current))
         if not same and name not in CHANGEABLE:
             raise UserError(
                 f"{path} was started with {name} = {current!r}, so it cannot be resumed with "

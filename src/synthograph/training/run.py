@@ -255,5 +255,6 @@ def join_run(
 
 def find_launched(outdir: Path, launch: str) -> Path | None:
     """The newest run directory that processes of this launch made."""
-    files = outdir.glob(f"*/{LAUNCH}")
-    return max((p.parent for p in files if p.read_bytes() == launch.encode()), default=None)
+    key = launch.encode()
+    files = (p for p in outdir.glob(f"*/{LAUNCH}") if p.stat().st_size == len(key))
+    return max((p.parent for p in files if p.read_bytes() == key), default=None)

@@ -57,17 +57,20 @@ Log = Callable[[str], None]
 
 @dataclass(frozen=True, repr=False)
 class TrainResult(Result):
-    """A finished run: its directory, its best snapshot (the newest where none was found best), and
-    the real images that its newest has seen.
+    """A finished run: its directory, its best snapshot (the newest where none was found best; None
+    where none is left), and the real images that its newest has seen.
     """
 
     run: Path
-    snapshot: Path
+    snapshot: Path | None
     images: int
 
     def lines(self) -> Iterator[str]:
         """Where the run and its snapshot are."""
-        yield f"{self.run}: {self.images} images seen; {self.snapshot.name}"
+        if self.snapshot is None:
+            yield f"{self.run}: holds no snapshot"
+        else:
+            yield f"{self.run}: {self.images} images seen; {self.snapshot.name}"
 
 
 def run(request: TrainRequest, *, progress: Progress) -> TrainResult | None:
@@ -78,7 +81,7 @@ def run(request: TrainRequest, *, progress: Progress) -> TrainResult | None:
         progress: who listens meanwhile; the run itself prints what its log holds.
 
     Returns:
-        The run; None for a dry run.
+        The run; None for a dry run, and in all processes of a launch but the first.
 
     Raises:
         UserError: a setting, the images or a run directory breaks a rule.
@@ -164,7 +167,7 @@ def _launch(request: TrainRequest, config: RunConfig) -> TrainResult:
 
 def _start(
     request: TrainRequest, config: RunConfig, data: ArchiveRows, source: Snapshot | None, team: Team
-) -> TrainResult:
+) -> TrainResult | None:
     """Make a run directory and train in it, with fresh weights or those of a snapshot."""
     transferred: list[str] = []
     session = make_session(
@@ -182,7 +185,7 @@ def _start(
         return _train(session, run, scorer)
 
 
-def _resume(request: TrainRequest, path: Path, given: JsonObject) -> TrainResult:
+def _resume(request: TrainRequest, path: Path, given: JsonObject) -> TrainResult | None:
     """Resume a run, in the number of processes that this request names."""
     for name in ("dry_run", "init_from", "cfg", "outdir"):
         if getattr(request, name):
@@ -196,7 +199,7 @@ def _resume(request: TrainRequest, path: Path, given: JsonObject) -> TrainResult
 
 def _continue(
     path: Path, given: JsonObject, team: Team, *, require_exact: bool = False
-) -> TrainResult:
+) -> TrainResult | None:
     session, run = resume_session(path, given, require_exact=require_exact, team=team)
     with closing(run):
         with team.barrier():  # held-out images may take longer to read than the others wait
@@ -206,16 +209,20 @@ def _continue(
         return _train(session, run, scorer)
 
 
-def _train(session: Session, run: RunDirectory, scorer: SnapshotScorer | None) -> TrainResult:
+def _train(
+    session: Session, run: RunDirectory, scorer: SnapshotScorer | None
+) -> TrainResult | None:
     Trainer(session, run, on_snapshot=scorer).train()
     if session.team.size > 1 and session.team.is_main:
         report_result(str(run.path))
-    return _result(run.path)
+    return _result(run.path) if session.team.is_main else None  # others may not see the folder
 
 
 def _result(run: Path) -> TrainResult:
-    newest = list_snapshots(run)[-1]
-    return TrainResult(run, find_snapshot(run), int(read_document(newest)["images_seen"]))
+    found = list_snapshots(run)
+    if not found:
+        return TrainResult(run, None, 0)
+    return TrainResult(run, find_snapshot(run), int(read_document(found[-1])["images_seen"]))
 
 
 def _team() -> Team:
