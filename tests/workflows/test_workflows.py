@@ -42,3 +42,13 @@ def test_keywords_a_request_and_the_workflow_do_the_same(
     for name, result in zip("abc", results, strict=True):
         assert result.archive == tmp_path / f"{name}.zip" and result.archive.is_file()
         assert repr(result).splitlines()[0].endswith("3 images, 16x16, image 3 channels, 8 bit")
+
+
+def test_paths_of_a_report_are_values_by_place(tmp_path: Path) -> None:
+    run_directory, evaluation = tmp_path / "run", tmp_path / "evaluation.json"
+    run_directory.mkdir()
+    for given in ((run_directory, evaluation), ([run_directory, evaluation],)):
+        with pytest.raises(UserError, match=r"^\S+/(run|evaluation\.json): "):
+            synthograph.report(*given, out=tmp_path / "page.html")
+    with pytest.raises(UserError, match=r"^\S+/evaluation\.json: "):
+        synthograph.report(evaluation, out=tmp_path / "page.html")

@@ -12,7 +12,7 @@ Public names: `run` (a request -> the result of its job), `request_of` (what a j
 import importlib
 from collections.abc import Callable
 from inspect import Parameter, Signature, cleandoc
-from typing import Any
+from typing import Any, get_origin
 
 from synthograph.core.errors import UserError
 from synthograph.core.progress import Progress, for_people
@@ -41,7 +41,8 @@ def request_of(job: str) -> type[Request]:
 
 
 def function(job: str) -> Callable[..., Any]:
-    """A job as a function, with a keyword for each field of its request.
+    """A job as a function, with a keyword for each field of its request. What may be several at the
+    end of the command, such as the paths of a report, may be several values by place here.
 
     Args:
         job: such as "prepare".
@@ -49,11 +50,15 @@ def function(job: str) -> Callable[..., Any]:
     request = request_of(job)
     keyword = Parameter.KEYWORD_ONLY
     places = request.positional()
+    several = bool(places) and get_origin(request.model_fields[places[-1]].annotation) is tuple
 
     def call(*given: Any, progress: Progress | None = None, **options: Any) -> Any:  # noqa: ANN401
         if len(given) == 1 and isinstance(given[0], request) and not options:
             asked = given[0]
         else:
+            last = len(places) - 1
+            if several and len(given) > last and not isinstance(given[last], list | tuple):
+                given = (*given[:last], given[last:])
             if len(given) > len(places):
                 raise UserError(
                     f"{job} takes {len(places)} values by place ({', '.join(places) or 'none'}), "
