@@ -160,6 +160,15 @@ def unsearched(trained: Trained, groups: Mapping[str, str], name: str) -> list[s
     ]
 
 
+def _sets(request: AuditSets) -> Sets:
+    train, holdout = request.train, request.holdout
+    return Sets(
+        train=_about(train, train.group_count),
+        holdout=_about(holdout, holdout.group_count),
+        synthetic=_about(request.synthetic, None),
+    )
+
+
 def audit(
     request: AuditSets,
     extractors: Sequence[Extractor],
@@ -215,11 +224,7 @@ def audit(
     )
     result = Audit(
         verdict=verdict,
-        sets=Sets(
-            train=_about(train, train.group_count),
-            holdout=_about(holdout, holdout.group_count),
-            synthetic=_about(synthetic, None),
-        ),
+        sets=_sets(request),
         notes=request.notes,
         overlap=overlap,
         tests=tuple(tests),
