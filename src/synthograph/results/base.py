@@ -242,8 +242,8 @@ def public_prose(text: str) -> str:
 
 
 def public_command(line: str) -> str:
-    """A command with names in place of paths, whose backslashes are separators; folders that only
-    hold what was written say nothing that is needed, and often whose they are.
+    """A command with names in place of paths; backslashes are separators. A folder for results
+    becomes `(folder)`: nobody needs its name, which may be a person's.
     """
     lexer = shlex.shlex(line, posix=True)
     lexer.whitespace_split, lexer.escape, lexer.commenters = True, "", ""

@@ -41,8 +41,8 @@ def request_of(job: str) -> type[Request]:
 
 
 def function(job: str) -> Callable[..., Any]:
-    """A job as a function, with a keyword for each field of its request. What may be several at the
-    end of the command, such as the paths of a report, may be several values by place here.
+    """A job as a function, with a keyword for each field of its request. Where a command ends in a
+    list, such as the paths of a report, the function takes them one after the other, too.
 
     Args:
         job: such as "prepare".
