@@ -4,11 +4,11 @@ import pytest
 
 from synthograph.core.errors import UserError
 from synthograph.sources.classes import are_names, name_classes
-from synthograph.sources.tables import Row
+from synthograph.sources.tables import TableRow
 
 
-def rows(*labels: str) -> list[Row]:
-    return [Row(f"row {i}", f"{i}.png", label) for i, label in enumerate(labels, 2)]
+def rows(*labels: str) -> list[TableRow]:
+    return [TableRow(f"row {i}", f"{i}.png", label) for i, label in enumerate(labels, 2)]
 
 
 def test_indices_are_named() -> None:
@@ -27,7 +27,7 @@ def test_words_and_numbers_without_names() -> None:
     assert name_classes(rows("10", "9"), None, "t") == ({"10": "10", "9": "9"}, ["9", "10"])
 
 
-def by_name(labels: str) -> dict[str, Row]:
+def by_name(labels: str) -> dict[str, TableRow]:
     return {row.file: row for row in rows(*labels.split())}
 
 

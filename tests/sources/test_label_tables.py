@@ -7,7 +7,7 @@ import pytest
 from synthograph.core.errors import UserError
 from synthograph.sources.tables import (
     LabelTable,
-    Row,
+    TableRow,
     compile_name_regex,
     parse_columns,
     read_dataset_json,
@@ -47,24 +47,24 @@ def test_roles_and_further_columns(tmp_path: Path) -> None:
     read = table(tmp_path, text, file="image_name", label="target")
     assert read.has_label
     assert not read.has_group
-    assert read.rows[0] == Row("row 3", "a", "1", None, {"site": "x, y"})
+    assert read.rows[0] == TableRow("row 3", "a", "1", None, {"site": "x, y"})
     assert read.rows[1].label is None
 
 
 def test_default_roles_are_headers_of_that_name(tmp_path: Path) -> None:
     read = table(tmp_path, "group,file\ng,a.png\n")
     assert not read.has_label
-    assert read.rows == (Row("row 2", "a.png", None, "g", {}),)
+    assert read.rows == (TableRow("row 2", "a.png", None, "g", {}),)
 
 
 def test_tabs_and_nameless_columns(tmp_path: Path) -> None:
     read = table(tmp_path, "\tfile\tlabel\n0\ta\tx\n", "t.tsv")
-    assert read.rows == (Row("row 2", "a", "x", None, {"column_0": "0"}),)
+    assert read.rows == (TableRow("row 2", "a", "x", None, {"column_0": "0"}),)
 
 
 def test_a_role_frees_the_header_of_its_name(tmp_path: Path) -> None:
     read = table(tmp_path, "file,label,has_t2\na,0,1\n", label="has_t2")
-    assert read.rows == (Row("row 2", "a", "1", None, {"label": "0"}),)
+    assert read.rows == (TableRow("row 2", "a", "1", None, {"label": "0"}),)
 
 
 @pytest.mark.parametrize(
@@ -194,15 +194,17 @@ def test_dataset_json_with_classes_vectors_and_meta() -> None:
     assert read.classes == ("a", "b")
     read = read_dataset_json('{"labels": [["1.png", [0.5, 1]], ["2.png", [0, -1]]]}', "d")
     assert not read.has_label
-    assert read.rows[0] == Row("entry '1.png'", "1.png", None, None, {"y.0": "0.5", "y.1": "1.0"})
+    assert read.rows[0] == TableRow(
+        "entry '1.png'", "1.png", None, None, {"y.0": "0.5", "y.1": "1.0"}
+    )
     text = (
         '{"labels": [["1a.jpeg", 0]], "meta": [["1a.jpeg", 0, 1, "PTC"], ["2a.jpeg", 1, 2, "FA"]]}'
     )
     read = read_dataset_json(text, "d")
     assert read.has_group
     assert read.rows == (
-        Row("entry '1a.jpeg'", "1a.jpeg", "0", "1", {"diagnosis": "PTC"}),
-        Row("entry '2a.jpeg'", "2a.jpeg", "1", "2", {"diagnosis": "FA"}),
+        TableRow("entry '1a.jpeg'", "1a.jpeg", "0", "1", {"diagnosis": "PTC"}),
+        TableRow("entry '2a.jpeg'", "2a.jpeg", "1", "2", {"diagnosis": "FA"}),
     )
 
 

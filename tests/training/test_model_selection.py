@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from synthograph.training import alarms, model_selection
-from synthograph.training.state import Progress, Score
+from synthograph.training.state import Score, TrainingProgress
 
 
-def measured(tmp_path: Path, *rows: dict, names: tuple[str, ...] = ()) -> Progress:
+def measured(tmp_path: Path, *rows: dict, names: tuple[str, ...] = ()) -> TrainingProgress:
     """A run with a snapshot for every row of measures; numbers have intervals of +- 0.05."""
-    progress = Progress()
+    progress = TrainingProgress()
     for place, row in enumerate(rows):
         progress.images += 1000
         path = tmp_path / (names[place] if names else f"generator-{place + 1:06d}.safetensors")
@@ -28,7 +28,7 @@ def measured(tmp_path: Path, *rows: dict, names: tuple[str, ...] = ()) -> Progre
             for name, value in row.items()
         ]
         model_selection.record_scores(progress, path, scores)
-    return Progress.parse(json.loads(json.dumps(asdict(progress))))  # as states keep it
+    return TrainingProgress.parse(json.loads(json.dumps(asdict(progress))))  # as states keep it
 
 
 def values(*numbers: float | None) -> list[dict]:

@@ -21,7 +21,7 @@ from synthograph.training.ema import ema_decay, update_ema
 from synthograph.training.loop import device_memory_gb, duration
 from synthograph.training.presets import resolve
 from synthograph.training.run import STATS
-from synthograph.training.stats import Moments, json_safe
+from synthograph.training.stats import RunningMoments, json_safe
 from tests.conftest import make_archive
 from tests.training.test_resume import configure, start
 
@@ -48,7 +48,7 @@ def test_average_moves_parameters_and_copies_buffers() -> None:
 
 
 def test_moments() -> None:
-    moments = Moments()
+    moments = RunningMoments()
     moments.add("x", torch.tensor([1.0, 2.0]))
     moments.add("x", torch.tensor([[3.0], [6.0]]))
     entry = moments.summary()["x"]

@@ -13,8 +13,8 @@ from synthograph.training import alarms
 from synthograph.training.loop import Trainer
 from synthograph.training.recovery import Remedy, remedy
 from synthograph.training.resume import resume_session
-from synthograph.training.state import Progress, list_states, load_state
-from synthograph.training.stats import Moments
+from synthograph.training.state import TrainingProgress, list_states, load_state
+from synthograph.training.stats import RunningMoments
 from tests.training.test_resume import (
     StopAfter,
     change_numbers,
@@ -70,7 +70,7 @@ def test_a_bad_phase_is_skipped_and_counted(archive: Path, tmp_path: Path) -> No
     assert "alarm: gradients were not finite" in (trainer.run.path / "log.txt").read_text()
 
 
-def lasting_trouble(progress: Progress) -> bool:
+def lasting_trouble(progress: TrainingProgress) -> bool:
     return progress.images >= 40 and progress.rollbacks == 0
 
 
@@ -216,15 +216,15 @@ def test_too_little_memory_for_one_group(archive: Path, tmp_path: Path) -> None:
     trainer.run.close()
 
 
-def signs(real: float, fake: float, count: int = 1000) -> Moments:
-    moments = Moments()
+def signs(real: float, fake: float, count: int = 1000) -> RunningMoments:
+    moments = RunningMoments()
     moments.add("Loss/signs/real", torch.full((count,), real))
     moments.add("Loss/signs/fake", torch.full((count,), fake))
     return moments
 
 
 def test_saturation_is_told_once() -> None:
-    progress = Progress()
+    progress = TrainingProgress()
     assert not alarms.of_tick(progress, signs(0.9, -1))
     assert not alarms.of_tick(progress, signs(1, -1, count=100)), "too few to tell"
     (alarm,) = alarms.of_tick(progress, signs(1, -1))
@@ -238,7 +238,7 @@ def test_constant_pictures_are_told() -> None:
     rng = np.random.default_rng(0)
     reals = alarms.spread(rng.integers(0, 255, (8, 3, 4, 4)))
     same = alarms.spread(np.full((8, 3, 4, 4), 7))
-    progress = Progress()
+    progress = TrainingProgress()
     assert not alarms.of_pictures(progress, reals, reals)
     (alarm,) = alarms.of_pictures(progress, same, reals)
     assert "nearly all the same" in alarm

@@ -16,7 +16,7 @@ from synthograph.training.augmentation import augment_with
 from synthograph.training.config import AugmentConfig
 from synthograph.training.controllers import Adaptive
 from synthograph.training.session import Session
-from synthograph.training.stats import Moments
+from synthograph.training.stats import RunningMoments
 
 N, LABELS = 8, 3
 MODEL = {"family": "stylegan2", "channel_base": 64, "channel_max": 8, "z_dim": 8, "w_dim": 8}
@@ -46,7 +46,7 @@ def test_no_loss_waits_for_a_gpu(name: str, there: SimpleNamespace) -> None:
     """Reading a value from the device, as `bool(x)` or `x.cpu()` do, would raise."""
     terms = there.phases[name].loss(there.batch)
     terms.loss.backward()
-    Moments().add_all(terms.stats)
+    RunningMoments().add_all(terms.stats)
     if terms.real_signs is not None:
         Adaptive(AugmentConfig()).observe(terms.real_signs)
     there.phases[name].update_running_stats(

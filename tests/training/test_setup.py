@@ -16,7 +16,7 @@ from synthograph.models.transfer import TransferReport, TransferStatus, defaults
 from synthograph.ops.pixels import to_pixels
 from synthograph.training import setup
 from synthograph.training.config import RunConfig
-from synthograph.training.grids import Grid
+from synthograph.training.grids import ImageGrid
 from synthograph.training.session import Session
 from synthograph.training.setup import make_session, open_data, resolve_run
 from tests.conftest import make_archive
@@ -155,7 +155,7 @@ def test_label_vectors_beside_classes_are_not_taken_for_them(tmp_path: Path) -> 
     session = make_session(config, open_data(config))
     assert session.info.condition == Condition((), 2)
     assert session.stream.labels(torch.arange(3)).tolist() == [[0.5, 0.25]] * 3
-    grid = Grid(session.spec, session.stream, session.info.classes)
+    grid = ImageGrid(session.spec, session.stream, session.info.classes)
     assert grid.titles == [""] * 2
     assert grid.synthetic(session).shape == grid.reals.shape == (24, 3, 16, 16)
     plain = make_archive(tmp_path / "plain")
@@ -175,7 +175,7 @@ def test_modalities_with_names_of_torch_are_refused_before_training(
 def test_pictures_are_drawn_in_shares_that_fit(archive: Path) -> None:
     config = configure(archive, {"model": SHAPES})
     session = make_session(config, open_data(config))
-    grid = Grid(session.spec, session.stream, ())
+    grid = ImageGrid(session.spec, session.stream, ())
     sizes: list[int] = []
     session.state.ema.synthesis.register_forward_pre_hook(lambda m, a: sizes.append(len(a[0])))
     whole = grid.synthetic(session)

@@ -13,9 +13,9 @@ from synthograph.training import state as module
 from synthograph.training.config import AugmentConfig
 from synthograph.training.controllers import make_controller
 from synthograph.training.state import (
-    Progress,
     SavedNumbers,
     Surroundings,
+    TrainingProgress,
     TrainingState,
     list_states,
     load_state,
@@ -43,7 +43,7 @@ def make_state(seed: int) -> TrainingState:
 
 
 def numbers(images: int, *, boundary: bool = False) -> SavedNumbers:
-    progress = Progress(images=images, steps=3, ticks=2, tick_images=1, seconds=1.5)
+    progress = TrainingProgress(images=images, steps=3, ticks=2, tick_images=1, seconds=1.5)
     return SavedNumbers(progress, {"log.txt": 7}, boundary, Surroundings(1, "2", "cpu", "fp32"))
 
 

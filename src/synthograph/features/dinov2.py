@@ -61,7 +61,7 @@ class Attention(nn.Module):
         return self.proj(mixed.transpose(1, 2).flatten(2))
 
 
-class Block(nn.Module):
+class TransformerBlock(nn.Module):
     """Attention and a two-layer network, each normalised before and added after."""
 
     def __init__(self, width: int) -> None:
@@ -89,7 +89,7 @@ class Transformer(FeatureNetwork):
         self.pos_embed = nn.Parameter(torch.empty(1, 1 + TRAINED**2, width))
         self.mask_token = nn.Parameter(torch.empty(1, width))  # in the files, for training only
         self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(3, width, PATCH, PATCH)})
-        self.blocks = nn.ModuleList(Block(width) for _ in range(size.depth))
+        self.blocks = nn.ModuleList(TransformerBlock(width) for _ in range(size.depth))
         self.norm = nn.LayerNorm(width, EPS)
 
     def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:

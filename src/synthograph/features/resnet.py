@@ -57,7 +57,7 @@ class BlockPlan:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Layers:
     """Shape of a network: a first convolution, then stages of blocks, all but the first of which
     begin with stride 2.
     """
@@ -84,7 +84,7 @@ class Plan:
         )
 
 
-class Block(nn.Module):
+class ResidualBlock(nn.Module):
     """Two or three convolutions around which the input is added."""
 
     def __init__(self, plan: BlockPlan, stride: int) -> None:
@@ -114,7 +114,7 @@ class Block(nn.Module):
 class ResNet(FeatureNetwork):
     """Inputs to the features before the classes: the mean over the last stage's picture."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Layers) -> None:
         super().__init__()
         self.pool, self.dims = plan.stem_pool, plan.dims
         self.conv1 = plan.stem.build(plan.stem_stride)
@@ -122,7 +122,7 @@ class ResNet(FeatureNetwork):
         self.stages = [f"layer{number}" for number in range(1, len(plan.stages) + 1)]
         for name, blocks in zip(self.stages, plan.stages, strict=True):
             first = 1 if name == self.stages[0] else 2
-            made = (Block(b, first if place == 0 else 1) for place, b in enumerate(blocks))
+            made = (ResidualBlock(b, first if place == 0 else 1) for place, b in enumerate(blocks))
             self.add_module(name, nn.Sequential(*made))
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:

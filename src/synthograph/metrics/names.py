@@ -46,7 +46,7 @@ KINDS = {kind.name: kind for kind in (FID, KID, PR, IS)}
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedName:
     """A measure under its published name. All of them compare with the training images."""
 
     name: str
@@ -109,7 +109,7 @@ def _count(text: str, digits: str, thousands: str, what: str) -> int:
     return count
 
 
-def parse(text: str) -> Published:
+def parse(text: str) -> PublishedName:
     """A published name, with any count: `fid50k_full`, `fid5k_full`, `fid500_full`, `is10k`.
 
     Raises:
@@ -126,7 +126,7 @@ def parse(text: str) -> Published:
             f"measure {text!r} is unknown: the published names are {', '.join(EXAMPLES)}, with any "
             "count (pr5k3_full, is10k)"
         )
-    return Published(text, kind, _count(text, found[2], found[3], "synthetic images"), full)
+    return PublishedName(text, kind, _count(text, found[2], found[3], "synthetic images"), full)
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class MeasureSelection:
     """The measures that a user asks for: our own by name, published ones, and path lengths."""
 
     own: tuple[str, ...] = OWN
-    published: tuple[Published, ...] = ()
+    published: tuple[PublishedName, ...] = ()
     paths: tuple[PathLength, ...] = ()
 
 

@@ -18,7 +18,7 @@ from synthograph.features.lpips import PerceptualDistance
 from synthograph.metrics import frechet, kernel, manifold
 from synthograph.metrics.columns import extractor_column, features_of, rows_of
 from synthograph.metrics.measures import matched
-from synthograph.metrics.names import FID, IS, KID, PathLength, Published
+from synthograph.metrics.names import FID, IS, KID, PathLength, PublishedName
 from synthograph.metrics.paths import Pairs, path_length, step_lengths
 from synthograph.metrics.scores import inception_score
 from synthograph.results.evaluation import PublishedMeasure, Value, compared
@@ -40,7 +40,7 @@ FACES = (
 INDICATIVE = "distances of a random network: compares with itself only, not with published numbers"
 
 
-def check_published(spec: Published, train: ImageSet, fake_count: int, fake_name: str) -> None:
+def check_published(spec: PublishedName, train: ImageSet, fake_count: int, fake_name: str) -> None:
     """Refuse what cannot be measured, before anything is computed.
 
     Raises:
@@ -55,7 +55,7 @@ def check_published(spec: Published, train: ImageSet, fake_count: int, fake_name
         raise UserError(f"{train.name}: {train.count} training images are too few for {spec.name}")
 
 
-def _way_out(spec: Published, count: int) -> str:
+def _way_out(spec: PublishedName, count: int) -> str:
     """A hint: the same measure of as many images as there are, if it exists."""
     thousands, kind = count // 1000, spec.kind
     if count < 2 or (kind.neighbours and not thousands):
@@ -66,7 +66,7 @@ def _way_out(spec: Published, count: int) -> str:
 
 
 def measure_published(
-    spec: Published,
+    spec: PublishedName,
     train: ImageSet,
     fake: ImageSet,
     extractor: Extractor,
@@ -171,7 +171,7 @@ def measure_path_length(
     )
 
 
-def _values(spec: Published, real: Sample, fake: Sample, seed: int) -> tuple[Value, ...]:
+def _values(spec: PublishedName, real: Sample, fake: Sample, seed: int) -> tuple[Value, ...]:
     if spec.kind is FID:
         return (frechet.frechet_distance(real, fake, seed=seed),)
     if spec.kind is KID:
@@ -191,7 +191,7 @@ def _values(spec: Published, real: Sample, fake: Sample, seed: int) -> tuple[Val
 
 
 def _result(
-    spec: Published,
+    spec: PublishedName,
     numbers: tuple[float | None, ...],
     values: tuple[Value, ...],
     provenance: Provenance,

@@ -119,11 +119,11 @@ class Bilinear(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
         """By the images only."""
-        spread: Tensor = _Spread.apply(grads[0], ctx.saved_tensors[0], ctx.size)  # type: ignore[no-untyped-call]
+        spread: Tensor = _SpreadPixels.apply(grads[0], ctx.saved_tensors[0], ctx.size)  # type: ignore[no-untyped-call]
         return spread, None
 
 
-class _Spread(torch.autograd.Function):
+class _SpreadPixels(torch.autograd.Function):
     """The transpose of `bilinear`: every value goes to the four pixels that it came from."""
 
     @staticmethod

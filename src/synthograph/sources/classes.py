@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from synthograph.core.errors import UserError
-from synthograph.sources.tables import Row
+from synthograph.sources.tables import TableRow
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,15}(\.0*)?")
 
@@ -15,7 +15,7 @@ def index_of(label: str | None) -> int | None:
 
 
 def are_names(
-    rows: Mapping[str, Row], known: Mapping[str, Row], classes: Sequence[str], origin: str
+    rows: Mapping[str, TableRow], known: Mapping[str, TableRow], classes: Sequence[str], origin: str
 ) -> bool | None:
     """Whether labels from elsewhere than a dataset.json are names of its classes, not indices.
 
@@ -59,7 +59,7 @@ def are_names(
 
 
 def name_classes(
-    rows: Iterable[Row], classes: Sequence[str] | None, origin: str, *, names: bool = False
+    rows: Iterable[TableRow], classes: Sequence[str] | None, origin: str, *, names: bool = False
 ) -> tuple[dict[str, str], list[str] | None]:
     """Names for the labels of rows: indices are looked up in `classes`, words are kept.
 

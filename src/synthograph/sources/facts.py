@@ -10,7 +10,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.names import first_few, nfc
 from synthograph.core.untrusted.dataset_json import DATASET
 from synthograph.sources.pairing import folder_above
-from synthograph.sources.tables import LabelTable, Row, compile_name_regex
+from synthograph.sources.tables import LabelTable, TableRow, compile_name_regex
 
 RESERVED = frozenset(
     "file label group split fold origin network seed truncation source_file".split()
@@ -24,7 +24,7 @@ class Facts:
     """What one place says about images: a table, a dataset.json, their names or their folders."""
 
     origin: str
-    rows: Mapping[str, Row]
+    rows: Mapping[str, TableRow]
     """Image -> what is said about it."""
     has_label: bool = False
     has_group: bool = False
@@ -80,7 +80,7 @@ def gather_facts(
         facts.append(_regex_facts(name_regex, images))
     labelled = any(place.has_label or place.has_vector for place in facts)
     if not labelled and _are_classes(images):
-        rows = {n: Row("its folder", n, label=folder_of(n)) for n in images}
+        rows = {n: TableRow("its folder", n, label=folder_of(n)) for n in images}
         facts.append(Facts("the names of sub-folders", rows, has_label=True))
     return facts
 
@@ -120,7 +120,7 @@ def _listing_facts(listing: LabelTable, images: Sequence[str], *, strict: bool) 
     return _facts_of(listing, rows, missing)
 
 
-def _facts_of(table: LabelTable, rows: Mapping[str, Row], missing: str | None) -> Facts:
+def _facts_of(table: LabelTable, rows: Mapping[str, TableRow], missing: str | None) -> Facts:
     return Facts(table.origin, rows, table.has_label, table.has_group, table.classes, missing)
 
 
@@ -141,12 +141,12 @@ def _regex_facts(text: str, images: Sequence[str]) -> Facts:
     )
 
 
-def _regex_row(match: re.Match[str], name: str) -> Row:
+def _regex_row(match: re.Match[str], name: str) -> TableRow:
     columns = match.groupdict("")
     group = columns.get("group", columns.get("patient")) or None
     label = columns.pop("label", "") or None
     columns.pop("group", None)
-    return Row("its name", name, label, group, columns)
+    return TableRow("its name", name, label, group, columns)
 
 
 def _are_classes(images: Sequence[str]) -> bool:

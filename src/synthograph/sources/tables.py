@@ -20,7 +20,7 @@ _VECTOR_COLUMN = re.compile(r"y\.\d+")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """What a table says about one file.
 
     Attributes:
@@ -50,7 +50,7 @@ class LabelTable:
 
     origin: str
     """File that the rows come from."""
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
     has_label: bool
     has_group: bool
     classes: tuple[str, ...] | None = None
@@ -95,7 +95,7 @@ class LabelTable:
             remarks=remarks,
         )
 
-    def match(self, names: Sequence[str], folder: str = "") -> dict[str, Row]:
+    def match(self, names: Sequence[str], folder: str = "") -> dict[str, TableRow]:
         """Find the row of every image.
 
         Tried in this order, each step only with rows and images that are left: the whole relative
@@ -114,7 +114,7 @@ class LabelTable:
         Raises:
             UserError: two images fit one row.
         """
-        found: dict[str, Row] = {}
+        found: dict[str, TableRow] = {}
         free = list(self.rows)
         folder = nfc(folder) if _names_folder(self.rows, nfc(folder), names) else ""
         for key, tail in ((nfc, False), (stem_key, False), (nfc, True), (stem_key, True)):
@@ -126,7 +126,7 @@ class LabelTable:
             free = [row for row in free if id(row) not in used]
         return found
 
-    def _refuse_shared(self, step: Mapping[str, Row]) -> None:
+    def _refuse_shared(self, step: Mapping[str, TableRow]) -> None:
         owners: dict[int, str] = {}
         for name, row in step.items():
             other = owners.setdefault(id(row), name)
@@ -138,7 +138,7 @@ class LabelTable:
                 )
 
 
-def _names_folder(rows: Iterable[Row], folder: str, names: Iterable[str]) -> bool:
+def _names_folder(rows: Iterable[TableRow], folder: str, names: Iterable[str]) -> bool:
     """Whether a row is about a place of `folder` that images lie in."""
     places = {nfc(name).rpartition("/")[0] for name in names}
     for row in rows:
@@ -151,15 +151,15 @@ def _names_folder(rows: Iterable[Row], folder: str, names: Iterable[str]) -> boo
 
 def _match_step(
     names: Sequence[str],
-    rows: Sequence[Row],
+    rows: Sequence[TableRow],
     key: Callable[[str], str],
     tail: bool,
     folder: str,
-) -> dict[str, Row]:
+) -> dict[str, TableRow]:
     def last(text: str) -> str:
         return key(text).rpartition("/")[2] if tail else key(text)
 
-    by_key: dict[str, list[Row]] = {}
+    by_key: dict[str, list[TableRow]] = {}
     for row in rows:
         by_key.setdefault(last(row.file), []).append(row)
     found = {}
@@ -283,7 +283,7 @@ def _roles(header: Sequence[str], columns: Mapping[str, str], path: Path) -> dic
 
 def _row(
     number: int, header: Sequence[str], cells: Sequence[str], roles: Mapping[str, int], path: Path
-) -> Row:
+) -> TableRow:
     cells = [cell.strip() for cell in cells]
     file = _posix(cells[roles["file"]])
     if not file:
@@ -297,12 +297,12 @@ def _row(
                 "as label vectors need"
             )
     label, group = (cells[roles[r]] or None if r in roles else None for r in ("label", "group"))
-    return Row(f"row {number}", file, label, group, further)
+    return TableRow(f"row {number}", file, label, group, further)
 
 
-def _unique(rows: Iterable[Row], path: Path) -> tuple[list[Row], int]:
+def _unique(rows: Iterable[TableRow], path: Path) -> tuple[list[TableRow], int]:
     """Rows without exact repetitions, and how many there were."""
-    kept: dict[str, Row] = {}
+    kept: dict[str, TableRow] = {}
     repeated = 0
     for row in rows:
         old = kept.setdefault(nfc(row.file), row)
@@ -341,7 +341,7 @@ def read_dataset_json(text: str, origin: str) -> LabelTable:
     rows = []
     for name, image in listing.images.items():
         label = None if image.label is None else str(image.label)
-        rows.append(Row(f"entry {name!r}", name, label, image.group, image.columns))
+        rows.append(TableRow(f"entry {name!r}", name, label, image.group, image.columns))
     return LabelTable(
         origin=origin,
         rows=tuple(rows),

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthograph.training.state import Progress, ScoredSnapshot
-from synthograph.training.stats import Moments
+from synthograph.training.state import ScoredSnapshot, TrainingProgress
+from synthograph.training.stats import RunningMoments
 
 SATURATED = 0.99
 """Mean sign of the logits from which the discriminators count as never wrong."""
@@ -18,7 +18,7 @@ FIDELITY, DIVERSITY = "frechet", ("recall", "coverage")
 """Measures by held-out images, as `metrics.names` calls them."""
 
 
-def of_tick(progress: Progress, moments: Moments) -> list[str]:
+def of_tick(progress: TrainingProgress, moments: RunningMoments) -> list[str]:
     """Alarms about the statistics since the last tick; a lasting condition is reported once."""
     found = []
     if progress.non_finite:
@@ -33,7 +33,7 @@ def of_tick(progress: Progress, moments: Moments) -> list[str]:
     return found
 
 
-def of_pictures(progress: Progress, spread: float, real_spread: float) -> list[str]:
+def of_pictures(progress: TrainingProgress, spread: float, real_spread: float) -> list[str]:
     """Alarms about synthetic images that are all alike.
 
     Args:
@@ -64,7 +64,7 @@ class _Point:
         return f"{self.value:.2f} ({self.low:.2f} .. {self.high:.2f})"
 
 
-def of_measures(progress: Progress) -> list[str]:
+def of_measures(progress: TrainingProgress) -> list[str]:
     """Alarms about the newest snapshot's measures: its images got better and more alike.
 
     A fall counts where the intervals of both snapshots lie apart.
@@ -108,7 +108,7 @@ def spread(images: np.ndarray) -> float:
     return float(np.mean(lines))
 
 
-def new(progress: Progress, name: str, holds: bool) -> bool:
+def new(progress: TrainingProgress, name: str, holds: bool) -> bool:
     """Whether a condition has just begun to hold."""
     before = name in progress.lasting
     if holds != before:
@@ -118,7 +118,7 @@ def new(progress: Progress, name: str, holds: bool) -> bool:
     return holds and not before
 
 
-def _non_finite(progress: Progress, moments: Moments) -> str:
+def _non_finite(progress: TrainingProgress, moments: RunningMoments) -> str:
     counts = [
         f"{name.removeprefix('Nonfinite/')} {int(entry['num'])}"
         for name, entry in moments.summary().items()
@@ -130,7 +130,7 @@ def _non_finite(progress: Progress, moments: Moments) -> str:
     )
 
 
-def _saturated(moments: Moments) -> bool:
+def _saturated(moments: RunningMoments) -> bool:
     summary = moments.summary()
     real, fake = (summary.get(f"Loss/signs/{kind}") for kind in ("real", "fake"))
     if real is None or fake is None or real["num"] < ENOUGH:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from synthograph.core.errors import SynthographError, UserError
 from synthograph.core.untrusted.tensors import pack_tensors, unpack_tensors
 from synthograph.models.base import LossTerms
-from synthograph.training.state import Progress, TrainingState
+from synthograph.training.state import TrainingProgress, TrainingState
 
 TIMEOUT = "SYNTHOGRAPH_WORKER_TIMEOUT"
 """Environment variable: seconds that a process waits for the others within a step before it takes
@@ -198,9 +198,9 @@ def broadcast_state(team: Team, state: TrainingState) -> None:
     state.progress = broadcast_progress(team, state.progress)
 
 
-def broadcast_progress(team: Team, progress: Progress) -> Progress:
+def broadcast_progress(team: Team, progress: TrainingProgress) -> TrainingProgress:
     """The main process's progress."""
-    return Progress.parse(team.broadcast_object(asdict(progress)))
+    return TrainingProgress.parse(team.broadcast_object(asdict(progress)))
 
 
 def init_team() -> Team:

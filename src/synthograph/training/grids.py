@@ -17,7 +17,7 @@ AT_ONCE = 32
 """Images drawn or decoded at once, where no fewer train at once."""
 
 
-class Grid:
+class ImageGrid:
     """Rows of real images [n, c, h, w]; synthetic ones get their labels and fixed latents."""
 
     def __init__(self, spec: ImageSpec, stream: TrainingStream, classes: Sequence[str]) -> None:

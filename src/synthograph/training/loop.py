@@ -16,15 +16,15 @@ from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models.snapshot import save_snapshot
 from synthograph.training import alarms, model_selection
 from synthograph.training.distributed import broadcast_progress
-from synthograph.training.grids import Grid
+from synthograph.training.grids import ImageGrid
 from synthograph.training.model_selection import Measured
 from synthograph.training.recovery import MAX_NON_FINITE, roll_back
 from synthograph.training.run import METRICS, STATS, RunDirectory
 from synthograph.training.session import Session
 from synthograph.training.state import (
-    Progress,
     SavedNumbers,
     Surroundings,
+    TrainingProgress,
     list_states,
     save_state,
 )
@@ -46,7 +46,7 @@ class Trainer:
     ) -> None:
         self.session, self.run, self.team = session, run, session.team
         self.on_snapshot = on_snapshot
-        self.grid = Grid(session.spec, session.stream, session.info.classes)
+        self.grid = ImageGrid(session.spec, session.stream, session.info.classes)
         self.trackers = Trackers(installed(TRACKERS) if self.team.is_main else [], run.log)
         self.trackers.start(run.path, session.config.tree(), self.progress.images)
         self.saved = self.ticked = time.monotonic()
@@ -84,7 +84,7 @@ class Trainer:
         self.finish()
 
     @property
-    def progress(self) -> Progress:
+    def progress(self) -> TrainingProgress:
         """How far the run is."""
         return self.session.state.progress
 

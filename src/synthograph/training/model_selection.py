@@ -14,7 +14,7 @@ from synthograph.results.evaluation import ResultLine
 from synthograph.results.training import BestSnapshot
 from synthograph.training.config import RunConfig
 from synthograph.training.run import RunDirectory
-from synthograph.training.state import Progress, Score, ScoredSnapshot
+from synthograph.training.state import Score, ScoredSnapshot, TrainingProgress
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,14 @@ class Measured:
     log_lines: Sequence[str] = ()
 
 
-def record_scores(progress: Progress, path: Path, scores: Sequence[Score]) -> None:
+def record_scores(progress: TrainingProgress, path: Path, scores: Sequence[Score]) -> None:
     """Remember what was found of the snapshot at `path`, which shows `progress.images`."""
     if scores:
         found = ScoredSnapshot(path.name, sha256_file(path), progress.images, scores)
         progress.measured.append(found)
 
 
-def ranked(progress: Progress) -> list[tuple[float, int]]:
+def ranked(progress: TrainingProgress) -> list[tuple[float, int]]:
     """Every snapshot that is still there: how bad it is, and its place among those measured."""
     newest = {entry.snapshot: place for place, entry in enumerate(progress.measured)}
     found = []
@@ -44,7 +44,7 @@ def ranked(progress: Progress) -> list[tuple[float, int]]:
     return found
 
 
-def best(progress: Progress) -> tuple[ScoredSnapshot, Score] | None:
+def best(progress: TrainingProgress) -> tuple[ScoredSnapshot, Score] | None:
     """The best snapshot that is still there, the earliest of equals, and the number it is best by;
     None where nothing chooses.
     """
@@ -56,19 +56,19 @@ def best(progress: Progress) -> tuple[ScoredSnapshot, Score] | None:
     return entry, entry.leading
 
 
-def since_best(progress: Progress) -> int:
+def since_best(progress: TrainingProgress) -> int:
     """Snapshots with a number that came after the best one."""
     found = ranked(progress)
     place = min(found)[1] if found else 0
     return sum(other > place for _, other in found)
 
 
-def patience_exhausted(progress: Progress, patience: int | None) -> bool:
+def patience_exhausted(progress: TrainingProgress, patience: int | None) -> bool:
     """Whether the last `patience` snapshots brought nothing better."""
     return patience is not None and since_best(progress) >= patience
 
 
-def best_document(progress: Progress) -> BestSnapshot | None:
+def best_document(progress: TrainingProgress) -> BestSnapshot | None:
     """The best snapshot for `best.json`."""
     found = best(progress)
     if found is None:
@@ -84,7 +84,7 @@ def best_document(progress: Progress) -> BestSnapshot | None:
     )
 
 
-def describe_best(progress: Progress) -> str | None:
+def describe_best(progress: TrainingProgress) -> str | None:
     """The best snapshot in words; None where nothing chooses."""
     found = best(progress)
     if found is None:
@@ -95,7 +95,7 @@ def describe_best(progress: Progress) -> str | None:
     return f"best by {score.name}: {entry.snapshot} with {score.value:.3g}{after}"
 
 
-def write_best(run: RunDirectory, config: RunConfig, progress: Progress) -> None:
+def write_best(run: RunDirectory, config: RunConfig, progress: TrainingProgress) -> None:
     """Write the best snapshot of the state to `best.json`, if the run measures any."""
     if config.metrics.measures:
         run.write_best(best_document(progress))

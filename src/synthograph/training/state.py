@@ -27,7 +27,7 @@ from synthograph.core.untrusted.tensors import load_tensors, read_tensors, selec
 from synthograph.models.base import Networks
 from synthograph.models.config import AdamConfig
 from synthograph.training.controllers import Controller
-from synthograph.training.stats import Moments
+from synthograph.training.stats import RunningMoments
 
 FORMAT = 1
 TENSORS, NUMBERS, MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
@@ -69,7 +69,7 @@ class ScoredSnapshot:
 
 
 @dataclass
-class Progress:
+class TrainingProgress:
     """How far a run is.
 
     Attributes:
@@ -97,7 +97,7 @@ class Progress:
     measured: list[ScoredSnapshot] = field(default_factory=list)
 
     @classmethod
-    def parse(cls, data: object) -> "Progress":
+    def parse(cls, data: object) -> "TrainingProgress":
         """Progress from plain data, as `dataclasses.asdict` gives it."""
         return pydantic.TypeAdapter(cls).validate_python(data)
 
@@ -110,8 +110,8 @@ class TrainingState:
     ema: nn.Module
     optimisers: dict[str, torch.optim.Adam]
     controller: Controller
-    progress: Progress = field(default_factory=Progress)
-    moments: Moments = field(default_factory=Moments)
+    progress: TrainingProgress = field(default_factory=TrainingProgress)
+    moments: RunningMoments = field(default_factory=RunningMoments)
 
     def tensors(self) -> dict[str, Tensor]:
         """All tensors, named by their owner."""
@@ -227,7 +227,7 @@ class SavedNumbers:
         data: digest of the training images, groups and labels; None in older states.
     """
 
-    progress: Progress
+    progress: TrainingProgress
     lengths: Mapping[str, int]
     boundary: bool
     surroundings: Surroundings

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 
-class Moments:
+class RunningMoments:
     """Number, sum and sum of squares of values per name, kept in float64 where the values are:
     counting never waits for a GPU.
     """

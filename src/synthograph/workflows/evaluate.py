@@ -42,7 +42,7 @@ from synthograph.sampling.paths import Walk, check_walk, step_pairs
 from synthograph.training.run import EVALUATIONS, METRICS
 from synthograph.workflows.evaluation_inputs import (
     EvaluationInputs,
-    Source,
+    EvaluationSource,
     evaluation_inputs,
     open_source,
 )
@@ -121,7 +121,7 @@ class _Plan:
         skipped: what cannot be measured, and why.
     """
 
-    source: Source
+    source: EvaluationSource
     measures: MeasureSelection
     own: Sequence[Extractor]
     extractors: Mapping[str, Extractor]
@@ -270,7 +270,7 @@ def _open_distances(
 
 
 def _path_length(
-    source: Source, spec: PathLength, distance: PerceptualDistance, tracks: Tracks
+    source: EvaluationSource, spec: PathLength, distance: PerceptualDistance, tracks: Tracks
 ) -> PublishedMeasure:
     """Measure a path length."""
     snapshot, request = source.snapshot, source.request
@@ -295,7 +295,7 @@ def _path_length(
     )
 
 
-def _check_paths(source: Source, paths: Sequence[PathLength]) -> None:
+def _check_paths(source: EvaluationSource, paths: Sequence[PathLength]) -> None:
     """Refuse path lengths where there is no generator to measure.
 
     Raises:

@@ -20,7 +20,7 @@ from synthograph.core.devices import pick_device
 from synthograph.core.errors import UserError
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.metrics.evaluate import EvaluationTask, check
-from synthograph.metrics.names import MeasureSelection, Published
+from synthograph.metrics.names import MeasureSelection, PublishedName
 from synthograph.metrics.overlap import Trained, refuse_overlap, trained_on
 from synthograph.metrics.published import check_published
 from synthograph.models.snapshot import Snapshot, find_snapshot, load
@@ -34,7 +34,7 @@ MIN_IMAGES, MAX_IMAGES = 1000, 50_000
 
 
 @dataclass(frozen=True)
-class Source:
+class EvaluationSource:
     """What is evaluated, and against what.
 
     Attributes:
@@ -138,7 +138,7 @@ class Source:
         )
 
 
-def open_source(request: EvaluateRequest) -> Source:
+def open_source(request: EvaluateRequest) -> EvaluationSource:
     """Open the archives and networks that were named.
 
     Raises:
@@ -159,14 +159,14 @@ def open_source(request: EvaluateRequest) -> Source:
         raise UserError("--real is missing: name an archive of real images, such as cells.zip:test")
     archive = open_archive(path)
     if synthetic is None:
-        return Source(request, archive, split, snapshot=load(find_snapshot(given[0])))
+        return EvaluationSource(request, archive, split, snapshot=load(find_snapshot(given[0])))
     named = open_rows(str(synthetic))
     part = common_split(named.rows)
     images = ArchiveRows(named.archive, named.rows, part, title=named.archive.path.name)
-    return Source(request, archive, split, synthetic=images)
+    return EvaluationSource(request, archive, split, synthetic=images)
 
 
-PublishedInputs = tuple[Published, ImageSet, ImageSet]
+PublishedInputs = tuple[PublishedName, ImageSet, ImageSet]
 """A published measure with its training images, flips as it takes them, and synthetic images."""
 
 
@@ -187,7 +187,7 @@ class EvaluationInputs:
     notes: Sequence[str] = ()
 
 
-def evaluation_inputs(source: Source, requested: MeasureSelection) -> EvaluationInputs:
+def evaluation_inputs(source: EvaluationSource, requested: MeasureSelection) -> EvaluationInputs:
     """The sets for the measures that are requested.
 
     Raises:
@@ -227,7 +227,7 @@ def evaluation_inputs(source: Source, requested: MeasureSelection) -> Evaluation
 
 
 def _published(
-    source: Source, published: Sequence[Published]
+    source: EvaluationSource, published: Sequence[PublishedName]
 ) -> tuple[list[PublishedInputs], list[str]]:
     """Training images and as many synthetic ones as the largest published measure needs; and lines
     on both.

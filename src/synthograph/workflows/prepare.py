@@ -34,7 +34,7 @@ ORIGINS = {
     "invariances": "invariant",
 }
 """Setting of the archive -> the field that gives it."""
-Source = tuple[Sequence[SourceItem], PrepareOptions, Rejects]
+PreparationInputs = tuple[Sequence[SourceItem], PrepareOptions, Rejects]
 """The images, the rules with what the source adds to them, and what cannot be used of it."""
 
 
@@ -157,7 +157,7 @@ def _rules(request: PrepareRequest) -> PrepareOptions:
         )
 
 
-def _from_archive(request: PrepareRequest, rules: PrepareOptions) -> Source:
+def _from_archive(request: PrepareRequest, rules: PrepareOptions) -> PreparationInputs:
     """An existing archive keeps its classes, namespace, invariances and origin; only its splits are
     left behind.
     """
@@ -183,7 +183,7 @@ def _from_files(
     modalities: dict[str, Path],
     rules: PrepareOptions,
     progress: Progress,
-) -> Source:
+) -> PreparationInputs:
     files = read_files(
         FileSourceOptions(
             source=request.source,

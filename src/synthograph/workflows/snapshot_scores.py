@@ -24,7 +24,7 @@ from synthograph.metrics.names import (
     FEATURE_MEASURES,
     PROBABILITY_MEASURES,
     MeasureSelection,
-    Published,
+    PublishedName,
     parse_selection,
 )
 from synthograph.metrics.overlap import refuse_overlap, trained_on
@@ -198,7 +198,7 @@ class SnapshotScorer:
     train: ArchiveRows
     reference: ArchiveRows | None
     own: Sequence[str]
-    published: Sequence[Published]
+    published: Sequence[PublishedName]
     choosing: str | None
     notes: Sequence[str] = ()
     skipped: Sequence[str] = ()
@@ -271,7 +271,7 @@ class SnapshotScorer:
         request = EvaluationTask(real, synthetic, measures=tuple(self.own), seed=SEED)
         return evaluate(request, extractors, folder=feature_folder(), notes=self.notes)
 
-    def _as_published(self, snapshot: Snapshot, spec: Published) -> PublishedMeasure:
+    def _as_published(self, snapshot: Snapshot, spec: PublishedName) -> PublishedMeasure:
         synthetic, train = self._synthetic(snapshot, self.train, spec.count), self.train.images
         if self.config.data.mirror and not spec.full:
             train = with_mirrored(train)

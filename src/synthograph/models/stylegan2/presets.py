@@ -13,7 +13,7 @@ from synthograph.ops.operations import BUNDLES
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedSettings:
     """One row of the published table of base configurations (StyleGAN2-ADA)."""
 
     gpus: int
@@ -29,11 +29,11 @@ class Published:
 
 
 PUBLISHED = {
-    "stylegan2": Published(8, 25000, 32, 4, 1, 0.002, 10, 10),
-    "paper256": Published(8, 25000, 64, 8, 0.5, 0.0025, 1, 20),
-    "paper512": Published(8, 25000, 64, 8, 1, 0.0025, 0.5, 20),
-    "paper1024": Published(8, 25000, 32, 4, 1, 0.002, 2, 10),
-    "cifar": Published(2, 100000, 64, 32, 1, 0.0025, 0.01, 500, ema_ramp=0.05, mapping=2),
+    "stylegan2": PublishedSettings(8, 25000, 32, 4, 1, 0.002, 10, 10),
+    "paper256": PublishedSettings(8, 25000, 64, 8, 0.5, 0.0025, 1, 20),
+    "paper512": PublishedSettings(8, 25000, 64, 8, 1, 0.0025, 0.5, 20),
+    "paper1024": PublishedSettings(8, 25000, 32, 4, 1, 0.002, 2, 10),
+    "cifar": PublishedSettings(2, 100000, 64, 32, 1, 0.0025, 0.01, 500, ema_ramp=0.05, mapping=2),
 }
 
 
@@ -43,11 +43,11 @@ configurations); `stylegan2` was used for several and is not among them.
 """
 
 
-def auto(spec: ImageSpec, gpus: int) -> Published:
+def auto(spec: ImageSpec, gpus: int) -> PublishedSettings:
     """The published formulas; of non-square images r is the longer side, r^2 height x width."""
     r = max(spec.height, spec.width)
     batch = max(min(gpus * min(4096 // r, 32), 64), gpus)
-    return Published(
+    return PublishedSettings(
         gpus=gpus,
         kimg=25000,
         batch=batch,
@@ -61,7 +61,7 @@ def auto(spec: ImageSpec, gpus: int) -> Published:
     )
 
 
-def _tree(row: Published) -> JsonObject:
+def _tree(row: PublishedSettings) -> JsonObject:
     adam = {"lr": row.lr, "beta1": 0.0, "beta2": 0.99, "eps": 1e-8}
     return {
         "model": {
@@ -84,7 +84,7 @@ def _tree(row: Published) -> JsonObject:
     }
 
 
-def _fixed(row: Published) -> Callable[[ImageSpec, int], JsonObject]:
+def _fixed(row: PublishedSettings) -> Callable[[ImageSpec, int], JsonObject]:
     return lambda spec, gpus: _tree(row)
 
 
