@@ -310,6 +310,7 @@ def test_a_short_configuration_is_completed(saved: Path) -> None:
     config = load(saved).info.config
     assert config["seed"] == 3
     assert config["model"]["w_avg_decay"] == 0.995
+    assert config["model"]["noise"] is True, "networks had noise before it could be left out"
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])

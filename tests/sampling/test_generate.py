@@ -40,16 +40,18 @@ def make_snapshot(
     bits: int = 8,
     classes: tuple[str, ...] = ("a b", "c/d"),
     width: int | None = None,
+    **settings: object,
 ) -> Snapshot:
     modalities = {"image": 1} if bits == 16 else {"vis": 3, "nir": 1}
     spec = ImageSpec(height=8, width=8, modalities=modalities, bits=bits)
     torch.manual_seed(0)
     width = len(classes) if width is None else width
     condition = Condition(classes, width)
-    networks = family("stylegan2").build(spec, condition, parse_model(MODEL))
+    model = {**MODEL, **settings}
+    networks = family("stylegan2").build(spec, condition, parse_model(model))
     info = SnapshotInfo(
         family="stylegan2",
-        config={"model": MODEL},
+        config={"model": model},
         spec=spec,
         classes=list(classes),
         label_width=width,

@@ -148,6 +148,8 @@ def test_both_images_of_a_pair_have_one_class_and_one_noise() -> None:
     torch.testing.assert_close(first[::2], plain[0][::2])
     torch.testing.assert_close(first[1::2], plain[0][1::2] + 1, rtol=0, atol=1e-3)
     torch.testing.assert_close(squared(first, second), squared(*plain), rtol=0.05, atol=0)
+    without = next(step_pairs(toy(noise_pixels=0), walk(variant, 40)))
+    assert torch.equal(without[0], plain[0])
     noisy = next(step_pairs(toy(noise_pixels=DIM), walk(variant, 40)))
     shift = noisy[0] - plain[0]
     assert float(shift.std()) == pytest.approx(127.5, rel=0.1), "every pair has noise of its own"

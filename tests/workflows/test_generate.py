@@ -1,13 +1,16 @@
 """Generation from Python."""
 
+import zipfile
 from pathlib import Path
 
 import pytest
 
 import synthograph
 from synthograph.core.errors import UserError
+from synthograph.core.progress import Printed
 from synthograph.workflows import generate as workflow
 from tests.conftest import NVIDIA
+from tests.sampling.test_generate import make_snapshot
 
 NETWORK = NVIDIA / "cond2_rgb_32.pkl"
 
@@ -35,6 +38,22 @@ def test_the_result_says_what_is_where(tmp_path: Path) -> None:
 def test_refusals(tmp_path: Path, options: dict, words: str) -> None:
     with pytest.raises(UserError, match=words):
         synthograph.generate(network=NETWORK, outdir=tmp_path / "x", **options)
+
+
+def test_noise_modes_of_a_network_without_noise(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network, made = make_snapshot(tmp_path, noise=False).path, []
+    for mode in ("const", "random", "none"):
+        dest = tmp_path / f"{mode}.zip"
+        synthograph.generate(
+            network=network, outdir=dest, num=2, noise_mode=mode, progress=Printed()
+        )
+        note = f"note: --noise-mode {mode} has no effect"
+        assert capsys.readouterr().out.count(note) == (mode != "const")
+        with zipfile.ZipFile(dest) as archive:
+            made.append({name: archive.read(name) for name in archive.namelist()})
+    assert made[0] == made[1] == made[2]
 
 
 def test_processes_run_the_request_wherever_it_came_from(

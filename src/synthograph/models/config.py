@@ -37,3 +37,8 @@ class ModelConfig(Config):
         such a group.
         """
         return 1
+
+    @property
+    def has_noise(self) -> bool:
+        """Whether images take noise of their own, beside the latent."""
+        return False

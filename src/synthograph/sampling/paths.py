@@ -152,8 +152,8 @@ def _noise(
     synthesis: nn.Module, streams: Streams, numbers: Int64[Tensor, " n"]
 ) -> Mapping[str, object]:
     """Arguments of the synthesis that give both images of a pair the same noise."""
-    pixels = getattr(synthesis, "noise_pixels", None)
-    if not isinstance(pixels, int):
+    pixels = getattr(synthesis, "noise_pixels", 0)
+    if not pixels:
         return {"noise_mode": NoiseMode.CONST}
     drawn = streams.normal("noise", numbers, (pixels,))
     return {"noise_mode": NoiseMode.RANDOM, "noise": torch.cat((drawn, drawn))}

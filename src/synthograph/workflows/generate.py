@@ -78,6 +78,11 @@ def run(request: GenerateRequest, *, progress: Progress) -> GenerateResult:
     if request.network.is_dir():
         progress.log(f"network: {path}")
     snapshot = load(path)
+    if request.noise_mode != NoiseMode.CONST and not snapshot.info.model.has_noise:
+        progress.log(
+            f"note: --noise-mode {request.noise_mode} has no effect, this network has none"
+        )
+        request = request.model_copy(update={"noise_mode": NoiseMode.CONST.value})
     images = _images(snapshot, request)
     part = None if request.part is None else Part.parse(request.part)
     _refuse_together(request)

@@ -9,7 +9,8 @@ import torch
 import synthograph
 from synthograph.core.errors import UserError
 from synthograph.core.spec import ImageSpec
-from synthograph.models.base import Condition
+from synthograph.core.untrusted.pickles import StoredObject
+from synthograph.models.base import Condition, NoiseMode
 from synthograph.models.registry import family, parse_model
 from synthograph.models.stylegan2.networks import minibatch_deviation
 from synthograph.training.setup import first_layers
@@ -142,6 +143,20 @@ def test_bf16_blocks_stay_close_and_outputs_fp32() -> None:
     assert networks.discriminators["image"](rough).dtype == torch.float32
 
 
+def test_without_noise_every_mode_gives_the_same_image() -> None:
+    torch.manual_seed(0)
+    spec, kind = square(16), family("stylegan2")
+    generator = build(spec, noise=False).generator
+    assert not [name for name in generator.state_dict() if "noise" in name]
+    assert generator.synthesis.noise_pixels == 0
+    z, seeds = torch.randn(2, 8), torch.tensor([3, 4])
+    plain = generator(z, noise_mode="none")
+    for mode in NoiseMode:
+        assert torch.equal(generator(z, noise_mode=mode), plain)
+        assert torch.equal(kind.sample(generator, z, None, noise=mode, seeds=seeds), plain)
+    assert any("noise_strength" in name for name in build(spec).generator.state_dict())
+
+
 def test_minibatch_deviation_by_hand() -> None:
     x = torch.randn(6, 4, 2, 2)
     maps = minibatch_deviation(x, group=4)
@@ -172,6 +187,31 @@ def test_refused_options_are_named(tmp_path: Path) -> None:
     content["D"].state["_init_kwargs"]["block_kwargs"] = {"activation": "swish"}
     with pytest.raises(UserError, match="activation = 'swish'"):
         convert(content, family("stylegan2").build)
+
+
+def test_published_networks_without_noise_are_read() -> None:
+    from synthograph.models.pickles import read_pickle
+    from synthograph.models.stylegan2.convert import convert
+
+    content = read_pickle(NVIDIA / "cond5_gray_64.pkl")
+    plain = convert(content, family("stylegan2").build).ema
+    for name in ("G", "G_ema"):
+        content[name].state["_init_kwargs"]["synthesis_kwargs"]["use_noise"] = False
+        forget_noise(content[name])
+    imported = convert(content, family("stylegan2").build)
+    z, label = torch.randn(2, plain.z_dim), torch.eye(5)[:2]
+    assert torch.equal(imported.ema(z, label), plain(z, label, noise_mode="none"))
+    assert not imported.config.has_noise
+
+
+def forget_noise(thing: StoredObject) -> None:
+    """Drop the noise from a stored module and from those inside, as one built without has none."""
+    for kind in ("_parameters", "_buffers"):
+        held = thing.state.get(kind, {})
+        for name in [name for name in held if name.startswith("noise_")]:
+            del held[name]
+    for inner in thing.state.get("_modules", {}).values():
+        forget_noise(inner)
 
 
 def test_freeze_d_counts_from_the_image() -> None:

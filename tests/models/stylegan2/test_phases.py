@@ -282,6 +282,20 @@ def test_several_modalities_are_weighted_and_reported() -> None:
     torch.testing.assert_close(signs.real_signs, both.mean(1))
 
 
+def test_without_noise_other_draws_stay_the_same() -> None:
+    """A network whose noise has no strength yet computes what one without noise does."""
+    (with_noise, noisy), (without, phases) = (small({"image": 1}, noise=n) for n in (True, False))
+    without.generator.load_state_dict(
+        {n: t for n, t in with_noise.generator.state_dict().items() if "noise" not in n}
+    )
+    without.discriminators.load_state_dict(with_noise.discriminators.state_dict())
+    batch = noise_batch(1)
+    for name, phase in phases.items():
+        torch.testing.assert_close(phase.loss(batch).loss, noisy[name].loss(batch).loss)
+    phases["Gmain"].loss(batch).loss.backward()
+    assert all(p.grad is not None for p in without.generator.parameters())
+
+
 def test_penalties_of_weight_zero_have_no_phase() -> None:
     _, phases = small({"image": 1}, path_weight=0, r1_gamma=0)
     assert list(phases) == ["Gmain", "Dmain"]

@@ -308,6 +308,21 @@ def test_another_rate_of_the_mapping_keeps_the_styles() -> None:
     torch.testing.assert_close(images(target), images(source), rtol=1e-4, atol=1e-4)
 
 
+def test_noise_begins_silent_and_can_be_left_out() -> None:
+    quiet, noisy = make(image(), noise=False), make(image(), seed=2)
+    config = parse_model({"family": "stylegan2", **SMALL})
+    fresh_one = ModelBundle(image(), Condition(), config, KIND.build(image(), Condition(), config))
+    found = fill(fresh_one, quiet)
+    assert {name.rpartition(".")[2] for name in fresh(fresh_one, found)} == {
+        "noise_const",
+        "noise_strength",
+    }
+    assert torch.equal(images(fresh_one), images(quiet))
+    assert not fresh(quiet, fill(quiet, noisy))
+    assert torch.equal(images(quiet), images(noisy, mode="none"))
+    assert KIND.inherited_settings(quiet.config)["noise"] is False
+
+
 def test_other_widths_stay_fresh() -> None:
     source, target = make(image()), make(image(), seed=2, channel_max=8)
     before = copy.deepcopy(target.networks.tensors())

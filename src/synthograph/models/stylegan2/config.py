@@ -46,6 +46,9 @@ class StyleGAN2Config(ModelConfig):
     discriminator_architecture: Architecture = pydantic.Field(
         Architecture.RESNET, description="how the discriminators join their resolutions"
     )
+    noise: bool = pydantic.Field(
+        True, description="noise inputs at every pixel; without, images follow from latents alone"
+    )
     clamp: float | None = pydantic.Field(
         256.0, gt=0, description="limit of the absolute layer output"
     )
@@ -112,3 +115,8 @@ class StyleGAN2Config(ModelConfig):
     def group_size(self) -> int:
         """Images that share a minibatch standard deviation."""
         return self.mbstd_group
+
+    @property
+    def has_noise(self) -> bool:
+        """Whether it was built with noise inputs."""
+        return self.noise

@@ -31,7 +31,6 @@ MAX_TEXT = 100
 FIXED: dict[str, tuple[Any, ...]] = {
     "activation": ("lrelu",),
     "resample_filter": ([1, 3, 3, 1], (1, 3, 3, 1)),
-    "use_noise": (True,),
 }
 
 
@@ -125,6 +124,7 @@ def _config(generator: JsonObject, discriminator: JsonObject) -> JsonObject:
         "channel_base": synthesis.get("channel_base", 32768),
         "channel_max": synthesis.get("channel_max", 512),
         "clamp": synthesis.get("conv_clamp"),
+        "noise": synthesis.get("use_noise", True),
         "generator_architecture": synthesis.get("architecture", "skip"),
         "discriminator_architecture": images.get("architecture", "resnet"),
         "discriminator_channel_base": images.get("channel_base", 32768),

@@ -73,7 +73,7 @@ class StyleGAN2(base.Family):
             mean = mapping.class_means(label)
         ws = mapping.truncate(mapping(z, label), truncation, cutoff, mean)
         synthesis, maps = generator.synthesis, None
-        if noise is base.NoiseMode.RANDOM and seeds is not None:
+        if noise is base.NoiseMode.RANDOM and seeds is not None and synthesis.noise_pixels:
             maps = Streams(0).normal("sample/noise", seeds, (synthesis.noise_pixels,))
         image: Tensor = synthesis(ws, noise_mode=noise, noise=maps)
         return image

@@ -75,21 +75,20 @@ def check_channels(spec: ImageSpec, config: StyleGAN2Config) -> None:
 
 
 class StyledConv(nn.Module):
-    """Modulated 3x3 convolution with noise, bias and leaky ReLU."""
+    """Modulated 3x3 convolution with bias, leaky ReLU and, where the model has it, noise."""
 
-    noise_const: Tensor
+    noise_const: Tensor | None
 
-    def __init__(
-        self, inputs: int, level: Level, *, w_dim: int, up: bool, clamp: float | None
-    ) -> None:
+    def __init__(self, inputs: int, level: Level, *, config: StyleGAN2Config, up: bool) -> None:
         super().__init__()
-        self.affine = Linear(w_dim, inputs, bias=1.0)
+        self.affine = Linear(config.w_dim, inputs, bias=1.0)
         self.weight = nn.Parameter(torch.randn(level.channels, inputs, 3, 3))
         self.bias = nn.Parameter(torch.zeros(level.channels))
-        self.noise_strength = nn.Parameter(torch.zeros(()))
-        self.register_buffer("noise_const", torch.randn(level.height, level.width))
+        fixed = torch.randn(level.height, level.width) if config.noise else None
+        self.noise_strength = nn.Parameter(torch.zeros(())) if config.noise else None
+        self.register_buffer("noise_const", fixed)
         self.convolve = resample.conv_up if up else resample.conv
-        self.clamp = clamp
+        self.clamp = config.clamp
 
     def forward(
         self, x: Tensor, w: Float[Tensor, "n w"], noise: "Noise", gain: float = 1.0
@@ -99,7 +98,7 @@ class StyledConv(nn.Module):
         style, scale = self.affine(w), gain * LRELU_GAIN
         y = modulated_conv(x, weight, style, self.bias, convolve=self.convolve, gain=scale)
         drawn = noise.map_for(self, len(w))
-        if drawn is not None:
+        if drawn is not None and self.noise_strength is not None:
             y += (drawn * (self.noise_strength * scale)).to(y.dtype)
         return lrelu_(y, clamp=None if self.clamp is None else self.clamp * gain)
 
@@ -129,14 +128,15 @@ class Noise:
 
     def map_for(self, layer: StyledConv, count: int) -> Tensor | None:
         """Noise [h, w] or [n, 1, h, w] for the next layer, or None."""
-        if self.mode is NoiseMode.NONE:
+        fixed = layer.noise_const
+        if fixed is None or self.mode is NoiseMode.NONE:
             return None
         if self.mode is NoiseMode.CONST:
-            return layer.noise_const
-        shape = (count, 1, *layer.noise_const.shape)
+            return fixed
+        shape = (count, 1, *fixed.shape)
         if self.given is None:
-            return torch.randn(shape, device=layer.noise_const.device)
-        start, self.used = self.used, self.used + layer.noise_const.numel()
+            return torch.randn(shape, device=fixed.device)
+        start, self.used = self.used, self.used + fixed.numel()
         return self.given[:, start : self.used].reshape(shape)
 
 
@@ -164,10 +164,10 @@ class SynthesisBlock(nn.Module):
         if inputs is None:
             self.const = nn.Parameter(torch.randn(o, level.height, level.width))
         else:
-            self.conv0 = StyledConv(inputs, level, w_dim=w_dim, up=True, clamp=clamp)
+            self.conv0 = StyledConv(inputs, level, config=config, up=True)
             if resnet:
                 self.skip = Conv(inputs, o, kernel=1, bias=False, convolve=resample.conv_up)
-        self.conv1 = StyledConv(o, level, w_dim=w_dim, up=False, clamp=clamp)
+        self.conv1 = StyledConv(o, level, config=config, up=False)
         heads = {
             name: ToImage(o, channels, w_dim=w_dim, clamp=clamp)
             for name, channels in modalities.items()
@@ -224,7 +224,8 @@ class Synthesis(nn.Module):
         )
         self.num_ws = 2 * len(levels)
         pixels = [level.height * level.width for level in levels]
-        self.noise_pixels = 2 * sum(pixels) - pixels[0]  # the coarsest has one convolution
+        # the coarsest has one convolution
+        self.noise_pixels = 2 * sum(pixels) - pixels[0] if config.noise else 0
         self.block_dtype = torch.float32
 
     def forward(
@@ -239,7 +240,8 @@ class Synthesis(nn.Module):
 
         Args:
             ws: styles, one row per layer.
-            noise_mode: "const" fixed maps, "random" fresh ones, "none".
+            noise_mode: "const" fixed maps, "random" fresh ones, "none"; all the same for a model
+                without noise.
             force_fp32: compute the blocks in fp32 whatever `block_dtype` says.
             noise: for "random", `noise_pixels` standard normal numbers per image; None draws from
                 torch's global generator.

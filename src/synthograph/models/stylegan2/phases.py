@@ -141,10 +141,11 @@ class Losses:
                 part.block_dtype = dtype
 
     def _synthesise(self, batch: Batch, phase: str) -> tuple[Tensor, Float[Tensor, "n s w"]]:
-        """Images with fresh noise, and the styles that made them; row 0 is never a mixed one."""
+        """Images, with fresh noise if any, and their styles; row 0 is never a mixed one."""
         ws = self._styles(batch, phase)
-        synthesis = self.generator.synthesis
-        noise = self._normal(batch, f"{phase}/noise", synthesis.noise_pixels)
+        synthesis, noise = self.generator.synthesis, None
+        if self.config.noise:
+            noise = self._normal(batch, f"{phase}/noise", synthesis.noise_pixels)
         return synthesis(ws, noise_mode="random", noise=noise), ws
 
     def _styles(self, batch: Batch, phase: str) -> Float[Tensor, "n s w"]:

@@ -35,6 +35,7 @@ INHERITED = (
     "embedding_width",
     "generator_architecture",
     "discriminator_architecture",
+    "noise",
     "clamp",
     "discriminator_channel_base",
     "discriminator_channel_max",
