@@ -78,11 +78,10 @@ def run(request: GenerateRequest, *, progress: Progress) -> GenerateResult:
     if request.network.is_dir():
         progress.log(f"network: {path}")
     snapshot = load(path)
-    if request.noise_mode != NoiseMode.CONST and not snapshot.info.model.has_noise:
-        progress.log(
-            f"note: --noise-mode {request.noise_mode} has no effect, this network has none"
-        )
-        request = request.model_copy(update={"noise_mode": NoiseMode.CONST.value})
+    if request.noise_mode != "const" and not snapshot.info.model.has_noise:
+        mode = request.noise_mode
+        progress.log(f"note: --noise-mode {mode} has no effect: {path.name} has no noise inputs")
+        request = request.model_copy(update={"noise_mode": "const"})
     images = _images(snapshot, request)
     part = None if request.part is None else Part.parse(request.part)
     _refuse_together(request)
