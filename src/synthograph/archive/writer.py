@@ -38,6 +38,7 @@ from synthograph.core.outputs import COMMAND, PARTIAL, is_packed, refuse_other_k
 from synthograph.core.untrusted.containers import close_zips
 from synthograph.core.untrusted.dataset_json import DATASET, MANIFEST
 from synthograph.core.untrusted.documents import JsonObject
+from synthograph.core.untrusted.zip_names import open_named
 
 JOURNAL = "journal.jsonl"
 LOCK = ".lock"
@@ -316,7 +317,7 @@ def replace_members(path: Path, new: Mapping[str, bytes]) -> None:
     """
     mode = path.stat().st_mode
     with atomic_path(path) as temporary:
-        with zipfile.ZipFile(path) as old, zipfile.ZipFile(temporary, "w") as out:
+        with open_named(path) as old, zipfile.ZipFile(temporary, "w") as out:
             for info in old.infolist():
                 if info.filename not in new:
                     with old.open(info) as source, out.open(_stored(info), "w") as target:

@@ -28,7 +28,12 @@ from synthograph.core.untrusted.containers import (
 )
 
 FILES = {"b/Größe 1.png": b"one", "a.png": b"two", "b/c/d.txt": b"three"}
-LITTER = (".hidden.png", "__MACOSX/a.png", "b/Thumbs.db", ".git/x.png", "b/.DS_Store")
+LITTER = (
+    *(".hidden.png", "__MACOSX/._a.png", "b/Thumbs.db", ".git/x.png", "b/.DS_Store", "._a.png"),
+    *("@eaDir/a.png/SYNOPHOTO_THUMB_SM.jpg", "b/c/@EADIR/x.png", "#recycle/b.png", "#Recycle/b"),
+    *("b/$RECYCLE.BIN/S-1-5/$R1.png", ".Trash-1000/files/a.png", ".Trashes/501/a.png"),
+    *("lost+found/x.png", "b/LOST+FOUND/x", "@Recycle/a.png", "System Volume Information/a.png"),
+)
 
 
 def make_folder(root: Path, files: dict[str, bytes]) -> Path:
@@ -64,6 +69,8 @@ def test_members_are_sorted_and_litter_is_left_out(path: Path) -> None:
     container = open_container(path, "SOURCE")
     assert container.members().names == tuple(sorted(FILES))
     assert {name: container.read(name) for name in FILES} == FILES
+    (remark,) = container.members().remarks
+    assert "of a file server or system left out: " in remark
 
 
 def test_containers_travel_to_other_processes(path: Path) -> None:

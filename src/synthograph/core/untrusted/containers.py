@@ -8,6 +8,7 @@ import os
 import stat
 import zipfile
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path, PurePath, PurePosixPath
@@ -16,6 +17,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.names import first_few
 from synthograph.core.outputs import is_unfinished
 from synthograph.core.record import UnreadableError
+from synthograph.core.untrusted.zip_names import open_named
 
 MAX_MEMBER_BYTES = 512 << 20
 BOMB_BYTES, BOMB_RATIO = 32 << 20, 100
@@ -24,7 +26,14 @@ HEAD_BYTES = 256
 
 _PIECE = 1 << 20
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_LITTER = {"__macosx", "thumbs.db", "desktop.ini"}
+_LITTER = frozenset(
+    "__macosx thumbs.db ehthumbs.db ehthumbs_vista.db desktop.ini icon\r lost+found "
+    "$recycle.bin recycler recycled found.000 @eadir @tmp @recycle @recently-snapshot @sharebin "
+    "@__thumb #recycle #snapshot ~snapshot".split(" ")
+) | {"system volume information", "network trash folder", "temporary items"}
+"""Left behind by systems and file servers, in lower case; `.DS_Store`, `.Trash-1000`, `._a.png`
+are hidden as they are.
+"""
 _ENCRYPTED = 1
 
 
@@ -59,6 +68,7 @@ class Folder:
             base = Path(folder).relative_to(self.path)
             growing = {name for name in below if is_unfinished(Path(folder, name))}
             found.unfinished.extend((base / name).as_posix() for name in growing)
+            found.litter.extend(n for n in below if is_litter(n) and not n.startswith("."))
             below[:] = sorted(n for n in below if n not in growing and not is_litter(n))
             found.links.extend(
                 (base / name).as_posix() for name in below if os.path.islink(Path(folder, name))
@@ -137,16 +147,23 @@ class ZipFolder:
             raise UserError(f"{self.path}: member {twice[0]!r} appears twice; pack the zip again")
         names: list[str] = []
         broken: list[tuple[str, str]] = []
+        litter: list[str] = []
         for info in sorted(infos, key=lambda info: info.filename):
             name = info.filename.removeprefix(self.prefix)
-            outside = not info.filename.startswith(self.prefix)
-            if outside or any(map(is_litter, name.split("/"))):
+            if not info.filename.startswith(self.prefix):
                 continue
-            if stat.S_ISLNK(info.external_attr >> 16):
+            left = next(filter(is_litter, name.split("/")), None)
+            if left is not None:
+                litter += [left] if "/" in name and not left.startswith(".") else []
+            elif stat.S_ISLNK(info.external_attr >> 16):
                 broken.append((name, "is a link; pack the file itself"))
             else:
                 names.append(name)
-        return Contents(tuple(names), tuple(broken))
+        remarks = _remark_litter(litter, "file")
+        page = _open_zip(self.path).metadata_encoding
+        if page not in (None, "utf-8"):
+            remarks += (f"file names in {self.path} are not in UTF-8; they are read as {page}",)
+        return Contents(tuple(names), tuple(broken), remarks)
 
     def read(self, name: str, limit: int | None = None) -> bytes:
         """The bytes of a member, whose checksum is verified, or the first `limit` of them.
@@ -257,6 +274,14 @@ def is_litter(name: str) -> bool:
     return name.startswith(".") or name.lower() in _LITTER
 
 
+def _remark_litter(names: Sequence[str], what: str) -> tuple[str, ...]:
+    counts = Counter(name for name in names if name.lower() != "__macosx")
+    if not counts:
+        return ()
+    kinds = first_few([f"{name} {count}" for name, count in counts.most_common()])
+    return (f"{counts.total()} {what}(s) of a file server or system left out: {kinds}",)
+
+
 def without_runs(listing: Contents) -> Contents:
     """Contents without run directories, whose images show a training."""
     known = frozenset(listing.names)
@@ -279,6 +304,7 @@ class _Walk:
     links: list[str] = field(default_factory=list)
     special: list[str] = field(default_factory=list)
     unfinished: list[str] = field(default_factory=list)
+    litter: list[str] = field(default_factory=list)
     broken: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, name: str, path: Path) -> None:
@@ -306,6 +332,7 @@ class _Walk:
             (f"{len(self.special)} pipe(s) or device(s) ignored", self.special),
         )
         remarks = tuple(f"{what}: {first_few(names)}" for what, names in counted if names)
+        remarks += _remark_litter(self.litter, "folder")
         return Contents(tuple(sorted(self.names)), tuple(self.broken), remarks)
 
 
@@ -376,4 +403,4 @@ def close_zips() -> None:
 def _shared_zip(path: str, file: tuple[int, ...], process: int) -> zipfile.ZipFile:
     # The process number is part of the key, since a file position inherited by a fork would be
     # shared with the parent
-    return zipfile.ZipFile(path)
+    return open_named(Path(path))
