@@ -10,7 +10,9 @@ from PIL import Image
 
 import synthograph
 from synthograph.archive.reader import open_archive
+from synthograph.archive.writer import ArchiveWriter
 from synthograph.core.errors import UserError
+from synthograph.core.progress import Printed
 
 SCRIPT = """
 import synthograph as sg
@@ -61,3 +63,60 @@ def test_the_result_is_for_programs_too(photos: Path) -> None:
 def test_refusals_name_the_keyword(photos: Path, options: dict, words: str) -> None:
     with pytest.raises(UserError, match=words):
         synthograph.prepare(photos, "out.zip", **options)
+
+
+@pytest.mark.parametrize("dest", ["set.zip", "set"])
+def test_force_replaces_an_archive_once_the_new_one_is_complete(
+    photos: Path, dest: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    synthograph.prepare(photos, dest, workers=1)
+    synthograph.split(dest, test=0.25, val=0.25)
+    old = open_archive(Path(dest))
+    with pytest.raises(UserError, match="choose another archive name or add --force to replace it"):
+        synthograph.prepare(photos, dest, size=8, workers=1)
+    with pytest.raises(UserError, match="must be at least 4"):
+        synthograph.prepare(photos, dest, size=3, workers=1, force=True)
+    (photos / "odd.png").write_bytes(b"no image")
+    with pytest.raises(UserError, match="odd.png"):
+        synthograph.prepare(photos, dest, size=8, workers=1, force=True)
+    assert open_archive(Path(dest)).rows == old.rows, "nothing was replaced by a refused command"
+    (photos / "odd.png").unlink()
+    synthograph.prepare(photos, dest, size=8, workers=1, force=True, progress=Printed())
+    assert f"{dest} (4 images, with its split) is replaced" in capsys.readouterr().out
+    new = open_archive(Path(dest))
+    assert (new.info.spec.height, new.info.namespace) == (8, old.info.namespace)
+    assert {row.split for row in new.rows} == {None}
+    assert sorted(path.name for path in Path().iterdir()) == ["photos", dest]
+
+
+def test_force_replaces_an_unfinished_archive_of_another_command(photos: Path) -> None:
+    ArchiveWriter(Path("set.zip"), {"another": "command"}).suspend()
+    with pytest.raises(UserError, match="unfinished archive of another command"):
+        synthograph.prepare(photos, "set.zip", workers=1)
+    synthograph.prepare(photos, "set.zip", workers=1, force=True)
+    assert len(open_archive(Path("set.zip")).rows) == 4
+    assert not Path("set.zip.partial").exists()
+
+
+def test_force_replaces_nothing_else_than_archives(photos: Path) -> None:
+    Path("notes").mkdir()
+    Path("notes/a.txt").write_text("mine")
+    Path("notes.zip").write_bytes(b"mine")
+    synthograph.prepare(photos, "set", workers=1)
+    Path("set/a.txt").write_text("mine")
+    for dest in ("notes", "notes.zip", "set"):
+        for force in (True, False):
+            with pytest.raises(UserError, match=f"{dest} exists already.*or remove it first"):
+                synthograph.prepare(photos, dest, workers=1, force=force)
+    Path("set/a.txt").unlink()
+    with pytest.raises(UserError, match="set is what the archive is made of"):
+        synthograph.prepare("set", "set", workers=1, force=True)
+
+
+def test_force_replaces_the_picture_too(photos: Path) -> None:
+    options = {"workers": 1, "grid": "sheet.png"}
+    synthograph.prepare(photos, "set.zip", **options)
+    before = Path("sheet.png").read_bytes()
+    Image.new("RGB", (24, 24)).save(photos / "4.png")
+    synthograph.prepare(photos, "set.zip", force=True, **options)
+    assert Path("sheet.png").read_bytes() != before

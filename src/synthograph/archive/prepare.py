@@ -39,7 +39,8 @@ _KEEPS = "keeps what is done; run the same command again to continue"
 class PrepareOptions(Config):
     """What decides an archive's content beside its source.
 
-    `namespace` and `snapshots` are those of the archive that the new one is made of.
+    `namespace` and `snapshots` are those of the archive that the new one is made of; `replace` is
+    told `ArchiveWriter`.
     """
 
     transform: TransformOptions = TransformOptions()
@@ -48,6 +49,7 @@ class PrepareOptions(Config):
     namespace: str | None = None
     snapshots: list[JsonObject] = []
     allow_rejects: bool = False
+    replace: bool = False
 
     @pydantic.field_validator("invariances")
     @classmethod
@@ -121,7 +123,7 @@ def prepare(
         require_grid(*options.transform.result)
     classes = _classes(items, options)
     whole = {**(command or {}), **_fingerprint(items, options)}
-    writer = ArchiveWriter(dest, whole)
+    writer = ArchiveWriter(dest, whole, replace=options.replace)
     with _keeping(writer):
         for numbers in missing_ranges(writer, len(items), whole):
             _make(writer, items[numbers.start : numbers.stop], options, track, workers)
@@ -150,8 +152,8 @@ def prepare_part(
     _classes(items, options)
     whole = {**(command or {}), **_fingerprint(items, options)}
     numbers = part.numbers(len(items))
-    refuse_destination(dest)
-    writer = ArchiveWriter(part.dest(dest), whole)
+    refuse_destination(dest, replace=options.replace)
+    writer = ArchiveWriter(part.dest(dest), whole, replace=options.replace)
     with _keeping(writer):
         left = items[numbers.start + writer.items_done : numbers.stop]
         _make(writer, left, options, track, workers)
@@ -206,7 +208,7 @@ def _fingerprint(items: Sequence[SourceItem], options: PrepareOptions) -> JsonOb
     for item in items:
         facts = [item.name, item.label, item.group, item.origin, dict(item.columns)]
         digest.update(json.dumps(facts).encode() + b"\n")
-    chosen = options.model_dump(mode="json", exclude={"allow_rejects"})
+    chosen = options.model_dump(mode="json", exclude={"allow_rejects", "replace"})
     return {"options": chosen, "items": digest.hexdigest()}
 
 

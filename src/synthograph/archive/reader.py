@@ -179,6 +179,11 @@ class Archive:
         """Hex sha256 of the manifest."""
         return manifest_hash(self.rows)
 
+    @property
+    def other_files(self) -> frozenset[str]:
+        """Files beside its images, masks and lists."""
+        return self.files.names.difference(self._image_members(), LISTS)
+
     def _image_members(self) -> Iterator[str]:
         for row in self.rows:
             yield from (self.member(row, modality) for modality in self.info.spec.modalities)

@@ -21,7 +21,7 @@ import numpy as np
 
 from synthograph.archive.manifest import Row, write_manifest
 from synthograph.archive.png import encode_png
-from synthograph.archive.reader import MASKS, ArchiveInfo
+from synthograph.archive.reader import MASKS, ArchiveInfo, open_archive
 from synthograph.core.commands import other_command
 from synthograph.core.errors import BlockedError, UserError
 from synthograph.core.files import (
@@ -43,6 +43,7 @@ from synthograph.core.untrusted.zip_names import open_named
 JOURNAL = "journal.jsonl"
 LOCK = ".lock"
 DATA = "data"
+REPLACED = "replaced"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +81,13 @@ class _JournalEntry:
     files: dict[str, int]
 
 
-def refuse_destination(dest: Path) -> None:
+def refuse_destination(dest: Path, *, replace: bool = False, way_out: str | None = None) -> None:
     """Refuse a destination before long work if no archive can be written there.
+
+    Args:
+        dest: the archive to be.
+        replace: an archive may be there.
+        way_out: what else than another name helps where an archive is there.
 
     Raises:
         UserError: something is there, its folder cannot be written to, it is called like a file of
@@ -90,12 +96,26 @@ def refuse_destination(dest: Path) -> None:
     if not dest.name:
         raise UserError(f"{dest} is a folder without a name of its own: name a new one inside it")
     refuse_other_kinds(dest, "archive")
-    refuse_existing(dest, "archive name")
+    if not (replace or way_out) or not _is_archive_alone(dest):
+        refuse_existing(dest, "archive name")
+    elif not replace:
+        refuse_existing(dest, "archive name", way_out)
     if is_packed(dest) and dest.is_dir():
         raise UserError(f"{dest} is a folder: remove it, or choose a name without .zip")
     if dest.is_dir() and (dest.is_symlink() or os.path.ismount(dest)):
         raise UserError(f"{dest} is a link or a mounted volume: name a new folder inside it")
     refuse_unwritable(dest)
+
+
+def _is_archive_alone(dest: Path) -> bool:
+    """Whether an archive of ours is there, and nothing that would be lost with it: a folder of
+    PNG files with a `dataset.json` of another program is somebody's source.
+    """
+    try:
+        archive = open_archive(dest)
+    except UserError:
+        return False
+    return bool(archive.info.namespace) and not archive.other_files
 
 
 class ArchiveWriter:
@@ -106,6 +126,8 @@ class ArchiveWriter:
         dest: the archive to be: a path ending in `.zip`, or a folder.
         command: everything that decides the archive's content, as JSON data; under `TYPED` the
             line that was typed, which decides nothing.
+        replace: an archive that is there is replaced once the new one is complete, and an
+            unfinished one of another command at once.
 
     Raises:
         UserError: `dest` exists.
@@ -113,8 +135,8 @@ class ArchiveWriter:
             way.
     """
 
-    def __init__(self, dest: Path, command: Mapping[str, object]) -> None:
-        refuse_destination(dest)
+    def __init__(self, dest: Path, command: Mapping[str, object], *, replace: bool = False) -> None:
+        refuse_destination(dest, replace=replace)
         self.packed = is_packed(dest)
         self.dest = dest
         self.partial = dest.with_name(f"{dest.name}{PARTIAL}")
@@ -130,13 +152,13 @@ class ArchiveWriter:
                     f"{self.partial}: another process is writing this archive"
                 ) from None
             try:
-                self._resume(json.loads(json.dumps(command)))
+                self._resume(json.loads(json.dumps(command)), replace)
                 self._journal = (self.partial / JOURNAL).open("a", encoding="utf-8")
             except BaseException:
                 self._lock.release()
                 raise
 
-    def _resume(self, command: Any) -> None:  # noqa: ANN401 - JSON data
+    def _resume(self, command: Any, replace: bool) -> None:  # noqa: ANN401 - JSON data
         path = self.partial / COMMAND
         if not path.exists():
             write_json(path, command)
@@ -146,7 +168,12 @@ class ArchiveWriter:
         except ValueError:
             recorded = None
         other = other_command(recorded, command)
-        if other is not None:
+        if other is not None and replace:
+            remove(self.partial / JOURNAL)
+            remove(self.partial / DATA)
+            (self.partial / DATA).mkdir(exist_ok=True)
+            write_json(path, command)
+        elif other is not None:
             raise BlockedError(
                 f"{self.partial} holds an unfinished archive of another command, or its source "
                 f"has changed ({other}): run that command again to finish it, or remove the folder "
@@ -262,16 +289,18 @@ class ArchiveWriter:
                 self._pack(sorted(names))
             else:
                 _remove_others(data, names)
-                if self.dest.is_dir():
-                    self.dest.rmdir()
+                if self.dest.is_dir():  # goes with what is partial
+                    os.replace(self.dest, self.partial / REPLACED)
                 os.replace(data, self.dest)
                 sync(self.dest.parent)
         self.discard()
 
     def _pack(self, names: Sequence[str]) -> None:
-        with atomic_path(self.dest) as temporary, zipfile.ZipFile(temporary, "w") as packed:
-            for name in names:
-                write_member(packed, name, (self.partial / DATA / name).read_bytes())
+        with atomic_path(self.dest) as temporary:
+            with zipfile.ZipFile(temporary, "w") as packed:
+                for name in names:
+                    write_member(packed, name, (self.partial / DATA / name).read_bytes())
+            close_zips()  # one of them may be replaced at the end of this block
 
     def discard(self) -> None:
         """Remove all that was written."""

@@ -160,8 +160,13 @@ def _is_there(path: Path) -> bool:
     return True
 
 
-def refuse_existing(path: Path, what: str) -> None:
+def refuse_existing(path: Path, what: str, way_out: str | None = None) -> None:
     """Stop before work whose result would overwrite something.
+
+    Args:
+        path: the result.
+        what: what to choose another of.
+        way_out: what else helps, such as a flag; to remove it, unless given.
 
     Raises:
         UserError: `path` is an existing file, a folder that is not empty, or a broken link.
@@ -170,7 +175,7 @@ def refuse_existing(path: Path, what: str) -> None:
         taken = _is_there(path) and not (path.is_dir() and not any(path.iterdir()))
     if taken:
         why = "exists already" if path.exists() else "is a broken link"
-        raise UserError(f"{path} {why}: choose another {what} or remove it first")
+        raise UserError(f"{path} {why}: choose another {what} or {way_out or 'remove it first'}")
 
 
 def refuse_unwritable(path: Path) -> None:

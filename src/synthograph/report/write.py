@@ -47,7 +47,7 @@ def check_target(page: Path, *, force: bool) -> Path:
                 f"{page.with_stem(page.stem + '-report')}"
             )
         if not force:
-            refuse_existing(path, "-o, add --force to replace it,")
+            refuse_existing(path, "-o", "add --force to replace it")
         refuse_unwritable(path)
     return data
 

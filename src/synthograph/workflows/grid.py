@@ -6,11 +6,12 @@ from synthograph.archive.gallery import gallery
 from synthograph.archive.reader import open_archive
 from synthograph.core.contact_sheets import contact_sheet
 from synthograph.core.errors import UserError
-from synthograph.core.files import disk_errors, refuse_output, write_bytes
+from synthograph.core.files import disk_errors, refuse_output, refuse_unwritable, write_bytes
 
 
-def refuse_grid(grid: Path | None) -> None:
-    """Refuse a picture that is in the way, or no PNG, before long work starts.
+def refuse_grid(grid: Path | None, *, replace: bool = False) -> None:
+    """Refuse a picture that is in the way, unless it may be replaced, or no PNG, before long work
+    starts.
 
     Raises:
         UserError: it is one of these.
@@ -18,7 +19,10 @@ def refuse_grid(grid: Path | None) -> None:
     if grid is not None and grid.suffix.lower() != ".png":
         stem = grid.stem.lstrip(".").removesuffix("png") or "grid"
         raise UserError(f"--grid {grid}: pictures are PNG files; name it {stem}.png")
-    refuse_output(grid, "--grid")
+    if grid is not None and replace and grid.is_file():
+        refuse_unwritable(grid)
+    else:
+        refuse_output(grid, "--grid")
 
 
 def draw_grid(archive: Path, grid: Path) -> None:

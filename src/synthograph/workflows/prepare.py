@@ -103,13 +103,12 @@ def run(request: PrepareRequest, *, progress: Progress) -> PrepareResult | Prepa
         UserError: an option, a file or the destination breaks a rule.
         StoppedError: after Ctrl-C; the same request goes on.
     """
-    refuse_destination(request.dest)
-    refuse_grid(request.grid)
-    rules = _rules(request)
+    refuse_destination(request.dest, replace=request.force, way_out="add --force to replace it")
+    refuse_grid(request.grid, replace=request.force)
     modalities = _modalities(request.modality)
-    _refuse_inside(
-        request.dest, [one for one in (request.source, *modalities.values(), request.masks) if one]
-    )
+    sources = (request.source, *modalities.values(), request.masks)
+    _refuse_source(request.dest, [one for one in sources if one])
+    rules = _replacing(request.dest, _rules(request), progress)
     if is_archive(request.source):
         items, rules, rejects = _from_archive(request, rules)
     else:
@@ -153,6 +152,7 @@ def _rules(request: PrepareRequest) -> PrepareOptions:
                 },
                 "invariances": [] if request.invariant == ("none",) else list(request.invariant),
                 "allow_rejects": request.allow_rejects,
+                "replace": request.force,
             }
         )
 
@@ -201,8 +201,25 @@ def _from_files(
     return files.items, rules.model_copy(update={"classes": files.classes}), rejects
 
 
-def _refuse_inside(dest: Path, sources: Sequence[Path]) -> None:
-    """An archive that is a folder in its own source would be taken for images next time."""
+def _replacing(dest: Path, rules: PrepareOptions, progress: Progress) -> PrepareOptions:
+    """Rules for an archive that may take the place of another one: it keeps the namespace, so that
+    digests in snapshots still tell which patients were seen.
+    """
+    if not dest.exists() or (dest.is_dir() and not any(dest.iterdir())):
+        return rules
+    old = open_archive(dest)
+    gone = ", with its split" if any(row.split for row in old.rows) else ""
+    progress.log(f"note: {dest} ({len(old.rows)} images{gone}) is replaced once this is complete")
+    return rules.model_copy(update={"namespace": old.info.namespace})
+
+
+def _refuse_source(dest: Path, sources: Sequence[Path]) -> None:
+    """An archive must not replace what it is made of; one that is a folder in its own source would
+    be taken for images next time.
+    """
+    for source in sources:
+        if dest.exists() and source.exists() and dest.samefile(source):
+            raise UserError(f"{dest} is what the archive is made of: give the new one another name")
     if is_packed(dest):
         return
     place = Path(os.path.realpath(dest))

@@ -44,6 +44,9 @@ class PrepareRequest(Request):
     tile: int | None = Field(None, description="cut images into tiles of this side")
     overlap: int = Field(0, description="pixels that neighbouring tiles share")
     allow_rejects: bool = Field(False, description="leave out files that cannot be used")
+    force: bool = Field(
+        False, description="replace an archive that is there, once the new one is complete"
+    )
     grid: Path | None = Field(None, description="also draw a PNG with a row of images per class")
     workers: int | None = Field(None, ge=1, description="processes; one per core if not given")
     part: str | None = Field(
