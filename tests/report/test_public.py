@@ -74,7 +74,7 @@ def test_no_field_tells_a_folder(tmp_path: Path, place: str) -> None:
     assert all(any(SECRET in text for text in texts(each)) for each in content.values())
     content["audit.json"]["pictures"] = {"pairs": "none.png"}
     paths = [material.write(folder / name, each) for name, each in content.items()]
-    paths += [run(folder, place), make_archive(folder / "set.zip")]
+    paths += [run(folder, place), make_archive(folder / "set.zip", classes=(place, "b"))]
     whole = write_report(paths, tmp_path / "w.html")
     assert SECRET in whole.page.read_text() and SECRET in whole.data.read_text()
     written = write_report(paths, tmp_path / "p.html", public=True, title=f"A title in {place}")

@@ -213,6 +213,18 @@ def test_own_json_is_no_source(tmp_path: Path) -> None:
     assert not again.content.tree()["problems"]
 
 
+def test_the_json_of_another_version_is_known_as_a_page(tmp_path: Path) -> None:
+    numbers = material.write(tmp_path / "in" / "n.json", material.evaluation(material.entries()))
+    later = {"kind": "report", "schema_version": 99, "title": "t", "verdicts": [{"answer": 1}]}
+    data = material.write(tmp_path / "in" / "r.json", later)
+    written = write_report([numbers.parent], data.with_suffix(".html"), force=True)
+    assert not written.content.problems
+    assert json.loads(data.read_text())["verdicts"][0]["question"]
+    lists = material.write(tmp_path / "audit.json", {"kind": "report", "title": "t"})
+    with pytest.raises(UserError, match="which no report wrote"):
+        write_report([numbers], lists.with_suffix(".html"), force=True)
+
+
 def test_broken_lines_are_counted(tmp_path: Path) -> None:
     run = material.run_directory(tmp_path)
     with (run / "stats.jsonl").open("a") as file:

@@ -156,14 +156,14 @@ def _title(inputs: Inputs, subject: Subject) -> str:
 def summary(inputs: Inputs, main: Numbers) -> str:
     """What the set is, in one paragraph."""
     said = []
-    synthetic = next((each for each in inputs.archives if each.synthetic), None)
+    synthetic = next((each.tree() for each in inputs.archives if each.synthetic), None)
     made = next((e.n_fake for e in main.entries if e.scope == WHOLE), None)
     if synthetic is not None:
-        info, images = synthetic.archive.info, len(synthetic.archive.rows)
-        kinds = f" of {several(len(info.classes), 'class', 'classes')} ({listed(info.classes)})"
+        classes = synthetic["classes"]
+        kinds = f" of {several(len(classes), 'class', 'classes')} ({listed(classes)})"
         said.append(
-            f"{count(images)} synthetic images{kinds if info.classes else ''}, "
-            f"{info.spec.width} × {info.spec.height} pixels."
+            f"{count(synthetic['images'])} synthetic images{kinds if classes else ''}, "
+            f"{synthetic['width']} × {synthetic['height']} pixels."
         )
     elif made:
         said.append(f"{count(made)} synthetic images.")

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -15,9 +15,10 @@ from synthograph.core.untrusted.dataset_json import DATASET
 from synthograph.report.numbers import Numbers
 from synthograph.report.problems import Problem, gathered
 from synthograph.report.runs import Run, read_run
-from synthograph.results import Audit, DomainGap, Evaluation, ReportContent, Sensitivity, load
-from synthograph.results.base import Document, Tree, public_name
+from synthograph.results import Audit, DomainGap, Evaluation, Sensitivity, load
+from synthograph.results.base import Document, Tree, public_form, public_name
 from synthograph.results.evaluation import SensitivityLine
+from synthograph.results.files import is_page
 
 R = TypeVar("R", Audit, DomainGap)
 MAX_FILES = 500
@@ -34,18 +35,28 @@ class ArchiveSummary:
 
     Attributes:
         given: whether it was named, not only found where a run's configuration says.
+        for_everybody: whether names of classes and cells lose the folders of paths.
     """
 
     archive: Archive
     given: bool
+    for_everybody: bool = False
 
     @property
     def synthetic(self) -> bool:
         """Whether there are synthetic images in it."""
         return any(not row.real for row in self.archive.rows)
 
+    def public(self) -> "ArchiveSummary":
+        """Without what is private."""
+        return replace(self, for_everybody=True)
+
     def tree(self) -> Tree:
         """Plain data."""
+        tree = self._tree()
+        return public_form(tree) if self.for_everybody else tree
+
+    def _tree(self) -> Tree:
         info, rows = self.archive.info, self.archive.rows
         splits = ("train", "val", "test", None)
         parts = {split: [row for row in rows if row.split == split] for split in splits}
@@ -124,7 +135,7 @@ class Inputs:
         """Without what is private."""
         return Inputs(
             runs=[each.public() for each in self.runs],
-            archives=self.archives,
+            archives=[each.public() for each in self.archives],
             numbers=[each.public() for each in self.numbers],
             audits=[each.public() for each in self.audits],
             gaps=[each.public() for each in self.gaps],
@@ -183,10 +194,9 @@ def _folder(path: Path, inputs: Inputs) -> None:
         raise UserError(f"{path}: {len(files)} JSON files, at most {MAX_FILES} are read")
     before = len(inputs.files)
     for file in files:
-        with gathered(inputs.problems, file):
-            found = load(file)
-            if not isinstance(found, ReportContent):  # written here by an earlier report
-                _add(file, found, inputs)
+        if not is_page(file):  # written here by an earlier report
+            with gathered(inputs.problems, file):
+                _add(file, load(file), inputs)
     if len(inputs.files) == before and not is_run(path):
         raise UserError(f"{path}: none of its JSON files belongs on the page")
 

@@ -10,8 +10,9 @@ from synthograph.report.document import build
 from synthograph.report.gather import gather
 from synthograph.report.page import pictures, render
 from synthograph.report.problems import Problem
-from synthograph.results import ReportContent, load
+from synthograph.results import ReportContent
 from synthograph.results.base import public_prose
+from synthograph.results.files import is_page
 
 MAX_PAGE_BYTES = 15_000_000
 SCALES = (1.0, 0.5, 0.25, 0.1)
@@ -40,7 +41,7 @@ def check_target(page: Path, *, force: bool) -> Path:
     for path in (page, data):
         if path.is_dir():
             raise UserError(f"-o {path}: is a folder; give a name such as {path}/report.html")
-        if path == data and path.exists() and not _is_report(path):
+        if path == data and path.exists() and not is_page(path):
             raise UserError(
                 f"-o {page}: the JSON of the page would take the place of {path}, which no report "
                 "wrote, and --force does not change that; give the page another name, such as "
@@ -50,13 +51,6 @@ def check_target(page: Path, *, force: bool) -> Path:
             refuse_existing(path, "-o", "add --force to replace it")
         refuse_unwritable(path)
     return data
-
-
-def _is_report(path: Path) -> bool:
-    try:
-        return isinstance(load(path), ReportContent)
-    except UserError:
-        return False
 
 
 def write_report(

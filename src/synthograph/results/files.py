@@ -5,7 +5,23 @@ from pathlib import Path
 from synthograph.core.errors import UserError
 from synthograph.results.base import Document, read_tree
 from synthograph.results.evaluation import Evaluation
+from synthograph.results.report import ReportContent
 from synthograph.results.sensitivity import Sensitivity
+
+REPORT = ReportContent.model_fields["kind"].default
+PAGE_KEYS = {"title", "verdicts"}
+"""What the JSON of a page has, whatever version wrote it."""
+
+
+def is_page(path: Path) -> bool:
+    """Whether a file is the JSON beside a page of `report`. Only the keys that tell are looked at,
+    so that the page of another version is known, too.
+    """
+    try:
+        tree = read_tree(path)
+    except UserError:
+        return False
+    return tree.get("kind") == REPORT and tree.keys() >= PAGE_KEYS
 
 
 def load(path: Path) -> Document:
