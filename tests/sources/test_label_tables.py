@@ -1,5 +1,6 @@
 """Tables, dataset.json and name patterns: what they give, and every refusal."""
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -72,21 +73,106 @@ def test_a_role_frees_the_header_of_its_name(tmp_path: Path) -> None:
     [
         ("", "is empty"),
         ("image,label\na,1\n", "no column 'file'.*columns are: image, label"),
-        ("file;label\na;1\n", "semicolons"),
         ("file,file\na,b\n", "two columns are named 'file'"),
         ("file,label\na\n", "row 2: has 1 cells, the header has 2"),
         ("file,label\n,1\n", "row 2: names no file"),
         ("file,label\na,1\nb,1\na,2\n", "row 2 and row 4 are about the same file 'a'"),
-        ('file,label\n"a,1\n', "is not a table"),
+        ('file,label\n"a,1\n', "line 2: not a readable CSV file"),
         ("file,y.0,y.1\na,1,nan\n", r"row 2, column y.1: 'nan' is not a finite number"),
         ("file,y.0\na,1\nb,inf\n", "row 3, column y.0"),
-        ("file,y.0\na,\n", "row 2, column y.0"),
         ("file,y.0,y.2\na,1,2\n", "y.1 is missing"),
     ],
 )
 def test_tables_that_are_refused(tmp_path: Path, text: str, reason: str) -> None:
     with pytest.raises(UserError, match=reason):
         table(tmp_path, text)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.txt"])
+def test_any_separator_is_found(tmp_path: Path, separator: str, name: str) -> None:
+    lines = [["file", "label", "note"], ["a.png", "x", '"1,5;2\t3|4"'], ["b.png", "y", ""]]
+    read = table(tmp_path, "\n".join(map(separator.join, lines)), name)
+    assert [row.label for row in read.rows] == ["x", "y"]
+    assert read.rows[0].columns == {"note": "1,5;2\t3|4"}
+
+
+def test_separators_that_only_look_so(tmp_path: Path) -> None:
+    read = table(tmp_path, 'file;size (w, h, d, e)\na.png;"1"\n')
+    assert read.rows[0].columns == {"size (w, h, d, e)": "1"}
+    read = table(tmp_path, 'file,"a;b;c;d",label\na.png,1,x\n')
+    assert read.rows[0].columns == {"a;b;c;d": "1"}
+    read = table(tmp_path, "sep=;\nfile;label\na.png;x\n")
+    assert read.rows == (TableRow("row 3", "a.png", "x"),)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "guessed"),
+    [
+        *((name, False) for name in ("utf-8", "utf-8-sig", "utf-16", "utf-32")),
+        *((name, True) for name in ("cp1252", "latin-1")),
+    ],
+)
+def test_tables_as_office_programs_save_them(tmp_path: Path, encoding: str, guessed: bool) -> None:
+    (tmp_path / "t.csv").write_bytes("file;label\nGröße.png;Müller\n".encode(encoding))
+    read = LabelTable.read(tmp_path / "t.csv")
+    assert read.rows == (TableRow("row 2", "Größe.png", "Müller"),)
+    assert [text for text in read.remarks if "Windows-1252" in text] == list(read.remarks)
+    assert bool(read.remarks) == guessed
+
+
+def test_cells_may_be_as_long_as_the_run_lengths_of_a_mask(tmp_path: Path) -> None:
+    long = "1 2 " * 50_000
+    read = table(tmp_path, f"file,label,mask\na,x,{long}\nb,y,1 2\n")
+    assert read.rows[0].columns == {"mask": long.strip()}
+    assert csv.field_size_limit() == 131_072, "the limit of the process stays"
+
+
+MARKS = ["", " ", "n/a", "N/A", "NA", "NaN", "nan", "None", "NULL", "-", "unknown", "\u00a0"]
+
+
+@pytest.mark.parametrize("mark", MARKS)
+def test_marks_for_missing_values_are_no_values(tmp_path: Path, mark: str) -> None:
+    read = table(tmp_path, f"file,label,group,split,y.0,site\na,x,p,test,1,s\nb{5 * f',{mark}'}\n")
+    assert read.rows[0] == TableRow("row 2", "a", "x", "p", {"y.0": "1", "site": "s"}, "test")
+    row = read.rows[1]
+    assert (row.label, row.group, row.split) == (None, None, None)
+    assert row.columns == {"y.0": "", "site": mark.strip()}
+    assert row.marks == (
+        {} if not mark.strip() else dict.fromkeys(("label", "group", "split"), mark)
+    )
+
+
+def test_other_marks_replace_the_usual_ones(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("file,label,group\na,none,-9\nb,,NA\n")
+    read = LabelTable.read(tmp_path / "t.csv", missing=["-9"])
+    assert [(row.label, row.group) for row in read.rows] == [("none", None), (None, "NA")]
+
+
+def test_numbers_of_a_column_with_gaps_are_those_of_one_without(tmp_path: Path) -> None:
+    read = table(tmp_path, "file,label,group\na,1.0,12.0\nb,0.0,\nc,,7.0\n")
+    assert [row.group for row in read.rows] == ["12", None, "7"]
+    assert [row.label for row in read.rows] == ["1", "0", None]
+    read = table(tmp_path, "file,group\na,1.0\nb,1.5\nc,007\n")
+    assert [row.group for row in read.rows] == ["1.0", "1.5", "007"]
+
+
+def test_splits_by_many_names(tmp_path: Path) -> None:
+    names = ["Train", "training", "valid", "Validation", "dev", "TEST", "testing"]
+    lines = "\n".join(f"{n},{name}" for n, name in enumerate(names))
+    read = table(tmp_path, f"file,split\n{lines}\n")
+    assert read.has_split
+    expected = ["train", "train", "val", "val", "val", "test", "test"]
+    assert [row.split for row in read.rows] == expected
+
+
+def test_a_column_called_split_by_chance_is_kept_as_it_is(tmp_path: Path) -> None:
+    text = "file,split\na,skin split\nb,train\n"
+    read = table(tmp_path, text)
+    assert not read.has_split
+    assert read.rows[0].columns == {"split": "skin split"}
+    with pytest.raises(UserError, match="row 2, column split: 'skin split' names no split"):
+        table(tmp_path, text, split="split")
 
 
 def test_unknown_header_and_role(tmp_path: Path) -> None:
@@ -97,8 +183,11 @@ def test_unknown_header_and_role(tmp_path: Path) -> None:
 
 
 def test_files_that_are_no_tables(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_bytes(b"file\n\xff\xfe")
-    with pytest.raises(UserError, match="not UTF-8"):
+    (tmp_path / "t.csv").write_bytes(b"file,label\na.png,\0\n")
+    with pytest.raises(UserError, match="line 2: holds a NUL byte"):
+        LabelTable.read(tmp_path / "t.csv")
+    (tmp_path / "t.csv").write_bytes(b"\xff\xfef")
+    with pytest.raises(UserError, match="is not the utf-16 text"):
         LabelTable.read(tmp_path / "t.csv")
     with pytest.raises(UserError, match="cannot be read"):
         LabelTable.read(tmp_path / "gone.csv")

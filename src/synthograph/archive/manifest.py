@@ -1,8 +1,6 @@
 """`manifest.csv`: one row per image. It decides where `dataset.json` differs."""
 
-import csv
 import hashlib
-import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,13 +9,13 @@ from pathlib import PurePosixPath
 from typing import cast, get_args
 
 from synthograph.core.errors import UserError
+from synthograph.core.record import SPLITS as SPLITS
 from synthograph.core.record import Origin
 from synthograph.core.untrusted.dataset_json import is_finite
-from synthograph.core.untrusted.documents import as_text
+from synthograph.core.untrusted.documents import as_text, parse_csv
 
 FIXED = ("file", "label", "group", "split", "fold", "origin")
 SOURCE_FILE = "source_file"
-SPLITS = ("train", "val", "test")
 FOLD = "fold"
 
 _VECTOR = re.compile(r"y\.(0|[1-9]\d*)", re.ASCII)
@@ -115,13 +113,7 @@ def read_manifest(data: bytes, origin: str) -> list[Row]:
             a rule; the message names the line.
     """
     text = as_text(data, origin, "save it as CSV in UTF-8")
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        table = [(reader.line_num, cells) for cells in reader if cells]
-    except csv.Error as error:
-        raise UserError(
-            f"{origin}, line {reader.line_num}: not a readable CSV file ({error})"
-        ) from None
+    table = [(line, cells) for line, cells in parse_csv(text, origin) if cells]
     if not table:
         raise UserError(f"{origin}: is empty; it needs a header with at least the column 'file'")
     header = table[0][1]

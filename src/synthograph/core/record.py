@@ -8,6 +8,7 @@ import numpy as np
 from PIL.Image import Image
 
 Origin = Literal["real", "synthetic"]
+SPLITS = ("train", "val", "test")
 Pixels = np.ndarray | Image
 """Pixels [h, w, channels], uint8 or uint16, channels 1 or 3; or a Pillow image of mode L or RGB,
 which Pillow cuts and resizes without two copies of it all.
@@ -62,6 +63,8 @@ class SourceItem:
         label: class name, or None.
         group: patient, slide or photograph that the image belongs to, or None.
         columns: further manifest columns.
+        origin: real or synthetic.
+        split: train, val or test where somebody has split the source already, else None.
     """
 
     name: str
@@ -70,6 +73,7 @@ class SourceItem:
     group: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     origin: Origin = "real"
+    split: str | None = None
 
 
 class UnreadableError(Exception):

@@ -1,22 +1,33 @@
 """Tables about images: CSV, dataset.json in its three forms, patterns of names."""
 
-import csv
-import io
+import dataclasses
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest, nfc
 from synthograph.core.untrusted.dataset_json import is_finite, parse_dataset_json, shortened
-from synthograph.core.untrusted.documents import parse_json, read_text
+from synthograph.core.untrusted.documents import parse_csv, parse_json, read_office_text, read_text
+from synthograph.sources.cells import (
+    MISSING,
+    ROLE_WORDS,
+    ROLES,
+    missing_marks,
+    split_of,
+    split_words,
+    value_of,
+    without_decimals,
+)
 from synthograph.sources.readers import stem_key
 
-ROLES = ("file", "label", "group")
-
 _VECTOR_COLUMN = re.compile(r"y\.\d+")
+_DELIMITERS = (",", ";", "\t", "|")
+_TABBED = (".tsv", ".tab")
+_SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n")
+"""How spreadsheets are told the separator of a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +37,11 @@ class TableRow:
     Attributes:
         where: where it stands, for messages, such as `row 7`.
         file: name as written, with posix separators.
-        label: class name, or class index as text, or None where empty; in one Unicode form.
-        group: patient, slide or photograph, or None where empty; in one Unicode form.
+        label: class name, or class index as text, or None where missing; in one Unicode form.
+        group: patient, slide or photograph, or None where missing; in one Unicode form.
         columns: all further columns.
+        split: train, val or test, or None where missing.
+        marks: role -> the cell, where that is a mark for a missing value.
     """
 
     where: str
@@ -36,6 +49,8 @@ class TableRow:
     label: str | None = None
     group: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
+    split: str | None = None
+    marks: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # names of files and folders hold accents in either form, and one patient is one group
@@ -57,42 +72,53 @@ class LabelTable:
     """Class names in index order, where the file gives them."""
     remarks: tuple[str, ...] = ()
     """What was counted while reading."""
+    has_split: bool = False
 
     @staticmethod
-    def read(path: Path, columns: Mapping[str, str] | None = None) -> "LabelTable":
-        """Read a table in UTF-8: tab-separated if named .tsv or .tab, else comma-separated.
+    def read(
+        path: Path,
+        columns: Mapping[str, str] | None = None,
+        missing: Iterable[str] = MISSING,
+    ) -> "LabelTable":
+        """Read a table, separated by commas, semicolons, tabs or bars, as office programs save it.
 
         A .json file is read by `read_dataset_json`.
 
         Args:
             path: the file.
-            columns: role (file, label, group) -> header. A role that is not given falls to the
-                header of its own name, if there is one; only `file` is required. All further
+            columns: role (file, label, group, split) -> header. A role that is not given falls to
+                the header of its own name, if there is one; only `file` is required. All further
                 columns are kept.
+            missing: cells that are no label, group, split or number of a label vector.
 
         Raises:
             UserError: unreadable file, unknown role or header, two rows about one file that differ,
                 a row with too many or too few cells, or a number in a label vector (columns y.0,
                 y.1, ...) that is not finite.
         """
-        text = read_text(path, "give a table as CSV in UTF-8")
+        marks = missing_marks(missing)
         if path.suffix.lower() == ".json":
             if columns:
                 raise UserError(
                     f"{path}: a .json file has no columns to choose; leave --column out"
                 )
-            return read_dataset_json(text, str(path))
+            return read_dataset_json(read_text(path, "it holds JSON"), str(path), missing)
+        text, guessed = read_office_text(path, "give a table as CSV in UTF-8")
         header, body = _read_cells(text, path)
-        roles = _roles(header, columns or {}, path)
-        rows = [_row(number, header, cells, roles, path) for number, cells in body]
+        columns = {_role(word): name for word, name in (columns or {}).items()}
+        roles = _usable_split(_roles(header, columns, path), body, columns, marks)
+        rows = [_row(number, header, cells, roles, path, marks) for number, cells in body]
         rows, repeated = _unique(rows, path)
-        remarks = (f"{repeated} repeated row(s) of {path.name} ignored",) if repeated else ()
+        remarks = [f"{repeated} repeated row(s) of {path.name} ignored"] if repeated else []
+        if guessed is not None:
+            remarks.append(f"{path.name} is not UTF-8, and was read as {guessed}")
         return LabelTable(
             origin=str(path),
-            rows=tuple(rows),
+            rows=tuple(_whole_numbers(rows)),
             has_label="label" in roles,
             has_group="group" in roles,
-            remarks=remarks,
+            has_split="split" in roles,
+            remarks=tuple(remarks),
         )
 
     def match(self, names: Sequence[str], folder: str = "") -> dict[str, TableRow]:
@@ -195,7 +221,7 @@ def parse_columns(texts: str | Iterable[str]) -> dict[str, str]:
                     f"--column {text!r} is not of the form role=header, "
                     "for example --column file=image_name,label=target"
                 )
-            _check_role(role)
+            role = _role(role)
             if columns.setdefault(role, header) != header:
                 raise UserError(
                     f"--column gives the role {role!r} twice: {columns[role]!r} and {header!r}"
@@ -226,28 +252,24 @@ def compile_name_regex(text: str) -> re.Pattern[str]:
 
 def _read_cells(text: str, path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Header, and (row number as spreadsheets count, cells) of all rows that are not blank."""
-    delimiter = "\t" if path.suffix.lower() in (".tsv", ".tab") else ","
-    try:
-        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
-    except csv.Error as error:
-        raise UserError(f"{path}: is not a table ({error})") from None
-    if not lines or not any(lines[0]):
+    told = _SEPARATOR_LINE.match(text)
+    if told:
+        first, lines = 2, parse_csv(text[told.end() :], str(path), told[1])
+    else:
+        first, lines = 1, _parse(text, path)
+    rows = [cells for _, cells in lines]
+    if not rows or not any(rows[0]):
         raise UserError(f"{path}: is empty; its first row names the columns")
     # pandas leaves the header of its running number empty
-    header = [cell.strip() or f"column_{i}" for i, cell in enumerate(lines[0])]
+    header = [cell.strip() or f"column_{i}" for i, cell in enumerate(rows[0])]
     twice = [name for name, count in Counter(header).items() if count > 1]
     if twice:
         raise UserError(f"{path}: two columns are named {twice[0]!r}; rename one")
-    if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
-        raise UserError(
-            f"{path}: seems to be separated by semicolons or tabs; save it with commas, or with "
-            f"tabs as .tsv"
-        )
     vector = [name for name in header if _VECTOR_COLUMN.fullmatch(name)]
     absent = {f"y.{place}" for place in range(len(vector))} - set(vector)
     if absent:
         raise UserError(f"{path}: a label vector is y.0, y.1, ...; {min(absent)} is missing")
-    body = [(n, cells) for n, cells in enumerate(lines[1:], start=2) if any(cells)]
+    body = [(n, cells) for n, cells in enumerate(rows[1:], start=first + 1) if any(cells)]
     for number, cells in body:
         if len(cells) != len(header):
             raise UserError(
@@ -256,18 +278,43 @@ def _read_cells(text: str, path: Path) -> tuple[list[str], list[tuple[int, list[
     return header, body
 
 
-def _check_role(role: str) -> None:
-    if role not in ROLES:
+def _parse(text: str, path: Path) -> list[tuple[int, list[str]]]:
+    """The rows, cut by the separator that gives all of them the header's number of cells; where
+    several do, or none, by that which gives the header most.
+    """
+    usual = ["\t"] if path.suffix.lower() in _TABBED else []
+    head = text[: text.find("\n") + 1] or text
+    counts = {one: head.count(one) for one in [*usual, *_DELIMITERS]}
+    best, error = None, None
+    for delimiter in sorted(counts, key=lambda one: -counts[one]):
+        if not counts[delimiter] and (best or error):
+            break
+        try:
+            rows = parse_csv(text, str(path), delimiter)
+        except UserError as refused:
+            error = error or refused
+            continue
+        if len({len(cells) for _, cells in rows if any(cells)}) == 1:
+            return rows
+        best = best or rows
+    if best is None:
+        assert error is not None, "rows or an error"
+        raise error
+    return best
+
+
+def _role(word: str) -> str:
+    if word not in ROLE_WORDS:
         raise UserError(
-            f"--column: unknown role {role!r} ({nearest(role, ROLES)}); "
+            f"--column: unknown role {word!r} ({nearest(word, ROLE_WORDS)}); "
             f"roles are {', '.join(ROLES)}, and all other columns are kept anyway"
         )
+    return ROLE_WORDS[word]
 
 
 def _roles(header: Sequence[str], columns: Mapping[str, str], path: Path) -> dict[str, int]:
     """Role -> place in the header."""
-    for role, name in columns.items():
-        _check_role(role)
+    for name in columns.values():
         if name not in header:
             raise UserError(f"{path}: has no column {name!r}: {nearest(name, header)}")
     taken = set(columns.values())
@@ -281,8 +328,28 @@ def _roles(header: Sequence[str], columns: Mapping[str, str], path: Path) -> dic
     return roles
 
 
+def _usable_split(
+    roles: Mapping[str, int],
+    body: Sequence[tuple[int, list[str]]],
+    columns: Mapping[str, str],
+    marks: Collection[str],
+) -> dict[str, int]:
+    """The roles, without a column that is called split by chance and holds something else."""
+    place = roles.get("split")
+    if place is None or "split" in columns:
+        return dict(roles)
+    words = {value_of(cells[place], marks) for _, cells in body}
+    meant = all(split_of(word) for word in words if word is not None)
+    return {role: where for role, where in roles.items() if role != "split" or meant}
+
+
 def _row(
-    number: int, header: Sequence[str], cells: Sequence[str], roles: Mapping[str, int], path: Path
+    number: int,
+    header: Sequence[str],
+    cells: Sequence[str],
+    roles: Mapping[str, int],
+    path: Path,
+    marks: Collection[str],
 ) -> TableRow:
     cells = [cell.strip() for cell in cells]
     file = _posix(cells[roles["file"]])
@@ -290,14 +357,48 @@ def _row(
         raise UserError(f"{path}, row {number}: names no file in column {header[roles['file']]!r}")
     taken = {header[place] for place in roles.values()}
     further = {n: cell for n, cell in zip(header, cells, strict=True) if n not in taken}
-    for name, cell in further.items():
-        if _VECTOR_COLUMN.fullmatch(name) and not is_finite(cell):
+    further |= _vector(further, f"{path}, row {number}", marks)
+    written = {role: cells[place] for role, place in roles.items() if role != "file"}
+    values = {role: value_of(cell, marks) for role, cell in written.items()}
+    split = values.get("split")
+    if split is not None and split_of(split) is None:
+        raise UserError(
+            f"{path}, row {number}, column {header[roles['split']]}: {shortened(split)} names no "
+            f"split; known are {split_words()}"
+        )
+    return TableRow(
+        f"row {number}",
+        file,
+        values.get("label"),
+        values.get("group"),
+        further,
+        split and split_of(split),
+        {role: cell for role, cell in written.items() if cell and values[role] is None},
+    )
+
+
+def _vector(columns: Mapping[str, str], where: str, marks: Collection[str]) -> dict[str, str]:
+    """The numbers of a label vector, all empty where all are missing."""
+    vector = {name: cell for name, cell in columns.items() if _VECTOR_COLUMN.fullmatch(name)}
+    if all(value_of(cell, marks) is None for cell in vector.values()):
+        return dict.fromkeys(vector, "")
+    for name, cell in vector.items():
+        if not is_finite(cell):
             raise UserError(
-                f"{path}, row {number}, column {name}: {shortened(cell)} is not a finite number, "
-                "as label vectors need"
+                f"{where}, column {name}: {shortened(cell)} is not a finite number, as label "
+                "vectors need"
             )
-    label, group = (cells[roles[r]] or None if r in roles else None for r in ("label", "group"))
-    return TableRow(f"row {number}", file, label, group, further)
+    return vector
+
+
+def _whole_numbers(rows: Sequence[TableRow]) -> Iterator[TableRow]:
+    """The rows, with labels and groups that a program wrote as 12.0 because some are missing."""
+    tables = {}
+    for role in ("label", "group"):
+        cells = [(n, getattr(row, role)) for n, row in enumerate(rows)]
+        tables[role] = without_decimals({n: cell for n, cell in cells if cell is not None})
+    for number, row in enumerate(rows):
+        yield dataclasses.replace(row, **{role: tables[role].get(number) for role in tables})
 
 
 def _unique(rows: Iterable[TableRow], path: Path) -> tuple[list[TableRow], int]:
@@ -308,7 +409,9 @@ def _unique(rows: Iterable[TableRow], path: Path) -> tuple[list[TableRow], int]:
         old = kept.setdefault(nfc(row.file), row)
         if old is row:
             continue
-        if (old.label, old.group, old.columns) != (row.label, row.group, row.columns):
+        if dataclasses.replace(old, where="", file="") != dataclasses.replace(
+            row, where="", file=""
+        ):
             raise UserError(
                 f"{path}: {old.where} and {row.where} are about the same file {row.file!r} "
                 "and differ; keep one"
@@ -317,7 +420,7 @@ def _unique(rows: Iterable[TableRow], path: Path) -> tuple[list[TableRow], int]:
     return list(kept.values()), repeated
 
 
-def read_dataset_json(text: str, origin: str) -> LabelTable:
+def read_dataset_json(text: str, origin: str, missing: Iterable[str] = MISSING) -> LabelTable:
     """Read a dataset.json: `{"labels": [[file, label], ...]}` or `{"labels": null}`.
 
     What else may stand there: `core.untrusted.dataset_json`.
@@ -325,6 +428,7 @@ def read_dataset_json(text: str, origin: str) -> LabelTable:
     Args:
         text: the whole file.
         origin: its name, for messages.
+        missing: names of patients that are none.
 
     Returns:
         One row per file, labels still indices as text; no rows where nothing is listed.
@@ -338,10 +442,11 @@ def read_dataset_json(text: str, origin: str) -> LabelTable:
             f'{origin}: is not a list of labels; give an object with "labels", "meta" or "classes"'
         )
     listing = parse_dataset_json(tree, origin, lambda name, _: nfc(_posix(name)))
-    rows = []
+    rows, marks = [], missing_marks(missing)
     for name, image in listing.images.items():
         label = None if image.label is None else str(image.label)
-        rows.append(TableRow(f"entry {name!r}", name, label, image.group, image.columns))
+        group = value_of(image.group, marks)
+        rows.append(TableRow(f"entry {name!r}", name, label, group, image.columns))
     return LabelTable(
         origin=origin,
         rows=tuple(rows),

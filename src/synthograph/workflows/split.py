@@ -32,12 +32,13 @@ class SplitResult(Result):
     grouped: bool
 
     def lines(self) -> Iterator[str]:
-        """Images, groups and classes of every part, as a table."""
-        # as Text: brackets in names of classes are no markup
-        table = Table("part", "images", "groups", *(Column(Text(name)) for name in self.classes))
-        for part, images, groups, counts in self.parts:
-            cells = (str(counts.get(name, 0)) for name in self.classes)
-            table.add_row(part, str(images), str(groups), *cells)
+        """Images, groups and classes of every part, as a table with a column for each part."""
+        table = Table("", *(Column(part, justify="right") for part, *_ in self.parts))
+        table.add_row("images", *(str(images) for _, images, *_ in self.parts))
+        table.add_row("groups", *(str(groups) for *_, groups, _ in self.parts), end_section=True)
+        for name in self.classes:
+            # as Text: brackets in names of classes are no markup
+            table.add_row(Text(name), *(str(counts.get(name, 0)) for *_, counts in self.parts))
         yield from table_lines(table)
         if not self.grouped:
             yield f"warning: {NO_GROUPS}"

@@ -1,9 +1,13 @@
-"""Text, JSON and YAML from untrusted files, bounded in size; errors are one line."""
+"""Text, JSON, YAML and CSV from untrusted files, bounded in size; errors are one line."""
 
+import codecs
+import csv
+import io
 import json
 import os
 import re
 import stat
+import threading
 from collections import Counter
 from collections.abc import Hashable
 from pathlib import Path
@@ -19,6 +23,15 @@ MAX_TEXT_BYTES = 256 << 20
 MAX_YAML_BYTES = 1 << 20
 """What a configuration may hold; YAML is read slowly and in many times its size."""
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # no text file can hold one without its other half
+_MARKED = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+"""Byte order mark -> encoding; the first that fits, since UTF-32 begins as UTF-16 does."""
+_CSV_LIMIT = threading.Lock()
 _TOO_DEEP = "nested more deeply than can be read; a few levels are enough, take the others out"
 
 
@@ -33,6 +46,41 @@ def read_text(path: Path, way_out: str) -> str:
         UserError: it cannot be read, is a pipe or a device, is no text, or is larger than
             `MAX_TEXT_BYTES`.
     """
+    return as_text(_text_bytes(path, way_out), str(path), way_out)
+
+
+def read_office_text(path: Path, way_out: str) -> tuple[str, str | None]:
+    """The text of a file as office programs save it: UTF-8, UTF-16 or UTF-32 with a byte order
+    mark, else Windows-1252, of which Latin-1 is a part.
+
+    Returns:
+        The text, and the encoding where it is a guess.
+
+    Raises:
+        UserError: as `read_text` does.
+    """
+    data, origin = _text_bytes(path, way_out), str(path)
+    marked = next((name for mark, name in _MARKED.items() if data.startswith(mark)), None)
+    try:
+        text, guess = data.decode(marked or "utf-8"), None
+    except UnicodeDecodeError as error:
+        if marked is not None:
+            raise UserError(
+                f"{origin}: is not the {marked} text that its first bytes promise (byte "
+                f"{error.start}); {way_out}"
+            ) from None
+        text, guess = _one_byte_text(data), "Windows-1252"
+    return _without_nul(text, origin, way_out), guess
+
+
+def _one_byte_text(data: bytes) -> str:
+    try:
+        return data.decode("cp1252")
+    except UnicodeDecodeError:  # five bytes that only Latin-1 has, as controls
+        return data.decode("latin-1")
+
+
+def _text_bytes(path: Path, way_out: str) -> bytes:
     try:
         mode = path.stat().st_mode
         special = not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
@@ -47,7 +95,7 @@ def read_text(path: Path, way_out: str) -> str:
         raise UserError(f"{path}: is a pipe or a device, not a file; {way_out}")
     if len(data) > MAX_TEXT_BYTES:
         raise UserError(f"{path}: is larger than {MAX_TEXT_BYTES >> 20} MiB; {way_out}")
-    return as_text(data, str(path), way_out)
+    return data
 
 
 def read_bounded(path: Path, expected: str, *, limit: int, head: int | None = None) -> bytes:
@@ -86,10 +134,35 @@ def as_text(data: bytes, origin: str, way_out: str) -> str:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{origin}: is not UTF-8 text (byte {error.start}); {way_out}") from None
+    return _without_nul(text, origin, way_out)
+
+
+def _without_nul(text: str, origin: str, way_out: str) -> str:
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise UserError(f"{origin}, line {line}: holds a NUL byte, so it is no text; {way_out}")
     return text
+
+
+def parse_csv(text: str, origin: str, delimiter: str = ",") -> list[tuple[int, list[str]]]:
+    """The rows of a CSV text, each with the number of the line that it ends in; a blank line is a
+    row without cells. A cell may be as long as the text, such as the run lengths of a mask.
+
+    Raises:
+        UserError: quotes that are not closed, or stand where none may.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    with _CSV_LIMIT:  # Python has one limit for the whole process
+        before = csv.field_size_limit()
+        csv.field_size_limit(max(len(text), before))
+        try:
+            return [(reader.line_num, cells) for cells in reader]
+        except csv.Error as error:
+            raise UserError(
+                f"{origin}, line {reader.line_num}: not a readable CSV file ({error})"
+            ) from None
+        finally:
+            csv.field_size_limit(before)
 
 
 def parse_json(text: str, origin: str, *, nan: bool = False) -> Any:  # noqa: ANN401
