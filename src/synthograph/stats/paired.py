@@ -1,0 +1,351 @@
+"""Is one way of training better than another, for patients and generators that were not drawn?
+
+Two conditions predict the same images, out of fold. Their difference varies for two reasons that a
+test over images sees neither of: other patients, and another training (another draw of the
+generator and of the classifier). Both variances are measured and added:
+
+- patients: whole groups are drawn again with all their images, the same ones for both conditions
+  (the paired cluster bootstrap: Field and Welsh 2007, "Bootstrapping clustered data");
+- trainings: how much the score moves where one fold's predictions are replaced by those of another
+  draw, from the differences between draws within each fold.
+
+The difference plus or minus a t quantile times the root of the sum is the interval. Its degrees of
+freedom are Satterthwaite's (1946). With one draw the second part is unknown: the interval then
+holds for this training alone, and `Difference.draws` says so.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float64, Int64
+from scipy.optimize import brentq
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
+from torch import Tensor
+
+from synthograph.core.errors import UserError
+from synthograph.core.interval import Interval
+from synthograph.core.seeds import Streams
+from synthograph.stats.intervals import LEVEL, MIN_GROUPS
+from synthograph.stats.scores import Predictions, Score
+
+# n image, k class, e weighting, d draw, f fold
+
+REPLICATES = 1000
+POWER = 0.8
+"""Chance to see a difference of the size that a plan calls detectable."""
+MIN_DEFINED = 0.9
+"""Share of the replicates in which a score must have a value, for an interval."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Score of a condition less that of its reference.
+
+    Attributes:
+        value: the difference, means over the draws.
+        interval: holds the true difference in `LEVEL` of repeated studies; None where `reason`
+            says why.
+        p: two-sided, against no difference; None without an interval.
+        patients: standard error from patients.
+        trainings: standard error from draws of the training; None with a single draw of both.
+        reason: why there is no interval.
+    """
+
+    value: float
+    interval: Interval | None
+    p: float | None
+    patients: float | None = None
+    trainings: float | None = None
+    reason: str | None = None
+
+    @property
+    def error(self) -> float | None:
+        """Standard error of the difference, from patients and trainings together."""
+        if self.patients is None:
+            return None
+        return math.hypot(self.patients, self.trainings or 0.0)
+
+
+def group_weights(
+    groups: Int64[Tensor, " n"], replicates: int, seed: int
+) -> Float64[Tensor, "e n"]:
+    """How often every image counts in each replicate: groups drawn with repetition, as many as
+    there are.
+    """
+    _, inverse = groups.unique(return_inverse=True)
+    count = int(inverse.max()) + 1
+    drawn = Streams(seed).integers("bootstrap", torch.arange(replicates * count), count)
+    counts = torch.zeros(replicates, count, dtype=torch.float64)
+    counts.scatter_add_(1, drawn.reshape(replicates, count), torch.ones_like(counts))
+    return counts[:, inverse]
+
+
+def score_interval(
+    score: Score, predictions: Predictions, *, replicates: int = REPLICATES, seed: int = 0
+) -> tuple[float, Interval | None]:
+    """A score and its interval over groups; for this training of the classifier.
+
+    Returns:
+        The value, and None for the interval with fewer than `MIN_GROUPS` groups or where the score
+        has no value in too many replicates.
+    """
+    value = score.value(predictions)
+    groups = len(predictions.groups.unique())
+    if groups < MIN_GROUPS or not math.isfinite(value):
+        return value, None
+    found = score.compute(predictions, group_weights(predictions.groups, replicates, seed))
+    if not _mostly_defined(found):
+        return value, None
+    width = _quantile(groups - 1) * math.sqrt(_variance(found, groups))
+    return value, Interval(value - width, value + width)
+
+
+def compare(
+    score: Score,
+    arm: list[Predictions],
+    reference: list[Predictions],
+    *,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+) -> Difference:
+    """The difference of a score between two conditions that predicted the same images.
+
+    Args:
+        score: what is compared.
+        arm: one set of out-of-fold predictions per draw of the training, the same images in the
+            same order; classifier seeds of one draw were averaged before.
+        reference: likewise for the condition that it is compared with.
+        replicates: of the bootstrap over groups.
+        seed: of the bootstrap.
+    """
+    _check_same(arm, reference)
+    value = _mean_value(score, arm) - _mean_value(score, reference)
+    groups = arm[0].groups
+    count = _effective_groups(arm[0])
+    if not math.isfinite(value):
+        return Difference(value, None, None, reason=f"{score.title} has no value on these images")
+    if count < MIN_GROUPS:
+        return Difference(
+            value,
+            None,
+            None,
+            reason=f"no interval: a class has {count} groups, at least {MIN_GROUPS} are needed",
+        )
+    weights = group_weights(groups, replicates, seed)
+    found = _mean_scores(score, arm, weights) - _mean_scores(score, reference, weights)
+    if not _mostly_defined(found):
+        reason = f"no interval: {score.title} has no value in many replicates, a class is too rare"
+        return Difference(value, None, None, reason=reason)
+    parts = [(_variance(found, len(groups.unique())), count - 1.0)]
+    draws = [each for each in (arm, reference) if len(each) > 1]
+    parts += [_draw_variance(score, each, weights) for each in draws]
+    width = _width(parts, 1 - LEVEL)
+    return Difference(
+        value,
+        Interval(value - width, value + width),
+        _p_value(abs(value), parts),
+        math.sqrt(parts[0][0]),
+        math.sqrt(sum(part for part, _ in parts[1:])) if draws else None,
+    )
+
+
+def corrected_t(differences: list[float], test_share: float) -> tuple[float, float]:
+    """Corrected resampled t-test over folds, whose training sets overlap.
+
+    Args:
+        differences: of every fold, and of every repetition of the folds.
+        test_share: test groups divided by training groups of a fold.
+
+    Returns:
+        t and its two-sided p. Source: Nadeau and Bengio 2003, "Inference for the generalization
+        error", section 3: the variance is taken times (1 / J + n2 / n1) instead of 1 / J.
+    """
+    values = torch.tensor(differences, dtype=torch.float64)
+    count = len(values)
+    if count < 2:
+        raise UserError(f"{count} fold: the corrected test needs at least 2")
+    error = math.sqrt(float(values.var()) * (1 / count + test_share))
+    if error == 0:
+        return (0.0, 1.0) if float(values.mean()) == 0 else (math.inf, 0.0)
+    t = float(values.mean()) / error
+    return t, 2 * float(stdtr(count - 1, -abs(t)))
+
+
+def auroc_difference(
+    scores: Float64[Tensor, "two n"], labels: Int64[Tensor, " n"], groups: Int64[Tensor, " n"]
+) -> tuple[float, float]:
+    """Difference of two areas under the ROC curve on the same images, and its standard error.
+
+    Args:
+        scores: of both classifiers for every image.
+        labels: 1 for positive images, 0 for others.
+        groups: patient of every image; a patient may have images of both kinds.
+
+    Returns:
+        First less second, and the standard error. Source: Obuchowski 1997, "Nonparametric analysis
+        of clustered ROC curve data"; where every group is one image it is that of DeLong et al.
+        1988.
+    """
+    positive = labels == 1
+    if not positive.any() or positive.all():
+        raise UserError("areas under the ROC curve need positive and negative images")
+    high, low = scores[:, positive], scores[:, ~positive]
+    above = (high[:, :, None] > low[:, None, :]).double()
+    wins = above + (high[:, :, None] == low[:, None, :]).double() / 2
+    areas = wins.mean((1, 2))
+    difference = areas[0] - areas[1]
+    of_high = (wins[0] - wins[1]).mean(1) - difference
+    of_low = (wins[0] - wins[1]).mean(0) - difference
+    _, inverse = groups.unique(return_inverse=True)
+    count = int(inverse.max()) + 1
+    sums = torch.zeros(2, count, dtype=torch.float64)
+    sums[0].index_add_(0, inverse[positive], of_high)
+    sums[1].index_add_(0, inverse[~positive], of_low)
+    has = [len(inverse[kind].unique()) for kind in (positive, ~positive)]
+    if min(has) < 2:
+        raise UserError("a standard error needs two groups with positive and two with negatives")
+    sizes = (int(positive.sum()), int((~positive).sum()))
+    variance = sum(
+        has[side] / (has[side] - 1) * float(sums[side].square().sum()) / sizes[side] ** 2
+        for side in (0, 1)
+    )
+    variance += 2 * count / (count - 1) * float((sums[0] * sums[1]).sum()) / (sizes[0] * sizes[1])
+    return float(difference), math.sqrt(max(variance, 0.0))
+
+
+def two_sided_p(z: float) -> float:
+    """Of a standard normal number."""
+    return 2 * float(ndtr(-abs(z)))
+
+
+def detectable(error: float, freedom: float = math.inf, power: float = POWER) -> float:
+    """Smallest true difference that a study sees with the given power, from its standard error."""
+    return (_quantile(freedom) + float(ndtri(power))) * error
+
+
+def auroc_error(area: float, positives: int, negatives: int, correlation: float = 0.5) -> float:
+    """Expected standard error of the difference of two areas near `area`, for planning.
+
+    Args:
+        area: expected area under the ROC curve, 0.5..1.
+        positives: groups with the class.
+        negatives: groups without it.
+        correlation: of the two areas over sets of patients; the same patients are in both.
+
+    Source: Hanley and McNeil 1982, "The meaning and use of the area under a ROC curve", equation
+    1, and 1983 for pairs.
+    """
+    one, two = area / (2 - area), 2 * area**2 / (1 + area)
+    variance = area * (1 - area)
+    variance += (positives - 1) * (one - area**2) + (negatives - 1) * (two - area**2)
+    return math.sqrt(2 * (1 - correlation) * variance / (positives * negatives))
+
+
+def _mean_value(score: Score, draws: list[Predictions]) -> float:
+    return sum(score.value(each) for each in draws) / len(draws)
+
+
+def _mean_scores(score: Score, draws: list[Predictions], weights: Tensor) -> Tensor:
+    return torch.stack([score.compute(each, weights) for each in draws]).mean(0)
+
+
+def _variance(found: Float64[Tensor, " e"], groups: int) -> float:
+    """Of a statistic over replicates; as many groups are drawn as there are, which understates it
+    by one part in their number.
+    """
+    return float(found[found.isfinite()].var()) * groups / (groups - 1)
+
+
+def _draw_variance(
+    score: Score, draws: list[Predictions], weights: Float64[Tensor, "e n"]
+) -> tuple[float, float]:
+    """Variance of the mean over draws, and its degrees of freedom.
+
+    One fold's predictions at a time come from another draw than the rest; folds were trained
+    independently, so their variances add. What draws differ by on these patients alone, which the
+    bootstrap over groups holds already, is taken off.
+    """
+    first, folds = draws[0], draws[0].folds
+    each_fold = folds.unique().tolist()
+    total = 0.0
+    every = torch.cat((torch.ones(1, weights.shape[1], dtype=torch.float64), weights))
+    for fold in each_fold:
+        inside = (folds == fold)[:, None]
+        values = torch.stack(
+            [
+                score.compute(
+                    _with(first, torch.where(inside, d.probabilities, first.probabilities)), every
+                )
+                for d in draws
+            ]
+        )
+        values = values[:, values.isfinite().all(0)]
+        apart = values - values.mean(0)
+        chance = float(apart[:, 1:].var(1).sum()) / (len(draws) - 1)
+        total += (float(values[:, 0].var()) - chance) / len(draws)
+    return max(total, 0.0), float(len(each_fold) * (len(draws) - 1))
+
+
+def _with(predictions: Predictions, probabilities: Tensor) -> Predictions:
+    return Predictions(
+        probabilities,
+        predictions.labels,
+        predictions.groups,
+        predictions.folds,
+        predictions.threshold,
+    )
+
+
+def _width(parts: list[tuple[float, float]], alpha: float) -> float:
+    """Half of an interval from variances with their degrees of freedom.
+
+    Source: Cochran 1964, "Approximate significance levels of the Behrens-Fisher test": the
+    quantile is the mean of those of the parts, weighted by variance.
+    """
+    total = sum(part for part, _ in parts)
+    if total == 0:
+        return 0.0
+    t = sum(part * float(stdtrit(freedom, 1 - alpha / 2)) for part, freedom in parts) / total
+    return t * math.sqrt(total)
+
+
+def _p_value(distance: float, parts: list[tuple[float, float]]) -> float:
+    """The level at which the interval just reaches 0."""
+    if distance == 0 or sum(part for part, _ in parts) == 0:
+        return float(distance == 0)
+    least = 1e-12
+    if _width(parts, least) < distance:
+        return least
+    return float(brentq(lambda alpha: _width(parts, alpha) - distance, least, 1.0))
+
+
+def _effective_groups(predictions: Predictions) -> int:
+    """Groups of the class that has fewest: they limit what can be known."""
+    present = predictions.labels.unique().tolist()
+    return min(len(predictions.groups[predictions.labels == c].unique()) for c in present)
+
+
+def _mostly_defined(found: Float64[Tensor, " e"]) -> bool:
+    return float(found.isfinite().double().mean()) >= MIN_DEFINED
+
+
+def _quantile(freedom: float) -> float:
+    if math.isinf(freedom):
+        return float(ndtri((1 + LEVEL) / 2))
+    return float(stdtrit(freedom, (1 + LEVEL) / 2))
+
+
+def _check_same(arm: list[Predictions], reference: list[Predictions]) -> None:
+    first = arm[0]
+    for each in (*arm[1:], *reference):
+        same = len(each) == len(first) and all(
+            torch.equal(one, other)
+            for one, other in (
+                (each.labels, first.labels),
+                (each.groups, first.groups),
+                (each.folds, first.folds),
+            )
+        )
+        if not same:
+            raise UserError("conditions are compared on the same images in the same order")

@@ -1,0 +1,171 @@
+"""Differences between conditions: right in simulated studies with patient and training effects."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from synthograph.core.errors import UserError
+from synthograph.stats import paired
+from synthograph.stats.scores import AUROC, BALANCED_ACCURACY, Predictions
+
+
+def normal(rng: torch.Generator, *shape: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=rng, dtype=torch.float64)
+
+
+def study(
+    seed: int,
+    effect: float = 0.0,
+    *,
+    patients: int = 60,
+    images: int = 2,
+    folds: int = 5,
+    draws: int = 2,
+    training: float = 0.4,
+) -> tuple[list[Predictions], list[Predictions]]:
+    """Two conditions: patients differ, and every training of every fold has a quality of its own
+    that all its images share."""
+    rng = torch.Generator().manual_seed(seed)
+    groups = torch.arange(patients).repeat_interleave(images)
+    labels = (torch.arange(patients) % 5 < 2).long()[groups]
+    fold = (torch.randperm(patients, generator=rng) % folds)[groups]
+    own = normal(rng, patients)[groups] + 0.7 * normal(rng, len(groups))
+
+    def condition(gain: float) -> list[Predictions]:
+        found = []
+        for _ in range(draws):
+            quality = (1 + training * normal(rng, folds))[fold]
+            shift = (training * normal(rng, folds))[fold]
+            signal = (1.5 + gain) * quality * (labels - 0.5)
+            p = torch.sigmoid(signal + own + shift + 0.5 * normal(rng, len(groups)))
+            found.append(Predictions(torch.stack((1 - p, p), 1), labels, groups, fold))
+        return found
+
+    return condition(effect), condition(0.0)
+
+
+@pytest.mark.parametrize("training", [0.0, 0.5])
+def test_two_names_for_one_condition_seldom_differ(training: float) -> None:
+    ps = [
+        paired.compare(AUROC, *study(seed, training=training), replicates=100, seed=seed).p
+        for seed in range(40)
+    ]
+    assert sum(p < 0.05 for p in ps) <= 6  # of 40; more than 6 has p 0.003 at a true level of 5 %
+    assert sum(p < 0.5 for p in ps) >= 8  # and the test is not one that never rejects
+
+
+def test_a_real_difference_is_found_and_its_interval_holds_it() -> None:
+    found = paired.compare(AUROC, *study(1, 3.0, patients=200, training=0.1), seed=1)
+    assert found.p < 0.01
+    assert found.interval.low > 0
+    assert found.interval.low < found.value < found.interval.high
+    assert found.trainings is not None
+
+
+def test_p_is_the_level_at_which_the_interval_reaches_zero() -> None:
+    found = paired.compare(AUROC, *study(4, 0.5), replicates=200)
+    assert (found.p < 0.05) == (0 not in found.interval)
+
+
+def test_one_draw_leaves_the_training_out_of_the_error() -> None:
+    arm, reference = study(2)
+    one = paired.compare(AUROC, arm[:1], reference[:1], replicates=200)
+    assert one.trainings is None
+    assert one.error == one.patients
+
+
+def test_images_of_a_patient_are_no_independent_images() -> None:
+    """Every patient ten times over: the same knowledge, so about the same interval."""
+    arm, reference = study(3, images=1, draws=1)
+    rows = torch.arange(60).repeat_interleave(10)
+    many = [[each.subset(rows) for each in side] for side in (arm, reference)]
+    few = paired.compare(AUROC, arm, reference, replicates=400)
+    again = paired.compare(AUROC, *many, replicates=400)
+    assert again.error == pytest.approx(few.error, rel=0.02)
+
+
+def test_conditions_on_other_images_are_refused() -> None:
+    arm, reference = study(0)
+    turned = [each.subset(torch.arange(len(each)).flip(0)) for each in reference]
+    with pytest.raises(UserError, match="same images"):
+        paired.compare(AUROC, arm, turned)
+
+
+def test_too_few_patients_of_a_class_give_a_reason() -> None:
+    arm, reference = study(0, patients=8)
+    found = paired.compare(AUROC, arm, reference)
+    assert found.interval is None
+    assert "a class has" in found.reason
+
+
+def test_equal_conditions_have_no_difference() -> None:
+    arm, _ = study(0, draws=1)
+    found = paired.compare(BALANCED_ACCURACY, arm, arm)
+    assert found.value == 0
+    assert found.p == 1
+
+
+def test_interval_of_one_score_is_wider_with_fewer_patients() -> None:
+    many, _ = study(5, patients=400, draws=1)
+    few, _ = study(5, patients=40, draws=1)
+    value, wide = paired.score_interval(AUROC, few[0])
+    _, narrow = paired.score_interval(AUROC, many[0])
+    assert value in wide
+    assert narrow.high - narrow.low < wide.high - wide.low
+    single = replace(few[0], groups=torch.zeros(len(few[0]), dtype=torch.long))
+    assert paired.score_interval(AUROC, single)[1] is None
+
+
+def delong_by_placements(scores: torch.Tensor, labels: torch.Tensor) -> tuple[float, float]:
+    """DeLong et al. 1988 with its covariance matrices, written out."""
+    high, low = scores[:, labels == 1], scores[:, labels == 0]
+    wins = (high[:, :, None] > low[:, None, :]).double()
+    wins += (high[:, :, None] == low[:, None, :]).double() / 2
+    areas = wins.mean((1, 2))
+    covariance = torch.cov(wins.mean(2)) / high.shape[1] + torch.cov(wins.mean(1)) / low.shape[1]
+    contrast = torch.tensor([1.0, -1.0], dtype=torch.float64)
+    return float(areas[0] - areas[1]), math.sqrt(float(contrast @ covariance @ contrast))
+
+
+def test_areas_of_single_images_are_compared_as_by_delong() -> None:
+    rng = torch.Generator().manual_seed(0)
+    labels = (torch.rand(50, generator=rng) < 0.4).long()
+    scores = labels + normal(rng, 2, 50) * torch.tensor([[1.0], [1.5]], dtype=torch.float64)
+    difference, error = paired.auroc_difference(scores, labels, torch.arange(50))
+    expected, expected_error = delong_by_placements(scores, labels)
+    assert difference == pytest.approx(expected, abs=1e-12)
+    assert error == pytest.approx(expected_error, rel=1e-6)
+
+
+def test_areas_of_patients_with_many_images_keep_their_error() -> None:
+    rng = torch.Generator().manual_seed(0)
+    labels = (torch.rand(50, generator=rng) < 0.4).long()
+    scores = labels + normal(rng, 2, 50)
+    rows = torch.arange(50).repeat_interleave(6)
+    _, once = paired.auroc_difference(scores, labels, torch.arange(50))
+    _, repeated = paired.auroc_difference(scores[:, rows], labels[rows], rows)
+    _, as_if_independent = paired.auroc_difference(
+        scores[:, rows], labels[rows], torch.arange(len(rows))
+    )
+    assert repeated == pytest.approx(once, rel=1e-6)
+    assert as_if_independent < 0.5 * once
+
+
+def test_corrected_t_by_hand() -> None:
+    values = [0.01, 0.03, 0.02, 0.04, 0.0]
+    t, p = paired.corrected_t(values, test_share=0.25)
+    spread = math.sqrt(0.00025)  # standard deviation with n - 1
+    assert t == pytest.approx(0.02 / (spread * math.sqrt(1 / 5 + 0.25)))
+    assert 0.1 < p < 0.2
+    with pytest.raises(UserError, match="at least 2"):
+        paired.corrected_t([0.1], 0.25)
+
+
+def test_planned_error_is_hanley_and_mcneils() -> None:
+    # Hanley and McNeil 1982, table 3: area 0.80, 50 and 50: standard error about 0.045
+    single = paired.auroc_error(0.8, 50, 50, correlation=0.5)
+    assert single == pytest.approx(0.0444, abs=0.001)
+    assert paired.auroc_error(0.8, 50, 50, correlation=0.9) < single
+    assert paired.detectable(0.02) == pytest.approx(0.02 * (1.95996 + 0.84162), rel=1e-4)
