@@ -18,6 +18,14 @@ from synthograph.archive.writer import ArchiveWriter, encode
 from synthograph.core.spec import ImageSpec
 from tests import check_anew
 
+ONE_OF_TWO = {
+    "WORLD_SIZE": "2",
+    "RANK": "0",
+    "LOCAL_RANK": "0",
+    "MASTER_ADDR": "127.0.0.1",
+    "MASTER_PORT": "1",
+}
+"""What torchrun sets for the first of two processes."""
 NVIDIA = Path(__file__).parent / "data" / "nvidia"
 
 
@@ -34,6 +42,13 @@ def own_signals() -> Iterator[None]:
     for number, handler in before.items():
         if handler is not None and signal.getsignal(number) is not handler:
             signal.signal(number, handler)
+
+
+@pytest.fixture
+def one_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process as the first of two."""
+    for name, value in ONE_OF_TWO.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(autouse=True)

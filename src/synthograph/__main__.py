@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from synthograph.core.launched import place
+
 SIGNALS = ("SIGTERM", "SIGINT", "SIGUSR1")
 
 
@@ -48,7 +50,7 @@ def _listening() -> Iterator[list[str]]:
         raise Interrupted
 
     # torchrun ends its processes itself; what nohup and shells ignore stays ignored
-    alone = int(os.environ.get("WORLD_SIZE") or 1) == 1
+    alone = place() is None
     if alone and threading.current_thread() is threading.main_thread():
         for number in (getattr(signal, name) for name in SIGNALS if hasattr(signal, name)):
             if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):

@@ -75,20 +75,15 @@ def test_what_was_ignored_stays_ignored(tmp_path: Path) -> None:
     assert start(tmp_path, "torch", code, GENERATE, ignored=True).returncode == 60
 
 
-def test_processes_of_torchrun_are_left_to_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "2")
+@pytest.mark.usefixtures("one_of_two")
+def test_processes_of_torchrun_are_left_to_it(tmp_path: Path) -> None:
     done = start(tmp_path, "torch", kill("SIGTERM"), TRAIN)
     assert done.returncode == -signal.SIGTERM
 
 
+@pytest.mark.usefixtures("one_of_two")
 @pytest.mark.parametrize("arguments", [GENERATE, ["--debug", "prepare", "a", "b.zip"]])
-def test_what_is_not_trained_is_the_work_of_one_process(
-    monkeypatch: pytest.MonkeyPatch, typed: Typed, arguments: list[str]
-) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setenv("RANK", "0")
+def test_what_is_not_trained_is_the_work_of_one_process(typed: Typed, arguments: list[str]) -> None:
     code, out, err = typed(*arguments)
     assert (code, out) == (2, "")
     assert err.splitlines()[-1].endswith("the work of one process: start it without torchrun")

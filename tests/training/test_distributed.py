@@ -21,7 +21,7 @@ from synthograph.models.snapshot import find_snapshot, load
 from synthograph.training.config import RunConfig
 from synthograph.training.distributed import TIMEOUT, Team, init_team, rank_slices
 from synthograph.training.setup import make_session, open_data
-from tests.conftest import make_archive
+from tests.conftest import ONE_OF_TWO, make_archive
 from tests.training.test_resume import SETTINGS, configure
 
 STEPS = 16
@@ -52,7 +52,7 @@ def test_alone_without_torchrun() -> None:
 
 
 def test_a_bad_timeout_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in [("WORLD_SIZE", "2"), ("RANK", "0"), ("LOCAL_RANK", "0"), (TIMEOUT, "-1")]:
+    for name, value in {**ONE_OF_TWO, TIMEOUT: "-1"}.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(UserError, match=f"{TIMEOUT}='-1': give a number of seconds"):
         init_team()

@@ -11,12 +11,13 @@ from synthograph.core.errors import ExitCode, ProcessesError, StoppedError, User
 from synthograph.core.signals import StopRequest
 from synthograph.workflows import processes
 from synthograph.workflows.requests import GenerateRequest
+from tests.conftest import ONE_OF_TWO
 
 
 @pytest.fixture
 def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """This process as one of two, and where it leaves word."""
-    for name, value in {processes.FOLDER: str(tmp_path), "WORLD_SIZE": "2", "RANK": "1"}.items():
+    for name, value in {**ONE_OF_TWO, processes.FOLDER: str(tmp_path), "RANK": "1"}.items():
         monkeypatch.setenv(name, value)
     return tmp_path
 

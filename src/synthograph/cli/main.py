@@ -11,7 +11,7 @@ import typer
 from synthograph.cli.options import json_verb, plain_verb
 from synthograph.cli.usage import UsageError, explain
 from synthograph.cli.weights import weights
-from synthograph.core.devices import is_worker, keep_freed_memory
+from synthograph.core.devices import keep_freed_memory
 from synthograph.core.errors import (
     ExitCode,
     StoppedError,
@@ -19,6 +19,7 @@ from synthograph.core.errors import (
     UserError,
     one_line,
 )
+from synthograph.core.launched import place
 from synthograph.workflows import request_of
 from synthograph.workflows.processes import leave
 
@@ -115,7 +116,7 @@ def _refuse_company(words: Sequence[str]) -> None:
         UserError: torchrun started several of another command.
     """
     verb = _verb(words)
-    if is_worker() and verb not in ("", "train"):
+    if place() is not None and verb not in ("", "train"):
         raise UserError(f"{verb} is the work of one process: start it without torchrun")
 
 

@@ -2,7 +2,6 @@
 
 import ctypes
 import enum
-import os
 import sys
 from functools import lru_cache
 from pathlib import Path
@@ -80,11 +79,6 @@ def synchronise(device: "torch.device") -> None:
 
     if is_gpu(device):
         torch.cuda.synchronize(device)
-
-
-def is_worker() -> bool:
-    """Whether torchrun started this process as one of several."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 def keep_freed_memory() -> None:

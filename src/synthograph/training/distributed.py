@@ -21,7 +21,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from synthograph.core.errors import SynthographError, UserError
-from synthograph.core.untrusted.tensors import pack_tensors, unpack_tensors
+from synthograph.core.launched import Launched, launched, restarts
 from synthograph.models.base import LossTerms
 from synthograph.training.state import TrainingProgress, TrainingState
 
@@ -82,6 +82,14 @@ class Team:
         """The main process's bytes."""
         return data
 
+    def broadcast_tensor(
+        self, tensor: Tensor | None, dtype: torch.dtype, shape: Sequence[int]
+    ) -> Tensor:
+        """The main process's tensor, on the CPU in other processes; only that one gives it."""
+        del dtype, shape
+        assert tensor is not None, "the only process is the main one"
+        return tensor
+
     def broadcast_object(self, value: Value) -> Value:
         """The main process's value, which JSON can hold."""
         received: Value = json.loads(self.broadcast_bytes(json.dumps(value).encode()))
@@ -94,15 +102,16 @@ class Team:
 
 
 class DistributedTeam(Team):
-    """This process among those that torchrun started; `local_rank` is its number on this machine,
-    which is that of its GPU.
+    """This process among those that torchrun started; its number on this machine is that of its
+    GPU.
     """
 
-    def __init__(self, rank: int, size: int, local_rank: int) -> None:
-        self.rank, self.size, self.local_rank = rank, size, local_rank
+    def __init__(self, place: Launched) -> None:
+        rank, size = place.rank, place.size
+        self.rank, self.size, self.local_rank = rank, size, place.local_rank
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         timeout = datetime.timedelta(seconds=_timeout_seconds())
-        store = _store(is_main=rank == 0, timeout=STARTUP_FACTOR * timeout)
+        store = _store(place, STARTUP_FACTOR * timeout)
         store.set(f"here/{rank}", b"")
         store.wait([f"here/{other}" for other in range(size)], STARTUP_FACTOR * timeout)
         dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=timeout)
@@ -179,6 +188,17 @@ class DistributedTeam(Team):
             dist.broadcast(torch.frombuffer(content, dtype=torch.uint8), 0, group=self._long)
         return data if self.is_main else bytes(content)
 
+    def broadcast_tensor(
+        self, tensor: Tensor | None, dtype: torch.dtype, shape: Sequence[int]
+    ) -> Tensor:
+        """As bytes, so that numbers of every type can be sent."""
+        given = torch.empty(tuple(shape), dtype=dtype) if tensor is None else tensor
+        sent = given.detach().cpu().contiguous()
+        if sent.numel():
+            with _naming_lost_ranks():
+                dist.broadcast(sent.view(-1).view(torch.uint8), 0, group=self._long)
+        return sent if tensor is None else tensor
+
     @contextlib.contextmanager
     def barrier(self) -> Iterator[None]:
         """A barrier with the long time-out, at the end of the block."""
@@ -192,9 +212,13 @@ def broadcast_state(team: Team, state: TrainingState) -> None:
     if team.size == 1:
         return
     own = state.tensors() if team.is_main else {}
-    data = team.broadcast_bytes(pack_tensors(own, {}))
+    kinds = [(name, str(t.dtype).removeprefix("torch."), list(t.shape)) for name, t in own.items()]
+    received = {
+        name: team.broadcast_tensor(own.get(name), getattr(torch, kind), shape)
+        for name, kind, shape in team.broadcast_object(kinds)
+    }
     if not team.is_main:
-        state.load(unpack_tensors(data), Path("the first process's state"))
+        state.load(received, Path("the first process's state"))
     state.progress = broadcast_progress(team, state.progress)
 
 
@@ -207,32 +231,31 @@ def init_team() -> Team:
     """The team that torchrun's environment describes; one process without it.
 
     Raises:
+        UserError: a variable of the environment is missing or no number.
         LostError: the other processes do not come.
     """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1:
+    place = launched()
+    if place is None:
         return Team()
     with _naming_lost_ranks(STARTUP_FACTOR):
-        return DistributedTeam(int(os.environ["RANK"]), size, int(os.environ["LOCAL_RANK"]))
+        return DistributedTeam(place)
 
 
-def _store(*, is_main: bool, timeout: datetime.timedelta) -> Any:  # noqa: ANN401 - torch's hints lack stores
+def _store(place: Launched, timeout: datetime.timedelta) -> Any:  # noqa: ANN401 - torch's hints lack stores
     """Where the processes find each other.
 
     torchrun's own store outlives its processes, and with it the addresses of those that died, so
     each start of the processes gets names of its own.
     """
-    environment = os.environ
-    kept_by_torchrun = environment.get("TORCHELASTIC_USE_AGENT_STORE") == str(True)
+    kept_by_torchrun = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == str(True)
     server = dist.TCPStore(  # type: ignore[attr-defined]
-        environment["MASTER_ADDR"],
-        int(environment["MASTER_PORT"]),
-        is_master=is_main and not kept_by_torchrun,
+        place.address,
+        place.port,
+        is_master=place.rank == 0 and not kept_by_torchrun,
         wait_for_workers=False,
         timeout=timeout,
     )
-    attempt = environment.get("TORCHELASTIC_RESTART_COUNT", "0")
-    return dist.PrefixStore(f"synthograph/{attempt}", server)  # type: ignore[attr-defined]
+    return dist.PrefixStore(f"synthograph/{restarts()}", server)  # type: ignore[attr-defined]
 
 
 def launch_id() -> str | None:
@@ -243,7 +266,7 @@ def launch_id() -> str | None:
 
 def restarted() -> bool:
     """Whether torchrun has restarted the processes."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+    return restarts() > 0
 
 
 def rank_slices(batch: int, group: int, processes: int) -> list[range]:

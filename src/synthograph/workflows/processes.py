@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from synthograph.core.commands import LINE
-from synthograph.core.devices import is_worker
 from synthograph.core.errors import ExitCode, ProcessesError, StoppedError, SynthographError
+from synthograph.core.launched import place
 from synthograph.core.signals import NAMES, StopRequest
 
 FOLDER = "SYNTHOGRAPH_LAUNCH"
@@ -157,8 +157,8 @@ def leave(error: SynthographError) -> tuple[int, bool]:
     Returns:
         Exit code, and whether this process should print why.
     """
-    code = int(error.exit_code)
-    if not is_worker():
+    code, here = int(error.exit_code), place()
+    if here is None:
         return code, not isinstance(error, ProcessesError)
     # torchrun ends the others once one is dead, and would cut off the report
     for name in NAMES:
@@ -166,5 +166,5 @@ def leave(error: SynthographError) -> tuple[int, bool]:
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     _report(CODE, str(code), first=True)
     if isinstance(error, StoppedError):
-        return int(ExitCode.DONE), os.environ["RANK"] == "0"
+        return int(ExitCode.DONE), here.rank == 0
     return code, True

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load, save
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
@@ -39,18 +39,9 @@ def write_tensors(
     path: Path, tensors: Mapping[str, Tensor], document: Mapping[str, object]
 ) -> None:
     """Write tensors and a JSON document atomically as safetensors."""
-    write_bytes(path, pack_tensors(tensors, document))
-
-
-def pack_tensors(tensors: Mapping[str, Tensor], document: Mapping[str, object]) -> bytes:
-    """Tensors and a JSON document as the bytes of a safetensors file."""
     ready = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-    return save(ready, metadata={DOCUMENT: json.dumps(document, allow_nan=False)})
-
-
-def unpack_tensors(data: bytes) -> dict[str, Tensor]:
-    """The tensors that another process of the same run packed."""
-    return load(data)
+    about = {DOCUMENT: json.dumps(document, allow_nan=False)}
+    write_bytes(path, save(ready, metadata=about))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], JsonObject]:
