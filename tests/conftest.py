@@ -76,7 +76,7 @@ def make_archive(
     classes: tuple[str, ...] = ("dark", "bright"),
     split: str | None = None,
     seed: int = 0,
-    invariances: tuple[str, ...] = ("mirror", "rotate", "colour"),
+    invariances: tuple[str, ...] | None = ("mirror", "rotate", "colour"),
     namespace: str = "test",
 ) -> Path:
     """An archive of noise whose brightness tells the class; two images a patient."""
@@ -95,10 +95,9 @@ def make_archive(
         row = Row("", classes[label] if classes else None, f"P{i // 2}", split=split)
         writer.add([encode(pixels, None, row)])
     spec = ImageSpec(height=size[0], width=size[1], modalities=modalities, bits=bits)
+    kept = None if invariances is None else list(invariances)
     writer.finish(
-        ArchiveInfo(
-            classes=list(classes), spec=spec, namespace=namespace, invariances=list(invariances)
-        )
+        ArchiveInfo(classes=list(classes), spec=spec, namespace=namespace, invariances=kept)
     )
     return path
 

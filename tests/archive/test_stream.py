@@ -79,14 +79,6 @@ def test_values_are_exact_from_minus_one_to_one(make_archive: Make, bits: int) -
         assert float(images.min()) == -1 and float(images.max()) == 1
 
 
-def test_mirroring_needs_an_archive_that_allows_it(make_archive: Make) -> None:
-    for kept in ([], ["rotate"]):
-        archive = make_archive(f"{len(kept)}.zip", invariances=kept)
-        with pytest.raises(UserError, match="mirroring changes the meaning"):
-            stream(archive, mirror=True)
-        assert len(stream(archive)) == 6
-
-
 def test_labels_are_one_hot_in_class_order(make_archive: Make) -> None:
     archive = make_archive(labels=("10", "9", "x"))
     assert archive.info.classes == ["9", "10", "x"]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from synthograph.core import progress
-from synthograph.core.progress import Printed, Silent, for_people, track
+from synthograph.core.progress import Conversation, Printed, Silent, for_people, track
 
 
 class Terminal(io.StringIO):
@@ -56,3 +56,17 @@ def test_notes_are_printed_or_dropped(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_calls_from_python_are_silent_where_nobody_watches() -> None:
     assert isinstance(for_people(), Silent), "output is captured here"
+
+
+def test_only_somebody_at_a_terminal_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = Terminal(" mirror \n")
+    for listener in (Conversation(), Printed(), Silent()):
+        assert listener.ask("which?") == "", "input and output are no terminal here"
+    monkeypatch.setattr(sys, "stdin", typed)
+    assert Conversation().ask("which?") == "", "output goes to a file"
+    shown = Terminal()
+    monkeypatch.setattr(sys, "stdout", shown)
+    assert Printed().ask("which?") == "", "a script is not kept waiting"
+    assert Conversation().ask("which?") == "mirror"
+    assert shown.getvalue() == "which? "
+    assert Conversation().ask("which?") == "", "Ctrl-D is no answer"

@@ -13,8 +13,9 @@ from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
 from synthograph.core.spec import ImageSpec
 from synthograph.models.base import Batch, Stage
+from synthograph.ops.operations import OPERATIONS
 from synthograph.training import alarms
-from synthograph.training.augmentation import augment_with, make_pipe, permitted
+from synthograph.training.augmentation import augment_with, left_out_note, make_pipe, permitted
 from synthograph.training.config import AugmentConfig, TrainingConfig
 from synthograph.training.controllers import Adaptive, make_controller
 from synthograph.training.ema import ema_decay, update_ema
@@ -123,6 +124,19 @@ def test_operations_against_the_invariances_are_left_out() -> None:
     kept, left_out = permitted(config, ["rotate"])
     assert left_out == ["xflip", "contrast"]
     assert kept.pipe == {"scale": 1, "hue": 0, "scale_std": 0.1}
+    note = left_out_note(kept, left_out, ["rotate"])
+    assert "without xflip, contrast: they would change" in note and "(invariances: rotate)" in note
+
+
+def test_where_nobody_said_what_images_mean_few_operations_are_used() -> None:
+    config = AugmentConfig(mode="ada", pipe=dict.fromkeys(OPERATIONS, 1.0))
+    kept, left_out = permitted(config, None)
+    assert list(kept.pipe) == ["xint", "scale", "xfrac", "brightness"]
+    note = left_out_note(kept, left_out, None)
+    assert "was not stated, so augmentation uses xint, scale, xfrac, brightness only" in note
+    assert "xflip for mirror; rotate90, rotate for rotate; contrast, lumaflip, hue" in note
+    assert note.endswith("aniso, imgfilter, noise, cutout for any of these words")
+    assert permitted(config, ["mirror", "rotate", "colour"])[1] == []
 
 
 @pytest.mark.parametrize(

@@ -214,3 +214,51 @@ def test_levels_without_channels_are_refused(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=f"model.{name}': must be at least 32"):
             configure(archive, {"model": {**SHAPES, name: 31}})
     configure(archive, {"model": {**SHAPES, "discriminator_channel_base": 33}})
+
+
+FLIPS = {"augment": {"mode": "ada"}}
+MIRROR = {"data": {"mirror": True}}
+
+
+def resolved(archive: Path, *parts: dict) -> tuple[RunConfig, list[str]]:
+    return resolve_run(open_archive(archive), "tiny", [*parts, {"device": "cpu"}])
+
+
+def says(*names: str) -> dict:
+    return {"data": {"invariances": list(names)}}
+
+
+def test_nothing_is_mirrored_where_nobody_said_that_it_may_be(tmp_path: Path) -> None:
+    archive = make_archive(tmp_path / "open.zip", invariances=None)
+    config, notes = resolved(archive, FLIPS)
+    assert list(config.augment.pipe) == ["xint", "scale", "xfrac", "brightness"]
+    assert "uses xint, scale, xfrac, brightness only" in notes[0]
+    with pytest.raises(UserError, match="was not stated; say so with --invariant mirror"):
+        resolved(archive, MIRROR)
+    config, notes = resolved(archive, FLIPS, says("mirror"), MIRROR)
+    assert "xflip" in config.augment.pipe and "hue" not in config.augment.pipe
+    assert "without rotate90, rotate" in notes[0]
+    config = config.model_copy(update={"training": configure(archive).training})
+    assert make_session(config, open_data(config)).info.invariances == ["mirror"]
+    plain = configure(archive)
+    assert make_session(plain, open_data(plain)).info.invariances is None
+
+
+def test_a_run_may_be_told_less_than_the_archive_says_but_no_more(tmp_path: Path) -> None:
+    archive = make_archive(tmp_path / "turns.zip", invariances=("rotate", "mirror"))
+    config, notes = resolved(archive, FLIPS, says())
+    assert "aniso" in config.augment.pipe and "xflip" not in config.augment.pipe
+    assert "brightness" not in config.augment.pipe and "(invariances: none)" in notes[0]
+    with pytest.raises(UserError, match="mirroring changes the meaning .*invariances: rotate"):
+        resolved(archive, says("rotate"), MIRROR)
+    with pytest.raises(UserError, match="says that colour would change what its images mean"):
+        resolved(archive, says("mirror", "colour"))
+
+
+def test_archives_of_older_versions_may_say_what_nobody_said(tmp_path: Path) -> None:
+    archive = make_archive(tmp_path / "old.zip")
+    assert "as older versions wrote unasked" in resolved(archive, FLIPS)[1][0]
+    assert "older versions" not in resolved(archive, FLIPS, says("mirror"))[1][0]
+    assert resolved(archive, {"augment": {"mode": "none"}})[1] == []
+    narrower = make_archive(tmp_path / "stated.zip", invariances=("mirror",))
+    assert "older versions" not in resolved(narrower, FLIPS)[1][0]

@@ -12,7 +12,7 @@ import synthograph
 from synthograph.archive.reader import open_archive
 from synthograph.archive.writer import ArchiveWriter
 from synthograph.core.errors import UserError
-from synthograph.core.progress import Printed
+from synthograph.core.progress import Printed, Silent
 
 SCRIPT = """
 import synthograph as sg
@@ -120,3 +120,47 @@ def test_force_replaces_the_picture_too(photos: Path) -> None:
     Image.new("RGB", (24, 24)).save(photos / "4.png")
     synthograph.prepare(photos, "set.zip", force=True, **options)
     assert Path("sheet.png").read_bytes() != before
+
+
+class Answering(Silent):
+    """Somebody who answers; remembers the questions."""
+
+    def __init__(self, answer: str) -> None:
+        self.answer, self.asked = answer, 0
+
+    def ask(self, question: str) -> str:
+        self.asked += 1
+        return self.answer
+
+
+def test_what_nobody_stated_is_taken_for_granted_by_nobody(photos: Path) -> None:
+    result = synthograph.prepare(photos, "open.zip", workers=1)
+    assert open_archive(Path("open.zip")).info.invariances is None
+    assert any("was not stated, so none is taken for granted" in line for line in result.lines())
+    facts = synthograph.inspect("open.zip").json()
+    assert facts["invariances"] == "not stated"
+    result = synthograph.prepare(photos, "no.zip", invariant="none", workers=1)
+    assert open_archive(Path("no.zip")).info.invariances == []
+    assert "  invariances: none" in result.lines()
+
+
+def test_somebody_at_a_terminal_is_asked_once(photos: Path) -> None:
+    somebody = Answering("Mirror rotate")
+    synthograph.prepare(photos, "a.zip", workers=1, progress=somebody)
+    assert open_archive(Path("a.zip")).info.invariances == ["mirror", "rotate"]
+    synthograph.prepare(photos, "b.zip", workers=1, invariant="none", progress=somebody)
+    synthograph.prepare("a.zip", "c.zip", workers=1, progress=somebody)
+    synthograph.prepare(photos, "d.zip", workers=1, part="1/2", progress=somebody)
+    assert somebody.asked == 1
+    with pytest.raises(UserError, match="did you mean 'mirror'"):
+        synthograph.prepare(photos, "e.zip", workers=1, progress=Answering("miror"))
+    synthograph.prepare(photos, "f.zip", workers=1, progress=Answering(""))
+    assert open_archive(Path("f.zip")).info.invariances is None
+
+
+def test_an_archive_keeps_what_it_says_unless_something_else_is_said(photos: Path) -> None:
+    synthograph.prepare(photos, "a.zip", workers=1, invariant="mirror")
+    synthograph.prepare("a.zip", "b.zip", workers=1)
+    synthograph.prepare("a.zip", "c.zip", workers=1, invariant="rotate,colour")
+    found = [open_archive(Path(name)).info.invariances for name in ("b.zip", "c.zip")]
+    assert found == [["mirror"], ["rotate", "colour"]]

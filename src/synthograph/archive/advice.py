@@ -11,6 +11,11 @@ NO_GROUPS = (
     "no groups were given, so every image counts as a patient of its own. If patients have several "
     "images, name them (--column group=... or --name-regex), or splits will leak"
 )
+NOT_STATED = (
+    "which changes leave the meaning of these images unchanged was not stated, so none is taken "
+    "for granted: training moves, scales and brightens them, and does not mirror, turn or recolour "
+    "them. State what holds with --invariant mirror,rotate,colour or none, here or at training"
+)
 
 
 def few_images_note(count: int) -> str:

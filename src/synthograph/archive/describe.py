@@ -47,7 +47,7 @@ def describe(
         "origin": dict(Counter(row.origin for row in archive.rows)),
         "masks": sum(f"{MASKS}/{row.file}" in archive.files for row in archive.rows),
         "further columns": sorted({name for row in archive.rows for name in row.columns}),
-        "invariances": info.invariances,
+        "invariances": "not stated" if info.invariances is None else info.invariances,
         "namespace": info.namespace,
         "snapshots used": len(info.snapshots),
         "manifest_hash": archive.manifest_hash,

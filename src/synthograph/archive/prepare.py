@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-import pydantic
-
+import synthograph
 from synthograph.archive.convert import ConvertedItem, Shape, WorkersError, convert_all
 from synthograph.archive.manifest import count_labels
 from synthograph.archive.parts import Part, discard_parts, missing_ranges
-from synthograph.archive.reader import INVARIANCES, ArchiveInfo, check_classes
+from synthograph.archive.reader import ArchiveInfo, check_classes
 from synthograph.archive.suspects import ImageStatistics, Suspect, find_suspects
 from synthograph.archive.transform import TransformOptions
 from synthograph.archive.writer import ArchiveWriter, refuse_destination, write_rejects
@@ -25,7 +24,7 @@ from synthograph.core.files import remove
 from synthograph.core.names import nearest
 from synthograph.core.progress import Track
 from synthograph.core.record import SourceItem
-from synthograph.core.spec import ImageSpec, require_grid
+from synthograph.core.spec import ImageSpec, Invariances, require_grid
 from synthograph.core.untrusted.documents import JsonObject
 
 Rejects = Sequence[tuple[str, str]]
@@ -44,20 +43,12 @@ class PrepareOptions(Config):
     """
 
     transform: TransformOptions = TransformOptions()
-    invariances: list[str] = list(INVARIANCES)
+    invariances: Invariances = None
     classes: list[str] | None = None
     namespace: str | None = None
     snapshots: list[JsonObject] = []
     allow_rejects: bool = False
     replace: bool = False
-
-    @pydantic.field_validator("invariances")
-    @classmethod
-    def _known(cls, names: list[str]) -> list[str]:
-        for name in names:
-            if name not in INVARIANCES:
-                raise ValueError(f"invariance {name!r} is unknown: {nearest(name, INVARIANCES)}")
-        return names
 
 
 @dataclass(frozen=True)
@@ -73,6 +64,7 @@ class Summary:
         notes: conversions and how many files each touched.
         rejects: (file, reason) of what was left out.
         suspects: the images most worth a look.
+        invariances: what leaves their meaning alone; None where nobody said.
     """
 
     images: int
@@ -84,6 +76,7 @@ class Summary:
     notes: Mapping[str, int]
     rejects: Rejects
     suspects: Sequence[Suspect]
+    invariances: Sequence[str] | None
 
 
 def prepare(
@@ -288,6 +281,7 @@ def _conclude(
         namespace=options.namespace or secrets.token_hex(16),
         invariances=options.invariances,
         snapshots=options.snapshots,
+        package_version=synthograph.__version__,
     )
     summary = _summary(writer, items, info, rejects)
     writer.finish(info)
@@ -378,5 +372,6 @@ def _summary(
         spec=info.spec,
         notes=dict(notes),
         rejects=rejects,
+        invariances=info.invariances,
         suspects=find_suspects(names, sketches),
     )

@@ -21,12 +21,11 @@ from synthograph.core.names import nearest
 from synthograph.core.outputs import is_unfinished
 from synthograph.core.record import DecodedImage, SourceItem, UnreadableError
 from synthograph.core.spec import MASKS as MASKS
-from synthograph.core.spec import ImageSpec, parse_spec
+from synthograph.core.spec import ImageSpec, Invariances, parse_spec
 from synthograph.core.untrusted.containers import Container, open_container, unwrap
 from synthograph.core.untrusted.dataset_json import DATASET, LISTS, MANIFEST
 from synthograph.core.untrusted.documents import JsonObject, as_text, parse_json
 
-INVARIANCES = ("mirror", "rotate", "colour")
 RUN_PICTURES = ("reals.png", "fakes-init.png")
 
 
@@ -37,8 +36,9 @@ class ArchiveInfo(Config):
     classes: list[str] = []
     spec: ImageSpec
     namespace: str = ""
-    invariances: list[str] = list(INVARIANCES)
+    invariances: Invariances = None
     snapshots: list[JsonObject] = []
+    package_version: str = ""
 
     @pydantic.field_validator("classes")
     @classmethod
@@ -311,9 +311,6 @@ def _parse_info(
         info = ArchiveInfo.parse(known)
     except UserError as error:
         raise UserError(f"{path}: {DATASET}: {error}") from None
-    for name in info.invariances:
-        if name not in INVARIANCES:
-            raise UserError(f"{path}: {DATASET}: invariance {name!r}: {nearest(name, INVARIANCES)}")
     return info
 
 

@@ -77,7 +77,7 @@ class TrainingStream:
         max_value: largest pixel value of the archive.
 
     Raises:
-        UserError: labels are missing, or mirroring would change what the images mean.
+        UserError: labels are missing.
     """
 
     def __init__(
@@ -89,12 +89,6 @@ class TrainingStream:
         mirror: bool = False,
         conditional: bool = False,
     ) -> None:
-        if mirror and "mirror" not in archive.info.invariances:
-            raise UserError(
-                f"{archive.path}: mirroring changes the meaning of images in this archive "
-                f"(invariances: {', '.join(archive.info.invariances) or 'none'}); "
-                "leave --mirror out"
-            )
         order = cache_order(archive)
         self._pixels = pixel_cache(archive)
         self._places = torch.tensor([order[row.file] for row in rows])

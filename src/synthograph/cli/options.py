@@ -1,6 +1,6 @@
 """Options of a verb, derived from the fields of its request.
 
-    app.command()(verb(SplitRequest, lambda asked: show(run(asked, progress=Printed()))))
+    app.command()(verb(SplitRequest, lambda asked: show(run(asked, progress=Conversation()))))
 
 Name, help, range and default of an option are those of the field (see `core/request.py`). Every
 verb also takes `--config FILE`, a YAML or JSON file of the request; what is typed goes before it.
@@ -21,7 +21,7 @@ from pydantic.fields import FieldInfo
 from synthograph.core.config import calling, read_tree
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
-from synthograph.core.progress import Printed
+from synthograph.core.progress import Conversation
 from synthograph.core.request import Flag, Positional, Request, Result, marked, spelled
 from synthograph.workflows import run
 
@@ -61,7 +61,7 @@ def plain_verb(request: type[Request]) -> Callable[..., None]:
     """The verb that does what is asked and prints the lines of the result, if there is one."""
 
     def work(asked: Request) -> None:
-        show(run(asked, progress=Printed()))
+        show(run(asked, progress=Conversation()))
 
     return verb(request, work)
 
@@ -76,7 +76,7 @@ def json_verb(request: type[Request]) -> Callable[..., None]:
 
     def work(asked: Request) -> None:
         as_json = bool(getattr(asked, "as_json"))  # noqa: B009 - a field that is made above
-        show(run(asked, progress=Printed()), as_json=as_json)
+        show(run(asked, progress=Conversation()), as_json=as_json)
 
     return verb(options, work)
 

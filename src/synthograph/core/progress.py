@@ -26,6 +26,9 @@ class Progress(Protocol):
     def track(self, what: str) -> Track:
         """Show how far the work called `what` is."""
 
+    def ask(self, question: str) -> str:
+        """The answer of whoever listens; empty where nobody answers."""
+
 
 class Silent:
     """Nobody listens."""
@@ -36,6 +39,10 @@ class Silent:
     def track(self, what: str) -> Track:
         """Pass the items through."""
         return lambda items, total: items
+
+    def ask(self, question: str) -> str:
+        """Nobody answers."""
+        return ""
 
 
 silent: Tracks = Silent().track
@@ -53,6 +60,23 @@ class Printed:
     def track(self, what: str) -> Track:
         """Show how far the work called `what` is."""
         return lambda items, total: track(items, total=total, what=what)
+
+    def ask(self, question: str) -> str:
+        """Nobody answers: a script is not kept waiting."""
+        return ""
+
+
+class Conversation(Printed):
+    """The progress of a command: somebody who sits at a terminal can be asked."""
+
+    def ask(self, question: str) -> str:
+        """What is typed; empty where input or output is no terminal."""
+        if not (sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
+            return ""
+        try:
+            return input(f"{question} ").strip()
+        except EOFError:
+            return ""
 
 
 def track(items: Iterable[T], *, total: int, what: str) -> Iterator[T]:

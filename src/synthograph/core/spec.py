@@ -1,13 +1,15 @@
-"""Size, modalities and bit depth of the images of a set."""
+"""Size, modalities and bit depth of the images of a set, and what leaves their meaning alone."""
 
+import enum
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import pydantic
 
 from synthograph.core.config import Config
 from synthograph.core.errors import UserError
+from synthograph.core.names import nearest
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,6 +20,30 @@ MAX_SIDE = 1 << 16
 MASKS = "masks"
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+
+
+class Invariance(enum.StrEnum):
+    """What may be done to images without changing what they mean; archives record it."""
+
+    MIRROR = "mirror"
+    ROTATE = "rotate"
+    COLOUR = "colour"
+
+
+def _known(names: list[str] | None) -> list[str] | None:
+    for name in names or ():
+        if name not in set(Invariance):
+            raise ValueError(f"invariance {name!r} is unknown: {nearest(name, Invariance)}")
+    return names
+
+
+Invariances = Annotated[list[str] | None, pydantic.AfterValidator(_known)]
+"""Names of `Invariance`, none where nothing leaves the meaning alone; None where nobody said."""
+
+
+def stated(words: Sequence[str]) -> list[str] | None:
+    """Invariances as they are typed: `none` is a statement, no word at all is not."""
+    return [word for word in words if word != "none"] if words else None
 
 
 class Grid(NamedTuple):

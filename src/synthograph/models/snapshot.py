@@ -62,7 +62,7 @@ class SnapshotInfo(Config):
     spec: ImageSpec
     classes: list[str] = []
     label_width: int = pydantic.Field(0, ge=0)
-    invariances: list[str] = []
+    invariances: list[str] | None = None
     images_seen: int = pydantic.Field(0, ge=0)
     images_hash: str | None = None
     manifest_hash: str | None = None

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from synthograph.core.seeds import Streams
+from synthograph.core.spec import Invariance as Invariance
 from synthograph.ops import transforms
 from synthograph.ops.convolution import filter_channels
 from synthograph.ops.draws import Draws
@@ -38,14 +39,6 @@ class Bundle(enum.StrEnum):
     FILTER = "filter"
     NOISE = "noise"
     CUTOUT = "cutout"
-
-
-class Invariance(enum.StrEnum):
-    """What may be done to images without changing what they mean; archives record it."""
-
-    MIRROR = "mirror"
-    ROTATE = "rotate"
-    COLOUR = "colour"
 
 
 @dataclass(frozen=True)
@@ -107,6 +100,7 @@ class AugmentOperation:
     Attributes:
         bundle: the smallest published set that it belongs to; None for one of our own.
         needs: invariance that images must have for it to leave their meaning alone.
+        unasked: whether it is used where nobody said what images have.
         strength: end of the name of its other setting, and that one's default.
         leak: how the audit names the trace it leaves in synthetic images, and the function that
             applies it to real ones.
@@ -115,6 +109,7 @@ class AugmentOperation:
     name: str
     bundle: Bundle | None = None
     needs: Invariance | None = None
+    unasked: bool = False
     strength: tuple[str, float] | None = None
     leak: tuple[str, Exact] | None = None
 
@@ -296,15 +291,24 @@ STEPS: tuple[AugmentOperation, ...] = (
         leak=("turned", rot90),
     ),
     GeometricOperation(
-        name="xint", bundle=Bundle.BLIT, strength=("max", 0.125), inverse=_whole_shift
+        name="xint",
+        bundle=Bundle.BLIT,
+        unasked=True,
+        strength=("max", 0.125),
+        inverse=_whole_shift,
     ),
-    GeometricOperation(name="scale", bundle=Bundle.GEOM, strength=("std", 0.2), inverse=_scale),
+    GeometricOperation(
+        name="scale", bundle=Bundle.GEOM, unasked=True, strength=("std", 0.2), inverse=_scale
+    ),
     _rotation("before"),
     GeometricOperation(name="aniso", bundle=Bundle.GEOM, strength=("std", 0.2), inverse=_stretch),
     _rotation("after"),
-    GeometricOperation(name="xfrac", bundle=Bundle.GEOM, strength=("std", 0.125), inverse=_shift),
+    GeometricOperation(
+        name="xfrac", bundle=Bundle.GEOM, unasked=True, strength=("std", 0.125), inverse=_shift
+    ),
     ColourOperation(
         name="brightness",
+        unasked=True,
         strength=("std", 0.2),
         matrix=lambda own: transforms.colour_shift(own.normal()),
         leak=("brightness", _brighter),
@@ -350,8 +354,20 @@ BUNDLES = {bundle.value: _names(bundle) for bundle in Bundle} | {
 """The published names of sets of operations."""
 
 
-def allowed(operations: Sequence[str], invariances: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Operations that leave the meaning of such images alone, and those that do not."""
-    needs = {name: OPERATIONS[name].needs for name in operations}
-    kept = [name for name, need in needs.items() if need is None or need in invariances]
+def allowed(
+    operations: Sequence[str], invariances: Sequence[str] | None
+) -> tuple[list[str], list[str]]:
+    """Operations that leave the meaning of such images alone, and those that do not.
+
+    Args:
+        operations: their names.
+        invariances: what the images have; None where nobody said.
+    """
+    kept = [name for name in operations if _allows(invariances, OPERATIONS[name])]
     return kept, [name for name in operations if name not in kept]
+
+
+def _allows(invariances: Sequence[str] | None, operation: AugmentOperation) -> bool:
+    if invariances is None:
+        return operation.unasked
+    return operation.needs is None or operation.needs in invariances

@@ -71,7 +71,9 @@ class ArchiveSummary:
             "height": info.spec.height,
             "bits": info.spec.bits,
             "modalities": dict(info.spec.modalities),
-            "invariances": [CHANGES.get(name, name) for name in info.invariances],
+            "invariances": None
+            if info.invariances is None
+            else [CHANGES.get(name, name) for name in info.invariances],
             "manifest_hash": self.archive.manifest_hash,
             "splits": [
                 {

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+import synthograph
 from synthograph.archive.manifest import Row
 from synthograph.archive.parts import Part, discard_parts, missing_ranges
 from synthograph.archive.reader import ArchiveInfo, encode_png
@@ -458,6 +459,7 @@ def _archive_info(
         namespace=hashlib.sha256(asked.encode()).hexdigest()[:32],
         invariances=info.invariances,
         snapshots=[about],
+        package_version=synthograph.__version__,
     )
 
 

@@ -19,6 +19,7 @@ from synthograph.core.devices import Precision
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
 from synthograph.core.request import Flag, Request, Words, marked
+from synthograph.core.spec import Invariances, stated
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models.config import ModelConfig
 
@@ -62,6 +63,11 @@ class DataConfig(Config):
     )
     mirror: Annotated[bool, Option("mirror")] = Field(
         False, description="use every image flipped as well"
+    )
+    invariances: Annotated[Invariances, Option("invariant", Words, stated)] = Field(
+        None,
+        description="changes that leave an image's meaning alone: mirror,rotate,colour or none; "
+        "as the archive says if not given",
     )
     cond: Annotated[bool, Option("cond")] = Field(False, description="give the networks the labels")
 

@@ -13,17 +13,23 @@ from torch import nn
 import synthograph
 from synthograph.archive.batches import ArchiveRows, common_split
 from synthograph.archive.manifest import Row, in_split
-from synthograph.archive.reader import Archive, open_archive
+from synthograph.archive.reader import Archive, ArchiveInfo, open_archive
 from synthograph.archive.stream import RowSelection, TrainingStream, select_rows
 from synthograph.core.devices import Precision, block_dtype, pick_device, pick_precision
-from synthograph.core.errors import UserError
+from synthograph.core.errors import SettingError, UserError
 from synthograph.core.seeds import Streams
+from synthograph.core.spec import Invariance
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models.base import Condition, ModelBundle
 from synthograph.models.registry import family
 from synthograph.models.snapshot import Snapshot, SnapshotInfo
 from synthograph.models.transfer import TransferReport, origin, transfer
-from synthograph.training.augmentation import augment_with, make_pipe, permitted
+from synthograph.training.augmentation import (
+    augment_with,
+    left_out_note,
+    make_pipe,
+    permitted,
+)
 from synthograph.training.config import (
     AugmentMode,
     DataConfig,
@@ -39,6 +45,11 @@ from synthograph.training.state import TrainingState, make_optimisers
 
 MIN_IMAGES, MAX_IMAGES = 500, 2000
 """Synthetic images of a measurement unless the configuration gives a number."""
+UNASKED = (
+    "this archive says that mirroring, turning and recolouring leave the meaning of its images "
+    "unchanged, as older versions wrote unasked; if that is wrong, say what holds, such as "
+    "--invariant none"
+)
 
 
 def open_data(config: RunConfig, archive: Archive | None = None) -> ArchiveRows:
@@ -75,18 +86,68 @@ def resolve_run(
         processes: number of processes that will train, for presets that depend on it.
 
     Returns:
-        The configuration, and the augmentations left out because the images do not allow them.
+        The configuration, and notes on what it leaves out because of what the images mean.
+
+    Raises:
+        UserError: a setting breaks a rule, or mirroring could change what the images mean.
     """
     asked = [*parts, {"data": {"path": str(archive.path.resolve())}}]
     config = resolve_machine(resolve(archive.info.spec, preset, asked, gpus=processes))
     if config.data.split is None and any(row.split for row in archive.rows):
         split = config.data.model_copy(update={"split": "train"})
         config = config.model_copy(update={"data": split})
-    augment, left_out = permitted(config.augment, archive.info.invariances)
+    _refuse_meaning(config.data, archive)
+    invariances = invariances_of(config.data, archive.info)
+    augment, left_out = permitted(config.augment, invariances)
     augments = config.augment.mode is not AugmentMode.NONE
+    notes = [left_out_note(augment, left_out, invariances)] if augments and left_out else []
+    if (augments or config.data.mirror) and _may_be_unstated(config.data, archive.info):
+        notes.append(UNASKED)
     rows, _ = held_out(archive, config.data)
     resolved = {"augment": augment, "metrics": with_count(config.metrics, len(rows))}
-    return config.model_copy(update=resolved), left_out if augments else []
+    return config.model_copy(update=resolved), notes
+
+
+def invariances_of(data: DataConfig, info: ArchiveInfo) -> list[str] | None:
+    """What leaves the meaning of a run's images alone: what was said for it, else what the archive
+    says; None where nobody said.
+    """
+    return info.invariances if data.invariances is None else data.invariances
+
+
+def _refuse_meaning(data: DataConfig, archive: Archive) -> None:
+    """Refuse what the images do not allow.
+
+    Raises:
+        UserError: mirroring that could change what they mean, or a word against the archive's.
+    """
+    said = archive.info.invariances
+    beyond = [name for name in data.invariances or () if said is not None and name not in said]
+    if beyond:
+        raise SettingError(
+            "data.invariances",
+            f"{archive.path} says that {', '.join(beyond)} would change what its images mean; if "
+            f"that is wrong, make it anew: synthograph prepare {archive.path} NEW.zip "
+            f"--invariant {','.join(data.invariances or ())}",
+        )
+    known = invariances_of(data, archive.info)
+    if not data.mirror or (known is not None and Invariance.MIRROR in known):
+        return
+    if known is None:
+        raise UserError(
+            f"{archive.path}: whether its images keep their meaning when mirrored was not stated; "
+            "say so with --invariant mirror, or leave --mirror out"
+        )
+    raise UserError(
+        f"{archive.path}: mirroring changes the meaning of images in this archive "
+        f"(invariances: {', '.join(known) or 'none'}); leave --mirror out"
+    )
+
+
+def _may_be_unstated(data: DataConfig, info: ArchiveInfo) -> bool:
+    """Whether an archive may hold what older versions wrote unasked."""
+    everything = set(info.invariances or ()) == set(Invariance)
+    return everything and not info.package_version and data.invariances is None
 
 
 def with_count(metrics: MetricsConfig, real: int) -> MetricsConfig:
@@ -206,7 +267,7 @@ def _document(
         spec=info.spec,
         classes=list(condition.classes),
         label_width=condition.width,
-        invariances=info.invariances,
+        invariances=invariances_of(config.data, info),
         images_hash=archive.images_hash,
         manifest_hash=archive.manifest_hash,
         split=data.split,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from synthograph.archive.advice import MIN_IMAGES, NO_GROUPS, few_images_note
+from synthograph.archive.advice import MIN_IMAGES, NO_GROUPS, NOT_STATED, few_images_note
 from synthograph.archive.parts import Part
 from synthograph.archive.prepare import PrepareOptions, Rejects, Summary, prepare, prepare_part
 from synthograph.archive.reader import MASKS, RowDecoder, is_archive, open_archive
@@ -18,6 +18,7 @@ from synthograph.core.outputs import is_packed
 from synthograph.core.progress import Progress
 from synthograph.core.record import SourceItem
 from synthograph.core.request import Result
+from synthograph.core.spec import stated
 from synthograph.sources.files import FileSourceOptions, read_files
 from synthograph.sources.readers import FileDecoder
 from synthograph.sources.tables import parse_columns
@@ -34,6 +35,11 @@ ORIGINS = {
     "invariances": "invariant",
 }
 """Setting of the archive -> the field that gives it."""
+QUESTION = (
+    "Which changes leave the meaning of your images unchanged? A knee mirrored is the other knee, "
+    "a stain recoloured another stain.\n"
+    "mirror, rotate, colour (any of them), none, or Enter to leave it open:"
+)
 PreparationInputs = tuple[Sequence[SourceItem], PrepareOptions, Rejects]
 """The images, the rules with what the source adds to them, and what cannot be used of it."""
 
@@ -60,6 +66,10 @@ class PrepareResult(Result):
             yield f"  masks: {found.masks} of {found.images} images have one"
         yield from (f"  class {name}: {count}" for name, count in found.classes.items())
         yield f"  groups: {found.groups}" if found.grouped else f"warning: {NO_GROUPS}"
+        if found.invariances is None:
+            yield f"note: {NOT_STATED}"
+        else:
+            yield f"  invariances: {', '.join(found.invariances) or 'none'}"
         if found.images < MIN_IMAGES:
             yield f"note: {few_images_note(found.images)}"
         yield from (f"  {count} files: {note}" for note, count in found.notes.items())
@@ -113,6 +123,8 @@ def run(request: PrepareRequest, *, progress: Progress) -> PrepareResult | Prepa
         items, rules, rejects = _from_archive(request, rules)
     else:
         items, rules, rejects = _from_files(request, modalities, rules, progress)
+    if rules.invariances is None and request.part is None:
+        request, rules = _with_answer(request, rules, progress)
     command = {
         TYPED: request.command_line(),
         "prepare": str(request.source.resolve()),
@@ -129,6 +141,16 @@ def run(request: PrepareRequest, *, progress: Progress) -> PrepareResult | Prepa
     if request.grid is not None:
         draw_grid(dest, request.grid)
     return PrepareResult(dest, summary, request.grid)
+
+
+def _with_answer(
+    request: PrepareRequest, rules: PrepareOptions, progress: Progress
+) -> tuple[PrepareRequest, PrepareOptions]:
+    """Both with what somebody answers who is there, as if it had been typed with the command."""
+    answer = progress.ask(QUESTION).lower().replace(" ", ",")
+    request = PrepareRequest.parse({**request.model_dump(), "invariant": answer})
+    kept = {"invariances": _rules(request).invariances}
+    return request, rules.model_copy(update=kept)
 
 
 def _rules(request: PrepareRequest) -> PrepareOptions:
@@ -150,7 +172,7 @@ def _rules(request: PrepareRequest) -> PrepareOptions:
                     "tile": request.tile,
                     "overlap": request.overlap,
                 },
-                "invariances": [] if request.invariant == ("none",) else list(request.invariant),
+                "invariances": stated(request.invariant),
                 "allow_rejects": request.allow_rejects,
                 "replace": request.force,
             }
@@ -158,8 +180,8 @@ def _rules(request: PrepareRequest) -> PrepareOptions:
 
 
 def _from_archive(request: PrepareRequest, rules: PrepareOptions) -> PreparationInputs:
-    """An existing archive keeps its classes, namespace, invariances and origin; only its splits are
-    left behind.
+    """An existing archive keeps its classes, namespace and origin, and its invariances unless
+    others are stated; only its splits are left behind.
     """
     own = ("labels", "column", "name_regex", "modality", "masks", "primary")
     given = [request.flags()[name] for name in own if getattr(request, name)]
@@ -172,9 +194,10 @@ def _from_archive(request: PrepareRequest, rules: PrepareOptions) -> Preparation
     kept = {
         "classes": archive.info.classes,
         "namespace": archive.info.namespace or None,
-        "invariances": [n for n in rules.invariances if n in archive.info.invariances],
         "snapshots": archive.info.snapshots,
     }
+    if rules.invariances is None:
+        kept["invariances"] = archive.info.invariances
     return archive.items(), rules.model_copy(update=kept), []
 
 

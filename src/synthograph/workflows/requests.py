@@ -33,8 +33,9 @@ class PrepareRequest(Request):
     primary: str | None = Field(None, description="name of the first modality; image if not given")
     masks: Path | None = Field(None, description="folder of masks, paired by file name")
     invariant: Words = Field(
-        ("mirror", "rotate", "colour"),
-        description="changes that leave an image's meaning alone: mirror,rotate,colour or none",
+        (),
+        description="changes that leave an image's meaning alone: mirror,rotate,colour or none; "
+        "not stated if not given",
     )
     size: int | None = Field(None, description="side of square images")
     width: int | None = Field(None, description="width of the images")

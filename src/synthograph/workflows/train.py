@@ -137,16 +137,12 @@ def _resolve(
     below = [] if source is None else [defaults(source)]
     archive, preset = open_archive(Path(path)), request.cfg or "auto"
     processes = max(request.gpus, team.size)
-    config, left_out = resolve_run(archive, preset, [*below, given], processes=processes)
+    config, notes = resolve_run(archive, preset, [*below, given], processes=processes)
     check_measures(config, archive)
-    note = family(config.model.family).preset_note(preset, archive.info.spec)
-    if note is not None:
-        log(f"note: {note}")
-    if left_out:
-        log(
-            f"note: augmentation without {', '.join(left_out)}: "
-            f"they would change what these images mean (see their invariances)"
-        )
+    about = family(config.model.family).preset_note(preset, archive.info.spec)
+    for note in (about, *notes):
+        if note is not None:
+            log(f"note: {note}")
     return config, open_data(config, archive)
 
 
