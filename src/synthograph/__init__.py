@@ -11,8 +11,9 @@ names below are loaded when they are first used.
 """
 
 import importlib
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
+
+from synthograph.core.version import VERSION
 
 if TYPE_CHECKING:
     from synthograph.core.errors import UserError as UserError
@@ -21,11 +22,7 @@ if TYPE_CHECKING:
     from synthograph.models.snapshot import load as load
     from synthograph.ops.augment import AugmentPipe as AugmentPipe
 
-try:
-    __version__ = version("synthograph")
-except PackageNotFoundError:  # run from a source tree that was never installed
-    __version__ = "0+source"
-
+__version__ = VERSION
 _LAZY = {
     "AugmentPipe": "synthograph.ops.augment",
     "ImageSpec": "synthograph.core.spec",

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-import synthograph
 from synthograph.archive.convert import ConvertedItem, Shape, WorkersError, convert_all
 from synthograph.archive.manifest import count_labels
 from synthograph.archive.parts import Part, discard_parts, missing_ranges
@@ -26,6 +25,7 @@ from synthograph.core.progress import Track
 from synthograph.core.record import SourceItem
 from synthograph.core.spec import ImageSpec, Invariances, require_grid
 from synthograph.core.untrusted.documents import JsonObject
+from synthograph.core.version import VERSION
 
 Rejects = Sequence[tuple[str, str]]
 """File and reason of what is left out."""
@@ -281,7 +281,7 @@ def _conclude(
         namespace=options.namespace or secrets.token_hex(16),
         invariances=options.invariances,
         snapshots=options.snapshots,
-        package_version=synthograph.__version__,
+        package_version=VERSION,
     )
     summary = _summary(writer, items, info, rejects)
     writer.finish(info)

@@ -17,7 +17,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-import synthograph
 from synthograph.archive.manifest import Row
 from synthograph.archive.parts import Part, discard_parts, missing_ranges
 from synthograph.archive.reader import ArchiveInfo, encode_png
@@ -30,6 +29,7 @@ from synthograph.core.files import disk_errors, refuse_unwritable_folder, write_
 from synthograph.core.progress import Track
 from synthograph.core.signals import StopRequest
 from synthograph.core.untrusted.documents import JsonObject
+from synthograph.core.version import VERSION
 from synthograph.models.base import Networks, NoiseMode, TruncationCenter
 from synthograph.models.registry import family
 from synthograph.models.snapshot import Snapshot
@@ -459,7 +459,7 @@ def _archive_info(
         namespace=hashlib.sha256(asked.encode()).hexdigest()[:32],
         invariances=info.invariances,
         snapshots=[about],
-        package_version=synthograph.__version__,
+        package_version=VERSION,
     )
 
 
