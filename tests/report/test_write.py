@@ -20,6 +20,7 @@ from synthograph.report import pictures
 from synthograph.report.gather import gather
 from synthograph.report.page import Mark
 from synthograph.report.write import MAX_PAGE_BYTES, write_report
+from synthograph.results import Evaluation
 from tests.conftest import make_archive
 from tests.report import material
 
@@ -457,6 +458,52 @@ def test_real_beside_generated(tmp_path: Path) -> None:
     assert pictures.side_by_side(real, real) is not None
     other = open_archive(make_archive(tmp_path / "b.zip", size=(8, 8)))
     assert pictures.side_by_side(real, other) is None
+
+
+@pytest.mark.parametrize(
+    ("size", "side", "columns"), [(16, 128, 6), (64, 128, 6), (100, 200, 4), (300, 300, 3)]
+)
+def test_images_stand_twice_as_large(tmp_path: Path, size: int, side: int, columns: int) -> None:
+    real = open_archive(make_archive(tmp_path / "a.zip", size=(size, size), classes=()))
+    sheet = pictures.side_by_side(real, real)
+    assert sheet is not None
+    assert pictures._enlarged(size, size) == (side // size, columns)
+    assert sheet.height > side  # one row, since no image is synthetic
+    assert sheet.width > columns * side
+
+
+def test_the_worst_synthetic_images_have_a_row(tmp_path: Path) -> None:
+    real = make_archive(tmp_path / "set.zip")
+    writer = ArchiveWriter(tmp_path / "made.zip", {})
+    for value in range(12):
+        pixels = {"image": np.full((16, 16, 3), 20 * value, np.uint8)}
+        label = ("dark", "bright")[value % 2]
+        writer.add([encode(pixels, None, Row("", label, "g", origin="synthetic"))])
+    spec = ImageSpec(height=16, width=16, modalities={"image": 3})
+    writer.finish(ArchiveInfo(classes=["dark", "bright"], spec=spec, namespace="made"))
+    made = open_archive(tmp_path / "made.zip")
+    files = {row.label: [r.file for r in made.rows if r.label == row.label] for row in made.rows}
+    content = material.evaluation(material.entries())
+    content["results"][0]["farthest"] = [
+        {"extractor": "x", "label": label, "files": each[:2], "distances": [2.0, 1.0]}
+        for label, each in files.items()
+    ]
+    numbers = material.write(tmp_path / "n.json", content)
+    paths = [numbers, real, made.path]
+    without = write_report(paths, tmp_path / "without.html").page.read_text()
+    assert "The worst synthetic images are not shown" in without  # of another archive
+    for entry in content["results"][0]["entries"]:
+        entry["provenance"]["generated"]["images_hash"] = made.images_hash
+    material.write(numbers, content)
+    page = write_report(paths, tmp_path / "r.html").page.read_text()
+    assert "by the features of x" in page
+    plain = pictures.side_by_side(open_archive(real), made)
+    farthest = Evaluation.parse(content, "n").results[0].farthest
+    worst = pictures.side_by_side(open_archive(real), made, farthest)
+    assert plain is not None and worst is not None
+    assert worst.height == plain.height + 2 * 130
+    public = write_report(paths, tmp_path / "p.html", public=True, force=True)
+    assert files["dark"][0] not in public.data.read_text() + public.page.read_text()
 
 
 def test_without_torch(tmp_path: Path) -> None:

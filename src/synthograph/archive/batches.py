@@ -42,6 +42,7 @@ class ImageSet:
         key: the same for the same images in the same order, so that what was computed of them can
             be kept; None where nothing tells.
         origin: what a reader must know of where they come from; plain data.
+        files: of the images in their archive; none where they are made while they are read.
         section: yields the images of a range that begins and ends where batches do, in the same
             batches; None where only all images can be had.
     """
@@ -56,6 +57,7 @@ class ImageSet:
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     key: str | None = None
     origin: Mapping[str, object] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
     section: Callable[[range], Iterator[Tensor]] | None = None
 
     def within(self, numbers: range) -> Iterator[Tensor]:
@@ -162,6 +164,7 @@ def archive_images(
             "manifest_hash": archive.manifest_hash,
             "split": split,
         },
+        files=tuple(row.file for row in rows),
         section=section,
     )
 
@@ -205,6 +208,7 @@ def with_mirrored(images: ImageSet) -> ImageSet:
         columns={name: cells * 2 for name, cells in images.columns.items()},
         key=None if images.key is None else f"{images.key}/mirrored",
         origin={**images.origin, "mirrored": True},
+        files=(),
         section=None,
     )
 

@@ -30,15 +30,17 @@ def as_rgb(pixels: np.ndarray, channels: Iterable[int]) -> np.ndarray:
     return np.concatenate(parts, axis=2).transpose(1, 2, 0)
 
 
-def contact_sheet(rows: Sequence[tuple[str, Sequence[np.ndarray]]]) -> bytes:
+def contact_sheet(
+    rows: Sequence[tuple[str, Sequence[np.ndarray]]], *, factor: int | None = None
+) -> bytes:
     """PNG bytes of a contact sheet.
 
     Args:
-        rows: title and images [h, w, 3], uint8, all of one size; small ones are enlarged by whole
-            factors.
+        rows: title and images [h, w, 3], uint8, all of one size.
+        factor: by which they are enlarged; by default small ones are, to a side of 64 pixels.
     """
     height, width = next(images[0].shape[:2] for _, images in rows if len(images))
-    factor = max(1, -(-MIN_SIDE // max(height, 1)))
+    factor = factor or max(1, -(-MIN_SIDE // max(height, 1)))
     cell_h, cell_w = height * factor + GAP, width * factor + GAP
     font = ImageFont.load_default(size=12)
     titles = max((font.getlength(title) for title, _ in rows), default=0)

@@ -16,11 +16,20 @@ from synthograph.core.progress import Tracks, silent
 from synthograph.core.spec import ImageSpec
 from synthograph.features.base import ClassifyingExtractor, Extractor, NetworkExtractor
 from synthograph.metrics import columns
+from synthograph.metrics.farthest import farthest
 from synthograph.metrics.measure import Source
 from synthograph.metrics.measures import BY_NAME, chosen, compare, floors, matched
 from synthograph.metrics.names import OWN
 from synthograph.metrics.scopes import rows_in, scopes, shares, too_many
-from synthograph.results.evaluation import LABEL, MIN_FOR_MORE, Entry, Measurements, Scope, Value
+from synthograph.results.evaluation import (
+    LABEL,
+    MIN_FOR_MORE,
+    Entry,
+    Farthest,
+    Measurements,
+    Scope,
+    Value,
+)
 from synthograph.results.provenance import Features, ImageRecord, Provenance
 from synthograph.stats.sample import Sample
 
@@ -140,8 +149,20 @@ def evaluate(
     return Measurements(
         entries=tuple(entries),
         shares=tuple(shares(parts, task.real, task.fake, task.train)),
+        farthest=_farthest(table, extractors),
         notes=(*notes, *_unmeasured_parts(task, extractors)),
     )
+
+
+def _farthest(table: "_Table", extractors: Sequence[Extractor]) -> tuple[Farthest, ...]:
+    """The worst images, by the first trained extractor, else by the first one."""
+    taking = [each for each in extractors if table.has(Source.FEATURES, Scope(), each)]
+    chosen = next((each for each in taking if not each.indicative), next(iter(taking), None))
+    if chosen is None:
+        return ()
+    task = table.task
+    real, fake = (table.sample(role, Source.FEATURES, Scope(), chosen) for role in ("real", "fake"))
+    return tuple(farthest(task.real, task.fake, (real, fake), chosen.name))
 
 
 def _unmeasured_parts(task: EvaluationTask, extractors: Sequence[Extractor]) -> Iterator[str]:

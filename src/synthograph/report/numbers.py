@@ -8,6 +8,7 @@ from synthograph.results.base import Tree
 from synthograph.results.evaluation import (
     HELD_OUT,
     Entry,
+    Farthest,
     Measurements,
     PublishedMeasure,
     Scope,
@@ -71,6 +72,14 @@ class Numbers:
     def shares(self) -> tuple[ScopeShare, ...]:
         """Sizes of classes and other parts."""
         return next((line.shares for line in reversed(self._own) if line.shares), ())
+
+    @property
+    def farthest(self) -> tuple[Farthest, ...]:
+        """The worst images of every class, by a trained extractor where one was asked."""
+        untrained = {entry.extractor for entry in self.entries if entry.indicative}
+        found = [line.farthest for line in self._own if line.farthest]
+        found.sort(key=lambda each: each[0].extractor not in untrained)
+        return found[-1] if found else ()
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jinja2
 from markupsafe import Markup
 
+from synthograph.archive.reader import Archive
 from synthograph.report import words
 from synthograph.report.curves import Curve, draw
 from synthograph.report.document import pictures_left_out
@@ -30,7 +31,7 @@ from synthograph.report.problems import Problem, gathered
 from synthograph.report.runs import NAMES, Run
 from synthograph.results.base import Tree
 from synthograph.results.domain_gap import DomainGap
-from synthograph.results.evaluation import Scope
+from synthograph.results.evaluation import Farthest, Scope
 from synthograph.results.measures import MEASURES, about
 
 FILM, SHEET, PAIRS, SPRITE = 5 << 20, 3 << 20, 2 << 20, 2 << 20
@@ -46,12 +47,14 @@ TEMPLATES = "templates"
 @dataclass
 class Pictures:
     """Everything on the page that is no text: `films` and `reals` per run, `pairs` per audit,
-    `maps` per domain gap, and real beside synthetic images, drawn from archives.
+    `maps` per domain gap, and real beside synthetic images, drawn from archives, with the worst by
+    an extractor.
     """
 
     films: list[list[FilmFrame]] = field(default_factory=list)
     reals: list[Embedded | None] = field(default_factory=list)
     beside: Embedded | None = None
+    worst_by: str = ""
     pairs: list[Embedded | None] = field(default_factory=list)
     maps: "list[Scatter | None]" = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -107,7 +110,9 @@ def pictures(inputs: Inputs, *, public: bool, scale: float = 1.0) -> Pictures:
     synthetic = next((each.archive for each in named if each.synthetic), None)
     if real is not None and synthetic is not None:
         with gathered(found.problems):
-            sheet = side_by_side(real, synthetic)
+            worst = _worst(inputs, synthetic)
+            found.worst_by = worst[0].extractor if worst else ""
+            sheet = side_by_side(real, synthetic, worst)
             found.beside = None if sheet is None else embed(sheet, int(scale * SHEET))
     for audit in inputs.audits:
         name = None if public else audit.content.pictures.get("pairs")
@@ -117,6 +122,16 @@ def pictures(inputs: Inputs, *, public: bool, scale: float = 1.0) -> Pictures:
         most = int(scale * SPRITE / len(inputs.gaps))
         found.maps.append(_map(gap.content, None if public else gap.source, most, found))
     return found
+
+
+def _worst(inputs: Inputs, synthetic: Archive) -> tuple[Farthest, ...]:
+    """The worst images of an archive, where one of the evaluations is of this very archive."""
+    found = (
+        each.farthest
+        for each in reversed(inputs.numbers)
+        if each.of_set("generated", "images_hash") == synthetic.images_hash
+    )
+    return next(filter(None, found), ())
 
 
 def _beside(source: Path, name: str | None, found: Pictures) -> Path | None:

@@ -14,11 +14,12 @@ from synthograph.archive.gallery import gallery
 from synthograph.archive.manifest import in_split
 from synthograph.archive.png import decode_png
 from synthograph.archive.reader import Archive
-from synthograph.core.contact_sheets import contact_sheet
+from synthograph.core.contact_sheets import as_rgb, contact_sheet
 from synthograph.core.errors import UserError
 from synthograph.report.problems import Problem, gathered
 from synthograph.report.runs import Picture
 from synthograph.results.base import refuse_large
+from synthograph.results.evaluation import Farthest
 
 MAX_BYTES = 96 << 20
 MAX_WIDTH = 1400
@@ -26,7 +27,10 @@ MAX_WIDTH = 1400
 MIN_WIDTH = 320
 QUALITY = 88
 MAX_FRAMES = 30
-COLUMNS = 10
+COLUMNS, FEWEST = 6, 3
+"""Images in a row, real beside synthetic."""
+SIDE, MAX_SIDE, ROOM = 128, 256, 800
+"""Pixels of an enlarged image: at least, of one shown at twice its size at most, and of a row."""
 FILE = "file"
 """Where a picture carries the bytes that it was decoded from."""
 
@@ -118,28 +122,56 @@ def film(pictures: Sequence[Picture], most: int, problems: list[Problem]) -> lis
     return [FilmFrame(kimg, image) for kimg, image in reversed(frames) if image is not None]
 
 
-def side_by_side(real: Archive, synthetic: Archive) -> Image.Image | None:
-    """For every class a row of real images, held out from training where there are any, and below
-    it a row of synthetic ones; None where the two sets are of different sizes.
+def side_by_side(
+    real: Archive, synthetic: Archive, worst: Sequence[Farthest] = ()
+) -> Image.Image | None:
+    """For every class a row of real images, held out from training where there are any, a row of
+    synthetic ones, and a row of the worst of these; all enlarged. None where the two sets are of
+    different sizes.
+
+    Args:
+        real: real images.
+        synthetic: synthetic ones.
+        worst: of every class, those that lie farthest from the real ones.
     """
     one, other = real.info.spec, synthetic.info.spec
     if (one.height, one.width) != (other.height, other.width):
         return None
+    factor, columns = _enlarged(other.height, other.width * len(other.modalities))
     rows = next(filter(None, (in_split(real.rows, split) for split in ("test", "val", None))))
-    held = dict(gallery(real, rows, columns=COLUMNS))
     made = [row for row in synthetic.rows if not row.real]
-    drawn = dict(gallery(synthetic, made, columns=COLUMNS))
-    shown = []
-    for label in dict.fromkeys((*held, *drawn)):
-        name = f"{label[:24]}, " if label else ""
-        for what, images in (("real", held), ("synthetic", drawn)):
-            if label in images:
-                shown.append((f"{name}{what}", images[label]))
+    by_file, channels = {row.file: row for row in made}, other.modalities.values()
+    bad = {
+        each.label or "": [
+            as_rgb(synthetic.read(by_file[file]), channels)
+            for file in each.files[:columns]
+            if file in by_file
+        ]
+        for each in worst
+    }
+    sets = {
+        "real": dict(gallery(real, rows, columns=columns)),
+        "synthetic": dict(gallery(synthetic, made, columns=columns)),
+        "worst": {label: images for label, images in bad.items() if images},
+    }
+    shown = [
+        (f"{label[:24]}, {what}" if label else what, of_class[label])
+        for label in dict.fromkeys(label for of_class in sets.values() for label in of_class)
+        for what, of_class in sets.items()
+        if label in of_class
+    ]
     shapes = {image.shape for _, images in shown for image in images}
     if not shown or len(shapes) > 1:
         return None
-    with Image.open(io.BytesIO(contact_sheet(shown))) as image:
+    with Image.open(io.BytesIO(contact_sheet(shown, factor=factor))) as image:
         return image.convert("RGB")
+
+
+def _enlarged(height: int, width: int) -> tuple[int, int]:
+    """By how much images are enlarged, and how many stand in a row."""
+    side = max(height, width)
+    factor = max(-(-SIDE // side), 2 if 2 * side <= MAX_SIDE else 1)
+    return factor, min(max(ROOM // (factor * width), FEWEST), COLUMNS)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from synthograph.results.base import (
     FileName,
     IfGiven,
     Many,
+    Private,
     Prose,
     Schema,
     UnlessEmpty,
@@ -241,6 +242,22 @@ class ScopeShare(Scope):
     share_generated_over_share_train: float | None
 
 
+class Farthest(Schema):
+    """Synthetic images of a class that lie farthest from their nearest real image of that class, by
+    the features of one extractor, the farthest first.
+
+    Attributes:
+        label: the class; None where all images were searched together.
+        files: in the archive of synthetic images.
+        distances: of these files, in the units of the features.
+    """
+
+    extractor: str
+    label: str | None = None
+    files: Many[str]
+    distances: Many[float]
+
+
 class OfSnapshot(Schema):
     """Results of a snapshot, which had seen `kimg` thousand images, or of images of an archive."""
 
@@ -259,12 +276,15 @@ class ResultLine(OfSnapshot):
 
 
 class Measurements(ResultLine):
-    """All that our own measures found; `shares` are the sizes of classes and other parts."""
+    """All that our own measures found; `shares` are the sizes of classes and other parts, and
+    `farthest` the worst images of an archive.
+    """
 
     metric: str = EVALUATION
     published: Literal[False] = False
     entries: Many[Entry] = ()
     shares: Many[ScopeShare] = ()
+    farthest: UnlessEmpty[Annotated[Many[Farthest], Private]] = ()
     notes: Many[Prose] = ()
 
 
