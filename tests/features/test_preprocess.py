@@ -69,6 +69,19 @@ def test_the_modern_rule_is_that_of_pillow(size: int) -> None:
     np.testing.assert_allclose(got, expected, atol=0.01)
 
 
+@pytest.mark.parametrize("shape", [(40, 30), (7, 64), (300, 200)])
+def test_the_bicubic_rule_is_that_of_pillow(shape: tuple[int, int]) -> None:
+    image = pixels(*shape)
+    image[:, ::2] = 255  # overshoots, which are cut
+    got = resized(image[None, None].float(), 48, Resize.PILLOW, whole=True)[0, 0]
+    picture = Image.fromarray(image.numpy())
+    expected = np.asarray(picture.resize((48, 48), Image.Resampling.BICUBIC), np.float32)
+    np.testing.assert_allclose(got, expected, atol=1)  # weights there are whole numbers
+    assert float(np.abs(got.numpy() - expected).mean()) < 0.02
+    fine = resized(image[None, None].float() / 255, 48, Resize.PILLOW)
+    assert not torch.equal(fine, fine.round())
+
+
 def test_antialiasing_keeps_the_mean_of_a_fine_pattern() -> None:
     stripes = torch.zeros(1, 1, 64, 64)
     stripes[..., ::2] = 255

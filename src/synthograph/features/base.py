@@ -12,6 +12,7 @@ from torch.nn.functional import batch_norm
 from synthograph.core.devices import Precision
 from synthograph.core.errors import UserError
 from synthograph.core.untrusted.documents import JsonObject
+from synthograph.features.packaged import Package
 from synthograph.features.preprocess import Preprocess, check_images, chunk_for
 
 # n image, d feature, g group of channels, k class
@@ -54,6 +55,7 @@ class WeightFile:
         build: makes the network without numbers.
         unused: how names of tensors begin that the network leaves out.
         note: what else a user should know.
+        package: the Python package that the file comes in, if any.
     """
 
     name: str
@@ -65,6 +67,7 @@ class WeightFile:
     build: Callable[[], nn.Module]
     unused: tuple[str, ...] = ()
     note: str = ""
+    package: Package | None = None
 
 
 @runtime_checkable
@@ -265,3 +268,13 @@ class FrozenNorm(nn.Module):
             self.get_buffer(name) for name in ("running_mean", "running_var", "weight", "bias")
         )
         return batch_norm(x, mean, variance, weight, bias, eps=self.eps)
+
+    def folded(
+        self, kernel: Float[Tensor, "c i kh kw"]
+    ) -> tuple[Float[Tensor, "c i kh kw"], Float[Tensor, " c"]]:
+        """Kernel and bias of one convolution that does what one without a bias and this do."""
+        mean, variance, weight, bias = (
+            self.get_buffer(name) for name in ("running_mean", "running_var", "weight", "bias")
+        )
+        scale = weight * torch.rsqrt(variance + self.eps)
+        return kernel * scale.view(-1, 1, 1, 1), bias - mean * scale

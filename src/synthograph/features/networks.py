@@ -1,12 +1,21 @@
 """The networks that exist: one line each. A new extractor is one file and one line here."""
 
-from synthograph.features import dinov2, inception, lpips, random_vgg, resnet50, vgg16
+from synthograph.features import (
+    dinov2,
+    efficientnet_lite,
+    inception,
+    lpips,
+    random_vgg,
+    resnet50,
+    vgg16,
+)
 from synthograph.features.base import NetworkRecipe, WeightFile
 
 NETWORKS: dict[str, NetworkRecipe] = {
     recipe.name: recipe
     for recipe in (
         random_vgg.RECIPE,
+        *efficientnet_lite.RECIPES,
         inception.RECIPE,
         vgg16.RECIPE,
         *dinov2.RECIPES,

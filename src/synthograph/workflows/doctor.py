@@ -14,9 +14,14 @@ from synthograph.core.devices import Precision, cpu_name, has_amx, pick_device, 
 from synthograph.core.files import cache_folder
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
+from synthograph.features.packaged import PACKAGES, TRAINED
 from synthograph.workflows.requests import DoctorRequest
 
 EXTRAS = {
+    "imagenet": (
+        PACKAGES[TRAINED].module,
+        "features of a network trained on photographs, by which measures judge then",
+    ),
     "tensorboard": ("tensorboard", "training curves in TensorBoard beside stats.jsonl"),
     "umap": ("umap", "maps of images by UMAP, which keep neighbours together"),
 }

