@@ -139,7 +139,7 @@ def test_other_files(tmp_path: Path, content: bytes, message: str) -> None:
 def test_missing_file_and_folder(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="there is no such file"):
         load(tmp_path / "x.safetensors")
-    with pytest.raises(UserError, match="is a folder"):
+    with pytest.raises(UserError, match="neither a run directory nor a folder of snapshots"):
         load(tmp_path)
 
 
@@ -202,6 +202,43 @@ def test_the_best_snapshot_of_a_run(tmp_path: Path) -> None:
         assert find_snapshot(tmp_path).name == "generator-000015.safetensors"
     best.write_text("[" * 100_000)
     assert find_snapshot(tmp_path).name == "generator-000015.safetensors"
+
+
+def test_a_run_is_loaded_as_its_best_snapshot(tmp_path: Path) -> None:
+    folder = tmp_path / "snapshots"
+    for kimg in (5, 10):
+        path = save(folder, package_version="1")
+        for file in (path, partner(path)):
+            file.rename(file.with_name(file.name.replace("000012", f"{kimg:06d}")))
+    assert load(tmp_path).path == load(str(folder)).path == folder / "generator-000010.safetensors"
+    (folder / "best.json").write_text(json.dumps({"snapshot": "generator-000005.safetensors"}))
+    assert load(tmp_path).path.name == "generator-000005.safetensors"
+    assert load(tmp_path).has_discriminators
+
+
+def test_what_is_printed_of_a_snapshot_fits_a_screen(tmp_path: Path) -> None:
+    many = [f"{number:064x}" for number in range(900)]
+    path = save(
+        tmp_path,
+        group_digests=many,
+        image_digests=many,
+        images_hash="a" * 64,
+        manifest_hash="b" * 64,
+        split="train",
+        fold=2,
+        invariances=["mirror"],
+        initialised_from={"group_digests": many},
+        package_version="1.2",
+    )
+    snapshot = load(path)
+    for text in (str(snapshot.info), repr(snapshot.info)):
+        lines = text.splitlines()
+        assert len(lines) <= 20 and max(map(len, lines)) < 80
+    for words in ("images 16x8", "classes: a, b", "12,345, of split train", "900 groups"):
+        assert words in text
+    long = snapshot.info.model_copy(update={"classes": ["a long name"] * 200, "label_width": 200})
+    assert max(map(len, str(long).splitlines())) < 80
+    assert repr(snapshot) == f"{path}\n{text}"
 
 
 def test_folders_without_snapshots(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import abc
 import enum
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
 import torch
 from jaxtyping import Float, Int64
@@ -68,12 +68,20 @@ class NoiseMode(enum.StrEnum):
     RANDOM = "random"
     NONE = "none"
 
+    @classmethod
+    def _missing_(cls, value: object) -> NoReturn:
+        raise UserError(f"noise mode {value!r} is unknown: {nearest(str(value), cls)}")
+
 
 class TruncationCenter(enum.StrEnum):
     """What truncation pulls styles to."""
 
     GLOBAL = "global"
     CLASS = "class"
+
+    @classmethod
+    def _missing_(cls, value: object) -> NoReturn:
+        raise UserError(f"truncation center {value!r} is unknown: {nearest(str(value), cls)}")
 
 
 @dataclass

@@ -9,6 +9,7 @@ import contextlib
 import copy
 import os
 import re
+import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -50,6 +51,8 @@ OWNER = "generator_sha256"
 BEST, PICKLE = "best.json", ".pkl"
 MAX_BEST_BYTES = 1 << 16
 MAX_MODALITIES = 64
+SCREEN = 79
+"""Characters of a line that any screen shows."""
 PRIVATE = ("group_digests", "image_digests")
 
 
@@ -96,6 +99,30 @@ class SnapshotInfo(Config):
             raise ValueError("a class is named twice, every class needs a name of its own")
         return self
 
+    def lines(self) -> Iterator[str]:
+        """What people ask first, for a screen; `tree` is the whole as plain data."""
+        yield f"{self.family} generator of images {self.spec.describe()}"
+        if self.label_width:
+            yield f"classes: {', '.join(self.classes) or f'label vectors of {self.label_width}'}"
+        fold = "" if self.fold is None else f", without fold {self.fold}"
+        yield f"images seen: {self.images_seen:,}, of split {self.split or 'none'}{fold}"
+        yield f"learned from: {len(self.group_digests)} groups (as digests)"
+        if self.images_hash:
+            yield f"archive: images {self.images_hash[:12]}, manifest {self.manifest_hash or '':.12}"
+        yield f"invariances: {', '.join(self.invariances) or 'none'}"
+        if self.initialised_from is not None:
+            yield "started from another snapshot: info.initialised_from"
+        if self.package_version:
+            yield f"written by synthograph {self.package_version}"
+        yield "settings: info.model, info.config; everything: info.tree()"
+
+    def __repr__(self) -> str:
+        return "\n".join(
+            textwrap.shorten(line, SCREEN, placeholder=" ...") for line in self.lines()
+        )
+
+    __str__ = __repr__
+
     @property
     def condition(self) -> Condition:
         """The generator's labels."""
@@ -107,7 +134,7 @@ class SnapshotInfo(Config):
         return parse_model(self.config.get("model", {}))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Snapshot:
     """A loaded snapshot.
 
@@ -122,6 +149,9 @@ class Snapshot:
     info: SnapshotInfo
     generator: nn.Module
     networks: Networks | None = None
+
+    def __repr__(self) -> str:
+        return f"{self.path}\n{self.info!r}"
 
     @cached_property
     def sha256(self) -> str:
@@ -167,15 +197,18 @@ def load(path: str | Path) -> Snapshot:
     """Read a snapshot; nothing that the file holds is executed.
 
     Args:
-        path: `generator-<kimg>.safetensors`, or a published `network-snapshot-<kimg>.pkl`.
+        path: `generator-<kimg>.safetensors`, a published `network-snapshot-<kimg>.pkl`, or a run
+            directory: then its best snapshot (`best.json` names it), or its newest where none was
+            found best.
 
     Returns:
-        The snapshot, its generator in eval mode, fp32, on the CPU.
+        The snapshot, its generator in eval mode, fp32, on the CPU. Its `path` says which file.
 
     Raises:
-        UserError: no such file, another kind of file, or tensors that do not fit the document.
+        UserError: no such file, another kind of file, a run without snapshots, or tensors that do
+            not fit the document.
     """
-    path = Path(path)
+    path = find_snapshot(Path(path))
     if is_pickle(path):
         return _load_pickle(path)
     refuse_zip(path)

@@ -23,7 +23,7 @@ from synthograph.metrics.evaluate import EvaluationTask, check
 from synthograph.metrics.names import MeasureSelection, PublishedName
 from synthograph.metrics.overlap import Trained, refuse_overlap, trained_on
 from synthograph.metrics.published import check_published
-from synthograph.models.snapshot import Snapshot, find_snapshot, load
+from synthograph.models.snapshot import Snapshot, load
 from synthograph.sampling.image_set import synthetic_images
 from synthograph.training.config import archive_path
 from synthograph.training.run import read_config
@@ -159,7 +159,7 @@ def open_source(request: EvaluateRequest) -> EvaluationSource:
         raise UserError("--real is missing: name an archive of real images, such as cells.zip:test")
     archive = open_archive(path)
     if synthetic is None:
-        return EvaluationSource(request, archive, split, snapshot=load(find_snapshot(given[0])))
+        return EvaluationSource(request, archive, split, snapshot=load(given[0]))
     named = open_rows(str(synthetic))
     part = common_split(named.rows)
     images = ArchiveRows(named.archive, named.rows, part, title=named.archive.path.name)

@@ -120,7 +120,7 @@ def _source(named: str, progress: Progress) -> Snapshot:
     note = licence(named)
     if note is not None:
         progress.log(f"note: {note}")
-    return load(find_snapshot(locate(named, track=progress.track("downloading"))))
+    return load(locate(named, track=progress.track("downloading")))
 
 
 def _resolve(

@@ -68,6 +68,7 @@ class StyleGAN2(base.Family):
     ) -> Tensor:
         """Images for latents."""
         assert isinstance(generator, Generator), "the family builds its own generator"
+        noise, center = base.NoiseMode(noise), base.TruncationCenter(center)
         mapping, mean = generator.mapping, None
         if center is base.TruncationCenter.CLASS and truncation != 1:
             mean = mapping.class_means(label)

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
+from synthograph.models.inputs import require_label, require_same_count, require_shape
 from synthograph.models.stylegan2.layers import Linear
 from synthograph.ops.activation import rms_normalise
 
@@ -72,11 +73,19 @@ class MappingNetwork(nn.Module):
             Styles [n, num_ws, w_dim], or [n, w_dim] for a label mapping.
 
         Raises:
-            UserError: a conditional network was given no label, or one of another width.
+            UserError: latents or labels do not fit the network, or each other.
         """
-        parts = [] if z is None or not self.z_dim else [rms_normalise(z.float())]
+        parts = []
+        if self.z_dim:
+            z = require_shape(z, [self.z_dim], "z")
+            parts.append(rms_normalise(z.float()))
         if self.embed is not None:
-            parts.append(rms_normalise(self.embed(_checked(label, self.label_dim).float())))
+            label = require_label(label, self.label_dim)
+            if z is not None:
+                require_same_count(z, label)
+            parts.append(rms_normalise(self.embed(label.float())))
+        elif label is not None and label.numel():
+            raise UserError("label: this network is not conditional, leave the label out")
         x = torch.cat(parts, dim=1)
         for layer in self.layers:
             x = layer(x)
@@ -116,12 +125,3 @@ class MappingNetwork(nn.Module):
         mean = self.w_avg if center is None else center[:, None].expand_as(ws)
         pulled = torch.lerp(mean.expand_as(ws), ws, psi)
         return pulled if cutoff is None else torch.cat((pulled[:, :cutoff], ws[:, cutoff:]), 1)
-
-
-def _checked(label: Tensor | None, width: int) -> Tensor:
-    if label is None or label.shape[1] != width:
-        got = "none" if label is None else f"one of width {label.shape[1]}"
-        raise UserError(
-            f"this network is conditional and needs a label of width {width}, got {got}"
-        )
-    return label

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from synthograph.core.errors import SettingError
 from synthograph.core.spec import ImageSpec
 from synthograph.models.base import NoiseMode
+from synthograph.models.inputs import require_image, require_shape, require_styles
 from synthograph.models.stylegan2.config import Architecture, StyleGAN2Config
 from synthograph.models.stylegan2.layers import Conv, Linear
 from synthograph.models.stylegan2.mapping import MappingNetwork
@@ -222,7 +223,7 @@ class Synthesis(nn.Module):
             )
             for i, level in zip(inputs, levels, strict=True)
         )
-        self.num_ws = 2 * len(levels)
+        self.num_ws, self.w_dim = 2 * len(levels), config.w_dim
         pixels = [level.height * level.width for level in levels]
         # the coarsest has one convolution
         self.noise_pixels = 2 * sum(pixels) - pixels[0] if config.noise else 0
@@ -248,7 +249,13 @@ class Synthesis(nn.Module):
 
         Returns:
             Images, fp32, nominally in [-1, 1], modalities concatenated along the channels.
+
+        Raises:
+            UserError: styles or noise do not fit the network, or there is no such mode.
         """
+        ws = require_styles(ws, self.num_ws, self.w_dim)
+        if noise is not None:
+            noise = require_shape(noise, [self.noise_pixels], "noise")
         maps = Noise(NoiseMode(noise_mode), noise)
         dtype = torch.float32 if force_fp32 else self.block_dtype
         ws = ws.float()
@@ -371,6 +378,7 @@ class Discriminator(nn.Module):
     ) -> None:
         super().__init__()
         channels = spec.modalities[modality]
+        self.image_shape = (channels, spec.height, spec.width)
         levels = discriminator_levels(spec, config)[::-1]
         self.blocks = nn.ModuleList(
             DiscriminatorBlock(
@@ -415,7 +423,11 @@ class Discriminator(nn.Module):
         Args:
             image: images of this modality, in [-1, 1].
             label: one-hot classes or label vectors of a conditional network.
+
+        Raises:
+            UserError: images or labels do not fit the network.
         """
+        image = require_image(image, self.image_shape)
         image = image.contiguous(memory_format=torch.channels_last)
         x: Tensor | None = None
         for block in self.blocks:
