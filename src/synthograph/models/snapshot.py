@@ -108,7 +108,7 @@ class SnapshotInfo(Config):
         yield f"images seen: {self.images_seen:,}, of split {self.split or 'none'}{fold}"
         yield f"learned from: {len(self.group_digests)} groups (as digests)"
         if self.images_hash:
-            yield f"archive: images {self.images_hash[:12]}, manifest {self.manifest_hash or '':.12}"
+            yield f"archive: images {self.images_hash:.12}, manifest {self.manifest_hash:.12}"
         yield f"invariances: {', '.join(self.invariances) or 'none'}"
         if self.initialised_from is not None:
             yield "started from another snapshot: info.initialised_from"
