@@ -107,9 +107,10 @@ class SnapshotInfo(Config):
         fold = "" if self.fold is None else f", without fold {self.fold}"
         yield f"images seen: {self.images_seen:,}, of split {self.split or 'none'}{fold}"
         yield f"learned from: {len(self.group_digests)} groups (as digests)"
-        if self.images_hash:
+        if self.images_hash and self.manifest_hash:
             yield f"archive: images {self.images_hash:.12}, manifest {self.manifest_hash:.12}"
-        yield f"invariances: {', '.join(self.invariances) or 'none'}"
+        stated = ["not stated"] if self.invariances is None else self.invariances or ["none"]
+        yield f"invariances: {', '.join(stated)}"
         if self.initialised_from is not None:
             yield "started from another snapshot: info.initialised_from"
         if self.package_version:
