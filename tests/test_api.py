@@ -11,8 +11,8 @@ import synthograph
 
 JOBS = [
     *("audit", "convert", "demo", "doctor", "domain_gap", "embeddings", "evaluate"),
-    *("generate", "get_weights", "import_weights", "inspect", "phantom", "prepare", "report"),
-    *("split", "train", "weights"),
+    *("generate", "get_weights", "import_weights", "inspect", "mix", "phantom", "prepare"),
+    *("report", "split", "train", "weights"),
 ]
 NAMES = ["AugmentPipe", "ImageSpec", "Snapshot", "UserError", "load", *JOBS]
 

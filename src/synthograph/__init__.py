@@ -32,8 +32,8 @@ _LAZY = {
 }
 _JOBS = (
     *("audit", "convert", "demo", "doctor", "domain_gap", "embeddings", "evaluate"),
-    *("generate", "get_weights", "import_weights", "inspect", "phantom", "prepare", "report"),
-    *("split", "train", "weights"),
+    *("generate", "get_weights", "import_weights", "inspect", "mix", "phantom", "prepare"),
+    *("report", "split", "train", "weights"),
 )
 __all__ = ["AugmentPipe", "ImageSpec", "Snapshot", "UserError", "load", *_JOBS]
 

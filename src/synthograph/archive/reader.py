@@ -39,6 +39,8 @@ class ArchiveInfo(Config):
     invariances: Invariances = None
     snapshots: list[JsonObject] = []
     package_version: str = ""
+    mixture: JsonObject | None = None
+    """The rule by which synthetic images joined real ones."""
 
     @pydantic.field_validator("classes")
     @classmethod

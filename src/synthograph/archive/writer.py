@@ -376,7 +376,8 @@ def list_files(
         labels = [[row.file, index[row.label]] for row in rows if row.label is not None]
     elif all(vectors):
         labels = [[row.file, vector] for row, vector in zip(rows, vectors, strict=True)]
-    document = {**(others or {}), **info.tree(), "labels": labels}
+    known = {k: v for k, v in info.tree().items() if k != "mixture" or v is not None}
+    document = {**(others or {}), **known, "labels": labels}
     text = json.dumps(document, indent=1, allow_nan=False)
     return {MANIFEST: write_manifest(rows), DATASET: (text + "\n").encode("utf-8")}
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from synthograph.core.errors import UserError
 from synthograph.core.request import Flag, Positional, Request, Words
 from synthograph.training.config import TrainRequest as TrainRequest
 
@@ -80,6 +81,57 @@ class SplitRequest(Request):
     folds: int | None = Field(None, description="cross-validation folds of the train part")
     seed: int = Field(0, description="seed of the random order")
     force: bool = Field(False, description="replace an existing split")
+
+
+class MixRequest(Request):
+    """Put synthetic images beside real training images, by one rule; validation and test stay."""
+
+    real: Place = Field(description="archive of real images, split")
+    synthetic: tuple[Path, ...] = Field((), description="set of synthetic images; may be repeated")
+    dest: Annotated[Path, Flag("--out", "-o")] = Field(
+        description="archive to be written: NAME.zip or a folder"
+    )
+    add: Words = Field((), description="images per class: 100, or MEL=100,NV=50")
+    add_percent: Words = Field((), description="images per 100 real ones of a class: 50 or MEL=200")
+    top_up: float | None = Field(
+        None, gt=0, le=1000, description="every class up to the largest one, times this"
+    )
+    replace: Words = Field((), description="share of the real images to replace: 0.5 or MEL=0.5")
+    only_real: bool = Field(False, description="real images alone")
+    only_synthetic: Words = Field(
+        (), description="no real training image: all (as many as there were), 500 or MEL=500"
+    )
+    amounts: Path | None = Field(
+        None, description="JSON file of classes, seeds and class_map (seeds 0-510: 0 to 509)"
+    )
+    synt_n_imgs: str | None = Field(
+        None, description="thousands of images per class in class order: 0,15"
+    )
+    control: Literal["none", "duplicates", "augmentation"] = Field(
+        "none",
+        description="instead of synthetic images: as many repeated real ones, or augmentation",
+    )
+    seed: int = Field(0, description="seed of the choice; a larger amount holds a smaller one")
+    dry_run: bool = Field(False, description="print the amounts and write nothing")
+    force: bool = Field(False, description="replace an archive that is there")
+
+    def rule(self) -> str:
+        """The field of the one rule that was given.
+
+        Raises:
+            UserError: none was, or several.
+        """
+        names = [
+            *("add", "add_percent", "top_up", "replace", "only_real", "only_synthetic"),
+            *("amounts", "synt_n_imgs"),
+        ]
+        flags = self.flags()
+        given = [name for name in names if getattr(self, name)]
+        if len(given) != 1:
+            known = ", ".join(flags[name] for name in names)
+            found = " and ".join(flags[name] for name in given) or "none"
+            raise UserError(f"give one rule of {known}; given: {found}")
+        return given[0]
 
 
 class GenerateRequest(Request):

@@ -1,0 +1,305 @@
+"""Real training images and synthetic ones in one archive."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.table import Column, Table
+from rich.text import Text
+
+from synthograph.archive.batches import ArchiveRows
+from synthograph.archive.manifest import Row, count_labels
+from synthograph.archive.reader import MASKS, Archive, open_archive
+from synthograph.archive.writer import ArchiveWriter, EncodedImage, refuse_destination
+from synthograph.core.commands import TYPED
+from synthograph.core.errors import UserError
+from synthograph.core.names import first_few
+from synthograph.core.progress import Progress
+from synthograph.core.request import Result
+from synthograph.downstream import mixing
+from synthograph.downstream.mixing import Amounts, Counts
+from synthograph.metrics.overlap import trained_on
+from synthograph.workflows.requests import MAX_IMAGES, MixRequest
+from synthograph.workflows.tables import table_lines
+
+DUPLICATE_OF = "duplicate_of"
+"""Column of repeated real images: the file in the real archive."""
+ORIGIN_FILE = "file_in_set"
+"""Column of synthetic images: the file in the set that they were taken from."""
+
+
+@dataclass(frozen=True, repr=False)
+class MixResult(Result):
+    """An archive of real and synthetic images.
+
+    Attributes:
+        dest: where it is; None for a dry run.
+        classes: their names, in order.
+        real: training images of each class before.
+        kept: those that are still there.
+        added: what joined, of each class.
+        control: what stands for the synthetic images.
+        notes: what to know of it.
+    """
+
+    dest: Path | None
+    classes: Sequence[str]
+    real: Counts
+    kept: Counts
+    added: Counts
+    control: mixing.Control
+    notes: Sequence[str]
+
+    def lines(self) -> Iterator[str]:
+        """Images of the training split by class, before and after."""
+        what = {"none": "synthetic", "duplicates": "repeated", "augmentation": "synthetic"}
+        heads = ("real", "real kept", what[self.control], "in all")
+        table = Table("training images", *(Column(head, justify="right") for head in heads))
+        for name in self.classes:
+            row = self.real[name], self.kept[name], self.added[name]
+            table.add_row(Text(name), *map(str, row), str(row[1] + row[2]))
+        yield from table_lines(table)
+        yield from (f"note: {note}" for note in self.notes)
+        if self.dest is not None:
+            yield f"{self.dest}"
+
+
+@dataclass(frozen=True)
+class _Pick:
+    """An image of the mixture: where its files are, and its row there."""
+
+    archive: Archive
+    row: Row
+    becomes: Row
+
+
+def run(request: MixRequest, *, progress: Progress) -> MixResult:
+    """Mix, by one rule. Only the training split changes: validation and test stay real.
+
+    Raises:
+        UserError: the inputs do not fit each other, the generator saw images outside the training
+            split, there are too few synthetic images, or an option breaks a rule.
+    """
+    refuse_destination(request.dest, replace=request.force)
+    real = open_archive(request.real)
+    sets = [open_archive(path) for path in request.synthetic]
+    rows = _training_rows(real)
+    _check_sets(request, real, sets)
+    notes = _check_generators(real, sets)
+    classes = real.info.classes
+    counts = count_labels(rows, classes)
+    amounts, drawn, lines = _choose(request, real, rows, sets)
+    for line in lines:
+        progress.log(line)
+    kept = _kept(rows, amounts, request.seed)
+    picks = _picks(real, sets, kept, drawn, request.control)
+    result = MixResult(
+        None if request.dry_run else request.dest,
+        classes,
+        counts,
+        count_labels([row for row in kept if row.split == "train"], classes),
+        {name: len(drawn.get(name, ())) for name in classes},
+        request.control,
+        notes,
+    )
+    if not request.dry_run:
+        _write(request, real, sets, picks, progress)
+    return result
+
+
+def _training_rows(real: Archive) -> list[Row]:
+    if not any(row.split for row in real.rows):
+        raise UserError(
+            f"{real.path}: is not split, and only training images are mixed: run 'synthograph "
+            f"split {real.path}' first"
+        )
+    ArchiveRows(real, real.rows).real()
+    rows = [row for row in real.rows if row.split == "train"]
+    if not real.info.classes or any(row.label is None for row in rows):
+        raise UserError(
+            f"{real.path}: images without a class cannot be mixed by class: prepare them with "
+            "--labels"
+        )
+    return rows
+
+
+def _check_sets(request: MixRequest, real: Archive, sets: Sequence[Archive]) -> None:
+    needs = request.control == "none" and not request.only_real
+    if needs and not sets:
+        raise UserError("--synthetic is missing: name one or more sets of 'synthograph generate'")
+    for each in sets:
+        if each.info.spec != real.info.spec:
+            raise UserError(
+                f"{each.path}: holds images of {each.info.spec.describe()}, {real.path} "
+                f"of {real.info.spec.describe()}: generate from a network that was trained on this "
+                "archive, or prepare both alike"
+            )
+        genuine = next((row.file for row in each.rows if row.real), None)
+        if genuine is not None:
+            raise UserError(
+                f"{each.path}: {genuine} is real: --synthetic takes sets of 'synthograph generate'"
+            )
+
+
+def _check_generators(real: Archive, sets: Sequence[Archive]) -> list[str]:
+    """Refuse generators that saw images which choose or report; notes on what cannot be known."""
+    notes = []
+    outside = ArchiveRows(real, [row for row in real.rows if row.split != "train"])
+    inside = ArchiveRows(real, [row for row in real.rows if row.split == "train"])
+    for each in sets:
+        trained = trained_on(each.info.snapshots)
+        if not trained.known:
+            notes.append(
+                f"{each.path} does not say what its generator was trained on, so whether it saw "
+                "validation or test images cannot be checked"
+            )
+            continue
+        seen = sorted(name for digest, name in outside.groups.items() if digest in trained.groups)
+        if seen:
+            raise UserError(
+                f"{each.path}: its generator was trained on {len(seen)} groups of {real.path} "
+                f"outside the training split, such as {first_few(map(repr, seen))}: train it on "
+                "split train of this archive"
+            )
+        copies = trained.images & outside.pixels.keys() if outside.rows else frozenset()
+        if copies:
+            raise UserError(
+                f"{each.path}: its generator was trained on {len(copies)} images that equal "
+                f"validation or test images of {real.path}, such as "
+                f"{first_few(sorted(outside.pixels[digest] for digest in copies))}: train it on "
+                "split train of this archive"
+            )
+        if trained.groups and trained.groups.isdisjoint(inside.groups):
+            notes.append(
+                f"the generator of {each.path} was trained on other groups than {real.path} has"
+            )
+    return notes
+
+
+Rule = Callable[[Counts, Mapping[str, float]], Amounts]
+RULES: Mapping[str, tuple[Rule, float]] = {
+    "add": (mixing.add, float(MAX_IMAGES)),
+    "add_percent": (mixing.add_percent, 100 * mixing.MAX_TIMES),
+    "replace": (mixing.replace, 1.0),
+    "only_synthetic": (mixing.only_synthetic, float(MAX_IMAGES)),
+}
+"""Rules that take a number per class, and the largest one that makes sense."""
+
+
+def _choose(
+    request: MixRequest, real: Archive, rows: Sequence[Row], sets: Sequence[Archive]
+) -> tuple[Amounts, dict[str, list[Row]], list[str]]:
+    """What leaves and joins each class, which rows join, and what was understood."""
+    asked = request.rule()
+    classes = real.info.classes
+    counts = count_labels(rows, classes)
+    made = [row for each in sets for row in each.rows]
+    if asked == "amounts":
+        known = list(dict.fromkeys(name for each in sets for name in each.info.classes))
+        taken = mixing.read_published(request.amounts or Path(), known, classes)
+        drawn = mixing.take_seeds(made, taken, "the synthetic sets")
+        amounts = Amounts({name: len(drawn.get(name, ())) for name in classes}, {})
+        return amounts, drawn, [f"understood: {each}" for each in taken]
+    lines = []
+    if asked == "only_real":
+        amounts = Amounts({}, {})
+    elif asked == "top_up":
+        amounts = mixing.top_up(counts, request.top_up or 0.0)
+    elif asked == "synt_n_imgs":
+        amounts = mixing.add(counts, mixing.by_thousands(request.synt_n_imgs or "", classes))
+        lines = [f"understood: {n} of class {name}" for name, n in amounts.added.items()]
+    else:
+        rule, limit = RULES[asked]
+        words = [word for word in getattr(request, asked) if word != "all"]
+        flag = request.flags()[asked]
+        amounts = rule(counts, mixing.per_class(words, classes, flag, limit=limit))
+    drawn = _draw(request, amounts.added, _by_class(rows), _by_class(made))
+    return amounts, drawn, lines
+
+
+def _draw(
+    request: MixRequest,
+    wanted: Counts,
+    real: Mapping[str, Sequence[Row]],
+    made: Mapping[str, Sequence[Row]],
+) -> dict[str, list[Row]]:
+    if request.control == "augmentation":
+        return {}
+    if request.control == "duplicates":
+        return mixing.draw_again(real, wanted, request.seed)
+    return mixing.draw(made, wanted, request.seed, "the synthetic sets")
+
+
+def _by_class(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.label or "", []).append(row)
+    return found
+
+
+def _kept(rows: Sequence[Row], amounts: Amounts, seed: int) -> list[Row]:
+    """The training rows that stay, in their order."""
+    leaving = mixing.draw(_by_class(rows), amounts.removed, seed, "the training split")
+    gone = {row.file for some in leaving.values() for row in some}
+    return [row for row in rows if row.file not in gone]
+
+
+def _picks(
+    real: Archive,
+    sets: Sequence[Archive],
+    kept: Sequence[Row],
+    drawn: Mapping[str, Sequence[Row]],
+    control: mixing.Control,
+) -> list[_Pick]:
+    """Every image of the mixture: the real ones in their order, then what joins by class."""
+    stay = {row.file for row in kept}
+    picks = [_Pick(real, row, row) for row in real.rows if row.split != "train" or row.file in stay]
+    home = {id(row): each for each in sets for row in each.rows}
+    for label, rows in drawn.items():
+        for row in rows:
+            if control == "duplicates":
+                columns = {**row.columns, DUPLICATE_OF: row.file}
+                picks.append(_Pick(real, row, replace(row, fold=None, columns=columns)))
+                continue
+            columns = {**row.columns, ORIGIN_FILE: row.file}
+            becomes = replace(row, label=label, split="train", fold=None, columns=columns)
+            picks.append(_Pick(home[id(row)], row, becomes))
+    return picks
+
+
+def _write(
+    request: MixRequest,
+    real: Archive,
+    sets: Sequence[Archive],
+    picks: Sequence[_Pick],
+    progress: Progress,
+) -> None:
+    """Copy the files as they are, image by image; the same request continues."""
+    made_of = [real, *sets]
+    command = {
+        TYPED: request.command_line(),
+        "mix": request.model_dump(mode="json", exclude={"dest", "force", "dry_run"}),
+        "of": [[each.manifest_hash, each.images_hash] for each in made_of],
+    }
+    writer = ArchiveWriter(request.dest, command, replace=request.force)
+    try:
+        rest = picks[writer.items_done :]
+        for pick in progress.track("mixing")(rest, len(rest)):
+            writer.add([_encoded(pick)])
+        used = request.control == "none"
+        snapshots = [doc for each in sets for doc in each.info.snapshots] if used else []
+        mixture = request.model_dump(
+            mode="json", exclude={"dest", "force", "dry_run", "config", "real", "synthetic"}
+        )
+        writer.finish(real.info.model_copy(update={"snapshots": snapshots, "mixture": mixture}))
+    finally:
+        writer.suspend()
+
+
+def _encoded(pick: _Pick) -> EncodedImage:
+    archive, row = pick.archive, pick.row
+    pngs = {m: archive.files.read(archive.member(row, m)) for m in archive.info.spec.modalities}
+    mask = f"{MASKS}/{row.file}"
+    return EncodedImage(
+        pngs, archive.files.read(mask) if mask in archive.files else None, pick.becomes
+    )

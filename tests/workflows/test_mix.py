@@ -1,0 +1,173 @@
+"""Mixing through the workflow: what joins, what stays real, and which generators are refused."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import synthograph as sg
+from synthograph.archive.batches import ArchiveRows
+from synthograph.archive.manifest import Row
+from synthograph.archive.reader import Archive, ArchiveInfo, open_archive
+from synthograph.archive.split import SplitOptions, split_archive
+from synthograph.archive.writer import ArchiveWriter, encode
+from synthograph.core.errors import UserError
+from synthograph.core.spec import ImageSpec
+from tests.conftest import make_archive
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> Path:
+    path = make_archive(tmp_path / "real.zip", count=40)
+    split_archive(path, SplitOptions(test=0.2, val=0.2))
+    return path
+
+
+def digests(archive: Archive, split: str) -> dict[str, list[str]]:
+    """What a generator that was trained on a split says of it."""
+    rows = ArchiveRows(archive, [row for row in archive.rows if row.split == split])
+    return {"group_digests": list(rows.groups), "image_digests": list(rows.pixels)}
+
+
+def synthetic(path: Path, real: Path, saw: str | None = "train", per_class: int = 20) -> Path:
+    """A set as `generate` writes it, by a generator that saw a split."""
+    archive = open_archive(real)
+    writer = ArchiveWriter(path, {"synthetic": 1})
+    for number in range(2 * per_class):
+        pixels = np.full((16, 16, 3), number, dtype=np.uint8)
+        label = ("dark", "bright")[number % 2]
+        columns = {"network": "abc", "seed": str(number // 2)}
+        row = Row("", label, "synthetic-abc", origin="synthetic", columns=columns)
+        writer.add([encode({"image": pixels}, None, row)])
+    spec = ImageSpec(height=16, width=16, modalities={"image": 3})
+    snapshots = [] if saw is None else [digests(archive, saw)]
+    writer.finish(
+        ArchiveInfo(classes=["dark", "bright"], spec=spec, namespace="s", snapshots=snapshots)
+    )
+    return path
+
+
+def train_rows(path: Path) -> list[Row]:
+    return [row for row in open_archive(path).rows if row.split == "train"]
+
+
+def test_synthetic_images_join_the_training_split_alone(real: Path, tmp_path: Path) -> None:
+    made = synthetic(tmp_path / "made.zip", real)
+    before, dest = open_archive(real), tmp_path / "mixed.zip"
+    result = sg.mix(real, synthetic=(made,), add="dark=3,bright=5", dest=dest)
+    after = open_archive(dest)
+    assert result.added == {"dark": 3, "bright": 5}
+    for split in ("val", "test"):
+        old = [(row.group, row.label) for row in before.rows if row.split == split]
+        assert [(r.group, r.label) for r in after.rows if r.split == split] == old
+    joined = [row for row in after.rows if not row.real]
+    assert {row.split for row in joined} == {"train"}
+    assert sum(row.label == "bright" for row in joined) == 5
+    one = joined[0]
+    assert one.columns["network"] == "abc"
+    source = next(r for r in open_archive(made).rows if r.file == one.columns["file_in_set"])
+    assert np.array_equal(after.read(one), open_archive(made).read(source))
+    assert after.info.namespace == before.info.namespace  # groups are known by it
+    assert after.info.snapshots == open_archive(made).info.snapshots
+    assert after.info.mixture["add"] == ["dark=3", "bright=5"]
+
+
+def test_replacing_keeps_number_and_balance(real: Path, tmp_path: Path) -> None:
+    made = synthetic(tmp_path / "made.zip", real)
+    before = train_rows(real)
+    sg.mix(real, synthetic=(made,), replace="0.5", dest=tmp_path / "m.zip")
+    after = train_rows(tmp_path / "m.zip")
+    for label in ("dark", "bright"):
+        assert sum(r.label == label for r in after) == sum(r.label == label for r in before)
+    assert sum(not row.real for row in after) == pytest.approx(len(before) / 2, abs=1)
+
+
+def test_one_seed_gives_one_archive(real: Path, tmp_path: Path) -> None:
+    made = synthetic(tmp_path / "made.zip", real)
+    hashes = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        sg.mix(real, synthetic=(made,), add="5", seed=seed, dest=tmp_path / f"{name}.zip")
+        rows = open_archive(tmp_path / f"{name}.zip").rows
+        hashes.append(hashlib.sha256(repr([r.columns for r in rows]).encode()).hexdigest())
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_repeated_real_images_are_of_the_training_split(real: Path, tmp_path: Path) -> None:
+    result = sg.mix(real, control="duplicates", add_percent="100", dest=tmp_path / "m.zip")
+    rows = train_rows(tmp_path / "m.zip")
+    copies = [row for row in rows if row.columns.get("duplicate_of")]
+    known = {row.file: row for row in train_rows(real)}
+    assert len(copies) == sum(result.added.values()) == len(known)
+    assert all(row.group == known[row.columns["duplicate_of"]].group for row in copies)
+    assert all(row.real for row in copies)
+
+
+def test_only_real_and_only_synthetic(real: Path, tmp_path: Path) -> None:
+    made = synthetic(tmp_path / "made.zip", real)
+    sg.mix(real, only_real=True, dest=tmp_path / "r.zip")
+    assert len(train_rows(tmp_path / "r.zip")) == len(train_rows(real))
+    sg.mix(real, synthetic=(made,), only_synthetic="all", dest=tmp_path / "s.zip")
+    rows = train_rows(tmp_path / "s.zip")
+    assert len(rows) == len(train_rows(real))
+    assert not any(row.real for row in rows)
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_a_generator_that_saw_other_splits_is_refused_by_name(
+    real: Path, tmp_path: Path, split: str
+) -> None:
+    made = synthetic(tmp_path / "made.zip", real, saw=split)
+    group = next(row.group for row in open_archive(real).rows if row.split == split)
+    with pytest.raises(UserError, match="outside the training split") as refused:
+        sg.mix(real, synthetic=(made,), add="1", dest=tmp_path / "m.zip")
+    assert group in str(refused.value)
+    assert not (tmp_path / "m.zip").exists()
+
+
+def test_a_generator_that_saw_the_test_images_under_other_names_is_refused(
+    real: Path, tmp_path: Path
+) -> None:
+    """The same pixels in an archive of its own, whose groups have other digests."""
+    other = make_archive(tmp_path / "other.zip", count=40, namespace="other")
+    split_archive(other, SplitOptions(test=0, val=0))
+    made = synthetic(tmp_path / "made.zip", other)
+    with pytest.raises(UserError, match="equal validation or test images"):
+        sg.mix(real, synthetic=(made,), add="1", dest=tmp_path / "m.zip")
+
+
+def test_what_cannot_be_known_is_said(real: Path, tmp_path: Path) -> None:
+    made = synthetic(tmp_path / "made.zip", real, saw=None)
+    found = sg.mix(real, synthetic=(made,), add="1", dest=tmp_path / "m.zip", dry_run=True)
+    assert "cannot be checked" in " ".join(found.notes)
+    assert not (tmp_path / "m.zip").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "give one rule"),
+        ({"add": "1", "top_up": 1}, "given: --add and --top-up"),
+        ({"add": "500"}, r"500 of class dark \(20 are there\)"),
+        ({"add": "grey=1"}, "class 'grey': known are"),
+        ({"replace": "1.5"}, "from 0 to 1"),
+        ({"synt_n_imgs": "1"}, "thousands of images"),
+        ({"add": "1", "synthetic": ()}, "--synthetic is missing"),
+    ],
+)
+def test_refusals(real: Path, tmp_path: Path, options: dict, message: str) -> None:
+    made = synthetic(tmp_path / "made.zip", real)
+    with pytest.raises(UserError, match=message):
+        sg.mix(real, **{"synthetic": (made,), "dest": tmp_path / "m.zip", **options})
+    assert not (tmp_path / "m.zip").exists()
+
+
+def test_sets_that_do_not_fit_are_refused(real: Path, tmp_path: Path) -> None:
+    wide = make_archive(tmp_path / "wide.zip", size=(32, 32))
+    with pytest.raises(UserError, match="32x32"):
+        sg.mix(real, synthetic=(wide,), add="1", dest=tmp_path / "m.zip")
+    with pytest.raises(UserError, match="is real"):
+        sg.mix(real, synthetic=(real,), add="1", dest=tmp_path / "m.zip")
+    whole = make_archive(tmp_path / "whole.zip")
+    with pytest.raises(UserError, match="is not split"):
+        sg.mix(whole, only_real=True, dest=tmp_path / "m.zip")
