@@ -16,6 +16,7 @@ from synthograph.archive.manifest import Row
 from synthograph.archive.reader import ArchiveInfo
 from synthograph.archive.writer import ArchiveWriter, encode
 from synthograph.core.spec import ImageSpec
+from synthograph.features import packaged
 from tests import check_anew
 
 ONE_OF_TWO = {
@@ -54,6 +55,21 @@ def one_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYNTHOGRAPH_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def random_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure by random features unless a test names others: they are fast, and everywhere."""
+    monkeypatch.setattr(packaged, "trained_is_here", lambda: False)
+
+
+@pytest.fixture
+def trained_features(random_features: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure as where the extra is installed."""
+    package = packaged.PACKAGES[packaged.TRAINED]
+    if package.path is None:
+        pytest.skip(f"the package {package.module.replace('_', '-')} is missing")
+    monkeypatch.setattr(packaged, "trained_is_here", lambda: True)
 
 
 @pytest.fixture

@@ -1,12 +1,13 @@
 """Which measure sees what: losses planted in sets of phantoms, whose truth is known.
 
 python docs/results/measures.py table skin
-python docs/results/measures.py table knee
+python docs/results/measures.py table knee --features efficientnet-lite0
 python docs/results/measures.py bf16 ARCHIVE SYNTHETIC
 python docs/results/measures.py steps NETWORK
 
-`table` draws phantoms, plants losses and damage, measures with the offline extractor and prints a
-table in Markdown. `bf16` prints how much measures change where features are computed in bf16.
+`table` draws phantoms, plants losses and damage, measures by one extractor (random-vgg16
+unless given) and prints a table in Markdown. `bf16` prints how much measures change where features
+are computed in bf16.
 `steps` prints the path length of a network by steps of different length: it hardly depends on them
 until fp32 no longer resolves a step.
 """
@@ -24,7 +25,9 @@ from torch import Tensor
 from synthograph.archive.batches import open_rows
 from synthograph.core.devices import Precision
 from synthograph.core.seeds import Streams
-from synthograph.features.registry import DEFAULT, extractor, perceptual_distance
+from synthograph.features.base import Extractor
+from synthograph.features.packaged import RANDOM
+from synthograph.features.registry import extractor, perceptual_distance
 from synthograph.metrics.defects import (
     Defect,
     PixelDefect,
@@ -74,10 +77,11 @@ class Objects:
     labels: Tensor
     factors: Mapping[str, Tensor]
     classes: tuple[str, ...]
+    extract: Extractor
 
 
-def draw(kind: PhantomKind, count: int, size: int, seed: int) -> Objects:
-    """Phantoms of one patient each, and what the offline extractor says of them."""
+def draw(kind: PhantomKind, count: int, size: int, seed: int, extract: Extractor) -> Objects:
+    """Phantoms of one patient each, and what an extractor says of them."""
     options = PhantomOptions(kind=kind, count=count, size=size, seed=seed, images_per_patient=1)
     made = make_phantoms(options)
     pictures = [list(item.decode().modalities.values()) for item in made.items]
@@ -85,7 +89,7 @@ def draw(kind: PhantomKind, count: int, size: int, seed: int) -> Objects:
     images = torch.from_numpy(pixels)
     return Objects(
         images,
-        features(images),
+        features(images, extract),
         torch.cat([spectra(each) for each in images.split(CHUNK)]).float(),
         torch.tensor([made.classes.index(item.label or "") for item in made.items]),
         {
@@ -93,12 +97,12 @@ def draw(kind: PhantomKind, count: int, size: int, seed: int) -> Objects:
             for name in FACTORS[kind]
         },
         tuple(made.classes),
+        extract,
     )
 
 
-def features(images: Tensor) -> Tensor:
-    """Of the offline extractor."""
-    extract = extractor(DEFAULT)
+def features(images: Tensor, extract: Extractor) -> Tensor:
+    """Of many images."""
     return torch.cat([extract(part) for part in images.split(CHUNK)])
 
 
@@ -146,7 +150,7 @@ def numbers(objects: Objects, real: Tensor, rows: Tensor, defect: Defect | None)
             [defect(p, n) for p, n in zip(pixels.split(CHUNK), rows.split(CHUNK), strict=True)]
         )
         values, waves = (
-            features(pixels),
+            features(pixels, objects.extract),
             torch.cat([spectra(each) for each in pixels.split(CHUNK)]).float(),
         )
     ours = Labelled(objects.features[real], torch.arange(len(real)), objects.labels[real])
@@ -228,24 +232,24 @@ def short(value: float) -> str:
     return f"{value:.3g}" if abs(value) >= 1e-3 or value == 0 else f"{value:.1e}"
 
 
-def error_of_bf16(real: str, synthetic: str) -> str:
+def error_of_bf16(real: str, synthetic: str, name: str) -> str:
     """Distances of two archives with features in fp32 and in bf16."""
     sets = []
-    for name in (real, synthetic):
-        sets.append(open_rows(name).images)
+    for archive in (real, synthetic):
+        sets.append(open_rows(archive).images)
     lines = []
     found: dict[tuple[str, Precision], float] = {}
     errors = []
     for precision in (Precision.FP32, Precision.BF16):
-        extract = extractor(DEFAULT, precision=precision)
+        extract = extractor(name, precision=precision)
         rows = [torch.cat([extract(batch) for batch in each.batches()]) for each in sets]
         errors.append(torch.cat(rows))
         one, other = (Sample(v, each.groups) for v, each in zip(rows, sets, strict=True))
         values = plain(one, other, ["frechet", "kernel", "precision", "recall", "coverage"])
-        found |= {(name, precision): value for name, value in values.items()}
-    for name in dict.fromkeys(name for name, _ in found):
-        exact, low = found[name, Precision.FP32], found[name, Precision.BF16]
-        lines.append(f"{name}: fp32 {exact:.6g}, bf16 {low:.6g}, {(low - exact) / exact:+.2%}")
+        found |= {(measure, precision): value for measure, value in values.items()}
+    for measure in dict.fromkeys(measure for measure, _ in found):
+        exact, low = found[measure, Precision.FP32], found[measure, Precision.BF16]
+        lines.append(f"{measure}: fp32 {exact:.6g}, bf16 {low:.6g}, {(low - exact) / exact:+.2%}")
     spread = errors[0].std(0).mean()
     difference = (errors[1] - errors[0]).square().mean().sqrt()
     lines.append(f"features differ by {float(difference / spread):.2%} of their spread")
@@ -254,7 +258,7 @@ def error_of_bf16(real: str, synthetic: str) -> str:
 
 def by_steps(network: str, count: int) -> str:
     """Path length of a network for steps from 1e-2 to 1e-6, classes by turns."""
-    snapshot, distance = load(network), perceptual_distance(f"{DEFAULT}-distance")
+    snapshot, distance = load(network), perceptual_distance(f"{RANDOM}-distance")
     named = snapshot.info.condition.classes or [None]
     labels = [named[i % len(named)] for i in range(count)]
     lines = []
@@ -281,19 +285,22 @@ def main() -> None:
     other = verbs.add_parser("bf16")
     other.add_argument("real", help="ARCHIVE or ARCHIVE:split")
     other.add_argument("synthetic")
+    for each in (one, other):
+        each.add_argument("--features", default=RANDOM)
     third = verbs.add_parser("steps")
     third.add_argument("network")
     third.add_argument("--pairs", type=int, default=400)
     given = parser.parse_args()
     write: Callable[[str], object] = sys.stdout.write
     if given.verb == "bf16":
-        write(error_of_bf16(given.real, given.synthetic))
+        write(error_of_bf16(given.real, given.synthetic, given.features))
         return
     if given.verb == "steps":
         write(by_steps(given.network, given.pairs))
         return
     start = time.perf_counter()
-    objects = draw(given.kind, given.count + given.pool, given.size, given.seed)
+    extract = extractor(given.features)
+    objects = draw(given.kind, given.count + given.pool, given.size, given.seed, extract)
     found = list(experiment(objects, given.count, given.sets, given.floors, given.seed))
     every = columns(objects.classes)
     distances = {name: every[name] for name in DISTANCES}
@@ -302,7 +309,7 @@ def main() -> None:
     write(
         f"\n{BOLD} {given.count} real and {given.count} synthetic images of {given.size} "
         f"pixels, {given.floors} undamaged and {given.sets} damaged sets from "
-        f"{given.pool} phantoms, {DEFAULT}, seed {given.seed}, "
+        f"{given.pool} phantoms, {given.features}, seed {given.seed}, "
         f"{time.perf_counter() - start:.0f} s.\n"
     )
 

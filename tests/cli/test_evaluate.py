@@ -75,6 +75,18 @@ def test_a_run_is_judged_by_its_test_images(judge: Typed, run: Path, tmp_path: P
     assert lines == [line, line], "the same call gives the same numbers"
 
 
+def test_by_default_a_trained_network_and_a_random_one_judge(
+    judge: Typed, run: Path, trained_features: None
+) -> None:
+    code, text, error = judge(run, "--metrics", "frechet,coverage", "--num", "10")
+    assert code == 0, error
+    (line,) = map(json.loads, (run / "evaluations.jsonl").read_text().splitlines())
+    features = [entry["provenance"]["features"] for entry in line["entries"]]
+    found = {each["extractor"]: each["indicative"] for each in features}
+    assert found == {"efficientnet-lite0": False, "random-vgg16": True}
+    assert "efficientnet-lite0" in text and "random-vgg16" in text
+
+
 def test_what_was_trained_on_is_refused_by_name(judge: Typed, run: Path, cells: Path) -> None:
     code, _, error = judge(run, "--real", f"{cells}:train", *FAST)
     assert code == 2 and "21 of its 21 groups were trained on, such as 'P" in error

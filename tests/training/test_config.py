@@ -7,8 +7,11 @@ import pytest
 from synthograph.core.config import calling, describe
 from synthograph.core.errors import UserError
 from synthograph.core.spec import ImageSpec
+from synthograph.features import packaged
+from synthograph.features.packaged import RANDOM, TRAINED
 from synthograph.training.config import GAMMA, OPTIONS, RunConfig, TrainRequest
 from synthograph.training.presets import resolve
+from synthograph.training.resume import extended
 
 SPEC = ImageSpec(height=16, width=16, modalities={"image": 3})
 
@@ -65,3 +68,23 @@ def test_a_section_cannot_be_a_number() -> None:
     for section in ("data", "model", "augment", "training", "metrics"):
         with pytest.raises(UserError, match="group of settings"):
             RunConfig.check_sections({section: 4})
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_a_run_keeps_the_extractor_that_it_began_with(
+    here: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = TRAINED if here else RANDOM
+    monkeypatch.setattr(packaged, "trained_is_here", lambda: here)
+    begun = resolve(SPEC, "tiny", [{"data": {"path": "a.zip"}}])
+    assert begun.metrics.features == own
+    (shown,) = [s.default for s in describe(RunConfig) if s.path == "metrics.features"]
+    assert shown == own
+    kept = begun.tree()  # as config.json holds it
+    monkeypatch.setattr(packaged, "trained_is_here", lambda: not here)
+    again = extended(RunConfig.parse(kept), {"training": {"kimg": 1000}}, tmp_path)
+    assert again.metrics.features == own
+    with pytest.raises(UserError, match=f"was started with metrics.features = '{own}'"):
+        extended(again, {"metrics": {"features": RANDOM if here else TRAINED}}, tmp_path)
+    old = RunConfig.parse({**kept, "metrics": []})
+    assert old.metrics.features == RANDOM, "runs of before measures were built"

@@ -236,3 +236,8 @@ def cache_folder() -> Path:
     if os.name == "nt":
         return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "synthograph" / "cache"
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "synthograph"
+
+
+def weights_folder() -> Path:
+    """Where weights of others are kept."""
+    return cache_folder() / "weights"

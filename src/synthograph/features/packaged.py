@@ -9,11 +9,13 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
-from synthograph.core.untrusted.download import weights_folder
+from synthograph.core.files import weights_folder
 
 EXTRA = "imagenet"
 """The extra of synthograph that installs the packages."""
 TRAINED, RANDOM = "efficientnet-lite0", "random-vgg16"
+DEFAULTS = f"{TRAINED} and {RANDOM}, or {RANDOM} alone without the extra {EXTRA}"
+"""What `default_extractors` gives, in words."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,16 @@ def default_extractors() -> tuple[str, ...]:
     """The extractors that measure where the user names none: the trained network, if its weights
     are here, and the random one, which has to agree with it.
     """
-    package, folder = PACKAGES[TRAINED], weights_folder()
-    brought = (folder / f"{TRAINED}.safetensors", folder / package.file)
-    here = package.path is not None or any(path.is_file() for path in brought)
-    return (TRAINED, RANDOM) if here else (RANDOM,)
+    return (TRAINED, RANDOM) if trained_is_here() else (RANDOM,)
 
 
 def default_extractor() -> str:
     """The first of them, for what takes only one."""
     return default_extractors()[0]
+
+
+def trained_is_here() -> bool:
+    """Whether the weights of the trained network are installed or were imported."""
+    package, folder = PACKAGES[TRAINED], weights_folder()
+    imported = (folder / f"{TRAINED}.safetensors", folder / package.file)
+    return package.path is not None or any(path.is_file() for path in imported)

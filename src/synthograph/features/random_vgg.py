@@ -1,4 +1,4 @@
-"""The offline default: VGG16 with random weights and 64 outputs, which needs no file.
+"""The fallback: VGG16 with random weights and 64 outputs, which needs no file.
 
 Source: Naeem et al. 2020, "Reliable Fidelity and Diversity Metrics for Generative Models", where
 random VGG16 features of 64 dimensions (R64) serve sets that are far from ImageNet. Its numbers are
@@ -28,12 +28,13 @@ from torch import Tensor, nn
 
 from synthograph.core.seeds import random_words
 from synthograph.features.base import FeatureNetwork, NetworkRecipe, WeightDigest
+from synthograph.features.packaged import RANDOM
 from synthograph.features.preprocess import Preprocess
 from synthograph.features.vgg16 import TAPPED, pool_inputs, trunk
 
 # n image, c channel, p place
 
-NAME = "random-vgg16"
+NAME = RANDOM
 SEED = 2020
 SIDE, DIMS, HIDDEN = 64, 64, 4096
 SHARE = 2

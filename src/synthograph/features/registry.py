@@ -16,9 +16,8 @@ from synthograph.features.lpips import PerceptualDistance
 from synthograph.features.networks import NETWORKS, WEIGHTS
 from synthograph.features.weights import how_to_get, load, weight_state
 
-DEFAULT = random_vgg.NAME
 CLASSIFIER = classifier.PREFIX
-DISTANCES = ("lpips", f"{DEFAULT}-distance")
+DISTANCES = ("lpips", f"{random_vgg.NAME}-distance")
 
 NAMES = tuple(NETWORKS)
 """Of the extractors; all but the first need a file of weights."""

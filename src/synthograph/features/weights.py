@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from synthograph.core.errors import UserError
-from synthograph.core.files import disk_errors, remove, sha256_file
+from synthograph.core.files import disk_errors, remove, sha256_file, weights_folder
 from synthograph.core.names import nearest
 from synthograph.core.progress import Track
-from synthograph.core.untrusted.download import Opener, check_pin, download, weights_folder
+from synthograph.core.untrusted.download import Opener, check_pin, download
 from synthograph.core.untrusted.tensors import (
     SUFFIX,
     load_tensors,

@@ -8,10 +8,10 @@ import hashlib
 from pathlib import Path
 
 from synthograph.core.errors import UserError
-from synthograph.core.files import disk_errors
+from synthograph.core.files import disk_errors, weights_folder
 from synthograph.core.names import nearest
 from synthograph.core.progress import Track
-from synthograph.core.untrusted.download import Opener, download, file_name, weights_folder
+from synthograph.core.untrusted.download import Opener, download, file_name
 
 SUFFIXES = (".pkl", ".safetensors")
 PIN = "sha256="

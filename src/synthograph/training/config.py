@@ -21,6 +21,7 @@ from synthograph.core.names import nearest
 from synthograph.core.request import Flag, Request, Words, marked
 from synthograph.core.spec import Invariances, stated
 from synthograph.core.untrusted.documents import JsonObject
+from synthograph.features.packaged import RANDOM, TRAINED, default_extractor
 from synthograph.models.config import ModelConfig
 
 SCHEMA = 1
@@ -194,7 +195,9 @@ class MetricsConfig(Config):
         "2000, unless given",
     )
     features: Annotated[str, Option("features")] = Field(
-        "random-vgg16", description="extractor of measures"
+        default_factory=default_extractor,
+        description=f"extractor of measures; {TRAINED} unless given, or {RANDOM} where that is "
+        "missing",
     )
     patience: Annotated[int | None, Option("patience")] = Field(
         None, ge=1, description="end after so many snapshots without a better one"
@@ -224,13 +227,13 @@ class RunConfig(Config):
     model: pydantic.SerializeAsAny[ModelConfig]
     augment: AugmentConfig = AugmentConfig()
     training: TrainingConfig = TrainingConfig()
-    metrics: MetricsConfig = MetricsConfig()
+    metrics: MetricsConfig = Field(default_factory=MetricsConfig)
 
     @pydantic.field_validator("metrics", mode="before")
     @classmethod
     def _plain_list(cls, value: Any) -> Any:  # noqa: ANN401
         # runs of before measures were built: an empty list
-        return {"measures": value} if isinstance(value, list) else value
+        return {"measures": value, "features": RANDOM} if isinstance(value, list) else value
 
     @property
     def group(self) -> int:

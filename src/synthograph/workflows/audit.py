@@ -11,8 +11,8 @@ from synthograph.core.errors import UserError
 from synthograph.core.files import new_folder, refuse_output, write_bytes, write_text
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
-from synthograph.features import registry
 from synthograph.features.base import Extractor
+from synthograph.features.packaged import RANDOM, default_extractors
 from synthograph.features.registry import feature_folder, open_extractors
 from synthograph.metrics.audit.audit import (
     Audited,
@@ -115,11 +115,11 @@ def _extractors(request: AuditRequest, progress: Progress) -> list[Extractor]:
     Raises:
         UserError: an unknown name, or none of them is available.
     """
-    found, missing = open_extractors(request.features or [registry.DEFAULT], request.device)
+    found, missing = open_extractors(request.features or default_extractors(), request.device)
     skipped = [f"skipped: features {name}: {reason}" for name, reason in missing.items()]
     if not found:
         raise UserError(
-            f"nothing can be audited: {'; '.join(skipped)}; or take --features {registry.DEFAULT}, "
+            f"nothing can be audited: {'; '.join(skipped)}; or take --features {RANDOM}, "
             "which needs no file"
         )
     for line in skipped:

@@ -12,7 +12,7 @@ from synthograph.core.names import first_few
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.core.seeds import Streams
-from synthograph.features import registry
+from synthograph.features.packaged import default_extractors
 from synthograph.features.registry import feature_folder, open_extractors
 from synthograph.metrics.domain_gap import DomainImages, check, domain_gap, pictures_of
 from synthograph.metrics.domain_gap_text import draw, table
@@ -54,7 +54,7 @@ def run(request: DomainGapRequest, *, progress: Progress) -> DomainGapResult | N
             cannot be compared, missing weights.
     """
     refuse_output(request.outdir, "--outdir")
-    extractors, missing = open_extractors(request.features or [registry.DEFAULT], request.device)
+    extractors, missing = open_extractors(request.features or default_extractors(), request.device)
     if missing:
         raise UserError("; ".join(missing.values()))
     sets = _sets(request)

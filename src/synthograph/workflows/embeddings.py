@@ -20,7 +20,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.files import new_folder, refuse_output
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
-from synthograph.features import registry
+from synthograph.features.packaged import default_extractor
 from synthograph.features.registry import feature_folder, open_extractors
 from synthograph.metrics.audit.embeddings import pair_distances
 from synthograph.metrics.columns import features_of
@@ -123,7 +123,7 @@ def _export(
         raise UserError("an export needs --outdir FOLDER, for tensorboard --logdir FOLDER")
     if importlib.util.find_spec("tensorboard") is None:
         raise UserError("the projector needs TensorBoard: pip install 'synthograph[tensorboard]'")
-    extractors, missing = open_extractors([request.features or registry.DEFAULT], request.device)
+    extractors, missing = open_extractors([request.features or default_extractor()], request.device)
     if missing:
         raise UserError("; ".join(missing.values()))
     (extractor,) = extractors.values()

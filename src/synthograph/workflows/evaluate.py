@@ -13,6 +13,7 @@ from synthograph.core.request import Result
 from synthograph.features import registry
 from synthograph.features.base import ClassifyingExtractor, Extractor, MissingWeightsError
 from synthograph.features.lpips import PerceptualDistance
+from synthograph.features.packaged import RANDOM, default_extractors
 from synthograph.features.registry import feature_folder, open_extractors, perceptual_distance
 from synthograph.metrics import columns
 from synthograph.metrics.evaluate import evaluate, keep_part
@@ -159,7 +160,7 @@ def _plan(request: EvaluateRequest) -> _Plan:
     if not (measures.own or measures.published or measures.paths):
         raise UserError(
             f"nothing can be measured: {'; '.join(skipped)}; or take --features "
-            f"{registry.DEFAULT} and measures of our own, which need no file"
+            f"{RANDOM} and measures of our own, which need no file"
         )
     _refuse_ignored(request, measures)
     inputs = evaluation_inputs(source, measures)
@@ -176,7 +177,7 @@ def _chosen(features: Sequence[str], requested: MeasureSelection) -> list[str]:
     """Names of the extractors for our own measures; none where no such measure uses features."""
     if not set(requested.own) & {*EXTRACTOR_MEASURES}:
         return []
-    return list(dict.fromkeys(features or [registry.DEFAULT]))
+    return list(dict.fromkeys(features or default_extractors()))
 
 
 def _not_given(requested: MeasureSelection, own: Sequence[Extractor]) -> tuple[set[str], list[str]]:

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from synthograph.core.errors import UserError
 from synthograph.core.request import Flag, Positional, Request, Words
+from synthograph.features.packaged import DEFAULTS, RANDOM, TRAINED
 from synthograph.training.config import TrainRequest as TrainRequest
 
 Place = Annotated[Path, Positional()]
@@ -198,7 +199,7 @@ class EvaluateRequest(Request):
     real: str | None = Field(
         None, description="archive of real images, ARCHIVE, ARCHIVE:test, ARCHIVE:fold2 ..."
     )
-    features: Words = Field((), description="extractor, default random-vgg16; can be repeated")
+    features: Words = Field((), description=f"extractor, default {DEFAULTS}; can be repeated")
     metrics: Words = Field(
         (), description="names such as frechet,coverage or fid5k_full; default all of our own"
     )
@@ -233,7 +234,7 @@ class AuditRequest(Request):
     )
     train: str | None = Field(None, description="what was trained on, ARCHIVE or ARCHIVE:split")
     holdout: str | None = Field(None, description="patients never seen, ARCHIVE or ARCHIVE:split")
-    features: Words = Field((), description="extractor, default random-vgg16; can be repeated")
+    features: Words = Field((), description=f"extractor, default {DEFAULTS}; can be repeated")
     outdir: Path | None = Field(
         None, description="new folder for audit.json, pairs.png and withhold.csv"
     )
@@ -259,7 +260,9 @@ class EmbeddingsRequest(Request):
         (), description="further archive or folder of PNG files, shown as synthetic; repeat it"
     )
     outdir: Path | None = Field(None, description="new folder for the export or for pairs.json")
-    features: str | None = Field(None, description="extractor, default random-vgg16")
+    features: str | None = Field(
+        None, description=f"extractor, default {TRAINED}, or {RANDOM} without it"
+    )
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     tensors: Path | None = Field(
         None, description="instead of an export: tensors.tsv with pairs of vectors to compare"
@@ -276,7 +279,7 @@ class DomainGapRequest(Request):
     archives: Annotated[tuple[str, ...], Positional()] = Field(
         description="two or more archives, ARCHIVE or ARCHIVE:split"
     )
-    features: Words = Field((), description="extractor, default random-vgg16; can be repeated")
+    features: Words = Field((), description=f"extractor, default {DEFAULTS}; can be repeated")
     of_class: Annotated[tuple[str, ...], Flag("--class")] = Field(
         (), description="only images of this class: CLASS, or ARCHIVE=CLASS for one archive"
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.core.untrusted.documents import JsonObject
-from synthograph.features.packaged import EXTRA
+from synthograph.features.packaged import EXTRA, RANDOM
 from synthograph.features.weights import WEIGHTS, WeightState, weight_state
 from synthograph.workflows.requests import WeightsRequest
 
@@ -19,7 +19,7 @@ class WeightsResult(Result):
 
     def lines(self) -> Iterator[str]:
         """What each is, where it comes from, and whether it is here."""
-        yield "random-vgg16: ships with synthograph; its numbers are indicative"
+        yield f"{RANDOM}: ships with synthograph; its numbers are indicative"
         yield (
             "classifier:FILE: a residual network of your own; beside FILE a .json with the side of "
             "its images"

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from synthograph.core.errors import UserError
-from synthograph.core.files import CHUNK, atomic_path, cache_folder, disk_errors, sha256_file
+from synthograph.core.files import CHUNK, atomic_path, disk_errors, sha256_file
 from synthograph.core.progress import Track
 
 Opener = Callable[[str, float], Any]
@@ -27,11 +27,6 @@ Opener = Callable[[str, float], Any]
 OFFLINE = "SYNTHOGRAPH_OFFLINE"
 MAX_BYTES = 4 << 30
 TIMEOUT = 60.0
-
-
-def weights_folder() -> Path:
-    """Where weights of others are kept."""
-    return cache_folder() / "weights"
 
 
 def download(
