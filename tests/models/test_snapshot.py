@@ -22,6 +22,9 @@ from synthograph.models.snapshot import (
     SnapshotInfo,
     convert,
     find_snapshot,
+    has_partner,
+    kimg_of,
+    list_snapshots,
     load,
     owner,
     partner,
@@ -51,6 +54,14 @@ def save(folder: Path, **more: Any) -> Path:
         **more,
     )
     return save_snapshot(folder, info, networks.generator, networks)
+
+
+def save_at(folder: Path, images: int) -> str:
+    """A snapshot after so many images; its file's name."""
+    networks = make_networks()
+    info = SnapshotInfo(family="stylegan2", config={"model": MODEL}, spec=SPEC, images_seen=images)
+    info = info.model_copy(update={"classes": ["a", "b"], "label_width": 2})
+    return save_snapshot(folder, info, networks.generator, networks).name
 
 
 @pytest.fixture
@@ -472,3 +483,36 @@ def test_convert_refuses(saved: Path, tmp_path: Path) -> None:
 def test_partners_find_their_owner(name: str) -> None:
     assert owner(partner(Path(name))) == Path(name)
     assert partner(Path(name)) != Path(name)
+
+
+def test_every_snapshot_has_a_file_of_its_own(tmp_path: Path) -> None:
+    folder = tmp_path / "snapshots"
+    names = [save_at(folder, images) for images in (32, 1056, 1400, 1999, 2080)]
+    assert names == [
+        "generator-000000.safetensors",
+        "generator-000001.safetensors",
+        "generator-000001.400.safetensors",
+        "generator-000001.999.safetensors",
+        "generator-000002.safetensors",
+    ]
+    found = list_snapshots(tmp_path)
+    assert [file.name for file in found] == names
+    seen = [load(file).info.images_seen for file in found]
+    assert seen == [32, 1056, 1400, 1999, 2080]
+    assert all(has_partner(file) for file in found)
+    assert [owner(partner(file)) for file in found] == found
+    kimg = [kimg_of(file, images) for file, images in zip(found, seen, strict=True)]
+    assert kimg == [0, 1, 1.4, 1.999, 2] and isinstance(kimg[1], int)
+    again = [save_at(folder, images) for images in (1400, 1056, 32)]
+    assert again == [names[2], names[1], names[0]], "a step that is done again gives the same files"
+    assert find_snapshot(tmp_path).name == names[-1]
+
+
+def test_files_that_cannot_be_read_are_not_replaced_either(tmp_path: Path) -> None:
+    broken = tmp_path / "generator-000001.safetensors"
+    broken.write_bytes(b"broken")
+    assert save_at(tmp_path, 1056) == "generator-000001.056.safetensors"
+    assert save_at(tmp_path, 1400) == "generator-000001.400.safetensors"
+    assert broken.read_bytes() == b"broken"
+    broken.unlink()
+    assert save_at(tmp_path, 1500) == "generator-000001.500.safetensors", "the order is kept"

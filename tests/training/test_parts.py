@@ -180,8 +180,8 @@ def test_run_directory_and_snapshot_tell_what_they_are(tmp_path: Path) -> None:
     assert run.name == "00000-test"
     present = {path.name for path in run.iterdir()}
     assert {"config.json", "log.txt", "stats.jsonl", "reals.png", "fakes-init.png"} <= present
-    assert seen[-1] == ("generator-000000.safetensors", 60)
-    snapshot = synthograph.load(run / "snapshots" / "generator-000000.safetensors")
+    assert seen[-1] == ("generator-000000.060.safetensors", 60)
+    snapshot = synthograph.load(run / "snapshots" / "generator-000000.060.safetensors")
     info, opened = snapshot.info, open_archive(archive)
     assert info.classes == ["a", "b", "c"]
     assert (info.label_width, info.split, info.images_seen) == (3, "train", 60)

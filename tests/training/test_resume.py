@@ -15,7 +15,7 @@ import torch
 from synthograph.archive.reader import open_archive
 from synthograph.core.errors import StoppedError, UserError
 from synthograph.core.files import sha256_file
-from synthograph.models.snapshot import find_snapshot
+from synthograph.models.snapshot import find_snapshot, list_snapshots, load
 from synthograph.training.config import RunConfig
 from synthograph.training.loop import Trainer
 from synthograph.training.presets import resolve
@@ -241,6 +241,25 @@ def test_more_snapshots_change_no_weights(archive: Path, tmp_path: Path) -> None
     one, other = (list_states(p / "state")[0] for p in (whole.run.path, path))
     assert one.name == other.name
     assert same_bytes(one / "tensors.safetensors", other / "tensors.safetensors")
+
+
+def test_a_run_that_goes_on_keeps_every_snapshot(archive: Path, tmp_path: Path) -> None:
+    """Also within a thousand images, and those of a run that had ended."""
+    trainer = start(archive, tmp_path / "runs", training={"kimg": 0.03, "snap": 1})
+    trainer.train()
+    trainer.run.close()
+    path = trainer.run.path
+    kept = {file: file.read_bytes() for file in (path / "snapshots").iterdir()}
+    session, run = resume_session(path, {"training": {"kimg": 0.06}})
+    Trainer(session, run).train()
+    log = (path / "log.txt").read_text().splitlines()
+    named = [Path(line.removeprefix("snapshot ")) for line in log if line.startswith("snapshot ")]
+    assert named == list_snapshots(path) and len(named) == 4
+    assert all(file.read_bytes() == before for file, before in kept.items())
+    seen = [load(file).info.images_seen for file in named]
+    assert seen == sorted(seen) and named[-1].name == f"generator-000000.{seen[-1]:03d}.safetensors"
+    pictures = {file.stem.replace("fakes", "generator") for file in path.glob("fakes-0*.png")}
+    assert pictures == {file.stem for file in named}
 
 
 def test_two_processes_on_one_run(archive: Path, tmp_path: Path) -> None:

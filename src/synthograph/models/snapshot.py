@@ -1,6 +1,7 @@
 """Snapshots: a generator's weights as data, with a document that says what they are.
 
-`generator-<kimg>.safetensors` holds the EMA generator and, in its header, the document;
+`generator-<kimg>.safetensors` (`generator-000001.400` where another snapshot has these thousands of
+images) holds the EMA generator and, in its header, the document;
 `discriminators-<kimg>.safetensors` beside it holds what further training needs. Nothing in them is
 ever executed.
 """
@@ -36,6 +37,7 @@ from synthograph.core.untrusted.tensors import (
     SUFFIX,
     SizeLimit,
     load_tensors,
+    read_document,
     read_tensors,
     select,
     write_tensors,
@@ -327,16 +329,41 @@ def _building(path: Path) -> Iterator[None]:
 
 
 def save_snapshot(folder: Path, info: SnapshotInfo, ema: nn.Module, networks: Networks) -> Path:
-    """Write `generator-<kimg>` and `discriminators-<kimg>` into `folder`.
+    """Write `generator-<kimg>` and `discriminators-<kimg>` into `folder`, where another snapshot
+    keeps its file; see `snapshot_number`.
 
     Returns:
         The generator's path.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"generator-{info.images_seen // 1000:06d}{SUFFIX}"
+    path = folder / f"{GENERATOR}-{snapshot_number(folder, info.images_seen)}{SUFFIX}"
     write_tensors(path, ema.state_dict(), info.tree())
     _write_partner(partner(path), networks, path)
     return path
+
+
+def snapshot_number(folder: Path, images: int) -> str:
+    """What the names of a snapshot of so many images are numbered with: whole thousands, and the
+    rest behind a point where another snapshot in `folder` has these thousands: 000001, 000001.400.
+    """
+    thousands, rest = divmod(images, 1000)
+    whole = f"{thousands:06d}"
+    same = {seen: file for file in _numbered(folder) if (seen := _number(file))[0] == thousands}
+    if not same or _images_seen(same.get((thousands, -1))) == images:
+        return whole
+    return f"{whole}.{rest:03d}"
+
+
+def _images_seen(file: Path | None) -> int | None:
+    """Images that the snapshot in a file has seen; None where that cannot be read."""
+    with contextlib.suppress(UserError, KeyError):
+        return None if file is None else read_document(file)["images_seen"]
+    return None
+
+
+def kimg_of(path: Path, images: int) -> float:
+    """Thousands of images of the snapshot at `path`, in whole numbers where its name is."""
+    return images / 1000 if "." in path.stem and _NAME.fullmatch(path.name) else images // 1000
 
 
 def _write_partner(path: Path, networks: Networks, generator: Path) -> None:
@@ -450,14 +477,24 @@ def find_snapshot(path: Path) -> Path:
 
 def list_snapshots(path: Path) -> list[Path]:
     """Generators in a run directory or in a folder of snapshots, the oldest first."""
-    found = {
-        int(match[1]): file
-        for folder in (path / "snapshots", path)
-        if folder.is_dir()
-        for file in folder.iterdir()
-        if (match := _NAME.fullmatch(file.name)) and file.is_file()
-    }
-    return [found[kimg] for kimg in sorted(found)]
+    files = [*_numbered(path / "snapshots"), *_numbered(path)]
+    found = {_number(file): file for file in files}
+    return [found[number] for number in sorted(found)]
+
+
+def _numbered(folder: Path) -> list[Path]:
+    """The generators in a folder, which need not be there."""
+    files = folder.iterdir() if folder.is_dir() else ()
+    return [file for file in files if _NAME.fullmatch(file.name) and file.is_file()]
+
+
+def _number(file: Path) -> tuple[int, int]:
+    """Thousands of images and the rest by a generator's name, -1 where it is that of the first
+    snapshot of these thousands.
+    """
+    match = _NAME.fullmatch(file.name)
+    assert match is not None, "only such names are numbered"
+    return int(match[1]), -1 if match[2] is None else int(match[2])
 
 
 def _best(found: list[Path]) -> Path | None:
@@ -489,4 +526,4 @@ def _why_empty(path: Path) -> str:
     return "is neither a run directory nor a folder of snapshots (generator-<kimg>.safetensors)"
 
 
-_NAME = re.compile(rf"{GENERATOR}-(\d{{1,12}})\{SUFFIX}", re.ASCII)
+_NAME = re.compile(rf"{GENERATOR}-(\d{{1,12}})(?:\.(\d{{3}}))?\{SUFFIX}", re.ASCII)

@@ -92,7 +92,7 @@ class Numbers:
         return any(line.metric == HELD_OUT for line in self.lines)
 
     @property
-    def kimg(self) -> int | None:
+    def kimg(self) -> float | None:
         """Thousands of images that the snapshot had seen, where a network was measured."""
         return next((each.kimg for each in self.lines if each.kimg is not None), None)
 

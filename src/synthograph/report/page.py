@@ -215,7 +215,7 @@ def curves(run: Run, number: int) -> list[Tree]:
 
 def progress(run: Run, number: int) -> list[Tree]:
     """Measures over the snapshots of a run, where at least two were measured."""
-    lines: dict[str, dict[int, tuple[float, float | None, float | None]]] = {}
+    lines: dict[str, dict[float, tuple[float, float | None, float | None]]] = {}
     for each in run.evaluations:
         if each.kimg is None:
             continue

@@ -54,7 +54,7 @@ class Embedded:
 class FilmFrame:
     """A picture of a snapshot."""
 
-    kimg: int
+    kimg: float
     picture: Embedded
 
 

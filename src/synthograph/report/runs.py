@@ -34,8 +34,8 @@ start."""
 COMMAND = "synthograph "
 ROUTINE = ("tick ", "snapshot ", "picture ", "done", "metrics: ", "best by ")
 T = TypeVar("T")
-_FAKES = re.compile(r"fakes-(\d{6,12})\.png", re.ASCII)
-_GENERATOR = re.compile(r"generator-(\d{6,12})\.safetensors", re.ASCII)
+_FAKES = re.compile(r"fakes-(\d{6,12})(\.\d{3})?\.png", re.ASCII)
+_GENERATOR = re.compile(r"generator-(\d{6,12})(\.\d{3})?\.safetensors", re.ASCII)
 NAMES = {
     "Loss/G/loss": "generator",
     "Loss/D/loss": "discriminator",
@@ -53,7 +53,7 @@ METRICS, EVALUATIONS = "metrics.jsonl", "evaluations.jsonl"
 class Picture:
     """A picture or a snapshot of a run, and after how many thousand images."""
 
-    kimg: int
+    kimg: float
     path: Path
 
 
@@ -178,8 +178,13 @@ def _numbered(folder: Path, pattern: re.Pattern[str]) -> tuple[Picture, ...]:
     if not folder.is_dir():
         return ()
     names = ((pattern.fullmatch(each.name), each) for each in folder.iterdir())
-    found = [Picture(int(match[1]), each) for match, each in names if match and each.is_file()]
+    found = [Picture(_kimg(match), each) for match, each in names if match and each.is_file()]
     return tuple(sorted(found, key=lambda picture: picture.kimg))
+
+
+def _kimg(match: re.Match[str]) -> float:
+    """Thousands of images by a name, whole where its number is."""
+    return int(match[1]) if match[2] is None else float(match[1] + match[2])
 
 
 def _lines(path: Path, parse: Callable[[object, str], T], problems: list[Problem]) -> list[T]:

@@ -58,6 +58,8 @@ FileName = Annotated[str, Privacy.PATH]
 Command = Annotated[str, Privacy.COMMAND]
 Prose = Annotated[str, Privacy.PROSE]
 Count = Annotated[int, pydantic.Field(ge=0, le=MAX_COUNT)]
+Kimg = Count | Annotated[float, pydantic.Field(ge=0, le=MAX_COUNT)]
+"""Thousands of images; whole, unless that does not tell the snapshots of a run apart."""
 Share = Annotated[float, pydantic.Field(ge=0, le=1)]
 Many = Annotated[tuple[T, ...], pydantic.Field(max_length=MAX_ITEMS)]
 Tree = dict[str, Any]

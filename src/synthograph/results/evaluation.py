@@ -13,6 +13,7 @@ from synthograph.results.base import (
     Ends,
     FileName,
     IfGiven,
+    Kimg,
     Many,
     Private,
     Prose,
@@ -263,7 +264,7 @@ class OfSnapshot(Schema):
 
     snapshot: IfGiven[FileName] = ""
     snapshot_sha256: IfGiven[str] = ""
-    kimg: IfGiven[Count | None] = None
+    kimg: IfGiven[Kimg | None] = None
 
 
 class ResultLine(OfSnapshot):

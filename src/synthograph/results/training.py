@@ -8,6 +8,7 @@ from synthograph.results.base import (
     Ends,
     FileName,
     IfGiven,
+    Kimg,
     Many,
     Plain,
     Private,
@@ -53,7 +54,7 @@ class BestSnapshot(Document):
     measure: str
     value: float | None
     interval: Ends | None
-    kimg: Count
+    kimg: Kimg
 
 
 class SnapshotRecord(Schema):

@@ -13,7 +13,7 @@ from synthograph.core.devices import is_gpu
 from synthograph.core.errors import StoppedError
 from synthograph.core.signals import StopRequest
 from synthograph.core.untrusted.documents import JsonObject
-from synthograph.models.snapshot import save_snapshot
+from synthograph.models.snapshot import save_snapshot, snapshot_number
 from synthograph.training import alarms, model_selection
 from synthograph.training.distributed import broadcast_progress
 from synthograph.training.grids import ImageGrid
@@ -217,7 +217,7 @@ class Trainer:
         """Write pictures and weights, and have `on_snapshot` measure them."""
         session, images = self.session, self.progress.images
         pixels = self.grid.synthetic(session)
-        self.picture(f"fakes-{images // 1000:06d}.png", pixels)
+        self.picture(f"fakes-{snapshot_number(self.run.snapshots, images)}.png", pixels)
         spreads = alarms.spread(pixels), alarms.spread(self.grid.reals)
         for alarm in alarms.of_pictures(self.progress, *spreads):
             self.alarm(alarm)

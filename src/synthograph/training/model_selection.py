@@ -10,6 +10,7 @@ from pathlib import Path
 
 from synthograph.core.files import sha256_file
 from synthograph.core.interval import Interval
+from synthograph.models.snapshot import kimg_of
 from synthograph.results.evaluation import ResultLine
 from synthograph.results.training import BestSnapshot
 from synthograph.training.config import RunConfig
@@ -80,7 +81,7 @@ def best_document(progress: TrainingProgress) -> BestSnapshot | None:
         measure=score.name,
         value=score.value,
         interval=None if score.interval is None else Interval(*score.interval),
-        kimg=entry.images // 1000,
+        kimg=kimg_of(Path(entry.snapshot), entry.images),
     )
 
 

@@ -23,7 +23,7 @@ from synthograph.metrics.evaluate import EvaluationTask, check
 from synthograph.metrics.names import MeasureSelection, PublishedName
 from synthograph.metrics.overlap import Trained, refuse_overlap, trained_on
 from synthograph.metrics.published import check_published
-from synthograph.models.snapshot import Snapshot, load
+from synthograph.models.snapshot import Snapshot, kimg_of, load
 from synthograph.sampling.image_set import synthetic_images
 from synthograph.training.config import archive_path
 from synthograph.training.run import read_config
@@ -71,7 +71,7 @@ class EvaluationSource:
         return {
             "snapshot": self.snapshot.path.name,
             "snapshot_sha256": self.snapshot.sha256,
-            "kimg": self.snapshot.info.images_seen // 1000,
+            "kimg": kimg_of(self.snapshot.path, self.snapshot.info.images_seen),
         }
 
     @cached_property

@@ -30,7 +30,7 @@ from synthograph.metrics.names import (
 from synthograph.metrics.overlap import refuse_overlap, trained_on
 from synthograph.metrics.published import measure_published
 from synthograph.metrics.report_text import interval_text, number
-from synthograph.models.snapshot import Snapshot, SnapshotInfo, load
+from synthograph.models.snapshot import Snapshot, SnapshotInfo, kimg_of, load
 from synthograph.results.evaluation import (
     HELD_OUT,
     Entry,
@@ -249,7 +249,7 @@ class SnapshotScorer:
         about: JsonObject = {
             "snapshot": path.name,
             "snapshot_sha256": snapshot.sha256,
-            "kimg": images // 1000,
+            "kimg": kimg_of(path, images),
         }
         lines: list[ResultLine] = [result.replace(**about) for result in results]
         if report.entries:
