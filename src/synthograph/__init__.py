@@ -10,6 +10,15 @@ request as the only argument) and return what was found. Importing the package i
 names below are loaded when they are first used.
 """
 
+import os
+import sys
+
+# `python -m synthograph` has the working folder first on the path: any `typing.py` in it would run
+if sys.argv[:1] == ["-m"] and "-m synthograph" in " ".join(sys.orig_argv[:8]):
+    _package = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+    if not sys.flags.safe_path and os.path.realpath(sys.path[0]) != _package:
+        del sys.path[0]
+
 import importlib
 from typing import TYPE_CHECKING, Any
 

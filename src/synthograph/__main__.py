@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from synthograph.core.console import open_streams, say
 from synthograph.core.launched import place
 
 SIGNALS = ("SIGTERM", "SIGINT", "SIGUSR1")
@@ -23,6 +24,7 @@ def run() -> None:
     """Run the command line; a request to stop while it is still being imported ends it in one line
     too.
     """
+    open_streams()
     with _listening() as asked:
         try:
             from synthograph.cli.main import run as start
@@ -64,7 +66,7 @@ def _listening() -> Iterator[list[str]]:
 
 def _interrupted(asked: list[str]) -> int:
     reason = f" ({asked[0]})" if asked else ""
-    sys.stderr.write(f"stopped before anything was begun{reason}\n")
+    say(f"stopped before anything was begun{reason}", error=True)
     return 3
 
 

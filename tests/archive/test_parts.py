@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import filelock
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,6 +12,7 @@ from synthograph.archive.prepare import PrepareOptions, prepare, prepare_part
 from synthograph.archive.reader import open_archive
 from synthograph.archive.writer import LOCK
 from synthograph.core.errors import BlockedError, UserError
+from synthograph.core.locks import Lock
 from synthograph.core.record import DecodedImage, SourceItem
 
 OPTIONS = PrepareOptions(namespace="test")
@@ -92,7 +92,7 @@ def test_what_is_made_outlasts_a_part_that_is_still_written(tmp_path: Path) -> N
     prepare(items(), whole, OPTIONS, workers=1)
     prepare_part(items(), dest, OPTIONS, Part(2, 2), workers=1)
     with (
-        filelock.FileLock(tmp_path / "set.zip.part2of2.partial" / LOCK),
+        Lock(tmp_path / "set.zip.part2of2.partial" / LOCK, "held by a test"),
         pytest.raises(BlockedError, match=r"another process.*set.zip.partial keeps what is done"),
     ):
         prepare(items(), dest, OPTIONS, workers=1)

@@ -13,7 +13,6 @@ from synthograph.core import files
 from synthograph.core.errors import BlockedError, DiskFullError, SettingError, UserError
 from synthograph.core.files import (
     atomic_path,
-    cache_folder,
     disk_errors,
     refuse_existing,
     refuse_unwritable,
@@ -250,15 +249,3 @@ def test_what_is_no_folder_is_refused_as_one(tmp_path: Path) -> None:
             refuse_unwritable_folder(tmp_path / name)
         with pytest.raises(UserError, match=f"{name} is not a folder"):
             refuse_unwritable(tmp_path / name / "a" / "x")
-
-
-def test_the_cache_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("SYNTHOGRAPH_CACHE", str(tmp_path))
-    assert cache_folder() == tmp_path
-    monkeypatch.setenv("SYNTHOGRAPH_CACHE", "~/x")
-    assert cache_folder() == Path.home() / "x"
-    monkeypatch.delenv("SYNTHOGRAPH_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "c"))
-    assert cache_folder() == tmp_path / "c" / "synthograph"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache_folder() == Path.home() / ".cache" / "synthograph"

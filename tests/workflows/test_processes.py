@@ -73,7 +73,7 @@ def test_parts_know_the_whole_command_and_get_their_own_options(
     instead.write_text(f'#!/bin/sh\nfor last; do :; done\necho "$*" > {tmp_path}/${{last%/2}}\n')
     processes.in_parts([*WORDS, "--network", "a b"], LINE, 2)
     for number in (1, 2):
-        words = f"-m synthograph generate --gpus 2 --network a b --part {number}/2\n"
+        words = f"-P -m synthograph generate --gpus 2 --network a b --part {number}/2\n"
         assert (tmp_path / str(number)).read_text() == words
     instead.write_text(f'#!/bin/sh\necho "$SYNTHOGRAPH_LINE" > {tmp_path}/line\n')
     processes.in_parts(WORDS, LINE, 1)

@@ -6,12 +6,14 @@ Decoding a PNG at every step would need loader processes; reading from the page 
 
 from pathlib import Path
 
-import filelock
 import numpy as np
 
 from synthograph.archive.reader import Archive
+from synthograph.core.cache import cache_folder, cache_part
 from synthograph.core.errors import UserError
-from synthograph.core.files import atomic_path, cache_folder, disk_errors
+from synthograph.core.files import atomic_path, disk_errors
+from synthograph.core.halves import remove_halves
+from synthograph.core.locks import Lock
 
 
 def pixel_cache(archive: Archive) -> np.ndarray:
@@ -30,13 +32,17 @@ def pixel_cache(archive: Archive) -> np.ndarray:
     path = folder / f"{archive.images_hash[:32]}-{'-'.join(spec.modalities)[:100]}.npy"
     shape = (len(archive.rows), spec.channels, spec.height, spec.width)
     dtype = np.dtype("<u1" if spec.bits == 8 else "<u2")
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(f"{path}.lock"):
+    pixels = _open(path, shape, dtype)  # also where nothing more may be written
+    if pixels is not None:
+        return pixels
+    cache_part("pixels")
+    lock = Lock(folder / f"{path.name}.lock", f"another process builds the cache {path.name}")
+    with disk_errors(folder), lock:
+        remove_halves(path)
+        pixels = _open(path, shape, dtype)
+        if pixels is None:
+            _build(archive, path, shape, dtype)
             pixels = _open(path, shape, dtype)
-            if pixels is None:
-                _build(archive, path, shape, dtype)
-                pixels = _open(path, shape, dtype)
     if pixels is None:
         raise UserError(f"{path}: the pixel cache cannot be read back; is the disk full?")
     return pixels

@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -19,11 +20,15 @@ from synthograph.archive.manifest import FIXED, SOURCE_FILE, Row, label_vector
 from synthograph.archive.suspects import ImageStatistics, image_statistics
 from synthograph.archive.transform import Piece, TransformOptions, transform
 from synthograph.archive.writer import EncodedImage, encode
+from synthograph.core.children import context
+from synthograph.core.cores import usable_cores
 from synthograph.core.devices import keep_freed_memory
 from synthograph.core.errors import UserError
 from synthograph.core.record import DecodedImage, SourceItem, UnreadableError, array_of, bits_of
 from synthograph.core.spec import MIN_GRID
 
+MAX_WORKERS = 61
+"""Worker processes at most: Windows waits for no more at once, and one process packs for all."""
 AHEAD = 8  # items in flight per process: enough to keep it busy, few enough to bound memory
 
 Shape = tuple[int, int, tuple[tuple[str, int], ...], int]
@@ -51,7 +56,7 @@ def convert_all(
     Raises:
         WorkersError: memory ran out, or a worker process was killed.
     """
-    count = min(workers or os.cpu_count() or 1, len(items))
+    count = min(workers or usable_cores(), MAX_WORKERS, len(items))
     made = (
         _make_in_pool(items, options, count) if count > 1 else (convert(i, options) for i in items)
     )
@@ -73,7 +78,7 @@ def _make_in_pool(
     # a fork of a process with torch threads can hang
     pool = ProcessPoolExecutor(
         count,
-        mp_context=multiprocessing.get_context("spawn"),
+        mp_context=context() if _are_ours(items) else multiprocessing.get_context("spawn"),
         initializer=_begin_worker,
     )
     queue = iter(items)
@@ -130,8 +135,7 @@ def _without_script(items: Sequence[SourceItem]) -> Iterator[None]:
     need nothing of it, unless it decodes items itself. So a script needs no main guard.
     """
     script = sys.modules["__main__"]
-    decoders = [item.decode for item in items]
-    if any("__main__" in (type(d).__module__, getattr(d, "__module__", "")) for d in decoders):
+    if "__main__" in _modules(items):
         yield
         return
     file, spec = script.__dict__.pop("__file__", None), script.__spec__
@@ -142,6 +146,19 @@ def _without_script(items: Sequence[SourceItem]) -> Iterator[None]:
         script.__spec__ = spec
         if file is not None:
             script.__file__ = file
+
+
+def _modules(items: Sequence[SourceItem]) -> set[str]:
+    """Where what decodes these items is defined."""
+    decoders = {d.func if isinstance(d, partial) else d for d in (item.decode for item in items)}
+    return {name for d in decoders for name in (type(d).__module__, getattr(d, "__module__", ""))}
+
+
+def _are_ours(items: Sequence[SourceItem]) -> bool:
+    """Whether this package alone decodes them: then processes need no other folder on their path;
+    what a caller defined may lie in the working folder.
+    """
+    return {name.partition(".")[0] for name in _modules(items)} <= {"synthograph", "builtins", ""}
 
 
 @contextlib.contextmanager

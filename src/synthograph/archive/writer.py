@@ -16,7 +16,6 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-import filelock
 import numpy as np
 
 from synthograph.archive.manifest import Row, write_manifest
@@ -34,6 +33,8 @@ from synthograph.core.files import (
     sync,
     write_json,
 )
+from synthograph.core.halves import remove_halves
+from synthograph.core.locks import Lock
 from synthograph.core.outputs import COMMAND, PARTIAL, is_packed, refuse_other_kinds
 from synthograph.core.untrusted.containers import close_zips
 from synthograph.core.untrusted.dataset_json import DATASET, MANIFEST
@@ -144,14 +145,11 @@ class ArchiveWriter:
         self._images = 0
         with disk_errors(self.partial):
             (self.partial / DATA).mkdir(parents=True, exist_ok=True)
-            self._lock = filelock.FileLock(self.partial / LOCK)
+            what = f"{self.partial}: another process is writing this archive"
+            self._lock = Lock(self.partial / LOCK, what)
+            self._lock.acquire()
             try:
-                self._lock.acquire(timeout=0)
-            except filelock.Timeout:
-                raise BlockedError(
-                    f"{self.partial}: another process is writing this archive"
-                ) from None
-            try:
+                remove_halves(dest)
                 self._resume(json.loads(json.dumps(command)), replace)
                 self._journal = (self.partial / JOURNAL).open("a", encoding="utf-8")
             except BaseException:

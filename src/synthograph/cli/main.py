@@ -11,6 +11,7 @@ import typer
 from synthograph.cli.options import json_verb, plain_verb
 from synthograph.cli.usage import UsageError, explain
 from synthograph.cli.weights import weights
+from synthograph.core.console import say
 from synthograph.core.devices import keep_freed_memory
 from synthograph.core.errors import (
     ExitCode,
@@ -43,7 +44,7 @@ def _version(wanted: bool) -> None:
     if wanted:
         import synthograph
 
-        typer.echo(f"synthograph {synthograph.__version__}")
+        say(f"synthograph {synthograph.__version__}")
         raise typer.Exit
 
 
@@ -148,5 +149,5 @@ def _end(error: SynthographError) -> NoReturn:
     message = one_line(str(error))
     said = message.startswith(error.label)  # "stopped on request" need not be said twice
     if speaks and message:
-        typer.echo(message if said else f"{error.label}: {message}", err=True)
+        say(message if said else f"{error.label}: {message}", error=True)
     sys.exit(code)

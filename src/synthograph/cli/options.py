@@ -19,6 +19,7 @@ import typer
 from pydantic.fields import FieldInfo
 
 from synthograph.core.config import calling, read_tree
+from synthograph.core.console import say
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
 from synthograph.core.progress import Conversation
@@ -89,7 +90,7 @@ def show(result: Result | None, *, as_json: bool = False) -> None:
     """
     if result is not None:
         for line in [json.dumps(result.json(), indent=2)] if as_json else result.lines():
-            typer.echo(line)
+            say(line)
         if result.refused is not None:
             raise result.refused
 

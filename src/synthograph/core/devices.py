@@ -1,12 +1,16 @@
 """Device, precision, and reuse of freed memory."""
 
+import contextlib
 import ctypes
 import enum
+import os
 import sys
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from synthograph.core.cores import usable_cores
 from synthograph.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -79,6 +83,26 @@ def synchronise(device: "torch.device") -> None:
 
     if is_gpu(device):
         torch.cuda.synchronize(device)
+
+
+@contextlib.contextmanager
+def torch_as_it_was() -> Iterator[None]:
+    """Around a job: torch gets no more threads than there are cores to use, and has its own threads
+    and random numbers again afterwards. Nothing happens where it is not loaded.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
+    threads, cores = torch.get_num_threads(), usable_cores()
+    if not os.environ.get("OMP_NUM_THREADS") and cores < threads:
+        torch.set_num_threads(cores)
+    gpus = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    try:
+        with torch.random.fork_rng(devices=gpus):
+            yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def keep_freed_memory() -> None:

@@ -6,26 +6,19 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from synthograph.core.errors import BlockedError, DiskFullError, UserError
+from synthograph.core.halves import half_path
 
 NO_SYNC = (errno.EINVAL, errno.EBADF, errno.ENOTSUP)
 """What file systems answer that cannot flush folders."""
 CHUNK = 1 << 20
 
-_USERS = (
-    PermissionError,
-    FileNotFoundError,
-    FileExistsError,
-    NotADirectoryError,
-    IsADirectoryError,
-)
-_USERS_NUMBERS = (errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTEMPTY)
+_OURS = (None, errno.EBADF, errno.EFAULT, errno.ENOMEM, errno.EPIPE)
+"""What no file or disk is to blame for."""
 
 
 @contextlib.contextmanager
@@ -34,9 +27,8 @@ def disk_errors(path: Path) -> Iterator[None]:
 
     Raises:
         DiskFullError: no space (or quota) left.
-        BlockedError: missing folder, no permission, a file where a folder should be (or the other
-            way round), a name that is too long, links that run in a circle, or a file or disk that
-            cannot be read.
+        BlockedError: anything else that a file or disk is to blame for, such as no permission, a
+            name that is too long, a file that is too large, or a server that does not answer.
     """
     try:
         yield
@@ -49,11 +41,11 @@ def disk_errors(path: Path) -> Iterator[None]:
             raise BlockedError(
                 f"{path}: {error.strerror}; use an ordinary file on a disk that is sound"
             ) from error
-        if isinstance(error, _USERS) or error.errno in _USERS_NUMBERS:
-            inner = error.filename2 or error.filename
-            more = "" if inner is None or str(inner) == str(path) else f" ({inner})"
-            raise BlockedError(f"{path}: {error.strerror}{more}") from error
-        raise
+        if error.errno in _OURS:
+            raise
+        inner = error.filename2 or error.filename
+        more = "" if inner is None or str(inner) == str(path) else f" ({inner})"
+        raise BlockedError(f"{path}: {error.strerror}{more}") from error
 
 
 @contextlib.contextmanager
@@ -64,8 +56,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
     On any failure the temporary file or folder is removed and `target` is as it was; errors name
     `target`.
     """
-    # cut, since a name that is only just allowed must stay allowed with what is added
-    temporary = target.with_name(f".{target.name[:40]}.{uuid.uuid4().hex[:8]}.tmp")
+    temporary = half_path(target)
     with disk_errors(target):
         try:
             yield temporary
@@ -195,7 +186,9 @@ def refuse_unwritable(path: Path) -> None:
         raise UserError(f"{parent} is not writable, so {path} cannot be written")
     try:  # permissions say little about file systems such as /proc
         with disk_errors(path):
-            os.rmdir(tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=parent))
+            trial = half_path(parent / "trial")
+            trial.mkdir()
+            trial.rmdir()
     except UserError:
         raise UserError(
             f"{parent}: nothing can be written there, so {path} cannot be; choose another place"
@@ -226,18 +219,3 @@ def refuse_unwritable_folder(folder: Path) -> None:
         what = what if folder.exists() else "broken link"
         raise UserError(f"{folder} is a {what}, so nothing can be written into it")
     refuse_unwritable(folder / "x" if there else folder)
-
-
-def cache_folder() -> Path:
-    """The cache: `$SYNTHOGRAPH_CACHE`, else the user's cache folder."""
-    chosen = os.environ.get("SYNTHOGRAPH_CACHE")
-    if chosen:
-        return Path(chosen).expanduser()
-    if os.name == "nt":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "synthograph" / "cache"
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "synthograph"
-
-
-def weights_folder() -> Path:
-    """Where weights of others are kept."""
-    return cache_folder() / "weights"

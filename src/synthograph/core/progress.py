@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, TypeVar
 
+from synthograph.core.console import is_terminal, say
+
 T = TypeVar("T")
 SECONDS_BETWEEN_LINES = 10.0
 Track = Callable[[Iterable[Any], int], Iterable[Any]]
@@ -55,7 +57,7 @@ class Printed:
 
     def log(self, line: str) -> None:
         """Print the line."""
-        print(line, flush=True)  # noqa: T201
+        say(line)
 
     def track(self, what: str) -> Track:
         """Show how far the work called `what` is."""
@@ -87,7 +89,8 @@ def track(items: Iterable[T], *, total: int, what: str) -> Iterator[T]:
         total: how many there will be.
         what: short name of the work.
     """
-    if sys.stderr.isatty() or (_in_notebook() and importlib.util.find_spec("ipywidgets")):
+    bar = _in_notebook() and importlib.util.find_spec("ipywidgets")
+    if is_terminal(sys.stderr) or bar:
         yield from _bar(items, total, what)
     else:
         yield from _lines(items, total, what)
@@ -95,7 +98,7 @@ def track(items: Iterable[T], *, total: int, what: str) -> Iterator[T]:
 
 def for_people() -> Progress:
     """The progress of a call from Python: printed on a terminal or in a notebook, else silent."""
-    return Printed() if sys.stderr.isatty() or _in_notebook() else Silent()
+    return Printed() if is_terminal(sys.stderr) or _in_notebook() else Silent()
 
 
 def _in_notebook() -> bool:
@@ -126,4 +129,4 @@ def _lines(items: Iterable[T], total: int, what: str) -> Iterator[T]:
         if now - last >= SECONDS_BETWEEN_LINES:
             last = now
             left = (now - start) / done * (total - done)
-            print(f"{what}: {done} of {total}, {left:.0f} s left", file=sys.stderr, flush=True)  # noqa: T201
+            say(f"{what}: {done} of {total}, {left:.0f} s left", error=True)

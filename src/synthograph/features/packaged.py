@@ -9,7 +9,7 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
-from synthograph.core.files import weights_folder
+from synthograph.core.cache import weights_folder
 
 EXTRA = "imagenet"
 """The extra of synthograph that installs the packages."""

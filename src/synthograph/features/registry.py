@@ -6,9 +6,9 @@ from typing import cast
 
 import torch
 
+from synthograph.core.cache import cache_part
 from synthograph.core.devices import Precision, pick_device
 from synthograph.core.errors import UserError
-from synthograph.core.files import cache_folder
 from synthograph.core.names import nearest
 from synthograph.features import classifier, lpips, random_vgg
 from synthograph.features.base import Extractor, FeatureNetwork, MissingWeightsError, to_device
@@ -24,8 +24,12 @@ NAMES = tuple(NETWORKS)
 
 
 def feature_folder() -> Path:
-    """Where features are kept."""
-    return cache_folder() / "features"
+    """Where features are kept; made if it is missing.
+
+    Raises:
+        UserError: nothing can be written there.
+    """
+    return cache_part("features")
 
 
 def extractor(

@@ -12,8 +12,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from synthograph.core.cache import weights_folder
 from synthograph.core.errors import UserError
-from synthograph.core.files import disk_errors, remove, sha256_file, weights_folder
+from synthograph.core.files import disk_errors, remove, sha256_file
 from synthograph.core.names import nearest
 from synthograph.core.progress import Track
 from synthograph.core.untrusted.download import Opener, check_pin, download

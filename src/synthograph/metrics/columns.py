@@ -12,7 +12,6 @@ import hashlib
 import json
 import math
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +28,7 @@ from synthograph.archive.batches import ImageSet
 from synthograph.archive.parts import Part
 from synthograph.core.errors import UserError
 from synthograph.core.files import atomic_path, disk_errors
+from synthograph.core.halves import scratch_folder
 from synthograph.core.progress import Track, Tracks, silent
 from synthograph.core.spec import ImageSpec
 from synthograph.features.base import ClassifyingExtractor, Extractor
@@ -168,8 +168,7 @@ def rows_of(
         folder.mkdir(parents=True, exist_ok=True)
         place = folder
         if images.key is None:  # rows stay readable while they are mapped
-            own = tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True)
-            place = Path(stack.enter_context(own))
+            place = stack.enter_context(scratch_folder(folder))
         missing = [each for each in columns if _kept(images, each, place) is None]
         if missing:
             _compute(images, missing, place, track)

@@ -7,8 +7,9 @@ that were put there.
 import hashlib
 from pathlib import Path
 
+from synthograph.core.cache import weights_folder
 from synthograph.core.errors import UserError
-from synthograph.core.files import disk_errors, weights_folder
+from synthograph.core.files import disk_errors
 from synthograph.core.names import nearest
 from synthograph.core.progress import Track
 from synthograph.core.untrusted.download import Opener, download, file_name

@@ -5,13 +5,11 @@ process at a time.
 import json
 import os
 import re
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
-import filelock
-
 from synthograph.core.config import read_tree
+from synthograph.core.console import say
 from synthograph.core.errors import UserError
 from synthograph.core.files import (
     disk_errors,
@@ -20,6 +18,8 @@ from synthograph.core.files import (
     write_bytes,
     write_json,
 )
+from synthograph.core.halves import half_path
+from synthograph.core.locks import Lock
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models.published import SUFFIXES
 from synthograph.models.snapshot import BEST
@@ -46,14 +46,10 @@ class RunDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = filelock.FileLock(path / LOCK)
+        what = f"{path}: another process is training in this run directory"
+        self._lock = Lock(path / LOCK, what)
         with disk_errors(path):
-            try:
-                self._lock.acquire(timeout=0)
-            except filelock.Timeout:
-                raise UserError(
-                    f"{path}: another process is training in this run directory"
-                ) from None
+            self._lock.acquire()
 
     @property
     def snapshots(self) -> Path:
@@ -67,7 +63,7 @@ class RunDirectory:
 
     def log(self, text: str) -> None:
         """A line for the console and `log.txt`."""
-        print(text, flush=True)  # noqa: T201 - the console is the point
+        say(text)
         self._append(LOG, text)
 
     def _append(self, name: str, line: str) -> None:
@@ -125,7 +121,7 @@ class RunDirectory:
         Returns:
             The folder; None where there was nothing.
         """
-        kept = {CONFIG, ORIGIN, LOCK, LAUNCH}
+        kept = {CONFIG, ORIGIN, LOCK, LAUNCH, self._lock.held.name}
         old = [p for p in self.path.iterdir() if p.name not in kept and ASIDE not in p.name]
         if not old:
             return None
@@ -184,7 +180,7 @@ def create_run(
     refuse_unwritable_folder(outdir)
     with disk_errors(outdir):
         outdir.mkdir(parents=True, exist_ok=True)
-        temporary = outdir / f".{uuid.uuid4().hex[:8]}.tmp"
+        temporary = half_path(outdir / description)
         temporary.mkdir()
         write_json(temporary / CONFIG, config.tree())
         if origin is not None:

@@ -9,7 +9,6 @@ reading takes the newest that is complete.
 import json
 import platform
 import shutil
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ import synthograph
 from synthograph.core.devices import UNKNOWN_CPU, cpu_name, is_gpu
 from synthograph.core.errors import DivergedError, UserError
 from synthograph.core.files import disk_errors, remove, sha256_file, sync, write_json
+from synthograph.core.halves import half_path
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.untrusted.tensors import load_tensors, read_tensors, select, write_tensors
 from synthograph.models.base import Networks
@@ -253,7 +253,7 @@ def save_state(folder: Path, state: TrainingState, numbers: SavedNumbers) -> Pat
         )
     tensors = state.tensors()
     target = folder / f"{numbers.progress.images:012d}"
-    temporary = folder / f".{target.name}.{uuid.uuid4().hex[:8]}.tmp"
+    temporary = half_path(target)
     with disk_errors(folder):
         temporary.mkdir(parents=True)
         try:

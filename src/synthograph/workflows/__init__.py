@@ -14,6 +14,7 @@ from collections.abc import Callable
 from inspect import Parameter, Signature, cleandoc
 from typing import Any, get_origin
 
+from synthograph.core.devices import torch_as_it_was
 from synthograph.core.errors import UserError
 from synthograph.core.progress import Progress, for_people
 from synthograph.core.request import Request
@@ -30,7 +31,8 @@ def run(request: Request, *, progress: Progress) -> Any:  # noqa: ANN401 - each 
         What the `run` of the job's module returns.
     """
     module = importlib.import_module(f"synthograph.workflows.{request.job()}")
-    return module.run(request, progress=progress)
+    with torch_as_it_was():
+        return module.run(request, progress=progress)
 
 
 def request_of(job: str) -> type[Request]:

@@ -2,8 +2,8 @@
 
 from synthograph.archive.batches import open_rows
 from synthograph.core.errors import UserError
-from synthograph.core.files import cache_folder
 from synthograph.core.progress import Progress
+from synthograph.features.registry import feature_folder
 from synthograph.metrics.audit.audit import refuse_strange_training, unsearched
 from synthograph.metrics.audit.reject import copy_judge
 from synthograph.metrics.overlap import trained_on
@@ -42,6 +42,6 @@ def copy_rejection(snapshot: Snapshot, named: str, progress: Progress) -> Reject
         ]
     for note in notes:
         progress.log(f"--reject-copies: {note}")
-    judge = copy_judge(training.images, folder=cache_folder(), tracks=progress.track)
+    judge = copy_judge(training.images, folder=feature_folder(), tracks=progress.track)
     decided = {**judge.origin, "score": judge.threshold.score, "rate": judge.threshold.rate}
     return RejectionRule(judge, decided)

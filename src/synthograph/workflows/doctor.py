@@ -10,8 +10,11 @@ from importlib.metadata import PackageNotFoundError, version
 import torch
 
 import synthograph
+from synthograph.core.cache import WAY_OUT, cache_folder
+from synthograph.core.cores import permitted_cores, quota, usable_cores
 from synthograph.core.devices import Precision, cpu_name, has_amx, pick_device, pick_precision
-from synthograph.core.files import cache_folder
+from synthograph.core.errors import SynthographError
+from synthograph.core.files import refuse_unwritable_folder
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.features.packaged import PACKAGES, TRAINED
@@ -61,7 +64,7 @@ def _installed() -> Iterator[str]:
 
 def _machine() -> Iterator[str]:
     threads = torch.get_num_threads()
-    yield f"processor: {cpu_name()}, {os.cpu_count()} cores, torch uses {threads} threads"
+    yield f"processor: {cpu_name()}, {_cores()}, torch uses {threads} threads"
     yield f"  bf16 matrix unit (AMX): {'yes' if has_amx() else 'no'}"
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
@@ -75,7 +78,26 @@ def _machine() -> Iterator[str]:
         "convolutions: channels-last (their backward pass and the resampling filter are faster "
         "that way)"
     )
-    yield f"cache: {cache_folder()}"
+    yield f"cache: {_cache()}"
+
+
+def _cores() -> str:
+    """Cores of this machine, and how many of them this process may use and why."""
+    there, permitted, limit = os.cpu_count() or 1, permitted_cores(), quota()
+    whys = [f"its affinity has {permitted}"] if permitted < there else []
+    whys += [f"its control group allows {limit:g}"] if limit < permitted else []
+    used = f", of which {usable_cores()} are used ({'; '.join(whys)})" if whys else ""
+    return f"{there} cores{used}"
+
+
+def _cache() -> str:
+    """Where the cache is, and what is in its way."""
+    try:
+        folder = cache_folder()
+        refuse_unwritable_folder(folder)
+    except SynthographError as error:
+        return f"none: {error}" + ("" if WAY_OUT in str(error) else f"; {WAY_OUT}")
+    return str(folder)
 
 
 def _extras() -> Iterator[str]:

@@ -3,18 +3,21 @@
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from synthograph.core.children import environment, python_command
 from synthograph.core.commands import LINE
+from synthograph.core.console import say
+from synthograph.core.cores import usable_cores
 from synthograph.core.errors import ExitCode, ProcessesError, StoppedError, SynthographError
 from synthograph.core.launched import place
 from synthograph.core.signals import NAMES, StopRequest
 
 FOLDER = "SYNTHOGRAPH_LAUNCH"
 """Environment variable: folder in which the processes report to the one that started them."""
+THREADS = "OMP_NUM_THREADS"
 _KILL = 9  # sent when a system runs out of memory; Windows has no name for it
 CODE, LEADER, RESULT = "code", "leader", "result"
 
@@ -34,11 +37,11 @@ def launch(words: Sequence[str], processes: int) -> str:
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        environment = {"OMP_NUM_THREADS": _threads(processes), **os.environ, FOLDER: name}
-        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+        own = environment(**{THREADS: os.environ.get(THREADS) or _threads(processes), FOLDER: name})
+        torchrun = [*python_command("torch.distributed.run"), "--standalone"]
         command = [*torchrun, f"--nproc-per-node={processes}", "-m", "synthograph"]
         # in a session of its own, so that Ctrl-C reaches the processes once, and through here
-        workers = subprocess.Popen([*command, *words], env=environment, start_new_session=True)
+        workers = subprocess.Popen([*command, *words], env=own, start_new_session=True)
 
         def forward(number: int, again: bool) -> None:
             leader = folder / LEADER
@@ -69,13 +72,13 @@ def in_parts(words: Sequence[str], line: str, processes: int) -> None:
         ProcessesError: one of them failed, or all were stopped.
     """
     with tempfile.TemporaryDirectory() as name:
-        command, running = [sys.executable, "-m", "synthograph", *words], []
+        command, running = [*python_command("synthograph"), *words], []
         for number in range(1, processes + 1):
             first = number == 1  # whose progress stands for all
             with (Path(name) / str(number)).open("w") as log:
                 process = subprocess.Popen(
                     [*command, "--part", f"{number}/{processes}"],
-                    env={**os.environ, **_share_of_machine(number, processes), LINE: line},
+                    env=environment(**_share_of_machine(number, processes), **{LINE: line}),
                     stdout=None if first else log,
                     stderr=None if first else log,
                     start_new_session=True,
@@ -90,11 +93,13 @@ def in_parts(words: Sequence[str], line: str, processes: int) -> None:
             codes = [process.wait() for process in running]
         for number, code in enumerate(codes, start=1):
             if code and number > 1:
-                sys.stderr.write((Path(name) / str(number)).read_text()[-2000:])
+                log = (Path(name) / str(number)).read_text(errors="replace")
+                say(log[-2000:], error=True, end="")
             if code < 0 and not stop.requested:
                 why = " (out of memory?)" if code == -_KILL else ""
-                sys.stderr.write(
-                    f"part {number} was ended by signal {-code}{why}; the same command goes on\n"
+                say(
+                    f"part {number} was ended by signal {-code}{why}; the same command goes on",
+                    error=True,
                 )
     ended = next((code for code in codes if code), 0)
     if ended < 0:
@@ -109,16 +114,16 @@ def _share_of_machine(number: int, processes: int) -> dict[str, str]:
 
     threads = _threads(processes)
     if not torch.cuda.is_available():
-        return {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads)}
+        return {THREADS: os.environ.get(THREADS) or threads}
     count = torch.cuda.device_count()
     seen = os.environ.get("CUDA_VISIBLE_DEVICES")
     devices = seen.split(",") if seen else [str(k) for k in range(count)]
-    return {"OMP_NUM_THREADS": threads, "CUDA_VISIBLE_DEVICES": devices[(number - 1) % count]}
+    return {THREADS: threads, "CUDA_VISIBLE_DEVICES": devices[(number - 1) % count]}
 
 
 def _threads(processes: int) -> str:
-    """This machine's cores for each of several processes."""
-    return str(max((os.cpu_count() or 1) // processes, 1))
+    """The cores that may be used for each of several processes."""
+    return str(max(usable_cores() // processes, 1))
 
 
 def report_leader() -> None:
@@ -139,9 +144,10 @@ def _report(name: str, text: str, *, first: bool = False) -> None:
         text: its content.
         first: keep what another process reported before.
     """
-    if FOLDER not in os.environ:
+    folder = Path(os.environ.get(FOLDER) or os.devnull)
+    if not folder.is_dir():  # also where it belonged to a launch that is over
         return
-    path = Path(os.environ[FOLDER]) / name
+    path = folder / name
     temporary = path.with_name(f"{name}.{os.getpid()}.tmp")
     temporary.write_text(text)
     if not (first and path.exists()):

@@ -1,6 +1,7 @@
 """Tables as lines of text."""
 
 import io
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -26,7 +27,9 @@ def table_lines(table: RenderableType, width: int = WIDTH) -> Iterator[str]:
     """
     console = Console(highlight=False)
     if not console.is_terminal:
-        console = Console(highlight=False, width=width, soft_wrap=True, file=io.StringIO())
+        # in the code page of what it is written to, which may lack lines
+        page = io.TextIOWrapper(io.BytesIO(), encoding=getattr(sys.stdout, "encoding", "utf-8"))
+        console = Console(highlight=False, width=width, soft_wrap=True, file=page)
     with console.capture() as drawn:
         for part in table.renderables if isinstance(table, Group) else [table]:
             fitting = _fitting(part, console) if isinstance(part, Table) else [part]
