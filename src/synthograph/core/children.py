@@ -10,12 +10,10 @@ from collections.abc import Iterator, Mapping
 from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 
-import synthograph
-
 PATH, SAFE = "PYTHONPATH", "PYTHONSAFEPATH"
 KEPT = {
     str(Path(place).resolve())
-    for place in (Path(synthograph.__file__).parent.parent, *sysconfig.get_paths().values())
+    for place in (Path(__file__).parents[2], *sysconfig.get_paths().values())
 }
 """Folders of this package, its dependencies and Python: they stay, even if somebody works there."""
 

@@ -77,6 +77,8 @@ def default_extractor() -> str:
 
 def trained_is_here() -> bool:
     """Whether the weights of the trained network are installed or were imported."""
-    package, folder = PACKAGES[TRAINED], weights_folder()
-    imported = (folder / f"{TRAINED}.safetensors", folder / package.file)
-    return package.path is not None or any(path.is_file() for path in imported)
+    package = PACKAGES[TRAINED]
+    if package.path is not None:
+        return True
+    names = (f"{TRAINED}.safetensors", package.file)
+    return any((weights_folder() / name).is_file() for name in names)
