@@ -80,6 +80,7 @@ def test_snapshots_are_measured_by_val_and_published_names_by_train(
     best = json.loads((run / "snapshots" / "best.json").read_text())
     (value,) = [e["value"] for e in held_out["entries"] if e["name"] == "coverage"]
     assert (best["measure"], best["value"]) == ("coverage", value), "the first that was named"
+    assert best["extractor"] == "random-vgg16"
     assert best["sha256"] == held_out["snapshot_sha256"]
     val = sum(row.split == "val" for row in open_archive(tmp_path / "cells.zip").rows)
     assert f"coverage, frechet, spectrum (random-vgg16) of 20 generated images by {val}" in text

@@ -37,7 +37,7 @@ def values(*numbers: float | None) -> list[dict]:
 
 def test_the_best_is_the_first_of_the_smallest(tmp_path: Path) -> None:
     progress = measured(tmp_path, *values(3.0, 1.0, 2.0, 1.0))
-    found = model_selection.best_document(progress)
+    found = model_selection.best_document(progress, "random-vgg16")
     assert found is not None
     assert (found.snapshot, found.value, found.kimg) == ("generator-000002.safetensors", 1.0, 2)
     assert found.tree()["interval"] == [0.95, 1.05, 0.95] and found.measure == "frechet"
@@ -56,13 +56,13 @@ def test_larger_is_better_where_a_measure_says_so(tmp_path: Path) -> None:
         model_selection.record_scores(
             progress, path, [Score("coverage", value, None, smaller=False, leads=True)]
         )
-    found = model_selection.best_document(progress)
+    found = model_selection.best_document(progress, "random-vgg16")
     assert found is not None and found.value == 0.6 and found.interval is None
 
 
 def test_patience_counts_snapshots_with_a_number(tmp_path: Path) -> None:
     assert not model_selection.patience_exhausted(measured(tmp_path), 1)
-    assert model_selection.best_document(measured(tmp_path, *values(None))) is None
+    assert model_selection.best_document(measured(tmp_path, *values(None)), "x") is None
     assert not model_selection.patience_exhausted(measured(tmp_path, *values(None, None)), 1)
     progress = measured(tmp_path, *values(2.0, None, 1.0, None, 1.5, 1.2))
     assert model_selection.since_best(progress) == 2
@@ -74,7 +74,7 @@ def test_patience_counts_snapshots_with_a_number(tmp_path: Path) -> None:
 def test_a_snapshot_that_was_overwritten_is_no_choice(tmp_path: Path) -> None:
     names = ("generator-000001", "generator-000002", "generator-000002")
     progress = measured(tmp_path, *values(2.0, 1.0, 3.0), names=names)
-    found = model_selection.best_document(progress)
+    found = model_selection.best_document(progress, "random-vgg16")
     assert found is not None
     assert (found.snapshot, found.value) == ("generator-000001", 2.0)
 
@@ -82,7 +82,7 @@ def test_a_snapshot_that_was_overwritten_is_no_choice(tmp_path: Path) -> None:
 def test_measures_that_do_not_lead_choose_nothing(tmp_path: Path) -> None:
     progress = measured(tmp_path, {"recall": 0.5})
     assert (
-        model_selection.best_document(progress) is None
+        model_selection.best_document(progress, "random-vgg16") is None
         and model_selection.describe_best(progress) is None
     )
     assert not model_selection.patience_exhausted(progress, 1)

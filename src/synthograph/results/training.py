@@ -47,6 +47,7 @@ class BestSnapshot(Document):
     Attributes:
         measure: that chose it; `value` and `interval` are its.
         kimg: thousands of images that the snapshot had seen.
+        extractor: of the run's measures of features; None in files of before it was recorded.
     """
 
     snapshot: FileName
@@ -55,6 +56,7 @@ class BestSnapshot(Document):
     value: float | None
     interval: Ends | None
     kimg: Kimg
+    extractor: str | None = None
 
 
 class SnapshotRecord(Schema):

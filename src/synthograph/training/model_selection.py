@@ -69,8 +69,8 @@ def patience_exhausted(progress: TrainingProgress, patience: int | None) -> bool
     return patience is not None and since_best(progress) >= patience
 
 
-def best_document(progress: TrainingProgress) -> BestSnapshot | None:
-    """The best snapshot for `best.json`."""
+def best_document(progress: TrainingProgress, extractor: str) -> BestSnapshot | None:
+    """The best snapshot for `best.json`, measured by an extractor."""
     found = best(progress)
     if found is None:
         return None
@@ -82,6 +82,7 @@ def best_document(progress: TrainingProgress) -> BestSnapshot | None:
         value=score.value,
         interval=None if score.interval is None else Interval(*score.interval),
         kimg=kimg_of(Path(entry.snapshot), entry.images),
+        extractor=extractor,
     )
 
 
@@ -99,4 +100,4 @@ def describe_best(progress: TrainingProgress) -> str | None:
 def write_best(run: RunDirectory, config: RunConfig, progress: TrainingProgress) -> None:
     """Write the best snapshot of the state to `best.json`, if the run measures any."""
     if config.metrics.measures:
-        run.write_best(best_document(progress))
+        run.write_best(best_document(progress, config.metrics.features))
