@@ -43,10 +43,17 @@ def window() -> Iterator[Browser]:
         yield found
 
 
+def unfold(window: Browser) -> None:
+    """Open what is folded."""
+    window.run("document.querySelectorAll('section > details').forEach(e => { e.open = true })")
+
+
 @pytest.mark.parametrize(("width", "dark"), [(390, False), (390, True), (1280, False)])
 def test_layout(window: Browser, page: Path, width: int, *, dark: bool) -> None:
     window.look(width, 900, dark=dark)
     window.open(page)
+    assert window.run("return document.querySelectorAll('main h2').length") > 9
+    unfold(window)
     assert window.complaints() == []
     assert window.run("return document.title").startswith("t <script>")  # nothing changed it
     assert window.run("return document.documentElement.scrollWidth") <= width
@@ -64,6 +71,7 @@ def test_layout(window: Browser, page: Path, width: int, *, dark: bool) -> None:
 def test_slider_shows_one_picture_of_a_snapshot(window: Browser, page: Path) -> None:
     window.look(1280, 900)
     window.open(page)
+    unfold(window)
     shown = "return [...document.querySelectorAll('.film img')].filter(e => e.offsetParent)"
     assert window.run(f"{shown}.map(e => e.dataset.at)") == ["4"]
     window.run(
@@ -78,6 +86,7 @@ def test_slider_shows_one_picture_of_a_snapshot(window: Browser, page: Path) -> 
 def test_map_shows_the_image_of_a_place(window: Browser, page: Path) -> None:
     window.look(1280, 900)
     window.open(page)
+    unfold(window)
     over = "new PointerEvent('pointerover', {bubbles: true})"
     window.run(f"document.querySelector('use[data-i=\"4\"]').dispatchEvent({over})")
     style = "return document.getElementById('thumb').style"

@@ -56,7 +56,7 @@ def test_faithful_is_withheld_without_an_audit() -> None:
     one = faithful_verdict(read(material.entries()), None)
     assert one.answer is Answer.WITHHELD  # an indication is a claim, too
     other = faithful_verdict(two(), None, "the audit is of other images")
-    assert other.reasons[0] == "the audit is of other images"
+    assert other.reasons[0] == "The audit is of other images"
 
 
 def test_a_difference_is_said_without_an_audit() -> None:
@@ -66,14 +66,14 @@ def test_a_difference_is_said_without_an_audit() -> None:
 def test_random_features_alone_indicate() -> None:
     alike = faithful_verdict(read(material.entries()), audited())
     assert alike.answer is Answer.INDICATIVE_YES
-    assert any("random weights alone" in limit for limit in alike.limits)
+    assert any("one network that was never trained" in limit for limit in alike.limits)
     assert faithful_verdict(read(material.entries(DISTANT)), None).answer is Answer.INDICATIVE_NO
 
 
 def test_one_trained_extractor_indicates() -> None:
     verdict = faithful_verdict(read(material.entries(extractor="dinov2")), audited())
     assert verdict.answer is Answer.INDICATIVE_YES
-    assert any("one extractor" in limit for limit in verdict.limits)
+    assert any("one trained network" in limit for limit in verdict.limits)
 
 
 def test_two_untrained_extractors_indicate() -> None:
@@ -90,7 +90,7 @@ def test_extractors_that_disagree() -> None:
     verdict = faithful_verdict(mixed, audited())
     assert verdict.answer is Answer.UNDECIDED
     assert (
-        "random-vgg16 says not distinguishable and dinov2 says distinguishable"
+        "random-vgg16 finds them not distinguishable and dinov2 finds them distinguishable"
         in verdict.reasons[0]
     )
 
@@ -114,13 +114,13 @@ def test_apart_needs_a_whole_interval_beyond_the_floor() -> None:
     near = {"value": 0.61, "interval": [0.55, 0.7, 0.95]}  # the floor ends at 0.6
     verdict = faithful_verdict(two(DISTANT, **near), audited())
     assert verdict.answer is Answer.UNDECIDED
-    assert "is undecided on all images" in " ".join(verdict.reasons)
+    assert "the measures do not settle it" in " ".join(verdict.reasons)
     unknown = faithful_verdict(two(DISTANT, interval=None), audited())
     assert unknown.answer is Answer.UNDECIDED
     found = [*material.entries(DISTANT[:1]), *material.entries(DISTANT[1:], **near)]
     mixed = [found[0], *found[6:8]]  # one firm, the others beyond with a part of their interval
     assert judge(read(mixed).entries, DISTANT) is Distinction.YES
-    assert "one of them with its whole 95 % interval" in verdict.rule
+    assert "with its whole 95 % interval" in verdict.rule
 
 
 def test_a_class_without_a_floor_makes_it_an_indication() -> None:
@@ -131,8 +131,8 @@ def test_a_class_without_a_floor_makes_it_an_indication() -> None:
     shares = [material.share("a", 150, 100), material.share("b", 50, 100)]
     verdict = faithful_verdict(read(*found, shares=shares), audited())
     assert verdict.answer is Answer.INDICATIVE_YES
-    assert "has too few images for a floor in class b" in verdict.reasons[0]
-    assert any("too few for a floor" in limit for limit in verdict.limits)
+    assert "there are too few images to tell (class b)" in verdict.reasons[0]
+    assert any("too few real ones to compare" in limit for limit in verdict.limits)
 
 
 def test_few_images_indicate() -> None:
@@ -163,9 +163,9 @@ def test_nothing_measured() -> None:
 
 def test_numbers_without_a_floor_decide_nothing() -> None:
     bare = read([{**each, "floor": None} for each in material.entries()])
-    assert faithful_verdict(bare, audited()).answer is Answer.MISSING
-    fewer = read([material.entry("frechet", same=None)])
-    assert faithful_verdict(fewer, audited()).answer is Answer.MISSING
+    verdict = faithful_verdict(bare, audited())
+    assert verdict.answer is Answer.UNDECIDED
+    assert "200 real images of 100 groups are too few" in verdict.reasons[0]
 
 
 def test_other_mix_of_classes_is_judged_by_class() -> None:
@@ -182,7 +182,7 @@ def test_other_mix_of_classes_is_judged_by_class() -> None:
     other = [material.share("a", 150, 100), material.share("b", 50, 100)]
     verdict = faithful_verdict(read(by_class, second, shares=other), audited())
     assert verdict.answer is Answer.YES
-    assert any("Judged class by class" in reason for reason in verdict.reasons)
+    assert any("Each class is judged by itself" in reason for reason in verdict.reasons)
     alike = [material.share("a", 100, 100), material.share("b", 100, 100)]
     assert faithful_verdict(read(by_class, second, shares=alike), audited()).answer is Answer.NO
 
@@ -272,7 +272,7 @@ def test_equal_sets_are_not_accused_and_bad_ones_are() -> None:
 def test_diverse(apart: tuple[str, ...], answer: Answer) -> None:
     verdict = diverse_verdict(two(apart))
     assert verdict.answer is answer
-    assert any("Copies of training images" in limit for limit in verdict.limits)
+    assert any("Copies of the training images" in limit for limit in verdict.limits)
 
 
 def test_a_class_without_images_is_not_diverse() -> None:
@@ -291,7 +291,7 @@ def test_images_without_a_class_are_no_part_that_is_missing() -> None:
     assert limit in verdict.limits
     many = [material.share("a", 50, 100), material.share("b", 50, 100), material.share("", 50, 0)]
     judged = faithful_verdict(read(material.entries(), shares=many), audited())
-    assert not any("Judged class by class" in reason for reason in judged.reasons)
+    assert not any("Each class is judged by itself" in reason for reason in judged.reasons)
 
 
 def test_copies() -> None:
@@ -305,7 +305,7 @@ def test_copies() -> None:
         verdict = copies_verdict(audited(name), Numbers())
         assert verdict.answer is answer
         assert verdict.rule == "a rule"
-        assert verdict.limits == ("a limit",)
+        assert verdict.limits == ("A limit",)
     assert copies_verdict(None, Numbers()).headline == "Not audited yet"
     said = copies_verdict(audited("copies found"), Numbers()).tree()
     assert said["question"] == "Copies? Are training images among them?"
@@ -315,7 +315,7 @@ def test_copies() -> None:
 def test_notes_of_an_audit_are_limits_of_its_verdict() -> None:
     content = material.audit() | {"notes": ["nothing could be checked", "a limit"]}
     audit = Audit.parse(content, "a.json")
-    assert copies_verdict(audit, Numbers()).limits == ("a limit", "nothing could be checked")
+    assert copies_verdict(audit, Numbers()).limits == ("A limit", "Nothing could be checked")
 
 
 def test_nearness_to_training_is_told_with_or_without_an_audit() -> None:
@@ -323,9 +323,9 @@ def test_nearness_to_training_is_told_with_or_without_an_audit() -> None:
     near["train"] = {"name": "frechet", "value": 0.1, "interval": [0.05, 0.2, 0.95]}
     for found in (None, audited()):
         reasons = copies_verdict(found, read([near])).reasons
-        assert any("sign of memorisation" in reason for reason in reasons)
+        assert any("sign of memorising" in reason for reason in reasons)
     near["train"]["interval"] = [0.05, 0.31, 0.95]  # overlaps
-    assert not any("memorisation" in r for r in copies_verdict(None, read([near])).reasons)
+    assert not any("memorising" in r for r in copies_verdict(None, read([near])).reasons)
 
 
 def test_useful_is_not_studied_yet() -> None:

@@ -45,9 +45,9 @@ def test_sentence_says_number_interval_floor_and_finding() -> None:
     entry = Entry.parse(material.entry("recall", same=0.1), "e")
     said = sentence(entry).replace(NARROW, " ")
     assert said == (
-        "Recall 50 % (95 % interval 30 % to 70 %), 200 real and 200 synthetic images. Halves of "
-        "the real images reach 50 % against each other (40 % to 60 %), as many synthetic images "
-        "10 %: below what real images reach."
+        "Recall 50 % (95 % interval 30 % to 70 %), 200 real and 200 synthetic images. Between two "
+        "halves of the real images it is 50 % (40 % to 60 %); with as many synthetic images 10 %, "
+        "lower than between real images."
     )
 
 

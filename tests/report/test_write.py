@@ -27,6 +27,28 @@ from tests.report import material
 MEAN = "<script>document.title = 'run'</script>"
 
 
+class FirstPage(HTMLParser):
+    """The words that are seen while everything is folded."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self._open: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in ("details", "summary", "style", "script", "title"):
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._open and self._open[-1] == tag:
+            self._open.pop()
+
+    def handle_data(self, data: str) -> None:
+        if self._open in ([], ["details", "summary"]):
+            self.words += data.split()
+
+
 class Elements(HTMLParser):
     """Every element with its attributes, and the text outside of style and script."""
 
@@ -69,13 +91,13 @@ def test_whole_page(tmp_path: Path) -> None:
     assert written.size == len(page.encode()) < MAX_PAGE_BYTES
     assert not written.content.tree()["problems"]
     assert [v["headline"] for v in written.content.tree()["verdicts"]] == [
-        "Indication: not distinguishable",
-        "Indication: as varied",
+        "Indication: not distinguishable from real images",
+        "Indication: as varied as real images",
         "No copies found",
         "Not studied yet",
     ]
     for words in (
-        "a limit",
+        "A limit",
         "51 % are closer",
         "0.800",
         "1 pixel",
@@ -95,6 +117,25 @@ def test_whole_page(tmp_path: Path) -> None:
     assert json.loads(written.data.read_text()) == json.loads(
         json.dumps(written.content.tree(), default=str)
     )
+
+
+def test_the_first_page_is_short_and_the_rest_folds(tmp_path: Path) -> None:
+    """At most 400 words, with four verdicts of the longest kind and all that a page can hold."""
+    *paths, real = everything(tmp_path)
+    made = tmp_path / "made.zip"
+    made.write_bytes(real.read_bytes())
+    (tmp_path / "audit" / "audit.json").unlink()
+    far = [e for e in material.entries(level=MEAN) if e["name"] in ("frechet", "recall")]
+    material.write(tmp_path / "n.json", material.evaluation(far, material.entries()[:1]))
+    (tmp_path / "audit" / "pairs.png").unlink()
+    paths.remove(tmp_path / "audit")
+    for number, given in enumerate(([*everything(tmp_path / "full")], [*paths, real])):
+        page = write_report(given, tmp_path / f"{number}.html").page.read_text()
+        seen = FirstPage(page).words
+        assert 150 < len(seen) <= 400, " ".join(seen)
+        words = " ".join(seen)
+        assert "Faithful?" in words and "The numbers" in words
+        assert "95 % interval" not in words  # these are below a fold
 
 
 def _files(written) -> list[dict[str, str]]:
@@ -130,7 +171,9 @@ def test_what_is_missing_is_said_with_its_command(tmp_path: Path) -> None:
     what = {each["what"] for each in written.content.tree()["missing"]}
     assert what == {"training", "audit", "domain map", "sensitivity"}
     alone = write_report([material.run_directory(tmp_path)], tmp_path / "run.html")
-    assert "synthograph evaluate --synthetic" in Elements(alone.page.read_text()).text
+    run = next(tmp_path.glob("0*"))
+    text = Elements(alone.page.read_text()).text
+    assert f"synthograph evaluate {run} --real REAL.zip:test --out evaluation.json" in text
 
 
 def test_how_generated_images_were_made(tmp_path: Path) -> None:
@@ -249,7 +292,7 @@ def test_measures_over_snapshots(tmp_path: Path) -> None:
     written = write_report([run], tmp_path / "r.html")
     page = written.page.read_text()
     assert "Kernel distance, random-vgg16" in page
-    assert "They choose the best snapshot, so they enter no verdict" in page
+    assert "They choose the best snapshot, so no verdict uses them" in page
     assert written.content.tree()["evaluation"] is None
     judged = lines[1].replace("held_out", "evaluation")
     (run / "metrics.jsonl").write_text(f"{lines[0]}\n{judged}\n")
@@ -291,15 +334,15 @@ def test_of_several_audits_the_worst_counts(tmp_path: Path, order: tuple[int, in
 @pytest.mark.parametrize(
     ("notes", "split", "train", "said"),
     [
-        ((), "test", True, "of groups that are not in the generator's record of its training"),
+        ((), "test", True, "By its own record, the generator was not trained on them."),
         (
             ("the generator does not say ..., so whether it saw them cannot be checked",),
             "test",
             True,
-            "whether the generator saw them is not known",
+            "The generator does not say what it was trained on",
         ),
-        ((), "train", True, "which are training images by their split"),
-        ((), "test", False, "nothing in the numbers says whether the generator saw them"),
+        ((), "train", True, "which their split calls training images"),
+        ((), "test", False, "Nothing in the numbers says whether the generator saw them"),
         (("2 images of a equal training images",), "test", True, "but 2 images of a equal"),
     ],
 )
@@ -491,7 +534,7 @@ def test_the_worst_synthetic_images_have_a_row(tmp_path: Path) -> None:
     numbers = material.write(tmp_path / "n.json", content)
     paths = [numbers, real, made.path]
     without = write_report(paths, tmp_path / "without.html").page.read_text()
-    assert "The worst synthetic images are not shown" in without  # of another archive
+    assert "to see the worst ones, too" in without  # of another archive
     for entry in content["results"][0]["entries"]:
         entry["provenance"]["generated"]["images_hash"] = made.images_hash
     material.write(numbers, content)

@@ -21,7 +21,7 @@ from synthograph.core.names import nearest
 from synthograph.core.outputs import is_unfinished
 from synthograph.core.record import DecodedImage, SourceItem, UnreadableError
 from synthograph.core.spec import MASKS as MASKS
-from synthograph.core.spec import ImageSpec, Invariances, parse_spec
+from synthograph.core.spec import ImageSpec, Invariance, Invariances, parse_spec
 from synthograph.core.untrusted.containers import Container, open_container, unwrap
 from synthograph.core.untrusted.dataset_json import DATASET, LISTS, MANIFEST
 from synthograph.core.untrusted.documents import JsonObject, as_text, parse_json
@@ -41,6 +41,11 @@ class ArchiveInfo(Config):
     package_version: str = ""
     mixture: JsonObject | None = None
     """The rule by which synthetic images joined real ones."""
+
+    @property
+    def unasked(self) -> bool:
+        """Whether the invariances may be those that older versions wrote without asking."""
+        return set(self.invariances or ()) == set(Invariance) and not self.package_version
 
     @pydantic.field_validator("classes")
     @classmethod

@@ -30,6 +30,40 @@ ALPHA = 0.05
 """How often chance may make a part distinguishable, and how often a set that is like the real."""
 
 
+@dataclass(frozen=True)
+class Question:
+    """What is asked of a set: the measures that answer it, and how an answer is said.
+
+    Attributes:
+        measures: all of them are needed for "not worse".
+        worse: what it means that synthetic images are worse than real ones.
+        alike: what it means that they are not.
+    """
+
+    measures: tuple[str, ...]
+    worse: str
+    alike: str
+
+    @property
+    def titles(self) -> list[str]:
+        """Of the measures, for readers."""
+        return [about(name).title for name in self.measures]
+
+
+FAITHFUL = Question(
+    ("frechet", "kernel", "precision"),
+    "synthetic images differ from real ones more than real images differ from each other",
+    "synthetic images differ from real ones no more than real images differ from each other",
+)
+"""Do synthetic images look real?"""
+DIVERSE = Question(
+    ("recall", "coverage"),
+    "synthetic images show less variety than real ones",
+    "synthetic images show as much variety as real ones",
+)
+"""Are they as varied as real ones?"""
+
+
 class Distinction(enum.Enum):
     """What one extractor concludes."""
 
@@ -131,21 +165,26 @@ class Conclusion:
         """Why this is an indication only."""
         found = []
         if len(self.findings) < MIN_EXTRACTORS:
-            what = "one extractor" if self.trained else "a network of random weights alone"
-            found.append(f"Indicative only: measured with {what}; {MIN_EXTRACTORS} must agree.")
+            what = "one trained network" if self.trained else "one network that was never trained"
+            found.append(
+                f"Only an indication: the numbers come from {what}. An answer needs two networks "
+                "that agree, one of them trained."
+            )
         elif not self.trained:
-            found.append("Indicative only: none of the networks behind the numbers was trained.")
+            found.append(
+                "Only an indication: none of the networks behind the numbers was ever trained."
+            )
         if self.small:
             found.append(
-                f"Indicative only: a part has fewer than {MIN_FOR_MORE} real or synthetic images, "
-                "or too few for a floor."
+                f"Only an indication: a part has fewer than {MIN_FOR_MORE} real or synthetic "
+                "images, or too few real ones to compare with each other."
             )
         return found
 
 
-def conclude(numbers: Numbers, measures: Sequence[str]) -> Conclusion:
+def conclude(numbers: Numbers, question: Question) -> Conclusion:
     """What every extractor concludes, with the numbers that decided."""
-    parts = judged_parts(numbers)
+    parts, measures = judged_parts(numbers), question.measures
     findings: dict[str, Distinction] = {}
     leads, reasons = [], []
     trained, small = 0, False
@@ -159,32 +198,34 @@ def conclude(numbers: Numbers, measures: Sequence[str]) -> Conclusion:
         used = [e for entries in by_part.values() for e in entries if e.name in measures]
         trained += not any(entry.indicative for entry in used)
         small = small or Distinction.UNMEASURED in each.values() or any(e.small for e in used)
-        leads.append(_lead(name, each))
+        leads.append(_lead(name, each, question))
         reasons += [_reason(name, part, entries, measures) for part, entries in by_part.items()]
     shifted = shifted_class(numbers)
     if parts != [WHOLE] and shifted:
         leads.append(
-            f"Judged class by class, since classes have other shares: {shifted[0]} makes up "
-            f"{percent(shifted[1])} of the synthetic and {percent(shifted[2])} of the real images."
+            "Each class is judged by itself, because the classes are not equally frequent: "
+            f"{shifted[0]} makes up {percent(shifted[1])} of the synthetic and "
+            f"{percent(shifted[2])} of the real images."
         )
     return Conclusion(findings, trained, small, (*leads, *filter(None, reasons)))
 
 
-_LEADS = {
-    Distinction.YES: "distinguishes synthetic from real images in",
-    Distinction.UNCLEAR: "is undecided on",
-    Distinction.NO: "sees no more difference than among real images in",
-    Distinction.UNMEASURED: "has too few images for a floor in",
-}
-
-
-def _lead(name: str, by_part: Mapping[Scope, Distinction]) -> str:
+def _lead(name: str, by_part: Mapping[Scope, Distinction], question: Question) -> str:
     """What an extractor concludes of which parts."""
+    findings = {
+        Distinction.YES: question.worse,
+        Distinction.UNCLEAR: "the measures do not settle it",
+        Distinction.NO: question.alike,
+        Distinction.UNMEASURED: "there are too few images to tell",
+    }
     said = []
-    for finding, words in _LEADS.items():
-        parts = [scope_name(part) for part, each in by_part.items() if each is finding]
-        said += [f"{words} {listed(parts)}"] if parts else []
-    return f"{name} {'; it '.join(said)}."
+    for finding, words in findings.items():
+        parts = [part for part, each in by_part.items() if each is finding]
+        all_of_them = len(parts) == len(by_part)
+        names = "every class" if all_of_them else listed([scope_name(part) for part in parts])
+        names = "" if parts == [WHOLE] else f" ({names})"
+        said += [f"{words}{names}"] if parts else []
+    return f"By the features of {name}, {'; '.join(said)}."
 
 
 def _reason(name: str, part: Scope, entries: Sequence[Entry], measures: Sequence[str]) -> str:
@@ -195,11 +236,10 @@ def _reason(name: str, part: Scope, entries: Sequence[Entry], measures: Sequence
             continue
         low = entry.direction is Direction.LOW
         limit = amount(entry.name, floor.high if low else floor.low)
-        side = "within its floor" if entry.at_floor else "beyond its floor"
-        if entry.interval_beyond:
-            side += ", as is its whole interval"
+        side = "larger" if low else "lower"
+        how = "no " if entry.at_floor else "clearly " if entry.interval_beyond else ""
         said.append(
-            f"{about(entry.name).title} {amount(entry.name, floor.same_n)} is {side} "
-            f"(real images: at {'most' if low else 'least'} {limit})"
+            f"{about(entry.name).title} {amount(entry.name, floor.same_n)} is {how}{side} than "
+            f"between real images (at {'most' if low else 'least'} {limit})"
         )
     return f"{name}, {scope_name(part)}: {'; '.join(said)}." if said else ""

@@ -6,19 +6,20 @@ from pathlib import PurePath
 
 import synthograph
 from synthograph.core.config import flatten
-from synthograph.report.commands import audit_command, evaluate_command, gap_command
+from synthograph.report.commands import Beside, audit_command, evaluate_command, gap_command
 from synthograph.report.curves import Curve, thinned
-from synthograph.report.gather import Inputs
+from synthograph.report.gather import SYNTHETIC, Inputs
 from synthograph.report.numbers import WHOLE, Numbers
 from synthograph.report.runs import Run
 from synthograph.report.verdicts import verdicts
-from synthograph.report.words import count, listed, number, percent, several
+from synthograph.report.words import as_sentence, count, listed, number, percent, several
 from synthograph.results.audit import Audit, AuditAnswer
 from synthograph.results.base import Tree
 from synthograph.results.domain_gap import DomainGap
 from synthograph.results.report import Missing, ReportContent
 from synthograph.results.sensitivity import Sensitivity
 
+NO_GROUPS = "No groups were given: nothing protects against images of one patient in two splits."
 MAX_SETTINGS = 400
 """Rows of a table of settings."""
 UNCHECKED = "cannot be checked"
@@ -38,12 +39,14 @@ class Subject:
         audit: of the same set, the one with the worst answer; None where there is none.
         why: what a reader must know of the audits that were given.
         others: further numbers.
+        beside: what else is known of it.
     """
 
     numbers: Numbers
     audit: Audit | None
     why: str
     others: list[Numbers]
+    beside: Beside
 
 
 def choose(inputs: Inputs) -> Subject:
@@ -69,7 +72,16 @@ def choose(inputs: Inputs) -> Subject:
             f"The audit that was given is of other images ({audited}) than those whose numbers "
             f"stand here ({judged}), so it says nothing of them."
         )
-    return Subject(main, audit, why, inputs.numbers[:-1])
+    return Subject(main, audit, why, inputs.numbers[:-1], _beside(inputs))
+
+
+def _beside(inputs: Inputs) -> Beside:
+    """What a run measured by the images that choose its best snapshot, and where the run is."""
+    chosen = [each for run in inputs.runs for each in run.evaluations if each.chooses]
+    path = str(inputs.runs[0].path) if inputs.runs else ""
+    named = {each.synthetic: each.archive.path.name for each in reversed(inputs.archives)}
+    during = chosen[-1] if chosen else Numbers()
+    return Beside(during, path, synthetic=named.get(True, ""), real=named.get(False, ""))
 
 
 def _worst(audits: Sequence[Audit]) -> tuple[Audit | None, str]:
@@ -124,7 +136,7 @@ def build(inputs: Inputs, *, title: str = "", public: bool = False) -> ReportCon
         summary=summary(inputs, main),
         for_everybody=public,
         pictures_left_out=pictures_left_out(inputs) if public else "",
-        verdicts=verdicts(main, subject.audit, subject.why),
+        verdicts=verdicts(main, subject.audit, subject.why, subject.beside),
         missing=tuple(missing(inputs, subject)),
         problems=tuple(map(str, problems)),
         **sections,
@@ -156,7 +168,8 @@ def _title(inputs: Inputs, subject: Subject) -> str:
 def summary(inputs: Inputs, main: Numbers) -> str:
     """What the set is, in one paragraph."""
     said = []
-    synthetic = next((each.tree() for each in inputs.archives if each.synthetic), None)
+    archives = [each.tree() for each in inputs.archives]
+    synthetic = next((each for each in archives if each["kind"] == SYNTHETIC), None)
     made = next((e.n_fake for e in main.entries if e.scope == WHOLE), None)
     if synthetic is not None:
         classes = synthetic["classes"]
@@ -171,13 +184,16 @@ def summary(inputs: Inputs, main: Numbers) -> str:
     if main.entries:
         whole = next((e for e in main.entries if e.n_real), main.entries[0])
         said.append(
-            f"They are compared with {count(whole.n_real)} real images of "
-            f"{several(whole.groups_real, 'group')} "
+            "The synthetic images are compared with "
+            f"{_counted(whole.n_real, whole.groups_real, 'real image')} "
             f"({main.of_set('real', 'name') or 'the reference'}){_held_out(main)}."
         )
     if not said:
         return "Nothing that was given says what the set is; the sections below tell what there is."
-    said.append("A group is what belongs together: a patient, a slide or a photograph.")
+    if any(each["ungrouped"] for each in archives if each["kind"] != SYNTHETIC):
+        said.append(NO_GROUPS)
+    else:
+        said.append("A group is what belongs together: a patient, a slide or a photograph.")
     return " ".join(said)
 
 
@@ -186,24 +202,30 @@ def _held_out(numbers: Numbers) -> str:
     that the generator's record names, and writes a note where there is no record.
     """
     if any(UNCHECKED in note for note in numbers.notes):
-        return "; whether the generator saw them is not known, since it does not say what it saw"
+        return ". The generator does not say what it was trained on, so it may have seen them"
     if numbers.of_set("real", "split") == "train":
-        return ", which are training images by their split"
+        return ", which their split calls training images"
     if not numbers.sets.get("train"):
-        return "; nothing in the numbers says whether the generator saw them"
+        return ". Nothing in the numbers says whether the generator saw them"
     few = next((note for note in numbers.notes if EQUAL in note), None)
     but = "" if few is None else f", but {few}"
-    return f", of groups that are not in the generator's record of its training{but}"
+    return f". By its own record, the generator was not trained on them{but}"
 
 
 def _trained_on(run: Run) -> str:
     seen, data = run.info.images_seen, run.section("data")
     name = PurePath(str(data.get("path") or "real images")).name
-    size = f"{count(run.images)} images of {several(run.groups, 'group')} in {name}"
-    split = f", split {data['split']}," if data.get("split") else ""
+    split = f", split {data['split']}" if data.get("split") else ""
+    size = f"{_counted(run.images, run.groups, 'image')} ({name}{split})"
     family = str(run.section("model").get("family") or "")
-    shown = f" and was shown {count(seen)} images in all" if seen else ""
-    return f"The {family} generator was trained on {size if run.images else name}{split}{shown}."
+    shown = f" It was shown {several(seen, 'image')} in all." if seen else ""
+    return f"The {family} generator was trained on {size if run.images else name}.{shown}"
+
+
+def _counted(images: int, groups: int, what: str) -> str:
+    """Images, and their groups where these are more than single images."""
+    of = f" of {several(groups, 'group')}" if groups < images else ""
+    return f"{several(images, what)}{of}"
 
 
 def _run(run: Run) -> Tree:
@@ -290,7 +312,7 @@ def _sentences(audit: Audit) -> list[str]:
     """What the parts of an audit say in words."""
     parts = (audit.overlap, audit.copies, audit.membership, audit.augmentations)
     said = [part.sentence for part in parts if part is not None and part.sentence]
-    return [text[:1].upper() + text[1:] for text in said]
+    return [as_sentence(text) for text in said]
 
 
 def _facts(audit: Audit) -> list[list[str]]:
@@ -335,27 +357,29 @@ def _gap(gap: DomainGap) -> Tree:
 
 def missing(inputs: Inputs, subject: Subject) -> list[Missing]:
     """What the page lacks, and the command that would add it."""
-    main = subject.numbers
+    main, beside = subject.numbers, subject.beside
     found = []
     if not inputs.runs:
         found.append(("training", "No run directory was given.", "synthograph report RUN ..."))
     if not main:
-        made = next((s.archive.path.name for s in inputs.archives if s.synthetic), "")
-        real = next((s.archive.path.name for s in inputs.archives if not s.synthetic), "")
-        command = evaluate_command(made, real)
+        command = evaluate_command(main, beside)
         found.append(("numbers", "The set has not been measured yet.", command))
     if subject.audit is None:
         text = subject.why or "No audit yet: nobody has searched this set for copies."
-        found.append(("audit", text, audit_command(main)))
+        found.append(("audit", text, audit_command(main, beside)))
     if not inputs.gaps:
-        text = "No domain map yet: how far the set lies from images of other hospitals or devices."
-        found.append(("domain map", text, gap_command(main)))
+        text = (
+            "No domain map yet. It would show how far the set lies from images of other hospitals "
+            "or devices."
+        )
+        found.append(("domain map", text, gap_command(main, beside)))
     if not inputs.sensitivities:
         text = (
-            "No table of sensitivities was given, so nothing says what the measures would miss on "
+            "No table of sensitivities was given. It would show which defects the measures miss on "
             "such images."
         )
-        found.append(("sensitivity", text, ""))
+        command = f"{evaluate_command(main, beside)} --sensitivity"
+        found.append(("sensitivity", text, command))
     return [Missing(what=what, text=text, command=command) for what, text, command in found]
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from synthograph.archive.advice import has_groups
 from synthograph.archive.manifest import count_labels
 from synthograph.archive.reader import Archive, open_archive
 from synthograph.core.errors import UserError
@@ -24,6 +25,7 @@ R = TypeVar("R", Audit, DomainGap)
 MAX_FILES = 500
 """JSON files of one folder."""
 OF_RUNS = ("config.json", "initialised_from.json")
+SYNTHETIC = "synthetic"
 SHOWN_COLUMNS = ("truncation", "cutoff", "center", "noise", "precision")
 CHANGES = {"mirror": "mirroring", "rotate": "turning", "colour": "recolouring"}
 """What may be done to an image without changing its meaning."""
@@ -62,17 +64,17 @@ class ArchiveSummary:
         parts = {split: [row for row in rows if row.split == split] for split in splits}
         return {
             "name": self.archive.path.name,
-            "kind": "synthetic" if self.synthetic else "real",
+            "kind": SYNTHETIC if self.synthetic else "real",
             "images": len(rows),
             "groups": len({row.group for row in rows if row.real}),
-            "ungrouped": all(row.group == row.file for row in rows),
+            "ungrouped": not has_groups(rows),
             "classes": list(info.classes),
             "width": info.spec.width,
             "height": info.spec.height,
             "bits": info.spec.bits,
             "modalities": dict(info.spec.modalities),
             "invariances": None
-            if info.invariances is None
+            if info.invariances is None or info.unasked
             else [CHANGES.get(name, name) for name in info.invariances],
             "manifest_hash": self.archive.manifest_hash,
             "splits": [

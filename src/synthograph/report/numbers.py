@@ -209,16 +209,15 @@ def sentence(entry: Entry) -> str:
         said += f" (95 % interval {low} to {high})"
     said += f", {count(entry.n_real)} real and {count(entry.n_fake)} synthetic images"
     if floor is None:
-        return f"{said}; no floor, since there are too few real images or none is defined."
-    said += f". Halves of the real images reach {amount(name, floor.value)} against each other"
+        return f"{said}. There are too few real images to compare halves of them."
+    said += f". Between two halves of the real images it is {amount(name, floor.value)}"
     if floor.low < floor.high:
         said += f" ({amount(name, floor.low)} to {amount(name, floor.high)})"
     if floor.same_n is not None and name != "ms_ssim":
-        said += f", as many synthetic images {amount(name, floor.same_n)}"
+        said += f"; with as many synthetic images {amount(name, floor.same_n)}"
     if entry.at_floor is None:
         return f"{said}."
     if entry.at_floor:
-        return f"{said}: not distinguishable from real images."
-    if entry.direction is Direction.LOW:
-        return f"{said}: farther from the real images than these are from each other."
-    return f"{said}: below what real images reach."
+        return f"{said}: no difference from real images is seen."
+    side = "larger" if entry.direction is Direction.LOW else "lower"
+    return f"{said}, {side} than between real images."

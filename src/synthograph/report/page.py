@@ -184,17 +184,18 @@ def _placed(value: float, low: float, high: float, size: float) -> float:
 DRAWN = (
     (
         ("scores", "score of the discriminator", ("Loss/scores/real", "Loss/scores/fake")),
-        "Scores that the discriminator gives. Far apart and growing: it distinguishes the two with "
-        "ease, and the generator learns little.",
+        "Scores of the discriminator, the network that learns to recognise synthetic images. Where "
+        "the curves move far apart it recognises them easily, and the generator learns little.",
     ),
     (
         ("losses", "loss", ("Loss/G/loss", "Loss/D/loss")),
-        "Losses. They say whether training is stable, not how good the images are.",
+        "What each network minimises (loss). Sudden jumps mean that training is unstable. The "
+        "curves do not tell how good the images are.",
     ),
     (
         ("augmentation", "strength p", ("Progress/augment",)),
-        "Strength of augmentation p: how often images are turned, shifted or recoloured before the "
-        "discriminator sees them. It rises where the discriminator learns real images by heart.",
+        "How often images are changed at random, such as moved or scaled, before the discriminator "
+        "sees them (p). It rises when the discriminator learns real images by heart.",
     ),
 )
 """Name, upright axis, statistics; caption."""

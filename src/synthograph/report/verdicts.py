@@ -4,22 +4,20 @@ stands in `conclusions.py`.
 
 from collections.abc import Sequence
 
-from synthograph.report.commands import audit_command, evaluate_command
-from synthograph.report.conclusions import Conclusion, Distinction, conclude
+from synthograph.report.commands import Beside, audit_command
+from synthograph.report.conclusions import DIVERSE, FAITHFUL, Conclusion, Distinction, conclude
+from synthograph.report.lacking import lacking, measured, second_extractor
 from synthograph.report.numbers import Numbers
-from synthograph.report.words import count, listed, scope_name, several
+from synthograph.report.words import as_sentence, count, listed, scope_name, several
 from synthograph.results.audit import Audit, AuditAnswer
 from synthograph.results.evaluation import LABEL
 from synthograph.results.measures import about
 from synthograph.results.report import Answer, Verdict
 
-FAITHFUL = ("frechet", "kernel", "precision")
-"""Measures that answer whether synthetic images look real."""
-DIVERSE = ("recall", "coverage")
-"""Measures that answer whether they are as varied as real ones."""
 
-
-def verdicts(numbers: Numbers, audit: Audit | None, why: str = "") -> tuple[Verdict, ...]:
+def verdicts(
+    numbers: Numbers, audit: Audit | None, why: str = "", beside: Beside | None = None
+) -> tuple[Verdict, ...]:
     """The four verdicts.
 
     Args:
@@ -27,51 +25,52 @@ def verdicts(numbers: Numbers, audit: Audit | None, why: str = "") -> tuple[Verd
         audit: of the same set.
         why: the reason that there is none, where one of another set was given; or that it is one
             of several.
+        beside: what else is known, where the numbers do not answer.
     """
+    beside = beside or Beside()
     return (
-        faithful_verdict(numbers, audit, why),
-        diverse_verdict(numbers),
-        copies_verdict(audit, numbers, why),
+        faithful_verdict(numbers, audit, why, beside),
+        diverse_verdict(numbers, beside),
+        copies_verdict(audit, numbers, why, beside),
         useful_verdict(),
     )
 
 
 # --- the questions -------------------------------------------------------------------------------
 
-_DISTINGUISHED = (
-    " An extractor distinguishes images where more than half of these measures lie beyond what "
-    "real images reach, at least one of them with its whole 95 % interval. Where classes have "
-    "other shares than among the real images they are judged one by one. More of them must then "
-    "be distinguishable than chance explains (5 % of classes, in 5 % of sets); up to half of them "
-    "are 'partly'."
+_DIFFERENCE = (
+    " An extractor finds a difference where more than half of these measures are worse than "
+    "between real images. At least one must be clearly worse, with its whole 95 % interval. Where "
+    "the classes are not equally frequent in both sets, each class is judged by itself. More "
+    "classes must then differ than chance would give (one in twenty). 'Partly' means that at most "
+    "half of the classes differ."
 )
 _BOTH = (
-    " One extractor, or fewer than 100 images, gives an indication. Where extractors disagree, or "
-    "chance explains the difference, it is undecided."
+    " One extractor alone, or fewer than 100 images, gives only an indication. The answer is "
+    "'undecided' where extractors disagree, or where chance may explain the difference."
 )
+_EXTRACTORS = "A feature extractor is a network that describes every image by numbers. "
 FAITHFUL_RULE = (
-    "Yes, if at least two feature extractors, one of them trained, find the Fréchet distance, the "
-    "kernel distance and the precision within what real images reach against each other, and the "
-    "search for copies found none. No, if they distinguish synthetic from real images."
-    + _DISTINGUISHED
-    + _BOTH
+    f"{_EXTRACTORS}Yes, if at least two of them, one of them trained, find Fréchet distance, "
+    "kernel distance and precision as good as between two halves of the real images. The search "
+    "for copies must have found none. No, if they find a difference." + _DIFFERENCE + _BOTH
 )
 DIVERSE_RULE = (
-    "Yes, if at least two feature extractors, one of them trained, find recall and coverage within "
-    "what real images reach against each other. No, if both measures distinguish synthetic from "
-    "real images, or if a class has no synthetic image at all." + _DISTINGUISHED + _BOTH
+    f"{_EXTRACTORS}Yes, if at least two of them, one of them trained, find recall and coverage as "
+    "good as between two halves of the real images. No, if they find both worse, or if a class "
+    "has no synthetic image at all." + _DIFFERENCE + _BOTH
 )
 COPIES_RULE = (
-    "The answer of the audit. It plants copies of training images to learn what it can find, and "
-    "compares with patients whom the generator never saw."
+    "The answer of the audit. It plants known copies of training images to learn which copies it "
+    "can find. It compares with patients whom the generator never saw."
 )
 USEFUL_RULE = (
-    "To be decided by studies: a classifier or segmenter is trained with and without the synthetic "
-    "images, compared with simple duplicates, and tested on patients of another hospital."
+    "Studies decide. A classifier or segmenter is trained with and without the synthetic images. "
+    "It is compared with one that saw simple duplicates, on patients of another hospital."
 )
-_FLOOR_LIMIT = (
-    "The floor comes from a few cuts of the real images. Images that cannot be distinguished at "
-    "this number need not be equal, and small differences can be real without mattering."
+_HALVES_LIMIT = (
+    "Real images were compared with each other in a few random halves only. With more images a "
+    "difference may show that is not seen here. A small difference may not matter."
 )
 
 _DECIDED = {
@@ -83,19 +82,22 @@ _DECIDED = {
 }
 """What a conclusion answers where it decides, and where it indicates."""
 _FAITHFUL = {
-    Distinction.NO: ("Not distinguishable from real images", "not distinguishable"),
-    Distinction.YES: ("Distinguishable from real images", "distinguishable"),
+    Distinction.NO: (
+        "Not distinguishable from real images",
+        "not distinguishable from real images",
+    ),
+    Distinction.YES: ("Distinguishable from real images", "distinguishable from real images"),
     Distinction.PARTLY: ("Distinguishable in some classes", "distinguishable in some classes"),
 }
 _DIVERSE = {
-    Distinction.NO: ("As varied as real images", "as varied"),
-    Distinction.YES: ("Less varied than real images", "less varied"),
+    Distinction.NO: ("As varied as real images", "as varied as real images"),
+    Distinction.YES: ("Less varied than real images", "less varied than real images"),
     Distinction.PARTLY: ("Less varied in some classes", "less varied in some classes"),
 }
 _COPIES = {
     AuditAnswer.CLEAN: (Answer.NONE_FOUND, "No copies found"),
     AuditAnswer.COPIES: (Answer.FOUND, "Copies found"),
-    AuditAnswer.SUSPICIOUS: (Answer.NOT_SHOWN, "Suspicious"),
+    AuditAnswer.SUSPICIOUS: (Answer.NOT_SHOWN, "Suspicious, but no copy was shown"),
     AuditAnswer.UNDECIDABLE: (Answer.NOT_SHOWN, "Cannot be decided"),
 }
 
@@ -109,56 +111,72 @@ def _answer(
     return _DECIDED[found][not decides], headline
 
 
-def faithful_verdict(numbers: Numbers, audit: Audit | None, why: str = "") -> Verdict:
+def faithful_verdict(
+    numbers: Numbers, audit: Audit | None, why: str = "", beside: Beside | None = None
+) -> Verdict:
     """Do synthetic images look like real ones?"""
-    question = "Faithful? Do synthetic images look like real ones?"
+    question, beside = "Faithful? Do synthetic images look like real ones?", beside or Beside()
     found = conclude(numbers, FAITHFUL)
+    lack = lacking(numbers, FAITHFUL, beside)
     if found.together is Distinction.UNMEASURED:
-        return _missing(question, FAITHFUL_RULE)
-    limits, reasons = [*found.caveats, _FLOOR_LIMIT], [*_disagreement(found), *found.reasons]
+        something = bool(measured(numbers, FAITHFUL))
+        return _unmeasured(question, FAITHFUL_RULE, lack, something=something)
     alike, decides = found.together is Distinction.NO, found.decides
+    limits = [*found.caveats, _HALVES_LIMIT]
+    reasons = [*_disagreement(found), *found.reasons]
+    if found.together is Distinction.UNCLEAR:
+        reasons = [*lack, *reasons]
+    reasons += second_extractor(numbers, FAITHFUL, beside)
     if alike and decides and audit is not None and audit.verdict.indicative:
         decides = False
-        limits.insert(0, "Indicative only: the audit used features of untrained networks alone.")
+        limits.insert(0, "Only an indication: the networks behind the audit were never trained.")
     answer, headline = _answer(found.together, _FAITHFUL, decides=decides)
     if alike and (audit is None or audit.verdict.answer is not AuditAnswer.CLEAN):
-        answer, headline = Answer.WITHHELD, "Withheld: no clean audit"
-        reasons.insert(0, _not_clean(numbers, audit, why))
+        answer, headline = Answer.WITHHELD, "No answer without a clean audit"
+        reasons.insert(0, _not_clean(numbers, audit, why, beside))
         limits.append("Copies of training images would look faithful, too.")
     return _verdict(question, answer, headline, FAITHFUL_RULE, reasons, limits)
 
 
-def _not_clean(numbers: Numbers, audit: Audit | None, why: str) -> str:
+def _not_clean(numbers: Numbers, audit: Audit | None, why: str, beside: Beside) -> str:
     if audit is None:
-        return why or f"There is no audit yet. It is made by: {audit_command(numbers)}"
+        return (
+            why
+            or f"There is no audit yet. This command makes one: {audit_command(numbers, beside)}"
+        )
     return f"The audit says: {audit.verdict.answer}. {why}".rstrip()
 
 
 def _disagreement(conclusion: Conclusion) -> list[str]:
     if len(set(conclusion.findings.values())) < 2:
         return []
-    said = [f"{name} says {found.value}" for name, found in conclusion.findings.items()]
+    said = [f"{name} finds them {found.value}" for name, found in conclusion.findings.items()]
     return [f"The extractors disagree: {listed(said)}."]
 
 
-def diverse_verdict(numbers: Numbers) -> Verdict:
+def diverse_verdict(numbers: Numbers, beside: Beside | None = None) -> Verdict:
     """Are synthetic images as varied as real ones?"""
-    question = "Diverse? Are they as varied as real images?"
+    question, beside = "Diverse? Are they as varied as real images?", beside or Beside()
     named = [s for s in numbers.shares if s.column is None or s.level]
     absent = [scope_name(s) for s in named if s.n_real and s.n_generated == 0]
     found = conclude(numbers, DIVERSE)
+    lack = lacking(numbers, DIVERSE, beside)
     if found.together is Distinction.UNMEASURED and not absent:
-        return _missing(question, DIVERSE_RULE)
+        something = bool(measured(numbers, DIVERSE))
+        return _unmeasured(question, DIVERSE_RULE, lack, something=something)
     answer, headline = _answer(found.together, _DIVERSE, decides=found.decides)
     reasons = [*_disagreement(found), *found.reasons]
+    if found.together is Distinction.UNCLEAR:
+        reasons = [*lack, *reasons]
+    reasons += second_extractor(numbers, DIVERSE, beside)
     if absent:
         answer, headline = Answer.NO, "A part is missing"
         reasons = [f"No synthetic image at all: {listed(absent)}.", *found.reasons]
     limits = [
         *found.caveats,
-        "Copies of training images would be as varied as these; see the question on copies.",
+        "Copies of the training images would pass this question; see the question on copies.",
         *_unlabelled(numbers),
-        _FLOOR_LIMIT,
+        _HALVES_LIMIT,
     ]
     return _verdict(question, answer, headline, DIVERSE_RULE, reasons, limits)
 
@@ -173,21 +191,27 @@ def _unlabelled(numbers: Numbers) -> list[str]:
     ]
 
 
-def copies_verdict(audit: Audit | None, numbers: Numbers, why: str = "") -> Verdict:
+def copies_verdict(
+    audit: Audit | None, numbers: Numbers, why: str = "", beside: Beside | None = None
+) -> Verdict:
     """Are there copies of training images among them?"""
     question = "Copies? Are training images among them?"
     sign = _sign(numbers)
     if audit is None:
-        reasons = [_not_clean(numbers, None, why), *sign]
+        reasons = [_not_clean(numbers, None, why, beside or Beside()), *sign]
         return _verdict(question, Answer.MISSING, "Not audited yet", COPIES_RULE, reasons)
     verdict, alone = audit.verdict, []
     answer, headline = _COPIES[verdict.answer]
     if verdict.indicative and verdict.answer is AuditAnswer.CLEAN:
         answer, headline = Answer.INDICATIVE_NONE, "Indication: no copies found"
-        alone = ["Indicative only: measured with networks of random weights."]
-    sets = (audit.sets.train, audit.sets.holdout, audit.sets.synthetic)
-    searched = [f"{count(each.images)} images in {each.name}" for each in sets]
-    reasons = [*verdict.reasons, *filter(None, [why]), f"Searched: {listed(searched)}."]
+        alone = ["Only an indication: the networks behind this search were never trained."]
+    train, holdout, synthetic = audit.sets.train, audit.sets.holdout, audit.sets.synthetic
+    searched = (
+        f"{count(synthetic.images)} synthetic images ({synthetic.name}) were compared with "
+        f"{count(train.images)} training images ({train.name}). {count(holdout.images)} held-out "
+        f"images ({holdout.name}) show what chance gives."
+    )
+    reasons = [*verdict.reasons, *filter(None, [why]), searched]
     if not verdict.reasons:
         reasons += [test.sentence for test in audit.tests if test.flagged]
     rule, limits = verdict.rule or COPIES_RULE, [*alone, *audit.all_limits]
@@ -203,8 +227,8 @@ def _sign(numbers: Numbers) -> list[str]:
     if not places:
         return []
     return [
-        "Synthetic images are nearer to training images than to the reference, beyond both "
-        f"intervals, which can be a sign of memorisation: {listed(places)}."
+        "Synthetic images are closer to training images than to held-out real images, and chance "
+        f"does not explain it. This can be a sign of memorising: {listed(places)}."
     ]
 
 
@@ -215,9 +239,11 @@ def useful_verdict() -> Verdict:
     return _verdict(question, Answer.MISSING, "Not studied yet", USEFUL_RULE, [reason])
 
 
-def _missing(question: str, rule: str) -> Verdict:
-    reason = f"No numbers for this question were given. They are made by: {evaluate_command()}"
-    return _verdict(question, Answer.MISSING, "Not measured yet", rule, [reason])
+def _unmeasured(question: str, rule: str, reasons: Sequence[str], *, something: bool) -> Verdict:
+    """No number can be compared; `reasons` say what was measured, and what is missing."""
+    if something:
+        return _verdict(question, Answer.UNDECIDED, "Undecided: numbers are missing", rule, reasons)
+    return _verdict(question, Answer.MISSING, "Not measured yet", rule, reasons)
 
 
 def _verdict(
@@ -225,7 +251,7 @@ def _verdict(
     answer: Answer,
     headline: str,
     rule: str,
-    reasons: list[str],
+    reasons: Sequence[str],
     limits: Sequence[str] = (),
 ) -> Verdict:
     return Verdict(
@@ -233,6 +259,6 @@ def _verdict(
         answer=answer,
         headline=headline,
         rule=rule,
-        reasons=tuple(reasons),
-        limits=tuple(limits),
+        reasons=tuple(map(as_sentence, reasons)),
+        limits=tuple(map(as_sentence, limits)),
     )

@@ -55,6 +55,12 @@ def scope_name(scope: Scope) -> str:
     return "all images" if scope.whole else str(scope)
 
 
+def as_sentence(text: str) -> str:
+    """Words with a capital in front, unless they begin with a name, such as cells.zip."""
+    plain = text.partition(" ")[0].strip(",:;").isalpha()
+    return text[:1].upper() + text[1:] if plain else text
+
+
 def listed(names: Sequence[str], most: int = 6) -> str:
     """Names with commas and "and"; of many the first few."""
     if len(names) > most:

@@ -26,50 +26,53 @@ class About:
 MEASURES = {
     "frechet": About(
         "Fréchet distance",
-        "How far the synthetic images as a whole lie from the real ones; 0 is the same.",
+        "How far the synthetic images, taken together, lie from the real ones; 0 means equal.",
         Direction.LOW,
     ),
     "kernel": About(
         "Kernel distance",
-        "The same question, answered in a way that is fair for few images; 0 is the same.",
+        "How far the two sets lie apart, by a formula that stays right for few images; about 0 "
+        "means equal.",
         Direction.LOW,
     ),
     "precision": About(
         "Precision",
-        "Share of synthetic images that lie where real images lie: do they look real?",
+        "Share of synthetic images that resemble some real image: do they look real?",
         Direction.HIGH,
         share=True,
     ),
     "recall": About(
         "Recall",
-        "Share of real images that lie where synthetic images lie: is everything real covered?",
+        "Share of real images that resemble some synthetic image: is everything real covered?",
         Direction.HIGH,
         share=True,
     ),
     "density": About(
         "Density",
-        "How many real images surround the synthetic ones; 1 is as among real images.",
+        "How many real images resemble a synthetic one; 1 is as many as resemble a real one.",
         Direction.HIGH,
     ),
     "coverage": About(
         "Coverage",
-        "Share of real images that have a synthetic one among their neighbours.",
+        "Share of real images with a synthetic image as near as their fifth nearest real one.",
         Direction.HIGH,
         share=True,
     ),
     "inception_score": About(
         "Inception score",
-        "How clearly a network for photographs recognises things; tells little of medical images.",
+        "How clearly a network for photographs recognises everyday things; it tells little of "
+        "medical images.",
     ),
     "spectrum": About(
         "Spectrum",
-        "Difference of fine and coarse structure of the pixels, in decibels; 0 is the same.",
+        "Whether fine and coarse detail is as strong as in real images, in decibels; 0 means "
+        "equal.",
         Direction.LOW,
     ),
     "ms_ssim": About(
         "Similarity of pairs",
-        "How alike two synthetic images are on average (MS-SSIM); far above the value of real "
-        "images means that they repeat themselves.",
+        "How alike two synthetic images are on average (MS-SSIM). Far above the value of real "
+        "images, the set repeats itself.",
     ),
 }
 

@@ -101,7 +101,8 @@ def resolve_run(
     augment, left_out = permitted(config.augment, invariances)
     augments = config.augment.mode is not AugmentMode.NONE
     notes = [left_out_note(augment, left_out, invariances)] if augments and left_out else []
-    if (augments or config.data.mirror) and _may_be_unstated(config.data, archive.info):
+    unsaid = config.data.invariances is None and archive.info.unasked
+    if (augments or config.data.mirror) and unsaid:
         notes.append(UNASKED)
     rows, _ = held_out(archive, config.data)
     resolved = {"augment": augment, "metrics": with_count(config.metrics, len(rows))}
@@ -142,12 +143,6 @@ def _refuse_meaning(data: DataConfig, archive: Archive) -> None:
         f"{archive.path}: mirroring changes the meaning of images in this archive "
         f"(invariances: {', '.join(known) or 'none'}); leave --mirror out"
     )
-
-
-def _may_be_unstated(data: DataConfig, info: ArchiveInfo) -> bool:
-    """Whether an archive may hold what older versions wrote unasked."""
-    everything = set(info.invariances or ()) == set(Invariance)
-    return everything and not info.package_version and data.invariances is None
 
 
 def with_count(metrics: MetricsConfig, real: int) -> MetricsConfig:

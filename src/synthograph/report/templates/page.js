@@ -34,5 +34,5 @@ for (const map of document.querySelectorAll(".map[data-columns]")) {
 }
 addEventListener("scroll", () => { thumb.hidden = true; }, { passive: true });
 addEventListener("beforeprint", () => {
-  for (const part of document.querySelectorAll(".verdict details")) part.open = true;
+  for (const part of document.querySelectorAll(".verdict details, section > details")) part.open = true;
 });
