@@ -11,9 +11,11 @@ import pytest
 
 from synthograph.archive.reader import open_archive
 from synthograph.archive.split import SplitOptions, split_archive
+from synthograph.core.errors import DiskFullError
 from synthograph.features import registry
 from synthograph.metrics import columns
 from synthograph.models.snapshot import save_snapshot
+from synthograph.results import Evaluation
 from synthograph.training.run import create_run
 from synthograph.training.setup import make_session, open_data, resolve_run
 from tests.cli.conftest import Typed
@@ -216,6 +218,29 @@ def test_a_dry_run_measures_nothing(judge: Typed, run: Path, tmp_path: Path) -> 
     code, text, _ = judge(run, "--dry-run", "--out", tmp_path / "x.json")
     assert code == 0 and "1000 images" in text and "of: all, class 0, class 1" in text
     assert not (run / "metrics.jsonl").exists() and not (tmp_path / "x.json").exists()
+
+
+def test_what_cannot_be_written_is_printed_first(
+    judge: Typed, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Evaluation, path: Path) -> None:
+        raise DiskFullError(f"{path}: no space left on the device")
+
+    monkeypatch.setattr(Evaluation, "save", full)
+    code, text, error = judge(run, *FAST, "--out", tmp_path / "x.json")
+    assert (code, error) == (5, f"error: {tmp_path}/x.json: no space left on the device\n")
+    assert "real vs real" in text and "class 1: " in text
+    assert "x.json" not in text
+
+
+def test_a_run_to_which_nothing_can_be_added_is_refused_early(judge: Typed, run: Path) -> None:
+    (run / "evaluations.jsonl").mkdir()
+    code, text, error = judge(run, *FAST)
+    assert code == 2 and "name its snapshot with --network, and a file with --out" in error
+    assert text == ""
+    snapshot = next((run / "snapshots").glob("*.safetensors"))
+    words = ("--network", snapshot, "--real", run.parent.parent / "cells.zip:test")
+    assert judge(*words, *FAST, "--out", run.parent / "x.json")[0] == 0
 
 
 def test_levels_of_a_column(judge: Typed, cells: Path, tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from typing import Annotated
 import pytest
 from pydantic import Field
 
-from synthograph.core.errors import UserError
-from synthograph.core.request import Flag, Positional, Request, Words
+from synthograph.core.errors import DiskFullError, UserError
+from synthograph.core.request import Flag, Positional, Request, Result, Words, keeping
 
 
 class TwoWordsRequest(Request):
@@ -80,3 +80,15 @@ def test_command_lines(tree: dict, line: str) -> None:
     request = TwoWordsRequest.parse(tree)
     assert request.command_line() == line
     assert request.command_words() == shlex.split(line)[1:]
+
+
+class Found(Result):
+    def lines(self) -> list[str]:
+        return ["found"]
+
+
+def test_an_error_of_the_last_write_takes_along_what_was_found() -> None:
+    with pytest.raises(DiskFullError) as raised, keeping(Found()):
+        raise DiskFullError("no space left")
+    assert isinstance(raised.value.result, Found)
+    assert UserError("another").result is None

@@ -1,15 +1,16 @@
 """Jobs as functions."""
 
-import os
 from pathlib import Path
 
 import pytest
 
 import synthograph
+from synthograph.archive import convert
+from synthograph.core import devices
 from synthograph.core.errors import UserError
-from synthograph.core.progress import Silent
+from synthograph.core.progress import Progress, Silent
 from synthograph.workflows import run
-from synthograph.workflows.requests import PhantomRequest
+from synthograph.workflows.requests import DoctorRequest, DomainGapRequest, PhantomRequest
 
 
 @pytest.mark.parametrize(
@@ -29,7 +30,7 @@ def test_refusals(tmp_path: Path, given: tuple, options: dict, words: str) -> No
 def test_keywords_a_request_and_the_workflow_do_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(convert, "usable_cores", lambda: 1)
 
     def request(name: str) -> PhantomRequest:
         return PhantomRequest(kind="skin", dest=tmp_path / name, count=3, size=16)
@@ -52,3 +53,56 @@ def test_paths_of_a_report_are_values_by_place(tmp_path: Path) -> None:
             synthograph.report(*given, out=tmp_path / "page.html")
     with pytest.raises(UserError, match=r"^\S+/evaluation\.json: "):
         synthograph.report(evaluation, out=tmp_path / "page.html")
+
+
+def test_torch_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    def careless(request: DoctorRequest, *, progress: Progress) -> int:
+        torch.manual_seed(0)
+        torch.set_num_threads(1)
+        return torch.get_num_threads()
+
+    monkeypatch.setattr("synthograph.workflows.doctor.run", careless)
+    before, threads = torch.get_rng_state(), torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        assert run(DoctorRequest(), progress=Silent()) == 1
+        assert torch.get_num_threads() == 3
+        assert torch.equal(torch.get_rng_state(), before)
+    finally:
+        torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize(("omp", "used"), [("", 2), ("3", 3)])
+def test_torch_uses_no_more_threads_than_there_are_cores(
+    omp: str, used: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    def threads(request: DoctorRequest, *, progress: Progress) -> int:
+        return torch.get_num_threads()
+
+    monkeypatch.setattr("synthograph.workflows.doctor.run", threads)
+    monkeypatch.setattr(devices, "usable_cores", lambda: 2)
+    monkeypatch.setenv("OMP_NUM_THREADS", omp)
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        assert run(DoctorRequest(), progress=Silent()) == used
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_dry_run_from_python_prints_its_plan(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def plan(request: DomainGapRequest, *, progress: Progress) -> None:
+        progress.log("the plan")
+
+    monkeypatch.setattr("synthograph.workflows.domain_gap.run", plan)
+    synthograph.domain_gap("a.zip", "b.zip", dry_run=True)
+    assert capsys.readouterr().out == "the plan\n"
+    synthograph.domain_gap("a.zip", "b.zip", dry_run=False)
+    synthograph.domain_gap("a.zip", "b.zip", dry_run=True, progress=Silent())
+    assert capsys.readouterr().out == ""

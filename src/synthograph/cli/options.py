@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 
 from synthograph.core.config import calling, read_tree
 from synthograph.core.console import say
-from synthograph.core.errors import UserError
+from synthograph.core.errors import SynthographError, UserError
 from synthograph.core.names import nearest
 from synthograph.core.progress import Conversation
 from synthograph.core.request import Flag, Positional, Request, Result, marked, spelled
@@ -60,11 +60,7 @@ def verb(request: type[R], work: Callable[[R], None]) -> Callable[..., None]:
 
 def plain_verb(request: type[Request]) -> Callable[..., None]:
     """The verb that does what is asked and prints the lines of the result, if there is one."""
-
-    def work(asked: Request) -> None:
-        show(run(asked, progress=Conversation()))
-
-    return verb(request, work)
+    return verb(request, _answer)
 
 
 def json_verb(request: type[Request]) -> Callable[..., None]:
@@ -77,9 +73,20 @@ def json_verb(request: type[Request]) -> Callable[..., None]:
 
     def work(asked: Request) -> None:
         as_json = bool(getattr(asked, "as_json"))  # noqa: B009 - a field that is made above
-        show(run(asked, progress=Conversation()), as_json=as_json)
+        _answer(asked, as_json=as_json)
 
     return verb(options, work)
+
+
+def _answer(asked: Request, *, as_json: bool = False) -> None:
+    """Do what is asked and print the result, even if it cannot be written."""
+    try:
+        result = run(asked, progress=Conversation())
+    except SynthographError as error:
+        if isinstance(error.result, Result):
+            show(error.result, as_json=as_json)
+        raise
+    show(result, as_json=as_json)
 
 
 def show(result: Result | None, *, as_json: bool = False) -> None:

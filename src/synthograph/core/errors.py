@@ -16,10 +16,15 @@ class ExitCode(enum.IntEnum):
 
 
 class SynthographError(Exception):
-    """Base of everything that the command line reports without a traceback: `label: message`."""
+    """Base of everything that the command line reports without a traceback: `label: message`.
+
+    Attributes:
+        result: what the job had found when it could not be written; None where there is nothing.
+    """
 
     exit_code = ExitCode.BUG
     label = "error"
+    result: object = None
 
 
 class UserError(SynthographError, ValueError):

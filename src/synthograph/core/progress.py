@@ -73,7 +73,7 @@ class Conversation(Printed):
 
     def ask(self, question: str) -> str:
         """What is typed; empty where input or output is no terminal."""
-        if not (sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
+        if not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
             return ""
         try:
             return input(f"{question} ").strip()

@@ -16,7 +16,8 @@ the Python call (`workflows/__init__.py`):
 
 import os
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
@@ -25,7 +26,7 @@ from pydantic.fields import FieldInfo
 
 from synthograph.core.commands import LINE
 from synthograph.core.config import Config
-from synthograph.core.errors import UserError
+from synthograph.core.errors import SynthographError, UserError
 
 M = TypeVar("M")
 
@@ -141,3 +142,16 @@ class Result:
 
     def __repr__(self) -> str:
         return "\n".join(self.lines())
+
+
+@contextmanager
+def keeping(result: Result) -> Iterator[None]:
+    """Around the last writes of a job: an error of theirs takes along what was found (`result`),
+    which a command prints before it.
+    """
+    try:
+        yield
+    except SynthographError as error:
+        error.result = result
+        error.add_note("what was found is kept: `result` of this error")
+        raise

@@ -4,6 +4,7 @@ with interval, floor, the value against training images, and what it rests on.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from torch import Tensor
@@ -53,6 +54,15 @@ class EvaluationTask:
     measures: tuple[str, ...] = OWN
     by: tuple[str, ...] = ()  # columns of the manifest that are measured besides the classes
     seed: int = 0  # of blocks, halves and pairs
+
+    @cached_property
+    def parts(self) -> list[Scope]:
+        """What is measured apart, once the task is checked.
+
+        Raises:
+            UserError: as from `check`.
+        """
+        return check(self)
 
     @property
     def sets(self) -> dict[str, ImageSet]:
@@ -135,7 +145,7 @@ def evaluate(
     Raises:
         UserError: as from `check`, or features that are not finite.
     """
-    parts = check(task)
+    parts = task.parts
     table = _Table(task, extractors, folder, tracks)
     entries: list[Entry] = []
     for scope in tracks("measuring")(parts, len(parts)):
@@ -203,7 +213,7 @@ def keep_part(
     Raises:
         UserError: as from `check`, or features that are not finite.
     """
-    check(task)
+    assert task.parts, "everything is one part"
     count = 0
     for role, images in task.sets.items():
         needed = list(_columns(task, role, extractors).values())

@@ -472,6 +472,11 @@ def find_snapshot(path: Path) -> Path:
         why = None if found else _why_empty(path)
     if why is not None:
         raise UserError(f"{path}: {why}")
+    return best_of(found)
+
+
+def best_of(found: list[Path]) -> Path:
+    """Of the snapshots of a run, the oldest first: the best one, else the newest."""
     return _best(found) or found[-1]
 
 

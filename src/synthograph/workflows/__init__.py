@@ -16,7 +16,7 @@ from typing import Any, get_origin
 
 from synthograph.core.devices import torch_as_it_was
 from synthograph.core.errors import UserError
-from synthograph.core.progress import Progress, for_people
+from synthograph.core.progress import Printed, Progress, for_people
 from synthograph.core.request import Request
 
 
@@ -67,7 +67,9 @@ def function(job: str) -> Callable[..., Any]:
                     f"got {len(given)}: name the others, as name=value"
                 )
             asked = request.parse({**dict(zip(places, given, strict=False)), **options})
-        return run(asked, progress=for_people() if progress is None else progress)
+        if progress is None:  # a dry run is asked for what it prints
+            progress = Printed() if getattr(asked, "dry_run", False) else for_people()
+        return run(asked, progress=progress)
 
     call.__name__ = call.__qualname__ = job
     call.__doc__ = _documentation(request)
@@ -93,6 +95,6 @@ def function(job: str) -> Callable[..., Any]:
 def _documentation(request: type[Request]) -> str:
     """What the job does and what it can be asked."""
     fields = (f"    {name}: {f.description}." for name, f in request.model_fields.items())
-    own = "    progress: who listens; by default a bar where there is a terminal or a notebook."
+    own = "    progress: who listens; by default a bar where people see it; a dry run prints."
     head = cleandoc(request.__doc__ or "")
     return "\n".join([head, "", "Args:", *fields, own])

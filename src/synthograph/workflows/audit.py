@@ -10,7 +10,7 @@ from synthograph.archive.batches import ArchiveRows, open_rows
 from synthograph.core.errors import UserError
 from synthograph.core.files import new_folder, refuse_output, write_bytes, write_text
 from synthograph.core.progress import Progress
-from synthograph.core.request import Result
+from synthograph.core.request import Result, keeping
 from synthograph.features.base import Extractor
 from synthograph.features.packaged import RANDOM, default_extractors
 from synthograph.features.registry import feature_folder, open_extractors
@@ -28,6 +28,8 @@ from synthograph.metrics.overlap import trained_on
 from synthograph.workflows.cross_fold import CrossFoldResult, compare_folds
 from synthograph.workflows.requests import AuditRequest
 from synthograph.workflows.tables import table_lines
+
+NOTHING = "nothing was written: --outdir keeps the numbers, the pairs and the list"
 
 
 @dataclass(frozen=True, repr=False)
@@ -75,11 +77,11 @@ def run(request: AuditRequest, *, progress: Progress) -> AuditResult | CrossFold
     if request.dry_run:
         return None
     found = audit(task, extractors, folder=feature_folder(), tracks=progress.track)
+    result = AuditResult(found, NOTHING)
     if request.outdir is None:
-        written = "nothing was written: --outdir keeps the numbers, the pairs and the list"
-    else:
-        written = _write(found, sets, request.outdir, request.command_line())
-    return AuditResult(found, written)
+        return result
+    with keeping(result):
+        return AuditResult(found, _write(found, sets, request.outdir, request.command_line()))
 
 
 def _refuse_moved(request: AuditRequest) -> None:

@@ -12,7 +12,7 @@ from synthograph.archive.reader import Archive, open_archive
 from synthograph.core.errors import UserError
 from synthograph.core.files import new_folder
 from synthograph.core.progress import Progress
-from synthograph.core.request import Result
+from synthograph.core.request import Result, keeping
 from synthograph.features.base import Extractor
 from synthograph.features.registry import feature_folder
 from synthograph.metrics.audit.cross_fold import check_unseen, cross_fold
@@ -85,7 +85,7 @@ def compare_folds(
     )
     found = CrossFold(folds=tuple(unseen), tests=tests, provenance=about)
     if request.outdir is not None:
-        with new_folder(request.outdir) as folder:
+        with keeping(CrossFoldResult(found)), new_folder(request.outdir) as folder:
             found.save(folder / "cross-fold.json")
     return CrossFoldResult(found, request.outdir)
 

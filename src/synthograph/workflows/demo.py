@@ -8,7 +8,7 @@ from synthograph.archive.gallery import gallery
 from synthograph.archive.manifest import in_split
 from synthograph.archive.reader import open_archive
 from synthograph.core.contact_sheets import contact_sheet
-from synthograph.core.errors import UserError
+from synthograph.core.errors import BlockedError, UserError
 from synthograph.core.files import disk_errors, refuse_unwritable_folder, write_bytes
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
@@ -119,6 +119,8 @@ def _measure(request: EvaluateRequest, progress: Progress) -> None:
     """All measures of our own, into a file; too few images are no reason to stop."""
     try:
         evaluate.run(request, progress=progress)
+    except BlockedError:  # of a disk, not of the images
+        raise
     except UserError as error:
         progress.log(f"not measured: {error}")
 

@@ -10,7 +10,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.files import new_folder, refuse_output, write_bytes
 from synthograph.core.names import first_few
 from synthograph.core.progress import Progress
-from synthograph.core.request import Result
+from synthograph.core.request import Result, keeping
 from synthograph.core.seeds import Streams
 from synthograph.features.packaged import default_extractors
 from synthograph.features.registry import feature_folder, open_extractors
@@ -71,8 +71,11 @@ def run(request: DomainGapRequest, *, progress: Progress) -> DomainGapResult | N
         tracks=progress.track,
         seed=request.seed,
     )
-    written = [] if request.outdir is None else _write(sets, found, request.outdir)
-    return DomainGapResult(found, written)
+    result = DomainGapResult(found)
+    if request.outdir is None:
+        return result
+    with keeping(result):
+        return DomainGapResult(found, _write(sets, found, request.outdir))
 
 
 def _sets(request: DomainGapRequest) -> list[DomainImages]:

@@ -19,7 +19,7 @@ from synthograph.archive.manifest import Row
 from synthograph.core.errors import UserError
 from synthograph.core.files import new_folder, refuse_output
 from synthograph.core.progress import Progress
-from synthograph.core.request import Result
+from synthograph.core.request import Result, keeping
 from synthograph.features.packaged import default_extractor
 from synthograph.features.registry import feature_folder, open_extractors
 from synthograph.metrics.audit.embeddings import pair_distances
@@ -111,7 +111,7 @@ def _compare(request: EmbeddingsRequest, tensors: Path) -> PairsResult:
     found = pair_distances(tensors, request.metadata)
     outdir = None if request.dry_run else request.outdir
     if outdir is not None:
-        with new_folder(outdir) as folder:
+        with keeping(PairsResult(found, None)), new_folder(outdir) as folder:
             found.save(folder / "pairs.json")
     return PairsResult(found, outdir)
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from synthograph.archive.parts import Part
 from synthograph.core.devices import Precision, pick_device
-from synthograph.core.errors import UserError
-from synthograph.core.files import disk_errors, refuse_output
+from synthograph.core.errors import SynthographError, UserError
+from synthograph.core.files import disk_errors, refuse_output, refuse_unwritable
 from synthograph.core.progress import Progress, Tracks
-from synthograph.core.request import Result
+from synthograph.core.request import Result, keeping
 from synthograph.features import registry
 from synthograph.features.base import ClassifyingExtractor, Extractor, MissingWeightsError
 from synthograph.features.lpips import PerceptualDistance
@@ -88,6 +88,8 @@ def run(request: EvaluateRequest, *, progress: Progress) -> EvaluateResult | Non
     """
     part = None if request.part is None else Part.parse(request.part)
     refuse_output(request.out, "--out")
+    if request.run is not None:
+        _refuse_closed(request.run)
     plan = _plan(request)
     for line in (*plan.inputs.lines, *plan.skipped):
         progress.log(line)
@@ -105,7 +107,28 @@ def run(request: EvaluateRequest, *, progress: Progress) -> EvaluateResult | Non
     lines = list(_measured(request, plan, progress))
     about = plan.source.about
     evaluation = Evaluation(**about, skipped=tuple(plan.skipped), results=tuple(lines))
-    return EvaluateResult(evaluation, list(_write(request.run, evaluation, request.out)))
+    written: list[str] = []
+    result = EvaluateResult(evaluation, written)
+    with keeping(result):
+        for line in _write(request.run, evaluation, request.out):
+            written.append(line)
+    return result
+
+
+def _refuse_closed(run: Path) -> None:
+    """Refuse a run directory to which no results can be added, before they are made."""
+    for path in (run / name for name in (EVALUATIONS, METRICS)):
+        try:
+            with disk_errors(path):
+                if path.exists():
+                    path.open("a").close()
+                elif run.is_dir():
+                    refuse_unwritable(path)
+        except SynthographError as error:
+            raise UserError(
+                f"{error}: results of a run are added to {path.name}; name its snapshot with "
+                "--network, and a file with --out"
+            ) from None
 
 
 @dataclass(frozen=True)
@@ -239,9 +262,14 @@ def _keep_part(plan: _Plan, part: Part, progress: Progress) -> int:
 
 
 def _write(run: Path | None, evaluation: Evaluation, out: Path | None) -> Iterator[str]:
-    """Append to the run's `evaluations.jsonl` and `metrics.jsonl`, and write the file `--out`;
+    """Write the file `--out`, and append to the run's `evaluations.jsonl` and `metrics.jsonl`;
     yields a line for each.
     """
+    if out is not None:
+        with disk_errors(out):
+            out.parent.mkdir(parents=True, exist_ok=True)
+        evaluation.save(out)
+        yield f"{out}"
     lines = evaluation.results
     published = [line for line in lines if isinstance(line, PublishedMeasure)]
     for name, added in ((EVALUATIONS, lines), (METRICS, published)):
@@ -250,11 +278,6 @@ def _write(run: Path | None, evaluation: Evaluation, out: Path | None) -> Iterat
             with disk_errors(path), path.open("a", encoding="utf-8") as file:
                 file.write(lines_of(added))
             yield f"{path}: {len(added)} lines added"
-    if out is not None:
-        with disk_errors(out):
-            out.parent.mkdir(parents=True, exist_ok=True)
-        evaluation.save(out)
-        yield f"{out}"
 
 
 def _open_distances(

@@ -209,7 +209,7 @@ def evaluation_inputs(source: EvaluationSource, requested: MeasureSelection) -> 
         request.by,
         request.seed,
     )
-    parts = check(task)
+    parts = task.parts
     if train and not source.trained.known:
         split = f":{source.stand_in}" if source.stand_in else ""
         name = f"{source.real.path.name}{split}"

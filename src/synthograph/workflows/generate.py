@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from synthograph.archive.parts import Part
@@ -11,7 +11,7 @@ from synthograph.core.devices import Precision, pick_device
 from synthograph.core.errors import StoppedError, UserError
 from synthograph.core.outputs import is_packed, refuse_other_kinds
 from synthograph.core.progress import Progress
-from synthograph.core.request import Result
+from synthograph.core.request import Result, keeping
 from synthograph.core.signals import StopRequest
 from synthograph.models.base import NoiseMode, TruncationCenter
 from synthograph.models.snapshot import Snapshot, find_snapshot, load
@@ -98,11 +98,14 @@ def run(request: GenerateRequest, *, progress: Progress) -> GenerateResult:
             raise StoppedError(f"{stopped}. Go on with: {request.command_line()}") from None
         if part is not None:
             return GenerateResult(request.outdir, count, part=request.part)
-        if request.grid is not None:
+        compared = request.reject_copies
+        left_out = None if compared is None else len(images.jobs) - count
+        result = GenerateResult(request.outdir, count, None, left_out, compared)
+        if request.grid is None:
+            return result
+        with keeping(result):
             _draw(snapshot, images, request.grid, stop)
-    compared = request.reject_copies
-    left_out = None if compared is None else len(images.jobs) - count
-    return GenerateResult(request.outdir, count, None, left_out, compared, request.grid)
+    return replace(result, grid=request.grid)
 
 
 def _images(snapshot: Snapshot, request: GenerateRequest) -> sampling.ImageRequest:

@@ -5,6 +5,7 @@ from synthograph.archive.writer import refuse_destination
 from synthograph.core.commands import TYPED
 from synthograph.core.config import calling, flatten, merge, parse_assignments
 from synthograph.core.progress import Progress
+from synthograph.core.request import keeping
 from synthograph.sources.phantoms import PhantomOptions, make_phantoms
 from synthograph.workflows.grid import draw_grid, refuse_grid
 from synthograph.workflows.prepare import PrepareResult
@@ -32,5 +33,6 @@ def run(request: PhantomRequest, *, progress: Progress) -> PrepareResult:
         track=progress.track(f"drawing {request.kind} phantoms"),
     )
     if request.grid is not None:
-        draw_grid(request.dest, request.grid)
+        with keeping(PrepareResult(request.dest, summary)):
+            draw_grid(request.dest, request.grid)
     return PrepareResult(request.dest, summary, request.grid)

@@ -17,7 +17,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.outputs import is_packed
 from synthograph.core.progress import Progress
 from synthograph.core.record import SourceItem
-from synthograph.core.request import Result
+from synthograph.core.request import Result, keeping
 from synthograph.core.spec import stated
 from synthograph.sources.files import FileSourceOptions, read_files
 from synthograph.sources.readers import FileDecoder
@@ -139,7 +139,8 @@ def run(request: PrepareRequest, *, progress: Progress) -> PrepareResult | Prepa
         items, dest, rules, rejects=rejects, command=command, track=track, workers=workers
     )
     if request.grid is not None:
-        draw_grid(dest, request.grid)
+        with keeping(PrepareResult(dest, summary)):
+            draw_grid(dest, request.grid)
     return PrepareResult(dest, summary, request.grid)
 
 

@@ -21,7 +21,7 @@ from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.untrusted.tensors import read_document
 from synthograph.models.published import licence, locate
 from synthograph.models.registry import family
-from synthograph.models.snapshot import Snapshot, find_snapshot, list_snapshots, load
+from synthograph.models.snapshot import Snapshot, best_of, list_snapshots, load
 from synthograph.models.transfer import defaults
 from synthograph.training.config import RunConfig
 from synthograph.training.distributed import (
@@ -218,7 +218,7 @@ def _result(run: Path) -> TrainResult:
     found = list_snapshots(run)
     if not found:
         return TrainResult(run, None, 0)
-    return TrainResult(run, find_snapshot(run), int(read_document(found[-1])["images_seen"]))
+    return TrainResult(run, best_of(found), int(read_document(found[-1])["images_seen"]))
 
 
 def _team() -> Team:
