@@ -10,7 +10,8 @@ import pytest
 import synthograph
 
 JOBS = [
-    *("audit", "convert", "demo", "doctor", "domain_gap", "embeddings", "evaluate"),
+    *("audit", "classify_evaluate", "classify_predict", "classify_train", "convert", "demo"),
+    *("doctor", "domain_gap", "embeddings", "evaluate"),
     *("generate", "get_weights", "import_weights", "inspect", "mix", "phantom", "prepare"),
     *("report", "split", "train", "weights"),
 ]

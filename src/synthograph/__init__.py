@@ -40,7 +40,8 @@ _LAZY = {
     "load": "synthograph.models.snapshot",
 }
 _JOBS = (
-    *("audit", "convert", "demo", "doctor", "domain_gap", "embeddings", "evaluate"),
+    *("audit", "classify_evaluate", "classify_predict", "classify_train", "convert", "demo"),
+    *("doctor", "domain_gap", "embeddings", "evaluate"),
     *("generate", "get_weights", "import_weights", "inspect", "mix", "phantom", "prepare"),
     *("report", "split", "train", "weights"),
 )

@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from synthograph.cli.classify import classify
 from synthograph.cli.options import json_verb, plain_verb
 from synthograph.cli.usage import UsageError, explain
 from synthograph.cli.weights import weights
@@ -37,6 +38,7 @@ VERBS = (
 WITH_JSON = ("inspect", "models")
 for name in VERBS:
     app.command()((json_verb if name in WITH_JSON else plain_verb)(request_of(name)))
+app.add_typer(classify, name="classify")
 app.add_typer(weights, name="weights")
 
 

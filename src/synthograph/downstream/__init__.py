@@ -1,3 +1,3 @@
-"""What real and synthetic images are used for: mixing them (`mixing.py`). Classifiers and
-segmenters come here as well.
+"""What real and synthetic images are used for: mixing them (`mixing.py`) and classifiers
+(`probe.py`; their files: `classifier.py`). Segmenters come here as well.
 """

@@ -4,12 +4,13 @@ through them; the report, the command line and notebooks read through them; no o
 key of these files. Needs no torch.
 
 Public names: `load` (any file), `Evaluation`, `Audit`, `DomainGap`, `Sensitivity`, `CrossFold`,
-`PairDistances`, `ReportContent`, `BestSnapshot`, `StatusLine`; `evaluation.parse_line` (a line of
-`metrics.jsonl` and `evaluations.jsonl`), `measures` (titles and directions) and `base` (how files
-of others are read).
+`PairDistances`, `ClassifierEvaluation`, `ReportContent`, `BestSnapshot`, `StatusLine`;
+`evaluation.parse_line` (a line of `metrics.jsonl` and `evaluations.jsonl`), `measures` (titles and
+directions) and `base` (how files of others are read).
 """
 
 from synthograph.results.audit import Audit
+from synthograph.results.classification import ClassifierEvaluation
 from synthograph.results.domain_gap import DomainGap
 from synthograph.results.evaluation import Evaluation
 from synthograph.results.files import load
@@ -22,6 +23,7 @@ from synthograph.results.training import BestSnapshot, StatusLine
 __all__ = [
     "Audit",
     "BestSnapshot",
+    "ClassifierEvaluation",
     "CrossFold",
     "DomainGap",
     "Evaluation",

@@ -135,6 +135,48 @@ class MixRequest(Request):
         return given[0]
 
 
+class ClassifyTrainRequest(Request):
+    """Train a classifier on split train; split val chooses it, split test is never looked at."""
+
+    data: Path = Field(description="archive with labels, split; real images or a mixture")
+    out: Annotated[Path, Flag("--out", "-o")] = Field(
+        description="classifier to be written: NAME.safetensors"
+    )
+    backbone: str | None = Field(
+        None, description="network whose features are read; as of evaluate --features"
+    )
+    measure: Literal[
+        "auroc", "balanced_accuracy", "macro_f1", "average_precision", "accuracy", "brier"
+    ] = Field("auroc", description="score on validation images that chooses the penalty")
+    balance: Literal["weights", "none"] = Field(
+        "weights", description="weights: every class counts the same; none: every image"
+    )
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+    dry_run: bool = Field(False, description="print the plan and train nothing")
+
+
+class ClassifyEvaluateRequest(Request):
+    """Score a classifier on real images that neither it nor its generator saw."""
+
+    model: Path = Field(description="classifier of classify train")
+    data: str = Field(description="archive, or ARCHIVE:split; split test if there are splits")
+    by: Words = Field((), description="also for each value of these columns, such as site,sex")
+    out: Annotated[Path | None, Flag("--out", "-o")] = Field(
+        None, description="also write the scores as JSON"
+    )
+    seed: int = Field(0, description="seed of the intervals")
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+
+
+class ClassifyPredictRequest(Request):
+    """Write the probability of every class for images of an archive."""
+
+    model: Path = Field(description="classifier of classify train")
+    data: str = Field(description="archive, or ARCHIVE:split; labels are not needed")
+    out: Annotated[Path, Flag("--out", "-o")] = Field(description="table to be written: NAME.csv")
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+
+
 class GenerateRequest(Request):
     """Generate labelled images; the same class and seed always give the same image."""
 

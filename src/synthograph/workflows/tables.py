@@ -76,3 +76,8 @@ def _unbroken(column: Column, console: Console) -> Column:
     longest, words = max(cell.maximum for cell in cells), max(cell.minimum for cell in cells)
     whole = column.no_wrap or longest <= SHORT
     return replace(column.copy(), no_wrap=whole, min_width=longest if whole else words)
+
+
+def number(value: float) -> str:
+    """A number of a table, with three significant digits."""
+    return f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"

@@ -1,0 +1,240 @@
+"""Multinomial logistic regression on features of a frozen network: a classifier that trains in
+seconds on a processor, so that studies can be repeated many times.
+
+Features are standardised by the training images. The L2 penalty, and the temperature that makes
+the probabilities calibrated, are chosen on validation images, which are real.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64, Int64
+from scipy.optimize import minimize, minimize_scalar
+from torch import Tensor
+
+from synthograph.stats.scores import Direction, Predictions, Score
+
+# n image, d feature, k class, c component
+
+PENALTIES = tuple(10.0**power for power in np.arange(2.0, -6.5, -0.5))
+"""Tried from the strongest on; per image, so that they mean the same for any number of images."""
+COMPONENTS = 32
+FAMILIAR = 0.99
+"""Share of the training images that count as like the training images."""
+STEPS = 500
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A fitted probe.
+
+    Attributes:
+        mean: of every feature over the training images; `scale` is its standard deviation.
+        weight: of standardised features.
+        bias: of every class.
+        temperature: logits are divided by it.
+        axes: principal directions of the standardised training features.
+        spread: standard deviation along each.
+        limit: distance that `FAMILIAR` of the training images stay within.
+    """
+
+    mean: Float64[Tensor, " d"]
+    scale: Float64[Tensor, " d"]
+    weight: Float64[Tensor, "k d"]
+    bias: Float64[Tensor, " k"]
+    temperature: float
+    axes: Float64[Tensor, "c d"]
+    spread: Float64[Tensor, " c"]
+    limit: float
+
+    def probabilities(self, features: Float[Tensor, "n d"]) -> Float64[Tensor, "n k"]:
+        """Of every class, rows that sum to 1."""
+        logits = self._standard(features) @ self.weight.T + self.bias
+        return (logits / self.temperature).softmax(1)
+
+    def distances(self, features: Float[Tensor, "n d"]) -> Float64[Tensor, " n"]:
+        """How far images lie from the training images: 1 is where `FAMILIAR` of those end.
+
+        The Mahalanobis distance along the principal directions, together with what lies outside
+        of them.
+        """
+        return _apart(self._standard(features), self.axes, self.spread) / self.limit
+
+    def _standard(self, features: Float[Tensor, "n d"]) -> Float64[Tensor, "n d"]:
+        return (features.to(torch.float64) - self.mean) / self.scale
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All numbers, by name, as `from_tensors` takes them."""
+        singles = {"temperature": self.temperature, "limit": self.limit}
+        named = {name: torch.tensor(value, dtype=torch.float64) for name, value in singles.items()}
+        names = ("mean", "scale", "weight", "bias", "axes", "spread")
+        return {**{name: getattr(self, name) for name in names}, **named}
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> "Probe":
+        """The inverse of `tensors`.
+
+        Raises:
+            KeyError: one is missing.
+            ValueError: shapes that do not fit, or numbers that are not finite.
+        """
+        names = ("mean", "scale", "weight", "bias", "axes", "spread")
+        found = {name: tensors[name].to(torch.float64) for name in names}
+        temperature, limit = (float(tensors[name]) for name in ("temperature", "limit"))
+        classes, features = found["weight"].shape
+        components = len(found["spread"])
+        shapes = [(features,), (features,), (classes, features), (classes,)]
+        shapes += [(components, features), (components,)]
+        if [tuple(tensor.shape) for tensor in found.values()] != shapes:
+            raise ValueError("shapes that do not fit each other")
+        numbers = [*found.values(), torch.tensor([temperature, limit])]
+        if not all(bool(tensor.isfinite().all()) for tensor in numbers) or temperature <= 0:
+            raise ValueError("numbers that are not finite")
+        return cls(**found, temperature=temperature, limit=limit)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A penalty and what it gave on the validation images."""
+
+    penalty: float
+    value: float
+
+
+def fit(
+    features: Float[Tensor, "n d"],
+    labels: Int64[Tensor, " n"],
+    weights: Float64[Tensor, " n"],
+    validation: Predictions,
+    validation_features: Float[Tensor, "m d"],
+    score: Score,
+) -> tuple[Probe, list[Tried]]:
+    """Fit a probe for each penalty and keep the one whose score on the validation images is best;
+    of equals the stronger penalty.
+
+    Args:
+        features: of the training images.
+        labels: their classes, 0..k-1.
+        weights: how much every image counts.
+        validation: labels, groups and folds of the validation images; its probabilities are not
+            looked at.
+        validation_features: of those images.
+        score: what is best.
+
+    Returns:
+        The probe, and all that was tried.
+    """
+    values = features.to(torch.float64)
+    mean, scale = values.mean(0), values.std(0, correction=0)
+    scale = torch.where(scale > 1e-12, scale, torch.ones_like(scale))
+    standard = (values - mean) / scale
+    checked = (validation_features.to(torch.float64) - mean) / scale
+    start = np.zeros((validation.classes, standard.shape[1] + 1))
+    tried: list[Tried] = []
+    best, best_value = start, -math.inf
+    for penalty in PENALTIES:
+        start = _fit_one(standard, labels, weights, penalty, start)
+        logits = _logits(checked, start)
+        value = score.value(_with(validation, logits.softmax(1)))
+        tried.append(Tried(penalty, value))
+        directed = value if score.direction is Direction.HIGHER else -value
+        if directed > best_value + 1e-9:
+            best, best_value = start.copy(), directed
+    temperature = _temperature(_logits(checked, best), validation.labels)
+    axes, spread = _directions(standard)
+    limit = float(_apart(standard, axes, spread).quantile(FAMILIAR))
+    coefficients = torch.from_numpy(best)
+    probe = Probe(
+        mean,
+        scale,
+        coefficients[:, :-1].clone(),
+        coefficients[:, -1].clone(),
+        temperature,
+        axes,
+        spread,
+        limit,
+    )
+    return probe, tried
+
+
+def balanced_weights(labels: Int64[Tensor, " n"], classes: int) -> Float64[Tensor, " n"]:
+    """Weights with which every class counts the same, 1 on average."""
+    counts = torch.bincount(labels, minlength=classes).to(torch.float64)
+    present = (counts > 0).sum()
+    return len(labels) / (present * counts[labels])
+
+
+def _fit_one(
+    x: Float64[Tensor, "n d"],
+    labels: Int64[Tensor, " n"],
+    weights: Float64[Tensor, " n"],
+    penalty: float,
+    start: np.ndarray,
+) -> np.ndarray:
+    """Coefficients [k, d + 1], the last column the biases, which are not penalised."""
+    truth = torch.nn.functional.one_hot(labels, len(start)).to(torch.float64)
+    share = (weights / weights.sum())[:, None]
+
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        table = torch.from_numpy(flat.reshape(start.shape))
+        slopes = table[:, :-1]
+        log_p = (x @ slopes.T + table[:, -1]).log_softmax(1)
+        value = -(share * truth * log_p).sum() + penalty / 2 * slopes.square().sum()
+        error = share * (log_p.exp() - truth)
+        gradient = torch.empty_like(table)
+        gradient[:, :-1] = error.T @ x + penalty * slopes
+        gradient[:, -1] = error.sum(0)
+        return float(value), gradient.numpy().ravel()
+
+    options = {"maxiter": STEPS, "maxcor": 20}
+    found = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options=options)
+    return np.asarray(found.x).reshape(start.shape)
+
+
+def _logits(x: Float64[Tensor, "n d"], coefficients: np.ndarray) -> Float64[Tensor, "n k"]:
+    table = torch.from_numpy(coefficients)
+    return x @ table[:, :-1].T + table[:, -1]
+
+
+def _temperature(logits: Float64[Tensor, "n k"], labels: Int64[Tensor, " n"]) -> float:
+    """The temperature with the least log loss. Source: Guo et al. 2017, "On calibration of modern
+    neural networks", section 4.2.
+    """
+
+    def loss(log_t: float) -> float:
+        log_p = (logits / math.exp(log_t)).log_softmax(1)
+        return -float(log_p.gather(1, labels[:, None]).mean())
+
+    return math.exp(float(minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded").x))
+
+
+def _directions(
+    standard: Float64[Tensor, "n d"],
+) -> tuple[Float64[Tensor, "c d"], Float64[Tensor, " c"]]:
+    count = min(COMPONENTS, *standard.shape)
+    _, singular, axes = torch.linalg.svd(standard - standard.mean(0), full_matrices=False)
+    return axes[:count], (singular[:count] / math.sqrt(len(standard))).clamp(min=1e-6)
+
+
+def _apart(
+    standard: Float64[Tensor, "n d"], axes: Float64[Tensor, "c d"], spread: Float64[Tensor, " c"]
+) -> Float64[Tensor, " n"]:
+    along = standard @ axes.T
+    outside = (standard.square().sum(1) - along.square().sum(1)).clamp(min=0)
+    left = max(standard.shape[1] - len(spread), 1)
+    return ((along / spread).square().sum(1) + outside * len(spread) / left).sqrt()
+
+
+def _with(validation: Predictions, probabilities: Tensor) -> Predictions:
+    return Predictions(
+        probabilities, validation.labels, validation.groups, validation.folds, validation.threshold
+    )
+
+
+def class_numbers(labels: Sequence[str], classes: Sequence[str]) -> Int64[Tensor, " n"]:
+    """Numbers of class names."""
+    index = {name: number for number, name in enumerate(classes)}
+    return torch.tensor([index[label] for label in labels], dtype=torch.int64)

@@ -1,0 +1,91 @@
+"""What `classify evaluate` writes."""
+
+from typing import Literal
+
+from synthograph.results.base import (
+    Count,
+    Document,
+    Ends,
+    FileName,
+    IfGiven,
+    Many,
+    Plain,
+    Prose,
+    Schema,
+)
+
+Unit = Literal["image", "group"]
+
+
+class ScoreValue(Schema):
+    """A score on a part of the images.
+
+    Attributes:
+        score: its name, such as `auroc`.
+        column, level: the part, such as `site` and `b`; empty for all images.
+        unit: what is scored: images, or groups by the mean probability of their images.
+        value: None where it has none, such as without an image of a class.
+        interval: over groups; None with too few of them.
+        images, groups: of the part.
+    """
+
+    score: str
+    column: IfGiven[str] = ""
+    level: IfGiven[str] = ""
+    unit: Unit = "image"
+    value: float | None
+    interval: Ends | None = None
+    images: Count
+    groups: Count
+
+
+class Calibration(Schema):
+    """Reliability of the decided class in bins of equally many images.
+
+    Attributes:
+        said: mean probability in every bin.
+        came: share that was right.
+        counts: images.
+        error: expected calibration error, 0..1.
+    """
+
+    said: Many[float]
+    came: Many[float]
+    counts: Many[Count]
+    error: float
+
+
+class ClassifierRecord(Schema):
+    """Which classifier was evaluated."""
+
+    file: FileName
+    sha256: str
+    backbone: str
+    data: FileName
+    counts: dict[str, dict[str, int]]
+    threshold: float | None = None
+
+
+class ClassifierEvaluation(Document):
+    """Scores of a classifier on real images that it never saw."""
+
+    kind: Literal["classifier-evaluation"] = "classifier-evaluation"
+    model: ClassifierRecord
+    data: FileName
+    split: IfGiven[str | None] = None
+    images_hash: str
+    classes: Many[str]
+    images: Count
+    groups: Count
+    scores: Many[ScoreValue]
+    confusion: Many[Many[Count]]
+    """True classes in rows, decided ones in columns."""
+    calibration: Calibration
+    majority: float
+    """Accuracy of always saying the most frequent class."""
+    unlike: Count
+    """Images farther from the training images than 99 % of those are."""
+    seed: int
+    version: str
+    extractor: dict[str, Plain]
+    notes: Many[Prose] = ()

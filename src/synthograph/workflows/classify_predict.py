@@ -1,0 +1,76 @@
+"""Probabilities of classes for images whose class nobody said."""
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from synthograph.archive.batches import open_rows
+from synthograph.core.files import refuse_output, write_bytes
+from synthograph.core.progress import Progress
+from synthograph.core.request import Result
+from synthograph.downstream import classifier
+from synthograph.features.registry import feature_folder
+from synthograph.metrics.columns import features_of
+from synthograph.workflows.classify_evaluate import check_modalities
+from synthograph.workflows.classify_train import open_backbone
+from synthograph.workflows.requests import ClassifyPredictRequest
+
+
+@dataclass(frozen=True, repr=False)
+class ClassifyPredictResult(Result):
+    """Predictions that were written.
+
+    Attributes:
+        out: the table.
+        images: how many.
+        unlike: how many are less like the training images than 99 % of those are.
+    """
+
+    out: Path
+    images: int
+    unlike: int
+
+    def lines(self) -> Iterator[str]:
+        """How many images, and how many are unlike the training images."""
+        if self.unlike:
+            yield (
+                f"warning: {self.unlike} of {self.images} images are less like the training "
+                "images than 99 % of those are (column 'unlike'): do not rely on their classes"
+            )
+        yield f"{self.out}: {self.images} images"
+
+
+def run(request: ClassifyPredictRequest, *, progress: Progress) -> ClassifyPredictResult:
+    """Predict images of an archive: all of them, or a split.
+
+    Raises:
+        UserError: the images have other modalities than the classifier was trained on.
+    """
+    refuse_output(request.out, "--out")
+    model = classifier.load(request.model)
+    images = open_rows(request.data)
+    check_modalities(model, images)
+    extractor = open_backbone(model.info.backbone, request.device)
+    found = features_of(images.images, extractor, folder=feature_folder(), tracks=progress.track)
+    probabilities = model.probe.probabilities(found.values)
+    distances = model.probe.distances(found.values)
+    lines = io.StringIO()
+    writer = csv.writer(lines, lineterminator="\n")
+    classes, threshold = model.info.classes, model.info.threshold
+    columns = ["file", "group", "split", "label", "decided", *(f"p.{name}" for name in classes)]
+    writer.writerow([*columns, "distance", "unlike"])
+    table = {}
+    for row, p, distance in zip(
+        images.ordered, probabilities.tolist(), distances.tolist(), strict=True
+    ):
+        one = max(range(len(p)), key=p.__getitem__) if threshold is None else p[1] >= threshold
+        table[row.file] = [
+            *(row.file, row.group, row.split or "", row.label or "", classes[int(one)]),
+            *(f"{each:.6g}" for each in p),
+            *(f"{distance:.4g}", "yes" if distance > 1 else ""),
+        ]
+    writer.writerows(table[row.file] for row in images.rows)
+    write_bytes(request.out, lines.getvalue().encode("utf-8"))
+    return ClassifyPredictResult(request.out, len(table), int((distances > 1).sum()))

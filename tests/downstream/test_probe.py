@@ -1,0 +1,109 @@
+"""A probe on features with a known answer."""
+
+import pytest
+import torch
+
+from synthograph.downstream import probe
+from synthograph.stats.scores import ACCURACY, AUROC, BALANCED_ACCURACY, Predictions
+
+
+def clouds(count: int, seed: int, classes: int = 3, dims: int = 20) -> tuple:
+    """Classes that lie apart in a few of many features."""
+    rng = torch.Generator().manual_seed(seed)
+    labels = torch.arange(count) % classes
+    values = torch.randn(count, dims, generator=rng)
+    values[torch.arange(count), labels] += 4
+    return values * 3 + 7, labels
+
+
+def blank(labels: torch.Tensor, classes: int = 3) -> Predictions:
+    n = len(labels)
+    even = torch.full((n, classes), 1 / classes, dtype=torch.float64)
+    return Predictions(even, labels, torch.arange(n), torch.zeros(n, dtype=torch.int64))
+
+
+def fitted(count: int = 150, score=AUROC) -> probe.Probe:
+    features, labels = clouds(count, 0)
+    more, others = clouds(60, 1)
+    weights = torch.ones(count, dtype=torch.float64)
+    return probe.fit(features, labels, weights, blank(others), more, score)[0]
+
+
+def test_what_lies_apart_is_separated() -> None:
+    made = fitted()
+    features, labels = clouds(300, 2)
+    p = made.probabilities(features)
+    assert p.sum(1).tolist() == pytest.approx([1.0] * 300)
+    found = Predictions(p, labels, torch.arange(300), torch.zeros(300, dtype=torch.int64))
+    assert AUROC.value(found) > 0.98
+    assert ACCURACY.value(found) > 0.93
+
+
+def test_the_gradient_ends_at_the_least_loss() -> None:
+    """Against torch's own optimiser on the same penalised loss."""
+    features, labels = clouds(90, 0)
+    x = features.double()
+    x = (x - x.mean(0)) / x.std(0, correction=0)
+    weights = torch.rand(90, generator=torch.Generator().manual_seed(1)).double() + 0.5
+    start = torch.zeros(3, 21, dtype=torch.float64)
+    found = torch.from_numpy(probe._fit_one(x, labels, weights, 0.01, start.numpy()))
+
+    def loss(table: torch.Tensor) -> torch.Tensor:
+        log_p = (x @ table[:, :-1].T + table[:, -1]).log_softmax(1)
+        nll = -log_p.gather(1, labels[:, None])[:, 0]
+        return (weights * nll).sum() / weights.sum() + 0.005 * table[:, :-1].square().sum()
+
+    table = start.clone().requires_grad_()
+    steps = torch.optim.LBFGS([table], max_iter=500, line_search_fn="strong_wolfe")
+
+    def closure() -> torch.Tensor:
+        steps.zero_grad()
+        value = loss(table)
+        value.backward()
+        return value
+
+    steps.step(closure)
+    assert float(loss(found)) == pytest.approx(float(loss(table.detach())), abs=1e-6)
+
+
+def test_balanced_weights_let_every_class_count_the_same() -> None:
+    labels = torch.tensor([0] * 90 + [1] * 10)
+    weights = probe.balanced_weights(labels, 2)
+    assert float(weights[labels == 0].sum()) == pytest.approx(float(weights[labels == 1].sum()))
+    assert float(weights.mean()) == pytest.approx(1.0)
+
+
+def test_the_penalty_is_the_one_that_validation_images_like_best() -> None:
+    features, labels = clouds(60, 0)
+    more, others = clouds(60, 1)
+    weights = torch.ones(60, dtype=torch.float64)
+    made, tried = probe.fit(features, labels, weights, blank(others), more, BALANCED_ACCURACY)
+    assert len(tried) == len(probe.PENALTIES)
+    p = made.probabilities(more)
+    chosen = Predictions(p, others, torch.arange(60), torch.zeros(60, dtype=torch.int64))
+    assert BALANCED_ACCURACY.value(chosen) == pytest.approx(max(t.value for t in tried))
+
+
+def test_images_of_another_kind_are_far_away() -> None:
+    made = fitted()
+    features, _ = clouds(200, 3)
+    assert float((made.distances(features) > 1).double().mean()) < 0.15
+    assert float(made.distances(features + 60).min()) > 1
+    noise = torch.randn(50, 20, generator=torch.Generator().manual_seed(0)) * 60
+    assert float((made.distances(noise) > 1).double().mean()) > 0.95
+
+
+def test_numbers_survive_their_file_and_damaged_ones_are_refused() -> None:
+    made = fitted()
+    again = probe.Probe.from_tensors(made.tensors())
+    features, _ = clouds(5, 4)
+    assert torch.equal(again.probabilities(features), made.probabilities(features))
+    tensors = made.tensors()
+    with pytest.raises(KeyError):
+        probe.Probe.from_tensors({k: v for k, v in tensors.items() if k != "bias"})
+    with pytest.raises(ValueError, match="fit each other"):
+        probe.Probe.from_tensors({**tensors, "bias": torch.zeros(7)})
+    with pytest.raises(ValueError, match="finite"):
+        probe.Probe.from_tensors({**tensors, "mean": tensors["mean"] * torch.nan})
+    with pytest.raises(ValueError, match="finite"):
+        probe.Probe.from_tensors({**tensors, "temperature": torch.tensor(0.0)})

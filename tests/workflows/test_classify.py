@@ -1,0 +1,173 @@
+"""Classifiers through their workflows: scores, refusals of what was seen, predictions."""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import synthograph as sg
+from synthograph import results
+from synthograph.archive.batches import open_rows
+from synthograph.archive.reader import open_archive
+from synthograph.archive.split import SplitOptions, rewrite, split_archive
+from synthograph.core.errors import UserError
+from synthograph.core.untrusted.tensors import read_tensors, write_tensors
+from synthograph.downstream import classifier
+from tests.conftest import make_archive
+
+BACKBONE = "random-vgg16"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """An archive of dark and bright noise, and a classifier of it."""
+    folder = tmp_path_factory.mktemp("classify")
+    data, out = folder / "set.zip", folder / "c.safetensors"
+    make_archive(data, count=96)
+    split_archive(data, SplitOptions(test=0.3, val=0.2))
+    sg.classify_train(data=data, out=out, backbone=BACKBONE)
+    return data, out
+
+
+def test_a_plain_difference_is_learned_and_scored(trained: tuple[Path, Path]) -> None:
+    data, model = trained
+    found = sg.classify_evaluate(model=model, data=str(data)).evaluation
+    by_name = {each.score: each for each in found.scores if each.unit == "image"}
+    assert by_name["auroc"].value > 0.95
+    assert by_name["auroc"].interval is not None
+    assert {"sensitivity", "specificity"} <= by_name.keys()
+    assert sum(map(sum, found.confusion)) == found.images
+    assert found.groups == found.images // 2
+    assert 0 <= found.model.threshold <= 1
+
+
+def test_scores_come_back_from_their_file(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    data, model = trained
+    found = sg.classify_evaluate(model=model, data=str(data), out=tmp_path / "e.json")
+    assert results.load(tmp_path / "e.json") == found.evaluation
+    assert "balanced_accuracy" in str(found)
+
+
+def test_the_file_says_what_it_saw(trained: tuple[Path, Path]) -> None:
+    data, model = trained
+    info = classifier.load(model).info
+    rows = open_archive(data).rows
+    seen = {row.group for row in rows if row.split in ("train", "val")}
+    assert len(info.group_digests) == len(seen)
+    assert info.counts["dark"]["synthetic"] == 0
+    assert info.data == data.name
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_patients_that_it_saw_are_refused_by_name(trained: tuple[Path, Path], split: str) -> None:
+    data, model = trained
+    group = next(row.group for row in open_archive(data).rows if row.split == split)
+    with pytest.raises(UserError, match="were seen by c.safetensors") as refused:
+        sg.classify_evaluate(model=model, data=f"{data}:{split}")
+    assert repr(group) in str(refused.value) or "more" in str(refused.value)
+
+
+def test_images_that_it_saw_are_refused_under_any_name(
+    trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """The same pixels in an archive of its own, with patients of other names."""
+    data, model = trained
+    other = make_archive(tmp_path / "renamed.zip", count=96, namespace="other")
+    archive = open_archive(other)
+    rewrite(archive, [replace(row, group=f"new{row.group}") for row in archive.rows])
+    with pytest.raises(UserError, match="equal images that c.safetensors saw"):
+        sg.classify_evaluate(model=model, data=str(other))
+
+
+def test_a_generator_that_saw_a_test_patient_is_refused(
+    trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    data, model = trained
+    tensors, document = read_tensors(model)
+    groups = list(open_rows(f"{data}:test").groups)
+    document["snapshots"] = [{"group_digests": groups[:1]}]
+    leaky = tmp_path / "leaky.safetensors"
+    write_tensors(leaky, tensors, document)
+    with pytest.raises(UserError, match="seen by a generator of the training images"):
+        sg.classify_evaluate(model=leaky, data=str(data))
+
+
+def test_by_a_column(tmp_path: Path, trained: tuple[Path, Path]) -> None:
+    _, model = trained
+    path = make_archive(tmp_path / "sites.zip", seed=5, namespace="sites")
+    archive = open_archive(path)
+    rows = [
+        replace(row, columns={"site": "ab"[number % 4 // 2]}, group=f"{row.label}{number // 4}")
+        for number, row in enumerate(archive.rows)
+    ]
+    rewrite(archive, rows)
+    found = sg.classify_evaluate(model=model, data=str(path), by="site").evaluation
+    assert {(each.column, each.level) for each in found.scores} >= {("site", "a"), ("site", "b")}
+    groups = next(each for each in found.scores if each.unit == "group")
+    assert groups.images == groups.groups == 12  # one prediction for each
+    with pytest.raises(UserError, match="no such column: did you mean 'site'"):
+        sg.classify_evaluate(model=model, data=str(path), by="sites")
+
+
+def test_predictions_are_a_table_in_the_order_of_the_archive(
+    trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    data, model = trained
+    sg.classify_predict(model=model, data=str(data), out=tmp_path / "p.csv")
+    with (tmp_path / "p.csv").open() as file:
+        table = list(csv.DictReader(file))
+    assert [row["file"] for row in table] == [row.file for row in open_archive(data).rows]
+    assert all(abs(float(r["p.dark"]) + float(r["p.bright"]) - 1) < 1e-4 for r in table)
+    right = sum(row["decided"] == row["label"] for row in table)
+    assert right > 0.9 * len(table)
+
+
+def test_what_cannot_be_trained_is_refused_at_once(
+    trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    whole = make_archive(tmp_path / "whole.zip")
+    out = tmp_path / "c.safetensors"
+    with pytest.raises(UserError, match="has no split train"):
+        sg.classify_train(data=whole, out=out, backbone=BACKBONE)
+    single = make_archive(tmp_path / "single.zip", classes=("dark",), split="train")
+    with pytest.raises(UserError, match="fewer than two classes"):
+        sg.classify_train(data=single, out=out, backbone=BACKBONE)
+    lacking = make_archive(tmp_path / "lacking.zip", split="train")
+    archive = open_archive(lacking)
+    rewrite(
+        archive,
+        [replace(row, split="val") if row.label == "dark" else row for row in archive.rows],
+    )
+    with pytest.raises(UserError, match="split train lacks class 'dark'"):
+        sg.classify_train(data=lacking, out=out, backbone=BACKBONE)
+    with pytest.raises(UserError, match="is unknown"):
+        sg.classify_train(data=trained[0], out=out, backbone="resnet9000")
+    assert not out.exists()
+
+
+def test_strange_files_are_no_classifiers(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    data, model = trained
+    text = tmp_path / "x.safetensors"
+    text.write_text("no tensors")
+    with pytest.raises(UserError, match=r"x\.safetensors"):
+        sg.classify_evaluate(model=text, data=str(data))
+    tensors, document = read_tensors(model)
+    write_tensors(text, tensors, {**document, "task": "segment"})
+    with pytest.raises(UserError, match="is no classifier"):
+        sg.classify_evaluate(model=text, data=str(data))
+    write_tensors(text, {**tensors, "bias": tensors["bias"][:1]}, document)
+    with pytest.raises(UserError, match="damaged classifier"):
+        sg.classify_evaluate(model=text, data=str(data))
+
+
+def test_other_classes_and_modalities_are_refused(
+    trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    _, model = trained
+    other = make_archive(tmp_path / "o.zip", classes=("dark", "grey"), seed=3, namespace="o")
+    with pytest.raises(UserError, match="is of class 'grey'"):
+        sg.classify_evaluate(model=model, data=str(other))
+    grey = make_archive(tmp_path / "g.zip", modalities={"image": 1}, seed=3, namespace="g")
+    with pytest.raises(UserError, match="the classifier was trained on"):
+        sg.classify_predict(model=model, data=str(grey), out=tmp_path / "p.csv")
