@@ -135,7 +135,7 @@ def counted(calls: list[int]) -> DecodedImage:
 def test_sizes_that_no_network_takes_are_refused_early(tmp_path: Path) -> None:
     calls: list[int] = []
     source = [SourceItem(f"{i}", partial(counted, calls)) for i in range(300)]
-    with pytest.raises(UserError, match="17x17 fit no grid.*--width 18 --height 18"):
+    with pytest.raises(UserError, match="17x17 fit no grid.*prepare with --size 18"):
         run(source, tmp_path / "a.zip")
     assert len(calls) == 16
     with pytest.raises(UserError, match="34x34 fit no grid"):

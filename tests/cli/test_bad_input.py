@@ -188,7 +188,7 @@ def refused(run: Run, line: str, words: str) -> None:
         ("prepare sizes o.zip", "6 different sizes, from 16x16 to 36x16: give all one size"),
         ("prepare sizes o.zip --size 16", "1.png: 20x16 has another shape than 16x16"),
         ("prepare kinds o.zip", "convert all to one kind (all grey or all RGB"),
-        ("prepare odd o.zip", "the nearest that fits is 36x36: prepare with --width 36"),
+        ("prepare odd o.zip", "the nearest that fits is 36x36: prepare with --size 36"),
         ("prepare climbs.zip o.zip", "'../x.png' would leave its folder"),
         ("prepare absolute.zip o.zip", "'/etc/x.png' would leave its folder"),
         ("prepare bomb.zip o.zip", "more than 100 times, as compression bombs do"),

@@ -183,7 +183,7 @@ def test_sizes_that_are_not_square_and_sixteen_bits(run: Run, tmp_path: Path) ->
         (["--resize-filter", "lanzcos"], "did you mean 'lanczos'"),
         (["--invariant", "miror"], "did you mean 'mirror'"),
         (["--size", "0"], "--size 0: must be at least 4"),
-        (["--size", "34"], "34x34 fit no grid: .*prepare with --width"),
+        (["--size", "34"], "34x34 fit no grid: .*prepare with --size"),
         (["--size", "8", "--width", "8"], "give one or the other"),
         (["--width", "8"], "given together"),
         (["--size", "17", "--transform", "pad"], "fit no grid"),

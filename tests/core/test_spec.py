@@ -34,7 +34,8 @@ def test_grids(height: int, width: int, grid: tuple[int, int, int]) -> None:
 @pytest.mark.parametrize(("height", "width"), [(17, 17), (34, 34), (32, 256), (31, 32), (100, 17)])
 def test_sizes_without_grid_are_refused_with_one_that_fits(height: int, width: int) -> None:
     near_h, near_w = nearest_size(height, width)
-    with pytest.raises(UserError, match=f"--width {near_w} --height {near_h}") as caught:
+    size = f"--size {near_w}" if near_w == near_h else f"--width {near_w} --height {near_h}"
+    with pytest.raises(UserError, match=f"prepare with {size}") as caught:
         _ = spec(height, width).grid
     assert f"{width}x{height}" in str(caught.value)
     assert find_grid(near_h, near_w) is not None

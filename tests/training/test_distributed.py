@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import signal
 import socket
@@ -19,7 +20,13 @@ from safetensors.torch import load_file
 from synthograph.core.errors import UserError
 from synthograph.models.snapshot import find_snapshot, load
 from synthograph.training.config import RunConfig
-from synthograph.training.distributed import TIMEOUT, Team, init_team, rank_slices
+from synthograph.training.distributed import (
+    TIMEOUT,
+    Team,
+    check_shares,
+    init_team,
+    rank_slices,
+)
 from synthograph.training.setup import make_session, open_data
 from tests.conftest import ONE_OF_TWO, make_archive
 from tests.training.test_resume import SETTINGS, configure
@@ -31,7 +38,7 @@ STEPS = 16
 def test_shares_are_whole_groups_in_order(group: int, groups: int, processes: int) -> None:
     batch = group * groups
     if groups < processes:
-        with pytest.raises(UserError, match=f"nearest that can is {group * processes}"):
+        with pytest.raises(UserError, match=f"in whole groups of {group} images"):
             rank_slices(batch, group, processes)
         return
     parts = rank_slices(batch, group, processes)
@@ -42,9 +49,41 @@ def test_shares_are_whole_groups_in_order(group: int, groups: int, processes: in
 
 
 def test_a_batch_that_cuts_groups_is_refused_with_the_nearest() -> None:
-    with pytest.raises(UserError, match="--batch 30 .* by 2 processes .* nearest that can is 32"):
+    with pytest.raises(UserError, match="--batch 30 .* by 2 processes in whole groups of 4"):
         rank_slices(30, 4, 2)
     assert rank_slices(30, 4, 1) == [range(30)]
+
+
+def shared(batch: int, group: int, microbatch: int | None = None) -> RunConfig:
+    tree = {"batch": batch, "batch_gpu": microbatch or batch}
+    return RunConfig.parse(
+        {
+            "model": {"family": "stylegan2", "mbstd_group": group},
+            "training": tree,
+            "data": {"path": "x.zip"},
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("batch", "group", "microbatch", "processes"),
+    [(1, 2, None, 3), (2, 4, None, 2), (3, 3, None, 2), (6, 4, 6, 4), (6, 3, 3, 4), (8, 4, 4, 3)],
+)
+def test_the_batch_that_is_proposed_can_be_shared(
+    batch: int, group: int, microbatch: int | None, processes: int
+) -> None:
+    if microbatch is not None:
+        group = math.gcd(group, microbatch)
+    with pytest.raises(UserError, match=r"the nearest that can is \d+$") as error:
+        check_shares(shared(batch, group, microbatch), processes)
+    near = int(str(error.value).rpartition(" ")[2])
+    check_shares(shared(near, group, microbatch), processes)
+
+
+def test_groups_that_nothing_divides() -> None:
+    with pytest.raises(UserError, match="discriminator compares: take fewer processes"):
+        check_shares(shared(32, 1 << 30), 2)
+    check_shares(shared(32, 1 << 30), 1)
 
 
 def test_alone_without_torchrun() -> None:

@@ -15,7 +15,7 @@ from synthograph.archive.manifest import count_labels
 from synthograph.archive.parts import Part, discard_parts, missing_ranges
 from synthograph.archive.reader import ArchiveInfo, check_classes
 from synthograph.archive.suspects import ImageStatistics, Suspect, find_suspects
-from synthograph.archive.transform import TransformOptions
+from synthograph.archive.transform import Fit, TransformOptions
 from synthograph.archive.writer import ArchiveWriter, refuse_destination, write_rejects
 from synthograph.core.config import Config
 from synthograph.core.errors import BlockedError, DiskFullError, StoppedError, UserError
@@ -23,7 +23,7 @@ from synthograph.core.files import remove
 from synthograph.core.names import nearest
 from synthograph.core.progress import Track
 from synthograph.core.record import SourceItem
-from synthograph.core.spec import ImageSpec, Invariances, require_grid
+from synthograph.core.spec import ImageSpec, Invariances, find_grid, require_grid
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.version import VERSION
 
@@ -113,7 +113,7 @@ def prepare(
         StoppedError: likewise, after Ctrl-C.
     """
     if options.transform.result is not None:
-        require_grid(*options.transform.result)
+        _require_result(options.transform)
     classes = _classes(items, options)
     whole = {**(command or {}), **_fingerprint(items, options)}
     writer = ArchiveWriter(dest, whole, replace=options.replace)
@@ -218,7 +218,7 @@ def _make(
             _store(writer, item, result)
             # the first images say nothing where those of a rare size may be left out
             if number == PROBED and not options.allow_rejects:
-                _refuse_odd_size(writer)
+                _refuse_odd_size(writer, options)
 
 
 def _store(writer: ArchiveWriter, item: SourceItem, made: ConvertedItem) -> None:
@@ -232,7 +232,27 @@ def _store(writer: ArchiveWriter, item: SourceItem, made: ConvertedItem) -> None
     writer.add([encoded for encoded, _, _ in made.images], memory)
 
 
-def _refuse_odd_size(writer: ArchiveWriter) -> None:
+def _require_result(transform: TransformOptions) -> None:
+    """Refuse a wanted size that no network accepts.
+
+    Raises:
+        UserError: it is one; a size that can be had by the same rule is named.
+    """
+    assert transform.result is not None, "a size is wanted"
+    height, width = transform.result
+    if transform.fit is not Fit.CENTER_CROP_WIDE or find_grid(height, width):
+        require_grid(height, width, fitted=transform.fit is not None)
+        return
+    # images that are large enough for the crop may not be for a larger one
+    side = next(n for n in range(width, 0, -1) if find_grid(n, n))
+    high = min(transform.height or side, side)
+    raise UserError(
+        f"images of {width}x{width} fit no grid; the nearest smaller one that fits is {side}x"
+        f"{side}: prepare with --width {side} --height {high}"
+    )
+
+
+def _refuse_odd_size(writer: ArchiveWriter, options: PrepareOptions) -> None:
     """Refuse early a size that no network accepts.
 
     Raises:
@@ -241,7 +261,7 @@ def _refuse_odd_size(writer: ArchiveWriter) -> None:
     sizes = Counter(tuple(shape[:2]) for m in writer.items for shape in m["shapes"])
     if sizes:
         (height, width), _ = sizes.most_common(1)[0]
-        require_grid(height, width)
+        require_grid(height, width, fitted=options.transform.fit is not None)
 
 
 def _conclude(
@@ -274,7 +294,7 @@ def _conclude(
     spec = ImageSpec.parse(
         {"height": height, "width": width, "modalities": dict(channels), "bits": bits}
     )
-    require_grid(height, width)
+    require_grid(height, width, fitted=options.transform.fit is not None)
     info = ArchiveInfo(
         classes=classes,
         spec=spec,

@@ -12,7 +12,7 @@ from PIL import Image
 
 from synthograph.core.config import Config
 from synthograph.core.record import DecodedImage, Pixels, UnreadableError, array_of
-from synthograph.core.spec import MIN_GRID
+from synthograph.core.spec import MAX_PREPARED, MIN_GRID
 
 
 class Fit(enum.StrEnum):
@@ -37,11 +37,11 @@ FILTERS = {ResizeFilter.LANCZOS: Image.Resampling.LANCZOS, ResizeFilter.BOX: Ima
 class TransformOptions(Config):
     """Size of the images to be, and how they get it. Without a size, pixels stay as they are."""
 
-    width: int | None = pydantic.Field(None, ge=MIN_GRID, le=16384)
-    height: int | None = pydantic.Field(None, ge=MIN_GRID, le=16384)
+    width: int | None = pydantic.Field(None, ge=MIN_GRID, le=MAX_PREPARED)
+    height: int | None = pydantic.Field(None, ge=MIN_GRID, le=MAX_PREPARED)
     fit: Fit | None = None
     resize_filter: ResizeFilter = ResizeFilter.LANCZOS
-    tile: int | None = pydantic.Field(None, ge=MIN_GRID, le=16384)
+    tile: int | None = pydantic.Field(None, ge=MIN_GRID, le=MAX_PREPARED)
     overlap: int = pydantic.Field(0, ge=0)
 
     @pydantic.model_validator(mode="after")
@@ -123,7 +123,7 @@ def _fit(picture: DecodedImage, options: TransformOptions) -> DecodedImage:
         if target_h * width != target_w * height:
             raise UnreadableError(
                 f"{width}x{height} has another shape than {target_w}x{target_h}: "
-                "add --transform center-crop, center-crop-wide, pad or stretch"
+                "add --transform center-crop, pad or stretch"
             )
     return _resize(picture, target_h, target_w, options.resize_filter)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MIN_GRID = 4
 MAX_GRID = 16
-MAX_SIDE = 1 << 16
+MAX_SIDE, MAX_PREPARED = 1 << 16, 1 << 14
 MASKS = "masks"
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
@@ -120,8 +120,13 @@ def find_grid(height: int, width: int) -> Grid | None:
     return Grid(height, width, doublings) if fits else None
 
 
-def require_grid(height: int, width: int) -> Grid:
+def require_grid(height: int, width: int, *, fitted: bool = False) -> Grid:
     """The grid of an image size.
+
+    Args:
+        height: in pixels.
+        width: in pixels.
+        fitted: a rule for images of another shape has been chosen.
 
     Raises:
         UserError: there is none; the nearest size that has one is named.
@@ -129,22 +134,25 @@ def require_grid(height: int, width: int) -> Grid:
     found = find_grid(height, width)
     if found is None:
         near_h, near_w = nearest_size(height, width)
+        size = f"--size {near_w}" if near_w == near_h else f"--width {near_w} --height {near_h}"
+        if near_h * width != near_w * height and not fitted:
+            size = f"{size} --transform center-crop"
         raise UserError(
             f"images of {width}x{height} fit no grid: both sides must be the same power of two "
             f"times a number from {MIN_GRID} to {MAX_GRID}; the nearest that fits is "
-            f"{near_w}x{near_h}: prepare with --width {near_w} --height {near_h}"
+            f"{near_w}x{near_h}: prepare with {size}"
         )
     return found
 
 
 def nearest_size(height: int, width: int) -> tuple[int, int]:
-    """(height, width) of the nearest image size that has a grid."""
+    """(height, width) of the nearest image size that has a grid and can be prepared."""
     sizes = [
         (h << k, w << k)
         for k in range(13)
         for h in range(MIN_GRID, MAX_GRID + 1)
         for w in range(MIN_GRID, MAX_GRID + 1)
-        if find_grid(h << k, w << k) is not None
+        if find_grid(h << k, w << k) is not None and max(h << k, w << k) <= MAX_PREPARED
     ]
     return min(sizes, key=lambda s: (abs(s[0] - height) + abs(s[1] - width), -s[0] * s[1]))
 

@@ -106,16 +106,20 @@ def check_kind(one: ImageSet, other: ImageSet) -> None:
         UserError: another size, bit depth, or other channels.
     """
     mine, theirs = one.spec, other.spec
-    for what, here, there in (
-        ("pixels", f"{mine.width}x{mine.height}", f"{theirs.width}x{theirs.height}"),
-        ("bits", f"{mine.bits}", f"{theirs.bits}"),
-        ("channels", _channels(mine), _channels(theirs)),
+    resize = f"prepare {one.name} again with --width {theirs.width} --height {theirs.height}"
+    if mine.width * theirs.height != theirs.width * mine.height:
+        resize = f"{resize} --transform center-crop"
+    save = f"save the files of {one.name} again as those of {other.name} are"
+    for what, here, there, way_out in (
+        ("pixels", f"{mine.width}x{mine.height}", f"{theirs.width}x{theirs.height}", resize),
+        ("bits", f"{mine.bits}", f"{theirs.bits}", save),
+        ("channels", _channels(mine), _channels(theirs), save),
     ):
         if here != there:
             raise UserError(
                 f"{one.name} has images of {here} {what}, {other.name} of {there}: bring them to "
-                "one size and kind with 'synthograph prepare --size N'; nothing is resized or "
-                "converted here, since that would change the numbers"
+                f"one size and kind ({way_out}); nothing is resized or converted here, since that "
+                "would change the numbers"
             )
 
 

@@ -5,6 +5,7 @@ gives it. Nothing here imports torch when it is read.
 """
 
 import enum
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -254,10 +255,16 @@ class RunConfig(Config):
         group, microbatch = self.group, self.training.batch_gpu
         if microbatch % group:
             name = f"model.{self.model.group_setting}"
-            nearest_multiple = max(round(microbatch / group), 1) * group
+            batch = self.training.batch
+            fitting = [n for n in range(group, batch + 1, group) if batch % n == 0]
+            near = min(fitting, key=lambda n: abs(n - microbatch), default=None)
+            way_out = (
+                f"{name}={math.gcd(microbatch, group)} divides it"
+                if near is None
+                else f"the nearest that is and divides the batch: {near}"
+            )
             raise ValueError(
-                f"training.batch_gpu {microbatch} is no multiple of {name} {group}, "
-                f"the nearest that is: {nearest_multiple}"
+                f"training.batch_gpu {microbatch} is no multiple of {name} {group}; {way_out}"
             )
         return self
 

@@ -23,8 +23,11 @@ from torch import Tensor, nn
 from synthograph.core.errors import SynthographError, UserError
 from synthograph.core.launched import Launched, launched, restarts
 from synthograph.models.base import LossTerms
+from synthograph.training.config import RunConfig
 from synthograph.training.state import TrainingProgress, TrainingState
 
+MAX_PROPOSED = 1 << 16
+"""Largest batch that a message proposes."""
 TIMEOUT = "SYNTHOGRAPH_WORKER_TIMEOUT"
 """Environment variable: seconds that a process waits for the others within a step before it takes
 one for dead. 25 by default, since torchrun takes up to half a minute more to end them all; large
@@ -283,14 +286,38 @@ def rank_slices(batch: int, group: int, processes: int) -> list[range]:
     group = min(group, batch)
     groups, rest = divmod(batch, group)
     if processes > 1 and (rest or groups < processes):
-        least = group * processes
-        nearest = max(round(batch / group) * group, least)
         raise UserError(
             f"--batch {batch} cannot be shared by {processes} processes in whole groups of {group} "
-            f"images, which the discriminator compares: the nearest that can is {nearest}"
+            "images, which the discriminator compares"
         )
     starts = [groups * k // processes * group for k in range(processes)]
     return [range(a, b) for a, b in zip(starts, [*starts[1:], batch], strict=True)]
+
+
+def check_shares(config: RunConfig, processes: int) -> None:
+    """Refuse a batch that the processes cannot share.
+
+    Raises:
+        UserError: it cannot be; the nearest that can is named.
+    """
+    batch = config.training.batch
+    try:
+        rank_slices(batch, config.group, processes)
+    except UserError as error:
+        most = batch + config.model.group_size * processes
+        sizes = sorted(range(1, min(most, MAX_PROPOSED) + 1), key=lambda n: abs(n - batch))
+        near = next((n for n in sizes if _can_be_shared(config, n, processes)), None)
+        way_out = "take fewer processes" if near is None else f"the nearest that can is {near}"
+        raise UserError(f"{error}: {way_out}") from None
+
+
+def _can_be_shared(config: RunConfig, batch: int, processes: int) -> bool:
+    """Whether another `--batch` would do, which is the microbatch too where none was given."""
+    microbatch = config.training.batch_gpu
+    microbatch = batch if microbatch == config.training.batch else microbatch
+    group = min(config.model.group_size, microbatch)
+    groups = batch // group
+    return not (batch % microbatch or microbatch % group or batch % group) and groups >= processes
 
 
 def _timeout_seconds() -> float:

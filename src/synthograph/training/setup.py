@@ -38,7 +38,7 @@ from synthograph.training.config import (
     archive_path,
 )
 from synthograph.training.controllers import make_controller
-from synthograph.training.distributed import Team
+from synthograph.training.distributed import Team, check_shares
 from synthograph.training.presets import check_model, resolve
 from synthograph.training.session import Session
 from synthograph.training.state import TrainingState, make_optimisers
@@ -186,7 +186,7 @@ def make_session(
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     team = team or Team()
-    team.rank_slice(config.training.batch, config.group)
+    check_shares(config, team.size)
     device, spec = pick_device(team.device(config.device)), data.archive.info.spec
     check_model(spec, config.model)
     streams = Streams(config.seed)

@@ -27,9 +27,9 @@ from synthograph.training.config import RunConfig
 from synthograph.training.distributed import (
     Team,
     broadcast_state,
+    check_shares,
     init_team,
     launch_id,
-    rank_slices,
     restarted,
 )
 from synthograph.training.estimate import STRONG, Estimate, estimate
@@ -152,7 +152,7 @@ def _launch(request: TrainRequest, config: RunConfig) -> TrainResult:
     Raises:
         UserError: the batch or the machine does not allow so many.
     """
-    rank_slices(config.training.batch, config.group, request.gpus)
+    check_shares(config, request.gpus)
     if config.device.startswith("cuda") and torch.cuda.device_count() < request.gpus:
         raise UserError(
             f"--gpus {request.gpus}: this machine has {torch.cuda.device_count()} GPUs; use as "
