@@ -12,6 +12,7 @@ count: padding, flat or repeated, is recognised by its appearance and left out.
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -86,15 +87,23 @@ def bank() -> Pose:
 
 
 def blur(images: Float[Tensor, "b c h w"], sigma: float) -> Float[Tensor, "b c h w"]:
-    """Gaussian blur; outside the image is nothing, so weights are to be blurred likewise."""
+    """Gaussian blur; outside the image is nothing, so weights are to be blurred likewise.
+
+    Both axes are products with a band of a matrix, several times as fast as a convolution of one
+    channel on a processor.
+    """
+    h, w = images.shape[2:]
+    down, along = (_gaussian(side, sigma).to(images) for side in (h, w))
+    return down @ (images @ along)
+
+
+@lru_cache(maxsize=64)
+def _gaussian(side: int, sigma: float) -> Float[Tensor, "s s"]:
+    """Weights of a Gaussian cut at 2.5 deviations, for every place of a line and every other."""
     reach = max(1, math.ceil(2.5 * sigma))
-    axis = torch.arange(-reach, reach + 1, dtype=images.dtype, device=images.device)
-    kernel = torch.exp(-0.5 * (axis / sigma) ** 2)
-    kernel = kernel / kernel.sum()
-    size = images.shape
-    flat = images.reshape(-1, 1, *size[2:])
-    flat = nnf.conv2d(flat, kernel.view(1, 1, -1, 1), padding=(reach, 0))
-    return nnf.conv2d(flat, kernel.view(1, 1, 1, -1), padding=(0, reach)).view(size)
+    apart = torch.arange(side)[:, None] - torch.arange(side)[None]
+    weights = torch.exp(-0.5 * (apart / sigma) ** 2) * (apart.abs() <= reach)
+    return weights / torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / sigma) ** 2).sum()
 
 
 def grid(h: int, w: int) -> Float[Tensor, "p 2"]:

@@ -22,8 +22,8 @@ KEEP = 4
 """Candidates of which the agreement is measured in full detail."""
 FIRST, AGAIN, POSES = 8, 5, 3
 """Candidates of the search, of every second search, and poses in which it is made."""
-BLOCK, PAIRS, IMAGES = 128, 512, 256
-"""Queries, pairs and training images at once."""
+BLOCK, PAIRS, IMAGES = 128, 32, 256
+"""Queries, pairs and training images at once; so few pairs stay in a processor's cache."""
 MIN_VARIANCE = 0.1
 """Share of the strongest component below which a component of the channels is left out."""
 
