@@ -69,6 +69,7 @@ class SnapshotInfo(Config):
     label_width: int = pydantic.Field(0, ge=0)
     invariances: list[str] | None = None
     images_seen: int = pydantic.Field(0, ge=0)
+    augment_p: float | None = pydantic.Field(None, ge=0, le=1)
     images_hash: str | None = None
     manifest_hash: str | None = None
     split: str | None = None

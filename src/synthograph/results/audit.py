@@ -202,6 +202,8 @@ class Copies(AuditPart):
         level: probability of `found` for a generator that copies no more than an unseen patient
             does.
         counts: at every rate of false alarms.
+        decided: the rate of false alarms that the set is judged and images are withheld by; None
+            where only equal images were looked for, and in files of older versions.
         recall: of planted copies, by transform and class.
         identical: synthetic images that equal a training image in every pixel.
         proof: those of them that equal no held-out image.
@@ -212,6 +214,7 @@ class Copies(AuditPart):
     found: IfGiven[bool | None] = None
     level: IfGiven[float | None] = None
     counts: IfGiven[Many[Flagged]] = ()
+    decided: IfGiven[float | None] = None
     recall: IfGiven[Many[Recall]] = ()
     identical: tuple[Count, ...] = ()
     proof: tuple[Count, ...] = ()
@@ -324,10 +327,28 @@ class Leak(Schema):
         return None if self.share is not None else "cannot be distinguished on this set"
 
 
+class TrainedWith(Schema):
+    """What generators record of the augmentation in their training.
+
+    Attributes:
+        changes: that it could make, by the names of `Leak`; none without augmentation.
+        p: strength when they were saved, the largest; None where that is not recorded.
+    """
+
+    changes: Many[str] = ()
+    p: Share | None = None
+
+
 class AugmentationLeakage(AuditPart):
-    """Augmentations of training that show in synthetic images."""
+    """Changes that show in synthetic images, as augmentations of training leave them.
+
+    Attributes:
+        recorded: what the generators say of their training; None where they do not, and in files of
+            older versions.
+    """
 
     transforms: Many[Leak]
+    recorded: TrainedWith | None = None
     notes: Many[Prose] = (
         "a generator whose images differ from real ones in another way may be taken for one that "
         "leaks: look at the images",

@@ -221,7 +221,8 @@ class Trainer:
         spreads = alarms.spread(pixels), alarms.spread(self.grid.reals)
         for alarm in alarms.of_pictures(self.progress, *spreads):
             self.alarm(alarm)
-        info = session.info.model_copy(update={"images_seen": images})
+        reached = {"images_seen": images, "augment_p": session.state.controller.p}
+        info = session.info.model_copy(update=reached)
         path = save_snapshot(self.run.snapshots, info, session.state.ema, session.state.networks)
         self.trackers.file(path)
         self.run.log(f"snapshot {path}")

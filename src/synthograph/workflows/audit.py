@@ -9,6 +9,7 @@ from pathlib import Path
 from synthograph.archive.batches import ArchiveRows, open_rows
 from synthograph.core.errors import UserError
 from synthograph.core.files import new_folder, refuse_output, write_bytes, write_text
+from synthograph.core.names import first_few
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result, keeping
 from synthograph.features.base import Extractor
@@ -23,6 +24,7 @@ from synthograph.metrics.audit.audit import (
     refuse_strange_training,
 )
 from synthograph.metrics.audit.pairs import picture
+from synthograph.metrics.audit.recorded import trained_with
 from synthograph.metrics.audit.report_text import table
 from synthograph.metrics.overlap import trained_on
 from synthograph.workflows.cross_fold import CrossFoldResult, compare_folds
@@ -30,18 +32,23 @@ from synthograph.workflows.requests import AuditRequest
 from synthograph.workflows.tables import table_lines
 
 NOTHING = "nothing was written: --outdir keeps the numbers, the pairs and the list"
+NAMED = 20
+"""Images to be withheld that are named on the console; the file names all."""
 
 
 @dataclass(frozen=True, repr=False)
 class AuditResult(Result):
-    """What an audit found, and a line on the files that were written."""
+    """What an audit found, the images to be withheld, and a line on the files that were written."""
 
     audit: Audited
+    withheld: tuple[str, ...]
     written: str
 
     def lines(self) -> Iterator[str]:
-        """Tests, verdict and files."""
+        """Tests, verdict, images to be withheld, and files."""
         yield from table_lines(table(self.audit.result))
+        if self.withheld:
+            yield f"withhold {len(self.withheld)} images: {first_few(self.withheld, NAMED)}"
         yield self.written
 
 
@@ -77,11 +84,13 @@ def run(request: AuditRequest, *, progress: Progress) -> AuditResult | CrossFold
     if request.dry_run:
         return None
     found = audit(task, extractors, folder=feature_folder(), tracks=progress.track)
-    result = AuditResult(found, NOTHING)
+    files = tuple(sets.synthetic.ordered[each.image].file for each in found.withheld)
+    result = AuditResult(found, files, NOTHING)
     if request.outdir is None:
         return result
     with keeping(result):
-        return AuditResult(found, _write(found, sets, request.outdir, request.command_line()))
+        written = _write(found, sets, request.outdir, request.command_line())
+    return AuditResult(found, files, written)
 
 
 def _refuse_moved(request: AuditRequest) -> None:
@@ -162,6 +171,7 @@ def _open(request: AuditRequest) -> _Sets:
         train.groups,
         holdout.groups,
         tuple(notes),
+        trained_with(synthetic.archive.info.snapshots),
     )
     check(task)
     return _Sets(task, synthetic, train)
@@ -186,10 +196,10 @@ def _withheld(found: Audited, sets: _Sets) -> str:
     """CSV of the synthetic images that should not be shared."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("file", "network", "seed", "training_file", "score"))
+    writer.writerow(("file", "network", "seed", "training_file", "score", "why"))
     for each in found.withheld:
         row = sets.synthetic.ordered[each.image]
         score = "" if each.score is None else f"{each.score:.6g}"
         origin = (row.columns.get(name, "") for name in ("network", "seed"))
-        writer.writerow((row.file, *origin, sets.train.ordered[each.source].file, score))
+        writer.writerow((row.file, *origin, sets.train.ordered[each.source].file, score, each.why))
     return text.getvalue()

@@ -40,6 +40,7 @@ from synthograph.results.audit import (
     Membership,
     Overlap,
     Sets,
+    TrainedWith,
 )
 from synthograph.results.evaluation import MIN_FOR_MORE
 from synthograph.results.provenance import Features, ImageRecord
@@ -52,7 +53,8 @@ class AuditSets:
     """What to audit: images of patients whom the generator was trained on, and of others.
 
     `train_groups` and `holdout_groups` give the name of every patient by digest, so that an overlap
-    can be named; `notes` are what is known of the sets before.
+    can be named; `notes` are what is known of the sets before, `recorded` what the generator says
+    of the augmentation in its training.
     """
 
     train: ImageSet
@@ -62,6 +64,7 @@ class AuditSets:
     train_groups: Mapping[str, str] = field(default_factory=dict)
     holdout_groups: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    recorded: TrainedWith | None = None
 
     @property
     def labels(self) -> Labels | None:
@@ -257,9 +260,10 @@ def _leaks(request: AuditSets, tracks: Tracks) -> tuple[AugmentationLeakage | No
     """Augmentations that leaked, or why that cannot be seen."""
     sets, seed = (request.train, request.synthetic), request.seed
     try:
-        return leaked_augmentations(*sets, seed=seed, tracks=tracks), []
+        found = leaked_augmentations(*sets, recorded=request.recorded, seed=seed, tracks=tracks)
     except UserError as error:  # sets of one kind, so they can only be too small
         return None, [str(error)]
+    return found, []
 
 
 def _samples(

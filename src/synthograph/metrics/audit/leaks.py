@@ -1,9 +1,9 @@
-"""Whether augmentations of training leaked into synthetic images: how often they are turned,
-mirrored or recoloured, against real ones.
+"""How often synthetic images are turned, mirrored or recoloured, against real ones: augmentations
+of training may have leaked into them. What training did is said by its record alone.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,9 +15,10 @@ from synthograph.core.errors import UserError
 from synthograph.core.progress import Tracks, silent
 from synthograph.core.seeds import Streams
 from synthograph.metrics.audit.matcher import levelled, resized
+from synthograph.metrics.audit.recorded import UPSIDE_DOWN
 from synthograph.metrics.audit.sets import provenance
 from synthograph.ops.operations import OPERATIONS, ColourOperation, Exact, vflip
-from synthograph.results.audit import AugmentationLeakage, Leak
+from synthograph.results.audit import AugmentationLeakage, Leak, TrainedWith
 
 # n image, m synthetic image, c channel, h height, w width, d feature
 
@@ -31,11 +32,15 @@ MIN_DIFFERENCE = 0.3
 MARGIN, MIN_STANDARD_ERRORS = 0.05, 3.0
 """A leak is a share that exceeds this by so many standard errors; there are several transforms."""
 MIN_IMAGES = 40
-UPSIDE_DOWN = "upside_down"
 
 
 def leaked_augmentations(
-    real: ImageSet, synthetic: ImageSet, *, seed: int = 0, tracks: Tracks = silent
+    real: ImageSet,
+    synthetic: ImageSet,
+    *,
+    recorded: TrainedWith | None = None,
+    seed: int = 0,
+    tracks: Tracks = silent,
 ) -> AugmentationLeakage:
     """Estimate how many synthetic images are turned, mirrored or recoloured.
 
@@ -47,6 +52,7 @@ def leaked_augmentations(
     Args:
         real: real images, with groups.
         synthetic: images of the generator of the same kind.
+        recorded: what the generator says of the augmentation in its training.
         seed: of folds and transforms.
         tracks: shows progress.
 
@@ -73,19 +79,43 @@ def leaked_augmentations(
         found.append(_leak(name, (plain, changed, others), groups, folds))
     sets = {"real": real, "generated": synthetic}
     return AugmentationLeakage(
-        transforms=tuple(found), provenance=provenance(sets, seed), sentence=_in_words(found)
+        transforms=tuple(found),
+        recorded=recorded,
+        provenance=provenance(sets, seed),
+        sentence=_in_words(found, recorded),
     )
 
 
-def _in_words(leaks: Sequence[Leak]) -> str:
-    known = [(leak.transform, leak.share) for leak in leaks if leak.leaked]
-    found = ", ".join(f"{name} ({share:.0%})" for name, share in known if share is not None)
+def _in_words(leaks: Sequence[Leak], recorded: TrainedWith | None) -> str:
+    """What shows, and whether training can be its cause: only what was recorded is said of it."""
+    known = {leak.transform: leak.share for leak in leaks if leak.leaked}
+    changes = () if recorded is None else recorded.changes
+    ours, others = ([name for name in known if (name in changes) is mine] for mine in (True, False))
+    parts = []
+    if ours and recorded is not None:
+        strength = "" if recorded.p is None else f", at p = {recorded.p:.2g} when it was saved"
+        parts.append(
+            f"synthetic images look changed as the augmentation of training does: "
+            f"{_shares(ours, known)}{strength}"
+        )
+    if others:
+        why = (
+            "whether the generator was trained with augmentation is not recorded"
+            if recorded is None
+            else "by its record the generator was trained without that, so the difference from "
+            "real images has another cause"
+        )
+        parts.append(f"synthetic images look changed: {_shares(others, known)}; {why}")
     unknown = ", ".join(leak.transform for leak in leaks if leak.share is None)
-    words = "none shows in the synthetic images"
-    if found:
-        words = f"synthetic images look as if they had been changed as in training: {found}"
-    words = f"augmentations: {words}"
-    return f"{words}; not distinguishable on such images: {unknown}" if unknown else words
+    if unknown:
+        parts.append(f"not distinguishable on such images: {unknown}")
+    if not known:
+        parts.insert(0, "none shows in the synthetic images")
+    return f"augmentations: {'; '.join(parts)}"
+
+
+def _shares(names: Sequence[str], shares: Mapping[str, float | None]) -> str:
+    return ", ".join(f"{name} ({shares[name] or 0:.0%})" for name in names)
 
 
 def _shape(pixels: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
