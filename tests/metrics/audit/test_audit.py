@@ -16,7 +16,7 @@ from synthograph.metrics.audit.audit import (
     refuse_seen,
     refuse_strange_training,
 )
-from synthograph.metrics.audit.copies import Withheld
+from synthograph.metrics.audit.copies import EQUAL, Withheld
 from synthograph.metrics.audit.findings import PermutedTests
 from synthograph.metrics.audit.report_text import lines
 from synthograph.metrics.audit.verdict import decide
@@ -178,7 +178,7 @@ def test_an_equal_image_is_found_among_however_few_patients(tmp_path: Path) -> N
     reasons = " ".join(found.result.verdict.reasons)
     assert "1 synthetic images equal a training image" in reasons and "3 groups" in reasons
     assert copies.withhold == (4, 9)
-    assert found.withheld == (Withheld(4, 7, None), Withheld(9, 50, None))
+    assert found.withheld == (Withheld(4, 7, None, EQUAL), Withheld(9, 50, None, EQUAL))
     said = "\n".join(lines(found.result))
     assert "2 synthetic images equal a training image" in said and "1 of them" in said
     assert "saw 20 of 100 groups" in found.result.verdict.limits

@@ -1,10 +1,12 @@
 """Thresholds keep their rate, counts are tested exactly, groups weigh what they should."""
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import binom
 
 from synthograph.metrics.audit.calibration import (
+    calibrated,
     clopper_pearson,
     design_effect,
     excess,
@@ -12,6 +14,7 @@ from synthograph.metrics.audit.calibration import (
     threshold_of,
     upper_limit,
 )
+from synthograph.metrics.audit.search import Candidates
 
 
 def draws(count: int, seed: int) -> torch.Tensor:
@@ -64,3 +67,41 @@ def test_copies_within_groups_count_once() -> None:
     assert design_effect(values, groups) == 1
     assert design_effect(values.repeat_interleave(4), groups.repeat_interleave(4)) > 3.5
     assert design_effect(draws(200, 4), groups.repeat_interleave(4)) < 1.6
+
+
+def candidates(values: torch.Tensor, train: torch.Tensor) -> Candidates:
+    """One candidate of each image, with this agreement in one band."""
+    groups = torch.arange(len(train))
+    return Candidates.of(train[:, None], values[:, None, None], groups)
+
+
+def test_two_groups_that_share_images_do_not_set_the_thresholds() -> None:
+    n = 200
+    values = torch.from_numpy(np.random.default_rng(0).uniform(0.2, 0.6, n)).to(torch.float32)
+    rows, groups = torch.arange(n), torch.arange(n) // 2
+    nearest = (rows + 2) % n
+    plain = calibrated(candidates(values, nearest), rows, groups, (0.001, 0.01))
+    assert not plain.twins.any()
+    nearest[0], nearest[10] = 10, 0  # each other's nearest, of groups 0 and 5
+    nearest[1] = 11  # of the same two groups
+    values[[0, 1, 10]] = torch.tensor([0.999, 0.9, 0.999])
+    found = calibrated(candidates(values, nearest), rows, groups, (0.001, 0.01))
+    assert found.twins.nonzero()[:, 0].tolist() == [0, 1, 10]
+    one, two = found.thresholds[0], plain.thresholds[0]
+    assert one.score < 1.2 * two.score
+    assert one.above == 3 and one.images == n  # they count in what chance gives
+    nearest[10] = 12  # no longer mutual
+    found = calibrated(candidates(values, nearest), rows, groups, (0.001, 0.01))
+    assert not found.twins.any() and found.thresholds[0].score > 2 * two.score
+    assert [each.rate for each in found.thresholds] == [0.001, 0.01]
+
+
+def test_evidence_is_agreement_and_what_it_exceeds_that_of_other_patients_by() -> None:
+    agreement = torch.tensor([[[0.9], [0.8], [0.5]]])
+    train, groups = torch.tensor([[0, 1, 2]]), torch.tensor([7, 7, 8])
+    evidence = Candidates.of(train, agreement, groups).evidence[0]
+    z = torch.atanh(agreement[0, :, 0])
+    assert torch.allclose(evidence[:, 0], z)
+    assert torch.allclose(evidence[:, 1], torch.stack((z[0] - z[2], z[1] - z[2], z[2] - z[0])))
+    alone = Candidates.of(train, agreement, torch.tensor([7, 7, 7])).evidence
+    assert not alone[..., 1].any(), "no other patient to compare with"

@@ -3,10 +3,11 @@ thresholds, and exact tests of the images above them.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from scipy.special import ndtri
 from scipy.stats import beta, betabinom
 from torch import Tensor
@@ -24,7 +25,7 @@ ENOUGH = 10
 
 @dataclass(frozen=True)
 class AgreementScale:
-    """What makes agreement in different bands comparable: every number is turned into how many
+    """What makes evidence of different kinds comparable: every number is turned into how many
     times rarer it is among real images of other patients than the highest tenth of them, as a
     natural logarithm (their tail taken as exponential), and the rarest counts.
     """
@@ -35,7 +36,7 @@ class AgreementScale:
     @classmethod
     def of(cls, real: Candidates) -> "AgreementScale":
         """From real images of which no patient was searched for."""
-        rows = _stretched(real.agreement).amax(1)
+        rows = real.evidence.amax(1)
         start = torch.quantile(rows, 1 - TAIL, dim=0)
         # by the median, so that a few duplicates across groups leave it as it is
         high = _highest(rows.sort(dim=0, descending=True).values)
@@ -44,14 +45,9 @@ class AgreementScale:
 
     def scores(self, found: Candidates) -> tuple[Float[Tensor, " q"], Int64[Tensor, " q"]]:
         """Score of every image, and the training image that it comes from."""
-        each = ((_stretched(found.agreement) - self.start) / self.width).amax(2)
+        each = ((found.evidence - self.start) / self.width).amax(2)
         score, place = each.max(1)
         return score, found.train.gather(1, place[:, None])[:, 0]
-
-
-def _stretched(agreement: Tensor) -> Tensor:
-    """Fisher's transform (1915), finite for equal images."""
-    return torch.atanh(agreement.clamp(-0.999, 0.999))
 
 
 def threshold_of(scores: Float[Tensor, " n"], rate: float) -> Threshold:
@@ -88,6 +84,74 @@ def threshold_by_tail(scores: Float[Tensor, " n"], rate: float) -> Threshold:
     score = _tail_quantile(highest, mean, n, rate)
     above = int((scores >= score).sum())
     return Threshold(rate=rate, score=score, above=above, images=n, extrapolated=True)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What turns candidates into scores, and scores into flags: set on training images, each
+    searched for among those of all other groups.
+
+    Attributes:
+        scale: from evidence to scores.
+        thresholds: one per rate of false alarms, the strictest first.
+        scores: of the training images.
+        twins: those that look like copies of images of another group; thresholds leave them out.
+    """
+
+    scale: AgreementScale
+    thresholds: tuple[Threshold, ...]
+    scores: Float[Tensor, " n"]
+    twins: Bool[Tensor, " n"]
+
+
+def calibrated(
+    unseen: Candidates,
+    rows: Int64[Tensor, " n"],
+    groups: Int64[Tensor, " m"],
+    rates: Sequence[float],
+) -> Calibration:
+    """Calibrate a search.
+
+    Args:
+        unseen: candidates of training images among those of all other groups.
+        rows: places of these images among all training images, sorted.
+        groups: of all training images.
+        rates: false alarms.
+    """
+    scale = AgreementScale.of(unseen)
+    scores, nearest = scale.scores(unseen)
+    twins = _twins(scores, nearest, rows, groups)
+    thresholds = []
+    for rate in sorted(rates):
+        found = threshold_of(scores[~twins], rate)
+        # the twins are real images all the same: what is expected by chance counts them
+        above = max(1, int((scores >= found.score).sum()))
+        thresholds.append(found.replace(above=above, images=len(scores)))
+    return Calibration(scale, tuple(thresholds), scores, twins)
+
+
+def _twins(
+    scores: Float[Tensor, " n"],
+    nearest: Int64[Tensor, " n"],
+    rows: Int64[Tensor, " n"],
+    groups: Int64[Tensor, " m"],
+) -> Bool[Tensor, " n"]:
+    """Images whose nearest is of a group that shares images with their own.
+
+    Two groups share images if an image of each is the other's nearest, by a score that one image in
+    ten sets of this size would reach by chance: one patient under two names, or one field that was
+    photographed twice. At least half of the images are no twins.
+    """
+    n = len(rows)
+    at = torch.full((len(groups),), -1, dtype=torch.int64)
+    at[rows] = torch.arange(n)
+    back = at[nearest]
+    mutual = (back >= 0) & (nearest[back.clamp_min(0)] == rows)
+    sure = scores >= math.log(n)  # a tenth of the images have scores above 0, by an exponential law
+    pairs = torch.stack((groups[rows], groups[nearest]), dim=1)
+    shared = {tuple(sorted(pair)) for pair in pairs[mutual & sure & sure[back]].tolist()}
+    twins = torch.tensor([tuple(sorted(pair)) in shared for pair in pairs.tolist()])
+    return twins if int(twins.sum()) * 2 <= n else torch.zeros_like(twins)
 
 
 def _highest(ordered: Float[Tensor, "n *_"]) -> Float[Tensor, "t *_"]:

@@ -15,21 +15,21 @@ from torch import Tensor
 from synthograph.archive.batches import ImageSet, pixels_at
 from synthograph.core.seeds import Streams
 from synthograph.metrics.audit.calibration import (
-    AgreementScale,
+    Calibration,
+    calibrated,
     clopper_pearson,
     design_effect,
     excess,
-    threshold_of,
     upper_limit,
 )
 from synthograph.metrics.audit.identical import Identical, find_identical
 from synthograph.metrics.audit.search import Index
 from synthograph.metrics.audit.sets import check_sets, drawn, provenance
-from synthograph.metrics.audit.transforms import IDENTITY, TRANSFORMS, plant
+from synthograph.metrics.audit.transforms import IDENTITY, plant, plantable
 from synthograph.results.audit import ClosestPair, Copies, Flagged, Recall, Threshold
 
 RATES = (0.001, 0.01)
-"""False alarms at which recall is reported; the first is what images are withheld by."""
+"""False alarms at which copies are counted and recall is reported, the strictest first."""
 COPIES_ALPHA = 0.01
 """Probability of "copies found" for a generator that copies no more than an unseen patient does."""
 PLANTED = 150
@@ -43,15 +43,21 @@ WEAK = 0.8
 """Share of planted copies below which a transform is named as a limit."""
 
 
+EQUAL = "equals it in every pixel"
+Independent = tuple[float, float]
+"""Independent real images above a threshold, and in all."""
+
+
 @dataclass(frozen=True)
 class Withheld:
     """Place of a synthetic image that should not be shared, and of the training image that it
-    equals or is most alike; how alike, or None where only equal images were looked for.
+    equals or is most alike; how alike, or None where only equal images were looked for; and why.
     """
 
     image: int
     source: int
     score: float | None
+    why: str
 
 
 @dataclass(frozen=True)
@@ -93,41 +99,62 @@ def find_copies(
     held = index.candidates(holdout, kept, "hold-out against training images")
     every = torch.arange(synthetic.count)
     others = index.candidates(synthetic, every, "synthetic against training images")
-    scale = AgreementScale.of(unseen)
-    real, other = scale.scores(unseen)[0], scale.scores(held)[0]
-    scores, nearest = scale.scores(others)
-    thresholds = [threshold_of(real, rate) for rate in RATES]
-    recalls = _recalls(index, scale, thresholds, streams, planted)
+    known = calibrated(unseen, chosen, train.groups, RATES)
+    other = known.scale.scores(held)[0]
+    scores, nearest = known.scale.scores(others)
+    recalls = _recalls(index, known, streams, planted)
     effects = (
-        design_effect(real, train.groups[chosen]),
+        design_effect(known.scores, train.groups[chosen]),
         design_effect(other, holdout.groups[kept]),
     )
-    counts = tuple(_counted(t, scores, other, effects, recalls) for t in thresholds)
+    levels = [_independent(each, other, effects) for each in known.thresholds]
+    counts = tuple(
+        _counted(threshold, scores, other, real, recalls)
+        for threshold, real in zip(known.thresholds, levels, strict=True)
+    )
     same = find_identical(train, holdout, synthetic)
-    flagged = (scores >= thresholds[0].score).nonzero()[:, 0].tolist()
+    convicted = deciding(counts, levels, synthetic.count)
+    decided = convicted or counts[0]
+    flagged = (scores >= decided.score).nonzero()[:, 0].tolist()
     sets = {"train": train, "holdout": holdout, "generated": synthetic}
     copies = Copies(
-        found=any(each.p < COPIES_ALPHA / len(counts) for each in counts) or bool(same.proof),
+        found=convicted is not None or bool(same.proof),
         level=COPIES_ALPHA,
+        decided=decided.rate,
         counts=counts,
         recall=tuple(recalls),
         identical=same.images,
         proof=same.proof,
         withhold=tuple(sorted({*flagged, *same.images})),
         pairs=_closest(scores, nearest),
-        notes=tuple(_notes(counts, effects, same, holdout)),
+        notes=tuple(_notes(counts, effects, same, holdout, int(known.twins.sum()))),
         provenance={
             **provenance(sets, seed),
             "thresholds_from": {"train_images": len(chosen), "holdout_images": len(kept)},
             "design_effect": {"train": effects[0], "holdout": effects[1]},
         },
     )
-    sources = dict(zip(same.images, same.sources, strict=True))
-    withheld = (
-        Withheld(image, sources.get(image, int(nearest[image])), float(scores[image]))
-        for image in copies.withhold
-    )
-    return CopySearch(copies.replace(sentence=_in_words(copies, synthetic.count)), tuple(withheld))
+    copies = copies.replace(sentence=_in_words(copies, synthetic.count))
+    return CopySearch(copies, tuple(_withheld(copies, same, scores, nearest)))
+
+
+def deciding(counts: Sequence[Flagged], real: Sequence[Independent], images: int) -> Flagged | None:
+    """The level by which a set is judged, and its images withheld; None where no level convicts.
+
+    It is the strictest that convicts the set, or a looser one that convicts what is left of it
+    without the images that the stricter one flags: no level convicts what is left in the end.
+
+    Args:
+        counts: images above every threshold, the strictest first.
+        real: independent real images above them, and in all.
+        images: in the set.
+    """
+    found, gone = None, 0
+    for count, (above, of) in zip(counts, real, strict=True):
+        left = excess(count.flagged - gone, images - gone, above, of)
+        if left < COPIES_ALPHA / len(counts):
+            found, gone = count, count.flagged
+    return found
 
 
 def find_equal(train: ImageSet, holdout: ImageSet, synthetic: ImageSet) -> CopySearch:
@@ -139,8 +166,20 @@ def find_equal(train: ImageSet, holdout: ImageSet, synthetic: ImageSet) -> CopyS
         f"{_unproven(found)}; there are too few patients to search for others"
     )
     pairs = zip(same.images, same.sources, strict=True)
-    withheld = tuple(Withheld(image, source, None) for image, source in pairs)
+    withheld = tuple(Withheld(image, source, None, EQUAL) for image, source in pairs)
     return CopySearch(found.replace(sentence=sentence), withheld)
+
+
+def _withheld(
+    copies: Copies, same: Identical, scores: Float[Tensor, " n"], nearest: Int64[Tensor, " n"]
+) -> Iterator[Withheld]:
+    """The images that `copies` withholds, each with the strictest level that flags it."""
+    sources = dict(zip(same.images, same.sources, strict=True))
+    for image in copies.withhold:
+        score = float(scores[image])
+        rates = [each.rate for each in copies.counts if score >= each.score]
+        why = EQUAL if image in sources else f"flagged at {min(rates):.1%} false alarms"
+        yield Withheld(image, sources.get(image, int(nearest[image])), score, why)
 
 
 def _chosen(train: ImageSet, planted: int, streams: Streams) -> Int64[Tensor, " q"]:
@@ -161,8 +200,7 @@ def _chosen(train: ImageSet, planted: int, streams: Streams) -> Int64[Tensor, " 
 
 def _recalls(
     index: Index,
-    scale: AgreementScale,
-    thresholds: Sequence[Threshold],
+    known: Calibration,
     streams: Streams,
     planted: int,
 ) -> list[Recall]:
@@ -174,11 +212,12 @@ def _recalls(
     labels = None if train.labels is None else [train.labels[i] for i in rows.tolist()]
     levels = [None, *sorted(set(labels or ()))]
     groups, recalls = train.groups[rows], []
-    for name in index.tracks("planted copies")(TRANSFORMS, len(TRANSFORMS)):
+    names = plantable(train.spec.channels)
+    for name in index.tracks("planted copies")(names, len(names)):
         copies = plant(name, pixels, rows, streams, others)
-        scores, nearest = scale.scores(index.search(copies))
+        scores, nearest = known.scale.scores(index.search(copies))
         traced = (nearest == rows) | (train.groups[nearest] == groups)
-        for threshold in thresholds:
+        for threshold in known.thresholds:
             hit = traced & (scores >= threshold.score)
             for level in levels:
                 part = torch.tensor([level is None or label == level for label in labels or rows])
@@ -197,24 +236,31 @@ def _recall(
     )
 
 
+def _independent(
+    threshold: Threshold, held: Float[Tensor, " h"], effects: tuple[float, float]
+) -> Independent:
+    """Independent real images above a threshold, and in all, training images and hold-out."""
+    # images of a group stand for fewer independent ones; one above the threshold still counts
+    of_held = int((held >= threshold.score).sum())
+    above = max(threshold.above / effects[0], 1.0) + of_held / effects[1]
+    return above, threshold.images / effects[0] + len(held) / effects[1]
+
+
 def _counted(
     threshold: Threshold,
     scores: Float[Tensor, " n"],
     held: Float[Tensor, " h"],
-    effects: tuple[float, float],
+    real: Independent,
     recalls: Sequence[Recall],
 ) -> Flagged:
     flagged, of_held = (int((each >= threshold.score).sum()) for each in (scores, held))
-    # images of a group stand for fewer independent ones; one above the threshold still counts
-    above = max(threshold.above / effects[0], 1.0) + of_held / effects[1]
-    real = threshold.images / effects[0] + len(held) / effects[1]
     limit = upper_limit(flagged, len(scores))
     mine = [r for r in recalls if r.label is None and r.rate == threshold.rate]
     return Flagged(
         **dict(threshold),
         flagged=flagged,
         holdout=of_held,
-        p=excess(flagged, len(scores), above, real),
+        p=excess(flagged, len(scores), *real),
         upper_limit=limit,
         upper_limit_by_transform={
             r.transform: min(1.0, limit / r.recall) if r.found else None for r in mine
@@ -228,8 +274,17 @@ def _closest(scores: Float[Tensor, " n"], nearest: Int64[Tensor, " n"]) -> tuple
 
 
 def _notes(
-    counts: Sequence[Flagged], effects: tuple[float, float], same: Identical, holdout: ImageSet
+    counts: Sequence[Flagged],
+    effects: tuple[float, float],
+    same: Identical,
+    holdout: ImageSet,
+    twins: int,
 ) -> Iterator[str]:
+    if twins:
+        yield (
+            f"{twins} training images look like copies of images of another group: thresholds were "
+            "set without them; look whether groups are right"
+        )
     for each in counts:
         if each.extrapolated:
             yield (
@@ -259,19 +314,23 @@ def _notes(
 
 
 def _in_words(copies: Copies, images: int) -> str:
-    """The result of the search in a sentence."""
-    count = copies.counts[0]
-    words = (
-        f"{count.flagged} of {images} synthetic images look like copies of training images, where "
-        f"{count.rate * images:.1f} are expected by chance ({count.rate:.1%} false alarms; "
-        f"p = {count.p:.2g})"
+    """The result of the search in a sentence: what the level says that decides, and the others."""
+    decided = [each for each in copies.counts if each.rate == copies.decided]
+    others = [each for each in copies.counts if each.rate != copies.decided]
+    words = "".join(
+        f"{count.flagged} of {images} synthetic images look like copies of training images at "
+        f"{count.rate:.1%} false alarms, where {count.rate * images:.1f} are expected by chance "
+        f"(p = {count.p:.2g})"
+        for count in decided
     )
+    words += "".join(f"; at {count.rate:.1%} {count.flagged} do" for count in others)
     if copies.identical:
         equal = f"{len(copies.identical)} equal a training image in every pixel"
         words += f"; {equal}{_unproven(copies)}"
+    words += f"; {len(copies.withhold)} images are to be withheld"
     if copies.found:
         return f"copies: {words}"
-    known = count.upper_limit_by_transform.items()
+    known = copies.counts[0].upper_limit_by_transform.items()
     limits = ", ".join(f"{name} {limit:.1%}" for name, limit in known if limit is not None)
     return (
         f"copies: no more than chance gives: {words}; with 95 % confidence at most these shares of "

@@ -26,6 +26,8 @@ from torch import Tensor
 COARSE, MIDDLE, FINE = 10, 16, 64
 """Longest side at which the search, the first alignment and the comparison work at most."""
 ANGLES = (-30.0, -15.0, -8.0, 8.0, 15.0, 30.0, 45.0)
+LUMA = (0.299, 0.587, 0.114)
+"""Brightness of red, green and blue (ITU-R BT.601)."""
 MIN_OVERLAP = 0.5
 """Share of an image that another one must show for their agreement to count."""
 MIN_OVERLAP_SHOWN = 0.8
@@ -258,25 +260,32 @@ def bands(
     shown: Float[Tensor, "b 1 h w"],
     other: Float[Tensor, "b c h w"],
     pose: Pose,
+    grey: int,
 ) -> Float[Tensor, "b s"]:
-    """Agreement of aligned images in each band, from the finest to the coarsest, and its mean; a
-    pose that is not allowed agrees in nothing.
+    """Agreement of aligned images in each band, from the finest to the coarsest, and its mean: of
+    all components together, then of the first `grey` ones. A pose that is not allowed agrees in
+    nothing.
     """
     seen, inside = warped(other, pose, "border")
     inside = inside * shown
     both, weights = torch.cat((query, seen)), torch.cat((inside, inside))
     sigmas = [max(0.45, edge * max(query.shape[2:])) for edge in EDGES]
     soft = [blur(both * weights, s) / blur(weights, s).clamp_min(1e-3) for s in sigmas]
-    found = []
+    parts = (list[Tensor](), list[Tensor]())
     for fine, rough, sigma in zip(soft, soft[1:], sigmas[1:], strict=False):
         band = (fine - rough) * weights
-        local = blur(band.square().mean(1, keepdim=True), 2 * sigma)
-        level = band.square().mean(dim=(1, 2, 3), keepdim=True)
-        band = band / (local + FLOOR**2 * level + 1e-12).sqrt()
-        mine, theirs = band.chunk(2)
-        found.append(correlation(mine, theirs, inside))
-    agreed = torch.stack([*found, torch.stack(found).mean(0)], dim=1)
+        for part, count in zip(parts, (band.shape[1], grey), strict=True):
+            mine, theirs = _even(band[:, :count], 2 * sigma).chunk(2)
+            part.append(correlation(mine, theirs, inside))
+    agreed = torch.cat([torch.stack([*x, torch.stack(x).mean(0)], dim=1) for x in parts], dim=1)
     return torch.where(allowed(pose, inside, shown)[:, None], agreed, 0.0)
+
+
+def _even(band: Float[Tensor, "b c h w"], sigma: float) -> Float[Tensor, "b c h w"]:
+    """A band of detail divided by its local contrast, all components together."""
+    local = blur(band.square().mean(1, keepdim=True), sigma)
+    level = band.square().mean(dim=(1, 2, 3), keepdim=True)
+    return band / (local + FLOOR**2 * level + 1e-12).sqrt()
 
 
 def resized(images: Float[Tensor, "n c _ _"], longest: int) -> Float[Tensor, "n c _ _"]:
@@ -326,11 +335,14 @@ def descriptors(coarse: Float[Tensor, "n c h w"], poses: Pose) -> Float[Tensor, 
 
 FLAT = 1.5 / 255
 """Difference from a corner, of the range of values, up to which a pixel is taken for padding."""
+NEARLY, PLAIN, ABRUPT = 10 / 255, 0.8, 0.5
+"""The same for outer rows and columns that were compressed, the share of one that is plain, and
+the share up to which the second line behind them may have their colour."""
 MIN_EMPTY = 0.004
 """Share of an image below which a plain corner is left alone."""
 MAX_FRAMED = 0.95
 """Side of what is shown, as a share, from which an image is searched for as it is."""
-MIN_SHOWN = 0.35
+MIN_SHOWN = 0.25
 """Share that must be left of an image for its padding to be left out."""
 
 
@@ -342,7 +354,9 @@ def shown(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 1 h w"]:
     too little would be left, or that has hardly any padding, is taken as a whole.
     """
     empty = _repeated(images) | torch.stack([_cornered(image) for image in images.numpy()])
-    rim = nnf.max_pool2d(empty[:, None].to(images.dtype), 3, 1, 1)
+    exact = nnf.max_pool2d(empty[:, None].to(images.dtype), 3, 1, 1)
+    soft = nnf.max_pool2d(_bordered(images)[:, None].to(images.dtype), 5, 1, 2)
+    rim = torch.maximum(exact, soft)
     share = 1 - rim.mean(dim=(1, 2, 3), keepdim=True)
     return torch.where(share >= MIN_SHOWN, 1 - rim, 1.0)
 
@@ -378,6 +392,27 @@ def _repeated(images: Float[Tensor, "n c h w"]) -> Bool[Tensor, "n h w"]:
         line = torch.cat((first, none), 1) | torch.cat((none, last), 1)
         empty |= line[:, :, None] if axis == 2 else line[:, None]
     return empty
+
+
+def _bordered(images: Float[Tensor, "n c h w"]) -> Bool[Tensor, "n h w"]:
+    """Outer rows and columns of one colour, compression and a few letters apart, that end abruptly:
+    the borders and bars of a screenshot. Rows, then columns of what is left.
+    """
+    rows = _lines(images) | _lines(images.flip(2)).flip(1)
+    columns = images.masked_fill(rows[:, None, :, None], torch.nan).transpose(2, 3)
+    sides = _lines(columns) | _lines(columns.flip(2)).flip(1)
+    return rows[:, :, None] | sides[:, None]
+
+
+def _lines(images: Float[Tensor, "n c a b"]) -> Bool[Tensor, "n a"]:
+    """First lines of one colour; what is NaN does not count."""
+    colour = images[:, :, :1].nanmedian(dim=3, keepdim=True).values
+    known = images[:, 0].isfinite()
+    near = ((images - colour).mean(1).abs() <= NEARLY) & known
+    share = near.sum(2) / known.sum(2).clamp_min(1)
+    run = (share >= PLAIN).to(torch.int64).cumprod(1)
+    beyond = (run.sum(1, keepdim=True) + 1).clamp_max(share.shape[1] - 1)
+    return run.bool() & (share.gather(1, beyond) <= ABRUPT)
 
 
 def _cornered(image: np.ndarray) -> Bool[Tensor, "h w"]:

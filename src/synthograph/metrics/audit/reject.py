@@ -11,7 +11,7 @@ import torch
 from synthograph.archive.batches import ImageSet
 from synthograph.core.progress import Tracks, silent
 from synthograph.core.seeds import Streams
-from synthograph.metrics.audit.calibration import AgreementScale, threshold_of
+from synthograph.metrics.audit.calibration import AgreementScale, calibrated
 from synthograph.metrics.audit.copies import RATES, REAL
 from synthograph.metrics.audit.identical import digests
 from synthograph.metrics.audit.search import Index
@@ -21,11 +21,13 @@ from synthograph.results.audit import Threshold
 
 @dataclass(frozen=True)
 class CopyJudge:
-    """Decides whether synthetic images count as copies, as `find_copies` would."""
+    """Decides whether synthetic images count as copies at any level of `find_copies`, so that an
+    audit by the same training images flags none of those that are kept.
+    """
 
     index: Index
     scale: AgreementScale
-    threshold: Threshold  # which 0.1 % of real images of other groups reach
+    threshold: Threshold  # the loosest: 1 % of real images of other groups reach it
     known: frozenset[bytes]  # digests of the training images
     origin: dict[str, Any]  # of the training images
 
@@ -55,8 +57,8 @@ def copy_judge(
     """
     check_sets(train)
     index = Index(train, folder, tracks)
-    unseen = index.among_others(drawn(train.count, REAL, Streams(seed, "audit/copies/"), "real"))
-    scale = AgreementScale.of(unseen)
-    threshold = threshold_of(scale.scores(unseen)[0], RATES[0])
-    known = frozenset(digests(train.batches()))
-    return CopyJudge(index, scale, threshold, known, {"name": train.name, **train.origin})
+    chosen = drawn(train.count, REAL, Streams(seed, "audit/copies/"), "real")
+    known = calibrated(index.among_others(chosen), chosen, train.groups, RATES)
+    same = frozenset(digests(train.batches()))
+    origin = {"name": train.name, **train.origin}
+    return CopyJudge(index, known.scale, known.thresholds[-1], same, origin)

@@ -1,20 +1,20 @@
 """Search for the training images that are most like each image of a set, for sets of any size."""
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
 from synthograph.archive.batches import ImageSet
 from synthograph.core.files import disk_errors
 from synthograph.core.progress import Tracks, silent
 from synthograph.metrics.audit import matcher
-from synthograph.metrics.audit.matcher import Pose
+from synthograph.metrics.audit.matcher import LUMA, Pose
 
 # q query, k candidate, s feature, c component, n training image
 
@@ -24,22 +24,74 @@ FIRST, AGAIN, POSES = 8, 5, 3
 """Candidates of the search, of every second search, and poses in which it is made."""
 BLOCK, PAIRS, IMAGES = 128, 32, 256
 """Queries, pairs and training images at once; so few pairs stay in a processor's cache."""
+LARGEST = 0.999
+"""Agreement that is taken for the largest."""
+NONE = 20.0
+"""Below any evidence."""
+MIN_BRIGHTNESS = 0.25
+"""Share of the variance of detail that brightness must hold to be searched by alone."""
 MIN_VARIANCE = 0.1
 """Share of the strongest component below which a component of the channels is left out."""
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Candidates of a set of images, the best aligned first."""
+    """Candidates of a set of images, the best aligned first.
 
-    train: Int64[Tensor, "q k"]  # their places among the training images
-    agreement: Float[Tensor, "q k s"]  # correlation in each band, and their mean, -1..1
+    Attributes:
+        train: their places among the training images.
+        agreement: correlation in each band, and their mean, -1..1.
+        evidence: Fisher's transform (1915) of the agreement, and by how much it exceeds that of the
+            best candidate of another patient: images of one kind are all alike to some degree, but
+            a copy is more like its source than like any other image.
+    """
+
+    train: Int64[Tensor, "q k"]
+    agreement: Float[Tensor, "q k s"]
+    evidence: Float[Tensor, "q k e"]
+
+    @classmethod
+    def of(
+        cls,
+        train: Int64[Tensor, "q k"],
+        agreement: Float[Tensor, "q k s"],
+        groups: Int64[Tensor, " n"],
+    ) -> "Candidates":
+        """From the agreement of candidates, and the groups of all training images."""
+        stretched = torch.atanh(agreement.clamp(-LARGEST, LARGEST))  # finite for equal images
+        group = groups[train]
+        strange = (group[:, :, None] != group[:, None, :])[..., None]
+        rival = stretched[:, None].masked_fill(~strange, -torch.inf).amax(2)
+        margin = torch.where(rival.isfinite(), stretched - rival, 0.0)
+        return cls(train, agreement, torch.cat((stretched, margin), dim=2))
 
     @classmethod
     def joined(cls, parts: Iterable["Candidates"]) -> "Candidates":
         """Candidates of several parts, concatenated."""
-        every = list(parts)
-        return cls(torch.cat([f.train for f in every]), torch.cat([f.agreement for f in every]))
+        return cls(*(torch.cat(each) for each in zip(*map(cls._parts, parts), strict=True)))
+
+    def beside(self, other: "Candidates") -> "Candidates":
+        """Candidates of the same images, found in two ways."""
+        return Candidates(
+            *(torch.cat(x, 1) for x in zip(self._parts(), other._parts(), strict=True))
+        )
+
+    def nothing(self) -> "Candidates":
+        """As many that agree in nothing."""
+        none = [
+            torch.full_like(each, fill)
+            for each, fill in ((self.agreement, -1.0), (self.evidence, -NONE))
+        ]
+        return Candidates(self.train, *none)
+
+    def replaced(self, rows: Int64[Tensor, " p"], by: "Candidates") -> "Candidates":
+        """The same with those of some images replaced."""
+        return Candidates(
+            *(x.index_copy(0, rows, y) for x, y in zip(self._parts(), by._parts(), strict=True))
+        )
+
+    def _parts(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self.train, self.agreement, self.evidence
 
 
 class Index:
@@ -63,7 +115,7 @@ class Index:
         # with the sets, so that none of them is forgotten and its number given to another one
         self._known: dict[tuple[int, bytes, bool], tuple[ImageSet, Candidates]] = {}
         self._largest = 255.0 if images.spec.bits == 8 else 65535.0
-        self._basis = _components(images, self._largest)
+        self._basis, self._grey, self._searched = _components(images, self._largest)
         self._bank, self._sides = matcher.bank(), matcher.dihedral()
         self._poses = Pose(
             (self._bank.matrix[None] @ self._sides[:, None]).reshape(-1, 2, 2),
@@ -76,7 +128,8 @@ class Index:
                 for batch in images.batches():
                     fine = self.fine(batch)
                     file.write(fine.to(torch.float16).numpy().tobytes())
-                    middle.append(matcher.medium(fine, torch.ones_like(fine[:, :1]))[0])
+                    part = fine[:, : self._searched]
+                    middle.append(matcher.medium(part, torch.ones_like(part[:, :1]))[0])
                 file.flush()
                 shape = (images.count, *fine.shape[1:])
                 self._stored = np.memmap(file, dtype=np.float16, mode="r", shape=shape)
@@ -133,27 +186,50 @@ class Index:
         )
 
     def _block(self, pixels: Tensor, groups: Tensor | None) -> Candidates:
+        """Candidates of few images: as they are, and without their padding if they show some."""
         fine, shown = self.fine(pixels), self.shown(pixels)
-        middle, there = matcher.medium(fine, shown)
         hidden = None if groups is None else groups[:, None] == self.images.groups[None]
-        frame = matcher.framed(shown)
-        places, numbers = self._first(matcher.small(matcher.warped(middle, frame)[0]), hidden)
-        back = frame.inverse().take(torch.arange(len(fine)).repeat_interleave(places.shape[1]))
-        start = self._poses.take(numbers.flatten()).after(back)
+        whole = self._seen(fine, torch.ones_like(shown), hidden)
+        padded = (shown < 1).flatten(1).any(1).nonzero()[:, 0]
+        if not len(padded):
+            return whole.beside(whole.nothing())
+        part = None if hidden is None else hidden[padded]
+        inner = self._seen(fine[padded], shown[padded], part)
+        return whole.beside(whole.nothing().replaced(padded, inner))
+
+    def _seen(
+        self,
+        fine: Float[Tensor, "q c h w"],
+        shown: Float[Tensor, "q 1 h w"],
+        hidden: Bool[Tensor, "q n"] | None,
+    ) -> Candidates:
+        """Candidates by what is shown of images."""
+        middle, there = matcher.medium(fine[:, : self._searched], shown)
+        places, start = self._first(middle, matcher.framed(shown), hidden)
         poses, reached = self._aligned(middle, there, places, start)
         again, start = self._second(middle, there, poses, reached, hidden)
         later, agreed = self._aligned(middle, there, again, start)
         places, reached = torch.cat((places, again), 1), torch.cat((reached, agreed), 1)
-        every = _side_by_side(poses, later, len(pixels))
+        every = _side_by_side(poses, later, len(fine))
         reached = _once(places, reached)
         chosen = reached.topk(min(KEEP, reached.shape[1]), dim=1).indices
-        rows = chosen + torch.arange(len(pixels))[:, None] * places.shape[1]
+        rows = chosen + torch.arange(len(fine))[:, None] * places.shape[1]
         return self._compared(fine, shown, places.gather(1, chosen), every.take(rows.flatten()))
 
     def _first(
-        self, coarse: Float[Tensor, "q c h w"], hidden: Tensor | None
-    ) -> tuple[Int64[Tensor, "q k"], Int64[Tensor, "q k"]]:
-        """The training images most alike at low resolution, and the number of the pose."""
+        self, middle: Float[Tensor, "q c h w"], frame: Pose, hidden: Tensor | None
+    ) -> tuple[Int64[Tensor, "q k"], Pose]:
+        """The training images most alike at low resolution, and their poses."""
+        alike, numbers = self._alike(matcher.small(matcher.warped(middle, frame)[0]))
+        alike = alike if hidden is None else alike.masked_fill(hidden, -2.0)
+        places = alike.topk(min(FIRST, self.images.count), dim=1).indices
+        back = frame.inverse().take(torch.arange(len(middle)).repeat_interleave(places.shape[1]))
+        return places, self._poses.take(numbers.gather(1, places).flatten()).after(back)
+
+    def _alike(
+        self, coarse: Float[Tensor, "q c h w"]
+    ) -> tuple[Float[Tensor, "q n"], Int64[Tensor, "q n"]]:
+        """How alike all training images are at low resolution, and the number of the best pose."""
         inverse = Pose(self._sides.transpose(1, 2), torch.zeros(len(self._sides), 2))
         rows = matcher.descriptors(coarse, inverse)
         q, sides, p = len(coarse), len(self._sides), len(self._bank.shift)
@@ -166,10 +242,7 @@ class Index:
             values.append(best.values)
             pose = over_poses.indices.gather(1, best.indices[:, None])[:, 0]
             numbers.append(best.indices * p + pose)
-        alike, number = torch.cat(values, 1), torch.cat(numbers, 1)
-        alike = alike if hidden is None else alike.masked_fill(hidden, -2.0)
-        places = alike.topk(min(FIRST, self.images.count), dim=1).indices
-        return places, number.gather(1, places)
+        return torch.cat(values, 1), torch.cat(numbers, 1)
 
     def _aligned(
         self,
@@ -223,28 +296,53 @@ class Index:
         others = torch.from_numpy(self._stored[known.numpy()].astype(np.float32))
         queries, rows = torch.arange(len(fine)).repeat_interleave(places.shape[1]), rows.flatten()
         whole = torch.ones_like(others[:, :1])
-        sharp, theirs = matcher.detailed(fine, shown), matcher.detailed(others, whole)
+        count = self._searched
+        sharp = matcher.detailed(fine[:, :count], shown)
+        theirs = matcher.detailed(others[:, :count], whole)
         found = []
         for start in range(0, len(rows), PAIRS):
             part = slice(start, start + PAIRS)
             one, two, begin = queries[part], rows[part], poses.take(part)
             pose, _ = matcher.align(sharp[one], shown[one], theirs[two], begin, 4)
-            found.append(matcher.bands(fine[one], shown[one], others[two], pose))
-        return Candidates(places, torch.cat(found).view(*places.shape, -1))
+            found.append(matcher.bands(fine[one], shown[one], others[two], pose, self._grey))
+        agreement = torch.cat(found).view(*places.shape, -1)
+        return Candidates.of(places, agreement, self.images.groups)
 
 
-def _components(images: ImageSet, largest: float) -> Float[Tensor, "k c"]:
-    """The strongest components of the channels of images less their local mean."""
-    total = torch.zeros(images.spec.channels, images.spec.channels, dtype=torch.float64)
+def _components(images: ImageSet, largest: float) -> tuple[Float[Tensor, "k c"], int, int]:
+    """Weights of the components that images are compared in, how many of them are grey, and how
+    many are searched by.
+
+    First comes the brightness of every modality, then the strongest of what colour adds to it, of
+    images less their local mean. The search goes by brightness alone, which a copy in grey keeps,
+    unless it holds little of what images show.
+    """
+    channels = images.spec.channels
+    total = torch.zeros(channels, channels, dtype=torch.float64)
     for batch in images.batches():
         part = matcher.resized(batch.to(torch.float32) / largest, 2 * matcher.MIDDLE)
         sigma = 0.1 * max(part.shape[2:])
         local = matcher.blur(part, sigma) / matcher.blur(torch.ones_like(part[:1, :1]), sigma)
         rows = (part - local).transpose(0, 1).flatten(1).to(torch.float64)
         total += rows @ rows.T
-    values, vectors = torch.linalg.eigh(total)
-    strong = values >= MIN_VARIANCE * values.max()
-    return vectors[:, strong].T.to(torch.float32)
+    grey = _brightness(images.spec.modalities)
+    rest = torch.eye(channels, dtype=torch.float64) - grey.T @ grey
+    values, vectors = torch.linalg.eigh(rest @ total @ rest)
+    strong = values >= MIN_VARIANCE * torch.linalg.eigvalsh(total).max()
+    basis = torch.cat((grey, vectors[:, strong].T))
+    share = float((grey @ total @ grey.T).trace() / total.trace().clamp_min(1e-12))
+    searched = len(grey) if share >= MIN_BRIGHTNESS else len(basis)
+    return basis.to(torch.float32), len(grey), searched
+
+
+def _brightness(modalities: Mapping[str, int]) -> Float64[Tensor, "m c"]:
+    """Rows of length 1 that give the brightness of every modality (ITU-R BT.601 for colours)."""
+    rows = torch.zeros(len(modalities), sum(modalities.values()), dtype=torch.float64)
+    start = 0
+    for row, count in zip(rows, modalities.values(), strict=True):
+        row[start : start + count] = torch.tensor(LUMA if count == 3 else (1.0,) * count)
+        start += count
+    return rows / rows.norm(dim=1, keepdim=True)
 
 
 def _side_by_side(one: Pose, other: Pose, q: int) -> Pose:

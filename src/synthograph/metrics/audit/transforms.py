@@ -1,15 +1,18 @@
 """Copies of images under known transforms, planted to measure how many of them a search finds."""
 
+import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import numpy as np
+import PIL.Image
 import torch
 import torch.nn.functional as nnf
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from synthograph.core.seeds import Streams
-from synthograph.metrics.audit.matcher import Pose, blur, warped
+from synthograph.metrics.audit.matcher import LUMA, Pose, blur, warped
 
 # n image, c channel, h height, w width
 
@@ -28,6 +31,20 @@ BLUR = (0.01, 0.03)
 CONTRAST, BRIGHTNESS = (0.7, 1.3), 0.15
 BLEND = 0.7
 """Share of the copy in a blend with another image."""
+QUALITY = (30, 95)
+"""Of JPEG; half of the copies with 4:2:0, half with 4:4:4."""
+NOISE = (0.01, 0.05)
+"""Deviation of noise, as a share of the range of values."""
+GAMMA = 0.7
+"""Doublings or halvings of the exponent of brightness, at most."""
+LEVELS = (6, 16)
+"""Values that a posterised channel can have."""
+SMALLER = (0.4, 0.75)
+"""Side of an image that is resized down and up again, as a share."""
+PADDED = (0.7, 0.95)
+"""Side of what a border leaves of an image, as a share."""
+BAR, FRAME = (0.02, 0.16), (0.0, 0.1)
+"""Heights of the title bar of a screenshot and widths of its frame, as shares of a side."""
 
 
 def identity(images: Images, numbers: Tensor, streams: Streams, others: Images) -> Images:
@@ -108,7 +125,126 @@ def blend(images: Images, numbers: Tensor, streams: Streams, others: Images) -> 
     return BLEND * images + (1 - BLEND) * others
 
 
+def jpeg(images: Images, numbers: Tensor, streams: Streams, others: Images) -> Images:
+    """Compressed as JPEG of quality 30 to 95, 4:2:0 or 4:4:4; channels beyond colours as grey."""
+    drawn = streams.uniform("jpeg", numbers, (2,))
+    qualities = QUALITY[0] + ((QUALITY[1] - QUALITY[0]) * drawn[:, 0]).round()
+    settings = zip(qualities.tolist(), (drawn[:, 1] < 0.5).tolist(), strict=True)
+    return torch.stack(
+        [
+            compressed(image, int(quality), halved=halved)
+            for image, (quality, halved) in zip(images, settings, strict=True)
+        ]
+    )
+
+
+def compressed(image: Float[Tensor, "c h w"], quality: int, *, halved: bool) -> Tensor:
+    """An image as JPEG; `halved`: colours at half the resolution (4:2:0)."""
+    parts = [image[:3], *image[3:]] if len(image) >= 3 else list(image)
+    found = []
+    for part in parts:
+        values = (part * 255).round().clamp(0, 255).to(torch.uint8)
+        colour = values.ndim == 3
+        picture = PIL.Image.fromarray((values.permute(1, 2, 0) if colour else values).numpy())
+        file = io.BytesIO()
+        picture.save(
+            file, "JPEG", quality=quality, **({"subsampling": 2 * halved} if colour else {})
+        )
+        again = torch.from_numpy(np.array(PIL.Image.open(file))).to(torch.float32) / 255
+        found.append(again.permute(2, 0, 1) if colour else again[None])
+    return torch.cat(found)
+
+
+def grey(images: Images, numbers: Tensor, streams: Streams, others: Images) -> Images:
+    """Without colour."""
+    weights = torch.tensor(LUMA).view(1, 3, 1, 1)
+    plain = (images[:, :3] * weights).sum(1, keepdim=True).expand(-1, 3, -1, -1)
+    return torch.cat((plain, images[:, 3:]), dim=1)
+
+
+def noise(images: Images, numbers: Tensor, streams: Streams, others: Images) -> Images:
+    """With normal noise."""
+    drawn = streams.uniform("noise", numbers, (1, 1, 1))
+    added = streams.normal("noise/values", numbers, tuple(images.shape[1:]))
+    return images + (NOISE[0] + (NOISE[1] - NOISE[0]) * drawn) * added
+
+
+def gamma(images: Images, numbers: Tensor, streams: Streams, others: Images) -> Images:
+    """Brightness by a power."""
+    drawn = streams.uniform("gamma", numbers, (1, 1, 1)) * 2 - 1
+    return images.clamp(0, 1) ** torch.exp2(GAMMA * drawn)
+
+
+def posterise(images: Images, numbers: Tensor, streams: Streams, others: Images) -> Images:
+    """With few values per channel."""
+    span = LEVELS[1] - LEVELS[0] + 1
+    steps = streams.integers("posterise", numbers, span).view(-1, 1, 1, 1) + LEVELS[0] - 1
+    return (images * steps).round() / steps
+
+
+def resize(images: Images, numbers: Tensor, streams: Streams, others: Images) -> Images:
+    """Resized down and up again."""
+    shares = SMALLER[0] + (SMALLER[1] - SMALLER[0]) * streams.uniform("resize", numbers, (1,))[:, 0]
+    return torch.stack(
+        [
+            _fitted(_fitted(image, [max(2, round(side * share)) for side in image.shape[1:]]),
+                    image.shape[1:])
+            for image, share in zip(images, shares.tolist(), strict=True)
+        ]
+    )  # fmt: skip
+
+
+def _fitted(image: Float[Tensor, "c _ _"], size: Sequence[int]) -> Float[Tensor, "c h w"]:
+    return nnf.interpolate(
+        image[None], size=tuple(size), mode="bicubic", antialias=True, align_corners=False
+    )[0].clamp(0, 1)
+
+
+def pad(images: Images, numbers: Tensor, streams: Streams, others: Images) -> Images:
+    """Smaller, anywhere on black, grey or white."""
+    drawn = streams.uniform("pad", numbers, (4,)).tolist()
+    copies = []
+    for image, (share, place, other, shade) in zip(images, drawn, strict=True):
+        side = PADDED[0] + (PADDED[1] - PADDED[0]) * share
+        ground = torch.full_like(image, math.floor(3 * shade) / 2)
+        h, w = image.shape[1:]
+        size = (round(h * side), round(w * side))
+        corner = (round((h - size[0]) * place), round((w - size[1]) * other))
+        copies.append(_placed(image, ground, corner, size))
+    return torch.stack(copies)
+
+
+def screenshot(images: Images, numbers: Tensor, streams: Streams, others: Images) -> Images:
+    """Below a coloured title bar, in a frame of another shade with four widths."""
+    drawn = streams.uniform("screenshot", numbers, (4,)).tolist()
+    shades = streams.uniform("screenshot/shades", numbers, (images.shape[1] + 1,))
+    copies = []
+    for image, (bar, left, right, below), shade in zip(images, drawn, shades, strict=True):
+        h, w = image.shape[1:]
+        top = max(1, round(h * (BAR[0] + (BAR[1] - BAR[0]) * bar)))
+        ends = [round(n * FRAME[1] * by) for n, by in ((w, left), (w, right), (h, below))]
+        ground = torch.full_like(image, float(shade[-1]))
+        ground[:, :top] = shade[:-1, None, None]
+        copies.append(
+            _placed(image, ground, (top, ends[0]), (h - top - ends[2], w - ends[0] - ends[1]))
+        )
+    return torch.stack(copies)
+
+
+def _placed(
+    image: Float[Tensor, "c h w"],
+    ground: Float[Tensor, "c h w"],
+    corner: tuple[int, int],
+    size: tuple[int, int],
+) -> Float[Tensor, "c h w"]:
+    """An image resized and laid on a ground."""
+    (top, left), (h, w) = corner, size
+    ground[:, top : top + h, left : left + w] = _fitted(image, size)
+    return ground
+
+
 IDENTITY = "identity"
+GREY = "grey"
 TRANSFORMS: dict[str, Planter] = {
     IDENTITY: identity,
     "flip": flip,
@@ -119,7 +255,20 @@ TRANSFORMS: dict[str, Planter] = {
     "blur": blurred,
     "intensity": intensity,
     "blend": blend,
+    "jpeg": jpeg,
+    GREY: grey,
+    "noise": noise,
+    "gamma": gamma,
+    "posterise": posterise,
+    "resize": resize,
+    "pad": pad,
+    "screenshot": screenshot,
 }
+
+
+def plantable(channels: int) -> list[str]:
+    """The transforms that change images of so many channels."""
+    return [name for name in TRANSFORMS if name != GREY or channels >= 3]
 
 
 def plant(

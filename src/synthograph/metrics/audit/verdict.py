@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from synthograph.metrics.audit.copies import RATES
 from synthograph.metrics.audit.membership import MEMBERSHIP_ALPHA
 from synthograph.metrics.audit.overlap import OVERLAP_ALPHA
 from synthograph.results.audit import AuditAnswer, NeighbourTest
@@ -17,7 +18,9 @@ RULE = (
     f"(chance below {OVERLAP_ALPHA:.0%}), if there are too few patients to tell chance, or if copy "
     "detection finds less than half of the copies that were planted unchanged. Otherwise "
     f"'{AuditAnswer.COPIES}' if more synthetic images are flagged as copies of training images "
-    "than real images of other patients lead one to expect (exact test). Otherwise "
+    "than real images of other patients lead one to expect, at "
+    f"{' or '.join(format(rate, '.1%') for rate in RATES)} false alarms (exact tests; the "
+    "level that decides is named, and what it flags is withheld). Otherwise "
     f"'{AuditAnswer.SUSPICIOUS}' if a test of nearest neighbours deviates towards memorisation "
     "beyond its interval (the intervals of all tests hold together in 95 of 100 audits), or if "
     "membership inference distinguishes training images from held-out ones (p at most "
