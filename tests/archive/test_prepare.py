@@ -16,7 +16,7 @@ import pytest
 from synthograph.archive.convert import WorkersError
 from synthograph.archive.parts import Part
 from synthograph.archive.prepare import PrepareOptions, Summary, prepare, prepare_part
-from synthograph.archive.reader import Archive, open_archive
+from synthograph.archive.reader import Archive, SplitRecord, open_archive
 from synthograph.core.errors import BlockedError, DiskFullError, StoppedError, UserError
 from synthograph.core.record import DecodedImage, SourceItem, UnreadableError
 
@@ -50,7 +50,7 @@ def test_the_summary_counts(items: Items, tmp_path: Path) -> None:
     summary = run(source, tmp_path / "a.zip")
     assert (summary.images, summary.groups, summary.grouped) == (10, 5, True)
     assert summary.classes == {"9": 3, "10": 4, "(none)": 3}
-    assert [s.reason for s in summary.suspects] == [f"same pixels as {source[1].name}"]
+    assert summary.copies.pairs() == [f"{source[2].name} = {source[1].name}"]
     assert summary.spec == open_archive(tmp_path / "a.zip").info.spec
     alone = [replace(item, group=None) for item in items(4)]
     again = run(alone, tmp_path / "b.zip")
@@ -59,6 +59,40 @@ def test_the_summary_counts(items: Items, tmp_path: Path) -> None:
         "a.zip",
         "b.zip",
     }
+
+
+def test_copies_are_counted_and_told_apart(items: Items, tmp_path: Path) -> None:
+    source = items(12, labels=("a",))
+    twin = source[0].decode
+    source[1] = replace(source[1], decode=twin, group=source[0].group)
+    source[2] = replace(source[2], decode=twin, group="another")
+    source[3] = replace(source[3], decode=twin, group="another", label="b")
+    for number in (4, 5, 6):  # empty slices are no copies
+        source[number] = replace(source[number], decode=plain(8, 3), group=f"empty {number}")
+    source[7] = replace(source[7], group=None)
+    summary = run(source, tmp_path / "a.zip")
+    copies = summary.copies
+    assert copies.count == 3 and copies.named().startswith(f"{source[1].name} = {source[0].name}")
+    assert copies.across("group").count == 3 and copies.across("label").count == 3
+    assert not copies.across("split").sets
+    assert summary.ungrouped == [source[7].name] and summary.grouped
+
+
+def test_a_split_of_the_source_is_kept_and_its_leaks_are_named(
+    items: Items, tmp_path: Path
+) -> None:
+    splits = ["train", "train", "test", "val", "test", "train"]
+    source = [
+        replace(item, split=split, group=group)
+        for item, split, group in zip(items(6), splits, "aabcad", strict=True)
+    ]
+    source[3] = replace(source[3], decode=source[0].decode)
+    summary = run(source, tmp_path / "a.zip", split_origin="the names of folders")
+    archive = open_archive(tmp_path / "a.zip")
+    assert [row.split for row in archive.rows] == splits
+    assert archive.info.split == SplitRecord(origin="the names of folders", official=True)
+    assert summary.splits == {"train": 3, "val": 1, "test": 2}
+    assert summary.crossing == ["a"] and summary.copies.across("split").count == 1
 
 
 def test_twice_is_the_same(items: Items, tmp_path: Path) -> None:

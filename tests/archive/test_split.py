@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
+from synthograph.archive.copies import Copies
 from synthograph.archive.manifest import Row
 from synthograph.archive.png import encode_png
-from synthograph.archive.reader import Archive, open_archive
-from synthograph.archive.split import SplitOptions, assign, split_archive, split_table
+from synthograph.archive.reader import Archive, SplitRecord, open_archive
+from synthograph.archive.split import SplitOptions, assign, rewrite, split_archive, split_table
 from synthograph.core.errors import UserError
 
 Make = Callable[..., Archive]
@@ -154,9 +156,14 @@ def test_archives_are_rewritten_in_place(make_archive: Make, tmp_path: Path, nam
     assert sorted(os.listdir(tmp_path)) == listing
     assert after.images_hash == before.images_hash
     assert after.manifest_hash != before.manifest_hash
-    assert json.loads(after.files.read("dataset.json")) == document
+    record = json.loads(after.files.read("dataset.json"))
+    assert record == {**document, "split": record["split"]} and document["split"] is None
+    assert record["split"]["origin"] == "synthograph split"
     assert [replace(r, split=None, fold=None) for r in after.rows] == before.rows
-    assert after.info == before.info and before.path.stat().st_mode & 0o777 == 0o750
+    assert (
+        after.info.model_copy(update={"split": None}) == before.info
+        and before.path.stat().st_mode & 0o777 == 0o750
+    )
     with pytest.raises(UserError, match="is split already: add --force"):
         split_archive(before.path, options())
     # equal sizes and times must not hide the new manifest
@@ -222,7 +229,8 @@ def test_patients_of_a_published_archive_stay_whole_and_what_others_wrote_stays(
     assert document["meta"] == meta and document["licence"] == {"by": "somebody"}
     assert document["labels"] == [entry[:2] for entry in meta]
     assert document["classes"] == ["0", "1"]
-    assert split_archive(path, options(val=0.2, seed=1), force=True).info == after.info
+    again = split_archive(path, options(val=0.2, seed=1), force=True)
+    assert again.info.model_copy(update={"split": after.info.split}) == after.info
 
 
 @pytest.mark.parametrize("name", ["12:30 knee.png", "left\\right.png"])
@@ -264,3 +272,76 @@ def test_a_folder_of_photographs_is_no_archive(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is not an archive"):
         split_archive(tmp_path, SplitOptions())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png"]
+
+
+def with_gaps() -> list[Row]:
+    """The realistic set, in which every tenth image lost its patient."""
+    rows = realistic()
+    return [replace(r, group=r.file) if i % 10 == 0 else r for i, r in enumerate(rows)]
+
+
+def test_images_without_group_are_refused_where_others_have_one() -> None:
+    words = r" of \d+ images have no group .*: 00000.png, .* --ungrouped train .* --ungrouped own"
+    with pytest.raises(UserError, match=words):
+        assign(with_gaps(), CLASSES, options())
+
+
+@pytest.mark.parametrize("folds", [None, 4])
+def test_images_without_group_train_or_count_as_patients(folds: int | None) -> None:
+    rows = assign(with_gaps(), CLASSES, options(ungrouped="train", folds=folds))
+    bare = {(row.split, row.fold) for row in rows if row.group == row.file}
+    assert bare == {("train", None)}
+    assert abs(share([row for row in rows if row.group != row.file], "test") - 0.2) < 0.01
+    own = assign(with_gaps(), CLASSES, options(ungrouped="own", folds=folds))
+    assert {row.split for row in own if row.group == row.file} == {"train", "val", "test"}
+    assert [replace(r, split=None, fold=None) for r in own] == with_gaps()
+
+
+def test_groups_that_share_equal_images_stay_together() -> None:
+    rows = realistic()
+    by_group = {row.group: row for row in rows}
+    chains = [[f"p{i}", f"p{i + 100}", f"p{i + 200}"] for i in range(100)]
+    # each pair of a chain has a picture in common, the ends have none
+    sets = [[by_group[a], by_group[b]] for x, y, z in chains for a, b in ((y, x), (y, z))]
+    result = assign(rows, CLASSES, options(folds=3), Copies(sets))
+    assert [replace(r, split=None, fold=None) for r in result] == rows
+    places: dict[str, set[object]] = {}
+    for row in result:
+        places.setdefault(row.group, set()).add((row.split, row.fold))
+    assert all(len(set.union(*(places[group] for group in chain))) == 1 for chain in chains)
+
+
+def test_a_patient_whose_picture_is_there_without_patient_trains() -> None:
+    rows = with_gaps()
+    bare, known = rows[0], rows[1]
+    result = assign(rows, CLASSES, options(ungrouped="train"), Copies([[bare, known]]))
+    assert {row.split for row in result if row.group == known.group} == {"train"}
+
+
+def test_copies_of_an_archive_are_kept_together_and_named(tmp_path: Path) -> None:
+    names = [f"{kind}{number:02d}.png" for number in range(20) for kind in "ab"]
+    meta = [[name, 0, f"patient {name}"] for name in names]
+    path = published(tmp_path / "set", names, meta=meta)
+    rng = np.random.default_rng(0)
+    for number in range(20):
+        pixels = rng.integers(0, 255, (8, 8, 1), np.uint8)
+        (path / f"a{number:02d}.png").write_bytes(encode_png(pixels))
+        Image.fromarray(pixels[:, :, 0]).save(path / f"b{number:02d}.png", compress_level=0)
+    after = split_archive(path, options())
+    for number in range(20):
+        pair = {row.split for row in after.rows if row.file[1:] == f"{number:02d}.png"}
+        assert len(pair) == 1
+    assert after.info.split is not None and len(after.info.split.joined) == 20
+    assert after.info.split.joined[0] == ["patient a00.png", "patient b00.png"]
+
+
+def test_an_official_split_is_not_replaced_by_chance(tmp_path: Path) -> None:
+    path = published(tmp_path / "set", [f"{n}.png" for n in range(20)], labels=None)
+    archive = split_archive(path, options())
+    official = SplitRecord(origin="folders train, test", official=True)
+    info = archive.info.model_copy(update={"split": official})
+    rewrite(replace(archive, info=info), archive.rows)
+    with pytest.raises(UserError, match=r"has the official split of its images \(folders train"):
+        split_archive(path, options())
+    cut = split_archive(path, options(), force=True)
+    assert cut.info.split is not None and not cut.info.split.official

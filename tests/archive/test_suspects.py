@@ -45,19 +45,18 @@ def test_each_kind_is_found_with_its_reason() -> None:
         "bright": rng.normal(220, 20, (16, 16, 3)).clip(0, 255).astype(np.uint8),
         "noisy": rng.integers(0, 256, (16, 16, 3), np.uint8),
     }
-    sketches += [image_statistics({"image": image}) for image in odd.values()] + [sketches[3]]
-    found = find_suspects([*names, *odd, "copy"], sketches)
+    sketches += [image_statistics({"image": image}) for image in odd.values()]
+    found = find_suspects([*names, *odd], sketches)
     reasons = {suspect.name: suspect.reason for suspect in found}
-    assert set(reasons) == {"flat", "bright", "noisy", "copy"}
-    assert reasons["copy"] == "same pixels as n3" and "flat" in reasons["flat"]
+    assert set(reasons) == {"flat", "bright", "noisy"}
+    assert "flat" in reasons["flat"]
     assert "unusually bright" in reasons["bright"]
     assert [s.oddness for s in found] == sorted((s.oddness for s in found), reverse=True)
 
 
 def test_at_most_ten_are_shown() -> None:
-    names, sketches = normal(3)
-    assert len(find_suspects([str(i) for i in range(60)], sketches * 20)) == 10
-    assert names == ["n0", "n1", "n2"]
+    flat = image_statistics({"image": np.zeros((16, 16, 3), np.uint8)})
+    assert len(find_suspects([str(i) for i in range(60)], [flat] * 60)) == 10
 
 
 def test_equal_sets_call_no_tiny_difference_an_outlier() -> None:

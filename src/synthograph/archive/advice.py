@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
-from synthograph.archive.manifest import SOURCE_FILE, Row
+from synthograph.archive.manifest import Row
 
 MIN_IMAGES = 100
 """Images below which a generator mostly repeats what it saw."""
 
 NO_GROUPS = (
-    "no groups were given, so every image counts as a patient of its own. If patients have several "
-    "images, name them (--column group=... or --name-regex), or splits will leak"
+    "no groups were given: nothing protects against images of one patient in two splits. If "
+    "patients have several images, name them (--column group=..., --name-regex or --folders)"
 )
 NOT_STATED = (
     "which changes leave the meaning of these images unchanged was not stated, so none is taken "
@@ -29,9 +29,12 @@ def few_images_note(count: int) -> str:
 def has_groups(rows: Sequence[Row]) -> bool:
     """Whether any real image has a group that is more than its own name."""
     real = [row for row in rows if row.real]
-    return not real or any(
-        row.group not in (row.file, row.columns.get(SOURCE_FILE)) for row in real
-    )
+    return not real or any(row.grouped for row in real)
+
+
+def without_group(rows: Sequence[Row]) -> list[Row]:
+    """The real images that have no group though others have one."""
+    return [row for row in rows if row.real and not row.grouped] if has_groups(rows) else []
 
 
 def training_notes(rows: Sequence[Row], *, conditional: bool) -> Iterator[str]:

@@ -204,7 +204,12 @@ def _check(picture: DecodedImage, columns: Mapping[str, str]) -> None:
 def _image(item: SourceItem, piece: Piece) -> tuple[EncodedImage, Shape, ImageStatistics]:
     modalities = {name: array_of(pixels) for name, pixels in piece.picture.modalities.items()}
     row = Row(
-        "", item.label, item.group or item.name, origin=item.origin, columns=_columns(item, piece)
+        "",
+        item.label,
+        item.group or item.name,
+        item.split,
+        origin=item.origin,
+        columns=_columns(item, piece),
     )
     encoded = encode(modalities, piece.picture.mask, row)
     return encoded, _shape(modalities), image_statistics(modalities)

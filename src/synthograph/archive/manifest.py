@@ -49,6 +49,16 @@ class Row:
         """Whether the image is real, not synthetic."""
         return self.origin == "real"
 
+    @property
+    def source(self) -> str:
+        """The file that the image was made of, where that is known, else its own."""
+        return self.columns.get(SOURCE_FILE) or self.file
+
+    @property
+    def grouped(self) -> bool:
+        """Whether its group is more than the name of the image."""
+        return self.group not in (self.file, self.source)
+
     def vector(self) -> list[float]:
         """The label vector, empty where there is none; see `label_vector`."""
         return label_vector(self.columns)
@@ -190,6 +200,15 @@ def count_labels(rows: Iterable[Row], classes: Sequence[str]) -> dict[str, int]:
     if counts.get(None):
         result["(none)"] = counts[None]
     return result
+
+
+def crossing_groups(rows: Iterable[Row]) -> list[str]:
+    """Groups of real images that are in more than one split."""
+    splits: dict[str, set[str]] = {}
+    for row in rows:
+        if row.real and row.split:
+            splits.setdefault(row.group, set()).add(row.split)
+    return sorted(group for group, found in splits.items() if len(found) > 1)
 
 
 def in_split(rows: Iterable[Row], split: str | None) -> list[Row]:

@@ -6,14 +6,16 @@ import json
 import secrets
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+from synthograph.archive.advice import without_group
 from synthograph.archive.convert import ConvertedItem, Shape, WorkersError, convert_all
-from synthograph.archive.manifest import count_labels
+from synthograph.archive.copies import NO_COPIES, Copies, copies_of
+from synthograph.archive.manifest import SPLITS, count_labels, crossing_groups, in_split
 from synthograph.archive.parts import Part, discard_parts, missing_ranges
-from synthograph.archive.reader import ArchiveInfo, check_classes
+from synthograph.archive.reader import ArchiveInfo, SplitRecord, check_classes
 from synthograph.archive.suspects import ImageStatistics, Suspect, find_suspects
 from synthograph.archive.transform import Fit, TransformOptions
 from synthograph.archive.writer import ArchiveWriter, refuse_destination, write_rejects
@@ -47,6 +49,7 @@ class PrepareOptions(Config):
     classes: list[str] | None = None
     namespace: str | None = None
     snapshots: list[JsonObject] = []
+    split_origin: str | None = None
     allow_rejects: bool = False
     replace: bool = False
 
@@ -65,6 +68,10 @@ class Summary:
         rejects: (file, reason) of what was left out.
         suspects: the images most worth a look.
         invariances: what leaves their meaning alone; None where nobody said.
+        copies: images that are equal pixel by pixel.
+        ungrouped: source files of images without group, where others have one.
+        splits: images per split, where the source was split already.
+        crossing: groups that are in more than one of these splits.
     """
 
     images: int
@@ -77,6 +84,10 @@ class Summary:
     rejects: Rejects
     suspects: Sequence[Suspect]
     invariances: Sequence[str] | None
+    copies: Copies = NO_COPIES
+    ungrouped: Sequence[str] = ()
+    splits: Mapping[str, int] = field(default_factory=dict)
+    crossing: Sequence[str] = ()
 
 
 def prepare(
@@ -200,6 +211,7 @@ def _fingerprint(items: Sequence[SourceItem], options: PrepareOptions) -> JsonOb
     digest = hashlib.sha256()
     for item in items:
         facts = [item.name, item.label, item.group, item.origin, dict(item.columns)]
+        facts += [item.split] if item.split else []
         digest.update(json.dumps(facts).encode() + b"\n")
     chosen = options.model_dump(mode="json", exclude={"allow_rejects", "replace"})
     return {"options": chosen, "items": digest.hexdigest()}
@@ -302,10 +314,16 @@ def _conclude(
         invariances=options.invariances,
         snapshots=options.snapshots,
         package_version=VERSION,
+        split=_split_record(options),
     )
     summary = _summary(writer, items, info, rejects)
     writer.finish(info)
     return summary
+
+
+def _split_record(options: PrepareOptions) -> SplitRecord | None:
+    origin = options.split_origin
+    return None if origin is None else SplitRecord(origin=origin, official=True)
 
 
 def _refuse_empty(rejects: Rejects, report: Path) -> NoReturn:
@@ -388,10 +406,14 @@ def _summary(
         classes=count_labels(rows, info.classes),
         masks=writer.masks,
         groups=len({row.group for row in rows}),
-        grouped=any(item.group not in (None, item.name) for item in items),
+        grouped=any(row.grouped for row in rows),
         spec=info.spec,
         notes=dict(notes),
         rejects=rejects,
         invariances=info.invariances,
         suspects=find_suspects(names, sketches),
+        copies=copies_of(rows, (None if one.flat else one.digest for one in sketches)),
+        ungrouped=sorted({row.source for row in without_group(rows)}),
+        splits={name: n for name in SPLITS if (n := len(in_split(rows, name)))},
+        crossing=crossing_groups(rows),
     )

@@ -29,6 +29,22 @@ from synthograph.core.untrusted.documents import JsonObject, as_text, parse_json
 RUN_PICTURES = ("reals.png", "fakes-init.png")
 
 
+class SplitRecord(Config):
+    """How the rows of an archive came by their split.
+
+    Attributes:
+        origin: what it was taken from, or the command that cut it.
+        official: whether it came with the images, so that others compare on it.
+        options: shares, folds, seed, ... of the command.
+        joined: sets of groups that were kept together, since they share equal images.
+    """
+
+    origin: str
+    official: bool = False
+    options: JsonObject = {}
+    joined: list[list[str]] = []
+
+
 class ArchiveInfo(Config):
     """What `dataset.json` says about the set as a whole."""
 
@@ -41,6 +57,7 @@ class ArchiveInfo(Config):
     package_version: str = ""
     mixture: JsonObject | None = None
     """The rule by which synthetic images joined real ones."""
+    split: SplitRecord | None = None
 
     @property
     def unasked(self) -> bool:

@@ -1,5 +1,7 @@
 """Splits an archive into train, validation and test by group, with the same shares of classes."""
 
+import dataclasses
+import enum
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -8,23 +10,42 @@ from pathlib import Path
 import numpy as np
 import pydantic
 
+from synthograph.archive.advice import without_group
+from synthograph.archive.copies import NO_COPIES, Copies, find_copies, joined_groups
 from synthograph.archive.manifest import SPLITS, Row, check_member, count_labels
-from synthograph.archive.reader import Archive, ArchiveInfo, open_archive, read_document
+from synthograph.archive.reader import (
+    Archive,
+    ArchiveInfo,
+    SplitRecord,
+    open_archive,
+    read_document,
+)
 from synthograph.archive.writer import list_files, replace_members
 from synthograph.core.config import Config
 from synthograph.core.errors import UserError
 from synthograph.core.files import write_bytes
+from synthograph.core.names import first_few
+from synthograph.core.progress import Track
 from synthograph.core.untrusted.containers import Folder
 from synthograph.core.untrusted.dataset_json import DATASET, MANIFEST
 
 
+class Ungrouped(enum.StrEnum):
+    """What becomes of images without group where others have one."""
+
+    REFUSE = "refuse"
+    TRAIN = "train"
+    OWN = "own"
+
+
 class SplitOptions(Config):
-    """Shares of the images, number of folds of the training part, seed."""
+    """Shares of the images, number of folds of the training part, seed, images without group."""
 
     test: float = pydantic.Field(0.2, ge=0, lt=1)
     val: float = pydantic.Field(0.1, ge=0, lt=1)
     folds: int | None = pydantic.Field(None, ge=2, le=100)
     seed: int = pydantic.Field(0, ge=0)
+    ungrouped: Ungrouped = Ungrouped.REFUSE
 
     @pydantic.model_validator(mode="after")
     def _leave_train(self) -> "SplitOptions":
@@ -33,62 +54,121 @@ class SplitOptions(Config):
         return self
 
 
-def split_archive(path: Path, options: SplitOptions, *, force: bool = False) -> Archive:
+def split_archive(
+    path: Path,
+    options: SplitOptions,
+    *,
+    force: bool = False,
+    track: Track = lambda items, total: items,
+) -> Archive:
     """Assign a split (and folds) to every row and rewrite manifest and `dataset.json` in place.
 
     Args:
         path: the archive.
-        options: shares, folds, seed.
+        options: shares, folds, seed, images without group.
         force: replace an existing split.
+        track: shows progress while equal images are searched.
 
     Returns:
         The archive as it is now.
 
     Raises:
         UserError: it is split already, groups are too few, a class would be missing from a split,
-            or an image has a name that no manifest may hold.
+            images have no group, or an image has a name that no manifest may hold.
     """
     archive = open_archive(path)
     if not archive.files.listed:
         raise UserError(f"{path} is not an archive: make one with 'synthograph prepare' first")
     if any(row.split for row in archive.rows) and not force:
-        raise UserError(f"{path} is split already: add --force to split it anew")
+        raise UserError(_already_split(archive))
     for row in archive.rows:
         check_member(row.file, f"{path} cannot be split")
-    rows = assign(archive.rows, archive.info.classes, options)
-    rewrite(archive, rows)
+    copies = find_copies(archive, track)
+    rows = assign(archive.rows, archive.info.classes, options, copies)
+    record = SplitRecord(
+        origin="synthograph split",
+        options=options.model_dump(mode="json"),
+        joined=_joined(archive.rows, copies),
+    )
+    info = archive.info.model_copy(update={"split": record})
+    rewrite(dataclasses.replace(archive, info=info), rows)
     return open_archive(path)
 
 
-def assign(rows: Sequence[Row], classes: Sequence[str], options: SplitOptions) -> list[Row]:
+def _already_split(archive: Archive) -> str:
+    record = archive.info.split
+    if record is not None and record.official:
+        return (
+            f"{archive.path} has the official split of its images ({record.origin}), on which "
+            "others compare: leave it as it is, or add --force to cut a new one by group"
+        )
+    return f"{archive.path} is split already: add --force to split it anew"
+
+
+def _joined(rows: Sequence[Row], copies: Copies) -> list[list[str]]:
+    """Sets of groups that equal images join."""
+    units: dict[str, list[str]] = {}
+    for group, first in joined_groups({row.group for row in rows if row.real}, copies).items():
+        units.setdefault(first, []).append(group)
+    return sorted(sorted(groups) for groups in units.values() if len(groups) > 1)
+
+
+def assign(
+    rows: Sequence[Row],
+    classes: Sequence[str],
+    options: SplitOptions,
+    copies: Copies = NO_COPIES,
+) -> list[Row]:
     """The rows with their split and fold.
 
-    Synthetic images always train: they never enter a set that chooses or reports.
+    Groups that share equal images stay together. Synthetic images always train: they never enter a
+    set that chooses or reports.
 
     Raises:
-        UserError: groups are too few, or a class would be missing from a split.
+        UserError: groups are too few, a class would be missing from a split, or images have no
+            group.
     """
     rows = [replace(row, split=None, fold=None) for row in rows]
-    real = [row for row in rows if row.real]
+    bare = without_group(rows)
+    if bare and options.ungrouped is Ungrouped.REFUSE:
+        raise UserError(_no_group(bare, len(rows)))
+    units = joined_groups({row.group for row in rows if row.real}, copies)
+    # a unit is divided as a group is, and the rows get their own group back at the end
+    real = [replace(row, group=units[row.group]) for row in rows if row.real]
+    kept = {units[r.group] for r in bare} if options.ungrouped is Ungrouped.TRAIN else set()
     shares = {"train": 1 - options.test - options.val, "val": options.val, "test": options.test}
     shares = {name: share for name, share in shares.items() if share > 0}
     rng = np.random.default_rng(options.seed)
-    where = allocate(real, list(shares.values()), rng)
+    where = allocate([r for r in real if r.group not in kept], list(shares.values()), rng)
     names = list(shares)
     split = [
-        replace(row, split="train" if not row.real else names[where[row.group]]) for row in rows
+        replace(row, split=names[where[row.group]] if row.group in where else "train")
+        for row in real
     ]
     if options.folds:
-        train = [row for row in split if row.split == "train" and row.real]
+        train = [row for row in split if row.split == "train" and row.group in where]
         folds = allocate(
             train, [1 / options.folds] * options.folds, rng, way_out="use fewer --folds"
         )
         split = [
-            replace(row, fold=folds[row.group]) if row.split == "train" and row.real else row
+            replace(row, fold=folds.get(row.group)) if row.split == "train" else row
             for row in split
         ]
     _check(split, classes, names, options.folds)
-    return split
+    cut = iter(split)
+    return [
+        replace(next(cut), group=row.group) if row.real else replace(row, split="train")
+        for row in rows
+    ]
+
+
+def _no_group(bare: Sequence[Row], total: int) -> str:
+    return (
+        f"{len(bare)} of {total} images have no group and may show a patient of another split: "
+        f"{first_few([row.source for row in bare])}. Name their groups and prepare again, or add "
+        "--ungrouped train (they train, and are in no fold) or --ungrouped own (each counts as a "
+        "patient of its own)"
+    )
 
 
 def allocate(

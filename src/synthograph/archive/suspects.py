@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 MAX_SUSPECTS = 10
+MIN_STEP = 1e-5  # one pixel of a 256x256 image that differs by one of 255 levels
 MIN_SPREAD = 1e-3  # a quarter of a grey level: below it, differences are no outliers
 
 
@@ -20,6 +21,11 @@ class ImageStatistics(NamedTuple):
     deviation: float
     sharpness: float
     digest: str
+
+    @property
+    def flat(self) -> bool:
+        """Whether it shows one grey or colour and nothing else."""
+        return self.deviation < MIN_STEP
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +54,7 @@ def image_statistics(modalities: Mapping[str, np.ndarray]) -> ImageStatistics:
 
 
 def find_suspects(names: Sequence[str], sketches: Sequence[ImageStatistics]) -> list[Suspect]:
-    """At most ten images: exact copies, flat images, and outliers of brightness, contrast or
-    sharpness.
+    """At most ten images: flat ones, and outliers of brightness, contrast or sharpness.
 
     An outlier lies more than 6 robust standard deviations (1.4826 x median absolute deviation) from
     the median.
@@ -60,11 +65,7 @@ def find_suspects(names: Sequence[str], sketches: Sequence[ImageStatistics]) -> 
         if name not in found or found[name].oddness < oddness:
             found[name] = Suspect(name, oddness, reason)
 
-    first: dict[str, str] = {}
     for name, one in zip(names, sketches, strict=True):
-        if one.digest in first:
-            note(name, 1000.0, f"same pixels as {first[one.digest]}")
-        first.setdefault(one.digest, name)
         if one.deviation < 0.004:
             note(name, 2000.0, "nearly one flat grey or colour")
     for attribute, low, high in (

@@ -55,8 +55,8 @@ def split_words() -> str:
     )
 
 
-def without_decimals(cells: Mapping[str, str]) -> dict[str, str]:
-    """Cells of one column, any key to its cell, where `12.0` becomes `12` if all are whole numbers.
+def without_decimals(cells: Mapping[int, str]) -> dict[int, str]:
+    """Cells of one column by row, where `12.0` becomes `12` if all are whole numbers.
 
     A program that keeps numbers writes those of a column with gaps as `12.0`, of another as `12`.
     """

@@ -393,12 +393,10 @@ def _vector(columns: Mapping[str, str], where: str, marks: Collection[str]) -> d
 
 def _whole_numbers(rows: Sequence[TableRow]) -> Iterator[TableRow]:
     """The rows, with labels and groups that a program wrote as 12.0 because some are missing."""
-    tables = {}
-    for role in ("label", "group"):
-        cells = [(n, getattr(row, role)) for n, row in enumerate(rows)]
-        tables[role] = without_decimals({n: cell for n, cell in cells if cell is not None})
-    for number, row in enumerate(rows):
-        yield dataclasses.replace(row, **{role: tables[role].get(number) for role in tables})
+    labels = without_decimals({n: row.label for n, row in enumerate(rows) if row.label})
+    groups = without_decimals({n: row.group for n, row in enumerate(rows) if row.group})
+    for n, row in enumerate(rows):
+        yield dataclasses.replace(row, label=labels.get(n), group=groups.get(n))
 
 
 def _unique(rows: Iterable[TableRow], path: Path) -> tuple[list[TableRow], int]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from synthograph.archive.advice import MIN_IMAGES, NO_GROUPS, NOT_STATED, few_images_note
+from synthograph.archive.copies import NAMED
 from synthograph.archive.parts import Part
 from synthograph.archive.prepare import PrepareOptions, Rejects, Summary, prepare, prepare_part
 from synthograph.archive.reader import MASKS, RowDecoder, is_archive, open_archive
@@ -14,6 +15,7 @@ from synthograph.archive.writer import refuse_destination
 from synthograph.core.commands import TYPED
 from synthograph.core.config import built_from
 from synthograph.core.errors import UserError
+from synthograph.core.names import first_few
 from synthograph.core.outputs import is_packed
 from synthograph.core.progress import Progress
 from synthograph.core.record import SourceItem
@@ -40,6 +42,10 @@ QUESTION = (
     "a stain recoloured another stain.\n"
     "mirror, rotate, colour (any of them), none, or Enter to leave it open:"
 )
+_LEAK = (
+    "Results on this split are too good: 'evaluate' refuses what was trained on; "
+    "'synthograph split --force' cuts a new one by group"
+)
 PreparationInputs = tuple[Sequence[SourceItem], PrepareOptions, Rejects]
 """The images, the rules with what the source adds to them, and what cannot be used of it."""
 
@@ -65,11 +71,11 @@ class PrepareResult(Result):
         if found.masks:
             yield f"  masks: {found.masks} of {found.images} images have one"
         yield from (f"  class {name}: {count}" for name, count in found.classes.items())
-        yield f"  groups: {found.groups}" if found.grouped else f"warning: {NO_GROUPS}"
         if found.invariances is None:
             yield f"note: {NOT_STATED}"
         else:
             yield f"  invariances: {', '.join(found.invariances) or 'none'}"
+        yield from self._groups()
         if found.images < MIN_IMAGES:
             yield f"note: {few_images_note(found.images)}"
         yield from (f"  {count} files: {note}" for note, count in found.notes.items())
@@ -78,6 +84,46 @@ class PrepareResult(Result):
         yield from (f"  worth a look: {one.name}: {one.reason}" for one in found.suspects)
         if self.grid is not None:
             yield f"{self.grid}"
+
+    def _groups(self) -> Iterator[str]:
+        """Groups, the split that the images came with, and images that are there twice."""
+        found = self.summary
+        yield f"  groups: {found.groups}" if found.grouped else f"warning: {NO_GROUPS}"
+        if found.ungrouped:
+            yield (
+                f"warning: {len(found.ungrouped)} files have no group though others have one: "
+                f"{first_few(found.ungrouped)}; 'synthograph split' asks what to do with them"
+            )
+        if found.splits:
+            yield f"  split: {', '.join(f'{name} {n}' for name, n in found.splits.items())}"
+        if found.crossing:
+            yield (
+                f"warning: {len(found.crossing)} of {found.groups} groups are in two splits: "
+                f"{first_few(found.crossing, NAMED)}. {_LEAK}"
+            )
+        yield from self._copies()
+
+    def _copies(self) -> Iterator[str]:
+        copies, differ = self.summary.copies, self.summary.copies.across
+        patients = self.summary.grouped and differ("group").count
+        if copies.count:
+            names = "" if patients == copies.count else f": {copies.named()}"
+            yield f"  copies: {copies.count} images equal another pixel by pixel{names}"
+        if patients:
+            yield (
+                f"warning: {patients} of these copies are under another group: "
+                f"{differ('group').named()}; 'synthograph split' keeps such groups together"
+            )
+        if differ("label").sets:
+            yield (
+                f"warning: {differ('label').count} of these copies have another label: "
+                f"{differ('label').named()}; correct the labels"
+            )
+        if differ("split").sets:
+            yield (
+                f"warning: {differ('split').count} of these copies are in another split: "
+                f"{differ('split').named()}. {_LEAK}"
+            )
 
 
 @dataclass(frozen=True, repr=False)

@@ -81,6 +81,11 @@ class SplitRequest(Request):
     val: float = Field(0.1, description="share of the images for validation, which selects models")
     folds: int | None = Field(None, description="cross-validation folds of the train part")
     seed: int = Field(0, description="seed of the random order")
+    ungrouped: Literal["refuse", "train", "own"] = Field(
+        "refuse",
+        description="images without group where others have one: refuse, train (they only train) "
+        "or own (each counts as a patient of its own)",
+    )
     force: bool = Field(False, description="replace an existing split")
 
 

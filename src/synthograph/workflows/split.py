@@ -7,8 +7,10 @@ from pathlib import Path
 from rich.table import Column, Table
 from rich.text import Text
 
-from synthograph.archive.advice import NO_GROUPS, has_groups
+from synthograph.archive.advice import NO_GROUPS, has_groups, without_group
+from synthograph.archive.copies import NAMED
 from synthograph.archive.split import SplitOptions, split_archive, split_table
+from synthograph.core.names import first_few
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.workflows.requests import SplitRequest
@@ -24,12 +26,16 @@ class SplitResult(Result):
         classes: their names, in order.
         parts: (part, images, groups, images per class).
         grouped: whether any group is more than one image's own name.
+        joined: sets of groups that were kept together, since they share equal images.
+        ungrouped: images without group, where others have one.
     """
 
     archive: Path
     classes: Sequence[str]
     parts: Sequence[tuple[str, int, int, Mapping[str, int]]]
     grouped: bool
+    joined: Sequence[Sequence[str]] = ()
+    ungrouped: int = 0
 
     def lines(self) -> Iterator[str]:
         """Images, groups and classes of every part, as a table with a column for each part."""
@@ -42,6 +48,17 @@ class SplitResult(Result):
         yield from table_lines(table)
         if not self.grouped:
             yield f"warning: {NO_GROUPS}"
+        if self.ungrouped:
+            yield (
+                f"warning: {self.ungrouped} images have no group: nothing protects against images "
+                "of their patients in two splits"
+            )
+        if self.joined:
+            sets = (" = ".join(groups) for groups in self.joined)
+            yield (
+                f"note: {sum(map(len, self.joined))} groups share equal images and were kept "
+                f"together: {first_few(sets, NAMED)}"
+            )
 
 
 def run(request: SplitRequest, *, progress: Progress) -> SplitResult:
@@ -50,9 +67,14 @@ def run(request: SplitRequest, *, progress: Progress) -> SplitResult:
     Raises:
         UserError: an option breaks a rule, or the archive is split already.
     """
-    del progress  # it takes no time
     options = SplitOptions.parse(request.model_dump(exclude={"archive", "force"}))
-    archive = split_archive(request.archive, options, force=request.force)
+    track = progress.track("looking for equal images")
+    archive = split_archive(request.archive, options, force=request.force, track=track)
     return SplitResult(
-        request.archive, archive.info.classes, list(split_table(archive)), has_groups(archive.rows)
+        request.archive,
+        archive.info.classes,
+        list(split_table(archive)),
+        has_groups(archive.rows),
+        archive.info.split.joined if archive.info.split else (),
+        len(without_group(archive.rows)),
     )

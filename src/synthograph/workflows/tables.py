@@ -37,7 +37,7 @@ def table_lines(table: RenderableType, width: int = WIDTH) -> Iterator[str]:
     yield from (line.rstrip() for line in drawn.get().splitlines())
 
 
-def _fitting(table: Table, console: Console) -> Sequence[Table]:
+def _fitting(table: Table, console: Console) -> Sequence[RenderableType]:
     """The table, or tables of some of its columns, none wider than the console if that is
     possible.
     """

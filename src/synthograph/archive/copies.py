@@ -1,0 +1,101 @@
+"""Images that are equal pixel by pixel: one picture that is there twice, or under two patients."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+
+import numpy as np
+
+from synthograph.archive.manifest import Row
+from synthograph.archive.reader import Archive
+from synthograph.core.names import first_few
+from synthograph.core.progress import Track
+from synthograph.core.untrusted.dataset_json import MANIFEST
+
+NAMED = 10
+"""Pairs of copies that a message names."""
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Rows whose images are equal, in sets of two or more; images of one colour are left out."""
+
+    sets: Sequence[Sequence[Row]] = ()
+
+    @property
+    def count(self) -> int:
+        """Images that equal an earlier one."""
+        return sum(len(rows) - 1 for rows in self.sets)
+
+    def across(self, attribute: str) -> "Copies":
+        """The sets whose rows differ in an attribute, such as `group`; missing values are none."""
+        value = attrgetter(attribute)
+        return Copies([rows for rows in self.sets if len({value(r) for r in rows if value(r)}) > 1])
+
+    def pairs(self) -> list[str]:
+        """`7.png = 3.png` for every copy, by the files that the images come from."""
+        return [f"{row.source} = {rows[0].source}" for rows in self.sets for row in rows[1:]]
+
+    def named(self) -> str:
+        """The first of `pairs`."""
+        return first_few(self.pairs(), NAMED)
+
+
+NO_COPIES = Copies()
+
+
+def copies_of(rows: Iterable[Row], digests: Iterable[str | None]) -> Copies:
+    """The sets of rows with equal digests; None belongs to no set."""
+    sets: dict[str, list[Row]] = {}
+    for row, digest in zip(rows, digests, strict=True):
+        if digest is not None:
+            sets.setdefault(digest, []).append(row)
+    return Copies([same for same in sets.values() if len(same) > 1])
+
+
+def find_copies(archive: Archive, track: Track = lambda items, total: items) -> Copies:
+    """The equal images among the real ones of an archive.
+
+    Files of our own archives are compared byte by byte, since equal pixels are written as equal
+    bytes; those of others are decoded.
+
+    Raises:
+        UserError: an image is missing or broken.
+    """
+    rows = [row for row in archive.rows if row.real]
+    written = MANIFEST in archive.files
+    digests = [_digest(archive, row, decode=not written) for row in track(rows, len(rows))]
+    found = copies_of(rows, digests)
+    return Copies([same for same in found.sets if not _flat(archive.read(same[0]))])
+
+
+def _digest(archive: Archive, row: Row, *, decode: bool) -> str:
+    digest = hashlib.sha256()
+    if decode:
+        digest.update(np.ascontiguousarray(archive.read(row)).data)
+    else:
+        for modality in archive.info.spec.modalities:
+            content = archive.files.read(archive.member(row, modality))
+            digest.update(hashlib.sha256(content).digest())
+    return digest.hexdigest()
+
+
+def _flat(pixels: np.ndarray) -> bool:
+    """Whether every channel has one value: such images say nothing of whom they show."""
+    return bool((pixels.min((1, 2)) == pixels.max((1, 2))).all())
+
+
+def joined_groups(groups: Iterable[str], copies: Copies) -> Mapping[str, str]:
+    """Group -> the first, by name, of all groups that it is joined with by equal images."""
+    first = {group: group for group in groups}
+
+    def head(group: str) -> str:
+        while first[group] != group:
+            group = first[group] = first[first[group]]
+        return group
+
+    for rows in copies.sets:
+        heads = sorted({head(row.group) for row in rows})
+        first |= dict.fromkeys(heads, heads[0])
+    return {group: head(group) for group in first}
