@@ -311,6 +311,12 @@ def test_groups_that_share_equal_images_stay_together() -> None:
     assert all(len(set.union(*(places[group] for group in chain))) == 1 for chain in chains)
 
 
+def test_a_set_of_copies_says_why_it_cannot_be_split() -> None:
+    rows = [Row(f"{i}.png", None, f"g{i}") for i in range(9)]
+    with pytest.raises(UserError, match="2 groups cannot .* 8 groups share equal images"):
+        assign(rows, [], options(), Copies([rows[:8]]))
+
+
 def test_a_patient_whose_picture_is_there_without_patient_trains() -> None:
     rows = with_gaps()
     bare, known = rows[0], rows[1]

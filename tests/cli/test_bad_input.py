@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,7 +29,7 @@ TINY = (
 
 def draw(path: Path, size: tuple[int, int] = (16, 16), mode: str = "RGB") -> Path:
     """A noise image; size is (width, height)."""
-    rng = np.random.default_rng(len(path.name))
+    rng = np.random.default_rng(zlib.crc32(path.name.encode()))
     shape = (size[1], size[0], 3) if mode == "RGB" else (size[1], size[0])
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(rng.integers(0, 256, shape, np.uint8)).save(path)
@@ -201,13 +202,13 @@ def refused(run: Run, line: str, words: str) -> None:
         ("prepare good good/new", "good/new lies inside good"),
         ("prepare good text.txt/o.zip", "is not a folder, so text.txt/o.zip cannot be written"),
         ("prepare good o.zip --labels less.csv", "5.png: no row in less.csv"),
-        ("prepare good o.zip --labels nan.csv", "nan.csv, row 5, column y.0: 'nan' is not"),
+        ("prepare good o.zip --labels nan.csv", "3.png: no label vector in nan.csv, row 5"),
         ("prepare good o.zip --labels nofile.csv", "--column file=NAME; columns are: a, b"),
         ("prepare good o.zip --labels twice.csv", "row 2 and row 3 are about the same file"),
         ("prepare good o.zip --labels nul.csv", "nul.csv, line 2: holds a NUL byte"),
-        ("prepare good o.zip --labels latin.csv", "latin.csv: is not UTF-8 text"),
+        ("prepare good o.zip --labels latin.csv", "no row in latin.csv"),
         ("prepare good o.zip --labels comma.json", "line 3, column 1: not valid JSON: a comma"),
-        ("prepare good o.zip --labels good/0.png", "is not UTF-8 text"),
+        ("prepare good o.zip --labels good/0.png", "holds a NUL byte, so it is no text"),
         ("prepare good o.zip --labels empty", "empty: cannot be read (Is a directory)"),
         ("prepare good o.zip --masks nowhere", "--masks nowhere: no such folder"),
         ("prepare good o.zip --grid x.xyz", "--grid x.xyz: pictures are PNG files; name it x.png"),

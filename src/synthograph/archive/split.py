@@ -29,6 +29,8 @@ from synthograph.core.progress import Track
 from synthograph.core.untrusted.containers import Folder
 from synthograph.core.untrusted.dataset_json import DATASET, MANIFEST
 
+_EQUAL = "{} groups share equal images and count as fewer, so give each image once; or "
+
 
 class Ungrouped(enum.StrEnum):
     """What becomes of images without group where others have one."""
@@ -139,7 +141,13 @@ def assign(
     shares = {"train": 1 - options.test - options.val, "val": options.val, "test": options.test}
     shares = {name: share for name, share in shares.items() if share > 0}
     rng = np.random.default_rng(options.seed)
-    where = allocate([r for r in real if r.group not in kept], list(shares.values()), rng)
+    shared = sum(map(len, _joined(rows, copies)))
+    where = allocate(
+        [row for row in real if row.group not in kept],
+        list(shares.values()),
+        rng,
+        way_out=f"{_EQUAL.format(shared) if shared else ''}use --val 0, or add groups",
+    )
     names = list(shares)
     split = [
         replace(row, split=names[where[row.group]] if row.group in where else "train")

@@ -98,7 +98,8 @@ class Request(Config):
             value = getattr(self, name)
             if value is None or (not field.is_required() and value == field.default):
                 continue
-            values = list(value) if isinstance(value, list | tuple) else [value]
+            # an empty list instead of a default that is not empty is given as an empty text
+            values = (list(value) or [""]) if isinstance(value, list | tuple) else [value]
             if marked(field, Positional):
                 last += map(str, values)
             elif isinstance(value, bool):

@@ -36,7 +36,7 @@ class Facts:
     @property
     def has_vector(self) -> bool:
         """Whether the place gives label vectors."""
-        return any("y.0" in row.columns for row in self.rows.values())
+        return any(row.columns.get("y.0") for row in self.rows.values())
 
     def columns_of(self, name: str) -> dict[str, str]:
         """Further columns of an image; one whose name the manifest needs gets another."""

@@ -22,6 +22,7 @@ from synthograph.core.untrusted.containers import (
 from synthograph.core.untrusted.dataset_json import DATASET
 from synthograph.core.untrusted.documents import as_text
 from synthograph.sources.base import SourceFile
+from synthograph.sources.cells import MISSING
 from synthograph.sources.classes import are_names, name_classes
 from synthograph.sources.facts import Facts, folder_of, gather_facts
 from synthograph.sources.pairing import pair_by_name
@@ -32,7 +33,7 @@ from synthograph.sources.readers import (
     known_formats,
     stem_key,
 )
-from synthograph.sources.tables import LabelTable, read_dataset_json
+from synthograph.sources.tables import LabelTable, TableRow, read_dataset_json
 
 _MODALITY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
@@ -49,9 +50,10 @@ class FileSourceOptions:
         masks: folder or zip of class-id masks, paired likewise; an image may lack one.
         table: CSV or TSV with labels, groups and further columns, or a .json in a form of
             dataset.json.
-        columns: role (file, label, group) -> header of `table`.
+        columns: role (file, label, group, split) -> header of `table`.
         name_regex: pattern searched in every relative name; its named groups become columns,
             `label` the label and `group`, else `patient`, the group.
+        missing: cells and names that are no label, group or split.
     """
 
     source: Path
@@ -61,6 +63,7 @@ class FileSourceOptions:
     table: Path | None = None
     columns: Mapping[str, str] | None = None
     name_regex: str | None = None
+    missing: Sequence[str] = MISSING
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,11 @@ def read_files(options: FileSourceOptions) -> FileSource:
     images = _select(found, listing)
     if options.columns and options.table is None:
         raise UserError("--column chooses columns of a table; give one with --labels TABLE")
-    table = None if options.table is None else LabelTable.read(options.table, options.columns)
+    table = (
+        None
+        if options.table is None
+        else LabelTable.read(options.table, options.columns, options.missing)
+    )
     facts = gather_facts(
         images,
         table=table,
@@ -290,15 +297,24 @@ def _reject_unlabelled(
 ) -> dict[str, str]:
     """Image -> reason, for images that a table, list or pattern does not know."""
     rejected: dict[str, str] = {}
+    vectors = None if label_facts else next((place for place in facts if place.has_vector), None)
     for place in facts:
         for name in images:
             row = place.rows.get(name)
             if row is None and place.missing is not None:
                 rejected.setdefault(name, place.missing)
             elif place is label_facts and (row is None or row.label is None):
-                reason = f"no label in {place.origin}" + (f", {row.where}" if row else "")
-                rejected.setdefault(name, reason)
+                rejected.setdefault(name, _lacks("label", place, row))
+            elif place is vectors and (row is None or not row.columns.get("y.0")):
+                rejected.setdefault(name, _lacks("label vector", place, row))
     return rejected
+
+
+def _lacks(role: str, place: Facts, row: TableRow | None) -> str:
+    """Why an image is rejected that lacks a value which all need."""
+    mark = row.marks.get(role) if row else None
+    why = f" ({mark!r} marks a missing value; --missing says which cells do)" if mark else ""
+    return f"no {role} in {place.origin}" + (f", {row.where}" if row else "") + why
 
 
 def _pair_all(

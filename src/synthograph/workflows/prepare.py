@@ -263,6 +263,7 @@ def _from_files(
             table=request.labels,
             columns=parse_columns(request.column) if request.column else None,
             name_regex=request.name_regex,
+            missing=request.missing,
         )
     )
     for remark in files.remarks:

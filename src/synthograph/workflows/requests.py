@@ -10,6 +10,7 @@ from pydantic import Field
 from synthograph.core.errors import UserError
 from synthograph.core.request import Flag, Positional, Request, Words
 from synthograph.features.packaged import DEFAULTS, RANDOM, TRAINED
+from synthograph.sources.cells import MISSING
 from synthograph.training.config import TrainRequest as TrainRequest
 
 Place = Annotated[Path, Positional()]
@@ -28,6 +29,9 @@ class PrepareRequest(Request):
     )
     name_regex: str | None = Field(
         None, description="regular expression whose named groups become columns"
+    )
+    missing: Words = Field(
+        MISSING, description="cells that hold no label, group or split, beside the empty one"
     )
     modality: tuple[str, ...] = Field(
         (), description="further modality as NAME=DIR, paired by file name"
