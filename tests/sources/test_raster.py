@@ -246,7 +246,7 @@ def test_turned_16_bit_tiff_is_turned_or_refused() -> None:
         (png(16, 4, (b"\0" + b"\1\2" * 4) * 2, (2, 2)), "16-bit colour or alpha"),
         (tiff(np.zeros((4, 4, 3), np.uint16), photometric="rgb"), "16-bit colour"),
         (tiff(np.zeros((4, 4), np.float32)), "floating-point"),
-        (tiff(np.zeros((4, 4), np.float64)), "no rule"),
+        (tiff(np.zeros((4, 4), np.float64)), "floating-point"),
         (tiff(np.zeros((3, 4, 4), np.uint8), photometric="minisblack"), "3 pages"),
         (
             tiff(np.zeros((4, 4, 4), np.uint8), photometric="rgb", extrasamples=["unspecified"]),

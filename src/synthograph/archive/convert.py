@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 
@@ -24,7 +24,14 @@ from synthograph.core.children import context
 from synthograph.core.cores import usable_cores
 from synthograph.core.devices import keep_freed_memory
 from synthograph.core.errors import UserError
-from synthograph.core.record import DecodedImage, SourceItem, UnreadableError, array_of, bits_of
+from synthograph.core.record import (
+    DecodedImage,
+    SourceItem,
+    UnreadableError,
+    array_of,
+    bits_of,
+    in_bits,
+)
 from synthograph.core.spec import MIN_GRID
 
 MAX_WORKERS = 61
@@ -179,12 +186,17 @@ def _no_interrupts() -> Iterator[None]:
 def convert(item: SourceItem, options: TransformOptions) -> ConvertedItem:
     """Decode, transform and encode one item."""
     try:
-        picture = item.decode()
+        picture = _in_bits(item.decode())
         _check(picture, item.columns)
         images = [_image(item, piece) for piece in transform(picture, options)]
     except UnreadableError as error:
         return ConvertedItem(reject=str(error))
     return ConvertedItem(images, picture.notes)
+
+
+def _in_bits(picture: DecodedImage) -> DecodedImage:
+    fitted = {name: in_bits(pixels) for name, pixels in picture.modalities.items()}
+    return replace(picture, modalities=fitted)
 
 
 def _check(picture: DecodedImage, columns: Mapping[str, str]) -> None:

@@ -11,7 +11,8 @@ Origin = Literal["real", "synthetic"]
 SPLITS = ("train", "val", "test")
 Pixels = np.ndarray | Image
 """Pixels [h, w, channels], uint8 or uint16, channels 1 or 3; or a Pillow image of mode L or RGB,
-which Pillow cuts and resizes without two copies of it all.
+which Pillow cuts and resizes without two copies of it all. Readers also return grey values of other
+types [h, w, 1], which `in_bits` refuses unless a window was applied before.
 """
 
 
@@ -21,6 +22,28 @@ def array_of(pixels: Pixels) -> np.ndarray:
         return pixels
     array = np.asarray(pixels)
     return array if array.ndim == 3 else array[:, :, None]
+
+
+def in_bits(pixels: Pixels) -> Pixels:
+    """Pixels of 8 or 16 bits; whole numbers that fit become 16-bit ones.
+
+    Raises:
+        UnreadableError: values that 16 bits do not hold.
+    """
+    if not isinstance(pixels, np.ndarray) or pixels.dtype in (np.uint8, np.uint16):
+        return pixels
+    low, high = np.nanmin(pixels), np.nanmax(pixels)
+    wanted = f"{low:g},{high if high > low else low + 1:g}"
+    way = f"say which value becomes black and which white, such as --window {wanted}"
+    if pixels.dtype.kind == "f":
+        raise UnreadableError(
+            f"floating-point pixels, here from {low:g} to {high:g}, have no fixed range; {way}"
+        )
+    if low < 0 or high > 0xFFFF:
+        raise UnreadableError(
+            f"grey values run from {low} to {high}, 16 bits hold 0 to 65535; {way}"
+        )
+    return pixels.astype(np.uint16)
 
 
 def bits_of(pixels: Pixels) -> int:

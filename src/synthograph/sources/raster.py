@@ -5,54 +5,76 @@ import io
 import logging
 import struct
 import warnings
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NoReturn
 
 import numpy as np
-from PIL import ImageOps
 from PIL.BmpImagePlugin import BmpImageFile
-from PIL.Image import Image
+from PIL.Image import Image, Transpose
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from synthograph.core.record import Pixels, UnreadableError
+from synthograph.core.record import Pixels, UnreadableError, in_bits
+from synthograph.core.untrusted.png_files import MAGIC, PASSED_OVER, PngError, load_png, open_png
 from synthograph.sources.base import Frame, SourceFile
+from synthograph.sources.jpeg import load_jpeg, open_jpeg
+from synthograph.sources.profiles import profile_notes
+from synthograph.sources.tiff import (
+    decode_values,
+    inspect_tiff,
+    is_white_zero,
+    refuse_deep,
+    refuse_pages,
+)
 
 MAX_PIXELS = 200_000_000
 _CUT_SILENTLY = 1 << 26  # pixels; of larger images Pillow warns when it cuts them
-MAX_DEFLATE_RATIO = 1032  # bytes that one packed byte of a PNG can stand for
+
+Opener = Callable[[bytes], tuple[ImageFile, tuple[str, ...]]]
+"""Bytes of a file -> the image before its pixels are decoded, and notes."""
+
+
+def _plain(opener: Callable[[io.BytesIO], ImageFile]) -> Opener:
+    return lambda data: (opener(io.BytesIO(data)), ())
+
 
 # Pillow's readers are called directly: its global `open` accepts some forty formats and prints
 # warnings about sizes.
-_FORMATS: tuple[tuple[bytes, str, Callable[[io.BytesIO], ImageFile]], ...] = (
-    (b"\x89PNG\r\n\x1a\n", "PNG", PngImageFile),
-    (b"\xff\xd8\xff", "JPEG", JpegImageFile),
-    (b"II*\0", "TIFF", TiffImageFile),
-    (b"MM\0*", "TIFF", TiffImageFile),
-    (b"II+\0", "TIFF", TiffImageFile),
-    (b"MM\0+", "TIFF", TiffImageFile),
-    (b"BM", "BMP", BmpImageFile),
+_FORMATS: tuple[tuple[bytes, str, Opener], ...] = (
+    (MAGIC, "PNG", open_png),
+    (b"\xff\xd8\xff", "JPEG", open_jpeg),
+    (b"II*\0", "TIFF", _plain(TiffImageFile)),
+    (b"MM\0*", "TIFF", _plain(TiffImageFile)),
+    (b"II+\0", "TIFF", _plain(TiffImageFile)),
+    (b"MM\0+", "TIFF", _plain(TiffImageFile)),
+    (b"BM", "BMP", _plain(BmpImageFile)),
 )
-_WIDTH, _HEIGHT, _BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION = 256, 257, 258, 262, 274
-_STRIP_OFFSETS, _ROWS_PER_STRIP = 273, 278
-_TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS = 322, 323, 324
-_EXTRA_SAMPLES, _SAMPLE_FORMAT, _SIGNED = 338, 339, 2
-_WHITE_IS_ZERO = 0
-_SAMPLES = {"1": 1, "L": 1, "P": 1, "LA": 2, "PA": 2, "La": 2, "RGB": 3, "RGBA": 4, "CMYK": 4}
+_TALKERS = tuple(map(logging.getLogger, ("PIL.TiffImagePlugin", "tifffile")))
+"""Both libraries print what they also raise, without naming the file."""
+_ORIENTATION = 274
+_TURNS = {
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
+"""EXIF orientation -> what makes the image upright (EXIF 2.3, 4.6.4)."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Decoded:
-    """A loaded Pillow image (or pixels), bits per sample in the file, conversions so far."""
+    """A loaded Pillow image (or values [h, w]), bits per sample in the file, conversions so far."""
 
     image: Image | np.ndarray
-    kind: str
     bits: int
     notes: tuple[str, ...]
+    white_zero: bool = False
+    """Whether 0 stands for white in the file."""
 
 
 def read_image(data: bytes) -> tuple[Pixels, tuple[str, ...]]:
@@ -60,10 +82,11 @@ def read_image(data: bytes) -> tuple[Pixels, tuple[str, ...]]:
 
     The rule: 8-bit grey and RGB stay as they are, and so does 16-bit grey (12-bit too, and 32-bit
     integers whose values fit). 1, 2 and 4 bits become 8-bit grey; a palette becomes RGB, or grey if
-    all its colours are grey; CMYK becomes RGB. Opaque alpha is dropped, other transparency is put
-    on black. EXIF orientation is applied, colour profiles are not. All these are noted. What would
-    lose information is refused: 16-bit colour, floating point, several pages, animations, further
-    channels, and other colour spaces.
+    all its colours are grey; CMYK becomes RGB. Opaque alpha is dropped, and so is one that hides
+    everything; other transparency is put on black. EXIF orientation is applied, colour profiles are
+    not. All these are noted. What would lose information is refused: 16-bit colour, several pages,
+    animations, further channels, and other colour spaces; values that 16 bits do not hold need a
+    window.
 
     Args:
         data: the whole file.
@@ -75,18 +98,29 @@ def read_image(data: bytes) -> tuple[Pixels, tuple[str, ...]]:
         UnreadableError: no such file, damaged, more than `MAX_PIXELS` pixels, or refused by the
             rule.
     """
-    decoded = _decode(data)
-    if isinstance(decoded.image, np.ndarray):
-        return decoded.image[:, :, None], decoded.notes
-    with _failures(decoded.kind):
-        pixels, notes = _convert(decoded.image, decoded.bits)
+    pixels, notes = read_values(data)
+    return in_bits(pixels), notes
+
+
+def read_values(data: bytes) -> tuple[Pixels, tuple[str, ...]]:
+    """As `read_image`, but grey values of any range stay as they are."""
+    kind, opener = _format(data)
+    with _failures(kind):
+        decoded = _decode(data, kind, opener)
+        if isinstance(decoded.image, np.ndarray):
+            pixels, notes = _fitting(decoded.image), ()
+        else:
+            pixels, notes = _convert(decoded.image, decoded.bits)
+        if decoded.white_zero and decoded.bits > 8:  # Pillow inverts fewer bits
+            pixels, notes = 65535 - in_bits(pixels), (*notes, "white-is-zero grey inverted")
     if isinstance(pixels, np.ndarray) and pixels.ndim == 2:
         pixels = pixels[:, :, None]
     return pixels, decoded.notes + notes
 
 
 def read_mask(data: bytes) -> np.ndarray:
-    """Decode class ids: grey values, palette indices (not colours), or 0 and 1 of 1-bit files.
+    """Decode class ids: grey values as they are stored, palette indices (not colours), or 0 and 1
+    of 1-bit files. RGB that is grey everywhere counts as grey.
 
     Args:
         data: a whole PNG, TIFF or BMP file. JPEG is refused: its compression invents class ids at
@@ -98,19 +132,26 @@ def read_mask(data: bytes) -> np.ndarray:
     Raises:
         UnreadableError: as `read_image`, and for colour, alpha, JPEG or ids above 255.
     """
-    decoded = _decode(data)
-    if decoded.kind == "JPEG":
+    kind, opener = _format(data)
+    if kind == "JPEG":
         raise UnreadableError("a mask in JPEG has blurred class ids; save it as PNG")
+    with _failures(kind):
+        decoded = _decode(data, kind, opener)
+        ids = np.asarray(decoded.image)
     if isinstance(decoded.image, np.ndarray):
-        return _small_ids(decoded.image)
+        if ids.dtype.kind == "f":
+            raise UnreadableError("a mask holds one class id per pixel, this file holds fractions")
+        return _small_ids(ids)
     mode = decoded.image.mode
+    if mode == "RGB" and (ids == ids[:, :, :1]).all():
+        return ids[:, :, 0]
     if mode not in ("1", "L", "P", "I", "I;16", "I;16B"):
         raise UnreadableError(
             f"a mask holds one class id per pixel, this file holds {mode} colours; "
             "save it as grey or palette PNG"
         )
-    with _failures(decoded.kind):
-        ids = np.asarray(decoded.image)
+    if decoded.white_zero and mode in ("1", "L"):
+        ids = ~ids  # back to what the file holds
     if mode == "L" and decoded.bits < 8:
         # Pillow stretches 2- and 4-bit grey to 0 ... 255, which would turn id 1 into 85 or 17
         ids = ids // (255 // (2**decoded.bits - 1))
@@ -128,57 +169,64 @@ def _small_ids(ids: np.ndarray) -> np.ndarray:
 @contextlib.contextmanager
 def _failures(kind: str) -> Iterator[None]:
     """Whatever a decoder raises on damaged bytes becomes the reason why the file is unreadable."""
-    with warnings.catch_warnings(), _silent("PIL.TiffImagePlugin"), _silent("tifffile"):
+    before = [logger.disabled for logger in _TALKERS]
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
+            for logger in _TALKERS:
+                logger.disabled = True
             yield
         except UnreadableError:
             raise
+        except PngError as error:
+            raise UnreadableError(f"{kind} is damaged: {error}") from None
         except Exception as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise UnreadableError(
                 f"{kind} is damaged or of an unknown variant ({reason})"
             ) from error
+        finally:
+            for logger, disabled in zip(_TALKERS, before, strict=True):
+                logger.disabled = disabled
 
 
-@contextlib.contextmanager
-def _silent(name: str) -> Iterator[None]:
-    # both libraries print what they also raise, without naming the file
-    logger = logging.getLogger(name)
-    disabled, logger.disabled = logger.disabled, True
-    try:
-        yield
-    finally:
-        logger.disabled = disabled
-
-
-def _decode(data: bytes) -> _Decoded:
+def _decode(data: bytes, kind: str, opener: Opener) -> _Decoded:
     """Open by content, check what must be known before decoding, decode."""
-    kind, opener = _format(data)
     if kind == "PNG":
-        _check_png(data)
-    with _failures(kind):
-        try:
-            image = opener(io.BytesIO(data))
-        except SyntaxError:
-            if kind == "TIFF":
-                return _decode_grey_tiff(data)
-            raise
-        _check_size(*image.size)
-        _check_pages(image)
-        bits, notes = _inspect(image, data)
-        turned = _orientation(image) in range(2, 9)
+        _check_size(*struct.unpack_from(">II", data.ljust(24, b"\0"), 16))
+    try:
+        image, notes = opener(data)
+    except SyntaxError:
+        if kind == "TIFF":
+            values, white_zero = decode_values(data, _check_size)
+            return _Decoded(values, 16, (), white_zero)
+        raise
+    _check_size(*image.size)
+    _check_pages(image)
+    bits, further = _inspect(image, data)
+    turn, unread = _orientation(image)
+    notes = (*notes, *further, *unread, *_load(image, data), *profile_notes(image))
+    upright: Image = image
+    if turn in _TURNS:
+        # loading a TIFF turns it
+        upright = image if kind == "TIFF" else image.transpose(_TURNS[turn])
+        notes = (*notes, "EXIF orientation applied")
+    white_zero = isinstance(image, TiffImageFile) and is_white_zero(image)
+    return _Decoded(upright, bits, tuple(dict.fromkeys(notes)), white_zero)
+
+
+def _load(image: ImageFile, data: bytes) -> tuple[str, ...]:
+    """Decode an opened image, and see to it that all of it is there."""
+    if isinstance(image, JpegImageFile):
+        return load_jpeg(image)
+    if isinstance(image, PngImageFile):
+        load_png(image, data)
+    else:
         image.load()
-        upright = ImageOps.exif_transpose(image) if turned else image
-        if turned:
-            notes = (*notes, "EXIF orientation applied")
-    if isinstance(image, TiffImageFile) and _is_inverted(image):
-        inverted = 65535 - np.asarray(upright).astype(np.uint16)
-        return _Decoded(inverted, kind, bits, (*notes, "white-is-zero grey inverted"))
-    return _Decoded(upright, kind, bits, notes)
+    return ()
 
 
-def _format(data: bytes) -> tuple[str, Callable[[io.BytesIO], ImageFile]]:
+def _format(data: bytes) -> tuple[str, Opener]:
     for magic, kind, opener in _FORMATS:
         if data.startswith(magic):
             return kind, opener
@@ -197,30 +245,11 @@ def _check_size(width: int, height: int) -> None:
         )
 
 
-def _check_png(data: bytes) -> None:
-    """Walk the chunks: Pillow verifies neither the checksums of pixel data nor the file's end."""
-    place, kind = 8, b""
-    while kind != b"IEND":
-        length, kind = struct.unpack(">I4s", data[place : place + 8].ljust(8, b"\0"))
-        end = place + 8 + length
-        if end + 4 > len(data):
-            raise UnreadableError("PNG is cut short")
-        if zlib.crc32(data[place + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
-            raise UnreadableError(f"PNG is damaged: wrong checksum in chunk {kind!r}")
-        place = end + 4
-    width, height, bits = struct.unpack_from(">IIB", data, 16)
-    _check_size(width, height)
-    if height * width * bits // 8 > MAX_DEFLATE_RATIO * len(data):
-        raise UnreadableError(f"PNG is damaged: too few bytes for {width}x{height} pixels")
-
-
 def _check_pages(image: ImageFile) -> None:
     pages = getattr(image, "n_frames", 1)
     if pages > 1:
         what = "pages" if isinstance(image, TiffImageFile) else "animation frames"
-        raise UnreadableError(
-            f"the file holds {pages} {what}; save the wanted ones as single images"
-        )
+        refuse_pages(pages, what)
 
 
 def _inspect(image: ImageFile, data: bytes) -> tuple[int, tuple[str, ...]]:
@@ -228,10 +257,10 @@ def _inspect(image: ImageFile, data: bytes) -> tuple[int, tuple[str, ...]]:
     if isinstance(image, PngImageFile):
         bits = data[24]
         if bits == 16 and data[25] != 0:
-            _refuse_deep("colour or alpha")
+            refuse_deep("colour or alpha")
         return bits, ()
     if isinstance(image, TiffImageFile):
-        return _inspect_tiff(image), ()
+        return inspect_tiff(image), ()
     if "mp" in image.info:
         return 8, ("first picture of a multi-picture JPEG taken",)
     if isinstance(image, BmpImageFile):
@@ -249,86 +278,20 @@ def _check_bmp(image: BmpImageFile, data: bytes) -> None:
         )
 
 
-def _inspect_tiff(image: TiffImageFile) -> int:
-    samples = image.tag_v2.get(_BITS_PER_SAMPLE, (1,))
-    # one value may stand for all channels
-    if max(samples) > 8 and not image.mode.startswith(("I", "F")):
-        _refuse_deep("colour or alpha")
-    if _SIGNED in image.tag_v2.get(_SAMPLE_FORMAT, ()) and max(samples) <= 8:
-        raise UnreadableError("TIFF of signed 8-bit values has no rule; save it as 16-bit grey")
-    known = _SAMPLES.get(image.mode, len(samples))
-    unmarked = image.mode == "RGBA" and _EXTRA_SAMPLES not in image.tag_v2
-    if len(samples) > known or unmarked:
-        raise UnreadableError(
-            f"TIFF holds {len(samples)} channels of which some have no stated meaning; "
-            "save grey or RGB, and further bands as images of their own (--modality)"
-        )
-    _check_pieces(image)
-    return int(samples[0])
-
-
-def _check_pieces(image: TiffImageFile) -> None:
-    """Pillow leaves pixels black whose strip or tile is not listed at all."""
-    tags = image.tag_v2
-    width, height = tags[_WIDTH], tags[_HEIGHT]  # image.size is turned already
-    if _TILE_OFFSETS in tags:
-        pieces = tags[_TILE_OFFSETS]
-        needed = -(-width // tags[_TILE_WIDTH]) * -(-height // tags[_TILE_LENGTH])
-    else:
-        pieces = tags[_STRIP_OFFSETS]
-        needed = -(-height // tags.get(_ROWS_PER_STRIP, height))
-    if len(pieces) < needed:
-        raise UnreadableError(f"TIFF is cut short: {needed} pieces needed, {len(pieces)} listed")
-
-
-def _orientation(image: ImageFile) -> int:
+def _orientation(image: ImageFile) -> tuple[int, tuple[str, ...]]:
+    """EXIF orientation, and what is said where that cannot be read."""
     # asked before loading, since loading a TIFF turns it and forgets the tag
-    tags = image.tag_v2 if isinstance(image, TiffImageFile) else image.getexif()
-    return int(tags.get(_ORIENTATION, 1))
+    try:
+        tags = image.tag_v2 if isinstance(image, TiffImageFile) else image.getexif()
+        return int(tags.get(_ORIENTATION, 1)), ()
+    except Exception:  # noqa: BLE001 - metadata of others; Pillow has no kind of its own for it
+        return 1, (PASSED_OVER,)
 
 
-def _refuse_deep(what: str) -> None:
-    raise UnreadableError(
-        f"16-bit {what} would lose half of its bits; save it as 8-bit RGB, "
-        "or each channel as a 16-bit grey image of its own (--modality)"
-    )
-
-
-def _is_inverted(image: TiffImageFile) -> bool:
-    """Whether Pillow leaves white-is-zero as it is, which it does for 16-bit grey only."""
-    return image.mode.startswith("I;16") and image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
-
-
-def _decode_grey_tiff(data: bytes) -> _Decoded:
-    """16- and 32-bit integer grey in the layouts that Pillow does not know."""
-    import tifffile
-
-    with tifffile.TiffFile(io.BytesIO(data)) as file:
-        page = file.pages.first
-        if len(file.pages) > 1 or page.ndim != 2 or page.dtype is None:
-            raise UnreadableError("TIFF of a variant that is neither grey nor RGB; save it as PNG")
-        _check_size(page.shape[1], page.shape[0])
-        if page.dtype.kind not in "ui" or page.dtype.itemsize < 2:
-            raise UnreadableError(f"TIFF of {page.dtype} values has no rule; save it as PNG")
-        turn = page.tags.valueof(_ORIENTATION, 1)
-        if turn in range(2, 9):
-            raise UnreadableError(
-                f"TIFF of a variant that is not turned (orientation {turn}); save it upright as PNG"
-            )
-        pixels = _fit_16_bits(page.asarray())
-        if page.photometric == _WHITE_IS_ZERO:
-            return _Decoded(65535 - pixels, "TIFF", 16, ("white-is-zero grey inverted",))
-    return _Decoded(pixels, "TIFF", 16, ())
-
-
-def _fit_16_bits(pixels: np.ndarray) -> np.ndarray:
-    low, high = int(pixels.min()), int(pixels.max())
-    if low < 0 or high > 65535:
-        raise UnreadableError(
-            f"grey values run from {low} to {high}, 16 bits hold 0 to 65535; "
-            "shift or scale them first, or give the DICOM or NIfTI file"
-        )
-    return pixels.astype(np.uint16)
+def _fitting(values: np.ndarray) -> np.ndarray:
+    """Whole numbers that fit in 16 bits as such; others as they are."""
+    whole = values.dtype.kind in "iu" and values.size
+    return in_bits(values) if whole and 0 <= values.min() and values.max() <= 65535 else values
 
 
 def _convert(image: Image, bits: int) -> tuple[Pixels, tuple[str, ...]]:
@@ -349,7 +312,7 @@ Converted = tuple[np.ndarray, tuple[str, ...]]
 
 
 def _deep_grey(image: Image, bits: int) -> Converted:
-    return _mask_out(_fit_16_bits(np.asarray(image)), image, 16)
+    return _mask_out(_fitting(np.asarray(image)), image, 16)
 
 
 def _grey(image: Image, bits: int) -> Converted:
@@ -371,13 +334,6 @@ def _palette(image: Image, bits: int) -> Converted:
     return (pixels[:, :, 0] if grey else pixels), notes
 
 
-def _fractions(image: Image, bits: int) -> NoReturn:
-    raise UnreadableError(
-        "floating-point pixels have no fixed range; save them as 16-bit grey, or give the NIfTI "
-        "file"
-    )
-
-
 _RULES: Mapping[str, Callable[[Image, int], Converted]] = {
     **dict.fromkeys(("I", "I;16", "I;16B"), _deep_grey),
     **dict.fromkeys(("1", "L"), _grey),
@@ -385,7 +341,7 @@ _RULES: Mapping[str, Callable[[Image, int], Converted]] = {
     **dict.fromkeys(("LA", "RGBA"), lambda image, _: _drop_alpha(np.asarray(image))),
     "RGB": lambda image, bits: _mask_out(np.asarray(image), image, bits),
     "CMYK": lambda image, _: (np.asarray(image.convert("RGB")), ("CMYK converted to RGB",)),
-    "F": _fractions,
+    "F": lambda image, _: (np.asarray(image), ()),
 }
 """Pillow's mode -> what becomes of it."""
 
@@ -410,6 +366,8 @@ def _drop_alpha(pixels: np.ndarray) -> Converted:
     colour, alpha = pixels[:, :, :-1], pixels[:, :, -1:]
     if int(alpha.min()) == 255:
         notes = ("opaque alpha dropped",)
+    elif int(alpha.max()) <= 1:  # also where 1 was meant for opaque
+        notes = ("alpha that hides everything dropped",)
     else:
         colour = ((colour.astype(np.uint16) * alpha + 127) // 255).astype(np.uint8)
         notes = ("transparent pixels put on black",)
@@ -420,7 +378,9 @@ class RasterReader:
     """Reads raster files, each by its content, whatever its ending says."""
 
     formats = tuple(dict.fromkeys(kind for _, kind, _ in _FORMATS))
-    suffixes = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"})
+    suffixes = frozenset(
+        ".png .apng .jpg .jpeg .jpe .jfif .jif .pjpeg .pjp .tif .tiff .tf8 .btf .bmp .dib".split()
+    )
 
     def missing(self) -> str | None:
         """Nothing: Pillow and tifffile are always there."""
@@ -435,8 +395,8 @@ class RasterReader:
         return (Frame(),)
 
     def read(self, file: SourceFile, frame: str) -> tuple[Pixels, tuple[str, ...]]:
-        """Pixels and conversions, see `read_image`."""
-        return read_image(file.read())
+        """Pixels and conversions, see `read_values`."""
+        return read_values(file.read())
 
     def read_mask(self, file: SourceFile, frame: str) -> np.ndarray:
         """Class ids, see `read_mask`."""
