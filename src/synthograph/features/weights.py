@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from synthograph.core.cache import weights_folder
+from synthograph.core.cache import cache_part, weights_folder
 from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors, remove, sha256_file
 from synthograph.core.names import nearest
@@ -104,8 +104,7 @@ def import_weights(name: str, source: Path) -> WeightState:
     tensors = _used(file, read_state(source), source)
     load_tensors(_empty(file), tensors, source)
     digest = WeightDigest(sha256, source.name, known is not None and len(known) == len(sha256))
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    cache_part("weights")
     write_tensors(
         path,
         {key: tensor.float() for key, tensor in tensors.items()},
