@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 
-from synthograph.core.devices import has_amx, synchronise
+from synthograph.core.devices import bf16_unit, synchronise
 
 
 def best_seconds(work: Callable[[], object], device: torch.device, *, repeats: int = 5) -> float:
@@ -40,4 +40,4 @@ def _side(device: torch.device, dtype: torch.dtype) -> int:
     """Side of matrices large enough for the peak, small enough where bf16 is emulated."""
     if device.type == "cuda":
         return 8192
-    return 256 if dtype is torch.bfloat16 and not has_amx() else 1536
+    return 256 if dtype is torch.bfloat16 and bf16_unit() is None else 1536

@@ -41,17 +41,20 @@ def test_devices_that_are_not_there(name: str, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize(
-    ("device", "amx", "expected"),
+    ("device", "flags", "expected"),
     [
-        ("cuda", False, Precision.BF16),
-        ("cpu", True, Precision.BF16),
-        ("cpu", False, Precision.FP32),
+        ("cuda", "avx2 avx512f", Precision.BF16),
+        ("cpu", "avx2 avx512f amx_bf16", Precision.BF16),
+        ("cpu", "avx2 avx512f avx512_bf16", Precision.BF16),
+        ("cpu", "avx2 avx512f", Precision.FP32),
+        ("cpu", "", Precision.FP32),
     ],
 )
 def test_precision_follows_the_hardware(
-    device: str, amx: bool, expected: Precision, monkeypatch: pytest.MonkeyPatch
+    device: str, flags: str, expected: Precision, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(devices, "has_amx", lambda: amx)
+    monkeypatch.setattr(devices, "_cpu_info", lambda key: flags)
+    monkeypatch.setattr(devices, "bf16_unit", devices.bf16_unit.__wrapped__)
     assert pick_precision(Precision.AUTO, torch.device(device)) is expected
     for wanted in (Precision.FP32, Precision.BF16):
         assert pick_precision(wanted, torch.device(device)) is wanted
@@ -93,4 +96,4 @@ def test_a_machine_without_proc_has_a_processor_all_the_same(
 ) -> None:
     monkeypatch.setattr(devices, "_cpu_info", lambda key: "")
     assert devices.cpu_name.__wrapped__() == "unknown processor"
-    assert devices.has_amx.__wrapped__() is False
+    assert devices.bf16_unit.__wrapped__() is None

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1  # parameters of mallopt
 _MAX_KEPT = (1 << 30, 1 << 25)  # bytes; old versions of glibc accept no more than the second
 UNKNOWN_CPU = "unknown processor"
+BF16_UNITS = {"amx_bf16": "AMX", "avx512_bf16": "AVX-512"}
+"""Flag of the processor -> its name; with either training was faster (benchmarks/README.md)."""
 
 
 class Precision(enum.StrEnum):
@@ -59,10 +61,10 @@ def pick_device(name: str) -> "torch.device":
 
 
 def pick_precision(wanted: Precision, device: "torch.device") -> Precision:
-    """Resolve `auto` for training: bf16 on CUDA and on processors with AMX, else fp32."""
+    """Resolve `auto` for training: bf16 on CUDA and where `bf16_unit` finds one, else fp32."""
     if wanted is not Precision.AUTO:
         return wanted
-    return Precision.BF16 if device.type == "cuda" or has_amx() else Precision.FP32
+    return Precision.BF16 if device.type == "cuda" or bf16_unit() else Precision.FP32
 
 
 def block_dtype(precision: Precision) -> "torch.dtype":
@@ -118,9 +120,12 @@ def keep_freed_memory() -> None:
 
 
 @lru_cache
-def has_amx() -> bool:
-    """Whether the processor multiplies bf16 matrices in hardware; only known on Linux."""
-    return "amx_bf16" in _cpu_info("flags").split()
+def bf16_unit() -> str | None:
+    """What the processor multiplies bf16 numbers with: AMX or AVX-512; None where it has neither.
+    Only known on Linux.
+    """
+    flags = _cpu_info("flags").split()
+    return next((name for flag, name in BF16_UNITS.items() if flag in flags), None)
 
 
 @lru_cache

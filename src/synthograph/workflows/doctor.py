@@ -12,7 +12,15 @@ import torch
 import synthograph
 from synthograph.core.cache import WAY_OUT, cache_folder
 from synthograph.core.cores import permitted_cores, quota, usable_cores
-from synthograph.core.devices import Precision, cpu_name, has_amx, pick_device, pick_precision
+from synthograph.core.devices import (
+    BF16_UNITS,
+    Precision,
+    bf16_unit,
+    cpu_name,
+    is_gpu,
+    pick_device,
+    pick_precision,
+)
 from synthograph.core.errors import SynthographError
 from synthograph.core.files import refuse_unwritable_folder
 from synthograph.core.progress import Progress
@@ -65,14 +73,18 @@ def _installed() -> Iterator[str]:
 def _machine() -> Iterator[str]:
     threads = torch.get_num_threads()
     yield f"processor: {cpu_name()}, {_cores()}, torch uses {threads} threads"
-    yield f"  bf16 matrix unit (AMX): {'yes' if has_amx() else 'no'}"
+    unit = bf16_unit()
+    yield f"  bf16 in hardware: {f'yes, by {unit}' if unit else 'no'}"
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
         yield f"  cuda:{index} {properties.name}, {properties.total_memory / 2**30:.0f} GB"
     device = pick_device("auto")
     precision = pick_precision(Precision.AUTO, device)
-    slow = precision is Precision.FP32
-    why = "bf16 needs a CUDA device or AMX" if slow else "it computes bf16 in hardware"
+    computes = "it computes" if is_gpu(device) else f"the processor computes, by {unit},"
+    why = f"{computes} bf16 in hardware, which is faster than fp32"
+    if precision is Precision.FP32:
+        units = " or ".join(BF16_UNITS.values())
+        why = f"bf16 would need a CUDA device, or a processor that computes it by {units}"
     yield f"training would use: {device}, {precision} ({why})"
     yield (
         "convolutions: channels-last (their backward pass and the resampling filter are faster "

@@ -12,6 +12,7 @@ from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.pickles import StoredObject
 from synthograph.models.base import Condition, NoiseMode
 from synthograph.models.registry import family, parse_model
+from synthograph.models.snapshot import SnapshotInfo, load, save_snapshot
 from synthograph.models.stylegan2.networks import minibatch_deviation
 from synthograph.training.setup import first_layers
 from tests.conftest import NVIDIA
@@ -208,6 +209,75 @@ def test_published_networks_without_noise_are_read() -> None:
     z, label = torch.randn(2, plain.z_dim), torch.eye(5)[:2]
     assert torch.equal(imported.ema(z, label), plain(z, label, noise_mode="none"))
     assert not imported.config.has_noise
+
+
+def test_published_networks_without_a_mean_style_are_read(tmp_path: Path) -> None:
+    """As the published settings for CIFAR-10 have it, trained without tracking."""
+    from synthograph.models.pickles import read_pickle
+    from synthograph.models.stylegan2.convert import convert
+
+    content = read_pickle(NVIDIA / "cond2_rgb_32.pkl")
+    tracked = convert(content, family("stylegan2").build).ema
+    for name in ("G", "G_ema"):
+        content[name].state["_init_kwargs"]["mapping_kwargs"] = {
+            **(content[name].state["_init_kwargs"].get("mapping_kwargs") or {}),
+            **{"w_avg_beta": None, "layer_features": None, "embed_features": None},
+        }
+        del content[name].state["_modules"]["mapping"].state["_buffers"]["w_avg"]
+    imported = convert(content, family("stylegan2").build)
+    z, label = torch.randn(2, tracked.z_dim), torch.eye(2)
+    expected = tracked(z, label, noise_mode="const")
+    assert torch.equal(imported.ema(z, label, noise_mode="const"), expected)
+    assert imported.config.w_avg_decay is None
+    kind = family("stylegan2")
+    assert torch.equal(kind.sample(imported.ema, z, label), kind.sample(tracked, z, label))
+    with pytest.raises(UserError, match="no mean style .* at 1, or pull to class means"):
+        kind.sample(imported.ema, z, label, truncation=0.7)
+    info = SnapshotInfo(
+        family="stylegan2",
+        config={"model": imported.config.tree()},
+        spec=imported.spec,
+        label_width=2,
+    )
+    again = load(save_snapshot(tmp_path, info, imported.ema, imported.networks))
+    assert torch.equal(again.generator(z, label, noise_mode="const"), expected)
+
+
+@pytest.mark.parametrize(
+    ("part", "settings", "config"),
+    [
+        ("synthesis_kwargs", {"conv_clamp": None, "num_fp16_res": 0}, {"clamp": None}),
+        ("mapping_kwargs", {"w_avg_beta": 1}, {"w_avg_decay": 1}),
+        ("epilogue_kwargs", {"mbstd_group_size": None}, {"mbstd_group": 1 << 30}),
+        ("mapping_kwargs", None, {"w_avg_decay": 0.995}),
+        ("conv_clamp", None, {"discriminator_clamp": None}),
+        ("cmap_dim", None, {"label_width": None}),
+    ],
+)
+def test_published_settings_of_none(part: str, settings: object, config: dict) -> None:
+    from synthograph.models.pickles import read_pickle
+    from synthograph.models.stylegan2.convert import convert
+
+    content = read_pickle(NVIDIA / "cond2_rgb_32.pkl")
+    for name in ("G", "G_ema") if part in ("synthesis_kwargs", "mapping_kwargs") else ("D",):
+        stored = content[name].state["_init_kwargs"]
+        inner = stored.get(part)
+        both = isinstance(settings, dict)
+        stored[part] = {**(inner or {}), **settings} if both else settings  # type: ignore[dict-item]
+        if part == "mapping_kwargs" and not both:
+            stored[part] = {k: v for k, v in inner.items() if k == "num_layers"} or None
+    found = convert(content, family("stylegan2").build).config
+    assert {name: getattr(found, name) for name in config} == config
+
+
+def test_a_label_mapping_of_another_rate_is_refused() -> None:
+    from synthograph.models.pickles import read_pickle
+    from synthograph.models.stylegan2.convert import convert
+
+    content = read_pickle(NVIDIA / "cond5_gray_64.pkl")
+    content["D"].state["_init_kwargs"]["mapping_kwargs"] = {"lr_multiplier": 0.1}
+    with pytest.raises(UserError, match="lr_multiplier = 0.1, only 0.01"):
+        convert(content, family("stylegan2").build)
 
 
 def forget_noise(thing: StoredObject) -> None:

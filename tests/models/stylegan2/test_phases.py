@@ -235,6 +235,14 @@ def test_running_means(published) -> None:
     networks.buffers[PATH_MEAN].fill_(0.3)
 
 
+def test_a_network_without_a_mean_style_trains() -> None:
+    networks, phases = small({"image": 3}, w_avg_decay=None)
+    terms = phases["Gmain"].loss(noise_batch(3))
+    phases["Gmain"].update_running_stats(terms.batch_stats)
+    assert networks.generator.mapping.w_avg is None
+    assert not any("w_avg" in name for name in networks.generator.state_dict())
+
+
 def small(modalities: dict[str, int], **settings: object):
     spec = ImageSpec(height=16, width=16, modalities=modalities)
     model = {"family": "stylegan2", "channel_base": 64, "channel_max": 8, "z_dim": 8, "w_dim": 8}

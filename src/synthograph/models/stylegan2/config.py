@@ -99,7 +99,12 @@ class StyleGAN2Config(ModelConfig):
     style_mixing: float = pydantic.Field(
         0.9, ge=0, le=1, description="share of images made from two latents"
     )
-    w_avg_decay: float = pydantic.Field(0.995, ge=0, lt=1, description="decay of the mean style")
+    w_avg_decay: float | None = pydantic.Field(
+        0.995,
+        ge=0,
+        le=1,
+        description="decay of the mean style; none keeps no mean that truncation could pull to",
+    )
     modality_weights: dict[str, float] = pydantic.Field(
         default_factory=dict,
         description="weight of a modality in the generator loss, 1 unless given",

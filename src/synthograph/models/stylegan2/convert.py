@@ -28,6 +28,7 @@ UNUSED = re.compile(r"resample_filter$")
 TENSORFLOW = "Network"
 MAX_CLASSES = 10_000
 MAX_TEXT = 100
+LABEL_RATE = 0.01
 FIXED: dict[str, tuple[Any, ...]] = {
     "activation": ("lrelu",),
     "resample_filter": ([1, 3, 3, 1], (1, 3, 3, 1)),
@@ -112,6 +113,11 @@ def _config(generator: JsonObject, discriminator: JsonObject) -> JsonObject:
     images = _plain(discriminator, "discriminator")
     epilogue = _plain(discriminator.get("epilogue_kwargs"), "discriminator epilogue")
     labels = _plain(discriminator.get("mapping_kwargs"), "discriminator mapping")
+    if labels.get("lr_multiplier", LABEL_RATE) != LABEL_RATE:
+        raise UserError(
+            "the snapshot's discriminator mapping has lr_multiplier = "
+            f"{labels['lr_multiplier']!r}, only {LABEL_RATE} is supported"
+        )
     _plain(discriminator.get("block_kwargs"), "discriminator block")
     return {
         "z_dim": _whole(generator, "z_dim"),
@@ -124,7 +130,7 @@ def _config(generator: JsonObject, discriminator: JsonObject) -> JsonObject:
         "channel_base": synthesis.get("channel_base", 32768),
         "channel_max": synthesis.get("channel_max", 512),
         "clamp": synthesis.get("conv_clamp"),
-        "noise": synthesis.get("use_noise", True),
+        "noise": synthesis.get("use_noise", True) or False,
         "generator_architecture": synthesis.get("architecture", "skip"),
         "discriminator_architecture": images.get("architecture", "resnet"),
         "discriminator_channel_base": images.get("channel_base", 32768),
@@ -135,7 +141,7 @@ def _config(generator: JsonObject, discriminator: JsonObject) -> JsonObject:
         "label_mapping_width": labels.get("layer_features"),
         "label_embedding_width": labels.get("embed_features"),
         "mbstd_group": epilogue.get("mbstd_group_size", 4) or WHOLE_BATCH,
-        "mbstd_channels": epilogue.get("mbstd_num_channels", 1),
+        "mbstd_channels": epilogue.get("mbstd_num_channels", 1) or 0,
     }
 
 

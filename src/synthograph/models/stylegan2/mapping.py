@@ -27,7 +27,7 @@ class MappingNetwork(nn.Module):
         rate: learning-rate multiplier of the layers.
     """
 
-    w_avg: Tensor
+    w_avg: Tensor | None
 
     def __init__(
         self,
@@ -50,8 +50,7 @@ class MappingNetwork(nn.Module):
             Linear(i, o, activate=True, rate=rate)
             for i, o in zip(widths[:-1], widths[1:], strict=True)
         )
-        if num_ws is not None:
-            self.register_buffer("w_avg", torch.zeros(w_dim))
+        self.register_buffer("w_avg", None if num_ws is None else torch.zeros(w_dim))
 
     def forward(
         self,
@@ -119,9 +118,17 @@ class MappingNetwork(nn.Module):
         """Pull the first `cutoff` rows to the mean style, or to a centre of each image's own.
 
         Source: Karras et al. 2019, section 3.3.
+
+        Raises:
+            UserError: the network keeps no mean style, and no centre is given.
         """
         if psi == 1:
             return ws
         mean = self.w_avg if center is None else center[:, None].expand_as(ws)
+        if mean is None:
+            raise UserError(
+                "this network keeps no mean style that truncation could pull to: leave the "
+                "truncation at 1" + (", or pull to class means" if self.label_dim else "")
+            )
         pulled = torch.lerp(mean.expand_as(ws), ws, psi)
         return pulled if cutoff is None else torch.cat((pulled[:, :cutoff], ws[:, cutoff:]), 1)

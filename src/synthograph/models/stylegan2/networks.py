@@ -290,6 +290,8 @@ class Generator(nn.Module):
             embedding=config.embedding_width,
             rate=config.mapping_rate,
         )
+        if config.w_avg_decay is None:
+            self.mapping.w_avg = None
 
     def forward(
         self,

@@ -57,8 +57,10 @@ class Losses:
         return LossTerms(total.mean(), stats, batch_stats={"w": ws[:, 0].detach()})
 
     def update_style_mean(self, means: Mapping[str, Tensor]) -> None:
-        """Move the mean style towards the batch's."""
-        self.generator.mapping.w_avg.lerp_(means["w"], 1 - self.config.w_avg_decay)
+        """Move the mean style, where one is kept, towards the batch's."""
+        mean, decay = self.generator.mapping.w_avg, self.config.w_avg_decay
+        if mean is not None and decay is not None:
+            mean.lerp_(means["w"], 1 - decay)
 
     def path_length(self, batch: Batch) -> LossTerms:
         """Penalise Jacobians whose length differs from its running mean, on every second image of
