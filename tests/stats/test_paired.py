@@ -8,7 +8,7 @@ import torch
 
 from synthograph.core.errors import UserError
 from synthograph.stats import paired
-from synthograph.stats.scores import AUROC, BALANCED_ACCURACY, Predictions
+from synthograph.stats.scores import AUROC, BALANCED_ACCURACY, BRIER, Predictions
 
 
 def normal(rng: torch.Generator, *shape: int) -> torch.Tensor:
@@ -116,6 +116,18 @@ def test_interval_of_one_score_is_wider_with_fewer_patients() -> None:
     assert narrow.high - narrow.low < wide.high - wide.low
     single = replace(few[0], groups=torch.zeros(len(few[0]), dtype=torch.long))
     assert paired.score_interval(AUROC, single)[1] is None
+
+
+def test_an_interval_stays_in_range_and_has_a_width_at_its_end() -> None:
+    labels = torch.arange(20) % 2
+    right = torch.nn.functional.one_hot(labels, 2).double()
+    perfect = Predictions(right, labels, torch.arange(20), torch.zeros(20, dtype=torch.long))
+    value, ends = paired.score_interval(AUROC, perfect)
+    assert value == ends.high == 1
+    assert 0.7 < ends.low < 0.9  # 20 patients without a fault
+    value, ends = paired.score_interval(BRIER, perfect)
+    assert value == ends.low == 0
+    assert ends.high > 0.1
 
 
 def delong_by_placements(scores: torch.Tensor, labels: torch.Tensor) -> tuple[float, float]:

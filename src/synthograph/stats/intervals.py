@@ -358,9 +358,23 @@ def share_interval(
     """
     if cut.reason is not None:
         return None
-    share, t = float(values[0]), quantile(cut.count - 1)
+    share = float(values[0])
     spread = halves_variance(values.clamp(0, 1).sqrt().asin(), cut)
     number = groups if spread == 0 else min(1 / (4 * spread), images)
+    return wilson(share, number, quantile(cut.count - 1))
+
+
+def wilson(share: float, number: float, t: float) -> Interval:
+    """Wilson's interval (1927) for a share of `number` independent images.
+
+    Args:
+        share: 0..1.
+        number: of independent images.
+        t: the quantile, such as 1.96.
+
+    Returns:
+        An interval inside [0, 1] that holds the share; it has a width where the share is 0 or 1.
+    """
     centre = share + t * t / (2 * number)
     width = t * math.sqrt(share * (1 - share) / number + t * t / (4 * number**2))
     scale = 1 + t * t / number

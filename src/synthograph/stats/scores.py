@@ -104,6 +104,8 @@ class Score:
     title: str
     compute: Compute
     direction: Direction = Direction.HIGHER
+    top: float = 1.0
+    """Largest possible value; the smallest is 0."""
 
     def value(self, predictions: Predictions) -> float:
         """The score with every image counted once; NaN where it has no value."""
@@ -240,7 +242,7 @@ SENSITIVITY = Score("sensitivity", "sensitivity", _sensitivity)
 SPECIFICITY = Score("specificity", "specificity", _specificity)
 ACCURACY = Score("accuracy", "accuracy", _accuracy)
 AVERAGE_PRECISION = Score("average_precision", "average precision", _macro_average_precision)
-BRIER = Score("brier", "Brier score", _brier, Direction.LOWER)
+BRIER = Score("brier", "Brier score", _brier, Direction.LOWER, top=2.0)
 
 SCORES = (AUROC, BALANCED_ACCURACY, MACRO_F1, AVERAGE_PRECISION, ACCURACY, BRIER)
 """Scores of any number of classes; with two, `SENSITIVITY` and `SPECIFICITY` come beside them."""
