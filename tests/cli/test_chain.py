@@ -1,14 +1,18 @@
 """The whole chain by its commands, and what bad input gets: one line and exit code 2."""
 
+import contextlib
+import io
 import json
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from PIL import Image
 
 from synthograph.archive.reader import open_archive
+from synthograph.cli import main
 from tests.conftest import make_archive
 
 TINY = [
@@ -19,8 +23,18 @@ TINY = [
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "synthograph", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    """A command in this process: another one would import everything again."""
+    words, out, err = ["synthograph", *map(str, arguments)], io.StringIO(), io.StringIO()
+    with (
+        mock.patch.object(sys, "argv", words),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        pytest.raises(SystemExit) as end,
+    ):
+        main.run()
+    return subprocess.CompletedProcess(
+        words, int(end.value.code or 0), out.getvalue(), err.getvalue()
+    )
 
 
 def ok(*arguments: object) -> str:

@@ -97,6 +97,7 @@ def test_a_second_interrupt_ends_at_once(tmp_path: Path) -> None:
     assert [path.name for path in out.iterdir()] == [".unfinished.json"]
 
 
+@pytest.mark.slow
 def test_an_interrupt_of_several_processes_names_the_command_that_was_typed(
     tmp_path: Path,
 ) -> None:
