@@ -13,6 +13,7 @@ from synthograph.archive.png import encode_png
 from synthograph.archive.reader import Archive, open_archive
 from synthograph.archive.split import SplitOptions, split_archive
 from synthograph.core.errors import DiskFullError, UserError
+from synthograph.core.halves import half_path
 
 Make = Callable[..., Archive]
 
@@ -106,3 +107,24 @@ def test_a_cache_that_cannot_be_written(
     monkeypatch.setattr(np.lib.format, "write_array_header_1_0", full)
     with pytest.raises(DiskFullError):
         pixel_cache(archive)
+
+
+def test_halves_of_a_kill_go_and_a_whole_cache_needs_no_writing(
+    make_archive: Make, builds: list[Path], cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = make_archive(count=9)
+    pixel_cache(archive)
+    path = builds[0]
+    left = path.with_name(f".{path.name[:40]}.00000000-1-00000000-00000000.tmp")
+    half = half_path(path)  # of this length names are cut
+    half.touch()
+    left.touch()
+    path.unlink()
+    pixel_cache(archive)
+    assert path.exists() and not half.exists() and left.exists()
+
+    def closed(name: str) -> None:
+        pytest.fail("the cache is whole")
+
+    monkeypatch.setattr(module, "cache_part", closed)
+    pixel_cache(archive)

@@ -1,16 +1,19 @@
 """One item to images: nothing is overwritten, and what cannot be an image has a reason."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from synthograph.archive import convert as module
 from synthograph.archive.convert import WorkersError, convert, convert_all
 from synthograph.archive.transform import TransformOptions
 from synthograph.core.record import DecodedImage, SourceItem, UnreadableError
+from synthograph.sources.phantoms import PhantomOptions, make_phantoms
 
 Items = Callable[..., list[SourceItem]]
 PLAIN = TransformOptions()
@@ -102,3 +105,40 @@ def test_no_memory_is_no_riddle() -> None:
 
     with pytest.raises(WorkersError, match="ran out of memory"):
         list(convert_all([SourceItem("a", greedy)], PLAIN, 1))
+
+
+@pytest.mark.parametrize(("asked", "cores", "used"), [(None, 3, 3), (None, 64, 61), (999, 3, 61)])
+def test_how_many_processes(
+    asked: int | None, cores: int, used: int, monkeypatch: pytest.MonkeyPatch, items: Items
+) -> None:
+    counts = []
+
+    def pool(items: object, options: object, count: int) -> Iterator[None]:
+        counts.append(count)
+        yield from ()
+
+    monkeypatch.setattr(module, "_make_in_pool", pool)
+    monkeypatch.setattr(module, "usable_cores", lambda: cores)
+    list(convert_all(items(100), PLAIN, asked))
+    list(convert_all(items(2), PLAIN, asked))
+    assert counts == [used, 2]
+
+
+def test_nothing_of_the_working_folder_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("signal", "struct", "types", "numpy", "threading", "pickle"):
+        mark = f"open({str(tmp_path / 'RAN')!r}, 'a').write('{name} ')"
+        (folder / f"{name}.py").write_text(mark)
+    phantoms = make_phantoms(PhantomOptions(kind="skin", count=2, size=16)).items
+    assert all(module._are_ours([item]) for item in phantoms)
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend("")
+    assert len([r for r in convert_all(phantoms, PLAIN, 2) if r.images]) == 2
+    assert not (tmp_path / "RAN").exists()
+
+
+def test_what_a_caller_decodes_may_lie_anywhere(items: Items) -> None:
+    assert not module._are_ours(items(1))

@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 
 from synthograph.core.errors import UserError
 from synthograph.models.snapshot import find_snapshot, load
+from synthograph.training import distributed
 from synthograph.training.config import RunConfig
 from synthograph.training.distributed import (
     TIMEOUT,
@@ -98,14 +99,16 @@ def test_a_bad_timeout_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_processes_that_do_not_come_are_waited_for_only_so_long(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(distributed, "SECONDS_OF_SILENCE", 0.0)
     port = free_port()
     names = {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0", TIMEOUT: "0.1"}
     for name, value in {**names, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(Exception, match="did not answer"):
         init_team()
+    assert f"waiting for 1 other processes at 127.0.0.1:{port}" in capsys.readouterr().err
 
 
 def free_port() -> int:

@@ -110,3 +110,24 @@ def test_requests_to_stop_are_handed_on_as_they_come(
     assert ended.value.exit_code == ExitCode.STOPPED
     assert received.read_text() == "TERM\nINT\n"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler, "as it was before"
+
+
+@pytest.mark.parametrize("folder", ["", "gone", "file"])
+def test_nobody_is_told_where_the_folder_of_a_launch_is_gone(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(processes.FOLDER, folder and str(tmp_path / folder))
+    processes.report_result("x")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_cores_are_shared(monkeypatch: pytest.MonkeyPatch, instead: Path, tmp_path: Path) -> None:
+    monkeypatch.setattr(processes, "usable_cores", lambda: 6)
+    monkeypatch.setenv("OMP_NUM_THREADS", "")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    instead.write_text(
+        f"#!/bin/sh\nfor l; do :; done\necho $OMP_NUM_THREADS > {tmp_path}/${{l%/2}}\n"
+    )
+    processes.in_parts(WORDS, LINE, 2)
+    assert [(tmp_path / str(number)).read_text() for number in (1, 2)] == ["3\n", "3\n"]

@@ -11,6 +11,7 @@ import datetime
 import json
 import os
 import socket
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +21,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from synthograph.core.console import say
 from synthograph.core.errors import SynthographError, UserError
 from synthograph.core.launched import Launched, launched, restarts
 from synthograph.models.base import LossTerms
@@ -35,6 +37,8 @@ images on processors of unequal speed need more.
 """
 STARTUP_FACTOR = 20
 """Factor of the time-out while processes start: each has to load all its libraries first."""
+SECONDS_OF_SILENCE = 20.0
+"""A wait for other processes that takes longer is told."""
 LONG_TIMEOUT = datetime.timedelta(hours=2)
 """Time-out for work of one process that the others wait for: caches, pictures, measures."""
 
@@ -114,9 +118,10 @@ class DistributedTeam(Team):
         self.rank, self.size, self.local_rank = rank, size, place.local_rank
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         timeout = datetime.timedelta(seconds=_timeout_seconds())
-        store = _store(place, STARTUP_FACTOR * timeout)
-        store.set(f"here/{rank}", b"")
-        store.wait([f"here/{other}" for other in range(size)], STARTUP_FACTOR * timeout)
+        with _telling(f"{size - 1} other processes at {place.address}:{place.port}"):
+            store = _store(place, STARTUP_FACTOR * timeout)
+            store.set(f"here/{rank}", b"")
+            store.wait([f"here/{other}" for other in range(size)], STARTUP_FACTOR * timeout)
         dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=timeout)
         self._long = dist.new_group(backend="gloo", timeout=LONG_TIMEOUT)
 
@@ -242,6 +247,21 @@ def init_team() -> Team:
         return Team()
     with _naming_lost_ranks(STARTUP_FACTOR):
         return DistributedTeam(place)
+
+
+@contextlib.contextmanager
+def _telling(what: str) -> Iterator[None]:
+    """Around a wait: it is told if it takes longer, since other software may have set the
+    variables by which this process waits.
+    """
+    line = f"waiting for {what}, since WORLD_SIZE says that they belong to this run"
+    timer = threading.Timer(SECONDS_OF_SILENCE, say, (line,), {"error": True})
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _store(place: Launched, timeout: datetime.timedelta) -> Any:  # noqa: ANN401 - torch's hints lack stores
