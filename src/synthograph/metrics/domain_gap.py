@@ -89,14 +89,12 @@ def sentence_of(gap: Gap) -> str:
     if gap.seen:
         share = "over 99 %" if found.auc >= MAX_STATED_AUC else f"{100 * found.auc:.0f} %"
         return (
-            f"{pair} differ: of an unseen image of each, a classifier tells which is which in "
-            f"{share} of the cases ({words})"
+            f"{pair} differ: shown a new image of each, a classifier rightly says which is which "
+            f"in {share} of the cases ({words})"
         )
-    but = "; but the kernel distance is above its floors" if gap.above_floors else ""
-    return (
-        f"{pair}: no gap is seen at this number of images, which is no proof that there is none "
-        f"({words}){but}"
-    )
+    larger = "; but the kernel distance is larger than between halves of one set"
+    but = larger if gap.above_floors else ""
+    return f"{pair}: no difference is seen, which does not prove that there is none ({words}){but}"
 
 
 def check(sets: Sequence[DomainImages]) -> None:
@@ -249,13 +247,15 @@ def _notes(
                 "several images, p is too small and intervals too narrow"
             )
         if each.origin != "real":
-            notes.append(f"{each.name}: numbers are for these images; another run makes others")
+            notes.append(
+                f"{each.name}: the numbers hold for these images; another training gives others"
+            )
     notes += filter(None, (_mix(*pair) for pair in itertools.combinations(sets, 2)))
     total = sum(each.images.count for each in sets)
     if len(flat.image) < total:
         notes.append(f"the map shows {len(flat.image)} of {total} images, drawn at random")
     notes.append(
-        f"the map ({flat.about}) is for looking: its distances are no measure, and no number "
+        f"the map ({flat.about}) is only for looking at: its distances are distorted, and no number "
         "here comes from it"
     )
     if len(gaps) > 1:

@@ -37,8 +37,8 @@ from synthograph.stats.sample import Sample
 MIN_IMAGES = 10
 """Images of a set below which nothing is measured."""
 DRAWN = (
-    "the classes of synthetic images were drawn as often as in the reference, so their shares say "
-    "nothing of the generator"
+    "the classes of the synthetic images were drawn as often as the real images have them, so "
+    "their shares tell nothing about the generator"
 )
 COMPARED = (Source.FEATURES, Source.SPECTRA)
 """Sources whose measures are also taken against training images."""
@@ -183,13 +183,13 @@ def _unmeasured_parts(task: EvaluationTask, extractors: Sequence[Extractor]) -> 
     """Notes on parts that are not measured."""
     classes = set(task.real.labels or ())
     if too_many(classes) and LABEL not in task.by:
-        yield f"{len(classes)} classes are more than can be measured one by one"
+        yield f"{len(classes)} classes are too many to measure each of them"
     spec = task.real.spec
     for extractor in extractors if len(spec.modalities) > 1 else ():
         unseen = [name for name in spec.modalities if not _takes(extractor, spec, name)]
         if unseen:
             yield (
-                f"{extractor.name} takes all channels at once, so it says nothing of "
+                f"{extractor.name} sees all channels together, so it tells nothing about "
                 f"{', '.join(unseen)} alone"
             )
 
@@ -347,10 +347,10 @@ def _entries(
         if min(len(real), len(fake)) < MIN_FOR_MORE:
             notes.append(
                 f"{len(real)} real and {len(fake)} synthetic images: below {MIN_FOR_MORE} this is "
-                "an indication at most"
+                "only an indication"
             )
         if unassigned:
-            notes.append(f"synthetic images have no {scope.column}: all of them count")
+            notes.append(f"synthetic images have no {scope.column}, so all of them are compared")
         if task.train is not None and rows_in(scope, task.train) is not None:
             train = table.sample("train", source, scope, extractor)
             same = matched(train, len(real), seed=task.seed)

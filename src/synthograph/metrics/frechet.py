@@ -145,7 +145,7 @@ def frechet_distance(real: Sample, fake: Sample, *, seed: int = 0) -> Value:
     values = distances(real, fake, cut)
     ends = squared_interval(values, cut, least=MIN_JACKKNIFE_SHARE)
     fewest = min(len(real), len(fake))
-    few = f"{fewest} images for {real.features} features: the value is biased upwards"
+    few = f"{fewest} images are few for {real.features} features, so the value is too large"
     notes = (cut.reason, few if fewest <= real.features else None)
     return compared("frechet", float(values[0]), real, fake, interval=ends, notes=notes)
 
@@ -208,10 +208,10 @@ def _estimate(real: Sample, fake: Sample, seed: int) -> dict[str, Value]:
         return {"frechet": found}
     share = min((found.value - limit) / found.value, 1.0)
     thirds = min(len(real), len(fake)) // max(PARTS)
-    least = ", or even less: thirds of the sets have fewer images than features"
+    least = " or less, since a third of a set has fewer images than features"
     note = (
-        f"{share:.0%} of it is bias of the number of images; with infinitely many images about "
-        f"{max(limit, 0.0):.3g}{least if thirds <= real.features else ''}"
+        f"{share:.0%} of the value is there because the images are few; with any number of them it "
+        f"would be about {max(limit, 0.0):.3g}{least if thirds <= real.features else ''}"
     )
     return {"frechet": found.noted(note)}
 

@@ -78,7 +78,7 @@ def kernel_distance(real: Sample, fake: Sample, *, seed: int = 0) -> Value:
     check_pair(real, fake)
     reason = too_few(real, fake, 2)
     if reason is None and min(real.group_count, fake.group_count) < 2:
-        reason = "all images of a set come from one group, so no two of them are independent"
+        reason = "all images of a set come from one group, so they do not count as several cases"
     if reason is not None:
         return compared("kernel", None, real, fake, notes=(reason,))
     cut = plan(real.groups, fake.groups, most=BLOCKS, seed=seed)

@@ -13,6 +13,10 @@ from synthograph.core.names import first_few
 from synthograph.results.evaluation import Entry, Measurements, PublishedMeasure, ScopeShare
 
 MAX_PLACES = 4
+EQUAL_NUMBERS = (
+    "recall and others change with the number of images: compare 'same n' (as many synthetic "
+    "images as in a half of the real ones) with 'real vs real' (one half against the other)"
+)
 WIDTHS = (10, 12, 9, 20, 9, 9, 9, 9)
 """Of columns at least, so that the tables of all parts stand below one another."""
 
@@ -90,7 +94,7 @@ def interval_text(ends: Interval | None) -> str:
 
 
 def _shares(shares: Sequence[ScopeShare]) -> Table:
-    names = ("real", "synthetic", "train", "share synthetic / share train")
+    names = ("real", "synthetic", "train", "share, synthetic / train")
     result = empty_table(("part",), names, no_wrap=True)
     for share in shares:
         counts = (share.n_real, share.n_generated, share.n_train)
@@ -110,17 +114,19 @@ def _published(published: Sequence[PublishedMeasure]) -> Table:
 def sentences(report: Measurements) -> list[str]:
     """Conclusions from several numbers together."""
     found = []
+    if any(entry.floor is not None and entry.floor.same_n is not None for entry in report.entries):
+        found.append(EQUAL_NUMBERS)
     alike = [_place(entry) for entry in report.entries if entry.at_floor]
     if alike:
         found.append(
-            "not distinguishable from real images at this number of images, which is no proof of "
-            f"equality: {_places(alike)}"
+            "no difference from real images is seen, which does not prove that there is none: "
+            f"{_places(alike)}"
         )
     nearer = [_place(entry) for entry in report.entries if entry.nearer_to_training]
     if nearer:
         found.append(
-            "synthetic images are nearer to training images than to the reference, beyond both "
-            f"intervals, a sign of memorisation: {_places(nearer)}"
+            "synthetic images are closer to training images than to the held-out real images, "
+            f"more than chance explains, a sign of memorising: {_places(nearer)}"
         )
     absent = [str(part) for part in report.shares if part.n_real and part.n_generated == 0]
     if absent:

@@ -132,7 +132,7 @@ def mean_similarity(similar: Float[Tensor, " n"], *, seed: int = 0) -> Value:
 def _estimate(real: Sample, fake: Sample, seed: int) -> dict[str, Value]:
     found = mean_similarity(fake.values[:, 0], seed=seed)
     if bool((real.values[:, 0] >= 0).any()):
-        found = found.replace(n_real=len(real)).noted("floor: pairs of real images")
+        found = found.replace(n_real=len(real)).noted("real vs real: pairs of real images")
     return {"ms_ssim": found}
 
 

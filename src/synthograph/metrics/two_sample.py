@@ -114,9 +114,7 @@ def _alike(
             numbers = torch.empty(len(sample), dtype=torch.int64)
             numbers[order] = torch.arange(len(sample)) // size
             sample = Sample(sample.values, numbers)
-            notes.append(
-                f"the classifier sees bundles of {size} images of {name} as one group each"
-            )
+            notes.append(f"for the classifier, every {size} images of {name} count as one group")
         bundled.append(sample)
     fewest = min(each.group_count for each in bundled)
     found = []
@@ -126,7 +124,9 @@ def _alike(
             every = sample.groups.unique()
             order = Streams(seed).permutation(f"metrics/two-sample/{place}", 0, count)
             sample = sample.subset(torch.isin(sample.groups, every[order[:fewest]]))
-            notes.append(f"the classifier sees {fewest} of {count} groups of {names[place]}")
+            notes.append(
+                f"the classifier is shown {fewest} of the {count} groups of {names[place]}"
+            )
         found.append(sample)
     return (found[0], found[1]), tuple(notes)
 

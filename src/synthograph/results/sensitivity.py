@@ -8,8 +8,8 @@ from synthograph.results.base import Count, Document, Many, Prose, Schema
 from synthograph.results.provenance import Features
 
 RULE = (
-    "in more than half of the splits the damaged half lies beyond the most extreme undamaged half "
-    "of any split"
+    "damage counts as noticed if the damaged half is worse than every undamaged half, in more than "
+    "half of the random splits"
 )
 
 
@@ -132,13 +132,13 @@ class Sensitivity(Document):
         """Sentences on what the table rests on."""
         name = self.extractor.extractor
         return [
-            f"Entries are the smallest grade that leaves the floor: {self.rule}.",
-            "The weakest grade tried may not be the weakest that would be noticed.",
+            f"Entries are the smallest damage that was noticed: {self.rule}.",
+            "Smaller damage than was tried might be noticed, too.",
             f"{self.images} real images of {self.groups} groups in {self.splits} splits into "
             f"halves of {self.half} images and more, seed {self.seed}"
             + (f", features of {name}." if name else "."),
             f"Pixels of {self.damaged} of them were damaged.",
-            f"{Outcome.UNNOTICED}: no grade tried leaves the floor with these images; the defect "
-            "may be there all the same.",
+            f"{Outcome.UNNOTICED}: none of the damage that was tried was noticed with these "
+            "images; such a defect may be there all the same.",
             *self.notes,
         ]

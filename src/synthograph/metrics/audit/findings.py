@@ -40,47 +40,48 @@ class Rule:
     high: float = math.inf
 
 
+WITHOUT = "without memorising it would be"
 RULES = (
     Rule(
         "closer_to_training",
-        "{value:.1%} of synthetic images are closer to training images than to as many "
-        "held-out ones ({low:.1%} to {high:.1%}); 50 % if nothing is memorised",
+        "{value:.1%} of the synthetic images ({low:.1%} to {high:.1%}) are closer to a training "
+        f"image than to any of as many held-out images; {WITHOUT} 50 %",
         expected=0.5,
         low=0.0,
         high=1.0,
     ),
     Rule(
         "distance_ratio",
-        "the nearest training image is {value:.3f} times as far as the nearest of as many "
-        "held-out ones (mean; {low:.3f} to {high:.3f}); 1 if nothing is memorised",
+        "on average the nearest training image is {value:.3f} times as far away ({low:.3f} to "
+        f"{{high:.3f}}) as the nearest of as many held-out images; {WITHOUT} 1",
         sign=-1,
         ratio=True,
     ),
     Rule(
         "much_closer",
-        "{value:.2%} more synthetic images are at less than half the distance to training "
-        "images than to held-out ones ({low:.2%} to {high:.2%}); 0 if nothing is memorised",
+        "synthetic images at least twice as close to a training image as to a held-out one, less "
+        f"those the other way round, are {{value:.2%}} ({{low:.2%}} to {{high:.2%}}); {WITHOUT} 0",
         low=-1.0,
         high=1.0,
     ),
     Rule(
         "adversarial_accuracy",
-        "a nearest neighbour tells held-out images from synthetic ones better than training "
-        "images by {value:.3f} ({low:.3f} to {high:.3f}); 0 if nothing is memorised",
+        "by its nearest neighbour a held-out image is told from synthetic ones more often than a "
+        f"training image, by {{value:.3f}} ({{low:.3f}} to {{high:.3f}}); {WITHOUT} 0",
         low=-1.0,
         high=1.0,
     ),
     Rule(
         "authenticity",
-        "{value:.1%} fewer synthetic images are authentic against training than against "
-        "held-out images ({low:.1%} to {high:.1%}); 0 if nothing is memorised",
+        "compared with training images, {value:.1%} fewer synthetic images ({low:.1%} to "
+        f"{{high:.1%}}) count as new than compared with held-out images; {WITHOUT} 0",
         low=-1.0,
         high=1.0,
     ),
     Rule(
         "data_copying",
-        "C_T of training less that of held-out images is {value:.2f} ({low:.2f} to "
-        "{high:.2f}), below 0 where training images were copied; 0 if nothing is memorised",
+        "the score of data copying (C_T) is {value:.2f} ({low:.2f} to {high:.2f}); it is below 0 "
+        f"where images lie too close to training images; {WITHOUT} 0",
         sign=-1,
     ),
 )
@@ -142,7 +143,7 @@ def _finding(
     value, expected, *ends = (math.exp(each) if rule.ratio else each for each in numbers)
     low, high = (min(max(end, rule.low), rule.high) for end in ends)
     sentence = rule.text.format(value=value, expected=expected, low=low, high=high)
-    sentence += "; chance alone does not reach this" if flagged else "; this is within chance"
+    sentence += "; chance does not explain this" if flagged else "; chance explains this"
     return NeighbourTest(
         test=rule.name,
         extractor=measured.extractor,

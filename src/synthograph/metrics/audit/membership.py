@@ -134,13 +134,13 @@ def conclude(first: Attack, p: float) -> tuple[bool, str]:
         p: of all attacks together.
     """
     seen = p <= MEMBERSHIP_ALPHA
-    found = "these attacks do no better than chance, which is no proof"
+    found = "the attacks guess no better than chance, which does not prove that others would not"
     if seen:
-        found = "training images are distinguishable from held-out ones"
+        found = "the attacks recognise training images, and chance does not explain it"
     return seen, (
-        f"membership: {found} (AUC {first.auc:.3f}, a split within the training set gives "
-        f"{first.control.mean:.3f}; found at 1 % false positives: {first.true_positive_rate:.1%} "
-        f"of the training images; p = {p:.3f} over all attacks)"
+        f"membership: {found} (AUC {first.auc:.3f}; between two parts of the training set "
+        f"{first.control.mean:.3f}; {first.true_positive_rate:.1%} of the training images are "
+        f"found at 1 % false positives; p = {p:.3f} for all attacks together)"
     )
 
 

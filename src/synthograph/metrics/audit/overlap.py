@@ -90,9 +90,9 @@ def content_overlap(index: Index, holdout: ImageSet, *, seed: int = 0) -> Overla
 
 
 def _in_words(overlap: Overlap) -> str:
-    words = f"overlap: {overlap.share:.1%} of the held-out images are near-duplicates of training"
+    words = f"overlap: {overlap.share:.1%} of the held-out images are near-duplicates of training images"
     if overlap.identical:
-        words += f", {len(overlap.identical)} images equal one in every pixel"
+        words += f"; {len(overlap.identical)} of them equal one in every pixel"
     if overlap.believed < overlap.share:
-        words += f"; false alarms alone give as many others with a probability of {overlap.p:.2g}"
+        words += f"; the probability of as many by false alarms alone is {overlap.p:.2g}"
     return words

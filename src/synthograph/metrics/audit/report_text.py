@@ -20,7 +20,7 @@ def table(audit: Audit) -> RenderableType:
         parts.append(_tests(audit.tests))
     parts += [Text(f"- {line}") for line in lines(audit)]
     verdict = audit.verdict
-    said = verdict.answer.value.upper() + (" (indicative)" if verdict.indicative else "")
+    said = verdict.answer.value.upper() + (" (an indication)" if verdict.indicative else "")
     parts.append(Text(f"\nverdict: {said}", style="bold"))
     parts += [Text(f"  because: {reason}") for reason in verdict.reasons]
     parts += [Text(f"  limit: {limit}") for limit in verdict.limits]
@@ -30,8 +30,7 @@ def table(audit: Audit) -> RenderableType:
 def _tests(tests: Sequence[NeighbourTest]) -> Table:
     result = Table(
         box=box.SIMPLE,
-        title="nearest neighbours: training cut to the hold-out's size and classes, "
-        f"{tests[0].draws} draws; intervals over groups, of all tests together",
+        title="nearest neighbours: are synthetic images closer to training images than to others?",
         title_justify="left",
         pad_edge=False,
     )
@@ -40,7 +39,7 @@ def _tests(tests: Sequence[NeighbourTest]) -> Table:
     result.add_column("value", justify="right", min_width=NUMBER)
     result.add_column("95 % interval", justify="right", min_width=ENDS)
     result.add_column("expected", justify="right", min_width=NUMBER)
-    result.add_column("beyond chance", justify="right")
+    result.add_column("more than chance", justify="right")
     for each in tests:
         result.add_row(
             each.test,
