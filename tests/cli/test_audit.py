@@ -76,7 +76,7 @@ def test_copies_are_found_shown_and_listed(
     assert "training: cells.zip:train, 56 images of 28 groups" in text
     assert "held out: cells.zip:test, 48 images of 24 groups" in text
     assert "cannot be checked" in text, "a folder of PNG files knows no generator"
-    assert "verdict: COPIES FOUND (indicative)" in text and "closer_to_training" in text
+    assert "verdict: COPIES FOUND (an indication)" in text and "closer_to_training" in text
     document = json.loads((out / "audit.json").read_text())
     assert document["kind"] == "audit" and document["verdict"]["answer"] == "copies found"
     assert document["provenance"]["seed"] == 4

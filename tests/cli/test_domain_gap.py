@@ -123,7 +123,7 @@ def test_synthetic_sets(gap: Typed, tmp_path: Path) -> None:
     code, text, error = gap(one, made)
     assert code == 0, error
     assert "made: 40 synthetic images\n" in text and "another run makes others" in text
-    assert "bundles of 2 images of made" in text
+    assert "every 2 images of made count as one group" in text
 
 
 def test_the_same_pictures_in_two_archives_are_refused(gap: Typed, tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ def test_a_folder_of_any_generator(judge: Typed, typed: Typed, cells: Path, tmp_
     code, text, error = judge("--synthetic", folder, "--real", cells, "--metrics", "coverage")
     assert code == 0, error
     assert "cannot be checked" in text
-    assert "synthetic images have no label: all of them count (coverage, class 0" in text
+    assert "synthetic images have no label, so all of them are compared (coverage, class 0" in text
 
 
 def test_missing_weights_are_skipped_or_end_it(judge: Typed, run: Path) -> None:

@@ -52,7 +52,7 @@ def test_the_gap_is_seen_where_there_is_one(found: DomainGap) -> None:
         ("here too", "there"),
     ]
     same, *others = found.pairs[:3]
-    assert same.seen is False and "no proof" in same.sentence
+    assert same.seen is False and "does not prove" in same.sentence
     for gap in others:
         assert gap.seen and "differ: of an unseen image of each" in gap.sentence
         assert gap.kernel.interval is not None and gap.kernel.interval.low > 0
@@ -113,7 +113,7 @@ def test_the_document(found: DomainGap) -> None:
     assert drawn["image"][60:110] == list(range(50)) and set(drawn["label"]) == {"", "a"}
     assert document["provenance"]["seed"] == 0 and document["provenance"]["version"]
     assert "there: a note" in document["notes"]
-    assert any(note.startswith("there: numbers are for these images") for note in found.notes)
+    assert any(note.startswith("there: the numbers hold for these images") for note in found.notes)
 
 
 def test_the_same_call_gives_the_same_numbers(found: DomainGap, tmp_path: Path) -> None:

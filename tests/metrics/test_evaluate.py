@@ -171,7 +171,7 @@ def test_columns_that_cannot_be_compared() -> None:
 def test_few_images_are_said_to_be_few(tmp_path: Path) -> None:
     request = EvaluationTask(noise("real", 20), noise("made", 200, seed=1), measures=("recall",))
     report = evaluate(request, [Means()], folder=tmp_path)
-    assert any("below 100 this is an indication at most" in n for n in report.entries[0].notes)
+    assert any("below 100 this is only an indication" in n for n in report.entries[0].notes)
 
 
 def test_a_table_for_narrow_and_wide_consoles() -> None:

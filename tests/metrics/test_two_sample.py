@@ -86,8 +86,8 @@ def test_groups_are_matched_and_it_says_so() -> None:
     )
     assert found.groups == (20, 20) and found.images == (100, 100)
     assert found.notes == (
-        "the classifier sees bundles of 5 images of there as one group each",
-        "the classifier sees 20 of 80 groups of there",
+        "for the classifier, every 5 images of there count as one group",
+        "the classifier sees 20 of the 80 groups of there",
     )
 
 

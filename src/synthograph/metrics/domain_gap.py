@@ -255,8 +255,8 @@ def _notes(
     if len(flat.image) < total:
         notes.append(f"the map shows {len(flat.image)} of {total} images, drawn at random")
     notes.append(
-        f"the map ({flat.about}) is only for looking at: its distances are distorted, and no number "
-        "here comes from it"
+        f"the map ({flat.about}) is only for looking at: its distances are distorted, and no "
+        "number here comes from it"
     )
     if len(gaps) > 1:
         notes.append(f"p is adjusted for {len(gaps)} comparisons (Holm)")

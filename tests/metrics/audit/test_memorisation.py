@@ -56,7 +56,7 @@ def test_every_test_reacts_to_copies() -> None:
     for test, each in found.items():
         assert each.flagged, (test, each)
         assert not each.interval[0] <= each.expected <= each.interval[1]
-        assert each.p <= 0.025 and each.sentence.endswith("chance alone does not reach this")
+        assert each.p <= 0.025 and each.sentence.endswith("chance does not explain this")
     rules = {rule.name: rule for rule in RULES}
     assert all(rules[t].sign * (e.value - e.expected) > 0 for t, e in found.items())
     subset = findings(three(1, copied=0.3))

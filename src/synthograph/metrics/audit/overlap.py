@@ -90,7 +90,8 @@ def content_overlap(index: Index, holdout: ImageSet, *, seed: int = 0) -> Overla
 
 
 def _in_words(overlap: Overlap) -> str:
-    words = f"overlap: {overlap.share:.1%} of the held-out images are near-duplicates of training images"
+    near = "are near-duplicates of training images"
+    words = f"overlap: {overlap.share:.1%} of the held-out images {near}"
     if overlap.identical:
         words += f"; {len(overlap.identical)} of them equal one in every pixel"
     if overlap.believed < overlap.share:
