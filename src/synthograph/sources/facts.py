@@ -2,13 +2,24 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from synthograph.core.errors import UserError
 from synthograph.core.names import first_few, nfc
 from synthograph.core.untrusted.dataset_json import DATASET
+from synthograph.sources.cells import MISSING, missing_marks, split_of, split_words, value_of
+from synthograph.sources.folders import (
+    IGNORED,
+    MANY,
+    Levels,
+    folder_of,
+    guess_levels,
+    parts_of,
+    rows_by_folder,
+    tree,
+)
 from synthograph.sources.pairing import folder_above
 from synthograph.sources.tables import LabelTable, TableRow, compile_name_regex
 
@@ -16,7 +27,6 @@ RESERVED = frozenset(
     "file label group split fold origin network seed truncation source_file".split()
 )
 """Names of columns that a manifest needs; a further one of that name is kept as `table_<name>`."""
-_PUBLISHED_FOLDER = re.compile(r"\d{5}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +40,7 @@ class Facts:
     has_group: bool = False
     classes: Sequence[str] | None = None
     """Class names in index order, where the place gives them."""
+    has_split: bool = False
     missing: str | None = None
     """Why an image that the place does not know is rejected; None where it is not."""
 
@@ -49,40 +60,124 @@ class Facts:
         return sorted(RESERVED & {key for row in self.rows.values() for key in row.columns})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """Everything that may say something about images.
+
+    Attributes:
+        table: what the user gave.
+        split_lists: lists of files by split that the user gave.
+        name_regex: pattern searched in the names.
+        levels: roles of the folders, as the user gave them.
+        listing: the dataset.json of the source.
+        missing: cells and names that are no label, group or split.
+    """
+
+    table: LabelTable | None = None
+    split_lists: LabelTable | None = None
+    name_regex: str | None = None
+    levels: Levels | None = None
+    listing: LabelTable | None = None
+    missing: Sequence[str] = MISSING
+
+    @property
+    def labels(self) -> bool:
+        """Whether the user said where labels are, so that a dataset.json gives none."""
+        pattern = compile_name_regex(self.name_regex).groupindex if self.name_regex else {}
+        table = self.table is not None and (self.table.has_label or self.table.has_vector)
+        return table or "label" in (self.levels or ()) or bool({"label", "class"} & pattern.keys())
+
+
 def gather_facts(
-    images: Sequence[str],
-    *,
-    table: LabelTable | None,
-    listing: LabelTable | None,
-    name_regex: str | None,
-    folder: str,
-    remarks: list[str],
+    images: Sequence[str], told: Told, *, folder: str, remarks: list[str]
 ) -> list[Facts]:
-    """Everything that is said about images, in order of priority.
+    """Everything that is said about images, in order of priority: what the user gave goes before
+    what was found.
 
     Args:
         images: their relative names.
-        table: what the user gave.
-        listing: the dataset.json of the source.
-        name_regex: pattern searched in the names.
+        told: who may say something.
         folder: name of the folder that the images are in.
         remarks: gets what was counted while matching.
 
     Raises:
-        UserError: the table or the pattern fits no image.
+        UserError: the table, the lists, the pattern or the folders fit no image.
     """
-    facts = []
-    if table is not None:
-        facts.append(_table_facts(table, images, folder, remarks))
-    if listing is not None:
-        facts.append(_listing_facts(listing, images, strict=table is None))
-    if name_regex is not None:
-        facts.append(_regex_facts(name_regex, images))
-    labelled = any(place.has_label or place.has_vector for place in facts)
-    if not labelled and _are_classes(images):
-        rows = {n: TableRow("its folder", n, label=folder_of(n)) for n in images}
-        facts.append(Facts("the names of sub-folders", rows, has_label=True))
-    return facts
+    facts, marks = [], missing_marks(told.missing)
+    if told.table is not None:
+        facts.append(_table_facts(told.table, images, folder, remarks))
+    if told.split_lists is not None:
+        facts.append(_table_facts(told.split_lists, images, folder, remarks))
+    if told.name_regex is not None:
+        facts.append(_regex_facts(told.name_regex, images, marks))
+    if told.levels is not None:
+        facts.append(_folder_facts(told.levels, images, marks))
+    if told.listing is not None:
+        strict = told.table is None and not told.labels
+        facts.append(_listing_facts(told.listing, images, strict=strict, vectors=not told.labels))
+    found = _found_in_folders(images, facts, marks, remarks)
+    return facts if found is None or told.levels is not None else [*facts, found]
+
+
+def _folder_facts(levels: Levels, images: Sequence[str], marks: Collection[str]) -> Facts:
+    rows = rows_by_folder(images, levels, marks)
+    if not rows:
+        raise UserError(
+            f"--folders names {len(levels)} level(s) of folders, and no image lies so deep: "
+            f"SOURCE has {tree(images)}"
+        )
+    missing = f"it does not lie {len(levels)} folder(s) deep, as --folders says"
+    return _by_folder("the names of folders", rows, levels, missing)
+
+
+def _by_folder(
+    origin: str, rows: Mapping[str, TableRow], levels: Levels, missing: str | None = None
+) -> Facts:
+    return Facts(
+        origin,
+        rows,
+        has_label="label" in levels,
+        has_group="group" in levels,
+        has_split="split" in levels,
+        missing=missing,
+    )
+
+
+def _found_in_folders(
+    images: Sequence[str], facts: Sequence[Facts], marks: Collection[str], remarks: list[str]
+) -> Facts | None:
+    """What folders say of the roles that nothing else gives, where that is unmistakable."""
+    given = {
+        "label": any(place.has_label or place.has_vector for place in facts),
+        "group": any(place.has_group for place in facts),
+        "split": any(place.has_split for place in facts),
+    }
+    grouped = next((place.rows for place in facts if place.has_group), {})
+    groups = {name: row.group for name, row in grouped.items() if row.group is not None}
+    levels = tuple(
+        None if role is None or given[role] else role for role in guess_levels(images, groups)
+    )
+    several = len({folder_of(name) for name in images}) > 1
+    if any(levels):
+        remarks.append(_guessed(images, levels))
+    elif several and not (given["label"] and given["group"]):
+        remarks.append(
+            f"folders say nothing that is unmistakable: {tree(images)}. Where they are classes, "
+            "patients or splits, say so with a word for each level, such as --folders class/patient"
+        )
+    if not any(levels):
+        return None
+    return _by_folder("the names of sub-folders", rows_by_folder(images, levels, marks), levels)
+
+
+def _guessed(images: Sequence[str], levels: Levels) -> str:
+    words = {"label": "class", "group": "patient", "split": "split", None: IGNORED}
+    said = "/".join(words[role] for role in levels)
+    text = f"folders are taken as --folders '{said}': {tree(images)}"
+    classes = {parts_of(name)[levels.index("label")] for name in images if "label" in levels}
+    if len(classes) > MANY:
+        text += f". If these {len(classes)} classes are patients, say --folders patient"
+    return text
 
 
 def _table_facts(
@@ -113,20 +208,32 @@ def _table_facts(
     return _facts_of(table, rows, f"no row in {Path(table.origin).name}")
 
 
-def _listing_facts(listing: LabelTable, images: Sequence[str], *, strict: bool) -> Facts:
+def _listing_facts(
+    listing: LabelTable, images: Sequence[str], *, strict: bool, vectors: bool
+) -> Facts:
     by_key = {nfc(row.file): row for row in listing.rows}
     rows = {name: by_key[nfc(name)] for name in images if nfc(name) in by_key}
+    if not vectors:  # labels are given elsewhere, and an image has one
+        rows = {name: row.without_vector() for name, row in rows.items()}
     missing = f"{DATASET} has no entry for it" if strict and listing.rows else None
     return _facts_of(listing, rows, missing)
 
 
 def _facts_of(table: LabelTable, rows: Mapping[str, TableRow], missing: str | None) -> Facts:
-    return Facts(table.origin, rows, table.has_label, table.has_group, table.classes, missing)
+    return Facts(
+        table.origin,
+        rows,
+        table.has_label,
+        table.has_group,
+        table.classes,
+        table.has_split,
+        missing,
+    )
 
 
-def _regex_facts(text: str, images: Sequence[str]) -> Facts:
+def _regex_facts(text: str, images: Sequence[str], marks: Collection[str]) -> Facts:
     pattern = compile_name_regex(text)
-    rows = {name: _regex_row(m, name) for name in images if (m := pattern.search(name))}
+    rows = {name: _regex_row(m, name, marks) for name in images if (m := pattern.search(name))}
     if not rows:
         raise UserError(
             f"--name-regex {text!r} fits no image; it is searched in the relative name, such as "
@@ -135,27 +242,21 @@ def _regex_facts(text: str, images: Sequence[str]) -> Facts:
     return Facts(
         "--name-regex",
         rows,
-        has_label="label" in pattern.groupindex,
+        has_label=bool({"label", "class"} & pattern.groupindex.keys()),
         has_group=bool({"group", "patient"} & pattern.groupindex.keys()),
+        has_split="split" in pattern.groupindex,
         missing="its name does not fit --name-regex",
     )
 
 
-def _regex_row(match: re.Match[str], name: str) -> TableRow:
+def _regex_row(match: re.Match[str], name: str, marks: Collection[str]) -> TableRow:
     columns = match.groupdict("")
-    group = columns.get("group", columns.get("patient")) or None
-    label = columns.pop("label", "") or None
+    group = value_of(columns.get("group", columns.get("patient")), marks)
+    label = value_of(columns.pop("label" if "label" in columns else "class", None), marks)
+    split = value_of(columns.pop("split", None), marks)
     columns.pop("group", None)
-    return TableRow("its name", name, label, group, columns)
-
-
-def _are_classes(images: Sequence[str]) -> bool:
-    folders = {folder_of(name) for name in images}
-    flat = all(name.count("/") == 1 for name in images)
-    published = all(_PUBLISHED_FOLDER.fullmatch(folder) for folder in folders)
-    return flat and len(folders) > 1 and not published
-
-
-def folder_of(name: str) -> str:
-    """The folder that a relative name lies in, or nothing."""
-    return name.rpartition("/")[0]
+    if split is not None and split_of(split) is None:
+        raise UserError(
+            f"{name!r}: --name-regex finds the split {split!r}; known are {split_words()}"
+        )
+    return TableRow("its name", name, label, group, columns, split and split_of(split))

@@ -24,7 +24,8 @@ from synthograph.core.untrusted.documents import as_text
 from synthograph.sources.base import SourceFile
 from synthograph.sources.cells import MISSING
 from synthograph.sources.classes import are_names, name_classes
-from synthograph.sources.facts import Facts, folder_of, gather_facts
+from synthograph.sources.facts import Facts, Told, gather_facts
+from synthograph.sources.folders import folder_of, parse_folders
 from synthograph.sources.pairing import pair_by_name
 from synthograph.sources.readers import (
     FileDecoder,
@@ -33,6 +34,7 @@ from synthograph.sources.readers import (
     known_formats,
     stem_key,
 )
+from synthograph.sources.split_files import read_split_files
 from synthograph.sources.tables import LabelTable, TableRow, read_dataset_json
 
 _MODALITY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -52,8 +54,10 @@ class FileSourceOptions:
             dataset.json.
         columns: role (file, label, group, split) -> header of `table`.
         name_regex: pattern searched in every relative name; its named groups become columns,
-            `label` the label and `group`, else `patient`, the group.
+            `label`, else `class`, the label, `group`, else `patient`, the group, `split` the split.
         missing: cells and names that are no label, group or split.
+        folders: roles of the folders below SOURCE, such as `split/class/patient`.
+        split_files: lists of files by split, such as `train.txt` or `test=holdout.txt`.
     """
 
     source: Path
@@ -64,6 +68,25 @@ class FileSourceOptions:
     columns: Mapping[str, str] | None = None
     name_regex: str | None = None
     missing: Sequence[str] = MISSING
+    folders: str | None = None
+    split_files: Sequence[str] = ()
+
+    def told(self) -> Told:
+        """What the user says of the images.
+
+        Raises:
+            UserError: a table, list, pattern or word for folders that cannot be read.
+        """
+        if self.columns and self.table is None:
+            raise UserError("--column chooses columns of a table; give one with --labels TABLE")
+        table = self.table
+        return Told(
+            table=None if table is None else LabelTable.read(table, self.columns, self.missing),
+            split_lists=read_split_files(self.split_files) if self.split_files else None,
+            name_regex=self.name_regex,
+            levels=None if self.folders is None else parse_folders(self.folders),
+            missing=self.missing,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +107,23 @@ class FileSource:
             None.
         rejects: images without row, label or modality partner, and files that cannot be opened.
         remarks: where labels come from, and what was ignored, with counts.
+        split_origin: what gave the images their split; None where nothing did.
     """
 
     items: list[SourceItem]
     classes: list[str] | None
     rejects: list[RejectedFile]
     remarks: list[str]
+    split_origin: str | None = None
 
 
 def read_files(options: FileSourceOptions) -> FileSource:
     """Find the images of a source and what is known about them; nothing is decoded.
 
-    Labels come from the first of: the table, a dataset.json in SOURCE (or beside it, where it lists
-    files of SOURCE), the group `label` of the name pattern, class sub-folders (every image in a
-    folder directly below SOURCE, at least two such folders, and not all named by five digits as
-    published archives are). Groups come from the table, a dataset.json with `meta`, or the pattern.
+    Labels, groups and splits come each from the first place that has them: the table, the lists by
+    split, the name pattern, the folders as the user names them, a dataset.json in SOURCE (or beside
+    it, where it lists files of SOURCE), folders whose role is unmistakable (`guess_levels`). Where
+    the user gives labels, a dataset.json neither gives any nor rejects an image that it lacks.
 
     Raises:
         UserError: nothing there, no image, an unsafe zip, a broken table or dataset.json, a listed
@@ -106,25 +131,14 @@ def read_files(options: FileSourceOptions) -> FileSource:
             two candidates.
     """
     found = _find(options)
-    listing = _read_listing(found)
-    images = _select(found, listing)
-    if options.columns and options.table is None:
-        raise UserError("--column chooses columns of a table; give one with --labels TABLE")
-    table = (
-        None
-        if options.table is None
-        else LabelTable.read(options.table, options.columns, options.missing)
-    )
-    facts = gather_facts(
-        images,
-        table=table,
-        listing=listing,
-        name_regex=options.name_regex,
-        folder=found.source.name,
-        remarks=found.remarks,
-    )
+    told = options.told()
+    listing = _read_listing(found, needed=not told.labels)
+    images = _select(found, listing, needed=not told.labels)
+    told = dataclasses.replace(told, listing=listing)
+    facts = gather_facts(images, told, folder=found.source.name, remarks=found.remarks)
     label_facts = next((f for f in facts if f.has_label), None)
-    rejected = _reject_unlabelled(images, facts, label_facts)
+    split_facts = next((f for f in facts if f.has_split), None)
+    rejected = _reject_unlabelled(images, facts, label_facts, split_facts)
     pairs, unpaired = _pair_all(found, images)
     for name in unpaired:
         rejected.setdefault(name, unpaired[name])
@@ -134,7 +148,7 @@ def read_files(options: FileSourceOptions) -> FileSource:
     for name in kept:
         decoder = _decoder(options, found, pairs, name)
         try:
-            items += _items(decoder, labels.get(name), facts)
+            items += _items(decoder, labels.get(name), facts, split_facts)
         except UnreadableError as error:
             rejected[name] = str(error)
     _remark_groups(items, facts, found)
@@ -144,7 +158,11 @@ def read_files(options: FileSourceOptions) -> FileSource:
             for key in place.renamed()
         ]
     found.rejects.extend(RejectedFile(name, reason) for name, reason in rejected.items())
-    return FileSource(items, classes, found.rejects, found.remarks)
+    return FileSource(items, classes, found.rejects, found.remarks, _split_origin(split_facts))
+
+
+def _split_origin(place: Facts | None) -> str | None:
+    return None if place is None else Path(place.origin).name
 
 
 @dataclass(slots=True)
@@ -219,15 +237,23 @@ def _without_nested(
     return [name for name in names if not name.startswith(inner)]
 
 
-def _read_listing(found: _Found) -> LabelTable | None:
-    """The dataset.json in SOURCE, or beside it where it lists files of SOURCE."""
+def _read_listing(found: _Found, *, needed: bool) -> LabelTable | None:
+    """The dataset.json in SOURCE, or beside it where it lists files of SOURCE; one that cannot be
+    read is refused where it is needed.
+    """
     if DATASET in found.names:
         origin = f"{found.source}/{DATASET}"
         try:
             data = found.source.read(DATASET)
         except UnreadableError as error:
             raise UserError(f"{origin}: cannot be read ({error})") from None
-        return read_dataset_json(as_text(data, origin, "it holds JSON"), origin)
+        try:
+            return read_dataset_json(as_text(data, origin, "it holds JSON"), origin)
+        except UserError as error:
+            if needed:
+                raise
+            found.remarks.append(f"{origin} is not used: {error}")
+            return None
     beside = found.source.path.resolve().parent / DATASET
     if not isinstance(found.source, Folder) or not beside.is_file():
         return None
@@ -247,8 +273,12 @@ def _read_listing(found: _Found) -> LabelTable | None:
     return dataclasses.replace(table, rows=rows)
 
 
-def _select(found: _Found, listing: LabelTable | None) -> list[str]:
-    """The primary images: all, or those in folders of which dataset.json lists a file."""
+def _select(found: _Found, listing: LabelTable | None, *, needed: bool) -> list[str]:
+    """The primary images: all, or those in folders of which dataset.json lists a file.
+
+    Raises:
+        UserError: there is no image, or a dataset.json that is needed lists one that is missing.
+    """
     listed = {nfc(row.file): row for row in listing.rows} if listing else {}
     images = [n for n in found.names if is_image(n) or nfc(n) in listed]
     _remark_others(found, set(images))
@@ -262,7 +292,12 @@ def _select(found: _Found, listing: LabelTable | None) -> list[str]:
     if listing is None or not listed:
         return images
     missing = listed.keys() - set(map(nfc, images))
-    if missing:
+    if missing and not needed:
+        found.remarks.append(f"{listing.origin} lists {len(missing)} file(s) that are not there")
+        listed = {key: row for key, row in listed.items() if key not in missing}
+        if not listed:
+            return images
+    elif missing:
         first = next(row.file for key, row in listed.items() if key in missing)
         raise UserError(
             f"{listing.origin}: lists {len(missing)} file(s) that are not there, first {first!r}; "
@@ -293,7 +328,10 @@ def _remark_others(found: _Found, images: set[str]) -> None:
 
 
 def _reject_unlabelled(
-    images: Sequence[str], facts: Sequence[Facts], label_facts: Facts | None
+    images: Sequence[str],
+    facts: Sequence[Facts],
+    label_facts: Facts | None,
+    split_facts: Facts | None,
 ) -> dict[str, str]:
     """Image -> reason, for images that a table, list or pattern does not know."""
     rejected: dict[str, str] = {}
@@ -307,6 +345,8 @@ def _reject_unlabelled(
                 rejected.setdefault(name, _lacks("label", place, row))
             elif place is vectors and (row is None or not row.columns.get("y.0")):
                 rejected.setdefault(name, _lacks("label vector", place, row))
+            elif place is split_facts and (row is None or row.split is None):
+                rejected.setdefault(name, _lacks("split", place, row))
     return rejected
 
 
@@ -347,7 +387,9 @@ def _name_labels(
         vectors = next((place.origin for place in facts if place.has_vector), None)
         found.remarks.append(f"label vectors come from {vectors}" if vectors else "no labels found")
         return {}, None
-    found.remarks.append(f"labels come from {label_facts.origin}")
+    unused = [f.origin for f in facts if f is not label_facts and (f.has_label or f.has_vector)]
+    instead = f", not from {', '.join(unused)}" if unused else ""
+    found.remarks.append(f"labels come from {label_facts.origin}{instead}")
     rows = {name: label_facts.rows[name] for name in kept}
     known = next((place for place in facts if place.classes), None)
     classes, names = known.classes if known else None, False
@@ -376,7 +418,9 @@ def _decoder(
     return FileDecoder(tuple(parts), (found.partners[MASKS], mask) if mask else None)
 
 
-def _items(decoder: FileDecoder, label: str | None, facts: Sequence[Facts]) -> Iterator[SourceItem]:
+def _items(
+    decoder: FileDecoder, label: str | None, facts: Sequence[Facts], split_facts: Facts | None
+) -> Iterator[SourceItem]:
     """The images of one file; what tables say goes before what the file says itself.
 
     Raises:
@@ -401,6 +445,7 @@ def _items(decoder: FileDecoder, label: str | None, facts: Sequence[Facts]) -> I
             label,
             (row and row.group) or frame.group,
             {**frame.columns, **columns},
+            split=split_facts.rows[name].split if split_facts else None,
         )
 
 

@@ -58,6 +58,11 @@ class TableRow:
             value = getattr(self, role)
             object.__setattr__(self, role, None if value is None else nfc(value))
 
+    def without_vector(self) -> "TableRow":
+        """The same without a label vector."""
+        kept = {n: cell for n, cell in self.columns.items() if not _VECTOR_COLUMN.fullmatch(n)}
+        return dataclasses.replace(self, columns=kept)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelTable:
@@ -73,6 +78,11 @@ class LabelTable:
     remarks: tuple[str, ...] = ()
     """What was counted while reading."""
     has_split: bool = False
+
+    @property
+    def has_vector(self) -> bool:
+        """Whether it gives label vectors."""
+        return any(row.columns.get("y.0") for row in self.rows)
 
     @staticmethod
     def read(
@@ -232,8 +242,8 @@ def parse_columns(texts: str | Iterable[str]) -> dict[str, str]:
 def compile_name_regex(text: str) -> re.Pattern[str]:
     """Compile `--name-regex`, which is searched in the relative name of every image.
 
-    Its named groups become columns; `label` gives the label, and `group`, else `patient`, the
-    group.
+    Its named groups become columns; `label`, else `class`, gives the label, `group`, else
+    `patient`, the group, and `split` the split.
 
     Raises:
         UserError: not a regular expression, or one without a named group.

@@ -230,7 +230,16 @@ def _from_archive(request: PrepareRequest, rules: PrepareOptions) -> Preparation
     """An existing archive keeps its classes, namespace and origin, and its invariances unless
     others are stated; only its splits are left behind.
     """
-    own = ("labels", "column", "name_regex", "modality", "masks", "primary")
+    own = (
+        "labels",
+        "column",
+        "name_regex",
+        "folders",
+        "split_files",
+        "modality",
+        "masks",
+        "primary",
+    )
     given = [request.flags()[name] for name in own if getattr(request, name)]
     if given:
         raise UserError(
@@ -264,12 +273,15 @@ def _from_files(
             columns=parse_columns(request.column) if request.column else None,
             name_regex=request.name_regex,
             missing=request.missing,
+            folders=request.folders,
+            split_files=request.split_files,
         )
     )
     for remark in files.remarks:
         progress.log(f"note: {remark}")
     rejects = [(reject.name, reject.reason) for reject in files.rejects]
-    return files.items, rules.model_copy(update={"classes": files.classes}), rejects
+    found = {"classes": files.classes, "split_origin": files.split_origin}
+    return files.items, rules.model_copy(update=found), rejects
 
 
 def _replacing(dest: Path, rules: PrepareOptions, progress: Progress) -> PrepareOptions:

@@ -25,10 +25,20 @@ class PrepareRequest(Request):
     dest: Place = Field(description="archive to be written: NAME.zip or a folder")
     labels: Path | None = Field(None, description="table (CSV or TSV) of labels, groups, ...")
     column: Words = Field(
-        (), description="roles of the table's columns: file=...,label=...,group=..."
+        (), description="roles of the table's columns: file=...,label=...,group=...,split=..."
     )
     name_regex: str | None = Field(
-        None, description="regular expression whose named groups become columns"
+        None,
+        description="regular expression whose named groups become columns; class, patient and "
+        "split get their role",
+    )
+    folders: str | None = Field(
+        None,
+        description="what the levels of folders are: split, class, patient or *, such as "
+        "split/class/patient",
+    )
+    split_files: Words = Field(
+        (), description="official split as lists of files: train.txt,test.txt or test=FILE"
     )
     missing: Words = Field(
         MISSING, description="cells that hold no label, group or split, beside the empty one"
