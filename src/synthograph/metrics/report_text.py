@@ -113,16 +113,16 @@ def _published(published: Sequence[PublishedMeasure]) -> Table:
 
 def sentences(report: Measurements) -> list[str]:
     """Conclusions from several numbers together."""
-    found = []
+    found, several = [], _several(report)
     if any(entry.floor is not None and entry.floor.same_n is not None for entry in report.entries):
         found.append(EQUAL_NUMBERS)
-    alike = [_place(entry) for entry in report.entries if entry.at_floor]
+    alike = [_place(entry, several) for entry in report.entries if entry.at_floor]
     if alike:
         found.append(
             "no difference from real images is seen, which does not prove that there is none: "
             f"{_places(alike)}"
         )
-    nearer = [_place(entry) for entry in report.entries if entry.nearer_to_training]
+    nearer = [_place(entry, several) for entry in report.entries if entry.nearer_to_training]
     if nearer:
         found.append(
             "synthetic images are closer to training images than to the held-out real images, "
@@ -138,9 +138,10 @@ def sentences(report: Measurements) -> list[str]:
 def _notes(report: Measurements, published: Sequence[PublishedMeasure]) -> Iterable[str]:
     """Every note once, with the measures and parts that it belongs to."""
     places: dict[str, list[str]] = {}
+    several = _several(report)
     for entry in report.entries:
         for note in entry.notes:
-            places.setdefault(note, []).append(_place(entry))
+            places.setdefault(note, []).append(_place(entry, several))
     for each in published:
         for value in each.values:
             for note in value.notes:
@@ -149,8 +150,14 @@ def _notes(report: Measurements, published: Sequence[PublishedMeasure]) -> Itera
         yield f"{note} ({_places(dict.fromkeys(where))})"
 
 
-def _place(entry: Entry) -> str:
-    return f"{entry.name}, {entry.scope}"
+def _several(report: Measurements) -> bool:
+    """Whether more than one extractor measured, so that each has to be named."""
+    return len({entry.extractor for entry in report.entries if entry.extractor}) > 1
+
+
+def _place(entry: Entry, several: bool) -> str:
+    by = f" by {entry.extractor}" if several and entry.extractor else ""
+    return f"{entry.name}{by}, {entry.scope}"
 
 
 def _places(names: Iterable[str]) -> str:

@@ -219,8 +219,9 @@ def copies_verdict(
 
 
 def _sign(numbers: Numbers) -> list[str]:
+    several = len({e.extractor for e in numbers.entries if e.extractor}) > 1
     places = [
-        f"{about(e.name).title}, {scope_name(e.scope)}"
+        f"{about(e.name).title}{f' by {e.extractor}' * several}, {scope_name(e.scope)}"
         for e in numbers.entries
         if e.nearer_to_training
     ]
