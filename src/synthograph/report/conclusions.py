@@ -14,7 +14,7 @@ part.
 
 import enum
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from synthograph.report.numbers import WHOLE, Numbers
@@ -134,7 +134,7 @@ def judged_parts(numbers: Numbers) -> list[Scope]:
 
 @dataclass(frozen=True)
 class Conclusion:
-    """What the extractors conclude on one question, and how many of them were trained.
+    """What the extractors conclude on one question, and which of them were trained.
 
     Attributes:
         findings: by extractor.
@@ -143,22 +143,29 @@ class Conclusion:
     """
 
     findings: dict[str, Distinction]
-    trained: int
+    trained: tuple[str, ...]
     small: bool
     reasons: tuple[str, ...]
 
     @property
     def together(self) -> Distinction:
         """What they agree on; unclear where they do not."""
-        found = set(self.findings.values()) or {Distinction.UNMEASURED}
-        if found == {Distinction.YES, Distinction.PARTLY}:
-            return Distinction.PARTLY
-        return found.pop() if len(found) == 1 else Distinction.UNCLEAR
+        if self.overruled:
+            return _agreed(self.findings[name] for name in self.trained)
+        return _agreed(self.findings.values())
+
+    @property
+    def overruled(self) -> bool:
+        """Whether trained networks agree on a difference that only untrained ones do not find."""
+        seen = _agreed(self.findings[name] for name in self.trained)
+        different = seen in (Distinction.YES, Distinction.PARTLY)
+        return different and _agreed(self.findings.values()) is Distinction.UNCLEAR
 
     @property
     def decides(self) -> bool:
         """Whether there are enough extractors and images for more than an indication."""
-        return len(self.findings) >= MIN_EXTRACTORS and self.trained > 0 and not self.small
+        enough = len(self.findings) >= MIN_EXTRACTORS and bool(self.trained)
+        return enough and not self.overruled and not self.small
 
     @property
     def caveats(self) -> list[str]:
@@ -174,6 +181,11 @@ class Conclusion:
             found.append(
                 "Only an indication: none of the networks behind the numbers was ever trained."
             )
+        if self.overruled:
+            found.append(
+                "Only an indication: a network that was never trained does not confirm the "
+                "difference, and may be blind to it."
+            )
         if self.small:
             found.append(
                 f"Only an indication: a part has fewer than {MIN_FOR_MORE} real or synthetic "
@@ -187,7 +199,7 @@ def conclude(numbers: Numbers, question: Question) -> Conclusion:
     parts, measures = judged_parts(numbers), question.measures
     findings: dict[str, Distinction] = {}
     leads, reasons = [], []
-    trained, small = 0, False
+    trained, small = [], False
     for name in dict.fromkeys(e.extractor for e in numbers.entries if e.extractor):
         by_part = {part: numbers.of(part, name) for part in parts}
         each = {part: judge(entries, measures) for part, entries in by_part.items()}
@@ -196,7 +208,7 @@ def conclude(numbers: Numbers, question: Question) -> Conclusion:
             continue
         findings[name] = found
         used = [e for entries in by_part.values() for e in entries if e.name in measures]
-        trained += not any(entry.indicative for entry in used)
+        trained += [] if any(entry.indicative for entry in used) else [name]
         small = small or Distinction.UNMEASURED in each.values() or any(e.small for e in used)
         leads.append(_lead(name, each, question))
         reasons += [_reason(name, part, entries, measures) for part, entries in by_part.items()]
@@ -207,7 +219,15 @@ def conclude(numbers: Numbers, question: Question) -> Conclusion:
             f"{shifted[0]} makes up {percent(shifted[1])} of the synthetic and "
             f"{percent(shifted[2])} of the real images."
         )
-    return Conclusion(findings, trained, small, (*leads, *filter(None, reasons)))
+    return Conclusion(findings, tuple(trained), small, (*leads, *filter(None, reasons)))
+
+
+def _agreed(found: Iterable[Distinction]) -> Distinction:
+    """What several extractors find together; unclear where they do not agree."""
+    each = set(found) or {Distinction.UNMEASURED}
+    if each == {Distinction.YES, Distinction.PARTLY}:
+        return Distinction.PARTLY
+    return each.pop() if len(each) == 1 else Distinction.UNCLEAR
 
 
 def _lead(name: str, by_part: Mapping[Scope, Distinction], question: Question) -> str:

@@ -46,8 +46,9 @@ _DIFFERENCE = (
     "half of the classes differ."
 )
 _BOTH = (
-    " One extractor alone, or fewer than 100 images, gives only an indication. The answer is "
-    "'undecided' where extractors disagree, or where chance may explain the difference."
+    " One extractor alone, or fewer than 100 images, gives only an indication. So does a "
+    "difference that a trained extractor finds and an untrained one does not. The answer is "
+    "'undecided' where extractors disagree otherwise, or where chance may explain the difference."
 )
 _EXTRACTORS = "A feature extractor is a network that describes every image by numbers. "
 FAITHFUL_RULE = (
