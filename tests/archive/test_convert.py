@@ -140,5 +140,11 @@ def test_nothing_of_the_working_folder_is_run(
     assert not (tmp_path / "RAN").exists()
 
 
+def of_a_caller() -> DecodedImage:
+    raise UnreadableError("not at all")
+
+
 def test_what_a_caller_decodes_may_lie_anywhere(items: Items) -> None:
-    assert not module._are_ours(items(1))
+    assert module._are_ours(items(1))
+    for decode in (of_a_caller, partial(of_a_caller)):
+        assert not module._are_ours([*items(1), replace(items(1)[0], decode=decode)])

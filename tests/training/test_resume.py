@@ -230,6 +230,7 @@ def test_another_number_of_threads_is_told_and_kept(
         resume_session(path, {}, require_exact=True)
 
 
+@pytest.mark.slow
 def test_more_snapshots_change_no_weights(archive: Path, tmp_path: Path) -> None:
     whole = start(archive, tmp_path / "whole")
     whole.train()
