@@ -12,8 +12,11 @@ from pathlib import Path
 
 PATH, SAFE = "PYTHONPATH", "PYTHONSAFEPATH"
 KEPT = {
-    str(Path(place).resolve())
-    for place in (Path(__file__).parents[2], *sysconfig.get_paths().values())
+    os.path.realpath(place)
+    for place in (
+        str(Path(__file__).parents[2]),
+        *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+    )
 }
 """Folders of this package, its dependencies and Python: they stay, even if somebody works there."""
 
@@ -56,7 +59,7 @@ class _Process(SpawnProcess):
 
 
 class _Context(SpawnContext):
-    Process = _Process  # type: ignore[assignment]
+    Process = _Process
 
 
 @contextlib.contextmanager

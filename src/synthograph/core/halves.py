@@ -38,12 +38,9 @@ def machine() -> str:
     their own.
     """
     about = [platform.node()]
-    for read in (
-        lambda: Path("/proc/sys/kernel/random/boot_id").read_text(),
-        lambda: os.readlink("/proc/self/ns/pid"),
-    ):
-        with contextlib.suppress(OSError):  # only Linux tells
-            about.append(read())
+    with contextlib.suppress(OSError):  # only Linux tells
+        about.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
+        about.append(os.readlink("/proc/self/ns/pid"))
     return hashlib.sha256("\n".join(about).encode()).hexdigest()[:8]
 
 
