@@ -323,8 +323,8 @@ def _limits(
     """What could not be seen."""
     if all(each.indicative for each in extractors):
         yield (
-            "all features are of networks that were never trained, so the tests are indicative: "
-            "features that know what images show may see more"
+            "the networks behind this audit were never trained, so it gives only an indication: "
+            "trained networks may see more"
         )
     if copies.found is False:
         yield copies.sentence
@@ -338,8 +338,8 @@ def _limits(
     share = request.holdout.count / request.train.count
     if share < 0.5:
         yield (
-            f"each draw of the tests holds about {share:.0%} of the training images, so a few "
-            "copies escape them; copy detection looks at all images"
+            f"the tests of nearest neighbours use about {share:.0%} of the training images at a "
+            "time, so they may miss a few copies; the search for copies looks at all images"
         )
 
 

@@ -288,9 +288,8 @@ def _notes(
     for each in counts:
         if each.extrapolated:
             yield (
-                f"{each.images} training images are too few to fix {each.rate:.1%} false "
-                "alarms by counting; the threshold is the larger of their quantile and that of an "
-                "exponential tail fitted to the highest tenth of their scores"
+                f"{each.images} training images are too few to count {each.rate:.1%} false "
+                "alarms among them, so the threshold is estimated from their highest scores"
             )
         expected = each.rate * holdout.count
         above, real = max(each.above / effects[0], 1.0), each.images / effects[0]
@@ -304,9 +303,8 @@ def _notes(
     if same.held:
         yield f"{same.held} images of {holdout.name} equal a training image in every pixel"
     yield (
-        "scores of images of one group go together: they stand for "
-        f"{1 / effects[0]:.0%} (training) and {1 / effects[1]:.0%} (hold-out) as many independent "
-        "ones"
+        "images of one group are alike, so they count for fewer: training images as "
+        f"{1 / effects[0]:.0%} and held-out ones as {1 / effects[1]:.0%} of their number"
     )
 
 
@@ -333,8 +331,8 @@ def _in_words(copies: Copies, images: int) -> str:
     known = copies.counts[0].upper_limit_by_transform.items()
     limits = ", ".join(f"{name} {limit:.1%}" for name, limit in known if limit is not None)
     return (
-        f"copies: no more than chance gives: {words}; with 95 % confidence at most these shares of "
-        f"the images are copies, by transform: {limits or 'nothing can be said'}"
+        f"copies: no more than chance gives: {words}; with 95 % confidence the share of copies is "
+        f"at most, by kind of change: {limits or 'nothing can be said'}"
     )
 
 
@@ -370,10 +368,10 @@ def unseen(copies: Copies) -> Iterator[str]:
     weak = [f"{r.transform} {r.recall:.0%}" for r in _over_classes(copies) if r.recall < WEAK]
     if weak:
         yield (
-            f"of planted copies under these transforms few are found ({copies.counts[0].rate:.1%} "
+            f"few of the planted copies with these changes are found ({copies.counts[0].rate:.1%} "
             f"false alarms): {', '.join(weak)}"
         )
-    yield "copies of parts of an image, and under transforms that were not planted, may be missed"
+    yield "copies of parts of an image, or with changes that were not planted, may be missed"
     yield from copies.notes
 
 

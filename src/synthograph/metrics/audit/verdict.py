@@ -12,24 +12,23 @@ MAX_OVERLAP = 0.01
 
 
 RULE = (
-    f"'{AuditAnswer.COPIES}' if a synthetic image equals a training image, and no held-out one, in "
-    f"every pixel. Otherwise '{AuditAnswer.UNDECIDABLE}' if more than {MAX_OVERLAP:.0%} of the "
-    "held-out images are near-duplicates of training images and false alarms do not explain it "
-    f"(chance below {OVERLAP_ALPHA:.0%}), if there are too few patients to tell chance, or if copy "
-    "detection finds less than half of the copies that were planted unchanged. Otherwise "
-    f"'{AuditAnswer.COPIES}' if more synthetic images are flagged as copies of training images "
-    "than real images of other patients lead one to expect, at "
-    f"{' or '.join(format(rate, '.1%') for rate in RATES)} false alarms (exact tests; the "
-    "level that decides is named, and what it flags is withheld). Otherwise "
-    f"'{AuditAnswer.SUSPICIOUS}' if a test of nearest neighbours deviates towards memorisation "
-    "beyond its interval (the intervals of all tests hold together in 95 of 100 audits), or if "
-    "membership inference distinguishes training images from held-out ones (p at most "
-    f"{MEMBERSHIP_ALPHA}). Otherwise '{AuditAnswer.CLEAN}': nothing was found by these means, "
-    "which does not prove that there is nothing"
+    "The first of these that holds is the answer. "
+    f"'{AuditAnswer.COPIES}': a synthetic image equals a training image, and no held-out one, in "
+    f"every pixel. '{AuditAnswer.UNDECIDABLE}': more than {MAX_OVERLAP:.0%} of the held-out images "
+    "are near-duplicates of training images, more than false alarms explain (chance below "
+    f"{OVERLAP_ALPHA:.0%}); or there are too few patients to know what chance does; or the search "
+    "finds less than half of the copies that were planted unchanged. "
+    f"'{AuditAnswer.COPIES}': more synthetic images are flagged as copies than real images of "
+    f"other patients would be, at {' or '.join(format(rate, '.1%') for rate in RATES)} false "
+    "alarms (exact tests; the level that decides is named, and what it flags is withheld). "
+    f"'{AuditAnswer.SUSPICIOUS}': a test of nearest neighbours points to memorising, outside an "
+    "interval that holds for all tests together in 95 of 100 audits; or membership inference "
+    f"recognises training images (p at most {MEMBERSHIP_ALPHA}). "
+    f"'{AuditAnswer.CLEAN}': none of these was found, which does not prove that there is nothing"
 )
 AT_RANDOM = (
-    "tests and copy detection take held-out patients for such as might have been trained on: if "
-    "they come from another place or time, the set may look suspicious without any memorising"
+    "the audit assumes that chance decided which patients were held out: if they come from another "
+    "place or time, the set may look suspicious without any memorising"
 )
 
 
@@ -54,8 +53,7 @@ def decide(
     """
     shared = (
         f"{overlap:.1%} of the held-out images are near-duplicates of training images, more than "
-        f"{MAX_OVERLAP:.0%}: what the generator has seen and what it has not are not "
-        "distinguishable"
+        f"{MAX_OVERLAP:.0%}: so what the generator saw cannot be told from what it did not see"
     )
     suspicions = [f"{e.test}, {e.extractor}: {e.sentence}" for e in tests if e.flagged]
     evidence = (  # the first of these answers that has a reason holds
@@ -66,6 +64,6 @@ def decide(
     )
     found = [(answer, reason) for answer, reasons in evidence for reason in reasons if reason]
     if not found:
-        clean = "no test deviates beyond chance, and no more copies than chance gives"
+        clean = "nothing points to memorising, and no more copies were found than chance gives"
         return AuditAnswer.CLEAN, (clean,)
     return found[0][0], tuple(reason for _, reason in found)
