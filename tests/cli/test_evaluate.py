@@ -77,6 +77,16 @@ def test_a_run_is_judged_by_its_test_images(judge: Typed, run: Path, tmp_path: P
     assert lines == [line, line], "the same call gives the same numbers"
 
 
+def test_patients_of_another_archive_with_the_same_names_are_told(
+    judge: Typed, run: Path, tmp_path: Path
+) -> None:
+    options = {"count": 24, "size": (32, 32), "classes": ("0", "1"), "seed": 5}
+    other = make_archive(tmp_path / "other.zip", namespace="elsewhere", **options)  # type: ignore[arg-type]
+    code, text, error = judge(run, "--real", other, *FAST)
+    assert code == 0, error
+    assert "groups of other.zip are called as groups that were trained on, in cells.zip" in text
+
+
 def test_by_default_a_trained_network_and_a_random_one_judge(
     judge: Typed, run: Path, trained_features: None
 ) -> None:

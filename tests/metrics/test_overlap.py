@@ -3,7 +3,7 @@
 import pytest
 
 from synthograph.core.errors import UserError
-from synthograph.metrics.overlap import refuse_overlap, trained_on
+from synthograph.metrics.overlap import refuse_overlap, same_names, trained_on
 
 DOCUMENT = {"group_digests": ["g1"], "image_digests": ["i1"]}
 
@@ -34,3 +34,10 @@ def test_a_generator_that_does_not_say_cannot_be_checked() -> None:
 
 def test_no_overlap_has_nothing_to_say() -> None:
     assert refuse_overlap(trained_on([DOCUMENT]), {"g2": "P2"}, {"i2": "2.png"}, "set") == []
+
+
+def test_patients_of_one_name_in_two_archives_are_told() -> None:
+    (note,) = same_names(["P1", "P2", "P3"], ["P3", "P4", "P2"], "other.zip", "cells.zip")
+    assert note.startswith("2 of 3 groups of other.zip are called as groups that were trained on")
+    assert "in cells.zip, such as 'P2', 'P3'" in note
+    assert same_names(["P1"], ["P2"], "other.zip", "cells.zip") == []

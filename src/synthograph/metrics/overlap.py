@@ -84,3 +84,27 @@ def refuse_overlap(
     if copies:
         return [f"{len(copies)} images of {name} equal training images, such as {copies[0]}"]
     return []
+
+
+def same_names(
+    trained: Iterable[str], groups: Iterable[str], name: str, training: str
+) -> list[str]:
+    """Notes on groups of a reference that are called as groups of training are, in another archive.
+
+    Digests of two archives that were made apart never agree, so `refuse_overlap` is silent there.
+
+    Args:
+        trained: names of the groups that were trained on.
+        groups: names of the groups of the reference.
+        name: of the reference.
+        training: name of the training archive.
+    """
+    reference = set(groups)
+    shared = sorted(reference.intersection(trained))
+    if not shared:
+        return []
+    return [
+        f"{len(shared)} of {len(reference)} groups of {name} are called as groups that were "
+        f"trained on, in {training}, such as {first_few(map(repr, shared))}: if they are the same "
+        "patients, the numbers are too good; split one archive of all images instead"
+    ]

@@ -1,8 +1,10 @@
 """The image sets of an evaluation, from the archives and networks that a request names."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from synthograph.archive.batches import (
     ArchiveRows,
@@ -21,7 +23,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.metrics.evaluate import EvaluationTask, check
 from synthograph.metrics.names import MeasureSelection, PublishedName
-from synthograph.metrics.overlap import Trained, refuse_overlap, trained_on
+from synthograph.metrics.overlap import Trained, refuse_overlap, same_names, trained_on
 from synthograph.metrics.published import check_published
 from synthograph.models.snapshot import Snapshot, kimg_of, load
 from synthograph.sampling.image_set import synthetic_images
@@ -121,7 +123,25 @@ class EvaluationSource:
         elif split is None and any(splits):
             split = "test"
         chosen = rows_of_split(self.real, split).real()
-        return chosen, refuse_overlap(self.trained, chosen.groups, chosen.pixels, chosen.name)
+        notes = refuse_overlap(self.trained, chosen.groups, chosen.pixels, chosen.name)
+        return chosen, notes + self._same_names(chosen)
+
+    def _same_names(self, chosen: ArchiveRows) -> list[str]:
+        """Notes on groups of the reference that are called as groups of the training archives are,
+        as far as these archives can be found and are others.
+        """
+        names = [row.group for row in chosen.rows if row.grouped]
+        notes = []
+        for document in self.documents:
+            path = ((document.get("config") or {}).get("data") or {}).get("path")
+            if document.get("images_hash") == self.real.images_hash or not path:
+                continue
+            with contextlib.suppress(UserError):  # moved, or removed since
+                archive = open_archive(Path(path))
+                groups = ArchiveRows(archive, [row for row in archive.rows if row.grouped]).groups
+                seen = [groups[digest] for digest in groups.keys() & self.trained.groups]
+                notes += same_names(seen, names, chosen.name, archive.path.name)
+        return notes
 
     def images(self, rows: Sequence[Row], count: int) -> ImageSet:
         """Synthetic images: those of the archive, or new ones with labels drawn from `rows`."""
