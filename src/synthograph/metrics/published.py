@@ -26,8 +26,8 @@ from synthograph.results.provenance import Features, ImageRecord, Provenance
 from synthograph.stats.sample import Sample
 
 NOTE = (
-    "the reference is the images that the generator was trained on: comparable with published "
-    "numbers, blind to memorisation"
+    "the reference is the training images as the generator records them, or as they were named "
+    "where it does not: comparable with published numbers, blind to memorisation"
 )
 MAX_KERNEL = 5000
 """Images of a set from which the interval of a kernel distance is computed, at most: the time grows
@@ -202,6 +202,6 @@ def _result(
         metric=spec.name,
         published=True,
         results={key: float(n) for key, n in zip(spec.keys, numbers, strict=True) if n is not None},
-        values=tuple(value.noted(NOTE) for value in values),
+        values=values if spec.kind is IS else tuple(value.noted(NOTE) for value in values),
         provenance=provenance,
     )

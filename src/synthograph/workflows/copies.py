@@ -4,7 +4,7 @@ from synthograph.archive.batches import open_rows
 from synthograph.core.errors import UserError
 from synthograph.core.progress import Progress
 from synthograph.features.registry import feature_folder
-from synthograph.metrics.audit.audit import refuse_strange_training, unsearched
+from synthograph.metrics.audit.audit import refuse_strange_training
 from synthograph.metrics.audit.reject import copy_judge
 from synthograph.metrics.overlap import trained_on
 from synthograph.models.snapshot import Snapshot
@@ -33,13 +33,7 @@ def copy_rejection(snapshot: Snapshot, named: str, progress: Progress) -> Reject
             f"{ours.channels}, {ours.bits}: name the archive that it was trained on"
         )
     trained, groups = trained_on([snapshot.info.tree()]), training.groups
-    refuse_strange_training(trained, groups, f"--reject-copies {named}")
-    notes = unsearched(trained, groups, named)
-    if not trained.groups:
-        notes = [
-            "the network does not say what it was trained on, so whether its training images are "
-            f"those of {named} cannot be checked"
-        ]
+    notes = refuse_strange_training(trained, groups, named)
     for note in notes:
         progress.log(f"--reject-copies: {note}")
     judge = copy_judge(training.images, folder=feature_folder(), tracks=progress.track)

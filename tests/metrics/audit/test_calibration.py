@@ -1,11 +1,14 @@
 """Thresholds keep their rate, counts are tested exactly, groups weigh what they should."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from scipy.stats import binom
 
 from synthograph.metrics.audit.calibration import (
+    AgreementScale,
     calibrated,
     clopper_pearson,
     design_effect,
@@ -72,7 +75,12 @@ def test_copies_within_groups_count_once() -> None:
 def candidates(values: torch.Tensor, train: torch.Tensor) -> Candidates:
     """One candidate of each image, with this agreement in one band."""
     groups = torch.arange(len(train))
-    return Candidates.of(train[:, None], values[:, None, None], groups)
+    return Candidates.of(train[:, None], values[:, None, None].expand(-1, -1, 4), groups)
+
+
+def twice(values: torch.Tensor, train: torch.Tensor) -> tuple[Candidates, Candidates]:
+    """Candidates of images, and of the same with padding."""
+    return candidates(values, train), candidates(values, train)
 
 
 def test_two_groups_that_share_images_do_not_set_the_thresholds() -> None:
@@ -80,18 +88,18 @@ def test_two_groups_that_share_images_do_not_set_the_thresholds() -> None:
     values = torch.from_numpy(np.random.default_rng(0).uniform(0.2, 0.6, n)).to(torch.float32)
     rows, groups = torch.arange(n), torch.arange(n) // 2
     nearest = (rows + 2) % n
-    plain = calibrated(candidates(values, nearest), rows, groups, (0.001, 0.01))
+    plain = calibrated(*twice(values, nearest), rows, groups, (0.001, 0.01))
     assert not plain.twins.any()
     nearest[0], nearest[10] = 10, 0  # each other's nearest, of groups 0 and 5
     nearest[1] = 11  # of the same two groups
     values[[0, 1, 10]] = torch.tensor([0.999, 0.9, 0.999])
-    found = calibrated(candidates(values, nearest), rows, groups, (0.001, 0.01))
+    found = calibrated(*twice(values, nearest), rows, groups, (0.001, 0.01))
     assert found.twins.nonzero()[:, 0].tolist() == [0, 1, 10]
     one, two = found.thresholds[0], plain.thresholds[0]
     assert one.score < 1.2 * two.score
     assert one.above == 3 and one.images == n  # they count in what chance gives
     nearest[10] = 12  # no longer mutual
-    found = calibrated(candidates(values, nearest), rows, groups, (0.001, 0.01))
+    found = calibrated(*twice(values, nearest), rows, groups, (0.001, 0.01))
     assert not found.twins.any() and found.thresholds[0].score > 2 * two.score
     assert [each.rate for each in found.thresholds] == [0.001, 0.01]
 
@@ -105,3 +113,14 @@ def test_evidence_is_agreement_and_what_it_exceeds_that_of_other_patients_by() -
     assert torch.allclose(evidence[:, 1], torch.stack((z[0] - z[2], z[1] - z[2], z[2] - z[0])))
     alone = Candidates.of(train, agreement, torch.tensor([7, 7, 7])).evidence
     assert not alone[..., 1].any(), "no other patient to compare with"
+
+
+def test_images_with_padding_are_judged_by_such() -> None:
+    n, rows = 200, torch.arange(200)
+    real = candidates(torch.linspace(0.2, 0.6, n), (rows + 2) % n)
+    framed = candidates(torch.linspace(0.5, 0.9, n), (rows + 2) % n)
+    scale = AgreementScale.of(real, framed)
+    found = candidates(torch.full((2,), 0.85), rows[:2])
+    plain = scale.scores(found)[0]
+    inside = scale.scores(replace(found, padded=torch.tensor([False, True])))[0]
+    assert inside[0] == plain[0] and inside[1] < 1 < 5 < plain[1]

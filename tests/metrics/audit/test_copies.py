@@ -123,7 +123,8 @@ def test_a_shifted_copy_with_a_plain_border_is_traced(filled: int, tmp_path: Pat
     assert not shown[:, :, :, -3:].any()
     assert shown[:, :, 4:, :-4].mean() > 0.9  # some pictures are as plain there
     found = index.search(torch.from_numpy(moved))
-    score, nearest = AgreementScale.of(index.search(torch.from_numpy(texture(60, 7)))).scores(found)
+    real = index.search(torch.from_numpy(texture(60, 7)))
+    score, nearest = AgreementScale.of(real, real).scores(found)
     assert nearest.tolist() == list(range(12))
     assert found.agreement[..., -1].amax(1).min() > 0.95
     assert score.min() > 7  # a thousandth of the tail's tenth, were it exponential
@@ -222,7 +223,7 @@ def test_score_is_finite_for_plain_images(tmp_path: Path) -> None:
     pixels[:4] = 200
     train = as_set(pixels, "train")
     found = Index(train, tmp_path).search(torch.from_numpy(pixels), train.groups)
-    scores, _ = AgreementScale.of(found).scores(found)
+    scores, _ = AgreementScale.of(found, found).scores(found)
     assert torch.isfinite(scores).all()
     assert np.isfinite(threshold_of(scores, 0.001).score)
 
@@ -249,7 +250,8 @@ def test_recompressed_grey_and_framed_copies_are_found(tmp_path: Path) -> None:
     items = make_phantoms(PhantomOptions(kind="skin", count=200, size=32, seed=3)).items
     pixels = np.stack([item.decode().modalities["image"] for item in items]).transpose(0, 3, 1, 2)
     index, every = Index(as_set(pixels, "train"), tmp_path), torch.arange(200)
-    known = calibrated(index.among_others(every), every, every, RATES)
+    unseen = index.among_others(every), index.padded_among_others(every)
+    known = calibrated(*unseen, every, every, RATES)
     rows, plain = torch.arange(20), torch.from_numpy(pixels[:20]).to(torch.float32) / 255
 
     def change(name: str, images: torch.Tensor) -> torch.Tensor:

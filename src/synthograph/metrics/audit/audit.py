@@ -126,13 +126,17 @@ def refuse_strange_training(trained: Trained, groups: Mapping[str, str], name: s
     """Refuse a training set that the generator was not trained on.
 
     Returns:
-        What a reader should know: that the generator saw some of them only, or others too.
+        What a reader should know: that the generator saw some of them only, or others too, or does
+        not say.
 
     Raises:
         UserError: it saw none of them.
     """
     if not trained.groups:
-        return []
+        return [
+            "the generator does not say what it was trained on, so whether its training images are "
+            f"those of {name} cannot be checked"
+        ]
     missing = sorted(groups[digest] for digest in groups.keys() - trained.groups)
     if len(missing) == len(groups):
         raise UserError(

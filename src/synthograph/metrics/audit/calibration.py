@@ -19,6 +19,8 @@ from synthograph.results.audit import Threshold
 
 TAIL = 0.1
 """Share of the real images, the highest, to which an exponential tail is fitted."""
+TWIN = 0.9
+"""Agreement over all bands from which two images may be almost the same."""
 ENOUGH = 10
 """Real images that must lie above a threshold for it to be their quantile alone."""
 
@@ -28,25 +30,32 @@ class AgreementScale:
     """What makes evidence of different kinds comparable: every number is turned into how many
     times rarer it is among real images of other patients than the highest tenth of them, as a
     natural logarithm (their tail taken as exponential), and the rarest counts.
+
+    Images with padding have their own numbers (the second row): less of them is seen.
     """
 
-    start: Float[Tensor, " s"]
-    width: Float[Tensor, " s"]
+    start: Float[Tensor, "2 e"]
+    width: Float[Tensor, "2 e"]
 
     @classmethod
-    def of(cls, real: Candidates) -> "AgreementScale":
-        """From real images of which no patient was searched for."""
-        rows = real.evidence.amax(1)
-        start = torch.quantile(rows, 1 - TAIL, dim=0)
-        # by the median, so that a few duplicates across groups leave it as it is
-        high = _highest(rows.sort(dim=0, descending=True).values)
-        width = (high.median(dim=0).values - start) / math.log(2)
-        return cls(start, width.clamp_min(1e-3))
+    def of(cls, real: Candidates, padded: Candidates) -> "AgreementScale":
+        """From real images, and such with padding, of which no patient was searched for."""
+        starts, widths = [], []
+        plain = real.evidence[~real.padded]
+        for evidence in (plain if len(plain) >= ENOUGH else real.evidence, padded.evidence):
+            rows = evidence.amax(1)
+            start = torch.quantile(rows, 1 - TAIL, dim=0)
+            # by the median, so that a few duplicates across groups leave it as it is
+            high = _highest(rows.sort(dim=0, descending=True).values)
+            starts.append(start)
+            widths.append((high.median(dim=0).values - start) / math.log(2))
+        return cls(torch.stack(starts), torch.stack(widths).clamp_min(1e-3))
 
     def scores(self, found: Candidates) -> tuple[Float[Tensor, " q"], Int64[Tensor, " q"]]:
         """Score of every image, and the training image that it comes from."""
-        each = ((found.evidence - self.start) / self.width).amax(2)
-        score, place = each.max(1)
+        row = found.padded.to(torch.int64)
+        each = (found.evidence - self.start[row][:, None]) / self.width[row][:, None]
+        score, place = each.amax(2).max(1)
         return score, found.train.gather(1, place[:, None])[:, 0]
 
 
@@ -106,6 +115,7 @@ class Calibration:
 
 def calibrated(
     unseen: Candidates,
+    padded: Candidates,
     rows: Int64[Tensor, " n"],
     groups: Int64[Tensor, " m"],
     rates: Sequence[float],
@@ -114,13 +124,16 @@ def calibrated(
 
     Args:
         unseen: candidates of training images among those of all other groups.
+        padded: the same of some of them, with padding.
         rows: places of these images among all training images, sorted.
         groups: of all training images.
         rates: false alarms.
     """
-    scale = AgreementScale.of(unseen)
+    scale = AgreementScale.of(unseen, padded)
     scores, nearest = scale.scores(unseen)
-    twins = _twins(scores, nearest, rows, groups)
+    same = scores.exp() >= len(scores)  # a tenth have scores above 0, by an exponential law
+    same &= unseen.overall >= TWIN
+    twins = _twins(same, nearest, rows, groups)
     thresholds = []
     for rate in sorted(rates):
         found = threshold_of(scores[~twins], rate)
@@ -131,25 +144,25 @@ def calibrated(
 
 
 def _twins(
-    scores: Float[Tensor, " n"],
+    same: Bool[Tensor, " n"],
     nearest: Int64[Tensor, " n"],
     rows: Int64[Tensor, " n"],
     groups: Int64[Tensor, " m"],
 ) -> Bool[Tensor, " n"]:
     """Images whose nearest is of a group that shares images with their own.
 
-    Two groups share images if an image of each is the other's nearest, by a score that one image in
-    ten sets of this size would reach by chance: one patient under two names, or one field that was
-    photographed twice. At least half of the images are no twins.
+    Two groups share images if an image of each is the other's nearest, and one of them is almost
+    the `same`: they agree as copies do, by a score that one image in ten sets of this size would
+    reach by chance. One patient under two names, or one field that was photographed twice. At least
+    half of the images are no twins.
     """
     n = len(rows)
     at = torch.full((len(groups),), -1, dtype=torch.int64)
     at[rows] = torch.arange(n)
     back = at[nearest]
     mutual = (back >= 0) & (nearest[back.clamp_min(0)] == rows)
-    sure = scores >= math.log(n)  # a tenth of the images have scores above 0, by an exponential law
     pairs = torch.stack((groups[rows], groups[nearest]), dim=1)
-    shared = {tuple(sorted(pair)) for pair in pairs[mutual & sure & sure[back]].tolist()}
+    shared = {tuple(sorted(pair)) for pair in pairs[mutual & (same | same[back])].tolist()}
     twins = torch.tensor([tuple(sorted(pair)) in shared for pair in pairs.tolist()])
     return twins if int(twins.sum()) * 2 <= n else torch.zeros_like(twins)
 

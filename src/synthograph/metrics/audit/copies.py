@@ -99,7 +99,7 @@ def find_copies(
     held = index.candidates(holdout, kept, "hold-out against training images")
     every = torch.arange(synthetic.count)
     others = index.candidates(synthetic, every, "synthetic against training images")
-    known = calibrated(unseen, chosen, train.groups, RATES)
+    known = calibrated(unseen, index.padded_among_others(chosen), chosen, train.groups, RATES)
     other = known.scale.scores(held)[0]
     scores, nearest = known.scale.scores(others)
     recalls = _recalls(index, known, streams, planted)

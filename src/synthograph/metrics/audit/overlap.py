@@ -52,10 +52,11 @@ def content_overlap(index: Index, holdout: ImageSet, *, seed: int = 0) -> Overla
     """
     train = index.images
     check_sets(train, holdout)
-    real = index.among_others(drawn(train.count, REAL, Streams(seed, "audit/overlap/"), "real"))
+    chosen = drawn(train.count, REAL, Streams(seed, "audit/overlap/"), "real")
+    real = index.among_others(chosen)
     every = torch.arange(holdout.count)
     held = index.candidates(holdout, every, "hold-out against training images")
-    scale = AgreementScale.of(real)
+    scale = AgreementScale.of(real, index.padded_among_others(chosen))
     known, (scores, nearest) = scale.scores(real)[0], scale.scores(held)
     threshold = threshold_by_tail(known, RATE)
     same = identical(train, holdout)

@@ -58,7 +58,8 @@ def copy_judge(
     check_sets(train)
     index = Index(train, folder, tracks)
     chosen = drawn(train.count, REAL, Streams(seed, "audit/copies/"), "real")
-    known = calibrated(index.among_others(chosen), chosen, train.groups, RATES)
+    unseen = index.among_others(chosen), index.padded_among_others(chosen)
+    known = calibrated(*unseen, chosen, train.groups, RATES)
     same = frozenset(digests(train.batches()))
     origin = {"name": train.name, **train.origin}
     return CopyJudge(index, known.scale, known.thresholds[-1], same, origin)

@@ -13,8 +13,10 @@ from torch import Tensor
 from synthograph.archive.batches import ImageSet
 from synthograph.core.files import disk_errors
 from synthograph.core.progress import Tracks, silent
+from synthograph.core.seeds import Streams
 from synthograph.metrics.audit import matcher
 from synthograph.metrics.audit.matcher import LUMA, Pose
+from synthograph.metrics.audit.transforms import plant
 
 # q query, k candidate, s feature, c component, n training image
 
@@ -22,6 +24,8 @@ KEEP = 4
 """Candidates of which the agreement is measured in full detail."""
 FIRST, AGAIN, POSES = 8, 5, 3
 """Candidates of the search, of every second search, and poses in which it is made."""
+PADDED = 200
+"""Training images that are padded to learn how alike others are to such, about."""
 BLOCK, PAIRS, IMAGES = 128, 32, 256
 """Queries, pairs and training images at once; so few pairs stay in a processor's cache."""
 LARGEST = 0.999
@@ -44,11 +48,14 @@ class Candidates:
         evidence: Fisher's transform (1915) of the agreement, and by how much it exceeds that of the
             best candidate of another patient: images of one kind are all alike to some degree, but
             a copy is more like its source than like any other image.
+        padded: whether an image shows padding: the second half of its candidates are those of what
+            is within.
     """
 
     train: Int64[Tensor, "q k"]
     agreement: Float[Tensor, "q k s"]
     evidence: Float[Tensor, "q k e"]
+    padded: Bool[Tensor, " q"]
 
     @classmethod
     def of(
@@ -63,35 +70,35 @@ class Candidates:
         strange = (group[:, :, None] != group[:, None, :])[..., None]
         rival = stretched[:, None].masked_fill(~strange, -torch.inf).amax(2)
         margin = torch.where(rival.isfinite(), stretched - rival, 0.0)
-        return cls(train, agreement, torch.cat((stretched, margin), dim=2))
+        padded = torch.zeros(len(train), dtype=torch.bool)
+        return cls(train, agreement, torch.cat((stretched, margin), dim=2), padded)
+
+    @property
+    def overall(self) -> Float[Tensor, " q"]:
+        """The highest agreement over all bands together."""
+        return self.agreement[..., len(matcher.EDGES) - 1 :: len(matcher.EDGES)].amax((1, 2))
 
     @classmethod
     def joined(cls, parts: Iterable["Candidates"]) -> "Candidates":
         """Candidates of several parts, concatenated."""
-        return cls(*(torch.cat(each) for each in zip(*map(cls._parts, parts), strict=True)))
+        every = [(p.train, p.agreement, p.evidence, p.padded) for p in parts]
+        return cls(*(torch.cat(each) for each in zip(*every, strict=True)))
 
-    def beside(self, other: "Candidates") -> "Candidates":
-        """Candidates of the same images, found in two ways."""
-        return Candidates(
-            *(torch.cat(x, 1) for x in zip(self._parts(), other._parts(), strict=True))
+    def beside(self, rows: Int64[Tensor, " p"], inner: "Candidates | None") -> "Candidates":
+        """The same, and candidates of what padding leaves of some images; of the others as many
+        that agree in nothing.
+        """
+        train = torch.cat((self.train, self.train), dim=1)
+        agreement, evidence = (
+            torch.cat((x, torch.full_like(x, none)), dim=1)
+            for x, none in ((self.agreement, -1.0), (self.evidence, -NONE))
         )
-
-    def nothing(self) -> "Candidates":
-        """As many that agree in nothing."""
-        none = [
-            torch.full_like(each, fill)
-            for each, fill in ((self.agreement, -1.0), (self.evidence, -NONE))
-        ]
-        return Candidates(self.train, *none)
-
-    def replaced(self, rows: Int64[Tensor, " p"], by: "Candidates") -> "Candidates":
-        """The same with those of some images replaced."""
-        return Candidates(
-            *(x.index_copy(0, rows, y) for x, y in zip(self._parts(), by._parts(), strict=True))
-        )
-
-    def _parts(self) -> tuple[Tensor, Tensor, Tensor]:
-        return self.train, self.agreement, self.evidence
+        padded, k = self.padded.clone(), self.train.shape[1]
+        if inner is not None:
+            train[rows, k:], agreement[rows, k:] = inner.train, inner.agreement
+            evidence[rows, k:] = inner.evidence
+            padded[rows] = True
+        return Candidates(train, agreement, evidence, padded)
 
 
 class Index:
@@ -114,6 +121,7 @@ class Index:
         self.tracks = tracks
         # with the sets, so that none of them is forgotten and its number given to another one
         self._known: dict[tuple[int, bytes, bool], tuple[ImageSet, Candidates]] = {}
+        self._padded: dict[bytes, Candidates] = {}
         self._largest = 255.0 if images.spec.bits == 8 else 65535.0
         self._basis, self._grey, self._searched = _components(images, self._largest)
         self._bank, self._sides = matcher.bank(), matcher.dihedral()
@@ -173,6 +181,22 @@ class Index:
         what = "training images against other groups"
         return self.candidates(self.images, rows, what, own=True)
 
+    def padded_among_others(self, rows: Int64[Tensor, " q"]) -> Candidates:
+        """The same of some of these training images with padding: less of them is seen, so others
+        are more like them.
+        """
+        some = rows[:: max(1, len(rows) // PADDED)]
+        key = some.numpy().tobytes()
+        if key not in self._padded:
+            found = list[Candidates]()
+            for here, pixels in self.images.at(some):
+                for name, part in (("pad", slice(0, None, 2)), ("screenshot", slice(1, None, 2))):
+                    if len(here[part]):
+                        framed = plant(name, pixels[part], here[part], Streams(0), pixels[part])
+                        found.append(self.search(framed, self.images.groups[here[part]]))
+            self._padded[key] = Candidates.joined(found)
+        return self._padded[key]
+
     def search(self, pixels: Tensor, groups: Int64[Tensor, " q"] | None = None) -> Candidates:
         """Candidates of integer images [q, channels, h, w].
 
@@ -192,10 +216,9 @@ class Index:
         whole = self._seen(fine, torch.ones_like(shown), hidden)
         padded = (shown < 1).flatten(1).any(1).nonzero()[:, 0]
         if not len(padded):
-            return whole.beside(whole.nothing())
+            return whole.beside(padded, None)
         part = None if hidden is None else hidden[padded]
-        inner = self._seen(fine[padded], shown[padded], part)
-        return whole.beside(whole.nothing().replaced(padded, inner))
+        return whole.beside(padded, self._seen(fine[padded], shown[padded], part))
 
     def _seen(
         self,
