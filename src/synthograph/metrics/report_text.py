@@ -17,7 +17,7 @@ EQUAL_NUMBERS = (
     "recall and others change with the number of images: compare 'same n' (as many synthetic "
     "images as in a half of the real ones) with 'real vs real' (one half against the other)"
 )
-WIDTHS = (10, 12, 9, 20, 9, 9, 9, 9)
+WIDTHS = (10, 12, 9, 9, 9, 20, 9, 9)
 """Of columns at least, so that the tables of all parts stand below one another."""
 
 
@@ -36,7 +36,7 @@ def table(report: Measurements, published: Sequence[PublishedMeasure] = ()) -> R
 
 
 def _measures(entries: Sequence[Entry], *, gap: bool) -> Table:
-    """The measures of one part."""
+    """The measures of one part; numbers that are compared stand together on narrow screens, too."""
     first = entries[0]
     sizes = f"{first.n_real} real, {first.n_fake} synthetic"
     half = next((entry.floor for entry in entries if entry.floor is not None), None)
@@ -44,9 +44,9 @@ def _measures(entries: Sequence[Entry], *, gap: bool) -> Table:
         sizes += f"; halves of {half.n[0]} and {half.n[1]} real images"
     names = (
         "value",
-        "95 % interval",
         "real vs real",
         "same n",
+        "95 % interval",
         *(("vs train", "gap") if gap else ()),
     )
     result = empty_table(("measure", "features"), names)
@@ -74,9 +74,9 @@ def _cells(entry: Entry, *, gap: bool) -> list[str | Text]:
         entry.name,
         Text(entry.extractor or "pixels"),
         number(entry.value),
-        interval_text(entry.interval),
         "-" if floor is None else number(floor.value),
         "-" if floor is None else number(floor.same_n),
+        interval_text(entry.interval),
     ]
     if gap:
         cells += ["-" if entry.train is None else number(entry.train.value), number(entry.gap)]

@@ -36,18 +36,18 @@ def _tests(tests: Sequence[NeighbourTest]) -> Table:
     )
     result.add_column("test", min_width=TEST)
     result.add_column("features", min_width=FEATURES)
-    result.add_column("value", justify="right", min_width=NUMBER)
-    result.add_column("95 % interval", justify="right", min_width=ENDS)
-    result.add_column("expected", justify="right", min_width=NUMBER)
     result.add_column("more than chance", justify="right")
+    result.add_column("value", justify="right", min_width=NUMBER)
+    result.add_column("expected", justify="right", min_width=NUMBER)
+    result.add_column("95 % interval", justify="right", min_width=ENDS)
     for each in tests:
         result.add_row(
             each.test,
             each.extractor,
-            number(each.value),
-            f"{number(each.interval[0])} .. {number(each.interval[1])}",
-            number(each.expected),
             "YES" if each.flagged else "no",
+            number(each.value),
+            number(each.expected),
+            f"{number(each.interval[0])} .. {number(each.interval[1])}",
         )
     return result
 
