@@ -262,7 +262,10 @@ def refused(run: Run, line: str, words: str) -> None:
         ("split d-list", "dataset.json holds list, expected an object"),
         ("split set.zip --test nan", "--test nan: must be a finite number"),
         ("split set.zip --folds 99", "groups cannot be cut into 99 parts, since a group is never"),
-        ("split set.zip --test 0.98 --val 0.01", "use --val 0, or larger shares"),
+        (
+            "split set.zip --test 0.98 --val 0.01",
+            "val would be empty, 12 groups are too few for these shares: use --",
+        ),
         ("split set.zip --seed -1", "--seed -1: must be at least 0"),
     ],
 )

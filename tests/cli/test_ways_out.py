@@ -41,7 +41,7 @@ class Case:
     drops: tuple[str, ...] = ()
 
 
-FLAGS = r"((?:--[a-z-]+ [\w-]+ ?)+)"
+FLAGS = r"((?:--[a-z-]+ [\w-]+(?:\.\d+)? ?)+)"
 CASES = [
     *(
         Case(f"prepare {folder} o.zip --workers 1{rest}", rf"prepare with {FLAGS}")
@@ -68,6 +68,10 @@ CASES = [
     Case("prepare p16x16 o.zip --workers 1 --grid g.jpg", r"name it (\S+\.png)", "--grid {0}"),
     Case("phantom skin o.zip --count 12 --size 17", rf"prepare with {FLAGS}"),
     Case("split split.zip", r"add (--force) to split"),
+    *(
+        Case(f"split set.zip{rest}", rf"use {FLAGS}")
+        for rest in (" --folds 99", " --test 0.98 --val 0.01", " --test 0.01")
+    ),
     Case(
         f"train --data set.zip --cfg tiny --batch 6 --batch-gpu 3 --dry-run {SMALL} "
         "--set model.mbstd_group=2 --device cpu",

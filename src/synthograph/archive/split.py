@@ -1,5 +1,6 @@
 """Splits an archive into train, validation and test by group, with the same shares of classes."""
 
+import contextlib
 import dataclasses
 import enum
 from collections import defaultdict
@@ -115,6 +116,10 @@ def _joined(rows: Sequence[Row], copies: Copies) -> list[list[str]]:
     return sorted(sorted(groups) for groups in units.values() if len(groups) > 1)
 
 
+class CutError(UserError):
+    """Groups cannot be cut as it was asked for."""
+
+
 def assign(
     rows: Sequence[Row],
     classes: Sequence[str],
@@ -130,6 +135,34 @@ def assign(
         UserError: groups are too few, a class would be missing from a split, or images have no
             group.
     """
+    try:
+        return _cut(rows, classes, options, copies)
+    except CutError as error:
+        shared = sum(map(len, _joined(rows, copies)))
+        why = _EQUAL.format(shared) if shared else ""
+        way_out = _way_out(rows, classes, options, copies)
+        raise UserError(f"{error}: {why}{way_out}") from None
+
+
+def _way_out(
+    rows: Sequence[Row], classes: Sequence[str], options: SplitOptions, copies: Copies
+) -> str:
+    """The first of some gentler demands that can be met."""
+    folds = range((options.folds or 2) - 1, 1, -1)
+    changes: list[dict[str, float]] = [{"folds": count} for count in folds]
+    changes += [{"val": 0}] if options.val else []
+    changes += [{"test": share, "val": share / 2} for share in (0.2, 0.3, 0.4)]
+    changes += [{"test": share, "val": 0} for share in (0.2, 0.3, 0.5)]
+    for change in changes:
+        with contextlib.suppress(CutError):
+            _cut(rows, classes, options.model_copy(update=change), copies)
+            return f"use {' '.join(f'--{name} {value:g}' for name, value in change.items())}"
+    return "add groups, or merge classes"
+
+
+def _cut(
+    rows: Sequence[Row], classes: Sequence[str], options: SplitOptions, copies: Copies
+) -> list[Row]:
     rows = [replace(row, split=None, fold=None) for row in rows]
     bare = without_group(rows)
     if bare and options.ungrouped is Ungrouped.REFUSE:
@@ -141,13 +174,7 @@ def assign(
     shares = {"train": 1 - options.test - options.val, "val": options.val, "test": options.test}
     shares = {name: share for name, share in shares.items() if share > 0}
     rng = np.random.default_rng(options.seed)
-    shared = sum(map(len, _joined(rows, copies)))
-    where = allocate(
-        [row for row in real if row.group not in kept],
-        list(shares.values()),
-        rng,
-        way_out=f"{_EQUAL.format(shared) if shared else ''}use --val 0, or add groups",
-    )
+    where = allocate([row for row in real if row.group not in kept], list(shares.values()), rng)
     names = list(shares)
     split = [
         replace(row, split=names[where[row.group]] if row.group in where else "train")
@@ -155,9 +182,7 @@ def assign(
     ]
     if options.folds:
         train = [row for row in split if row.split == "train" and row.group in where]
-        folds = allocate(
-            train, [1 / options.folds] * options.folds, rng, way_out="use fewer --folds"
-        )
+        folds = allocate(train, [1 / options.folds] * options.folds, rng)
         split = [
             replace(row, fold=folds.get(row.group)) if row.split == "train" else row
             for row in split
@@ -180,11 +205,7 @@ def _no_group(bare: Sequence[Row], total: int) -> str:
 
 
 def allocate(
-    rows: Sequence[Row],
-    shares: Sequence[float],
-    rng: np.random.Generator,
-    *,
-    way_out: str = "use --val 0, or add groups",
+    rows: Sequence[Row], shares: Sequence[float], rng: np.random.Generator
 ) -> dict[str, int]:
     """Assign every group to one part so that class counts of each part come near its share.
 
@@ -195,13 +216,12 @@ def allocate(
         rows: the images.
         shares: of every part.
         rng: decides the order of equals.
-        way_out: what to do about too few groups, for messages.
 
     Returns:
         Group to number of the part.
 
     Raises:
-        UserError: there are fewer groups than parts.
+        CutError: there are fewer groups than parts.
     """
     labels = sorted({row.label or "" for row in rows})
     index = {label: i for i, label in enumerate(labels)}
@@ -209,9 +229,9 @@ def allocate(
     for row in rows:
         counts[row.group][index[row.label or ""]] += 1
     if len(counts) < len(shares):
-        raise UserError(
+        raise CutError(
             f"{len(counts)} groups cannot be cut into {len(shares)} parts, since a group is never "
-            f"divided: {way_out}"
+            "divided"
         )
     total = np.sum(list(counts.values()), axis=0)
     groups = sorted(counts)
@@ -240,17 +260,14 @@ def _check(
         parts[f"fold {fold}"] = [row for row in rows if row.fold == fold]
     for part, members in parts.items():
         if not members:
-            raise UserError(
-                f"{part} would be empty: {len({row.group for row in rows})} groups are too few for "
-                f"these shares; use {'fewer --folds' if folds else '--val 0'}, or larger shares"
-            )
+            count = len({row.group for row in rows})
+            raise CutError(f"{part} would be empty, {count} groups are too few for these shares")
         missing = set(used).difference(row.label or "" for row in members)
         if missing:
             name = sorted(missing)[0]
             groups = {row.group for row in rows if row.label == name}
-            raise UserError(
-                f"{part} would have no image of class {name!r}, which has {len(groups)} groups: "
-                "use --val 0, larger shares, fewer folds, or merge classes"
+            raise CutError(
+                f"{part} would have no image of class {name!r}, which has {len(groups)} groups"
             )
 
 
