@@ -86,14 +86,15 @@ def test_other_files_are_counted_and_hidden_ones_are_not(tmp_path: Path) -> None
         (tmp_path / name).touch()
     found = read(tmp_path)
     assert len(found.items) == 1
-    assert "3 file(s) are no images and ignored: .txt 2, .dcm 1" in found.remarks
+    assert "2 file(s) are no images and ignored: .txt 2" in found.remarks
+    assert [reject.name for reject in found.rejects] == ["scan.dcm"]
 
 
 def test_nothing_to_read(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds no PNG, JPEG, TIFF or BMP image .found: nothing"):
         read(tmp_path)
     (tmp_path / "scan.dcm").touch()
-    with pytest.raises(UserError, match=r"found: \.dcm"):
+    with pytest.raises(UserError, match="1 x DICOM is not read: export"):
         read(tmp_path)
     with pytest.raises(UserError, match="SOURCE .*no such folder or zip"):
         read(tmp_path / "gone")
@@ -172,7 +173,7 @@ def test_listed_file_with_an_unusual_name_is_kept_and_fails_later(shared: Path) 
     (shared / "images" / "scan").write_bytes(b"GIF89a")
     listing(shared, labels=[["images/scan", 0]])
     found = read(shared)
-    with pytest.raises(UnreadableError, match="not a PNG"):
+    with pytest.raises(UnreadableError, match="GIF is not read"):
         next(item for item in found.items if item.name == "images/scan").decode()
 
 

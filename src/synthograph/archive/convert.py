@@ -40,6 +40,8 @@ AHEAD = 8  # items in flight per process: enough to keep it busy, few enough to 
 
 Shape = tuple[int, int, tuple[tuple[str, int], ...], int]
 """Height, width, (modality, channels) pairs and bits."""
+Range = tuple[int, int, int, int]
+"""Least value, those at 0.5 % and 99.5 % of the pixels, and the largest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class ConvertedItem:
     images: list[tuple[EncodedImage, Shape, ImageStatistics]] = field(default_factory=list)
     notes: tuple[str, ...] = ()
     reject: str | None = None
+    ranges: Range | None = None
+    ids: Mapping[int, int] = field(default_factory=dict)
 
 
 class WorkersError(UserError):
@@ -188,10 +192,33 @@ def convert(item: SourceItem, options: TransformOptions) -> ConvertedItem:
     try:
         picture = _in_bits(item.decode())
         _check(picture, item.columns)
-        images = [_image(item, piece) for piece in transform(picture, options)]
+        pieces = list(transform(picture, options))
+        images = [_image(item, piece) for piece in pieces]
     except UnreadableError as error:
         return ConvertedItem(reject=str(error))
-    return ConvertedItem(images, picture.notes)
+    notes = dict.fromkeys(note for piece in pieces for note in piece.picture.notes)
+    return ConvertedItem(images, tuple(notes), ranges=_ranges(picture), ids=_ids(pieces))
+
+
+def _ranges(picture: DecodedImage) -> Range | None:
+    """Least and largest value of 16-bit images, and those between which 99 % of pixels lie."""
+    deep = [p for p in picture.modalities.values() if bits_of(p) == 16]
+    if not deep:
+        return None
+    some = np.concatenate([array_of(p).reshape(-1)[:: max(p.size // 65536, 1)] for p in deep])
+    inner = np.percentile(some, [0.5, 99.5])
+    ends = [(int(array_of(p).min()), int(array_of(p).max())) for p in deep]
+    low, high = min(low for low, _ in ends), max(high for _, high in ends)
+    return low, int(inner[0]), int(inner[1]), high
+
+
+def _ids(pieces: Sequence[Piece]) -> dict[int, int]:
+    """Class id -> pixels of the masks."""
+    counts = np.zeros(256, np.int64)
+    for piece in pieces:
+        if piece.picture.mask is not None:
+            counts += np.bincount(piece.picture.mask.reshape(-1), minlength=256)
+    return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
 
 
 def _in_bits(picture: DecodedImage) -> DecodedImage:
@@ -234,6 +261,7 @@ def _columns(item: SourceItem, piece: Piece) -> dict[str, str]:
     columns = {SOURCE_FILE: item.name}
     if piece.corner is not None:
         columns |= {"tile_x": str(piece.corner[0]), "tile_y": str(piece.corner[1])}
+    columns |= piece.picture.columns
     for name, value in item.columns.items():
         free = name
         while free in columns or free in FIXED or (free != name and free in item.columns):

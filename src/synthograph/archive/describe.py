@@ -3,6 +3,8 @@
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
+
 from synthograph.archive.manifest import SPLITS, count_labels, in_split
 from synthograph.archive.reader import MASKS, Archive, open_archive
 from synthograph.core.errors import UserError
@@ -59,9 +61,16 @@ def describe(
         facts["cannot be trained on"] = str(error)
     if quick:
         return
+    ids = np.zeros(256, np.int64)
     for row in track(archive.rows, len(archive.rows)):
         archive.read(row)
-        archive.read_mask(row)
+        mask = archive.read_mask(row)
+        if mask is not None:
+            ids += np.bincount(mask.reshape(-1), minlength=256)
+    if ids.any():
+        facts["mask ids"] = {
+            str(value): f"{100 * ids[value] / ids.sum():.3g} %" for value in np.flatnonzero(ids)
+        }
     facts |= {"images decoded": len(archive.rows), "images_hash": archive.images_hash}
 
 

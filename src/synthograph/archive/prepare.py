@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
+
 from synthograph.archive.advice import without_group
 from synthograph.archive.convert import ConvertedItem, Shape, WorkersError, convert_all
 from synthograph.archive.copies import NO_COPIES, Copies, copies_of
@@ -32,6 +34,8 @@ from synthograph.core.version import VERSION
 Rejects = Sequence[tuple[str, str]]
 """File and reason of what is left out."""
 ONE_SIZE = "give all one size with --size N --transform center-crop (or pad, stretch)"
+SMALL_RANGE = 0.25
+"""Share of the values of 16 bits below which images look nearly black to a network."""
 PROBED = 16  # images after which a size that no network takes is refused
 
 _KEEPS = "keeps what is done; run the same command again to continue"
@@ -50,6 +54,7 @@ class PrepareOptions(Config):
     namespace: str | None = None
     snapshots: list[JsonObject] = []
     split_origin: str | None = None
+    view: JsonObject | None = None
     allow_rejects: bool = False
     replace: bool = False
 
@@ -68,6 +73,9 @@ class Summary:
         rejects: (file, reason) of what was left out.
         suspects: the images most worth a look.
         invariances: what leaves their meaning alone; None where nobody said.
+        mask_ids: class id of the masks -> share of their pixels.
+        small_range: least value of 16-bit images, those between which 99 % of their pixels lie, and
+            the largest; None where they use much of what 16 bits hold.
         copies: images that are equal pixel by pixel.
         ungrouped: source files of images without group, where others have one.
         splits: images per split, where the source was split already.
@@ -84,6 +92,8 @@ class Summary:
     rejects: Rejects
     suspects: Sequence[Suspect]
     invariances: Sequence[str] | None
+    mask_ids: Mapping[int, float] = field(default_factory=dict)
+    small_range: tuple[int, int, int, int] | None = None
     copies: Copies = NO_COPIES
     ungrouped: Sequence[str] = ()
     splits: Mapping[str, int] = field(default_factory=dict)
@@ -213,7 +223,8 @@ def _fingerprint(items: Sequence[SourceItem], options: PrepareOptions) -> JsonOb
         facts = [item.name, item.label, item.group, item.origin, dict(item.columns)]
         facts += [item.split] if item.split else []
         digest.update(json.dumps(facts).encode() + b"\n")
-    chosen = options.model_dump(mode="json", exclude={"allow_rejects", "replace"})
+    left_out = {"allow_rejects", "replace", *(("view",) if options.view is None else ())}
+    chosen = options.model_dump(mode="json", exclude=left_out)
     return {"options": chosen, "items": digest.hexdigest()}
 
 
@@ -240,6 +251,8 @@ def _store(writer: ArchiveWriter, item: SourceItem, made: ConvertedItem) -> None
         "notes": list(made.notes),
         "shapes": [list(shape) for _, shape, _ in made.images],
         "sketches": [one for _, _, one in made.images],
+        "range": made.ranges,
+        "ids": made.ids,
     }
     writer.add([encoded for encoded, _, _ in made.images], memory)
 
@@ -315,6 +328,7 @@ def _conclude(
         snapshots=options.snapshots,
         package_version=VERSION,
         split=_split_record(options),
+        view=options.view,
     )
     summary = _summary(writer, items, info, rejects)
     writer.finish(info)
@@ -369,7 +383,14 @@ def _way_out(shapes: Mapping[Shape, int], *, mixed: bool) -> str:
     """What to do about rejected images."""
     ways = ["correct them", "add --allow-rejects to go on without them"]
     if mixed and len({shape[2:] for shape in shapes}) > 1:
-        ways.insert(0, "convert all to one kind (all grey or all RGB, one bit depth)")
+        kinds = {tuple(n for _, n in shape[2]) for shape in shapes}
+        depths = {shape[3] for shape in shapes}
+        ways = ["save all with one bit depth", *ways] if len(depths) > 1 else ways
+        ways = (
+            ["add --colour grey (or rgb) to convert all to one kind", *ways]
+            if (len(kinds) > 1)
+            else ways
+        )
     if mixed and len({shape[:2] for shape in shapes}) > 1:
         ways.insert(0, ONE_SIZE)
     return ", or ".join(ways)
@@ -405,6 +426,8 @@ def _summary(
         images=len(rows),
         classes=count_labels(rows, info.classes),
         masks=writer.masks,
+        mask_ids=_mask_ids(writer),
+        small_range=_small_range(writer),
         groups=len({row.group for row in rows}),
         grouped=any(row.grouped for row in rows),
         spec=info.spec,
@@ -417,3 +440,23 @@ def _summary(
         splits={name: n for name in SPLITS if (n := len(in_split(rows, name)))},
         crossing=crossing_groups(rows),
     )
+
+
+def _mask_ids(writer: ArchiveWriter) -> dict[int, float]:
+    counts = Counter[int]()
+    for memory in writer.items:  # an older version did not write them
+        counts.update({int(value): n for value, n in (memory.get("ids") or {}).items()})
+    return {value: counts[value] / counts.total() for value in sorted(counts)}
+
+
+def _small_range(writer: ArchiveWriter) -> tuple[int, int, int, int] | None:
+    """What 16-bit images use, where that is less than `SMALL_RANGE` of what they could; single odd
+    images do not count.
+    """
+    ranges = np.array([m["range"] for m in writer.items if m.get("range")])
+    if not len(ranges):
+        return None
+    low, high = np.percentile(ranges[:, 1], 1), np.percentile(ranges[:, 2], 99)
+    if high - low >= SMALL_RANGE * 0xFFFF:
+        return None
+    return int(ranges[:, 0].min()), int(low), int(high), int(ranges[:, 3].max())

@@ -58,6 +58,8 @@ class ArchiveInfo(Config):
     mixture: JsonObject | None = None
     """The rule by which synthetic images joined real ones."""
     split: SplitRecord | None = None
+    view: JsonObject | None = None
+    """Window of grey values and conversion of colours that were asked for when it was made."""
 
     @property
     def unasked(self) -> bool:

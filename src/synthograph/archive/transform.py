@@ -4,7 +4,7 @@ do.
 
 import enum
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pydantic
@@ -68,6 +68,10 @@ class TransformOptions(Config):
         return side, self.width
 
 
+ENLARGED = "enlarged: they have fewer pixels than the size asked for"
+CROPPED = "more than half of the image cropped away"
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """A transformed image; for a tile also its corner (x, y) in the source, in pixels."""
@@ -108,6 +112,7 @@ def tile_starts(length: int, tile: int, overlap: int) -> list[int]:
 def _fit(picture: DecodedImage, options: TransformOptions) -> DecodedImage:
     height, width = picture.size
     target_h, target_w = options.height or height, options.width or width
+    picture = _note_size(picture, target_h, target_w, options.fit)
     if options.fit is Fit.CENTER_CROP:
         if options.width is None:
             return _center_crop(picture, 1, 1)
@@ -126,6 +131,20 @@ def _fit(picture: DecodedImage, options: TransformOptions) -> DecodedImage:
                 "add --transform center-crop, pad or stretch"
             )
     return _resize(picture, target_h, target_w, options.resize_filter)
+
+
+def _note_size(picture: DecodedImage, height: int, width: int, fit: Fit | None) -> DecodedImage:
+    """The picture with notes on what a wanted size makes of it."""
+    source_h, source_w = picture.size
+    crops = fit in (Fit.CENTER_CROP, Fit.CENTER_CROP_WIDE)
+    scales = (height / source_h, width / source_w)
+    kept = min(scales) / max(scales) if crops else 1.0
+    notes = picture.notes
+    if (min if fit is Fit.PAD else max)(scales) > 1:
+        notes += (ENLARGED,)
+    if kept < 0.5:
+        notes += (CROPPED,)
+    return replace(picture, notes=notes)
 
 
 def _center_crop(picture: DecodedImage, height: int, width: int) -> DecodedImage:
@@ -150,7 +169,7 @@ def _center_crop_wide(
 def _map(picture: DecodedImage, change: Callable[[Pixels], Pixels]) -> DecodedImage:
     images = {name: change(pixels) for name, pixels in picture.modalities.items()}
     mask = None if picture.mask is None else array_of(change(picture.mask[:, :, None]))[:, :, 0]
-    return DecodedImage(images, mask, picture.notes)
+    return replace(picture, modalities=images, mask=mask)
 
 
 def _cut(picture: DecodedImage, y: int, x: int, height: int, width: int) -> DecodedImage:
@@ -184,7 +203,7 @@ def _resize(picture: DecodedImage, height: int, width: int, kind: ResizeFilter) 
     if mask is not None:
         small = Image.fromarray(np.ascontiguousarray(mask))
         mask = np.asarray(small.resize((width, height), Image.Resampling.NEAREST))
-    return DecodedImage(images, mask, picture.notes)
+    return replace(picture, modalities=images, mask=mask)
 
 
 def resize_pixels(pixels: Pixels, height: int, width: int, kind: ResizeFilter) -> np.ndarray:

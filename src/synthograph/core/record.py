@@ -67,6 +67,8 @@ class DecodedImage:
     """Class ids [h, w], uint8."""
     notes: tuple[str, ...] = ()
     """Conversions that were applied, each a short phrase that is counted and reported."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Further manifest columns that decoding found."""
 
     @property
     def size(self) -> tuple[int, int]:

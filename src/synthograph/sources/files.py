@@ -26,12 +26,15 @@ from synthograph.sources.cells import MISSING
 from synthograph.sources.classes import are_names, name_classes
 from synthograph.sources.facts import Facts, Told, gather_facts
 from synthograph.sources.folders import folder_of, parse_folders
+from synthograph.sources.foreign import Foreign, kinds_of
+from synthograph.sources.masks import NONE, offer_masks, set_apart
 from synthograph.sources.pairing import pair_by_name
 from synthograph.sources.readers import (
     FileDecoder,
     frames_of,
     is_image,
     known_formats,
+    sort_out,
     stem_key,
 )
 from synthograph.sources.split_files import read_split_files
@@ -50,6 +53,8 @@ class FileSourceOptions:
         modalities: name -> folder or zip of a further modality, paired by relative name without
             extension.
         masks: folder or zip of class-id masks, paired likewise; an image may lack one.
+        mask_suffix: what the name of a mask has more than that of its image, of masks beside images
+            or in `masks`; `none` where files that look like masks are images.
         table: CSV or TSV with labels, groups and further columns, or a .json in a form of
             dataset.json.
         columns: role (file, label, group, split) -> header of `table`.
@@ -64,6 +69,7 @@ class FileSourceOptions:
     primary: str = "image"
     modalities: Mapping[str, Path] = field(default_factory=dict)
     masks: Path | None = None
+    mask_suffix: str | None = None
     table: Path | None = None
     columns: Mapping[str, str] | None = None
     name_regex: str | None = None
@@ -134,6 +140,11 @@ def read_files(options: FileSourceOptions) -> FileSource:
     told = options.told()
     listing = _read_listing(found, needed=not told.labels)
     images = _select(found, listing, needed=not told.labels)
+    apart = set_apart(images, found.source.path, options.mask_suffix, given=MASKS in found.partners)
+    if apart.masks:
+        found.partners[MASKS], found.files[MASKS] = found.source, apart.masks
+    found.remarks += apart.remarks
+    images = apart.images
     told = dataclasses.replace(told, listing=listing)
     facts = gather_facts(images, told, folder=found.source.name, remarks=found.remarks)
     label_facts = next((f for f in facts if f.has_label), None)
@@ -175,6 +186,9 @@ class _Found:
     files: dict[str, list[str]]
     rejects: list[RejectedFile]
     remarks: list[str]
+    images: set[str] = field(default_factory=set)
+    foreign: dict[str, Foreign] = field(default_factory=dict)
+    mask_suffix: str = ""
 
 
 def _find(options: FileSourceOptions) -> _Found:
@@ -194,6 +208,8 @@ def _find(options: FileSourceOptions) -> _Found:
     listing = without_runs(source.members())
     found = _Found(source, [], partners, {}, [], list(listing.remarks))
     found.names = _without_nested(listing.names, source, everything)
+    found.images, found.foreign = sort_out(source, found.names)
+    found.mask_suffix = "" if options.mask_suffix in (None, NONE) else str(options.mask_suffix)
     broken = dict(listing.broken)
     for name in _without_nested(tuple(broken), source, everything):
         if is_image(name):
@@ -203,18 +219,29 @@ def _find(options: FileSourceOptions) -> _Found:
         else:
             found.remarks.append(f"{name} is ignored: {broken[name]}")
     for name, container in partners.items():
-        inner = container.members()
-        reasons = {file: why for file, why in inner.broken if is_image(file)}
-        bad = _without_nested(reasons, container, everything)
-        found.rejects += [RejectedFile(f"{name}/{file}", reasons[file]) for file in bad]
-        found.remarks.extend(f"{name}: {remark}" for remark in inner.remarks)
-        files = _without_nested(inner.names, container, everything)
-        found.files[name] = [file for file in files if is_image(file)]
-        if bad and not found.files[name]:
-            raise UserError(
-                f"{name} in {container}: {len(bad)} file(s), {bad[0]}: {reasons[bad[0]]}"
-            )
+        _find_partners(found, name, container, everything)
     return found
+
+
+def _find_partners(
+    found: _Found, name: str, container: Container, everything: Sequence[Container]
+) -> None:
+    """Sort out the files of a further modality, or the masks."""
+    inner = container.members()
+    reasons = {file: why for file, why in inner.broken if is_image(file)}
+    bad = _without_nested(reasons, container, everything)
+    found.rejects += [RejectedFile(f"{name}/{file}", reasons[file]) for file in bad]
+    found.remarks.extend(f"{name}: {remark}" for remark in inner.remarks)
+    files = _without_nested(inner.names, container, everything)
+    known, foreign = sort_out(container, files)
+    found.files[name] = [file for file in files if file in known]
+    left_out = f"{len(foreign)} file(s) are left out: {kinds_of(foreign)}"
+    if foreign and found.files[name]:
+        found.remarks.append(f"{name}: {left_out}")
+    elif foreign:
+        raise UserError(f"{name} in {container}: {left_out}")
+    if bad and not found.files[name]:
+        raise UserError(f"{name} in {container}: {len(bad)} file(s), {bad[0]}: {reasons[bad[0]]}")
 
 
 def _check_modality(name: str, options: FileSourceOptions) -> None:
@@ -280,8 +307,17 @@ def _select(found: _Found, listing: LabelTable | None, *, needed: bool) -> list[
         UserError: there is no image, or a dataset.json that is needed lists one that is missing.
     """
     listed = {nfc(row.file): row for row in listing.rows} if listing else {}
-    images = [n for n in found.names if is_image(n) or nfc(n) in listed]
+    images = [n for n in found.names if n in found.images or nfc(n) in listed]
     _remark_others(found, set(images))
+    folders = {folder_of(name) for name in listed}
+    foreign = {
+        name: kind
+        for name, kind in found.foreign.items()
+        if name not in images and (not listed or folder_of(nfc(name)) in folders)
+    }
+    found.rejects += [RejectedFile(name, kind.reason) for name, kind in foreign.items()]
+    if not images and foreign:
+        raise UserError(f"{found.source}: holds no image that is read: {kinds_of(foreign)}")
     if not images:
         kinds = ", ".join(sorted({PurePosixPath(n).suffix or n for n in found.names})[:8])
         there = kinds or "; ".join(found.remarks) or "nothing"
@@ -303,12 +339,11 @@ def _select(found: _Found, listing: LabelTable | None, *, needed: bool) -> list[
             f"{listing.origin}: lists {len(missing)} file(s) that are not there, first {first!r}; "
             "restore them or take them out of the list"
         )
-    folders = {folder_of(name) for name in listed}
     ignored = Counter(folder_of(n) for n in images if folder_of(nfc(n)) not in folders)
     counts = ignored.most_common()
     found.remarks += [
         f"{count} image file(s) in {folder or '.'}/ are ignored: {DATASET} lists none of that "
-        "folder"
+        f"folder{'' if MASKS in found.partners else offer_masks(found.source.path, folder)}"
         for folder, count in counts[:5]
     ]
     if counts[5:]:
@@ -320,7 +355,8 @@ def _select(found: _Found, listing: LabelTable | None, *, needed: bool) -> list[
 
 
 def _remark_others(found: _Found, images: set[str]) -> None:
-    paths = [PurePosixPath(n) for n in found.names if n not in images and n != DATASET]
+    known = {*images, *found.foreign, DATASET}
+    paths = [PurePosixPath(n) for n in found.names if n not in known]
     others = Counter(path.suffix.lower() or path.name for path in paths)
     if others:
         kinds = first_few([f"{kind} {count}" for kind, count in others.most_common()], 6)
@@ -365,7 +401,8 @@ def _pair_all(
     unpaired: dict[str, str] = {}
     for modality in found.partners:
         files, where = found.files[modality], f"{modality} in {found.partners[modality]}"
-        pairs[modality] = pair_by_name(images, files, where=where)
+        suffix = found.mask_suffix if modality == MASKS else ""
+        pairs[modality] = pair_by_name(images, files, where=where, suffix=suffix)
         surplus = len(files) - len(pairs[modality])
         if surplus:
             found.remarks.append(f"{surplus} {modality} file(s) fit no image and are ignored")

@@ -14,7 +14,9 @@ def folder_above(name: str, file: str) -> str:
     return stem_key(file).removesuffix(end) if stem_key(file).endswith(end) else ""
 
 
-def pair_by_name(images: Sequence[str], files: Sequence[str], *, where: str) -> dict[str, str]:
+def pair_by_name(
+    images: Sequence[str], files: Sequence[str], *, where: str, suffix: str = ""
+) -> dict[str, str]:
     """Find the partner of every image: the file of the same relative name without extension.
 
     Where all images live in one folder (`images/7.png`), their names inside it count too (`7.png`).
@@ -23,6 +25,7 @@ def pair_by_name(images: Sequence[str], files: Sequence[str], *, where: str) -> 
         images: relative names of the images.
         files: relative names of possible partners.
         where: the container of `files`, for messages.
+        suffix: what the names of `files` may have more than those of their images.
 
     Returns:
         Image -> file; images without partner are missing.
@@ -32,7 +35,7 @@ def pair_by_name(images: Sequence[str], files: Sequence[str], *, where: str) -> 
     """
     by_stem: dict[str, str] = {}
     for file in files:
-        other = by_stem.setdefault(stem_key(file), file)
+        other = by_stem.setdefault(stem_key(file).removesuffix(suffix), file)
         if other != file:
             raise UserError(f"{where}: {other!r} and {file!r} have one name; keep one of them")
     shared = nfc(_shared_folder(images))

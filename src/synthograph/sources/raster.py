@@ -16,7 +16,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from synthograph.core.record import Pixels, UnreadableError, in_bits
+from synthograph.core.record import Pixels, UnreadableError, array_of, in_bits
 from synthograph.core.untrusted.png_files import MAGIC, PASSED_OVER, PngError, load_png, open_png
 from synthograph.sources.base import Frame, SourceFile
 from synthograph.sources.jpeg import load_jpeg, open_jpeg
@@ -107,12 +107,15 @@ def read_values(data: bytes) -> tuple[Pixels, tuple[str, ...]]:
     kind, opener = _format(data)
     with _failures(kind):
         decoded = _decode(data, kind, opener)
+        pixels: Pixels
+        notes: tuple[str, ...] = ()
         if isinstance(decoded.image, np.ndarray):
-            pixels, notes = _fitting(decoded.image), ()
+            pixels = _fitting(decoded.image)
         else:
             pixels, notes = _convert(decoded.image, decoded.bits)
         if decoded.white_zero and decoded.bits > 8:  # Pillow inverts fewer bits
-            pixels, notes = 65535 - in_bits(pixels), (*notes, "white-is-zero grey inverted")
+            pixels = 65535 - array_of(in_bits(pixels))
+            notes += ("white-is-zero grey inverted",)
     if isinstance(pixels, np.ndarray) and pixels.ndim == 2:
         pixels = pixels[:, :, None]
     return pixels, decoded.notes + notes
@@ -291,7 +294,11 @@ def _orientation(image: ImageFile) -> tuple[int, tuple[str, ...]]:
 def _fitting(values: np.ndarray) -> np.ndarray:
     """Whole numbers that fit in 16 bits as such; others as they are."""
     whole = values.dtype.kind in "iu" and values.size
-    return in_bits(values) if whole and 0 <= values.min() and values.max() <= 65535 else values
+    return (
+        array_of(in_bits(values))
+        if whole and 0 <= values.min() and values.max() <= 65535
+        else values
+    )
 
 
 def _convert(image: Image, bits: int) -> tuple[Pixels, tuple[str, ...]]:

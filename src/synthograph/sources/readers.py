@@ -6,11 +6,13 @@ A new format is one file of this room that holds a `Reader`, and one entry in `R
 import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from synthograph.core.names import nfc
 from synthograph.core.record import DecodedImage, Pixels, UnreadableError, size_of
-from synthograph.core.untrusted.containers import Container
+from synthograph.core.untrusted.containers import HEAD_BYTES, Container
 from synthograph.sources.base import Frame, Reader, SourceFile
+from synthograph.sources.foreign import Foreign, foreign_by_content, foreign_by_name
 from synthograph.sources.raster import RasterReader
 
 READERS: tuple[Reader, ...] = (RasterReader(),)
@@ -51,7 +53,12 @@ def find_reader(file: SourceFile) -> Reader:
     """
     found = _known_reader(file)
     if found is None:
-        raise UnreadableError(f"not a {known_formats()} file (it starts with {file.head()[:8]!r})")
+        other = foreign_by_name(file.name) or foreign_by_content(file.head())
+        raise UnreadableError(
+            f"not a {known_formats()} file (it starts with {file.head()[:8]!r})"
+            if other is None
+            else other.reason
+        )
     lack = found.missing()
     if lack is not None:
         raise UnreadableError(f"{' and '.join(found.formats)} files need {lack}")
@@ -64,6 +71,41 @@ def _known_reader(file: SourceFile) -> Reader | None:
         return next(reader for reader in READERS if suffix in reader.suffixes)
     head = file.head()
     return next((reader for reader in READERS if reader.recognises(head)), None)
+
+
+_NO_IMAGES = frozenset(
+    ".csv .tsv .txt .json .jsonl .xml .md .html .htm .pdf .xls .xlsx .ods .doc .docx .rtf .py .m "
+    ".r .log .yaml .yml .toml .ini .zip .gz .tar .7z .rar .db .sqlite .mp4 .avi .mov .wav".split()
+)
+"""Endings of files that are not looked into."""
+
+
+def sort_out(container: Container, names: Iterable[str]) -> tuple[set[str], dict[str, Foreign]]:
+    """The images among files, by ending or else by content, and those of kinds that are not read.
+
+    A file that cannot be opened is taken for what its ending says.
+    """
+    images: set[str] = set()
+    foreign: dict[str, Foreign] = {}
+    for name in names:
+        other = None if is_image(name) else foreign_by_name(name)
+        if other is None and not is_image(name) and _suffix(name) not in _NO_IMAGES:
+            try:
+                head = container.read(name, HEAD_BYTES)
+            except UnreadableError:
+                continue
+            other = foreign_by_content(head)
+            if other is None and any(reader.recognises(head) for reader in READERS):
+                images.add(name)
+        if other is not None:
+            foreign[name] = other
+        elif is_image(name):
+            images.add(name)
+    return images, foreign
+
+
+def _suffix(name: str) -> str:
+    return PurePosixPath(name).suffix.lower()
 
 
 def frames_of(file: SourceFile) -> Iterable[Frame]:
@@ -116,7 +158,13 @@ class FileDecoder:
 
     def _read(self, container: Container, name: str) -> tuple[Pixels, tuple[str, ...]]:
         file = SourceFile(container, name)
-        return find_reader(file).read(file, self.frame)
+        try:
+            return find_reader(file).read(file, self.frame)
+        except UnreadableError:
+            other = foreign_by_content(file.head())  # under the ending of another kind
+            if other is None:
+                raise
+            raise UnreadableError(other.reason) from None
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ from synthograph.core.spec import stated
 from synthograph.sources.files import FileSourceOptions, read_files
 from synthograph.sources.readers import FileDecoder
 from synthograph.sources.tables import parse_columns
+from synthograph.sources.view import Colour, Limits, Scope, View, Window, measure_limits, viewed
 from synthograph.workflows.grid import draw_grid, refuse_grid
 from synthograph.workflows.requests import PrepareRequest
 
@@ -69,7 +70,8 @@ class PrepareResult(Result):
         found = self.summary
         yield f"{self.archive}: {found.images} images, {found.spec.describe()}"
         if found.masks:
-            yield f"  masks: {found.masks} of {found.images} images have one"
+            ids = ", ".join(f"{n} ({share:.1%})" for n, share in found.mask_ids.items())
+            yield f"  masks: {found.masks} of {found.images} images have one; ids: {ids}"
         yield from (f"  class {name}: {count}" for name, count in found.classes.items())
         if found.invariances is None:
             yield f"note: {NOT_STATED}"
@@ -79,6 +81,13 @@ class PrepareResult(Result):
         if found.images < MIN_IMAGES:
             yield f"note: {few_images_note(found.images)}"
         yield from (f"  {count} files: {note}" for note, count in found.notes.items())
+        if found.small_range is not None:
+            least, low, high, largest = found.small_range
+            yield (
+                f"note: the 16-bit images use {least} to {largest} of 0 to 65535 (99 % of pixels: "
+                f"{low} to {high}): nearly black for a network. --window {low},{max(high, low + 1)}"
+                " spreads these values, --window 0.5%,99.5% finds them"
+            )
         if found.rejects:
             yield f"  rejected: {len(found.rejects)}, listed in {self.archive}.rejected.csv"
         yield from (f"  worth a look: {one.name}: {one.reason}" for one in found.suspects)
@@ -169,12 +178,13 @@ def run(request: PrepareRequest, *, progress: Progress) -> PrepareResult | Prepa
         items, rules, rejects = _from_archive(request, rules)
     else:
         items, rules, rejects = _from_files(request, modalities, rules, progress)
+    items, rules, files = *_view(request, items, rules, progress), _stamp(items)
     if rules.invariances is None and request.part is None:
         request, rules = _with_answer(request, rules, progress)
     command = {
         TYPED: request.command_line(),
         "prepare": str(request.source.resolve()),
-        "files": _stamp(items),
+        "files": files,
     }
     dest, track, workers = request.dest, progress.track("preparing"), request.workers
     if request.part is not None:
@@ -188,6 +198,25 @@ def run(request: PrepareRequest, *, progress: Progress) -> PrepareResult | Prepa
         with keeping(PrepareResult(dest, summary)):
             draw_grid(dest, request.grid)
     return PrepareResult(dest, summary, request.grid)
+
+
+def _view(
+    request: PrepareRequest, items: Sequence[SourceItem], rules: PrepareOptions, progress: Progress
+) -> tuple[Sequence[SourceItem], PrepareOptions]:
+    """Items whose pixels are windowed or converted if that is wanted, and the rules that say so."""
+    colour = None if request.colour is None else Colour(request.colour)
+    if request.window is None:
+        view = View(colour=colour)
+    else:
+        window = Window.parse(request.window, Scope(request.window_scope))
+        limits: dict[str, Limits] = {}
+        if window.percentiles and window.scope is Scope.ARCHIVE:
+            limits = measure_limits(items, window, progress.track("measuring"))
+            for name, (low, high) in limits.items():
+                progress.log(f"note: window of {name}: {low:g} becomes black and {high:g} white")
+        view = View(window, tuple(limits.items()), colour)
+    kept = rules if view.record() is None else rules.model_copy(update={"view": view.record()})
+    return viewed(items, view), kept
 
 
 def _with_answer(
@@ -238,6 +267,7 @@ def _from_archive(request: PrepareRequest, rules: PrepareOptions) -> Preparation
         "split_files",
         "modality",
         "masks",
+        "mask_suffix",
         "primary",
     )
     given = [request.flags()[name] for name in own if getattr(request, name)]
@@ -251,6 +281,7 @@ def _from_archive(request: PrepareRequest, rules: PrepareOptions) -> Preparation
         "classes": archive.info.classes,
         "namespace": archive.info.namespace or None,
         "snapshots": archive.info.snapshots,
+        "view": archive.info.view,
     }
     if rules.invariances is None:
         kept["invariances"] = archive.info.invariances
@@ -269,6 +300,7 @@ def _from_files(
             primary=request.primary or "image",
             modalities=modalities,
             masks=request.masks,
+            mask_suffix=request.mask_suffix,
             table=request.labels,
             columns=parse_columns(request.column) if request.column else None,
             name_regex=request.name_regex,

@@ -48,10 +48,23 @@ class PrepareRequest(Request):
     )
     primary: str | None = Field(None, description="name of the first modality; image if not given")
     masks: Path | None = Field(None, description="folder of masks, paired by file name")
+    mask_suffix: str | None = Field(
+        None, description="ending of names that masks beside images have, such as _mask; or none"
+    )
     invariant: Words = Field(
         (),
         description="changes that leave an image's meaning alone: mirror,rotate,colour or none; "
         "not stated if not given",
+    )
+    window: str | None = Field(
+        None,
+        description="values that become black and white: LOW,HIGH, or percentiles 0.5%,99.5%",
+    )
+    window_scope: Literal["archive", "image"] = Field(
+        "archive", description="percentiles of all images together (archive) or of each (image)"
+    )
+    colour: Literal["grey", "rgb"] | None = Field(
+        None, description="convert all images to grey or to rgb"
     )
     size: int | None = Field(None, description="side of square images")
     width: int | None = Field(None, description="width of the images")

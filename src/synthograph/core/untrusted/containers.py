@@ -160,7 +160,7 @@ class ZipFolder:
             else:
                 names.append(name)
         remarks = _remark_litter(litter, "file")
-        page = _open_zip(self.path).metadata_encoding
+        page = getattr(_open_zip(self.path), "metadata_encoding", None)
         if page not in (None, "utf-8"):
             remarks += (f"file names in {self.path} are not in UTF-8; they are read as {page}",)
         return Contents(tuple(names), tuple(broken), remarks)

@@ -1,0 +1,102 @@
+"""Images in formats that no reader knows: they are named, with a way that leads here."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from synthograph.core.names import first_few
+
+PICTURE = "save it as PNG with any picture program"
+PHOTOGRAPH = "develop it to PNG or to 8-bit TIFF"
+SCAN = "export its images as 16-bit grey PNG or TIFF, such as with pydicom and Pillow"
+VOLUME = (
+    "export its slices as grey PNG or TIFF, such as with nibabel and tifffile (--window takes "
+    "values that 16 bits do not hold)"
+)
+SLIDE = "export the regions that matter as PNG or TIFF, such as with OpenSlide"
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """Files of a kind that is not read, and what to do with them."""
+
+    kind: str
+    suffixes: tuple[str, ...]
+    begins: Callable[[bytes], bool]
+    way: str
+
+    @property
+    def reason(self) -> str:
+        """Why such a file is rejected."""
+        return f"{self.kind} is not read: {self.way}"
+
+
+def _magic(*starts: bytes) -> Callable[[bytes], bool]:
+    return lambda head: head.startswith(starts)
+
+
+def _never(head: bytes) -> bool:
+    return False
+
+
+_HEIF = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
+_JP2 = (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")
+_BARE_DICOM = (b"\x08\0\0\0UL", b"\x08\0\x05\0CS", b"\x08\0\x08\0CS", b"\x08\0\x16\0UI")
+FOREIGN: tuple[Foreign, ...] = (
+    Foreign("WebP", (".webp",), lambda h: h[:4] == b"RIFF" and h[8:12] == b"WEBP", PICTURE),
+    Foreign("GIF", (".gif",), _magic(b"GIF87a", b"GIF89a"), PICTURE),
+    Foreign("JPEG 2000", tuple(".jp2 .j2k .j2c .jpc .jpf .jpx".split()), _magic(*_JP2), PICTURE),
+    Foreign("JPEG XL", (".jxl",), _magic(b"\xff\x0a", b"\0\0\0\x0cJXL "), PICTURE),
+    Foreign(
+        "HEIF or AVIF",
+        (".heic", ".heif", ".avif"),
+        lambda h: h[4:8] == b"ftyp" and h[8:12] in _HEIF,
+        PICTURE,
+    ),
+    Foreign("PNM", tuple(".pnm .ppm .pgm .pbm .pam".split()), _never, PICTURE),
+    Foreign("Photoshop", (".psd", ".psb"), _magic(b"8BPS"), PICTURE),
+    Foreign("TGA, PCX or ICO", (".tga", ".pcx", ".ico"), _never, PICTURE),
+    Foreign("OpenEXR", (".exr",), _magic(b"v/1\x01"), PICTURE),
+    Foreign(
+        "camera raw", tuple(".cr2 .cr3 .nef .arw .dng .orf .rw2 .raf".split()), _never, PHOTOGRAPH
+    ),
+    Foreign(
+        "DICOM",
+        (".dcm", ".dicom", ".dic", ".ima"),
+        lambda h: h[128:132] == b"DICM" or h.startswith(_BARE_DICOM),
+        SCAN,
+    ),
+    Foreign(
+        "NIfTI or Analyze",
+        (".nii", ".nii.gz", ".hdr", ".img", ".img.gz"),
+        _magic(b"\x5c\1\0\0", b"\0\0\1\x5c", b"\x1c\2\0\0", b"\0\0\2\x1c"),  # 348 and 540
+        VOLUME,
+    ),
+    Foreign("MGH", (".mgh", ".mgz"), _never, VOLUME),
+    Foreign("NRRD", (".nrrd", ".nhdr"), _magic(b"NRRD000"), VOLUME),
+    Foreign("MetaImage", (".mha", ".mhd"), _magic(b"ObjectType = Image"), VOLUME),
+    Foreign(
+        "whole slide",
+        tuple(".svs .ndpi .mrxs .scn .vms .vmu .bif .czi .vsi .isyntax .zvi .lif".split()),
+        _never,
+        SLIDE,
+    ),
+)
+"""By ending, else by the first bytes."""
+
+
+def foreign_by_name(name: str) -> Foreign | None:
+    """The kind that the ending of a name says."""
+    lowered = name.lower()
+    return next((kind for kind in FOREIGN if lowered.endswith(kind.suffixes)), None)
+
+
+def foreign_by_content(head: bytes) -> Foreign | None:
+    """The kind of a file that begins so."""
+    return next((kind for kind in FOREIGN if kind.begins(head)), None)
+
+
+def kinds_of(foreign: Mapping[str, Foreign]) -> str:
+    """Kinds of files that are not read, with counts, and the way out of each."""
+    counts = Counter(kind.reason for kind in foreign.values())
+    return first_few([f"{n} x {reason}" for reason, n in counts.most_common()], separator="; ")

@@ -1,0 +1,203 @@
+"""How pixels are changed on request before they are stored: a window of values, grey or RGB."""
+
+import dataclasses
+import enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from synthograph.core.errors import UserError
+from synthograph.core.progress import Track
+from synthograph.core.record import DecodedImage, Pixels, SourceItem, UnreadableError, array_of
+from synthograph.core.untrusted.documents import JsonObject
+
+MEASURED_IMAGES = 1000
+"""Images of a set that percentiles are taken from, evenly spread, where there are more."""
+_SAMPLE = 1 << 24  # values of all of them together
+
+Limits = tuple[float, float]
+"""The values that become black and white."""
+
+
+class Colour(enum.StrEnum):
+    """What images are converted to."""
+
+    GREY = "grey"
+    RGB = "rgb"
+
+
+class Scope(enum.StrEnum):
+    """What the percentiles of a window are taken of."""
+
+    ARCHIVE = "archive"
+    IMAGE = "image"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which values become black and white: numbers, or percentiles (0 to 100) of the pixels."""
+
+    low: float
+    high: float
+    percentiles: bool
+    scope: Scope = Scope.ARCHIVE
+
+    @classmethod
+    def parse(cls, text: str, scope: Scope) -> "Window":
+        """The window that `LOW,HIGH` or `LOW%,HIGH%` means.
+
+        Raises:
+            UserError: another form, or a high end that is not above the low one.
+        """
+        words = [word.strip() for word in text.split(",")]
+        percentiles = all(word.endswith("%") for word in words)
+        try:
+            low, high = (float(word.removesuffix("%") if percentiles else word) for word in words)
+        except ValueError:
+            low = high = 0.0
+        bounded = not percentiles or 0 <= low < high <= 100
+        if not (np.isfinite([low, high]).all() and low < high and bounded):
+            raise UserError(
+                f"--window {text!r}: give the values that become black and white as LOW,HIGH, such "
+                "as 0,4095, or as percentiles of the pixels, such as 0.5%,99.5%"
+            )
+        if scope is Scope.IMAGE and not percentiles:
+            raise UserError(
+                "--window-scope image takes percentiles of each image: give --window in percent, "
+                "such as 0.5%,99.5%"
+            )
+        return cls(low, high, percentiles, scope)
+
+    def limits_of(self, values: np.ndarray) -> Limits:
+        """The values that become black and white in an image; at least one apart."""
+        if not self.percentiles:
+            return self.low, self.high
+        finite = values[np.isfinite(values)]
+        if not finite.size:
+            return 0.0, 1.0
+        low, high = (float(v) for v in np.percentile(finite, [self.low, self.high]))
+        return low, high if high > low else low + 1
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What becomes of the pixels of each modality."""
+
+    window: Window | None = None
+    limits: tuple[tuple[str, Limits], ...] = ()
+    """Modality -> limits of all its images, of a window that is the same for all."""
+    colour: Colour | None = None
+
+    def record(self) -> JsonObject | None:
+        """What the archive keeps of it; None for nothing."""
+        result: JsonObject = {}
+        if self.window is not None:
+            result["window"] = {
+                **dataclasses.asdict(self.window),
+                "limits": {name: list(limits) for name, limits in self.limits},
+            }
+        if self.colour is not None:
+            result["colour"] = str(self.colour)
+        return result or None
+
+    def __bool__(self) -> bool:
+        return self.window is not None or self.colour is not None
+
+    def apply(self, picture: DecodedImage) -> DecodedImage:
+        """The picture through the window and in the wanted colours.
+
+        Raises:
+            UnreadableError: 16-bit grey cannot become RGB.
+        """
+        known = dict(self.limits)
+        modalities: dict[str, Pixels] = {}
+        notes, columns = list(picture.notes), dict(picture.columns)
+        for name, pixels in picture.modalities.items():
+            if self.window is not None:
+                limits = known.get(name) or self.window.limits_of(array_of(pixels))
+                pixels, further = _windowed(array_of(pixels), limits)
+                notes += further
+                if self.window.scope is Scope.IMAGE:
+                    end = f".{name}" if modalities else ""
+                    columns[f"window_low{end}"] = f"{limits[0]:g}"
+                    columns[f"window_high{end}"] = f"{limits[1]:g}"
+            if self.colour is not None:
+                pixels, further = _coloured(pixels, self.colour)
+                notes += further
+            modalities[name] = pixels
+        return dataclasses.replace(
+            picture, modalities=modalities, notes=tuple(notes), columns=columns
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Viewed:
+    """Decodes an image and changes it; picklable."""
+
+    decode: Callable[[], DecodedImage]
+    view: View
+
+    def __call__(self) -> DecodedImage:
+        """Decode and change.
+
+        Raises:
+            UnreadableError: as the decoder, or the view does not fit.
+        """
+        return self.view.apply(self.decode())
+
+
+def viewed(items: Sequence[SourceItem], view: View) -> list[SourceItem]:
+    """The items with their pixels changed."""
+    if not view:
+        return list(items)
+    return [dataclasses.replace(item, decode=Viewed(item.decode, view)) for item in items]
+
+
+def measure_limits(items: Sequence[SourceItem], window: Window, track: Track) -> dict[str, Limits]:
+    """Modality -> percentiles that are the same for all images.
+
+    They are taken of evenly spread pixels of at most `MEASURED_IMAGES` images; those that
+    cannot be read are left out.
+    """
+    step = -(-len(items) // MEASURED_IMAGES)
+    some = items[:: max(step, 1)]
+    per_image = max(_SAMPLE // max(len(some), 1), 256)
+    found: dict[str, list[np.ndarray]] = {}
+    for item in track(some, len(some)):
+        try:
+            picture = item.decode()
+        except UnreadableError:
+            continue
+        for name, pixels in picture.modalities.items():
+            values = array_of(pixels).reshape(-1)
+            found.setdefault(name, []).append(values[:: max(-(-values.size // per_image), 1)])
+    return {name: window.limits_of(np.concatenate(values)) for name, values in found.items()}
+
+
+def _windowed(pixels: np.ndarray, limits: Limits) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Values between the limits spread over all that the bits hold; those beyond are clipped."""
+    low, high = limits
+    dtype = np.uint8 if pixels.dtype == np.uint8 else np.uint16
+    top = np.iinfo(dtype).max
+    notes: tuple[str, ...] = ("grey values windowed",)
+    scaled = (pixels.astype(np.float64) - low) * (top / (high - low))
+    if np.isnan(scaled).any():
+        scaled, notes = np.nan_to_num(scaled), (*notes, "pixels without a value (NaN) put on black")
+    return np.rint(np.clip(scaled, 0, top)).astype(dtype), notes
+
+
+def _coloured(pixels: Pixels, colour: Colour) -> tuple[Pixels, tuple[str, ...]]:
+    array = array_of(pixels)
+    if colour is Colour.RGB and array.shape[2] == 1:
+        if array.dtype != np.uint8:
+            raise UnreadableError(
+                "16-bit grey has no RGB form in an archive; use --colour grey, or save it with "
+                "8 bits"
+            )
+        return np.repeat(array, 3, axis=2), ("grey converted to RGB",)
+    if colour is Colour.GREY and array.shape[2] == 3:
+        grey = Image.fromarray(np.ascontiguousarray(array)).convert("L")
+        return np.asarray(grey)[:, :, None], ("RGB converted to grey",)
+    return pixels, ()

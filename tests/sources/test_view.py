@@ -1,0 +1,105 @@
+"""Windows of grey values and conversions of colour."""
+
+import pickle
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from synthograph.core.errors import UserError
+from synthograph.core.record import DecodedImage, SourceItem, UnreadableError, array_of
+from synthograph.sources.view import (
+    Colour,
+    Scope,
+    View,
+    Viewed,
+    Window,
+    measure_limits,
+    viewed,
+)
+
+RAMP = np.arange(101, dtype=np.int32).reshape(1, 101, 1)
+
+
+def through(pixels: np.ndarray, view: View) -> np.ndarray:
+    return array_of(view.apply(DecodedImage({"image": pixels})).modalities["image"])
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int16, np.int32, np.float32])
+def test_values_of_a_window_fill_16_bits(dtype: type) -> None:
+    found = through(RAMP.astype(dtype), View(Window.parse("20,70", Scope.ARCHIVE)))
+    assert found.dtype == np.uint16
+    assert found[0, [0, 20, 45, 70, 100], 0].tolist() == [0, 0, 32768, 65535, 65535]
+
+
+def test_8_bits_stay_8_bits_and_missing_values_are_black() -> None:
+    assert through(RAMP.astype(np.uint8), View(Window(0, 100, False)))[0, 50, 0] == 128
+    holes = RAMP.astype(np.float32)
+    holes[0, 3] = np.nan
+    picture = View(Window(0, 100, False)).apply(DecodedImage({"image": holes}))
+    assert array_of(picture.modalities["image"])[0, 3, 0] == 0
+    assert "pixels without a value (NaN) put on black" in picture.notes
+
+
+def test_percentiles_of_an_image_are_recorded_with_it() -> None:
+    view = View(Window.parse("10%,90%", Scope.IMAGE))
+    picture = view.apply(DecodedImage({"image": RAMP, "nir": RAMP * 2}))
+    assert picture.columns == {
+        "window_low": "10",
+        "window_high": "90",
+        "window_low.nir": "20",
+        "window_high.nir": "180",
+    }
+
+
+def decode() -> DecodedImage:
+    return DecodedImage({"image": RAMP})
+
+
+def damaged() -> DecodedImage:
+    raise UnreadableError("damaged")
+
+
+def test_percentiles_of_all_images_are_the_same_for_all() -> None:
+    items = [SourceItem("a", decode), SourceItem("b", damaged), SourceItem("c", decode)]
+    window = Window.parse("0%,100%", Scope.ARCHIVE)
+    limits = measure_limits(items, window, lambda items, total: items)
+    assert limits == {"image": (0.0, 100.0)}
+    view = View(window, tuple(limits.items()))
+    assert view.record() == {
+        "window": {
+            "low": 0.0,
+            "high": 100.0,
+            "percentiles": True,
+            "scope": "archive",
+            "limits": {"image": [0.0, 100.0]},
+        }
+    }
+    one = viewed(items, view)[0].decode
+    assert isinstance(one, Viewed) and hash(one) == hash(pickle.loads(pickle.dumps(one)))
+    assert not one().columns
+
+
+def test_colours() -> None:
+    grey = np.full((2, 2, 1), 9, np.uint8)
+    assert through(grey, View(colour=Colour.RGB)).tolist() == [[[9, 9, 9]] * 2] * 2
+    rgb = Image.new("RGB", (2, 2), (255, 0, 0))
+    assert View(colour=Colour.GREY).apply(DecodedImage({"image": rgb})).notes == (
+        "RGB converted to grey",
+    )
+    with pytest.raises(UnreadableError, match="no RGB form"):
+        through(grey.astype(np.uint16), View(colour=Colour.RGB))
+    assert not View() and View().record() is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "5", "5,5", "9,1", "1%,5", "0%,101%", "nan,1", "a,b", "1,2,3"]
+)
+def test_windows_that_are_refused(text: str) -> None:
+    with pytest.raises(UserError, match="--window .*such as 0,4095"):
+        Window.parse(text, Scope.ARCHIVE)
+
+
+def test_numbers_are_the_same_for_all_images() -> None:
+    with pytest.raises(UserError, match="--window-scope image takes percentiles"):
+        Window.parse("0,5", Scope.IMAGE)
