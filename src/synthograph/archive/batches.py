@@ -17,7 +17,7 @@ from torch import Tensor
 
 from synthograph.archive.cache import cache_order, pixel_cache
 from synthograph.archive.manifest import FOLD, SPLITS, Row, in_split
-from synthograph.archive.reader import Archive, open_archive
+from synthograph.archive.reader import MASKS, Archive, open_archive
 from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
 from synthograph.core.spec import ImageSpec
@@ -239,6 +239,11 @@ class ArchiveRows:
         """What to call them in messages, such as `cells.zip:test`."""
         file = self.archive.path.name
         return self.title or (file if self.split is None else f"{file}:{self.split}")
+
+    @property
+    def masks(self) -> int:
+        """How many of the images have a mask."""
+        return sum(f"{MASKS}/{row.file}" in self.archive.files for row in self.rows)
 
     @cached_property
     def images(self) -> ImageSet:

@@ -76,6 +76,8 @@ class SnapshotInfo(Config):
     fold: int | None = None
     group_digests: list[str] = []
     image_digests: list[str] = []
+    masks: int = pydantic.Field(0, ge=0)
+    """Training images that have a mask, which the network did not see."""
     package_version: str = ""
     initialised_from: JsonObject | None = None
     converted_from: str | None = None

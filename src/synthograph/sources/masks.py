@@ -124,7 +124,7 @@ def set_apart(images: Sequence[str], root: Path, suffix: str | None, *, given: b
     masks: list[str] = []
     if suffix is not None and not given:
         stems = set(map(stem_key, images))
-        masks = [n for n in images if (s := stem_key(n)).endswith(suffix)]
+        masks = [n for n in images if stem_key(n).endswith(suffix)]
         masks = [n for n in masks if stem_key(n)[: -len(suffix)] in stems]
         if not masks:
             raise UserError(

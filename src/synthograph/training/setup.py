@@ -269,6 +269,7 @@ def _document(
         fold=config.data.fold,
         group_digests=sorted(data.groups),
         image_digests=sorted(data.pixels),
+        masks=data.masks,
         package_version=synthograph.__version__,
         initialised_from=None if init_from is None else origin(init_from),
     )

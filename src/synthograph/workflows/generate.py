@@ -13,6 +13,7 @@ from synthograph.core.outputs import is_packed, refuse_other_kinds
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result, keeping
 from synthograph.core.signals import StopRequest
+from synthograph.core.spec import MASKS
 from synthograph.models.base import NoiseMode, TruncationCenter
 from synthograph.models.snapshot import Snapshot, find_snapshot, load
 from synthograph.sampling import generate as sampling
@@ -82,6 +83,11 @@ def run(request: GenerateRequest, *, progress: Progress) -> GenerateResult:
         mode = request.noise_mode
         progress.log(f"note: --noise-mode {mode} has no effect: {path.name} has no noise inputs")
         request = request.model_copy(update={"noise_mode": "const"})
+    if snapshot.info.masks:
+        progress.log(
+            f"note: {snapshot.info.masks} training images have masks, in {MASKS}/ of their archive;"
+            " they are not used, and synthetic images have none"
+        )
     images = _images(snapshot, request)
     part = None if request.part is None else Part.parse(request.part)
     _refuse_together(request)

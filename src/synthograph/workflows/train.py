@@ -11,7 +11,7 @@ import torch
 
 from synthograph.archive.advice import training_notes
 from synthograph.archive.batches import ArchiveRows
-from synthograph.archive.reader import open_archive
+from synthograph.archive.reader import MASKS, open_archive
 from synthograph.core.config import calling, merge, parse_assignments, read_tree
 from synthograph.core.errors import UserError
 from synthograph.core.files import refuse_unwritable_folder
@@ -244,6 +244,11 @@ def _introduction(session: Session, scorer: SnapshotScorer | None) -> Iterator[s
         yield (
             "note: the archive has classes, which an unconditional model does not use; --cond "
             "gives them to the networks"
+        )
+    if data.masks:
+        yield (
+            f"note: {data.masks} of the images have masks, in {MASKS}/ of "
+            f"{data.archive.path}; training does not use them"
         )
     counts = ", ".join(f"{name} {n:,}" for name, n in parameter_counts(session).items())
     yield f"parameters: {counts}; device {config.device}, precision {config.precision}"
