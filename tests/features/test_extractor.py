@@ -10,6 +10,7 @@ from synthograph.features import registry
 from synthograph.features.base import Extractor, MissingWeightsError
 from synthograph.features.lpips import PerceptualDistance
 from synthograph.features.networks import WEIGHTS
+from synthograph.features.packaged import RANDOM
 from tests.features.contract import ExtractorContract
 from tests.features.states import images
 
@@ -20,7 +21,7 @@ class TestEveryExtractor(ExtractorContract):
 
 @pytest.fixture(scope="module")
 def random_vgg() -> Extractor:
-    return registry.extractor(registry.DEFAULT)
+    return registry.extractor(RANDOM)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from synthograph.core.seeds import Streams
-from synthograph.features.registry import DEFAULT, extractor
+from synthograph.features.packaged import RANDOM
+from synthograph.features.registry import extractor
 from synthograph.metrics.defects import drop, narrow
 from synthograph.metrics.measures import plain
 from synthograph.metrics.probes import BY_LABEL, Labelled, coverage_per_class
@@ -25,7 +26,7 @@ class Lesions:
         )
         pixels = np.stack([item.decode().modalities["image"] for item in made.items])
         images = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
-        self.features = extractor(DEFAULT)(images)
+        self.features = extractor(RANDOM)(images)
         self.labels = torch.tensor([made.classes.index(item.label or "") for item in made.items])
         self.size = torch.tensor([float(item.columns[FACTOR]) for item in made.items])
         self.classes, self.pool = made.classes, torch.arange(COUNT, COUNT + POOL)

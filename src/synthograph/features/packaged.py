@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from synthograph.core.cache import weights_folder
+from synthograph.core.errors import UserError
 
 EXTRA = "imagenet"
 """The extra of synthograph that installs the packages."""
@@ -81,4 +82,7 @@ def trained_is_here() -> bool:
     if package.path is not None:
         return True
     names = (f"{TRAINED}.safetensors", package.file)
-    return any((weights_folder() / name).is_file() for name in names)
+    try:
+        return any((weights_folder() / name).is_file() for name in names)
+    except (OSError, UserError):  # no cache, or none that can be read
+        return False

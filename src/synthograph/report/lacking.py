@@ -5,15 +5,13 @@ measured, and the command that measures the rest.
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from synthograph.features.packaged import RANDOM, TRAINED
 from synthograph.report.commands import Beside, evaluate_command, generate_command
 from synthograph.report.conclusions import Question, judged_parts
 from synthograph.report.numbers import WHOLE, Numbers
 from synthograph.report.words import amount, listed, number, several
 from synthograph.results.evaluation import Entry
 from synthograph.results.measures import about
-
-TRAINED, UNTRAINED = "efficientnet-lite0", "random-vgg16"
-"""Extractors that a command proposes: the one that is not there yet."""
 
 
 def lacking(numbers: Numbers, question: Question, beside: Beside) -> list[str]:
@@ -56,7 +54,7 @@ def second_extractor(numbers: Numbers, question: Question, beside: Beside) -> li
     found = measured(numbers, question)
     if len({entry.extractor for entry in found}) != 1:
         return []
-    other = TRAINED if found[0].indicative else UNTRAINED
+    other = TRAINED if found[0].indicative else RANDOM
     return [f"A second network is missing: {evaluate_command(numbers, beside, other)}"]
 
 

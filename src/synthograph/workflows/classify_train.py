@@ -20,8 +20,8 @@ from synthograph.core.version import VERSION
 from synthograph.downstream import classifier, probe
 from synthograph.downstream.classifier import Classifier, ClassifierInfo
 from synthograph.downstream.probe import Tried
-from synthograph.features import registry
 from synthograph.features.base import Extractor
+from synthograph.features.packaged import default_extractor
 from synthograph.features.registry import feature_folder, open_extractors
 from synthograph.metrics.columns import features_of
 from synthograph.stats import scores
@@ -143,7 +143,7 @@ def open_backbone(name: str | None, device: str) -> Extractor:
     Raises:
         UserError: there is none of that name, or its weights are not on this machine.
     """
-    extractors, missing = open_extractors([name or registry.DEFAULT], device)
+    extractors, missing = open_extractors([name or default_extractor()], device)
     if missing:
         raise UserError("; ".join(missing.values()))
     return next(iter(extractors.values()))
