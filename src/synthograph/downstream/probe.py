@@ -25,6 +25,8 @@ COMPONENTS = 32
 FAMILIAR = 0.99
 """Share of the training images that count as like the training images."""
 STEPS = 500
+PATIENCE = 4
+"""Penalties without a better score after which weaker ones are not tried."""
 
 
 @dataclass(frozen=True)
@@ -134,15 +136,18 @@ def fit(
     checked = (validation_features.to(torch.float64) - mean) / scale
     start = np.zeros((validation.classes, standard.shape[1] + 1))
     tried: list[Tried] = []
-    best, best_value = start, -math.inf
+    best, best_value, since = start, -math.inf, 0
     for penalty in PENALTIES:
         start = _fit_one(standard, labels, weights, penalty, start)
         logits = _logits(checked, start)
         value = score.value(_with(validation, logits.softmax(1)))
         tried.append(Tried(penalty, value))
         directed = value if score.direction is Direction.HIGHER else -value
+        since += 1
         if directed > best_value + 1e-9:
-            best, best_value = start.copy(), directed
+            best, best_value, since = start.copy(), directed, 0
+        if since == PATIENCE:
+            break
     temperature = _temperature(_logits(checked, best), validation.labels)
     axes, spread = _directions(standard)
     limit = float(_apart(standard, axes, spread).quantile(FAMILIAR))
