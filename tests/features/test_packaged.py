@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from synthograph.core.errors import UserError
 from synthograph.features import packaged
 from synthograph.features.networks import NETWORKS
 from synthograph.features.packaged import PACKAGES, RANDOM, TRAINED, Package
@@ -41,6 +42,17 @@ def test_weights_that_were_imported_or_brought_count(nothing: Path, name: str) -
     (nothing / name).touch()
     assert packaged.default_extractors() == (TRAINED, RANDOM)
     assert packaged.default_extractor() == TRAINED
+
+
+@pytest.mark.parametrize("error", [UserError("no home"), PermissionError()])
+def test_without_a_readable_cache_features_are_random(
+    nothing: Path, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> Path:
+        raise error
+
+    monkeypatch.setattr(packaged, "weights_folder", refuse)
+    assert packaged.default_extractors() == (RANDOM,)
 
 
 def test_a_package_is_found_and_not_imported(
