@@ -6,7 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from synthograph.archive.transform import TransformOptions, resize_pixels, tile_starts, transform
+from synthograph.archive.transform import (
+    CROPPED,
+    ENLARGED,
+    TransformOptions,
+    resize_pixels,
+    tile_starts,
+    transform,
+)
 from synthograph.core.errors import UserError
 from synthograph.core.record import DecodedImage, UnreadableError, array_of
 
@@ -23,7 +30,9 @@ def picture(height: int, width: int, channels: int = 1, dtype: type = np.uint8) 
 
 def only(source: DecodedImage, **kwargs: object) -> np.ndarray:
     (piece,) = transform(source, options(**kwargs))
-    assert piece.corner is None and piece.picture.notes == source.notes
+    told = piece.picture.notes[len(source.notes) :]
+    assert piece.corner is None and piece.picture.notes == source.notes + told
+    assert set(told) <= {ENLARGED, CROPPED}
     mask = piece.picture.mask
     assert mask is not None and mask.shape == piece.picture.size
     return array_of(piece.picture.modalities["image"])
@@ -128,6 +137,39 @@ def test_another_shape_without_a_rule_is_refused() -> None:
     with pytest.raises(UnreadableError, match="8x6 has another shape than 16x16: add --transform"):
         only(picture(6, 8), width=16, height=16)
     assert only(picture(6, 8), width=16, height=12).shape == (12, 16, 1)
+
+
+@pytest.mark.parametrize(
+    ("size", "settings", "notes"),
+    [
+        ((20, 20), {"width": 16, "height": 16}, ()),
+        ((12, 12), {"width": 16, "height": 16}, (ENLARGED,)),
+        ((20, 41), {"width": 16, "height": 16, "fit": "center-crop"}, (CROPPED,)),
+        ((20, 39), {"width": 16, "height": 16, "fit": "center-crop"}, ()),
+        ((12, 30), {"width": 16, "height": 16, "fit": "center-crop"}, (ENLARGED, CROPPED)),
+        ((8, 30), {"width": 16, "height": 16, "fit": "pad"}, ()),
+        ((8, 12), {"width": 16, "height": 16, "fit": "pad"}, (ENLARGED,)),
+        ((8, 30), {"width": 16, "height": 16, "fit": "stretch"}, (ENLARGED,)),
+        ((8, 30), {"tile": 8}, ()),
+    ],
+)
+def test_enlarging_and_cropping_away_more_than_half_are_told(
+    size: tuple[int, int], settings: dict[str, object], notes: tuple[str, ...]
+) -> None:
+    source = DecodedImage({"image": np.zeros((*size, 1), np.uint8)})
+    for piece in transform(source, TransformOptions.parse(settings)):
+        assert piece.picture.notes == notes
+
+
+def test_resized_masks_hold_only_ids_that_came_in() -> None:
+    ids = np.random.default_rng(0).choice(np.array([3, 7, 200], np.uint8), (37, 53))
+    source = DecodedImage({"image": ids[:, :, None]}, ids)
+    for fit in ("center-crop", "stretch"):
+        for side in (16, 128):
+            options = TransformOptions.parse({"width": side, "height": side, "fit": fit})
+            (piece,) = transform(source, options)
+            assert piece.picture.mask is not None
+            assert set(np.unique(piece.picture.mask)) <= {3, 7, 200}
 
 
 def test_sixteen_bits_keep_their_range() -> None:
