@@ -332,8 +332,8 @@ def _roles(header: Sequence[str], columns: Mapping[str, str], path: Path) -> dic
     roles = {role: header.index(name) for role, name in {**defaults, **columns}.items()}
     if "file" not in roles:
         raise UserError(
-            f"{path}: has no column 'file'; say which one holds the file names, "
-            f"--column file=NAME; columns are: {', '.join(header)}"
+            f"{path}: has no column 'file'; it needs a row for each image: say which column holds "
+            f"the file names, --column file=NAME; columns are: {', '.join(header)}"
         )
     return roles
 
