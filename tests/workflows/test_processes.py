@@ -1,5 +1,6 @@
 """Several processes: what the one that started them learns of their end."""
 
+import errno
 import os
 import signal
 import sys
@@ -131,3 +132,12 @@ def test_cores_are_shared(monkeypatch: pytest.MonkeyPatch, instead: Path, tmp_pa
     )
     processes.in_parts(WORDS, LINE, 2)
     assert [(tmp_path / str(number)).read_text() for number in (1, 2)] == ["3\n", "3\n"]
+
+
+def test_no_place_for_temporary_files(monkeypatch: pytest.MonkeyPatch, instead: Path) -> None:
+    def refuse() -> None:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr(processes.tempfile, "TemporaryDirectory", refuse)
+    with pytest.raises(UserError, match="No usable temporary directory found.*set TMPDIR=FOLDER"):
+        processes.in_parts(WORDS, LINE, 2)

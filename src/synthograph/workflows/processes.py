@@ -11,7 +11,13 @@ from synthograph.core.children import environment, python_command
 from synthograph.core.commands import LINE
 from synthograph.core.console import say
 from synthograph.core.cores import usable_cores
-from synthograph.core.errors import ExitCode, ProcessesError, StoppedError, SynthographError
+from synthograph.core.errors import (
+    ExitCode,
+    ProcessesError,
+    StoppedError,
+    SynthographError,
+    UserError,
+)
 from synthograph.core.launched import place
 from synthograph.core.signals import NAMES, StopRequest
 
@@ -35,7 +41,7 @@ def launch(words: Sequence[str], processes: int) -> str:
     Raises:
         ProcessesError: one of them failed, or all were stopped.
     """
-    with tempfile.TemporaryDirectory() as name:
+    with _temporary_folder() as name:
         folder = Path(name)
         own = environment(**{THREADS: os.environ.get(THREADS) or _threads(processes), FOLDER: name})
         torchrun = [*python_command("torch.distributed.run"), "--standalone"]
@@ -71,7 +77,7 @@ def in_parts(words: Sequence[str], line: str, processes: int) -> None:
     Raises:
         ProcessesError: one of them failed, or all were stopped.
     """
-    with tempfile.TemporaryDirectory() as name:
+    with _temporary_folder() as name:
         command, running = [*python_command("synthograph"), *words], []
         for number in range(1, processes + 1):
             first = number == 1  # whose progress stands for all
@@ -106,6 +112,21 @@ def in_parts(words: Sequence[str], line: str, processes: int) -> None:
         ended = ExitCode.STOPPED if stop.requested else ExitCode.BUG
     if ended:
         raise ProcessesError(ended)
+
+
+def _temporary_folder() -> "tempfile.TemporaryDirectory[str]":
+    """A folder that is removed at the end.
+
+    Raises:
+        UserError: there is no place for one.
+    """
+    try:
+        return tempfile.TemporaryDirectory()
+    except OSError as error:
+        raise UserError(
+            f"no temporary files can be written ({error.strerror}): set TMPDIR=FOLDER to a folder "
+            "that can"
+        ) from error
 
 
 def _share_of_machine(number: int, processes: int) -> dict[str, str]:
