@@ -6,7 +6,7 @@ import pytest
 
 from synthograph.archive.reader import open_archive
 from synthograph.training import estimate as module
-from synthograph.training.estimate import estimate, timed_images
+from synthograph.training.estimate import Estimate, estimate, quick_estimate, timed_images
 from synthograph.training.session import Session
 from synthograph.training.setup import make_session, open_data, resolve_run
 
@@ -49,7 +49,7 @@ def test_only_the_average_of_the_weights_is_spread_over_the_whole_batch(
     archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(module.MAX_IMAGES, "cpu", 8)
-    monkeypatch.setattr(module, "median_seconds", lambda work, device: work() and 1.0 or 1.0)
+    monkeypatch.setattr(module, "median_seconds", lambda work, *_: work() and 1.0 or 1.0)
     session = begin(archive, 4096)
     shown: list[int] = []
     batch = Session.batch
@@ -59,3 +59,28 @@ def test_only_the_average_of_the_weights_is_spread_over_the_whole_batch(
     assert set(shown) == {8} and measured.images == 8
     assert measured.sec_per_kimg == pytest.approx((parts / 8 + 1 / 4096) * 1000)
     assert measured.augmented is None
+
+
+def test_times_of_narrow_networks_are_scaled_by_channels_and_their_square() -> None:
+    def at(share: float) -> Estimate:
+        return Estimate(80 * share**2 + 20 * share, 160 * share**2 + 20 * share, 4)
+
+    found = module._scaled([(1 / 8, at(1 / 8)), (1 / 4, at(1 / 4))])
+    assert found.sec_per_kimg == pytest.approx(100) and found.narrow == 4
+    assert found.augmented == pytest.approx(180)
+    only = module._scaled([(1 / 8, Estimate(10, None, 4))])
+    assert only.sec_per_kimg == pytest.approx(80) and only.augmented is None
+    odd = module._scaled([(1 / 8, Estimate(10, None, 4)), (1 / 4, Estimate(10, None, 4))])
+    assert odd.sec_per_kimg == pytest.approx(40), "no time falls with more channels"
+
+
+def test_large_networks_are_timed_by_narrow_ones(archive: Path) -> None:
+    parts = [{"device": "cpu", "training": {"batch": 4, "batch_gpu": 4}}]
+    wide = {"model": {"channel_base": 512, "channel_max": 16, "z_dim": 4, "w_dim": 4}}
+    config, _ = resolve_run(open_archive(archive), "tiny", [*parts, wide])
+    found = quick_estimate(config, open_data(config), 0.0)
+    assert found is not None and found.narrow == 8 and found.sec_per_kimg > 0
+    config, _ = resolve_run(
+        open_archive(archive), "tiny", [*parts, {"model": {**SMALL, "channel_max": 1}}]
+    )
+    assert quick_estimate(config, open_data(config), 0.0) is None, "fewer channels than a level has"

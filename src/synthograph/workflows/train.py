@@ -32,8 +32,8 @@ from synthograph.training.distributed import (
     launch_id,
     restarted,
 )
-from synthograph.training.estimate import STRONG, Estimate, estimate
-from synthograph.training.loop import Trainer, describe_memory, duration
+from synthograph.training.estimate import bounded_estimate
+from synthograph.training.loop import Trainer, duration
 from synthograph.training.resume import extended, resume_session
 from synthograph.training.run import RunDirectory, find_launched, join_run, read_config
 from synthograph.training.session import Session
@@ -51,8 +51,11 @@ from synthograph.workflows.snapshot_scores import (
     check_measures,
     snapshot_scorer,
 )
+from synthograph.workflows.training_time import describe_estimate, without_preset
 
 Log = Callable[[str], None]
+DRY_SECONDS = 25
+"""Seconds for the measurement of a dry run, about."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -112,6 +115,9 @@ def run(request: TrainRequest, *, progress: Progress) -> TrainResult | None:
         interrupted = _before_restart(outdir, team)
         if interrupted is not None:
             return _continue(interrupted, {}, team)
+        if team.size == 1:
+            for line in without_preset(request, config, data):
+                progress.log(line)
         return _start(request, config, data, source, team)
 
 
@@ -270,32 +276,12 @@ def _dry_run(config: RunConfig, data: ArchiveRows, source: Snapshot | None, log:
     tree = json.dumps(config.tree(), indent=2)
     for line in (tree, *transferred, *_introduction(session, scorer), "measuring ..."):
         log(line)
-    if scorer is not None:
+    measured = bounded_estimate(config, data, DRY_SECONDS)
+    if scorer is not None and measured.narrow == 1:
         seconds, every = scorer.seconds(session), config.training.tick_kimg * config.training.snap
         count = max(round(config.training.kimg / every), 1)
         log(
             f"measured: {duration(seconds)} for the measures of a snapshot, so {count} of them "
             f"take about {duration(count * seconds)}"
         )
-    log(f"{_estimate_text(config, estimate(session), session.device)}. Nothing was created.")
-
-
-def _estimate_text(config: RunConfig, measured: Estimate, device: torch.device) -> str:
-    """How long the training will take, and how much memory."""
-    kimg = config.training.kimg
-    text = (
-        f"measured: {measured.sec_per_kimg:.2f} s/kimg, so {kimg:g} kimg take about "
-        f"{duration(measured.sec_per_kimg * kimg)}"
-    )
-    if measured.augmented is not None:
-        text += (
-            f" ({measured.augmented:.2f} s/kimg and {duration(measured.augmented * kimg)} once "
-            f"augmentation is at {STRONG})"
-        )
-    text += f"; memory {describe_memory(device)}"
-    if measured.images < config.training.batch:
-        text += (
-            f" with {measured.images} images at once, while a batch has {config.training.batch} "
-            f"and microbatches of {config.training.batch_gpu}"
-        )
-    return text
+    log(f"{describe_estimate(config, measured)}. Nothing was created.")

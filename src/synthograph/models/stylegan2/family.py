@@ -126,6 +126,12 @@ class StyleGAN2(base.Family):
         """See `transfer.INHERITED`."""
         return config.model_dump(mode="json", include=set(transfer.INHERITED))
 
+    def narrower(
+        self, spec: ImageSpec, config: base.ModelConfig, factor: int
+    ) -> base.ModelConfig | None:
+        """See `StyleGAN2Config.narrower`."""
+        return _own(config).narrower(max(spec.height, spec.width), factor)
+
     def preset_note(self, name: str, spec: ImageSpec) -> str | None:
         """See `presets.preset_note`."""
         return presets.preset_note(name, spec)
