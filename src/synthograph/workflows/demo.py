@@ -59,7 +59,8 @@ Look at  {self.report}   the report: open it in a browser
          {self.synthetic}   {2 * PER_CLASS} labelled images; manifest.csv says where each comes from
 
 Next, on your own images:
-  synthograph prepare PHOTOS mine.zip --size 64 --transform center-crop
+  synthograph prepare PHOTOS mine.zip --size 64 --transform center-crop \\
+      --labels table.csv --column file=image_name,label=diagnosis,group=patient_id
   synthograph split mine.zip
   synthograph train --data mine.zip --cond --cfg tiny --dry-run
 More of this generator:
