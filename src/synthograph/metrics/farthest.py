@@ -36,7 +36,7 @@ def farthest(
     reference, values = (each.values for each in rows)
     centre = centre_of(reference)
     alike = real.labels is not None and fake.labels is not None
-    labels = sorted({*(fake.labels or ())}) if alike else [None]
+    labels: list[str | None] = [*sorted({*(fake.labels or ())})] if alike else [None]
     for label in labels[:MAX_LEVELS]:
         ours, theirs = (_of_class(images, label) for images in (fake, real))
         if len(theirs):
