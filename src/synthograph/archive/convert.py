@@ -214,16 +214,17 @@ def _ranges(picture: DecodedImage) -> Range | None:
 
 def _ids(pieces: Sequence[Piece]) -> dict[int, int]:
     """Class id -> pixels of the masks."""
-    counts = np.zeros(256, np.int64)
-    for piece in pieces:
-        if piece.picture.mask is not None:
-            counts += np.bincount(piece.picture.mask.reshape(-1), minlength=256)
+    masks = [piece.picture.mask for piece in pieces if piece.picture.mask is not None]
+    if not masks:
+        return {}
+    counts = np.bincount(np.concatenate([mask.reshape(-1) for mask in masks]), minlength=256)
     return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
 
 
 def _in_bits(picture: DecodedImage) -> DecodedImage:
     fitted = {name: in_bits(pixels) for name, pixels in picture.modalities.items()}
-    return replace(picture, modalities=fitted)
+    same = all(fitted[name] is pixels for name, pixels in picture.modalities.items())
+    return picture if same else replace(picture, modalities=fitted)
 
 
 def _check(picture: DecodedImage, columns: Mapping[str, str]) -> None:

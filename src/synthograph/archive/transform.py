@@ -144,7 +144,7 @@ def _note_size(picture: DecodedImage, height: int, width: int, fit: Fit | None) 
         notes += (ENLARGED,)
     if kept < 0.5:
         notes += (CROPPED,)
-    return replace(picture, notes=notes)
+    return picture if notes == picture.notes else replace(picture, notes=notes)
 
 
 def _center_crop(picture: DecodedImage, height: int, width: int) -> DecodedImage:
