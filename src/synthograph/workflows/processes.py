@@ -99,8 +99,8 @@ def in_parts(words: Sequence[str], line: str, processes: int) -> None:
             codes = [process.wait() for process in running]
         for number, code in enumerate(codes, start=1):
             if code and number > 1:
-                log = (Path(name) / str(number)).read_text(errors="replace")
-                say(log[-2000:], error=True, end="")
+                said = (Path(name) / str(number)).read_text(errors="replace")
+                say(said[-2000:], error=True, end="")
             if code < 0 and not stop.requested:
                 why = " (out of memory?)" if code == -_KILL else ""
                 say(
