@@ -21,8 +21,8 @@ SMALL = "tiny"
 """The preset that is for processors."""
 QUICK = 1.5
 """Seconds for a measurement before a training begins; what is begun is finished."""
-ERROR = "half to twice as long"
-"""How far a scaled time may be off."""
+ERROR = "measured in full it was 0.4 to 1.0 of such an estimate"
+"""How far a scaled time may be off (benchmarks/README.md)."""
 
 
 def without_preset(request: TrainRequest, config: RunConfig, data: ArchiveRows) -> Iterator[str]:
@@ -115,7 +115,7 @@ def describe_estimate(config: RunConfig, measured: Estimate) -> str:
     if scaled:
         return (
             f"{text}; measured on networks with 1/{measured.narrow} of the channels, since these "
-            f"would take too long: expect {ERROR}"
+            f"would take too long; {ERROR}"
         )
     text += f"; memory {describe_memory(torch.device(config.device))}"
     if measured.images < config.training.batch:
