@@ -164,3 +164,10 @@ def test_an_archive_keeps_what_it_says_unless_something_else_is_said(photos: Pat
     synthograph.prepare("a.zip", "c.zip", workers=1, invariant="rotate,colour")
     found = [open_archive(Path(name)).info.invariances for name in ("b.zip", "c.zip")]
     assert found == [["mirror"], ["rotate", "colour"]]
+
+
+def test_an_archive_is_made_anew_by_several_processes(photos: Path) -> None:
+    synthograph.prepare(photos, "a.zip", workers=1)
+    synthograph.prepare("a.zip", "b.zip", workers=2)
+    one, other = (open_archive(Path(name)) for name in ("a.zip", "b.zip"))
+    assert one.images_hash == other.images_hash

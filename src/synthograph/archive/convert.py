@@ -161,7 +161,8 @@ def _without_script(items: Sequence[SourceItem]) -> Iterator[None]:
 
 def _modules(items: Sequence[SourceItem]) -> set[str]:
     """Where what decodes these items is defined."""
-    decoders = {d.func if isinstance(d, partial) else d for d in (item.decode for item in items)}
+    # not a set of decoders: those of an archive hold what cannot be hashed
+    decoders = (d.func if isinstance(d, partial) else d for d in (item.decode for item in items))
     return {name for d in decoders for name in (type(d).__module__, getattr(d, "__module__", ""))}
 
 
