@@ -264,7 +264,7 @@ def refused(run: Run, line: str, words: str) -> None:
         ("split set.zip --folds 99", "groups cannot be cut into 99 parts, since a group is never"),
         (
             "split set.zip --test 0.98 --val 0.01",
-            "val would be empty, 12 groups are too few for these shares: use --",
+            "would be empty, 12 groups are too few for these shares: use --",
         ),
         ("split set.zip --seed -1", "--seed -1: must be at least 0"),
     ],
