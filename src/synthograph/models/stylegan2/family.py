@@ -126,9 +126,7 @@ class StyleGAN2(base.Family):
         """See `transfer.INHERITED`."""
         return config.model_dump(mode="json", include=set(transfer.INHERITED))
 
-    def narrower(
-        self, spec: ImageSpec, config: base.ModelConfig, factor: int
-    ) -> base.ModelConfig | None:
+    def narrower(self, spec: ImageSpec, config: ModelConfig, factor: int) -> ModelConfig | None:
         """See `StyleGAN2Config.narrower`."""
         return _own(config).narrower(max(spec.height, spec.width), factor)
 
