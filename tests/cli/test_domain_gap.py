@@ -122,7 +122,7 @@ def test_synthetic_sets(gap: Typed, tmp_path: Path) -> None:
     )
     code, text, error = gap(one, made)
     assert code == 0, error
-    assert "made: 40 synthetic images\n" in text and "another run makes others" in text
+    assert "made: 40 synthetic images\n" in text and "another training gives others" in text
     assert "every 2 images of made count as one group" in text
 
 

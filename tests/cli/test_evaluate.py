@@ -116,7 +116,7 @@ def test_generated_archives_are_judged_and_know_their_network(
     assert code == 0, error
     code, text, error = judge("--synthetic", made, "--real", cells, "--metrics", "coverage")
     assert code == 0, error
-    assert "share synthetic / share train" in text
+    assert "share, synthetic / train" in text
     code, _, error = judge("--synthetic", made, "--real", f"{cells}:train")
     assert code == 2 and "were trained on" in error
     code, _, error = judge("--synthetic", cells, "--real", made)

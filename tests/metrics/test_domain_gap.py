@@ -54,7 +54,7 @@ def test_the_gap_is_seen_where_there_is_one(found: DomainGap) -> None:
     same, *others = found.pairs[:3]
     assert same.seen is False and "does not prove" in same.sentence
     for gap in others:
-        assert gap.seen and "differ: of an unseen image of each" in gap.sentence
+        assert gap.seen and "differ: shown a new image of each" in gap.sentence
         assert gap.kernel.interval is not None and gap.kernel.interval.low > 0
         floor = gap.floor.one
         assert floor is not None and gap.kernel.value is not None
@@ -128,7 +128,7 @@ def test_the_table_says_it_in_words(found: DomainGap) -> None:
     Console(file=file, width=200).print(table(found))
     text = file.getvalue()
     assert "here | there" in text and "synthetic" in text
-    assert "here and there differ" in text and "its distances are no measure" in text
+    assert "here and there differ" in text and "its distances are distorted" in text
 
 
 def test_the_picture_shows_every_set(found: DomainGap) -> None:

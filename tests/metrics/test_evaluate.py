@@ -88,7 +88,9 @@ def test_a_network_of_all_channels_says_nothing_of_one_modality(tmp_path: Path) 
     )
     report = evaluate(EvaluationTask(*sets, measures=("coverage",)), [one], folder=tmp_path)
     assert {scope for scope, _ in found(report)} == {"all", "class a", "class b"}
-    assert "four takes all channels at once, so it says nothing of vis, nir alone" in report.notes
+    assert (
+        "four sees all channels together, so it tells nothing about vis, nir alone" in report.notes
+    )
 
 
 def test_many_classes_are_not_measured_one_by_one(tmp_path: Path) -> None:
@@ -98,7 +100,7 @@ def test_many_classes_are_not_measured_one_by_one(tmp_path: Path) -> None:
         EvaluationTask(real, fake, measures=("coverage",)), [Means()], folder=tmp_path
     )
     assert {scope for scope, _ in found(report)} == {"all"}
-    assert "51 classes are more than can be measured one by one" in report.notes
+    assert "51 classes are too many to measure each of them" in report.notes
     with pytest.raises(UserError, match="--by label: has 51 values"):
         check(EvaluationTask(real, fake, by=("label",)))
     with pytest.raises(UserError, match="--by label: .* has no such column"):
@@ -139,7 +141,7 @@ def test_an_interval_that_lies_below_shows_memorisation(tmp_path: Path) -> None:
     entry = found(report)["all", "frechet"]
     assert entry.nearer_to_training
     assert not entry.replace(train=entry).nearer_to_training
-    assert any("memorisation" in line for line in sentences(report))
+    assert any("memorising" in line for line in sentences(report))
 
 
 @pytest.mark.parametrize(

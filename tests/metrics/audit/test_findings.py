@@ -67,7 +67,7 @@ def test_ratios_are_shown_as_ratios_and_shares_within_their_range() -> None:
     assert document["interval"] == list(shown["closer_to_training"].interval)
     assert document["draws"] >= 20 and document["exchanges"] == 99
     assert document["detail"] == {"training_images": 5}
-    assert document["sentence"].startswith("95.0% of synthetic images are closer to training")
+    assert document["sentence"].startswith("95.0% of the synthetic images (")
 
 
 def test_a_test_that_never_moves_is_judged_by_whole_images() -> None:

@@ -73,7 +73,7 @@ def test_words_and_verdict_go_by_one_level() -> None:
     assert module.conclude(found.attacks[0], found.p) == (found.seen, found.sentence)
     for p, expected in ((0.01, True), (verdict.MEMBERSHIP_ALPHA, True), (0.04, False)):
         seen, sentence = module.conclude(found.attacks[0], p)
-        assert seen is expected and ("distinguishable" in sentence) is expected
+        assert seen is expected and ("recognise" in sentence) is expected
     assert f"p at most {module.MEMBERSHIP_ALPHA}" in verdict.RULE
 
 
