@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from synthograph.archive.batches import ArchiveRows, group_numbers
-from synthograph.archive.manifest import count_labels
+from synthograph.archive.manifest import Row, count_labels
 from synthograph.archive.reader import Archive, open_archive
 from synthograph.core.errors import UserError
 from synthograph.core.files import refuse_output, sha256_file
@@ -86,14 +86,7 @@ def run(request: ClassifyTrainRequest, *, progress: Progress) -> ClassifyTrainRe
     archive = open_archive(request.data)
     train, validation = _parts(archive)
     extractor = open_backbone(request.backbone, request.device)
-    classes, rows = archive.info.classes, train.rows
-    counts = {
-        name: {
-            "real": sum(row.real and row.label == name for row in rows),
-            "synthetic": sum(not row.real and row.label == name for row in rows),
-        }
-        for name in classes
-    }
+    counts = _counts(archive.info.classes, train.rows)
     groups = len({row.group for row in validation.rows})
     score = SELECTING[request.measure]
     notes = [] if groups >= 20 else [f"{groups} validation groups choose, which is few"]
@@ -103,28 +96,9 @@ def run(request: ClassifyTrainRequest, *, progress: Progress) -> ClassifyTrainRe
     if request.dry_run:
         return result
     made, tried, chosen = _fit(request, archive, train, validation, extractor, progress)
-    selection: JsonObject = {
-        "score": score.name,
-        "tried": [{"penalty": each.penalty, "value": each.value} for each in tried],
-        "validation": {"images": len(validation.rows), "groups": groups},
-    }
-    real = ArchiveRows(archive, [row for row in rows if row.real])
-    info = ClassifierInfo(
-        package_version=VERSION,
-        backbone=extractor.name,
-        extractor=extractor.describe(),
-        classes=classes,
-        spec=archive.info.spec,
-        threshold=chosen.threshold,
-        selection=selection,
-        counts=counts,
-        group_digests=sorted({*real.groups, *validation.groups}),
-        image_digests=sorted({*real.pixels, *validation.pixels}),
-        snapshots=archive.info.snapshots,
-        data=request.data.name,
-    )
+    info = _info(request, archive, (train, validation), extractor, tried, chosen)
     classifier.save(request.out, Classifier(info, made))
-    values = {each.name: each.value(chosen) for each in scores_for(len(classes))}
+    values = {each.name: each.value(chosen) for each in scores_for(len(archive.info.classes))}
     return ClassifyTrainResult(
         request.out,
         counts,
@@ -135,6 +109,47 @@ def run(request: ClassifyTrainRequest, *, progress: Progress) -> ClassifyTrainRe
         chosen.threshold,
         notes,
     )
+
+
+def _info(
+    request: ClassifyTrainRequest,
+    archive: Archive,
+    parts: tuple[ArchiveRows, ArchiveRows],
+    extractor: Extractor,
+    tried: Sequence[Tried],
+    chosen: Predictions,
+) -> ClassifierInfo:
+    """What the file says of the classifier: who it saw, in training and in validation."""
+    train, validation = parts
+    real = ArchiveRows(archive, [row for row in train.rows if row.real])
+    selection: JsonObject = {
+        "score": request.measure,
+        "tried": [{"penalty": each.penalty, "value": each.value} for each in tried],
+        "validation": {"images": len(validation.rows), "groups": len(validation.groups)},
+    }
+    return ClassifierInfo(
+        package_version=VERSION,
+        backbone=extractor.name,
+        extractor=extractor.describe(),
+        classes=archive.info.classes,
+        spec=archive.info.spec,
+        threshold=chosen.threshold,
+        selection=selection,
+        counts=_counts(archive.info.classes, train.rows),
+        group_digests=sorted({*real.groups, *validation.groups}),
+        image_digests=sorted({*real.pixels, *validation.pixels}),
+        snapshots=archive.info.snapshots,
+        data=request.data.name,
+    )
+
+
+def _counts(classes: Sequence[str], rows: Sequence[Row]) -> dict[str, dict[str, int]]:
+    """Real and synthetic images of each class."""
+    found = {name: {"real": 0, "synthetic": 0} for name in classes}
+    for row in rows:
+        if row.label is not None:
+            found[row.label]["real" if row.real else "synthetic"] += 1
+    return found
 
 
 def open_backbone(name: str | None, device: str) -> Extractor:
