@@ -203,12 +203,12 @@ def convert(item: SourceItem, options: TransformOptions) -> ConvertedItem:
 
 def _ranges(picture: DecodedImage) -> Range | None:
     """Least and largest value of 16-bit images, and those between which 99 % of pixels lie."""
-    deep = [p for p in picture.modalities.values() if bits_of(p) == 16]
+    deep = [array_of(p) for p in picture.modalities.values() if bits_of(p) == 16]
     if not deep:
         return None
-    some = np.concatenate([array_of(p).reshape(-1)[:: max(p.size // 65536, 1)] for p in deep])
+    some = np.concatenate([p.reshape(-1)[:: max(p.size // 65536, 1)] for p in deep])
     inner = np.percentile(some, [0.5, 99.5])
-    ends = [(int(array_of(p).min()), int(array_of(p).max())) for p in deep]
+    ends = [(int(p.min()), int(p.max())) for p in deep]
     low, high = min(low for low, _ in ends), max(high for _, high in ends)
     return low, int(inner[0]), int(inner[1]), high
 

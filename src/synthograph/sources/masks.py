@@ -92,9 +92,9 @@ def _owners(folder: str, names: Sequence[str], stems: Mapping[str, str]) -> dict
     result = {}
     for name in names:
         inner = stem_key(name).removeprefix(f"{nfc(folder)}/")
-        image = beside.get(inner) or beside.get(KNOWN.sub("", inner))
-        if image:
-            result[name] = image
+        owner = beside.get(inner) or beside.get(KNOWN.sub("", inner))
+        if owner:
+            result[name] = owner
     return result
 
 
