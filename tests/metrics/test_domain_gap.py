@@ -194,7 +194,7 @@ def test_over_ninety_nine_per_cent_is_not_all(found: DomainGap) -> None:
     ("other", "part"),
     [
         (noise("b", 40, size=(16, 32)), "16x16 pixels, b of 32x16"),
-        (noise("b", 40, modalities={"image": 3}), "prepare --size"),
+        (noise("b", 40, modalities={"image": 3}), "bring them to one size and kind"),
         (noise("b", 40, bits=16), "8 bits, b of 16"),
         (noise("b", 40, modalities={"vis": 1, "nir": 1}), "1 channels, b of vis 1, nir 1"),
         (noise("b", 9), "9 images; at least 10"),

@@ -87,7 +87,7 @@ def test_groups_are_matched_and_it_says_so() -> None:
     assert found.groups == (20, 20) and found.images == (100, 100)
     assert found.notes == (
         "for the classifier, every 5 images of there count as one group",
-        "the classifier sees 20 of the 80 groups of there",
+        "the classifier is shown 20 of the 80 groups of there",
     )
 
 
