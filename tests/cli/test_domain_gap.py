@@ -158,7 +158,7 @@ def test_bad_input_ends_in_one_line(gap: Typed, tmp_path: Path) -> None:
     few = make_archive(tmp_path / "few.zip", count=4, seed=4)
     for words, part in (
         ((one,), "1 sets"),
-        ((one, unpacked(small, "x")), "synthograph prepare --size N"),
+        ((one, unpacked(small, "x")), "bring them to one size and kind"),
         ((one, unpacked(few, "y")), "few: 4 images"),
         ((one, tmp_path / "none.zip"), "none.zip"),
         ((one, one), "share 20 groups"),
