@@ -41,7 +41,8 @@ from synthograph.core.config import merge, set_path
 from synthograph.core.devices import Precision, block_dtype
 from synthograph.features.registry import extractor
 from synthograph.metrics.kernel import kernel_distance
-from synthograph.models.snapshot import find_snapshot, load
+from synthograph.models.snapshot import load
+from synthograph.models.snapshot_files import find_snapshot
 from synthograph.sampling.generate import ImageRequest, generate
 from synthograph.stats.sample import Sample
 from synthograph.training.loop import Trainer

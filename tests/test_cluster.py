@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from synthograph.models.snapshot import find_snapshot, load
+from synthograph.models.snapshot import load
+from synthograph.models.snapshot_files import find_snapshot
 from synthograph.training.state import list_states
 from tests.conftest import make_archive
 from tests.training.test_resume import SETTINGS

@@ -21,15 +21,13 @@ from synthograph.models.registry import family, parse_model
 from synthograph.models.snapshot import (
     SnapshotInfo,
     convert,
-    find_snapshot,
     has_partner,
-    kimg_of,
-    list_snapshots,
     load,
     owner,
     partner,
     save_snapshot,
 )
+from synthograph.models.snapshot_files import find_snapshot, kimg_of, list_snapshots
 from tests.conftest import NVIDIA
 
 MODEL = {"family": "stylegan2", "channel_base": 64, "channel_max": 8, "z_dim": 8, "w_dim": 8}

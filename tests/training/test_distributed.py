@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from synthograph.core.errors import UserError
-from synthograph.models.snapshot import find_snapshot, load
+from synthograph.models.snapshot import load
+from synthograph.models.snapshot_files import find_snapshot
 from synthograph.training import distributed
 from synthograph.training.config import RunConfig
 from synthograph.training.distributed import (

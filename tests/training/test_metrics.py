@@ -10,7 +10,8 @@ import torch
 from synthograph.archive.reader import open_archive
 from synthograph.core.errors import StoppedError
 from synthograph.core.files import sha256_file
-from synthograph.models.snapshot import SnapshotInfo, find_snapshot, save_snapshot
+from synthograph.models.snapshot import SnapshotInfo, save_snapshot
+from synthograph.models.snapshot_files import find_snapshot
 from synthograph.results.evaluation import PublishedMeasure
 from synthograph.training import loop
 from synthograph.training.config import MetricsConfig, RunConfig

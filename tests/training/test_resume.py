@@ -15,7 +15,8 @@ import torch
 from synthograph.archive.reader import open_archive
 from synthograph.core.errors import StoppedError, UserError
 from synthograph.core.files import sha256_file
-from synthograph.models.snapshot import find_snapshot, list_snapshots, load
+from synthograph.models.snapshot import load
+from synthograph.models.snapshot_files import find_snapshot, list_snapshots
 from synthograph.training.config import RunConfig
 from synthograph.training.loop import Trainer
 from synthograph.training.presets import resolve

@@ -11,7 +11,6 @@ from synthograph.core.untrusted.tensors import read_tensors
 from synthograph.models.pickles import pickle_names
 from synthograph.models.registry import DEFAULT_FAMILY, parse_model
 from synthograph.models.snapshot import (
-    GENERATOR,
     OWNER,
     PARTNER,
     Snapshot,
@@ -22,6 +21,7 @@ from synthograph.models.snapshot import (
     partner,
     refuse_zip,
 )
+from synthograph.models.snapshot_files import GENERATOR
 
 PROVENANCE = (
     "images_hash",

@@ -16,7 +16,8 @@ from synthograph.core.errors import UserError
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models.base import ModelBundle, Networks, WeightInit
 from synthograph.models.registry import family
-from synthograph.models.snapshot import GENERATOR, Snapshot
+from synthograph.models.snapshot import Snapshot
+from synthograph.models.snapshot_files import GENERATOR
 
 SPEED_KIMG = 100.0
 """Published for transfer: the augmentation's strength moves five times as fast."""

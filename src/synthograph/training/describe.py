@@ -12,7 +12,7 @@ from synthograph.core.files import disk_errors
 from synthograph.core.untrusted.dataset_json import LISTS
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.untrusted.tensors import read_tensors
-from synthograph.models.snapshot import find_snapshot, list_snapshots
+from synthograph.models.snapshot_files import find_snapshot, list_snapshots
 from synthograph.training.run import CONFIG, STATS, read_config
 from synthograph.training.state import NUMBERS, TENSORS, list_states, state_problem
 

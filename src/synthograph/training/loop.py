@@ -13,7 +13,8 @@ from synthograph.core.devices import is_gpu
 from synthograph.core.errors import StoppedError
 from synthograph.core.signals import StopRequest
 from synthograph.core.untrusted.documents import JsonObject
-from synthograph.models.snapshot import save_snapshot, snapshot_number
+from synthograph.models.snapshot import save_snapshot
+from synthograph.models.snapshot_files import snapshot_number
 from synthograph.training import alarms, model_selection
 from synthograph.training.distributed import broadcast_progress
 from synthograph.training.grids import ImageGrid

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from synthograph.core.files import sha256_file
 from synthograph.core.interval import Interval
-from synthograph.models.snapshot import kimg_of
+from synthograph.models.snapshot_files import kimg_of
 from synthograph.results.evaluation import ResultLine
 from synthograph.results.training import BestSnapshot
 from synthograph.training.config import RunConfig

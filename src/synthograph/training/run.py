@@ -22,7 +22,7 @@ from synthograph.core.halves import half_path
 from synthograph.core.locks import Lock
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models.published import SUFFIXES
-from synthograph.models.snapshot import BEST
+from synthograph.models.snapshot_files import BEST
 from synthograph.results.training import BestSnapshot
 from synthograph.training.config import RunConfig
 from synthograph.training.distributed import Team, launch_id

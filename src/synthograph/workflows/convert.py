@@ -9,6 +9,7 @@ from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.core.untrusted.tensors import SUFFIX
 from synthograph.models import snapshot
+from synthograph.models.snapshot_files import find_snapshot
 from synthograph.workflows.requests import ConvertRequest
 
 
@@ -39,7 +40,7 @@ def run(request: ConvertRequest, *, progress: Progress) -> ConvertResult:
     Raises:
         UserError: the source is refused, or a target cannot be written.
     """
-    path = snapshot.find_snapshot(request.source)
+    path = find_snapshot(request.source)
     if request.source.is_dir():
         progress.log(f"network: {path}")
     ours = path.suffix == SUFFIX and snapshot.PARTNER not in path.name

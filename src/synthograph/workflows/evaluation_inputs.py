@@ -25,7 +25,8 @@ from synthograph.metrics.evaluate import EvaluationTask, check
 from synthograph.metrics.names import MeasureSelection, PublishedName
 from synthograph.metrics.overlap import Trained, refuse_overlap, same_names, trained_on
 from synthograph.metrics.published import check_published
-from synthograph.models.snapshot import Snapshot, kimg_of, load
+from synthograph.models.snapshot import Snapshot, load
+from synthograph.models.snapshot_files import kimg_of
 from synthograph.sampling.image_set import synthetic_images
 from synthograph.training.config import archive_path
 from synthograph.training.run import read_config

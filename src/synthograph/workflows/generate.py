@@ -15,7 +15,8 @@ from synthograph.core.request import Result, keeping
 from synthograph.core.signals import StopRequest
 from synthograph.core.spec import MASKS
 from synthograph.models.base import NoiseMode, TruncationCenter
-from synthograph.models.snapshot import Snapshot, find_snapshot, load
+from synthograph.models.snapshot import Snapshot, load
+from synthograph.models.snapshot_files import find_snapshot
 from synthograph.sampling import generate as sampling
 from synthograph.sampling.seeds import parse_seeds
 from synthograph.workflows.grid import refuse_grid, write_picture

@@ -14,7 +14,8 @@ from synthograph.core.request import Result
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models.inspect import changed_settings
 from synthograph.models.inspect import describe as describe_network
-from synthograph.models.snapshot import is_zip, list_snapshots
+from synthograph.models.snapshot import is_zip
+from synthograph.models.snapshot_files import list_snapshots
 from synthograph.training.describe import (
     describe_run,
     describe_runs,

@@ -30,7 +30,8 @@ from synthograph.metrics.names import (
 from synthograph.metrics.overlap import refuse_overlap, trained_on
 from synthograph.metrics.published import measure_published
 from synthograph.metrics.report_text import interval_text, number
-from synthograph.models.snapshot import Snapshot, SnapshotInfo, kimg_of, load
+from synthograph.models.snapshot import Snapshot, SnapshotInfo, load
+from synthograph.models.snapshot_files import kimg_of
 from synthograph.results.evaluation import (
     HELD_OUT,
     Entry,

@@ -21,7 +21,8 @@ from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.untrusted.tensors import read_document
 from synthograph.models.published import licence, locate
 from synthograph.models.registry import family
-from synthograph.models.snapshot import Snapshot, best_of, list_snapshots, load
+from synthograph.models.snapshot import Snapshot, load
+from synthograph.models.snapshot_files import best_of, list_snapshots
 from synthograph.models.transfer import defaults
 from synthograph.training.config import RunConfig
 from synthograph.training.distributed import (
