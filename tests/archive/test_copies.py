@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from synthograph.archive.copies import Copies, copies_of, find_copies, joined_groups
+from synthograph.archive.copies import RepeatedImages, copies_of, find_copies, joined_groups
 from synthograph.archive.manifest import SOURCE_FILE, Row
 from synthograph.archive.reader import Archive
 
@@ -18,7 +18,7 @@ def test_sets_of_equal_digests() -> None:
 
 
 def test_chains_of_equal_images_join_all_their_groups() -> None:
-    copies = Copies([ROWS[1:3], ROWS[2:4], [ROWS[5], ROWS[0]]])
+    copies = RepeatedImages([ROWS[1:3], ROWS[2:4], [ROWS[5], ROWS[0]]])
     joined = joined_groups((row.group for row in ROWS), copies)
     assert joined == {"p0": "p0", "p5": "p0", "p1": "p1", "p2": "p1", "p3": "p1", "p4": "p4"}
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from synthograph.archive.copies import Copies
+from synthograph.archive.copies import RepeatedImages
 from synthograph.archive.manifest import Row
 from synthograph.archive.png import encode_png
 from synthograph.archive.reader import Archive, SplitRecord, open_archive
@@ -303,7 +303,7 @@ def test_groups_that_share_equal_images_stay_together() -> None:
     chains = [[f"p{i}", f"p{i + 100}", f"p{i + 200}"] for i in range(100)]
     # each pair of a chain has a picture in common, the ends have none
     sets = [[by_group[a], by_group[b]] for x, y, z in chains for a, b in ((y, x), (y, z))]
-    result = assign(rows, CLASSES, options(folds=3), Copies(sets))
+    result = assign(rows, CLASSES, options(folds=3), RepeatedImages(sets))
     assert [replace(r, split=None, fold=None) for r in result] == rows
     places: dict[str, set[object]] = {}
     for row in result:
@@ -314,13 +314,13 @@ def test_groups_that_share_equal_images_stay_together() -> None:
 def test_a_set_of_copies_says_why_it_cannot_be_split() -> None:
     rows = [Row(f"{i}.png", None, f"g{i}") for i in range(9)]
     with pytest.raises(UserError, match="2 groups cannot .* 8 groups share equal images"):
-        assign(rows, [], options(), Copies([rows[:8]]))
+        assign(rows, [], options(), RepeatedImages([rows[:8]]))
 
 
 def test_a_patient_whose_picture_is_there_without_patient_trains() -> None:
     rows = with_gaps()
     bare, known = rows[0], rows[1]
-    result = assign(rows, CLASSES, options(ungrouped="train"), Copies([[bare, known]]))
+    result = assign(rows, CLASSES, options(ungrouped="train"), RepeatedImages([[bare, known]]))
     assert {row.split for row in result if row.group == known.group} == {"train"}
 
 

@@ -213,7 +213,7 @@ def test_workers_are_at_least_one(run: Run, photos: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        ("cut", "1 of 6 files rejected, the first: Läsion 1.png: PNG is cut short"),
+        ("cut", "1 of 6 files rejected, the first: Läsion 1.png: PNG is damaged: cut short"),
         ("size", "1 of 6 files rejected, the first: Läsion 1.png: is 9x16"),
         ("mode", "Läsion 1.png: is 16x16 image grey 8 bit, most are 16x16 image RGB"),
         ("text", "Läsion 1.png"),

@@ -19,7 +19,7 @@ def test_page_and_console(tmp_path: Path, typed: Typed) -> None:
     assert code == 0
     assert page.exists()
     assert page.with_suffix(".json").exists()
-    assert "faithful?  Withheld: no clean audit" in said
+    assert "faithful?  No answer without a clean audit" in said
     assert "left out: stats.jsonl: 1 line could not be read" in said
     assert "missing: audit: synthograph audit --synthetic made.zip" in said
     assert "--public leaves them out" in said

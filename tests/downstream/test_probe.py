@@ -22,7 +22,7 @@ def blank(labels: torch.Tensor, classes: int = 3) -> Predictions:
     return Predictions(even, labels, torch.arange(n), torch.zeros(n, dtype=torch.int64))
 
 
-def fitted(count: int = 150, score=AUROC) -> probe.Probe:
+def fitted(count: int = 150, score=AUROC) -> probe.LogisticProbe:
     features, labels = clouds(count, 0)
     more, others = clouds(60, 1)
     weights = torch.ones(count, dtype=torch.float64)
@@ -96,15 +96,15 @@ def test_images_of_another_kind_are_far_away() -> None:
 
 def test_numbers_survive_their_file_and_damaged_ones_are_refused() -> None:
     made = fitted()
-    again = probe.Probe.from_tensors(made.tensors())
+    again = probe.LogisticProbe.from_tensors(made.tensors())
     features, _ = clouds(5, 4)
     assert torch.equal(again.probabilities(features), made.probabilities(features))
     tensors = made.tensors()
     with pytest.raises(KeyError):
-        probe.Probe.from_tensors({k: v for k, v in tensors.items() if k != "bias"})
+        probe.LogisticProbe.from_tensors({k: v for k, v in tensors.items() if k != "bias"})
     with pytest.raises(ValueError, match="fit each other"):
-        probe.Probe.from_tensors({**tensors, "bias": torch.zeros(7)})
+        probe.LogisticProbe.from_tensors({**tensors, "bias": torch.zeros(7)})
     with pytest.raises(ValueError, match="finite"):
-        probe.Probe.from_tensors({**tensors, "mean": tensors["mean"] * torch.nan})
+        probe.LogisticProbe.from_tensors({**tensors, "mean": tensors["mean"] * torch.nan})
     with pytest.raises(ValueError, match="finite"):
-        probe.Probe.from_tensors({**tensors, "temperature": torch.tensor(0.0)})
+        probe.LogisticProbe.from_tensors({**tensors, "temperature": torch.tensor(0.0)})

@@ -12,7 +12,7 @@ from torch.nn.functional import batch_norm, conv2d, interpolate, max_pool2d
 from synthograph.core.errors import UserError
 from synthograph.features import classifier, registry
 from synthograph.features.base import Extractor
-from synthograph.features.resnet import BlockPlan, Convolution, Layers, ResNet
+from synthograph.features.resnet import BlockPlan, Convolution, ResNet, ResNetShape
 from tests.features.states import images, random_state, save, with_counters
 
 State = dict[str, Tensor]
@@ -34,12 +34,14 @@ def bottleneck(inputs: int, inner: int, outputs: int, groups: int) -> BlockPlan:
     return BlockPlan(shapes, Convolution(inputs, outputs, 1))
 
 
-SMALL = Layers(Convolution(3, 8, 7), ((basic(8, 8), basic(8, 8)), (basic(8, 12),)))
-GROUPED = Layers(Convolution(3, 6, 3), ((bottleneck(6, 8, 10, 4),), (bottleneck(10, 8, 14, 2),)))
-GREY = Layers(Convolution(1, 4, 3), ((basic(4, 4),), (basic(4, 6),), (basic(6, 8),)))
+SMALL = ResNetShape(Convolution(3, 8, 7), ((basic(8, 8), basic(8, 8)), (basic(8, 12),)))
+GROUPED = ResNetShape(
+    Convolution(3, 6, 3), ((bottleneck(6, 8, 10, 4),), (bottleneck(10, 8, 14, 2),))
+)
+GREY = ResNetShape(Convolution(1, 4, 3), ((basic(4, 4),), (basic(4, 6),), (basic(6, 8),)))
 
 
-def state_of(plan: Layers, seed: int = 0) -> State:
+def state_of(plan: ResNetShape, seed: int = 0) -> State:
     """A network as a framework saves it: with its classes and with counters."""
     head = {"fc.weight": torch.randn(4, plan.dims), "fc.bias": torch.zeros(4)}
     return with_counters(random_state(ResNet(plan), seed)) | head
@@ -85,7 +87,7 @@ IMAGENET = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.22
 
 
 @pytest.mark.parametrize("plan", [SMALL, GROUPED])
-def test_features_are_those_before_the_classes(plan: Layers, tmp_path: Path) -> None:
+def test_features_are_those_before_the_classes(plan: ResNetShape, tmp_path: Path) -> None:
     state = state_of(plan)
     path = save(tmp_path / "cells.pth", state)
     (tmp_path / "cells.json").write_text('{"side": 48, "source": "cells of our hospital"}')
@@ -137,7 +139,7 @@ def test_a_network_for_grey_images_sees_every_channel_by_itself(tmp_path: Path) 
 
 
 def test_a_network_for_five_channels_takes_just_those(tmp_path: Path) -> None:
-    plan = Layers(Convolution(5, 4, 3), ((basic(4, 4),),))
+    plan = ResNetShape(Convolution(5, 4, 3), ((basic(4, 4),),))
     state = state_of(plan)
     path = save(tmp_path / "five.pth", state)
     (tmp_path / "five.json").write_text('{"side": 16}')

@@ -10,10 +10,10 @@ from synthograph.core.errors import UserError
 from synthograph.core.record import DecodedImage, SourceItem, UnreadableError, array_of
 from synthograph.sources.view import (
     Colour,
-    Scope,
     View,
     Viewed,
     Window,
+    WindowScope,
     measure_limits,
     viewed,
 )
@@ -27,7 +27,7 @@ def through(pixels: np.ndarray, view: View) -> np.ndarray:
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.int16, np.int32, np.float32])
 def test_values_of_a_window_fill_16_bits(dtype: type) -> None:
-    found = through(RAMP.astype(dtype), View(Window.parse("20,70", Scope.ARCHIVE)))
+    found = through(RAMP.astype(dtype), View(Window.parse("20,70", WindowScope.ARCHIVE)))
     assert found.dtype == np.uint16
     assert found[0, [0, 20, 45, 70, 100], 0].tolist() == [0, 0, 32768, 65535, 65535]
 
@@ -42,7 +42,7 @@ def test_8_bits_stay_8_bits_and_missing_values_are_black() -> None:
 
 
 def test_percentiles_of_an_image_are_recorded_with_it() -> None:
-    view = View(Window.parse("10%,90%", Scope.IMAGE))
+    view = View(Window.parse("10%,90%", WindowScope.IMAGE))
     picture = view.apply(DecodedImage({"image": RAMP, "nir": RAMP * 2}))
     assert picture.columns == {
         "window_low": "10",
@@ -62,7 +62,7 @@ def damaged() -> DecodedImage:
 
 def test_percentiles_of_all_images_are_the_same_for_all() -> None:
     items = [SourceItem("a", decode), SourceItem("b", damaged), SourceItem("c", decode)]
-    window = Window.parse("0%,100%", Scope.ARCHIVE)
+    window = Window.parse("0%,100%", WindowScope.ARCHIVE)
     limits = measure_limits(items, window, lambda items, total: items)
     assert limits == {"image": (0.0, 100.0)}
     view = View(window, tuple(limits.items()))
@@ -97,9 +97,9 @@ def test_colours() -> None:
 )
 def test_windows_that_are_refused(text: str) -> None:
     with pytest.raises(UserError, match="--window .*such as 0,4095"):
-        Window.parse(text, Scope.ARCHIVE)
+        Window.parse(text, WindowScope.ARCHIVE)
 
 
 def test_numbers_are_the_same_for_all_images() -> None:
     with pytest.raises(UserError, match="--window-scope image takes percentiles"):
-        Window.parse("0,5", Scope.IMAGE)
+        Window.parse("0,5", WindowScope.IMAGE)

@@ -102,6 +102,7 @@ def test_what_was_found_is_written_down(small: Path, tmp_path: Path) -> None:
         "value": 2.5,
         "interval": [2.4, 2.6, 0.95],
         "kimg": 0,
+        "extractor": "random-vgg16",
     }
     assert find_snapshot(run) == snapshot
     log = (run / "log.txt").read_text()

@@ -143,7 +143,7 @@ def test_where_nobody_said_what_images_mean_few_operations_are_used() -> None:
     ("over", "message"),
     [
         ({"training": {"batch": 6, "batch_gpu": 4}}, "batch_gpu 4 must divide"),
-        ({"training": {"batch": 6}}, "no multiple of model.mbstd_group 4, the nearest that is: 8"),
+        ({"training": {"batch": 6}}, "no multiple of model.mbstd_group 4; model.mbstd_group=2"),
         ({"model": {"chanel_base": 4}}, "did you mean 'channel_base'"),
         ({"model": {"r1_gamma": -1}}, "model.r1_gamma"),
         ({"model": {"family": "stylegan"}}, "did you mean 'stylegan2'"),

@@ -28,7 +28,7 @@ def there() -> SimpleNamespace:
     meta = torch.device("meta")
     spec = ImageSpec(height=16, width=16, modalities={"vis": 3, "nir": 1})
     config = parse_model(MODEL)
-    networks = family("stylegan2").build(spec, Condition(classes=("a", "b", "c")), config)
+    networks = family("stylegan2").build(spec, Condition(("a", "b", "c"), LABELS), config)
     networks.generator.to(meta)
     networks.discriminators.to(meta)
     networks.buffers = {name: value.to(meta) for name, value in networks.buffers.items()}

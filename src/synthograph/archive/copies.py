@@ -18,7 +18,7 @@ NAMED = 10
 
 
 @dataclass(frozen=True)
-class Copies:
+class RepeatedImages:
     """Rows whose images are equal, in sets of two or more; images of one colour are left out."""
 
     sets: Sequence[Sequence[Row]] = ()
@@ -28,10 +28,12 @@ class Copies:
         """Images that equal an earlier one."""
         return sum(len(rows) - 1 for rows in self.sets)
 
-    def across(self, attribute: str) -> "Copies":
+    def across(self, attribute: str) -> "RepeatedImages":
         """The sets whose rows differ in an attribute, such as `group`; missing values are none."""
         value = attrgetter(attribute)
-        return Copies([rows for rows in self.sets if len({value(r) for r in rows if value(r)}) > 1])
+        return RepeatedImages(
+            [rows for rows in self.sets if len({value(r) for r in rows if value(r)}) > 1]
+        )
 
     def pairs(self) -> list[str]:
         """`7.png = 3.png` for every copy, by the files that the images come from."""
@@ -42,19 +44,19 @@ class Copies:
         return first_few(self.pairs(), NAMED)
 
 
-NO_COPIES = Copies()
+NO_REPEATS = RepeatedImages()
 
 
-def copies_of(rows: Iterable[Row], digests: Iterable[str | None]) -> Copies:
+def copies_of(rows: Iterable[Row], digests: Iterable[str | None]) -> RepeatedImages:
     """The sets of rows with equal digests; None belongs to no set."""
     sets: dict[str, list[Row]] = {}
     for row, digest in zip(rows, digests, strict=True):
         if digest is not None:
             sets.setdefault(digest, []).append(row)
-    return Copies([same for same in sets.values() if len(same) > 1])
+    return RepeatedImages([same for same in sets.values() if len(same) > 1])
 
 
-def find_copies(archive: Archive, track: Track = lambda items, total: items) -> Copies:
+def find_copies(archive: Archive, track: Track = lambda items, total: items) -> RepeatedImages:
     """The equal images among the real ones of an archive.
 
     Files of our own archives are compared byte by byte, since equal pixels are written as equal
@@ -67,7 +69,7 @@ def find_copies(archive: Archive, track: Track = lambda items, total: items) -> 
     written = MANIFEST in archive.files
     digests = [_digest(archive, row, decode=not written) for row in track(rows, len(rows))]
     found = copies_of(rows, digests)
-    return Copies([same for same in found.sets if not _flat(archive.read(same[0]))])
+    return RepeatedImages([same for same in found.sets if not _flat(archive.read(same[0]))])
 
 
 def _digest(archive: Archive, row: Row, *, decode: bool) -> str:
@@ -86,7 +88,7 @@ def _flat(pixels: np.ndarray) -> bool:
     return bool((pixels.min((1, 2)) == pixels.max((1, 2))).all())
 
 
-def joined_groups(groups: Iterable[str], copies: Copies) -> Mapping[str, str]:
+def joined_groups(groups: Iterable[str], copies: RepeatedImages) -> Mapping[str, str]:
     """Group -> the first, by name, of all groups that it is joined with by equal images."""
     first = {group: group for group in groups}
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from synthograph.archive.advice import without_group
 from synthograph.archive.convert import ConvertedItem, Shape, WorkersError, convert_all
-from synthograph.archive.copies import NO_COPIES, Copies, copies_of
+from synthograph.archive.copies import NO_REPEATS, RepeatedImages, copies_of
 from synthograph.archive.manifest import SPLITS, count_labels, crossing_groups, in_split
 from synthograph.archive.parts import Part, discard_parts, missing_ranges
 from synthograph.archive.reader import ArchiveInfo, SplitRecord, check_classes
@@ -94,7 +94,7 @@ class Summary:
     invariances: Sequence[str] | None
     mask_ids: Mapping[int, float] = field(default_factory=dict)
     small_range: tuple[int, int, int, int] | None = None
-    copies: Copies = NO_COPIES
+    copies: RepeatedImages = NO_REPEATS
     ungrouped: Sequence[str] = ()
     splits: Mapping[str, int] = field(default_factory=dict)
     crossing: Sequence[str] = ()

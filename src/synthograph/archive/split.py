@@ -12,7 +12,7 @@ import numpy as np
 import pydantic
 
 from synthograph.archive.advice import without_group
-from synthograph.archive.copies import NO_COPIES, Copies, find_copies, joined_groups
+from synthograph.archive.copies import NO_REPEATS, RepeatedImages, find_copies, joined_groups
 from synthograph.archive.manifest import SPLITS, Row, check_member, count_labels
 from synthograph.archive.reader import (
     Archive,
@@ -108,7 +108,7 @@ def _already_split(archive: Archive) -> str:
     return f"{archive.path} is split already: add --force to split it anew"
 
 
-def _joined(rows: Sequence[Row], copies: Copies) -> list[list[str]]:
+def _joined(rows: Sequence[Row], copies: RepeatedImages) -> list[list[str]]:
     """Sets of groups that equal images join."""
     units: dict[str, list[str]] = {}
     for group, first in joined_groups({row.group for row in rows if row.real}, copies).items():
@@ -124,7 +124,7 @@ def assign(
     rows: Sequence[Row],
     classes: Sequence[str],
     options: SplitOptions,
-    copies: Copies = NO_COPIES,
+    copies: RepeatedImages = NO_REPEATS,
 ) -> list[Row]:
     """The rows with their split and fold.
 
@@ -145,7 +145,7 @@ def assign(
 
 
 def _way_out(
-    rows: Sequence[Row], classes: Sequence[str], options: SplitOptions, copies: Copies
+    rows: Sequence[Row], classes: Sequence[str], options: SplitOptions, copies: RepeatedImages
 ) -> str:
     """The first of some gentler demands that can be met."""
     folds = range((options.folds or 2) - 1, 1, -1)
@@ -161,7 +161,7 @@ def _way_out(
 
 
 def _cut(
-    rows: Sequence[Row], classes: Sequence[str], options: SplitOptions, copies: Copies
+    rows: Sequence[Row], classes: Sequence[str], options: SplitOptions, copies: RepeatedImages
 ) -> list[Row]:
     rows = [replace(row, split=None, fold=None) for row in rows]
     bare = without_group(rows)

@@ -13,7 +13,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.untrusted.tensors import read_tensors, write_tensors
-from synthograph.downstream.probe import Probe
+from synthograph.downstream.probe import LogisticProbe
 
 
 class ClassifierInfo(Config):
@@ -53,7 +53,7 @@ class Classifier:
     """A trained classifier."""
 
     info: ClassifierInfo
-    probe: Probe
+    probe: LogisticProbe
 
 
 def save(path: Path, classifier: Classifier) -> None:
@@ -72,7 +72,7 @@ def load(path: Path) -> Classifier:
         raise UserError(f"{path}: is no classifier: give a file of 'synthograph classify train'")
     try:
         info = ClassifierInfo.parse(document)
-        probe = Probe.from_tensors(tensors)
+        probe = LogisticProbe.from_tensors(tensors)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     except (KeyError, ValueError, RuntimeError) as error:

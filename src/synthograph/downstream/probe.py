@@ -15,7 +15,7 @@ from jaxtyping import Float, Float64, Int64
 from scipy.optimize import minimize, minimize_scalar
 from torch import Tensor
 
-from synthograph.stats.scores import Direction, Predictions, Score
+from synthograph.stats.scores import Predictions, PredictionScore
 
 # n image, d feature, k class, c component
 
@@ -30,7 +30,7 @@ PATIENCE = 4
 
 
 @dataclass(frozen=True)
-class Probe:
+class LogisticProbe:
     """A fitted probe.
 
     Attributes:
@@ -76,7 +76,7 @@ class Probe:
         return {**{name: getattr(self, name) for name in names}, **named}
 
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> "Probe":
+    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> "LogisticProbe":
         """The inverse of `tensors`.
 
         Raises:
@@ -112,8 +112,8 @@ def fit(
     weights: Float64[Tensor, " n"],
     validation: Predictions,
     validation_features: Float[Tensor, "m d"],
-    score: Score,
-) -> tuple[Probe, list[Tried]]:
+    score: PredictionScore,
+) -> tuple[LogisticProbe, list[Tried]]:
     """Fit a probe for each penalty and keep the one whose score on the validation images is best;
     of equals the stronger penalty.
 
@@ -142,7 +142,7 @@ def fit(
         logits = _logits(checked, start)
         value = score.value(_with(validation, logits.softmax(1)))
         tried.append(Tried(penalty, value))
-        directed = value if score.direction is Direction.HIGHER else -value
+        directed = value if score.higher_is_better else -value
         since += 1
         if directed > best_value + 1e-9:
             best, best_value, since = start.copy(), directed, 0
@@ -152,7 +152,7 @@ def fit(
     axes, spread = _directions(standard)
     limit = float(_apart(standard, axes, spread).quantile(FAMILIAR))
     coefficients = torch.from_numpy(best)
-    probe = Probe(
+    probe = LogisticProbe(
         mean,
         scale,
         coefficients[:, :-1].clone(),

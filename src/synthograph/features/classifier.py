@@ -25,7 +25,7 @@ from synthograph.core.untrusted.tensors import load_tensors
 from synthograph.core.untrusted.torch_files import read_state
 from synthograph.features.base import NetworkExtractor, WeightDigest, to_device
 from synthograph.features.preprocess import Preprocess, chunk_for
-from synthograph.features.resnet import BlockPlan, Convolution, Layers, ResNet, plain_names
+from synthograph.features.resnet import BlockPlan, Convolution, ResNet, ResNetShape, plain_names
 
 PREFIX = "classifier:"
 _STEM, _FIRST = "conv1.weight", "layer1.0.conv1.weight"
@@ -184,7 +184,7 @@ def _outer(names: Collection[str], path: Path) -> str:
     return found[0]
 
 
-def _plan(tensors: Mapping[str, Tensor], about: Description, path: Path) -> Layers:
+def _plan(tensors: Mapping[str, Tensor], about: Description, path: Path) -> ResNetShape:
     """Shape of the network that those tensors belong to.
 
     Raises:
@@ -202,7 +202,7 @@ def _plan(tensors: Mapping[str, Tensor], about: Description, path: Path) -> Laye
         for stage in numbers
     )
     stem = _convolution(tensors, _STEM, path)
-    return Layers(stem, stages, about.stem_stride, about.stem_pool)
+    return ResNetShape(stem, stages, about.stem_stride, about.stem_pool)
 
 
 def _block(tensors: Mapping[str, Tensor], name: str, path: Path) -> BlockPlan:
@@ -231,7 +231,7 @@ def _convolution(tensors: Mapping[str, Tensor], name: str, path: Path) -> Convol
     return Convolution(shape[1], shape[0], shape[2], bias=bias)
 
 
-def _network(plan: Layers, side: int, path: Path) -> ResNet:
+def _network(plan: ResNetShape, side: int, path: Path) -> ResNet:
     """The network without numbers, after a check that images can pass through it."""
     with torch.device("meta"):
         try:

@@ -28,7 +28,7 @@ CHUNK = 4
 
 
 @dataclass(frozen=True)
-class Stage:
+class LiteStage:
     """Blocks in a row; the first of them has the stride."""
 
     blocks: int
@@ -39,13 +39,13 @@ class Stage:
 
 
 STAGES = (
-    Stage(1, 1, 3, 1, 16),
-    Stage(2, 6, 3, 2, 24),
-    Stage(2, 6, 5, 2, 40),
-    Stage(3, 6, 3, 2, 80),
-    Stage(3, 6, 5, 1, 112),
-    Stage(4, 6, 5, 2, 192),
-    Stage(1, 6, 3, 1, 320),
+    LiteStage(1, 1, 3, 1, 16),
+    LiteStage(2, 6, 3, 2, 24),
+    LiteStage(2, 6, 5, 2, 40),
+    LiteStage(3, 6, 3, 2, 80),
+    LiteStage(3, 6, 5, 1, 112),
+    LiteStage(4, 6, 5, 2, 192),
+    LiteStage(1, 6, 3, 1, 320),
 )
 """Of lite0 (Tan and Le 2019, table 1)."""
 LEVELS = (2, 3, 5, 7)
@@ -53,7 +53,7 @@ LEVELS = (2, 3, 5, 7)
 
 
 @dataclass(frozen=True)
-class Size:
+class LiteSize:
     """How a variant is scaled, and the side of its input."""
 
     width: float
@@ -62,17 +62,17 @@ class Size:
 
 
 SIZES = {
-    "efficientnet-lite0": Size(1.0, 1.0, 224),
-    "efficientnet-lite1": Size(1.0, 1.1, 240),
-    "efficientnet-lite2": Size(1.1, 1.2, 260),
+    "efficientnet-lite0": LiteSize(1.0, 1.0, 224),
+    "efficientnet-lite1": LiteSize(1.0, 1.1, 240),
+    "efficientnet-lite2": LiteSize(1.1, 1.2, 260),
 }
 
 
-def scaled(size: Size) -> tuple[Stage, ...]:
+def scaled(size: LiteSize) -> tuple[LiteStage, ...]:
     """The stages of a variant."""
     inner = range(1, len(STAGES) - 1)
     return tuple(
-        Stage(
+        LiteStage(
             math.ceil(size.depth * one.blocks) if place in inner else one.blocks,
             one.expand,
             one.kernel,
@@ -92,7 +92,7 @@ def _multiple(channels: float, of: int = 8) -> int:
 class Block(nn.Module):
     """An inverted bottleneck: expand, filter every channel by itself, project."""
 
-    def __init__(self, inputs: int, stage: Stage, stride: int) -> None:
+    def __init__(self, inputs: int, stage: LiteStage, stride: int) -> None:
         super().__init__()
         inner = inputs * stage.expand
         self.around = stride == 1 and inputs == stage.outputs
@@ -118,7 +118,7 @@ class EfficientNetLite(FeatureNetwork):
 
     dims = DIMS
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: LiteSize) -> None:
         super().__init__()
         stages, inputs = scaled(size), STEM
         self._conv_stem = _convolution(3, STEM, 3, 2)
@@ -181,7 +181,7 @@ def _same(side: int, kernel: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-def _recipe(name: str, size: Size, bytes_: int, sha256: str) -> NetworkRecipe:
+def _recipe(name: str, size: LiteSize, bytes_: int, sha256: str) -> NetworkRecipe:
     package = PACKAGES[name]
     weights = WeightFile(
         name=name,

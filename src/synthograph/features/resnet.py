@@ -57,7 +57,7 @@ class BlockPlan:
 
 
 @dataclass(frozen=True)
-class Layers:
+class ResNetShape:
     """Shape of a network: a first convolution, then stages of blocks, all but the first of which
     begin with stride 2.
     """
@@ -114,7 +114,7 @@ class ResidualBlock(nn.Module):
 class ResNet(FeatureNetwork):
     """Inputs to the features before the classes: the mean over the last stage's picture."""
 
-    def __init__(self, plan: Layers) -> None:
+    def __init__(self, plan: ResNetShape) -> None:
         super().__init__()
         self.pool, self.dims = plan.stem_pool, plan.dims
         self.conv1 = plan.stem.build(plan.stem_stride)

@@ -6,7 +6,7 @@ al. 2020 (SwAV); Mei et al. 2022 (RadImageNet).
 
 from synthograph.features.base import NetworkRecipe, WeightFile
 from synthograph.features.preprocess import Preprocess
-from synthograph.features.resnet import BlockPlan, Convolution, Layers, ResNet
+from synthograph.features.resnet import BlockPlan, Convolution, ResNet, ResNetShape
 
 SIDE, DIMS = 224, 2048
 STAGES = ((64, 3), (128, 4), (256, 6), (512, 3))
@@ -14,7 +14,7 @@ STAGES = ((64, 3), (128, 4), (256, 6), (512, 3))
 WIDER = 4
 
 
-def _plan() -> Layers:
+def _plan() -> ResNetShape:
     """Shape of ResNet-50."""
     inputs, stages = 64, []
     for inner, count in STAGES:
@@ -29,7 +29,7 @@ def _plan() -> Layers:
             blocks.append(BlockPlan(shapes, around))
             inputs = outputs
         stages.append(tuple(blocks))
-    return Layers(Convolution(3, 64, 7), tuple(stages))
+    return ResNetShape(Convolution(3, 64, 7), tuple(stages))
 
 
 class ResNet50(ResNet):

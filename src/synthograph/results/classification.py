@@ -39,7 +39,7 @@ class ScoreValue(Schema):
     groups: Count
 
 
-class Calibration(Schema):
+class CalibrationCurve(Schema):
     """Reliability of the decided class in bins of equally many images.
 
     Attributes:
@@ -80,7 +80,7 @@ class ClassifierEvaluation(Document):
     scores: Many[ScoreValue]
     confusion: Many[Many[Count]]
     """True classes in rows, decided ones in columns."""
-    calibration: Calibration
+    calibration: CalibrationCurve
     majority: float
     """Accuracy of always saying the most frequent class."""
     unlike: Count

@@ -24,7 +24,7 @@ NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class MasksBeside:
     """Files that are masks of images and none themselves.
 
     Attributes:
@@ -40,7 +40,7 @@ class Beside:
     example: tuple[str, str]
 
 
-def find_masks(images: Sequence[str]) -> Beside | None:
+def find_masks(images: Sequence[str]) -> MasksBeside | None:
     """Masks among files that look like images, or None.
 
     A mask is called like an image of its folder and a word more (`x_mask.png` of `x.png`), or lies
@@ -65,7 +65,7 @@ def find_masks(images: Sequence[str]) -> Beside | None:
     if not found:
         return None
     example = next((mask, image) for mask, image in found.items() if image)
-    return Beside(frozenset(found), dict(suffixes.most_common()), folders, example)
+    return MasksBeside(frozenset(found), dict(suffixes.most_common()), folders, example)
 
 
 def _in_mask_folders(names: Iterable[str]) -> dict[str, list[str]]:

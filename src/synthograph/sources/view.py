@@ -28,7 +28,7 @@ class Colour(enum.StrEnum):
     RGB = "rgb"
 
 
-class Scope(enum.StrEnum):
+class WindowScope(enum.StrEnum):
     """What the percentiles of a window are taken of."""
 
     ARCHIVE = "archive"
@@ -42,10 +42,10 @@ class Window:
     low: float
     high: float
     percentiles: bool
-    scope: Scope = Scope.ARCHIVE
+    scope: WindowScope = WindowScope.ARCHIVE
 
     @classmethod
-    def parse(cls, text: str, scope: Scope) -> "Window":
+    def parse(cls, text: str, scope: WindowScope) -> "Window":
         """The window that `LOW,HIGH` or `LOW%,HIGH%` means.
 
         Raises:
@@ -63,7 +63,7 @@ class Window:
                 f"--window {text!r}: give the values that become black and white as LOW,HIGH, such "
                 "as 0,4095, or as percentiles of the pixels, such as 0.5%,99.5%"
             )
-        if scope is Scope.IMAGE and not percentiles:
+        if scope is WindowScope.IMAGE and not percentiles:
             raise UserError(
                 "--window-scope image takes percentiles of each image: give --window in percent, "
                 "such as 0.5%,99.5%"
@@ -119,7 +119,7 @@ class View:
                 limits = known.get(name) or self.window.limits_of(array_of(pixels))
                 pixels, further = _windowed(array_of(pixels), limits)
                 notes += further
-                if self.window.scope is Scope.IMAGE:
+                if self.window.scope is WindowScope.IMAGE:
                     end = f".{name}" if modalities else ""
                     columns[f"window_low{end}"] = f"{limits[0]:g}"
                     columns[f"window_high{end}"] = f"{limits[1]:g}"

@@ -27,7 +27,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.interval import Interval
 from synthograph.core.seeds import Streams
 from synthograph.stats.intervals import LEVEL, MIN_GROUPS, wilson
-from synthograph.stats.scores import Predictions, Score
+from synthograph.stats.scores import Predictions, PredictionScore
 
 # n image, k class, e weighting, d draw, f fold
 
@@ -40,7 +40,7 @@ MIN_DEFINED = 0.9
 
 @dataclass(frozen=True)
 class Difference:
-    """Score of a condition less that of its reference.
+    """PredictionScore of a condition less that of its reference.
 
     Attributes:
         value: the difference, means over the draws.
@@ -82,7 +82,7 @@ def group_weights(
 
 
 def score_interval(
-    score: Score, predictions: Predictions, *, replicates: int = REPLICATES, seed: int = 0
+    score: PredictionScore, predictions: Predictions, *, replicates: int = REPLICATES, seed: int = 0
 ) -> tuple[float, Interval | None]:
     """A score and its interval over groups; for this training of the classifier.
 
@@ -110,7 +110,7 @@ def score_interval(
 
 
 def compare(
-    score: Score,
+    score: PredictionScore,
     arm: list[Predictions],
     reference: list[Predictions],
     *,
@@ -250,11 +250,11 @@ def auroc_error(area: float, positives: int, negatives: int, correlation: float 
     return math.sqrt(2 * (1 - correlation) * variance / (positives * negatives))
 
 
-def _mean_value(score: Score, draws: list[Predictions]) -> float:
+def _mean_value(score: PredictionScore, draws: list[Predictions]) -> float:
     return sum(score.value(each) for each in draws) / len(draws)
 
 
-def _mean_scores(score: Score, draws: list[Predictions], weights: Tensor) -> Tensor:
+def _mean_scores(score: PredictionScore, draws: list[Predictions], weights: Tensor) -> Tensor:
     return torch.stack([score.compute(each, weights) for each in draws]).mean(0)
 
 
@@ -266,7 +266,7 @@ def _variance(found: Float64[Tensor, " e"], groups: int) -> float:
 
 
 def _draw_variance(
-    score: Score, draws: list[Predictions], weights: Float64[Tensor, "e n"]
+    score: PredictionScore, draws: list[Predictions], weights: Float64[Tensor, "e n"]
 ) -> tuple[float, float]:
     """Variance of the mean over draws, and its degrees of freedom.
 

@@ -7,7 +7,6 @@ count whole groups (patients) several times or not at all are replicates of a bo
 NaN, never 0 or 1.
 """
 
-import enum
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -84,18 +83,11 @@ class Predictions:
         )
 
 
-class Direction(enum.Enum):
-    """Which values of a score are better."""
-
-    HIGHER = 1
-    LOWER = -1
-
-
 Compute = Callable[[Predictions, Float64[Tensor, "e n"]], Float64[Tensor, " e"]]
 
 
 @dataclass(frozen=True)
-class Score:
+class PredictionScore:
     """A score of predictions: its name in files, its title, which values are better, and how it is
     computed for any number of weightings.
     """
@@ -103,7 +95,7 @@ class Score:
     name: str
     title: str
     compute: Compute
-    direction: Direction = Direction.HIGHER
+    higher_is_better: bool = True
     top: float = 1.0
     """Largest possible value; the smallest is 0."""
 
@@ -192,7 +184,7 @@ def _macro_auroc(predictions: Predictions, weights: Tensor) -> Tensor:
     return torch.stack(columns).mean(0)
 
 
-def _macro_average_precision(predictions: Predictions, weights: Tensor) -> Tensor:
+def _macro_precision(predictions: Predictions, weights: Tensor) -> Tensor:
     classes = range(1, 2) if predictions.classes == 2 else range(predictions.classes)
     columns = [
         average_precision(predictions.probabilities[:, c], predictions.labels == c, weights)
@@ -235,14 +227,14 @@ def _specificity(predictions: Predictions, weights: Tensor) -> Tensor:
     return sensitivities(predictions, weights)[:, 0]
 
 
-AUROC = Score("auroc", "area under the ROC curve", _macro_auroc)
-BALANCED_ACCURACY = Score("balanced_accuracy", "balanced accuracy", _balanced_accuracy)
-MACRO_F1 = Score("macro_f1", "macro F1", _macro_f1)
-SENSITIVITY = Score("sensitivity", "sensitivity", _sensitivity)
-SPECIFICITY = Score("specificity", "specificity", _specificity)
-ACCURACY = Score("accuracy", "accuracy", _accuracy)
-AVERAGE_PRECISION = Score("average_precision", "average precision", _macro_average_precision)
-BRIER = Score("brier", "Brier score", _brier, Direction.LOWER, top=2.0)
+AUROC = PredictionScore("auroc", "area under the ROC curve", _macro_auroc)
+BALANCED_ACCURACY = PredictionScore("balanced_accuracy", "balanced accuracy", _balanced_accuracy)
+MACRO_F1 = PredictionScore("macro_f1", "macro F1", _macro_f1)
+SENSITIVITY = PredictionScore("sensitivity", "sensitivity", _sensitivity)
+SPECIFICITY = PredictionScore("specificity", "specificity", _specificity)
+ACCURACY = PredictionScore("accuracy", "accuracy", _accuracy)
+AVERAGE_PRECISION = PredictionScore("average_precision", "average precision", _macro_precision)
+BRIER = PredictionScore("brier", "Brier score", _brier, higher_is_better=False, top=2.0)
 
 SCORES = (AUROC, BALANCED_ACCURACY, MACRO_F1, AVERAGE_PRECISION, ACCURACY, BRIER)
 """Scores of any number of classes; with two, `SENSITIVITY` and `SPECIFICITY` come beside them."""

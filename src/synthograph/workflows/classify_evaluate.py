@@ -22,7 +22,7 @@ from synthograph.features.registry import feature_folder
 from synthograph.metrics.columns import features_of
 from synthograph.metrics.overlap import trained_on
 from synthograph.results.classification import (
-    Calibration,
+    CalibrationCurve,
     ClassifierEvaluation,
     ClassifierRecord,
     ScoreValue,
@@ -225,7 +225,7 @@ def _evaluation(
         groups=len(predicted.groups.unique()),
         scores=tuple(values),
         confusion=tuple(tuple(row) for row in table.tolist()),
-        calibration=Calibration(
+        calibration=CalibrationCurve(
             said=tuple(said.said.tolist()),
             came=tuple(said.came.tolist()),
             counts=tuple(said.counts.tolist()),

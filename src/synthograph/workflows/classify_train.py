@@ -164,7 +164,7 @@ def open_backbone(name: str | None, device: str) -> Extractor:
     return next(iter(extractors.values()))
 
 
-def scores_for(classes: int) -> tuple[scores.Score, ...]:
+def scores_for(classes: int) -> tuple[scores.PredictionScore, ...]:
     """The scores of that many classes."""
     if classes != 2:
         return scores.SCORES
@@ -208,7 +208,7 @@ def _fit(
     validation: ArchiveRows,
     extractor: Extractor,
     progress: Progress,
-) -> tuple[probe.Probe, list[Tried], Predictions]:
+) -> tuple[probe.LogisticProbe, list[Tried], Predictions]:
     """The probe, what was tried, and its predictions of the validation images."""
     classes = archive.info.classes
     folder = feature_folder()

@@ -24,7 +24,15 @@ from synthograph.core.spec import stated
 from synthograph.sources.files import FileSourceOptions, read_files
 from synthograph.sources.readers import FileDecoder
 from synthograph.sources.tables import parse_columns
-from synthograph.sources.view import Colour, Limits, Scope, View, Window, measure_limits, viewed
+from synthograph.sources.view import (
+    Colour,
+    Limits,
+    View,
+    Window,
+    WindowScope,
+    measure_limits,
+    viewed,
+)
 from synthograph.workflows.grid import draw_grid, refuse_grid
 from synthograph.workflows.requests import PrepareRequest
 
@@ -208,9 +216,9 @@ def _view(
     if request.window is None:
         view = View(colour=colour)
     else:
-        window = Window.parse(request.window, Scope(request.window_scope))
+        window = Window.parse(request.window, WindowScope(request.window_scope))
         limits: dict[str, Limits] = {}
-        if window.percentiles and window.scope is Scope.ARCHIVE:
+        if window.percentiles and window.scope is WindowScope.ARCHIVE:
             limits = measure_limits(items, window, progress.track("measuring"))
             for name, (low, high) in limits.items():
                 progress.log(f"note: window of {name}: {low:g} becomes black and {high:g} white")
