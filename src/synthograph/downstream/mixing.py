@@ -5,11 +5,11 @@ images are added, how many real ones are removed. Images are drawn in an order t
 decides, so that a larger amount holds every image of a smaller one.
 """
 
+import enum
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import pydantic
 
@@ -22,6 +22,19 @@ from synthograph.core.untrusted.documents import parse_json, read_text
 
 Counts = Mapping[str, int]
 """Class to number of images, in class order."""
+
+
+class Control(enum.Enum):
+    """What stands for the synthetic images."""
+
+    NONE = "none"
+    """They themselves."""
+    DUPLICATES = "duplicates"
+    """As many repeated real images."""
+    AUGMENTATION = "augmentation"
+    """Nothing but the classifier's own augmentation."""
+
+
 MAX_TIMES = 1000.0
 SEED = "seed"
 """Column of synthetic rows: the seed of their latent."""
@@ -269,8 +282,3 @@ def take_seeds(rows: Sequence[Row], asked: Sequence[Taken], what: str) -> dict[s
 def _order(rows: Sequence[Row], seed: int, name: str) -> list[Row]:
     order = Streams(seed).permutation(f"mixing/{name}", 0, len(rows))
     return [rows[place] for place in order.tolist()]
-
-
-Control = Literal["none", "duplicates", "augmentation"]
-"""What stands for the synthetic images: they themselves, repeated real images, or nothing but the
-classifier's own augmentation."""

@@ -40,15 +40,17 @@ def _plain(opener: Callable[[io.BytesIO], ImageFile]) -> Opener:
     return lambda data: (opener(io.BytesIO(data)), ())
 
 
+PNG, JPEG, TIFF = "PNG", "JPEG", "TIFF"
+"""Kinds of files that are looked at more closely than by Pillow alone."""
 # Pillow's readers are called directly: its global `open` accepts some forty formats and prints
 # warnings about sizes.
 _FORMATS: tuple[tuple[bytes, str, Opener], ...] = (
-    (MAGIC, "PNG", open_png),
-    (b"\xff\xd8\xff", "JPEG", open_jpeg),
-    (b"II*\0", "TIFF", _plain(TiffImageFile)),
-    (b"MM\0*", "TIFF", _plain(TiffImageFile)),
-    (b"II+\0", "TIFF", _plain(TiffImageFile)),
-    (b"MM\0+", "TIFF", _plain(TiffImageFile)),
+    (MAGIC, PNG, open_png),
+    (b"\xff\xd8\xff", JPEG, open_jpeg),
+    (b"II*\0", TIFF, _plain(TiffImageFile)),
+    (b"MM\0*", TIFF, _plain(TiffImageFile)),
+    (b"II+\0", TIFF, _plain(TiffImageFile)),
+    (b"MM\0+", TIFF, _plain(TiffImageFile)),
     (b"BM", "BMP", _plain(BmpImageFile)),
 )
 _TALKERS = tuple(map(logging.getLogger, ("PIL.TiffImagePlugin", "tifffile")))
@@ -136,7 +138,7 @@ def read_mask(data: bytes) -> np.ndarray:
         UnreadableError: as `read_image`, and for colour, alpha, JPEG or ids above 255.
     """
     kind, opener = _format(data)
-    if kind == "JPEG":
+    if kind == JPEG:
         raise UnreadableError("a mask in JPEG has blurred class ids; save it as PNG")
     with _failures(kind):
         decoded = _decode(data, kind, opener)
@@ -195,12 +197,12 @@ def _failures(kind: str) -> Iterator[None]:
 
 def _decode(data: bytes, kind: str, opener: Opener) -> _Decoded:
     """Open by content, check what must be known before decoding, decode."""
-    if kind == "PNG":
+    if kind == PNG:
         _check_size(*struct.unpack_from(">II", data.ljust(24, b"\0"), 16))
     try:
         image, notes = opener(data)
     except SyntaxError:
-        if kind == "TIFF":
+        if kind == TIFF:
             values, white_zero = decode_values(data, _check_size)
             return _Decoded(values, 16, (), white_zero)
         raise
@@ -212,7 +214,7 @@ def _decode(data: bytes, kind: str, opener: Opener) -> _Decoded:
     upright: Image = image
     if turn in _TURNS:
         # loading a TIFF turns it
-        upright = image if kind == "TIFF" else image.transpose(_TURNS[turn])
+        upright = image if kind == TIFF else image.transpose(_TURNS[turn])
         notes = (*notes, "EXIF orientation applied")
     white_zero = isinstance(image, TiffImageFile) and is_white_zero(image)
     return _Decoded(upright, bits, tuple(dict.fromkeys(notes)), white_zero)

@@ -17,13 +17,15 @@ from synthograph.core.names import first_few
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.downstream import mixing
-from synthograph.downstream.mixing import Amounts, Counts
+from synthograph.downstream.mixing import Amounts, Control, Counts
 from synthograph.metrics.overlap import trained_on
 from synthograph.workflows.requests import MAX_IMAGES, MixRequest
 from synthograph.workflows.tables import table_lines
 
 DUPLICATE_OF = "duplicate_of"
 """Column of repeated real images: the file in the real archive."""
+ALL = "all"
+"""As many synthetic images as there were real ones."""
 ORIGIN_FILE = "file_in_set"
 """Column of synthetic images: the file in the set that they were taken from."""
 
@@ -47,13 +49,13 @@ class MixResult(Result):
     real: Counts
     kept: Counts
     added: Counts
-    control: mixing.Control
+    control: Control
     notes: Sequence[str]
 
     def lines(self) -> Iterator[str]:
         """Images of the training split by class, before and after."""
-        what = {"none": "synthetic", "duplicates": "repeated", "augmentation": "synthetic"}
-        heads = ("real", "real kept", what[self.control], "in all")
+        joined = "repeated" if self.control is Control.DUPLICATES else "synthetic"
+        heads = ("real", "real kept", joined, "in all")
         table = Table("training images", *(Column(head, justify="right") for head in heads))
         for name in self.classes:
             row = self.real[name], self.kept[name], self.added[name]
@@ -92,14 +94,14 @@ def run(request: MixRequest, *, progress: Progress) -> MixResult:
     for line in lines:
         progress.log(line)
     kept = _kept(rows, amounts, request.seed)
-    picks = _picks(real, sets, kept, drawn, request.control)
+    picks = _picks(real, sets, kept, drawn, Control(request.control))
     result = MixResult(
         None if request.dry_run else request.dest,
         classes,
         counts,
         count_labels([row for row in kept if row.split == "train"], classes),
         {name: len(drawn.get(name, ())) for name in classes},
-        request.control,
+        Control(request.control),
         notes,
     )
     if not request.dry_run:
@@ -124,7 +126,7 @@ def _training_rows(real: Archive) -> list[Row]:
 
 
 def _check_sets(request: MixRequest, real: Archive, sets: Sequence[Archive]) -> None:
-    needs = request.control == "none" and not request.only_real
+    needs = Control(request.control) is Control.NONE and not request.only_real
     if needs and not sets:
         raise UserError("--synthetic is missing: name one or more sets of 'synthograph generate'")
     for each in sets:
@@ -177,7 +179,7 @@ def _check_generators(real: Archive, sets: Sequence[Archive]) -> list[str]:
 
 
 Rule = Callable[[Counts, Mapping[str, float]], Amounts]
-RULES: Mapping[str, tuple[Rule, float]] = {
+PER_CLASS: Mapping[str, tuple[Rule, float]] = {
     "add": (mixing.add, float(MAX_IMAGES)),
     "add_percent": (mixing.add_percent, 100 * mixing.MAX_TIMES),
     "replace": (mixing.replace, 1.0),
@@ -186,35 +188,38 @@ RULES: Mapping[str, tuple[Rule, float]] = {
 """Rules that take a number per class, and the largest one that makes sense."""
 
 
+def _amounts(request: MixRequest, counts: Counts) -> Amounts:
+    """What leaves and joins each class."""
+    asked, classes = request.rule(), list(counts)
+    if request.only_real:
+        return Amounts({}, {})
+    if request.top_up is not None:
+        return mixing.top_up(counts, request.top_up)
+    if request.synt_n_imgs is not None:
+        return mixing.add(counts, mixing.by_thousands(request.synt_n_imgs, classes))
+    rule, limit = PER_CLASS[asked]
+    words = [word for word in getattr(request, asked) if word != ALL]
+    return rule(counts, mixing.per_class(words, classes, request.flags()[asked], limit=limit))
+
+
 def _choose(
     request: MixRequest, real: Archive, rows: Sequence[Row], sets: Sequence[Archive]
 ) -> tuple[Amounts, dict[str, list[Row]], list[str]]:
     """What leaves and joins each class, which rows join, and what was understood."""
-    asked = request.rule()
+    request.rule()
     classes = real.info.classes
-    counts = count_labels(rows, classes)
     made = [row for each in sets for row in each.rows]
-    if asked == "amounts":
+    if request.amounts is not None:
         known = list(dict.fromkeys(name for each in sets for name in each.info.classes))
-        taken = mixing.read_published(request.amounts or Path(), known, classes)
+        taken = mixing.read_published(request.amounts, known, classes)
         drawn = mixing.take_seeds(made, taken, "the synthetic sets")
-        amounts = Amounts({name: len(drawn.get(name, ())) for name in classes}, {})
-        return amounts, drawn, [f"understood: {each}" for each in taken]
+        added = {name: len(drawn.get(name, ())) for name in classes}
+        return Amounts(added, {}), drawn, [f"understood: {each}" for each in taken]
+    amounts = _amounts(request, count_labels(rows, classes))
     lines = []
-    if asked == "only_real":
-        amounts = Amounts({}, {})
-    elif asked == "top_up":
-        amounts = mixing.top_up(counts, request.top_up or 0.0)
-    elif asked == "synt_n_imgs":
-        amounts = mixing.add(counts, mixing.by_thousands(request.synt_n_imgs or "", classes))
+    if request.synt_n_imgs is not None:
         lines = [f"understood: {n} of class {name}" for name, n in amounts.added.items()]
-    else:
-        rule, limit = RULES[asked]
-        words = [word for word in getattr(request, asked) if word != "all"]
-        flag = request.flags()[asked]
-        amounts = rule(counts, mixing.per_class(words, classes, flag, limit=limit))
-    drawn = _draw(request, amounts.added, _by_class(rows), _by_class(made))
-    return amounts, drawn, lines
+    return amounts, _draw(request, amounts.added, _by_class(rows), _by_class(made)), lines
 
 
 def _draw(
@@ -223,9 +228,10 @@ def _draw(
     real: Mapping[str, Sequence[Row]],
     made: Mapping[str, Sequence[Row]],
 ) -> dict[str, list[Row]]:
-    if request.control == "augmentation":
+    control = Control(request.control)
+    if control is Control.AUGMENTATION:
         return {}
-    if request.control == "duplicates":
+    if control is Control.DUPLICATES:
         return mixing.draw_again(real, wanted, request.seed)
     return mixing.draw(made, wanted, request.seed, "the synthetic sets")
 
@@ -249,7 +255,7 @@ def _picks(
     sets: Sequence[Archive],
     kept: Sequence[Row],
     drawn: Mapping[str, Sequence[Row]],
-    control: mixing.Control,
+    control: Control,
 ) -> list[_Pick]:
     """Every image of the mixture: the real ones in their order, then what joins by class."""
     stay = {row.file for row in kept}
@@ -257,7 +263,7 @@ def _picks(
     home = {id(row): each for each in sets for row in each.rows}
     for label, rows in drawn.items():
         for row in rows:
-            if control == "duplicates":
+            if control is Control.DUPLICATES:
                 columns = {**row.columns, DUPLICATE_OF: row.file}
                 picks.append(_Pick(real, row, replace(row, fold=None, columns=columns)))
                 continue
@@ -286,7 +292,7 @@ def _write(
         rest = picks[writer.items_done :]
         for pick in progress.track("mixing")(rest, len(rest)):
             writer.add([_encoded(pick)])
-        used = request.control == "none"
+        used = Control(request.control) is Control.NONE
         snapshots = [doc for each in sets for doc in each.info.snapshots] if used else []
         mixture = request.model_dump(
             mode="json", exclude={"dest", "force", "dry_run", "config", "real", "synthetic"}
