@@ -128,7 +128,7 @@ def test_what_cannot_be_trained_is_refused_at_once(
 ) -> None:
     whole = make_archive(tmp_path / "whole.zip")
     out = tmp_path / "c.safetensors"
-    with pytest.raises(UserError, match="has no split train"):
+    with pytest.raises(UserError, match="has no images in split train: 'synthograph split"):
         sg.classify_train(data=whole, out=out, backbone=BACKBONE)
     single = make_archive(tmp_path / "single.zip", classes=("dark",), split="train")
     with pytest.raises(UserError, match="fewer than two classes"):
@@ -141,6 +141,11 @@ def test_what_cannot_be_trained_is_refused_at_once(
     )
     with pytest.raises(UserError, match="split train lacks class 'dark'"):
         sg.classify_train(data=lacking, out=out, backbone=BACKBONE)
+    rewrite(archive, [replace(row, split="test") for row in archive.rows])
+    with pytest.raises(UserError, match="cut all images anew"):
+        sg.classify_train(data=lacking, out=out, backbone=BACKBONE)
+    with pytest.raises(UserError, match=r"name it c\.safetensors"):
+        sg.classify_train(data=whole, out=tmp_path / "c.txt", backbone=BACKBONE)
     with pytest.raises(UserError, match="is unknown"):
         sg.classify_train(data=trained[0], out=out, backbone="resnet9000")
     assert not out.exists()
@@ -150,7 +155,7 @@ def test_strange_files_are_no_classifiers(trained: tuple[Path, Path], tmp_path: 
     data, model = trained
     text = tmp_path / "x.safetensors"
     text.write_text("no tensors")
-    with pytest.raises(UserError, match=r"x\.safetensors"):
+    with pytest.raises(UserError, match="a file of 'synthograph classify train'"):
         sg.classify_evaluate(model=text, data=str(data))
     tensors, document = read_tensors(model)
     write_tensors(text, tensors, {**document, "task": "segment"})

@@ -148,6 +148,8 @@ def test_what_cannot_be_known_is_said(real: Path, tmp_path: Path) -> None:
     [
         ({}, "give one rule"),
         ({"add": "1", "top_up": 1}, "given: --add and --top-up"),
+        ({"add": "1.5"}, "give a whole number"),
+        ({"only_synthetic": "0"}, "would have no training image"),
         ({"add": "500"}, r"500 of class dark \(20 are there\)"),
         ({"add": "grey=1"}, "class 'grey': known are"),
         ({"replace": "1.5"}, "from 0 to 1"),
@@ -160,6 +162,19 @@ def test_refusals(real: Path, tmp_path: Path, options: dict, message: str) -> No
     with pytest.raises(UserError, match=message):
         sg.mix(real, **{"synthetic": (made,), "dest": tmp_path / "m.zip", **options})
     assert not (tmp_path / "m.zip").exists()
+
+
+def test_inputs_are_never_replaced_and_a_set_counts_once(real: Path, tmp_path: Path) -> None:
+    made = synthetic(tmp_path / "made.zip", real)
+    before = real.read_bytes()
+    for dest in (real, made):
+        with pytest.raises(UserError, match="is one of the inputs"):
+            sg.mix(real, synthetic=(made,), add="1", dest=dest, force=True)
+    assert real.read_bytes() == before
+    copy = tmp_path / "copy.zip"
+    copy.write_bytes(made.read_bytes())
+    with pytest.raises(UserError, match="again: name it once"):
+        sg.mix(real, synthetic=(made, copy), add="30", dest=tmp_path / "m.zip")
 
 
 def test_sets_that_do_not_fit_are_refused(real: Path, tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.untrusted.tensors import read_tensors, write_tensors
 from synthograph.downstream.probe import LogisticProbe
 
+EXPECTED = "a file of 'synthograph classify train'"
+
 
 class ClassifierInfo(Config):
     """What the header of a classifier's file holds.
@@ -67,9 +69,9 @@ def load(path: Path) -> Classifier:
     Raises:
         UserError: it cannot be read, is no classifier, or contradicts itself.
     """
-    tensors, document = read_tensors(path)
+    tensors, document = read_tensors(path, EXPECTED)
     if document.get("task") != "classify":
-        raise UserError(f"{path}: is no classifier: give a file of 'synthograph classify train'")
+        raise UserError(f"{path}: is no classifier: give {EXPECTED}")
     try:
         info = ClassifierInfo.parse(document)
         probe = LogisticProbe.from_tensors(tensors)

@@ -83,7 +83,7 @@ def only_synthetic(real: Counts, given: Mapping[str, float]) -> Amounts:
 
 
 def per_class(
-    words: Sequence[str], classes: Sequence[str], flag: str, *, limit: float
+    words: Sequence[str], classes: Sequence[str], flag: str, *, limit: float, whole: bool = False
 ) -> dict[str, float]:
     """Numbers for classes: one for all (`100`), or by name (`MEL=100,NV=50`; others have none).
 
@@ -92,6 +92,7 @@ def per_class(
         classes: those that there are.
         flag: what was typed, for messages.
         limit: largest number that makes sense.
+        whole: whether they count images.
 
     Raises:
         UserError: a word is no number from 0 to `limit`, or names no class.
@@ -110,8 +111,9 @@ def per_class(
             number = float(text)
         except ValueError:
             number = -1
-        if not 0 <= number <= limit:
-            raise UserError(f"{flag} {word!r}: give a number from 0 to {limit:g}")
+        if not 0 <= number <= limit or (whole and number % 1):
+            kind = "whole number" if whole else "number"
+            raise UserError(f"{flag} {word!r}: give a {kind} from 0 to {limit:g}")
         for each in [name] if equals else classes:
             found[each] = number
     return found

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from synthograph.archive.batches import ArchiveRows, open_rows
 from synthograph.core.errors import UserError
-from synthograph.core.files import refuse_output, sha256_file
+from synthograph.core.files import sha256_file
 from synthograph.core.names import first_few, nearest
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
@@ -31,7 +31,12 @@ from synthograph.results.classification import (
 from synthograph.stats import scores
 from synthograph.stats.paired import score_interval
 from synthograph.stats.scores import Predictions
-from synthograph.workflows.classify_train import open_backbone, predictions_of, scores_for
+from synthograph.workflows.classify_train import (
+    open_backbone,
+    predictions_of,
+    refuse_out,
+    scores_for,
+)
 from synthograph.workflows.requests import ClassifyEvaluateRequest
 from synthograph.workflows.tables import number, table_lines
 
@@ -68,7 +73,7 @@ def run(request: ClassifyEvaluateRequest, *, progress: Progress) -> ClassifyEval
             the split, images are synthetic, or classes do not fit.
     """
     if request.out is not None:
-        refuse_output(request.out, "--out")
+        refuse_out(request.out, ".json")
     model = classifier.load(request.model)
     images = open_rows(request.data, "test").real()
     _check_classes(request, model, images)

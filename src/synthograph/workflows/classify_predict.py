@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from synthograph.archive.batches import open_rows
-from synthograph.core.files import refuse_output, write_bytes
+from synthograph.core.files import write_bytes
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.downstream import classifier
 from synthograph.features.registry import feature_folder
 from synthograph.metrics.columns import features_of
 from synthograph.workflows.classify_evaluate import check_modalities
-from synthograph.workflows.classify_train import open_backbone
+from synthograph.workflows.classify_train import open_backbone, refuse_out
 from synthograph.workflows.requests import ClassifyPredictRequest
 
 
@@ -48,7 +48,7 @@ def run(request: ClassifyPredictRequest, *, progress: Progress) -> ClassifyPredi
     Raises:
         UserError: the images have other modalities than the classifier was trained on.
     """
-    refuse_output(request.out, "--out")
+    refuse_out(request.out, ".csv")
     model = classifier.load(request.model)
     images = open_rows(request.data)
     check_modalities(model, images)

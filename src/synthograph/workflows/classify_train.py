@@ -12,7 +12,7 @@ from synthograph.archive.batches import ArchiveRows, group_numbers
 from synthograph.archive.manifest import Row, count_labels
 from synthograph.archive.reader import Archive, open_archive
 from synthograph.core.errors import UserError
-from synthograph.core.files import refuse_output, sha256_file
+from synthograph.core.files import disk_errors, refuse_output, sha256_file
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.core.untrusted.documents import JsonObject
@@ -82,7 +82,7 @@ def run(request: ClassifyTrainRequest, *, progress: Progress) -> ClassifyTrainRe
         UserError: the archive lacks a split, a class in one of them, or labels; validation images
             are synthetic; or the backbone's weights are not there.
     """
-    refuse_output(request.out, "--out")
+    refuse_out(request.out, ".safetensors")
     archive = open_archive(request.data)
     train, validation = _parts(archive)
     extractor = open_backbone(request.backbone, request.device)
@@ -152,6 +152,19 @@ def _counts(classes: Sequence[str], rows: Sequence[Row]) -> dict[str, dict[str, 
     return found
 
 
+def refuse_out(path: Path, ending: str) -> None:
+    """Refuse a result that exists, has another ending or cannot be written; make its folder.
+
+    Raises:
+        UserError: it does, has, or cannot.
+    """
+    if path.suffix.lower() != ending:
+        raise UserError(f"--out {path}: name it {path.with_suffix(ending).name}")
+    refuse_output(path, "--out")
+    with disk_errors(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+
 def open_backbone(name: str | None, device: str) -> Extractor:
     """The network whose features are read.
 
@@ -187,10 +200,13 @@ def _parts(archive: Archive) -> tuple[ArchiveRows, ArchiveRows]:
     for split in ("train", "val"):
         rows = [row for row in archive.rows if row.split == split]
         if not rows:
-            raise UserError(
-                f"{archive.path}: has no split {split}: 'synthograph split {archive.path} --test "
-                "0.2 --val 0.1' makes train, val and test"
-            )
+            way = f"'synthograph split {archive.path}' makes train, val and test"
+            if any(row.split for row in archive.rows):
+                way = (
+                    "add --force to 'synthograph split' to cut all images anew, by group, which "
+                    "gives up the split that it has"
+                )
+            raise UserError(f"{archive.path}: has no images in split {split}: {way}")
         counts = count_labels(rows, archive.info.classes)
         absent = [name for name in archive.info.classes if not counts[name]]
         if absent or None in {row.label for row in rows}:

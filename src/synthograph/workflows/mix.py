@@ -82,6 +82,11 @@ def run(request: MixRequest, *, progress: Progress) -> MixResult:
         UserError: the inputs do not fit each other, the generator saw images outside the training
             split, there are too few synthetic images, or an option breaks a rule.
     """
+    inputs = [request.real, *request.synthetic]
+    if request.dest.resolve() in [path.resolve() for path in inputs]:
+        raise UserError(
+            f"--out {request.dest}: is one of the inputs: give the mixture another name"
+        )
     refuse_destination(request.dest, replace=request.force)
     real = open_archive(request.real)
     sets = [open_archive(path) for path in request.synthetic]
@@ -94,6 +99,7 @@ def run(request: MixRequest, *, progress: Progress) -> MixResult:
     for line in lines:
         progress.log(line)
     kept = _kept(rows, amounts, request.seed)
+    _refuse_empty(classes, counts, kept, drawn)
     picks = _picks(real, sets, kept, drawn, Control(request.control))
     result = MixResult(
         None if request.dry_run else request.dest,
@@ -136,11 +142,24 @@ def _check_sets(request: MixRequest, real: Archive, sets: Sequence[Archive]) -> 
                 f"of {real.info.spec.describe()}: generate from a network that was trained on this "
                 "archive, or prepare both alike"
             )
+        twice = [other.path for other in sets if other.images_hash == each.images_hash]
+        if len(twice) > 1:
+            raise UserError(f"{twice[1]}: holds the images of {twice[0]} again: name it once")
         genuine = next((row.file for row in each.rows if row.real), None)
         if genuine is not None:
             raise UserError(
                 f"{each.path}: {genuine} is real: --synthetic takes sets of 'synthograph generate'"
             )
+
+
+def _refuse_empty(
+    classes: Sequence[str], counts: Counts, kept: Sequence[Row], drawn: Mapping[str, Sequence[Row]]
+) -> None:
+    """Refuse a mixture in which nothing is left of a class to train on."""
+    left = count_labels(kept, classes)
+    for name in classes:
+        if counts[name] and not left[name] and not drawn.get(name):
+            raise UserError(f"class {name!r} would have no training image: ask for more of it")
 
 
 def _check_generators(real: Archive, sets: Sequence[Archive]) -> list[str]:
@@ -199,7 +218,12 @@ def _amounts(request: MixRequest, counts: Counts) -> Amounts:
         return mixing.add(counts, mixing.by_thousands(request.synt_n_imgs, classes))
     rule, limit = PER_CLASS[asked]
     words = [word for word in getattr(request, asked) if word != ALL]
-    return rule(counts, mixing.per_class(words, classes, request.flags()[asked], limit=limit))
+    return rule(
+        counts,
+        mixing.per_class(
+            words, classes, request.flags()[asked], limit=limit, whole=limit == MAX_IMAGES
+        ),
+    )
 
 
 def _choose(

@@ -44,13 +44,19 @@ def write_tensors(
     write_bytes(path, save(ready, metadata=about))
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], JsonObject]:
+def read_tensors(
+    path: Path, expected: str = "a snapshot such as generator-000200.safetensors"
+) -> tuple[dict[str, Tensor], JsonObject]:
     """Tensors and document of a file that `write_tensors` wrote.
+
+    Args:
+        path: the file.
+        expected: what it should be, for messages.
 
     Raises:
         UserError: missing, unreadable, cut short, not safetensors, or without a document.
     """
-    tensors, document = _read(path, "a snapshot such as generator-000200.safetensors")
+    tensors, document = _read(path, expected)
     return tensors, _own(document, path)
 
 
