@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int, Int64
-from scipy.special import stdtrit
+from scipy.special import ndtri, stdtrit
 from torch import Tensor
 
 from synthograph.core.interval import Interval
@@ -382,6 +382,7 @@ def wilson(share: float, number: float, t: float) -> Interval:
     return Interval(min(low, share), max(high, share))
 
 
-def quantile(freedom: int) -> float:
-    """Two-sided quantile of Student's t, for `LEVEL`."""
-    return float(stdtrit(freedom, (1 + LEVEL) / 2))
+def quantile(freedom: float) -> float:
+    """Two-sided quantile of Student's t, for `LEVEL`; with infinite freedom, of the normal."""
+    end = (1 + LEVEL) / 2
+    return float(ndtri(end) if math.isinf(freedom) else stdtrit(freedom, end))

@@ -9,24 +9,24 @@ generator and of the classifier). Both variances are measured and added:
 - trainings: how much the score moves where one fold's predictions are replaced by those of another
   draw, from the differences between draws within each fold.
 
-The difference plus or minus a t quantile times the root of the sum is the interval. Its degrees of
-freedom are Satterthwaite's (1946). With one draw the second part is unknown: the interval then
-holds for this training alone, and `Difference.draws` says so.
+The difference plus or minus a t quantile times the root of the sum is the interval; `_width` says
+which quantile. With one draw the second part is unknown: the interval then holds for this training
+alone, and `Difference.trainings` is None.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float64, Int64
 from scipy.optimize import brentq
-from scipy.special import ndtr, ndtri, stdtr, stdtrit
+from scipy.special import ndtri, stdtr, stdtrit
 from torch import Tensor
 
 from synthograph.core.errors import UserError
 from synthograph.core.interval import Interval
 from synthograph.core.seeds import Streams
-from synthograph.stats.intervals import LEVEL, MIN_GROUPS, wilson
+from synthograph.stats.intervals import LEVEL, MIN_GROUPS, quantile, wilson
 from synthograph.stats.scores import Predictions, PredictionScore
 
 # n image, k class, e weighting, d draw, f fold
@@ -40,7 +40,7 @@ MIN_DEFINED = 0.9
 
 @dataclass(frozen=True)
 class Difference:
-    """PredictionScore of a condition less that of its reference.
+    """Score of a condition less that of its reference.
 
     Attributes:
         value: the difference, means over the draws.
@@ -105,7 +105,7 @@ def score_interval(
     share = value / score.top
     spread = _variance(found / score.top, groups)
     number = share * (1 - share) / spread if spread > 0 else groups
-    ends = wilson(share, min(number, len(predictions)), _quantile(groups - 1))
+    ends = wilson(share, min(number, len(predictions)), quantile(groups - 1))
     return value, Interval(ends.low * score.top, ends.high * score.top)
 
 
@@ -222,14 +222,9 @@ def auroc_difference(
     return float(difference), math.sqrt(max(variance, 0.0))
 
 
-def two_sided_p(z: float) -> float:
-    """Of a standard normal number."""
-    return 2 * float(ndtr(-abs(z)))
-
-
 def detectable(error: float, freedom: float = math.inf, power: float = POWER) -> float:
     """Smallest true difference that a study sees with the given power, from its standard error."""
-    return (_quantile(freedom) + float(ndtri(power))) * error
+    return (quantile(freedom) + float(ndtri(power))) * error
 
 
 def auroc_error(area: float, positives: int, negatives: int, correlation: float = 0.5) -> float:
@@ -274,35 +269,21 @@ def _draw_variance(
     independently, so their variances add. What draws differ by on these patients alone, which the
     bootstrap over groups holds already, is taken off.
     """
-    first, folds = draws[0], draws[0].folds
-    each_fold = folds.unique().tolist()
+    first, *others = draws
+    each_fold = first.folds.unique().tolist()
     total = 0.0
     every = torch.cat((torch.ones(1, weights.shape[1], dtype=torch.float64), weights))
+    unchanged = score.compute(first, every)
     for fold in each_fold:
-        inside = (folds == fold)[:, None]
-        values = torch.stack(
-            [
-                score.compute(
-                    _with(first, torch.where(inside, d.probabilities, first.probabilities)), every
-                )
-                for d in draws
-            ]
-        )
+        inside = (first.folds == fold)[:, None]
+        mixed = (torch.where(inside, d.probabilities, first.probabilities) for d in others)
+        moved = [score.compute(replace(first, probabilities=p), every) for p in mixed]
+        values = torch.stack([unchanged, *moved])
         values = values[:, values.isfinite().all(0)]
         apart = values - values.mean(0)
         chance = float(apart[:, 1:].var(1).sum()) / (len(draws) - 1)
         total += (float(values[:, 0].var()) - chance) / len(draws)
     return max(total, 0.0), float(len(each_fold) * (len(draws) - 1))
-
-
-def _with(predictions: Predictions, probabilities: Tensor) -> Predictions:
-    return Predictions(
-        probabilities,
-        predictions.labels,
-        predictions.groups,
-        predictions.folds,
-        predictions.threshold,
-    )
 
 
 def _width(parts: list[tuple[float, float]], alpha: float) -> float:
@@ -336,12 +317,6 @@ def _effective_groups(predictions: Predictions) -> int:
 
 def _mostly_defined(found: Float64[Tensor, " e"]) -> bool:
     return float(found.isfinite().double().mean()) >= MIN_DEFINED
-
-
-def _quantile(freedom: float) -> float:
-    if math.isinf(freedom):
-        return float(ndtri((1 + LEVEL) / 2))
-    return float(stdtrit(freedom, (1 + LEVEL) / 2))
 
 
 def _check_same(arm: list[Predictions], reference: list[Predictions]) -> None:

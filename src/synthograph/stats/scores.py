@@ -58,9 +58,7 @@ class Predictions:
     @property
     def decided(self) -> Int64[Tensor, " n"]:
         """The class that is decided for every image."""
-        if self.threshold is None:
-            return self.probabilities.argmax(1)
-        return (self.probabilities[:, 1] >= self.threshold).long()
+        return decide(self.probabilities, self.threshold)
 
     def subset(self, rows: Int64[Tensor, " m"] | Bool[Tensor, " n"]) -> "Predictions":
         """The images at `rows`."""
@@ -81,6 +79,17 @@ class Predictions:
         return Predictions(
             sums / counts[:, None], found[:, 1], found[:, 0], found[:, 2], self.threshold
         )
+
+
+def decide(
+    probabilities: Float64[Tensor, "n k"], threshold: float | None = None
+) -> Int64[Tensor, " n"]:
+    """The most probable class of every image; with a threshold, class 1 from that probability of it
+    on, else class 0.
+    """
+    if threshold is None:
+        return probabilities.argmax(1)
+    return (probabilities[:, 1] >= threshold).long()
 
 
 Compute = Callable[[Predictions, Float64[Tensor, "e n"]], Float64[Tensor, " e"]]
@@ -174,28 +183,29 @@ def sensitivities(
     return table.diagonal(dim1=1, dim2=2) / table.sum(2)
 
 
-def _macro_auroc(predictions: Predictions, weights: Tensor) -> Tensor:
+def _of_each_class(
+    predictions: Predictions, score: Callable[[Tensor, Tensor], Tensor]
+) -> Float64[Tensor, " e"]:
     """One class against the others, the mean over classes; of two classes, class 1."""
     classes = range(1, 2) if predictions.classes == 2 else range(predictions.classes)
-    columns = [
-        auroc(predictions.probabilities[:, c], predictions.labels == c, weights, predictions.folds)
-        for c in classes
-    ]
+    columns = [score(predictions.probabilities[:, c], predictions.labels == c) for c in classes]
     return torch.stack(columns).mean(0)
+
+
+def _macro_auroc(predictions: Predictions, weights: Tensor) -> Tensor:
+    return _of_each_class(predictions, lambda p, own: auroc(p, own, weights, predictions.folds))
 
 
 def _macro_precision(predictions: Predictions, weights: Tensor) -> Tensor:
-    classes = range(1, 2) if predictions.classes == 2 else range(predictions.classes)
-    columns = [
-        average_precision(predictions.probabilities[:, c], predictions.labels == c, weights)
-        for c in classes
-    ]
-    return torch.stack(columns).mean(0)
+    return _of_each_class(predictions, lambda p, own: average_precision(p, own, weights))
+
+
+def _mean(each: Float64[Tensor, " n"], weights: Float64[Tensor, "e n"]) -> Float64[Tensor, " e"]:
+    return (weights * each).sum(1) / weights.sum(1)
 
 
 def _accuracy(predictions: Predictions, weights: Tensor) -> Tensor:
-    right = (predictions.decided == predictions.labels).to(torch.float64)
-    return (weights * right).sum(1) / weights.sum(1)
+    return _mean((predictions.decided == predictions.labels).to(torch.float64), weights)
 
 
 def _balanced_accuracy(predictions: Predictions, weights: Tensor) -> Tensor:
@@ -215,8 +225,7 @@ def _brier(predictions: Predictions, weights: Tensor) -> Tensor:
     Source: Brier 1950.
     """
     truth = torch.nn.functional.one_hot(predictions.labels, predictions.classes)
-    each = (predictions.probabilities - truth).square().sum(1)
-    return (weights * each).sum(1) / weights.sum(1)
+    return _mean((predictions.probabilities - truth).square().sum(1), weights)
 
 
 def _sensitivity(predictions: Predictions, weights: Tensor) -> Tensor:
@@ -237,7 +246,12 @@ AVERAGE_PRECISION = PredictionScore("average_precision", "average precision", _m
 BRIER = PredictionScore("brier", "Brier score", _brier, higher_is_better=False, top=2.0)
 
 SCORES = (AUROC, BALANCED_ACCURACY, MACRO_F1, AVERAGE_PRECISION, ACCURACY, BRIER)
-"""Scores of any number of classes; with two, `SENSITIVITY` and `SPECIFICITY` come beside them."""
+"""Scores of any number of classes."""
+
+
+def scores_of(classes: int) -> tuple[PredictionScore, ...]:
+    """The scores of so many classes; with two, `SENSITIVITY` and `SPECIFICITY` come beside them."""
+    return (*SCORES, SENSITIVITY, SPECIFICITY) if classes == 2 else SCORES
 
 
 @dataclass(frozen=True)
