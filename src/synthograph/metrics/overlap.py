@@ -23,6 +23,14 @@ class Trained:
         """Whether there are digests to compare."""
         return bool(self.groups or self.images)
 
+    def groups_among(self, names: Mapping[str, str]) -> list[str]:
+        """Those of these groups that were trained on, of digests with their names."""
+        return sorted(names[digest] for digest in names.keys() & self.groups)
+
+    def images_among(self, files: Mapping[str, str]) -> list[str]:
+        """Those of these images that equal one that was trained on, of digests with their files."""
+        return sorted(files[digest] for digest in files.keys() & self.images)
+
 
 def trained_on(documents: Iterable[Mapping[str, Any]]) -> Trained:
     """The training sets of generators, including those that they were initialised from.
@@ -69,13 +77,13 @@ def refuse_overlap(
             "the generator does not say what it was trained on, so whether it saw the images of "
             f"{name} cannot be checked"
         ]
-    seen = sorted(groups[digest] for digest in groups.keys() & trained.groups)
+    seen = trained.groups_among(groups)
     if seen:
         raise UserError(
             f"{name}: {len(seen)} of its {len(groups)} groups were trained on, such as "
             f"{first_few(repr(each) for each in seen)}: {way}"
         )
-    copies = sorted(images[digest] for digest in images.keys() & trained.images)
+    copies = trained.images_among(images)
     if len(copies) > MAX_COPIES * len(images):
         raise UserError(
             f"{name}: {len(copies)} of its {len(images)} images equal training images pixel by "

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.table import Column, Table
 from rich.text import Text
@@ -24,6 +26,8 @@ from synthograph.workflows.tables import table_lines
 
 DUPLICATE_OF = "duplicate_of"
 """Column of repeated real images: the file in the real archive."""
+UNRECORDED = {"dest", "force", "dry_run"}
+"""Fields of a request that decide nothing of the mixture."""
 ALL = "all"
 """As many synthetic images as there were real ones."""
 ORIGIN_FILE = "file_in_set"
@@ -36,8 +40,7 @@ class MixResult(Result):
 
     Attributes:
         dest: where it is; None for a dry run.
-        classes: their names, in order.
-        real: training images of each class before.
+        real: training images of each class before, classes in order.
         kept: those that are still there.
         added: what joined, of each class.
         control: what stands for the synthetic images.
@@ -45,7 +48,6 @@ class MixResult(Result):
     """
 
     dest: Path | None
-    classes: Sequence[str]
     real: Counts
     kept: Counts
     added: Counts
@@ -57,8 +59,8 @@ class MixResult(Result):
         joined = "repeated" if self.control is Control.DUPLICATES else "synthetic"
         heads = ("real", "real kept", joined, "in all")
         table = Table("training images", *(Column(head, justify="right") for head in heads))
-        for name in self.classes:
-            row = self.real[name], self.kept[name], self.added[name]
+        for name, before in self.real.items():
+            row = before, self.kept[name], self.added[name]
             table.add_row(Text(name), *map(str, row), str(row[1] + row[2]))
         yield from table_lines(table)
         yield from (f"note: {note}" for note in self.notes)
@@ -88,31 +90,29 @@ def run(request: MixRequest, *, progress: Progress) -> MixResult:
             f"--out {request.dest}: is one of the inputs: give the mixture another name"
         )
     refuse_destination(request.dest, replace=request.force)
+    control, rule = Control(request.control), request.rule()
     real = open_archive(request.real)
     sets = [open_archive(path) for path in request.synthetic]
     rows = _training_rows(real)
-    _check_sets(request, real, sets)
-    notes = _check_generators(real, sets)
-    classes = real.info.classes
-    counts = count_labels(rows, classes)
-    amounts, drawn, lines = _choose(request, real, rows, sets)
+    if control is Control.NONE and not request.only_real and not sets:
+        raise UserError("--synthetic is missing: name one or more sets of 'synthograph generate'")
+    _check_sets(real, sets)
+    notes = _check_generators(real, rows, sets)
+    counts = count_labels(rows, real.info.classes)
+    amounts, drawn, lines = _choose(request, rule, counts, rows, sets)
     for line in lines:
         progress.log(line)
     kept = _kept(rows, amounts, request.seed)
-    _refuse_empty(classes, counts, kept, drawn)
-    picks = _picks(real, sets, kept, drawn, Control(request.control))
-    result = MixResult(
-        None if request.dry_run else request.dest,
-        classes,
-        counts,
-        count_labels([row for row in kept if row.split == "train"], classes),
-        {name: len(drawn.get(name, ())) for name in classes},
-        Control(request.control),
-        notes,
-    )
-    if not request.dry_run:
+    left = count_labels(kept, real.info.classes)
+    added = {name: len(drawn.get(name, ())) for name in counts}
+    for name in counts:
+        if counts[name] and not left[name] and not added[name]:
+            raise UserError(f"class {name!r} would have no training image: ask for more of it")
+    dest = None if request.dry_run else request.dest
+    if dest is not None:
+        picks = _picks(real, sets, kept, drawn, control)
         _write(request, real, sets, picks, progress)
-    return result
+    return MixResult(dest, counts, left, added, control, notes)
 
 
 def _training_rows(real: Archive) -> list[Row]:
@@ -131,10 +131,7 @@ def _training_rows(real: Archive) -> list[Row]:
     return rows
 
 
-def _check_sets(request: MixRequest, real: Archive, sets: Sequence[Archive]) -> None:
-    needs = Control(request.control) is Control.NONE and not request.only_real
-    if needs and not sets:
-        raise UserError("--synthetic is missing: name one or more sets of 'synthograph generate'")
+def _check_sets(real: Archive, sets: Sequence[Archive]) -> None:
     for each in sets:
         if each.info.spec != real.info.spec:
             raise UserError(
@@ -142,31 +139,21 @@ def _check_sets(request: MixRequest, real: Archive, sets: Sequence[Archive]) -> 
                 f"of {real.info.spec.describe()}: generate from a network that was trained on this "
                 "archive, or prepare both alike"
             )
-        twice = [other.path for other in sets if other.images_hash == each.images_hash]
-        if len(twice) > 1:
-            raise UserError(f"{twice[1]}: holds the images of {twice[0]} again: name it once")
         genuine = next((row.file for row in each.rows if row.real), None)
         if genuine is not None:
             raise UserError(
                 f"{each.path}: {genuine} is real: --synthetic takes sets of 'synthograph generate'"
             )
+    for one, other in combinations(sets, 2):
+        if one.images_hash == other.images_hash:
+            raise UserError(f"{other.path}: holds the images of {one.path} again: name it once")
 
 
-def _refuse_empty(
-    classes: Sequence[str], counts: Counts, kept: Sequence[Row], drawn: Mapping[str, Sequence[Row]]
-) -> None:
-    """Refuse a mixture in which nothing is left of a class to train on."""
-    left = count_labels(kept, classes)
-    for name in classes:
-        if counts[name] and not left[name] and not drawn.get(name):
-            raise UserError(f"class {name!r} would have no training image: ask for more of it")
-
-
-def _check_generators(real: Archive, sets: Sequence[Archive]) -> list[str]:
+def _check_generators(real: Archive, rows: Sequence[Row], sets: Sequence[Archive]) -> list[str]:
     """Refuse generators that saw images which choose or report; notes on what cannot be known."""
     notes = []
     outside = ArchiveRows(real, [row for row in real.rows if row.split != "train"])
-    inside = ArchiveRows(real, [row for row in real.rows if row.split == "train"])
+    inside = ArchiveRows(real, rows)
     for each in sets:
         trained = trained_on(each.info.snapshots)
         if not trained.known:
@@ -175,20 +162,19 @@ def _check_generators(real: Archive, sets: Sequence[Archive]) -> list[str]:
                 "validation or test images cannot be checked"
             )
             continue
-        seen = sorted(name for digest, name in outside.groups.items() if digest in trained.groups)
+        seen = trained.groups_among(outside.groups)
         if seen:
             raise UserError(
                 f"{each.path}: its generator was trained on {len(seen)} groups of {real.path} "
                 f"outside the training split, such as {first_few(map(repr, seen))}: train it on "
                 "split train of this archive"
             )
-        copies = trained.images & outside.pixels.keys() if outside.rows else frozenset()
+        copies = trained.images_among(outside.pixels) if outside.rows else []
         if copies:
             raise UserError(
                 f"{each.path}: its generator was trained on {len(copies)} images that equal "
                 f"validation or test images of {real.path}, such as "
-                f"{first_few(sorted(outside.pixels[digest] for digest in copies))}: train it on "
-                "split train of this archive"
+                f"{first_few(copies)}: train it on split train of this archive"
             )
         if trained.groups and trained.groups.isdisjoint(inside.groups):
             notes.append(
@@ -197,50 +183,52 @@ def _check_generators(real: Archive, sets: Sequence[Archive]) -> list[str]:
     return notes
 
 
-Rule = Callable[[Counts, Mapping[str, float]], Amounts]
-PER_CLASS: Mapping[str, tuple[Rule, float]] = {
-    "add": (mixing.add, float(MAX_IMAGES)),
-    "add_percent": (mixing.add_percent, 100 * mixing.MAX_TIMES),
-    "replace": (mixing.replace, 1.0),
-    "only_synthetic": (mixing.only_synthetic, float(MAX_IMAGES)),
+class PerClass(NamedTuple):
+    """A rule that takes a number per class.
+
+    Attributes:
+        amounts: of the real images by class and the numbers.
+        most: largest number that makes sense.
+        whole: whether the numbers count images.
+    """
+
+    amounts: Callable[[Counts, Mapping[str, float]], Amounts]
+    most: float
+    whole: bool = False
+
+
+PER_CLASS: Mapping[str, PerClass] = {
+    "add": PerClass(mixing.add, MAX_IMAGES, whole=True),
+    "add_percent": PerClass(mixing.add_percent, 100 * mixing.MAX_TIMES),
+    "replace": PerClass(mixing.replace, 1),
+    "only_synthetic": PerClass(mixing.only_synthetic, MAX_IMAGES, whole=True),
 }
-"""Rules that take a number per class, and the largest one that makes sense."""
 
 
-def _amounts(request: MixRequest, counts: Counts) -> Amounts:
+def _amounts(request: MixRequest, rule: str, counts: Counts) -> Amounts:
     """What leaves and joins each class."""
-    asked, classes = request.rule(), list(counts)
     if request.only_real:
         return Amounts({}, {})
     if request.top_up is not None:
         return mixing.top_up(counts, request.top_up)
     if request.synt_n_imgs is not None:
-        return mixing.add(counts, mixing.by_thousands(request.synt_n_imgs, classes))
-    rule, limit = PER_CLASS[asked]
-    words = [word for word in getattr(request, asked) if word != ALL]
-    return rule(
-        counts,
-        mixing.per_class(
-            words, classes, request.flags()[asked], limit=limit, whole=limit == MAX_IMAGES
-        ),
-    )
+        return mixing.add(counts, mixing.by_thousands(request.synt_n_imgs, list(counts)))
+    amounts, most, whole = PER_CLASS[rule]
+    words, flag = [word for word in getattr(request, rule) if word != ALL], request.flags()[rule]
+    return amounts(counts, mixing.per_class(words, list(counts), flag, limit=most, whole=whole))
 
 
 def _choose(
-    request: MixRequest, real: Archive, rows: Sequence[Row], sets: Sequence[Archive]
+    request: MixRequest, rule: str, counts: Counts, rows: Sequence[Row], sets: Sequence[Archive]
 ) -> tuple[Amounts, dict[str, list[Row]], list[str]]:
     """What leaves and joins each class, which rows join, and what was understood."""
-    request.rule()
-    classes = real.info.classes
     made = [row for each in sets for row in each.rows]
     if request.amounts is not None:
         known = list(dict.fromkeys(name for each in sets for name in each.info.classes))
-        taken = mixing.read_published(request.amounts, known, classes)
+        taken = mixing.read_published(request.amounts, known, list(counts))
         drawn = mixing.take_seeds(made, taken, "the synthetic sets")
-        added = {name: len(drawn.get(name, ())) for name in classes}
-        return Amounts(added, {}), drawn, [f"understood: {each}" for each in taken]
-    amounts = _amounts(request, count_labels(rows, classes))
-    lines = []
+        return Amounts({}, {}), drawn, [f"understood: {each}" for each in taken]
+    amounts, lines = _amounts(request, rule, counts), []
     if request.synt_n_imgs is not None:
         lines = [f"understood: {n} of class {name}" for name, n in amounts.added.items()]
     return amounts, _draw(request, amounts.added, _by_class(rows), _by_class(made)), lines
@@ -305,22 +293,19 @@ def _write(
     progress: Progress,
 ) -> None:
     """Copy the files as they are, image by image; the same request continues."""
-    made_of = [real, *sets]
     command = {
         TYPED: request.command_line(),
-        "mix": request.model_dump(mode="json", exclude={"dest", "force", "dry_run"}),
-        "of": [[each.manifest_hash, each.images_hash] for each in made_of],
+        "mix": request.model_dump(mode="json", exclude=UNRECORDED),
+        "of": [[each.manifest_hash, each.images_hash] for each in (real, *sets)],
     }
     writer = ArchiveWriter(request.dest, command, replace=request.force)
     try:
         rest = picks[writer.items_done :]
         for pick in progress.track("mixing")(rest, len(rest)):
             writer.add([_encoded(pick)])
-        used = Control(request.control) is Control.NONE
-        snapshots = [doc for each in sets for doc in each.info.snapshots] if used else []
-        mixture = request.model_dump(
-            mode="json", exclude={"dest", "force", "dry_run", "config", "real", "synthetic"}
-        )
+        used = sets if Control(request.control) is Control.NONE else []
+        snapshots = [document for each in used for document in each.info.snapshots]
+        mixture = request.model_dump(mode="json", exclude={*UNRECORDED, "real", "synthetic"})
         writer.finish(real.info.model_copy(update={"snapshots": snapshots, "mixture": mixture}))
     finally:
         writer.suspend()
