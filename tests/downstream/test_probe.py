@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from synthograph.downstream import probe
-from synthograph.stats.scores import ACCURACY, AUROC, BALANCED_ACCURACY, Predictions
+from synthograph.stats.scores import ACCURACY, AUROC, BALANCED_ACCURACY, BRIER, Predictions
 
 
 def clouds(count: int, seed: int, classes: int = 3, dims: int = 20) -> tuple:
@@ -77,12 +77,24 @@ def test_the_penalty_is_the_one_that_validation_images_like_best() -> None:
     features, labels = clouds(60, 0)
     more, others = clouds(60, 1)
     weights = torch.ones(60, dtype=torch.float64)
-    made, tried = probe.fit(features, labels, weights, blank(others), more, BALANCED_ACCURACY)
+    made, tried, penalty = probe.fit(
+        features, labels, weights, blank(others), more, BALANCED_ACCURACY
+    )
     assert [each.penalty for each in tried] == list(probe.PENALTIES[: len(tried)])
     assert len(tried) > probe.PATIENCE
     p = made.probabilities(more)
     chosen = Predictions(p, others, torch.arange(60), torch.zeros(60, dtype=torch.int64))
-    assert BALANCED_ACCURACY.value(chosen) == pytest.approx(max(t.value for t in tried))
+    best = max(t.value for t in tried)
+    assert BALANCED_ACCURACY.value(chosen) == pytest.approx(best)
+    assert penalty == next(t.penalty for t in tried if t.value == pytest.approx(best))
+
+
+def test_of_a_score_that_should_be_low_the_lowest_chooses() -> None:
+    features, labels = clouds(60, 0)
+    more, others = clouds(60, 1)
+    weights = torch.ones(60, dtype=torch.float64)
+    _, tried, penalty = probe.fit(features, labels, weights, blank(others), more, BRIER)
+    assert penalty == min(tried, key=lambda t: t.value).penalty
 
 
 def test_images_of_another_kind_are_far_away() -> None:

@@ -7,7 +7,7 @@ the probabilities calibrated, are chosen on validation images, which are real.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -113,7 +113,7 @@ def fit(
     validation: Predictions,
     validation_features: Float[Tensor, "m d"],
     score: PredictionScore,
-) -> tuple[LogisticProbe, list[Tried]]:
+) -> tuple[LogisticProbe, list[Tried], float]:
     """Fit a probe for each penalty and keep the one whose score on the validation images is best;
     of equals the stronger penalty.
 
@@ -127,7 +127,7 @@ def fit(
         score: what is best.
 
     Returns:
-        The probe, and all that was tried.
+        The probe, all that was tried, and the penalty of the probe.
     """
     values = features.to(torch.float64)
     mean, scale = values.mean(0), values.std(0, correction=0)
@@ -136,16 +136,16 @@ def fit(
     checked = (validation_features.to(torch.float64) - mean) / scale
     start = np.zeros((validation.classes, standard.shape[1] + 1))
     tried: list[Tried] = []
-    best, best_value, since = start, -math.inf, 0
+    best, chosen, best_value, since = start, PENALTIES[0], -math.inf, 0
     for penalty in PENALTIES:
         start = _fit_one(standard, labels, weights, penalty, start)
         logits = _logits(checked, start)
-        value = score.value(_with(validation, logits.softmax(1)))
+        value = score.value(replace(validation, probabilities=logits.softmax(1)))
         tried.append(Tried(penalty, value))
         directed = value if score.higher_is_better else -value
         since += 1
         if directed > best_value + 1e-9:
-            best, best_value, since = start.copy(), directed, 0
+            best, chosen, best_value, since = start.copy(), penalty, directed, 0
         if since == PATIENCE:
             break
     temperature = _temperature(_logits(checked, best), validation.labels)
@@ -162,7 +162,7 @@ def fit(
         spread,
         limit,
     )
-    return probe, tried
+    return probe, tried, chosen
 
 
 def balanced_weights(labels: Int64[Tensor, " n"], classes: int) -> Float64[Tensor, " n"]:
@@ -231,12 +231,6 @@ def _apart(
     outside = (standard.square().sum(1) - along.square().sum(1)).clamp(min=0)
     left = max(standard.shape[1] - len(spread), 1)
     return ((along / spread).square().sum(1) + outside * len(spread) / left).sqrt()
-
-
-def _with(validation: Predictions, probabilities: Tensor) -> Predictions:
-    return Predictions(
-        probabilities, validation.labels, validation.groups, validation.folds, validation.threshold
-    )
 
 
 def class_numbers(labels: Sequence[str], classes: Sequence[str]) -> Int64[Tensor, " n"]:

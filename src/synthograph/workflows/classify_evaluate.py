@@ -1,7 +1,7 @@
 """Scores of a classifier on real images that it never saw."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -20,7 +20,8 @@ from synthograph.downstream.classifier import Classifier
 from synthograph.features.base import Extractor
 from synthograph.features.registry import feature_folder
 from synthograph.metrics.columns import features_of
-from synthograph.metrics.overlap import trained_on
+from synthograph.metrics.overlap import Trained, trained_on
+from synthograph.metrics.scopes import MAX_LEVELS, too_many
 from synthograph.results.classification import (
     CalibrationCurve,
     ClassifierEvaluation,
@@ -31,16 +32,17 @@ from synthograph.results.classification import (
 from synthograph.stats import scores
 from synthograph.stats.paired import score_interval
 from synthograph.stats.scores import Predictions
-from synthograph.workflows.classify_train import (
+from synthograph.workflows.classifying import (
     open_backbone,
     predictions_of,
+    refuse_other_modalities,
     refuse_out,
-    scores_for,
 )
 from synthograph.workflows.requests import ClassifyEvaluateRequest
 from synthograph.workflows.tables import number, table_lines
 
-MAX_LEVELS = 50
+SPLIT = "split"
+"""The part of the archive, which is no further column."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -83,7 +85,12 @@ def run(request: ClassifyEvaluateRequest, *, progress: Progress) -> ClassifyEval
     for column in request.by:
         _levels(images, column)
     found = features_of(images.images, extractor, folder=feature_folder(), tracks=progress.track)
-    predicted = _predict(model, images, found.values)
+    predicted = predictions_of(
+        images,
+        model.info.classes,
+        model.probe.probabilities(found.values),
+        model.info.threshold,
+    )
     unlike = int((model.probe.distances(found.values) > 1).sum())
     evaluation = _evaluation(request, model, extractor, images, predicted, unlike, notes)
     if request.out is not None:
@@ -98,20 +105,18 @@ def refuse_seen(model: Classifier, images: ArchiveRows, name: str) -> None:
         UserError: a group or an image was.
     """
     info = model.info
-    makers = trained_on(info.snapshots)
-    own = frozenset(info.group_digests), frozenset(info.image_digests)
-    for who, groups, pixels in (
-        (name, *own),
-        (f"a generator of the training images of {name}", makers.groups, makers.images),
+    for who, trained in (
+        (name, Trained(frozenset(info.group_digests), frozenset(info.image_digests))),
+        (f"a generator of the training images of {name}", trained_on(info.snapshots)),
     ):
-        seen = sorted(images.groups[digest] for digest in images.groups.keys() & groups)
+        seen = trained.groups_among(images.groups)
         if seen:
             raise UserError(
                 f"{images.name}: {len(seen)} of its {len(images.groups)} groups were seen by "
                 f"{who}, such as {first_few(map(repr, seen))}: evaluate on images of other "
                 "patients, such as split test of the archive that it was trained on"
             )
-        copies = sorted(images.pixels[digest] for digest in images.pixels.keys() & pixels)
+        copies = trained.images_among(images.pixels)
         if copies:
             raise UserError(
                 f"{images.name}: {len(copies)} of its {len(images.rows)} images equal images that "
@@ -131,17 +136,7 @@ def _check_classes(
                 f"{images.name}: {row.file} is of class {row.label!r}, {request.model.name} knows "
                 f"{', '.join(known)}: {nearest(row.label, known)}"
             )
-    check_modalities(model, images)
-
-
-def check_modalities(model: Classifier, images: ArchiveRows) -> None:
-    """Refuse images of other modalities or channels than the classifier was trained on."""
-    ours, theirs = model.info.spec.modalities, images.archive.info.spec.modalities
-    if ours != theirs:
-        raise UserError(
-            f"{images.name}: holds {images.archive.info.spec.describe()}, the classifier was "
-            f"trained on {model.info.spec.describe()}: prepare the images alike"
-        )
+    refuse_other_modalities(model.info.spec, images)
 
 
 def _check_backbone(model: Classifier, extractor: Extractor) -> list[str]:
@@ -159,34 +154,26 @@ def _check_backbone(model: Classifier, extractor: Extractor) -> list[str]:
     return []
 
 
-def _predict(model: Classifier, images: ArchiveRows, features: torch.Tensor) -> Predictions:
-    blank = predictions_of(images, model.info.classes)
-    return replace(
-        blank,
-        probabilities=model.probe.probabilities(features),
-        threshold=model.info.threshold,
-    )
+def _cells(images: ArchiveRows, column: str) -> tuple[str, ...]:
+    """A column of the images, empty where there is none."""
+    if column == SPLIT:
+        return tuple(row.split or "" for row in images.ordered)
+    return images.images.column(column) or ()
 
 
 def _levels(images: ArchiveRows, column: str) -> list[str]:
-    cells = [_cell(row, column) for row in images.ordered]
+    cells = _cells(images, column)
     if not any(cells):
         known = sorted({name for row in images.rows for name in row.columns})
         raise UserError(
             f"--by {column}: {images.name} has no such column: {nearest(column, known)}"
         )
     levels = sorted(set(cells))
-    if len(levels) > MAX_LEVELS:
+    if too_many(levels):
         raise UserError(
             f"--by {column}: has {len(levels)} values, at most {MAX_LEVELS} are scored one by one"
         )
     return levels
-
-
-def _cell(row: object, column: str) -> str:
-    own = getattr(row, column) if column in ("label", "split") else None
-    columns = getattr(row, "columns", {})
-    return str(own if own is not None else columns.get(column, ""))
 
 
 def _evaluation(
@@ -198,11 +185,11 @@ def _evaluation(
     unlike: int,
     notes: list[str],
 ) -> ClassifierEvaluation:
-    values = list(_values(predicted, "image", request.seed))
-    if len(predicted.by_group()) < len(predicted):
-        values += _values(predicted.by_group(), "group", request.seed)
+    values, by_group = list(_values(predicted, "image", request.seed)), predicted.by_group()
+    if len(by_group) < len(predicted):
+        values += _values(by_group, "group", request.seed)
     for column in request.by:
-        cells = [_cell(row, column) for row in images.ordered]
+        cells = _cells(images, column)
         for level in _levels(images, column):
             here = torch.tensor([cell == level for cell in cells])
             values += _values(predicted.subset(here), "image", request.seed, column, level)
@@ -248,7 +235,7 @@ def _evaluation(
 def _values(
     predicted: Predictions, unit: Unit, seed: int, column: str = "", level: str = ""
 ) -> Iterator[ScoreValue]:
-    for score in scores_for(predicted.classes):
+    for score in scores.scores_of(predicted.classes):
         value, ends = score_interval(score, predicted, seed=seed)
         yield ScoreValue(
             score=score.name,

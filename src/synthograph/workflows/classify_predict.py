@@ -13,8 +13,8 @@ from synthograph.core.request import Result
 from synthograph.downstream import classifier
 from synthograph.features.registry import feature_folder
 from synthograph.metrics.columns import features_of
-from synthograph.workflows.classify_evaluate import check_modalities
-from synthograph.workflows.classify_train import open_backbone, refuse_out
+from synthograph.stats.scores import decide
+from synthograph.workflows.classifying import open_backbone, refuse_other_modalities, refuse_out
 from synthograph.workflows.requests import ClassifyPredictRequest
 
 
@@ -51,23 +51,22 @@ def run(request: ClassifyPredictRequest, *, progress: Progress) -> ClassifyPredi
     refuse_out(request.out, ".csv")
     model = classifier.load(request.model)
     images = open_rows(request.data)
-    check_modalities(model, images)
+    refuse_other_modalities(model.info.spec, images)
     extractor = open_backbone(model.info.backbone, request.device)
     found = features_of(images.images, extractor, folder=feature_folder(), tracks=progress.track)
     probabilities = model.probe.probabilities(found.values)
     distances = model.probe.distances(found.values)
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
-    classes, threshold = model.info.classes, model.info.threshold
+    classes = model.info.classes
     columns = ["file", "group", "split", "label", "decided", *(f"p.{name}" for name in classes)]
     writer.writerow([*columns, "distance", "unlike"])
     table = {}
-    for row, p, distance in zip(
-        images.ordered, probabilities.tolist(), distances.tolist(), strict=True
-    ):
-        one = max(range(len(p)), key=p.__getitem__) if threshold is None else p[1] >= threshold
+    decided = decide(probabilities, model.info.threshold)
+    found_of_each = (probabilities.tolist(), decided.tolist(), distances.tolist())
+    for row, p, one, distance in zip(images.ordered, *found_of_each, strict=True):
         table[row.file] = [
-            *(row.file, row.group, row.split or "", row.label or "", classes[int(one)]),
+            *(row.file, row.group, row.split or "", row.label or "", classes[one]),
             *(f"{each:.6g}" for each in p),
             *(f"{distance:.4g}", "yes" if distance > 1 else ""),
         ]
