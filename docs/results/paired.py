@@ -37,12 +37,15 @@ def study(
     effect: float,
     *,
     patients: int = 100,
+    images: int = 3,
     folds: int = 5,
     draws: int = 2,
     training: float = 0.3,
 ) -> tuple[list[Predictions], list[Predictions]]:
-    """Predictions of a condition with an effect, and of its reference."""
-    groups = torch.arange(patients).repeat_interleave(3)
+    """Predictions of a condition with an effect, and of its reference. The tests of
+    `stats/paired.py` use it, too.
+    """
+    groups = torch.arange(patients).repeat_interleave(images)
     labels = (torch.rand(patients, generator=rng) < 0.4).long()[groups]
     fold = (torch.randperm(patients, generator=rng) % folds)[groups]
     own = normal(rng, patients)[groups] + 0.7 * normal(rng, len(groups))

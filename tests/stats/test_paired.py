@@ -6,44 +6,17 @@ from dataclasses import replace
 import pytest
 import torch
 
+from docs.results.paired import normal
+from docs.results.paired import study as simulated
 from synthograph.core.errors import UserError
 from synthograph.stats import paired
 from synthograph.stats.scores import AUROC, BALANCED_ACCURACY, BRIER, Predictions
 
 
-def normal(rng: torch.Generator, *shape: int) -> torch.Tensor:
-    return torch.randn(*shape, generator=rng, dtype=torch.float64)
-
-
-def study(
-    seed: int,
-    effect: float = 0.0,
-    *,
-    patients: int = 60,
-    images: int = 2,
-    folds: int = 5,
-    draws: int = 2,
-    training: float = 0.4,
-) -> tuple[list[Predictions], list[Predictions]]:
-    """Two conditions: patients differ, and every training of every fold has a quality of its own
-    that all its images share."""
-    rng = torch.Generator().manual_seed(seed)
-    groups = torch.arange(patients).repeat_interleave(images)
-    labels = (torch.arange(patients) % 5 < 2).long()[groups]
-    fold = (torch.randperm(patients, generator=rng) % folds)[groups]
-    own = normal(rng, patients)[groups] + 0.7 * normal(rng, len(groups))
-
-    def condition(gain: float) -> list[Predictions]:
-        found = []
-        for _ in range(draws):
-            quality = (1 + training * normal(rng, folds))[fold]
-            shift = (training * normal(rng, folds))[fold]
-            signal = (1.5 + gain) * quality * (labels - 0.5)
-            p = torch.sigmoid(signal + own + shift + 0.5 * normal(rng, len(groups)))
-            found.append(Predictions(torch.stack((1 - p, p), 1), labels, groups, fold))
-        return found
-
-    return condition(effect), condition(0.0)
+def study(seed: int, effect: float = 0.0, **settings: float) -> tuple[list, list]:
+    """Two conditions with a few patients."""
+    few = {"patients": 60, "images": 2, "training": 0.4}
+    return simulated(torch.Generator().manual_seed(seed), effect, **{**few, **settings})
 
 
 @pytest.mark.parametrize("training", [0.0, 0.5])
