@@ -25,6 +25,10 @@ class Beside:
     real: str = ""
 
 
+ALONE = Beside()
+"""Nothing but the numbers is known."""
+
+
 def _archives(numbers: Numbers, beside: Beside) -> tuple[str, str]:
     """Those of the synthetic and of the real images, for a command."""
     synthetic = numbers.of_set("generated", "archive") or beside.synthetic or SET

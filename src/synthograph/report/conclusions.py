@@ -44,11 +44,6 @@ class Question:
     worse: str
     alike: str
 
-    @property
-    def titles(self) -> list[str]:
-        """Of the measures, for readers."""
-        return [about(name).title for name in self.measures]
-
 
 FAITHFUL = Question(
     ("frechet", "kernel", "precision"),

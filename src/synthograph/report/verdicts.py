@@ -4,8 +4,15 @@ stands in `conclusions.py`.
 
 from collections.abc import Sequence
 
-from synthograph.report.commands import Beside, audit_command
-from synthograph.report.conclusions import DIVERSE, FAITHFUL, Conclusion, Distinction, conclude
+from synthograph.report.commands import ALONE, Beside, audit_command
+from synthograph.report.conclusions import (
+    DIVERSE,
+    FAITHFUL,
+    Conclusion,
+    Distinction,
+    Question,
+    conclude,
+)
 from synthograph.report.lacking import lacking, measured, second_extractor
 from synthograph.report.numbers import Numbers
 from synthograph.report.words import as_sentence, count, listed, scope_name, several
@@ -16,7 +23,7 @@ from synthograph.results.report import Answer, Verdict
 
 
 def verdicts(
-    numbers: Numbers, audit: Audit | None, why: str = "", beside: Beside | None = None
+    numbers: Numbers, audit: Audit | None, why: str = "", beside: Beside = ALONE
 ) -> tuple[Verdict, ...]:
     """The four verdicts.
 
@@ -27,7 +34,6 @@ def verdicts(
             of several.
         beside: what else is known, where the numbers do not answer.
     """
-    beside = beside or Beside()
     return (
         faithful_verdict(numbers, audit, why, beside),
         diverse_verdict(numbers, beside),
@@ -113,21 +119,16 @@ def _answer(
 
 
 def faithful_verdict(
-    numbers: Numbers, audit: Audit | None, why: str = "", beside: Beside | None = None
+    numbers: Numbers, audit: Audit | None, why: str = "", beside: Beside = ALONE
 ) -> Verdict:
     """Do synthetic images look like real ones?"""
-    question, beside = "Faithful? Do synthetic images look like real ones?", beside or Beside()
+    question = "Faithful? Do synthetic images look like real ones?"
     found = conclude(numbers, FAITHFUL)
-    lack = lacking(numbers, FAITHFUL, beside)
     if found.together is Distinction.UNMEASURED:
-        something = bool(measured(numbers, FAITHFUL))
-        return _unmeasured(question, FAITHFUL_RULE, lack, something=something)
+        return _unmeasured(question, FAITHFUL_RULE, numbers, FAITHFUL, beside)
     alike, decides = found.together is Distinction.NO, found.decides
     limits = [*found.caveats, _HALVES_LIMIT]
-    reasons = [*_disagreement(found), *found.reasons]
-    if found.together is Distinction.UNCLEAR:
-        reasons = [*lack, *reasons]
-    reasons += second_extractor(numbers, FAITHFUL, beside)
+    reasons = _reasons(found, numbers, FAITHFUL, beside)
     if alike and decides and audit is not None and audit.verdict.indicative:
         decides = False
         limits.insert(0, "Only an indication: the networks behind the audit were never trained.")
@@ -148,6 +149,17 @@ def _not_clean(numbers: Numbers, audit: Audit | None, why: str, beside: Beside) 
     return f"The audit says: {audit.verdict.answer}. {why}".rstrip()
 
 
+def _reasons(found: Conclusion, numbers: Numbers, asked: Question, beside: Beside) -> list[str]:
+    """What extractors conclude, and what is missing where that decides nothing."""
+    unclear = found.together is Distinction.UNCLEAR
+    return [
+        *(lacking(numbers, asked, beside) if unclear else []),
+        *_disagreement(found),
+        *found.reasons,
+        *second_extractor(numbers, asked, beside),
+    ]
+
+
 def _disagreement(conclusion: Conclusion) -> list[str]:
     if len(set(conclusion.findings.values())) < 2:
         return []
@@ -155,21 +167,16 @@ def _disagreement(conclusion: Conclusion) -> list[str]:
     return [f"The extractors disagree: {listed(said)}."]
 
 
-def diverse_verdict(numbers: Numbers, beside: Beside | None = None) -> Verdict:
+def diverse_verdict(numbers: Numbers, beside: Beside = ALONE) -> Verdict:
     """Are synthetic images as varied as real ones?"""
-    question, beside = "Diverse? Are they as varied as real images?", beside or Beside()
+    question = "Diverse? Are they as varied as real images?"
     named = [s for s in numbers.shares if s.column is None or s.level]
     absent = [scope_name(s) for s in named if s.n_real and s.n_generated == 0]
     found = conclude(numbers, DIVERSE)
-    lack = lacking(numbers, DIVERSE, beside)
     if found.together is Distinction.UNMEASURED and not absent:
-        something = bool(measured(numbers, DIVERSE))
-        return _unmeasured(question, DIVERSE_RULE, lack, something=something)
+        return _unmeasured(question, DIVERSE_RULE, numbers, DIVERSE, beside)
     answer, headline = _answer(found.together, _DIVERSE, decides=found.decides)
-    reasons = [*_disagreement(found), *found.reasons]
-    if found.together is Distinction.UNCLEAR:
-        reasons = [*lack, *reasons]
-    reasons += second_extractor(numbers, DIVERSE, beside)
+    reasons = _reasons(found, numbers, DIVERSE, beside)
     if absent:
         answer, headline = Answer.NO, "A part is missing"
         reasons = [f"No synthetic image at all: {listed(absent)}.", *found.reasons]
@@ -193,13 +200,13 @@ def _unlabelled(numbers: Numbers) -> list[str]:
 
 
 def copies_verdict(
-    audit: Audit | None, numbers: Numbers, why: str = "", beside: Beside | None = None
+    audit: Audit | None, numbers: Numbers, why: str = "", beside: Beside = ALONE
 ) -> Verdict:
     """Are there copies of training images among them?"""
     question = "Copies? Are training images among them?"
     sign = _sign(numbers)
     if audit is None:
-        reasons = [_not_clean(numbers, None, why, beside or Beside()), *sign]
+        reasons = [_not_clean(numbers, None, why, beside), *sign]
         return _verdict(question, Answer.MISSING, "Not audited yet", COPIES_RULE, reasons)
     verdict, alone = audit.verdict, []
     answer, headline = _COPIES[verdict.answer]
@@ -241,9 +248,12 @@ def useful_verdict() -> Verdict:
     return _verdict(question, Answer.MISSING, "Not studied yet", USEFUL_RULE, [reason])
 
 
-def _unmeasured(question: str, rule: str, reasons: Sequence[str], *, something: bool) -> Verdict:
-    """No number can be compared; `reasons` say what was measured, and what is missing."""
-    if something:
+def _unmeasured(
+    question: str, rule: str, numbers: Numbers, asked: Question, beside: Beside
+) -> Verdict:
+    """No number can be compared; the reasons say what was measured, and what is missing."""
+    reasons = lacking(numbers, asked, beside)
+    if measured(numbers, asked):
         return _verdict(question, Answer.UNDECIDED, "Undecided: numbers are missing", rule, reasons)
     return _verdict(question, Answer.MISSING, "Not measured yet", rule, reasons)
 
