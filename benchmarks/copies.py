@@ -220,7 +220,7 @@ def overfitted(images: Tensor, seed: int, count: int) -> Tensor:
 def generators(options: argparse.Namespace, folder: Path) -> None:
     """Ten overfitted generators and ten clean ones."""
     train, holdout = real_sets(options)
-    largest = 255 if train.spec.bits == 8 else 65535
+    largest = train.spec.max_value
     kind = np.uint8 if train.spec.bits == 8 else np.uint16
     every = torch.cat([batch.to(torch.float32) for batch in train.batches()]) / largest
     convicted = {"overfitted": 0, "clean": 0}

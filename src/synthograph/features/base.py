@@ -1,6 +1,6 @@
 """Feature extractors: their protocol, weights, recipes, and what results record of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -264,17 +264,17 @@ class FrozenNorm(nn.Module):
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """The normalised features."""
-        mean, variance, weight, bias = (
-            self.get_buffer(name) for name in ("running_mean", "running_var", "weight", "bias")
-        )
+        mean, variance, weight, bias = self._numbers()
         return batch_norm(x, mean, variance, weight, bias, eps=self.eps)
 
     def folded(
         self, kernel: Float[Tensor, "c i kh kw"]
     ) -> tuple[Float[Tensor, "c i kh kw"], Float[Tensor, " c"]]:
         """Kernel and bias of one convolution that does what one without a bias and this do."""
-        mean, variance, weight, bias = (
-            self.get_buffer(name) for name in ("running_mean", "running_var", "weight", "bias")
-        )
+        mean, variance, weight, bias = self._numbers()
         scale = weight * torch.rsqrt(variance + self.eps)
         return kernel * scale.view(-1, 1, 1, 1), bias - mean * scale
+
+    def _numbers(self) -> Iterator[Float[Tensor, " c"]]:
+        """Mean, variance, weight and bias."""
+        return map(self.get_buffer, ("running_mean", "running_var", "weight", "bias"))

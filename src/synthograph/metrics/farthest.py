@@ -2,13 +2,9 @@
 
 from collections.abc import Iterator
 
-import torch
-from jaxtyping import Int64
-from torch import Tensor
-
 from synthograph.archive.batches import ImageSet
-from synthograph.metrics.scopes import MAX_LEVELS
-from synthograph.results.evaluation import Farthest
+from synthograph.metrics.scopes import MAX_LEVELS, rows_in
+from synthograph.results.evaluation import LABEL, Farthest, Scope
 from synthograph.stats.nearest import centre_of, nearest_squared
 from synthograph.stats.sample import Sample
 
@@ -35,24 +31,17 @@ def farthest(
         return
     reference, values = (each.values for each in rows)
     centre = centre_of(reference)
-    alike = real.labels is not None and fake.labels is not None
-    labels: list[str | None] = [*sorted({*(fake.labels or ())})] if alike else [None]
-    for label in labels[:MAX_LEVELS]:
-        ours, theirs = (_of_class(images, label) for images in (fake, real))
-        if len(theirs):
+    parts = [Scope()]
+    if real.labels is not None and fake.labels is not None:
+        parts = [Scope(column=LABEL, level=label) for label in sorted({*fake.labels})]
+    for part in parts[:MAX_LEVELS]:
+        ours, theirs = (rows_in(part, images) for images in (fake, real))
+        if ours is not None and theirs is not None and len(theirs):
             squared = nearest_squared(values[ours], reference[theirs], centre)[:, 0]
             order = squared.argsort(descending=True, stable=True)[:MOST]
             yield Farthest(
                 extractor=extractor,
-                label=label,
+                label=part.level,
                 files=tuple(fake.files[place] for place in ours[order].tolist()),
                 distances=tuple(squared[order].sqrt().tolist()),
             )
-
-
-def _of_class(images: ImageSet, label: str | None) -> Int64[Tensor, " n"]:
-    """Places of the images of a class; of all images for None."""
-    if label is None:
-        return torch.arange(images.count)
-    cells = images.labels or ()
-    return torch.tensor([place for place, cell in enumerate(cells) if cell == label]).long()

@@ -1,6 +1,6 @@
 """Whether a generator was trained on images that it is evaluated on."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,14 @@ class Trained:
         return sorted(files[digest] for digest in files.keys() & self.images)
 
 
+def with_parents(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The document of a snapshot, and those of the snapshots that it was initialised from."""
+    inner: Any = document
+    while isinstance(inner, Mapping):
+        yield inner
+        inner = inner.get("initialised_from")
+
+
 def trained_on(documents: Iterable[Mapping[str, Any]]) -> Trained:
     """The training sets of generators, including those that they were initialised from.
 
@@ -42,11 +50,9 @@ def trained_on(documents: Iterable[Mapping[str, Any]]) -> Trained:
     groups: set[str] = set()
     images: set[str] = set()
     for document in documents:
-        inner: Any = document
-        while isinstance(inner, Mapping):
-            groups |= {str(digest) for digest in inner.get("group_digests") or ()}
-            images |= {str(digest) for digest in inner.get("image_digests") or ()}
-            inner = inner.get("initialised_from")
+        for each in with_parents(document):
+            groups |= {str(digest) for digest in each.get("group_digests") or ()}
+            images |= {str(digest) for digest in each.get("image_digests") or ()}
     return Trained(frozenset(groups), frozenset(images))
 
 

@@ -9,7 +9,7 @@ import torch
 from synthograph.archive.batches import ImageSet
 from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
-from synthograph.metrics.audit import calibration
+from synthograph.metrics.audit import calibration, matcher
 from synthograph.metrics.audit.calibration import AgreementScale, calibrated, threshold_of
 from synthograph.metrics.audit.copies import PAIRS, RATES, CopySearch, deciding, find_copies
 from synthograph.metrics.audit.identical import Identical, find_identical
@@ -118,7 +118,7 @@ def test_a_shifted_copy_with_a_plain_border_is_traced(filled: int, tmp_path: Pat
     moved = np.full_like(pixels[:12], filled)
     moved[:, :, 3:, :-3] = pixels[:12, :, :-3, 3:]
     index = Index(as_set(pixels, "train"), tmp_path)
-    shown = index.shown(torch.from_numpy(moved))
+    shown = matcher.shown(index.small(torch.from_numpy(moved)))
     assert not shown[:, :, :3].any()
     assert not shown[:, :, :, -3:].any()
     assert shown[:, :, 4:, :-4].mean() > 0.9  # some pictures are as plain there
@@ -133,9 +133,10 @@ def test_a_shifted_copy_with_a_plain_border_is_traced(filled: int, tmp_path: Pat
 def test_an_image_without_padding_is_shown_as_a_whole(tmp_path: Path) -> None:
     slope = np.add.outer(np.arange(24) * 7, np.arange(24) * 3)  # no pixel is as its neighbour
     pixels = np.tile(slope.astype(np.uint8), (30, 1, 1, 1))
-    assert Index(as_set(pixels, "train"), tmp_path).shown(torch.from_numpy(pixels)).all()
+    index = Index(as_set(pixels, "train"), tmp_path)
+    assert matcher.shown(index.small(torch.from_numpy(pixels))).all()
     plain = torch.full((2, 1, 24, 24), 90, dtype=torch.uint8)
-    assert Index(as_set(pixels, "train"), tmp_path).shown(plain).all()
+    assert matcher.shown(index.small(plain)).all()
 
 
 def test_images_of_the_own_group_are_passed_over(tmp_path: Path) -> None:

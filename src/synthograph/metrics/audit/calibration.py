@@ -104,12 +104,14 @@ class Calibration:
         scale: from evidence to scores.
         thresholds: one per rate of false alarms, the strictest first.
         scores: of the training images.
+        rows: places of these images among all training images, sorted.
         twins: those that look like copies of images of another group; thresholds leave them out.
     """
 
     scale: AgreementScale
     thresholds: tuple[Threshold, ...]
     scores: Float[Tensor, " n"]
+    rows: Int64[Tensor, " n"]
     twins: Bool[Tensor, " n"]
 
 
@@ -140,7 +142,7 @@ def calibrated(
         # the twins are real images all the same: what is expected by chance counts them
         above = max(1, int((scores >= found.score).sum()))
         thresholds.append(found.replace(above=above, images=len(scores)))
-    return Calibration(scale, tuple(thresholds), scores, twins)
+    return Calibration(scale, tuple(thresholds), scores, rows, twins)
 
 
 def _twins(

@@ -43,6 +43,7 @@ WEAK = 0.8
 """Share of planted copies below which a transform is named as a limit."""
 
 
+STREAMS = "audit/copies/"
 EQUAL = "equals it in every pixel"
 Independent = tuple[float, float]
 """Independent real images above a threshold, and in all."""
@@ -68,6 +69,20 @@ class CopySearch:
     withheld: tuple[Withheld, ...]
 
 
+def calibrate(index: Index, seed: int) -> Calibration:
+    """Scores and thresholds from training images alone, each against those of all other groups: the
+    same whenever images are searched for copies of these.
+
+    Args:
+        index: of the training images.
+        seed: of which of them are taken, where there are many.
+    """
+    train = index.images
+    rows = drawn(train.count, REAL, Streams(seed, STREAMS), "real")
+    unseen = index.among_others(rows), index.padded_among_others(rows)
+    return calibrated(*unseen, rows, train.groups, RATES)
+
+
 def find_copies(
     index: Index,
     holdout: ImageSet,
@@ -91,20 +106,18 @@ def find_copies(
     Raises:
         UserError: different kinds of images, or too few of them.
     """
-    train, streams = index.images, Streams(seed, "audit/copies/")
+    train, streams = index.images, Streams(seed, STREAMS)
     check_sets(train, holdout, synthetic)
-    chosen = drawn(train.count, REAL, streams, "real")
-    unseen = index.among_others(chosen)
+    known = calibrate(index, seed)
     kept = drawn(holdout.count, REAL, streams, "holdout")
     held = index.candidates(holdout, kept, "hold-out against training images")
     every = torch.arange(synthetic.count)
     others = index.candidates(synthetic, every, "synthetic against training images")
-    known = calibrated(unseen, index.padded_among_others(chosen), chosen, train.groups, RATES)
     other = known.scale.scores(held)[0]
     scores, nearest = known.scale.scores(others)
     recalls = _recalls(index, known, streams, planted)
     effects = (
-        design_effect(known.scores, train.groups[chosen]),
+        design_effect(known.scores, train.groups[known.rows]),
         design_effect(other, holdout.groups[kept]),
     )
     levels = [_independent(each, other, effects) for each in known.thresholds]
@@ -130,7 +143,7 @@ def find_copies(
         notes=tuple(_notes(counts, effects, same, holdout, int(known.twins.sum()))),
         provenance={
             **provenance(sets, seed),
-            "thresholds_from": {"train_images": len(chosen), "holdout_images": len(kept)},
+            "thresholds_from": {"train_images": len(known.rows), "holdout_images": len(kept)},
             "design_effect": {"train": effects[0], "holdout": effects[1]},
         },
     )

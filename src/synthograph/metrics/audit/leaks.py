@@ -164,10 +164,9 @@ def _rows(
     change: Exact = lambda pixels, numbers, streams: pixels,
 ) -> Float[Tensor, "n _"]:
     """Features of all images of a set, changed or as they are."""
-    largest, start = 255.0 if images.spec.bits == 8 else 65535.0, 0
-    rows = []
+    rows, start = [], 0
     for batch in images.batches():
-        pixels = resized(batch.to(torch.float32) / largest, 2 * SIDE)
+        pixels = resized(batch.to(torch.float32) / images.spec.max_value, 2 * SIDE)
         numbers = torch.arange(start, start + len(batch))
         rows.append(features(change(pixels, numbers, streams).clamp(0, 1)))
         start += len(batch)

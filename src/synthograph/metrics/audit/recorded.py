@@ -1,8 +1,9 @@
 """What generators record of the augmentation that they were trained with."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from synthograph.metrics.overlap import with_parents
 from synthograph.ops.operations import OPERATIONS, Invariance
 from synthograph.results.audit import TrainedWith
 
@@ -20,7 +21,7 @@ def trained_with(documents: Sequence[Mapping[str, Any]]) -> TrainedWith | None:
     Returns:
         None where there is no document, or one of them does not say, as of a published pickle.
     """
-    every = [each for document in documents for each in _with_parents(document)]
+    every = [each for document in documents for each in with_parents(document)]
     configs = [document.get("config") for document in every]
     known = [each for each in configs if isinstance(each, Mapping) and "augment" in each]
     if not every or len(known) < len(every):
@@ -36,14 +37,6 @@ def trained_with(documents: Sequence[Mapping[str, Any]]) -> TrainedWith | None:
     measured = [each for each in strengths if each is not None]
     complete = measured and len(measured) == len(strengths)
     return TrainedWith(changes=tuple(sorted(changes)), p=max(measured) if complete else None)
-
-
-def _with_parents(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """A document, and those of the snapshots that it was initialised from."""
-    inner: Any = document
-    while isinstance(inner, Mapping):
-        yield inner
-        inner = inner.get("initialised_from")
 
 
 def _changes(augment: Mapping[str, Any]) -> set[str]:

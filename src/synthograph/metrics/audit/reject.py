@@ -10,12 +10,11 @@ import torch
 
 from synthograph.archive.batches import ImageSet
 from synthograph.core.progress import Tracks, silent
-from synthograph.core.seeds import Streams
-from synthograph.metrics.audit.calibration import AgreementScale, calibrated
-from synthograph.metrics.audit.copies import RATES, REAL
+from synthograph.metrics.audit.calibration import AgreementScale
+from synthograph.metrics.audit.copies import calibrate
 from synthograph.metrics.audit.identical import digests
 from synthograph.metrics.audit.search import Index
-from synthograph.metrics.audit.sets import check_sets, drawn
+from synthograph.metrics.audit.sets import check_sets
 from synthograph.results.audit import Threshold
 
 
@@ -57,9 +56,7 @@ def copy_judge(
     """
     check_sets(train)
     index = Index(train, folder, tracks)
-    chosen = drawn(train.count, REAL, Streams(seed, "audit/copies/"), "real")
-    unseen = index.among_others(chosen), index.padded_among_others(chosen)
-    known = calibrated(*unseen, chosen, train.groups, RATES)
+    known = calibrate(index, seed)
     same = frozenset(digests(train.batches()))
     origin = {"name": train.name, **train.origin}
     return CopyJudge(index, known.scale, known.thresholds[-1], same, origin)

@@ -122,8 +122,7 @@ class Index:
         # with the sets, so that none of them is forgotten and its number given to another one
         self._known: dict[tuple[int, bytes, bool], tuple[ImageSet, Candidates]] = {}
         self._padded: dict[bytes, Candidates] = {}
-        self._largest = 255.0 if images.spec.bits == 8 else 65535.0
-        self._basis, self._grey, self._searched = _components(images, self._largest)
+        self._basis, self._grey, self._searched = _components(images)
         self._bank, self._sides = matcher.bank(), matcher.dihedral()
         self._poses = Pose(
             (self._bank.matrix[None] @ self._sides[:, None]).reshape(-1, 2, 2),
@@ -134,7 +133,7 @@ class Index:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder) as file:
                 for batch in images.batches():
-                    fine = self.fine(batch)
+                    fine = self.fine(self.small(batch))
                     file.write(fine.to(torch.float16).numpy().tobytes())
                     part = fine[:, : self._searched]
                     middle.append(matcher.medium(part, torch.ones_like(part[:, :1]))[0])
@@ -145,14 +144,14 @@ class Index:
         self._coarse = matcher.small(self._middle)
         self._mean = self._middle.mean(0)
 
-    def fine(self, pixels: Tensor) -> Float[Tensor, "q c _ _"]:
-        """Components of integer images at the size of the comparison."""
-        images = matcher.resized(pixels.to(torch.float32) / self._largest, matcher.FINE)
-        return torch.einsum("kc,nchw->nkhw", self._basis, images)
+    def small(self, pixels: Tensor) -> Float[Tensor, "q _ _ _"]:
+        """Integer images in [0, 1], at the size of the comparison."""
+        values = pixels.to(torch.float32) / self.images.spec.max_value
+        return matcher.resized(values, matcher.FINE)
 
-    def shown(self, pixels: Tensor) -> Float[Tensor, "q 1 _ _"]:
-        """Where integer images show something, at the size of the comparison."""
-        return matcher.shown(matcher.resized(pixels / self._largest, matcher.FINE))
+    def fine(self, small: Float[Tensor, "q _ h w"]) -> Float[Tensor, "q c h w"]:
+        """Components of images of the comparison's size."""
+        return torch.einsum("kc,nchw->nkhw", self._basis, small)
 
     def candidates(
         self, images: ImageSet, rows: Int64[Tensor, " q"], what: str, *, own: bool = False
@@ -211,7 +210,8 @@ class Index:
 
     def _block(self, pixels: Tensor, groups: Tensor | None) -> Candidates:
         """Candidates of few images: as they are, and without their padding if they show some."""
-        fine, shown = self.fine(pixels), self.shown(pixels)
+        small = self.small(pixels)
+        fine, shown = self.fine(small), matcher.shown(small)
         hidden = None if groups is None else groups[:, None] == self.images.groups[None]
         whole = self._seen(fine, torch.ones_like(shown), hidden)
         padded = (shown < 1).flatten(1).any(1).nonzero()[:, 0]
@@ -332,7 +332,7 @@ class Index:
         return Candidates.of(places, agreement, self.images.groups)
 
 
-def _components(images: ImageSet, largest: float) -> tuple[Float[Tensor, "k c"], int, int]:
+def _components(images: ImageSet) -> tuple[Float[Tensor, "k c"], int, int]:
     """Weights of the components that images are compared in, how many of them are grey, and how
     many are searched by.
 
@@ -343,7 +343,8 @@ def _components(images: ImageSet, largest: float) -> tuple[Float[Tensor, "k c"],
     channels = images.spec.channels
     total = torch.zeros(channels, channels, dtype=torch.float64)
     for batch in images.batches():
-        part = matcher.resized(batch.to(torch.float32) / largest, 2 * matcher.MIDDLE)
+        values = batch.to(torch.float32) / images.spec.max_value
+        part = matcher.resized(values, 2 * matcher.MIDDLE)
         sigma = 0.1 * max(part.shape[2:])
         local = matcher.blur(part, sigma) / matcher.blur(torch.ones_like(part[:1, :1]), sigma)
         rows = (part - local).transpose(0, 1).flatten(1).to(torch.float64)

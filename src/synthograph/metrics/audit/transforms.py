@@ -3,6 +3,7 @@
 import io
 import math
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 import PIL.Image
@@ -17,6 +18,7 @@ from synthograph.metrics.audit.matcher import LUMA, Pose, blur, warped
 # n image, c channel, h height, w width
 
 Images = Float[Tensor, "n c h w"]
+Number = TypeVar("Number", float, Tensor)
 Planter = Callable[[Images, Int64[Tensor, " n"], Streams, Images], Images]
 """Images in [0, 1], their numbers (which key the draws), the draws, other images -> copies."""
 
@@ -45,6 +47,11 @@ PADDED = (0.7, 0.95)
 """Side of what a border leaves of an image, as a share."""
 BAR, FRAME = (0.02, 0.16), (0.0, 0.1)
 """Heights of the title bar of a screenshot and widths of its frame, as shares of a side."""
+
+
+def _between(ends: tuple[float, float], drawn: Number) -> Number:
+    """Uniform numbers in [0, 1), moved to between two ends."""
+    return ends[0] + (ends[1] - ends[0]) * drawn
 
 
 def identity(images: Images, numbers: Tensor, streams: Streams, others: Images) -> Images:
@@ -79,7 +86,7 @@ def rotate(images: Images, numbers: Tensor, streams: Streams, others: Images) ->
 def crop(images: Images, numbers: Tensor, streams: Streams, others: Images) -> Images:
     """A cut-out of 0.8 to 0.95 of the sides, anywhere, enlarged to the size of the image."""
     drawn = streams.uniform("crop", numbers, (3,))
-    side = CROP[0] + (CROP[1] - CROP[0]) * drawn[:, 0]
+    side = _between(CROP, drawn[:, 0])
     longest = max(images.shape[2:])
     extent = torch.tensor([images.shape[3] / longest, images.shape[2] / longest])
     matrix = side[:, None, None] * torch.eye(2)
@@ -114,7 +121,7 @@ def blurred(images: Images, numbers: Tensor, streams: Streams, others: Images) -
 def intensity(images: Images, numbers: Tensor, streams: Streams, others: Images) -> Images:
     """Other contrast and brightness, the same for all channels."""
     drawn = streams.uniform("intensity", numbers, (2,))
-    contrast = CONTRAST[0] + (CONTRAST[1] - CONTRAST[0]) * drawn[:, 0]
+    contrast = _between(CONTRAST, drawn[:, 0])
     added = (drawn[:, 1] * 2 - 1) * BRIGHTNESS
     mean = images.mean(dim=(1, 2, 3), keepdim=True)
     return (images - mean) * contrast.view(-1, 1, 1, 1) + mean + added.view(-1, 1, 1, 1)
@@ -166,7 +173,7 @@ def noise(images: Images, numbers: Tensor, streams: Streams, others: Images) -> 
     """With normal noise."""
     drawn = streams.uniform("noise", numbers, (1, 1, 1))
     added = streams.normal("noise/values", numbers, tuple(images.shape[1:]))
-    return images + (NOISE[0] + (NOISE[1] - NOISE[0]) * drawn) * added
+    return images + _between(NOISE, drawn) * added
 
 
 def gamma(images: Images, numbers: Tensor, streams: Streams, others: Images) -> Images:
@@ -184,14 +191,12 @@ def posterise(images: Images, numbers: Tensor, streams: Streams, others: Images)
 
 def resize(images: Images, numbers: Tensor, streams: Streams, others: Images) -> Images:
     """Resized down and up again."""
-    shares = SMALLER[0] + (SMALLER[1] - SMALLER[0]) * streams.uniform("resize", numbers, (1,))[:, 0]
-    return torch.stack(
-        [
-            _fitted(_fitted(image, [max(2, round(side * share)) for side in image.shape[1:]]),
-                    image.shape[1:])
-            for image, share in zip(images, shares.tolist(), strict=True)
-        ]
-    )  # fmt: skip
+    shares = _between(SMALLER, streams.uniform("resize", numbers, (1,))[:, 0])
+    sides, copies = images.shape[2:], []
+    for image, share in zip(images, shares.tolist(), strict=True):
+        small = _fitted(image, [max(2, round(side * share)) for side in sides])
+        copies.append(_fitted(small, sides))
+    return torch.stack(copies)
 
 
 def _fitted(image: Float[Tensor, "c _ _"], size: Sequence[int]) -> Float[Tensor, "c h w"]:
@@ -205,7 +210,7 @@ def pad(images: Images, numbers: Tensor, streams: Streams, others: Images) -> Im
     drawn = streams.uniform("pad", numbers, (4,)).tolist()
     copies = []
     for image, (share, place, other, shade) in zip(images, drawn, strict=True):
-        side = PADDED[0] + (PADDED[1] - PADDED[0]) * share
+        side = _between(PADDED, share)
         ground = torch.full_like(image, math.floor(3 * shade) / 2)
         h, w = image.shape[1:]
         size = (round(h * side), round(w * side))
@@ -221,7 +226,7 @@ def screenshot(images: Images, numbers: Tensor, streams: Streams, others: Images
     copies = []
     for image, (bar, left, right, below), shade in zip(images, drawn, shades, strict=True):
         h, w = image.shape[1:]
-        top = max(1, round(h * (BAR[0] + (BAR[1] - BAR[0]) * bar)))
+        top = max(1, round(h * _between(BAR, bar)))
         ends = [round(n * FRAME[1] * by) for n, by in ((w, left), (w, right), (h, below))]
         ground = torch.full_like(image, float(shade[-1]))
         ground[:, :top] = shade[:-1, None, None]
