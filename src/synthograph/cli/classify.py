@@ -3,7 +3,7 @@
 import typer
 
 from synthograph.cli.options import plain_verb
-from synthograph.workflows.requests import (
+from synthograph.workflows.downstream_requests import (
     ClassifyEvaluateRequest,
     ClassifyPredictRequest,
     ClassifyTrainRequest,

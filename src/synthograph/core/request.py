@@ -19,6 +19,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import pydantic
@@ -57,6 +58,8 @@ def _split(given: Any) -> Any:  # noqa: ANN401 - whatever a caller gives
     return [word.strip() for text in texts for word in text.split(",") if word.strip()]
 
 
+Place = Annotated[Path, Positional()]
+"""A path that is given by its place."""
 Words = Annotated[tuple[str, ...], pydantic.BeforeValidator(_split)]
 """A list of words, which may also be given as texts with commas: `--metrics frechet,kernel`."""
 

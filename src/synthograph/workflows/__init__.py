@@ -19,6 +19,9 @@ from synthograph.core.errors import UserError
 from synthograph.core.progress import Printed, Progress, for_people
 from synthograph.core.request import Request
 
+_REQUESTS = ("requests", "downstream_requests")
+"""Modules that hold them."""
+
 
 def run(request: Request, *, progress: Progress) -> Any:  # noqa: ANN401 - each job has its own
     """Do what is asked.
@@ -37,8 +40,9 @@ def run(request: Request, *, progress: Progress) -> Any:  # noqa: ANN401 - each 
 
 def request_of(job: str) -> type[Request]:
     """What a job can be asked."""
-    requests = importlib.import_module("synthograph.workflows.requests")
-    kind: type[Request] = getattr(requests, f"{job.title().replace('_', '')}Request")
+    name = f"{job.title().replace('_', '')}Request"
+    modules = (importlib.import_module(f"synthograph.workflows.{each}") for each in _REQUESTS)
+    kind: type[Request] = next(getattr(each, name) for each in modules if hasattr(each, name))
     return kind
 
 

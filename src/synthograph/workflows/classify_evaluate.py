@@ -38,7 +38,7 @@ from synthograph.workflows.classifying import (
     refuse_other_modalities,
     refuse_out,
 )
-from synthograph.workflows.requests import ClassifyEvaluateRequest
+from synthograph.workflows.downstream_requests import ClassifyEvaluateRequest
 from synthograph.workflows.tables import number, table_lines
 
 SPLIT = "split"

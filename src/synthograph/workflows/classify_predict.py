@@ -15,7 +15,7 @@ from synthograph.features.registry import feature_folder
 from synthograph.metrics.columns import features_of
 from synthograph.stats.scores import decide
 from synthograph.workflows.classifying import open_backbone, refuse_other_modalities, refuse_out
-from synthograph.workflows.requests import ClassifyPredictRequest
+from synthograph.workflows.downstream_requests import ClassifyPredictRequest
 
 
 @dataclass(frozen=True, repr=False)

@@ -26,7 +26,7 @@ from synthograph.metrics.columns import features_of
 from synthograph.stats import scores
 from synthograph.stats.scores import Predictions
 from synthograph.workflows.classifying import open_backbone, predictions_of, refuse_out
-from synthograph.workflows.requests import ClassifyTrainRequest
+from synthograph.workflows.downstream_requests import ClassifyTrainRequest
 from synthograph.workflows.tables import number, table_lines
 
 SELECTING = {score.name: score for score in scores.SCORES}

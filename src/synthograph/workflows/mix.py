@@ -21,7 +21,8 @@ from synthograph.core.request import Result
 from synthograph.downstream import mixing
 from synthograph.downstream.mixing import Amounts, Control, Counts
 from synthograph.metrics.overlap import trained_on
-from synthograph.workflows.requests import MAX_IMAGES, MixRequest
+from synthograph.workflows.downstream_requests import MixRequest
+from synthograph.workflows.requests import MAX_IMAGES
 from synthograph.workflows.tables import table_lines
 
 DUPLICATE_OF = "duplicate_of"

@@ -1,0 +1,104 @@
+"""What the jobs that use synthetic images can be asked: mixing, classifiers, segmenters, studies.
+Like `requests`, it imports no torch.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from synthograph.core.errors import UserError
+from synthograph.core.request import Flag, Place, Request, Words
+
+
+class MixRequest(Request):
+    """Put synthetic images beside real training images, by one rule; validation and test stay."""
+
+    real: Place = Field(description="archive of real images, split")
+    synthetic: tuple[Path, ...] = Field((), description="set of synthetic images; may be repeated")
+    dest: Annotated[Path, Flag("--out", "-o")] = Field(
+        description="archive to be written: NAME.zip or a folder"
+    )
+    add: Words = Field((), description="images per class: 100, or MEL=100,NV=50")
+    add_percent: Words = Field((), description="images per 100 real ones of a class: 50 or MEL=200")
+    top_up: float | None = Field(
+        None, gt=0, le=1000, description="every class up to the largest one, times this"
+    )
+    replace: Words = Field((), description="share of the real images to replace: 0.5 or MEL=0.5")
+    only_real: bool = Field(False, description="real images alone")
+    only_synthetic: Words = Field(
+        (), description="no real training image: all (as many as there were), 500 or MEL=500"
+    )
+    amounts: Path | None = Field(
+        None, description="JSON file of classes, seeds and class_map (seeds 0-510: 0 to 509)"
+    )
+    synt_n_imgs: str | None = Field(
+        None, description="thousands of images per class in class order: 0,15"
+    )
+    control: Literal["none", "duplicates", "augmentation"] = Field(
+        "none",
+        description="instead of synthetic images: as many repeated real ones, or augmentation",
+    )
+    seed: int = Field(0, description="seed of the choice; a larger amount holds a smaller one")
+    dry_run: bool = Field(False, description="print the amounts and write nothing")
+    force: bool = Field(False, description="replace an archive that is there")
+
+    def rule(self) -> str:
+        """The field of the one rule that was given.
+
+        Raises:
+            UserError: none was, or several.
+        """
+        names = [
+            *("add", "add_percent", "top_up", "replace", "only_real", "only_synthetic"),
+            *("amounts", "synt_n_imgs"),
+        ]
+        flags = self.flags()
+        given = [name for name in names if getattr(self, name)]
+        if len(given) != 1:
+            known = ", ".join(flags[name] for name in names)
+            found = " and ".join(flags[name] for name in given) or "none"
+            raise UserError(f"give one rule of {known}; given: {found}")
+        return given[0]
+
+
+class ClassifyTrainRequest(Request):
+    """Train a classifier on split train; split val chooses it, split test is never looked at."""
+
+    data: Path = Field(description="archive with labels, split; real images or a mixture")
+    out: Annotated[Path, Flag("--out", "-o")] = Field(
+        description="classifier to be written: NAME.safetensors"
+    )
+    backbone: str | None = Field(
+        None, description="network whose features are read; as of evaluate --features"
+    )
+    measure: Literal[
+        "auroc", "balanced_accuracy", "macro_f1", "average_precision", "accuracy", "brier"
+    ] = Field("auroc", description="score on validation images that chooses the penalty")
+    balance: Literal["weights", "none"] = Field(
+        "weights", description="weights: every class counts the same; none: every image"
+    )
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+    dry_run: bool = Field(False, description="print the plan and train nothing")
+
+
+class ClassifyEvaluateRequest(Request):
+    """Score a classifier on real images that neither it nor its generator saw."""
+
+    model: Path = Field(description="classifier of classify train")
+    data: str = Field(description="archive, or ARCHIVE:split; split test if there are splits")
+    by: Words = Field((), description="also for each value of these columns, such as site,sex")
+    out: Annotated[Path | None, Flag("--out", "-o")] = Field(
+        None, description="also write the scores as JSON"
+    )
+    seed: int = Field(0, description="seed of the intervals")
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+
+
+class ClassifyPredictRequest(Request):
+    """Write the probability of every class for images of an archive."""
+
+    model: Path = Field(description="classifier of classify train")
+    data: str = Field(description="archive, or ARCHIVE:split; labels are not needed")
+    out: Annotated[Path, Flag("--out", "-o")] = Field(description="table to be written: NAME.csv")
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
