@@ -11,7 +11,7 @@ from rich.text import Text
 from synthograph.archive.batches import ArchiveRows, open_rows
 from synthograph.core.errors import UserError
 from synthograph.core.files import sha256_file
-from synthograph.core.names import first_few, nearest
+from synthograph.core.names import nearest
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.core.version import VERSION
@@ -20,8 +20,6 @@ from synthograph.downstream.classifier import Classifier
 from synthograph.features.base import Extractor
 from synthograph.features.registry import feature_folder
 from synthograph.metrics.columns import features_of
-from synthograph.metrics.overlap import Trained, trained_on
-from synthograph.metrics.scopes import MAX_LEVELS, too_many
 from synthograph.results.classification import (
     CalibrationCurve,
     ClassifierEvaluation,
@@ -32,17 +30,16 @@ from synthograph.results.classification import (
 from synthograph.stats import scores
 from synthograph.stats.paired import score_interval
 from synthograph.stats.scores import Predictions
-from synthograph.workflows.classifying import (
-    open_backbone,
-    predictions_of,
-    refuse_other_modalities,
-    refuse_out,
-)
+from synthograph.workflows.classifying import open_backbone, predictions_of
 from synthograph.workflows.downstream_requests import ClassifyEvaluateRequest
 from synthograph.workflows.tables import number, table_lines
-
-SPLIT = "split"
-"""The part of the archive, which is no further column."""
+from synthograph.workflows.trained import (
+    cells_of,
+    levels_of,
+    refuse_other_modalities,
+    refuse_out,
+    refuse_seen,
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -79,11 +76,11 @@ def run(request: ClassifyEvaluateRequest, *, progress: Progress) -> ClassifyEval
     model = classifier.load(request.model)
     images = open_rows(request.data, "test").real()
     _check_classes(request, model, images)
-    refuse_seen(model, images, request.model.name)
+    refuse_seen(model.info, images, request.model.name)
     extractor = open_backbone(model.info.backbone, request.device)
     notes = _check_backbone(model, extractor)
     for column in request.by:
-        _levels(images, column)
+        levels_of(images, column)
     found = features_of(images.images, extractor, folder=feature_folder(), tracks=progress.track)
     predicted = predictions_of(
         images,
@@ -98,32 +95,6 @@ def run(request: ClassifyEvaluateRequest, *, progress: Progress) -> ClassifyEval
     return ClassifyEvaluateResult(evaluation, request.out)
 
 
-def refuse_seen(model: Classifier, images: ArchiveRows, name: str) -> None:
-    """Refuse images that the classifier, or a generator of its training images, was trained on.
-
-    Raises:
-        UserError: a group or an image was.
-    """
-    info = model.info
-    for who, trained in (
-        (name, Trained(frozenset(info.group_digests), frozenset(info.image_digests))),
-        (f"a generator of the training images of {name}", trained_on(info.snapshots)),
-    ):
-        seen = trained.groups_among(images.groups)
-        if seen:
-            raise UserError(
-                f"{images.name}: {len(seen)} of its {len(images.groups)} groups were seen by "
-                f"{who}, such as {first_few(map(repr, seen))}: evaluate on images of other "
-                "patients, such as split test of the archive that it was trained on"
-            )
-        copies = trained.images_among(images.pixels)
-        if copies:
-            raise UserError(
-                f"{images.name}: {len(copies)} of its {len(images.rows)} images equal images that "
-                f"{who} saw, such as {first_few(copies)}: evaluate on images that it never saw"
-            )
-
-
 def _check_classes(
     request: ClassifyEvaluateRequest, model: Classifier, images: ArchiveRows
 ) -> None:
@@ -136,7 +107,7 @@ def _check_classes(
                 f"{images.name}: {row.file} is of class {row.label!r}, {request.model.name} knows "
                 f"{', '.join(known)}: {nearest(row.label, known)}"
             )
-    refuse_other_modalities(model.info.spec, images)
+    refuse_other_modalities(model.info.spec, images, "classifier")
 
 
 def _check_backbone(model: Classifier, extractor: Extractor) -> list[str]:
@@ -154,28 +125,6 @@ def _check_backbone(model: Classifier, extractor: Extractor) -> list[str]:
     return []
 
 
-def _cells(images: ArchiveRows, column: str) -> tuple[str, ...]:
-    """A column of the images, empty where there is none."""
-    if column == SPLIT:
-        return tuple(row.split or "" for row in images.ordered)
-    return images.images.column(column) or ()
-
-
-def _levels(images: ArchiveRows, column: str) -> list[str]:
-    cells = _cells(images, column)
-    if not any(cells):
-        known = sorted({name for row in images.rows for name in row.columns})
-        raise UserError(
-            f"--by {column}: {images.name} has no such column: {nearest(column, known)}"
-        )
-    levels = sorted(set(cells))
-    if too_many(levels):
-        raise UserError(
-            f"--by {column}: has {len(levels)} values, at most {MAX_LEVELS} are scored one by one"
-        )
-    return levels
-
-
 def _evaluation(
     request: ClassifyEvaluateRequest,
     model: Classifier,
@@ -189,8 +138,8 @@ def _evaluation(
     if len(by_group) < len(predicted):
         values += _values(by_group, "group", request.seed)
     for column in request.by:
-        cells = _cells(images, column)
-        for level in _levels(images, column):
+        cells = cells_of(images, column)
+        for level in levels_of(images, column):
             here = torch.tensor([cell == level for cell in cells])
             values += _values(predicted.subset(here), "image", request.seed, column, level)
     said = scores.reliability(predicted)

@@ -14,8 +14,9 @@ from synthograph.downstream import classifier
 from synthograph.features.registry import feature_folder
 from synthograph.metrics.columns import features_of
 from synthograph.stats.scores import decide
-from synthograph.workflows.classifying import open_backbone, refuse_other_modalities, refuse_out
+from synthograph.workflows.classifying import open_backbone
 from synthograph.workflows.downstream_requests import ClassifyPredictRequest
+from synthograph.workflows.trained import refuse_other_modalities, refuse_out
 
 
 @dataclass(frozen=True, repr=False)
@@ -51,7 +52,7 @@ def run(request: ClassifyPredictRequest, *, progress: Progress) -> ClassifyPredi
     refuse_out(request.out, ".csv")
     model = classifier.load(request.model)
     images = open_rows(request.data)
-    refuse_other_modalities(model.info.spec, images)
+    refuse_other_modalities(model.info.spec, images, "classifier")
     extractor = open_backbone(model.info.backbone, request.device)
     found = features_of(images.images, extractor, folder=feature_folder(), tracks=progress.track)
     probabilities = model.probe.probabilities(found.values)

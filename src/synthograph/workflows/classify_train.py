@@ -25,9 +25,10 @@ from synthograph.features.registry import feature_folder
 from synthograph.metrics.columns import features_of
 from synthograph.stats import scores
 from synthograph.stats.scores import Predictions
-from synthograph.workflows.classifying import open_backbone, predictions_of, refuse_out
+from synthograph.workflows.classifying import open_backbone, predictions_of
 from synthograph.workflows.downstream_requests import ClassifyTrainRequest
 from synthograph.workflows.tables import number, table_lines
+from synthograph.workflows.trained import few_groups, refuse_out, seen_digests, training_parts
 
 SELECTING = {score.name: score for score in scores.SCORES}
 """Scores that can choose, by name."""
@@ -89,9 +90,8 @@ def run(request: ClassifyTrainRequest, *, progress: Progress) -> ClassifyTrainRe
     train, validation = _parts(archive)
     extractor = open_backbone(request.backbone, request.device)
     counts = _counts(archive.info.classes, train.rows)
-    groups = len({row.group for row in validation.rows})
-    notes = [] if groups >= 20 else [f"{groups} validation groups choose, which is few"]
-    plan = ClassifyTrainResult(None, counts, (len(validation.rows), groups), request.measure, notes)
+    sizes, notes = (len(validation.rows), len(validation.groups)), few_groups(validation)
+    plan = ClassifyTrainResult(None, counts, sizes, request.measure, notes)
     if request.dry_run:
         return plan
     made = _fit(request, archive, train, validation, extractor, progress)
@@ -126,7 +126,7 @@ def _info(
 ) -> ClassifierInfo:
     """What the file says of the classifier: who it saw, in training and in validation."""
     train, validation = parts
-    real = ArchiveRows(archive, [row for row in train.rows if row.real])
+    groups, images = seen_digests(train, validation)
     selection: JsonObject = {
         "score": request.measure,
         "tried": [{"penalty": each.penalty, "value": each.value} for each in made.tried],
@@ -141,8 +141,8 @@ def _info(
         threshold=made.chosen.threshold,
         selection=selection,
         counts=_counts(archive.info.classes, train.rows),
-        group_digests=sorted({*real.groups, *validation.groups}),
-        image_digests=sorted({*real.pixels, *validation.pixels}),
+        group_digests=groups,
+        image_digests=images,
         snapshots=archive.info.snapshots,
         data=request.data.name,
     )
@@ -161,25 +161,13 @@ def _parts(archive: Archive) -> tuple[ArchiveRows, ArchiveRows]:
     """Training and validation images, checked."""
     if len(archive.info.classes) < 2:
         raise UserError(f"{archive.path}: has fewer than two classes: nothing can be told apart")
-    found = []
-    for split in ("train", "val"):
-        rows = [row for row in archive.rows if row.split == split]
-        if not rows:
-            way = f"'synthograph split {archive.path}' makes train, val and test"
-            if any(row.split for row in archive.rows):
-                way = (
-                    "add --force to 'synthograph split' to cut all images anew, by group, which "
-                    "gives up the split that it has"
-                )
-            raise UserError(f"{archive.path}: has no images in split {split}: {way}")
-        counts = count_labels(rows, archive.info.classes)
+    for part in (parts := training_parts(archive)):
+        counts = count_labels(part.rows, archive.info.classes)
         absent = [name for name in archive.info.classes if not counts[name]]
-        if absent or None in {row.label for row in rows}:
+        if absent or None in {row.label for row in part.rows}:
             what = f"class {absent[0]!r}" if absent else "a label for every image"
-            raise UserError(f"{archive.path}: split {split} lacks {what}")
-        found.append(ArchiveRows(archive, rows, split))
-    train, validation = found
-    return train, validation.real()
+            raise UserError(f"{archive.path}: split {part.split} lacks {what}")
+    return parts
 
 
 def _fit(

@@ -1,33 +1,15 @@
 """What training, evaluating and using a classifier have in common."""
 
-from pathlib import Path
-
 import torch
 from jaxtyping import Float64
 from torch import Tensor
 
 from synthograph.archive.batches import ArchiveRows, group_numbers
-from synthograph.core.errors import UserError
-from synthograph.core.files import disk_errors, refuse_output
-from synthograph.core.spec import ImageSpec
 from synthograph.downstream import probe
 from synthograph.features import registry
 from synthograph.features.base import Extractor
 from synthograph.features.packaged import default_extractor
 from synthograph.stats.scores import Predictions
-
-
-def refuse_out(path: Path, ending: str) -> None:
-    """Refuse a result that exists, has another ending or cannot be written; make its folder.
-
-    Raises:
-        UserError: it does, has, or cannot.
-    """
-    if path.suffix.lower() != ending:
-        raise UserError(f"--out {path}: name it {path.with_suffix(ending).name}")
-    refuse_output(path, "--out")
-    with disk_errors(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
 
 
 def open_backbone(name: str | None, device: str) -> Extractor:
@@ -37,16 +19,6 @@ def open_backbone(name: str | None, device: str) -> Extractor:
         UserError: there is none of that name, or its weights are not on this machine.
     """
     return registry.extractor(name or default_extractor(), device=device)
-
-
-def refuse_other_modalities(trained: ImageSpec, images: ArchiveRows) -> None:
-    """Refuse images of other modalities or channels than a classifier was trained on."""
-    given = images.archive.info.spec
-    if trained.modalities != given.modalities:
-        raise UserError(
-            f"{images.name}: holds {given.describe()}, the classifier was trained on "
-            f"{trained.describe()}: prepare the images alike"
-        )
 
 
 def predictions_of(

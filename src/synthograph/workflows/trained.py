@@ -1,0 +1,142 @@
+"""What jobs with classifiers and with segmenters have in common: which images train and which
+choose, what is refused, and the columns that scores are also given by.
+"""
+
+from pathlib import Path
+
+from synthograph.archive.batches import ArchiveRows
+from synthograph.archive.reader import Archive
+from synthograph.core.errors import UserError
+from synthograph.core.files import disk_errors, refuse_output
+from synthograph.core.names import first_few, nearest
+from synthograph.core.spec import ImageSpec
+from synthograph.downstream.trained import TrainedInfo
+from synthograph.metrics.overlap import Trained, trained_on
+from synthograph.metrics.scopes import MAX_LEVELS, too_many
+
+SPLIT = "split"
+"""The part of the archive, which is no further column."""
+FEW_GROUPS = 20
+
+
+def refuse_out(path: Path, ending: str) -> None:
+    """Refuse a result that exists, has another ending or cannot be written; make its folder.
+
+    Raises:
+        UserError: it does, has, or cannot.
+    """
+    if path.suffix.lower() != ending:
+        raise UserError(f"--out {path}: name it {path.with_suffix(ending).name}")
+    refuse_output(path, "--out")
+    with disk_errors(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def training_parts(archive: Archive) -> tuple[ArchiveRows, ArchiveRows]:
+    """Training images, and validation images, which are real.
+
+    Raises:
+        UserError: there are none in a split, or a validation image is synthetic.
+    """
+    found = []
+    for split in ("train", "val"):
+        rows = [row for row in archive.rows if row.split == split]
+        if not rows:
+            way = f"'synthograph split {archive.path}' makes train, val and test"
+            if any(row.split for row in archive.rows):
+                way = (
+                    "add --force to 'synthograph split' to cut all images anew, by group, which "
+                    "gives up the split that it has"
+                )
+            raise UserError(f"{archive.path}: has no images in split {split}: {way}")
+        found.append(ArchiveRows(archive, rows, split))
+    train, validation = found
+    return train, validation.real()
+
+
+def seen_digests(train: ArchiveRows, validation: ArchiveRows) -> tuple[list[str], list[str]]:
+    """Digests of the groups and of the images that a network saw: real ones, which trained it or
+    chose it.
+    """
+    real = ArchiveRows(train.archive, [row for row in train.rows if row.real])
+    groups = sorted({*real.groups, *validation.groups})
+    return groups, sorted({*real.pixels, *validation.pixels})
+
+
+def few_groups(validation: ArchiveRows) -> list[str]:
+    """A note where few groups choose."""
+    groups = len(validation.groups)
+    return [] if groups >= FEW_GROUPS else [f"{groups} validation groups choose, which is few"]
+
+
+def refuse_other_modalities(trained: ImageSpec, images: ArchiveRows, what: str) -> None:
+    """Refuse images of other modalities or channels than a network was trained on.
+
+    Args:
+        trained: specification of its training images.
+        images: what it is to see.
+        what: the network is, such as `classifier`.
+    """
+    given = images.archive.info.spec
+    if trained.modalities != given.modalities:
+        raise UserError(
+            f"{images.name}: holds {given.describe()}, the {what} was trained on "
+            f"{trained.describe()}: prepare the images alike"
+        )
+
+
+def refuse_seen(info: TrainedInfo, images: ArchiveRows, name: str) -> None:
+    """Refuse images that a network, or a generator of its training images, was trained on.
+
+    Args:
+        info: header of the network's file.
+        images: what it is to be tested on.
+        name: of its file.
+
+    Raises:
+        UserError: a group or an image was.
+    """
+    for who, trained in (
+        (name, Trained(frozenset(info.group_digests), frozenset(info.image_digests))),
+        (f"a generator of the training images of {name}", trained_on(info.snapshots)),
+    ):
+        seen = trained.groups_among(images.groups)
+        if seen:
+            raise UserError(
+                f"{images.name}: {len(seen)} of its {len(images.groups)} groups were seen by "
+                f"{who}, such as {first_few(map(repr, seen))}: evaluate on images of other "
+                "patients, such as split test of the archive that it was trained on"
+            )
+        copies = trained.images_among(images.pixels)
+        if copies:
+            raise UserError(
+                f"{images.name}: {len(copies)} of its {len(images.rows)} images equal images that "
+                f"{who} saw, such as {first_few(copies)}: evaluate on images that it never saw"
+            )
+
+
+def cells_of(images: ArchiveRows, column: str) -> tuple[str, ...]:
+    """A column of the images in the order of `images.images`, empty where there is none."""
+    if column == SPLIT:
+        return tuple(row.split or "" for row in images.ordered)
+    return images.images.column(column) or ()
+
+
+def levels_of(images: ArchiveRows, column: str) -> list[str]:
+    """Values of a column that scores are asked by.
+
+    Raises:
+        UserError: the images lack it, or it has too many.
+    """
+    cells = cells_of(images, column)
+    if not any(cells):
+        known = sorted({name for row in images.rows for name in row.columns})
+        raise UserError(
+            f"--by {column}: {images.name} has no such column: {nearest(column, known)}"
+        )
+    levels = sorted(set(cells))
+    if too_many(levels):
+        raise UserError(
+            f"--by {column}: has {len(levels)} values, at most {MAX_LEVELS} are scored one by one"
+        )
+    return levels
