@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 import torch
 from jaxtyping import Float64, Int64
 from scipy.optimize import brentq
-from scipy.special import ndtri, stdtr, stdtrit
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
 from torch import Tensor
 
 from synthograph.core.errors import UserError
@@ -220,6 +220,35 @@ def auroc_difference(
     )
     variance += 2 * count / (count - 1) * float((sums[0] * sums[1]).sum()) / (sizes[0] * sizes[1])
     return float(difference), math.sqrt(max(variance, 0.0))
+
+
+def folded_auroc_difference(arm: Predictions, reference: Predictions) -> tuple[float, float]:
+    """Difference of two areas under the ROC curve out of fold, and its standard error for these
+    trainings: pairs within folds only, as `scores.auroc` counts them. Two classes.
+
+    Raises:
+        UserError: there are more classes, or a fold has fewer than two groups of a class.
+    """
+    if arm.classes != 2:
+        raise UserError(f"{arm.classes} classes: the test is for two")
+    _check_same([arm], [reference])
+    both = torch.stack((arm.probabilities[:, 1], reference.probabilities[:, 1]))
+    total, variance, pairs = 0.0, 0.0, 0
+    for fold in arm.folds.unique().tolist():
+        rows = arm.folds == fold
+        labels = arm.labels[rows]
+        weight = int((labels == 1).sum()) * int((labels == 0).sum())
+        difference, error = auroc_difference(both[:, rows], labels, arm.groups[rows])
+        total, variance = total + weight * difference, variance + (weight * error) ** 2
+        pairs += weight
+    return total / pairs, math.sqrt(variance) / pairs
+
+
+def normal_p(value: float, error: float) -> float:
+    """Two-sided p of a value against 0, by its standard error."""
+    if error == 0:
+        return float(value == 0)
+    return 2 * float(ndtr(-abs(value) / error))
 
 
 def detectable(error: float, freedom: float = math.inf, power: float = POWER) -> float:

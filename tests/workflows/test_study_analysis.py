@@ -1,0 +1,169 @@
+"""From simulated predictions to what may be claimed."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from synthograph.core.errors import UserError
+from synthograph.results import Study, load
+from synthograph.results.study import ArmKind, Finding, StudyFacts
+from synthograph.stats import scores
+from synthograph.stats.scores import Predictions
+from synthograph.workflows.study_analysis import Arm, analyse
+
+ABOUT = StudyFacts(name="simulated", data="simulated.zip", classes=("a", "b"))
+
+
+def predictions(
+    effect: float, draw: int, *, patients: int = 60, images: int = 2, folds: int = 4
+) -> Predictions:
+    """Scores with a part that all images of a patient share; the patients are the same ones for
+    every effect and draw.
+    """
+    rng = torch.Generator().manual_seed(7)
+    groups = torch.arange(patients).repeat_interleave(images)
+    labels, fold = (groups % 2).long(), (groups // 2) % folds
+    own = torch.randn(patients, generator=rng)[groups]
+    rng.manual_seed(100 + draw)
+    noise = 0.3 * torch.randn(len(groups), generator=rng)
+    p = torch.sigmoid((effect * (labels - 0.5) + own + noise).double())
+    return Predictions(torch.stack((1 - p, p), 1), labels, groups, fold)
+
+
+def arm(kind: ArmKind, effect: float, draws: int = 2, **more: object) -> Arm:
+    """An arm that is called by its kind."""
+    start = 10 * list(ArmKind).index(kind)
+    found = tuple(predictions(effect, start + draw) for draw in range(draws))
+    return Arm(**{"name": kind.value, "kind": kind, "draws": found, "validation": 0.5, **more})
+
+
+def study(*arms: Arm, **more: object) -> Study:
+    """Analysed, the mixed arm as the primary one."""
+    return analyse(arms, **{"about": ABOUT, "primary": "real and synthetic", **more})
+
+
+REAL = arm(ArmKind.REAL, 1.0, draws=1)
+MIXED = arm(ArmKind.MIXED, 2.5)
+
+
+def test_a_large_gain_is_found() -> None:
+    found = study(REAL, MIXED).decided
+    assert found.finding is Finding.BETTER, found
+    assert found.interval.low > 0 and found.value in found.interval, found
+    assert len(found.folds) == 4 and found.draws == 2, found
+
+
+def test_loss_within_and_beyond_the_margin() -> None:
+    worse = study(REAL, arm(ArmKind.MIXED, 0.2))
+    assert worse.decided.finding is Finding.WORSE, worse.decided
+    same = arm(ArmKind.MIXED, 1.0)
+    assert study(REAL, same).decided.finding is Finding.NO_DIFFERENCE
+    assert study(REAL, same, margin=0.2).decided.finding is Finding.NON_INFERIOR
+
+
+def test_lower_is_better_for_the_brier_score() -> None:
+    found = study(REAL, MIXED, measure=scores.BRIER).decided
+    assert found.value < 0 and found.finding is Finding.BETTER, found
+
+
+def test_validation_chooses_the_reference() -> None:
+    duplicates = arm(ArmKind.DUPLICATES, 3.0, draws=1, validation=0.6)
+    found = study(REAL, MIXED, duplicates)
+    assert found.reference == "duplicates", found.reference
+    assert found.decided.finding is not Finding.BETTER, found.decided
+    other = study(REAL, MIXED, replace(duplicates, validation=0.4))
+    assert other.reference == "real only", "the test images do not choose"
+    assert other.decided.finding is Finding.BETTER, other.decided
+    assert "'duplicates'" in other.may_not, other.may_not
+
+
+def test_several_references_need_validation_scores() -> None:
+    balanced = arm(ArmKind.BALANCED, 1.0, validation=None)
+    with pytest.raises(UserError, match="'balanced' has no score on validation images"):
+        study(REAL, MIXED, balanced)
+
+
+def test_further_conditions_are_adjusted_and_the_primary_one_is_not() -> None:
+    second = replace(arm(ArmKind.MIXED, 1.2), name="more synthetic")
+    found = study(REAL, MIXED, second, arm(ArmKind.SYNTHETIC, 1.1), arm(ArmKind.SHUFFLED, 0.5))
+    by_name = {each.arm: each for each in found.internal.differences}
+    assert found.decided.adjusted_p is None, found.decided
+    rest = [by_name["more synthetic"], by_name["synthetic only"]]
+    smaller = min(rest, key=lambda each: each.p)
+    assert smaller.adjusted_p == pytest.approx(min(1.0, 2 * smaller.p)), rest
+    assert by_name["shuffled labels"].adjusted_p is None, "a control is no condition"
+    assert [each.against for each in found.internal.to_others] == ["shuffled labels"]
+
+
+def test_one_draw_holds_for_this_generator() -> None:
+    found = study(REAL, arm(ArmKind.MIXED, 2.5, draws=1))
+    assert found.decided.trainings is None, found.decided
+    assert found.may.startswith("Given this generator"), found.may
+    assert "second draw" in found.may_not, found.may_not
+
+
+def test_delong_for_single_images_only() -> None:
+    tests = [each.test for each in study(REAL, MIXED).decided.others]
+    assert any("Obuchowski" in test for test in tests), tests
+    assert any("Nadeau" in test for test in tests), tests
+
+    def single(each: Arm) -> Arm:
+        cut = tuple(draw.subset(torch.arange(0, len(draw), 2)) for draw in each.draws)
+        return replace(each, draws=cut)
+
+    tests = [each.test for each in study(single(REAL), single(MIXED)).decided.others]
+    assert any(test.startswith("DeLong") for test in tests), tests
+
+
+def test_external_sets_stand_beside() -> None:
+    def outside(each: Arm, effect: float) -> Arm:
+        found = tuple(predictions(effect, 90 + n, folds=1) for n in range(len(each.draws)))
+        return replace(each, external={"b.zip": found})
+
+    found = study(outside(REAL, 1.0), outside(MIXED, 2.5))
+    (external,) = found.external
+    assert external.name == "b.zip" and external.difference(MIXED.name).value > 0, external
+    assert "b.zip" in found.may, found.may
+    with pytest.raises(UserError, match=r"b\.zip: there are no predictions of 'real and"):
+        study(outside(REAL, 1.0), MIXED)
+
+
+def test_groups_that_are_no_patients_are_named() -> None:
+    files = ABOUT.replace(unit="file", unit_is_patient=False)
+    assert "Groups are files, not patients" in study(REAL, MIXED, about=files).may_not
+
+
+def test_too_few_groups_decide_nothing() -> None:
+    def few(each: Arm) -> Arm:
+        return replace(each, draws=tuple(draw.subset(draw.groups < 6) for draw in each.draws))
+
+    found = study(few(REAL), few(MIXED)).decided
+    assert found.finding is Finding.UNDECIDED and "at least 5" in found.reason, found
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ((MIXED,), "no arm is real only"),
+        ((REAL,), "'real and synthetic' is no condition"),
+        ((REAL, REAL, MIXED), "two arms are called 'real only'"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(given: tuple[Arm, ...], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        study(*given)
+
+
+@pytest.mark.parametrize("margin", [0.0, -0.1, 1.0, math.nan])
+def test_a_margin_is_a_share(margin: float) -> None:
+    with pytest.raises(UserError, match="margin"):
+        study(REAL, MIXED, margin=margin)
+
+
+def test_a_study_is_read_as_it_was_written(tmp_path) -> None:
+    found = study(REAL, MIXED, margin=0.05)
+    found.save(tmp_path / "study.json")
+    assert load(tmp_path / "study.json") == found
+    assert "simulated" in found.public().about.name
