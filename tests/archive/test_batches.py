@@ -13,6 +13,7 @@ from synthograph.archive.batches import (
     archive_images,
     digest64,
     group_numbers,
+    open_rows,
     path_and_split,
     rows_of_split,
     with_mirrored,
@@ -100,6 +101,19 @@ def test_a_split_behind_the_path(tmp_path: Path) -> None:
     assert len(rows_of_split(archive, "train").rows) == len(rows_of_split(archive, None).rows) == 24
     with pytest.raises(UserError, match="no image is in split 'test'; there is .*set.zip:train"):
         rows_of_split(archive, "test")
+
+
+def test_a_word_behind_an_archive_is_a_split_that_it_lacks(tmp_path: Path) -> None:
+    path = make_archive(tmp_path / "set.zip", split="train")
+    for text, words in (
+        (f"{path}:trian", "no image is in split 'trian'; there is .*set.zip:train"),
+        (f"{path}:foo", "no image is in split 'foo'; there is .*set.zip:train"),
+        (f"{path}:", "set.zip:: no such folder or zip"),
+        (f"{path}:a/b", "set.zip:a/b: no such folder or zip"),
+        (f"{tmp_path}/other.zip:foo", "other.zip:foo: no such folder or zip"),
+    ):
+        with pytest.raises(UserError, match=words):
+            open_rows(text)
 
 
 def test_a_fold_behind_the_path(tmp_path: Path) -> None:

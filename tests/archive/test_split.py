@@ -297,6 +297,21 @@ def test_images_without_group_train_or_count_as_patients(folds: int | None) -> N
     assert [replace(r, split=None, fold=None) for r in own] == with_gaps()
 
 
+def test_images_that_only_train_are_no_groups_to_cut() -> None:
+    rare = [Row(f"r{i}.png", "rare", f"r{i}.png") for i in range(7)]
+    rows = [*rare, Row("x.png", "rare", "p0"), Row("y.png", "rare", "p1")]
+    rows += [Row(f"{i}.png", "common", f"g{i}") for i in range(40)]
+    rows += [Row("s.png", "rare", "generator", origin="synthetic")]
+    words = "class 'rare', which has 2 groups beside images without group, which train"
+    with pytest.raises(UserError, match=words):
+        assign(rows, ["common", "rare"], options(ungrouped="train"))
+    with pytest.raises(UserError, match="7 of 49 images have no group"):
+        assign(rows, ["common", "rare"], options())
+    with pytest.raises(UserError, match="empty, 3 groups are too few"):
+        few = [*rare, *(Row(f"{i}.png", "rare", f"g{i}") for i in range(3))]
+        assign(few, ["rare"], options(ungrouped="train", test=0.01, val=0.01))
+
+
 def test_groups_that_share_equal_images_stay_together() -> None:
     rows = realistic()
     by_group = {row.group: row for row in rows}

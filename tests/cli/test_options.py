@@ -83,6 +83,10 @@ def test_what_is_typed_goes_before_the_file(tmp_path: Path) -> None:
     [
         ("szie: 8", "a.yaml: szie: unknown setting, did you mean 'size'"),
         ("strength: -1", "a.yaml: strength -1: must be greater than 0"),
+        ("size: true", "a.yaml: size true: must be a whole number"),
+        ("strength: false", "a.yaml: strength false: must be a number"),
+        ("source: yes", "a.yaml: source true: must be text"),
+        ("words: [a, no]", "a.yaml: words false: must be text"),
     ],
 )
 def test_refusals_of_a_file_name_it(tmp_path: Path, text: str, words: str) -> None:

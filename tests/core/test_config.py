@@ -42,6 +42,10 @@ class Outer(Config):
     batch: int = 4
     inner: Inner = Inner()
     maybe: Inner | None = None
+    sides: tuple[int, ...] | None = None
+    weights: dict[str, float] = {}
+    quick: bool | int = False
+    free: dict[str, object] = {}
 
 
 @pytest.mark.parametrize(
@@ -50,7 +54,7 @@ class Outer(Config):
         ({"name": "x", "bacth": 1}, "unknown setting 'bacth': did you mean 'batch'?"),
         ({"name": "x", "inner": {"rat": 1}}, "'inner.rat': did you mean 'rate'?"),
         ({"name": "x", "maybe": {"kindd": 1}}, "'maybe.kindd': did you mean 'kind'?"),
-        ({"name": "x", "zzz": 1}, "known are: name, batch, inner, maybe"),
+        ({"name": "x", "zzz": 1}, "known are: name, batch, inner, maybe, "),
         ({}, "setting 'name': must be given"),
         ({"name": "x", "batch": "many"}, "'batch'.*whole number.*got 'many'"),
         ({"name": "x", "batch": 1.5}, "'batch'.*got 1.5"),
@@ -61,11 +65,21 @@ class Outer(Config):
         ({"name": "x", "inner": 3}, "'inner'.*got 3"),
         ({"name": "x", "inner": {"kind": "square", "rate": 2}}, "'inner': square things are slow$"),
         ({"name": "x", 3: 4}, "'3'"),
+        ({"name": "x", "batch": True}, "'batch'.*whole number, got true"),
+        ({"name": "x", "inner": {"rate": False}}, "'inner.rate'.*a number, got false"),
+        ({"name": "x", "maybe": {"rate": True}}, "'maybe.rate'.*a number, got true"),
+        ({"name": "x", "sides": [1, True]}, "'sides'.*whole number, got true"),
+        ({"name": "x", "weights": {"a": True}}, "'weights'.*a number, got true"),
     ],
 )
 def test_refusals_name_the_setting_and_the_way_out(tree: dict[str, Any], words: str) -> None:
     with pytest.raises(UserError, match=words):
         Outer.parse(tree)
+
+
+def test_true_and_false_where_they_have_a_meaning() -> None:
+    found = Outer.parse({"name": "x", "quick": True, "free": {"a": True}})
+    assert found.quick is True and found.free == {"a": True}
 
 
 def test_rules_of_the_root_do_not_print_the_whole_tree() -> None:

@@ -1,6 +1,8 @@
 """Unknown names come with the one that was meant."""
 
-from synthograph.core.names import first_few, nearest
+import pytest
+
+from synthograph.core.names import first_few, nearest, without_controls
 
 
 def test_near_names_are_proposed_and_else_all_are_listed() -> None:
@@ -16,3 +18,22 @@ def test_first_few() -> None:
     assert first_few("ab") == "a, b"
     assert first_few("abcde") == "a, b, c and 2 more"
     assert first_few("abc", 1, separator="; ") == "a and 2 more"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("a  b", "a  b"),
+        ("Nävus µ", "Nävus µ"),
+        ("a\nb", "a b"),
+        ("a\r\n\tb\x1b[31m", "a b [31m"),
+        ("a\u2028b", "a b"),
+        ("MEL\u200b", "MEL"),
+        ("\u202eMEL\u202c", "MEL"),
+        ("\ufeffMEL", "MEL"),
+        ("\u0645\u06cc\u200c\u0631", "\u0645\u06cc\u200c\u0631"),
+        ("\n", ""),
+    ],
+)
+def test_names_without_control_characters(name: str, shown: str) -> None:
+    assert without_controls(name) == shown

@@ -59,6 +59,12 @@ def test_folders_as_the_user_names_them(tmp_path: Path) -> None:
         read(draw(tmp_path / "new", "no/1.png"), folders="split")
 
 
+@pytest.mark.parametrize("words", ["class", "patient", "*"])
+def test_folders_that_the_user_names_are_not_guessed_again(tmp_path: Path, words: str) -> None:
+    found = read(draw(tmp_path, "MEL/1.png", "NV/2.png"), folders=words)
+    assert not [remark for remark in found.remarks if "--folders" in remark]
+
+
 def names(*levels: list[str], images: int = 2) -> list[str]:
     found = [""]
     for level in levels:

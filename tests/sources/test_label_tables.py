@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from synthograph.core.errors import UserError
+from synthograph.sources.files import FileSourceOptions, read_files
 from synthograph.sources.tables import (
     LabelTable,
     TableRow,
@@ -13,6 +14,7 @@ from synthograph.sources.tables import (
     parse_columns,
     read_dataset_json,
 )
+from tests.sources.test_file_source import draw
 
 
 def table(tmp_path: Path, text: str, name: str = "t.csv", **columns: str) -> LabelTable:
@@ -324,3 +326,22 @@ def test_name_regex() -> None:
         compile_name_regex("(?P<patient>")
     with pytest.raises(UserError, match="no named group"):
         compile_name_regex(r"(\d+)")
+
+
+def test_control_characters_are_cleaned_and_counted(tmp_path: Path) -> None:
+    draw(tmp_path / "set", *(f"{n}.png" for n in range(4)))
+    path = tmp_path / "a.csv"
+    rows = ['file,label,group,"lesion\nsite"', '0,"MEL\nskin",p,arm', "1,MEL skin,p\u200b,arm"]
+    path.write_text("\n".join([*rows, "2,NV,q,leg", "3,NV,r,leg"]))
+    found = read_files(FileSourceOptions(source=tmp_path / "set", table=path))
+    assert [(item.label, item.group) for item in found.items] == [
+        *[("MEL skin", "p")] * 2, ("NV", "q"), ("NV", "r")
+    ]  # fmt: skip
+    assert found.items[0].columns == {"lesion site": "arm"}
+    words = "2 image(s) have a label or group with line breaks or invisible characters in "
+    assert sum(remark.startswith(words) for remark in found.remarks) == 1
+
+
+def test_classes_with_control_characters_are_refused() -> None:
+    with pytest.raises(UserError, match=r"class 'a\\nb' holds control characters: correct it in"):
+        read_dataset_json('{"classes": ["a\\nb", "c"]}', "dataset.json")

@@ -37,3 +37,21 @@ def test_lists_that_are_refused(tmp_path: Path) -> None:
         read_split_files([write(tmp_path / "part1.txt", "1.png\n")])
     with pytest.raises(UserError, match="cannot be read"):
         read_split_files([str(tmp_path / "val.txt")])
+
+
+@pytest.mark.parametrize(("kind", "split"), [("test", "test"), ("val", "val")])
+def test_without_a_list_of_training_images_all_others_train(
+    tmp_path: Path, kind: str, split: str
+) -> None:
+    source = draw(tmp_path / "set", *(f"{n}.png" for n in range(4)))
+    found = read(source, split_files=[f"{kind}=" + write(tmp_path / "list.txt", "1.png\n3.png\n")])
+    assert [item.split for item in found.items] == ["train", split] * 2
+    assert not found.rejects
+    note = "2 image(s) are in none of the lists (list.txt), which name no training images: they"
+    assert sum(note in remark for remark in found.remarks) == 1
+
+
+def test_a_list_of_training_images_alone_says_nothing_of_others(tmp_path: Path) -> None:
+    source = draw(tmp_path / "set", *(f"{n}.png" for n in range(4)))
+    found = read(source, split_files=[write(tmp_path / "train.txt", "1.png\n3.png\n")])
+    assert [reject.reason for reject in found.rejects] == ["no row in train.txt"] * 2

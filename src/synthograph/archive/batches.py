@@ -108,10 +108,12 @@ def path_and_split(text: str) -> tuple[Path, str | None]:
 
     Args:
         text: a path, with `:train`, `:val`, `:test`, a fold such as `:fold2`, or nothing behind it.
+            Another word behind the path of something that is there is a split that it lacks.
     """
     path, _, split = text.rpartition(":")
     known = split in SPLITS or re.fullmatch(f"{FOLD}[0-9]{{1,3}}", split)
-    if path and known and not Path(text).exists():
+    lacking = re.fullmatch(r"[^/\\]+", split) and Path(path).exists()
+    if path and (known or lacking) and not Path(text).exists():
         return Path(path), split
     return Path(text), None
 

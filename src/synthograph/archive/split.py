@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import enum
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -166,7 +166,7 @@ def _cut(
     rows = [replace(row, split=None, fold=None) for row in rows]
     bare = without_group(rows)
     if bare and options.ungrouped is Ungrouped.REFUSE:
-        raise UserError(_no_group(bare, len(rows)))
+        raise UserError(_no_group(bare, sum(row.real for row in rows)))
     units = joined_groups({row.group for row in rows if row.real}, copies)
     # a unit is divided as a group is, and the rows get their own group back at the end
     real = [replace(row, group=units[row.group]) for row in rows if row.real]
@@ -187,7 +187,7 @@ def _cut(
             replace(row, fold=folds.get(row.group)) if row.split == "train" else row
             for row in split
         ]
-    _check(split, classes, names, options.folds)
+    _check(split, classes, names, options.folds, kept)
     cut = iter(split)
     return [
         replace(next(cut), group=row.group) if row.real else replace(row, split="train")
@@ -251,23 +251,29 @@ def allocate(
 
 
 def _check(
-    rows: Sequence[Row], classes: Sequence[str], names: Sequence[str], folds: int | None
+    rows: Sequence[Row],
+    classes: Sequence[str],
+    names: Sequence[str],
+    folds: int | None,
+    kept: Collection[str],
 ) -> None:
-    rows = [row for row in rows if row.real]
+    """Refuse parts that are empty or lack a class; groups in `kept` train whatever happens."""
     used = [name for name in classes if any(row.label == name for row in rows)]
     parts = {name: [row for row in rows if row.split == name] for name in names}
     for fold in range(folds or 0):
         parts[f"fold {fold}"] = [row for row in rows if row.fold == fold]
     for part, members in parts.items():
         if not members:
-            count = len({row.group for row in rows})
+            count = len({row.group for row in rows}.difference(kept))
             raise CutError(f"{part} would be empty, {count} groups are too few for these shares")
         missing = set(used).difference(row.label or "" for row in members)
         if missing:
             name = sorted(missing)[0]
-            groups = {row.group for row in rows if row.label == name}
+            groups = {row.group for row in rows if row.label == name}.difference(kept)
+            also = " beside images without group, which train" if kept else ""
             raise CutError(
                 f"{part} would have no image of class {name!r}, which has {len(groups)} groups"
+                f"{also}"
             )
 
 

@@ -18,7 +18,7 @@ import pydantic
 import typer
 from pydantic.fields import FieldInfo
 
-from synthograph.core.config import calling, read_tree
+from synthograph.core.config import calling, read_tree, refuse_truth
 from synthograph.core.console import say
 from synthograph.core.errors import SynthographError, UserError
 from synthograph.core.names import nearest
@@ -172,9 +172,11 @@ def _read_config(request: type[Request], context: typer.Context, path: Path | No
     """
     if path is not None:
         tree = read_tree(path)
-        for name in tree:
+        for name, value in tree.items():
             if name not in request.model_fields:
                 near = nearest(str(name), list(request.model_fields))
                 raise UserError(f"{path}: {name}: unknown setting, {near}")
+            with calling({name: f"{path}: {name}"}):
+                refuse_truth(name, value, request.model_fields[name].annotation)
         context.default_map = {**(context.default_map or {}), **tree}
     return path

@@ -8,7 +8,7 @@ import contextlib
 import enum
 import re
 import reprlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -34,6 +34,14 @@ class Config(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True
     )
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _refuse_truth(cls, tree: Any) -> Any:  # noqa: ANN401 - whatever is given
+        for name, value in tree.items() if isinstance(tree, Mapping) else ():
+            if name in cls.model_fields:
+                refuse_truth(name, value, cls.model_fields[name].annotation)
+        return tree
 
     @classmethod
     def parse(cls: type[T], tree: Mapping[str, object]) -> T:
@@ -72,6 +80,39 @@ class Config(pydantic.BaseModel):
         return self.model_dump(mode="json")
 
 
+def refuse_truth(name: str, value: object, annotation: object) -> None:
+    """Refuse true and false where a number or text is wanted; to Python true is the number 1.
+
+    Args:
+        name: of the setting.
+        value: what it is given; lists and mappings are looked into.
+        annotation: its type.
+
+    Raises:
+        SettingError: it holds true or false, and its type has none.
+    """
+    inner = value.values() if isinstance(value, Mapping) else value
+    values = inner if isinstance(inner, Collection) and not isinstance(inner, str) else [value]
+    truth = next((one for one in values if isinstance(one, bool)), None)
+    if truth is None:
+        return
+    kinds = set(_leaves(annotation))
+    rule = next((words for kind, words in _NO_TRUTH.items() if kind in kinds), None)
+    if rule is not None and not kinds & {bool, object, Any}:
+        raise SettingError(name, f"must be {rule}", value=str(truth).lower())
+
+
+def _leaves(annotation: Any) -> Iterator[Any]:  # noqa: ANN401 - types as `typing` makes them
+    """The types that a type is made of, such as int and None of `tuple[int, ...] | None`."""
+    inner = get_args(annotation)
+    yield from (leaf for one in inner for leaf in _leaves(one))
+    if not inner:
+        yield annotation
+
+
+_NO_TRUTH = {int: "a whole number", float: "a number", str: "text", Path: "a path"}
+
+
 def _explain(error: pydantic.ValidationError, root: type[Config]) -> SettingError:
     """The first problem of a validation error, as setting, rule and value."""
     first = error.errors(include_url=False)[0]
@@ -88,7 +129,7 @@ def _explain(error: pydantic.ValidationError, root: type[Config]) -> SettingErro
             return SettingError(path, f"{_show(given)} is unknown: {near}")
     inner = first.get("ctx", {}).get("error")
     if isinstance(inner, SettingError):  # a part that was parsed by itself
-        return inner.under(path)
+        return inner.under(path) if path else inner
     whole = isinstance(given, Config) or (isinstance(given, Mapping) and not path)
     enough = inner is not None or whole or first["type"] == "missing"  # the rule says it all
     return SettingError(path, describe_rule(first), value=None if enough else _show(given))

@@ -11,6 +11,23 @@ def nfc(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+_BREAKS = frozenset(("Cc", "Zl", "Zp"))
+_INVISIBLE = "Cf"
+_JOINERS = "\u200c\u200d"
+"""Invisible characters that some scripts are not spelled without."""
+
+
+def without_controls(name: str) -> str:
+    """A name as one line: line breaks, tabs and other control characters become spaces, invisible
+    ones, which steer a terminal or make two names of one, are left out.
+    """
+    kinds = {char: unicodedata.category(char) for char in set(name) - set(_JOINERS)}
+    if not {*_BREAKS, _INVISIBLE} & set(kinds.values()):
+        return name
+    shown = (" " if kinds.get(char) in _BREAKS else char for char in name)
+    return " ".join("".join(c for c in shown if kinds.get(c) != _INVISIBLE).split())
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """What to say about an unknown name, as the end of an error message.
 

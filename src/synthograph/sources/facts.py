@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from synthograph.core.errors import UserError
@@ -107,7 +107,7 @@ def gather_facts(
     if told.table is not None:
         facts.append(_table_facts(told.table, images, folder, remarks))
     if told.split_lists is not None:
-        facts.append(_table_facts(told.split_lists, images, folder, remarks))
+        facts.append(_list_facts(told.split_lists, images, folder, remarks))
     if told.name_regex is not None:
         facts.append(_regex_facts(told.name_regex, images, marks))
     if told.levels is not None:
@@ -115,8 +115,16 @@ def gather_facts(
     if told.listing is not None:
         strict = told.table is None and not told.labels
         facts.append(_listing_facts(told.listing, images, strict=strict, vectors=not told.labels))
-    found = _found_in_folders(images, facts, marks, remarks)
-    return facts if found is None or told.levels is not None else [*facts, found]
+    if told.levels is None and (found := _found_in_folders(images, facts, marks, remarks)):
+        facts.append(found)
+    for place in facts:
+        cleaned = sum(row.cleaned for row in place.rows.values())
+        if cleaned:
+            remarks.append(
+                f"{cleaned} image(s) have a label or group with line breaks or invisible "
+                f"characters in {place.origin}: these became spaces or were left out"
+            )
+    return facts
 
 
 def _folder_facts(levels: Levels, images: Sequence[str], marks: Collection[str]) -> Facts:
@@ -206,6 +214,20 @@ def _table_facts(
             f"{first_few(surplus)}"
         )
     return _facts_of(table, rows, f"no row in {Path(table.origin).name}")
+
+
+def _list_facts(lists: LabelTable, images: Sequence[str], folder: str, remarks: list[str]) -> Facts:
+    """What lists by split say; where none is of training images, all that they lack train."""
+    facts = _table_facts(lists, images, folder, remarks)
+    rest = [name for name in images if name not in facts.rows]
+    if not rest or any(row.split == "train" for row in lists.rows):
+        return facts
+    remarks.append(
+        f"{len(rest)} image(s) are in none of the lists ({Path(facts.origin).name}), which name no "
+        "training images: they are taken for split train"
+    )
+    train = {name: TableRow("no list", name, split="train") for name in rest}
+    return replace(facts, rows={**facts.rows, **train})
 
 
 def _listing_facts(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from synthograph.core.errors import UserError
-from synthograph.core.names import nearest, nfc
+from synthograph.core.names import nearest, nfc, without_controls
 from synthograph.core.untrusted.dataset_json import is_finite, parse_dataset_json, shortened
 from synthograph.core.untrusted.documents import parse_csv, parse_json, read_office_text, read_text
 from synthograph.sources.cells import (
@@ -42,6 +42,7 @@ class TableRow:
         columns: all further columns.
         split: train, val or test, or None where missing.
         marks: role -> the cell, where that is a mark for a missing value.
+        cleaned: whether label or group held control characters (`without_controls`).
     """
 
     where: str
@@ -51,12 +52,17 @@ class TableRow:
     columns: Mapping[str, str] = field(default_factory=dict)
     split: str | None = None
     marks: Mapping[str, str] = field(default_factory=dict)
+    cleaned: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         # names of files and folders hold accents in either form, and one patient is one group
         for role in ("label", "group"):
             value = getattr(self, role)
-            object.__setattr__(self, role, None if value is None else nfc(value))
+            if value is not None:
+                name = nfc(value)
+                clean = without_controls(name)
+                object.__setattr__(self, role, clean or None)
+                object.__setattr__(self, "cleaned", self.cleaned or clean != name)
 
     def without_vector(self) -> "TableRow":
         """The same without a label vector."""
@@ -271,7 +277,7 @@ def _read_cells(text: str, path: Path) -> tuple[list[str], list[tuple[int, list[
     if not rows or not any(rows[0]):
         raise UserError(f"{path}: is empty; its first row names the columns")
     # pandas leaves the header of its running number empty
-    header = [cell.strip() or f"column_{i}" for i, cell in enumerate(rows[0])]
+    header = [without_controls(cell.strip()) or f"column_{i}" for i, cell in enumerate(rows[0])]
     twice = [name for name, count in Counter(header).items() if count > 1]
     if twice:
         raise UserError(f"{path}: two columns are named {twice[0]!r}; rename one")
@@ -450,6 +456,11 @@ def read_dataset_json(text: str, origin: str, missing: Iterable[str] = MISSING) 
             f'{origin}: is not a list of labels; give an object with "labels", "meta" or "classes"'
         )
     listing = parse_dataset_json(tree, origin, lambda name, _: nfc(_posix(name)))
+    for name in listing.classes or ():
+        if without_controls(name) != name:
+            raise UserError(
+                f'{origin}: class {name!r} holds control characters: correct it in "classes"'
+            )
     rows, marks = [], missing_marks(missing)
     for name, image in listing.images.items():
         label = None if image.label is None else str(image.label)

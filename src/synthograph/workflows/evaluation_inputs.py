@@ -179,6 +179,7 @@ def open_source(request: EvaluateRequest) -> EvaluationSource:
     else:
         raise UserError("--real is missing: name an archive of real images, such as cells.zip:test")
     archive = open_archive(path)
+    rows_of_split(archive, split)  # one that is not there is refused whatever is measured
     if synthetic is None:
         return EvaluationSource(request, archive, split, snapshot=load(given[0]))
     named = open_rows(str(synthetic))
