@@ -23,7 +23,14 @@ from synthograph.core.errors import DivergedError, UserError
 from synthograph.core.files import disk_errors, remove, sha256_file, sync, write_json
 from synthograph.core.halves import half_path
 from synthograph.core.untrusted.documents import JsonObject
-from synthograph.core.untrusted.tensors import load_tensors, read_tensors, select, write_tensors
+from synthograph.core.untrusted.tensors import (
+    load_optimiser,
+    load_tensors,
+    optimiser_tensors,
+    read_tensors,
+    select,
+    write_tensors,
+)
 from synthograph.models.base import Networks
 from synthograph.models.config import AdamConfig
 from synthograph.training.controllers import Controller
@@ -122,8 +129,8 @@ class TrainingState:
         result |= {f"augment/{name}": t for name, t in self.controller.tensors().items()}
         result |= {f"moments/{name}": t for name, t in self.moments.tensors().items()}
         for key, optimiser in self.optimisers.items():
-            for index, entry in optimiser.state_dict()["state"].items():
-                result |= {f"optimisers/{key}/{index}/{name}": t for name, t in entry.items()}
+            named = optimiser_tensors(optimiser)
+            result |= {f"optimisers/{key}/{name}": t for name, t in named.items()}
         return result
 
     def non_finite(self) -> str | None:
@@ -142,12 +149,7 @@ class TrainingState:
         self.controller.load(select(tensors, "augment/"))
         self.moments.load(select(tensors, "moments/"))
         for key, optimiser in self.optimisers.items():
-            entries: dict[int, dict[str, Tensor]] = {}
-            for name, tensor in select(tensors, f"optimisers/{key}/").items():
-                index, _, part = name.partition("/")
-                entries.setdefault(int(index), {})[part] = tensor
-            groups = optimiser.state_dict()["param_groups"]
-            optimiser.load_state_dict({"state": entries, "param_groups": groups})
+            load_optimiser(optimiser, select(tensors, f"optimisers/{key}/"))
 
     def _modules(self) -> dict[str, nn.Module]:
         return {

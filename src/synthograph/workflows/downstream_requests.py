@@ -62,7 +62,48 @@ class MixRequest(Request):
         return given[0]
 
 
-class ClassifyTrainRequest(Request):
+class FitOptions(Request):
+    """What trainings of classifiers and segmenters share (ranges: `downstream/fitting.py`)."""
+
+    data: Path = Field(description="archive, split; real images or a mixture")
+    out: Annotated[Path, Flag("--out", "-o")] = Field(description="file to be written")
+    steps: int | None = Field(
+        None, description="optimiser steps; 20 passes, but 200 to 5000, if not given"
+    )
+    batch: int = Field(32, description="images per step")
+    rate: float | None = Field(None, description="learning rate; fits the network if not given")
+    weight_decay: float = Field(0.01, description="weight decay of kernels")
+    optimiser: Literal["adamw", "adam"] = Field("adamw", description="adamw or adam")
+    schedule: Literal["cosine", "plateau", "constant"] = Field(
+        "cosine", description="of the learning rate: cosine, plateau or constant"
+    )
+    every: int | None = Field(
+        None, description="steps between validations; a twentieth of all if not given"
+    )
+    patience: int = Field(
+        6, description="validations without a better one that end training early; 0: never"
+    )
+    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto, fp32 or bf16")
+    seed: int = Field(0, description="seed of first weights, order of images and transforms")
+
+    def fit_settings(self, *, images: int, rate: float) -> dict[str, object]:
+        """Settings of `FitConfig` for so many training images; `rate` where none was given."""
+        passes = -(-20 * images // max(self.batch, 1))
+        given = self.model_dump(include=FIT_FIELDS)
+        return {
+            **given,
+            "steps": self.steps if self.steps is not None else min(max(passes, 200), 5000),
+            "rate": self.rate if self.rate is not None else rate,
+        }
+
+
+FIT_FIELDS = {
+    *("steps", "batch", "rate", "weight_decay", "optimiser", "schedule", "every", "patience"),
+    *("precision", "seed"),
+}
+
+
+class ClassifyTrainRequest(FitOptions):
     """Train a classifier on split train; split val chooses it, split test is never looked at."""
 
     data: Path = Field(description="archive with labels, split; real images or a mixture")
@@ -71,6 +112,9 @@ class ClassifyTrainRequest(Request):
     )
     backbone: str | None = Field(
         None, description="network whose features are read; as of evaluate --features"
+    )
+    probe: bool = Field(
+        True, description="leave the network as it is and fit its last layer: seconds"
     )
     measure: Literal[
         "auroc", "balanced_accuracy", "macro_f1", "average_precision", "accuracy", "brier"

@@ -209,3 +209,22 @@ def _count(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int:
 def select(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The tensors whose names begin with `prefix`, without it."""
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """What an optimiser remembers, as `NUMBER/NAME`; all of it must be tensors, as Adam's is."""
+    return {
+        f"{index}/{name}": tensor
+        for index, entry in optimiser.state_dict()["state"].items()
+        for name, tensor in entry.items()
+    }
+
+
+def load_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Restore what `optimiser_tensors` gave; rates and decays stay as they are."""
+    entries: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        index, _, part = name.partition("/")
+        entries.setdefault(int(index), {})[part] = tensor
+    groups = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict({"state": entries, "param_groups": groups})
