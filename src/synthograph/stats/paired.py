@@ -15,7 +15,7 @@ alone, and `Difference.trainings` is None.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float64, Int64
@@ -27,7 +27,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.interval import Interval
 from synthograph.core.seeds import Streams
 from synthograph.stats.intervals import LEVEL, MIN_GROUPS, quantile, wilson
-from synthograph.stats.scores import Predictions, PredictionScore
+from synthograph.stats.outcomes import O, Score
 
 # n image, k class, e weighting, d draw, f fold
 
@@ -82,7 +82,7 @@ def group_weights(
 
 
 def score_interval(
-    score: PredictionScore, predictions: Predictions, *, replicates: int = REPLICATES, seed: int = 0
+    score: Score[O], outcome: O, *, replicates: int = REPLICATES, seed: int = 0
 ) -> tuple[float, Interval | None]:
     """A score and its interval over groups; for this training of the classifier.
 
@@ -95,24 +95,24 @@ def score_interval(
         The value, and None for the interval with fewer than `MIN_GROUPS` groups or where the score
         has no value in too many replicates.
     """
-    value = score.value(predictions)
-    groups = len(predictions.groups.unique())
+    value = score.value(outcome)
+    groups = len(outcome.groups.unique())
     if groups < MIN_GROUPS or not math.isfinite(value):
         return value, None
-    found = score.compute(predictions, group_weights(predictions.groups, replicates, seed))
+    found = score.compute(outcome, group_weights(outcome.groups, replicates, seed))
     if not _mostly_defined(found):
         return value, None
     share = value / score.top
     spread = _variance(found / score.top, groups)
     number = share * (1 - share) / spread if spread > 0 else groups
-    ends = wilson(share, min(number, len(predictions)), quantile(groups - 1))
+    ends = wilson(share, min(number, len(outcome)), quantile(groups - 1))
     return value, Interval(ends.low * score.top, ends.high * score.top)
 
 
 def compare(
-    score: PredictionScore,
-    arm: list[Predictions],
-    reference: list[Predictions],
+    score: Score[O],
+    arm: list[O],
+    reference: list[O],
     *,
     replicates: int = REPLICATES,
     seed: int = 0,
@@ -130,7 +130,7 @@ def compare(
     _check_same(arm, reference)
     value = _mean_value(score, arm) - _mean_value(score, reference)
     groups = arm[0].groups
-    count = _effective_groups(arm[0])
+    count = arm[0].fewest_groups
     if not math.isfinite(value):
         return Difference(value, None, None, reason=f"{score.title} has no value on these images")
     if count < MIN_GROUPS:
@@ -274,11 +274,11 @@ def auroc_error(area: float, positives: int, negatives: int, correlation: float 
     return math.sqrt(2 * (1 - correlation) * variance / (positives * negatives))
 
 
-def _mean_value(score: PredictionScore, draws: list[Predictions]) -> float:
+def _mean_value(score: Score[O], draws: list[O]) -> float:
     return sum(score.value(each) for each in draws) / len(draws)
 
 
-def _mean_scores(score: PredictionScore, draws: list[Predictions], weights: Tensor) -> Tensor:
+def _mean_scores(score: Score[O], draws: list[O], weights: Tensor) -> Tensor:
     return torch.stack([score.compute(each, weights) for each in draws]).mean(0)
 
 
@@ -290,7 +290,7 @@ def _variance(found: Float64[Tensor, " e"], groups: int) -> float:
 
 
 def _draw_variance(
-    score: PredictionScore, draws: list[Predictions], weights: Float64[Tensor, "e n"]
+    score: Score[O], draws: list[O], weights: Float64[Tensor, "e n"]
 ) -> tuple[float, float]:
     """Variance of the mean over draws, and its degrees of freedom.
 
@@ -304,9 +304,8 @@ def _draw_variance(
     every = torch.cat((torch.ones(1, weights.shape[1], dtype=torch.float64), weights))
     unchanged = score.compute(first, every)
     for fold in each_fold:
-        inside = (first.folds == fold)[:, None]
-        mixed = (torch.where(inside, d.probabilities, first.probabilities) for d in others)
-        moved = [score.compute(replace(first, probabilities=p), every) for p in mixed]
+        inside = first.folds == fold
+        moved = [score.compute(first.mixed(each, inside), every) for each in others]
         values = torch.stack([unchanged, *moved])
         values = values[:, values.isfinite().all(0)]
         apart = values - values.mean(0)
@@ -338,26 +337,10 @@ def _p_value(distance: float, parts: list[tuple[float, float]]) -> float:
     return float(brentq(lambda alpha: _width(parts, alpha) - distance, least, 1.0))
 
 
-def _effective_groups(predictions: Predictions) -> int:
-    """Groups of the class that has fewest: they limit what can be known."""
-    present = predictions.labels.unique().tolist()
-    return min(len(predictions.groups[predictions.labels == c].unique()) for c in present)
-
-
 def _mostly_defined(found: Float64[Tensor, " e"]) -> bool:
     return float(found.isfinite().double().mean()) >= MIN_DEFINED
 
 
-def _check_same(arm: list[Predictions], reference: list[Predictions]) -> None:
-    first = arm[0]
-    for each in (*arm[1:], *reference):
-        same = len(each) == len(first) and all(
-            torch.equal(one, other)
-            for one, other in (
-                (each.labels, first.labels),
-                (each.groups, first.groups),
-                (each.folds, first.folds),
-            )
-        )
-        if not same:
-            raise UserError("conditions are compared on the same images in the same order")
+def _check_same(arm: list[O], reference: list[O]) -> None:
+    if not all(arm[0].same_images(each) for each in (*arm[1:], *reference)):
+        raise UserError("conditions are compared on the same images in the same order")

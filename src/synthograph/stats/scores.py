@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
 from synthograph.core.errors import UserError
+from synthograph.stats.outcomes import Score
 from synthograph.stats.ranks import ELEMENTS, ranking
 
 # n image, k class, e weighting, b bin
@@ -70,6 +71,24 @@ class Predictions:
             folds=self.folds[rows],
         )
 
+    @property
+    def fewest_groups(self) -> int:
+        """Groups of the class that has fewest: they limit what can be known."""
+        present = self.labels.unique().tolist()
+        return min(len(self.groups[self.labels == c].unique()) for c in present)
+
+    def same_images(self, other: "Predictions") -> bool:
+        """Whether the other ones are of the same images in the same order and folds."""
+        pairs = (
+            (getattr(p, name) for p in (self, other)) for name in ("labels", "groups", "folds")
+        )
+        return all(torch.equal(one, two) for one, two in pairs)
+
+    def mixed(self, other: "Predictions", rows: Bool[Tensor, " n"]) -> "Predictions":
+        """The same predictions, with those of the other classifier at `rows`."""
+        p = torch.where(rows[:, None], other.probabilities, self.probabilities)
+        return replace(self, probabilities=p)
+
     def by_group(self) -> "Predictions":
         """One prediction per group and class of it: the mean probability of its images."""
         keys = torch.stack((self.groups, self.labels, self.folds), dim=1)
@@ -92,25 +111,8 @@ def decide(
     return (probabilities[:, 1] >= threshold).long()
 
 
-Compute = Callable[[Predictions, Float64[Tensor, "e n"]], Float64[Tensor, " e"]]
-
-
-@dataclass(frozen=True)
-class PredictionScore:
-    """A score of predictions: its name in files, its title, which values are better, and how it is
-    computed for any number of weightings.
-    """
-
-    name: str
-    title: str
-    compute: Compute
-    higher_is_better: bool = True
-    top: float = 1.0
-    """Largest possible value; the smallest is 0."""
-
-    def value(self, predictions: Predictions) -> float:
-        """The score with every image counted once; NaN where it has no value."""
-        return float(self.compute(predictions, torch.ones(1, len(predictions)).double())[0])
+PredictionScore = Score[Predictions]
+"""A score of predictions."""
 
 
 def auroc(

@@ -1,0 +1,64 @@
+"""What was found on test images, in one form for class predictions and for masks, so that intervals
+(`paired.score_interval`) and comparisons (`paired.compare`) stand once.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar, runtime_checkable
+
+import torch
+from jaxtyping import Bool, Float64, Int64
+from torch import Tensor
+
+# n image, e weighting
+
+
+Own = TypeVar("Own")
+
+
+@runtime_checkable
+class Outcome(Protocol):
+    """What one training of every fold made of the test images.
+
+    Attributes:
+        groups: patient of every image, any integers. Only equality counts.
+        folds: which training an image was predicted by.
+    """
+
+    @property
+    def groups(self) -> Int64[Tensor, " n"]: ...  # noqa: D102 - above
+    @property
+    def folds(self) -> Int64[Tensor, " n"]: ...  # noqa: D102 - above
+
+    def __len__(self) -> int: ...
+
+    @property
+    def fewest_groups(self) -> int:
+        """Groups of the class that has fewest: they limit what can be known."""
+
+    def same_images(self: Own, other: Own) -> bool:
+        """Whether the other one is about the same images in the same order and folds."""
+
+    def mixed(self: Own, other: Own, rows: Bool[Tensor, " n"]) -> Own:
+        """The same, with what the other one found at `rows`."""
+
+
+O = TypeVar("O", bound=Outcome)  # noqa: E741 - an outcome
+
+
+@dataclass(frozen=True)
+class Score(Generic[O]):
+    """A score: its name in files, its title, which values are better, and how it is computed for
+    any number of weightings of the images.
+    """
+
+    name: str
+    title: str
+    compute: Callable[[O, Float64[Tensor, "e n"]], Float64[Tensor, " e"]]
+    higher_is_better: bool = True
+    top: float = 1.0
+    """Largest possible value; the smallest is 0."""
+
+    def value(self, outcome: O) -> float:
+        """The score with every image counted once; NaN where it has no value."""
+        return float(self.compute(outcome, torch.ones(1, len(outcome)).double())[0])
