@@ -1,0 +1,134 @@
+"""Scores of masks: the rules of empty cases, and agreement with MONAI."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from synthograph.stats.masks import (
+    IGNORED,
+    Overlaps,
+    averaged,
+    cases,
+    compare_masks,
+    hausdorff,
+    mask_scores,
+    mean_dice,
+)
+from synthograph.stats.paired import compare, score_interval
+
+SIDE = 12
+
+
+def square(value: int = 1, *, top: int = 2, left: int = 2, side: int = 4) -> np.ndarray:
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    mask[top : top + side, left : left + side] = value
+    return mask
+
+
+EMPTY = np.zeros((SIDE, SIDE), np.uint8)
+
+
+def overlaps(*pairs: tuple[np.ndarray, np.ndarray], classes: int = 2) -> Overlaps:
+    truth, said = zip(*pairs, strict=True)
+    return compare_masks(truth, said, classes, groups=torch.arange(len(pairs)))
+
+
+def value(name: str, found: Overlaps, k: int = 1) -> float:
+    scores = {each.name: each for each in mask_scores([k], found.diagonal)}
+    return scores[name].value(found)
+
+
+def test_empty_cases_follow_their_rules() -> None:
+    full = square()
+    found = overlaps((full, full), (full, EMPTY), (EMPTY, full), (EMPTY, EMPTY))
+    assert found.dice[:3, 1].tolist() == [1, 0, 0]
+    assert found.dice[3, 1].isnan()
+    assert found.distance[:3, 1].tolist() == [0, math.hypot(SIDE, SIDE), math.hypot(SIDE, SIDE)]
+    assert found.distance[3, 1].isnan()
+    assert value("dice", found) == pytest.approx(1 / 3)
+    assert value("dice_present", found) == pytest.approx(1 / 2)
+    assert value("dice_set", found) == pytest.approx(1 / 2)
+    assert value("iou_set", found) == pytest.approx(1 / 3)
+    counts = cases(found, 1)
+    assert (counts.both, counts.missed, counts.false_alarms, counts.neither) == (1, 1, 1, 1)
+
+
+def test_ignored_pixels_count_for_nobody() -> None:
+    truth, said = square(), square()
+    truth[0], said[0] = IGNORED, 1
+    found = overlaps((truth, said))
+    assert (float(found.dice[0, 1]), float(found.distance[0, 1])) == (1, 0)
+    nothing = overlaps((np.full_like(EMPTY, IGNORED), said))
+    assert nothing.dice[0, 1].isnan()
+
+
+def test_a_class_that_never_occurs_is_in_no_mean() -> None:
+    half = square()
+    half[:, 4:] = 0
+    found = overlaps((square(), half), (EMPTY, EMPTY), classes=4)
+    assert found.occurring == [1]
+    assert mean_dice(found) == pytest.approx(2 / 3)
+    assert math.isnan(mean_dice(overlaps((EMPTY, EMPTY))))
+
+
+@pytest.mark.filterwarnings("ignore:.*always_return_as_numpy:FutureWarning")
+def test_distances_agree_with_monai() -> None:
+    metrics = pytest.importorskip("monai.metrics", reason="monai is missing")
+    rng = np.random.default_rng(0)
+    for trial in range(30):
+        one, other = (
+            rng.random((17, 23)) < share for share in ((0.02, 0.05) if trial % 2 else (0.6, 0.5))
+        )
+        for share in (95, 100):
+            told = metrics.compute_hausdorff_distance(
+                torch.tensor(one)[None, None].float(),
+                torch.tensor(other)[None, None].float(),
+                include_background=True,
+                percentile=share,
+            )
+            assert hausdorff(one, other, share) == pytest.approx(float(told), rel=1e-5)
+
+
+def test_dice_agrees_with_monai() -> None:
+    metrics = pytest.importorskip("monai.metrics", reason="monai is missing")
+    rng = np.random.default_rng(1)
+    truth, said = rng.integers(0, 3, (2, 5, SIDE, SIDE)).astype(np.uint8)
+    found = overlaps(*zip(truth, said, strict=True), classes=3)
+    one_hot = [
+        torch.nn.functional.one_hot(torch.tensor(each).long(), 3).movedim(3, 1)
+        for each in (said, truth)
+    ]
+    torch.testing.assert_close(
+        found.dice.float(), metrics.compute_dice(*one_hot, include_background=True).float()
+    )
+
+
+def some(seed: int, count: int = 30, noise: int = 2) -> Overlaps:
+    rng = np.random.default_rng(seed)
+    pairs = []
+    for n in range(count):
+        top, left = rng.integers(0, noise + 1, 2)
+        pairs.append((square(top=n % 5, left=2), square(top=n % 5 + top, left=2 + left)))
+    return overlaps(*pairs)
+
+
+def test_intervals_and_comparisons_are_those_of_predictions() -> None:
+    found = some(0)
+    score, distance = (mask_scores([1], found.diagonal)[i] for i in (0, 5))
+    number, ends = score_interval(score, found, replicates=200)
+    assert number in ends and ends.high < 1
+    number, ends = score_interval(distance, found, replicates=200)
+    assert number in ends and ends.high < found.diagonal / 3
+    same = compare(score, [some(1), some(2)], [some(3), some(4)], replicates=200)
+    assert 0 in same.interval
+    better = compare(score, [some(1, noise=0), some(2, noise=0)], [some(3), some(4)])
+    assert better.interval.low > 0
+
+
+def test_trainings_of_several_seeds_become_one() -> None:
+    one, other = some(5), some(6)
+    both = averaged([one, other])
+    assert mean_dice(both) == pytest.approx((mean_dice(one) + mean_dice(other)) / 2, abs=0.01)
+    torch.testing.assert_close(both.distance[:, 1], (one.distance + other.distance)[:, 1] / 2)
