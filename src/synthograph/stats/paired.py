@@ -28,6 +28,7 @@ from synthograph.core.interval import Interval
 from synthograph.core.seeds import Streams
 from synthograph.stats.intervals import LEVEL, MIN_GROUPS, quantile, wilson
 from synthograph.stats.outcomes import O, Score
+from synthograph.stats.scores import Predictions
 
 # n image, k class, e weighting, d draw, f fold
 
