@@ -71,3 +71,54 @@ def test_nested_folders_of_masks() -> None:
     assert beside is not None and beside.names == {names[1], names[3]}
     assert find_masks(["masks/1.png", "masks/2.png", "other/7.png"]) is None
     assert find_masks(["a/1.png", "b/1.png"]) is None
+
+
+LAYOUTS = {
+    "folders of splits": (
+        "train/images/1.png",
+        "train/masks/1.png",
+        "val/images/1.png",
+        "val/masks/1.png",
+    ),
+    "folders of classes": ("a/1.png", "a/masks/1.png", "b/2.png", "b/masks/2_mask.png"),
+    "one folder for several": ("a/1.png", "masks/1.png", "b/2.png", "masks/2.png"),
+    "two ways": ("images/1.png", "images/1_mask.png", "images/2.png", "masks/2.png"),
+    "two words": ("1.png", "1_mask.png", "2.png", "2_seg.png"),
+}
+
+
+@pytest.mark.parametrize("listed", [False, True])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_masks_in_several_places_are_kept_together(
+    tmp_path: Path, layout: str, listed: bool
+) -> None:
+    one, mask, two, other = LAYOUTS[layout]
+    draw(tmp_path, *LAYOUTS[layout])
+    (offer,) = [remark for remark in read(tmp_path).remarks if "are masks of images" in remark]
+    assert "add --masks beside to keep them as masks" in offer
+    if listed:
+        listing(tmp_path, labels=[[one, 0], [two, 1]])
+        offers = [remark for remark in read(tmp_path).remarks if "--masks" in remark]
+        assert all("--masks beside" in offer or f"{tmp_path}/masks" in offer for offer in offers)
+    found = read(tmp_path, masks=Path("beside"))
+    decoders = [item.decode for item in found.items]
+    assert [(d.parts[0][2], d.mask and d.mask[1]) for d in decoders] == [(one, mask), (two, other)]
+    assert not [remark for remark in found.remarks if "ignored" in remark or "--mask" in remark]
+
+
+def test_masks_beside_that_are_none_or_two(tmp_path: Path) -> None:
+    draw(tmp_path / "a", "1.png", "2.png")
+    with pytest.raises(UserError, match="--masks beside: .*/a holds no mask beside an image"):
+        read(tmp_path / "a", masks=Path("beside"))
+    draw(tmp_path / "b", "1.png", "1_mask.png", "masks/1.png")
+    with pytest.raises(UserError, match="'1.png' has two masks, '1_mask.png' and 'masks/1.png'"):
+        read(tmp_path / "b", masks=Path("beside"))
+
+
+def test_images_without_mask_and_masks_without_image_are_counted(tmp_path: Path) -> None:
+    names = [f"train/masks/{n}.png" for n in "123"]
+    draw(tmp_path, "train/images/1.png", "train/images/2.png", *names, "val/images/3.png")
+    found = read(tmp_path, masks=Path("beside"))
+    assert [item.decode().mask is None for item in found.items] == [False, False, True]
+    assert "1 masks file(s) fit no image and are ignored" in found.remarks
+    assert "1 image(s) have no mask: val/images/3.png" in found.remarks

@@ -14,20 +14,19 @@ from synthograph.core.record import SourceItem, UnreadableError
 from synthograph.core.spec import MASKS
 from synthograph.core.untrusted.containers import (
     Container,
-    Folder,
     open_container,
     unwrap,
     without_runs,
 )
 from synthograph.core.untrusted.dataset_json import DATASET
-from synthograph.core.untrusted.documents import as_text
 from synthograph.sources.base import SourceFile
 from synthograph.sources.cells import MISSING
 from synthograph.sources.classes import are_names, name_classes
 from synthograph.sources.facts import Facts, Told, gather_facts
 from synthograph.sources.folders import folder_of, parse_folders
 from synthograph.sources.foreign import Foreign, kinds_of
-from synthograph.sources.masks import NONE, offer_masks, set_apart
+from synthograph.sources.listing import read_listing
+from synthograph.sources.masks import BESIDE, NONE, masks_beside, offer_masks, set_apart
 from synthograph.sources.pairing import pair_by_name
 from synthograph.sources.readers import (
     FileDecoder,
@@ -38,7 +37,7 @@ from synthograph.sources.readers import (
     stem_key,
 )
 from synthograph.sources.split_files import read_split_files
-from synthograph.sources.tables import LabelTable, TableRow, read_dataset_json
+from synthograph.sources.tables import LabelTable, TableRow
 
 _MODALITY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
@@ -52,7 +51,8 @@ class FileSourceOptions:
         primary: name of the modality that the files of `source` are.
         modalities: name -> folder or zip of a further modality, paired by relative name without
             extension.
-        masks: folder or zip of class-id masks, paired likewise; an image may lack one.
+        masks: folder or zip of class-id masks, paired likewise; an image may lack one. `beside`
+            for those that are found beside images (`find_masks`).
         mask_suffix: what the name of a mask has more than that of its image, of masks beside images
             or in `masks`; `none` where files that look like masks are images.
         table: CSV or TSV with labels, groups and further columns, or a .json in a form of
@@ -138,7 +138,7 @@ def read_files(options: FileSourceOptions) -> FileSource:
     """
     found = _find(options)
     told = options.told()
-    listing = _read_listing(found, needed=not told.labels)
+    listing = read_listing(found.source, found.names, found.remarks, needed=not told.labels)
     images = _select(found, listing, needed=not told.labels)
     apart = set_apart(images, found.source.path, options.mask_suffix, given=MASKS in found.partners)
     if apart.masks:
@@ -189,6 +189,8 @@ class _Found:
     images: set[str] = field(default_factory=set)
     foreign: dict[str, Foreign] = field(default_factory=dict)
     mask_suffix: str = ""
+    owners: Mapping[str, str] = field(default_factory=dict)
+    """Mask -> image, of masks that were found beside images."""
 
 
 def _find(options: FileSourceOptions) -> _Found:
@@ -202,7 +204,8 @@ def _find(options: FileSourceOptions) -> _Found:
     }
     for name in (options.primary, *partners):
         _check_modality(name, options)
-    if options.masks is not None:
+    beside = options.masks == Path(BESIDE) and not options.masks.exists()
+    if options.masks is not None and not beside:
         partners[MASKS] = open_container(options.masks, "--masks")
     everything = [source, *partners.values()]
     listing = without_runs(source.members())
@@ -220,6 +223,12 @@ def _find(options: FileSourceOptions) -> _Found:
             found.remarks.append(f"{name} is ignored: {broken[name]}")
     for name, container in partners.items():
         _find_partners(found, name, container, everything)
+    if beside:
+        masks = masks_beside([name for name in found.names if name in found.images], str(source))
+        found.partners[MASKS], found.files[MASKS] = source, list(masks.owners)
+        found.owners = masks.owners
+        found.names = [name for name in found.names if name not in masks.owners]
+        found.images = found.images.difference(masks.owners)
     return found
 
 
@@ -262,42 +271,6 @@ def _without_nested(
         raise UserError(f"{container} is given twice; every modality needs a folder of its own")
     inner = tuple(place for place in places if place is not None)
     return [name for name in names if not name.startswith(inner)]
-
-
-def _read_listing(found: _Found, *, needed: bool) -> LabelTable | None:
-    """The dataset.json in SOURCE, or beside it where it lists files of SOURCE; one that cannot be
-    read is refused where it is needed.
-    """
-    if DATASET in found.names:
-        origin = f"{found.source}/{DATASET}"
-        try:
-            data = found.source.read(DATASET)
-        except UnreadableError as error:
-            raise UserError(f"{origin}: cannot be read ({error})") from None
-        try:
-            return read_dataset_json(as_text(data, origin, "it holds JSON"), origin)
-        except UserError as error:
-            if needed:
-                raise
-            found.remarks.append(f"{origin} is not used: {error}")
-            return None
-    beside = found.source.path.resolve().parent / DATASET
-    if not isinstance(found.source, Folder) or not beside.is_file():
-        return None
-    try:
-        table = LabelTable.read(beside)
-    except UserError as error:
-        found.remarks.append(f"{beside} is not used: {error}")
-        return None
-    prefix = found.source.path.resolve().name + "/"
-    rows = tuple(
-        dataclasses.replace(row, file=row.file.removeprefix(prefix))
-        for row in table.rows
-        if row.file.startswith(prefix)
-    )
-    if not {nfc(row.file) for row in rows} & set(map(nfc, found.names)):
-        return None
-    return dataclasses.replace(table, rows=rows)
 
 
 def _select(found: _Found, listing: LabelTable | None, *, needed: bool) -> list[str]:
@@ -402,7 +375,11 @@ def _pair_all(
     for modality in found.partners:
         files, where = found.files[modality], f"{modality} in {found.partners[modality]}"
         suffix = found.mask_suffix if modality == MASKS else ""
-        pairs[modality] = pair_by_name(images, files, where=where, suffix=suffix)
+        if modality == MASKS and found.owners:
+            kept = set(images)
+            pairs[modality] = {i: mask for mask, i in found.owners.items() if i in kept}
+        else:
+            pairs[modality] = pair_by_name(images, files, where=where, suffix=suffix)
         surplus = len(files) - len(pairs[modality])
         if surplus:
             found.remarks.append(f"{surplus} {modality} file(s) fit no image and are ignored")

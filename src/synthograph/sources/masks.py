@@ -21,6 +21,8 @@ FOLDERS = frozenset(
     "ground_truth annotation annotations masques".split()
 )
 NONE = "none"
+BESIDE = "beside"
+"""In place of a folder: masks that are found beside images, wherever they lie."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +30,21 @@ class MasksBeside:
     """Files that are masks of images and none themselves.
 
     Attributes:
-        names: all of them.
+        owners: each of them with its image; nothing for one in a folder of masks that has none.
         suffixes: how often which ending of the name says so.
         folders: the folder that says so, and how many files it holds.
         example: a mask and its image.
     """
 
-    names: frozenset[str]
+    owners: Mapping[str, str]
     suffixes: Mapping[str, int]
     folders: Mapping[str, int]
     example: tuple[str, str]
+
+    @property
+    def names(self) -> frozenset[str]:
+        """All masks."""
+        return frozenset(self.owners)
 
 
 def find_masks(images: Sequence[str]) -> MasksBeside | None:
@@ -65,7 +72,34 @@ def find_masks(images: Sequence[str]) -> MasksBeside | None:
     if not found:
         return None
     example = next((mask, image) for mask, image in found.items() if image)
-    return MasksBeside(frozenset(found), dict(suffixes.most_common()), folders, example)
+    return MasksBeside(found, dict(suffixes.most_common()), folders, example)
+
+
+def masks_beside(images: Sequence[str], where: str) -> MasksBeside:
+    """The same where masks are wanted, at most one of each image.
+
+    Args:
+        images: relative names of files that look like images.
+        where: they are, for messages.
+
+    Raises:
+        UserError: there is none, or an image has two.
+    """
+    beside = find_masks(images)
+    if beside is None:
+        raise UserError(
+            f"--masks {BESIDE}: {where} holds no mask beside an image, such as x_mask.png of x.png "
+            "or masks/x.png; give the folder of masks"
+        )
+    first: dict[str, str] = {}
+    for mask, image in beside.owners.items():
+        other = first.setdefault(image, mask)
+        if image and other != mask:
+            raise UserError(
+                f"--masks {BESIDE}: {image!r} has two masks, {other!r} and {mask!r}; say which "
+                "with --mask-suffix, or give their folder"
+            )
+    return beside
 
 
 def _in_mask_folders(names: Iterable[str]) -> dict[str, list[str]]:
@@ -136,17 +170,21 @@ def set_apart(images: Sequence[str], root: Path, suffix: str | None, *, given: b
     if beside is None:
         return Apart(list(images), masks, [])
     mask, image = beside.example
+    images = [name for name in images if name not in beside.owners]
     ways = [f"--mask-suffix {ending}" for ending in beside.suffixes]
-    ways += [f"--masks {root / folder}" for folder in beside.folders]
-    use = "" if given or masks else f"add {ways[0]} to keep them as masks, or "
+    ways += [f"--masks {root / folder}" for folder in beside.folders if "/" not in folder]
+    several = len({name.rpartition("/")[0] for name in images}) > 1 and beside.folders
+    way = ways[0] if len(ways) == 1 and not several else f"--masks {BESIDE}"
+    use = "" if given or masks else f"add {way} to keep them as masks, or "
     remark = (
-        f"{len(beside.names)} file(s) are masks of images and no images ({mask} of {image}): "
+        f"{len(beside.owners)} file(s) are masks of images and no images ({mask} of {image}): "
         f"{use}add --mask-suffix {NONE} to take them for images"
     )
-    return Apart([name for name in images if name not in beside.names], masks, [remark])
+    return Apart(images, masks, [remark])
 
 
 def offer_masks(root: Path, folder: str) -> str:
     """What is added to a remark on files of a folder that is called like one of masks."""
-    called = folder.rpartition("/")[2].lower() in FOLDERS
-    return f"; add --masks {root / folder} to keep them as masks" if called else ""
+    above, _, name = folder.rpartition("/")
+    way = BESIDE if above else root / folder
+    return f"; add --masks {way} to keep them as masks" if name.lower() in FOLDERS else ""

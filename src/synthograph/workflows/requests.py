@@ -45,7 +45,10 @@ class PrepareRequest(Request):
         (), description="further modality as NAME=DIR, paired by file name"
     )
     primary: str | None = Field(None, description="name of the first modality; image if not given")
-    masks: Path | None = Field(None, description="folder of masks, paired by file name")
+    masks: Path | None = Field(
+        None,
+        description="folder of masks, paired by file name; or beside, for all found beside images",
+    )
     mask_suffix: str | None = Field(
         None, description="ending of names that masks beside images have, such as _mask; or none"
     )
