@@ -84,7 +84,18 @@ def test_patients_of_another_archive_with_the_same_names_are_told(
     other = make_archive(tmp_path / "other.zip", namespace="elsewhere", **options)  # type: ignore[arg-type]
     code, text, error = judge(run, "--real", other, *FAST)
     assert code == 0, error
-    assert "groups of other.zip are called as groups that were trained on, in cells.zip" in text
+    alike = "groups of other.zip are called as groups that were trained on, in cells.zip"
+    assert alike in text and "cannot be checked" not in text
+    (tmp_path / "elsewhere").mkdir()
+    other = other.rename(tmp_path / "elsewhere" / "other.zip")
+    cells = (tmp_path / "cells.zip").rename(tmp_path / "elsewhere" / "cells.zip")
+    assert alike in judge(run, "--real", other, *FAST, "--dry-run")[1], "moved with the other"
+    cells.rename(tmp_path / "elsewhere" / "away.zip")
+    make_archive(tmp_path / "cells.zip", count=8, size=(32, 32), namespace="another")
+    text = judge(run, "--real", other, *FAST, "--dry-run")[1]
+    assert alike not in text
+    words = "cells.zip, the training archive, is not where it was at training, nor beside other.zip"
+    assert words in " ".join(text.split())
 
 
 def test_by_default_a_trained_network_and_a_random_one_judge(

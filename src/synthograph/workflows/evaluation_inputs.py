@@ -128,21 +128,40 @@ class EvaluationSource:
         return chosen, notes + self._same_names(chosen)
 
     def _same_names(self, chosen: ArchiveRows) -> list[str]:
-        """Notes on groups of the reference that are called as groups of the training archives are,
-        as far as these archives can be found and are others.
+        """Notes on groups of the reference that are called as groups of other training archives
+        are, and on such archives that are not to be found: a digest alone does not give a name.
         """
         names = [row.group for row in chosen.rows if row.grouped]
         notes = []
-        for document in self.documents:
+        for document in self.documents if names and self.trained.known else ():
             path = ((document.get("config") or {}).get("data") or {}).get("path")
             if document.get("images_hash") == self.real.images_hash or not path:
                 continue
-            with contextlib.suppress(UserError):  # moved, or removed since
-                archive = open_archive(Path(path))
+            seen = self._names_in(Path(path), str(document.get("images_hash")))
+            if seen is None:
+                notes.append(
+                    f"{Path(path).name}, the training archive, is not where it was at training, "
+                    f"nor beside {self.real.path.name}: whether groups of {chosen.name} have names "
+                    "of patients that were trained on cannot be checked; put it there to know"
+                )
+            else:
+                notes += same_names(seen, names, chosen.name, Path(path).name)
+        return notes
+
+    def _names_in(self, path: Path, images_hash: str) -> list[str] | None:
+        """Names of the groups that were trained on, by the training archive at this path or, where
+        it was moved, beside the real images, the network or in the working folder; None where it
+        is not there.
+        """
+        inputs = (self.real.path, self.request.run, self.request.network, self.request.synthetic)
+        for folder in (path.parent, *(each.parent for each in inputs if each), Path()):
+            with contextlib.suppress(UserError):
+                archive = open_archive(folder / path.name)
                 groups = ArchiveRows(archive, [row for row in archive.rows if row.grouped]).groups
                 seen = [groups[digest] for digest in groups.keys() & self.trained.groups]
-                notes += same_names(seen, names, chosen.name, archive.path.name)
-        return notes
+                if seen or archive.images_hash == images_hash:
+                    return seen
+        return None
 
     def images(self, rows: Sequence[Row], count: int) -> ImageSet:
         """Synthetic images: those of the archive, or new ones with labels drawn from `rows`."""
