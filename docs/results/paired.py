@@ -9,6 +9,7 @@ has a quality and an offset that all of its images share. A condition is trained
 
 import argparse
 import sys
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -32,19 +33,16 @@ def normal(rng: torch.Generator, *shape: int) -> Tensor:
     return torch.randn(*shape, generator=rng, dtype=torch.float64)
 
 
-def study(
+def conditions(
     rng: torch.Generator,
-    effect: float,
     *,
     patients: int = 100,
     images: int = 3,
     folds: int = 5,
     draws: int = 2,
     training: float = 0.3,
-) -> tuple[list[Predictions], list[Predictions]]:
-    """Predictions of a condition with an effect, and of its reference. The tests of
-    `stats/paired.py` use it, too.
-    """
+) -> Callable[[float], list[Predictions]]:
+    """Patients of one study, as a function from the effect of a condition to its predictions."""
     groups = torch.arange(patients).repeat_interleave(images)
     labels = (torch.rand(patients, generator=rng) < 0.4).long()[groups]
     fold = (torch.randperm(patients, generator=rng) % folds)[groups]
@@ -60,6 +58,16 @@ def study(
             found.append(Predictions(torch.stack((1 - p, p), 1), labels, groups, fold))
         return found
 
+    return condition
+
+
+def study(
+    rng: torch.Generator, effect: float, **settings: float
+) -> tuple[list[Predictions], list[Predictions]]:
+    """Predictions of a condition with an effect, and of its reference. The tests of
+    `stats/paired.py` use it, too.
+    """
+    condition = conditions(rng, **settings)
     return condition(effect), condition(0.0)
 
 

@@ -1,15 +1,19 @@
 """What may be claimed of a study, and what may not, in words."""
 
-from synthograph.report.words import listed, number, several
-from synthograph.results.study import ArmKind, Finding, Study, StudyDifference, StudySet
+from collections.abc import Iterator
 
-FOUND = {
-    Finding.BETTER: "is better than",
-    Finding.NON_INFERIOR: "is not worse than",
-    Finding.NO_DIFFERENCE: "is not shown to differ from",
-    Finding.WORSE: "is worse than",
-    Finding.UNDECIDED: "cannot be compared with",
-}
+from synthograph.report.words import listed, several
+from synthograph.results.study import ArmKind, Finding, Study, StudyDifference
+
+
+def three(value: float | None) -> str:
+    """A score, with three digits behind the point."""
+    return "–" if value is None else f"{value:.3f}"
+
+
+def signed(value: float | None) -> str:
+    """A difference, with its sign."""
+    return "–" if value is None else f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
 
 
 def units(study: Study, value: int) -> str:
@@ -30,83 +34,90 @@ def caveat(study: Study) -> str:
 def difference_words(found: StudyDifference) -> str:
     """A difference with its interval."""
     if found.interval is None:
-        return f"difference {number(found.value)}, without an interval"
-    low, high = number(found.interval.low), number(found.interval.high)
-    return f"difference {number(found.value)}, 95 % interval {low} to {high}"
+        return f"{signed(found.value)}, no interval"
+    low, high = signed(found.interval.low), signed(found.interval.high)
+    return f"{signed(found.value)}, 95 % interval {low} to {high}"
 
 
 def claims(study: Study) -> tuple[str, str]:
     """What may be claimed, and what may not."""
-    return _may(study), _may_not(study)
+    forbidden = "; ".join(_forbidden(study))
+    return _allowed(study), f"It may not be claimed: {forbidden}. {caveat(study)}".rstrip()
 
 
-def _may(study: Study) -> str:
+def _allowed(study: Study) -> str:
     found = study.decided
-    within = ""
-    if found.finding is Finding.NON_INFERIOR:
-        within = f" by {number(study.margin)} or more"
-    given = "Given this generator, " if found.trainings is None else ""
-    said = f"{study.primary!r} {FOUND[found.finding]} {study.reference!r}{within}"
-    where = f"{study.measure_title}, {difference_words(found)}"
-    sample = f"{units(study, study.internal.groups)} of {study.about.data}"
-    return f"{given}{said} ({where}; {sample}).{_outside(study)}"
-
-
-def _outside(study: Study) -> str:
-    """What external sets say of the primary condition."""
-    said = [
-        f"{each.name}: {found.finding} ({difference_words(found)}; {units(study, each.groups)})"
-        for each in study.external
-        if (found := each.difference(study.primary)) is not None
-    ]
-    return f" On external images: {'; '.join(said)}." if said else ""
-
-
-def _may_not(study: Study) -> str:
-    found = study.decided
-    said = [
-        *_beyond(study, found),
-        *_controls(study.internal),
-        *_elsewhere(study),
-    ]
-    return " ".join(each for each in (*said, caveat(study)) if each)
-
-
-def _beyond(study: Study, found: StudyDifference) -> list[str]:
-    """What the interval does not hold."""
-    said = []
-    if found.finding is Finding.NO_DIFFERENCE:
-        said.append("That both are equally good is not shown: no difference shown is not equality.")
-    if found.finding is Finding.NON_INFERIOR:
-        said.append("That it is better is not shown.")
+    where = f"{units(study, study.internal.groups)} of {study.about.data}, out of fold"
     if found.finding is Finding.UNDECIDED:
-        said.append(f"Nothing may be claimed of the difference: {found.reason}.")
+        return f"Nothing: the difference cannot be decided ({found.reason}; {where})."
+    one = "Given this generator and these trainings, " if found.trainings is None else ""
+    draws = f"; {found.draws} draws of the generator per fold" if found.draws > 1 else ""
+    numbers = f"{study.measure_title} {difference_words(found)}; {where}{draws}"
+    outside = "".join(
+        f" In {each.name}: {away.finding.value} ({difference_words(away)}; "
+        f"{units(study, each.groups)})."
+        for each in study.external
+        if (away := each.difference(study.primary)) is not None
+    )
+    return f"{one}{_sentence(study, found)} ({numbers}).{outside}"
+
+
+def _sentence(study: Study, found: StudyDifference) -> str:
+    arm, other = f"'{found.arm}'", f"'{found.against}'"
+    return {
+        Finding.BETTER: f"{arm} is better than {other}",
+        Finding.NON_INFERIOR: f"{arm} is not worse than {other} by {study.margin} or more",
+        Finding.WORSE: f"{arm} is worse than {other}",
+        Finding.NO_DIFFERENCE: f"no difference between {arm} and {other} is shown",
+    }[found.finding]
+
+
+def _forbidden(study: Study) -> Iterator[str]:
+    """What nobody may conclude, a clause each."""
+    found = study.decided
+    if found.finding is Finding.NO_DIFFERENCE:
+        yield "that both are equally good, since larger differences fit these images, too"
+    if found.finding is Finding.NON_INFERIOR:
+        yield f"that '{found.arm}' is better"
+    yield from _controls(study)
     if found.trainings is None and found.p is not None:
-        said.append("One draw says nothing of other generators: a second draw per fold would tell.")
-    disagree = [each.test for each in found.others if each.agrees is False]
-    if disagree:
-        said.append(f"It does not rest on every test: {listed(disagree)} decides otherwise.")
-    return said
+        yield "that it holds for another draw of the generator, since there was one"
+    against = [each.test for each in found.others if each.agrees is False]
+    if against:
+        yield f"that every test says so: {listed(against)} decides otherwise"
+    yield from _elsewhere(study)
+    further = [
+        f"'{each.arm}'"
+        for each in study.internal.differences
+        if each.adjusted_p is not None
+    ]
+    if further:
+        yield f"anything of {listed(further)} alone, since the study is about '{found.arm}'"
 
 
-def _controls(internal: StudySet) -> list[str]:
-    """Arms that do as well without the synthetic images' content."""
-    kinds = {arm.name: arm.kind for arm in internal.arms}
-    same = [each.against for each in internal.to_others if each.finding is not Finding.BETTER]
-    noise = [name for name in same if kinds[name] is ArmKind.SHUFFLED]
-    said = []
-    if noise:
-        said.append(
-            "That labels of the synthetic images matter is not shown: with shuffled labels it is "
-            "not shown to be worse."
-        )
-    rest = [name for name in same if name not in noise]
-    if rest:
-        said.append(f"That it is better than {listed([repr(each) for each in rest])} is not shown.")
-    return said
+def _controls(study: Study) -> Iterator[str]:
+    """Controls that the primary condition is not shown to beat."""
+    if study.decided.finding is not Finding.BETTER:
+        return
+    kinds = {arm.name: arm.kind for arm in study.internal.arms}
+    unbeaten = [
+        each.against
+        for each in study.internal.to_others
+        if each.finding is not Finding.BETTER
+    ]
+    for name in unbeaten:
+        shuffled = kinds[name] is ArmKind.SHUFFLED
+        why = ": the labels of synthetic images may not matter" if shuffled else ""
+        yield f"that it is better than '{name}', which is not shown{why}"
+    if ArmKind.DUPLICATES not in kinds.values():
+        yield "that synthetic images help more than repeated real ones, which were not studied"
 
 
-def _elsewhere(study: Study) -> list[str]:
+def _elsewhere(study: Study) -> Iterator[str]:
+    """Other hospitals and devices."""
     if not study.external:
-        return ["Other hospitals and devices were not studied."]
-    return []
+        yield "that it holds for other hospitals or devices, which were not studied"
+    for each in study.external:
+        away = each.difference(study.primary)
+        if away is not None and away.finding is not study.decided.finding:
+            yield f"that the same holds in {each.name}"

@@ -11,6 +11,8 @@ from synthograph.report.curves import Curve, thinned
 from synthograph.report.gather import SYNTHETIC, Inputs
 from synthograph.report.numbers import WHOLE, Numbers
 from synthograph.report.runs import Run
+from synthograph.report.studies import study_tree
+from synthograph.report.useful import useful_verdict
 from synthograph.report.verdicts import verdicts
 from synthograph.report.words import as_sentence, count, listed, number, percent, several
 from synthograph.results.audit import Audit, AuditAnswer
@@ -129,6 +131,9 @@ def build(inputs: Inputs, *, title: str = "", public: bool = False) -> ReportCon
             for each in inputs.audits
         ],
         "domain_gaps": [{"source": str(each.source), **_gap(each.content)} for each in inputs.gaps],
+        "studies": [
+            {"source": str(each.source), **study_tree(each.content)} for each in inputs.studies
+        ],
         "provenance": provenance(inputs),
     }
     return ReportContent(
@@ -136,7 +141,10 @@ def build(inputs: Inputs, *, title: str = "", public: bool = False) -> ReportCon
         summary=summary(inputs, main),
         for_everybody=public,
         pictures_left_out=pictures_left_out(inputs) if public else "",
-        verdicts=verdicts(main, subject.audit, subject.why, subject.beside),
+        verdicts=(
+            *verdicts(main, subject.audit, subject.why, subject.beside),
+            useful_verdict([each.content for each in inputs.studies]),
+        ),
         missing=tuple(missing(inputs, subject)),
         problems=tuple(map(str, problems)),
         **sections,

@@ -16,12 +16,12 @@ from synthograph.core.untrusted.dataset_json import DATASET
 from synthograph.report.numbers import Numbers
 from synthograph.report.problems import Problem, gathered
 from synthograph.report.runs import Run, read_run
-from synthograph.results import Audit, DomainGap, Evaluation, Sensitivity, load
+from synthograph.results import Audit, DomainGap, Evaluation, Sensitivity, Study, load
 from synthograph.results.base import Document, Tree, public_form, public_name
 from synthograph.results.evaluation import SensitivityLine
 from synthograph.results.files import is_page
 
-R = TypeVar("R", Audit, DomainGap)
+R = TypeVar("R", Audit, DomainGap, Study)
 MAX_FILES = 500
 """JSON files of one folder."""
 OF_RUNS = ("config.json", "initialised_from.json")
@@ -131,6 +131,7 @@ class Inputs:
     numbers: list[Numbers] = field(default_factory=list)
     audits: list[Read[Audit]] = field(default_factory=list)
     gaps: list[Read[DomainGap]] = field(default_factory=list)
+    studies: list[Read[Study]] = field(default_factory=list)
     sensitivities: list[Sensitivity] = field(default_factory=list)
     files: list[Mapping[str, str]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -143,6 +144,7 @@ class Inputs:
             numbers=[each.public() for each in self.numbers],
             audits=[each.public() for each in self.audits],
             gaps=[each.public() for each in self.gaps],
+            studies=[each.public() for each in self.studies],
             sensitivities=[each.public() for each in self.sensitivities],
             files=[{**each, "path": Path(each["path"]).name} for each in self.files],
             problems=[each.public() for each in self.problems],
@@ -213,6 +215,9 @@ def _add(path: Path, found: Document, inputs: Inputs) -> None:
     elif isinstance(found, DomainGap):
         inputs.gaps.append(Read(path, found))
         kind = "domain gap"
+    elif isinstance(found, Study):
+        inputs.studies.append(Read(path, found))
+        kind = "study"
     elif isinstance(found, Evaluation):
         tables = [line for line in found.results if isinstance(line, SensitivityLine)]
         lines = tuple(line for line in found.results if not isinstance(line, SensitivityLine))
@@ -225,8 +230,8 @@ def _add(path: Path, found: Document, inputs: Inputs) -> None:
         kind = "sensitivity of measures"
     else:
         raise UserError(
-            f"{path}: does not belong on this page; give what evaluate --out, audit or domain-gap "
-            "wrote"
+            f"{path}: does not belong on this page; give what evaluate --out, audit, domain-gap or "
+            "study wrote"
         )
     _remember(path, kind, inputs)
 

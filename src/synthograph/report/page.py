@@ -29,6 +29,7 @@ from synthograph.report.pictures import (
 )
 from synthograph.report.problems import Problem, gathered
 from synthograph.report.runs import NAMES, Run
+from synthograph.report.studies import drawing
 from synthograph.results.base import Tree
 from synthograph.results.domain_gap import DomainGap
 from synthograph.results.evaluation import Farthest, Scope
@@ -306,6 +307,10 @@ def render(document: Tree, inputs: Inputs, images: Pictures) -> str:
         style=Markup(_resource("style.css")),
         curves=[curves(run, number) for number, run in enumerate(inputs.runs)],
         progress=[progress(run, number) for number, run in enumerate(inputs.runs)],
+        forests=[
+            Markup(drawing(each.content, f"differences of study {number}"))
+            for number, each in enumerate(inputs.studies)
+        ],
         tables=classes_table(evaluation["entries"]) if evaluation else [],
         about=about,
         several=words.several,

@@ -25,7 +25,7 @@ from synthograph.results.report import Answer, Verdict
 def verdicts(
     numbers: Numbers, audit: Audit | None, why: str = "", beside: Beside = ALONE
 ) -> tuple[Verdict, ...]:
-    """The four verdicts.
+    """The verdicts on how images look; that on use stands in `useful.py`.
 
     Args:
         numbers: of the set.
@@ -38,7 +38,6 @@ def verdicts(
         faithful_verdict(numbers, audit, why, beside),
         diverse_verdict(numbers, beside),
         copies_verdict(audit, numbers, why, beside),
-        useful_verdict(),
     )
 
 
@@ -70,10 +69,6 @@ DIVERSE_RULE = (
 COPIES_RULE = (
     "The answer of the audit. It plants known copies of training images to learn which copies it "
     "can find. It compares with patients whom the generator never saw."
-)
-USEFUL_RULE = (
-    "Studies decide. A classifier or segmenter is trained with and without the synthetic images. "
-    "It is compared with one that saw simple duplicates, on patients of another hospital."
 )
 _HALVES_LIMIT = (
     "Real images were compared with each other in a few random halves only. With more images a "
@@ -239,13 +234,6 @@ def _sign(numbers: Numbers) -> list[str]:
         "Synthetic images are closer to training images than to held-out real images, and chance "
         f"does not explain it. This can be a sign of memorising: {listed(places)}."
     ]
-
-
-def useful_verdict() -> Verdict:
-    """Do they help a downstream task? No study is read yet."""
-    question = "Useful? Do they help to train something?"
-    reason = "No study was given. How good images look does not tell whether they help."
-    return _verdict(question, Answer.MISSING, "Not studied yet", USEFUL_RULE, [reason])
 
 
 def _unmeasured(

@@ -1,0 +1,191 @@
+"""A study in tables: the same words for the page and for the console."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from synthograph.report.claims import caveat, signed, three, units
+from synthograph.report.forest import Line, forest
+from synthograph.report.words import count, number
+from synthograph.results.base import Tree
+from synthograph.results.study import SecondOpinion, Study, StudyArm, StudyDifference, StudySet
+
+
+@dataclass(frozen=True)
+class TableText:
+    """A table in words.
+
+    Attributes:
+        title: what it shows.
+        head: of the columns; the first one names the row.
+        rows: a cell per column.
+        notes: what a reader must know of it.
+    """
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
+
+    def tree(self) -> Tree:
+        """Plain data."""
+        return {
+            "title": self.title,
+            "head": list(self.head),
+            "rows": [list(row) for row in self.rows],
+            "notes": list(self.notes),
+        }
+
+
+def set_name(study: Study, part: StudySet) -> str:
+    """Which test images these are."""
+    return f"external set {part.name}" if part.name else f"test folds of {study.about.data}"
+
+
+def tables(study: Study) -> Iterator[TableText]:
+    """Differences, values and folds of all sets, each with the caveat of groups."""
+    for part in (study.internal, *study.external):
+        where = f"{set_name(study, part)}, {_size(study, part)}"
+        yield _differences(study, part, where)
+        yield _values(study, part, where)
+        if any(len(arm.folds) > 1 for arm in part.arms):
+            yield _folds(study, part, where)
+
+
+def _size(study: Study, part: StudySet) -> str:
+    return f"{count(part.images)} images of {units(study, part.groups)}"
+
+
+def _notes(study: Study, *more: str) -> list[str]:
+    return [each for each in (*more, caveat(study)) if each]
+
+
+def _differences(study: Study, part: StudySet, where: str) -> TableText:
+    found = (*part.differences, *part.to_others)
+    tests = list(dict.fromkeys(each.test for one in found for each in one.others))
+    head = ["arm", "less", "difference", "95 % interval", "p", "p (Holm)", "draws", "says"]
+    head += [f"p ({test.partition(' (')[0]})" for test in tests]
+    rows = [_difference_row(each, tests) for each in found]
+    one = any(each.trainings is None and each.p is not None for each in found)
+    notes = _notes(
+        study,
+        study.reference_rule,
+        "With one draw an interval holds for these trainings alone." if one else "",
+        f"Tests: {'; '.join(tests)}." if tests else "",
+        *dict.fromkeys(f"{each.arm}: {each.reason}" for each in found if each.reason),
+    )
+    return TableText(f"Differences in {study.measure_title}: {where}", head, rows, notes)
+
+
+def _difference_row(found: StudyDifference, tests: Sequence[str]) -> list[str]:
+    others = {each.test: each for each in found.others}
+    return [
+        f"{found.arm} (primary)" if found.primary else found.arm,
+        found.against,
+        signed(found.value),
+        ends(found),
+        p_words(found.p),
+        p_words(found.adjusted_p),
+        str(found.draws),
+        found.finding.value,
+        *(_second(others[test]) if test in others else "–" for test in tests),
+    ]
+
+
+def _second(opinion: SecondOpinion) -> str:
+    return f"{p_words(opinion.p)}{', disagrees' if opinion.agrees is False else ''}"
+
+
+def p_words(p: float | None) -> str:
+    """A p value; very small ones are only called small."""
+    return "–" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def ends(found: StudyDifference | StudyArm) -> str:
+    """An interval."""
+    say = signed if isinstance(found, StudyDifference) else three
+    if found.interval is None:
+        return "–"
+    return f"{say(found.interval.low)} to {say(found.interval.high)}"
+
+
+def _values(study: Study, part: StudySet, where: str) -> TableText:
+    further = [each.score.replace("_", " ") for each in part.arms[0].scores]
+    head = ["arm", "training images", "ratio", study.measure.replace("_", " "), "95 % interval"]
+    head += [f"by {study.about.unit}", *further, "calibration error", "validation"]
+    rows = [
+        [
+            arm.name,
+            arm.kind.value,
+            number(arm.ratio),
+            three(arm.value),
+            ends(arm),
+            three(arm.by_group),
+            *(three(each.value) for each in arm.scores),
+            three(None if arm.calibration is None else arm.calibration.error),
+            three(arm.validation),
+        ]
+        for arm in part.arms
+    ]
+    return TableText(f"Every arm: {where}", head, rows, _notes(study))
+
+
+def _folds(study: Study, part: StudySet, where: str) -> TableText:
+    """Differences by fold, the pooled one last."""
+    shown = [each for each in part.differences if each.folds]
+    folds = shown[0].folds if shown else ()
+    head = ["arm", *(f"fold {each.fold}" for each in folds), "all folds"]
+    sizes = [f"{count(each.images)} images, {units(study, each.groups)}" for each in folds]
+    rows = [["test images", *sizes, _size(study, part)]]
+    rows += [
+        [each.arm, *(signed(fold.value) for fold in each.folds), signed(each.value)]
+        for each in shown
+    ]
+    title = f"Difference from {study.reference} in every fold: {where}"
+    return TableText(title, head, rows, _notes(study))
+
+
+def study_tree(study: Study) -> Tree:
+    """A study for the page."""
+    about = study.about
+    return {
+        "name": about.name,
+        "task": about.task,
+        "data": about.data,
+        "measure": study.measure_title,
+        "margin": study.margin,
+        "primary": study.primary,
+        "reference": study.reference,
+        "finding": study.decided.finding.value,
+        "may": study.may,
+        "may_not": study.may_not,
+        "plan_sha256": about.plan_sha256,
+        "generator": about.generator,
+        "notes": list(about.notes),
+        "tables": [each.tree() for each in tables(study)],
+    }
+
+
+def drawing(study: Study, name: str) -> str:
+    """The forest plot of all differences.
+
+    Args:
+        study: what is drawn.
+        name: keeps the parts of several drawings on a page apart.
+    """
+    lines = []
+    for part in (study.internal, *study.external):
+        lines.append(Line(set_name(study, part)))
+        lines += [
+            Line(
+                each.arm,
+                each.value,
+                None if each.interval is None else (each.interval.low, each.interval.high),
+                f"{signed(each.value)} ({ends(each)})",
+                strong=each.primary,
+            )
+            for each in part.differences
+        ]
+    worst = None if study.margin is None else study.margin * (-1 if study.higher_is_better else 1)
+    better = "right" if study.higher_is_better else "left"
+    label = f"difference in {study.measure_title} from {study.reference}; {better} is better"
+    return forest(lines, label=label, margin=worst, name=name)

@@ -1,0 +1,99 @@
+"""The verdict on use: what studies say."""
+
+from collections.abc import Sequence
+
+from synthograph.report.claims import caveat, difference_words
+from synthograph.report.words import as_sentence, listed
+from synthograph.results.report import Answer, Verdict
+from synthograph.results.study import ArmKind, Finding, Study
+
+QUESTION = "Useful? Do they help to train something?"
+RULE = (
+    "Studies decide. A classifier or segmenter is trained with and without the synthetic images, "
+    "with equal steps, and tested on patients that neither it nor its generator saw. Yes, if the "
+    "primary condition is better than the best arm without synthetic images, and nothing else "
+    "explains it. It needs two draws of the generator, patients as groups, a control of repeated "
+    "real images, and an external set in which it is not worse. Where one of these is missing, the "
+    "answer is an indication. No, if it is worse. Else it is not shown."
+)
+HEADLINES = {
+    Answer.YES: "They help",
+    Answer.INDICATIVE_YES: "Indication: they help",
+    Answer.PARTLY: "They help here, not elsewhere",
+    Answer.NO: "They harm",
+    Answer.INDICATIVE_NO: "Indication: they harm",
+    Answer.NOT_SHOWN: "No gain is shown",
+    Answer.UNDECIDED: "Undecided",
+}
+
+
+def useful_verdict(studies: Sequence[Study] = ()) -> Verdict:
+    """Do they help a downstream task?
+
+    Args:
+        studies: that were given; where they disagree the answer is undecided.
+    """
+    if not studies:
+        reason = "No study was given. How good images look does not tell whether they help."
+        return Verdict(
+            question=QUESTION,
+            answer=Answer.MISSING,
+            headline="Not studied yet",
+            rule=RULE,
+            reasons=(reason,),
+        )
+    answers = {each.about.name: _answer(each) for each in studies}
+    agreed = set(answers.values())
+    answer = agreed.pop() if len(agreed) == 1 else Answer.UNDECIDED
+    said = [f"{name}: {each.value}" for name, each in answers.items()]
+    disagree = [f"The studies disagree: {listed(said)}."] if agreed else []
+    limits = [text for each in studies for text in (*_lacking(each), each.may_not)]
+    return Verdict(
+        question=QUESTION,
+        answer=answer,
+        headline=_headline(answer, studies),
+        rule=RULE,
+        reasons=(*disagree, *(as_sentence(each.may) for each in studies)),
+        limits=tuple(limits),
+    )
+
+
+def _headline(answer: Answer, studies: Sequence[Study]) -> str:
+    findings = {each.decided.finding for each in studies}
+    if answer is Answer.NOT_SHOWN and findings == {Finding.NON_INFERIOR}:
+        return "Not worse; no gain is shown"
+    return HEADLINES[answer]
+
+
+def _answer(study: Study) -> Answer:
+    found, lacking = study.decided.finding, _lacking(study)
+    if found is Finding.UNDECIDED:
+        return Answer.UNDECIDED
+    if found is Finding.WORSE:
+        return Answer.INDICATIVE_NO if lacking else Answer.NO
+    if found is not Finding.BETTER:
+        return Answer.NOT_SHOWN
+    if _worse_elsewhere(study):
+        return Answer.PARTLY
+    return Answer.INDICATIVE_YES if lacking else Answer.YES
+
+
+def _worse_elsewhere(study: Study) -> bool:
+    found = [each.difference(study.primary) for each in study.external]
+    return any(each is not None and each.finding is Finding.WORSE for each in found)
+
+
+def _lacking(study: Study) -> list[str]:
+    """What keeps an answer from being more than an indication."""
+    kinds = {arm.kind for arm in study.internal.arms}
+    lacking = {
+        "There was one draw of the generator.": study.decided.trainings is None,
+        "No external set was studied.": not study.external,
+        "Repeated real images were not studied.": ArmKind.DUPLICATES not in kinds,
+    }
+    unbeaten = [
+        f"It is not shown to be better than '{each.against}' ({difference_words(each)})."
+        for each in study.internal.to_others
+        if study.decided.finding is Finding.BETTER and each.finding is not Finding.BETTER
+    ]
+    return [*(text for text, missing in lacking.items() if missing), *unbeaten]
