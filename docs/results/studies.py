@@ -15,6 +15,7 @@ import torch
 
 from docs.results.paired import EFFECT, conditions, normal, tell, true_difference
 from synthograph.results.study import ArmKind, Finding, Study, StudyFacts
+from synthograph.stats.scores import AUROC
 from synthograph.workflows.study_analysis import Arm, analyse
 
 ABOUT = StudyFacts(name="simulated", data="simulated", classes=("0", "1"))
@@ -40,7 +41,15 @@ def simulated(
         arm("more", ArmKind.MIXED, 0.0),
         arm("synthetic", ArmKind.SYNTHETIC, 0.0),
     ]
-    return analyse(arms, about=ABOUT, primary=PRIMARY, margin=margin, seed=seed, replicates=200)
+    return analyse(
+        arms,
+        about=ABOUT,
+        primary=PRIMARY,
+        measure=AUROC,
+        margin=margin,
+        seed=seed,
+        replicates=200,
+    )
 
 
 def facts(study: Study, truth: float) -> Iterator[str]:

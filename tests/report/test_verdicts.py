@@ -10,7 +10,6 @@ from synthograph.report.verdicts import (
     copies_verdict,
     diverse_verdict,
     faithful_verdict,
-    useful_verdict,
     verdicts,
 )
 from synthograph.results import Audit, Evaluation
@@ -333,14 +332,9 @@ def test_nearness_to_training_is_told_with_or_without_an_audit() -> None:
     assert not any("memorising" in r for r in copies_verdict(None, read([near])).reasons)
 
 
-def test_useful_is_not_studied_yet() -> None:
-    assert useful_verdict().answer is Answer.MISSING
-    assert useful_verdict().headline == "Not studied yet"
-
-
-def test_four_questions_each_with_a_rule() -> None:
+def test_three_questions_each_with_a_rule() -> None:
     found = verdicts(two(), audited())
-    assert [v.question.split("?")[0] for v in found] == ["Faithful", "Diverse", "Copies", "Useful"]
+    assert [v.question.split("?")[0] for v in found] == ["Faithful", "Diverse", "Copies"]
     assert all(v.rule and v.reasons and v.tree()["tone"] for v in found)
 
 

@@ -169,7 +169,7 @@ def test_what_is_missing_is_said_with_its_command(tmp_path: Path) -> None:
     assert "synthograph domain-gap set.zip" in text
     assert "No run directory was given" in text
     what = {each["what"] for each in written.content.tree()["missing"]}
-    assert what == {"training", "audit", "domain map", "sensitivity"}
+    assert what == {"training", "audit", "domain map", "sensitivity", "study"}
     alone = write_report([material.run_directory(tmp_path)], tmp_path / "run.html")
     run = next(tmp_path.glob("0*"))
     text = Elements(alone.page.read_text()).text

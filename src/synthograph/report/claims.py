@@ -87,9 +87,7 @@ def _forbidden(study: Study) -> Iterator[str]:
         yield f"that every test says so: {listed(against)} decides otherwise"
     yield from _elsewhere(study)
     further = [
-        f"'{each.arm}'"
-        for each in study.internal.differences
-        if each.adjusted_p is not None
+        f"'{each.arm}'" for each in study.internal.differences if each.adjusted_p is not None
     ]
     if further:
         yield f"anything of {listed(further)} alone, since the study is about '{found.arm}'"
@@ -101,9 +99,7 @@ def _controls(study: Study) -> Iterator[str]:
         return
     kinds = {arm.name: arm.kind for arm in study.internal.arms}
     unbeaten = [
-        each.against
-        for each in study.internal.to_others
-        if each.finding is not Finding.BETTER
+        each.against for each in study.internal.to_others if each.finding is not Finding.BETTER
     ]
     for name in unbeaten:
         shuffled = kinds[name] is ArmKind.SHUFFLED

@@ -388,6 +388,9 @@ def missing(inputs: Inputs, subject: Subject) -> list[Missing]:
         )
         command = f"{evaluate_command(main, beside)} --sensitivity"
         found.append(("sensitivity", text, command))
+    if not inputs.studies:
+        text = "No study was given. It would show whether the images help to train something."
+        found.append(("study", text, "synthograph study STUDY.yaml --plan"))
     return [Missing(what=what, text=text, command=command) for what, text, command in found]
 
 

@@ -74,7 +74,8 @@ def _ticks(values: Sequence[float]) -> list[float]:
     wide = max(high - low, 1e-3) / (TICKS - 2)
     power = 10.0 ** math.floor(math.log10(wide))
     step = next(size * power for size in (1, 2, 5, 10) if size * power >= wide)
-    return [step * n for n in range(math.floor(low / step), math.ceil(high / step) + 1)]
+    first = math.floor(low / step)
+    return [step * n for n in range(first, max(math.ceil(high / step), first + 1) + 1)]
 
 
 def _number(value: float) -> str:

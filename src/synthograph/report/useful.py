@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from synthograph.report.claims import caveat, difference_words
+from synthograph.report.claims import difference_words
 from synthograph.report.words import as_sentence, listed
 from synthograph.results.report import Answer, Verdict
 from synthograph.results.study import ArmKind, Finding, Study
@@ -89,6 +89,7 @@ def _lacking(study: Study) -> list[str]:
     lacking = {
         "There was one draw of the generator.": study.decided.trainings is None,
         "No external set was studied.": not study.external,
+        f"Groups are {study.about.unit}s, not patients.": not study.about.unit_is_patient,
         "Repeated real images were not studied.": ArmKind.DUPLICATES not in kinds,
     }
     unbeaten = [

@@ -10,6 +10,7 @@ unadjusted. The other conditions are adjusted by Holm among themselves and are n
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Generic
 
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
@@ -17,13 +18,21 @@ from synthograph.core.version import VERSION
 from synthograph.report.claims import claims
 from synthograph.results.study import ArmKind, Study, StudyArm, StudyFacts, StudyScore, StudySet
 from synthograph.stats.comparisons import holm
+from synthograph.stats.outcomes import O, Score
 from synthograph.stats.paired import REPLICATES, score_interval
-from synthograph.stats.scores import AUROC, Predictions, PredictionScore, scores_of
-from synthograph.workflows.study_differences import Rules, Side, difference, judged
+from synthograph.stats.scores import scores_of
+from synthograph.workflows.study_differences import (
+    Rules,
+    Side,
+    by_group,
+    calibration,
+    difference,
+    judged,
+)
 
 
 @dataclass(frozen=True)
-class Arm:
+class Arm(Generic[O]):
     """What one way of training predicted.
 
     Attributes:
@@ -31,7 +40,8 @@ class Arm:
         kind: what its training images are.
         draws: predictions of all test images, out of fold, one entry per draw of the generator,
             means over the seeds of the classifier. Every arm predicts the same images in the same
-            order. A control without synthetic images has one entry, or one per repetition.
+            order. An arm without synthetic images has as many, each trained anew: with one entry,
+            the chance in its own training is in no interval.
         validation: the measure of the study on validation images, mean over folds and draws.
         ratio: synthetic images per real one.
         external: the same of every external set, by its name: per draw the mean over the folds, all
@@ -40,18 +50,18 @@ class Arm:
 
     name: str
     kind: ArmKind
-    draws: tuple[Predictions, ...]
+    draws: tuple[O, ...]
     validation: float | None = None
     ratio: float | None = None
-    external: Mapping[str, tuple[Predictions, ...]] = field(default_factory=dict)
+    external: Mapping[str, tuple[O, ...]] = field(default_factory=dict)
 
 
 def analyse(
-    arms: Sequence[Arm],
+    arms: Sequence[Arm[O]],
     *,
     about: StudyFacts,
     primary: str,
-    measure: PredictionScore = AUROC,
+    measure: Score[O],
     margin: float | None = None,
     seed: int = 0,
     replicates: int = REPLICATES,
@@ -99,7 +109,7 @@ def analyse(
     return study.replace(may=may, may_not=may_not)
 
 
-def _check_primary(arms: Sequence[Arm], primary: str) -> None:
+def _check_primary(arms: Sequence[Arm[O]], primary: str) -> None:
     names = [arm.name for arm in arms]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -112,7 +122,7 @@ def _check_primary(arms: Sequence[Arm], primary: str) -> None:
         )
 
 
-def _reference(arms: Sequence[Arm], rules: Rules) -> tuple[str, str]:
+def _reference(arms: Sequence[Arm[O]], rules: Rules[O]) -> tuple[str, str]:
     """Name of the real-only arm that others are compared with, and how it was chosen."""
     real = [arm for arm in arms if arm.kind.real_only]
     if not real:
@@ -132,7 +142,7 @@ def _reference(arms: Sequence[Arm], rules: Rules) -> tuple[str, str]:
     )
 
 
-def _external(arms: Sequence[Arm]) -> dict[str, dict[str, Side]]:
+def _external(arms: Sequence[Arm[O]]) -> dict[str, dict[str, Side[O]]]:
     """Sides of every external set, which all arms predict."""
     names = dict.fromkeys(name for arm in arms for name in arm.external)
     for name in names:
@@ -144,10 +154,10 @@ def _external(arms: Sequence[Arm]) -> dict[str, dict[str, Side]]:
 
 def _study_set(
     name: str,
-    arms: Sequence[Arm],
-    sides: Mapping[str, Side],
+    arms: Sequence[Arm[O]],
+    sides: Mapping[str, Side[O]],
     compared: tuple[str, str],
-    rules: Rules,
+    rules: Rules[O],
 ) -> StudySet:
     """All arms on one set of test images.
 
@@ -184,11 +194,12 @@ def _study_set(
     )
 
 
-def _arm(arm: Arm, side: Side, rules: Rules) -> StudyArm:
-    first = side.draws[0]
+def _arm(arm: Arm[O], side: Side[O], rules: Rules[O]) -> StudyArm:
+    first, said = side.draws[0], side.predictions
     settings = {"replicates": rules.replicates, "seed": rules.seed}
     _, interval = score_interval(side.over_draws(rules.score), first, **settings)
-    further = [score for score in scores_of(first.classes) if score.name != rules.score.name]
+    every = scores_of(said.draws[0].classes) if said.draws else ()
+    own = [score for score in every if score.name == rules.score.name]
     return StudyArm(
         name=arm.name,
         kind=arm.kind,
@@ -197,8 +208,10 @@ def _arm(arm: Arm, side: Side, rules: Rules) -> StudyArm:
         validation=arm.validation,
         value=side.value(rules.score),
         interval=interval,
-        by_group=side.by_group().value(rules.score),
+        by_group=by_group(said).value(own[0]) if own else None,
         folds=side.fold_values(rules.score),
-        scores=tuple(StudyScore(score=each.name, value=side.value(each)) for each in further),
-        calibration=side.calibration(),
+        scores=tuple(
+            StudyScore(score=each.name, value=said.value(each)) for each in every if each not in own
+        ),
+        calibration=calibration(said) if said.draws else None,
     )

@@ -2,29 +2,34 @@
 says.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Generic
 
 import torch
+from jaxtyping import Float64
+from torch import Tensor
 
 from synthograph.core.errors import UserError
 from synthograph.core.interval import Interval
 from synthograph.results.classification import CalibrationCurve
 from synthograph.results.study import Finding, FoldValue, SecondOpinion, StudyDifference
 from synthograph.stats.intervals import LEVEL, quantile
+from synthograph.stats.outcomes import O, Score
 from synthograph.stats.paired import (
     compare,
     corrected_t,
     folded_auroc_difference,
     normal_p,
 )
-from synthograph.stats.scores import AUROC, Predictions, PredictionScore, reliability
+from synthograph.stats.scores import AUROC, Predictions, reliability
 
 ALPHA = 1 - LEVEL
 
 
 @dataclass(frozen=True)
-class Rules:
+class Rules(Generic[O]):
     """What was fixed before any test image was looked at.
 
     Attributes:
@@ -34,7 +39,7 @@ class Rules:
         seed, replicates: of the bootstrap.
     """
 
-    score: PredictionScore
+    score: Score[O]
     margin: float | None
     test_share: float | None
     seed: int
@@ -46,56 +51,68 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Side:
-    """An arm on one set of test images: its name, and its predictions of every draw."""
+class Side(Generic[O]):
+    """An arm on one set of test images: its name, and what every draw found."""
 
     name: str
-    draws: Sequence[Predictions]
+    draws: Sequence[O]
 
-    def value(self, score: PredictionScore) -> float | None:
+    def value(self, score: Score[O]) -> float | None:
         """Mean of a score over the draws; None where it has no value."""
-        return known(sum(map(score.value, self.draws)) / len(self.draws))
+        return known(self.over_draws(score).value(self.draws[0]))
 
-    def over_draws(self, score: PredictionScore) -> PredictionScore:
-        """The mean of a score over the draws as a score of any of them."""
-        return replace(
-            score,
-            compute=lambda _, weights: torch.stack(
-                [score.compute(each, weights) for each in self.draws]
-            ).mean(0),
-        )
+    def over_draws(self, score: Score[O]) -> Score[O]:
+        """The mean of a score over the draws, as a score of any of them."""
 
-    def by_group(self) -> "Side":
-        """One prediction per group."""
-        return Side(self.name, [each.by_group() for each in self.draws])
+        def compute(_: O, weights: Float64[Tensor, "e n"]) -> Float64[Tensor, " e"]:
+            return torch.stack([score.compute(each, weights) for each in self.draws]).mean(0)
 
-    def folds(self) -> Iterator[tuple[int, "Side"]]:
-        """The images of every fold."""
-        of = self.draws[0].folds
-        for fold in of.unique().tolist():
-            yield fold, Side(self.name, [each.subset(of == fold) for each in self.draws])
+        return replace(score, compute=compute)
 
-    def fold_values(self, score: PredictionScore) -> tuple[FoldValue, ...]:
-        """A score in every fold."""
-        return tuple(_fold_value(fold, side, side.value(score)) for fold, side in self.folds())
-
-    def calibration(self) -> CalibrationCurve:
-        """Reliability of the predictions of all draws."""
+    def fold_values(self, score: Score[O]) -> tuple[FoldValue, ...]:
+        """Mean of a score over the draws, in every fold."""
         first = self.draws[0]
-        every = replace(
-            first,
-            probabilities=torch.cat([each.probabilities for each in self.draws]),
-            labels=first.labels.repeat(len(self.draws)),
-            groups=first.groups.repeat(len(self.draws)),
-            folds=first.folds.repeat(len(self.draws)),
+        numbers = first.folds.unique()
+        inside = first.folds == numbers[:, None]
+        values = self.over_draws(score).compute(first, inside.double())
+        return tuple(
+            FoldValue(
+                fold=fold,
+                value=known(value),
+                images=int(rows.sum()),
+                groups=len(first.groups[rows].unique()),
+            )
+            for fold, value, rows in zip(numbers.tolist(), values.tolist(), inside, strict=True)
         )
-        said = reliability(every)
-        return CalibrationCurve(
-            said=tuple(said.said.tolist()),
-            came=tuple(said.came.tolist()),
-            counts=tuple(said.counts.tolist()),
-            error=said.error,
+
+    @property
+    def predictions(self) -> "Side[Predictions]":
+        """The same where it is of classes; no draw where it is of masks."""
+        return Side(self.name, [each for each in self.draws if isinstance(each, Predictions)])
+
+
+def by_group(side: Side[Predictions]) -> Side[Predictions]:
+    """One prediction per group."""
+    return Side(side.name, [each.by_group() for each in side.draws])
+
+
+def calibration(side: Side[Predictions]) -> CalibrationCurve:
+    """Reliability of the predictions of all draws."""
+    first, count = side.draws[0], len(side.draws)
+    said = reliability(
+        Predictions(
+            torch.cat([each.probabilities for each in side.draws]),
+            first.labels.repeat(count),
+            first.groups.repeat(count),
+            first.folds.repeat(count),
         )
+    )
+    return CalibrationCurve(
+        said=tuple(said.said.tolist()),
+        came=tuple(said.came.tolist()),
+        counts=tuple(said.counts.tolist()),
+        error=said.error,
+    )
 
 
 def known(value: float) -> float | None:
@@ -103,7 +120,7 @@ def known(value: float) -> float | None:
     return value if value == value else None
 
 
-def difference(arm: Side, other: Side, rules: Rules) -> StudyDifference:
+def difference(arm: Side[O], other: Side[O], rules: Rules[O]) -> StudyDifference:
     """An arm less another one; `judged` says what it means."""
     found = compare(
         rules.score,
@@ -113,7 +130,8 @@ def difference(arm: Side, other: Side, rules: Rules) -> StudyDifference:
         seed=rules.seed,
     )
     folds = tuple(_fold_differences(arm, other, rules.score))
-    second = [*_corrected(folds, rules), *_obuchowski(arm, other, rules)]
+    second = [*_corrected(folds, rules.test_share)]
+    trainings = [*_obuchowski(arm.predictions, other.predictions, rules.score)]
     return StudyDifference(
         arm=arm.name,
         against=other.name,
@@ -125,13 +143,17 @@ def difference(arm: Side, other: Side, rules: Rules) -> StudyDifference:
         trainings=found.trainings,
         draws=len(arm.draws),
         folds=folds if len(folds) > 1 else (),
-        others=tuple(_agreeing(each, found.p) for each in second),
+        others=(
+            *(_agreeing(each, found.p) for each in second),
+            # with several draws it answers another question
+            *(each if found.trainings else _agreeing(each, found.p) for each in trainings),
+        ),
         reason=found.reason or "",
     )
 
 
 def judged(
-    found: StudyDifference, rules: Rules, *, primary: bool = False, adjusted: float | None = None
+    found: StudyDifference, rules: Rules[O], *, primary: bool = False, adjusted: float | None = None
 ) -> StudyDifference:
     """A difference with what it says.
 
@@ -146,7 +168,7 @@ def judged(
 
 
 def _finding(
-    found: StudyDifference, rules: Rules, *, primary: bool, adjusted: float | None
+    found: StudyDifference, rules: Rules[O], *, primary: bool, adjusted: float | None
 ) -> Finding:
     p = found.p if adjusted is None else adjusted
     if p is None or found.interval is None or found.value is None:
@@ -160,19 +182,13 @@ def _finding(
     return Finding.WORSE if p < ALPHA else Finding.NO_DIFFERENCE
 
 
-def _fold_value(fold: int, side: Side, value: float | None) -> FoldValue:
-    first = side.draws[0]
-    return FoldValue(fold=fold, value=value, images=len(first), groups=len(first.groups.unique()))
+def _fold_differences(arm: Side[O], other: Side[O], score: Score[O]) -> Iterator[FoldValue]:
+    for ours, theirs in zip(arm.fold_values(score), other.fold_values(score), strict=True):
+        defined = ours.value is not None and theirs.value is not None
+        yield ours.replace(value=(ours.value or 0.0) - (theirs.value or 0.0) if defined else None)
 
 
-def _fold_differences(arm: Side, other: Side, score: PredictionScore) -> Iterator[FoldValue]:
-    for (fold, ours), (_, theirs) in zip(arm.folds(), other.folds(), strict=True):
-        mine, others = ours.value(score), theirs.value(score)
-        apart = None if mine is None or others is None else mine - others
-        yield _fold_value(fold, ours, apart)
-
-
-def _corrected(folds: Sequence[FoldValue], rules: Rules) -> Iterator[SecondOpinion]:
+def _corrected(folds: Sequence[FoldValue], test_share: float | None) -> Iterator[SecondOpinion]:
     """The test over folds; draws of one fold share its test images, so their mean counts once."""
     if len(folds) < 2:
         return
@@ -181,34 +197,36 @@ def _corrected(folds: Sequence[FoldValue], rules: Rules) -> Iterator[SecondOpini
     if len(values) < len(folds):
         yield SecondOpinion(test=test, reason="the measure has no value in a fold")
         return
-    share = 1 / (len(folds) - 1) if rules.test_share is None else rules.test_share
+    share = 1 / (len(folds) - 1) if test_share is None else test_share
     yield SecondOpinion(test=test, p=corrected_t(values, share)[1])
 
 
-def _obuchowski(arm: Side, other: Side, rules: Rules) -> Iterator[SecondOpinion]:
-    """The test of two areas under the ROC curve for these trainings. DeLong's takes every image for
-    independent, so it is that of single images only.
+def _obuchowski(
+    arm: Side[Predictions], other: Side[Predictions], score: Score[O]
+) -> Iterator[SecondOpinion]:
+    """The test of two areas under the ROC curve. DeLong's takes every image for independent, so it
+    is that of single images only.
     """
-    first = arm.draws[0]
-    if rules.score is not AUROC or first.classes != 2:
+    if score is not AUROC or not arm.draws or arm.draws[0].classes != 2:
         return
+    first = arm.draws[0]
     single = len(first.groups.unique()) == len(first)
-    test = "DeLong 1988" if single else "Obuchowski 1997, DeLong's test for groups of images"
+    name = "DeLong (1988" if single else "Obuchowski (1997"
+    test = f"{name}, for these trainings alone)"
     count = max(len(arm.draws), len(other.draws))
     pairs = [
         (arm.draws[n % len(arm.draws)], other.draws[n % len(other.draws)]) for n in range(count)
     ]
     try:
         found = [folded_auroc_difference(*pair) for pair in pairs]
-    except UserError as error:
-        yield SecondOpinion(test=test, reason=str(error))
+    except UserError as problem:
+        yield SecondOpinion(test=test, reason=str(problem))
         return
     value = sum(each for each, _ in found) / count
-    spread = sum(each for _, each in found) / count  # at least that of the mean over draws
-    width = quantile(float("inf")) * spread
-    yield SecondOpinion(
-        test=test, p=normal_p(value, spread), interval=Interval(value - width, value + width)
-    )
+    error = sum(each for _, each in found) / count  # at least that of the mean over draws
+    width = quantile(math.inf) * error
+    ends = Interval(value - width, value + width)
+    yield SecondOpinion(test=test, p=normal_p(value, error), interval=ends)
 
 
 def _agreeing(second: SecondOpinion, p: float | None) -> SecondOpinion:
