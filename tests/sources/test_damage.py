@@ -79,6 +79,44 @@ def test_padding_in_a_jpeg_scan_is_none_of_the_picture() -> None:
         assert np.array_equal(array_of(pixels), array_of(read_image(data)[0]))
 
 
+LEFT_OVER = "a few bytes of the JPEG are left over, which may be damage"
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_jpegs_with_bytes_of_their_scan_changed(mode: str) -> None:
+    """Eight in ten end elsewhere than their picture; a change that keeps the number of blocks shows
+    in no way but its pixels.
+    """
+    data = encode(photo(mode=mode), "JPEG", quality=75)
+    start, end = scan_of(data)
+    rng, found = np.random.default_rng(0), 0
+    for _ in range(40):
+        changed = bytearray(data)
+        for place in rng.integers(start, end, 16):
+            changed[place] = rng.integers(255)
+        try:
+            found += LEFT_OVER in read_image(bytes(changed))[1]
+        except UnreadableError:
+            found += 1
+    assert found >= 30
+
+
+def test_bytes_behind_the_picture_in_a_jpeg_scan() -> None:
+    data = encode(photo(), "JPEG", quality=75)
+    wanted = array_of(read_image(data)[0])
+    pixels, notes = read_image(data[:-2] + b"\x12\x34\x56\x78" * 3 + EOI)
+    assert np.array_equal(array_of(pixels), wanted) and notes == (LEFT_OVER,)
+    with pytest.raises(UnreadableError, match="its picture ends before its scan does"):
+        read_image(data[:-2] + b"\x12\x34\x56\x78" * 25 + EOI)
+    start, end = scan_of(data)
+    half = (start + end) // 2
+    for changed in (data[half:end] + data[start:half], data[start:half] + data[half + 200 : end]):
+        with pytest.raises(UnreadableError, match="JPEG is"):
+            read_image(data[:start] + changed + EOI)
+    more = encode(photo(40, 30), "JPEG")  # a further picture is none of the scan
+    assert np.array_equal(array_of(read_image(data + more)[0]), wanted)
+
+
 def test_png_with_missing_rows() -> None:
     rows = [b"\0" + bytes(range(i, i + 8)) for i in range(6)]
     whole = png(8, 0, b"".join(rows), (8, 6))

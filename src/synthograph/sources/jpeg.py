@@ -2,10 +2,12 @@
 not tell.
 """
 
+import enum
 import io
 import re
 import struct
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
@@ -21,13 +23,15 @@ _PART_END = re.compile(rb"\xff[^\x00\xff]")
 _START, _END, _SCAN, _INTERVAL = 0xD8, 0xD9, 0xDA, 0xDD
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE, _ARITHMETIC = frozenset((0xC2, 0xC6, 0xCA, 0xCE)), frozenset(range(0xC9, 0xD0))
+_SIMPLE = frozenset((0xC0, 0xC1))
 _METADATA = frozenset((*range(0xE1, 0xEE), 0xEF, 0xFE))
 """Markers of segments that do not decide the pixels: not APP0 (JFIF) and APP14 (Adobe)."""
 _EOI = b"\xff\xd9"
 _BETWEEN_SCANS = frozenset((0xC4, 0xDA, 0xDB, 0xDC, 0xDD, *range(0xE0, 0xF0), 0xFE))
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
-_GREY = (127, 128)  # what stands where nothing was decoded
-_SPARE = 64  # bytes behind the picture in a scan that are no mere padding
+_SPARE = 16  # bytes that some cameras leave in a scan behind the picture
+_LONG = 48  # equal bytes at the end of a scan that may be padding
+_AHEAD = b"\xff\0" * 8  # as many bits as a decoder takes in advance; no code is made of ones
 _LAST = 16  # bytes at the end of a scan without which its picture is another one
 _ZEROS = bytes(64)
 _MAX_PROOFS = 4
@@ -68,6 +72,11 @@ class _Layout:
     def progressive(self) -> bool:
         return self.frame in _PROGRESSIVE
 
+    @property
+    def simple(self) -> bool:
+        """Whether there is one scan, which is decoded as it comes."""
+        return self.frame in _SIMPLE and self.first_scan == self.scan
+
     def refuse_faults(self) -> None:
         """Refuse what cannot be decoded whole.
 
@@ -84,20 +93,37 @@ class _Layout:
         return all(brought[c].get(k, 1) == 0 for c in self.components for k in places)
 
 
-class _InTwoPieces(io.BytesIO):
-    """Hands out the end of the scan by itself, and knows whether Pillow asked for it."""
+class _Need(enum.Enum):
+    """How much of a file Pillow asked for before the picture was done."""
 
-    def __init__(self, data: bytes, stop: int) -> None:
+    LESS = enum.auto()
+    """The end of the scan was not needed."""
+    ALMOST = enum.auto()
+    """All but the last few bytes of the scan."""
+    BARE = enum.auto()
+    """The scan without its padding."""
+    ALL = enum.auto()
+    PADDING = enum.auto()
+    """A part of what looks like padding."""
+    MORE = enum.auto()
+    """The scan ended before the picture."""
+
+
+class _InPieces(io.BytesIO):
+    """Hands out a file piece by piece, and counts the stops at which Pillow asked for more."""
+
+    def __init__(self, data: bytes, stops: Sequence[int]) -> None:
         super().__init__(data)
-        self._stop = stop
-        self.asked = False
+        self._stops = (*stops, len(data))
+        self.asked = 0
 
     def read(self, size: int | None = -1, /) -> bytes:
-        place, stop = self.tell(), self._stop
-        self.asked = self.asked or place == stop
-        if place < stop and (size is None or size < 0 or place + size > stop):
-            size = stop - place
-        return super().read(size)
+        """Up to the next stop; Pillow reads a JPEG from its beginning to its end."""
+        place = self.tell()
+        while place >= self._stops[self.asked] and self.asked + 1 < len(self._stops):
+            self.asked += 1
+        left = self._stops[self.asked] - place
+        return super().read(left if size is None or size < 0 else min(size, left))
 
 
 def open_jpeg(data: bytes) -> tuple[JpegImageFile, tuple[str, ...]]:
@@ -122,53 +148,87 @@ def open_jpeg(data: bytes) -> tuple[JpegImageFile, tuple[str, ...]]:
 def load_jpeg(image: JpegImageFile) -> tuple[str, ...]:
     """Decode a JPEG that `open_jpeg` opened, if its picture is all there.
 
-    Where there is a doubt a scan is proved to be whole: whatever is put behind it, the picture
-    stays the same, and with other bytes at its end it is another one. Doubtful are files without
-    the mark of the end, scans of growing precision, corners as grey as what is missing, and zeros
-    in a scan. Where the picture is done before its scan is, the rest must be padding.
+    A scan must end where the picture does. That is seen while a simple file is decoded, whose
+    bytes Pillow takes as it needs them. For others, and where there is a doubt, it is proved:
+    whatever is put behind the scan, the picture stays the same, and with other bytes at its end it
+    is another one. Doubtful are scans of growing precision, and zeros in a scan.
 
     Returns:
         What was odd about it.
 
     Raises:
-        UnreadableError: rows or parts of the picture are missing.
+        UnreadableError: rows or parts of the picture are missing, or bytes in it were changed so
+            that it ends elsewhere.
         Exception: Pillow cannot decode it.
     """
     assert isinstance(image.fp, io.BytesIO), "only what open_jpeg opened can be loaded"
     data = image.fp.getvalue()
     layout = _layout(data, quick=True)
     layout.refuse_faults()
-    asked = _load(image, data, layout)
-    zeros = data.find(_ZEROS, layout.first_scan) >= 0
-    doubt = zeros or not asked or _grey_corner(image)
-    if layout.quick:
-        if not doubt:
-            return ()
+    need = _load(image, data, layout)
+    if layout.quick and need is not _Need.ALL:
         layout = _layout(data)  # what was taken for the end may belong to a further picture
         layout.refuse_faults()
-        asked = _load(open_jpeg(data)[0], data, layout)
+        need = _load(open_jpeg(data)[0], data, layout)
     scan = data[: layout.end]
-    doubt = doubt or not layout.ended or layout.progressive or layout.frame in _ARITHMETIC
-    if doubt and not _same(image, scan + _PADDING + _EOI):
-        raise UnreadableError("JPEG is cut short: its scan ends before the picture does")
-    if not asked:
-        scan = scan.rstrip(scan[-1:]) + 2 * scan[-1:]  # without padding
-        if not _same(image, scan + _EOI):
-            raise UnreadableError("JPEG is damaged: parts of its scan are overwritten")
-    if zeros:
+    if not layout.simple:
+        scan = _proved(image, scan)
+    if need in _FAULTS:
+        raise UnreadableError(f"JPEG is {_FAULTS[need]}")
+    if need is _Need.BARE:
+        scan = _bare(scan)
+    if scan.find(_ZEROS, layout.first_scan) >= 0:
         _prove_parts(image, layout, scan)
-    return () if layout.ended else ("end of the JPEG is not marked",)
+    odd = {
+        "end of the JPEG is not marked": not layout.ended,
+        "a few bytes of the JPEG are left over, which may be damage": need is _Need.ALMOST,
+    }
+    return tuple(note for note, holds in odd.items() if holds)
 
 
-def _load(image: JpegImageFile, data: bytes, layout: _Layout) -> bool:
-    """Decode, and say whether the end of the scan was needed for it."""
-    spare = min(_SPARE, (layout.end - layout.scan) // 4)
-    fed = _InTwoPieces(
-        data if layout.ended else data[: layout.end] + _EOI, max(layout.end - spare, 1)
-    )
+_CUT = "cut short: its scan ends before the picture does"
+_OVERWRITTEN = "damaged: parts of its scan are overwritten"
+_FAULTS = {
+    _Need.LESS: "damaged: its picture ends before its scan does",
+    _Need.PADDING: _OVERWRITTEN,
+    _Need.MORE: _CUT,
+}
+
+
+def _load(image: JpegImageFile, data: bytes, layout: _Layout) -> _Need:
+    """Decode, and say how much of it was needed; that is seen of simple files only."""
+    scan = data[: layout.end]
+    if not layout.simple:
+        image.fp = io.BytesIO(data if layout.ended else scan + _EOI)
+        image.load()
+        return _Need.ALL
+    run = len(scan) - len(scan.rstrip(scan[-1:]))
+    last = max(len(scan) - run - (run > 1), layout.scan + 1)  # of what is no padding
+    stops = [max(last - _SPARE, layout.scan), last, len(scan) + len(_AHEAD)]
+    needs = [_Need.LESS, _Need.ALMOST, _Need.ALL, _Need.MORE]
+    if run >= _LONG:
+        stops[2:2] = [last + _SPARE, len(scan) - 1]
+        needs[2:2] = [_Need.BARE, _Need.PADDING]
+    fed = _InPieces(scan + _AHEAD + _EOI, stops)
     image.fp = fed
     image.load()
-    return fed.asked
+    return needs[fed.asked]
+
+
+def _proved(image: JpegImageFile, scan: bytes) -> bytes:
+    """The scan without padding, once it is proved to end where the picture does."""
+    if not _same(image, scan + _PADDING + _EOI):
+        raise UnreadableError(f"JPEG is {_CUT}")
+    bare = _bare(scan)
+    if len(bare) + _LONG > len(scan):
+        return scan
+    if not _same(image, bare + _EOI):
+        raise UnreadableError(f"JPEG is {_OVERWRITTEN}")
+    return bare
+
+
+def _bare(scan: bytes) -> bytes:
+    return scan.rstrip(scan[-1:]) + 2 * scan[-1:]
 
 
 def _prove_parts(image: JpegImageFile, layout: _Layout, scan: bytes) -> None:
@@ -186,23 +246,11 @@ def _prove_parts(image: JpegImageFile, layout: _Layout, scan: bytes) -> None:
             for flip in (0, 0xAA, 0x18)
         )
         if not whole or all(_same(image, other) for other in others):
-            raise UnreadableError("JPEG is damaged: parts of its scan are overwritten")
+            raise UnreadableError(f"JPEG is {_OVERWRITTEN}")
 
 
 def _bands(extrema: tuple[Any, ...]) -> tuple[tuple[int, int], ...]:
     return extrema if isinstance(extrema[0], tuple) else (extrema,)
-
-
-def _grey_corner(image: JpegImageFile) -> bool:
-    """Whether the last pixel is as bright as one that was not decoded; its colour comes from its
-    neighbours, too.
-    """
-    corner = image.getpixel((image.width - 1, image.height - 1))
-    if not isinstance(corner, tuple):
-        return corner in _GREY
-    if len(corner) == 4:
-        return corner[3] in _GREY
-    return 127 <= 0.299 * corner[0] + 0.587 * corner[1] + 0.114 * corner[2] <= 129
 
 
 def _same(image: JpegImageFile, data: bytes) -> bool:
