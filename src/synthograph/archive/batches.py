@@ -23,6 +23,26 @@ from synthograph.core.seeds import Streams
 from synthograph.core.spec import ImageSpec
 
 BATCH = 256
+WHOLE = 0.25
+"""Share of an archive from which all of its images are computed at once where some are wanted, so
+that other sets of them need nothing more.
+"""
+
+
+@dataclass(frozen=True)
+class Homes:
+    """Where the images of a set are in other sets, so that what is computed of single images is
+    computed there, once for all sets that they are in.
+
+    Attributes:
+        sets: that hold them.
+        number: of the set of every image.
+        place: of the image in it.
+    """
+
+    sets: tuple["ImageSet", ...]
+    number: Int64[Tensor, " n"]
+    place: Int64[Tensor, " n"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +65,7 @@ class ImageSet:
         files: of the images in their archive; none where they are made while they are read.
         section: yields the images of a range that begins and ends where batches do, in the same
             batches; None where only all images can be had.
+        homes: where images of several archives are.
     """
 
     name: str
@@ -59,6 +80,7 @@ class ImageSet:
     origin: Mapping[str, object] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     section: Callable[[range], Iterator[Tensor]] | None = None
+    homes: Homes | None = None
 
     def within(self, numbers: range) -> Iterator[Tensor]:
         """Batches of a range of the images; only where there is a `section`."""
@@ -168,7 +190,26 @@ def archive_images(
         },
         files=tuple(row.file for row in rows),
         section=section,
+        homes=_homes(archive, rows, batch) if archive.sources and rows else None,
     )
+
+
+def _homes(archive: Archive, rows: Sequence[Row], batch: int) -> Homes:
+    """The sets of the archives that images lie in: all their images, unless few are wanted."""
+    links = [archive.place(row) for row in rows]
+    sets: list[ImageSet] = []
+    found: dict[tuple[int, str], tuple[int, int]] = {}
+    for number, source in enumerate(archive.sources):
+        wanted = {file for home, file in links if home == number}
+        chosen = source.rows
+        if len(wanted) < WHOLE * len(chosen):
+            chosen = [row for row in chosen if row.file in wanted]
+        if wanted:
+            sets.append(archive_images(source, chosen, batch=batch))
+            names = enumerate(sets[-1].files)
+            found |= {(number, file): (len(sets) - 1, place) for place, file in names}
+    numbers, places = zip(*(found[link] for link in links), strict=True)
+    return Homes(tuple(sets), torch.tensor(numbers), torch.tensor(places))
 
 
 def in_random_order(rows: Sequence[Row]) -> list[Row]:
@@ -212,6 +253,7 @@ def with_mirrored(images: ImageSet) -> ImageSet:
         origin={**images.origin, "mirrored": True},
         files=(),
         section=None,
+        homes=None,
     )
 
 

@@ -4,6 +4,7 @@ process.
 Decoding a PNG at every step would need loader processes; reading from the page cache needs none.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,34 @@ from synthograph.core.halves import remove_halves
 from synthograph.core.locks import Lock
 
 
-def pixel_cache(archive: Archive) -> np.ndarray:
+class Gathered:
+    """Rows of several arrays, taken by their place in a list; nothing is copied before.
+
+    Args:
+        arrays: whose rows.
+        number: of the array of every row of the list.
+        place: of the row in it.
+    """
+
+    def __init__(self, arrays: Sequence[np.ndarray], number: np.ndarray, place: np.ndarray) -> None:
+        self._arrays, self._number, self._place = arrays, number, place
+
+    def __getitem__(self, wanted: int | np.ndarray) -> np.ndarray:
+        """One row, or rows, copied."""
+        numbers, places = self._number[wanted], self._place[wanted]
+        if numbers.ndim == 0:
+            return np.asarray(self._arrays[numbers][places])
+        shape = (len(numbers), *self._arrays[0].shape[1:])
+        found = np.empty(shape, self._arrays[0].dtype)
+        for number in np.unique(numbers):
+            here = numbers == number
+            found[here] = self._arrays[number][places[here]]
+        return found
+
+
+def pixel_cache(archive: Archive) -> np.ndarray | Gathered:
     """Pixels [rows, channels, h, w], uint8 or uint16, read-only, in the order of the sorted file
-    names.
+    names. Those of images that lie in other archives are in the caches of these.
 
     Args:
         archive: whose pixels; the cache is named after the hash of its images.
@@ -26,6 +52,8 @@ def pixel_cache(archive: Archive) -> np.ndarray:
     Raises:
         UserError: an image is broken or has another size than the specification says.
     """
+    if archive.sources:
+        return _of_sources(archive)
     folder = cache_folder() / "pixels"
     spec = archive.info.spec
     # the hash covers files, and not which modality they are said to be
@@ -46,6 +74,17 @@ def pixel_cache(archive: Archive) -> np.ndarray:
     if pixels is None:
         raise UserError(f"{path}: the pixel cache cannot be read back; is the disk full?")
     return pixels
+
+
+def _of_sources(archive: Archive) -> Gathered:
+    orders = [cache_order(source) for source in archive.sources]
+    by_file = {row.file: archive.place(row) for row in archive.rows}
+    places = [by_file[file] for file in sorted(by_file)]
+    return Gathered(
+        [np.asarray(pixel_cache(source)) for source in archive.sources],
+        np.array([number for number, _ in places]),
+        np.array([orders[number][file] for number, file in places]),
+    )
 
 
 def cache_order(archive: Archive) -> dict[str, int]:

@@ -3,13 +3,14 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pydantic
 
+from synthograph.archive.links import Linked, follow
 from synthograph.archive.manifest import SOURCE_FILE, Row, manifest_hash, read_manifest
 from synthograph.archive.png import decode_png as decode_png
 from synthograph.archive.png import encode_png as encode_png
@@ -23,7 +24,7 @@ from synthograph.core.record import DecodedImage, SourceItem, UnreadableError
 from synthograph.core.spec import MASKS as MASKS
 from synthograph.core.spec import ImageSpec, Invariance, Invariances, parse_spec
 from synthograph.core.untrusted.containers import Container, open_container, unwrap
-from synthograph.core.untrusted.dataset_json import DATASET, LISTS, MANIFEST
+from synthograph.core.untrusted.dataset_json import DATASET, LINKS, LISTS, MANIFEST
 from synthograph.core.untrusted.documents import JsonObject, as_text, parse_json
 
 RUN_PICTURES = ("reals.png", "fakes-init.png")
@@ -95,12 +96,16 @@ def check_classes(names: Sequence[str]) -> None:
 
 @dataclass(frozen=True)
 class ArchiveFiles:
-    """The files of an archive, by their names inside it, and why some cannot be read."""
+    """The files of an archive, by their names inside it, and why some cannot be read.
+
+    Some of them may lie in other archives: those that are `linked`.
+    """
 
     path: Path
     container: Container
     names: frozenset[str]
     broken: Mapping[str, str] = field(default_factory=dict)
+    linked: Linked = field(default_factory=Linked)
 
     def __contains__(self, name: str) -> bool:
         return name in self.names
@@ -120,10 +125,25 @@ class ArchiveFiles:
             raise UserError(f"{self.path}: {name}: {self.broken[name]}")
         if name not in self.names:
             raise UserError(f"{self.path}: holds no file {name!r}")
+        container, inner = self.at(name)
         try:
-            return self.container.read(name)
+            return container.read(inner)
         except UnreadableError as error:
             raise UserError(f"{self.path}: {name}: {error}") from None
+
+    def at(self, name: str) -> tuple[Container, str]:
+        """Where a file lies, and its name there."""
+        link = self.linked.files.get(name)
+        if link is None:
+            return self.container, name
+        return self.linked.sources[link.source].container, link.name
+
+    def digest(self, name: str) -> str:
+        """Hex sha256 of a file; one that lies elsewhere is not read, but was checked when it was
+        found.
+        """
+        link = self.linked.files.get(name)
+        return hashlib.sha256(self.read(name)).hexdigest() if link is None else link.sha256
 
 
 def open_files(path: Path) -> ArchiveFiles:
@@ -143,17 +163,25 @@ def open_files(path: Path) -> ArchiveFiles:
     for name in (MANIFEST, DATASET):
         if name in files.broken:
             files.read(name)
-    return files
+    if LINKS not in files or MANIFEST not in files:
+        return files
+    linked = follow(_json_object(files, LINKS), path)
+    return replace(files, names=files.names.union(linked.files), linked=linked)
 
 
 @dataclass(frozen=True)
 class Archive:
-    """An open archive with one row per image, in manifest order. `open_archive` makes one."""
+    """An open archive with one row per image, in manifest order. `open_archive` makes one.
+
+    Attributes:
+        known_hash: its `images_hash`, where that is known without reading the images.
+    """
 
     path: Path
     files: ArchiveFiles
     info: ArchiveInfo
     rows: list[Row]
+    known_hash: str | None = None
 
     @property
     def name(self) -> str:
@@ -194,11 +222,42 @@ class Archive:
     @cached_property
     def images_hash(self) -> str:
         """Hex sha256 over the sorted (path, sha256 of the PNG bytes) of all images and masks."""
+        if self.known_hash is not None:
+            return self.known_hash
         digest = hashlib.sha256()
-        for name in sorted(self._image_members()):
-            content = hashlib.sha256(self.files.read(name)).hexdigest()
+        for name, content in sorted(self.digests.items()):
             digest.update(f"{name}\n{content}\n".encode())
         return digest.hexdigest()
+
+    @cached_property
+    def digests(self) -> Mapping[str, str]:
+        """Hex sha256 of the bytes of every file of its images and masks."""
+        return {name: self.files.digest(name) for name in self._image_members()}
+
+    @cached_property
+    def sources(self) -> tuple["Archive", ...]:
+        """The archives that its images lie in; none where it holds them itself.
+
+        Raises:
+            UserError: one of them cannot be read, or holds other images than this one.
+        """
+        found = []
+        for source in self.files.linked.sources:
+            archive = replace(open_archive(source.path), known_hash=source.images_hash)
+            if archive.info.spec != self.info.spec:
+                raise UserError(
+                    f"{self.path}: holds images of {self.info.spec.describe()}, but links to "
+                    f"{source.path}, which holds {archive.info.spec.describe()}: make it again"
+                )
+            found.append(archive)
+        return tuple(found)
+
+    def place(self, row: Row) -> tuple[int, str]:
+        """Number of the source that an image lies in, and its file there; 0 and its own file where
+        the archive holds it itself.
+        """
+        link = self.files.linked.files.get(row.file)
+        return (0, row.file) if link is None else (link.source, link.name)
 
     @property
     def manifest_hash(self) -> str:
@@ -208,7 +267,7 @@ class Archive:
     @property
     def other_files(self) -> frozenset[str]:
         """Files beside its images, masks and lists."""
-        return self.files.names.difference(self._image_members(), LISTS)
+        return self.files.names.difference(self._image_members(), LISTS, [LINKS])
 
     def _image_members(self) -> Iterator[str]:
         for row in self.rows:
@@ -238,10 +297,10 @@ class Archive:
         ]
 
     def _decoder(self, row: Row) -> "RowDecoder":
-        container, mask = self.files.container, f"{MASKS}/{row.file}"
-        parts = tuple((m, container, self.member(row, m)) for m in self.info.spec.modalities)
+        mask = f"{MASKS}/{row.file}"
+        parts = tuple((m, *self.files.at(self.member(row, m))) for m in self.info.spec.modalities)
         return RowDecoder(
-            parts, (container, mask) if mask in self.files else None, spec=self.info.spec
+            parts, self.files.at(mask) if mask in self.files else None, spec=self.info.spec
         )
 
 
@@ -300,6 +359,15 @@ def is_archive(path: Path) -> bool:
     return MANIFEST in files and DATASET in files
 
 
+def is_linked(path: Path) -> bool:
+    """Whether a path holds an archive whose images lie in others."""
+    try:
+        names = unwrap(open_container(path, "archive")).members().names
+    except UserError:
+        return False
+    return LINKS in names and MANIFEST in names
+
+
 def read_document(files: ArchiveFiles, path: Path) -> JsonObject:
     """What `dataset.json` holds, also of keys that are not ours; nothing where there is no such
     file.
@@ -307,10 +375,12 @@ def read_document(files: ArchiveFiles, path: Path) -> JsonObject:
     Raises:
         UserError: it is not a JSON object.
     """
-    if DATASET not in files:
-        return {}
-    origin = f"{path}: {DATASET}"
-    document = parse_json(as_text(files.read(DATASET), origin, "it holds JSON"), origin)
+    return _json_object(files, DATASET) if DATASET in files else {}
+
+
+def _json_object(files: ArchiveFiles, name: str) -> JsonObject:
+    origin = f"{files.path}: {name}"
+    document = parse_json(as_text(files.read(name), origin, "it holds JSON"), origin)
     if not isinstance(document, dict):
         raise UserError(f"{origin} holds {type(document).__name__}, expected an object")
     return document

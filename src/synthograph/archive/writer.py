@@ -33,7 +33,7 @@ from synthograph.core.files import (
     sync,
     write_json,
 )
-from synthograph.core.halves import remove_halves
+from synthograph.core.halves import half_path, remove_halves
 from synthograph.core.locks import Lock
 from synthograph.core.outputs import COMMAND, PARTIAL, is_packed, refuse_other_kinds
 from synthograph.core.untrusted.containers import close_zips
@@ -333,6 +333,30 @@ def write_member(packed: zipfile.ZipFile, name: str, data: bytes) -> None:
     info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
     info.external_attr = 0o644 << 16
     packed.writestr(info, data, compress_type=zipfile.ZIP_STORED)
+
+
+def write_lists(path: Path, files: Mapping[str, bytes]) -> None:
+    """Write an archive that is nothing but a few small files; one that is there goes once the new
+    one is whole.
+
+    Args:
+        path: a path ending in `.zip`, or a folder.
+        files: name -> content.
+    """
+    old = half_path(path)
+    with atomic_path(path) as temporary:
+        if is_packed(path):
+            with zipfile.ZipFile(temporary, "w") as packed:
+                for name, data in files.items():
+                    write_member(packed, name, data)
+            close_zips()  # the file that is replaced may be open
+        else:
+            temporary.mkdir()
+            for name, data in files.items():
+                (temporary / name).write_bytes(data)
+            if path.is_dir():
+                os.replace(path, old)
+    remove(old)
 
 
 def replace_members(path: Path, new: Mapping[str, bytes]) -> None:

@@ -13,7 +13,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -24,7 +24,8 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
-from synthograph.archive.batches import ImageSet
+from synthograph.archive.batches import Homes, ImageSet
+from synthograph.archive.cache import Gathered
 from synthograph.archive.parts import Part
 from synthograph.core.errors import UserError
 from synthograph.core.files import atomic_path, disk_errors
@@ -53,6 +54,8 @@ class Column:
     dims: int  # numbers per image
     begin: Callable[[int], Step]
     """Makes the step that goes through a set once, from an image on where a block starts."""
+    alone: bool = True
+    """Whether the numbers of an image depend on it alone, and not on others of its set."""
 
 
 def extractor_column(extractor: Extractor, spec: ImageSpec, modality: str | None = None) -> Column:
@@ -91,7 +94,8 @@ def similarity_column(images: ImageSet, modality: str | None = None) -> Column:
     part = _channels(images.spec, modality)
     groups, labels = images.groups.tolist(), images.labels or [""] * images.count
     about = ["similarity", 2, BLOCK, part.start, part.stop, groups, list(labels)]
-    return Column("ms_ssim", _digest(about), 2, partial(_Pairs, part, groups, labels))
+    begin = partial(_Pairs, part, groups, labels)
+    return Column("ms_ssim", _digest(about), 2, begin, alone=False)
 
 
 class _Pairs:
@@ -152,7 +156,8 @@ def rows_of(
     track: Track = lambda items, total: items,
 ) -> list[Float32[Tensor, "_ _"]]:
     """The numbers of every column for every image, as memory maps. Those that are not on disk are
-    computed in one pass over the images.
+    computed in one pass over the images. Where images lie in several archives, it is a pass over
+    those that they lie in, for all sets that they are ever in.
 
     Args:
         images: the set.
@@ -164,6 +169,8 @@ def rows_of(
         UserError: a number is not finite; the image is named.
         DiskFullError: there is no space for the rows.
     """
+    if images.homes is not None and images.key is not None:
+        return _from_homes(images, images.homes, columns, folder, track)
     with disk_errors(folder), contextlib.ExitStack() as stack:
         folder.mkdir(parents=True, exist_ok=True)
         place = folder
@@ -176,6 +183,34 @@ def rows_of(
     if any(rows is None for rows in kept):
         raise UserError(f"{folder}: what was computed cannot be read back; is the disk full?")
     return [rows for rows in kept if rows is not None]
+
+
+def _from_homes(
+    images: ImageSet, homes: Homes, columns: Sequence[Column], folder: Path, track: Track
+) -> list[Float32[Tensor, "_ _"]]:
+    """Numbers that are kept with the archives that the images lie in, put together; those that
+    depend on the set are computed of the set.
+    """
+    alone = [column for column in columns if column.alone]
+    others = [column for column in columns if not column.alone]
+    kept = [rows_of(each, alone, folder=folder, track=track) for each in homes.sets]
+    number, place = homes.number.numpy(), homes.place.numpy()
+    found: dict[Column, Tensor] = {}
+    with disk_errors(folder), scratch_folder(folder) as scratch:
+        paths = [_path(images, column, scratch) for column in alone]
+        with _new_files(paths, alone, images.count) as files:
+            for at, file in enumerate(files):
+                rows = Gathered([each[at].numpy() for each in kept], number, place)
+                for start in range(0, images.count, BLOCK):
+                    end = min(start + BLOCK, images.count)
+                    file.write(rows[np.arange(start, end)].tobytes())
+        for column in alone:
+            rows_there = _kept(images, column, scratch)
+            assert rows_there is not None, f"{column.name} was written a moment ago"
+            found[column] = rows_there
+    whole = replace(images, homes=None)
+    found |= zip(others, rows_of(whole, others, folder=folder, track=track), strict=True)
+    return [found[column] for column in columns]
 
 
 def features_of(
@@ -212,6 +247,12 @@ def keep_part(
     Raises:
         UserError: as for `rows_of`.
     """
+    if images.homes is not None:
+        alone = [column for column in columns if column.alone]
+        for each in images.homes.sets:
+            keep_part(each, alone, part, folder=folder, track=track)
+        columns = [column for column in columns if not column.alone]
+        images = replace(images, homes=None)
     if images.key is None or images.section is None:
         return 0
     numbers = part.numbers(images.count, math.lcm(images.batch, BLOCK))

@@ -1,9 +1,12 @@
-"""A snapshot of any readable kind as safetensors."""
+"""A snapshot of any readable kind as safetensors; an archive that links to its images with them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from synthograph.archive.linked import Pick, refuse_inputs, write_copied
+from synthograph.archive.reader import is_linked, open_archive
+from synthograph.core.commands import TYPED
 from synthograph.core.files import sha256_file
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
@@ -34,12 +37,31 @@ class ConvertResult(Result):
             yield f"share {name} alone: discriminators are for further training"
 
 
-def run(request: ConvertRequest, *, progress: Progress) -> ConvertResult:
+@dataclass(frozen=True, repr=False)
+class FullArchive(Result):
+    """An archive that was written with its images.
+
+    Attributes:
+        path: where it is.
+        images: how many it has.
+    """
+
+    path: Path
+    images: int
+
+    def lines(self) -> Iterator[str]:
+        """Where it is."""
+        yield f"{self.path}: {self.images} images"
+
+
+def run(request: ConvertRequest, *, progress: Progress) -> ConvertResult | FullArchive:
     """Read the source as data and write it.
 
     Raises:
         UserError: the source is refused, or a target cannot be written.
     """
+    if is_linked(request.source):
+        return _with_images(request, progress)
     path = find_snapshot(request.source)
     if request.source.is_dir():
         progress.log(f"network: {path}")
@@ -52,3 +74,14 @@ def run(request: ConvertRequest, *, progress: Progress) -> ConvertResult:
         )
     written = snapshot.convert(path, request.target, public=request.public)
     return ConvertResult(written, request.public)
+
+
+def _with_images(request: ConvertRequest, progress: Progress) -> FullArchive:
+    archive = open_archive(request.source)
+    refuse_inputs(request.target, [archive])
+    command = {TYPED: request.command_line(), "links": archive.images_hash}
+    command["manifest"] = archive.manifest_hash
+    picks = [Pick(archive, row, row) for row in archive.rows]
+    track = progress.track("copying")
+    write_copied(request.target, archive.info, picks, command, track=track)
+    return FullArchive(request.target, len(picks))

@@ -40,6 +40,9 @@ class MixRequest(Request):
         description="instead of synthetic images: as many repeated real ones, or augmentation",
     )
     seed: int = Field(0, description="seed of the choice; a larger amount holds a smaller one")
+    link: bool = Field(
+        False, description="copy no image: point into the archives, which have to stay"
+    )
     dry_run: bool = Field(False, description="print the amounts and write nothing")
     force: bool = Field(False, description="replace an archive that is there")
 

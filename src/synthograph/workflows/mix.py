@@ -10,9 +10,17 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from synthograph.archive.batches import ArchiveRows
+from synthograph.archive.linked import (
+    Pick,
+    described_for,
+    numbered,
+    refuse_inputs,
+    write_copied,
+    write_linked,
+)
 from synthograph.archive.manifest import Row, count_labels
-from synthograph.archive.reader import MASKS, Archive, open_archive
-from synthograph.archive.writer import ArchiveWriter, EncodedImage, refuse_destination
+from synthograph.archive.reader import Archive, open_archive
+from synthograph.archive.writer import refuse_destination
 from synthograph.core.commands import TYPED
 from synthograph.core.errors import UserError
 from synthograph.core.names import first_few
@@ -27,7 +35,7 @@ from synthograph.workflows.tables import table_lines
 
 DUPLICATE_OF = "duplicate_of"
 """Column of repeated real images: the file in the real archive."""
-UNRECORDED = {"dest", "force", "dry_run"}
+UNRECORDED = {"dest", "force", "dry_run", "link"}
 """Fields of a request that decide nothing of the mixture."""
 ALL = "all"
 """As many synthetic images as there were real ones."""
@@ -69,15 +77,6 @@ class MixResult(Result):
             yield f"{self.dest}"
 
 
-@dataclass(frozen=True)
-class _Pick:
-    """An image of the mixture: where its files are, and its row there."""
-
-    archive: Archive
-    row: Row
-    becomes: Row
-
-
 def run(request: MixRequest, *, progress: Progress) -> MixResult:
     """Mix, by one rule. Only the training split changes: validation and test stay real.
 
@@ -85,15 +84,11 @@ def run(request: MixRequest, *, progress: Progress) -> MixResult:
         UserError: the inputs do not fit each other, the generator saw images outside the training
             split, there are too few synthetic images, or an option breaks a rule.
     """
-    inputs = [request.real, *request.synthetic]
-    if request.dest.resolve() in [path.resolve() for path in inputs]:
-        raise UserError(
-            f"--out {request.dest}: is one of the inputs: give the mixture another name"
-        )
     refuse_destination(request.dest, replace=request.force)
     control, rule = Control(request.control), request.rule()
     real = open_archive(request.real)
     sets = [open_archive(path) for path in request.synthetic]
+    refuse_inputs(request.dest, [real, *sets])
     rows = _training_rows(real)
     if control is Control.NONE and not request.only_real and not sets:
         raise UserError("--synthetic is missing: name one or more sets of 'synthograph generate'")
@@ -269,20 +264,20 @@ def _picks(
     kept: Sequence[Row],
     drawn: Mapping[str, Sequence[Row]],
     control: Control,
-) -> list[_Pick]:
+) -> list[Pick]:
     """Every image of the mixture: the real ones in their order, then what joins by class."""
     stay = {row.file for row in kept}
-    picks = [_Pick(real, row, row) for row in real.rows if row.split != "train" or row.file in stay]
+    picks = [Pick(real, row, row) for row in real.rows if row.split != "train" or row.file in stay]
     home = {id(row): each for each in sets for row in each.rows}
     for label, rows in drawn.items():
         for row in rows:
             if control is Control.DUPLICATES:
                 columns = {**row.columns, DUPLICATE_OF: row.file}
-                picks.append(_Pick(real, row, replace(row, fold=None, columns=columns)))
+                picks.append(Pick(real, row, replace(row, fold=None, columns=columns)))
                 continue
             columns = {**row.columns, ORIGIN_FILE: row.file}
             becomes = replace(row, label=label, split="train", fold=None, columns=columns)
-            picks.append(_Pick(home[id(row)], row, becomes))
+            picks.append(Pick(home[id(row)], row, becomes))
     return picks
 
 
@@ -290,32 +285,21 @@ def _write(
     request: MixRequest,
     real: Archive,
     sets: Sequence[Archive],
-    picks: Sequence[_Pick],
+    picks: Sequence[Pick],
     progress: Progress,
 ) -> None:
-    """Copy the files as they are, image by image; the same request continues."""
+    """Write the mixture: links to the images, or their files as they are."""
+    used = sets if Control(request.control) is Control.NONE else []
+    snapshots = [document for each in used for document in each.info.snapshots]
+    mixture = request.model_dump(mode="json", exclude={*UNRECORDED, "real", "synthetic"})
+    info = described_for(real).model_copy(update={"snapshots": snapshots, "mixture": mixture})
+    if request.link:
+        write_linked(request.dest, info, numbered(picks), replace=request.force)
+        return
     command = {
         TYPED: request.command_line(),
         "mix": request.model_dump(mode="json", exclude=UNRECORDED),
         "of": [[each.manifest_hash, each.images_hash] for each in (real, *sets)],
     }
-    writer = ArchiveWriter(request.dest, command, replace=request.force)
-    try:
-        rest = picks[writer.items_done :]
-        for pick in progress.track("mixing")(rest, len(rest)):
-            writer.add([_encoded(pick)])
-        used = sets if Control(request.control) is Control.NONE else []
-        snapshots = [document for each in used for document in each.info.snapshots]
-        mixture = request.model_dump(mode="json", exclude={*UNRECORDED, "real", "synthetic"})
-        writer.finish(real.info.model_copy(update={"snapshots": snapshots, "mixture": mixture}))
-    finally:
-        writer.suspend()
-
-
-def _encoded(pick: _Pick) -> EncodedImage:
-    archive, row = pick.archive, pick.row
-    pngs = {m: archive.files.read(archive.member(row, m)) for m in archive.info.spec.modalities}
-    mask = f"{MASKS}/{row.file}"
-    return EncodedImage(
-        pngs, archive.files.read(mask) if mask in archive.files else None, pick.becomes
-    )
+    track = progress.track("mixing")
+    write_copied(request.dest, info, picks, command, replace=request.force, track=track)

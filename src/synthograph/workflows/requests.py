@@ -303,10 +303,16 @@ class InspectRequest(Request):
 
 
 class ConvertRequest(Request):
-    """Write a generator as safetensors, and its discriminators beside it; nothing is executed."""
+    """Write a generator as safetensors, and its discriminators beside it; nothing is executed. Or
+    copy the images into an archive that links to them.
+    """
 
-    source: Place = Field(description="published .pkl, snapshot or run directory")
-    target: Place = Field(description="generator's file to write, NAME.safetensors")
+    source: Place = Field(
+        description="published .pkl, snapshot or run directory; archive of mix --link"
+    )
+    target: Place = Field(
+        description="generator's file to write, NAME.safetensors; NAME.zip for an archive"
+    )
     public: bool = Field(
         False,
         description="leave out the digests of groups and images, by which a holder of an image "

@@ -11,6 +11,8 @@ from synthograph.core.names import nfc
 DATASET, MANIFEST = "dataset.json", "manifest.csv"
 LISTS = (DATASET, MANIFEST)
 """An archive of images holds one of them, ours both."""
+LINKS = "links.json"
+"""Beside them where the images lie in other archives."""
 
 _FORMS = {
     "labels": ("[file, label]", (2,)),
