@@ -1,19 +1,22 @@
 """Numbers per image: one pass, kept, never mixed up."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from synthograph.archive.batches import ImageSet
+from synthograph.archive.batches import ArchiveRows, ImageSet
+from synthograph.archive.linked import linked
 from synthograph.archive.parts import Part
+from synthograph.archive.reader import open_archive
 from synthograph.core.errors import UserError
 from synthograph.metrics import columns
 from synthograph.metrics.spectrum import spectra
 from synthograph.metrics.ssim import mean_similarity, ms_ssim
+from tests.conftest import make_archive
 from tests.metrics.images import Means, noise
 
 
@@ -180,3 +183,37 @@ def test_a_set_that_gives_all_images_or_none_has_no_parts(tmp_path: Path) -> Non
     wanted = [columns.extractor_column(Means(), images.spec)]
     assert columns.keep_part(images, wanted, Part(1, 2), folder=tmp_path) == 0
     assert not list(tmp_path.iterdir())
+
+
+@dataclass(frozen=True)
+class Counting(Means):
+    """Remembers how many images came at once."""
+
+    seen: list[int] = field(default_factory=list)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        self.seen.append(len(images))
+        return super().__call__(images)
+
+
+def test_images_of_linked_archives_are_computed_once_for_all_sets(tmp_path: Path) -> None:
+    whole = open_archive(make_archive(tmp_path / "whole.zip", count=40, split="train"))
+    extractor, folder = Counting(), tmp_path / "features"
+    for number in range(3):
+        rows = [row for place, row in enumerate(whole.rows) if (place + number) % 3]
+        cell = linked(whole, rows, tmp_path / f"cell{number}.zip")
+        images = ArchiveRows(cell, cell.rows[number:]).images
+        similar = columns.similarity_column(images)
+        wanted = [columns.extractor_column(extractor, images.spec), similar]
+        found, pairs = columns.rows_of(images, wanted, folder=folder)
+        assert torch.equal(found, Means()(torch.cat(list(images.batches()))))
+        assert torch.equal(
+            pairs,
+            columns.rows_of(replace(images, homes=None), [similar], folder=tmp_path / "plain")[0],
+        )
+        assert columns.features_of(images, extractor, folder=folder).values.equal(found)
+    assert sum(extractor.seen) == 40
+    few = linked(whole, whole.rows[:4], tmp_path / "few.zip")
+    other = Counting("other")
+    columns.features_of(ArchiveRows(few, few.rows[:2]).images, other, folder=folder)
+    assert sum(other.seen) == 4, "the rest of the archive is not wanted"

@@ -24,8 +24,8 @@ from synthograph.core.spec import ImageSpec
 
 BATCH = 256
 WHOLE = 0.25
-"""Share of an archive from which all of its images are computed at once where some are wanted, so
-that other sets of them need nothing more.
+"""Share of an archive that another one has to link to for all of its images to be computed at once,
+so that other sets of them need nothing more.
 """
 
 
@@ -195,19 +195,22 @@ def archive_images(
 
 
 def _homes(archive: Archive, rows: Sequence[Row], batch: int) -> Homes:
-    """The sets of the archives that images lie in: all their images, unless few are wanted."""
+    """The sets of the archives that images lie in: all images of these, or those that the archive
+    has of them where it has few.
+    """
+    every = [archive.place(row) for row in archive.rows]
     links = [archive.place(row) for row in rows]
     sets: list[ImageSet] = []
     found: dict[tuple[int, str], tuple[int, int]] = {}
-    for number, source in enumerate(archive.sources):
-        wanted = {file for home, file in links if home == number}
+    for number in sorted({number for number, _ in links}):
+        source = archive.sources[number]
+        wanted = {file for home, file in every if home == number}
         chosen = source.rows
         if len(wanted) < WHOLE * len(chosen):
             chosen = [row for row in chosen if row.file in wanted]
-        if wanted:
-            sets.append(archive_images(source, chosen, batch=batch))
-            names = enumerate(sets[-1].files)
-            found |= {(number, file): (len(sets) - 1, place) for place, file in names}
+        sets.append(archive_images(source, chosen, batch=batch))
+        for place, file in enumerate(sets[-1].files):
+            found[number, file] = len(sets) - 1, place
     numbers, places = zip(*(found[link] for link in links), strict=True)
     return Homes(tuple(sets), torch.tensor(numbers), torch.tensor(places))
 
