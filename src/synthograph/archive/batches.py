@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from synthograph.archive.cache import cache_order, pixel_cache
@@ -296,6 +296,19 @@ class ArchiveRows:
     def images(self) -> ImageSet:
         """The images."""
         return archive_images(self.archive, self.rows, name=self.name, split=self.split)
+
+    def gather(self, numbers: Int64[Tensor, " q"]) -> Float[Tensor, "q c h w"]:
+        """Images by their place in `images`, as many times as asked, values 0 ... 1."""
+        pixels = np.ascontiguousarray(pixel_cache(self.archive)[self._places[numbers.numpy()]])
+        if pixels.dtype != np.uint8:  # torch does little with 16 bits
+            pixels = pixels.astype(np.float32)
+        return torch.from_numpy(pixels).float().div_(self.archive.info.spec.max_value)
+
+    @cached_property
+    def _places(self) -> np.ndarray:
+        """Place of every image in the pixel cache, in the order of `images`."""
+        order = cache_order(self.archive)
+        return np.array([order[row.file] for row in self.ordered])
 
     @cached_property
     def ordered(self) -> list[Row]:

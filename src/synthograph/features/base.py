@@ -275,6 +275,12 @@ class FrozenNorm(nn.Module):
         scale = weight * torch.rsqrt(variance + self.eps)
         return kernel * scale.view(-1, 1, 1, 1), bias - mean * scale
 
+    def train_scales(self) -> None:
+        """Make weight and bias parameters; the statistics stay stored ones."""
+        for name in ("weight", "bias"):
+            values = self._buffers.pop(name)
+            self.register_parameter(name, nn.Parameter(values))
+
     def _numbers(self) -> Iterator[Float[Tensor, " c"]]:
         """Mean, variance, weight and bias."""
-        return map(self.get_buffer, ("running_mean", "running_var", "weight", "bias"))
+        return (getattr(self, name) for name in ("running_mean", "running_var", "weight", "bias"))

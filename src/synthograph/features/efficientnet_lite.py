@@ -136,10 +136,14 @@ class EfficientNetLite(FeatureNetwork):
 
     def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 1280"]:
         """Means over the last layer's picture."""
-        *_, last = self.levels(x)
-        return relu6(_normalised(last, self._conv_head, self._bn1)).mean(dim=(2, 3))
+        return self.maps(x).mean(dim=(2, 3))
 
-    def levels(self, x: Float[Tensor, "n 3 h w"]) -> tuple[Tensor, ...]:
+    def maps(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 1280 u v"]:
+        """The last layer's picture, whose sides are 1/32 of the image's."""
+        *_, last = self.levels(x)
+        return relu6(_normalised(last, self._conv_head, self._bn1))
+
+    def levels(self, x: Float[Tensor, "n c h w"]) -> tuple[Tensor, ...]:
         """Four inner pictures [n, c, h / s, w / s] with s = 4, 8, 16, 32, from fine to coarse."""
         found = {}
         x = relu6(_normalised(x, self._conv_stem, self._bn0))

@@ -1,0 +1,386 @@
+"""Backbones of classifiers by name, and the network that is trained: images in [0, 1] to logits.
+
+`small` is written here and needs no weights; `lite0` ... `lite2` begin with those of ImageNet from
+the extra; residual, dense and efficient networks are MONAI's; any convolutional network of timm can
+be named where timm is installed. All take any number of channels (see `adapted`).
+"""
+
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, max_pool2d
+
+from synthograph.core.errors import UserError
+from synthograph.core.names import nearest
+from synthograph.core.spec import ImageSpec
+from synthograph.downstream.foreign_weights import Names, dense_names, efficient_names
+from synthograph.features.base import FrozenNorm
+from synthograph.features.efficientnet_lite import SIZES, EfficientNetLite
+from synthograph.features.packaged import trained_is_here
+
+# n image, c channel, d feature, k class, u v sides of the last maps
+
+COLOURS = 3
+LITE_MEAN, LITE_DEVIATION = (127 / 255,) * COLOURS, (128 / 255,) * COLOURS
+IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+CHANNELS = (
+    "a modality of 3 channels gets the kernels of red, green and blue, any other their mean times "
+    "3 / channels; all are divided by the number of modalities"
+)
+"""What `adapted` does, in words."""
+
+
+class Body(nn.Module):
+    """Normalised inputs [n, c, h, w] to the last maps [n, d, u, v]."""
+
+    dims: int
+    """Maps, which are features once averaged."""
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Mean and deviation of the colours, values 0 ... 1, that published weights expect."""
+
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    deviation: tuple[float, ...] = IMAGENET_DEVIATION
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network by name.
+
+    Attributes:
+        name: as users write it.
+        make: the body for so many channels.
+        least: shorter side that images are enlarged to, where they are smaller.
+        most: shorter side that they are reduced to, where they are larger.
+        weights: of an extractor (`features/weights.py`) that it begins with, if any.
+        normalisation: that its published weights expect.
+        names: of tensors, here or in files of others, to names that are the same in both.
+    """
+
+    name: str
+    make: Callable[[int], Body]
+    least: int
+    most: int
+    weights: str | None = None
+    normalisation: Normalisation = Normalisation()
+    names: Names = list
+
+    def size(self, spec: ImageSpec, side: int | None = None) -> tuple[int, int]:
+        """Height and width that the network sees; the aspect ratio is kept.
+
+        Args:
+            spec: of the images.
+            side: what the shorter side becomes; by default its own, within `least` and `most`.
+        """
+        shorter = min(spec.height, spec.width)
+        factor = (side or min(max(shorter, self.least), self.most)) / shorter
+        return round(spec.height * factor), round(spec.width * factor)
+
+
+class ImageFeatures(nn.Module):
+    """A backbone behind the size and range that it wants: images [n, c, h, w] in [0, 1], of any
+    size, to features [n, d].
+
+    Args:
+        body: the backbone.
+        size: height and width that images are brought to.
+        mean: of every channel, subtracted first; `deviation` divides then.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(
+        self,
+        body: Body,
+        *,
+        size: tuple[int, int],
+        mean: Sequence[float],
+        deviation: Sequence[float],
+    ) -> None:
+        super().__init__()
+        self.body, self.size, self.dims = body, size, body.dims
+        for name, values in (("mean", mean), ("deviation", deviation)):
+            self.register_buffer(name, torch.tensor(values, dtype=torch.float32).view(-1, 1, 1))
+
+    def maps(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d u v"]:
+        """The last maps, whose means are the features: where saliency is read."""
+        if tuple(images.shape[2:]) != self.size:
+            images = interpolate(
+                images, self.size, mode="bilinear", antialias=True, align_corners=False
+            )
+        inputs = (images - self.mean) / self.deviation
+        maps: Tensor = self.body(inputs.contiguous(memory_format=torch.channels_last))
+        return maps
+
+    def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
+        """Means over the last maps, float32."""
+        return self.maps(images).float().mean(dim=(2, 3))
+
+
+class ImageNetwork(nn.Module):
+    """What is trained: features and a linear layer.
+
+    Args:
+        features: images to features.
+        classes: number of logits.
+        dropout: share of the features that a training step leaves out.
+    """
+
+    def __init__(self, features: ImageFeatures, classes: int, dropout: float = 0.2) -> None:
+        super().__init__()
+        self.features, self.dropout = features, nn.Dropout(dropout)
+        self.head = nn.Linear(features.dims, classes)
+        nn.init.normal_(self.head.weight, std=0.01)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
+        """Logits, float32."""
+        logits: Tensor = self.head(self.dropout(self.features(images)))
+        return logits.float()
+
+
+def adapted(
+    kernels: Float[Tensor, "o 3 h w"], modalities: Mapping[str, int]
+) -> Float[Tensor, "o c h w"]:
+    """Kernels of a first convolution over red, green and blue for other channels: what answers to
+    an image whose channels all hold the same grey is what was answered to that grey in colour.
+
+    Args:
+        kernels: over three colours.
+        modalities: channels of each.
+    """
+    grey = kernels.sum(1, keepdim=True)
+    parts = [
+        kernels if count == COLOURS else grey.expand(-1, count, -1, -1) / count
+        for count in modalities.values()
+    ]
+    return torch.cat(parts, dim=1) / len(modalities)
+
+
+def of_channels(colours: Sequence[float], modalities: Mapping[str, int]) -> list[float]:
+    """Numbers for colours as numbers for channels: their mean where a modality has other ones."""
+    mean = sum(colours) / len(colours)
+    return [
+        value
+        for count in modalities.values()
+        for value in (colours if count == COLOURS else [mean] * count)
+    ]
+
+
+def first_convolution(body: nn.Module) -> str:
+    """Name of the tensor of the kernels that see the image."""
+    return next(f"{n}.weight" for n, m in body.named_modules() if isinstance(m, nn.Conv2d))
+
+
+class SmallBody(Body):
+    """Nine convolutions that train from random numbers in minutes on a processor."""
+
+    dims = 256
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        layers, inputs = [_convolution(channels, 32)], 32
+        for outputs in (32, 64, 128, self.dims):
+            layers += [_convolution(inputs, outputs, 2), _convolution(outputs, outputs)]
+            inputs = outputs
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 256 u v"]:
+        """Maps whose sides are 1/16 of the image's."""
+        maps: Tensor = self.layers(x)
+        return maps
+
+
+def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+    )
+
+
+class LiteBody(Body):
+    """EfficientNet-Lite without its last layer. Normalisation keeps the statistics of ImageNet, so
+    that a batch may be small; its scales and offsets are trained.
+    """
+
+    def __init__(self, name: str, channels: int) -> None:
+        super().__init__()
+        self.net = EfficientNetLite(SIZES[name])
+        self.dims = self.net.dims
+        self.net._fc = nn.Identity()  # type: ignore[assignment]
+        if channels != COLOURS:
+            stem = self.net._conv_stem
+            self.net._conv_stem = nn.Conv2d(channels, stem.out_channels, 3, 2, bias=False)
+        for module in self.net.modules():
+            if isinstance(module, FrozenNorm):
+                module.train_scales()
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d u v"]:
+        """Maps whose sides are 1/32 of the image's."""
+        return self.net.maps(x)
+
+
+class ResNetBody(Body):
+    """A residual network of MONAI with the first stride and the shortcuts of torchvision's."""
+
+    def __init__(self, block: str, layers: Sequence[int], channels: int) -> None:
+        super().__init__()
+        self.net = _monai("ResNet")(
+            block,
+            list(layers),
+            [64, 128, 256, 512],
+            spatial_dims=2,
+            n_input_channels=channels,
+            conv1_t_stride=2,
+            feed_forward=False,
+            bias_downsample=False,
+        )
+        self.dims = self.net.in_planes
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d u v"]:
+        """Maps whose sides are 1/32 of the image's."""
+        net = self.net
+        x = max_pool2d(net.act(net.bn1(net.conv1(x))), 3, 2, 1)
+        maps: Tensor = net.layer4(net.layer3(net.layer2(net.layer1(x))))
+        return maps
+
+
+class DenseNetBody(Body):
+    """A dense network of MONAI."""
+
+    def __init__(self, name: str, channels: int) -> None:
+        super().__init__()
+        net = _monai(name)(spatial_dims=2, in_channels=channels, out_channels=2)
+        self.dims = net.class_layers.out.in_features
+        self.features = net.features
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d u v"]:
+        """Maps whose sides are 1/32 of the image's."""
+        return torch.relu(self.features(x))
+
+
+class EfficientNetBody(Body):
+    """EfficientNet-B0 ... B7 of MONAI."""
+
+    def __init__(self, name: str, channels: int) -> None:
+        super().__init__()
+        net = _monai("EfficientNetBN")(
+            name, pretrained=False, spatial_dims=2, in_channels=channels, num_classes=2
+        )
+        self.dims = net._fc.in_features
+        net._fc = nn.Identity()
+        self.net = net
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d u v"]:
+        """Maps whose sides are 1/32 of the image's."""
+        net = self.net
+        x = net._swish(net._bn0(net._conv_stem(net._conv_stem_padding(x))))
+        x = net._conv_head(net._conv_head_padding(net._blocks(x)))
+        maps: Tensor = net._swish(net._bn1(x))
+        return maps
+
+
+class TimmBody(Body):
+    """A convolutional network of timm."""
+
+    def __init__(self, name: str, channels: int) -> None:
+        super().__init__()
+        import timm
+
+        self.net = timm.create_model(
+            name, pretrained=False, in_chans=channels, num_classes=0, global_pool=""
+        )
+        self.dims = self.net.num_features
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d u v"]:
+        """The last maps."""
+        maps: Tensor = self.net(x)
+        if maps.ndim != 4 or maps.shape[1] != self.dims:
+            raise UserError(
+                f"{type(self.net).__name__} of timm ends in no maps [n, {self.dims}, h, w]: choose "
+                "a convolutional network, such as resnet18"
+            )
+        return maps
+
+
+def _monai(name: str) -> Callable[..., nn.Module]:
+    """A class of MONAI's networks, whose import takes seconds.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        from monai.networks import nets
+    except ImportError:
+        raise UserError(
+            "this backbone comes with MONAI, which is not installed: pip install "
+            "'synthograph[classify]', or choose --backbone small"
+        ) from None
+    made: Callable[..., nn.Module] = getattr(nets, name)
+    return made
+
+
+_RESNETS = {
+    "resnet18": ("basic", (2, 2, 2, 2)),
+    "resnet34": ("basic", (3, 4, 6, 3)),
+    "resnet50": ("bottleneck", (3, 4, 6, 3)),
+    "resnet101": ("bottleneck", (3, 4, 23, 3)),
+}
+_SIDES_OF_B = (224, 240, 260, 300, 380, 456, 528, 600)
+LITES = {f"lite{n}": f"efficientnet-lite{n}" for n in range(3)}
+SMALL = "small"
+_LITE = Normalisation(LITE_MEAN, LITE_DEVIATION)
+
+
+def _known() -> dict[str, Backbone]:
+    made = [Backbone(SMALL, SmallBody, 16, 512)]
+    for name, of in LITES.items():
+        body = partial(LiteBody, of)
+        made.append(Backbone(name, body, 128, SIZES[of].side, of, _LITE, efficient_names))
+    for name, (block, layers) in _RESNETS.items():
+        made.append(Backbone(name, partial(ResNetBody, block, layers), 96, 512))
+    for depth in (121, 169, 201, 264):
+        body = partial(DenseNetBody, f"DenseNet{depth}")
+        made.append(Backbone(f"densenet{depth}", body, 96, 512, names=dense_names))
+    for number, side in enumerate(_SIDES_OF_B):
+        name = f"efficientnet-b{number}"
+        body = partial(EfficientNetBody, name)
+        made.append(Backbone(name, body, 96, side, names=efficient_names))
+    return {each.name: each for each in made}
+
+
+BACKBONES = _known()
+"""Those that need no timm, by name."""
+
+
+def default_backbone() -> str:
+    """The one with ImageNet weights where they are installed, else the one that needs none."""
+    return "lite0" if trained_is_here() else SMALL
+
+
+def backbone(name: str) -> Backbone:
+    """The backbone of that name.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name in BACKBONES:
+        return BACKBONES[name]
+    if importlib.util.find_spec("timm") is not None:
+        try:
+            import timm
+        except (ImportError, RuntimeError) as error:  # of a torchvision that does not fit
+            raise UserError(f"--backbone {name}: timm cannot be imported ({error})") from None
+        if name in timm.list_models():
+            return Backbone(name, partial(TimmBody, name), 96, 512)
+    raise UserError(
+        f"--backbone {name}: {nearest(name, BACKBONES)}; names of timm where it is installed; "
+        "names of evaluate --features with --probe"
+    )
