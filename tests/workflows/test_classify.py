@@ -26,7 +26,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     data, out = folder / "set.zip", folder / "c.safetensors"
     make_archive(data, count=96)
     split_archive(data, SplitOptions(test=0.3, val=0.2))
-    sg.classify_train(data=data, out=out, backbone=BACKBONE)
+    sg.classify_train(data=data, out=out, backbone=BACKBONE, probe=True)
     return data, out
 
 
@@ -129,10 +129,10 @@ def test_what_cannot_be_trained_is_refused_at_once(
     whole = make_archive(tmp_path / "whole.zip")
     out = tmp_path / "c.safetensors"
     with pytest.raises(UserError, match="has no images in split train: 'synthograph split"):
-        sg.classify_train(data=whole, out=out, backbone=BACKBONE)
+        sg.classify_train(data=whole, out=out, backbone=BACKBONE, probe=True)
     single = make_archive(tmp_path / "single.zip", classes=("dark",), split="train")
     with pytest.raises(UserError, match="fewer than two classes"):
-        sg.classify_train(data=single, out=out, backbone=BACKBONE)
+        sg.classify_train(data=single, out=out, backbone=BACKBONE, probe=True)
     lacking = make_archive(tmp_path / "lacking.zip", split="train")
     archive = open_archive(lacking)
     rewrite(
@@ -140,14 +140,14 @@ def test_what_cannot_be_trained_is_refused_at_once(
         [replace(row, split="val") if row.label == "dark" else row for row in archive.rows],
     )
     with pytest.raises(UserError, match="split train lacks class 'dark'"):
-        sg.classify_train(data=lacking, out=out, backbone=BACKBONE)
+        sg.classify_train(data=lacking, out=out, backbone=BACKBONE, probe=True)
     rewrite(archive, [replace(row, split="test") for row in archive.rows])
     with pytest.raises(UserError, match="cut all images anew"):
-        sg.classify_train(data=lacking, out=out, backbone=BACKBONE)
+        sg.classify_train(data=lacking, out=out, backbone=BACKBONE, probe=True)
     with pytest.raises(UserError, match=r"name it c\.safetensors"):
-        sg.classify_train(data=whole, out=tmp_path / "c.txt", backbone=BACKBONE)
+        sg.classify_train(data=whole, out=tmp_path / "c.txt", backbone=BACKBONE, probe=True)
     with pytest.raises(UserError, match="is unknown"):
-        sg.classify_train(data=trained[0], out=out, backbone="resnet9000")
+        sg.classify_train(data=trained[0], out=out, backbone="resnet9000", probe=True)
     assert not out.exists()
 
 

@@ -1,22 +1,59 @@
-"""Files of classifiers; see `trained.py` for what they share with those of segmenters."""
+"""Files of classifiers; see `trained.py` for what they share with those of segmenters.
 
+All classifiers are features and a linear layer behind them, a `LogisticProbe`. The features are
+those of an extractor that stays as it is, or of a network of its own, which the file holds.
+"""
+
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import torch
+from jaxtyping import Float32
+from pydantic import Field
+from torch import Tensor
+
+from synthograph.core.config import Config
 from synthograph.core.errors import UserError
 from synthograph.core.untrusted.documents import JsonObject
-from synthograph.core.untrusted.tensors import write_tensors
+from synthograph.core.untrusted.tensors import SizeLimit, load_tensors, select, write_tensors
+from synthograph.downstream.networks import ImageFeatures, backbone
 from synthograph.downstream.probe import LogisticProbe
 from synthograph.downstream.trained import TrainedInfo, read_trained
+from synthograph.features.base import WeightDigest, to_device
+from synthograph.features.preprocess import check_images, chunk_for
+
+NETWORK = "network/"
+"""How the names of a network's tensors begin in the file."""
+MAX_SIDE = 8192
+
+
+class NetworkInfo(Config):
+    """What the file says of a network of its own.
+
+    Attributes:
+        height: of what the network sees, and `width`.
+        start: where its weights came from before the training, in words.
+        settings: of the training (`FitConfig`), and the transforms.
+        steps: that were done; `seconds` that they took.
+    """
+
+    height: int = Field(ge=1, le=MAX_SIDE)
+    width: int = Field(ge=1, le=MAX_SIDE)
+    start: str
+    settings: JsonObject
+    steps: int
+    seconds: float
 
 
 class ClassifierInfo(TrainedInfo):
     """What the header of a classifier's file holds beside what all have.
 
     Attributes:
-        backbone: name of the extractor whose features it reads; `extractor` is its description
-            with the hash of its weights.
+        backbone: name of the extractor or of the network; `extractor` is its description with the
+            hash of its weights.
+        network: of a network of its own; None where an extractor stays as it is.
         threshold: with two classes, the probability of the second from which it is decided.
         counts: real and synthetic training images of each class.
     """
@@ -24,21 +61,95 @@ class ClassifierInfo(TrainedInfo):
     task: Literal["classify"] = "classify"
     backbone: str
     extractor: JsonObject
+    network: NetworkInfo | None = None
     threshold: float | None = None
     counts: dict[str, dict[str, int]]
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """A trained classifier."""
+    """A trained classifier.
+
+    Attributes:
+        info: header of its file.
+        probe: features to probabilities.
+        network: images to features; None where an extractor gives them.
+    """
 
     info: ClassifierInfo
     probe: LogisticProbe
+    network: ImageFeatures | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedExtractor:
+    """A trained network as an `Extractor`: integer images to its features."""
+
+    name: str
+    network: ImageFeatures
+    device: torch.device
+    digest: WeightDigest
+    indicative: bool = False
+
+    @property
+    def dims(self) -> int:
+        """Features per image."""
+        return self.network.dims
+
+    def __call__(self, images: Tensor) -> Float32[Tensor, "n d"]:
+        """Features of integer images, on the CPU.
+
+        Raises:
+            UserError: the images have another shape or number type.
+        """
+        check_images(images)
+        whole = 255 if images.dtype == torch.uint8 else 65535
+        chunk = chunk_for(max(self.network.size))
+        found = torch.empty((len(images), self.dims))
+        with torch.inference_mode():
+            for start in range(0, len(images), chunk):
+                part = images[start : start + chunk].to(self.device)
+                found[start : start + chunk] = self.network(part.float() / whole).cpu()
+        return found
+
+    def describe(self) -> JsonObject:
+        """What results record of it."""
+        height, width = self.network.size
+        return {
+            "extractor": self.name,
+            "indicative": self.indicative,
+            "dims": self.dims,
+            "source": "network that was trained with the classifier, last pool",
+            "weights": self.digest.document(),
+            "size": [height, width],
+        }
+
+
+def trained_extractor(name: str, network: ImageFeatures, device: torch.device) -> TrainedExtractor:
+    """A network, which is moved to the device, as an extractor.
+
+    Args:
+        name: of the backbone.
+        network: in evaluation mode from here on.
+        device: where it computes.
+    """
+    network.eval().requires_grad_(False)
+    hashed = hashlib.sha256()
+    for key, tensor in sorted(network.state_dict().items()):
+        hashed.update(key.encode())
+        hashed.update(tensor.cpu().contiguous().numpy().tobytes())
+    digest = WeightDigest(hashed.hexdigest(), "network of the classifier", verified=False)
+    to_device(network, device)
+    return TrainedExtractor(name, network, device, digest)
 
 
 def save(path: Path, classifier: Classifier) -> None:
     """Write a classifier atomically."""
-    write_tensors(path, classifier.probe.tensors(), classifier.info.tree())
+    tensors = classifier.probe.tensors()
+    if classifier.network is not None:
+        state = classifier.network.state_dict()
+        tensors |= {f"{NETWORK}{name}": tensor for name, tensor in state.items()}
+    write_tensors(path, tensors, classifier.info.tree())
 
 
 def load(path: Path) -> Classifier:
@@ -59,4 +170,28 @@ def load(path: Path) -> Classifier:
             f"{path}: is a damaged classifier ({len(info.classes)} classes, numbers for "
             f"{len(probe.bias)})"
         )
-    return Classifier(info, probe)
+    network = None
+    if info.network is not None:
+        network = _network(path, info, info.network)
+        load_tensors(network, select(tensors, NETWORK), path)
+        if network.dims != probe.weight.shape[1]:
+            raise UserError(f"{path}: is a damaged classifier (its layers do not fit)")
+    return Classifier(info, probe, network)
+
+
+def _network(path: Path, info: ClassifierInfo, about: NetworkInfo) -> ImageFeatures:
+    """The network that a file describes, without numbers."""
+    try:
+        chosen = backbone(info.backbone)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    channels = info.spec.channels
+    with SizeLimit(path), torch.device("meta"):
+        made = ImageFeatures(
+            chosen.make(channels),
+            size=(about.height, about.width),
+            mean=[0.0] * channels,
+            deviation=[1.0] * channels,
+        )
+    empty: ImageFeatures = made.to_empty(device="cpu")
+    return empty.eval().requires_grad_(False)

@@ -9,6 +9,7 @@ import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -43,14 +44,6 @@ class Body(nn.Module):
 
 
 @dataclass(frozen=True)
-class Normalisation:
-    """Mean and deviation of the colours, values 0 ... 1, that published weights expect."""
-
-    mean: tuple[float, ...] = IMAGENET_MEAN
-    deviation: tuple[float, ...] = IMAGENET_DEVIATION
-
-
-@dataclass(frozen=True)
 class Backbone:
     """A network by name.
 
@@ -60,7 +53,8 @@ class Backbone:
         least: shorter side that images are enlarged to, where they are smaller.
         most: shorter side that they are reduced to, where they are larger.
         weights: of an extractor (`features/weights.py`) that it begins with, if any.
-        normalisation: that its published weights expect.
+        mean: of the colours, values 0 ... 1, that published weights expect subtracted, before a
+            division by `deviation`.
         names: of tensors, here or in files of others, to names that are the same in both.
     """
 
@@ -69,8 +63,14 @@ class Backbone:
     least: int
     most: int
     weights: str | None = None
-    normalisation: Normalisation = Normalisation()
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    deviation: tuple[float, ...] = IMAGENET_DEVIATION
     names: Names = list
+
+    @property
+    def spread(self) -> float:
+        """Deviation of photographs once they are normalised: less than 1 for -1 ... 1."""
+        return sum(IMAGENET_DEVIATION) / sum(self.deviation)
 
     def size(self, spec: ImageSpec, side: int | None = None) -> tuple[int, int]:
         """Height and width that the network sees; the aspect ratio is kept.
@@ -232,7 +232,7 @@ class ResNetBody(Body):
 
     def __init__(self, block: str, layers: Sequence[int], channels: int) -> None:
         super().__init__()
-        self.net = _monai("ResNet")(
+        net: Any = _monai("ResNet")(
             block,
             list(layers),
             [64, 128, 256, 512],
@@ -242,7 +242,7 @@ class ResNetBody(Body):
             feed_forward=False,
             bias_downsample=False,
         )
-        self.dims = self.net.in_planes
+        self.net, self.dims = net, net.in_planes
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d u v"]:
         """Maps whose sides are 1/32 of the image's."""
@@ -257,9 +257,9 @@ class DenseNetBody(Body):
 
     def __init__(self, name: str, channels: int) -> None:
         super().__init__()
-        net = _monai(name)(spatial_dims=2, in_channels=channels, out_channels=2)
+        net: Any = _monai(name)(spatial_dims=2, in_channels=channels, out_channels=2)
         self.dims = net.class_layers.out.in_features
-        self.features = net.features
+        self.features: nn.Module = net.features
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d u v"]:
         """Maps whose sides are 1/32 of the image's."""
@@ -271,12 +271,12 @@ class EfficientNetBody(Body):
 
     def __init__(self, name: str, channels: int) -> None:
         super().__init__()
-        net = _monai("EfficientNetBN")(
+        net: Any = _monai("EfficientNetBN")(
             name, pretrained=False, spatial_dims=2, in_channels=channels, num_classes=2
         )
         self.dims = net._fc.in_features
         net._fc = nn.Identity()
-        self.net = net
+        self.net: Any = net
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d u v"]:
         """Maps whose sides are 1/32 of the image's."""
@@ -294,7 +294,7 @@ class TimmBody(Body):
         super().__init__()
         import timm
 
-        self.net = timm.create_model(
+        self.net: Any = timm.create_model(
             name, pretrained=False, in_chans=channels, num_classes=0, global_pool=""
         )
         self.dims = self.net.num_features
@@ -336,23 +336,32 @@ _RESNETS = {
 _SIDES_OF_B = (224, 240, 260, 300, 380, 456, 528, 600)
 LITES = {f"lite{n}": f"efficientnet-lite{n}" for n in range(3)}
 SMALL = "small"
-_LITE = Normalisation(LITE_MEAN, LITE_DEVIATION)
 
 
 def _known() -> dict[str, Backbone]:
     made = [Backbone(SMALL, SmallBody, 16, 512)]
     for name, of in LITES.items():
-        body = partial(LiteBody, of)
-        made.append(Backbone(name, body, 128, SIZES[of].side, of, _LITE, efficient_names))
+        made.append(
+            Backbone(
+                name,
+                partial(LiteBody, of),
+                least=128,
+                most=SIZES[of].side,
+                weights=of,
+                mean=LITE_MEAN,
+                deviation=LITE_DEVIATION,
+                names=efficient_names,
+            )
+        )
     for name, (block, layers) in _RESNETS.items():
         made.append(Backbone(name, partial(ResNetBody, block, layers), 96, 512))
     for depth in (121, 169, 201, 264):
-        body = partial(DenseNetBody, f"DenseNet{depth}")
-        made.append(Backbone(f"densenet{depth}", body, 96, 512, names=dense_names))
+        dense = partial(DenseNetBody, f"DenseNet{depth}")
+        made.append(Backbone(f"densenet{depth}", dense, 96, 512, names=dense_names))
     for number, side in enumerate(_SIDES_OF_B):
         name = f"efficientnet-b{number}"
-        body = partial(EfficientNetBody, name)
-        made.append(Backbone(name, body, 96, side, names=efficient_names))
+        efficient = partial(EfficientNetBody, name)
+        made.append(Backbone(name, efficient, 96, side, names=efficient_names))
     return {each.name: each for each in made}
 
 

@@ -130,8 +130,7 @@ def fit(
         The probe, all that was tried, and the penalty of the probe.
     """
     values = features.to(torch.float64)
-    mean, scale = values.mean(0), values.std(0, correction=0)
-    scale = torch.where(scale > 1e-12, scale, torch.ones_like(scale))
+    mean, scale = _moments(values)
     standard = (values - mean) / scale
     checked = (validation_features.to(torch.float64) - mean) / scale
     start = np.zeros((validation.classes, standard.shape[1] + 1))
@@ -149,20 +148,47 @@ def fit(
         if since == PATIENCE:
             break
     temperature = _temperature(_logits(checked, best), validation.labels)
+    table = torch.from_numpy(best)
+    slopes, offsets = table[:, :-1].clone(), table[:, -1].clone()
     axes, spread = _directions(standard)
     limit = float(_apart(standard, axes, spread).quantile(FAMILIAR))
-    coefficients = torch.from_numpy(best)
-    probe = LogisticProbe(
-        mean,
-        scale,
-        coefficients[:, :-1].clone(),
-        coefficients[:, -1].clone(),
-        temperature,
-        axes,
-        spread,
-        limit,
-    )
+    probe = LogisticProbe(mean, scale, slopes, offsets, temperature, axes, spread, limit)
     return probe, tried, chosen
+
+
+def of_layer(
+    weight: Float[Tensor, "k d"],
+    bias: Float[Tensor, " k"],
+    features: Float[Tensor, "n d"],
+    checked: Float[Tensor, "m d"],
+    labels: Int64[Tensor, " m"],
+) -> LogisticProbe:
+    """The last layer of a trained network as a probe, which says the same classes.
+
+    Args:
+        weight: of features as they are.
+        bias: of every class.
+        features: of the training images.
+        checked: of validation images, which choose the temperature. The network never learned from
+            them, so they also say how far from the training images it is usual to be.
+        labels: classes of the validation images.
+    """
+    mean, scale = _moments(features.to(torch.float64))
+    standard, other = ((f.to(torch.float64) - mean) / scale for f in (features, checked))
+    slopes = weight.to(torch.float64) * scale
+    offsets = bias.to(torch.float64) + weight.to(torch.float64) @ mean
+    temperature = _temperature(other @ slopes.T + offsets, labels)
+    axes, spread = _directions(standard)
+    limits = [float(_apart(f, axes, spread).quantile(FAMILIAR)) for f in (standard, other)]
+    return LogisticProbe(mean, scale, slopes, offsets, temperature, axes, spread, max(limits))
+
+
+def _moments(
+    values: Float64[Tensor, "n d"],
+) -> tuple[Float64[Tensor, " d"], Float64[Tensor, " d"]]:
+    """Mean and deviation of every feature; one that does not vary keeps its size."""
+    scale = values.std(0, correction=0)
+    return values.mean(0), torch.where(scale > 1e-12, scale, torch.ones_like(scale))
 
 
 def balanced_weights(labels: Int64[Tensor, " n"], classes: int) -> Float64[Tensor, " n"]:

@@ -278,7 +278,8 @@ class FrozenNorm(nn.Module):
     def train_scales(self) -> None:
         """Make weight and bias parameters; the statistics stay stored ones."""
         for name in ("weight", "bias"):
-            values = self._buffers.pop(name)
+            values = self.get_buffer(name)
+            delattr(self, name)
             self.register_parameter(name, nn.Parameter(values))
 
     def _numbers(self) -> Iterator[Float[Tensor, " c"]]:

@@ -18,8 +18,6 @@ from synthograph.core.version import VERSION
 from synthograph.downstream import classifier
 from synthograph.downstream.classifier import Classifier
 from synthograph.features.base import Extractor
-from synthograph.features.registry import feature_folder
-from synthograph.metrics.columns import features_of
 from synthograph.results.classification import (
     CalibrationCurve,
     ClassifierEvaluation,
@@ -30,7 +28,7 @@ from synthograph.results.classification import (
 from synthograph.stats import scores
 from synthograph.stats.paired import score_interval
 from synthograph.stats.scores import Predictions
-from synthograph.workflows.classifying import open_backbone, predictions_of
+from synthograph.workflows.classifying import extractor_of, predict, predictions_of
 from synthograph.workflows.downstream_requests import ClassifyEvaluateRequest
 from synthograph.workflows.tables import number, table_lines
 from synthograph.workflows.trained import (
@@ -77,18 +75,14 @@ def run(request: ClassifyEvaluateRequest, *, progress: Progress) -> ClassifyEval
     images = open_rows(request.data, "test").real()
     _check_classes(request, model, images)
     refuse_seen(model.info, images, request.model.name)
-    extractor = open_backbone(model.info.backbone, request.device)
+    extractor = extractor_of(model, request.device)
     notes = _check_backbone(model, extractor)
     for column in request.by:
         levels_of(images, column)
-    found = features_of(images.images, extractor, folder=feature_folder(), tracks=progress.track)
-    predicted = predictions_of(
-        images,
-        model.info.classes,
-        model.probe.probabilities(found.values),
-        model.info.threshold,
-    )
-    unlike = int((model.probe.distances(found.values) > 1).sum())
+    found = predict(model, extractor, images.images, progress.track)
+    threshold = model.info.threshold
+    predicted = predictions_of(images, model.info.classes, found.probabilities, threshold)
+    unlike = int((found.distances > 1).sum())
     evaluation = _evaluation(request, model, extractor, images, predicted, unlike, notes)
     if request.out is not None:
         evaluation.save(request.out)
@@ -112,7 +106,7 @@ def _check_classes(
 
 def _check_backbone(model: Classifier, extractor: Extractor) -> list[str]:
     wanted, there = model.info.extractor.get("weights"), extractor.describe().get("weights")
-    if wanted != there:
+    if model.network is None and wanted != there:
         raise UserError(
             f"the classifier reads features of {model.info.backbone} with other weights than are "
             "on this machine: install the version that it was trained with, or train it anew"

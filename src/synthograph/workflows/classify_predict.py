@@ -11,10 +11,8 @@ from synthograph.core.files import write_bytes
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.downstream import classifier
-from synthograph.features.registry import feature_folder
-from synthograph.metrics.columns import features_of
 from synthograph.stats.scores import decide
-from synthograph.workflows.classifying import open_backbone
+from synthograph.workflows.classifying import extractor_of, predict
 from synthograph.workflows.downstream_requests import ClassifyPredictRequest
 from synthograph.workflows.trained import refuse_other_modalities, refuse_out
 
@@ -53,10 +51,8 @@ def run(request: ClassifyPredictRequest, *, progress: Progress) -> ClassifyPredi
     model = classifier.load(request.model)
     images = open_rows(request.data)
     refuse_other_modalities(model.info.spec, images, "classifier")
-    extractor = open_backbone(model.info.backbone, request.device)
-    found = features_of(images.images, extractor, folder=feature_folder(), tracks=progress.track)
-    probabilities = model.probe.probabilities(found.values)
-    distances = model.probe.distances(found.values)
+    found = predict(model, extractor_of(model, request.device), images.images, progress.track)
+    probabilities, distances = found.probabilities, found.distances
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
     classes = model.info.classes

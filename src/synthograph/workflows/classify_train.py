@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
-import torch
 from rich.table import Table
 from rich.text import Text
 
@@ -17,21 +17,15 @@ from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.version import VERSION
-from synthograph.downstream import classifier, probe
+from synthograph.downstream import classifier
 from synthograph.downstream.classifier import Classifier, ClassifierInfo
-from synthograph.downstream.probe import LogisticProbe, Tried
-from synthograph.features.base import Extractor
-from synthograph.features.registry import feature_folder
-from synthograph.metrics.columns import features_of
 from synthograph.stats import scores
-from synthograph.stats.scores import Predictions
-from synthograph.workflows.classifying import open_backbone, predictions_of
+from synthograph.workflows.classify_network import NetworkJob
+from synthograph.workflows.classify_probe import ProbeJob
+from synthograph.workflows.classifying import Made
 from synthograph.workflows.downstream_requests import ClassifyTrainRequest
 from synthograph.workflows.tables import number, table_lines
 from synthograph.workflows.trained import few_groups, refuse_out, seen_digests, training_parts
-
-SELECTING = {score.name: score for score in scores.SCORES}
-"""Scores that can choose, by name."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -44,8 +38,7 @@ class ClassifyTrainResult(Result):
         validation: number of validation images and their groups.
         selection: name of the score that chooses.
         notes: what to know of it.
-        tried: what it was for each penalty; none for a dry run, nor what follows.
-        penalty: that of the classifier.
+        how: what the validation images chose; None for a dry run, nor what follows.
         chosen: values of all scores on the validation images, which chose: too good for a report.
         threshold: with two classes.
     """
@@ -55,8 +48,7 @@ class ClassifyTrainResult(Result):
     validation: tuple[int, int]
     selection: str
     notes: Sequence[str]
-    tried: Sequence[Tried] = ()
-    penalty: float | None = None
+    how: str | None = None
     chosen: Mapping[str, float] = field(default_factory=dict)
     threshold: float | None = None
 
@@ -71,7 +63,7 @@ class ClassifyTrainResult(Result):
         yield from (f"note: {note}" for note in self.notes)
         if self.out is None:
             return
-        yield f"chosen by {self.selection} on validation: penalty {self.penalty:.3g}"
+        yield f"chosen by {self.selection} on validation: {self.how}"
         for name, value in self.chosen.items():
             yield f"  {name}: {number(value)}"
         yield "these scores chose the classifier: for a report, evaluate it on test images"
@@ -88,62 +80,75 @@ def run(request: ClassifyTrainRequest, *, progress: Progress) -> ClassifyTrainRe
     refuse_out(request.out, ".safetensors")
     archive = open_archive(request.data)
     train, validation = _parts(archive)
-    extractor = open_backbone(request.backbone, request.device)
     counts = _counts(archive.info.classes, train.rows)
-    sizes, notes = (len(validation.rows), len(validation.groups)), few_groups(validation)
+    job = _job(request, train, validation)
+    sizes = (len(validation.rows), len(validation.groups))
+    notes = [*few_groups(validation), *job.notes()]
     plan = ClassifyTrainResult(None, counts, sizes, request.measure, notes)
     if request.dry_run:
-        return plan
-    made = _fit(request, archive, train, validation, extractor, progress)
-    info = _info(request, archive, (train, validation), extractor, made)
-    classifier.save(request.out, Classifier(info, made.probe))
+        return replace(plan, notes=[*notes, *job.estimate()])
+    made = job.make(progress)
+    info = _info(request, train, validation, made)
+    classifier.save(request.out, Classifier(info, made.probe, made.network))
+    job.clear()
     return replace(
         plan,
         out=request.out,
-        tried=made.tried,
-        penalty=made.penalty,
+        how=made.how,
         chosen={each.name: each.value(made.chosen) for each in scores.scores_of(len(counts))},
         threshold=made.chosen.threshold,
     )
 
 
-@dataclass(frozen=True)
-class _Fitted:
-    """A probe, what was tried, and its predictions of the validation images."""
+class Job(Protocol):
+    """One way to a classifier. What cannot work is refused when it is made."""
 
-    probe: LogisticProbe
-    tried: Sequence[Tried]
-    penalty: float
-    chosen: Predictions
+    def notes(self) -> list[str]:
+        """What to know of it."""
+        ...
+
+    def estimate(self) -> list[str]:
+        """How long it takes."""
+        ...
+
+    def make(self, progress: Progress) -> Made:
+        """Do the work."""
+        ...
+
+    def clear(self) -> None:
+        """Remove what only an unfinished job needs."""
+        ...
+
+
+def _job(request: ClassifyTrainRequest, train: ArchiveRows, validation: ArchiveRows) -> Job:
+    kind = ProbeJob if request.probe else NetworkJob
+    return kind(request, train, validation)
 
 
 def _info(
-    request: ClassifyTrainRequest,
-    archive: Archive,
-    parts: tuple[ArchiveRows, ArchiveRows],
-    extractor: Extractor,
-    made: _Fitted,
+    request: ClassifyTrainRequest, train: ArchiveRows, validation: ArchiveRows, made: Made
 ) -> ClassifierInfo:
     """What the file says of the classifier: who it saw, in training and in validation."""
-    train, validation = parts
+    about = train.archive.info
     groups, images = seen_digests(train, validation)
     selection: JsonObject = {
         "score": request.measure,
-        "tried": [{"penalty": each.penalty, "value": each.value} for each in made.tried],
+        "tried": list(made.tried),
         "validation": {"images": len(validation.rows), "groups": len(validation.groups)},
     }
     return ClassifierInfo(
         package_version=VERSION,
-        backbone=extractor.name,
-        extractor=extractor.describe(),
-        classes=archive.info.classes,
-        spec=archive.info.spec,
+        backbone=made.extractor.name,
+        extractor=made.extractor.describe(),
+        network=made.about,
+        classes=about.classes,
+        spec=about.spec,
         threshold=made.chosen.threshold,
         selection=selection,
-        counts=_counts(archive.info.classes, train.rows),
+        counts=_counts(about.classes, train.rows),
         group_digests=groups,
         image_digests=images,
-        snapshots=archive.info.snapshots,
+        snapshots=about.snapshots,
         data=request.data.name,
     )
 
@@ -168,27 +173,3 @@ def _parts(archive: Archive) -> tuple[ArchiveRows, ArchiveRows]:
             what = f"class {absent[0]!r}" if absent else "a label for every image"
             raise UserError(f"{archive.path}: split {part.split} lacks {what}")
     return parts
-
-
-def _fit(
-    request: ClassifyTrainRequest,
-    archive: Archive,
-    train: ArchiveRows,
-    validation: ArchiveRows,
-    extractor: Extractor,
-    progress: Progress,
-) -> _Fitted:
-    classes = archive.info.classes
-    folder = feature_folder()
-    seen = features_of(train.images, extractor, folder=folder, tracks=progress.track)
-    checked = features_of(validation.images, extractor, folder=folder, tracks=progress.track)
-    labels = probe.class_numbers([row.label or "" for row in train.ordered], classes)
-    weights = torch.ones(len(labels), dtype=torch.float64)
-    if request.balance == "weights":
-        weights = probe.balanced_weights(labels, len(classes))
-    blank, score = predictions_of(validation, classes), SELECTING[request.measure]
-    made, tried, penalty = probe.fit(seen.values, labels, weights, blank, checked.values, score)
-    chosen = replace(blank, probabilities=made.probabilities(checked.values))
-    if len(classes) == 2:
-        chosen = replace(chosen, threshold=scores.best_threshold(chosen))
-    return _Fitted(made, tried, penalty, chosen)

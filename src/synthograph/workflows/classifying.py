@@ -1,29 +1,101 @@
 """What training, evaluating and using a classifier have in common."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
-from synthograph.archive.batches import ArchiveRows, group_numbers
+from synthograph.archive.batches import ArchiveRows, ImageSet, group_numbers
+from synthograph.core.devices import pick_device
+from synthograph.core.progress import Tracks, silent
+from synthograph.core.untrusted.documents import JsonObject
 from synthograph.downstream import probe
+from synthograph.downstream.classifier import Classifier, NetworkInfo, trained_extractor
+from synthograph.downstream.networks import LITES, ImageFeatures
+from synthograph.downstream.probe import LogisticProbe
 from synthograph.features import registry
 from synthograph.features.base import Extractor
 from synthograph.features.packaged import default_extractor
-from synthograph.stats.scores import Predictions
+from synthograph.features.registry import feature_folder
+from synthograph.metrics.columns import features_of
+from synthograph.stats import scores
+from synthograph.stats.scores import Predictions, best_threshold
+
+SELECTING = {score.name: score for score in scores.SCORES}
+"""Scores that can choose, by name."""
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What a classifier says of images, in the order of their set.
+
+    Attributes:
+        probabilities: of every class.
+        distances: from the training images; 1 is where 99 % of those end.
+    """
+
+    probabilities: Float64[Tensor, "n k"]
+    distances: Float64[Tensor, " n"]
 
 
 def open_backbone(name: str | None, device: str) -> Extractor:
-    """The network whose features are read.
+    """The extractor whose features are read; a backbone with its weights may be named, too.
 
     Raises:
         UserError: there is none of that name, or its weights are not on this machine.
     """
-    return registry.extractor(name or default_extractor(), device=device)
+    wanted = name or default_extractor()
+    return registry.extractor(LITES.get(wanted, wanted), device=device)
+
+
+def extractor_of(model: Classifier, device: str) -> Extractor:
+    """What gives the features of a classifier.
+
+    Raises:
+        UserError: its weights are not on this machine.
+    """
+    if model.network is None:
+        return open_backbone(model.info.backbone, device)
+    return trained_extractor(model.info.backbone, model.network, pick_device(device))
+
+
+def predict(
+    model: Classifier, extractor: Extractor, images: ImageSet, tracks: Tracks = silent
+) -> Predicted:
+    """Probabilities and distances of images; labels are not needed.
+
+    Args:
+        model: the classifier.
+        extractor: its own, of `extractor_of`.
+        images: what is predicted.
+        tracks: shows progress.
+    """
+    if model.network is None:
+        found = features_of(images, extractor, folder=feature_folder(), tracks=tracks).values
+    else:
+        found = own_features(images, extractor, tracks)
+    return Predicted(model.probe.probabilities(found), model.probe.distances(found))
+
+
+def own_features(
+    images: ImageSet, extractor: Extractor, tracks: Tracks = silent
+) -> Float[Tensor, "n d"]:
+    """Features of a network that only this classifier has, so they are not kept in the cache."""
+    count = -(-images.count // images.batch)
+    shown = tracks(f"features of {images.name}")(images.batches(), count)
+    return torch.cat([extractor(batch) for batch in shown])
+
+
+def labels_of(images: ArchiveRows, classes: Sequence[str]) -> Int64[Tensor, " n"]:
+    """Number of the class of every image, in the order of `images.images`."""
+    return probe.class_numbers([row.label or "" for row in images.ordered], classes)
 
 
 def predictions_of(
     images: ArchiveRows,
-    classes: list[str],
+    classes: Sequence[str],
     probabilities: Float64[Tensor, "n k"] | None = None,
     threshold: float | None = None,
 ) -> Predictions:
@@ -35,10 +107,38 @@ def predictions_of(
         probabilities: even ones where nothing was predicted yet.
         threshold: with two classes, the probability of the second from which it is decided.
     """
-    rows = images.ordered
-    labels = probe.class_numbers([row.label or "" for row in rows], classes)
+    labels = labels_of(images, classes)
     if probabilities is None:
-        probabilities = torch.full((len(rows), len(classes)), 1 / len(classes)).double()
+        probabilities = torch.full((len(labels), len(classes)), 1 / len(classes)).double()
     return Predictions(
-        probabilities, labels, group_numbers(rows), torch.zeros_like(labels), threshold
+        probabilities, labels, group_numbers(images.ordered), torch.zeros_like(labels), threshold
     )
+
+
+@dataclass(frozen=True)
+class Made:
+    """A classifier that was fitted, before it has a file.
+
+    Attributes:
+        probe: features to probabilities.
+        extractor: what gives the features.
+        chosen: predictions of the validation images, with the threshold.
+        how: what the validation images chose, in words.
+        tried: what was tried, for the header of the file.
+        network: that gives the features, where the classifier has its own; `about` describes it.
+    """
+
+    probe: LogisticProbe
+    extractor: Extractor
+    chosen: Predictions
+    how: str
+    tried: Sequence[JsonObject]
+    network: ImageFeatures | None = None
+    about: NetworkInfo | None = None
+
+
+def with_threshold(predictions: Predictions) -> Predictions:
+    """Predictions of validation images with the threshold that they choose, of two classes."""
+    if predictions.classes != 2:
+        return predictions
+    return replace(predictions, threshold=best_threshold(predictions))

@@ -114,16 +114,25 @@ class ClassifyTrainRequest(FitOptions):
         description="classifier to be written: NAME.safetensors"
     )
     backbone: str | None = Field(
-        None, description="network whose features are read; as of evaluate --features"
+        None,
+        description="small, lite0..2, resnet18..101, densenet121..264, efficientnet-b0..b7, names "
+        "of timm; lite0 where its weights are, else small; with --probe as of evaluate --features",
     )
     probe: bool = Field(
-        True, description="leave the network as it is and fit its last layer: seconds"
+        False, description="leave the network as it is and fit its last layer: seconds"
+    )
+    weights: Path | None = Field(
+        None, description="weights of the network: .pth or .safetensors of torchvision, timm, ..."
+    )
+    side: int | None = Field(
+        None, ge=16, le=2048, description="shorter side of what the network sees; fits the network"
     )
     measure: Literal[
         "auroc", "balanced_accuracy", "macro_f1", "average_precision", "accuracy", "brier"
-    ] = Field("auroc", description="score on validation images that chooses the penalty")
-    balance: Literal["weights", "none"] = Field(
-        "weights", description="weights: every class counts the same; none: every image"
+    ] = Field("auroc", description="score on validation images that chooses, and that ends early")
+    balance: Literal["weights", "sampling", "none"] = Field(
+        "weights",
+        description="classes count the same by weights or by sampling; none: every image does",
     )
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     dry_run: bool = Field(False, description="print the plan and train nothing")

@@ -1,0 +1,111 @@
+"""A network before its first step: weights from the extra, from a file of others, or random ones,
+and the range of values that go with them.
+"""
+
+import itertools
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from synthograph.archive.batches import ImageSet
+from synthograph.core.devices import is_gpu
+from synthograph.core.seeds import stream_key
+from synthograph.core.spec import ImageSpec
+from synthograph.core.untrusted.tensors import load_tensors
+from synthograph.downstream.foreign_weights import take_weights
+from synthograph.downstream.networks import (
+    Backbone,
+    Body,
+    ImageFeatures,
+    ImageNetwork,
+    adapted,
+    first_convolution,
+    of_channels,
+)
+from synthograph.features import weights as published
+from synthograph.features.base import to_device
+
+READ = 4096
+"""Images at most from which mean and deviation are taken."""
+LEAST = 1e-4
+"""Deviation of a channel that holds next to nothing."""
+INNER = "net."
+"""How names begin in a body that wraps a published network."""
+Moments = tuple[list[float], list[float]]
+"""Mean and deviation of every channel, values 0 ... 1."""
+
+
+def begin(
+    backbone: Backbone,
+    spec: ImageSpec,
+    classes: int,
+    *,
+    size: tuple[int, int],
+    seed: int,
+    device: torch.device,
+    moments: Callable[[], Moments],
+    file: Path | None = None,
+) -> tuple[ImageNetwork, str]:
+    """A network, and where its weights come from, in words.
+
+    Images of 8 bits that meet published weights are normalised as those expect. All others are
+    brought to the mean and the deviation that the weights expect of photographs, or to 0 and 1.
+
+    Args:
+        backbone: which one.
+        spec: of the images.
+        classes: number of logits.
+        size: height and width that the network sees.
+        seed: of random numbers, on the CPU.
+        device: where it goes.
+        moments: of the training images.
+        file: weights of others, before those of the extra.
+
+    Raises:
+        UserError: a package or weights are not here, or do not fit.
+    """
+    with torch.random.fork_rng(devices=[device] if is_gpu(device) else []):
+        torch.manual_seed(stream_key(seed, "classify/start")[0])
+        body = backbone.make(spec.channels)
+        words = _load(body, backbone, spec, file)
+        values = (backbone.mean, backbone.deviation)
+        mean, deviation = (of_channels(each, spec.modalities) for each in values)
+        if spec.bits != 8 or (file is None and backbone.weights is None):
+            mean, deviation = moments()
+            deviation = [max(each, LEAST) / backbone.spread for each in deviation]
+        features = ImageFeatures(body, size=size, mean=mean, deviation=deviation)
+        network = ImageNetwork(features, classes)
+    to_device(network, device)
+    return network, words
+
+
+def _load(body: Body, backbone: Backbone, spec: ImageSpec, file: Path | None) -> str:
+    """Give a body its weights; where they come from, in words."""
+    first, adapt = first_convolution(body), partial(adapted, modalities=spec.modalities)
+    if file is not None:
+        return str(take_weights(body, file, backbone.names, first, adapt))
+    if backbone.weights is None:
+        return "begins with random numbers"
+    network, digest = published.load(backbone.weights)
+    given, wanted = network.state_dict(), body.state_dict()
+    tensors = {name: given[name.removeprefix(INNER)] for name in wanted}
+    if tensors[first].shape != wanted[first].shape:
+        tensors[first] = adapt(tensors[first])
+    load_tensors(body, tensors, backbone.weights)
+    return f"begins with {backbone.weights} trained on ImageNet (sha256 {digest.sha256[:8]})"
+
+
+def moments_of(images: ImageSet, most: int = READ) -> Moments:
+    """Mean and deviation of every channel over the first images of a set, which are random ones."""
+    count, total, squares = 0, torch.zeros(()), torch.zeros(())
+    whole = images.spec.max_value
+    for batch in itertools.islice(images.batches(), -(-most // images.batch)):
+        values = torch.from_numpy(batch.numpy().astype(np.float64)) / whole
+        count += values.numel() // values.shape[1]
+        total = total + values.sum((0, 2, 3))
+        squares = squares + values.square().sum((0, 2, 3))
+    mean = total / count
+    return mean.tolist(), (squares / count - mean.square()).clamp(min=0).sqrt().tolist()

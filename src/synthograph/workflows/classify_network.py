@@ -1,0 +1,232 @@
+"""A classifier whose network is trained with it."""
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from synthograph.archive.batches import ArchiveRows
+from synthograph.core.devices import pick_device
+from synthograph.core.files import remove
+from synthograph.core.progress import Progress
+from synthograph.downstream import fitting, networks, probe
+from synthograph.downstream.classifier import NetworkInfo, trained_extractor
+from synthograph.downstream.fitting import Batch, FitConfig, Fitted, Score, Task
+from synthograph.downstream.networks import Backbone, ImageNetwork
+from synthograph.downstream.start import begin, moments_of
+from synthograph.training.loop import duration
+from synthograph.workflows.classifying import (
+    SELECTING,
+    Made,
+    labels_of,
+    own_features,
+    predictions_of,
+    with_threshold,
+)
+from synthograph.workflows.downstream_requests import ClassifyTrainRequest
+
+RATE, GENTLE_RATE = 1e-3, 3e-4
+"""Learning rates from random numbers, and from weights that see already."""
+
+
+@dataclass(frozen=True)
+class NetworkJob:
+    """Trains a network; validation images choose when it was best.
+
+    Raises:
+        UserError: the backbone is unknown, a package or weights are not here, or do not fit.
+    """
+
+    request: ClassifyTrainRequest
+    train: ArchiveRows
+    validation: ArchiveRows
+
+    def __post_init__(self) -> None:
+        assert self.network, "what does not fit is refused now"
+
+    @cached_property
+    def backbone(self) -> Backbone:
+        """The network by name."""
+        return networks.backbone(self.request.backbone or networks.default_backbone())
+
+    @cached_property
+    def config(self) -> FitConfig:
+        """How it is trained."""
+        gentle = self.backbone.weights is not None or self.request.weights is not None
+        rate = GENTLE_RATE if gentle else RATE
+        return FitConfig.parse(self.request.fit_settings(images=len(self.train.rows), rate=rate))
+
+    @cached_property
+    def size(self) -> tuple[int, int]:
+        """Height and width that the network sees."""
+        return self.backbone.size(self.train.archive.info.spec, self.request.side)
+
+    @property
+    def state(self) -> Path:
+        """Where a training that is not at its end is kept."""
+        return self.request.out.with_suffix(".unfinished.safetensors")
+
+    def clear(self) -> None:
+        """Remove the state."""
+        remove(self.state)
+
+    def notes(self) -> list[str]:
+        """Where the weights come from, what the network sees, and how it is trained."""
+        spec, config = self.train.archive.info.spec, self.config
+        height, width = self.size
+        found = [
+            f"{self.backbone.name} {self.start}",
+            f"at most {config.steps} steps of {config.batch} images, {config.optimiser} with "
+            f"{config.schedule} rate {config.rate:g}",
+        ]
+        if (height, width) != (spec.height, spec.width):
+            found.append(f"images of {spec.width}x{spec.height} are seen at {width}x{height}")
+        return found
+
+    @property
+    def network(self) -> ImageNetwork:
+        """What is trained."""
+        return self._begun[0]
+
+    @cached_property
+    def _begun(self) -> tuple[ImageNetwork, str]:
+        info = self.train.archive.info
+        return begin(
+            self.backbone,
+            info.spec,
+            len(info.classes),
+            size=self.size,
+            seed=self.config.seed,
+            device=self.device,
+            moments=lambda: moments_of(self.train.images),
+            file=self.request.weights,
+        )
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where it is trained."""
+        return pick_device(self.request.device)
+
+    @cached_property
+    def labels(self) -> Int64[Tensor, " n"]:
+        """Class of every training image."""
+        return labels_of(self.train, self.train.archive.info.classes)
+
+    def loss(self, batch: Batch) -> Float[Tensor, ""]:
+        """Cross-entropy of one step's images, classes weighted if asked for."""
+        images = self.train.gather(batch.numbers).to(self.device)
+        truth = self.labels[batch.numbers].to(self.device)
+        return cross_entropy(self.network(images), truth, self._class_weights)
+
+    @cached_property
+    def _class_weights(self) -> Float[Tensor, " k"] | None:
+        if self.request.balance != "weights":
+            return None
+        counts = self.labels.bincount(minlength=len(self.train.archive.info.classes))
+        return (counts.sum() / (len(counts) * counts)).to(self.device)
+
+    def task(self) -> Task:
+        """What the loop trains."""
+        seed, count = self.config.seed, len(self.labels)
+        sampled = self.request.balance == "sampling"
+        order = fitting.balanced(self.labels, seed) if sampled else fitting.shuffled(count, seed)
+        about = [
+            *(self.train.images.key, self.validation.images.key, self.labels.tolist()),
+            *(
+                self.backbone.name,
+                self.start,
+                self.size,
+                self.request.balance,
+                self.request.measure,
+            ),
+        ]
+        key = hashlib.sha256(json.dumps(about).encode()).hexdigest()
+        return Task(self.network, self.loss, self.score, order, key)
+
+    def score(self) -> Score:
+        """The chosen score of the validation images, and their loss."""
+        logits = torch.cat([self._logits(batch) for batch in self.validation.images.batches()])
+        blank = predictions_of(self.validation, self.train.archive.info.classes)
+        score = SELECTING[self.request.measure]
+        value = score.value(replace(blank, probabilities=logits.double().softmax(1)))
+        loss = float(cross_entropy(logits, blank.labels))
+        return Score(value if score.higher_is_better else -value, loss)
+
+    def _logits(self, images: Tensor) -> Float[Tensor, "n k"]:
+        whole = self.validation.archive.info.spec.max_value
+        parts = images.split(self.config.batch)
+        return torch.cat([self.network(p.to(self.device).float() / whole).cpu() for p in parts])
+
+    def estimate(self) -> list[str]:
+        """How long it takes, measured on a few steps."""
+        task, batch = self.task(), torch.arange(self.config.batch)
+        for _ in ("warm", "measured"):
+            begun = time.monotonic()
+            self.network.train()
+            task.loss(Batch(task.order(batch), batch, 0)).backward()
+            step = time.monotonic() - begun
+        self.network.eval()
+        begun = time.monotonic()
+        with torch.inference_mode():
+            self._logits(next(self.validation.images.batches())[: self.config.batch])
+        each = (time.monotonic() - begun) / min(self.config.batch, len(self.validation.rows))
+        checks = -(-self.config.steps // self.config.interval)
+        looked = checks * len(self.validation.rows) + len(self.train.rows)
+        seconds = self.config.steps * step + looked * each
+        return [
+            f"estimate: {step:.2f} s a step, so {self.config.steps} steps and {checks} validations "
+            f"take at most about {duration(seconds)} on {self.device}"
+        ]
+
+    def make(self, progress: Progress) -> Made:
+        """Train, and calibrate the probabilities on the validation images."""
+        fitted = fitting.fit(
+            self.task(),
+            self.config,
+            state=self.state,
+            tracks=progress.track,
+            log=progress.log,
+        )
+        network, head = self.network.features, self.network.head
+        extractor = trained_extractor(self.backbone.name, network, self.device)
+        seen, checked = (
+            own_features(part.images, extractor, progress.track)
+            for part in (self.train, self.validation)
+        )
+        blank = predictions_of(self.validation, self.train.archive.info.classes)
+        weight, bias = (tensor.detach().cpu() for tensor in (head.weight, head.bias))
+        layer = probe.of_layer(weight, bias, seen, checked, blank.labels)
+        chosen = with_threshold(replace(blank, probabilities=layer.probabilities(checked)))
+        return Made(
+            layer,
+            extractor,
+            chosen,
+            f"step {fitted.best.step} of {fitted.steps} ({duration(fitted.seconds)}, "
+            f"{fitted.precision})",
+            [each.tree() for each in fitted.history],
+            network,
+            self._about(fitted),
+        )
+
+    def _about(self, fitted: Fitted) -> NetworkInfo:
+        height, width = self.size
+        return NetworkInfo(
+            height=height,
+            width=width,
+            start=self.start,
+            settings={**self.config.tree(), "balance": self.request.balance},
+            steps=fitted.steps,
+            seconds=fitted.seconds,
+        )
+
+    @property
+    def start(self) -> str:
+        """Where its weights come from, in words."""
+        return self._begun[1]

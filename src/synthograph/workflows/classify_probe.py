@@ -1,0 +1,79 @@
+"""A classifier on features of a network that stays as it is."""
+
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+
+import torch
+
+from synthograph.archive.batches import ArchiveRows
+from synthograph.core.errors import UserError
+from synthograph.core.progress import Progress
+from synthograph.downstream import probe
+from synthograph.features.base import Extractor
+from synthograph.features.registry import feature_folder
+from synthograph.metrics.columns import features_of
+from synthograph.workflows.classifying import (
+    SELECTING,
+    Made,
+    labels_of,
+    open_backbone,
+    predictions_of,
+    with_threshold,
+)
+from synthograph.workflows.downstream_requests import ClassifyTrainRequest
+
+
+@dataclass(frozen=True)
+class ProbeJob:
+    """Reads features once and fits a linear layer to them.
+
+    Raises:
+        UserError: the backbone is unknown, its weights are not here, or settings are given that
+            only a network of its own has.
+    """
+
+    request: ClassifyTrainRequest
+    train: ArchiveRows
+    validation: ArchiveRows
+
+    def __post_init__(self) -> None:
+        if self.request.weights is not None:
+            raise UserError(
+                "--weights with --probe: the extractors have weights of their own; leave one out"
+            )
+        assert self.extractor, "what is not here is refused now"
+
+    @cached_property
+    def extractor(self) -> Extractor:
+        """What gives the features."""
+        return open_backbone(self.request.backbone, self.request.device)
+
+    def notes(self) -> list[str]:
+        """Nothing to know."""
+        return []
+
+    def estimate(self) -> list[str]:
+        """Nothing worth telling: it takes seconds."""
+        return []
+
+    def clear(self) -> None:
+        """It leaves nothing."""
+
+    def make(self, progress: Progress) -> Made:
+        """Fit one probe for each penalty; validation images choose."""
+        classes = self.train.archive.info.classes
+        seen, checked = (
+            features_of(
+                part.images, self.extractor, folder=feature_folder(), tracks=progress.track
+            ).values
+            for part in (self.train, self.validation)
+        )
+        labels = labels_of(self.train, classes)
+        weights = torch.ones(len(labels), dtype=torch.float64)
+        if self.request.balance != "none":  # a fit to all images at once draws none more often
+            weights = probe.balanced_weights(labels, len(classes))
+        blank, score = predictions_of(self.validation, classes), SELECTING[self.request.measure]
+        made, tried, penalty = probe.fit(seen, labels, weights, blank, checked, score)
+        chosen = with_threshold(replace(blank, probabilities=made.probabilities(checked)))
+        how, lines = f"penalty {penalty:.3g}", [asdict(each) for each in tried]
+        return Made(made, self.extractor, chosen, how, lines)
