@@ -23,7 +23,7 @@ from synthograph.features.weights import COUNTERS
 Names = Callable[[Sequence[str]], list[str]]
 """Names of tensors to names that are the same in all libraries."""
 Adapt = Callable[[Tensor], Tensor]
-OWN = "body."
+OWN = "network/body."
 """How the names of a backbone begin in files of classifiers made here."""
 
 _DENSE = re.compile(r"(denselayer\d+\.)(?:layers\.)?(norm|conv)\.?(\d)")

@@ -228,3 +228,7 @@ def load_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tenso
         entries.setdefault(int(index), {})[part] = tensor
     groups = optimiser.state_dict()["param_groups"]
     optimiser.load_state_dict({"state": entries, "param_groups": groups})
+    for parameter, state in optimiser.state.items():
+        for name, tensor in state.items():
+            if tensor.shape == parameter.shape:  # fused steps walk through memory, not by index
+                state[name] = torch.empty_like(parameter).copy_(tensor)

@@ -1,0 +1,161 @@
+"""Classifiers whose network is trained with them: scores, files, resuming, refusals."""
+
+import json
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+import synthograph as sg
+from synthograph.archive.batches import open_rows
+from synthograph.archive.reader import open_archive
+from synthograph.archive.split import SplitOptions, rewrite, split_archive
+from synthograph.core.errors import StoppedError, UserError
+from synthograph.core.untrusted.tensors import read_tensors, write_tensors
+from synthograph.downstream import classifier, fitting
+from synthograph.workflows.classifying import extractor_of, predict
+from tests.conftest import make_archive
+
+FEW = {"backbone": "small", "steps": 12, "batch": 8, "every": 4}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An archive of dark and bright noise."""
+    path = make_archive(tmp_path_factory.mktemp("network") / "set.zip", count=96)
+    split_archive(path, SplitOptions(test=0.3, val=0.2))
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(data: Path) -> Path:
+    out = data.with_name("c.safetensors")
+    sg.classify_train(data=data, out=out, **FEW)
+    return out
+
+
+def test_a_network_learns_a_plain_difference(data: Path, trained: Path, tmp_path: Path) -> None:
+    found = sg.classify_evaluate(model=trained, data=str(data)).evaluation
+    assert next(each.value for each in found.scores if each.score == "auroc") > 0.95
+    info = classifier.load(trained).info
+    assert (info.backbone, info.network.steps) == ("small", 12)
+    assert len(info.selection["tried"]) == 3
+    assert info.network.settings["balance"] == "weights"
+    sg.classify_predict(model=trained, data=str(data), out=tmp_path / "p.csv")
+    assert len((tmp_path / "p.csv").read_text().splitlines()) == 97
+
+
+def test_the_file_says_what_the_trained_network_said(data: Path, trained: Path) -> None:
+    model = classifier.load(trained)
+    images = open_rows(f"{data}:val")
+    found = predict(model, extractor_of(model, "cpu"), images.images)
+    history = [each["value"] for each in model.info.selection["tried"]]
+    labels = torch.tensor([row.label == "bright" for row in images.ordered])
+    hits = (found.probabilities[:, 1] >= model.info.threshold) == labels
+    assert max(history) > 0.95
+    assert hits.double().mean() > 0.9
+    far = predict(model, extractor_of(model, "cpu"), open_rows(f"{data}:train").images).distances
+    assert (far > 1).double().mean() < 0.05
+
+
+def test_a_killed_training_goes_on_with_the_same_command(
+    data: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {"data": data, "out": tmp_path / "c.safetensors", **FEW}
+    advance = fitting._Run.advance
+
+    def kill(run: fitting._Run) -> None:
+        advance(run)
+        if run.step == 7:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(fitting._Run, "advance", kill)
+    with pytest.raises(StoppedError, match="the same command goes on"):
+        sg.classify_train(**asked)
+    monkeypatch.setattr(fitting._Run, "advance", advance)
+    with pytest.raises(UserError, match=r"begun with rate 0\.001, now 0\.1\): remove that file"):
+        sg.classify_train(**asked, rate=0.1)
+    sg.classify_train(**asked)
+    assert [path.name for path in tmp_path.iterdir()] == ["c.safetensors"]
+    ours, theirs = (read_tensors(path)[0] for path in (asked["out"], trained))
+    for name, tensor in theirs.items():
+        assert torch.equal(ours[name], tensor), name
+
+
+@pytest.mark.parametrize("balance", ["weights", "sampling", "none"])
+def test_modalities_of_16_bits(balance: str, tmp_path: Path) -> None:
+    modalities = {"vis": 1, "nir": 1}
+    path = make_archive(
+        tmp_path / "a.zip", modalities=modalities, bits=16, classes=("a", "b", "c"), count=48
+    )
+    split_archive(path, SplitOptions(test=0.25, val=0.25))
+    out = tmp_path / "c.safetensors"
+    found = sg.classify_train(data=path, out=out, balance=balance, measure="brier", **FEW)
+    assert found.threshold is None
+    assert "step" in found.how
+    assert sg.classify_evaluate(model=out, data=str(path)).evaluation.images == 12
+
+
+def test_weights_of_another_classifier(data: Path, trained: Path, tmp_path: Path) -> None:
+    found = sg.classify_train(
+        data=data, out=tmp_path / "c.safetensors", weights=trained, **{**FEW, "rate": 1e-9}
+    )
+    assert any("tensors that it needs of c.safetensors" in note for note in found.notes)
+    ours, theirs = (read_tensors(path)[0] for path in (found.out, trained))
+    kernels = "network/body.layers.1.0.weight"
+    assert torch.allclose(ours[kernels], theirs[kernels], atol=1e-5)
+
+
+def test_a_dry_run_tells_the_time_and_writes_nothing(data: Path, tmp_path: Path) -> None:
+    found = sg.classify_train(data=data, out=tmp_path / "c.safetensors", dry_run=True, **FEW)
+    text = str(found)
+    assert "12 steps and 3 validations take at most about" in text
+    assert "small begins with random numbers" in text
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_cannot_work_is_refused_before_any_work(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "c.safetensors"
+    with pytest.raises(UserError, match="did you mean 'small'"):
+        sg.classify_train(data=data, out=out, backbone="smal")
+    with pytest.raises(UserError, match="names of evaluate --features with --probe"):
+        sg.classify_train(data=data, out=out, backbone="random-vgg16")
+    with pytest.raises(UserError, match="--weights with --probe"):
+        sg.classify_train(data=data, out=out, probe=True, weights=out)
+    with pytest.raises(UserError, match="there is no such file|expected a file of weights"):
+        sg.classify_train(data=data, out=out, backbone="small", weights=tmp_path / "no.pth")
+    with pytest.raises(UserError, match="steps"):
+        sg.classify_train(data=data, out=out, backbone="small", steps=0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_damaged_files_are_refused(data: Path, trained: Path, tmp_path: Path) -> None:
+    tensors, document = read_tensors(trained)
+    odd = tmp_path / "odd.safetensors"
+
+    def refused(match: str, tensors: dict, document: dict) -> None:
+        write_tensors(odd, tensors, document)
+        with pytest.raises(UserError, match=match):
+            classifier.load(odd)
+
+    refused("'nothing'|nothing", tensors, {**document, "backbone": "nothing"})
+    less = {name: t for name, t in tensors.items() if "layers.3" not in name}
+    refused("lacks tensor", less, document)
+    huge = json.loads(json.dumps(document))
+    huge["spec"]["modalities"] = {"image": 10**9}
+    refused("larger than what is stored|channels|must be", tensors, huge)
+    probe = {**tensors, **{n: tensors[n][..., :5] for n in ("mean", "scale", "weight", "axes")}}
+    refused("damaged classifier", probe, document)
+
+
+def test_groups_that_a_network_saw_are_refused(data: Path, trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"were seen by c\.safetensors"):
+        sg.classify_evaluate(model=trained, data=f"{data}:val")
+    other = make_archive(tmp_path / "renamed.zip", count=96, namespace="other")
+    archive = open_archive(other)
+    rewrite(archive, [replace(row, group=f"new{row.group}") for row in archive.rows])
+    with pytest.raises(UserError, match=r"equal images that c\.safetensors saw"):
+        sg.classify_evaluate(model=trained, data=str(other))
