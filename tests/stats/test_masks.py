@@ -32,7 +32,7 @@ EMPTY = np.zeros((SIDE, SIDE), np.uint8)
 
 def overlaps(*pairs: tuple[np.ndarray, np.ndarray], classes: int = 2) -> Overlaps:
     truth, said = zip(*pairs, strict=True)
-    return compare_masks(truth, said, classes, groups=torch.arange(len(pairs)))
+    return compare_masks(np.stack(truth), np.stack(said), classes, groups=torch.arange(len(pairs)))
 
 
 def value(name: str, found: Overlaps, k: int = 1) -> float:

@@ -10,6 +10,7 @@ import typer
 
 from synthograph.cli.classify import classify
 from synthograph.cli.options import json_verb, plain_verb
+from synthograph.cli.segment import segment
 from synthograph.cli.usage import UsageError, explain
 from synthograph.cli.weights import weights
 from synthograph.core.console import say
@@ -39,6 +40,7 @@ WITH_JSON = ("inspect", "models")
 for name in VERBS:
     app.command()((json_verb if name in WITH_JSON else plain_verb)(request_of(name)))
 app.add_typer(classify, name="classify")
+app.add_typer(segment, name="segment")
 app.add_typer(weights, name="weights")
 
 

@@ -100,6 +100,28 @@ class Overlaps:
             self.diagonal,
         )
 
+    def by_group(self) -> "Overlaps":
+        """The same with the pixels of all images of a group together, as those of a volume; its
+        distance is the mean of those that have a value.
+        """
+        keys = torch.stack((self.groups, self.folds), dim=1)
+        found, inverse = keys.unique(dim=0, return_inverse=True)
+
+        def summed(values: Float64[Tensor, "n k"]) -> Float64[Tensor, "g k"]:
+            zeros = torch.zeros(len(found), values.shape[1], dtype=torch.float64)
+            return zeros.index_add_(0, inverse, values)
+
+        there = self.distance.isfinite()
+        return Overlaps(
+            summed(self.hits),
+            summed(self.truth),
+            summed(self.predicted),
+            summed(self.distance.nan_to_num()) / summed(there.double()),
+            found[:, 0],
+            found[:, 1],
+            self.diagonal,
+        )
+
     def same_images(self, other: "Overlaps") -> bool:
         """Whether the other ones are of the same images in the same order and folds."""
         names = ("truth", "groups", "folds")
@@ -135,12 +157,13 @@ def averaged(seeds: Sequence[Overlaps]) -> Overlaps:
 
 
 def compare_masks(
-    truth: Sequence[UInt8[np.ndarray, "h w"]],
-    predicted: Sequence[UInt8[np.ndarray, "h w"]],
+    truth: UInt8[np.ndarray, "n h w"],
+    predicted: UInt8[np.ndarray, "n h w"],
     classes: int,
     *,
     groups: Int64[Tensor, " n"],
     folds: Int64[Tensor, " n"] | None = None,
+    distances: bool = True,
 ) -> Overlaps:
     """Compare predicted masks with true ones.
 
@@ -150,6 +173,7 @@ def compare_masks(
         classes: number of classes, the background among them.
         groups: patient of every image.
         folds: which training predicted it; one by default.
+        distances: whether to measure them; NaN otherwise.
     """
     pixels = np.zeros((3, len(truth), classes))
     distance = np.full((len(truth), classes), np.nan)
@@ -158,7 +182,7 @@ def compare_masks(
         table = np.bincount(true[known].astype(np.int64) * classes + said[known], minlength=1)
         table = np.pad(table, (0, classes**2 - len(table))).reshape(classes, classes)
         pixels[:, n] = table.diagonal(), table.sum(1), table.sum(0)
-        for k in range(1, classes):
+        for k in range(1, classes) if distances else ():
             if pixels[1:, n, k].any():
                 distance[n, k] = hausdorff((true == k) & known, (said == k) & known)
     hits, of_truth, of_predicted = torch.from_numpy(pixels)
@@ -169,7 +193,7 @@ def compare_masks(
         torch.from_numpy(distance),
         groups,
         torch.zeros_like(groups) if folds is None else folds,
-        math.hypot(*truth[0].shape),
+        math.hypot(*truth.shape[1:]),
     )
 
 

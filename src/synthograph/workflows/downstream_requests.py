@@ -158,3 +158,55 @@ class ClassifyPredictRequest(Request):
     data: str = Field(description="archive, or ARCHIVE:split; labels are not needed")
     out: Annotated[Path, Flag("--out", "-o")] = Field(description="table to be written: NAME.csv")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+
+
+class SegmentTrainRequest(FitOptions):
+    """Train a segmenter on masks of split train; split val chooses it, test is never looked at."""
+
+    data: Path = Field(description="archive with masks, split; real images or a mixture")
+    out: Annotated[Path, Flag("--out", "-o")] = Field(
+        description="segmenter to be written: NAME.safetensors"
+    )
+    network: Literal["unet", "residual-unet", "attention-unet"] = Field(
+        "unet", description="unet, residual-unet or attention-unet"
+    )
+    width: int = Field(
+        16, ge=4, le=128, description="channels of its first layer, twice as many after each next"
+    )
+    classes: Words = Field(
+        (),
+        description="names of the mask values, background first: background,nucleus for 0 and 1, "
+        "or background=0,nucleus=255; by default all values are classes, named by their number",
+    )
+    batch: int = Field(8, description="images per step")
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+    dry_run: bool = Field(False, description="print the plan and train nothing")
+
+
+class SegmentEvaluateRequest(Request):
+    """Score a segmenter on masks of real images that neither it nor its generator saw."""
+
+    model: Path = Field(description="segmenter of segment train")
+    data: str = Field(description="archive, or ARCHIVE:split; split test if there are splits")
+    by: Words = Field((), description="also for each value of these columns, such as site,sex")
+    out: Annotated[Path | None, Flag("--out", "-o")] = Field(
+        None, description="also write the scores as JSON"
+    )
+    table: Path | None = Field(None, description="also write the scores of every image: NAME.csv")
+    overlays: Path | None = Field(
+        None, description="also draw the worst, middle and best images: NAME.png"
+    )
+    seed: int = Field(0, description="seed of the intervals")
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+
+
+class SegmentPredictRequest(Request):
+    """Write a mask for every image of an archive: a PNG of mask values as in training."""
+
+    model: Path = Field(description="segmenter of segment train")
+    data: str = Field(description="archive, or ARCHIVE:split; masks are not needed")
+    out: Annotated[Path, Flag("--out", "-o")] = Field(description="folder of masks to be written")
+    pictures: Path | None = Field(
+        None, description="also a folder of pictures: every image beside its mask"
+    )
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")

@@ -1,0 +1,116 @@
+"""Images of an archive with their masks, to learn from and to be scored by."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor
+
+from synthograph.archive.batches import ArchiveRows
+from synthograph.archive.cache import cache_order, pixel_cache
+from synthograph.archive.reader import MASKS
+from synthograph.core.errors import UserError
+from synthograph.core.names import first_few
+from synthograph.core.progress import Track
+
+IGNORED = 255
+"""Mask value of pixels of which nobody says what they are, unless a class has it."""
+MOST = 64
+"""Classes of masks; more are grey values."""
+REMEDY = "prepare the archive with --masks"
+
+
+@dataclass(frozen=True)
+class MaskedImages:
+    """Those rows that have a mask.
+
+    Attributes:
+        rows: in the order of the manifest.
+        masks: mask values as they are stored, or class numbers once `numbered`.
+        without: files that have no mask, which are left out.
+    """
+
+    rows: ArchiveRows
+    masks: UInt8[np.ndarray, "n h w"]
+    without: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.masks)
+
+    @property
+    def values(self) -> Mapping[int, float]:
+        """Mask value -> share of all pixels."""
+        counts = np.bincount(self.masks.reshape(-1), minlength=IGNORED + 1)
+        return {int(value): counts[value] / counts.sum() for value in np.flatnonzero(counts)}
+
+    def pixels(self, numbers: Int64[Tensor, " b"]) -> Float[Tensor, "b c h w"]:
+        """Images as numbers 0..1.
+
+        Args:
+            numbers: which of the images, in any order.
+        """
+        return pixels_of(self.rows, numbers)
+
+    def numbered(self, values: Sequence[int]) -> "MaskedImages":
+        """The same with class numbers in place of mask values; `IGNORED` stays.
+
+        Args:
+            values: mask value of every class.
+
+        Raises:
+            UserError: a mask holds a value that no class has.
+        """
+        table = np.full(IGNORED + 1, -1)
+        table[IGNORED] = IGNORED
+        table[list(values)] = np.arange(len(values))
+        unknown = table[self.masks] < 0
+        if unknown.any():
+            row = self.rows.rows[int(np.flatnonzero(unknown.any((1, 2)))[0])]
+            found = sorted({int(value) for value in np.unique(self.masks[unknown])})
+            known = ", ".join(map(str, values))
+            raise UserError(
+                f"{self.rows.name}: the mask of {row.file} holds {first_few(map(str, found))}, "
+                f"known mask values are {known} and {IGNORED} (ignored): name every value with "
+                "--classes when training, or prepare other masks"
+            )
+        return MaskedImages(self.rows, table[self.masks].astype(np.uint8), self.without)
+
+
+def masked_images(rows: ArchiveRows, track: Track) -> MaskedImages:
+    """Read the masks of images, one byte a pixel.
+
+    Args:
+        rows: of an archive.
+        track: shows how far it is.
+
+    Raises:
+        UserError: none has a mask, or one is broken or has another size than its image.
+    """
+    archive = rows.archive
+    having = [row for row in rows.rows if f"{MASKS}/{row.file}" in archive.files]
+    if not having:
+        raise UserError(f"{rows.name}: none of its {len(rows.rows)} images has a mask: {REMEDY}")
+    spec = archive.info.spec
+    masks = np.empty((len(having), spec.height, spec.width), np.uint8)
+    for number, row in enumerate(track(having, len(having))):
+        mask = archive.read_mask(row)
+        assert mask is not None, f"{row.file} has a mask"
+        masks[number] = mask
+    chosen = ArchiveRows(archive, having, rows.split, rows.title)
+    known = {row.file for row in having}
+    return MaskedImages(chosen, masks, [r.file for r in rows.rows if r.file not in known])
+
+
+def pixels_of(rows: ArchiveRows, numbers: Int64[Tensor, " b"]) -> Float[Tensor, "b c h w"]:
+    """Images of any rows as numbers 0..1, from the pixel cache.
+
+    Args:
+        rows: of an archive.
+        numbers: which of them, in any order.
+    """
+    pixels, order = pixel_cache(rows.archive), cache_order(rows.archive)
+    places = [order[rows.rows[number].file] for number in numbers.tolist()]
+    found = pixels[places].astype(np.float32)
+    return torch.from_numpy(found / rows.archive.info.spec.max_value)

@@ -1,0 +1,274 @@
+"""Scores of a segmenter on real images that it never saw."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import UInt8
+from rich.table import Column, Table
+from rich.text import Text
+from torch import Tensor
+
+from synthograph.archive.batches import open_rows
+from synthograph.archive.masked import IGNORED, MaskedImages, masked_images
+from synthograph.core.contact_sheets import contact_sheet
+from synthograph.core.devices import pick_device
+from synthograph.core.files import sha256_file, write_bytes
+from synthograph.core.progress import Progress
+from synthograph.core.request import Result
+from synthograph.core.version import VERSION
+from synthograph.downstream import segmenter
+from synthograph.downstream.segmenter import Segmenter
+from synthograph.results.classification import Unit
+from synthograph.results.segmentation import (
+    MEAN,
+    ClassCases,
+    MaskScoreValue,
+    SegmenterEvaluation,
+    SegmenterRecord,
+)
+from synthograph.stats.masks import (
+    EMPTY_RULE,
+    MISS_RULE,
+    MaskScore,
+    Overlaps,
+    cases,
+    mask_scores,
+)
+from synthograph.stats.paired import score_interval
+from synthograph.workflows.downstream_requests import SegmentEvaluateRequest
+from synthograph.workflows.segmenting import drawn_beside, overlaps_of, predicted_masks
+from synthograph.workflows.tables import number, table_lines
+from synthograph.workflows.trained import (
+    cells_of,
+    levels_of,
+    refuse_other_modalities,
+    refuse_out,
+    refuse_seen,
+)
+
+SHOWN = 6
+"""Images of an overlay picture: that many worst, middle and best ones."""
+
+
+@dataclass(frozen=True, repr=False)
+class SegmentEvaluateResult(Result):
+    """Scores, and the files that they were written to."""
+
+    evaluation: SegmenterEvaluation
+    files: Sequence[Path]
+
+    def lines(self) -> Iterator[str]:
+        """Scores with intervals, empty cases and their rules."""
+        found = self.evaluation
+        yield f"{found.images} images of {found.groups} groups that the segmenter never saw"
+        whole = [each for each in found.scores if not each.column]
+        yield from table_lines(_scores(whole))
+        parts = [each for each in found.scores if each.column and each.score == "dice"]
+        if parts:
+            yield from table_lines(_parts(parts))
+        yield from table_lines(_cases(found))
+        yield from (f"rule: {rule}" for rule in found.rules)
+        yield from (f"note: {note}" for note in found.notes)
+        yield from map(str, self.files)
+
+
+def run(request: SegmentEvaluateRequest, *, progress: Progress) -> SegmentEvaluateResult:
+    """Evaluate on a split, test by default.
+
+    Raises:
+        UserError: the segmenter or a generator of its training images saw a group or an image of
+            the split, images are synthetic, or masks are missing or hold unknown values.
+    """
+    wanted = ((request.out, ".json"), (request.table, ".csv"), (request.overlays, ".png"))
+    for path, ending in wanted:
+        if path is not None:
+            refuse_out(path, ending)
+    model = segmenter.load(request.model, pick_device(request.device))
+    rows = open_rows(request.data, "test").real()
+    refuse_other_modalities(model.info.spec, rows, "segmenter")
+    refuse_seen(model.info, rows, request.model.name)
+    images = masked_images(rows, progress.track("masks")).numbered(model.info.values)
+    for column in request.by:
+        levels_of(images.rows, column)
+    masks = predicted_masks(model, images.rows, progress.track("predicting"))
+    overlaps = overlaps_of(images, masks, len(model.info.classes))
+    evaluation = _evaluation(request, model, images, overlaps)
+    if request.out is not None:
+        evaluation.save(request.out)
+    if request.table is not None:
+        write_bytes(request.table, _table(model, images, overlaps))
+    if request.overlays is not None:
+        write_bytes(request.overlays, _overlays(images, masks, overlaps))
+    return SegmentEvaluateResult(evaluation, [path for path, _ in wanted if path is not None])
+
+
+def _evaluation(
+    request: SegmentEvaluateRequest, model: Segmenter, images: MaskedImages, overlaps: Overlaps
+) -> SegmenterEvaluation:
+    info, rows = model.info, images.rows
+    values = list(_values(info.classes, overlaps, "image", request.seed))
+    by_group = overlaps.by_group()
+    if len(by_group) < len(overlaps):
+        values += _values(info.classes, by_group, "group", request.seed)
+    in_order = dict(zip((row.file for row in rows.ordered), range(len(overlaps)), strict=True))
+    places = [in_order[row.file] for row in rows.rows]
+    for column in request.by:
+        cells = cells_of(rows, column)
+        for level in levels_of(rows, column):
+            here = overlaps.subset(torch.tensor([cells[place] == level for place in places]))
+            values += _values(info.classes, here, "image", request.seed, column, level)
+    counted = [(name, cases(overlaps, k)) for k, name in enumerate(info.classes) if k > 0]
+    return SegmenterEvaluation(
+        model=SegmenterRecord(
+            file=request.model.name,
+            sha256=sha256_file(request.model),
+            network=info.network,
+            data=info.data,
+            counts=info.counts,
+        ),
+        data=rows.archive.path.name,
+        split=rows.split,
+        images_hash=rows.archive.images_hash,
+        classes=tuple(info.classes),
+        images=len(overlaps),
+        groups=len(overlaps.groups.unique()),
+        scores=tuple(values),
+        cases=tuple(
+            ClassCases(
+                of_class=name,
+                both=each.both,
+                missed=each.missed,
+                false_alarms=each.false_alarms,
+                neither=each.neither,
+            )
+            for name, each in counted
+        ),
+        rules=(EMPTY_RULE, MISS_RULE),
+        without=len(images.without),
+        ignored=images.values.get(IGNORED, 0.0),
+        seed=request.seed,
+        version=VERSION,
+        notes=tuple(_notes(info.spec.describe(), images)),
+    )
+
+
+def _notes(trained: str, images: MaskedImages) -> Iterator[str]:
+    rows, given = images.rows, images.rows.archive.info.spec.describe()
+    if images.without:
+        yield (
+            f"{len(images.without)} of {len(images.without) + len(images)} images of {rows.name} "
+            f"have no mask and are left out, such as {images.without[0]}"
+        )
+    if trained != given:
+        yield f"the segmenter was trained on {trained}, these images are {given}"
+    if not any(row.grouped for row in rows.rows):
+        yield "every image is its own group: if patients have several, intervals are too narrow"
+    if share := images.values.get(IGNORED):
+        yield f"{share:.1%} of the pixels are ignored (value {IGNORED})"
+
+
+def _values(
+    classes: Sequence[str],
+    overlaps: Overlaps,
+    unit: Unit,
+    seed: int,
+    column: str = "",
+    level: str = "",
+) -> Iterator[MaskScoreValue]:
+    """All scores, the mean over the classes first."""
+    groups = len(overlaps.groups.unique())
+    for name, score in _each_score(classes, overlaps):
+        value, ends = score_interval(score, overlaps, seed=seed)
+        yield MaskScoreValue(
+            score=score.name,
+            column=column,
+            level=level,
+            unit=unit,
+            of_class=name,
+            value=value if value == value else None,
+            interval=ends,
+            images=len(overlaps),
+            groups=groups,
+        )
+
+
+def _each_score(classes: Sequence[str], overlaps: Overlaps) -> Iterator[tuple[str, MaskScore]]:
+    """Class and score; the mean of several classes has no class."""
+    there = overlaps.occurring
+    parts = [(classes[k], [k]) for k in there]
+    for name, numbers in [(MEAN, there)] * (len(there) > 1) + parts:
+        yield from ((name, score) for score in mask_scores(numbers, overlaps.diagonal))
+
+
+def _scores(values: Sequence[MaskScoreValue]) -> Table:
+    """One row per score and unit; a column for the mean and for each class."""
+    heads = list(dict.fromkeys(value.of_class for value in values))
+    table = Table("score", *(Column(Text(h or "mean"), justify="right") for h in heads))
+    for score, unit in dict.fromkeys((value.score, value.unit) for value in values):
+        row = {v.of_class: v for v in values if (v.score, v.unit) == (score, unit)}
+        name = score if unit == "image" else f"{score} of groups"
+        table.add_row(name, *(_cell(row[head]) for head in heads))
+    return table
+
+
+def _parts(values: Sequence[MaskScoreValue]) -> Table:
+    """Dice by the values of columns."""
+    heads = list(dict.fromkeys(value.of_class for value in values))
+    right = (Column(Text(head or "mean"), justify="right") for head in heads)
+    table = Table("Dice where", Column("images", justify="right"), *right)
+    for column, level in dict.fromkeys((v.column, v.level) for v in values):
+        row = {v.of_class: v for v in values if (v.column, v.level) == (column, level)}
+        images = str(next(iter(row.values())).images)
+        cells = (_cell(row[head]) if head in row else "none" for head in heads)
+        table.add_row(Text(f"{column}={level}"), images, *cells)
+    return table
+
+
+def _cell(value: MaskScoreValue) -> str:
+    if value.value is None:
+        return "none"
+    ends = value.interval
+    bounds = "" if ends is None else f" ({number(ends.low)} to {number(ends.high)})"
+    return f"{number(value.value)}{bounds}"
+
+
+def _cases(found: SegmenterEvaluation) -> Table:
+    heads = ("in both", "missed", "false alarm", "in neither")
+    table = Table("images with class", *(Column(head, justify="right") for head in heads))
+    for each in found.cases:
+        counts = (each.both, each.missed, each.false_alarms, each.neither)
+        table.add_row(Text(each.of_class), *map(str, counts))
+    return table
+
+
+def _table(model: Segmenter, images: MaskedImages, overlaps: Overlaps) -> bytes:
+    """One row per image and class, as CSV; empty cells where there is no value."""
+    lines = io.StringIO()
+    writer = csv.writer(lines, lineterminator="\n")
+    columns = ["file", "group", "split", "class", "true_pixels", "predicted_pixels"]
+    writer.writerow([*columns, "dice", "iou", "hausdorff95"])
+    for n, row in enumerate(images.rows.rows):
+        for k, name in enumerate(model.info.classes[1:], start=1):
+            pixels = (int(overlaps.truth[n, k]), int(overlaps.predicted[n, k]))
+            found = (float(of[n, k]) for of in (overlaps.dice, overlaps.iou, overlaps.distance))
+            values = ("" if value != value else f"{value:.6g}" for value in found)
+            writer.writerow([row.file, row.group, row.split or "", name, *pixels, *values])
+    return lines.getvalue().encode("utf-8")
+
+
+def _overlays(images: MaskedImages, masks: UInt8[Tensor, "n h w"], overlaps: Overlaps) -> bytes:
+    """A picture of the worst, middle and best images: image, truth and prediction."""
+    dice = overlaps.dice[:, 1:].nanmean(1)
+    order = dice.nan_to_num(2.0).argsort(stable=True).tolist()
+    middle = max(len(order) // 2 - SHOWN // 2, 0)
+    parts = {"worst": order[:SHOWN], "middle": order[middle:][:SHOWN], "best": order[-SHOWN:]}
+    shown = {n: title for title, numbers in reversed(parts.items()) for n in numbers}
+    lines = []
+    for n in (each for each in order if each in shown):
+        drawn = drawn_beside(images.rows, n, [images.masks[n], masks[n].numpy()])
+        lines.append((f"{shown[n]}, Dice {number(float(dice[n]))}", drawn))
+    return contact_sheet(lines, factor=1)

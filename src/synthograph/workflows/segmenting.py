@@ -1,0 +1,68 @@
+"""What training, evaluating and using a segmenter have in common."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from synthograph.archive.batches import ArchiveRows, group_numbers
+from synthograph.archive.masked import IGNORED, MaskedImages, pixels_of
+from synthograph.core.contact_sheets import as_rgb
+from synthograph.core.overlays import enlarged, overlay
+from synthograph.core.progress import Track
+from synthograph.downstream.segmenter import Segmenter
+from synthograph.stats.masks import Overlaps, compare_masks
+
+PIXELS_AT_ONCE = 1 << 20
+MIN_SIDE = 160
+"""Pixels that pictures have at least along their shorter side."""
+
+
+def predicted_masks(
+    segmenter: Segmenter, rows: ArchiveRows, track: Track
+) -> UInt8[Tensor, "n h w"]:
+    """The class of every pixel, in the order of the rows.
+
+    Args:
+        segmenter: what predicts.
+        rows: of an archive, with modalities as in training.
+        track: shows how far it is.
+    """
+    spec = rows.archive.info.spec
+    size = max(1, PIXELS_AT_ONCE // (spec.height * spec.width))
+    parts = torch.arange(len(rows.rows)).split(size)
+    found = [segmenter.predict(pixels_of(rows, part)) for part in track(parts, len(parts))]
+    return torch.cat(found)
+
+
+def overlaps_of(
+    images: MaskedImages, masks: UInt8[Tensor, "n h w"], classes: int, *, distances: bool = True
+) -> Overlaps:
+    """What predicted masks have in common with the true ones."""
+    return compare_masks(
+        images.masks,
+        masks.numpy(),
+        classes,
+        groups=group_numbers(images.rows.rows),
+        distances=distances,
+    )
+
+
+def drawn_beside(
+    rows: ArchiveRows, number: int, masks: Sequence[UInt8[np.ndarray, "h w"]]
+) -> list[np.ndarray]:
+    """An image, and the same with each mask drawn into it, as RGB pictures of one size.
+
+    Args:
+        rows: of an archive.
+        number: which of them.
+        masks: class numbers; modalities stand side by side and get the same mask.
+    """
+    spec = rows.archive.info.spec
+    factor = max(1, -(-MIN_SIDE // min(spec.height, spec.width)))
+    picture = as_rgb(rows.archive.read(rows.rows[number]), spec.modalities.values())
+    wide = (np.tile(mask, (1, len(spec.modalities))) for mask in masks)
+    drawn = (overlay(picture, mask, ignored=IGNORED, factor=factor) for mask in wide)
+    return [enlarged(picture, factor), *drawn]

@@ -1,0 +1,259 @@
+"""Segmenters through their workflows: scores, refusals of what was seen, predicted masks."""
+
+import csv
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import synthograph as sg
+from synthograph import results
+from synthograph.archive.batches import open_rows
+from synthograph.archive.manifest import Row
+from synthograph.archive.reader import ArchiveInfo, decode_png, open_archive
+from synthograph.archive.split import SplitOptions, rewrite, split_archive
+from synthograph.archive.writer import ArchiveWriter, encode
+from synthograph.core.errors import UserError
+from synthograph.core.spec import ImageSpec
+from synthograph.core.untrusted.tensors import read_tensors, write_tensors
+from synthograph.downstream import segmenter
+
+pytest.importorskip("monai", reason="monai is missing")
+
+QUICK = {"steps": 40, "batch": 8, "width": 8, "every": 20, "rate": 1e-2, "precision": "fp32"}
+SHAPE = (18, 22)
+VALUES = (0, 1, 2)
+
+
+def draw(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A bright disc with a dark core on noise, 0..1, and its classes."""
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    centre = rng.uniform(6, 12, 2)
+    distance = np.hypot(y - centre[0], x - centre[1])
+    classes = (distance < 5.5).astype(np.uint8) + (distance < 2.5)
+    return np.array((0.3, 0.9, 0.1))[classes] + rng.normal(0, 0.05, SHAPE), classes
+
+
+def discs(
+    path: Path,
+    *,
+    count: int = 40,
+    seed: int = 0,
+    modalities: dict[str, int] | None = None,
+    bits: int = 8,
+    values: tuple[int, ...] = VALUES,
+    change: Callable[[int, np.ndarray], np.ndarray | None] = lambda number, mask: mask,
+    namespace: str = "discs",
+) -> Path:
+    """An archive of discs with masks; two images a patient, site a or b."""
+    modalities = modalities or {"image": 3}
+    rng, top = np.random.default_rng(seed), 2**bits - 1
+    writer = ArchiveWriter(path, {"test": seed})
+    for number in range(count):
+        image, classes = draw(rng)
+        pixels = {
+            name: np.repeat((image.clip(0, 1) * top)[:, :, None], channels, 2)
+            for name, channels in modalities.items()
+        }
+        row = Row("", None, f"P{number // 2}", columns={"site": "ab"[number // 2 % 2]})
+        kind = np.uint8 if bits == 8 else np.uint16
+        mask = change(number, np.array(values, np.uint8)[classes])
+        writer.add([encode({n: p.astype(kind) for n, p in pixels.items()}, mask, row)])
+    spec = ImageSpec(height=SHAPE[0], width=SHAPE[1], modalities=modalities, bits=bits)
+    writer.finish(ArchiveInfo(spec=spec, namespace=namespace))
+    split_archive(path, SplitOptions(test=0.3, val=0.2))
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("segment")
+    data, out = discs(folder / "discs.zip"), folder / "s.safetensors"
+    sg.segment_train(data=data, out=out, classes="back,rim,core", **QUICK)
+    return data, out
+
+
+def test_discs_are_learned_and_scored(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    data, model = trained
+    files = {
+        "out": tmp_path / "e.json",
+        "table": tmp_path / "t.csv",
+        "overlays": tmp_path / "o.png",
+    }
+    made = sg.segment_evaluate(model=model, data=str(data), by="site", **files)
+    found = made.evaluation
+    assert found.score("dice").value > 0.8
+    assert found.score("dice", "core").interval is not None
+    assert found.score("dice", "back") is None
+    assert found.score("hausdorff95", "rim").value < 5
+    assert {each.level for each in found.scores if each.column} == {"a", "b"}
+    assert {each.unit for each in found.scores} == {"image", "group"}
+    assert found.cases[0].both == found.images and found.cases[0].neither == 0
+    assert results.load(files["out"]) == found
+    assert "diagonal" in str(made) and "false alarm" in str(made)
+    with files["table"].open() as file:
+        table = list(csv.DictReader(file))
+    assert len(table) == 2 * found.images
+    of_core = [float(row["dice"]) for row in table if row["class"] == "core"]
+    assert np.mean(of_core) == pytest.approx(found.score("dice", "core").value, abs=1e-4)
+    height, width, channels = decode_png(files["overlays"].read_bytes(), "o.png").shape
+    assert (channels, width > 3 * SHAPE[1]) == (3, True)
+
+
+def test_the_file_says_what_it_saw(trained: tuple[Path, Path]) -> None:
+    data, model = trained
+    info = segmenter.load(model, sg_cpu()).info
+    seen = {row.group for row in open_archive(data).rows if row.split in ("train", "val")}
+    assert len(info.group_digests) == len(seen)
+    assert info.classes == ["back", "rim", "core"]
+    assert sum(info.shares) == pytest.approx(1)
+    assert info.counts["synthetic"] == 0
+
+
+def sg_cpu() -> object:
+    import torch
+
+    return torch.device("cpu")
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_patients_that_it_saw_are_refused_by_name(trained: tuple[Path, Path], split: str) -> None:
+    data, model = trained
+    with pytest.raises(UserError, match=r"were seen by s\.safetensors, such as 'P"):
+        sg.segment_evaluate(model=model, data=f"{data}:{split}")
+
+
+def test_copies_and_leaky_generators_are_refused(
+    trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    data, model = trained
+    other = discs(tmp_path / "renamed.zip", namespace="other")
+    archive = open_archive(other)
+    rewrite(archive, [replace(row, group=f"new{row.group}", split=None) for row in archive.rows])
+    with pytest.raises(UserError, match="equal images that s.safetensors saw"):
+        sg.segment_evaluate(model=model, data=str(other))
+    tensors, document = read_tensors(model)
+    document["snapshots"] = [{"group_digests": list(open_rows(f"{data}:test").groups)[:1]}]
+    leaky = tmp_path / "leaky.safetensors"
+    write_tensors(leaky, tensors, document)
+    with pytest.raises(UserError, match="seen by a generator of the training images"):
+        sg.segment_evaluate(model=leaky, data=str(data))
+    write_tensors(leaky, tensors, {**document, "task": "classify"})
+    with pytest.raises(UserError, match="is no segmenter"):
+        sg.segment_evaluate(model=leaky, data=str(data))
+    write_tensors(leaky, tensors, {**document, "width": 5})
+    with pytest.raises(UserError, match="tensor"):
+        sg.segment_evaluate(model=leaky, data=str(data))
+
+
+def test_predicted_masks_hold_the_values_of_training(tmp_path: Path) -> None:
+    """16 bits, two modalities, values with gaps, ignored pixels."""
+
+    def some_ignored(number: int, mask: np.ndarray) -> np.ndarray:
+        mask[:2, :2] = 255
+        return mask
+
+    options = {"modalities": {"t1": 1, "t2": 1}, "bits": 16, "values": (0, 100, 7)}
+    data = discs(tmp_path / "d.zip", change=some_ignored, **options)
+    out = tmp_path / "s.safetensors"
+    names = "back=0,rim=100,core=7"
+    sg.segment_train(data=data, out=out, classes=names, network="residual-unet", **QUICK)
+    found = sg.segment_evaluate(model=out, data=str(data)).evaluation
+    assert found.score("dice").value > 0.8 and found.ignored > 0
+    pictures = tmp_path / "pictures"
+    made = sg.segment_predict(
+        model=out, data=f"{data}:test", out=tmp_path / "masks", pictures=pictures
+    )
+    files = sorted((tmp_path / "masks").rglob("*.png"))
+    assert len(files) == made.images == len(sorted(pictures.rglob("*.png")))
+    masks = np.stack([decode_png(file.read_bytes(), file.name) for file in files])
+    assert set(np.unique(masks)) == {0, 7, 100} and masks.shape[1:3] == SHAPE
+    archive = open_archive(data)
+    rows = {row.file: row for row in archive.rows}
+    truth = np.stack(
+        [archive.read_mask(rows[str(f.relative_to(tmp_path / "masks"))]) for f in files]
+    )
+    assert (masks[..., 0] == truth).mean() > 0.9
+
+
+def test_a_stopped_training_goes_on_to_the_same_weights(
+    trained: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from synthograph.downstream import fitting
+
+    data, _ = trained
+    options = {**QUICK, "steps": 6, "every": 2}
+    whole, parts = tmp_path / "whole.safetensors", tmp_path / "parts.safetensors"
+    sg.segment_train(data=data, out=whole, **options)
+    advance, done = fitting._Run.advance, []
+
+    def fail(run: fitting._Run) -> None:
+        if len(done) == 3:
+            run.save()
+            raise KeyboardInterrupt
+        done.append(1)
+        advance(run)
+
+    monkeypatch.setattr(fitting._Run, "advance", fail)
+    with pytest.raises(KeyboardInterrupt):
+        sg.segment_train(data=data, out=parts, **options)
+    monkeypatch.setattr(fitting._Run, "advance", advance)
+    assert not parts.exists() and len(list(tmp_path.glob("*.state"))) == 1
+    sg.segment_train(data=data, out=parts, **options)
+    assert whole.read_bytes() == parts.read_bytes()
+    assert not list(tmp_path.glob("*.state"))
+
+
+def test_what_cannot_be_trained_is_refused_at_once(
+    trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "s.safetensors"
+
+    def refused(name: str, words: str, classes: str = "", **options: object) -> None:
+        data = discs(tmp_path / name, **options)
+        with pytest.raises(UserError, match=words):
+            sg.segment_train(data=data, out=out, classes=classes, **QUICK)
+
+    refused("none.zip", "none of its 24 images has a mask", change=lambda n, m: None, count=48)
+    refused("gaps.zip", r"values 0, 128, 250: .*--classes background=0", values=(0, 128, 250))
+    refused("flat.zip", "one value only", change=lambda n, m: np.zeros_like(m))
+    refused("odd.zip", "holds 2, known mask values are 0, 1 and 255", "back,all")
+    refused("lack.zip", "no mask holds class 'more'", "back,rim,core,more")
+    refused("word.zip", "--classes back=x: give NAME=VALUE", "back=x")
+    refused("twice.zip", "given twice", "back,rim=0")
+    unsplit = discs(tmp_path / "whole.zip")
+    archive = open_archive(unsplit)
+    rewrite(archive, [replace(row, split=None) for row in archive.rows])
+    with pytest.raises(UserError, match="has no images in split train: 'synthograph split"):
+        sg.segment_train(data=unsplit, out=out, **QUICK)
+    synthetic = [
+        replace(row, split="val", origin="synthetic") if n < 4 else replace(row, split="train")
+        for n, row in enumerate(archive.rows)
+    ]
+    rewrite(archive, synthetic)
+    with pytest.raises(UserError, match="is synthetic"):
+        sg.segment_train(data=unsplit, out=out, **QUICK)
+    with pytest.raises(UserError, match="network"):
+        sg.segment_train(data=trained[0], out=out, network="unett", **QUICK)
+    assert not out.exists()
+
+
+def test_images_without_masks_are_counted(tmp_path: Path) -> None:
+    data = discs(tmp_path / "d.zip", change=lambda n, m: None if n % 10 == 0 else m)
+    plan = sg.segment_train(data=data, out=tmp_path / "s.safetensors", dry_run=True)
+    assert any("have no mask and are left out" in note for note in plan.notes)
+    assert list(plan.classes) == ["0", "1", "2"]
+
+
+def test_other_modalities_and_values_are_refused(
+    trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    _, model = trained
+    grey = discs(tmp_path / "g.zip", modalities={"image": 1}, seed=3, namespace="g")
+    with pytest.raises(UserError, match="the segmenter was trained on"):
+        sg.segment_predict(model=model, data=str(grey), out=tmp_path / "masks")
+    odd = discs(tmp_path / "o.zip", values=(0, 1, 9), seed=4, namespace="o")
+    with pytest.raises(UserError, match=r"the mask of .* holds 9, known mask values are 0, 1, 2"):
+        sg.segment_evaluate(model=model, data=str(odd))
