@@ -111,6 +111,6 @@ def pixels_of(rows: ArchiveRows, numbers: Int64[Tensor, " b"]) -> Float[Tensor, 
         numbers: which of them, in any order.
     """
     pixels, order = pixel_cache(rows.archive), cache_order(rows.archive)
-    places = [order[rows.rows[number].file] for number in numbers.tolist()]
+    places = np.array([order[rows.rows[number].file] for number in numbers.tolist()])
     found = pixels[places].astype(np.float32)
     return torch.from_numpy(found / rows.archive.info.spec.max_value)

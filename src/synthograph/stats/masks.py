@@ -262,6 +262,7 @@ def mask_scores(classes: Sequence[int], diagonal: float) -> tuple[MaskScore, ...
             partial(_mean_over, compute, tuple(classes)),
             higher_is_better=name != DISTANCE,
             top=diagonal if name == DISTANCE else 1.0,
+            share=False,
         )
         for name, (title, compute) in _SCORES.items()
     )
@@ -335,3 +336,5 @@ _SCORES = {
     "iou_set": ("IoU of the set", _iou_set),
     DISTANCE: ("95 % Hausdorff distance, mean over images", _distance),
 }
+TITLES = {name: title for name, (title, _) in _SCORES.items()}
+"""Name of every score -> what people are shown."""

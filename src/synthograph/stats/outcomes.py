@@ -58,6 +58,8 @@ class Score(Generic[O]):
     higher_is_better: bool = True
     top: float = 1.0
     """Largest possible value; the smallest is 0."""
+    share: bool = True
+    """Whether it is a share of images: then its variance is at least that of so many images."""
 
     def value(self, outcome: O) -> float:
         """The score with every image counted once; NaN where it has no value."""

@@ -87,10 +87,11 @@ def score_interval(
 ) -> tuple[float, Interval | None]:
     """A score and its interval over groups; for this training of the classifier.
 
-    The bootstrap over groups says how many independent images would show its variance, at most as
-    many as there are; Wilson's interval follows from that number. At 0 and 1 nothing varies, and
-    every group counts as one. In simulations 93 to 100 % of the intervals hold the true value, with
-    25 to 150 groups; those of the Brier score are too wide.
+    The bootstrap over groups says how many independent images would show its variance, for a share
+    of images at most as many as there are; Wilson's interval follows from that number. At 0 and 1
+    nothing varies, and every group counts as one. In simulations 93 to 100 % of the intervals hold
+    the true value, with 25 to 150 groups; those of the Brier score are too wide. For mean Dice it
+    is 90 to 97 % from 60 groups on; fewer may hold no image that is missed.
 
     Returns:
         The value, and None for the interval with fewer than `MIN_GROUPS` groups or where the score
@@ -106,7 +107,9 @@ def score_interval(
     share = value / score.top
     spread = _variance(found / score.top, groups)
     number = share * (1 - share) / spread if spread > 0 else groups
-    ends = wilson(share, min(number, len(outcome)), quantile(groups - 1))
+    if score.share:
+        number = min(number, len(outcome))
+    ends = wilson(share, number, quantile(groups - 1))
     return value, Interval(ends.low * score.top, ends.high * score.top)
 
 

@@ -33,6 +33,7 @@ from synthograph.results.segmentation import (
 from synthograph.stats.masks import (
     EMPTY_RULE,
     MISS_RULE,
+    TITLES,
     MaskScore,
     Overlaps,
     cases,
@@ -50,6 +51,12 @@ from synthograph.workflows.trained import (
     refuse_seen,
 )
 
+OF_GROUPS = {
+    "dice": "Dice, mean over groups, pixels of a group together",
+    "iou": "IoU, mean over groups, pixels of a group together",
+}
+"""Scores of groups that people are shown."""
+SURE_GROUPS = 50
 SHOWN = 6
 """Images of an overlay picture: that many worst, middle and best ones."""
 
@@ -167,6 +174,12 @@ def _notes(trained: str, images: MaskedImages) -> Iterator[str]:
         yield f"the segmenter was trained on {trained}, these images are {given}"
     if not any(row.grouped for row in rows.rows):
         yield "every image is its own group: if patients have several, intervals are too narrow"
+    groups = len(rows.groups)
+    if groups < SURE_GROUPS:
+        yield (
+            f"{groups} groups, which is few: a rare miss may be in none of them, and then the "
+            "intervals are too narrow"
+        )
     if share := images.values.get(IGNORED):
         yield f"{share:.1%} of the pixels are ignored (value {IGNORED})"
 
@@ -210,8 +223,9 @@ def _scores(values: Sequence[MaskScoreValue]) -> Table:
     table = Table("score", *(Column(Text(h or "mean"), justify="right") for h in heads))
     for score, unit in dict.fromkeys((value.score, value.unit) for value in values):
         row = {v.of_class: v for v in values if (v.score, v.unit) == (score, unit)}
-        name = score if unit == "image" else f"{score} of groups"
-        table.add_row(name, *(_cell(row[head]) for head in heads))
+        if unit == "image" or score in OF_GROUPS:
+            title = TITLES[score] if unit == "image" else OF_GROUPS[score]
+            table.add_row(title, *(_cell(row[head]) for head in heads))
     return table
 
 
