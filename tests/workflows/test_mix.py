@@ -186,3 +186,49 @@ def test_sets_that_do_not_fit_are_refused(real: Path, tmp_path: Path) -> None:
     whole = make_archive(tmp_path / "whole.zip")
     with pytest.raises(UserError, match="is not split"):
         sg.mix(whole, only_real=True, dest=tmp_path / "m.zip")
+
+
+def test_patients_of_several_archives_stay_apart_and_stay_known(tmp_path: Path) -> None:
+    """Both have groups P0, P1, ...: they are others, and a classifier still knows them."""
+    paths = []
+    for number in range(2):
+        path = make_archive(
+            tmp_path / f"site{number}.zip", count=40, seed=number, namespace=f"s{number}"
+        )
+        split_archive(path, SplitOptions(test=0.2, val=0.2, seed=number))
+        paths.append(path)
+    made = synthetic(tmp_path / "made.zip", paths[1])
+    result = sg.mix(paths, synthetic=(made,), add="4", dest=tmp_path / "m.zip", link=True)
+    mixed = open_archive(tmp_path / "m.zip")
+    assert sum(result.real.values()) == sum(len(train_rows(path)) for path in paths)
+    real = [row for row in mixed.rows if row.real]
+    assert len({row.group for row in real}) == 40
+    assert {row.columns["archive"] for row in real} == {"site0", "site1"}
+    for path in paths:
+        there = open_archive(path)
+        assert (
+            ArchiveRows(mixed, real).groups.keys() >= ArchiveRows(there, there.rows).groups.keys()
+        )
+    seen = synthetic(tmp_path / "seen.zip", paths[1], saw="test")
+    with pytest.raises(UserError, match=r"of .*site1\.zip outside the training split"):
+        sg.mix(paths, synthetic=(seen,), add="1", dest=tmp_path / "n.zip")
+
+
+def test_an_image_of_two_archives_in_two_splits_is_refused(tmp_path: Path) -> None:
+    paths = []
+    for number in range(2):
+        path = make_archive(tmp_path / f"site{number}.zip", count=40, namespace=f"s{number}")
+        split_archive(path, SplitOptions(test=0.2, val=0.2, seed=number))
+        paths.append(path)
+    with pytest.raises(UserError, match="prepare all images as one archive, and split that"):
+        sg.mix(paths, only_real=True, dest=tmp_path / "m.zip")
+
+
+def test_class_names_with_commas(tmp_path: Path) -> None:
+    path = make_archive(tmp_path / "real.zip", count=40, classes=("nevus, benign", "b"))
+    split_archive(path, SplitOptions(test=0.2, val=0.2))
+    options = {"control": "duplicates", "dest": tmp_path / "m.zip", "dry_run": True}
+    found = sg.mix(path, add="nevus, benign=3,b=2", **options)
+    assert found.added == {"nevus, benign": 3, "b": 2}
+    with pytest.raises(UserError, match="names no class"):
+        sg.mix(path, add="nevus,b=2", **options)

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from synthograph.archive.cache import cache_order, pixel_cache
-from synthograph.archive.manifest import FOLD, SPLITS, Row, in_split
+from synthograph.archive.manifest import FOLD, HOME_GROUP, HOME_NAMESPACE, SPLITS, Row, in_split
 from synthograph.archive.reader import MASKS, Archive, open_archive
 from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
@@ -265,6 +265,12 @@ def digest64(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:16]
 
 
+def _group_name(row: Row, namespace: str) -> str:
+    """Name of a group that no other group has, of a row in an archive of this namespace."""
+    own = row.columns.get(HOME_NAMESPACE)
+    return own + row.columns.get(HOME_GROUP, row.group) if own else namespace + row.group
+
+
 @dataclass(frozen=True)
 class ArchiveRows:
     """Rows of an archive, with their images and digests.
@@ -322,7 +328,7 @@ class ArchiveRows:
         """
         # published archives have no namespace and all call their images alike
         namespace = self.archive.info.namespace or self.archive.images_hash
-        return {digest64((namespace + row.group).encode()): row.group for row in self.rows}
+        return {digest64(_group_name(row, namespace).encode()): row.group for row in self.rows}
 
     @cached_property
     def digests(self) -> list[str]:

@@ -17,6 +17,9 @@ from synthograph.core.untrusted.documents import as_text, parse_csv
 FIXED = ("file", "label", "group", "split", "fold", "origin")
 SOURCE_FILE = "source_file"
 FOLD = "fold"
+HOME_NAMESPACE, HOME_GROUP = "archive_namespace", "archive_group"
+"""Columns of images that came from an archive of another namespace: that one, and the group there.
+"""
 
 _VECTOR = re.compile(r"y\.(0|[1-9]\d*)", re.ASCII)
 _FOLD = re.compile(r"\d{1,3}", re.ASCII)

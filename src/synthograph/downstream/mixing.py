@@ -88,7 +88,7 @@ def per_class(
     """Numbers for classes: one for all (`100`), or by name (`MEL=100,NV=50`; others have none).
 
     Args:
-        words: the texts between commas.
+        words: the texts between commas; those of a class with commas in its name are joined.
         classes: those that there are.
         flag: what was typed, for messages.
         limit: largest number that makes sense.
@@ -98,6 +98,7 @@ def per_class(
         UserError: a word is no number from 0 to `limit`, or names no class.
     """
     found: dict[str, float] = {}
+    words = _joined(words, classes)
     for word in words:
         name, equals, text = word.rpartition("=")
         if equals and name not in classes:
@@ -117,6 +118,20 @@ def per_class(
         for each in [name] if equals else classes:
             found[each] = number
     return found
+
+
+def _joined(words: Sequence[str], classes: Sequence[str]) -> list[str]:
+    """Texts that were cut at the commas of a class name, put together again."""
+    known = {re.sub(r"\s*,\s*", ",", name): name for name in classes}
+    found: list[str] = []
+    waiting: list[str] = []
+    for word in words:
+        waiting.append(word)
+        name, equals, text = ",".join(waiting).rpartition("=")
+        if equals and (name in known or len(waiting) == 1):
+            found.append(f"{known.get(name, name)}={text}")
+            waiting = []
+    return [*found, *waiting]
 
 
 def by_thousands(text: str, classes: Sequence[str]) -> dict[str, float]:

@@ -3,19 +3,28 @@ Like `requests`, it imports no torch.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from synthograph.core.errors import UserError
-from synthograph.core.request import Flag, Place, Request, Words
+from synthograph.core.request import Flag, Positional, Request, Words
+
+
+def _several(given: Any) -> Any:  # noqa: ANN401 - whatever a caller gives
+    """One path as a list of one."""
+    return [given] if isinstance(given, str | Path) else given
 
 
 class MixRequest(Request):
     """Put synthetic images beside real training images, by one rule; validation and test stay."""
 
-    real: Place = Field(description="archive of real images, split")
-    synthetic: tuple[Path, ...] = Field((), description="set of synthetic images; may be repeated")
+    real: Annotated[tuple[Path, ...], BeforeValidator(_several), Positional("REAL...")] = Field(
+        min_length=1, description="archives of real images, split"
+    )
+    synthetic: Annotated[tuple[Path, ...], BeforeValidator(_several)] = Field(
+        (), description="set of synthetic images; may be repeated"
+    )
     dest: Annotated[Path, Flag("--out", "-o")] = Field(
         description="archive to be written: NAME.zip or a folder"
     )

@@ -12,14 +12,14 @@ from rich.text import Text
 from synthograph.archive.batches import ArchiveRows
 from synthograph.archive.linked import (
     Pick,
-    described_for,
     numbered,
     refuse_inputs,
     write_copied,
     write_linked,
 )
 from synthograph.archive.manifest import Row, count_labels
-from synthograph.archive.reader import Archive, open_archive
+from synthograph.archive.merge import merged, merged_info
+from synthograph.archive.reader import Archive, ArchiveInfo, open_archive
 from synthograph.archive.writer import refuse_destination
 from synthograph.core.commands import TYPED
 from synthograph.core.errors import UserError
@@ -86,53 +86,55 @@ def run(request: MixRequest, *, progress: Progress) -> MixResult:
     """
     refuse_destination(request.dest, replace=request.force)
     control, rule = Control(request.control), request.rule()
-    real = open_archive(request.real)
+    reals = [open_archive(path) for path in request.real]
     sets = [open_archive(path) for path in request.synthetic]
-    refuse_inputs(request.dest, [real, *sets])
-    rows = _training_rows(real)
+    refuse_inputs(request.dest, [*reals, *sets])
+    for real in reals:
+        _check_real(real)
     if control is Control.NONE and not request.only_real and not sets:
         raise UserError("--synthetic is missing: name one or more sets of 'synthograph generate'")
-    _check_sets(real, sets)
-    notes = _check_generators(real, rows, sets)
-    counts = count_labels(rows, real.info.classes)
+    info, picks = merged_info(reals), merged(reals)
+    _check_sets(info, reals[0], sets)
+    notes = [note for real in reals for note in _check_generators(real, sets)]
+    rows = [pick.becomes for pick in picks if pick.becomes.split == "train"]
+    counts = count_labels(rows, info.classes)
     amounts, drawn, lines = _choose(request, rule, counts, rows, sets)
     for line in lines:
         progress.log(line)
     kept = _kept(rows, amounts, request.seed)
-    left = count_labels(kept, real.info.classes)
+    left = count_labels(kept, info.classes)
     added = {name: len(drawn.get(name, ())) for name in counts}
     for name in counts:
         if counts[name] and not left[name] and not added[name]:
             raise UserError(f"class {name!r} would have no training image: ask for more of it")
     dest = None if request.dry_run else request.dest
     if dest is not None:
-        picks = _picks(real, sets, kept, drawn, control)
-        _write(request, real, sets, picks, progress)
-    return MixResult(dest, counts, left, added, control, notes)
+        mixed = _mixed(picks, sets, kept, drawn, control)
+        _write(request, info, reals, sets, mixed, progress)
+    return MixResult(dest, counts, left, added, control, list(dict.fromkeys(notes)))
 
 
-def _training_rows(real: Archive) -> list[Row]:
+def _check_real(real: Archive) -> None:
     if not any(row.split for row in real.rows):
         raise UserError(
             f"{real.path}: is not split, and only training images are mixed: run 'synthograph "
             f"split {real.path}' first"
         )
     ArchiveRows(real, real.rows).real()
-    rows = [row for row in real.rows if row.split == "train"]
-    if not real.info.classes or any(row.label is None for row in rows):
+    train = [row for row in real.rows if row.split == "train"]
+    if not real.info.classes or any(row.label is None for row in train):
         raise UserError(
             f"{real.path}: images without a class cannot be mixed by class: prepare them with "
             "--labels"
         )
-    return rows
 
 
-def _check_sets(real: Archive, sets: Sequence[Archive]) -> None:
+def _check_sets(info: ArchiveInfo, real: Archive, sets: Sequence[Archive]) -> None:
     for each in sets:
-        if each.info.spec != real.info.spec:
+        if each.info.spec != info.spec:
             raise UserError(
                 f"{each.path}: holds images of {each.info.spec.describe()}, {real.path} "
-                f"of {real.info.spec.describe()}: generate from a network that was trained on this "
+                f"of {info.spec.describe()}: generate from a network that was trained on this "
                 "archive, or prepare both alike"
             )
         genuine = next((row.file for row in each.rows if row.real), None)
@@ -145,11 +147,11 @@ def _check_sets(real: Archive, sets: Sequence[Archive]) -> None:
             raise UserError(f"{other.path}: holds the images of {one.path} again: name it once")
 
 
-def _check_generators(real: Archive, rows: Sequence[Row], sets: Sequence[Archive]) -> list[str]:
+def _check_generators(real: Archive, sets: Sequence[Archive]) -> list[str]:
     """Refuse generators that saw images which choose or report; notes on what cannot be known."""
     notes = []
     outside = ArchiveRows(real, [row for row in real.rows if row.split != "train"])
-    inside = ArchiveRows(real, rows)
+    inside = ArchiveRows(real, [row for row in real.rows if row.split == "train"])
     for each in sets:
         trained = trained_on(each.info.snapshots)
         if not trained.known:
@@ -254,36 +256,37 @@ def _by_class(rows: Sequence[Row]) -> dict[str, list[Row]]:
 def _kept(rows: Sequence[Row], amounts: Amounts, seed: int) -> list[Row]:
     """The training rows that stay, in their order."""
     leaving = mixing.draw(_by_class(rows), amounts.removed, seed, "the training split")
-    gone = {row.file for some in leaving.values() for row in some}
-    return [row for row in rows if row.file not in gone]
+    gone = {id(row) for some in leaving.values() for row in some}
+    return [row for row in rows if id(row) not in gone]
 
 
-def _picks(
-    real: Archive,
+def _mixed(
+    real: Sequence[Pick],
     sets: Sequence[Archive],
     kept: Sequence[Row],
     drawn: Mapping[str, Sequence[Row]],
     control: Control,
 ) -> list[Pick]:
     """Every image of the mixture: the real ones in their order, then what joins by class."""
-    stay = {row.file for row in kept}
-    picks = [Pick(real, row, row) for row in real.rows if row.split != "train" or row.file in stay]
-    home = {id(row): each for each in sets for row in each.rows}
+    stay, home = {id(row) for row in kept}, {id(pick.becomes): pick for pick in real}
+    home |= {id(row): Pick(each, row, row) for each in sets for row in each.rows}
+    picks = [p for p in real if p.becomes.split != "train" or id(p.becomes) in stay]
     for label, rows in drawn.items():
-        for row in rows:
+        for pick in (home[id(row)] for row in rows):
+            row, file = pick.becomes, pick.row.file
             if control is Control.DUPLICATES:
-                columns = {**row.columns, DUPLICATE_OF: row.file}
-                picks.append(Pick(real, row, replace(row, fold=None, columns=columns)))
-                continue
-            columns = {**row.columns, ORIGIN_FILE: row.file}
-            becomes = replace(row, label=label, split="train", fold=None, columns=columns)
-            picks.append(Pick(home[id(row)], row, becomes))
+                becomes = replace(row, fold=None, columns={**row.columns, DUPLICATE_OF: file})
+            else:
+                columns = {**row.columns, ORIGIN_FILE: file}
+                becomes = replace(row, label=label, split="train", fold=None, columns=columns)
+            picks.append(replace(pick, becomes=becomes))
     return picks
 
 
 def _write(
     request: MixRequest,
-    real: Archive,
+    info: ArchiveInfo,
+    reals: Sequence[Archive],
     sets: Sequence[Archive],
     picks: Sequence[Pick],
     progress: Progress,
@@ -292,14 +295,14 @@ def _write(
     used = sets if Control(request.control) is Control.NONE else []
     snapshots = [document for each in used for document in each.info.snapshots]
     mixture = request.model_dump(mode="json", exclude={*UNRECORDED, "real", "synthetic"})
-    info = described_for(real).model_copy(update={"snapshots": snapshots, "mixture": mixture})
+    info = info.model_copy(update={"snapshots": snapshots, "mixture": mixture})
     if request.link:
         write_linked(request.dest, info, numbered(picks), replace=request.force)
         return
     command = {
         TYPED: request.command_line(),
         "mix": request.model_dump(mode="json", exclude=UNRECORDED),
-        "of": [[each.manifest_hash, each.images_hash] for each in (real, *sets)],
+        "of": [[each.manifest_hash, each.images_hash] for each in (*reals, *sets)],
     }
     track = progress.track("mixing")
     write_copied(request.dest, info, picks, command, replace=request.force, track=track)
