@@ -47,6 +47,6 @@ def prepare(folder: Path, progress: Progress) -> Path:
             phantom.run(drawing, progress=progress)
     path = folder / STUDY
     if not path.exists():
-        text = resources.files("synthograph.workflows").joinpath("study_demo.yaml").read_text("utf-8")
-        write_text(path, text)
+        kept = resources.files("synthograph.workflows").joinpath("study_demo.yaml")
+        write_text(path, kept.read_text("utf-8"))
     return path

@@ -75,7 +75,7 @@ def make_phantoms(options: PhantomOptions) -> PhantomSet:
             name=f"{options.kind}_{i:06d}",
             decode=partial(draw, values, index=i),
             label=anatomy.classes[int(population.positive[i])],
-            group=f"P{population.patient[i]:04d}",
+            group=f"P{options.seed}-{population.patient[i]:04d}",
             columns=_columns(i, values, anatomy, population, options.site),
         )
         items.append(item)
