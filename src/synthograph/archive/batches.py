@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from synthograph.archive.cache import cache_order, pixel_cache
+from synthograph.archive.cache import Gathered, cache_order, pixel_cache
 from synthograph.archive.manifest import FOLD, HOME_GROUP, HOME_NAMESPACE, SPLITS, Row, in_split
 from synthograph.archive.reader import MASKS, Archive, open_archive
 from synthograph.core.errors import UserError
@@ -305,10 +305,14 @@ class ArchiveRows:
 
     def gather(self, numbers: Int64[Tensor, " q"]) -> Float[Tensor, "q c h w"]:
         """Images by their place in `images`, as many times as asked, values 0 ... 1."""
-        pixels = np.ascontiguousarray(pixel_cache(self.archive)[self._places[numbers.numpy()]])
+        pixels = np.ascontiguousarray(self._pixels[self._places[numbers.numpy()]])
         if pixels.dtype != np.uint8:  # torch does little with 16 bits
             pixels = pixels.astype(np.float32)
         return torch.from_numpy(pixels).float().div_(self.archive.info.spec.max_value)
+
+    @cached_property
+    def _pixels(self) -> np.ndarray | Gathered:
+        return pixel_cache(self.archive)
 
     @cached_property
     def _places(self) -> np.ndarray:

@@ -232,12 +232,16 @@ def _logits(x: Float64[Tensor, "n d"], coefficients: np.ndarray) -> Float64[Tens
 
 def _temperature(logits: Float64[Tensor, "n k"], labels: Int64[Tensor, " n"]) -> float:
     """The temperature with the least log loss. Source: Guo et al. 2017, "On calibration of modern
-    neural networks", section 4.2.
+    neural networks", section 4.2; with the targets of Platt 1999, section 2.2, since images that
+    are told apart without an error would otherwise let every probability be 0 or 1.
     """
+    count, classes = logits.shape
+    error = 1 / (count + 2)
+    truth = torch.full_like(logits, error / (classes - 1))
+    truth[torch.arange(count), labels] = 1 - error
 
     def loss(log_t: float) -> float:
-        log_p = (logits / math.exp(log_t)).log_softmax(1)
-        return -float(log_p.gather(1, labels[:, None]).mean())
+        return -float((truth * (logits / math.exp(log_t)).log_softmax(1)).sum())
 
     return math.exp(float(minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded").x))
 
