@@ -200,10 +200,10 @@ def test_a_stopped_training_goes_on_to_the_same_weights(
     with pytest.raises(KeyboardInterrupt):
         sg.segment_train(data=data, out=parts, **options)
     monkeypatch.setattr(fitting._Run, "advance", advance)
-    assert not parts.exists() and len(list(tmp_path.glob("*.state"))) == 1
+    assert not parts.exists() and len(list(tmp_path.glob("*.unfinished*"))) == 1
     sg.segment_train(data=data, out=parts, **options)
     assert whole.read_bytes() == parts.read_bytes()
-    assert not list(tmp_path.glob("*.state"))
+    assert not list(tmp_path.glob("*.unfinished*"))
 
 
 def test_what_cannot_be_trained_is_refused_at_once(

@@ -4,13 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from jaxtyping import Float, Int64, UInt8
-from torch import Tensor
+from jaxtyping import UInt8
 
 from synthograph.archive.batches import ArchiveRows
-from synthograph.archive.cache import cache_order, pixel_cache
-from synthograph.archive.reader import MASKS
 from synthograph.core.errors import UserError
 from synthograph.core.names import first_few
 from synthograph.core.progress import Track
@@ -27,8 +23,9 @@ class MaskedImages:
     """Those rows that have a mask.
 
     Attributes:
-        rows: in the order of the manifest.
-        masks: mask values as they are stored, or class numbers once `numbered`.
+        rows: of the archive.
+        masks: in the order of `rows.images`; mask values as they are stored, or class numbers once
+            `numbered`.
         without: files that have no mask, which are left out.
     """
 
@@ -45,14 +42,6 @@ class MaskedImages:
         counts = np.bincount(self.masks.reshape(-1), minlength=IGNORED + 1)
         return {int(value): counts[value] / counts.sum() for value in np.flatnonzero(counts)}
 
-    def pixels(self, numbers: Int64[Tensor, " b"]) -> Float[Tensor, "b c h w"]:
-        """Images as numbers 0..1.
-
-        Args:
-            numbers: which of the images, in any order.
-        """
-        return pixels_of(self.rows, numbers)
-
     def numbered(self, values: Sequence[int]) -> "MaskedImages":
         """The same with class numbers in place of mask values; `IGNORED` stays.
 
@@ -67,7 +56,7 @@ class MaskedImages:
         table[list(values)] = np.arange(len(values))
         unknown = table[self.masks] < 0
         if unknown.any():
-            row = self.rows.rows[int(np.flatnonzero(unknown.any((1, 2)))[0])]
+            row = self.rows.ordered[int(np.flatnonzero(unknown.any((1, 2)))[0])]
             found = sorted({int(value) for value in np.unique(self.masks[unknown])})
             known = ", ".join(map(str, values))
             raise UserError(
@@ -88,29 +77,15 @@ def masked_images(rows: ArchiveRows, track: Track) -> MaskedImages:
     Raises:
         UserError: none has a mask, or one is broken or has another size than its image.
     """
-    archive = rows.archive
-    having = [row for row in rows.rows if f"{MASKS}/{row.file}" in archive.files]
-    if not having:
-        raise UserError(f"{rows.name}: none of its {len(rows.rows)} images has a mask: {REMEDY}")
-    spec = archive.info.spec
-    masks = np.empty((len(having), spec.height, spec.width), np.uint8)
-    for number, row in enumerate(track(having, len(having))):
+    archive, found = rows.archive, dict[str, np.ndarray]()
+    for row in track(rows.rows, len(rows.rows)):
         mask = archive.read_mask(row)
-        assert mask is not None, f"{row.file} has a mask"
-        masks[number] = mask
+        if mask is not None:
+            found[row.file] = mask
+    if not found:
+        raise UserError(f"{rows.name}: none of its {len(rows.rows)} images has a mask: {REMEDY}")
+    having = [row for row in rows.rows if row.file in found]
     chosen = ArchiveRows(archive, having, rows.split, rows.title)
+    masks = np.stack([found.pop(row.file) for row in chosen.ordered])
     known = {row.file for row in having}
     return MaskedImages(chosen, masks, [r.file for r in rows.rows if r.file not in known])
-
-
-def pixels_of(rows: ArchiveRows, numbers: Int64[Tensor, " b"]) -> Float[Tensor, "b c h w"]:
-    """Images of any rows as numbers 0..1, from the pixel cache.
-
-    Args:
-        rows: of an archive.
-        numbers: which of them, in any order.
-    """
-    pixels, order = pixel_cache(rows.archive), cache_order(rows.archive)
-    places = np.array([order[rows.rows[number].file] for number in numbers.tolist()])
-    found = pixels[places].astype(np.float32)
-    return torch.from_numpy(found / rows.archive.info.spec.max_value)

@@ -20,6 +20,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
 from synthograph.core.spec import ImageSpec
 from synthograph.downstream.foreign_weights import Names, dense_names, efficient_names
+from synthograph.downstream.monai_networks import monai_class
 from synthograph.features.base import FrozenNorm
 from synthograph.features.efficientnet_lite import SIZES, EfficientNetLite
 from synthograph.features.packaged import trained_is_here
@@ -311,20 +312,7 @@ class TimmBody(Body):
 
 
 def _monai(name: str) -> Callable[..., nn.Module]:
-    """A class of MONAI's networks, whose import takes seconds.
-
-    Raises:
-        UserError: it is not installed.
-    """
-    try:
-        from monai.networks import nets
-    except ImportError:
-        raise UserError(
-            "this backbone comes with MONAI, which is not installed: pip install "
-            "'synthograph[classify]', or choose --backbone small"
-        ) from None
-    made: Callable[..., nn.Module] = getattr(nets, name)
-    return made
+    return monai_class(name, "pip install 'synthograph[classify]', or choose --backbone small")
 
 
 _RESNETS = {

@@ -4,7 +4,7 @@ The networks are MONAI's, for images of any channels and any size: sides are fil
 network halves evenly, and cut again. Images of all modalities go in together.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
 from synthograph.core.untrusted.tensors import SizeLimit, load_tensors, write_tensors
+from synthograph.downstream.monai_networks import monai_class
 from synthograph.downstream.trained import TrainedInfo, read_trained
 
 # n image, c channel, k class, h height, w width
@@ -24,6 +25,8 @@ from synthograph.downstream.trained import TrainedInfo, read_trained
 MIN_INNER = 2
 """Pixels that the smallest maps keep along each side: one pixel has no spread to normalise by."""
 DEPTH = 4
+LEAST = 1e-4
+"""Standard deviation of a channel that holds next to nothing."""
 
 
 class SegmenterInfo(TrainedInfo):
@@ -100,65 +103,42 @@ class MaskNetwork(nn.Module):
     def _filled(self, side: int) -> int:
         return max(-(-side // self.multiple), MIN_INNER) * self.multiple
 
-    def standardise(self, mean: Float[Tensor, " c"], scale: Float[Tensor, " c"]) -> None:
+    def standardise(self, mean: Sequence[float], scale: Sequence[float]) -> None:
         """Take mean and standard deviation of every channel of the training images."""
-        self.mean.copy_(mean[:, None, None])
-        self.scale.copy_(scale.clamp(min=1e-3)[:, None, None])
+        self.mean.copy_(torch.tensor(mean)[:, None, None])
+        self.scale.copy_(torch.tensor(scale).clamp(min=LEAST)[:, None, None])
 
 
 Builder = Callable[[int, int, list[int]], nn.Module]
 
 
-def _unet(channels: int, classes: int, widths: list[int]) -> nn.Module:
-    """Ronneberger et al. 2015."""
-    return _monai_unet(channels, classes, widths, residual=0)
+def _with_monai(name: str, **more: int) -> Builder:
+    def build_one(channels: int, classes: int, widths: list[int]) -> nn.Module:
+        return monai_class(name, "pip install 'synthograph[segment]'")(
+            spatial_dims=2,
+            in_channels=channels,
+            out_channels=classes,
+            channels=widths,
+            strides=[2] * (len(widths) - 1),
+            **more,
+        )
 
-
-def _residual_unet(channels: int, classes: int, widths: list[int]) -> nn.Module:
-    """Kerfoot et al. 2019, "Left-ventricle quantification using residual U-Net"."""
-    return _monai_unet(channels, classes, widths, residual=2)
-
-
-def _monai_unet(channels: int, classes: int, widths: list[int], *, residual: int) -> nn.Module:
-    from monai.networks.nets import UNet
-
-    return UNet(
-        spatial_dims=2,
-        in_channels=channels,
-        out_channels=classes,
-        channels=widths,
-        strides=[2] * (len(widths) - 1),
-        num_res_units=residual,
-    )
-
-
-def _attention_unet(channels: int, classes: int, widths: list[int]) -> nn.Module:
-    """Oktay et al. 2018."""
-    from monai.networks.nets import AttentionUnet
-
-    return AttentionUnet(
-        spatial_dims=2,
-        in_channels=channels,
-        out_channels=classes,
-        channels=widths,
-        strides=[2] * (len(widths) - 1),
-    )
+    return build_one
 
 
 NETWORKS: dict[str, Builder] = {
-    "unet": _unet,
-    "residual-unet": _residual_unet,
-    "attention-unet": _attention_unet,
+    "unet": _with_monai("UNet"),
+    "residual-unet": _with_monai("UNet", num_res_units=2),
+    "attention-unet": _with_monai("AttentionUnet"),
 }
+"""Ronneberger et al. 2015; with residual units Kerfoot et al. 2019, "Left-ventricle quantification
+using residual U-Net"; with attention gates Oktay et al. 2018.
+"""
 
 
 def _builder(name: str) -> Builder:
     if name not in NETWORKS:
         raise UserError(f"network {name!r} is unknown: {nearest(name, NETWORKS)}")
-    try:
-        import monai  # noqa: F401 - only whether it is there
-    except ModuleNotFoundError:
-        raise UserError("segmenters need MONAI: pip install 'synthograph[segment]'") from None
     return NETWORKS[name]
 
 

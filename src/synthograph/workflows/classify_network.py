@@ -31,6 +31,7 @@ from synthograph.workflows.classifying import (
     with_threshold,
 )
 from synthograph.workflows.downstream_requests import ClassifyTrainRequest
+from synthograph.workflows.trained import unfinished
 
 RATE, GENTLE_RATE = 1e-3, 3e-4
 """Learning rates from random numbers, and from weights that see already."""
@@ -71,7 +72,7 @@ class NetworkJob:
     @property
     def state(self) -> Path:
         """Where a training that is not at its end is kept."""
-        return self.request.out.with_suffix(".unfinished.safetensors")
+        return unfinished(self.request.out)
 
     def clear(self) -> None:
         """Remove the state."""

@@ -121,12 +121,10 @@ def _evaluation(
     by_group = overlaps.by_group()
     if len(by_group) < len(overlaps):
         values += _values(info.classes, by_group, "group", request.seed)
-    in_order = dict(zip((row.file for row in rows.ordered), range(len(overlaps)), strict=True))
-    places = [in_order[row.file] for row in rows.rows]
     for column in request.by:
         cells = cells_of(rows, column)
         for level in levels_of(rows, column):
-            here = overlaps.subset(torch.tensor([cells[place] == level for place in places]))
+            here = overlaps.subset(torch.tensor([cell == level for cell in cells]))
             values += _values(info.classes, here, "image", request.seed, column, level)
     counted = [(name, cases(overlaps, k)) for k, name in enumerate(info.classes) if k > 0]
     return SegmenterEvaluation(
@@ -265,7 +263,7 @@ def _table(model: Segmenter, images: MaskedImages, overlaps: Overlaps) -> bytes:
     writer = csv.writer(lines, lineterminator="\n")
     columns = ["file", "group", "split", "class", "true_pixels", "predicted_pixels"]
     writer.writerow([*columns, "dice", "iou", "hausdorff95"])
-    for n, row in enumerate(images.rows.rows):
+    for n, row in enumerate(images.rows.ordered):
         for k, name in enumerate(model.info.classes[1:], start=1):
             pixels = (int(overlaps.truth[n, k]), int(overlaps.predicted[n, k]))
             found = (float(of[n, k]) for of in (overlaps.dice, overlaps.iou, overlaps.distance))

@@ -73,16 +73,18 @@ def run(request: SegmentPredictRequest, *, progress: Progress) -> SegmentPredict
     writer = csv.writer(lines, lineterminator="\n")
     writer.writerow(["file", "group", "split", *(f"pixels.{name}" for name in info.classes)])
     with new_folder(request.out) as folder:
-        for row, mask, pixels in zip(rows.rows, masks, counts.tolist(), strict=True):
+        table = {}
+        for row, mask, pixels in zip(rows.ordered, masks, counts.tolist(), strict=True):
             _put(folder / row.file, encode_png(values[mask][:, :, None]))
-            writer.writerow([row.file, row.group, row.split or "", *pixels])
+            table[row.file] = [row.file, row.group, row.split or "", *pixels]
+        writer.writerows(table[row.file] for row in rows.rows)
         _put(folder / TABLE, lines.getvalue().encode("utf-8"))
     if request.pictures is not None:
         with new_folder(request.pictures) as folder:
             numbers = range(len(masks))
             for n in progress.track("drawing")(numbers, len(numbers)):
                 picture = np.concatenate(drawn_beside(rows, n, [masks[n]]), axis=1)
-                _put(folder / rows.rows[n].file, encode_png(picture))
+                _put(folder / rows.ordered[n].file, encode_png(picture))
     return SegmentPredictResult(
         request.out,
         len(masks),

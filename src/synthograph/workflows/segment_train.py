@@ -6,12 +6,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
 from rich.table import Column, Table
 from rich.text import Text
 from torch import Tensor
 
-from synthograph.archive.masked import IGNORED, MOST, MaskedImages, masked_images, pixels_of
+from synthograph.archive.masked import IGNORED, MOST, MaskedImages, masked_images
 from synthograph.archive.reader import Archive, open_archive
 from synthograph.core.devices import pick_device
 from synthograph.core.errors import UserError
@@ -23,11 +22,18 @@ from synthograph.core.version import VERSION
 from synthograph.downstream import segmenter
 from synthograph.downstream.fitting import Batch, FitConfig, Fitted, Score, Task, fit, shuffled
 from synthograph.downstream.segmenter import Segmenter, SegmenterInfo, mask_loss
+from synthograph.downstream.start import moments_of
 from synthograph.stats.masks import mask_scores, mean_dice
 from synthograph.workflows.downstream_requests import SegmentTrainRequest
 from synthograph.workflows.segmenting import overlaps_of, predicted_masks
 from synthograph.workflows.tables import number, table_lines
-from synthograph.workflows.trained import few_groups, refuse_out, seen_digests, training_parts
+from synthograph.workflows.trained import (
+    few_groups,
+    refuse_out,
+    seen_digests,
+    training_parts,
+    unfinished,
+)
 
 RATE = 3e-3
 """Learning rate where none is given."""
@@ -106,9 +112,9 @@ def run(request: SegmentTrainRequest, *, progress: Progress) -> SegmentTrainResu
     empty = _empty(request, archive, plan)
     if request.dry_run:
         return plan
-    empty.network.standardise(*_statistics(train))
+    empty.network.standardise(*moments_of(train.rows.images))
     empty.network.to(device)
-    state = request.out.with_name(f"{request.out.name}.state")
+    state = unfinished(request.out)
     task = _task(empty, train, validation, config)
     fitted = fit(task, config, state=state, tracks=progress.track, log=progress.log)
     made = replace(empty, info=_seen(empty.info, train, validation, fitted))
@@ -214,18 +220,6 @@ def _seen(
     )
 
 
-def _statistics(train: MaskedImages) -> tuple[Float[Tensor, " c"], Float[Tensor, " c"]]:
-    """Mean and standard deviation of every channel over the training images."""
-    first = second = torch.zeros(train.rows.archive.info.spec.channels, dtype=torch.float64)
-    parts = torch.arange(len(train)).split(64)
-    for part in parts:
-        pixels = pixels_of(train.rows, part).double()
-        first = first + pixels.mean((2, 3)).sum(0)
-        second = second + pixels.square().mean((2, 3)).sum(0)
-    mean, square = first / len(train), second / len(train)
-    return mean.float(), (square - mean.square()).clamp(min=0).sqrt().float()
-
-
 def _task(
     made: Segmenter, train: MaskedImages, validation: MaskedImages, config: FitConfig
 ) -> Task:
@@ -233,7 +227,7 @@ def _task(
     truth = torch.from_numpy(train.masks)
 
     def loss(batch: Batch) -> Tensor:
-        images, masks = train.pixels(batch.numbers), truth[batch.numbers]
+        images, masks = train.rows.gather(batch.numbers), truth[batch.numbers]
         return mask_loss(made.network(images.to(device)), masks.to(device), IGNORED)
 
     def validate() -> Score:

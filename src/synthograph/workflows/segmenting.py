@@ -7,8 +7,8 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from synthograph.archive.batches import ArchiveRows, group_numbers
-from synthograph.archive.masked import IGNORED, MaskedImages, pixels_of
+from synthograph.archive.batches import ArchiveRows
+from synthograph.archive.masked import IGNORED, MaskedImages
 from synthograph.core.contact_sheets import as_rgb
 from synthograph.core.overlays import enlarged, overlay
 from synthograph.core.progress import Track
@@ -23,7 +23,7 @@ MIN_SIDE = 160
 def predicted_masks(
     segmenter: Segmenter, rows: ArchiveRows, track: Track
 ) -> UInt8[Tensor, "n h w"]:
-    """The class of every pixel, in the order of the rows.
+    """The class of every pixel, in the order of `rows.images`.
 
     Args:
         segmenter: what predicts.
@@ -33,7 +33,7 @@ def predicted_masks(
     spec = rows.archive.info.spec
     size = max(1, PIXELS_AT_ONCE // (spec.height * spec.width))
     parts = torch.arange(len(rows.rows)).split(size)
-    found = [segmenter.predict(pixels_of(rows, part)) for part in track(parts, len(parts))]
+    found = [segmenter.predict(rows.gather(part)) for part in track(parts, len(parts))]
     return torch.cat(found)
 
 
@@ -45,7 +45,7 @@ def overlaps_of(
         images.masks,
         masks.numpy(),
         classes,
-        groups=group_numbers(images.rows.rows),
+        groups=images.rows.images.groups,
         distances=distances,
     )
 
@@ -57,12 +57,12 @@ def drawn_beside(
 
     Args:
         rows: of an archive.
-        number: which of them.
+        number: which of them, in the order of `rows.images`.
         masks: class numbers; modalities stand side by side and get the same mask.
     """
     spec = rows.archive.info.spec
     factor = max(1, -(-MIN_SIDE // min(spec.height, spec.width)))
-    picture = as_rgb(rows.archive.read(rows.rows[number]), spec.modalities.values())
+    picture = as_rgb(rows.archive.read(rows.ordered[number]), spec.modalities.values())
     wide = (np.tile(mask, (1, len(spec.modalities))) for mask in masks)
     drawn = (overlay(picture, mask, ignored=IGNORED, factor=factor) for mask in wide)
     return [enlarged(picture, factor), *drawn]

@@ -32,6 +32,11 @@ def refuse_out(path: Path, ending: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
 
 
+def unfinished(out: Path) -> Path:
+    """Where a training that is not at its end is kept, beside the file to be written."""
+    return out.with_suffix(".unfinished.safetensors")
+
+
 def training_parts(archive: Archive) -> tuple[ArchiveRows, ArchiveRows]:
     """Training images, and validation images, which are real.
 

@@ -1,0 +1,25 @@
+"""Networks of MONAI, an optional package whose import takes seconds."""
+
+from collections.abc import Callable
+
+from torch import nn
+
+from synthograph.core.errors import UserError
+
+
+def monai_class(name: str, remedy: str) -> Callable[..., nn.Module]:
+    """A class of its networks.
+
+    Args:
+        name: of the class.
+        remedy: what helps where MONAI is not installed.
+
+    Raises:
+        UserError: it is not.
+    """
+    try:
+        from monai.networks import nets
+    except ImportError:
+        raise UserError(f"{name} comes with MONAI, which is not installed: {remedy}") from None
+    made: Callable[..., nn.Module] = getattr(nets, name)
+    return made
