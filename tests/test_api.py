@@ -13,8 +13,8 @@ JOBS = [
     *("audit", "classify_evaluate", "classify_predict", "classify_train", "convert", "demo"),
     *("doctor", "domain_gap", "embeddings", "evaluate"),
     *("generate", "get_weights", "import_weights", "inspect", "mix", "phantom", "prepare"),
-    *("report", "segment_evaluate", "segment_predict", "segment_train", "split", "train"),
-    "weights",
+    *("report", "segment_evaluate", "segment_predict", "segment_train", "split"),
+    *("study", "train", "weights"),
 ]
 NAMES = ["AugmentPipe", "ImageSpec", "Snapshot", "UserError", "load", *JOBS]
 

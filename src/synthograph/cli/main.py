@@ -34,7 +34,17 @@ app = typer.Typer(
 )
 VERBS = (
     *("demo", "phantom", "prepare", "split", "train", "generate", "evaluate", "audit"),
-    *("domain_gap", "embeddings", "mix", "report", "convert", "inspect", "models", "doctor"),
+    *(
+        "domain_gap",
+        "embeddings",
+        "mix",
+        "study",
+        "report",
+        "convert",
+        "inspect",
+        "models",
+        "doctor",
+    ),
 )
 WITH_JSON = ("inspect", "models")
 for name in VERBS:

@@ -33,6 +33,13 @@ class Control(enum.Enum):
     """As many repeated real images."""
     AUGMENTATION = "augmentation"
     """Nothing but the classifier's own augmentation."""
+    SHUFFLED = "shuffled"
+    """They themselves, under labels that say nothing of what they show."""
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether synthetic images join."""
+        return self in (Control.NONE, Control.SHUFFLED)
 
 
 MAX_TIMES = 1000.0
@@ -273,6 +280,15 @@ def draw_again(
             order = _order(there, seed, name)
             found[name] = [order[place % len(order)] for place in range(count)]
     return found
+
+
+def shuffle_labels(drawn: Mapping[str, Sequence[Row]], seed: int) -> dict[str, list[Row]]:
+    """The same rows under other classes, whatever they show, as many of each class as before: what
+    a gain by images without meaning would look like.
+    """
+    rows = [row for some in drawn.values() for row in some]
+    order = iter(Streams(seed).permutation("mixing/labels", 0, len(rows)).tolist())
+    return {name: [rows[next(order)] for _ in some] for name, some in drawn.items()}
 
 
 def take_seeds(rows: Sequence[Row], asked: Sequence[Taken], what: str) -> dict[str, list[Row]]:

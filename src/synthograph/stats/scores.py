@@ -32,14 +32,15 @@ class Predictions:
         folds: which classifier predicted an image; pairs of images from different classifiers are
             not compared, since their probabilities need not be on one scale.
         threshold: two classes only: the probability of class 1 from which class 1 is decided,
-            chosen on validation images. Without it the most probable class is decided.
+            chosen on validation images; one, or one per image where folds have their own. Without
+            it the most probable class is decided.
     """
 
     probabilities: Float64[Tensor, "n k"]
     labels: Int64[Tensor, " n"]
     groups: Int64[Tensor, " n"]
     folds: Int64[Tensor, " n"]
-    threshold: float | None = None
+    threshold: float | Float64[Tensor, " n"] | None = None
 
     def __post_init__(self) -> None:
         if self.threshold is not None and self.classes != 2:
@@ -69,7 +70,13 @@ class Predictions:
             labels=self.labels[rows],
             groups=self.groups[rows],
             folds=self.folds[rows],
+            threshold=None if self.threshold is None else self._thresholds[rows],
         )
+
+    @property
+    def _thresholds(self) -> Float64[Tensor, " n"]:
+        """The threshold of every image; only where there is one."""
+        return torch.as_tensor(self.threshold, dtype=torch.float64).expand(len(self))
 
     @property
     def fewest_groups(self) -> int:
@@ -87,7 +94,10 @@ class Predictions:
     def mixed(self, other: "Predictions", rows: Bool[Tensor, " n"]) -> "Predictions":
         """The same predictions, with those of the other classifier at `rows`."""
         p = torch.where(rows[:, None], other.probabilities, self.probabilities)
-        return replace(self, probabilities=p)
+        if self.threshold is None or other.threshold is None:
+            return replace(self, probabilities=p)
+        threshold = torch.where(rows, other._thresholds, self._thresholds)
+        return replace(self, probabilities=p, threshold=threshold)
 
     def by_group(self) -> "Predictions":
         """One prediction per group and class of it: the mean probability of its images."""
@@ -95,13 +105,15 @@ class Predictions:
         found, inverse, counts = keys.unique(dim=0, return_inverse=True, return_counts=True)
         sums = torch.zeros(len(found), self.classes, dtype=torch.float64)
         sums.index_add_(0, inverse, self.probabilities)
-        return Predictions(
-            sums / counts[:, None], found[:, 1], found[:, 0], found[:, 2], self.threshold
-        )
+        threshold = None
+        if self.threshold is not None:
+            threshold = torch.zeros(len(found), dtype=torch.float64)
+            threshold = threshold.index_add_(0, inverse, self._thresholds) / counts
+        return Predictions(sums / counts[:, None], found[:, 1], found[:, 0], found[:, 2], threshold)
 
 
 def decide(
-    probabilities: Float64[Tensor, "n k"], threshold: float | None = None
+    probabilities: Float64[Tensor, "n k"], threshold: float | Float64[Tensor, " n"] | None = None
 ) -> Int64[Tensor, " n"]:
     """The most probable class of every image; with a threshold, class 1 from that probability of it
     on, else class 0.

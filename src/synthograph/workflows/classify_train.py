@@ -81,7 +81,7 @@ def run(request: ClassifyTrainRequest, *, progress: Progress) -> ClassifyTrainRe
     archive = open_archive(request.data)
     train, validation = _parts(archive)
     counts = _counts(archive.info.classes, train.rows)
-    job = _job(request, train, validation)
+    job = job_of(request, train, validation)
     sizes = (len(validation.rows), len(validation.groups))
     notes = [*few_groups(validation), *job.notes()]
     plan = ClassifyTrainResult(None, counts, sizes, request.measure, notes)
@@ -96,7 +96,7 @@ def run(request: ClassifyTrainRequest, *, progress: Progress) -> ClassifyTrainRe
         out=request.out,
         how=made.how,
         chosen={each.name: each.value(made.chosen) for each in scores.scores_of(len(counts))},
-        threshold=made.chosen.threshold,
+        threshold=made.threshold,
     )
 
 
@@ -120,7 +120,12 @@ class Job(Protocol):
         ...
 
 
-def _job(request: ClassifyTrainRequest, train: ArchiveRows, validation: ArchiveRows) -> Job:
+def job_of(request: ClassifyTrainRequest, train: ArchiveRows, validation: ArchiveRows) -> Job:
+    """The way that is asked for.
+
+    Raises:
+        UserError: the backbone is unknown, or its weights are not here.
+    """
     kind = ProbeJob if request.probe else NetworkJob
     return kind(request, train, validation)
 
@@ -143,7 +148,7 @@ def _info(
         network=made.about,
         classes=about.classes,
         spec=about.spec,
-        threshold=made.chosen.threshold,
+        threshold=made.threshold,
         selection=selection,
         counts=_counts(about.classes, train.rows),
         group_digests=groups,

@@ -136,6 +136,11 @@ class Made:
     network: ImageFeatures | None = None
     about: NetworkInfo | None = None
 
+    @property
+    def threshold(self) -> float | None:
+        """The one threshold of two classes."""
+        return None if self.chosen.threshold is None else float(self.chosen.threshold)
+
 
 def with_threshold(predictions: Predictions) -> Predictions:
     """Predictions of validation images with the threshold that they choose, of two classes."""

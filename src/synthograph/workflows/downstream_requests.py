@@ -44,9 +44,10 @@ class MixRequest(Request):
     synt_n_imgs: str | None = Field(
         None, description="thousands of images per class in class order: 0,15"
     )
-    control: Literal["none", "duplicates", "augmentation"] = Field(
+    control: Literal["none", "duplicates", "augmentation", "shuffled"] = Field(
         "none",
-        description="instead of synthetic images: as many repeated real ones, or augmentation",
+        description="instead of synthetic images: as many repeated real ones (duplicates), "
+        "augmentation, or the same under shuffled labels (shuffled)",
     )
     seed: int = Field(0, description="seed of the choice; a larger amount holds a smaller one")
     link: bool = Field(
@@ -217,5 +218,26 @@ class SegmentPredictRequest(Request):
     out: Annotated[Path, Flag("--out", "-o")] = Field(description="folder of masks to be written")
     pictures: Path | None = Field(
         None, description="also a folder of pictures: every image beside its mask"
+    )
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+
+
+class StudyRequest(Request):
+    """Do synthetic images help? Cross-validation by patient, as a study file says."""
+
+    study: Annotated[Path, Positional("STUDY.yaml")] = Field(
+        description="file of data, conditions, folds, generators; docs/formats.md lists its keys"
+    )
+    outdir: Path | None = Field(
+        None, description="folder of the study; that of the file without its ending if not given"
+    )
+    trained_on: Path | None = Field(
+        None, description="table with a column group: what generators of others were trained on"
+    )
+    plan: bool = Field(
+        False, description="check everything; print groups, smallest difference and hours"
+    )
+    gpus: int = Field(
+        1, ge=1, le=1024, description="processes side by side, one per GPU (or CPU share)"
     )
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")

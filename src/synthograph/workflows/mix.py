@@ -91,7 +91,7 @@ def run(request: MixRequest, *, progress: Progress) -> MixResult:
     refuse_inputs(request.dest, [*reals, *sets])
     for real in reals:
         _check_real(real)
-    if control is Control.NONE and not request.only_real and not sets:
+    if control.synthetic and not request.only_real and not sets:
         raise UserError("--synthetic is missing: name one or more sets of 'synthograph generate'")
     info, picks = merged_info(reals), merged(reals)
     _check_sets(info, reals[0], sets)
@@ -243,7 +243,8 @@ def _draw(
         return {}
     if control is Control.DUPLICATES:
         return mixing.draw_again(real, wanted, request.seed)
-    return mixing.draw(made, wanted, request.seed, "the synthetic sets")
+    drawn = mixing.draw(made, wanted, request.seed, "the synthetic sets")
+    return mixing.shuffle_labels(drawn, request.seed) if control is Control.SHUFFLED else drawn
 
 
 def _by_class(rows: Sequence[Row]) -> dict[str, list[Row]]:
@@ -292,7 +293,7 @@ def _write(
     progress: Progress,
 ) -> None:
     """Write the mixture: links to the images, or their files as they are."""
-    used = sets if Control(request.control) is Control.NONE else []
+    used = sets if Control(request.control).synthetic else []
     snapshots = [document for each in used for document in each.info.snapshots]
     mixture = request.model_dump(mode="json", exclude={*UNRECORDED, "real", "synthetic"})
     info = info.model_copy(update={"snapshots": snapshots, "mixture": mixture})

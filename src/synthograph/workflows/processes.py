@@ -77,14 +77,29 @@ def in_parts(words: Sequence[str], line: str, processes: int) -> None:
     Raises:
         ProcessesError: one of them failed, or all were stopped.
     """
+    parts = [[*words, "--part", f"{number}/{processes}"] for number in range(1, processes + 1)]
+    side_by_side(parts, line)
+
+
+def side_by_side(commands: Sequence[Sequence[str]], line: str) -> None:
+    """Run commands in a process each, the first of which is seen; a second Ctrl-C ends them at
+    once.
+
+    Args:
+        commands: words of each, behind the program's name.
+        line: the command as a whole, which goes on where they are stopped.
+
+    Raises:
+        ProcessesError: one of them failed, or all were stopped.
+    """
     with _temporary_folder() as name:
-        command, running = [*python_command("synthograph"), *words], []
-        for number in range(1, processes + 1):
+        running = []
+        for number, words in enumerate(commands, start=1):
             first = number == 1  # whose progress stands for all
             with (Path(name) / str(number)).open("w") as log:
                 process = subprocess.Popen(
-                    [*command, "--part", f"{number}/{processes}"],
-                    env=environment(**_share_of_machine(number, processes), **{LINE: line}),
+                    [*python_command("synthograph"), *words],
+                    env=environment(**_share_of_machine(number, len(commands)), **{LINE: line}),
                     stdout=None if first else log,
                     stderr=None if first else log,
                     start_new_session=True,

@@ -1,0 +1,311 @@
+"""Do synthetic images help? Real only beside real and synthetic, by folds, with controls.
+
+All that may be chosen is chosen on validation images, then frozen; test images are predicted after
+that. Any number of processes may run the same study: whatever one of them has done, the others
+find (see `study_jobs`), and so does the same command after it was killed.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from synthograph.archive.linked import linked
+from synthograph.core.config import read_tree
+from synthograph.core.progress import Progress, Silent
+from synthograph.core.request import Result
+from synthograph.results.study import Study, StudyFacts
+from synthograph.stats import scores
+from synthograph.stats.scores import Predictions
+from synthograph.workflows.downstream_requests import StudyRequest
+from synthograph.workflows.processes import side_by_side
+from synthograph.workflows.study_analysis import Arm, analyse
+from synthograph.workflows.study_cells import (
+    TEST,
+    TESTED,
+    TRAINED,
+    Cell,
+    CellRecord,
+    Testing,
+    TestRecord,
+    Training,
+)
+from synthograph.workflows.study_folder import Choices, Frozen, StudyFolder
+from synthograph.workflows.study_folds import Fold
+from synthograph.workflows.study_generators import GeneratorRecord, Making
+from synthograph.workflows.study_inputs import Inputs, open_inputs
+from synthograph.workflows.study_jobs import Job, JobRecord, work_off
+from synthograph.workflows.study_plan import StudyPlan, make_plan
+from synthograph.workflows.study_predictions import Tested, on_external, out_of_fold, write_table
+from synthograph.workflows.study_settings import Condition, read_study
+
+SCORES = {score.name: score for score in scores.SCORES}
+MADE = "made.json"
+
+
+@dataclass(frozen=True, repr=False)
+class StudyResult(Result):
+    """A study that is complete.
+
+    Attributes:
+        study: what came of it.
+        outdir: its folder.
+    """
+
+    study: Study
+    outdir: Path
+
+    def lines(self) -> Iterator[str]:
+        """What may be claimed, and where everything is."""
+        for arm in self.study.internal.arms:
+            yield f"{arm.name}: {self.study.measure} {arm.value}"
+        yield self.study.may
+        yield self.study.may_not
+        yield f"{self.outdir}"
+
+
+def run(request: StudyRequest, *, progress: Progress) -> StudyResult | StudyPlan:
+    """Run a study, go on with it, or print its plan.
+
+    Raises:
+        UserError: the file breaks a rule, or images of a test could have been seen before.
+        StoppedError: a signal came; the same command goes on.
+    """
+    settings = read_study(request.study, request.trained_on)
+    inputs = open_inputs(settings, request.device, progress)
+    if request.plan:
+        return make_plan(inputs, request.device, progress)
+    folder = StudyFolder(request.outdir or request.study.with_suffix(""))
+    for line in inputs.notes:
+        progress.log(f"note: {line}")
+    frozen = folder.freeze(inputs)
+    if request.gpus > 1:
+        words = request.model_copy(update={"gpus": 1}).command_words()
+        side_by_side([words] * request.gpus, request.command_line())
+        progress = Silent()
+    study = _Run(inputs, folder, frozen, request.device, progress)
+    return StudyResult(study.result(), folder.path)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A study at work in this process."""
+
+    inputs: Inputs
+    folder: StudyFolder
+    frozen: Frozen
+    device: str
+    progress: Progress
+
+    def result(self) -> Study:
+        """Do what is left, together with others, and analyse."""
+        candidates = list(self.inputs.candidates())
+        work_off(
+            [*self._folds(), *self._generators(), *map(self._training, candidates)], self.progress
+        )
+        ratios = self._ratios(candidates)
+        controls = list(self.inputs.controls(ratios))
+        work_off(list(map(self._training, controls)), self.progress)
+        cells = [*_chosen(candidates, ratios), *controls]
+        choices = self._choices(cells, ratios)
+        work_off([self._testing(cell, choices) for cell in cells], self.progress)
+        with self.folder.lock("analyses"):
+            if not self.folder.result.exists():
+                self._analysed(cells).save(self.folder.result)
+        return Study.load(self.folder.result)
+
+    # --- jobs -------------------------------------------------------------------------------------
+
+    def _folds(self) -> Iterator[Job]:
+        for fold in self.inputs.folds:
+            record = self.folder.fold_record(fold.number)
+            work = partial(_write_fold, fold, self.folder.fold(fold.number))
+            yield Job("fold", f"archive of fold {fold.number}", record, (), work)
+
+    def _generators(self) -> Iterator[Job]:
+        folds = {fold.number: fold for fold in self.inputs.folds}
+        for number, draw in self.inputs.generators:
+            making = Making(
+                self.inputs.settings,
+                folds[number],
+                draw,
+                self.folder.fold(number),
+                self.folder.generator(number, draw),
+                self.inputs.sources.get((number, draw)),
+                self.device,
+            )
+            yield Job(
+                "generator",
+                f"generator of fold {number}, draw {draw}",
+                making.folder / MADE,
+                (self.folder.fold_record(number),),
+                partial(making.run, self.progress),
+            )
+
+    def _training(self, cell: Cell) -> Job:
+        needs = [self.folder.fold_record(cell.fold)]
+        if cell.condition.synthetic:
+            needs.append(self.folder.generator(cell.fold, cell.draw) / MADE)
+
+        def work() -> CellRecord:
+            settings, archive = self.inputs.settings, self.folder.fold(cell.fold)
+            home, sets = self.folder.cell(cell), self._sets(cell)
+            fold = next(fold for fold in self.inputs.folds if fold.number == cell.fold)
+            images = len(fold.part("train").rows)
+            return Training(settings, cell, archive, home, sets, images, self.device).run()
+
+        record = self.folder.cell(cell) / TRAINED
+        return Job(f"{cell.condition}", cell.title, record, tuple(needs), work)
+
+    def _sets(self, cell: Cell) -> tuple[Path, ...]:
+        """Synthetic images that a cell may use."""
+        if not cell.condition.synthetic:
+            return ()
+        home = self.folder.generator(cell.fold, cell.draw)
+        made = GeneratorRecord.parse(read_tree(home / MADE))
+        return tuple(home / path for path in made.sets)
+
+    def _testing(self, cell: Cell, choices: Choices) -> Job:
+        sets = {}
+        if any(fold.tested for fold in self.inputs.folds):
+            sets[TEST] = f"{self.folder.fold(cell.fold)}:test"
+        for name, images in self.inputs.external.items():
+            split = "" if images.split is None else f":{images.split}"
+            sets[name] = f"{images.archive.path}{split}"
+        home = self.folder.cell(cell)
+        testing = Testing(cell, home, sets, choices.classifiers[cell.name], self.device)
+        return Job("test", f"test of {cell.title}", home / TESTED, (), testing.run)
+
+    # --- what validation images choose ------------------------------------------------------------
+
+    def _validation(self, cells: Sequence[Cell]) -> float:
+        """Mean of the measure on validation images."""
+        name = self.inputs.settings.primary.measure
+        values = [self._record(cell).validation.get(name, float("nan")) for cell in cells]
+        return sum(values) / len(values)
+
+    def _record(self, cell: Cell) -> CellRecord:
+        return CellRecord.parse(read_tree(self.folder.cell(cell) / TRAINED))
+
+    def _ratios(self, candidates: Sequence[Cell]) -> dict[tuple[int, int], float]:
+        """The ratio of every fold and draw: the best on its validation images, of equals the
+        smallest; or the one that was fixed.
+        """
+        settings = self.inputs.settings
+        if Condition.MIXED not in self.inputs.conditions:
+            return {}
+        places = [(f.number, draw) for f in self.inputs.folds for draw in range(settings.draws)]
+        if not self.inputs.ratio_chosen:
+            return dict.fromkeys(places, float(settings.primary.ratio))
+        mixed = [cell for cell in candidates if cell.condition is Condition.MIXED]
+        sign = 1 if SCORES[settings.primary.measure].higher_is_better else -1
+        found = {}
+        for place in places:
+            values = {}
+            for ratio in sorted(settings.ratios):
+                same = [c for c in mixed if (c.fold, c.draw) == place and c.ratio == ratio]
+                values[ratio] = sign * self._validation(same)
+            found[place] = max(values, key=lambda ratio: values[ratio])
+        return found
+
+    def _choices(self, cells: Sequence[Cell], ratios: Mapping[tuple[int, int], float]) -> Choices:
+        choices = Choices(
+            study=self.frozen.sha256,
+            ratios={f"{fold}/{draw}": ratio for (fold, draw), ratio in ratios.items()},
+            classifiers={cell.name: self._record(cell).sha256 for cell in cells},
+        )
+        return self.folder.choose(self.frozen, choices, self.inputs, self.progress)
+
+    # --- result -----------------------------------------------------------------------------------
+
+    def _analysed(self, cells: Sequence[Cell]) -> Study:
+        settings = self.inputs.settings
+        arms = [self._arm(condition, cells) for condition in self.inputs.conditions]
+        return analyse(
+            arms,
+            about=self._facts(cells),
+            primary=settings.primary.condition,
+            measure=SCORES[settings.primary.measure],
+            margin=settings.primary.margin,
+            seed=settings.seed,
+        )
+
+    def _arm(self, condition: Condition, cells: Sequence[Cell]) -> Arm[Predictions]:
+        own = [cell for cell in cells if cell.condition is condition]
+        draws, external = list[Predictions](), dict[str, list[Predictions]]()
+        parts = {fold.number: fold.part("test") for fold in self.inputs.folds if fold.tested}
+        classes = self.inputs.archive.info.classes
+        for draw in range(self.inputs.draws(condition)):
+            tested = [self._tested(cell) for cell in own if cell.draw == draw]
+            name = f"{condition}-draw{draw}"
+            if parts:
+                found, rows = out_of_fold(tested, parts, classes)
+                write_table(self.folder.predictions(name), found, rows, classes)
+                draws.append(found)
+            for place, (title, images) in enumerate(self.inputs.external.items()):
+                there = on_external(tested, title, images, classes)
+                path = self.folder.predictions(f"{name}-external{place}")
+                write_table(path, there, images.rows, classes)
+                external.setdefault(title, []).append(there)
+        if not parts:  # the first external set is what the study is about
+            draws = external.pop(next(iter(external)))
+        ratios = {cell.ratio for cell in own}
+        return Arm(
+            name=condition.value,
+            kind=condition.kind,
+            draws=tuple(draws),
+            validation=self._validation(own),
+            ratio=ratios.pop() if len(ratios) == 1 else None,
+            external={title: tuple(each) for title, each in external.items()},
+        )
+
+    def _tested(self, cell: Cell) -> Tested:
+        home = self.folder.cell(cell)
+        tested = TestRecord.parse(read_tree(home / TESTED))
+        return Tested(cell, home, self._record(cell), tested)
+
+    def _facts(self, cells: Sequence[Cell]) -> StudyFacts:
+        settings = self.inputs.settings
+        return StudyFacts(
+            name=settings.name,
+            task=settings.task,
+            data=settings.data.name,
+            classes=tuple(self.inputs.archive.info.classes),
+            unit=settings.unit,
+            unit_is_patient=settings.unit == "patient",
+            plan_sha256=self.frozen.sha256,
+            generator=self._generator(),
+            notes=(*self.inputs.notes, *self._about_ratios(cells)),
+        )
+
+    def _generator(self) -> str:
+        generator, draws = self.inputs.settings.generator, self.inputs.settings.draws
+        if generator.trains:
+            kimg = "" if generator.kimg is None else f", {generator.kimg:g} kimg"
+            return (
+                f"preset {generator.preset}{kimg}, {draws} per fold, on its training images alone"
+            )
+        declared = any(source.declared for source in self.inputs.sources.values())
+        names = sorted({source.path.name for source in self.inputs.sources.values()})
+        proof = "declared, not proven" if declared else "proven by its record"
+        return f"{', '.join(names)}: that it saw no image of a test is {proof}"
+
+    def _about_ratios(self, cells: Sequence[Cell]) -> Iterator[str]:
+        ratios = [c.ratio for c in cells if c.condition is Condition.MIXED and not c.seed]
+        if len(set(ratios)) > 1:
+            counts = {ratio: ratios.count(ratio) for ratio in sorted(filter(None, set(ratios)))}
+            said = ", ".join(f"{ratio:g} in {count}" for ratio, count in counts.items())
+            yield f"ratio that validation images chose, of folds and draws: {said}"
+
+
+def _write_fold(fold: Fold, dest: Path) -> JobRecord:
+    """Write a fold as an archive with its split, for the ordinary commands; it copies no image."""
+    linked(fold.archive, fold.rows, dest, replace=True)
+    return JobRecord(said=f"{len(fold.rows)} images")
+
+
+def _chosen(candidates: Sequence[Cell], ratios: Mapping[tuple[int, int], float]) -> Iterator[Cell]:
+    """The candidates that go to the test: of a mixture, only the ratio that was chosen."""
+    for cell in candidates:
+        if cell.ratio is None or cell.ratio == ratios[cell.fold, cell.draw]:
+            yield cell

@@ -1,0 +1,217 @@
+"""One training of a study: mix, train, later predict. A cell is a folder with the archive that it
+trained on, the classifier, and what it predicted; each can be opened by the ordinary commands.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from synthograph.core.errors import UserError
+from synthograph.core.files import remove, sha256_file
+from synthograph.core.progress import Silent
+from synthograph.workflows import classify_predict, classify_train, mix
+from synthograph.workflows.downstream_requests import (
+    ClassifyPredictRequest,
+    ClassifyTrainRequest,
+    MixRequest,
+)
+from synthograph.workflows.study_jobs import JobRecord
+from synthograph.workflows.study_settings import Condition, MixRule, StudySettings
+from synthograph.workflows.tables import number
+
+CLASSIFIER, MIXTURE, TEST = "classifier.safetensors", "mixture", "test.csv"
+TRAINED, TESTED = "trained.json", "tested.json"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is trained on what.
+
+    Attributes:
+        ratio: synthetic images per real one; None where none are counted.
+        fold, draw, seed: their numbers.
+    """
+
+    condition: Condition
+    ratio: float | None
+    fold: int
+    draw: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Name of its folder."""
+        ratio = "" if self.ratio is None else f"-{self.ratio:g}"
+        return f"{self.condition}{ratio}-fold{self.fold}-draw{self.draw}-seed{self.seed}"
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        ratio = "" if self.ratio is None else f" {self.ratio:g}"
+        return (
+            f"{self.condition}{ratio}, fold {self.fold}, draw {self.draw}, classifier {self.seed}"
+        )
+
+
+class CellRecord(JobRecord):
+    """A cell that was trained.
+
+    Attributes:
+        commands: what was run, as it can be typed.
+        validation: scores on the validation images, which chose the classifier.
+        threshold: of two classes, chosen there.
+        sha256: of the classifier.
+    """
+
+    commands: list[str]
+    validation: dict[str, float]
+    threshold: float | None = None
+    sha256: str
+
+
+class TestRecord(JobRecord):
+    """A cell that predicted test images.
+
+    Attributes:
+        tables: set to the file of its predictions in the cell's folder; the fold's own images are
+            called as `TEST`.
+    """
+
+    tables: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Training:
+    """Mixes and trains a cell.
+
+    Attributes:
+        settings: of the study.
+        cell: which.
+        archive: of the fold.
+        folder: of the cell.
+        sets: synthetic images of its fold and draw.
+        images: real training images of the fold, from which the steps of every arm follow.
+        device: where to compute.
+    """
+
+    settings: StudySettings
+    cell: Cell
+    archive: Path
+    folder: Path
+    sets: tuple[Path, ...]
+    images: int
+    device: str
+
+    def run(self) -> CellRecord:
+        """Mix, train, and keep the scores on validation images."""
+        commands, data, out = [], self.archive, self.folder / CLASSIFIER
+        mixing = self.mixing()
+        if mixing is not None:
+            data = mixing.dest
+            commands.append(mixing.command_line())
+            if not data.exists():
+                mix.run(mixing, progress=Silent())
+        request = self.training(data, out)
+        remove(out)
+        made = classify_train.run(request, progress=Silent())
+        measure = self.settings.primary.measure
+        return CellRecord(
+            commands=[*commands, request.command_line()],
+            validation={name: value for name, value in made.chosen.items() if value == value},
+            threshold=made.threshold,
+            sha256=sha256_file(out),
+            said=f"{measure} {number(made.chosen[measure])} on validation images",
+        )
+
+    def mixing(self) -> MixRequest | None:
+        """How its training images are mixed; None where they are the fold's own."""
+        asked = self._amounts()
+        if asked is None:
+            return None
+        sets = self.sets if self.cell.condition.synthetic else ()
+        seed = self.settings.seed + self.cell.draw
+        tree = {"real": self.archive, "dest": self.folder / MIXTURE, "synthetic": sets}
+        return MixRequest.parse({**tree, **asked, "seed": seed, "link": True})
+
+    def _amounts(self) -> Mapping[str, object] | None:
+        if self.cell.ratio is not None:
+            control = _CONTROLS.get(self.cell.condition, "none")
+            return {**ratio_rule(self.settings.rule, self.cell.ratio), "control": control}
+        if self.cell.condition is Condition.SYNTHETIC:
+            return {"only_synthetic": ("all",)}
+        if self.cell.condition is Condition.AUGMENTATION:
+            return {"only_real": True, "control": "augmentation"}
+        return None
+
+    def training(self, data: Path, out: Path) -> ClassifyTrainRequest:
+        """How it is trained."""
+        balanced = self.cell.condition is Condition.BALANCED
+        asked = {
+            "probe": self.settings.probe,
+            **self.settings.classifier,
+            "data": data,
+            "out": out,
+            "measure": self.settings.primary.measure,
+            "balance": self.settings.balanced if balanced else self.settings.balance,
+            "device": self.device,
+            "seed": self.settings.seed + 1000 * self.cell.draw + self.cell.seed,
+        }
+        request = ClassifyTrainRequest.parse(asked)
+        if request.steps is not None:
+            return request
+        # every arm takes as many steps as the fold's real images alone would
+        steps = request.fit_settings(images=self.images, rate=1.0)["steps"]
+        return request.model_copy(update={"steps": steps})
+
+
+_CONTROLS = {Condition.DUPLICATES: "duplicates", Condition.SHUFFLED: "shuffled"}
+
+
+def ratio_rule(rule: MixRule, ratio: float) -> Mapping[str, object]:
+    """The option of `mix` that a ratio means."""
+    rules: Mapping[MixRule, Mapping[str, object]] = {
+        MixRule.ADD: {"add_percent": (f"{100 * ratio:g}",)},
+        MixRule.TOP_UP: {"top_up": ratio},
+        MixRule.REPLACE: {"replace": (f"{ratio:g}",)},
+    }
+    return rules[rule]
+
+
+@dataclass(frozen=True)
+class Testing:
+    """Predicts test images with a cell's classifier.
+
+    Attributes:
+        cell: which.
+        folder: of the cell.
+        sets: name to `ARCHIVE:split` of what is predicted.
+        sha256: of the classifier, as it was frozen.
+        device: where to compute.
+    """
+
+    cell: Cell
+    folder: Path
+    sets: Mapping[str, str]
+    sha256: str
+    device: str
+
+    def run(self) -> TestRecord:
+        """Predict all sets.
+
+        Raises:
+            UserError: the classifier is not the one that was frozen.
+        """
+        model = self.folder / CLASSIFIER
+        if sha256_file(model) != self.sha256:
+            raise UserError(
+                f"{model}: is not the classifier that was frozen before the first look at test "
+                "images: remove the study's folder to begin anew"
+            )
+        tables = {}
+        for place, (name, data) in enumerate(self.sets.items()):
+            out = self.folder / (TEST if name == TEST else f"external-{place}.csv")
+            remove(out)
+            request = ClassifyPredictRequest(model=model, data=data, out=out, device=self.device)
+            classify_predict.run(request, progress=Silent())
+            tables[name] = out.name
+        return TestRecord(tables=tables, said=f"predicted {len(tables)} sets")

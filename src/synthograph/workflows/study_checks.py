@@ -1,0 +1,260 @@
+"""What a study refuses before any work: images that an arm, or its generator, could have seen."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from synthograph.archive.advice import has_groups
+from synthograph.archive.batches import ArchiveRows, open_rows
+from synthograph.archive.copies import RepeatedImages, find_copies
+from synthograph.archive.manifest import Row
+from synthograph.archive.reader import Archive, open_archive
+from synthograph.core.errors import UserError
+from synthograph.core.names import first_few
+from synthograph.core.progress import Progress
+from synthograph.core.untrusted.documents import as_text, parse_csv, read_bounded
+from synthograph.core.untrusted.tensors import read_document
+from synthograph.metrics.overlap import Trained, same_names, trained_on
+from synthograph.models.snapshot import is_pickle
+from synthograph.models.snapshot_files import find_snapshot
+from synthograph.workflows.study_folds import Fold
+from synthograph.workflows.study_settings import StudySettings
+
+MAX_TABLE = 64 << 20
+GROUP = "group"
+"""Column of the table that says what foreign generators were trained on."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A generator that others trained, or a set that it made.
+
+    Attributes:
+        path: snapshot or archive.
+        trained: what it was trained on.
+        declared: whether somebody says so and nothing proves it.
+    """
+
+    path: Path
+    trained: Trained
+    declared: bool = False
+
+    def refusal(self, fold: Fold) -> str | None:
+        """Why it may not serve a fold; None where it may."""
+        for split in ("test", "val"):
+            part = fold.part(split)
+            seen = self.trained.groups_among(part.groups)
+            if seen:
+                return (
+                    f"it was trained on {len(seen)} of {len(part.groups)} {split} groups of fold "
+                    f"{fold.number}, such as {first_few(map(repr, seen))}"
+                )
+            copies = _same_images(self.trained, part)
+            if copies:
+                return (
+                    f"it was trained on {len(copies)} images that equal {split} images of fold "
+                    f"{fold.number}, such as {first_few(copies)}"
+                )
+        return None
+
+
+def open_data(settings: StudySettings, progress: Progress) -> tuple[Archive, RepeatedImages]:
+    """The archive of a study, and its equal images.
+
+    Raises:
+        UserError: images are synthetic or have no class, or there are fewer than two classes.
+    """
+    archive = open_archive(settings.data)
+    ArchiveRows(archive, archive.rows).real()
+    bare = next((row.file for row in archive.rows if row.label is None), None)
+    if bare is not None:
+        raise UserError(f"{archive.path}: {bare} has no class: prepare the images with --labels")
+    if len(archive.info.classes) < 2:
+        raise UserError(f"{archive.path}: has fewer than two classes: nothing can be told apart")
+    return archive, find_copies(archive, progress.track("looking for equal images"))
+
+
+def open_external(
+    settings: StudySettings, archive: Archive, folds: Sequence[Fold]
+) -> dict[str, ArchiveRows]:
+    """External test images by their name, none of which trains or chooses.
+
+    Raises:
+        UserError: a group or an image of them is in the folds, they are synthetic, or of other
+            classes or modalities.
+    """
+    used = {row.file for fold in folds for row in fold.rows if row.split != "test"}
+    inside = ArchiveRows(archive, [row for row in archive.rows if row.file in used])
+    known = Trained(frozenset(inside.groups), frozenset(inside.pixels))
+    found = {}
+    for text in settings.external:
+        images = open_rows(text, "test").real()
+        seen = known.groups_among(images.groups)
+        if seen:
+            raise UserError(
+                f"external {images.name}: {len(seen)} of its {len(images.groups)} groups train or "
+                f"choose in {archive.path.name}, such as {first_few(map(repr, seen))}: test on "
+                "patients who are not in it"
+            )
+        copies = _same_images(known, images)
+        if copies:
+            raise UserError(
+                f"external {images.name}: {len(copies)} of its {len(images.rows)} images equal "
+                f"images of {archive.path.name}, such as {first_few(copies)}: leave them out"
+            )
+        _check_alike(images, archive)
+        found[images.name] = images
+    return found
+
+
+def _check_alike(images: ArchiveRows, archive: Archive) -> None:
+    other, own = images.archive.info, archive.info
+    if other.spec.modalities != own.spec.modalities:
+        raise UserError(
+            f"external {images.name}: holds {other.spec.describe()}, {archive.path.name} "
+            f"{own.spec.describe()}: prepare both alike"
+        )
+    strange = {row.label for row in images.rows} - set(own.classes)
+    if strange:
+        name = sorted(map(str, strange))[0]
+        raise UserError(
+            f"external {images.name}: has images of class {name!r}, {archive.path.name} has "
+            f"{', '.join(own.classes)}"
+        )
+
+
+def _same_images(trained: Trained, images: ArchiveRows) -> list[str]:
+    """Images that equal one that was trained on; those of one colour do not count."""
+    if not images.rows or not trained.images:
+        return []
+    rows = {row.file: row for row in images.rows}
+    copies = trained.images_among(images.pixels)
+    return [file for file in copies if not _flat(images.archive, rows[file])]
+
+
+def _flat(archive: Archive, row: Row) -> bool:
+    pixels = archive.read(row)
+    return bool((pixels.min((1, 2)) == pixels.max((1, 2))).all())
+
+
+def open_sources(settings: StudySettings, archive: Archive) -> list[Source]:
+    """The generators and sets of others that a study file names.
+
+    Raises:
+        UserError: one does not say what it was trained on, and nobody declares it.
+    """
+    sources = [_snapshot(path) for path in settings.generator.snapshots]
+    declared = _declared(settings, archive)
+    for path in settings.generator.sets:
+        trained = trained_on(open_archive(path).info.snapshots)
+        proven = trained.known
+        if not proven and declared is None and settings.folds != "external":
+            raise UserError(
+                f"{path}: does not say what its generator was trained on, so test images of the "
+                "folds may be among that: name the groups by --trained-on groups.csv, or set "
+                "'folds: external' to test on other archives only"
+            )
+        sources.append(Source(path, trained if proven else declared or Trained(), not proven))
+    return sources
+
+
+def _snapshot(path: Path) -> Source:
+    file = find_snapshot(path)
+    trained = Trained() if is_pickle(file) else trained_on([read_document(file)])
+    if not trained.known:
+        raise UserError(
+            f"{path}: does not say what it was trained on: train it here (leave "
+            "generator.snapshots out), or give a snapshot of 'synthograph train'"
+        )
+    return Source(file, trained)
+
+
+def _declared(settings: StudySettings, archive: Archive) -> Trained | None:
+    """What somebody says that foreign generators were trained on."""
+    path = settings.generator.trained_on
+    if path is None:
+        return None
+    data = read_bounded(path, "table of groups", limit=MAX_TABLE)
+    table = [
+        cells for _, cells in parse_csv(as_text(data, str(path), "save it as UTF-8"), str(path))
+    ]
+    header = table[0] if table else []
+    if GROUP not in header:
+        raise UserError(f"{path}: has no column {GROUP!r}: name the groups there, one in a line")
+    place = header.index(GROUP)
+    names = {cells[place] for cells in table[1:] if len(cells) > place}
+    digests = ArchiveRows(archive, archive.rows).groups
+    known = {digest for digest, name in digests.items() if name in names}
+    if not known:
+        raise UserError(
+            f"{path}: none of its {len(names)} groups is one of {archive.path.name}, whose groups "
+            f"are called as {first_few(map(repr, digests.values()))}"
+        )
+    return Trained(frozenset(known))
+
+
+def assign_sources(
+    sources: Sequence[Source], folds: Sequence[Fold], draws: int
+) -> dict[tuple[int, int], Source]:
+    """Which generator serves which fold and draw: of those whose record allows it, in order.
+
+    Raises:
+        UserError: a fold has too few; what the others saw is named.
+    """
+    found: dict[tuple[int, int], Source] = {}
+    for fold in folds:
+        reasons = {source: source.refusal(fold) for source in sources}
+        fit = [source for source, reason in reasons.items() if reason is None]
+        if len(fit) < draws:
+            refused = [f"{s.path}: {reason}" for s, reason in reasons.items() if reason]
+            way = (
+                "leave generator.snapshots and generator.sets out, then one is trained per fold"
+                if not fit or len(folds) > 1
+                else f"set draws to {len(fit)}"
+            )
+            raise UserError(
+                f"{refused[0] if refused else f'fold {fold.number}'}: {len(fit)} of {len(sources)} "
+                f"generators may serve it, {draws} are needed (draws): {way}"
+            )
+        found |= {(fold.number, draw): fit[draw] for draw in range(draws)}
+    return found
+
+
+def refuse_external_seen(sources: Sequence[Source], external: Mapping[str, ArchiveRows]) -> None:
+    """Refuse external images that a generator was trained on.
+
+    Raises:
+        UserError: it was.
+    """
+    for source in sources:
+        for name, images in external.items():
+            seen = source.trained.groups_among(images.groups)
+            seen = seen or _same_images(source.trained, images)
+            if seen:
+                raise UserError(
+                    f"{source.path}: was trained on images of external {name}, such as "
+                    f"{first_few(map(repr, seen))}: test on images that it never saw"
+                )
+
+
+def notes(
+    settings: StudySettings,
+    archive: Archive,
+    external: Mapping[str, ArchiveRows],
+    sources: Sequence[Source],
+) -> Iterator[str]:
+    """What must stand beside the numbers."""
+    yield from settings.notes
+    if not has_groups(archive.rows):
+        yield (
+            f"{archive.path.name} names no groups: every image counts as one of its own, so images "
+            "of one patient may train and test"
+        )
+    for name, images in external.items():
+        training = {row.group for row in archive.rows if row.grouped}
+        yield from same_names(training, images.groups.values(), name, archive.path.name)
+    declared = [source.path.name for source in sources if source.declared]
+    if declared:
+        yield (
+            f"what the generator of {first_few(declared)} was trained on is declared, not proven"
+        )

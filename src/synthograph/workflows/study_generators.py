@@ -1,0 +1,141 @@
+"""Synthetic images of a study: one generator per fold and draw, which saw that fold's training
+images alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from synthograph.archive.manifest import count_labels
+from synthograph.core.errors import UserError
+from synthograph.core.files import remove
+from synthograph.core.progress import Progress
+from synthograph.downstream import mixing
+from synthograph.downstream.mixing import Counts
+from synthograph.training.run import CONFIG
+from synthograph.workflows import generate, train
+from synthograph.workflows.requests import GenerateRequest, TrainRequest
+from synthograph.workflows.study_checks import Source
+from synthograph.workflows.study_folds import Fold
+from synthograph.workflows.study_jobs import JobRecord
+from synthograph.workflows.study_settings import Condition, MixRule, StudySettings
+
+RUNS = "runs"
+SAVE_MINUTES = 2.0
+"""Minutes of training that a killed study loses at most."""
+
+
+class GeneratorRecord(JobRecord):
+    """Synthetic images that are there.
+
+    Attributes:
+        sets: their archives, relative to the record's folder where they lie there.
+    """
+
+    sets: list[Path]
+
+
+@dataclass(frozen=True)
+class Making:
+    """One generator's work.
+
+    Attributes:
+        settings: of the study.
+        fold: whose training images it sees.
+        draw: number of the draw.
+        archive: the fold as an archive with its split.
+        folder: where its files are.
+        source: who made the generator or the set, where the study does not train it.
+        device: where to compute.
+    """
+
+    settings: StudySettings
+    fold: Fold
+    draw: int
+    archive: Path
+    folder: Path
+    source: Source | None
+    device: str
+
+    def run(self, progress: Progress) -> GeneratorRecord:
+        """Train, go on, or take what is there; then generate."""
+        if self.source is not None and self.source.path in self.settings.generator.sets:
+            return GeneratorRecord(sets=[self.source.path], said=self.source.path.name)
+        network = self._trained(progress) if self.source is None else self.source.path
+        made = []
+        for number, (name, count) in enumerate(self.wanted().items()):
+            if count:
+                made.append(self.folder / f"synthetic-{number}.zip")
+                self._generate(network, name, count, made[-1], progress)
+        total = sum(self.wanted().values())
+        return GeneratorRecord(
+            sets=[path.relative_to(self.folder) for path in made], said=f"{total} images"
+        )
+
+    def _trained(self, progress: Progress) -> Path:
+        generator, runs = self.settings.generator, self.folder / RUNS
+        begun = sorted(path.parent for path in runs.glob(f"*/{CONFIG}"))
+        if begun:
+            request = TrainRequest.parse({"resume": begun[-1], "device": self.device})
+        else:
+            request = TrainRequest.parse(
+                {
+                    "data": self.archive,
+                    "cond": True,
+                    "cfg": generator.preset,
+                    "kimg": generator.kimg,
+                    "seed": generator_seed(self.settings, self.fold.number, self.draw),
+                    "metrics": "none",  # nothing chooses among its snapshots
+                    "settings": generator.settings,
+                    "save_every": SAVE_MINUTES,
+                    "outdir": runs,
+                    "device": self.device,
+                }
+            )
+        result = train.run(request, progress=progress)
+        if result is None or result.snapshot is None:
+            raise UserError(f"{runs}: the training left no snapshot: remove the folder")
+        return result.snapshot
+
+    def _generate(
+        self, network: Path, name: str, count: int, dest: Path, progress: Progress
+    ) -> None:
+        remove(dest)
+        asked = {
+            "network": network,
+            "outdir": dest,
+            "per_class": count,
+            "classes": (name,),
+            "trunc": self.settings.generator.trunc,
+            "device": self.device,
+        }
+        generate.run(GenerateRequest.parse(asked), progress=progress)
+
+    def wanted(self) -> Counts:
+        """Synthetic images of every class that the largest mixture needs."""
+        return wanted_images(self.settings, self.fold)
+
+
+def generator_seed(settings: StudySettings, fold: int, draw: int) -> int:
+    """Seed of a training: another one for every fold and draw."""
+    return settings.seed + 1000 * fold + draw
+
+
+def wanted_images(settings: StudySettings, fold: Fold) -> Counts:
+    """Synthetic images of every class that the largest mixture of a fold needs."""
+    rows = fold.part("train").rows
+    counts = count_labels(rows, fold.archive.info.classes)
+    found = [added(settings.rule, counts, ratio) for ratio in settings.ratios]
+    if Condition.SYNTHETIC in settings.conditions:
+        found.append(mixing.only_synthetic(counts, {}).added)
+    return {name: max(each.get(name, 0) for each in found) for name in counts}
+
+
+def added(rule: MixRule, counts: Counts, ratio: float) -> Counts:
+    """Synthetic images of every class at a ratio."""
+    of_each: Mapping[str, float] = dict.fromkeys(counts, ratio)
+    return {
+        MixRule.ADD: lambda: mixing.add_percent(counts, {n: 100 * r for n, r in of_each.items()}),
+        MixRule.TOP_UP: lambda: mixing.top_up(counts, ratio),
+        MixRule.REPLACE: lambda: mixing.replace(counts, of_each),
+    }[rule]().added

@@ -1,0 +1,223 @@
+"""What a study would do: groups per fold, the smallest difference that it can see, and hours."""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from rich.table import Column, Table
+from rich.text import Text
+
+from synthograph.archive.manifest import Row
+from synthograph.core.progress import Progress
+from synthograph.core.request import Result
+from synthograph.downstream import probe
+from synthograph.stats import scores
+from synthograph.stats.paired import auroc_error, detectable
+from synthograph.training.estimate import coarse_estimate
+from synthograph.training.loop import duration
+from synthograph.training.setup import resolve_run
+from synthograph.workflows.classifying import open_backbone, predictions_of
+from synthograph.workflows.study_folds import PARTS
+from synthograph.workflows.study_generators import wanted_images
+from synthograph.workflows.study_inputs import Inputs
+from synthograph.workflows.study_settings import Condition, StudySettings
+from synthograph.workflows.tables import number, table_lines
+
+SAMPLE = 32
+"""Images that the network of a probe is timed on."""
+GENERATE = 1 / 6
+"""Time of a generated image, as a share of that of an image of training."""
+CORRELATION = 0.5
+"""Of the errors that two arms make on the same patients, for planning."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A kind of work.
+
+    Attributes:
+        seconds: of all of it, for one process; None where it could not be measured.
+    """
+
+    what: str
+    count: int
+    seconds: float | None
+
+
+@dataclass(frozen=True, repr=False)
+class StudyPlan(Result):
+    """A study that may begin.
+
+    Attributes:
+        inputs: opened and checked.
+        smallest: difference of the measure that it sees with a power of 80 %; None where the
+            measure has no formula.
+        costs: of the parts.
+    """
+
+    inputs: Inputs
+    smallest: float | None
+    costs: Sequence[Cost]
+
+    def lines(self) -> Iterator[str]:
+        """Folds, arms, the smallest difference, hours."""
+        inputs, settings = self.inputs, self.inputs.settings
+        yield from table_lines(_groups(inputs))
+        for condition in inputs.conditions:
+            yield f"arm: {condition}, {_about(condition, inputs)}"
+        yield from self._primary(settings)
+        yield from (f"note: {note}" for note in inputs.notes)
+        table = Table("work", Column("number", justify="right"), Column("time", justify="right"))
+        for cost in self.costs:
+            known = "unknown" if cost.seconds is None else duration(cost.seconds)
+            table.add_row(Text(cost.what), str(cost.count), known)
+        yield from table_lines(table)
+        total = sum(cost.seconds or 0 for cost in self.costs)
+        yield (
+            f"about {total / 3600:.1f} hours in one process on this machine; processes side by "
+            "side (--gpus, or the same command on other machines) share them"
+        )
+        yield "nothing was written"
+
+    def _primary(self, settings: StudySettings) -> Iterator[str]:
+        primary = settings.primary
+        margin = "none" if primary.margin is None else f"{primary.margin:g}"
+        yield (
+            f"fixed before: {primary.condition}, ratio {primary.ratio}, by {primary.measure}, "
+            f"margin {margin}"
+        )
+        if self.smallest is None:
+            yield f"the smallest difference of {primary.measure} has no formula"
+            return
+        yield (
+            f"smallest difference that is seen with a power of 80 %: {number(self.smallest)} of "
+            f"{primary.measure}, near a value of {settings.expected:g}; what generators differ by "
+            "comes on top"
+        )
+        if settings.draws == 1:
+            yield "one generator per fold: what is found holds given this generator"
+
+
+def _groups(inputs: Inputs) -> Table:
+    heads = [f"{part}, {what}" for part in PARTS for what in ("groups", "images")]
+    table = Table("fold", *(Column(head, justify="right") for head in heads))
+    for fold in inputs.folds:
+        parts = [fold.part(part) for part in PARTS]
+        cells = [str(n) for part in parts for n in (_group_count(part.rows), len(part.rows))]
+        table.add_row(str(fold.number), *cells)
+    for name, images in inputs.external.items():
+        counts = (str(_group_count(images.rows)), str(len(images.rows)))
+        table.add_row(Text(name), "", "", "", "", *counts)
+    return table
+
+
+def _group_count(rows: Sequence[Row]) -> int:
+    return len({row.group for row in rows})
+
+
+def _about(condition: Condition, inputs: Inputs) -> str:
+    settings = inputs.settings
+    words = []
+    if condition is Condition.MIXED:
+        words.append(f"ratios {', '.join(f'{ratio:g}' for ratio in settings.ratios)}")
+    elif condition.counted:
+        words.append("as many images as the chosen ratio adds")
+    draws, seeds = inputs.draws(condition), settings.classifier_seeds
+    words.append(f"{draws} draw{'s' if draws > 1 else ''} of {seeds} classifier(s) per fold")
+    return ", ".join(words)
+
+
+def make_plan(inputs: Inputs, device: str, progress: Progress) -> StudyPlan:
+    """Measure on this machine what a study would cost; write nothing but the cache."""
+    progress.log("measuring ...")
+    costs = [*_generators(inputs, device), *_cells(inputs, device)]
+    return StudyPlan(inputs, smallest_difference(inputs), costs)
+
+
+def smallest_difference(inputs: Inputs) -> float | None:
+    """The difference of the measure that is seen with a power of 80 %, for these generators.
+
+    The area under the ROC curve as `stats.paired.auroc_error` has it, the mean over classes; shares
+    by their binomial variance over groups.
+    """
+    settings = inputs.settings
+    measure, value = settings.primary.measure, settings.expected
+    rows = [row for fold in inputs.folds for row in fold.part("test").rows]
+    rows = rows or [row for images in inputs.external.values() for row in images.rows][:]
+    classes = inputs.archive.info.classes
+    own = {name: len({r.group for r in rows if r.label == name}) for name in classes}
+    others = {name: len({r.group for r in rows if r.label != name}) for name in classes}
+    if measure in (scores.AUROC.name, scores.AVERAGE_PRECISION.name):
+        errors = [auroc_error(value, own[n], others[n], CORRELATION) for n in classes]
+        return detectable(sum(errors) / len(errors))
+    if measure == scores.BRIER.name:
+        return None
+    spread = 2 * (1 - CORRELATION) * value * (1 - value)
+    if measure == scores.ACCURACY.name:
+        return detectable(math.sqrt(spread / _group_count(rows)))
+    return detectable(math.sqrt(sum(spread / own[n] for n in classes)) / len(classes))
+
+
+def _generators(inputs: Inputs, device: str) -> Iterator[Cost]:
+    settings, count = inputs.settings, len(inputs.generators)
+    if not count:
+        return
+    images = sum(sum(wanted_images(settings, fold).values()) for fold in inputs.folds)
+    images *= settings.draws
+    if not settings.generator.trains:
+        yield Cost("synthetic images", 0 if settings.generator.sets else images, None)
+        return
+    generator = settings.generator
+    tree = {
+        "data": {"cond": True},
+        "device": device,
+        "training": {} if generator.kimg is None else {"kimg": generator.kimg},
+    }
+    config, _ = resolve_run(inputs.archive, generator.preset, [tree])
+    measured = coarse_estimate(config, inputs.folds[0].part("train"), 5.0)
+    per_kimg = measured.augmented or measured.sec_per_kimg
+    yield Cost("generators", count, count * config.training.kimg * per_kimg)
+    yield Cost("synthetic images", images, images * per_kimg * GENERATE / 1000)
+
+
+def _cells(inputs: Inputs, device: str) -> Iterator[Cost]:
+    settings = inputs.settings
+    cells = list(inputs.candidates())
+    if Condition.MIXED in inputs.conditions:
+        places = [(fold.number, draw) for fold in inputs.folds for draw in range(settings.draws)]
+        cells += inputs.controls(dict.fromkeys(places, settings.ratios[-1]))
+    if not settings.probe:
+        yield Cost("classifiers", len(cells), None)
+        return
+    part = inputs.folds[0].part("train")
+    extractor = open_backbone(settings.classifier.get("backbone"), device)
+    batch = next(iter(part.images.batches()))[:SAMPLE]
+    extractor(batch[:1])
+    begun = time.monotonic()
+    features = extractor(batch)
+    per_image = (time.monotonic() - begun) / len(batch)
+    synthetic = sum(
+        sum(wanted_images(settings, fold).values()) * settings.draws for fold in inputs.folds
+    )
+    images = len(inputs.archive.rows) + synthetic
+    images += sum(len(each.rows) for each in inputs.external.values())
+    yield Cost("features of images", images, images * per_image)
+    yield Cost("classifiers", len(cells), len(cells) * _fit_seconds(inputs, features.shape[1]))
+
+
+def _fit_seconds(inputs: Inputs, dims: int) -> float:
+    """Time of a probe on as many numbers as the first fold has, which are easier to tell apart."""
+    fold, classes = inputs.folds[0], inputs.archive.info.classes
+    train, checked = fold.part("train"), fold.part("val")
+    labels = probe.class_numbers([row.label or "" for row in train.ordered], classes)
+    blank = predictions_of(checked, classes)
+    values, others = (
+        torch.randn(len(of), dims) + torch.nn.functional.one_hot(of, dims)
+        for of in (labels, blank.labels)
+    )
+    begun = time.monotonic()
+    weights = torch.ones(len(labels), dtype=torch.float64)
+    probe.fit(values, labels, weights, replace(blank), others, scores.AUROC)
+    return time.monotonic() - begun

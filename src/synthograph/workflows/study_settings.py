@@ -1,0 +1,272 @@
+"""What a study file holds: everything that is fixed before the first test image is looked at.
+
+    data: bccd.zip
+    conditions: [real, duplicates, mixed]
+    ratios: [0.5, 1]
+    generator: {preset: tiny, kimg: 40}
+    primary: {measure: balanced_accuracy, margin: 0.02}
+
+Paths are relative to the file. Every key but `data` has a default.
+"""
+
+import enum
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pydantic
+from pydantic import Field
+
+from synthograph.archive.batches import path_and_split
+from synthograph.core.config import Config, calling, flatten, merge, read_tree
+from synthograph.core.errors import SettingError, UserError
+from synthograph.core.untrusted.documents import JsonObject
+from synthograph.results.study import ArmKind
+from synthograph.workflows.downstream_requests import ClassifyTrainRequest
+
+CHOSEN = "chosen"
+OWN = ("data", "out", "device", "dry_run", "measure", "balance")
+"""Fields of a training that the study itself decides."""
+NETWORK_SEEDS, PROBE_SEEDS = 3, 1
+
+
+class Condition(enum.StrEnum):
+    """Which images an arm trains on."""
+
+    REAL = "real"
+    BALANCED = "balanced"
+    AUGMENTATION = "augmentation"
+    DUPLICATES = "duplicates"
+    MIXED = "mixed"
+    SYNTHETIC = "synthetic"
+    SHUFFLED = "shuffled"
+
+    @property
+    def kind(self) -> ArmKind:
+        """What results call it."""
+        return _KINDS[self]
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether synthetic images are among them."""
+        return self in (Condition.MIXED, Condition.SYNTHETIC, Condition.SHUFFLED)
+
+    @property
+    def counted(self) -> bool:
+        """Whether as many images join as the chosen ratio says."""
+        return self in (Condition.MIXED, Condition.DUPLICATES, Condition.SHUFFLED)
+
+
+_KINDS = {
+    Condition.REAL: ArmKind.REAL,
+    Condition.BALANCED: ArmKind.BALANCED,
+    Condition.AUGMENTATION: ArmKind.AUGMENTED,
+    Condition.DUPLICATES: ArmKind.DUPLICATES,
+    Condition.MIXED: ArmKind.MIXED,
+    Condition.SYNTHETIC: ArmKind.SYNTHETIC,
+    Condition.SHUFFLED: ArmKind.SHUFFLED,
+}
+
+
+class MixRule(enum.StrEnum):
+    """What a ratio means."""
+
+    ADD = "add"
+    TOP_UP = "top_up"
+    REPLACE = "replace"
+
+
+class Primary(Config):
+    """The one comparison that the study is about."""
+
+    condition: Literal["mixed", "synthetic"] = Field(
+        "mixed", description="the condition that is compared with the best real-only arm"
+    )
+    ratio: float | Literal["chosen"] = Field(
+        "chosen", description="of ratios: one of them, or chosen on validation images"
+    )
+    measure: Literal[
+        "auroc", "balanced_accuracy", "macro_f1", "average_precision", "accuracy", "brier"
+    ] = Field("auroc", description="score that is compared, and that chooses on validation images")
+    margin: float | None = Field(
+        0.01, gt=0, lt=1, description="largest loss that does not matter; null for none"
+    )
+
+
+class GeneratorSettings(Config):
+    """Where synthetic images come from: trained here, snapshots, or sets of others."""
+
+    preset: str = Field("tiny", description="preset of training; tiny is for processors")
+    kimg: float | None = Field(None, gt=0, description="thousands of images; the preset's")
+    settings: list[str] = Field([], description="further settings of training as a.b=value")
+    trunc: float = Field(1.0, ge=0, description="truncation psi; 1 is full diversity")
+    snapshots: list[Path] = Field(
+        [], description="trained before; each serves the folds whose images it did not see"
+    )
+    sets: list[Path] = Field([], description="sets of synthetic images, made by any program")
+    trained_on: Path | None = Field(
+        None, description="table with a column group: what the generators of sets were trained on"
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _one_way(self) -> "GeneratorSettings":
+        if self.snapshots and self.sets:
+            raise ValueError("generator: snapshots and sets exclude each other: give one of them")
+        if self.trained_on and not self.sets:
+            raise ValueError("generator: trained_on speaks of sets: name them as generator.sets")
+        return self
+
+    @property
+    def trains(self) -> bool:
+        """Whether the study trains generators itself."""
+        return not (self.snapshots or self.sets)
+
+
+class StudySettings(Config):
+    """A study file."""
+
+    data: Path = Field(description="archive of real images, with labels and groups")
+    task: Literal["classify"] = Field("classify", description="what is trained")
+    name: str = Field("", description="of the study; that of its file unless given")
+    unit: str = Field("patient", min_length=1, description="what one group is: slide, smear, ...")
+    notes: list[str] = Field([], description="what every table must say beside")
+    conditions: list[Condition] = Field(
+        [Condition.REAL, Condition.DUPLICATES, Condition.MIXED, Condition.SHUFFLED],
+        min_length=2,
+        description="real, balanced, augmentation, duplicates, mixed, synthetic, shuffled",
+    )
+    ratios: list[Annotated[float, Field(gt=0, le=1000)]] = Field(
+        [0.5, 1.0], min_length=1, description="synthetic images per real one of a class"
+    )
+    rule: MixRule = Field(
+        MixRule.ADD,
+        description="add: so many per real image; top_up: up to the largest class, times the "
+        "ratio; replace: a share of the real ones",
+    )
+    train_per_class: int | None = Field(
+        None, ge=2, description="real training images of a class at most; all unless given"
+    )
+    folds: Annotated[int, Field(ge=2, le=100)] | Literal["split", "external"] = Field(
+        5, description="number of folds; split: the archive's own; external: no test images inside"
+    )
+    validation: float = Field(
+        0.2, gt=0, lt=0.5, description="share of a fold's other images that choose"
+    )
+    seeds: int | None = Field(
+        None, ge=1, le=100, description="classifiers that are averaged; 1 probe, 3 networks"
+    )
+    draws: int = Field(2, ge=1, le=20, description="generators per fold, by seed")
+    external: list[str] = Field([], description="archives of other sites, ARCHIVE or ARCHIVE:split")
+    primary: Primary = Primary()
+    generator: GeneratorSettings = GeneratorSettings()
+    balance: Literal["none", "weights"] = Field(
+        "weights", description="of every arm: weights lets every class count the same"
+    )
+    classifier: JsonObject = Field({}, description="options of classify train, such as backbone")
+    expected: float = Field(
+        0.85, gt=0.5, lt=1, description="value of the measure that --plan reckons with"
+    )
+    seed: int = Field(0, ge=0, lt=2**31, description="of folds, mixtures, generators, bootstrap")
+
+    @pydantic.model_validator(mode="after")
+    def _consistent(self) -> "StudySettings":
+        wanted, ratio = self.primary.condition, self.primary.ratio
+        if wanted not in self.conditions:
+            raise ValueError(f"primary.condition: {wanted} is none of conditions: add it there")
+        if Condition.REAL not in self.conditions:
+            raise ValueError("conditions: real is missing, there is nothing to compare with")
+        if len(set(self.conditions)) < len(self.conditions):
+            raise ValueError("conditions: one is named twice")
+        lone = [each for each in self.conditions if each.counted and each is not Condition.MIXED]
+        if lone and Condition.MIXED not in self.conditions:
+            raise ValueError(
+                f"conditions: {lone[0]} takes as many images as mixed does: add mixed to them"
+            )
+        if ratio != CHOSEN and ratio not in self.ratios:
+            raise ValueError(f"primary.ratio: {ratio:g} is none of ratios: add it there")
+        if self.rule is MixRule.REPLACE and max(self.ratios) > 1:
+            raise ValueError("ratios: a share that is replaced is at most 1")
+        if self.folds == "external" and not self.external:
+            raise ValueError("folds: external needs archives to test on: name them as external")
+        names = [Path(path_and_split(text)[0]).name for text in self.external]
+        if len(set(names)) < len(names):
+            raise ValueError("external: two archives are called alike: rename one of them")
+        return self
+
+    @pydantic.field_validator("classifier")
+    @classmethod
+    def _options(cls, given: JsonObject) -> JsonObject:
+        own = next((name for name in OWN if name in given), None)
+        if own is not None:
+            raise ValueError(f"classifier: {own} is decided by the study: leave it out")
+        try:
+            ClassifyTrainRequest.parse({**given, "data": Path("a"), "out": Path("b.safetensors")})
+        except SettingError as error:
+            raise error.under("classifier") from None
+        return given
+
+    @property
+    def probe(self) -> bool:
+        """Whether classifiers are probes, which have no random part."""
+        return bool(self.classifier.get("probe", True))
+
+    @property
+    def classifier_seeds(self) -> int:
+        """Classifiers that are averaged."""
+        return self.seeds or (PROBE_SEEDS if self.probe else NETWORK_SEEDS)
+
+    @property
+    def balanced(self) -> str:
+        """How the arm is balanced that is so by name."""
+        return "weights" if self.probe else "sampling"
+
+    def located(self, folder: Path) -> "StudySettings":
+        """The same with paths that do not depend on the working folder."""
+
+        def place(path: Path) -> Path:
+            return (folder / path).resolve()
+
+        generator = self.generator.model_copy(
+            update={
+                "snapshots": [place(path) for path in self.generator.snapshots],
+                "sets": [place(path) for path in self.generator.sets],
+                "trained_on": self.generator.trained_on and place(self.generator.trained_on),
+            }
+        )
+        external = [str(folder.resolve() / text) for text in self.external]
+        changes = {"data": place(self.data), "external": external, "generator": generator}
+        return self.model_copy(update=changes)
+
+
+def read_study(path: Path, trained_on: Path | None = None) -> StudySettings:
+    """The settings of a study file, with absolute paths.
+
+    Args:
+        path: YAML or JSON.
+        trained_on: what `--trained-on` names; goes before `generator.trained_on`.
+
+    Raises:
+        UserError: it cannot be read, or a key is unknown or breaks a rule.
+    """
+    tree = read_tree(path)
+    if trained_on is not None:
+        tree = merge(tree, {"generator": {"trained_on": str(trained_on.resolve())}})
+    names = {key: f"{path}: {key}" for key in (*flatten(tree, sections=True), *_KEYS)}
+    with calling(names):
+        StudySettings.check_sections(tree)
+        try:
+            settings = StudySettings.parse(tree)
+        except SettingError as error:
+            if error.path:
+                raise
+            raise UserError(f"{path}: {error}") from None
+    return settings.model_copy(update={"name": settings.name or path.stem}).located(path.parent)
+
+
+_KEYS = (*StudySettings.model_fields,)
+
+
+def digest(content: object) -> str:
+    """Hex sha256 of plain data."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
