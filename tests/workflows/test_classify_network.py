@@ -117,6 +117,19 @@ def test_a_dry_run_tells_the_time_and_writes_nothing(data: Path, tmp_path: Path)
     assert not list(tmp_path.iterdir())
 
 
+def test_options_that_a_probe_has_no_use_for_are_named(data: Path, tmp_path: Path) -> None:
+    found = sg.classify_train(
+        data=data,
+        out=tmp_path / "c.safetensors",
+        probe=True,
+        backbone="random-vgg16",
+        steps=10,
+        rate=0.1,
+        seed=3,
+    )
+    assert any(note.endswith("no steps: --rate, --steps") for note in found.notes)
+
+
 def test_what_cannot_work_is_refused_before_any_work(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "c.safetensors"
     with pytest.raises(UserError, match="did you mean 'small'"):

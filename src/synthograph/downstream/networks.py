@@ -312,7 +312,7 @@ class TimmBody(Body):
 
 
 def _monai(name: str) -> Callable[..., nn.Module]:
-    return monai_class(name, "pip install 'synthograph[classify]', or choose --backbone small")
+    return monai_class(name, "pip install 'synthograph[classify]' (small and lite0 need it not)")
 
 
 _RESNETS = {

@@ -20,7 +20,7 @@ from synthograph.workflows.classifying import (
     predictions_of,
     with_threshold,
 )
-from synthograph.workflows.downstream_requests import ClassifyTrainRequest
+from synthograph.workflows.downstream_requests import FIT_FIELDS, ClassifyTrainRequest
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,13 @@ class ProbeJob:
         return open_backbone(self.request.backbone, self.request.device)
 
     def notes(self) -> list[str]:
-        """Nothing to know."""
-        return []
+        """Which options have no effect."""
+        fields, flags = type(self.request).model_fields, self.request.flags()
+        idle = sorted((FIT_FIELDS | {"side"}) - {"seed"})
+        given = [flags[n] for n in idle if getattr(self.request, n) != fields[n].default]
+        return [f"without effect on a probe, which takes no steps: {', '.join(given)}"] * bool(
+            given
+        )
 
     def estimate(self) -> list[str]:
         """Nothing worth telling: it takes seconds."""
