@@ -8,8 +8,8 @@ from torch import Tensor
 
 from synthograph.core.seeds import Streams
 from synthograph.ops.augment import AugmentPipe
+from synthograph.ops.draws import StreamDraws
 from synthograph.ops.operations import OPERATIONS
-from synthograph.training.augmentation import StreamDraws
 
 COUNT, SIDE = 4000, 64
 

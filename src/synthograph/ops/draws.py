@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from synthograph.core.seeds import Streams, to_normal, to_uniform
+
 
 class Draws(abc.ABC):
     """Random numbers under names, one row per image.
@@ -86,3 +88,40 @@ class FixedDraws(GlobalDraws):
         """See `Draws`."""
         acts = float(name != "rotate/after")
         return torch.full((len(self._images),), acts, dtype=self._images.dtype)
+
+
+class StreamDraws(Draws):
+    """Random numbers keyed by image, so that an image's augmentation never depends on its batch.
+
+    Args:
+        streams: random streams.
+        indices: of the images, on the host.
+        device: where the images are.
+        expected: names of draws to come, which are made together; gets those that come besides.
+    """
+
+    def __init__(
+        self, streams: Streams, indices: Tensor, device: torch.device, expected: dict[str, None]
+    ) -> None:
+        self._streams, self._indices, self._device = streams, indices, device
+        self._expected = expected
+        self._words = streams.first_words(list(expected), indices)
+
+    def words(self, name: str) -> Tensor:
+        """Four words per image of a stream, [n, 4]."""
+        if name not in self._words:
+            self._expected[name] = None
+            self._words |= self._streams.first_words([name], self._indices)
+        return self._words[name]
+
+    def uniform(self, name: str, count: int) -> Tensor:
+        """Numbers in [0, 1), [n, count], at most four."""
+        return to_uniform(self.words(name)[:, :count])
+
+    def normal(self, name: str, count: int) -> Tensor:
+        """Standard normal numbers, [n, count], at most four."""
+        return to_normal(self.words(name))[:, :count]
+
+    def pixels(self, name: str, shape: Sequence[int]) -> Tensor:
+        """Standard normal numbers, [n, *shape]."""
+        return self._streams.normal(name, self._indices.to(self._device), tuple(shape))

@@ -24,6 +24,8 @@ DELAY = 0.25
 
 Maps are taken to be about the doubled image's centre, as published; a shift is not affected.
 """
+ASIDE = ((len(SYM6) - 1) / 2 - sum(k * tap for k, tap in enumerate(SYM6)) / sum(SYM6)) / 2 - DELAY
+"""Pixels by which the centre that `warp` turns about lies beside the image's: a twentieth."""
 CROP = 2 * SUPPORT - MARGIN
 """Pixels of the doubled size that the filter does not need on either side of what is sampled."""
 STEP = 8
@@ -59,6 +61,14 @@ def warp(
     turned = resample(images[~stays], inverse[~stays])
     both = torch.cat((_shift(images[stays], inverse[stays, :2, 2]), turned))
     return both[torch.cat((stays.nonzero(), (~stays).nonzero()))[:, 0].argsort()]
+
+
+def about_centre(inverse: Float[Tensor, "n 3 3"]) -> Float[Tensor, "n 3 3"]:
+    """The map that `warp` needs to act exactly about the image's centre, as masks do."""
+    linear = inverse[:, :2, :2]
+    moved = inverse.clone()
+    moved[:, :2, 2] += ASIDE * (linear.sum(2) - 1)
+    return moved
 
 
 def _whole_shifts(inverse: Tensor, height: int, width: int) -> Bool[Tensor, " n"]:
