@@ -472,7 +472,7 @@ class Transforms:
     def _pipe(self) -> AugmentPipe:
         settings = {each.name: each.probability for each in self._of(Colour)}
         settings |= {OPERATIONS[e.name].strength_setting: e.strength for e in self._of(Colour)}
-        return AugmentPipe(modalities=self.modalities, **settings)
+        return AugmentPipe(modalities=self.modalities, **settings)  # type: ignore[arg-type]
 
 
 def move_masks(
