@@ -10,6 +10,7 @@ from synthograph.archive.transform import (
     CROPPED,
     ENLARGED,
     TransformOptions,
+    resize_ids,
     resize_pixels,
     tile_starts,
     transform,
@@ -259,3 +260,47 @@ def test_the_size_to_be_is_known_before() -> None:
     assert options(tile=16).result == (16, 16)
     assert options(width=16, height=8, fit="pad").result == (8, 16)
     assert options(width=16, height=8, fit="center-crop-wide").result == (16, 16)
+
+
+def line(start: int, width: int, *, upright: bool) -> np.ndarray:
+    """A line of id 2 across areas of ids 0 and 7."""
+    mask = np.zeros((96, 128), np.uint8)
+    mask[:, 64:] = 7
+    mask[np.s_[:, start : start + width] if upright else np.s_[start : start + width]] = 2
+    return mask
+
+
+@pytest.mark.parametrize("upright", [True, False])
+@pytest.mark.parametrize("start", range(20, 28))
+@pytest.mark.parametrize("factor", [2, 3.2, 4])
+def test_what_is_half_a_pixel_wide_survives_a_resize(
+    factor: float, start: int, upright: bool
+) -> None:
+    """Wherever it lies; and no id comes up that was not there."""
+    width = int(np.ceil(factor / 2))
+    mask = line(start, width, upright=upright)
+    small = resize_ids(mask, round(96 / factor), round(128 / factor))
+    assert set(np.unique(small)) <= {0, 2, 7}
+    found = (small == 2).any(0 if upright else 1)
+    across = (small == 2).sum(1 if upright else 0)
+    assert across.min() >= 1 and across.max() <= 2  # unbroken, and no thicker than it must be
+    middle = (np.flatnonzero(found).mean() + 0.5) * factor
+    assert abs(middle - (start + width / 2)) <= factor / 2
+
+
+def test_large_areas_keep_their_place_and_size() -> None:
+    y, x = np.mgrid[:120, :120]
+    mask = (np.hypot(y - 53.3, x - 61.8) < 31).astype(np.uint8)
+    for side in (60, 41, 30):
+        small = resize_ids(mask, side, side)
+        scale = 120 / side
+        rows, columns = (small == 1).nonzero()
+        centre = (rows.mean() + 0.5) * scale - 0.5, (columns.mean() + 0.5) * scale - 0.5
+        assert np.hypot(centre[0] - 53.3, centre[1] - 61.8) < 0.5
+        assert small.sum() * scale**2 == pytest.approx(mask.sum(), rel=0.02)
+
+
+def test_larger_masks_hold_the_same_ids() -> None:
+    mask = np.random.default_rng(0).integers(0, 256, (9, 7)).astype(np.uint8)
+    large = resize_ids(mask, 27, 21)
+    assert (large == mask.repeat(3, 0).repeat(3, 1)).all()

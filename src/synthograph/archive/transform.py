@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pydantic
 from PIL import Image
+from scipy.ndimage import maximum_filter
 
 from synthograph.core.config import Config
 from synthograph.core.record import DecodedImage, Pixels, UnreadableError, array_of
@@ -25,7 +26,7 @@ class Fit(enum.StrEnum):
 
 
 class ResizeFilter(enum.StrEnum):
-    """How pixels are resampled; masks take the nearest pixel always."""
+    """How pixels are resampled; for masks see `resize_ids`."""
 
     LANCZOS = "lanczos"
     BOX = "box"
@@ -69,6 +70,10 @@ class TransformOptions(Config):
 
 
 ENLARGED = "enlarged: they have fewer pixels than the size asked for"
+KEPT = 0.249
+"""Share of a pixel that keeps an id which would vanish; a quarter, but for rounding."""
+EQUAL = 1e-3
+"""Shares that differ by less are equal."""
 CROPPED = "more than half of the image cropped away"
 
 
@@ -199,11 +204,48 @@ def _resize(picture: DecodedImage, height: int, width: int, kind: ResizeFilter) 
         name: resize_pixels(pixels, height, width, kind)
         for name, pixels in picture.modalities.items()
     }
-    mask = picture.mask
-    if mask is not None:
-        small = Image.fromarray(np.ascontiguousarray(mask))
-        mask = np.asarray(small.resize((width, height), Image.Resampling.NEAREST))
+    mask = None if picture.mask is None else resize_ids(picture.mask, height, width)
     return replace(picture, modalities=images, mask=mask)
+
+
+def resize_ids(mask: np.ndarray, height: int, width: int) -> np.ndarray:
+    """A mask of another size, which holds no id that it did not hold before.
+
+    A pixel takes the id that covers most of it, of equals the one in its centre. An id that would
+    then be lost, since none of its new pixels is within half a pixel, keeps those that it covers a
+    quarter of: what is at least half a pixel wide survives wherever it lies, and large areas keep
+    their size.
+
+    Args:
+        mask: ids [h, w], uint8.
+        height: of the result.
+        width: of the result.
+    """
+    picture = Image.fromarray(np.ascontiguousarray(mask))
+    nearest = np.asarray(picture.resize((width, height), Image.Resampling.NEAREST))
+    if height >= mask.shape[0] and width >= mask.shape[1]:
+        return nearest
+    ids, counts = np.unique(mask, return_counts=True)
+    shares = np.stack([_share(mask == each, height, width) for each in ids])
+    covers = (shares + EQUAL * (nearest == ids[:, None, None])).argmax(0)
+    found = covers.copy()
+    factors = mask.shape[0] / height, mask.shape[1] / width
+    reach = [2 * max(1, int(factor / 2 + 0.5)) + 1 for factor in factors]
+    rows, columns = (
+        ((np.arange(side) + 0.5) / factor).astype(int)
+        for side, factor in zip(mask.shape, factors, strict=True)
+    )
+    for k in np.argsort(-counts, kind="stable"):  # the rarest last: it keeps what several claim
+        near = maximum_filter((covers == k)[rows][:, columns], reach)
+        lost = _share((mask == ids[k]) & ~near, height, width) > 0
+        found[lost & (shares[k] >= KEPT)] = k
+    return ids[found]
+
+
+def _share(chosen: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Share of every new pixel that chosen pixels cover."""
+    layer = Image.fromarray(chosen.astype(np.float32))
+    return np.asarray(layer.resize((width, height), Image.Resampling.BOX))
 
 
 def resize_pixels(pixels: Pixels, height: int, width: int, kind: ResizeFilter) -> np.ndarray:
