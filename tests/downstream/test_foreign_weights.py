@@ -132,6 +132,10 @@ def test_kernels_for_colours_are_adapted_to_the_channels(tmp_path: Path) -> None
     found = body.state_dict()[LAYERS]
     assert torch.allclose(found[:, :3], wanted[LAYERS] / 2)
     assert torch.allclose(found[:, 3], wanted[LAYERS].sum(1) / 2)
+    three = backbone("small").make(3)
+    take(three, tmp_path / "w.pth", "small", {"a": 1, "b": 1, "c": 1})
+    grey = wanted[LAYERS].sum(1, keepdim=True) / 3
+    assert torch.allclose(three.state_dict()[LAYERS], grey.expand(-1, 3, -1, -1))
 
 
 def test_what_does_not_fit_is_counted_and_named(tmp_path: Path) -> None:

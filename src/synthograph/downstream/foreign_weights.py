@@ -23,6 +23,7 @@ from synthograph.features.weights import COUNTERS
 Names = Callable[[Sequence[str]], list[str]]
 """Names of tensors to names that are the same in all libraries."""
 Adapt = Callable[[Tensor], Tensor]
+COLOURS = 3
 OWN = "network/body."
 """How the names of a backbone begin in files of classifiers made here."""
 
@@ -57,12 +58,14 @@ class Taken:
         file: its name; `sha256` is its hash.
         tensors: how many the backbone took.
         unused: names that it has no use for, such as those of the last layer.
+        own: whether it is a classifier made here, which expects images as it was trained on.
     """
 
     file: str
     sha256: str
     tensors: int
     unused: tuple[str, ...]
+    own: bool = False
 
     def __str__(self) -> str:
         left = f"; not used: {first_few(self.unused)}" if self.unused else ""
@@ -109,28 +112,22 @@ def take_weights(body: nn.Module, path: Path, names: Names, first: str, adapt: A
         UserError: the file cannot be read, or lacks tensors of the backbone; they are counted and
             named.
     """
-    given = _own(plain_names(read_state(path), path))
+    there = plain_names(read_state(path), path)
+    ours = {n.removeprefix(OWN): t for n, t in there.items() if n.startswith(OWN)}
+    given = ours or there
     wanted = {n: t for n, t in body.state_dict().items() if not n.endswith(COUNTERS)}
     prefix = _prefix(wanted)
-    matched = _by_name(wanted, given, names, prefix) or _by_order(wanted, given)
-    if matched is None:
-        matched = {}
-    if first in matched and given[matched[first]].shape != wanted[first].shape:
-        kernels = given[matched[first]]
-        if kernels.ndim == 4 and kernels.shape[1] == 3:
+    matched = _by_name(wanted, given, names, prefix) or _by_order(wanted, given) or {}
+    kernels = given.get(matched.get(first, ""))
+    if kernels is not None and kernels.ndim == 4 and kernels.shape[1] == COLOURS:
+        if not ours or kernels.shape != wanted[first].shape:
             given = {**given, matched[first]: adapt(kernels.float())}
     _refuse_gaps(path, wanted, given, matched)
     tensors = {n: given[m].reshape(wanted[n].shape) for n, m in matched.items()}
     counters = {n: t for n, t in body.state_dict().items() if n.endswith(COUNTERS)}
     load_tensors(body, {**tensors, **counters}, path)
     unused = tuple(n for n in given if n not in matched.values() and not n.endswith(COUNTERS))
-    return Taken(path.name, sha256_file(path), len(tensors), unused)
-
-
-def _own(given: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors of a backbone, out of a classifier made here or as they are."""
-    own = {n.removeprefix(OWN): t for n, t in given.items() if n.startswith(OWN)}
-    return own or dict(given)
+    return Taken(path.name, sha256_file(path), len(tensors), unused, own=bool(ours))
 
 
 def _prefix(wanted: Mapping[str, Tensor]) -> str:

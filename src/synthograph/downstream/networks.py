@@ -19,7 +19,7 @@ from torch.nn.functional import interpolate, max_pool2d
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
 from synthograph.core.spec import ImageSpec
-from synthograph.downstream.foreign_weights import Names, dense_names, efficient_names
+from synthograph.downstream.foreign_weights import COLOURS, Names, dense_names, efficient_names
 from synthograph.downstream.monai_networks import monai_class
 from synthograph.features.base import FrozenNorm
 from synthograph.features.efficientnet_lite import SIZES, EfficientNetLite
@@ -27,7 +27,6 @@ from synthograph.features.packaged import trained_is_here
 
 # n image, c channel, d feature, k class, u v sides of the last maps
 
-COLOURS = 3
 LITE_MEAN, LITE_DEVIATION = (127 / 255,) * COLOURS, (128 / 255,) * COLOURS
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CHANNELS = (

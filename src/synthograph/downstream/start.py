@@ -52,7 +52,7 @@ def begin(
     """A network, and where its weights come from, in words.
 
     Images of 8 bits that meet published weights are normalised as those expect. All others are
-    brought to the mean and the deviation that the weights expect of photographs, or to 0 and 1.
+    brought to mean 0, and to the deviation that the weights expect of photographs, or to 1.
 
     Args:
         backbone: which one.
@@ -70,10 +70,10 @@ def begin(
     with torch.random.fork_rng(devices=[device] if is_gpu(device) else []):
         torch.manual_seed(stream_key(seed, "classify/start")[0])
         body = backbone.make(spec.channels)
-        words = _load(body, backbone, spec, file)
+        words, photographs = _load(body, backbone, spec, file)
         values = (backbone.mean, backbone.deviation)
         mean, deviation = (of_channels(each, spec.modalities) for each in values)
-        if spec.bits != 8 or (file is None and backbone.weights is None):
+        if spec.bits != 8 or not photographs:
             mean, deviation = moments()
             deviation = [max(each, LEAST) / backbone.spread for each in deviation]
         features = ImageFeatures(body, size=size, mean=mean, deviation=deviation)
@@ -82,20 +82,20 @@ def begin(
     return network, words
 
 
-def _load(body: Body, backbone: Backbone, spec: ImageSpec, file: Path | None) -> str:
-    """Give a body its weights; where they come from, in words."""
+def _load(body: Body, backbone: Backbone, spec: ImageSpec, file: Path | None) -> tuple[str, bool]:
+    """Give a body its weights; where they come from, and whether they expect photographs."""
     first, adapt = first_convolution(body), partial(adapted, modalities=spec.modalities)
     if file is not None:
-        return str(take_weights(body, file, backbone.names, first, adapt))
+        taken = take_weights(body, file, backbone.names, first, adapt)
+        return str(taken), not taken.own
     if backbone.weights is None:
-        return "begins with random numbers"
+        return "begins with random numbers", False
     network, digest = published.load(backbone.weights)
     given, wanted = network.state_dict(), body.state_dict()
     tensors = {name: given[name.removeprefix(INNER)] for name in wanted}
-    if tensors[first].shape != wanted[first].shape:
-        tensors[first] = adapt(tensors[first])
-    load_tensors(body, tensors, backbone.weights)
-    return f"begins with {backbone.weights} trained on ImageNet (sha256 {digest.sha256[:8]})"
+    load_tensors(body, {**tensors, first: adapt(tensors[first])}, backbone.weights)
+    words = f"begins with {backbone.weights} trained on ImageNet (sha256 {digest.sha256[:8]})"
+    return words, True
 
 
 def moments_of(images: ImageSet, most: int = READ) -> Moments:

@@ -138,16 +138,9 @@ class NetworkJob:
         seed, count = self.config.seed, len(self.labels)
         sampled = self.request.balance == "sampling"
         order = fitting.balanced(self.labels, seed) if sampled else fitting.shuffled(count, seed)
-        about = [
-            *(self.train.images.key, self.validation.images.key, self.labels.tolist()),
-            *(
-                self.backbone.name,
-                self.start,
-                self.size,
-                self.request.balance,
-                self.request.measure,
-            ),
-        ]
+        parts = (self.train.images.key, self.validation.images.key, self.labels.tolist())
+        network = (self.backbone.name, self.start, self.size)
+        about = (*parts, *network, self.request.balance, self.request.measure)
         key = hashlib.sha256(json.dumps(about).encode()).hexdigest()
         return Task(self.network, self.loss, self.score, order, key)
 
