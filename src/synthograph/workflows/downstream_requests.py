@@ -225,8 +225,8 @@ class SegmentPredictRequest(Request):
 class StudyRequest(Request):
     """Do synthetic images help? Cross-validation by patient, as a study file says."""
 
-    study: Annotated[Path, Positional("STUDY.yaml")] = Field(
-        description="file of data, conditions, folds, generators; docs/formats.md lists its keys"
+    study: Annotated[Path | None, Positional("STUDY.yaml")] = Field(
+        None, description="file of data, conditions, folds, generators; keys: docs/formats.md"
     )
     outdir: Path | None = Field(
         None, description="folder of the study; that of the file without its ending if not given"
@@ -236,6 +236,9 @@ class StudyRequest(Request):
     )
     plan: bool = Field(
         False, description="check everything; print groups, smallest difference and hours"
+    )
+    demo: bool = Field(
+        False, description="a small study of skin phantoms of two sites, in the folder study-demo"
     )
     gpus: int = Field(
         1, ge=1, le=1024, description="processes side by side, one per GPU (or CPU share)"

@@ -12,11 +12,13 @@ from pathlib import Path
 
 from synthograph.archive.linked import linked
 from synthograph.core.config import read_tree
+from synthograph.core.errors import UserError
 from synthograph.core.progress import Progress, Silent
 from synthograph.core.request import Result
 from synthograph.results.study import Study, StudyFacts
 from synthograph.stats import scores
 from synthograph.stats.scores import Predictions
+from synthograph.workflows import study_demo
 from synthograph.workflows.downstream_requests import StudyRequest
 from synthograph.workflows.processes import side_by_side
 from synthograph.workflows.study_analysis import Arm, analyse
@@ -30,7 +32,7 @@ from synthograph.workflows.study_cells import (
     TestRecord,
     Training,
 )
-from synthograph.workflows.study_folder import Choices, Frozen, StudyFolder
+from synthograph.workflows.study_folder import RESULT, Choices, Frozen, StudyFolder
 from synthograph.workflows.study_folds import Fold
 from synthograph.workflows.study_generators import GeneratorRecord, Making
 from synthograph.workflows.study_inputs import Inputs, open_inputs
@@ -38,9 +40,11 @@ from synthograph.workflows.study_jobs import Job, JobRecord, work_off
 from synthograph.workflows.study_plan import StudyPlan, make_plan
 from synthograph.workflows.study_predictions import Tested, on_external, out_of_fold, write_table
 from synthograph.workflows.study_settings import Condition, read_study
+from synthograph.workflows.study_text import study_lines
 
 SCORES = {score.name: score for score in scores.SCORES}
 MADE = "made.json"
+DEMO = "study-demo"
 
 
 @dataclass(frozen=True, repr=False)
@@ -56,12 +60,9 @@ class StudyResult(Result):
     outdir: Path
 
     def lines(self) -> Iterator[str]:
-        """What may be claimed, and where everything is."""
-        for arm in self.study.internal.arms:
-            yield f"{arm.name}: {self.study.measure} {arm.value}"
-        yield self.study.may
-        yield self.study.may_not
-        yield f"{self.outdir}"
+        """Tables, what may be claimed and what may not, and where everything is."""
+        yield from study_lines(self.study)
+        yield f"{self.outdir}: {RESULT}, predictions, cells"
 
 
 def run(request: StudyRequest, *, progress: Progress) -> StudyResult | StudyPlan:
@@ -71,11 +72,12 @@ def run(request: StudyRequest, *, progress: Progress) -> StudyResult | StudyPlan
         UserError: the file breaks a rule, or images of a test could have been seen before.
         StoppedError: a signal came; the same command goes on.
     """
-    settings = read_study(request.study, request.trained_on)
+    path, outdir = _file(request, progress)
+    settings = read_study(path, request.trained_on)
     inputs = open_inputs(settings, request.device, progress)
     if request.plan:
         return make_plan(inputs, request.device, progress)
-    folder = StudyFolder(request.outdir or request.study.with_suffix(""))
+    folder = StudyFolder(outdir)
     for line in inputs.notes:
         progress.log(f"note: {line}")
     frozen = folder.freeze(inputs)
@@ -85,6 +87,21 @@ def run(request: StudyRequest, *, progress: Progress) -> StudyResult | StudyPlan
         progress = Silent()
     study = _Run(inputs, folder, frozen, request.device, progress)
     return StudyResult(study.result(), folder.path)
+
+
+def _file(request: StudyRequest, progress: Progress) -> tuple[Path, Path]:
+    """The study file, and the folder of the study."""
+    if request.demo:
+        if request.study is not None or request.trained_on is not None:
+            raise UserError("--demo brings a study file of its own: give it alone")
+        path = study_demo.prepare(request.outdir or Path(DEMO), progress)
+        return path, path.with_suffix("")
+    if request.study is None:
+        raise UserError("which study? give a file STUDY.yaml, or --demo for a small one")
+    outdir = request.outdir or request.study.with_suffix("")
+    if outdir == request.study:
+        raise UserError(f"{request.study}: has no ending: name it STUDY.yaml, or give --outdir")
+    return request.study, outdir
 
 
 @dataclass(frozen=True)

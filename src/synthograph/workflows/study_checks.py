@@ -18,7 +18,7 @@ from synthograph.metrics.overlap import Trained, same_names, trained_on
 from synthograph.models.snapshot import is_pickle
 from synthograph.models.snapshot_files import find_snapshot
 from synthograph.workflows.study_folds import Fold
-from synthograph.workflows.study_settings import StudySettings
+from synthograph.workflows.study_settings import EXTERNAL, StudySettings
 
 MAX_TABLE = 64 << 20
 GROUP = "group"
@@ -148,7 +148,7 @@ def open_sources(settings: StudySettings, archive: Archive) -> list[Source]:
     for path in settings.generator.sets:
         trained = trained_on(open_archive(path).info.snapshots)
         proven = trained.known
-        if not proven and declared is None and settings.folds != "external":
+        if not proven and declared is None and settings.folds != EXTERNAL:
             raise UserError(
                 f"{path}: does not say what its generator was trained on, so test images of the "
                 "folds may be among that: name the groups by --trained-on groups.csv, or set "

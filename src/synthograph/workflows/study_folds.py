@@ -18,7 +18,7 @@ from synthograph.archive.split import CutError, allocate
 from synthograph.core.errors import UserError
 from synthograph.core.names import first_few
 from synthograph.core.seeds import Streams
-from synthograph.workflows.study_settings import StudySettings
+from synthograph.workflows.study_settings import SPLIT, StudySettings
 
 TRIES = 20
 """Orders of equal groups that are tried before a class counts as too rare."""
@@ -71,11 +71,11 @@ def make_folds(archive: Archive, settings: StudySettings, copies: RepeatedImages
 
 
 def _all_folds(archive: Archive, settings: StudySettings, copies: RepeatedImages) -> list[Fold]:
-    if settings.folds == "split":
+    if settings.folds == SPLIT:
         return [_own_split(archive, copies)]
     units = joined_groups({row.group for row in archive.rows}, copies)
     groups = len(set(units.values()))
-    count = 1 if settings.folds == "external" else settings.folds
+    count = settings.count
     if groups < max(count, 2):
         raise UserError(
             f"folds: {archive.path} has {groups} groups, {count} folds need as many at least, since"

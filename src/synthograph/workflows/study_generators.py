@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from synthograph.archive.manifest import count_labels
+from synthograph.archive.reader import Archive
+from synthograph.core.config import parse_assignments
 from synthograph.core.errors import UserError
 from synthograph.core.files import remove
 from synthograph.core.progress import Progress
 from synthograph.downstream import mixing
 from synthograph.downstream.mixing import Counts
+from synthograph.training.config import RunConfig
 from synthograph.training.run import CONFIG
+from synthograph.training.setup import resolve_run
 from synthograph.workflows import generate, train
 from synthograph.workflows.requests import GenerateRequest, TrainRequest
 from synthograph.workflows.study_checks import Source
@@ -114,6 +118,19 @@ class Making:
     def wanted(self) -> Counts:
         """Synthetic images of every class that the largest mixture needs."""
         return wanted_images(self.settings, self.fold)
+
+
+def generator_config(settings: StudySettings, archive: Archive, device: str) -> RunConfig:
+    """How the study trains its generators.
+
+    Raises:
+        UserError: the preset or a setting is unknown, or does not fit the images.
+    """
+    generator = settings.generator
+    kimg = {} if generator.kimg is None else {"kimg": generator.kimg}
+    tree = {"data": {"cond": True}, "device": device, "training": kimg}
+    parts = [parse_assignments(generator.settings), tree]
+    return resolve_run(archive, generator.preset, parts)[0]
 
 
 def generator_seed(settings: StudySettings, fold: int, draw: int) -> int:

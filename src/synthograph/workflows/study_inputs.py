@@ -13,6 +13,7 @@ from synthograph.workflows.downstream_requests import ClassifyTrainRequest
 from synthograph.workflows.study_cells import Cell, Training
 from synthograph.workflows.study_checks import Source
 from synthograph.workflows.study_folds import Fold, make_folds
+from synthograph.workflows.study_generators import generator_config
 from synthograph.workflows.study_settings import CHOSEN, Condition, StudySettings
 
 LEFT_OUT = {
@@ -126,6 +127,8 @@ def open_inputs(settings: StudySettings, device: str, progress: Progress) -> Inp
     if sources:
         assigned = study_checks.assign_sources(sources, folds, settings.draws)
     job_of(first_training(settings, folds[0], device), folds[0].part("train"), folds[0].part("val"))
+    if settings.generator.trains:
+        generator_config(settings, archive, device)
     notes = [*study_checks.notes(settings, archive, external, sources)]
     notes += [LEFT_OUT[condition] for condition in left_out(settings)]
     return Inputs(settings, archive, folds, external, assigned, notes)

@@ -17,10 +17,9 @@ from synthograph.stats import scores
 from synthograph.stats.paired import auroc_error, detectable
 from synthograph.training.estimate import coarse_estimate
 from synthograph.training.loop import duration
-from synthograph.training.setup import resolve_run
 from synthograph.workflows.classifying import open_backbone, predictions_of
 from synthograph.workflows.study_folds import PARTS
-from synthograph.workflows.study_generators import wanted_images
+from synthograph.workflows.study_generators import generator_config, wanted_images
 from synthograph.workflows.study_inputs import Inputs
 from synthograph.workflows.study_settings import Condition, StudySettings
 from synthograph.workflows.tables import number, table_lines
@@ -169,13 +168,7 @@ def _generators(inputs: Inputs, device: str) -> Iterator[Cost]:
     if not settings.generator.trains:
         yield Cost("synthetic images", 0 if settings.generator.sets else images, None)
         return
-    generator = settings.generator
-    tree = {
-        "data": {"cond": True},
-        "device": device,
-        "training": {} if generator.kimg is None else {"kimg": generator.kimg},
-    }
-    config, _ = resolve_run(inputs.archive, generator.preset, [tree])
+    config = generator_config(settings, inputs.archive, device)
     measured = coarse_estimate(config, inputs.folds[0].part("train"), 5.0)
     per_kimg = measured.augmented or measured.sec_per_kimg
     yield Cost("generators", count, count * config.training.kimg * per_kimg)

@@ -19,13 +19,16 @@ import pydantic
 from pydantic import Field
 
 from synthograph.archive.batches import path_and_split
-from synthograph.core.config import Config, calling, flatten, merge, read_tree
+from synthograph.core.config import Config, merge, read_tree
 from synthograph.core.errors import SettingError, UserError
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.results.study import ArmKind
 from synthograph.workflows.downstream_requests import ClassifyTrainRequest
 
 CHOSEN = "chosen"
+SPLIT, EXTERNAL = FOLDS = ("split", "external")
+"""What may stand in place of a number of folds."""
+MAX_FOLDS = 100
 OWN = ("data", "out", "device", "dry_run", "measure", "balance")
 """Fields of a training that the study itself decides."""
 NETWORK_SEEDS, PROBE_SEEDS = 3, 1
@@ -83,8 +86,8 @@ class Primary(Config):
     condition: Literal["mixed", "synthetic"] = Field(
         "mixed", description="the condition that is compared with the best real-only arm"
     )
-    ratio: float | Literal["chosen"] = Field(
-        "chosen", description="of ratios: one of them, or chosen on validation images"
+    ratio: float | str = Field(
+        CHOSEN, description="of ratios: one of them, or chosen on validation images"
     )
     measure: Literal[
         "auroc", "balanced_accuracy", "macro_f1", "average_precision", "accuracy", "brier"
@@ -112,9 +115,9 @@ class GeneratorSettings(Config):
     @pydantic.model_validator(mode="after")
     def _one_way(self) -> "GeneratorSettings":
         if self.snapshots and self.sets:
-            raise ValueError("generator: snapshots and sets exclude each other: give one of them")
+            raise ValueError("snapshots and sets exclude each other: give one of them")
         if self.trained_on and not self.sets:
-            raise ValueError("generator: trained_on speaks of sets: name them as generator.sets")
+            raise ValueError("trained_on speaks of sets: name them as generator.sets")
         return self
 
     @property
@@ -147,7 +150,7 @@ class StudySettings(Config):
     train_per_class: int | None = Field(
         None, ge=2, description="real training images of a class at most; all unless given"
     )
-    folds: Annotated[int, Field(ge=2, le=100)] | Literal["split", "external"] = Field(
+    folds: int | str = Field(
         5, description="number of folds; split: the archive's own; external: no test images inside"
     )
     validation: float = Field(
@@ -184,27 +187,36 @@ class StudySettings(Config):
                 f"conditions: {lone[0]} takes as many images as mixed does: add mixed to them"
             )
         if ratio != CHOSEN and ratio not in self.ratios:
-            raise ValueError(f"primary.ratio: {ratio:g} is none of ratios: add it there")
+            raise ValueError(f"primary.ratio: {ratio} is neither {CHOSEN} nor one of ratios")
         if self.rule is MixRule.REPLACE and max(self.ratios) > 1:
             raise ValueError("ratios: a share that is replaced is at most 1")
-        if self.folds == "external" and not self.external:
+        if self.folds == EXTERNAL and not self.external:
             raise ValueError("folds: external needs archives to test on: name them as external")
         names = [Path(path_and_split(text)[0]).name for text in self.external]
         if len(set(names)) < len(names):
             raise ValueError("external: two archives are called alike: rename one of them")
         return self
 
+    @pydantic.field_validator("folds")
+    @classmethod
+    def _number(cls, given: int | str) -> int | str:
+        if given not in FOLDS and not (isinstance(given, int) and 2 <= given <= MAX_FOLDS):
+            raise ValueError(f"must be a number from 2 to {MAX_FOLDS}, {' or '.join(FOLDS)}")
+        return given
+
     @pydantic.field_validator("classifier")
     @classmethod
     def _options(cls, given: JsonObject) -> JsonObject:
         own = next((name for name in OWN if name in given), None)
         if own is not None:
-            raise ValueError(f"classifier: {own} is decided by the study: leave it out")
-        try:
-            ClassifyTrainRequest.parse({**given, "data": Path("a"), "out": Path("b.safetensors")})
-        except SettingError as error:
-            raise error.under("classifier") from None
+            raise ValueError(f"{own} is decided by the study: leave it out")
+        ClassifyTrainRequest.parse({**given, "data": Path("a"), "out": Path("b.safetensors")})
         return given
+
+    @property
+    def count(self) -> int:
+        """Number of folds."""
+        return self.folds if isinstance(self.folds, int) else 1
 
     @property
     def probe(self) -> bool:
@@ -252,19 +264,11 @@ def read_study(path: Path, trained_on: Path | None = None) -> StudySettings:
     tree = read_tree(path)
     if trained_on is not None:
         tree = merge(tree, {"generator": {"trained_on": str(trained_on.resolve())}})
-    names = {key: f"{path}: {key}" for key in (*flatten(tree, sections=True), *_KEYS)}
-    with calling(names):
-        StudySettings.check_sections(tree)
-        try:
-            settings = StudySettings.parse(tree)
-        except SettingError as error:
-            if error.path:
-                raise
-            raise UserError(f"{path}: {error}") from None
+    try:
+        settings = StudySettings.parse(tree)
+    except SettingError as error:
+        raise UserError(f"{path}: {error}") from None
     return settings.model_copy(update={"name": settings.name or path.stem}).located(path.parent)
-
-
-_KEYS = (*StudySettings.model_fields,)
 
 
 def digest(content: object) -> str:
