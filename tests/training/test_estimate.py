@@ -63,15 +63,32 @@ def test_only_the_average_of_the_weights_is_spread_over_the_whole_batch(
 
 def test_times_of_narrow_networks_are_scaled_by_channels_and_their_square() -> None:
     def at(share: float) -> Estimate:
-        return Estimate(80 * share**2 + 20 * share, 160 * share**2 + 20 * share, 4)
+        plain = 80 * share**2 + 20 * share
+        return Estimate(plain, plain + 30, 4)
 
     found = module._scaled([(1 / 8, at(1 / 8)), (1 / 4, at(1 / 4))])
     assert found.sec_per_kimg == pytest.approx(100) and found.narrow == 4
-    assert found.augmented == pytest.approx(180)
+    assert found.augmented == pytest.approx(130), "augmentation knows no channels"
     only = module._scaled([(1 / 8, Estimate(10, None, 4))])
     assert only.sec_per_kimg == pytest.approx(80) and only.augmented is None
     odd = module._scaled([(1 / 8, Estimate(10, None, 4)), (1 / 4, Estimate(10, None, 4))])
     assert odd.sec_per_kimg == pytest.approx(40), "no time falls with more channels"
+
+
+@pytest.mark.parametrize("seconds", [0.0, 100.0])
+@pytest.mark.parametrize(("batch", "expected"), [(32, 7 + 40 / 32), (4, 17.0), (8, 12.0)])
+def test_times_of_few_images_are_those_of_a_batch(
+    archive: Path, monkeypatch: pytest.MonkeyPatch, batch: int, expected: float, seconds: float
+) -> None:
+    """7 s a thousand images and 40 a thousand steps."""
+
+    def measured(_: Session, images: int, least: float) -> Estimate:
+        return Estimate(7 + 40 / images, 9 + 40 / images, images)
+
+    monkeypatch.setattr(module, "_measured", measured)
+    found = module._of_batch(begin(archive, batch), seconds)
+    assert found.sec_per_kimg == pytest.approx(expected)
+    assert found.augmented == pytest.approx(expected + 2)
 
 
 def test_large_networks_are_timed_by_narrow_ones(archive: Path) -> None:

@@ -30,6 +30,10 @@ NARROW = (8, 4, 2)
 one before.
 """
 SMALL_PIXELS = 64 * 64
+LARGE_PIXELS = 256 * 256
+"""Images above which a single one is timed, not a group."""
+LONG = 1.0
+"""Seconds of a first call on a processor that stand for themselves; the next takes as long."""
 CALLS = 7
 """Steps that `estimate` takes the time of, at most: parts that are seldom due, twice, at two
 strengths.
@@ -83,9 +87,12 @@ def quick_estimate(config: RunConfig, data: ArchiveRows, seconds: float) -> Esti
         model = kind.narrower(spec, config.model, factor)
         if model is None:
             continue
+        if spec.height * spec.width > LARGE_PIXELS and model.group_setting:
+            model = model.model_copy(update={model.group_setting: 1})
         begun = time.monotonic()
         session = make_session(config.model_copy(update={"model": model}), data)
-        shares.append((1 / factor, _measured(session, config.group, least=0)))
+        left = (seconds - (begun - start)) / 2
+        shares.append((1 / factor, _of_batch(session, left)))
         now = time.monotonic()
         if now - start + 4 * (now - begun) > seconds:
             break
@@ -99,12 +106,36 @@ def coarse_estimate(config: RunConfig, data: ArchiveRows, seconds: float) -> Est
     spec = data.archive.info.spec
     large = spec.height * spec.width > SMALL_PIXELS
     quick = quick_estimate(config, data, seconds) if large else None
-    return quick or _measured(make_session(config, data), config.group, least=0)
+    return quick or _of_batch(make_session(config, data), seconds)
+
+
+def _of_batch(session: Session, seconds: float) -> Estimate:
+    """The time of a whole batch by that of one group, and of as many images as about so many
+    seconds allow: a part of it grows with the images, and one, such as the optimiser's, is the
+    same for every step.
+    """
+    few, whole, start = session.config.group, timed_images(session), time.monotonic()
+    less = _measured(session, few, least=0)
+    took = time.monotonic() - start
+    many = whole if took * whole <= seconds * few else 2 * few
+    if many > whole or many == few:
+        return less
+    more = _measured(session, many, least=0)
+
+    def at_batch(low: float, high: float) -> float:
+        step = max(low - high, 0.0) / (1 / few - 1 / many)  # of low = image + step / few
+        return high - step * (1 / many - 1 / session.batch_size)
+
+    augmented = None
+    if less.augmented is not None and more.augmented is not None:
+        augmented = at_batch(less.augmented, more.augmented)
+    found = at_batch(less.sec_per_kimg, more.sec_per_kimg)
+    return Estimate(found, augmented, more.images)
 
 
 def _scaled(shares: Sequence[tuple[float, Estimate]]) -> Estimate:
     """Time at all channels by that at two shares of them: a part grows with the channels, as
-    activations do, and one with their square, as convolutions do.
+    activations do, and one with their square, as convolutions do; augmentation knows no channels.
     """
     (few, less), (many, more) = shares[-2:] if len(shares) > 1 else (*shares, *shares)
 
@@ -115,10 +146,9 @@ def _scaled(shares: Sequence[tuple[float, Estimate]]) -> Estimate:
             return high / many
         return high / many**2 if linear < 0 else squared + linear
 
-    augmented = None
-    if less.augmented is not None and more.augmented is not None:
-        augmented = at_one(less.augmented, more.augmented)
-    found = at_one(less.sec_per_kimg, more.sec_per_kimg)
+    augmented, found = None, at_one(less.sec_per_kimg, more.sec_per_kimg)
+    if more.augmented is not None:
+        augmented = found + max(more.augmented - more.sec_per_kimg, 0.0)
     return Estimate(found, augmented, more.images, narrow=round(1 / many))
 
 
@@ -159,8 +189,14 @@ def _sec_per_kimg(session: Session, p: float, count: int, least: float) -> float
 def median_seconds(
     work: Callable[[], object], device: torch.device, least: float = MIN_SECONDS
 ) -> float:
-    """Median time of a call, after one to warm up; repeated for at least so many seconds."""
+    """Median time of a call, after one to warm up; repeated for at least so many seconds. On a
+    processor a first call of at least `LONG` is enough where nothing has to be repeated.
+    """
+    start = time.perf_counter()
     work()
+    first = time.perf_counter() - start
+    if device.type == "cpu" and not least and first >= LONG:
+        return first
     times: list[float] = []
     while len(times) < MAX_REPEATS and (not times or sum(times) < least):
         synchronise(device)

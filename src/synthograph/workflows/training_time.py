@@ -21,7 +21,7 @@ SMALL = "tiny"
 """The preset that is for processors."""
 QUICK = 1.5
 """Seconds for a measurement before a training begins; what is begun is finished."""
-ERROR = "measured in full it was 0.2 to 0.8 of such an estimate"
+ERROR = "measured in full it was 0.8 to 2 times such an estimate"
 """How far a scaled time may be off (benchmarks/README.md)."""
 
 
