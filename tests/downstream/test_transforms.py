@@ -6,7 +6,8 @@ from torch import Tensor
 
 from synthograph.core.errors import UserError
 from synthograph.core.spec import ImageSpec
-from synthograph.downstream.transforms import IGNORED, TRANSFORMS, Transforms, choose, move_masks
+from synthograph.downstream.transform_choice import choose
+from synthograph.downstream.transforms import IGNORED, TRANSFORMS, Transforms, move_masks
 from synthograph.ops.transforms import rotation
 from synthograph.ops.warp import about_centre, warp
 

@@ -32,6 +32,7 @@ from synthograph.workflows.classifying import (
 )
 from synthograph.workflows.downstream_requests import ClassifyTrainRequest
 from synthograph.workflows.trained import unfinished
+from synthograph.workflows.transforming import Transforming, transforming
 
 RATE, GENTLE_RATE = 1e-3, 3e-4
 """Learning rates from random numbers, and from weights that see already."""
@@ -50,7 +51,7 @@ class NetworkJob:
     validation: ArchiveRows
 
     def __post_init__(self) -> None:
-        assert self.network, "what does not fit is refused now"
+        assert self.transforming and self.network, "what does not fit is refused now"
 
     @cached_property
     def backbone(self) -> Backbone:
@@ -87,6 +88,7 @@ class NetworkJob:
             f"at most {config.steps} steps of {config.batch} images, {config.optimiser} with "
             f"{config.schedule} rate {config.rate:g}",
         ]
+        found += self.transforming.notes
         if (height, width) != (spec.height, spec.width):
             found.append(f"images of {spec.width}x{spec.height} are seen at {width}x{height}")
         return found
@@ -111,6 +113,11 @@ class NetworkJob:
         )
 
     @cached_property
+    def transforming(self) -> Transforming:
+        """What is done to training images."""
+        return transforming(self.request, self.train.archive)
+
+    @cached_property
     def device(self) -> torch.device:
         """Where it is trained."""
         return pick_device(self.request.device)
@@ -123,6 +130,7 @@ class NetworkJob:
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
         """Cross-entropy of one step's images, classes weighted if asked for."""
         images = self.train.gather(batch.numbers).to(self.device)
+        images = self.transforming.apply(images, batch.indices)
         truth = self.labels[batch.numbers].to(self.device)
         return cross_entropy(self.network(images), truth, self._class_weights)
 
@@ -140,7 +148,8 @@ class NetworkJob:
         order = fitting.balanced(self.labels, seed) if sampled else fitting.shuffled(count, seed)
         parts = (self.train.images.key, self.validation.images.key, self.labels.tolist())
         network = (self.backbone.name, self.start, self.size)
-        about = (*parts, *network, self.request.balance, self.request.measure)
+        rules = (self.request.balance, self.request.measure, self.transforming.key)
+        about = (*parts, *network, *rules)
         key = hashlib.sha256(json.dumps(about).encode()).hexdigest()
         return Task(self.network, self.loss, self.score, order, key)
 
@@ -207,6 +216,7 @@ class NetworkJob:
             [each.tree() for each in fitted.history],
             network,
             self._about(fitted),
+            self.transforming.style,
         )
 
     def _about(self, fitted: Fitted) -> NetworkInfo:
@@ -215,7 +225,7 @@ class NetworkJob:
             height=height,
             width=width,
             start=self.start,
-            settings={**self.config.tree(), "balance": self.request.balance},
+            settings=settings,
             steps=fitted.steps,
             seconds=fitted.seconds,
         )

@@ -21,6 +21,7 @@ from synthograph.workflows.classifying import (
     with_threshold,
 )
 from synthograph.workflows.downstream_requests import FIT_FIELDS, ClassifyTrainRequest
+from synthograph.workflows.transforming import stands_for_augmentation
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,11 @@ class ProbeJob:
             raise UserError(
                 "--weights with --probe: the extractors have weights of their own; leave one out"
             )
+        if stands_for_augmentation(self.train.archive):
+            raise UserError(
+                f"{self.train.archive.path}: in this mixture augmentation stands for synthetic "
+                "images, and a probe reads every image once, as it is: leave --probe out"
+            )
         assert self.extractor, "what is not here is refused now"
 
     @cached_property
@@ -51,7 +57,7 @@ class ProbeJob:
     def notes(self) -> list[str]:
         """Which options have no effect."""
         fields, flags = type(self.request).model_fields, self.request.flags()
-        idle = sorted((FIT_FIELDS | {"side"}) - {"seed"})
+        idle = sorted((FIT_FIELDS | {"side", "transforms", "invariant", "style"}) - {"seed"})
         given = [flags[n] for n in idle if getattr(self.request, n) != fields[n].default]
         return [f"without effect on a probe, which takes no steps: {', '.join(given)}"] * bool(
             given

@@ -135,7 +135,7 @@ def _info(
 ) -> ClassifierInfo:
     """What the file says of the classifier: who it saw, in training and in validation."""
     about = train.archive.info
-    groups, images = seen_digests(train, validation)
+    groups, images = seen_digests(train, validation, made.style)
     selection: JsonObject = {
         "score": request.measure,
         "tried": list(made.tried),

@@ -126,6 +126,7 @@ class Made:
         how: what the validation images chose, in words.
         tried: what was tried, for the header of the file.
         network: that gives the features, where the classifier has its own; `about` describes it.
+        style: images whose style the training images were given.
     """
 
     probe: LogisticProbe
@@ -135,6 +136,7 @@ class Made:
     tried: Sequence[JsonObject]
     network: ImageFeatures | None = None
     about: NetworkInfo | None = None
+    style: ArchiveRows | None = None
 
     @property
     def threshold(self) -> float | None:

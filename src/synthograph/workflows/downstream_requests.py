@@ -97,6 +97,20 @@ class FitOptions(Request):
         6, description="validations without a better one that end training early; 0: never"
     )
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto, fp32 or bf16")
+    transforms: Words = Field(
+        (),
+        description="of training images: default, all, none or names: mirror, quarter, turn, "
+        "scale, crop, shift, stretch, fourier, stain, clahe, brightness, contrast, saturation, "
+        "hue, blur, noise; no-NAME leaves one out",
+    )
+    invariant: Words = Field(
+        (),
+        description="what leaves the meaning of the images alone: mirror, rotate, colour or none; "
+        "as the archive says if not given",
+    )
+    style: Path | None = Field(
+        None, description="archive whose style 'fourier' takes; the other images if not given"
+    )
     seed: int = Field(0, description="seed of first weights, order of images and transforms")
 
     def fit_settings(self, *, images: int, rate: float) -> dict[str, object]:

@@ -34,6 +34,7 @@ from synthograph.workflows.trained import (
     training_parts,
     unfinished,
 )
+from synthograph.workflows.transforming import Transforming, transforming
 
 RATE = 3e-3
 """Learning rate where none is given."""
@@ -96,7 +97,8 @@ def run(request: SegmentTrainRequest, *, progress: Progress) -> SegmentTrainResu
     read = [masked_images(part, progress.track("masks")) for part in training_parts(archive)]
     classes = _classes(request, read[0])
     train, validation = (part.numbered(list(classes.values())) for part in read)
-    notes = _check(train, validation, list(classes))
+    transforms = transforming(request, archive)
+    notes = [*_check(train, validation, list(classes)), *transforms.notes]
     config = FitConfig.parse(request.fit_settings(images=len(train), rate=RATE))
     shares = [train.values.get(k, 0.0) for k in range(len(classes))]
     real = sum(row.real for row in train.rows.rows)
@@ -115,9 +117,9 @@ def run(request: SegmentTrainRequest, *, progress: Progress) -> SegmentTrainResu
     empty.network.standardise(*moments_of(train.rows.images))
     empty.network.to(device)
     state = unfinished(request.out)
-    task = _task(empty, train, validation, config)
+    task = _task(empty, train, validation, config, transforms)
     fitted = fit(task, config, state=state, tracks=progress.track, log=progress.log)
-    made = replace(empty, info=_seen(empty.info, train, validation, fitted))
+    made = replace(empty, info=_seen(empty.info, train, validation, fitted, transforms))
     segmenter.save(request.out, made)
     remove(state)
     return replace(plan, out=request.out, fitted=fitted, chosen=_chosen(made, validation))
@@ -205,14 +207,19 @@ def _empty(request: SegmentTrainRequest, archive: Archive, plan: SegmentTrainRes
 
 
 def _seen(
-    info: SegmenterInfo, train: MaskedImages, validation: MaskedImages, fitted: Fitted
+    info: SegmenterInfo,
+    train: MaskedImages,
+    validation: MaskedImages,
+    fitted: Fitted,
+    transforms: Transforming,
 ) -> SegmenterInfo:
     """The header with who was seen, and how the weights were chosen."""
-    groups, images = seen_digests(train.rows, validation.rows)
+    groups, images = seen_digests(train.rows, validation.rows, transforms.style)
     selection = {
         "score": "dice",
         "tried": [{"step": each.step, "value": each.value} for each in fitted.history],
         "steps": fitted.steps,
+        "transforms": transforms.apply.describe(),
         "validation": {"images": len(validation), "groups": len(validation.rows.groups)},
     }
     return info.model_copy(
@@ -221,14 +228,19 @@ def _seen(
 
 
 def _task(
-    made: Segmenter, train: MaskedImages, validation: MaskedImages, config: FitConfig
+    made: Segmenter,
+    train: MaskedImages,
+    validation: MaskedImages,
+    config: FitConfig,
+    transforming: Transforming,
 ) -> Task:
     device = made.network.mean.device
     truth = torch.from_numpy(train.masks)
 
     def loss(batch: Batch) -> Tensor:
-        images, masks = train.rows.gather(batch.numbers), truth[batch.numbers]
-        return mask_loss(made.network(images.to(device)), masks.to(device), IGNORED)
+        images, masks = train.rows.gather(batch.numbers).to(device), truth[batch.numbers]
+        images, masks = transforming.apply.with_masks(images, masks.to(device), batch.indices)
+        return mask_loss(made.network(images), masks, IGNORED)
 
     def validate() -> Score:
         masks = predicted_masks(made, validation.rows, lambda items, total: items)
@@ -236,7 +248,7 @@ def _task(
         return Score(mean_dice(found))
 
     archive = train.rows.archive
-    said = f"{archive.images_hash}/{archive.manifest_hash}/{made.info.tree()}"
+    said = f"{archive.images_hash}/{archive.manifest_hash}/{made.info.tree()}/{transforming.key}"
     key = hashlib.sha256(said.encode()).hexdigest()
     return Task(made.network, loss, validate, shuffled(len(train), config.seed), key)
 

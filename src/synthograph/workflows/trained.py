@@ -59,13 +59,14 @@ def training_parts(archive: Archive) -> tuple[ArchiveRows, ArchiveRows]:
     return train, validation.real()
 
 
-def seen_digests(train: ArchiveRows, validation: ArchiveRows) -> tuple[list[str], list[str]]:
-    """Digests of the groups and of the images that a network saw: real ones, which trained it or
-    chose it.
+def seen_digests(*parts: ArchiveRows | None) -> tuple[list[str], list[str]]:
+    """Digests of the groups and of the images that a network saw: real ones, which trained it,
+    chose it or lent it their style.
     """
-    real = ArchiveRows(train.archive, [row for row in train.rows if row.real])
-    groups = sorted({*real.groups, *validation.groups})
-    return groups, sorted({*real.pixels, *validation.pixels})
+    given = [part for part in parts if part is not None]
+    real = [ArchiveRows(each.archive, [r for r in each.rows if r.real]) for each in given]
+    groups = sorted({name for each in real for name in each.groups})
+    return groups, sorted({name for each in real for name in each.pixels})
 
 
 def few_groups(validation: ArchiveRows) -> list[str]:
