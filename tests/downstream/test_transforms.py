@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from synthograph.core.errors import UserError
 from synthograph.core.spec import ImageSpec
 from synthograph.downstream.transform_choice import choose
 from synthograph.downstream.transforms import IGNORED, TRANSFORMS, Transforms, move_masks
@@ -50,49 +49,6 @@ def test_an_image_does_not_depend_on_its_batch(name: str) -> None:
     chosen = made([name], RGB)
     alone = torch.cat([chosen(images[k : k + 1], indices[k : k + 1]) for k in range(6)])
     assert alone.allclose(chosen(images, indices), atol=1e-5)
-
-
-def test_default_of_every_statement() -> None:
-    def names(invariances: list[str] | None) -> set[str]:
-        return {each.name for each in choose([], RGB, invariances).used}
-
-    assert names(None) == {"crop", "brightness"}
-    assert names([]) == {"crop"}
-    assert names(["mirror"]) == {"mirror", "crop"}
-    assert {"quarter", "turn"} < names(["rotate"])
-    assert names(EVERYTHING) == {each.name for each in TRANSFORMS if each.usual}
-
-
-def test_what_is_left_out_is_told() -> None:
-    choice = choose(["all", "no-blur"], RGB, ["mirror"])
-    assert "blur" not in {each.name for each in (*choice.used, *choice.left_out)}
-    assert {"quarter", "stain", "hue"} <= {each.name for each in choice.left_out}
-
-
-def test_grey_images_have_no_hue() -> None:
-    grey = ImageSpec(height=24, width=24, modalities={"image": 1})
-    assert "hue" not in {each.name for each in choose([], grey, EVERYTHING).used}
-
-
-@pytest.mark.parametrize(
-    ("words", "invariances", "told"),
-    [
-        (["mirrot"], None, "did you mean 'mirror'"),
-        (["none", "blur"], None, "stands alone"),
-        (["mirror"], [], "would change what these images mean"),
-        (["mirror"], None, "--invariant mirror"),
-        (["no-stian"], None, "did you mean 'stain'"),
-    ],
-)
-def test_words_that_do_not_work(words: list[str], invariances: list[str] | None, told: str) -> None:
-    with pytest.raises(UserError, match=told):
-        choose(words, RGB, invariances)
-
-
-def test_stain_of_grey_images_is_refused() -> None:
-    grey = ImageSpec(height=24, width=24, modalities={"image": 1})
-    with pytest.raises(UserError, match="3 channels"):
-        choose(["stain"], grey, EVERYTHING)
 
 
 def test_none_gives_images_back() -> None:

@@ -225,7 +225,11 @@ class NetworkJob:
             height=height,
             width=width,
             start=self.start,
-            settings=settings,
+            settings={
+                **self.config.tree(),
+                "balance": self.request.balance,
+                "transforms": self.transforming.apply.describe(),
+            },
             steps=fitted.steps,
             seconds=fitted.seconds,
         )
