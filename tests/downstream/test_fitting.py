@@ -138,10 +138,10 @@ def test_states_of_other_trainings_are_refused(tmp_path: Path) -> None:
     stopping = task(at_step={3: lambda: os.kill(os.getpid(), signal.SIGTERM)})
     with pytest.raises(StoppedError):
         fit(stopping, SHORT, state=state)
-    with pytest.raises(UserError, match=r"begun with rate 0.02, now 0.1\): remove that file"):
+    with pytest.raises(UserError, match=r"begun with rate 0.02, now 0.1: remove that file"):
         fit(task(), SHORT.model_copy(update={"rate": 0.1}), state=state)
     other = task()
-    with pytest.raises(UserError, match="of other images"):
+    with pytest.raises(UserError, match="training of other images"):
         fit(Task(other.network, other.loss, other.validate, other.order, "x"), SHORT, state=state)
     state.write_bytes(state.read_bytes()[:200])
     with pytest.raises(UserError, match="broken|cut short"):

@@ -76,7 +76,7 @@ def test_a_killed_training_goes_on_with_the_same_command(
     with pytest.raises(StoppedError, match="the same command goes on"):
         sg.classify_train(**asked)
     monkeypatch.setattr(fitting._Run, "advance", advance)
-    with pytest.raises(UserError, match=r"begun with rate 0\.001, now 0\.1\): remove that file"):
+    with pytest.raises(UserError, match=r"begun with rate 0\.001, now 0\.1: remove that file"):
         sg.classify_train(**asked, rate=0.1)
     sg.classify_train(**asked)
     assert [path.name for path in tmp_path.iterdir()] == ["c.safetensors"]

@@ -474,7 +474,7 @@ class _Run:
             load_tensors(self.network, select(tensors, "network/"), self.state)
             load_optimiser(self.optimiser, select(tensors, "optimiser/"))
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
-            raise UserError(f"{self.state}: cannot be gone on from ({error}): {way}") from None
+            raise UserError(f"{self.state}: {error}: {way}") from None
         self.best = {n: t.to(self.device) for n, t in select(tensors, "best/").items()}
         self.step, self.history, self.loss = saved.step, list(saved.history), saved.loss
         self.seconds = saved.seconds
@@ -486,11 +486,11 @@ class _Run:
 
     def _refuse_other(self, saved: _Saved) -> None:
         if saved.key != self.task.key:
-            raise UserError("it is of other images, transforms or another network")
+            raise UserError("is the training of other images, transforms or another network")
         before, now = flatten(saved.config.tree()), flatten(self.config.tree())
         changed = [f"{n} {before[n]}, now {now[n]}" for n in now if before[n] != now[n]]
         if changed:
-            raise UserError(f"it was begun with {'; '.join(changed)}")
+            raise UserError(f"is a training that was begun with {'; '.join(changed)}")
 
 
 def _optimiser(parameters: Sequence[nn.Parameter], config: FitConfig) -> torch.optim.Optimizer:

@@ -377,6 +377,6 @@ def backbone(name: str) -> Backbone:
         if name in timm.list_models():
             return Backbone(name, partial(TimmBody, name), 96, 512)
     raise UserError(
-        f"--backbone {name}: {nearest(name, BACKBONES)}; names of timm where it is installed; "
-        "names of evaluate --features with --probe"
+        f"--backbone {name}: {nearest(name, BACKBONES)} (also names of timm, where it is "
+        "installed, and names of evaluate --features with --probe)"
     )
