@@ -6,12 +6,14 @@ from dataclasses import replace
 import pytest
 import torch
 
+from docs.results.studies import DIFFERS, simulated
 from synthograph.core.errors import UserError
 from synthograph.results import Study, load
 from synthograph.results.study import ArmKind, Finding, StudyFacts
 from synthograph.stats import scores
 from synthograph.stats.scores import Predictions
 from synthograph.workflows.study_analysis import Arm, analyse
+from synthograph.workflows.study_text import study_lines
 
 ABOUT = StudyFacts(name="simulated", data="simulated.zip", classes=("a", "b"))
 
@@ -42,7 +44,14 @@ def arm(kind: ArmKind, effect: float, draws: int = 2, **more: object) -> Arm:
 def study(*arms: Arm, **more: object) -> Study:
     """Analysed, the mixed arm as the primary one."""
     return analyse(
-        arms, **{"about": ABOUT, "primary": "real and synthetic", "measure": scores.AUROC, **more}
+        arms,
+        **{
+            "about": ABOUT,
+            "primary": "real and synthetic",
+            "measure": scores.AUROC,
+            "replicates": 200,
+            **more,
+        },
     )
 
 
@@ -169,3 +178,22 @@ def test_a_study_is_read_as_it_was_written(tmp_path) -> None:
     found.save(tmp_path / "study.json")
     assert load(tmp_path / "study.json") == found
     assert "simulated" in found.public().about.name
+
+
+def test_the_console_shows_all_tables_and_both_sentences() -> None:
+    found = study(REAL, MIXED, arm(ArmKind.SHUFFLED, 0.5))
+    said = "\n".join(study_lines(found))
+    for title in ("Differences in area", "Every arm", "Difference from real only in every fold"):
+        assert title in said, said
+    assert f"may be claimed: {found.may}" in said, said
+    assert "may not be claimed: that" in said, said
+
+
+@pytest.mark.slow
+def test_studies_of_equal_conditions_seldom_say_that_they_differ() -> None:
+    rng, count = torch.Generator().manual_seed(5), 30
+    found = [simulated(rng, 0.0, margin=None, seed=seed, patients=40) for seed in range(count)]
+    said = [each.decided.finding in DIFFERS for each in found]
+    assert sum(said) <= 5, "of 30; more than 5 has p 0.003 at a true level of 5 %"
+    held = [0.0 in each.decided.interval for each in found]
+    assert sum(held) >= 25, held
