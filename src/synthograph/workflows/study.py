@@ -15,6 +15,7 @@ from synthograph.core.config import read_tree
 from synthograph.core.errors import UserError
 from synthograph.core.progress import Progress, Silent
 from synthograph.core.request import Result
+from synthograph.report.write import write_report
 from synthograph.results.study import Study, StudyFacts
 from synthograph.stats import scores
 from synthograph.stats.scores import Predictions
@@ -45,6 +46,7 @@ from synthograph.workflows.study_text import study_lines
 SCORES = {score.name: score for score in scores.SCORES}
 MADE = "made.json"
 DEMO = "study-demo"
+PAGE = "report.html"
 
 
 @dataclass(frozen=True, repr=False)
@@ -62,7 +64,7 @@ class StudyResult(Result):
     def lines(self) -> Iterator[str]:
         """Tables, what may be claimed and what may not, and where everything is."""
         yield from study_lines(self.study)
-        yield f"{self.outdir}: {RESULT}, predictions, cells"
+        yield f"{self.outdir}: {PAGE}, {RESULT}, predictions, cells"
 
 
 def run(request: StudyRequest, *, progress: Progress) -> StudyResult | StudyPlan:
@@ -129,6 +131,8 @@ class _Run:
         with self.folder.lock("analyses"):
             if not self.folder.result.exists():
                 self._analysed(cells).save(self.folder.result)
+            page = self.folder.path / PAGE
+            write_report([self.folder.result], page, title=self.inputs.settings.name, force=True)
         return Study.load(self.folder.result)
 
     # --- jobs -------------------------------------------------------------------------------------
