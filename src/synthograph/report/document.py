@@ -11,6 +11,7 @@ from synthograph.report.curves import Curve, thinned
 from synthograph.report.gather import SYNTHETIC, Inputs
 from synthograph.report.numbers import WHOLE, Numbers
 from synthograph.report.runs import Run
+from synthograph.report.segmentations import segmentation_tree
 from synthograph.report.studies import study_tree
 from synthograph.report.useful import useful_verdict
 from synthograph.report.verdicts import verdicts
@@ -133,6 +134,10 @@ def build(inputs: Inputs, *, title: str = "", public: bool = False) -> ReportCon
         "domain_gaps": [{"source": str(each.source), **_gap(each.content)} for each in inputs.gaps],
         "studies": [
             {"source": str(each.source), **study_tree(each.content)} for each in inputs.studies
+        ],
+        "segmentations": [
+            {"source": str(each.source), **segmentation_tree(each.content)}
+            for each in inputs.segmentations
         ],
         "provenance": provenance(inputs),
     }

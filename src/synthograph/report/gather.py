@@ -16,12 +16,20 @@ from synthograph.core.untrusted.dataset_json import DATASET
 from synthograph.report.numbers import Numbers
 from synthograph.report.problems import Problem, gathered
 from synthograph.report.runs import Run, read_run
-from synthograph.results import Audit, DomainGap, Evaluation, Sensitivity, Study, load
+from synthograph.results import (
+    Audit,
+    DomainGap,
+    Evaluation,
+    SegmenterEvaluation,
+    Sensitivity,
+    Study,
+    load,
+)
 from synthograph.results.base import Document, Tree, public_form, public_name
 from synthograph.results.evaluation import SensitivityLine
 from synthograph.results.files import is_page
 
-R = TypeVar("R", Audit, DomainGap, Study)
+R = TypeVar("R", Audit, DomainGap, Study, SegmenterEvaluation)
 MAX_FILES = 500
 """JSON files of one folder."""
 OF_RUNS = ("config.json", "initialised_from.json")
@@ -132,6 +140,7 @@ class Inputs:
     audits: list[Read[Audit]] = field(default_factory=list)
     gaps: list[Read[DomainGap]] = field(default_factory=list)
     studies: list[Read[Study]] = field(default_factory=list)
+    segmentations: list[Read[SegmenterEvaluation]] = field(default_factory=list)
     sensitivities: list[Sensitivity] = field(default_factory=list)
     files: list[Mapping[str, str]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -145,6 +154,7 @@ class Inputs:
             audits=[each.public() for each in self.audits],
             gaps=[each.public() for each in self.gaps],
             studies=[each.public() for each in self.studies],
+            segmentations=[each.public() for each in self.segmentations],
             sensitivities=[each.public() for each in self.sensitivities],
             files=[{**each, "path": Path(each["path"]).name} for each in self.files],
             problems=[each.public() for each in self.problems],
@@ -218,6 +228,9 @@ def _add(path: Path, found: Document, inputs: Inputs) -> None:
     elif isinstance(found, Study):
         inputs.studies.append(Read(path, found))
         kind = "study"
+    elif isinstance(found, SegmenterEvaluation):
+        inputs.segmentations.append(Read(path, found))
+        kind = "scores of a segmenter"
     elif isinstance(found, Evaluation):
         tables = [line for line in found.results if isinstance(line, SensitivityLine)]
         lines = tuple(line for line in found.results if not isinstance(line, SensitivityLine))
@@ -230,8 +243,8 @@ def _add(path: Path, found: Document, inputs: Inputs) -> None:
         kind = "sensitivity of measures"
     else:
         raise UserError(
-            f"{path}: does not belong on this page; give what evaluate --out, audit, domain-gap or "
-            "study wrote"
+            f"{path}: does not belong on this page; give what evaluate --out, audit, domain-gap, "
+            "study or segment evaluate wrote"
         )
     _remember(path, kind, inputs)
 

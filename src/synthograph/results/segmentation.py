@@ -68,6 +68,8 @@ class SegmenterEvaluation(Document):
     images: Count
     groups: Count
     scores: Many[MaskScoreValue]
+    titles: dict[str, str]
+    """Name of every score -> what it is, in words."""
     cases: Many[ClassCases]
     rules: Many[Prose]
     """What empty masks count for."""

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import torch
 from jaxtyping import UInt8
-from rich.table import Column, Table
-from rich.text import Text
 from torch import Tensor
 
 from synthograph.archive.batches import open_rows
@@ -22,6 +20,7 @@ from synthograph.core.request import Result
 from synthograph.core.version import VERSION
 from synthograph.downstream import segmenter
 from synthograph.downstream.segmenter import Segmenter
+from synthograph.report.segmentations import tables
 from synthograph.results.classification import Unit
 from synthograph.results.segmentation import (
     MEAN,
@@ -42,7 +41,7 @@ from synthograph.stats.masks import (
 from synthograph.stats.paired import score_interval
 from synthograph.workflows.downstream_requests import SegmentEvaluateRequest
 from synthograph.workflows.segmenting import drawn_beside, overlaps_of, predicted_masks
-from synthograph.workflows.tables import number, table_lines
+from synthograph.workflows.tables import number, worded_lines
 from synthograph.workflows.trained import (
     cells_of,
     levels_of,
@@ -51,11 +50,6 @@ from synthograph.workflows.trained import (
     refuse_seen,
 )
 
-OF_GROUPS = {
-    "dice": "Dice, mean over groups, pixels of a group together",
-    "iou": "IoU, mean over groups, pixels of a group together",
-}
-"""Scores of groups that people are shown."""
 SURE_GROUPS = 50
 SHOWN = 6
 """Images of an overlay picture: that many worst, middle and best ones."""
@@ -70,16 +64,10 @@ class SegmentEvaluateResult(Result):
 
     def lines(self) -> Iterator[str]:
         """Scores with intervals, empty cases and their rules."""
-        found = self.evaluation
-        yield f"{found.images} images of {found.groups} groups that the segmenter never saw"
-        whole = [each for each in found.scores if not each.column]
-        yield from table_lines(_scores(whole))
-        parts = [each for each in found.scores if each.column and each.score == "dice"]
-        if parts:
-            yield from table_lines(_parts(parts))
-        yield from table_lines(_cases(found))
-        yield from (f"rule: {rule}" for rule in found.rules)
-        yield from (f"note: {note}" for note in found.notes)
+        for each in tables(self.evaluation):
+            yield from worded_lines(each)
+        yield from (f"rule: {rule}" for rule in self.evaluation.rules)
+        yield from (f"note: {note}" for note in self.evaluation.notes)
         yield from map(str, self.files)
 
 
@@ -142,6 +130,7 @@ def _evaluation(
         images=len(overlaps),
         groups=len(overlaps.groups.unique()),
         scores=tuple(values),
+        titles=TITLES,
         cases=tuple(
             ClassCases(
                 of_class=name,
@@ -213,48 +202,6 @@ def _each_score(classes: Sequence[str], overlaps: Overlaps) -> Iterator[tuple[st
     parts = [(classes[k], [k]) for k in there]
     for name, numbers in [(MEAN, there)] * (len(there) > 1) + parts:
         yield from ((name, score) for score in mask_scores(numbers, overlaps.diagonal))
-
-
-def _scores(values: Sequence[MaskScoreValue]) -> Table:
-    """One row per score and unit; a column for the mean and for each class."""
-    heads = list(dict.fromkeys(value.of_class for value in values))
-    table = Table("score", *(Column(Text(h or "mean"), justify="right") for h in heads))
-    for score, unit in dict.fromkeys((value.score, value.unit) for value in values):
-        row = {v.of_class: v for v in values if (v.score, v.unit) == (score, unit)}
-        if unit == "image" or score in OF_GROUPS:
-            title = TITLES[score] if unit == "image" else OF_GROUPS[score]
-            table.add_row(title, *(_cell(row[head]) for head in heads))
-    return table
-
-
-def _parts(values: Sequence[MaskScoreValue]) -> Table:
-    """Dice by the values of columns."""
-    heads = list(dict.fromkeys(value.of_class for value in values))
-    right = (Column(Text(head or "mean"), justify="right") for head in heads)
-    table = Table("Dice where", Column("images", justify="right"), *right)
-    for column, level in dict.fromkeys((v.column, v.level) for v in values):
-        row = {v.of_class: v for v in values if (v.column, v.level) == (column, level)}
-        images = str(next(iter(row.values())).images)
-        cells = (_cell(row[head]) if head in row else "none" for head in heads)
-        table.add_row(Text(f"{column}={level}"), images, *cells)
-    return table
-
-
-def _cell(value: MaskScoreValue) -> str:
-    if value.value is None:
-        return "none"
-    ends = value.interval
-    bounds = "" if ends is None else f" ({number(ends.low)} to {number(ends.high)})"
-    return f"{number(value.value)}{bounds}"
-
-
-def _cases(found: SegmenterEvaluation) -> Table:
-    heads = ("in both", "missed", "false alarm", "in neither")
-    table = Table("images with class", *(Column(head, justify="right") for head in heads))
-    for each in found.cases:
-        counts = (each.both, each.missed, each.false_alarms, each.neither)
-        table.add_row(Text(each.of_class), *map(str, counts))
-    return table
 
 
 def _table(model: Segmenter, images: MaskedImages, overlaps: Overlaps) -> bytes:

@@ -2,25 +2,16 @@
 
 from collections.abc import Iterator
 
-from rich.table import Column, Table
-from rich.text import Text
-
 from synthograph.report.studies import tables
 from synthograph.results.study import Study
-from synthograph.workflows.tables import table_lines
+from synthograph.workflows.tables import worded_lines
 
 
 def study_lines(study: Study) -> Iterator[str]:
     """Every table, and the two sentences on what may be claimed and what may not."""
     for each in tables(study):
-        first, *others = each.head
-        table = Table(first, *(Column(head, justify="right") for head in others))
-        for row in each.rows:
-            table.add_row(*map(Text, row))
         yield ""
-        yield each.title
-        yield from table_lines(table)
-        yield from (f"note: {note}" for note in each.notes)
+        yield from worded_lines(each)
     yield ""
     yield from (f"note: {note}" for note in study.about.notes)
     yield f"may be claimed: {study.may}"

@@ -8,6 +8,9 @@ from dataclasses import replace
 from rich.console import Console, Group, RenderableType
 from rich.measure import Measurement
 from rich.table import Column, Table
+from rich.text import Text
+
+from synthograph.report.studies import TableText
 
 WIDTH = 1000
 """Columns where no terminal limits them."""
@@ -35,6 +38,17 @@ def table_lines(table: RenderableType, width: int = WIDTH) -> Iterator[str]:
             fitting = _fitting(part, console) if isinstance(part, Table) else [part]
             console.print(*fitting, sep="\n")
     yield from (line.rstrip() for line in drawn.get().splitlines())
+
+
+def worded_lines(words: TableText) -> Iterator[str]:
+    """A table of the page as a terminal shows it, with its title and notes."""
+    first, *others = words.head
+    table = Table(first, *(Column(Text(head), justify="right") for head in others))
+    for row in words.rows:
+        table.add_row(*map(Text, row))
+    yield words.title
+    yield from table_lines(table)
+    yield from (f"note: {note}" for note in words.notes)
 
 
 def _fitting(table: Table, console: Console) -> Sequence[RenderableType]:
