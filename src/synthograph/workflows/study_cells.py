@@ -2,6 +2,7 @@
 trained on, the classifier, and what it predicted; each can be opened by the ordinary commands.
 """
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from synthograph.core.errors import UserError
 from synthograph.core.files import remove, sha256_file
 from synthograph.core.progress import Silent
+from synthograph.core.request import Request
 from synthograph.workflows import classify_predict, classify_train, mix
 from synthograph.workflows.downstream_requests import (
     ClassifyPredictRequest,
@@ -108,7 +110,7 @@ class Training:
         mixing = self.mixing()
         if mixing is not None:
             data = mixing.dest
-            commands.append(mixing.command_line())
+            commands.append(typed(mixing))
             if not data.exists():
                 mix.run(mixing, progress=Silent())
         request = self.training(data, out)
@@ -116,7 +118,7 @@ class Training:
         made = classify_train.run(request, progress=Silent())
         measure = self.settings.primary.measure
         return CellRecord(
-            commands=[*commands, request.command_line()],
+            commands=[*commands, typed(request)],
             validation={name: value for name, value in made.chosen.items() if value == value},
             threshold=made.threshold,
             sha256=sha256_file(out),
@@ -162,6 +164,12 @@ class Training:
         # every arm takes as many steps as the fold's real images alone would
         steps = request.fit_settings(images=self.images, rate=1.0)["steps"]
         return request.model_copy(update={"steps": steps})
+
+
+def typed(request: Request) -> str:
+    """A request as its command, whoever started this process."""
+    verb, *words = request.command_words()
+    return shlex.join(["synthograph", *verb.split("-"), *words])
 
 
 _CONTROLS = {Condition.DUPLICATES: "duplicates", Condition.SHUFFLED: "shuffled"}

@@ -1,0 +1,182 @@
+"""A study from its file to what may be claimed: resumed, shared, frozen."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import synthograph as sg
+from synthograph.archive.batches import ArchiveRows
+from synthograph.archive.copies import NO_REPEATS
+from synthograph.archive.ledger import looks
+from synthograph.archive.manifest import Row
+from synthograph.archive.reader import Archive, ArchiveInfo, open_archive
+from synthograph.archive.writer import ArchiveWriter, encode
+from synthograph.core.children import environment, python_command
+from synthograph.core.errors import UserError
+from synthograph.core.spec import ImageSpec
+from synthograph.results.study import Study
+from synthograph.workflows.study_folds import make_folds
+from synthograph.workflows.study_settings import StudySettings
+from tests.conftest import make_archive
+
+FILE = """
+data: real.zip
+folds: 2
+draws: 1
+ratios: [0.5, 1]
+external: [other.zip]
+conditions: [real, duplicates, mixed, shuffled, augmentation]
+classifier: {backbone: random-vgg16}
+generator: {sets: [made0.zip, made1.zip]}
+"""
+
+
+def made(path: Path, archive: Archive, fold: int, seed: int) -> None:
+    """A set whose generator saw the training images of one fold, as its record says."""
+    settings = StudySettings.parse({"data": "real.zip", "folds": 2, "draws": 1})
+    seen: ArchiveRows = make_folds(archive, settings, NO_REPEATS)[fold].part("train")
+    rng = np.random.default_rng(seed)
+    writer = ArchiveWriter(path, {"synthetic": seed})
+    for number in range(48):
+        low = 128 * (number % 2)
+        pixels = rng.integers(low, low + 128, (16, 16, 3)).astype(np.uint8)
+        label = ("dark", "bright")[number % 2]
+        writer.add([encode({"image": pixels}, None, Row("", label, "g", origin="synthetic"))])
+    record = {"group_digests": [*seen.groups], "image_digests": [*seen.pixels]}
+    spec = ImageSpec(height=16, width=16, modalities={"image": 3})
+    info = ArchiveInfo(classes=["dark", "bright"], spec=spec, namespace="s", snapshots=[record])
+    writer.finish(info)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with everything that the study file names."""
+    folder = tmp_path_factory.mktemp("study")
+    archive = open_archive(make_archive(folder / "real.zip", count=60))
+    make_archive(folder / "other.zip", count=40, seed=5, namespace="other")
+    for fold in range(2):
+        made(folder / f"made{fold}.zip", archive, fold, 100 + fold)
+    (folder / "mine.yaml").write_text(FILE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(home: Path) -> Study:
+    return sg.study(study=home / "mine.yaml", device="cpu").study
+
+
+def test_all_arms_predict_all_images(home: Path, finished: Study) -> None:
+    names = [arm.name for arm in finished.internal.arms]
+    assert names == ["real", "duplicates", "mixed", "shuffled"]
+    assert finished.internal.images == 60
+    assert [part.name for part in finished.external] == ["other.zip"]
+    assert any("augmentation is left out" in note for note in finished.about.notes)
+    with (home / "mine/predictions/mixed-draw0.csv").open() as file:
+        table = list(csv.DictReader(file))
+    assert list(table[0]) == ["file", "group", "split", "fold", "label", "p.dark", "p.bright"]
+    assert {row["file"] for row in table} == {r.file for r in open_archive(home / "real.zip").rows}
+
+
+def test_one_ratio_goes_to_the_test(home: Path, finished: Study) -> None:
+    choices = json.loads((home / "mine/choices.json").read_text())
+    assert len(choices["ratios"]) == 2
+    tested = [path.parent.name for path in (home / "mine/cells").glob("mixed-*/tested.json")]
+    assert len(tested) == 2
+    assert set(tested) < set(choices["classifiers"])
+
+
+def test_cells_are_opened_by_the_ordinary_commands(home: Path, finished: Study) -> None:
+    cell = next((home / "mine/cells").glob("mixed-*/tested.json")).parent
+    fold = cell.name.partition("-fold")[2][0]
+    found = sg.classify_evaluate(
+        model=cell / "classifier.safetensors", data=f"{home}/mine/folds/{fold}:test"
+    )
+    assert found.evaluation.images == 30
+    rows = open_archive(cell / "mixture").rows
+    assert any(not row.real for row in rows)
+    commands = json.loads((cell / "trained.json").read_text())["commands"]
+    assert commands[0].startswith("synthograph mix ")
+    assert commands[1].startswith("synthograph classify train ")
+
+
+def test_who_looked_is_written_down_once(home: Path, finished: Study) -> None:
+    sg.study(study=home / "mine.yaml", device="cpu")
+    (look,) = looks(home / "real.zip")
+    assert look.what == f"study mine {finished.about.plan_sha256[:12]}"
+    assert len(looks(home / "other.zip")) == 1
+
+
+def test_a_study_does_not_change_on_its_way(home: Path, finished: Study, tmp_path: Path) -> None:
+    other = home / "changed.yaml"
+    other.write_text(FILE.replace("[0.5, 1]", "[0.5, 2]") + "name: mine\n")
+    with pytest.raises(UserError, match="ratios was.*test images were looked at"):
+        sg.study(study=other, outdir=home / "mine", device="cpu")
+
+
+def test_a_classifier_that_changed_after_the_choice_is_refused(
+    home: Path, finished: Study, tmp_path: Path
+) -> None:
+    cell = next((home / "mine/cells").glob("shuffled-*/tested.json")).parent
+    record, model = cell / "tested.json", cell / "classifier.safetensors"
+    kept = record.read_bytes(), model.read_bytes()
+    record.unlink()
+    model.write_bytes(kept[1] + b" ")
+    try:
+        with pytest.raises(UserError, match="is not the classifier that was frozen"):
+            sg.study(study=home / "mine.yaml", device="cpu")
+    finally:
+        record.write_bytes(kept[0])
+        model.write_bytes(kept[1])
+
+
+def test_a_plan_says_what_it_would_cost(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(FILE.replace(" real.zip", f" {home}/real.zip"))
+    text = (tmp_path / "p.yaml").read_text()
+    for name in ("other", "made0", "made1"):
+        text = text.replace(f"{name}.zip", f"{home}/{name}.zip")
+    (tmp_path / "p.yaml").write_text(text)
+    said = str(sg.study(study=tmp_path / "p.yaml", plan=True, device="cpu"))
+    assert "smallest difference that is seen with a power of 80 %" in said
+    assert "given this generator" in said
+    assert "hours in one process" in said
+    assert not (tmp_path / "p").exists()
+
+
+def test_a_folder_with_other_files_is_left_alone(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(UserError, match="a folder with other files"):
+        sg.study(study=home / "mine.yaml", outdir=tmp_path, device="cpu")
+    assert [path.name for path in tmp_path.iterdir() if path.suffix] == ["mine.txt"]
+
+
+@pytest.mark.slow
+def test_killed_and_shared_it_is_the_same_study(
+    home: Path, finished: Study, tmp_path: Path
+) -> None:
+    """Two processes, both killed several times, give what one undisturbed process gives."""
+    words = ["study", str(home / "mine.yaml"), "--outdir", str(tmp_path / "s"), "--device", "cpu"]
+    command = [*python_command("synthograph"), *words]
+
+    def begin() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+    for wait in (8, 10, 12):
+        both = [begin(), begin()]
+        time.sleep(wait)
+        for process in both:
+            if process.poll() is None:
+                os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+    both = [begin(), begin()]
+    assert [process.wait(timeout=600) for process in both] == [0, 0]
+    for path in sorted((home / "mine/predictions").iterdir()):
+        assert path.read_bytes() == (tmp_path / "s/predictions" / path.name).read_bytes()
