@@ -91,7 +91,7 @@ def quick_estimate(config: RunConfig, data: ArchiveRows, seconds: float) -> Esti
             model = model.model_copy(update={model.group_setting: 1})
         begun = time.monotonic()
         session = make_session(config.model_copy(update={"model": model}), data)
-        left = (seconds - (begun - start)) / 2
+        left = (seconds - (begun - start)) / 8  # wider networks tell more than larger batches
         shares.append((1 / factor, _of_batch(session, left)))
         now = time.monotonic()
         if now - start + 4 * (now - begun) > seconds:
