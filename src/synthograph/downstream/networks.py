@@ -272,7 +272,12 @@ class EfficientNetBody(Body):
     def __init__(self, name: str, channels: int) -> None:
         super().__init__()
         net: Any = _monai("EfficientNetBN")(
-            name, pretrained=False, spatial_dims=2, in_channels=channels, num_classes=2
+            name,
+            pretrained=False,
+            spatial_dims=2,
+            in_channels=channels,
+            num_classes=2,
+            norm=("batch", {"eps": 1e-3, "momentum": 0.1}),  # 0.01 lags behind short trainings
         )
         self.dims = net._fc.in_features
         net._fc = nn.Identity()
