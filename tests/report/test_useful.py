@@ -8,10 +8,11 @@ import pytest
 from synthograph.core.interval import Interval
 from synthograph.report.claims import claims
 from synthograph.report.forest import Line, forest
-from synthograph.report.studies import drawing, tables
+from synthograph.report.studies import drawing, reliability, tables
 from synthograph.report.useful import useful_verdict
 from synthograph.report.write import write_report
 from synthograph.results import Study
+from synthograph.results.classification import CalibrationCurve
 from synthograph.results.report import Answer
 from synthograph.results.study import (
     ArmKind,
@@ -160,6 +161,15 @@ def test_a_forest_plot_of_any_size_lies_within_its_frame(value: float) -> None:
     svg = forest([line, Line("no value", None)], label="", margin=None, name="x")
     places = [float(x) for x in re.findall(r'x[12]?="([-\d.]+)"', svg)]
     assert all(0 <= x <= 780 for x in places), svg
+
+
+def test_curves_of_reliability_where_classes_were_predicted() -> None:
+    found = study(Finding.BETTER)
+    assert not reliability(found, "none"), "these arms have no curve"
+    curve = CalibrationCurve(said=(0.6, 0.8), came=(0.5, 0.9), counts=(50, 50), error=0.1)
+    arms = tuple(arm.replace(calibration=curve) for arm in found.internal.arms)
+    svg = reliability(found.replace(internal=found.internal.replace(arms=arms)), "curves")
+    assert "probability that was said" in svg and "half &amp; half" in svg, svg
 
 
 def test_the_page_holds_the_study(tmp_path: Path) -> None:

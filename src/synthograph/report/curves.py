@@ -51,6 +51,7 @@ def draw(
     *,
     label: str,
     name: str,
+    across: str = "thousand images shown",
     alarms: Sequence[float] = (),
 ) -> str:
     """An SVG element.
@@ -58,6 +59,7 @@ def draw(
     Args:
         lines: curves, at most two.
         label: of the upright axis.
+        across: of the level axis.
         name: of the picture, for readers who do not see it; also keeps its parts' names apart.
         alarms: where a vertical line stands.
     """
@@ -88,7 +90,7 @@ def draw(
             axes.axvline(x, color=SIGNAL, linewidth=1, linestyle=(0, (2, 2)))
         for line, color in zip(lines, (ACCENT, SECOND), strict=False):
             _plot(axes, thinned(line), color)
-        axes.set_xlabel("thousand images shown")
+        axes.set_xlabel(across)
         axes.set_ylabel(label)
         if len(lines) > 1:
             axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(0, 1.2), ncols=2)

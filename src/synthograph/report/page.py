@@ -29,7 +29,7 @@ from synthograph.report.pictures import (
 )
 from synthograph.report.problems import Problem, gathered
 from synthograph.report.runs import NAMES, Run
-from synthograph.report.studies import drawing
+from synthograph.report.studies import drawing, reliability
 from synthograph.results.base import Tree
 from synthograph.results.domain_gap import DomainGap
 from synthograph.results.evaluation import Farthest, Scope
@@ -309,6 +309,10 @@ def render(document: Tree, inputs: Inputs, images: Pictures) -> str:
         progress=[progress(run, number) for number, run in enumerate(inputs.runs)],
         forests=[
             Markup(drawing(each.content, f"differences of study {number}"))
+            for number, each in enumerate(inputs.studies)
+        ],
+        reliabilities=[
+            Markup(reliability(each.content, f"reliability of study {number}"))
             for number, each in enumerate(inputs.studies)
         ],
         tables=classes_table(evaluation["entries"]) if evaluation else [],

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from synthograph.report.claims import caveat, signed, three, units
+from synthograph.report.curves import Curve, draw
 from synthograph.report.forest import Line, forest
 from synthograph.report.words import count, number
 from synthograph.results.base import Tree
@@ -163,6 +164,24 @@ def study_tree(study: Study) -> Tree:
         "notes": list(about.notes),
         "tables": [each.tree() for each in tables(study)],
     }
+
+
+def reliability(study: Study, name: str) -> str:
+    """Curves of the primary condition and of the reference; empty where classes were not predicted.
+
+    Args:
+        study: what is drawn.
+        name: keeps the parts of several drawings on a page apart.
+    """
+    arms = {arm.name: arm.calibration for arm in study.internal.arms}
+    curves = [
+        Curve(arm, found.said, found.came)
+        for arm in (study.primary, study.reference)
+        if (found := arms[arm]) is not None
+    ]
+    if not curves:
+        return ""
+    return draw(curves, label="share that was right", name=name, across="probability that was said")
 
 
 def drawing(study: Study, name: str) -> str:
