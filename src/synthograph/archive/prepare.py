@@ -329,6 +329,7 @@ def _conclude(
         package_version=VERSION,
         split=_split_record(options),
         view=options.view,
+        sizing=options.transform.record(),
     )
     summary = _summary(writer, items, info, rejects)
     writer.finish(info)

@@ -61,6 +61,8 @@ class ArchiveInfo(Config):
     split: SplitRecord | None = None
     view: JsonObject | None = None
     """Window of grey values and conversion of colours that were asked for when it was made."""
+    sizing: JsonObject | None = None
+    """How its images got their size: `fit`, `resize_filter` and `tile` of `prepare`."""
 
     @property
     def unasked(self) -> bool:

@@ -14,6 +14,7 @@ from scipy.ndimage import maximum_filter
 from synthograph.core.config import Config
 from synthograph.core.record import DecodedImage, Pixels, UnreadableError, array_of
 from synthograph.core.spec import MAX_PREPARED, MIN_GRID
+from synthograph.core.untrusted.documents import JsonObject
 
 
 class Fit(enum.StrEnum):
@@ -59,6 +60,13 @@ class TransformOptions(Config):
         if self.tile is not None and self.overlap >= self.tile:
             raise ValueError(f"overlap must be smaller than the tile, which is {self.tile}")
         return self
+
+    def record(self) -> JsonObject | None:
+        """What an archive keeps of it beside the size; None where pixels stay as they are."""
+        if self.width is None and self.tile is None and self.fit is None:
+            return None
+        kept = {"fit": self.fit, "resize_filter": self.resize_filter, "tile": self.tile}
+        return {name: value for name, value in kept.items() if value is not None}
 
     @property
     def result(self) -> tuple[int, int] | None:

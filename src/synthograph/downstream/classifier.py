@@ -56,6 +56,8 @@ class ClassifierInfo(TrainedInfo):
         network: of a network of its own; None where an extractor stays as it is.
         threshold: with two classes, the probability of the second from which it is decided.
         counts: real and synthetic training images of each class.
+        preparation: `view` and `sizing` of the training archive, so that files can be prepared
+            alike.
     """
 
     task: Literal["classify"] = "classify"
@@ -64,6 +66,7 @@ class ClassifierInfo(TrainedInfo):
     network: NetworkInfo | None = None
     threshold: float | None = None
     counts: dict[str, dict[str, int]]
+    preparation: JsonObject = {}
 
 
 @dataclass(frozen=True)

@@ -151,6 +151,7 @@ def _info(
         threshold=made.threshold,
         selection=selection,
         counts=_counts(about.classes, train.rows),
+        preparation={"view": about.view, "sizing": about.sizing},
         group_digests=groups,
         image_digests=images,
         snapshots=about.snapshots,

@@ -176,11 +176,22 @@ class ClassifyEvaluateRequest(Request):
 
 
 class ClassifyPredictRequest(Request):
-    """Write the probability of every class for images of an archive."""
+    """Write the probability of every class for images: of an archive, a folder, or one file."""
 
     model: Path = Field(description="classifier of classify train")
-    data: str = Field(description="archive, or ARCHIVE:split; labels are not needed")
+    data: str = Field(
+        description="archive, ARCHIVE:split, folder or zip of image files, or one image file; "
+        "labels are not needed"
+    )
     out: Annotated[Path, Flag("--out", "-o")] = Field(description="table to be written: NAME.csv")
+    pictures: Path | None = Field(
+        None,
+        description="also a picture per image into this folder: what speaks for its class "
+        "(Grad-CAM), and the probabilities",
+    )
+    transform: Literal["center-crop", "center-crop-wide", "pad", "stretch"] | None = Field(
+        None, description="how files of another shape are brought to size; as in training if known"
+    )
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
 
 

@@ -1,0 +1,174 @@
+"""What a classifier is to predict: an archive, or image files, prepared as its training images
+were.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from synthograph.archive.batches import ArchiveRows, open_rows, path_and_split
+from synthograph.archive.manifest import SOURCE_FILE, Row
+from synthograph.archive.reader import is_archive
+from synthograph.core.errors import UserError
+from synthograph.core.names import first_few
+from synthograph.core.progress import Progress, Silent
+from synthograph.core.untrusted.documents import JsonObject
+from synthograph.downstream.classifier import ClassifierInfo
+from synthograph.workflows import prepare
+from synthograph.workflows.downstream_requests import ClassifyPredictRequest
+from synthograph.workflows.requests import PrepareRequest
+from synthograph.workflows.trained import refuse_other_modalities
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Images to be predicted.
+
+    Attributes:
+        rows: of an archive.
+        left_out: files that could not be read, with the reason.
+        files: whether they were image files; rows are then called by these.
+    """
+
+    rows: ArchiveRows
+    left_out: Mapping[str, str]
+    files: bool = False
+
+    def name(self, row: Row) -> str:
+        """What to call an image."""
+        return row.columns.get(SOURCE_FILE, row.file) if self.files else row.file
+
+
+@contextmanager
+def open_inputs(
+    request: ClassifyPredictRequest, info: ClassifierInfo, progress: Progress
+) -> Iterator[Inputs]:
+    """The images; what is prepared for it is removed at the end.
+
+    Raises:
+        UserError: there is no image, or files cannot be prepared as the training images were.
+    """
+    path, split = path_and_split(request.data)
+    if not path.exists():
+        raise UserError(f"{path}: is not there: give an archive, a folder, a zip or an image file")
+    if split is not None or (not _is_file(path) and is_archive(path)):
+        if request.transform is not None:
+            raise UserError(f"--transform: {path} is an archive, whose images have their size")
+        rows = open_rows(request.data)
+        refuse_other_modalities(info.spec, rows, "classifier")
+        yield Inputs(rows, {})
+        return
+    with tempfile.TemporaryDirectory(prefix="synthograph-") as name:
+        yield _prepared(request, info, path, Path(name), progress)
+
+
+def _is_file(path: Path) -> bool:
+    """Whether it is a file that is no zip, so one image."""
+    return path.is_file() and path.suffix.lower() != ".zip"
+
+
+def _prepared(
+    request: ClassifyPredictRequest,
+    info: ClassifierInfo,
+    path: Path,
+    folder: Path,
+    progress: Progress,
+) -> Inputs:
+    """Image files as an archive in a folder of ours."""
+    source = path
+    if _is_file(path):
+        source = folder / "one"
+        source.mkdir()
+        shutil.copyfile(path, source / path.name)
+    asked = _as_trained(request, info, path)
+    place = folder / "images"
+    try:
+        made = prepare.run(
+            PrepareRequest(source=source, dest=place, **asked),  # type: ignore[arg-type]
+            progress=_Quiet(progress),
+        )
+    except UserError as error:
+        raise UserError(str(error).replace(str(source), str(path))) from None
+    assert isinstance(made, prepare.PrepareResult), "it was not asked for a part"
+    rows = open_rows(str(place))
+    found = Inputs(rows, dict(made.summary.rejects), files=True)
+    given = rows.archive.info.spec
+    if given.modalities != info.spec.modalities:
+        raise UserError(
+            f"{path}: its files are {given.describe()}, the classifier was trained on "
+            f"{info.spec.describe()}: prepare them alike, such as {_command(path, info)}"
+        )
+    return found
+
+
+def _as_trained(
+    request: ClassifyPredictRequest, info: ClassifierInfo, path: Path
+) -> dict[str, object]:
+    """Settings of `prepare` that treat files as the training images were treated."""
+    spec, view, sizing = info.spec, *(_part(info, name) for name in ("view", "sizing"))
+    if len(spec.modalities) > 1:
+        raise UserError(
+            f"{path}: the classifier takes {', '.join(spec.modalities)} of each image, which files "
+            "alone do not tell: prepare an archive with --modality, then predict that"
+        )
+    if sizing.get("tile"):
+        raise UserError(
+            f"{path}: the classifier was trained on tiles of {sizing['tile']}: prepare an archive "
+            "with that --tile, then predict that"
+        )
+    return {
+        "width": spec.width,
+        "height": spec.height,
+        "transform": request.transform or sizing.get("fit"),
+        "resize_filter": sizing.get("resize_filter", "lanczos"),
+        "primary": next(iter(spec.modalities)),
+        "colour": view.get("colour"),
+        **_window(cast(JsonObject, view.get("window") or {})),
+        "invariant": ("none",),
+        "allow_rejects": True,
+    }
+
+
+def _part(info: ClassifierInfo, name: str) -> JsonObject:
+    found = info.preparation.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _window(window: JsonObject) -> dict[str, object]:
+    """The window of the training images: the same values, or the same percentiles of each image."""
+    if not window:
+        return {}
+    low, high, scope = (window.get(name) for name in ("low", "high", "scope"))
+    limits = window.get("limits")
+    ends = next(iter(limits.values()), None) if isinstance(limits, dict) else None
+    if isinstance(ends, list) and len(ends) == 2:
+        return {"window": f"{ends[0]},{ends[1]}"}
+    if window.get("percentiles"):
+        return {"window": f"{low}%,{high}%", "window_scope": scope}
+    return {"window": f"{low},{high}"}
+
+
+def _command(path: Path, info: ClassifierInfo) -> str:
+    spec = info.spec
+    colour = {1: " --colour grey", 3: " --colour rgb"}.get(spec.channels, "")
+    return (
+        f"'synthograph prepare {path} images.zip --width {spec.width} --height {spec.height}"
+        f"{colour}', then predict images.zip"
+    )
+
+
+class _Quiet(Silent):
+    """Progress without what preparing says of sets that are to be trained on."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.track = progress.track  # type: ignore[method-assign]
+
+
+def left_out_note(left_out: Mapping[str, str]) -> str:
+    """Which files were left out, and why the first was."""
+    name, reason = next(iter(left_out.items()))
+    return f"{len(left_out)} files were left out: {first_few(left_out)} ({name}: {reason})"
