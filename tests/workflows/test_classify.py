@@ -135,10 +135,8 @@ def test_what_cannot_be_trained_is_refused_at_once(
         sg.classify_train(data=single, out=out, backbone=BACKBONE, probe=True)
     lacking = make_archive(tmp_path / "lacking.zip", split="train")
     archive = open_archive(lacking)
-    rewrite(
-        archive,
-        [replace(row, split="val") if row.label == "dark" else row for row in archive.rows],
-    )
+    own = [replace(row, group=f"{row.group} {row.label}") for row in archive.rows]
+    rewrite(archive, [replace(r, split="val") if r.label == "dark" else r for r in own])
     with pytest.raises(UserError, match="split train lacks class 'dark'"):
         sg.classify_train(data=lacking, out=out, backbone=BACKBONE, probe=True)
     rewrite(archive, [replace(row, split="test") for row in archive.rows])

@@ -214,6 +214,15 @@ def crossing_groups(rows: Iterable[Row]) -> list[str]:
     return sorted(group for group, found in splits.items() if len(found) > 1)
 
 
+def same_spelling(groups: Iterable[str]) -> list[list[str]]:
+    """Names of groups that differ in capitals, spaces and leading zeros alone, in sets."""
+    found: dict[str, set[str]] = {}
+    for group in groups:
+        key = re.sub(r"(?<![0-9])0+(?=[0-9])", "", "".join(group.split()).casefold())
+        found.setdefault(key, set()).add(group)
+    return sorted(sorted(names) for names in found.values() if len(names) > 1)
+
+
 def in_split(rows: Iterable[Row], split: str | None) -> list[Row]:
     """The rows of a split, or of a fold such as `fold2`; all of them for None."""
     if split is not None and re.fullmatch(f"{FOLD}[0-9]{{1,3}}", split):

@@ -37,6 +37,7 @@ from synthograph.workflows.trained import (
     refuse_other_modalities,
     refuse_out,
     refuse_seen,
+    refuse_seen_recoded,
 )
 
 
@@ -77,6 +78,7 @@ def run(request: ClassifyEvaluateRequest, *, progress: Progress) -> ClassifyEval
     refuse_seen(model.info, images, request.model.name)
     extractor = extractor_of(model, request.device)
     notes = _check_backbone(model, extractor)
+    notes += refuse_seen_recoded(model.info, images, request.model, progress)
     for column in request.by:
         levels_of(images, column)
     found = predict(model, extractor, images.images, progress.track)

@@ -30,6 +30,7 @@ from synthograph.downstream import mixing
 from synthograph.downstream.mixing import Amounts, Control, Counts
 from synthograph.metrics.overlap import trained_on
 from synthograph.workflows.downstream_requests import MixRequest
+from synthograph.workflows.leaks import refuse_crossing, refuse_recoded
 from synthograph.workflows.requests import MAX_IMAGES
 from synthograph.workflows.tables import table_lines
 
@@ -96,6 +97,7 @@ def run(request: MixRequest, *, progress: Progress) -> MixResult:
     info, picks = merged_info(reals), merged(reals)
     _check_sets(info, reals[0], sets)
     notes = [note for real in reals for note in _check_generators(real, sets)]
+    notes += [note for real in reals for note in _check_pictures(real, reals, sets, progress)]
     rows = [pick.becomes for pick in picks if pick.becomes.split == "train"]
     counts = count_labels(rows, info.classes)
     amounts, drawn, lines = _choose(request, rule, counts, rows, sets)
@@ -120,7 +122,12 @@ def _check_real(real: Archive) -> None:
             f"{real.path}: is not split, and only training images are mixed: run 'synthograph "
             f"split {real.path}' first"
         )
+    if real.info.mixture is not None:
+        raise UserError(
+            f"{real.path}: is a mixture already: mix the archive of real images that it was made of"
+        )
     ArchiveRows(real, real.rows).real()
+    refuse_crossing(real.rows, real.path)
     train = [row for row in real.rows if row.split == "train"]
     if not real.info.classes or any(row.label is None for row in train):
         raise UserError(
@@ -178,6 +185,31 @@ def _check_generators(real: Archive, sets: Sequence[Archive]) -> list[str]:
             notes.append(
                 f"the generator of {each.path} was trained on other groups than {real.path} has"
             )
+    return notes
+
+
+def _check_pictures(
+    real: Archive, reals: Sequence[Archive], sets: Sequence[Archive], progress: Progress
+) -> list[str]:
+    """Refuse training images, real or synthetic, that show what chooses or reports."""
+    notes = []
+    rows = [row for row in real.rows if row.split in ("val", "test")]
+    outside = ArchiveRows(real, rows, title=f"{real.path.name}:val,test")
+    for each in sets:
+        made = ArchiveRows(each, each.rows)
+        equal = outside.pixels.keys() & made.pixels.keys() if outside.rows else set()
+        if equal:
+            named = [f"{made.pixels[digest]} = {outside.pixels[digest]}" for digest in equal]
+            raise UserError(
+                f"{each.path}: {len(equal)} of its images are validation or test images of "
+                f"{real.path}, such as {first_few(sorted(named))}: train the generator on split "
+                "train alone"
+            )
+        notes += refuse_recoded(outside, made, f"images of {each.path.name}", progress)
+    for each in reals:
+        train = ArchiveRows(each, [row for row in each.rows if row.split == "train"])
+        what = f"training images of {each.path.name}"
+        notes += refuse_recoded(outside, train, what, progress)
     return notes
 
 

@@ -48,6 +48,7 @@ from synthograph.workflows.trained import (
     refuse_other_modalities,
     refuse_out,
     refuse_seen,
+    refuse_seen_recoded,
 )
 
 SURE_GROUPS = 50
@@ -86,12 +87,13 @@ def run(request: SegmentEvaluateRequest, *, progress: Progress) -> SegmentEvalua
     rows = open_rows(request.data, "test").real()
     refuse_other_modalities(model.info.spec, rows, "segmenter")
     refuse_seen(model.info, rows, request.model.name)
+    notes = refuse_seen_recoded(model.info, rows, request.model, progress)
     images = masked_images(rows, progress.track("masks")).numbered(model.info.values)
     for column in request.by:
         levels_of(images.rows, column)
     masks = predicted_masks(model, images.rows, progress.track("predicting"))
     overlaps = overlaps_of(images, masks, len(model.info.classes))
-    evaluation = _evaluation(request, model, images, overlaps)
+    evaluation = _evaluation(request, model, images, overlaps, notes)
     if request.out is not None:
         evaluation.save(request.out)
     if request.table is not None:
@@ -102,7 +104,11 @@ def run(request: SegmentEvaluateRequest, *, progress: Progress) -> SegmentEvalua
 
 
 def _evaluation(
-    request: SegmentEvaluateRequest, model: Segmenter, images: MaskedImages, overlaps: Overlaps
+    request: SegmentEvaluateRequest,
+    model: Segmenter,
+    images: MaskedImages,
+    overlaps: Overlaps,
+    notes: Sequence[str],
 ) -> SegmenterEvaluation:
     info, rows = model.info, images.rows
     values = list(_values(info.classes, overlaps, "image", request.seed))
@@ -146,7 +152,7 @@ def _evaluation(
         ignored=images.values.get(IGNORED, 0.0),
         seed=request.seed,
         version=VERSION,
-        notes=tuple(_notes(info.spec.describe(), images)),
+        notes=(*notes, *_notes(info.spec.describe(), images)),
     )
 
 

@@ -17,6 +17,7 @@ from synthograph.core.untrusted.tensors import read_document
 from synthograph.metrics.overlap import Trained, same_names, trained_on
 from synthograph.models.snapshot import is_pickle
 from synthograph.models.snapshot_files import find_snapshot
+from synthograph.workflows.leaks import refuse_alike, refuse_recoded
 from synthograph.workflows.study_folds import Fold
 from synthograph.workflows.study_settings import EXTERNAL, StudySettings
 
@@ -74,10 +75,25 @@ def open_data(settings: StudySettings, progress: Progress) -> tuple[Archive, Rep
     return archive, find_copies(archive, progress.track("looking for equal images"))
 
 
+def refuse_one_picture_twice(archive: Archive, progress: Progress) -> list[str]:
+    """Refuse groups that are one patient under two spellings, or show the same pictures as other
+    pixels: folds would part them.
+
+    Returns:
+        Notes, see `refuse_recoded`.
+
+    Raises:
+        UserError: there are such.
+    """
+    refuse_alike((row.group for row in archive.rows if row.grouped), archive.path)
+    images = ArchiveRows(archive, archive.rows)
+    return refuse_recoded(images, images, "images of other groups", progress)
+
+
 def open_external(
-    settings: StudySettings, archive: Archive, folds: Sequence[Fold]
-) -> dict[str, ArchiveRows]:
-    """External test images by their name, none of which trains or chooses.
+    settings: StudySettings, archive: Archive, folds: Sequence[Fold], progress: Progress
+) -> tuple[dict[str, ArchiveRows], list[str]]:
+    """External test images by their name, none of which trains or chooses, and notes on them.
 
     Raises:
         UserError: a group or an image of them is in the folds, they are synthetic, or of other
@@ -86,7 +102,7 @@ def open_external(
     used = {row.file for fold in folds for row in fold.rows if row.split != "test"}
     inside = ArchiveRows(archive, [row for row in archive.rows if row.file in used])
     known = Trained(frozenset(inside.groups), frozenset(inside.pixels))
-    found = {}
+    found, notes = {}, []
     for text in settings.external:
         images = open_rows(text, "test").real()
         seen = known.groups_among(images.groups)
@@ -103,8 +119,9 @@ def open_external(
                 f"images of {archive.path.name}, such as {first_few(copies)}: leave them out"
             )
         _check_alike(images, archive)
+        notes += refuse_recoded(images, inside, f"images of {archive.path.name}", progress)
         found[images.name] = images
-    return found
+    return found, notes
 
 
 def _check_alike(images: ArchiveRows, archive: Archive) -> None:

@@ -120,7 +120,8 @@ def open_inputs(settings: StudySettings, device: str, progress: Progress) -> Inp
     """
     archive, copies = study_checks.open_data(settings, progress)
     folds = make_folds(archive, settings, copies)
-    external = study_checks.open_external(settings, archive, folds)
+    pictures = study_checks.refuse_one_picture_twice(archive, progress)
+    external, alike = study_checks.open_external(settings, archive, folds, progress)
     sources = study_checks.open_sources(settings, archive)
     study_checks.refuse_external_seen(sources, external)
     assigned = {}
@@ -129,6 +130,6 @@ def open_inputs(settings: StudySettings, device: str, progress: Progress) -> Inp
     job_of(first_training(settings, folds[0], device), folds[0].part("train"), folds[0].part("val"))
     if settings.generator.trains:
         generator_config(settings, archive, device)
-    notes = [*study_checks.notes(settings, archive, external, sources)]
+    notes = [*study_checks.notes(settings, archive, external, sources), *pictures, *alike]
     notes += [LEFT_OUT[condition] for condition in left_out(settings)]
     return Inputs(settings, archive, folds, external, assigned, notes)

@@ -9,10 +9,12 @@ from synthograph.archive.reader import Archive
 from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors, refuse_output
 from synthograph.core.names import first_few, nearest
+from synthograph.core.progress import Progress
 from synthograph.core.spec import ImageSpec
 from synthograph.downstream.trained import TrainedInfo
 from synthograph.metrics.overlap import Trained, trained_on
 from synthograph.metrics.scopes import MAX_LEVELS, too_many
+from synthograph.workflows.leaks import refuse_crossing, refuse_recoded, training_images
 
 SPLIT = "split"
 """The part of the archive, which is no further column."""
@@ -41,8 +43,10 @@ def training_parts(archive: Archive) -> tuple[ArchiveRows, ArchiveRows]:
     """Training images, and validation images, which are real.
 
     Raises:
-        UserError: there are none in a split, or a validation image is synthetic.
+        UserError: there are none in a split, a patient is in two, or a validation image is
+            synthetic.
     """
+    refuse_crossing(archive.rows, archive.path)
     found = []
     for split in ("train", "val"):
         rows = [row for row in archive.rows if row.split == split]
@@ -119,6 +123,29 @@ def refuse_seen(info: TrainedInfo, images: ArchiveRows, name: str) -> None:
                 f"{images.name}: {len(copies)} of its {len(images.rows)} images equal images that "
                 f"{who} saw, such as {first_few(copies)}: evaluate on images that it never saw"
             )
+
+
+def refuse_seen_recoded(
+    info: TrainedInfo, images: ArchiveRows, model: Path, progress: Progress
+) -> list[str]:
+    """Refuse images that show what the network was trained on as other pixels, where its training
+    archive lies beside it, beside the images or in the working folder.
+
+    Returns:
+        Notes: on a few such images, or that the archive is not there.
+
+    Raises:
+        UserError: more than a hundredth of them do.
+    """
+    known = training_images(info.data, info.group_digests, (model, images.archive.path))
+    if known is None:
+        return [
+            f"{info.data}, the training archive, is neither beside {model.name} nor beside "
+            f"{images.archive.path.name}: whether images show its pictures as other pixels cannot "
+            "be checked; put it there to know"
+        ]
+    what = f"images that trained {model.name}"
+    return refuse_recoded(images, known, what, progress)
 
 
 def cells_of(images: ArchiveRows, column: str) -> tuple[str, ...]:
