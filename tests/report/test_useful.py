@@ -125,6 +125,13 @@ def test_groups_that_are_no_patients_leave_an_indication_and_stand_in_every_tabl
         assert "50 smears" in table.title, table.title
 
 
+def test_an_external_set_in_place_of_folds_is_named() -> None:
+    found = study(Finding.BETTER, about=ABOUT.replace(tested="b.zip"))
+    assert useful_verdict([found]).answer is Answer.YES
+    assert "50 patients of b.zip;" in found.may and "out of fold" not in found.may, found.may
+    assert "external set b.zip" in next(tables(found)).title
+
+
 def test_studies_that_disagree_decide_nothing() -> None:
     other = study(Finding.WORSE, about=ABOUT.replace(name="cells"))
     found = useful_verdict([study(Finding.BETTER), other])

@@ -47,7 +47,9 @@ def claims(study: Study) -> tuple[str, str]:
 
 def _allowed(study: Study) -> str:
     found = study.decided
-    where = f"{units(study, study.internal.groups)} of {study.about.data}, out of fold"
+    about = study.about
+    source = about.tested or f"{about.data}, out of fold"
+    where = f"{units(study, study.internal.groups)} of {source}"
     if found.finding is Finding.UNDECIDED:
         return f"Nothing: the difference cannot be decided ({found.reason}; {where})."
     one = "Given this generator and these trainings, " if found.trainings is None else ""
@@ -111,7 +113,7 @@ def _controls(study: Study) -> Iterator[str]:
 
 def _elsewhere(study: Study) -> Iterator[str]:
     """Other hospitals and devices."""
-    if not study.external:
+    if not (study.external or study.about.tested):
         yield "that it holds for other hospitals or devices, which were not studied"
     for each in study.external:
         away = each.difference(study.primary)

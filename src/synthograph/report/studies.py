@@ -39,7 +39,8 @@ class TableText:
 
 def set_name(study: Study, part: StudySet) -> str:
     """Which test images these are."""
-    return f"external set {part.name}" if part.name else f"test folds of {study.about.data}"
+    outside = part.name or study.about.tested
+    return f"external set {outside}" if outside else f"test folds of {study.about.data}"
 
 
 def tables(study: Study) -> Iterator[TableText]:
@@ -71,6 +72,7 @@ def _differences(study: Study, part: StudySet, where: str) -> TableText:
         study,
         study.reference_rule,
         "With one draw an interval holds for these trainings alone." if one else "",
+        "Every external set is tested by itself, unadjusted." if part.name else "",
         f"Tests: {'; '.join(tests)}." if tests else "",
         *dict.fromkeys(f"{each.arm}: {each.reason}" for each in found if each.reason),
     )

@@ -60,6 +60,8 @@ class StudyFacts(Schema):
         task: `classify` or `segment`.
         data: the archive.
         classes: in class order.
+        tested: the external archive that takes the place of test folds; empty where there are
+            folds.
         unit: what one group is: patient, smear, photograph, file.
         unit_is_patient: whether groups are patients; else every table says that they are not.
         plan_sha256: of the study file, frozen before the first test prediction.
@@ -73,6 +75,7 @@ class StudyFacts(Schema):
     task: Literal["classify", "segment"] = "classify"
     data: FileName
     classes: Many[str]
+    tested: IfGiven[FileName] = ""
     unit: str = "patient"
     unit_is_patient: bool = True
     plan_sha256: IfGiven[str] = ""
@@ -220,7 +223,7 @@ class Study(Document):
         primary: the arm that the study is about.
         reference: the real-only arm that others are compared with; `reference_rule` says how it
             was chosen.
-        internal: test images of the folds.
+        internal: test images of the folds, or of the archive that takes their place.
         external: of other archives.
         may: what may be claimed.
         may_not: what may not be claimed.

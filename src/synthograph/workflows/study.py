@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from synthograph.archive.advice import has_groups
 from synthograph.archive.linked import linked
 from synthograph.core.config import read_tree
 from synthograph.core.errors import UserError
@@ -287,13 +288,21 @@ class _Run:
 
     def _facts(self, cells: Sequence[Cell]) -> StudyFacts:
         settings = self.inputs.settings
+        shares = [
+            len(fold.part("test").groups) / len(fold.part("train").groups)
+            for fold in self.inputs.folds
+            if fold.tested
+        ]
+        unit = settings.unit if has_groups(self.inputs.archive.rows) else "image"
         return StudyFacts(
             name=settings.name,
             task=settings.task,
             data=settings.data.name,
             classes=tuple(self.inputs.archive.info.classes),
-            unit=settings.unit,
-            unit_is_patient=settings.unit == "patient",
+            tested="" if shares else next(iter(self.inputs.external)),
+            test_share=sum(shares) / len(shares) if shares else None,
+            unit=unit,
+            unit_is_patient=unit == "patient",
             plan_sha256=self.frozen.sha256,
             generator=self._generator(),
             notes=(*self.inputs.notes, *self._about_ratios(cells)),
