@@ -64,7 +64,7 @@ def commands(heading: str) -> Iterator[list[str]]:
 
 @pytest.mark.slow
 def test_the_commands_of_the_first_five_minutes(typed: Typed, photos: Path) -> None:
-    for words in commands("Five minutes"):
+    for words in commands("Your own images"):
         code, out, err = typed(*words, *shlex.split(APPENDED.get(words[0], "")))
         assert code == 0, (words, out, err)
     assert Path("report.html").stat().st_size > 10_000
