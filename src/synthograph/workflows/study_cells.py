@@ -150,6 +150,7 @@ class Training:
         balanced = self.cell.condition is Condition.BALANCED
         asked = {
             "probe": self.settings.probe,
+            "patience": 0,  # every arm takes all of its steps
             **self.settings.classifier,
             "data": data,
             "out": out,
