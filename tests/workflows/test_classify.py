@@ -9,6 +9,7 @@ import pytest
 import synthograph as sg
 from synthograph import results
 from synthograph.archive.batches import open_rows
+from synthograph.archive.ledger import looks
 from synthograph.archive.reader import open_archive
 from synthograph.archive.split import SplitOptions, rewrite, split_archive
 from synthograph.core.errors import UserError
@@ -40,6 +41,18 @@ def test_a_plain_difference_is_learned_and_scored(trained: tuple[Path, Path]) ->
     assert sum(map(sum, found.confusion)) == found.images
     assert found.groups == found.images // 2
     assert 0 <= found.model.threshold <= 1
+
+
+def test_every_look_at_test_images_is_written_down(
+    trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    data, model = trained
+    before = len(looks(data))
+    sg.classify_evaluate(model=model, data=str(data))
+    found = sg.classify_evaluate(model=model, data=str(data)).evaluation
+    assert len(looks(data)) == before + 2
+    assert looks(data)[-1].what.startswith("classify evaluate c.safetensors ")
+    assert f"looked at {before + 1} times before" in " ".join(found.notes)
 
 
 def test_scores_come_back_from_their_file(trained: tuple[Path, Path], tmp_path: Path) -> None:

@@ -96,6 +96,18 @@ def looks(archive: Path) -> list[Look]:
     return found
 
 
+def told(archive: Path) -> list[str]:
+    """How often test images were looked at, for people; nothing where nobody did."""
+    found = looks(archive)
+    if not found:
+        return []
+    last = found[-1]
+    return [
+        f"test images of {archive.name} were looked at {len(found)} times before, last on "
+        f"{last.when[:10]} by {last.what}"
+    ]
+
+
 def _user() -> str:
     try:
         return getpass.getuser()

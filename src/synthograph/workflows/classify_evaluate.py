@@ -34,6 +34,7 @@ from synthograph.workflows.tables import number, table_lines
 from synthograph.workflows.trained import (
     cells_of,
     levels_of,
+    noted_look,
     refuse_other_modalities,
     refuse_out,
     refuse_seen,
@@ -81,6 +82,7 @@ def run(request: ClassifyEvaluateRequest, *, progress: Progress) -> ClassifyEval
     notes += refuse_seen_recoded(model.info, images, request.model, progress)
     for column in request.by:
         levels_of(images, column)
+    notes += noted_look(images, "classify evaluate", request.model)
     found = predict(model, extractor, images.images, progress.track)
     threshold = model.info.threshold
     predicted = predictions_of(images, model.info.classes, found.probabilities, threshold)

@@ -45,6 +45,7 @@ from synthograph.workflows.tables import number, worded_lines
 from synthograph.workflows.trained import (
     cells_of,
     levels_of,
+    noted_look,
     refuse_other_modalities,
     refuse_out,
     refuse_seen,
@@ -91,6 +92,7 @@ def run(request: SegmentEvaluateRequest, *, progress: Progress) -> SegmentEvalua
     images = masked_images(rows, progress.track("masks")).numbered(model.info.values)
     for column in request.by:
         levels_of(images.rows, column)
+    notes += noted_look(rows, "segment evaluate", request.model)
     masks = predicted_masks(model, images.rows, progress.track("predicting"))
     overlaps = overlaps_of(images, masks, len(model.info.classes))
     evaluation = _evaluation(request, model, images, overlaps, notes)

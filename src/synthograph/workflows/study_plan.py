@@ -9,6 +9,7 @@ import torch
 from rich.table import Column, Table
 from rich.text import Text
 
+from synthograph.archive.ledger import told
 from synthograph.archive.manifest import Row
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
@@ -68,6 +69,8 @@ class StudyPlan(Result):
             yield f"arm: {condition}, {_about(condition, inputs)}"
         yield from self._primary(settings)
         yield from (f"note: {note}" for note in inputs.notes)
+        for archive in (inputs.archive, *(each.archive for each in inputs.external.values())):
+            yield from (f"note: {line}" for line in told(archive.path))
         table = Table("work", Column("number", justify="right"), Column("time", justify="right"))
         for cost in self.costs:
             known = "unknown" if cost.seconds is None else duration(cost.seconds)

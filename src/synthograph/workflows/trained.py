@@ -5,9 +5,10 @@ choose, what is refused, and the columns that scores are also given by.
 from pathlib import Path
 
 from synthograph.archive.batches import ArchiveRows
+from synthograph.archive.ledger import note_look, told
 from synthograph.archive.reader import Archive
 from synthograph.core.errors import UserError
-from synthograph.core.files import disk_errors, refuse_output
+from synthograph.core.files import disk_errors, refuse_output, sha256_file
 from synthograph.core.names import first_few, nearest
 from synthograph.core.progress import Progress
 from synthograph.core.spec import ImageSpec
@@ -123,6 +124,21 @@ def refuse_seen(info: TrainedInfo, images: ArchiveRows, name: str) -> None:
                 f"{images.name}: {len(copies)} of its {len(images.rows)} images equal images that "
                 f"{who} saw, such as {first_few(copies)}: evaluate on images that it never saw"
             )
+
+
+def noted_look(images: ArchiveRows, job: str, model: Path) -> list[str]:
+    """Write down that test images are looked at, in the ledger beside their archive.
+
+    Returns:
+        Notes: how often that was so before, or that it cannot be written.
+    """
+    if images.split not in ("test", None):
+        return []
+    path, counts = images.archive.path, (len(images.rows), len(images.groups))
+    before = told(path)
+    what = f"{job} {model.name} {sha256_file(model):.12}"
+    failed = note_look(path, what, images=counts[0], groups=counts[1])
+    return [*before, *([failed] if failed else [])]
 
 
 def refuse_seen_recoded(
