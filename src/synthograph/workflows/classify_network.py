@@ -167,8 +167,8 @@ class NetworkJob:
         parts = images.split(self.config.batch)
         return torch.cat([self.network(p.to(self.device).float() / whole).cpu() for p in parts])
 
-    def estimate(self) -> list[str]:
-        """How long it takes, measured on a few steps."""
+    def seconds(self) -> float:
+        """How long it takes at most, measured on a few steps."""
         task, batch = self.task(), torch.arange(self.config.batch)
         for _ in ("warm", "measured"):
             begun = time.monotonic()
@@ -180,12 +180,19 @@ class NetworkJob:
         with torch.inference_mode():
             self._logits(next(self.validation.images.batches())[: self.config.batch])
         each = (time.monotonic() - begun) / min(self.config.batch, len(self.validation.rows))
-        checks = -(-self.config.steps // self.config.interval)
-        looked = checks * len(self.validation.rows) + len(self.train.rows)
-        seconds = self.config.steps * step + looked * each
+        looked = self._checks * len(self.validation.rows) + len(self.train.rows)
+        return self.config.steps * step + looked * each
+
+    @property
+    def _checks(self) -> int:
+        """Validations, where none ends it early."""
+        return -(-self.config.steps // self.config.interval)
+
+    def estimate(self) -> list[str]:
+        """How long it takes, in words."""
         return [
-            f"estimate: {step:.2f} s a step, so {self.config.steps} steps and {checks} validations "
-            f"take at most about {duration(seconds)} on {self.device}"
+            f"estimate: {self.config.steps} steps and {self._checks} validations take at most "
+            f"about {duration(self.seconds())} on {self.device}"
         ]
 
     def make(self, progress: Progress) -> Made:

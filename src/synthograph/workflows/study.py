@@ -5,6 +5,7 @@ that. Any number of processes may run the same study: whatever one of them has d
 find (see `study_jobs`), and so does the same command after it was killed.
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from synthograph.archive.advice import has_groups
 from synthograph.archive.linked import linked
+from synthograph.core.commands import LINE
 from synthograph.core.config import read_tree
 from synthograph.core.errors import UserError
 from synthograph.core.progress import Progress, Silent
@@ -64,7 +66,8 @@ class StudyResult(Result):
 
     def lines(self) -> Iterator[str]:
         """Tables, what may be claimed and what may not, and where everything is."""
-        yield from study_lines(self.study)
+        if os.environ.get(LINE) is None:  # else who started this process tells it
+            yield from study_lines(self.study)
         yield f"{self.outdir}: {PAGE}, {RESULT}, predictions, cells"
 
 

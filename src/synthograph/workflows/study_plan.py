@@ -18,10 +18,11 @@ from synthograph.stats import scores
 from synthograph.stats.paired import auroc_error, detectable
 from synthograph.training.estimate import coarse_estimate
 from synthograph.training.loop import duration
+from synthograph.workflows.classify_network import NetworkJob
 from synthograph.workflows.classifying import open_backbone, predictions_of
 from synthograph.workflows.study_folds import PARTS
 from synthograph.workflows.study_generators import generator_config, wanted_images
-from synthograph.workflows.study_inputs import Inputs
+from synthograph.workflows.study_inputs import Inputs, first_training
 from synthograph.workflows.study_settings import Condition, StudySettings
 from synthograph.workflows.tables import number, table_lines
 
@@ -184,10 +185,12 @@ def _cells(inputs: Inputs, device: str) -> Iterator[Cost]:
     if Condition.MIXED in inputs.conditions:
         places = [(fold.number, draw) for fold in inputs.folds for draw in range(settings.draws)]
         cells += inputs.controls(dict.fromkeys(places, settings.ratios[-1]))
+    fold = inputs.folds[0]
+    part = fold.part("train")
     if not settings.probe:
-        yield Cost("classifiers", len(cells), None)
+        network = NetworkJob(first_training(settings, fold, device), part, fold.part("val"))
+        yield Cost("classifiers", len(cells), len(cells) * network.seconds())
         return
-    part = inputs.folds[0].part("train")
     extractor = open_backbone(settings.classifier.get("backbone"), device)
     batch = next(iter(part.images.batches()))[:SAMPLE]
     extractor(batch[:1])
