@@ -10,6 +10,7 @@ from docs.results.paired import normal
 from docs.results.paired import study as simulated
 from synthograph.core.errors import UserError
 from synthograph.stats import paired
+from synthograph.stats.intervals import quantile
 from synthograph.stats.scores import AUROC, BALANCED_ACCURACY, BRIER, Predictions
 
 
@@ -78,6 +79,22 @@ def test_equal_conditions_have_no_difference() -> None:
     found = paired.compare(BALANCED_ACCURACY, arm, arm)
     assert found.value == 0
     assert found.p == 1
+
+
+@pytest.mark.parametrize("patients", [20, 200])
+def test_two_faultless_conditions_are_not_equal_for_sure(patients: int) -> None:
+    labels = torch.arange(patients) % 2
+    right = torch.nn.functional.one_hot(labels, 2).double()
+    folds = torch.zeros(patients, dtype=torch.long)
+    arm, reference = (
+        Predictions(sure * right + (1 - sure) / 2, labels, torch.arange(patients), folds)
+        for sure in (0.9, 0.6)
+    )
+    for score in (AUROC, BALANCED_ACCURACY):
+        found = paired.compare(score, [arm], [reference], replicates=200)
+        assert (found.value, found.p) == (0, 1)
+        width = 2 / patients * quantile(patients // 2 - 1)  # one patient of the rarest class
+        assert found.interval.high == -found.interval.low == pytest.approx(width)
 
 
 def test_interval_of_one_score_is_wider_with_fewer_patients() -> None:

@@ -37,6 +37,8 @@ POWER = 0.8
 """Chance to see a difference of the size that a plan calls detectable."""
 MIN_DEFINED = 0.9
 """Share of the replicates in which a score must have a value, for an interval."""
+EQUAL = 1e-18
+"""Variance over replicates below which no group tells two conditions apart."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,10 @@ def compare(
 ) -> Difference:
     """The difference of a score between two conditions that predicted the same images.
 
+    Where it is the same whichever groups are drawn, such as where both conditions are right on all
+    images, the bootstrap has no width. Then one group of the rarest class counts as if it told them
+    apart: so few groups cannot show that the next ones will not.
+
     Args:
         score: what is compared.
         arm: one set of out-of-fold predictions per draw of the training, the same images in the
@@ -149,7 +155,8 @@ def compare(
     if not _mostly_defined(found):
         reason = f"no interval: {score.title} has no value in many replicates, a class is too rare"
         return Difference(value, None, None, reason=reason)
-    parts = [(_variance(found, len(groups.unique())), count - 1.0)]
+    spread = _variance(found, len(groups.unique()))
+    parts = [(spread if spread > EQUAL else (score.top / count) ** 2, count - 1.0)]
     draws = [each for each in (arm, reference) if len(each) > 1]
     parts += [_draw_variance(score, each, weights) for each in draws]
     width = _width(parts, 1 - LEVEL)
