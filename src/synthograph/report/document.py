@@ -6,6 +6,7 @@ from pathlib import PurePath
 
 import synthograph
 from synthograph.core.config import flatten
+from synthograph.report.classifications import classification_tree
 from synthograph.report.commands import Beside, audit_command, evaluate_command, gap_command
 from synthograph.report.curves import Curve, thinned
 from synthograph.report.gather import SYNTHETIC, Inputs
@@ -134,6 +135,10 @@ def build(inputs: Inputs, *, title: str = "", public: bool = False) -> ReportCon
         "domain_gaps": [{"source": str(each.source), **_gap(each.content)} for each in inputs.gaps],
         "studies": [
             {"source": str(each.source), **study_tree(each.content)} for each in inputs.studies
+        ],
+        "classifications": [
+            {"source": str(each.source), **classification_tree(each.content)}
+            for each in inputs.classifications
         ],
         "segmentations": [
             {"source": str(each.source), **segmentation_tree(each.content)}

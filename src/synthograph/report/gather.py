@@ -18,6 +18,7 @@ from synthograph.report.problems import Problem, gathered
 from synthograph.report.runs import Run, read_run
 from synthograph.results import (
     Audit,
+    ClassifierEvaluation,
     DomainGap,
     Evaluation,
     SegmenterEvaluation,
@@ -29,7 +30,7 @@ from synthograph.results.base import Document, Tree, public_form, public_name
 from synthograph.results.evaluation import SensitivityLine
 from synthograph.results.files import is_page
 
-R = TypeVar("R", Audit, DomainGap, Study, SegmenterEvaluation)
+R = TypeVar("R", Audit, DomainGap, Study, ClassifierEvaluation, SegmenterEvaluation)
 MAX_FILES = 500
 """JSON files of one folder."""
 OF_RUNS = ("config.json", "initialised_from.json")
@@ -140,6 +141,7 @@ class Inputs:
     audits: list[Read[Audit]] = field(default_factory=list)
     gaps: list[Read[DomainGap]] = field(default_factory=list)
     studies: list[Read[Study]] = field(default_factory=list)
+    classifications: list[Read[ClassifierEvaluation]] = field(default_factory=list)
     segmentations: list[Read[SegmenterEvaluation]] = field(default_factory=list)
     sensitivities: list[Sensitivity] = field(default_factory=list)
     files: list[Mapping[str, str]] = field(default_factory=list)
@@ -154,6 +156,7 @@ class Inputs:
             audits=[each.public() for each in self.audits],
             gaps=[each.public() for each in self.gaps],
             studies=[each.public() for each in self.studies],
+            classifications=[each.public() for each in self.classifications],
             segmentations=[each.public() for each in self.segmentations],
             sensitivities=[each.public() for each in self.sensitivities],
             files=[{**each, "path": Path(each["path"]).name} for each in self.files],
@@ -228,6 +231,9 @@ def _add(path: Path, found: Document, inputs: Inputs) -> None:
     elif isinstance(found, Study):
         inputs.studies.append(Read(path, found))
         kind = "study"
+    elif isinstance(found, ClassifierEvaluation):
+        inputs.classifications.append(Read(path, found))
+        kind = "scores of a classifier"
     elif isinstance(found, SegmenterEvaluation):
         inputs.segmentations.append(Read(path, found))
         kind = "scores of a segmenter"
@@ -244,7 +250,7 @@ def _add(path: Path, found: Document, inputs: Inputs) -> None:
     else:
         raise UserError(
             f"{path}: does not belong on this page; give what evaluate --out, audit, domain-gap, "
-            "study or segment evaluate wrote"
+            "study, classify evaluate or segment evaluate wrote"
         )
     _remember(path, kind, inputs)
 

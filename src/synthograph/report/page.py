@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from synthograph.archive.reader import Archive
 from synthograph.report import words
+from synthograph.report.classifications import drawings
 from synthograph.report.curves import Curve, draw
 from synthograph.report.document import pictures_left_out
 from synthograph.report.gather import Inputs
@@ -314,6 +315,10 @@ def render(document: Tree, inputs: Inputs, images: Pictures) -> str:
         reliabilities=[
             Markup(reliability(each.content, f"reliability of study {number}"))
             for number, each in enumerate(inputs.studies)
+        ],
+        classifications=[
+            {title: Markup(svg) for title, svg in drawings(each.content).items()}
+            for each in inputs.classifications
         ],
         tables=classes_table(evaluation["entries"]) if evaluation else [],
         about=about,

@@ -12,6 +12,7 @@ from synthograph.results.base import (
     Plain,
     Prose,
     Schema,
+    Share,
 )
 
 Unit = Literal["image", "group"]
@@ -55,6 +56,25 @@ class CalibrationCurve(Schema):
     error: float
 
 
+class ClassCurve(Schema):
+    """One class against the others at thresholds from the strictest to one that finds everything.
+
+    Attributes:
+        of_class: its name.
+        auroc: area under sensitivity over false alarms; `average_precision` of the same class.
+        false_alarms: share of the other images that are found.
+        sensitivity: share of its own images that are found.
+        precision: share of what is found that is its own.
+    """
+
+    of_class: str
+    auroc: float
+    average_precision: float
+    false_alarms: Many[Share]
+    sensitivity: Many[Share]
+    precision: Many[Share]
+
+
 class ClassifierRecord(Schema):
     """Which classifier was evaluated."""
 
@@ -81,6 +101,8 @@ class ClassifierEvaluation(Document):
     confusion: Many[Many[Count]]
     """True classes in rows, decided ones in columns."""
     calibration: CalibrationCurve
+    curves: IfGiven[Many[ClassCurve]] = ()
+    """Of two classes, the second."""
     majority: float
     """Accuracy of always saying the most frequent class."""
     unlike: Count

@@ -18,19 +18,22 @@ from synthograph.core.version import VERSION
 from synthograph.downstream import classifier
 from synthograph.downstream.classifier import Classifier
 from synthograph.features.base import Extractor
+from synthograph.report.classifications import of_classes
 from synthograph.results.classification import (
     CalibrationCurve,
+    ClassCurve,
     ClassifierEvaluation,
     ClassifierRecord,
     ScoreValue,
     Unit,
 )
 from synthograph.stats import scores
+from synthograph.stats.operating import operating_points
 from synthograph.stats.paired import score_interval
 from synthograph.stats.scores import Predictions
 from synthograph.workflows.classifying import extractor_of, predict, predictions_of
 from synthograph.workflows.downstream_requests import ClassifyEvaluateRequest
-from synthograph.workflows.tables import number, table_lines
+from synthograph.workflows.tables import number, table_lines, worded_lines
 from synthograph.workflows.trained import (
     cells_of,
     levels_of,
@@ -55,6 +58,7 @@ class ClassifyEvaluateResult(Result):
         yield f"{found.images} images of {found.groups} groups that the classifier never saw"
         yield from table_lines(_scores(found.scores))
         yield from table_lines(_confusion(found))
+        yield from worded_lines(of_classes(found))
         yield (
             f"always saying the most frequent class has accuracy {number(found.majority)}; "
             f"calibration error {number(found.calibration.error)}"
@@ -170,6 +174,7 @@ def _evaluation(
             counts=tuple(said.counts.tolist()),
             error=said.error,
         ),
+        curves=tuple(_curves(predicted, model.info.classes)),
         majority=scores.majority_baseline(predicted.labels),
         unlike=unlike,
         seed=request.seed,
@@ -177,6 +182,23 @@ def _evaluation(
         extractor=extractor.describe(),
         notes=tuple(notes),
     )
+
+
+def _curves(predicted: Predictions, classes: Sequence[str]) -> Iterator[ClassCurve]:
+    """One class against the others; of two classes, the second."""
+    once = torch.ones(1, len(predicted), dtype=torch.float64)
+    for k in range(1, 2) if len(classes) == 2 else range(len(classes)):
+        said, own = predicted.probabilities[:, k], predicted.labels == k
+        points = operating_points(said, own)
+        if points is not None:
+            yield ClassCurve(
+                of_class=classes[k],
+                auroc=float(scores.auroc(said, own, once)),
+                average_precision=float(scores.average_precision(said, own, once)),
+                false_alarms=tuple(points.false_alarms.tolist()),
+                sensitivity=tuple(points.sensitivity.tolist()),
+                precision=tuple(points.precision.tolist()),
+            )
 
 
 def _values(

@@ -1,0 +1,145 @@
+"""Scores of classifiers in tables and pictures: the same words for the page and for the console."""
+
+from collections.abc import Iterator
+
+from synthograph.report.claims import three
+from synthograph.report.squares import SquareLine, matrix, square
+from synthograph.report.studies import TableText
+from synthograph.report.words import count, several
+from synthograph.results.base import Tree
+from synthograph.results.classification import ClassifierEvaluation, ScoreValue
+
+SHOWN = ("auroc", "balanced_accuracy", "sensitivity", "specificity", "macro_f1", "brier")
+"""Scores of the parts by a column; the JSON file has all."""
+
+
+def tables(found: ClassifierEvaluation) -> Iterator[TableText]:
+    """Scores by image and by group, of every class, and by the values of columns."""
+    where = f"{found.data}{f':{found.split}' if found.split else ''}"
+    size = f"{count(found.images)} images of {several(found.groups, 'group')}"
+    whole = [each for each in found.scores if not each.column]
+    units = list(dict.fromkeys(each.unit for each in whole))
+    rows = [
+        [_words(name), *(_cell(whole, name, unit) for unit in units)]
+        for name in dict.fromkeys(each.score for each in whole)
+    ]
+    head = ["score", *(f"by {unit}" for unit in units)]
+    title = f"Scores of {found.model.file} on {where}, {size}, with 95 % intervals"
+    baseline = f"Always saying the most frequent class has accuracy {three(found.majority)}."
+    yield TableText(title, head, rows, [baseline])
+    yield of_classes(found)
+    yield from _by_column(found)
+
+
+def of_classes(found: ClassifierEvaluation) -> TableText:
+    """Every class against the others."""
+    curves = {each.of_class: each for each in found.curves}
+    columns = list(zip(*found.confusion, strict=True))
+    total = sum(map(sum, found.confusion))
+    rows = []
+    for k, name in enumerate(found.classes):
+        own, said, hits = sum(found.confusion[k]), sum(columns[k]), found.confusion[k][k]
+        others = total - own
+        curve = curves.get(name)
+        rows.append(
+            [
+                name,
+                count(own),
+                _share(hits, own),
+                _share(others - (said - hits), others),
+                _share(hits, said),
+                "–" if curve is None else three(curve.auroc),
+                "–" if curve is None else three(curve.average_precision),
+            ]
+        )
+    head = ["class", "images", "sensitivity", "specificity", "precision", "AUROC"]
+    return TableText("Every class against the others", [*head, "average precision"], rows)
+
+
+def _share(part: int, whole: int) -> str:
+    return three(part / whole) if whole else "–"
+
+
+def _by_column(found: ClassifierEvaluation) -> Iterator[TableText]:
+    """A table per column: a row for each of its values."""
+    parts = [each for each in found.scores if each.column]
+    for column in dict.fromkeys(each.column for each in parts):
+        own = [each for each in parts if each.column == column]
+        names = [name for name in SHOWN if any(each.score == name for each in own)]
+        rows = []
+        for level in dict.fromkeys(each.level for each in own):
+            here = [each for each in own if each.level == level]
+            size = f"{count(here[0].images)} of {several(here[0].groups, 'group')}"
+            rows.append([level or "(none)", size, *(_cell(here, name) for name in names)])
+        yield TableText(f"By {column}", [column, "images", *map(_words, names)], rows)
+
+
+def _words(score: str) -> str:
+    return "AUROC" if score == "auroc" else score.replace("_", " ")
+
+
+def _cell(values: list[ScoreValue], name: str, unit: str = "image") -> str:
+    value = next((each for each in values if (each.score, each.unit) == (name, unit)), None)
+    if value is None or value.value is None:
+        return "–"
+    ends = value.interval
+    bounds = "" if ends is None else f" ({three(ends.low)} to {three(ends.high)})"
+    return f"{three(value.value)}{bounds}"
+
+
+def drawings(found: ClassifierEvaluation) -> dict[str, str]:
+    """Caption and SVG of the pictures of an evaluation."""
+    of = found.model.file
+    pictures = {}
+    if found.curves:
+        pictures["ROC curves, one class against the others. The dashed line is chance."] = square(
+            [
+                SquareLine(f"{c.of_class} ({three(c.auroc)})", c.false_alarms, c.sensitivity)
+                for c in found.curves
+            ],
+            across="1 \u2212 specificity",
+            upright="sensitivity",
+            name=f"ROC curves of {of}",
+            even=True,
+        )
+        pictures["Precision over sensitivity (recall)."] = square(
+            [
+                SquareLine(
+                    f"{c.of_class} ({three(c.average_precision)})", c.sensitivity, c.precision
+                )
+                for c in found.curves
+            ],
+            across="sensitivity",
+            upright="precision",
+            name=f"precision and sensitivity of {of}",
+            even=False,
+        )
+    said = found.calibration
+    pictures[
+        "How often a class came true that was said with a probability, in bins of equally many "
+        "images. On the dashed line probabilities can be believed."
+    ] = square(
+        [SquareLine(f"calibration error {three(said.error)}", said.said, said.came, marked=True)],
+        across="probability that was said",
+        upright="share that was right",
+        name=f"reliability of {of}",
+        even=True,
+    )
+    pictures["Images by true class (rows) and decided class (columns)."] = matrix(
+        found.confusion, found.classes, name=f"confusion matrix of {of}"
+    )
+    return pictures
+
+
+def classification_tree(found: ClassifierEvaluation) -> Tree:
+    """Scores of a classifier for the page."""
+    counts = found.model.counts.values()
+    return {
+        "name": found.model.file,
+        "backbone": found.model.backbone,
+        "trained_on": found.model.data,
+        "counts": {kind: sum(of[kind] for of in counts) for kind in ("real", "synthetic")},
+        "tables": [each.tree() for each in tables(found)],
+        "curves": [each.tree() for each in found.curves],
+        "notes": list(found.notes),
+    }
