@@ -11,6 +11,7 @@ from synthograph.results.classification import ClassifierEvaluation, ScoreValue
 
 SHOWN = ("auroc", "balanced_accuracy", "sensitivity", "specificity", "macro_f1", "brier")
 """Scores of the parts by a column; the JSON file has all."""
+TITLES = {"auroc": "AUROC", "macro_f1": "macro F1", "brier": "Brier score"}
 
 
 def tables(found: ClassifierEvaluation) -> Iterator[TableText]:
@@ -75,7 +76,7 @@ def _by_column(found: ClassifierEvaluation) -> Iterator[TableText]:
 
 
 def _words(score: str) -> str:
-    return "AUROC" if score == "auroc" else score.replace("_", " ")
+    return TITLES.get(score, score.replace("_", " "))
 
 
 def _cell(values: list[ScoreValue], name: str, unit: str = "image") -> str:
