@@ -20,10 +20,13 @@ from synthograph.archive.reader import Archive, ArchiveInfo, open_archive
 from synthograph.archive.writer import ArchiveWriter, encode
 from synthograph.core.children import environment, python_command
 from synthograph.core.errors import UserError
+from synthograph.core.progress import Silent
 from synthograph.core.spec import ImageSpec
 from synthograph.results.study import Study
+from synthograph.workflows.study_folder import StudyFolder
 from synthograph.workflows.study_folds import make_folds
-from synthograph.workflows.study_settings import StudySettings
+from synthograph.workflows.study_inputs import open_inputs
+from synthograph.workflows.study_settings import StudySettings, read_study
 from tests.conftest import make_archive
 
 FILE = """
@@ -85,7 +88,7 @@ def test_all_arms_predict_all_images(home: Path, finished: Study) -> None:
 
 
 def test_one_ratio_goes_to_the_test(home: Path, finished: Study) -> None:
-    choices = json.loads((home / "mine/choices.json").read_text())
+    choices = json.loads((home / "mine/frozen/choices.json").read_text())
     assert len(choices["ratios"]) == 2
     tested = [path.parent.name for path in (home / "mine/cells").glob("mixed-*/tested.json")]
     assert len(tested) == 2
@@ -154,6 +157,16 @@ def test_a_folder_with_other_files_is_left_alone(home: Path, tmp_path: Path) -> 
     with pytest.raises(UserError, match="a folder with other files"):
         sg.study(study=home / "mine.yaml", outdir=tmp_path, device="cpu")
     assert [path.name for path in tmp_path.iterdir() if path.suffix] == ["mine.txt"]
+
+
+def test_a_start_that_was_killed_is_no_other_file(home: Path, tmp_path: Path) -> None:
+    settings = read_study(home / "mine.yaml")
+    inputs = open_inputs(settings, "cpu", Silent())
+    (tmp_path / "folds.csv").touch()
+    (tmp_path / "frozen").mkdir()
+    (tmp_path / ".lock").touch()
+    frozen = StudyFolder(tmp_path).freeze(inputs)
+    assert frozen == StudyFolder(tmp_path).freeze(inputs)
 
 
 @pytest.mark.slow

@@ -20,7 +20,8 @@ from synthograph.workflows.study_folds import folds_table
 from synthograph.workflows.study_inputs import Inputs
 from synthograph.workflows.study_settings import digest
 
-FROZEN, FOLDS, CHOICES, RESULT = "frozen.json", "folds.csv", "choices.json", "study.json"
+FROZEN, CHOICES = "frozen/study.json", "frozen/choices.json"
+FOLDS, RESULT = "folds.csv", "study.json"
 LOCK = ".lock"
 
 
@@ -102,10 +103,17 @@ class StudyFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         with self.lock("begins the study"):
             if not (self.path / FROZEN).exists():
-                if any(each.name != LOCK for each in self.path.iterdir()):
+                # a start that was killed leaves hidden files and these
+                names = {each.name for each in self.path.iterdir()} - {
+                    FOLDS,
+                    Path(FROZEN).parent.name,
+                }
+                if any(not name.startswith(".") for name in names):
                     raise UserError(
                         f"{self.path}: is a folder with other files: name an empty one by --outdir"
                     )
+                with disk_errors(self.path):
+                    (self.path / FROZEN).parent.mkdir(exist_ok=True)
                 write_bytes(self.path / FOLDS, folds_table(inputs.folds))
                 write_json(self.path / FROZEN, wanted.tree())
         begun = Frozen.parse(read_tree(self.path / FROZEN))
