@@ -12,7 +12,7 @@ import synthograph as sg
 from synthograph import results
 from synthograph.archive.batches import open_rows
 from synthograph.archive.manifest import Row
-from synthograph.archive.reader import ArchiveInfo, decode_png, open_archive
+from synthograph.archive.reader import ArchiveInfo, decode_png, encode_png, open_archive
 from synthograph.archive.split import SplitOptions, rewrite, split_archive
 from synthograph.archive.writer import ArchiveWriter, encode
 from synthograph.core.errors import UserError
@@ -257,3 +257,24 @@ def test_other_modalities_and_values_are_refused(
     odd = discs(tmp_path / "o.zip", values=(0, 1, 9), seed=4, namespace="o")
     with pytest.raises(UserError, match=r"the mask of .* holds 9, known mask values are 0, 1, 2"):
         sg.segment_evaluate(model=model, data=str(odd))
+
+
+def test_files_of_a_folder_get_masks_of_their_names(
+    trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    data, model = trained
+    archive, folder = open_archive(data), tmp_path / "new" / "deep"
+    folder.mkdir(parents=True)
+    rows = [row for row in archive.rows if row.split == "test"][:3]
+    for number, row in enumerate(rows):
+        png = encode_png(archive.read(row).transpose(1, 2, 0))
+        (folder / f"cell{number}.png").write_bytes(png)
+    made = sg.segment_predict(model=model, data=str(tmp_path / "new"), out=tmp_path / "masks")
+    names = [f"cell{number}.png" for number in range(3)]
+    found = sorted((tmp_path / "masks").rglob("*.png"))
+    assert [path.name for path in found] == names and made.images == 3
+    for path, row in zip(found, rows, strict=True):
+        mask = decode_png(path.read_bytes(), path.name)[:, :, 0]
+        assert (mask == archive.read_mask(row)).mean() > 0.9
+    with (tmp_path / "masks" / "masks.csv").open() as file:
+        assert [Path(row["file"]).name for row in csv.DictReader(file)] == names

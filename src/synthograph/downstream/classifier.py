@@ -56,17 +56,15 @@ class ClassifierInfo(TrainedInfo):
         network: of a network of its own; None where an extractor stays as it is.
         threshold: with two classes, the probability of the second from which it is decided.
         counts: real and synthetic training images of each class.
-        preparation: `view` and `sizing` of the training archive, so that files can be prepared
-            alike.
     """
 
+    noun = "classifier"
     task: Literal["classify"] = "classify"
     backbone: str
     extractor: JsonObject
     network: NetworkInfo | None = None
     threshold: float | None = None
     counts: dict[str, dict[str, int]]
-    preparation: JsonObject = {}
 
 
 @dataclass(frozen=True)
@@ -161,7 +159,7 @@ def load(path: Path) -> Classifier:
     Raises:
         UserError: it cannot be read, is no classifier, or contradicts itself.
     """
-    info, tensors = read_trained(path, ClassifierInfo, "classifier")
+    info, tensors = read_trained(path, ClassifierInfo)
     try:
         probe = LogisticProbe.from_tensors(tensors)
     except UserError as error:

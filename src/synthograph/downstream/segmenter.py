@@ -40,6 +40,7 @@ class SegmenterInfo(TrainedInfo):
         shares: of the pixels of the training masks that each class has.
     """
 
+    noun = "segmenter"
     task: Literal["segment"] = "segment"
     network: str
     width: int = pydantic.Field(ge=1, le=512)
@@ -188,7 +189,7 @@ def load(path: Path, device: torch.device) -> Segmenter:
     Raises:
         UserError: it cannot be read, is no segmenter, or contradicts itself.
     """
-    info, tensors = read_trained(path, SegmenterInfo, "segmenter")
+    info, tensors = read_trained(path, SegmenterInfo)
     if len(info.values) != len(info.classes):
         raise UserError(
             f"{path}: is a damaged segmenter ({len(info.classes)} classes, {len(info.values)} "

@@ -3,7 +3,7 @@ the network is, which patients and images it saw, and where its synthetic images
 """
 
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import pydantic
 from torch import Tensor
@@ -28,8 +28,11 @@ class TrainedInfo(Config):
         group_digests: of training and validation patients; `image_digests` of their real images.
         snapshots: of the generators of its synthetic images.
         data: file name of the training archive.
+        preparation: `view` and `sizing` of it, so that files can be prepared alike.
+        noun: what the network is called.
     """
 
+    noun: ClassVar[str] = "network"
     format: int = pydantic.Field(1, ge=1, le=1)
     task: str
     package_version: str
@@ -40,15 +43,15 @@ class TrainedInfo(Config):
     image_digests: list[str]
     snapshots: list[JsonObject] = []
     data: str
+    preparation: JsonObject = {}
 
 
-def read_trained(path: Path, kind: type[Info], what: str) -> tuple[Info, dict[str, Tensor]]:
+def read_trained(path: Path, kind: type[Info]) -> tuple[Info, dict[str, Tensor]]:
     """The header and the tensors of such a file; nothing in it is executed.
 
     Args:
         path: the file.
         kind: of the header; its `task` has a default, which the file must hold.
-        what: it is, such as `classifier`, for messages.
 
     Raises:
         UserError: it cannot be read, was made for another task, or its header breaks a rule.
@@ -57,7 +60,7 @@ def read_trained(path: Path, kind: type[Info], what: str) -> tuple[Info, dict[st
     expected = f"a file of 'synthograph {task} train'"
     tensors, document = read_tensors(path, expected)
     if document.get("task") != task:
-        raise UserError(f"{path}: is no {what}: give {expected}")
+        raise UserError(f"{path}: is no {kind.noun}: give {expected}")
     try:
         return kind.parse(document), tensors
     except UserError as error:

@@ -109,7 +109,7 @@ def _check_classes(
                 f"{images.name}: {row.file} is of class {row.label!r}, {request.model.name} knows "
                 f"{', '.join(known)}: {nearest(row.label, known)}"
             )
-    refuse_other_modalities(model.info.spec, images, "classifier")
+    refuse_other_modalities(model.info, images)
 
 
 def _check_backbone(model: Classifier, extractor: Extractor) -> list[str]:

@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import torch
 from jaxtyping import Int64
@@ -24,7 +24,7 @@ from synthograph.features.base import Extractor
 from synthograph.stats.scores import decide
 from synthograph.workflows.classifying import Predicted, extractor_of, predict
 from synthograph.workflows.downstream_requests import ClassifyPredictRequest
-from synthograph.workflows.predict_inputs import Inputs, left_out_note, open_inputs
+from synthograph.workflows.predict_inputs import Inputs, left_out_note, open_inputs, place
 from synthograph.workflows.trained import refuse_out
 
 UNLIKE = "unlike the training images"
@@ -141,10 +141,5 @@ def _draw(
                     chosen=classes[int(decided[n])],
                     remark=UNLIKE if float(found.distances[n]) > 1 else "",
                 )
-                name = inputs.name(inputs.rows.ordered[n])
-                path = folder / PurePosixPath(name).with_suffix(".png")
-                if path.exists():  # two files that differ in their ending only
-                    path = folder / f"{name}.png"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(encode_png(picture))
+                place(folder, inputs.name(inputs.rows.ordered[n]), encode_png(picture))
         start += len(batch)

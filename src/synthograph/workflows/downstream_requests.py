@@ -175,24 +175,30 @@ class ClassifyEvaluateRequest(Request):
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
 
 
-class ClassifyPredictRequest(Request):
+class PredictOptions(Request):
+    """What using a classifier and a segmenter share."""
+
+    model: Path = Field(description="file of a trained network")
+    data: str = Field(
+        description="archive, ARCHIVE:split, folder or zip of image files, or one image file; "
+        "labels and masks are not needed"
+    )
+    transform: Literal["center-crop", "center-crop-wide", "pad", "stretch"] | None = Field(
+        None, description="how files of another shape are brought to size; as in training if known"
+    )
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+
+
+class ClassifyPredictRequest(PredictOptions):
     """Write the probability of every class for images: of an archive, a folder, or one file."""
 
     model: Path = Field(description="classifier of classify train")
-    data: str = Field(
-        description="archive, ARCHIVE:split, folder or zip of image files, or one image file; "
-        "labels are not needed"
-    )
     out: Annotated[Path, Flag("--out", "-o")] = Field(description="table to be written: NAME.csv")
     pictures: Path | None = Field(
         None,
         description="also a picture per image into this folder: what speaks for its class "
         "(Grad-CAM), and the probabilities",
     )
-    transform: Literal["center-crop", "center-crop-wide", "pad", "stretch"] | None = Field(
-        None, description="how files of another shape are brought to size; as in training if known"
-    )
-    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
 
 
 class SegmentTrainRequest(FitOptions):
@@ -235,16 +241,16 @@ class SegmentEvaluateRequest(Request):
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
 
 
-class SegmentPredictRequest(Request):
-    """Write a mask for every image of an archive: a PNG of mask values as in training."""
+class SegmentPredictRequest(PredictOptions):
+    """Write a mask for every image, a PNG of mask values as in training: of an archive, a folder,
+    or one file.
+    """
 
     model: Path = Field(description="segmenter of segment train")
-    data: str = Field(description="archive, or ARCHIVE:split; masks are not needed")
     out: Annotated[Path, Flag("--out", "-o")] = Field(description="folder of masks to be written")
     pictures: Path | None = Field(
         None, description="also a folder of pictures: every image beside its mask"
     )
-    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
 
 
 class StudyRequest(Request):

@@ -1,5 +1,5 @@
-"""What a classifier is to predict: an archive, or image files, prepared as its training images
-were.
+"""What a classifier or segmenter is to predict: an archive, or image files, prepared as its
+training images were.
 """
 
 import shutil
@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import cast
 
 from synthograph.archive.batches import ArchiveRows, open_rows, path_and_split
@@ -17,9 +17,9 @@ from synthograph.core.errors import UserError
 from synthograph.core.names import first_few
 from synthograph.core.progress import Progress, Silent
 from synthograph.core.untrusted.documents import JsonObject
-from synthograph.downstream.classifier import ClassifierInfo
+from synthograph.downstream.trained import TrainedInfo
 from synthograph.workflows import prepare
-from synthograph.workflows.downstream_requests import ClassifyPredictRequest
+from synthograph.workflows.downstream_requests import PredictOptions
 from synthograph.workflows.requests import PrepareRequest
 from synthograph.workflows.trained import refuse_other_modalities
 
@@ -44,9 +44,7 @@ class Inputs:
 
 
 @contextmanager
-def open_inputs(
-    request: ClassifyPredictRequest, info: ClassifierInfo, progress: Progress
-) -> Iterator[Inputs]:
+def open_inputs(request: PredictOptions, info: TrainedInfo, progress: Progress) -> Iterator[Inputs]:
     """The images; what is prepared for it is removed at the end.
 
     Raises:
@@ -59,7 +57,7 @@ def open_inputs(
         if request.transform is not None:
             raise UserError(f"--transform: {path} is an archive, whose images have their size")
         rows = open_rows(request.data)
-        refuse_other_modalities(info.spec, rows, "classifier")
+        refuse_other_modalities(info, rows)
         yield Inputs(rows, {})
         return
     with tempfile.TemporaryDirectory(prefix="synthograph-") as name:
@@ -72,8 +70,8 @@ def _is_file(path: Path) -> bool:
 
 
 def _prepared(
-    request: ClassifyPredictRequest,
-    info: ClassifierInfo,
+    request: PredictOptions,
+    info: TrainedInfo,
     path: Path,
     folder: Path,
     progress: Progress,
@@ -88,7 +86,7 @@ def _prepared(
     place = folder / "images"
     try:
         made = prepare.run(
-            PrepareRequest(source=source, dest=place, **asked),  # type: ignore[arg-type]
+            PrepareRequest(source=source, dest=place, **asked),
             progress=_Quiet(progress),
         )
     except UserError as error:
@@ -99,25 +97,23 @@ def _prepared(
     given = rows.archive.info.spec
     if given.modalities != info.spec.modalities:
         raise UserError(
-            f"{path}: its files are {given.describe()}, the classifier was trained on "
+            f"{path}: its files are {given.describe()}, the {info.noun} was trained on "
             f"{info.spec.describe()}: prepare them alike, such as {_command(path, info)}"
         )
     return found
 
 
-def _as_trained(
-    request: ClassifyPredictRequest, info: ClassifierInfo, path: Path
-) -> dict[str, object]:
+def _as_trained(request: PredictOptions, info: TrainedInfo, path: Path) -> dict[str, object]:
     """Settings of `prepare` that treat files as the training images were treated."""
     spec, view, sizing = info.spec, *(_part(info, name) for name in ("view", "sizing"))
     if len(spec.modalities) > 1:
         raise UserError(
-            f"{path}: the classifier takes {', '.join(spec.modalities)} of each image, which files "
-            "alone do not tell: prepare an archive with --modality, then predict that"
+            f"{path}: the {info.noun} takes {', '.join(spec.modalities)} of each image, which "
+            "files alone do not tell: prepare an archive with --modality, then predict that"
         )
     if sizing.get("tile"):
         raise UserError(
-            f"{path}: the classifier was trained on tiles of {sizing['tile']}: prepare an archive "
+            f"{path}: the {info.noun} was trained on tiles of {sizing['tile']}: prepare an archive "
             "with that --tile, then predict that"
         )
     return {
@@ -133,7 +129,7 @@ def _as_trained(
     }
 
 
-def _part(info: ClassifierInfo, name: str) -> JsonObject:
+def _part(info: TrainedInfo, name: str) -> JsonObject:
     found = info.preparation.get(name)
     return found if isinstance(found, dict) else {}
 
@@ -152,7 +148,7 @@ def _window(window: JsonObject) -> dict[str, object]:
     return {"window": f"{low},{high}"}
 
 
-def _command(path: Path, info: ClassifierInfo) -> str:
+def _command(path: Path, info: TrainedInfo) -> str:
     spec = info.spec
     colour = {1: " --colour grey", 3: " --colour rgb"}.get(spec.channels, "")
     return (
@@ -172,3 +168,12 @@ def left_out_note(left_out: Mapping[str, str]) -> str:
     """Which files were left out, and why the first was."""
     name, reason = next(iter(left_out.items()))
     return f"{len(left_out)} files were left out: {first_few(left_out)} ({name}: {reason})"
+
+
+def place(folder: Path, name: str, png: bytes) -> None:
+    """Write what was made of an image under its name, as PNG."""
+    path = folder / PurePosixPath(name).with_suffix(".png")
+    if path.exists():  # two files that differ in their ending only
+        path = folder / f"{name}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(png)

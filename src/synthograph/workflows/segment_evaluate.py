@@ -86,7 +86,7 @@ def run(request: SegmentEvaluateRequest, *, progress: Progress) -> SegmentEvalua
             refuse_out(path, ending)
     model = segmenter.load(request.model, pick_device(request.device))
     rows = open_rows(request.data, "test").real()
-    refuse_other_modalities(model.info.spec, rows, "segmenter")
+    refuse_other_modalities(model.info, rows)
     refuse_seen(model.info, rows, request.model.name)
     notes = refuse_seen_recoded(model.info, rows, request.model, progress)
     images = masked_images(rows, progress.track("masks")).numbered(model.info.values)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int64, UInt8
 
-from synthograph.archive.batches import open_rows
 from synthograph.archive.png import encode_png
 from synthograph.core.devices import pick_device
 from synthograph.core.files import new_folder, refuse_output
@@ -16,9 +16,10 @@ from synthograph.core.outputs import refuse_other_kinds
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.downstream import segmenter
+from synthograph.downstream.segmenter import SegmenterInfo
 from synthograph.workflows.downstream_requests import SegmentPredictRequest
+from synthograph.workflows.predict_inputs import Inputs, left_out_note, open_inputs, place
 from synthograph.workflows.segmenting import drawn_beside, predicted_masks
-from synthograph.workflows.trained import refuse_other_modalities
 
 TABLE = "masks.csv"
 
@@ -32,6 +33,7 @@ class SegmentPredictResult(Result):
         images: how many.
         values: name of every class -> its mask value.
         shares: share of all pixels that each class got.
+        left_out: which files could not be read, in words.
         pictures: folder of pictures, if any were asked for.
     """
 
@@ -39,10 +41,13 @@ class SegmentPredictResult(Result):
     images: int
     values: Mapping[str, int]
     shares: Mapping[str, float]
+    left_out: str = ""
     pictures: Path | None = None
 
     def lines(self) -> Iterator[str]:
         """How many masks, their values and classes."""
+        if self.left_out:
+            yield f"warning: {self.left_out}"
         said = ", ".join(
             f"{value} {name} ({self.shares[name]:.1%})" for name, value in self.values.items()
         )
@@ -53,7 +58,7 @@ class SegmentPredictResult(Result):
 
 
 def run(request: SegmentPredictRequest, *, progress: Progress) -> SegmentPredictResult:
-    """Predict images of an archive: all of them, or a split.
+    """Predict images of an archive or a split of it, or image files.
 
     Raises:
         UserError: the images have other modalities than the segmenter was trained on, or a result
@@ -64,36 +69,40 @@ def run(request: SegmentPredictRequest, *, progress: Progress) -> SegmentPredict
             refuse_other_kinds(folder, flag)
             refuse_output(folder, flag)
     model = segmenter.load(request.model, pick_device(request.device))
-    rows, info = open_rows(request.data), model.info
-    refuse_other_modalities(info.spec, rows, "segmenter")
-    masks = predicted_masks(model, rows, progress.track("predicting")).numpy()
-    counts = np.stack([np.bincount(m.reshape(-1), minlength=len(info.classes)) for m in masks])
-    values = np.array(info.values, np.uint8)
-    lines = io.StringIO()
-    writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow(["file", "group", "split", *(f"pixels.{name}" for name in info.classes)])
-    with new_folder(request.out) as folder:
-        table = {}
-        for row, mask, pixels in zip(rows.ordered, masks, counts.tolist(), strict=True):
-            _put(folder / row.file, encode_png(values[mask][:, :, None]))
-            table[row.file] = [row.file, row.group, row.split or "", *pixels]
-        writer.writerows(table[row.file] for row in rows.rows)
-        _put(folder / TABLE, lines.getvalue().encode("utf-8"))
-    if request.pictures is not None:
-        with new_folder(request.pictures) as folder:
-            numbers = range(len(masks))
-            for n in progress.track("drawing")(numbers, len(numbers)):
-                picture = np.concatenate(drawn_beside(rows, n, [masks[n]]), axis=1)
-                _put(folder / rows.ordered[n].file, encode_png(picture))
+    info = model.info
+    with open_inputs(request, info, progress) as inputs:
+        masks = predicted_masks(model, inputs.rows, progress.track("predicting")).numpy()
+        with new_folder(request.out) as folder:
+            counts = _write(folder, info, inputs, masks)
+        if request.pictures is not None:
+            with new_folder(request.pictures) as folder:
+                for n in progress.track("drawing")(range(len(masks)), len(masks)):
+                    picture = np.concatenate(drawn_beside(inputs.rows, n, [masks[n]]), axis=1)
+                    place(folder, inputs.name(inputs.rows.ordered[n]), encode_png(picture))
+    shares = counts.sum(0) / counts.sum()
     return SegmentPredictResult(
         request.out,
         len(masks),
         dict(zip(info.classes, info.values, strict=True)),
-        dict(zip(info.classes, (counts.sum(0) / counts.sum()).tolist(), strict=True)),
+        dict(zip(info.classes, shares.tolist(), strict=True)),
+        left_out_note(inputs.left_out) if inputs.left_out else "",
         request.pictures,
     )
 
 
-def _put(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
+def _write(
+    folder: Path, info: SegmenterInfo, inputs: Inputs, masks: UInt8[np.ndarray, "n h w"]
+) -> Int64[np.ndarray, "n k"]:
+    """Write masks and their table; pixels of every image and class."""
+    counts = np.stack([np.bincount(m.reshape(-1), minlength=len(info.classes)) for m in masks])
+    values = np.array(info.values, np.uint8)
+    table = {}
+    for row, mask, pixels in zip(inputs.rows.ordered, masks, counts.tolist(), strict=True):
+        place(folder, inputs.name(row), encode_png(values[mask][:, :, None]))
+        table[row.file] = [inputs.name(row), row.group, row.split or "", *pixels]
+    lines = io.StringIO()
+    writer = csv.writer(lines, lineterminator="\n")
+    writer.writerow(["file", "group", "split", *(f"pixels.{name}" for name in info.classes)])
+    writer.writerows(table[row.file] for row in inputs.rows.rows)
+    (folder / TABLE).write_bytes(lines.getvalue().encode("utf-8"))
+    return counts

@@ -202,6 +202,7 @@ def _empty(request: SegmentTrainRequest, archive: Archive, plan: SegmentTrainRes
         image_digests=[],
         snapshots=archive.info.snapshots,
         data=request.data.name,
+        preparation={"view": archive.info.view, "sizing": archive.info.sizing},
     )
     return Segmenter(info, segmenter.build(info))
 
@@ -239,8 +240,9 @@ def _task(
 
     def loss(batch: Batch) -> Tensor:
         images, masks = train.rows.gather(batch.numbers).to(device), truth[batch.numbers]
-        images, masks = transforming.apply.with_masks(images, masks.to(device), batch.indices)
-        return mask_loss(made.network(images), masks, IGNORED)
+        images, moved = transforming.apply.with_masks(images, masks.to(device), batch.indices)
+        assert moved is not None, "masks were given"
+        return mask_loss(made.network(images), moved, IGNORED)
 
     def validate() -> Score:
         masks = predicted_masks(made, validation.rows, lambda items, total: items)

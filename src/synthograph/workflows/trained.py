@@ -11,7 +11,6 @@ from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors, refuse_output, sha256_file
 from synthograph.core.names import first_few, nearest
 from synthograph.core.progress import Progress
-from synthograph.core.spec import ImageSpec
 from synthograph.downstream.trained import TrainedInfo
 from synthograph.metrics.overlap import Trained, trained_on
 from synthograph.metrics.scopes import MAX_LEVELS, too_many
@@ -80,18 +79,17 @@ def few_groups(validation: ArchiveRows) -> list[str]:
     return [] if groups >= FEW_GROUPS else [f"{groups} validation groups choose, which is few"]
 
 
-def refuse_other_modalities(trained: ImageSpec, images: ArchiveRows, what: str) -> None:
+def refuse_other_modalities(info: TrainedInfo, images: ArchiveRows) -> None:
     """Refuse images of other modalities or channels than a network was trained on.
 
     Args:
-        trained: specification of its training images.
+        info: header of the network's file.
         images: what it is to see.
-        what: the network is, such as `classifier`.
     """
-    given = images.archive.info.spec
+    given, trained = images.archive.info.spec, info.spec
     if trained.modalities != given.modalities:
         raise UserError(
-            f"{images.name}: holds {given.describe()}, the {what} was trained on "
+            f"{images.name}: holds {given.describe()}, the {info.noun} was trained on "
             f"{trained.describe()}: prepare the images alike"
         )
 
