@@ -104,10 +104,8 @@ class StudyFolder:
         with self.lock("begins the study"):
             if not (self.path / FROZEN).exists():
                 # a start that was killed leaves hidden files and these
-                names = {each.name for each in self.path.iterdir()} - {
-                    FOLDS,
-                    Path(FROZEN).parent.name,
-                }
+                own = {FOLDS, Path(FROZEN).parent.name}
+                names = {each.name for each in self.path.iterdir()} - own
                 if any(not name.startswith(".") for name in names):
                     raise UserError(
                         f"{self.path}: is a folder with other files: name an empty one by --outdir"
