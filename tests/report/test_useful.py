@@ -186,3 +186,9 @@ def test_the_page_holds_the_study(tmp_path: Path) -> None:
     assert "They help" in page and 'class="forest"' in page and "site0.zip" in page
     assert written.content.verdicts[-1].answer is Answer.YES
     assert not any(each.what == "study" for each in written.content.missing)
+
+
+def test_a_loss_within_the_margin_is_called_a_loss() -> None:
+    found = study(Finding.NON_INFERIOR)  # with p 0.02
+    assert "is not worse than 'real' by 0.05 or more" in found.may, found.may
+    assert "as good: it is worse, by less" in found.may_not, found.may_not

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from synthograph.report.words import listed, several
 from synthograph.results.study import ArmKind, Finding, Study, StudyDifference
 
+ALPHA = 0.05
+
 
 def three(value: float | None) -> str:
     """A score, with three digits behind the point."""
@@ -80,7 +82,8 @@ def _forbidden(study: Study) -> Iterator[str]:
     if found.finding is Finding.NO_DIFFERENCE:
         yield "that both are equally good, since larger differences fit these images, too"
     if found.finding is Finding.NON_INFERIOR:
-        yield f"that '{found.arm}' is better"
+        worse = found.p is not None and found.p < ALPHA
+        yield f"that '{found.arm}' is {'as good: it is worse, by less' if worse else 'better'}"
     yield from _controls(study)
     if found.trainings is None and found.p is not None:
         yield "that it holds for another draw of the generator, since there was one"
@@ -93,6 +96,7 @@ def _forbidden(study: Study) -> Iterator[str]:
     ]
     if further:
         yield f"anything of {listed(further)} alone, since the study is about '{found.arm}'"
+    yield "that it holds for other images, tasks or classifiers than those studied"
 
 
 def _controls(study: Study) -> Iterator[str]:

@@ -130,6 +130,7 @@ def difference(arm: Side[O], other: Side[O], rules: Rules[O]) -> StudyDifference
         seed=rules.seed,
     )
     folds = tuple(_fold_differences(arm, other, rules.score))
+    draws = found.trainings is not None
     second = [*_corrected(folds, rules.test_share)]
     trainings = [*_obuchowski(arm.predictions, other.predictions, rules.score)]
     return StudyDifference(
@@ -146,7 +147,7 @@ def difference(arm: Side[O], other: Side[O], rules: Rules[O]) -> StudyDifference
         others=(
             *(_agreeing(each, found.p) for each in second),
             # with several draws it answers another question
-            *(each if found.trainings else _agreeing(each, found.p) for each in trainings),
+            *(trainings if draws else [_agreeing(each, found.p) for each in trainings]),
         ),
         reason=found.reason or "",
     )
