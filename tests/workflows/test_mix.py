@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import synthograph as sg
 from synthograph.archive.batches import ArchiveRows
@@ -13,6 +14,7 @@ from synthograph.archive.reader import Archive, ArchiveInfo, open_archive
 from synthograph.archive.split import SplitOptions, split_archive
 from synthograph.archive.writer import ArchiveWriter, encode
 from synthograph.core.errors import UserError
+from synthograph.core.progress import Silent
 from synthograph.core.spec import ImageSpec
 from tests.conftest import make_archive
 
@@ -232,3 +234,45 @@ def test_class_names_with_commas(tmp_path: Path) -> None:
     assert found.added == {"nevus, benign": 3, "b": 2}
     with pytest.raises(UserError, match="names no class"):
         sg.mix(path, add="nevus,b=2", **options)
+
+
+def test_tables_of_files_are_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the digital-health project writes them: `img_path`, and a column of classes."""
+    monkeypatch.setenv("SYNTHOGRAPH_CACHE", str(tmp_path / "cache"))
+    real = make_archive(tmp_path / "real.zip", count=40, classes=("0", "1"))
+    split_archive(real, SplitOptions(test=0.2, val=0.2))
+    lines = [",img_path,NPM1"]
+    (tmp_path / "fakes").mkdir()
+    for number in range(8):
+        pixels = np.full((16, 16, 3), 10 * number, dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "fakes" / f"s{number}.png")
+        lines += [f"{number},fakes/s{number}.png,{number % 2}"] if number < 6 else []
+    table = tmp_path / "fake.csv"
+    table.write_text("\n".join(lines) + "\n")
+    heard = Heard()
+    asked = {"synthetic": table, "add": "0=1,1=3", "progress": heard}
+    found = sg.mix(real, dest=tmp_path / "m.zip", **asked)
+    assert found.added == {"0": 1, "1": 3}
+    joined = [row for row in open_archive(tmp_path / "m.zip").rows if not row.real]
+    assert {row.columns["source_file"] for row in joined} <= {f"s{n}.png" for n in range(6)}
+    assert "3 of class 0, 3 of class 1, by column NPM1" in " ".join(heard.lines)
+    with pytest.raises(UserError, match="--synthetic' first"):
+        sg.mix(real, dest=tmp_path / "n.zip", link=True, **asked)
+    with pytest.raises(UserError, match="a table has no split"):
+        sg.mix(table, only_real=True, dest=tmp_path / "n.zip")
+    table.write_text("img_path,NPM1\nfakes/s99.png,1\n")
+    with pytest.raises(UserError, match=r"line 2: there is no file 'fakes/s99\.png'"):
+        sg.mix(real, dest=tmp_path / "n.zip", **asked)
+    table.write_text("file,NPM1\na,1\n")
+    with pytest.raises(UserError, match="columns file, NPM1: give an archive, or a table"):
+        sg.mix(real, dest=tmp_path / "n.zip", **asked)
+
+
+class Heard(Silent):
+    """Remembers what was said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def log(self, line: str) -> None:
+        self.lines.append(line)

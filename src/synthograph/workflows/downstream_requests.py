@@ -23,7 +23,7 @@ class MixRequest(Request):
         min_length=1, description="archives of real images, split"
     )
     synthetic: Annotated[tuple[Path, ...], BeforeValidator(_several)] = Field(
-        (), description="set of synthetic images; may be repeated"
+        (), description="set of synthetic images, or table of files (img_path); may be repeated"
     )
     dest: Annotated[Path, Flag("--out", "-o")] = Field(
         description="archive to be written: NAME.zip or a folder"

@@ -31,6 +31,7 @@ from synthograph.downstream.mixing import Amounts, Control, Counts
 from synthograph.metrics.overlap import trained_on
 from synthograph.workflows.downstream_requests import MixRequest
 from synthograph.workflows.leaks import refuse_crossing, refuse_recoded
+from synthograph.workflows.mix_tables import open_set, refuse_real_table
 from synthograph.workflows.requests import MAX_IMAGES
 from synthograph.workflows.tables import table_lines
 
@@ -87,8 +88,10 @@ def run(request: MixRequest, *, progress: Progress) -> MixResult:
     """
     refuse_destination(request.dest, replace=request.force)
     control, rule = Control(request.control), request.rule()
+    for path in request.real:
+        refuse_real_table(path)
     reals = [open_archive(path) for path in request.real]
-    sets = [open_archive(path) for path in request.synthetic]
+    sets = [open_set(path, progress, link=request.link) for path in request.synthetic]
     refuse_inputs(request.dest, [*reals, *sets])
     for real in reals:
         _check_real(real)

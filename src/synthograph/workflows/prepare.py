@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from synthograph.archive.advice import MIN_IMAGES, NO_GROUPS, NOT_STATED, few_images_note
@@ -187,12 +187,15 @@ def run(request: PrepareRequest, *, progress: Progress) -> PrepareResult | Prepa
     else:
         items, rules, rejects = _from_files(request, modalities, rules, progress)
     items, rules, files = *_view(request, items, rules, progress), _stamp(items)
+    if request.synthetic:
+        items = [replace(item, origin="synthetic") for item in items]
     if rules.invariances is None and request.part is None:
         request, rules = _with_answer(request, rules, progress)
     command = {
         TYPED: request.command_line(),
         "prepare": str(request.source.resolve()),
         "files": files,
+        **({"origin": "synthetic"} if request.synthetic else {}),
     }
     dest, track, workers = request.dest, progress.track("preparing"), request.workers
     if request.part is not None:

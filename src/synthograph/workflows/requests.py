@@ -75,6 +75,9 @@ class PrepareRequest(Request):
     tile: int | None = Field(None, description="cut images into tiles of this side")
     overlap: int = Field(0, description="pixels that neighbouring tiles share")
     allow_rejects: bool = Field(False, description="leave out files that cannot be used")
+    synthetic: bool = Field(
+        False, description="the images were made by a generator: they train, and never judge"
+    )
     force: bool = Field(
         False, description="replace an archive that is there, once the new one is complete"
     )
