@@ -219,6 +219,7 @@ def test_what_cannot_be_trained_is_refused_at_once(
     refused("none.zip", "none of its 24 images has a mask", change=lambda n, m: None, count=48)
     refused("gaps.zip", r"values 0, 128, 250: .*--classes background=0", values=(0, 128, 250))
     refused("flat.zip", "one value only", change=lambda n, m: np.zeros_like(m))
+    refused("full.zip", "add --classes background=0,object=255", values=(0, 255, 255))
     refused("odd.zip", "holds 2, known mask values are 0, 1 and 255", "back,all")
     refused("lack.zip", "no mask holds class 'more'", "back,rim,core,more")
     refused("word.zip", "--classes back=x: give NAME=VALUE", "back=x")

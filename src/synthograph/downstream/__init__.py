@@ -1,3 +1,4 @@
-"""What real and synthetic images are used for: mixing them (`mixing.py`) and classifiers
-(`probe.py`; their files: `classifier.py`). Segmenters come here as well.
+"""What real and synthetic images are used for: mixing them (`mixing.py`), classifiers
+(`classifier.py`) and segmenters (`segmenter.py`), which share a training loop (`fitting.py`) and
+transforms (`transforms.py`).
 """

@@ -130,6 +130,11 @@ def _classes(request: SegmentTrainRequest, train: MaskedImages) -> dict[str, int
     if request.classes:
         return _named(request.classes)
     values = sorted(value for value in train.values if value != IGNORED)
+    if len(values) == 1 and IGNORED in train.values:
+        raise UserError(
+            f"{train.rows.name}: its masks hold {values[0]} and {IGNORED}, which is ignored unless "
+            f"it is named: add --classes background={values[0]},object={IGNORED}"
+        )
     if values != list(range(len(values))) or len(values) > MOST:
         raise UserError(
             f"{train.rows.name}: its masks hold the values {first_few(map(str, values), 6)}: "
