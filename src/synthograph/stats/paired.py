@@ -93,7 +93,7 @@ def score_interval(
     of images at most as many as there are; Wilson's interval follows from that number. At 0 and 1
     nothing varies, and every group counts as one. In simulations 93 to 100 % of the intervals hold
     the true value, with 25 to 150 groups; those of the Brier score are too wide. For mean Dice it
-    is 90 to 97 % from 60 groups on; fewer may hold no image that is missed.
+    is 90 to 96 % from 60 groups on; fewer may hold no image that is missed.
 
     Returns:
         The value, and None for the interval with fewer than `MIN_GROUPS` groups or where the score

@@ -17,6 +17,7 @@ from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.downstream import segmenter
 from synthograph.downstream.segmenter import SegmenterInfo
+from synthograph.report.words import several
 from synthograph.workflows.downstream_requests import SegmentPredictRequest
 from synthograph.workflows.predict_inputs import Inputs, left_out_note, open_inputs, place
 from synthograph.workflows.segmenting import drawn_beside, predicted_masks
@@ -52,9 +53,9 @@ class SegmentPredictResult(Result):
             f"{value} {name} ({self.shares[name]:.1%})" for name, value in self.values.items()
         )
         yield f"mask values: {said}"
-        yield f"{self.out}: {self.images} masks, pixels by class in {TABLE}"
+        yield f"{self.out}: {several(self.images, 'mask')}, pixels by class in {TABLE}"
         if self.pictures is not None:
-            yield f"{self.pictures}: {self.images} pictures"
+            yield f"{self.pictures}: {several(self.images, 'picture')}"
 
 
 def run(request: SegmentPredictRequest, *, progress: Progress) -> SegmentPredictResult:
