@@ -43,6 +43,21 @@ def test_a_plain_difference_is_learned_and_scored(trained: tuple[Path, Path]) ->
     assert 0 <= found.model.threshold <= 1
 
 
+def test_a_refusal_leaves_no_folder_and_a_result_makes_its_own(
+    trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    data, model = trained
+    new = tmp_path / "new folder" / "inner"
+    with pytest.raises(UserError, match="nowhere"):
+        sg.classify_train(data=tmp_path / "nowhere.zip", out=new / "c.safetensors", probe=True)
+    with pytest.raises(UserError, match="were seen by"):
+        sg.classify_evaluate(model=model, data=f"{data}:train", out=new / "e.json")
+    sg.classify_train(data=data, out=new / "c.safetensors", backbone="small", dry_run=True)
+    assert not new.parent.exists()
+    sg.classify_predict(model=model, data=str(data), out=new / "p.csv")
+    assert [path.name for path in new.iterdir()] == ["p.csv"]
+
+
 def test_every_look_at_test_images_is_written_down(
     trained: tuple[Path, Path], tmp_path: Path
 ) -> None:

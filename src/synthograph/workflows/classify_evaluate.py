@@ -38,6 +38,7 @@ from synthograph.workflows.trained import (
     cells_of,
     levels_of,
     noted_look,
+    placed,
     refuse_other_modalities,
     refuse_out,
     refuse_seen,
@@ -93,7 +94,7 @@ def run(request: ClassifyEvaluateRequest, *, progress: Progress) -> ClassifyEval
     unlike = int((found.distances > 1).sum())
     evaluation = _evaluation(request, model, extractor, images, predicted, unlike, notes)
     if request.out is not None:
-        evaluation.save(request.out)
+        evaluation.save(placed(request.out))
     return ClassifyEvaluateResult(evaluation, request.out)
 
 

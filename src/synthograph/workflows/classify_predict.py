@@ -25,7 +25,7 @@ from synthograph.stats.scores import decide
 from synthograph.workflows.classifying import Predicted, extractor_of, predict
 from synthograph.workflows.downstream_requests import ClassifyPredictRequest
 from synthograph.workflows.predict_inputs import Inputs, left_out_note, open_inputs, place
-from synthograph.workflows.trained import refuse_out
+from synthograph.workflows.trained import placed, refuse_out
 
 UNLIKE = "unlike the training images"
 
@@ -84,7 +84,7 @@ def run(request: ClassifyPredictRequest, *, progress: Progress) -> ClassifyPredi
             with new_folder(request.pictures) as folder:
                 _draw(folder, model, extractor, inputs, found, decided, progress)
         table = _table(model.info.classes, inputs, found, decided)
-    write_bytes(request.out, table)
+    write_bytes(placed(request.out), table)
     return ClassifyPredictResult(
         request.out,
         len(decided),

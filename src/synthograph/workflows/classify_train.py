@@ -25,7 +25,13 @@ from synthograph.workflows.classify_probe import ProbeJob
 from synthograph.workflows.classifying import Made
 from synthograph.workflows.downstream_requests import ClassifyTrainRequest
 from synthograph.workflows.tables import number, table_lines
-from synthograph.workflows.trained import few_groups, refuse_out, seen_digests, training_parts
+from synthograph.workflows.trained import (
+    few_groups,
+    placed,
+    refuse_out,
+    seen_digests,
+    training_parts,
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -87,6 +93,7 @@ def run(request: ClassifyTrainRequest, *, progress: Progress) -> ClassifyTrainRe
     plan = ClassifyTrainResult(None, counts, sizes, request.measure, notes)
     if request.dry_run:
         return replace(plan, notes=[*notes, *job.estimate()])
+    placed(request.out)
     made = job.make(progress)
     info = _info(request, train, validation, made)
     classifier.save(request.out, Classifier(info, made.probe, made.network))

@@ -46,6 +46,7 @@ from synthograph.workflows.trained import (
     cells_of,
     levels_of,
     noted_look,
+    placed,
     refuse_other_modalities,
     refuse_out,
     refuse_seen,
@@ -97,11 +98,11 @@ def run(request: SegmentEvaluateRequest, *, progress: Progress) -> SegmentEvalua
     overlaps = overlaps_of(images, masks, len(model.info.classes))
     evaluation = _evaluation(request, model, images, overlaps, notes)
     if request.out is not None:
-        evaluation.save(request.out)
+        evaluation.save(placed(request.out))
     if request.table is not None:
-        write_bytes(request.table, _table(model, images, overlaps))
+        write_bytes(placed(request.table), _table(model, images, overlaps))
     if request.overlays is not None:
-        write_bytes(request.overlays, _overlays(images, masks, overlaps))
+        write_bytes(placed(request.overlays), _overlays(images, masks, overlaps))
     return SegmentEvaluateResult(evaluation, [path for path, _ in wanted if path is not None])
 
 

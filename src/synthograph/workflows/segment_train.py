@@ -29,6 +29,7 @@ from synthograph.workflows.segmenting import overlaps_of, predicted_masks
 from synthograph.workflows.tables import number, table_lines
 from synthograph.workflows.trained import (
     few_groups,
+    placed,
     refuse_out,
     seen_digests,
     training_parts,
@@ -116,7 +117,7 @@ def run(request: SegmentTrainRequest, *, progress: Progress) -> SegmentTrainResu
         return plan
     empty.network.standardise(*moments_of(train.rows.images))
     empty.network.to(device)
-    state = unfinished(request.out)
+    state = unfinished(placed(request.out))
     task = _task(empty, train, validation, config, transforms)
     fitted = fit(task, config, state=state, tracks=progress.track, log=progress.log)
     made = replace(empty, info=_seen(empty.info, train, validation, fitted, transforms))

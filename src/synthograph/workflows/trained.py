@@ -22,7 +22,7 @@ FEW_GROUPS = 20
 
 
 def refuse_out(path: Path, ending: str) -> None:
-    """Refuse a result that exists, has another ending or cannot be written; make its folder.
+    """Refuse a result that exists, has another ending or cannot be written.
 
     Raises:
         UserError: it does, has, or cannot.
@@ -30,8 +30,13 @@ def refuse_out(path: Path, ending: str) -> None:
     if path.suffix.lower() != ending:
         raise UserError(f"--out {path}: name it {path.with_suffix(ending).name}")
     refuse_output(path, "--out")
+
+
+def placed(path: Path) -> Path:
+    """The path, with its folder made: not before all checks, so that a refusal leaves nothing."""
     with disk_errors(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def unfinished(out: Path) -> Path:
