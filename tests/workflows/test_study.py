@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -137,6 +138,49 @@ def test_a_classifier_that_changed_after_the_choice_is_refused(
     finally:
         record.write_bytes(kept[0])
         model.write_bytes(kept[1])
+
+
+@pytest.mark.parametrize("change", ["order", "fewer"])
+def test_a_table_of_predictions_that_changed_is_refused_and_made_again(
+    home: Path, finished: Study, tmp_path: Path, change: str
+) -> None:
+    folder = tmp_path / "mine"
+    shutil.copytree(home / "mine", folder)
+    (folder / "study.json").unlink()
+    table = next((folder / "cells").glob("mixed-*/tested.json")).with_name("test.csv")
+    head, *rows = table.read_text().splitlines(keepends=True)
+    table.write_text("".join([head, *(rows[::-1] if change == "order" else rows[1:])]))
+    with pytest.raises(UserError, match="test.csv: was changed.*remove tested.json"):
+        sg.study(study=home / "mine.yaml", outdir=folder, device="cpu")
+    table.with_name("tested.json").unlink()
+    again = sg.study(study=home / "mine.yaml", outdir=folder, device="cpu").study
+    assert again.internal == finished.internal
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("[0.5, 1]", "[0.5, 9]"), "images of class 'dark' are needed for fold 0, it has 24"),
+        (("sets: [made0.zip, made1.zip]", "sets: [other.zip, made1.zip]"), "is real"),
+    ],
+)
+def test_sets_that_cannot_be_mixed_are_refused_before_any_work(
+    home: Path, change: tuple[str, str], message: str
+) -> None:
+    (home / "unfit.yaml").write_text(FILE.replace(*change))
+    with pytest.raises(UserError, match=message):
+        sg.study(study=home / "unfit.yaml", device="cpu")
+    assert not (home / "unfit").exists()
+
+
+def test_a_study_that_was_killed_as_it_began_goes_on(home: Path, finished: Study) -> None:
+    folder = home / "begun"
+    folder.mkdir()
+    (folder / "folds.csv").write_bytes((home / "mine/folds.csv").read_bytes())
+    (folder / ".frozen.json.1.tmp").write_text("{")
+    settings = read_study(home / "mine.yaml")
+    inputs = open_inputs(settings, "cpu", Silent())
+    assert StudyFolder(folder).freeze(inputs).sha256 == finished.about.plan_sha256
 
 
 def test_a_plan_says_what_it_would_cost(home: Path, tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """What a study refuses before any work: images that an arm, or its generator, could have seen."""
 
+import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from synthograph.archive.advice import has_groups
@@ -12,6 +14,7 @@ from synthograph.archive.reader import Archive, open_archive
 from synthograph.core.errors import UserError
 from synthograph.core.names import first_few
 from synthograph.core.progress import Progress
+from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.documents import as_text, parse_csv, read_bounded
 from synthograph.core.untrusted.tensors import read_document
 from synthograph.metrics.overlap import Trained, same_names, trained_on
@@ -33,11 +36,15 @@ class Source:
     Attributes:
         path: snapshot or archive.
         trained: what it was trained on.
+        spec: of its images.
+        there: class to the number of its images; a generator makes any number.
         declared: whether somebody says so and nothing proves it.
     """
 
     path: Path
     trained: Trained
+    spec: ImageSpec = field(compare=False)
+    there: Mapping[str | None, float] = field(compare=False)
     declared: bool = False
 
     def refusal(self, fold: Fold) -> str | None:
@@ -163,7 +170,11 @@ def open_sources(settings: StudySettings, archive: Archive) -> list[Source]:
     sources = [_snapshot(path) for path in settings.generator.snapshots]
     declared = _declared(settings, archive)
     for path in settings.generator.sets:
-        trained = trained_on(open_archive(path).info.snapshots)
+        made = open_archive(path)
+        genuine = next((row.file for row in made.rows if row.real), None)
+        if genuine is not None:
+            raise UserError(f"{path}: {genuine} is real: generator.sets are synthetic images alone")
+        trained, there = trained_on(made.info.snapshots), Counter(row.label for row in made.rows)
         proven = trained.known
         if not proven and declared is None and settings.folds != EXTERNAL:
             raise UserError(
@@ -171,19 +182,22 @@ def open_sources(settings: StudySettings, archive: Archive) -> list[Source]:
                 "folds may be among that: name the groups by --trained-on groups.csv, or set "
                 "'folds: external' to test on other archives only"
             )
-        sources.append(Source(path, trained if proven else declared or Trained(), not proven))
+        known = trained if proven else declared or Trained()
+        sources.append(Source(path, known, made.info.spec, there, declared=not proven))
     return sources
 
 
 def _snapshot(path: Path) -> Source:
     file = find_snapshot(path)
-    trained = Trained() if is_pickle(file) else trained_on([read_document(file)])
+    document = {} if is_pickle(file) else read_document(file)
+    trained = trained_on([document])
     if not trained.known:
         raise UserError(
             f"{path}: does not say what it was trained on: train it here (leave "
             "generator.snapshots out), or give a snapshot of 'synthograph train'"
         )
-    return Source(file, trained)
+    there = dict.fromkeys(document.get("classes") or (), math.inf)
+    return Source(file, trained, ImageSpec.parse(document.get("spec") or {}), there)
 
 
 def _declared(settings: StudySettings, archive: Archive) -> Trained | None:
@@ -235,6 +249,32 @@ def assign_sources(
             )
         found |= {(fold.number, draw): fit[draw] for draw in range(draws)}
     return found
+
+
+def refuse_unfit(source: Source, fold: Fold, wanted: Mapping[str, int]) -> None:
+    """Refuse a generator or a set that lacks what the mixtures of a fold need.
+
+    Args:
+        source: what serves the fold.
+        fold: whose training images are mixed.
+        wanted: class to number of images.
+
+    Raises:
+        UserError: its images are of another size, modality or class, or too few.
+    """
+    spec = fold.archive.info.spec
+    if source.spec != spec:
+        raise UserError(
+            f"{source.path}: has images of {source.spec.describe()}, {fold.archive.path.name} of "
+            f"{spec.describe()}: train the generator on this archive, or prepare both alike"
+        )
+    for name, count in wanted.items():
+        if source.there.get(name, 0) < count:
+            raise UserError(
+                f"{source.path}: {count} images of class {name!r} are needed for fold "
+                f"{fold.number}, it has {source.there.get(name, 0)}: generate more, or ask for "
+                "smaller ratios"
+            )
 
 
 def refuse_external_seen(sources: Sequence[Source], external: Mapping[str, ArchiveRows]) -> None:

@@ -13,7 +13,7 @@ from synthograph.workflows.downstream_requests import ClassifyTrainRequest
 from synthograph.workflows.study_cells import Cell, Training
 from synthograph.workflows.study_checks import Source
 from synthograph.workflows.study_folds import Fold, make_folds
-from synthograph.workflows.study_generators import generator_config
+from synthograph.workflows.study_generators import generator_config, wanted_images
 from synthograph.workflows.study_settings import CHOSEN, Condition, StudySettings
 
 LEFT_OUT = {
@@ -127,6 +127,9 @@ def open_inputs(settings: StudySettings, device: str, progress: Progress) -> Inp
     assigned = {}
     if sources:
         assigned = study_checks.assign_sources(sources, folds, settings.draws)
+        for (number, _), source in assigned.items():
+            fold = next(fold for fold in folds if fold.number == number)
+            study_checks.refuse_unfit(source, fold, wanted_images(settings, fold))
     job_of(first_training(settings, folds[0], device), folds[0].part("train"), folds[0].part("val"))
     if settings.generator.trains:
         generator_config(settings, archive, device)

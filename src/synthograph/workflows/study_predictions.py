@@ -19,7 +19,7 @@ from synthograph.core.files import disk_errors, write_bytes
 from synthograph.core.untrusted.documents import parse_csv, read_text
 from synthograph.downstream.probe import class_numbers
 from synthograph.stats.scores import Predictions
-from synthograph.workflows.study_cells import TEST, Cell, CellRecord, TestRecord
+from synthograph.workflows.study_cells import TEST, TESTED, Cell, CellRecord, TestRecord
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,10 @@ class Tested:
     trained: CellRecord
     tested: TestRecord
 
-    def table(self, name: str, classes: Sequence[str]) -> Float64[Tensor, "n k"]:
-        """Probabilities of a set, in the order of its images in the manifest.
+    def table(
+        self, name: str, images: Sequence[Row], classes: Sequence[str]
+    ) -> Float64[Tensor, "n k"]:
+        """Probabilities of a set's images, in their order in the manifest.
 
         Raises:
             UserError: the table was changed.
@@ -46,8 +48,13 @@ class Tested:
         try:
             places = [table[0].index(f"p.{each}") for each in classes]
             rows = [[float(cells[place]) for place in places] for cells in table[1:]]
+            files = [cells[table[0].index("file")] for cells in table[1:]]
+            if files != [row.file for row in images]:
+                raise ValueError(f"{len(files)} rows, not those of its {len(images)} images")
         except (ValueError, IndexError) as error:
-            raise UserError(f"{path}: was changed ({error}): remove it and run again") from None
+            raise UserError(
+                f"{path}: was changed ({error}): remove {TESTED} beside it and run again"
+            ) from None
         found = torch.tensor(rows, dtype=torch.float64).reshape(len(rows), len(places))
         return found / found.sum(1, keepdim=True)  # digits were cut
 
@@ -70,7 +77,7 @@ def out_of_fold(
     means, thresholds = [], list[Tensor]()
     for fold, part in parts.items():
         same = [each for each in cells if each.cell.fold == fold]
-        mean, threshold = _mean(same, TEST, classes, len(part.rows))
+        mean, threshold = _mean(same, TEST, classes, part.rows)
         means.append(mean)
         if threshold is not None:
             thresholds.append(torch.full((len(part.rows),), threshold, dtype=torch.float64))
@@ -89,7 +96,7 @@ def on_external(
     """Predictions of external images, means over folds and seeds; all images in fold 0."""
     rows = images.rows
     groups = {group: n for n, group in enumerate(sorted({row.group for row in rows}))}
-    mean, threshold = _mean(cells, name, classes, len(rows))
+    mean, threshold = _mean(cells, name, classes, rows)
     return Predictions(
         mean,
         class_numbers([row.label or "" for row in rows], classes),
@@ -100,14 +107,10 @@ def on_external(
 
 
 def _mean(
-    cells: Sequence[Tested], name: str, classes: Sequence[str], count: int
+    cells: Sequence[Tested], name: str, classes: Sequence[str], rows: Sequence[Row]
 ) -> tuple[Float64[Tensor, "n k"], float | None]:
     """Mean probabilities over cells, and their mean threshold."""
-    tables = [each.table(name, classes) for each in cells]
-    for each, table in zip(cells, tables, strict=True):
-        if len(table) != count:
-            path = each.folder / each.tested.tables[name]
-            raise UserError(f"{path}: has {len(table)} rows for {count} images: it was changed")
+    tables = [each.table(name, rows, classes) for each in cells]
     cuts = [c.trained.threshold for c in cells if c.trained.threshold is not None]
     return torch.stack(tables).mean(0), sum(cuts) / len(cuts) if cuts else None
 
