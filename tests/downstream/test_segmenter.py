@@ -106,6 +106,7 @@ def test_files_that_contradict_themselves(tmp_path: Path) -> None:
     path, made = tmp_path / "s.safetensors", build(info())
     for changes, words in (
         ({"values": [0]}, "2 classes, 1 mask values"),
+        ({"values": [0, 1000]}, "values"),
         ({"network": "unets"}, "network 'unets' is unknown: did you mean 'unet'"),
         ({"width": 512, "depth": 8}, "far larger than what is stored"),
         ({"depth": 3}, "tensor"),

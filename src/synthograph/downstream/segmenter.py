@@ -7,7 +7,7 @@ network halves evenly, and cut again. Images of all modalities go in together.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pydantic
 import torch
@@ -45,7 +45,7 @@ class SegmenterInfo(TrainedInfo):
     network: str
     width: int = pydantic.Field(ge=1, le=512)
     depth: int = pydantic.Field(ge=1, le=8)
-    values: list[int]
+    values: list[Annotated[int, pydantic.Field(ge=0, le=255)]]
     counts: dict[str, int]
     shares: list[float]
 

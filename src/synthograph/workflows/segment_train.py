@@ -23,7 +23,7 @@ from synthograph.downstream import segmenter
 from synthograph.downstream.fitting import Batch, FitConfig, Fitted, Score, Task, fit, shuffled
 from synthograph.downstream.segmenter import Segmenter, SegmenterInfo, mask_loss
 from synthograph.downstream.start import moments_of
-from synthograph.stats.masks import mask_scores, mean_dice
+from synthograph.stats.masks import Overlaps, mask_scores, mean_dice
 from synthograph.workflows.downstream_requests import SegmentTrainRequest
 from synthograph.workflows.segmenting import overlaps_of, predicted_masks
 from synthograph.workflows.tables import number, table_lines
@@ -251,9 +251,7 @@ def _task(
         return mask_loss(made.network(images), moved, IGNORED)
 
     def validate() -> Score:
-        masks = predicted_masks(made, validation.rows, lambda items, total: items)
-        found = overlaps_of(validation, masks, len(made.info.classes), distances=False)
-        return Score(mean_dice(found))
+        return Score(mean_dice(_validated(made, validation)))
 
     archive = train.rows.archive
     said = f"{archive.images_hash}/{archive.manifest_hash}/{made.info.tree()}/{transforming.key}"
@@ -261,10 +259,15 @@ def _task(
     return Task(made.network, loss, validate, shuffled(len(train), config.seed), key)
 
 
+def _validated(made: Segmenter, validation: MaskedImages) -> Overlaps:
+    """What predicted masks of validation images have in common with the true ones."""
+    masks = predicted_masks(made, validation.rows, lambda items, total: items)
+    return overlaps_of(validation, masks, len(made.info.classes), distances=False)
+
+
 def _chosen(made: Segmenter, validation: MaskedImages) -> dict[str, float]:
     """Dice of every class but the background on the validation images."""
-    masks = predicted_masks(made, validation.rows, lambda items, total: items)
-    found = overlaps_of(validation, masks, len(made.info.classes), distances=False)
+    found = _validated(made, validation)
     return {
         made.info.classes[k]: mask_scores([k], found.diagonal)[0].value(found)
         for k in found.occurring
