@@ -22,7 +22,7 @@ _MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)
 _PART_END = re.compile(rb"\xff[^\x00\xff]")
 _START, _END, _SCAN, _INTERVAL = 0xD8, 0xD9, 0xDA, 0xDD
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_PROGRESSIVE, _ARITHMETIC = frozenset((0xC2, 0xC6, 0xCA, 0xCE)), frozenset(range(0xC9, 0xD0))
+_PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
 _SIMPLE = frozenset((0xC0, 0xC1))
 _METADATA = frozenset((*range(0xE1, 0xEE), 0xEF, 0xFE))
 """Markers of segments that do not decide the pixels: not APP0 (JFIF) and APP14 (Adobe)."""
