@@ -173,16 +173,6 @@ def test_sets_that_cannot_be_mixed_are_refused_before_any_work(
     assert not (home / "unfit").exists()
 
 
-def test_a_study_that_was_killed_as_it_began_goes_on(home: Path, finished: Study) -> None:
-    folder = home / "begun"
-    folder.mkdir()
-    (folder / "folds.csv").write_bytes((home / "mine/folds.csv").read_bytes())
-    (folder / ".frozen.json.1.tmp").write_text("{")
-    settings = read_study(home / "mine.yaml")
-    inputs = open_inputs(settings, "cpu", Silent())
-    assert StudyFolder(folder).freeze(inputs).sha256 == finished.about.plan_sha256
-
-
 def test_a_plan_says_what_it_would_cost(home: Path, tmp_path: Path) -> None:
     (tmp_path / "p.yaml").write_text(FILE.replace(" real.zip", f" {home}/real.zip"))
     text = (tmp_path / "p.yaml").read_text()
