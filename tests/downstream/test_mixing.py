@@ -144,3 +144,14 @@ def test_files_of_amounts_are_refused(keys: dict, message: str, tmp_path: Path) 
     file = published(tmp_path / "a.json", **keys)
     with pytest.raises(UserError, match=message):
         mixing.read_published(file, ["PTC", "FA"], ["benign", "malignant"])
+
+
+def test_shuffled_labels_keep_the_images_and_the_count_of_every_class() -> None:
+    drawn = {name: [Row(f"{name}{n}", name, "g") for n in range(20)] for name in ("a", "b")}
+    found = mixing.shuffle_labels(drawn, 3)
+    assert {name: len(rows) for name, rows in found.items()} == {"a": 20, "b": 20}
+    files = sorted(row.file for rows in found.values() for row in rows)
+    assert files == sorted(row.file for rows in drawn.values() for row in rows)
+    strangers = sum(row.label != "a" for row in found["a"])
+    assert 4 < strangers < 16
+    assert found == mixing.shuffle_labels(drawn, 3) != mixing.shuffle_labels(drawn, 4)
