@@ -192,13 +192,3 @@ def test_a_loss_within_the_margin_is_called_a_loss() -> None:
     found = study(Finding.NON_INFERIOR)  # with p 0.02
     assert "is not worse than 'real' by 0.05 or more" in found.may, found.may
     assert "as good: it is worse, by less" in found.may_not, found.may_not
-
-
-def test_the_folder_of_a_study_is_read_without_a_complaint(tmp_path: Path) -> None:
-    folder = tmp_path / "mine"
-    folder.mkdir()
-    study(Finding.BETTER).save(folder / "study.json")
-    for name in ("frozen.json", "choices.json"):
-        (folder / name).write_text("{}")
-    found = write_report([folder], tmp_path / "page.html").content
-    assert not found.problems and found.verdicts[-1].answer is Answer.INDICATIVE_YES, found

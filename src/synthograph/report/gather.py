@@ -34,8 +34,6 @@ R = TypeVar("R", Audit, DomainGap, Study, ClassifierEvaluation, SegmenterEvaluat
 MAX_FILES = 500
 """JSON files of one folder."""
 OF_RUNS = ("config.json", "initialised_from.json")
-OF_STUDIES = {"frozen.json", "choices.json"}
-"""What stands beside the result of a study."""
 SYNTHETIC = "synthetic"
 SHOWN_COLUMNS = ("truncation", "cutoff", "center", "noise", "precision")
 CHANGES = {"mirror": "mirroring", "rotate": "turning", "colour": "recolouring"}
@@ -214,8 +212,6 @@ def _folder(path: Path, inputs: Inputs) -> None:
     if len(files) > MAX_FILES:
         raise UserError(f"{path}: {len(files)} JSON files, at most {MAX_FILES} are read")
     before = len(inputs.files)
-    if (path / "study.json").is_file():
-        files = [each for each in files if each.name not in OF_STUDIES]
     for file in files:
         if not is_page(file):  # written here by an earlier report
             with gathered(inputs.problems, file):
