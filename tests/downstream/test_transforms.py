@@ -82,7 +82,6 @@ def test_masks_move_with_images_without_a_shift() -> None:
     spec = ImageSpec(height=side, width=side, modalities={"image": 1})
     chosen = made(["mirror", "quarter", "turn", "scale", "crop", "shift", "stretch"], spec)
     moved, moved_masks = chosen.with_masks(images, masks, torch.arange(n))
-    assert moved_masks is not None
     places = torch.stack((axis.expand(side, side), axis[:, None].expand(side, side)))
     errors = []
     for image, mask in zip(moved[:, 0], moved_masks, strict=True):
@@ -128,7 +127,6 @@ def test_masks_keep_their_ids_and_say_where_nothing_is() -> None:
     masks = torch.randint(0, 4, (6, 24, 24), dtype=torch.uint8)
     words = ["mirror", "quarter", "turn", "scale", "shift"]
     _, found = made(words, RGB).with_masks(images, masks, indices)
-    assert found is not None
     assert found.dtype == torch.uint8
     assert set(found.unique().tolist()) <= {0, 1, 2, 3, IGNORED}
     assert (found == IGNORED).any()
@@ -138,7 +136,6 @@ def test_flips_and_quarter_turns_are_exact() -> None:
     images, indices = batch(RGB, 16)
     masks = (images[:, 0] * 3).long()
     moved, found = made(["mirror", "quarter"], RGB).with_masks(images, masks, indices)
-    assert found is not None
     assert found.equal((moved[:, 0] * 3).long())
     assert moved.flatten(1).sort(1).values.equal(images.flatten(1).sort(1).values)
 

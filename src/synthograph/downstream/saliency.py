@@ -51,17 +51,11 @@ def last_maps(extractor: Extractor, images: Tensor) -> Float[Tensor, "n d u v"]:
         if isinstance(extractor, TrainedExtractor):
             whole = 255 if images.dtype == torch.uint8 else 65535
             return extractor.network.maps(images.to(extractor.device).float() / whole).float().cpu()
-        if can_look(extractor):
-            inputs = extractor.preprocess(images, extractor.device)
-            return torch.stack([extractor.network.maps(part) for part in inputs]).mean(0).cpu()
+        if isinstance(extractor, NetworkExtractor):
+            network, inputs = extractor.network, extractor.preprocess(images, extractor.device)
+            if isinstance(network, EfficientNetLite):
+                return torch.stack([network.maps(part) for part in inputs]).mean(0).cpu()
     raise UserError(
         f"features of {extractor.name} are no means over maps, so nothing tells where it looks: "
         "train with --backbone lite0, with or without --probe, or leave --pictures out"
     )
-
-
-def can_look(extractor: Extractor) -> bool:
-    """Whether its features are means over maps."""
-    if isinstance(extractor, NetworkExtractor):
-        return isinstance(extractor.network, EfficientNetLite)
-    return isinstance(extractor, TrainedExtractor)

@@ -236,7 +236,7 @@ TRANSFORMS: tuple[Transform, ...] = (
         does="low frequencies of another image (Yang and Soatto 2020)",
         needs=Invariance.COLOUR,
         unasked=False,
-        strength=0.05,
+        strength=0.03,
         apply=_fourier,
     ),
     Look(
@@ -315,14 +315,23 @@ class Transforms:
         Returns:
             Images of the same size and range, on the same device.
         """
-        return self.with_masks(images, None, indices)[0]
+        if not self.used:
+            return images
+        draws = self._draws(indices, images.device)
+        with torch.autocast(images.device.type, enabled=False):  # eight bits are not enough here
+            for each in self._of(Move):
+                images = each.move(images, each.draws(draws))
+            inverse = self._inverse(draws, (images.shape[2], images.shape[3]))
+            if inverse is not None:
+                images = warp(images, about_centre(inverse)).clamp(0, 1)
+            return self._look(images, draws)
 
     def with_masks(
         self,
         images: Float[Tensor, "n c h w"],
-        masks: Integer[Tensor, "n h w"] | None,
+        masks: Integer[Tensor, "n h w"],
         indices: Int64[Tensor, " n"],
-    ) -> tuple[Float[Tensor, "n c h w"], Integer[Tensor, "n h w"] | None]:
+    ) -> tuple[Float[Tensor, "n c h w"], Integer[Tensor, "n h w"]]:
         """Transform images and move masks by the same geometry.
 
         Args:
@@ -331,24 +340,17 @@ class Transforms:
                 `IGNORED` where nothing is.
             indices: as of a call.
         """
-        if not self.used:
-            return images, masks
-        with torch.autocast(images.device.type, enabled=False):  # eight bits are not enough here
-            return self._transformed(images, masks, indices)
-
-    def _transformed(
-        self, images: Tensor, masks: Tensor | None, indices: Tensor
-    ) -> tuple[Tensor, Tensor | None]:
-        streams = Streams(self.seed).under("transforms")
-        draws = StreamDraws(streams, indices, images.device, self._expected)
+        draws = self._draws(indices, masks.device)  # keyed: the same as of the images
+        moved = masks[:, None]
         for each in self._of(Move):
-            images = each.move(images, each.draws(draws))
-            masks = None if masks is None else each.move(masks[:, None], each.draws(draws))[:, 0]
-        inverse = self._inverse(draws, (images.shape[2], images.shape[3]))
-        if inverse is not None:
-            images = warp(images, about_centre(inverse)).clamp(0, 1)
-            masks = None if masks is None else move_masks(masks, inverse)
-        return self._look(images, draws), masks
+            moved = each.move(moved, each.draws(draws))
+        inverse = self._inverse(draws, (masks.shape[1], masks.shape[2]))
+        masks = moved[:, 0] if inverse is None else move_masks(moved[:, 0], inverse)
+        return self(images, indices), masks
+
+    def _draws(self, indices: Tensor, device: torch.device) -> StreamDraws:
+        streams = Streams(self.seed).under("transforms")
+        return StreamDraws(streams, indices, device, self._expected)
 
     def describe(self) -> dict[str, object]:
         """What was done, for the header of a file and for the key of a training."""
