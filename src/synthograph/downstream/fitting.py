@@ -243,14 +243,10 @@ def _plateau(config: FitConfig, step: int, history: Sequence[Validation]) -> flo
     return FALL**falls
 
 
-def _constant(config: FitConfig, step: int, history: Sequence[Validation]) -> float:
-    return 1.0
-
-
 _SCALES: Mapping[Schedule, Callable[[FitConfig, int, Sequence[Validation]], float]] = {
     Schedule.COSINE: _cosine,
     Schedule.PLATEAU: _plateau,
-    Schedule.CONSTANT: _constant,
+    Schedule.CONSTANT: lambda config, step, history: 1.0,
 }
 
 
