@@ -69,6 +69,9 @@ def test_it_holds_no_pixels_and_becomes_a_full_archive_by_one_command(
     real: Path, made: Path, tmp_path: Path
 ) -> None:
     before = mix(real, made, tmp_path / "linked", link=True)
+    facts: dict = {}
+    describe(tmp_path / "linked", facts)
+    assert [Path(each).name for each in facts["images lie in"]] == [real.name, made.name]
     names = {path.name for path in (tmp_path / "linked").iterdir()}
     assert names == {"links.json", "manifest.csv", "dataset.json"}
     sg.convert(tmp_path / "linked", tmp_path / "full.zip")

@@ -37,6 +37,8 @@ def describe(
     if path.is_file():
         facts["bytes"] = path.stat().st_size
     archive = open_archive(path)
+    if archive.files.linked.sources:
+        facts["images lie in"] = [str(source.path) for source in archive.files.linked.sources]
     info = archive.info
     facts |= {
         "written by": _writer(archive),
