@@ -82,6 +82,16 @@ def test_command_lines(tree: dict, line: str) -> None:
     assert request.command_words() == shlex.split(line)[1:]
 
 
+def test_a_verb_of_a_group_is_typed_as_two_words() -> None:
+    class GroupedTryRequest(Request):
+        """Try."""
+
+        group = "grouped"
+        quick: bool = Field(False, description="read nothing")
+
+    assert GroupedTryRequest(quick=True).command_line() == "synthograph grouped try --quick"
+
+
 class Found(Result):
     def lines(self) -> list[str]:
         return ["found"]

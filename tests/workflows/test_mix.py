@@ -185,6 +185,9 @@ def test_sets_that_do_not_fit_are_refused(real: Path, tmp_path: Path) -> None:
         sg.mix(real, synthetic=(wide,), add="1", dest=tmp_path / "m.zip")
     with pytest.raises(UserError, match="is real"):
         sg.mix(real, synthetic=(real,), add="1", dest=tmp_path / "m.zip")
+    made = [synthetic(tmp_path / f"set{number}.zip", real) for number in range(2)]
+    with pytest.raises(UserError, match="set1.zip: holds synthetic images: repeat --synthetic"):
+        sg.mix(real, made[1], synthetic=(made[0],), add="1", dest=tmp_path / "m.zip")
     whole = make_archive(tmp_path / "whole.zip")
     with pytest.raises(UserError, match="is not split"):
         sg.mix(whole, only_real=True, dest=tmp_path / "m.zip")

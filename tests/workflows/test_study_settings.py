@@ -59,6 +59,10 @@ def test_networks_are_trained_thrice(tmp_path: Path) -> None:
         ("folds: 1", "a number from 2 to 100, split or external"),
         ("folds: external", "name them as external"),
         ("external: [a/x.zip, b/x.zip]", "called alike"),
+        (
+            "conditions: [real, mixed, augmentation]\nclassifier: {transforms: none, probe: false}",
+            "nothing for the condition augmentation",
+        ),
         ("generator: {trained_on: g.csv}", "speaks of sets"),
         ("generator: {sets: [a], snapshots: [b]}", "exclude each other"),
     ],

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import pydantic
 from pydantic.fields import FieldInfo
@@ -65,7 +65,13 @@ Words = Annotated[tuple[str, ...], pydantic.BeforeValidator(_split)]
 
 
 class Request(Config):
-    """What a job can be asked, frozen. Its class is called after the job: `DomainGapRequest`."""
+    """What a job can be asked, frozen. Its class is called after the job: `DomainGapRequest`.
+
+    Attributes:
+        group: command that the job's verb is one of, as `classify` of `classify train`.
+    """
+
+    group: ClassVar[str] = ""
 
     @classmethod
     def flags(cls) -> dict[str, str]:
@@ -96,7 +102,8 @@ class Request(Config):
 
     def command_words(self) -> list[str]:
         """The words of `command_line` behind the program's name."""
-        words, last = [self.job().replace("_", "-")], list[str]()
+        verb = self.job().removeprefix(f"{self.group}_").replace("_", "-")
+        words, last = [self.group, verb] if self.group else [verb], list[str]()
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)
             if value is None or (not field.is_required() and value == field.default):

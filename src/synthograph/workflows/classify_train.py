@@ -22,7 +22,7 @@ from synthograph.downstream.classifier import Classifier, ClassifierInfo
 from synthograph.stats import scores
 from synthograph.workflows.classify_network import NetworkJob
 from synthograph.workflows.classify_probe import ProbeJob
-from synthograph.workflows.classifying import Made
+from synthograph.workflows.classifying import Made, refuse_single_class
 from synthograph.workflows.downstream_requests import ClassifyTrainRequest
 from synthograph.workflows.tables import number, table_lines
 from synthograph.workflows.trained import (
@@ -177,8 +177,7 @@ def _counts(classes: Sequence[str], rows: Sequence[Row]) -> dict[str, dict[str, 
 
 def _parts(archive: Archive) -> tuple[ArchiveRows, ArchiveRows]:
     """Training and validation images, checked."""
-    if len(archive.info.classes) < 2:
-        raise UserError(f"{archive.path}: has fewer than two classes: nothing can be told apart")
+    refuse_single_class(archive)
     for part in (parts := training_parts(archive)):
         counts = count_labels(part.rows, archive.info.classes)
         absent = [name for name in archive.info.classes if not counts[name]]

@@ -8,7 +8,9 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from synthograph.archive.batches import ArchiveRows, ImageSet, group_numbers
+from synthograph.archive.reader import Archive
 from synthograph.core.devices import pick_device
+from synthograph.core.errors import UserError
 from synthograph.core.progress import Tracks, silent
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.downstream import probe
@@ -38,6 +40,19 @@ class Predicted:
 
     probabilities: Float64[Tensor, "n k"]
     distances: Float64[Tensor, " n"]
+
+
+def refuse_single_class(archive: Archive) -> None:
+    """Refuse images that a classifier has nothing to tell apart in.
+
+    Raises:
+        UserError: they are of fewer than two classes.
+    """
+    if len(archive.info.classes) < 2:
+        raise UserError(
+            f"{archive.path}: has fewer than two classes, nothing can be told apart: prepare the "
+            "images with --labels, or in one folder per class"
+        )
 
 
 def open_backbone(name: str | None, device: str) -> Extractor:

@@ -133,6 +133,8 @@ FIT_FIELDS = {
 class ClassifyTrainRequest(FitOptions):
     """Train a classifier on split train; split val chooses it, split test is never looked at."""
 
+    group = "classify"
+
     data: Path = Field(description="archive with labels, split; real images or a mixture")
     out: Annotated[Path, Flag("--out", "-o")] = Field(
         description="classifier to be written: NAME.safetensors"
@@ -165,6 +167,8 @@ class ClassifyTrainRequest(FitOptions):
 class ClassifyEvaluateRequest(Request):
     """Score a classifier on real images that neither it nor its generator saw."""
 
+    group = "classify"
+
     model: Path = Field(description="classifier of classify train")
     data: str = Field(description="archive, or ARCHIVE:split; split test if there are splits")
     by: Words = Field((), description="also for each value of these columns, such as site,sex")
@@ -192,6 +196,8 @@ class PredictOptions(Request):
 class ClassifyPredictRequest(PredictOptions):
     """Write the probability of every class for images: of an archive, a folder, or one file."""
 
+    group = "classify"
+
     model: Path = Field(description="classifier of classify train")
     out: Annotated[Path, Flag("--out", "-o")] = Field(description="table to be written: NAME.csv")
     pictures: Path | None = Field(
@@ -203,6 +209,8 @@ class ClassifyPredictRequest(PredictOptions):
 
 class SegmentTrainRequest(FitOptions):
     """Train a segmenter on masks of split train; split val chooses it, test is never looked at."""
+
+    group = "segment"
 
     data: Path = Field(description="archive with masks, split; real images or a mixture")
     out: Annotated[Path, Flag("--out", "-o")] = Field(
@@ -227,6 +235,8 @@ class SegmentTrainRequest(FitOptions):
 class SegmentEvaluateRequest(Request):
     """Score a segmenter on masks of real images that neither it nor its generator saw."""
 
+    group = "segment"
+
     model: Path = Field(description="segmenter of segment train")
     data: str = Field(description="archive, or ARCHIVE:split; split test if there are splits")
     by: Words = Field((), description="also for each value of these columns, such as site,sex")
@@ -245,6 +255,8 @@ class SegmentPredictRequest(PredictOptions):
     """Write a mask for every image, a PNG of mask values as in training: of an archive, a folder,
     or one file.
     """
+
+    group = "segment"
 
     model: Path = Field(description="segmenter of segment train")
     out: Annotated[Path, Flag("--out", "-o")] = Field(description="folder of masks to be written")

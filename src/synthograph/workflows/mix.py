@@ -120,6 +120,10 @@ def run(request: MixRequest, *, progress: Progress) -> MixResult:
 
 
 def _check_real(real: Archive) -> None:
+    if not any(row.real for row in real.rows):
+        raise UserError(
+            f"{real.path}: holds synthetic images: repeat --synthetic before each set of them"
+        )
     if not any(row.split for row in real.rows):
         raise UserError(
             f"{real.path}: is not split, and only training images are mixed: run 'synthograph "

@@ -169,8 +169,7 @@ class Training:
 
 def typed(request: Request) -> str:
     """A request as its command, whoever started this process."""
-    verb, *words = request.command_words()
-    return shlex.join(["synthograph", *verb.split("-"), *words])
+    return shlex.join(["synthograph", *request.command_words()])
 
 
 _CONTROLS = {Condition.DUPLICATES: "duplicates", Condition.SHUFFLED: "shuffled"}

@@ -20,6 +20,7 @@ from synthograph.core.untrusted.tensors import read_document
 from synthograph.metrics.overlap import Trained, same_names, trained_on
 from synthograph.models.snapshot import is_pickle
 from synthograph.models.snapshot_files import find_snapshot
+from synthograph.workflows.classifying import refuse_single_class
 from synthograph.workflows.leaks import refuse_alike, refuse_recoded
 from synthograph.workflows.study_folds import Fold
 from synthograph.workflows.study_settings import EXTERNAL, StudySettings
@@ -77,8 +78,7 @@ def open_data(settings: StudySettings, progress: Progress) -> tuple[Archive, Rep
     bare = next((row.file for row in archive.rows if row.label is None), None)
     if bare is not None:
         raise UserError(f"{archive.path}: {bare} has no class: prepare the images with --labels")
-    if len(archive.info.classes) < 2:
-        raise UserError(f"{archive.path}: has fewer than two classes: nothing can be told apart")
+    refuse_single_class(archive)
     return archive, find_copies(archive, progress.track("looking for equal images"))
 
 

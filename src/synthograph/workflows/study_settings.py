@@ -31,6 +31,7 @@ SPLIT, EXTERNAL = FOLDS = ("split", "external")
 MAX_FOLDS = 100
 OWN = ("data", "out", "device", "dry_run", "measure", "balance")
 """Fields of a training that the study itself decides."""
+_OFF: tuple[object, ...] = ("none", ["none"])
 NETWORK_SEEDS, PROBE_SEEDS = 3, 1
 
 
@@ -185,6 +186,11 @@ class StudySettings(Config):
         if lone and Condition.MIXED not in self.conditions:
             raise ValueError(
                 f"conditions: {lone[0]} takes as many images as mixed does: add mixed to them"
+            )
+        if Condition.AUGMENTATION in self.conditions and self.classifier.get("transforms") in _OFF:
+            raise ValueError(
+                "classifier: transforms: none leaves nothing for the condition augmentation: leave "
+                "one of them out"
             )
         if ratio != CHOSEN and ratio not in self.ratios:
             raise ValueError(f"primary.ratio: {ratio} is neither {CHOSEN} nor one of ratios")
