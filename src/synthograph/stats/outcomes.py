@@ -36,6 +36,12 @@ class Outcome(Protocol):
     def fewest_groups(self) -> int:
         """Groups of the class that has fewest: they limit what can be known."""
 
+    def subset(self: Own, rows: Int64[Tensor, " m"] | Bool[Tensor, " n"]) -> Own:
+        """What was found at `rows`."""
+
+    def by_group(self: Own) -> Own:
+        """The same with the images of a group as one."""
+
     def same_images(self: Own, other: Own) -> bool:
         """Whether the other one is about the same images in the same order and folds."""
 

@@ -1,7 +1,5 @@
 """Audit of synthetic images for memorised training images."""
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +27,7 @@ from synthograph.metrics.audit.report_text import table
 from synthograph.metrics.overlap import trained_on
 from synthograph.workflows.cross_fold import CrossFoldResult, compare_folds
 from synthograph.workflows.requests import AuditRequest
-from synthograph.workflows.tables import table_lines
+from synthograph.workflows.tables import csv_text, table_lines
 
 NOTHING = "nothing was written: --outdir keeps the numbers, the pairs and the list"
 NAMED = 20
@@ -194,12 +192,10 @@ def _write(found: Audited, sets: _Sets, outdir: Path, command: str) -> str:
 
 def _withheld(found: Audited, sets: _Sets) -> str:
     """CSV of the synthetic images that should not be shared."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("file", "network", "seed", "training_file", "score", "why"))
+    lines = []
     for each in found.withheld:
         row = sets.synthetic.ordered[each.image]
         score = "" if each.score is None else f"{each.score:.6g}"
         origin = (row.columns.get(name, "") for name in ("network", "seed"))
-        writer.writerow((row.file, *origin, sets.train.ordered[each.source].file, score, each.why))
-    return text.getvalue()
+        lines.append((row.file, *origin, sets.train.ordered[each.source].file, score, each.why))
+    return csv_text(("file", "network", "seed", "training_file", "score", "why"), lines)

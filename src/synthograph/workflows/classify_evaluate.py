@@ -25,18 +25,15 @@ from synthograph.results.classification import (
     ClassifierEvaluation,
     ClassifierRecord,
     ScoreValue,
-    Unit,
 )
 from synthograph.stats import scores
 from synthograph.stats.operating import operating_points
-from synthograph.stats.paired import score_interval
 from synthograph.stats.scores import Predictions
 from synthograph.workflows.classifying import extractor_of, predict, predictions_of
 from synthograph.workflows.downstream_requests import ClassifyEvaluateRequest
+from synthograph.workflows.scoring import levels_of, parts_of, scored
 from synthograph.workflows.tables import number, table_lines, worded_lines
 from synthograph.workflows.trained import (
-    cells_of,
-    levels_of,
     noted_look,
     placed,
     refuse_other_modalities,
@@ -137,14 +134,11 @@ def _evaluation(
     unlike: int,
     notes: list[str],
 ) -> ClassifierEvaluation:
-    values, by_group = list(_values(predicted, "image", request.seed)), predicted.by_group()
-    if len(by_group) < len(predicted):
-        values += _values(by_group, "group", request.seed)
-    for column in request.by:
-        cells = cells_of(images, column)
-        for level in levels_of(images, column):
-            here = torch.tensor([cell == level for cell in cells])
-            values += _values(predicted.subset(here), "image", request.seed, column, level)
+    values = [
+        scored(score, part, request.seed)
+        for part in parts_of(predicted, images, request.by)
+        for score in scores.scores_of(predicted.classes)
+    ]
     said = scores.reliability(predicted)
     table = scores.confusion(predicted, torch.ones(1, len(predicted)).double())[0].long()
     if unlike > 0.05 * len(predicted):
@@ -200,23 +194,6 @@ def _curves(predicted: Predictions, classes: Sequence[str]) -> Iterator[ClassCur
                 sensitivity=tuple(points.sensitivity.tolist()),
                 precision=tuple(points.precision.tolist()),
             )
-
-
-def _values(
-    predicted: Predictions, unit: Unit, seed: int, column: str = "", level: str = ""
-) -> Iterator[ScoreValue]:
-    for score in scores.scores_of(predicted.classes):
-        value, ends = score_interval(score, predicted, seed=seed)
-        yield ScoreValue(
-            score=score.name,
-            column=column,
-            level=level,
-            unit=unit,
-            value=value if value == value else None,
-            interval=ends,
-            images=len(predicted),
-            groups=len(predicted.groups.unique()),
-        )
 
 
 def _scores(values: Sequence[ScoreValue]) -> Table:

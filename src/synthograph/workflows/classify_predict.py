@@ -1,7 +1,5 @@
 """Probabilities of classes for images whose class nobody said."""
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +10,7 @@ from torch import Tensor
 
 from synthograph.archive.png import encode_png
 from synthograph.core.contact_sheets import as_rgb
-from synthograph.core.files import new_folder, refuse_output, write_bytes
+from synthograph.core.files import new_folder, refuse_output, write_text
 from synthograph.core.heat import predicted_picture
 from synthograph.core.outputs import refuse_other_kinds
 from synthograph.core.progress import Progress
@@ -25,6 +23,7 @@ from synthograph.stats.scores import decide
 from synthograph.workflows.classifying import Predicted, extractor_of, predict
 from synthograph.workflows.downstream_requests import ClassifyPredictRequest
 from synthograph.workflows.predict_inputs import Inputs, left_out_note, open_inputs, place
+from synthograph.workflows.tables import csv_text
 from synthograph.workflows.trained import placed, refuse_out
 
 UNLIKE = "unlike the training images"
@@ -84,7 +83,7 @@ def run(request: ClassifyPredictRequest, *, progress: Progress) -> ClassifyPredi
             with new_folder(request.pictures) as folder:
                 _draw(folder, model, extractor, inputs, found, decided, progress)
         table = _table(model.info.classes, inputs, found, decided)
-    write_bytes(placed(request.out), table)
+    write_text(placed(request.out), table)
     return ClassifyPredictResult(
         request.out,
         len(decided),
@@ -96,11 +95,8 @@ def run(request: ClassifyPredictRequest, *, progress: Progress) -> ClassifyPredi
 
 def _table(
     classes: Sequence[str], inputs: Inputs, found: Predicted, decided: Int64[Tensor, " n"]
-) -> bytes:
-    lines = io.StringIO()
-    writer = csv.writer(lines, lineterminator="\n")
+) -> str:
     columns = ["file", "group", "split", "label", "decided", *(f"p.{name}" for name in classes)]
-    writer.writerow([*columns, "distance", "unlike"])
     table = {}
     each = (found.probabilities.tolist(), decided.tolist(), found.distances.tolist())
     for row, p, one, distance in zip(inputs.rows.ordered, *each, strict=True):
@@ -110,8 +106,8 @@ def _table(
             *(f"{value:.6g}" for value in p),
             *(f"{distance:.4g}", "yes" if distance > 1 else ""),
         ]
-    writer.writerows(table[row.file] for row in inputs.rows.rows)
-    return lines.getvalue().encode("utf-8")
+    in_order = (table[row.file] for row in inputs.rows.rows)
+    return csv_text([*columns, "distance", "unlike"], in_order)
 
 
 def _draw(

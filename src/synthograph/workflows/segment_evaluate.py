@@ -1,12 +1,9 @@
 """Scores of a segmenter on real images that it never saw."""
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
@@ -14,14 +11,13 @@ from synthograph.archive.batches import open_rows
 from synthograph.archive.masked import IGNORED, MaskedImages, masked_images
 from synthograph.core.contact_sheets import contact_sheet
 from synthograph.core.devices import pick_device
-from synthograph.core.files import sha256_file, write_bytes
+from synthograph.core.files import sha256_file, write_bytes, write_text
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.core.version import VERSION
 from synthograph.downstream import segmenter
 from synthograph.downstream.segmenter import Segmenter
 from synthograph.report.segmentations import tables
-from synthograph.results.classification import Unit
 from synthograph.results.segmentation import (
     MEAN,
     ClassCases,
@@ -38,13 +34,11 @@ from synthograph.stats.masks import (
     cases,
     mask_scores,
 )
-from synthograph.stats.paired import score_interval
 from synthograph.workflows.downstream_requests import SegmentEvaluateRequest
+from synthograph.workflows.scoring import levels_of, parts_of, scored
 from synthograph.workflows.segmenting import drawn_beside, overlaps_of, predicted_masks
-from synthograph.workflows.tables import number, worded_lines
+from synthograph.workflows.tables import csv_text, number, worded_lines
 from synthograph.workflows.trained import (
-    cells_of,
-    levels_of,
     noted_look,
     placed,
     refuse_other_modalities,
@@ -100,7 +94,7 @@ def run(request: SegmentEvaluateRequest, *, progress: Progress) -> SegmentEvalua
     if request.out is not None:
         evaluation.save(placed(request.out))
     if request.table is not None:
-        write_bytes(placed(request.table), _table(model, images, overlaps))
+        write_text(placed(request.table), _table(model, images, overlaps))
     if request.overlays is not None:
         write_bytes(placed(request.overlays), _overlays(images, masks, overlaps))
     return SegmentEvaluateResult(evaluation, [path for path, _ in wanted if path is not None])
@@ -114,15 +108,11 @@ def _evaluation(
     notes: Sequence[str],
 ) -> SegmenterEvaluation:
     info, rows = model.info, images.rows
-    values = list(_values(info.classes, overlaps, "image", request.seed))
-    by_group = overlaps.by_group()
-    if len(by_group) < len(overlaps):
-        values += _values(info.classes, by_group, "group", request.seed)
-    for column in request.by:
-        cells = cells_of(rows, column)
-        for level in levels_of(rows, column):
-            here = overlaps.subset(torch.tensor([cell == level for cell in cells]))
-            values += _values(info.classes, here, "image", request.seed, column, level)
+    values = [
+        MaskScoreValue(**dict(scored(score, part, request.seed)), of_class=name)
+        for part in parts_of(overlaps, rows, request.by)
+        for name, score in _each_score(info.classes, part.outcome)
+    ]
     counted = [(name, cases(overlaps, k)) for k, name in enumerate(info.classes) if k > 0]
     return SegmenterEvaluation(
         model=SegmenterRecord(
@@ -180,52 +170,25 @@ def _notes(trained: str, images: MaskedImages) -> Iterator[str]:
         yield f"{share:.1%} of the pixels are ignored (value {IGNORED})"
 
 
-def _values(
-    classes: Sequence[str],
-    overlaps: Overlaps,
-    unit: Unit,
-    seed: int,
-    column: str = "",
-    level: str = "",
-) -> Iterator[MaskScoreValue]:
-    """All scores, the mean over the classes first."""
-    groups = len(overlaps.groups.unique())
-    for name, score in _each_score(classes, overlaps):
-        value, ends = score_interval(score, overlaps, seed=seed)
-        yield MaskScoreValue(
-            score=score.name,
-            column=column,
-            level=level,
-            unit=unit,
-            of_class=name,
-            value=value if value == value else None,
-            interval=ends,
-            images=len(overlaps),
-            groups=groups,
-        )
-
-
 def _each_score(classes: Sequence[str], overlaps: Overlaps) -> Iterator[tuple[str, MaskScore]]:
-    """Class and score; the mean of several classes has no class."""
+    """Class and score, the mean over several classes first, which has no class."""
     there = overlaps.occurring
     parts = [(classes[k], [k]) for k in there]
     for name, numbers in [(MEAN, there)] * (len(there) > 1) + parts:
         yield from ((name, score) for score in mask_scores(numbers, overlaps.diagonal))
 
 
-def _table(model: Segmenter, images: MaskedImages, overlaps: Overlaps) -> bytes:
+def _table(model: Segmenter, images: MaskedImages, overlaps: Overlaps) -> str:
     """One row per image and class, as CSV; empty cells where there is no value."""
-    lines = io.StringIO()
-    writer = csv.writer(lines, lineterminator="\n")
+    lines = []
     columns = ["file", "group", "split", "class", "true_pixels", "predicted_pixels"]
-    writer.writerow([*columns, "dice", "iou", "hausdorff95"])
     for n, row in enumerate(images.rows.ordered):
         for k, name in enumerate(model.info.classes[1:], start=1):
             pixels = (int(overlaps.truth[n, k]), int(overlaps.predicted[n, k]))
             found = (float(of[n, k]) for of in (overlaps.dice, overlaps.iou, overlaps.distance))
             values = ("" if value != value else f"{value:.6g}" for value in found)
-            writer.writerow([row.file, row.group, row.split or "", name, *pixels, *values])
-    return lines.getvalue().encode("utf-8")
+            lines.append([row.file, row.group, row.split or "", name, *pixels, *values])
+    return csv_text([*columns, "dice", "iou", "hausdorff95"], lines)
 
 
 def _overlays(images: MaskedImages, masks: UInt8[Tensor, "n h w"], overlaps: Overlaps) -> bytes:

@@ -1,7 +1,5 @@
 """Masks for images that have none."""
 
-import csv
-import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ from synthograph.report.words import several
 from synthograph.workflows.downstream_requests import SegmentPredictRequest
 from synthograph.workflows.predict_inputs import Inputs, left_out_note, open_inputs, place
 from synthograph.workflows.segmenting import drawn_beside, predicted_masks
+from synthograph.workflows.tables import csv_text
 
 TABLE = "masks.csv"
 
@@ -101,9 +100,7 @@ def _write(
     for row, mask, pixels in zip(inputs.rows.ordered, masks, counts.tolist(), strict=True):
         place(folder, inputs.name(row), encode_png(values[mask][:, :, None]))
         table[row.file] = [inputs.name(row), row.group, row.split or "", *pixels]
-    lines = io.StringIO()
-    writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow(["file", "group", "split", *(f"pixels.{name}" for name in info.classes)])
-    writer.writerows(table[row.file] for row in inputs.rows.rows)
-    (folder / TABLE).write_bytes(lines.getvalue().encode("utf-8"))
+    head = ["file", "group", "split", *(f"pixels.{name}" for name in info.classes)]
+    in_order = (table[row.file] for row in inputs.rows.rows)
+    (folder / TABLE).write_bytes(csv_text(head, in_order).encode("utf-8"))
     return counts

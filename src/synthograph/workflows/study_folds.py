@@ -2,8 +2,6 @@
 made.
 """
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,6 +17,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.names import first_few
 from synthograph.core.seeds import Streams
 from synthograph.workflows.study_settings import SPLIT, StudySettings
+from synthograph.workflows.tables import csv_text
 
 TRIES = 20
 """Orders of equal groups that are tried before a class counts as too rare."""
@@ -202,11 +201,10 @@ def _check(fold: Fold, archive: Archive) -> None:
 
 def folds_table(folds: Sequence[Fold]) -> bytes:
     """CSV: every image with its group and class, and what it is in every fold."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["file", "group", "label", *(f"fold{fold.number}" for fold in folds)])
+    head = ["file", "group", "label", *(f"fold{fold.number}" for fold in folds)]
     splits = [{row.file: row.split for row in fold.rows} for fold in folds]
-    for row in folds[0].archive.rows:
-        cells = (found.get(row.file) or "" for found in splits)
-        writer.writerow([row.file, row.group, row.label or "", *cells])
-    return text.getvalue().encode("utf-8")
+    lines = (
+        [row.file, row.group, row.label or "", *(found.get(row.file) or "" for found in splits)]
+        for row in folds[0].archive.rows
+    )
+    return csv_text(head, lines).encode("utf-8")

@@ -1,8 +1,9 @@
-"""Tables as lines of text."""
+"""Tables as lines of text, and as CSV."""
 
+import csv
 import io
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from rich.console import Console, Group, RenderableType
@@ -90,6 +91,15 @@ def _unbroken(column: Column, console: Console) -> Column:
     longest, words = max(cell.maximum for cell in cells), max(cell.minimum for cell in cells)
     whole = column.no_wrap or longest <= SHORT
     return replace(column.copy(), no_wrap=whole, min_width=longest if whole else words)
+
+
+def csv_text(head: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
+    """A table as CSV with its head; values that are no text as `str` gives them."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def number(value: float) -> str:

@@ -1,5 +1,5 @@
 """What jobs with classifiers and with segmenters have in common: which images train and which
-choose, what is refused, and the columns that scores are also given by.
+choose, and what is refused.
 """
 
 from pathlib import Path
@@ -9,15 +9,12 @@ from synthograph.archive.ledger import note_look, told
 from synthograph.archive.reader import Archive
 from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors, refuse_output, sha256_file
-from synthograph.core.names import first_few, nearest
+from synthograph.core.names import first_few
 from synthograph.core.progress import Progress
 from synthograph.downstream.trained import TrainedInfo
 from synthograph.metrics.overlap import Trained, trained_on
-from synthograph.metrics.scopes import MAX_LEVELS, too_many
 from synthograph.workflows.leaks import refuse_crossing, refuse_recoded, training_images
 
-SPLIT = "split"
-"""The part of the archive, which is no further column."""
 FEW_GROUPS = 20
 
 
@@ -165,30 +162,3 @@ def refuse_seen_recoded(
         ]
     what = f"images that trained {model.name}"
     return refuse_recoded(images, known, what, progress)
-
-
-def cells_of(images: ArchiveRows, column: str) -> tuple[str, ...]:
-    """A column of the images in the order of `images.images`, empty where there is none."""
-    if column == SPLIT:
-        return tuple(row.split or "" for row in images.ordered)
-    return images.images.column(column) or ()
-
-
-def levels_of(images: ArchiveRows, column: str) -> list[str]:
-    """Values of a column that scores are asked by.
-
-    Raises:
-        UserError: the images lack it, or it has too many.
-    """
-    cells = cells_of(images, column)
-    if not any(cells):
-        known = sorted({name for row in images.rows for name in row.columns})
-        raise UserError(
-            f"--by {column}: {images.name} has no such column: {nearest(column, known)}"
-        )
-    levels = sorted(set(cells))
-    if too_many(levels):
-        raise UserError(
-            f"--by {column}: has {len(levels)} values, at most {MAX_LEVELS} are scored one by one"
-        )
-    return levels
