@@ -24,16 +24,24 @@ from tests.conftest import make_archive
 from tests.workflows.test_mix import synthetic
 
 
-@pytest.fixture
-def real(tmp_path: Path) -> Path:
-    path = make_archive(tmp_path / "real.zip", count=40)
-    split_archive(path, SplitOptions(test=0.2, val=0.2))
-    return path
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an archive, split, and a set of a generator that saw its training images."""
+    folder = tmp_path_factory.mktemp("linked")
+    real = make_archive(folder / "real.zip", count=40)
+    split_archive(real, SplitOptions(test=0.2, val=0.2))
+    synthetic(folder / "made.zip", real)
+    return folder
 
 
 @pytest.fixture
-def made(tmp_path: Path, real: Path) -> Path:
-    return synthetic(tmp_path / "made.zip", real)
+def real(tmp_path: Path, built: Path) -> Path:
+    return shutil.copyfile(built / "real.zip", tmp_path / "real.zip")
+
+
+@pytest.fixture
+def made(tmp_path: Path, built: Path) -> Path:
+    return shutil.copyfile(built / "made.zip", tmp_path / "made.zip")
 
 
 def mix(real: Path, made: Path, dest: Path, **options: object) -> Archive:

@@ -42,6 +42,15 @@ class MaskedImages:
         counts = np.bincount(self.masks.reshape(-1), minlength=IGNORED + 1)
         return {int(value): counts[value] / counts.sum() for value in np.flatnonzero(counts)}
 
+    def without_note(self) -> list[str]:
+        """A note where images have no mask."""
+        if not self.without:
+            return []
+        return [
+            f"{len(self.without)} of {len(self) + len(self.without)} images of {self.rows.name} "
+            f"have no mask and are left out, such as {self.without[0]}"
+        ]
+
     def numbered(self, values: Sequence[int]) -> "MaskedImages":
         """The same with class numbers in place of mask values; `IGNORED` stays.
 

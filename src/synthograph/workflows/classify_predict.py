@@ -22,7 +22,7 @@ from synthograph.features.base import Extractor
 from synthograph.stats.scores import decide
 from synthograph.workflows.classifying import Predicted, extractor_of, predict
 from synthograph.workflows.downstream_requests import ClassifyPredictRequest
-from synthograph.workflows.predict_inputs import Inputs, left_out_note, open_inputs, place
+from synthograph.workflows.predict_inputs import Inputs, open_inputs, place
 from synthograph.workflows.tables import csv_text
 from synthograph.workflows.trained import placed, refuse_out
 
@@ -88,7 +88,7 @@ def run(request: ClassifyPredictRequest, *, progress: Progress) -> ClassifyPredi
         request.out,
         len(decided),
         int((found.distances > 1).sum()),
-        left_out_note(inputs.left_out) if inputs.left_out else "",
+        inputs.left_out_note(),
         request.pictures,
     )
 

@@ -164,12 +164,10 @@ class ClassifyTrainRequest(FitOptions):
     dry_run: bool = Field(False, description="print the plan and train nothing")
 
 
-class ClassifyEvaluateRequest(Request):
-    """Score a classifier on real images that neither it nor its generator saw."""
+class EvaluateOptions(Request):
+    """What scoring a classifier and a segmenter share."""
 
-    group = "classify"
-
-    model: Path = Field(description="classifier of classify train")
+    model: Path = Field(description="file of a trained network")
     data: str = Field(description="archive, or ARCHIVE:split; split test if there are splits")
     by: Words = Field((), description="also for each value of these columns, such as site,sex")
     out: Annotated[Path | None, Flag("--out", "-o")] = Field(
@@ -177,6 +175,14 @@ class ClassifyEvaluateRequest(Request):
     )
     seed: int = Field(0, description="seed of the intervals")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+
+
+class ClassifyEvaluateRequest(EvaluateOptions):
+    """Score a classifier on real images that neither it nor its generator saw."""
+
+    group = "classify"
+
+    model: Path = Field(description="classifier of classify train")
 
 
 class PredictOptions(Request):
@@ -232,23 +238,16 @@ class SegmentTrainRequest(FitOptions):
     dry_run: bool = Field(False, description="print the plan and train nothing")
 
 
-class SegmentEvaluateRequest(Request):
+class SegmentEvaluateRequest(EvaluateOptions):
     """Score a segmenter on masks of real images that neither it nor its generator saw."""
 
     group = "segment"
 
     model: Path = Field(description="segmenter of segment train")
-    data: str = Field(description="archive, or ARCHIVE:split; split test if there are splits")
-    by: Words = Field((), description="also for each value of these columns, such as site,sex")
-    out: Annotated[Path | None, Flag("--out", "-o")] = Field(
-        None, description="also write the scores as JSON"
-    )
     table: Path | None = Field(None, description="also write the scores of every image: NAME.csv")
     overlays: Path | None = Field(
         None, description="also draw the worst, middle and best images: NAME.png"
     )
-    seed: int = Field(0, description="seed of the intervals")
-    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
 
 
 class SegmentPredictRequest(PredictOptions):

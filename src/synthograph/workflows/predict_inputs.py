@@ -42,6 +42,14 @@ class Inputs:
         """What to call an image."""
         return row.columns.get(SOURCE_FILE, row.file) if self.files else row.file
 
+    def left_out_note(self) -> str:
+        """Which files were left out, and why the first was; empty where none was."""
+        if not self.left_out:
+            return ""
+        name, reason = next(iter(self.left_out.items()))
+        count, some = len(self.left_out), first_few(self.left_out)
+        return f"{count} files were left out: {some} ({name}: {reason})"
+
 
 @contextmanager
 def open_inputs(request: PredictOptions, info: TrainedInfo, progress: Progress) -> Iterator[Inputs]:
@@ -162,12 +170,6 @@ class _Quiet(Silent):
 
     def __init__(self, progress: Progress) -> None:
         self.track = progress.track  # type: ignore[method-assign]
-
-
-def left_out_note(left_out: Mapping[str, str]) -> str:
-    """Which files were left out, and why the first was."""
-    name, reason = next(iter(left_out.items()))
-    return f"{len(left_out)} files were left out: {first_few(left_out)} ({name}: {reason})"
 
 
 def place(folder: Path, name: str, png: bytes) -> None:

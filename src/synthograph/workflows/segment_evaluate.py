@@ -151,11 +151,7 @@ def _evaluation(
 
 def _notes(trained: str, images: MaskedImages) -> Iterator[str]:
     rows, given = images.rows, images.rows.archive.info.spec.describe()
-    if images.without:
-        yield (
-            f"{len(images.without)} of {len(images.without) + len(images)} images of {rows.name} "
-            f"have no mask and are left out, such as {images.without[0]}"
-        )
+    yield from images.without_note()
     if trained != given:
         yield f"the segmenter was trained on {trained}, these images are {given}"
     if not any(row.grouped for row in rows.rows):

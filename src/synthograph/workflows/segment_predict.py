@@ -17,7 +17,7 @@ from synthograph.downstream import segmenter
 from synthograph.downstream.segmenter import SegmenterInfo
 from synthograph.report.words import several
 from synthograph.workflows.downstream_requests import SegmentPredictRequest
-from synthograph.workflows.predict_inputs import Inputs, left_out_note, open_inputs, place
+from synthograph.workflows.predict_inputs import Inputs, open_inputs, place
 from synthograph.workflows.segmenting import drawn_beside, predicted_masks
 from synthograph.workflows.tables import csv_text
 
@@ -85,7 +85,7 @@ def run(request: SegmentPredictRequest, *, progress: Progress) -> SegmentPredict
         len(masks),
         dict(zip(info.classes, info.values, strict=True)),
         dict(zip(info.classes, shares.tolist(), strict=True)),
-        left_out_note(inputs.left_out) if inputs.left_out else "",
+        inputs.left_out_note(),
         request.pictures,
     )
 

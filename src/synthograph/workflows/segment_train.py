@@ -181,12 +181,7 @@ def _check(train: MaskedImages, validation: MaskedImages, names: Sequence[str]) 
             )
         if absent:
             notes.append(f"no validation mask holds {first_few(absent)}: others choose")
-        if images.without:
-            total = len(images) + len(images.without)
-            notes.append(
-                f"{len(images.without)} of {total} images of {images.rows.name} have no mask and "
-                f"are left out, such as {images.without[0]}"
-            )
+        notes += images.without_note()
     return notes
 
 
