@@ -8,11 +8,6 @@ from synthograph.results.study import ArmKind, Finding, Study, StudyDifference
 ALPHA = 0.05
 
 
-def three(value: float | None) -> str:
-    """A score, with three digits behind the point."""
-    return "–" if value is None else f"{value:.3f}"
-
-
 def signed(value: float | None) -> str:
     """A difference, with its sign."""
     return "–" if value is None else f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")

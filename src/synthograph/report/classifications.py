@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 
-from synthograph.report.claims import three
 from synthograph.report.squares import SquareLine, matrix, square
-from synthograph.report.studies import TableText
-from synthograph.report.words import count, several
+from synthograph.report.tables import TableText, score_cell, scores_title, size_cell, three
+from synthograph.report.words import count
 from synthograph.results.base import Tree
 from synthograph.results.classification import ClassifierEvaluation, ScoreValue
 
@@ -16,8 +15,6 @@ TITLES = {"auroc": "AUROC", "macro_f1": "macro F1", "brier": "Brier score"}
 
 def tables(found: ClassifierEvaluation) -> Iterator[TableText]:
     """Scores by image and by group, of every class, and by the values of columns."""
-    where = f"{found.data}{f':{found.split}' if found.split else ''}"
-    size = f"{count(found.images)} images of {several(found.groups, 'group')}"
     whole = [each for each in found.scores if not each.column]
     units = list(dict.fromkeys(each.unit for each in whole))
     rows = [
@@ -25,9 +22,8 @@ def tables(found: ClassifierEvaluation) -> Iterator[TableText]:
         for name in dict.fromkeys(each.score for each in whole)
     ]
     head = ["score", *(f"by {unit}" for unit in units)]
-    title = f"Scores of {found.model.file} on {where}, {size}, with 95 % intervals"
     baseline = f"Always saying the most frequent class has accuracy {three(found.majority)}."
-    yield TableText(title, head, rows, [baseline])
+    yield TableText(scores_title(found), head, rows, [baseline])
     yield of_classes(found)
     yield from _by_column(found)
 
@@ -70,8 +66,9 @@ def _by_column(found: ClassifierEvaluation) -> Iterator[TableText]:
         rows = []
         for level in dict.fromkeys(each.level for each in own):
             here = [each for each in own if each.level == level]
-            size = f"{count(here[0].images)} of {several(here[0].groups, 'group')}"
-            rows.append([level or "(none)", size, *(_cell(here, name) for name in names)])
+            rows.append(
+                [level or "(none)", size_cell(here[0]), *(_cell(here, name) for name in names)]
+            )
         yield TableText(f"By {column}", [column, "images", *map(_words, names)], rows)
 
 
@@ -81,11 +78,7 @@ def _words(score: str) -> str:
 
 def _cell(values: list[ScoreValue], name: str, unit: str = "image") -> str:
     value = next((each for each in values if (each.score, each.unit) == (name, unit)), None)
-    if value is None or value.value is None:
-        return "–"
-    ends = value.interval
-    bounds = "" if ends is None else f" ({three(ends.low)} to {three(ends.high)})"
-    return f"{three(value.value)}{bounds}"
+    return score_cell(value)
 
 
 def drawings(found: ClassifierEvaluation) -> dict[str, str]:

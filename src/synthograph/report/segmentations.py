@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from synthograph.report.claims import three
-from synthograph.report.studies import TableText
-from synthograph.report.words import count, several
+from synthograph.report.tables import TableText, score_cell, scores_title, size_cell
+from synthograph.report.words import count
 from synthograph.results.base import Tree
 from synthograph.results.segmentation import MEAN, MaskScoreValue, SegmenterEvaluation
 
@@ -17,15 +16,13 @@ OF_GROUPS = {
 
 def tables(found: SegmenterEvaluation) -> Iterator[TableText]:
     """Scores by class, by the values of columns, and empty cases with their rules."""
-    where = f"{found.data}{f':{found.split}' if found.split else ''}"
-    size = f"{count(found.images)} images of {several(found.groups, 'group')}"
     whole = [each for each in found.scores if not each.column]
     rows = [
         (title, [each for each in whole if (each.score, each.unit) == (score, unit)])
         for unit, titles in (("image", found.titles), ("group", OF_GROUPS))
         for score, title in titles.items()
     ]
-    yield _table(f"Scores of {found.model.file} on {where}, {size}, with 95 % intervals", rows)
+    yield _table(scores_title(found), rows)
     parts = [each for each in found.scores if each.column and each.score == "dice"]
     levels = dict.fromkeys((each.column, each.level) for each in parts)
     if levels:
@@ -46,18 +43,10 @@ def _table(
     cells = []
     for name, values in rows:
         of_class = {value.of_class: value for value in values}
-        size = [f"{count(values[0].images)} of {several(values[0].groups, 'group')}"] * sizes
-        cells.append([name, *size, *(_cell(of_class.get(head)) for head in heads)])
+        size = [size_cell(values[0])] * sizes
+        cells.append([name, *size, *(score_cell(of_class.get(head)) for head in heads)])
     named = [head if head != MEAN else "mean" for head in heads]
     return TableText(title, ["", *(["images"] * sizes), *named], cells)
-
-
-def _cell(value: MaskScoreValue | None) -> str:
-    if value is None or value.value is None:
-        return "–"
-    ends = value.interval
-    bounds = "" if ends is None else f" ({three(ends.low)} to {three(ends.high)})"
-    return f"{three(value.value)}{bounds}"
 
 
 def _cases(found: SegmenterEvaluation) -> TableText:

@@ -1,40 +1,14 @@
 """A study in tables: the same words for the page and for the console."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
-from synthograph.report.claims import caveat, signed, three, units
+from synthograph.report.claims import caveat, signed, units
 from synthograph.report.curves import Curve, draw
 from synthograph.report.forest import Line, forest
+from synthograph.report.tables import TableText, three
 from synthograph.report.words import count, number
 from synthograph.results.base import Tree
 from synthograph.results.study import SecondOpinion, Study, StudyArm, StudyDifference, StudySet
-
-
-@dataclass(frozen=True)
-class TableText:
-    """A table in words.
-
-    Attributes:
-        title: what it shows.
-        head: of the columns; the first one names the row.
-        rows: a cell per column.
-        notes: what a reader must know of it.
-    """
-
-    title: str
-    head: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    notes: Sequence[str] = ()
-
-    def tree(self) -> Tree:
-        """Plain data."""
-        return {
-            "title": self.title,
-            "head": list(self.head),
-            "rows": [list(row) for row in self.rows],
-            "notes": list(self.notes),
-        }
 
 
 def set_name(study: Study, part: StudySet) -> str:

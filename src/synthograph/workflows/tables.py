@@ -11,7 +11,7 @@ from rich.measure import Measurement
 from rich.table import Column, Table
 from rich.text import Text
 
-from synthograph.report.studies import TableText
+from synthograph.report.tables import TableText
 
 WIDTH = 1000
 """Columns where no terminal limits them."""

@@ -1,0 +1,63 @@
+"""Tables in words, for the page and for the console, and what the tables of classifiers and of
+segmenters have in common.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from synthograph.report.words import count, several
+from synthograph.results.base import Tree
+from synthograph.results.classification import ClassifierEvaluation, ScoreValue
+from synthograph.results.segmentation import SegmenterEvaluation
+
+
+@dataclass(frozen=True)
+class TableText:
+    """A table in words.
+
+    Attributes:
+        title: what it shows.
+        head: of the columns; the first one names the row.
+        rows: a cell per column.
+        notes: what a reader must know of it.
+    """
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
+
+    def tree(self) -> Tree:
+        """Plain data."""
+        return {
+            "title": self.title,
+            "head": list(self.head),
+            "rows": [list(row) for row in self.rows],
+            "notes": list(self.notes),
+        }
+
+
+def three(value: float | None) -> str:
+    """A score, with three digits behind the point."""
+    return "–" if value is None else f"{value:.3f}"
+
+
+def score_cell(found: ScoreValue | None) -> str:
+    """A score and its interval; a dash where there is none."""
+    if found is None or found.value is None:
+        return "–"
+    ends = found.interval
+    bounds = "" if ends is None else f" ({three(ends.low)} to {three(ends.high)})"
+    return f"{three(found.value)}{bounds}"
+
+
+def size_cell(found: ScoreValue) -> str:
+    """How many images, of how many groups, under the head "images"."""
+    return f"{count(found.images)} of {several(found.groups, 'group')}"
+
+
+def scores_title(found: ClassifierEvaluation | SegmenterEvaluation) -> str:
+    """What was scored, on which images."""
+    where = f"{found.data}{f':{found.split}' if found.split else ''}"
+    size = f"{count(found.images)} images of {several(found.groups, 'group')}"
+    return f"Scores of {found.model.file} on {where}, {size}, with 95 % intervals"
