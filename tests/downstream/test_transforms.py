@@ -6,9 +6,10 @@ from torch import Tensor
 
 from synthograph.core.spec import ImageSpec
 from synthograph.downstream.transform_choice import choose
-from synthograph.downstream.transforms import IGNORED, TRANSFORMS, Transforms, move_masks
+from synthograph.downstream.transforms import TRANSFORMS, Transforms, move_masks
 from synthograph.ops.transforms import rotation
 from synthograph.ops.warp import about_centre, warp
+from synthograph.stats.masks import IGNORED
 
 RGB = ImageSpec(height=24, width=24, modalities={"image": 3})
 TWO = ImageSpec(height=24, width=32, modalities={"vis": 3, "nir": 1}, bits=16)

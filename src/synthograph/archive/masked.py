@@ -10,9 +10,8 @@ from synthograph.archive.batches import ArchiveRows
 from synthograph.core.errors import UserError
 from synthograph.core.names import first_few
 from synthograph.core.progress import Track
+from synthograph.stats.masks import IGNORED
 
-IGNORED = 255
-"""Mask value of pixels of which nobody says what they are, unless a class has it."""
 MOST = 64
 """Classes of masks; more are grey values."""
 REMEDY = "prepare the archive with --masks"

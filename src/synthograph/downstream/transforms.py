@@ -19,7 +19,6 @@ import torch
 from jaxtyping import Float, Int64, Integer
 from torch import Tensor
 
-from synthograph.archive.masked import IGNORED as IGNORED
 from synthograph.core.seeds import Streams
 from synthograph.core.spec import ImageSpec, Invariance
 from synthograph.ops import appearance
@@ -28,6 +27,7 @@ from synthograph.ops.draws import Draws, StreamDraws
 from synthograph.ops.operations import OPERATIONS, GeometricOperation, OperationDraws, Size
 from synthograph.ops.transforms import scaling, translation
 from synthograph.ops.warp import about_centre, warp
+from synthograph.stats.masks import IGNORED
 
 # n image, c channel, h height, w width
 

@@ -26,7 +26,7 @@ from synthograph.stats.outcomes import Score
 # n image, k class, e weighting, h height, w width
 
 IGNORED = 255
-"""Id of pixels of which nobody says what they are."""
+"""Id of pixels of which nobody says what they are; as a mask value, unless a class has it."""
 SHARE = 95
 """Percentage of the border that the Hausdorff distance is about."""
 EMPTY_RULE = (

@@ -8,7 +8,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from synthograph.archive.batches import open_rows
-from synthograph.archive.masked import IGNORED, MaskedImages, masked_images
+from synthograph.archive.masked import MaskedImages, masked_images
 from synthograph.core.contact_sheets import contact_sheet
 from synthograph.core.devices import pick_device
 from synthograph.core.files import sha256_file, write_bytes, write_text
@@ -27,6 +27,7 @@ from synthograph.results.segmentation import (
 )
 from synthograph.stats.masks import (
     EMPTY_RULE,
+    IGNORED,
     MISS_RULE,
     TITLES,
     MaskScore,

@@ -10,7 +10,7 @@ from rich.table import Column, Table
 from rich.text import Text
 from torch import Tensor
 
-from synthograph.archive.masked import IGNORED, MOST, MaskedImages, masked_images
+from synthograph.archive.masked import MOST, MaskedImages, masked_images
 from synthograph.archive.reader import Archive, open_archive
 from synthograph.core.devices import pick_device
 from synthograph.core.errors import UserError
@@ -23,7 +23,7 @@ from synthograph.downstream import segmenter
 from synthograph.downstream.fitting import Batch, FitConfig, Fitted, Score, Task, fit, shuffled
 from synthograph.downstream.segmenter import Segmenter, SegmenterInfo, mask_loss
 from synthograph.downstream.start import moments_of
-from synthograph.stats.masks import Overlaps, mask_scores, mean_dice
+from synthograph.stats.masks import IGNORED, Overlaps, mask_scores, mean_dice
 from synthograph.workflows.downstream_requests import SegmentTrainRequest
 from synthograph.workflows.segmenting import overlaps_of, predicted_masks
 from synthograph.workflows.tables import number, table_lines

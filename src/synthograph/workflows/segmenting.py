@@ -8,12 +8,12 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from synthograph.archive.batches import ArchiveRows
-from synthograph.archive.masked import IGNORED, MaskedImages
+from synthograph.archive.masked import MaskedImages
 from synthograph.core.contact_sheets import as_rgb
 from synthograph.core.overlays import enlarged, overlay
 from synthograph.core.progress import Track
 from synthograph.downstream.segmenter import Segmenter
-from synthograph.stats.masks import Overlaps, compare_masks
+from synthograph.stats.masks import IGNORED, Overlaps, compare_masks
 
 PIXELS_AT_ONCE = 1 << 20
 MIN_SIDE = 160

@@ -16,6 +16,7 @@ from synthograph.archive.split import CutError, allocate
 from synthograph.core.errors import UserError
 from synthograph.core.names import first_few
 from synthograph.core.seeds import Streams
+from synthograph.workflows.leaks import refuse_crossing
 from synthograph.workflows.study_settings import SPLIT, StudySettings
 from synthograph.workflows.tables import csv_text
 
@@ -147,12 +148,7 @@ def _own_split(archive: Archive, copies: RepeatedImages) -> Fold:
                 f"'synthograph split {archive.path} --force' makes train, val and test; or set "
                 "folds to a number"
             )
-    crossing = crossing_groups(archive.rows)
-    if crossing:
-        raise UserError(
-            f"{archive.path}: {len(crossing)} groups are in two splits, such as "
-            f"{first_few(map(repr, crossing))}: cut it anew by 'synthograph split --force'"
-        )
+    refuse_crossing(archive.rows, archive.path)
     across = copies.across("split")
     if across.sets:
         raise UserError(
