@@ -345,7 +345,7 @@ def open_archive(path: Path) -> Archive:
         UserError: it is no archive, or its manifest, labels or files contradict each other.
     """
     files = open_files(path)
-    document = read_document(files, path)
+    document = read_document(files)
     if MANIFEST in files:
         rows = read_manifest(files.read(MANIFEST), f"{path}: {MANIFEST}")
     else:
@@ -370,7 +370,7 @@ def is_linked(path: Path) -> bool:
     return LINKS in names and MANIFEST in names
 
 
-def read_document(files: ArchiveFiles, path: Path) -> JsonObject:
+def read_document(files: ArchiveFiles) -> JsonObject:
     """What `dataset.json` holds, also of keys that are not ours; nothing where there is no such
     file.
 

@@ -285,7 +285,7 @@ def rewrite(archive: Archive, rows: Sequence[Row]) -> None:
         UserError: `dataset.json` holds what no JSON file may.
     """
     known = {"labels", *ArchiveInfo.model_fields}
-    document = read_document(archive.files, archive.path)
+    document = read_document(archive.files)
     others = {key: value for key, value in document.items() if key not in known}
     try:
         new = list_files(archive.info, rows, others)
