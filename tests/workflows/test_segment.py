@@ -246,6 +246,7 @@ def test_images_without_masks_are_counted(tmp_path: Path) -> None:
     plan = sg.segment_train(data=data, out=tmp_path / "s.safetensors", dry_run=True)
     assert any("have no mask and are left out" in note for note in plan.notes)
     assert list(plan.classes) == ["0", "1", "2"]
+    assert "validations take at most about" in plan.notes[-1], "a dry run tells the time"
 
 
 def test_other_modalities_and_values_are_refused(

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import time
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +17,7 @@ from synthograph.core.files import remove
 from synthograph.core.progress import Progress
 from synthograph.downstream import fitting, networks, probe
 from synthograph.downstream.classifier import NetworkInfo, trained_extractor
+from synthograph.downstream.fit_time import fit_seconds
 from synthograph.downstream.fitting import Batch, FitConfig, Fitted, Score, Task
 from synthograph.downstream.networks import Backbone, ImageNetwork
 from synthograph.downstream.start import begin, moments_of
@@ -31,7 +31,7 @@ from synthograph.workflows.classifying import (
     with_threshold,
 )
 from synthograph.workflows.downstream_requests import ClassifyTrainRequest
-from synthograph.workflows.trained import unfinished
+from synthograph.workflows.trained import estimated, unfinished
 from synthograph.workflows.transforming import Transforming, transforming
 
 RATE, GENTLE_RATE = 1e-3, 3e-4
@@ -169,31 +169,17 @@ class NetworkJob:
 
     def seconds(self) -> float:
         """How long it takes at most, measured on a few steps."""
-        task, batch = self.task(), torch.arange(self.config.batch)
-        for _ in ("warm", "measured"):
-            begun = time.monotonic()
-            self.network.train()
-            task.loss(Batch(task.order(batch), batch, 0)).backward()
-            step = time.monotonic() - begun
-        self.network.eval()
-        begun = time.monotonic()
-        with torch.inference_mode():
-            self._logits(next(self.validation.images.batches())[: self.config.batch])
-        each = (time.monotonic() - begun) / min(self.config.batch, len(self.validation.rows))
-        looked = self._checks * len(self.validation.rows) + len(self.train.rows)
-        return self.config.steps * step + looked * each
-
-    @property
-    def _checks(self) -> int:
-        """Validations, where none ends it early."""
-        return -(-self.config.steps // self.config.interval)
+        return fit_seconds(
+            self.task(),
+            self.config,
+            lambda count: self._logits(next(self.validation.images.batches())[:count]),
+            checked=len(self.validation.rows),
+            more=len(self.train.rows),
+        )
 
     def estimate(self) -> list[str]:
         """How long it takes, in words."""
-        return [
-            f"estimate: {self.config.steps} steps and {self._checks} validations take at most "
-            f"about {duration(self.seconds())} on {self.device}"
-        ]
+        return [estimated(self.config, self.seconds(), self.device)]
 
     def make(self, progress: Progress) -> Made:
         """Train, and calibrate the probabilities on the validation images."""

@@ -20,6 +20,7 @@ from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.core.version import VERSION
 from synthograph.downstream import segmenter
+from synthograph.downstream.fit_time import fit_seconds
 from synthograph.downstream.fitting import Batch, FitConfig, Fitted, Score, Task, fit, shuffled
 from synthograph.downstream.segmenter import Segmenter, SegmenterInfo, mask_loss
 from synthograph.downstream.start import moments_of
@@ -28,6 +29,7 @@ from synthograph.workflows.downstream_requests import SegmentTrainRequest
 from synthograph.workflows.segmenting import overlaps_of, predicted_masks
 from synthograph.workflows.tables import number, table_lines
 from synthograph.workflows.trained import (
+    estimated,
     few_groups,
     placed,
     refuse_out,
@@ -113,12 +115,12 @@ def run(request: SegmentTrainRequest, *, progress: Progress) -> SegmentTrainResu
     )
     torch.manual_seed(config.seed)
     empty = _empty(request, archive, plan)
-    if request.dry_run:
-        return plan
     empty.network.standardise(*moments_of(train.rows.images))
     empty.network.to(device)
-    state = unfinished(placed(request.out))
     task = _task(empty, train, validation, config, transforms)
+    if request.dry_run:
+        return replace(plan, notes=[*notes, _estimate(task, empty, validation, config)])
+    state = unfinished(placed(request.out))
     fitted = fit(task, config, state=state, tracks=progress.track, log=progress.log)
     made = replace(empty, info=_seen(empty.info, train, validation, fitted, transforms))
     segmenter.save(request.out, made)
@@ -252,6 +254,18 @@ def _task(
     said = f"{archive.images_hash}/{archive.manifest_hash}/{made.info.tree()}/{transforming.key}"
     key = hashlib.sha256(said.encode()).hexdigest()
     return Task(made.network, loss, validate, shuffled(len(train), config.seed), key)
+
+
+def _estimate(task: Task, made: Segmenter, validation: MaskedImages, config: FitConfig) -> str:
+    """How long it takes, in words."""
+    rows = validation.rows
+    seconds = fit_seconds(
+        task,
+        config,
+        lambda count: made.predict(rows.gather(torch.arange(count))),
+        checked=len(validation),
+    )
+    return estimated(config, seconds, made.network.mean.device)
 
 
 def _validated(made: Segmenter, validation: MaskedImages) -> Overlaps:

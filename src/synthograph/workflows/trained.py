@@ -4,6 +4,8 @@ choose, and what is refused.
 
 from pathlib import Path
 
+import torch
+
 from synthograph.archive.batches import ArchiveRows
 from synthograph.archive.ledger import note_look, told
 from synthograph.archive.reader import Archive
@@ -11,8 +13,12 @@ from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors, refuse_output, sha256_file
 from synthograph.core.names import first_few
 from synthograph.core.progress import Progress
+from synthograph.downstream.fit_time import validations
+from synthograph.downstream.fitting import FitConfig
 from synthograph.downstream.trained import TrainedInfo
 from synthograph.metrics.overlap import Trained, trained_on
+from synthograph.report.words import several
+from synthograph.training.loop import duration
 from synthograph.workflows.leaks import refuse_crossing, refuse_recoded, training_images
 
 FEW_GROUPS = 20
@@ -39,6 +45,14 @@ def placed(path: Path) -> Path:
 def unfinished(out: Path) -> Path:
     """Where a training that is not at its end is kept, beside the file to be written."""
     return out.with_suffix(".unfinished.safetensors")
+
+
+def estimated(config: FitConfig, seconds: float, device: torch.device) -> str:
+    """How long a training takes at most, in words."""
+    return (
+        f"estimate: {config.steps} steps and {several(validations(config), 'validation')} take at "
+        f"most about {duration(seconds)} on {device}"
+    )
 
 
 def training_parts(archive: Archive) -> tuple[ArchiveRows, ArchiveRows]:
