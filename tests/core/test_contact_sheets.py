@@ -36,6 +36,17 @@ def test_every_image_is_on_the_sheet(side: int) -> None:
     assert tuple(canvas[0, 0]) == PAPER
 
 
+def test_columns_and_colours_can_have_names() -> None:
+    rows = [("AB", [np.full((64, 64, 3), 128, dtype=np.uint8)] * 2)]
+    plain = np.asarray(Image.open(io.BytesIO(contact_sheet(rows))))
+    legend = [(f"class {k}", (200, 10, k)) for k in range(5)]
+    named = contact_sheet(rows, heads=("image", "truth"), legend=legend)
+    canvas = np.asarray(Image.open(io.BytesIO(named)))
+    assert canvas.shape[1] == plain.shape[1]
+    assert canvas.shape[0] > plain.shape[0] + 3 * 16, "a head, and more than one line of a legend"
+    assert all((canvas == colour).all(axis=2).any() for _, colour in legend)
+
+
 def test_titles_are_written_and_can_be_missing() -> None:
     image = np.full((64, 64, 3), 128, dtype=np.uint8)
     with_title = np.asarray(Image.open(io.BytesIO(contact_sheet([("AB", [image])]))))

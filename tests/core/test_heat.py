@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from synthograph.core.heat import heated, predicted_picture
+from synthograph.core.heat import LINE, heated, predicted_picture
 
 
 def test_cold_places_stay_as_they_are_and_hot_ones_do_not() -> None:
@@ -18,6 +18,7 @@ def test_a_picture_holds_image_heat_and_probabilities() -> None:
     image = np.full((32, 48, 3), 100, np.uint8)
     many = [(f"class with a very long name {k}", 1 / 12) for k in range(12)]
     found = predicted_picture(image, np.zeros((32, 48)), many, chosen=many[0][0], remark="unlike")
-    assert found.shape[0] == 224
-    assert (found[:, : 48 * 7] == 100).all()
+    assert found.shape[0] == LINE + 224
+    assert (found[LINE:, : 48 * 7] == 100).all()
+    assert (found[:LINE, : 48 * 7] < 100).any(), "what it shows is written above"
     assert found.shape[1] > 2 * 48 * 7 + 200

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 GAP = 2
 MARGIN = 6
 MIN_SIDE = 64
-INK, PAPER, LINE = (30, 30, 30), (255, 255, 255), 16
+INK, PAPER, LINE, SWATCH = (30, 30, 30), (255, 255, 255), 16, 10
 
 
 def as_rgb(pixels: np.ndarray, channels: Iterable[int]) -> np.ndarray:
@@ -31,13 +31,19 @@ def as_rgb(pixels: np.ndarray, channels: Iterable[int]) -> np.ndarray:
 
 
 def contact_sheet(
-    rows: Sequence[tuple[str, Sequence[np.ndarray]]], *, factor: int | None = None
+    rows: Sequence[tuple[str, Sequence[np.ndarray]]],
+    *,
+    factor: int | None = None,
+    heads: Sequence[str] = (),
+    legend: Sequence[tuple[str, tuple[int, int, int]]] = (),
 ) -> bytes:
     """PNG bytes of a contact sheet.
 
     Args:
         rows: title and images [h, w, 3], uint8, all of one size.
         factor: by which they are enlarged; by default small ones are, to a side of 64 pixels.
+        heads: words above the columns.
+        legend: words and their colours, below.
     """
     height, width = next(images[0].shape[:2] for _, images in rows if len(images))
     factor = factor or max(1, -(-MIN_SIDE // max(height, 1)))
@@ -46,11 +52,21 @@ def contact_sheet(
     titles = max((font.getlength(title) for title, _ in rows), default=0)
     left = int(titles) + 2 * MARGIN if titles else MARGIN
     columns = max(len(images) for _, images in rows)
-    size = (left + columns * cell_w + MARGIN, 2 * MARGIN + max(cell_h, LINE) * len(rows))
-    canvas = Image.new("RGB", size, PAPER)
+    first = MARGIN + LINE * bool(heads)
+    width_all = left + columns * cell_w + MARGIN
+    below = first + max(cell_h, LINE) * len(rows)
+    words = _flow(legend, font, width_all)
+    lines = words[-1][1] + 1 if words else 0
+    canvas = Image.new("RGB", (width_all, below + MARGIN + LINE * lines), PAPER)
     draw = ImageDraw.Draw(canvas)
+    for c, head in enumerate(heads):
+        draw.text((left + c * cell_w, MARGIN), head, fill=INK, font=font)
+    for (word, colour), (x, line) in zip(legend, words, strict=True):
+        y = below + MARGIN // 2 + line * LINE
+        draw.rectangle((x, y + 2, x + SWATCH, y + 2 + SWATCH), fill=colour)
+        draw.text((x + SWATCH + MARGIN, y), word, fill=INK, font=font)
     for r, (title, images) in enumerate(rows):
-        top = MARGIN + r * max(cell_h, LINE)
+        top = first + r * max(cell_h, LINE)
         draw.text((MARGIN, top + (cell_h - LINE) // 2), title, fill=INK, font=font)
         for c, pixels in enumerate(images):
             tile = Image.fromarray(pixels)
@@ -59,3 +75,19 @@ def contact_sheet(
     file = io.BytesIO()
     canvas.save(file, format="PNG")
     return file.getvalue()
+
+
+def _flow(
+    legend: Sequence[tuple[str, tuple[int, int, int]]],
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+    width: int,
+) -> list[tuple[int, int]]:
+    """Left end and line of every word of a legend."""
+    places, x, line = [], MARGIN, 0
+    for word, _ in legend:
+        wide = SWATCH + 3 * MARGIN + int(font.getlength(word))
+        if x > MARGIN and x + wide > width:
+            x, line = MARGIN, line + 1
+        places.append((x, line))
+        x += wide
+    return places

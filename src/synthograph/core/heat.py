@@ -57,10 +57,13 @@ def predicted_picture(
     plain = Image.fromarray(image).resize(size, Image.Resampling.NEAREST)
     warm = Image.fromarray((heat.clip(0, 1) * 255).astype(np.uint8))
     large = np.asarray(warm.resize(size, Image.Resampling.BILINEAR)) / 255
-    canvas = Image.new("RGB", (2 * size[0] + MARGIN + PANEL, size[1]), PAPER)
-    canvas.paste(plain, (0, 0))
-    canvas.paste(Image.fromarray(heated(np.asarray(plain), large)), (size[0] + MARGIN // 2, 0))
-    _bars(ImageDraw.Draw(canvas), 2 * size[0] + 2 * MARGIN, probabilities, chosen, remark)
+    canvas = Image.new("RGB", (2 * size[0] + MARGIN + PANEL, size[1] + LINE), PAPER)
+    draw, second = ImageDraw.Draw(canvas), size[0] + MARGIN // 2
+    canvas.paste(plain, (0, LINE))
+    canvas.paste(Image.fromarray(heated(np.asarray(plain), large)), (second, LINE))
+    for left, head in ((0, "image"), (second, f"warm: speaks for {_short(chosen)}")):
+        draw.text((left + 4, 3), head, fill=INK, font=ImageFont.load_default(size=13))
+    _bars(draw, 2 * size[0] + 2 * MARGIN, probabilities, chosen, remark)
     return np.asarray(canvas)
 
 
@@ -72,14 +75,18 @@ def _bars(
     remark: str,
 ) -> None:
     """The most probable classes, the most probable first."""
-    font, top, wide = ImageFont.load_default(size=13), MARGIN, PANEL - 2 * MARGIN
+    font, top, wide = ImageFont.load_default(size=13), LINE + MARGIN, PANEL - 2 * MARGIN
+    draw.text((left, 3), f"decided: {_short(chosen)}", fill=INK, font=font)
     ranked = sorted(probabilities, key=lambda each: -each[1])
     for name, probability in ranked[:MOST_CLASSES]:
         colour = CHOSEN if name == chosen else BAR
         end = left + round(probability * wide)
         draw.rectangle((left, top + LINE - 6, max(end, left + 1), top + LINE - 2), fill=colour)
-        text = name if len(name) <= 20 else f"{name[:19]}\u2026"
-        draw.text((left, top), f"{text}  {probability:.1%}", fill=INK, font=font)
+        draw.text((left, top), f"{_short(name)}  {probability:.1%}", fill=INK, font=font)
         top += LINE + 2
     if remark:
         draw.text((left, top), remark, fill=(180, 60, 0), font=font)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 20 else f"{name[:19]}\u2026"

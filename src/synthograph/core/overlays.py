@@ -1,5 +1,7 @@
 """Pictures of masks: areas of a class are tinted and outlined in its colour."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import UInt8
 
@@ -40,6 +42,11 @@ def overlay(
     edge[:-1] |= numbers[1:] != numbers[:-1]
     share = (inside * np.where(edge, 1.0, TINT))[:, :, None]
     return np.rint(large * (1 - share) + painted * share).astype(np.uint8)
+
+
+def legend(classes: Sequence[str]) -> list[tuple[str, tuple[int, int, int]]]:
+    """Name and colour of every class but the first, which is left as it is."""
+    return [(name, COLOURS[k % len(COLOURS)]) for k, name in enumerate(classes[1:])]
 
 
 def enlarged(image: UInt8[np.ndarray, "h w c"], factor: int) -> UInt8[np.ndarray, "h_out w_out c"]:

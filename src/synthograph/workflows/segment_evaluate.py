@@ -12,6 +12,7 @@ from synthograph.archive.masked import MaskedImages, masked_images
 from synthograph.core.contact_sheets import contact_sheet
 from synthograph.core.devices import pick_device
 from synthograph.core.files import sha256_file, write_bytes, write_text
+from synthograph.core.overlays import legend
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.core.version import VERSION
@@ -97,7 +98,8 @@ def run(request: SegmentEvaluateRequest, *, progress: Progress) -> SegmentEvalua
     if request.table is not None:
         write_text(placed(request.table), _table(model, images, overlaps))
     if request.overlays is not None:
-        write_bytes(placed(request.overlays), _overlays(images, masks, overlaps))
+        picture = _overlays(images, masks, overlaps, model.info.classes)
+        write_bytes(placed(request.overlays), picture)
     return SegmentEvaluateResult(evaluation, [path for path, _ in wanted if path is not None])
 
 
@@ -188,7 +190,9 @@ def _table(model: Segmenter, images: MaskedImages, overlaps: Overlaps) -> str:
     return csv_text([*columns, "dice", "iou", "hausdorff95"], lines)
 
 
-def _overlays(images: MaskedImages, masks: UInt8[Tensor, "n h w"], overlaps: Overlaps) -> bytes:
+def _overlays(
+    images: MaskedImages, masks: UInt8[Tensor, "n h w"], overlaps: Overlaps, classes: Sequence[str]
+) -> bytes:
     """A picture of the worst, middle and best images: image, truth and prediction."""
     dice = overlaps.dice[:, 1:].nanmean(1)
     order = dice.nan_to_num(2.0).argsort(stable=True).tolist()
@@ -198,5 +202,7 @@ def _overlays(images: MaskedImages, masks: UInt8[Tensor, "n h w"], overlaps: Ove
     lines = []
     for n in (each for each in order if each in shown):
         drawn = drawn_beside(images.rows, n, [images.masks[n], masks[n].numpy()])
-        lines.append((f"{shown[n]}, Dice {number(float(dice[n]))}", drawn))
-    return contact_sheet(lines, factor=1)
+        title = f"{images.rows.ordered[n].file}: {shown[n]}, Dice {number(float(dice[n]))}"
+        lines.append((title, drawn))
+    heads = ("image", "truth", "prediction")
+    return contact_sheet(lines, factor=1, heads=heads, legend=legend(classes))

@@ -8,9 +8,11 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from synthograph.archive.png import encode_png
+from synthograph.core.contact_sheets import contact_sheet
 from synthograph.core.devices import pick_device
 from synthograph.core.files import new_folder, refuse_output
 from synthograph.core.outputs import refuse_other_kinds
+from synthograph.core.overlays import legend
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.downstream import segmenter
@@ -22,6 +24,7 @@ from synthograph.workflows.segmenting import drawn_beside, predicted_masks
 from synthograph.workflows.tables import csv_text
 
 TABLE = "masks.csv"
+HEADS = ("image", "prediction")
 
 
 @dataclass(frozen=True, repr=False)
@@ -75,10 +78,12 @@ def run(request: SegmentPredictRequest, *, progress: Progress) -> SegmentPredict
         with new_folder(request.out) as folder:
             counts = _write(folder, info, inputs, masks)
         if request.pictures is not None:
+            colours = legend(info.classes)
             with new_folder(request.pictures) as folder:
                 for n in progress.track("drawing")(range(len(masks)), len(masks)):
-                    picture = np.concatenate(drawn_beside(inputs.rows, n, [masks[n]]), axis=1)
-                    place(folder, inputs.name(inputs.rows.ordered[n]), encode_png(picture))
+                    line = ("", drawn_beside(inputs.rows, n, [masks[n]]))
+                    picture = contact_sheet([line], factor=1, heads=HEADS, legend=colours)
+                    place(folder, inputs.name(inputs.rows.ordered[n]), picture)
     shares = counts.sum(0) / counts.sum()
     return SegmentPredictResult(
         request.out,
