@@ -101,9 +101,9 @@ def told(archive: Path) -> list[str]:
     found = looks(archive)
     if not found:
         return []
-    last = found[-1]
+    last, often = found[-1], "once" if len(found) == 1 else f"{len(found)} times"
     return [
-        f"test images of {archive.name} were looked at {len(found)} times before, last on "
+        f"test images of {archive.name} were looked at {often} before, last on "
         f"{last.when[:10]} by {last.what}"
     ]
 

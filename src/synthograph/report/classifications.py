@@ -18,12 +18,14 @@ def tables(found: ClassifierEvaluation) -> Iterator[TableText]:
     whole = [each for each in found.scores if not each.column]
     units = list(dict.fromkeys(each.unit for each in whole))
     rows = [
-        [_words(name), *(_cell(whole, name, unit) for unit in units)]
+        [score_words(name), *(_cell(whole, name, unit) for unit in units)]
         for name in dict.fromkeys(each.score for each in whole)
     ]
     head = ["score", *(f"by {unit}" for unit in units)]
-    baseline = f"Always saying the most frequent class has accuracy {three(found.majority)}."
-    yield TableText(scores_title(found), head, rows, [baseline])
+    notes = [f"Always saying the most frequent class has accuracy {three(found.majority)}."]
+    if len(found.classes) == 2:
+        notes.append(f"Sensitivity and specificity are those of class {found.classes[1]}.")
+    yield TableText(scores_title(found), head, rows, notes)
     yield of_classes(found)
     yield from _by_column(found)
 
@@ -69,10 +71,11 @@ def _by_column(found: ClassifierEvaluation) -> Iterator[TableText]:
             rows.append(
                 [level or "(none)", size_cell(here[0]), *(_cell(here, name) for name in names)]
             )
-        yield TableText(f"By {column}", [column, "images", *map(_words, names)], rows)
+        yield TableText(f"By {column}", [column, "images", *map(score_words, names)], rows)
 
 
-def _words(score: str) -> str:
+def score_words(score: str) -> str:
+    """The name of a score for readers."""
     return TITLES.get(score, score.replace("_", " "))
 
 

@@ -18,13 +18,12 @@ from synthograph.core.version import VERSION
 from synthograph.downstream import classifier
 from synthograph.downstream.classifier import Classifier
 from synthograph.features.base import Extractor
-from synthograph.report.classifications import of_classes
+from synthograph.report.classifications import tables
 from synthograph.results.classification import (
     CalibrationCurve,
     ClassCurve,
     ClassifierEvaluation,
     ClassifierRecord,
-    ScoreValue,
 )
 from synthograph.stats import scores
 from synthograph.stats.operating import operating_points
@@ -53,14 +52,11 @@ class ClassifyEvaluateResult(Result):
     def lines(self) -> Iterator[str]:
         """Scores with intervals, the confusion matrix, calibration and the baseline."""
         found = self.evaluation
-        yield f"{found.images} images of {found.groups} groups that the classifier never saw"
-        yield from table_lines(_scores(found.scores))
+        for each in tables(found):
+            yield from worded_lines(each)
+        yield "Images by true class (rows) and decided class (columns)"
         yield from table_lines(_confusion(found))
-        yield from worded_lines(of_classes(found))
-        yield (
-            f"always saying the most frequent class has accuracy {number(found.majority)}; "
-            f"calibration error {number(found.calibration.error)}"
-        )
+        yield f"calibration error: {number(found.calibration.error)}"
         yield from (f"note: {note}" for note in found.notes)
         if self.out is not None:
             yield f"{self.out}"
@@ -194,25 +190,6 @@ def _curves(predicted: Predictions, classes: Sequence[str]) -> Iterator[ClassCur
                 sensitivity=tuple(points.sensitivity.tolist()),
                 precision=tuple(points.precision.tolist()),
             )
-
-
-def _scores(values: Sequence[ScoreValue]) -> Table:
-    """One row per score; a column for images, for groups and for each level."""
-    parts = list(dict.fromkeys((v.unit, v.column, v.level) for v in values))
-    heads = [f"{column}={level}" if column else f"by {unit}" for unit, column, level in parts]
-    table = Table("score", *(Column(head, justify="right") for head in heads))
-    for name in dict.fromkeys(value.score for value in values):
-        row = {(v.unit, v.column, v.level): v for v in values if v.score == name}
-        table.add_row(name, *(_cell_of(row[part]) for part in parts))
-    return table
-
-
-def _cell_of(value: ScoreValue) -> str:
-    if value.value is None:
-        return "none"
-    ends = value.interval
-    bounds = "" if ends is None else f" ({number(ends.low)} to {number(ends.high)})"
-    return f"{number(value.value)}{bounds}"
 
 
 def _confusion(found: ClassifierEvaluation) -> Table:

@@ -19,6 +19,7 @@ from synthograph.downstream import classifier
 from synthograph.downstream.classifier import Classifier
 from synthograph.downstream.saliency import last_maps, saliency
 from synthograph.features.base import Extractor
+from synthograph.report.words import several
 from synthograph.stats.scores import decide
 from synthograph.workflows.classifying import Predicted, extractor_of, predict
 from synthograph.workflows.downstream_requests import ClassifyPredictRequest
@@ -56,9 +57,9 @@ class ClassifyPredictResult(Result):
                 f"warning: {self.unlike} of {self.images} images are less like the training "
                 "images than 99 % of those are (column 'unlike'): do not rely on their classes"
             )
-        yield f"{self.out}: {self.images} images"
+        yield f"{self.out}: {several(self.images, 'image')}"
         if self.pictures is not None:
-            yield f"{self.pictures}: {self.images} pictures"
+            yield f"{self.pictures}: {several(self.images, 'picture')}"
 
 
 def run(request: ClassifyPredictRequest, *, progress: Progress) -> ClassifyPredictResult:

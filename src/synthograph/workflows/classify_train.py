@@ -19,6 +19,7 @@ from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.version import VERSION
 from synthograph.downstream import classifier
 from synthograph.downstream.classifier import Classifier, ClassifierInfo
+from synthograph.report.classifications import score_words
 from synthograph.stats import scores
 from synthograph.workflows.classify_network import NetworkJob
 from synthograph.workflows.classify_probe import ProbeJob
@@ -71,7 +72,7 @@ class ClassifyTrainResult(Result):
             return
         yield f"chosen by {self.selection} on validation: {self.how}"
         for name, value in self.chosen.items():
-            yield f"  {name}: {number(value)}"
+            yield f"  {score_words(name)}: {number(value)}"
         yield "these scores chose the classifier: for a report, evaluate it on test images"
         yield f"{self.out}  sha256 {sha256_file(self.out)}"
 
