@@ -108,6 +108,12 @@ def test_answers(given: tuple[Study, ...], answer: Answer) -> None:
     assert found.rule and found.reasons and found.headline, found
 
 
+def test_the_answer_says_what_the_two_arms_were_trained_with() -> None:
+    found = useful_verdict([study(Finding.BETTER)]).reasons[0]
+    assert f"'{PRIMARY}' was trained with real and synthetic images." in found
+    assert "'real' was trained with real images alone." in found
+
+
 def test_a_control_that_does_as_well_leaves_an_indication() -> None:
     equal = study(Finding.BETTER, Finding.BETTER, control=Finding.NO_DIFFERENCE)
     found = useful_verdict([equal])

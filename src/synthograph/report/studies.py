@@ -38,7 +38,7 @@ def _notes(study: Study, *more: str) -> list[str]:
 def _differences(study: Study, part: StudySet, where: str) -> TableText:
     found = (*part.differences, *part.to_others)
     tests = list(dict.fromkeys(each.test for one in found for each in one.others))
-    head = ["arm", "less", "difference", "95 % interval", "p", "p (Holm)", "draws", "says"]
+    head = ["arm", "compared with", "difference", "95 % interval", "p", "p (Holm)", "draws", "says"]
     head += [f"p ({test.partition(' (')[0]})" for test in tests]
     rows = [_difference_row(each, tests) for each in found]
     one = any(each.trainings is None and each.p is not None for each in found)

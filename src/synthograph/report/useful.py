@@ -25,6 +25,15 @@ HEADLINES = {
     Answer.NOT_SHOWN: "No gain is shown",
     Answer.UNDECIDED: "Undecided",
 }
+TRAINED_WITH = {
+    ArmKind.REAL: "real images alone",
+    ArmKind.BALANCED: "real images, classes balanced",
+    ArmKind.DUPLICATES: "real images, some of them repeated",
+    ArmKind.AUGMENTED: "real images that were changed at random",
+    ArmKind.MIXED: "real and synthetic images",
+    ArmKind.SYNTHETIC: "synthetic images alone",
+    ArmKind.SHUFFLED: "real images and synthetic ones under wrong labels",
+}
 
 
 def useful_verdict(studies: Sequence[Study] = ()) -> Verdict:
@@ -53,9 +62,16 @@ def useful_verdict(studies: Sequence[Study] = ()) -> Verdict:
         answer=answer,
         headline=_headline(answer, studies),
         rule=RULE,
-        reasons=(*disagree, *(as_sentence(each.may) for each in studies)),
+        reasons=(*disagree, *(f"{as_sentence(each.may)} {_arms(each)}" for each in studies)),
         limits=tuple(limits),
     )
+
+
+def _arms(study: Study) -> str:
+    """What the two arms are that the sentence compares."""
+    kinds = {arm.name: TRAINED_WITH[arm.kind] for arm in study.internal.arms}
+    pair = (study.decided.arm, study.decided.against)
+    return " ".join(f"'{name}' was trained with {kinds[name]}." for name in pair)
 
 
 def _headline(answer: Answer, studies: Sequence[Study]) -> str:

@@ -128,7 +128,7 @@ def _reference(arms: Sequence[Arm[O]], rules: Rules[O]) -> tuple[str, str]:
     if not real:
         raise UserError("no arm is real only: add one, there is nothing to compare with otherwise")
     if len(real) == 1:
-        return real[0].name, "It is the only arm without synthetic images."
+        return real[0].name, f"'{real[0].name}' is the only arm without synthetic images."
     scored = {arm.name: rules.gain(arm.validation) for arm in real if arm.validation is not None}
     for arm in real:
         if arm.name not in scored:
@@ -136,9 +136,10 @@ def _reference(arms: Sequence[Arm[O]], rules: Rules[O]) -> tuple[str, str]:
                 f"{arm.name!r} has no score on validation images, which choose the best of "
                 f"{len(real)} real-only arms: test images must not choose it"
             )
-    return max(scored, key=lambda name: scored[name]), (
-        f"Of {len(real)} arms without synthetic images it has the best {rules.score.title} on "
-        "validation images. Test images did not choose it."
+    best = max(scored, key=lambda name: scored[name])
+    return best, (
+        f"Arms are compared with '{best}'. Of {len(real)} arms without synthetic images it has the "
+        f"best {rules.score.title} on validation images. Test images did not choose it."
     )
 
 

@@ -222,4 +222,7 @@ class Testing:
             request = ClassifyPredictRequest(model=model, data=data, out=out, device=self.device)
             classify_predict.run(request, progress=Silent())
             tables[name] = out.name
-        return TestRecord(tables=tables, said=f"predicted {len(tables)} sets")
+        return TestRecord(
+            tables=tables,
+            said=f"predicted {len(tables)} set{'s' * (len(tables) != 1)} of test images",
+        )

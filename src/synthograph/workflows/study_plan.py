@@ -14,6 +14,7 @@ from synthograph.archive.manifest import Row
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.downstream import probe
+from synthograph.report.words import several
 from synthograph.stats import scores
 from synthograph.stats.paired import auroc_error, detectable
 from synthograph.training.estimate import coarse_estimate
@@ -79,8 +80,8 @@ class StudyPlan(Result):
         yield from table_lines(table)
         total = sum(cost.seconds or 0 for cost in self.costs)
         yield (
-            f"about {total / 3600:.1f} hours in one process on this machine; processes side by "
-            "side (--gpus, or the same command on other machines) share them"
+            f"about {duration(total)} in one process on this machine; processes side by side "
+            "(--gpus, or the same command on other machines) share the work"
         )
         yield "nothing was written"
 
@@ -96,8 +97,8 @@ class StudyPlan(Result):
             return
         yield (
             f"smallest difference that is seen with a power of 80 %: {number(self.smallest)} of "
-            f"{primary.measure}, near a value of {settings.expected:g}; what generators differ by "
-            "comes on top"
+            f"{primary.measure}, near a value of {settings.expected:g}; if generators "
+            "differ, only a larger one is seen"
         )
         if settings.draws == 1:
             yield "one generator per fold: what is found holds given this generator"
@@ -128,13 +129,15 @@ def _about(condition: Condition, inputs: Inputs) -> str:
     elif condition.counted:
         words.append("as many images as the chosen ratio adds")
     draws, seeds = inputs.draws(condition), settings.classifier_seeds
-    words.append(f"{draws} draw{'s' if draws > 1 else ''} of {seeds} classifier(s) per fold")
+    words.append(f"per fold {several(draws * seeds, 'classifier')}")
+    if draws > 1:
+        words.append(f"from {draws} draws of the images")
     return ", ".join(words)
 
 
 def make_plan(inputs: Inputs, device: str, progress: Progress) -> StudyPlan:
     """Measure on this machine what a study would cost; write nothing but the cache."""
-    progress.log("measuring ...")
+    progress.log("measuring how long it takes ...")
     costs = [*_generators(inputs, device), *_cells(inputs, device)]
     return StudyPlan(inputs, smallest_difference(inputs), costs)
 
