@@ -278,10 +278,11 @@ class DomainGapRequest(Request):
 
 
 class ReportRequest(Request):
-    """Write one page on a synthetic set: data, training, measures, copies, with verdicts."""
+    """Write one page on a synthetic set: data, training, measures, copies, use, with verdicts."""
 
     paths: Annotated[tuple[Path, ...], Positional("RUN_OR_FOLDER...")] = Field(
-        description="run directories, archives, and what evaluate --out, audit and domain-gap wrote"
+        description="run directories, archives, study folders, and what evaluate, audit, "
+        "domain-gap, classify evaluate and segment evaluate wrote with --out or --outdir"
     )
     out: Annotated[Path, Flag("--out", "-o")] = Field(
         Path("report.html"), description="page to write; the same content goes beside it as JSON"
