@@ -44,3 +44,8 @@ def test_importing_the_package_and_asking_for_help_imports_no_torch() -> None:
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_names_are_listed_once() -> None:
+    assert synthograph.study, "a name that was used is among the globals, too"
+    assert len(dir(synthograph)) == len(set(dir(synthograph)))

@@ -534,7 +534,7 @@ def test_the_worst_synthetic_images_have_a_row(tmp_path: Path) -> None:
     numbers = material.write(tmp_path / "n.json", content)
     paths = [numbers, real, made.path]
     without = write_report(paths, tmp_path / "without.html").page.read_text()
-    assert "to see the worst ones, too" in without  # of another archive
+    assert "To show the worst ones, too" in without  # of another archive
     for entry in content["results"][0]["entries"]:
         entry["provenance"]["generated"]["images_hash"] = made.images_hash
     material.write(numbers, content)
