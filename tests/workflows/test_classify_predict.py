@@ -11,6 +11,7 @@ import synthograph as sg
 from synthograph.archive.reader import open_archive
 from synthograph.archive.split import SplitOptions, split_archive
 from synthograph.core.errors import UserError
+from synthograph.core.heat import LINE
 from synthograph.downstream import classifier
 from tests.conftest import make_archive
 
@@ -77,7 +78,7 @@ def test_one_file_of_another_shape_with_its_picture(trained: Path, tmp_path: Pat
     assert list(table(tmp_path / "one.csv")) == ["P001.png"]
     assert made.images == 1
     with Image.open(tmp_path / "pictures" / "P001.png") as picture:
-        assert picture.height == 224
+        assert picture.height == LINE + 224
         assert picture.width > 2 * 224
 
 
