@@ -13,12 +13,13 @@ from synthograph.stats.masks import (
     cases,
     compare_masks,
     hausdorff,
+    mask_measure,
     mask_scores,
-    mean_dice,
 )
 from synthograph.stats.paired import compare, score_interval
 
 SIDE = 12
+DICE = mask_measure("dice", ["nothing", "cell"])
 
 
 def square(value: int = 1, *, top: int = 2, left: int = 2, side: int = 4) -> np.ndarray:
@@ -69,8 +70,8 @@ def test_a_class_that_never_occurs_is_in_no_mean() -> None:
     half[:, 4:] = 0
     found = overlaps((square(), half), (EMPTY, EMPTY), classes=4)
     assert found.occurring == [1]
-    assert mean_dice(found) == pytest.approx(2 / 3)
-    assert math.isnan(mean_dice(overlaps((EMPTY, EMPTY))))
+    assert DICE.value(found) == pytest.approx(2 / 3)
+    assert math.isnan(DICE.value(overlaps((EMPTY, EMPTY))))
 
 
 @pytest.mark.filterwarnings("ignore:.*always_return_as_numpy:FutureWarning")
@@ -130,5 +131,5 @@ def test_intervals_and_comparisons_are_those_of_predictions() -> None:
 def test_trainings_of_several_seeds_become_one() -> None:
     one, other = some(5), some(6)
     both = averaged([one, other])
-    assert mean_dice(both) == pytest.approx((mean_dice(one) + mean_dice(other)) / 2, abs=0.01)
+    assert DICE.value(both) == pytest.approx((DICE.value(one) + DICE.value(other)) / 2, abs=0.01)
     torch.testing.assert_close(both.distance[:, 1], (one.distance + other.distance)[:, 1] / 2)

@@ -196,12 +196,16 @@ def manifest_hash(rows: Sequence[Row]) -> str:
     return hashlib.sha256(_write(sorted(rows, key=lambda row: row.file), extra)).hexdigest()
 
 
+UNLABELLED = "(none)"
+"""What images without a class are counted as."""
+
+
 def count_labels(rows: Iterable[Row], classes: Sequence[str]) -> dict[str, int]:
     """Images per class in class order; `(none)` where rows have no label."""
     counts = Counter(row.label for row in rows)
     result = {name: counts.get(name, 0) for name in classes}
     if counts.get(None):
-        result["(none)"] = counts[None]
+        result[UNLABELLED] = counts[None]
     return result
 
 

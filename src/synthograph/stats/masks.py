@@ -21,12 +21,16 @@ from jaxtyping import Bool, Float64, Int64, UInt8
 from scipy.ndimage import binary_erosion, distance_transform_edt
 from torch import Tensor
 
+from synthograph.core.errors import UserError
+from synthograph.core.names import nearest
 from synthograph.stats.outcomes import Score
 
 # n image, k class, e weighting, h height, w width
 
 IGNORED = 255
 """Id of pixels of which nobody says what they are; as a mask value, unless a class has it."""
+MEASURES, OF = ("dice", "iou"), ":"
+"""What may choose; of one class as `dice:NAME`."""
 SHARE = 95
 """Percentage of the border that the Hausdorff distance is about."""
 EMPTY_RULE = (
@@ -268,13 +272,38 @@ def mask_scores(classes: Sequence[int], diagonal: float) -> tuple[MaskScore, ...
     )
 
 
-def mean_dice(overlaps: Overlaps) -> float:
-    """The score that training chooses by: Dice, mean over images and classes that occur; NaN where
-    none does.
+def mask_measure(text: str, classes: Sequence[str]) -> MaskScore:
+    """A score that trainings and studies choose by: `dice` or `iou`, the mean over images and
+    classes of which there are true pixels, or `dice:NAME` of one class. NaN where no class has any.
+
+    Args:
+        text: what was asked for.
+        classes: names, the background first.
+
+    Raises:
+        UserError: there is no such score or class.
     """
-    if not overlaps.occurring:
-        return math.nan
-    return mask_scores(overlaps.occurring, overlaps.diagonal)[0].value(overlaps)
+    name, colon, of_class = text.partition(OF)
+    if name not in MEASURES or (colon and of_class not in classes[1:]):
+        of_one = (f"{each}{OF}{one}" for each in MEASURES for one in classes[1:])
+        raise UserError(f"measure {text!r}: {nearest(text, [*MEASURES, *of_one])}")
+    title, compute = _SCORES[name]
+    numbers = (classes.index(of_class),) if colon else tuple(range(1, len(classes)))
+    said = f"{title}, {of_class}" if colon else title
+    return MaskScore(text, said, partial(_mean_of_true, compute, numbers), share=False)
+
+
+def _mean_of_true(
+    compute: Callable[[int, Overlaps, Tensor], Tensor],
+    classes: Sequence[int],
+    overlaps: Overlaps,
+    weights: Float64[Tensor, "e n"],
+) -> Float64[Tensor, " e"]:
+    there = overlaps.truth.sum(0) > 0
+    found = tuple(k for k in classes if there[k])
+    if not found:
+        return torch.full((len(weights),), math.nan, dtype=torch.float64)
+    return _mean_over(compute, found, overlaps, weights)
 
 
 def _mean_over(

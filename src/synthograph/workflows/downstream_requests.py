@@ -234,6 +234,11 @@ class SegmentTrainRequest(FitOptions):
         "or background=0,nucleus=255; by default all values are classes, named by their number",
     )
     batch: int = Field(8, description="images per step")
+    measure: str = Field(
+        "dice",
+        description="score on validation images that chooses: dice or iou, mean over classes, or "
+        "of one class as dice:NAME",
+    )
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     dry_run: bool = Field(False, description="print the plan and train nothing")
 

@@ -17,7 +17,7 @@ from synthograph.archive.linked import (
     write_copied,
     write_linked,
 )
-from synthograph.archive.manifest import Row, count_labels
+from synthograph.archive.manifest import UNLABELLED, Row, count_labels
 from synthograph.archive.merge import merged, merged_info
 from synthograph.archive.reader import Archive, ArchiveInfo, open_archive
 from synthograph.archive.writer import refuse_destination
@@ -106,8 +106,8 @@ def run(request: MixRequest, *, progress: Progress) -> MixResult:
     amounts, drawn, lines = _choose(request, rule, counts, rows, sets)
     for line in lines:
         progress.log(line)
-    kept = _kept(rows, amounts, request.seed)
-    left = count_labels(kept, info.classes)
+    kept = _kept(rows, counts, amounts, request.seed)
+    left = dict.fromkeys(counts, 0) | count_labels(kept, info.classes)
     added = {name: len(drawn.get(name, ())) for name in counts}
     for name in counts:
         if counts[name] and not left[name] and not added[name]:
@@ -136,7 +136,9 @@ def _check_real(real: Archive) -> None:
     ArchiveRows(real, real.rows).real()
     refuse_crossing(real.rows, real.path)
     train = [row for row in real.rows if row.split == "train"]
-    if not real.info.classes or any(row.label is None for row in train):
+    if not train:
+        raise UserError(f"{real.path}: has no images in split train, and only those are mixed")
+    if real.info.classes and any(row.label is None for row in train):
         raise UserError(
             f"{real.path}: images without a class cannot be mixed by class: prepare them with "
             "--labels"
@@ -268,7 +270,11 @@ def _choose(
     amounts, lines = _amounts(request, rule, counts), []
     if request.synt_n_imgs is not None:
         lines = [f"understood: {n} of class {name}" for name, n in amounts.added.items()]
-    return amounts, _draw(request, amounts.added, _by_class(rows), _by_class(made)), lines
+    return (
+        amounts,
+        _draw(request, amounts.added, _by_class(rows, counts), _by_class(made, counts)),
+        lines,
+    )
 
 
 def _draw(
@@ -286,16 +292,18 @@ def _draw(
     return mixing.shuffle_labels(drawn, request.seed) if control is Control.SHUFFLED else drawn
 
 
-def _by_class(rows: Sequence[Row]) -> dict[str, list[Row]]:
+def _by_class(rows: Sequence[Row], counts: Counts) -> dict[str, list[Row]]:
+    if UNLABELLED in counts:
+        return {UNLABELLED: list(rows)}
     found: dict[str, list[Row]] = {}
     for row in rows:
         found.setdefault(row.label or "", []).append(row)
     return found
 
 
-def _kept(rows: Sequence[Row], amounts: Amounts, seed: int) -> list[Row]:
+def _kept(rows: Sequence[Row], counts: Counts, amounts: Amounts, seed: int) -> list[Row]:
     """The training rows that stay, in their order."""
-    leaving = mixing.draw(_by_class(rows), amounts.removed, seed, "the training split")
+    leaving = mixing.draw(_by_class(rows, counts), amounts.removed, seed, "the training split")
     gone = {id(row) for some in leaving.values() for row in some}
     return [row for row in rows if id(row) not in gone]
 
@@ -318,7 +326,8 @@ def _mixed(
                 becomes = replace(row, fold=None, columns={**row.columns, DUPLICATE_OF: file})
             else:
                 columns = {**row.columns, ORIGIN_FILE: file}
-                becomes = replace(row, label=label, split="train", fold=None, columns=columns)
+                name = None if label == UNLABELLED else label
+                becomes = replace(row, label=name, split="train", fold=None, columns=columns)
             picks.append(replace(pick, becomes=becomes))
     return picks
 

@@ -96,7 +96,7 @@ def run(request: SegmentEvaluateRequest, *, progress: Progress) -> SegmentEvalua
     if request.out is not None:
         evaluation.save(placed(request.out))
     if request.table is not None:
-        write_text(placed(request.table), _table(model, images, overlaps))
+        write_text(placed(request.table), mask_table(model, images, overlaps))
     if request.overlays is not None:
         picture = _overlays(images, masks, overlaps, model.info.classes)
         write_bytes(placed(request.overlays), picture)
@@ -177,7 +177,7 @@ def _each_score(classes: Sequence[str], overlaps: Overlaps) -> Iterator[tuple[st
         yield from ((name, score) for score in mask_scores(numbers, overlaps.diagonal))
 
 
-def _table(model: Segmenter, images: MaskedImages, overlaps: Overlaps) -> str:
+def mask_table(model: Segmenter, images: MaskedImages, overlaps: Overlaps) -> str:
     """One row per image and class, as CSV; empty cells where there is no value."""
     lines = []
     columns = ["file", "group", "split", "class", "true_pixels", "predicted_pixels"]

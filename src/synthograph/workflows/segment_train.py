@@ -10,6 +10,7 @@ from rich.table import Column, Table
 from rich.text import Text
 from torch import Tensor
 
+from synthograph.archive.batches import ArchiveRows
 from synthograph.archive.masked import MOST, MaskedImages, masked_images
 from synthograph.archive.reader import Archive, open_archive
 from synthograph.core.devices import pick_device
@@ -24,7 +25,7 @@ from synthograph.downstream.fit_time import fit_seconds
 from synthograph.downstream.fitting import Batch, FitConfig, Fitted, Score, Task, fit, shuffled
 from synthograph.downstream.segmenter import Segmenter, SegmenterInfo, mask_loss
 from synthograph.downstream.start import moments_of
-from synthograph.stats.masks import IGNORED, Overlaps, mask_scores, mean_dice
+from synthograph.stats.masks import IGNORED, MaskScore, Overlaps, mask_measure, mask_scores
 from synthograph.workflows.downstream_requests import SegmentTrainRequest
 from synthograph.workflows.segmenting import overlaps_of, predicted_masks
 from synthograph.workflows.tables import number, table_lines
@@ -53,6 +54,7 @@ class SegmentTrainResult(Result):
         counts: real and synthetic training images.
         validation: number of validation images and their groups.
         config: of the training.
+        measure: the score that chooses.
         notes: what to know of it.
         fitted: how the training went; None for a dry run.
         chosen: Dice of every class on the validation images, which chose: too good for a report.
@@ -63,6 +65,7 @@ class SegmentTrainResult(Result):
     counts: Mapping[str, int]
     validation: tuple[int, int]
     config: FitConfig
+    measure: str
     notes: Sequence[str]
     fitted: Fitted | None = None
     chosen: Mapping[str, float] = field(default_factory=dict)
@@ -80,7 +83,7 @@ class SegmentTrainResult(Result):
         yield from (f"note: {note}" for note in self.notes)
         if self.out is None or self.fitted is None:
             return
-        yield f"chosen by Dice on validation: step {self.fitted.best.step}"
+        yield f"chosen by {self.measure} on validation: step {self.fitted.best.step}"
         for name, value in self.chosen.items():
             yield f"  Dice {name}: {number(value)}"
         yield "these scores chose the segmenter: for a report, evaluate it on test images"
@@ -97,10 +100,88 @@ def run(request: SegmentTrainRequest, *, progress: Progress) -> SegmentTrainResu
     """
     refuse_out(request.out, ".safetensors")
     archive, device = open_archive(request.data), pick_device(request.device)
-    read = [masked_images(part, progress.track("masks")) for part in training_parts(archive)]
-    classes = _classes(request, read[0])
+    job = job_of(request, *training_parts(archive), progress)
+    empty, config = job.empty, job.plan.config
+    empty.network.standardise(*moments_of(job.train.rows.images))
+    empty.network.to(device)
+    if request.dry_run:
+        told = estimated(config, job.seconds(), device)
+        return replace(job.plan, notes=[*job.plan.notes, told])
+    state = unfinished(placed(request.out))
+    fitted = fit(job.task(), config, state=state, tracks=progress.track, log=progress.log)
+    made = replace(empty, info=_seen(job, fitted))
+    segmenter.save(request.out, made)
+    remove(state)
+    chosen = _chosen(made, job.validation)
+    return replace(job.plan, out=request.out, fitted=fitted, chosen=chosen)
+
+
+@dataclass(frozen=True)
+class SegmentJob:
+    """A training that may begin.
+
+    Attributes:
+        plan: what a dry run tells.
+        empty: a segmenter with random weights, which has seen nobody yet.
+        train, validation: images with class numbers in their masks.
+        transforms: of training images.
+        measure: the score that chooses.
+    """
+
+    plan: SegmentTrainResult
+    empty: Segmenter
+    train: MaskedImages
+    validation: MaskedImages
+    transforms: Transforming
+    measure: MaskScore
+
+    def task(self) -> Task:
+        """What the loop trains."""
+        network, seed = self.empty.network, self.plan.config.seed
+        device = network.mean.device
+        truth = torch.from_numpy(self.train.masks)
+
+        def loss(batch: Batch) -> Tensor:
+            images, masks = self.train.rows.gather(batch.numbers), truth[batch.numbers]
+            images, moved = self.transforms.apply.with_masks(
+                images.to(device), masks.to(device), batch.indices
+            )
+            assert moved is not None, "masks were given"
+            return mask_loss(network(images), moved, IGNORED)
+
+        def validate() -> Score:
+            return Score(self.measure.value(_validated(self.empty, self.validation)))
+
+        archive, info = self.train.rows.archive, self.empty.info
+        hashes = f"{archive.images_hash}/{archive.manifest_hash}"
+        said = f"{hashes}/{info.tree()}/{self.transforms.key}/{self.measure.name}"
+        key = hashlib.sha256(said.encode()).hexdigest()
+        return Task(network, loss, validate, shuffled(len(self.train), seed), key)
+
+    def seconds(self) -> float:
+        """How long it takes at most where the network is, measured."""
+        rows, predict = self.validation.rows, self.empty.predict
+        return fit_seconds(
+            self.task(),
+            self.plan.config,
+            lambda count: predict(rows.gather(torch.arange(count))),
+            checked=len(self.validation),
+        )
+
+
+def job_of(
+    request: SegmentTrainRequest, trains: ArchiveRows, chooses: ArchiveRows, progress: Progress
+) -> SegmentJob:
+    """A training on some images, checked.
+
+    Raises:
+        UserError: masks or a class are lacking, an option breaks a rule, or MONAI is not there.
+    """
+    read = [masked_images(part, progress.track("masks")) for part in (trains, chooses)]
+    classes = classes_of(request, read[0])
+    measure = mask_measure(request.measure, list(classes))
     train, validation = (part.numbered(list(classes.values())) for part in read)
-    transforms = transforming(request, archive)
+    transforms = transforming(request, trains.archive)
     notes = [*_check(train, validation, list(classes)), *transforms.notes]
     config = FitConfig.parse(request.fit_settings(images=len(train), rate=RATE))
     shares = [train.values.get(k, 0.0) for k in range(len(classes))]
@@ -111,24 +192,15 @@ def run(request: SegmentTrainRequest, *, progress: Progress) -> SegmentTrainResu
         {"real": real, "synthetic": len(train) - real},
         (len(validation), len(validation.rows.groups)),
         config,
+        measure.name,
         notes,
     )
     torch.manual_seed(config.seed)
-    empty = _empty(request, archive, plan)
-    empty.network.standardise(*moments_of(train.rows.images))
-    empty.network.to(device)
-    task = _task(empty, train, validation, config, transforms)
-    if request.dry_run:
-        return replace(plan, notes=[*notes, _estimate(task, empty, validation, config)])
-    state = unfinished(placed(request.out))
-    fitted = fit(task, config, state=state, tracks=progress.track, log=progress.log)
-    made = replace(empty, info=_seen(empty.info, train, validation, fitted, transforms))
-    segmenter.save(request.out, made)
-    remove(state)
-    return replace(plan, out=request.out, fitted=fitted, chosen=_chosen(made, validation))
+    empty = _empty(request, trains.archive, plan)
+    return SegmentJob(plan, empty, train, validation, transforms, measure)
 
 
-def _classes(request: SegmentTrainRequest, train: MaskedImages) -> dict[str, int]:
+def classes_of(request: SegmentTrainRequest, train: MaskedImages) -> dict[str, int]:
     """Name of every class and its mask value, the background first."""
     if request.classes:
         return _named(request.classes)
@@ -210,62 +282,20 @@ def _empty(request: SegmentTrainRequest, archive: Archive, plan: SegmentTrainRes
     return Segmenter(info, segmenter.build(info))
 
 
-def _seen(
-    info: SegmenterInfo,
-    train: MaskedImages,
-    validation: MaskedImages,
-    fitted: Fitted,
-    transforms: Transforming,
-) -> SegmenterInfo:
+def _seen(job: SegmentJob, fitted: Fitted) -> SegmenterInfo:
     """The header with who was seen, and how the weights were chosen."""
+    train, validation, transforms = job.train, job.validation, job.transforms
     groups, images = seen_digests(train.rows, validation.rows, transforms.style)
     selection = {
-        "score": "dice",
+        "score": job.measure.name,
         "tried": [{"step": each.step, "value": each.value} for each in fitted.history],
         "steps": fitted.steps,
         "transforms": transforms.apply.describe(),
         "validation": {"images": len(validation), "groups": len(validation.rows.groups)},
     }
-    return info.model_copy(
+    return job.empty.info.model_copy(
         update={"selection": selection, "group_digests": groups, "image_digests": images}
     )
-
-
-def _task(
-    made: Segmenter,
-    train: MaskedImages,
-    validation: MaskedImages,
-    config: FitConfig,
-    transforming: Transforming,
-) -> Task:
-    device = made.network.mean.device
-    truth = torch.from_numpy(train.masks)
-
-    def loss(batch: Batch) -> Tensor:
-        images, masks = train.rows.gather(batch.numbers).to(device), truth[batch.numbers]
-        images, moved = transforming.apply.with_masks(images, masks.to(device), batch.indices)
-        assert moved is not None, "masks were given"
-        return mask_loss(made.network(images), moved, IGNORED)
-
-    def validate() -> Score:
-        return Score(mean_dice(_validated(made, validation)))
-
-    archive = train.rows.archive
-    said = f"{archive.images_hash}/{archive.manifest_hash}/{made.info.tree()}/{transforming.key}"
-    key = hashlib.sha256(said.encode()).hexdigest()
-    return Task(made.network, loss, validate, shuffled(len(train), config.seed), key)
-
-
-def _estimate(task: Task, made: Segmenter, validation: MaskedImages, config: FitConfig) -> str:
-    """How long it takes, in words."""
-    rows = validation.rows
-    seconds = fit_seconds(
-        task,
-        config,
-        lambda count: made.predict(rows.gather(torch.arange(count))),
-        checked=len(validation),
-    )
-    return estimated(config, seconds, made.network.mean.device)
 
 
 def _validated(made: Segmenter, validation: MaskedImages) -> Overlaps:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from synthograph.archive.advice import has_groups
 from synthograph.archive.linked import linked
@@ -20,8 +21,6 @@ from synthograph.core.progress import Progress, Silent
 from synthograph.core.request import Result
 from synthograph.report.write import write_report
 from synthograph.results.study import Study, StudyFacts
-from synthograph.stats import scores
-from synthograph.stats.scores import Predictions
 from synthograph.workflows import study_demo
 from synthograph.workflows.downstream_requests import StudyRequest
 from synthograph.workflows.processes import side_by_side
@@ -46,7 +45,6 @@ from synthograph.workflows.study_predictions import Tested, on_external, out_of_
 from synthograph.workflows.study_settings import Condition, read_study
 from synthograph.workflows.study_text import study_lines
 
-SCORES = {score.name: score for score in scores.SCORES}
 MADE = "made.json"
 DEMO = "study-demo"
 PAGE = "report.html"
@@ -173,11 +171,11 @@ class _Run:
             needs.append(self.folder.generator(cell.fold, cell.draw) / MADE)
 
         def work() -> CellRecord:
-            settings, archive = self.inputs.settings, self.folder.fold(cell.fold)
+            task, archive = self.inputs.task, self.folder.fold(cell.fold)
             home, sets = self.folder.cell(cell), self._sets(cell)
             fold = next(fold for fold in self.inputs.folds if fold.number == cell.fold)
             images = len(fold.part("train").rows)
-            return Training(settings, cell, archive, home, sets, images, self.device).run()
+            return Training(task, cell, archive, home, sets, images, self.device).run()
 
         record = self.folder.cell(cell) / TRAINED
         return Job(f"{cell.condition}", cell.title, record, tuple(needs), work)
@@ -198,14 +196,15 @@ class _Run:
             split = "" if images.split is None else f":{images.split}"
             sets[name] = f"{images.archive.path}{split}"
         home = self.folder.cell(cell)
-        testing = Testing(cell, home, sets, choices.classifiers[cell.name], self.device)
+        sha256 = choices.classifiers[cell.name]
+        testing = Testing(self.inputs.task, cell, home, sets, sha256, self.device)
         return Job("test", f"test of {cell.title}", home / TESTED, (), testing.run)
 
     # --- what validation images choose ------------------------------------------------------------
 
     def _validation(self, cells: Sequence[Cell]) -> float:
         """Mean of the measure on validation images."""
-        name = self.inputs.settings.primary.measure
+        name = self.inputs.settings.measure
         values = [self._record(cell).validation.get(name, float("nan")) for cell in cells]
         return sum(values) / len(values)
 
@@ -223,7 +222,7 @@ class _Run:
         if not self.inputs.ratio_chosen:
             return dict.fromkeys(places, float(settings.primary.ratio))
         mixed = [cell for cell in candidates if cell.condition is Condition.MIXED]
-        sign = 1 if SCORES[settings.primary.measure].higher_is_better else -1
+        sign = 1 if self.inputs.task.score.higher_is_better else -1
         found = {}
         for place in places:
             values = {}
@@ -250,27 +249,27 @@ class _Run:
             arms,
             about=self._facts(cells),
             primary=settings.primary.condition,
-            measure=SCORES[settings.primary.measure],
+            measure=self.inputs.task.score,
             margin=settings.primary.margin,
             seed=settings.seed,
         )
 
-    def _arm(self, condition: Condition, cells: Sequence[Cell]) -> Arm[Predictions]:
+    def _arm(self, condition: Condition, cells: Sequence[Cell]) -> Arm[Any]:
         own = [cell for cell in cells if cell.condition is condition]
-        draws, external = list[Predictions](), dict[str, list[Predictions]]()
+        draws, external = list[Any](), dict[str, list[Any]]()
         parts = {fold.number: fold.part("test") for fold in self.inputs.folds if fold.tested}
-        classes = self.inputs.archive.info.classes
+        task = self.inputs.task
         for draw in range(self.inputs.draws(condition)):
             tested = [self._tested(cell) for cell in own if cell.draw == draw]
             name = f"{condition}-draw{draw}"
             if parts:
-                found, rows = out_of_fold(tested, parts, classes)
-                write_table(self.folder.predictions(name), found, rows, classes)
+                found, rows = out_of_fold(task, tested, parts)
+                write_table(self.folder.predictions(name), task, found, rows)
                 draws.append(found)
             for place, (title, images) in enumerate(self.inputs.external.items()):
-                there = on_external(tested, title, images, classes)
+                there = on_external(task, tested, title, images)
                 path = self.folder.predictions(f"{name}-external{place}")
-                write_table(path, there, images.rows, classes)
+                write_table(path, task, there, images.rows)
                 external.setdefault(title, []).append(there)
         if not parts:  # the first external set is what the study is about
             draws = external.pop(next(iter(external)))
@@ -299,9 +298,9 @@ class _Run:
         unit = settings.unit if has_groups(self.inputs.archive.rows) else "image"
         return StudyFacts(
             name=settings.name,
-            task=settings.task,
+            task=settings.task.value,
             data=settings.data.name,
-            classes=tuple(self.inputs.archive.info.classes),
+            classes=self.inputs.task.classes,
             tested="" if shares else next(iter(self.inputs.external)),
             test_share=sum(shares) / len(shares) if shares else None,
             unit=unit,

@@ -6,22 +6,20 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from synthograph.core.errors import UserError
 from synthograph.core.files import remove, sha256_file
 from synthograph.core.progress import Silent
 from synthograph.core.request import Request
-from synthograph.workflows import classify_predict, classify_train, mix
-from synthograph.workflows.downstream_requests import (
-    ClassifyPredictRequest,
-    ClassifyTrainRequest,
-    MixRequest,
-)
+from synthograph.workflows import mix
+from synthograph.workflows.downstream_requests import FitOptions, MixRequest
 from synthograph.workflows.study_jobs import JobRecord
 from synthograph.workflows.study_settings import Condition, MixRule, StudySettings
+from synthograph.workflows.study_task import StudyTask
 from synthograph.workflows.tables import number
 
-CLASSIFIER, MIXTURE, TEST = "classifier.safetensors", "mixture", "test.csv"
+MIXTURE, TEST = "mixture", "test.csv"
 TRAINED, TESTED = "trained.json", "tested.json"
 
 
@@ -50,9 +48,7 @@ class Cell:
     def title(self) -> str:
         """What people call it."""
         ratio = "" if self.ratio is None else f" {self.ratio:g}"
-        return (
-            f"{self.condition}{ratio}, fold {self.fold}, draw {self.draw}, classifier {self.seed}"
-        )
+        return f"{self.condition}{ratio}, fold {self.fold}, draw {self.draw}, seed {self.seed}"
 
 
 class CellRecord(JobRecord):
@@ -87,7 +83,7 @@ class Training:
     """Mixes and trains a cell.
 
     Attributes:
-        settings: of the study.
+        task: of the study.
         cell: which.
         archive: of the fold.
         folder: of the cell.
@@ -96,7 +92,7 @@ class Training:
         device: where to compute.
     """
 
-    settings: StudySettings
+    task: StudyTask[Any]
     cell: Cell
     archive: Path
     folder: Path
@@ -104,9 +100,14 @@ class Training:
     images: int
     device: str
 
+    @property
+    def settings(self) -> StudySettings:
+        """Of the study."""
+        return self.task.settings
+
     def run(self) -> CellRecord:
         """Mix, train, and keep the scores on validation images."""
-        commands, data, out = [], self.archive, self.folder / CLASSIFIER
+        commands, data, out = [], self.archive, self.folder / self.task.file
         mixing = self.mixing()
         if mixing is not None:
             data = mixing.dest
@@ -115,14 +116,14 @@ class Training:
                 mix.run(mixing, progress=Silent())
         request = self.training(data, out)
         remove(out)
-        made = classify_train.run(request, progress=Silent())
-        measure = self.settings.primary.measure
+        made = self.task.train(request)
+        measure = self.settings.measure
         return CellRecord(
             commands=[*commands, typed(request)],
-            validation={name: value for name, value in made.chosen.items() if value == value},
+            validation={name: value for name, value in made.validation.items() if value == value},
             threshold=made.threshold,
             sha256=sha256_file(out),
-            said=f"{measure} {number(made.chosen[measure])} on validation images",
+            said=f"{measure} {number(made.validation[measure])} on validation images",
         )
 
     def mixing(self) -> MixRequest | None:
@@ -145,21 +146,18 @@ class Training:
             return {"only_real": True, "control": "augmentation"}
         return None
 
-    def training(self, data: Path, out: Path) -> ClassifyTrainRequest:
+    def training(self, data: Path, out: Path) -> FitOptions:
         """How it is trained."""
-        balanced = self.cell.condition is Condition.BALANCED
         asked = {
-            "probe": self.settings.probe,
             "patience": 0,  # every arm takes all of its steps
-            **self.settings.classifier,
+            **self.settings.options,
             "data": data,
             "out": out,
-            "measure": self.settings.primary.measure,
-            "balance": self.settings.balanced if balanced else self.settings.balance,
+            "measure": self.settings.measure,
             "device": self.device,
             "seed": self.settings.seed + 1000 * self.cell.draw + self.cell.seed,
         }
-        request = ClassifyTrainRequest.parse(asked)
+        request = self.task.request(asked, self.cell.condition)
         if request.steps is not None:
             return request
         # every arm takes as many steps as the fold's real images alone would
@@ -190,6 +188,7 @@ class Testing:
     """Predicts test images with a cell's classifier.
 
     Attributes:
+        task: of the study.
         cell: which.
         folder: of the cell.
         sets: name to `ARCHIVE:split` of what is predicted.
@@ -197,6 +196,7 @@ class Testing:
         device: where to compute.
     """
 
+    task: StudyTask[Any]
     cell: Cell
     folder: Path
     sets: Mapping[str, str]
@@ -209,18 +209,17 @@ class Testing:
         Raises:
             UserError: the classifier is not the one that was frozen.
         """
-        model = self.folder / CLASSIFIER
+        model = self.folder / self.task.file
         if sha256_file(model) != self.sha256:
             raise UserError(
-                f"{model}: is not the classifier that was frozen before the first look at test "
+                f"{model}: is not what was frozen before the first look at test "
                 "images: remove the study's folder to begin anew"
             )
         tables = {}
         for place, (name, data) in enumerate(self.sets.items()):
             out = self.folder / (TEST if name == TEST else f"external-{place}.csv")
             remove(out)
-            request = ClassifyPredictRequest(model=model, data=data, out=out, device=self.device)
-            classify_predict.run(request, progress=Silent())
+            self.task.test(model, data, out, self.device)
             tables[name] = out.name
         return TestRecord(
             tables=tables,

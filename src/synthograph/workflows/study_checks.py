@@ -5,11 +5,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from synthograph.archive.advice import has_groups
 from synthograph.archive.batches import ArchiveRows, open_rows
 from synthograph.archive.copies import RepeatedImages, find_copies
-from synthograph.archive.manifest import Row
+from synthograph.archive.manifest import UNLABELLED, Row
 from synthograph.archive.reader import Archive, open_archive
 from synthograph.core.errors import UserError
 from synthograph.core.names import first_few
@@ -20,10 +21,10 @@ from synthograph.core.untrusted.tensors import read_document
 from synthograph.metrics.overlap import Trained, same_names, trained_on
 from synthograph.models.snapshot import is_pickle
 from synthograph.models.snapshot_files import find_snapshot
-from synthograph.workflows.classifying import refuse_single_class
 from synthograph.workflows.leaks import refuse_alike, refuse_recoded
 from synthograph.workflows.study_folds import Fold
 from synthograph.workflows.study_settings import EXTERNAL, StudySettings
+from synthograph.workflows.study_task import StudyTask
 
 MAX_TABLE = 64 << 20
 GROUP = "group"
@@ -71,14 +72,10 @@ def open_data(settings: StudySettings, progress: Progress) -> tuple[Archive, Rep
     """The archive of a study, and its equal images.
 
     Raises:
-        UserError: images are synthetic or have no class, or there are fewer than two classes.
+        UserError: images are synthetic.
     """
     archive = open_archive(settings.data)
     ArchiveRows(archive, archive.rows).real()
-    bare = next((row.file for row in archive.rows if row.label is None), None)
-    if bare is not None:
-        raise UserError(f"{archive.path}: {bare} has no class: prepare the images with --labels")
-    refuse_single_class(archive)
     return archive, find_copies(archive, progress.track("looking for equal images"))
 
 
@@ -98,7 +95,7 @@ def refuse_one_picture_twice(archive: Archive, progress: Progress) -> list[str]:
 
 
 def open_external(
-    settings: StudySettings, archive: Archive, folds: Sequence[Fold], progress: Progress
+    task: StudyTask[Any], archive: Archive, folds: Sequence[Fold], progress: Progress
 ) -> tuple[dict[str, ArchiveRows], list[str]]:
     """External test images by their name, none of which trains or chooses, and notes on them.
 
@@ -110,7 +107,7 @@ def open_external(
     inside = ArchiveRows(archive, [row for row in archive.rows if row.file in used])
     known = Trained(frozenset(inside.groups), frozenset(inside.pixels))
     found, notes = {}, []
-    for text in settings.external:
+    for text in task.settings.external:
         images = open_rows(text, "test").real()
         seen = known.groups_among(images.groups)
         if seen:
@@ -126,6 +123,7 @@ def open_external(
                 f"images of {archive.path.name}, such as {first_few(copies)}: leave them out"
             )
         _check_alike(images, archive)
+        task.check_external(images)
         notes += refuse_recoded(images, inside, f"images of {archive.path.name}", progress)
         found[images.name] = images
     return found, notes
@@ -137,13 +135,6 @@ def _check_alike(images: ArchiveRows, archive: Archive) -> None:
         raise UserError(
             f"external {images.name}: holds {other.spec.describe()}, {archive.path.name} "
             f"{own.spec.describe()}: prepare both alike"
-        )
-    strange = {row.label for row in images.rows} - set(own.classes)
-    if strange:
-        name = sorted(map(str, strange))[0]
-        raise UserError(
-            f"external {images.name}: has images of class {name!r}, {archive.path.name} has "
-            f"{', '.join(own.classes)}"
         )
 
 
@@ -161,12 +152,13 @@ def _flat(archive: Archive, row: Row) -> bool:
     return bool((pixels.min((1, 2)) == pixels.max((1, 2))).all())
 
 
-def open_sources(settings: StudySettings, archive: Archive) -> list[Source]:
+def open_sources(task: StudyTask[Any], archive: Archive) -> list[Source]:
     """The generators and sets of others that a study file names.
 
     Raises:
         UserError: one does not say what it was trained on, and nobody declares it.
     """
+    settings = task.settings
     sources = [_snapshot(path) for path in settings.generator.snapshots]
     declared = _declared(settings, archive)
     for path in settings.generator.sets:
@@ -174,7 +166,8 @@ def open_sources(settings: StudySettings, archive: Archive) -> list[Source]:
         genuine = next((row.file for row in made.rows if row.real), None)
         if genuine is not None:
             raise UserError(f"{path}: {genuine} is real: generator.sets are synthetic images alone")
-        trained, there = trained_on(made.info.snapshots), Counter(row.label for row in made.rows)
+        task.check_set(made)
+        trained, there = trained_on(made.info.snapshots), _of_each(made, archive)
         proven = trained.known
         if not proven and declared is None and settings.folds != EXTERNAL:
             raise UserError(
@@ -185,6 +178,13 @@ def open_sources(settings: StudySettings, archive: Archive) -> list[Source]:
         known = trained if proven else declared or Trained()
         sources.append(Source(path, known, made.info.spec, there, declared=not proven))
     return sources
+
+
+def _of_each(made: Archive, archive: Archive) -> Mapping[str | None, float]:
+    """Images of every class of the real archive, or of all where that has no classes."""
+    if not archive.info.classes:
+        return {UNLABELLED: len(made.rows)}
+    return Counter(row.label for row in made.rows)
 
 
 def _snapshot(path: Path) -> Source:

@@ -1,24 +1,27 @@
 """All that a study reads, opened and checked before any work."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from synthograph.archive.batches import ArchiveRows
 from synthograph.archive.reader import Archive
 from synthograph.core.progress import Progress
 from synthograph.workflows import study_checks
-from synthograph.workflows.classify_train import job_of
-from synthograph.workflows.downstream_requests import ClassifyTrainRequest
+from synthograph.workflows.downstream_requests import FitOptions
 from synthograph.workflows.study_cells import Cell, Training
 from synthograph.workflows.study_checks import Source
+from synthograph.workflows.study_classify import open_classify
 from synthograph.workflows.study_folds import Fold, make_folds
 from synthograph.workflows.study_generators import generator_config, wanted_images
-from synthograph.workflows.study_settings import CHOSEN, Condition, StudySettings
+from synthograph.workflows.study_segment import open_segment
+from synthograph.workflows.study_settings import CHOSEN, Condition, StudySettings, TaskName
+from synthograph.workflows.study_task import StudyTask
 
-LEFT_OUT = {
-    Condition.AUGMENTATION: "augmentation is left out: a probe reads every image once, as it is",
-    Condition.BALANCED: "balanced is left out: with 'balance: weights' every arm is balanced",
+TASKS: Mapping[TaskName, Callable[[StudySettings, Archive, Progress], StudyTask[Any]]] = {
+    TaskName.CLASSIFY: open_classify,
+    TaskName.SEGMENT: open_segment,
 }
 
 
@@ -27,7 +30,7 @@ class Inputs:
     """What a study works on.
 
     Attributes:
-        settings: of the study file.
+        task: what is trained, with the settings of the study file.
         archive: the real images.
         folds: who trains, chooses and is tested.
         external: further test images by name.
@@ -35,7 +38,7 @@ class Inputs:
         notes: what must stand beside the numbers.
     """
 
-    settings: StudySettings
+    task: StudyTask[Any]
     archive: Archive
     folds: Sequence[Fold]
     external: Mapping[str, ArchiveRows]
@@ -43,9 +46,14 @@ class Inputs:
     notes: Sequence[str]
 
     @property
+    def settings(self) -> StudySettings:
+        """Of the study file."""
+        return self.task.settings
+
+    @property
     def conditions(self) -> list[Condition]:
-        """Those that make a difference for these classifiers."""
-        return [each for each in self.settings.conditions if each not in left_out(self.settings)]
+        """Those that make a difference for this task."""
+        return [each for each in self.settings.conditions if each not in self.task.left_out]
 
     def draws(self, condition: Condition) -> int:
         """How often an arm is repeated: with other generators, or with other random numbers."""
@@ -92,23 +100,14 @@ class Inputs:
         return self.settings.primary.ratio == CHOSEN
 
 
-def first_training(settings: StudySettings, fold: Fold, device: str) -> ClassifyTrainRequest:
-    """How the first classifier on real images would be trained."""
+def first_training(task: StudyTask[Any], fold: Fold, device: str) -> FitOptions:
+    """How the first training on real images would be done."""
+    settings = task.settings
     cell = Cell(Condition.REAL, None, fold.number, 0, 0)
     images = len(fold.part("train").rows)
     where = Path(f"{settings.name}.safetensors")
-    training = Training(settings, cell, settings.data, where, (), images, device)
+    training = Training(task, cell, settings.data, where, (), images, device)
     return training.training(settings.data, where)
-
-
-def left_out(settings: StudySettings) -> list[Condition]:
-    """Conditions that would repeat another one."""
-    found = []
-    if settings.probe:
-        found.append(Condition.AUGMENTATION)
-        if settings.balance == "weights":
-            found.append(Condition.BALANCED)
-    return [condition for condition in found if condition in settings.conditions]
 
 
 def open_inputs(settings: StudySettings, device: str, progress: Progress) -> Inputs:
@@ -119,10 +118,13 @@ def open_inputs(settings: StudySettings, device: str, progress: Progress) -> Inp
             classifier cannot be trained here.
     """
     archive, copies = study_checks.open_data(settings, progress)
+    task = TASKS[settings.task](settings, archive, progress)
     folds = make_folds(archive, settings, copies)
+    for fold in folds:
+        task.check_fold(fold)
     pictures = study_checks.refuse_one_picture_twice(archive, progress)
-    external, alike = study_checks.open_external(settings, archive, folds, progress)
-    sources = study_checks.open_sources(settings, archive)
+    external, alike = study_checks.open_external(task, archive, folds, progress)
+    sources = study_checks.open_sources(task, archive)
     study_checks.refuse_external_seen(sources, external)
     assigned = {}
     if sources:
@@ -130,9 +132,9 @@ def open_inputs(settings: StudySettings, device: str, progress: Progress) -> Inp
         for (number, _), source in assigned.items():
             fold = next(fold for fold in folds if fold.number == number)
             study_checks.refuse_unfit(source, fold, wanted_images(settings, fold))
-    job_of(first_training(settings, folds[0], device), folds[0].part("train"), folds[0].part("val"))
+    task.check_training(first_training(task, folds[0], device), folds[0])
     if settings.generator.trains:
         generator_config(settings, archive, device)
     notes = [*study_checks.notes(settings, archive, external, sources), *pictures, *alike]
-    notes += [LEFT_OUT[condition] for condition in left_out(settings)]
-    return Inputs(settings, archive, folds, external, assigned, notes)
+    notes += [why for each, why in task.left_out.items() if each in settings.conditions]
+    return Inputs(task, archive, folds, external, assigned, notes)

@@ -19,7 +19,6 @@ from synthograph.stats import scores
 from synthograph.stats.paired import auroc_error, detectable
 from synthograph.training.estimate import coarse_estimate
 from synthograph.training.loop import duration
-from synthograph.workflows.classify_network import NetworkJob
 from synthograph.workflows.classifying import open_backbone, predictions_of
 from synthograph.workflows.study_folds import PARTS
 from synthograph.workflows.study_generators import generator_config, wanted_images
@@ -31,6 +30,8 @@ SAMPLE = 32
 """Images that the network of a probe is timed on."""
 GENERATE = 1 / 6
 """Time of a generated image, as a share of that of an image of training."""
+SHARES = (scores.ACCURACY.name, scores.BALANCED_ACCURACY.name, scores.MACRO_F1.name)
+"""Measures whose variance is that of shares."""
 CORRELATION = 0.5
 """Of the errors that two arms make on the same patients, for planning."""
 
@@ -89,15 +90,15 @@ class StudyPlan(Result):
         primary = settings.primary
         margin = "none" if primary.margin is None else f"{primary.margin:g}"
         yield (
-            f"fixed before: {primary.condition}, ratio {primary.ratio}, by {primary.measure}, "
+            f"fixed before: {primary.condition}, ratio {primary.ratio}, by {settings.measure}, "
             f"margin {margin}"
         )
         if self.smallest is None:
-            yield f"the smallest difference of {primary.measure} has no formula"
+            yield f"the smallest difference of {settings.measure} has no formula"
             return
         yield (
             f"smallest difference that is seen with a power of 80 %: {number(self.smallest)} of "
-            f"{primary.measure}, near a value of {settings.expected:g}; if generators "
+            f"{settings.measure}, near a value of {settings.expected:g}; if generators "
             "differ, only a larger one is seen"
         )
         if settings.draws == 1:
@@ -129,7 +130,7 @@ def _about(condition: Condition, inputs: Inputs) -> str:
     elif condition.counted:
         words.append("as many images as the chosen ratio adds")
     draws, seeds = inputs.draws(condition), settings.classifier_seeds
-    words.append(f"per fold {several(draws * seeds, 'classifier')}")
+    words.append(f"per fold {several(draws * seeds, 'training')}")
     if draws > 1:
         words.append(f"from {draws} draws of the images")
     return ", ".join(words)
@@ -149,7 +150,7 @@ def smallest_difference(inputs: Inputs) -> float | None:
     by their binomial variance over groups.
     """
     settings = inputs.settings
-    measure, value = settings.primary.measure, settings.expected
+    measure, value = settings.measure, settings.expected
     rows = [row for fold in inputs.folds for row in fold.part("test").rows]
     rows = rows or [row for images in inputs.external.values() for row in images.rows][:]
     classes = inputs.archive.info.classes
@@ -158,7 +159,7 @@ def smallest_difference(inputs: Inputs) -> float | None:
     if measure in (scores.AUROC.name, scores.AVERAGE_PRECISION.name):
         errors = [auroc_error(value, own[n], others[n], CORRELATION) for n in classes]
         return detectable(sum(errors) / len(errors))
-    if measure == scores.BRIER.name:
+    if measure not in SHARES:
         return None
     spread = 2 * (1 - CORRELATION) * value * (1 - value)
     if measure == scores.ACCURACY.name:
@@ -191,8 +192,8 @@ def _cells(inputs: Inputs, device: str) -> Iterator[Cost]:
     fold = inputs.folds[0]
     part = fold.part("train")
     if not settings.probe:
-        network = NetworkJob(first_training(settings, fold, device), part, fold.part("val"))
-        yield Cost("classifiers", len(cells), len(cells) * network.seconds())
+        seconds = inputs.task.seconds(first_training(inputs.task, fold, device), fold)
+        yield Cost("trainings", len(cells), len(cells) * seconds)
         return
     extractor = open_backbone(settings.classifier.get("backbone"), device)
     batch = next(iter(part.images.batches()))[:SAMPLE]

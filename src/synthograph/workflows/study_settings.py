@@ -12,8 +12,10 @@ Paths are relative to the file. Every key but `data` has a default.
 import enum
 import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import pydantic
 from pydantic import Field
@@ -21,9 +23,14 @@ from pydantic import Field
 from synthograph.archive.batches import path_and_split
 from synthograph.core.config import Config, merge, read_tree
 from synthograph.core.errors import SettingError, UserError
+from synthograph.core.names import nearest
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.results.study import ArmKind
-from synthograph.workflows.downstream_requests import ClassifyTrainRequest
+from synthograph.workflows.downstream_requests import (
+    ClassifyTrainRequest,
+    FitOptions,
+    SegmentTrainRequest,
+)
 
 CHOSEN = "chosen"
 SPLIT, EXTERNAL = FOLDS = ("split", "external")
@@ -73,6 +80,44 @@ _KINDS = {
 }
 
 
+class TaskName(enum.StrEnum):
+    """What is trained."""
+
+    CLASSIFY = "classify"
+    SEGMENT = "segment"
+
+
+@dataclass(frozen=True)
+class TaskRules:
+    """What a study file may say of a task.
+
+    Attributes:
+        options: key that holds options of its training.
+        request: what these are of.
+        measures: names of scores, the first by default.
+        masks: whether it is of masks, which no generator here makes; then a score may be of one
+            class, as `dice:NAME`.
+    """
+
+    options: str
+    request: type[FitOptions]
+    measures: tuple[str, ...]
+    masks: bool = False
+
+    def refusal(self, measure: str) -> str | None:
+        """What is wrong with the name of a score; the class in it is looked up later."""
+        name = measure.partition(":")[0] if self.masks else measure
+        known = (*self.measures, *(f"{each}:NAME" for each in self.measures * self.masks))
+        return None if name in self.measures else f"{measure!r}: {nearest(measure, known)}"
+
+
+_MEASURES = get_args(ClassifyTrainRequest.model_fields["measure"].annotation)
+TASKS: Mapping[TaskName, TaskRules] = {
+    TaskName.CLASSIFY: TaskRules("classifier", ClassifyTrainRequest, _MEASURES),
+    TaskName.SEGMENT: TaskRules("segmenter", SegmentTrainRequest, ("dice", "iou"), masks=True),
+}
+
+
 class MixRule(enum.StrEnum):
     """What a ratio means."""
 
@@ -90,9 +135,11 @@ class Primary(Config):
     ratio: float | str = Field(
         CHOSEN, description="of ratios: one of them, or chosen on validation images"
     )
-    measure: Literal[
-        "auroc", "balanced_accuracy", "macro_f1", "average_precision", "accuracy", "brier"
-    ] = Field("auroc", description="score that is compared, and that chooses on validation images")
+    measure: str | None = Field(
+        None,
+        description="score that is compared, and that chooses on validation images; auroc, or dice "
+        "of masks, if not given",
+    )
     margin: float | None = Field(
         0.01, gt=0, lt=1, description="largest loss that does not matter; null for none"
     )
@@ -131,7 +178,7 @@ class StudySettings(Config):
     """A study file."""
 
     data: Path = Field(description="archive of real images, with labels and groups")
-    task: Literal["classify"] = Field("classify", description="what is trained")
+    task: TaskName = Field(TaskName.CLASSIFY, description="what is trained: classify or segment")
     name: str = Field("", description="of the study; that of its file unless given")
     unit: str = Field("patient", min_length=1, description="what one group is: slide, smear, ...")
     notes: list[str] = Field([], description="what every table must say beside")
@@ -168,6 +215,7 @@ class StudySettings(Config):
         "weights", description="of every arm: weights lets every class count the same"
     )
     classifier: JsonObject = Field({}, description="options of classify train, such as backbone")
+    segmenter: JsonObject = Field({}, description="options of segment train, such as width")
     expected: float = Field(
         0.85, gt=0.5, lt=1, description="value of the measure that --plan reckons with"
     )
@@ -187,10 +235,10 @@ class StudySettings(Config):
             raise ValueError(
                 f"conditions: {lone[0]} takes as many images as mixed does: add mixed to them"
             )
-        if Condition.AUGMENTATION in self.conditions and self.classifier.get("transforms") in _OFF:
+        if Condition.AUGMENTATION in self.conditions and self.options.get("transforms") in _OFF:
             raise ValueError(
-                "classifier: transforms: none leaves nothing for the condition augmentation: leave "
-                "one of them out"
+                f"{TASKS[self.task].options}: transforms: none leaves nothing for the condition "
+                "augmentation: leave one of them out"
             )
         if ratio != CHOSEN and ratio not in self.ratios:
             raise ValueError(f"primary.ratio: {ratio} is neither {CHOSEN} nor one of ratios")
@@ -203,6 +251,22 @@ class StudySettings(Config):
             raise ValueError("external: two archives are called alike: rename one of them")
         return self
 
+    @pydantic.model_validator(mode="after")
+    def _of_task(self) -> "StudySettings":
+        rules = TASKS[self.task]
+        refused = self.primary.measure and rules.refusal(self.primary.measure)
+        if refused:
+            raise ValueError(f"primary.measure of task {self.task}: {refused}")
+        for task, other in TASKS.items():
+            if task is not self.task and getattr(self, other.options):
+                raise ValueError(f"{other.options}: is of task {task}: use {rules.options}")
+        if rules.masks and not self.generator.sets:
+            raise ValueError(
+                f"generator.sets: task {self.task} needs synthetic images with masks, which no "
+                "generator here makes: name sets that have masks"
+            )
+        return self
+
     @pydantic.field_validator("folds")
     @classmethod
     def _number(cls, given: int | str) -> int | str:
@@ -210,13 +274,14 @@ class StudySettings(Config):
             raise ValueError(f"must be a number from 2 to {MAX_FOLDS}, {' or '.join(FOLDS)}")
         return given
 
-    @pydantic.field_validator("classifier")
+    @pydantic.field_validator("classifier", "segmenter")
     @classmethod
-    def _options(cls, given: JsonObject) -> JsonObject:
+    def _options(cls, given: JsonObject, about: pydantic.ValidationInfo) -> JsonObject:
         own = next((name for name in OWN if name in given), None)
         if own is not None:
             raise ValueError(f"{own} is decided by the study: leave it out")
-        ClassifyTrainRequest.parse({**given, "data": Path("a"), "out": Path("b.safetensors")})
+        rules = next(each for each in TASKS.values() if each.options == about.field_name)
+        rules.request.parse({**given, "data": Path("a"), "out": Path("b.safetensors")})
         return given
 
     @property
@@ -225,9 +290,20 @@ class StudySettings(Config):
         return self.folds if isinstance(self.folds, int) else 1
 
     @property
+    def options(self) -> JsonObject:
+        """Options of the training."""
+        found: JsonObject = getattr(self, TASKS[self.task].options)
+        return found
+
+    @property
+    def measure(self) -> str:
+        """The score that is compared, and that chooses."""
+        return self.primary.measure or TASKS[self.task].measures[0]
+
+    @property
     def probe(self) -> bool:
         """Whether classifiers are probes, which have no random part."""
-        return bool(self.classifier.get("probe", True))
+        return self.task is TaskName.CLASSIFY and bool(self.classifier.get("probe", True))
 
     @property
     def classifier_seeds(self) -> int:

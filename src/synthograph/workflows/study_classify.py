@@ -1,0 +1,157 @@
+"""A study of classifiers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from synthograph.archive.batches import ArchiveRows
+from synthograph.archive.manifest import Row
+from synthograph.archive.reader import Archive
+from synthograph.core.errors import UserError
+from synthograph.core.progress import Progress, Silent
+from synthograph.core.untrusted.documents import JsonObject, parse_csv, read_text
+from synthograph.downstream.probe import class_numbers
+from synthograph.stats import scores
+from synthograph.stats.scores import Predictions
+from synthograph.workflows import classify_predict, classify_train
+from synthograph.workflows.classify_network import NetworkJob
+from synthograph.workflows.classifying import refuse_single_class
+from synthograph.workflows.downstream_requests import (
+    ClassifyPredictRequest,
+    ClassifyTrainRequest,
+    FitOptions,
+)
+from synthograph.workflows.study_folds import Fold
+from synthograph.workflows.study_settings import Condition, StudySettings
+from synthograph.workflows.study_task import StudyTask, Trained
+
+SCORES = {score.name: score for score in scores.SCORES}
+LEFT_OUT = {
+    Condition.AUGMENTATION: "augmentation is left out: a probe reads every image once, as it is",
+    Condition.BALANCED: "balanced is left out: with 'balance: weights' every arm is balanced",
+}
+
+
+@dataclass(frozen=True)
+class Classify(StudyTask[Predictions]):
+    """Classifiers, by probe or network."""
+
+    file: ClassVar[str] = "classifier.safetensors"
+
+    @property
+    def left_out(self) -> Mapping[Condition, str]:
+        """What makes no difference for a probe."""
+        found = [Condition.AUGMENTATION] * self.settings.probe
+        found += [Condition.BALANCED] * (self.settings.probe and self.settings.balance == "weights")
+        return {each: LEFT_OUT[each] for each in found}
+
+    def check_fold(self, fold: Fold) -> None:
+        """Nothing: `make_folds` sees to classes of images."""
+
+    def check_external(self, images: ArchiveRows) -> None:
+        """Refuse images of other classes."""
+        strange = {row.label for row in images.rows} - set(self.classes)
+        if strange:
+            name = sorted(map(str, strange))[0]
+            raise UserError(
+                f"external {images.name}: has images of class {name!r}, "
+                f"{self.settings.data.name} has {', '.join(self.classes)}"
+            )
+
+    def check_set(self, made: Archive) -> None:
+        """Nothing: `refuse_unfit` counts the images of every class."""
+
+    def request(self, asked: JsonObject, condition: Condition) -> ClassifyTrainRequest:
+        """A training of `classify train`."""
+        settings = self.settings
+        balance = settings.balanced if condition is Condition.BALANCED else settings.balance
+        return ClassifyTrainRequest.parse({"probe": settings.probe, **asked, "balance": balance})
+
+    def check_training(self, request: FitOptions, fold: Fold) -> None:
+        """Refuse unknown backbones and missing weights."""
+        assert isinstance(request, ClassifyTrainRequest)
+        classify_train.job_of(request, fold.part("train"), fold.part("val"))
+
+    def seconds(self, request: FitOptions, fold: Fold) -> float:
+        """Of a network; `study_plan` measures probes, which share their features."""
+        assert isinstance(request, ClassifyTrainRequest)
+        return NetworkJob(request, fold.part("train"), fold.part("val")).seconds()
+
+    def train(self, request: FitOptions) -> Trained:
+        """By `classify train`."""
+        assert isinstance(request, ClassifyTrainRequest)
+        made = classify_train.run(request, progress=Silent())
+        return Trained(made.chosen, made.threshold)
+
+    def test(self, model: Path, data: str, out: Path, device: str) -> None:
+        """By `classify predict`."""
+        request = ClassifyPredictRequest(model=model, data=data, out=out, device=device)
+        classify_predict.run(request, progress=Silent())
+
+    def read(
+        self, path: Path, rows: Sequence[Row], groups: Int64[Tensor, " n"], threshold: float | None
+    ) -> Predictions:
+        """Probabilities of a table of `classify predict`."""
+        table = [cells for _, cells in parse_csv(read_text(path, "it is a table"), str(path))]
+        places = [table[0].index(f"p.{each}") for each in self.classes]
+        values = [[float(cells[place]) for place in places] for cells in table[1:]]
+        files = [cells[table[0].index("file")] for cells in table[1:]]
+        if files != [row.file for row in rows]:
+            raise ValueError(f"{len(files)} rows, not those of its {len(rows)} images")
+        found = torch.tensor(values, dtype=torch.float64).reshape(len(values), len(places))
+        return Predictions(
+            found / found.sum(1, keepdim=True),  # digits were cut
+            class_numbers([row.label or "" for row in rows], self.classes),
+            groups,
+            torch.zeros_like(groups),
+            None if threshold is None else torch.full((len(rows),), threshold).double(),
+        )
+
+    def mean(self, seeds: Sequence[Predictions]) -> Predictions:
+        """Mean probabilities, and the mean of the thresholds."""
+        cuts = [each.threshold for each in seeds if isinstance(each.threshold, Tensor)]
+        return replace(
+            seeds[0],
+            probabilities=torch.stack([each.probabilities for each in seeds]).mean(0),
+            threshold=torch.stack(cuts).mean(0) if cuts else None,
+        )
+
+    def joined(self, folds: Mapping[int, Predictions]) -> Predictions:
+        """All folds."""
+        parts = folds.values()
+        cuts = [each.threshold for each in parts if isinstance(each.threshold, Tensor)]
+        return Predictions(
+            torch.cat([each.probabilities for each in parts]),
+            torch.cat([each.labels for each in parts]),
+            torch.cat([each.groups for each in parts]),
+            torch.cat([torch.full_like(each.folds, fold) for fold, each in folds.items()]),
+            torch.cat(cuts) if cuts else None,
+        )
+
+    def table(self, outcome: Predictions, rows: Sequence[Row]) -> list[list[object]]:
+        """file, group, split, fold, label, p.<class>..."""
+        columns = ["file", "group", "split", "fold", "label"]
+        found: list[list[object]] = [[*columns, *(f"p.{name}" for name in self.classes)]]
+        lists = outcome.folds.tolist(), outcome.probabilities.tolist()
+        for row, fold, p in zip(rows, *lists, strict=True):
+            cells = [row.file, row.group, "test", fold, row.label or ""]
+            found.append([*cells, *(f"{each:.6g}" for each in p)])
+        return found
+
+
+def open_classify(settings: StudySettings, archive: Archive, _: Progress) -> Classify:
+    """The task for an archive.
+
+    Raises:
+        UserError: an image has no class, or there are fewer than two.
+    """
+    bare = next((row.file for row in archive.rows if row.label is None), None)
+    if bare is not None:
+        raise UserError(f"{archive.path}: {bare} has no class: prepare the images with --labels")
+    refuse_single_class(archive)
+    return Classify(settings, tuple(archive.info.classes), SCORES[settings.measure])
