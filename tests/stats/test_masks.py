@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from synthograph.core.errors import UserError
 from synthograph.stats.masks import (
     IGNORED,
     Overlaps,
@@ -72,6 +73,18 @@ def test_a_class_that_never_occurs_is_in_no_mean() -> None:
     assert found.occurring == [1]
     assert DICE.value(found) == pytest.approx(2 / 3)
     assert math.isnan(DICE.value(overlaps((EMPTY, EMPTY))))
+
+
+def test_a_measure_is_of_all_classes_or_of_one() -> None:
+    half = square(2)
+    half[:, 4:] = 0
+    found = overlaps((square(1), square(1)), (square(2), half), classes=3)
+    names = ["nothing", "rim", "core"]
+    assert mask_measure("iou:core", names).value(found) == pytest.approx(1 / 2)
+    assert mask_measure("iou", names).value(found) == pytest.approx(3 / 4)
+    for text in ("dice:nothing", "dice:cor", "auroc"):
+        with pytest.raises(UserError, match="measure"):
+            mask_measure(text, names)
 
 
 @pytest.mark.filterwarnings("ignore:.*always_return_as_numpy:FutureWarning")

@@ -50,6 +50,27 @@ def synthetic(path: Path, real: Path, saw: str | None = "train", per_class: int 
     return path
 
 
+def test_images_without_classes_are_one_class(tmp_path: Path) -> None:
+    spec = ImageSpec(height=8, width=8, modalities={"image": 1})
+    rng = np.random.default_rng(0)
+    for name, origin in (("real", "real"), ("made", "synthetic")):
+        writer = ArchiveWriter(tmp_path / f"{name}.zip", {"test": name})
+        for number in range(12):
+            pixels = rng.integers(0, 255, (8, 8, 1)).astype(np.uint8)
+            mask = np.full((8, 8), number, np.uint8)
+            row = Row("", None, f"{name}{number}", origin=origin)
+            writer.add([encode({"image": pixels}, mask, row)])
+        writer.finish(ArchiveInfo(spec=spec, namespace=name))
+    real, dest = tmp_path / "real.zip", tmp_path / "mixed.zip"
+    split_archive(real, SplitOptions(test=0.25, val=0.25))
+    result = sg.mix(real, synthetic=(tmp_path / "made.zip",), replace="0.5", dest=dest)
+    assert (sum(result.kept.values()), result.added) == (3, {"(none)": 3})
+    mixed = open_archive(dest)
+    joined = [row for row in mixed.rows if not row.real]
+    assert {row.label for row in joined} == {None}
+    assert all(mixed.read_mask(row) is not None for row in mixed.rows)
+
+
 def train_rows(path: Path) -> list[Row]:
     return [row for row in open_archive(path).rows if row.split == "train"]
 

@@ -212,7 +212,7 @@ class Testing:
         model = self.folder / self.task.file
         if sha256_file(model) != self.sha256:
             raise UserError(
-                f"{model}: is not what was frozen before the first look at test "
+                f"{model}: is not the {model.stem} that was frozen before the first look at test "
                 "images: remove the study's folder to begin anew"
             )
         tables = {}
