@@ -124,6 +124,7 @@ def test_a_plan_measures_a_training(home: Path) -> None:
         (("made0.zip", "bare.zip"), "bare.zip: none of its 20 images has a mask"),
         (("made0.zip", "strange.zip"), "known mask values are 0, 1"),
         (("external: [other.zip]", "external: [blank.zip]"), "blank.zip.*has a mask"),
+        (("made0.zip, made1", "made1"), "0 of 1 generators.*name more sets, of generators"),
         (("dice:cell", "dice:nucleus"), "measure 'dice:nucleus'.*dice:cell"),
         (("dice:cell", "auroc"), "primary.measure of task segment: 'auroc'"),
         (

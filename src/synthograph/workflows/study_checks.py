@@ -23,7 +23,7 @@ from synthograph.models.snapshot import is_pickle
 from synthograph.models.snapshot_files import find_snapshot
 from synthograph.workflows.leaks import refuse_alike, refuse_recoded
 from synthograph.workflows.study_folds import Fold
-from synthograph.workflows.study_settings import EXTERNAL, StudySettings
+from synthograph.workflows.study_settings import EXTERNAL, TASKS, StudySettings
 from synthograph.workflows.study_task import StudyTask
 
 MAX_TABLE = 64 << 20
@@ -225,7 +225,7 @@ def _declared(settings: StudySettings, archive: Archive) -> Trained | None:
 
 
 def assign_sources(
-    sources: Sequence[Source], folds: Sequence[Fold], draws: int
+    settings: StudySettings, sources: Sequence[Source], folds: Sequence[Fold]
 ) -> dict[tuple[int, int], Source]:
     """Which generator serves which fold and draw: of those whose record allows it, in order.
 
@@ -233,16 +233,18 @@ def assign_sources(
         UserError: a fold has too few; what the others saw is named.
     """
     found: dict[tuple[int, int], Source] = {}
+    draws, masks = settings.draws, TASKS[settings.task].masks
+    another = (
+        "name more sets, of generators that saw its training images alone"
+        if masks
+        else "leave generator.snapshots and generator.sets out, then one is trained per fold"
+    )
     for fold in folds:
         reasons = {source: source.refusal(fold) for source in sources}
         fit = [source for source, reason in reasons.items() if reason is None]
         if len(fit) < draws:
             refused = [f"{s.path}: {reason}" for s, reason in reasons.items() if reason]
-            way = (
-                "leave generator.snapshots and generator.sets out, then one is trained per fold"
-                if not fit or len(folds) > 1
-                else f"set draws to {len(fit)}"
-            )
+            way = another if not fit or len(folds) > 1 else f"set draws to {len(fit)}"
             raise UserError(
                 f"{refused[0] if refused else f'fold {fold.number}'}: {len(fit)} of {len(sources)} "
                 f"generators may serve it, {draws} are needed (draws): {way}"

@@ -128,7 +128,7 @@ def open_inputs(settings: StudySettings, device: str, progress: Progress) -> Inp
     study_checks.refuse_external_seen(sources, external)
     assigned = {}
     if sources:
-        assigned = study_checks.assign_sources(sources, folds, settings.draws)
+        assigned = study_checks.assign_sources(settings, sources, folds)
         for (number, _), source in assigned.items():
             fold = next(fold for fold in folds if fold.number == number)
             study_checks.refuse_unfit(source, fold, wanted_images(settings, fold))
