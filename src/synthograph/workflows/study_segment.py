@@ -17,7 +17,7 @@ from synthograph.archive.masked import REMEDY, MaskedImages, masked_images
 from synthograph.archive.reader import Archive
 from synthograph.core.devices import pick_device
 from synthograph.core.errors import UserError
-from synthograph.core.files import write_bytes
+from synthograph.core.files import write_text
 from synthograph.core.progress import Progress, Silent
 from synthograph.core.untrusted.documents import JsonObject, parse_csv, read_text
 from synthograph.downstream import segmenter
@@ -104,7 +104,7 @@ class Segment(StudyTask[Overlaps]):
         images = _all_masked(open_rows(data, "test").real(), Silent()).numbered(self.values)
         masks = predicted_masks(made, images.rows, Silent().track(""))
         found = overlaps_of(images, masks, len(self.classes))
-        write_bytes(out, mask_table(made, images, found))
+        write_text(out, mask_table(made, images, found))
 
     def read(
         self, path: Path, rows: Sequence[Row], groups: Int64[Tensor, " n"], threshold: float | None
