@@ -222,7 +222,7 @@ def test_masks_and_modalities_come_along(tmp_path: Path) -> None:
     [
         (lambda d: d["sources"].clear(), "lies in archive 0, which is not named"),
         (lambda d: d.update(format=2), "format"),
-        (lambda d: d["sources"][0].update(paths=["../../../../etc"]), "has no .* make fold again"),
+        (lambda d: d["sources"][0].update(paths=["/etc"]), "has no .* make fold again"),
         (lambda d: d["images"].clear(), "which is not there"),
         (lambda d: first(d).update(file="/etc/passwd"), "is not a path inside the archive"),
         (lambda d: first(d).update(file="none.png"), "which is not there|has no none.png"),
