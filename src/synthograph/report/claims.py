@@ -15,7 +15,7 @@ def signed(value: float | None) -> str:
 
 def units(study: Study, value: int) -> str:
     """A number of groups, by the name of one."""
-    return several(value, study.about.unit)
+    return several(value, study.about.unit, study.about.units)
 
 
 def caveat(study: Study) -> str:
@@ -23,7 +23,7 @@ def caveat(study: Study) -> str:
     if study.about.unit_is_patient:
         return ""
     return (
-        f"Groups are {study.about.unit}s, not patients: images of one patient may be in training "
+        f"Groups are {study.about.units}, not patients: images of one patient may be in training "
         "and test, so scores may be too good and intervals too narrow."
     )
 

@@ -105,7 +105,7 @@ def _lacking(study: Study) -> list[str]:
     lacking = {
         "There was one draw of the generator.": study.decided.trainings is None,
         "No external set was studied.": not (study.external or study.about.tested),
-        f"Groups are {study.about.unit}s, not patients.": not study.about.unit_is_patient,
+        f"Groups are {study.about.units}, not patients.": not study.about.unit_is_patient,
         "Repeated real images were not studied.": ArmKind.DUPLICATES not in kinds,
     }
     unbeaten = [

@@ -84,6 +84,13 @@ class StudyFacts(Schema):
     notes: IfGiven[Many[Prose]] = ()
     version: IfGiven[str] = ""
 
+    @property
+    def units(self) -> str:
+        """Several groups: `blocks of slices` for `block of slices`."""
+        noun, *rest = self.unit.partition(" of ")
+        ends = "ies" if noun[-1:] == "y" and noun[-2:-1] not in "aeiou" else f"{noun[-1:]}s"
+        return "".join([noun[:-1], ends, *rest])
+
 
 class FoldValue(Schema):
     """A score on the test images of one fold.
