@@ -423,14 +423,17 @@ def clean_slices(folder: Path) -> dict:
     return {"data": write(folder / "a.zip", images)}
 
 
-def clean_blank_images(folder: Path) -> dict:
+def blank_images() -> list[Taken]:
     """Empty images are equal wherever they are."""
-    blank = [
+    return [
         Taken(Row("", "benign", group), np.zeros((SIDE, SIDE, 3), np.uint8))
         for group in ("P0", "P2", "P4", "P6")
     ]
-    there = write(folder / "b.zip", [*patients(seed=9), *blank], namespace="there")
-    here = write(folder / "a.zip", [*patients(), *blank])
+
+
+def clean_blank_images(folder: Path) -> dict:
+    there = write(folder / "b.zip", [*patients(seed=9), *blank_images()], namespace="there")
+    here = write(folder / "a.zip", [*patients(), *blank_images()])
     return {"data": here, "external": [str(there)]}
 
 
@@ -477,3 +480,12 @@ def test_clean_mixtures_and_evaluations_are_not_refused(
     sg.classify_evaluate(model=out, data=str(data))
     there = write(tmp_path / "there.zip", patients(seed=9), namespace="there")
     sg.classify_evaluate(model=model, data=str(there))
+
+
+def test_empty_images_are_no_copies_for_a_classifier(tmp_path: Path) -> None:
+    here = write(tmp_path / "a.zip", [*patients(), *blank_images()], cut=True)
+    out = tmp_path / "c.safetensors"
+    sg.classify_train(data=here, out=out, backbone=BACKBONE, probe=True)
+    others = [*patients(seed=9), *blank_images()]
+    there = write(tmp_path / "there.zip", others, namespace="there")
+    sg.classify_evaluate(model=out, data=str(there))

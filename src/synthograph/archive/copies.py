@@ -69,7 +69,7 @@ def find_copies(archive: Archive, track: Track = lambda items, total: items) -> 
     written = MANIFEST in archive.files
     digests = [_digest(archive, row, decode=not written) for row in track(rows, len(rows))]
     found = copies_of(rows, digests)
-    return RepeatedImages([same for same in found.sets if not _flat(archive.read(same[0]))])
+    return RepeatedImages([same for same in found.sets if not one_coloured(archive.read(same[0]))])
 
 
 def _digest(archive: Archive, row: Row, *, decode: bool) -> str:
@@ -83,7 +83,7 @@ def _digest(archive: Archive, row: Row, *, decode: bool) -> str:
     return digest.hexdigest()
 
 
-def _flat(pixels: np.ndarray) -> bool:
+def one_coloured(pixels: np.ndarray) -> bool:
     """Whether every channel has one value: such images say nothing of whom they show."""
     return bool((pixels.min((1, 2)) == pixels.max((1, 2))).all())
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 from itertools import combinations
 
 from synthograph.archive.batches import ArchiveRows
+from synthograph.archive.copies import one_coloured
 from synthograph.archive.linked import Pick, described_for
-from synthograph.archive.manifest import HOME_GROUP, HOME_NAMESPACE, Row
+from synthograph.archive.manifest import HOME_GROUP, HOME_NAMESPACE
 from synthograph.archive.reader import Archive, ArchiveInfo
 from synthograph.core.errors import UserError
 from synthograph.core.names import first_few
@@ -82,15 +83,10 @@ def _refuse_shared(archives: Sequence[Archive]) -> None:
             for digest, row in zip(ArchiveRows(other, other.rows).digests, other.rows, strict=True)
             if digest in places and places[digest].split != row.split
         ]
-        pairs = [(a, b) for a, b in pairs if not _flat(one, a)]
+        pairs = [(a, b) for a, b in pairs if not one_coloured(one.read(a))]
         if pairs:
             named = first_few([f"{a.file} ({a.split}) = {b.file} ({b.split})" for a, b in pairs])
             raise UserError(
                 f"{len(pairs)} images of {one.path} are in {other.path}, too, in another split: "
                 f"{named}: prepare all images as one archive, and split that"
             )
-
-
-def _flat(archive: Archive, row: Row) -> bool:
-    pixels = archive.read(row)
-    return bool((pixels.min((1, 2)) == pixels.max((1, 2))).all())

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from synthograph.archive.batches import ArchiveRows
+from synthograph.archive.copies import one_coloured
 from synthograph.core.errors import UserError
 from synthograph.core.names import first_few
 
@@ -30,6 +32,16 @@ class Trained:
     def images_among(self, files: Mapping[str, str]) -> list[str]:
         """Those of these images that equal one that was trained on, of digests with their files."""
         return sorted(files[digest] for digest in files.keys() & self.images)
+
+    def pictures_among(self, images: ArchiveRows) -> list[str]:
+        """Those of these images that equal one that was trained on, and show something: images of
+        one colour, such as empty slices, are equal by chance.
+        """
+        if not images.rows or not self.images:
+            return []
+        rows = {row.file: row for row in images.rows}
+        copies = self.images_among(images.pixels)
+        return [file for file in copies if not one_coloured(images.archive.read(rows[file]))]
 
 
 def with_parents(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -183,7 +183,7 @@ def _check_generators(real: Archive, sets: Sequence[Archive]) -> list[str]:
                 f"outside the training split, such as {first_few(map(repr, seen))}: train it on "
                 "split train of this archive"
             )
-        copies = trained.images_among(outside.pixels) if outside.rows else []
+        copies = trained.pictures_among(outside)
         if copies:
             raise UserError(
                 f"{each.path}: its generator was trained on {len(copies)} images that equal "

@@ -10,7 +10,7 @@ from typing import Any
 from synthograph.archive.advice import has_groups
 from synthograph.archive.batches import ArchiveRows, open_rows
 from synthograph.archive.copies import RepeatedImages, find_copies
-from synthograph.archive.manifest import UNLABELLED, Row
+from synthograph.archive.manifest import UNLABELLED
 from synthograph.archive.reader import Archive, open_archive
 from synthograph.core.errors import UserError
 from synthograph.core.names import first_few
@@ -59,7 +59,7 @@ class Source:
                     f"it was trained on {len(seen)} of {len(part.groups)} {split} groups of fold "
                     f"{fold.number}, such as {first_few(map(repr, seen))}"
                 )
-            copies = _same_images(self.trained, part)
+            copies = self.trained.pictures_among(part)
             if copies:
                 return (
                     f"it was trained on {len(copies)} images that equal {split} images of fold "
@@ -116,7 +116,7 @@ def open_external(
                 f"choose in {archive.path.name}, such as {first_few(map(repr, seen))}: test on "
                 "patients who are not in it"
             )
-        copies = _same_images(known, images)
+        copies = known.pictures_among(images)
         if copies:
             raise UserError(
                 f"external {images.name}: {len(copies)} of its {len(images.rows)} images equal "
@@ -136,20 +136,6 @@ def _check_alike(images: ArchiveRows, archive: Archive) -> None:
             f"external {images.name}: holds {other.spec.describe()}, {archive.path.name} "
             f"{own.spec.describe()}: prepare both alike"
         )
-
-
-def _same_images(trained: Trained, images: ArchiveRows) -> list[str]:
-    """Images that equal one that was trained on; those of one colour do not count."""
-    if not images.rows or not trained.images:
-        return []
-    rows = {row.file: row for row in images.rows}
-    copies = trained.images_among(images.pixels)
-    return [file for file in copies if not _flat(images.archive, rows[file])]
-
-
-def _flat(archive: Archive, row: Row) -> bool:
-    pixels = archive.read(row)
-    return bool((pixels.min((1, 2)) == pixels.max((1, 2))).all())
 
 
 def open_sources(task: StudyTask[Any], archive: Archive) -> list[Source]:
@@ -288,7 +274,7 @@ def refuse_external_seen(sources: Sequence[Source], external: Mapping[str, Archi
     for source in sources:
         for name, images in external.items():
             seen = source.trained.groups_among(images.groups)
-            seen = seen or _same_images(source.trained, images)
+            seen = seen or source.trained.pictures_among(images)
             if seen:
                 raise UserError(
                     f"{source.path}: was trained on images of external {name}, such as "

@@ -132,7 +132,7 @@ def refuse_seen(info: TrainedInfo, images: ArchiveRows, name: str) -> None:
                 f"{who}, such as {first_few(map(repr, seen))}: evaluate on images of other "
                 "patients, such as split test of the archive that it was trained on"
             )
-        copies = trained.images_among(images.pixels)
+        copies = trained.pictures_among(images)
         if copies:
             raise UserError(
                 f"{images.name}: {len(copies)} of its {len(images.rows)} images equal images that "
