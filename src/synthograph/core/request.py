@@ -98,7 +98,11 @@ class Request(Config):
         """The request as a command that can be typed, without what is as by default; that of the
         process which started this one for a part of its work.
         """
-        return os.environ.get(LINE) or shlex.join(["synthograph", *self.command_words()])
+        return os.environ.get(LINE) or self.own_line()
+
+    def own_line(self) -> str:
+        """The request as a command that can be typed, whoever started this process."""
+        return shlex.join(["synthograph", *self.command_words()])
 
     def command_words(self) -> list[str]:
         """The words of `command_line` behind the program's name."""

@@ -12,7 +12,6 @@ from synthograph.archive.batches import ArchiveRows
 from synthograph.archive.manifest import Row, count_labels
 from synthograph.archive.reader import Archive, open_archive
 from synthograph.core.errors import UserError
-from synthograph.core.files import sha256_file
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.core.untrusted.documents import JsonObject
@@ -32,6 +31,7 @@ from synthograph.workflows.trained import (
     refuse_out,
     seen_digests,
     training_parts,
+    written_lines,
 )
 
 
@@ -73,8 +73,7 @@ class ClassifyTrainResult(Result):
         yield f"chosen by {self.selection} on validation: {self.how}"
         for name, value in self.chosen.items():
             yield f"  {score_words(name)}: {number(value)}"
-        yield "these scores chose the classifier: for a report, evaluate it on test images"
-        yield f"{self.out}  sha256 {sha256_file(self.out)}"
+        yield from written_lines("classifier", self.out)
 
 
 def run(request: ClassifyTrainRequest, *, progress: Progress) -> ClassifyTrainResult:

@@ -15,7 +15,7 @@ from synthograph.archive.masked import MOST, MaskedImages, masked_images
 from synthograph.archive.reader import Archive, open_archive
 from synthograph.core.devices import pick_device
 from synthograph.core.errors import UserError
-from synthograph.core.files import remove, sha256_file
+from synthograph.core.files import remove
 from synthograph.core.names import first_few
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
@@ -37,6 +37,7 @@ from synthograph.workflows.trained import (
     seen_digests,
     training_parts,
     unfinished,
+    written_lines,
 )
 from synthograph.workflows.transforming import Transforming, transforming
 
@@ -86,8 +87,7 @@ class SegmentTrainResult(Result):
         yield f"chosen by {self.measure} on validation: step {self.fitted.best.step}"
         for name, value in self.chosen.items():
             yield f"  Dice {name}: {number(value)}"
-        yield "these scores chose the segmenter: for a report, evaluate it on test images"
-        yield f"{self.out}  sha256 {sha256_file(self.out)}"
+        yield from written_lines("segmenter", self.out)
 
 
 def run(request: SegmentTrainRequest, *, progress: Progress) -> SegmentTrainResult:

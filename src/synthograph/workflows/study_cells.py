@@ -2,7 +2,6 @@
 trained on, the classifier, and what it predicted; each can be opened by the ordinary commands.
 """
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 from synthograph.core.errors import UserError
 from synthograph.core.files import remove, sha256_file
 from synthograph.core.progress import Silent
-from synthograph.core.request import Request
 from synthograph.workflows import mix
 from synthograph.workflows.downstream_requests import FitOptions, MixRequest
 from synthograph.workflows.study_jobs import JobRecord
@@ -111,7 +109,7 @@ class Training:
         mixing = self.mixing()
         if mixing is not None:
             data = mixing.dest
-            commands.append(typed(mixing))
+            commands.append(mixing.own_line())
             if not data.exists():
                 mix.run(mixing, progress=Silent())
         request = self.training(data, out)
@@ -119,7 +117,7 @@ class Training:
         made = self.task.train(request)
         measure = self.settings.measure
         return CellRecord(
-            commands=[*commands, typed(request)],
+            commands=[*commands, request.own_line()],
             validation={name: value for name, value in made.validation.items() if value == value},
             threshold=made.threshold,
             sha256=sha256_file(out),
@@ -163,11 +161,6 @@ class Training:
         # every arm takes as many steps as the fold's real images alone would
         steps = request.fit_settings(images=self.images, rate=1.0)["steps"]
         return request.model_copy(update={"steps": steps})
-
-
-def typed(request: Request) -> str:
-    """A request as its command, whoever started this process."""
-    return shlex.join(["synthograph", *request.command_words()])
 
 
 _CONTROLS = {Condition.DUPLICATES: "duplicates", Condition.SHUFFLED: "shuffled"}

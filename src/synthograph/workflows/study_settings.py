@@ -38,7 +38,6 @@ SPLIT, EXTERNAL = FOLDS = ("split", "external")
 MAX_FOLDS = 100
 OWN = ("data", "out", "device", "dry_run", "measure", "balance")
 """Fields of a training that the study itself decides."""
-_OFF: tuple[object, ...] = ("none", ["none"])
 NETWORK_SEEDS, PROBE_SEEDS = 3, 1
 
 
@@ -103,6 +102,15 @@ class TaskRules:
     request: type[FitOptions]
     measures: tuple[str, ...]
     masks: bool = False
+
+    def training(self, options: JsonObject) -> FitOptions:
+        """A training with these options.
+
+        Raises:
+            SettingError: one is unknown or breaks a rule.
+        """
+        files = {"data": Path("a"), "out": Path("b.safetensors")}
+        return self.request.parse({**options, **files})
 
     def refusal(self, measure: str) -> str | None:
         """What is wrong with the name of a score; the class in it is looked up later."""
@@ -235,7 +243,8 @@ class StudySettings(Config):
             raise ValueError(
                 f"conditions: {lone[0]} takes as many images as mixed does: add mixed to them"
             )
-        if Condition.AUGMENTATION in self.conditions and self.options.get("transforms") in _OFF:
+        training = TASKS[self.task].training(self.options)
+        if Condition.AUGMENTATION in self.conditions and training.transforms == ("none",):
             raise ValueError(
                 f"{TASKS[self.task].options}: transforms: none leaves nothing for the condition "
                 "augmentation: leave one of them out"
@@ -281,7 +290,7 @@ class StudySettings(Config):
         if own is not None:
             raise ValueError(f"{own} is decided by the study: leave it out")
         rules = next(each for each in TASKS.values() if each.options == about.field_name)
-        rules.request.parse({**given, "data": Path("a"), "out": Path("b.safetensors")})
+        rules.training(given)
         return given
 
     @property

@@ -2,6 +2,7 @@
 choose, and what is refused.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -53,6 +54,12 @@ def estimated(config: FitConfig, seconds: float, device: torch.device) -> str:
         f"estimate: {config.steps} steps and {several(validations(config), 'validation')} take at "
         f"most about {duration(seconds)} on {device}"
     )
+
+
+def written_lines(noun: str, out: Path) -> Iterator[str]:
+    """What ends the output of a training: what its scores are good for, and its file."""
+    yield f"these scores chose the {noun}: for a report, evaluate it on test images"
+    yield f"{out}  sha256 {sha256_file(out)}"
 
 
 def training_parts(archive: Archive) -> tuple[ArchiveRows, ArchiveRows]:
