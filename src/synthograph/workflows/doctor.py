@@ -35,6 +35,7 @@ EXTRAS = {
     ),
     "tensorboard": ("tensorboard", "training curves in TensorBoard beside stats.jsonl"),
     "umap": ("umap", "maps of images by UMAP, which keep neighbours together"),
+    "video": ("av", "animations as MP4, besides WebP and pictures"),
 }
 """Extra -> its module, and what it adds."""
 LIBRARIES = (

@@ -1,0 +1,262 @@
+"""Animations for people to look at: frames become a folder of PNG files, a WebP, an MP4 or one PNG
+with all frames on it, by the ending of the name.
+
+    with open_animation(Path("loop.webp"), frames=48, fps=24) as film:
+        for pixels in drawn:  # uint8 [h, w, 3], all of one size
+            film.add(pixels)
+
+Folders and MP4 files are written frame by frame; the others hold all frames until the end. Whatever
+is written appears whole under its name, or not at all.
+"""
+
+import contextlib
+import enum
+import importlib.util
+import io
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from PIL import Image
+
+from synthograph.core.errors import UserError
+from synthograph.core.files import (
+    atomic_path,
+    disk_errors,
+    new_folder,
+    refuse_output,
+    write_bytes,
+)
+
+MAX_HELD_BYTES = 1 << 30
+"""Pixels of all frames of an animation that is written at its end."""
+MAX_WEBP_SIDE = 16383
+STRIP_COLUMNS = 12
+"""Frames of a row of a filmstrip."""
+CODEC, VIDEO_QUALITY = "libx264", "14"
+"""H.264, which every browser plays, at a constant rate factor that hides its losses."""
+NO_VIDEO = "for MP4 run pip install 'synthograph[video]', or name a .webp, which needs no package"
+
+
+class AnimationKind(enum.StrEnum):
+    """How frames are written, by the ending of the name."""
+
+    FOLDER = ""
+    WEBP = ".webp"
+    MP4 = ".mp4"
+    STRIP = ".png"
+
+    @property
+    def is_held(self) -> bool:
+        """Whether all frames are in memory until the end."""
+        return self in (AnimationKind.WEBP, AnimationKind.STRIP)
+
+
+def kind_of(path: Path, option: str = "--out") -> AnimationKind:
+    """What a name asks for.
+
+    Args:
+        path: of the animation.
+        option: how messages call it.
+
+    Raises:
+        UserError: no kind of animation has that ending.
+    """
+    try:
+        return AnimationKind(path.suffix.lower())
+    except ValueError:
+        raise UserError(
+            f"{option} {path}: animations are .webp, .mp4, .png (all frames on one picture) or, "
+            f"without an ending, a folder of PNG files; name it {path.with_suffix('.webp')}"
+        ) from None
+
+
+def check_animation(
+    path: Path, frames: int, size: tuple[int, int], *, option: str = "--out"
+) -> None:
+    """Refuse what could not be written, before long work begins.
+
+    Args:
+        path: of the animation.
+        frames: how many there will be.
+        size: height and width of a frame, in pixels.
+        option: how messages call `path`.
+
+    Raises:
+        UserError: an unknown ending, something is in the way, the package for MP4 is missing, or
+            more pixels than such a file holds.
+    """
+    kind, (height, width) = kind_of(path, option), size
+    refuse_output(path, option)
+    if kind is AnimationKind.MP4:
+        _codec()
+    if kind is AnimationKind.WEBP and max(size) > MAX_WEBP_SIDE:
+        raise UserError(
+            f"{option} {path}: frames of {width}x{height} pixels; WebP holds {MAX_WEBP_SIDE} a "
+            f"side: name it {path.with_suffix('.mp4')}, or ask for smaller ones"
+        )
+    if kind.is_held and frames * height * width * 3 > MAX_HELD_BYTES:
+        raise UserError(
+            f"{option} {path}: {frames} frames of {width}x{height} pixels are too many for one "
+            f"{kind.name}, which is held in memory; name it {path.with_suffix('.mp4')}, or "
+            f"{path.with_suffix('')} for a folder"
+        )
+
+
+class Animation(Protocol):
+    """An animation that is being written."""
+
+    def add(self, pixels: np.ndarray) -> None:
+        """Append a frame, uint8 [h, w, 3]."""
+
+
+@contextlib.contextmanager
+def open_animation(path: Path, *, frames: int, fps: float = 24) -> Iterator[Animation]:
+    """Begin an animation, which is whole once the block ends without an error.
+
+    Args:
+        path: where; its ending says which kind.
+        frames: how many there will be, for the numbers in names.
+        fps: frames a second; folders and filmstrips have no time.
+
+    Raises:
+        UserError: an unknown ending, a package is missing, or it cannot be written.
+    """
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with _OPENED[kind_of(path)](path, frames, fps) as animation:
+        yield animation
+
+
+def frame_name(number: int, frames: int) -> str:
+    """Name of a frame's file, such as `frame0007.png`; names sort as frames follow."""
+    return f"frame{number:0{max(4, len(str(frames - 1)))}d}.png"
+
+
+def png_of(pixels: np.ndarray) -> bytes:
+    """PNG bytes of a frame."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format="PNG")
+    return file.getvalue()
+
+
+class _Folder:
+    def __init__(self, folder: Path, frames: int) -> None:
+        self._folder, self._frames, self._done = folder, frames, 0
+
+    def add(self, pixels: np.ndarray) -> None:
+        name = frame_name(self._done, self._frames)
+        (self._folder / name).write_bytes(png_of(pixels))
+        self._done += 1
+
+
+@contextlib.contextmanager
+def _folder(path: Path, frames: int, fps: float) -> Iterator[Animation]:
+    with new_folder(path) as folder:
+        yield _Folder(folder, frames)
+
+
+class _Held:
+    def __init__(self) -> None:
+        self.frames: list[np.ndarray] = []
+
+    def add(self, pixels: np.ndarray) -> None:
+        self.frames.append(pixels)
+
+
+@contextlib.contextmanager
+def _webp(path: Path, frames: int, fps: float) -> Iterator[Animation]:
+    """Lossless, without end; times are rounded to milliseconds, their sum is not."""
+    held = _Held()
+    yield held
+    ends = [round(number * 1000 / fps) for number in range(len(held.frames) + 1)]
+    first, *others = map(Image.fromarray, held.frames)
+    file = io.BytesIO()
+    first.save(
+        file,
+        format="WEBP",
+        save_all=True,
+        append_images=others,
+        duration=[after - before for before, after in zip(ends, ends[1:], strict=False)],
+        loop=0,
+        lossless=True,
+    )
+    write_bytes(path, file.getvalue())
+
+
+@contextlib.contextmanager
+def _strip(path: Path, frames: int, fps: float) -> Iterator[Animation]:
+    held = _Held()
+    yield held
+    write_bytes(path, png_of(filmstrip(held.frames)))
+
+
+def filmstrip(frames: list[np.ndarray], columns: int = STRIP_COLUMNS) -> np.ndarray:
+    """All frames [h, w, 3] on one picture, in rows from left to right; white where none is left."""
+    height, width, channels = frames[0].shape
+    columns = min(columns, len(frames))
+    rows = -(-len(frames) // columns)
+    canvas = np.full((rows * height, columns * width, channels), 255, np.uint8)
+    for number, pixels in enumerate(frames):
+        top, left = number // columns * height, number % columns * width
+        canvas[top : top + height, left : left + width] = pixels
+    return canvas
+
+
+class _Video:
+    def __init__(self, container: Any, fps: float) -> None:  # noqa: ANN401 - of an optional package
+        self._container, self._fps = container, Fraction(fps).limit_denominator(1000)
+        self._stream: Any = None
+
+    def add(self, pixels: np.ndarray) -> None:
+        import av
+
+        # colour has half the resolution, so an odd side gets its last line once more
+        height, width, _ = pixels.shape
+        even = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        if self._stream is None:
+            self._stream = self._container.add_stream(CODEC, rate=self._fps)
+            self._stream.height, self._stream.width = even.shape[:2]
+            self._stream.pix_fmt = "yuv420p"
+            self._stream.options = {"crf": VIDEO_QUALITY, "threads": "1"}
+        frame = av.VideoFrame.from_ndarray(even, format="rgb24")
+        self._container.mux(self._stream.encode(frame))
+
+    def finish(self) -> None:
+        if self._stream is not None:
+            self._container.mux(self._stream.encode())
+
+
+@contextlib.contextmanager
+def _mp4(path: Path, frames: int, fps: float) -> Iterator[Animation]:
+    _codec()
+    import av
+
+    with atomic_path(path) as temporary, av.open(str(temporary), "w", format="mp4") as container:
+        video = _Video(container, fps)
+        yield video
+        video.finish()
+
+
+def _codec() -> None:
+    """Refuse MP4 where nothing here writes it.
+
+    Raises:
+        UserError: the package is missing, or was built without the codec.
+    """
+    if importlib.util.find_spec("av") is None:
+        raise UserError(f"MP4 needs the package av, which is not installed: {NO_VIDEO}")
+    import av
+
+    if CODEC not in av.codecs_available:
+        raise UserError(f"the package av was built without {CODEC}: {NO_VIDEO}")
+
+
+_OPENED = {
+    AnimationKind.FOLDER: _folder,
+    AnimationKind.WEBP: _webp,
+    AnimationKind.MP4: _mp4,
+    AnimationKind.STRIP: _strip,
+}
