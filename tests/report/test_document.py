@@ -44,7 +44,7 @@ PER_RATE = (
 
 def page_of(content: dict[str, Any]) -> list[dict[str, Any]]:
     audit = Audit.parse(content, "audit.json")
-    return build(Inputs(audits=[Read(Path("audit.json"), audit)])).tree()["audits"]
+    return build(Inputs(results=[Read(Path("audit.json"), audit)])).tree()["audits"]
 
 
 def unknown(made_up: Any, real: Any, where: str = "") -> list[str]:
@@ -109,7 +109,7 @@ def test_images_without_a_class_are_not_all_images() -> None:
 
 def test_floors_of_kernel_distances_are_read() -> None:
     gap = DomainGap.parse(material.gap(), "g.json")
-    page = build(Inputs(gaps=[Read(Path("g.json"), gap)])).tree()
+    page = build(Inputs(results=[Read(Path("g.json"), gap)])).tree()
     (pair,) = page["domain_gaps"][0]["pairs"]
     assert pair["floor"]["one"]["low"] == 0.0111
     assert pair["floor"]["other"] is None

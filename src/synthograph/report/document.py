@@ -1,8 +1,10 @@
 """The content of the page as plain data: what stands in the JSON, and what the page is made of."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePath
+from typing import TypeVar
 
 import synthograph
 from synthograph.core.config import flatten
@@ -18,11 +20,15 @@ from synthograph.report.useful import useful_verdict
 from synthograph.report.verdicts import verdicts
 from synthograph.report.words import as_sentence, count, listed, number, percent, several
 from synthograph.results.audit import Audit, AuditAnswer
-from synthograph.results.base import Tree
+from synthograph.results.base import Document, Tree
+from synthograph.results.classification import ClassifierEvaluation
 from synthograph.results.domain_gap import DomainGap
 from synthograph.results.report import Missing, ReportContent
+from synthograph.results.segmentation import SegmenterEvaluation
 from synthograph.results.sensitivity import Sensitivity
+from synthograph.results.study import Study
 
+R = TypeVar("R", bound=Document)
 NO_GROUPS = "No groups were given: nothing protects against images of one patient in two splits."
 MAX_SETTINGS = 400
 """Rows of a table of settings."""
@@ -66,7 +72,7 @@ def choose(inputs: Inputs) -> Subject:
     ]
     measured.sort(key=lambda each: each.kimg or 0)
     main = (inputs.numbers or measured or [Numbers()])[-1]
-    audits = [each.content for each in inputs.audits]
+    audits = [each.content for each in inputs.of(Audit)]
     fitting = [audit for audit in audits if not main or _same_set(main, audit)]
     audit, why = _worst(fitting)
     if audits and not fitting:
@@ -128,22 +134,11 @@ def build(inputs: Inputs, *, title: str = "", public: bool = False) -> ReportCon
         "evaluation": main.tree() if main else None,
         "other_evaluations": [each.tree() for each in subject.others],
         "sensitivities": [_sensitivity(each) for each in inputs.sensitivities],
-        "audits": [
-            {"source": str(each.source), **_audit(each.content, public=public)}
-            for each in inputs.audits
-        ],
-        "domain_gaps": [{"source": str(each.source), **_gap(each.content)} for each in inputs.gaps],
-        "studies": [
-            {"source": str(each.source), **study_tree(each.content)} for each in inputs.studies
-        ],
-        "classifications": [
-            {"source": str(each.source), **classification_tree(each.content)}
-            for each in inputs.classifications
-        ],
-        "segmentations": [
-            {"source": str(each.source), **segmentation_tree(each.content)}
-            for each in inputs.segmentations
-        ],
+        "audits": _of(inputs, Audit, partial(_audit, public=public)),
+        "domain_gaps": _of(inputs, DomainGap, _gap),
+        "studies": _of(inputs, Study, study_tree),
+        "classifications": _of(inputs, ClassifierEvaluation, classification_tree),
+        "segmentations": _of(inputs, SegmenterEvaluation, segmentation_tree),
         "provenance": provenance(inputs),
     }
     return ReportContent(
@@ -153,7 +148,7 @@ def build(inputs: Inputs, *, title: str = "", public: bool = False) -> ReportCon
         pictures_left_out=pictures_left_out(inputs) if public else "",
         verdicts=(
             *verdicts(main, subject.audit, subject.why, subject.beside),
-            useful_verdict([each.content for each in inputs.studies]),
+            useful_verdict([each.content for each in inputs.of(Study)]),
         ),
         missing=tuple(missing(inputs, subject)),
         problems=tuple(map(str, problems)),
@@ -161,9 +156,14 @@ def build(inputs: Inputs, *, title: str = "", public: bool = False) -> ReportCon
     )
 
 
+def _of(inputs: Inputs, kind: type[R], tree: Callable[[R], Tree]) -> list[Tree]:
+    """Results of a kind, as the page shows them."""
+    return [{"source": str(each.source), **tree(each.content)} for each in inputs.of(kind)]
+
+
 def pictures_left_out(inputs: Inputs) -> str:
     """Why a page for everybody shows no synthetic image; empty where it may, or there is none."""
-    answers = {each.content.verdict.answer.value for each in inputs.audits}
+    answers = {each.content.verdict.answer.value for each in inputs.of(Audit)}
     said = sorted(answers - {AuditAnswer.CLEAN.value})
     audited = choose(inputs).audit is not None
     if (audited and not said) or not any(run.fakes for run in inputs.runs):
@@ -385,7 +385,7 @@ def missing(inputs: Inputs, subject: Subject) -> list[Missing]:
     if subject.audit is None:
         text = subject.why or "No audit yet: nobody has searched this set for copies."
         found.append(("audit", text, audit_command(main, beside)))
-    if not inputs.gaps:
+    if not inputs.of(DomainGap):
         text = (
             "No domain map yet. It would show how far the set lies from images of other hospitals "
             "or devices."
@@ -398,7 +398,7 @@ def missing(inputs: Inputs, subject: Subject) -> list[Missing]:
         )
         command = f"{evaluate_command(main, beside)} --sensitivity"
         found.append(("sensitivity", text, command))
-    if not inputs.studies:
+    if not inputs.of(Study):
         text = "No study was given. It would show whether the images help to train something."
         found.append(("study", text, "synthograph study STUDY.yaml --plan"))
     return [Missing(what=what, text=text, command=command) for what, text, command in found]
@@ -407,7 +407,7 @@ def missing(inputs: Inputs, subject: Subject) -> list[Missing]:
 def provenance(inputs: Inputs) -> Tree:
     """Files, versions, commands, seeds."""
     commands = [command for run in inputs.runs for command in run.commands]
-    commands += [each.content.provenance.command for each in inputs.audits]
+    commands += [each.content.provenance.command for each in inputs.of(Audit)]
     versions = {"this page": synthograph.__version__}
     seeds: dict[str, int] = {}
     for place, each in enumerate(inputs.numbers):

@@ -30,7 +30,16 @@ from synthograph.results.base import Document, Tree, public_form, public_name
 from synthograph.results.evaluation import SensitivityLine
 from synthograph.results.files import is_page
 
-R = TypeVar("R", Audit, DomainGap, Study, ClassifierEvaluation, SegmenterEvaluation)
+R = TypeVar("R", bound=Document)
+SHOWN: Mapping[type[Document], str] = {
+    Audit: "audit",
+    DomainGap: "domain gap",
+    Study: "study",
+    ClassifierEvaluation: "scores of a classifier",
+    SegmenterEvaluation: "scores of a segmenter",
+}
+"""Results that a section of the page shows as they are, and what the list of its inputs calls
+them. `document.py` has the sections."""
 MAX_FILES = 500
 """JSON files of one folder."""
 OF_RUNS = ("config.json", "initialised_from.json")
@@ -132,20 +141,21 @@ class Inputs:
 
     Attributes:
         numbers: one entry for the same images; those of runs' `metrics.jsonl` stay with the runs.
+        results: files of a kind of `SHOWN`.
         files: what was read: path, kind, sha256.
     """
 
     runs: list[Run] = field(default_factory=list)
     archives: list[ArchiveSummary] = field(default_factory=list)
     numbers: list[Numbers] = field(default_factory=list)
-    audits: list[Read[Audit]] = field(default_factory=list)
-    gaps: list[Read[DomainGap]] = field(default_factory=list)
-    studies: list[Read[Study]] = field(default_factory=list)
-    classifications: list[Read[ClassifierEvaluation]] = field(default_factory=list)
-    segmentations: list[Read[SegmenterEvaluation]] = field(default_factory=list)
+    results: list[Read[Document]] = field(default_factory=list)
     sensitivities: list[Sensitivity] = field(default_factory=list)
     files: list[Mapping[str, str]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+
+    def of(self, kind: type[R]) -> list[Read[R]]:
+        """Results of this kind."""
+        return [Read(r.source, r.content) for r in self.results if isinstance(r.content, kind)]
 
     def public(self) -> "Inputs":
         """Without what is private."""
@@ -153,11 +163,7 @@ class Inputs:
             runs=[each.public() for each in self.runs],
             archives=[each.public() for each in self.archives],
             numbers=[each.public() for each in self.numbers],
-            audits=[each.public() for each in self.audits],
-            gaps=[each.public() for each in self.gaps],
-            studies=[each.public() for each in self.studies],
-            classifications=[each.public() for each in self.classifications],
-            segmentations=[each.public() for each in self.segmentations],
+            results=[each.public() for each in self.results],
             sensitivities=[each.public() for each in self.sensitivities],
             files=[{**each, "path": Path(each["path"]).name} for each in self.files],
             problems=[each.public() for each in self.problems],
@@ -222,21 +228,8 @@ def _folder(path: Path, inputs: Inputs) -> None:
 
 def _add(path: Path, found: Document, inputs: Inputs) -> None:
     """Take over what a JSON file holds."""
-    if isinstance(found, Audit):
-        inputs.audits.append(Read(path, found))
-        kind = "audit"
-    elif isinstance(found, DomainGap):
-        inputs.gaps.append(Read(path, found))
-        kind = "domain gap"
-    elif isinstance(found, Study):
-        inputs.studies.append(Read(path, found))
-        kind = "study"
-    elif isinstance(found, ClassifierEvaluation):
-        inputs.classifications.append(Read(path, found))
-        kind = "scores of a classifier"
-    elif isinstance(found, SegmenterEvaluation):
-        inputs.segmentations.append(Read(path, found))
-        kind = "scores of a segmenter"
+    if (kind := SHOWN.get(type(found))) is not None:
+        inputs.results.append(Read(path, found))
     elif isinstance(found, Evaluation):
         tables = [line for line in found.results if isinstance(line, SensitivityLine)]
         lines = tuple(line for line in found.results if not isinstance(line, SensitivityLine))

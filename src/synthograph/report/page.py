@@ -31,10 +31,13 @@ from synthograph.report.pictures import (
 from synthograph.report.problems import Problem, gathered
 from synthograph.report.runs import NAMES, Run
 from synthograph.report.studies import drawing, reliability
+from synthograph.results.audit import Audit
 from synthograph.results.base import Tree
+from synthograph.results.classification import ClassifierEvaluation
 from synthograph.results.domain_gap import DomainGap
 from synthograph.results.evaluation import Farthest, Scope
 from synthograph.results.measures import MEASURES, about
+from synthograph.results.study import Study
 
 FILM, SHEET, PAIRS, SPRITE = 5 << 20, 3 << 20, 2 << 20, 2 << 20
 """Bytes on the page for pictures of a kind."""
@@ -116,12 +119,13 @@ def pictures(inputs: Inputs, *, public: bool, scale: float = 1.0) -> Pictures:
             found.worst_by = worst[0].extractor if worst else ""
             sheet = side_by_side(real, synthetic, worst)
             found.beside = None if sheet is None else embed(sheet, int(scale * SHEET))
-    for audit in inputs.audits:
+    audits, gaps = inputs.of(Audit), inputs.of(DomainGap)
+    for audit in audits:
         name = None if public else audit.content.pictures.get("pairs")
-        pairs, most = _beside(audit.source, name, found), int(scale * PAIRS / len(inputs.audits))
+        pairs, most = _beside(audit.source, name, found), int(scale * PAIRS / len(audits))
         found.pairs.append(embed_file(pairs, most, found.problems))
-    for gap in inputs.gaps:
-        most = int(scale * SPRITE / len(inputs.gaps))
+    for gap in gaps:
+        most = int(scale * SPRITE / len(gaps))
         found.maps.append(_map(gap.content, None if public else gap.source, most, found))
     return found
 
@@ -310,15 +314,15 @@ def render(document: Tree, inputs: Inputs, images: Pictures) -> str:
         progress=[progress(run, number) for number, run in enumerate(inputs.runs)],
         forests=[
             Markup(drawing(each.content, f"differences of study {number}"))
-            for number, each in enumerate(inputs.studies)
+            for number, each in enumerate(inputs.of(Study))
         ],
         reliabilities=[
             Markup(reliability(each.content, f"reliability of study {number}"))
-            for number, each in enumerate(inputs.studies)
+            for number, each in enumerate(inputs.of(Study))
         ],
         classifications=[
             {title: Markup(svg) for title, svg in drawings(each.content).items()}
-            for each in inputs.classifications
+            for each in inputs.of(ClassifierEvaluation)
         ],
         tables=classes_table(evaluation["entries"]) if evaluation else [],
         about=about,
