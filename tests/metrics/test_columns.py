@@ -15,7 +15,8 @@ from synthograph.archive.reader import open_archive
 from synthograph.core.errors import UserError
 from synthograph.metrics import columns
 from synthograph.metrics.spectrum import spectra
-from synthograph.metrics.ssim import mean_similarity, ms_ssim
+from synthograph.metrics.ssim import mean_similarity
+from synthograph.ops.similarity import ms_ssim
 from tests.conftest import make_archive
 from tests.metrics.images import Means, noise
 

@@ -34,7 +34,7 @@ from synthograph.core.progress import Track, Tracks, silent
 from synthograph.core.spec import ImageSpec
 from synthograph.features.base import ClassifyingExtractor, Extractor
 from synthograph.metrics.spectrum import rings, spectra
-from synthograph.metrics.ssim import ms_ssim
+from synthograph.ops.similarity import ms_ssim
 from synthograph.stats.sample import Sample
 
 Step = Callable[[Tensor], Tensor]

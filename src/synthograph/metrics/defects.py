@@ -25,7 +25,7 @@ from torch.nn.functional import pad
 
 from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
-from synthograph.metrics.ssim import gaussian_means
+from synthograph.ops.similarity import gaussian_means
 
 # n image, c channel, k image of a selection, m image after it
 

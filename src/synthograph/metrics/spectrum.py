@@ -11,7 +11,7 @@ from torch import Tensor
 from synthograph.core.errors import UserError
 from synthograph.core.interval import Interval
 from synthograph.metrics.measure import Measure, Source
-from synthograph.metrics.ssim import unit_range
+from synthograph.ops.similarity import unit_range
 from synthograph.results.evaluation import Value, compared
 from synthograph.stats.intervals import interval, means, plan
 from synthograph.stats.nearest import centre_of
