@@ -1,11 +1,13 @@
-"""Perceptual distance between two images: weighted differences of VGG16 features.
+"""Perceptual distance between two images: weighted differences of a network's inner features.
 
 Source: Zhang et al. 2018, "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric",
-version 0.1 of its weights on VGG16. Without weights the same form with the random network.
+version 0.1 of its weights on VGG16. Without these weights the same form with the network of
+`features/efficientnet_lite.py`, or with the random one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import torch
 from jaxtyping import Float, Float32
@@ -14,8 +16,10 @@ from torch import Tensor, nn
 from synthograph.core.devices import Precision
 from synthograph.core.errors import UserError
 from synthograph.core.untrusted.documents import JsonObject
-from synthograph.features import random_vgg
+from synthograph.features import efficientnet_lite, random_vgg
 from synthograph.features.base import WeightDigest, WeightFile, to_device
+from synthograph.features.efficientnet_lite import LEVELS, EfficientNetLite
+from synthograph.features.packaged import TRAINED
 from synthograph.features.preprocess import (
     CHANNELS,
     WINDOW,
@@ -62,13 +66,14 @@ class PerceptualDistance:
     """A distance of image pairs.
 
     Attributes:
-        layers: the convolutions of VGG16.
-        weights: one per channel of each tapped layer.
+        layers: the network.
+        weights: one per channel of each tapped layer, or one for all.
         digests: of the weights, by the name of their file.
         mean: subtracted from values 0 ... 255, per channel.
         deviation: what they are divided by then.
         indicative: whether its numbers compare only with themselves.
         precision: fp32, or bf16 in convolutions.
+        taps: the network and its inputs [n, 3, h, w] to the features of the tapped layers.
     """
 
     name: str
@@ -80,6 +85,7 @@ class PerceptualDistance:
     indicative: bool = False
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     precision: Precision = Precision.FP32
+    taps: Callable[[nn.Module, Tensor], Sequence[Tensor]] = pool_inputs
 
     def __call__(self, first: Tensor, second: Tensor) -> Float32[Tensor, " n"]:
         """Distances of the pairs, on the CPU.
@@ -95,12 +101,35 @@ class PerceptualDistance:
         _check(first, second)
         found = torch.empty(len(first), dtype=torch.float32)
         chunk = chunk_for(max(first.shape[2:]))
-        low = self.precision is Precision.BF16
-        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=low):
+        with torch.inference_mode():
             for start in range(0, len(first), chunk):
-                pair = [self._inputs(x[start : start + chunk]) for x in (first, second)]
-                found[start : start + chunk] = self._distance(*pair).cpu()
+                pair = [self.maps(x[start : start + chunk]) for x in (first, second)]
+                found[start : start + chunk] = self.between(*pair).cpu()
         return found
+
+    def maps(self, images: Tensor) -> list[Float[Tensor, "g n c u v"]]:
+        """What images are compared by: the features of each tapped layer, of every place scaled to
+        length 1. Gradients flow to fractional images.
+
+        Args:
+            images: as for `__call__`; at least 16 pixels a side.
+        """
+        inputs = self._inputs(images)
+        flat = inputs.flatten(0, 1).to(memory_format=torch.channels_last)
+        low = self.precision is Precision.BF16
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=low):
+            found = self.taps(self.layers, flat)
+        return [_unit(each).unflatten(0, inputs.shape[:2]) for each in found]
+
+    def between(self, first: Sequence[Tensor], second: Sequence[Tensor]) -> Float[Tensor, " n"]:
+        """Distances of images by their `maps`: sums over layers of the weighted squared
+        differences, averaged over places and groups of channels.
+        """
+        total = torch.zeros(first[0].shape[:2], device=self.device)
+        for one, other, weight in zip(first, second, self.weights, strict=True):
+            difference = (one - other).square()
+            total = total + (difference * weight.view(-1, 1, 1)).sum(dim=2).mean(dim=(2, 3))
+        return total.mean(dim=0)
 
     def _inputs(self, x: Tensor) -> Float[Tensor, "g n 3 h w"]:
         x = x.to(self.device)
@@ -109,17 +138,6 @@ class PerceptualDistance:
             torch.tensor(v, device=self.device).view(3, 1, 1) for v in (self.mean, self.deviation)
         )
         return (groups_of_three(values) - mean) / deviation
-
-    def _distance(self, first: Tensor, second: Tensor) -> Float[Tensor, " n"]:
-        """Sums over layers of the weighted squared differences, averaged over places and groups."""
-        count, n = first.shape[:2]
-        total = torch.zeros(count * n, device=self.device)
-        pair = [x.flatten(0, 1).to(memory_format=torch.channels_last) for x in (first, second)]
-        found = zip(*(pool_inputs(self.layers, x) for x in pair), self.weights, strict=True)
-        for one, other, weight in found:
-            difference = (_unit(one) - _unit(other)).square()
-            total += (difference * weight.view(1, -1, 1, 1)).sum(dim=1).mean(dim=(1, 2))
-        return total.view(count, n).mean(dim=0)
 
     def describe(self) -> JsonObject:
         """What results record of the distance; plain data."""
@@ -137,7 +155,8 @@ class PerceptualDistance:
 def _unit(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
     """Features of every place scaled to length 1."""
     x = x.float()
-    return x / (x.square().sum(dim=1, keepdim=True).sqrt() + EPS)
+    # unlike the root of a sum, the norm has a gradient where all features are zero
+    return x / (torch.linalg.vector_norm(x, dim=1, keepdim=True) + EPS)
 
 
 def _check(first: Tensor, second: Tensor) -> None:
@@ -168,4 +187,23 @@ def make_random(device: torch.device, precision: Precision) -> PerceptualDistanc
         indicative=True,
         device=device,
         precision=precision,
+    )
+
+
+def make_lite(
+    network: nn.Module, digest: WeightDigest, device: torch.device, precision: Precision
+) -> PerceptualDistance:
+    """The distance `efficientnet-lite0-distance`: four inner pictures of the network, from fine to
+    coarse, of which every channel weighs the same.
+    """
+    return PerceptualDistance(
+        name=f"{TRAINED}-distance",
+        layers=to_device(network.requires_grad_(False), device),
+        weights=[torch.tensor([1 / len(LEVELS)], device=device)] * len(LEVELS),
+        digests={TRAINED: digest},
+        mean=efficientnet_lite.MEAN,
+        deviation=efficientnet_lite.DEVIATION,
+        device=device,
+        precision=precision,
+        taps=lambda network, x: cast(EfficientNetLite, network).levels(x),
     )

@@ -14,10 +14,11 @@ from synthograph.features import classifier, lpips, random_vgg
 from synthograph.features.base import Extractor, FeatureNetwork, MissingWeightsError, to_device
 from synthograph.features.lpips import PerceptualDistance
 from synthograph.features.networks import NETWORKS, WEIGHTS
+from synthograph.features.packaged import TRAINED, trained_is_here
 from synthograph.features.weights import how_to_get, load, weight_state
 
 CLASSIFIER = classifier.PREFIX
-DISTANCES = ("lpips", f"{random_vgg.NAME}-distance")
+DISTANCES = ("lpips", f"{random_vgg.NAME}-distance", f"{TRAINED}-distance")
 
 NAMES = tuple(NETWORKS)
 """Of the extractors; all but the first need a file of weights."""
@@ -121,6 +122,8 @@ def perceptual_distance(
         return lpips.make_random(where, precision)
     if name not in DISTANCES:
         raise UserError(f"distance {name!r} is unknown: {nearest(name, DISTANCES)}")
+    if name == DISTANCES[2]:
+        return lpips.make_lite(*load(TRAINED), where, precision)
     (trunk, first), (weighting, second) = load("vgg16"), load("lpips")
     return PerceptualDistance(
         name=name,
@@ -130,6 +133,13 @@ def perceptual_distance(
         device=where,
         precision=precision,
     )
+
+
+def default_distance() -> str:
+    """The distance of images where the user names none: by the trained network, if its weights are
+    here, else by the random one, which is indicative.
+    """
+    return DISTANCES[2] if trained_is_here() else DISTANCES[1]
 
 
 def needed_weights(name: str) -> tuple[str, ...]:
