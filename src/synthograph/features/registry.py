@@ -14,7 +14,7 @@ from synthograph.features import classifier, lpips, random_vgg
 from synthograph.features.base import Extractor, FeatureNetwork, MissingWeightsError, to_device
 from synthograph.features.lpips import PerceptualDistance
 from synthograph.features.networks import NETWORKS, WEIGHTS
-from synthograph.features.packaged import TRAINED, trained_is_here
+from synthograph.features.packaged import TRAINED, default_extractor
 from synthograph.features.weights import how_to_get, load, weight_state
 
 CLASSIFIER = classifier.PREFIX
@@ -139,7 +139,7 @@ def default_distance() -> str:
     """The distance of images where the user names none: by the trained network, if its weights are
     here, else by the random one, which is indicative.
     """
-    return DISTANCES[2] if trained_is_here() else DISTANCES[1]
+    return f"{default_extractor()}-distance"
 
 
 def needed_weights(name: str) -> tuple[str, ...]:
