@@ -53,6 +53,9 @@ def test_a_refusal_leaves_no_folder_and_a_result_makes_its_own(
     with pytest.raises(UserError, match="were seen by"):
         sg.classify_evaluate(model=model, data=f"{data}:train", out=new / "e.json")
     sg.classify_train(data=data, out=new / "c.safetensors", backbone="small", dry_run=True)
+    sg.classify_train(data=data, backbone="small", dry_run=True)
+    with pytest.raises(UserError, match="^--out is missing: classifier to be written"):
+        sg.classify_train(data=data, backbone="small")
     assert not new.parent.exists()
     sg.classify_predict(model=model, data=str(data), out=new / "p.csv")
     assert [path.name for path in new.iterdir()] == ["p.csv"]

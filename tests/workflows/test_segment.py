@@ -238,12 +238,14 @@ def test_what_cannot_be_trained_is_refused_at_once(
         sg.segment_train(data=unsplit, out=out, **QUICK)
     with pytest.raises(UserError, match="network"):
         sg.segment_train(data=trained[0], out=out, network="unett", **QUICK)
+    with pytest.raises(UserError, match="^--out is missing: segmenter to be written"):
+        sg.segment_train(data=trained[0], **QUICK)
     assert not out.exists()
 
 
 def test_images_without_masks_are_counted(tmp_path: Path) -> None:
     data = discs(tmp_path / "d.zip", change=lambda n, m: None if n % 10 == 0 else m)
-    plan = sg.segment_train(data=data, out=tmp_path / "s.safetensors", dry_run=True)
+    plan = sg.segment_train(data=data, dry_run=True)
     assert any("have no mask and are left out" in note for note in plan.notes)
     assert list(plan.classes) == ["0", "1", "2"]
     assert "validations take at most about" in plan.notes[-1], "a dry run tells the time"

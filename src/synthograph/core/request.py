@@ -94,6 +94,20 @@ class Request(Config):
         name = cls.declared().__name__.removesuffix("Request")
         return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).removeprefix("_")
 
+    def place(self, name: str) -> Path:
+        """A path that nothing but a dry run goes without.
+
+        Raises:
+            UserError: it was not given.
+        """
+        path: Path | None = getattr(self, name)
+        if path is None:
+            field = type(self).model_fields[name]
+            raise UserError(
+                f"{spelled(name, field)} is missing: {field.description}; --dry-run needs none"
+            )
+        return path
+
     def command_line(self) -> str:
         """The request as a command that can be typed, without what is as by default; that of the
         process which started this one for a part of its work.

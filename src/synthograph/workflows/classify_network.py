@@ -73,7 +73,7 @@ class NetworkJob:
     @property
     def state(self) -> Path:
         """Where a training that is not at its end is kept."""
-        return unfinished(self.request.out)
+        return unfinished(self.request.place("out"))
 
     def clear(self) -> None:
         """Remove the state."""

@@ -83,7 +83,8 @@ def run(request: ClassifyTrainRequest, *, progress: Progress) -> ClassifyTrainRe
         UserError: the archive lacks a split, a class in one of them, or labels; validation images
             are synthetic; or the backbone's weights are not there.
     """
-    refuse_out(request.out, ".safetensors")
+    if not request.dry_run or request.out:
+        refuse_out(request.place("out"), ".safetensors")
     archive = open_archive(request.data)
     train, validation = _parts(archive)
     counts = _counts(archive.info.classes, train.rows)
@@ -93,14 +94,14 @@ def run(request: ClassifyTrainRequest, *, progress: Progress) -> ClassifyTrainRe
     plan = ClassifyTrainResult(None, counts, sizes, request.measure, notes)
     if request.dry_run:
         return replace(plan, notes=[*notes, *job.estimate()])
-    placed(request.out)
+    out = placed(request.place("out"))
     made = job.make(progress)
     info = _info(request, train, validation, made)
-    classifier.save(request.out, Classifier(info, made.probe, made.network))
+    classifier.save(out, Classifier(info, made.probe, made.network))
     job.clear()
     return replace(
         plan,
-        out=request.out,
+        out=out,
         how=made.how,
         chosen={each.name: each.value(made.chosen) for each in scores.scores_of(len(counts))},
         threshold=made.threshold,

@@ -25,8 +25,8 @@ class MixRequest(Request):
     synthetic: Annotated[tuple[Path, ...], BeforeValidator(_several)] = Field(
         (), description="set of synthetic images, or table of files (img_path); may be repeated"
     )
-    dest: Annotated[Path, Flag("--out", "-o")] = Field(
-        description="archive to be written: NAME.zip or a folder"
+    dest: Annotated[Path | None, Flag("--out", "-o")] = Field(
+        None, description="archive to be written: NAME.zip or a folder"
     )
     add: Words = Field((), description="images per class: 100, or MEL=100,NV=50")
     add_percent: Words = Field((), description="images per 100 real ones of a class: 50 or MEL=200")
@@ -79,7 +79,7 @@ class FitOptions(Request):
     """What trainings of classifiers and segmenters share (ranges: `downstream/fitting.py`)."""
 
     data: Path = Field(description="archive, split; real images or a mixture")
-    out: Annotated[Path, Flag("--out", "-o")] = Field(description="file to be written")
+    out: Annotated[Path | None, Flag("--out", "-o")] = Field(None, description="file to be written")
     steps: int | None = Field(
         None, description="optimiser steps; 20 passes, but 200 to 5000, if not given"
     )
@@ -136,8 +136,8 @@ class ClassifyTrainRequest(FitOptions):
     group = "classify"
 
     data: Path = Field(description="archive with labels, split; real images or a mixture")
-    out: Annotated[Path, Flag("--out", "-o")] = Field(
-        description="classifier to be written: NAME.safetensors"
+    out: Annotated[Path | None, Flag("--out", "-o")] = Field(
+        None, description="classifier to be written: NAME.safetensors"
     )
     backbone: str | None = Field(
         None,
@@ -219,8 +219,8 @@ class SegmentTrainRequest(FitOptions):
     group = "segment"
 
     data: Path = Field(description="archive with masks, split; real images or a mixture")
-    out: Annotated[Path, Flag("--out", "-o")] = Field(
-        description="segmenter to be written: NAME.safetensors"
+    out: Annotated[Path | None, Flag("--out", "-o")] = Field(
+        None, description="segmenter to be written: NAME.safetensors"
     )
     network: Literal["unet", "residual-unet", "attention-unet"] = Field(
         "unet", description="unet, residual-unet or attention-unet"

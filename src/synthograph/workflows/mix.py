@@ -86,13 +86,15 @@ def run(request: MixRequest, *, progress: Progress) -> MixResult:
         UserError: the inputs do not fit each other, the generator saw images outside the training
             split, there are too few synthetic images, or an option breaks a rule.
     """
-    refuse_destination(request.dest, replace=request.force)
+    if not request.dry_run or request.dest:
+        refuse_destination(request.place("dest"), replace=request.force)
     control, rule = Control(request.control), request.rule()
     for path in request.real:
         refuse_real_table(path)
     reals = [open_archive(path) for path in request.real]
     sets = [open_set(path, progress, link=request.link) for path in request.synthetic]
-    refuse_inputs(request.dest, [*reals, *sets])
+    if request.dest:
+        refuse_inputs(request.dest, [*reals, *sets])
     for real in reals:
         _check_real(real)
     if control.synthetic and not request.only_real and not sets:
@@ -346,7 +348,7 @@ def _write(
     mixture = request.model_dump(mode="json", exclude={*UNRECORDED, "real", "synthetic"})
     info = info.model_copy(update={"snapshots": snapshots, "mixture": mixture})
     if request.link:
-        write_linked(request.dest, info, numbered(picks), replace=request.force)
+        write_linked(request.place("dest"), info, numbered(picks), replace=request.force)
         return
     command = {
         TYPED: request.command_line(),
@@ -354,4 +356,4 @@ def _write(
         "of": [[each.manifest_hash, each.images_hash] for each in (*reals, *sets)],
     }
     track = progress.track("mixing")
-    write_copied(request.dest, info, picks, command, replace=request.force, track=track)
+    write_copied(request.place("dest"), info, picks, command, replace=request.force, track=track)

@@ -98,7 +98,8 @@ def run(request: SegmentTrainRequest, *, progress: Progress) -> SegmentTrainResu
             MONAI is not there.
         StoppedError: on a signal; the same command goes on.
     """
-    refuse_out(request.out, ".safetensors")
+    if not request.dry_run or request.out:
+        refuse_out(request.place("out"), ".safetensors")
     archive, device = open_archive(request.data), pick_device(request.device)
     job = job_of(request, *training_parts(archive), progress)
     empty, config = job.empty, job.plan.config
@@ -107,13 +108,14 @@ def run(request: SegmentTrainRequest, *, progress: Progress) -> SegmentTrainResu
     if request.dry_run:
         told = estimated(config, job.seconds(), device)
         return replace(job.plan, notes=[*job.plan.notes, told])
-    state = unfinished(placed(request.out))
+    out = placed(request.place("out"))
+    state = unfinished(out)
     fitted = fit(job.task(), config, state=state, tracks=progress.track, log=progress.log)
     made = replace(empty, info=_seen(job, fitted))
-    segmenter.save(request.out, made)
+    segmenter.save(out, made)
     remove(state)
     chosen = _chosen(made, job.validation)
-    return replace(job.plan, out=request.out, fitted=fitted, chosen=chosen)
+    return replace(job.plan, out=out, fitted=fitted, chosen=chosen)
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,7 @@ class Training:
         commands, data, out = [], self.archive, self.folder / self.task.file
         mixing = self.mixing()
         if mixing is not None:
-            data = mixing.dest
+            data = mixing.place("dest")
             commands.append(mixing.own_line())
             if not data.exists():
                 mix.run(mixing, progress=Silent())
