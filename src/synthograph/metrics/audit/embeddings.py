@@ -98,15 +98,15 @@ def paired(
     one, other = _directions(images), _directions(partners)
     distances = (1 - (one * other).sum(1)).clamp(0, 2)
     labels = labels or [""] * len(images)
-    summaries = {"all pairs": _spread(distances)}
+    summaries = {"all pairs": spread(distances)}
     for what, each in (("class", labels), ("split", splits or ())):
         for level in sorted(set(each) - {""}):
             chosen = torch.tensor([name == level for name in each])
-            summaries[f"{what} {level}"] = _spread(distances[chosen])
+            summaries[f"{what} {level}"] = spread(distances[chosen])
     nearer = None
     if len(images) > 1:
         others = _nearest_other(one)
-        summaries["to nearest other"] = _spread(others)
+        summaries["to nearest other"] = spread(others)
         nearer = float((distances < others).to(torch.float64).mean())
     top = max(float(distances.max()), 1e-12)
     counts, edges = np.histogram(distances.numpy(), bins=BINS, range=(0.0, top))
@@ -121,7 +121,7 @@ def paired(
     )
 
 
-def _spread(values: Float64[Tensor, " n"]) -> Spread:
+def spread(values: Float64[Tensor, " n"]) -> Spread:
     """Of at least one number; quartiles by linear interpolation."""
     quartiles = np.quantile(values.numpy(), QUARTILES).tolist()
     return Spread(

@@ -54,6 +54,8 @@ MEMBERSHIP_ALPHA = 0.025
 HIGH = 0.05
 """Share of permutations or cuts that exceed what is called their high value."""
 SCORES = ("nearest", "neighbourhood")
+Draws = tuple[Bool[Tensor, "e g"], Bool[Tensor, "k g"]]
+"""Members under every permutation, and who plays the hold-out in every control."""
 
 
 def membership(
@@ -113,15 +115,10 @@ def _attacks(
     cohort: "Cohort", near: Sequence[Nearness], counts: tuple[int, int], seed: int
 ) -> tuple[tuple[Attack, ...], float]:
     """A row per score and unit, and the p of all; counts of permutations and of controls."""
-    streams = Streams(seed).under("metrics/audit")
-    draws = (
-        permute_groups(cohort.member, cohort.strata, counts[0], streams.under("members")),
-        cohort.controls(counts[1], streams.under("controls")),
-    )
-    units, rows = _units(cohort, seed), []
+    draws, rows = cohort.draws(counts, Streams(seed).under("metrics/audit")), []
     for score in SCORES:
         ranks = cohort.ranked(torch.cat([getattr(each, score) for each in near]))
-        rows += [_attack(cohort, ranks, score, unit, draws) for unit in units]
+        rows += [attack(cohort, ranks, score, unit, draws) for unit in units(cohort, seed)]
     table = torch.stack([each for _, columns in rows for each in columns], dim=1)
     return tuple(attack for attack, _ in rows), joint_p_value(table)
 
@@ -161,8 +158,8 @@ class Cohort:
         pooled = pool_groups(train.groups, holdout.groups, labels)
         return cls(pooled.groups, ~pooled.of_second, pooled.classes, pooled.table.argmax(1))
 
-    def too_few(self) -> str | None:
-        """Why groups that change places cannot show anything, or None."""
+    def too_few(self, alpha: float = MEMBERSHIP_ALPHA) -> str | None:
+        """Why groups that change places cannot show anything at level `alpha`, or None."""
         ours = int(self.member.sum())
         fewest = min(ours, len(self.member) - ours)
         if fewest < MIN_GROUPS:
@@ -171,10 +168,10 @@ class Cohort:
                 "held-out images are needed"
             )
         ways = arrangements(self.member, self.strata)
-        if ways * MEMBERSHIP_ALPHA < 1:
+        if ways * alpha < 1:
             return (
                 f"the groups can be divided in {ways} ways only with as many of every class on "
-                f"each side, too few for a p of {MEMBERSHIP_ALPHA:.1%}"
+                f"each side, too few for a p of {alpha:.1%}"
             )
         return None
 
@@ -185,6 +182,13 @@ class Cohort:
             chosen = self.classes == number
             found[chosen] = quantiles(values[chosen])
         return found
+
+    def draws(self, counts: tuple[int, int], streams: Streams) -> Draws:
+        """Permutations of groups, and training groups that play the hold-out: so many of each."""
+        return (
+            permute_groups(self.member, self.strata, counts[0], streams.under("members")),
+            self.controls(counts[1], streams.under("controls")),
+        )
 
     def controls(self, count: int, streams: Streams) -> Bool[Tensor, "e g"]:
         """Training groups that play the hold-out: half of every class, or as many as are held out
@@ -205,7 +209,7 @@ class Cohort:
 
 
 @dataclass(frozen=True)
-class _Unit:
+class Unit:
     """What is taken for a member of the training set: an image, or a group by its images' mean.
 
     `owner` is the group of every unit, `values` makes a number for every unit of the ranks of all
@@ -219,7 +223,7 @@ class _Unit:
     halves: Plan | None = None
 
 
-def _units(cohort: Cohort, seed: int) -> tuple[_Unit, _Unit]:
+def units(cohort: Cohort, seed: int) -> tuple[Unit, Unit]:
     """Images and groups."""
     image, group = cohort.groups, torch.arange(len(cohort.member))
     by_image, by_group = (
@@ -227,19 +231,27 @@ def _units(cohort: Cohort, seed: int) -> tuple[_Unit, _Unit]:
     )
     halves = halving_plan(*by_image, seed=seed)
     return (
-        _Unit("image", image, lambda ranks: ranks, plan(*by_image, seed=seed), halves),
-        _Unit("group", group, cohort.means, plan(*by_group, seed=seed)),
+        Unit("image", image, lambda ranks: ranks, plan(*by_image, seed=seed), halves),
+        Unit("group", group, cohort.means, plan(*by_group, seed=seed)),
     )
 
 
-def _attack(
+def attack(
     cohort: Cohort,
     ranks: Float64[Tensor, " n"],
     score: str,
-    unit: _Unit,
-    draws: tuple[Bool[Tensor, "e g"], Bool[Tensor, "k g"]],
+    unit: Unit,
+    draws: Draws,
 ) -> tuple[Attack, list[Float64[Tensor, " e"]]]:
-    """One row, and its AUC and true-positive rate under every permutation."""
+    """One row, and its AUC and true-positive rate under every permutation.
+
+    Args:
+        cohort: who was trained on.
+        ranks: of all images; high ones should be members.
+        score: name of what is ranked.
+        unit: what is taken for a member.
+        draws: of `Cohort.draws`.
+    """
     values, ours, (members, controls) = unit.values(ranks), cohort.member[unit.owner], draws
     every = rank_statistics(values, members[:, unit.owner], false_positives=FALSE_POSITIVES)
     auc, tpr = every.auc, every.true_positives
