@@ -68,9 +68,7 @@ def test_classes_that_are_easier_to_reach_do_not_matter() -> None:
     rare = ["easy" if number < 10 else "hard" for number in range(40)]
     gain = {"easy": 10.0, "hard": 0.0}
     sets = [
-        replace(
-            each, labels=labels, psnr=each.psnr + torch.tensor([gain[name] for name in labels])
-        )
+        replace(each, labels=labels, psnr=each.psnr + torch.tensor([gain[name] for name in labels]))
         for each, labels in ((train, easy), (held_out, rare))
     ]
     found = recovery(*sets, network="g", permutations=199, controls=20)
