@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
-from synthograph.models.base import Family
+from synthograph.models.base import Family, StyleFamily
 from synthograph.models.config import ModelConfig
 from synthograph.models.stylegan2.family import StyleGAN2
 
@@ -23,6 +23,22 @@ def family(name: str) -> Family:
     if name not in FAMILIES:
         raise UserError(f"model family {name!r} is unknown: {nearest(name, FAMILIES)}")
     return FAMILIES[name]
+
+
+def style_family(name: str) -> StyleFamily:
+    """The family of that name, for tools that work on styles.
+
+    Raises:
+        UserError: there is none, or its generators have no styles.
+    """
+    found = family(name)
+    styled = [n for n, each in FAMILIES.items() if isinstance(each, StyleFamily)]
+    if not isinstance(found, StyleFamily):
+        raise UserError(
+            f"a generator of family {name} has no mapping and no synthesis, so it has no styles "
+            f"to work on: this needs a generator of {' or '.join(styled)}"
+        )
+    return found
 
 
 def parse_model(tree: Mapping[str, object]) -> ModelConfig:

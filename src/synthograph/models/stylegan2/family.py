@@ -3,12 +3,11 @@
 from collections.abc import Iterable
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from synthograph.core.errors import SettingError, UserError
 from synthograph.core.names import nearest
-from synthograph.core.seeds import Streams
 from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models import base
@@ -19,7 +18,7 @@ from synthograph.models.stylegan2.networks import Discriminator, Generator, chec
 from synthograph.models.stylegan2.phases import PATH_MEAN, Losses
 
 
-class StyleGAN2(base.Family):
+class StyleGAN2(base.StyleFamily):
     """StyleGAN2 (Karras et al. 2020) for N modalities."""
 
     name = "stylegan2"
@@ -54,30 +53,54 @@ class StyleGAN2(base.Family):
         """Constant: full resolution from the first image."""
         return base.Stage(resolution=max(spec.height, spec.width))
 
-    def sample(
+    def latent_space(self, generator: nn.Module) -> base.LatentSpace:
+        """One style row per layer, one noise map per convolution."""
+        own = _own_generator(generator)
+        shapes = own.synthesis.noise_shapes
+        return base.LatentSpace(own.z_dim, own.w_dim, own.num_ws, shapes)
+
+    def mapping(
+        self, generator: nn.Module, z: Float[Tensor, "n z"], label: Float[Tensor, "n c"] | None
+    ) -> Float[Tensor, "n s w"]:
+        """The style of an image in every row."""
+        ws: Tensor = _own_generator(generator).mapping(z, label)
+        return ws
+
+    def mean_styles(
         self,
         generator: nn.Module,
-        z: Float[Tensor, "n z"],
-        label: Tensor | None,
+        count: int,
+        label: Float[Tensor, "n c"] | None,
+        center: base.TruncationCenter,
+    ) -> Float[Tensor, "n w"]:
+        """The mean tracked in training, or that of fixed latents of each class."""
+        mapping = _own_generator(generator).mapping
+        if center is base.TruncationCenter.CLASS:
+            return mapping.class_means(label)
+        return mapping.tracked_mean().expand(count, -1)
+
+    def synthesis(
+        self,
+        generator: nn.Module,
+        ws: Float[Tensor, "n s w"],
         *,
-        truncation: float = 1.0,
-        cutoff: int | None = None,
-        center: base.TruncationCenter = base.TruncationCenter.GLOBAL,
         noise: base.NoiseMode = base.NoiseMode.CONST,
-        seeds: Int64[Tensor, " n"] | None = None,
-    ) -> Tensor:
-        """Images for latents."""
-        assert isinstance(generator, Generator), "the family builds its own generator"
-        noise, center = base.NoiseMode(noise), base.TruncationCenter(center)
-        mapping, mean = generator.mapping, None
-        if center is base.TruncationCenter.CLASS and truncation != 1:
-            mean = mapping.class_means(label)
-        ws = mapping.truncate(mapping(z, label), truncation, cutoff, mean)
-        synthesis, maps = generator.synthesis, None
-        if noise is base.NoiseMode.RANDOM and seeds is not None and synthesis.noise_pixels:
-            maps = Streams(0).normal("sample/noise", seeds, (synthesis.noise_pixels,))
-        image: Tensor = synthesis(ws, noise_mode=noise, noise=maps)
+        maps: Float[Tensor, "n p"] | None = None,
+    ) -> Float[Tensor, "n o hh ww"]:
+        """Images of styles."""
+        image: Tensor = _own_generator(generator).synthesis(ws, noise_mode=noise, noise=maps)
         return image
+
+    def feature_maps(
+        self,
+        generator: nn.Module,
+        ws: Float[Tensor, "n s w"],
+        *,
+        noise: base.NoiseMode = base.NoiseMode.CONST,
+    ) -> dict[str, Tensor]:
+        """Features behind the last convolution of every resolution."""
+        found = _own_generator(generator).synthesis.features(ws, noise)
+        return {f"{x.shape[2]}x{x.shape[3]}": x.float() for x in found}
 
     def set_precision(self, networks: base.Networks, dtype: torch.dtype) -> None:
         """Blocks of synthesis and discriminators; mapping, outputs and epilogue stay fp32."""
@@ -167,3 +190,8 @@ def _lazy(adam: AdamConfig, interval: int) -> AdamConfig:
             "beta2": adam.beta2**ratio,
         }
     )
+
+
+def _own_generator(generator: nn.Module) -> Generator:
+    assert isinstance(generator, Generator), "the family builds its own generator"
+    return generator

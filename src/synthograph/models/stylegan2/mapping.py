@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
+from synthograph.models.base import truncate
 from synthograph.models.inputs import require_label, require_same_count, require_shape
 from synthograph.models.stylegan2.layers import Linear
 from synthograph.ops.activation import rms_normalise
@@ -91,7 +92,10 @@ class MappingNetwork(nn.Module):
         if self.num_ws is None:
             return x
         rows = x[:, None].expand(-1, self.num_ws, -1)
-        return self.truncate(rows, truncation_psi, truncation_cutoff)
+        if truncation_psi == 1:
+            return rows
+        mean = self.tracked_mean().expand(len(rows), -1)
+        return truncate(rows, truncation_psi, mean, truncation_cutoff)
 
     def class_means(
         self, label: Float[Tensor, "n c"] | None, count: int = 4096
@@ -108,27 +112,15 @@ class MappingNetwork(nn.Module):
         means = [self(z, kind.expand(count, -1))[:, 0].mean(0) for kind in kinds]
         return torch.stack(means)[which]
 
-    def truncate(
-        self,
-        ws: Float[Tensor, "n s w"],
-        psi: float,
-        cutoff: int | None = None,
-        center: Float[Tensor, "n w"] | None = None,
-    ) -> Float[Tensor, "n s w"]:
-        """Pull the first `cutoff` rows to the mean style, or to a centre of each image's own.
-
-        Source: Karras et al. 2019, section 3.3.
+    def tracked_mean(self) -> Float[Tensor, " w"]:
+        """The mean style tracked in training.
 
         Raises:
-            UserError: the network keeps no mean style, and no centre is given.
+            UserError: the network keeps none.
         """
-        if psi == 1:
-            return ws
-        mean = self.w_avg if center is None else center[:, None].expand_as(ws)
-        if mean is None:
+        if self.w_avg is None:
             raise UserError(
                 "this network keeps no mean style that truncation could pull to: leave the "
                 "truncation at 1" + (", or pull to class means" if self.label_dim else "")
             )
-        pulled = torch.lerp(mean.expand_as(ws), ws, psi)
-        return pulled if cutoff is None else torch.cat((pulled[:, :cutoff], ws[:, cutoff:]), 1)
+        return self.w_avg

@@ -7,7 +7,7 @@ quality of StyleGAN", "Training generative adversarial networks with limited dat
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import torch
@@ -224,10 +224,15 @@ class Synthesis(nn.Module):
             for i, level in zip(inputs, levels, strict=True)
         )
         self.num_ws, self.w_dim = 2 * len(levels), config.w_dim
-        pixels = [level.height * level.width for level in levels]
+        shapes = [(level.height, level.width) for level in levels for _ in range(2)]
         # the coarsest has one convolution
-        self.noise_pixels = 2 * sum(pixels) - pixels[0] if config.noise else 0
+        self.noise_shapes = tuple(shapes[1:]) if config.noise else ()
         self.block_dtype = torch.float32
+
+    @property
+    def noise_pixels(self) -> int:
+        """Numbers in all noise maps of an image."""
+        return sum(height * width for height, width in self.noise_shapes)
 
     def forward(
         self,
@@ -258,6 +263,26 @@ class Synthesis(nn.Module):
             noise = require_shape(noise, [self.noise_pixels], "noise")
         maps = Noise(NoiseMode(noise_mode), noise)
         dtype = torch.float32 if force_fp32 else self.block_dtype
+        image: Tensor | None = None
+        for _, so_far in self._levels(ws, maps, dtype):
+            image = so_far
+        assert image is not None, "the last block always has heads"
+        return image.contiguous()
+
+    def features(self, ws: Float[Tensor, "n s w"], noise_mode: str) -> list[Tensor]:
+        """Features [n, c, h, w] of every level, the coarsest first.
+
+        Raises:
+            UserError: styles do not fit the network, or there is no such mode.
+        """
+        maps = Noise(NoiseMode(noise_mode), None)
+        ws = require_styles(ws, self.num_ws, self.w_dim)
+        return [x for x, _ in self._levels(ws, maps, self.block_dtype)]
+
+    def _levels(
+        self, ws: Float[Tensor, "n s w"], maps: Noise, dtype: torch.dtype
+    ) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Features of every level and the image so far."""
         ws = ws.float()
         x: Tensor | None = None
         image: Tensor | None = None
@@ -267,8 +292,7 @@ class Synthesis(nn.Module):
             x = module.features(x, ws[:, row:], maps, dtype)
             row += module.convs
             image = module.add_image(image, x, ws[:, row])
-        assert image is not None, "the last block always has heads"
-        return image.contiguous()
+            yield x, image
 
 
 class Generator(nn.Module):
