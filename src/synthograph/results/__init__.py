@@ -4,8 +4,8 @@ through them; the report, the command line and notebooks read through them; no o
 key of these files. Needs no torch.
 
 Public names: `load` (any file), `Evaluation`, `Audit`, `DomainGap`, `Sensitivity`, `CrossFold`,
-`PairDistances`, `ClassifierEvaluation`, `SegmenterEvaluation`, `Study`, `ReportContent`,
-`BestSnapshot`, `StatusLine`;
+`PairDistances`, `Projections`, `ClassifierEvaluation`, `SegmenterEvaluation`, `Study`,
+`ReportContent`, `BestSnapshot`, `StatusLine`;
 `evaluation.parse_line` (a line of `metrics.jsonl` and `evaluations.jsonl`), `measures` (titles and
 directions) and `base` (how files of others are read).
 """
@@ -17,6 +17,7 @@ from synthograph.results.evaluation import Evaluation
 from synthograph.results.files import load
 from synthograph.results.folds import CrossFold
 from synthograph.results.pairs import PairDistances
+from synthograph.results.projection import Projections
 from synthograph.results.report import ReportContent
 from synthograph.results.segmentation import SegmenterEvaluation
 from synthograph.results.sensitivity import Sensitivity
@@ -31,6 +32,7 @@ __all__ = [
     "DomainGap",
     "Evaluation",
     "PairDistances",
+    "Projections",
     "ReportContent",
     "SegmenterEvaluation",
     "Sensitivity",

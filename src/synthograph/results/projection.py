@@ -1,0 +1,101 @@
+"""What `project` writes: how near a generator comes to given images."""
+
+from typing import Annotated, Literal
+
+import pydantic
+
+from synthograph.results.base import (
+    Count,
+    Document,
+    FileName,
+    IfGiven,
+    Many,
+    Private,
+    Prose,
+    Schema,
+)
+from synthograph.results.provenance import Features, ImageRecord
+
+NO_ANONYMISATION = (
+    "a projection is no anonymisation: it is made to look like the image of a person as much as "
+    "the generator can, and may show what identifies that person"
+)
+Percent = Annotated[float, pydantic.Field(ge=0, le=100)]
+
+
+class Projection(Schema):
+    """An image and the one that the generator makes most like it. Files are named as they are
+    called in the folder.
+
+    Attributes:
+        file: the image, as its archive or folder calls it.
+        group: its patient.
+        split: train, val or test, if it has one.
+        label: its class; None for an unconditional generator.
+        latent: file of the styles; `generator`, of the tuned generator that they are for.
+        target: picture of the image, brought to the network's size; `result`, of the projection.
+        psnr: dB; None where both are equal.
+        ssim: structural similarity, -1..1; `ms_ssim` at several scales, 0..1. None below 11 pixels.
+        distance: perceptual distance.
+        percentile: share of held-out images whose distance is smaller, in percent; equal ones count
+            half. None without held-out images.
+    """
+
+    file: Annotated[str, Private] = ""
+    group: Annotated[str, Private] = ""
+    split: IfGiven[str | None] = None
+    label: IfGiven[str | None] = None
+    latent: Annotated[str, Private] = ""
+    generator: Annotated[IfGiven[str], Private] = ""
+    target: Annotated[str, Private] = ""
+    result: Annotated[str, Private] = ""
+    psnr: float | None
+    ssim: float | None
+    ms_ssim: float | None
+    distance: float
+    percentile: Percent | None = None
+
+
+class ProjectionMethod(Schema):
+    """How styles were found.
+
+    Attributes:
+        space: w, w+ or pti.
+        steps: of the search for styles; `tuning_steps`, of the generator.
+        seed: of its random numbers.
+        precision: arithmetic of the network blocks while searching.
+    """
+
+    space: Literal["w", "w+", "pti"]
+    steps: Count
+    tuning_steps: IfGiven[Count] = 0
+    seed: Count
+    precision: str
+
+
+class Projections(Document):
+    """Projections of images into the latent space of a generator.
+
+    Attributes:
+        network: file of the generator; `network_sha256`, its hash.
+        distance: the perceptual distance that was made small and is reported.
+        data: where the images come from.
+        resizing: what was done to images of another size or kind; empty where nothing was.
+        reference: held-out images that percentiles refer to.
+    """
+
+    kind: Literal["projections"] = "projections"
+    network: FileName
+    network_sha256: str
+    method: ProjectionMethod
+    distance: Features
+    data: ImageRecord
+    resizing: IfGiven[str] = ""
+    reference: IfGiven[ImageRecord | None] = None
+    projections: Many[Projection]
+    version: str
+    notes: Many[Prose] = (NO_ANONYMISATION,)
+
+    def of_split(self, split: str) -> tuple[Projection, ...]:
+        """The projections of one split."""
+        return tuple(each for each in self.projections if each.split == split)
