@@ -83,11 +83,12 @@ LEFT_OVER = "a few bytes of the JPEG are left over, which may be damage"
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L"])
-def test_jpegs_with_bytes_of_their_scan_changed(mode: str) -> None:
+@pytest.mark.parametrize("restarts", [{}, {"restart_marker_rows": 1}, {"restart_marker_blocks": 7}])
+def test_jpegs_with_bytes_of_their_scan_changed(mode: str, restarts: dict[str, int]) -> None:
     """Eight in ten end elsewhere than their picture; a change that keeps the number of blocks shows
     in no way but its pixels.
     """
-    data = encode(photo(mode=mode), "JPEG", quality=75)
+    data = encode(photo(mode=mode), "JPEG", quality=75, **restarts)
     start, end = scan_of(data)
     rng, found = np.random.default_rng(0), 0
     for _ in range(40):

@@ -28,7 +28,7 @@ _METADATA = frozenset((*range(0xE1, 0xEE), 0xEF, 0xFE))
 """Markers of segments that do not decide the pixels: not APP0 (JFIF) and APP14 (Adobe)."""
 _EOI = b"\xff\xd9"
 _BETWEEN_SCANS = frozenset((0xC4, 0xDA, 0xDB, 0xDC, 0xDD, *range(0xE0, 0xF0), 0xFE))
-_RESTART = re.compile(rb"\xff[\xd0-\xd7]")
+_RESTART = re.compile(rb"\xff+[\xd0-\xd7]")
 _SPARE = 16  # bytes that some cameras leave in a scan behind the picture
 _LONG = 48  # equal bytes at the end of a scan that may be padding
 _AHEAD = b"\xff\0" * 8  # as many bits as a decoder takes in advance; no code is made of ones
@@ -54,6 +54,8 @@ class _Layout:
     metadata: list[tuple[int, int]] = field(default_factory=list)
     scanned: tuple[int, ...] = ()
     """Components of the last scan."""
+    scans: list[tuple[int, int]] = field(default_factory=list)
+    """Where the bits of every scan begin and end."""
     first_scan: int = 0
     """Where the bits of the first scan begin."""
     scan: int = 0
@@ -85,6 +87,16 @@ class _Layout:
         """
         if self.fault or not self.complete():
             raise UnreadableError(f"JPEG is damaged: {self.fault or 'scans of it are missing'}")
+
+    def padded(self, data: bytes) -> bytes:
+        """The file with `_PADDING` behind every part of its scans that is decoded by itself."""
+        kept, place = [], 0
+        for first, end in self.scans:
+            bits = data[first:end].rstrip(b"\xff")  # fills the space in front of a marker
+            part = _RESTART.sub(lambda mark: _PADDING + mark[0], bits)
+            kept += [data[place:first], part, _PADDING]
+            place = end
+        return b"".join([*kept, data[place : self.end], _EOI])
 
     def complete(self) -> bool:
         """Whether all coefficients of all components came in some scan."""
@@ -151,7 +163,7 @@ def load_jpeg(image: JpegImageFile) -> tuple[str, ...]:
     A scan must end where the picture does. That is seen while a simple file is decoded, whose
     bytes Pillow takes as it needs them. For others, and where there is a doubt, it is proved:
     whatever is put behind the scan, the picture stays the same, and with other bytes at its end it
-    is another one. Doubtful are scans of growing precision, and zeros in a scan.
+    is another one. Doubtful are scans of growing precision, those in parts, and zeros in a scan.
 
     Returns:
         What was odd about it.
@@ -172,7 +184,9 @@ def load_jpeg(image: JpegImageFile) -> tuple[str, ...]:
         need = _load(open_jpeg(data)[0], data, layout)
     scan = data[: layout.end]
     if not layout.simple:
-        scan = _proved(image, scan)
+        scan = _proved(image, scan, layout.padded(data))
+    elif layout.interval and not _same(image, layout.padded(data)):
+        raise UnreadableError("JPEG is damaged: a part of its scan ends before its picture does")
     if need in _FAULTS:
         raise UnreadableError(f"JPEG is {_FAULTS[need]}")
     if need is _Need.BARE:
@@ -215,9 +229,9 @@ def _load(image: JpegImageFile, data: bytes, layout: _Layout) -> _Need:
     return needs[fed.asked]
 
 
-def _proved(image: JpegImageFile, scan: bytes) -> bytes:
+def _proved(image: JpegImageFile, scan: bytes, padded: bytes) -> bytes:
     """The scan without padding, once it is proved to end where the picture does."""
-    if not _same(image, scan + _PADDING + _EOI):
+    if not _same(image, padded):
         raise UnreadableError(f"JPEG is {_CUT}")
     bare = _bare(scan)
     if len(bare) + _LONG > len(scan):
@@ -318,12 +332,14 @@ def _note(layout: _Layout, kind: int, place: tuple[int, int], segment: bytes) ->
 
 def _check_scan(layout: _Layout, data: bytes, following: int) -> None:
     """Faults of the scan that the marker `following` ends, or of what is between two scans."""
+    if layout.scanned:
+        layout.scans.append((layout.scan, layout.end))
     if following not in _BETWEEN_SCANS and following != _END:
         layout.fault = f"marker {following:#x} in its scan"
-    if not layout.interval or not layout.scanned:
+    if not layout.scanned:
         return
     found = sum(1 for _ in _RESTART.finditer(data, layout.scan, layout.end))
-    needed = ceil(_blocks(layout) / layout.interval) - 1
+    needed = ceil(_blocks(layout) / layout.interval) - 1 if layout.interval else 0
     layout.scanned = ()  # counted
     if found < needed:
         layout.fault = f"{needed - found} of {needed} parts of its scan are missing"
