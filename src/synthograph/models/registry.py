@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
-from synthograph.models.base import Family, StyleFamily
+from synthograph.models.base import Family
 from synthograph.models.config import ModelConfig
 from synthograph.models.stylegan2.family import StyleGAN2
+from synthograph.models.styles import StyleFamily
 
 FAMILIES: dict[str, Family] = {f.name: f for f in (StyleGAN2(),)}
 DEFAULT_FAMILY = StyleGAN2.name

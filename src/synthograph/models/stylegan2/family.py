@@ -16,9 +16,10 @@ from synthograph.models.stylegan2 import convert, presets, transfer
 from synthograph.models.stylegan2.config import StyleGAN2Config
 from synthograph.models.stylegan2.networks import Discriminator, Generator, check_channels
 from synthograph.models.stylegan2.phases import PATH_MEAN, Losses
+from synthograph.models.styles import LatentSpace, StyleFamily
 
 
-class StyleGAN2(base.StyleFamily):
+class StyleGAN2(StyleFamily):
     """StyleGAN2 (Karras et al. 2020) for N modalities."""
 
     name = "stylegan2"
@@ -53,11 +54,11 @@ class StyleGAN2(base.StyleFamily):
         """Constant: full resolution from the first image."""
         return base.Stage(resolution=max(spec.height, spec.width))
 
-    def latent_space(self, generator: nn.Module) -> base.LatentSpace:
+    def latent_space(self, generator: nn.Module) -> LatentSpace:
         """One style row per layer, one noise map per convolution."""
         own = _own_generator(generator)
         shapes = own.synthesis.noise_shapes
-        return base.LatentSpace(own.z_dim, own.w_dim, own.num_ws, shapes)
+        return LatentSpace(own.z_dim, own.w_dim, own.num_ws, shapes)
 
     def mapping(
         self, generator: nn.Module, z: Float[Tensor, "n z"], label: Float[Tensor, "n c"] | None

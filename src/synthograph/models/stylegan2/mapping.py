@@ -6,9 +6,9 @@ from torch import Tensor, nn
 
 from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
-from synthograph.models.base import truncate
 from synthograph.models.inputs import require_label, require_same_count, require_shape
 from synthograph.models.stylegan2.layers import Linear
+from synthograph.models.styles import truncate
 from synthograph.ops.activation import rms_normalise
 
 # n image, z latent, c label, s style row, w width of a style

@@ -7,8 +7,9 @@ from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
 from synthograph.core.spec import ImageSpec
 from synthograph.models import registry
-from synthograph.models.base import Condition, LatentSpace, NoiseMode, TruncationCenter, truncate
+from synthograph.models.base import Condition, NoiseMode, TruncationCenter
 from synthograph.models.registry import style_family
+from synthograph.models.styles import LatentSpace, truncate
 from tests.models.staged import Staged
 
 SPEC = ImageSpec(height=8, width=16, modalities={"vis": 3, "nir": 1}, bits=8)
