@@ -14,8 +14,6 @@ from typing import Any, TypeVar
 import numpy as np
 import PIL.Image
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
 
 from synthograph.archive.manifest import Row
 from synthograph.archive.parts import Part, discard_parts, missing_ranges
@@ -23,21 +21,28 @@ from synthograph.archive.reader import ArchiveInfo, encode_png
 from synthograph.archive.writer import ArchiveWriter, encode, refuse_destination
 from synthograph.core.commands import TYPED
 from synthograph.core.contact_sheets import as_rgb, contact_sheet
-from synthograph.core.devices import Precision, block_dtype
 from synthograph.core.errors import StoppedError, UserError
 from synthograph.core.files import disk_errors, refuse_unwritable_folder, write_bytes
 from synthograph.core.progress import Track
 from synthograph.core.signals import StopRequest
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.version import VERSION
-from synthograph.models.base import Networks, NoiseMode, TruncationCenter
+from synthograph.models.base import StyleFamily
 from synthograph.models.registry import family
 from synthograph.models.snapshot import Snapshot
 from synthograph.ops.pixels import to_pixels
 from synthograph.sampling.folder import Unfinished
-from synthograph.sampling.seeds import latents
+from synthograph.sampling.latents import (
+    Latents,
+    Rendering,
+    check_rendering,
+    of_seeds,
+    one_hot_labels,
+    placed,
+    render,
+    styles,
+)
 
-MAX_PSI = 100
 T = TypeVar("T")
 Job = tuple[int, str | None]
 """Seed and class of an image."""
@@ -61,33 +66,30 @@ class FileKind(enum.StrEnum):
 
 
 @dataclass(frozen=True)
-class ImageRequest:
+class ImageRequest(Rendering):
     """Which images to generate, and how.
 
     Attributes:
         jobs: seed and class of every image; class None for an unconditional generator.
-        truncation: psi; 1 keeps the full diversity, smaller values trade it for typical images.
-        cutoff: number of style rows that are truncated; None for all.
-        center: what truncation pulls to: the mean of all images or of the image's class.
-        noise: fixed, drawn from the image's seed, or none.
-        batch: images at once; it does not change them.
-        device: where to compute.
-        precision: arithmetic of the network blocks, fp32 or bf16.
+        latents: what the images are made of instead of seeds; a job then has its place in them.
     """
 
     jobs: Sequence[Job]
-    truncation: float = 1.0
-    cutoff: int | None = None
-    center: TruncationCenter = TruncationCenter.GLOBAL
-    noise: NoiseMode = NoiseMode.CONST
-    batch: int = 32
-    device: str = "cpu"
-    precision: Precision = Precision.FP32
+    latents: Latents | None = None
+
+    def chosen(self, snapshot: Snapshot, part: slice) -> Latents:
+        """The latents of some of the jobs."""
+        if self.latents is not None:
+            return self.latents.take(part)
+        seeds, labels = zip(*self.jobs[part], strict=True)
+        return of_seeds(snapshot, seeds, labels)
 
 
 @dataclass(frozen=True)
 class SyntheticImage:
-    """One synthetic image: its seed, its class or None, and its pixels [channels, h, w]."""
+    """One synthetic image: its seed, or the place of its latent in the request; its class or None;
+    and its pixels [channels, h, w].
+    """
 
     seed: int
     label: str | None
@@ -139,27 +141,31 @@ def generate(
     own = range(len(request.jobs)) if numbers is None else numbers
     if not own:
         return
-    kind = family(snapshot.info.family)
-    generator = snapshot.generator.to(request.device)
-    kind.set_precision(Networks(generator, nn.ModuleDict()), block_dtype(request.precision))
-    width = int(snapshot.info.config["model"]["z_dim"])
     for start in range(own.start // request.batch * request.batch, own.stop, request.batch):
-        part = request.jobs[start : start + request.batch]
-        z = latents([seed for seed, _ in part], width).to(request.device)
-        with torch.no_grad():
-            images = kind.sample(
-                generator,
-                z,
-                one_hot_labels(snapshot, [name for _, name in part], request.device),
-                truncation=request.truncation,
-                cutoff=request.cutoff,
-                center=request.center,
-                noise=request.noise,
-                seeds=torch.tensor([seed for seed, _ in part], device=request.device),
-            )
-        pixels = to_pixels(images, snapshot.info.spec.bits)
-        made = [SyntheticImage(s, n, p) for (s, n), p in zip(part, pixels, strict=True)]
+        part = slice(start, start + request.batch)
+        pixels = _pixels(snapshot, request.chosen(snapshot, part), request)
+        jobs = request.jobs[part]
+        made = [SyntheticImage(s, n, p) for (s, n), p in zip(jobs, pixels, strict=True)]
         yield made[max(own.start - start, 0) : own.stop - start]
+
+
+def _pixels(snapshot: Snapshot, latents: Latents, rendering: Rendering) -> Iterable[np.ndarray]:
+    """Images of latents; a generator without styles draws them by itself."""
+    kind = family(snapshot.info.family)
+    if isinstance(kind, StyleFamily):
+        return render(snapshot, styles(snapshot, latents, rendering), latents.seeds, rendering)
+    with torch.no_grad():
+        images = kind.sample(
+            placed(snapshot, rendering),
+            latents.values.to(rendering.device),
+            one_hot_labels(snapshot, latents.labels, rendering.device),
+            truncation=rendering.truncation,
+            cutoff=rendering.cutoff,
+            center=rendering.center,
+            noise=rendering.noise,
+            seeds=torch.tensor(latents.seeds, device=rendering.device),
+        )
+    return to_pixels(images, snapshot.info.spec.bits)
 
 
 def check_request(snapshot: Snapshot, request: ImageRequest) -> None:
@@ -169,44 +175,10 @@ def check_request(snapshot: Snapshot, request: ImageRequest) -> None:
         UserError: a value out of range, an image asked for twice, images that files cannot hold, or
             a generator that needs more than a class.
     """
-    condition = snapshot.info.condition
-    if request.batch < 1:
-        raise UserError(f"--batch {request.batch}: at least one image at a time")
-    if request.precision is Precision.AUTO:
-        raise UserError("--precision auto is for training: say fp32 or bf16, since images differ")
-    if not abs(request.truncation) <= MAX_PSI:
-        raise UserError(
-            f"--trunc {request.truncation:g}: psi is a finite number, usually 0 to 1 and at most "
-            f"{MAX_PSI}"
-        )
-    if request.cutoff is not None and request.cutoff < 0:
-        raise UserError(f"--trunc-cutoff {request.cutoff}: a number of style rows, from 0 up")
-    if request.center is TruncationCenter.CLASS and not condition.width:
-        raise UserError("--trunc-center class needs a conditional network, this one is not")
+    check_rendering(snapshot, request)
     if len(set(request.jobs)) < len(request.jobs):
         seed, _ = Counter(request.jobs).most_common(1)[0][0]
         raise UserError(f"seed {seed} is asked for more than once: name every seed once")
-    odd = {n for n in snapshot.info.spec.modalities.values() if n not in (1, 3)}
-    if odd:
-        raise UserError(
-            f"{snapshot.path}: makes images of {odd.pop()} channels, files hold 1 or 3; "
-            "use it from Python (synthograph.load)"
-        )
-    if condition.width and not condition.classes:
-        raise UserError(
-            f"{snapshot.path}: was trained on label vectors, which no class can give; use it from "
-            "Python (synthograph.load)"
-        )
-
-
-def one_hot_labels(
-    snapshot: Snapshot, names: Sequence[str | None], device: str
-) -> Float[Tensor, "n c"] | None:
-    """Labels of classes; None for an unconditional generator."""
-    condition = snapshot.info.condition
-    if not condition.width:
-        return None
-    return torch.stack([condition.one_hot(name or "") for name in names]).to(device)
 
 
 def generate_files(

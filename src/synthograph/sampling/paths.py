@@ -15,7 +15,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
 from synthograph.models.base import NoiseMode
 from synthograph.models.snapshot import Snapshot
-from synthograph.sampling.generate import one_hot_labels
+from synthograph.sampling.latents import one_hot_labels
 
 # n pair, m image of two pairs' ends, z latent, s style row, w width of a style
 

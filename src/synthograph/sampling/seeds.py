@@ -13,8 +13,8 @@ MAX_SEED = 2**32 - 1
 MAX_SEEDS = 10_000_000
 
 
-def parse_seeds(text: str) -> list[int]:
-    """Seeds from `0-35,97`: single numbers and inclusive ranges.
+def parse_seeds(text: str, option: str = "--seeds") -> list[int]:
+    """Seeds from `0-35,97`: single numbers and inclusive ranges; `option` is what messages call it.
 
     Raises:
         UserError: anything else, a range that runs backwards, a seed beyond 2^32 - 1, or more than
@@ -25,24 +25,24 @@ def parse_seeds(text: str) -> list[int]:
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
             raise UserError(
-                f"--seeds {text!r}: {part!r} is neither a number nor a range such as 0-35"
+                f"{option} {text!r}: {part!r} is neither a number nor a range such as 0-35"
             )
-        start, end = _number(first, text), _number(last or first, text)
+        start, end = (_number(n, text, option) for n in (first, last or first))
         if end < start:
-            raise UserError(f"--seeds {text!r}: {part!r} runs backwards, write {end}-{start}")
+            raise UserError(f"{option} {text!r}: {part!r} runs backwards, write {end}-{start}")
         if len(seeds) + end - start >= MAX_SEEDS:
             raise UserError(
-                f"--seeds {text!r}: more than {MAX_SEEDS // 10**6} million seeds; ask for "
+                f"{option} {text!r}: more than {MAX_SEEDS // 10**6} million seeds; ask for "
                 "fewer at once"
             )
         seeds.extend(range(start, end + 1))
     return seeds
 
 
-def _number(text: str, seeds: str) -> int:
+def _number(text: str, seeds: str, option: str) -> int:
     # Python reads no integer of more than 4300 digits
     if len(text) > len(str(MAX_SEED)) or int(text) > MAX_SEED:
-        raise UserError(f"--seeds {seeds!r:.80}: the largest seed is {MAX_SEED} (2^32 - 1)")
+        raise UserError(f"{option} {seeds!r:.80}: the largest seed is {MAX_SEED} (2^32 - 1)")
     return int(text)
 
 

@@ -7,19 +7,17 @@ from pathlib import Path
 
 from synthograph.archive.parts import Part
 from synthograph.archive.writer import refuse_destination
-from synthograph.core.devices import Precision, pick_device
 from synthograph.core.errors import StoppedError, UserError
 from synthograph.core.outputs import is_packed, refuse_other_kinds
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result, keeping
 from synthograph.core.signals import StopRequest
 from synthograph.core.spec import MASKS
-from synthograph.models.base import NoiseMode, TruncationCenter
-from synthograph.models.snapshot import Snapshot, load
-from synthograph.models.snapshot_files import find_snapshot
+from synthograph.models.snapshot import Snapshot
 from synthograph.sampling import generate as sampling
 from synthograph.sampling.seeds import parse_seeds
 from synthograph.workflows.grid import refuse_grid, write_picture
+from synthograph.workflows.latent_inputs import open_network, rendering_of
 from synthograph.workflows.processes import in_parts
 from synthograph.workflows.requests import MAX_IMAGES, GenerateRequest
 
@@ -76,27 +74,20 @@ def run(request: GenerateRequest, *, progress: Progress) -> GenerateResult:
     """
     refuse_other_kinds(request.outdir, "--outdir")
     refuse_grid(request.grid)
-    path = find_snapshot(request.network)
-    if request.network.is_dir():
-        progress.log(f"network: {path}")
-    snapshot = load(path)
-    if request.noise_mode != "const" and not snapshot.info.model.has_noise:
-        mode = request.noise_mode
-        progress.log(f"note: --noise-mode {mode} has no effect: {path.name} has no noise inputs")
-        request = request.model_copy(update={"noise_mode": "const"})
+    snapshot = open_network(request.network, progress)
+    images = _images(snapshot, request, progress)
     if snapshot.info.masks:
         progress.log(
             f"note: {snapshot.info.masks} training images have masks, in {MASKS}/ of their archive;"
             " they are not used, and synthetic images have none"
         )
-    images = _images(snapshot, request)
     part = None if request.part is None else Part.parse(request.part)
     _refuse_together(request)
     _refuse_large_grid(request, list(snapshot.info.spec.modalities), len(images.jobs))
     if request.gpus > 1 and part is None:
         _claim(snapshot, images, request)
         # a run that is still training may have another snapshot by the time a process looks
-        words = request.model_copy(update={"network": path}).command_words()
+        words = request.model_copy(update={"network": snapshot.path}).command_words()
         in_parts(words, request.command_line(), request.gpus)
     with StopRequest(FINISHING) as stop:
         try:
@@ -115,17 +106,12 @@ def run(request: GenerateRequest, *, progress: Progress) -> GenerateResult:
     return replace(result, grid=request.grid)
 
 
-def _images(snapshot: Snapshot, request: GenerateRequest) -> sampling.ImageRequest:
-    return sampling.ImageRequest(
-        _seeds_and_classes(request, sampling.choose_classes(snapshot, request.classes)),
-        truncation=request.trunc,
-        cutoff=request.trunc_cutoff,
-        center=TruncationCenter(request.trunc_center),
-        noise=NoiseMode(request.noise_mode),
-        batch=request.batch,
-        device=str(pick_device(request.device)),
-        precision=Precision(request.precision),
-    )
+def _images(
+    snapshot: Snapshot, request: GenerateRequest, progress: Progress
+) -> sampling.ImageRequest:
+    how = rendering_of(request, snapshot, progress)
+    jobs = _seeds_and_classes(request, sampling.choose_classes(snapshot, request.classes))
+    return sampling.ImageRequest(jobs, **vars(how))
 
 
 def _refuse_together(request: GenerateRequest) -> None:

@@ -11,6 +11,7 @@ from synthograph.core.request import Flag, Place, Positional, Request, Words
 from synthograph.features.packaged import DEFAULTS, RANDOM, TRAINED
 from synthograph.sources.cells import MISSING
 from synthograph.training.config import TrainRequest as TrainRequest
+from synthograph.workflows.latent_requests import OfNetwork, Rendered
 
 MAX_IMAGES = 10_000_000
 """Images that one request makes at most."""
@@ -120,12 +121,9 @@ class SplitRequest(Request):
     force: bool = Field(False, description="replace an existing split")
 
 
-class GenerateRequest(Request):
-    """Generate labelled images; the same class and seed always give the same image."""
+class _Images(OfNetwork):
+    """Which images, and where they go."""
 
-    network: Path = Field(
-        description="snapshot, .pkl, or run directory (its best snapshot, else the newest)"
-    )
     outdir: Path = Field(description="folder for PNG files, or NAME.zip for an archive")
     seeds: str | None = Field(
         None, description="seeds such as 0-35,97 for every class; 0-15 if not given"
@@ -139,23 +137,15 @@ class GenerateRequest(Request):
     classes: Annotated[tuple[str, ...], Flag("--class")] = Field(
         (), description="class by name or index; all if not given"
     )
-    trunc: float = Field(1.0, description="truncation psi; 1 is full diversity")
-    trunc_cutoff: int | None = Field(None, description="number of style rows to truncate")
-    trunc_center: Literal["global", "class"] = Field(
-        "global", description="pull to the mean of all images (global) or of the class"
-    )
-    noise_mode: Literal["const", "random", "none"] = Field(
-        "const", description="const, random (drawn from the seed) or none"
-    )
+
+
+class GenerateRequest(Rendered, _Images):
+    """Generate labelled images; the same class and seed always give the same image."""
+
     kind: Annotated[Literal["png", "jpeg"], Flag("--format")] = Field(
         "png", description="png or jpeg, for single files"
     )
     grid: Path | None = Field(None, description="also draw all images on one PNG")
-    batch: int = Field(32, description="images computed at once; does not change them")
-    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
-    precision: Literal["auto", "fp32", "bf16"] = Field(
-        "fp32", description="fp32, or bf16 (faster, slightly different images)"
-    )
     gpus: int = Field(
         1, ge=1, le=1024, description="processes, one per GPU; does not change the images"
     )

@@ -1,0 +1,66 @@
+"""Arrays of numpy's `.npz` files, which anybody may have written: no pickles, sizes bounded."""
+
+import io
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.lib import format as npy
+
+from synthograph.core.errors import UserError
+from synthograph.core.files import write_bytes
+from synthograph.core.record import UnreadableError
+from synthograph.core.untrusted.containers import ZipFolder
+
+SUFFIX = ".npz"
+MAX_ARRAYS = 64
+_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+_KINDS = "fiuU"
+"""Numbers and text; what else an array can hold, pickles among it, is refused."""
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an `.npz` file by name.
+
+    Raises:
+        UserError: no such file, no `.npz`, too large, or an array that is neither numbers nor text
+            or that is cut short.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; give an {SUFFIX} file of latents")
+    packed = ZipFolder(path)
+    try:
+        names = packed.members().names
+        if len(names) > MAX_ARRAYS or not all(name.endswith(".npy") for name in names):
+            raise ValueError(f"expected at most {MAX_ARRAYS} members, all .npy")
+        return {name.removesuffix(".npy"): _array(packed.read(name)) for name in names}
+    except (ValueError, EOFError, UnreadableError) as error:
+        raise UserError(f"{path}: is broken or no {SUFFIX} file ({str(error)[:200]})") from None
+
+
+def _array(data: bytes) -> np.ndarray:
+    """An array from the bytes of a `.npy` file, whose header must fit what follows it."""
+    file = io.BytesIO(data)
+    version = npy.read_magic(file)
+    if version not in _HEADERS:
+        raise ValueError(f"unknown version {version}")
+    shape, columns, dtype = _HEADERS[version](file)
+    if dtype.kind not in _KINDS:
+        raise ValueError("holds something else than numbers and text, such as Python objects")
+    rest = data[file.tell() :]
+    if math.prod(shape) * dtype.itemsize != len(rest):
+        raise ValueError(f"an array of shape {list(shape)} has not {len(rest)} bytes")
+    return np.ndarray(shape, dtype, rest, order="F" if columns else "C")
+
+
+def pack_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """The bytes of an `.npz` file, the same for the same arrays."""
+    file = io.BytesIO()
+    np.savez_compressed(file, allow_pickle=False, **arrays)
+    return file.getvalue()
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write an `.npz` file atomically."""
+    write_bytes(path, pack_arrays(arrays))

@@ -1,0 +1,120 @@
+"""What all latent tools begin with: the network, how it draws, and latents as people name them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from synthograph.core.devices import Precision, pick_device
+from synthograph.core.errors import UserError
+from synthograph.core.progress import Progress
+from synthograph.core.untrusted.arrays import SUFFIX
+from synthograph.models.base import NoiseMode, TruncationCenter
+from synthograph.models.snapshot import Snapshot, load
+from synthograph.models.snapshot_files import find_snapshot
+from synthograph.sampling import latents
+from synthograph.sampling.latents import Latents, Rendering, Space
+from synthograph.sampling.seeds import parse_seeds
+from synthograph.workflows.latent_requests import Rendered
+
+
+def open_network(network: Path, progress: Progress) -> Snapshot:
+    """The snapshot that is meant, which is told where a run directory was named."""
+    path = find_snapshot(network)
+    if network.is_dir():
+        progress.log(f"network: {path}")
+    return load(path)
+
+
+def rendering_of(request: Rendered, snapshot: Snapshot, progress: Progress) -> Rendering:
+    """How the images of a request are drawn.
+
+    Raises:
+        UserError: there is no such device.
+    """
+    mode = request.noise_mode
+    if mode != "const" and not snapshot.info.model.has_noise:
+        name = snapshot.path.name
+        progress.log(f"note: --noise-mode {mode} has no effect: {name} has no noise inputs")
+        mode = "const"
+    return Rendering(
+        truncation=request.trunc,
+        cutoff=request.trunc_cutoff,
+        center=TruncationCenter(request.trunc_center),
+        noise=NoiseMode(mode),
+        batch=request.batch,
+        device=str(pick_device(request.device)),
+        precision=Precision(request.precision),
+    )
+
+
+def open_styled(request: Rendered, network: Path, progress: Progress) -> tuple[Snapshot, Rendering]:
+    """A network whose styles a latent tool works on, and how it draws; both are checked.
+
+    Raises:
+        UserError: the network has no mapping and synthesis, or no image can be drawn like this.
+    """
+    snapshot = open_network(network, progress)
+    latents.space_of(snapshot)
+    rendering = rendering_of(request, snapshot, progress)
+    latents.check_rendering(snapshot, rendering)
+    return snapshot, rendering
+
+
+def class_of(snapshot: Snapshot, name: str | None, option: str = "--class") -> str | None:
+    """The class that a name or an index means; None where none is named.
+
+    Raises:
+        UserError: it is unknown, or the network is not conditional.
+    """
+    if name is None:
+        return None
+    condition = snapshot.info.condition
+    try:
+        return condition.classes[int(condition.one_hot(name).argmax())]
+    except UserError as error:
+        raise UserError(f"{option}: {error}") from None
+
+
+def read_latents(
+    path: Path, snapshot: Snapshot, progress: Progress, space: Space | None = None
+) -> Latents:
+    """Latents of a file; see `sampling.latents.read`. A file that says nothing of its network is
+    accepted with a note.
+    """
+    found = latents.read(path, snapshot, space)
+    if not latents.is_bound(path):
+        progress.log(
+            f"note: {path} does not say which network its latents are of; if they are of another "
+            f"one than {snapshot.path.name}, the images mean nothing"
+        )
+    return found
+
+
+def latents_of(
+    snapshot: Snapshot,
+    sources: Sequence[str],
+    label: str | None,
+    progress: Progress,
+    *,
+    option: str,
+) -> list[Latents]:
+    """Latents as a command names them, one set for each source.
+
+    Args:
+        snapshot: the network.
+        sources: each seeds such as `0-3,7`, or a file of latents, `NAME.npz`.
+        label: class of all; None takes that which a file records.
+        progress: who is told what files do not say.
+        option: what people call the sources, for messages.
+
+    Raises:
+        UserError: a source is neither, or a class is missing.
+    """
+    found = []
+    for text in sources:
+        if text.lower().endswith(SUFFIX):
+            some = read_latents(Path(text), snapshot, progress).of_class(label)
+        else:
+            seeds = parse_seeds(text, option)
+            some = latents.of_seeds(snapshot, seeds, [label] * len(seeds))
+        found.append(some)
+    return found
