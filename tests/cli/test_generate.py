@@ -19,6 +19,7 @@ from synthograph.core.errors import DiskFullError, SynthographError
 from synthograph.models import snapshot as snapshots
 from synthograph.sampling import generate as sampling
 from synthograph.workflows import generate as workflow
+from synthograph.workflows import latent_inputs
 from tests.cli.conftest import Typed
 from tests.cli.signalled import run_until
 from tests.conftest import NVIDIA, make_archive
@@ -37,7 +38,7 @@ def run_until_batch(
 ) -> "subprocess.CompletedProcess[str]":
     """Run a command that gets signals when the pixels of that batch are computed."""
     words = ("generate", "--network", NETWORK, "--outdir", outdir, *MANY)
-    return run_until("synthograph.sampling.generate", "to_pixels", batch, signals, *words)
+    return run_until("synthograph.sampling.latents", "to_pixels", batch, signals, *words)
 
 
 def stopped(number: signal.Signals, outdir: Path) -> list[str]:
@@ -179,7 +180,7 @@ def test_parts_take_the_snapshot_that_was_found(
     """Not one that is there when a process looks again."""
     find, asked = snapshots.find_snapshot, []
     monkeypatch.setattr(
-        workflow,
+        latent_inputs,
         "find_snapshot",
         lambda path: asked.append(path) or find(NETWORK if path == tmp_path else path),
     )
@@ -293,7 +294,7 @@ def test_an_archive_that_trained_nothing_is_refused(
 
     def trained(groups: list[str]) -> None:
         info = known.info.model_copy(update={"group_digests": groups})
-        monkeypatch.setattr(workflow, "load", lambda path: replace(known, info=info))
+        monkeypatch.setattr(latent_inputs, "load", lambda path: replace(known, info=info))
 
     wanted = ("--class", "0", "--seeds", "0-1", "--reject-copies", train)
     trained(["0" * 16])

@@ -7,7 +7,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,23 +25,28 @@ from synthograph.core.errors import StoppedError, UserError
 from synthograph.core.files import disk_errors, refuse_unwritable_folder, write_bytes
 from synthograph.core.progress import Track
 from synthograph.core.signals import StopRequest
+from synthograph.core.untrusted.containers import MAX_MEMBER_BYTES
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.version import VERSION
-from synthograph.models.base import StyleFamily
 from synthograph.models.registry import family
 from synthograph.models.snapshot import Snapshot
+from synthograph.models.styles import StyleFamily
 from synthograph.ops.pixels import to_pixels
 from synthograph.sampling.folder import Unfinished
 from synthograph.sampling.latents import (
+    MAX_LATENTS,
     Latents,
     Rendering,
+    Space,
     check_rendering,
     of_seeds,
     one_hot_labels,
     placed,
     render,
+    space_of,
     styles,
 )
+from synthograph.sampling.naming import file_head, file_names
 
 T = TypeVar("T")
 Job = tuple[int, str | None]
@@ -72,10 +77,12 @@ class ImageRequest(Rendering):
     Attributes:
         jobs: seed and class of every image; class None for an unconditional generator.
         latents: what the images are made of instead of seeds; a job then has its place in them.
+        files: files that hold the latents of the images, name -> hex sha256, for the record.
     """
 
     jobs: Sequence[Job]
     latents: Latents | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def chosen(self, snapshot: Snapshot, part: slice) -> Latents:
         """The latents of some of the jobs."""
@@ -83,6 +90,13 @@ class ImageRequest(Rendering):
             return self.latents.take(part)
         seeds, labels = zip(*self.jobs[part], strict=True)
         return of_seeds(snapshot, seeds, labels)
+
+    def file_names(self, kind: FileKind) -> list[str]:
+        """`seed0000`, or the name of the latent; see `naming.file_names`."""
+        heads = [f"seed{seed:04d}" for seed, _ in self.jobs]
+        if self.latents is not None:
+            heads = [file_head(name) for name in self.latents.names]
+        return file_names(heads, [label for _, label in self.jobs], kind)
 
 
 @dataclass(frozen=True)
@@ -94,6 +108,30 @@ class SyntheticImage:
     seed: int
     label: str | None
     pixels: np.ndarray
+
+
+def request_for(latents: Latents, files: Mapping[str, str], how: Rendering) -> ImageRequest:
+    """An image of each of these latents, which the files hold."""
+    return ImageRequest(list(enumerate(latents.labels)), latents, files, **vars(how))
+
+
+def latents_to_save(snapshot: Snapshot, request: ImageRequest) -> bytes:
+    """The bytes of a file with the styles of all images as they are drawn, truncation included, and
+    with the latents z that they came from.
+
+    Raises:
+        UserError: one file cannot hold so many, or the generator has no styles.
+    """
+    room, count = space_of(snapshot), len(request.jobs)
+    most = min(MAX_LATENTS, MAX_MEMBER_BYTES // (4 * room.rows * room.w_dim))
+    if count > most:
+        raise UserError(
+            f"--save-latents: one file holds at most {most} latents of this network, {count} are "
+            "asked for: ask for fewer images at once"
+        )
+    drawn = request.chosen(snapshot, slice(None))
+    ws = replace(drawn, values=styles(snapshot, drawn, request), space=Space.W)
+    return ws.packed(snapshot, z=drawn.values if drawn.space is Space.Z else None)
 
 
 def jobs_of(seeds: Sequence[int], classes: Sequence[str]) -> list[Job]:
@@ -258,7 +296,7 @@ def begin_files(
         raise UserError(f"{outdir} is a file, so nothing can be written into it: name a folder")
     refuse_unwritable_folder(outdir)
     command = {**_command(snapshot, request, typed), "format": kind}
-    names, others = _file_names(request.jobs, kind), list(snapshot.info.spec.modalities)[1:]
+    names, others = request.file_names(kind), list(snapshot.info.spec.modalities)[1:]
     unfinished = Unfinished(outdir, command, names, others, part)
     unfinished.resume()
     return unfinished
@@ -289,17 +327,6 @@ def _encode(pixels: np.ndarray, kind: FileKind) -> bytes:
     image = PIL.Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
     image.save(buffer, format="JPEG", quality=95, subsampling=0)
     return buffer.getvalue()
-
-
-def _file_names(jobs: Sequence[Job], kind: FileKind) -> list[str]:
-    """`seed0000`, with `_CLASS` where there are several, by number where names would collide."""
-    labels = list(dict.fromkeys(label or "" for _, label in jobs))
-    safe = ["".join(c if c.isalnum() or c in "-." else "-" for c in label) for label in labels]
-    if len({name.casefold() for name in safe}) < len(labels):  # as a file system may see them
-        safe = [f"{number}-{name}" for number, name in enumerate(safe)]
-    names = dict(zip(labels, safe, strict=True))
-    tails = {label: f"_{name}" if len(labels) > 1 else "" for label, name in names.items()}
-    return [f"seed{seed:04d}{tails[label or '']}.{kind}" for seed, label in jobs]
 
 
 def _modalities(snapshot: Snapshot, image: SyntheticImage) -> dict[str, np.ndarray]:
@@ -365,7 +392,7 @@ def generate_archive(
             if stop is not None and stop.requested and writer.items_done < len(own):
                 raise _stopped(stop, writer.items_done, len(own), writer.partial)
         if part is None:
-            writer.finish(_archive_info(snapshot, command, writer.items))
+            writer.finish(_archive_info(snapshot, command, writer.items, request.files))
     except BaseException:
         writer.suspend()
         raise
@@ -389,6 +416,7 @@ def _command(snapshot: Snapshot, request: ImageRequest, typed: str | None) -> Js
     """What identifies a request, and the line that was typed."""
     return {
         **({} if typed is None else {TYPED: typed}),
+        **({} if request.latents is None else {"latents": request.latents.sha256()}),
         "generate": snapshot.sha256,
         "images": len(request.jobs),
         "jobs": hashlib.sha256(json.dumps(request.jobs).encode()).hexdigest(),
@@ -399,9 +427,12 @@ def _command(snapshot: Snapshot, request: ImageRequest, typed: str | None) -> Js
 
 
 def _row(snapshot: Snapshot, request: ImageRequest, image: SyntheticImage) -> Row:
+    where = {"seed": str(image.seed)}
+    if request.latents is not None:
+        where = {"latent": request.latents.names[image.seed]}
     columns = {
         "network": snapshot.sha256[:16],
-        "seed": str(image.seed),
+        **where,
         "truncation": repr(float(request.truncation)).removesuffix(".0"),
     }
     usual = ImageRequest(())
@@ -416,12 +447,17 @@ def _row(snapshot: Snapshot, request: ImageRequest, image: SyntheticImage) -> Ro
 
 
 def _archive_info(
-    snapshot: Snapshot, command: Mapping[str, object], items: Sequence[Any]
+    snapshot: Snapshot,
+    command: Mapping[str, object],
+    items: Sequence[Any],
+    latents: Mapping[str, str],
 ) -> ArchiveInfo:
     """Info of the archive; the namespace follows from the request, as no patients need hiding."""
     info = snapshot.info
     asked = json.dumps({name: value for name, value in command.items() if name != TYPED})
     about: JsonObject = {**info.tree(), "sha256": snapshot.sha256}
+    if latents:
+        about["latents"] = dict(latents)
     if "reject" in command:
         left = [item for item in items if item is not None]
         about["rejected"] = {"by": command["reject"], "images": len(left), "seeds": left}

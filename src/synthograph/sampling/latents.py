@@ -17,9 +17,10 @@ from synthograph.core.devices import Precision, block_dtype
 from synthograph.core.errors import UserError
 from synthograph.core.files import write_bytes
 from synthograph.core.untrusted.arrays import SUFFIX, pack_arrays, read_arrays
-from synthograph.models.base import LatentSpace, Networks, NoiseMode, TruncationCenter, truncate
+from synthograph.models.base import Networks, NoiseMode, TruncationCenter
 from synthograph.models.registry import family, style_family
 from synthograph.models.snapshot import Snapshot
+from synthograph.models.styles import LatentSpace, truncate
 from synthograph.ops.pixels import to_pixels
 from synthograph.sampling.seeds import MAX_SEED
 from synthograph.sampling.seeds import latents as normal_latents

@@ -1,5 +1,6 @@
 """Labelled images from a snapshot and seeds."""
 
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -8,6 +9,7 @@ from pathlib import Path
 from synthograph.archive.parts import Part
 from synthograph.archive.writer import refuse_destination
 from synthograph.core.errors import StoppedError, UserError
+from synthograph.core.files import sha256_file
 from synthograph.core.outputs import is_packed, refuse_other_kinds
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result, keeping
@@ -15,15 +17,23 @@ from synthograph.core.signals import StopRequest
 from synthograph.core.spec import MASKS
 from synthograph.models.snapshot import Snapshot
 from synthograph.sampling import generate as sampling
+from synthograph.sampling.latents import Latents, Rendering, Space, joined, labels_of
 from synthograph.sampling.seeds import parse_seeds
 from synthograph.workflows.grid import refuse_grid, write_picture
-from synthograph.workflows.latent_inputs import open_network, rendering_of
+from synthograph.workflows.latent_inputs import (
+    open_network,
+    read_latents,
+    rendering_of,
+    write_latents,
+)
 from synthograph.workflows.processes import in_parts
 from synthograph.workflows.requests import MAX_IMAGES, GenerateRequest
 
 MAX_GRID_IMAGES = 4096
 """Images that one picture shows at most; they are held in memory."""
 COLUMNS = 16
+WAYS = ("seeds", "num", "per_class")
+"""Options of which one says which seeds are wanted."""
 FINISHING = "the images at work are finished and kept; Ctrl-C once more ends at once"
 
 
@@ -83,7 +93,9 @@ def run(request: GenerateRequest, *, progress: Progress) -> GenerateResult:
         )
     part = None if request.part is None else Part.parse(request.part)
     _refuse_together(request)
-    _refuse_large_grid(request, list(snapshot.info.spec.modalities), len(images.jobs))
+    _refuse_large_grid(request, list(snapshot.info.spec.modalities), images)
+    if request.save_latents is not None and part is None:
+        images = _save_latents(snapshot, images, request.save_latents)
     if request.gpus > 1 and part is None:
         _claim(snapshot, images, request)
         # a run that is still training may have another snapshot by the time a process looks
@@ -110,8 +122,37 @@ def _images(
     snapshot: Snapshot, request: GenerateRequest, progress: Progress
 ) -> sampling.ImageRequest:
     how = rendering_of(request, snapshot, progress)
+    if request.latents or request.projected_w is not None:
+        return _images_of_latents(snapshot, request, how, progress)
     jobs = _seeds_and_classes(request, sampling.choose_classes(snapshot, request.classes))
     return sampling.ImageRequest(jobs, **vars(how))
+
+
+def _images_of_latents(
+    snapshot: Snapshot, request: GenerateRequest, how: Rendering, progress: Progress
+) -> sampling.ImageRequest:
+    """An image of every latent that files hold; in z one for each class that is named.
+
+    Raises:
+        UserError: seeds are asked for, too, a file is refused, or classes are missing or too many.
+    """
+    flags = request.flags()
+    named = [flags[way] for way in (*WAYS, "latents", "projected_w") if getattr(request, way)]
+    if len(named) > 1:
+        raise UserError(f"{' and '.join(named)} exclude each other: give one of them")
+    projection = request.projected_w
+    space = None if projection is None else Space.W
+    files, found = request.latents if projection is None else (projection,), list[Latents]()
+    for path in files:
+        found.append(read_latents(path, snapshot, progress, space))
+        space = found[0].space
+    every, classes = joined(found), sampling.choose_classes(snapshot, request.classes)
+    if request.classes:
+        if space is Space.W and len(classes) > 1:
+            raise UserError("--class: styles w are of the class that they have: name one, or none")
+        every = joined([every.of_class(name) for name in classes])
+    labels_of(snapshot, every, how)
+    return sampling.request_for(every, {path.name: sha256_file(path) for path in files}, how)
 
 
 def _refuse_together(request: GenerateRequest) -> None:
@@ -125,17 +166,25 @@ def _refuse_together(request: GenerateRequest) -> None:
         raise UserError("--reject-copies leaves gaps, which an archive counts: name NAME.zip")
     if rejecting and request.grid is not None:
         raise UserError("--grid shows what --reject-copies leaves out: give one of them")
-    if request.part is not None and request.gpus == 1 and request.grid is not None:
-        raise UserError("--grid needs all images: give it to the command without --part")
+    one_part = request.part is not None and request.gpus == 1
+    for name in ("grid", "save_latents"):
+        if one_part and getattr(request, name) is not None:
+            flag = request.flags()[name]
+            raise UserError(f"{flag} needs all images: give it to the command without --part")
 
 
-def _refuse_large_grid(request: GenerateRequest, modalities: Sequence[str], count: int) -> None:
+def _refuse_large_grid(
+    request: GenerateRequest, modalities: Sequence[str], images: sampling.ImageRequest
+) -> None:
     """Refuse a picture of too many images, or one that would take the place of an image."""
-    grid, outdir = request.grid, request.outdir
+    grid, outdir, count = request.grid, request.outdir, len(images.jobs)
     if grid is None:
         return
+    names = () if is_packed(outdir) else images.file_names(sampling.FileKind(request.kind))
     taken = {os.path.realpath(path) for path in (outdir, *(outdir / name for name in modalities))}
-    if grid.name.startswith("seed") and os.path.realpath(grid.parent) in taken:
+    if (grid.name.startswith("seed") or grid.name in names) and os.path.realpath(
+        grid.parent
+    ) in taken:
         raise UserError(
             f"--grid {grid}: images have such names there; name it {outdir / 'grid.png'}"
         )
@@ -144,6 +193,16 @@ def _refuse_large_grid(request: GenerateRequest, modalities: Sequence[str], coun
             f"--grid {grid}: {count} images are too many for one picture, which shows at most "
             f"{MAX_GRID_IMAGES}; leave --grid out, or ask for fewer images"
         )
+
+
+def _save_latents(
+    snapshot: Snapshot, images: sampling.ImageRequest, path: Path
+) -> sampling.ImageRequest:
+    """Write the latents of all images, and note their file."""
+    sampling.check_request(snapshot, images)
+    data = sampling.latents_to_save(snapshot, images)
+    write_latents(path, data, "--save-latents")
+    return replace(images, files={**images.files, path.name: hashlib.sha256(data).hexdigest()})
 
 
 def _claim(snapshot: Snapshot, images: sampling.ImageRequest, request: GenerateRequest) -> None:
@@ -208,8 +267,7 @@ def _seeds_and_classes(request: GenerateRequest, classes: Sequence[str]) -> list
     Raises:
         UserError: more than one is given, the seeds cannot be read, or they are too many.
     """
-    ways = ("seeds", "num", "per_class")
-    named = [request.flags()[way] for way in ways if getattr(request, way) is not None]
+    named = [request.flags()[way] for way in WAYS if getattr(request, way) is not None]
     if len(named) > 1:
         raise UserError(f"{' and '.join(named)} exclude each other: give one of them")
     if request.num is not None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from synthograph.core.devices import Precision, pick_device
 from synthograph.core.errors import UserError
+from synthograph.core.files import disk_errors, refuse_output, write_bytes
 from synthograph.core.progress import Progress
 from synthograph.core.untrusted.arrays import SUFFIX
 from synthograph.models.base import NoiseMode, TruncationCenter
@@ -87,6 +88,28 @@ def read_latents(
             f"one than {snapshot.path.name}, the images mean nothing"
         )
     return found
+
+
+def write_latents(path: Path, data: bytes, option: str) -> None:
+    """Write the bytes of latents, unless the same bytes are there, as an interrupted command leaves
+    them.
+
+    Args:
+        path: the file; its folder is made if it is missing.
+        data: see `Latents.packed`.
+        option: what people call the file.
+
+    Raises:
+        UserError: it is no `.npz`, or another file is there.
+    """
+    if path.suffix != SUFFIX:
+        raise UserError(f"{option} {path}: latents are {SUFFIX} files; name it {path}{SUFFIX}")
+    with disk_errors(path):
+        if path.is_file() and path.read_bytes() == data:
+            return
+        refuse_output(path, option)
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, data)
 
 
 def latents_of(

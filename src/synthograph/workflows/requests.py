@@ -137,6 +137,15 @@ class _Images(OfNetwork):
     classes: Annotated[tuple[str, ...], Flag("--class")] = Field(
         (), description="class by name or index; all if not given"
     )
+    latents: tuple[Path, ...] = Field(
+        (), description="draw the latents of this file, NAME.npz, instead of seeds; repeat it"
+    )
+    projected_w: Path | None = Field(
+        None, description="draw this projection, a .npz file with the styles w"
+    )
+    save_latents: Path | None = Field(
+        None, description="also write w and z of the images to this file, NAME.npz"
+    )
 
 
 class GenerateRequest(Rendered, _Images):

@@ -1,0 +1,36 @@
+"""What files of synthetic images are called."""
+
+from collections.abc import Sequence
+
+MAX_NAME = 100
+"""Letters that a file takes from the name of a latent."""
+
+
+def file_names(heads: Sequence[str], labels: Sequence[str | None], ending: str) -> list[str]:
+    """A name for each image: `HEAD.ending`, with `_CLASS` where there are several; by number where
+    names would collide.
+    """
+    kinds = list(dict.fromkeys(label or "" for label in labels))
+    safe = [_plain(label, "-.") for label in kinds]
+    if _collide(safe):
+        safe = [f"{number}-{name}" for number, name in enumerate(safe)]
+    names = dict(zip(kinds, safe, strict=True))
+    tails = {label: f"_{name}" if len(kinds) > 1 else "" for label, name in names.items()}
+    made = [h + tails[label or ""] for h, label in zip(heads, labels, strict=True)]
+    if _collide(made):
+        made = [f"{number:04d}-{name}" for number, name in enumerate(made)]
+    return [f"{name}.{ending}" for name in made]
+
+
+def file_head(name: str) -> str:
+    """The name of a latent as the beginning of a file's name, which stays in its folder."""
+    return _plain(name, "-_.").lstrip(".")[:MAX_NAME] or "latent"
+
+
+def _plain(name: str, others: str) -> str:
+    return "".join(c if c.isalnum() or c in others else "-" for c in name)
+
+
+def _collide(names: Sequence[str]) -> bool:
+    """Whether a file system may see two of them as one."""
+    return len({name.casefold() for name in names}) < len(names)
