@@ -119,6 +119,16 @@ def keep_freed_memory() -> None:
         tell(_TRIM_THRESHOLD, 2**31 - 1)
 
 
+def free_memory(device: "torch.device") -> int | None:
+    """Bytes that can be had on a device; None where the system does not tell."""
+    import torch
+
+    if is_gpu(device):
+        return torch.cuda.mem_get_info(device)[0]
+    kilobytes = _system_info("/proc/meminfo", "MemAvailable").partition(" ")[0]
+    return int(kilobytes) << 10 if kilobytes.isdecimal() else None
+
+
 @lru_cache
 def bf16_unit() -> str | None:
     """What the processor multiplies bf16 numbers with: AMX or AVX-512; None where it has neither.
@@ -135,8 +145,12 @@ def cpu_name() -> str:
 
 
 def _cpu_info(key: str) -> str:
+    return _system_info("/proc/cpuinfo", key)
+
+
+def _system_info(file: str, key: str) -> str:
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        lines = Path(file).read_text(encoding="utf-8").splitlines()
     except OSError:
         return ""
     return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")

@@ -30,6 +30,7 @@ class Unfinished:
         names: of all files of the request.
         modalities: folders within `folder` that hold further files of these names.
         part: make only these of the files.
+        verb: of the request, in messages.
 
     Attributes:
         own: numbers of the files to make.
@@ -44,8 +45,9 @@ class Unfinished:
         names: Sequence[str],
         modalities: Sequence[str] = (),
         part: Part | None = None,
+        verb: str = "generate",
     ) -> None:
-        self.folder, self.part, self.modalities = folder, part, modalities
+        self.folder, self.part, self.modalities, self._verb = folder, part, modalities, verb
         self.own = range(len(names)) if part is None else part.numbers(len(names))
         self.names, self.done = names[self.own.start : self.own.stop], 0
         self.whole = folder / f"{NOTE}.json"
@@ -91,7 +93,7 @@ class Unfinished:
             other = other_command(recorded, whole if path == self.whole else self._command)
             if other is not None:
                 raise UserError(
-                    f"{self.folder}: another `generate` was interrupted here ({other}): run that "
+                    f"{self.folder}: another `{self._verb}` was interrupted here ({other}): run that "
                     f"one again to finish it, choose another --outdir, or remove {path} to give "
                     "it up"
                 )

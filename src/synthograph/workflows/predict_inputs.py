@@ -85,12 +85,36 @@ def _prepared(
     progress: Progress,
 ) -> Inputs:
     """Image files as an archive in a folder of ours."""
+    rows, rejects = prepared_rows(path, folder, progress, **_as_trained(request, info, path))
+    found = Inputs(rows, rejects, files=True)
+    given = rows.archive.info.spec
+    if given.modalities != info.spec.modalities:
+        raise UserError(
+            f"{path}: its files are {given.describe()}, the {info.noun} was trained on "
+            f"{info.spec.describe()}: prepare them alike, such as {_command(path, info)}"
+        )
+    return found
+
+
+def prepared_rows(
+    path: Path, folder: Path, progress: Progress, **asked: object
+) -> tuple[ArchiveRows, Mapping[str, str]]:
+    """Image files as an archive in a folder of ours, and the files left out, with the reason.
+
+    Args:
+        path: a folder or zip of images, or one image.
+        folder: where the archive goes.
+        progress: who listens meanwhile.
+        asked: settings of `prepare`.
+
+    Raises:
+        UserError: no image can be prepared so.
+    """
     source = path
     if _is_file(path):
         source = folder / "one"
         source.mkdir()
         shutil.copyfile(path, source / path.name)
-    asked = _as_trained(request, info, path)
     place = folder / "images"
     try:
         made = prepare.run(
@@ -100,15 +124,7 @@ def _prepared(
     except UserError as error:
         raise UserError(str(error).replace(str(source), str(path))) from None
     assert isinstance(made, prepare.PrepareResult), "it was not asked for a part"
-    rows = open_rows(str(place))
-    found = Inputs(rows, dict(made.summary.rejects), files=True)
-    given = rows.archive.info.spec
-    if given.modalities != info.spec.modalities:
-        raise UserError(
-            f"{path}: its files are {given.describe()}, the {info.noun} was trained on "
-            f"{info.spec.describe()}: prepare them alike, such as {_command(path, info)}"
-        )
-    return found
+    return open_rows(str(place)), dict(made.summary.rejects)
 
 
 def _as_trained(request: PredictOptions, info: TrainedInfo, path: Path) -> dict[str, object]:

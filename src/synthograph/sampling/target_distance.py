@@ -1,0 +1,93 @@
+"""How far images are from the images that they are to become: by pixels at several scales and by
+the inner features of a network, with gradients.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
+
+from synthograph.core.spec import ImageSpec
+from synthograph.features.lpips import PerceptualDistance
+
+# n image, c channel, g group of channels
+
+LONGEST = 256
+"""Pixels to which the longer side of larger images is reduced before features see them, as
+published."""
+SMALLEST = 8
+"""Pixels of the shorter side below which images are not halved any more."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is computed once of target images: per modality their scales and their features."""
+
+    scales: Sequence[Sequence[Tensor]]
+    maps: Sequence[Sequence[Tensor]]
+
+
+@dataclass(frozen=True)
+class TargetDistance:
+    """The distance that a projection makes small: for each modality the squared difference of
+    pixels, mean over the scales, and the perceptual distance; then the mean over modalities.
+
+    Attributes:
+        spec: of the images.
+        perceptual: of one modality; None for pixels alone.
+        pixel_weight: of the squared differences.
+    """
+
+    spec: ImageSpec
+    perceptual: PerceptualDistance | None
+    pixel_weight: float = 1.0
+
+    def prepare(self, targets: Float[Tensor, "n c h w"]) -> Goal:
+        """What to compare images with, from targets in [-1, 1]."""
+        with torch.no_grad():
+            parts = list(self._modalities(targets))
+            return Goal([list(scales(p)) for p in parts], [self._maps(p) for p in parts])
+
+    def __call__(self, images: Float[Tensor, "n c h w"], goal: Goal) -> Float[Tensor, " n"]:
+        """The distance of each image in [-1, 1] to its target."""
+        found = []
+        for number, part in enumerate(self._modalities(images)):
+            pairs = list(zip(scales(part), goal.scales[number], strict=True))
+            apart = sum((a - b).square().mean((1, 2, 3)) for a, b in pairs) / len(pairs)
+            found.append(self.pixel_weight * apart)
+            if self.perceptual is not None:
+                found.append(self.perceptual.between(self._maps(part), goal.maps[number]))
+        return torch.stack(found).sum(0) / len(self.spec.modalities)
+
+    def perceived(
+        self, images: Float[Tensor, "n c h w"], targets: Float[Tensor, "n c h w"]
+    ) -> Float[Tensor, " n"]:
+        """The perceptual distance alone, mean over modalities; no gradients."""
+        assert self.perceptual is not None, "there is nothing to report without it"
+        with torch.no_grad():
+            pairs = zip(self._modalities(images), self._modalities(targets), strict=True)
+            found = [self.perceptual.between(*map(self._maps, pair)) for pair in pairs]
+            return torch.stack(found).mean(0)
+
+    def _modalities(self, images: Tensor) -> Iterator[Float[Tensor, "n c h w"]]:
+        yield from self.spec.split(images).values()
+
+    def _maps(self, images: Float[Tensor, "n c h w"]) -> list[Float[Tensor, "g n c u v"]]:
+        if self.perceptual is None:
+            return []
+        longer = max(images.shape[2:])
+        if longer > LONGEST:
+            sides = [max(1, round(side * LONGEST / longer)) for side in images.shape[2:]]
+            images = adaptive_avg_pool2d(images, sides)
+        return self.perceptual.maps((images + 1) * 127.5)
+
+
+def scales(images: Float[Tensor, "n c h w"]) -> Iterator[Float[Tensor, "n c u v"]]:
+    """The images, then halved again and again while the shorter side stays at `SMALLEST` pixels."""
+    yield images
+    while min(images.shape[2:]) >= 2 * SMALLEST:
+        images = avg_pool2d(images, 2)
+        yield images

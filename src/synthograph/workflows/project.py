@@ -1,0 +1,205 @@
+"""Projection of images into the latent space of a generator."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from synthograph.archive.parts import Part
+from synthograph.core.commands import TYPED
+from synthograph.core.errors import StoppedError, UserError
+from synthograph.core.files import refuse_unwritable_folder
+from synthograph.core.outputs import refuse_other_kinds
+from synthograph.core.progress import Progress
+from synthograph.core.request import Result
+from synthograph.features.packaged import RANDOM
+from synthograph.models.registry import style_family
+from synthograph.models.snapshot import Snapshot, load
+from synthograph.models.snapshot_files import find_snapshot
+from synthograph.report.words import several
+from synthograph.results.projection import (
+    NO_ANONYMISATION,
+    Projection,
+    ProjectionMethod,
+    Projections,
+)
+from synthograph.results.provenance import ImageRecord
+from synthograph.sampling.folder import NOTE, Unfinished
+from synthograph.sampling.latents import Rendering, check_rendering
+from synthograph.workflows.latent_requests import ProjectRequest
+from synthograph.workflows.processes import in_parts
+from synthograph.workflows.project_files import RESULT, SHEET, TABLE, Outputs
+from synthograph.workflows.project_search import make_projector, plan_search, reported_distance
+from synthograph.workflows.project_targets import TargetSet, open_targets
+
+
+@dataclass(frozen=True, repr=False)
+class ProjectResult(Result):
+    """Projections that were written.
+
+    Attributes:
+        outdir: their folder.
+        found: all of them; None where other parts are not done yet.
+        part: of which part the targets of this command are, such as 2/4; None for all.
+        done: how many these are.
+        left_out: which files could not be read, in words.
+    """
+
+    outdir: Path
+    found: Projections | None
+    part: str | None = None
+    done: int = 0
+    left_out: str = ""
+
+    def lines(self) -> Iterator[str]:
+        """How near they come, by split, and what they are not."""
+        if self.left_out:
+            yield f"warning: {self.left_out}"
+        if self.found is None:
+            yield f"{self.outdir}: {several(self.done, 'target')} of part {self.part}"
+            return
+        every = self.found.projections
+        for split in dict.fromkeys(each.split for each in every):
+            yield _in_short(split, [each for each in every if each.split == split])
+        yield f"note: {NO_ANONYMISATION}"
+        yield f"{self.outdir}: {RESULT}, {TABLE}, {SHEET}, and NAME.npz of every target"
+
+
+def _in_short(split: str | None, some: Sequence[Projection]) -> str:
+    noise = [float("inf") if each.psnr is None else each.psnr for each in some]
+    of = "" if split is None else f" of split {split}"
+    said = (
+        f"{several(len(some), 'target')}{of}: PSNR {median(noise):.1f} dB in the median "
+        f"({min(noise):.1f} to {max(noise):.1f}), perceptual distance "
+        f"{median(each.distance for each in some):.3f}"
+    )
+    places = [each.percentile for each in some if each.percentile is not None]
+    if not places:
+        return said
+    beyond = sum(place > 95 for place in places)
+    return f"{said}; {beyond} beyond what is reached of 95 % of held-out images"
+
+
+def run(request: ProjectRequest, *, progress: Progress) -> ProjectResult | None:
+    """Project images of an archive, or image files.
+
+    Args:
+        request: which images into the styles of which network.
+        progress: who listens meanwhile.
+
+    Returns:
+        What was found; None for a dry run.
+
+    Raises:
+        UserError: an option breaks a rule, targets do not fit the network, or something is in the
+            way.
+        StoppedError: a signal came; it names the command that goes on.
+        ProcessesError: one of several processes ended early.
+    """
+    refuse_other_kinds(request.outdir, "--outdir")
+    refuse_unwritable_folder(request.outdir)
+    part = None if request.part is None else Part.parse(request.part)
+    path = find_snapshot(request.network)
+    if request.network.is_dir():
+        progress.log(f"network: {path}")
+    snapshot = load(path)
+    style_family(snapshot.info.family)
+    check_rendering(snapshot, Rendering())
+    projector, reported = make_projector(request, snapshot), reported_distance(request, snapshot)
+    if reported.indicative:
+        progress.log(f"note: {RANDOM} stands for features: its distances are indicative")
+    reference = None if request.reference is None else Projections.load(request.reference)
+    method = _method(request, projector.precision)
+    if reference is not None:
+        _refuse_other_reference(request, reference, snapshot, method, reported.name)
+    with open_targets(request, snapshot, progress) as targets:
+        own = range(len(targets)) if part is None else part.numbers(len(targets))
+        if request.dry_run:
+            plan_search(request, projector, targets, len(own), progress)
+            return None
+        outputs = Outputs(request.outdir, targets, snapshot, reported, projector.device)
+        unfinished = _begin(request, outputs, method, part)
+        if request.gpus > 1 and part is None:
+            words = request.model_copy(update={"network": path}).command_words()
+            in_parts(words, request.command_line(), request.gpus)
+            unfinished.resume()
+        left = own[unfinished.done :]
+        if left:
+            search = plan_search(request, projector, targets, len(left), progress)
+            try:
+                search.run(outputs, left, progress.track)
+            except StoppedError as stopped:
+                raise StoppedError(f"{stopped}. Go on with: {request.command_line()}") from None
+        found = None
+        if all((request.outdir / name).exists() for name in outputs.records):
+            found = outputs.finish(method, *_held_out(request, reference))
+        unfinished.finish()
+    return ProjectResult(request.outdir, found, request.part, len(own), targets.left_out)
+
+
+def _method(request: ProjectRequest, precision: str) -> ProjectionMethod:
+    tunes = {"tuning_steps": request.tuning_steps} if request.space == "pti" else {}
+    return ProjectionMethod(
+        space=request.space,
+        steps=request.steps,
+        seed=request.seed,
+        precision=precision,
+        searched_by=request.distance,
+        **tunes,
+    )
+
+
+def _begin(
+    request: ProjectRequest, outputs: Outputs, method: ProjectionMethod, part: Part | None
+) -> Unfinished:
+    """Claim the folder for these targets, or go on in it."""
+    targets = outputs.targets
+    asked = [targets.files, targets.labels, targets.names, targets.source.archive.images_hash]
+    command = {
+        TYPED: request.command_line(),
+        "project": outputs.snapshot.sha256,
+        "targets": hashlib.sha256(json.dumps(asked).encode()).hexdigest(),
+        "method": method.tree(),
+        "distance": outputs.reported.name,
+        "video": request.video,
+    }
+    done = request.outdir / RESULT
+    if done.exists() and not any(request.outdir.glob(f"{NOTE}*.json")):
+        raise UserError(f"{done} exists already: choose another --outdir, or remove it first")
+    unfinished = Unfinished(request.outdir, command, outputs.records, part=part, verb="project")
+    unfinished.resume()
+    return unfinished
+
+
+def _refuse_other_reference(
+    request: ProjectRequest,
+    reference: Projections,
+    snapshot: Snapshot,
+    method: ProjectionMethod,
+    distance: str,
+) -> None:
+    """Refuse projections that distances cannot be compared with.
+
+    Raises:
+        UserError: they are of another network, or were found or measured in another way.
+    """
+    then = (reference.network_sha256, reference.method.space, reference.distance.name)
+    now = (snapshot.sha256, method.space, distance)
+    names = ("network", "space", "distance")
+    for name, theirs, ours in zip(names, then, now, strict=True):
+        if theirs != ours:
+            raise UserError(
+                f"--reference {request.reference}: its {name} is {theirs:.16}, here it is "
+                f"{ours:.16}: project held-out images in the same way first"
+            )
+
+
+def _held_out(
+    request: ProjectRequest, reference: Projections | None
+) -> tuple[Sequence[float] | None, ImageRecord | None]:
+    """Distances of the reference, without those of training images, and where they come from."""
+    if reference is None:
+        return None, None
+    return [p.distance for p in reference.projections if p.split != "train"], reference.data
