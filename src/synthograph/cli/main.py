@@ -38,6 +38,7 @@ VERBS = (
         "domain_gap",
         "embeddings",
         "mix",
+        "project",
         "study",
         "report",
         "convert",

@@ -61,12 +61,14 @@ class ProjectionMethod(Schema):
 
     Attributes:
         space: w, w+ or pti.
+        minimised: the distance that was made small, in words.
         steps: of the search for styles; `tuning_steps`, of the generator.
         seed: of its random numbers.
         precision: arithmetic of the network blocks while searching.
     """
 
     space: Literal["w", "w+", "pti"]
+    minimised: str
     steps: Count
     tuning_steps: IfGiven[Count] = 0
     seed: Count
@@ -78,7 +80,7 @@ class Projections(Document):
 
     Attributes:
         network: file of the generator; `network_sha256`, its hash.
-        distance: the perceptual distance that was made small and is reported.
+        distance: the perceptual distance that is reported.
         data: where the images come from.
         resizing: what was done to images of another size or kind; empty where nothing was.
         reference: held-out images that percentiles refer to.
@@ -95,6 +97,11 @@ class Projections(Document):
     projections: Many[Projection]
     version: str
     notes: Many[Prose] = (NO_ANONYMISATION,)
+
+    @property
+    def distance_name(self) -> str:
+        """Name of the perceptual distance."""
+        return str((self.distance.model_extra or {}).get("distance", ""))
 
     def of_split(self, split: str) -> tuple[Projection, ...]:
         """The projections of one split."""

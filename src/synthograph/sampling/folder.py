@@ -93,9 +93,9 @@ class Unfinished:
             other = other_command(recorded, whole if path == self.whole else self._command)
             if other is not None:
                 raise UserError(
-                    f"{self.folder}: another `{self._verb}` was interrupted here ({other}): run that "
-                    f"one again to finish it, choose another --outdir, or remove {path} to give "
-                    "it up"
+                    f"{self.folder}: another `{self._verb}` was interrupted here ({other}): run "
+                    f"that one again to finish it, choose another --outdir, or remove {path} to "
+                    "give it up"
                 )
             found[path] = known
         return found

@@ -12,12 +12,12 @@ def file_names(heads: Sequence[str], labels: Sequence[str | None], ending: str) 
     """
     kinds = list(dict.fromkeys(label or "" for label in labels))
     safe = [_plain(label, "-.") for label in kinds]
-    if _collide(safe):
+    if collide(safe):
         safe = [f"{number}-{name}" for number, name in enumerate(safe)]
     names = dict(zip(kinds, safe, strict=True))
     tails = {label: f"_{name}" if len(kinds) > 1 else "" for label, name in names.items()}
     made = [h + tails[label or ""] for h, label in zip(heads, labels, strict=True)]
-    if _collide(made):
+    if collide(made):
         made = [f"{number:04d}-{name}" for number, name in enumerate(made)]
     return [f"{name}.{ending}" for name in made]
 
@@ -31,6 +31,6 @@ def _plain(name: str, others: str) -> str:
     return "".join(c if c.isalnum() or c in others else "-" for c in name)
 
 
-def _collide(names: Sequence[str]) -> bool:
+def collide(names: Sequence[str]) -> bool:
     """Whether a file system may see two of them as one."""
     return len({name.casefold() for name in names}) < len(names)

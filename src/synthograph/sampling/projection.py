@@ -21,9 +21,10 @@ from torch.nn.functional import avg_pool2d
 
 from synthograph.core.devices import Precision, block_dtype, synchronise
 from synthograph.core.seeds import Streams
-from synthograph.models.base import LatentSpace, Networks, NoiseMode, StyleFamily
+from synthograph.models.base import Networks, NoiseMode
 from synthograph.models.registry import style_family
 from synthograph.models.snapshot import Snapshot
+from synthograph.models.styles import LatentSpace, StyleFamily
 from synthograph.sampling.target_distance import Goal, TargetDistance
 
 # n target, c channel, s style row, w width of a style, p pixels of all noise maps, k map of a size

@@ -37,28 +37,34 @@ class TargetDistance:
 
     Attributes:
         spec: of the images.
-        perceptual: of one modality; None for pixels alone.
-        pixel_weight: of the squared differences.
+        perceptual: of one modality.
+        by_features: whether it counts; else pixels alone do.
     """
 
     spec: ImageSpec
-    perceptual: PerceptualDistance | None
-    pixel_weight: float = 1.0
+    perceptual: PerceptualDistance
+    by_features: bool = True
+
+    @property
+    def name(self) -> str:
+        """What is made small, in words."""
+        return f"pixels and {self.perceptual.name}" if self.by_features else "pixels"
 
     def prepare(self, targets: Float[Tensor, "n c h w"]) -> Goal:
         """What to compare images with, from targets in [-1, 1]."""
         with torch.no_grad():
             parts = list(self._modalities(targets))
-            return Goal([list(scales(p)) for p in parts], [self._maps(p) for p in parts])
+            maps = [self._maps(p) for p in parts] if self.by_features else []
+            return Goal([list(scales(p)) for p in parts], maps)
 
     def __call__(self, images: Float[Tensor, "n c h w"], goal: Goal) -> Float[Tensor, " n"]:
         """The distance of each image in [-1, 1] to its target."""
         found = []
         for number, part in enumerate(self._modalities(images)):
-            pairs = list(zip(scales(part), goal.scales[number], strict=True))
-            apart = sum((a - b).square().mean((1, 2, 3)) for a, b in pairs) / len(pairs)
-            found.append(self.pixel_weight * apart)
-            if self.perceptual is not None:
+            pairs = zip(scales(part), goal.scales[number], strict=True)
+            apart = [(a - b).square().mean((1, 2, 3)) for a, b in pairs]
+            found.append(torch.stack(apart).mean(0))
+            if self.by_features:
                 found.append(self.perceptual.between(self._maps(part), goal.maps[number]))
         return torch.stack(found).sum(0) / len(self.spec.modalities)
 
@@ -66,7 +72,6 @@ class TargetDistance:
         self, images: Float[Tensor, "n c h w"], targets: Float[Tensor, "n c h w"]
     ) -> Float[Tensor, " n"]:
         """The perceptual distance alone, mean over modalities; no gradients."""
-        assert self.perceptual is not None, "there is nothing to report without it"
         with torch.no_grad():
             pairs = zip(self._modalities(images), self._modalities(targets), strict=True)
             found = [self.perceptual.between(*map(self._maps, pair)) for pair in pairs]
@@ -76,12 +81,10 @@ class TargetDistance:
         yield from self.spec.split(images).values()
 
     def _maps(self, images: Float[Tensor, "n c h w"]) -> list[Float[Tensor, "g n c u v"]]:
-        if self.perceptual is None:
-            return []
         longer = max(images.shape[2:])
         if longer > LONGEST:
-            sides = [max(1, round(side * LONGEST / longer)) for side in images.shape[2:]]
-            images = adaptive_avg_pool2d(images, sides)
+            height, width = (max(1, round(side * LONGEST / longer)) for side in images.shape[2:])
+            images = adaptive_avg_pool2d(images, (height, width))
         return self.perceptual.maps((images + 1) * 127.5)
 
 

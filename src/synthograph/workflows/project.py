@@ -16,7 +16,7 @@ from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.features.packaged import RANDOM
 from synthograph.models.registry import style_family
-from synthograph.models.snapshot import Snapshot, load
+from synthograph.models.snapshot import load
 from synthograph.models.snapshot_files import find_snapshot
 from synthograph.report.words import several
 from synthograph.results.projection import (
@@ -28,11 +28,12 @@ from synthograph.results.projection import (
 from synthograph.results.provenance import ImageRecord
 from synthograph.sampling.folder import NOTE, Unfinished
 from synthograph.sampling.latents import Rendering, check_rendering
+from synthograph.sampling.projection import Projector
 from synthograph.workflows.latent_requests import ProjectRequest
 from synthograph.workflows.processes import in_parts
 from synthograph.workflows.project_files import RESULT, SHEET, TABLE, Outputs
 from synthograph.workflows.project_search import make_projector, plan_search, reported_distance
-from synthograph.workflows.project_targets import TargetSet, open_targets
+from synthograph.workflows.project_targets import open_targets
 
 
 @dataclass(frozen=True, repr=False)
@@ -108,12 +109,13 @@ def run(request: ProjectRequest, *, progress: Progress) -> ProjectResult | None:
     style_family(snapshot.info.family)
     check_rendering(snapshot, Rendering())
     projector, reported = make_projector(request, snapshot), reported_distance(request, snapshot)
-    if reported.indicative:
+    if reported.perceptual.indicative:
         progress.log(f"note: {RANDOM} stands for features: its distances are indicative")
     reference = None if request.reference is None else Projections.load(request.reference)
-    method = _method(request, projector.precision)
+    method = _method(request, projector)
     if reference is not None:
-        _refuse_other_reference(request, reference, snapshot, method, reported.name)
+        now = (snapshot.sha256, method.space, reported.perceptual.name)
+        _refuse_other_reference(request, reference, now)
     with open_targets(request, snapshot, progress) as targets:
         own = range(len(targets)) if part is None else part.numbers(len(targets))
         if request.dry_run:
@@ -139,14 +141,14 @@ def run(request: ProjectRequest, *, progress: Progress) -> ProjectResult | None:
     return ProjectResult(request.outdir, found, request.part, len(own), targets.left_out)
 
 
-def _method(request: ProjectRequest, precision: str) -> ProjectionMethod:
+def _method(request: ProjectRequest, projector: Projector) -> ProjectionMethod:
     tunes = {"tuning_steps": request.tuning_steps} if request.space == "pti" else {}
     return ProjectionMethod(
         space=request.space,
+        minimised=projector.distance.name,
         steps=request.steps,
         seed=request.seed,
-        precision=precision,
-        searched_by=request.distance,
+        precision=projector.precision,
         **tunes,
     )
 
@@ -162,7 +164,7 @@ def _begin(
         "project": outputs.snapshot.sha256,
         "targets": hashlib.sha256(json.dumps(asked).encode()).hexdigest(),
         "method": method.tree(),
-        "distance": outputs.reported.name,
+        "distance": outputs.reported.perceptual.name,
         "video": request.video,
     }
     done = request.outdir / RESULT
@@ -174,25 +176,24 @@ def _begin(
 
 
 def _refuse_other_reference(
-    request: ProjectRequest,
-    reference: Projections,
-    snapshot: Snapshot,
-    method: ProjectionMethod,
-    distance: str,
+    request: ProjectRequest, reference: Projections, now: tuple[str, ...]
 ) -> None:
     """Refuse projections that distances cannot be compared with.
+
+    Args:
+        request: names their file.
+        reference: what it holds.
+        now: hash of the network, space and distance of the projections to be.
 
     Raises:
         UserError: they are of another network, or were found or measured in another way.
     """
-    then = (reference.network_sha256, reference.method.space, reference.distance.name)
-    now = (snapshot.sha256, method.space, distance)
-    names = ("network", "space", "distance")
-    for name, theirs, ours in zip(names, then, now, strict=True):
+    then = (reference.network_sha256, reference.method.space, reference.distance_name)
+    for name, theirs, ours in zip(("network", "space", "distance"), then, now, strict=True):
         if theirs != ours:
             raise UserError(
-                f"--reference {request.reference}: its {name} is {theirs:.16}, here it is "
-                f"{ours:.16}: project held-out images in the same way first"
+                f"--reference {request.reference}: its {name} is {theirs:.30}, here it is "
+                f"{ours:.30}: project held-out images in the same way first"
             )
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from synthograph.archive.png import decode_png, encode_png
 from synthograph.core.animations import open_animation
 from synthograph.core.contact_sheets import as_rgb, contact_sheet
-from synthograph.core.files import new_folder, write_bytes, write_json, write_text
+from synthograph.core.files import write_bytes, write_json, write_text
 from synthograph.core.version import VERSION
 from synthograph.models.snapshot import Snapshot
 from synthograph.ops.similarity import ms_ssim, psnr, ssim
@@ -84,7 +84,9 @@ class Outputs:
         latents.save(self.folder / f"{name}.npz", network)
         (made,) = self._drawn(network, ws[None])
         (given,) = self.targets.pixels([number])
-        files = [self._picture(f"{name}.{kind}.png", x) for kind, x in (("from", given), ("to", made))]
+        files = [
+            self._picture(f"{name}.{kind}.png", x) for kind, x in (("from", given), ("to", made))
+        ]
         if ending is not None:
             self._animate(f"{name}.{ending}", given, network, torch.stack([*film, ws]))
         row = self.targets.rows[number]
@@ -168,7 +170,7 @@ class Outputs:
             network=self.snapshot.path.name,
             network_sha256=self.snapshot.sha256,
             method=method,
-            distance=Features.parse(self.reported.describe(), "distance"),
+            distance=Features.parse(self.reported.perceptual.describe(), "distance"),
             data=ImageRecord(
                 archive=self.targets.data,
                 images_hash=None if self.targets.resizing else archive.images_hash,

@@ -93,7 +93,9 @@ class Search:
         for place, number in enumerate(numbers):
             network = None
             if self.tuning is not None:
-                network = self._tuned(outputs, number, targets.take(slice(place, place + 1)), styles[[place]], tick)
+                network = self._tuned(
+                    outputs, number, targets.take(slice(place, place + 1)), styles[[place]], tick
+                )
             way = [ws[place] for ws in film]
             outputs.write(number, styles[place], tuned=network, film=way, ending=self.video)
 
@@ -132,10 +134,10 @@ def make_projector(request: ProjectRequest, snapshot: Snapshot) -> Projector:
     """
     device = pick_device(request.device)
     precision = pick_precision(Precision(request.precision), device)
-    seen = None if request.distance == PIXELS else _perceptual(request, snapshot, precision)
+    seen = _perceptual(request, snapshot, precision)
     return Projector(
         snapshot,
-        TargetDistance(snapshot.info.spec, seen),
+        TargetDistance(snapshot.info.spec, seen, by_features=request.distance != PIXELS),
         Schedule(steps=request.steps),
         rows_apart=request.space == "w+",
         seed=request.seed,
@@ -160,11 +162,17 @@ def _perceptual(
             f"{MIN_SIDE} pixels a side, so they cannot be projected"
         )
     name = default_distance() if request.distance in (AUTO, PIXELS) else request.distance
-    return perceptual_distance(DISTANCES.get(name, name), device=request.device, precision=precision)
+    return perceptual_distance(
+        DISTANCES.get(name, name), device=request.device, precision=precision
+    )
 
 
 def plan_search(
-    request: ProjectRequest, projector: Projector, targets: TargetSet, count: int, progress: Progress
+    request: ProjectRequest,
+    projector: Projector,
+    targets: TargetSet,
+    count: int,
+    progress: Progress,
 ) -> Search:
     """The search with the number of targets at once that memory allows. How long it takes is
     measured in a few steps, and told.
@@ -191,8 +199,8 @@ def plan_search(
     tunes = "" if tuning is None else f", then {tuning.steps} of a generator for each"
     progress.log(f"plan: {told}, {request.steps} steps{tunes}; {batch} at once")
     progress.log(
-        f"it will take about {duration(seconds / 3600)} ({duration(seconds / 3600 / count)} a target), "
-        f"{kept * batch / 2**30:.1f} GiB of memory"
+        f"it will take about {duration(seconds / 3600)}, {duration(seconds / 3600 / count)} a "
+        f"target, and {kept * batch / 2**30:.1f} GiB of memory"
     )
     return Search(projector, tuning, batch, request.video)
 

@@ -3,7 +3,6 @@ size and kind.
 """
 
 import tempfile
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from synthograph.core.spec import ImageSpec
 from synthograph.models.base import Condition
 from synthograph.models.snapshot import Snapshot
 from synthograph.sampling.latents import one_hot_labels
+from synthograph.sampling.naming import collide, file_head
 from synthograph.sampling.projection import Targets, key_of
 from synthograph.workflows.latent_requests import ProjectRequest
 from synthograph.workflows.predict_inputs import prepared_rows
@@ -183,7 +183,7 @@ def _chosen(
     labels = [_label(condition, row, request.of_class, request.target) for row in rows]
     if not resizing and source.archive.info.spec.bits != spec.bits:
         resizing = DEPTHS
-    names = file_names(files)
+    names = target_names(files)
     return TargetSet(rows, spec, request.target, source, files, labels, names, resizing, left_out)
 
 
@@ -210,21 +210,14 @@ def _label(condition: Condition, row: Row, given: str | None, data: str) -> str 
     return row.label
 
 
-def file_names(files: Sequence[str]) -> list[str]:
-    """A name for what is made of each file: its own without folders and ending, or more of it where
-    names would collide as a file system may see them.
+def target_names(files: Sequence[str]) -> list[str]:
+    """A name for what is made of each file: its own without folders and ending; with its folders,
+    or with a number, where names would collide.
     """
-    paths = [PurePosixPath(file.replace("\\", "/")) for file in files]
-    for name_of in (
-        lambda path: path.stem,
-        lambda path: "-".join(path.with_suffix("").parts),
-        lambda path: "-".join(path.parts),
-    ):
-        names = [name_of(path) for path in paths]
-        if len({name.casefold() for name in names}) == len(names):
-            return names
-    seen: Counter[str] = Counter()
-    for number, name in enumerate(names):
-        seen[name.casefold()] += 1
-        names[number] = f"{name}-{seen[name.casefold()]}"
+    paths = [PurePosixPath(file.replace("\\", "/")).with_suffix("") for file in files]
+    names = [file_head(path.name) for path in paths]
+    if collide(names):
+        names = [file_head("-".join(path.parts)) for path in paths]
+    if collide(names):
+        names = [f"{number:04d}-{name}" for number, name in enumerate(names)]
     return names
