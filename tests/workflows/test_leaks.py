@@ -21,7 +21,6 @@ from synthograph.core.errors import UserError
 from synthograph.core.progress import Silent
 from synthograph.core.spec import ImageSpec
 from synthograph.workflows.study_inputs import Inputs, open_inputs
-from synthograph.workflows.study_plan import smallest_difference
 from synthograph.workflows.study_settings import read_study
 
 BACKBONE = "random-vgg16"
@@ -464,8 +463,9 @@ CLEAN = [each for name, each in sorted(globals().items()) if name.startswith("cl
 
 @pytest.mark.parametrize("make", CLEAN, ids=[each.__name__ for each in CLEAN])
 def test_clean_studies_are_not_refused(tmp_path: Path, make: Callable[[Path], dict]) -> None:
-    smallest = smallest_difference(plan(tmp_path, **make(tmp_path)))
-    assert smallest is not None and 0 < smallest < 1
+    inputs = plan(tmp_path, **make(tmp_path))
+    rows = [row for fold in inputs.folds for row in fold.part("test").rows]
+    assert 0 < inputs.task.expected_error(rows) < 1
 
 
 def test_clean_mixtures_and_evaluations_are_not_refused(

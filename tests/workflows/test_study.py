@@ -186,6 +186,37 @@ def test_a_plan_says_what_it_would_cost(home: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "p").exists()
 
 
+def test_a_condition_that_a_probe_leaves_out_is_no_primary_one(home: Path) -> None:
+    text = FILE.replace("duplicates, mixed, shuffled, ", "").split("generator:")[0]
+    (home / "none.yaml").write_text(f"{text}primary: {{condition: augmentation}}\n")
+    with pytest.raises(UserError, match=r"primary.condition: augmentation is left out: a probe"):
+        sg.study(study=home / "none.yaml", device="cpu")
+
+
+def test_duplicates_alone_choose_among_ratios(home: Path) -> None:
+    text = FILE.replace(", mixed, shuffled, augmentation", "").replace("external: [other.zip]", "")
+    primary = "primary: {condition: duplicates, measure: brier}"
+    (home / "real.yaml").write_text(f"{text.split('generator:')[0]}{primary}\n")
+    said = str(sg.study(study=home / "real.yaml", plan=True, device="cpu"))
+    assert "arm: duplicates, ratios 0.5, 1" in said and "where 85% are right" in said, said
+    found = sg.study(study=home / "real.yaml", device="cpu").study
+    assert found.reference == "real" and found.decided.arm == "duplicates"
+    assert not found.about.generator
+    choices = json.loads((home / "real/frozen/choices.json").read_text())
+    assert len(choices["ratios"]) == 2
+
+
+def test_a_study_that_was_begun_before_a_key_existed_goes_on(home: Path, tmp_path: Path) -> None:
+    inputs = open_inputs(read_study(home / "mine.yaml"), "cpu", Silent())
+    folder = StudyFolder(tmp_path)
+    frozen = folder.freeze(inputs)
+    path = tmp_path / "frozen/study.json"
+    tree = json.loads(path.read_text())
+    del tree["settings"]["spread"]
+    path.write_text(json.dumps({**tree, "sha256": "of then"}))
+    assert folder.freeze(inputs).sha256 == "of then" != frozen.sha256
+
+
 def test_a_folder_with_other_files_is_left_alone(home: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(UserError, match="a folder with other files"):

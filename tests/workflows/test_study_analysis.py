@@ -112,7 +112,28 @@ def test_one_draw_holds_for_this_generator() -> None:
     found = study(REAL, arm(ArmKind.MIXED, 2.5, draws=1))
     assert found.decided.trainings is None, found.decided
     assert found.may.startswith("Given this generator"), found.may
-    assert "another draw of the generator" in found.may_not, found.may_not
+    assert "another generator" in found.may_not, found.may_not
+
+
+def test_real_only_arms_are_compared_without_the_primary_one_as_reference() -> None:
+    augmented = arm(ArmKind.AUGMENTED, 2.5, validation=0.9)
+    found = study(REAL, augmented, primary="augmented")
+    assert (found.reference, found.decided.finding) == ("real only", Finding.BETTER), found.decided
+    assert not found.synthetic and found.internal.to_others == ()
+    assert "that synthetic images help or harm" in found.may_not, found.may_not
+    assert "generator" not in f"{found.may} {found.may_not}", found.may_not
+
+
+def test_a_study_without_a_primary_arm_tells_values() -> None:
+    alone = study(REAL, primary="")
+    assert alone.internal.differences == ()
+    assert f"'real only': {alone.internal.arms[0].value:.3f}, 95 % interval" in alone.may, alone.may
+    said = "\n".join(study_lines(alone))
+    assert "area under the ROC curve in every fold" in said and "Differences" not in said, said
+    two = study(REAL, arm(ArmKind.AUGMENTED, 2.5, validation=0.4), primary="")
+    (difference,) = two.internal.differences
+    assert difference.adjusted_p == difference.p and not difference.primary
+    assert "one of them is better, since no comparison was fixed" in two.may_not, two.may_not
 
 
 def test_delong_for_single_images_only() -> None:
@@ -158,7 +179,7 @@ def test_too_few_groups_decide_nothing() -> None:
     ("given", "message"),
     [
         ((MIXED,), "no arm is real only"),
-        ((REAL,), "'real and synthetic' is no condition"),
+        ((REAL,), "'real and synthetic' is none of the arms"),
         ((REAL, REAL, MIXED), "two arms are called 'real only'"),
     ],
 )

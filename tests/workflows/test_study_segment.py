@@ -113,8 +113,25 @@ def test_predictions_are_those_of_the_ordinary_command(home: Path, finished: Stu
 
 def test_a_plan_measures_a_training(home: Path) -> None:
     said = str(sg.study(study=home / "mine.yaml", outdir=home / "new", plan=True, device="cpu"))
-    assert "the smallest difference of dice:cell has no formula" in said
+    # 20 patients, 2.8 standard errors of a third of what shares vary by
+    assert "power of 80 %: 0.0746 of dice:cell" in said, said
+    assert "near a value of 0.85 and a standard deviation of 0.119 between groups" in said, said
     assert "trainings" in said and "unknown" in said
+
+
+def test_real_images_alone_are_studied(home: Path) -> None:
+    text = FILE.replace("[real, mixed, shuffled]", "[real]").replace("external: [other.zip]\n", "")
+    text = text.replace("generator: {sets: [made0.zip, made1.zip]}", "spread: 0.1")
+    (home / "alone.yaml").write_text(text)
+    said = str(sg.study(study=home / "alone.yaml", plan=True, device="cpu"))
+    assert "95 % interval of dice:cell: about ±0.0438" in said, said
+    found = sg.study(study=home / "alone.yaml", device="cpu").study
+    assert [arm.name for arm in found.internal.arms] == ["real"] and not found.primary
+    assert found.internal.arms[0].interval is not None
+    assert "each tested by a segmenter that never saw it" in found.may, found.may
+    assert "classifier" not in f"{found.may} {found.may_not}", found.may_not
+    assert not (home / "alone/generators").exists()
+    assert "Studies of real images alone" in (home / "alone/report.html").read_text()
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,22 @@ def test_one_line_is_a_study(tmp_path: Path) -> None:
     assert found.primary.condition == Condition.MIXED
 
 
+@pytest.mark.parametrize(
+    ("text", "primary"),
+    [
+        ("conditions: [real]", None),
+        ("conditions: [real, duplicates]\nprimary: {measure: brier}", None),
+        ("conditions: [real, augmentation]\nprimary: {condition: augmentation}", "augmentation"),
+        ("conditions: [real, synthetic]", "synthetic"),
+        ("task: segment\nconditions: [real]", None),
+    ],
+)
+def test_a_study_without_a_mixture_needs_no_primary(
+    tmp_path: Path, text: str, primary: str | None
+) -> None:
+    assert read_study(written(tmp_path, text)).primary.condition == primary
+
+
 def test_paths_are_beside_the_file(tmp_path: Path) -> None:
     text = "external: [b.zip:test]\ngenerator: {sets: [s.zip], trained_on: g.csv}"
     found = read_study(written(tmp_path, text))
@@ -51,7 +67,9 @@ def test_networks_are_trained_thrice(tmp_path: Path) -> None:
         ("classifier: {data: a}", "data is decided by the study"),
         ("conditions: [real, mixd]", "did you mean 'mixed'"),
         ("conditions: [mixed, synthetic]", "real is missing"),
-        ("conditions: [real, synthetic]", "primary.condition: mixed is none of conditions"),
+        ("primary: {condition: synthetic}", "primary.condition: synthetic is none of conditions"),
+        ("conditions: [real, mixed]\nprimary: {condition: null}", "is about one of them: name it"),
+        ("primary: {condition: real}", "others are compared with real: name another"),
         ("conditions: [real, mixed, real]", "named twice"),
         ("ratios: [0]", "must be greater than 0"),
         ("rule: replace\nratios: [2]", "at most 1"),

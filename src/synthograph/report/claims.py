@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from synthograph.report.tables import three
 from synthograph.report.words import listed, several
-from synthograph.results.study import ArmKind, Finding, Study, StudyDifference
+from synthograph.results.study import ArmKind, Finding, Study, StudyArm, StudyDifference
 
 ALPHA = 0.05
 
@@ -43,14 +44,18 @@ def claims(study: Study) -> tuple[str, str]:
 
 
 def _allowed(study: Study) -> str:
-    found = study.decided
     about = study.about
-    source = about.tested or f"{about.data}, out of fold"
+    source = about.tested or f"{about.data}, each tested by a {about.model} that never saw it"
     where = f"{units(study, study.internal.groups)} of {source}"
+    if not study.primary:
+        return _values(study, where)
+    found = study.decided
     if found.finding is Finding.UNDECIDED:
         return f"Nothing: the difference cannot be decided ({found.reason}; {where})."
-    one = "Given this generator and these trainings, " if found.trainings is None else ""
-    draws = f"; {found.draws} draws of the generator per fold" if found.draws > 1 else ""
+    generator = "this generator and " if study.synthetic else ""
+    one = f"Given {generator}these trainings, " if found.trainings is None else ""
+    again = "generators" if study.synthetic else "trainings"
+    draws = f"; {found.draws} {again} per fold" if found.draws > 1 else ""
     numbers = f"{study.measure_title} {difference_words(found)}; {where}{draws}"
     outside = "".join(
         f" In {each.name}: {away.finding.value} ({difference_words(away)}; "
@@ -59,6 +64,23 @@ def _allowed(study: Study) -> str:
         if (away := each.difference(study.primary)) is not None
     )
     return f"{one}{_sentence(study, found)} ({numbers}).{outside}"
+
+
+def _values(study: Study, where: str) -> str:
+    """The value of every arm, where the study is about no difference."""
+    sets = [(where, study.internal)]
+    sets += [(f"{units(study, each.groups)} of {each.name}", each) for each in study.external]
+    return " ".join(
+        f"{study.measure_title} of {listed([_value(arm) for arm in part.arms])} ({there})."
+        for there, part in sets
+    )
+
+
+def _value(arm: StudyArm) -> str:
+    between = "no interval"
+    if arm.interval is not None:
+        between = f"95 % interval {three(arm.interval.low)} to {three(arm.interval.high)}"
+    return f"'{arm.name}': {three(arm.value)}, {between}"
 
 
 def _sentence(study: Study, found: StudyDifference) -> str:
@@ -73,31 +95,40 @@ def _sentence(study: Study, found: StudyDifference) -> str:
 
 def _forbidden(study: Study) -> Iterator[str]:
     """What nobody may conclude, a clause each."""
-    found = study.decided
+    if study.primary:
+        yield from _of_difference(study, study.decided)
+    elif len(study.internal.arms) > 1:
+        yield "that one of them is better, since no comparison was fixed before"
+    if not study.synthetic:
+        yield "that synthetic images help or harm, since the study is not about them"
+    yield from _elsewhere(study)
+    further = [
+        f"'{each.arm}'" for each in study.internal.differences if each.adjusted_p is not None
+    ]
+    if further and study.primary:
+        yield f"anything of {listed(further)} alone, since the study is about '{study.primary}'"
+    yield f"that it holds for other images, tasks or {study.about.model}s than those studied"
+
+
+def _of_difference(study: Study, found: StudyDifference) -> Iterator[str]:
+    """What the difference that the study is about does not show."""
     if found.finding is Finding.NO_DIFFERENCE:
         yield "that both are equally good, since larger differences fit these images, too"
     if found.finding is Finding.NON_INFERIOR:
         worse = found.p is not None and found.p < ALPHA
         yield f"that '{found.arm}' is {'as good: it is worse, by less' if worse else 'better'}"
-    yield from _controls(study)
+    if found.finding is Finding.BETTER:
+        yield from _controls(study)
     if found.trainings is None and found.p is not None:
-        yield "that it holds for another draw of the generator, since there was one"
+        another = "another generator" if study.synthetic else "another training"
+        yield f"that it holds for {another}, since there was one"
     against = [each.test for each in found.others if each.agrees is False]
     if against:
         yield f"that every test says so: {listed(against)} decides otherwise"
-    yield from _elsewhere(study)
-    further = [
-        f"'{each.arm}'" for each in study.internal.differences if each.adjusted_p is not None
-    ]
-    if further:
-        yield f"anything of {listed(further)} alone, since the study is about '{found.arm}'"
-    yield "that it holds for other images, tasks or classifiers than those studied"
 
 
 def _controls(study: Study) -> Iterator[str]:
     """Controls that the primary condition is not shown to beat."""
-    if study.decided.finding is not Finding.BETTER:
-        return
     kinds = {arm.name: arm.kind for arm in study.internal.arms}
     unbeaten = [
         each.against for each in study.internal.to_others if each.finding is not Finding.BETTER
@@ -106,7 +137,7 @@ def _controls(study: Study) -> Iterator[str]:
         shuffled = kinds[name] is ArmKind.SHUFFLED
         why = ": the labels of synthetic images may not matter" if shuffled else ""
         yield f"that it is better than '{name}', which is not shown{why}"
-    if ArmKind.DUPLICATES not in kinds.values():
+    if study.synthetic and ArmKind.DUPLICATES not in kinds.values():
         yield "that synthetic images help more than repeated real ones, which were not studied"
 
 

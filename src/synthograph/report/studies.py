@@ -21,7 +21,8 @@ def tables(study: Study) -> Iterator[TableText]:
     """Differences, values and folds of all sets, each with the caveat of groups."""
     for part in (study.internal, *study.external):
         where = f"{set_name(study, part)}, {_size(study, part)}"
-        yield _differences(study, part, where)
+        if part.differences:
+            yield _differences(study, part, where)
         yield _values(study, part, where)
         if any(len(arm.folds) > 1 for arm in part.arms):
             yield _folds(study, part, where)
@@ -107,18 +108,22 @@ def _values(study: Study, part: StudySet, where: str) -> TableText:
 
 
 def _folds(study: Study, part: StudySet, where: str) -> TableText:
-    """Differences by fold, the pooled one last."""
-    shown = [each for each in part.differences if each.folds]
-    folds = shown[0].folds if shown else ()
+    """Differences by fold, the pooled one last; values of a single arm."""
+    shown = [each for each in part.differences if each.folds] or part.arms
+    folds = shown[0].folds
     head = ["arm", *(f"fold {each.fold}" for each in folds), "all folds"]
     sizes = [f"{count(each.images)} images, {units(study, each.groups)}" for each in folds]
     rows = [["test images", *sizes, _size(study, part)]]
-    rows += [
-        [each.arm, *(signed(fold.value) for fold in each.folds), signed(each.value)]
-        for each in shown
-    ]
-    title = f"Difference from {study.reference} in every fold: {where}"
+    rows += [_fold_row(each) for each in shown]
+    what = f"Difference from {study.reference}" if part.differences else study.measure_title
+    title = f"{what} in every fold: {where}"
     return TableText(title, head, rows, _notes(study))
+
+
+def _fold_row(found: StudyDifference | StudyArm) -> list[str]:
+    difference = isinstance(found, StudyDifference)
+    name, say = (found.arm, signed) if difference else (found.name, three)
+    return [name, *(say(fold.value) for fold in found.folds), say(found.value)]
 
 
 def study_tree(study: Study) -> Tree:
@@ -132,7 +137,7 @@ def study_tree(study: Study) -> Tree:
         "margin": study.margin,
         "primary": study.primary,
         "reference": study.reference,
-        "finding": study.decided.finding.value,
+        "finding": study.decided.finding.value if study.primary else "",
         "may": study.may,
         "may_not": study.may_not,
         "plan_sha256": about.plan_sha256,
@@ -153,7 +158,7 @@ def reliability(study: Study, name: str) -> str:
     curves = [
         Curve(arm, found.said, found.came)
         for arm in (study.primary, study.reference)
-        if (found := arms[arm]) is not None
+        if (found := arms.get(arm)) is not None
     ]
     if not curves:
         return ""
@@ -166,7 +171,12 @@ def drawing(study: Study, name: str) -> str:
     Args:
         study: what is drawn.
         name: keeps the parts of several drawings on a page apart.
+
+    Returns:
+        SVG; empty where there is a single arm.
     """
+    if not study.internal.differences:
+        return ""
     lines = []
     for part in (study.internal, *study.external):
         lines.append(Line(set_name(study, part)))

@@ -12,7 +12,7 @@ RULE = (
     "Studies decide. A classifier or segmenter is trained with and without the synthetic images, "
     "with equal steps, and tested on patients that neither it nor its generator saw. Yes, if the "
     "primary condition is better than the best arm without synthetic images, and nothing else "
-    "explains it. It needs two draws of the generator, patients as groups, a control of repeated "
+    "explains it. It needs two generators per fold, patients as groups, a control of repeated "
     "real images, and an external set in which it is not worse. Where one of these is missing, the "
     "answer is an indication. No, if it is worse. Else it is not shown."
 )
@@ -42,8 +42,10 @@ def useful_verdict(studies: Sequence[Study] = ()) -> Verdict:
     Args:
         studies: that were given; where they disagree the answer is undecided.
     """
+    given, studies = studies, [each for each in studies if each.synthetic]
     if not studies:
-        reason = "No study was given. How good images look does not tell whether they help."
+        first = "Studies of real images alone were given." if given else "No study was given."
+        reason = f"{first} How good images look does not tell whether they help."
         return Verdict(
             question=QUESTION,
             answer=Answer.MISSING,
@@ -103,7 +105,7 @@ def _lacking(study: Study) -> list[str]:
     """What keeps an answer from being more than an indication."""
     kinds = {arm.kind for arm in study.internal.arms}
     lacking = {
-        "There was one draw of the generator.": study.decided.trainings is None,
+        "There was one generator per fold.": study.decided.trainings is None,
         "No external set was studied.": not (study.external or study.about.tested),
         f"Groups are {study.about.units}, not patients.": not study.about.unit_is_patient,
         "Repeated real images were not studied.": ArmKind.DUPLICATES not in kinds,

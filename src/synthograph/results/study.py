@@ -42,6 +42,9 @@ class ArmKind(enum.StrEnum):
 _REAL_ONLY = (ArmKind.REAL, ArmKind.BALANCED, ArmKind.DUPLICATES, ArmKind.AUGMENTED)
 
 
+_MODELS = {"classify": "classifier", "segment": "segmenter"}
+
+
 class Finding(enum.StrEnum):
     """What a difference says. "Non-inferior" is said of the primary condition only."""
 
@@ -83,6 +86,11 @@ class StudyFacts(Schema):
     generator: IfGiven[Prose] = ""
     notes: IfGiven[Many[Prose]] = ()
     version: IfGiven[str] = ""
+
+    @property
+    def model(self) -> str:
+        """What is trained."""
+        return _MODELS[self.task]
 
     @property
     def units(self) -> str:
@@ -227,7 +235,8 @@ class Study(Document):
     Attributes:
         measure: name of the score that is compared; `measure_title` for readers.
         margin: largest loss that does not matter; None where none was fixed.
-        primary: the arm that the study is about.
+        primary: the arm that the study is about; empty where none was named, in studies of real
+            images alone.
         reference: the real-only arm that others are compared with; `reference_rule` says how it
             was chosen.
         internal: test images of the folds, or of the archive that takes their place.
@@ -243,7 +252,7 @@ class Study(Document):
     measure_title: str
     higher_is_better: bool = True
     margin: Share | None = None
-    primary: str
+    primary: IfGiven[str] = ""
     reference: str
     reference_rule: Prose
     internal: StudySet
@@ -255,5 +264,10 @@ class Study(Document):
 
     @property
     def decided(self) -> StudyDifference:
-        """The difference that the study is about."""
+        """The difference that the study is about; there is one where `primary` is named."""
         return next(each for each in self.internal.differences if each.arm == self.primary)
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether it is about synthetic images."""
+        return any(a.kind.condition for a in self.internal.arms if a.name == self.primary)

@@ -285,6 +285,17 @@ def auroc_error(area: float, positives: int, negatives: int, correlation: float 
     return math.sqrt(2 * (1 - correlation) * variance / (positives * negatives))
 
 
+def paired_error(spread: float, groups: int, correlation: float = 0.5) -> float:
+    """Expected standard error of the difference of two means over the same groups, for planning.
+
+    Args:
+        spread: standard deviation from group to group, of either mean.
+        groups: at least one.
+        correlation: of what both make of one group.
+    """
+    return spread * math.sqrt(2 * (1 - correlation) / groups)
+
+
 def _mean_value(score: Score[O], draws: list[O]) -> float:
     return sum(score.value(each) for each in draws) / len(draws)
 

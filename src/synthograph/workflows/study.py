@@ -216,12 +216,12 @@ class _Run:
         smallest; or the one that was fixed.
         """
         settings = self.inputs.settings
-        if Condition.MIXED not in self.inputs.conditions:
+        if settings.leading is None:
             return {}
         places = [(f.number, draw) for f in self.inputs.folds for draw in range(settings.draws)]
         if not self.inputs.ratio_chosen:
             return dict.fromkeys(places, float(settings.primary.ratio))
-        mixed = [cell for cell in candidates if cell.condition is Condition.MIXED]
+        mixed = [cell for cell in candidates if cell.condition is settings.leading]
         sign = 1 if self.inputs.task.score.higher_is_better else -1
         found = {}
         for place in places:
@@ -248,9 +248,9 @@ class _Run:
         return analyse(
             arms,
             about=self._facts(cells),
-            primary=settings.primary.condition,
+            primary=settings.primary.condition or "",
             measure=self.inputs.task.score,
-            margin=settings.primary.margin,
+            margin=settings.primary.margin if settings.primary.condition else None,
             seed=settings.seed,
         )
 
@@ -311,6 +311,8 @@ class _Run:
         )
 
     def _generator(self) -> str:
+        if not self.inputs.generators:
+            return ""
         generator, draws = self.inputs.settings.generator, self.inputs.settings.draws
         if generator.trains:
             kimg = "" if generator.kimg is None else f", {generator.kimg:g} kimg"
@@ -323,7 +325,8 @@ class _Run:
         return f"{', '.join(names)}: that it saw no image of a test is {proof}"
 
     def _about_ratios(self, cells: Sequence[Cell]) -> Iterator[str]:
-        ratios = [c.ratio for c in cells if c.condition is Condition.MIXED and not c.seed]
+        leading = self.inputs.settings.leading
+        ratios = [c.ratio for c in cells if c.condition is leading and not c.seed]
         if len(set(ratios)) > 1:
             counts = {ratio: ratios.count(ratio) for ratio in sorted(filter(None, set(ratios)))}
             said = ", ".join(f"{ratio:g} in {count}" for ratio, count in counts.items())

@@ -60,7 +60,7 @@ def analyse(
     arms: Sequence[Arm[O]],
     *,
     about: StudyFacts,
-    primary: str,
+    primary: str = "",
     measure: Score[O],
     margin: float | None = None,
     seed: int = 0,
@@ -71,7 +71,8 @@ def analyse(
     Args:
         arms: all conditions and controls.
         about: what the study is about.
-        primary: name of the condition that the study is about, fixed before.
+        primary: name of the condition that the study is about, fixed before; empty for none, in a
+            study of real images alone.
         measure: the score that is compared, fixed before.
         margin: largest loss of the measure that does not matter, 0..1, fixed before; without it
             nothing is called non-inferior.
@@ -79,14 +80,15 @@ def analyse(
         replicates: of the bootstrap.
 
     Raises:
-        UserError: no arm is real only, the primary arm is no condition, several arms are real only
-            and one has no score on validation images, or arms predict other images.
+        UserError: no arm but the primary one is real only, the primary one is none of the arms or
+            is a control, several arms are real only and one has no score on validation images, or
+            arms predict other images.
     """
     if margin is not None and not 0 < margin < 1:
         raise UserError(f"margin: {margin} is not between 0 and 1; leave it out for no margin")
     rules = Rules(measure, margin, about.test_share, seed, replicates)
     _check_primary(arms, primary)
-    reference, why = _reference(arms, rules)
+    reference, why = _reference([arm for arm in arms if arm.name != primary], rules)
     sets = {"": {arm.name: Side(arm.name, arm.draws) for arm in arms}} | _external(arms)
     internal, *external = [
         _study_set(name, arms, sides, (primary, reference), rules) for name, sides in sets.items()
@@ -114,12 +116,9 @@ def _check_primary(arms: Sequence[Arm[O]], primary: str) -> None:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise UserError(f"two arms are called {twice!r}: give each a name of its own")
-    conditions = [arm.name for arm in arms if arm.kind.condition]
-    if primary not in conditions:
-        raise UserError(
-            f"primary: {primary!r} is no condition with synthetic images: "
-            f"{nearest(primary, conditions)}"
-        )
+    may = [arm.name for arm in arms if arm.kind.condition or arm.kind.real_only]
+    if primary and primary not in may:
+        raise UserError(f"primary: {primary!r} is none of the arms: {nearest(primary, may)}")
 
 
 def _reference(arms: Sequence[Arm[O]], rules: Rules[O]) -> tuple[str, str]:
@@ -175,11 +174,13 @@ def _study_set(
         for arm in arms
         if arm.name != reference
     ]
-    further = [arm.name for arm in arms if arm.kind.condition and arm.name != primary]
+    further = [
+        arm.name for arm in arms if arm.name != primary and (arm.kind.condition or not primary)
+    ]
     ps = {each.arm: each.p for each in found if each.arm in further}
     adjusted = dict(zip(ps, holm(list(ps.values())), strict=True))
-    controls = [a.name for a in arms if not a.kind.condition and a.name != reference]
-    first = sides[primary].draws[0]
+    controls = [a.name for a in arms if not a.kind.condition and a.name not in compared]
+    first = sides[reference].draws[0]
     return StudySet(
         name=name,
         images=len(first),
@@ -190,7 +191,8 @@ def _study_set(
             for each in found
         ),
         to_others=tuple(
-            judged(difference(sides[primary], sides[each], rules), rules) for each in controls
+            judged(difference(sides[primary], sides[each], rules), rules)
+            for each in (controls if primary else ())
         ),
     )
 

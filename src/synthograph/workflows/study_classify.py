@@ -1,5 +1,6 @@
 """A study of classifiers."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from synthograph.core.progress import Progress, Silent
 from synthograph.core.untrusted.documents import JsonObject, parse_csv, read_text
 from synthograph.downstream.probe import class_numbers
 from synthograph.stats import scores
+from synthograph.stats.paired import auroc_error, paired_error
 from synthograph.stats.scores import Predictions
 from synthograph.workflows import classify_predict, classify_train
 from synthograph.workflows.classify_network import NetworkJob
@@ -81,6 +83,33 @@ class Classify(StudyTask[Predictions]):
         """Of a network; `study_plan` measures probes, which share their features."""
         assert isinstance(request, ClassifyTrainRequest)
         return NetworkJob(request, fold.part("train"), fold.part("val")).seconds()
+
+    @property
+    def spread(self) -> float | None:
+        """Of the study file; else that of shares, and of the Brier score of calibrated
+        probabilities of two classes.
+        """
+        if self.score in (scores.AUROC, scores.AVERAGE_PRECISION):
+            return None
+        right = self.settings.expected
+        of_shares = math.sqrt(right * (1 - right))
+        of_brier = 2 * abs(2 * right - 1) * of_shares
+        return self.settings.spread or (of_brier if self.score is scores.BRIER else of_shares)
+
+    def expected_error(self, rows: Sequence[Row]) -> float:
+        """As `stats.paired.auroc_error` has it, the mean over classes; else from the spread, over
+        all groups or over those of every class.
+        """
+        groups = {row.group for row in rows}
+        own = [len({row.group for row in rows if row.label == name}) for name in self.classes]
+        others = [len({row.group for row in rows if row.label != name}) for name in self.classes]
+        if self.spread is None:
+            value = self.settings.expected
+            of_each = [auroc_error(value, *pair) for pair in zip(own, others, strict=True)]
+            return sum(of_each) / len(of_each)
+        if self.score in (scores.ACCURACY, scores.BRIER):
+            return paired_error(self.spread, len(groups))
+        return math.hypot(*(paired_error(self.spread, n) for n in own)) / len(own)
 
     def train(self, request: FitOptions) -> Trained:
         """By `classify train`."""

@@ -18,7 +18,7 @@ from synthograph.core.version import VERSION
 from synthograph.workflows.study_cells import Cell
 from synthograph.workflows.study_folds import folds_table
 from synthograph.workflows.study_inputs import Inputs
-from synthograph.workflows.study_settings import digest
+from synthograph.workflows.study_settings import StudySettings, digest
 
 FROZEN, CHOICES = "frozen/study.json", "frozen/choices.json"
 FOLDS, RESULT = "folds.csv", "study.json"
@@ -115,7 +115,7 @@ class StudyFolder:
                 write_bytes(self.path / FOLDS, folds_table(inputs.folds))
                 write_json(self.path / FROZEN, wanted.tree())
         begun = Frozen.parse(read_tree(self.path / FROZEN))
-        if begun.sha256 != wanted.sha256:
+        if begun.sha256 != wanted.sha256 and _today(begun) != _today(wanted):
             raise UserError(self._otherwise(begun, wanted))
         return begun
 
@@ -158,6 +158,12 @@ def _frozen(inputs: Inputs) -> Frozen:
         "folds": folds,
     }
     return Frozen(sha256=digest(about), **about)
+
+
+def _today(frozen: Frozen) -> JsonObject:
+    """What a study is, with the defaults of keys that came after it was begun."""
+    settings = StudySettings.parse(frozen.settings).tree()
+    return {**frozen.tree(), "settings": settings, "sha256": "", "version": ""}
 
 
 def _hashes(images: ArchiveRows) -> list[str]:

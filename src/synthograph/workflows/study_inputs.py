@@ -7,6 +7,7 @@ from typing import Any
 
 from synthograph.archive.batches import ArchiveRows
 from synthograph.archive.reader import Archive
+from synthograph.core.errors import UserError
 from synthograph.core.progress import Progress
 from synthograph.workflows import study_checks
 from synthograph.workflows.downstream_requests import FitOptions
@@ -63,7 +64,7 @@ class Inputs:
     def candidates(self) -> Iterator[Cell]:
         """Cells that are trained first: validation images choose a ratio among them."""
         for condition in self.conditions:
-            if condition is Condition.MIXED:
+            if condition is self.settings.leading:
                 for ratio in self.settings.ratios:
                     yield from self._cells(condition, ratio)
             elif not condition.counted:
@@ -76,7 +77,7 @@ class Inputs:
             ratios: of every fold and draw.
         """
         for condition in self.conditions:
-            if condition.counted and condition is not Condition.MIXED:
+            if condition.counted and condition is not self.settings.leading:
                 for cell in self._cells(condition, 0.0):
                     ratio = ratios[cell.fold, cell.draw]
                     yield Cell(condition, ratio, cell.fold, cell.draw, cell.seed)
@@ -90,7 +91,7 @@ class Inputs:
     @property
     def generators(self) -> list[tuple[int, int]]:
         """Fold and draw of every generator."""
-        if not any(condition.synthetic for condition in self.conditions):
+        if not self.settings.synthetic:
             return []
         return [(fold.number, draw) for fold in self.folds for draw in range(self.settings.draws)]
 
@@ -119,6 +120,8 @@ def open_inputs(settings: StudySettings, device: str, progress: Progress) -> Inp
     """
     archive, copies = study_checks.open_data(settings, progress)
     task = TASKS[settings.task](settings, archive, progress)
+    if settings.primary.condition in task.left_out:
+        raise UserError(f"primary.condition: {task.left_out[settings.primary.condition]}")
     folds = make_folds(archive, settings, copies)
     for fold in folds:
         task.check_fold(fold)
@@ -133,7 +136,7 @@ def open_inputs(settings: StudySettings, device: str, progress: Progress) -> Inp
             fold = next(fold for fold in folds if fold.number == number)
             study_checks.refuse_unfit(source, fold, wanted_images(settings, fold))
     task.check_training(first_training(task, folds[0], device), folds[0])
-    if settings.generator.trains:
+    if settings.generator.trains and settings.synthetic:
         generator_config(settings, archive, device)
     notes = [*study_checks.notes(settings, archive, external, sources), *pictures, *alike]
     notes += [why for each, why in task.left_out.items() if each in settings.conditions]

@@ -1,6 +1,5 @@
 """What a study would do: groups per fold, the smallest difference that it can see, and hours."""
 
-import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,8 +14,8 @@ from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.downstream import probe
 from synthograph.report.words import several
-from synthograph.stats import scores
-from synthograph.stats.paired import auroc_error, detectable
+from synthograph.stats.paired import detectable
+from synthograph.stats.scores import AUROC, BRIER
 from synthograph.training.estimate import coarse_estimate
 from synthograph.training.loop import duration
 from synthograph.workflows.classifying import open_backbone, predictions_of
@@ -30,10 +29,6 @@ SAMPLE = 32
 """Images that the network of a probe is timed on."""
 GENERATE = 1 / 6
 """Time of a generated image, as a share of that of an image of training."""
-SHARES = (scores.ACCURACY.name, scores.BALANCED_ACCURACY.name, scores.MACRO_F1.name)
-"""Measures whose variance is that of shares."""
-CORRELATION = 0.5
-"""Of the errors that two arms make on the same patients, for planning."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +50,12 @@ class StudyPlan(Result):
 
     Attributes:
         inputs: opened and checked.
-        smallest: difference of the measure that it sees with a power of 80 %; None where the
-            measure has no formula.
+        error: expected standard error of a difference, for given trainings.
         costs: of the parts.
     """
 
     inputs: Inputs
-    smallest: float | None
+    error: float
     costs: Sequence[Cost]
 
     def lines(self) -> Iterator[str]:
@@ -87,21 +81,29 @@ class StudyPlan(Result):
         yield "nothing was written"
 
     def _primary(self, settings: StudySettings) -> Iterator[str]:
-        primary = settings.primary
+        primary, task = settings.primary, self.inputs.task
         margin = "none" if primary.margin is None else f"{primary.margin:g}"
-        yield (
-            f"fixed before: {primary.condition}, ratio {primary.ratio}, by {settings.measure}, "
-            f"margin {margin}"
-        )
-        if self.smallest is None:
-            yield f"the smallest difference of {settings.measure} has no formula"
-            return
-        yield (
-            f"smallest difference that is seen with a power of 80 %: {number(self.smallest)} of "
-            f"{settings.measure}, near a value of {settings.expected:g}; if generators "
-            "differ, only a larger one is seen"
-        )
-        if settings.draws == 1:
+        ratio = "" if settings.leading is None else f", ratio {primary.ratio}"
+        if primary.condition is None:
+            yield f"by {settings.measure}; no comparison is fixed before"
+        else:
+            fixed = f"{primary.condition}{ratio}, by {settings.measure}, margin {margin}"
+            yield f"fixed before: {fixed}"
+        near = f"near a value of {settings.expected:g}"
+        if task.score is BRIER:
+            near = f"where {settings.expected:.0%} are right"
+        if task.spread is not None:
+            near += f" and a standard deviation of {number(task.spread)} between groups"
+        if len(self.inputs.conditions) > 1:
+            others = "generators" if settings.synthetic else "trainings"
+            yield (
+                "smallest difference that is seen with a power of 80 %: "
+                f"{number(detectable(self.error))} of {settings.measure}, {near}; if {others} "
+                "differ, only a larger one is seen"
+            )
+        else:  # two arms on the same groups are planned to differ by as much as one from the truth
+            yield f"95 % interval of {settings.measure}: about ±{number(1.96 * self.error)}, {near}"
+        if settings.synthetic and settings.draws == 1:
             yield "one generator per fold: what is found holds given this generator"
 
 
@@ -125,13 +127,13 @@ def _group_count(rows: Sequence[Row]) -> int:
 def _about(condition: Condition, inputs: Inputs) -> str:
     settings = inputs.settings
     words = []
-    if condition is Condition.MIXED:
+    if condition is settings.leading:
         words.append(f"ratios {', '.join(f'{ratio:g}' for ratio in settings.ratios)}")
     elif condition.counted:
         words.append("as many images as the chosen ratio adds")
     draws, seeds = inputs.draws(condition), settings.classifier_seeds
     words.append(f"per fold {several(draws * seeds, 'training')}")
-    if draws > 1:
+    if draws > 1 and (condition.synthetic or condition.counted):
         words.append(f"from {draws} draws of the images")
     return ", ".join(words)
 
@@ -140,31 +142,9 @@ def make_plan(inputs: Inputs, device: str, progress: Progress) -> StudyPlan:
     """Measure on this machine what a study would cost; write nothing but the cache."""
     progress.log("measuring how long it takes ...")
     costs = [*_generators(inputs, device), *_cells(inputs, device)]
-    return StudyPlan(inputs, smallest_difference(inputs), costs)
-
-
-def smallest_difference(inputs: Inputs) -> float | None:
-    """The difference of the measure that is seen with a power of 80 %, for these generators.
-
-    The area under the ROC curve as `stats.paired.auroc_error` has it, the mean over classes; shares
-    by their binomial variance over groups.
-    """
-    settings = inputs.settings
-    measure, value = settings.measure, settings.expected
     rows = [row for fold in inputs.folds for row in fold.part("test").rows]
-    rows = rows or [row for images in inputs.external.values() for row in images.rows][:]
-    classes = inputs.archive.info.classes
-    own = {name: len({r.group for r in rows if r.label == name}) for name in classes}
-    others = {name: len({r.group for r in rows if r.label != name}) for name in classes}
-    if measure in (scores.AUROC.name, scores.AVERAGE_PRECISION.name):
-        errors = [auroc_error(value, own[n], others[n], CORRELATION) for n in classes]
-        return detectable(sum(errors) / len(errors))
-    if measure not in SHARES:
-        return None
-    spread = 2 * (1 - CORRELATION) * value * (1 - value)
-    if measure == scores.ACCURACY.name:
-        return detectable(math.sqrt(spread / _group_count(rows)))
-    return detectable(math.sqrt(sum(spread / own[n] for n in classes)) / len(classes))
+    rows = rows or [row for images in inputs.external.values() for row in images.rows]
+    return StudyPlan(inputs, inputs.task.expected_error(rows), costs)
 
 
 def _generators(inputs: Inputs, device: str) -> Iterator[Cost]:
@@ -186,7 +166,7 @@ def _generators(inputs: Inputs, device: str) -> Iterator[Cost]:
 def _cells(inputs: Inputs, device: str) -> Iterator[Cost]:
     settings = inputs.settings
     cells = list(inputs.candidates())
-    if Condition.MIXED in inputs.conditions:
+    if settings.leading is not None:
         places = [(fold.number, draw) for fold in inputs.folds for draw in range(settings.draws)]
         cells += inputs.controls(dict.fromkeys(places, settings.ratios[-1]))
     fold = inputs.folds[0]
@@ -222,5 +202,5 @@ def _fit_seconds(inputs: Inputs, dims: int) -> float:
     )
     begun = time.monotonic()
     weights = torch.ones(len(labels), dtype=torch.float64)
-    probe.fit(values, labels, weights, replace(blank), others, scores.AUROC)
+    probe.fit(values, labels, weights, replace(blank), others, AUROC)
     return time.monotonic() - begun

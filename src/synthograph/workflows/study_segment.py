@@ -21,7 +21,8 @@ from synthograph.core.files import write_text
 from synthograph.core.progress import Progress, Silent
 from synthograph.core.untrusted.documents import JsonObject, parse_csv, read_text
 from synthograph.downstream import segmenter
-from synthograph.stats.masks import Overlaps, averaged, mask_measure
+from synthograph.stats.masks import OF, Overlaps, averaged, mask_measure
+from synthograph.stats.paired import paired_error
 from synthograph.workflows import segment_train
 from synthograph.workflows.downstream_requests import FitOptions, SegmentTrainRequest
 from synthograph.workflows.segment_evaluate import mask_table
@@ -89,6 +90,29 @@ class Segment(StudyTask[Overlaps]):
     def seconds(self, request: FitOptions, fold: Fold) -> float:
         """Of a training on the processor."""
         return _job(request, fold).seconds()
+
+    @property
+    def spread(self) -> float | None:
+        """Of the study file; else a third of the largest that a mean in 0..1 may have."""
+        value = self.settings.expected
+        return self.settings.spread or math.sqrt(value * (1 - value)) / 3
+
+    def expected_error(self, rows: Sequence[Row]) -> float:
+        """From the spread, over the groups with the class that fewest groups have."""
+        assert self.spread is not None
+        of_class = [
+            {row.group for row in rows if number in self.there.get(row.file, ())}
+            for number in self.measured
+        ]
+        # nobody has looked at masks of external sets
+        groups = min(map(len, of_class)) or len({row.group for row in rows})
+        return paired_error(self.spread, groups)
+
+    @property
+    def measured(self) -> Sequence[int]:
+        """Numbers of the classes that the measure is of."""
+        name = self.settings.measure.partition(OF)[2]
+        return [self.classes.index(name)] if name else range(1, len(self.classes))
 
     def train(self, request: FitOptions) -> Trained:
         """By `segment train`."""

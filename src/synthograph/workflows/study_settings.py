@@ -68,6 +68,8 @@ class Condition(enum.StrEnum):
         return self in (Condition.MIXED, Condition.DUPLICATES, Condition.SHUFFLED)
 
 
+CONDITIONS = (Condition.REAL, Condition.DUPLICATES, Condition.MIXED, Condition.SHUFFLED)
+"""Of a study file that names none."""
 _KINDS = {
     Condition.REAL: ArmKind.REAL,
     Condition.BALANCED: ArmKind.BALANCED,
@@ -137,8 +139,10 @@ class MixRule(enum.StrEnum):
 class Primary(Config):
     """The one comparison that the study is about."""
 
-    condition: Literal["mixed", "synthetic"] = Field(
-        "mixed", description="the condition that is compared with the best real-only arm"
+    condition: Condition | None = Field(
+        Condition.MIXED,
+        description="that is compared with the best other arm without synthetic images; without "
+        "mixed among conditions none by default, then values and all differences are reported",
     )
     ratio: float | str = Field(
         CHOSEN, description="of ratios: one of them, or chosen on validation images"
@@ -191,8 +195,8 @@ class StudySettings(Config):
     unit: str = Field("patient", min_length=1, description="what one group is: slide, smear, ...")
     notes: list[str] = Field([], description="what every table must say beside")
     conditions: list[Condition] = Field(
-        [Condition.REAL, Condition.DUPLICATES, Condition.MIXED, Condition.SHUFFLED],
-        min_length=2,
+        list(CONDITIONS),
+        min_length=1,
         description="real, balanced, augmentation, duplicates, mixed, synthetic, shuffled",
     )
     ratios: list[Annotated[float, Field(gt=0, le=1000)]] = Field(
@@ -225,24 +229,59 @@ class StudySettings(Config):
     classifier: JsonObject = Field({}, description="options of classify train, such as backbone")
     segmenter: JsonObject = Field({}, description="options of segment train, such as width")
     expected: float = Field(
-        0.85, gt=0.5, lt=1, description="value of the measure that --plan reckons with"
+        0.85,
+        gt=0,
+        lt=1,
+        description="value of the measure that --plan reckons with; of the Brier score the share "
+        "that is right",
+    )
+    spread: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="standard deviation of the measure from group to group, for --plan; else that "
+        "of shares, and a third of it for masks",
     )
     seed: int = Field(0, ge=0, lt=2**31, description="of folds, mixtures, generators, bootstrap")
 
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _without_mixture(cls, given: object) -> object:
+        """A study without a mixture is about synthetic images alone, or names no condition."""
+        if not isinstance(given, Mapping):
+            return given
+        conditions, primary = given.get("conditions"), given.get("primary", {})
+        if not isinstance(conditions, list) or not isinstance(primary, Mapping):
+            return given
+        if Condition.MIXED in conditions:
+            return given
+        wanted = Condition.SYNTHETIC if Condition.SYNTHETIC in conditions else None
+        return {**given, "primary": {"condition": wanted, **primary}}
+
     @pydantic.model_validator(mode="after")
-    def _consistent(self) -> "StudySettings":
-        wanted, ratio = self.primary.condition, self.primary.ratio
-        if wanted not in self.conditions:
+    def _conditions(self) -> "StudySettings":
+        wanted = self.primary.condition
+        if wanted is not None and wanted not in self.conditions:
             raise ValueError(f"primary.condition: {wanted} is none of conditions: add it there")
+        if wanted is None and self.synthetic:
+            raise ValueError(
+                "primary.condition: a study of synthetic images is about one of them: name it"
+            )
+        if wanted in (Condition.REAL, Condition.SHUFFLED):
+            raise ValueError(f"primary.condition: others are compared with {wanted}: name another")
         if Condition.REAL not in self.conditions:
             raise ValueError("conditions: real is missing, there is nothing to compare with")
         if len(set(self.conditions)) < len(self.conditions):
             raise ValueError("conditions: one is named twice")
-        lone = [each for each in self.conditions if each.counted and each is not Condition.MIXED]
-        if lone and Condition.MIXED not in self.conditions:
+        if Condition.SHUFFLED in self.conditions and Condition.MIXED not in self.conditions:
             raise ValueError(
-                f"conditions: {lone[0]} takes as many images as mixed does: add mixed to them"
+                "conditions: shuffled takes as many images as mixed does: add mixed to them"
             )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _consistent(self) -> "StudySettings":
+        ratio = self.primary.ratio
         training = TASKS[self.task].training(self.options)
         if Condition.AUGMENTATION in self.conditions and training.transforms == ("none",):
             raise ValueError(
@@ -269,10 +308,11 @@ class StudySettings(Config):
         for task, other in TASKS.items():
             if task is not self.task and getattr(self, other.options):
                 raise ValueError(f"{other.options}: is of task {task}: use {rules.options}")
-        if rules.masks and not self.generator.sets:
+        if rules.masks and self.synthetic and not self.generator.sets:
             raise ValueError(
                 f"generator.sets: task {self.task} needs synthetic images with masks, which no "
-                "generator here makes: name sets that have masks"
+                "generator here makes: name sets that have masks, or leave "
+                f"{' and '.join(self.synthetic)} out of conditions to study real images alone"
             )
         return self
 
@@ -292,6 +332,17 @@ class StudySettings(Config):
         rules = next(each for each in TASKS.values() if each.options == about.field_name)
         rules.training(given)
         return given
+
+    @property
+    def synthetic(self) -> list[Condition]:
+        """Conditions with synthetic images; none where real images alone are studied."""
+        return [each for each in self.conditions if each.synthetic]
+
+    @property
+    def leading(self) -> Condition | None:
+        """The condition among whose ratios one is chosen; other ones take as many images."""
+        leads = (Condition.MIXED, Condition.DUPLICATES)
+        return next((each for each in leads if each in self.conditions), None)
 
     @property
     def count(self) -> int:

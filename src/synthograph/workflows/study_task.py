@@ -100,6 +100,17 @@ class StudyTask(ABC, Generic[O]):
     def seconds(self, request: FitOptions, fold: Fold) -> float:
         """How long a training takes at most."""
 
+    @property
+    @abstractmethod
+    def spread(self) -> float | None:
+        """Standard deviation of the measure from group to group, as planning takes it; None where
+        the measure is of all groups together.
+        """
+
+    @abstractmethod
+    def expected_error(self, rows: Sequence[Row]) -> float:
+        """Expected standard error of a difference on test images, for given trainings."""
+
     @abstractmethod
     def train(self, request: FitOptions) -> Trained:
         """Train."""
