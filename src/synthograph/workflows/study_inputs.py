@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from synthograph.archive.batches import ArchiveRows
+from synthograph.archive.manifest import Row
 from synthograph.archive.reader import Archive
 from synthograph.core.errors import UserError
 from synthograph.core.progress import Progress
@@ -55,6 +56,12 @@ class Inputs:
     def conditions(self) -> list[Condition]:
         """Those that make a difference for this task."""
         return [each for each in self.settings.conditions if each not in self.task.left_out]
+
+    @property
+    def tested(self) -> list[Row]:
+        """Test images of the folds, or those of external sets where folds have none."""
+        inside = [row for fold in self.folds for row in fold.part("test").rows]
+        return inside or [row for images in self.external.values() for row in images.rows]
 
     def draws(self, condition: Condition) -> int:
         """How often an arm is repeated: with other generators, or with other random numbers."""

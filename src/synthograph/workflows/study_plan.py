@@ -142,9 +142,7 @@ def make_plan(inputs: Inputs, device: str, progress: Progress) -> StudyPlan:
     """Measure on this machine what a study would cost; write nothing but the cache."""
     progress.log("measuring how long it takes ...")
     costs = [*_generators(inputs, device), *_cells(inputs, device)]
-    rows = [row for fold in inputs.folds for row in fold.part("test").rows]
-    rows = rows or [row for images in inputs.external.values() for row in images.rows]
-    return StudyPlan(inputs, inputs.task.expected_error(rows), costs)
+    return StudyPlan(inputs, inputs.task.expected_error(inputs.tested), costs)
 
 
 def _generators(inputs: Inputs, device: str) -> Iterator[Cost]:
