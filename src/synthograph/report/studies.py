@@ -121,8 +121,10 @@ def _folds(study: Study, part: StudySet, where: str) -> TableText:
 
 
 def _fold_row(found: StudyDifference | StudyArm) -> list[str]:
-    difference = isinstance(found, StudyDifference)
-    name, say = (found.arm, signed) if difference else (found.name, three)
+    if isinstance(found, StudyDifference):
+        name, say = found.arm, signed
+    else:
+        name, say = found.name, three
     return [name, *(say(fold.value) for fold in found.folds), say(found.value)]
 
 

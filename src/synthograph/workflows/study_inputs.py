@@ -127,8 +127,9 @@ def open_inputs(settings: StudySettings, device: str, progress: Progress) -> Inp
     """
     archive, copies = study_checks.open_data(settings, progress)
     task = TASKS[settings.task](settings, archive, progress)
-    if settings.primary.condition in task.left_out:
-        raise UserError(f"primary.condition: {task.left_out[settings.primary.condition]}")
+    wanted = settings.primary.condition
+    if wanted is not None and wanted in task.left_out:
+        raise UserError(f"primary.condition: {task.left_out[wanted]}")
     folds = make_folds(archive, settings, copies)
     for fold in folds:
         task.check_fold(fold)
