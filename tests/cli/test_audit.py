@@ -149,6 +149,8 @@ def test_bad_input_is_refused_in_words(
     assert code == 2 and "is unknown" in error
     code, _, error = search(*fake, "--train", f"{cells}:train")
     assert code == 2 and "an audit needs --synthetic ARCHIVE" in error
+    code, _, error = search("--synthetic", cells, *held)
+    assert code == 2 and "holds the real images of cells.zip themselves" in error
     made = tmp_path / "made.zip"
     command = ("generate", "--network", NETWORK, "--outdir", made, "--seeds", "0-9")
     assert typed(*command)[0] == 0

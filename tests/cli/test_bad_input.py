@@ -250,6 +250,7 @@ def refused(run: Run, line: str, words: str) -> None:
         (f"prepare good {'x' * 300}.zip", "File name too long"),
         # splits
         ("split nowhere.zip", "nowhere.zip: no such folder or zip file"),
+        ("train --data set.zip:test --cfg tiny", "a split is not named here: set.zip"),
         ("split good", "good is not an archive: make one with 'synthograph prepare'"),
         ("split m-column", "manifest.csv: the header needs a column 'file'"),
         ("split m-twice", "manifest.csv, line 26: "),

@@ -297,6 +297,7 @@ def test_levels_of_a_column(judge: Typed, cells: Path, tmp_path: Path) -> None:
         (("RUN", "--features", "dino"), "did you mean"),
         (("RUN", "--precision", "fp16"), "'fp16' is unknown: did you mean 'bf16'"),
         (("--synthetic", "CELLS", "--real", "CELLS", "--metrics", "is50k"), "inception"),
+        (("--synthetic", "CELLS", "--real", "CELLS"), "holds the real images of cells.zip"),
         (("--synthetic", "CELLS", "--real", "CELLS", "--num", "5"), "--num is for images yet to"),
         (("RUN", "--metrics", "path_length_9", "--by", "site"), "--by goes with measures of our"),
         (("RUN", "--metrics", "spectrum", "--features", "dino"), "did you mean"),

@@ -107,6 +107,8 @@ def own(classes: list[str], form: str, count: int) -> list[str]:
         (names(["a", "b"], many("{:05d}", 8)), (None, None)),
         (names(["train"], ["a", "b"]), (None, "label")),
         (names(["00000", "00001"]), (None,)),
+        (names(["images"], many("P{:03d}", 3)), (None, "group")),
+        (names(many("P{}", 3)), ("label",)),
         (["1.png", "a/2.png"], ()),
         (["a/x/1.png", "b/2.png"], (None,)),
     ],

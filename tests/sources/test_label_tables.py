@@ -160,11 +160,11 @@ def test_numbers_of_a_column_with_gaps_are_those_of_one_without(tmp_path: Path) 
 
 
 def test_splits_by_many_names(tmp_path: Path) -> None:
-    names = ["Train", "training", "valid", "Validation", "dev", "TEST", "testing"]
+    names = ["Train", "training", "valid", "Validation", "dev", "TEST", "testing", "HOLDOUT"]
     lines = "\n".join(f"{n},{name}" for n, name in enumerate(names))
     read = table(tmp_path, f"file,split\n{lines}\n")
     assert read.has_split
-    expected = ["train", "train", "val", "val", "val", "test", "test"]
+    expected = ["train", "train", "val", "val", "val", "test", "test", "test"]
     assert [row.split for row in read.rows] == expected
 
 
@@ -191,6 +191,9 @@ def test_files_that_are_no_tables(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes(b"\xff\xfef")
     with pytest.raises(UserError, match="is not the utf-16 text"):
         LabelTable.read(tmp_path / "t.csv")
+    (tmp_path / "t.xlsx").write_bytes(b"PK\3\4\0\0")
+    with pytest.raises(UserError, match="is a workbook of an office program.*as CSV"):
+        LabelTable.read(tmp_path / "t.xlsx")
     with pytest.raises(UserError, match="cannot be read"):
         LabelTable.read(tmp_path / "gone.csv")
     with pytest.raises(UserError, match="cannot be read"):

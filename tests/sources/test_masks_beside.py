@@ -1,6 +1,7 @@
 """Masks that lie beside images are never images."""
 
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 import pytest
@@ -17,7 +18,18 @@ def read(source: Path, **options: object) -> FileSource:
 
 @pytest.mark.parametrize(
     "suffix",
-    ["_mask", "_segmentation", "_label", "_seg", "_gt", "-mask", ".mask", " label", "_Mask"],
+    [
+        "_mask",
+        "_segmentation",
+        "_label",
+        "_seg",
+        "_gt",
+        "-mask",
+        ".mask",
+        " label",
+        "_Mask",
+        "_mask_1",
+    ],
 )
 def test_masks_beside_images_are_found_and_offered(tmp_path: Path, suffix: str) -> None:
     draw(tmp_path, "a/1.png", f"a/1{suffix}.png", "b/2.jpg", f"b/2{suffix}.png", "b/3.png")
@@ -25,7 +37,7 @@ def test_masks_beside_images_are_found_and_offered(tmp_path: Path, suffix: str) 
     assert [item.name for item in found.items] == ["a/1.png", "b/2.jpg", "b/3.png"]
     assert [item.label for item in found.items] == ["a", "b", "b"]
     (offer,) = [remark for remark in found.remarks if "are masks of images" in remark]
-    assert offer.startswith("2 file(s)") and f"--mask-suffix {suffix} to keep" in offer
+    assert offer.startswith("2 file(s)") and f"--mask-suffix {quote(suffix)} to keep" in offer
     found = read(tmp_path, mask_suffix=suffix)
     masks = [item.decode().mask for item in found.items]
     assert [mask is None for mask in masks] == [False, False, True]

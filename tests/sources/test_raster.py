@@ -247,6 +247,8 @@ def test_turned_16_bit_tiff_is_turned_or_refused() -> None:
         (tiff(np.zeros((4, 4, 3), np.uint16), photometric="rgb"), "16-bit colour"),
         (tiff(np.zeros((4, 4), np.float32)), "floating-point"),
         (tiff(np.zeros((4, 4), np.float64)), "floating-point"),
+        (tiff(np.full((4, 4), np.nan, np.float32)), "no pixel has a finite value"),
+        (tiff(np.array([[1, 2], [np.inf, np.nan]], np.float32)), "--window 1,2"),
         (tiff(np.zeros((3, 4, 4), np.uint8), photometric="minisblack"), "3 pages"),
         (
             tiff(np.zeros((4, 4, 4), np.uint8), photometric="rgb", extrasamples=["unspecified"]),

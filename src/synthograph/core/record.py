@@ -32,7 +32,10 @@ def in_bits(pixels: Pixels) -> Pixels:
     """
     if not isinstance(pixels, np.ndarray) or pixels.dtype in (np.uint8, np.uint16):
         return pixels
-    low, high = np.nanmin(pixels), np.nanmax(pixels)
+    values = pixels[np.isfinite(pixels)]
+    if not values.size:
+        raise UnreadableError("no pixel has a finite value")
+    low, high = values.min(), values.max()
     wanted = f"{low:g},{high if high > low else low + 1:g}"
     way = f"say which value becomes black and which white, such as --window {wanted}"
     if pixels.dtype.kind == "f":

@@ -18,7 +18,7 @@ ROLE_WORDS: Mapping[str, str] = {
 _SPLIT_WORDS = {
     **dict.fromkeys(("train", "training", "trainval"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
-    **dict.fromkeys(("test", "testing"), "test"),
+    **dict.fromkeys(("test", "testing", "holdout"), "test"),
 }
 _WHOLE = re.compile(r"([0-9]+)(\.0*)?")
 

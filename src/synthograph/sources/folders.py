@@ -13,7 +13,8 @@ IGNORED = "*"
 MANY = 20
 """Folders above which classes by folder are worth a word."""
 _PATIENT = re.compile(
-    r"(sub|subj|subject|pat|patient|participant|pt|person|volunteer|case)[-_ ]?[a-z]{0,4}[0-9]+",
+    r"(sub|subj|subject|pat|patient|participant|pt|person|volunteer|case)[-_ ]?[a-z]{0,4}[0-9]+"
+    r"|p[0-9]{3,}",
     re.IGNORECASE,
 )
 _PUBLISHED = re.compile(r"[0-9]{5}")

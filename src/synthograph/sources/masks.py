@@ -1,6 +1,7 @@
 """Masks that lie beside images, found by their names."""
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +12,8 @@ from synthograph.core.names import nfc
 from synthograph.sources.readers import stem_key
 
 KNOWN = re.compile(
-    r"(?P<suffix>[_\-. ](?:masks?|segmentations?|segs?|labels?|labelmap|gt|ground_?truth|"
-    r"annotations?|roi))(?:[_-]?\d{1,3})?$",
+    r"[_\-. ](?:masks?|segmentations?|segs?|labels?|labelmap|gt|ground_?truth|"
+    r"annotations?|roi)(?:[_-]?\d{1,3})?$",
     re.IGNORECASE,
 )
 """What the name of a mask adds to that of its image, perhaps with a number behind it."""
@@ -62,7 +63,7 @@ def find_masks(images: Sequence[str]) -> MasksBeside | None:
         owner = stems.get(stem[: match.start()]) if match else None
         if match and owner:
             found[name] = owner
-            suffixes[match["suffix"]] += 1
+            suffixes[match[0]] += 1
     folders: Counter[str] = Counter()
     for folder, names in _in_mask_folders(n for n in images if n not in found).items():
         owners = _owners(folder, names, stems)
@@ -171,8 +172,9 @@ def set_apart(images: Sequence[str], root: Path, suffix: str | None, *, given: b
         return Apart(list(images), masks, [])
     mask, image = beside.example
     images = [name for name in images if name not in beside.owners]
-    ways = [f"--mask-suffix {ending}" for ending in beside.suffixes]
-    ways += [f"--masks {root / folder}" for folder in beside.folders if "/" not in folder]
+    ways = [f"--mask-suffix {shlex.quote(ending)}" for ending in beside.suffixes]
+    folders = [str(root / folder) for folder in beside.folders if "/" not in folder]
+    ways += [f"--masks {shlex.quote(folder)}" for folder in folders]
     several = len({name.rpartition("/")[0] for name in images}) > 1 and beside.folders
     way = ways[0] if len(ways) == 1 and not several else f"--masks {BESIDE}"
     use = "" if given or masks else f"add {way} to keep them as masks, or "
@@ -186,5 +188,5 @@ def set_apart(images: Sequence[str], root: Path, suffix: str | None, *, given: b
 def offer_masks(root: Path, folder: str) -> str:
     """What is added to a remark on files of a folder that is called like one of masks."""
     above, _, name = folder.rpartition("/")
-    way = BESIDE if above else root / folder
+    way = BESIDE if above else shlex.quote(str(root / folder))
     return f"; add --masks {way} to keep them as masks" if name.lower() in FOLDERS else ""

@@ -26,6 +26,7 @@ from synthograph.metrics.audit.recorded import trained_with
 from synthograph.metrics.audit.report_text import table
 from synthograph.metrics.overlap import trained_on
 from synthograph.workflows.cross_fold import CrossFoldResult, compare_folds
+from synthograph.workflows.leaks import refuse_itself
 from synthograph.workflows.requests import AuditRequest
 from synthograph.workflows.tables import csv_text, table_lines
 
@@ -158,6 +159,8 @@ def _open(request: AuditRequest) -> _Sets:
     synthetic = open_rows(request.synthetic)
     train = open_rows(request.train, "train").real()
     holdout = open_rows(request.holdout, "test", [train]).real()
+    for real in (train, holdout):
+        refuse_itself(synthetic, real.archive)
     trained = trained_on(synthetic.archive.info.snapshots)
     notes = refuse_seen(trained, holdout.groups, holdout.pixels, holdout.archive.path.name)
     notes += refuse_strange_training(trained, train.groups, train.archive.path.name)

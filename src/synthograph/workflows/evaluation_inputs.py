@@ -30,6 +30,7 @@ from synthograph.models.snapshot_files import kimg_of
 from synthograph.sampling.image_set import synthetic_images
 from synthograph.training.config import archive_path
 from synthograph.training.run import read_config
+from synthograph.workflows.leaks import refuse_itself
 from synthograph.workflows.requests import EvaluateRequest
 
 MIN_IMAGES, MAX_IMAGES = 1000, 50_000
@@ -118,6 +119,8 @@ class EvaluationSource:
         Raises:
             UserError: there are none, one is synthetic, or the generator saw them.
         """
+        if self.synthetic is not None:
+            refuse_itself(self.synthetic, self.real)
         split, splits = self.split, {row.split for row in self.real.rows}
         if split is None and "test" not in splits and self.training.get("fold") is not None:
             split = f"{FOLD}{self.training['fold']}"

@@ -51,6 +51,19 @@ def refuse_alike(groups: Iterable[str], path: Path) -> None:
         )
 
 
+def refuse_itself(synthetic: ArchiveRows, real: Archive) -> None:
+    """Refuse real images as synthetic ones, of the archive that they are compared with.
+
+    Raises:
+        UserError: they are.
+    """
+    if synthetic.archive.path.samefile(real.path) and any(row.real for row in synthetic.rows):
+        raise UserError(
+            f"--synthetic {synthetic.name}: holds the real images of {real.path.name} themselves: "
+            "name a set of 'synthograph generate'"
+        )
+
+
 def refuse_recoded(
     tested: ArchiveRows, known: ArchiveRows, what: str, progress: Progress
 ) -> list[str]:

@@ -30,7 +30,13 @@ from synthograph.core.untrusted.containers import (
 FILES = {"b/Größe 1.png": b"one", "a.png": b"two", "b/c/d.txt": b"three"}
 LITTER = (
     *(".hidden.png", "__MACOSX/._a.png", "b/Thumbs.db", ".git/x.png", "b/.DS_Store", "._a.png"),
-    *("@eaDir/a.png/SYNOPHOTO_THUMB_SM.jpg", "b/c/@EADIR/x.png", "#recycle/b.png", "#Recycle/b"),
+    *(
+        "@eaDir/a.png/SYNOPHOTO_THUMB_SM.jpg",
+        "b/c/@EADIR/x.png",
+        "@SynoEAStream/b.png",
+        "#recycle/b.png",
+        "#Recycle/b",
+    ),
     *("b/$RECYCLE.BIN/S-1-5/$R1.png", ".Trash-1000/files/a.png", ".Trashes/501/a.png"),
     *("lost+found/x.png", "b/LOST+FOUND/x", "@Recycle/a.png", "System Volume Information/a.png"),
 )

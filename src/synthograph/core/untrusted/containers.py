@@ -29,7 +29,7 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _LITTER = frozenset(
     "__macosx thumbs.db ehthumbs.db ehthumbs_vista.db desktop.ini icon\r lost+found "
     "$recycle.bin recycler recycled found.000 @eadir @tmp @recycle @recently-snapshot @sharebin "
-    "@__thumb #recycle #snapshot ~snapshot".split(" ")
+    "@__thumb @synoeastream @synoresource #recycle #snapshot ~snapshot".split(" ")
 ) | {"system volume information", "network trash folder", "temporary items"}
 """Left behind by systems and file servers, in lower case; `.DS_Store`, `.Trash-1000`, `._a.png`
 are hidden as they are.
@@ -243,7 +243,9 @@ def open_container(path: Path, what: str) -> Container:
                 raise UserError(f"{what} {path}: the zip file holds no such folder")
     except OSError as error:
         raise UserError(f"{what} {path}: cannot be read ({error.strerror or error})") from None
-    raise UserError(f"{what} {path}: no such folder or zip file")
+    archive = str(path).rpartition(":")[0]
+    way = f"; a split is not named here: {archive}" if archive and Path(archive).exists() else ""
+    raise UserError(f"{what} {path}: no such folder or zip file{way}")
 
 
 def zip_names(path: Path) -> list[str]:

@@ -31,6 +31,8 @@ _MARKED = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 """Byte order mark -> encoding; the first that fits, since UTF-32 begins as UTF-16 does."""
+_WORKBOOKS = (b"PK\3\4", b"\xd0\xcf\x11\xe0")
+"""How .xlsx, .ods and .xls begin."""
 _CSV_LIMIT = threading.Lock()
 _TOO_DEEP = "nested more deeply than can be read; a few levels are enough, take the others out"
 
@@ -60,6 +62,8 @@ def read_office_text(path: Path, way_out: str) -> tuple[str, str | None]:
         UserError: as `read_text` does.
     """
     data, origin = _text_bytes(path, way_out), str(path)
+    if data.startswith(_WORKBOOKS):
+        raise UserError(f"{origin}: is a workbook of an office program and no text; {way_out}")
     marked = next((name for mark, name in _MARKED.items() if data.startswith(mark)), None)
     try:
         text, guess = data.decode(marked or "utf-8"), None
