@@ -10,6 +10,8 @@ from PIL import Image
 from synthograph.core import animations
 from synthograph.core.animations import (
     AnimationKind,
+    Canvas,
+    Padding,
     check_animation,
     filmstrip,
     frame_name,
@@ -142,3 +144,35 @@ def test_a_package_without_the_codec_is_no_way_to_mp4(
 def test_the_ending_is_read_whatever_its_case() -> None:
     assert kind_of(Path("LOOP.MP4")) is AnimationKind.MP4
     assert kind_of(Path("frames")) is AnimationKind.FOLDER
+
+
+CORNERS = np.arange(6, dtype=np.uint8).reshape(2, 3)[:, :, None].repeat(3, 2)
+
+
+def test_small_images_are_enlarged_without_new_shades() -> None:
+    canvas = Canvas.of(2, 3, None, Padding.PAD, least=5)
+    assert (canvas.factor, canvas.height, canvas.width) == (3, 6, 9)
+    frame = canvas.frame(CORNERS)
+    assert (frame[::3, ::3] == CORNERS).all() and (frame[2::3, 1::3] == CORNERS).all()
+    assert Canvas.of(2, 3, None, Padding.PAD).factor == 1
+
+
+@pytest.mark.parametrize(
+    ("padding", "row"),
+    [
+        ("pad", [0, 0, 3, 4, 5, 0, 0]),
+        ("padside", [3, 4, 5, 0, 0, 0, 0]),
+        ("symm", [4, 3, 3, 4, 5, 5, 4]),
+        ("symmside", [3, 4, 5, 5, 4, 3, 3]),
+    ],
+)
+def test_frames_are_filled_as_asked(padding: str, row: list[int]) -> None:
+    canvas = Canvas.of(2, 3, "7x2", Padding(padding))
+    assert canvas.frame(CORNERS)[1, :, 0].tolist() == row
+    assert Canvas.of(2, 3, "9", Padding(padding)).frame(CORNERS).shape == (9, 9, 3)
+
+
+@pytest.mark.parametrize("size", ["2x2", "0", "big", "x7", "-4", "99999"])
+def test_sizes_that_are_none_are_refused(size: str) -> None:
+    with pytest.raises(UserError, match=f"--size {size}"):
+        Canvas.of(2, 3, size, Padding.PAD)

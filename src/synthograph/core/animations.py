@@ -14,6 +14,7 @@ import enum
 import importlib.util
 import io
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
@@ -32,7 +33,7 @@ from synthograph.core.files import (
 
 MAX_HELD_BYTES = 1 << 30
 """Pixels of all frames of an animation that is written at its end."""
-MAX_WEBP_SIDE = 16383
+MAX_WEBP_SIDE, MAX_SIDE = 16383, 16384
 STRIP_COLUMNS = 12
 """Frames of a row of a filmstrip."""
 CODEC, VIDEO_QUALITY = "libx264", "14"
@@ -103,6 +104,76 @@ def check_animation(
             f"{kind.name}, which is held in memory; name it {path.with_suffix('.mp4')}, or "
             f"{path.with_suffix('')} for a folder"
         )
+
+
+class Padding(enum.StrEnum):
+    """How a frame is filled that is larger than its image, as published scripts call it."""
+
+    PAD = "pad"
+    PAD_SIDE = "padside"
+    MIRROR = "symm"
+    MIRROR_SIDE = "symmside"
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """How an image becomes a frame: enlarged by a whole factor, without new shades, and filled up.
+
+    Attributes:
+        factor: by which sides are enlarged.
+        height: of the frame, in pixels.
+        width: of the frame, in pixels.
+        padding: black around the image (`pad`) or right of it and below (`padside`); or the image
+            goes on as in a mirror there (`symm`, `symmside`).
+    """
+
+    factor: int
+    height: int
+    width: int
+    padding: Padding = Padding.PAD
+
+    @classmethod
+    def of(
+        cls, height: int, width: int, wanted: str | None, padding: Padding, least: int = 1
+    ) -> "Canvas":
+        """The canvas of images.
+
+        Args:
+            height: of images.
+            width: of images.
+            wanted: size of frames, `512` or WIDTHxHEIGHT; None enlarges small images.
+            padding: how frames are filled.
+            least: pixels of the shorter side that images are enlarged to, where no size is wanted.
+
+        Raises:
+            UserError: that is no size, or one below that of the images.
+        """
+        if wanted is None:
+            factor = max(1, -(-least // min(height, width)))
+            return cls(factor, height * factor, width * factor, padding)
+        across, _, down = wanted.lower().partition("x")
+        sides = [int(side) if side.isdecimal() else 0 for side in (across, down or across)]
+        if not all(0 < side <= MAX_SIDE for side in sides):
+            raise UserError(
+                f"--size {wanted}: the size of frames in pixels, such as 512 or 640x480, at most "
+                f"{MAX_SIDE} a side"
+            )
+        factor = min(sides[0] // width, sides[1] // height)
+        if not factor:
+            raise UserError(
+                f"--size {wanted}: smaller than the images, {width}x{height}, which are never made "
+                f"smaller; ask for at least {width}x{height}"
+            )
+        return cls(factor, sides[1], sides[0], padding)
+
+    def frame(self, pixels: np.ndarray) -> np.ndarray:
+        """An image [h, w, 3] as a frame [height, width, 3]."""
+        large = pixels.repeat(self.factor, axis=0).repeat(self.factor, axis=1)
+        left = [self.height - large.shape[0], self.width - large.shape[1]]
+        centred = self.padding in (Padding.PAD, Padding.MIRROR)
+        sides = [(one // 2, one - one // 2) if centred else (0, one) for one in left]
+        dark = self.padding in (Padding.PAD, Padding.PAD_SIDE)
+        return np.pad(large, [*sides, (0, 0)], mode="constant" if dark else "symmetric")
 
 
 class Animation(Protocol):
