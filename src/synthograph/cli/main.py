@@ -37,6 +37,7 @@ VERBS = (
     *(
         "domain_gap",
         "embeddings",
+        "interpolate",
         "mix",
         "project",
         "study",

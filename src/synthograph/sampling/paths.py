@@ -140,12 +140,16 @@ def on_sphere(
     mapping knows; published code leaves them at 1, which a mapping that normalises cannot tell.
     Source: Shoemake 1985, "Animating rotation with quaternion curves".
     """
-    one, other = (each / each.norm(dim=1, keepdim=True) for each in (start, goal))
+    one, other = map(_unit, (start, goal))
     cosine = (one * other).sum(1, keepdim=True).clamp(-1, 1)
-    across = other - cosine * one
-    across = across / across.norm(dim=1, keepdim=True)
+    across = _unit(other - cosine * one)
     angle = place[:, None] * cosine.acos()
     return (one * angle.cos() + across * angle.sin()) * math.sqrt(start.shape[1])
+
+
+def _unit(points: Float64[Tensor, "n z"]) -> Float64[Tensor, "n z"]:
+    """Brought to length 1; zeros stay, as between two latents of one direction."""
+    return points / points.norm(dim=1, keepdim=True).clamp(min=torch.finfo(points.dtype).tiny)
 
 
 def _noise(

@@ -14,7 +14,7 @@ from synthograph.models.snapshot_files import find_snapshot
 from synthograph.sampling import latents
 from synthograph.sampling.latents import Latents, Rendering, Space
 from synthograph.sampling.seeds import parse_seeds
-from synthograph.workflows.latent_requests import Rendered
+from synthograph.workflows.latent_requests import Drawn, Rendered
 
 
 def open_network(network: Path, progress: Progress) -> Snapshot:
@@ -25,7 +25,7 @@ def open_network(network: Path, progress: Progress) -> Snapshot:
     return load(path)
 
 
-def rendering_of(request: Rendered, snapshot: Snapshot, progress: Progress) -> Rendering:
+def rendering_of(request: Drawn, snapshot: Snapshot, progress: Progress) -> Rendering:
     """How the images of a request are drawn.
 
     Raises:
@@ -41,13 +41,13 @@ def rendering_of(request: Rendered, snapshot: Snapshot, progress: Progress) -> R
         cutoff=request.trunc_cutoff,
         center=TruncationCenter(request.trunc_center),
         noise=NoiseMode(mode),
-        batch=request.batch,
+        batch=request.batch if isinstance(request, Rendered) else Rendering.batch,
         device=str(pick_device(request.device)),
         precision=Precision(request.precision),
     )
 
 
-def open_styled(request: Rendered, network: Path, progress: Progress) -> tuple[Snapshot, Rendering]:
+def open_styled(request: Drawn, network: Path, progress: Progress) -> tuple[Snapshot, Rendering]:
     """A network whose styles a latent tool works on, and how it draws; both are checked.
 
     Raises:

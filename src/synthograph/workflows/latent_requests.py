@@ -34,8 +34,8 @@ class OfClass(OfNetwork):
     )
 
 
-class Rendered(Request):
-    """How images are drawn."""
+class Drawn(Request):
+    """How images are drawn, by a job that says itself how many at once."""
 
     trunc: float = Field(1.0, description="truncation psi; 1 is full diversity")
     trunc_cutoff: int | None = Field(None, description="number of style rows to truncate")
@@ -45,11 +45,16 @@ class Rendered(Request):
     noise_mode: Literal["const", "random", "none"] = Field(
         "const", description="const, random (drawn from the seed) or none"
     )
-    batch: int = Field(32, description="images computed at once; does not change them")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "fp32", description="fp32, or bf16 (faster, slightly different images)"
     )
+
+
+class Rendered(Drawn):
+    """How images are drawn."""
+
+    batch: int = Field(32, description="images computed at once; does not change them")
 
 
 class ProjectRequest(OfClass):
@@ -98,3 +103,60 @@ class ProjectRequest(OfClass):
     gpus: int = Field(1, ge=1, le=1024, description="processes, one per GPU (or CPU share)")
     part: str | None = Field(None, description="project only part 2/4, on any machine")
     dry_run: bool = Field(False, description="print the plan and the time, and project nothing")
+
+
+class _Film(OfNetwork):
+    out: Path = Field(
+        description="NAME.webp, NAME.mp4, NAME.png (all frames on one picture), or a folder"
+    )
+    seeds: str | None = Field(
+        None, description="key images, such as 85,100,75; 0-5 if not given; centre of a circularloop"
+    )
+    latents: Path | None = Field(
+        None, description="key images from a file of latents, instead of seeds"
+    )
+    classes: Annotated[tuple[str, ...], Flag("--class")] = Field(
+        (), description="class of all key images, or one for each of them; repeat it"
+    )
+    process: Literal["image", "interpolation", "truncation", "interpolation-truncation"] = Field(
+        "interpolation",
+        description="the way between key images, their truncation, both, or the key images (image)",
+    )
+    interpolation: Literal["linear", "slerp", "noiseloop", "circularloop"] | None = Field(
+        None,
+        description="linear, slerp (along the sphere of z), or a loop that needs no key images; "
+        "slerp in z and linear in w if not given",
+    )
+    easing: Literal[
+        "linear", "easeInOutQuad", "bounceEaseOut", "circularEaseOut", "circularEaseOut2"
+    ] = Field("linear", description="pace between two key images")
+    space: Literal["z", "w"] | None = Field(
+        None, description="where the way runs; z if not given, w for a file of styles"
+    )
+    loop: bool = Field(False, description="return to the first key image")
+    frames: int = Field(240, ge=1, le=100_000, description="frames in all, where images move")
+    fps: float = Field(24, gt=0, le=240, description="frames a second")
+    diameter: float = Field(
+        100, gt=0, le=10_000, description="of a loop; larger ones pass more different images"
+    )
+    random_seed: Annotated[int, Flag("--random-seed", "--random_seed")] = Field(
+        0, ge=0, le=2**32 - 1, description="seed of a loop"
+    )
+    start: float = Field(0, ge=-100, le=100, description="psi where a sweep of truncation starts")
+    stop: float = Field(1, ge=-100, le=100, description="psi where it stops")
+    increment: float | None = Field(
+        None, gt=0, description="its step per frame; 0.01, or once along the way if not given"
+    )
+    size: str | None = Field(
+        None, description="pixels of frames, such as 512 or 640x480; small images are enlarged"
+    )
+    scale_type: Literal["pad", "padside", "symm", "symmside"] = Field(
+        "pad",
+        description="what fills a larger frame: black around (pad) or at one side (padside), or "
+        "the image mirrored (symm, symmside)",
+    )
+    dry_run: bool = Field(False, description="validate and print the plan with its time")
+
+
+class InterpolateRequest(Drawn, _Film):
+    """Film what lies between seeds, classes or latents, round a loop, or along the truncation."""
