@@ -37,11 +37,12 @@ class LatentSpace:
 
 def truncate(
     ws: Float[Tensor, "n s w"],
-    psi: float,
+    psi: float | Float[Tensor, "n 1 1"],
     mean: Float[Tensor, "n w"],
     cutoff: int | None = None,
 ) -> Float[Tensor, "n s w"]:
-    """Pull the first `cutoff` rows (None: all) to the mean: psi 1 leaves them, 0 is the mean.
+    """Pull the first `cutoff` rows (None: all) to the mean: psi 1 leaves them, 0 is the mean;
+    each image may have its own.
 
     Source: Karras et al. 2019, section 3.3.
     """

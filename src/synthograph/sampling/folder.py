@@ -30,7 +30,8 @@ class Unfinished:
         names: of all files of the request.
         modalities: folders within `folder` that hold further files of these names.
         part: make only these of the files.
-        verb: of the request, in messages.
+        verb: of the request, for messages.
+        option: that names the folder.
 
     Attributes:
         own: numbers of the files to make.
@@ -46,11 +47,13 @@ class Unfinished:
         modalities: Sequence[str] = (),
         part: Part | None = None,
         verb: str = "generate",
+        option: str = "--outdir",
     ) -> None:
-        self.folder, self.part, self.modalities, self._verb = folder, part, modalities, verb
+        self.folder, self.part, self.modalities = folder, part, modalities
         self.own = range(len(names)) if part is None else part.numbers(len(names))
         self.names, self.done = names[self.own.start : self.own.stop], 0
         self.whole = folder / f"{NOTE}.json"
+        self._verb, self._option = verb, option
         self._command = json.loads(json.dumps(command))
         self.note = self.whole
         if part is not None:
@@ -73,7 +76,7 @@ class Unfinished:
             for path in (folder / name for folder in folders for name in self.names):
                 if path.exists():
                     raise UserError(
-                        f"{path} exists already: choose another --outdir, or remove it first"
+                        f"{path} exists already: choose another {self._option}, or remove it first"
                     )
             self.folder.mkdir(parents=True, exist_ok=True)
         write_json(self.note, self._command)
@@ -94,7 +97,7 @@ class Unfinished:
             if other is not None:
                 raise UserError(
                     f"{self.folder}: another `{self._verb}` was interrupted here ({other}): run "
-                    f"that one again to finish it, choose another --outdir, or remove {path} to "
+                    f"that one again to finish it, choose another {self._option}, or remove {path} to "
                     "give it up"
                 )
             found[path] = known

@@ -18,14 +18,13 @@ from torch import Tensor
 
 from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
-from synthograph.models.base import truncate
 from synthograph.models.registry import style_family
 from synthograph.models.snapshot import Snapshot
+from synthograph.models.styles import truncate
 from synthograph.sampling.easing import Easing
 from synthograph.sampling.latents import (
     Latents,
     Rendering,
-    Space,
     one_hot_labels,
     placed,
     render,
@@ -157,7 +156,7 @@ def steps_by_keys(
     length = (met[start + 1] - met[start]).clamp(min=1)
     time = (number - met[start]).double() / length
     goal = (start + 1) % keys
-    return Steps(start, goal, easing(time), torch.full((frames,), psi).double(), ways)
+    return Steps(start, goal, easing(time), torch.full((frames,), psi, dtype=torch.float64), ways)
 
 
 def steps_at_keys(keys: int, psis: Float64[Tensor, " p"]) -> Steps:
@@ -221,9 +220,9 @@ def noise_loop(width: int, diameter: float, seed: int) -> Path:
     """A circle through a field of smooth noise: every latent on it is standard normal, and two of
     them are the more alike the nearer they lie.
 
-    The covariance at a distance of angles a is exp(x (cos a - 1)) with x = (diameter / 2 `REACH`)^2,
-    that of a field with a squared exponential on a circle; its Fourier coefficients are Bessel
-    functions. Source: MacKay 1998, "Introduction to Gaussian processes", section 5.1.
+    The covariance at an angle a is exp(x (cos a - 1)) with x = (diameter / 2 `REACH`)^2, which a
+    field with a squared exponential has on a circle; its Fourier coefficients are Bessel functions.
+    Source: Rasmussen and Williams 2006, "Gaussian processes for machine learning", equation 4.31.
 
     Args:
         width: of latents.

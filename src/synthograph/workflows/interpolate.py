@@ -151,7 +151,7 @@ def _begin(request: InterpolateRequest, film: Film, snapshot: Snapshot) -> Unfin
     }
     total = len(film.steps)
     names = [frame_name(number, total) for number in range(total)]
-    return Unfinished(request.out, command, names)
+    return Unfinished(request.out, command, names, verb="interpolate", option="--out")
 
 
 def _frames(

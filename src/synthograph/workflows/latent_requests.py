@@ -110,7 +110,8 @@ class _Film(OfNetwork):
         description="NAME.webp, NAME.mp4, NAME.png (all frames on one picture), or a folder"
     )
     seeds: str | None = Field(
-        None, description="key images, such as 85,100,75; 0-5 if not given; centre of a circularloop"
+        None,
+        description="key images, such as 85,100,75; 0-5 if not given; of a circularloop its centre",
     )
     latents: Path | None = Field(
         None, description="key images from a file of latents, instead of seeds"
