@@ -97,8 +97,8 @@ class Unfinished:
             if other is not None:
                 raise UserError(
                     f"{self.folder}: another `{self._verb}` was interrupted here ({other}): run "
-                    f"that one again to finish it, choose another {self._option}, or remove {path} to "
-                    "give it up"
+                    f"that one again to finish it, choose another {self._option}, or remove {path} "
+                    "to give it up"
                 )
             found[path] = known
         return found

@@ -96,8 +96,8 @@ class Steps:
 
     def take(self, some: slice) -> "Steps":
         """These frames."""
-        cut = (each[some] for each in (self.start, self.goal, self.share, self.psi))
-        return Steps(*cut, self.ways)
+        start, goal = self.start[some], self.goal[some]
+        return Steps(start, goal, self.share[some], self.psi[some], self.ways)
 
     @property
     def angle(self) -> Float64[Tensor, " f"]:
@@ -356,4 +356,4 @@ def labels_of_keys(
             f"--class: {len(classes)} classes for {keys} key images; name one for all of them, or "
             "one for each"
         )
-    return count, list(classes) * (count // len(classes))
+    return count, [*classes] * (count // len(classes))

@@ -237,7 +237,7 @@ def _keys(request: InterpolateRequest, snapshot: Snapshot, progress: Progress) -
     classes = [class_of(snapshot, name) or "" for name in request.classes]
     looping = request.interpolation is not None and Way(request.interpolation).is_loop
     if request.latents is not None:
-        wanted = Space.Z if request.space == Space.Z else None
+        wanted = Space.Z if request.space == "z" else None
         keys = read_latents(request.latents, snapshot, progress, wanted)
         if not classes and (keys.space is Space.W or None not in keys.labels):
             return keys
