@@ -15,11 +15,7 @@ from synthograph.core.untrusted.documents import JsonObject
 
 
 def describe(
-    path: Path,
-    facts: JsonObject,
-    *,
-    quick: bool = False,
-    track: Track = lambda items, total: items,
+    path: Path, facts: JsonObject, *, quick: bool = False, track: Track = lambda items, total: items
 ) -> None:
     """Describe an archive, and decode all its images and masks.
 

@@ -158,9 +158,7 @@ def _linked_from(archive: Archive, path: Path) -> LinkedFrom:
         paths.insert(0, Path(os.path.relpath(where, home)).as_posix())
     container = archive.files.container
     return LinkedFrom(
-        paths=paths,
-        images_hash=archive.images_hash,
-        stamp=stamp_of(container, container.members()),
+        paths=paths, images_hash=archive.images_hash, stamp=stamp_of(container, container.members())
     )
 
 

@@ -30,12 +30,7 @@ OWN = "network/body."
 _DENSE = re.compile(r"(denselayer\d+\.)(?:layers\.)?(norm|conv)\.?(\d)")
 _FLAT = re.compile(r"_blocks\.(?:\d+\.)?(\d+)\.(_.+)")
 _TIMM = re.compile(r"blocks\.(\d+)\.(\d+)\.(.+)")
-_TIMM_ENDS = {
-    "conv_stem": "_conv_stem",
-    "bn1": "_bn0",
-    "conv_head": "_conv_head",
-    "bn2": "_bn1",
-}
+_TIMM_ENDS = {"conv_stem": "_conv_stem", "bn1": "_bn0", "conv_head": "_conv_head", "bn2": "_bn1"}
 _TIMM_PARTS = {
     "conv_pw": "_expand_conv",
     "bn1": "_bn0",

@@ -183,9 +183,7 @@ def of_layer(
     return LogisticProbe(mean, scale, slopes, offsets, temperature, axes, spread, max(limits))
 
 
-def _moments(
-    values: Float64[Tensor, "n d"],
-) -> tuple[Float64[Tensor, " d"], Float64[Tensor, " d"]]:
+def _moments(values: Float64[Tensor, "n d"]) -> tuple[Float64[Tensor, " d"], Float64[Tensor, " d"]]:
     """Mean and deviation of every feature; one that does not vary keeps its size."""
     scale = values.std(0, correction=0)
     return values.mean(0), torch.where(scale > 1e-12, scale, torch.ones_like(scale))

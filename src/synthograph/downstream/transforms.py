@@ -183,11 +183,7 @@ def _noise(images: Tensor, own: OperationDraws) -> Tensor:
 
 TRANSFORMS: tuple[Transform, ...] = (
     Move(
-        name="mirror",
-        does="left becomes right",
-        needs=Invariance.MIRROR,
-        usual=True,
-        move=_mirror,
+        name="mirror", does="left becomes right", needs=Invariance.MIRROR, usual=True, move=_mirror
     ),
     Move(
         name="quarter",
@@ -265,11 +261,7 @@ TRANSFORMS: tuple[Transform, ...] = (
     ),
     Colour(name="contrast", does="by 15 % (standard deviation)", usual=True, strength=0.2),
     Colour(
-        name="saturation",
-        does="by 23 % (standard deviation)",
-        usual=True,
-        strength=0.3,
-        channels=3,
+        name="saturation", does="by 23 % (standard deviation)", usual=True, strength=0.3, channels=3
     ),
     Colour(name="hue", does="up to 9 degrees", usual=True, strength=0.05, channels=3),
     Look(

@@ -206,10 +206,7 @@ def _adjusted(gaps: Sequence[Gap]) -> list[Gap]:
 
 
 def _map(
-    sets: Sequence[DomainImages],
-    samples: Sequence[Sample],
-    extractor: str,
-    seed: int,
+    sets: Sequence[DomainImages], samples: Sequence[Sample], extractor: str, seed: int
 ) -> DomainMap:
     """As many images of every set, at most `MAX_POINTS` in all."""
     most = max(1, MAX_POINTS // len(sets))

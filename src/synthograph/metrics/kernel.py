@@ -28,12 +28,7 @@ def kernel(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"]) -> Float64[Tensor, 
 
 
 def subset_distances(
-    real: Sample,
-    fake: Sample,
-    *,
-    subsets: int = SUBSETS,
-    size: int = SUBSET_SIZE,
-    seed: int = 0,
+    real: Sample, fake: Sample, *, subsets: int = SUBSETS, size: int = SUBSET_SIZE, seed: int = 0
 ) -> Float64[Tensor, " k"]:
     """Unbiased squared MMD of random subsets, drawn without replacement inside each subset; their
     mean is the published form of the kernel distance.
@@ -143,11 +138,7 @@ def _pairs(sample: Sample, blocks: Int64[Tensor, " n"], count: int) -> Float64[T
 
 
 def cross_sums(
-    real: Sample,
-    fake: Sample,
-    x: Int64[Tensor, " n"],
-    y: Int64[Tensor, " m"],
-    count: int,
+    real: Sample, fake: Sample, x: Int64[Tensor, " n"], y: Int64[Tensor, " m"], count: int
 ) -> Float64[Tensor, "g g"]:
     """Sums of the kernel between the sets, for a block of real and one of synthetic images."""
     left, right = (one_hot(blocks, count).to(torch.float64) for blocks in (x, y))

@@ -130,10 +130,7 @@ def _window(variant: PathVariant, height: int, width: int) -> tuple[slice, slice
 
 
 def path_length(
-    distances: Iterable[Float[Tensor, " _"]],
-    *,
-    name: str = "ppl2_wend",
-    seed: int = 0,
+    distances: Iterable[Float[Tensor, " _"]], *, name: str = "ppl2_wend", seed: int = 0
 ) -> Value:
     """Mean of the distances from the 1st to the 99th percentile.
 

@@ -28,9 +28,7 @@ LEAST_TILE = 8
 
 
 def transfer_style(
-    images: Float[Tensor, "n c h w"],
-    styles: Float[Tensor, "n c h w"],
-    share: Float[Tensor, " n"],
+    images: Float[Tensor, "n c h w"], styles: Float[Tensor, "n c h w"], share: Float[Tensor, " n"]
 ) -> Float[Tensor, "n c h w"]:
     """Give images the low frequencies' amplitude of others and keep their own phase.
 
@@ -56,9 +54,7 @@ def transfer_style(
 
 
 def vary_stains(
-    images: Float[Tensor, "n 3 h w"],
-    factors: Float[Tensor, "n 3"],
-    offsets: Float[Tensor, "n 3"],
+    images: Float[Tensor, "n 3 h w"], factors: Float[Tensor, "n 3"], offsets: Float[Tensor, "n 3"]
 ) -> Float[Tensor, "n 3 h w"]:
     """Scale and shift the amounts of haematoxylin, eosin and DAB.
 

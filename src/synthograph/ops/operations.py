@@ -291,11 +291,7 @@ STEPS: tuple[AugmentOperation, ...] = (
         leak=("turned", rot90),
     ),
     GeometricOperation(
-        name="xint",
-        bundle=Bundle.BLIT,
-        unasked=True,
-        strength=("max", 0.125),
-        inverse=_whole_shift,
+        name="xint", bundle=Bundle.BLIT, unasked=True, strength=("max", 0.125), inverse=_whole_shift
     ),
     GeometricOperation(
         name="scale", bundle=Bundle.GEOM, unasked=True, strength=("std", 0.2), inverse=_scale

@@ -54,12 +54,7 @@ def check_target(page: Path, *, force: bool) -> Path:
 
 
 def write_report(
-    paths: Sequence[Path],
-    page: Path,
-    *,
-    title: str = "",
-    public: bool = False,
-    force: bool = False,
+    paths: Sequence[Path], page: Path, *, title: str = "", public: bool = False, force: bool = False
 ) -> WrittenReport:
     """Read what was named and write the page.
 

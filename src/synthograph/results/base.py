@@ -261,11 +261,7 @@ def public_command(line: str) -> str:
     return shlex.join(found)
 
 
-_PUBLIC = {
-    Privacy.PATH: short_name,
-    Privacy.COMMAND: public_command,
-    Privacy.PROSE: public_prose,
-}
+_PUBLIC = {Privacy.PATH: short_name, Privacy.COMMAND: public_command, Privacy.PROSE: public_prose}
 
 
 def public_form(value: Any, kind: Any = None, field: Any = None) -> Any:  # noqa: ANN401

@@ -2,15 +2,7 @@
 
 from typing import Literal
 
-from synthograph.results.base import (
-    Count,
-    Document,
-    FileName,
-    IfGiven,
-    Many,
-    Prose,
-    Schema,
-)
+from synthograph.results.base import Count, Document, FileName, IfGiven, Many, Prose, Schema
 from synthograph.results.classification import ScoreValue
 
 MEAN = ""

@@ -12,12 +12,7 @@ from synthograph.core.names import first_few, nfc
 from synthograph.core.outputs import is_run
 from synthograph.core.record import SourceItem, UnreadableError
 from synthograph.core.spec import MASKS
-from synthograph.core.untrusted.containers import (
-    Container,
-    open_container,
-    unwrap,
-    without_runs,
-)
+from synthograph.core.untrusted.containers import Container, open_container, unwrap, without_runs
 from synthograph.core.untrusted.dataset_json import DATASET
 from synthograph.sources.base import SourceFile
 from synthograph.sources.cells import MISSING

@@ -92,9 +92,7 @@ class LabelTable:
 
     @staticmethod
     def read(
-        path: Path,
-        columns: Mapping[str, str] | None = None,
-        missing: Iterable[str] = MISSING,
+        path: Path, columns: Mapping[str, str] | None = None, missing: Iterable[str] = MISSING
     ) -> "LabelTable":
         """Read a table, separated by commas, semicolons, tabs or bars, as office programs save it.
 

@@ -311,11 +311,7 @@ def interval(
 
 
 def squared_interval(
-    values: Float64[Tensor, " e"],
-    cut: Plan,
-    *,
-    bias: float = 0.0,
-    least: float = 0.0,
+    values: Float64[Tensor, " e"], cut: Plan, *, bias: float = 0.0, least: float = 0.0
 ) -> Interval | None:
     """An interval for a squared distance: symmetric for the root of the distance with its bias.
 

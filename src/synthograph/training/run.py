@@ -165,11 +165,7 @@ class NullRunDirectory(RunDirectory):
 
 
 def create_run(
-    outdir: Path,
-    config: RunConfig,
-    description: str,
-    *,
-    origin: JsonObject | None = None,
+    outdir: Path, config: RunConfig, description: str, *, origin: JsonObject | None = None
 ) -> RunDirectory:
     """Make `outdir/00003-<description>` with `config.json` inside, by one rename; `origin` is the
     document of the snapshot that the run starts from, if any.

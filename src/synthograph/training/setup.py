@@ -24,12 +24,7 @@ from synthograph.models.base import Condition, ModelBundle
 from synthograph.models.registry import family
 from synthograph.models.snapshot import Snapshot, SnapshotInfo
 from synthograph.models.transfer import TransferReport, origin, transfer
-from synthograph.training.augmentation import (
-    augment_with,
-    left_out_note,
-    make_pipe,
-    permitted,
-)
+from synthograph.training.augmentation import augment_with, left_out_note, make_pipe, permitted
 from synthograph.training.config import (
     AugmentMode,
     DataConfig,
@@ -191,11 +186,7 @@ def make_session(
     check_model(spec, config.model)
     streams = Streams(config.seed)
     stream = TrainingStream(
-        data.archive,
-        data.rows,
-        streams,
-        mirror=config.data.mirror,
-        conditional=config.data.cond,
+        data.archive, data.rows, streams, mirror=config.data.mirror, conditional=config.data.cond
     )
     kind = family(config.model.family)
     condition = Condition(stream.classes, stream.label_width)
@@ -249,10 +240,7 @@ def _data_digest(data: ArchiveRows, stream: TrainingStream) -> str:
 
 
 def _document(
-    config: RunConfig,
-    data: ArchiveRows,
-    condition: Condition,
-    init_from: Snapshot | None,
+    config: RunConfig, data: ArchiveRows, condition: Condition, init_from: Snapshot | None
 ) -> SnapshotInfo:
     """The provenance that snapshots of this run carry."""
     info, archive = data.archive.info, data.archive

@@ -184,11 +184,7 @@ class NetworkJob:
     def make(self, progress: Progress) -> Made:
         """Train, and calibrate the probabilities on the validation images."""
         fitted = fitting.fit(
-            self.task(),
-            self.config,
-            state=self.state,
-            tracks=progress.track,
-            log=progress.log,
+            self.task(), self.config, state=self.state, tracks=progress.track, log=progress.log
         )
         network, head = self.network.features, self.network.head
         extractor = trained_extractor(self.backbone.name, network, self.device)

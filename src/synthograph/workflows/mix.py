@@ -10,13 +10,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from synthograph.archive.batches import ArchiveRows
-from synthograph.archive.linked import (
-    Pick,
-    numbered,
-    refuse_inputs,
-    write_copied,
-    write_linked,
-)
+from synthograph.archive.linked import Pick, numbered, refuse_inputs, write_copied, write_linked
 from synthograph.archive.manifest import UNLABELLED, Row, count_labels
 from synthograph.archive.merge import merged, merged_info
 from synthograph.archive.reader import Archive, ArchiveInfo, open_archive

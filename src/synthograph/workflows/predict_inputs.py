@@ -78,11 +78,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _prepared(
-    request: PredictOptions,
-    info: TrainedInfo,
-    path: Path,
-    folder: Path,
-    progress: Progress,
+    request: PredictOptions, info: TrainedInfo, path: Path, folder: Path, progress: Progress
 ) -> Inputs:
     """Image files as an archive in a folder of ours."""
     rows, rejects = prepared_rows(path, folder, progress, **_as_trained(request, info, path))
@@ -118,8 +114,7 @@ def prepared_rows(
     place = folder / "images"
     try:
         made = prepare.run(
-            PrepareRequest(source=source, dest=place, **asked),
-            progress=_Quiet(progress),
+            PrepareRequest(source=source, dest=place, **asked), progress=_Quiet(progress)
         )
     except UserError as error:
         raise UserError(str(error).replace(str(source), str(path))) from None

@@ -300,10 +300,7 @@ def _from_archive(request: PrepareRequest, rules: PrepareOptions) -> Preparation
 
 
 def _from_files(
-    request: PrepareRequest,
-    modalities: dict[str, Path],
-    rules: PrepareOptions,
-    progress: Progress,
+    request: PrepareRequest, modalities: dict[str, Path], rules: PrepareOptions, progress: Progress
 ) -> PreparationInputs:
     files = read_files(
         FileSourceOptions(

@@ -59,8 +59,7 @@ class PrepareRequest(Request):
         "not stated if not given",
     )
     window: str | None = Field(
-        None,
-        description="values that become black and white: LOW,HIGH, or percentiles 0.5%,99.5%",
+        None, description="values that become black and white: LOW,HIGH, or percentiles 0.5%,99.5%"
     )
     window_scope: Literal["archive", "image"] = Field(
         "archive", description="percentiles of all images together (archive) or of each (image)"
@@ -225,8 +224,7 @@ class AuditRequest(Request):
     seed: int = Field(0, ge=0, description="seed of draws, permutations and transforms")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     per_fold: tuple[str, ...] = Field(
-        (),
-        description="only the cross-fold test: images from one fold's generator; repeat it",
+        (), description="only the cross-fold test: images from one fold's generator; repeat it"
     )
     dry_run: bool = Field(False, description="validate and print the plan")
     embeddings: Path | None = Field(None, description="moved to 'synthograph embeddings'")

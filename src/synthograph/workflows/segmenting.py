@@ -42,11 +42,7 @@ def overlaps_of(
 ) -> Overlaps:
     """What predicted masks have in common with the true ones."""
     return compare_masks(
-        images.masks,
-        masks.numpy(),
-        classes,
-        groups=images.rows.images.groups,
-        distances=distances,
+        images.masks, masks.numpy(), classes, groups=images.rows.images.groups, distances=distances
     )
 
 

@@ -38,12 +38,7 @@ from synthograph.training.loop import Trainer, duration
 from synthograph.training.resume import extended, resume_session
 from synthograph.training.run import RunDirectory, find_launched, join_run, read_config
 from synthograph.training.session import Session
-from synthograph.training.setup import (
-    make_session,
-    open_data,
-    parameter_counts,
-    resolve_run,
-)
+from synthograph.training.setup import make_session, open_data, parameter_counts, resolve_run
 from synthograph.workflows.processes import launch, report_leader, report_result
 from synthograph.workflows.requests import TrainRequest
 from synthograph.workflows.snapshot_scores import (
@@ -131,11 +126,7 @@ def _source(named: str, progress: Progress) -> Snapshot:
 
 
 def _resolve(
-    request: TrainRequest,
-    given: JsonObject,
-    source: Snapshot | None,
-    team: Team,
-    log: Log,
+    request: TrainRequest, given: JsonObject, source: Snapshot | None, team: Team, log: Log
 ) -> tuple[RunConfig, ArchiveRows]:
     """The configuration of a new run, with nothing left open, and its images."""
     path = given.get("data", {}).get("path")

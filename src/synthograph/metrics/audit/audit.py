@@ -177,11 +177,7 @@ def _sets(request: AuditSets) -> Sets:
 
 
 def audit(
-    request: AuditSets,
-    extractors: Sequence[Extractor],
-    *,
-    folder: Path,
-    tracks: Tracks = silent,
+    request: AuditSets, extractors: Sequence[Extractor], *, folder: Path, tracks: Tracks = silent
 ) -> Audited:
     """Audit a set of synthetic images.
 
@@ -319,10 +315,7 @@ def _too_few(train: ImageSet, holdout: ImageSet) -> str | None:
 
 
 def _limits(
-    request: AuditSets,
-    extractors: Sequence[Extractor],
-    copies: Copies,
-    inferred: Membership,
+    request: AuditSets, extractors: Sequence[Extractor], copies: Copies, inferred: Membership
 ) -> Iterator[str]:
     """What could not be seen."""
     if all(each.indicative for each in extractors):

@@ -84,12 +84,7 @@ def calibrate(index: Index, seed: int) -> Calibration:
 
 
 def find_copies(
-    index: Index,
-    holdout: ImageSet,
-    synthetic: ImageSet,
-    *,
-    seed: int = 0,
-    planted: int = PLANTED,
+    index: Index, holdout: ImageSet, synthetic: ImageSet, *, seed: int = 0, planted: int = PLANTED
 ) -> CopySearch:
     """Search synthetic images for copies of training images.
 
@@ -211,12 +206,7 @@ def _chosen(train: ImageSet, planted: int, streams: Streams) -> Int64[Tensor, " 
     return torch.tensor(sorted(places))
 
 
-def _recalls(
-    index: Index,
-    known: Calibration,
-    streams: Streams,
-    planted: int,
-) -> list[Recall]:
+def _recalls(index: Index, known: Calibration, streams: Streams, planted: int) -> list[Recall]:
     """Plant copies, and see which are found."""
     train = index.images
     rows = _chosen(train, planted, streams)

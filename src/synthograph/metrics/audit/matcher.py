@@ -116,9 +116,7 @@ def grid(h: int, w: int) -> Float[Tensor, "p 2"]:
 
 
 def warped(
-    images: Float[Tensor, "b c h w"],
-    pose: Pose,
-    padding: str = "zeros",
+    images: Float[Tensor, "b c h w"], pose: Pose, padding: str = "zeros"
 ) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b 1 h w"]]:
     """Images seen in a pose, and where they are seen (1 inside, 0 outside)."""
     b, _, h, w = images.shape

@@ -287,11 +287,7 @@ def _quartiles(values: Float[Tensor, " n"]) -> dict[str, float]:
 
 
 def _distance_tables(
-    train: Sample,
-    holdout: Sample,
-    synthetic: Sample,
-    labels: Labels | None,
-    streams: Streams,
+    train: Sample, holdout: Sample, synthetic: Sample, labels: Labels | None, streams: Streams
 ) -> DistanceTables:
     values = synthetic.values
     pool = pool_of(train, holdout, labels)
@@ -310,10 +306,7 @@ def _distance_tables(
 
 
 def _cut(
-    train: Sample,
-    holdout: Sample,
-    labels: Labels | None,
-    streams: Streams,
+    train: Sample, holdout: Sample, labels: Labels | None, streams: Streams
 ) -> tuple[Sample, Sample, Labels | None]:
     """As many groups as fit, and no more of one than of any other where there are too many."""
     limits = (MAX_REAL, MAX_REAL // 2)

@@ -191,10 +191,7 @@ def draws(
 
 
 def choose(
-    pool: Pool,
-    allowed: Bool[Tensor, " g"],
-    target: Int64[Tensor, " c"],
-    order: Int[Tensor, " g"],
+    pool: Pool, allowed: Bool[Tensor, " g"], target: Int64[Tensor, " c"], order: Int[Tensor, " g"]
 ) -> Bool[Tensor, " g"]:
     """The `allowed` groups with about as many images of every class as `target`, looked at in this
     order.

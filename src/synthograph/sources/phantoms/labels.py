@@ -162,10 +162,7 @@ def calibrate_signal(auroc: float, prevalence: float) -> float:
 
 
 def draw_population(
-    key: Key,
-    factors: Sequence[Factor],
-    confounders: Sequence[Confounder],
-    options: PhantomOptions,
+    key: Key, factors: Sequence[Factor], confounders: Sequence[Confounder], options: PhantomOptions
 ) -> Population:
     """Draw patients, factors, confounders and labels; a larger `count` only appends images.
 
