@@ -158,17 +158,6 @@ def test_bad_input_is_refused_in_words(
     assert code == 2 and "is synthetic" in error
 
 
-def test_what_is_a_verb_of_its_own_now_is_named(search: Typed, tmp_path: Path) -> None:
-    tensors, metadata = tmp_path / "tensors.tsv", tmp_path / "metadata.tsv"
-    code, _, error = search("--embeddings", tensors, "--metadata", metadata)
-    assert code == 2 and error.count("\n") == 1
-    assert f"synthograph embeddings --tensors {tensors} --metadata {metadata}" in error
-    code, _, error = search("--export", tmp_path / "board")
-    assert code == 2 and f"synthograph embeddings ARCHIVE... --outdir {tmp_path}" in error
-    code, _, error = search("--train", tmp_path)
-    assert code == 2 and "an audit needs --synthetic" in error
-
-
 def test_two_extractors_of_one_name_are_refused(
     search: Typed, cells: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

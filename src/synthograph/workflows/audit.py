@@ -64,7 +64,6 @@ def run(request: AuditRequest, *, progress: Progress) -> AuditResult | CrossFold
     Raises:
         UserError: a set is missing, sets that cannot be compared, or whose patients overlap.
     """
-    _refuse_moved(request)
     if request.per_fold:
         _refuse_beside(request)
     refuse_output(request.outdir, "--outdir")
@@ -90,22 +89,6 @@ def run(request: AuditRequest, *, progress: Progress) -> AuditResult | CrossFold
     with keeping(result):
         written = _write(found, sets, request.outdir, request.command_line())
     return AuditResult(found, files, written)
-
-
-def _refuse_moved(request: AuditRequest) -> None:
-    """Name the verb that does now what these options did."""
-    flags = request.flags()
-    if request.export is not None:
-        raise UserError(
-            f"{flags['export']} is a verb of its own: synthograph embeddings ARCHIVE... "
-            f"--outdir {request.export}"
-        )
-    if request.embeddings is not None or request.metadata is not None:
-        raise UserError(
-            f"{flags['embeddings']} is a verb of its own: synthograph embeddings "
-            f"--tensors {request.embeddings or 'tensors.tsv'} "
-            f"--metadata {request.metadata or 'metadata.tsv'}"
-        )
 
 
 def _refuse_beside(request: AuditRequest) -> None:

@@ -227,9 +227,6 @@ class AuditRequest(Request):
         (), description="only the cross-fold test: images from one fold's generator; repeat it"
     )
     dry_run: bool = Field(False, description="validate and print the plan")
-    embeddings: Path | None = Field(None, description="moved to 'synthograph embeddings'")
-    metadata: Path | None = Field(None, description="moved to 'synthograph embeddings'")
-    export: Path | None = Field(None, description="moved to 'synthograph embeddings'")
 
 
 class EmbeddingsRequest(Request):
