@@ -29,7 +29,7 @@ class StyleGAN2(StyleFamily):
         self, spec: ImageSpec, condition: base.Condition, config: ModelConfig
     ) -> base.Networks:
         """One generator and one discriminator per modality."""
-        _check_names(spec)
+        check_names(spec)
         own = _own(config)
         generator = Generator(spec, condition.width, own)
         discriminators = nn.ModuleDict(
@@ -127,7 +127,7 @@ class StyleGAN2(StyleFamily):
         """Weights of modalities that there are not, names of modalities that networks cannot hold,
         and channels that cannot be built.
         """
-        _check_names(spec)
+        check_names(spec)
         own = _own(config)
         for name in own.modality_weights:
             if name not in spec.modalities:
@@ -163,7 +163,7 @@ class StyleGAN2(StyleFamily):
         return presets.PRESETS
 
 
-def _check_names(spec: ImageSpec) -> None:
+def check_names(spec: ImageSpec) -> None:
     """Refuse modalities that are called as something that torch's containers have already.
 
     Raises:

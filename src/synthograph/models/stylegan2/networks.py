@@ -98,7 +98,7 @@ class StyledConv(nn.Module):
         weight = self.weight * (1 / math.sqrt(self.weight[0].numel()))
         style, scale = self.affine(w), gain * LRELU_GAIN
         y = modulated_conv(x, weight, style, self.bias, convolve=self.convolve, gain=scale)
-        drawn = noise.map_for(self, len(w))
+        drawn = noise.map_for(self.noise_const, len(w))
         if drawn is not None and self.noise_strength is not None:
             y += (drawn * (self.noise_strength * scale)).to(y.dtype)
         return lrelu_(y, clamp=None if self.clamp is None else self.clamp * gain)
@@ -127,9 +127,8 @@ class Noise:
     def __init__(self, mode: NoiseMode, given: Float[Tensor, "n p"] | None) -> None:
         self.mode, self.given, self.used = mode, given, 0
 
-    def map_for(self, layer: StyledConv, count: int) -> Tensor | None:
-        """Noise [h, w] or [n, 1, h, w] for the next layer, or None."""
-        fixed = layer.noise_const
+    def map_for(self, fixed: Float[Tensor, "hh ww"] | None, count: int) -> Tensor | None:
+        """Noise [h, w] or [n, 1, h, w] for the next layer, whose fixed map is given, or None."""
         if fixed is None or self.mode is NoiseMode.NONE:
             return None
         if self.mode is NoiseMode.CONST:

@@ -18,10 +18,38 @@ from torch.nn.functional import softplus
 
 from synthograph.models.base import Augment, Batch, LossTerms, Networks, Phase
 from synthograph.models.stylegan2.config import StyleGAN2Config
+from synthograph.models.stylegan2.mapping import MappingNetwork
 from synthograph.models.stylegan2.networks import Generator
 from synthograph.ops.convolution import features_only
 
 PATH_MEAN = "path_length_mean"
+
+
+def drawn(batch: Batch, stream: str, *shape: int) -> Tensor:
+    """Standard normal numbers [n, *shape], many per image, so drawn where the images are."""
+    return batch.streams.normal(stream, batch.indices.to(batch.reals.device), shape)
+
+
+def mixed_styles(
+    mapping: MappingNetwork,
+    batch: Batch,
+    labels: Float[Tensor, "n c"],
+    phase: str,
+    share: float,
+    rows: int,
+) -> Float[Tensor, "n {rows} w"]:
+    """The first `rows` of styles for labels, a share of them mixed from two latents at a crossover
+    of their own; row 0 is never a mixed one. Source: Karras et al. 2019, section 3.1.
+    """
+    streams, width = batch.streams.under(phase), mapping.z_dim
+    first: Tensor = mapping(drawn(batch, f"{phase}/z", width), labels)[:, :rows]
+    if not share:
+        return first
+    second = mapping(drawn(batch, f"{phase}/z2", width), labels)[:, :rows]
+    crossover = 1 + streams.integers("crossover", batch.indices, rows - 1)
+    mixed = streams.uniform("mix", batch.indices) < share
+    own = torch.arange(rows)[None] < torch.where(mixed, crossover, rows)[:, None]
+    return torch.where(own.to(first.device)[:, :, None], first, second)
 
 
 class Losses:
@@ -74,7 +102,7 @@ class Losses:
         half = batch.take(chosen)
         with self._penalty_precision():
             image, ws = self._synthesise(half, "Greg")
-        probe = self._normal(half, "Greg/probe", *image.shape[1:])
+        probe = drawn(half, "Greg/probe", *image.shape[1:])
         projected = (image * probe).sum() / math.sqrt(image.shape[2] * image.shape[3])
         with features_only():
             (gradient,) = torch.autograd.grad(projected, [ws], create_graph=True)
@@ -144,29 +172,13 @@ class Losses:
 
     def _synthesise(self, batch: Batch, phase: str) -> tuple[Tensor, Float[Tensor, "n s w"]]:
         """Images, with fresh noise if any, and their styles; row 0 is never a mixed one."""
-        ws = self._styles(batch, phase)
+        generator, share = self.generator, self.config.style_mixing
+        labels = batch.synthetic_labels
+        ws = mixed_styles(generator.mapping, batch, labels, phase, share, generator.num_ws)
         synthesis, noise = self.generator.synthesis, None
         if self.config.noise:
-            noise = self._normal(batch, f"{phase}/noise", synthesis.noise_pixels)
+            noise = drawn(batch, f"{phase}/noise", synthesis.noise_pixels)
         return synthesis(ws, noise_mode="random", noise=noise), ws
-
-    def _styles(self, batch: Batch, phase: str) -> Float[Tensor, "n s w"]:
-        """Styles, a fraction of them mixed from two latents at a crossover of their own."""
-        streams, mapping = batch.streams.under(phase), self.generator.mapping
-        width, rows = self.config.z_dim, self.generator.num_ws
-        first = mapping(self._normal(batch, f"{phase}/z", width), batch.synthetic_labels)
-        if not self.config.style_mixing:
-            return first
-        second = mapping(self._normal(batch, f"{phase}/z2", width), batch.synthetic_labels)
-        crossover = 1 + streams.integers("crossover", batch.indices, rows - 1)
-        mixed = streams.uniform("mix", batch.indices) < self.config.style_mixing
-        crossover = torch.where(mixed, crossover, rows)
-        own = torch.arange(rows)[None] < crossover[:, None]
-        return torch.where(own.to(first.device)[:, :, None], first, second)
-
-    def _normal(self, batch: Batch, stream: str, *shape: int) -> Tensor:
-        """Standard normal numbers, many per image, so drawn where the images are."""
-        return batch.streams.normal(stream, batch.indices.to(batch.reals.device), shape)
 
     def _logits(self, image: Tensor, label: Tensor) -> dict[str, Tensor]:
         parts = self.spec.split(image)

@@ -1,0 +1,1 @@
+"""StyleGAN with progressive growing (Karras et al. 2019, 2018)."""

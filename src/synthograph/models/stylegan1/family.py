@@ -1,0 +1,148 @@
+"""StyleGAN with progressive growing as a family: how the engine, sampling and metrics see it."""
+
+from collections.abc import Iterable
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from synthograph.core.seeds import Streams
+from synthograph.core.spec import ImageSpec
+from synthograph.core.untrusted.documents import JsonObject
+from synthograph.models import base
+from synthograph.models.config import AdamConfig, ModelConfig
+from synthograph.models.stylegan1 import presets, transfer
+from synthograph.models.stylegan1.config import (
+    StyleGAN1Config,
+    sides_of,
+    trained_levels,
+    value_at,
+)
+from synthograph.models.stylegan1.networks import Discriminator, Generator
+from synthograph.models.stylegan1.phases import Losses
+from synthograph.models.stylegan2.family import check_names
+
+
+class StyleGAN1(base.Family):
+    """StyleGAN (Karras et al. 2019), grown from small images to large ones."""
+
+    name = "stylegan1"
+    Config = StyleGAN1Config
+
+    def build(
+        self, spec: ImageSpec, condition: base.Condition, config: ModelConfig
+    ) -> base.Networks:
+        """One generator and one discriminator per modality, with the layers of all stages."""
+        check_names(spec)
+        own = _own(config)
+        generator = Generator(spec, condition.width, own)
+        discriminators = nn.ModuleDict(
+            {name: Discriminator(spec, name, condition.width, own) for name in spec.modalities}
+        )
+        trained = {"G": generator, "D": discriminators}
+        return base.Networks(generator, discriminators, trained=trained)
+
+    def phases(
+        self, networks: base.Networks, config: ModelConfig, augment: base.Augment
+    ) -> list[base.Phase]:
+        """Gmain, Dmain."""
+        return Losses(networks, _own(config), augment).phases()
+
+    def optimiser_rates(self, config: ModelConfig) -> dict[str, AdamConfig]:
+        """As configured: no penalty is lazy."""
+        return dict(config.optimisers)
+
+    def schedule(self, config: ModelConfig, spec: ImageSpec, images_seen: int) -> base.Stage:
+        """Each level has a stage of twice `progressive_stage` images, the last one all others. In
+        the first half a new level is faded in, but for the first one.
+        """
+        own = _own(config)
+        levels, half = trained_levels(spec, own), own.progressive_stage
+        number = min(images_seen // (2 * half), len(levels) - 1)
+        into = images_seen - 2 * half * number
+        side = sides_of(spec)[levels[number]]
+        return base.Stage(
+            resolution=side,
+            batch_scale=value_at(side, own.batch_scale),
+            rate_scale=dict.fromkeys(own.optimisers, value_at(side, own.rate_scale)),
+            fade=min((into + 1) / half, 1.0) if number else 1.0,
+            optimiser_run=number,
+        )
+
+    def stage_starts(self, config: ModelConfig, spec: ImageSpec) -> list[int]:
+        """A stage per level."""
+        own = _own(config)
+        return [2 * own.progressive_stage * k for k in range(len(trained_levels(spec, own)))]
+
+    def sample(
+        self,
+        generator: nn.Module,
+        z: Float[Tensor, "n z"],
+        label: Tensor | None,
+        *,
+        truncation: float = 1.0,
+        cutoff: int | None = None,
+        center: base.TruncationCenter = base.TruncationCenter.GLOBAL,
+        noise: base.NoiseMode = base.NoiseMode.CONST,
+        seeds: Int64[Tensor, " n"] | None = None,
+    ) -> Tensor:
+        """Images for latents, as far as the generator has grown, enlarged to the full size."""
+        assert isinstance(generator, Generator), "the family builds its own generator"
+        noise, center = base.NoiseMode(noise), base.TruncationCenter(center)
+        mapping, mean = generator.mapping, None
+        if center is base.TruncationCenter.CLASS and truncation != 1:
+            mean = mapping.class_means(label)
+        ws = mapping.truncate(mapping(z, label), truncation, cutoff, mean)
+        synthesis, maps = generator.synthesis, None
+        if noise is base.NoiseMode.RANDOM and seeds is not None:
+            maps = Streams(0).normal("sample/noise", seeds, (synthesis.noise_pixels,))
+        image: Tensor = synthesis(ws, noise_mode=noise, noise=maps)
+        return image
+
+    def set_precision(self, networks: base.Networks, dtype: torch.dtype) -> None:
+        """Blocks of synthesis and discriminators; mapping, outputs and epilogue stay fp32."""
+        assert isinstance(networks.generator, Generator), "the family builds its own generator"
+        networks.generator.synthesis.block_dtype = dtype
+        for discriminator in networks.discriminators.values():
+            assert isinstance(discriminator, Discriminator), "and its own discriminators"
+            discriminator.block_dtype = dtype
+
+    def discriminator_layers(self, networks: base.Networks) -> list[list[nn.Module]]:
+        """From-image layers and convolutions, from the image inwards."""
+        found: list[list[nn.Module]] = []
+        for discriminator in networks.discriminators.values():
+            assert isinstance(discriminator, Discriminator), "the family builds its own"
+            found.append(discriminator.layers())
+        return found
+
+    def preset(self, name: str, spec: ImageSpec, gpus: int) -> JsonObject:
+        """See `presets.preset`."""
+        return presets.preset(name, spec)
+
+    def check(self, spec: ImageSpec, config: ModelConfig) -> None:
+        """Stages of sizes that there are not, and names that networks cannot hold."""
+        check_names(spec)
+        trained_levels(spec, _own(config))
+
+    def map_weights(
+        self, target: base.ModelBundle, source: base.ModelBundle
+    ) -> dict[str, base.WeightInit]:
+        """See `transfer.map_weights`."""
+        return transfer.map_weights(target, source)
+
+    def inherited_settings(self, config: ModelConfig) -> JsonObject:
+        """See `transfer.INHERITED`."""
+        return config.model_dump(mode="json", include=set(transfer.INHERITED))
+
+    def narrower(self, spec: ImageSpec, config: ModelConfig, factor: int) -> ModelConfig | None:
+        """See `StyleGAN1Config.narrower`."""
+        return _own(config).narrower(max(spec.height, spec.width), factor)
+
+    def preset_names(self) -> Iterable[str]:
+        """Names of the presets."""
+        return presets.PRESETS
+
+
+def _own(config: ModelConfig) -> StyleGAN1Config:
+    assert isinstance(config, StyleGAN1Config), "the registry parses configs by family"
+    return config
