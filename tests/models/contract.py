@@ -33,15 +33,16 @@ SPECS = [
 
 def configure(kind: Family, archive: Path, settings: dict[str, Any]) -> RunConfig:
     """A short run, with labels and augmentation that acts."""
+    pipe = {"xflip": 1, "scale": 1}
+    adaptive = {"augment": {"mode": "ada", "p": 0.2, "speed_kimg": 0.1, "pipe": pipe}}
     always = {
         "data": {"path": str(archive), "cond": True},
         "model": {"family": kind.name},
-        "augment": {"mode": "ada", "p": 0.2, "speed_kimg": 0.1, "pipe": {"xflip": 1, "scale": 1}},
         "device": "cpu",
         "precision": "fp32",
     }
     spec = open_archive(archive).info.spec
-    return resolve_machine(resolve(spec, "tiny", [settings, always]))
+    return resolve_machine(resolve(spec, "tiny", [adaptive, settings, always]))
 
 
 class FamilyContract:

@@ -123,10 +123,13 @@ class Staged(base.Family):
     def schedule(self, config: ModelConfig, spec: ImageSpec, images_seen: int) -> base.Stage:
         full = max(spec.height, spec.width)
         if images_seen < FIRST:
-            return base.Stage(full // 2, batch=6, rate_scale={"critic": 0.25}, fade=0.0)
+            return base.Stage(full // 2, batch_scale=3, rate_scale={"critic": 0.25}, fade=0.0)
         return base.Stage(
-            full, batch=4, fade=min((images_seen - FIRST + 1) / 20, 1.0), optimiser_run=1
+            full, batch_scale=2, fade=min((images_seen - FIRST + 1) / 20, 1.0), optimiser_run=1
         )
+
+    def stage_starts(self, config: ModelConfig, spec: ImageSpec) -> list[int]:
+        return [0, FIRST]
 
     def sample(self, generator: nn.Module, z: Tensor, label: Tensor | None, **_: object) -> Tensor:
         images: Tensor = generator(z, label)
@@ -141,7 +144,7 @@ class Staged(base.Family):
     def preset(self, name: str, spec: ImageSpec, gpus: int) -> dict[str, Any]:
         if name not in self.preset_names():
             raise UserError(f"preset {name!r} is unknown")
-        training = {"kimg": 0.05, "batch": 6, "batch_gpu": 3, "tick_kimg": 0.01, "snap": 2}
+        training = {"kimg": 0.05, "batch": 2, "batch_gpu": 1, "tick_kimg": 0.01, "snap": 2}
         return {"model": {"family": self.name}, "training": training}
 
     def preset_names(self) -> Iterable[str]:

@@ -13,7 +13,7 @@ class TestStaged(FamilyContract):
     rounding = 1e-4
     settings = {
         "model": {"optimisers": {key: {"lr": lr, "eps": 0.1} for key, lr in RATES.items()}},
-        "training": {"kimg": 0.05, "batch": 6, "batch_gpu": 3},
+        "training": {"kimg": 0.05, "batch": 2, "batch_gpu": 1},
     }
 
     def test_every_step_obeys_its_stage(self, archive: Path) -> None:

@@ -9,7 +9,8 @@ from synthograph.core.errors import UserError
 from synthograph.core.spec import ImageSpec
 from synthograph.features import packaged
 from synthograph.features.packaged import RANDOM, TRAINED
-from synthograph.training.config import GAMMA, OPTIONS, RunConfig, TrainRequest
+from synthograph.models.registry import FAMILIES
+from synthograph.training.config import OPTIONS, RunConfig, TrainRequest
 from synthograph.training.presets import resolve
 from synthograph.training.resume import extended
 
@@ -17,7 +18,9 @@ SPEC = ImageSpec(height=16, width=16, modalities={"image": 3})
 
 
 def test_every_option_is_about_a_setting_and_says_what_it_does() -> None:
-    known = {setting.path for setting in describe(RunConfig)} | {GAMMA}
+    known = {setting.path for setting in describe(RunConfig)}
+    for family in FAMILIES.values():
+        known |= {setting.path for setting in describe(family.Config, "model.")}
     assert set(OPTIONS) <= known
     for option in OPTIONS.values():
         assert TrainRequest.model_fields[option.name].description

@@ -7,7 +7,7 @@ own folder.
 
 import abc
 import enum
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, NoReturn
 
@@ -158,14 +158,14 @@ class Stage:
 
     Attributes:
         resolution: longer side of the images that the networks make and see, in pixels.
-        batch: images of the step; None for as many as the run is configured for.
+        batch_scale: images of the step, in multiples of the batch that the run is configured for.
         rate_scale: optimiser key -> factor of its learning rate, 1 unless given.
         fade: share of the newest layers in the result, in [0, 1].
         optimiser_run: Adam forgets its averages after the last step of one number.
     """
 
     resolution: int
-    batch: int | None = None
+    batch_scale: int = 1
     rate_scale: Mapping[str, float] = field(default_factory=dict)
     fade: float = 1.0
     optimiser_run: int = 0
@@ -281,6 +281,12 @@ class Family(abc.ABC):
         """What holds for the step that begins at an image count, which alone decides it: a resumed
         run continues in the middle of a stage.
         """
+
+    def stage_starts(self, config: ModelConfig, spec: ImageSpec) -> Sequence[int]:
+        """Image counts at which `schedule` begins another stage, 0 first. A step that begins
+        before such a count is of the stage before.
+        """
+        return (0,)
 
     @abc.abstractmethod
     def sample(

@@ -39,6 +39,11 @@ class ModelConfig(Config):
         return 1
 
     @property
+    def signed_logits(self) -> bool:
+        """Whether logits above 0 stand for real images, which adaptive augmentation reads."""
+        return True
+
+    @property
     def has_noise(self) -> bool:
         """Whether images take noise of their own, beside the latent."""
         return False

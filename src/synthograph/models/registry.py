@@ -4,14 +4,15 @@ its folder.
 
 from collections.abc import Mapping
 
-from synthograph.core.errors import UserError
+from synthograph.core.errors import SettingError, UserError
 from synthograph.core.names import nearest
 from synthograph.models.base import Family
 from synthograph.models.config import ModelConfig
+from synthograph.models.stylegan1.family import StyleGAN1
 from synthograph.models.stylegan2.family import StyleGAN2
 from synthograph.models.styles import StyleFamily
 
-FAMILIES: dict[str, Family] = {f.name: f for f in (StyleGAN2(),)}
+FAMILIES: dict[str, Family] = {f.name: f for f in (StyleGAN2(), StyleGAN1())}
 DEFAULT_FAMILY = StyleGAN2.name
 
 
@@ -24,6 +25,20 @@ def family(name: str) -> Family:
     if name not in FAMILIES:
         raise UserError(f"model family {name!r} is unknown: {nearest(name, FAMILIES)}")
     return FAMILIES[name]
+
+
+def family_of_preset(name: str) -> Family:
+    """The first family that has a preset of that name.
+
+    Raises:
+        UserError: there is none.
+    """
+    names = {each: list(each.preset_names()) for each in FAMILIES.values()}
+    for each, known in names.items():
+        if name in known:
+            return each
+    everything = [known for each in names.values() for known in each]
+    raise UserError(f"preset {name!r} is unknown: {nearest(name, everything)}")
 
 
 def style_family(name: str) -> StyleFamily:
@@ -43,5 +58,20 @@ def style_family(name: str) -> StyleFamily:
 
 
 def parse_model(tree: Mapping[str, object]) -> ModelConfig:
-    """A model's config from plain data; its key `family` says whose it is."""
-    return family(str(tree.get("family", DEFAULT_FAMILY))).Config.parse(tree)
+    """A model's config from plain data; its key `family` says whose it is.
+
+    Raises:
+        SettingError: a setting that the family does not have, or a value out of range.
+    """
+    kind = family(str(tree.get("family", DEFAULT_FAMILY)))
+    try:
+        return kind.Config.parse(tree)
+    except SettingError as error:
+        having = [each for each in FAMILIES.values() if error.path in each.Config.model_fields]
+        if not error.unknown or not having:
+            raise
+        presets = " or ".join(f"--cfg {name}" for name in having[0].preset_names())
+        rule = (
+            f"models of the family {kind.name} have none, those of {having[0].name} do: {presets}"
+        )
+        raise SettingError(error.path, rule, unknown=True) from None

@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 
 from synthograph.core.config import Config, flatten, set_path
 from synthograph.core.devices import Precision
-from synthograph.core.errors import UserError
+from synthograph.core.errors import SettingError, UserError
 from synthograph.core.names import nearest
 from synthograph.core.request import Flag, Request, Words, marked
 from synthograph.core.spec import Invariances, stated
@@ -236,6 +236,17 @@ class RunConfig(Config):
         # runs of before measures were built: an empty list
         return {"measures": value, "features": RANDOM} if isinstance(value, list) else value
 
+    @pydantic.model_validator(mode="after")
+    def _signs_are_there(self) -> "RunConfig":
+        if self.augment.mode is AugmentMode.ADA and not self.model.signed_logits:
+            raise SettingError(
+                "augment.mode",
+                "reads the signs of logits, which this loss leaves without a meaning: take fixed "
+                "augmentation with a strength (--aug fixed --p 0.2), or another model.loss",
+                value=self.augment.mode,
+            )
+        return self
+
     @property
     def group(self) -> int:
         """Images that a discriminator compares, so that no microbatch may cut the group; at most a
@@ -284,8 +295,22 @@ def archive_path(config: RunConfig) -> Path:
     return path
 
 
-GAMMA = "model.r1_gamma"
-"""The setting of `--gamma`, whose range and default each family declares."""
+@dataclass(frozen=True)
+class OfModel:
+    """The setting of a model that an option of `train` gives; each family that has it declares its
+    range and default.
+
+    Attributes:
+        name: such as "r1_gamma".
+        read: what is typed to the setting's value, in plain data.
+    """
+
+    name: str
+    read: Callable[[Any], Any] = lambda value: value
+
+
+MIXING = 0.9
+"""Share of images from two latents that `--mixing` stands for (Karras et al. 2019)."""
 
 
 def _settings(config: type[Config], prefix: str = "") -> Iterator[tuple[str, FieldInfo, Option]]:
@@ -296,10 +321,6 @@ def _settings(config: type[Config], prefix: str = "") -> Iterator[tuple[str, Fie
             yield from _settings(field.annotation, f"{prefix}{name}.")
         elif (option := marked(field, Option)) is not None:
             yield f"{prefix}{name}", field, option
-
-
-OPTIONS = {path: option for path, _, option in _settings(RunConfig)} | {GAMMA: Option("gamma")}
-"""Dotted path of a setting -> the option that gives it."""
 
 
 def _field(field: FieldInfo, option: Option) -> Any:  # noqa: ANN401 - as pydantic takes them
@@ -325,7 +346,21 @@ else:
 class TrainRequest(_Settings):
     """Train a generator on an archive, or go on with a run that was stopped."""
 
-    gamma: float | None = Field(None, description="weight of the R1 penalty")
+    gamma: Annotated[float | None, OfModel("r1_gamma")] = Field(
+        None, description="weight of the R1 penalty"
+    )
+    start_dimension: Annotated[int | None, OfModel("start_dimension")] = Field(
+        None, description="longer side of the first images, for models that grow"
+    )
+    final_dimension: Annotated[int | None, OfModel("final_dimension")] = Field(
+        None, description="longer side of the last images, for models that grow"
+    )
+    progressive_stage: Annotated[int | None, OfModel("progressive_stage")] = Field(
+        None, description="images of half a stage, for models that grow"
+    )
+    mixing: Annotated[bool, OfModel("style_mixing", lambda mixed: MIXING)] = Field(
+        False, description=f"make {MIXING:.0%} of the images in training from two latents"
+    )
     outdir: Path | None = Field(None, description="folder of run directories, runs unless given")
     cfg: str | None = Field(None, description="preset, auto unless given")
     config: Path | None = Field(None, description="YAML or JSON file with settings of a run")
@@ -372,3 +407,11 @@ class TrainRequest(_Settings):
         names = {path: f"{self.config}: {path}" for path in flatten(file, sections=True)}
         names |= {path: f"--set {path}" for path in flatten(sets, sections=True)}
         return names | {path: self.flags()[OPTIONS[path].name] for path in self.given()}
+
+
+OPTIONS = {path: option for path, _, option in _settings(RunConfig)} | {
+    f"model.{of.name}": Option(name, read=of.read)
+    for name, field in TrainRequest.model_fields.items()
+    if (of := marked(field, OfModel)) is not None
+}
+"""Dotted path of a setting -> the option that gives it."""

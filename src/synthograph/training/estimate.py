@@ -67,9 +67,21 @@ def estimate(session: Session) -> Estimate:
 
 def _measured(session: Session, images: int, least: float) -> Estimate:
     adaptive = session.config.augment.mode is AugmentMode.ADA
-    first = _sec_per_kimg(session, session.state.controller.p, images, least)
-    augmented = _sec_per_kimg(session, STRONG, images, least) if adaptive else None
+    first = _over_stages(session, session.state.controller.p, images, least)
+    augmented = _over_stages(session, STRONG, images, least) if adaptive else None
     return Estimate(first, augmented, images)
+
+
+def _over_stages(session: Session, p: float, images: int, least: float) -> float:
+    """Seconds for a thousand images, over all stages of the run by their shares of its images."""
+    starts = session.family.stage_starts(session.config.model, session.spec)
+    whole, seconds = session.config.training.images, 0.0
+    begun = [start for start in starts if start < whole]
+    for start, end in zip(begun, [*begun[1:], whole], strict=True):
+        session.state.progress.images = start
+        each = _sec_per_kimg(session, p, images, least / len(begun))
+        seconds += each * (end - start) / whole
+    return seconds
 
 
 def quick_estimate(config: RunConfig, data: ArchiveRows, seconds: float) -> Estimate | None:
@@ -124,7 +136,7 @@ def _of_batch(session: Session, seconds: float) -> Estimate:
 
     def at_batch(low: float, high: float) -> float:
         step = max(low - high, 0.0) / (1 / few - 1 / many)  # of low = image + step / few
-        return high - step * (1 / many - 1 / session.batch_size)
+        return high - step * (1 / many - 1 / session.config.training.batch)
 
     augmented = None
     if less.augmented is not None and more.augmented is not None:
@@ -170,7 +182,7 @@ def timed_images(session: Session) -> int:
     """Size of the step that is timed: whole groups, at most the batch."""
     group = session.config.group
     most = MAX_IMAGES.get(session.device.type, min(MAX_IMAGES.values()))
-    return min(session.batch_size, max(most // group, 1) * group)
+    return min(session.config.training.batch, max(most // group, 1) * group)
 
 
 def _sec_per_kimg(session: Session, p: float, count: int, least: float) -> float:

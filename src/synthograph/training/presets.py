@@ -7,7 +7,7 @@ from synthograph.core.errors import SettingError
 from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models.config import ModelConfig
-from synthograph.models.registry import DEFAULT_FAMILY, family
+from synthograph.models.registry import family, family_of_preset
 from synthograph.training.config import RunConfig
 
 
@@ -18,7 +18,7 @@ def resolve(
 
     Args:
         spec: the images to train on; presets depend on their size.
-        preset: name of a preset of the model's family.
+        preset: name of a preset of the model's family, or, where that is not said, of any.
         over: parts of the tree, later ones win.
         gpus: number of GPUs that the preset is scaled for.
 
@@ -29,8 +29,9 @@ def resolve(
     asked: JsonObject = {}
     for part in over:
         asked = merge(asked, part)
-    name = asked.get("model", {}).get("family", DEFAULT_FAMILY)
-    tree = family(name).preset(preset, spec, gpus)
+    named = asked.get("model", {}).get("family")
+    kind = family_of_preset(preset) if named is None else family(named)
+    tree = kind.preset(preset, spec, gpus)
     wanted = asked.get("training", {})
     if (
         "batch" in wanted and "batch_gpu" not in wanted

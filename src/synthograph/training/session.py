@@ -32,7 +32,8 @@ class Session:
         rows: training images, as rows of their archive.
         info: the document for snapshots, without the images seen.
         data: digest of the training images, groups and labels, in their order.
-        microbatch: images computed at once; less than configured after memory ran out.
+        microbatch: images computed at once where the batch is as configured, and as many times
+            more as a stage has larger batches; less than configured after memory ran out.
         rate_factor: factor of all learning rates, less than 1 after rollbacks.
         alarms: warnings of the step in progress.
     """
@@ -65,7 +66,7 @@ class Session:
     @property
     def batch_size(self) -> int:
         """Images of the next step."""
-        return self.stage.batch or self.config.training.batch
+        return self.stage.batch_scale * self.config.training.batch
 
     def batch(self, count: int) -> Batch:
         """This process's part of the next `count` training images, on the device."""
@@ -140,7 +141,7 @@ class Session:
             try:
                 return self._run_microbatches(phase, batch)
             except torch.OutOfMemoryError:
-                smaller = self._smaller_microbatch(len(batch.step_indices))
+                smaller = self._smaller_microbatch()
             # outside of the handler, which holds on to the tensors of the failed microbatch
             self.alarms.append(
                 f"out of memory with {self.microbatch} images at once; from now on {smaller}, "
@@ -153,16 +154,18 @@ class Session:
     def _run_microbatches(self, phase: Phase, batch: Batch) -> list[LossTerms]:
         self.state.optimisers[phase.key].zero_grad(set_to_none=True)
         done: list[LossTerms] = []
-        for start in range(0, len(batch), self.microbatch):
-            part = batch.take(slice(start, start + self.microbatch))
+        at_once = self.microbatch * batch.stage.batch_scale
+        for start in range(0, len(batch), at_once):
+            part = batch.take(slice(start, start + at_once))
             terms = phase.loss(part)
             if terms.loss is not None:
                 (terms.loss * (len(part) / len(batch.step_indices))).backward()
             done.append(terms.detached())
         return done
 
-    def _smaller_microbatch(self, batch: int) -> int:
+    def _smaller_microbatch(self) -> int:
         """At most half of the present microbatch, made of whole groups; divides the batch."""
+        batch = self.config.training.batch
         group = min(self.config.group, self.microbatch)
         fitting = [s for s in range(group, self.microbatch // 2 + 1, group) if batch % s == 0]
         if not fitting:

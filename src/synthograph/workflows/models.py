@@ -54,13 +54,21 @@ def run(request: ModelsRequest, *, progress: Progress) -> ModelsResult:
     """
     del progress
     families, engine = {}, [s for s in describe(RunConfig) if not s.path.startswith("model")]
-    for name, family in FAMILIES.items():
+    for name, family in _asked(request.preset).items():
         values = _values(family, request)
         settings = [*describe(family.Config, "model."), *engine]
         rows = [{**vars(s), "value": values.get(s.path, s.default)} for s in settings]
         families[name] = {"presets": list(family.preset_names()), "settings": rows}
     size, preset = request.size, request.preset
     return ModelsResult(families, f"value in {preset} at {size}x{size}" if preset else "default")
+
+
+def _asked(preset: str | None) -> Mapping[str, Family]:
+    """The families that have a preset of that name; all where none is asked for, or none has it."""
+    if preset is None:
+        return FAMILIES
+    having = {n: each for n, each in FAMILIES.items() if preset in each.preset_names()}
+    return having or FAMILIES
 
 
 def _values(family: Family, request: ModelsRequest) -> JsonObject:

@@ -2,11 +2,8 @@
 
 from collections.abc import Iterable
 
-import torch
-from jaxtyping import Float, Int64
-from torch import Tensor, nn
+from torch import nn
 
-from synthograph.core.seeds import Streams
 from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models import base
@@ -20,10 +17,10 @@ from synthograph.models.stylegan1.config import (
 )
 from synthograph.models.stylegan1.networks import Discriminator, Generator
 from synthograph.models.stylegan1.phases import Losses
-from synthograph.models.stylegan2.family import check_names
+from synthograph.models.stylegan2.mapped import MappedFamily, check_names
 
 
-class StyleGAN1(base.Family):
+class StyleGAN1(MappedFamily):
     """StyleGAN (Karras et al. 2019), grown from small images to large ones."""
 
     name = "stylegan1"
@@ -73,47 +70,6 @@ class StyleGAN1(base.Family):
         """A stage per level."""
         own = _own(config)
         return [2 * own.progressive_stage * k for k in range(len(trained_levels(spec, own)))]
-
-    def sample(
-        self,
-        generator: nn.Module,
-        z: Float[Tensor, "n z"],
-        label: Tensor | None,
-        *,
-        truncation: float = 1.0,
-        cutoff: int | None = None,
-        center: base.TruncationCenter = base.TruncationCenter.GLOBAL,
-        noise: base.NoiseMode = base.NoiseMode.CONST,
-        seeds: Int64[Tensor, " n"] | None = None,
-    ) -> Tensor:
-        """Images for latents, as far as the generator has grown, enlarged to the full size."""
-        assert isinstance(generator, Generator), "the family builds its own generator"
-        noise, center = base.NoiseMode(noise), base.TruncationCenter(center)
-        mapping, mean = generator.mapping, None
-        if center is base.TruncationCenter.CLASS and truncation != 1:
-            mean = mapping.class_means(label)
-        ws = mapping.truncate(mapping(z, label), truncation, cutoff, mean)
-        synthesis, maps = generator.synthesis, None
-        if noise is base.NoiseMode.RANDOM and seeds is not None:
-            maps = Streams(0).normal("sample/noise", seeds, (synthesis.noise_pixels,))
-        image: Tensor = synthesis(ws, noise_mode=noise, noise=maps)
-        return image
-
-    def set_precision(self, networks: base.Networks, dtype: torch.dtype) -> None:
-        """Blocks of synthesis and discriminators; mapping, outputs and epilogue stay fp32."""
-        assert isinstance(networks.generator, Generator), "the family builds its own generator"
-        networks.generator.synthesis.block_dtype = dtype
-        for discriminator in networks.discriminators.values():
-            assert isinstance(discriminator, Discriminator), "and its own discriminators"
-            discriminator.block_dtype = dtype
-
-    def discriminator_layers(self, networks: base.Networks) -> list[list[nn.Module]]:
-        """From-image layers and convolutions, from the image inwards."""
-        found: list[list[nn.Module]] = []
-        for discriminator in networks.discriminators.values():
-            assert isinstance(discriminator, Discriminator), "the family builds its own"
-            found.append(discriminator.layers())
-        return found
 
     def preset(self, name: str, spec: ImageSpec, gpus: int) -> JsonObject:
         """See `presets.preset`."""

@@ -6,6 +6,7 @@ al. 2019 ("A style-based generator architecture": mapping, styles, noise, mixing
 """
 
 import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -15,6 +16,11 @@ from synthograph.models.base import NoiseMode
 from synthograph.models.inputs import require_image, require_label, require_shape, require_styles
 from synthograph.models.stylegan1.config import StyleGAN1Config, trained_levels
 from synthograph.models.stylegan2.layers import Conv, Linear
+from synthograph.models.stylegan2.mapped import (
+    LayeredDiscriminator,
+    StyleGenerator,
+    StyleSynthesis,
+)
 from synthograph.models.stylegan2.mapping import MappingNetwork
 from synthograph.models.stylegan2.networks import Level, Noise, levels_of, minibatch_deviation
 from synthograph.ops import resample, resample_nearest
@@ -117,9 +123,7 @@ class ToImage(nn.Module):
 class SynthesisBlock(nn.Module):
     """The two layers of one resolution and, where it has a stage, its output heads."""
 
-    def __init__(
-        self, inputs: int | None, level: Level, w_dim: int, heads: dict[str, int]
-    ) -> None:
+    def __init__(self, inputs: int | None, level: Level, w_dim: int, heads: dict[str, int]) -> None:
         super().__init__()
         self.const = None
         if inputs is None:
@@ -143,7 +147,7 @@ class SynthesisBlock(nn.Module):
         return torch.cat([head(x) for head in self.heads.values()], dim=1)
 
 
-class Synthesis(nn.Module):
+class Synthesis(StyleSynthesis):
     """Styles to images."""
 
     def __init__(self, spec: ImageSpec, config: StyleGAN1Config) -> None:
@@ -157,7 +161,8 @@ class Synthesis(nn.Module):
             for k, (i, level) in enumerate(zip(inputs, used, strict=True))
         )
         self.num_ws, self.w_dim = 2 * len(used), config.w_dim
-        self.noise_pixels = 2 * sum(level.height * level.width for level in used)
+        shapes = [(level.height, level.width) for level in used for _ in range(2)]
+        self.noise_shapes = tuple(shapes)
         self.growth = Growth(trained.start)
         self.block_dtype = torch.float32
 
@@ -188,18 +193,30 @@ class Synthesis(nn.Module):
         if noise is not None:
             noise = require_shape(noise, [self.noise_pixels], "noise")
         level, fade = self.growth.get()
-        features = self.features(ws, Noise(NoiseMode(noise_mode), noise), level, force_fp32)
+        maps = Noise(NoiseMode(noise_mode), noise)
+        features = self.levels(ws, maps, level, torch.float32 if force_fp32 else None)
         return enlarge(self.image(features, fade), 2 ** (self.finest - level))
 
-    def features(
-        self, ws: Float[Tensor, "n s w"], noise: Noise, level: int, force_fp32: bool = False
+    def features(self, ws: Float[Tensor, "n s w"], noise_mode: str) -> list[Tensor]:
+        """Features [n, c, h, w] of every level that the networks have grown to."""
+        maps = Noise(NoiseMode(noise_mode), None)
+        ws = require_styles(ws, self.num_ws, self.w_dim)
+        return self.levels(ws, maps, self.growth.get()[0])
+
+    def levels(
+        self,
+        ws: Float[Tensor, "n s w"],
+        noise: Noise,
+        level: int,
+        dtype: torch.dtype | None = None,
     ) -> list[Tensor]:
-        """Features of every level up to `level`, from the coarsest."""
-        dtype = torch.float32 if force_fp32 else self.block_dtype
+        """Features of every level up to `level`, from the coarsest; `dtype` None stands for
+        `block_dtype`.
+        """
         found: list[Tensor] = []
         for k, block in enumerate(self.blocks[: level + 1]):
-            below = found[-1] if found else None
-            found.append(block(below, ws[:, 2 * k : 2 * k + 2].float(), noise, dtype))
+            below, rows = found[-1] if found else None, ws[:, 2 * k : 2 * k + 2].float()
+            found.append(block(below, rows, noise, dtype or self.block_dtype))
         return found
 
     def image(self, features: list[Tensor], fade: float) -> Tensor:
@@ -216,41 +233,22 @@ class Synthesis(nn.Module):
         return block.image(features[level])
 
 
-class Generator(nn.Module):
+class Generator(StyleGenerator):
     """Latent and label to image: `mapping` then `synthesis`."""
 
+    synthesis: Synthesis
+
     def __init__(self, spec: ImageSpec, label_dim: int, config: StyleGAN1Config) -> None:
-        super().__init__()
-        self.spec, self.label_dim = spec, label_dim
-        self.z_dim, self.w_dim = config.z_dim, config.w_dim
-        self.synthesis = Synthesis(spec, config)
-        self.num_ws = self.synthesis.num_ws
-        self.mapping = MappingNetwork(
+        synthesis = Synthesis(spec, config)
+        mapping = MappingNetwork(
             z_dim=config.z_dim,
             label_dim=label_dim,
             w_dim=config.w_dim,
-            num_ws=self.num_ws,
+            num_ws=synthesis.num_ws,
             layers=config.mapping_layers,
             rate=config.mapping_rate,
         )
-
-    def forward(
-        self,
-        z: Float[Tensor, "n z"],
-        label: Float[Tensor, "n c"] | None = None,
-        *,
-        truncation_psi: float = 1.0,
-        truncation_cutoff: int | None = None,
-        noise_mode: str = NoiseMode.RANDOM,
-        force_fp32: bool = False,
-    ) -> Float[Tensor, "n o hh ww"]:
-        """Images for latents; see `MappingNetwork.forward` and `Synthesis.forward` for the
-        arguments.
-        """
-        ws = self.mapping(
-            z, label, truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff
-        )
-        return self.synthesis(ws, noise_mode=noise_mode, force_fp32=force_fp32)
+        super().__init__(spec, label_dim, synthesis, mapping)
 
 
 def _smooth_conv_down(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -278,7 +276,7 @@ def _reader(image_channels: int | None, channels: int) -> Conv | None:
     return None if image_channels is None else Conv(image_channels, channels, kernel=1)
 
 
-class Discriminator(nn.Module):
+class Discriminator(LayeredDiscriminator):
     """Image of one modality to a logit, of which a conditional one has as many as a label has
     entries, weighted by the label (Mescheder et al. 2018).
     """
@@ -353,5 +351,3 @@ class Discriminator(nn.Module):
         if not self.label_dim:
             return x
         return (x * require_label(label, self.label_dim)).sum(1, keepdim=True)
-
-

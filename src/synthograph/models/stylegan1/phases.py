@@ -155,7 +155,9 @@ class Losses:
         """Real images at the size of the stage, blended as synthetic ones are."""
         stage = batch.stage
         images = reduce(batch.reals, self.sides[-1] // stage.resolution)
-        return images if stage.fade == 1 else torch.lerp(enlarge(reduce(images)), images, stage.fade)
+        return (
+            images if stage.fade == 1 else torch.lerp(enlarge(reduce(images)), images, stage.fade)
+        )
 
     def _synthesise(
         self, batch: Batch, labels: Tensor, phase: str
@@ -168,7 +170,7 @@ class Losses:
         ws = mixed_styles(generator.mapping, batch, labels, phase, share, rows)
         synthesis = generator.synthesis
         noise = drawn(batch, f"{phase}/noise", synthesis.noise_pixels)
-        features = synthesis.features(ws, Noise(NoiseMode.RANDOM, noise), level)
+        features = synthesis.levels(ws, Noise(NoiseMode.RANDOM, noise), level)
         return synthesis.image(features, batch.stage.fade), ws
 
     def _scores(self, image: Tensor, label: Tensor, stage: Stage) -> Scores:

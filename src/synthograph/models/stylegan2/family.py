@@ -3,10 +3,9 @@
 from collections.abc import Iterable
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
-from synthograph.core.errors import SettingError, UserError
+from synthograph.core.errors import SettingError
 from synthograph.core.names import nearest
 from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.documents import JsonObject
@@ -14,12 +13,12 @@ from synthograph.models import base
 from synthograph.models.config import AdamConfig, ModelConfig
 from synthograph.models.stylegan2 import convert, presets, transfer
 from synthograph.models.stylegan2.config import StyleGAN2Config
+from synthograph.models.stylegan2.mapped import MappedFamily, check_names
 from synthograph.models.stylegan2.networks import Discriminator, Generator, check_channels
 from synthograph.models.stylegan2.phases import PATH_MEAN, Losses
-from synthograph.models.styles import LatentSpace, StyleFamily
 
 
-class StyleGAN2(StyleFamily):
+class StyleGAN2(MappedFamily):
     """StyleGAN2 (Karras et al. 2020) for N modalities."""
 
     name = "stylegan2"
@@ -53,71 +52,6 @@ class StyleGAN2(StyleFamily):
     def schedule(self, config: ModelConfig, spec: ImageSpec, images_seen: int) -> base.Stage:
         """Constant: full resolution from the first image."""
         return base.Stage(resolution=max(spec.height, spec.width))
-
-    def latent_space(self, generator: nn.Module) -> LatentSpace:
-        """One style row per layer, one noise map per convolution."""
-        own = _own_generator(generator)
-        shapes = own.synthesis.noise_shapes
-        return LatentSpace(own.z_dim, own.w_dim, own.num_ws, shapes)
-
-    def mapping(
-        self, generator: nn.Module, z: Float[Tensor, "n z"], label: Float[Tensor, "n c"] | None
-    ) -> Float[Tensor, "n s w"]:
-        """The style of an image in every row."""
-        ws: Tensor = _own_generator(generator).mapping(z, label)
-        return ws
-
-    def mean_styles(
-        self,
-        generator: nn.Module,
-        count: int,
-        label: Float[Tensor, "n c"] | None,
-        center: base.TruncationCenter,
-    ) -> Float[Tensor, "n w"]:
-        """The mean tracked in training, or that of fixed latents of each class."""
-        mapping = _own_generator(generator).mapping
-        if center is base.TruncationCenter.CLASS:
-            return mapping.class_means(label)
-        return mapping.tracked_mean().expand(count, -1)
-
-    def synthesis(
-        self,
-        generator: nn.Module,
-        ws: Float[Tensor, "n s w"],
-        *,
-        noise: base.NoiseMode = base.NoiseMode.CONST,
-        maps: Float[Tensor, "n p"] | None = None,
-    ) -> Float[Tensor, "n o hh ww"]:
-        """Images of styles."""
-        image: Tensor = _own_generator(generator).synthesis(ws, noise_mode=noise, noise=maps)
-        return image
-
-    def feature_maps(
-        self,
-        generator: nn.Module,
-        ws: Float[Tensor, "n s w"],
-        *,
-        noise: base.NoiseMode = base.NoiseMode.CONST,
-    ) -> dict[str, Tensor]:
-        """Features behind the last convolution of every resolution."""
-        found = _own_generator(generator).synthesis.features(ws, noise)
-        return {f"{x.shape[2]}x{x.shape[3]}": x.float() for x in found}
-
-    def set_precision(self, networks: base.Networks, dtype: torch.dtype) -> None:
-        """Blocks of synthesis and discriminators; mapping, outputs and epilogue stay fp32."""
-        assert isinstance(networks.generator, Generator), "the family builds its own generator"
-        networks.generator.synthesis.block_dtype = dtype
-        for discriminator in networks.discriminators.values():
-            assert isinstance(discriminator, Discriminator), "and its own discriminators"
-            discriminator.block_dtype = dtype
-
-    def discriminator_layers(self, networks: base.Networks) -> list[list[nn.Module]]:
-        """From-RGB and the convolutions, shortcuts included, from the image inwards."""
-        found: list[list[nn.Module]] = []
-        for discriminator in networks.discriminators.values():
-            assert isinstance(discriminator, Discriminator), "the family builds its own"
-            found.append(discriminator.layers())
-        return found
 
     def preset(self, name: str, spec: ImageSpec, gpus: int) -> JsonObject:
         """See `presets.preset`."""
@@ -163,20 +97,6 @@ class StyleGAN2(StyleFamily):
         return presets.PRESETS
 
 
-def check_names(spec: ImageSpec) -> None:
-    """Refuse modalities that are called as something that torch's containers have already.
-
-    Raises:
-        UserError: there is one.
-    """
-    taken = [name for name in spec.modalities if hasattr(nn.ModuleDict(), name)]
-    if taken:
-        raise UserError(
-            f"modality {taken[0]!r}: networks need this name for themselves; give the modality "
-            f"another one, such as {taken[0]}_image, and prepare the archive again"
-        )
-
-
 def _own(config: ModelConfig) -> StyleGAN2Config:
     assert isinstance(config, StyleGAN2Config), "the registry parses configs by family"
     return config
@@ -191,8 +111,3 @@ def _lazy(adam: AdamConfig, interval: int) -> AdamConfig:
             "beta2": adam.beta2**ratio,
         }
     )
-
-
-def _own_generator(generator: nn.Module) -> Generator:
-    assert isinstance(generator, Generator), "the family builds its own generator"
-    return generator

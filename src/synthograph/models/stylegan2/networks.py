@@ -20,6 +20,11 @@ from synthograph.models.base import NoiseMode
 from synthograph.models.inputs import require_image, require_shape, require_styles
 from synthograph.models.stylegan2.config import Architecture, StyleGAN2Config
 from synthograph.models.stylegan2.layers import Conv, Linear
+from synthograph.models.stylegan2.mapped import (
+    LayeredDiscriminator,
+    StyleGenerator,
+    StyleSynthesis,
+)
 from synthograph.models.stylegan2.mapping import MappingNetwork
 from synthograph.ops import resample
 from synthograph.ops.activation import LRELU_GAIN, limit, lrelu_
@@ -204,7 +209,7 @@ class SynthesisBlock(nn.Module):
         return added if image is None else image + added
 
 
-class Synthesis(nn.Module):
+class Synthesis(StyleSynthesis):
     """Styles to images."""
 
     def __init__(self, spec: ImageSpec, config: StyleGAN2Config) -> None:
@@ -227,11 +232,6 @@ class Synthesis(nn.Module):
         # the coarsest has one convolution
         self.noise_shapes = tuple(shapes[1:]) if config.noise else ()
         self.block_dtype = torch.float32
-
-    @property
-    def noise_pixels(self) -> int:
-        """Numbers in all noise maps of an image."""
-        return sum(height * width for height, width in self.noise_shapes)
 
     def forward(
         self,
@@ -294,45 +294,24 @@ class Synthesis(nn.Module):
             yield x, image
 
 
-class Generator(nn.Module):
+class Generator(StyleGenerator):
     """Latent and label to image: `mapping` then `synthesis`."""
 
     def __init__(self, spec: ImageSpec, label_dim: int, config: StyleGAN2Config) -> None:
-        super().__init__()
-        self.spec, self.label_dim = spec, label_dim
-        self.z_dim, self.w_dim = config.z_dim, config.w_dim
-        self.synthesis = Synthesis(spec, config)
-        self.num_ws = self.synthesis.num_ws
-        self.mapping = MappingNetwork(
+        synthesis = Synthesis(spec, config)
+        mapping = MappingNetwork(
             z_dim=config.z_dim,
             label_dim=label_dim,
             w_dim=config.w_dim,
-            num_ws=self.num_ws,
+            num_ws=synthesis.num_ws,
             layers=config.mapping_layers,
             width=config.mapping_width,
             embedding=config.embedding_width,
             rate=config.mapping_rate,
         )
         if config.w_avg_decay is None:
-            self.mapping.w_avg = None
-
-    def forward(
-        self,
-        z: Float[Tensor, "n z"],
-        label: Float[Tensor, "n c"] | None = None,
-        *,
-        truncation_psi: float = 1.0,
-        truncation_cutoff: int | None = None,
-        noise_mode: str = NoiseMode.RANDOM,
-        force_fp32: bool = False,
-    ) -> Float[Tensor, "n o hh ww"]:
-        """Images for latents; see `MappingNetwork.forward` and `Synthesis.forward` for the
-        arguments.
-        """
-        ws = self.mapping(
-            z, label, truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff
-        )
-        return self.synthesis(ws, noise_mode=noise_mode, force_fp32=force_fp32)
+            mapping.w_avg = None
+        super().__init__(spec, label_dim, synthesis, mapping)
 
 
 class DiscriminatorBlock(nn.Module):
@@ -395,7 +374,7 @@ def minibatch_deviation(
     return torch.cat(added)[:, :, None, None].expand(-1, -1, *x.shape[2:])
 
 
-class Discriminator(nn.Module):
+class Discriminator(LayeredDiscriminator):
     """Image of one modality to a logit, with projection conditioning (Miyato and Koyama 2018)."""
 
     def __init__(

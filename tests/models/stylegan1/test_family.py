@@ -1,0 +1,35 @@
+"""StyleGAN with progressive growing keeps the contract of families, with both losses."""
+
+from synthograph.models.stylegan1.family import StyleGAN1
+from tests.models.contract import FamilyContract
+
+ADAM = {"lr": 0.02, "eps": 0.1}
+SMALL = {
+    "channel_base": 32,
+    "channel_max": 4,
+    "z_dim": 4,
+    "w_dim": 4,
+    "mapping_layers": 2,
+    "mbstd_group": 2,
+    "start_dimension": None,
+    "progressive_stage": 12,
+    "batch_scale": {"4": 2, "8": 1},
+    "optimisers": {"G": ADAM, "D": ADAM},
+}
+
+
+class TestWassersteinLoss(FamilyContract):
+    kind = StyleGAN1()
+    settings = {
+        "augment": {"mode": "fixed"},
+        "model": {**SMALL, "loss": "wgan-gp"},
+        "training": {"kimg": 0.048, "batch": 4, "batch_gpu": 2},
+    }
+
+
+class TestLogisticLoss(FamilyContract):
+    kind = StyleGAN1()
+    settings = {
+        "model": {**SMALL, "loss": "logistic", "style_mixing": 0.9},
+        "training": {"kimg": 0.048, "batch": 4, "batch_gpu": 2},
+    }
