@@ -67,16 +67,20 @@ class Trainer:
             if self.progress.images == 0:
                 self.start()
             while self.progress.images < config.images and not self.patience_exhausted:
+                resolution = self.session.stage.resolution
                 for alarm in self.session.step():
                     self.alarm(alarm)
                 last = self.progress.images >= config.images
+                grows = not last and self.session.stage.resolution != resolution
                 late = time.monotonic() - self.saved > config.save_every * 60
                 over = limit is not None and time.monotonic() > limit
                 stopping, saving = self.team.any(stop.requested or over, late and self.team.is_main)
                 if self.progress.non_finite > MAX_NON_FINITE:
                     self.roll_back(f"{self.progress.non_finite} phases gave no finite gradients")
-                elif last or self.tick_due():
-                    self.tick(last)
+                elif last or grows or self.tick_due():
+                    self.tick(last or grows)
+                    if grows:
+                        self.run.log(describe_stage(self.session))
                 elif saving and self.ensure_finite_or_roll_back():
                     self.save(boundary=False)
                 if stopping and not last and not self.patience_exhausted:
@@ -150,8 +154,8 @@ class Trainer:
         return progress.ticks == 0 or progress.images - progress.tick_images >= every
 
     def tick(self, last: bool) -> None:
-        """Status line and statistics; every `snap` ticks and at the end pictures, snapshot, metrics
-        and state.
+        """Status line and statistics; every `snap` ticks and at the end, of the run or of images of
+        one size, pictures, snapshot, metrics and state.
         """
         progress = self.progress
         for alarm in alarms.of_tick(progress, self.session.state.moments):
@@ -271,6 +275,14 @@ class Trainer:
 def _single(values: Mapping[str, float]) -> JsonObject:
     """Values that stand for themselves, in the form of the moments of many."""
     return {name: {"num": 1, "mean": float(v), "std": 0.0} for name, v in values.items()}
+
+
+def describe_stage(session: Session) -> str:
+    """What a run does from now on that its images have another size."""
+    stage = session.stage
+    return (
+        f"grows: the longer side is {stage.resolution} now, a step has {session.batch_size} images"
+    )
 
 
 def duration(seconds: float) -> str:

@@ -8,6 +8,7 @@ losses of an image do not depend on how a batch is divided.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -16,7 +17,7 @@ from torch.nn.functional import softplus
 
 from synthograph.models.base import Augment, Batch, LossTerms, Networks, NoiseMode, Phase, Stage
 from synthograph.models.stylegan1.config import R1_GAMMA, Loss, StyleGAN1Config, sides_of
-from synthograph.models.stylegan1.networks import Discriminator, Generator
+from synthograph.models.stylegan1.networks import Discriminator, Generator, Synthesis
 from synthograph.models.stylegan2.networks import Noise
 from synthograph.models.stylegan2.phases import drawn, mixed_styles
 from synthograph.ops.convolution import features_only
@@ -71,8 +72,11 @@ class Losses:
             image, _ = self._synthesise(batch, batch.labels, "Dmain")
         synthetic = self.augment(image, batch, "Dmain/fake")
         real = self.augment(self._reals(batch), batch, "Dmain/real")
-        terms = self._wasserstein if self.config.loss is Loss.WGAN_GP else self._logistic
-        return terms(batch, real, synthetic)
+        loss = self._wasserstein if self.config.loss is Loss.WGAN_GP else self._logistic
+        terms = loss(batch, real, synthetic)
+        growth = {"side": batch.stage.resolution, "fade": batch.stage.fade}
+        stats = {f"Growth/{n}": real.new_full((len(real),), float(v)) for n, v in growth.items()}
+        return replace(terms, stats={**terms.stats, **stats})
 
     def _wasserstein(self, batch: Batch, real: Tensor, synthetic: Tensor) -> LossTerms:
         """Score of synthetic less score of real images, drift of the real ones' from 0, and slope
@@ -148,7 +152,8 @@ class Losses:
 
     def _grow(self, stage: Stage) -> None:
         """Let the networks remember their stage, with which they are saved."""
-        for part in (self.generator.synthesis, *self.discriminators.values()):
+        parts: list[Synthesis | Discriminator] = [self.generator.synthesis]
+        for part in (*parts, *self.discriminators.values()):
             part.growth.set(self._level(stage), stage.fade)
 
     def _reals(self, batch: Batch) -> Tensor:

@@ -1,0 +1,111 @@
+"""The networks of a stage: what they are while a level is faded in, and before they have grown."""
+
+import numpy as np
+import pytest
+import torch
+
+from synthograph.core.errors import UserError
+from synthograph.core.spec import ImageSpec
+from synthograph.models.stylegan1.config import StyleGAN1Config
+from synthograph.models.stylegan1.networks import Discriminator, Generator, adaptive_norm
+from synthograph.models.stylegan2.networks import Noise, NoiseMode, minibatch_deviation
+
+SPEC = ImageSpec(height=16, width=32, modalities={"vis": 3, "nir": 1})
+SMALL = {"channel_base": 128, "channel_max": 8, "z_dim": 6, "w_dim": 5, "mbstd_group": 2}
+
+
+def config(**settings: object) -> StyleGAN1Config:
+    return StyleGAN1Config.parse({**SMALL, **settings})
+
+
+def generator(**settings: object) -> Generator:
+    torch.manual_seed(0)
+    made = Generator(SPEC, 0, config(**settings))
+    for name, parameter in made.named_parameters():
+        if name.endswith(("noise_strength", "bias")):  # most begin at 0
+            torch.nn.init.normal_(parameter)
+    return made.eval()
+
+
+def discriminator(**settings: object) -> Discriminator:
+    torch.manual_seed(1)
+    return Discriminator(SPEC, "vis", 0, config(**settings)).eval()
+
+
+@torch.no_grad()
+def test_without_a_share_of_the_new_level_images_are_those_of_the_stage_before() -> None:
+    made, ws = generator(), torch.randn(3, 6, 5)
+    features = made.synthesis.levels(ws, Noise(NoiseMode.CONST, None), 2)
+    before, new = made.synthesis.image(features[:2], 1.0), made.synthesis.image(features, 1.0)
+    enlarged = before.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    assert torch.equal(made.synthesis.image(features, 0.0), enlarged)
+    blended = made.synthesis.image(features, 0.25)
+    torch.testing.assert_close(blended, 0.75 * enlarged + 0.25 * new)
+
+
+@torch.no_grad()
+def test_without_a_share_of_the_new_level_scores_are_those_of_the_stage_before() -> None:
+    judge, image = discriminator(), torch.randn(4, 3, 16, 32)
+    halved = image.reshape(4, 3, 8, 2, 16, 2).mean((3, 5))
+    before = judge.judge(halved, None, 1, 1.0)
+    torch.testing.assert_close(judge.judge(image, None, 2, 0.0), before)
+    assert not torch.allclose(judge.judge(image, None, 2, 0.5), before)
+
+
+@torch.no_grad()
+def test_networks_that_have_not_grown_make_and_read_large_images() -> None:
+    made, judge = generator(), discriminator()
+    assert made.synthesis.growth.get() == judge.growth.get() == (0, 1.0)
+    image = made(torch.randn(2, 6), noise_mode="const")
+    assert image.shape == (2, 4, 16, 32)
+    blocks = image.reshape(2, 4, 4, 4, 8, 4)
+    assert torch.equal(blocks, blocks[:, :, :, :1, :, :1].expand_as(blocks))
+    small = torch.randn(2, 3, 4, 8)
+    large = small.repeat_interleave(4, 2).repeat_interleave(4, 3)
+    torch.testing.assert_close(judge(large), judge.judge(small, None, 0, 1.0))
+    with pytest.raises(UserError, match=r"image: this network needs .*\[n, 3, 16, 32\]"):
+        judge(small)
+
+
+@torch.no_grad()
+def test_coarse_layers_take_the_same_noise_whatever_the_stage() -> None:
+    made, ws = generator(), torch.randn(2, 6, 5)
+    maps = torch.randn(2, made.synthesis.noise_pixels)
+    known = [made.synthesis.levels(ws, Noise(NoiseMode.RANDOM, maps), level)[0] for level in (0, 2)]
+    assert torch.equal(*known)
+    still = made.synthesis.levels(ws, Noise(NoiseMode.NONE, None), 0)[0]
+    assert not torch.equal(known[0], still)
+
+
+def test_only_levels_with_a_stage_have_heads_and_readers() -> None:
+    made = generator(start_dimension=16, final_dimension=16)
+    judge = discriminator(start_dimension=16, final_dimension=16)
+    assert [len(block.heads) for block in made.synthesis.blocks] == [0, 2]
+    assert [block.from_image is not None for block in judge.blocks] == [True]
+    assert judge.from_image is None
+    assert made.num_ws == 4
+    assert made(torch.randn(1, 6)).shape == (1, 4, 16, 32)
+
+
+def test_every_map_gets_the_mean_and_deviation_of_its_style() -> None:
+    x, scale, shift = torch.randn(2, 3, 8, 8) * 7 + 5, torch.rand(2, 3) + 0.5, torch.randn(2, 3)
+    y = adaptive_norm(x, scale, shift)
+    torch.testing.assert_close(y.mean((2, 3)), shift, atol=1e-5, rtol=0)
+    torch.testing.assert_close(y.std((2, 3), correction=0), scale)
+    flat = adaptive_norm(torch.full((1, 1, 4, 4), 3.0), torch.ones(1, 1), torch.zeros(1, 1))
+    assert bool(flat.isfinite().all())
+
+
+@pytest.mark.parametrize("count", [12, 10, 3])
+def test_minibatch_deviation_is_one_number_of_whole_groups(count: int) -> None:
+    """Twelve images in groups of four; and counts that the group does not divide."""
+    x = torch.randn(count, 5, 4, 4, dtype=torch.float64)
+    found = minibatch_deviation(x, 4)
+    assert found.shape == (count, 1, 4, 4)
+    images = x.numpy()
+    for start in range(0, count, min(4, count)):
+        group = images[start : start + 4]
+        mean = group.mean(axis=0)
+        deviation = np.sqrt(((group - mean) ** 2).mean(axis=0) + 1e-8)  # of the population
+        expected = torch.full_like(found[start : start + 4], float(deviation.mean()))
+        torch.testing.assert_close(found[start : start + 4], expected)
