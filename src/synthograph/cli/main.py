@@ -47,6 +47,7 @@ VERBS = (
         "models",
         "doctor",
     ),
+    *("mix_styles", "neighbours"),
 )
 WITH_JSON = ("inspect", "models")
 for name in VERBS:

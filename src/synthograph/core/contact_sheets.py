@@ -36,6 +36,7 @@ def contact_sheet(
     factor: int | None = None,
     heads: Sequence[str] = (),
     legend: Sequence[tuple[str, tuple[int, int, int]]] = (),
+    captions: Sequence[Sequence[str]] = (),
 ) -> bytes:
     """PNG bytes of a contact sheet.
 
@@ -44,6 +45,7 @@ def contact_sheet(
         factor: by which they are enlarged; by default small ones are, to a side of 64 pixels.
         heads: words above the columns.
         legend: words and their colours, below.
+        captions: words below every image, a list for each row.
     """
     height, width = next(images[0].shape[:2] for _, images in rows if len(images))
     factor = factor or max(1, -(-MIN_SIDE // max(height, 1)))
@@ -54,7 +56,8 @@ def contact_sheet(
     columns = max(len(images) for _, images in rows)
     first = MARGIN + LINE * bool(heads)
     width_all = left + columns * cell_w + MARGIN
-    below = first + max(cell_h, LINE) * len(rows)
+    row_h = max(cell_h, LINE) + LINE * bool(captions)
+    below = first + row_h * len(rows)
     words = _flow(legend, font, width_all)
     lines = words[-1][1] + 1 if words else 0
     canvas = Image.new("RGB", (width_all, below + MARGIN + LINE * lines), PAPER)
@@ -66,12 +69,16 @@ def contact_sheet(
         draw.rectangle((x, y + 2, x + SWATCH, y + 2 + SWATCH), fill=colour)
         draw.text((x + SWATCH + MARGIN, y), word, fill=INK, font=font)
     for r, (title, images) in enumerate(rows):
-        top = first + r * max(cell_h, LINE)
+        top = first + r * row_h
         draw.text((MARGIN, top + (cell_h - LINE) // 2), title, fill=INK, font=font)
         for c, pixels in enumerate(images):
             tile = Image.fromarray(pixels)
             tile = tile.resize((width * factor, height * factor), Image.Resampling.NEAREST)
             canvas.paste(tile, (left + c * cell_w, top))
+    for r, row in enumerate(captions):
+        for c, word in enumerate(row):
+            where = (left + c * cell_w, first + r * row_h + cell_h - GAP)
+            draw.text(where, word, fill=INK, font=font)
     file = io.BytesIO()
     canvas.save(file, format="PNG")
     return file.getvalue()

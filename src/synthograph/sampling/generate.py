@@ -7,7 +7,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,6 +38,7 @@ from synthograph.sampling.latents import (
     Latents,
     Rendering,
     Space,
+    as_styles,
     check_rendering,
     of_seeds,
     one_hot_labels,
@@ -47,6 +48,7 @@ from synthograph.sampling.latents import (
     styles,
 )
 from synthograph.sampling.naming import file_head, file_names
+from synthograph.sampling.pictures import by_modality
 
 T = TypeVar("T")
 Job = tuple[int, str | None]
@@ -130,8 +132,8 @@ def latents_to_save(snapshot: Snapshot, request: ImageRequest) -> bytes:
             "asked for: ask for fewer images at once"
         )
     drawn = request.chosen(snapshot, slice(None))
-    ws = replace(drawn, values=styles(snapshot, drawn, request), space=Space.W)
-    return ws.packed(snapshot, z=drawn.values if drawn.space is Space.Z else None)
+    z = drawn.values if drawn.space is Space.Z else None
+    return as_styles(snapshot, [drawn], request).packed(snapshot, z)
 
 
 def jobs_of(seeds: Sequence[int], classes: Sequence[str]) -> list[Job]:
@@ -262,7 +264,7 @@ def generate_files(
     left = range(own.start + done, own.stop)
     images = _until(stop, generate(snapshot, request, numbers=left))
     for image in track(images, len(left)):
-        first, *rest = _modalities(snapshot, image).values()
+        first, *rest = _by_modality(snapshot, image).values()
         for modality, pixels in zip(others, rest, strict=True):
             write_bytes(outdir / modality / names[done], _encode(pixels, kind))
         # last, so that it vouches for the others
@@ -329,12 +331,8 @@ def _encode(pixels: np.ndarray, kind: FileKind) -> bytes:
     return buffer.getvalue()
 
 
-def _modalities(snapshot: Snapshot, image: SyntheticImage) -> dict[str, np.ndarray]:
-    """Modality to pixels [h, w, c]."""
-    channels = snapshot.info.spec.modalities
-    cuts = np.cumsum(list(channels.values()))[:-1]
-    parts = np.split(image.pixels.transpose(1, 2, 0), cuts, axis=2)
-    return dict(zip(channels, parts, strict=True))
+def _by_modality(snapshot: Snapshot, image: SyntheticImage) -> dict[str, np.ndarray]:
+    return by_modality(snapshot.info.spec, image.pixels)
 
 
 def generate_archive(
@@ -387,7 +385,11 @@ def generate_archive(
             batches = generate(snapshot, request, numbers=numbers)
             for image, out in track(_until(stop, _judged(batches, reject)), len(numbers)):
                 row = _row(snapshot, request, image)
-                kept = [] if out else [encode(_modalities(snapshot, image), None, row)]
+                kept = (
+                    []
+                    if out
+                    else [encode(by_modality(snapshot.info.spec, image.pixels), None, row)]
+                )
                 writer.add(kept, [image.seed, image.label] if out else None)
             if stop is not None and stop.requested and writer.items_done < len(own):
                 raise _stopped(stop, writer.items_done, len(own), writer.partial)

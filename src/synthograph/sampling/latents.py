@@ -126,10 +126,15 @@ class Latents:
         write_bytes(path, self.packed(snapshot, z))
 
 
-def of_seeds(snapshot: Snapshot, seeds: Sequence[int], labels: Sequence[str | None]) -> Latents:
+def of_seeds(
+    snapshot: Snapshot,
+    seeds: Sequence[int],
+    labels: Sequence[str | None],
+    named: str = "seed{:04d}",
+) -> Latents:
     """The latents in z of seeds, each with its class."""
     values = normal_latents(seeds, int(snapshot.info.config["model"]["z_dim"]))
-    names = tuple(f"seed{seed:04d}" for seed in seeds)
+    names = tuple(map(named.format, seeds))
     return Latents(values, Space.Z, tuple(labels), names, tuple(seeds))
 
 
@@ -304,15 +309,15 @@ def placed(snapshot: Snapshot, rendering: Rendering) -> nn.Module:
 
 
 def labels_of(
-    snapshot: Snapshot, latents: Latents, rendering: Rendering
+    snapshot: Snapshot, latents: Latents, rendering: Rendering, *, needed: bool = False
 ) -> Float[Tensor, "n c"] | None:
-    """Labels of latents, where mapping or truncation asks for them.
+    """Labels of latents, where mapping or truncation asks for them, or where they are `needed`.
 
     Raises:
         UserError: they have no class, which the network needs.
     """
     pulled = rendering.truncation != 1 and rendering.center is TruncationCenter.CLASS
-    if latents.space is Space.W and not pulled:
+    if latents.space is Space.W and not (pulled or needed):
         return None
     condition = snapshot.info.condition
     if condition.width and None in latents.labels:
@@ -343,6 +348,14 @@ def styles(snapshot: Snapshot, latents: Latents, rendering: Rendering) -> Float[
                 ws = truncate(ws, rendering.truncation, mean, rendering.cutoff)
         made.append(ws.cpu())
     return torch.cat(made)
+
+
+def as_styles(snapshot: Snapshot, several: Sequence[Latents], rendering: Rendering) -> Latents:
+    """Sets of either space as one set of styles, truncated."""
+    every = [styles(snapshot, some, rendering) for some in several]
+    return joined(
+        [replace(s, values=ws, space=Space.W) for s, ws in zip(several, every, strict=True)]
+    )
 
 
 def render(

@@ -1,6 +1,9 @@
 """What files of synthetic images are called."""
 
+from collections import Counter
 from collections.abc import Sequence
+
+from synthograph.core.errors import UserError
 
 MAX_NAME = 100
 """Letters that a file takes from the name of a latent."""
@@ -34,3 +37,14 @@ def _plain(name: str, others: str) -> str:
 def collide(names: Sequence[str]) -> bool:
     """Whether a file system may see two of them as one."""
     return len({name.casefold() for name in names}) < len(names)
+
+
+def refuse_same_names(names: Sequence[str], what: str) -> None:
+    """Refuse images whose files would have one name.
+
+    Raises:
+        UserError: two of them have; the message calls them `what`.
+    """
+    if _collide(names):
+        (name, _), *_ = Counter(name.casefold() for name in names).most_common(1)
+        raise UserError(f"{what}: {name} is named more than once: name everything once")

@@ -20,30 +20,37 @@ def parse_seeds(text: str, option: str = "--seeds") -> list[int]:
         UserError: anything else, a range that runs backwards, a seed beyond 2^32 - 1, or more than
             `MAX_SEEDS` seeds.
     """
-    seeds: list[int] = []
+    return parse_numbers(text, option, most=MAX_SEED, what="seed")
+
+
+def parse_numbers(text: str, option: str, *, most: int, what: str) -> list[int]:
+    """Numbers from 0 to `most`, written as seeds are; `what` is what each of them is.
+
+    Raises:
+        UserError: as for `parse_seeds`.
+    """
+    numbers: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
             raise UserError(
                 f"{option} {text!r}: {part!r} is neither a number nor a range such as 0-35"
             )
-        start, end = (_number(n, text, option) for n in (first, last or first))
+        # Python reads no integer of more than 4300 digits
+        longest = max((first, last), key=len)
+        if len(longest) > len(str(most)) or max(int(first), int(last or first)) > most:
+            also = " (2^32 - 1)" if most == MAX_SEED else ""
+            raise UserError(f"{option} {text!r:.80}: the largest {what} is {most}{also}")
+        start, end = int(first), int(last or first)
         if end < start:
             raise UserError(f"{option} {text!r}: {part!r} runs backwards, write {end}-{start}")
-        if len(seeds) + end - start >= MAX_SEEDS:
+        if len(numbers) + end - start >= MAX_SEEDS:
             raise UserError(
-                f"{option} {text!r}: more than {MAX_SEEDS // 10**6} million seeds; ask for "
+                f"{option} {text!r}: more than {MAX_SEEDS // 10**6} million {what}s; ask for "
                 "fewer at once"
             )
-        seeds.extend(range(start, end + 1))
-    return seeds
-
-
-def _number(text: str, seeds: str, option: str) -> int:
-    # Python reads no integer of more than 4300 digits
-    if len(text) > len(str(MAX_SEED)) or int(text) > MAX_SEED:
-        raise UserError(f"{option} {seeds!r:.80}: the largest seed is {MAX_SEED} (2^32 - 1)")
-    return int(text)
+        numbers.extend(range(start, end + 1))
+    return numbers
 
 
 def latents(seeds: Sequence[int], width: int) -> Float[Tensor, "n z"]:

@@ -119,6 +119,7 @@ def latents_of(
     progress: Progress,
     *,
     option: str,
+    named: str = "seed{:04d}",
 ) -> list[Latents]:
     """Latents as a command names them, one set for each source.
 
@@ -128,6 +129,7 @@ def latents_of(
         label: class of all; None takes that which a file records.
         progress: who is told what files do not say.
         option: what people call the sources, for messages.
+        named: what a seed's latent is called.
 
     Raises:
         UserError: a source is neither, or a class is missing.
@@ -138,6 +140,6 @@ def latents_of(
             some = read_latents(Path(text), snapshot, progress).of_class(label)
         else:
             seeds = parse_seeds(text, option)
-            some = latents.of_seeds(snapshot, seeds, [label] * len(seeds))
+            some = latents.of_seeds(snapshot, seeds, [label] * len(seeds), named)
         found.append(some)
     return found

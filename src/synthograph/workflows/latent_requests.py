@@ -161,3 +161,49 @@ class _Film(OfNetwork):
 
 class InterpolateRequest(Drawn, _Film):
     """Film what lies between seeds, classes or latents, round a loop, or along the truncation."""
+
+
+class _Mixed(OfClass):
+    """Which styles are mixed."""
+
+    rows: tuple[str, ...] = Field(
+        description="latents of the rows: seeds such as 85,100, or NAME.npz; repeat it"
+    )
+    cols: tuple[str, ...] = Field(
+        description="latents of the columns: seeds such as 55,821, or NAME.npz; repeat it"
+    )
+    styles: str | None = Field(
+        None,
+        description="style rows that the columns give, such as 0-6; the coarser half of the "
+        "network's if not given",
+    )
+    row_class: str | None = Field(None, description="class of the rows, where it is not --class")
+    col_class: str | None = Field(None, description="class of the columns, likewise")
+    outdir: Path = Field(description="new folder for grid.png, ROW-COL.png and latents.npz")
+
+
+class MixStylesRequest(Rendered, _Mixed):
+    """Mix styles: every image has the coarse styles of its column and the others of its row."""
+
+
+class _Near(OfClass):
+    """What is near what."""
+
+    seed: int | None = Field(None, ge=0, description="seed in the middle")
+    latents: Path | None = Field(
+        None, description="NAME.npz with one latent in the middle, instead of --seed"
+    )
+    num: int = Field(8, ge=1, le=1024, description="neighbours at every distance")
+    distance: str | None = Field(
+        None,
+        description="distances such as 10,20,40: in z the angle in degrees, in w spreads of w; "
+        "10,20,40 or 0.25,0.5,1 if not given",
+    )
+    space: Literal["z", "w"] | None = Field(
+        None, description="z or w; z if not given, and for a latent that which it is of"
+    )
+    outdir: Path = Field(description="new folder for images, sheet, table and latents")
+
+
+class NeighboursRequest(Rendered, _Near):
+    """Draw images around a seed, and say how far from it they are as latents and as images."""
