@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from synthograph.core.contact_sheets import PAPER, as_rgb, contact_sheet
+from synthograph.core.contact_sheets import LINE, PAPER, as_rgb, contact_sheet
 
 
 def test_modalities_stand_side_by_side() -> None:
@@ -52,3 +52,12 @@ def test_titles_are_written_and_can_be_missing() -> None:
     with_title = np.asarray(Image.open(io.BytesIO(contact_sheet([("AB", [image])]))))
     without = np.asarray(Image.open(io.BytesIO(contact_sheet([("", [image])]))))
     assert with_title.shape[1] > without.shape[1] and (with_title < 60).any()
+
+
+def test_captions_stand_below_their_images() -> None:
+    image = np.zeros((64, 64, 3), dtype=np.uint8)
+    plain = Image.open(io.BytesIO(contact_sheet([("", [image]), ("", [image])])))
+    told = Image.open(
+        io.BytesIO(contact_sheet([("", [image]), ("", [image])], captions=[["0.1"], ["0.2"]]))
+    )
+    assert told.height == plain.height + 2 * LINE and told.width == plain.width

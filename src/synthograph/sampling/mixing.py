@@ -14,7 +14,7 @@ from torch import Tensor
 from synthograph.sampling.latents import Latents
 from synthograph.sampling.seeds import parse_numbers
 
-# r latents of rows, c latents of columns, s style row, w width of a style
+# r latents of rows, c latents of columns, n mixtures, s style row, w width of a style
 
 
 def parse_styles(text: str | None, rows: int) -> list[int]:
@@ -34,7 +34,7 @@ def parse_styles(text: str | None, rows: int) -> list[int]:
 
 def exchange(
     rows: Float[Tensor, "r s w"], cols: Float[Tensor, "c s w"], chosen: Sequence[int]
-) -> Float[Tensor, "r*c s w"]:
+) -> Float[Tensor, "n s w"]:
     """Styles of every row's latent, with the chosen style rows from every column's latent; row by
     row.
     """

@@ -27,7 +27,7 @@ from synthograph.sampling.latents import (
     styles,
 )
 
-# d distance, k direction, z latent, s style row, w width of a style
+# n latent, k direction, z latent, s style row, w width of a style
 
 STYLES = 4096
 """Fixed latents of the class that the mean and the spread of its styles come from."""
@@ -119,7 +119,7 @@ def around(
 
 def on_cones(
     centre: Float64[Tensor, " z"], ways: Float64[Tensor, "k z"], degrees: Sequence[float]
-) -> Float64[Tensor, "d*k z"]:
+) -> Float64[Tensor, "n z"]:
     """Points at these angles from `centre`, as long as it, on the great circles towards `ways`."""
     length = centre.norm()
     one = centre / length

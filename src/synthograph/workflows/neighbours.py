@@ -100,7 +100,7 @@ def run(request: NeighboursRequest, *, progress: Progress) -> NeighboursResult:
     snapshot, how = open_styled(request, request.network, progress)
     centre = _centre(snapshot, request, progress)
     drawing.labels_of(snapshot, centre, how, needed=True)
-    if request.space == Space.W and centre.space is Space.Z:
+    if request.space == Space.W.value and centre.space is Space.Z:
         centre = sampling.styled_centre(snapshot, centre, how)
     distances = sampling.parse_distances(request.distance, centre.space)
     if len(distances) * request.num > MAX_IMAGES:
@@ -124,7 +124,7 @@ def _centre(snapshot: Snapshot, request: NeighboursRequest, progress: Progress) 
     if request.latents is None:
         seeds = parse_seeds(str(request.seed), "--seed")
         return drawing.of_seeds(snapshot, seeds, [label])
-    space = None if request.space is None else Space(request.space)
+    space = Space.Z if request.space == Space.Z.value else None
     found = read_latents(request.latents, snapshot, progress, space).of_class(label)
     if len(found) > 1:
         raise UserError(f"{request.latents}: holds {len(found)} latents, give a file with one")
