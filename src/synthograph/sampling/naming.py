@@ -45,6 +45,6 @@ def refuse_same_names(names: Sequence[str], what: str) -> None:
     Raises:
         UserError: two of them have; the message calls them `what`.
     """
-    if _collide(names):
+    if collide(names):
         (name, _), *_ = Counter(name.casefold() for name in names).most_common(1)
         raise UserError(f"{what}: {name} is named more than once: name everything once")
