@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
-from synthograph.archive.batches import ImageSet, group_numbers
+from synthograph.archive.batches import ImageSet
 from synthograph.archive.manifest import Row
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
@@ -262,7 +262,7 @@ def moved(
 
 def changes(
     scores: Float64[Tensor, "n k"], steps: Sequence[float]
-) -> tuple[list[Step], float, Step]:
+) -> tuple[list[Step], Step]:
     """Mean changes against step 0, and from the first step to the last.
 
     Args:
@@ -270,7 +270,7 @@ def changes(
         steps: lengths; one of them is 0.
 
     Returns:
-        One entry per step; the change from end to end, and the same with its interval.
+        One entry per step, and one from end to end.
     """
     start = scores[:, list(steps).index(0.0)]
     found = []
@@ -278,7 +278,7 @@ def changes(
         mean, ends = mean_interval(scores[:, place] - start)
         found.append(Step(step=step, change=mean, interval=ends))
     mean, ends = mean_interval(scores[:, -1] - scores[:, 0])
-    return found, mean, Step(step=steps[-1] - steps[0], change=mean, interval=ends)
+    return found, Step(step=steps[-1] - steps[0], change=mean, interval=ends)
 
 
 def rendered_set(
@@ -317,7 +317,3 @@ def rendered_set(
         key=digest.hexdigest(),
     )
 
-
-def halves(rows: Sequence[Row], groups: Int64[Tensor, " n"], seed: int) -> Bool[Tensor, " n"]:
-    """Which images are in the second of two halves along whole groups."""
-    raise NotImplementedError
