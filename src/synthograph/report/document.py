@@ -13,6 +13,7 @@ from synthograph.report.commands import Beside, audit_command, evaluate_command,
 from synthograph.report.curves import Curve, thinned
 from synthograph.report.gather import SYNTHETIC, Inputs
 from synthograph.report.numbers import WHOLE, Numbers
+from synthograph.report.recoveries import recovery_tree
 from synthograph.report.runs import Run
 from synthograph.report.segmentations import segmentation_tree
 from synthograph.report.studies import study_tree
@@ -20,6 +21,7 @@ from synthograph.report.useful import useful_verdict
 from synthograph.report.verdicts import verdicts
 from synthograph.report.words import as_sentence, count, listed, number, percent, several
 from synthograph.results.audit import Audit, AuditAnswer
+from synthograph.results.authenticity import Authenticity
 from synthograph.results.base import Document, Tree
 from synthograph.results.classification import ClassifierEvaluation
 from synthograph.results.domain_gap import DomainGap
@@ -138,6 +140,7 @@ def build(inputs: Inputs, *, title: str = "", public: bool = False) -> ReportCon
         "domain_gaps": _of(inputs, DomainGap, _gap),
         "studies": _of(inputs, Study, study_tree),
         "classifications": _of(inputs, ClassifierEvaluation, classification_tree),
+        "recoveries": _of(inputs, Authenticity, recovery_tree),
         "segmentations": _of(inputs, SegmenterEvaluation, segmentation_tree),
         "provenance": provenance(inputs),
     }
@@ -408,6 +411,7 @@ def provenance(inputs: Inputs) -> Tree:
     """Files, versions, commands, seeds."""
     commands = [command for run in inputs.runs for command in run.commands]
     commands += [each.content.provenance.command for each in inputs.of(Audit)]
+    commands += [each.content.provenance.command for each in inputs.of(Authenticity)]
     versions = {"this page": synthograph.__version__}
     seeds: dict[str, int] = {}
     for place, each in enumerate(inputs.numbers):

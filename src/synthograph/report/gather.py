@@ -18,6 +18,7 @@ from synthograph.report.problems import Problem, gathered
 from synthograph.report.runs import Run, read_run
 from synthograph.results import (
     Audit,
+    Authenticity,
     ClassifierEvaluation,
     DomainGap,
     Evaluation,
@@ -33,6 +34,7 @@ from synthograph.results.files import is_page
 R = TypeVar("R", bound=Document)
 SHOWN: Mapping[type[Document], str] = {
     Audit: "audit",
+    Authenticity: "memorisation by recovery",
     DomainGap: "domain gap",
     Study: "study",
     ClassifierEvaluation: "scores of a classifier",
@@ -242,8 +244,8 @@ def _add(path: Path, found: Document, inputs: Inputs) -> None:
         kind = "sensitivity of measures"
     else:
         raise UserError(
-            f"{path}: does not belong on this page; give what evaluate --out, audit, domain-gap, "
-            "study, classify evaluate or segment evaluate wrote"
+            f"{path}: does not belong on this page; give what evaluate --out, audit, authenticity, "
+            "domain-gap, study, classify evaluate or segment evaluate wrote"
         )
     _remember(path, kind, inputs)
 

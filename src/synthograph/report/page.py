@@ -29,9 +29,11 @@ from synthograph.report.pictures import (
     side_by_side,
 )
 from synthograph.report.problems import Problem, gathered
+from synthograph.report.recoveries import histogram
 from synthograph.report.runs import NAMES, Run
 from synthograph.report.studies import drawing, reliability
 from synthograph.results.audit import Audit
+from synthograph.results.authenticity import Authenticity
 from synthograph.results.base import Tree
 from synthograph.results.classification import ClassifierEvaluation
 from synthograph.results.domain_gap import DomainGap
@@ -323,6 +325,10 @@ def render(document: Tree, inputs: Inputs, images: Pictures) -> str:
         classifications=[
             {title: Markup(svg) for title, svg in drawings(each.content).items()}
             for each in inputs.of(ClassifierEvaluation)
+        ],
+        recoveries=[
+            Markup(histogram(each.content, f"differences of projections {number}"))
+            for number, each in enumerate(inputs.of(Authenticity))
         ],
         tables=classes_table(evaluation["entries"]) if evaluation else [],
         about=about,

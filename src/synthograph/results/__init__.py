@@ -3,15 +3,17 @@
 through them; the report, the command line and notebooks read through them; no other room names a
 key of these files. Needs no torch.
 
-Public names: `load` (any file), `Evaluation`, `Audit`, `DomainGap`, `Sensitivity`, `CrossFold`,
-`PairDistances`, `Projections`, `ClassifierEvaluation`, `SegmenterEvaluation`, `Study`,
-`ReportContent`, `BestSnapshot`, `StatusLine`;
+Public names: `load` (any file), `Evaluation`, `Audit`, `Authenticity`, `DomainGap`, `Sensitivity`,
+`CrossFold`, `PairDistances`, `Directions`, `Projections`, `ClassifierEvaluation`,
+`SegmenterEvaluation`, `Study`, `ReportContent`, `BestSnapshot`, `StatusLine`;
 `evaluation.parse_line` (a line of `metrics.jsonl` and `evaluations.jsonl`), `measures` (titles and
 directions) and `base` (how files of others are read).
 """
 
 from synthograph.results.audit import Audit
+from synthograph.results.authenticity import Authenticity
 from synthograph.results.classification import ClassifierEvaluation
+from synthograph.results.directions import Directions
 from synthograph.results.domain_gap import DomainGap
 from synthograph.results.evaluation import Evaluation
 from synthograph.results.files import load
@@ -26,9 +28,11 @@ from synthograph.results.training import BestSnapshot, StatusLine
 
 __all__ = [
     "Audit",
+    "Authenticity",
     "BestSnapshot",
     "ClassifierEvaluation",
     "CrossFold",
+    "Directions",
     "DomainGap",
     "Evaluation",
     "PairDistances",
