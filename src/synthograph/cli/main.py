@@ -36,6 +36,7 @@ VERBS = (
     *("demo", "phantom", "prepare", "split", "train", "generate", "evaluate", "audit"),
     *(
         "domain_gap",
+        "directions",
         "embeddings",
         "interpolate",
         "mix",

@@ -1,4 +1,4 @@
-"""Memorisation by recovery in words, a table and a picture: the same for the page and the console."""
+"""Memorisation by recovery in words, a table and a picture, for the page and the console."""
 
 from collections.abc import Iterator
 

@@ -59,6 +59,7 @@ class Moved(Schema):
         column: of the manifest; `level` is its value where it is none of numbers.
         scorer: how well the column is read from images of held-out groups; a column that cannot be
             read is not measured.
+        agreement: correlation, on samples, with a second scorer that learned from other groups.
         spread: standard deviation of the column among the real images.
         cosine: of the column's own direction with this one; None where it has none.
         steps: from one end to the other.
@@ -69,6 +70,7 @@ class Moved(Schema):
     column: str
     level: str
     scorer: FitQuality
+    agreement: float
     spread: float
     cosine: float | None
     steps: Many[Step]
@@ -103,9 +105,9 @@ class Directions(Document):
         fit: of the direction on latents that it was not found on.
         spread: standard deviation of styles along the direction; a step of 1 is as long.
         moved: the column first, then others.
-        chance: largest change of the column, from the first step to the last, along so many random
-            directions (`random_directions`).
-        fresh: samples that were moved; `random_directions` moved fewer.
+        chance: largest change of the column, from the first step to the last, along directions that
+            were fitted to shuffled values; `shuffled`, how many.
+        fresh: samples that were moved.
     """
 
     kind: Literal["directions"] = "directions"
@@ -118,7 +120,7 @@ class Directions(Document):
     spread: float
     moved: Many[Moved]
     chance: float
-    random_directions: Count
+    shuffled: Count
     fresh: Count
     left_out: Annotated[Many[str], Private] = ()
     """Columns that cannot be read from the images."""
@@ -136,9 +138,7 @@ class Directions(Document):
         """What was measured, and no more."""
         first = self.moved[0]
         if not first.moves or abs(first.change) <= self.chance:
-            return (
-                f"{self.title} does not move more than along random directions: nothing is shown"
-            )
+            return f"{self.title} does not move more than along random directions: nothing is shown"
         others = [each.title for each in self.moved[1:] if each.moves]
         with_it = f"; with it move {', '.join(others)}" if others else ""
         return f"{self.title} moves along the direction{with_it}"

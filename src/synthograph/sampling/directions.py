@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
 
 from synthograph.archive.batches import ImageSet
 from synthograph.archive.manifest import Row
@@ -23,19 +24,26 @@ from synthograph.core.untrusted.dataset_json import is_finite
 from synthograph.models.snapshot import Snapshot
 from synthograph.results.directions import FitQuality, Step
 from synthograph.sampling.latents import Rendering, render
+from synthograph.stats.intervals import undivided
 from synthograph.stats.linear import (
     FOLDS,
     Calibration,
     Components,
     LinearFit,
+    correlations,
     fit_linear,
     mean_interval,
     quality,
+    slopes_at,
 )
 
 # n image, s style row, w width of a style, d feature, k step
 
 CLASS = "class"
+AGREEMENT = 0.7
+"""Correlation of two readers on samples below which neither is believed."""
+SIDE = 16
+"""Pixels to a side of the images that columns are read from, without an extractor."""
 MOST_LEVELS = 6
 """Values of a column that is looked at beside the one that is asked for."""
 MOST_OTHERS = 12
@@ -67,6 +75,13 @@ class Trait:
     def title(self) -> str:
         """For readers."""
         return f"{self.column} {self.level}".rstrip()
+
+
+def small_pixels(images: Tensor) -> Float[Tensor, "n d"]:
+    """Images of integers at `SIDE` pixels or fewer, all numbers of one in a row."""
+    whole = torch.from_numpy(images.numpy().astype(np.float32))
+    height, width = whole.shape[2:]
+    return adaptive_avg_pool2d(whole, (min(height, SIDE), min(width, SIDE))).flatten(1)
 
 
 def trait_of(rows: Sequence[Row], column: str, level: str | None = None) -> Trait:
@@ -192,12 +207,42 @@ class Scorer:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """What two scorers, fitted to other patients each, read of samples of the generator.
+
+    Real images say little of that: features that tell a column among real images may answer to
+    what is odd about synthetic ones. So both must agree.
+
+    Attributes:
+        reader: the one that measures.
+        found: what the other one reads of the samples.
+        agreement: correlation of both on the samples.
+    """
+
+    reader: Scorer
+    found: Float64[Tensor, " n"]
+    agreement: float
+
+    @classmethod
+    def of(
+        cls, finder: Scorer | None, reader: Scorer | None, images: Float[Tensor, "n d"]
+    ) -> "Reading | None":
+        """Of the features of samples; None where one cannot read, or they contradict each other."""
+        if finder is None or reader is None:
+            return None
+        one, other = finder(images), reader(images)
+        found = float(correlations(one, other, undivided(torch.arange(len(one))))[0])
+        return cls(reader, one, found) if found >= AGREEMENT else None
+
+
+@dataclass(frozen=True)
 class Direction:
     """A unit vector in W, and the standard deviation of styles along it, which is a step."""
 
     vector: Float64[Tensor, " w"]
     spread: float
     quality: FitQuality
+    penalty: float
 
     @classmethod
     def of(
@@ -230,7 +275,7 @@ class Direction:
             images=len(values),
             groups=len(groups.unique()),
         )
-        return cls(vector, spread_along(usual, vector), about)
+        return cls(vector, spread_along(usual, vector), about, fit.penalty)
 
     def cosine(self, other: "Direction") -> float:
         """1 for the same direction, 0 for one that has nothing to do with it."""
@@ -242,14 +287,17 @@ def spread_along(styles: Float[Tensor, "n w"], vector: Float64[Tensor, " w"]) ->
     return float((styles.double() @ vector).std())
 
 
-def random_vectors(
-    styles: Float[Tensor, "n w"], count: int, streams: Streams
+def shuffled_vectors(
+    styles: Float[Tensor, "n w"],
+    values: Float64[Tensor, " n"],
+    penalty: float,
+    count: int,
+    streams: Streams,
 ) -> list[Float64[Tensor, " w"]]:
-    """Unit vectors from one sample to another, as usual as the generator's own differences."""
-    drawn = streams.permutation("random directions", 0, len(styles))[: 2 * count].tolist()
-    pairs = zip(drawn[::2], drawn[1::2], strict=True)
-    apart = [(styles[a] - styles[b]).double() for a, b in pairs]
-    return [each / each.norm().clamp(min=1e-300) for each in apart]
+    """Unit vectors that the same fit finds where values are dealt out at random: chance."""
+    orders = (streams.permutation("shuffled", epoch, len(values)) for epoch in range(count))
+    found = [slopes_at(styles, values[order], penalty) for order in orders]
+    return [each / each.norm().clamp(min=1e-300) for each in found]
 
 
 def moved(
@@ -260,9 +308,7 @@ def moved(
     return (ws[:, None] + way[None, :, None].to(ws)).flatten(0, 1)
 
 
-def changes(
-    scores: Float64[Tensor, "n k"], steps: Sequence[float]
-) -> tuple[list[Step], Step]:
+def changes(scores: Float64[Tensor, "n k"], steps: Sequence[float]) -> tuple[list[Step], Step]:
     """Mean changes against step 0, and from the first step to the last.
 
     Args:
@@ -316,4 +362,3 @@ def rendered_set(
         groups=torch.arange(len(ws)),
         key=digest.hexdigest(),
     )
-

@@ -1,6 +1,7 @@
 """Linear fits whose penalty and quality come from groups that the fit did not see."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +17,7 @@ from synthograph.stats.ranks import rank_statistics
 
 FOLDS = 5
 PENALTIES = tuple(10.0 ** (power / 2) for power in range(4, -11, -1))
-"""Tried from the strongest on; per image, so that they mean the same for any number of images."""
+"""Tried from the strongest on, in mean variances of a feature and per image."""
 COMPONENTS = 128
 
 
@@ -27,7 +28,7 @@ class LinearFit:
     Attributes:
         slopes: of features as they are.
         offset: value where all features are 0.
-        penalty: the one that held-out groups chose, of standardised features and per image.
+        penalty: the one that held-out groups chose, in mean variances of a feature.
         held_out: of every image, the value that fits without its group predict, less the mean of
             the values that they learned from.
     """
@@ -55,7 +56,8 @@ def fit_linear(
     choice does not flatter it.
 
     Args:
-        features: of every image; they are standardised within.
+        features: of every image, in comparable units: directions in which they vary little are
+            trusted little.
         values: numbers, or 0 and 1 for a class (then it is a linear discriminant).
         groups: patient of every image.
         seed: which groups share a fold.
@@ -86,16 +88,23 @@ def fit_linear(
     return LinearFit(slopes[best], float(offsets[best]), PENALTIES[best], held_out)
 
 
+def slopes_at(
+    features: Float[Tensor, "n d"], values: Float64[Tensor, " n"], penalty: float
+) -> Float64[Tensor, " d"]:
+    """Slopes of a fit with a penalty that is known, such as to other values."""
+    return _slopes(features.to(torch.float64), values, (penalty,))[0][0]
+
+
 def _slopes(
-    x: Float64[Tensor, "n d"], values: Float64[Tensor, " n"]
+    x: Float64[Tensor, "n d"], values: Float64[Tensor, " n"], tried: Sequence[float] = PENALTIES
 ) -> tuple[Float64[Tensor, "p d"], Float64[Tensor, " p"]]:
     """Slopes and offsets for every penalty."""
-    mean, scale = x.mean(0), x.std(0, correction=0)
-    scale = torch.where(scale > 1e-12, scale, torch.ones_like(scale))
-    left, singular, right = torch.linalg.svd((x - mean) / scale, full_matrices=False)
+    mean = x.mean(0)
+    left, singular, right = torch.linalg.svd(x - mean, full_matrices=False)
     along = left.T @ (values - values.mean())
-    penalties = torch.tensor(PENALTIES, dtype=torch.float64)[:, None] * len(x)
-    slopes = (singular * along / (singular.square() + penalties)) @ right / scale
+    penalties = torch.tensor(tried, dtype=torch.float64)[:, None]
+    penalties = penalties * singular.square().sum() / x.shape[1]
+    slopes = (singular * along / (singular.square() + penalties)) @ right
     return slopes, values.mean() - slopes @ mean
 
 

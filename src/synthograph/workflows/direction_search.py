@@ -18,6 +18,7 @@ from synthograph.core.seeds import Streams
 from synthograph.downstream import classifier
 from synthograph.downstream.classifier import Classifier
 from synthograph.features.base import Extractor
+from synthograph.features.packaged import TRAINED
 from synthograph.features.registry import feature_folder
 from synthograph.metrics.columns import features_of
 from synthograph.metrics.evaluate import check_kind
@@ -29,13 +30,15 @@ from synthograph.sampling import latents
 from synthograph.sampling.directions import (
     CLASS,
     Direction,
+    Reading,
     Scorer,
     Trait,
     changes,
     moved,
     other_traits,
-    random_vectors,
     rendered_set,
+    shuffled_vectors,
+    small_pixels,
     spread_along,
     trait_of,
 )
@@ -45,9 +48,11 @@ from synthograph.workflows.classifying import extractor_of, open_backbone, predi
 from synthograph.workflows.latent_inputs import class_of, open_styled
 from synthograph.workflows.latent_requests import DirectionsRequest
 
-RANDOM = 20
-"""Random directions, along which the column is measured, too."""
-RANDOM_FRESH = 25
+JUDGED = 200
+"""Samples that are read only to see whether both readers agree."""
+SHUFFLED = 20
+"""Directions of shuffled values, along which the column is measured, too."""
+SHUFFLED_FRESH = 25
 """Samples that are moved along each of them."""
 PROJECTIONS = "projections.json"
 
@@ -74,7 +79,9 @@ class _Found:
         for values in self.values:
             known = ~values.isnan()
             try:
-                one = Direction.of(self.styles[known], values[known], self.groups[known], usual, seed)
+                one = Direction.of(
+                    self.styles[known], values[known], self.groups[known], usual, seed
+                )
             except UserError:
                 one = None
             found.append(one)
@@ -88,7 +95,7 @@ class DirectionSearch:
     Attributes:
         rows: real images with the column.
         trait: the column; `others` are those looked at beside it.
-        extractor: whose features the columns are read from.
+        extractor: whose features the columns are read from; None for pixels.
         model: classifier that scores samples; None without one.
         projections: that the direction is found on; None for samples.
     """
@@ -100,7 +107,7 @@ class DirectionSearch:
     rows: ArchiveRows
     trait: Trait
     others: list[Trait]
-    extractor: Extractor
+    extractor: Extractor | None
     model: Classifier | None
     projections: Projections | None
 
@@ -132,7 +139,7 @@ class DirectionSearch:
             rows,
             trait,
             other_traits(rows.ordered, trait, request.others),
-            open_backbone(request.features, request.device),
+            None if request.features is None else open_backbone(request.features, request.device),
             model,
             found,
         )
@@ -143,9 +150,9 @@ class DirectionSearch:
         yield f"{self.rows.name}: {len(values)} images with a value of {self.trait.title}"
         yield f"found on: {self._how}"
         yield f"measured on: {request.fresh} fresh samples at {request.steps} steps"
-        drawn = 0 if self.projections is not None else request.num
-        images = drawn + request.fresh * request.steps + 2 * RANDOM * RANDOM_FRESH
-        yield f"images to draw and read: {images}, read by {self.extractor.name}"
+        drawn = JUDGED if self.projections is not None else request.num
+        images = drawn + request.fresh * request.steps + 2 * SHUFFLED * SHUFFLED_FRESH
+        yield f"images to draw: {images}, read by {self._reads_by}"
         if self.others:
             yield f"other columns: {', '.join(each.title for each in self.others)}"
 
@@ -158,7 +165,15 @@ class DirectionSearch:
             return f"{count} samples, scored by the classifier"
         if self._by_class:
             return f"{count} samples, by the class that they were drawn with"
-        return f"{count} samples, scored by features of one half of the groups"
+        return f"{count} samples, read by a fit to one half of the groups"
+
+    @property
+    def _reads_by(self) -> str:
+        return "small pixels" if self.extractor is None else f"features of {self.extractor.name}"
+
+    @property
+    def _other_reader(self) -> str:
+        return f"try --features {TRAINED}" if self.extractor is None else "try without --features"
 
     @property
     def _by_class(self) -> bool:
@@ -191,8 +206,13 @@ class DirectionSearch:
         return self.drawn(0, self.request.num)
 
     def _read(self, images: ImageSet) -> Float[Tensor, "n d"]:
-        folder, tracks = feature_folder(), self.progress.track
-        return features_of(images, self.extractor, folder=folder, tracks=tracks).values
+        tracks = self.progress.track
+        if self.extractor is not None:
+            folder = feature_folder()
+            return features_of(images, self.extractor, folder=folder, tracks=tracks).values
+        count = -(-images.count // images.batch)
+        shown = tracks(images.name)(images.batches(), count)
+        return torch.cat([small_pixels(batch) for batch in shown])
 
     def _read_styles(
         self, ws: Float[Tensor, "n s w"], seeds: Sequence[int], name: str
@@ -211,17 +231,24 @@ class DirectionSearch:
         cut = [Trait(each.column, each.level, each.values[inside]) for each in self._traits]
         return [Scorer.of(real, each, owners, seed) for each in cut]
 
+    @cached_property
+    def _readings(self) -> list[Reading | None]:
+        """Of every column; None where it cannot be read."""
+        some = self.samples[1][: self.request.num if self.projections is None else JUDGED]
+        images = self._read_styles(some, self.samples[0].seeds[: len(some)], "samples")
+        halves = zip(self._scorers(0), self._scorers(1), strict=True)
+        return [Reading.of(one, other, images) for one, other in halves]
+
     # --- finding --------------------------------------------------------------------------------
 
     def _found(self) -> _Found:
         if self.projections is not None:
             return self._projected(self.projections)
         drawn, ws = self.samples
-        images = rendered_set(self.snapshot, ws, drawn.seeds, self.rendering, "samples")
-        features = self._read(images)
         unknown = torch.full((len(ws),), torch.nan, dtype=torch.float64)
-        values = [unknown if each is None else each(features) for each in self._scorers(0)]
+        values = [unknown if each is None else each.found for each in self._readings]
         if self.model is not None:
+            images = rendered_set(self.snapshot, ws, drawn.seeds, self.rendering, "samples")
             by = extractor_of(self.model, self.request.device)
             said = predict(self.model, by, images, self.progress.track).probabilities
             values[0] = said[:, list(self.model.info.classes).index(self.trait.level)]
@@ -255,12 +282,13 @@ class DirectionSearch:
         Raises:
             UserError: the column cannot be read from images, or cannot be fitted.
         """
-        request, readers = self.request, self._scorers(1)
-        if (reader := readers[0]) is None:
+        request, readings = self.request, self._readings
+        if (first := readings[0]) is None:
             raise UserError(
-                f"{self.trait.title} cannot be read from the images of {self.rows.name} by "
-                f"{self.extractor.name}: chance explains what is read in held-out groups, so "
-                "nothing could be measured; try other --features, more images or another column"
+                f"{self.trait.title} cannot be read from images by {self._reads_by}: two fits to "
+                f"halves of {self.rows.name} do no better than chance in held-out groups, or "
+                f"contradict each other on samples; {self._other_reader}, more images or another "
+                "column"
             )
         found, usual = self._found(), self.samples[1].mean(1)
         own = found.directions(usual, request.seed)
@@ -269,7 +297,7 @@ class DirectionSearch:
                 f"{self.trait.title} cannot be fitted on {found.what}: too few have a value, or "
                 "all have the same; give more, or another column"
             )
-        unread = [t.title for t, each in zip(self._traits, readers, strict=True) if each is None]
+        unread = [t.title for t, each in zip(self._traits, readings, strict=True) if each is None]
         document = Directions(
             network=self.snapshot.path.name,
             data=self.rows.name,
@@ -278,9 +306,9 @@ class DirectionSearch:
             found_on=found.what,
             fit=direction.quality,
             spread=direction.spread,
-            moved=tuple(self._moved(direction, readers, own)),
-            chance=self._chance(reader, usual),
-            random_directions=RANDOM,
+            moved=tuple(self._moved(direction, own)),
+            chance=self._chance(first.reader, found, direction),
+            shuffled=SHUFFLED,
             fresh=request.fresh,
             left_out=tuple(unread),
             settings={
@@ -291,7 +319,7 @@ class DirectionSearch:
             },
             notes=tuple(self._notes(direction, unread)),
             provenance=Provenance(
-                features=Features(**self.extractor.describe()),
+                features=None if self.extractor is None else Features(**self.extractor.describe()),
                 seed=request.seed,
                 command=request.command_line(),
             ),
@@ -305,26 +333,23 @@ class DirectionSearch:
         found: list[float] = np.linspace(-reach, reach, self.request.steps).round(6).tolist()
         return found
 
-    def _moved(
-        self,
-        direction: Direction,
-        readers: Sequence[Scorer | None],
-        own: Sequence[Direction | None],
-    ) -> Iterator[Moved]:
+    def _moved(self, direction: Direction, own: Sequence[Direction | None]) -> Iterator[Moved]:
         """Every column that can be read, on fresh samples."""
         drawn, ws = self.drawn(self.request.num, self.request.fresh)
         lengths = self.lengths
         ways = moved(ws, direction.vector, [step * direction.spread for step in lengths])
         seeds = np.repeat(drawn.seeds, len(lengths)).tolist()
         features = self._read_styles(ways, seeds, "moved samples")
-        for trait, reader, other in zip(self._traits, readers, own, strict=True):
-            if reader is None:
+        for trait, reading, other in zip(self._traits, self._readings, own, strict=True):
+            if reading is None:
                 continue
+            reader = reading.reader
             steps, total = changes(reader(features).reshape(-1, len(lengths)), lengths)
             yield Moved(
                 column=trait.column,
                 level=trait.level,
                 scorer=reader.quality,
+                agreement=reading.agreement,
                 spread=reader.spread,
                 cosine=None if other is None else direction.cosine(other),
                 steps=tuple(steps),
@@ -332,22 +357,25 @@ class DirectionSearch:
                 interval=total.interval,
             )
 
-    def _chance(self, reader: Scorer, usual: Float[Tensor, "n w"]) -> float:
-        """The largest change of the column from end to end of random directions."""
-        streams = Streams(self.request.seed).under("directions")
-        vectors = random_vectors(usual, RANDOM, streams)
-        drawn, ws = self.drawn(self.request.num, min(self.request.fresh, RANDOM_FRESH))
+    def _chance(self, reader: Scorer, found: _Found, direction: Direction) -> float:
+        """The largest change of the column from end to end of directions of shuffled values."""
+        known = ~found.values[0].isnan()
+        streams, usual = Streams(self.request.seed).under("directions"), self.samples[1].mean(1)
+        vectors = shuffled_vectors(
+            found.styles[known], found.values[0][known], direction.penalty, SHUFFLED, streams
+        )
+        drawn, ws = self.drawn(self.request.num, min(self.request.fresh, SHUFFLED_FRESH))
         ends = [self.lengths[0], self.lengths[-1]]
         ways = [moved(ws, v, [end * spread_along(usual, v) for end in ends]) for v in vectors]
         seeds = np.repeat(drawn.seeds, 2).tolist() * len(vectors)
-        scores = reader(self._read_styles(torch.cat(ways), seeds, "random directions"))
+        scores = reader(self._read_styles(torch.cat(ways), seeds, "shuffled values"))
         apart = scores.reshape(len(vectors), -1, 2).diff(dim=2).mean((1, 2))
         return float(apart.abs().max())
 
     def _notes(self, direction: Direction, unread: Sequence[str]) -> Iterator[str]:
         yield (
-            "columns are read by a linear fit on features of real images of other groups than "
-            "those that found the direction; what it cannot see is not measured"
+            f"columns are read by a linear fit on {self._reads_by} of real images of other groups "
+            "than those that found the direction; what it cannot see is not measured"
         )
         fit = direction.quality
         if fit.interval is None or fit.interval.low <= fit.chance:

@@ -40,8 +40,8 @@ class DirectionsResult(Result):
         yield from table_lines(_table(found))
         yield f"found on {found.found_on}: {_worded(found.fit)}"
         yield (
-            f"along {found.random_directions} random directions {found.title} changes by at most "
-            f"{number(found.chance)}"
+            f"along {found.shuffled} directions fitted to shuffled values {found.title} changes by "
+            f"at most {number(found.chance)}"
         )
         yield found.sentence
         yield from (f"note: {note}" for note in found.notes)

@@ -13,9 +13,10 @@ options, so that those stand first in the help:
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from synthograph.core.request import Flag, Request
+from synthograph.core.request import Flag, Request, Words
+from synthograph.features.packaged import TRAINED
 
 
 class OfNetwork(Request):
@@ -207,3 +208,44 @@ class _Near(OfClass):
 
 class NeighboursRequest(Rendered, _Near):
     """Draw images around a seed, and say how far from it they are as latents and as images."""
+
+
+class _Direction(OfClass):
+    archive: str = Field(description="real images with the column, ARCHIVE or ARCHIVE:split")
+    column: str = Field(description="column of the manifest, or class")
+    outdir: Path = Field(description="new folder for numbers, the sheet of steps and latents")
+    level: str | None = Field(
+        None, description="value that the direction leads to, where the column holds no numbers"
+    )
+    projections: Path | None = Field(
+        None, description="find it on projections of the archive's images, not on samples"
+    )
+    classifier: Path | None = Field(
+        None, description="find it on samples scored by this file of 'classify train'"
+    )
+    others: Words = Field(
+        (), description="columns that are looked at beside it; those of the archive if not given"
+    )
+    num: int = Field(2000, ge=50, le=100_000, description="samples that it is found on")
+    fresh: int = Field(100, ge=6, le=10_000, description="further samples that are moved")
+    steps: int = Field(7, ge=3, le=101, description="steps along it, an odd number")
+    reach: float = Field(
+        3.0, gt=0, le=20, description="length of the way to either side, in standard deviations"
+    )
+    latents: Path | None = Field(None, description="show these latents on the sheet, not samples")
+    features: str | None = Field(
+        None, description=f"read columns by an extractor such as {TRAINED}, not by small pixels"
+    )
+    seed: int = Field(0, ge=0, description="seed of halves, folds and random directions")
+    dry_run: bool = Field(False, description="validate and print the plan")
+
+    @field_validator("steps")
+    @classmethod
+    def _odd(cls, steps: int) -> int:
+        if steps % 2 == 0:
+            raise ValueError("an odd number, so that the middle step is where the samples are")
+        return steps
+
+
+class DirectionsRequest(Rendered, _Direction):
+    """Find a direction in the style space for a class or a column, and measure what moves along."""
