@@ -11,7 +11,7 @@ import synthograph
 
 JOBS = [
     *("audit", "classify_evaluate", "classify_predict", "classify_train", "convert", "demo"),
-    *("doctor", "domain_gap", "embeddings", "evaluate"),
+    *("directions", "doctor", "domain_gap", "embeddings", "evaluate"),
     *("generate", "get_weights", "import_weights", "inspect", "interpolate"),
     *("mix", "mix_styles", "neighbours", "phantom", "prepare", "project"),
     *("report", "segment_evaluate", "segment_predict", "segment_train", "split"),

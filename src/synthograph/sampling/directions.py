@@ -134,8 +134,11 @@ def other_traits(rows: Sequence[Row], asked: Trait, names: Sequence[str] = ()) -
         elif len(known) <= MOST_LEVELS:
             levels = known[-1:] if len(known) == FEW else known
             found += [_trait(column, each, cells) for each in levels]
-    mine = (asked.column, asked.level)
-    others = [each for each in found if (each.column, each.level) != mine]
+    others, seen = [], [asked.values]
+    for each in found:  # a column that says the same under another name is left out
+        if not any(torch.equal(each.values.nan_to_num(-1), v.nan_to_num(-1)) for v in seen):
+            others.append(each)
+            seen.append(each.values)
     return others if names else others[:MOST_OTHERS]
 
 
