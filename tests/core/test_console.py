@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import synthograph
-from synthograph.core.console import is_terminal, say
+from synthograph.core.console import heard_by, is_terminal, say
 
 WRITE = """
 import os, sys
@@ -88,3 +88,17 @@ def test_nobody_sits_at_a_closed_stream() -> None:
     closed.close()
     assert not is_terminal(closed)
     assert not is_terminal(None)
+
+
+def test_a_listener_hears_lines_in_place_of_people(capsys: pytest.CaptureFixture[str]) -> None:
+    def hear(line: str) -> None:
+        if line.startswith("loud"):
+            say(f"heard: {line}")
+
+    with heard_by(hear):
+        say("quiet")
+        say("loud")
+        say("wrong", error=True)
+    say("after")
+    found = capsys.readouterr()
+    assert (found.out, found.err) == ("heard: loud\nafter\n", "wrong\n")

@@ -30,8 +30,8 @@ def test_one_measure_is_told_beside_those_that_are_missing() -> None:
     verdict = faithful_verdict(read(only("frechet")), None)
     assert verdict.answer is Answer.UNDECIDED
     assert verdict.reasons[0] == (
-        "Measured: Fréchet distance 3.50 (real against real 0.190). An answer also needs Kernel "
-        f"distance and Precision: {COMMAND} --out evaluation-2.json"
+        "Measured: Fréchet distance 3.50 (real against real 0.190). An answer also needs Distance "
+        f"of the sets (kernel) and Precision: {COMMAND} --out evaluation-2.json"
     )
 
 

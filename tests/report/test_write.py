@@ -291,7 +291,7 @@ def test_measures_over_snapshots(tmp_path: Path) -> None:
     (run / "metrics.jsonl").write_text("\n".join(lines))
     written = write_report([run], tmp_path / "r.html")
     page = written.page.read_text()
-    assert "Kernel distance, random-vgg16" in page
+    assert "Distance of the sets (kernel), random-vgg16" in page
     assert "They choose the best snapshot, so no verdict uses them" in page
     assert written.content.tree()["evaluation"] is None
     judged = lines[1].replace("held_out", "evaluation")

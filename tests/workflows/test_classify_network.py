@@ -61,6 +61,16 @@ def test_the_file_says_what_the_trained_network_said(data: Path, trained: Path) 
     assert (far > 1).double().mean() < 0.05
 
 
+def test_one_class_for_all_is_a_note(data: Path, tmp_path: Path) -> None:
+    few = {**FEW, "steps": 1, "rate": 1e-6, "balance": "none"}
+    found = sg.classify_train(data=data, out=tmp_path / "c.safetensors", **few)
+    made = classifier.load(tmp_path / "c.safetensors")
+    images = open_rows(f"{data}:val")
+    p = predict(made, extractor_of(made, "cpu"), images.images).probabilities[:, 1]
+    single = len({value >= made.info.threshold for value in p.tolist()}) == 1
+    assert any("all validation images are called" in note for note in found.notes) == single
+
+
 def test_a_killed_training_goes_on_with_the_same_command(
     data: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

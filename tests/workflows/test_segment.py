@@ -96,6 +96,7 @@ def test_discs_are_learned_and_scored(trained: tuple[Path, Path], tmp_path: Path
     with files["table"].open() as file:
         table = list(csv.DictReader(file))
     assert len(table) == 2 * found.images
+    assert all(row["source"] for row in table)
     of_core = [float(row["dice"]) for row in table if row["class"] == "core"]
     assert np.mean(of_core) == pytest.approx(found.score("dice", "core").value, abs=1e-4)
     height, width, channels = decode_png(files["overlays"].read_bytes(), "o.png").shape

@@ -140,6 +140,22 @@ def test_a_classifier_that_changed_after_the_choice_is_refused(
         model.write_bytes(kept[1])
 
 
+@pytest.mark.parametrize("kind", ["trained.json", "tested.json"])
+def test_an_emptied_record_names_its_way_out(
+    home: Path, finished: Study, tmp_path: Path, kind: str
+) -> None:
+    folder = tmp_path / "mine"
+    shutil.copytree(home / "mine", folder)
+    record = next((folder / "cells").glob("mixed-*/tested.json")).with_name(kind)
+    record.write_text("")
+    (folder / "study.json").unlink()
+    with pytest.raises(UserError, match=f"{kind}.*not valid JSON.*: remove this file and run"):
+        sg.study(study=home / "mine.yaml", outdir=folder, device="cpu")
+    record.unlink()
+    again = sg.study(study=home / "mine.yaml", outdir=folder, device="cpu").study
+    assert again.internal == finished.internal
+
+
 @pytest.mark.parametrize("change", ["order", "fewer"])
 def test_a_table_of_predictions_that_changed_is_refused_and_made_again(
     home: Path, finished: Study, tmp_path: Path, change: str

@@ -127,7 +127,9 @@ def test_real_only_arms_are_compared_without_the_primary_one_as_reference() -> N
 def test_a_study_without_a_primary_arm_tells_values() -> None:
     alone = study(REAL, primary="")
     assert alone.internal.differences == ()
-    assert f"'real only': {alone.internal.arms[0].value:.3f}, 95 % interval" in alone.may, alone.may
+    assert f"'real only' reaches {alone.internal.arms[0].value:.3f}, 95 % interval" in alone.may, (
+        alone.may
+    )
     said = "\n".join(study_lines(alone))
     assert "area under the ROC curve in every fold" in said and "Differences" not in said, said
     two = study(REAL, arm(ArmKind.AUGMENTED, 2.5, validation=0.4), primary="")

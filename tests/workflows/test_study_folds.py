@@ -54,8 +54,24 @@ def test_equal_images_under_two_groups_stay_together(forty: Archive) -> None:
 
 def test_fewer_groups_than_folds_are_refused(tmp_path: Path) -> None:
     few = open_archive(make_archive(tmp_path / "few.zip", count=8))
-    with pytest.raises(UserError, match="has 4 groups, 5 folds need as many.*set folds to 4"):
+    with pytest.raises(UserError, match="has 4 groups, 5 folds need 5 at least.*set folds to 4"):
         make_folds(few, settings(), NO_REPEATS)
+
+
+@pytest.mark.parametrize(
+    ("groups", "folds", "said"),
+    [
+        (2, 2, "has 2 groups, 2 folds need 4 at least.*: add groups"),
+        (3, 2, "has 3 groups, 2 folds need 4 at least.*: set folds to 3, or add groups"),
+    ],
+)
+def test_every_fold_needs_a_group_to_train_to_choose_and_to_test(
+    forty: Archive, groups: int, folds: int, said: str
+) -> None:
+    names = sorted({row.group for row in forty.rows})[:groups]
+    few = replace(forty, rows=[row for row in forty.rows if row.group in names])
+    with pytest.raises(UserError, match=said):
+        make_folds(few, settings(folds=folds), NO_REPEATS)
 
 
 def test_a_class_of_too_few_patients_is_named(forty: Archive) -> None:

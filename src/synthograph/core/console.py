@@ -7,6 +7,8 @@ import errno
 import io
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar, copy_context
 from typing import IO, Any, cast
 
 from synthograph.core.errors import DiskFullError
@@ -36,8 +38,25 @@ def open_streams() -> None:
         setattr(sys, name, _lasting(getattr(sys, name)))
 
 
+@contextlib.contextmanager
+def heard_by(listener: Callable[[str], None]) -> Iterator[None]:
+    """What is said on standard output goes to a listener meanwhile, who may say it, or not."""
+    token = _LISTENER.set(listener)
+    try:
+        yield
+    finally:
+        _LISTENER.reset(token)
+
+
+_LISTENER: ContextVar[Callable[[str], None] | None] = ContextVar("listener", default=None)
+
+
 def say(text: str, *, error: bool = False, end: str = "\n") -> None:
     """Print a line on standard output, or standard error, if anybody can read it."""
+    listener = _LISTENER.get()
+    if listener is not None and not error:
+        copy_context().run(_tell, listener, text)
+        return
     stream = sys.stderr if error else sys.stdout
     with contextlib.suppress(BrokenPipeError):
         try:
@@ -45,6 +64,11 @@ def say(text: str, *, error: bool = False, end: str = "\n") -> None:
         except UnicodeEncodeError:
             plain = text.encode(stream.encoding, "backslashreplace").decode(stream.encoding)
             print(plain, file=stream, end=end, flush=True)
+
+
+def _tell(listener: Callable[[str], None], text: str) -> None:
+    _LISTENER.set(None)  # what the listener says is for people
+    listener(text)
 
 
 def is_terminal(stream: IO[Any] | None) -> bool:

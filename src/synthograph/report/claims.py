@@ -71,7 +71,7 @@ def _values(study: Study, where: str) -> str:
     sets = [(where, study.internal)]
     sets += [(f"{units(study, each.groups)} of {each.name}", each) for each in study.external]
     return " ".join(
-        f"{study.measure_title} of {listed([_value(arm) for arm in part.arms])} ({there})."
+        f"{listed([_value(arm) for arm in part.arms])} ({study.measure_title}; {there})."
         for there, part in sets
     )
 
@@ -80,7 +80,7 @@ def _value(arm: StudyArm) -> str:
     between = "no interval"
     if arm.interval is not None:
         between = f"95 % interval {three(arm.interval.low)} to {three(arm.interval.high)}"
-    return f"'{arm.name}': {three(arm.value)}, {between}"
+    return f"'{arm.name}' reaches {three(arm.value)}, {between}"
 
 
 def _sentence(study: Study, found: StudyDifference) -> str:

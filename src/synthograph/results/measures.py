@@ -30,7 +30,7 @@ MEASURES = {
         Direction.LOW,
     ),
     "kernel": About(
-        "Kernel distance",
+        "Distance of the sets (kernel)",
         "How far the two sets lie apart, by a formula that stays right for few images; about 0 "
         "means equal.",
         Direction.LOW,

@@ -33,6 +33,8 @@ from synthograph.training.stats import json_safe
 from synthograph.training.trackers import TRACKERS
 from synthograph.training.trackers.base import Trackers, installed
 
+TICK, ALARM = "tick ", "alarm: "
+"""How lines of the log begin."""
 OnSnapshot = Callable[[Path, int], Measured | None]
 """Called after a snapshot was written, with its path and the images seen; returns its measures."""
 
@@ -132,7 +134,7 @@ class Trainer:
 
     def alarm(self, text: str) -> None:
         """Log a warning now, and keep it for the next line of `stats.jsonl`."""
-        self.run.log(f"alarm: {text}")
+        self.run.log(f"{ALARM}{text}")
         self.progress.alarms.append(text)
 
     def ensure_finite_or_roll_back(self) -> bool:
@@ -200,7 +202,7 @@ class Trainer:
         scores = {kind: moments.mean(f"Loss/scores/{kind}") for kind in ("real", "fake")}
         shown_scores = "  ".join(f"{k} {v:+.2f}" for k, v in scores.items() if v is not None)
         self.run.log(
-            f"tick {progress.ticks:<4} kimg {progress.images / 1000:<8.1f} "
+            f"{TICK}{progress.ticks:<4} kimg {progress.images / 1000:<8.1f} "
             f"sec/kimg {per_kimg:<7.2f} time {duration(progress.seconds):<9} "
             f"left {duration(left):<9} memory {describe_memory(self.session.device)}  "
             f"augment {self.session.state.controller.p:.3f}  scores {shown_scores}"

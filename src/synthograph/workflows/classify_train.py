@@ -101,11 +101,22 @@ def run(request: ClassifyTrainRequest, *, progress: Progress) -> ClassifyTrainRe
     job.clear()
     return replace(
         plan,
+        notes=[*notes, *_single_class(made, archive.info.classes)],
         out=out,
         how=made.how,
         chosen={each.name: each.value(made.chosen) for each in scores.scores_of(len(counts))},
         threshold=made.threshold,
     )
+
+
+def _single_class(made: Made, classes: Sequence[str]) -> Iterator[str]:
+    """A note where all validation images get one class."""
+    said = made.chosen.decided.unique().tolist()
+    if len(said) == 1:
+        yield (
+            f"all validation images are called {classes[said[0]]!r}: it has learnt nothing yet, "
+            "train longer (--steps, --patience) or balance the classes (--balance)"
+        )
 
 
 class Job(Protocol):

@@ -180,13 +180,13 @@ def _each_score(classes: Sequence[str], overlaps: Overlaps) -> Iterator[tuple[st
 def mask_table(model: Segmenter, images: MaskedImages, overlaps: Overlaps) -> str:
     """One row per image and class, as CSV; empty cells where there is no value."""
     lines = []
-    columns = ["file", "group", "split", "class", "true_pixels", "predicted_pixels"]
+    columns = ["file", "source", "group", "split", "class", "true_pixels", "predicted_pixels"]
     for n, row in enumerate(images.rows.ordered):
         for k, name in enumerate(model.info.classes[1:], start=1):
             pixels = (int(overlaps.truth[n, k]), int(overlaps.predicted[n, k]))
             found = (float(of[n, k]) for of in (overlaps.dice, overlaps.iou, overlaps.distance))
             values = ("" if value != value else f"{value:.6g}" for value in found)
-            lines.append([row.file, row.group, row.split or "", name, *pixels, *values])
+            lines.append([row.file, row.source, row.group, row.split or "", name, *pixels, *values])
     return csv_text([*columns, "dice", "iou", "hausdorff95"], lines)
 
 
@@ -202,7 +202,8 @@ def _overlays(
     lines = []
     for n in (each for each in order if each in shown):
         drawn = drawn_beside(images.rows, n, [images.masks[n], masks[n].numpy()])
-        title = f"{images.rows.ordered[n].file}: {shown[n]}, Dice {number(float(dice[n]))}"
+        row = images.rows.ordered[n]
+        title = f"{row.source or row.file}: {shown[n]}, Dice {number(float(dice[n]))}"
         lines.append((title, drawn))
     heads = ("image", "truth", "prediction")
     return contact_sheet(lines, factor=1, heads=heads, legend=legend(classes))

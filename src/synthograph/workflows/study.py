@@ -15,7 +15,6 @@ from typing import Any
 from synthograph.archive.advice import has_groups
 from synthograph.archive.linked import linked
 from synthograph.core.commands import LINE
-from synthograph.core.config import read_tree
 from synthograph.core.errors import UserError
 from synthograph.core.progress import Progress, Silent
 from synthograph.core.request import Result
@@ -39,7 +38,7 @@ from synthograph.workflows.study_folder import RESULT, Choices, Frozen, StudyFol
 from synthograph.workflows.study_folds import Fold
 from synthograph.workflows.study_generators import GeneratorRecord, Making
 from synthograph.workflows.study_inputs import Inputs, open_inputs
-from synthograph.workflows.study_jobs import Job, JobRecord, work_off
+from synthograph.workflows.study_jobs import Job, JobRecord, read_record, work_off
 from synthograph.workflows.study_plan import StudyPlan, make_plan
 from synthograph.workflows.study_predictions import Tested, on_external, out_of_fold, write_table
 from synthograph.workflows.study_settings import Condition, read_study
@@ -185,7 +184,7 @@ class _Run:
         if not cell.condition.synthetic:
             return ()
         home = self.folder.generator(cell.fold, cell.draw)
-        made = GeneratorRecord.parse(read_tree(home / MADE))
+        made = read_record(GeneratorRecord, home / MADE)
         return tuple(home / path for path in made.sets)
 
     def _testing(self, cell: Cell, choices: Choices) -> Job:
@@ -209,7 +208,7 @@ class _Run:
         return sum(values) / len(values)
 
     def _record(self, cell: Cell) -> CellRecord:
-        return CellRecord.parse(read_tree(self.folder.cell(cell) / TRAINED))
+        return read_record(CellRecord, self.folder.cell(cell) / TRAINED)
 
     def _ratios(self, candidates: Sequence[Cell]) -> dict[tuple[int, int], float]:
         """The ratio of every fold and draw: the best on its validation images, of equals the
@@ -285,7 +284,7 @@ class _Run:
 
     def _tested(self, cell: Cell) -> Tested:
         home = self.folder.cell(cell)
-        tested = TestRecord.parse(read_tree(home / TESTED))
+        tested = read_record(TestRecord, home / TESTED)
         return Tested(cell, home, self._record(cell), tested)
 
     def _facts(self, cells: Sequence[Cell]) -> StudyFacts:

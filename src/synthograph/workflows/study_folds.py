@@ -76,10 +76,12 @@ def _all_folds(archive: Archive, settings: StudySettings, copies: RepeatedImages
     units = joined_groups({row.group for row in archive.rows}, copies)
     groups = len(set(units.values()))
     count = settings.count
-    if groups < max(count, 2):
+    least = {1: 2, 2: 4}.get(count, count)
+    if groups < least:
+        fewer = f"set folds to {groups}, or add groups" if groups > 2 else "add groups"
         raise UserError(
-            f"folds: {archive.path} has {groups} groups, {count} folds need as many at least, since"
-            f" a group is never divided: set folds to {max(groups, 2)} or less, or add groups"
+            f"folds: {archive.path} has {groups} groups, {count} folds need {least} at least, "
+            f"since a group is never divided and every fold trains, chooses and tests: {fewer}"
         )
     reason = ""
     for attempt in range(TRIES):

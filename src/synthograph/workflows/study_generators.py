@@ -2,19 +2,22 @@
 images alone.
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from synthograph.archive.manifest import count_labels
 from synthograph.archive.reader import Archive
 from synthograph.core.config import parse_assignments
+from synthograph.core.console import heard_by
 from synthograph.core.errors import UserError
 from synthograph.core.files import remove
 from synthograph.core.progress import Progress
 from synthograph.downstream import mixing
 from synthograph.downstream.mixing import Counts
 from synthograph.training.config import RunConfig
+from synthograph.training.loop import ALARM, TICK
 from synthograph.training.run import CONFIG
 from synthograph.training.setup import resolve_run
 from synthograph.workflows import generate, train
@@ -25,6 +28,8 @@ from synthograph.workflows.study_jobs import JobRecord
 from synthograph.workflows.study_settings import Condition, MixRule, StudySettings
 
 RUNS = "runs"
+SECONDS_BETWEEN = 30.0
+"""Between two lines on a training; its own log has all of them."""
 SAVE_MINUTES = 2.0
 """Minutes of training that a killed study loses at most."""
 
@@ -65,7 +70,11 @@ class Making:
         """Train, go on, or take what is there; then generate."""
         if self.source is not None and self.source.path in self.settings.generator.sets:
             return GeneratorRecord(sets=[self.source.path], said=self.source.path.name)
-        network = self._trained(progress) if self.source is None else self.source.path
+        if self.source is None:
+            with heard_by(self._listener(progress)):
+                network = self._trained(progress)
+        else:
+            network = self.source.path
         made = []
         for number, (name, count) in enumerate(self.wanted().items()):
             if count:
@@ -75,6 +84,21 @@ class Making:
         return GeneratorRecord(
             sets=[path.relative_to(self.folder) for path in made], said=f"{total} images"
         )
+
+    def _listener(self, progress: Progress) -> Callable[[str], None]:
+        """Hears a training, and says how far it is and what alarms it."""
+        title = f"generator of fold {self.fold.number}, draw {self.draw}"
+        progress.log(f"{title}: its log is in {self.folder / RUNS}")
+        told = time.monotonic()
+
+        def hear(line: str) -> None:
+            nonlocal told
+            due = line.startswith(TICK) and time.monotonic() - told >= SECONDS_BETWEEN
+            if due or line.startswith(ALARM):
+                told = time.monotonic()
+                progress.log(f"{title}: {' '.join(line.partition('memory')[0].split())}")
+
+        return hear
 
     def _trained(self, progress: Progress) -> Path:
         generator, runs = self.settings.generator, self.folder / RUNS

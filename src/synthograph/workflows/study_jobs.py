@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from synthograph.core.config import Config, read_tree
-from synthograph.core.errors import BlockedError
+from synthograph.core.errors import BlockedError, UserError
 from synthograph.core.files import disk_errors, write_json
 from synthograph.core.locks import Lock
 from synthograph.core.progress import Progress
+from synthograph.core.untrusted.documents import JsonObject
 from synthograph.training.loop import duration
 
 CLAIM = "claim"
@@ -30,6 +32,9 @@ class JobRecord(Config):
 
     seconds: float = 0.0
     said: str = ""
+
+
+R = TypeVar("R", bound=JobRecord)
 
 
 @dataclass(frozen=True)
@@ -126,6 +131,24 @@ def remaining(jobs: Sequence[Job]) -> float:
     return total
 
 
+def read_record(kind: type[R], path: Path) -> R:
+    """What a job that is done left.
+
+    Raises:
+        UserError: the file was damaged.
+    """
+    return kind.parse(_tree(path))
+
+
+def _tree(path: Path) -> JsonObject:
+    try:
+        return read_tree(path)
+    except UserError as error:
+        raise UserError(
+            f"{error}: remove this file and run the same command again, which does this part anew"
+        ) from None
+
+
 def _read(job: Job) -> JobRecord:
-    tree = read_tree(job.record)
+    tree = _tree(job.record)
     return JobRecord(seconds=tree.get("seconds", 0.0), said=tree.get("said", ""))
