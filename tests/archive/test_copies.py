@@ -19,8 +19,15 @@ def test_sets_of_equal_digests() -> None:
 
 def test_chains_of_equal_images_join_all_their_groups() -> None:
     copies = RepeatedImages([ROWS[1:3], ROWS[2:4], [ROWS[5], ROWS[0]]])
-    joined = joined_groups((row.group for row in ROWS), copies)
+    joined = joined_groups(ROWS, copies)
     assert joined == {"p0": "p0", "p5": "p0", "p1": "p1", "p2": "p1", "p3": "p1", "p4": "p4"}
+
+
+def test_two_spellings_of_a_patient_are_joined() -> None:
+    names = ["P 1", "p01", "p1", "P2"]
+    rows = [Row(f"{n}.png", None, name) for n, name in enumerate(names)]
+    joined = joined_groups(rows, RepeatedImages([]))
+    assert joined == {"P 1": "P 1", "p01": "P 1", "p1": "P 1", "P2": "P2"}
 
 
 def test_an_archive_of_different_images_has_none(

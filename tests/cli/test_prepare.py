@@ -387,3 +387,12 @@ def test_published_archives_are_sources(run: Run, tmp_path: Path) -> None:
     assert [row.label for row in archive.rows] == ["0", "1", "0", "1"]
     buffer = io.BytesIO(archive.files.read("dataset.json"))
     assert json.load(buffer)["labels"] == labels
+
+
+def test_a_patient_in_two_spellings_is_told(run: Run, tmp_path: Path) -> None:
+    for number in range(4):
+        save(tmp_path / f"in/{number}.png", number)
+    lines = (f"{number}.png,{name}" for number, name in enumerate(("P1", "p 01", "P2", "P3")))
+    (tmp_path / "t.csv").write_text("\n".join(("file,group", *lines)))
+    code, text = run("in", "o.zip", "--labels", "t.csv")
+    assert code == 0 and "1 groups come under several spellings: P1 = p 01" in text

@@ -7,7 +7,7 @@ from operator import attrgetter
 
 import numpy as np
 
-from synthograph.archive.manifest import Row
+from synthograph.archive.manifest import Row, same_spelling
 from synthograph.archive.reader import Archive
 from synthograph.core.names import first_few
 from synthograph.core.progress import Track
@@ -88,16 +88,20 @@ def one_coloured(pixels: np.ndarray) -> bool:
     return bool((pixels.min((1, 2)) == pixels.max((1, 2))).all())
 
 
-def joined_groups(groups: Iterable[str], copies: RepeatedImages) -> Mapping[str, str]:
-    """Group -> the first, by name, of all groups that it is joined with by equal images."""
-    first = {group: group for group in groups}
+def joined_groups(rows: Sequence[Row], copies: RepeatedImages) -> Mapping[str, str]:
+    """Group of real images -> the first, by name, of all groups that it is joined with: by equal
+    images, or since their names differ in capitals, spaces and leading zeros alone.
+    """
+    real = [row for row in rows if row.real]
+    first = {row.group: row.group for row in real}
 
     def head(group: str) -> str:
         while first[group] != group:
             group = first[group] = first[first[group]]
         return group
 
-    for rows in copies.sets:
-        heads = sorted({head(row.group) for row in rows})
+    equal = [[row.group for row in same] for same in copies.sets]
+    for names in (*equal, *same_spelling(row.group for row in real if row.grouped)):
+        heads = sorted(set(map(head, names)))
         first |= dict.fromkeys(heads, heads[0])
     return {group: head(group) for group in first}

@@ -15,7 +15,13 @@ import numpy as np
 from synthograph.archive.advice import without_group
 from synthograph.archive.convert import ConvertedItem, Shape, WorkersError, convert_all
 from synthograph.archive.copies import NO_REPEATS, RepeatedImages, copies_of
-from synthograph.archive.manifest import SPLITS, count_labels, crossing_groups, in_split
+from synthograph.archive.manifest import (
+    SPLITS,
+    count_labels,
+    crossing_groups,
+    in_split,
+    same_spelling,
+)
 from synthograph.archive.parts import Part, discard_parts, missing_ranges
 from synthograph.archive.reader import ArchiveInfo, SplitRecord, check_classes
 from synthograph.archive.suspects import ImageStatistics, Suspect, find_suspects
@@ -80,6 +86,7 @@ class Summary:
         ungrouped: source files of images without group, where others have one.
         splits: images per split, where the source was split already.
         crossing: groups that are in more than one of these splits.
+        alike: groups whose names differ in capitals, spaces and leading zeros alone, in sets.
     """
 
     images: int
@@ -98,6 +105,7 @@ class Summary:
     ungrouped: Sequence[str] = ()
     splits: Mapping[str, int] = field(default_factory=dict)
     crossing: Sequence[str] = ()
+    alike: Sequence[Sequence[str]] = ()
 
 
 def prepare(
@@ -440,6 +448,7 @@ def _summary(
         ungrouped=sorted({row.source for row in without_group(rows)}),
         splits={name: n for name in SPLITS if (n := len(in_split(rows, name)))},
         crossing=crossing_groups(rows),
+        alike=same_spelling(row.group for row in rows if row.grouped),
     )
 
 

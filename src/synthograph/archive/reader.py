@@ -37,7 +37,8 @@ class SplitRecord(Config):
         origin: what it was taken from, or the command that cut it.
         official: whether it came with the images, so that others compare on it.
         options: shares, folds, seed, ... of the command.
-        joined: sets of groups that were kept together, since they share equal images.
+        joined: sets of groups that were kept together, since they share equal images or are
+            called alike.
     """
 
     origin: str

@@ -30,7 +30,10 @@ from synthograph.core.progress import Track
 from synthograph.core.untrusted.containers import Folder
 from synthograph.core.untrusted.dataset_json import DATASET, MANIFEST
 
-_EQUAL = "{} groups share equal images and count as fewer, so give each image once; or "
+_EQUAL = (
+    "{} groups share equal images, or are called alike, and count as fewer, so give each image "
+    "once; or "
+)
 
 
 class Ungrouped(enum.StrEnum):
@@ -109,9 +112,9 @@ def _already_split(archive: Archive) -> str:
 
 
 def _joined(rows: Sequence[Row], copies: RepeatedImages) -> list[list[str]]:
-    """Sets of groups that equal images join."""
+    """Sets of groups that stay together."""
     units: dict[str, list[str]] = {}
-    for group, first in joined_groups({row.group for row in rows if row.real}, copies).items():
+    for group, first in joined_groups(rows, copies).items():
         units.setdefault(first, []).append(group)
     return sorted(sorted(groups) for groups in units.values() if len(groups) > 1)
 
@@ -128,8 +131,8 @@ def assign(
 ) -> list[Row]:
     """The rows with their split and fold.
 
-    Groups that share equal images stay together. Synthetic images always train: they never enter a
-    set that chooses or reports.
+    Groups that share equal images, or are called alike, stay together. Synthetic images always
+    train: they never enter a set that chooses or reports.
 
     Raises:
         UserError: groups are too few, a class would be missing from a split, or images have no
@@ -167,7 +170,7 @@ def _cut(
     bare = without_group(rows)
     if bare and options.ungrouped is Ungrouped.REFUSE:
         raise UserError(_no_group(bare, sum(row.real for row in rows)))
-    units = joined_groups({row.group for row in rows if row.real}, copies)
+    units = joined_groups(rows, copies)
     # a unit is divided as a group is, and the rows get their own group back at the end
     real = [replace(row, group=units[row.group]) for row in rows if row.real]
     kept = {units[r.group] for r in bare} if options.ungrouped is Ungrouped.TRAIN else set()

@@ -111,6 +111,12 @@ class PrepareResult(Result):
                 f"warning: {len(found.ungrouped)} files have no group though others have one: "
                 f"{first_few(found.ungrouped)}; 'synthograph split' asks what to do with them"
             )
+        if found.alike:
+            yield (
+                f"warning: {len(found.alike)} groups come under several spellings: "
+                f"{first_few([' = '.join(names) for names in found.alike], NAMED)}; "
+                "'synthograph split' keeps them together, and classifiers want one spelling"
+            )
         if found.splits:
             yield f"  split: {', '.join(f'{name} {n}' for name, n in found.splits.items())}"
         if found.crossing:

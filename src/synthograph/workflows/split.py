@@ -26,7 +26,8 @@ class SplitResult(Result):
         classes: their names, in order.
         parts: (part, images, groups, images per class).
         grouped: whether any group is more than one image's own name.
-        joined: sets of groups that were kept together, since they share equal images.
+        joined: sets of groups that were kept together, since they share equal images or are
+            called alike.
         ungrouped: images without group, where others have one.
     """
 
@@ -56,8 +57,8 @@ class SplitResult(Result):
         if self.joined:
             sets = (" = ".join(groups) for groups in self.joined)
             yield (
-                f"note: {sum(map(len, self.joined))} groups share equal images and were kept "
-                f"together: {first_few(sets, NAMED)}"
+                f"note: {sum(map(len, self.joined))} groups share equal images or are called "
+                f"alike, and were kept together: {first_few(sets, NAMED)}"
             )
 
 

@@ -73,7 +73,7 @@ def make_folds(archive: Archive, settings: StudySettings, copies: RepeatedImages
 def _all_folds(archive: Archive, settings: StudySettings, copies: RepeatedImages) -> list[Fold]:
     if settings.folds == SPLIT:
         return [_own_split(archive, copies)]
-    units = joined_groups({row.group for row in archive.rows}, copies)
+    units = joined_groups(archive.rows, copies)
     groups = len(set(units.values()))
     count = settings.count
     least = {1: 2, 2: 4}.get(count, count)
