@@ -39,6 +39,7 @@ VERBS = (
         "directions",
         "embeddings",
         "interpolate",
+        "truncation",
         "mix",
         "project",
         "study",

@@ -17,6 +17,7 @@ from synthograph.report.recoveries import recovery_tree
 from synthograph.report.runs import Run
 from synthograph.report.segmentations import segmentation_tree
 from synthograph.report.studies import study_tree
+from synthograph.report.truncations import truncation_tree
 from synthograph.report.useful import useful_verdict
 from synthograph.report.verdicts import verdicts
 from synthograph.report.words import as_sentence, count, listed, number, percent, several
@@ -29,6 +30,7 @@ from synthograph.results.report import Missing, ReportContent
 from synthograph.results.segmentation import SegmenterEvaluation
 from synthograph.results.sensitivity import Sensitivity
 from synthograph.results.study import Study
+from synthograph.results.truncation import Truncation
 
 R = TypeVar("R", bound=Document)
 NO_GROUPS = "No groups were given: nothing protects against images of one patient in two splits."
@@ -141,6 +143,7 @@ def build(inputs: Inputs, *, title: str = "", public: bool = False) -> ReportCon
         "studies": _of(inputs, Study, study_tree),
         "classifications": _of(inputs, ClassifierEvaluation, classification_tree),
         "recoveries": _of(inputs, Authenticity, recovery_tree),
+        "truncations": _of(inputs, Truncation, truncation_tree),
         "segmentations": _of(inputs, SegmenterEvaluation, segmentation_tree),
         "provenance": provenance(inputs),
     }
@@ -412,6 +415,7 @@ def provenance(inputs: Inputs) -> Tree:
     commands = [command for run in inputs.runs for command in run.commands]
     commands += [each.content.provenance.command for each in inputs.of(Audit)]
     commands += [each.content.provenance.command for each in inputs.of(Authenticity)]
+    commands += [each.content.provenance.command for each in inputs.of(Truncation)]
     versions = {"this page": synthograph.__version__}
     seeds: dict[str, int] = {}
     for place, each in enumerate(inputs.numbers):

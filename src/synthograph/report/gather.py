@@ -25,6 +25,7 @@ from synthograph.results import (
     SegmenterEvaluation,
     Sensitivity,
     Study,
+    Truncation,
     load,
 )
 from synthograph.results.base import Document, Tree, public_form, public_name
@@ -39,6 +40,7 @@ SHOWN: Mapping[type[Document], str] = {
     Study: "study",
     ClassifierEvaluation: "scores of a classifier",
     SegmenterEvaluation: "scores of a segmenter",
+    Truncation: "measures over truncation",
 }
 """Results that a section of the page shows as they are, and what the list of its inputs calls
 them. `document.py` has the sections."""

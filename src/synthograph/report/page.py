@@ -12,7 +12,7 @@ import jinja2
 from markupsafe import Markup
 
 from synthograph.archive.reader import Archive
-from synthograph.report import words
+from synthograph.report import truncations, words
 from synthograph.report.classifications import drawings
 from synthograph.report.curves import Curve, draw
 from synthograph.report.document import pictures_left_out
@@ -40,6 +40,7 @@ from synthograph.results.domain_gap import DomainGap
 from synthograph.results.evaluation import Farthest, Scope
 from synthograph.results.measures import MEASURES, about
 from synthograph.results.study import Study
+from synthograph.results.truncation import Truncation
 
 FILM, SHEET, PAIRS, SPRITE = 5 << 20, 3 << 20, 2 << 20, 2 << 20
 """Bytes on the page for pictures of a kind."""
@@ -329,6 +330,10 @@ def render(document: Tree, inputs: Inputs, images: Pictures) -> str:
         recoveries=[
             Markup(histogram(each.content, f"differences of projections {number}"))
             for number, each in enumerate(inputs.of(Authenticity))
+        ],
+        sweeps=[
+            Markup(truncations.drawing(each.content, f"precision and recall over psi {number}"))
+            for number, each in enumerate(inputs.of(Truncation))
         ],
         tables=classes_table(evaluation["entries"]) if evaluation else [],
         about=about,

@@ -5,7 +5,7 @@ key of these files. Needs no torch.
 
 Public names: `load` (any file), `Evaluation`, `Audit`, `Authenticity`, `DomainGap`, `Sensitivity`,
 `CrossFold`, `PairDistances`, `Directions`, `Projections`, `ClassifierEvaluation`,
-`SegmenterEvaluation`, `Study`, `ReportContent`, `BestSnapshot`, `StatusLine`;
+`SegmenterEvaluation`, `Study`, `ReportContent`, `BestSnapshot`, `StatusLine`, `Truncation`;
 `evaluation.parse_line` (a line of `metrics.jsonl` and `evaluations.jsonl`), `measures` (titles and
 directions) and `base` (how files of others are read).
 """
@@ -25,6 +25,7 @@ from synthograph.results.segmentation import SegmenterEvaluation
 from synthograph.results.sensitivity import Sensitivity
 from synthograph.results.study import Study
 from synthograph.results.training import BestSnapshot, StatusLine
+from synthograph.results.truncation import Truncation
 
 __all__ = [
     "Audit",
@@ -42,5 +43,6 @@ __all__ = [
     "Sensitivity",
     "Study",
     "StatusLine",
+    "Truncation",
     "load",
 ]

@@ -14,16 +14,24 @@ from synthograph.archive.manifest import Row
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
 from synthograph.core.seeds import Streams
-from synthograph.models.base import NoiseMode
+from synthograph.models.base import NoiseMode, TruncationCenter
 from synthograph.models.snapshot import Snapshot
 from synthograph.sampling.generate import ImageRequest, check_request, generate
 
 
 def synthetic_images(
-    snapshot: Snapshot, rows: Sequence[Row], count: int, *, seed: int, device: str, batch: int
+    snapshot: Snapshot,
+    rows: Sequence[Row],
+    count: int,
+    *,
+    seed: int,
+    device: str,
+    batch: int,
+    truncation: float = 1.0,
+    center: TruncationCenter = TruncationCenter.GLOBAL,
 ) -> ImageSet:
-    """Images of a snapshot as a set: seeds 0 ... count-1, noise by the seed, no truncation, labels
-    drawn from those of `rows`.
+    """Images of a snapshot as a set: seeds 0 ... count-1, noise by the seed, labels drawn from
+    those of `rows`.
 
     Args:
         snapshot: whose images.
@@ -32,13 +40,20 @@ def synthetic_images(
         seed: of the labels.
         device: where they are generated.
         batch: how many at once; does not change them.
+        truncation: psi; the same seeds have the same latents, labels and noise at every psi.
+        center: what truncation pulls to.
 
     Raises:
         UserError: the generator has a class that rows lack, or the other way round.
     """
     labels = draw_labels(snapshot, rows, count, seed)
     request = ImageRequest(
-        list(enumerate(labels)), noise=NoiseMode.RANDOM, batch=batch, device=device
+        list(enumerate(labels)),
+        truncation=truncation,
+        center=center,
+        noise=NoiseMode.RANDOM,
+        batch=batch,
+        device=device,
     )
     check_request(snapshot, request)
     named = all(label is not None for label in labels)
@@ -49,7 +64,9 @@ def synthetic_images(
             yield torch.from_numpy(np.stack([image.pixels for image in images]))
 
     kind = device.partition(":")[0]
-    about = [snapshot.sha256, labels, "random noise", "psi 1", kind]
+    about = [snapshot.sha256, labels, "random noise", f"psi {truncation:.12g}", kind]
+    if center is not TruncationCenter.GLOBAL and truncation != 1:
+        about.append(center)
     return ImageSet(
         name=snapshot.path.name,
         spec=snapshot.info.spec,
@@ -65,7 +82,7 @@ def synthetic_images(
             "images_hash": snapshot.info.images_hash,
             "seeds": [0, count - 1],
             "labels": "drawn from the reference" if named else None,
-            "truncation": 1.0,
+            "truncation": truncation,
             "noise": "random, by the seed",
             "device": kind,
         },

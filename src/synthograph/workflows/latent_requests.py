@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from synthograph.core.request import Flag, Request, Words
-from synthograph.features.packaged import TRAINED
+from synthograph.features.packaged import RANDOM, TRAINED
 
 
 class OfNetwork(Request):
@@ -249,3 +249,33 @@ class _Direction(OfClass):
 
 class DirectionsRequest(Rendered, _Direction):
     """Find a direction in the style space for a class or a column, and measure what moves along."""
+
+
+class TruncationRequest(OfNetwork):
+    """Measure fidelity and diversity over truncation, and show the same seeds at every psi."""
+
+    real: str = Field(
+        description="real images to compare with, ARCHIVE:val; split val if none is named"
+    )
+    outdir: Path = Field(description="new folder for truncation.json and truncation.png")
+    psi: Words = Field(
+        (), description="values of psi, default 0.3,0.4,0.5,0.6,0.7,0.8,0.9,1; with commas between"
+    )
+    trunc_center: Literal["global", "class"] = Field(
+        "global", description="pull to the mean of all images (global) or of the class"
+    )
+    num: int | None = Field(
+        None,
+        ge=10,
+        le=50_000,
+        description="synthetic images at every psi; as many as real ones, 200 to 1000, "
+        "if not given",
+    )
+    features: str | None = Field(
+        None, description=f"extractor, default {TRAINED}, or {RANDOM} without it"
+    )
+    seeds: str = Field("0-3", description="seeds on the picture, for every class")
+    seed: int = Field(0, ge=0, description="seed of labels and blocks")
+    batch: int = Field(32, ge=1, description="images at once; does not change them")
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+    dry_run: bool = Field(False, description="validate and print the plan with its time")

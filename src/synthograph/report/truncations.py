@@ -1,0 +1,111 @@
+"""Fidelity and diversity over psi in words, tables and a picture: for the page and the console."""
+
+from collections.abc import Iterator
+
+from synthograph.report.curves import Curve, draw
+from synthograph.report.tables import TableText, three
+from synthograph.report.words import number, scope_name, several
+from synthograph.results.base import Tree
+from synthograph.results.evaluation import Value
+from synthograph.results.truncation import PRECISION, RECALL, Truncation, TruncationPart
+
+TITLES = {
+    "frechet": "Frechet",
+    PRECISION: "precision",
+    RECALL: "recall",
+    "density": "density",
+    "coverage": "coverage",
+}
+MEANING = (
+    "precision and density say how many synthetic images look like real ones, recall and coverage "
+    "how many kinds of real images are there; they are compared at equal numbers of images only"
+)
+
+
+def tables(found: Truncation) -> Iterator[TableText]:
+    """A table per part: a row for every psi."""
+    for part in found.parts:
+        first = part.points[0].of(RECALL)
+        size = (
+            f"{several(first.n_real, 'real image')} of {several(first.groups_real, 'group')}, "
+            f"{first.n_fake} synthetic ones at every psi"
+        )
+        rows = [
+            [
+                f"{point.psi:g}{' *' if point.psi == part.chosen else ''}",
+                *(_cell(point.of(name)) for name in TITLES),
+            ]
+            for point in part.points
+        ]
+        title = f"Truncation of {found.network}, {scope_name(part.scope)}: {size}"
+        yield TableText(title, ["psi", *TITLES.values()], rows, list(_sentences(part)))
+
+
+def _cell(value: Value) -> str:
+    write = number if value.name == "frechet" else three
+    if value.value is None:
+        return "–"
+    ends = value.interval
+    bounds = "" if ends is None else f" ({write(ends.low)} to {write(ends.high)})"
+    return f"{write(value.value)}{bounds}"
+
+
+def _sentences(part: TruncationPart) -> Iterator[str]:
+    """What the psi of the rule costs and gains."""
+    if part.chosen is None or part.best is None:
+        yield "no psi is named: recall is 0 at all of them, so there is no variety to keep"
+        return
+    here, best, last = (part.at(psi) for psi in (part.chosen, part.best, part.points[-1].psi))
+    at_best = f"; the best is {_cell(best.of(RECALL))}, at psi {best.psi:g}"
+    yield (
+        f"psi {here.psi:g} (*) keeps recall within 5 % of the best: {_cell(here.of(RECALL))}"
+        f"{'' if here == best else at_best}"
+    )
+    if here != last:
+        gain = (here.of(PRECISION).value or 0) > (last.of(PRECISION).value or 0)
+        yield (
+            f"precision is {_cell(here.of(PRECISION))} there, and {_cell(last.of(PRECISION))} at "
+            f"psi {last.psi:g}{'' if gain else ': truncation gains nothing here'}"
+        )
+    if part.possible is not None and part.possible < part.chosen:
+        yield (
+            f"psi {part.possible:g} is not ruled out: by so few images its interval of recall "
+            "reaches within 5 % of the best, too"
+        )
+
+
+def truncation_tree(found: Truncation) -> Tree:
+    """The sweep for the page."""
+    features = found.provenance.features
+    return {
+        "network": found.network,
+        "center": found.center,
+        "extractor": "" if features is None else features.extractor,
+        "indicative": features is not None and features.indicative,
+        "chosen": found.parts[0].chosen if found.parts else None,
+        "tables": [each.tree() for each in tables(found)],
+        "rule": found.rule,
+        "notes": list(found.notes),
+    }
+
+
+def drawing(found: Truncation, name: str) -> str:
+    """Precision and recall of all images over psi, as SVG; a line at the psi of the rule."""
+    part = found.parts[0]
+    return draw(
+        [_curve(part, measure) for measure in (PRECISION, RECALL)],
+        label="share of images",
+        across="psi",
+        name=name,
+        alarms=() if part.chosen is None else [part.chosen],
+    )
+
+
+def _curve(part: TruncationPart, name: str) -> Curve:
+    values = [point.of(name) for point in part.points]
+    ends = [value.interval for value in values]
+    low, high = (
+        [None if e is None else getattr(e, side) for e in ends] for side in ("low", "high")
+    )
+    psis = [point.psi for point in part.points]
+    return Curve(name, psis, [value.value for value in values], low, high)
