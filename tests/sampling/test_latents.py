@@ -89,6 +89,8 @@ def test_sets_are_joined_and_cut(snapshot: Snapshot) -> None:
     assert both.seeds == (1, 2, 3) and both.labels == (None, "a b", "a b")
     assert both.take(slice(1, 3)).names == ("seed0002", "seed0003")
     assert both.of_class("c/d").labels == ("c/d",) * 3 and both.of_class(None) is both
+    in_w = replace(both, space=Space.W)
+    assert in_w.of_class("c/d").labels == ("c/d", "a b", "a b"), "w has its class already"
 
 
 @pytest.mark.parametrize("shape", [(1, ROWS, 8), (1, 1, 8), (1, 8), (3, 8)])

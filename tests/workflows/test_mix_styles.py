@@ -65,7 +65,7 @@ def test_rows_of_files(snapshot: Snapshot, tmp_path: Path) -> None:
         ({"of_class": "x"}, "--class: class 'x' is unknown"),
         ({"of_class": "0", "col_class": "y"}, "--col-class: class 'y' is unknown"),
         ({"of_class": "0", "rows": ["x"]}, "--rows 'x': 'x' is neither a number"),
-        ({"of_class": "0", "rows": ["1,1"]}, "--rows and --cols: 1-55 is named more than once"),
+        ({"of_class": "0", "rows": ["1,1"]}, "--rows and --cols: row-1 is named more than once"),
         ({"of_class": "0", "rows": ["gone.npz"]}, "gone.npz: no such file"),
         ({"of_class": "0", "rows": ["0-99"], "cols": ["0-99"]}, "more than the 4096 images"),
         ({"of_class": "0", "styles": "4"}, "the largest style row is 3"),

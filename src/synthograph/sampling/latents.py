@@ -95,8 +95,13 @@ class Latents:
         )
 
     def of_class(self, label: str | None) -> "Latents":
-        """All of one class; None leaves what they have."""
-        return self if label is None else replace(self, labels=(label,) * len(self))
+        """All of one class; None leaves what they have. Styles w keep the class that they are of,
+        if it is known.
+        """
+        if label is None:
+            return self
+        known = self.labels if self.space is Space.W else (None,) * len(self)
+        return replace(self, labels=tuple(each or label for each in known))
 
     def sha256(self) -> str:
         """Hex sha256 of the numbers and what belongs to them."""

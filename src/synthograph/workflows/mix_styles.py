@@ -21,6 +21,8 @@ from synthograph.workflows.latent_inputs import class_of, latents_of, open_style
 from synthograph.workflows.latent_requests import MixStylesRequest
 
 GRID, LATENTS = "grid.png", "latents.npz"
+MAX_HEAD = 9
+"""Letters above the smallest image."""
 MAX_IMAGES = 4096
 """Images of one sheet; they are held in memory."""
 
@@ -74,7 +76,7 @@ def run(request: MixStylesRequest, *, progress: Progress) -> MixStylesResult:
             "one sheet: ask for fewer"
         )
     mixed = mix(rows, cols, chosen)
-    refuse_same_names(mixed.names, "--rows and --cols")
+    refuse_same_names(_names(rows, cols, mixed), "--rows and --cols")
     with new_folder(request.outdir) as folder:
         _draw(snapshot, how, (rows, cols, mixed), folder, progress)
         mixed.save(folder / LATENTS, snapshot)
@@ -105,20 +107,26 @@ def _draw(
 ) -> None:
     """An image for every mixture, those of the rows and columns themselves, and the sheet."""
     rows, cols, mixed = sets
-    spec = snapshot.info.spec
-    names = [
-        *(f"row-{name}" for name in rows.names),
-        *(f"col-{name}" for name in cols.names),
-        *mixed.names,
-    ]
-    every = joined(sets)
+    spec, every, small = snapshot.info.spec, joined(sets), list[np.ndarray]()
     images = render(snapshot, every.values, every.seeds, how)
-    small = []
-    for name, pixels in zip(names, progress.track("mixing")(images, len(every)), strict=True):
+    for name, pixels in zip(
+        _names(*sets), progress.track("mixing")(images, len(every)), strict=True
+    ):
         write_pngs(folder, f"{name}.png", spec, pixels)
         small.append(as_rgb(pixels, spec.modalities.values()))
     left, top, rest = small[: len(rows)], small[len(rows) :][: len(cols)], small[-len(mixed) :]
     lines = [("", [np.full_like(left[0], 255), *top])]
     for number, (name, image) in enumerate(zip(rows.names, left, strict=True)):
         lines.append((name, [image, *rest[number * len(cols) :][: len(cols)]]))
-    (folder / GRID).write_bytes(contact_sheet(lines, heads=["", *cols.names]))
+    (folder / GRID).write_bytes(contact_sheet(lines, heads=["", *map(_short, cols.names)]))
+
+
+def _names(rows: Latents, cols: Latents, mixed: Latents) -> list[str]:
+    """Names of all images."""
+    sources = (*(f"row-{name}" for name in rows.names), *(f"col-{name}" for name in cols.names))
+    return [*sources, *mixed.names]
+
+
+def _short(name: str) -> str:
+    """The end of a name, as much as fits above an image."""
+    return name if len(name) <= MAX_HEAD else f"...{name[3 - MAX_HEAD :]}"

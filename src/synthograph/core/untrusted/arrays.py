@@ -2,6 +2,7 @@
 
 import io
 import math
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -31,9 +32,11 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         raise UserError(f"{path}: no such file; give an {SUFFIX} file of latents")
     packed = ZipFolder(path)
     try:
+        if not zipfile.is_zipfile(path):
+            raise ValueError("it is no zip file, or is cut short")
         names = packed.members().names
         if len(names) > MAX_ARRAYS or not all(name.endswith(".npy") for name in names):
-            raise ValueError(f"expected at most {MAX_ARRAYS} members, all .npy")
+            raise ValueError(f"it may hold {MAX_ARRAYS} members, all .npy")
         return {name.removesuffix(".npy"): _array(packed.read(name)) for name in names}
     except (ValueError, EOFError, UnreadableError) as error:
         raise UserError(f"{path}: is broken or no {SUFFIX} file ({str(error)[:200]})") from None
