@@ -16,11 +16,11 @@ SPEC = ImageSpec(height=8, width=16, modalities={"vis": 3, "nir": 1}, bits=8)
 SMALL = {"channel_base": 64, "channel_max": 8, "z_dim": 6, "w_dim": 5}
 
 
-@pytest.fixture(name="network")
-def _network():
+@pytest.fixture(name="network", params=[{}, {"family": "stylegan1", "start_dimension": 16}])
+def _network(request):
     torch.manual_seed(0)
-    family = style_family("stylegan2")
-    config = family.Config.parse(SMALL)
+    config = registry.parse_model({**SMALL, **request.param})
+    family = style_family(config.family)
     generator = family.build(SPEC, Condition(("a", "b"), 2), config).generator.eval()
     for name, parameter in generator.named_parameters():
         if "noise" in name:  # begins at 0

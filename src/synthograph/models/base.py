@@ -260,6 +260,8 @@ class Family(abc.ABC):
     """A kind of generative model."""
 
     name: ClassVar[str]
+    about: ClassVar[str] = ""
+    """What it is for, what it needs and what it costs, in a few sentences for users."""
     Config: ClassVar[type[ModelConfig]]
 
     @abc.abstractmethod

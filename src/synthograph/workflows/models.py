@@ -1,5 +1,6 @@
 """Families, presets and every hyper-parameter."""
 
+import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,9 @@ from synthograph.training.presets import resolve
 from synthograph.workflows.requests import ModelsRequest
 from synthograph.workflows.tables import table_lines
 
+WIDTH = 160
+"""Columns of the tables."""
+
 
 @dataclass(frozen=True, repr=False)
 class ModelsResult(Result):
@@ -35,10 +39,13 @@ class ModelsResult(Result):
         """A table per family."""
         for name, one in self.families.items():
             yield f"{name}  presets: {', '.join(one['presets'])}"
+            yield from textwrap.wrap(
+                one["about"], WIDTH, initial_indent="  ", subsequent_indent="  "
+            )
             table = Table("setting", self.heading, "range", "meaning")
             for row in one["settings"]:
                 table.add_row(row["path"], _short(row["value"]), row["rule"], row["meaning"])
-            yield from table_lines(table, width=160)
+            yield from table_lines(table, width=WIDTH)
         yield "Change any of them with --set NAME=VALUE, for example --set model.r1_gamma=2"
 
     def json(self) -> JsonObject:
@@ -58,7 +65,8 @@ def run(request: ModelsRequest, *, progress: Progress) -> ModelsResult:
         values = _values(family, request)
         settings = [*describe(family.Config, "model."), *engine]
         rows = [{**vars(s), "value": values.get(s.path, s.default)} for s in settings]
-        families[name] = {"presets": list(family.preset_names()), "settings": rows}
+        presets = list(family.preset_names())
+        families[name] = {"about": family.about, "presets": presets, "settings": rows}
     size, preset = request.size, request.preset
     return ModelsResult(families, f"value in {preset} at {size}x{size}" if preset else "default")
 

@@ -1,0 +1,101 @@
+"""A run that grows: what is saved, what wakes up, how many images are computed at once."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from synthograph.archive.reader import open_archive
+from synthograph.models import snapshot
+from synthograph.models.snapshot_files import list_snapshots
+from synthograph.training import estimate as timing
+from synthograph.training.loop import Trainer
+from synthograph.training.presets import resolve
+from synthograph.training.run import create_run
+from synthograph.training.session import Session
+from synthograph.training.setup import make_session, open_data, resolve_machine
+from tests.conftest import make_archive
+from tests.models.stylegan1.test_family import SMALL
+
+TRAINING = {"kimg": 0.04, "batch": 4, "batch_gpu": 2, "tick_kimg": 1, "snap": 50}
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    return make_archive(tmp_path / "set.zip", size=(8, 8), modalities={"image": 1}, bits=16)
+
+
+def begin(archive: Path, **training: Any) -> Session:
+    parts = [
+        {"data": {"path": str(archive)}, "model": SMALL, "device": "cpu", "precision": "fp32"},
+        {"training": {**TRAINING, **training}, "metrics": {"measures": []}},
+    ]
+    spec = open_archive(archive).info.spec
+    config = resolve_machine(resolve(spec, "tiny-progressive", parts))
+    return make_session(config, open_data(config))
+
+
+def test_a_snapshot_is_kept_of_every_size(archive: Path, tmp_path: Path) -> None:
+    session = begin(archive)
+    trainer = Trainer(session, create_run(tmp_path / "runs", session.config, "test"))
+    trainer.train()
+    trainer.run.close()
+    assert session.state.progress.images == 40
+    lines = (trainer.run.path / "log.txt").read_text().splitlines()
+    assert lines.count("grows: the longer side is 8 now, a step has 4 images") == 1
+    small, last = list_snapshots(trainer.run.path)
+    generators = [snapshot.load(path).generator for path in (small, last)]
+    assert [each.synthesis.growth.get()[0] for each in generators] == [0, 1]
+    z = torch.randn(2, 4)
+    images = [session.family.sample(each, z, None) for each in generators]
+    assert [image.shape for image in images] == [(2, 1, 8, 8)] * 2
+    blocks = images[0].reshape(2, 1, 4, 2, 4, 2)
+    assert torch.equal(blocks, blocks[:, :, :, :1, :, :1].expand_as(blocks))
+
+
+def test_layers_wake_alike_in_generator_and_average(archive: Path) -> None:
+    session = begin(archive)
+    sleeping = ("synthesis.blocks.1.",)
+    state = session.state
+    while session.stage.optimiser_run == 0:
+        session.step()
+    raw, average = (m.state_dict() for m in (state.networks.generator, state.ema))
+    asleep = [name for name in raw if name.startswith(sleeping)]
+    assert asleep and all(torch.equal(raw[name], average[name]) for name in asleep)
+    awake = "synthesis.blocks.0.layer1.weight"
+    assert not torch.equal(raw[awake], average[awake])
+    assert not any(optimiser.state for optimiser in state.optimisers.values())
+    session.step()
+    raw = state.networks.generator.state_dict()
+    stepped = {id(p) for p in state.optimisers["G"].state}
+    assert stepped == {id(p) for p in state.networks.generator.parameters()}
+    assert float(raw["synthesis.growth.fade"]) == pytest.approx(1 / 12)
+
+
+def test_more_images_at_once_where_the_batch_is_larger(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, sizes = begin(archive), []
+    take = type(session.batch(4)).take
+    monkeypatch.setattr(
+        "synthograph.models.base.Batch.take",
+        lambda batch, rows: sizes.append((batch.stage.resolution, rows)) or take(batch, rows),
+    )
+    while session.state.progress.images < 40:
+        session.step()
+    counts = {(side, rows.stop - rows.start) for side, rows in sizes}
+    assert counts == {(4, 4), (8, 2)}
+
+
+def test_the_time_of_a_run_is_that_of_its_stages(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = {4: 1.0, 8: 10.0}
+    monkeypatch.setattr(
+        timing, "_sec_per_kimg", lambda session, *_: times[session.stage.resolution]
+    )
+    found = timing.estimate(begin(archive)).sec_per_kimg  # 24 of 40 images at the first size
+    assert found == pytest.approx(0.6 * 1 + 0.4 * 10)
+    short = timing.estimate(begin(archive, kimg=0.02))
+    assert short.sec_per_kimg == 1
