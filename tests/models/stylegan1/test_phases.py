@@ -67,7 +67,7 @@ class Plain:
         for i in range(COUNT):
             if share[i] < self.mixing:
                 ws[i, int(places[i]) :] = second[i]
-        sizes = [size for size in SIZES for _ in range(2)]
+        sizes = [size for size in SIZES[: self.level + 1] for _ in range(2)]
         maps = self.numbers(f"{phase}/noise", sum(h * w for h, w in sizes))
         noise = [
             part.reshape(COUNT, *size)

@@ -174,7 +174,8 @@ class Losses:
         share, rows = self.config.style_mixing, 2 * level + 2
         ws = mixed_styles(generator.mapping, batch, labels, phase, share, rows)
         synthesis = generator.synthesis
-        noise = drawn(batch, f"{phase}/noise", synthesis.noise_pixels)
+        pixels = sum(height * width for height, width in synthesis.noise_shapes[:rows])
+        noise = drawn(batch, f"{phase}/noise", pixels)
         features = synthesis.levels(ws, Noise(NoiseMode.RANDOM, noise), level)
         return synthesis.image(features, batch.stage.fade), ws
 
