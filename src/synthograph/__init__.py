@@ -40,7 +40,8 @@ _LAZY = {
     "load": "synthograph.models.snapshot",
 }
 _JOBS = (
-    *("audit", "classify_evaluate", "classify_predict", "classify_train", "convert", "demo"),
+    *("audit", "authenticity", "classify_evaluate", "classify_predict", "classify_train"),
+    *("convert", "demo"),
     *("directions", "doctor", "domain_gap", "embeddings", "evaluate"),
     *("generate", "get_weights", "import_weights", "inspect", "interpolate"),
     *("mix", "mix_styles", "neighbours", "phantom", "prepare", "project"),

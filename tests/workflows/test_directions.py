@@ -75,7 +75,7 @@ def test_what_makes_images_bright_is_found_and_measured(
     text = "\n".join(result.lines())
     assert "bright moves along the direction" in text
     assert (out / "steps.png").read_bytes().startswith(b"\x89PNG")
-    rows = list(csv.DictReader((out / "steps.csv").open()))
+    rows = list(csv.DictReader((out / "steps.csv").read_text().splitlines()))
     assert [row["step"] for row in rows[:3]] == ["-3", "0", "3"]
     assert float(rows[0]["change"]) < 0 < float(rows[2]["change"])
 

@@ -34,6 +34,7 @@ app = typer.Typer(
 )
 VERBS = (
     *("demo", "phantom", "prepare", "split", "train", "generate", "evaluate", "audit"),
+    "authenticity",
     *(
         "domain_gap",
         "directions",

@@ -279,3 +279,28 @@ class TruncationRequest(OfNetwork):
     batch: int = Field(32, ge=1, description="images at once; does not change them")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     dry_run: bool = Field(False, description="validate and print the plan with its time")
+
+
+class AuthenticityRequest(Request):
+    """Compare how closely a network reaches its training images and held-out ones: memorisation."""
+
+    train: Path | None = Field(
+        None, description="projections of training images: folder or projections.json of 'project'"
+    )
+    held_out: Path | None = Field(None, description="projections of held-out images, likewise")
+    own: Path | None = Field(None, description="projections of the network's own images, likewise")
+    outdir: Path = Field(description="folder for results, table and pictures of pairs")
+    network: Path | None = Field(
+        None, description="instead of projections: the network, to project with --archive"
+    )
+    archive: str | None = Field(
+        None, description="archive with splits: its training and test images are projected"
+    )
+    num: int = Field(40, ge=5, le=10_000, description="images of each set that are projected")
+    steps: int = Field(500, ge=1, le=100_000, description="steps of each search, by pixels alone")
+    features: str | None = Field(
+        None, description=f"extractor of the cosine distance, default {TRAINED} where it is here"
+    )
+    seed: int = Field(0, ge=0, description="seed of permutations, blocks and searches")
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+    dry_run: bool = Field(False, description="validate and print the plan, and project nothing")

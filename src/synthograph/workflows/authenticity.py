@@ -1,0 +1,353 @@
+"""Memorisation by recovery: projections of training and of held-out images, compared."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from synthograph.archive.batches import open_rows
+from synthograph.archive.png import decode_png
+from synthograph.core.contact_sheets import as_rgb, contact_sheet
+from synthograph.core.errors import StoppedError, UserError
+from synthograph.core.files import new_folder, refuse_output, write_bytes, write_text
+from synthograph.core.progress import Progress
+from synthograph.core.request import Result, keeping
+from synthograph.core.untrusted.documents import read_bounded
+from synthograph.core.version import VERSION
+from synthograph.features.base import Extractor
+from synthograph.metrics.audit.audit import refuse_seen, refuse_strange_training
+from synthograph.metrics.audit.embeddings import paired
+from synthograph.metrics.audit.recovery import HELD_OUT, OWN, TRAIN, Recovery, recovery
+from synthograph.metrics.overlap import trained_on
+from synthograph.models.snapshot import Snapshot, load
+from synthograph.models.snapshot_files import find_snapshot
+from synthograph.report.recoveries import MEANING, tables
+from synthograph.results.authenticity import Authenticity
+from synthograph.results.projection import Projection, Projections
+from synthograph.results.provenance import Features, Provenance
+from synthograph.sampling.generate import ImageRequest, generate_archive, jobs_in_turn
+from synthograph.workflows import project
+from synthograph.workflows.classifying import open_backbone
+from synthograph.workflows.latent_requests import AuthenticityRequest, ProjectRequest
+from synthograph.workflows.project_files import RESULT
+from synthograph.workflows.tables import csv_text, worded_lines
+
+FIRST_OWN = 1_000_000_000
+"""Seed of the first of the network's own images: none that people are likely to publish."""
+SHOWN = 8
+"""Pairs of each set on the picture, the closest first."""
+FILES = ("authenticity.json", "pairs.csv", "pairs.png")
+MAX_PICTURE = 64 << 20
+ROLES = (TRAIN, HELD_OUT, OWN)
+
+
+@dataclass(frozen=True)
+class ProjectedSet:
+    """Projections and the folder that their files are in."""
+
+    path: Path
+    found: Projections
+
+    @classmethod
+    def open(cls, path: Path) -> "ProjectedSet":
+        """By its file or its folder.
+
+        Raises:
+            UserError: it is no file of projections, or they are of no use here.
+        """
+        file = path / RESULT if path.is_dir() else path
+        found = Projections.load(file)
+        if found.method.space != "w":
+            raise UserError(
+                f"{file}: projections to {found.method.space}, which fit any image: only those "
+                "with --space w tell what is remembered"
+            )
+        return cls(file, found)
+
+    @property
+    def comparable(self) -> dict[str, object]:
+        """What projections have to share to be compared."""
+        method = self.found.method
+        return {
+            "network": self.found.network_sha256,
+            "steps": method.steps,
+            "minimised distance": method.minimised,
+            "reported distance": self.found.distance_name,
+        }
+
+    def pixels(self, file: str) -> np.ndarray:
+        """Of a picture, modalities one after the other [channels, h, w]."""
+        folder = self.path.parent
+        if Path(file).name != file:
+            raise UserError(f"{self.path}: the picture {file!r:.80} does not lie beside it")
+        others = sorted(sub for sub in folder.iterdir() if (sub / file).is_file())
+        packed = (
+            read_bounded(each / file, "a picture of 'project'", limit=MAX_PICTURE)
+            for each in (folder, *others)
+        )
+        read = [decode_png(data, file) for data in packed]
+        return np.concatenate(read, axis=2).transpose(2, 0, 1)
+
+    def cosines(self, extractor: Extractor) -> Float64[Tensor, " n"]:
+        """1 - cosine of the features of every image and its projection."""
+        sides = []
+        for side in ("target", "result"):
+            files = [getattr(each, side) for each in self.found.projections]
+            images = (torch.from_numpy(self.pixels(file)[None].copy()) for file in files)
+            sides.append(torch.cat([extractor(each) for each in images]))
+        names = [each.file for each in self.found.projections]
+        found = paired(*sides, names=names).pairs
+        return torch.tensor([each.distance for each in found], dtype=torch.float64)
+
+    def recovery(self, extractor: Extractor) -> Recovery:
+        """As the comparison takes it."""
+        every = self.found.projections
+        psnr = [torch.inf if each.psnr is None else each.psnr for each in every]
+        return Recovery(
+            str(self.path),
+            [each.file for each in every],
+            [each.group or each.file for each in every],
+            [each.label or "" for each in every],
+            torch.tensor(psnr, dtype=torch.float64),
+            torch.tensor([each.distance for each in every], dtype=torch.float64),
+            self.cosines(extractor),
+        )
+
+
+@dataclass(frozen=True, repr=False)
+class AuthenticityResult(Result):
+    """What the comparison found, and the folder of its files."""
+
+    authenticity: Authenticity
+    outdir: Path
+
+    def lines(self) -> Iterator[str]:
+        """The table, the answer and its limits."""
+        found = self.authenticity
+        for table in tables(found):
+            yield from worded_lines(table)
+        yield f"{found.answer.value}: {found.sentence}"
+        yield MEANING[found.answer]
+        yield from (f"- {limit}" for limit in found.limits)
+        yield from (f"note: {note}" for note in found.notes)
+        yield f"{self.outdir}: {', '.join(FILES)}"
+
+
+def run(request: AuthenticityRequest, *, progress: Progress) -> AuthenticityResult | None:
+    """Compare projections of training and held-out images, which are made first where a network
+    and an archive are named.
+
+    Args:
+        request: which projections, or which network and archive.
+        progress: who listens meanwhile.
+
+    Returns:
+        What was found; None for a dry run.
+
+    Raises:
+        UserError: projections that cannot be compared, or images that the network saw.
+        StoppedError: a signal came while images were projected; the same command goes on.
+    """
+    extractor = open_backbone(request.features, request.device)
+    notes = list[str]()
+    if request.network is not None:
+        paths = _project(request, notes, progress)
+    else:
+        paths = _given(request)
+        refuse_output(request.outdir, "--outdir")
+    if request.dry_run and request.network is not None:
+        return None
+    sets = {role: ProjectedSet.open(path) for role, path in paths.items()}
+    _refuse(sets)
+    for role, each in sets.items():
+        progress.log(f"{role}: {each.path}, {len(each.found.projections)} projections")
+    if request.dry_run:
+        return None
+    found = _compared(request, sets, extractor, notes)
+    result = AuthenticityResult(found, request.outdir)
+    with keeping(result):
+        _write(request.outdir, found, sets)
+    return result
+
+
+def _given(request: AuthenticityRequest) -> dict[str, Path]:
+    if request.train is None or request.held_out is None:
+        raise UserError(
+            "give --train and --held-out, what 'project' wrote, or --network and --archive to "
+            "project now"
+        )
+    every = zip(ROLES, (request.train, request.held_out, request.own), strict=True)
+    return {role: path for role, path in every if path is not None}
+
+
+def _refuse(sets: dict[str, ProjectedSet]) -> None:
+    """Refuse projections that were found in different ways, or of images on the wrong side."""
+    first = sets[TRAIN]
+    for each in sets.values():
+        for what, theirs in each.comparable.items():
+            ours = first.comparable[what]
+            if theirs != ours:
+                raise UserError(
+                    f"{each.path}: its {what} is {theirs!s:.30}, that of {first.path} is "
+                    f"{ours!s:.30}: project all sets with the same network and options"
+                )
+    for role, wrong in ((TRAIN, {"val", "test"}), (HELD_OUT, {"train"})):
+        strange = [one for one in sets[role].found.projections if one.split in wrong]
+        if strange:
+            raise UserError(
+                f"{sets[role].path}: {len(strange)} of its images are of split "
+                f"{strange[0].split}, so they are no {role} images: project ARCHIVE:train and "
+                "ARCHIVE:test apart"
+            )
+
+
+# --- projecting -----------------------------------------------------------------------------------
+
+
+def _project(request: AuthenticityRequest, notes: list[str], progress: Progress) -> dict[str, Path]:
+    """Project what is not projected yet; a note for each thing that cannot be checked."""
+    given = [path for path in (request.train, request.held_out, request.own) if path is not None]
+    if given or request.archive is None or request.network is None:
+        raise UserError(
+            "--network goes with --archive, and without --train, --held-out and --own, which are "
+            "what it makes"
+        )
+    for name in FILES:
+        refuse_output(request.outdir / name, "--outdir")
+    snapshot = load(find_snapshot(request.network))
+    train, held_out = _splits(request.archive, snapshot, notes)
+    own = request.outdir / "own.zip"
+    if not request.dry_run and not own.exists():
+        request.outdir.mkdir(parents=True, exist_ok=True)
+        classes = snapshot.info.condition.classes
+        jobs = [(FIRST_OWN + seed, name) for seed, name in jobs_in_turn(request.num, classes)]
+        generate_archive(snapshot, ImageRequest(jobs), own, track=progress.track("own images"))
+    targets = dict(zip(ROLES, (train, held_out, str(own)), strict=True))
+    if request.dry_run:
+        progress.log(f"{request.num} images of the network itself are made and projected, too")
+        del targets[OWN]
+    return {role: _one(request, snapshot, role, text, progress) for role, text in targets.items()}
+
+
+def _splits(text: str, snapshot: Snapshot, notes: list[str]) -> tuple[str, str]:
+    """Training and held-out split of an archive, checked against what the network saw."""
+    rows = open_rows(text)
+    there = {row.split for row in rows.archive.rows}
+    held_out = next((name for name in ("test", "val") if name in there), None)
+    if rows.split is not None or held_out is None or "train" not in there:
+        raise UserError(
+            f"--archive {text}: needs the splits train and test, all of one archive: run "
+            "'synthograph split' before training, and name no split here"
+        )
+    train, test = (open_rows(f"{text}:{split}").real() for split in ("train", held_out))
+    trained = trained_on([snapshot.info.tree()])
+    notes += refuse_seen(trained, test.groups, test.pixels, test.name)
+    notes += refuse_strange_training(trained, train.groups, train.name)
+    return f"{text}:train", f"{text}:{held_out}"
+
+
+def _one(
+    request: AuthenticityRequest, snapshot: Snapshot, role: str, target: str, progress: Progress
+) -> Path:
+    """Project one set, unless that was done."""
+    folder = request.outdir / role
+    asked = ProjectRequest(
+        network=snapshot.path,
+        target=target,
+        outdir=folder,
+        num=request.num,
+        steps=request.steps,
+        distance="pixels",
+        seed=request.seed,
+        device=request.device,
+        dry_run=request.dry_run,
+    )
+    progress.log(f"{role}: {target}")
+    if (folder / RESULT).is_file() and not request.dry_run:
+        return folder
+    try:
+        project.run(asked, progress=progress)
+    except StoppedError as stopped:
+        said = str(stopped).partition(". Go on with:")[0]
+        raise StoppedError(f"{said}. Go on with: {request.command_line()}") from None
+    return folder
+
+
+# --- writing --------------------------------------------------------------------------------------
+
+
+def _compared(
+    request: AuthenticityRequest,
+    sets: dict[str, ProjectedSet],
+    extractor: Extractor,
+    notes: Sequence[str],
+) -> Authenticity:
+    recovered = {role: each.recovery(extractor) for role, each in sets.items()}
+    first = sets[TRAIN].found
+    found = recovery(
+        recovered[TRAIN],
+        recovered[HELD_OUT],
+        recovered.get(OWN),
+        network=first.network,
+        seed=request.seed,
+    )
+    about = Provenance(
+        features=Features(**extractor.describe()),
+        seed=request.seed,
+        version=VERSION,
+        command=request.command_line(),
+    )
+    settings = {**found.settings, "steps": first.method.steps, "distance": first.distance_name}
+    return found.replace(settings=settings, notes=tuple(notes), provenance=about)
+
+
+def _write(outdir: Path, found: Authenticity, sets: dict[str, ProjectedSet]) -> None:
+    """Write the files, into a new folder or beside projections that were made in it."""
+    picture = _picture(sets)
+    if outdir.is_dir():
+        _fill(outdir, found, picture)
+        return
+    with new_folder(outdir) as folder:
+        _fill(folder, found, picture)
+
+
+def _fill(folder: Path, found: Authenticity, picture: bytes) -> None:
+    head = ("set", "image", "group", "label", "pixel", "perceptual", "cosine")
+    rows = [
+        (p.role, p.image, p.group, p.label, *map(_cell, (p.pixel, p.perceptual, p.cosine)))
+        for p in found.pairs
+    ]
+    write_text(folder / "pairs.csv", csv_text(head, rows))
+    write_bytes(folder / "pairs.png", picture)
+    found.save(folder / "authenticity.json")
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"
+
+
+def _picture(sets: dict[str, ProjectedSet]) -> bytes:
+    """The pairs that are closest: image above, projection below."""
+    rows = []
+    for role, each in sets.items():
+        closest = sorted(each.found.projections, key=_distance)[:SHOWN]
+        for what, files in (
+            ("", [one.target for one in closest]),
+            (" reached", [one.result for one in closest]),
+        ):
+            rows.append((f"{role}{what}", [_shown(each.pixels(file)) for file in files]))
+    return contact_sheet(rows)
+
+
+def _distance(one: Projection) -> float:
+    return -torch.inf if one.psnr is None else -one.psnr
+
+
+def _shown(pixels: np.ndarray) -> np.ndarray:
+    """Colours, or each grey modality beside the other."""
+    channels = len(pixels)
+    return as_rgb(pixels, [3, *[1] * (channels - 3)] if channels >= 3 else [1] * channels)

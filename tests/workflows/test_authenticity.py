@@ -1,0 +1,209 @@
+"""`authenticity`: projections that are given, and those that it makes itself."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import synthograph
+from synthograph.archive.batches import open_rows
+from synthograph.archive.split import SplitOptions, split_archive
+from synthograph.core.errors import UserError
+from synthograph.features import registry
+from synthograph.models.snapshot import Snapshot, load, save_snapshot
+from synthograph.results import Authenticity, Projections
+from synthograph.results import load as load_results
+from synthograph.results.authenticity import RecoveryAnswer
+from synthograph.results.projection import Projection, ProjectionMethod
+from synthograph.results.provenance import Features, ImageRecord
+from synthograph.workflows import project
+from tests.conftest import make_archive
+from tests.metrics.images import Means
+from tests.sampling.test_generate import make_snapshot
+
+
+@pytest.fixture(autouse=True)
+def cheap_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "extractor", lambda name, **_: Means())
+
+
+METHOD = ProjectionMethod(space="w", minimised="pixels", steps=10, seed=0, precision="fp32")
+
+
+def projected(
+    folder: Path, split: str | None, *, far: float, count: int = 24, **changes: object
+) -> Path:
+    """Projections of random pictures, each of another patient, that miss by so much."""
+    rng, found = np.random.default_rng(len(str(split))), []
+    folder.mkdir()
+    for n in range(count):
+        given = rng.integers(60, 200, (8, 8, 3))
+        made = given + rng.normal(0, far * rng.uniform(0.7, 1.3), given.shape)
+        for side, pixels in (("from", given), ("to", made)):
+            picture = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+            picture.save(folder / f"{n}.{side}.png")
+        found.append(
+            Projection(
+                file=f"{split}/{n}.png",
+                group=f"{split} {n}",
+                split=split,
+                label="ab"[n % 2],
+                target=f"{n}.from.png",
+                result=f"{n}.to.png",
+                psnr=float(-20 * np.log10(np.sqrt(np.square(made - given).mean()) / 255)),
+                ssim=None,
+                ms_ssim=None,
+                distance=far / 100,
+            )
+        )
+    Projections(
+        network="generator.safetensors",
+        network_sha256=str(changes.get("network", "0")),
+        method=METHOD.replace(**{k: v for k, v in changes.items() if k != "network"}),
+        distance=Features(distance="pixels"),
+        data=ImageRecord(archive="cells.zip"),
+        projections=tuple(found),
+        version="1",
+    ).save(folder / "projections.json")
+    return folder
+
+
+def options(train: Path, held_out: Path, outdir: Path, **more: object) -> dict[str, object]:
+    usual = {"device": "cpu"}
+    return {"train": train, "held_out": held_out, "outdir": outdir, **usual, **more}
+
+
+def test_a_memoriser_is_found_and_shown(tmp_path: Path) -> None:
+    train = projected(tmp_path / "t", "train", far=4)
+    held_out = projected(tmp_path / "h", "test", far=12)
+    own = projected(tmp_path / "o", None, far=3)
+    out = tmp_path / "new" / "out"
+    result = synthograph.authenticity(**options(train, held_out, out, own=own))
+    found = result.authenticity
+    assert found.answer is RecoveryAnswer.REMEMBERED
+    assert load_results(out / "authenticity.json") == found
+    assert found.settings["distance"] == "pixels"
+    cosine = [each.cosine.median for each in found.sets if each.cosine is not None]
+    assert cosine[2] < cosine[0] < cosine[1]
+    rows = list(csv.DictReader((out / "pairs.csv").read_text().splitlines()))
+    assert len(rows) == 72
+    assert (rows[0]["set"], rows[0]["image"], rows[0]["group"]) == (
+        "train",
+        "train/0.png",
+        "train 0",
+    )
+    with Image.open(out / "pairs.png") as picture:
+        assert picture.width > 8 * 64
+    text = "\n".join(result.lines())
+    assert "training images are remembered: the generator reaches its training images" in text
+    assert "Do not share it" in text
+    synthograph.report(out, out=tmp_path / "page.html")
+    assert "remember its training images?" in (tmp_path / "page.html").read_text()
+
+
+def test_alike_sets_show_nothing(tmp_path: Path) -> None:
+    train = projected(tmp_path / "t", "train", far=8)
+    held_out = projected(tmp_path / "h", "test", far=8)
+    out = tmp_path / "out"
+    found = synthograph.authenticity(**options(train, held_out / "projections.json", out))
+    assert found.authenticity.answer is RecoveryAnswer.NOT_SHOWN
+    assert found.authenticity.recoverable is None
+    assert "own images were not projected" in "\n".join(found.lines())
+    with pytest.raises(UserError, match="exists"):
+        synthograph.authenticity(**options(train, held_out, out))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": 20}, "its steps is 20, that of .* is 10: project all sets with the same"),
+        ({"network": "1"}, "its network is 1"),
+        ({"minimised": "features"}, "its minimised distance is features"),
+        ({"space": "w+"}, "which fit any image"),
+    ],
+)
+def test_projections_that_cannot_be_compared_are_refused(
+    tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    train = projected(tmp_path / "t", "train", far=4, count=2)
+    held_out = projected(tmp_path / "h", "test", far=4, count=2, **changes)
+    with pytest.raises(UserError, match=message):
+        synthograph.authenticity(**options(train, held_out, tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_wrong_sides_and_missing_options_are_refused(tmp_path: Path) -> None:
+    train = projected(tmp_path / "t", "train", far=4, count=2)
+    held_out = projected(tmp_path / "h", "test", far=4, count=2)
+    given = options(held_out, train, tmp_path / "out")
+    with pytest.raises(UserError, match=r"2 of its images are of split test, so they are no train"):
+        synthograph.authenticity(**given)
+    with pytest.raises(UserError, match="give --train and --held-out"):
+        synthograph.authenticity(train=train, outdir=tmp_path / "out")
+    with pytest.raises(UserError, match="--network goes with --archive"):
+        synthograph.authenticity(**options(train, held_out, tmp_path / "out", network=train))
+    found = Projections.load(train / "projections.json")
+    strange = found.projections[0].replace(target="../secret.png")
+    found.replace(projections=(strange, *found.projections[1:])).save(train / "projections.json")
+    with pytest.raises(UserError, match="does not lie beside it"):
+        synthograph.authenticity(**options(train, held_out, tmp_path / "out"))
+
+
+@pytest.fixture
+def cells(tmp_path: Path) -> Path:
+    path = make_archive(
+        tmp_path / "cells.zip",
+        count=48,
+        size=(8, 8),
+        modalities={"vis": 3, "nir": 1},
+        classes=("a b", "c/d"),
+    )
+    split_archive(path, SplitOptions(test=0.5, val=0.0))
+    return path
+
+
+def trained_on(cells: Path, split: str, folder: Path) -> Snapshot:
+    """An untrained network that says it saw a split."""
+    made = make_snapshot(folder / "first")
+    seen = open_rows(f"{cells}:{split}")
+    info = made.info.model_copy(update={"group_digests": list(seen.groups)})
+    return load(save_snapshot(folder / "second", info, made.generator, None))
+
+
+def test_it_projects_itself_and_goes_on(
+    cells: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot, out = trained_on(cells, "train", tmp_path), tmp_path / "out"
+    asked = {
+        "network": snapshot.path,
+        "archive": str(cells),
+        "outdir": out,
+        "num": 10,
+        "steps": 2,
+        "device": "cpu",
+    }
+    assert synthograph.authenticity(**asked, dry_run=True) is None
+    assert not out.exists()
+    found = synthograph.authenticity(**asked).authenticity
+    assert [each.role for each in found.sets] == ["train", "held-out", "own"]
+    assert [each.size.images for each in found.sets] == [10, 10, 10]
+    assert (out / "held-out" / "nir").is_dir()
+    with pytest.raises(UserError, match="authenticity.json"):
+        synthograph.authenticity(**asked)
+    for name in ("authenticity.json", "pairs.csv", "pairs.png"):
+        (out / name).unlink()
+    monkeypatch.setattr(project, "run", None)  # all is projected already
+    again = synthograph.authenticity(**asked).authenticity
+    assert isinstance(again, Authenticity)
+    assert again.sets == found.sets
+
+
+def test_images_that_the_network_saw_are_not_held_out(cells: Path, tmp_path: Path) -> None:
+    snapshot = trained_on(cells, "test", tmp_path)
+    asked = {"network": snapshot.path, "outdir": tmp_path / "out"}
+    with pytest.raises(UserError, match="these are no held-out images"):
+        synthograph.authenticity(**asked, archive=str(cells))
+    with pytest.raises(UserError, match="name no split here"):
+        synthograph.authenticity(**asked, archive=f"{cells}:test")
