@@ -1,5 +1,7 @@
 """Latents and their files, and the images that are drawn of them."""
 
+import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +19,6 @@ from synthograph.sampling.latents import (
     Latents,
     Rendering,
     Space,
-    is_bound,
     joined,
     of_seeds,
     read,
@@ -74,8 +75,8 @@ def test_saved_styles_give_the_images_again(snapshot: Snapshot, tmp_path: Path) 
     ws = styles(snapshot, latents, how)
     made = replace(latents, values=ws, space=Space.W)
     made.save(tmp_path / "a.npz", snapshot, z=latents.values)
-    assert is_bound(tmp_path / "a.npz")
     found = read(tmp_path / "a.npz", snapshot)
+    assert found.bound
     assert (found.space, found.labels, found.names) == (Space.W, ("a b", "c/d"), latents.names)
     assert found.seeds == (3, 8) and found.sha256() == made.sha256()
     again = drawn(snapshot, found, replace(how, truncation=1.0))
@@ -98,7 +99,7 @@ def test_published_files_are_read(snapshot: Snapshot, tmp_path: Path, shape: tup
     values = np.random.RandomState(0).randn(*shape)
     np.savez(tmp_path / "projected_w.npz", w=values)
     found = read(tmp_path / "projected_w.npz", snapshot)
-    assert not is_bound(tmp_path / "projected_w.npz")
+    assert not found.bound
     assert found.values.shape == (shape[0], ROWS, 8) and found.values.dtype == torch.float32
     np.testing.assert_array_equal(
         found.values[:, -1], values.reshape(shape[0], -1, 8)[:, -1].astype("f")
@@ -153,3 +154,12 @@ def test_a_class_is_missing(snapshot: Snapshot) -> None:
     assert styles(snapshot, known, Rendering(truncation=0.5)).shape == (1, ROWS, 8)
     with pytest.raises(UserError, match="name a class"):
         styles(snapshot, known, Rendering(truncation=0.5, center=TruncationCenter.CLASS))
+
+
+def test_the_network_beside_is_named(snapshot: Snapshot, tmp_path: Path) -> None:
+    """Latents of another snapshot of the same run."""
+    later = snapshot.path.with_name("generator-000002.safetensors")
+    shutil.copy(make_snapshot(tmp_path / "other", z_dim=16).path, later)
+    of_seeds(load(later), [3], ["a b"]).save(tmp_path / "a.npz", load(later))
+    with pytest.raises(UserError, match=f"give --network {re.escape(str(later))} that"):
+        read(tmp_path / "a.npz", snapshot)

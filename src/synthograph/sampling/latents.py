@@ -3,6 +3,7 @@ and the images that a generator makes of them. All that draws images draws them 
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -15,11 +16,13 @@ from torch import Tensor, nn
 
 from synthograph.core.devices import Precision, block_dtype
 from synthograph.core.errors import UserError
-from synthograph.core.files import write_bytes
+from synthograph.core.files import sha256_file, write_bytes
 from synthograph.core.untrusted.arrays import SUFFIX, pack_arrays, read_arrays
+from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models.base import Networks, NoiseMode, TruncationCenter
 from synthograph.models.registry import family, style_family
 from synthograph.models.snapshot import Snapshot
+from synthograph.models.snapshot_files import list_snapshots
 from synthograph.models.styles import LatentSpace, truncate
 from synthograph.ops.pixels import to_pixels
 from synthograph.sampling.seeds import MAX_SEED
@@ -73,6 +76,7 @@ class Latents:
         labels: class of each, None where there is none.
         names: what files made of them are called.
         seeds: of the random noise of each.
+        bound: whether they are known to be of the generator that they are used with.
     """
 
     values: Tensor
@@ -80,6 +84,7 @@ class Latents:
     labels: tuple[str | None, ...]
     names: tuple[str, ...]
     seeds: tuple[int, ...]
+    bound: bool = True
 
     def __len__(self) -> int:
         return len(self.values)
@@ -194,21 +199,36 @@ def read(path: Path, snapshot: Snapshot, space: Space | None = None) -> Latents:
     for label in {label for label in labels if label is not None}:
         snapshot.info.condition.one_hot(label)
     names = _texts(path, NAMES, arrays, usual)
-    return Latents(values, found, tuple(labels), tuple(names), _seeds(path, arrays, count))
+    seeds, bound = _seeds(path, arrays, count), NETWORK in arrays
+    return Latents(values, found, tuple(labels), tuple(names), seeds, bound)
 
 
-def is_bound(path: Path) -> bool:
-    """Whether a file says which network its latents are of; those of other programs do not."""
-    return NETWORK in read_arrays(path)
+def describe(path: Path, facts: JsonObject) -> None:
+    """Say what a file of arrays holds, latents or others.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    arrays = read_arrays(path)
+    found = [each.value for each in Space if each.value in arrays]
+    facts |= {"kind": "latents" if found else "arrays", "bytes": path.stat().st_size}
+    facts |= {name: "x".join(map(str, arrays[name].shape)) for name in found or arrays}
+    if found:
+        facts[NETWORK] = str(arrays.get(NETWORK, "not stated"))
+        facts["classes"] = dict(Counter(map(str, arrays.get(LABELS, np.array([])).flat)))
+        facts[NAMES] = [str(name) for name in arrays.get(NAMES, np.array([])).flat]
 
 
 def _refuse_other_network(path: Path, given: np.ndarray | None, snapshot: Snapshot) -> None:
     known = {snapshot.sha256, snapshot.info.converted_from}
-    if given is not None and str(given) not in known:
-        raise UserError(
-            f"{path}: is bound to the network {str(given):.16}, and {snapshot.path} is "
-            f"{snapshot.sha256:.16}: give --network the file that the latents were made with"
-        )
+    if given is None or str(given) in known:
+        return
+    beside = list_snapshots(snapshot.path.parent)
+    own = next((each for each in beside if sha256_file(each) == str(given)), "the file")
+    raise UserError(
+        f"{path}: is bound to the network {str(given):.16}, and {snapshot.path} is "
+        f"{snapshot.sha256:.16}: give --network {own} that the latents were made with"
+    )
 
 
 def _numbers(path: Path, name: str, given: np.ndarray) -> Tensor:

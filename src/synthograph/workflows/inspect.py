@@ -11,11 +11,13 @@ from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
+from synthograph.core.untrusted.arrays import SUFFIX as ARRAYS
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models.inspect import changed_settings
 from synthograph.models.inspect import describe as describe_network
 from synthograph.models.snapshot import is_zip
 from synthograph.models.snapshot_files import list_snapshots
+from synthograph.sampling.latents import describe as describe_latents
 from synthograph.training.describe import (
     describe_run,
     describe_runs,
@@ -72,6 +74,8 @@ def _describer(request: InspectRequest, progress: Progress) -> Callable[[Path, J
     with disk_errors(path):
         if not path.is_dir() and not path.is_file() and path.exists():
             raise UserError(f"{path}: is a pipe or a device; give a file or a folder")
+        if path.is_file() and path.suffix.lower() == ARRAYS:
+            return describe_latents
         if path.is_file():
             return archive if is_zip(path) or path.suffix == ".zip" else describe_network
         if (path / "config.json").is_file():

@@ -82,7 +82,7 @@ def read_latents(
     accepted with a note.
     """
     found = latents.read(path, snapshot, space)
-    if not latents.is_bound(path):
+    if not found.bound:
         progress.log(
             f"note: {path} does not say which network its latents are of; if they are of another "
             f"one than {snapshot.path.name}, the images mean nothing"
