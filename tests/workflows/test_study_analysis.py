@@ -120,6 +120,7 @@ def test_real_only_arms_are_compared_without_the_primary_one_as_reference() -> N
     found = study(REAL, augmented, primary="augmented")
     assert (found.reference, found.decided.finding) == ("real only", Finding.BETTER), found.decided
     assert not found.synthetic and found.internal.to_others == ()
+    assert found.reference_rule == "'real only' is the only other arm without synthetic images."
     assert "that synthetic images help or harm" in found.may_not, found.may_not
     assert "generator" not in f"{found.may} {found.may_not}", found.may_not
 
@@ -130,6 +131,9 @@ def test_a_study_without_a_primary_arm_tells_values() -> None:
     assert f"'real only' reaches {alone.internal.arms[0].value:.3f}, 95 % interval" in alone.may, (
         alone.may
     )
+    noted = alone.replace(about=ABOUT.replace(notes=("first", "second")))
+    assert "note: first" in list(study_lines(noted)) and "note: second" in list(study_lines(noted))
+    assert "note: first" not in list(study_lines(noted, ["first"]))
     said = "\n".join(study_lines(alone))
     assert "area under the ROC curve in every fold" in said and "Differences" not in said, said
     two = study(REAL, arm(ArmKind.AUGMENTED, 2.5, validation=0.4), primary="")

@@ -56,15 +56,17 @@ class StudyResult(Result):
     Attributes:
         study: what came of it.
         outdir: its folder.
+        told: notes that were told before it began.
     """
 
     study: Study
     outdir: Path
+    told: Sequence[str] = ()
 
     def lines(self) -> Iterator[str]:
         """Tables, what may be claimed and what may not, and where everything is."""
         if os.environ.get(LINE) is None:  # else who started this process tells it
-            yield from study_lines(self.study)
+            yield from study_lines(self.study, self.told)
         yield f"{self.outdir}: {PAGE}, {RESULT}, predictions, cells"
 
 
@@ -81,7 +83,8 @@ def run(request: StudyRequest, *, progress: Progress) -> StudyResult | StudyPlan
     if request.plan:
         return make_plan(inputs, request.device, progress)
     folder = StudyFolder(outdir)
-    for line in inputs.notes:
+    told = () if isinstance(progress, Silent) else inputs.notes
+    for line in told:
         progress.log(f"note: {line}")
     frozen = folder.freeze(inputs)
     if request.gpus > 1:
@@ -89,7 +92,7 @@ def run(request: StudyRequest, *, progress: Progress) -> StudyResult | StudyPlan
         side_by_side([words] * request.gpus, request.command_line())
         progress = Silent()
     study = _Run(inputs, folder, frozen, request.device, progress)
-    return StudyResult(study.result(), folder.path)
+    return StudyResult(study.result(), folder.path, told)
 
 
 def _file(request: StudyRequest, progress: Progress) -> tuple[Path, Path]:

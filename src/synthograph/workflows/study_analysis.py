@@ -88,7 +88,7 @@ def analyse(
         raise UserError(f"margin: {margin} is not between 0 and 1; leave it out for no margin")
     rules = Rules(measure, margin, about.test_share, seed, replicates)
     _check_primary(arms, primary)
-    reference, why = _reference([arm for arm in arms if arm.name != primary], rules)
+    reference, why = _reference(arms, primary, rules)
     sets = {"": {arm.name: Side(arm.name, arm.draws) for arm in arms}} | _external(arms)
     internal, *external = [
         _study_set(name, arms, sides, (primary, reference), rules) for name, sides in sets.items()
@@ -121,13 +121,15 @@ def _check_primary(arms: Sequence[Arm[O]], primary: str) -> None:
         raise UserError(f"primary: {primary!r} is none of the arms: {nearest(primary, may)}")
 
 
-def _reference(arms: Sequence[Arm[O]], rules: Rules[O]) -> tuple[str, str]:
+def _reference(arms: Sequence[Arm[O]], primary: str, rules: Rules[O]) -> tuple[str, str]:
     """Name of the real-only arm that others are compared with, and how it was chosen."""
-    real = [arm for arm in arms if arm.kind.real_only]
+    every = [arm for arm in arms if arm.kind.real_only]
+    real = [arm for arm in every if arm.name != primary]
+    other = "other " * (len(real) < len(every))
     if not real:
         raise UserError("no arm is real only: add one, there is nothing to compare with otherwise")
     if len(real) == 1:
-        return real[0].name, f"'{real[0].name}' is the only arm without synthetic images."
+        return real[0].name, f"'{real[0].name}' is the only {other}arm without synthetic images."
     scored = {arm.name: rules.gain(arm.validation) for arm in real if arm.validation is not None}
     for arm in real:
         if arm.name not in scored:
@@ -137,8 +139,8 @@ def _reference(arms: Sequence[Arm[O]], rules: Rules[O]) -> tuple[str, str]:
             )
     best = max(scored, key=lambda name: scored[name])
     return best, (
-        f"Arms are compared with '{best}'. Of {len(real)} arms without synthetic images it has the "
-        f"best {rules.score.title} on validation images. Test images did not choose it."
+        f"Arms are compared with '{best}'. Of {len(real)} {other}arms without synthetic images it "
+        f"has the best {rules.score.title} on validation images. Test images did not choose it."
     )
 
 
