@@ -16,6 +16,7 @@ from synthograph.features import registry
 from synthograph.workflows.embeddings import COLUMNS, write_projector
 from tests.conftest import make_archive
 from tests.metrics.images import Means
+from tests.workflows.test_authenticity import projected
 
 
 @pytest.fixture
@@ -93,3 +94,19 @@ def test_tensorboard_reads_the_settings(tmp_path: Path) -> None:
     for path in (embedding.tensor_path, embedding.metadata_path, embedding.sprite.image_path):
         assert (tmp_path / "board" / path).is_file(), "paths hold after the folder got its name"
     assert list(embedding.sprite.single_image_dim) == [6, 6]
+
+
+def test_images_beside_their_projections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("tensorboard")
+    monkeypatch.setattr(registry, "extractor", lambda name, **_: Means())
+    given = projected(tmp_path / "given", "train", far=5, count=6)
+    found = sg.embeddings(projections=(given,), outdir=tmp_path / "board", progress=Silent())
+    assert "12 images" in "\n".join(found.lines())
+    (folder,) = (tmp_path / "board").glob("*/*")
+    lines = [line.split("\t") for line in (folder / "metadata.tsv").read_text().splitlines()]
+    assert lines[1] == ["a", "0.from.png", "real", "train"]
+    assert lines[8] == ["b", "1.to.png", "projection", "train"]
+    asked = {"tensors": folder / "tensors.tsv", "metadata": folder / "metadata.tsv"}
+    pairs = sg.embeddings(**asked, progress=Silent()).distances
+    assert pairs.pairing == "names with .from. and .to."
+    assert pairs.summaries["all pairs"].count == 6

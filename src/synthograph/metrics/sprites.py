@@ -73,13 +73,16 @@ def thumbnails(
     Returns:
         Number of the image -> uint8 [h, w, 3], all of one size.
     """
-    channels = list(images.spec.modalities.values())
-    high, wide = images.spec.height, images.spec.width * len(channels)
-    scale = side / max(high, wide)
-    size = (max(1, round(wide * scale)), max(1, round(high * scale)))
-    found = {}
+    channels, found = list(images.spec.modalities.values()), {}
     for rows, batch in images.at(torch.tensor(sorted(set(wanted)), dtype=torch.int64)):
         for number, pixels in zip(rows.tolist(), batch.numpy(), strict=True):
-            picture = Image.fromarray(as_rgb(pixels, channels))
-            found[number] = np.asarray(picture.resize(size, Image.Resampling.BOX))
+            found[number] = fitted(as_rgb(pixels, channels), side)
     return found
+
+
+def fitted(picture: np.ndarray, side: int = SIDE) -> np.ndarray:
+    """A picture [h, w, 3] with a longer side of so many pixels."""
+    high, wide, _ = picture.shape
+    scale = side / max(high, wide)
+    size = (max(1, round(wide * scale)), max(1, round(high * scale)))
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX))

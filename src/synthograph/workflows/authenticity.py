@@ -4,36 +4,29 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import torch
-from jaxtyping import Float64
-from torch import Tensor
-
 from synthograph.archive.batches import open_rows
-from synthograph.archive.png import decode_png
-from synthograph.core.contact_sheets import as_rgb, contact_sheet
+from synthograph.core.contact_sheets import contact_sheet
 from synthograph.core.errors import StoppedError, UserError
 from synthograph.core.files import new_folder, refuse_output, write_bytes, write_text
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result, keeping
-from synthograph.core.untrusted.documents import read_bounded
 from synthograph.core.version import VERSION
 from synthograph.features.base import Extractor
 from synthograph.metrics.audit.audit import refuse_seen, refuse_strange_training
-from synthograph.metrics.audit.embeddings import paired
-from synthograph.metrics.audit.recovery import HELD_OUT, OWN, TRAIN, Recovery, recovery
+from synthograph.metrics.audit.recovery import HELD_OUT, OWN, TRAIN, recovery
 from synthograph.metrics.overlap import trained_on
 from synthograph.models.snapshot import Snapshot, load
 from synthograph.models.snapshot_files import find_snapshot
 from synthograph.report.recoveries import MEANING, tables
 from synthograph.results.authenticity import Authenticity
-from synthograph.results.projection import Projection, Projections
+from synthograph.results.projection import Projection
 from synthograph.results.provenance import Features, Provenance
 from synthograph.sampling.generate import ImageRequest, generate_archive, jobs_in_turn
 from synthograph.workflows import project
 from synthograph.workflows.classifying import open_backbone
 from synthograph.workflows.latent_requests import AuthenticityRequest, ProjectRequest
 from synthograph.workflows.project_files import RESULT
+from synthograph.workflows.projected import ProjectedSet, shown
 from synthograph.workflows.tables import csv_text, worded_lines
 
 FIRST_OWN = 1_000_000_000
@@ -41,81 +34,7 @@ FIRST_OWN = 1_000_000_000
 SHOWN = 8
 """Pairs of each set on the picture, the closest first."""
 FILES = ("authenticity.json", "pairs.csv", "pairs.png")
-MAX_PICTURE = 64 << 20
 ROLES = (TRAIN, HELD_OUT, OWN)
-
-
-@dataclass(frozen=True)
-class ProjectedSet:
-    """Projections and the folder that their files are in."""
-
-    path: Path
-    found: Projections
-
-    @classmethod
-    def open(cls, path: Path) -> "ProjectedSet":
-        """By its file or its folder.
-
-        Raises:
-            UserError: it is no file of projections, or they are of no use here.
-        """
-        file = path / RESULT if path.is_dir() else path
-        found = Projections.load(file)
-        if found.method.space != "w":
-            raise UserError(
-                f"{file}: projections to {found.method.space}, which fit any image: only those "
-                "with --space w tell what is remembered"
-            )
-        return cls(file, found)
-
-    @property
-    def comparable(self) -> dict[str, object]:
-        """What projections have to share to be compared."""
-        method = self.found.method
-        return {
-            "network": self.found.network_sha256,
-            "steps": method.steps,
-            "minimised distance": method.minimised,
-            "reported distance": self.found.distance_name,
-        }
-
-    def pixels(self, file: str) -> np.ndarray:
-        """Of a picture, modalities one after the other [channels, h, w]."""
-        folder = self.path.parent
-        if Path(file).name != file:
-            raise UserError(f"{self.path}: the picture {file!r:.80} does not lie beside it")
-        others = sorted(sub for sub in folder.iterdir() if (sub / file).is_file())
-        packed = (
-            read_bounded(each / file, "a picture of 'project'", limit=MAX_PICTURE)
-            for each in (folder, *others)
-        )
-        read = [decode_png(data, file) for data in packed]
-        return np.concatenate(read, axis=2).transpose(2, 0, 1)
-
-    def cosines(self, extractor: Extractor) -> Float64[Tensor, " n"]:
-        """1 - cosine of the features of every image and its projection."""
-        sides = []
-        for side in ("target", "result"):
-            files = [getattr(each, side) for each in self.found.projections]
-            images = (torch.from_numpy(self.pixels(file)[None].copy()) for file in files)
-            sides.append(torch.cat([extractor(each) for each in images]))
-        names = [each.file for each in self.found.projections]
-        found = paired(*sides, names=names).pairs
-        return torch.tensor([each.distance for each in found], dtype=torch.float64)
-
-    def recovery(self, extractor: Extractor) -> Recovery:
-        """As the comparison takes it."""
-        every = self.found.projections
-        psnr = [torch.inf if each.psnr is None else each.psnr for each in every]
-        return Recovery(
-            str(self.path),
-            [each.file for each in every],
-            [each.group or each.file for each in every],
-            [each.label or "" for each in every],
-            torch.tensor(psnr, dtype=torch.float64),
-            torch.tensor([each.distance for each in every], dtype=torch.float64),
-            self.cosines(extractor),
-        )
 
 
 @dataclass(frozen=True, repr=False)
@@ -188,6 +107,11 @@ def _refuse(sets: dict[str, ProjectedSet]) -> None:
     """Refuse projections that were found in different ways, or of images on the wrong side."""
     first = sets[TRAIN]
     for each in sets.values():
+        if (space := each.found.method.space) != "w":
+            raise UserError(
+                f"{each.path}: projections to {space}, which fit any image: only those with "
+                "--space w tell what is remembered"
+            )
         for what, theirs in each.comparable.items():
             ours = first.comparable[what]
             if theirs != ours:
@@ -339,15 +263,9 @@ def _picture(sets: dict[str, ProjectedSet]) -> bytes:
             ("", [one.target for one in closest]),
             (" reached", [one.result for one in closest]),
         ):
-            rows.append((f"{role}{what}", [_shown(each.pixels(file)) for file in files]))
+            rows.append((f"{role}{what}", [shown(each.pixels(file)) for file in files]))
     return contact_sheet(rows)
 
 
 def _distance(one: Projection) -> float:
     return -torch.inf if one.psnr is None else -one.psnr
-
-
-def _shown(pixels: np.ndarray) -> np.ndarray:
-    """Colours, or each grey modality beside the other."""
-    channels = len(pixels)
-    return as_rgb(pixels, [3, *[1] * (channels - 3)] if channels >= 3 else [1] * channels)

@@ -24,7 +24,6 @@ from synthograph.metrics.columns import features_of
 from synthograph.metrics.evaluate import check_kind
 from synthograph.models.snapshot import Snapshot
 from synthograph.results.directions import Directions, Moved
-from synthograph.results.projection import Projections
 from synthograph.results.provenance import Features, Provenance
 from synthograph.sampling import latents
 from synthograph.sampling.directions import (
@@ -47,6 +46,7 @@ from synthograph.stats.intervals import parts
 from synthograph.workflows.classifying import extractor_of, open_backbone, predict
 from synthograph.workflows.latent_inputs import class_of, open_styled
 from synthograph.workflows.latent_requests import DirectionsRequest
+from synthograph.workflows.projected import ProjectedSet
 
 JUDGED = 200
 """Samples that are read only to see whether both readers agree."""
@@ -54,7 +54,6 @@ SHUFFLED = 20
 """Directions of shuffled values, along which the column is measured, too."""
 SHUFFLED_FRESH = 25
 """Samples that are moved along each of them."""
-PROJECTIONS = "projections.json"
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ class DirectionSearch:
     others: list[Trait]
     extractor: Extractor | None
     model: Classifier | None
-    projections: Projections | None
+    projections: ProjectedSet | None
 
     @classmethod
     def open(cls, request: DirectionsRequest, progress: Progress) -> "DirectionSearch":
@@ -160,7 +159,7 @@ class DirectionSearch:
     def _how(self) -> str:
         count = self.request.num
         if self.projections is not None:
-            return f"{len(self.projections.projections)} projections"
+            return f"{len(self.projections.found.projections)} projections"
         if self.model is not None:
             return f"{count} samples, scored by the classifier"
         if self._by_class:
@@ -257,17 +256,16 @@ class DirectionSearch:
             values[0] = torch.tensor(own, dtype=torch.float64)
         return _Found(ws.mean(1), torch.arange(len(ws)), self._how, values)
 
-    def _projected(self, found: Projections) -> _Found:
+    def _projected(self, given: ProjectedSet) -> _Found:
         """Projections of the archive's images, with what the manifest says of these."""
-        assert self.request.projections is not None, "projections come from a file"
         places = {row.file: place for place, row in enumerate(self.rows.ordered)}
-        chosen = [each for each in found.projections if each.file in places]
+        chosen = [each for each in given.found.projections if each.file in places]
         if not chosen:
             raise UserError(
-                f"{self.request.projections}: none of its images is in {self.rows.name}: name the "
+                f"{given.path}: none of its images is in {self.rows.name}: name the "
                 "archive and split that were projected"
             )
-        folder = file_of(self.request.projections).parent
+        folder = given.path.parent
         read = [latents.read(folder / e.latent, self.snapshot, Space.W).values for e in chosen]
         rows = torch.tensor([places[each.file] for each in chosen])
         groups = group_numbers(self.rows.ordered)[rows]
@@ -396,18 +394,14 @@ def _classifier(path: Path, trait: Trait) -> Classifier:
     return model
 
 
-def file_of(path: Path) -> Path:
-    """The file of projections that is named itself or by its folder."""
-    return path / PROJECTIONS if path.is_dir() else path
-
-
-def _projections(path: Path, snapshot: Snapshot) -> Projections:
+def _projections(path: Path, snapshot: Snapshot) -> ProjectedSet:
     """Projections of the network.
 
     Raises:
         UserError: they are of another one, or to no common space.
     """
-    found = Projections.load(file_of(path))
+    given = ProjectedSet.open(path)
+    found = given.found
     if found.network_sha256 != snapshot.sha256:
         raise UserError(
             f"{path}: projections of {found.network} ({found.network_sha256:.16}), which "
@@ -418,4 +412,4 @@ def _projections(path: Path, snapshot: Snapshot) -> Projections:
             f"{path}: tuned a generator for every image, so its styles say little of this one; "
             "give projections to w or w+"
         )
-    return found
+    return given

@@ -24,8 +24,9 @@ from synthograph.features.packaged import default_extractor
 from synthograph.features.registry import feature_folder, open_extractors
 from synthograph.metrics.audit.embeddings import pair_distances
 from synthograph.metrics.columns import features_of
-from synthograph.metrics.sprites import fitting, thumbnails
+from synthograph.metrics.sprites import fitted, fitting, thumbnails
 from synthograph.results.pairs import PairDistances
+from synthograph.workflows.projected import ProjectedSet, shown
 from synthograph.workflows.requests import EmbeddingsRequest
 from synthograph.workflows.tables import table_lines
 
@@ -94,10 +95,10 @@ def run(request: EmbeddingsRequest, *, progress: Progress) -> PairsResult | Expo
             that is there, or too many images for a sprite.
     """
     archives = [*request.archives, *request.synthetic]
-    if bool(archives) == (request.tensors is not None):
+    if bool(archives or request.projections) == (request.tensors is not None):
         raise UserError(
-            "give archives to export their images, or --tensors and --metadata for distances of "
-            "pairs: one of both"
+            "give archives or --projections to export their images, or --tensors and --metadata "
+            "for distances of pairs: one of both"
         )
     refuse_output(request.outdir, "--outdir")
     if request.tensors is not None:
@@ -128,9 +129,13 @@ def _export(
         raise UserError("; ".join(missing.values()))
     (extractor,) = extractors.values()
     sets = [open_rows(text) for text in archives]
+    projected = [ProjectedSet.open(path) for path in request.projections]
     total = sum(each.images.count for each in sets)
+    total += 2 * sum(len(each.found.projections) for each in projected)
     for each in sets:
         progress.log(f"{each.name}: {each.images.count} images")
+    for given in projected:
+        progress.log(f"{given.path}: {len(given.found.projections)} images and projections")
     if request.dry_run:
         return None
     features, about, pictures = [], list[list[str]](), list[np.ndarray]()
@@ -141,14 +146,29 @@ def _export(
         small = thumbnails(images, range(images.count), side=fitting(total))
         pictures += [_squared(small[number]) for number in range(images.count)]
         about += [_cells(row, "synthetic" if synthetic else row.origin) for row in each.ordered]
+    for given in projected:
+        features += given.features(extractor)
+        about += _cells_of_pairs(given)
+        both = [side for sides in zip(*given.pictures(), strict=True) for side in sides]
+        pictures += [_squared(fitted(shown(pixels), fitting(total))) for pixels in both]
     write_projector(request.outdir, extractor.name, torch.cat(features), about, pictures)
     return ExportResult(request.outdir, total)
 
 
 def _cells(row: Row, kind: str) -> list[str]:
     """Text that cannot end a cell or a line."""
-    cells = (row.label or "", row.file, kind, row.split or "")
-    return [re.sub(r"[\t\r\n\0]", " ", cell) for cell in cells]
+    return _texts(row.label, row.file, kind, row.split)
+
+
+def _cells_of_pairs(given: ProjectedSet) -> Iterator[list[str]]:
+    """All images, then all projections."""
+    for kind, side in (("real", "target"), ("projection", "result")):
+        for one in given.found.projections:
+            yield _texts(one.label, getattr(one, side), kind, one.split)
+
+
+def _texts(*cells: str | None) -> list[str]:
+    return [re.sub(r"[\t\r\n\0]", " ", cell or "") for cell in cells]
 
 
 def _squared(picture: np.ndarray) -> np.ndarray:

@@ -238,6 +238,9 @@ class EmbeddingsRequest(Request):
     synthetic: tuple[str, ...] = Field(
         (), description="further archive or folder of PNG files, shown as synthetic; repeat it"
     )
+    projections: tuple[Path, ...] = Field(
+        (), description="what 'project' wrote: its images beside their projections; repeat it"
+    )
     outdir: Path | None = Field(None, description="new folder for the export or for pairs.json")
     features: str | None = Field(
         None, description=f"extractor, default {TRAINED}, or {RANDOM} without it"

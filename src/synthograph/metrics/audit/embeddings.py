@@ -163,13 +163,13 @@ def _pairs(rows: Metadata, path: Path) -> tuple[list[tuple[int, int]], str]:
     if {"pair", "kind"} <= columns:
         roles = [(row["pair"], row["kind"] == "real") for row in rows.cells]
         return _matched(roles, rows, path), "the columns 'pair' and 'kind'"
-    if "kind" in columns:
+    found = [_NAMED.fullmatch(row.get("image_name", "")) for row in rows.cells]
+    named = [(match["name"], match["role"] == "from") for match in found if match]
+    if "kind" in columns and None in found:
         raise UserError(
             f"{path}: has a column 'kind' but none 'pair', so it is not known which two are a "
             "pair: give the two of a pair the same text in a column 'pair'"
         )
-    found = [_NAMED.fullmatch(row.get("image_name", "")) for row in rows.cells]
-    named = [(match["name"], match["role"] == "from") for match in found if match]
     if named:
         if None in found:
             i = found.index(None)
