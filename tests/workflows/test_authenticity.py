@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from torch import nn
 
 import synthograph
 from synthograph.archive.batches import open_rows
 from synthograph.archive.split import SplitOptions, split_archive
 from synthograph.core.errors import UserError
 from synthograph.features import registry
+from synthograph.models.base import Networks
 from synthograph.models.snapshot import Snapshot, load, save_snapshot
 from synthograph.results import Authenticity, Projections
 from synthograph.results import load as load_results
@@ -169,7 +171,8 @@ def trained_on(cells: Path, split: str, folder: Path) -> Snapshot:
     made = make_snapshot(folder / "first")
     seen = open_rows(f"{cells}:{split}")
     info = made.info.model_copy(update={"group_digests": list(seen.groups)})
-    return load(save_snapshot(folder / "second", info, made.generator, None))
+    networks = Networks(made.generator, nn.ModuleDict())
+    return load(save_snapshot(folder / "second", info, made.generator, networks))
 
 
 def test_it_projects_itself_and_goes_on(
