@@ -95,6 +95,6 @@ def test_latents_of_another_network(snapshot: Snapshot, tmp_path: Path) -> None:
 def test_a_published_network(tmp_path: Path) -> None:
     out = tmp_path / "mix"
     found = sg.mix_styles(
-        network=NVIDIA / "cond2_rgb_32.pkl", rows=["1"], cols=["2"], of_class="1", outdir=out
+        network=NVIDIA / "cond2_rgb_32.pkl", rows="1", cols=2, of_class="1", outdir=out
     )
     assert (out / "1-2.png").is_file() and found.of == 8

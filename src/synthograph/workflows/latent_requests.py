@@ -11,12 +11,21 @@ options, so that those stand first in the help:
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from synthograph.core.request import Flag, Request, Words
 from synthograph.features.packaged import RANDOM, TRAINED
+
+
+def _several(given: Any) -> Any:  # noqa: ANN401 - whatever a caller gives
+    """One source as a list of one."""
+    return [str(given)] if isinstance(given, str | int | Path) else given
+
+
+Sources = Annotated[tuple[str, ...], BeforeValidator(_several)]
+"""Seeds such as `0-3,7`, or files of latents; one or several."""
 
 
 class OfNetwork(Request):
@@ -167,10 +176,10 @@ class InterpolateRequest(Drawn, _Film):
 class _Mixed(OfClass):
     """Which styles are mixed."""
 
-    rows: tuple[str, ...] = Field(
+    rows: Sources = Field(
         description="latents of the rows: seeds such as 85,100, or NAME.npz; repeat it"
     )
-    cols: tuple[str, ...] = Field(
+    cols: Sources = Field(
         description="latents of the columns: seeds such as 55,821, or NAME.npz; repeat it"
     )
     styles: str | None = Field(
