@@ -3,7 +3,8 @@
 python docs/results/snapshots.py EVALUATION.json... -o curve.png
 
 Prints the same numbers as a table. Bands are 95 % intervals, dotted lines real images against real
-ones, dashed ones the value against the images that were trained on.
+ones, dashed ones the value against the images that were trained on. `--features` names the
+extractor; without it the first one counts.
 """
 
 import argparse
@@ -24,21 +25,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", type=Path, nargs="+")
     parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--features")
     arguments = parser.parse_args()
-    found = sorted((evaluation(path) for path in arguments.files), key=lambda pair: pair[0])
+    found = [evaluation(path, arguments.features) for path in arguments.files]
+    found.sort(key=lambda pair: pair[0])
     draw(found, arguments.output)
     sys.stdout.write(table(found, SHOWN[:3]) + "\n")
     sys.stdout.write(table(found, SHOWN[3:]))
 
 
-def evaluation(path: Path) -> tuple[int, dict[str, Entry]]:
-    """Thousands of images seen, and measures of all images by name."""
+def evaluation(path: Path, features: str | None) -> tuple[float, dict[str, Entry]]:
+    """Thousands of images seen, and measures of all images by name, of one extractor."""
     found = Evaluation.load(path)
     (own,) = (line for line in found.results if isinstance(line, Measurements))
-    return found.kimg or 0, {entry.name: entry for entry in own.entries if entry.scope.whole}
+    entries: dict[str, Entry] = {}
+    for entry in own.entries:
+        used = entry.provenance.features
+        if entry.scope.whole and features in (None, used and used.extractor):
+            entries.setdefault(entry.name, entry)
+        elif entry.scope.whole and used is None:
+            entries[entry.name] = entry
+    return found.kimg or 0, entries
 
 
-def draw(found: list[tuple[int, dict[str, Entry]]], output: Path) -> None:
+def draw(found: list[tuple[float, dict[str, Entry]]], output: Path) -> None:
     """A panel for every measure."""
     figure, axes = plt.subplots(2, 3, figsize=(12, 6), layout="constrained", sharex=True)
     kimg = [seen for seen, _ in found]
@@ -58,7 +68,7 @@ def draw(found: list[tuple[int, dict[str, Entry]]], output: Path) -> None:
     figure.savefig(output, dpi=80)
 
 
-def table(found: list[tuple[int, dict[str, Entry]]], names: Sequence[str]) -> str:
+def table(found: list[tuple[float, dict[str, Entry]]], names: Sequence[str]) -> str:
     """Measures of these names in Markdown: value and interval."""
     lines = [["kimg", *names], ["---"] * (1 + len(names))]
     for kimg, entries in found:

@@ -444,6 +444,10 @@ def test_bad_arguments(tmp_path: Path) -> None:
         gather([tmp_path / "none"])
     with pytest.raises(UserError, match="holds no JSON file"):
         gather([tmp_path])
+    (tmp_path / "runs").mkdir()
+    run = material.run_directory(tmp_path / "runs")
+    with pytest.raises(UserError, match=f"is a folder of 1 run.*{run.name}"):
+        gather([run.parent])
     material.write(tmp_path / "x.json", {"a": 1})
     with pytest.raises(UserError, match="none of its JSON files belongs"):
         gather([tmp_path])

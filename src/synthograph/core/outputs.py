@@ -32,6 +32,17 @@ def is_run(folder: Path) -> bool:
     return (folder / "config.json").is_file() and any(mark.exists() for mark in marks)
 
 
+def folder_of_runs(folder: Path) -> str | None:
+    """That a folder holds run directories, and which to take, in words; None where it holds none.
+    The newest with a snapshot is the one.
+    """
+    runs = sorted(each for each in folder.iterdir() if is_run(each))
+    full = [run for run in runs if any((run / "snapshots").glob("generator-*"))]
+    if not runs:
+        return None
+    return f"is a folder of {len(runs)} run(s); give one of them, such as {(full or runs)[-1]}"
+
+
 def refuse_other_kinds(dest: Path, what: str) -> None:
     """Refuse to write images into a folder that is named like another kind of file.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors
+from synthograph.core.outputs import folder_of_runs
 from synthograph.core.untrusted.dataset_json import LISTS
 from synthograph.core.untrusted.documents import parse_json, read_bounded
 from synthograph.core.untrusted.tensors import SUFFIX, read_document
@@ -85,11 +86,9 @@ def _why_empty(path: Path) -> str:
         )
     if any((path / name).is_file() for name in LISTS):
         return "is an archive of images, not a snapshot or run directory: train on it to get one"
-    runs = sorted(p.parent for p in path.glob("*/config.json"))
-    if runs:
-        full = [run for run in runs if list_snapshots(run)]
-        return f"is a folder of {len(runs)} run(s); give one of them, such as {(full or runs)[-1]}"
-    return "is neither a run directory nor a folder of snapshots (generator-<kimg>.safetensors)"
+    return folder_of_runs(path) or (
+        "is neither a run directory nor a folder of snapshots (generator-<kimg>.safetensors)"
+    )
 
 
 def snapshot_number(folder: Path, images: int) -> str:

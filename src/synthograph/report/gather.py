@@ -11,7 +11,7 @@ from synthograph.archive.manifest import count_labels
 from synthograph.archive.reader import Archive, open_archive
 from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors, sha256_file
-from synthograph.core.outputs import is_run
+from synthograph.core.outputs import folder_of_runs, is_run
 from synthograph.core.untrusted.dataset_json import DATASET
 from synthograph.report.numbers import Numbers
 from synthograph.report.problems import Problem, gathered
@@ -215,10 +215,11 @@ def _folder(path: Path, inputs: Inputs) -> None:
         _archive(path, inputs)
         return
     elif not files:
-        raise UserError(
-            f"{path}: is neither a run directory nor an archive and holds no JSON file; give what "
-            "evaluate, audit or domain-gap wrote"
+        what = folder_of_runs(path) or (
+            "is neither a run directory nor an archive and holds no JSON file; give what evaluate, "
+            "audit or domain-gap wrote"
         )
+        raise UserError(f"{path}: {what}")
     if len(files) > MAX_FILES:
         raise UserError(f"{path}: {len(files)} JSON files, at most {MAX_FILES} are read")
     before = len(inputs.files)

@@ -202,6 +202,9 @@ def test_what_is_no_folder_or_zip(tmp_path: Path) -> None:
     for name in ("fake.zip", "cut.zip"):
         with pytest.raises(UserError, match="is not a zip file, or is cut short"):
             open_container(tmp_path / name, "SOURCE")
+    (tmp_path / "g.safetensors").write_bytes(b"{}")
+    with pytest.raises(UserError, match="is a file of a network, and images are wanted"):
+        open_container(tmp_path / "g.safetensors", "SOURCE")
     with pytest.raises(UserError, match="no such folder or zip file"):
         open_container(tmp_path / "gone", "SOURCE")
 

@@ -391,9 +391,10 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
     except Exception as error:  # zipfile fails in many ways on damaged directories
-        raise UserError(
-            f"{path}: is not a zip file, or is cut short ({error}); give a folder or a zip file"
-        ) from error
+        what = f"is not a zip file, or is cut short ({error})"
+        if path.suffix == ".safetensors":
+            what = "is a file of a network, and images are wanted"
+        raise UserError(f"{path}: {what}; give a folder or a zip file") from error
 
 
 def close_zips() -> None:
