@@ -67,6 +67,7 @@ def test_tables_are_read_at_the_side_or_below() -> None:
         ({"final_dimension": 512}, "final_dimension': must be one of 4, .* got 512"),
         ({"start_dimension": 32, "final_dimension": 8}, "must be at least start_dimension, which"),
         ({"r1_gamma": 1.0}, "r1_gamma': has no effect with the loss wgan-gp: .*, got 1$"),
+        ({"channel_base": 64}, "channel_base': must be at least 256, .* got 64"),
         ({"batch_scale": {}}, "batch_scale"),
         ({"rate_scale": {"0": 1}}, "rate_scale"),
     ],

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from torch import nn
 
+from synthograph.core.errors import SettingError
 from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models import base
@@ -82,9 +83,15 @@ class StyleGAN1(MappedFamily):
         return presets.preset(name, spec)
 
     def check(self, spec: ImageSpec, config: ModelConfig) -> None:
-        """Stages of sizes that there are not, and names that networks cannot hold."""
+        """Stages of sizes that there are not, names of modalities that networks cannot hold, and
+        levels without channels.
+        """
         check_names(spec)
-        trained_levels(spec, _own(config))
+        own = _own(config)
+        side = sides_of(spec)[trained_levels(spec, own)[-1]]
+        if own.channel_base < side:
+            rule = f"must be at least {side}, the last longer side, or that level has no channels"
+            raise SettingError("channel_base", rule, value=str(own.channel_base))
 
     def map_weights(
         self, target: base.ModelBundle, source: base.ModelBundle

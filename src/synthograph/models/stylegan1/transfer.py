@@ -24,8 +24,8 @@ INHERITED = (
 
 BLOCK = re.compile(r"\bblocks\.(\d+)\.")
 MODALITY = re.compile(r"^discriminators/([^.]+)\.|\.heads\.([^.]+)\.")
-OWN = re.compile(r"\.growth\.|\.noise_const$")
-"""How far networks have grown, and the fixed noise, are their own."""
+OWN = re.compile(r"\.growth\.")
+"""How far networks have grown is their own."""
 CLASSES = re.compile(r"^discriminators/[^.]+\.out\.|\bmapping\.embed\.weight$")
 HEAD = re.compile(r"\.heads\.[^.]+\.(weight|bias)$")
 READER = re.compile(r"\bfrom_image\.weight$")
