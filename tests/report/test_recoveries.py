@@ -6,9 +6,13 @@ from pathlib import Path
 import torch
 
 from synthograph.metrics.audit.recovery import Recovery, recovery
+from synthograph.report.commands import Beside
+from synthograph.report.numbers import Numbers
 from synthograph.report.recoveries import histogram, recovery_tree, tables
+from synthograph.report.verdicts import copies_verdict
 from synthograph.report.write import write_report
-from synthograph.results import Authenticity, load
+from synthograph.results import Audit, Authenticity, load
+from tests.report import material
 
 
 def found(gain: float = 0.0) -> Authenticity:
@@ -55,3 +59,12 @@ def test_the_page_shows_it_and_names_no_image(tmp_path: Path) -> None:
     write_report([tmp_path / "authenticity.json"], tmp_path / "public.html", public=True)
     for page in ("public.html", "public.json"):
         assert "secret" not in (tmp_path / page).read_text()
+
+
+def test_a_generator_that_remembers_makes_a_clean_audit_suspicious() -> None:
+    audit = Audit.parse(material.audit("clean"), "a.json")
+    said = "Projections show that g remembers."
+    verdict = copies_verdict(audit, Numbers(), beside=Beside(remembered=said))
+    assert verdict.headline == "Suspicious, but no copy was shown"
+    assert said in verdict.reasons
+    assert copies_verdict(audit, Numbers()).headline == "No copies found"

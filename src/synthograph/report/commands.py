@@ -17,12 +17,15 @@ class Beside:
         run: its directory.
         synthetic: the archive of synthetic images that was given.
         real: that of real images.
+        remembered: what a comparison of projections says of a generator that remembers its
+            training images; empty where none does.
     """
 
     during: Numbers = Numbers()
     run: str = ""
     synthetic: str = ""
     real: str = ""
+    remembered: str = ""
 
 
 ALONE = Beside()

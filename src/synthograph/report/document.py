@@ -22,7 +22,7 @@ from synthograph.report.useful import useful_verdict
 from synthograph.report.verdicts import verdicts
 from synthograph.report.words import as_sentence, count, listed, number, percent, several
 from synthograph.results.audit import Audit, AuditAnswer
-from synthograph.results.authenticity import Authenticity
+from synthograph.results.authenticity import Authenticity, RecoveryAnswer
 from synthograph.results.base import Document, Tree
 from synthograph.results.classification import ClassifierEvaluation
 from synthograph.results.domain_gap import DomainGap
@@ -95,7 +95,24 @@ def _beside(inputs: Inputs) -> Beside:
     path = str(inputs.runs[0].path) if inputs.runs else ""
     named = {each.synthetic: each.archive.path.name for each in reversed(inputs.archives)}
     during = chosen[-1] if chosen else Numbers()
-    return Beside(during, path, synthetic=named.get(True, ""), real=named.get(False, ""))
+    return Beside(
+        during,
+        path,
+        synthetic=named.get(True, ""),
+        real=named.get(False, ""),
+        remembered=_remembered(inputs),
+    )
+
+
+def _remembered(inputs: Inputs) -> str:
+    """What the first comparison of projections says that found memorisation."""
+    found = [each.content for each in inputs.of(Authenticity)]
+    said = (
+        f"Projections show that {each.network} remembers: {each.sentence}."
+        for each in found
+        if each.answer is RecoveryAnswer.REMEMBERED
+    )
+    return next(said, "")
 
 
 def _worst(audits: Sequence[Audit]) -> tuple[Audit | None, str]:
@@ -172,9 +189,12 @@ def pictures_left_out(inputs: Inputs) -> str:
     answers = {each.content.verdict.answer.value for each in inputs.of(Audit)}
     said = sorted(answers - {AuditAnswer.CLEAN.value})
     audited = choose(inputs).audit is not None
-    if (audited and not said) or not any(run.fakes for run in inputs.runs):
+    remembered = bool(_remembered(inputs))
+    if (audited and not said and not remembered) or not any(run.fakes for run in inputs.runs):
         return ""
     why = f"an audit says: {listed(said)}" if said else "no audit says that they are no copies"
+    if remembered:
+        why = "projections show that the generator remembers its training images"
     return f"Synthetic images are left out of this page, since {why}."
 
 

@@ -199,7 +199,7 @@ def copies_verdict(
 ) -> Verdict:
     """Are there copies of training images among them?"""
     question = "Copies? Are training images among them?"
-    sign = _sign(numbers)
+    sign = [*_sign(numbers), *filter(None, [beside.remembered])]
     if audit is None:
         reasons = [_not_clean(numbers, None, why, beside), *sign]
         return _verdict(question, Answer.MISSING, "Not audited yet", COPIES_RULE, reasons)
@@ -208,6 +208,8 @@ def copies_verdict(
     if verdict.indicative and verdict.answer is AuditAnswer.CLEAN:
         answer, headline = Answer.INDICATIVE_NONE, "Indication: no copies found"
         alone = ["Only an indication: the networks behind this search were never trained."]
+    if beside.remembered and answer in (Answer.NONE_FOUND, Answer.INDICATIVE_NONE):
+        answer, headline = _COPIES[AuditAnswer.SUSPICIOUS]
     train, holdout, synthetic = audit.sets.train, audit.sets.holdout, audit.sets.synthetic
     searched = (
         f"{count(synthetic.images)} synthetic images ({synthetic.name}) were compared with "
