@@ -284,7 +284,7 @@ class DirectionSearch:
         if (first := readings[0]) is None:
             raise UserError(
                 f"{self.trait.title} cannot be read from images by {self._reads_by}: two fits to "
-                f"halves of {self.rows.name} do no better than chance in held-out groups, or "
+                f"halves of {self.rows.name} do little better than chance in held-out groups, or "
                 f"contradict each other on samples; {self._other_reader}, more images or another "
                 "column"
             )
