@@ -1,5 +1,6 @@
 """Memorisation by recovery: projections of training and of held-out images, compared."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -268,4 +269,4 @@ def _picture(sets: dict[str, ProjectedSet]) -> bytes:
 
 
 def _distance(one: Projection) -> float:
-    return -torch.inf if one.psnr is None else -one.psnr
+    return -math.inf if one.psnr is None else -one.psnr
