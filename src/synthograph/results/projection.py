@@ -83,7 +83,8 @@ class Projections(Document):
         distance: the perceptual distance that is reported.
         data: where the images come from.
         resizing: what was done to images of another size or kind; empty where nothing was.
-        reference: held-out images that percentiles refer to.
+        reference: held-out images that percentiles refer to, where they are no targets.
+        held_out: how many distances they rest on.
     """
 
     kind: Literal["projections"] = "projections"
@@ -94,6 +95,7 @@ class Projections(Document):
     data: ImageRecord
     resizing: IfGiven[str] = ""
     reference: IfGiven[ImageRecord | None] = None
+    held_out: IfGiven[Count] = 0
     projections: Many[Projection]
     version: str
     notes: Many[Prose] = (NO_ANONYMISATION,)
@@ -103,6 +105,10 @@ class Projections(Document):
         """Name of the perceptual distance."""
         return str((self.distance.model_extra or {}).get("distance", ""))
 
-    def of_split(self, split: str) -> tuple[Projection, ...]:
+    def of_split(self, split: str | None) -> tuple[Projection, ...]:
         """The projections of one split."""
         return tuple(each for each in self.projections if each.split == split)
+
+    def unseen(self) -> tuple[Projection, ...]:
+        """Those of images that no training saw: all that are not of split train."""
+        return tuple(each for each in self.projections if each.split != "train")

@@ -96,7 +96,7 @@ class ProjectRequest(OfClass):
         description="projections.json of held-out images; by default those of split val or test "
         "among the targets say what the generator reaches",
     )
-    transform: Literal["center-crop", "center-crop-wide", "pad", "stretch"] = Field(
+    transform: Literal["center-crop", "pad", "stretch"] = Field(
         "center-crop", description="how images of another shape are brought to the network's size"
     )
     video: Literal["webp", "mp4"] | None = Field(

@@ -11,7 +11,7 @@ from synthograph.archive.parts import Part
 from synthograph.core.commands import TYPED
 from synthograph.core.errors import StoppedError, UserError
 from synthograph.core.files import refuse_unwritable_folder
-from synthograph.core.outputs import refuse_other_kinds
+from synthograph.core.outputs import is_packed, refuse_other_kinds
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.features.packaged import RANDOM
@@ -25,7 +25,6 @@ from synthograph.results.projection import (
     ProjectionMethod,
     Projections,
 )
-from synthograph.results.provenance import ImageRecord
 from synthograph.sampling.folder import NOTE, Unfinished
 from synthograph.sampling.latents import Rendering, check_rendering
 from synthograph.sampling.projection import Projector
@@ -34,6 +33,9 @@ from synthograph.workflows.processes import in_parts
 from synthograph.workflows.project_files import RESULT, SHEET, TABLE, Outputs
 from synthograph.workflows.project_search import make_projector, plan_search, reported_distance
 from synthograph.workflows.project_targets import open_targets
+
+FEW, FAR = 20, 95
+"""Held-out images that a percentile needs, and the percentile beyond which a target is far off."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -63,12 +65,13 @@ class ProjectResult(Result):
             return
         every = self.found.projections
         for split in dict.fromkeys(each.split for each in every):
-            yield _in_short(split, [each for each in every if each.split == split])
+            some = [each for each in every if each.split == split]
+            yield _in_short(split, some, self.found.held_out)
         yield f"note: {NO_ANONYMISATION}"
         yield f"{self.outdir}: {RESULT}, {TABLE}, {SHEET}, and NAME.npz of every target"
 
 
-def _in_short(split: str | None, some: Sequence[Projection]) -> str:
+def _in_short(split: str | None, some: Sequence[Projection], held_out: int) -> str:
     noise = [float("inf") if each.psnr is None else each.psnr for each in some]
     of = "" if split is None else f" of split {split}"
     said = (
@@ -77,10 +80,10 @@ def _in_short(split: str | None, some: Sequence[Projection]) -> str:
         f"{median(each.distance for each in some):.3f}"
     )
     places = [each.percentile for each in some if each.percentile is not None]
-    if not places:
+    if len(places) == 0 or held_out < FEW:
         return said
-    beyond = sum(place > 95 for place in places)
-    return f"{said}; {beyond} beyond what is reached of 95 % of held-out images"
+    beyond = sum(place > FAR for place in places)
+    return f"{said}; {beyond} further than {FAR} % of {several(held_out, 'held-out image')}"
 
 
 def run(request: ProjectRequest, *, progress: Progress) -> ProjectResult | None:
@@ -100,6 +103,8 @@ def run(request: ProjectRequest, *, progress: Progress) -> ProjectResult | None:
         ProcessesError: one of several processes ended early.
     """
     refuse_other_kinds(request.outdir, "--outdir")
+    if is_packed(request.outdir):
+        raise UserError(f"--outdir {request.outdir}: projections are files in a folder: name one")
     refuse_unwritable_folder(request.outdir)
     part = None if request.part is None else Part.parse(request.part)
     path = find_snapshot(request.network)
@@ -136,7 +141,7 @@ def run(request: ProjectRequest, *, progress: Progress) -> ProjectResult | None:
                 raise StoppedError(f"{stopped}. Go on with: {request.command_line()}") from None
         found = None
         if all((request.outdir / name).exists() for name in outputs.records):
-            found = outputs.finish(method, *_held_out(request, reference))
+            found = outputs.finish(method, reference)
         unfinished.finish()
     return ProjectResult(request.outdir, found, request.part, len(own), targets.left_out)
 
@@ -169,7 +174,7 @@ def _begin(
     }
     done = request.outdir / RESULT
     if done.exists() and not any(request.outdir.glob(f"{NOTE}*.json")):
-        raise UserError(f"{done} exists already: choose another --outdir, or remove it first")
+        raise UserError(f"{request.outdir} holds finished projections: choose another --outdir")
     unfinished = Unfinished(request.outdir, command, outputs.records, part=part, verb="project")
     unfinished.resume()
     return unfinished
@@ -195,12 +200,3 @@ def _refuse_other_reference(
                 f"--reference {request.reference}: its {name} is {theirs:.30}, here it is "
                 f"{ours:.30}: project held-out images in the same way first"
             )
-
-
-def _held_out(
-    request: ProjectRequest, reference: Projections | None
-) -> tuple[Sequence[float] | None, ImageRecord | None]:
-    """Distances of the reference, without those of training images, and where they come from."""
-    if reference is None:
-        return None, None
-    return [p.distance for p in reference.projections if p.split != "train"], reference.data

@@ -148,24 +148,21 @@ class Outputs:
             for pixels in self._drawn(network, film):
                 animation.add(np.concatenate((still, as_rgb(pixels, channels)), axis=1))
 
-    def finish(
-        self,
-        method: ProjectionMethod,
-        held_out: Sequence[float] | None,
-        reference: ImageRecord | None,
-    ) -> Projections:
+    def finish(self, method: ProjectionMethod, reference: Projections | None) -> Projections:
         """Write the results of all targets.
 
         Args:
             method: how they were found.
-            held_out: distances of other held-out images; None takes those of these targets.
-            reference: where `held_out` come from.
+            reference: projections whose held-out images percentiles refer to; None takes the
+                held-out ones among these targets.
         """
         found = []
         for name in self.records:
             path = self.folder / name
             found.append(Projection.parse(read_tree(path), str(path)))
         archive = self.targets.source.archive
+        found, held_out = with_percentiles(found, reference)
+        about = {} if reference is None else {"reference": reference.data}
         result = Projections(
             network=self.snapshot.path.name,
             network_sha256=self.snapshot.sha256,
@@ -178,8 +175,9 @@ class Outputs:
                 images=len(found),
             ),
             resizing=self.targets.resizing,
-            reference=reference,
-            projections=tuple(with_percentiles(found, held_out)),
+            **about,
+            held_out=held_out,
+            projections=tuple(found),
             version=VERSION,
         )
         rows = ([tree.get(column) for column in COLUMNS] for tree in map(_tree, result.projections))
@@ -203,21 +201,23 @@ def _tree(each: Projection) -> dict[str, object]:
 
 
 def with_percentiles(
-    found: Sequence[Projection], held_out: Sequence[float] | None
-) -> Iterator[Projection]:
-    """Projections with their place among held-out images.
+    found: Sequence[Projection], reference: Projections | None
+) -> tuple[list[Projection], int]:
+    """Projections with their place among held-out images, and how many these are.
 
     Args:
         found: projections.
-        held_out: distances of other held-out images; None takes those of `found` in split val, else
-            in split test, each image without itself.
+        reference: whose images are held out; None takes those of `found` in split val, else in
+            split test, each image without itself.
     """
-    own = next(filter(None, ([p for p in found if p.split == s] for s in ("val", "test"))), [])
+    splits = ([p for p in found if p.split == split] for split in ("val", "test"))
+    held_out = list(reference.unseen()) if reference else next(filter(None, splits), [])
+    placed = []
     for each in found:
-        others = held_out
-        if others is None:
-            others = [one.distance for one in own if one is not each]
-        yield each.replace(percentile=percentile(each.distance, others)) if others else each
+        others = [one.distance for one in held_out if one is not each]
+        place = {"percentile": percentile(each.distance, others)} if others else {}
+        placed.append(each.replace(**place))
+    return placed, len(held_out)
 
 
 def percentile(value: float, others: Sequence[float]) -> float:

@@ -5,19 +5,22 @@ size and kind.
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from synthograph.archive.batches import ArchiveRows, in_random_order, open_rows, path_and_split
 from synthograph.archive.manifest import Row
 from synthograph.archive.reader import is_archive
+from synthograph.archive.transform import Fit, TransformOptions, transform
 from synthograph.core.errors import UserError
 from synthograph.core.names import first_few, nearest
 from synthograph.core.progress import Progress
+from synthograph.core.record import DecodedImage, array_of
 from synthograph.core.spec import ImageSpec
 from synthograph.models.base import Condition
 from synthograph.models.snapshot import Snapshot
@@ -42,6 +45,7 @@ class TargetSet:
         files: what each is called there.
         labels: class of each; None for an unconditional network.
         names: what files made of them are called, without an ending.
+        fit: how images of another shape get that of `spec`.
         resizing: what was done to bring them to `spec`, in words; empty for nothing.
         left_out: which files could not be read, in words.
     """
@@ -53,6 +57,7 @@ class TargetSet:
     files: Sequence[str]
     labels: Sequence[str | None]
     names: Sequence[str]
+    fit: Fit
     resizing: str = ""
     left_out: str = ""
 
@@ -61,11 +66,11 @@ class TargetSet:
 
     def pixels(self, numbers: Sequence[int]) -> np.ndarray:
         """Stored pixels [n, channels, h, w], uint8 or uint16, of some images."""
-        found = np.stack([self.source.archive.read(self.rows[number]) for number in numbers])
-        most, own = self.spec.max_value, self.source.archive.info.spec.max_value
-        if most != own:
-            found = np.round(found * (most / own))
-        return found.astype(np.uint8 if self.spec.bits == 8 else np.uint16)
+        archive = self.source.archive
+        rows = (self.rows[number] for number in numbers)
+        return np.stack(
+            [fitted(archive.read(r), archive.info.spec, self.spec, self.fit) for r in rows]
+        )
 
     def digests(self, number: int) -> tuple[Sequence[str], Sequence[str]]:
         """Digests of an image's group and pixels, as snapshots record what they saw."""
@@ -104,35 +109,56 @@ def open_targets(
         raise UserError(f"{path}: is not there: give an archive, a folder, a zip or an image file")
     packed = not path.is_file() or path.suffix.lower() == ".zip"
     with tempfile.TemporaryDirectory(prefix="synthograph-") as name:
-        spec = snapshot.info.spec
         if split is not None or (packed and is_archive(path)):
-            rows = open_rows(request.target)
-            if fits(rows.archive.info.spec, spec):
-                yield _chosen(request, snapshot, rows)
-                return
-        made, rejects = prepared_rows(path, Path(name), progress, **_as_network(request, spec))
-        if split is not None:
-            made = open_rows(f"{made.archive.path}:{split}")
-        note = _left_out(rejects)
-        if not fits(made.archive.info.spec, spec):
+            rows, rejects = open_rows(request.target), {}
+        else:
+            asked = _as_network(request, snapshot.info.spec)
+            rows, rejects = prepared_rows(path, Path(name), progress, **asked)
+        given, wanted = rows.archive.info.spec, snapshot.info.spec
+        if not convertible(given, wanted):
             raise UserError(
-                f"{path}: its images are {made.archive.info.spec.describe()}, the network makes "
-                f"{spec.describe()}: prepare an archive of its modalities, with prepare --modality"
+                f"{path}: its images are {given.describe()}, the network makes "
+                f"{wanted.describe()}: prepare an archive of those, with prepare --modality"
             )
-        yield _chosen(request, snapshot, made, _rule(request), note)
+        found = _chosen(request, snapshot, rows, of_files=path != rows.archive.path)
+        yield replace(found, left_out=_left_out(rejects))
 
 
-def fits(given: ImageSpec, wanted: ImageSpec) -> bool:
-    """Whether images can be compared with a network's as they are, but for their bits."""
-    return (given.height, given.width, given.modalities) == (
-        wanted.height,
-        wanted.width,
-        wanted.modalities,
-    )
+def convertible(given: ImageSpec, wanted: ImageSpec) -> bool:
+    """Whether images can become what a network makes: their modalities are the same, but for the
+    name of the only one, and colour.
+    """
+    if len(given.modalities) == len(wanted.modalities) == 1:
+        return {given.channels, wanted.channels} <= {1, 3}
+    return list(given.modalities.items()) == list(wanted.modalities.items())
+
+
+def fitted(pixels: np.ndarray, given: ImageSpec, wanted: ImageSpec, fit: Fit) -> np.ndarray:
+    """An image [channels, h, w] as a network would make it; as it is where nothing differs.
+
+    Args:
+        pixels: uint8 or uint16.
+        given: what they are.
+        wanted: what they are to be, `convertible`.
+        fit: how another shape becomes that.
+    """
+    if (given.channels, wanted.channels) == (3, 1):
+        pixels = np.asarray(Image.fromarray(pixels.transpose(1, 2, 0)).convert("L"))[None]
+    if given.bits != wanted.bits:
+        share = np.round(pixels * (wanted.max_value / given.max_value))
+        pixels = share.astype(np.uint8 if wanted.bits == 8 else np.uint16)
+    if pixels.shape[1:] != (wanted.height, wanted.width):
+        size = TransformOptions(width=wanted.width, height=wanted.height, fit=fit)
+        layers = {str(n): layer[:, :, None] for n, layer in enumerate(pixels)}
+        (piece,) = transform(DecodedImage(layers), size)
+        pixels = np.stack([array_of(x)[:, :, 0] for x in piece.picture.modalities.values()])
+    if (given.channels, wanted.channels) == (1, 3):
+        pixels = pixels.repeat(3, axis=0)
+    return pixels
 
 
 def _as_network(request: ProjectRequest, spec: ImageSpec) -> dict[str, object]:
-    """Settings of `prepare` that make images what a network makes.
+    """Settings of `prepare` that make files what a network makes.
 
     Raises:
         UserError: the network has several modalities, which files alone do not tell.
@@ -146,15 +172,10 @@ def _as_network(request: ProjectRequest, spec: ImageSpec) -> dict[str, object]:
         "width": spec.width,
         "height": spec.height,
         "transform": request.transform,
-        "primary": next(iter(spec.modalities)),
         "colour": "grey" if spec.channels == 1 else "rgb",
         "invariant": ("none",),
         "allow_rejects": True,
     }
-
-
-def _rule(request: ProjectRequest) -> str:
-    return f"{request.transform}, Lanczos, to the network's size and colours; {DEPTHS}"
 
 
 def _left_out(rejects: Mapping[str, str]) -> str:
@@ -165,26 +186,37 @@ def _left_out(rejects: Mapping[str, str]) -> str:
 
 
 def _chosen(
-    request: ProjectRequest,
-    snapshot: Snapshot,
-    source: ArchiveRows,
-    resizing: str = "",
-    left_out: str = "",
+    request: ProjectRequest, snapshot: Snapshot, source: ArchiveRows, *, of_files: bool
 ) -> TargetSet:
-    """All images, or as many as are asked for, in the order of the manifest; those that were
-    prepared here are called by their files.
+    """All images, or as many as are asked for, in the order of the manifest; image files are called
+    by their own names.
     """
     rows, spec = list(source.rows), snapshot.info.spec
     if request.num is not None:
         wanted = {row.file for row in in_random_order(rows)[: request.num]}
         rows = [row for row in rows if row.file in wanted]
-    files = [row.source if resizing else row.file for row in rows]
+    files = [row.source if of_files else row.file for row in rows]
     condition = snapshot.info.condition
     labels = [_label(condition, row, request.of_class, request.target) for row in rows]
-    if not resizing and source.archive.info.spec.bits != spec.bits:
-        resizing = DEPTHS
-    names = target_names(files)
-    return TargetSet(rows, spec, request.target, source, files, labels, names, resizing, left_out)
+    resizing = f"{request.transform}, Lanczos, to the network's size and colours; {DEPTHS}"
+    given = source.archive.info.spec
+    same = (given.height, given.width, given.channels, given.bits) == (
+        spec.height,
+        spec.width,
+        spec.channels,
+        spec.bits,
+    )
+    return TargetSet(
+        rows=rows,
+        spec=spec,
+        data=request.target,
+        source=source,
+        files=files,
+        labels=labels,
+        names=target_names(files),
+        fit=Fit(request.transform),
+        resizing="" if same and not of_files else resizing,
+    )
 
 
 def _label(condition: Condition, row: Row, given: str | None, data: str) -> str | None:
