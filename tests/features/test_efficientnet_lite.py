@@ -154,3 +154,21 @@ def test_batches_do_not_matter(lite0: NetworkExtractor) -> None:
     pictures = images(6, 1, 32, 32)
     parts = torch.cat([lite0(part) for part in pictures.split(5)])
     torch.testing.assert_close(lite0(pictures), parts, rtol=1e-4, atol=1e-4)
+
+
+def test_distance_by_four_depths(trained_features: None) -> None:
+    """Unit vectors of every place, by hand; gradients reach the images."""
+    distance = registry.perceptual_distance(registry.default_distance())
+    assert distance.name == f"{LITE0}-distance" and not distance.indicative
+    first, second = (images(2, 3, 48, 64, seed=seed).float() for seed in (0, 1))
+    inputs, total = [(x - 127) / 128 for x in (first, second)], torch.zeros(2)
+    with torch.inference_mode():
+        for pair in zip(*map(distance.layers.levels, inputs), strict=True):
+            one, other = (each / each.norm(dim=1, keepdim=True) for each in pair)
+            total += (one - other).square().sum(1).mean((1, 2)) / 4
+    torch.testing.assert_close(distance(first, second), total, rtol=1e-4, atol=1e-6)
+    first.requires_grad_(True)
+    distance.between(distance.maps(first), distance.maps(second)).sum().backward()
+    assert first.grad is not None and bool(first.grad.any())
+    grey = images(2, 1, 48, 64)
+    assert torch.equal(distance(grey, grey), torch.zeros(2))

@@ -40,10 +40,11 @@ def make_snapshot(
     bits: int = 8,
     classes: tuple[str, ...] = ("a b", "c/d"),
     width: int | None = None,
+    size: tuple[int, int] = (8, 8),
     **settings: object,
 ) -> Snapshot:
     modalities = {"image": 1} if bits == 16 else {"vis": 3, "nir": 1}
-    spec = ImageSpec(height=8, width=8, modalities=modalities, bits=bits)
+    spec = ImageSpec(height=size[0], width=size[1], modalities=modalities, bits=bits)
     torch.manual_seed(0)
     width = len(classes) if width is None else width
     condition = Condition(classes, width)

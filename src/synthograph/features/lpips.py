@@ -107,9 +107,10 @@ class PerceptualDistance:
                 found[start : start + chunk] = self.between(*pair).cpu()
         return found
 
-    def maps(self, images: Tensor) -> list[Float[Tensor, "g n c u v"]]:
-        """What images are compared by: the features of each tapped layer, of every place scaled to
-        length 1. Gradients flow to fractional images.
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """What images are compared by: the features of each tapped layer, [g, n, c, u, v] with the
+        groups of channels first, of every place scaled to length 1. Gradients flow to fractional
+        images.
 
         Args:
             images: as for `__call__`; at least 16 pixels a side.

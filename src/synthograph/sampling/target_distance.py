@@ -80,7 +80,7 @@ class TargetDistance:
     def _modalities(self, images: Tensor) -> Iterator[Float[Tensor, "n c h w"]]:
         yield from self.spec.split(images).values()
 
-    def _maps(self, images: Float[Tensor, "n c h w"]) -> list[Float[Tensor, "g n c u v"]]:
+    def _maps(self, images: Float[Tensor, "n c h w"]) -> list[Tensor]:
         longer = max(images.shape[2:])
         if longer > LONGEST:
             height, width = (max(1, round(side * LONGEST / longer)) for side in images.shape[2:])

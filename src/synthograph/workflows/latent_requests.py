@@ -28,6 +28,11 @@ Sources = Annotated[tuple[str, ...], BeforeValidator(_several)]
 """Seeds such as `0-3,7`, or files of latents; one or several."""
 
 
+def _as_text(given: object) -> object:
+    """A path as text, which Python callers need not make of it."""
+    return str(given) if isinstance(given, Path) else given
+
+
 class OfNetwork(Request):
     """The network that a job draws with."""
 
@@ -70,7 +75,7 @@ class Rendered(Drawn):
 class ProjectRequest(OfClass):
     """Project images into a generator: find the styles whose image is most like each."""
 
-    target: str = Field(
+    target: Annotated[str, BeforeValidator(_as_text)] = Field(
         description="archive, ARCHIVE:split, folder or zip of image files, or one image file"
     )
     outdir: Path = Field(description="folder for images, styles and results; made if missing")

@@ -139,8 +139,8 @@ def run(request: ProjectRequest, *, progress: Progress) -> ProjectResult | None:
                 search.run(outputs, left, progress.track)
             except StoppedError as stopped:
                 raise StoppedError(f"{stopped}. Go on with: {request.command_line()}") from None
-        found = None
-        if all((request.outdir / name).exists() for name in outputs.records):
+        found, inner = None, part is not None and unfinished.whole.exists()  # of several processes
+        if not inner and all((request.outdir / name).exists() for name in outputs.records):
             found = outputs.finish(method, reference)
         unfinished.finish()
     return ProjectResult(request.outdir, found, request.part, len(own), targets.left_out)

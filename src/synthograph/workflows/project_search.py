@@ -87,7 +87,7 @@ class Search:
         def watch(step: int, ws: Float[Tensor, "n s w"]) -> None:
             tick()
             if self.video is not None and step % every == 0:
-                film.append(ws.cpu())
+                film.append(ws.cpu().clone())  # the search changes them in place
 
         styles = self.projector.project(targets, watch=watch)
         for place, number in enumerate(numbers):
@@ -200,7 +200,7 @@ def plan_search(
     progress.log(f"plan: {told}, {request.steps} steps{tunes}; {batch} at once")
     progress.log(
         f"it will take about {duration(seconds / 3600)}, {duration(seconds / 3600 / count)} a "
-        f"target, and {kept * batch / 2**30:.1f} GiB of memory"
+        f"target, and {kept * batch / 2**20:.0f} MiB of memory"
     )
     return Search(projector, tuning, batch, request.video)
 

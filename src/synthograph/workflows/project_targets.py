@@ -109,8 +109,9 @@ def open_targets(
         raise UserError(f"{path}: is not there: give an archive, a folder, a zip or an image file")
     packed = not path.is_file() or path.suffix.lower() == ".zip"
     with tempfile.TemporaryDirectory(prefix="synthograph-") as name:
+        rejects: Mapping[str, str] = {}
         if split is not None or (packed and is_archive(path)):
-            rows, rejects = open_rows(request.target), {}
+            rows = open_rows(request.target)
         else:
             asked = _as_network(request, snapshot.info.spec)
             rows, rejects = prepared_rows(path, Path(name), progress, **asked)
