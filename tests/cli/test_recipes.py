@@ -1,5 +1,6 @@
 """What four published projects do with a trained generator, typed at small scale."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,17 @@ from tests.metrics.images import Means
 from tests.sampling.test_generate import MODEL
 
 
-def network(folder: Path, modalities: dict[str, int], classes: tuple[str, ...], bits: int) -> Path:
-    """An untrained generator of 8x8 pixels."""
-    spec = ImageSpec(height=8, width=8, modalities=modalities, bits=bits)
+def network(
+    folder: Path,
+    modalities: dict[str, int],
+    classes: tuple[str, ...],
+    bits: int,
+    *,
+    side: int = 8,
+    groups: Sequence[str] = (),
+) -> Path:
+    """An untrained generator, which may say that it saw groups."""
+    spec = ImageSpec(height=side, width=side, modalities=modalities, bits=bits)
     torch.manual_seed(0)
     networks = family("stylegan2").build(
         spec, Condition(classes, len(classes)), parse_model(dict(MODEL))
@@ -34,6 +43,7 @@ def network(folder: Path, modalities: dict[str, int], classes: tuple[str, ...], 
         spec=spec,
         classes=list(classes),
         label_width=len(classes),
+        group_digests=list(groups),
     )
     return save_snapshot(folder, info, networks.generator, networks)
 
@@ -48,9 +58,9 @@ def test_skin_lesions_are_projected_by_class_drawn_again_and_measured(
 ) -> None:
     monkeypatch.setattr(registry, "extractor", lambda name, **_: Means())
     classes = ("benign", "melanoma")
-    lesions = make_archive(tmp_path / "lesions.zip", size=(8, 8), classes=classes)
+    lesions = make_archive(tmp_path / "lesions.zip", classes=classes)
     split_archive(lesions, SplitOptions(test=0.5, val=0.0))
-    net = network(tmp_path / "net", {"image": 3}, classes, 8)
+    net = network(tmp_path / "net", {"image": 3}, classes, 8, side=16)
     for split in ("train", "test"):
         asked = ("--target", f"{lesions}:{split}", "--num", "3", "--steps", "3")
         how = ("--distance", "pixels", "--class", "melanoma", "--outdir", tmp_path / split)

@@ -39,7 +39,7 @@ def test_every_row_has_a_cell_per_column() -> None:
 
 
 def test_answers_say_what_they_mean() -> None:
-    assert "Do not share it" in recovery_tree(found(gain=6))["meaning"]
+    assert "do not share it" in recovery_tree(found(gain=6))["meaning"]
     assert "reached alike" in recovery_tree(found())["meaning"]
 
 

@@ -6,24 +6,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from torch import nn
 
 import synthograph
 from synthograph.archive.batches import open_rows
 from synthograph.archive.split import SplitOptions, split_archive
 from synthograph.core.errors import UserError
 from synthograph.features import registry
-from synthograph.models.base import Networks
-from synthograph.models.snapshot import Snapshot, load, save_snapshot
 from synthograph.results import Authenticity, Projections
 from synthograph.results import load as load_results
 from synthograph.results.authenticity import RecoveryAnswer
 from synthograph.results.projection import Projection, ProjectionMethod
 from synthograph.results.provenance import Features, ImageRecord
 from synthograph.workflows import project
+from tests.cli.test_recipes import network
 from tests.conftest import make_archive
 from tests.metrics.images import Means
-from tests.sampling.test_generate import make_snapshot
 
 
 @pytest.fixture(autouse=True)
@@ -100,7 +97,7 @@ def test_a_memoriser_is_found_and_shown(tmp_path: Path) -> None:
         assert picture.width > 8 * 64
     text = "\n".join(result.lines())
     assert "training images are remembered: the generator reaches its training images" in text
-    assert "Do not share it" in text
+    assert "do not share it" in text
     synthograph.report(out, out=tmp_path / "page.html")
     assert "remember its training images?" in (tmp_path / "page.html").read_text()
 
@@ -158,7 +155,6 @@ def cells(tmp_path: Path) -> Path:
     path = make_archive(
         tmp_path / "cells.zip",
         count=48,
-        size=(8, 8),
         modalities={"vis": 3, "nir": 1},
         classes=("a b", "c/d"),
     )
@@ -166,21 +162,19 @@ def cells(tmp_path: Path) -> Path:
     return path
 
 
-def trained_on(cells: Path, split: str, folder: Path) -> Snapshot:
+def trained_on(cells: Path, split: str, folder: Path) -> Path:
     """An untrained network that says it saw a split."""
-    made = make_snapshot(folder / "first")
-    seen = open_rows(f"{cells}:{split}")
-    info = made.info.model_copy(update={"group_digests": list(seen.groups)})
-    networks = Networks(made.generator, nn.ModuleDict())
-    return load(save_snapshot(folder / "second", info, made.generator, networks))
+    seen = open_rows(f"{cells}:{split}").groups
+    kind = {"vis": 3, "nir": 1}
+    return network(folder / "net", kind, ("a b", "c/d"), 8, side=16, groups=list(seen))
 
 
 def test_it_projects_itself_and_goes_on(
     cells: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    snapshot, out = trained_on(cells, "train", tmp_path), tmp_path / "out"
+    net, out = trained_on(cells, "train", tmp_path), tmp_path / "out"
     asked = {
-        "network": snapshot.path,
+        "network": net,
         "archive": str(cells),
         "outdir": out,
         "num": 10,
@@ -204,8 +198,8 @@ def test_it_projects_itself_and_goes_on(
 
 
 def test_images_that_the_network_saw_are_not_held_out(cells: Path, tmp_path: Path) -> None:
-    snapshot = trained_on(cells, "test", tmp_path)
-    asked = {"network": snapshot.path, "outdir": tmp_path / "out"}
+    net = trained_on(cells, "test", tmp_path)
+    asked = {"network": net, "outdir": tmp_path / "out"}
     with pytest.raises(UserError, match="these are no held-out images"):
         synthograph.authenticity(**asked, archive=str(cells))
     with pytest.raises(UserError, match="name no split here"):

@@ -17,7 +17,7 @@ ROLES = {
 MEANING = {
     RecoveryAnswer.REMEMBERED: (
         "The generator keeps more of its training images than of other images of the same kind. "
-        "Do not share it or its images before the cause is known."
+        "Project more images to be surer, and do not share it before the cause is known."
     ),
     RecoveryAnswer.NOT_SHOWN: (
         "Training images and images of unseen patients are reached alike, as far as these images "
