@@ -2,11 +2,14 @@
 
 import csv
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 import synthograph
+from synthograph.archive.batches import ImageSet
 from synthograph.archive.manifest import Row
 from synthograph.archive.reader import ArchiveInfo
 from synthograph.archive.writer import ArchiveWriter, encode
@@ -16,6 +19,8 @@ from synthograph.results import Directions, Projections, load
 from synthograph.results.projection import Projection, ProjectionMethod
 from synthograph.results.provenance import Features, ImageRecord
 from synthograph.sampling.latents import Latents, Rendering, Space, of_seeds, read, render, styles
+from synthograph.workflows import direction_search
+from synthograph.workflows.classifying import Predicted
 from tests.sampling.test_generate import make_snapshot
 
 COUNT = 160
@@ -156,6 +161,35 @@ def test_projections_say_the_column_themselves(
     assert found.moved[0].change > found.chance
 
 
+class TellsBright:
+    """A classifier of bright images that reads samples, not real images."""
+
+    info = SimpleNamespace(classes=["a b", "c/d"])
+
+    @staticmethod
+    def predict(model: object, extractor: object, images: ImageSet, tracks: object) -> Predicted:
+        means = torch.cat([each.double().mean((1, 2, 3)) for each in images.batches()])
+        share = (means / 255)[:, None]
+        return Predicted(torch.cat((1 - share, share), 1), torch.zeros(len(share)).double())
+
+
+def test_a_classifier_scores_samples(
+    snapshot: Snapshot, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(direction_search.classifier, "load", lambda path: TellsBright)
+    monkeypatch.setattr(direction_search, "extractor_of", lambda model, device: None)
+    monkeypatch.setattr(direction_search, "predict", TellsBright.predict)
+    given = asked(snapshot, drawn, tmp_path / "out", classifier=Path("c.safetensors"))
+    found = synthograph.directions(**{**given, "column": "class", "level": "c/d"}).directions
+    assert found.found_on == "300 samples, scored by the classifier"
+    assert found.fit.measure == "correlation"
+    bright = next(each for each in found.moved if each.column == "bright")
+    assert bright.moves
+    assert bright.change > 0
+    with pytest.raises(UserError, match="which bright is none of; leave it out"):
+        synthograph.directions(**{**given, "outdir": tmp_path / "other"})
+
+
 def test_projections_of_another_network_or_archive_are_refused(
     snapshot: Snapshot, drawn: Path, projected: Path, tmp_path: Path
 ) -> None:
@@ -200,4 +234,6 @@ def test_a_dry_run_writes_nothing(
     out = tmp_path / "out"
     assert synthograph.directions(**asked(snapshot, drawn, out, dry_run=True)) is None
     assert not out.exists()
-    assert "images to draw: 1336, read by small pixels" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "images to draw: 1336, read by small pixels" in said
+    assert "will take about" in said

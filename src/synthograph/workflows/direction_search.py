@@ -1,5 +1,6 @@
 """Finds a direction in the style space and measures what moves along it."""
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +24,7 @@ from synthograph.features.registry import feature_folder
 from synthograph.metrics.columns import features_of
 from synthograph.metrics.evaluate import check_kind
 from synthograph.models.snapshot import Snapshot
+from synthograph.report.words import duration
 from synthograph.results.directions import Directions, Moved
 from synthograph.results.provenance import Features, Provenance
 from synthograph.sampling import latents
@@ -41,13 +43,15 @@ from synthograph.sampling.directions import (
     spread_along,
     trait_of,
 )
-from synthograph.sampling.latents import Latents, Rendering, Space, styles
+from synthograph.sampling.latents import Latents, Rendering, Space, render, styles
 from synthograph.stats.intervals import parts
 from synthograph.workflows.classifying import extractor_of, open_backbone, predict
 from synthograph.workflows.latent_inputs import class_of, open_styled
 from synthograph.workflows.latent_requests import DirectionsRequest
 from synthograph.workflows.projected import ProjectedSet
 
+TIMED = 8
+"""Samples by which the time is told."""
 JUDGED = 200
 """Samples that are read only to see whether both readers agree."""
 SHUFFLED = 20
@@ -152,8 +156,18 @@ class DirectionSearch:
         drawn = JUDGED if self.projections is not None else request.num
         images = drawn + request.fresh * request.steps + 2 * SHUFFLED * SHUFFLED_FRESH
         yield f"images to draw: {images}, read by {self._reads_by}"
+        yield f"drawing and reading them will take about {duration(images * self._pace() / 3600)}"
         if self.others:
             yield f"other columns: {', '.join(each.title for each in self.others)}"
+
+    def _pace(self) -> float:
+        """Seconds per image, by a few of them; the first ones warm up."""
+        _, ws = self.drawn(0, TIMED)
+        for _ in range(2):
+            start = time.perf_counter()
+            batch = np.stack([*render(self.snapshot, ws, range(TIMED), self.rendering)])
+            (self.extractor or small_pixels)(torch.from_numpy(batch))
+        return (time.perf_counter() - start) / TIMED
 
     @property
     def _how(self) -> str:
