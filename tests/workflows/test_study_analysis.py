@@ -135,7 +135,8 @@ def test_a_study_without_a_primary_arm_tells_values() -> None:
     assert "note: first" in list(study_lines(noted)) and "note: second" in list(study_lines(noted))
     assert "note: first" not in list(study_lines(noted, ["first"]))
     said = "\n".join(study_lines(alone))
-    assert "area under the ROC curve in every fold" in said and "Differences" not in said, said
+    assert "Area under the ROC curve in every fold" in said and "Differences" not in said, said
+    assert "ratio ┃" not in said, "a column without values"
     two = study(REAL, arm(ArmKind.AUGMENTED, 2.5, validation=0.4), primary="")
     (difference,) = two.internal.differences
     assert difference.adjusted_p == difference.p and not difference.primary

@@ -6,9 +6,18 @@ from synthograph.report.claims import caveat, signed, units
 from synthograph.report.curves import Curve, draw
 from synthograph.report.forest import Line, forest
 from synthograph.report.tables import TableText, three
-from synthograph.report.words import count, number
+from synthograph.report.words import as_sentence, count, number
 from synthograph.results.base import Tree
-from synthograph.results.study import SecondOpinion, Study, StudyArm, StudyDifference, StudySet
+from synthograph.results.study import (
+    FoldValue,
+    SecondOpinion,
+    Study,
+    StudyArm,
+    StudyDifference,
+    StudySet,
+)
+
+NONE = three(None)
 
 
 def set_name(study: Study, part: StudySet) -> str:
@@ -29,7 +38,14 @@ def tables(study: Study) -> Iterator[TableText]:
 
 
 def _size(study: Study, part: StudySet) -> str:
-    return f"{count(part.images)} images of {units(study, part.groups)}"
+    return _images(study, part, " of ")
+
+
+def _images(study: Study, part: StudySet | FoldValue, between: str) -> str:
+    """Images and groups, once where every image is a group of its own."""
+    groups = units(study, part.groups)
+    own = study.about.unit == "image"
+    return groups if own else f"{count(part.images)} images{between}{groups}"
 
 
 def _notes(study: Study, *more: str) -> list[str]:
@@ -104,6 +120,8 @@ def _values(study: Study, part: StudySet, where: str) -> TableText:
         ]
         for arm in part.arms
     ]
+    told = [n for n, column in enumerate(zip(*rows, strict=True)) if set(column) != {NONE}]
+    head, rows = [head[n] for n in told], [[row[n] for n in told] for row in rows]
     return TableText(f"Every arm: {where}", head, rows, _notes(study))
 
 
@@ -112,11 +130,11 @@ def _folds(study: Study, part: StudySet, where: str) -> TableText:
     shown = [each for each in part.differences if each.folds] or part.arms
     folds = shown[0].folds
     head = ["arm", *(f"fold {each.fold}" for each in folds), "all folds"]
-    sizes = [f"{count(each.images)} images, {units(study, each.groups)}" for each in folds]
+    sizes = [_images(study, each, ", ") for each in folds]
     rows = [["test images", *sizes, _size(study, part)]]
     rows += [_fold_row(each) for each in shown]
     what = f"Difference from {study.reference}" if part.differences else study.measure_title
-    title = f"{what} in every fold: {where}"
+    title = f"{as_sentence(what)} in every fold: {where}"
     return TableText(title, head, rows, _notes(study))
 
 
