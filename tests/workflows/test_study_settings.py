@@ -82,6 +82,7 @@ def test_networks_are_trained_thrice(tmp_path: Path) -> None:
             "nothing for the condition augmentation",
         ),
         ("generator: {trained_on: g.csv}", "speaks of sets"),
+        ("spread: 0.1", "spread: auroc is of all groups together"),
         ("generator: {sets: [a], snapshots: [b]}", "exclude each other"),
     ],
 )

@@ -26,6 +26,7 @@ from synthograph.core.errors import SettingError, UserError
 from synthograph.core.names import nearest
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.results.study import ArmKind
+from synthograph.stats.scores import AUROC, AVERAGE_PRECISION
 from synthograph.workflows.downstream_requests import (
     ClassifyTrainRequest,
     FitOptions,
@@ -305,6 +306,8 @@ class StudySettings(Config):
         refused = self.primary.measure and rules.refusal(self.primary.measure)
         if refused:
             raise ValueError(f"primary.measure of task {self.task}: {refused}")
+        if self.spread is not None and self.measure in (AUROC.name, AVERAGE_PRECISION.name):
+            raise ValueError(f"spread: {self.measure} is of all groups together: leave it out")
         for task, other in TASKS.items():
             if task is not self.task and getattr(self, other.options):
                 raise ValueError(f"{other.options}: is of task {task}: use {rules.options}")
