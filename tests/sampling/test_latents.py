@@ -133,7 +133,7 @@ W = np.zeros((2, ROWS, 8), dtype=np.float32)
         ({"w": W, "network": np.array("0" * 64)}, "bound to the network 0000000000000000, and"),
         ({"w": W, "network": np.array([1, 2])}, "bound to the network"),
         ({"w": W, "labels": np.array(["a b"])}, "labels is no list of 2 texts"),
-        ({"w": W, "labels": np.array(["a b", "x"])}, "class 'x' is unknown"),
+        ({"w": W, "labels": np.array(["a b", "x"])}, r"a\.npz: labels: class 'x' is unknown"),
         ({"w": W, "names": np.array([1, 2])}, "names is no list of 2 texts"),
         ({"w": W, "seeds": np.array([1.0, 2.0])}, "seeds is no list of 2 whole"),
         ({"w": W, "seeds": np.array([-1, 2])}, "numbers from 0 to"),
@@ -144,6 +144,11 @@ def test_what_is_refused(snapshot: Snapshot, tmp_path: Path, arrays: dict, words
     with pytest.raises(UserError, match=words) as caught:
         read(tmp_path / "a.npz", snapshot)
     assert "\n" not in str(caught.value)
+
+
+def test_a_class_by_its_index(snapshot: Snapshot, tmp_path: Path) -> None:
+    write_arrays(tmp_path / "a.npz", {"w": W, "labels": np.array(["1", ""])})
+    assert read(tmp_path / "a.npz", snapshot).labels == ("c/d", None)
 
 
 def test_a_class_is_missing(snapshot: Snapshot) -> None:

@@ -85,7 +85,7 @@ def test_saved_latents_draw_the_same_images(tmp_path: Path) -> None:
     assert two.rows[1].columns["latent"] == "seed0005" and "seed" not in two.rows[1].columns
     sha256 = hashlib.sha256(saved.read_bytes()).hexdigest()
     for archive in (one, two):
-        assert archive.info.snapshots[0]["latents"] == {"saved.npz": sha256}
+        assert archive.info.snapshots[0]["latents"] == {sha256: "saved.npz"}
     with np.load(saved) as arrays:  # z as published tools draw it, and w as drawn
         np.testing.assert_array_equal(arrays["z"][0], np.random.RandomState(4).randn(8).astype("f"))
         assert arrays["w"].shape == (6, 4, 8)

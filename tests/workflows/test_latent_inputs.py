@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 import synthograph as sg
 from synthograph.core.spec import ImageSpec
@@ -14,8 +15,8 @@ from tests.models.staged import Staged
 
 
 def made(family: str, model: dict, folder: Path) -> Snapshot:
-    """A snapshot of small grey images."""
-    spec = ImageSpec(height=16, width=16, modalities={"image": 1})
+    """A snapshot of small grey images of 16 bits, twice as wide as high."""
+    spec = ImageSpec(height=16, width=32, modalities={"image": 1}, bits=16)
     torch.manual_seed(0)
     config = registry.parse_model({"family": family, **model})
     networks = registry.family(family).build(spec, Condition(), config)
@@ -57,4 +58,5 @@ def test_networks_with_styles(tmp_path: Path, family: str, verb: str) -> None:
     network = made(family, SMALL, tmp_path / "n").path
     asked(verb, network, tmp_path / "out")
     name = {"mix_styles": "1-2", "neighbours": "20-000"}[verb]
-    assert (tmp_path / "out" / f"{name}.png").is_file()
+    with Image.open(tmp_path / "out" / f"{name}.png") as image:
+        assert (image.size, image.mode) == ((32, 16), "I;16")

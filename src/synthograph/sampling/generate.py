@@ -79,7 +79,7 @@ class ImageRequest(Rendering):
     Attributes:
         jobs: seed and class of every image; class None for an unconditional generator.
         latents: what the images are made of instead of seeds; a job then has its place in them.
-        files: files that hold the latents of the images, name -> hex sha256, for the record.
+        files: hex sha256 -> name of files that hold the latents of the images, for the record.
     """
 
     jobs: Sequence[Job]
@@ -431,7 +431,7 @@ def _command(snapshot: Snapshot, request: ImageRequest, typed: str | None) -> Js
 def _row(snapshot: Snapshot, request: ImageRequest, image: SyntheticImage) -> Row:
     where = {"seed": str(image.seed)}
     if request.latents is not None:
-        where = {"latent": request.latents.names[image.seed]}
+        where = {"latent": file_head(request.latents.names[image.seed])}
     columns = {
         "network": snapshot.sha256[:16],
         **where,

@@ -195,12 +195,10 @@ def read(path: Path, snapshot: Snapshot, space: Space | None = None) -> Latents:
     count = len(values)
     stem = path.name.removesuffix(SUFFIX)
     usual = [stem] if count == 1 else [f"{stem}-{number:04d}" for number in range(count)]
-    labels = [label or None for label in _texts(path, LABELS, arrays, [""] * count)]
-    for label in {label for label in labels if label is not None}:
-        snapshot.info.condition.one_hot(label)
+    labels = _labels(path, arrays, snapshot, count)
     names = _texts(path, NAMES, arrays, usual)
     seeds, bound = _seeds(path, arrays, count), NETWORK in arrays
-    return Latents(values, found, tuple(labels), tuple(names), seeds, bound)
+    return Latents(values, found, labels, tuple(names), seeds, bound)
 
 
 def describe(path: Path, facts: JsonObject) -> None:
@@ -247,6 +245,19 @@ def _all_rows(values: Tensor, rows: int) -> Tensor:
         values = values[:, None]
     one = values.dim() == 3 and values.shape[1] == 1
     return values.expand(-1, rows, -1).contiguous() if one else values
+
+
+def _labels(
+    path: Path, arrays: dict[str, np.ndarray], snapshot: Snapshot, count: int
+) -> tuple[str | None, ...]:
+    """Names of classes of the network; an empty text is none."""
+    condition = snapshot.info.condition
+    texts = _texts(path, LABELS, arrays, [""] * count)
+    try:
+        names = {t: condition.classes[int(condition.one_hot(t).argmax())] for t in {*texts} if t}
+    except UserError as error:
+        raise UserError(f"{path}: {LABELS}: {error}") from None
+    return tuple(names.get(text) for text in texts)
 
 
 def _texts(

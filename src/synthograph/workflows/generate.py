@@ -152,7 +152,7 @@ def _images_of_latents(
             raise UserError("--class: styles w are of the class that they have: name one, or none")
         every = joined([every.of_class(name) for name in classes])
     labels_of(snapshot, every, how)
-    return sampling.request_for(every, {path.name: sha256_file(path) for path in files}, how)
+    return sampling.request_for(every, {sha256_file(path): path.name for path in files}, how)
 
 
 def _refuse_together(request: GenerateRequest) -> None:
@@ -202,7 +202,7 @@ def _save_latents(
     sampling.check_request(snapshot, images)
     data = sampling.latents_to_save(snapshot, images)
     write_latents(path, data, "--save-latents")
-    return replace(images, files={**images.files, path.name: hashlib.sha256(data).hexdigest()})
+    return replace(images, files={**images.files, hashlib.sha256(data).hexdigest(): path.name})
 
 
 def _claim(snapshot: Snapshot, images: sampling.ImageRequest, request: GenerateRequest) -> None:
