@@ -14,6 +14,7 @@ from synthograph.archive.manifest import Row
 from synthograph.archive.reader import ArchiveInfo
 from synthograph.archive.writer import ArchiveWriter, encode
 from synthograph.core.errors import UserError
+from synthograph.downstream.classifier import Classifier
 from synthograph.models.snapshot import Snapshot
 from synthograph.results import Directions, Projections, load
 from synthograph.results.projection import Projection, ProjectionMethod
@@ -161,24 +162,25 @@ def test_projections_say_the_column_themselves(
     assert found.moved[0].change > found.chance
 
 
-class TellsBright:
-    """A classifier of bright images that reads samples, not real images."""
+def tells_bright() -> Classifier:
+    """A classifier whose header says its classes; `said` is what it says."""
+    made = object.__new__(Classifier)
+    object.__setattr__(made, "info", SimpleNamespace(classes=["a b", "c/d"]))
+    return made
 
-    info = SimpleNamespace(classes=["a b", "c/d"])
 
-    @staticmethod
-    def predict(model: object, extractor: object, images: ImageSet, tracks: object) -> Predicted:
-        means = torch.cat([each.double().mean((1, 2, 3)) for each in images.batches()])
-        share = (means / 255)[:, None]
-        return Predicted(torch.cat((1 - share, share), 1), torch.zeros(len(share)).double())
+def said(model: object, extractor: object, images: ImageSet, tracks: object) -> Predicted:
+    means = torch.cat([each.double().mean((1, 2, 3)) for each in images.batches()])
+    share = (means / 255)[:, None]
+    return Predicted(torch.cat((1 - share, share), 1), torch.zeros(len(share)).double())
 
 
 def test_a_classifier_scores_samples(
     snapshot: Snapshot, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(direction_search.classifier, "load", lambda path: TellsBright)
+    monkeypatch.setattr(direction_search.classifier, "load", lambda path: tells_bright())
     monkeypatch.setattr(direction_search, "extractor_of", lambda model, device: None)
-    monkeypatch.setattr(direction_search, "predict", TellsBright.predict)
+    monkeypatch.setattr(direction_search, "predict", said)
     given = asked(snapshot, drawn, tmp_path / "out", classifier=Path("c.safetensors"))
     found = synthograph.directions(**{**given, "column": "class", "level": "c/d"}).directions
     assert found.found_on == "300 samples, scored by the classifier"
@@ -234,6 +236,6 @@ def test_a_dry_run_writes_nothing(
     out = tmp_path / "out"
     assert synthograph.directions(**asked(snapshot, drawn, out, dry_run=True)) is None
     assert not out.exists()
-    said = capsys.readouterr().out
-    assert "images to draw: 1336, read by small pixels" in said
-    assert "will take about" in said
+    text = capsys.readouterr().out
+    assert "images to draw: 1336, read by small pixels" in text
+    assert "will take about" in text
