@@ -191,6 +191,8 @@ def test_it_projects_itself_and_goes_on(
         synthograph.authenticity(**asked)
     for name in ("authenticity.json", "pairs.csv", "pairs.png"):
         (out / name).unlink()
+    with pytest.raises(UserError, match="another network, archive, number, seed or steps"):
+        synthograph.authenticity(**{**asked, "steps": 3})
     monkeypatch.setattr(project, "run", None)  # all is projected already
     again = synthograph.authenticity(**asked).authenticity
     assert isinstance(again, Authenticity)

@@ -193,6 +193,7 @@ def _one(
     )
     progress.log(f"{role}: {target}")
     if (folder / RESULT).is_file() and not request.dry_run:
+        _refuse_other_options(request, snapshot, target, ProjectedSet.open(folder))
         return folder
     try:
         project.run(asked, progress=progress)
@@ -200,6 +201,21 @@ def _one(
         said = str(stopped).partition(". Go on with:")[0]
         raise StoppedError(f"{said}. Go on with: {request.command_line()}") from None
     return folder
+
+
+def _refuse_other_options(
+    request: AuthenticityRequest, snapshot: Snapshot, target: str, there: ProjectedSet
+) -> None:
+    """Refuse to take over projections that this request would not make."""
+    method, found = there.found.method, there.found
+    count = min(request.num, len(open_rows(target).rows))
+    wanted = (snapshot.sha256, target, request.steps, request.seed, count)
+    has = (found.network_sha256, found.data.archive, method.steps, method.seed)
+    if (*has, len(found.projections)) != wanted:
+        raise UserError(
+            f"{there.path}: was projected with another network, archive, number, seed or steps: "
+            "choose another --outdir, or give the options as they were"
+        )
 
 
 # --- writing --------------------------------------------------------------------------------------
