@@ -2,11 +2,11 @@
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jinja2
 from markupsafe import Markup
@@ -34,7 +34,7 @@ from synthograph.report.runs import NAMES, Run
 from synthograph.report.studies import drawing, reliability
 from synthograph.results.audit import Audit
 from synthograph.results.authenticity import Authenticity
-from synthograph.results.base import Tree
+from synthograph.results.base import Document, Tree
 from synthograph.results.classification import ClassifierEvaluation
 from synthograph.results.domain_gap import DomainGap
 from synthograph.results.evaluation import Farthest, Scope
@@ -42,6 +42,7 @@ from synthograph.results.measures import MEASURES, about
 from synthograph.results.study import Study
 from synthograph.results.truncation import Truncation
 
+R = TypeVar("R", bound=Document)
 FILM, SHEET, PAIRS, SPRITE = 5 << 20, 3 << 20, 2 << 20, 2 << 20
 """Bytes on the page for pictures of a kind."""
 MAX_POINTS = 4000
@@ -315,26 +316,14 @@ def render(document: Tree, inputs: Inputs, images: Pictures) -> str:
         style=Markup(_resource("style.css")),
         curves=[curves(run, number) for number, run in enumerate(inputs.runs)],
         progress=[progress(run, number) for number, run in enumerate(inputs.runs)],
-        forests=[
-            Markup(drawing(each.content, f"differences of study {number}"))
-            for number, each in enumerate(inputs.of(Study))
-        ],
-        reliabilities=[
-            Markup(reliability(each.content, f"reliability of study {number}"))
-            for number, each in enumerate(inputs.of(Study))
-        ],
+        forests=_drawn(inputs, Study, drawing, "differences of study"),
+        reliabilities=_drawn(inputs, Study, reliability, "reliability of study"),
         classifications=[
             {title: Markup(svg) for title, svg in drawings(each.content).items()}
             for each in inputs.of(ClassifierEvaluation)
         ],
-        recoveries=[
-            Markup(histogram(each.content, f"differences of projections {number}"))
-            for number, each in enumerate(inputs.of(Authenticity))
-        ],
-        sweeps=[
-            Markup(truncations.drawing(each.content, f"precision and recall over psi {number}"))
-            for number, each in enumerate(inputs.of(Truncation))
-        ],
+        recoveries=_drawn(inputs, Authenticity, histogram, "differences of projections"),
+        sweeps=_drawn(inputs, Truncation, truncations.drawing, "precision and recall over psi"),
         tables=classes_table(evaluation["entries"]) if evaluation else [],
         about=about,
         several=words.several,
@@ -345,6 +334,12 @@ def render(document: Tree, inputs: Inputs, images: Pictures) -> str:
         map_size=(MAP_WIDTH, MAP_HEIGHT),
         lacking={each["what"]: each for each in document["missing"]},
     )
+
+
+def _drawn(inputs: Inputs, kind: type[R], draw: Callable[[R, str], str], name: str) -> list[Markup]:
+    """A picture of every result of a kind, each with a name of its own."""
+    found = enumerate(inputs.of(kind))
+    return [Markup(draw(each.content, f"{name} {number}")) for number, each in found]
 
 
 def _resource(name: str) -> str:
