@@ -88,12 +88,17 @@ def test_all_kinds_of_films_show_the_same(film: Film, tmp_path: Path) -> None:
             assert (np.asarray(webp.convert("RGB")) == pixels).all()
 
 
+def test_a_sweep_has_a_row_of_a_filmstrip(film: Film, tmp_path: Path) -> None:
+    film(tmp_path / "psi.png", seeds="1-3", process="truncation", increment=0.25)
+    assert Image.open(tmp_path / "psi.png").size == (5 * 16, 3 * 8)
+
+
 @pytest.mark.parametrize(
     ("options", "frames"),
     [
         ({"seeds": "1-3", "process": "image"}, 3),
         ({"seeds": "1,2", "process": "truncation", "increment": 0.5}, 6),
-        ({"seeds": "1", "process": "truncation"}, 101),
+        ({"seeds": "1", "process": "truncation", "start": 0.9}, 11),
         ({"process": "interpolation-truncation", "easing": "bounceEaseOut"}, 6),
         ({"interpolation": "noiseloop", "diameter": 30}, 6),
         ({"interpolation": "circularloop", "seeds": "7"}, 6),

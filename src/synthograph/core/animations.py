@@ -184,20 +184,23 @@ class Animation(Protocol):
 
 
 @contextlib.contextmanager
-def open_animation(path: Path, *, frames: int, fps: float = 24) -> Iterator[Animation]:
+def open_animation(
+    path: Path, *, frames: int, fps: float = 24, columns: int = STRIP_COLUMNS
+) -> Iterator[Animation]:
     """Begin an animation, which is whole once the block ends without an error.
 
     Args:
         path: where; its ending says which kind.
         frames: how many there will be, for the numbers in names.
         fps: frames a second; folders and filmstrips have no time.
+        columns: frames of a row of a filmstrip.
 
     Raises:
         UserError: an unknown ending, a package is missing, or it cannot be written.
     """
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    with _OPENED[kind_of(path)](path, frames, fps) as animation:
+    with _OPENED[kind_of(path)](_Plan(path, frames, fps, columns)) as animation:
         yield animation
 
 
@@ -213,6 +216,14 @@ def png_of(pixels: np.ndarray) -> bytes:
     return file.getvalue()
 
 
+@dataclass(frozen=True)
+class _Plan:
+    path: Path
+    frames: int
+    fps: float
+    columns: int
+
+
 class _Folder:
     def __init__(self, folder: Path, frames: int) -> None:
         self._folder, self._frames, self._done = folder, frames, 0
@@ -224,9 +235,9 @@ class _Folder:
 
 
 @contextlib.contextmanager
-def _folder(path: Path, frames: int, fps: float) -> Iterator[Animation]:
-    with new_folder(path) as folder:
-        yield _Folder(folder, frames)
+def _folder(plan: _Plan) -> Iterator[Animation]:
+    with new_folder(plan.path) as folder:
+        yield _Folder(folder, plan.frames)
 
 
 class _Held:
@@ -238,11 +249,11 @@ class _Held:
 
 
 @contextlib.contextmanager
-def _webp(path: Path, frames: int, fps: float) -> Iterator[Animation]:
+def _webp(plan: _Plan) -> Iterator[Animation]:
     """Lossless, without end; times are rounded to milliseconds, their sum is not."""
     held = _Held()
     yield held
-    ends = [round(number * 1000 / fps) for number in range(len(held.frames) + 1)]
+    ends = [round(number * 1000 / plan.fps) for number in range(len(held.frames) + 1)]
     first, *others = map(Image.fromarray, held.frames)
     file = io.BytesIO()
     first.save(
@@ -254,14 +265,14 @@ def _webp(path: Path, frames: int, fps: float) -> Iterator[Animation]:
         loop=0,
         lossless=True,
     )
-    write_bytes(path, file.getvalue())
+    write_bytes(plan.path, file.getvalue())
 
 
 @contextlib.contextmanager
-def _strip(path: Path, frames: int, fps: float) -> Iterator[Animation]:
+def _strip(plan: _Plan) -> Iterator[Animation]:
     held = _Held()
     yield held
-    write_bytes(path, png_of(filmstrip(held.frames)))
+    write_bytes(plan.path, png_of(filmstrip(held.frames, plan.columns)))
 
 
 def filmstrip(frames: list[np.ndarray], columns: int = STRIP_COLUMNS) -> np.ndarray:
@@ -301,12 +312,15 @@ class _Video:
 
 
 @contextlib.contextmanager
-def _mp4(path: Path, frames: int, fps: float) -> Iterator[Animation]:
+def _mp4(plan: _Plan) -> Iterator[Animation]:
     _codec()
     import av
 
-    with atomic_path(path) as temporary, av.open(str(temporary), "w", format="mp4") as container:
-        video = _Video(container, fps)
+    with (
+        atomic_path(plan.path) as temporary,
+        av.open(str(temporary), "w", format="mp4") as container,
+    ):
+        video = _Video(container, plan.fps)
         yield video
         video.finish()
 

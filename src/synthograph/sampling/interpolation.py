@@ -13,7 +13,6 @@ from enum import StrEnum
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, Float64, Int64
-from scipy.special import ive
 from torch import Tensor
 
 from synthograph.core.errors import UserError
@@ -221,7 +220,7 @@ def noise_loop(width: int, diameter: float, seed: int) -> Path:
     them are the more alike the nearer they lie.
 
     The covariance at an angle a is exp(x (cos a - 1)) with x = (diameter / 2 `REACH`)^2, which a
-    field with a squared exponential has on a circle; its Fourier coefficients are Bessel functions.
+    field with a squared exponential has on a circle; the power of each order is its Fourier series.
     Source: Rasmussen and Williams 2006, "Gaussian processes for machine learning", equation 4.31.
 
     Args:
@@ -231,7 +230,9 @@ def noise_loop(width: int, diameter: float, seed: int) -> Path:
     """
     x = (diameter / (2 * REACH)) ** 2
     orders = torch.arange(math.ceil(6 * math.sqrt(x)) + 9)
-    power = torch.from_numpy(ive(orders.numpy(), x)) * torch.where(orders > 0, 2, 1)
+    around = torch.arange(4 * len(orders)).double() * (2 * math.pi / (4 * len(orders)))
+    power = torch.fft.rfft((x * (around.cos() - 1)).exp()).real[: len(orders)].clamp(min=0)
+    power[1:] *= 2
     streams = Streams(seed).under("sampling/noise loop")
     cosine, sine = (streams.normal(name, orders, (width,)).double() for name in ("cos", "sin"))
     scale = (power / power.sum()).sqrt()[:, None]

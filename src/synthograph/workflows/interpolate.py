@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from synthograph.core.animations import (
+    STRIP_COLUMNS,
     AnimationKind,
     Canvas,
     Padding,
@@ -40,6 +41,8 @@ WATCHED_SIDE = 256
 """Pixels of the shorter side that small images are enlarged to in films; on a filmstrip 64."""
 SEEDS, INCREMENT = "0-5", 0.01
 """Key images of a way, and the step of psi of a sweep, where none is given."""
+MOST_COLUMNS = 32
+"""Frames of a sweep that has a row of a filmstrip for itself."""
 FINISHING = "the frames at work are finished"
 
 
@@ -97,7 +100,7 @@ def run(request: InterpolateRequest, *, progress: Progress) -> InterpolateResult
         return None
     with StopRequest(FINISHING) as stop:
         if unfinished is None:
-            _write_film(request, _frames(snapshot, film, canvas, 0, stop), total, progress)
+            _write_film(request, film, _frames(snapshot, film, canvas, 0, stop), progress)
         else:
             unfinished.resume()
             left = _frames(snapshot, film, canvas, unfinished.done, stop)
@@ -106,13 +109,16 @@ def run(request: InterpolateRequest, *, progress: Progress) -> InterpolateResult
 
 
 def _write_film(
-    request: InterpolateRequest, frames: Iterable[np.ndarray], total: int, progress: Progress
+    request: InterpolateRequest, film: Film, frames: Iterable[np.ndarray], progress: Progress
 ) -> None:
-    """All frames into one file."""
+    """All frames into one file; on a filmstrip a sweep has a row of its own."""
+    total, each = len(film.steps), len(film.steps) // len(film.keys)
+    swept = Process(request.process) is Process.TRUNCATION and each <= MOST_COLUMNS
+    columns = each if swept else STRIP_COLUMNS
     try:
-        with open_animation(request.out, frames=total, fps=request.fps) as film:
+        with open_animation(request.out, frames=total, fps=request.fps, columns=columns) as out:
             for pixels in progress.track("drawing")(frames, total):
-                film.add(pixels)
+                out.add(pixels)
     except StoppedError as stopped:
         raise StoppedError(
             f"{stopped}; nothing is written, the same command starts again (a folder as --out "
