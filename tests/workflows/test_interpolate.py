@@ -90,7 +90,8 @@ def test_all_kinds_of_films_show_the_same(film: Film, tmp_path: Path) -> None:
 
 def test_a_sweep_has_a_row_of_a_filmstrip(film: Film, tmp_path: Path) -> None:
     film(tmp_path / "psi.png", seeds="1-3", process="truncation", increment=0.25)
-    assert Image.open(tmp_path / "psi.png").size == (5 * 16, 3 * 8)
+    with Image.open(tmp_path / "psi.png") as strip:
+        assert strip.size == (5 * 16, 3 * 8)
 
 
 @pytest.mark.parametrize(
