@@ -54,13 +54,42 @@ def test_a_table_for_every_part_marks_the_psi_of_the_rule() -> None:
     assert third.startswith("psi 0.3 is not ruled out")
 
 
+def few() -> list[TruncationPoint]:
+    """A recall of 4 of 40 images at every psi."""
+    value = Value(name="recall", value=0.1, n_real=40)
+    return [
+        point.replace(values=(*(v for v in point.values if v.name != "recall"), value))
+        for point in sweep().parts[0].points
+    ]
+
+
 def test_a_psi_without_a_gain_is_told() -> None:
     whole, _ = tables(sweep(precision=0.5))
     assert "truncation gains nothing here" in whole.notes[1]
+    (whole,) = tables(sweep().replace(parts=(TruncationPart.of(Scope(), few()),)))
+    assert whole.notes == [
+        "no psi is named: the best recall rests on 4 real images, at least 5 are needed"
+    ]
     whole, _ = tables(sweep(recall=0.1))
     assert whole.notes[0] == (
         "psi 1 (*) keeps recall within 5 % of the best: 0.600 (0.500 to 0.700)"
     )
+
+
+def test_recall_that_odd_images_raise_is_told() -> None:
+    part = sweep().parts[0]
+    points = [
+        point.replace(
+            values=tuple(
+                value.replace(value=point.psi) if value.name == "coverage" else value
+                for value in point.values
+            )
+        )
+        for point in part.points
+    ]
+    found = sweep().replace(parts=(TruncationPart.of(Scope(), points),))
+    (whole,) = tables(found)
+    assert "coverage is 0.700 there, and 1.000 at psi 1" in whole.notes[2]
 
 
 def test_the_picture_has_both_curves_and_their_psi() -> None:

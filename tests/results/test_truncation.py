@@ -10,7 +10,7 @@ from synthograph.results.truncation import TruncationPart, TruncationPoint
 def point(psi: float, recall: float | None, high: float | None = None) -> TruncationPoint:
     note = () if recall is not None else ("too few",)
     ends = None if high is None or recall is None else Interval(0, high)
-    value = Value(name="recall", value=recall, interval=ends, notes=note)
+    value = Value(name="recall", value=recall, interval=ends, n_real=40, notes=note)
     return TruncationPoint(psi=psi, values=(Value(name="precision", value=0.5), value))
 
 
@@ -21,7 +21,9 @@ def point(psi: float, recall: float | None, high: float | None = None) -> Trunca
         ({0.5: 0.2, 0.7: 0.8, 1.0: 0.5}, 0.7, 0.7),
         ({0.5: 0.4, 1.0: 0.4}, 1.0, 0.5),
         ({0.5: None, 1.0: 0.4}, 1.0, 1.0),
-        ({0.5: 0.0, 1.0: 0.0}, None, None),
+        ({0.5: None, 1.0: None}, None, None),
+        ({0.5: 0.0, 1.0: 0.1}, 1.0, None),  # 4 of 40 images are too few
+        ({0.5: 0.0, 1.0: 0.125}, 1.0, 1.0),
         ({-1.0: 0.4, 1.0: 0.1}, -1.0, -1.0),
     ],
 )

@@ -7,14 +7,22 @@ from synthograph.report.tables import TableText, three
 from synthograph.report.words import number, scope_name, several
 from synthograph.results.base import Tree
 from synthograph.results.evaluation import Value
-from synthograph.results.truncation import PRECISION, RECALL, Truncation, TruncationPart
+from synthograph.results.truncation import (
+    COVERAGE,
+    KEPT,
+    MIN_RECALLED,
+    PRECISION,
+    RECALL,
+    Truncation,
+    TruncationPart,
+)
 
 TITLES = {
     "frechet": "Frechet",
     PRECISION: "precision",
     RECALL: "recall",
     "density": "density",
-    "coverage": "coverage",
+    COVERAGE: "coverage",
 }
 MEANING = (
     "precision and density say how many synthetic images look like real ones, recall and coverage "
@@ -53,7 +61,12 @@ def _cell(value: Value) -> str:
 def _sentences(part: TruncationPart) -> Iterator[str]:
     """What the psi of the rule costs and gains."""
     if part.chosen is None or part.best is None:
-        yield "no psi is named: recall is 0 at all of them, so there is no variety to keep"
+        of = None if part.best is None else part.at(part.best).of(RECALL)
+        hits = 0 if of is None else round((of.value or 0) * of.n_real)
+        yield (
+            f"no psi is named: the best recall rests on {several(hits, 'real image')}, at least "
+            f"{MIN_RECALLED} are needed"
+        )
         return
     here, best, last = (part.at(psi) for psi in (part.chosen, part.best, part.points[-1].psi))
     at_best = f"; the best is {_cell(best.of(RECALL))}, at psi {best.psi:g}"
@@ -66,6 +79,12 @@ def _sentences(part: TruncationPart) -> Iterator[str]:
         yield (
             f"precision is {_cell(here.of(PRECISION))} there, and {_cell(last.of(PRECISION))} at "
             f"psi {last.psi:g}{'' if gain else ': truncation gains nothing here'}"
+        )
+    most = max(part.points, key=lambda point: point.of(COVERAGE).value or 0)
+    if (here.of(COVERAGE).value or 0) < KEPT * (most.of(COVERAGE).value or 0):
+        yield (
+            f"coverage is {_cell(here.of(COVERAGE))} there, and {_cell(most.of(COVERAGE))} at psi "
+            f"{most.psi:g}: synthetic images far from all real ones can raise recall, not coverage"
         )
     if part.possible is not None and part.possible < part.chosen:
         yield (

@@ -16,10 +16,15 @@ from synthograph.results.base import (
 from synthograph.results.evaluation import Scope, Value
 from synthograph.results.provenance import Provenance
 
-RECALL, PRECISION = "recall", "precision"
+RECALL, PRECISION, COVERAGE = "recall", "precision", "coverage"
 KEPT = 0.95
 """Share of the best recall that a psi has to keep."""
-RULE = "the smallest psi whose recall is at least 95 % of the best one"
+MIN_RECALLED = 5
+"""Real images that the best recall has to rest on."""
+RULE = (
+    "the smallest psi whose recall is at least 95 % of the best one; none where the best one rests "
+    f"on fewer than {MIN_RECALLED} real images"
+)
 
 
 class TruncationPoint(Schema):
@@ -38,7 +43,7 @@ class TruncationPart(Schema):
 
     Attributes:
         best: psi of the best recall; the larger one of equal ones.
-        chosen: the psi that the rule names; None where no recall is above 0.
+        chosen: the psi that the rule names; None where it names none.
         possible: the smallest psi that the intervals of recall do not rule out; None without.
     """
 
@@ -53,10 +58,10 @@ class TruncationPart(Schema):
         """A part, with the psi that the rule names."""
         points = tuple(sorted(points, key=lambda point: point.psi))
         recalls = {p.psi: p.of(RECALL).value for p in points}
-        known = {psi: recall for psi, recall in recalls.items() if recall}
-        if not known:
-            return cls(scope=scope, points=points)
-        best = max(known, key=lambda psi: (known[psi], psi))
+        known = {psi: recall for psi, recall in recalls.items() if recall is not None}
+        best = max(known, key=lambda psi: (known[psi], psi), default=None)
+        if best is None or known[best] * points[0].of(RECALL).n_real < MIN_RECALLED:
+            return cls(scope=scope, points=points, best=best)
         needed = KEPT * known[best]
         ends = {p.psi: p.of(RECALL).interval for p in points}
         return cls(
