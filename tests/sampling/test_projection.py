@@ -161,11 +161,21 @@ def test_the_search_leaves_the_network_as_it_was(snapshot: Snapshot) -> None:
     assert error(snapshot, ws, targets).max() < 1e-3, "blocks compute in fp32 again"
 
 
-def test_more_targets_keep_more_memory(snapshot: Snapshot) -> None:
-    targets, _ = known(snapshot)
-    finder = projector(snapshot)
-    one, three = (finder.trial(targets.take(slice(k))).kept for k in (1, 3))
-    assert 2 < three / one < 4
+def test_memory_of_a_target(snapshot: Snapshot) -> None:
+    targets, _ = known(snapshot, 6)
+    finder = projector(snapshot, unit=1)
+    one, six = (finder.trial(targets.take(slice(k))).kept for k in (1, 6))
+    assert six / one == pytest.approx(1, rel=0.3), "it is told of each"
+
+
+def test_targets_are_padded(snapshot: Snapshot) -> None:
+    targets, _ = known(snapshot, 5)
+    padded = targets.padded(4)
+    assert padded.keys.tolist() == [*targets.keys.tolist(), *targets.keys.tolist()[-1:] * 3]
+    assert len(targets.padded(5)) == 5 == len(targets.padded(1))
+    shapes = []
+    projector(snapshot, steps=2).project(targets, watch=lambda step, ws: shapes.append(len(ws)))
+    assert shapes == [5, 5], "nobody sees the padding"
 
 
 def test_tuning_brings_one_style_nearer(snapshot: Snapshot) -> None:

@@ -190,7 +190,7 @@ def test_as_many_at_once_as_memory_allows(
     targets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = {"network": NETWORK, "target": targets, "outdir": tmp_path / "out", "dry_run": True}
-    for free, at_once in ((1, 1), (1 << 40, 5), (None, 5)):
+    for free, at_once in ((1, 4), (1 << 40, 5), (None, 5)):
         monkeypatch.setattr(project_search, "free_memory", lambda device, free=free: free)
         lines = []
         listener = Printed()

@@ -25,7 +25,7 @@ from synthograph.models.base import Networks, NoiseMode
 from synthograph.models.registry import style_family
 from synthograph.models.snapshot import Snapshot
 from synthograph.models.styles import LatentSpace, StyleFamily
-from synthograph.sampling.target_distance import Goal, TargetDistance
+from synthograph.sampling.target_distance import UNIT, Goal, TargetDistance
 
 # n target, c channel, s style row, w width of a style, p pixels of all noise maps, k map of a size
 
@@ -85,7 +85,12 @@ class Targets:
     def __len__(self) -> int:
         return len(self.keys)
 
-    def take(self, some: slice) -> "Targets":
+    def padded(self, unit: int) -> "Targets":
+        """With the last one repeated until their number is a multiple."""
+        last = len(self) - 1
+        return self.take([*range(last), *[last] * (1 + -len(self) % unit)])
+
+    def take(self, some: slice | list[int]) -> "Targets":
         """Those of these places."""
         labels = None if self.labels is None else self.labels[some]
         return Targets(self.images[some], labels, self.keys[some])
@@ -106,7 +111,7 @@ class StyleStart:
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds of a step, and bytes that it keeps until its gradients are there."""
+    """Seconds of a step, and bytes that it keeps of each target until its gradients are there."""
 
     seconds: float
     kept: int
@@ -124,6 +129,9 @@ class Projector:
         seed: of all random numbers.
         device: where to compute.
         precision: arithmetic of the network blocks while searching.
+        unit: targets go in multiples of it, the last repeated; in multiples of 4 the same target
+            gets the same bits on a processor, whatever others are beside it. A difference in the
+            last bit grows over a thousand steps until it can be seen in the styles.
     """
 
     snapshot: Snapshot
@@ -133,6 +141,7 @@ class Projector:
     seed: int = 0
     device: str = "cpu"
     precision: Precision = Precision.FP32
+    unit: int = UNIT
     _starts: dict[tuple[float, ...], StyleStart] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -167,7 +176,8 @@ class Projector:
             targets: images, all at once.
             watch: gets the number of steps done and the styles so far.
         """
-        rows = self.space.rows if self.rows_apart else 1
+        count, rows = len(targets), self.space.rows if self.rows_apart else 1
+        targets = targets.padded(self.unit)
         styles, spread = self._starts_of(targets)
         styles = styles.repeat(1, rows, 1).requires_grad_(True)
         maps = self._first_maps(targets.keys)
@@ -189,8 +199,11 @@ class Projector:
                 adam.step()
                 if maps is not None:
                     normalise_maps(maps, self.space.noise)
-                watch(step + 1, styles.detach().expand(-1, self.space.rows, -1))
-        return styles.detach().expand(-1, self.space.rows, -1).clone().cpu()
+                watch(step + 1, self._rows(styles[:count]))
+        return self._rows(styles[:count]).cpu()
+
+    def _rows(self, styles: Float[Tensor, "n r w"]) -> Float[Tensor, "n s w"]:
+        return styles.detach().expand(-1, self.space.rows, -1).clone()
 
     def trial(self, targets: Targets, steps: int = 1) -> Cost:
         """What steps with these targets cost, once the first is done.
@@ -212,7 +225,8 @@ class Projector:
         begin = time.perf_counter()
         replace(trial, schedule=replace(self.schedule, steps=steps)).project(targets)
         synchronise(torch.device(self.device))
-        return Cost((time.perf_counter() - begin) / steps, sum(kept.values()))
+        count = len(targets.padded(self.unit))
+        return Cost((time.perf_counter() - begin) / steps, sum(kept.values()) // count)
 
     def mean_styles(self, targets: Targets) -> Float[Tensor, "n s w"]:
         """Where targets start, one row per layer."""

@@ -18,6 +18,10 @@ from synthograph.features.lpips import PerceptualDistance
 LONGEST = 256
 """Pixels to which the longer side of larger images is reduced before features see them, as
 published."""
+UNIT = 4
+"""Images whose features are computed at once: more are no faster on a processor, and in multiples
+of this the features of an image have the same bits whatever others are beside it.
+"""
 SMALLEST = 8
 """Pixels of the shorter side below which images are not halved any more."""
 
@@ -85,7 +89,8 @@ class TargetDistance:
         if longer > LONGEST:
             height, width = (max(1, round(side * LONGEST / longer)) for side in images.shape[2:])
             images = adaptive_avg_pool2d(images, (height, width))
-        return self.perceptual.maps((images + 1) * 127.5)
+        parts = [self.perceptual.maps((part + 1) * 127.5) for part in images.split(UNIT)]
+        return [torch.cat(layer, dim=1) for layer in zip(*parts, strict=True)]
 
 
 def scales(images: Float[Tensor, "n c h w"]) -> Iterator[Float[Tensor, "n c u v"]]:

@@ -87,7 +87,7 @@ class Search:
         def watch(step: int, ws: Float[Tensor, "n s w"]) -> None:
             tick()
             if self.video is not None and step % every == 0:
-                film.append(ws.cpu().clone())  # the search changes them in place
+                film.append(ws.cpu())
 
         styles = self.projector.project(targets, watch=watch)
         for place, number in enumerate(numbers):
@@ -184,6 +184,8 @@ def plan_search(
         count: how many of them this process projects.
         progress: is told the plan.
     """
+    if len(targets) == 1:
+        projector = replace(projector, unit=1)  # it has no others to be independent of
     first = targets.targets(range(1), projector.snapshot)
     kept = projector.trial(first).kept
     batch = min(request.batch or _fitting(projector, kept, request.gpus), count)
@@ -211,4 +213,5 @@ def _fitting(projector: Projector, kept: int, processes: int) -> int:
     free, most = free_memory(device), MOST[is_gpu(device)]
     if free is None:
         return most
-    return max(1, min(most, int(SHARE * free / max(kept, 1) / processes)))
+    units = int(SHARE * free / processes) // (kept * projector.unit)
+    return projector.unit * max(1, min(most // projector.unit, units))
