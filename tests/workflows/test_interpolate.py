@@ -8,15 +8,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import synthograph as sg
 from synthograph.core.errors import StoppedError, UserError
 from synthograph.core.progress import Silent
+from synthograph.models import registry
 from synthograph.models.snapshot import Snapshot
 from synthograph.sampling import interpolation
 from synthograph.sampling.latents import Rendering, Space, of_seeds, styles
 from synthograph.workflows import generate, interpolate
 from synthograph.workflows.latent_requests import InterpolateRequest
 from synthograph.workflows.requests import GenerateRequest
+from tests.models.staged import Staged
 from tests.sampling.test_generate import make_snapshot
+from tests.workflows.test_latent_inputs import SMALL, made
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +185,29 @@ def test_sixteen_bits_show_their_upper_eight(tmp_path: Path, film: Film) -> None
     steps = interpolation.steps_by_keys(2, 6, 1)
     deep = list(interpolation.frames(grey, interpolation.Film(keys, steps, path, Rendering())))
     assert (shown(tmp_path / "film")[..., 0] == np.concatenate(deep) >> 8).all()
+
+
+@pytest.mark.parametrize("family", ["stylegan1", "stylegan2"])
+def test_any_family_with_styles(tmp_path: Path, family: str) -> None:
+    """16 bits, twice as wide as high; the first frame is the image of its seed."""
+    network = made(family, SMALL, tmp_path / "n").path
+    how = {"network": network, "seeds": "1,2"}
+    sg.interpolate(**how, size="32x16", frames=3, trunc=0.7, out=tmp_path / "film")
+    sg.generate(**how, trunc=0.7, outdir=tmp_path / "files")
+    frames = shown(tmp_path / "film")
+    assert frames.shape == (3, 16, 32, 3)
+    with Image.open(tmp_path / "files" / "seed0002.png") as image:
+        assert np.abs(frames[2, ..., 0] - (np.asarray(image) >> 8)).max() <= 1
+
+
+def test_a_network_without_styles_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(registry.FAMILIES, "staged", Staged())
+    network = made("staged", {}, tmp_path / "n").path
+    with pytest.raises(UserError, match="has no mapping and no synthesis"):
+        sg.interpolate(network=network, out=tmp_path / "film.webp")
+    assert not (tmp_path / "film.webp").exists()
 
 
 def test_small_images_are_enlarged(tmp_path: Path, film: Film) -> None:
