@@ -18,6 +18,7 @@ from synthograph.results.authenticity import RecoveryAnswer
 from synthograph.results.projection import Projection, ProjectionMethod
 from synthograph.results.provenance import Features, ImageRecord
 from synthograph.workflows import project
+from synthograph.workflows.latent_requests import ProjectRequest
 from tests.cli.test_recipes import network
 from tests.conftest import make_archive
 from tests.metrics.images import Means
@@ -32,7 +33,7 @@ METHOD = ProjectionMethod(space="w", minimised="pixels", steps=10, seed=0, preci
 
 
 def projected(
-    folder: Path, split: str | None, *, far: float, count: int = 24, **changes: object
+    folder: Path, split: str | None, *, far: float, count: int = 14, **changes: object
 ) -> Path:
     """Projections of random pictures, each of another patient, that miss by so much."""
     rng, found = np.random.default_rng(len(str(split))), []
@@ -87,7 +88,7 @@ def test_a_memoriser_is_found_and_shown(tmp_path: Path) -> None:
     cosine = [each.cosine.median for each in found.sets if each.cosine is not None]
     assert cosine[2] < cosine[0] < cosine[1]
     rows = list(csv.DictReader((out / "pairs.csv").read_text().splitlines()))
-    assert len(rows) == 72
+    assert len(rows) == 42
     assert (rows[0]["set"], rows[0]["image"], rows[0]["group"]) == (
         "train",
         "train/0.png",
@@ -177,15 +178,13 @@ def test_it_projects_itself_and_goes_on(
         "network": net,
         "archive": str(cells),
         "outdir": out,
-        "num": 10,
-        "steps": 2,
+        "num": 5,
+        "steps": 1,
         "device": "cpu",
     }
-    assert synthograph.authenticity(**asked, dry_run=True) is None
-    assert not out.exists()
     found = synthograph.authenticity(**asked).authenticity
     assert [each.role for each in found.sets] == ["train", "held-out", "own"]
-    assert [each.size.images for each in found.sets] == [10, 10, 10]
+    assert [each.size.images for each in found.sets] == [5, 5, 5]
     assert (out / "held-out" / "nir").is_dir()
     with pytest.raises(UserError, match="authenticity.json"):
         synthograph.authenticity(**asked)
@@ -197,6 +196,19 @@ def test_it_projects_itself_and_goes_on(
     again = synthograph.authenticity(**asked).authenticity
     assert isinstance(again, Authenticity)
     assert again.sets == found.sets
+
+
+def test_a_dry_run_projects_nothing(
+    cells: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans: list[ProjectRequest] = []
+    monkeypatch.setattr(project, "run", lambda asked, **_: plans.append(asked))
+    net, out = trained_on(cells, "train", tmp_path), tmp_path / "out"
+    asked = {"network": net, "archive": str(cells), "outdir": out, "device": "cpu"}
+    assert synthograph.authenticity(**asked, dry_run=True) is None
+    assert [each.target for each in plans] == [f"{cells}:train", f"{cells}:test"]
+    assert all(each.dry_run for each in plans)
+    assert not out.exists()
 
 
 def test_images_that_the_network_saw_are_not_held_out(cells: Path, tmp_path: Path) -> None:
