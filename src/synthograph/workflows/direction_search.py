@@ -279,8 +279,7 @@ class DirectionSearch:
                 f"{given.path}: none of its images is in {self.rows.name}: name the "
                 "archive and split that were projected"
             )
-        folder = given.path.parent
-        read = [latents.read(folder / e.latent, self.snapshot, Space.W).values for e in chosen]
+        read = [latents.read(given.beside(e.latent), self.snapshot, Space.W).values for e in chosen]
         rows = torch.tensor([places[each.file] for each in chosen])
         groups = group_numbers(self.rows.ordered)[rows]
         values = [trait.values[rows] for trait in self._traits]

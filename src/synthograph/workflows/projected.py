@@ -50,11 +50,19 @@ class ProjectedSet:
             "reported distance": self.found.distance_name,
         }
 
+    def beside(self, file: str) -> Path:
+        """A file that the projections name.
+
+        Raises:
+            UserError: its name leads elsewhere.
+        """
+        if Path(file).name != file:
+            raise UserError(f"{self.path}: the file {file!r:.80} does not lie beside it")
+        return self.path.parent / file
+
     def pixels(self, file: str) -> np.ndarray:
         """Of a picture, modalities one after the other [channels, h, w]."""
-        folder = self.path.parent
-        if Path(file).name != file:
-            raise UserError(f"{self.path}: the picture {file!r:.80} does not lie beside it")
+        folder = self.beside(file).parent
         others = sorted(sub for sub in folder.iterdir() if (sub / file).is_file())
         packed = (
             read_bounded(each / file, "a picture of 'project'", limit=MAX_PICTURE)
