@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +134,12 @@ def test_saved_latents_are_keys(film: Film, snapshot: Snapshot, tmp_path: Path) 
     assert np.abs(shown(tmp_path / "w") - wanted).max() <= 1
     film(tmp_path / "along z", latents=tmp_path / "z.npz", classes=["a b"])
     assert not (shown(tmp_path / "along z") == wanted).all()
+    plain = replace(kept, labels=(None, None))  # as files of other programs are
+    plain.save(tmp_path / "plain.npz", snapshot)
+    film(tmp_path / "plain", latents=tmp_path / "plain.npz", classes=[], trunc=0.5)
+    with pytest.raises(UserError, match="conditional: name a class"):
+        asked = {"latents": tmp_path / "plain.npz", "classes": [], "trunc_center": "class"}
+        film(tmp_path / "no", **asked, trunc=0.5)
     with pytest.raises(UserError, match="has no latents 'z'"):
         film(tmp_path / "no", latents=tmp_path / "w.npz", space="z")
 
@@ -229,6 +236,7 @@ def test_small_images_are_enlarged(tmp_path: Path, film: Film) -> None:
         ({"interpolation": "noiseloop", "seeds": "1"}, "leave out --seeds and --latents"),
         ({"interpolation": "circularloop", "seeds": "1,2"}, "a loop has one centre"),
         ({"interpolation": "noiseloop", "process": "truncation"}, "noiseloop has none"),
+        ({"seeds": "7"}, "one key image does not move"),
         ({"interpolation": "slerp", "space": "w"}, "slerp: goes through z, not through w"),
         ({"interpolation": "noiseloop", "space": "w"}, "noiseloop: goes through z"),
         ({"process": "truncation", "trunc": 0.5}, "--trunc: --process truncation sweeps psi"),

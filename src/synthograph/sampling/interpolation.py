@@ -17,6 +17,7 @@ from torch import Tensor
 
 from synthograph.core.errors import UserError
 from synthograph.core.seeds import Streams
+from synthograph.models.base import TruncationCenter
 from synthograph.models.registry import style_family
 from synthograph.models.snapshot import Snapshot
 from synthograph.models.styles import truncate
@@ -292,8 +293,9 @@ def _means(snapshot: Snapshot, film: Film) -> Float[Tensor, "k w"] | None:
     """What truncation pulls every key to; None where nothing is truncated."""
     if bool((film.steps.psi == 1).all()):
         return None
-    kind, rendering = style_family(snapshot.info.family), film.rendering
-    label = one_hot_labels(snapshot, film.keys.labels, rendering.device)
+    kind, rendering, label = style_family(snapshot.info.family), film.rendering, None
+    if rendering.center is TruncationCenter.CLASS:
+        label = one_hot_labels(snapshot, film.keys.labels, rendering.device)
     with torch.no_grad():
         generator = placed(snapshot, rendering)
         return kind.mean_styles(generator, len(film.keys), label, rendering.center)

@@ -206,6 +206,11 @@ def _film(
             f"--interpolation {way}: goes through z, not through w; leave it out, or name latents "
             "in z and --space z"
         )
+    if len(keys) == 1 and not way.is_loop and Process(request.process) is Process.INTERPOLATION:
+        raise UserError(
+            "one key image does not move: name several --seeds, several of --class, or "
+            "--interpolation noiseloop"
+        )
     closed = request.loop or way.is_loop
     steps = _steps(request, len(keys), closed)
     if Process(request.process).moves:  # noise that changed at keys would flicker
@@ -245,7 +250,8 @@ def _keys(request: InterpolateRequest, snapshot: Snapshot, progress: Progress) -
     if request.latents is not None:
         wanted = Space.Z if request.space == "z" else None
         keys = read_latents(request.latents, snapshot, progress, wanted)
-        if not classes and (keys.space is Space.W or None not in keys.labels):
+        needed = keys.space is Space.Z or request.trunc_center == "class"
+        if not classes and not (needed and None in keys.labels):
             return keys
     else:
         usual = str(request.random_seed) if looping else SEEDS
