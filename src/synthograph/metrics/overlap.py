@@ -88,7 +88,7 @@ def refuse_overlap(
     way = (
         "measure on images that it never saw (--real ARCHIVE:test of the archive that it was "
         "trained on, split before training), or under published names, which compare with "
-        "training images (--metrics fid5k_full)"
+        "training images (evaluate --metrics fid5k_full)"
     )
     if not trained.known:
         return [

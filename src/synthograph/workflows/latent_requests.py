@@ -136,7 +136,8 @@ class _Film(OfNetwork):
     )
     process: Literal["image", "interpolation", "truncation", "interpolation-truncation"] = Field(
         "interpolation",
-        description="the way between key images, their truncation, both, or the key images (image)",
+        description="interpolation (the way between key images), truncation (each of them at many "
+        "psi), interpolation-truncation (both), or image (key images only)",
     )
     interpolation: Literal["linear", "slerp", "noiseloop", "circularloop"] | None = Field(
         None,
@@ -145,7 +146,11 @@ class _Film(OfNetwork):
     )
     easing: Literal[
         "linear", "easeInOutQuad", "bounceEaseOut", "circularEaseOut", "circularEaseOut2"
-    ] = Field("linear", description="pace between two key images")
+    ] = Field(
+        "linear",
+        description="pace between two key images: linear, easeInOutQuad, bounceEaseOut, "
+        "circularEaseOut or circularEaseOut2",
+    )
     space: Literal["z", "w"] | None = Field(
         None, description="where the way runs; z if not given, w for a file of styles"
     )
