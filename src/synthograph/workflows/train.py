@@ -250,10 +250,28 @@ def _introduction(session: Session, scorer: SnapshotScorer | None) -> Iterator[s
         )
     counts = ", ".join(f"{name} {n:,}" for name, n in parameter_counts(session).items())
     yield f"parameters: {counts}; device {config.device}, precision {config.precision}"
+    yield from _stages(session)
     yield from (f"note: {n}" for n in training_notes(data.rows, conditional=config.data.cond))
     if scorer is None and config.metrics.measures:
         yield f"nothing is measured: {LABEL_VECTORS}"
     yield from () if scorer is None else scorer.lines()
+
+
+def _stages(session: Session) -> Iterator[str]:
+    """The sizes that a run grows through, and whether it comes to the last of them."""
+    model, spec, training = session.config.model, session.spec, session.config.training
+    starts = session.family.stage_starts(model, spec)
+    if len(starts) == 1:
+        return
+    stages = [(start / 1000, session.family.schedule(model, spec, start)) for start in starts]
+    shown = (f"{s.resolution} from {k:g} ({training.batch * s.batch_scale})" for k, s in stages)
+    yield f"longer side from kimg (images a step): {', '.join(shown)}"
+    last, stage = stages[-1]
+    if training.kimg <= last:
+        yield (
+            f"note: training ends before images of {stage.resolution} are made, at {last:g} kimg: "
+            f"take more than --kimg {training.kimg:g}, or shorter stages"
+        )
 
 
 def _dry_run(config: RunConfig, data: ArchiveRows, source: Snapshot | None, log: Log) -> None:

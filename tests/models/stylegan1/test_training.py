@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from synthograph.archive.reader import open_archive
+from synthograph.core.progress import Silent
 from synthograph.models import snapshot
 from synthograph.models.snapshot_files import list_snapshots
 from synthograph.training import estimate as timing
@@ -15,6 +16,8 @@ from synthograph.training.presets import resolve
 from synthograph.training.run import create_run
 from synthograph.training.session import Session
 from synthograph.training.setup import make_session, open_data, resolve_machine
+from synthograph.workflows.requests import TrainRequest
+from synthograph.workflows.train import run
 from tests.conftest import make_archive
 from tests.models.stylegan1.test_family import SMALL
 
@@ -99,3 +102,25 @@ def test_the_time_of_a_run_is_that_of_its_stages(
     assert found == pytest.approx(0.6 * 1 + 0.4 * 10)
     short = timing.estimate(begin(archive, kimg=0.02))
     assert short.sec_per_kimg == 1
+
+
+def test_a_run_tells_its_stages_and_whether_it_comes_to_the_last(
+    archive: Path, tmp_path: Path
+) -> None:
+    sets = [f"model.{name}={SMALL[name]}" for name in ("channel_base", "channel_max", "z_dim")]
+    request = {
+        "data": archive,
+        "outdir": tmp_path / "runs",
+        "cfg": "tiny-progressive",
+        "progressive_stage": 12,
+        "start_dimension": 4,
+        "batch": 4,
+        "kimg": 0.02,
+        "metrics": "none",
+        "settings": tuple(sets),
+    }
+    done = run(TrainRequest.parse(request), progress=Silent())
+    assert done is not None and done.images == 20
+    log = (done.run / "log.txt").read_text()
+    assert "longer side from kimg (images a step): 4 from 0 (4), 8 from 0.024 (4)" in log
+    assert "note: training ends before images of 8 are made, at 0.024 kimg: take more than" in log
