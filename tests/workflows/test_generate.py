@@ -77,7 +77,8 @@ def test_saved_latents_draw_the_same_images(tmp_path: Path) -> None:
     network, saved = make_snapshot(tmp_path / "n").path, tmp_path / "more" / "saved.npz"
     first, again = tmp_path / "first.zip", tmp_path / "again.zip"
     how = {"network": network, "noise_mode": "random", "batch": 2}
-    synthograph.generate(seeds="4-6", trunc=0.6, outdir=first, save_latents=saved, **how)
+    made = synthograph.generate(seeds="4-6", trunc=0.6, outdir=first, save_latents=saved, **how)
+    assert repr(made) == f"{first}: 6 images\n{saved}"
     synthograph.generate(latents=[saved], outdir=again, **how)
     one, two = open_archive(first), open_archive(again)
     assert one.digests == two.digests

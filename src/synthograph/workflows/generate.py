@@ -48,6 +48,7 @@ class GenerateResult(Result):
         left_out: how many were too similar to a training image; None where that was not asked.
         compared_with: the archive that `left_out` is about.
         grid: the picture of them, if one was asked for.
+        latents: the file of their latents, likewise.
     """
 
     outdir: Path
@@ -56,6 +57,7 @@ class GenerateResult(Result):
     left_out: int | None = None
     compared_with: str | None = None
     grid: Path | None = None
+    latents: Path | None = None
 
     def lines(self) -> Iterator[str]:
         """How many images are where."""
@@ -66,8 +68,7 @@ class GenerateResult(Result):
         if of_part and is_packed(self.outdir):
             way = "; once all parts are done, the same command without --part joins them"
         yield f"{self.outdir}: {self.count} images{of_part}{way}"
-        if self.grid is not None:
-            yield f"{self.grid}"
+        yield from (str(path) for path in (self.latents, self.grid) if path is not None)
 
 
 def run(request: GenerateRequest, *, progress: Progress) -> GenerateResult:
@@ -110,7 +111,9 @@ def run(request: GenerateRequest, *, progress: Progress) -> GenerateResult:
             return GenerateResult(request.outdir, count, part=request.part)
         compared = request.reject_copies
         left_out = None if compared is None else len(images.jobs) - count
-        result = GenerateResult(request.outdir, count, None, left_out, compared)
+        result = GenerateResult(
+            request.outdir, count, None, left_out, compared, latents=request.save_latents
+        )
         if request.grid is None:
             return result
         with keeping(result):
