@@ -62,5 +62,5 @@ _CURVES: dict[Easing, Curve] = {
     Easing.QUADRATIC: quadratic,
     Easing.BOUNCE: bounce,
     Easing.CIRCULAR: circular,
-    Easing.CIRCULAR_AGAIN: circular,  # two ways to write one curve
+    Easing.CIRCULAR_AGAIN: circular,  # no other curve is known by this name
 }
