@@ -214,7 +214,7 @@ def _limits(recoverable: float | None) -> tuple[str, ...]:
     limits = [
         "it sees what the search reaches: an image can be remembered where no search finds it",
         "training and held-out images must have been divided by chance; where they differ "
-        "otherwise, such as by device, that shows, too",
+        "otherwise, for example by device, that shows, too",
         "it is about these images and this training run",
     ]
     if recoverable is None:
