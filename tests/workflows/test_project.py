@@ -54,7 +54,8 @@ def test_files_of_every_target_and_of_all(targets: Path, tmp_path: Path) -> None
     rows = list(csv.DictReader((folder / "projections.csv").read_text().splitlines()))
     assert [float(row["distance"]) for row in rows] == [p.distance for p in found.projections]
     assert json.loads((folder / "img00000000.json").read_text())["psnr"] == first.psnr
-    assert NO_ANONYMISATION in repr(made) and "5 targets of split val" in repr(made)
+    assert NO_ANONYMISATION in repr(made) and "How near cond2_rgb_32.pkl comes" in repr(made)
+    assert found.command.startswith("synthograph project --network")
     assert found.public().projections[0].file == "" == found.public().projections[0].latent
 
 

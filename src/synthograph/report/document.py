@@ -13,6 +13,7 @@ from synthograph.report.commands import Beside, audit_command, evaluate_command,
 from synthograph.report.curves import Curve, thinned
 from synthograph.report.gather import SYNTHETIC, Inputs
 from synthograph.report.numbers import WHOLE, Numbers
+from synthograph.report.projections import projections_tree
 from synthograph.report.recoveries import recovery_tree
 from synthograph.report.runs import Run
 from synthograph.report.segmentations import segmentation_tree
@@ -26,6 +27,7 @@ from synthograph.results.authenticity import Authenticity, RecoveryAnswer
 from synthograph.results.base import Document, Tree
 from synthograph.results.classification import ClassifierEvaluation
 from synthograph.results.domain_gap import DomainGap
+from synthograph.results.projection import Projections
 from synthograph.results.report import Missing, ReportContent
 from synthograph.results.segmentation import SegmenterEvaluation
 from synthograph.results.sensitivity import Sensitivity
@@ -159,6 +161,7 @@ def build(inputs: Inputs, *, title: str = "", public: bool = False) -> ReportCon
         "domain_gaps": _of(inputs, DomainGap, _gap),
         "studies": _of(inputs, Study, study_tree),
         "classifications": _of(inputs, ClassifierEvaluation, classification_tree),
+        "projections": _of(inputs, Projections, projections_tree),
         "recoveries": _of(inputs, Authenticity, recovery_tree),
         "truncations": _of(inputs, Truncation, truncation_tree),
         "segmentations": _of(inputs, SegmenterEvaluation, segmentation_tree),
@@ -436,6 +439,7 @@ def provenance(inputs: Inputs) -> Tree:
     commands += [each.content.provenance.command for each in inputs.of(Audit)]
     commands += [each.content.provenance.command for each in inputs.of(Authenticity)]
     commands += [each.content.provenance.command for each in inputs.of(Truncation)]
+    commands += [each.content.command for each in inputs.of(Projections)]
     versions = {"this page": synthograph.__version__}
     seeds: dict[str, int] = {}
     for place, each in enumerate(inputs.numbers):

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import pydantic
 
 from synthograph.results.base import (
+    Command,
     Count,
     Document,
     FileName,
@@ -98,6 +99,7 @@ class Projections(Document):
     held_out: IfGiven[Count] = 0
     projections: Many[Projection]
     version: str
+    command: IfGiven[Command] = ""
     notes: Many[Prose] = (NO_ANONYMISATION,)
 
     @property

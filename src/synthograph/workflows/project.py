@@ -2,10 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 from synthograph.archive.parts import Part
 from synthograph.core.commands import TYPED
@@ -18,10 +17,10 @@ from synthograph.features.packaged import RANDOM
 from synthograph.models.registry import style_family
 from synthograph.models.snapshot import load
 from synthograph.models.snapshot_files import find_snapshot
+from synthograph.report.projections import table
 from synthograph.report.words import several
 from synthograph.results.projection import (
     NO_ANONYMISATION,
-    Projection,
     ProjectionMethod,
     Projections,
 )
@@ -33,9 +32,7 @@ from synthograph.workflows.processes import in_parts
 from synthograph.workflows.project_files import RESULT, SHEET, TABLE, Outputs
 from synthograph.workflows.project_search import make_projector, plan_search, reported_distance
 from synthograph.workflows.project_targets import open_targets
-
-FEW, FAR = 20, 95
-"""Held-out images that a percentile needs, and the percentile beyond which a target is far off."""
+from synthograph.workflows.tables import worded_lines
 
 
 @dataclass(frozen=True, repr=False)
@@ -63,27 +60,9 @@ class ProjectResult(Result):
         if self.found is None:
             yield f"{self.outdir}: {several(self.done, 'target')} of part {self.part}"
             return
-        every = self.found.projections
-        for split in dict.fromkeys(each.split for each in every):
-            some = [each for each in every if each.split == split]
-            yield _in_short(split, some, self.found.held_out)
+        yield from worded_lines(table(self.found))
         yield f"note: {NO_ANONYMISATION}"
         yield f"{self.outdir}: {RESULT}, {TABLE}, {SHEET}, and NAME.npz of every target"
-
-
-def _in_short(split: str | None, some: Sequence[Projection], held_out: int) -> str:
-    noise = [float("inf") if each.psnr is None else each.psnr for each in some]
-    of = "" if split is None else f" of split {split}"
-    said = (
-        f"{several(len(some), 'target')}{of}: PSNR {median(noise):.1f} dB in the median "
-        f"({min(noise):.1f} to {max(noise):.1f}), perceptual distance "
-        f"{median(each.distance for each in some):.3f}"
-    )
-    places = [each.percentile for each in some if each.percentile is not None]
-    if len(places) == 0 or held_out < FEW:
-        return said
-    beyond = sum(place > FAR for place in places)
-    return f"{said}; {beyond} further than {FAR} % of {several(held_out, 'held-out image')}"
 
 
 def run(request: ProjectRequest, *, progress: Progress) -> ProjectResult | None:
@@ -141,7 +120,8 @@ def run(request: ProjectRequest, *, progress: Progress) -> ProjectResult | None:
                 raise StoppedError(f"{stopped}. Go on with: {request.command_line()}") from None
         found, inner = None, part is not None and unfinished.whole.exists()  # of several processes
         if not inner and all((request.outdir / name).exists() for name in outputs.records):
-            found = outputs.finish(method, reference)
+            whole = request.model_copy(update={"part": None})
+            found = outputs.finish(method, reference, whole.own_line())
         unfinished.finish()
     return ProjectResult(request.outdir, found, request.part, len(own), targets.left_out)
 

@@ -148,13 +148,16 @@ class Outputs:
             for pixels in self._drawn(network, film):
                 animation.add(np.concatenate((still, as_rgb(pixels, channels)), axis=1))
 
-    def finish(self, method: ProjectionMethod, reference: Projections | None) -> Projections:
+    def finish(
+        self, method: ProjectionMethod, reference: Projections | None, command: str
+    ) -> Projections:
         """Write the results of all targets.
 
         Args:
             method: how they were found.
             reference: projections whose held-out images percentiles refer to; None takes the
                 held-out ones among these targets.
+            command: that was typed.
         """
         found = []
         for name in self.records:
@@ -179,6 +182,7 @@ class Outputs:
             held_out=held_out,
             projections=tuple(found),
             version=VERSION,
+            command=command,
         )
         rows = ([tree.get(column) for column in COLUMNS] for tree in map(_tree, result.projections))
         write_text(self.folder / TABLE, csv_text(COLUMNS, rows))
