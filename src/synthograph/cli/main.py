@@ -86,6 +86,10 @@ INTERRUPTED = 130
 AGAIN = "an unfinished archive goes on with the same command"
 LEFT = {
     "generate": ("stopped before anything was begun", AGAIN),
+    "project": (
+        "stopped before anything was begun",
+        "targets that are done are kept, and the same command goes on",
+    ),
     # the run directory may be there already
     "train": (
         "stopped before the first step was begun",
