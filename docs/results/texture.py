@@ -5,7 +5,7 @@ python docs/results/texture.py generator-*.safetensors --real bccd.zip:test
 Printed is a table in Markdown, in decibels over real images (0: alike, 10: ten times the power).
 `fine` is the power of waves shorter than three pixels together, where speckle shows. `wave` is the
 single wave that stands out most, with its length in pixels, where stripes show. The last row are
-real images against others.
+real images against others. `--class` takes the images of one class.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from synthograph.archive.batches import open_rows
+from synthograph.archive.batches import ArchiveRows, open_rows
 from synthograph.models.snapshot import load
 from synthograph.models.snapshot_files import kimg_of
 from synthograph.sampling.image_set import synthetic_images
@@ -31,8 +31,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("snapshots", type=Path, nargs="+")
     parser.add_argument("--real", required=True)
+    parser.add_argument("--class", dest="label")
     arguments = parser.parse_args()
     real = open_rows(arguments.real)
+    if arguments.label:
+        chosen = [row for row in real.rows if row.label == arguments.label]
+        real = ArchiveRows(real.archive, chosen, real.split)
     halves = np.array_split(powers(real.images.batches()), 2)
     lines = [["kimg", "fine", "wave"], ["---"] * 3]
     for path in arguments.snapshots:
