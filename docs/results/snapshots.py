@@ -59,7 +59,7 @@ def draw(found: list[tuple[float, dict[str, Entry]]], output: Path) -> None:
         axis.plot(kimg, [e.value for e in entries], "o-", color="C0", label="held-out images")
         axis.plot(kimg, [e.train.value for e in entries], "--", color="C1", label="training")
         axis.plot(kimg, [e.floor.value for e in entries], ":", color="0.3", label="real")
-        axis.set(title=name, xscale="log")
+        axis.set(title=name)
         if name in ("frechet", "spectrum"):
             axis.set(yscale="log")
     for axis in axes[1]:
