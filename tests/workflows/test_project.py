@@ -11,6 +11,7 @@ from PIL import Image
 
 import synthograph
 from synthograph.archive.png import encode_png
+from synthograph.core import animations
 from synthograph.core.errors import StoppedError, UserError
 from synthograph.core.progress import Printed
 from synthograph.results.projection import NO_ANONYMISATION, Projection, Projections
@@ -174,6 +175,25 @@ def test_progress_video(targets: Path, tmp_path: Path) -> None:
     (film,) = folder.glob("*.webp")
     with Image.open(film) as frames:
         assert 1 < frames.n_frames <= 4 and frames.size == (64, 32)  # equal ones are joined
+
+
+def test_a_video_that_cannot_be_written_is_refused_before_the_search(
+    targets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(animations.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match="MP4 needs the package av"):
+        synthograph.project(
+            network=NETWORK, target=targets, video="mp4", outdir=tmp_path / "out", **FEW
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def test_more_parts_than_targets(targets: Path, tmp_path: Path) -> None:
+    asked = {"network": NETWORK, "target": targets, "num": 1, "outdir": tmp_path / "out", **FEW}
+    assert synthograph.project(**asked, part="1/3", dry_run=True) is None
+    made = [synthograph.project(**asked, part=f"{k}/3") for k in (1, 2, 3)]
+    assert [each.done for each in made] == [0, 0, 1] and made[-1].found is not None
+    assert not list((tmp_path / "out").glob(".unfinished*"))
 
 
 def test_dry_run_says_what_it_takes(

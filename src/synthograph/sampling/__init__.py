@@ -3,5 +3,5 @@ image. And the latent tools, which all draw through `latents`.
 
 Public names: `seeds.parse_seeds`, `generate.ImageRequest`, `generate.generate_files`,
 `generate.generate_archive`, `latents.Latents`, `latents.Rendering`, `latents.styles`,
-`latents.render`.
+`latents.render`, `projection.Projector`, `tuning.tuned`.
 """

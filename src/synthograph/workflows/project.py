@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from synthograph.archive.parts import Part
+from synthograph.core.animations import check_animation
 from synthograph.core.commands import TYPED
 from synthograph.core.errors import StoppedError, UserError
 from synthograph.core.files import refuse_unwritable_folder
@@ -15,8 +16,7 @@ from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.features.packaged import RANDOM
 from synthograph.models.registry import style_family
-from synthograph.models.snapshot import load
-from synthograph.models.snapshot_files import find_snapshot
+from synthograph.models.snapshot import Snapshot
 from synthograph.report.projections import table
 from synthograph.report.words import several
 from synthograph.results.projection import (
@@ -27,10 +27,16 @@ from synthograph.results.projection import (
 from synthograph.sampling.folder import NOTE, Unfinished
 from synthograph.sampling.latents import Rendering, check_rendering
 from synthograph.sampling.projection import Projector
+from synthograph.workflows.latent_inputs import open_network
 from synthograph.workflows.latent_requests import ProjectRequest
 from synthograph.workflows.processes import in_parts
 from synthograph.workflows.project_files import RESULT, SHEET, TABLE, Outputs
-from synthograph.workflows.project_search import make_projector, plan_search, reported_distance
+from synthograph.workflows.project_search import (
+    FRAMES,
+    make_projector,
+    plan_search,
+    reported_distance,
+)
 from synthograph.workflows.project_targets import open_targets
 from synthograph.workflows.tables import worded_lines
 
@@ -86,12 +92,10 @@ def run(request: ProjectRequest, *, progress: Progress) -> ProjectResult | None:
         raise UserError(f"--outdir {request.outdir}: projections are files in a folder: name one")
     refuse_unwritable_folder(request.outdir)
     part = None if request.part is None else Part.parse(request.part)
-    path = find_snapshot(request.network)
-    if request.network.is_dir():
-        progress.log(f"network: {path}")
-    snapshot = load(path)
+    snapshot = open_network(request.network, progress)
     style_family(snapshot.info.family)
     check_rendering(snapshot, Rendering())
+    _refuse_video(request, snapshot)
     projector, reported = make_projector(request, snapshot), reported_distance(request, snapshot)
     if reported.perceptual.indicative:
         progress.log(f"note: {RANDOM} stands for features: its distances are indicative")
@@ -103,12 +107,13 @@ def run(request: ProjectRequest, *, progress: Progress) -> ProjectResult | None:
     with open_targets(request, snapshot, progress) as targets:
         own = range(len(targets)) if part is None else part.numbers(len(targets))
         if request.dry_run:
-            plan_search(request, projector, targets, len(own), progress)
+            if own:
+                plan_search(request, projector, targets, len(own), progress)
             return None
         outputs = Outputs(request.outdir, targets, snapshot, reported, projector.device)
         unfinished = _begin(request, outputs, method, part)
         if request.gpus > 1 and part is None:
-            words = request.model_copy(update={"network": path}).command_words()
+            words = request.model_copy(update={"network": snapshot.path}).command_words()
             in_parts(words, request.command_line(), request.gpus)
             unfinished.resume()
         left = own[unfinished.done :]
@@ -124,6 +129,15 @@ def run(request: ProjectRequest, *, progress: Progress) -> ProjectResult | None:
             found = outputs.finish(method, reference, whole.own_line())
         unfinished.finish()
     return ProjectResult(request.outdir, found, request.part, len(own), targets.left_out)
+
+
+def _refuse_video(request: ProjectRequest, snapshot: Snapshot) -> None:
+    """Refuse videos that could not be written, before the search."""
+    if request.video is not None:
+        spec = snapshot.info.spec
+        size = (spec.height, 2 * spec.width * len(spec.modalities))
+        file = request.outdir / f"NAME.{request.video}"
+        check_animation(file, FRAMES + 1, size, option="--video")
 
 
 def _method(request: ProjectRequest, projector: Projector) -> ProjectionMethod:
