@@ -27,6 +27,7 @@ from synthograph.models.snapshot import Snapshot
 from synthograph.sampling.latents import one_hot_labels
 from synthograph.sampling.naming import collide, file_head
 from synthograph.sampling.projection import Targets, key_of
+from synthograph.workflows.latent_inputs import class_of
 from synthograph.workflows.latent_requests import ProjectRequest
 from synthograph.workflows.predict_inputs import prepared_rows
 
@@ -198,7 +199,8 @@ def _chosen(
         rows = [row for row in rows if row.file in wanted]
     files = [row.source if of_files else row.file for row in rows]
     condition = snapshot.info.condition
-    labels = [_label(condition, row, request.of_class, request.target) for row in rows]
+    named = class_of(snapshot, request.of_class)
+    labels = [named or _label(condition, row, request.target) for row in rows]
     resizing = f"{request.transform}, Lanczos, to the network's size and colours; {DEPTHS}"
     given = source.archive.info.spec
     same = (given.height, given.width, given.channels, given.bits) == (
@@ -220,14 +222,12 @@ def _chosen(
     )
 
 
-def _label(condition: Condition, row: Row, given: str | None, data: str) -> str | None:
+def _label(condition: Condition, row: Row, data: str) -> str | None:
     """The class that an image is projected as.
 
     Raises:
         UserError: it has none, or one that the network does not know.
     """
-    if given is not None:
-        return condition.classes[int(condition.one_hot(given).argmax())]
     if not condition.width:
         return None
     if row.label is None:
