@@ -47,7 +47,7 @@ def test_a_row_for_every_split() -> None:
     assert shown.rows[1][:3] == ["val", "1", "inf"], "an equal image has no noise"
     assert [row[-1] for row in shown.rows] == ["1", "0"]
     assert "far off: further than 95 % of 20 held-out images" in shown.notes
-    assert shown.head[5] == "distance by some-distance"
+    assert shown.head[5] == "distance by some"
 
 
 def test_few_held_out_images_say_nothing_of_percentiles() -> None:

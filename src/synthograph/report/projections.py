@@ -34,7 +34,8 @@ def table(found: Projections) -> TableText:
         rows.append(
             [split or "images", count(len(some)), *cells, *([count(far)] if placed else [])]
         )
-    head = ["", "targets", "PSNR (dB)", "SSIM", "MS-SSIM", f"distance by {found.distance_name}"]
+    features = found.distance_name.removesuffix("-distance")
+    head = ["", "targets", "PSNR (dB)", "SSIM", "MS-SSIM", f"distance by {features}"]
     notes = ["medians, with quartiles in brackets"]
     if placed:
         head.append("far off")
