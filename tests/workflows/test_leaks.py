@@ -22,6 +22,7 @@ from synthograph.core.progress import Silent
 from synthograph.core.spec import ImageSpec
 from synthograph.workflows.study_inputs import Inputs, open_inputs
 from synthograph.workflows.study_settings import read_study
+from tests.conftest import NVIDIA
 
 BACKBONE = "random-vgg16"
 CLASSES = ("benign", "melanoma")
@@ -242,6 +243,53 @@ def test_a_generator_that_is_known_by_pixels_alone(home: Path, tmp_path: Path) -
         sg.mix(home, synthetic=made, add="2", dest=tmp_path / "m.zip")
     with pytest.raises(UserError, match="images that equal"):
         plan(tmp_path, home, folds="split", draws=1, generator={"sets": [str(made)]})
+
+
+@pytest.mark.parametrize("way", ["itself", "mixed", "near"])
+def test_projections_of_test_images(home: Path, tmp_path: Path, way: str) -> None:
+    """They are nearly the images themselves, whatever the generator was trained on."""
+    network, out = NVIDIA / "cond2_rgb_32.pkl", tmp_path / "found"
+    kind = {"network": network, "of_class": "0"}
+    how = {"num": 1, "steps": 1, "distance": "pixels"}
+    sg.project(target=f"{home}:test", outdir=out, **kind, **how)
+    (latents,) = out.glob("*.npz")
+    if way == "mixed":
+        sg.mix_styles(rows="1", cols=str(latents), outdir=tmp_path / "mixed", **kind)
+        latents = tmp_path / "mixed" / "latents.npz"
+    elif way == "near":
+        sg.neighbours(latents=latents, num=1, outdir=tmp_path / "near", **kind)
+        latents = tmp_path / "near" / "latents.npz"
+    sg.generate(network=network, latents=[latents], outdir=tmp_path / "drawn.zip")
+    message = "or its images are projections of, 1 "
+    with pytest.raises(UserError, match=f"{message}groups of .*, and project images of that alone"):
+        sg.mix(home, synthetic=tmp_path / "drawn.zip", add="1", dest=tmp_path / "m.zip")
+    (drawn,) = open_archive(tmp_path / "drawn.zip").info.snapshots
+    archive = open_archive(home)
+    made = synthetic(tmp_path / "made.zip", {**drawn, **saw(archive, "train")})
+    with pytest.raises(UserError, match="projected, such as"):
+        sg.evaluate(real=f"{home}:test", synthetic=str(made), features=BACKBONE)
+    with pytest.raises(UserError, match=f"it was trained on, {message}of 6 test groups"):
+        plan(tmp_path, home, folds="split", draws=1, generator={"sets": [str(made)]})
+
+
+def test_projections_of_training_images_and_of_others(home: Path, tmp_path: Path) -> None:
+    archive = open_archive(home)
+    proven, dest = saw(archive, "train"), tmp_path / "m.zip"
+    made = synthetic(tmp_path / "made.zip", {**proven, "projected": saw(archive, "train")})
+    assert not sg.mix(home, synthetic=made, add="2", dest=dest).notes
+    settings = {"folds": "split", "draws": 1, "generator": {"sets": [str(made)]}}
+    plan(tmp_path, home, **settings)
+    strange = {**proven, "projected": {"group_digests": ["0"], "image_digests": ["1"]}}
+    made = synthetic(tmp_path / "strange.zip", strange)
+    settings["generator"] = {"sets": [str(made)]}
+    (note,) = sg.mix(home, synthetic=made, add="2", dest=dest, force=True).notes
+    assert "are projections of images that" in note and "is not known" in note
+    with pytest.raises(UserError, match="does not hold, which may be of test patients"):
+        plan(tmp_path, home, **settings)
+    pixels = saw(archive, "val")["image_digests"]
+    made = synthetic(tmp_path / "v.zip", {**proven, "projected": {"image_digests": pixels}})
+    with pytest.raises(UserError, match="images that equal validation or test images"):
+        sg.mix(home, synthetic=made, add="2", dest=dest, force=True)
 
 
 @pytest.mark.parametrize("change", ["equal", *SOME])

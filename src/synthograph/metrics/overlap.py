@@ -15,29 +15,45 @@ MAX_COPIES = 0.01
 
 @dataclass(frozen=True)
 class Trained:
-    """The training set of a generator as digests; empty where its snapshot has none."""
+    """The training set of a generator as digests; empty where its snapshot has none. What its
+    images are projections of counts as seen, too.
+    """
 
     groups: frozenset[str] = frozenset()  # of patients
     images: frozenset[str] = frozenset()  # of decoded pixels
+    target_groups: frozenset[str] = frozenset()
+    target_images: frozenset[str] = frozenset()
 
     @property
     def known(self) -> bool:
         """Whether there are digests to compare."""
         return bool(self.groups or self.images)
 
+    @property
+    def projections(self) -> bool:
+        """Whether its images are projections of real ones."""
+        return bool(self.target_groups or self.target_images)
+
+    def deed(self, subject: str) -> str:
+        """The beginning of a sentence that ends with what was seen."""
+        more = ", or its images are projections of," if self.projections else ""
+        return f"{subject} was trained on{more}"
+
     def groups_among(self, names: Mapping[str, str]) -> list[str]:
         """Those of these groups that were trained on, of digests with their names."""
-        return sorted(names[digest] for digest in names.keys() & self.groups)
+        seen = self.groups | self.target_groups
+        return sorted(names[digest] for digest in names.keys() & seen)
 
     def images_among(self, files: Mapping[str, str]) -> list[str]:
         """Those of these images that equal one that was trained on, of digests with their files."""
-        return sorted(files[digest] for digest in files.keys() & self.images)
+        seen = self.images | self.target_images
+        return sorted(files[digest] for digest in files.keys() & seen)
 
     def pictures_among(self, images: ArchiveRows) -> list[str]:
         """Those of these images that equal one that was trained on, and show something: images of
         one colour, such as empty slices, are equal by chance.
         """
-        if not images.rows or not self.images:
+        if not images.rows or not self.images | self.target_images:
             return []
         rows = {row.file: row for row in images.rows}
         copies = self.images_among(images.pixels)
@@ -59,13 +75,22 @@ def trained_on(documents: Iterable[Mapping[str, Any]]) -> Trained:
         documents: documents of snapshots, as in their headers and in `dataset.json` of synthetic
             archives.
     """
-    groups: set[str] = set()
-    images: set[str] = set()
+    found = Trained()
     for document in documents:
         for each in with_parents(document):
-            groups |= {str(digest) for digest in each.get("group_digests") or ()}
-            images |= {str(digest) for digest in each.get("image_digests") or ()}
-    return Trained(frozenset(groups), frozenset(images))
+            targets = each.get("projected")
+            found = Trained(
+                found.groups | _digests(each, "group_digests"),
+                found.images | _digests(each, "image_digests"),
+                found.target_groups | _digests(targets, "group_digests"),
+                found.target_images | _digests(targets, "image_digests"),
+            )
+    return found
+
+
+def _digests(document: object, name: str) -> frozenset[str]:
+    digests = document.get(name) if isinstance(document, Mapping) else None
+    return frozenset(map(str, digests)) if isinstance(digests, list) else frozenset()
 
 
 def refuse_overlap(
@@ -90,15 +115,10 @@ def refuse_overlap(
         "trained on, split before training), or under published names, which compare with "
         "training images (evaluate --metrics fid5k_full)"
     )
-    if not trained.known:
-        return [
-            "the generator does not say what it was trained on, so whether it saw the images of "
-            f"{name} cannot be checked"
-        ]
-    seen = trained.groups_among(groups)
+    seen, more = trained.groups_among(groups), " or projected" if trained.projections else ""
     if seen:
         raise UserError(
-            f"{name}: {len(seen)} of its {len(groups)} groups were trained on, such as "
+            f"{name}: {len(seen)} of its {len(groups)} groups were trained on{more}, such as "
             f"{first_few(repr(each) for each in seen)}: {way}"
         )
     copies = trained.images_among(images)
@@ -107,6 +127,11 @@ def refuse_overlap(
             f"{name}: {len(copies)} of its {len(images)} images equal training images pixel by "
             f"pixel, such as {first_few(copies)}: {way}"
         )
+    if not trained.known:
+        return [
+            "the generator does not say what it was trained on, so whether it saw the images of "
+            f"{name} cannot be checked"
+        ]
     if copies:
         return [f"{len(copies)} images of {name} equal training images, such as {copies[0]}"]
     return []

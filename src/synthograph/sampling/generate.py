@@ -394,7 +394,7 @@ def generate_archive(
             if stop is not None and stop.requested and writer.items_done < len(own):
                 raise _stopped(stop, writer.items_done, len(own), writer.partial)
         if part is None:
-            writer.finish(_archive_info(snapshot, command, writer.items, request.files))
+            writer.finish(_archive_info(snapshot, command, writer.items, request))
     except BaseException:
         writer.suspend()
         raise
@@ -452,14 +452,16 @@ def _archive_info(
     snapshot: Snapshot,
     command: Mapping[str, object],
     items: Sequence[Any],
-    latents: Mapping[str, str],
+    request: ImageRequest,
 ) -> ArchiveInfo:
     """Info of the archive; the namespace follows from the request, as no patients need hiding."""
     info = snapshot.info
     asked = json.dumps({name: value for name, value in command.items() if name != TYPED})
     about: JsonObject = {**info.tree(), "sha256": snapshot.sha256}
-    if latents:
-        about["latents"] = dict(latents)
+    if request.files:
+        about["latents"] = dict(request.files)
+    if request.latents is not None and (found_on := request.latents.found_on.tree()):
+        about["projected"] = found_on
     if "reject" in command:
         left = [item for item in items if item is not None]
         about["rejected"] = {"by": command["reject"], "images": len(left), "seeds": left}

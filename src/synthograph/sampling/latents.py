@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import reduce
+from operator import or_
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +35,7 @@ from synthograph.sampling.seeds import latents as normal_latents
 MAX_PSI = 100
 MAX_LATENTS = 100_000
 NETWORK, LABELS, NAMES, SEEDS = "network", "labels", "names", "seeds"
+TARGETS = ("target_groups", "target_images")
 """Keys of a file beside the latents themselves, which stand under `z` and `w`."""
 
 
@@ -67,6 +70,28 @@ class Rendering:
 
 
 @dataclass(frozen=True)
+class FoundOn:
+    """The real images that latents were found on: where images of the latents train, nothing that
+    chooses or reports may be among them.
+
+    Attributes:
+        groups: digests of their groups, as snapshots record those that they were trained on.
+        images: digests of their pixels, likewise.
+    """
+
+    groups: frozenset[str] = frozenset()
+    images: frozenset[str] = frozenset()
+
+    def __or__(self, other: "FoundOn") -> "FoundOn":
+        return FoundOn(self.groups | other.groups, self.images | other.images)
+
+    def tree(self) -> JsonObject:
+        """As documents of snapshots hold it; empty for no images."""
+        lists = {"group_digests": sorted(self.groups), "image_digests": sorted(self.images)}
+        return {name: values for name, values in lists.items() if values}
+
+
+@dataclass(frozen=True)
 class Latents:
     """Points in a generator's latent space.
 
@@ -77,6 +102,7 @@ class Latents:
         names: what files made of them are called.
         seeds: of the random noise of each.
         bound: whether they are known to be of the generator that they are used with.
+        found_on: the images that they, or what they were made of, are projections of.
     """
 
     values: Tensor
@@ -85,6 +111,7 @@ class Latents:
     names: tuple[str, ...]
     seeds: tuple[int, ...]
     bound: bool = True
+    found_on: FoundOn = FoundOn()
 
     def __len__(self) -> int:
         return len(self.values)
@@ -117,9 +144,13 @@ class Latents:
         """The bytes of a file, bound to the generator; `z` are the latents that styles came from.
 
         Keys: `w` [n, rows, width], as published projections have, or `z` [n, z], or both;
-        `network`, the generator's sha256; `labels`, `names`, `seeds`, one per latent.
+        `network`, the generator's sha256; `labels`, `names`, `seeds`, one per latent;
+        `target_groups` and `target_images`, of projections.
         """
         arrays = {} if z is None else {Space.Z.value: z.numpy()}
+        for key, digests in zip(TARGETS, vars(self.found_on).values(), strict=True):
+            if digests:
+                arrays[key] = np.array(sorted(digests))
         return pack_arrays(
             {
                 **arrays,
@@ -157,6 +188,8 @@ def joined(several: Sequence[Latents]) -> Latents:
         tuple(label for each in several for label in each.labels),
         tuple(name for each in several for name in each.names),
         tuple(seed for each in several for seed in each.seeds),
+        all(each.bound for each in several),
+        reduce(or_, (each.found_on for each in several)),
     )
 
 
@@ -198,7 +231,8 @@ def read(path: Path, snapshot: Snapshot, space: Space | None = None) -> Latents:
     labels = _labels(path, arrays, snapshot, count)
     names = _texts(path, NAMES, arrays, usual)
     seeds, bound = _seeds(path, arrays, count), NETWORK in arrays
-    return Latents(values, found, labels, tuple(names), seeds, bound)
+    found_on = FoundOn(*(_digests(path, key, arrays) for key in TARGETS))
+    return Latents(values, found, labels, tuple(names), seeds, bound, found_on)
 
 
 def describe(path: Path, facts: JsonObject) -> None:
@@ -269,6 +303,11 @@ def _texts(
     if given.dtype.kind != "U" or given.shape != (len(usual),):
         raise UserError(f"{path}: {name} is no list of {len(usual)} texts")
     return [str(text) for text in given]
+
+
+def _digests(path: Path, name: str, arrays: dict[str, np.ndarray]) -> frozenset[str]:
+    given = arrays.get(name)
+    return frozenset(() if given is None else _texts(path, name, arrays, [""] * given.size))
 
 
 def _seeds(path: Path, arrays: dict[str, np.ndarray], count: int) -> tuple[int, ...]:

@@ -52,4 +52,5 @@ def mix(rows: Latents, cols: Latents, chosen: Sequence[int]) -> Latents:
         labels=tuple(rows.labels[k] for k in place),
         names=tuple(f"{row}-{col}" for row in rows.names for col in cols.names),
         seeds=tuple(rows.seeds[k] for k in place),
+        found_on=rows.found_on | cols.found_on,
     )

@@ -137,6 +137,7 @@ def _draw(
         tuple(start.labels[place] for place in owners),
         tuple(f"{n}_{s:+g}" for n in start.names for s in steps),
         tuple(start.seeds[place] for place in owners),
+        found_on=start.found_on,
     )
     shown.save(folder / "moved.npz", snapshot)
     mean = search.samples[1].mean(0, keepdim=True)

@@ -166,25 +166,30 @@ def _check_generators(real: Archive, sets: Sequence[Archive]) -> list[str]:
     inside = ArchiveRows(real, [row for row in real.rows if row.split == "train"])
     for each in sets:
         trained = trained_on(each.info.snapshots)
-        if not trained.known:
-            notes.append(
-                f"{each.path} does not say what its generator was trained on, so whether it saw "
-                "validation or test images cannot be checked"
-            )
-            continue
+        deed, way = trained.deed("its generator"), "train it on split train of this archive"
+        if trained.projections:
+            way += ", and project images of that alone"
         seen = trained.groups_among(outside.groups)
         if seen:
             raise UserError(
-                f"{each.path}: its generator was trained on {len(seen)} groups of {real.path} "
-                f"outside the training split, such as {first_few(map(repr, seen))}: train it on "
-                "split train of this archive"
+                f"{each.path}: {deed} {len(seen)} groups of {real.path} outside the training "
+                f"split, such as {first_few(map(repr, seen))}: {way}"
             )
         copies = trained.pictures_among(outside)
         if copies:
             raise UserError(
-                f"{each.path}: its generator was trained on {len(copies)} images that equal "
-                f"validation or test images of {real.path}, such as "
-                f"{first_few(copies)}: train it on split train of this archive"
+                f"{each.path}: {deed} {len(copies)} images that equal validation or test images "
+                f"of {real.path}, such as {first_few(copies)}: {way}"
+            )
+        if not trained.target_groups <= inside.groups.keys():
+            notes.append(
+                f"images of {each.path} are projections of images that {real.path} does not hold "
+                "in split train: whether these are of validation or test patients is not known"
+            )
+        if not trained.known:
+            notes.append(
+                f"{each.path} does not say what its generator was trained on, so whether it saw "
+                "validation or test images cannot be checked"
             )
         if trained.groups and trained.groups.isdisjoint(inside.groups):
             notes.append(

@@ -21,7 +21,7 @@ from synthograph.ops.similarity import ms_ssim, psnr, ssim
 from synthograph.results.base import read_tree
 from synthograph.results.projection import Projection, ProjectionMethod, Projections
 from synthograph.results.provenance import Features, ImageRecord
-from synthograph.sampling.latents import Latents, Rendering, Space, render
+from synthograph.sampling.latents import FoundOn, Latents, Rendering, Space, render
 from synthograph.sampling.target_distance import TargetDistance
 from synthograph.workflows.project_targets import TargetSet, network_range
 from synthograph.workflows.tables import csv_text
@@ -80,7 +80,8 @@ class Outputs:
         """
         name, label = self.targets.names[number], self.targets.labels[number]
         network = tuned or self.snapshot
-        latents = Latents(ws[None], Space.W, (label,), (name,), (0,))
+        found_on = FoundOn(*map(frozenset, self.targets.digests(number)))
+        latents = Latents(ws[None], Space.W, (label,), (name,), (0,), found_on=found_on)
         latents.save(self.folder / f"{name}.npz", network)
         (made,) = self._drawn(network, ws[None])
         (given,) = self.targets.pixels([number])

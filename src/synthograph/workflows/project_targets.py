@@ -13,7 +13,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from synthograph.archive.batches import ArchiveRows, in_random_order, open_rows, path_and_split
+from synthograph.archive.batches import (
+    ArchiveRows,
+    digest64,
+    in_random_order,
+    open_rows,
+    path_and_split,
+)
 from synthograph.archive.manifest import Row
 from synthograph.archive.reader import is_archive
 from synthograph.archive.transform import Fit, TransformOptions, transform
@@ -75,8 +81,9 @@ class TargetSet:
 
     def digests(self, number: int) -> tuple[Sequence[str], Sequence[str]]:
         """Digests of an image's group and pixels, as snapshots record what they saw."""
-        one = ArchiveRows(self.source.archive, [self.rows[number]])
-        return list(one.groups), one.digests
+        row, archive = self.rows[number], self.source.archive
+        pixels = np.ascontiguousarray(archive.read(row))
+        return list(ArchiveRows(archive, [row]).groups), [digest64(pixels.tobytes())]
 
     def targets(self, numbers: Sequence[int], snapshot: Snapshot) -> Targets:
         """Some images as they are projected."""
@@ -184,7 +191,8 @@ def _left_out(rejects: Mapping[str, str]) -> str:
     if not rejects:
         return ""
     name, reason = next(iter(rejects.items()))
-    return f"{len(rejects)} files were left out: {first_few(rejects)} ({name}: {reason})"
+    count = "1 file was" if len(rejects) == 1 else f"{len(rejects)} files were"
+    return f"{count} left out: {first_few(rejects)} ({name}: {reason})"
 
 
 def _chosen(

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,18 +51,19 @@ class Source:
 
     def refusal(self, fold: Fold) -> str | None:
         """Why it may not serve a fold; None where it may."""
+        deed = self.trained.deed("it")
         for split in ("test", "val"):
             part = fold.part(split)
             seen = self.trained.groups_among(part.groups)
             if seen:
                 return (
-                    f"it was trained on {len(seen)} of {len(part.groups)} {split} groups of fold "
+                    f"{deed} {len(seen)} of {len(part.groups)} {split} groups of fold "
                     f"{fold.number}, such as {first_few(map(repr, seen))}"
                 )
             copies = self.trained.pictures_among(part)
             if copies:
                 return (
-                    f"it was trained on {len(copies)} images that equal {split} images of fold "
+                    f"{deed} {len(copies)} images that equal {split} images of fold "
                     f"{fold.number}, such as {first_few(copies)}"
                 )
         return None
@@ -161,8 +162,16 @@ def open_sources(task: StudyTask[Any], archive: Archive) -> list[Source]:
                 "folds may be among that: name the groups by --trained-on groups.csv, or set "
                 "'folds: external' to test on other archives only"
             )
-        known = trained if proven else declared or Trained()
-        sources.append(Source(path, known, made.info.spec, there, declared=not proven))
+        strange = not trained.target_groups <= ArchiveRows(archive, archive.rows).groups.keys()
+        if strange and declared is None and settings.folds != EXTERNAL:
+            raise UserError(
+                f"{path}: its images are projections of images that {archive.path.name} does not "
+                "hold, which may be of test patients: generate from projections of its training "
+                "images, or name the groups by --trained-on groups.csv"
+            )
+        if not proven and declared is not None:
+            trained = replace(trained, groups=declared.groups)
+        sources.append(Source(path, trained, made.info.spec, there, declared=not proven))
     return sources
 
 
@@ -276,8 +285,9 @@ def refuse_external_seen(sources: Sequence[Source], external: Mapping[str, Archi
             seen = source.trained.groups_among(images.groups)
             seen = seen or source.trained.pictures_among(images)
             if seen:
+                deed = source.trained.deed("it")
                 raise UserError(
-                    f"{source.path}: was trained on images of external {name}, such as "
+                    f"{source.path}: {deed} images of external {name}, such as "
                     f"{first_few(map(repr, seen))}: test on images that it never saw"
                 )
 
