@@ -92,6 +92,17 @@ def test_saved_latents_draw_the_same_images(tmp_path: Path) -> None:
         assert arrays["w"].shape == (6, 4, 8)
 
 
+@pytest.mark.parametrize("out", ["out", "out.zip"])
+def test_latents_are_not_saved_where_images_cannot_be(tmp_path: Path, out: str) -> None:
+    how = {"network": make_snapshot(tmp_path / "n").path, "outdir": tmp_path / out, "seeds": "1"}
+    synthograph.generate(**how)
+    with pytest.raises(UserError, match="exist"):
+        synthograph.generate(save_latents=tmp_path / "saved.npz", **how)
+    assert not (tmp_path / "saved.npz").exists()
+    saved = {"save_latents": tmp_path / "saved.npz"}
+    assert synthograph.generate(**(how | saved | {"outdir": tmp_path / f"new-{out}"})).count > 0
+
+
 def test_a_published_projection_is_drawn_with_a_note(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

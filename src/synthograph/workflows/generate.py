@@ -23,6 +23,7 @@ from synthograph.workflows.grid import refuse_grid, write_picture
 from synthograph.workflows.latent_inputs import (
     open_network,
     read_latents,
+    refuse_latents,
     rendering_of,
     write_latents,
 )
@@ -96,7 +97,7 @@ def run(request: GenerateRequest, *, progress: Progress) -> GenerateResult:
     _refuse_together(request)
     _refuse_large_grid(request, list(snapshot.info.spec.modalities), images)
     if request.save_latents is not None and part is None:
-        images = _save_latents(snapshot, images, request.save_latents)
+        images = _save_latents(snapshot, images, request, request.save_latents)
     if request.gpus > 1 and part is None:
         _claim(snapshot, images, request)
         # a run that is still training may have another snapshot by the time a process looks
@@ -199,18 +200,21 @@ def _refuse_large_grid(
 
 
 def _save_latents(
-    snapshot: Snapshot, images: sampling.ImageRequest, path: Path
+    snapshot: Snapshot, images: sampling.ImageRequest, request: GenerateRequest, path: Path
 ) -> sampling.ImageRequest:
-    """Write the latents of all images, and note their file."""
+    """Write the latents of all images, where these can be written, and note their file."""
     sampling.check_request(snapshot, images)
     data = sampling.latents_to_save(snapshot, images)
-    write_latents(path, data, "--save-latents")
+    refuse_latents(path, data, "--save-latents")
+    _claim(snapshot, images, request)
+    write_latents(path, data)
     return replace(images, files={**images.files, hashlib.sha256(data).hexdigest(): path.name})
 
 
 def _claim(snapshot: Snapshot, images: sampling.ImageRequest, request: GenerateRequest) -> None:
-    """Refuse a destination that is there, before several processes find it out for themselves;
-    a folder is noted to be filled by the request as a whole, whatever becomes of its processes.
+    """Refuse a destination that is there, before latents are written or several processes find it
+    out for themselves; a folder is noted to be filled by the request as a whole, whatever becomes
+    of its processes.
     """
     if is_packed(request.outdir):
         refuse_destination(request.outdir)

@@ -90,12 +90,12 @@ def read_latents(
     return found
 
 
-def write_latents(path: Path, data: bytes, option: str) -> None:
-    """Write the bytes of latents, unless the same bytes are there, as an interrupted command leaves
+def refuse_latents(path: Path, data: bytes, option: str) -> None:
+    """Refuse a file for latents, unless the same bytes are there, as an interrupted command leaves
     them.
 
     Args:
-        path: the file; its folder is made if it is missing.
+        path: the file to be.
         data: see `Latents.packed`.
         option: what people call the file.
 
@@ -105,9 +105,13 @@ def write_latents(path: Path, data: bytes, option: str) -> None:
     if path.suffix != SUFFIX:
         raise UserError(f"{option} {path}: latents are {SUFFIX} files; name it {path}{SUFFIX}")
     with disk_errors(path):
-        if path.is_file() and path.read_bytes() == data:
-            return
-        refuse_output(path, option)
+        if not (path.is_file() and path.read_bytes() == data):
+            refuse_output(path, option)
+
+
+def write_latents(path: Path, data: bytes) -> None:
+    """Write the bytes of latents; the file's folder is made if it is missing."""
+    with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(path, data)
 
