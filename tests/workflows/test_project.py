@@ -60,6 +60,17 @@ def test_files_of_every_target_and_of_all(targets: Path, tmp_path: Path) -> None
     assert found.public().projections[0].file == "" == found.public().projections[0].latent
 
 
+def test_a_file_that_cannot_be_a_target(tmp_path: Path) -> None:
+    """The message names neither a folder that is gone again nor an option of another verb."""
+    Image.fromarray(np.zeros((40, 40), np.uint16)).save(tmp_path / "deep.png")
+    how = {"network": NETWORK, "of_class": "0", "outdir": tmp_path / "out", **FEW}
+    with pytest.raises(UserError) as refused:
+        synthograph.project(target=tmp_path / "deep.png", **how)
+    assert str(refused.value) == (
+        "no image is left: deep.png: 16-bit grey has no RGB form in an archive; save it with 8 bits"
+    )
+
+
 def test_generate_draws_the_projection_from_its_styles(targets: Path, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     synthograph.project(network=NETWORK, target=targets, num=1, outdir=folder, **FEW)
@@ -149,7 +160,7 @@ def test_files_of_another_size_and_colour(tmp_path: Path) -> None:
         network=NETWORK, target=images, of_class="1", outdir=tmp_path / "two", **FEW
     )
     assert [p.file for p in made.found.projections] == ["a.png", "b.png"]
-    assert "1 files were left out: broken.png" in repr(made)
+    assert "1 file was left out: broken.png" in repr(made)
 
 
 def test_two_modalities_and_16_bits(tmp_path: Path) -> None:

@@ -117,7 +117,10 @@ def prepared_rows(
             PrepareRequest(source=source, dest=place, **asked), progress=_Quiet(progress)
         )
     except UserError as error:
-        raise UserError(str(error).replace(str(source), str(path))) from None
+        # neither our folder nor an option of `prepare` is a way out for whoever named the files
+        said = str(error).replace(str(source), str(path)).replace("use --colour grey, or ", "")
+        said = said.replace(f" all are listed in {place}.rejected.csv, the first:", "")
+        raise UserError(said) from None
     assert isinstance(made, prepare.PrepareResult), "it was not asked for a part"
     return open_rows(str(place)), dict(made.summary.rejects)
 
