@@ -132,6 +132,10 @@ def test_saved_latents_are_keys(film: Film, snapshot: Snapshot, tmp_path: Path) 
     wanted = shown(tmp_path / "seeds")
     assert (shown(tmp_path / "z") == wanted).all()
     assert np.abs(shown(tmp_path / "w") - wanted).max() <= 1
+    for place, name in enumerate("ab"):
+        kept.take(slice(place, place + 1)).save(tmp_path / f"{name}.npz", snapshot)
+    film(tmp_path / "files", latents=[tmp_path / "a.npz", tmp_path / "b.npz"], classes=[])
+    assert (shown(tmp_path / "files") == shown(tmp_path / "w")).all()
     film(tmp_path / "along z", latents=tmp_path / "z.npz", classes=["a b"])
     assert not (shown(tmp_path / "along z") == wanted).all()
     plain = replace(kept, labels=(None, None))  # as files of other programs are

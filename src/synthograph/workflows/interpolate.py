@@ -208,7 +208,7 @@ def _film(
         )
     if len(keys) == 1 and not way.is_loop and Process(request.process) is Process.INTERPOLATION:
         raise UserError(
-            "one key image does not move: name several --seeds, several of --class, or "
+            "one key image does not move: name several --seeds, --latents or --class, or "
             "--interpolation noiseloop"
         )
     closed = request.loop or way.is_loop
@@ -227,12 +227,12 @@ def _refuse_together(request: InterpolateRequest) -> None:
     """Refuse options that contradict each other, or would have no effect."""
     way = None if request.interpolation is None else Way(request.interpolation)
     process, given = Process(request.process), request.seeds is not None
-    if given and request.latents is not None:
+    if given and request.latents:
         raise UserError("--seeds and --latents exclude each other: give one of them")
     if way is not None and way.is_loop:
         if not process.moves:
             raise UserError(f"--process {process}: shows key images, {way} has none")
-        if request.latents is not None or (given and way is Way.NOISE_LOOP):
+        if request.latents or (given and way is Way.NOISE_LOOP):
             raise UserError(
                 f"--interpolation {way}: is drawn from --random-seed, not from key images; leave "
                 "out --seeds and --latents"
@@ -243,13 +243,21 @@ def _refuse_together(request: InterpolateRequest) -> None:
         )
 
 
+def _keys_of_files(request: InterpolateRequest, snapshot: Snapshot, progress: Progress) -> Latents:
+    """The latents of all files, in the space of the first."""
+    wanted, found = Space.Z if request.space == "z" else None, list[Latents]()
+    for path in request.latents:
+        found.append(read_latents(path, snapshot, progress, wanted))
+        wanted = found[0].space
+    return joined(found)
+
+
 def _keys(request: InterpolateRequest, snapshot: Snapshot, progress: Progress) -> Latents:
     """Key latents with their classes."""
     classes = [class_of(snapshot, name) or "" for name in request.classes]
     looping = request.interpolation is not None and Way(request.interpolation).is_loop
-    if request.latents is not None:
-        wanted = Space.Z if request.space == "z" else None
-        keys = read_latents(request.latents, snapshot, progress, wanted)
+    if request.latents:
+        keys = _keys_of_files(request, snapshot, progress)
         needed = keys.space is Space.Z or request.trunc_center == "class"
         if not classes and not (needed and None in keys.labels):
             return keys

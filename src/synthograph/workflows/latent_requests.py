@@ -28,6 +28,10 @@ Sources = Annotated[tuple[str, ...], BeforeValidator(_several)]
 """Seeds such as `0-3,7`, or files of latents; one or several."""
 
 
+Files = Annotated[tuple[Path, ...], BeforeValidator(_several)]
+"""Files of latents, one or several."""
+
+
 def _as_text(given: object) -> object:
     """A path as text, which Python callers need not make of it."""
     return str(given) if isinstance(given, Path) else given
@@ -128,8 +132,8 @@ class _Film(OfNetwork):
         None,
         description="key images, such as 85,100,75; 0-5 if not given; of a circularloop its centre",
     )
-    latents: Path | None = Field(
-        None, description="key images from a file of latents, instead of seeds"
+    latents: Files = Field(
+        (), description="key images from a file of latents, instead of seeds; repeat it"
     )
     classes: Annotated[tuple[str, ...], Flag("--class")] = Field(
         (), description="class of all key images, or one for each of them; repeat it"

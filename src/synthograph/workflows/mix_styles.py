@@ -13,6 +13,7 @@ from synthograph.core.outputs import refuse_other_kinds
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.models.snapshot import Snapshot
+from synthograph.report.words import several
 from synthograph.sampling.latents import Latents, Rendering, as_styles, joined, render, space_of
 from synthograph.sampling.mixing import mix, parse_styles
 from synthograph.sampling.naming import file_head, refuse_same_names
@@ -50,7 +51,7 @@ class MixStylesResult(Result):
         count = len(self.rows) * len(self.cols)
         rows = ", ".join(map(str, self.styles))
         yield f"style rows {rows} of {self.of} are those of the columns"
-        yield f"{self.outdir}: {count} mixtures, {GRID}, {LATENTS}"
+        yield f"{self.outdir}: {several(count, 'mixture')}, {GRID}, {LATENTS}"
 
 
 def run(request: MixStylesRequest, *, progress: Progress) -> MixStylesResult:
