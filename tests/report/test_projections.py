@@ -65,3 +65,16 @@ def test_the_page_says_that_it_is_no_anonymisation(tmp_path: Path, public: bool)
     assert "Projections into g.safetensors" in text
     assert NO_ANONYMISATION[1:] in text
     assert not (public and "secret" in text)
+
+
+def test_a_folder_of_projections_is_read_without_the_records_of_single_ones(tmp_path: Path) -> None:
+    """Which are many, and are called as patients are."""
+    folder = tmp_path / "projected"
+    folder.mkdir()
+    found().save(folder / "projections.json")
+    for name in ("secret0", "secret1"):
+        (folder / f"{name}.json").write_text("{}")
+        (folder / f"{name}.npz").touch()
+    write_report([folder], tmp_path / "page.html", public=True)
+    text = (tmp_path / "page.html").read_text()
+    assert "Projections into g.safetensors" in text and "secret" not in text

@@ -207,7 +207,12 @@ def gather(paths: Sequence[Path]) -> Inputs:
 
 
 def _folder(path: Path, inputs: Inputs) -> None:
-    files = sorted(each for each in path.iterdir() if each.suffix.lower() == ".json")
+    files = sorted(
+        each
+        for each in path.iterdir()
+        # beside latents lies the record of one projection, which the results of all hold, too
+        if each.suffix.lower() == ".json" and not each.with_suffix(".npz").exists()
+    )
     if is_run(path):
         inputs.runs.append(read_run(path))
         inputs.sensitivities += inputs.runs[-1].sensitivities
