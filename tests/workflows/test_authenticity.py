@@ -120,7 +120,7 @@ def test_alike_sets_show_nothing(tmp_path: Path) -> None:
         ({"steps": 20}, "its steps is 20, that of .* is 10: project all sets with the same"),
         ({"network": "1"}, "its network is 1"),
         ({"minimised": "features"}, "its minimised distance is features"),
-        ({"space": "w+"}, "which fit any image"),
+        ({"space": "w+"}, "which can fit any image"),
     ],
 )
 def test_projections_that_cannot_be_compared_are_refused(
@@ -137,7 +137,9 @@ def test_wrong_sides_and_missing_options_are_refused(tmp_path: Path) -> None:
     train = projected(tmp_path / "t", "train", far=4, count=2)
     held_out = projected(tmp_path / "h", "test", far=4, count=2)
     given = options(held_out, train, tmp_path / "out")
-    with pytest.raises(UserError, match=r"2 of its images are of split test, so they are no train"):
+    with pytest.raises(
+        UserError, match=r"2 of its images are of split test, so they are not train"
+    ):
         synthograph.authenticity(**given)
     with pytest.raises(UserError, match="give --train and --held-out"):
         synthograph.authenticity(train=train, outdir=tmp_path / "out")

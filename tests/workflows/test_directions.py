@@ -191,7 +191,7 @@ def test_a_classifier_scores_samples(
     bright = next(each for each in found.moved if each.column == "bright")
     assert bright.moves
     assert bright.change > 0
-    with pytest.raises(UserError, match="which bright is none of; leave it out"):
+    with pytest.raises(UserError, match="but not bright; leave it out"):
         synthograph.directions(**{**given, "outdir": tmp_path / "other"})
 
 
@@ -217,7 +217,7 @@ def test_projections_of_another_network_or_archive_are_refused(
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"column": "luck"}, "luck cannot be read from images by small pixels"),
+        ({"column": "luck"}, "luck cannot be read from images by 16x16 pixels"),
         ({"column": "brigt"}, "did you mean 'bright'"),
         ({"steps": 4}, "an odd number"),
         ({"of_class": "z"}, "z"),
@@ -240,5 +240,5 @@ def test_a_dry_run_writes_nothing(
     assert synthograph.directions(**asked(snapshot, drawn, out, dry_run=True)) is None
     assert not out.exists()
     text = capsys.readouterr().out
-    assert "images to draw: 1336, read by small pixels" in text
+    assert "images to draw: 1336, read by 16x16 pixels" in text
     assert "will take about" in text

@@ -26,7 +26,7 @@ def test_files_hold_the_mixtures(snapshot: Snapshot, tmp_path: Path) -> None:
         network=snapshot.path, rows=["85,100"], cols=["55"], styles="0-1", row_class="c/d",
         col_class="0", outdir=out, trunc=0.7, noise_mode="random",
     )  # fmt: skip
-    assert repr(found).splitlines()[0] == "style rows 0, 1 of 4 are those of the columns"
+    assert repr(found).splitlines()[0] == "style rows 0, 1 (of 4) come from the columns"
     names = ["85-55", "100-55", "row-85", "row-100", "col-55"]
     files = {p.relative_to(out).as_posix() for p in out.rglob("*.*")}
     singles = {f"{folder}{name}.png" for name in names for folder in ("", "nir/")}

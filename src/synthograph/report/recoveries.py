@@ -16,12 +16,12 @@ ROLES = {
 }
 MEANING = {
     RecoveryAnswer.REMEMBERED: (
-        "The generator keeps more of its training images than of other images of the same kind. "
-        "Project more images to be surer, and do not share it before the cause is known."
+        "The generator comes closer to its training images than to held-out ones, as one that "
+        "memorises does. Project more images to be surer, and do not share it before the cause "
+        "is known."
     ),
     RecoveryAnswer.NOT_SHOWN: (
-        "Training images and images of unseen patients are reached alike, as far as these images "
-        "can show."
+        "As far as these images can show, training and held-out images are reached alike."
     ),
     RecoveryAnswer.UNDECIDABLE: "These images cannot answer the question.",
 }
@@ -48,6 +48,8 @@ def tables(found: Authenticity) -> Iterator[TableText]:
             f"the search reaches {percent(found.recoverable)} of the generator's own images with "
             "a PSNR above 30 dB"
         )
+    if found.of("own") is not None:
+        notes.append("as close as own: images reached as closely as 9 of 10 of the generator's own")
     yield TableText(f"How closely {found.network} reaches real images", head, rows, notes)
 
 

@@ -25,8 +25,8 @@ TITLES = {
     COVERAGE: "coverage",
 }
 MEANING = (
-    "precision and density say how many synthetic images look like real ones, recall and coverage "
-    "how many kinds of real images are there; they are compared at equal numbers of images only"
+    "precision and density say how many synthetic images look real, recall and coverage how much "
+    "of the variety of real images is there; values are comparable at equal numbers of images only"
 )
 
 
@@ -88,8 +88,8 @@ def _sentences(part: TruncationPart) -> Iterator[str]:
         )
     if part.possible is not None and part.possible < part.chosen:
         yield (
-            f"psi {part.possible:g} is not ruled out: by so few images its interval of recall "
-            "reaches within 5 % of the best, too"
+            f"psi {part.possible:g} is not ruled out: with so few images the interval of its "
+            "recall reaches within 5 % of the best, too"
         )
 
 

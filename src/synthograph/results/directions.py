@@ -138,7 +138,7 @@ class Directions(Document):
         """What was measured, and no more."""
         first = self.moved[0]
         if not first.moves or abs(first.change) <= self.chance:
-            return f"{self.title} does not move more than along random directions: nothing is shown"
+            return f"{self.title} moves no more than along directions by chance: nothing is shown"
         others = [each.title for each in self.moved[1:] if each.moves]
         with_it = f"; with it move {', '.join(others)}" if others else ""
         return f"{self.title} moves along the direction{with_it}"

@@ -97,8 +97,8 @@ def run(request: AuthenticityRequest, *, progress: Progress) -> AuthenticityResu
 def _given(request: AuthenticityRequest) -> dict[str, Path]:
     if request.train is None or request.held_out is None:
         raise UserError(
-            "give --train and --held-out, what 'project' wrote, or --network and --archive to "
-            "project now"
+            "give --train and --held-out (folders that 'project' wrote), or --network and "
+            "--archive to project now"
         )
     every = zip(ROLES, (request.train, request.held_out, request.own), strict=True)
     return {role: path for role, path in every if path is not None}
@@ -110,8 +110,8 @@ def _refuse(sets: dict[str, ProjectedSet]) -> None:
     for each in sets.values():
         if (space := each.found.method.space) != "w":
             raise UserError(
-                f"{each.path}: projections to {space}, which fit any image: only those with "
-                "--space w tell what is remembered"
+                f"{each.path}: projections to {space}, which can fit any image: only those with "
+                "--space w show what is remembered"
             )
         for what, theirs in each.comparable.items():
             ours = first.comparable[what]
@@ -125,8 +125,8 @@ def _refuse(sets: dict[str, ProjectedSet]) -> None:
         if strange:
             raise UserError(
                 f"{sets[role].path}: {len(strange)} of its images are of split "
-                f"{strange[0].split}, so they are no {role} images: project ARCHIVE:train and "
-                "ARCHIVE:test apart"
+                f"{strange[0].split}, so they are not {role} images: project ARCHIVE:train "
+                "and ARCHIVE:test separately"
             )
 
 
@@ -138,8 +138,8 @@ def _project(request: AuthenticityRequest, notes: list[str], progress: Progress)
     given = [path for path in (request.train, request.held_out, request.own) if path is not None]
     if given or request.archive is None or request.network is None:
         raise UserError(
-            "--network goes with --archive, and without --train, --held-out and --own, which are "
-            "what it makes"
+            "--network goes with --archive, and makes the projections itself: leave out --train, "
+            "--held-out and --own"
         )
     for name in FILES:
         refuse_output(request.outdir / name, "--outdir")
@@ -165,7 +165,7 @@ def _splits(text: str, snapshot: Snapshot, notes: list[str]) -> tuple[str, str]:
     held_out = next((name for name in ("test", "val") if name in there), None)
     if rows.split is not None or held_out is None or "train" not in there:
         raise UserError(
-            f"--archive {text}: needs the splits train and test, all of one archive: run "
+            f"--archive {text}: needs an archive with the splits train and test: run "
             "'synthograph split' before training, and name no split here"
         )
     train, test = (open_rows(f"{text}:{split}").real() for split in ("train", held_out))

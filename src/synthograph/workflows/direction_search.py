@@ -182,7 +182,7 @@ class DirectionSearch:
 
     @property
     def _reads_by(self) -> str:
-        return "small pixels" if self.extractor is None else f"features of {self.extractor.name}"
+        return "16x16 pixels" if self.extractor is None else f"features of {self.extractor.name}"
 
     @property
     def _other_reader(self) -> str:
@@ -385,7 +385,7 @@ class DirectionSearch:
 
     def _notes(self, direction: Direction, unread: Sequence[str]) -> Iterator[str]:
         yield (
-            f"columns are read by a linear fit on {self._reads_by} of real images of other groups "
+            f"columns are read by a linear fit to {self._reads_by} of real images, of other groups "
             "than those that found the direction; what it cannot see is not measured"
         )
         fit = direction.quality
@@ -401,8 +401,8 @@ def _classifier(path: Path, trait: Trait) -> Classifier:
     model = classifier.load(path)
     if trait.level not in model.info.classes:
         raise UserError(
-            f"--classifier {path}: tells {', '.join(model.info.classes)}, which {trait.title} is "
-            "none of; leave it out"
+            f"--classifier {path}: knows {', '.join(model.info.classes)}, but not "
+            f"{trait.title}; leave it out"
         )
     return model
 

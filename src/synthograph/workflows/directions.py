@@ -40,8 +40,8 @@ class DirectionsResult(Result):
         yield from table_lines(_table(found))
         yield f"found on {found.found_on}: {_worded(found.fit)}"
         yield (
-            f"along {found.shuffled} directions fitted to shuffled values {found.title} changes by "
-            f"at most {number(found.chance)}"
+            f"along {found.shuffled} directions fitted to shuffled values, {found.title} changes "
+            f"by at most {number(found.chance)}"
         )
         yield found.sentence
         yield from (f"note: {note}" for note in found.notes)
@@ -53,7 +53,7 @@ def _table(found: Directions) -> Table:
     title = f"change from step {ends[0].step:+g} to {ends[-1].step:+g} towards {found.title}"
     table = Table(box=box.SIMPLE, pad_edge=False, title=title, title_justify="left")
     table.add_column("column")
-    for head in ("change", "95 % interval", "in real deviations", "cosine", "read with"):
+    for head in ("change", "95 % interval", "in real SDs", "cosine", "reader, held out"):
         table.add_column(head, justify="right")
     for each in found.moved:
         table.add_row(

@@ -231,7 +231,9 @@ def _refuse_together(request: InterpolateRequest) -> None:
         raise UserError("--seeds and --latents exclude each other: give one of them")
     if way is not None and way.is_loop:
         if not process.moves:
-            raise UserError(f"--process {process}: shows key images, {way} has none")
+            raise UserError(
+                f"--process {process}: shows key images, and {way} has none; leave out one of them"
+            )
         if request.latents or (given and way is Way.NOISE_LOOP):
             raise UserError(
                 f"--interpolation {way}: is drawn from --random-seed, not from key images; leave "

@@ -88,7 +88,7 @@ class ProjectRequest(OfClass):
         description="w: one style for all layers; w+: one per layer; pti: w, then the generator "
         "is tuned to each target, which takes long",
     )
-    num: int | None = Field(None, ge=1, description="only so many of the images, spread at random")
+    num: int | None = Field(None, ge=1, description="only so many of the images, chosen at random")
     steps: Annotated[int, Flag("--steps", "--num-steps")] = Field(
         1000, ge=1, le=100_000, description="steps of the search for styles"
     )
@@ -97,19 +97,19 @@ class ProjectRequest(OfClass):
     )
     distance: Literal["auto", "efficientnet-lite0", "lpips", "random-vgg16", "pixels"] = Field(
         "auto",
-        description="features that are to be alike, beside the pixels: efficientnet-lite0 where "
+        description="features that are compared beside the pixels; auto: efficientnet-lite0 where "
         "the extra imagenet is installed, else random-vgg16; pixels: no features",
     )
     reference: Path | None = Field(
         None,
-        description="projections.json of held-out images; by default those of split val or test "
-        "among the targets say what the generator reaches",
+        description="projections.json of held-out images, for the percentiles; by default the "
+        "targets of split val, else of split test",
     )
     transform: Literal["center-crop", "pad", "stretch"] = Field(
         "center-crop", description="how images of another shape are brought to the network's size"
     )
     video: Literal["webp", "mp4"] | None = Field(
-        None, description="also a video of each search: target and image so far"
+        None, description="also write a video of each search: the target beside the image so far"
     )
     seed: int = Field(0, ge=0, description="seed of the noise of the search")
     batch: int | None = Field(
@@ -117,7 +117,7 @@ class ProjectRequest(OfClass):
     )
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="of the search; auto: bf16 where it is faster, else fp32"
+        "auto", description="precision of the search; auto: bf16 where it is faster, else fp32"
     )
     gpus: int = Field(1, ge=1, le=1024, description="processes, one per GPU (or CPU share)")
     part: str | None = Field(None, description="project only part 2/4, on any machine")
@@ -130,7 +130,8 @@ class _Film(OfNetwork):
     )
     seeds: str | None = Field(
         None,
-        description="key images, such as 85,100,75; 0-5 if not given; of a circularloop its centre",
+        description="seeds of key images, such as 85,100,75; 0-5 if not given; of a circularloop "
+        "its centre",
     )
     latents: Files = Field(
         (), description="key images from a file of latents, instead of seeds; repeat it"
@@ -140,8 +141,8 @@ class _Film(OfNetwork):
     )
     process: Literal["image", "interpolation", "truncation", "interpolation-truncation"] = Field(
         "interpolation",
-        description="interpolation (the way between key images), truncation (each of them at many "
-        "psi), interpolation-truncation (both), or image (key images only)",
+        description="interpolation (the path between key images), truncation (each of them at "
+        "many psi), interpolation-truncation (both), or image (key images only)",
     )
     interpolation: Literal["linear", "slerp", "noiseloop", "circularloop"] | None = Field(
         None,
@@ -156,13 +157,18 @@ class _Film(OfNetwork):
         "circularEaseOut or circularEaseOut2",
     )
     space: Literal["z", "w"] | None = Field(
-        None, description="where the way runs; z if not given, w for a file of styles"
+        None, description="space of the path; z if not given, w for a file of styles"
     )
     loop: bool = Field(False, description="return to the first key image")
-    frames: int = Field(240, ge=1, le=100_000, description="frames in all, where images move")
+    frames: int = Field(
+        240, ge=1, le=100_000, description="number of frames of a film in which images move"
+    )
     fps: float = Field(24, gt=0, le=240, description="frames a second")
     diameter: float = Field(
-        100, gt=0, le=10_000, description="of a loop; larger ones pass more different images"
+        100,
+        gt=0,
+        le=10_000,
+        description="diameter of a loop; a larger one passes more different images",
     )
     random_seed: Annotated[int, Flag("--random-seed", "--random_seed")] = Field(
         0, ge=0, le=2**32 - 1, description="seed of a loop"
@@ -170,21 +176,21 @@ class _Film(OfNetwork):
     start: float = Field(0, ge=-100, le=100, description="psi where a sweep of truncation starts")
     stop: float = Field(1, ge=-100, le=100, description="psi where it stops")
     increment: float | None = Field(
-        None, gt=0, description="its step per frame; 0.01, or once along the way if not given"
+        None, gt=0, description="change of psi per frame; 0.01, or once along the path if not given"
     )
     size: str | None = Field(
         None, description="pixels of frames, such as 512 or 640x480; small images are enlarged"
     )
     scale_type: Literal["pad", "padside", "symm", "symmside"] = Field(
         "pad",
-        description="what fills a larger frame: black around (pad) or at one side (padside), or "
-        "the image mirrored (symm, symmside)",
+        description="what fills a larger frame: black all around (pad) or at one side (padside), "
+        "or the mirrored image all around (symm) or at one side (symmside)",
     )
     dry_run: bool = Field(False, description="validate and print the plan with its time")
 
 
 class InterpolateRequest(Drawn, _Film):
-    """Film what lies between seeds, classes or latents, round a loop, or along the truncation."""
+    """Film the path between seeds, classes or latents, a loop, or a sweep of truncation psi."""
 
 
 class _Mixed(OfClass):
@@ -202,7 +208,7 @@ class _Mixed(OfClass):
         "network's if not given",
     )
     row_class: str | None = Field(None, description="class of the rows, where it is not --class")
-    col_class: str | None = Field(None, description="class of the columns, likewise")
+    col_class: str | None = Field(None, description="class of the columns, where it is not --class")
     outdir: Path = Field(description="new folder for grid.png, ROW-COL.png and latents.npz")
 
 
@@ -213,9 +219,9 @@ class MixStylesRequest(Rendered, _Mixed):
 class _Near(OfClass):
     """What is near what."""
 
-    seed: int | None = Field(None, ge=0, description="seed in the middle")
+    seed: int | None = Field(None, ge=0, description="seed of the centre")
     latents: Path | None = Field(
-        None, description="NAME.npz with one latent in the middle, instead of --seed"
+        None, description="NAME.npz with one latent as the centre, instead of --seed"
     )
     num: int = Field(8, ge=1, le=1024, description="neighbours at every distance")
     distance: str | None = Field(
@@ -224,13 +230,13 @@ class _Near(OfClass):
         "10,20,40 or 0.25,0.5,1 if not given",
     )
     space: Literal["z", "w"] | None = Field(
-        None, description="z or w; z if not given, and for a latent that which it is of"
+        None, description="z or w; for a seed z if not given, for --latents the space of the latent"
     )
     outdir: Path = Field(description="new folder for images, sheet, table and latents")
 
 
 class NeighboursRequest(Rendered, _Near):
-    """Draw images around a seed, and say how far from it they are as latents and as images."""
+    """Draw images around a seed, and measure how far from it they are, as latents and images."""
 
 
 class _Direction(OfClass):
@@ -238,7 +244,8 @@ class _Direction(OfClass):
     column: str = Field(description="column of the manifest, or class")
     outdir: Path = Field(description="new folder for numbers, the sheet of steps and latents")
     level: str | None = Field(
-        None, description="value that the direction leads to, where the column holds no numbers"
+        None,
+        description="value that the direction leads to, where the column does not hold numbers",
     )
     projections: Path | None = Field(
         None, description="find it on projections of the archive's images, not on samples"
@@ -247,17 +254,19 @@ class _Direction(OfClass):
         None, description="find it on samples scored by this file of 'classify train'"
     )
     others: Words = Field(
-        (), description="columns that are looked at beside it; those of the archive if not given"
+        (), description="further columns to measure along it; those of the archive if not given"
     )
-    num: int = Field(2000, ge=50, le=100_000, description="samples that it is found on")
-    fresh: int = Field(100, ge=6, le=10_000, description="further samples that are moved")
+    num: int = Field(2000, ge=50, le=100_000, description="samples on which the direction is found")
+    fresh: int = Field(
+        100, ge=6, le=10_000, description="further samples, which are moved along it"
+    )
     steps: int = Field(7, ge=3, le=101, description="steps along it, an odd number")
     reach: float = Field(
-        3.0, gt=0, le=20, description="length of the way to either side, in standard deviations"
+        3.0, gt=0, le=20, description="how far to either side, in standard deviations"
     )
     latents: Path | None = Field(None, description="show these latents on the sheet, not samples")
     features: str | None = Field(
-        None, description=f"read columns by an extractor such as {TRAINED}, not by small pixels"
+        None, description=f"read columns by an extractor such as {TRAINED}, not by 16x16 pixels"
     )
     seed: int = Field(0, ge=0, description="seed of halves, folds and random directions")
     dry_run: bool = Field(False, description="validate and print the plan")
@@ -271,7 +280,7 @@ class _Direction(OfClass):
 
 
 class DirectionsRequest(Rendered, _Direction):
-    """Find a direction in the style space for a class or a column, and measure what moves along."""
+    """Find a direction in w for a class or a column, and measure what else changes along it."""
 
 
 class TruncationRequest(OfNetwork):
@@ -282,7 +291,8 @@ class TruncationRequest(OfNetwork):
     )
     outdir: Path = Field(description="new folder for truncation.json and truncation.png")
     psi: Words = Field(
-        (), description="values of psi, default 0.3,0.4,0.5,0.6,0.7,0.8,0.9,1; with commas between"
+        (),
+        description="values of psi with commas between; 0.3,0.4,0.5,0.6,0.7,0.8,0.9,1 if not given",
     )
     trunc_center: Literal["global", "class"] = Field(
         "global", description="pull to the mean of all images (global) or of the class"
@@ -297,24 +307,24 @@ class TruncationRequest(OfNetwork):
     features: str | None = Field(
         None, description=f"extractor, default {TRAINED}, or {RANDOM} without it"
     )
-    seeds: str = Field("0-3", description="seeds on the picture, for every class")
-    seed: int = Field(0, ge=0, description="seed of labels and blocks")
+    seeds: str = Field("0-3", description="seeds on the picture, shown for every class")
+    seed: int = Field(0, ge=0, description="seed of the drawn classes and of the intervals")
     batch: int = Field(32, ge=1, description="images at once; does not change them")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     dry_run: bool = Field(False, description="validate and print the plan with its time")
 
 
 class AuthenticityRequest(Request):
-    """Compare how closely a network reaches its training images and held-out ones: memorisation."""
+    """Test for memorisation: are training images reached more closely than held-out ones?"""
 
     train: Path | None = Field(
         None, description="projections of training images: folder or projections.json of 'project'"
     )
-    held_out: Path | None = Field(None, description="projections of held-out images, likewise")
-    own: Path | None = Field(None, description="projections of the network's own images, likewise")
+    held_out: Path | None = Field(None, description="the same of held-out images")
+    own: Path | None = Field(None, description="the same of images of the network itself")
     outdir: Path = Field(description="folder for results, table and pictures of pairs")
     network: Path | None = Field(
-        None, description="instead of projections: the network, to project with --archive"
+        None, description="network to project into, with --archive, instead of naming projections"
     )
     archive: str | None = Field(
         None, description="archive with splits: its training and test images are projected"
@@ -322,8 +332,9 @@ class AuthenticityRequest(Request):
     num: int = Field(40, ge=5, le=10_000, description="images of each set that are projected")
     steps: int = Field(500, ge=1, le=100_000, description="steps of each search, by pixels alone")
     features: str | None = Field(
-        None, description=f"extractor of the cosine distance, default {TRAINED} where it is here"
+        None,
+        description=f"extractor of the cosine distance, default {TRAINED} where it is installed",
     )
-    seed: int = Field(0, ge=0, description="seed of permutations, blocks and searches")
+    seed: int = Field(0, ge=0, description="seed of permutations, intervals and searches")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     dry_run: bool = Field(False, description="validate and print the plan, and project nothing")

@@ -50,7 +50,7 @@ class MixStylesResult(Result):
         """What is where."""
         count = len(self.rows) * len(self.cols)
         rows = ", ".join(map(str, self.styles))
-        yield f"style rows {rows} of {self.of} are those of the columns"
+        yield f"style rows {rows} (of {self.of}) come from the columns"
         yield f"{self.outdir}: {several(count, 'mixture')}, {GRID}, {LATENTS}"
 
 

@@ -120,7 +120,7 @@ def _centre(snapshot: Snapshot, request: NeighboursRequest, progress: Progress) 
     """The latent in the middle."""
     label = class_of(snapshot, request.of_class)
     if (request.seed is None) == (request.latents is None):
-        raise UserError("give --seed or --latents: what is in the middle, one of both")
+        raise UserError("give --seed or --latents, one of them: it is the centre")
     if request.latents is None:
         seeds = parse_seeds(str(request.seed), "--seed")
         return drawing.of_seeds(snapshot, seeds, [label])

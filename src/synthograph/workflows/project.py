@@ -89,7 +89,9 @@ def run(request: ProjectRequest, *, progress: Progress) -> ProjectResult | None:
     """
     refuse_other_kinds(request.outdir, "--outdir")
     if is_packed(request.outdir):
-        raise UserError(f"--outdir {request.outdir}: projections are files in a folder: name one")
+        raise UserError(
+            f"--outdir {request.outdir}: projections are files in a folder: name a folder"
+        )
     refuse_unwritable_folder(request.outdir)
     part = None if request.part is None else Part.parse(request.part)
     snapshot = open_network(request.network, progress)
@@ -98,7 +100,7 @@ def run(request: ProjectRequest, *, progress: Progress) -> ProjectResult | None:
     _refuse_video(request, snapshot)
     projector, reported = make_projector(request, snapshot), reported_distance(request, snapshot)
     if reported.perceptual.indicative:
-        progress.log(f"note: {RANDOM} stands for features: its distances are indicative")
+        progress.log(f"note: distances by {RANDOM} are indicative, since it was never trained")
     reference = None if request.reference is None else Projections.load(request.reference)
     method = _method(request, projector)
     if reference is not None:

@@ -45,7 +45,7 @@ MAX_PICTURE = 4096
 """Images of the picture."""
 FILE, PICTURE = "truncation.json", "truncation.png"
 CHOSEN_HERE = (
-    "psi is chosen by these images: measure what it reaches by others, such as split test "
+    "psi was chosen on these images: measure its result on others, such as split test "
     "(evaluate --real ARCHIVE:test)"
 )
 

@@ -153,7 +153,7 @@ def _answer(
         return RecoveryAnswer.UNDECIDABLE, f"undecidable: {undecided}"
     ends = found.interval
     numbers = (
-        f"a training image is reached better in {found.auc:.0%} of the pairs"
+        f"the training image is reached more closely in {found.auc:.0%} of the pairs"
         + ("" if ends is None else f" (95 % interval {ends.low:.0%} to {ends.high:.0%})")
         + f", p = {found.p:.3f}; median difference of pixels {_median(train):.1%} against "
         f"{_median(held_out):.1%} of the range"
@@ -161,7 +161,7 @@ def _answer(
     if found.p <= ALPHA:
         what = "the generator reaches its training images better than held-out ones"
         return RecoveryAnswer.REMEMBERED, f"{what}: {numbers}"
-    what = "no advantage of training images is shown, which does not prove that there is none"
+    what = "memorisation is not shown, which does not prove that there is none"
     return RecoveryAnswer.NOT_SHOWN, f"{what}: {numbers}"
 
 
@@ -212,16 +212,16 @@ def _pairs(role: str, of: Recovery) -> list[Pair]:
 
 def _limits(recoverable: float | None) -> tuple[str, ...]:
     limits = [
-        "it sees what the search reaches: an image can be remembered where no search finds it",
-        "training and held-out images must have been divided by chance; where they differ "
-        "otherwise, for example by device, that shows, too",
-        "it is about these images and this training run",
+        "the test sees what the search finds; an image may be remembered where no search finds it",
+        "training and held-out images must have been divided at random; any other difference, such "
+        "as the device, can pass for memorisation or hide it",
+        "the answer is about these images and this training run",
     ]
     if recoverable is None:
         limits.insert(
             0,
-            "the generator's own images were not projected, so it is unknown whether the search "
-            "finds what is there to be found",
+            "the generator's own images were not projected, so it is unknown how closely "
+            "the search can come",
         )
     elif recoverable < RECOVERABLE:
         limits.insert(
