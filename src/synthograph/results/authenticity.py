@@ -18,9 +18,9 @@ from synthograph.results.pairs import Histogram, Spread
 from synthograph.results.provenance import Provenance
 
 RULE = (
-    "training images are remembered if the generator reaches them better than held-out ones by "
-    "pixels, and exchanging whole groups at random gives as large an advantage in at most 5 % of "
-    "the tries"
+    "training images are remembered if the generator reaches them more closely than held-out ones, "
+    "by pixels, and exchanging whole groups at random gives as large an advantage in at most 5 % "
+    "of the tries"
 )
 
 

@@ -37,7 +37,7 @@ def test_a_memoriser_is_found() -> None:
     assert found.advantage.auc > 0.7
     assert found.advantage.interval is not None
     assert found.advantage.interval.low > 0.5
-    assert "reaches its training images better" in found.sentence
+    assert "reaches its training images more closely" in found.sentence
     train, held_out = found.of("train"), found.of("held-out")
     assert train is not None
     assert held_out is not None

@@ -159,7 +159,7 @@ def _answer(
         f"{_median(held_out):.1%} of the range"
     )
     if found.p <= ALPHA:
-        what = "the generator reaches its training images better than held-out ones"
+        what = "the generator reaches its training images more closely than held-out ones"
         return RecoveryAnswer.REMEMBERED, f"{what}: {numbers}"
     what = "memorisation is not shown, which does not prove that there is none"
     return RecoveryAnswer.NOT_SHOWN, f"{what}: {numbers}"
