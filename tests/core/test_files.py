@@ -249,3 +249,14 @@ def test_what_is_no_folder_is_refused_as_one(tmp_path: Path) -> None:
             refuse_unwritable_folder(tmp_path / name)
         with pytest.raises(UserError, match=f"{name} is not a folder"):
             refuse_unwritable(tmp_path / name / "a" / "x")
+
+
+def test_a_folder_that_another_command_filled_meanwhile(tmp_path: Path) -> None:
+    with (
+        pytest.raises(BlockedError, match="another command wrote it meanwhile"),
+        files.new_folder(tmp_path / "a") as folder,
+    ):
+        (folder / "mine").touch()
+        (tmp_path / "a").mkdir()
+        (tmp_path / "a" / "theirs").touch()
+    assert [each.name for each in tmp_path.rglob("*")] == ["a", "theirs"]

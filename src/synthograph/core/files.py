@@ -37,6 +37,11 @@ def disk_errors(path: Path) -> Iterator[None]:
             raise DiskFullError(
                 f"{path}: no space left on the device; free some and run the same command again"
             ) from error
+        if error.errno == errno.ENOTEMPTY:
+            raise BlockedError(
+                f"{path}: another command wrote it meanwhile; choose another name, or remove it "
+                "and run the same command again"
+            ) from error
         if error.errno == errno.EIO:
             raise BlockedError(
                 f"{path}: {error.strerror}; use an ordinary file on a disk that is sound"
