@@ -168,3 +168,7 @@ def test_the_network_beside_is_named(snapshot: Snapshot, tmp_path: Path) -> None
     of_seeds(load(later), [3], ["a b"]).save(tmp_path / "a.npz", load(later))
     with pytest.raises(UserError, match=f"give --network {re.escape(str(later))} that"):
         read(tmp_path / "a.npz", snapshot)
+    tuned = tmp_path / "a.generator.safetensors"  # to one target, beside its latents
+    later.rename(tuned)
+    with pytest.raises(UserError, match=f"give --network {re.escape(str(tuned))} that"):
+        read(tmp_path / "a.npz", snapshot)

@@ -36,6 +36,8 @@ MAX_PSI = 100
 MAX_LATENTS = 100_000
 NETWORK, LABELS, NAMES, SEEDS = "network", "labels", "names", "seeds"
 TARGETS = ("target_groups", "target_images")
+TUNED = ".generator.safetensors"
+"""How the file of a generator ends that was tuned to one target, beside that one's latents."""
 """Keys of a file beside the latents themselves, which stand under `z` and `w`."""
 
 
@@ -255,7 +257,8 @@ def _refuse_other_network(path: Path, given: np.ndarray | None, snapshot: Snapsh
     known = {snapshot.sha256, snapshot.info.converted_from}
     if given is None or str(given) in known:
         return
-    beside = list_snapshots(snapshot.path.parent)
+    tuned = path.with_suffix(TUNED)
+    beside = [*list_snapshots(snapshot.path.parent), *([tuned] if tuned.is_file() else [])]
     own = next((each for each in beside if sha256_file(each) == str(given)), "the file")
     raise UserError(
         f"{path}: is bound to the network {str(given):.16}, and {snapshot.path} is "

@@ -14,7 +14,7 @@ from synthograph.core.devices import Precision, free_memory, is_gpu, pick_device
 from synthograph.core.errors import StoppedError, UserError
 from synthograph.core.progress import Progress, Tracks
 from synthograph.core.signals import StopRequest
-from synthograph.core.untrusted.tensors import SUFFIX, write_tensors
+from synthograph.core.untrusted.tensors import write_tensors
 from synthograph.features import registry
 from synthograph.features.lpips import PerceptualDistance
 from synthograph.features.registry import default_distance, perceptual_distance
@@ -22,6 +22,7 @@ from synthograph.features.vgg16 import MIN_SIDE
 from synthograph.models.snapshot import Snapshot
 from synthograph.models.transfer import origin
 from synthograph.report.words import duration, several
+from synthograph.sampling.latents import TUNED
 from synthograph.sampling.projection import Projector, Schedule, Targets
 from synthograph.sampling.target_distance import TargetDistance
 from synthograph.sampling.tuning import Tuning, tuned
@@ -121,7 +122,7 @@ class Search:
                 "image_digests": sorted({*known.image_digests, *images}),
             }
         )
-        path = outputs.folder / f"{outputs.targets.names[number]}.generator{SUFFIX}"
+        path = outputs.folder / f"{outputs.targets.names[number]}{TUNED}"
         write_tensors(path, generator.state_dict(), info.tree())
         return replace(outputs.snapshot, path=path, info=info, generator=generator, networks=None)
 
