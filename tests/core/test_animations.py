@@ -176,3 +176,14 @@ def test_frames_are_filled_as_asked(padding: str, row: list[int]) -> None:
 def test_sizes_that_are_none_are_refused(size: str) -> None:
     with pytest.raises(UserError, match=f"--size {size}"):
         Canvas.of(2, 3, size, Padding.PAD)
+
+
+def test_a_package_that_cannot_be_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a library of the system is missing."""
+    monkeypatch.setattr(animations.importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setitem(sys.modules, "av", None)
+    with (
+        pytest.raises(UserError, match="the package av cannot be loaded"),
+        open_animation(tmp_path / "a.mp4", frames=2, fps=1),
+    ):
+        pass

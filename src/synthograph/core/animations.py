@@ -329,11 +329,14 @@ def _codec() -> None:
     """Refuse MP4 where nothing here writes it.
 
     Raises:
-        UserError: the package is missing, or was built without the codec.
+        UserError: the package is missing, cannot be loaded, or was built without the codec.
     """
     if importlib.util.find_spec("av") is None:
         raise UserError(f"MP4 needs the package av, which is not installed: {NO_VIDEO}")
-    import av
+    try:
+        import av
+    except ImportError as error:  # a library of the system is missing or too old
+        raise UserError(f"the package av cannot be loaded ({error}): {NO_VIDEO}") from error
 
     if CODEC not in av.codecs_available:
         raise UserError(f"the package av was built without {CODEC}: {NO_VIDEO}")
