@@ -83,7 +83,7 @@ def test_a_memoriser_is_found_and_shown(tmp_path: Path) -> None:
     out = tmp_path / "new" / "out"
     result = synthograph.authenticity(**options(train, held_out, out, own=own))
     found = result.authenticity
-    assert found.answer is RecoveryAnswer.REMEMBERED
+    assert found.answer is RecoveryAnswer.SIGNS
     assert load_results(out / "authenticity.json") == found
     assert found.settings["distance"] == "pixels"
     cosine = [each.cosine.median for each in found.sets if each.cosine is not None]
@@ -98,7 +98,7 @@ def test_a_memoriser_is_found_and_shown(tmp_path: Path) -> None:
     with Image.open(out / "pairs.png") as picture:
         assert picture.width > 8 * 64
     text = "\n".join(result.lines())
-    assert "training images are remembered: the generator reaches its training images" in text
+    assert "signs of memorisation: the generator reaches its training images" in text
     assert "do not share it" in text
 
 

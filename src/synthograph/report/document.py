@@ -110,9 +110,9 @@ def _remembered(inputs: Inputs) -> str:
     """What the first comparison of projections says that found memorisation."""
     found = [each.content for each in inputs.of(Authenticity)]
     said = (
-        f"Projections show that {each.network} remembers: {each.sentence}."
+        f"Projections show signs that {each.network} memorised images: {each.sentence}."
         for each in found
-        if each.answer is RecoveryAnswer.REMEMBERED
+        if each.answer is RecoveryAnswer.SIGNS
     )
     return next(said, "")
 

@@ -15,7 +15,7 @@ ROLES = {
     "own": "the generator's own images",
 }
 MEANING = {
-    RecoveryAnswer.REMEMBERED: (
+    RecoveryAnswer.SIGNS: (
         "The generator comes closer to its training images than to held-out ones, as one that "
         "memorises does. Project more images to be surer, and do not share it before the cause "
         "is known."

@@ -18,7 +18,7 @@ from synthograph.results.pairs import Histogram, Spread
 from synthograph.results.provenance import Provenance
 
 RULE = (
-    "training images are remembered if the generator reaches them more closely than held-out ones, "
+    "signs of memorisation: the generator reaches training images more closely than held-out ones, "
     "by pixels, and exchanging whole groups at random gives as large an advantage in at most 5 % "
     "of the tries"
 )
@@ -27,7 +27,7 @@ RULE = (
 class RecoveryAnswer(enum.StrEnum):
     """What the comparison concludes."""
 
-    REMEMBERED = "training images are remembered"
+    SIGNS = "signs of memorisation"
     NOT_SHOWN = "no memorisation shown"
     UNDECIDABLE = "undecidable"
 

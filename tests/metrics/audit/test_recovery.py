@@ -32,7 +32,7 @@ def compared(seed: int = 0, permutations: int = 199, **planted: float) -> Authen
 
 def test_a_memoriser_is_found() -> None:
     found = compared(gain=8.0, share=0.6)
-    assert found.answer is RecoveryAnswer.REMEMBERED
+    assert found.answer is RecoveryAnswer.SIGNS
     assert found.advantage is not None
     assert found.advantage.auc > 0.7
     assert found.advantage.interval is not None
@@ -50,7 +50,7 @@ def test_a_memoriser_is_found() -> None:
 def test_one_that_remembers_nothing_is_rarely_accused() -> None:
     """Images of a patient resemble each other, so a test of single images would accuse often."""
     tries = 120
-    accused = sum(compared(seed).answer is RecoveryAnswer.REMEMBERED for seed in range(tries))
+    accused = sum(compared(seed).answer is RecoveryAnswer.SIGNS for seed in range(tries))
     assert accused <= 12  # of 120 at 5 %: more than 12 has a chance of 1 %
 
 
@@ -75,7 +75,7 @@ def test_classes_that_are_easier_to_reach_do_not_matter() -> None:
     assert found.answer is RecoveryAnswer.NOT_SHOWN
     blind = [replace(each, labels=[""] * 40) for each in sets]
     fooled = recovery(*blind, network="g", permutations=199, controls=20)
-    assert fooled.answer is RecoveryAnswer.REMEMBERED
+    assert fooled.answer is RecoveryAnswer.SIGNS
 
 
 def test_the_generators_own_images_are_the_floor() -> None:

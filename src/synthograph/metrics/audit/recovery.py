@@ -160,7 +160,7 @@ def _answer(
     )
     if found.p <= ALPHA:
         what = "the generator reaches its training images more closely than held-out ones"
-        return RecoveryAnswer.REMEMBERED, f"{what}: {numbers}"
+        return RecoveryAnswer.SIGNS, f"{what}: {numbers}"
     what = "memorisation is not shown, which does not prove that there is none"
     return RecoveryAnswer.NOT_SHOWN, f"{what}: {numbers}"
 
