@@ -315,7 +315,7 @@ class TruncationRequest(OfNetwork):
 
 
 class AuthenticityRequest(Request):
-    """Test for memorisation: are training images reached more closely than held-out ones?"""
+    """Test whether training images are reached more closely than held-out ones: memorisation."""
 
     train: Path | None = Field(
         None, description="projections of training images: folder or projections.json of 'project'"
