@@ -30,6 +30,7 @@ from synthograph.stats.linear import (
     Calibration,
     Components,
     LinearFit,
+    Quality,
     correlations,
     fit_linear,
     mean_interval,
@@ -195,13 +196,7 @@ class Scorer:
         half_way = (1 + found.chance) / 2
         if not found.shown or found.value < half_way or calibration.slope <= 0:
             return None
-        about = FitQuality(
-            value=found.value,
-            chance=found.chance,
-            interval=found.interval,
-            images=len(values),
-            groups=len(owners.unique()),
-        )
+        about = _on_record(found, owners)
         return cls(components, fit, calibration, about, float(values.std()))
 
     def __call__(self, features: Float[Tensor, "m d"]) -> Float64[Tensor, " m"]:
@@ -273,13 +268,7 @@ class Direction:
         fit = fit_linear(styles, values, groups, seed=seed)
         found = quality(fit.held_out, values, groups, seed=seed)
         vector = fit.slopes / fit.slopes.norm().clamp(min=1e-300)
-        about = FitQuality(
-            value=found.value,
-            chance=found.chance,
-            interval=found.interval,
-            images=len(values),
-            groups=len(groups.unique()),
-        )
+        about = _on_record(found, groups)
         return cls(vector, spread_along(usual, vector), about, fit.penalty)
 
     def cosine(self, other: "Direction") -> float:
@@ -366,4 +355,15 @@ def rendered_set(
         batch=rendering.batch,
         groups=torch.arange(len(ws)),
         key=digest.hexdigest(),
+    )
+
+
+def _on_record(found: Quality, groups: Int64[Tensor, " n"]) -> FitQuality:
+    """The quality of a fit as a results file has it, with the groups of all its images."""
+    return FitQuality(
+        value=found.value,
+        chance=found.chance,
+        interval=found.interval,
+        images=len(groups),
+        groups=len(groups.unique()),
     )
