@@ -144,6 +144,7 @@ class StyleFamily(Family):
         if truncation != 1:
             mean = self.mean_styles(generator, len(ws), label, center)
             ws = truncate(ws, truncation, mean, cutoff)
-        random = noise is NoiseMode.RANDOM and seeds is not None
-        maps = self.noise_maps(generator, seeds) if random and seeds is not None else None
+        maps = None
+        if noise is NoiseMode.RANDOM and seeds is not None:
+            maps = self.noise_maps(generator, seeds)
         return self.synthesis(generator, ws, noise=noise, maps=maps)
