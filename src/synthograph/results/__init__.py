@@ -5,7 +5,8 @@ key of these files. Needs no torch.
 
 Public names: `load` (any file), `Evaluation`, `Audit`, `Authenticity`, `DomainGap`, `Sensitivity`,
 `CrossFold`, `PairDistances`, `Directions`, `Projections`, `ClassifierEvaluation`,
-`SegmenterEvaluation`, `Study`, `ReportContent`, `BestSnapshot`, `StatusLine`, `Truncation`;
+`SegmenterEvaluation`, `Study`, `Search`, `ReportContent`, `BestSnapshot`, `StatusLine`,
+`Truncation`;
 `evaluation.parse_line` (a line of `metrics.jsonl` and `evaluations.jsonl`), `measures` (titles and
 directions) and `base` (how files of others are read).
 """
@@ -21,6 +22,7 @@ from synthograph.results.folds import CrossFold
 from synthograph.results.pairs import PairDistances
 from synthograph.results.projection import Projections
 from synthograph.results.report import ReportContent
+from synthograph.results.search import Search
 from synthograph.results.segmentation import SegmenterEvaluation
 from synthograph.results.sensitivity import Sensitivity
 from synthograph.results.study import Study
@@ -39,6 +41,7 @@ __all__ = [
     "PairDistances",
     "Projections",
     "ReportContent",
+    "Search",
     "SegmenterEvaluation",
     "Sensitivity",
     "Study",
