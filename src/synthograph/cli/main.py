@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from synthograph.cli.annotate import annotate
 from synthograph.cli.classify import classify
 from synthograph.cli.options import json_verb, plain_verb
 from synthograph.cli.segment import segment
@@ -55,6 +56,7 @@ VERBS = (
 WITH_JSON = ("inspect", "models")
 for name in VERBS:
     app.command()((json_verb if name in WITH_JSON else plain_verb)(request_of(name)))
+app.add_typer(annotate, name="annotate")
 app.add_typer(classify, name="classify")
 app.add_typer(segment, name="segment")
 app.add_typer(weights, name="weights")

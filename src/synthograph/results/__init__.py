@@ -3,14 +3,14 @@
 through them; the report, the command line and notebooks read through them; no other room names a
 key of these files. Needs no torch.
 
-Public names: `load` (any file), `Evaluation`, `Audit`, `Authenticity`, `DomainGap`, `Sensitivity`,
-`CrossFold`, `PairDistances`, `Directions`, `Projections`, `ClassifierEvaluation`,
-`SegmenterEvaluation`, `Study`, `Search`, `ReportContent`, `BestSnapshot`, `StatusLine`,
-`Truncation`;
-`evaluation.parse_line` (a line of `metrics.jsonl` and `evaluations.jsonl`), `measures` (titles and
-directions) and `base` (how files of others are read).
+Public names: `load` (any file), `AnnotationSet`, `Evaluation`, `Audit`, `Authenticity`,
+`DomainGap`, `Sensitivity`, `CrossFold`, `PairDistances`, `Directions`, `Projections`,
+`ClassifierEvaluation`, `SegmenterEvaluation`, `Study`, `Search`, `ReportContent`, `BestSnapshot`,
+`StatusLine`, `Truncation`; `evaluation.parse_line` (a line of `metrics.jsonl` and
+`evaluations.jsonl`), `measures` (titles and directions) and `base` (how files of others are read).
 """
 
+from synthograph.results.annotations import AnnotationSet
 from synthograph.results.audit import Audit
 from synthograph.results.authenticity import Authenticity
 from synthograph.results.classification import ClassifierEvaluation
@@ -30,6 +30,7 @@ from synthograph.results.training import BestSnapshot, StatusLine
 from synthograph.results.truncation import Truncation
 
 __all__ = [
+    "AnnotationSet",
     "Audit",
     "Authenticity",
     "BestSnapshot",
