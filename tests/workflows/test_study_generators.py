@@ -6,7 +6,6 @@ import pytest
 
 from synthograph.core.console import heard_by, say
 from synthograph.core.progress import Silent
-from synthograph.workflows import study_generators
 from synthograph.workflows.study_folds import Fold
 from synthograph.workflows.study_generators import Making
 from synthograph.workflows.study_settings import StudySettings
@@ -29,7 +28,7 @@ def test_a_training_says_now_and_then_how_far_it_is(
     seconds: float,
     ticks: int,
 ) -> None:
-    monkeypatch.setattr(study_generators, "SECONDS_BETWEEN", seconds)
+    monkeypatch.setattr(training_lines, "SECONDS_BETWEEN", seconds)
     settings = StudySettings.parse({"data": "a.zip"})
     making = Making(settings, Fold(1, None, []), 0, Path("f"), Path("g"), None, "cpu")
     progress = Heard()

@@ -45,6 +45,7 @@ VERBS = (
         "mix",
         "project",
         "study",
+        "search",
         "report",
         "convert",
         "inspect",

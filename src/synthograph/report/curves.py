@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 MAX_POINTS = 400
 SIZE = (5.2, 2.7)
@@ -63,6 +64,31 @@ def draw(
         name: of the picture, for readers who do not see it; also keeps its parts' names apart.
         alarms: where a vertical line stands.
     """
+
+    def paint(figure: "Figure") -> None:
+        axes = figure.add_subplot()
+        axes.grid(axis="y", color=RULE, linewidth=0.6)
+        axes.set_axisbelow(True)
+        for x in alarms:
+            axes.axvline(x, color=SIGNAL, linewidth=1, linestyle=(0, (2, 2)))
+        for line, color in zip(lines, (ACCENT, SECOND), strict=False):
+            _plot(axes, thinned(line), color)
+        axes.set_xlabel(across)
+        axes.set_ylabel(label)
+        if len(lines) > 1:
+            axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(0, 1.2), ncols=2)
+
+    return painted(paint, SIZE, name)
+
+
+def painted(paint: Callable[["Figure"], None], size: tuple[float, float], name: str) -> str:
+    """An SVG element in the colours and letters of the page.
+
+    Args:
+        paint: fills the figure; colours are those of this module.
+        size: width and height in inches.
+        name: of the picture, for readers who do not see it; also keeps its parts' names apart.
+    """
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -81,19 +107,9 @@ def draw(
         "axes.spines.right": False,
     }
     with mpl.rc_context(settings):
-        figure = Figure(figsize=SIZE, layout="constrained")
+        figure = Figure(figsize=size, layout="constrained")
         FigureCanvasSVG(figure)
-        axes = figure.add_subplot()
-        axes.grid(axis="y", color=RULE, linewidth=0.6)
-        axes.set_axisbelow(True)
-        for x in alarms:
-            axes.axvline(x, color=SIGNAL, linewidth=1, linestyle=(0, (2, 2)))
-        for line, color in zip(lines, (ACCENT, SECOND), strict=False):
-            _plot(axes, thinned(line), color)
-        axes.set_xlabel(across)
-        axes.set_ylabel(label)
-        if len(lines) > 1:
-            axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(0, 1.2), ncols=2)
+        paint(figure)
         file = io.StringIO()
         figure.savefig(
             file,

@@ -16,6 +16,7 @@ from synthograph.report.numbers import WHOLE, Numbers
 from synthograph.report.projections import projections_tree
 from synthograph.report.recoveries import recovery_tree
 from synthograph.report.runs import Run
+from synthograph.report.searches import search_tree
 from synthograph.report.segmentations import segmentation_tree
 from synthograph.report.studies import study_tree
 from synthograph.report.truncations import truncation_tree
@@ -29,6 +30,7 @@ from synthograph.results.classification import ClassifierEvaluation
 from synthograph.results.domain_gap import DomainGap
 from synthograph.results.projection import Projections
 from synthograph.results.report import Missing, ReportContent
+from synthograph.results.search import Search
 from synthograph.results.segmentation import SegmenterEvaluation
 from synthograph.results.sensitivity import Sensitivity
 from synthograph.results.study import Study
@@ -159,6 +161,7 @@ def build(inputs: Inputs, *, title: str = "", public: bool = False) -> ReportCon
         "sensitivities": [_sensitivity(each) for each in inputs.sensitivities],
         "audits": _of(inputs, Audit, partial(_audit, public=public)),
         "domain_gaps": _of(inputs, DomainGap, _gap),
+        "searches": _of(inputs, Search, search_tree),
         "studies": _of(inputs, Study, study_tree),
         "classifications": _of(inputs, ClassifierEvaluation, classification_tree),
         "projections": _of(inputs, Projections, projections_tree),

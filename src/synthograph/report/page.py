@@ -12,7 +12,7 @@ import jinja2
 from markupsafe import Markup
 
 from synthograph.archive.reader import Archive
-from synthograph.report import truncations, words
+from synthograph.report import searches, truncations, words
 from synthograph.report.classifications import drawings
 from synthograph.report.curves import Curve, draw
 from synthograph.report.document import pictures_left_out
@@ -39,6 +39,7 @@ from synthograph.results.classification import ClassifierEvaluation
 from synthograph.results.domain_gap import DomainGap
 from synthograph.results.evaluation import Farthest, Scope
 from synthograph.results.measures import MEASURES, about
+from synthograph.results.search import Search
 from synthograph.results.study import Study
 from synthograph.results.truncation import Truncation
 
@@ -323,6 +324,7 @@ def render(document: Tree, inputs: Inputs, images: Pictures) -> str:
             for each in inputs.of(ClassifierEvaluation)
         ],
         recoveries=_drawn(inputs, Authenticity, histogram, "differences of projections"),
+        searches=_drawn(inputs, Search, searches.drawing, "importances and values of search"),
         sweeps=_drawn(inputs, Truncation, truncations.drawing, "precision and recall over psi"),
         tables=classes_table(evaluation["entries"]) if evaluation else [],
         about=about,

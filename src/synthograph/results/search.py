@@ -51,14 +51,16 @@ class SearchObjective(Schema):
     Attributes:
         measure: its name, such as `kernel`; `title` for readers.
         smaller: whether smaller values are better.
-        noise: differences up to this size are within noise, at 95 %: what fresh seeds of the same
-            settings differ by. None where too few were trained again.
+        noise: differences between means of fresh seeds up to this size are within noise, at 95 %,
+            by what seeds of the same settings differ by; `noise_of_trials`, between two trials.
+            None where too few were trained again.
     """
 
     measure: str
     title: str
     smaller: bool
     noise: Positive | None = None
+    noise_of_trials: Positive | None = None
 
 
 class SearchConstraint(Schema):
@@ -114,7 +116,17 @@ class TrialValue(Schema):
     interval: IfGiven[Ends | None] = None
 
 
-class Rung(Schema):
+class WithValues(Schema):
+    """Something that was measured."""
+
+    values: Many[TrialValue] = ()
+
+    def value(self, measure: str) -> float | None:
+        """The value of a measure; None where it has none."""
+        return next((each.value for each in self.values if each.measure == measure), None)
+
+
+class Rung(WithValues):
     """What was measured of a trial on its way.
 
     Attributes:
@@ -123,12 +135,11 @@ class Rung(Schema):
     """
 
     kimg: Positive
-    values: Many[TrialValue]
     better: Count = 0
     of: Count = 0
 
 
-class SearchTrial(Schema):
+class SearchTrial(WithValues):
     """A trial: settings, and one run per seed.
 
     Attributes:
@@ -158,24 +169,18 @@ class SearchTrial(Schema):
     runs: Many[str] = ()
     kimg: Positive
     seconds: Positive
-    values: Many[TrialValue] = ()
     rungs: Many[Rung] = ()
     feasible: bool | None = None
     within_noise: bool | None = None
     front: IfGiven[bool] = False
     reason: IfGiven[Prose] = ""
 
-    def value(self, measure: str) -> float | None:
-        """The last value of a measure."""
-        found = (each.value for each in self.values if each.measure == measure)
-        return next(found, None)
 
-
-class Retraining(Schema):
+class Retraining(WithValues):
     """A finalist trained again, with seeds that no trial had.
 
     Attributes:
-        trial: whose settings.
+        trial: whose settings; None for the preset's own, where no trial had these.
         seeds: fresh ones; `runs` in the same order, relative to the folder of the search.
         by_seed: measure -> a value per seed.
         values: mean, spread and, of several seeds, the interval of the mean.
@@ -183,25 +188,20 @@ class Retraining(Schema):
         within_noise: whether the difference to the winner is within noise.
     """
 
-    trial: Count
+    trial: Count | None
     baseline: bool = False
     seeds: Many[Count]
     runs: Many[str]
     by_seed: dict[str, tuple[float | None, ...]]
-    values: Many[TrialValue]
     feasible: bool
     within_noise: bool = False
-
-    def value(self, measure: str) -> float | None:
-        """The mean of a measure."""
-        return next((each.value for each in self.values if each.measure == measure), None)
 
 
 class SearchWinner(Schema):
     """The settings that won.
 
     Attributes:
-        trial: number of the trial.
+        trial: number of the trial; None for the preset's own settings, where no trial had these.
         settings: searched settings, as the configuration holds them.
         gain: how much better than the preset's own settings, by the first objective and fresh
             seeds; above 0 is better. None where the preset was not trained.
@@ -210,7 +210,7 @@ class SearchWinner(Schema):
         file: configuration, in the folder of the search.
     """
 
-    trial: Count
+    trial: Count | None
     settings: Settings
     gain: float | None = None
     beyond_noise: bool | None = None

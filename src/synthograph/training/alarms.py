@@ -13,6 +13,8 @@ ENOUGH = 1000
 """Fewest logits for such a mean."""
 FLAT = 0.05
 """Fraction of the real images' spread below which synthetic images count as all the same."""
+COLLAPSED = "synthetic images are nearly all the same"
+"""How the alarm about them begins."""
 
 FIDELITY, DIVERSITY = "frechet", ("recall", "coverage")
 """Measures by held-out images, as `metrics.names` calls them."""
@@ -44,7 +46,7 @@ def of_pictures(progress: TrainingProgress, spread: float, real_spread: float) -
     if not new(progress, "constant", spread < FLAT * real_spread):
         return []
     return [
-        f"synthetic images are nearly all the same (they differ by {spread:.3g}, real ones by "
+        f"{COLLAPSED} (they differ by {spread:.3g}, real ones by "
         f"{real_spread:.3g}): the generator collapsed; an earlier snapshot, a higher --gamma or a "
         "lower learning rate help"
     ]

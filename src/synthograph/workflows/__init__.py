@@ -19,7 +19,10 @@ from synthograph.core.errors import UserError
 from synthograph.core.progress import Printed, Progress, for_people
 from synthograph.core.request import Request
 
-_REQUESTS = ("requests", "downstream_requests", "latent_requests", "annotate_requests")
+_REQUESTS = (
+    *("requests", "downstream_requests", "latent_requests", "annotate_requests"),
+    "search_requests",
+)
 """Modules that hold them."""
 
 

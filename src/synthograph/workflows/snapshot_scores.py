@@ -108,6 +108,15 @@ def snapshot_scorer(session: Session) -> "SnapshotScorer | None":
     )
 
 
+def not_measurable(config: RunConfig) -> list[str]:
+    """Lines on the measures that a run asks for and that cannot be had here.
+
+    Raises:
+        UserError: an unknown name, or weights that cannot be read.
+    """
+    return _lacking(config, requested_measures(config))[1]
+
+
 def requested_measures(config: RunConfig) -> MeasureSelection:
     """The measures that a run asks for.
 

@@ -2,7 +2,6 @@
 images alone.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,6 @@ from synthograph.core.progress import Progress
 from synthograph.downstream import mixing
 from synthograph.downstream.mixing import Counts
 from synthograph.training.config import RunConfig
-from synthograph.training.loop import ALARM, TICK
 from synthograph.training.run import CONFIG
 from synthograph.training.setup import resolve_run
 from synthograph.workflows import generate, train
@@ -26,10 +24,9 @@ from synthograph.workflows.study_checks import Source
 from synthograph.workflows.study_folds import Fold
 from synthograph.workflows.study_jobs import JobRecord
 from synthograph.workflows.study_settings import Condition, MixRule, StudySettings
+from synthograph.workflows.training_lines import told
 
 RUNS = "runs"
-SECONDS_BETWEEN = 30.0
-"""Between two lines on a training; its own log has all of them."""
 SAVE_MINUTES = 2.0
 """Minutes of training that a killed study loses at most."""
 
@@ -89,16 +86,7 @@ class Making:
         """Hears a training, and says how far it is and what alarms it."""
         title = f"generator of fold {self.fold.number}, draw {self.draw}"
         progress.log(f"{title}: its log is in {self.folder / RUNS}")
-        told = time.monotonic()
-
-        def hear(line: str) -> None:
-            nonlocal told
-            due = line.startswith(TICK) and time.monotonic() - told >= SECONDS_BETWEEN
-            if due or line.startswith(ALARM):
-                told = time.monotonic()
-                progress.log(f"{title}: {' '.join(line.partition('memory')[0].split())}")
-
-        return hear
+        return told(title, progress)
 
     def _trained(self, progress: Progress) -> Path:
         generator, runs = self.settings.generator, self.folder / RUNS

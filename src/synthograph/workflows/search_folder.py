@@ -1,0 +1,104 @@
+"""The folder of a search: what stands where, and what the search was begun with."""
+
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from synthograph.archive.reader import Archive
+from synthograph.core.commands import other_command
+from synthograph.core.config import Config, read_tree
+from synthograph.core.errors import UserError
+from synthograph.core.files import disk_errors, refuse_unwritable_folder, write_json
+from synthograph.core.locks import Lock
+from synthograph.core.untrusted.documents import JsonObject
+from synthograph.core.version import VERSION
+from synthograph.workflows.search_settings import SearchSettings
+from synthograph.workflows.study_settings import digest
+
+FROZEN, RESULT, PAGE, WINNER = "frozen/search.json", "search.json", "report.html", "winner.yaml"
+LOCK = ".lock"
+
+
+class Frozen(Config):
+    """What a search was begun with.
+
+    Attributes:
+        sha256: of settings and images.
+        home: name of this folder among processes that share no folder.
+        settings: of the search file, with every default, without what may change.
+        images: hashes of the images and of the manifest.
+    """
+
+    sha256: str
+    home: str
+    settings: JsonObject
+    images: list[str]
+    version: str = VERSION
+
+
+@dataclass(frozen=True)
+class SearchFolder:
+    """Places within the folder of a search.
+
+    Attributes:
+        home: its name among processes that share no folder.
+    """
+
+    path: Path
+    home: str
+
+    def trial(self, number: int) -> Path:
+        """Folder of a trial."""
+        return self.path / "trials" / f"{number:05d}"
+
+    def final(self, name: str) -> Path:
+        """Folder of a finalist's new run."""
+        return self.path / "finals" / name
+
+    @property
+    def result(self) -> Path:
+        """What came of it."""
+        return self.path / RESULT
+
+    def lock(self, what: str) -> Lock:
+        """For what one process does while the others wait."""
+        return Lock(self.path / LOCK, f"{self.path}: another process {what}")
+
+
+def begin(path: Path, settings: SearchSettings, archive: Archive) -> tuple[SearchFolder, Frozen]:
+    """The folder of a search: made, or that of the same search.
+
+    Raises:
+        UserError: it was begun with other settings or images, or holds other files.
+    """
+    refuse_unwritable_folder(path)
+    wanted = _frozen(settings, archive)
+    with disk_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+    with Lock(path / LOCK, f"{path}: another process begins the search"):
+        if not (path / FROZEN).exists():
+            own = {Path(FROZEN).parent.name}
+            names = {each.name for each in path.iterdir()} - own
+            if any(not name.startswith(".") for name in names):
+                raise UserError(
+                    f"{path}: is a folder with other files: name an empty one by --outdir"
+                )
+            with disk_errors(path):
+                (path / FROZEN).parent.mkdir(exist_ok=True)
+            write_json(path / FROZEN, wanted.tree())
+    begun = Frozen.parse(read_tree(path / FROZEN))
+    if begun.sha256 != wanted.sha256:
+        then, now = ({"settings": f.settings, "images": f.images} for f in (begun, wanted))
+        raise UserError(
+            f"{path} was begun otherwise ({other_command(then, now)}): trials of both could not be "
+            "compared; name another folder by --outdir, or go back to what it was begun with"
+        )
+    return SearchFolder(path, begun.home), begun
+
+
+def _frozen(settings: SearchSettings, archive: Archive) -> Frozen:
+    about: JsonObject = {
+        "settings": settings.frozen(),
+        "images": [archive.images_hash, archive.manifest_hash],
+    }
+    return Frozen(sha256=digest(about), home=uuid.uuid4().hex, **about)

@@ -1,0 +1,181 @@
+"""What a search file holds.
+
+    data: cells.zip
+    preset: tiny
+    kimg: 10
+    trials: 12
+    space:
+      model.r1_gamma: {times: [0.125, 8]}
+      augment.mode: {choices: [noaug, ada]}
+      augment.target: {low: 0.4, high: 0.7, when: {augment.mode: ada}}
+
+Paths are relative to the file. Every key but `data` has a default.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pydantic
+from pydantic import Field
+
+from synthograph.core.config import Config, merge, read_tree
+from synthograph.core.errors import SettingError, UserError
+from synthograph.core.request import Flag
+from synthograph.core.untrusted.documents import JsonObject
+from synthograph.results.base import Plain
+
+BUDGETS = ("trials", "hours", "total_kimg")
+"""Keys that a search may be gone on with otherwise."""
+OF_PRESET = "preset"
+SMALL_DATA = "small-data"
+End = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Searched(Config):
+    """How values of one setting are drawn: from a range, or from a list."""
+
+    low: End | None = Field(None, description="smallest value")
+    high: End | None = Field(None, description="largest value")
+    times: tuple[End, End] | None = Field(
+        None, description="range as multiples of what the preset gives, drawn by their logarithm"
+    )
+    log: bool = Field(False, description="draw evenly by the logarithm")
+    step: float | None = Field(None, gt=0, description="distance between values of a range")
+    choices: list[Plain] = Field([], description="list of values instead of a range")
+    when: dict[str, Plain] = Field(
+        {}, description="other searched settings and the value, or list of values, they must have"
+    )
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _list(cls, given: object) -> object:
+        """A bare list stands for its values."""
+        return {"choices": given} if isinstance(given, list) else given
+
+    @pydantic.model_validator(mode="after")
+    def _one_way(self) -> "Searched":
+        ranged = self.low is not None or self.high is not None
+        if ranged + (self.times is not None) + bool(self.choices) != 1:
+            raise ValueError("give one of low and high, times, or choices")
+        if ranged and (self.low is None or self.high is None):
+            raise ValueError("a range needs both low and high")
+        low, high = self.times or (self.low, self.high)
+        if low is not None and high is not None:
+            if low >= high:
+                raise ValueError(f"low must be below high, got {low:g} and {high:g}")
+            if (self.log or self.times) and low <= 0:
+                raise ValueError(f"a logarithm needs values above 0, got {low:g}")
+        if self.step is not None and (self.choices or self.times or self.log):
+            raise ValueError("step is of a range with low and high, without log")
+        if len({repr(choice) for choice in self.choices}) < len(self.choices):
+            raise ValueError("choices: one is named twice")
+        return self
+
+    def conditions(self) -> dict[str, tuple[Plain, ...]]:
+        """Other settings and the values that they may have."""
+        return {
+            path: tuple(value) if isinstance(value, list) else (value,)
+            for path, value in self.when.items()
+        }
+
+
+class SearchSettings(Config):
+    """A search file."""
+
+    data: Path = Field(description="archive with a split val, or with folds")
+    name: str = Field("", description="of the search; that of its file unless given")
+    preset: Annotated[str, Flag("--cfg")] = Field(
+        "auto", min_length=1, description="preset that every trial begins with"
+    )
+    cond: bool = Field(False, description="give the networks the labels")
+    fold: int | None = Field(None, ge=0, description="fold to leave out, which then measures")
+    settings: Annotated[list[str], Flag("--set")] = Field(
+        [], description="further settings of every trial as a.b=value"
+    )
+    kimg: float | None = Field(None, gt=0, description="thousands of images; the preset's")
+    trials: int = Field(20, ge=1, le=10_000, description="trials in all")
+    hours: float | None = Field(
+        None,
+        gt=0,
+        description="no trial begins after so many hours of work, all processes together",
+    )
+    total_kimg: float | None = Field(
+        None, gt=0, description="no trial begins after so many thousands of images in all"
+    )
+    space: str | dict[str, Searched] = Field(
+        SMALL_DATA,
+        description="settings to search, or the name of a built-in space: small-data or published",
+    )
+    objectives: Annotated[list[str], Flag("--objective")] = Field(
+        ["kernel"],
+        min_length=1,
+        max_length=4,
+        description="measures to make better; of several the first decides, and all give a front",
+    )
+    constraints: dict[str, float | Literal["preset"]] = Field(
+        {"recall": OF_PRESET},
+        description="measure and the least value that may win; preset for that of the preset's own "
+        "settings, less noise",
+    )
+    seeds: int = Field(1, ge=1, le=10, description="runs of every trial")
+    first_rung: float = Field(
+        0.3, gt=0, le=1, description="share of the kimg after which trials may be ended early"
+    )
+    halving: int = Field(
+        2, ge=1, le=10, description="one in so many goes on at a rung; 1 ends none early"
+    )
+    finalists: int = Field(3, ge=1, le=20, description="best trials that are trained again")
+    fresh_seeds: int = Field(3, ge=2, le=20, description="new runs of every finalist")
+    seed: int = Field(0, ge=0, lt=2**31, description="of everything random")
+
+    @pydantic.field_validator("space")
+    @classmethod
+    def _something(cls, given: str | dict[str, Searched]) -> str | dict[str, Searched]:
+        if not given:
+            raise ValueError("names nothing to search: give settings, or a built-in space")
+        return given
+
+    @pydantic.model_validator(mode="after")
+    def _once(self) -> "SearchSettings":
+        names = self.objectives
+        if len(set(names)) < len(names):
+            raise ValueError("objectives: one is named twice")
+        both = [name for name in self.constraints if name in names]
+        if both:
+            raise ValueError(f"constraints: {both[0]} is an objective already")
+        return self
+
+    @property
+    def measures(self) -> list[str]:
+        """All that is measured: objectives first."""
+        return [*self.objectives, *self.constraints]
+
+    def frozen(self) -> JsonObject:
+        """What may not change on the way, without folders."""
+        tree = {key: value for key, value in self.tree().items() if key not in BUDGETS}
+        return {**tree, "data": self.data.name}
+
+
+def read_search(path: Path | None, typed: Mapping[str, object]) -> SearchSettings:
+    """The settings of a search: of a file, with what is typed on top.
+
+    Args:
+        path: YAML or JSON; None where all is typed.
+        typed: keys of a search file; a path in it is relative to the working folder.
+
+    Raises:
+        UserError: the file cannot be read, or a key is unknown or breaks a rule.
+    """
+    tree = {} if path is None else read_tree(path)
+    if path is not None and isinstance(tree.get("data"), str):
+        tree["data"] = str(path.parent.resolve() / tree["data"])
+    if not (tree.get("data") or typed.get("data")):
+        raise UserError("which images? give an archive with --data, or a file SEARCH.yaml")
+    space = typed.get("space", tree.get("space"))
+    try:
+        settings = SearchSettings.parse({**merge(tree, typed), "space": space or SMALL_DATA})
+    except SettingError as error:
+        raise UserError(f"{path}: {error}" if path is not None else str(error)) from None
+    name = settings.name or (settings.data.stem if path is None else path.stem)
+    return settings.model_copy(update={"name": name, "data": settings.data.resolve()})

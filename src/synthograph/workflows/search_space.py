@@ -1,0 +1,395 @@
+"""The space of a search: which settings are drawn, and the configuration that follows from a draw.
+
+Everything is checked against the configuration of a run before a trial begins.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from synthograph.archive.reader import Archive
+from synthograph.core.config import flatten, parse_assignments, set_path
+from synthograph.core.errors import SettingError, UserError
+from synthograph.core.names import first_few, nearest
+from synthograph.core.untrusted.documents import JsonObject
+from synthograph.models.registry import FAMILIES, family_of_preset
+from synthograph.ops.operations import BUNDLES
+from synthograph.results.base import Plain
+from synthograph.results.search import PRESET, ParameterKind, Settings
+from synthograph.training.config import OPTIONS, RunConfig
+from synthograph.training.setup import resolve_run
+from synthograph.workflows.search_settings import SMALL_DATA, Searched, SearchSettings
+
+DECIDED = {
+    "training.kimg": "kimg",
+    "metrics.measures": "objectives and constraints",
+    "seed": "seeds",
+    "data.path": "data",
+    "device": "--device",
+    "data.fold": "fold",
+    "data.cond": "cond",
+}
+"""Settings that the search itself decides, and what gives them."""
+MEASURING = ("metrics.", "data.split", "data.subset", "schema_version", "threads")
+"""Settings that would change what is measured, or by what: values of trials could not be
+compared.
+"""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A setting that is searched; attributes as in `results.search.SearchParameter`.
+
+    Attributes:
+        step: distance between values; None for any.
+    """
+
+    path: str
+    kind: ParameterKind
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    step: float | None = None
+    relative: bool = False
+    choices: tuple[Plain, ...] = ()
+    when: Mapping[str, tuple[Plain, ...]] | None = None
+
+    def holds(self, drawn: Settings) -> bool:
+        """Whether it is searched where these values were drawn of the parameters before it."""
+        return all(drawn.get(path) in among for path, among in (self.when or {}).items())
+
+    @property
+    def ends(self) -> tuple[Plain, ...]:
+        """Values that stand for all of them in checks."""
+        return self.choices or (self.low, self.high)
+
+
+@dataclass(frozen=True)
+class Space:
+    """What is drawn, and what follows from it.
+
+    Attributes:
+        archive: the images.
+        settings: of the search.
+        parameters: those that others depend on come first.
+        device: where trials train.
+        notes: on what a built-in space leaves out.
+    """
+
+    archive: Archive
+    settings: SearchSettings
+    parameters: tuple[Parameter, ...]
+    device: str
+    notes: tuple[str, ...] = ()
+
+    def preset(self, drawn: Settings) -> str:
+        """Name of the preset of a draw."""
+        return str(drawn.get(PRESET, self.settings.preset))
+
+    def base(self, preset: str | None = None) -> RunConfig:
+        """The configuration of a preset without any draw."""
+        return self._resolved(preset or self.settings.preset, {})
+
+    def configuration(self, drawn: Settings) -> RunConfig:
+        """The configuration of a whole trial.
+
+        Args:
+            drawn: path to what was drawn.
+
+        Raises:
+            UserError: the values do not go together.
+        """
+        tree: JsonObject = {}
+        for path, value in self.values(drawn).items():
+            if path != PRESET:
+                tree = set_path(tree, path, value)
+        return self._resolved(self.preset(drawn), tree)
+
+    def values(self, drawn: Settings) -> Settings:
+        """Settings of a draw, as a configuration takes them."""
+        base: JsonObject | None = None
+        found = {}
+        for parameter in self.parameters:
+            path = parameter.path
+            if path not in drawn:
+                continue
+            value = drawn[path]
+            if parameter.relative:
+                base = base or flatten(self.base(self.preset(drawn)).tree())
+                value = float(base[path]) * float(value)  # type: ignore[arg-type]
+            elif isinstance(value, str) and path in OPTIONS:
+                value = OPTIONS[path].read(value)
+            found[path] = value
+        return found
+
+    def of_preset(self, path: str) -> Plain:
+        """What the preset of the search gives; None where it gives nothing."""
+        if path == PRESET:
+            return self.settings.preset
+        value: Plain = _at(self.base().tree(), path)
+        return value
+
+    def baseline(self) -> Settings | None:
+        """The draw that gives the preset's own settings, None where the space does not hold it."""
+        drawn: Settings = {}
+        for parameter in self.parameters:
+            if not parameter.holds(drawn):
+                continue
+            value = self._own(parameter)
+            if value is None:
+                return None
+            drawn[parameter.path] = value
+        return drawn
+
+    def _own(self, parameter: Parameter) -> Plain:
+        """How a parameter gives the preset's own value; None where it cannot."""
+        own = self.of_preset(parameter.path)
+        if parameter.choices:
+            read = {
+                repr(self.values({parameter.path: c})[parameter.path]): c for c in parameter.choices
+            }
+            return read.get(repr(own))
+        number = 1.0 if parameter.relative else own
+        inside = isinstance(number, int | float) and parameter.low <= number <= parameter.high  # type: ignore[operator]
+        return number if inside else None
+
+    def _resolved(self, preset: str, tree: JsonObject) -> RunConfig:
+        settings = self.settings
+        kimg = {} if settings.kimg is None else {"kimg": settings.kimg}
+        common: JsonObject = {
+            "data": {"cond": settings.cond, "fold": settings.fold},
+            "device": self.device,
+            "training": kimg,
+            "metrics": {"measures": settings.measures},
+        }
+        parts = [parse_assignments(settings.settings), common, tree]
+        return resolve_run(self.archive, preset, parts)[0]
+
+
+def open_space(archive: Archive, settings: SearchSettings, device: str) -> Space:
+    """The space of a search, checked.
+
+    Raises:
+        UserError: an unknown setting or space, or values that a configuration refuses.
+    """
+    empty = Space(archive, settings, (), device)
+    empty.base()
+    if not isinstance(settings.space, str):
+        parameters = tuple(_ordered(settings.space, empty))
+        space = replace(empty, parameters=parameters)
+        for parameter in parameters:
+            _check(parameter, space)
+        return space
+    if settings.space not in BUILT_IN:
+        raise UserError(f"space {settings.space!r} is unknown: {nearest(settings.space, BUILT_IN)}")
+    return _fitting(BUILT_IN[settings.space](settings), empty)
+
+
+def _fitting(given: Mapping[str, Searched], empty: Space) -> Space:
+    """What of a built-in space these images and this preset allow."""
+    kept, notes = dict(given), []
+    for path, searched in given.items():
+        try:
+            some = {p: s for p, s in kept.items() if p == path or p in searched.when}
+            parameters = tuple(_ordered(some, empty))
+            _check(parameters[-1], replace(empty, parameters=parameters))
+        except UserError as error:
+            del kept[path]
+            notes.append(f"left out of the space: {error}")
+    if not kept:
+        raise UserError(
+            f"space {empty.settings.space}: nothing of it can be searched here: {notes[0]}"
+        )
+    return replace(empty, parameters=tuple(_ordered(kept, empty)), notes=tuple(notes))
+
+
+def _ordered(given: Mapping[str, Searched], empty: Space) -> Iterator[Parameter]:
+    """The parameters, those that others depend on first.
+
+    Raises:
+        UserError: an unknown path, or a condition that nothing can fulfil.
+    """
+    known = _known_paths(given, empty)
+    for path, searched in given.items():
+        _refuse_path(path, known)
+        for other in searched.when:
+            if other not in given:
+                raise UserError(
+                    f"space: {path}: when: {other} is not searched: {nearest(other, given)}"
+                )
+    done: list[str] = []
+    while len(done) < len(given):
+        ready = [p for p in given if p not in done and all(o in done for o in given[p].when)]
+        if not ready:
+            circle = first_few(p for p in given if p not in done)
+            raise UserError(f"space: when: {circle} wait for each other: leave one condition out")
+        done.append(ready[0])
+        yield _parameter(ready[0], given[ready[0]], empty)
+
+
+def _known_paths(given: Mapping[str, Searched], empty: Space) -> set[str]:
+    """Paths of the configuration of every preset that may be drawn."""
+    presets = given[PRESET].choices if PRESET in given else [empty.settings.preset]
+    known = {PRESET}
+    for preset in presets:
+        try:
+            known |= flatten(empty.base(str(preset)).tree(), sections=True).keys()
+        except UserError as error:
+            raise UserError(f"space: {PRESET}: {preset}: {error}") from None
+    return known
+
+
+def _refuse_path(path: str, known: set[str]) -> None:
+    if path in DECIDED:
+        raise UserError(f"space: {path} is decided by the search: give it as {DECIDED[path]}")
+    if path.startswith(MEASURING):
+        raise UserError(
+            f"space: {path} would change what trials are measured by: fix it under settings"
+        )
+    if path not in known:
+        raise UserError(f"space: {path}: unknown setting, {nearest(path, sorted(known))}")
+
+
+def _parameter(path: str, searched: Searched, empty: Space) -> Parameter:
+    when = searched.conditions() or None
+    if searched.choices:
+        return Parameter(path, ParameterKind.CHOICE, choices=tuple(searched.choices), when=when)
+    if searched.times is not None:
+        low, high = searched.times
+        return Parameter(path, ParameterKind.NUMBER, low, high, log=True, relative=True, when=when)
+    assert searched.low is not None and searched.high is not None, "checked where it is declared"
+    own = _at(empty.base().tree(), path)
+    whole = isinstance(own, int) and not isinstance(own, bool)
+    ends = searched.low, searched.high
+    if whole and any(end != int(end) for end in ends):
+        raise UserError(f"space: {path} takes whole numbers: give low and high as such")
+    kind = ParameterKind.INTEGER if whole else ParameterKind.NUMBER
+    return Parameter(path, kind, *ends, log=searched.log, step=searched.step, when=when)
+
+
+def _check(parameter: Parameter, space: Space) -> None:
+    """Refuse values that the configuration of some preset refuses.
+
+    Raises:
+        UserError: with path, value and rule.
+    """
+    for conditions in _settings_of(parameter, space):
+        if parameter.relative and not _positive(
+            _at(space.base(space.preset(conditions)).tree(), parameter.path)
+        ):
+            own = _at(space.base(space.preset(conditions)).tree(), parameter.path)
+            raise UserError(
+                f"space: {parameter.path}: preset {space.preset(conditions)} gives {own}, of which "
+                "there are no multiples: give low and high, or a condition (when)"
+            )
+        for value in parameter.ends:
+            drawn = {**conditions, parameter.path: value}
+            try:
+                space.configuration(drawn)
+            except SettingError as error:
+                said = f"{error.rule}" if error.path == parameter.path else str(error)
+                raise UserError(f"space: {parameter.path}: {_shown(value)}: {said}") from None
+            except UserError as error:
+                raise UserError(f"space: {parameter.path}: {_shown(value)}: {error}") from None
+
+
+def _settings_of(parameter: Parameter, space: Space) -> Iterator[Settings]:
+    """Draws of other parameters under which one is searched: every one that it depends on, and
+    every preset.
+    """
+    by_path = {each.path: each for each in space.parameters}
+    draws: list[Settings] = [{}]
+    for path, among in _all_conditions(parameter, by_path).items():
+        draws = [{**draw, path: value} for draw in draws for value in among]
+    preset = by_path.get(PRESET)
+    if preset is not None and parameter.path != PRESET and PRESET not in draws[0]:
+        draws = [{**draw, PRESET: value} for draw in draws for value in preset.choices]
+    yield from draws
+
+
+def _all_conditions(
+    parameter: Parameter, by_path: Mapping[str, Parameter]
+) -> dict[str, tuple[Plain, ...]]:
+    """Its conditions, and those of the parameters that it depends on, outermost first."""
+    found: dict[str, tuple[Plain, ...]] = {}
+    for path, among in (parameter.when or {}).items():
+        other = by_path[path]
+        odd = [value for value in among if other.choices and value not in other.choices]
+        if odd:
+            near = nearest(str(odd[0]), map(str, other.choices))
+            raise UserError(f"space: {parameter.path}: when: {path} is never {odd[0]}: {near}")
+        found |= _all_conditions(other, by_path) | {path: among}
+    return found
+
+
+def _at(tree: JsonObject, path: str) -> Any:  # noqa: ANN401 - of any setting
+    """Value at a dotted path; None where there is none."""
+    found: Any = tree
+    for key in path.split("."):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
+
+
+def _positive(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+
+
+def _shown(value: Plain) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+# --- built-in spaces ------------------------------------------------------------------------------
+
+
+def _published(_: SearchSettings) -> dict[str, Searched]:
+    """That of the digital-health project, whose own search never trained (sources.md, 4.2)."""
+    return {
+        PRESET: Searched(choices=["auto", "stylegan2", "paper1024"]),
+        "data.mirror": Searched(choices=[False, True]),
+        "model.r1_gamma": Searched(low=5, high=15, step=1),
+        "augment.target": Searched(low=0.5, high=0.7),
+        "augment.pipe": Searched(choices=list(BUNDLES)),
+    }
+
+
+def _small_data(settings: SearchSettings) -> dict[str, Searched]:
+    """What decides on a few hundred images: the R1 weight in steps of its own size around the
+    automatic value (windows that train can be narrow, and differ by set), the learning rates, how
+    much is augmented and how long weights are averaged; and the family.
+    """
+    others = _relatives(settings.preset)
+    families = {PRESET: Searched(choices=[settings.preset, *others])} if others else {}
+    return {
+        **families,
+        "model.r1_gamma": Searched(times=(0.125, 8)),
+        "model.optimisers.G.lr": Searched(times=(0.25, 2)),
+        "model.optimisers.D.lr": Searched(times=(0.25, 2)),
+        "augment.mode": Searched(choices=["none", "ada", "fixed"]),
+        "augment.target": Searched(low=0.4, high=0.7, when={"augment.mode": "ada"}),
+        "augment.p": Searched(low=0.1, high=0.5, when={"augment.mode": "fixed"}),
+        "training.ema_kimg": Searched(times=(0.25, 4)),
+    }
+
+
+def _relatives(preset: str) -> list[str]:
+    """Presets of other families that are called after this one, as `tiny-progressive` after `tiny`;
+    the first one of a family that has none.
+    """
+    own = family_of_preset(preset)
+    found = []
+    for other in FAMILIES.values():
+        names = [] if other is own else list(other.preset_names())
+        found += [n for n in names if preset in n.split("-")][:1] or names[:1]
+    return found
+
+
+BUILT_IN: Mapping[str, Callable[[SearchSettings], dict[str, Searched]]] = {
+    "published": _published,
+    SMALL_DATA: _small_data,
+}
+
+
+def presets(space: Space) -> Sequence[str]:
+    """Presets that a trial may have."""
+    found = next((each.choices for each in space.parameters if each.path == PRESET), ())
+    return [str(name) for name in found] or [space.settings.preset]
