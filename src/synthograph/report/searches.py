@@ -76,8 +76,8 @@ def _finalists(search: Search) -> TableText:
     rows = [_finalist_row(each, search) for each in search.retrained]
     seeds = len(search.retrained[0].seeds)
     notes = [
-        f"Fresh seeds: no trial had them. A difference in {each.measure} up to {number(each.noise)} "
-        f"between means of {several(seeds, 'seed')} is within noise (95 %)."
+        f"Fresh seeds: no trial had them. A difference in {each.measure} up to "
+        f"{number(each.noise)} between means of {several(seeds, 'seed')} is within noise (95 %)."
         for each in search.objectives
         if each.noise is not None
     ]
@@ -140,11 +140,8 @@ def _trials(search: Search) -> TableText:
     ahead = any(each.front for each in search.trials)
     head += ["front"] if ahead else []
     rows = [_trial_row(each, search, told, ahead) for each in search.trials]
-    notes = (
-        [f"Every trial trained with {several(len(search.trials[0].seeds), 'seed')}."]
-        if search.trials
-        else []
-    )
+    seeds = [len(each.seeds) for each in search.trials[:1]]
+    notes = [f"Every trial trained with {several(count, 'seed')}." for count in seeds]
     if first.noise_of_trials is not None:
         close = [str(e.number) for e in search.trials if e.within_noise]
         notes.append(
@@ -161,7 +158,7 @@ def _trial_row(each: SearchTrial, search: Search, paths: Sequence[str], ahead: b
     row = [
         f"{each.number}{' (the preset)' if each.baseline else ''}",
         each.state.value,
-        number(each.kimg),
+        f"{each.kimg:g}",
         *(measured(found.get(name)) for name in _measures(search)),
         kept,
         *(shown(each.settings.get(path)) for path in paths),

@@ -25,6 +25,7 @@ from synthograph.metrics.evaluate import MIN_IMAGES
 from synthograph.metrics.measures import BY_NAME
 from synthograph.metrics.names import parse_selection
 from synthograph.report.searches import sentence, tables
+from synthograph.report.words import several
 from synthograph.report.write import write_report
 from synthograph.results.measures import Direction, about
 from synthograph.results.search import PRESET, Search, SearchConstraint, SearchObjective
@@ -212,7 +213,7 @@ def _named(
     finalists = finals.finalists(ended)
     jobs = list(finals.jobs(finalists))
     if jobs:
-        progress.log(f"{len(finalists)} finalists are trained again with fresh seeds")
+        progress.log(f"trained again with fresh seeds: {several(len(finalists), 'finalist')}")
     work_off(jobs, progress)
     again = [
         Again(

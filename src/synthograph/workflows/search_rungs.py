@@ -135,4 +135,4 @@ def _badness(found: WithValues, objective: SearchObjective) -> float:
 
 def goes_on(rung: Rung, halving: int) -> bool:
     """Whether a trial goes on from a rung."""
-    return rung.better < max((rung.of + 1) // halving, 1)
+    return rung.better < math.ceil((rung.of + 1) / halving)

@@ -122,6 +122,14 @@ class Space:
             found[path] = value
         return found
 
+    def completed(self, drawn: Settings) -> Settings:
+        """A draw with some value of every parameter that is searched because of it."""
+        whole = dict(drawn)
+        for parameter in self.parameters:
+            if parameter.when and parameter.path not in whole and parameter.holds(whole):
+                whole[parameter.path] = parameter.ends[0]
+        return whole
+
     def of_preset(self, path: str) -> Plain:
         """What the preset of the search gives; None where it gives nothing."""
         if path == PRESET:
@@ -187,20 +195,21 @@ def open_space(archive: Archive, settings: SearchSettings, device: str) -> Space
 
 def _fitting(given: Mapping[str, Searched], empty: Space) -> Space:
     """What of a built-in space these images and this preset allow."""
-    kept, notes = dict(given), []
-    for path, searched in given.items():
-        try:
-            some = {p: s for p, s in kept.items() if p == path or p in searched.when}
-            parameters = tuple(_ordered(some, empty))
-            _check(parameters[-1], replace(empty, parameters=parameters))
-        except UserError as error:
-            del kept[path]
-            notes.append(f"left out of the space: {error}")
-    if not kept:
-        raise UserError(
-            f"space {empty.settings.space}: nothing of it can be searched here: {notes[0]}"
-        )
-    return replace(empty, parameters=tuple(_ordered(kept, empty)), notes=tuple(notes))
+    kept, notes = dict(given), list[str]()
+    while kept:
+        space = replace(empty, parameters=tuple(_ordered(kept, empty)), notes=tuple(notes))
+        refused = None
+        for parameter in space.parameters:
+            try:
+                _check(parameter, space)
+            except UserError as error:
+                refused = parameter.path
+                notes.append(f"left out of the space: {str(error).removeprefix('space: ')}")
+                break
+        if refused is None:
+            return space
+        kept = {p: s for p, s in kept.items() if p != refused and refused not in s.when}
+    raise UserError(f"space {empty.settings.space}: nothing of it can be searched here: {notes[0]}")
 
 
 def _ordered(given: Mapping[str, Searched], empty: Space) -> Iterator[Parameter]:
@@ -283,9 +292,8 @@ def _check(parameter: Parameter, space: Space) -> None:
                 "there are no multiples: give low and high, or a condition (when)"
             )
         for value in parameter.ends:
-            drawn = {**conditions, parameter.path: value}
             try:
-                space.configuration(drawn)
+                space.configuration(space.completed({**conditions, parameter.path: value}))
             except SettingError as error:
                 said = f"{error.rule}" if error.path == parameter.path else str(error)
                 raise UserError(f"space: {parameter.path}: {_shown(value)}: {said}") from None
