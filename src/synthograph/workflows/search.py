@@ -10,8 +10,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from synthograph.archive.batches import ArchiveRows
 from synthograph.archive.reader import Archive, open_archive
 from synthograph.core.commands import LINE
@@ -21,6 +19,7 @@ from synthograph.core.files import write_text
 from synthograph.core.names import nearest
 from synthograph.core.progress import Progress, Silent
 from synthograph.core.request import Result
+from synthograph.core.untrusted.documents import yaml_text
 from synthograph.metrics.evaluate import MIN_IMAGES
 from synthograph.metrics.measures import BY_NAME
 from synthograph.metrics.names import parse_selection
@@ -253,4 +252,4 @@ def _write_winner(space: Space, search: Search, path: Path) -> None:
         f"# or: synthograph train --cfg {search.winner.settings[PRESET]} --config {path.name} "
         "--data ARCHIVE\n"
     )
-    write_text(path, head + yaml.safe_dump(trial_tree(config), sort_keys=False))
+    write_text(path, head + yaml_text(trial_tree(config)))

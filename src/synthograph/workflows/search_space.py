@@ -194,22 +194,45 @@ def open_space(archive: Archive, settings: SearchSettings, device: str) -> Space
 
 
 def _fitting(given: Mapping[str, Searched], empty: Space) -> Space:
-    """What of a built-in space these images and this preset allow."""
+    """What of a built-in space these images and these presets allow: a setting that only some
+    presets take is searched with those.
+    """
     kept, notes = dict(given), list[str]()
     while kept:
         space = replace(empty, parameters=tuple(_ordered(kept, empty)), notes=tuple(notes))
-        refused = None
-        for parameter in space.parameters:
-            try:
-                _check(parameter, space)
-            except UserError as error:
-                refused = parameter.path
-                notes.append(f"left out of the space: {str(error).removeprefix('space: ')}")
-                break
+        refused = next(filter(None, (_refusal(each, space) for each in space.parameters)), None)
         if refused is None:
             return space
-        kept = {p: s for p, s in kept.items() if p != refused and refused not in s.when}
+        path, reason = refused
+        some = [] if path == PRESET else _presets_taking(path, kept, empty)
+        if some and PRESET not in kept[path].when:
+            when = {**kept[path].when, PRESET: some}
+            kept[path] = kept[path].model_copy(update={"when": when})
+        else:
+            notes.append(f"left out of the space: {reason.removeprefix('space: ')}")
+            kept = {p: s for p, s in kept.items() if p != path and path not in s.when}
     raise UserError(f"space {empty.settings.space}: nothing of it can be searched here: {notes[0]}")
+
+
+def _refusal(parameter: Parameter, space: Space) -> tuple[str, str] | None:
+    """Path and reason, where a parameter is refused."""
+    try:
+        _check(parameter, space)
+    except UserError as error:
+        return parameter.path, str(error)
+    return None
+
+
+def _presets_taking(path: str, given: Mapping[str, Searched], empty: Space) -> list[Plain]:
+    """Presets with which a setting may be searched, of several."""
+    found = []
+    for preset in given[PRESET].choices if PRESET in given else []:
+        alone = {**given, PRESET: Searched(choices=[preset])}
+        space = replace(empty, parameters=tuple(_ordered(alone, empty)))
+        own = next(each for each in space.parameters if each.path == path)
+        if _refusal(own, space) is None:
+            found.append(preset)
+    return found
 
 
 def _ordered(given: Mapping[str, Searched], empty: Space) -> Iterator[Parameter]:

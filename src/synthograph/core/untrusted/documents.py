@@ -221,6 +221,11 @@ def _unique(pairs: list[tuple[str, Any]]) -> JsonObject:
     return found
 
 
+def yaml_text(tree: JsonObject) -> str:
+    """Plain data as YAML, in its own order."""
+    return str(yaml.safe_dump(tree, sort_keys=False))
+
+
 def parse_yaml(text: str, origin: str) -> Any:  # noqa: ANN401
     """Parse YAML without aliases and tags; repeated keys are refused.
 
