@@ -9,7 +9,7 @@ import pytest
 
 from synthograph.core.record import UnreadableError, array_of
 from synthograph.core.untrusted.containers import HEAD_BYTES, Folder
-from synthograph.sources.base import Reader, SourceFile
+from synthograph.sources.base import AS_IT_COMES, Reader, SourceFile
 from synthograph.sources.readers import READERS, FileDecoder, find_reader, image_suffix
 
 
@@ -43,29 +43,29 @@ class ReaderContract:
 
     def test_frames_are_named_and_hold_pixels(self, files: list[SourceFile]) -> None:
         for file in files:
-            frames = list(self.reader.frames(file))
+            frames = list(self.reader.frames(file, AS_IT_COMES))
             assert len({frame.name for frame in frames}) == len(frames) == self.images
             for frame in frames:
-                pixels, notes = self.reader.read(file, frame.name)
+                pixels, notes = self.reader.read(file, frame.name, AS_IT_COMES)
                 array = array_of(pixels)
                 assert array.ndim == 3 and array.shape[2] in (1, 3) and array.size
                 assert array.dtype in (np.uint8, np.uint16) and all(notes)
 
     def test_masks_are_ids_or_refused(self, files: list[SourceFile]) -> None:
         for file in files:
-            for frame in self.reader.frames(file):
+            for frame in self.reader.frames(file, AS_IT_COMES):
                 try:
-                    ids = self.reader.read_mask(file, frame.name)
+                    ids = self.reader.read_mask(file, frame.name, AS_IT_COMES)
                 except UnreadableError:
                     continue
                 assert ids.dtype == np.uint8 and ids.ndim == 2
 
     def test_images_are_decoded_in_other_processes(self, files: list[SourceFile]) -> None:
         for file in files:
-            for frame in self.reader.frames(file):
+            for frame in self.reader.frames(file, AS_IT_COMES):
                 decoder = FileDecoder((("a", file.container, file.name),), None, frame.name)
                 picture = pickle.loads(pickle.dumps(decoder))()
-                expected, _ = self.reader.read(file, frame.name)
+                expected, _ = self.reader.read(file, frame.name, AS_IT_COMES)
                 assert np.array_equal(array_of(picture.modalities["a"]), array_of(expected))
 
     @pytest.mark.parametrize("share", [0.0, 0.02, 0.3, 0.7])
@@ -74,5 +74,5 @@ class ReaderContract:
             (tmp_path / name).write_bytes(data[: int(len(data) * share)])
             file = SourceFile(Folder(tmp_path), name)
             with pytest.raises(UnreadableError):
-                for frame in self.reader.frames(file):
-                    self.reader.read(file, frame.name)
+                for frame in self.reader.frames(file, AS_IT_COMES):
+                    self.reader.read(file, frame.name, AS_IT_COMES)

@@ -12,7 +12,7 @@ from PIL import Image
 from synthograph.core.record import UnreadableError, array_of
 from synthograph.core.untrusted.containers import Folder, open_container
 from synthograph.sources import readers
-from synthograph.sources.base import Frame, SourceFile
+from synthograph.sources.base import Frame, Reading, SourceFile
 from synthograph.sources.files import FileSourceOptions, read_files
 from synthograph.sources.raster import RasterReader
 from synthograph.sources.readers import READERS, FileDecoder, find_reader, known_formats
@@ -35,7 +35,7 @@ def test_files_without_a_known_ending_are_found_by_content(tmp_path: Path) -> No
     (tmp_path / "IM0001").write_bytes(encode(GREY))
     (tmp_path / "notes").write_bytes(b"hello there")
     assert find_reader(SourceFile(Folder(tmp_path), "IM0001")) is READERS[0]
-    with pytest.raises(UnreadableError, match="not a PNG, JPEG, TIFF or BMP file .*b'hello th'"):
+    with pytest.raises(UnreadableError, match="not a PNG, .* or MGH file .*b'hello th'"):
         find_reader(SourceFile(Folder(tmp_path), "notes"))
 
 
@@ -61,13 +61,15 @@ class Stack(RasterReader):
     def recognises(self, head: bytes) -> bool:
         return head.startswith(b"STACK")
 
-    def frames(self, file: SourceFile) -> tuple[Frame, ...]:
+    def frames(self, file: SourceFile, reading: Reading) -> tuple[Frame, ...]:
         lines = file.read().split()[1:]
         if not lines:
             raise UnreadableError("the stack is empty")
         return tuple(Frame(f"z{n}", "P1", {"slice": str(n)}) for n in range(len(lines)))
 
-    def read(self, file: SourceFile, frame: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    def read(
+        self, file: SourceFile, frame: str, reading: Reading
+    ) -> tuple[np.ndarray, tuple[str, ...]]:
         line = file.read().split()[1:][int(frame[1:])]
         return np.full((4, 4, 1), int(line), np.uint8), ()
 
@@ -91,7 +93,7 @@ def test_a_new_format_is_one_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert [(r.name, r.reason) for r in found.rejects] == [("empty.stk.gz", "the stack is empty")]
     second = found.items[1].decode().modalities["image"]
     assert array_of(second).max() == 9
-    assert known_formats() == "PNG, JPEG, TIFF, BMP or STACK"
+    assert known_formats() == "PNG, JPEG, TIFF, BMP, NIfTI, Analyze, MGH or STACK"
 
 
 def test_what_a_reader_lacks_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

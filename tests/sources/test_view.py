@@ -15,6 +15,7 @@ from synthograph.sources.view import (
     Window,
     WindowScope,
     measure_limits,
+    view_volumes,
     viewed,
 )
 
@@ -78,6 +79,19 @@ def test_percentiles_of_all_images_are_the_same_for_all() -> None:
     one = viewed(items, view)[0].decode
     assert isinstance(one, Viewed) and hash(one) == hash(pickle.loads(pickle.dumps(one)))
     assert not one().columns
+
+
+def bright() -> DecodedImage:
+    return DecodedImage({"image": RAMP * 3})
+
+
+def test_percentiles_of_a_volume_are_those_of_its_slices() -> None:
+    items = [SourceItem("v.nii#a", decode), SourceItem("v.nii#b", bright), SourceItem("w", decode)]
+    view = View(Window.parse("0%,100%", WindowScope.VOLUME))
+    made = [item.decode() for item in view_volumes(items, view, lambda some, total: some)]
+    assert [picture.columns["window_high"] for picture in made] == ["300", "300", "100"]
+    tops = [int(array_of(picture.modalities["image"]).max()) for picture in made]
+    assert tops == [21845, 65535, 65535]
 
 
 def test_colours() -> None:

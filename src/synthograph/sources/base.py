@@ -1,5 +1,6 @@
 """What every reader of image files is."""
 
+import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -34,6 +35,45 @@ class SourceFile:
         return self.container.read(self.name, HEAD_BYTES)
 
 
+class Axis(enum.StrEnum):
+    """The direction that a volume is cut across, in the patient."""
+
+    SAGITTAL = "sagittal"
+    CORONAL = "coronal"
+    AXIAL = "axial"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a user wants of files that hold more than one image, or say how large a pixel is."""
+
+    axis: Axis | None = None
+    """How volumes are cut; None for the plane in which they were taken."""
+    every: int = 1
+    """One of so many slices is taken."""
+    min_foreground: float = 0.0
+    """Share of a slice, 0 to 1, that is no background."""
+    spacing: float | None = None
+    """Millimetres of a pixel in both directions, which slices are brought to."""
+
+
+AS_IT_COMES = Reading()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an image lies in the patient: three of its corners, in millimetres."""
+
+    corners: tuple[tuple[float, float, float], ...]
+    pixel: float
+    """The shorter side of a pixel in millimetres."""
+
+    def agrees(self, other: "Place") -> bool:
+        """Whether no corner is more than half a pixel away from that of the other image."""
+        apart = np.subtract(self.corners, other.corners)
+        return bool(np.linalg.norm(apart, axis=1).max() <= self.pixel / 2)
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One image of a file: all of it, or one of its pages, slices or tiles."""
@@ -44,6 +84,8 @@ class Frame:
     """Patient or slide, where the file says it."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """What else the file says about the image, for the manifest."""
+    place: Place | None = None
+    """Where it lies in the patient, where the file says it."""
 
 
 class Reader(Protocol):
@@ -71,14 +113,16 @@ class Reader(Protocol):
         """Whether a file that begins so is of these formats."""
         ...
 
-    def frames(self, file: SourceFile) -> Iterable[Frame]:
-        """The images of a file, in order; pixels are not decoded."""
+    def frames(self, file: SourceFile, reading: Reading) -> Iterable[Frame]:
+        """The images of a file that are wanted, in order."""
         ...
 
-    def read(self, file: SourceFile, frame: str) -> tuple[Pixels, tuple[str, ...]]:
+    def read(
+        self, file: SourceFile, frame: str, reading: Reading
+    ) -> tuple[Pixels, tuple[str, ...]]:
         """Pixels of a frame, and the conversions that were applied, a short phrase each."""
         ...
 
-    def read_mask(self, file: SourceFile, frame: str) -> np.ndarray:
+    def read_mask(self, file: SourceFile, frame: str, reading: Reading) -> np.ndarray:
         """Class ids [h, w] of a frame, uint8."""
         ...

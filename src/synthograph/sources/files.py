@@ -14,7 +14,7 @@ from synthograph.core.record import SourceItem, UnreadableError
 from synthograph.core.spec import MASKS
 from synthograph.core.untrusted.containers import Container, open_container, unwrap, without_runs
 from synthograph.core.untrusted.dataset_json import DATASET
-from synthograph.sources.base import SourceFile
+from synthograph.sources.base import AS_IT_COMES, Frame, Reading, SourceFile
 from synthograph.sources.cells import MISSING
 from synthograph.sources.classes import are_names, name_classes
 from synthograph.sources.facts import Facts, Told, gather_facts
@@ -58,6 +58,7 @@ class FileSourceOptions:
         missing: cells and names that are no label, group or split.
         folders: roles of the folders below SOURCE, such as `split/class/patient`.
         split_files: lists of files by split, such as `train.txt` or `test=holdout.txt`.
+        reading: what is wanted of files that hold several images.
     """
 
     source: Path
@@ -71,6 +72,7 @@ class FileSourceOptions:
     missing: Sequence[str] = MISSING
     folders: str | None = None
     split_files: Sequence[str] = ()
+    reading: Reading = AS_IT_COMES
 
     def told(self) -> Told:
         """What the user says of the images.
@@ -424,7 +426,8 @@ def _decoder(
     parts = [(options.primary, found.source, name)]
     parts += [(m, found.partners[m], pairs[m][name]) for m in options.modalities]
     mask = pairs.get(MASKS, {}).get(name)
-    return FileDecoder(tuple(parts), (found.partners[MASKS], mask) if mask else None)
+    masks = (found.partners[MASKS], mask) if mask else None
+    return FileDecoder(tuple(parts), masks, reading=options.reading)
 
 
 def _items(
@@ -447,7 +450,9 @@ def _items(
                     f"{name!r}: {place.origin} says {key} = {value!r}, another place says "
                     f"{columns[key]!r}; rename one of the columns"
                 )
-    for frame in frames_of(file):
+    frames = list(frames_of(file, decoder.reading))
+    _check_places(decoder, frames)
+    for frame in frames:
         yield SourceItem(
             f"{name}#{frame.name}" if frame.name else name,
             dataclasses.replace(decoder, frame=frame.name),
@@ -456,6 +461,27 @@ def _items(
             {**frame.columns, **columns},
             split=split_facts.rows[name].split if split_facts else None,
         )
+
+
+def _check_places(decoder: FileDecoder, frames: Sequence[Frame]) -> None:
+    """Refuse partners that do not lie where the image does in the patient.
+
+    Raises:
+        UnreadableError: one is elsewhere, or has other slices.
+    """
+    whole = dataclasses.replace(decoder.reading, every=1, min_foreground=0.0)
+    masks = [(MASKS, *decoder.mask)] if decoder.mask else []
+    for what, container, name in (*decoder.parts[1:], *masks):
+        if not any(frame.place for frame in frames):
+            return
+        places = {f.name: f.place for f in frames_of(SourceFile(container, name), whole)}
+        for frame in frames:
+            place = places.get(frame.name)
+            if place is None or frame.place is None or not frame.place.agrees(place):
+                raise UnreadableError(
+                    f"{what} file {name!r} does not lie where the image does at {frame.name}: "
+                    "register both to each other and save them on one grid"
+                )
 
 
 def _remark_groups(items: Sequence[SourceItem], facts: Sequence[Facts], found: _Found) -> None:

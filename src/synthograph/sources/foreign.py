@@ -9,10 +9,7 @@ from synthograph.core.names import first_few
 PICTURE = "save it as PNG with any picture program"
 PHOTOGRAPH = "develop it to PNG or to 8-bit TIFF"
 SCAN = "export its images as 16-bit grey PNG or TIFF, such as with pydicom and Pillow"
-VOLUME = (
-    "export its slices as grey PNG or TIFF, such as with nibabel and tifffile (--window takes "
-    "values that 16 bits do not hold)"
-)
+VOLUME = "save it as NIfTI (.nii.gz), such as with 3D Slicer"
 SLIDE = "export the regions that matter as PNG or TIFF, such as with OpenSlide"
 
 
@@ -66,13 +63,6 @@ FOREIGN: tuple[Foreign, ...] = (
         lambda h: h[128:132] == b"DICM" or h.startswith(_BARE_DICOM),
         SCAN,
     ),
-    Foreign(
-        "NIfTI or Analyze",
-        (".nii", ".nii.gz", ".hdr", ".img", ".img.gz"),
-        _magic(b"\x5c\1\0\0", b"\0\0\1\x5c", b"\x1c\2\0\0", b"\0\0\2\x1c"),  # 348 and 540
-        VOLUME,
-    ),
-    Foreign("MGH", (".mgh", ".mgz"), _never, VOLUME),
     Foreign("NRRD", (".nrrd", ".nhdr"), _magic(b"NRRD000"), VOLUME),
     Foreign("MetaImage", (".mha", ".mhd"), _magic(b"ObjectType = Image"), VOLUME),
     Foreign(

@@ -18,7 +18,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from synthograph.core.record import Pixels, UnreadableError, array_of, in_bits
 from synthograph.core.untrusted.png_files import MAGIC, PASSED_OVER, PngError, load_png, open_png
-from synthograph.sources.base import Frame, SourceFile
+from synthograph.sources.base import Frame, Reading, SourceFile
 from synthograph.sources.jpeg import load_jpeg, open_jpeg
 from synthograph.sources.profiles import profile_notes
 from synthograph.sources.tiff import (
@@ -399,14 +399,16 @@ class RasterReader:
         """Whether a file that begins so is a raster file."""
         return any(head.startswith(magic) for magic, _, _ in _FORMATS)
 
-    def frames(self, file: SourceFile) -> tuple[Frame, ...]:
+    def frames(self, file: SourceFile, reading: Reading) -> tuple[Frame, ...]:
         """One: a file of several pages is refused when it is read."""
         return (Frame(),)
 
-    def read(self, file: SourceFile, frame: str) -> tuple[Pixels, tuple[str, ...]]:
+    def read(
+        self, file: SourceFile, frame: str, reading: Reading
+    ) -> tuple[Pixels, tuple[str, ...]]:
         """Pixels and conversions, see `read_values`."""
         return read_values(file.read())
 
-    def read_mask(self, file: SourceFile, frame: str) -> np.ndarray:
+    def read_mask(self, file: SourceFile, frame: str, reading: Reading) -> np.ndarray:
         """Class ids, see `read_mask`."""
         return read_mask(file.read())

@@ -11,11 +11,12 @@ from pathlib import PurePosixPath
 from synthograph.core.names import nfc
 from synthograph.core.record import DecodedImage, Pixels, UnreadableError, size_of
 from synthograph.core.untrusted.containers import HEAD_BYTES, Container
-from synthograph.sources.base import Frame, Reader, SourceFile
+from synthograph.sources.base import AS_IT_COMES, Frame, Reader, Reading, SourceFile
 from synthograph.sources.foreign import Foreign, foreign_by_content, foreign_by_name
 from synthograph.sources.raster import RasterReader
+from synthograph.sources.volumes import VolumeReader
 
-READERS: tuple[Reader, ...] = (RasterReader(),)
+READERS: tuple[Reader, ...] = (RasterReader(), VolumeReader())
 
 
 def image_suffix(name: str) -> str:
@@ -108,14 +109,14 @@ def _suffix(name: str) -> str:
     return PurePosixPath(name).suffix.lower()
 
 
-def frames_of(file: SourceFile) -> Iterable[Frame]:
-    """The images of a file; one where it cannot be read, which is said when it is decoded.
+def frames_of(file: SourceFile, reading: Reading = AS_IT_COMES) -> Iterable[Frame]:
+    """The wanted images of a file; one where it cannot be read, said when it is decoded.
 
     Raises:
         UnreadableError: it cannot be opened, or its reader finds no image in it.
     """
     reader = _known_reader(file)
-    return (Frame(),) if reader is None or reader.missing() else reader.frames(file)
+    return (Frame(),) if reader is None or reader.missing() else reader.frames(file, reading)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +127,13 @@ class FileDecoder:
         parts: (modality, container, name), the primary first.
         mask: (container, name), or None.
         frame: which image of these files.
+        reading: what is wanted of them.
     """
 
     parts: tuple[tuple[str, Container, str], ...]
     mask: tuple[Container, str] | None = None
     frame: str = ""
+    reading: Reading = AS_IT_COMES
 
     def __call__(self) -> DecodedImage:
         """Read and decode all files of the image.
@@ -152,14 +155,14 @@ class FileDecoder:
             return DecodedImage(modalities, None, notes)
         file = SourceFile(*self.mask)
         with _naming("mask", file.name):
-            mask = find_reader(file).read_mask(file, self.frame)
+            mask = find_reader(file).read_mask(file, self.frame, self.reading)
         _check_same_size("mask", mask, primary, modalities[primary])
         return DecodedImage(modalities, mask, notes)
 
     def _read(self, container: Container, name: str) -> tuple[Pixels, tuple[str, ...]]:
         file = SourceFile(container, name)
         try:
-            return find_reader(file).read(file, self.frame)
+            return find_reader(file).read(file, self.frame, self.reading)
         except UnreadableError:
             other = foreign_by_content(file.head())  # under the ending of another kind
             if other is None:

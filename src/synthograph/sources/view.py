@@ -4,6 +4,7 @@ import dataclasses
 import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 from PIL import Image
@@ -32,6 +33,8 @@ class WindowScope(enum.StrEnum):
     """What the percentiles of a window are taken of."""
 
     ARCHIVE = "archive"
+    VOLUME = "volume"
+    """All images of one file."""
     IMAGE = "image"
 
 
@@ -63,10 +66,10 @@ class Window:
                 f"--window {text!r}: give the values that become black and white as LOW,HIGH, such "
                 "as 0,4095, or as percentiles of the pixels, such as 0.5%,99.5%"
             )
-        if scope is WindowScope.IMAGE and not percentiles:
+        if scope is not WindowScope.ARCHIVE and not percentiles:
             raise UserError(
-                "--window-scope image takes percentiles of each image: give --window in percent, "
-                "such as 0.5%,99.5%"
+                f"--window-scope {scope} takes percentiles of each {scope}: give --window in "
+                "percent, such as 0.5%,99.5%"
             )
         return cls(low, high, percentiles, scope)
 
@@ -119,7 +122,7 @@ class View:
                 limits = known.get(name) or self.window.limits_of(array_of(pixels))
                 pixels, further = _windowed(array_of(pixels), limits)
                 notes += further
-                if self.window.scope is WindowScope.IMAGE:
+                if self.window.scope is not WindowScope.ARCHIVE:
                     end = f".{name}" if modalities else ""
                     columns[f"window_low{end}"] = f"{limits[0]:g}"
                     columns[f"window_high{end}"] = f"{limits[1]:g}"
@@ -153,6 +156,20 @@ def viewed(items: Sequence[SourceItem], view: View) -> list[SourceItem]:
     if not view:
         return list(items)
     return [dataclasses.replace(item, decode=Viewed(item.decode, view)) for item in items]
+
+
+def view_volumes(items: Sequence[SourceItem], view: View, track: Track) -> list[SourceItem]:
+    """The items with their pixels changed, the percentiles being those of all images of a file.
+
+    Items of one file stand side by side and are named `FILE#FRAME`.
+    """
+    assert view.window is not None, "a window is wanted"
+    changed: list[SourceItem] = []
+    volumes = [list(part) for _, part in groupby(items, lambda item: item.name.partition("#")[0])]
+    for part in track(volumes, len(volumes)):
+        limits = measure_limits(part, view.window, lambda some, total: some)
+        changed += viewed(part, dataclasses.replace(view, limits=tuple(limits.items())))
+    return changed
 
 
 def measure_limits(items: Sequence[SourceItem], window: Window, track: Track) -> dict[str, Limits]:

@@ -21,16 +21,17 @@ from synthograph.core.progress import Progress
 from synthograph.core.record import SourceItem
 from synthograph.core.request import Result, keeping
 from synthograph.core.spec import stated
+from synthograph.sources.base import Axis, Reading
 from synthograph.sources.files import FileSourceOptions, read_files
 from synthograph.sources.readers import FileDecoder
 from synthograph.sources.tables import parse_columns
 from synthograph.sources.view import (
     Colour,
-    Limits,
     View,
     Window,
     WindowScope,
     measure_limits,
+    view_volumes,
     viewed,
 )
 from synthograph.workflows.grid import draw_grid, refuse_grid
@@ -226,12 +227,15 @@ def _view(
         view = View(colour=colour)
     else:
         window = Window.parse(request.window, WindowScope(request.window_scope))
-        limits: dict[str, Limits] = {}
+        view = View(window, colour=colour)
+        if window.percentiles and window.scope is WindowScope.VOLUME:
+            items = view_volumes(items, view, progress.track("measuring"))
+            return items, rules.model_copy(update={"view": view.record()})
         if window.percentiles and window.scope is WindowScope.ARCHIVE:
             limits = measure_limits(items, window, progress.track("measuring"))
             for name, (low, high) in limits.items():
                 progress.log(f"note: window of {name}: {low:g} becomes black and {high:g} white")
-        view = View(window, tuple(limits.items()), colour)
+            view = replace(view, limits=tuple(limits.items()))
     kept = rules if view.record() is None else rules.model_copy(update={"view": view.record()})
     return viewed(items, view), kept
 
@@ -286,11 +290,15 @@ def _from_archive(request: PrepareRequest, rules: PrepareOptions) -> Preparation
         "masks",
         "mask_suffix",
         "primary",
+        "axis",
+        "min_foreground",
+        "spacing",
     )
     given = [request.flags()[name] for name in own if getattr(request, name)]
+    given += ["--every"] if request.every > 1 else []
     if given:
         raise UserError(
-            f"{request.source} is an archive, and has its own labels, columns and modalities: "
+            f"{request.source} is an archive, and has its own labels, columns and images: "
             f"leave {', '.join(given)} out"
         )
     archive = open_archive(request.source)
@@ -321,6 +329,12 @@ def _from_files(
             missing=request.missing,
             folders=request.folders,
             split_files=request.split_files,
+            reading=Reading(
+                axis=None if request.axis is None else Axis(request.axis),
+                every=request.every,
+                min_foreground=request.min_foreground,
+                spacing=request.spacing,
+            ),
         )
     )
     for remark in files.remarks:

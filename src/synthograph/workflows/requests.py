@@ -61,8 +61,20 @@ class PrepareRequest(Request):
     window: str | None = Field(
         None, description="values that become black and white: LOW,HIGH, or percentiles 0.5%,99.5%"
     )
-    window_scope: Literal["archive", "image"] = Field(
-        "archive", description="percentiles of all images together (archive) or of each (image)"
+    window_scope: Literal["archive", "volume", "image"] = Field(
+        "archive",
+        description="percentiles of all images together (archive), of each file of slices "
+        "(volume) or of each image",
+    )
+    axis: Literal["sagittal", "coronal", "axial"] | None = Field(
+        None, description="how volumes are cut; the plane they were taken in if not given"
+    )
+    every: int = Field(1, ge=1, description="take one of so many slices of a volume")
+    min_foreground: float = Field(
+        0.0, ge=0, le=1, description="leave out slices with a smaller share of foreground"
+    )
+    spacing: float | None = Field(
+        None, gt=0, description="bring slices to pixels of so many millimetres"
     )
     colour: Literal["grey", "rgb"] | None = Field(
         None, description="convert all images to grey or to rgb"

@@ -1,0 +1,29 @@
+"""Where grey values part into two kinds."""
+
+import numpy as np
+
+_BINS = 256
+
+
+def otsu(values: np.ndarray) -> float:
+    """The grey value between background and foreground: it makes the variance between both parts
+    largest (Otsu 1979, eq. 18).
+
+    Args:
+        values: of any shape; those that are not finite are left out.
+
+    Returns:
+        The threshold; foreground lies above it. Of equal values, that value.
+    """
+    finite = values[np.isfinite(values)]
+    if not finite.size or finite.min() == finite.max():
+        return float(finite.flat[0]) if finite.size else 0.0
+    counts, edges = np.histogram(finite, _BINS)
+    middles = (edges[:-1] + edges[1:]) / 2
+    below = np.cumsum(counts)
+    sums = np.cumsum(counts * middles)
+    share, mean = below / below[-1], sums / below[-1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = (mean[-1] * share - mean) ** 2 / (share * (1 - share))
+    best = np.flatnonzero(between[:-1] >= np.nanmax(between[:-1]))
+    return float(edges[1:][best].mean())  # in the middle of the gap, where there is one
