@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -143,7 +144,8 @@ class VolumeReader:
         """Values of a slice [h, w, 1]; whole numbers that 16 bits hold are stored so."""
         volume = _volume(file)
         axis, index, time = _parse_frame(frame)
-        values, notes = volume.slice(axis, index, time), ()
+        values = volume.slice(axis, index, time)
+        notes: tuple[str, ...] = ()
         if reading.spacing is not None:
             values, notes = _resampled(values, volume.pixel_sizes(axis), reading.spacing)
         return _fitting(np.ascontiguousarray(values))[:, :, None], notes
@@ -251,7 +253,7 @@ def _loaded(file: SourceFile, stamp: str) -> _Volume:
             raise UnreadableError(f"{shape} values are more than {MAX_VOLUME_BYTES >> 30} GiB")
         if image.affine is None or not np.isfinite(image.affine).all():
             raise UnreadableError("the file does not say how the volume lies in the patient")
-        proxy = image.dataobj
+        proxy: Any = image.dataobj
         voxels = np.asanyarray(proxy.get_unscaled())
         turn = io_orientation(image.affine)
         if np.isnan(turn).any():
