@@ -93,6 +93,10 @@ LEFT = {
         "stopped before anything was begun",
         "targets that are done are kept, and the same command goes on",
     ),
+    "search": (
+        "stopped before anything was begun",
+        "trials are saved, and the same command goes on",
+    ),
     # the run directory may be there already
     "train": (
         "stopped before the first step was begun",

@@ -364,6 +364,9 @@ class TrainRequest(_Settings):
     outdir: Path | None = Field(None, description="folder of run directories, runs unless given")
     cfg: str | None = Field(None, description="preset, auto unless given")
     config: Path | None = Field(None, description="YAML or JSON file with settings of a run")
+    from_search: Path | None = Field(
+        None, description="folder of a search: train its winner at the full length of its preset"
+    )
     settings: Annotated[tuple[str, ...], Flag("--set")] = Field(
         (), description="any setting as a.b=value"
     )

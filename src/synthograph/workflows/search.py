@@ -15,11 +15,9 @@ from synthograph.archive.reader import Archive, open_archive
 from synthograph.core.commands import LINE
 from synthograph.core.config import calling
 from synthograph.core.errors import StoppedError, UserError
-from synthograph.core.files import write_text
 from synthograph.core.names import nearest
 from synthograph.core.progress import Progress, Silent
 from synthograph.core.request import Result
-from synthograph.core.untrusted.documents import yaml_text
 from synthograph.metrics.evaluate import MIN_IMAGES
 from synthograph.metrics.measures import BY_NAME
 from synthograph.metrics.names import parse_selection
@@ -27,20 +25,20 @@ from synthograph.report.searches import sentence, tables
 from synthograph.report.words import several
 from synthograph.report.write import write_report
 from synthograph.results.measures import Direction, about
-from synthograph.results.search import PRESET, Search, SearchConstraint, SearchObjective
+from synthograph.results.search import Search, SearchConstraint, SearchObjective
 from synthograph.training.config import RunConfig
 from synthograph.training.setup import held_out
 from synthograph.workflows.processes import side_by_side
 from synthograph.workflows.search_analysis import Again, search_of
 from synthograph.workflows.search_finals import DONE, FinalRecord, Finals
-from synthograph.workflows.search_folder import PAGE, RESULT, WINNER, Frozen, SearchFolder, begin
+from synthograph.workflows.search_folder import PAGE, Frozen, SearchFolder, begin
 from synthograph.workflows.search_plan import SearchPlan, goals, make_plan
 from synthograph.workflows.search_requests import SearchRequest
-from synthograph.workflows.search_runs import trial_tree
 from synthograph.workflows.search_settings import OF_PRESET, SearchSettings, read_search
-from synthograph.workflows.search_space import Space, open_space
+from synthograph.workflows.search_space import open_space
 from synthograph.workflows.search_store import Store
 from synthograph.workflows.search_trials import Trials
+from synthograph.workflows.search_winner import RESULT, WINNER, write_winner
 from synthograph.workflows.snapshot_scores import LABEL_VECTORS, not_measurable
 from synthograph.workflows.study_jobs import read_record, work_off
 from synthograph.workflows.tables import worded_lines
@@ -182,6 +180,12 @@ def _measured_on(config: RunConfig, archive: Archive) -> str:
         raise UserError(f"{lines[0]}; a search needs all of its objectives and constraints")
     rows, split = held_out(archive, config.data)
     name = f"{archive.path.name}{'' if split is None else f':{split}'}"
+    if not rows and config.data.fold is not None:
+        folds = sorted({row.fold for row in archive.rows if row.fold is not None})
+        known = (
+            f"it has {', '.join(map(str, folds))}" if folds else "'synthograph split' makes some"
+        )
+        raise UserError(f"--fold {config.data.fold}: {archive.path.name} has no such fold; {known}")
     if not rows:
         raise UserError(
             f"{archive.path.name} has no split val, so no images are held out that could choose: "
@@ -233,23 +237,10 @@ def _named(
             command=request.command_line(),
         )
         if found.winner is not None:
-            _write_winner(trials.space, found, folder.path / WINNER)
+            number = found.winner.trial
+            drawn = {} if number is None else found.trial(number).parameters
+            write_winner(trials.space.configuration(drawn), found, folder.path / WINNER)
         found.save(folder.result)
         page = folder.path / PAGE
         write_report([folder.result], page, title=f"Search {found.name}", force=True)
     return found
-
-
-def _write_winner(space: Space, search: Search, path: Path) -> None:
-    """The winner's configuration, for `train --config` and `train --from-search`."""
-    assert search.winner is not None, "asked where there is one"
-    number = search.winner.trial
-    drawn = {} if number is None else search.trial(number).parameters
-    config = space.configuration(drawn)
-    head = (
-        f"# {search.winner.sentence}\n"
-        f"# synthograph train --from-search {path.parent}\n"
-        f"# or: synthograph train --cfg {search.winner.settings[PRESET]} --config {path.name} "
-        "--data ARCHIVE\n"
-    )
-    write_text(path, head + yaml_text(trial_tree(config)))

@@ -20,10 +20,10 @@ from synthograph.results.search import (
 )
 from synthograph.stats.intervals import LEVEL, quantile
 from synthograph.workflows.search_finals import Finalist, FinalRecord, front, ranked
-from synthograph.workflows.search_folder import WINNER
 from synthograph.workflows.search_rungs import mean_and_spread, misses
 from synthograph.workflows.search_store import importances
 from synthograph.workflows.search_trials import Trials
+from synthograph.workflows.search_winner import WINNER
 
 
 @dataclass(frozen=True)

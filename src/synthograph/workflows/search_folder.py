@@ -13,9 +13,10 @@ from synthograph.core.locks import Lock
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.version import VERSION
 from synthograph.workflows.search_settings import SearchSettings
+from synthograph.workflows.search_winner import RESULT
 from synthograph.workflows.study_settings import digest
 
-FROZEN, RESULT, PAGE, WINNER = "frozen/search.json", "search.json", "report.html", "winner.yaml"
+FROZEN, PAGE = "frozen/search.json", "report.html"
 LOCK = ".lock"
 
 

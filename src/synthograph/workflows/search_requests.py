@@ -72,4 +72,4 @@ class SearchRequest(_Typed):
     def typed(self) -> dict[str, Any]:
         """Keys of a search file that were typed."""
         tree = self.model_dump(mode="json", include=set(TYPED))
-        return {key: value for key, value in tree.items() if value not in (None, False, [])}
+        return {k: v for k, v in tree.items() if v is not None and v is not False and v != []}

@@ -31,6 +31,7 @@ from synthograph.training.config import RunConfig
 from synthograph.training.loop import ALARM
 from synthograph.training.run import CONFIG, LOG, METRICS
 from synthograph.workflows import search_worker
+from synthograph.workflows.search_winner import shared_tree
 
 SAVE_MINUTES = 2.0
 """Minutes of training that a killed search loses at most."""
@@ -193,7 +194,7 @@ class TrialRun:
             self.home.mkdir(parents=True, exist_ok=True)
             settings = self.home / SETTINGS
             remove(settings)
-            settings.write_text(json.dumps(trial_tree(self.config)), encoding="utf-8")
+            settings.write_text(json.dumps(shared_tree(self.config)), encoding="utf-8")
             request = {
                 "data": self.config.data.path,
                 "cfg": self.preset,
@@ -249,14 +250,3 @@ class TrialRun:
             if isinstance(line, Measurements) and line.metric == HELD_OUT and line.snapshot == name
         ]
         return None if not found else {e.name: e for e in found[-1].entries if e.scope.whole}
-
-
-def trial_tree(config: RunConfig) -> JsonObject:
-    """The settings of a configuration that every run of it shares, on any machine."""
-    tree = config.tree()
-    for name in ("seed", "device", "precision", "threads", "schema_version"):
-        tree.pop(name)
-    data = {key: value for key, value in tree["data"].items() if key != "path"}
-    lengths = ("kimg", "max_hours", "save_every")
-    training = {key: value for key, value in tree["training"].items() if key not in lengths}
-    return {**tree, "data": data, "training": training}

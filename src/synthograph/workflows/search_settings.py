@@ -47,12 +47,6 @@ class Searched(Config):
         {}, description="other searched settings and the value, or list of values, they must have"
     )
 
-    @pydantic.model_validator(mode="before")
-    @classmethod
-    def _list(cls, given: object) -> object:
-        """A bare list stands for its values."""
-        return {"choices": given} if isinstance(given, list) else given
-
     @pydantic.model_validator(mode="after")
     def _one_way(self) -> "Searched":
         ranged = self.low is not None or self.high is not None
@@ -78,6 +72,20 @@ class Searched(Config):
             path: tuple(value) if isinstance(value, list) else (value,)
             for path, value in self.when.items()
         }
+
+
+def _searched(path: str, given: object) -> Searched:
+    """How a setting is drawn; named apart from the alternative, a name of a space."""
+    if isinstance(given, Searched):
+        return given
+    tree = {"choices": given} if isinstance(given, list) else given  # a list of values
+    if not isinstance(tree, Mapping):
+        rule = "must be a range {low: 1, high: 2} or a list of values"
+        raise SettingError(path, rule, value=str(given))
+    try:
+        return Searched.parse(tree)
+    except SettingError as error:
+        raise error.under(path) from None
 
 
 class SearchSettings(Config):
@@ -129,12 +137,14 @@ class SearchSettings(Config):
     fresh_seeds: int = Field(3, ge=2, le=20, description="new runs of every finalist")
     seed: int = Field(0, ge=0, lt=2**31, description="of everything random")
 
-    @pydantic.field_validator("space")
+    @pydantic.field_validator("space", mode="before")
     @classmethod
-    def _something(cls, given: str | dict[str, Searched]) -> str | dict[str, Searched]:
+    def _something(cls, given: object) -> object:
         if not given:
             raise ValueError("names nothing to search: give settings, or a built-in space")
-        return given
+        if not isinstance(given, Mapping):
+            return given
+        return {str(path): _searched(str(path), value) for path, value in given.items()}
 
     @pydantic.model_validator(mode="after")
     def _once(self) -> "SearchSettings":

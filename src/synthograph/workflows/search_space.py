@@ -16,7 +16,7 @@ from synthograph.models.registry import FAMILIES, family_of_preset
 from synthograph.ops.operations import BUNDLES
 from synthograph.results.base import Plain
 from synthograph.results.search import PRESET, ParameterKind, Settings
-from synthograph.training.config import OPTIONS, RunConfig
+from synthograph.training.config import MEASURES, OPTIONS, RunConfig
 from synthograph.training.setup import resolve_run
 from synthograph.workflows.search_settings import SMALL_DATA, Searched, SearchSettings
 
@@ -168,7 +168,7 @@ class Space:
             "data": {"cond": settings.cond, "fold": settings.fold},
             "device": self.device,
             "training": kimg,
-            "metrics": {"measures": settings.measures},
+            "metrics": {"measures": list(dict.fromkeys([*settings.measures, *MEASURES]))},
         }
         parts = [parse_assignments(settings.settings), common, tree]
         return resolve_run(self.archive, preset, parts)[0]
@@ -247,7 +247,8 @@ def _ordered(given: Mapping[str, Searched], empty: Space) -> Iterator[Parameter]
         for other in searched.when:
             if other not in given:
                 raise UserError(
-                    f"space: {path}: when: {other} is not searched: {nearest(other, given)}"
+                    f"space: {path}: when: {other} is not searched: "
+                    f"{nearest(other, [each for each in given if each != path])}"
                 )
     done: list[str] = []
     while len(done) < len(given):

@@ -41,6 +41,7 @@ from synthograph.training.session import Session
 from synthograph.training.setup import make_session, open_data, parameter_counts, resolve_run
 from synthograph.workflows.processes import launch, report_leader, report_result
 from synthograph.workflows.requests import TrainRequest
+from synthograph.workflows.search_winner import with_winner
 from synthograph.workflows.snapshot_scores import (
     LABEL_VECTORS,
     SnapshotScorer,
@@ -87,6 +88,8 @@ def run(request: TrainRequest, *, progress: Progress) -> TrainResult | None:
         StoppedError: after a signal or --max-hours; the run can be resumed.
         DivergedError: numbers that cannot be trusted; the last state is kept.
     """
+    if request.from_search is not None:
+        request = with_winner(request, request.from_search)
     sets = parse_assignments(request.settings)
     file = read_tree(request.config) if request.config is not None else {}
     with calling(request.names(sets, file)):
