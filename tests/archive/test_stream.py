@@ -157,3 +157,26 @@ def test_a_part_of_the_archive_reads_its_own_pixels(make_archive: Make) -> None:
     archive = make_archive(count=6)
     data = TrainingStream(archive, archive.rows[3:5], Streams(0))
     assert numbers(archive, data.gather(torch.arange(2))[0]) == [4, 5]
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_pairs_are_of_one_class_and_a_pass_has_all_images(make_archive: Make, mirror: bool) -> None:
+    archive = make_archive(count=7)  # four of one class, three of the other
+    data = stream(archive, conditional=True, mirror=mirror, alike=2)
+    length = 14 if mirror else 8  # an odd class repeats its first image
+    images, labels = data.batch(0, 2 * length)
+    assert torch.equal(labels[::2], labels[1::2])
+    seen = numbers(archive, images)
+    for one in (seen[:length], seen[length:]):
+        assert set(map(abs, one)) == set(range(1, 8)) and len(set(one)) == (14 if mirror else 7)
+    assert seen[:length] != seen[length:]
+    late, _ = data.batch(length + 3, 6)
+    assert numbers(archive, late) == seen[length + 3 : length + 9], "a place alone decides"
+
+
+def test_pairs_without_classes_and_of_synthetic_labels(make_archive: Make) -> None:
+    archive = make_archive(count=6)
+    plain = stream(archive, alike=2)
+    assert sorted(numbers(archive, plain.batch(0, 6)[0])) == list(range(1, 7))
+    drawn = stream(archive, conditional=True, alike=2).draw_labels(torch.arange(40))
+    assert torch.equal(drawn[::2], drawn[1::2]) and len(drawn.unique(dim=0)) == 2

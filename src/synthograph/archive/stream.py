@@ -71,6 +71,8 @@ class TrainingStream:
         streams: random streams of the run.
         mirror: also use every image flipped left to right, as a second set of n images.
         conditional: deliver labels; without, label tensors have width 0.
+        alike: images in a row that are of one class, where labels are classes; a pass then repeats
+            images of a class whose number `alike` does not divide.
 
     Attributes:
         classes: what the places of a label mean; none without labels, or where they are vectors.
@@ -88,6 +90,7 @@ class TrainingStream:
         *,
         mirror: bool = False,
         conditional: bool = False,
+        alike: int = 1,
     ) -> None:
         order = cache_order(archive)
         self._pixels = pixel_cache(archive)
@@ -97,6 +100,12 @@ class TrainingStream:
         self.classes = tuple(archive.info.classes) if conditional and not vectors else ()
         self._streams, self._mirror = streams, mirror
         self.max_value = archive.info.spec.max_value
+        self._alike = alike
+        kinds = (
+            self._labels.argmax(1) if self.classes else torch.zeros(len(rows), dtype=torch.int64)
+        )
+        numbers = torch.arange(len(self))
+        self._kinds = [numbers[kinds[numbers % len(rows)] == kind] for kind in kinds.unique()]
 
     def __len__(self) -> int:
         """Images in one pass, mirrored ones included."""
@@ -111,8 +120,28 @@ class TrainingStream:
         self, first: int, count: int, device: torch.device | str = "cpu"
     ) -> tuple[Float[Tensor, "n c h w"], Float[Tensor, "n k"]]:
         """Images first ... first+count-1 of training, in [-1, 1], and their labels, on a device."""
-        numbers = self._streams.order("data", torch.arange(first, first + count), len(self))
+        indices = torch.arange(first, first + count)
+        if self._alike == 1:
+            return self.gather(self._streams.order("data", indices, len(self)), device)
+        rows, places = indices // self._alike, indices % self._alike
+        sets = sum(-(-len(kind) // self._alike) for kind in self._kinds)
+        numbers = torch.empty_like(indices)
+        for epoch in (rows // sets).unique().tolist():
+            chosen = rows // sets == epoch
+            numbers[chosen] = self._alike_sets(epoch)[rows[chosen] % sets, places[chosen]]
         return self.gather(numbers, device)
+
+    def _alike_sets(self, epoch: int) -> Int64[Tensor, "sets alike"]:
+        """The numbers of a pass, in rows of one class: every class is shuffled and cut into rows,
+        whose last one is filled up from its first; then the rows are shuffled.
+        """
+        rows = []
+        for place, kind in enumerate(self._kinds):
+            order = kind[self._streams.permutation(f"data/{place}", epoch, len(kind))]
+            count = -(-len(kind) // self._alike)
+            rows.append(order.repeat(self._alike)[: count * self._alike].view(count, -1))
+        sets = torch.cat(rows)
+        return sets[self._streams.permutation("data/sets", epoch, len(sets))]
 
     def gather(
         self, numbers: Int64[Tensor, " n"], device: torch.device | str = "cpu"
@@ -135,6 +164,7 @@ class TrainingStream:
 
     def draw_labels(self, indices: Int64[Tensor, " n"]) -> Float[Tensor, "n k"]:
         """Labels for generated images, drawn from those of the training images."""
+        indices = indices - indices % self._alike
         return self._labels[self._streams.integers("labels", indices, len(self._places))]
 
 

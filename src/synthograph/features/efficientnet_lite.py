@@ -7,15 +7,24 @@ scaled, normalisation with eps 1e-3, "same" padding as TensorFlow has it, and th
 (x * 255 - 127) / 128. Names of tensors are those of the published files.
 """
 
+import hashlib
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, hardtanh, pad
 
-from synthograph.features.base import FeatureNetwork, FrozenNorm, NetworkRecipe, WeightFile
+from synthograph.features import random_vgg
+from synthograph.features.base import (
+    FeatureNetwork,
+    FrozenNorm,
+    NetworkRecipe,
+    WeightDigest,
+    WeightFile,
+)
 from synthograph.features.packaged import PACKAGES
 from synthograph.features.preprocess import Preprocess, Resize
 
@@ -89,6 +98,10 @@ def _multiple(channels: float, of: int = 8) -> int:
     return nearest if nearest >= 0.9 * channels else nearest + of
 
 
+NormalisedLayer = tuple[nn.Conv2d, FrozenNorm]
+"""A convolution and the normalisation behind it."""
+
+
 class Block(nn.Module):
     """An inverted bottleneck: expand, filter every channel by itself, project."""
 
@@ -104,6 +117,12 @@ class Block(nn.Module):
         self._bn1 = FrozenNorm(inner, EPS)
         self._project_conv = _convolution(inner, stage.outputs, 1)
         self._bn2 = FrozenNorm(stage.outputs, EPS)
+
+    @property
+    def layers(self) -> list[NormalisedLayer]:
+        """Convolutions with the normalisation behind each."""
+        first = [(self._expand_conv, self._bn0)] if self.expands else []
+        return [*first, (self._depthwise_conv, self._bn1), (self._project_conv, self._bn2)]
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c2 h2 w2"]:
         """The features."""
@@ -133,6 +152,16 @@ class EfficientNetLite(FeatureNetwork):
         self._conv_head = _convolution(inputs, DIMS, 1)
         self._bn1 = FrozenNorm(DIMS, EPS)
         self._fc = nn.Linear(DIMS, CLASSES)
+
+    @property
+    def stem(self) -> NormalisedLayer:
+        """The first convolution."""
+        return self._conv_stem, self._bn0
+
+    @property
+    def blocks(self) -> list[Block]:
+        """What follows the stem, up to the head."""
+        return [cast(Block, block) for block in self._blocks]
 
     def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 1280"]:
         """Means over the last layer's picture."""
@@ -175,14 +204,43 @@ def _normalised(
     (size, _), (stride, _) = layer.kernel_size, layer.stride
     if stride == 1:
         return conv2d(x, kernel, bias, padding=size // 2, groups=layer.groups)
-    rows, columns = (_same(side, size, stride) for side in x.shape[2:])
-    return conv2d(pad(x, (*columns, *rows)), kernel, bias, stride, groups=layer.groups)
+    return conv2d(pad(x, same_margins(x, size, stride)), kernel, bias, stride, groups=layer.groups)
+
+
+def same_margins(x: Float[Tensor, "n c h w"], kernel: int, stride: int) -> list[int]:
+    """What `pad` adds for TensorFlow's "same" padding: left, right, above, below."""
+    height, width = x.shape[2:]
+    return [n for side in (width, height) for n in _same(side, kernel, stride)]
 
 
 def _same(side: int, kernel: int, stride: int) -> tuple[int, int]:
     """Zeros before and behind in TensorFlow's "same" padding: an odd one goes behind."""
     total = max((math.ceil(side / stride) - 1) * stride + kernel - side, 0)
     return total // 2, total - total // 2
+
+
+def untrained() -> tuple[EfficientNetLite, WeightDigest]:
+    """Lite0 with random weights up to its last block, and the hash of them; its features keep their
+    variance from block to block.
+    """
+    network, digest = EfficientNetLite(SIZES["efficientnet-lite0"]), hashlib.sha256()
+    blocks = [
+        (1.0, [network.stem]),
+        *((0.5 if b.around else 1.0, b.layers) for b in network.blocks),
+    ]
+    for number, (share, layers) in enumerate(blocks):
+        for place, (convolution, norm) in enumerate(layers):
+            active = layers is blocks[0][1] or place < len(layers) - 1
+            weight = convolution.weight
+            drawn = random_vgg.draw(f"lite/{number}/{place}", tuple(weight.shape), centred=False)
+            weight.detach().copy_(drawn)
+            digest.update(drawn.numpy().astype("<f4").tobytes())
+            norm.running_mean.zero_()
+            norm.running_var.fill_(1)
+            norm.bias.zero_()
+            norm.weight.fill_(1 if active else share / math.sqrt(2))
+    network.eval().requires_grad_(False)
+    return network, WeightDigest(digest.hexdigest(), "drawn", verified=True)
 
 
 def _recipe(name: str, size: LiteSize, bytes_: int, sha256: str) -> NetworkRecipe:

@@ -9,7 +9,7 @@ import abc
 import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, NoReturn
+from typing import ClassVar, NoReturn, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int64
@@ -84,6 +84,23 @@ class TruncationCenter(enum.StrEnum):
         raise UserError(f"truncation center {value!r} is unknown: {nearest(str(value), cls)}")
 
 
+@runtime_checkable
+class FeatureTaps(Protocol):
+    """Inner pictures of a frozen network, through which a family sees images."""
+
+    def __call__(
+        self, images: Float[Tensor, "n c h w"], size: tuple[int, int], strides: Sequence[int]
+    ) -> list[Tensor]:
+        """Pictures of images in [-1, 1], the finest first; gradients flow to the images.
+
+        Args:
+            images: of any size and number of channels.
+            size: height and width that they are brought to, multiples of these strides.
+            strides: which pictures, as `FrozenFeatures.strides` has them.
+        """
+        ...
+
+
 @dataclass
 class Networks:
     """What a family trains: a generator, whose EMA copy is what gets shared, and a discriminator
@@ -95,6 +112,8 @@ class Networks:
         frozen: parts of the discriminators that are not trained (Freeze-D).
         fp32_penalties: compute penalties in fp32 whatever the precision of the blocks; set where
             half precision made them overflow.
+        taps: the frozen network of `ModelConfig.frozen_features`, set by training; it is no part of
+            the state.
     """
 
     generator: nn.Module
@@ -103,6 +122,7 @@ class Networks:
     trained: dict[str, nn.Module] = field(default_factory=dict)
     frozen: list[nn.Module] = field(default_factory=list)
     fp32_penalties: bool = False
+    taps: FeatureTaps | None = None
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights and buffers under `generator/` and `discriminators/`."""
@@ -183,6 +203,7 @@ class Batch:
         streams: random streams of the run.
         step_indices: global image indices of the whole step.
         stage: the schedule for the step.
+        kept: what phases leave for later ones of the same step; see `keep`.
     """
 
     reals: Tensor
@@ -192,6 +213,23 @@ class Batch:
     streams: Streams
     step_indices: range
     stage: Stage
+    kept: dict[tuple[str, range], Sequence[Tensor]] = field(default_factory=dict, repr=False)
+
+    def keep(self, name: str, tensors: Sequence[Tensor]) -> None:
+        """Leave what was computed for these images to a later phase of the same step."""
+        self.kept[name, self._places] = [tensor.detach() for tensor in tensors]
+
+    def left(self, name: str) -> Sequence[Tensor] | None:
+        """What an earlier phase of the step left for these images under that name; None where it
+        left nothing, or took the images in other microbatches.
+        """
+        return self.kept.get((name, self._places))
+
+    @property
+    def _places(self) -> range:
+        """Microbatches are images in a row."""
+        first = int(self.indices[0])
+        return range(first, first + len(self.indices))
 
     def take(self, rows: slice | Int64[Tensor, " m"]) -> "Batch":
         """The images `rows` of this batch."""

@@ -19,6 +19,24 @@ class AdamConfig(Config):
     eps: float = pydantic.Field(1e-8, gt=0, description="added to the denominator")
 
 
+class FrozenFeatures(Config):
+    """A frozen network through which discriminators see images."""
+
+    name: str = pydantic.Field("efficientnet-lite0", description="feature network")
+    strides: list[int] | None = pydantic.Field(
+        None,
+        min_length=1,
+        description="which of its pictures, by how many pixels of the input a place of them has; "
+        "all unless given",
+    )
+    channels: list[int] | None = pydantic.Field(
+        None, min_length=1, description="channels of these pictures; found when a run begins"
+    )
+    sha256: str | None = pydantic.Field(
+        None, description="hash of its weights; found when a run begins"
+    )
+
+
 class ModelConfig(Config):
     """What every family's configuration has."""
 
@@ -42,6 +60,20 @@ class ModelConfig(Config):
     def signed_logits(self) -> bool:
         """Whether logits above 0 stand for real images, which adaptive augmentation reads."""
         return True
+
+    @property
+    def images_alike(self) -> int:
+        """Images in a row that have to be of one class, real and synthetic alike."""
+        return 1
+
+    @property
+    def frozen_features(self) -> FrozenFeatures | None:
+        """The frozen network that training hands to the family; None where it needs none."""
+        return None
+
+    def with_features(self, found: FrozenFeatures) -> "ModelConfig":
+        """The same with what was found of that network."""
+        raise NotImplementedError
 
     @property
     def has_noise(self) -> bool:

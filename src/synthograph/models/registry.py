@@ -8,11 +8,12 @@ from synthograph.core.errors import SettingError, UserError
 from synthograph.core.names import nearest
 from synthograph.models.base import Family
 from synthograph.models.config import ModelConfig
+from synthograph.models.projected.family import Projected
 from synthograph.models.stylegan1.family import StyleGAN1
 from synthograph.models.stylegan2.family import StyleGAN2
 from synthograph.models.styles import StyleFamily
 
-FAMILIES: dict[str, Family] = {f.name: f for f in (StyleGAN2(), StyleGAN1())}
+FAMILIES: dict[str, Family] = {f.name: f for f in (StyleGAN2(), StyleGAN1(), Projected())}
 DEFAULT_FAMILY = StyleGAN2.name
 
 

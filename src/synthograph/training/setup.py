@@ -34,6 +34,7 @@ from synthograph.training.config import (
 )
 from synthograph.training.controllers import make_controller
 from synthograph.training.distributed import Team, check_shares
+from synthograph.training.frozen import feature_taps, found_features
 from synthograph.training.presets import check_model, resolve
 from synthograph.training.session import Session
 from synthograph.training.state import TrainingState, make_optimisers
@@ -150,10 +151,19 @@ def with_count(metrics: MetricsConfig, real: int) -> MetricsConfig:
 
 
 def resolve_machine(config: RunConfig) -> RunConfig:
-    """The configuration with `auto` device and precision replaced by what this machine gives."""
+    """The configuration with `auto` device and precision replaced by what this machine gives, and
+    what it has of a frozen network that the model needs.
+
+    Raises:
+        UserError: that network is not here, or is another one than the configuration names.
+    """
     device = pick_device(config.device)
     precision = pick_precision(config.precision, device)
-    return config.model_copy(update={"device": str(device), "precision": precision})
+    found: JsonObject = {"device": str(device), "precision": precision}
+    features = config.model.frozen_features
+    if features is not None:
+        found["model"] = config.model.with_features(found_features(features))
+    return config.model_copy(update=found)
 
 
 def make_session(
@@ -186,9 +196,15 @@ def make_session(
     check_model(spec, config.model)
     streams = Streams(config.seed)
     stream = TrainingStream(
-        data.archive, data.rows, streams, mirror=config.data.mirror, conditional=config.data.cond
+        data.archive,
+        data.rows,
+        streams,
+        mirror=config.data.mirror,
+        conditional=config.data.cond,
+        alike=config.model.images_alike,
     )
-    kind = family(config.model.family)
+    kind, wanted = family(config.model.family), config.model.frozen_features
+    taps = None if wanted is None else feature_taps(wanted, device, block_dtype(config.precision))
     condition = Condition(stream.classes, stream.label_width)
     torch.manual_seed(config.seed)
     networks = kind.build(spec, condition, config.model)
@@ -199,7 +215,7 @@ def make_session(
         module.to(device)
     networks.buffers = {name: tensor.to(device) for name, tensor in networks.buffers.items()}
     layers = kind.discriminator_layers(networks)
-    networks.frozen = first_layers(layers, config.training.freezed)
+    networks.frozen, networks.taps = first_layers(layers, config.training.freezed), taps
     kind.set_precision(networks, block_dtype(config.precision))
     optimisers = make_optimisers(networks, kind.optimiser_rates(config.model))
     pipe = make_pipe(config.augment, spec)

@@ -19,10 +19,9 @@ class Architecture(enum.StrEnum):
     RESNET = "resnet"
 
 
-class StyleGAN2Config(ModelConfig):
-    """Networks, loss weights and optimisers."""
+class GeneratorConfig(ModelConfig):
+    """What a generator of StyleGAN2 is built from, and how its styles are drawn in training."""
 
-    family: Literal["stylegan2"] = pydantic.Field("stylegan2", description="kind of model")
     channel_base: int = pydantic.Field(
         16384, ge=16, le=MAX_BASE, description="channels at a level are this // longer side"
     )
@@ -43,14 +42,34 @@ class StyleGAN2Config(ModelConfig):
     generator_architecture: Architecture = pydantic.Field(
         Architecture.SKIP, description="how the generator joins its resolutions"
     )
-    discriminator_architecture: Architecture = pydantic.Field(
-        Architecture.RESNET, description="how the discriminators join their resolutions"
-    )
     noise: bool = pydantic.Field(
         True, description="noise inputs at every pixel; without, images follow from latents alone"
     )
     clamp: float | None = pydantic.Field(
         256.0, gt=0, description="limit of the absolute layer output"
+    )
+    style_mixing: float = pydantic.Field(
+        0.9, ge=0, le=1, description="share of images made from two latents"
+    )
+    w_avg_decay: float | None = pydantic.Field(
+        0.995,
+        ge=0,
+        le=1,
+        description="decay of the mean style; none keeps no mean that truncation could pull to",
+    )
+
+    @property
+    def has_noise(self) -> bool:
+        """Whether it was built with noise inputs."""
+        return self.noise
+
+
+class StyleGAN2Config(GeneratorConfig):
+    """Networks, loss weights and optimisers."""
+
+    family: Literal["stylegan2"] = pydantic.Field("stylegan2", description="kind of model")
+    discriminator_architecture: Architecture = pydantic.Field(
+        Architecture.RESNET, description="how the discriminators join their resolutions"
     )
     discriminator_channel_base: int | None = pydantic.Field(
         None, ge=16, le=MAX_BASE, description="as channel_base, where the discriminator differs"
@@ -96,15 +115,6 @@ class StyleGAN2Config(ModelConfig):
     penalty_precision: Literal["blocks", "fp32"] = pydantic.Field(
         "blocks", description="arithmetic inside penalties: that of the blocks, or fp32"
     )
-    style_mixing: float = pydantic.Field(
-        0.9, ge=0, le=1, description="share of images made from two latents"
-    )
-    w_avg_decay: float | None = pydantic.Field(
-        0.995,
-        ge=0,
-        le=1,
-        description="decay of the mean style; none keeps no mean that truncation could pull to",
-    )
     modality_weights: dict[str, float] = pydantic.Field(
         default_factory=dict,
         description="weight of a modality in the generator loss, 1 unless given",
@@ -132,8 +142,3 @@ class StyleGAN2Config(ModelConfig):
     def group_size(self) -> int:
         """Images that share a minibatch standard deviation."""
         return self.mbstd_group
-
-    @property
-    def has_noise(self) -> bool:
-        """Whether it was built with noise inputs."""
-        return self.noise

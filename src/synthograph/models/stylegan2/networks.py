@@ -18,7 +18,7 @@ from synthograph.core.errors import SettingError
 from synthograph.core.spec import ImageSpec
 from synthograph.models.base import NoiseMode
 from synthograph.models.inputs import require_image, require_shape, require_styles
-from synthograph.models.stylegan2.config import Architecture, StyleGAN2Config
+from synthograph.models.stylegan2.config import Architecture, GeneratorConfig, StyleGAN2Config
 from synthograph.models.stylegan2.layers import Conv, Linear
 from synthograph.models.stylegan2.mapped import (
     LayeredDiscriminator,
@@ -57,18 +57,26 @@ def discriminator_levels(spec: ImageSpec, config: StyleGAN2Config) -> list[Level
     return levels_of(spec, base, most)
 
 
+def check_base(spec: ImageSpec, config: GeneratorConfig, name: str) -> None:
+    """Refuse a setting of channels per side, of that name, that leaves a level without any.
+
+    Raises:
+        SettingError: it does.
+    """
+    side, base = max(spec.height, spec.width), getattr(config, name)
+    if base is not None and base < side:
+        rule = f"must be at least {side}, the longer side, or the finest level has no channels"
+        raise SettingError(name, rule, value=str(base))
+
+
 def check_channels(spec: ImageSpec, config: StyleGAN2Config) -> None:
     """Refuse numbers of channels that leave a level without any or that nothing can share.
 
     Raises:
         SettingError: there is one.
     """
-    side = max(spec.height, spec.width)
     for name in ("channel_base", "discriminator_channel_base"):
-        base = getattr(config, name)
-        if base is not None and base < side:
-            rule = f"must be at least {side}, the longer side, or the finest level has no channels"
-            raise SettingError(name, rule, value=str(base))
+        check_base(spec, config, name)
     channels, maps = discriminator_levels(spec, config)[0].channels, config.mbstd_channels
     if maps and channels % maps:
         fitting = [n for n in range(1, channels + 1) if channels % n == 0]
@@ -85,7 +93,7 @@ class StyledConv(nn.Module):
 
     noise_const: Tensor | None
 
-    def __init__(self, inputs: int, level: Level, *, config: StyleGAN2Config, up: bool) -> None:
+    def __init__(self, inputs: int, level: Level, *, config: GeneratorConfig, up: bool) -> None:
         super().__init__()
         self.affine = Linear(config.w_dim, inputs, bias=1.0)
         self.weight = nn.Parameter(torch.randn(level.channels, inputs, 3, 3))
@@ -158,7 +166,7 @@ class SynthesisBlock(nn.Module):
         level: Level,
         *,
         modalities: Mapping[str, int],
-        config: StyleGAN2Config,
+        config: GeneratorConfig,
         with_heads: bool,
     ) -> None:
         super().__init__()
@@ -212,7 +220,7 @@ class SynthesisBlock(nn.Module):
 class Synthesis(StyleSynthesis):
     """Styles to images."""
 
-    def __init__(self, spec: ImageSpec, config: StyleGAN2Config) -> None:
+    def __init__(self, spec: ImageSpec, config: GeneratorConfig) -> None:
         super().__init__()
         levels = levels_of(spec, config.channel_base, config.channel_max)
         skip = config.generator_architecture is Architecture.SKIP
@@ -297,7 +305,7 @@ class Synthesis(StyleSynthesis):
 class Generator(StyleGenerator):
     """Latent and label to image: `mapping` then `synthesis`."""
 
-    def __init__(self, spec: ImageSpec, label_dim: int, config: StyleGAN2Config) -> None:
+    def __init__(self, spec: ImageSpec, label_dim: int, config: GeneratorConfig) -> None:
         synthesis = Synthesis(spec, config)
         mapping = MappingNetwork(
             z_dim=config.z_dim,

@@ -1,0 +1,190 @@
+"""The two phases of a step, which share one pass of synthetic images and their features.
+
+The features are frozen, so what the generator's phase computes serves the discriminators' too.
+Hinge loss of every head (Lim and Ye 2017; Sauer et al. 2021, equation 4). The spread loss is our
+own: synthetic images of a class shall differ as much as real ones do.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import cast
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+from torch.nn.functional import one_hot, relu
+
+from synthograph.models.base import Augment, Batch, LossTerms, Networks, Phase
+from synthograph.models.projected.config import PAIR, ProjectedConfig
+from synthograph.models.projected.networks import Discriminator, input_size, strides_of
+from synthograph.models.stylegan2.networks import Generator
+from synthograph.models.stylegan2.phases import drawn, mixed_styles
+
+Mixed = dict[str, list[Tensor]]
+"""Modality -> mixed pictures, the finest first."""
+
+# n image
+
+
+class Losses:
+    """The losses of one pair of generator and discriminators."""
+
+    def __init__(self, networks: Networks, config: ProjectedConfig, augment: Augment) -> None:
+        generator = networks.generator
+        assert isinstance(generator, Generator), "the family builds its own generator"
+        self.networks, self.config, self.augment = networks, config, augment
+        self.generator, self.spec = generator, generator.spec
+        self.heads = cast(Mapping[str, Discriminator], dict(networks.discriminators.items()))
+
+    def phases(self) -> list[Phase]:
+        """The generator first: its images and their features are left to the other phase."""
+        return [
+            Phase("Gmain", "G", 1, self.generator_main, self.update_style_mean),
+            Phase("Dmain", "D", 1, self.discriminator_main, self.update_discriminators),
+        ]
+
+    def generator_main(self, batch: Batch) -> LossTerms:
+        """Raise the logits of all heads, and keep pairs of a class as far apart as real ones."""
+        images, ws = self._synthesise(batch)
+        mixed = self._mixed(images, batch, "Gmain")
+        batch.keep("mixed", [x for m in self.spec.modalities for x in mixed[m]])
+        logits = self._logits(mixed, batch.synthetic_labels)
+        score = torch.stack([each.mean(1) for m in logits for each in logits[m]]).mean(0)
+        total = -score * len(logits)
+        stats = self._scores("fake", logits)
+        if self.config.spread_weight:
+            penalty, ratio = self._spread_loss(mixed, batch.synthetic_labels)
+            total = total + self.config.spread_weight * penalty
+            stats |= {"Loss/spread": penalty.detach(), "Progress/spread": ratio}
+        stats["Loss/G/loss"] = total.detach()
+        return LossTerms(total.mean(), stats, batch_stats={"w": ws[:, 0].detach()})
+
+    def update_style_mean(self, means: Mapping[str, Tensor]) -> None:
+        """Move the mean style, where one is kept, towards the batch's."""
+        mean, decay = self.generator.mapping.w_avg, self.config.w_avg_decay
+        if mean is not None and decay is not None:
+            mean.lerp_(means["w"], 1 - decay)
+
+    def discriminator_main(self, batch: Batch) -> LossTerms:
+        """Hinge loss of every head, summed."""
+        with torch.no_grad():
+            real = self._mixed(batch.reals, batch, "Dmain")
+            synthetic = self._kept(batch)
+        labels = torch.cat((batch.labels, batch.synthetic_labels))
+        joint = {m: [torch.cat(x) for x in zip(real[m], synthetic[m], strict=True)] for m in real}
+        logits, n = self._logits(joint, labels), len(batch)
+        losses = [
+            relu(1 - each[:n]).mean(1) + relu(1 + each[n:]).mean(1)
+            for m in logits
+            for each in logits[m]
+        ]
+        total = torch.stack(losses).sum(0)
+        stats = self._scores("real", {m: [x[:n] for x in logits[m]] for m in logits})
+        signs = stats["Loss/signs/real"]
+        stats["Loss/D/loss"] = total.detach()
+        return LossTerms(total.mean(), stats, signs, self._distances(real, batch.labels))
+
+    def update_discriminators(self, means: Mapping[str, Tensor]) -> None:
+        """Spectral norms, and what real images say of pairs and of the scale of the pictures."""
+        for name, each in self.heads.items():
+            each.iterate()
+            known, found = each.scale != 0, means[f"power/{name}"]
+            each.scale.copy_(torch.where(known, each.scale, found.clamp(min=1e-12).rsqrt()))
+            if f"spread/{name}" not in means:
+                continue
+            share = means["share"][:, None]
+            now = means[f"spread/{name}"] / share.clamp(min=1e-12)
+            # distances of the very first batch are in the units of before the scale was known
+            now = torch.where(known, now, now * each.scale)
+            mean = torch.where(
+                each.spread == 0, now, each.spread.lerp(now, 1 - self.config.spread_decay)
+            )
+            each.spread.copy_(torch.where(share > 0, mean, each.spread))
+
+    def _kept(self, batch: Batch) -> Mixed:
+        """What the generator's phase left; computed anew where it left nothing."""
+        left = batch.left("mixed")
+        if left is None:
+            return self._mixed(self._synthesise(batch)[0], batch, "Gmain")
+        taps = len(left) // len(self.spec.modalities)
+        parts = [list(left[i : i + taps]) for i in range(0, len(left), taps)]
+        return dict(zip(self.spec.modalities, parts, strict=True))
+
+    def _synthesise(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Images and their styles."""
+        generator, share = self.generator, self.config.style_mixing
+        labels = batch.synthetic_labels
+        ws = mixed_styles(generator.mapping, batch, labels, "Gmain", share, generator.num_ws)
+        noise = None
+        if self.config.noise:
+            noise = drawn(batch, "Gmain/noise", generator.synthesis.noise_pixels)
+        return generator.synthesis(ws, noise_mode="random", noise=noise), ws
+
+    def _mixed(self, images: Tensor, batch: Batch, scope: str) -> Mixed:
+        """Mixed pictures of augmented images; a pair is augmented alike."""
+        if self.config.pairs and self.config.shared_draw:
+            batch = replace(batch, indices=batch.indices - batch.indices % PAIR)
+        parts = self.spec.split(self.augment(images, batch, scope))
+        size, strides, taps = self._size, strides_of(self.config), self.networks.taps
+        assert taps is not None, "training hands them over"
+        return {m: self.heads[m].mixed(taps(part, size, strides)) for m, part in parts.items()}
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        return input_size(self.spec, self.config)
+
+    def _logits(self, mixed: Mixed, label: Tensor) -> dict[str, list[Tensor]]:
+        return {m: self.heads[m](pictures, label) for m, pictures in mixed.items()}
+
+    def _scores(self, which: str, logits: Mapping[str, Sequence[Tensor]]) -> dict[str, Tensor]:
+        """Mean score of all heads and its sign."""
+        found = torch.stack([x.detach().mean(1) for m in logits for x in logits[m]])
+        score = found.mean(0)
+        return {f"Loss/scores/{which}": score, f"Loss/signs/{which}": score.sign()}
+
+    def _spread_loss(
+        self, mixed: Mixed, labels: Tensor
+    ) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
+        """Per image: how far its pair falls short of the distance of real pairs, squared and meaned
+        over taps and summed over modalities; and the mean ratio of the two distances.
+        """
+        kinds = self._kinds(labels)[::PAIR]
+        losses, ratios = [], []
+        for name, pictures in mixed.items():
+            wanted = self.heads[name].spread[kinds]
+            ratio = pair_distances(pictures) / wanted.clamp(min=1e-12)
+            ratio = torch.where(wanted > 0, ratio, 1.0)
+            losses.append(relu(1 - ratio).square().mean(1))
+            ratios.append(ratio.detach().mean(1))
+        found = torch.stack(losses).sum(0), torch.stack(ratios).mean(0)
+        return found[0].repeat_interleave(PAIR), found[1].repeat_interleave(PAIR)
+
+    def _distances(self, mixed: Mixed, labels: Tensor) -> dict[str, Tensor]:
+        """Sums per class of the distances of real pairs, a row per image, and its power."""
+        found = {
+            f"power/{m}": torch.stack([x.float().square().mean((1, 2, 3)) for x in pictures], 1)
+            for m, pictures in mixed.items()
+        }
+        if not self.config.pairs:
+            return found
+        classes = next(iter(self.heads.values())).spread.shape[0]
+        kinds = one_hot(self._kinds(labels), classes).float()
+        found["share"] = kinds
+        for name, pictures in mixed.items():
+            distances = pair_distances(pictures).repeat_interleave(PAIR, 0)
+            found[f"spread/{name}"] = kinds[:, :, None] * distances[:, None]
+        return found
+
+    def _kinds(self, labels: Tensor) -> Int64[Tensor, " n"]:
+        """The class of each image; 0 where labels are no classes."""
+        classes = next(iter(self.heads.values())).spread.shape[0]
+        if classes == 1:
+            return torch.zeros(len(labels), dtype=torch.int64, device=labels.device)
+        return labels.argmax(1)
+
+
+def pair_distances(pictures: Sequence[Tensor]) -> Float[Tensor, "pairs taps"]:
+    """Root mean square difference of the images of each pair, for every picture [n, c, h, w]."""
+    gaps = (x.float().unflatten(0, (-1, PAIR)) for x in pictures)
+    squares = [(gap[:, 0] - gap[:, 1]).square().mean((1, 2, 3)) for gap in gaps]
+    return (torch.stack(squares, 1) + 1e-12).sqrt()

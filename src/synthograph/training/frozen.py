@@ -1,0 +1,50 @@
+"""The frozen network that some families see images through: found, recorded, handed over."""
+
+from functools import lru_cache
+
+import torch
+
+from synthograph.core.errors import SettingError, UserError
+from synthograph.features.taps import FrozenTaps
+from synthograph.models.base import FeatureTaps
+from synthograph.models.config import FrozenFeatures
+
+
+@lru_cache(maxsize=2)
+def _taps(name: str, device: str, dtype: torch.dtype) -> FrozenTaps:
+    """The last ones are kept: a dry run and a study open it again and again."""
+    return FrozenTaps(name, device, dtype)
+
+
+def found_features(wanted: FrozenFeatures) -> FrozenFeatures:
+    """The same with what this machine's network has: strides, channels and the hash.
+
+    Raises:
+        UserError: it is not here, has no such strides, or is another one than the hash says.
+    """
+    found = _taps(wanted.name, "cpu", torch.float32)
+    if wanted.sha256 not in (None, found.sha256):
+        raise UserError(
+            f"the weights of {wanted.name} on this machine are not those that this network was "
+            f"trained with (sha256 {found.sha256:.12}, not {wanted.sha256:.12}): put those back, "
+            "or start a new run"
+        )
+    strides = sorted(found.strides if wanted.strides is None else set(wanted.strides))
+    absent = [stride for stride in strides if stride not in found.strides]
+    if absent:
+        there = ", ".join(map(str, found.strides))
+        rule = f"{wanted.name} has pictures at {there}"
+        raise SettingError("model.features.strides", rule, value=str(absent[0]))
+    channels = [c for c, s in zip(found.channels, found.strides, strict=True) if s in strides]
+    new = {"strides": strides, "channels": channels, "sha256": found.sha256}
+    return wanted.model_copy(update=new)
+
+
+def feature_taps(wanted: FrozenFeatures, device: torch.device, dtype: torch.dtype) -> FeatureTaps:
+    """The network of a configuration that `found_features` has completed.
+
+    Raises:
+        UserError: see `found_features`.
+    """
+    found_features(wanted)
+    return _taps(wanted.name, str(device), dtype)

@@ -1,0 +1,148 @@
+"""The losses of the projected family against plain writings-out."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn.functional import conv2d
+
+from synthograph.archive.reader import open_archive
+from synthograph.core.errors import UserError
+from synthograph.models.base import Phase
+from synthograph.models.projected.networks import Discriminator, NormalisedConv
+from synthograph.models.projected.phases import Losses, pair_distances
+from synthograph.training.config import RunConfig
+from synthograph.training.presets import resolve
+from synthograph.training.resume import extended
+from synthograph.training.session import Session
+from synthograph.training.setup import make_session, open_data, resolve_machine, resolve_run
+from tests.conftest import make_archive
+from tests.models.projected.test_family import SMALL
+
+
+def session(tmp_path: Path, **model: object) -> Session:
+    archive = make_archive(tmp_path / "set.zip", size=(8, 8))
+    parts = [
+        {"data": {"path": str(archive), "cond": True}, "device": "cpu", "precision": "fp32"},
+        {"model": {"family": "projected", **SMALL, "norm_group": 4, **model}},
+        {"training": {"batch": 8, "batch_gpu": 4, "kimg": 0.1}},
+    ]
+    config = resolve_machine(resolve(open_archive(archive).info.spec, "tiny-projected", parts))
+    return make_session(config, open_data(config))
+
+
+def parts_of(made: Session) -> tuple[Phase, Phase, Losses, Discriminator]:
+    first, second = made.phases
+    losses = first.loss.__self__  # type: ignore[attr-defined]
+    head = made.state.networks.discriminators["image"]
+    assert isinstance(losses, Losses) and isinstance(head, Discriminator)
+    return first, second, losses, head
+
+
+def test_the_second_phase_takes_what_the_first_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = session(tmp_path)
+    first, second, losses, _ = parts_of(made)
+    batch, drawn = made.batch(8), []
+    plain = losses._synthesise
+    monkeypatch.setattr(losses, "_synthesise", lambda part: drawn.append(len(part)) or plain(part))
+    for phase in (first, second):
+        made.run_phase(phase, batch)
+    assert drawn == [4, 4]
+    made.microbatch = 8  # another cut: nothing was left for these images
+    made.run_phase(second, batch)
+    assert drawn == [4, 4, 8]
+
+
+def test_pairs_share_a_draw_of_the_augmentation(tmp_path: Path) -> None:
+    made = session(tmp_path)
+    *_, losses, _ = parts_of(made)
+    made.pipe.p.fill_(1)
+    batch = made.batch(8)
+    equal = batch.reals[::2].repeat_interleave(2, 0)
+    seen = losses._mixed(equal, batch, "test")["image"]
+    assert float(pair_distances(seen).max()) < 1e-4
+    apart = session(tmp_path, shared_draw=False)
+    apart.pipe.p.fill_(1)
+    seen = parts_of(apart)[2]._mixed(equal, batch, "test")["image"]
+    assert float(pair_distances(seen).max()) > 1e-2
+
+
+def test_the_spread_loss_is_its_formula(tmp_path: Path) -> None:
+    made = session(tmp_path)
+    first, second, losses, head = parts_of(made)
+    head.spread.copy_(torch.tensor([[0.5, 2.0], [1.5, 0.0]]))
+    batch = made.batch(4)
+    mixed = [torch.randn(4, 4, 4, 4), torch.randn(4, 4, 2, 2)]
+    labels = torch.eye(2)[[0, 0, 1, 1]]
+    loss, ratio = losses._spread_loss({"image": mixed}, labels)
+    for pair, kind in ((0, 0), (1, 1)):
+        ratios = []
+        for place, x in enumerate(mixed):
+            distance = (x[2 * pair] - x[2 * pair + 1]).square().mean().sqrt()
+            wanted = head.spread[kind, place]
+            ratios.append(float(distance / wanted) if wanted > 0 else 1.0)
+        expected = sum(max(0.0, 1 - r) ** 2 for r in ratios) / 2
+        assert loss[2 * pair : 2 * pair + 2].tolist() == pytest.approx([expected] * 2, rel=1e-4)
+        assert float(ratio[2 * pair]) == pytest.approx(sum(ratios) / 2, rel=1e-4)
+    assert len(batch) == 4 and {first.key, second.key} == {"G", "D"}
+
+
+def test_the_mean_distance_follows_real_pairs(tmp_path: Path) -> None:
+    made = session(tmp_path)
+    _, second, losses, head = parts_of(made)
+    batch = made.batch(8)
+    made.run_phase(second, batch)
+    with torch.no_grad():
+        distances = pair_distances(losses._mixed(batch.reals, batch, "Dmain")["image"])
+    kinds = batch.labels[::2].argmax(1)
+    for kind in kinds.unique():
+        expected = distances[kinds == kind].mean(0)
+        torch.testing.assert_close(head.spread[kind], expected, rtol=1e-4, atol=1e-5)
+    powers = [x.square().mean() for x in losses._mixed(batch.reals, batch, "Dmain")["image"]]
+    assert torch.stack(powers).tolist() == pytest.approx([1, 1], rel=1e-3), "unit variance"
+    before = head.spread.clone()
+    made.run_phase(second, batch)
+    torch.testing.assert_close(head.spread, before, rtol=1e-4, atol=1e-5)
+
+
+def test_kernels_have_a_largest_singular_value_of_one() -> None:
+    torch.manual_seed(0)
+    layer = NormalisedConv(3, 5, 3)
+    for _ in range(50):
+        layer.iterate()
+    x = torch.randn(2, 3, 6, 6)
+    largest = torch.linalg.matrix_norm(layer.weight.flatten(1), 2)
+    torch.testing.assert_close(
+        layer(x), conv2d(x, layer.weight / largest, padding=1), rtol=1e-3, atol=1e-4
+    )
+
+
+def test_networks_of_other_features_are_refused(tmp_path: Path) -> None:
+    made = session(tmp_path)
+    features = made.config.model.frozen_features
+    assert features is not None and features.sha256 and features.channels == [24, 40]
+    tree = made.config.tree()
+    tree["model"]["features"]["sha256"] = "0" * 64
+    with pytest.raises(UserError, match="are not those that this network was trained with"):
+        make_session(RunConfig.parse(tree), made.rows)
+    with pytest.raises(UserError, match="cannot be resumed"):
+        extended(made.config, {"model": {"features": {"name": "vgg16"}}}, tmp_path)
+
+
+def test_settings_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    archive = open_archive(make_archive(tmp_path / "set.zip", size=(8, 8)))
+    model = {"family": "projected", **SMALL}
+
+    def refused(match: str, **settings: object) -> None:
+        with pytest.raises(UserError, match=match):
+            resolve_run(archive, "tiny-projected", [{"model": {**model, **settings}}])
+
+    refused("spread_weight needs pairs", pairs=False)
+    refused(
+        "features.strides.*pictures at 4, 8, 16, 32",
+        features={"name": SMALL["features"]["name"], "strides": [3]},
+    )
+    refused("channel_base.*at least 8", channel_base=4)
+    refused("multiple of 2", norm_group=3)
