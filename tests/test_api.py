@@ -13,7 +13,7 @@ JOBS = [
     "annotate_sample",
     *("audit", "authenticity", "classify_evaluate", "classify_predict", "classify_train"),
     *("convert", "demo"),
-    *("directions", "doctor", "domain_gap", "embeddings", "evaluate"),
+    *("directions", "doctor", "domain_gap", "embeddings", "evaluate", "export"),
     *("generate", "get_weights", "import_weights", "inspect", "interpolate"),
     *("mix", "mix_styles", "neighbours", "phantom", "prepare", "project"),
     *("report", "segment_evaluate", "segment_predict", "segment_train", "split"),

@@ -13,6 +13,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.spec import ImageSpec
 from synthograph.models import registry, snapshot
 from synthograph.models.base import Condition, Family, Networks
+from synthograph.sampling.onnx_graph import DrawingGraph, GraphOptions, arguments, traced
 from synthograph.training.config import RunConfig
 from synthograph.training.presets import resolve
 from synthograph.training.resume import resume_session
@@ -130,6 +131,30 @@ class FamilyContract:
         assert torch.equal(self.kind.sample(loaded.generator, z, label), ours)
         theirs = loaded.training_networks.tensors()
         assert all(torch.equal(t, theirs[n]) for n, t in state.networks.tensors().items())
+
+    def test_other_programs_can_draw_any_number_of_images(
+        self, archive: Path, tmp_path: Path
+    ) -> None:
+        """All operations can be written down; what they give is what `sample` gives."""
+        session = self.session(archive)
+        session.step()
+        networks = session.state.networks
+        saved = snapshot.save_snapshot(tmp_path, session.info, networks.generator, networks)
+        graph = DrawingGraph(snapshot.load(saved), GraphOptions())
+        drawn = traced(graph).module()
+        for count in (1, 3):
+            inputs = graph.example(count)
+            images = drawn(**dict(zip(arguments(inputs), inputs.values(), strict=True)))
+            label = torch.eye(2)[inputs["class"]]
+            for row in range(count):
+                psi = float(inputs["truncation"][row]) if "truncation" in inputs else 1.0
+                alone = self.kind.sample(
+                    networks.generator,
+                    inputs["z"][row : row + 1],
+                    label[row : row + 1],
+                    truncation=psi,
+                )
+                torch.testing.assert_close(images[row], alone[0], rtol=1e-4, atol=1e-4)
 
     def test_a_run_stopped_after_every_step_equals_the_unbroken_one(
         self, archive: Path, tmp_path: Path

@@ -48,6 +48,7 @@ VERBS = (
         "search",
         "report",
         "convert",
+        "export",
         "inspect",
         "models",
         "doctor",

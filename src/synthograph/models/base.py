@@ -6,6 +6,7 @@ own folder.
 """
 
 import abc
+import copy
 import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -374,6 +375,13 @@ class Family(abc.ABC):
     def from_checkpoint(self, content: object) -> ImportedModel | None:
         """Networks from the content of a foreign file, or None where it is not of this family."""
         return None
+
+    def portable(self, generator: nn.Module) -> nn.Module:
+        """A copy of a generator for programs that cannot ask tensors what they hold: what decides
+        how images are computed is a number of Python's own in it, and no operation needs to know
+        how many images there are.
+        """
+        return copy.deepcopy(generator)
 
     def map_weights(self, target: ModelBundle, source: ModelBundle) -> dict[str, WeightInit]:
         """Initial weights of new networks, taken from trained ones of this family.

@@ -77,6 +77,6 @@ def require_same_count(z: Tensor, label: Tensor) -> None:
     Raises:
         UserError: there are not.
     """
-    if len(z) != len(label):
+    if z.shape[0] != label.shape[0]:
         way_out = f"; try label.expand({len(z)}, -1)" if len(label) == 1 else ""
         raise UserError(f"label: {len(z)} latents need {len(z)} rows, got {len(label)}{way_out}")

@@ -29,9 +29,13 @@ def limit(x: Float[Tensor, "*any"], clamp: float | None) -> Float[Tensor, "*any"
     """Clamp to +-`clamp`; None leaves everything.
 
     On a processor one pass that only reads finds out whether anything has to be clamped, which is
-    rare and takes six passes, forth and back. On a GPU the question would cost more than the work.
+    rare and takes six passes, forth and back. On a GPU the question would cost more than the work,
+    and a graph that is exported cannot ask it.
     """
-    if clamp is None or (x.device.type == "cpu" and _within(x.detach(), clamp)):
+    if clamp is None:
+        return x
+    asks = x.device.type == "cpu" and not torch.compiler.is_exporting()
+    if asks and _within(x.detach(), clamp):
         return x
     return x.clamp(-clamp, clamp)
 

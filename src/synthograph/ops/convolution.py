@@ -128,6 +128,8 @@ class _Spread(torch.autograd.Function):
         ctx.how = how
         if weight.shape[-1] == 1 and how == (1, 0):
             return conv2d(y, weight.transpose(0, 1))
+        if torch.compiler.is_exporting():  # other programs know no gradients
+            return _transposed(y, weight, size, how)
         like = y.new_empty(1).expand(len(y), weight.shape[1], *size)  # only its shape is read
         weight = weight.contiguous(memory_format=torch.channels_last)  # the result's format too
         return _gradient(0, y, like, weight, how)
@@ -216,6 +218,13 @@ def _between_zeros(y: Tensor, stride: tuple[int, int], size: list[int]) -> Tenso
     spaced = torch.empty(shape, dtype=y.dtype, device=y.device, memory_format=layout).zero_()
     spaced[:, :, :: stride[0], :: stride[1]] = y
     return spaced
+
+
+def _transposed(y: Tensor, weight: Tensor, size: tuple[int, int], how: tuple[int, int]) -> Tensor:
+    """`spread` by the framework's own transposed convolution."""
+    (stride, padding), reach = how, weight.shape[-1] - 1 - 2 * how[1]
+    more = [w - 1 - (v - 1) * stride - reach for w, v in zip(size, y.shape[2:], strict=True)]
+    return conv_transpose2d(y, weight, None, stride, padding, more)
 
 
 def _gradient(of: int, y: Tensor, x: Tensor, weight: Tensor, how: tuple[int, int]) -> Tensor:

@@ -24,6 +24,8 @@ def _filter(channels: int, gain: float, dtype: torch.dtype, device: torch.device
 
 
 def _filter_for(x: Tensor, gain: float) -> Tensor:
+    if torch.compiler.is_exporting():  # its tensors have no numbers: they are nothing to keep
+        return _filter.__wrapped__(x.shape[1], gain, x.dtype, x.device)
     with torch.inference_mode(False):  # a cached tensor must serve later training too
         return _filter(x.shape[1], gain, x.dtype, x.device)
 

@@ -21,7 +21,7 @@ from synthograph.core.request import Request
 
 _REQUESTS = (
     *("requests", "downstream_requests", "latent_requests", "annotate_requests"),
-    "search_requests",
+    *("search_requests", "export_requests"),
 )
 """Modules that hold them."""
 

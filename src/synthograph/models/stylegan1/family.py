@@ -16,7 +16,7 @@ from synthograph.models.stylegan1.config import (
     trained_levels,
     value_at,
 )
-from synthograph.models.stylegan1.networks import Discriminator, Generator
+from synthograph.models.stylegan1.networks import Discriminator, EndedGrowth, Generator
 from synthograph.models.stylegan1.phases import Losses
 from synthograph.models.stylegan2.mapped import MappedFamily, check_names
 
@@ -92,6 +92,13 @@ class StyleGAN1(MappedFamily):
         if own.channel_base < side:
             rule = f"must be at least {side}, the last longer side, or that level has no channels"
             raise SettingError("channel_base", rule, value=str(own.channel_base))
+
+    def portable(self, generator: nn.Module) -> nn.Module:
+        """A copy that stays as far grown as it is."""
+        copied = super().portable(generator)
+        assert isinstance(copied, Generator), "the family builds its own generator"
+        copied.synthesis.growth = EndedGrowth(*copied.synthesis.growth.get())
+        return copied
 
     def map_weights(
         self, target: base.ModelBundle, source: base.ModelBundle

@@ -58,6 +58,18 @@ class Growth(nn.Module):
         return int(self.level), float(self.fade)
 
 
+class EndedGrowth(Growth):
+    """Growth that goes no further, so that nobody has to look into tensors."""
+
+    def __init__(self, level: int, fade: float) -> None:
+        super().__init__(level)
+        self.reached = level, fade
+
+    def get(self) -> tuple[int, float]:
+        """Level and fade."""
+        return self.reached
+
+
 def adaptive_norm(
     x: Float[Tensor, "n c hh ww"], scale: Float[Tensor, "n c"], shift: Float[Tensor, "n c"]
 ) -> Float[Tensor, "n c hh ww"]:
@@ -99,7 +111,7 @@ class StyledLayer(nn.Module):
                 x = resample_nearest.smooth(resample_nearest.conv_up(x, weight.to(x.dtype)))
             else:
                 x = resample.conv(x, weight.to(x.dtype))
-        drawn = noise.map_for(self.noise_const, len(w))
+        drawn = noise.map_for(self.noise_const, w)
         added = self.bias[:, None, None]
         if drawn is not None:
             added = added + drawn * self.noise_strength[:, None, None]
@@ -137,7 +149,7 @@ class SynthesisBlock(nn.Module):
     ) -> Tensor:
         """Features of this level from those of the level below (None at the coarsest)."""
         if self.const is not None:
-            x = self.const.to(dtype).expand(len(ws), -1, -1, -1)
+            x = self.const.to(dtype).expand(ws.shape[0], -1, -1, -1)
             x = x.contiguous(memory_format=torch.channels_last)
         assert x is not None, "only the coarsest level starts from a constant"
         return self.layer1(self.layer0(x, ws[:, 0], noise), ws[:, 1], noise)

@@ -111,7 +111,7 @@ class StyledConv(nn.Module):
         weight = self.weight * (1 / math.sqrt(self.weight[0].numel()))
         style, scale = self.affine(w), gain * LRELU_GAIN
         y = modulated_conv(x, weight, style, self.bias, convolve=self.convolve, gain=scale)
-        drawn = noise.map_for(self.noise_const, len(w))
+        drawn = noise.map_for(self.noise_const, w)
         if drawn is not None and self.noise_strength is not None:
             y += (drawn * (self.noise_strength * scale)).to(y.dtype)
         return lrelu_(y, clamp=None if self.clamp is None else self.clamp * gain)
@@ -140,13 +140,17 @@ class Noise:
     def __init__(self, mode: NoiseMode, given: Float[Tensor, "n p"] | None) -> None:
         self.mode, self.given, self.used = mode, given, 0
 
-    def map_for(self, fixed: Float[Tensor, "hh ww"] | None, count: int) -> Tensor | None:
-        """Noise [h, w] or [n, 1, h, w] for the next layer, whose fixed map is given, or None."""
+    def map_for(
+        self, fixed: Float[Tensor, "hh ww"] | None, w: Float[Tensor, "n w"]
+    ) -> Tensor | None:
+        """Noise [h, w] or [n, 1, h, w] for the next layer, whose fixed map and styles are given, or
+        None.
+        """
         if fixed is None or self.mode is NoiseMode.NONE:
             return None
         if self.mode is NoiseMode.CONST:
             return fixed
-        shape = (count, 1, *fixed.shape)
+        shape = (w.shape[0], 1, *fixed.shape)
         if self.given is None:
             return torch.randn(shape, device=fixed.device)
         start, self.used = self.used, self.used + fixed.numel()
@@ -197,7 +201,7 @@ class SynthesisBlock(nn.Module):
     ) -> Tensor:
         """Features of this level from those of the level below (None at the coarsest)."""
         if self.conv0 is None:
-            start = self.const.to(dtype).expand(len(ws), -1, -1, -1)
+            start = self.const.to(dtype).expand(ws.shape[0], -1, -1, -1)
             start = start.contiguous(memory_format=torch.channels_last)
             return self.conv1(start, ws[:, 0], noise)
         assert x is not None, "only the coarsest level starts from a constant"

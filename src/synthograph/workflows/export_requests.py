@@ -1,0 +1,30 @@
+"""What the jobs can be asked that hand networks to other programs and people. Nothing here imports
+torch.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from synthograph.workflows.latent_requests import OfNetwork
+
+LICENCE = "licence of the network, such as CC-BY-4.0; not stated if not given"
+
+
+class ExportRequest(OfNetwork):
+    """Write a generator as an ONNX file, with which other programs make images without torch."""
+
+    onnx: Path = Field(description="file to write, NAME.onnx")
+    fp16: bool = Field(
+        False, description="half precision: a smaller file, slightly different images"
+    )
+    noise_mode: Literal["const", "random", "none"] = Field(
+        "const",
+        description="const (fixed maps), random (an input that the program fills with standard "
+        "normal numbers), or none",
+    )
+    trunc_center: Literal["global", "class"] = Field(
+        "global", description="pull to the mean of all images (global) or of the class"
+    )
+    licence: str | None = Field(None, description=LICENCE)
