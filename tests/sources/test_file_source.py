@@ -91,10 +91,10 @@ def test_other_files_are_counted_and_hidden_ones_are_not(tmp_path: Path) -> None
 
 
 def test_nothing_to_read(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="holds no PNG, .* or MGH image .found: nothing"):
+    with pytest.raises(UserError, match="holds no PNG, .* image .found: nothing"):
         read(tmp_path)
-    (tmp_path / "scan.dcm").touch()
-    with pytest.raises(UserError, match="1 x DICOM is not read: export"):
+    (tmp_path / "scan.webp").touch()
+    with pytest.raises(UserError, match="1 x WebP is not read: save"):
         read(tmp_path)
     with pytest.raises(UserError, match="SOURCE .*no such folder or zip"):
         read(tmp_path / "gone")

@@ -5,34 +5,16 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-import pydicom
 import pytest
 from PIL import Image
-from pydicom.dataset import FileDataset, FileMetaDataset
 
 from synthograph.core.errors import UserError
-from synthograph.core.record import UnreadableError, array_of
+from synthograph.core.record import UnreadableError
 from synthograph.sources.files import FileSourceOptions, read_files
 from synthograph.sources.foreign import FOREIGN
 from synthograph.sources.readers import is_image
 
 GREY = np.arange(64, dtype=np.uint8).reshape(8, 8)
-
-
-def scan(path: Path) -> Path:
-    meta = FileMetaDataset()
-    meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
-    meta.MediaStorageSOPClassUID = pydicom.uid.SecondaryCaptureImageStorage
-    meta.MediaStorageSOPInstanceUID = "1.2.3"
-    data = FileDataset(str(path), {}, file_meta=meta, preamble=bytes(128))
-    data.Rows, data.Columns, data.SamplesPerPixel = 8, 8, 1
-    data.BitsAllocated = data.BitsStored = 16
-    data.HighBit, data.PixelRepresentation = 15, 0
-    data.PhotometricInterpretation = "MONOCHROME2"
-    data.SOPClassUID, data.SOPInstanceUID = meta.MediaStorageSOPClassUID, "1.2.3"
-    data.PixelData = (GREY.astype(np.uint16) * 50).tobytes()
-    data.save_as(path, enforce_file_format=True)
-    return path
 
 
 def saved(kind: str, **options: object) -> bytes:
@@ -48,18 +30,16 @@ def test_foreign_images_are_rejected_by_ending_and_by_content(tmp_path: Path) ->
     files |= {"good.png": saved("PNG"), "GOOD": saved("PNG"), "n.txt": b"text", "odd": b"odd"}
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
-    scan(tmp_path / "IM0001")
     found = read_files(FileSourceOptions(source=tmp_path))
     reasons = {reject.name: reject.reason for reject in found.rejects}
-    assert "DICOM is not read" in reasons["IM0001"]
     assert {"a.webp", "WEBP1", "x.dat", "f.svs", "e.nrrd", "g.ppm"} <= reasons.keys()
     assert [item.name for item in found.items] == ["GOOD", "good.png", "y.png"]
     with pytest.raises(UnreadableError, match="JPEG 2000 is not read"):
         found.items[2].decode()
     assert "2 file(s) are no images and ignored: .txt 1, odd 1" in found.remarks
     with zipfile.ZipFile(tmp_path / "set.zip", "w") as packed:
-        packed.write(tmp_path / "IM0001", "a/IM0001")
-    with pytest.raises(UserError, match="no image that is read: 1 x DICOM"):
+        packed.write(tmp_path / "WEBP1", "a/IM0001")
+    with pytest.raises(UserError, match="no image that is read: 1 x WebP"):
         read_files(FileSourceOptions(source=tmp_path / "set.zip"))
 
 
@@ -70,11 +50,7 @@ def test_no_foreign_ending_is_one_of_a_reader() -> None:
 def test_the_ways_out_lead_to_images(tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    pixels = pydicom.dcmread(scan(tmp_path / "x.dcm")).pixel_array
-    Image.fromarray(pixels).save(out / "scan.png")
     for kind in ("WEBP", "GIF", "JPEG2000", "AVIF", "PPM", "TGA"):
         Image.open(io.BytesIO(saved(kind))).save(out / f"{kind}.png")
     found = read_files(FileSourceOptions(source=out))
-    assert len(found.items) == 7 and not found.rejects
-    by_name = {item.name: array_of(item.decode().modalities["image"]) for item in found.items}
-    assert np.array_equal(by_name["scan.png"][:, :, 0], GREY.astype(np.uint16) * 50)
+    assert len(found.items) == 6 and not found.rejects

@@ -3,12 +3,13 @@
 import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from synthograph.core.record import Pixels
-from synthograph.core.untrusted.containers import HEAD_BYTES, Container
+from synthograph.core.untrusted.containers import HEAD_BYTES, Container, Folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,10 @@ class SourceFile:
             UnreadableError: it cannot be opened, or is too large.
         """
         return self.container.read(self.name)
+
+    def local(self) -> Path | None:
+        """Where the file lies by itself, of which parts can be read; None inside a zip file."""
+        return self.container.path / self.name if isinstance(self.container, Folder) else None
 
     def head(self) -> bytes:
         """The first bytes of the file, by which its format is recognised.
@@ -43,6 +48,36 @@ class Axis(enum.StrEnum):
     AXIAL = "axial"
 
 
+class Grey(enum.StrEnum):
+    """Which of the values of a DICOM image become black and white."""
+
+    VALUES = "values"
+    """None: they stay, in the unit of the file."""
+    DICOM = "dicom"
+    """Those that the file itself proposes for display."""
+    FULL = "full"
+    """Those that its bits can hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dicom:
+    """What a user wants of DICOM files.
+
+    Attributes:
+        grey: what becomes black and white.
+        tags: keywords of elements that become columns.
+        salt: what pseudonyms of patients are made with; None to keep their ids.
+        series: pattern that the description of a series must contain.
+        captures: whether secondary captures and localisers are taken too.
+    """
+
+    grey: Grey = Grey.VALUES
+    tags: tuple[str, ...] = ()
+    salt: bytes | None = None
+    series: str | None = None
+    captures: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What a user wants of files that hold more than one image, or say how large a pixel is."""
@@ -55,6 +90,7 @@ class Reading:
     """Share of a slice, 0 to 1, that is no background."""
     spacing: float | None = None
     """Millimetres of a pixel in both directions, which slices are brought to."""
+    dicom: Dicom = Dicom()
 
 
 AS_IT_COMES = Reading()
@@ -86,6 +122,8 @@ class Frame:
     """What else the file says about the image, for the manifest."""
     place: Place | None = None
     """Where it lies in the patient, where the file says it."""
+    identity: str = ""
+    """Equal for copies of one image in files of different names, where the file says it."""
 
 
 class Reader(Protocol):

@@ -3,7 +3,7 @@
 import dataclasses
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -14,18 +14,18 @@ from synthograph.core.record import SourceItem, UnreadableError
 from synthograph.core.spec import MASKS
 from synthograph.core.untrusted.containers import Container, open_container, unwrap, without_runs
 from synthograph.core.untrusted.dataset_json import DATASET
-from synthograph.sources.base import AS_IT_COMES, Frame, Reading, SourceFile
+from synthograph.sources.base import AS_IT_COMES, Reading
 from synthograph.sources.cells import MISSING
 from synthograph.sources.classes import are_names, name_classes
 from synthograph.sources.facts import Facts, Told, gather_facts
 from synthograph.sources.folders import folder_of, parse_folders
 from synthograph.sources.foreign import Foreign, kinds_of
+from synthograph.sources.items import empty_files, items_of
 from synthograph.sources.listing import read_listing
 from synthograph.sources.masks import BESIDE, NONE, masks_beside, offer_masks, set_apart
 from synthograph.sources.pairing import pair_by_name
 from synthograph.sources.readers import (
     FileDecoder,
-    frames_of,
     is_image,
     known_formats,
     sort_out,
@@ -153,12 +153,15 @@ def read_files(options: FileSourceOptions) -> FileSource:
     kept = [name for name in images if name not in rejected]
     labels, classes = _name_labels(kept, label_facts, facts, found)
     items: list[SourceItem] = []
+    seen: dict[str, str] = {}
     for name in kept:
         decoder = _decoder(options, found, pairs, name)
         try:
-            items += _items(decoder, labels.get(name), facts, split_facts)
+            items += items_of(decoder, labels.get(name), facts, split_facts, seen)
         except UnreadableError as error:
             rejected[name] = str(error)
+    empty = empty_files(kept, items, rejected, seen)
+    found.remarks += [empty] if empty else []
     _remark_groups(items, facts, found)
     for place in facts:
         found.remarks += [
@@ -428,60 +431,6 @@ def _decoder(
     mask = pairs.get(MASKS, {}).get(name)
     masks = (found.partners[MASKS], mask) if mask else None
     return FileDecoder(tuple(parts), masks, reading=options.reading)
-
-
-def _items(
-    decoder: FileDecoder, label: str | None, facts: Sequence[Facts], split_facts: Facts | None
-) -> Iterator[SourceItem]:
-    """The images of one file; what tables say goes before what the file says itself.
-
-    Raises:
-        UnreadableError: the reader of such files does not find any images in it.
-    """
-    _, container, name = decoder.parts[0]
-    file = SourceFile(container, name)
-    grouped = next((place for place in facts if place.has_group), None)
-    row = grouped.rows.get(name) if grouped else None
-    columns: dict[str, str] = {}
-    for place in facts:
-        for key, value in place.columns_of(name).items():
-            if columns.setdefault(key, value) != value:
-                raise UserError(
-                    f"{name!r}: {place.origin} says {key} = {value!r}, another place says "
-                    f"{columns[key]!r}; rename one of the columns"
-                )
-    frames = list(frames_of(file, decoder.reading))
-    _check_places(decoder, frames)
-    for frame in frames:
-        yield SourceItem(
-            f"{name}#{frame.name}" if frame.name else name,
-            dataclasses.replace(decoder, frame=frame.name),
-            label,
-            (row and row.group) or frame.group,
-            {**frame.columns, **columns},
-            split=split_facts.rows[name].split if split_facts else None,
-        )
-
-
-def _check_places(decoder: FileDecoder, frames: Sequence[Frame]) -> None:
-    """Refuse partners that do not lie where the image does in the patient.
-
-    Raises:
-        UnreadableError: one is elsewhere, or has other slices.
-    """
-    whole = dataclasses.replace(decoder.reading, every=1, min_foreground=0.0)
-    masks = [(MASKS, *decoder.mask)] if decoder.mask else []
-    for what, container, name in (*decoder.parts[1:], *masks):
-        if not any(frame.place for frame in frames):
-            return
-        places = {f.name: f.place for f in frames_of(SourceFile(container, name), whole)}
-        for frame in frames:
-            place = places.get(frame.name)
-            if place is None or frame.place is None or not frame.place.agrees(place):
-                raise UnreadableError(
-                    f"{what} file {name!r} does not lie where the image does at {frame.name}: "
-                    "register both to each other and save them on one grid"
-                )
 
 
 def _remark_groups(items: Sequence[SourceItem], facts: Sequence[Facts], found: _Found) -> None:

@@ -8,7 +8,6 @@ from synthograph.core.names import first_few
 
 PICTURE = "save it as PNG with any picture program"
 PHOTOGRAPH = "develop it to PNG or to 8-bit TIFF"
-SCAN = "export its images as 16-bit grey PNG or TIFF, such as with pydicom and Pillow"
 VOLUME = "save it as NIfTI (.nii.gz), such as with 3D Slicer"
 SLIDE = "export the regions that matter as PNG or TIFF, such as with OpenSlide"
 
@@ -38,7 +37,6 @@ def _never(head: bytes) -> bool:
 
 _HEIF = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
 _JP2 = (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")
-_BARE_DICOM = (b"\x08\0\0\0UL", b"\x08\0\x05\0CS", b"\x08\0\x08\0CS", b"\x08\0\x16\0UI")
 FOREIGN: tuple[Foreign, ...] = (
     Foreign("WebP", (".webp",), lambda h: h[:4] == b"RIFF" and h[8:12] == b"WEBP", PICTURE),
     Foreign("GIF", (".gif",), _magic(b"GIF87a", b"GIF89a"), PICTURE),
@@ -56,12 +54,6 @@ FOREIGN: tuple[Foreign, ...] = (
     Foreign("OpenEXR", (".exr",), _magic(b"v/1\x01"), PICTURE),
     Foreign(
         "camera raw", tuple(".cr2 .cr3 .nef .arw .dng .orf .rw2 .raf".split()), _never, PHOTOGRAPH
-    ),
-    Foreign(
-        "DICOM",
-        (".dcm", ".dicom", ".dic", ".ima"),
-        lambda h: h[128:132] == b"DICM" or h.startswith(_BARE_DICOM),
-        SCAN,
     ),
     Foreign("NRRD", (".nrrd", ".nhdr"), _magic(b"NRRD000"), VOLUME),
     Foreign("MetaImage", (".mha", ".mhd"), _magic(b"ObjectType = Image"), VOLUME),

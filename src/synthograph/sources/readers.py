@@ -12,11 +12,12 @@ from synthograph.core.names import nfc
 from synthograph.core.record import DecodedImage, Pixels, UnreadableError, size_of
 from synthograph.core.untrusted.containers import HEAD_BYTES, Container
 from synthograph.sources.base import AS_IT_COMES, Frame, Reader, Reading, SourceFile
+from synthograph.sources.dicom import DicomReader
 from synthograph.sources.foreign import Foreign, foreign_by_content, foreign_by_name
 from synthograph.sources.raster import RasterReader
 from synthograph.sources.volumes import VolumeReader
 
-READERS: tuple[Reader, ...] = (RasterReader(), VolumeReader())
+READERS: tuple[Reader, ...] = (RasterReader(), VolumeReader(), DicomReader())
 
 
 def image_suffix(name: str) -> str:

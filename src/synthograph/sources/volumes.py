@@ -14,12 +14,12 @@ import nibabel
 import numpy as np
 from nibabel.fileholders import FileHolder
 from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
-from PIL import Image
 
 from synthograph.core.record import Pixels, UnreadableError
 from synthograph.core.untrusted.containers import BOMB_BYTES, BOMB_RATIO
 from synthograph.sources.base import Axis, Frame, Place, Reading, SourceFile
 from synthograph.sources.bids import columns_of, subject_of
+from synthograph.sources.spacing import resampled, resampled_ids
 from synthograph.sources.thresholds import otsu
 
 MAX_VOLUME_BYTES = 2 << 30
@@ -147,7 +147,7 @@ class VolumeReader:
         values = volume.slice(axis, index, time)
         notes: tuple[str, ...] = ()
         if reading.spacing is not None:
-            values, notes = _resampled(values, volume.pixel_sizes(axis), reading.spacing)
+            values, notes = resampled(values, volume.pixel_sizes(axis), reading.spacing)
         return _fitting(np.ascontiguousarray(values))[:, :, None], notes
 
     def read_mask(self, file: SourceFile, frame: str, reading: Reading) -> np.ndarray:
@@ -162,9 +162,7 @@ class VolumeReader:
         ids = ids.astype(np.uint8)
         if reading.spacing is None:
             return np.ascontiguousarray(ids)
-        width, height = _new_size(ids, volume.pixel_sizes(axis), reading.spacing)
-        picture = Image.fromarray(np.ascontiguousarray(ids))
-        return np.asarray(picture.resize((width, height), Image.Resampling.NEAREST))
+        return resampled_ids(ids, volume.pixel_sizes(axis), reading.spacing)
 
 
 def _frame_name(axis: Axis, index: int, time: int | None) -> str:
@@ -188,25 +186,6 @@ def _fitting(values: np.ndarray) -> np.ndarray:
     if values.dtype == np.uint8 or values.dtype.kind not in "iu" or not values.size:
         return values
     return values.astype(np.uint16) if 0 <= values.min() <= values.max() <= 0xFFFF else values
-
-
-def _new_size(values: np.ndarray, pixel: tuple[float, float], spacing: float) -> tuple[int, int]:
-    height, width = (
-        max(round(n * size / spacing), 1) for n, size in zip(values.shape, pixel, strict=True)
-    )
-    return width, height
-
-
-def _resampled(
-    values: np.ndarray, pixel: tuple[float, float], spacing: float
-) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Values at pixels of `spacing` millimetres, averaged over what they cover where they grow."""
-    width, height = _new_size(values, pixel, spacing)
-    picture = Image.fromarray(np.ascontiguousarray(values.astype(np.float32)))
-    resized = np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR))
-    if values.dtype.kind in "iu":
-        resized = np.rint(resized).astype(values.dtype)
-    return resized, (f"slices resampled to pixels of {spacing:g} mm",)
 
 
 def _is_values(file: SourceFile) -> bool:

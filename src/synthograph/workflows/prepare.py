@@ -21,7 +21,7 @@ from synthograph.core.progress import Progress
 from synthograph.core.record import SourceItem
 from synthograph.core.request import Result, keeping
 from synthograph.core.spec import stated
-from synthograph.sources.base import Axis, Reading
+from synthograph.sources.base import Grey
 from synthograph.sources.files import FileSourceOptions, read_files
 from synthograph.sources.readers import FileDecoder
 from synthograph.sources.tables import parse_columns
@@ -35,6 +35,7 @@ from synthograph.sources.view import (
     viewed,
 )
 from synthograph.workflows.grid import draw_grid, refuse_grid
+from synthograph.workflows.reading import read_as
 from synthograph.workflows.requests import PrepareRequest
 
 ORIGINS = {
@@ -223,7 +224,7 @@ def _view(
 ) -> tuple[Sequence[SourceItem], PrepareOptions]:
     """Items whose pixels are windowed or converted if that is wanted, and the rules that say so."""
     colour = None if request.colour is None else Colour(request.colour)
-    if request.window is None:
+    if request.window is None or request.window in set(Grey):
         view = View(colour=colour)
     else:
         window = Window.parse(request.window, WindowScope(request.window_scope))
@@ -293,6 +294,10 @@ def _from_archive(request: PrepareRequest, rules: PrepareOptions) -> Preparation
         "axis",
         "min_foreground",
         "spacing",
+        "tag",
+        "pseudonymise",
+        "series_description",
+        "captures",
     )
     given = [request.flags()[name] for name in own if getattr(request, name)]
     given += ["--every"] if request.every > 1 else []
@@ -329,12 +334,7 @@ def _from_files(
             missing=request.missing,
             folders=request.folders,
             split_files=request.split_files,
-            reading=Reading(
-                axis=None if request.axis is None else Axis(request.axis),
-                every=request.every,
-                min_foreground=request.min_foreground,
-                spacing=request.spacing,
-            ),
+            reading=read_as(request),
         )
     )
     for remark in files.remarks:

@@ -59,7 +59,9 @@ class PrepareRequest(Request):
         "not stated if not given",
     )
     window: str | None = Field(
-        None, description="values that become black and white: LOW,HIGH, or percentiles 0.5%,99.5%"
+        None,
+        description="values that become black and white: LOW,HIGH, or percentiles 0.5%,99.5%; of "
+        "DICOM files also dicom (as they propose) or full (all their bits)",
     )
     window_scope: Literal["archive", "volume", "image"] = Field(
         "archive",
@@ -74,8 +76,20 @@ class PrepareRequest(Request):
         0.0, ge=0, le=1, description="leave out slices with a smaller share of foreground"
     )
     spacing: float | None = Field(
-        None, gt=0, description="bring slices to pixels of so many millimetres"
+        None, gt=0, description="bring slices and DICOM images to pixels of so many millimetres"
     )
+    tag: Words = Field(
+        (), description="DICOM elements that become columns, such as Laterality,PatientSex"
+    )
+    pseudonymise: Path | None = Field(
+        None,
+        description="file with a secret (16 bytes or more) that turns DICOM patient ids into "
+        "pseudonyms",
+    )
+    series_description: str | None = Field(
+        None, description="take DICOM series whose description this regular expression finds"
+    )
+    captures: bool = Field(False, description="also take DICOM secondary captures and localisers")
     colour: Literal["grey", "rgb"] | None = Field(
         None, description="convert all images to grey or to rgb"
     )

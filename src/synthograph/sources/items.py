@@ -1,0 +1,89 @@
+"""The images of files: one for each that is wanted, with what tables and the file itself say."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+
+from synthograph.core.errors import UserError
+from synthograph.core.names import first_few
+from synthograph.core.record import SourceItem, UnreadableError
+from synthograph.core.spec import MASKS
+from synthograph.sources.base import Frame, SourceFile
+from synthograph.sources.facts import Facts
+from synthograph.sources.readers import FileDecoder, frames_of
+
+
+def items_of(
+    decoder: FileDecoder,
+    label: str | None,
+    facts: Sequence[Facts],
+    split_facts: Facts | None,
+    seen: dict[str, str],
+) -> Iterator[SourceItem]:
+    """The images of one file; what tables say goes before what the file says itself.
+
+    An image whose identity is in `seen` came in another file, and is left out; `seen` grows.
+
+    Raises:
+        UnreadableError: the reader of such files does not find any images in it.
+    """
+    _, container, name = decoder.parts[0]
+    file = SourceFile(container, name)
+    grouped = next((place for place in facts if place.has_group), None)
+    row = grouped.rows.get(name) if grouped else None
+    columns: dict[str, str] = {}
+    for place in facts:
+        for key, value in place.columns_of(name).items():
+            if columns.setdefault(key, value) != value:
+                raise UserError(
+                    f"{name!r}: {place.origin} says {key} = {value!r}, another place says "
+                    f"{columns[key]!r}; rename one of the columns"
+                )
+    frames = list(frames_of(file, decoder.reading))
+    check_places(decoder, frames)
+    for frame in frames:
+        if frame.identity and seen.setdefault(frame.identity, name) != name:
+            continue
+        yield SourceItem(
+            f"{name}#{frame.name}" if frame.name else name,
+            dataclasses.replace(decoder, frame=frame.name),
+            label,
+            (row and row.group) or frame.group,
+            {**frame.columns, **columns},
+            split=split_facts.rows[name].split if split_facts else None,
+        )
+
+
+def empty_files(
+    kept: Sequence[str],
+    items: Sequence[SourceItem],
+    rejected: Mapping[str, str],
+    seen: Mapping[str, str],
+) -> str | None:
+    """What is said of files of which no image is taken: copies of one that is, those not wanted."""
+    taken = {item.name.partition("#")[0] for item in items} | {item.name for item in items}
+    empty = [name for name in kept if name not in taken and name not in rejected]
+    if not empty:
+        return None
+    copies = "; copies of an image in another file are taken once" if seen else ""
+    return f"{len(empty)} file(s) hold no image that is wanted{copies}: {first_few(empty)}"
+
+
+def check_places(decoder: FileDecoder, frames: Sequence[Frame]) -> None:
+    """Refuse partners that do not lie where the image does in the patient.
+
+    Raises:
+        UnreadableError: one is elsewhere, or has other slices.
+    """
+    whole = dataclasses.replace(decoder.reading, every=1, min_foreground=0.0)
+    masks = [(MASKS, *decoder.mask)] if decoder.mask else []
+    for what, container, name in (*decoder.parts[1:], *masks):
+        if not any(frame.place for frame in frames):
+            return
+        places = {f.name: f.place for f in frames_of(SourceFile(container, name), whole)}
+        for frame in frames:
+            place = places.get(frame.name)
+            if place is None or frame.place is None or not frame.place.agrees(place):
+                raise UnreadableError(
+                    f"{what} file {name!r} does not lie where the image does at {frame.name}: "
+                    "register both to each other and save them on one grid"
+                )

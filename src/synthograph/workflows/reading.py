@@ -1,0 +1,58 @@
+"""What a request for an archive wants of volumes and DICOM files."""
+
+import re
+from pathlib import Path
+
+from synthograph.core.errors import UserError
+from synthograph.sources.base import Axis, Dicom, Grey, Reading
+from synthograph.sources.dicom import check_tags
+from synthograph.workflows.requests import PrepareRequest
+
+_SECRET = 16
+_MAX_SECRET = 1 << 16
+
+
+def read_as(request: PrepareRequest) -> Reading:
+    """How files are read.
+
+    Raises:
+        UserError: an element that would name a patient, a secret that is none, or a pattern that is
+            no regular expression.
+    """
+    check_tags(request.tag)
+    if request.series_description is not None:
+        try:
+            re.compile(request.series_description)
+        except re.error as error:
+            raise UserError(
+                f"--series-description {request.series_description!r} is no regular expression: "
+                f"{error}"
+            ) from None
+    return Reading(
+        axis=None if request.axis is None else Axis(request.axis),
+        every=request.every,
+        min_foreground=request.min_foreground,
+        spacing=request.spacing,
+        dicom=Dicom(
+            grey=Grey(request.window) if request.window in set(Grey) else Grey.VALUES,
+            tags=request.tag,
+            salt=None if request.pseudonymise is None else _secret(request.pseudonymise),
+            series=request.series_description,
+            captures=request.captures,
+        ),
+    )
+
+
+def _secret(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            secret = file.read(_MAX_SECRET)
+    except OSError as error:
+        raise UserError(f"--pseudonymise {path}: cannot be read ({error.strerror})") from None
+    if len(secret.strip()) < _SECRET:
+        raise UserError(
+            f"--pseudonymise {path}: holds fewer than {_SECRET} bytes, which can be guessed; make "
+            f'a secret with python -c "import secrets; print(secrets.token_hex())" > {path} and '
+            "keep it apart from the archive"
+        )
+    return secret.strip()
