@@ -63,7 +63,7 @@ def test_too_few_for_a_floor() -> None:
     lone = gaussian(0, 1, 4, per=30)
     assert floors(lone, lone, FEATURE_MEASURES) == {}
     few = floors(gaussian(0, 6, 4), gaussian(1, 2, 4), FEATURE_MEASURES)
-    assert set(few) == {"frechet", "kernel"} and few["frechet"].same_n is None
+    assert set(few) == {"frechet", "kernel", "spread"} and few["frechet"].same_n is None
 
 
 def test_training_images_are_cut_to_the_same_number_along_patients() -> None:

@@ -279,6 +279,64 @@ def test_diverse(apart: tuple[str, ...], answer: Answer) -> None:
     assert any("Copies of the training images" in limit for limit in verdict.limits)
 
 
+def within(spread: float, twins: float, level: str | None = "a", **more: Any) -> list[dict]:
+    """Variety within a class by one extractor, with intervals of +- 0.05."""
+    return [
+        material.entry(
+            name, same=v, value=v, interval=[v - 0.05, v + 0.05, 0.95], level=level, **more
+        )
+        for name, v in (("spread", spread), ("repetition", twins))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("spread", "twins", "answer", "headline"),
+    [
+        (0.9, 0.1, Answer.YES, "As varied as real images"),
+        (0.3, 0.1, Answer.PARTLY, "A class repeats itself"),
+        (0.48, 0.1, Answer.YES, "As varied as real images"),  # the interval reaches the limit
+        (0.9, 0.97, Answer.PARTLY, "A class repeats itself"),
+    ],
+)
+def test_a_class_that_repeats_itself_is_not_diverse(
+    spread: float, twins: float, answer: Answer, headline: str
+) -> None:
+    both = [
+        [
+            *material.entries(extractor=name),
+            *within(spread, twins, extractor=name),
+            *within(1.0, 0.05, level="b", extractor=name),
+        ]
+        for name in ("random-vgg16", "dinov2")
+    ]
+    verdict = diverse_verdict(read(*both))
+    assert (verdict.answer, verdict.headline) == (answer, headline)
+    assert ("Images repeat themselves: class a." in verdict.reasons) == (answer is Answer.PARTLY)
+    assert any(
+        reason.startswith("By dinov2, class b: two synthetic images lie 1.00 times as far apart")
+        for reason in verdict.reasons
+    )
+
+
+def test_where_all_classes_repeat_themselves_the_answer_is_no() -> None:
+    both = [
+        [*material.entries(extractor=name), *within(0.2, 1.0, level=None, extractor=name)]
+        for name in ("random-vgg16", "dinov2")
+    ]
+    verdict = diverse_verdict(read(*both))
+    assert (verdict.answer, verdict.headline) == (Answer.NO, "Images repeat themselves")
+    one = diverse_verdict(read(both[0]))
+    assert one.answer is Answer.INDICATIVE_NO
+    assert verdict.reasons[0] == "Images repeat themselves: all images."
+    alone = diverse_verdict(read(within(0.2, 1.0, level=None)))
+    assert alone.answer is Answer.INDICATIVE_NO
+
+
+def test_variety_within_classes_that_was_not_measured_is_said() -> None:
+    limit = "Whether images of a class repeat themselves was not measured."
+    assert limit in diverse_verdict(two()).limits
+
+
 def test_a_class_without_images_is_not_diverse() -> None:
     shares = [material.share("a", 100, 200), material.share("b", 100, 0)]
     verdict = diverse_verdict(read(material.entries(), shares=shares))

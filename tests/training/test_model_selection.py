@@ -111,3 +111,71 @@ def test_images_that_get_better_and_more_alike(
     if alarm:
         assert found[0].startswith(f"{name} fell from 0.60 (0.55 .. 0.65) at generator-000001")
         assert alarms.of_measures(progress) == [], "what holds on is told once"
+
+
+def varied(tmp_path: Path, *rows: tuple[float, float, float]) -> TrainingProgress:
+    """A run with a snapshot for every Frechet distance, with the upper end of the spread of class
+    `cells` and the lower end of the repetition of class `plates`.
+    """
+    progress = TrainingProgress()
+    for place, (distance, spread, repetition) in enumerate(rows):
+        path = tmp_path / f"generator-{place + 1:06d}.safetensors"
+        path.write_bytes(bytes([place]))
+        scores = [
+            Score("frechet", distance, None, smaller=True, leads=True),
+            Score("spread", 1.0, (0.9, 1.1, 0.95), smaller=False),
+            Score("spread", spread / 2, (0.0, spread, 0.95), smaller=False, part="cells"),
+            Score("repetition", repetition, (repetition, 1.0, 0.95), smaller=True, part="plates"),
+        ]
+        model_selection.record_scores(progress, path, scores)
+    return TrainingProgress.parse(json.loads(json.dumps(asdict(progress))))
+
+
+def test_a_snapshot_whose_class_repeats_itself_is_not_the_best(tmp_path: Path) -> None:
+    progress = varied(tmp_path, (3.0, 0.9, 0.3), (1.0, 0.2, 0.3), (2.0, 0.9, 0.99), (4.0, 1.0, 0.0))
+    assert [entry.repeated for entry in progress.measured] == [[], ["cells"], ["plates"], []]
+    assert model_selection.describe_best(progress) == (
+        "best by frechet: generator-000001.safetensors with 3; 3 snapshots since then; passed "
+        "over, since a class repeats itself: generator-000002.safetensors, "
+        "generator-000003.safetensors"
+    )
+    assert model_selection.patience_exhausted(progress, 3)
+
+
+def test_where_all_snapshots_repeat_themselves_the_measure_chooses(tmp_path: Path) -> None:
+    progress = varied(tmp_path, (3.0, 0.2, 0.3), (1.0, 0.2, 0.95))
+    said = model_selection.describe_best(progress)
+    assert said is not None and "generator-000002.safetensors with 1" in said
+    assert said.endswith("its images repeat themselves (cells, plates), as all do")
+
+
+def test_classes_that_repeat_themselves_are_told_once(tmp_path: Path) -> None:
+    progress = varied(tmp_path, (2.0, 0.9, 0.3), (1.0, 0.2, 0.3))
+    (alarm,) = alarms.of_measures(progress)
+    assert alarm.startswith(
+        "class cells: synthetic images repeat themselves (they lie 0.10 times as far apart as real"
+    )
+    assert alarms.of_measures(progress) == []
+    again = varied(tmp_path, (2.0, 0.9, 0.3), (1.0, 0.9, 0.96))
+    (alarm,) = alarms.of_measures(again)
+    assert "class plates" in alarm and "96% have a nearer twin" in alarm
+
+
+def test_without_classes_all_images_count(tmp_path: Path) -> None:
+    progress = TrainingProgress()
+    path = tmp_path / "generator-000001.safetensors"
+    path.write_bytes(b"x")
+    scores = [Score("spread", 0.1, (0.0, 0.2, 0.95), smaller=False)]
+    model_selection.record_scores(progress, path, scores)
+    assert progress.measured[0].repeated == ["all images"]
+    (alarm,) = alarms.of_measures(progress)
+    assert alarm.startswith("all images: ")
+
+
+def test_few_images_without_an_interval_accuse_nobody(tmp_path: Path) -> None:
+    progress = TrainingProgress()
+    path = tmp_path / "generator-000001.safetensors"
+    path.write_bytes(b"x")
+    scores = [Score("spread", 0.0, None, smaller=False, part="cells")]
+    model_selection.record_scores(progress, path, scores)
+    assert progress.measured[0].repeated == [] and alarms.of_measures(progress) == []

@@ -52,6 +52,7 @@ class EvaluationTask:
     fake: ImageSet  # synthetic images
     train: ImageSet | None = None  # what the generator was trained on, for the gap
     measures: tuple[str, ...] = OWN
+    measures_of_parts: tuple[str, ...] | None = None  # of classes and columns; all where None
     by: tuple[str, ...] = ()  # columns of the manifest that are measured besides the classes
     seed: int = 0  # of blocks, halves and pairs
 
@@ -63,6 +64,12 @@ class EvaluationTask:
             UserError: as from `check`.
         """
         return check(self)
+
+    def measures_of(self, scope: Scope) -> tuple[str, ...]:
+        """The measures of a part."""
+        if scope.column is None or self.measures_of_parts is None:
+            return self.measures
+        return self.measures_of_parts
 
     @property
     def sets(self) -> dict[str, ImageSet]:
@@ -324,7 +331,7 @@ def _entries(
 ) -> list[Entry]:
     """All measures of one source for one part."""
     task, provenance = table.task, table.provenance(scope, extractor)
-    measures = chosen(task.measures, source)
+    measures = chosen(task.measures_of(scope), source)
     reasons = {each.name: each.refusal(task.real.spec) for each in measures}
     if any(reasons.values()):
         count = task.fake.count

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 
 from synthograph.core.seeds import Streams
+from synthograph.metrics.diversity import REPETITION, SPREAD
 from synthograph.metrics.frechet import FRECHET
 from synthograph.metrics.kernel import KERNEL
 from synthograph.metrics.manifold import COVERAGE, DENSITY, PRECISION, RECALL
@@ -25,6 +26,8 @@ MEASURES: tuple[Measure, ...] = (
     RECALL,
     DENSITY,
     COVERAGE,
+    SPREAD,
+    REPETITION,
     INCEPTION_SCORE,
     SPECTRUM,
     MS_SSIM,

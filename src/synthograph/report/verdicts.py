@@ -15,8 +15,10 @@ from synthograph.report.conclusions import (
 )
 from synthograph.report.lacking import lacking, measured, second_extractor
 from synthograph.report.numbers import Numbers
+from synthograph.report.repeating import described, repeated, within_classes
 from synthograph.report.words import as_sentence, count, listed, scope_name, several
 from synthograph.results.audit import Audit, AuditAnswer
+from synthograph.results.diversity import LEAST_SPREAD, MOST_REPEATED
 from synthograph.results.evaluation import LABEL
 from synthograph.results.measures import about
 from synthograph.results.report import Answer, Verdict
@@ -64,7 +66,11 @@ FAITHFUL_RULE = (
 DIVERSE_RULE = (
     f"{_EXTRACTORS}Yes, if at least two of them, one of them trained, find recall and coverage as "
     "good as between two halves of the real images. No, if they find both worse, or if a class "
-    "has no synthetic image at all." + _DIFFERENCE + _BOTH
+    "has no synthetic image at all. No, or 'partly', too, if images of all or of some classes "
+    f"repeat themselves: two of them lie less than {LEAST_SPREAD:g} times as far apart as two real "
+    f"ones, or more than {100 * MOST_REPEATED:g} % of them have a nearer twin among the synthetic "
+    "images than 95 % of the real images have among the real ones. The whole 95 % interval by one "
+    "extractor must say so." + _DIFFERENCE + _BOTH
 )
 COPIES_RULE = (
     "The answer of the audit. It plants known copies of training images to learn which copies it "
@@ -95,6 +101,10 @@ _DIVERSE = {
     Distinction.NO: ("As varied as real images", "as varied as real images"),
     Distinction.YES: ("Less varied than real images", "less varied than real images"),
     Distinction.PARTLY: ("Less varied in some classes", "less varied in some classes"),
+}
+_REPEATED = {
+    Distinction.YES: ("Images repeat themselves", "images repeat themselves"),
+    Distinction.PARTLY: ("A class repeats itself", "a class repeats itself"),
 }
 _COPIES = {
     AuditAnswer.CLEAN: (Answer.NONE_FOUND, "No copies found"),
@@ -167,17 +177,24 @@ def diverse_verdict(numbers: Numbers, beside: Beside = ALONE) -> Verdict:
     question = "Diverse? Are they as varied as real images?"
     named = [s for s in numbers.shares if s.column is None or s.level]
     absent = [scope_name(s) for s in named if s.n_real and s.n_generated == 0]
-    found = conclude(numbers, DIVERSE)
-    if found.together is Distinction.UNMEASURED and not absent:
+    found, within = conclude(numbers, DIVERSE), within_classes(numbers)
+    same = repeated(within)
+    if found.together is Distinction.UNMEASURED and not (absent or same):
         return _unmeasured(question, DIVERSE_RULE, numbers, DIVERSE, beside)
     answer, headline = _answer(found.together, _DIVERSE, decides=found.decides)
-    reasons = _reasons(found, numbers, DIVERSE, beside)
+    reasons = [*_reasons(found, numbers, DIVERSE, beside), *described(within)]
+    if same:
+        reasons.insert(0, f"Images repeat themselves: {listed(list(map(scope_name, same)))}.")
+    if same and found.together is not Distinction.YES:
+        extent = Distinction.YES if len(same) == len(within) else Distinction.PARTLY
+        answer, headline = _answer(extent, _REPEATED, decides=found.decides)
     if absent:
         answer, headline = Answer.NO, "A part is missing"
         reasons = [f"No synthetic image at all: {listed(absent)}.", *found.reasons]
     limits = [
         *found.caveats,
         "Copies of the training images would pass this question; see the question on copies.",
+        *([] if within else ["Whether images of a class repeat themselves was not measured."]),
         *_unlabelled(numbers),
         _HALVES_LIMIT,
     ]

@@ -58,6 +58,19 @@ MEASURES = {
         Direction.HIGH,
         share=True,
     ),
+    "spread": About(
+        "Spread",
+        "How far two synthetic images lie apart on average, against two real ones; 1 means equally "
+        "far, 0 that all look the same.",
+        Direction.HIGH,
+    ),
+    "repetition": About(
+        "Repetition",
+        "Share of synthetic images with a nearer twin among the synthetic ones than 95 % of real "
+        "images have among the real ones; 5 % is what real images give.",
+        Direction.LOW,
+        share=True,
+    ),
     "inception_score": About(
         "Inception score",
         "How clearly a network for photographs recognises everyday things; it tells little of "

@@ -1,10 +1,12 @@
 """Warnings about a run that is going wrong, from its own statistics."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from synthograph.training.state import ScoredSnapshot, TrainingProgress
+from synthograph.results.diversity import REPETITION, SPREAD
+from synthograph.training.state import Score, ScoredSnapshot, TrainingProgress
 from synthograph.training.stats import RunningMoments
 
 SATURATED = 0.99
@@ -67,10 +69,14 @@ class _Point:
 
 
 def of_measures(progress: TrainingProgress) -> list[str]:
-    """Alarms about the newest snapshot's measures: its images got better and more alike.
-
-    A fall counts where the intervals of both snapshots lie apart.
+    """Alarms about the newest snapshot's measures: its images got better and more alike, or those
+    of a class repeat themselves.
     """
+    return [*_narrower(progress), *_repeating(progress)]
+
+
+def _narrower(progress: TrainingProgress) -> list[str]:
+    """A fall counts where the intervals of both snapshots lie apart."""
     found = []
     for name in DIVERSITY:
         *before, now = [_point(entry, name) for entry in progress.measured]
@@ -92,8 +98,36 @@ def of_measures(progress: TrainingProgress) -> list[str]:
     return found
 
 
+def _repeating(progress: TrainingProgress) -> list[str]:
+    """Classes of the newest snapshot whose images repeat themselves, and did not before."""
+    scores, found = progress.measured[-1].scores, []
+    for part in dict.fromkeys(score.part for score in scores):
+        of_part = {score.name: score for score in scores if score.part == part}
+        named = "all images" if part is None else f"class {part}"
+        if new(progress, f"repeats {named}", any(s.repeats for s in of_part.values())):
+            found.append(
+                f"{named}: synthetic images repeat themselves ({_within(of_part)}); while another "
+                "snapshot does not, this one is not the best; more augmentation (--aug ada), more "
+                "real images of the class or a higher --gamma help"
+            )
+    return found
+
+
+def _within(scores: Mapping[str, Score]) -> str:
+    """How varied images are, in words."""
+    words = {
+        SPREAD: "they lie {:.2f} times as far apart as real ones",
+        REPETITION: "{:.0%} have a nearer twin than 95 % of real ones have",
+    }
+    return ", ".join(
+        text.format(scores[name].value)
+        for name, text in words.items()
+        if name in scores and scores[name].value is not None
+    )
+
+
 def _point(entry: ScoredSnapshot, name: str) -> _Point | None:
-    scores = {score.name: score for score in entry.scores}
+    scores = {score.name: score for score in entry.scores if score.part is None}
     score, distance = scores.get(name), scores.get(FIDELITY)
     if score is None or score.value is None or score.interval is None:
         return None

@@ -171,10 +171,10 @@ class TrainingConfig(Config):
         return round(self.kimg * 1000)
 
 
-MEASURES = ("frechet", "kernel", "recall", "coverage")
+MEASURES = ("frechet", "kernel", "recall", "coverage", "spread", "repetition")
 """Measures by default: the distance that everybody knows, the one that few images do not
-bias, to check it by, and the two that notice when images get better and more alike. All of them
-come from one pass over the images.
+bias, to check it by, the two that notice when images get better and more alike, and the two that
+are taken within each class. All of them come from one pass over the images.
 """
 
 

@@ -243,7 +243,7 @@ class Trainer:
             self.run.record(METRICS, entry.tree())
         model_selection.record_scores(self.progress, path, found.scores)
         model_selection.write_best(self.run, self.session.config, self.progress)
-        scalars = {f"Metrics/{score.name}": score.value for score in found.scores}
+        scalars = {f"Metrics/{score.title}": score.value for score in found.scores}
         self.trackers.scalars(scalars, self.progress.images)
         for line in (*found.log_lines, model_selection.describe_best(self.progress)):
             if line is not None:

@@ -2,6 +2,9 @@
 
 Measures of snapshots come from a callable. They are part of the saved state, and every decision is
 a function of them, so a resumed run decides alike.
+
+A snapshot that repeats itself within a class is best only where all others do, too: a distance over
+all images hardly sees it where the class is small, and precision prefers it.
 """
 
 from collections.abc import Sequence
@@ -34,14 +37,18 @@ def record_scores(progress: TrainingProgress, path: Path, scores: Sequence[Score
         progress.measured.append(found)
 
 
-def ranked(progress: TrainingProgress) -> list[tuple[float, int]]:
-    """Every snapshot that is still there: how bad it is, and its place among those measured."""
+def ranked(progress: TrainingProgress) -> list[tuple[tuple[bool, float], int]]:
+    """Every snapshot that is still there: how bad it is (whether it repeats itself, then the
+    measure that chooses), and its place among those measured.
+    """
     newest = {entry.snapshot: place for place, entry in enumerate(progress.measured)}
     found = []
     for place in newest.values():
-        score = progress.measured[place].leading
+        entry = progress.measured[place]
+        score = entry.leading
         if score is not None and score.value is not None:
-            found.append((score.value if score.smaller else -score.value, place))
+            bad = score.value if score.smaller else -score.value
+            found.append(((bool(entry.repeated), bad), place))
     return found
 
 
@@ -94,7 +101,18 @@ def describe_best(progress: TrainingProgress) -> str | None:
     entry, score = found
     since = since_best(progress)
     after = "" if not since else f"; {since} snapshot{'s' * (since > 1)} since then"
-    return f"best by {score.name}: {entry.snapshot} with {score.value:.3g}{after}"
+    said = f"best by {score.name}: {entry.snapshot} with {score.value:.3g}{after}"
+    if entry.repeated:
+        return f"{said}; its images repeat themselves ({', '.join(entry.repeated)}), as all do"
+    (_, bad), _ = min(ranked(progress))
+    passed = [
+        progress.measured[place].snapshot
+        for (repeats, value), place in ranked(progress)
+        if repeats and value < bad
+    ]
+    if not passed:
+        return said
+    return f"{said}; passed over, since a class repeats itself: {', '.join(passed)}"
 
 
 def write_best(run: RunDirectory, config: RunConfig, progress: TrainingProgress) -> None:

@@ -22,6 +22,7 @@ from synthograph.core.devices import UNKNOWN_CPU, cpu_name, is_gpu
 from synthograph.core.errors import DivergedError, UserError
 from synthograph.core.files import disk_errors, remove, sha256_file, sync, write_json
 from synthograph.core.halves import half_path
+from synthograph.core.interval import Interval
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.untrusted.tensors import (
     load_optimiser,
@@ -33,6 +34,7 @@ from synthograph.core.untrusted.tensors import (
 )
 from synthograph.models.base import Networks
 from synthograph.models.config import AdamConfig
+from synthograph.results.diversity import repeats
 from synthograph.training.controllers import Controller
 from synthograph.training.stats import RunningMoments
 
@@ -51,6 +53,7 @@ class Score:
         interval: low end, high end and level; None where it is unknown.
         smaller: whether smaller numbers are better.
         leads: whether this measure chooses the best snapshot. One of a run does.
+        part: the class that was measured; None for all images.
     """
 
     name: str
@@ -58,6 +61,17 @@ class Score:
     interval: tuple[float, float, float] | None
     smaller: bool
     leads: bool = False
+    part: str | None = None
+
+    @property
+    def title(self) -> str:
+        """The measure, and its class."""
+        return self.name if self.part is None else f"{self.name}/{self.part}"
+
+    @property
+    def repeats(self) -> bool:
+        """Whether it says that images repeat themselves."""
+        return repeats(self.name, None if self.interval is None else Interval(*self.interval))
 
 
 @dataclass(frozen=True)
@@ -73,6 +87,13 @@ class ScoredSnapshot:
     def leading(self) -> Score | None:
         """The measure that chooses, if it has a value."""
         return next((s for s in self.scores if s.leads and s.value is not None), None)
+
+    @property
+    def repeated(self) -> list[str]:
+        """Classes whose images repeat themselves; "all images" where there are no classes."""
+        classes = any(score.part is not None for score in self.scores)
+        found = (s.part for s in self.scores if s.repeats and (s.part is not None) == classes)
+        return list(dict.fromkeys(part or "all images" for part in found))
 
 
 @dataclass

@@ -32,6 +32,7 @@ from synthograph.metrics.published import measure_published
 from synthograph.metrics.report_text import interval_text, number
 from synthograph.models.snapshot import Snapshot, SnapshotInfo, load
 from synthograph.models.snapshot_files import kimg_of
+from synthograph.results.diversity import WITHIN_CLASSES
 from synthograph.results.evaluation import (
     HELD_OUT,
     Entry,
@@ -264,21 +265,27 @@ class SnapshotScorer:
         lines: list[ResultLine] = [result.replace(**about) for result in results]
         if report.entries:
             lines.append(report.replace(metric=HELD_OUT, **about))
-        whole = [entry for entry in report.entries if entry.scope.modality is None]
-        scores = [self._score(entry) for entry in whole]
-        numbers = list(map(_entry_text, whole))
+        chosen = [entry for entry in report.entries if entry.scope.modality is None]
+        scores = [self._score(entry) for entry in chosen]
+        numbers = [_entry_text(entry) for entry in chosen if entry.scope.whole]
         numbers += [f"{key} {number(n)}" for each in results for key, n in each.results.items()]
         seconds = f"; took {time.monotonic() - start:.1f} s"
-        return Measured(scores, lines, [f"metrics: {', '.join(numbers)}{seconds}"] * bool(numbers))
+        said = [f"metrics: {', '.join(numbers)}{seconds}"] * bool(numbers)
+        return Measured(scores, lines, [*said, *_within_classes(chosen)])
 
     def _by_held_out(self, snapshot: Snapshot) -> Measurements:
         assert self.reference is not None, "there is something to measure"
         sets = self.reference.images, self._synthetic(snapshot, self.reference, self.num)
-        # without labels all images are one part, and classes are not measured one by one
-        real, synthetic = (replace(images, labels=None) for images in sets)
+        if sets[1].labels is None:
+            sets = replace(sets[0], labels=None), sets[1]
         # made anew each time, so that training has the memory in between
         extractors = [registry.extractor(name, device=self.device) for name in self.features]
-        request = EvaluationTask(real, synthetic, measures=tuple(self.own), seed=SEED)
+        request = EvaluationTask(
+            *sets,
+            measures=tuple(self.own),
+            measures_of_parts=tuple(name for name in self.own if name in WITHIN_CLASSES),
+            seed=SEED,
+        )
         return evaluate(request, extractors, folder=feature_folder(), notes=self.notes)
 
     def _as_published(self, snapshot: Snapshot, spec: PublishedName) -> PublishedMeasure:
@@ -299,10 +306,11 @@ class SnapshotScorer:
         return replace(images, key=None)
 
     def _score(self, entry: Entry) -> Score:
-        ends, chooses = entry.interval, entry.name == self.choosing
+        ends, part = entry.interval, entry.scope.level
+        chooses = entry.name == self.choosing and entry.scope.whole
         interval = None if ends is None else (ends.low, ends.high, ends.level)
         smaller = entry.direction is Direction.LOW
-        return Score(entry.name, entry.value, interval, smaller, chooses)
+        return Score(entry.name, entry.value, interval, smaller, chooses, part)
 
     def seconds(self, session: Session) -> float:
         """Estimated seconds to measure a snapshot: the time of a few images, and of comparing
@@ -332,6 +340,14 @@ class SnapshotScorer:
         start = time.perf_counter()
         compare(real, Sample.singles(drawn[real_count:]), FEATURE_MEASURES, seed=SEED)
         return times[-1] * count + time.perf_counter() - start
+
+
+def _within_classes(entries: Sequence[Entry]) -> Iterator[str]:
+    """A line on every class."""
+    for part in dict.fromkeys(entry.scope for entry in entries if not entry.scope.whole):
+        found = [entry for entry in entries if entry.scope == part and entry.value is not None]
+        if found:
+            yield f"metrics of {part}: {', '.join(map(_entry_text, found))}"
 
 
 def _entry_text(entry: Entry) -> str:
