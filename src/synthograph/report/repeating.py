@@ -45,7 +45,4 @@ def _said(entry: Entry) -> str:
         between = f" (95 % interval {amount(name, ends.low)} to {amount(name, ends.high)})"
     if name == SPREAD:
         return f"two synthetic images lie {value} times as far apart as two real ones{between}"
-    return (
-        f"{value}{between} of the synthetic images have a nearer twin among themselves than 95 % "
-        "of the real ones have"
-    )
+    return f"{value}{between} of the synthetic images have a near duplicate among themselves"

@@ -68,9 +68,8 @@ DIVERSE_RULE = (
     "good as between two halves of the real images. No, if they find both worse, or if a class "
     "has no synthetic image at all. No, or 'partly', too, if images of all or of some classes "
     f"repeat themselves: two of them lie less than {LEAST_SPREAD:g} times as far apart as two real "
-    f"ones, or more than {100 * MOST_REPEATED:g} % of them have a nearer twin among the synthetic "
-    "images than 95 % of the real images have among the real ones. The whole 95 % interval by one "
-    "extractor must say so." + _DIFFERENCE + _BOTH
+    f"ones, or more than {100 * MOST_REPEATED:g} % of them have a near duplicate among them. The "
+    "whole 95 % interval by one extractor must say so." + _DIFFERENCE + _BOTH
 )
 COPIES_RULE = (
     "The answer of the audit. It plants known copies of training images to learn which copies it "

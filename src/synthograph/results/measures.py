@@ -66,8 +66,8 @@ MEASURES = {
     ),
     "repetition": About(
         "Repetition",
-        "Share of synthetic images with a nearer twin among the synthetic ones than 95 % of real "
-        "images have among the real ones; 5 % is what real images give.",
+        "Share of synthetic images that have a near duplicate among themselves: nearer than half "
+        "the distance that real images of different patients keep.",
         Direction.LOW,
         share=True,
     ),

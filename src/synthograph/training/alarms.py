@@ -117,7 +117,7 @@ def _within(scores: Mapping[str, Score]) -> str:
     """How varied images are, in words."""
     words = {
         SPREAD: "they lie {:.2f} times as far apart as real ones",
-        REPETITION: "{:.0%} have a nearer twin than 95 % of real ones have",
+        REPETITION: "{:.0%} have a near duplicate among them",
     }
     return ", ".join(
         text.format(scores[name].value)
