@@ -88,13 +88,19 @@ def begin(path: Path, settings: SearchSettings, archive: Archive) -> tuple[Searc
                 (path / FROZEN).parent.mkdir(exist_ok=True)
             write_json(path / FROZEN, wanted.tree())
     begun = Frozen.parse(read_tree(path / FROZEN))
-    if begun.sha256 != wanted.sha256:
+    if begun.sha256 != wanted.sha256 and _today(begun) != _today(wanted):
         then, now = ({"settings": f.settings, "images": f.images} for f in (begun, wanted))
         raise UserError(
             f"{path} was begun otherwise ({other_command(then, now)}): trials of both could not be "
             "compared; name another folder by --outdir, or go back to what it was begun with"
         )
     return SearchFolder(path, begun.home), begun
+
+
+def _today(frozen: Frozen) -> JsonObject:
+    """What a search is, with the defaults of keys that came after it was begun."""
+    settings = SearchSettings.parse(frozen.settings).frozen()
+    return {"settings": settings, "images": frozen.images}
 
 
 def _frozen(settings: SearchSettings, archive: Archive) -> Frozen:
