@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from synthograph.report.curves import ACCENT, MUTED, RULE, SECOND, painted
 from synthograph.report.tables import TableText
 from synthograph.report.words import as_sentence, listed, number, percent, several
@@ -67,7 +69,8 @@ def tables(search: Search) -> Iterator[TableText]:
 
 
 def _measures(search: Search) -> list[str]:
-    return [each.measure for each in (*search.objectives, *search.constraints)]
+    goals = [each.measure for each in search.objectives]
+    return [*goals, *(each.measure for each in search.constraints)]
 
 
 def _finalists(search: Search) -> TableText:
@@ -76,10 +79,10 @@ def _finalists(search: Search) -> TableText:
     rows = [_finalist_row(each, search) for each in search.retrained]
     seeds = len(search.retrained[0].seeds)
     notes = [
-        f"Fresh seeds: no trial had them. A difference in {each.measure} up to "
-        f"{number(each.noise)} between means of {several(seeds, 'seed')} is within noise (95 %)."
-        for each in search.objectives
-        if each.noise is not None
+        f"Fresh seeds: no trial had them. A difference in {goal.measure} up to "
+        f"{number(goal.noise)} between means of {several(seeds, 'seed')} is within noise (95 %)."
+        for goal in search.objectives
+        if goal.noise is not None
     ]
     title = f"The best trials again, {several(seeds, 'fresh seed')} each, {search.kimg:g} kimg"
     return TableText(title, head, rows, notes)
@@ -270,7 +273,7 @@ def _dots(axes: "Axes", points: Sequence[tuple[float, SearchTrial]], search: Sea
         edge = color if whole else MUTED
         axes.plot(
             [x],
-            [_place(trial, search)],  # type: ignore[list-item]
+            np.array([_place(trial, search)], np.float64),
             marker="o",
             markersize=6 if trial.number == winner else 4,
             color=edge,

@@ -34,7 +34,7 @@ from synthograph.workflows.search_finals import DONE, FinalRecord, Finals
 from synthograph.workflows.search_folder import PAGE, Frozen, SearchFolder, begin
 from synthograph.workflows.search_plan import SearchPlan, goals, make_plan
 from synthograph.workflows.search_requests import SearchRequest
-from synthograph.workflows.search_settings import OF_PRESET, SearchSettings, read_search
+from synthograph.workflows.search_settings import SearchSettings, read_search
 from synthograph.workflows.search_space import open_space
 from synthograph.workflows.search_store import Store
 from synthograph.workflows.search_trials import Trials
@@ -163,8 +163,27 @@ def _objective(name: str) -> SearchObjective:
 def _constraint(name: str, least: float | str) -> SearchConstraint:
     can = [each for each, measure in BY_NAME.items() if measure.about.better is Direction.HIGH]
     if name not in can:
-        known = ", ".join(map(str, folds)) or "none: 'synthograph split --folds K' makes some"
-        raise UserError(f"--fold {config.data.fold}: folds of {archive.path.name} are {known}")
+        known = "is no measure whose larger values are better" if name in BY_NAME else "is unknown"
+        raise UserError(f"constraint {name!r} {known}: {nearest(name, can)}")
+    at_least = None if isinstance(least, str) else float(least)
+    return SearchConstraint(measure=name, at_least=at_least)
+
+
+def _measured_on(config: RunConfig, archive: Archive) -> str:
+    """Which images measure trials: those that were held out and may choose.
+
+    Raises:
+        UserError: there are none, too few, or they cannot be measured.
+    """
+    lines = not_measurable(config)
+    if lines:
+        raise UserError(f"{lines[0]}; a search needs all of its objectives and constraints")
+    rows, split = held_out(archive, config.data)
+    name = f"{archive.path.name}{'' if split is None else f':{split}'}"
+    if not rows and config.data.fold is not None:
+        folds = sorted({row.fold for row in archive.rows if row.fold is not None})
+        there = ", ".join(map(str, folds)) or "none: 'synthograph split --folds K' makes some"
+        raise UserError(f"--fold {config.data.fold}: folds of {archive.path.name} are {there}")
     if not rows:
         raise UserError(
             f"{archive.path.name} has no split val, so no images are held out that could choose: "

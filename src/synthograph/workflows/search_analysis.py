@@ -16,6 +16,7 @@ from synthograph.results.search import (
     SearchParameter,
     SearchTrial,
     SearchWinner,
+    Settings,
     TrialValue,
 )
 from synthograph.stats.intervals import LEVEL, quantile
@@ -272,7 +273,7 @@ def _winner(
     )
 
 
-def _drawn_of(best: Retraining, trials: Trials) -> dict[str, object]:
+def _drawn_of(best: Retraining, trials: Trials) -> Settings:
     found = next((e for e in trials.store.trials() if e.number == best.trial), None)
     return dict(found.drawn or {}) if found is not None else {}
 

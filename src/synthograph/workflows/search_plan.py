@@ -51,9 +51,9 @@ class SearchPlan(Result):
         rungs = rungs_of(settings, kimg)
         places = ", ".join(f"{each:g}" for each in rungs[:-1])
         ends = f", one in {settings.halving} goes on at {places} kimg" if places else ""
-        each = several(settings.seeds, "seed")
+        seeds = several(settings.seeds, "seed")
         yield (
-            f"{several(settings.trials, 'trial')} of {kimg:g} kimg with {each}{ends}; then the "
+            f"{several(settings.trials, 'trial')} of {kimg:g} kimg with {seeds}{ends}; then the "
             f"best {settings.finalists} and the preset again, with "
             f"{settings.fresh_seeds} fresh seeds each"
         )

@@ -10,7 +10,7 @@ from pydantic import Field
 from synthograph.core.request import Flag, Positional, Request, Words
 from synthograph.workflows.search_settings import SearchSettings
 
-TYPED = {
+TYPED: dict[str, Any] = {
     "data": Path,
     "space": str,
     "preset": str,
@@ -26,6 +26,8 @@ TYPED = {
     "seed": int,
 }
 """Keys of a search file that may be typed, and what is typed."""
+ABSENT: dict[Any, Any] = {bool: False, Words: (), tuple[str, ...]: ()}
+"""What stands for what was not typed, where it is not nothing."""
 
 
 def _options() -> Iterator[tuple[str, Any]]:
@@ -33,7 +35,7 @@ def _options() -> Iterator[tuple[str, Any]]:
     for name, kind in TYPED.items():
         field = SearchSettings.model_fields[name]
         flags = [mark for mark in field.metadata if isinstance(mark, Flag)]
-        default = {bool: False, Words: (), tuple[str, ...]: ()}.get(kind)
+        default = ABSENT.get(kind)
         optional = kind if default is not None else kind | None
         marked = Annotated[optional, *flags] if flags else optional
         yield name, (marked, Field(default, description=field.description))

@@ -27,7 +27,6 @@ from synthograph.results.base import Plain
 
 BUDGETS = ("trials", "hours", "total_kimg")
 """Keys that a search may be gone on with otherwise."""
-OF_PRESET = "preset"
 SMALL_DATA = "small-data"
 End = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -122,7 +121,7 @@ class SearchSettings(Config):
         description="measures to make better; of several the first decides, and all give a front",
     )
     constraints: dict[str, float | Literal["preset"]] = Field(
-        {"recall": OF_PRESET},
+        {"recall": "preset"},
         description="measure and the least value that may win; preset for that of the preset's own "
         "settings, less noise",
     )
