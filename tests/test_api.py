@@ -10,7 +10,7 @@ import pytest
 import synthograph
 
 JOBS = [
-    "annotate_sample",
+    *("annotate_agreement", "annotate_from_real", "annotate_import", "annotate_sample"),
     *("audit", "authenticity", "classify_evaluate", "classify_predict", "classify_train"),
     *("convert", "demo"),
     *("directions", "doctor", "domain_gap", "embeddings", "evaluate", "export"),

@@ -40,7 +40,7 @@ _LAZY = {
     "load": "synthograph.models.snapshot",
 }
 _JOBS = (
-    "annotate_sample",
+    *("annotate_agreement", "annotate_from_real", "annotate_import", "annotate_sample"),
     *("audit", "authenticity", "classify_evaluate", "classify_predict", "classify_train"),
     *("convert", "demo"),
     *("directions", "doctor", "domain_gap", "embeddings", "evaluate", "export"),

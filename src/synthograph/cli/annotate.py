@@ -3,7 +3,15 @@
 import typer
 
 from synthograph.cli.options import plain_verb
-from synthograph.workflows.annotate_requests import AnnotateSampleRequest
+from synthograph.workflows.annotate_requests import (
+    AnnotateAgreementRequest,
+    AnnotateFromRealRequest,
+    AnnotateImportRequest,
+    AnnotateSampleRequest,
+)
 
 annotate = typer.Typer(help="Paint a few synthetic images, and get masks for thousands.")
 annotate.command("sample")(plain_verb(AnnotateSampleRequest))
+annotate.command("agreement")(plain_verb(AnnotateAgreementRequest))
+annotate.command("from-real")(plain_verb(AnnotateFromRealRequest))
+annotate.command("import")(plain_verb(AnnotateImportRequest))

@@ -20,6 +20,7 @@ def overlay(
     *,
     ignored: int | None = None,
     factor: int = 1,
+    colours: Sequence[tuple[int, int, int]] = (),
 ) -> UInt8[np.ndarray, "h_out w_out 3"]:
     """An image with the areas of a mask.
 
@@ -28,13 +29,16 @@ def overlay(
         classes: class of every pixel; 0 is left as it is.
         ignored: pixels of this number are grey.
         factor: by which the picture is enlarged, so that outlines stay thin.
+        colours: of the classes, from 0 on; `COLOURS` if not given.
     """
     large, numbers = enlarged(image, factor), enlarged(classes[:, :, None], factor)[:, :, 0]
-    colours = np.array([(0, 0, 0), *(COLOURS[k % len(COLOURS)] for k in range(255))], np.float64)
+    table = np.array([(0, 0, 0), *(COLOURS[k % len(COLOURS)] for k in range(255))], np.float64)
+    if colours:
+        table[: len(colours)] = colours
     if ignored is not None:
-        colours[ignored] = GREY
+        table[ignored] = GREY
     inside = numbers > 0
-    painted = colours[numbers]
+    painted = table[numbers]
     edge = np.zeros_like(inside)
     edge[:, 1:] |= numbers[:, 1:] != numbers[:, :-1]
     edge[1:] |= numbers[1:] != numbers[:-1]

@@ -6,11 +6,12 @@ key of these files. Needs no torch.
 Public names: `load` (any file), `AnnotationSet`, `Evaluation`, `Audit`, `Authenticity`,
 `DomainGap`, `Sensitivity`, `CrossFold`, `PairDistances`, `Directions`, `Projections`,
 `ClassifierEvaluation`, `SegmenterEvaluation`, `Study`, `Search`, `ReportContent`, `BestSnapshot`,
-`StatusLine`, `Truncation`; `evaluation.parse_line` (a line of `metrics.jsonl` and
-`evaluations.jsonl`), `measures` (titles and directions) and `base` (how files of others are read).
+`StatusLine`, `Truncation`, `PainterAgreement`; `evaluation.parse_line` (a line of `metrics.jsonl`
+and `evaluations.jsonl`), `measures` (titles and directions) and `base` (how files of others are
+read).
 """
 
-from synthograph.results.annotations import AnnotationSet
+from synthograph.results.annotations import AnnotationSet, PainterAgreement
 from synthograph.results.audit import Audit
 from synthograph.results.authenticity import Authenticity
 from synthograph.results.classification import ClassifierEvaluation
@@ -39,6 +40,7 @@ __all__ = [
     "Directions",
     "DomainGap",
     "Evaluation",
+    "PainterAgreement",
     "PairDistances",
     "Projections",
     "ReportContent",

@@ -8,6 +8,7 @@ from synthograph.results.base import (
     Command,
     Count,
     Document,
+    Ends,
     FileName,
     IfGiven,
     Many,
@@ -174,3 +175,47 @@ class AnnotationSet(Document):
     def by_id(self) -> dict[str, AnnotatedImage]:
         """Id -> image."""
         return {each.id: each for each in self.images}
+
+
+class ClassAgreement(Schema):
+    """How far two paintings agree on a class.
+
+    Attributes:
+        of_class: its name; empty for the mean over all but the background.
+        dice: mean over the images that either shows the class in; None where none does.
+        interval: over images; None with too few.
+        images: that either shows the class in.
+        missing: that only one of them shows it in, which count as 0.
+    """
+
+    of_class: str
+    dice: float | None
+    interval: Ends | None
+    images: Count
+    missing: Count
+
+
+class PainterAgreement(Document):
+    """What `annotate agreement` writes: the ceiling of what a mask generator can be asked for.
+
+    Attributes:
+        first: annotation set of one painting, and `second` of the other.
+        painters: of both.
+        images: that both painted.
+        only_first: images that only the first painted; `only_second` likewise.
+        ignored: share of the pixels that one of them says nothing of.
+        classes: the mean first.
+    """
+
+    kind: Literal["painter-agreement"] = "painter-agreement"
+    first: FileName
+    second: FileName
+    painters: Annotated[Many[str], Private] = ()
+    images: Count
+    only_first: Count
+    only_second: Count
+    ignored: float
+    classes: Many[ClassAgreement]
+    seed: Count
+    version: str
+    command: IfGiven[Command] = ""

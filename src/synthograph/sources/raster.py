@@ -163,6 +163,58 @@ def read_mask(data: bytes) -> np.ndarray:
     return _small_ids(ids)
 
 
+@dataclass(frozen=True, slots=True)
+class Painting:
+    """A painted mask before anybody says what its colours mean.
+
+    Attributes:
+        values: grey values or palette indices [h, w] as they are stored; None for a colour image.
+        colours: RGB [h, w, 3], uint8; None for values that are no colours.
+        clear: which pixels are fully transparent; None without transparency.
+        indexed: whether the values are indices of a palette.
+    """
+
+    values: np.ndarray | None
+    colours: np.ndarray | None
+    clear: np.ndarray | None
+    indexed: bool = False
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        some = self.colours if self.values is None else self.values
+        assert some is not None, "a painting has values or colours"
+        return some.shape[0], some.shape[1]
+
+
+def read_painting(data: bytes) -> Painting:
+    """Decode a mask that somebody painted, in colours or numbers, with or without transparency.
+
+    Args:
+        data: a whole PNG, TIFF or BMP file.
+
+    Raises:
+        UnreadableError: as `read_mask` for damaged files, JPEG and numbers above 255.
+    """
+    kind, opener = _format(data)
+    if kind == JPEG:
+        raise UnreadableError("a mask in JPEG has blurred colours; save it as PNG")
+    with _failures(kind):
+        image = _decode(data, kind, opener).image
+        if isinstance(image, np.ndarray) or image.mode.startswith("I"):
+            return Painting(read_mask(data), None, None)
+        seen = image.convert("RGBA")
+        clear = np.asarray(seen.getchannel("A")) == 0
+        colours = np.asarray(seen.convert("RGB"))
+    hidden = clear if clear.any() else None
+    if image.mode == "P":
+        return Painting(np.asarray(image), colours, hidden, indexed=True)
+    if image.mode in ("1", "L"):
+        ids = read_mask(data)
+        return Painting(ids, np.repeat(ids[:, :, None], 3, axis=2), hidden)
+    return Painting(None, colours, hidden)
+
+
 def _small_ids(ids: np.ndarray) -> np.ndarray:
     if ids.size and not 0 <= int(ids.min()) <= int(ids.max()) <= 255:
         raise UnreadableError(

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from synthograph.core.request import Flag
+from synthograph.core.request import Flag, Positional, Request, Words
 from synthograph.workflows.latent_requests import OfNetwork, Rendered
 
 MOST_PAINTED = 4096
@@ -23,6 +23,88 @@ class _Painted(OfNetwork):
     classes: Annotated[tuple[str, ...], Flag("--class")] = Field(
         (), description="class of images by name or index; all if not given"
     )
+
+
+class AnnotateAgreementRequest(Request):
+    """Compare two paintings of the same images: Dice of every class, the ceiling for generated
+    masks.
+    """
+
+    group = "annotate"
+
+    first: Annotated[str, Positional("SET")] = Field(
+        description="annotation set, or SET:PAINTER for one of its painters"
+    )
+    second: Annotated[str | None, Positional("OTHER")] = Field(
+        None, description="the other one; the other painter of the same set if not given"
+    )
+    out: Annotated[Path | None, Flag("--out", "-o")] = Field(
+        None, description="also write the numbers as JSON"
+    )
+    seed: int = Field(0, ge=0, description="seed of the intervals")
+
+
+class AnnotateFromRealRequest(OfNetwork):
+    """Make annotations of real images with masks: what the network makes most like each of them
+    gets its mask, where both agree.
+    """
+
+    group = "annotate"
+
+    archive: Annotated[str, Flag("--archive")] = Field(
+        description="real images with masks, ARCHIVE or ARCHIVE:split; split train if it has splits"
+    )
+    outdir: Path = Field(description="new folder: the annotation set")
+    projections: Path | None = Field(
+        None,
+        description="folder of 'project' into this network; projected into OUTDIR-projections if "
+        "not given",
+    )
+    classes: Words = Field(
+        (),
+        description="names of the mask values, background first: background,nucleus for 0 and 1, "
+        "or background=0,nucleus=255; by default all values are classes, named by their number",
+    )
+    num: int | None = Field(None, ge=1, description="project only so many, chosen at random")
+    space: Literal["w", "w+"] = Field("w+", description="w+ (nearer to the image) or w")
+    steps: int = Field(1000, ge=1, le=100_000, description="steps of the projection")
+    max_move: int = Field(
+        1,
+        ge=1,
+        le=16,
+        description="a projection agrees where it is as near to the image as the image itself "
+        "moved by so many pixels; nearness is weighted by the mask",
+    )
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+    dry_run: bool = Field(False, description="print the plan of the projection, and make nothing")
+
+
+class AnnotateImportRequest(Request):
+    """Import masks of the images of an annotation set; all are checked before one is written."""
+
+    group = "annotate"
+
+    annotations: Annotated[Path, Positional("SET")] = Field(
+        description="annotation set, the folder of annotate sample"
+    )
+    masks: Path = Field(
+        description="folder or zip: PNG, TIFF or BMP in colours or numbers, NIfTI, NRRD, or an "
+        "export of COCO, CVAT or Label Studio"
+    )
+    palette: str | None = Field(
+        None,
+        description="classes and their colours: NAME.json, a palette of GIMP, label descriptions "
+        "of ITK-SNAP, labelmap.txt, ocular or ocular-10; of the set or the files if not given",
+    )
+    painter: str = Field("painter", description="who painted them; several can be compared")
+    tolerance: int = Field(
+        0, ge=0, le=100, description="how far a channel may be from the colour of a class"
+    )
+    ignore_unknown: bool = Field(
+        False, description="let pixels of unknown colours count for no class, instead of refusing"
+    )
+    replace: bool = Field(False, description="replace masks of the same painter")
+    dry_run: bool = Field(False, description="check and report, and write nothing")
 
 
 class AnnotateSampleRequest(Rendered, _Painted):

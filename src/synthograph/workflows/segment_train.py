@@ -180,7 +180,7 @@ def job_of(
         UserError: masks or a class are lacking, an option breaks a rule, or MONAI is not there.
     """
     read = [masked_images(part, progress.track("masks")) for part in (trains, chooses)]
-    classes = classes_of(request, read[0])
+    classes = classes_of(request.classes, read[0])
     measure = mask_measure(request.measure, list(classes))
     train, validation = (part.numbered(list(classes.values())) for part in read)
     transforms = transforming(request, trains.archive)
@@ -202,10 +202,10 @@ def job_of(
     return SegmentJob(plan, empty, train, validation, transforms, measure)
 
 
-def classes_of(request: SegmentTrainRequest, train: MaskedImages) -> dict[str, int]:
-    """Name of every class and its mask value, the background first."""
-    if request.classes:
-        return _named(request.classes)
+def classes_of(words: Sequence[str], train: MaskedImages) -> dict[str, int]:
+    """Name of every class and its mask value, the background first; all values if none is named."""
+    if words:
+        return _named(words)
     values = sorted(value for value in train.values if value != IGNORED)
     if len(values) == 1 and IGNORED in train.values:
         raise UserError(

@@ -192,7 +192,7 @@ def open_segment(settings: StudySettings, archive: Archive, progress: Progress) 
     """
     request = SegmentTrainRequest.parse({**settings.segmenter, **OPTIONS})
     images = _all_masked(ArchiveRows(archive, archive.rows), progress)
-    classes = segment_train.classes_of(request, images)
+    classes = segment_train.classes_of(request.classes, images)
     masks = images.numbered(list(classes.values())).masks
     files = zip(images.rows.ordered, masks, strict=True)
     spec = archive.info.spec

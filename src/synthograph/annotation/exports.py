@@ -1,0 +1,256 @@
+"""Exports of annotation programs that name images and areas in one file: COCO, Label Studio,
+CVAT.
+"""
+
+import contextlib
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool
+
+from synthograph.annotation import regions
+from synthograph.annotation.palettes import PaletteClass
+from synthograph.core.overlays import GREY
+from synthograph.core.record import UnreadableError
+
+MAX_AREAS = 100_000
+"""Areas of one file."""
+_DOCUMENT_TYPE = re.compile(rb"<!\s*(?:DOCTYPE|ENTITY)", re.IGNORECASE)
+Draw = Callable[[int, int], Bool[np.ndarray, "h w"]]
+"""Height and width -> the pixels of an area."""
+
+
+@dataclass(frozen=True)
+class Area:
+    """An area of a class.
+
+    Attributes:
+        of_class: name of the class.
+        draw: gives its pixels.
+        order: areas of a higher one cover those of a lower one; equal ones cover those before them.
+    """
+
+    of_class: str
+    draw: Draw
+    order: float = 0
+
+
+@dataclass(frozen=True)
+class AreasOf:
+    """All areas of an image.
+
+    Attributes:
+        image: file of the image, as the program calls it.
+        height: of the image in pixels; `width` likewise.
+        areas: in the order of the file.
+        layers: how many annotations of the image the file holds; only one can be meant.
+    """
+
+    image: str
+    height: int
+    width: int
+    areas: tuple[Area, ...]
+    layers: int = 1
+
+
+@dataclass(frozen=True)
+class Export:
+    """What a file of areas holds.
+
+    Attributes:
+        images: with their areas.
+        classes: that the file names; grey where it gives them no colour.
+        tasks: number of a task -> file of its image, for masks that are named by tasks.
+    """
+
+    images: tuple[AreasOf, ...]
+    classes: tuple[PaletteClass, ...] = ()
+    tasks: Mapping[int, str] = field(default_factory=dict)
+
+
+def read_coco(tree: Mapping[str, Any]) -> Export:
+    """COCO: polygons and run lengths.
+
+    Raises:
+        UnreadableError: an entry is missing or of another kind than it should be.
+    """
+    with _entries("COCO"):
+        names = {int(each["id"]): str(each["name"]) for each in tree["categories"]}
+        areas: dict[int, list[Area]] = {int(each["id"]): [] for each in tree["images"]}
+        for number, each in enumerate(tree["annotations"]):
+            _refuse_many(number)
+            draw = _coco_area(each["segmentation"])
+            areas[int(each["image_id"])].append(Area(names[int(each["category_id"])], draw))
+        images = tuple(
+            AreasOf(
+                str(each["file_name"]),
+                int(each["height"]),
+                int(each["width"]),
+                tuple(areas[int(each["id"])]),
+            )
+            for each in tree["images"]
+        )
+    return Export(images, tuple(PaletteClass(name, GREY) for name in names.values()))
+
+
+def _coco_area(segmentation: Any) -> Draw:  # noqa: ANN401 - data of others
+    if isinstance(segmentation, dict):
+        counts = segmentation["counts"]
+        high, wide = (int(side) for side in segmentation["size"])
+        if not isinstance(counts, str):
+            counts = [int(count) for count in counts]
+
+        def draw(height: int, width: int) -> np.ndarray:
+            if (high, wide) != (height, width):
+                raise UnreadableError(f"run lengths of {wide}x{high} in a {width}x{height} image")
+            return regions.coco_runs(counts, height, width)
+
+        return draw
+    corners = [np.array(each, dtype=float).reshape(-1, 2) for each in segmentation]
+
+    def fill(height: int, width: int) -> np.ndarray:
+        filled = np.zeros((height, width), dtype=bool)
+        for points in corners:
+            filled |= regions.polygon(points, height, width)
+        return filled
+
+    return fill
+
+
+def read_label_studio(tree: Sequence[Any]) -> Export:
+    """Label Studio's JSON export: brushes, polygons and rectangles of each task.
+
+    Raises:
+        UnreadableError: an entry is missing or of another kind than it should be.
+    """
+    images, tasks, names = [], {}, dict[str, None]()
+    with _entries("Label Studio"):
+        for task in tree:
+            file = _studio_image(task["data"])
+            tasks[int(task["id"])] = file
+            done = [a for a in task.get("annotations", []) if not a.get("was_cancelled")]
+            found = list(_studio_areas(done[0]["result"])) if done else []
+            _refuse_many(len(found))
+            names |= dict.fromkeys(area.of_class for area, _ in found)
+            height, width = found[0][1] if found else (0, 0)
+            if {size for _, size in found} - {(height, width)}:
+                raise UnreadableError(f"the areas of {file} are of images of different sizes")
+            areas = tuple(area for area, _ in found)
+            images.append(AreasOf(file, height, width, areas, max(len(done), 1)))
+    return Export(tuple(images), tuple(PaletteClass(n, GREY) for n in names), tasks)
+
+
+def _studio_image(data: Mapping[str, Any]) -> str:
+    """The image's name: the first entry that ends like one."""
+    texts = [value for value in data.values() if isinstance(value, str)]
+    fitting = (t for t in texts if re.search(r"\.(?:png|tiff?|bmp|jpe?g)$", t, re.IGNORECASE))
+    return next(fitting, texts[0] if texts else "")
+
+
+def _studio_areas(result: Iterable[Any]) -> Iterator[tuple[Area, tuple[int, int]]]:
+    """Areas, each with height and width of its image."""
+    for each in result:
+        kind = str(each.get("type", ""))
+        if kind not in ("brushlabels", "polygonlabels", "rectanglelabels"):
+            continue
+        value = each["value"]
+        size = int(each["original_height"]), int(each["original_width"])
+        if each.get("image_rotation", 0):
+            raise UnreadableError("an image was rotated in Label Studio; turn it back")
+        names = value[kind]
+        if len(names) != 1:
+            raise UnreadableError(f"an area has {len(names)} labels, a pixel has one class")
+        yield Area(str(names[0]), _studio_area(kind, value)), size
+
+
+def _studio_area(kind: str, value: Mapping[str, Any]) -> Draw:
+    if kind == "brushlabels":
+        if value.get("format") != "rle":
+            raise UnreadableError(f"a brush in the format {str(value.get('format'))[:40]}")
+        data = value["rle"]
+        return lambda height, width: regions.studio_runs(data, height, width)
+    if kind == "polygonlabels":
+        points = np.array(value["points"], dtype=float).reshape(-1, 2)
+    else:
+        x, y, w, h = (float(value[name]) for name in ("x", "y", "width", "height"))
+        if value.get("rotation", 0):
+            raise UnreadableError("a rotated rectangle; draw it as a polygon")
+        points = np.array([(x, y), (x + w, y), (x + w, y + h), (x, y + h)])
+    return lambda height, width: regions.polygon(
+        points / 100 * np.array([width, height]), height, width
+    )
+
+
+def read_cvat(data: bytes) -> Export:
+    """CVAT's XML for images: polygons, boxes and masks.
+
+    Raises:
+        UnreadableError: it is no XML, defines entities, or an entry is missing or of another kind.
+    """
+    if _DOCUMENT_TYPE.search(data):
+        raise UnreadableError("XML with a document type, which can hold anything; export it anew")
+    try:
+        root = ElementTree.fromstring(data)
+    except (ElementTree.ParseError, ValueError) as error:
+        raise UnreadableError(f"is no XML ({str(error)[:100]})") from None
+    with _entries("CVAT"):
+        classes = tuple(
+            PaletteClass(str(each.findtext("name")), _hex(each.findtext("color") or "#808080"))
+            for each in root.iter("label")
+            if each.findtext("name")
+        )
+        images = []
+        for each in root.iter("image"):
+            _refuse_many(len(each))
+            areas = tuple(a for a in map(_cvat_area, each) if a is not None)
+            height, width = int(each.attrib["height"]), int(each.attrib["width"])
+            images.append(AreasOf(each.attrib["name"], height, width, areas))
+    return Export(tuple(images), classes)
+
+
+def _hex(text: str) -> tuple[int, int, int]:
+    red, green, blue = bytes.fromhex(text.lstrip("#"))
+    return red, green, blue
+
+
+def _cvat_area(shape: ElementTree.Element) -> Area | None:
+    of = shape.attrib
+    order = float(of.get("z_order", 0))
+    if shape.tag == "mask":
+        box = tuple(int(float(of[name])) for name in ("left", "top", "width", "height"))
+        counts = [int(count) for count in of["rle"].split(",")]
+        left, top, wide, high = box
+        return Area(
+            of["label"],
+            lambda h, w: regions.box_runs(counts, (left, top, wide, high), h, w),
+            order,
+        )
+    if shape.tag == "polygon":
+        pairs = [pair.split(",") for pair in of["points"].split(";")]
+        points = np.array(pairs, dtype=float)
+    elif shape.tag == "box":
+        x, y, x2, y2 = (float(of[name]) for name in ("xtl", "ytl", "xbr", "ybr"))
+        points = np.array([(x, y), (x2, y), (x2, y2), (x, y2)])
+    else:
+        return None
+    return Area(of["label"], lambda h, w: regions.polygon(points, h, w), order)
+
+
+def _refuse_many(number: int) -> None:
+    if number >= MAX_AREAS:
+        raise UnreadableError(f"holds more than {MAX_AREAS} areas")
+
+
+@contextlib.contextmanager
+def _entries(program: str) -> Iterator[None]:
+    """Whatever data of others lack becomes the reason why they are unreadable."""
+    try:
+        yield
+    except KeyError as error:
+        raise UnreadableError(f"is no sound export of {program} ({error} is missing)") from error
+    except (TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+        raise UnreadableError(f"is no sound export of {program} ({str(error)[:100]})") from error

@@ -1,0 +1,301 @@
+"""Real images with masks become annotations: what the generator makes most like each of them gets
+its mask, where both agree.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from rich import box
+from rich.table import Table
+
+from synthograph.annotation.likeness import floor_of, mask_weighted
+from synthograph.annotation.palettes import Palette, of_names
+from synthograph.archive.batches import ArchiveRows, open_rows
+from synthograph.archive.masked import MaskedImages, masked_images
+from synthograph.core.devices import pick_device
+from synthograph.core.errors import UserError
+from synthograph.core.files import new_folder, refuse_output, write_bytes, write_json
+from synthograph.core.names import first_few
+from synthograph.core.outputs import refuse_other_kinds
+from synthograph.core.progress import Progress
+from synthograph.core.request import Result
+from synthograph.models.snapshot import Snapshot
+from synthograph.report.words import number, several
+from synthograph.results.annotations import (
+    PALETTE,
+    SET,
+    AnnotationSet,
+    Fit,
+    PaintedMask,
+)
+from synthograph.sampling import latents as drawing
+from synthograph.sampling.generate import request_for
+from synthograph.sampling.latents import Latents, Rendering, joined, render
+from synthograph.workflows import project
+from synthograph.workflows.annotate_requests import AnnotateFromRealRequest
+from synthograph.workflows.annotate_sample import write_set
+from synthograph.workflows.annotation_pictures import PAINTED, painted_sheet
+from synthograph.workflows.annotation_sets import OpenSet, indexed_png, mask_digest, mask_place
+from synthograph.workflows.latent_inputs import open_network
+from synthograph.workflows.latent_requests import ProjectRequest
+from synthograph.workflows.project_files import RESULT
+from synthograph.workflows.projected import ProjectedSet
+from synthograph.workflows.segment_train import classes_of
+from synthograph.workflows.tables import table_lines
+
+PAINTER = "real"
+"""Who painted the masks of real images."""
+MAX_LINES = 24
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A real image and its projection.
+
+    Attributes:
+        latents: of the projection.
+        file: the real image.
+        mask: its class ids.
+        distance: weighted by the mask.
+        floor: the same distance of the real image to itself, moved.
+    """
+
+    latents: Latents
+    file: str
+    mask: UInt8[np.ndarray, "h w"]
+    distance: float
+    floor: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the mask is one of the projection, too."""
+        return self.distance <= self.floor
+
+
+@dataclass(frozen=True, repr=False)
+class AnnotateFromRealResult(Result):
+    """Annotations made of real images.
+
+    Attributes:
+        outdir: the annotation set.
+        about: its record.
+        judged: all images, those that agree best first.
+        max_move: by how many pixels a real image is moved for the floor.
+        without: images that have no mask, or were not projected.
+    """
+
+    outdir: Path
+    about: AnnotationSet
+    judged: Sequence[Judged]
+    max_move: int
+    without: int
+
+    def lines(self) -> Iterator[str]:
+        """How well each agrees, and how many do."""
+        table = Table(box=box.SIMPLE, pad_edge=False)
+        table.add_column("image")
+        for head in ("distance", f"moved by {several(self.max_move, 'pixel')}", ""):
+            table.add_column(head, justify="right")
+        for each in self.judged[:MAX_LINES]:
+            verdict = "" if each.agrees else "left out"
+            table.add_row(each.file, number(each.distance), number(each.floor), verdict)
+        yield from table_lines(table)
+        if len(self.judged) > MAX_LINES:
+            yield f"and {len(self.judged) - MAX_LINES} more"
+        out = [each.file for each in self.judged if not each.agrees]
+        if out:
+            yield (
+                f"left out: {several(len(out), 'image')} whose projection is farther from it than "
+                f"the image itself moved by {several(self.max_move, 'pixel')}: {first_few(out)}"
+            )
+        if self.without:
+            yield f"not used: {several(self.without, 'image')} without a mask or a projection"
+        yield (
+            f"{self.outdir}: {several(len(self.about.painted), 'mask')} of real images; "
+            f"{several(len(self.about.groups), 'group')} may not be among images that test"
+        )
+
+
+def run(request: AnnotateFromRealRequest, *, progress: Progress) -> AnnotateFromRealResult | None:
+    """Project, compare and write.
+
+    Args:
+        request: which real images into the styles of which network.
+        progress: who listens meanwhile.
+
+    Returns:
+        What was made; None for a dry run.
+
+    Raises:
+        UserError: images and network do not fit, there are no masks, or no projection agrees.
+        StoppedError: a signal came while projecting; the same command goes on.
+    """
+    refuse_other_kinds(request.outdir, "--outdir")
+    refuse_output(request.outdir, "--outdir")
+    snapshot = open_network(request.network, progress)
+    drawing.space_of(snapshot)
+    how = Rendering(device=str(pick_device(request.device)))
+    drawing.check_rendering(snapshot, how)
+    rows = open_rows(request.archive, "train").real()
+    _refuse_other_size(snapshot, rows)
+    read = masked_images(rows, progress.track("masks"))
+    classes = classes_of(request.classes, read)
+    images = read.numbered(list(classes.values()))
+    projected = _projected(request, rows, snapshot, progress)
+    if projected is None:
+        return None
+    judged, without = _judge(snapshot, how, images, projected, request.max_move)
+    kept = [each for each in judged if each.agrees]
+    if not kept:
+        best = judged[0]
+        raise UserError(
+            f"{request.archive}: no projection is near enough to its image: the best is "
+            f"{number(best.distance)} away, the image moved by {several(request.max_move, 'pixel')}"
+            f" is {number(best.floor)}; train the network longer, project with more --steps, or "
+            "paint synthetic images (annotate sample)"
+        )
+    with new_folder(request.outdir) as folder:
+        about = _write(
+            folder, snapshot, how, (rows, kept), of_names(list(classes)), request, progress
+        )
+    return AnnotateFromRealResult(request.outdir, about, judged, request.max_move, without)
+
+
+def _refuse_other_size(snapshot: Snapshot, rows: ArchiveRows) -> None:
+    """Refuse images that are not exactly as the network makes them: masks are not resized."""
+    wanted, given = snapshot.info.spec, rows.archive.info.spec
+    if given != wanted:
+        raise UserError(
+            f"{rows.name}: its images are {given.describe()}, the network makes "
+            f"{wanted.describe()}: prepare the images like those that it was trained on"
+        )
+
+
+def _projected(
+    request: AnnotateFromRealRequest, rows: ArchiveRows, snapshot: Snapshot, progress: Progress
+) -> ProjectedSet | None:
+    """Projections of the images, made where they are not there yet; None for a dry run.
+
+    Raises:
+        UserError: those that are there are of another network or archive.
+    """
+    folder = request.projections or request.outdir.with_name(f"{request.outdir.name}-projections")
+    if not (folder / RESULT).is_file():
+        split = "" if rows.split is None else f":{rows.split}"
+        asked = ProjectRequest(
+            network=snapshot.path,
+            target=f"{rows.archive.path}{split}",
+            outdir=folder,
+            space=request.space,
+            steps=request.steps,
+            num=request.num,
+            device=request.device,
+            dry_run=request.dry_run,
+        )
+        project.run(asked, progress=progress)
+        if request.dry_run:
+            return None
+    found = ProjectedSet.open(folder)
+    about = found.found
+    if about.network_sha256 != snapshot.sha256:
+        raise UserError(
+            f"{folder}: holds projections into {about.network} ({about.network_sha256:.16}), the "
+            f"network is {snapshot.sha256:.16}: name another folder with --projections"
+        )
+    if about.data.images_hash != rows.archive.images_hash:
+        raise UserError(
+            f"{folder}: holds projections of {about.data.archive}, whose images are others than "
+            f"those of {rows.archive.path}: name another folder with --projections"
+        )
+    if about.method.space == "pti":
+        raise UserError(
+            f"{folder}: its projections have a generator each (pti), and masks are learned from "
+            "one: project with --space w or w+"
+        )
+    return found
+
+
+def _judge(
+    snapshot: Snapshot,
+    how: Rendering,
+    images: MaskedImages,
+    projected: ProjectedSet,
+    max_move: int,
+) -> tuple[list[Judged], int]:
+    """Every image that has a mask and a projection, the best first, and how many lack one.
+
+    Raises:
+        UserError: no image has both.
+    """
+    masks = {row.file: m for row, m in zip(images.rows.ordered, images.masks, strict=True)}
+    rows = {row.file: row for row in images.rows.rows}
+    files = [each for each in projected.found.projections if each.file in masks]
+    if not files:
+        raise UserError(
+            f"{projected.path.parent}: none of its projections is of an image of "
+            f"{images.rows.name} that has a mask: project this split"
+        )
+    found = [drawing.read(projected.beside(each.latent), snapshot) for each in files]
+    every = joined(found)
+    drawn = render(snapshot, every.values, every.seeds, how)
+    judged = []
+    for each, latents, made in zip(files, found, drawn, strict=True):
+        real, mask = images.rows.archive.read(rows[each.file]), masks[each.file]
+        judged.append(
+            Judged(
+                latents,
+                each.file,
+                mask,
+                mask_weighted(real, made, mask),
+                floor_of(real, mask, max_move),
+            )
+        )
+    count = len(images) + len(images.without) - len(files)
+    return sorted(judged, key=lambda each: each.distance - each.floor), count
+
+
+def _write(
+    folder: Path,
+    snapshot: Snapshot,
+    how: Rendering,
+    chosen: tuple[ArchiveRows, Sequence[Judged]],
+    palette: Palette,
+    request: AnnotateFromRealRequest,
+    progress: Progress,
+) -> AnnotationSet:
+    """The annotation set of those that agree, with their masks and what is known of the people."""
+    rows, kept = chosen
+    latents = joined([each.latents for each in kept])
+    names = tuple(Path(each.file).stem for each in kept)
+    images = request_for(replace(latents, names=names), {}, how)
+    made = write_set(folder, snapshot, images, progress=progress, command=request.command_line())
+    files = {each.file for each in kept}
+    own = ArchiveRows(rows.archive, [row for row in rows.rows if row.file in files])
+    items = []
+    for image in made.images:
+        each = kept[image.row]
+        painted = PaintedMask(painter=PAINTER, sha256=mask_digest(each.mask))
+        fit = Fit(
+            file=each.file,
+            archive=rows.archive.path.name,
+            distance=each.distance,
+            floor=each.floor,
+        )
+        item = image.replace(mask=painted, fit=fit)
+        path = folder / mask_place(item, painted)
+        path.parent.mkdir(exist_ok=True)
+        write_bytes(path, indexed_png(each.mask, palette.shown))
+        items.append(item)
+    about = made.replace(
+        classes=palette.shown,
+        images=tuple(items),
+        groups=tuple(sorted(own.groups)),
+        real_images=tuple(sorted({*own.digests})),
+    )
+    write_json(folder / PALETTE, palette.json())
+    about.save(folder / SET)
+    write_bytes(folder / PAINTED, painted_sheet(OpenSet(folder, about)))
+    return about

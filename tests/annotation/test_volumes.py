@@ -1,0 +1,82 @@
+"""Label images of ITK-SNAP and 3D Slicer, against those that ITK writes."""
+
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+from synthograph.annotation.volumes import read_nifti, read_nrrd
+from synthograph.core.record import UnreadableError
+
+DATA = Path(__file__).parents[1] / "data" / "annotations"
+TRUTH = np.loadtxt(DATA / "truth.txt", dtype=int)
+READERS = {".nii.gz": read_nifti, ".nrrd": read_nrrd}
+
+
+@pytest.mark.parametrize(
+    ("name", "turned"),
+    [
+        ("itk2d.nii.gz", False),
+        ("itk3d.nii.gz", False),
+        ("turned.nii.gz", True),
+        ("itk3d.nrrd", False),
+        ("turned.nrrd", True),
+    ],
+)
+def test_rows_and_columns_are_those_of_the_picture(name: str, turned: bool) -> None:
+    read = READERS["." + name.partition(".")[2]]
+    found = read((DATA / name).read_bytes())
+    np.testing.assert_array_equal(found.layers[0], TRUTH)
+    assert found.turned is turned
+
+
+def test_a_segmentation_of_slicer_says_its_names_and_its_place() -> None:
+    found = read_nrrd((DATA / "slicer.seg.nrrd").read_bytes())
+    assert [(each.name, each.value) for each in found.classes] == [
+        ("iris", 5),
+        ("pupil", 1),
+        ("sclera", 2),
+    ]
+    assert found.offset == (1, 1) and found.layers.shape == (1, 7, 7)
+    assert found.classes[0].colour == (64, 128, 64)
+
+
+def nrrd(*lines: str, data: bytes = bytes(64), kind: str = "uint8") -> bytes:
+    head = ["NRRD0004", f"type: {kind}", "dimension: 2", "sizes: 8 8", "encoding: raw", *lines]
+    return "\n".join(head).encode() + b"\n\n" + data
+
+
+def test_damaged_nrrd_is_refused() -> None:
+    assert not read_nrrd(nrrd()).layers.any()
+    bad = {
+        "holds 60 bytes": nrrd(data=bytes(60)),
+        "whole numbers": nrrd(kind="float"),
+        "another file": nrrd("data file: x.raw"),
+        "sizes 999999 999999": nrrd("sizes: 999999 999999"),
+        "packed as bzip2": nrrd("encoding: bzip2"),
+        "is packed, and damaged": nrrd("encoding: gzip"),
+        "no NRRD file": b"P5 8 8",
+        "can be read": nrrd("Segment0_LabelValue:=1"),
+        "slices": nrrd("dimension: 3", "sizes: 4 4 4"),
+    }
+    for reason, data in bad.items():
+        with pytest.raises(UnreadableError, match=reason):
+            read_nrrd(data)
+
+
+def test_damaged_nifti_is_refused() -> None:
+    def packed(values: np.ndarray) -> bytes:
+        return bytes(nibabel.Nifti1Image(values, np.diag([-1, -1, 1, 1])).to_bytes())
+
+    whole = packed(np.zeros((4, 5, 1), np.uint8))
+    assert read_nifti(whole).layers.shape == (1, 5, 4)
+    for reason, data in {
+        "has 3 slices": packed(np.zeros((4, 5, 3), np.uint8)),
+        "fractions": packed(np.full((4, 5, 1), 0.5, np.float32)),
+        "no sound NIfTI": whole[:100],
+        "packed": b"\x1f\x8b" + whole,
+        "no sound": b"",
+    }.items():
+        with pytest.raises(UnreadableError, match=reason):
+            read_nifti(data)
