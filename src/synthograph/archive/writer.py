@@ -215,6 +215,11 @@ class ArchiveWriter:
         return [row for entry in self._entries for row in entry.rows]
 
     @property
+    def rows_of_items(self) -> list[list[Row]]:
+        """The rows of every item."""
+        return [entry.rows for entry in self._entries]
+
+    @property
     def masks(self) -> int:
         """Number of images that have a mask."""
         return sum(name.startswith(f"{MASKS}/") for e in self._entries for name in e.files)

@@ -6,8 +6,10 @@ from synthograph.cli.options import plain_verb
 from synthograph.workflows.annotate_requests import (
     AnnotateAgreementRequest,
     AnnotateFromRealRequest,
+    AnnotateGenerateRequest,
     AnnotateImportRequest,
     AnnotateSampleRequest,
+    AnnotateTrainRequest,
 )
 
 annotate = typer.Typer(help="Paint a few synthetic images, and get masks for thousands.")
@@ -15,3 +17,5 @@ annotate.command("sample")(plain_verb(AnnotateSampleRequest))
 annotate.command("agreement")(plain_verb(AnnotateAgreementRequest))
 annotate.command("from-real")(plain_verb(AnnotateFromRealRequest))
 annotate.command("import")(plain_verb(AnnotateImportRequest))
+annotate.command("train")(plain_verb(AnnotateTrainRequest))
+annotate.command("generate")(plain_verb(AnnotateGenerateRequest))

@@ -119,6 +119,19 @@ class StyleFamily(Family):
         the coarsest first.
         """
 
+    def image_and_features(
+        self,
+        generator: nn.Module,
+        ws: Float[Tensor, "n s w"],
+        *,
+        noise: NoiseMode = NoiseMode.CONST,
+    ) -> tuple[Float[Tensor, "n o hh ww"], dict[str, Tensor]]:
+        """Images as `synthesis` gives them, and `feature_maps`; families that have both after one
+        pass say so.
+        """
+        images = self.synthesis(generator, ws, noise=noise)
+        return images, self.feature_maps(generator, ws, noise=noise)
+
     def noise_maps(
         self, generator: nn.Module, seeds: Int64[Tensor, " n"]
     ) -> Float[Tensor, "n p"] | None:

@@ -1,24 +1,23 @@
 """Synthetic images in batches, the same for a seed whatever the batch; written with provenance."""
 
-import enum
 import hashlib
 import io
+import itertools
 import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import PIL.Image
 import torch
 
-from synthograph.archive.manifest import Row
 from synthograph.archive.parts import Part, discard_parts, missing_ranges
-from synthograph.archive.reader import ArchiveInfo, encode_png
-from synthograph.archive.writer import ArchiveWriter, encode, refuse_destination
+from synthograph.archive.reader import encode_png
+from synthograph.archive.writer import ArchiveWriter, refuse_destination
 from synthograph.core.commands import TYPED
 from synthograph.core.contact_sheets import as_rgb, contact_sheet
 from synthograph.core.errors import StoppedError, UserError
@@ -27,12 +26,15 @@ from synthograph.core.progress import Track
 from synthograph.core.signals import StopRequest
 from synthograph.core.untrusted.containers import MAX_MEMBER_BYTES
 from synthograph.core.untrusted.documents import JsonObject
-from synthograph.core.version import VERSION
 from synthograph.models.registry import family
 from synthograph.models.snapshot import Snapshot
 from synthograph.models.styles import StyleFamily
 from synthograph.ops.pixels import to_pixels
 from synthograph.sampling.folder import Unfinished
+from synthograph.sampling.image_request import FileKind as FileKind
+from synthograph.sampling.image_request import ImageRequest as ImageRequest
+from synthograph.sampling.image_request import Job as Job
+from synthograph.sampling.image_request import SyntheticImage as SyntheticImage
 from synthograph.sampling.latents import (
     MAX_LATENTS,
     Latents,
@@ -40,19 +42,16 @@ from synthograph.sampling.latents import (
     Space,
     as_styles,
     check_rendering,
-    of_seeds,
     one_hot_labels,
     placed,
     render,
     space_of,
     styles,
 )
-from synthograph.sampling.naming import file_head, file_names
 from synthograph.sampling.pictures import by_modality
+from synthograph.sampling.records import encoded, finish
 
 T = TypeVar("T")
-Job = tuple[int, str | None]
-"""Seed and class of an image."""
 
 
 @dataclass(frozen=True)
@@ -63,53 +62,6 @@ class RejectionRule:
     """Gets the pixels [channels, h, w] of a batch; returns for each whether to leave it out."""
     about: Mapping[str, object]
     """What identifies the rule, as JSON data."""
-
-
-class FileKind(enum.StrEnum):
-    """How single image files are written."""
-
-    PNG = "png"
-    JPEG = "jpeg"
-
-
-@dataclass(frozen=True)
-class ImageRequest(Rendering):
-    """Which images to generate, and how.
-
-    Attributes:
-        jobs: seed and class of every image; class None for an unconditional generator.
-        latents: what the images are made of instead of seeds; a job then has its place in them.
-        files: hex sha256 -> name of files that hold the latents of the images, for the record.
-    """
-
-    jobs: Sequence[Job]
-    latents: Latents | None = None
-    files: Mapping[str, str] = field(default_factory=dict)
-
-    def chosen(self, snapshot: Snapshot, part: slice) -> Latents:
-        """The latents of some of the jobs."""
-        if self.latents is not None:
-            return self.latents.take(part)
-        seeds, labels = zip(*self.jobs[part], strict=True)
-        return of_seeds(snapshot, seeds, labels)
-
-    def file_names(self, kind: FileKind) -> list[str]:
-        """`seed0000`, or the name of the latent; see `naming.file_names`."""
-        heads = [f"seed{seed:04d}" for seed, _ in self.jobs]
-        if self.latents is not None:
-            heads = [file_head(name) for name in self.latents.names]
-        return file_names(heads, [label for _, label in self.jobs], kind)
-
-
-@dataclass(frozen=True)
-class SyntheticImage:
-    """One synthetic image: its seed, or the place of its latent in the request; its class or None;
-    and its pixels [channels, h, w].
-    """
-
-    seed: int
-    label: str | None
-    pixels: np.ndarray
 
 
 def request_for(latents: Latents, files: Mapping[str, str], how: Rendering) -> ImageRequest:
@@ -373,6 +325,9 @@ def generate_archive(
     command, total = _command(snapshot, request, typed), len(request.jobs)
     if reject is not None:
         command["reject"] = dict(reject.about)
+    labels = request.labels
+    if labels is not None:
+        command["masks"] = {**labels.command, "keep": labels.keep}
     if part is not None:
         refuse_destination(dest)
         writer, own = ArchiveWriter(part.dest(dest), command), part.numbers(total)
@@ -383,18 +338,15 @@ def generate_archive(
     try:
         for numbers in missing:
             batches = generate(snapshot, request, numbers=numbers)
-            for image, out in track(_until(stop, _judged(batches, reject)), len(numbers)):
-                row = _row(snapshot, request, image)
-                kept = (
-                    []
-                    if out
-                    else [encode(by_modality(snapshot.info.spec, image.pixels), None, row)]
-                )
+            masks = itertools.repeat(None) if labels is None else labels.masks(numbers)
+            images = track(_until(stop, _judged(batches, reject)), len(numbers))
+            for (image, out), mask in zip(images, masks, strict=False):
+                kept = [] if out else [encoded(snapshot, request, image, mask)]
                 writer.add(kept, [image.seed, image.label] if out else None)
             if stop is not None and stop.requested and writer.items_done < len(own):
                 raise _stopped(stop, writer.items_done, len(own), writer.partial)
         if part is None:
-            writer.finish(_archive_info(snapshot, command, writer.items, request))
+            finish(writer, snapshot, request, command)
     except BaseException:
         writer.suspend()
         raise
@@ -426,53 +378,6 @@ def _command(snapshot: Snapshot, request: ImageRequest, typed: str | None) -> Js
         "noise": request.noise,
         "precision": request.precision,
     }
-
-
-def _row(snapshot: Snapshot, request: ImageRequest, image: SyntheticImage) -> Row:
-    where = {"seed": str(image.seed)}
-    if request.latents is not None:
-        where = {"latent": file_head(request.latents.names[image.seed])}
-    columns = {
-        "network": snapshot.sha256[:16],
-        **where,
-        "truncation": repr(float(request.truncation)).removesuffix(".0"),
-    }
-    usual = ImageRequest(())
-    for name in ("cutoff", "center", "noise", "precision"):
-        value = getattr(request, name)
-        if value != getattr(usual, name):
-            columns[name] = str(value)
-    # images of one generator are no independent observations, so the generator is their group
-    return Row(
-        "", image.label, f"synthetic-{snapshot.sha256[:16]}", None, None, "synthetic", columns
-    )
-
-
-def _archive_info(
-    snapshot: Snapshot,
-    command: Mapping[str, object],
-    items: Sequence[Any],
-    request: ImageRequest,
-) -> ArchiveInfo:
-    """Info of the archive; the namespace follows from the request, as no patients need hiding."""
-    info = snapshot.info
-    asked = json.dumps({name: value for name, value in command.items() if name != TYPED})
-    about: JsonObject = {**info.tree(), "sha256": snapshot.sha256}
-    if request.files:
-        about["latents"] = dict(request.files)
-    if request.latents is not None and (found_on := request.latents.found_on.tree()):
-        about["projected"] = found_on
-    if "reject" in command:
-        left = [item for item in items if item is not None]
-        about["rejected"] = {"by": command["reject"], "images": len(left), "seeds": left}
-    return ArchiveInfo(
-        classes=list(info.condition.classes),
-        spec=info.spec,
-        namespace=hashlib.sha256(asked.encode()).hexdigest()[:32],
-        invariances=info.invariances,
-        snapshots=[about],
-        package_version=VERSION,
-    )
 
 
 def draw_contact_sheet(snapshot: Snapshot, images: Sequence[SyntheticImage], columns: int) -> bytes:

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from synthograph.core.request import Flag, Positional, Request, Words
 from synthograph.workflows.latent_requests import OfNetwork, Rendered
+from synthograph.workflows.requests import Seeds
 
 MOST_PAINTED = 4096
 """Images of an annotation set; its contact sheet is held in memory."""
@@ -114,4 +115,69 @@ class AnnotateSampleRequest(Rendered, _Painted):
 
     noise_mode: Literal["const", "none"] = Field(
         "const", description="const or none, so that an image can be drawn again from its latent"
+    )
+
+
+class AnnotateTrainRequest(Request):
+    """Learn masks from painted images: a classifier of the generator's features, pixel by pixel.
+
+    Every painted image is left out in turn, which says what to expect of new ones.
+    """
+
+    group = "annotate"
+
+    annotations: Annotated[Path, Positional("A")] = Field(
+        description="annotation set with painted masks"
+    )
+    out: Annotated[Path | None, Flag("--out", "-o")] = Field(
+        None, description="mask generator to be written: NAME.safetensors"
+    )
+    network: Path | None = Field(
+        None, description="the network of the images; where it was when they were drawn by default"
+    )
+    preset: Literal["default", "linear", "published"] = Field(
+        "default",
+        description="default: a linear head, or a deeper one where it is better on images left "
+        "out; linear: that alone; published: the architecture of DatasetGAN and BiOcularGAN",
+    )
+    seed: int = Field(0, ge=0, description="seed of weights, pixels and members")
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+    dry_run: bool = Field(False, description="check images and masks and train nothing")
+
+
+class _LabelledImages(Seeds):
+    """Which images get masks, and where they go."""
+
+    mask_generator: Path = Field(description="mask generator of annotate train")
+    out: Annotated[Path, Flag("--out", "-o")] = Field(
+        description="archive to be written: NAME.zip or a folder NAME"
+    )
+    keep: float = Field(
+        1.0, gt=0, le=1, description="share that is kept; the least certain masks are withheld"
+    )
+    save_uncertainty: Path | None = Field(
+        None, description="also a folder of 8-bit pictures of where the masks are uncertain"
+    )
+    reject_copies: str | None = Field(
+        None, description="leave out images too similar to one of TRAIN.zip[:split]"
+    )
+    gpus: int = Field(
+        1, ge=1, le=1024, description="processes, one per GPU; does not change the images"
+    )
+    part: str | None = Field(
+        None,
+        description="only part 2/4, on any machine; the command without --part joins the parts",
+    )
+
+
+class AnnotateGenerateRequest(Rendered, _LabelledImages):
+    """Generate images with masks; those whose masks are least certain can be withheld."""
+
+    group = "annotate"
+
+    trunc: float | None = Field(  # type: ignore[assignment]
+        None, description="truncation psi; that of the painted images if not given"
+    )
+    noise_mode: Literal["const", "none"] | None = Field(  # type: ignore[assignment]
+        None, description="const or none, as the images were painted if not given"
     )

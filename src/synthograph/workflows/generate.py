@@ -28,7 +28,7 @@ from synthograph.workflows.latent_inputs import (
     write_latents,
 )
 from synthograph.workflows.processes import in_parts
-from synthograph.workflows.requests import MAX_IMAGES, GenerateRequest
+from synthograph.workflows.requests import MAX_IMAGES, GenerateRequest, Seeds
 
 MAX_GRID_IMAGES = 4096
 """Images that one picture shows at most; they are held in memory."""
@@ -128,7 +128,7 @@ def _images(
     how = rendering_of(request, snapshot, progress)
     if request.latents or request.projected_w is not None:
         return _images_of_latents(snapshot, request, how, progress)
-    jobs = _seeds_and_classes(request, sampling.choose_classes(snapshot, request.classes))
+    jobs = seeds_and_classes(request, sampling.choose_classes(snapshot, request.classes))
     return sampling.ImageRequest(jobs, **vars(how))
 
 
@@ -268,7 +268,7 @@ def _draw(snapshot: Snapshot, images: sampling.ImageRequest, grid: Path, stop: S
     write_picture(grid, sampling.draw_contact_sheet(snapshot, drawn, columns=COLUMNS))
 
 
-def _seeds_and_classes(request: GenerateRequest, classes: Sequence[str]) -> list[sampling.Job]:
+def seeds_and_classes(request: Seeds, classes: Sequence[str]) -> list[sampling.Job]:
     """The images that one of --seeds, --num and --per-class means.
 
     Raises:

@@ -146,10 +146,9 @@ class SplitRequest(Request):
     force: bool = Field(False, description="replace an existing split")
 
 
-class _Images(OfNetwork):
-    """Which images, and where they go."""
+class Seeds(OfNetwork):
+    """Which seeds and classes images are made of."""
 
-    outdir: Path = Field(description="folder for PNG files, or NAME.zip for an archive")
     seeds: str | None = Field(
         None, description="seeds such as 0-35,97 for every class; 0-15 if not given"
     )
@@ -162,6 +161,12 @@ class _Images(OfNetwork):
     classes: Annotated[tuple[str, ...], Flag("--class")] = Field(
         (), description="class by name or index; all if not given"
     )
+
+
+class _Images(Seeds):
+    """Which images, and where they go."""
+
+    outdir: Path = Field(description="folder for PNG files, or NAME.zip for an archive")
     latents: tuple[Path, ...] = Field(
         (), description="draw the latents of this file, NAME.npz, instead of seeds; repeat it"
     )

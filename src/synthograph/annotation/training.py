@@ -1,0 +1,232 @@
+"""Training of a mask generator on a few painted images.
+
+Every image is left out in turn. What members that never saw it make of it says after how many steps
+to stop, whether a deeper head is better than a linear one, and what to expect of new images.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64, UInt8
+from pydantic import Field
+from torch import Tensor
+
+from synthograph.annotation.heads import Head, HeadShape, decide
+from synthograph.annotation.pixels import PixelSample
+from synthograph.core.config import Config
+from synthograph.core.progress import Track
+from synthograph.core.seeds import stream_key
+from synthograph.stats.masks import compare_masks
+
+# n image, c channel, h height, w width, k class, p pixel, f feature, m member, e check
+
+MOST_FOLDS = 8
+"""Trainings with images left out; of more images several are left out together."""
+
+
+class HeadConfig(Config):
+    """A head, and how it is trained.
+
+    Attributes:
+        shape: of the ensemble.
+        steps: at most; each on `batch` pixels.
+        checks: how often images that are left out are looked at, evenly over all steps.
+        rate: of Adam; falls to 0 along a half cosine unless `constant`.
+        decay: weight of the squared weights of the first map in the loss.
+        standardised: features are brought to mean 0 and deviation 1 first.
+    """
+
+    shape: HeadShape = HeadShape()
+    steps: int = Field(200, ge=1)
+    batch: int = Field(1024, ge=1)
+    checks: int = Field(5, ge=1)
+    rate: float = Field(0.03, gt=0)
+    constant: bool = False
+    decay: float = Field(3e-3, ge=0)
+    standardised: bool = True
+
+
+LINEAR = HeadConfig()
+DEEP = HeadConfig(shape=HeadShape(widths=[32]), steps=300, rate=0.01, decay=1e-3)
+PUBLISHED = HeadConfig(
+    shape=HeadShape(widths=[128, 32], normalised=True, patch=0, vote=True),
+    steps=2000,
+    batch=64,
+    rate=1e-3,
+    constant=True,
+    decay=0,
+    standardised=False,
+)
+"""Zhang et al. 2021, section 3.2 and their supplement: every pixel as often, no weighting."""
+
+
+@dataclass(frozen=True)
+class Painted:
+    """What is learned from.
+
+    Attributes:
+        masks: class ids of every image, or `IGNORED`.
+        sample: the pixels.
+        features: of these pixels.
+        layers: number of an image -> its layers of features.
+        channels: of every layer.
+        classes: how many.
+    """
+
+    masks: UInt8[np.ndarray, "n h w"]
+    sample: PixelSample
+    features: Float[Tensor, "p f"]
+    layers: Callable[[int], Sequence[Tensor]]
+    channels: Sequence[int]
+    classes: int
+
+    def __len__(self) -> int:
+        return len(self.masks)
+
+
+def fit(config: HeadConfig, painted: Painted, images: Sequence[int], seed: int) -> Iterator[Head]:
+    """Train an ensemble on some images.
+
+    Args:
+        config: of the head.
+        painted: what there is.
+        images: numbers of those that it sees.
+        seed: of first weights, by which the members differ, and of the order of pixels.
+
+    Yields:
+        The same head at every check, ready to predict.
+    """
+    device = painted.features.device
+    head = Head(config.shape, painted.channels, painted.classes)
+    draws = torch.Generator().manual_seed(stream_key(seed, "annotate/weights")[0])
+    head.begin(draws)
+    rows = torch.isin(painted.sample.images, torch.tensor(images)).nonzero()[:, 0]
+    own = painted.features[rows.to(device)]
+    if config.standardised:
+        deviation, mean = torch.std_mean(own, dim=0)
+        head.mean.copy_(mean)
+        head.scale.copy_(deviation.nan_to_num().clamp(min=1e-6))
+    head.to(device)
+    weights, classes = (
+        t[rows].to(device) for t in (painted.sample.weights, painted.sample.classes)
+    )
+    weights = weights / weights.mean()
+    optimiser = torch.optim.Adam(head.parameters(), lr=config.rate)
+    for step in range(config.steps):
+        for group in optimiser.param_groups:
+            group["lr"] = config.rate * _scale(config, step)
+        chosen = torch.randint(len(rows), (config.batch,), generator=draws).to(device)
+        logits = head(own[chosen])
+        target = classes[chosen].expand(config.shape.members, -1)
+        losses = torch.nn.functional.cross_entropy(logits.movedim(2, 1), target, reduction="none")
+        loss = (losses * weights[chosen]).mean(1).sum()
+        loss = loss + config.decay * head.first.square().sum()
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        if _due(config, step):
+            yield head.eval()
+            head.train()
+
+
+def _scale(config: HeadConfig, step: int) -> float:
+    """Factor of the learning rate (Loshchilov and Hutter 2017)."""
+    return 1.0 if config.constant else 0.5 * (1 + math.cos(math.pi * step / config.steps))
+
+
+def _due(config: HeadConfig, step: int) -> bool:
+    """Whether a check follows a step: evenly, the last one at the end."""
+    before, after = (k * config.checks // config.steps for k in (step, step + 1))
+    return after > before
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """What heads make of images that they never saw.
+
+    Attributes:
+        config: of the head.
+        dice: of every check, image and class; NaN where it has no value: neither mask has the
+            class, or no other image has it, so that it could not be learned.
+    """
+
+    config: HeadConfig
+    dice: Float64[np.ndarray, "e n k"]
+
+    @property
+    def means(self) -> Float64[np.ndarray, "e n"]:
+        """Mean over the classes but the background."""
+        return _mean(self.dice[:, :, 1:], 2)
+
+    @property
+    def best(self) -> int:
+        """The check with the best mean over images; of equals the first."""
+        return int(np.nan_to_num(_mean(self.means, 1), nan=-1).argmax())
+
+    @property
+    def best_dice(self) -> Float64[np.ndarray, "n k"]:
+        """Dice at the best check."""
+        values: np.ndarray = self.dice[self.best]
+        return values
+
+    @property
+    def value(self) -> float | None:
+        """Mean over images and classes at the best check; None where nothing has a value."""
+        value = float(_mean(self.means[self.best], 0))
+        return value if math.isfinite(value) else None
+
+    def beats(self, other: "LeftOut") -> bool:
+        """Whether its mean is better than another's by more than the standard error of the
+        difference over the images.
+        """
+        gains = self.means[self.best] - other.means[other.best]
+        gains = gains[np.isfinite(gains)]
+        if len(gains) < 2:
+            return False
+        return bool(gains.mean() > gains.std(ddof=1) / math.sqrt(len(gains)))
+
+
+def _mean(values: np.ndarray, axis: int) -> np.ndarray:
+    """Mean of what has a value; NaN where nothing has."""
+    there = np.isfinite(values)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found: np.ndarray = np.where(there, values, 0).sum(axis) / there.sum(axis)
+    return found
+
+
+def leave_out(
+    config: HeadConfig, painted: Painted, seed: int, track: Track = lambda items, total: items
+) -> LeftOut:
+    """Train without each image, and compare what comes of it with the painted mask.
+
+    Args:
+        config: of the head.
+        painted: two images or more.
+        seed: of all draws.
+        track: shows how far it is.
+    """
+    count = len(painted)
+    folds = [list(range(k, count, MOST_FOLDS)) for k in range(min(count, MOST_FOLDS))]
+    dice = np.full((config.checks, count, painted.classes), np.nan)
+    for fold in track(folds, len(folds)):
+        rest = [number for number in range(count) if number not in fold]
+        layers = {number: painted.layers(number) for number in fold}
+        known = np.isin(np.arange(painted.classes), painted.masks[rest])
+        for check, head in enumerate(fit(config, painted, rest, seed)):
+            said = [_said(head, layers[number], painted) for number in fold]
+            found = _dice(painted.masks[fold], np.stack(said), painted.classes)
+            dice[check, fold] = np.where(known, found, np.nan)
+    return LeftOut(config, dice)
+
+
+def _said(head: Head, layers: Sequence[Tensor], painted: Painted) -> UInt8[np.ndarray, "h w"]:
+    probabilities = next(head.probabilities(layers, painted.masks.shape[1:]))
+    return decide(probabilities, vote=head.shape.vote)[0].cpu().numpy()
+
+
+def _dice(truth: np.ndarray, said: np.ndarray, classes: int) -> Float64[np.ndarray, "n k"]:
+    groups = torch.arange(len(truth))
+    return compare_masks(truth, said, classes, groups=groups, distances=False).dice.numpy()

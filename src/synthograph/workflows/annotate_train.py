@@ -1,0 +1,320 @@
+"""A mask generator, learned from a few painted images of a network."""
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.table import Column, Table
+from rich.text import Text
+from torch import Tensor
+
+from synthograph.annotation import mask_generator
+from synthograph.annotation.features import FeatureSource, at_pixels
+from synthograph.annotation.forecast import forecasts
+from synthograph.annotation.heads import Head
+from synthograph.annotation.mask_generator import MaskGenerator
+from synthograph.annotation.pixels import sample_pixels
+from synthograph.annotation.training import (
+    DEEP,
+    LINEAR,
+    PUBLISHED,
+    HeadConfig,
+    LeftOut,
+    Painted,
+    fit,
+    leave_out,
+)
+from synthograph.core.devices import pick_device
+from synthograph.core.errors import UserError
+from synthograph.core.files import sha256_file
+from synthograph.core.names import first_few
+from synthograph.core.progress import Progress
+from synthograph.core.request import Result
+from synthograph.core.version import VERSION
+from synthograph.models.registry import style_family
+from synthograph.models.snapshot import Snapshot
+from synthograph.report.words import several
+from synthograph.results.annotations import AnnotatedImage
+from synthograph.results.mask_generator import ClassForecast, HeadTrial, MaskGeneratorInfo
+from synthograph.sampling import latents as drawing
+from synthograph.stats.masks import IGNORED
+from synthograph.workflows.annotate_requests import AnnotateTrainRequest
+from synthograph.workflows.annotation_sets import OpenSet, drawn_digest
+from synthograph.workflows.latent_inputs import open_network
+from synthograph.workflows.tables import number, table_lines
+from synthograph.workflows.trained import placed, refuse_out
+
+HEADS = {"linear": LINEAR, "deep": DEEP, "published": PUBLISHED}
+TRIED = {"default": ("linear", "deep"), "linear": ("linear",), "published": ("published",)}
+"""Preset -> heads that are tried; a later one is taken where it beats those before it."""
+
+
+@dataclass(frozen=True, repr=False)
+class AnnotateTrainResult(Result):
+    """A mask generator that was written.
+
+    Attributes:
+        out: its file; None for a dry run.
+        network: the file of the network.
+        info: its header.
+    """
+
+    out: Path | None
+    network: Path
+    info: MaskGeneratorInfo
+
+    def lines(self) -> Iterator[str]:
+        """What is painted of every class, what to expect, and which head it is."""
+        right = (Column(name, justify="right") for name in ("images", "share of pixels"))
+        table = Table("class", *right, Column("expected Dice (95 % interval)", justify="right"))
+        for each in self.info.forecasts:
+            said = "" if each.dice is None else number(each.dice)
+            if each.ends is not None:
+                said += f" ({number(each.ends.low)} to {number(each.ends.high)})"
+            row = (each.of_class, str(each.painted), f"{each.share:.2%}", said)
+            table.add_row(*map(Text, row))
+        yield from table_lines(table)
+        for trial in self.info.trials:
+            dice = "" if trial.dice is None else f", mean Dice of images left out {trial.dice:.3f}"
+            taken = " (taken)" if trial.chosen else ""
+            yield f"head {trial.name}: {trial.steps} steps{dice}{taken}"
+        yield from (f"note: {note}" for note in self.info.notes)
+        if self.out is not None:
+            yield f"{self.out}  sha256 {sha256_file(self.out)}"
+            yield (
+                f"masks: synthograph annotate generate --network {self.network} "
+                f"--mask-generator {self.out} --num 1000 --out SET.zip"
+            )
+
+
+def run(request: AnnotateTrainRequest, *, progress: Progress) -> AnnotateTrainResult:
+    """Check the painted images, learn from them and write the mask generator.
+
+    Raises:
+        UserError: an image or a mask is not the one that was painted, no image is painted, or the
+            network is another one.
+    """
+    if not request.dry_run or request.out:
+        refuse_out(request.place("out"), ".safetensors")
+    opened, device = OpenSet.read(request.annotations), str(pick_device(request.device))
+    images = _painted(opened)
+    snapshot = open_network(_network(request, opened), progress)
+    _refuse_redrawn(opened, snapshot, images, device, progress)
+    masks = np.stack([opened.mask(image) for image in images])
+    info = _info(request, opened, images, masks)
+    if request.dry_run:
+        return AnnotateTrainResult(None, snapshot.path, info)
+    learned = _Learning(snapshot, opened, images, masks, device, request.seed)
+    trials = learned.trials(TRIED[request.preset], progress)
+    chosen = _best(trials)
+    head = learned.final(HEADS[chosen], trials[chosen], progress)
+    found, names = trials[chosen], [each.name for each in info.classes]
+    info = info.replace(
+        head=head.shape.tree(),
+        channels=head.channels,
+        forecasts=tuple(forecasts(masks, names, None if found is None else found.best_dice)),
+        trials=tuple(_trial(name, each, name == chosen) for name, each in trials.items()),
+    )
+    out = placed(request.place("out"))
+    mask_generator.save(out, MaskGenerator(info, head))
+    return AnnotateTrainResult(out, snapshot.path, info)
+
+
+def _painted(opened: OpenSet) -> list[AnnotatedImage]:
+    """The painted images in the order of their latents.
+
+    Raises:
+        UserError: there are none.
+    """
+    found = sorted(opened.about.painted, key=lambda image: image.row)
+    if not found:
+        raise UserError(
+            f"{opened.folder}: no image has a mask: paint some, and bring them in with "
+            f"'synthograph annotate import {opened.folder} --masks FOLDER'"
+        )
+    return found
+
+
+def _network(request: AnnotateTrainRequest, opened: OpenSet) -> Path:
+    """The network: as it was named when the images were drawn, where nothing else is said.
+
+    Raises:
+        UserError: it is not there any more.
+    """
+    if request.network is not None:
+        return request.network
+    words = shlex.split(opened.about.command)
+    named = words[words.index("--network") + 1 :][:1] if "--network" in words else []
+    if not named or not Path(named[0]).exists():
+        raise UserError(
+            f"{opened.folder}: the network {opened.about.network} is not where it was when the "
+            "images were drawn: name it with --network"
+        )
+    return Path(named[0])
+
+
+def _refuse_redrawn(
+    opened: OpenSet,
+    snapshot: Snapshot,
+    images: Sequence[AnnotatedImage],
+    device: str,
+    progress: Progress,
+) -> None:
+    """Draw every image again and refuse those that are no longer what was painted.
+
+    Raises:
+        UserError: there are some.
+    """
+    wanted = {image.id for image in images}
+    drawn, count = opened.redrawn(snapshot, device), len(opened.about.images)
+    changed = [
+        image.id
+        for image, pixels in progress.track("drawing again")(drawn, count)
+        if image.id in wanted and drawn_digest(pixels) != image.digest
+    ]
+    if changed:
+        raise UserError(
+            f"{opened.folder}: {len(changed)} of {len(wanted)} painted images are not what "
+            f"{snapshot.path.name} draws now ({first_few(changed)}): use the device and the "
+            "version that they were drawn with, or draw and paint them anew"
+        )
+
+
+def _info(
+    request: AnnotateTrainRequest,
+    opened: OpenSet,
+    images: Sequence[AnnotatedImage],
+    masks: np.ndarray,
+) -> MaskGeneratorInfo:
+    """The header as far as it is known before training.
+
+    Raises:
+        UserError: the masks hold one class only.
+    """
+    about = opened.about
+    names = [each.name for each in about.classes]
+    found = forecasts(masks, names, None)
+    there = [each for each in found if each.painted]
+    if len(there) < 2:
+        raise UserError(
+            f"{opened.folder}: its {several(len(images), 'mask')} hold one class only, so nothing "
+            "can be told apart: paint more"
+        )
+    return MaskGeneratorInfo(
+        network=about.network,
+        network_sha256=about.network_sha256,
+        drawing=about.drawing,
+        head={},
+        channels=(1,),
+        height=about.height,
+        width=about.width,
+        classes=about.classes,
+        image_digests=tuple(image.digest for image in images),
+        mask_digests=tuple(image.mask.sha256 for image in images if image.mask is not None),
+        painters=tuple(sorted({i.mask.painter for i in images if i.mask is not None})),
+        forecasts=tuple(found),
+        groups=about.groups,
+        real_images=about.real_images,
+        seed=request.seed,
+        version=VERSION,
+        notes=tuple(_notes(found, masks)),
+    )
+
+
+def _notes(found: Sequence[ClassForecast], masks: np.ndarray) -> Iterator[str]:
+    """What to know of the painted masks."""
+    if len(masks) == 1:
+        yield (
+            "one image is painted, so none can be left out: nothing can be forecast, and no deeper "
+            "head is tried; paint a second one"
+        )
+    absent = [each.of_class for each in found if not each.painted]
+    if absent:
+        yield f"no mask holds {first_few(absent)}: no generated mask will"
+    once = [each.of_class for each in found if each.painted == 1]
+    if once and len(masks) > 1:
+        yield (
+            f"{first_few(once)} is painted in one image only, so that how well it is found cannot "
+            "be checked: paint another image that has it"
+        )
+    ignored = float((masks == IGNORED).mean())
+    if ignored:
+        yield f"{ignored:.1%} of the painted pixels are ignored"
+
+
+@dataclass(frozen=True)
+class _Learning:
+    """Painted images of a network, ready to be learned from."""
+
+    snapshot: Snapshot
+    opened: OpenSet
+    images: Sequence[AnnotatedImage]
+    masks: np.ndarray
+    device: str
+    seed: int
+
+    def trials(self, names: Sequence[str], progress: Progress) -> dict[str, LeftOut | None]:
+        """What heads make of images left out; with one image the first head alone, unchecked."""
+        if len(self.images) == 1:
+            return {names[0]: None}
+        return {
+            name: leave_out(
+                HEADS[name],
+                self._painted(HEADS[name]),
+                self.seed,
+                progress.track(f"{name} head, images left out"),
+            )
+            for name in names
+        }
+
+    def final(self, config: HeadConfig, found: LeftOut | None, progress: Progress) -> Head:
+        """The head that learned from all images, after the number of steps that was best."""
+        wanted = config.checks if found is None else found.best + 1
+        heads = fit(config, self._painted(config), range(len(self.images)), self.seed)
+        for _, head in zip(progress.track("training")(range(wanted), wanted), heads, strict=False):
+            trained = head
+        return trained
+
+    def _painted(self, config: HeadConfig) -> Painted:
+        """Masks with the features of those pixels that are learned from."""
+        how, kind = self.opened.rendering(self.device), style_family(self.snapshot.info.family)
+        generator = drawing.placed(self.snapshot, how)
+        source = FeatureSource(kind, generator, how.noise, config.shape.patch)
+        ws = self.opened.latents(self.snapshot).values.to(self.device)
+
+        def layers(number: int) -> list[Tensor]:
+            row = self.images[number].row
+            return source.layers(ws[row : row + 1])
+
+        channels = [layer.shape[1] for layer in layers(0)]
+        sample = sample_pixels(torch.from_numpy(self.masks), sum(channels), self.seed)
+        features = torch.cat(
+            [
+                at_pixels(layers(number), sample.of(number), self.masks.shape[1:])
+                for number in range(len(self.images))
+            ]
+        )
+        classes = len(self.opened.about.classes)
+        return Painted(self.masks, sample, features, layers, channels, classes)
+
+
+def _best(trials: Mapping[str, LeftOut | None]) -> str:
+    """The head to take: a later one where it beats the one before."""
+    names = list(trials)
+    taken = names[0]
+    for name in names[1:]:
+        one, other = trials[name], trials[taken]
+        if one is not None and other is not None and one.beats(other):
+            taken = name
+    return taken
+
+
+def _trial(name: str, found: LeftOut | None, chosen: bool) -> HeadTrial:
+    config = HEADS[name]
+    if found is None:
+        return HeadTrial(name=name, steps=config.steps, dice=None, chosen=chosen)
+    steps = config.steps * (found.best + 1) // config.checks
+    return HeadTrial(name=name, steps=steps, dice=found.value, chosen=chosen)
