@@ -63,7 +63,8 @@ def test_pairs_share_a_draw_of_the_augmentation(tmp_path: Path) -> None:
     equal = batch.reals[::2].repeat_interleave(2, 0)
     seen = losses._mixed(equal, batch, "test")["image"]
     assert float(pair_distances(seen).max()) < 1e-4
-    apart = session(tmp_path, shared_draw=False)
+    (tmp_path / "apart").mkdir()
+    apart = session(tmp_path / "apart", shared_draw=False)
     apart.pipe.p.fill_(1)
     seen = parts_of(apart)[2]._mixed(equal, batch, "test")["image"]
     assert float(pair_distances(seen).max()) > 1e-2
@@ -144,5 +145,4 @@ def test_settings_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         "features.strides.*pictures at 4, 8, 16, 32",
         features={"name": SMALL["features"]["name"], "strides": [3]},
     )
-    refused("channel_base.*at least 8", channel_base=4)
     refused("multiple of 2", norm_group=3)

@@ -26,6 +26,7 @@ def preset(name: str, spec: ImageSpec) -> JsonObject:
     return {
         "model": {
             "family": "projected",
+            "channel_base": 32 * max(spec.height, spec.width),
             "channel_max": 64,
             "clamp": None,
             "z_dim": 64,
