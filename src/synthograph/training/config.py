@@ -263,7 +263,12 @@ class RunConfig(Config):
 
     @pydantic.model_validator(mode="after")
     def _groups_fit(self) -> "RunConfig":
-        group, microbatch = self.group, self.training.batch_gpu
+        group, microbatch, alike = self.group, self.training.batch_gpu, self.model.images_alike
+        if microbatch % alike:
+            raise ValueError(
+                f"training.batch_gpu {microbatch} must be a multiple of {alike}, the images of one "
+                f"class in a row that a model of the family {self.model.family} needs"
+            )
         if microbatch % group:
             name = f"model.{self.model.group_setting}"
             batch = self.training.batch

@@ -146,3 +146,5 @@ def test_settings_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         features={"name": SMALL["features"]["name"], "strides": [3]},
     )
     refused("multiple of 2", norm_group=3)
+    with pytest.raises(UserError, match="batch_gpu 1 must be a multiple of 2, the images of one"):
+        resolve_run(archive, "tiny-projected", [{"model": model, "training": {"batch_gpu": 1}}])

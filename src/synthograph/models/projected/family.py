@@ -58,7 +58,7 @@ class Projected(MappedFamily):
 
     def preset(self, name: str, spec: ImageSpec, gpus: int) -> JsonObject:
         """See `presets.preset`."""
-        return presets.preset(name, spec)
+        return presets.preset(name, spec, gpus)
 
     def check(self, spec: ImageSpec, config: ModelConfig) -> None:
         """Names of modalities that networks cannot hold, and levels without channels."""

@@ -9,13 +9,14 @@ from synthograph.ops.operations import BUNDLES
 PRESETS = ("tiny-projected",)
 ALIASES = {"auto": "tiny-projected", "tiny": "tiny-projected"}
 """What the names that every family has mean in this one."""
+BATCH = 32
 CHANGES = ("xflip", "xint", "cutout", *BUNDLES["color"])
 """Augmentation of all images: shifts by whole pixels, cutout, and colours where they may change
 (Zhao et al. 2020).
 """
 
 
-def preset(name: str, spec: ImageSpec) -> JsonObject:
+def preset(name: str, spec: ImageSpec, gpus: int) -> JsonObject:
     """For a processor: sharp images of a few hundred originals in minutes.
 
     Raises:
@@ -36,8 +37,8 @@ def preset(name: str, spec: ImageSpec) -> JsonObject:
         },
         "training": {
             "kimg": 40,
-            "batch": 32,
-            "batch_gpu": 32,
+            "batch": BATCH,
+            "batch_gpu": max(BATCH // gpus, 2),
             "tick_kimg": 1,
             "snap": 5,
             "ema_kimg": 3,
