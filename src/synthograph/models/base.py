@@ -410,6 +410,10 @@ class Family(abc.ABC):
         """
         return None
 
+    def preset_within(self, name: str, kimg: float) -> str:
+        """The preset that stands in for `name` in a training of so many thousand images."""
+        return name
+
     def preset_note(self, name: str, spec: ImageSpec) -> str | None:
         """A warning where a preset was not published for images like these, else None."""
         return None

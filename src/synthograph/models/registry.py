@@ -15,6 +15,10 @@ from synthograph.models.styles import StyleFamily
 
 FAMILIES: dict[str, Family] = {f.name: f for f in (StyleGAN2(), StyleGAN1(), Projected())}
 DEFAULT_FAMILY = StyleGAN2.name
+RACES: Mapping[str, tuple[str, ...]] = {"quick": ("tiny", "tiny-projected")}
+"""Presets of which the better one for the images at hand is found by a short training of each; the
+first one stands for all where there is only one configuration to look at.
+"""
 
 
 def family(name: str) -> Family:
@@ -34,11 +38,12 @@ def family_of_preset(name: str) -> Family:
     Raises:
         UserError: there is none.
     """
+    name = RACES.get(name, (name,))[0]
     names = {each: list(each.preset_names()) for each in FAMILIES.values()}
     for each, known in names.items():
         if name in known:
             return each
-    everything = [known for each in names.values() for known in each]
+    everything = [*RACES, *(known for each in names.values() for known in each)]
     raise UserError(f"preset {name!r} is unknown: {nearest(name, everything)}")
 
 

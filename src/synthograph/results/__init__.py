@@ -5,10 +5,10 @@ key of these files. Needs no torch.
 
 Public names: `load` (any file), `AnnotationSet`, `Evaluation`, `Audit`, `Authenticity`,
 `DomainGap`, `Sensitivity`, `CrossFold`, `PairDistances`, `Directions`, `Projections`,
-`ClassifierEvaluation`, `SegmenterEvaluation`, `Study`, `Search`, `ReportContent`, `BestSnapshot`,
-`StatusLine`, `Truncation`, `PainterAgreement`; `evaluation.parse_line` (a line of `metrics.jsonl`
-and `evaluations.jsonl`), `measures` (titles and directions) and `base` (how files of others are
-read).
+`ClassifierEvaluation`, `SegmenterEvaluation`, `Study`, `Search`, `Race`, `ReportContent`,
+`BestSnapshot`, `StatusLine`, `Truncation`, `PainterAgreement`; `evaluation.parse_line` (a line of
+`metrics.jsonl` and `evaluations.jsonl`), `measures` (titles and directions) and `base` (how files
+of others are read).
 """
 
 from synthograph.results.annotations import AnnotationSet, PainterAgreement
@@ -22,6 +22,7 @@ from synthograph.results.files import load
 from synthograph.results.folds import CrossFold
 from synthograph.results.pairs import PairDistances
 from synthograph.results.projection import Projections
+from synthograph.results.race import Race
 from synthograph.results.report import ReportContent
 from synthograph.results.search import Search
 from synthograph.results.segmentation import SegmenterEvaluation
@@ -43,6 +44,7 @@ __all__ = [
     "PainterAgreement",
     "PairDistances",
     "Projections",
+    "Race",
     "ReportContent",
     "Search",
     "SegmenterEvaluation",

@@ -6,8 +6,9 @@ from synthograph.core.config import merge
 from synthograph.core.errors import SettingError
 from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.documents import JsonObject
+from synthograph.models.base import Family
 from synthograph.models.config import ModelConfig
-from synthograph.models.registry import family, family_of_preset
+from synthograph.models.registry import RACES, family, family_of_preset
 from synthograph.training.config import RunConfig
 
 
@@ -31,8 +32,8 @@ def resolve(
         asked = merge(asked, part)
     named = asked.get("model", {}).get("family")
     kind = family_of_preset(preset) if named is None else family(named)
-    tree = kind.preset(preset, spec, gpus)
     wanted = asked.get("training", {})
+    tree = kind.preset(chosen(kind, preset, wanted.get("kimg")), spec, gpus)
     if (
         "batch" in wanted and "batch_gpu" not in wanted
     ):  # a preset's share need not divide another batch
@@ -41,6 +42,14 @@ def resolve(
     config = RunConfig.parse(merge(tree, asked))
     check_model(spec, config.model)
     return config
+
+
+def chosen(kind: Family, preset: str, kimg: object) -> str:
+    """The preset that a name stands for: of a race the first, and of those that a family has for
+    short trainings the one for so many kimg.
+    """
+    first = RACES.get(preset, (preset,))[0]
+    return kind.preset_within(first, float(kimg)) if isinstance(kimg, int | float) else first
 
 
 def check_model(spec: ImageSpec, model: ModelConfig) -> None:

@@ -5,7 +5,7 @@ process at a time.
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from synthograph.core.config import read_tree
@@ -173,17 +173,30 @@ def create_run(
     Raises:
         UserError: the folder cannot be written.
     """
+
+    def fill(folder: Path) -> None:
+        write_json(folder / CONFIG, config.tree())
+        if origin is not None:
+            write_json(folder / ORIGIN, origin)
+        launch = launch_id()
+        if launch is not None:
+            write_bytes(folder / LAUNCH, launch.encode())
+
+    return RunDirectory(numbered_folder(outdir, description, fill))
+
+
+def numbered_folder(outdir: Path, description: str, fill: Callable[[Path], None]) -> Path:
+    """Make `outdir/00003-<description>`, with what `fill` writes into it, by one rename.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
     refuse_unwritable_folder(outdir)
     with disk_errors(outdir):
         outdir.mkdir(parents=True, exist_ok=True)
         temporary = half_path(outdir / description)
         temporary.mkdir()
-        write_json(temporary / CONFIG, config.tree())
-        if origin is not None:
-            write_json(temporary / ORIGIN, origin)
-        launch = launch_id()
-        if launch is not None:
-            write_bytes(temporary / LAUNCH, launch.encode())
+        fill(temporary)
         while True:
             path = outdir / f"{_next_number(outdir):05d}-{description}"
             try:
@@ -192,7 +205,7 @@ def create_run(
                 if not path.exists():
                     raise
                 continue
-            return RunDirectory(path)
+            return path
 
 
 def _next_number(outdir: Path) -> int:

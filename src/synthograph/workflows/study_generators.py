@@ -16,9 +16,9 @@ from synthograph.core.progress import Progress
 from synthograph.downstream import mixing
 from synthograph.downstream.mixing import Counts
 from synthograph.training.config import RunConfig
-from synthograph.training.run import CONFIG
 from synthograph.training.setup import resolve_run
 from synthograph.workflows import generate, train
+from synthograph.workflows.race import begun
 from synthograph.workflows.requests import GenerateRequest, TrainRequest
 from synthograph.workflows.study_checks import Source
 from synthograph.workflows.study_folds import Fold
@@ -90,9 +90,9 @@ class Making:
 
     def _trained(self, progress: Progress) -> Path:
         generator, runs = self.settings.generator, self.folder / RUNS
-        begun = sorted(path.parent for path in runs.glob(f"*/{CONFIG}"))
-        if begun:
-            request = TrainRequest.parse({"resume": begun[-1], "device": self.device})
+        earlier = begun(runs)
+        if earlier:
+            request = TrainRequest.parse({"resume": earlier[-1], "device": self.device})
         else:
             request = TrainRequest.parse(
                 {

@@ -20,7 +20,7 @@ from synthograph.core.request import Result
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.untrusted.tensors import read_document
 from synthograph.models.published import licence, locate
-from synthograph.models.registry import family
+from synthograph.models.registry import RACES, family
 from synthograph.models.snapshot import Snapshot, load
 from synthograph.models.snapshot_files import best_of, list_snapshots
 from synthograph.models.transfer import defaults
@@ -39,6 +39,7 @@ from synthograph.training.resume import extended, resume_session
 from synthograph.training.run import RunDirectory, find_launched, join_run, read_config
 from synthograph.training.session import Session
 from synthograph.training.setup import make_session, open_data, parameter_counts, resolve_run
+from synthograph.workflows import race
 from synthograph.workflows.processes import launch, report_leader, report_result
 from synthograph.workflows.requests import TrainRequest
 from synthograph.workflows.search_winner import with_winner
@@ -98,9 +99,11 @@ def run(request: TrainRequest, *, progress: Progress) -> TrainResult | None:
             RunConfig.check_sections(part)
         given = functools.reduce(merge, parts)
         if request.resume is not None:
-            return _resume(request, request.resume, given)
+            return _resume(request, request.resume, given, progress)
         if request.require_exact:
             raise UserError("--require-exact is about going on with a run: give it with --resume")
+        if request.cfg in RACES:
+            return _begin_race(request, given, progress)
         source = None if request.init_from is None else _source(request.init_from, progress)
         team = _team()
         config, data = _resolve(request, given, source, team, progress.log)
@@ -118,6 +121,39 @@ def run(request: TrainRequest, *, progress: Progress) -> TrainResult | None:
             for line in without_preset(request, config, data):
                 progress.log(line)
         return _start(request, config, data, source, team)
+
+
+def _begin_race(request: TrainRequest, given: JsonObject, progress: Progress) -> TrainResult | None:
+    """Race several presets, and train with the better one.
+
+    Raises:
+        UserError: see `race.plan`; weights to start from, or several processes that began together.
+    """
+    if request.init_from is not None:
+        raise UserError(
+            f"--init-from is a network of one family, --cfg {request.cfg} tries several: name one "
+            f"of its presets, {' or '.join(RACES[request.cfg])}"
+        )
+    if _team().size > 1:
+        raise UserError(f"--cfg {request.cfg} starts its processes itself: give --gpus instead")
+
+    def resolve(leg: TrainRequest) -> tuple[RunConfig, ArchiveRows]:
+        return _resolve(leg, given, None, Team(), progress.log)
+
+    folder = race.plan(request, resolve, progress)
+    rest = TrainRequest.parse({"gpus": request.gpus})
+    return None if folder is None else _race(folder, rest, progress)
+
+
+def _race(folder: Path, asked: TrainRequest, progress: Progress) -> TrainResult:
+    """Go on with a race."""
+
+    def train(leg: TrainRequest) -> Path:
+        found = run(leg, progress=progress)
+        assert found is not None, "it is no dry run, and this is the main process"
+        return found.run
+
+    return _result(race.run(folder, asked, train, progress))
 
 
 def _source(named: str, progress: Progress) -> Snapshot:
@@ -140,8 +176,18 @@ def _resolve(
     processes = max(request.gpus, team.size)
     config, notes = resolve_run(archive, preset, [*below, given], processes=processes)
     check_measures(config, archive)
-    about = family(config.model.family).preset_note(preset, archive.info.spec)
-    for note in (about, *notes):
+    kind, kimg = family(config.model.family), config.training.kimg
+    about = kind.preset_note(preset, archive.info.spec)
+    standing = kind.preset_within(preset, kimg)
+    short = (
+        None
+        if standing == preset
+        else (
+            f"{kimg:g} kimg are a short training, for which preset {preset} is {standing}: "
+            f"'synthograph models --preset {standing}' lists its settings"
+        )
+    )
+    for note in (about, short, *notes):
         if note is not None:
             log(f"note: {note}")
     return config, open_data(config, archive)
@@ -182,12 +228,16 @@ def _start(
         return _train(session, run, scorer)
 
 
-def _resume(request: TrainRequest, path: Path, given: JsonObject) -> TrainResult | None:
-    """Resume a run, in the number of processes that this request names."""
+def _resume(
+    request: TrainRequest, path: Path, given: JsonObject, progress: Progress
+) -> TrainResult | None:
+    """Resume a run, in the number of processes that this request names, or a race."""
     for name in ("dry_run", "init_from", "cfg", "outdir"):
         if getattr(request, name):
             option = request.flags()[name]
             raise UserError(f"{option} is about a new run, --resume goes on with one: choose one")
+    if race.is_race(path):
+        return _race(path, request, progress)
     team = _team()
     if request.gpus > team.size:
         return _launch(request, extended(read_config(path), given, path))

@@ -5,7 +5,7 @@ import pytest
 from synthograph.core.errors import UserError
 from synthograph.core.spec import ImageSpec
 from synthograph.models.registry import family, parse_model
-from synthograph.models.stylegan2.presets import PRESETS, preset
+from synthograph.models.stylegan2.presets import PRESETS, SHORT_KIMG, preset, within
 
 
 def square(side: int) -> ImageSpec:
@@ -88,3 +88,16 @@ def test_unknown_preset() -> None:
     with pytest.raises(UserError, match="did you mean 'paper512'"):
         preset("paper521", square(64), 1)
     assert set(family("stylegan2").preset_names()) == set(PRESETS)
+
+
+def test_short_trainings_have_a_preset_of_their_own() -> None:
+    assert within("auto", SHORT_KIMG - 1) == "short" and within("auto", SHORT_KIMG) == "auto"
+    assert within("paper256", 1) == "paper256"
+    for side, gpus, batch in ((32, 1, 16), (32, 4, 64), (256, 2, 32), (1024, 1, 4)):
+        tree = preset("short", square(side), gpus)
+        whole = preset("auto", square(side), gpus)
+        assert (tree["training"]["batch"], tree["training"]["batch_gpu"]) == (batch, batch // gpus)
+        assert tree["model"]["r1_gamma"] == pytest.approx(0.0002 * side * side / batch)
+        assert tree["model"]["path_weight"] == 0
+        for name in ("channel_base", "channel_max", "mbstd_group"):
+            assert tree["model"][name] == whole["model"][name], "networks for longer trainings"

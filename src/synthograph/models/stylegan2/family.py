@@ -93,6 +93,10 @@ class StyleGAN2(MappedFamily):
         """See `StyleGAN2Config.narrower`."""
         return _own(config).narrower(max(spec.height, spec.width), factor)
 
+    def preset_within(self, name: str, kimg: float) -> str:
+        """See `presets.within`."""
+        return presets.within(name, kimg)
+
     def preset_note(self, name: str, spec: ImageSpec) -> str | None:
         """See `presets.preset_note`."""
         return presets.preset_note(name, spec)

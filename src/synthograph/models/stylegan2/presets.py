@@ -3,7 +3,7 @@ number of GPUs.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
@@ -133,10 +133,34 @@ def _tiny(spec: ImageSpec, _: int) -> JsonObject:
     }
 
 
+SHORT_KIMG = 300
+"""Thousands of images below which `auto` trains as `short`."""
+
+
+def _short(spec: ImageSpec, gpus: int) -> JsonObject:
+    """`auto` for trainings that end before the published settings have warmed up.
+
+    What it changes was measured one setting at a time (docs/results/families.md).
+    """
+    row = auto(spec, gpus)
+    batch = max(min(row.batch, 16 * gpus), gpus)
+    gamma = row.gamma * row.batch / batch
+    tree = _tree(replace(row, kimg=100, batch=batch, gamma=gamma, lr=0.003, ema_kimg=1))
+    tree["model"] |= {"path_weight": 0.0, "noise": False}
+    tree["training"] |= {"tick_kimg": 1, "snap": 10}
+    return tree
+
+
+def within(name: str, kimg: float) -> str:
+    """The preset that stands in for `name` in a training of so many thousand images."""
+    return "short" if name == "auto" and kimg < SHORT_KIMG else name
+
+
 PRESETS: dict[str, Callable[[ImageSpec, int], JsonObject]] = {
     "auto": lambda spec, gpus: _tree(auto(spec, gpus)),
     **{name: _fixed(row) for name, row in PUBLISHED.items()},
     "cifar": _cifar,
+    "short": _short,
     "tiny": _tiny,
 }
 

@@ -1,0 +1,290 @@
+"""A race of presets: each trains for the same short time, and the better one goes on.
+
+The preset that is best for one kind of images is not for another. Held-out images decide, by
+features that learned from no photographs and that no discriminator uses.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from synthograph.archive.batches import ArchiveRows, ImageSet
+from synthograph.core.errors import StoppedError, UserError
+from synthograph.core.files import disk_errors
+from synthograph.core.progress import Progress
+from synthograph.features.base import MissingWeightsError
+from synthograph.features.packaged import RANDOM
+from synthograph.metrics.report_text import interval_text, number
+from synthograph.models.registry import RACES
+from synthograph.models.snapshot_files import list_snapshots
+from synthograph.results.race import Candidate, Race, RaceScore
+from synthograph.training.config import MetricsConfig, RunConfig, TrainRequest
+from synthograph.training.estimate import bounded_estimate
+from synthograph.training.loop import duration
+from synthograph.training.run import CONFIG, numbered_folder, read_config
+from synthograph.training.setup import make_session, open_data
+from synthograph.workflows.snapshot_scores import (
+    LABEL_VECTORS,
+    SnapshotScorer,
+    snapshot_scorer,
+)
+
+RACE = "race.json"
+DISTANCE, COVERAGE, RECALL = "frechet", "coverage", "recall"
+LEAST_COVERAGE = 0.8
+"""Share of the best coverage that a winner needs: good images that are all alike must not win.
+
+Recall is told, and decides nothing: noisy images of a short training have a high one. After the
+same time `auto` had a recall of 0.31 and blood cells that were noise, `tiny` 0.18 and cells
+(docs/results/families.md); coverage was 0.22 and 0.76. Source: Naeem et al. 2020, section 3.
+"""
+SECONDS = 300.0
+"""Longest training of a candidate in the race."""
+SHARE = 0.25
+"""Largest share of its whole training that a candidate has in the race."""
+TIMED = 8.0
+"""Seconds to time a candidate, about."""
+
+Train = Callable[[TrainRequest], Path]
+"""Begins or resumes a run and returns its directory."""
+Resolve = Callable[[TrainRequest], tuple[RunConfig, ArchiveRows]]
+"""The configuration of a new run, and its images."""
+
+
+@dataclass(frozen=True)
+class _Entrant:
+    """A candidate before the race.
+
+    Attributes:
+        reference: held-out images.
+        rate: seconds for a thousand images.
+    """
+
+    preset: str
+    config: RunConfig
+    data: ArchiveRows
+    reference: ImageSet
+    rate: float
+
+    @property
+    def whole(self) -> float:
+        """Seconds of its whole training."""
+        return self.rate * self.config.training.kimg
+
+    def candidate(self, seconds: float) -> Candidate:
+        """The candidate that trains for so long, in whole steps."""
+        training = self.config.training
+        steps = max(round(seconds / self.rate * 1000 / training.batch), 1)
+        kimg = min(steps * training.batch / 1000, training.kimg)
+        return Candidate(preset=self.preset, kimg=kimg, whole=training.kimg, seconds=seconds)
+
+
+def is_race(folder: Path) -> bool:
+    """Whether a folder is that of a race."""
+    with disk_errors(folder):
+        return (folder / RACE).is_file()
+
+
+def begun(outdir: Path) -> list[Path]:
+    """Runs and races of a folder of runs, the oldest first."""
+    return sorted({path.parent for name in (CONFIG, RACE) for path in outdir.glob(f"*/{name}")})
+
+
+def plan(request: TrainRequest, resolve: Resolve, progress: Progress) -> Path | None:
+    """Plan a race and make its folder; None for a dry run.
+
+    Raises:
+        UserError: no images are held out that could decide, a setting that a candidate lacks.
+    """
+    assert request.cfg is not None, "it names the race"
+    entrants, left_out = [], list[str]()
+    for preset in RACES[request.cfg]:
+        try:
+            entrants.append(_entrant(request, preset, resolve))
+        except MissingWeightsError as error:
+            left_out.append(f"{preset} takes no part: {error}")
+    if not entrants:
+        raise UserError(f"--cfg {request.cfg}: {'; '.join(left_out)}")
+    seconds = min(SECONDS, *(SHARE * each.whole for each in entrants))
+    config, data = entrants[0].config, entrants[0].data
+    kept = request.model_dump(mode="json", exclude_defaults=True, exclude={"dry_run", "outdir"})
+    race = Race(
+        preset=request.cfg,
+        request=kept | {"data": str(data.archive.path.resolve())},
+        extractor=RANDOM,
+        reference=entrants[0].reference.name,
+        images=entrants[0].reference.count,
+        candidates=tuple(each.candidate(seconds) for each in entrants),
+        left_out=tuple(left_out),
+    )
+    for line in describe(race):
+        progress.log(line)
+    if request.dry_run:
+        return None
+    name = f"{data.archive.name}{'-cond' if config.data.cond else ''}-{request.cfg}"
+    outdir = request.outdir or Path("runs")
+    return numbered_folder(outdir, name, lambda folder: race.save(folder / RACE))
+
+
+def _entrant(request: TrainRequest, preset: str, resolve: Resolve) -> _Entrant:
+    """A candidate, timed.
+
+    Raises:
+        UserError: see `plan`.
+    """
+    config, data = resolve(request.model_copy(update={"cfg": preset}))
+    scorer = _scorer(config, data)
+    if scorer is None or scorer.reference is None:
+        why = "" if scorer is None else "; ".join(scorer.notes)
+        raise UserError(
+            f"--cfg {request.cfg} chooses by held-out images: {why or LABEL_VECTORS}; or choose "
+            f"yourself, such as --cfg {preset}"
+        )
+    rate = bounded_estimate(config, data, TIMED).sec_per_kimg
+    return _Entrant(preset, config, data, scorer.reference.images, rate)
+
+
+def _scorer(config: RunConfig, data: ArchiveRows) -> SnapshotScorer | None:
+    """What measures a run's snapshots for the race."""
+    metrics = MetricsConfig(
+        measures=[DISTANCE, COVERAGE, RECALL], features=RANDOM, num=config.metrics.num
+    )
+    return snapshot_scorer(make_session(config.model_copy(update={"metrics": metrics}), data))
+
+
+def run(folder: Path, asked: TrainRequest, train: Train, progress: Progress) -> Path:
+    """Race, or go on with a race, and train the winner to its end.
+
+    Args:
+        folder: of the race.
+        asked: what a resumed run may be asked, such as --device; --kimg is the winner's.
+        train: see `Train`.
+        progress: who listens.
+
+    Returns:
+        The winner's run directory.
+
+    Raises:
+        UserError: a candidate's images could not be measured.
+        StoppedError: the same command with --resume goes on.
+    """
+    race = Race.load(folder / RACE)
+    for one in race.candidates:
+        if not one.scores:
+            progress.log(f"race: {one.preset} trains for {one.kimg:g} kimg")
+            scores = _measured(_trained(folder, race, one, asked, train))
+            race = race.scored(one.preset, scores)
+            race.save(folder / RACE)
+            progress.log(f"race: {one.preset}: {_text(scores)}")
+    if race.winner is None:
+        race = decide(race)
+        race.save(folder / RACE)
+    for line in race.reasons:
+        progress.log(line)
+    (winner,) = (one for one in race.candidates if one.preset == race.winner)
+    going_on = {"resume": begun(folder / winner.preset)[-1], "kimg": asked.kimg or winner.whole}
+    return train(asked.model_copy(update=going_on))
+
+
+def _trained(folder: Path, race: Race, one: Candidate, asked: TrainRequest, train: Train) -> Path:
+    """The run of a candidate, trained for the race.
+
+    Raises:
+        StoppedError: the race can be resumed.
+    """
+    place = folder / one.preset
+    runs = begun(place)
+    if runs:
+        leg = asked.model_copy(update={"resume": runs[-1], "kimg": None})
+    else:
+        own = {"cfg": one.preset, "kimg": one.kimg, "outdir": place}
+        leg = TrainRequest.parse({**race.request, **own})
+    try:
+        return train(leg)
+    except StoppedError as error:
+        why = str(error).partition("; the state is saved")[0]
+        raise StoppedError(
+            f"{why}, in a race of presets; the state is saved. Go on with: synthograph train "
+            f"--resume {folder}"
+        ) from None
+
+
+def _measured(run: Path) -> list[RaceScore]:
+    """Scores of a run's last snapshot.
+
+    Raises:
+        UserError: it could not be measured.
+    """
+    config, path = read_config(run), list_snapshots(run)[-1]
+    scorer = _scorer(config, open_data(config))
+    assert scorer is not None, "there was one when the race was planned"
+    found = scorer(path, config.training.images)
+    if not found.scores:
+        raise UserError(f"{path}: {'; '.join(found.log_lines)}; choose a preset with --cfg")
+    return [
+        RaceScore(name=one.name, value=one.value, interval=one.interval) for one in found.scores
+    ]
+
+
+def decide(race: Race) -> Race:
+    """With the winner and the reasons: the smallest distance among candidates that have most of the
+    best coverage.
+
+    Raises:
+        UserError: nothing could be measured.
+    """
+    distances = {one.preset: one.value(DISTANCE) for one in race.candidates}
+    covered = {one.preset: one.value(COVERAGE) or 0.0 for one in race.candidates}
+    best = max(covered.values())
+    admitted = {
+        name: value
+        for name, value in distances.items()
+        if value is not None and covered[name] >= LEAST_COVERAGE * best
+    }
+    if not admitted:
+        raise UserError("the race could not be decided: nothing was measured; choose a preset")
+    winner = min(admitted, key=lambda name: admitted[name])
+    refused = [
+        f"{name} is out: coverage {covered[name]:.2g} is less than {LEAST_COVERAGE:g} of {best:.2g}"
+        for name in distances
+        if name not in admitted
+    ]
+    why = (
+        f"{winner} goes on: {DISTANCE} {number(admitted[winner])} by {race.extractor} is the "
+        f"smallest, with coverage {covered[winner]:.2g}"
+    )
+    return race.replace(winner=winner, reasons=(*refused, why, *_overlap(race, winner)))
+
+
+def _overlap(race: Race, winner: str) -> Iterator[str]:
+    """A line where chance may have decided."""
+    ends = {
+        one.preset: score.interval
+        for one in race.candidates
+        for score in one.scores
+        if score.name == DISTANCE and score.interval is not None
+    }
+    won = ends.get(winner)
+    for name, other in ends.items():
+        if name != winner and won is not None and other.low <= won.high:
+            yield f"intervals of {winner} and {name} overlap, so chance may have decided"
+
+
+def describe(race: Race) -> Iterator[str]:
+    """What will be raced, and what decides."""
+    yield from race.left_out
+    each = ", ".join(f"{one.preset} {one.kimg:g} kimg" for one in race.candidates)
+    yield (
+        f"race: {each}, about {duration(race.candidates[0].seconds)} each; then the one goes on "
+        f"whose {DISTANCE} by {race.extractor} of {race.images} images of {race.reference} is the "
+        f"smallest, if its coverage is at least {LEAST_COVERAGE:g} of the best"
+    )
+    for one in race.candidates:
+        yield f"the whole training of {one.preset} would be {one.whole:g} kimg"
+
+
+def _text(scores: Sequence[RaceScore]) -> str:
+    ends = ["" if one.interval is None else f" ({interval_text(one.interval)})" for one in scores]
+    return ", ".join(
+        f"{one.name} {number(one.value)}{end}" for one, end in zip(scores, ends, strict=True)
+    )

@@ -1,0 +1,151 @@
+"""A race of presets: what decides, and that it goes on where it was stopped."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+import synthograph
+from synthograph.core.errors import StoppedError, UserError
+from synthograph.core.interval import Interval
+from synthograph.core.progress import Printed
+from synthograph.results.race import Candidate, Race, RaceScore
+from synthograph.training.config import TrainRequest
+from synthograph.training.estimate import Estimate
+from synthograph.training.run import read_config
+from synthograph.training.session import Session
+from synthograph.workflows import race, train
+from tests.conftest import make_archive
+
+SMALL = {
+    "cfg": "quick",
+    "cond": True,
+    "device": "cpu",
+    "metrics": "none",
+    "batch": 4,
+    "metric_num": 20,
+    "kimg": 0.064,
+    "settings": [f"model.{name}={value}" for name, value in
+                 {"channel_base": 32, "channel_max": 4, "z_dim": 4, "w_dim": 4}.items()],
+}  # fmt: skip
+
+
+def raced(**scores: tuple[float | None, float]) -> Race:
+    return Race(
+        preset="quick",
+        request={},
+        extractor="random-vgg16",
+        reference="cells.zip:val",
+        images=40,
+        candidates=tuple(
+            Candidate(
+                preset=name,
+                kimg=1,
+                whole=40,
+                seconds=10,
+                scores=(
+                    RaceScore(
+                        name="frechet",
+                        value=distance,
+                        interval=distance and Interval(distance - 1, distance + 1, 0.95),
+                    ),
+                    RaceScore(name="coverage", value=covered),
+                ),
+            )
+            for name, (distance, covered) in scores.items()
+        ),
+    )
+
+
+def test_the_smallest_distance_wins() -> None:
+    found = race.decide(raced(a=(5, 0.5), b=(2, 0.45)))
+    assert found.winner == "b"
+    assert found.reasons == (
+        "b goes on: frechet 2 by random-vgg16 is the smallest, with coverage 0.45",
+    )
+
+
+def test_images_that_are_all_alike_do_not_win() -> None:
+    found = race.decide(raced(a=(5, 0.5), b=(2, 0.39)))
+    assert found.winner == "a"
+    assert found.reasons[0] == "b is out: coverage 0.39 is less than 0.8 of 0.5"
+
+
+def test_overlapping_intervals_are_said() -> None:
+    assert "chance may have decided" in race.decide(raced(a=(5, 0.5), b=(4, 0.5))).reasons[-1]
+
+
+def test_without_numbers_nothing_is_decided() -> None:
+    with pytest.raises(UserError, match="choose a preset"):
+        race.decide(raced(a=(None, 0.5)))
+
+
+@pytest.fixture
+def cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(race, "bounded_estimate", lambda *_: Estimate(1000, None, 4))
+    path = make_archive(tmp_path / "cells.zip", count=48, size=(8, 8))
+    synthograph.split(archive=path, val=0.4, test=0.2)
+    return path
+
+
+def test_the_winner_is_trained_to_its_end(
+    cells: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    request = TrainRequest.parse({**SMALL, "data": cells, "outdir": tmp_path / "runs"})
+    result = train.run(request, progress=Printed())
+    assert result is not None
+    folder = tmp_path / "runs" / "00000-cells-cond-quick"
+    found = Race.load(folder / race.RACE)
+    assert len(found.candidates) == 2 and found.winner in {one.preset for one in found.candidates}
+    assert result.run.parent == folder / found.winner and result.images == 64
+    assert all(one.kimg <= 0.016 + 0.004 for one in found.candidates), "a quarter at most"
+    for one in found.candidates:
+        (run,) = (folder / one.preset).iterdir()
+        kimg = read_config(run).training.kimg
+        assert kimg == (0.064 if one.preset == found.winner else one.kimg)
+    said = capsys.readouterr().out
+    assert "the one goes on whose frechet by random-vgg16" in said
+    assert f"{found.winner} goes on: frechet" in said
+
+
+def test_a_stopped_race_goes_on(
+    cells: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step, taken = Session.step, []
+
+    def interrupted(self: Session) -> object:
+        taken.append(type(self.config.model).__name__)
+        if len(taken) == 6:  # four steps of the first candidate, then in the second one
+            signal.raise_signal(signal.SIGTERM)
+        return step(self)
+
+    monkeypatch.setattr(Session, "step", interrupted)
+    with pytest.raises(StoppedError, match=r"in a race of presets; .*--resume \S*-quick$"):
+        synthograph.train(data=cells, outdir=tmp_path / "runs", **SMALL)
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert race.begun(tmp_path / "runs") == [folder]
+    assert [len(one.scores) for one in Race.load(folder / race.RACE).candidates] == [3, 0]
+    result = synthograph.train(resume=folder)
+    assert result.images == 64 and len(taken) == 4 + 4 + 12, "no step is done twice"
+    assert synthograph.train(resume=folder).run == result.run
+    assert len(taken) == 20, "nothing is left to do"
+
+
+def test_a_dry_run_says_what_decides(
+    cells: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = {**SMALL, "data": cells, "outdir": tmp_path / "runs", "dry_run": True}
+    assert train.run(TrainRequest.parse(asked), progress=Printed()) is None
+    assert not (tmp_path / "runs").exists()
+    assert "if its coverage is at least 0.8 of the best" in capsys.readouterr().out
+
+
+def test_images_must_be_held_out(tmp_path: Path) -> None:
+    whole = make_archive(tmp_path / "whole.zip", count=24, size=(8, 8))
+    with pytest.raises(UserError, match="has no split val.*or choose yourself, such as --cfg tiny"):
+        synthograph.train(data=whole, outdir=tmp_path / "runs", **SMALL)
+
+
+def test_a_network_to_start_from_is_refused(cells: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="name one of its presets, tiny or"):
+        synthograph.train(data=cells, init_from="x.safetensors", **SMALL)
