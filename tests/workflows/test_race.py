@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 
 import synthograph
+from synthograph.archive.batches import ArchiveRows
 from synthograph.core.errors import StoppedError, UserError
 from synthograph.core.interval import Interval
 from synthograph.core.progress import Printed
+from synthograph.features.base import MissingWeightsError
+from synthograph.models.registry import RACES
 from synthograph.results.race import Candidate, Race, RaceScore
-from synthograph.training.config import TrainRequest
+from synthograph.training.config import RunConfig, TrainRequest
 from synthograph.training.estimate import Estimate
 from synthograph.training.run import read_config
 from synthograph.training.session import Session
@@ -83,6 +86,7 @@ def test_without_numbers_nothing_is_decided() -> None:
 @pytest.fixture
 def cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(race, "bounded_estimate", lambda *_: Estimate(1000, None, 4))
+    monkeypatch.setitem(RACES, "quick", ("tiny", "tiny-progressive"))  # which need no weights
     path = make_archive(tmp_path / "cells.zip", count=48, size=(8, 8))
     synthograph.split(archive=path, val=0.4, test=0.2)
     return path
@@ -149,3 +153,22 @@ def test_images_must_be_held_out(tmp_path: Path) -> None:
 def test_a_network_to_start_from_is_refused(cells: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="name one of its presets, tiny or"):
         synthograph.train(data=cells, init_from="x.safetensors", **SMALL)
+
+
+def test_a_candidate_without_its_weights_is_left_out(
+    cells: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = race.make_session
+
+    def lacking(config: RunConfig, data: ArchiveRows) -> Session:
+        if config.model.family == "stylegan1":
+            raise MissingWeightsError("pip install 'synthograph[imagenet]'")
+        return make(config, data)
+
+    monkeypatch.setattr(race, "make_session", lacking)
+    result = synthograph.train(data=cells, outdir=tmp_path / "runs", **SMALL)
+    found = Race.load(result.run.parent.parent / race.RACE)
+    assert found.winner == "tiny" and len(found.candidates) == 1
+    assert found.left_out == (
+        "tiny-progressive takes no part: pip install 'synthograph[imagenet]'",
+    )

@@ -104,23 +104,28 @@ def run(request: TrainRequest, *, progress: Progress) -> TrainResult | None:
             raise UserError("--require-exact is about going on with a run: give it with --resume")
         if request.cfg in RACES:
             return _begin_race(request, given, progress)
-        source = None if request.init_from is None else _source(request.init_from, progress)
-        team = _team()
-        config, data = _resolve(request, given, source, team, progress.log)
-        outdir = request.outdir or Path("runs")
-        refuse_unwritable_folder(outdir)
-        if request.dry_run:
-            _dry_run(config, data, source, progress.log)
-            return None
-        if request.gpus > team.size:
-            return _launch(request, config)
-        interrupted = _before_restart(outdir, team)
-        if interrupted is not None:
-            return _continue(interrupted, {}, team)
-        if team.size == 1:
-            for line in without_preset(request, config, data):
-                progress.log(line)
-        return _start(request, config, data, source, team)
+        return _begin(request, given, progress)
+
+
+def _begin(request: TrainRequest, given: JsonObject, progress: Progress) -> TrainResult | None:
+    """A new run, or a dry one."""
+    source = None if request.init_from is None else _source(request.init_from, progress)
+    team = _team()
+    config, data = _resolve(request, given, source, team, progress.log)
+    outdir = request.outdir or Path("runs")
+    refuse_unwritable_folder(outdir)
+    if request.dry_run:
+        _dry_run(config, data, source, progress.log)
+        return None
+    if request.gpus > team.size:
+        return _launch(request, config)
+    interrupted = _before_restart(outdir, team)
+    if interrupted is not None:
+        return _continue(interrupted, {}, team)
+    if team.size == 1:
+        for line in without_preset(request, config, data):
+            progress.log(line)
+    return _start(request, config, data, source, team)
 
 
 def _begin_race(request: TrainRequest, given: JsonObject, progress: Progress) -> TrainResult | None:
