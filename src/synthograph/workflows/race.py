@@ -111,7 +111,7 @@ def plan(request: TrainRequest, resolve: Resolve, progress: Progress) -> Path | 
     race = Race(
         preset=request.cfg,
         request=kept | {"data": str(data.archive.path.resolve())},
-        extractor=RANDOM,
+        extractor=_judge(request),
         reference=entrants[0].reference.name,
         images=entrants[0].reference.count,
         candidates=tuple(each.candidate(seconds) for each in entrants),
@@ -133,7 +133,7 @@ def _entrant(request: TrainRequest, preset: str, resolve: Resolve) -> _Entrant:
         UserError: see `plan`.
     """
     config, data = resolve(request.model_copy(update={"cfg": preset}))
-    scorer = _scorer(config, data)
+    scorer = _scorer(config, data, _judge(request))
     if scorer is None or scorer.reference is None:
         why = "" if scorer is None else "; ".join(scorer.notes)
         raise UserError(
@@ -144,10 +144,15 @@ def _entrant(request: TrainRequest, preset: str, resolve: Resolve) -> _Entrant:
     return _Entrant(preset, config, data, scorer.reference.images, rate)
 
 
-def _scorer(config: RunConfig, data: ArchiveRows) -> SnapshotScorer | None:
+def _judge(request: TrainRequest) -> str:
+    """The extractor that decides: as asked, else one that no discriminator uses."""
+    return request.features or RANDOM
+
+
+def _scorer(config: RunConfig, data: ArchiveRows, extractor: str) -> SnapshotScorer | None:
     """What measures a run's snapshots for the race."""
     metrics = MetricsConfig(
-        measures=[DISTANCE, COVERAGE, RECALL], features=RANDOM, num=config.metrics.num
+        measures=[DISTANCE, COVERAGE, RECALL], features=extractor, num=config.metrics.num
     )
     return snapshot_scorer(make_session(config.model_copy(update={"metrics": metrics}), data))
 
@@ -172,7 +177,7 @@ def run(folder: Path, asked: TrainRequest, train: Train, progress: Progress) -> 
     for one in race.candidates:
         if not one.scores:
             progress.log(f"race: {one.preset} trains for {one.kimg:g} kimg")
-            scores = _measured(_trained(folder, race, one, asked, train))
+            scores = _measured(_trained(folder, race, one, asked, train), race.extractor)
             race = race.scored(one.preset, scores)
             race.save(folder / RACE)
             progress.log(f"race: {one.preset}: {_text(scores)}")
@@ -209,14 +214,14 @@ def _trained(folder: Path, race: Race, one: Candidate, asked: TrainRequest, trai
         ) from None
 
 
-def _measured(run: Path) -> list[RaceScore]:
+def _measured(run: Path, extractor: str) -> list[RaceScore]:
     """Scores of a run's last snapshot.
 
     Raises:
         UserError: it could not be measured.
     """
     config, path = read_config(run), list_snapshots(run)[-1]
-    scorer = _scorer(config, open_data(config))
+    scorer = _scorer(config, open_data(config), extractor)
     assert scorer is not None, "there was one when the race was planned"
     found = scorer(path, config.training.images)
     if not found.scores:
