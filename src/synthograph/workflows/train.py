@@ -134,6 +134,7 @@ def _begin_race(request: TrainRequest, given: JsonObject, progress: Progress) ->
     Raises:
         UserError: see `race.plan`; weights to start from, or several processes that began together.
     """
+    assert request.cfg is not None, "it names the race"
     if request.init_from is not None:
         raise UserError(
             f"--init-from is a network of one family, --cfg {request.cfg} tries several: name one "
