@@ -35,7 +35,7 @@ LEAST_COVERAGE = 0.8
 """Share of the best coverage that a winner needs: good images that are all alike must not win.
 
 Recall is told, and decides nothing: noisy images of a short training have a high one. After the
-same time `auto` had a recall of 0.31 and blood cells that were noise, `tiny` 0.18 and cells
+same time `auto` had a recall of 0.31 and images that were noise, `tiny` 0.18 and blurred cells
 (docs/results/families.md); coverage was 0.22 and 0.76. Source: Naeem et al. 2020, section 3.
 """
 SECONDS = 300.0
@@ -44,6 +44,8 @@ SHARE = 0.25
 """Largest share of its whole training that a candidate has in the race."""
 TIMED = 8.0
 """Seconds to time a candidate, about."""
+KIMG, FEATURES = "training.kimg", "metrics.features"
+"""Settings that a race reads."""
 
 Train = Callable[[TrainRequest], Path]
 """Begins or resumes a run and returns its directory."""
@@ -146,7 +148,7 @@ def _entrant(request: TrainRequest, preset: str, resolve: Resolve) -> _Entrant:
 
 def _judge(request: TrainRequest) -> str:
     """The extractor that decides: as asked, else one that no discriminator uses."""
-    return request.features or RANDOM
+    return str(request.given().get(FEATURES, RANDOM))
 
 
 def _scorer(config: RunConfig, data: ArchiveRows, extractor: str) -> SnapshotScorer | None:
@@ -187,7 +189,10 @@ def run(folder: Path, asked: TrainRequest, train: Train, progress: Progress) -> 
     for line in race.reasons:
         progress.log(line)
     (winner,) = (one for one in race.candidates if one.preset == race.winner)
-    going_on = {"resume": begun(folder / winner.preset)[-1], "kimg": asked.kimg or winner.whole}
+    going_on = {
+        "resume": begun(folder / winner.preset)[-1],
+        "kimg": asked.given().get(KIMG, winner.whole),
+    }
     return train(asked.model_copy(update=going_on))
 
 
