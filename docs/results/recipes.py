@@ -40,6 +40,7 @@ Z512, Z64 = ((f"model.z_dim={n}", f"model.w_dim={n}") for n in (512, 64))
 VARIANTS = {
     "tiny": ("tiny", ()),
     "auto": ("auto", NARROW),
+    "short": ("short", NARROW),
     "auto, no path length": ("auto", (*NARROW, "model.path_weight=0")),
     "auto, batch 16": ("auto", (*NARROW, "training.batch=16", "gamma/16")),
     "auto, rate 0.003": ("auto", (*NARROW, "rate=0.003")),
@@ -57,7 +58,7 @@ VARIANTS = {
     "tiny, rate 0.006": ("tiny", ("rate=0.006",)),
     "tiny, batch 8": ("tiny", ("training.batch=8", "gamma/8")),
 }
-VARIANTS |= {f"preset {n}": (n, ()) for n in ("short", "tiny-progressive", "tiny-projected")}
+VARIANTS |= {f"preset {n}": (n, ()) for n in ("tiny-progressive", "tiny-projected")}
 MEASURES = ("frechet", "kernel", "recall", "coverage")
 
 

@@ -98,6 +98,6 @@ def test_short_trainings_have_a_preset_of_their_own() -> None:
         whole = preset("auto", square(side), gpus)
         assert (tree["training"]["batch"], tree["training"]["batch_gpu"]) == (batch, batch // gpus)
         assert tree["model"]["r1_gamma"] == pytest.approx(0.0002 * side * side / batch)
-        assert tree["model"]["path_weight"] == 0
+        assert tree["model"]["path_weight"] == 0 and tree["model"]["w_dim"] == 64
         for name in ("channel_base", "channel_max", "mbstd_group"):
             assert tree["model"][name] == whole["model"][name], "networks for longer trainings"

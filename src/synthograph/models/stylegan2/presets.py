@@ -146,7 +146,7 @@ def _short(spec: ImageSpec, gpus: int) -> JsonObject:
     batch = max(min(row.batch, 16 * gpus), gpus)
     gamma = row.gamma * row.batch / batch
     tree = _tree(replace(row, kimg=100, batch=batch, gamma=gamma, lr=0.003, ema_kimg=1))
-    tree["model"]["path_weight"] = 0.0
+    tree["model"] |= {"path_weight": 0.0, "z_dim": 64, "w_dim": 64}
     tree["training"] |= {"tick_kimg": 1, "snap": 10}
     return tree
 
