@@ -52,9 +52,9 @@ class EvaluationTask:
     fake: ImageSet  # synthetic images
     train: ImageSet | None = None  # what the generator was trained on, for the gap
     measures: tuple[str, ...] = OWN
-    measures_of_parts: tuple[str, ...] | None = None  # of classes and columns; all where None
     by: tuple[str, ...] = ()  # columns of the manifest that are measured besides the classes
     seed: int = 0  # of blocks, halves and pairs
+    measures_of_parts: tuple[str, ...] | None = None  # of classes and columns; all where None
 
     @cached_property
     def parts(self) -> list[Scope]:
