@@ -13,6 +13,7 @@ from synthograph.archive.reader import open_archive
 from synthograph.archive.split import SplitOptions, split_archive
 from synthograph.core.errors import StoppedError
 from synthograph.features import registry
+from synthograph.training.config import MEASURES
 from synthograph.training.loop import Trainer
 from synthograph.training.resume import resume_session
 from synthograph.training.run import create_run
@@ -102,10 +103,7 @@ def test_training_does_not_notice_that_it_is_measured(train: Typed, tmp_path: Pa
 def test_missing_weights_stop_no_training(train: Typed, tmp_path: Path) -> None:
     code, text, error = train("--features", "dinov2-vits14", "--patience", "1")
     assert code == 0, error
-    assert (
-        "skipped: frechet, kernel, recall, coverage, spread, repetition: the weights of dinov2-vits14"
-        in text
-    )
+    assert f"skipped: {', '.join(MEASURES)}: the weights of dinov2-vits14" in text
     assert "--patience has no effect" in text
     assert not (tmp_path / "runs" / "00000-cells-cond-tiny" / "metrics.jsonl").exists()
 
@@ -166,10 +164,7 @@ def test_bad_input(train: Typed, tmp_path: Path, words: tuple[str, ...], part: s
 def test_a_dry_run_tells_what_and_how_long(train: Typed, tmp_path: Path) -> None:
     code, text, error = train("--metric-num", "12", "--dry-run")
     assert code == 0, error
-    assert (
-        "at every snapshot: frechet, kernel, recall, coverage, spread, repetition (random-vgg16) of 12"
-        in text
-    )
+    assert f"at every snapshot: {', '.join(MEASURES)} (random-vgg16) of 12" in text
     assert "for the measures of a snapshot, so 1 of them take about" in text
     assert not (tmp_path / "runs").exists()
 
