@@ -112,6 +112,19 @@ def write_json(target: Path, data: Any) -> None:  # noqa: ANN401
     write_text(target, json.dumps(data, indent=2, allow_nan=False) + "\n")
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """Have a file under a second name, which takes no space; a copy where names cannot be shared.
+
+    Only for files that are replaced as a whole and never changed; folders are made.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(target) as temporary:
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
+
+
 def sync(path: Path) -> None:
     """Flush a file or a folder entry to the disk, where the system can."""
     windows = os.name == "nt"  # it flushes only what may be written, and opens no folders

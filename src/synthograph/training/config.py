@@ -15,6 +15,7 @@ import pydantic
 from pydantic import Field
 from pydantic.fields import FieldInfo
 
+from synthograph.core.addresses import writable_address
 from synthograph.core.config import Config, flatten, set_path
 from synthograph.core.devices import Precision
 from synthograph.core.errors import SettingError, UserError
@@ -205,6 +206,47 @@ class MetricsConfig(Config):
     )
 
 
+class TrackingConfig(Config):
+    """Where a run can be followed besides its directory."""
+
+    trackers: Annotated[
+        list[str] | None,
+        Option("tracker", Words, lambda names: [n for n in names if n != "none"]),
+    ] = Field(
+        None,
+        description="who follows the run: tensorboard,mlflow,wandb or none; tensorboard, where it "
+        "is installed, unless given",
+    )
+    uri: Annotated[str | None, Option("tracking_uri")] = Field(
+        None,
+        description="MLflow server or database; MLFLOW_TRACKING_URI, else mlflow.db beside the run",
+    )
+    experiment: Annotated[str, Option("experiment")] = Field(
+        "synthograph", min_length=1, description="experiment of MLflow, project of W&B"
+    )
+    parent: Annotated[str | None, Option("tracking_parent")] = Field(
+        None, min_length=1, description="run of MLflow that this one is a part of; group of W&B"
+    )
+
+    @pydantic.field_validator("trackers")
+    @classmethod
+    def _known(cls, names: list[str] | None) -> list[str] | None:
+        if not names:
+            return names
+        from synthograph.training.trackers import TRACKERS  # which reads this module
+
+        known = [tracker.name for tracker in TRACKERS]
+        for name in names:
+            if name not in known:
+                raise ValueError(f"tracker {name!r} is unknown: {nearest(name, known)}")
+        return names
+
+    @pydantic.field_validator("uri")
+    @classmethod
+    def _safe(cls, uri: str | None) -> str | None:
+        return None if uri is None else writable_address(uri)
+
+
 class RunConfig(Config):
     """The root."""
 
@@ -229,6 +271,7 @@ class RunConfig(Config):
     augment: AugmentConfig = AugmentConfig()
     training: TrainingConfig = TrainingConfig()
     metrics: MetricsConfig = Field(default_factory=MetricsConfig)
+    tracking: TrackingConfig = Field(default_factory=TrackingConfig)
 
     @pydantic.field_validator("metrics", mode="before")
     @classmethod

@@ -20,7 +20,7 @@ from synthograph.training.distributed import broadcast_progress
 from synthograph.training.grids import ImageGrid
 from synthograph.training.model_selection import Measured
 from synthograph.training.recovery import MAX_NON_FINITE, roll_back
-from synthograph.training.run import METRICS, STATS, RunDirectory
+from synthograph.training.run import CONFIG, METRICS, STATS, RunDirectory
 from synthograph.training.session import Session
 from synthograph.training.state import (
     SavedNumbers,
@@ -30,8 +30,8 @@ from synthograph.training.state import (
     save_state,
 )
 from synthograph.training.stats import json_safe
-from synthograph.training.trackers import TRACKERS
-from synthograph.training.trackers.base import Trackers, installed
+from synthograph.training.trackers import followers
+from synthograph.training.trackers.base import Trackers
 
 TICK, ALARM = "tick ", "alarm: "
 """How lines of the log begin."""
@@ -50,8 +50,8 @@ class Trainer:
         self.session, self.run, self.team = session, run, session.team
         self.on_snapshot = on_snapshot
         self.grid = ImageGrid(session.spec, session.stream, session.info.classes)
-        self.trackers = Trackers(installed(TRACKERS) if self.team.is_main else [], run.log)
-        self.trackers.start(run.path, session.config.tree(), self.progress.images)
+        follow = followers(session.config.tracking) if self.team.is_main else []
+        self.trackers = Trackers(follow, run.log)
         self.saved = self.ticked = time.monotonic()
         self.saved_images: int | None = None
         self.maintenance = 0.0
@@ -65,7 +65,10 @@ class Trainer:
         """
         config = self.session.config.training
         limit = None if config.max_hours is None else time.monotonic() + config.max_hours * 3600
-        with StopRequest() as stop:
+        with StopRequest() as stop, self.trackers:
+            tree = self.session.config.tree()
+            self.trackers.start(self.run.path, tree, self.progress.images)
+            self.trackers.file(self.run.path / CONFIG)
             if self.progress.images == 0:
                 self.start()
             while self.progress.images < config.images and not self.patience_exhausted:
@@ -107,7 +110,6 @@ class Trainer:
         if self.progress.alarms:
             entry = _single({"Progress/kimg": self.progress.images / 1000})
             self.record_statistics(entry)
-        self.trackers.close()
         if self.patience_exhausted and self.progress.images < self.session.config.training.images:
             best = model_selection.describe_best(self.progress)
             patience = self.session.config.metrics.patience
@@ -121,7 +123,7 @@ class Trainer:
         """Pictures of the data and of the untrained generator, and a state to roll back to."""
         with self.team.barrier():
             if self.team.is_main:
-                self.picture("reals.png", self.grid.reals)
+                self.run.picture("reals.png", self.grid.draw(self.grid.reals))  # stays here
                 self.picture("fakes-init.png", self.grid.synthetic(self.session))
         if not self.team.broadcast_object(len(list_states(self.run.states))):
             self.save(boundary=True)

@@ -34,6 +34,10 @@ CHANGEABLE = (
     "training.snap",
     "threads",
     "metrics.patience",
+    "tracking.trackers",
+    "tracking.uri",
+    "tracking.experiment",
+    "tracking.parent",
     DATA,
     DEVICE,
 )

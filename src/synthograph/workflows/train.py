@@ -39,6 +39,7 @@ from synthograph.training.resume import extended, resume_session
 from synthograph.training.run import RunDirectory, find_launched, join_run, read_config
 from synthograph.training.session import Session
 from synthograph.training.setup import make_session, open_data, parameter_counts, resolve_run
+from synthograph.training.trackers import check_trackers
 from synthograph.workflows import race
 from synthograph.workflows.processes import launch, report_leader, report_result
 from synthograph.workflows.requests import TrainRequest
@@ -114,6 +115,8 @@ def _begin(request: TrainRequest, given: JsonObject, progress: Progress) -> Trai
     config, data = _resolve(request, given, source, team, progress.log)
     outdir = request.outdir or Path("runs")
     refuse_unwritable_folder(outdir)
+    if not restarted():  # what goes on does so without trackers
+        check_trackers(config.tracking)
     if request.dry_run:
         _dry_run(config, data, source, progress.log)
         return None

@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import pytest
 
-from synthograph.training.trackers import TRACKERS
-from synthograph.training.trackers.base import Tracker
-
-PARAMS = {"seed": 0, "training": {"kimg": 1.5, "batch": 4}, "data": {"split": None}}
+from synthograph.core.errors import UserError
+from synthograph.training.trackers import TRACKERS, followers
+from synthograph.training.trackers.base import Outcome, Tracker, TrackingConfig
+from tests.training.trackers.material import PARAMS, PICTURE
 
 
 class TrackerContract:
@@ -26,22 +26,40 @@ class TrackerContract:
     def needs(self) -> None:
         pytest.importorskip(self.kind.package)
 
-    def test_scalars_of_a_run_that_was_resumed(self, tmp_path: Path) -> None:
+    @pytest.fixture
+    def run(self, tmp_path: Path) -> Path:
+        """A run directory."""
+        run = tmp_path / "00000-run"
+        run.mkdir()
+        return run
+
+    def test_scalars_of_a_run_that_was_resumed(self, run: Path) -> None:
         tracker = self.kind()
-        tracker.start(tmp_path, PARAMS, 0)
+        tracker.start(run, PARAMS, 0)
         for images in (10, 20, 30):
             tracker.scalars({"Loss/G/loss": images / 8, "Progress/kimg": images / 1000}, images)
-        tracker.picture("fakes-000000.png", b"\x89PNG", 30)
-        tracker.file(tmp_path / "generator-000000.safetensors")
-        tracker.close()
+        tracker.picture("fakes-000000.png", PICTURE, 30)
+        snapshot = run / "generator-000000.safetensors"
+        snapshot.write_bytes(b"weights")
+        tracker.file(snapshot)
+        tracker.close(Outcome.STOPPED)
         again = self.kind()
-        again.start(tmp_path, PARAMS, 20)
+        again.start(run, PARAMS, 20)
         again.scalars({"Loss/G/loss": 7.0}, 30)
-        again.close()
-        found = self.read(tmp_path)
+        again.close(Outcome.FINISHED)
+        found = self.read(run)
         assert found["Loss/G/loss"] == pytest.approx({10: 1.25, 20: 2.5, 30: 7.0})
         assert found["Progress/kimg"][10] == pytest.approx(0.01)
+        assert snapshot.read_bytes() == b"weights"
 
     def test_it_is_listed(self) -> None:
         assert self.kind in TRACKERS
         assert len({kind.name for kind in TRACKERS}) == len(TRACKERS)
+        asked = TrackingConfig(trackers=[self.kind.name])
+        assert [type(each) for each in followers(asked)] == [self.kind]
+
+    def test_its_package_is_missing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(self.kind, "package", "no_such_package")
+        with pytest.raises(UserError, match=rf"synthograph\[{self.kind.extra}\]"):
+            self.kind().check()
+        assert not followers(TrackingConfig(trackers=[self.kind.name]))

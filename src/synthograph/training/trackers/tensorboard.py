@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from synthograph.core.untrusted.documents import JsonObject
-from synthograph.training.trackers.base import Tracker
+from synthograph.training.trackers.base import Outcome, Tracker
 
 
 class TensorBoard(Tracker):
     """Scalars in the run directory; TensorBoard hides those of an earlier sitting that are void."""
 
-    name = "TensorBoard"
-    package = "tensorboard"
+    name = package = extra = "tensorboard"
     _writer: Any = None
 
     def start(self, run: Path, params: JsonObject, images: int) -> None:
@@ -27,6 +26,6 @@ class TensorBoard(Tracker):
             self._writer.add_scalar(name, value, images)
         self._writer.flush()
 
-    def close(self) -> None:
+    def close(self, outcome: Outcome) -> None:
         """See `Tracker`."""
         self._writer.close()
