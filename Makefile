@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo test quick bench check format lint types imports clean
+.PHONY: setup demo test quick bench check format lint types imports newest clean
 
 setup: $(STAMP)
 
@@ -35,6 +35,7 @@ format: setup
 
 lint: setup
 	$(BIN)/ruff check src tests benchmarks docs
+	$(BIN)/hadolint docs/cluster/Dockerfile.*
 
 types: setup
 	$(BIN)/mypy
@@ -42,5 +43,12 @@ types: setup
 imports: setup
 	$(BIN)/lint-imports
 
+# the newest of all that pyproject.toml allows, in a venv of its own; TORCH=torch==2.13.0+cpu takes another torch
+newest:
+	$(PYTHON) -m venv --clear .venv-newest
+	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH) -e '.[dev,all]'
+	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps torch-fidelity
+	.venv-newest/bin/python -m pytest -q -n 2 -m "not slow"
+
 clean:
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-newest build dist .mypy_cache .ruff_cache .pytest_cache
