@@ -48,6 +48,18 @@ def test_latents_draw_the_images_again(snapshot: Snapshot, tmp_path: Path) -> No
     assert [image.row for image in opened.about.images] != list(range(7)), "an order of its own"
 
 
+def test_the_same_request_gives_the_same_files(snapshot: Snapshot, tmp_path: Path) -> None:
+    """Also the order of the images, which the published code took from a set of texts."""
+    written = []
+    for name in ("A", "B"):
+        sg.annotate_sample(network=snapshot.path, num=12, outdir=tmp_path / name / "S")
+        folder = tmp_path / name / "S"
+        files = {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+        tree = json.loads(files.pop(Path("annotations.json")))
+        written.append((files, {**tree, "command": ""}))
+    assert written[0] == written[1]
+
+
 @pytest.mark.parametrize(("bits", "files"), [(16, {"seed0000.png", "seed0000.image.png"})])
 def test_sixteen_bits_are_kept_beside_the_view(bits: int, files: set[str], tmp_path: Path) -> None:
     snapshot = make_snapshot(tmp_path / "s", bits=bits, classes=(), width=0)

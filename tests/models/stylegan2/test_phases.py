@@ -290,6 +290,24 @@ def test_several_modalities_are_weighted_and_reported() -> None:
     torch.testing.assert_close(signs.real_signs, both.mean(1))
 
 
+def test_every_discriminator_is_regularised() -> None:
+    """The published code for two modalities never reached the penalty of the second one."""
+    networks, phases = small({"vis": 3, "nir": 1})
+    batch = noise_batch(4)
+    terms = phases["Dreg"].loss(batch)
+    terms.loss.backward()
+    for modality, discriminator in networks.discriminators.items():
+        assert (terms.stats[f"Loss/r1_penalty/{modality}"] > 0).all()
+        changed = {name for name, g in gradients(discriminator).items() if g.abs().sum() > 0}
+        weights = {n for n, p in discriminator.named_parameters() if n.endswith("weight")}
+        assert weights <= changed, modality
+    part = batch.reals[:, 3:].clone().requires_grad_()
+    logits = networks.discriminators["nir"](part, batch.labels)
+    (gradient,) = torch.autograd.grad(logits.sum(), part)
+    expected = gradient.square().sum((1, 2, 3))
+    torch.testing.assert_close(terms.stats["Loss/r1_penalty/nir"], expected)
+
+
 def test_without_noise_other_draws_stay_the_same() -> None:
     """A network whose noise has no strength yet computes what one without noise does."""
     (with_noise, noisy), (without, phases) = (small({"image": 1}, noise=n) for n in (True, False))
