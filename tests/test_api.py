@@ -11,7 +11,7 @@ import synthograph
 
 JOBS = [
     *("annotate_agreement", "annotate_from_real", "annotate_generate", "annotate_import"),
-    *("annotate_sample", "annotate_train"),
+    *("annotate_review", "annotate_sample", "annotate_train"),
     *("audit", "authenticity", "classify_evaluate", "classify_predict", "classify_train"),
     *("convert", "demo"),
     *("directions", "doctor", "domain_gap", "embeddings", "evaluate", "export"),

@@ -41,7 +41,7 @@ _LAZY = {
 }
 _JOBS = (
     *("annotate_agreement", "annotate_from_real", "annotate_generate", "annotate_import"),
-    *("annotate_sample", "annotate_train"),
+    *("annotate_review", "annotate_sample", "annotate_train"),
     *("audit", "authenticity", "classify_evaluate", "classify_predict", "classify_train"),
     *("convert", "demo"),
     *("directions", "doctor", "domain_gap", "embeddings", "evaluate", "export"),

@@ -8,14 +8,16 @@ from synthograph.workflows.annotate_requests import (
     AnnotateFromRealRequest,
     AnnotateGenerateRequest,
     AnnotateImportRequest,
+    AnnotateReviewRequest,
     AnnotateSampleRequest,
     AnnotateTrainRequest,
 )
 
 annotate = typer.Typer(help="Paint a few synthetic images, and get masks for thousands.")
 annotate.command("sample")(plain_verb(AnnotateSampleRequest))
-annotate.command("agreement")(plain_verb(AnnotateAgreementRequest))
-annotate.command("from-real")(plain_verb(AnnotateFromRealRequest))
 annotate.command("import")(plain_verb(AnnotateImportRequest))
+annotate.command("from-real")(plain_verb(AnnotateFromRealRequest))
+annotate.command("agreement")(plain_verb(AnnotateAgreementRequest))
 annotate.command("train")(plain_verb(AnnotateTrainRequest))
 annotate.command("generate")(plain_verb(AnnotateGenerateRequest))
+annotate.command("review")(plain_verb(AnnotateReviewRequest))

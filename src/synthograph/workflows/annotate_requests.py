@@ -45,6 +45,26 @@ class AnnotateAgreementRequest(Request):
     seed: int = Field(0, ge=0, description="seed of the intervals")
 
 
+class AnnotateReviewRequest(Request):
+    """Draw a contact sheet of labelled synthetic images: image, mask and uncertainty, the most
+    uncertain first.
+    """
+
+    group = "annotate"
+
+    archive: Annotated[str, Positional("SET.zip")] = Field(
+        description="labelled images of annotate generate, or any archive with masks"
+    )
+    out: Annotated[Path | None, Flag("--out", "-o")] = Field(
+        None, description="NAME.png; SET-review.png if not given"
+    )
+    num: int = Field(40, ge=1, le=1000, description="number of images")
+    uncertainty: Path | None = Field(
+        None, description="folder of annotate generate --save-uncertainty"
+    )
+    palette: Path | None = Field(None, description="palette with names and colours of the classes")
+
+
 class AnnotateFromRealRequest(OfNetwork):
     """Make annotations of real images with masks: what the network makes most like each of them
     gets its mask, where both agree.
