@@ -198,7 +198,7 @@ class Trials:
                     trial = trial.replace(state=TrialState.ENDED, reason=said)
                     break
         places = [str(run.run.relative_to(self.folder.path)) for run in runs if run.run]
-        return self._finish(trial.replace(runs=tuple(places), seconds=round(spent(), 1)))
+        return self._finish(trial.replace(runs=tuple(places), seconds=spent()))
 
     def _train(
         self, runs: Sequence[TrialRun], worker: Worker, kimg: float

@@ -1,0 +1,127 @@
+"""Spaces over the configuration tree, checked before anything is trained."""
+
+from pathlib import Path
+
+import pytest
+
+from synthograph.archive.reader import Archive, open_archive
+from synthograph.core.errors import UserError
+from synthograph.results.search import PRESET, ParameterKind
+from synthograph.workflows.search_settings import SearchSettings
+from synthograph.workflows.search_space import BUILT_IN, Space, open_space
+from tests.conftest import make_archive
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory: pytest.TempPathFactory) -> Archive:
+    return open_archive(make_archive(tmp_path_factory.mktemp("space") / "cells.zip"))
+
+
+def opened(cells: Archive, space: object, **more: object) -> Space:
+    tree = {"data": str(cells.path), "preset": "tiny", "space": space, **more}
+    return open_space(cells, SearchSettings.parse(tree), "cpu")
+
+
+def test_a_draw_becomes_a_configuration(cells: Archive) -> None:
+    space = opened(
+        cells,
+        {
+            "augment.target": {"low": 0.4, "high": 0.7, "when": {"augment.mode": "ada"}},
+            "model.r1_gamma": {"times": [0.125, 8]},
+            "augment.mode": ["noaug", "ada"],
+            "training.batch": {"low": 8, "high": 32, "step": 8},
+            "augment.pipe": ["blit", "bgc"],
+        },
+    )
+    kinds = {each.path: each.kind for each in space.parameters}
+    assert kinds["training.batch"] is ParameterKind.INTEGER
+    assert list(kinds).index("augment.mode") < list(kinds).index("augment.target")
+    own = space.base().model.r1_gamma
+    drawn = {"model.r1_gamma": 2.0, "augment.mode": "ada", "augment.target": 0.5,
+             "training.batch": 8, "augment.pipe": "blit"}  # fmt: skip
+    config = space.configuration(drawn)
+    assert config.model.r1_gamma == pytest.approx(2 * own)
+    assert (config.augment.target, config.training.batch) == (0.5, 8)
+    assert {n for n, of in config.augment.pipe.items() if of} <= {"xflip", "rotate90", "xint"}
+    assert space.values(drawn)["model.r1_gamma"] == pytest.approx(2 * own)
+    assert config.metrics.measures[:2] == ["kernel", "recall"]
+
+
+def test_the_preset_itself_is_the_first_draw(cells: Archive) -> None:
+    space = opened(
+        cells,
+        {
+            "model.r1_gamma": {"times": [0.5, 2]},
+            "augment.mode": ["none", "ada"],
+            "augment.target": {"low": 0.4, "high": 0.7, "when": {"augment.mode": "ada"}},
+        },
+    )
+    assert space.baseline() == {"model.r1_gamma": 1.0, "augment.mode": "none"}
+    assert space.configuration(space.baseline() or {}) == space.base()
+    outside = opened(cells, {"model.r1_gamma": {"low": 5, "high": 15}})
+    assert outside.baseline() is None
+    assert outside.configuration({}) == outside.base(), "which finalists are compared with"
+
+
+@pytest.mark.parametrize(
+    ("space", "said"),
+    [
+        ({"model.r1_gama": [1]}, "unknown setting, did you mean 'model.r1_gamma'?"),
+        ({"model.r1_gamma": {"low": -1, "high": 2}}, "model.r1_gamma: -1: must be at least 0"),
+        ({"training.batch": [16, 1 << 22]}, "training.batch: 4194304: must be at most"),
+        ({"training.batch": {"low": 4, "high": 8.5}}, "takes whole numbers"),
+        ({"augment.mode": ["none", "adaa"]}, "did you mean 'ada'?"),
+        ({"training.kimg": [1, 2]}, "is decided by the search: give it as kimg"),
+        ({"metrics.num": [10, 20]}, "would change what trials are measured by"),
+        ({"data.subset": [10, 20]}, "would change what trials are measured by"),
+        ({"preset": ["tiny", "tinny"]}, "'tinny' is unknown"),
+        ({"model.path_weight": {"times": [0.5, 2]}}, "there are no multiples"),
+        ({"augment.p": {"low": 0.1, "high": 0.2, "when": {"augment.mod": "x"}}}, "is not searched"),
+        (
+            {"augment.mode": ["none", "ada"],
+             "augment.target": {"low": 0, "high": 1, "when": {"augment.mode": "adda"}}},
+            "augment.mode is never adda: did you mean 'ada'?",
+        ),
+        (
+            {"augment.p": {"low": 0.1, "high": 0.2, "when": {"augment.target": 1}},
+             "augment.target": {"low": 0, "high": 1, "when": {"augment.p": 1}}},
+            "wait for each other",
+        ),
+        ("smal-data", "did you mean 'small-data'?"),
+    ],
+)  # fmt: skip
+def test_what_the_configuration_refuses(cells: Archive, space: object, said: str) -> None:
+    with pytest.raises(UserError) as caught:
+        opened(cells, space)
+    assert said in str(caught.value)
+
+
+def test_a_value_that_needs_another_setting_gets_it(cells: Archive) -> None:
+    space = opened(
+        cells,
+        {
+            "augment.mode": ["none", "fixed"],
+            "augment.p": {"low": 0.1, "high": 0.5, "when": {"augment.mode": "fixed"}},
+        },
+    )
+    assert [each.path for each in space.parameters] == ["augment.mode", "augment.p"]
+    with pytest.raises(UserError, match="augment.mode: fixed: .*needs a strength"):
+        opened(cells, {"augment.mode": ["none", "fixed"]})
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_built_in_spaces_fit_what_is_there(cells: Archive, name: str) -> None:
+    space = opened(cells, name)
+    assert len(space.parameters) >= 4
+    for parameter in space.parameters:
+        if parameter.path == "model.r1_gamma":
+            assert parameter.relative is (name == "small-data")
+    presets = {each.path: each for each in space.parameters}.get(PRESET)
+    assert presets is not None and len(presets.choices) >= 2
+
+
+def test_what_images_forbid_is_left_out_of_a_built_in_space(tmp_path: Path) -> None:
+    knees = make_archive(tmp_path / "knees.zip", invariances=())
+    space = opened(open_archive(knees), "published")
+    assert "data.mirror" not in [each.path for each in space.parameters]
+    assert any("left out of the space: data.mirror" in note for note in space.notes)
