@@ -18,7 +18,7 @@ JOBS = [
     *("generate", "get_weights", "import_weights", "inspect", "interpolate"),
     *("mix", "mix_styles", "neighbours", "phantom", "prepare", "project"),
     *("report", "segment_evaluate", "segment_predict", "segment_train", "split"),
-    *("study", "train", "truncation", "weights"),
+    *("search", "study", "train", "truncation", "weights"),
 ]
 NAMES = ["AugmentPipe", "ImageSpec", "Snapshot", "UserError", "load", *JOBS]
 

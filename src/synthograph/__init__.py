@@ -48,7 +48,7 @@ _JOBS = (
     *("generate", "get_weights", "import_weights", "inspect", "interpolate"),
     *("mix", "mix_styles", "neighbours", "phantom", "prepare", "project"),
     *("report", "segment_evaluate", "segment_predict", "segment_train", "split"),
-    *("study", "train", "truncation", "weights"),
+    *("search", "study", "train", "truncation", "weights"),
 )
 __all__ = ["AugmentPipe", "ImageSpec", "Snapshot", "UserError", "load", *_JOBS]
 
