@@ -21,7 +21,7 @@ class ProjectedConfig(GeneratorConfig):
         None,
         ge=16,
         le=4096,
-        description="longer side of what that network sees; the images' own, at least 64, unless "
+        description="longer side of what that network sees; the images' own, at least 32, unless "
         "given",
     )
     mixed_channels: int = pydantic.Field(

@@ -20,7 +20,7 @@ from synthograph.ops.convolution import convolve
 
 # n image, c k channels, l tap, u v h w sides, y class
 
-SMALLEST_SIDE = 64
+SMALLEST_SIDE = 32
 """Of what the frozen network sees, unless another one is asked for."""
 COARSE = 16
 """Stride from which on pictures are mixed to twice the channels."""
