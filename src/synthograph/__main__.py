@@ -1,5 +1,6 @@
 """`python -m synthograph`."""
 
+import codecs
 import os
 import signal
 import sys
@@ -24,6 +25,7 @@ def run() -> None:
     """Run the command line; a request to stop while it is still being imported ends it in one line
     too.
     """
+    _speak_utf8()
     open_streams()
     with _listening() as asked:
         try:
@@ -31,6 +33,13 @@ def run() -> None:
         except KeyboardInterrupt:
             sys.exit(_interrupted(asked))
         start(asked)
+
+
+def _speak_utf8() -> None:
+    """Start again in UTF-8 where Python was told to read names in ASCII: files have other ones."""
+    if os.name == "posix" and codecs.lookup(sys.getfilesystemencoding()).name == "ascii":
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 @contextmanager

@@ -70,6 +70,20 @@ def test_signals_to_copies_of_the_process_end_them_alone(tmp_path: Path) -> None
     assert (done.returncode, done.stderr) == (50 + signal.SIGTERM, "")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="its names are never ASCII")
+def test_a_locale_of_ascii_alone_keeps_names(tmp_path: Path) -> None:
+    found = subprocess.run(
+        [sys.executable, "-m", "synthograph", "inspect", "größe.zip"],
+        cwd=tmp_path,
+        env={**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0"},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert found.returncode == 2
+    assert "größe.zip" in found.stderr
+
+
 def test_what_was_ignored_stays_ignored(tmp_path: Path) -> None:
     code = "os.kill(os.getpid(), signal.SIGINT); sys.exit(60)"
     assert start(tmp_path, "torch", code, GENERATE, ignored=True).returncode == 60

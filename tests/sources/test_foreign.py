@@ -27,12 +27,14 @@ def test_foreign_images_are_rejected_by_ending_and_by_content(tmp_path: Path) ->
     files = {"a.webp": saved("WEBP"), "b.gif": saved("GIF"), "c.jp2": saved("JPEG2000")}
     files |= {"d.avif": saved("AVIF"), "e.nrrd": b"x", "f.svs": b"II*\0", "g.ppm": saved("PPM")}
     files |= {"WEBP1": files["a.webp"], "x.dat": files["b.gif"], "y.png": files["c.jp2"]}
+    files |= {"h.npy": b"x", "i.h5": b"x", "ARRAY": b"\x93NUMPY\x01\0", "H": b"\x89HDF\r\n\x1a\n"}
     files |= {"good.png": saved("PNG"), "GOOD": saved("PNG"), "n.txt": b"text", "odd": b"odd"}
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
     found = read_files(FileSourceOptions(source=tmp_path))
     reasons = {reject.name: reject.reason for reject in found.rejects}
     assert {"a.webp", "WEBP1", "x.dat", "f.svs", "e.nrrd", "g.ppm"} <= reasons.keys()
+    assert {"h.npy", "i.h5", "ARRAY", "H"} <= reasons.keys()
     assert [item.name for item in found.items] == ["GOOD", "good.png", "y.png"]
     with pytest.raises(UnreadableError, match="JPEG 2000 is not read"):
         found.items[2].decode()

@@ -108,6 +108,13 @@ def test_separators_that_only_look_so(tmp_path: Path) -> None:
     assert read.rows == (TableRow("row 3", "a.png", "x"),)
 
 
+def test_comments_at_the_top_are_passed_over(tmp_path: Path) -> None:
+    read = table(tmp_path, "# made by a program\n# in May\nfile,label\na.png,x\n")
+    assert read.rows == (TableRow("row 4", "a.png", "x"),)
+    read = table(tmp_path, "#file,label\na.png,#x\n", file="#file")
+    assert [row.file for row in read.rows] == ["a.png"]
+
+
 @pytest.mark.parametrize(
     ("encoding", "guessed"),
     [

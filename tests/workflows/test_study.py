@@ -233,6 +233,15 @@ def test_a_study_that_was_begun_before_a_key_existed_goes_on(home: Path, tmp_pat
     assert folder.freeze(inputs).sha256 == "of then" != frozen.sha256
 
 
+def test_an_emptied_record_of_its_beginning_has_a_way_out(home: Path, tmp_path: Path) -> None:
+    inputs = open_inputs(read_study(home / "mine.yaml"), "cpu", Silent())
+    StudyFolder(tmp_path / "first").freeze(inputs)
+    (tmp_path / "first/frozen/study.json").write_bytes(b"")
+    with pytest.raises(UserError, match="begin in another folder by --outdir"):
+        StudyFolder(tmp_path / "first").freeze(inputs)
+    StudyFolder(tmp_path / "second").freeze(inputs)
+
+
 def test_a_folder_with_other_files_is_left_alone(home: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(UserError, match="a folder with other files"):

@@ -9,6 +9,7 @@ from synthograph.core.names import first_few
 PICTURE = "save it as PNG with any picture program"
 PHOTOGRAPH = "develop it to PNG or to 8-bit TIFF"
 VOLUME = "save it as NIfTI (.nii.gz), such as with 3D Slicer"
+ARRAY = "save every image of it as PNG or TIFF, such as with Pillow"
 SLIDE = "export the regions that matter as PNG or TIFF, such as with OpenSlide"
 
 
@@ -63,6 +64,8 @@ FOREIGN: tuple[Foreign, ...] = (
         _never,
         SLIDE,
     ),
+    Foreign("NumPy array", (".npy",), _magic(b"\x93NUMPY"), ARRAY),
+    Foreign("HDF5", (".h5", ".hdf5"), _magic(b"\x89HDF\r\n\x1a\n"), ARRAY),
 )
 """By ending, else by the first bytes."""
 

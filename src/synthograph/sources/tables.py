@@ -270,7 +270,8 @@ def _read_cells(text: str, path: Path) -> tuple[list[str], list[tuple[int, list[
     if told:
         first, lines = 2, parse_csv(text[told.end() :], str(path), told[1])
     else:
-        first, lines = 1, _parse(text, path)
+        comments, text = _without_comments(text)
+        first, lines = 1 + comments, _parse(text, path)
     rows = [cells for _, cells in lines]
     if not rows or not any(rows[0]):
         raise UserError(f"{path}: is empty; its first row names the columns")
@@ -290,6 +291,21 @@ def _read_cells(text: str, path: Path) -> tuple[list[str], list[tuple[int, list[
                 f"{path}, row {number}: has {len(cells)} cells, the header has {len(header)}"
             )
     return header, body
+
+
+def _without_comments(text: str) -> tuple[int, str]:
+    """How many lines at the top are comments, and the rest. A line that begins with # is one, but
+    where it has as many cells as the line below, it names the columns.
+    """
+    lines = text.splitlines(keepends=True)
+    for number, (line, below) in enumerate(zip(lines, lines[1:], strict=False)):
+        if not line.startswith("#") or _widest(line) >= max(_widest(below), 1):
+            return number, "".join(lines[number:])
+    return 0, text
+
+
+def _widest(line: str) -> int:
+    return max(line.count(one) for one in _DELIMITERS)
 
 
 def _parse(text: str, path: Path) -> list[tuple[int, list[str]]]:

@@ -246,6 +246,17 @@ class TrackingConfig(Config):
     def _safe(cls, uri: str | None) -> str | None:
         return None if uri is None else writable_address(uri)
 
+    def options(self) -> JsonObject:
+        """The options of `train` that give these settings; none where nothing was asked for."""
+        if self.trackers is None:
+            return {}
+        given = {"tracking_uri": self.uri, "tracking_parent": self.parent}
+        return {
+            "tracker": self.trackers or ["none"],
+            "experiment": self.experiment,
+            **{name: value for name, value in given.items() if value is not None},
+        }
+
 
 class RunConfig(Config):
     """The root."""

@@ -7,6 +7,7 @@ Any number of processes may run the same search: whatever one of them has done, 
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,8 @@ from synthograph.results.measures import Direction, about
 from synthograph.results.search import Search, SearchConstraint, SearchObjective
 from synthograph.training.config import RunConfig
 from synthograph.training.setup import held_out
+from synthograph.training.trackers import check_trackers
+from synthograph.training.trackers.parts import parent_run
 from synthograph.workflows.processes import side_by_side
 from synthograph.workflows.search_analysis import Again, search_of
 from synthograph.workflows.search_finals import DONE, FinalRecord, Finals
@@ -84,6 +87,8 @@ def run(request: SearchRequest, *, progress: Progress) -> SearchResult | SearchP
     """
     with calling({name: flag for name, flag in request.flags().items() if name in request.typed()}):
         settings = read_search(request.search, request.typed())
+    tracking = request.tracking()
+    check_trackers(tracking)
     archive = open_archive(settings.data)
     objectives = [_objective(name) for name in settings.objectives]
     constraints = [_constraint(name, least) for name, least in settings.constraints.items()]
@@ -105,10 +110,14 @@ def run(request: SearchRequest, *, progress: Progress) -> SearchResult | SearchP
         words = request.model_copy(update={"gpus": 1}).command_words()
         side_by_side([words] * request.gpus, request.command_line())
         progress = Silent()
-    trials = Trials(space, objectives, constraints, folder, store, progress)
     try:
-        trials.work_off()
-        search = _named(trials, frozen, measured_on, request, progress)
+        with ExitStack() as stack:
+            with folder.lock("begins to be followed"):
+                about = {"search": frozen.settings}
+                parts = stack.enter_context(parent_run(tracking, folder.path, about, progress.log))
+            trials = Trials(space, objectives, constraints, folder, store, progress, parts)
+            trials.work_off()
+            search = _named(trials, frozen, measured_on, request, progress)
     except StoppedError as error:
         raise StoppedError(f"{error}; trials are saved, and the same command goes on") from None
     return SearchResult(search, folder.path)

@@ -93,7 +93,9 @@ class Finals:
         space, folder = self.trials.space, self.trials.folder
         run = TrialRun(
             folder.final(finalist.name(seed)),
-            space.configuration(finalist.drawn),
+            space.configuration(finalist.drawn).model_copy(
+                update={"tracking": self.trials.tracking}
+            ),
             space.preset(finalist.drawn),
             seed,
             self.device,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from synthograph.archive.reader import Archive
 from synthograph.core.commands import other_command
-from synthograph.core.config import Config, read_tree
+from synthograph.core.config import Config
 from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors, refuse_unwritable_folder, write_json
 from synthograph.core.locks import Lock
@@ -14,7 +14,7 @@ from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.version import VERSION
 from synthograph.workflows.search_settings import SearchSettings
 from synthograph.workflows.search_winner import RESULT
-from synthograph.workflows.study_settings import digest
+from synthograph.workflows.study_settings import digest, read_frozen
 
 FROZEN, PAGE = "frozen/search.json", "report.html"
 LOCK = ".lock"
@@ -87,7 +87,7 @@ def begin(path: Path, settings: SearchSettings, archive: Archive) -> tuple[Searc
             with disk_errors(path):
                 (path / FROZEN).parent.mkdir(exist_ok=True)
             write_json(path / FROZEN, wanted.tree())
-    begun = Frozen.parse(read_tree(path / FROZEN))
+    begun = read_frozen(Frozen, path / FROZEN)
     if begun.sha256 != wanted.sha256 and _today(begun) != _today(wanted):
         then, now = ({"settings": f.settings, "images": f.images} for f in (begun, wanted))
         raise UserError(

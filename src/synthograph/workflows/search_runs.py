@@ -205,7 +205,7 @@ class TrialRun:
                 "outdir": str(self.home),
                 "device": self.device,
             }
-        self._patiently(worker, request)
+        self._patiently(worker, request | self.config.tracking.options())
         if self.collapsed:
             raise CollapsedError(COLLAPSED)
 

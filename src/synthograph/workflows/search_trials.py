@@ -7,7 +7,7 @@ was heard of it for long.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from synthograph.core.errors import BlockedError, DivergedError, UserError
 from synthograph.core.files import disk_errors
@@ -23,6 +23,7 @@ from synthograph.results.search import (
     Settings,
     TrialState,
 )
+from synthograph.training.config import TrackingConfig
 from synthograph.training.loop import duration
 from synthograph.workflows.search_folder import SearchFolder
 from synthograph.workflows.search_rungs import beats, goes_on, misses, rungs_of, values_of
@@ -50,6 +51,7 @@ class Trials:
         folder: of the search, as this process sees it.
         store: what all processes share.
         progress: who listens.
+        tracking: who follows the runs.
     """
 
     space: Space
@@ -58,6 +60,7 @@ class Trials:
     folder: SearchFolder
     store: Store
     progress: Progress
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
 
     @property
     def settings(self) -> SearchSettings:
@@ -170,6 +173,7 @@ class Trials:
         if not noted.rungs:
             self.progress.log(f"trial {noted.number}: {described(trial.settings)}")
         preset, device = self.space.preset(drawn), self.space.device
+        config = config.model_copy(update={"tracking": self.tracking})
         runs = [TrialRun(home / f"seed{s}", config, preset, s, device) for s in trial.seeds]
         last = time.monotonic()
 

@@ -10,7 +10,7 @@ from synthograph.training.config import RunConfig, TrainRequest
 
 RESULT, WINNER = "search.json", "winner.yaml"
 """What came of a search, and the configuration of its winner, in its folder."""
-OWN = ("seed", "device", "precision", "threads", "schema_version")
+OWN = ("seed", "device", "precision", "threads", "schema_version", "tracking")
 """Settings that each run of a configuration has for itself."""
 LENGTHS = ("kimg", "max_hours", "save_every")
 

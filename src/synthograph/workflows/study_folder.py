@@ -8,7 +8,7 @@ from pathlib import Path
 from synthograph.archive.batches import ArchiveRows
 from synthograph.archive.ledger import note_look
 from synthograph.core.commands import other_command
-from synthograph.core.config import Config, read_tree
+from synthograph.core.config import Config
 from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors, refuse_unwritable_folder, write_bytes, write_json
 from synthograph.core.locks import Lock
@@ -18,7 +18,7 @@ from synthograph.core.version import VERSION
 from synthograph.workflows.study_cells import Cell
 from synthograph.workflows.study_folds import folds_table
 from synthograph.workflows.study_inputs import Inputs
-from synthograph.workflows.study_settings import StudySettings, digest
+from synthograph.workflows.study_settings import StudySettings, digest, read_frozen
 
 FROZEN, CHOICES = "frozen/study.json", "frozen/choices.json"
 FOLDS, RESULT = "folds.csv", "study.json"
@@ -114,7 +114,7 @@ class StudyFolder:
                     (self.path / FROZEN).parent.mkdir(exist_ok=True)
                 write_bytes(self.path / FOLDS, folds_table(inputs.folds))
                 write_json(self.path / FROZEN, wanted.tree())
-        begun = Frozen.parse(read_tree(self.path / FROZEN))
+        begun = read_frozen(Frozen, self.path / FROZEN)
         if begun.sha256 != wanted.sha256 and _today(begun) != _today(wanted):
             raise UserError(self._otherwise(begun, wanted))
         return begun
@@ -142,7 +142,7 @@ class StudyFolder:
                 for line in _note(inputs, f"study {inputs.settings.name} {frozen.sha256:.12}"):
                     progress.log(f"warning: {line}")
                 write_json(path, choices.tree())
-        found = Choices.parse(read_tree(path))
+        found = read_frozen(Choices, path)
         if found.study != frozen.sha256:
             raise UserError(f"{path}: belongs to another study: remove the folder {self.path}")
         return found

@@ -15,7 +15,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, TypeVar, get_args
 
 import pydantic
 from pydantic import Field
@@ -33,6 +33,7 @@ from synthograph.workflows.downstream_requests import (
     SegmentTrainRequest,
 )
 
+C = TypeVar("C", bound=Config)
 CHOSEN = "chosen"
 SPLIT, EXTERNAL = FOLDS = ("split", "external")
 """What may stand in place of a number of folds."""
@@ -414,6 +415,21 @@ def read_study(path: Path, trained_on: Path | None = None) -> StudySettings:
     except SettingError as error:
         raise UserError(f"{path}: {error}") from None
     return settings.model_copy(update={"name": settings.name or path.stem}).located(path.parent)
+
+
+def read_frozen(kind: type[C], path: Path) -> C:
+    """What was fixed when the work of a folder began.
+
+    Raises:
+        UserError: the file is damaged; nothing else says what the rest of the folder belongs to.
+    """
+    try:
+        return kind.parse(read_tree(path))
+    except UserError as error:
+        raise UserError(
+            f"{error}. The file {path} says what this folder was begun with: put it back from a "
+            "copy, or begin in another folder by --outdir"
+        ) from None
 
 
 def digest(content: object) -> str:
