@@ -7,6 +7,8 @@ import pytest
 
 import synthograph
 from synthograph.archive.batches import ArchiveRows
+from synthograph.archive.reader import open_archive
+from synthograph.core.config import parse_assignments
 from synthograph.core.errors import StoppedError, UserError
 from synthograph.core.interval import Interval
 from synthograph.core.progress import Printed
@@ -14,9 +16,9 @@ from synthograph.features.base import MissingWeightsError
 from synthograph.models.registry import RACES
 from synthograph.results.race import Candidate, Race, RaceScore
 from synthograph.training.config import RunConfig, TrainRequest
-from synthograph.training.estimate import Estimate
 from synthograph.training.run import read_config
 from synthograph.training.session import Session
+from synthograph.training.setup import make_session, open_data, resolve_run
 from synthograph.workflows import race, train
 from tests.conftest import make_archive
 
@@ -78,6 +80,10 @@ def test_overlapping_intervals_are_said() -> None:
     assert "chance may have decided" in race.decide(raced(a=(5, 0.5), b=(4, 0.5))).reasons[-1]
 
 
+def test_a_race_that_was_too_short_says_so() -> None:
+    assert "too short to tell" in race.decide(raced(a=(9, 0.0), b=(4, 0.0))).reasons[-1]
+
+
 def test_without_numbers_nothing_is_decided() -> None:
     with pytest.raises(UserError, match="choose a preset"):
         race.decide(raced(a=(None, 0.5)))
@@ -85,7 +91,7 @@ def test_without_numbers_nothing_is_decided() -> None:
 
 @pytest.fixture
 def cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(race, "bounded_estimate", lambda *_: Estimate(1000, None, 4))
+    monkeypatch.setattr(race, "_seconds_per_kimg", lambda _: 1000.0)
     monkeypatch.setitem(RACES, "quick", ("tiny", "tiny-progressive"))  # which need no weights
     path = make_archive(tmp_path / "cells.zip", count=48, size=(8, 8))
     synthograph.split(archive=path, val=0.4, test=0.2)
@@ -142,6 +148,29 @@ def test_a_dry_run_says_what_decides(
     assert train.run(TrainRequest.parse(asked), progress=Printed()) is None
     assert not (tmp_path / "runs").exists()
     assert "if its coverage is at least 0.8 of the best" in capsys.readouterr().out
+
+
+def test_candidates_are_timed_over_all_their_stages(
+    cells: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    seconds = 0.0
+
+    def step(session: Session) -> None:
+        nonlocal seconds
+        seconds += session.stage.resolution * session.batch_size / 1000
+        session.state.progress.images += session.batch_size
+
+    monkeypatch.setattr(Session, "step", step)
+    monkeypatch.setattr(race, "_clock", lambda _: seconds)
+    settings = parse_assignments(
+        ["training.kimg=0.04", "model.progressive_stage=5", "model.start_dimension=4"]
+    )
+    config, _ = resolve_run(open_archive(cells), "tiny-progressive", [settings])
+    session = make_session(config, open_data(config))
+    starts = session.family.stage_starts(config.model, session.spec)
+    wanted = (4 * starts[1] + 8 * (40 - starts[1])) / 40
+    assert len(starts) == 2 and race._seconds_per_kimg(session) == pytest.approx(wanted, rel=0.01)
 
 
 def test_images_must_be_held_out(tmp_path: Path) -> None:

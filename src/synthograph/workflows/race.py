@@ -4,11 +4,15 @@ The preset that is best for one kind of images is not for another. Held-out imag
 features that learned from no photographs and that no discriminator uses.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from synthograph.archive.batches import ArchiveRows, ImageSet
+from synthograph.core.devices import is_gpu, synchronise
 from synthograph.core.errors import StoppedError, UserError
 from synthograph.core.files import disk_errors
 from synthograph.core.progress import Progress
@@ -19,9 +23,9 @@ from synthograph.models.registry import RACES
 from synthograph.models.snapshot_files import list_snapshots
 from synthograph.results.race import Candidate, Race, RaceScore
 from synthograph.training.config import MetricsConfig, RunConfig, TrainRequest
-from synthograph.training.estimate import bounded_estimate
 from synthograph.training.loop import duration
 from synthograph.training.run import CONFIG, numbered_folder, read_config
+from synthograph.training.session import Session
 from synthograph.training.setup import make_session, open_data
 from synthograph.workflows.snapshot_scores import (
     LABEL_VECTORS,
@@ -42,8 +46,8 @@ SECONDS = 300.0
 """Longest training of a candidate in the race."""
 SHARE = 0.25
 """Largest share of its whole training that a candidate has in the race."""
-TIMED = 8.0
-"""Seconds to time a candidate, about."""
+TIMED, STEPS = 8.0, 16
+"""Seconds to time a candidate, at most about; and steps, with every phase of them."""
 KIMG, FEATURES = "training.kimg", "metrics.features"
 """Settings that a race reads."""
 
@@ -142,8 +146,37 @@ def _entrant(request: TrainRequest, preset: str, resolve: Resolve) -> _Entrant:
             f"--cfg {request.cfg} chooses by held-out images: {why or LABEL_VECTORS}; or choose "
             f"yourself, such as --cfg {preset}"
         )
-    rate = bounded_estimate(config, data, TIMED).sec_per_kimg
+    rate = _seconds_per_kimg(make_session(config, data))
     return _Entrant(preset, config, data, scorer.reference.images, rate)
+
+
+def _seconds_per_kimg(session: Session) -> float:
+    """Seconds for a thousand images over all stages of a run, by steps whose weights are thrown
+    away. On a processor it is the processor's time, so that other work does not make the race
+    unfair.
+    """
+    starts = [*session.family.stage_starts(session.config.model, session.spec)]
+    whole, seconds = session.config.training.images, 0.0
+    begun = [start for start in starts if start < whole]
+    for start, end in zip(begun, [*begun[1:], whole], strict=True):
+        session.state.progress.images = start
+        session.step()  # the first one of its kind is slower
+        first, before = session.state.progress.images, _clock(session.device)
+        for _ in range(STEPS):
+            session.step()
+            taken = _clock(session.device) - before
+            if taken > TIMED / len(begun):
+                break
+        seconds += taken / (session.state.progress.images - first) * (end - start)
+    return seconds / whole * 1000
+
+
+def _clock(device: torch.device) -> float:
+    """Seconds that have passed: for a GPU by the clock, for a processor those of a thread."""
+    if is_gpu(device):
+        synchronise(device)
+        return time.perf_counter()
+    return time.process_time() / torch.get_num_threads()
 
 
 def _judge(request: TrainRequest) -> str:
@@ -263,7 +296,9 @@ def decide(race: Race) -> Race:
         f"{winner} goes on: {DISTANCE} {number(admitted[winner])} by {race.extractor} is the "
         f"smallest, with coverage {covered[winner]:.2g}"
     )
-    return race.replace(winner=winner, reasons=(*refused, why, *_overlap(race, winner)))
+    early = ["no real image is covered yet, so the race was too short to tell: give more --kimg"]
+    reasons = (*refused, why, *_overlap(race, winner), *([] if best else early))
+    return race.replace(winner=winner, reasons=reasons)
 
 
 def _overlap(race: Race, winner: str) -> Iterator[str]:
