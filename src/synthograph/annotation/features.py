@@ -30,15 +30,14 @@ class FeatureSource:
     noise: NoiseMode
     patch: int = 0
 
-    def layers(self, ws: Float[Tensor, "n s w"]) -> list[Tensor]:
-        """Layers [n, c, h, w] of images, fp32: the generator's, the coarsest first, then patches of
-        the image.
+    def draw(self, ws: Float[Tensor, "n s w"]) -> tuple[Float[Tensor, "n o h w"], list[Tensor]]:
+        """Images, and their layers [n, c, h, w], fp32: the generator's, the coarsest first, then
+        patches of the image.
         """
         with torch.no_grad():
-            if not self.patch:
-                return list(self.kind.feature_maps(self.generator, ws, noise=self.noise).values())
             images, maps = self.kind.image_and_features(self.generator, ws, noise=self.noise)
-            return [*maps.values(), patches(images, self.patch)]
+            last = [patches(images, self.patch)] if self.patch else []
+        return images, [*maps.values(), *last]
 
 
 def patches(images: Float[Tensor, "n c h w"], side: int) -> Float[Tensor, "n d h w"]:

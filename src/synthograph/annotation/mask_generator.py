@@ -2,7 +2,7 @@
 read, what their classes are, and what they learned from.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from synthograph.models.registry import style_family
 from synthograph.models.snapshot import Snapshot
 from synthograph.results.mask_generator import TASK, MaskGeneratorInfo
 
-# n image, s style row, w width
+# n image, s style row, o channel, h height, w width
 
 TOP = 0.1
 """Share of the pixels of an image, those that members disagree on most, that its uncertainty is the
@@ -82,8 +82,10 @@ class MaskGenerator:
         kind, noise = style_family(snapshot.info.family), NoiseMode(info.drawing.noise)
         return FeatureSource(kind, generator, noise, self.head.shape.patch)
 
-    def label(self, source: FeatureSource, ws: Float[Tensor, "n s w"]) -> Iterator[Labelled]:
-        """Masks of styles, in order.
+    def label(
+        self, source: FeatureSource, ws: Float[Tensor, "n s w"]
+    ) -> tuple[Float[Tensor, "n o h w"], list[Labelled]]:
+        """Images of styles, and their masks.
 
         Args:
             source: of its own network.
@@ -92,11 +94,13 @@ class MaskGenerator:
         Raises:
             UserError: the network has other layers than the file says.
         """
-        layers = source.layers(ws)
+        images, layers = source.draw(ws)
         refuse_layers(layers, self.head.channels)
-        for found in self.head.probabilities(layers, (self.info.height, self.info.width)):
-            mask, divergence = decide(found, vote=self.head.shape.vote)
-            yield Labelled(mask.cpu(), divergence.cpu())
+        size, vote, found = (self.info.height, self.info.width), self.head.shape.vote, []
+        for probabilities in self.head.probabilities(layers, size):
+            mask, divergence = decide(probabilities, vote=vote)
+            found.append(Labelled(mask.cpu(), divergence.cpu()))
+        return images, found
 
 
 def refuse_layers(layers: Sequence[Tensor], channels: Sequence[int]) -> None:

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import itertools
 import json
 import os
 from collections import Counter
@@ -32,6 +31,7 @@ from synthograph.models.styles import StyleFamily
 from synthograph.ops.pixels import to_pixels
 from synthograph.sampling.folder import Unfinished
 from synthograph.sampling.image_request import FileKind as FileKind
+from synthograph.sampling.image_request import ImageMask
 from synthograph.sampling.image_request import ImageRequest as ImageRequest
 from synthograph.sampling.image_request import Job as Job
 from synthograph.sampling.image_request import SyntheticImage as SyntheticImage
@@ -325,8 +325,7 @@ def generate_archive(
     command, total = _command(snapshot, request, typed), len(request.jobs)
     if reject is not None:
         command["reject"] = dict(reject.about)
-    labels = request.labels
-    if labels is not None:
+    if (labels := request.labels) is not None:
         command["masks"] = {**labels.command, "keep": labels.keep}
     if part is not None:
         refuse_destination(dest)
@@ -337,10 +336,8 @@ def generate_archive(
         missing = missing_ranges(writer, total, command)
     try:
         for numbers in missing:
-            batches = generate(snapshot, request, numbers=numbers)
-            masks = itertools.repeat(None) if labels is None else labels.masks(numbers)
-            images = track(_until(stop, _judged(batches, reject)), len(numbers))
-            for (image, out), mask in zip(images, masks, strict=False):
+            batches = _judged(_masked(snapshot, request, numbers), reject)
+            for image, mask, out in track(_until(stop, batches), len(numbers)):
                 kept = [] if out else [encoded(snapshot, request, image, mask)]
                 writer.add(kept, [image.seed, image.label] if out else None)
             if stop is not None and stop.requested and writer.items_done < len(own):
@@ -357,13 +354,25 @@ def generate_archive(
     return len(writer.rows)
 
 
+def _masked(
+    snapshot: Snapshot, request: ImageRequest, numbers: range
+) -> Iterator[list[tuple[SyntheticImage, ImageMask | None]]]:
+    """Batches of images, each with its mask where the request has what makes masks."""
+    if request.labels is not None:
+        yield from map(list, request.labels.draw(numbers))
+        return
+    for batch in generate(snapshot, request, numbers=numbers):
+        yield [(image, None) for image in batch]
+
+
 def _judged(
-    batches: Iterator[list[SyntheticImage]], reject: RejectionRule | None
-) -> Iterator[list[tuple[SyntheticImage, bool]]]:
-    """Batches of images, each with whether it is to be left out."""
+    batches: Iterator[list[tuple[SyntheticImage, ImageMask | None]]], reject: RejectionRule | None
+) -> Iterator[list[tuple[SyntheticImage, ImageMask | None, bool]]]:
+    """Batches of images, each with its mask and whether it is to be left out."""
     for batch in batches:
-        out = [False] * len(batch) if reject is None else reject.judge([i.pixels for i in batch])
-        yield list(zip(batch, out, strict=True))
+        pixels = [image.pixels for image, _ in batch]
+        out = [False] * len(batch) if reject is None else reject.judge(pixels)
+        yield [(image, mask, no) for (image, mask), no in zip(batch, out, strict=True)]
 
 
 def _command(snapshot: Snapshot, request: ImageRequest, typed: str | None) -> JsonObject:

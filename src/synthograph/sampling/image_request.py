@@ -42,14 +42,14 @@ class MaskRule:
     """What gives the images of an archive masks.
 
     Attributes:
-        masks: gets a range of the jobs of the request; gives the mask of each in turn.
+        draw: gets a range of the jobs of the request; gives their images and masks in batches.
         keep: share of the images that is kept; those with the least certain masks are withheld.
         command: what identifies the rule, as JSON data.
         about: what is recorded of it in `dataset.json`.
         found_on: real images whose masks it learned from.
     """
 
-    masks: Callable[[range], Iterator[ImageMask]]
+    draw: Callable[[range], Iterator[list[tuple["SyntheticImage", ImageMask]]]]
     keep: float
     command: Mapping[str, object]
     about: Mapping[str, object]

@@ -24,10 +24,17 @@ from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.core.signals import StopRequest
 from synthograph.models.snapshot import Snapshot
+from synthograph.ops.pixels import to_pixels
 from synthograph.results.annotations import Drawing
 from synthograph.results.mask_generator import MaskGeneratorInfo
 from synthograph.sampling import generate as sampling
-from synthograph.sampling.image_request import FileKind, ImageMask, ImageRequest, MaskRule
+from synthograph.sampling.image_request import (
+    FileKind,
+    ImageMask,
+    ImageRequest,
+    MaskRule,
+    SyntheticImage,
+)
 from synthograph.sampling.latents import FoundOn, placed, styles
 from synthograph.workflows.annotate_requests import AnnotateGenerateRequest
 from synthograph.workflows.generate import FINISHING, seeds_and_classes
@@ -38,8 +45,8 @@ from synthograph.workflows.tables import table_lines
 SHARE = "share."
 """How columns of the manifest begin that hold the share of the pixels of a class."""
 UNIT = 8
-"""Images whose features are computed at once, always the same beside each other: sums over others
-differ in the last bit, which could turn a pixel that lies between two classes.
+"""Images that are drawn at once, always the same beside each other: in other batches sums differ in
+the last bit, which could turn a pixel that lies between two classes.
 """
 
 
@@ -95,7 +102,7 @@ def run(request: AnnotateGenerateRequest, *, progress: Progress) -> AnnotateGene
     drawn = _as_painted(request, generator.info.drawing)
     snapshot, how = open_styled(drawn, request.network, progress)
     jobs = seeds_and_classes(request, sampling.choose_classes(snapshot, request.classes))
-    images = ImageRequest(jobs, **vars(how))
+    images = ImageRequest(jobs, **vars(replace(how, batch=UNIT)))
     labelling = _Labelling(snapshot, images, generator, request.save_uncertainty)
     images = replace(images, labels=labelling.rule(request))
     sampling.check_request(snapshot, images)
@@ -156,26 +163,31 @@ class _Labelling:
         known = ("classes", "forecasts", "image_digests", "mask_digests")
         tree = info.tree()
         return MaskRule(
-            self.masks,
+            self.draw,
             request.keep,
             {"mask_generator": sha256, "pictures": self.pictures is not None},
             {"file": request.mask_generator.name, "sha256": sha256, **{k: tree[k] for k in known}},
             FoundOn(frozenset(info.groups), frozenset(info.real_images)),
         )
 
-    def masks(self, numbers: range) -> Iterator[ImageMask]:
-        """Masks of some jobs, in order; writes the pictures of each before it is given."""
-        source, how = self._source(), replace(self.images, batch=UNIT)
-        names = self.images.file_names(FileKind.PNG) if self.pictures is not None else ()
+    def draw(self, numbers: range) -> Iterator[list[tuple[SyntheticImage, ImageMask]]]:
+        """Images and masks of some jobs; writes the pictures of each before it is given."""
+        source, images = self._source(), self.images
+        names = images.file_names(FileKind.PNG) if self.pictures is not None else ()
         for start in range(numbers.start // UNIT * UNIT, numbers.stop, UNIT):
-            chosen = self.images.chosen(self.snapshot, slice(start, start + UNIT))
-            ws = styles(self.snapshot, chosen, how).to(self.images.device)
-            for number, found in enumerate(self.generator.label(source, ws), start):
+            unit = slice(start, start + UNIT)
+            ws = styles(self.snapshot, images.chosen(self.snapshot, unit), images)
+            drawn, labelled = self.generator.label(source, ws.to(images.device))
+            pixels, made = to_pixels(drawn, self.snapshot.info.spec.bits), []
+            for number, (job, own, found) in enumerate(
+                zip(images.jobs[unit], pixels, labelled, strict=True), start
+            ):
                 if number not in numbers:
                     continue
                 if self.pictures is not None:
                     write_bytes(self.pictures / names[number], self._picture(found))
-                yield self._mask(found)
+                made.append((SyntheticImage(*job, own), self._mask(found)))
+            yield made
 
     def _source(self) -> FeatureSource:
         drawn_with = placed(self.snapshot, self.images)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from synthograph.core.request import Flag, Positional, Request, Words
-from synthograph.workflows.latent_requests import OfNetwork, Rendered
+from synthograph.workflows.latent_requests import Drawn, OfNetwork, Rendered
 from synthograph.workflows.requests import Seeds
 
 MOST_PAINTED = 4096
@@ -190,7 +190,7 @@ class _LabelledImages(Seeds):
     )
 
 
-class AnnotateGenerateRequest(Rendered, _LabelledImages):
+class AnnotateGenerateRequest(Drawn, _LabelledImages):
     """Generate images with masks; those whose masks are least certain can be withheld."""
 
     group = "annotate"

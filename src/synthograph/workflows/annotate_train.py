@@ -287,7 +287,7 @@ class _Learning:
 
         def layers(number: int) -> list[Tensor]:
             row = self.images[number].row
-            return source.layers(ws[row : row + 1])
+            return source.draw(ws[row : row + 1])[1]
 
         channels = [layer.shape[1] for layer in layers(0)]
         sample = sample_pixels(torch.from_numpy(self.masks), sum(channels), self.seed)

@@ -209,11 +209,15 @@ class Synthesis(StyleSynthesis):
         features = self.levels(ws, maps, level, torch.float32 if force_fp32 else None)
         return enlarge(self.image(features, fade), 2 ** (self.finest - level))
 
-    def features(self, ws: Float[Tensor, "n s w"], noise_mode: str) -> list[Tensor]:
-        """Features [n, c, h, w] of every level that the networks have grown to."""
+    def drawn(
+        self, ws: Float[Tensor, "n s w"], noise_mode: str
+    ) -> tuple[Float[Tensor, "n o hh ww"], list[Tensor]]:
+        """Images, and the features [n, c, h, w] of every level that the networks have grown to."""
         maps = Noise(NoiseMode(noise_mode), None)
         ws = require_styles(ws, self.num_ws, self.w_dim)
-        return self.levels(ws, maps, self.growth.get()[0])
+        level, fade = self.growth.get()
+        features = self.levels(ws, maps, level)
+        return enlarge(self.image(features, fade), 2 ** (self.finest - level)), features
 
     def levels(
         self,

@@ -39,8 +39,11 @@ class StyleSynthesis(nn.Module, abc.ABC):
         return sum(height * width for height, width in self.noise_shapes)
 
     @abc.abstractmethod
-    def features(self, ws: Float[Tensor, "n s w"], noise_mode: str) -> list[Tensor]:
-        """Features [n, c, h, w] of every level, the coarsest first.
+    def drawn(
+        self, ws: Float[Tensor, "n s w"], noise_mode: str
+    ) -> tuple[Float[Tensor, "n o hh ww"], list[Tensor]]:
+        """Images as `forward` gives them, and the features [n, c, h, w] of every level, the
+        coarsest first.
 
         Raises:
             UserError: styles do not fit the network, or there is no such mode.
@@ -134,8 +137,18 @@ class MappedFamily(StyleFamily):
         noise: NoiseMode = NoiseMode.CONST,
     ) -> dict[str, Tensor]:
         """Features behind the last convolution of every resolution."""
-        found = _own(generator).synthesis.features(ws, noise)
-        return {f"{x.shape[2]}x{x.shape[3]}": x.float() for x in found}
+        return self.image_and_features(generator, ws, noise=noise)[1]
+
+    def image_and_features(
+        self,
+        generator: nn.Module,
+        ws: Float[Tensor, "n s w"],
+        *,
+        noise: NoiseMode = NoiseMode.CONST,
+    ) -> tuple[Float[Tensor, "n o hh ww"], dict[str, Tensor]]:
+        """Both, after one pass."""
+        image, found = _own(generator).synthesis.drawn(ws, noise)
+        return image, {f"{x.shape[2]}x{x.shape[3]}": x.float() for x in found}
 
     def set_precision(self, networks: base.Networks, dtype: torch.dtype) -> None:
         """Blocks of synthesis and discriminators; mapping, outputs and epilogue stay fp32."""

@@ -280,15 +280,20 @@ class Synthesis(StyleSynthesis):
         assert image is not None, "the last block always has heads"
         return image.contiguous()
 
-    def features(self, ws: Float[Tensor, "n s w"], noise_mode: str) -> list[Tensor]:
-        """Features [n, c, h, w] of every level, the coarsest first.
+    def drawn(
+        self, ws: Float[Tensor, "n s w"], noise_mode: str
+    ) -> tuple[Float[Tensor, "n o hh ww"], list[Tensor]]:
+        """Images, and the features [n, c, h, w] of every level, the coarsest first.
 
         Raises:
             UserError: styles do not fit the network, or there is no such mode.
         """
         maps = Noise(NoiseMode(noise_mode), None)
         ws = require_styles(ws, self.num_ws, self.w_dim)
-        return [x for x, _ in self._levels(ws, maps, self.block_dtype)]
+        levels = list(self._levels(ws, maps, self.block_dtype))
+        image = levels[-1][1]
+        assert image is not None, "the last block always has heads"
+        return image.contiguous(), [x for x, _ in levels]
 
     def _levels(
         self, ws: Float[Tensor, "n s w"], maps: Noise, dtype: torch.dtype
