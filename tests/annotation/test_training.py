@@ -87,7 +87,7 @@ def test_a_class_of_one_image_has_no_value_there() -> None:
     found = leave_out(SMALL, Painted(masks, sample, features, data.layers, (2, 2), 3), seed=0)
     assert np.isnan(found.best_dice[1, 2])
     assert np.isfinite(found.best_dice[:, 1]).all()
-    forecast = forecasts(masks, ["none", "line", "rare"], found.best_dice)[2]
+    forecast = forecasts(masks, ["none", "line", "rare"], found)[2]
     assert forecast.painted == 1
 
 
@@ -108,13 +108,16 @@ def test_better_by_more_than_the_standard_error() -> None:
 
 
 def test_the_interval_is_students() -> None:
-    values = np.array([0.7, 0.8, 0.85, 0.6, math.nan])
+    values = np.array([0.7, 0.72, 0.68, 0.66, math.nan])
     mean, ends = expected(values)
     known = values[:4]
     low, high = stats.t.interval(0.95, 3, loc=known.mean(), scale=stats.sem(known))
     assert mean == pytest.approx(known.mean())
     assert ends is not None
     assert (ends.low, ends.high) == pytest.approx((low, high))
+    more = expected(values, 1 / 3)[1]
+    assert more is not None and mean is not None
+    assert more.high - mean == pytest.approx((high - known.mean()) * (1 + 4 / 3) ** 0.5)
     assert expected(np.array([0.5])) == (0.5, None)
     assert expected(np.array([math.nan])) == (None, None)
     wide = expected(np.array([0.2, 0.9]))[1]

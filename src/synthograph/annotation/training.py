@@ -50,7 +50,7 @@ class HeadConfig(Config):
 
 
 LINEAR = HeadConfig()
-DEEP = HeadConfig(shape=HeadShape(widths=[32]), steps=300, rate=0.01, decay=1e-3)
+DEEP = HeadConfig(shape=HeadShape(widths=[32]), steps=300, batch=512, rate=0.01, decay=1e-3)
 PUBLISHED = HeadConfig(
     shape=HeadShape(widths=[128, 32], normalised=True, patch=0, vote=True),
     steps=2000,
@@ -165,6 +165,11 @@ class LeftOut:
     def best(self) -> int:
         """The check with the best mean over images; of equals the first."""
         return int(np.nan_to_num(_mean(self.means, 1), nan=-1).argmax())
+
+    @property
+    def share(self) -> float:
+        """Images that are left out at once divided by those that are learned from."""
+        return 1 / (min(self.dice.shape[1], MOST_FOLDS) - 1)
 
     @property
     def best_dice(self) -> Float64[np.ndarray, "n k"]:

@@ -115,7 +115,7 @@ def run(request: AnnotateTrainRequest, *, progress: Progress) -> AnnotateTrainRe
     info = info.replace(
         head=head.shape.tree(),
         channels=head.channels,
-        forecasts=tuple(forecasts(masks, names, None if found is None else found.best_dice)),
+        forecasts=tuple(forecasts(masks, names, found)),
         trials=tuple(_trial(name, each, name == chosen) for name, each in trials.items()),
     )
     out = placed(request.place("out"))
