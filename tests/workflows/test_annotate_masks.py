@@ -233,6 +233,12 @@ def test_what_is_not_as_it_was_painted_is_refused(
     refused("another mask than the one that was imported")
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(path)
     refused("is 8x8 pixels, the images are 16x16")
+    blank = np.full((16, 16), IGNORED, np.uint8)
+    Image.fromarray(blank).save(path)
+    first = about.painted[0]
+    own = PaintedMask(painter="p", sha256=mask_digest(blank))
+    images = tuple(each.replace(mask=own) if each == first else each for each in about.images)
+    refused(f"every pixel of the mask of {first.id} is ignored", about.replace(images=images))
     assert network.exists()
 
 

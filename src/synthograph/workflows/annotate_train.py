@@ -103,7 +103,7 @@ def run(request: AnnotateTrainRequest, *, progress: Progress) -> AnnotateTrainRe
     images = _painted(opened)
     snapshot = open_network(_network(request, opened), progress)
     _refuse_redrawn(opened, snapshot, images, device, progress)
-    masks = np.stack([opened.mask(image) for image in images])
+    masks = np.stack([_said_of(opened, image) for image in images])
     info = _info(request, opened, images, masks)
     if request.dry_run:
         return AnnotateTrainResult(None, snapshot.path, info)
@@ -136,6 +136,21 @@ def _painted(opened: OpenSet) -> list[AnnotatedImage]:
             f"'synthograph annotate import {opened.folder} --masks FOLDER'"
         )
     return found
+
+
+def _said_of(opened: OpenSet, image: AnnotatedImage) -> np.ndarray:
+    """The mask of an image.
+
+    Raises:
+        UserError: it cannot be used, or says nothing.
+    """
+    mask = opened.mask(image)
+    if (mask == IGNORED).all():
+        raise UserError(
+            f"{opened.folder}: every pixel of the mask of {image.id} is ignored: paint it, and "
+            "import it again with 'synthograph annotate import --replace'"
+        )
+    return mask
 
 
 def _network(request: AnnotateTrainRequest, opened: OpenSet) -> Path:
