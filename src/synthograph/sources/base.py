@@ -79,6 +79,31 @@ class Dicom:
 
 
 @dataclass(frozen=True, slots=True)
+class Slides:
+    """Which tiles of whole slides a user wants.
+
+    Attributes:
+        tile: side in pixels.
+        overlap: pixels that neighbours share.
+        mpp: micrometres of a pixel; None as the slide was scanned.
+        per_slide: how many of each slide, drawn at random; None for all.
+        seed: of that draw.
+        tissue: least share of tissue in a tile, 0 to 1.
+        pen: largest share of ink, 0 to 1.
+        sharpness: least standard deviation of the Laplacian of grey values; 0 for any.
+    """
+
+    tile: int
+    overlap: int = 0
+    mpp: float | None = None
+    per_slide: int | None = None
+    seed: int = 0
+    tissue: float = 0.5
+    pen: float = 0.02
+    sharpness: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What a user wants of files that hold more than one image, or say how large a pixel is."""
 
@@ -91,6 +116,7 @@ class Reading:
     spacing: float | None = None
     """Millimetres of a pixel in both directions, which slices are brought to."""
     dicom: Dicom = Dicom()
+    slides: Slides | None = None
 
 
 AS_IT_COMES = Reading()
@@ -150,6 +176,10 @@ class Reader(Protocol):
     def recognises(self, head: bytes) -> bool:
         """Whether a file that begins so is of these formats."""
         ...
+
+    def claims(self, file: SourceFile, reading: Reading) -> bool:
+        """Whether it takes a file with the ending of another reader."""
+        return False
 
     def frames(self, file: SourceFile, reading: Reading) -> Iterable[Frame]:
         """The images of a file that are wanted, in order."""

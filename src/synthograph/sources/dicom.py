@@ -25,7 +25,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from synthograph.core.errors import UserError
 from synthograph.core.record import Pixels, UnreadableError
 from synthograph.core.untrusted.containers import BOMB_BYTES, BOMB_RATIO
-from synthograph.sources.base import Dicom, Frame, Grey, Place, Reading, SourceFile
+from synthograph.sources.base import Dicom, Frame, Grey, Place, Reader, Reading, SourceFile
 from synthograph.sources.spacing import PixelSize, resampled, resampled_ids
 
 MAX_PIXELS = 200_000_000
@@ -77,7 +77,7 @@ def check_tags(tags: Sequence[str]) -> None:
             )
 
 
-class DicomReader:
+class DicomReader(Reader):
     """Reads images of DICOM files, frame by frame."""
 
     formats = ("DICOM",)

@@ -10,7 +10,7 @@ PICTURE = "save it as PNG with any picture program"
 PHOTOGRAPH = "develop it to PNG or to 8-bit TIFF"
 VOLUME = "save it as NIfTI (.nii.gz), such as with 3D Slicer"
 ARRAY = "save every image of it as PNG or TIFF, such as with Pillow"
-SLIDE = "export the regions that matter as PNG or TIFF, such as with OpenSlide"
+SLIDE = "convert it to a pyramidal TIFF, such as with QuPath"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ FOREIGN: tuple[Foreign, ...] = (
     Foreign("MetaImage", (".mha", ".mhd"), _magic(b"ObjectType = Image"), VOLUME),
     Foreign(
         "whole slide",
-        tuple(".svs .ndpi .mrxs .scn .vms .vmu .bif .czi .vsi .isyntax .zvi .lif".split()),
+        tuple(".vsi .isyntax .zvi .lif".split()),
         _never,
         SLIDE,
     ),

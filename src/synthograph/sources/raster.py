@@ -18,7 +18,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from synthograph.core.record import Pixels, UnreadableError, array_of, in_bits
 from synthograph.core.untrusted.png_files import MAGIC, PASSED_OVER, PngError, load_png, open_png
-from synthograph.sources.base import Frame, Reading, SourceFile
+from synthograph.sources.base import Frame, Reader, Reading, SourceFile
 from synthograph.sources.jpeg import load_jpeg, open_jpeg
 from synthograph.sources.profiles import profile_notes
 from synthograph.sources.tiff import (
@@ -435,7 +435,7 @@ def _drop_alpha(pixels: np.ndarray) -> Converted:
     return (colour[:, :, 0] if colour.shape[2] == 1 else colour), notes
 
 
-class RasterReader:
+class RasterReader(Reader):
     """Reads raster files, each by its content, whatever its ending says."""
 
     formats = tuple(dict.fromkeys(kind for _, kind, _ in _FORMATS))

@@ -15,9 +15,10 @@ from synthograph.sources.base import AS_IT_COMES, Frame, Reader, Reading, Source
 from synthograph.sources.dicom import DicomReader
 from synthograph.sources.foreign import Foreign, foreign_by_content, foreign_by_name
 from synthograph.sources.raster import RasterReader
+from synthograph.sources.slides import SlideReader
 from synthograph.sources.volumes import VolumeReader
 
-READERS: tuple[Reader, ...] = (RasterReader(), VolumeReader(), DicomReader())
+READERS: tuple[Reader, ...] = (RasterReader(), VolumeReader(), DicomReader(), SlideReader())
 
 
 def image_suffix(name: str) -> str:
@@ -47,13 +48,13 @@ def known_formats() -> str:
     return f"{', '.join(most)} or {last}"
 
 
-def find_reader(file: SourceFile) -> Reader:
+def find_reader(file: SourceFile, reading: Reading = AS_IT_COMES) -> Reader:
     """The reader of a file.
 
     Raises:
         UnreadableError: no reader knows such files, or the one that does lacks a package.
     """
-    found = _known_reader(file)
+    found = _known_reader(file, reading)
     if found is None:
         other = foreign_by_name(file.name) or foreign_by_content(file.head())
         raise UnreadableError(
@@ -67,7 +68,10 @@ def find_reader(file: SourceFile) -> Reader:
     return found
 
 
-def _known_reader(file: SourceFile) -> Reader | None:
+def _known_reader(file: SourceFile, reading: Reading) -> Reader | None:
+    claiming = next((reader for reader in READERS if reader.claims(file, reading)), None)
+    if claiming is not None:
+        return claiming
     suffix = image_suffix(file.name)
     if suffix:
         return next(reader for reader in READERS if suffix in reader.suffixes)
@@ -116,7 +120,7 @@ def frames_of(file: SourceFile, reading: Reading = AS_IT_COMES) -> Iterable[Fram
     Raises:
         UnreadableError: it cannot be opened, or its reader finds no image in it.
     """
-    reader = _known_reader(file)
+    reader = _known_reader(file, reading)
     return (Frame(),) if reader is None or reader.missing() else reader.frames(file, reading)
 
 
@@ -156,14 +160,14 @@ class FileDecoder:
             return DecodedImage(modalities, None, notes)
         file = SourceFile(*self.mask)
         with _naming("mask", file.name):
-            mask = find_reader(file).read_mask(file, self.frame, self.reading)
+            mask = find_reader(file, self.reading).read_mask(file, self.frame, self.reading)
         _check_same_size("mask", mask, primary, modalities[primary])
         return DecodedImage(modalities, mask, notes)
 
     def _read(self, container: Container, name: str) -> tuple[Pixels, tuple[str, ...]]:
         file = SourceFile(container, name)
         try:
-            return find_reader(file).read(file, self.frame, self.reading)
+            return find_reader(file, self.reading).read(file, self.frame, self.reading)
         except UnreadableError:
             other = foreign_by_content(file.head())  # under the ending of another kind
             if other is None:

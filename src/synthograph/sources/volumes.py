@@ -17,7 +17,7 @@ from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
 
 from synthograph.core.record import Pixels, UnreadableError
 from synthograph.core.untrusted.containers import BOMB_BYTES, BOMB_RATIO
-from synthograph.sources.base import Axis, Frame, Place, Reading, SourceFile
+from synthograph.sources.base import Axis, Frame, Place, Reader, Reading, SourceFile
 from synthograph.sources.bids import columns_of, subject_of
 from synthograph.sources.spacing import resampled, resampled_ids
 from synthograph.sources.thresholds import otsu
@@ -93,7 +93,7 @@ class _Volume:
         return otsu(flat[:: max(flat.size // _SAMPLE, 1)].astype(np.float32))
 
 
-class VolumeReader:
+class VolumeReader(Reader):
     """Reads volumes slice by slice. Masks are read as they are, with their ids rounded."""
 
     formats = ("NIfTI", "Analyze", "MGH")

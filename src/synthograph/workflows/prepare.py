@@ -37,6 +37,7 @@ from synthograph.sources.view import (
 from synthograph.workflows.grid import draw_grid, refuse_grid
 from synthograph.workflows.reading import read_as
 from synthograph.workflows.requests import PrepareRequest
+from synthograph.workflows.slide_sheet import draw_slides
 
 ORIGINS = {
     "transform.width": "width",
@@ -186,6 +187,7 @@ def run(request: PrepareRequest, *, progress: Progress) -> PrepareResult | Prepa
     """
     refuse_destination(request.dest, replace=request.force, way_out="add --force to replace it")
     refuse_grid(request.grid, replace=request.force)
+    refuse_grid(request.slide_sheet, replace=request.force)
     modalities = _modalities(request.modality)
     sources = (request.source, *modalities.values(), request.masks)
     _refuse_source(request.dest, [one for one in sources if one])
@@ -194,6 +196,9 @@ def run(request: PrepareRequest, *, progress: Progress) -> PrepareResult | Prepa
         items, rules, rejects = _from_archive(request, rules)
     else:
         items, rules, rejects = _from_files(request, modalities, rules, progress)
+    if request.slide_sheet is not None:
+        draw_slides(items, request.slide_sheet)
+        progress.log(f"{request.slide_sheet}")
     items, rules, files = *_view(request, items, rules, progress), _stamp(items)
     if request.synthetic:
         items = [replace(item, origin="synthetic") for item in items]
@@ -298,6 +303,10 @@ def _from_archive(request: PrepareRequest, rules: PrepareOptions) -> Preparation
         "pseudonymise",
         "series_description",
         "captures",
+        "mpp",
+        "per_slide",
+        "min_sharpness",
+        "slide_sheet",
     )
     given = [request.flags()[name] for name in own if getattr(request, name)]
     given += ["--every"] if request.every > 1 else []

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from synthograph.core.errors import UserError
-from synthograph.sources.base import Axis, Dicom, Grey, Reading
+from synthograph.sources.base import Axis, Dicom, Grey, Reading, Slides
 from synthograph.sources.dicom import check_tags
 from synthograph.workflows.requests import PrepareRequest
 
@@ -40,6 +40,23 @@ def read_as(request: PrepareRequest) -> Reading:
             series=request.series_description,
             captures=request.captures,
         ),
+        slides=_slides(request),
+    )
+
+
+def _slides(request: PrepareRequest) -> Slides | None:
+    if request.tile is None:
+        if request.mpp is not None or request.per_slide is not None:
+            raise UserError("--mpp and --per-slide are about tiles: give their side, --tile 256")
+        return None
+    return Slides(
+        tile=request.tile,
+        overlap=request.overlap,
+        mpp=request.mpp,
+        per_slide=request.per_slide,
+        seed=request.tile_seed,
+        tissue=request.min_tissue,
+        sharpness=request.min_sharpness,
     )
 
 

@@ -78,6 +78,22 @@ class PrepareRequest(Request):
     spacing: float | None = Field(
         None, gt=0, description="bring slices and DICOM images to pixels of so many millimetres"
     )
+    mpp: float | None = Field(
+        None, gt=0, description="cut whole slides into tiles of so many micrometres for a pixel"
+    )
+    per_slide: int | None = Field(
+        None, ge=1, description="tiles of each whole slide, drawn at random; all if not given"
+    )
+    min_tissue: float = Field(
+        0.5, ge=0, le=1, description="least share of tissue in a tile of a whole slide"
+    )
+    min_sharpness: float = Field(
+        0.0, ge=0, description="least sharpness of a tile of a whole slide, such as 3; 0 for any"
+    )
+    tile_seed: int = Field(0, ge=0, description="seed of the draw of tiles")
+    slide_sheet: Path | None = Field(
+        None, description="also draw a PNG of all whole slides with the tiles that are taken"
+    )
     tag: Words = Field(
         (), description="DICOM elements that become columns, such as Laterality,PatientSex"
     )

@@ -1,0 +1,50 @@
+"""One picture of all whole slides of a source, with their tissue and the tiles that are taken."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from synthograph.core.contact_sheets import contact_sheet
+from synthograph.core.errors import UserError
+from synthograph.core.record import SourceItem
+from synthograph.sources.base import SourceFile
+from synthograph.sources.readers import FileDecoder
+from synthograph.sources.slides import sketch
+from synthograph.workflows.grid import write_picture
+
+_SIDE = 400
+MAX_SLIDES = 40
+"""Slides on the picture, evenly spread, where there are more."""
+
+
+_ROW = 4
+
+
+def draw_slides(items: Sequence[SourceItem], path: Path) -> None:
+    """Draw it.
+
+    Raises:
+        UserError: there is no slide among the items.
+    """
+    tiles: dict[FileDecoder, list[tuple[int, int]]] = {}
+    for item in items:
+        if isinstance(item.decode, FileDecoder) and "slide_x" in item.columns:
+            corner = (int(item.columns["slide_x"]), int(item.columns["slide_y"]))
+            tiles.setdefault(replace(item.decode, frame=""), []).append(corner)
+    if not tiles:
+        raise UserError(f"{path}: there is no whole slide to draw; leave --slide-sheet out")
+    shown = list(tiles.items())[:: -(-len(tiles) // MAX_SLIDES)]
+    pictures, captions = [], []
+    for decoder, corners in shown:
+        _, container, name = decoder.parts[0]
+        picture = sketch(SourceFile(container, name), decoder.reading, corners, _SIDE)
+        paper = np.full((_SIDE, _SIDE, 3), 255, np.uint8)
+        paper[: picture.shape[0], : picture.shape[1]] = picture
+        pictures.append(paper)
+        captions.append(f"{name}: {len(corners)} tiles")
+    starts = range(0, len(pictures), _ROW)
+    rows = [("", pictures[i : i + _ROW]) for i in starts]
+    words = [captions[i : i + _ROW] for i in starts]
+    write_picture(path, contact_sheet(rows, factor=1, captions=words))
