@@ -147,6 +147,8 @@ def test_an_archive_of_tiles_with_a_sheet(tmp_path: Path) -> None:
     assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")
     sheet = sketch(file, reading(), [(0, 0)], 256)
     assert sheet.shape == (256, 256, 3) and tuple(sheet[0, 5]) == (0, 90, 200)
-    wrong = request.model_copy(update={"tile": None, "dest": tmp_path / "other.zip"})
+    wrong = request.model_copy(
+        update={"tile": None, "dest": tmp_path / "x.zip", "slide_sheet": None}
+    )
     with pytest.raises(UserError, match="give their side"):
         prepare.run(wrong, progress=Silent())

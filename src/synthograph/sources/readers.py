@@ -18,7 +18,12 @@ from synthograph.sources.raster import RasterReader
 from synthograph.sources.slides import SlideReader
 from synthograph.sources.volumes import VolumeReader
 
-READERS: tuple[Reader, ...] = (RasterReader(), VolumeReader(), DicomReader(), SlideReader())
+READERS: tuple[Reader, ...] = (
+    RasterReader(),
+    VolumeReader(),
+    DicomReader(),
+    SlideReader(),
+)
 
 
 def image_suffix(name: str) -> str:
