@@ -235,10 +235,10 @@ def untrained() -> tuple[EfficientNetLite, WeightDigest]:
             drawn = random_vgg.draw(f"lite/{number}/{place}", tuple(weight.shape), centred=False)
             weight.detach().copy_(drawn)
             digest.update(drawn.numpy().astype("<f4").tobytes())
-            norm.running_mean.zero_()
-            norm.running_var.fill_(1)
-            norm.bias.zero_()
-            norm.weight.fill_(1 if active else share / math.sqrt(2))
+            start = {"running_mean": 0.0, "running_var": 1.0, "bias": 0.0}
+            start["weight"] = 1.0 if active else share / math.sqrt(2)
+            for name, value in start.items():
+                norm.get_buffer(name).fill_(value)
     network.eval().requires_grad_(False)
     return network, WeightDigest(digest.hexdigest(), "drawn", verified=True)
 

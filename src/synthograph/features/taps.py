@@ -54,9 +54,10 @@ class LitePictures(Pictures):
     def __init__(self, network: EfficientNetLite) -> None:
         super().__init__()
         self.stem = _Folded(network.stem, active=True)
-        self.blocks = nn.ModuleList(_FrozenBlock(block) for block in network.blocks)
+        blocks = [_FrozenBlock(block) for block in network.blocks]
+        self.blocks = nn.ModuleList(blocks)
         self.ends = [network.ends[stage - 1] for stage in efficientnet_lite.LEVELS]
-        self.channels = tuple(self.blocks[end - 1].channels for end in self.ends)
+        self.channels = tuple(blocks[end - 1].channels for end in self.ends)
 
     def forward(self, x: Float[Tensor, "n 3 u v"], strides: Sequence[int]) -> list[Tensor]:
         """See `Pictures`; what lies behind the last of them is not computed."""
@@ -107,8 +108,8 @@ class _Folded(nn.Module):
         if self.stride > 1:
             x, margin = pad(x, efficientnet_lite.same_margins(x, self.size, self.stride)), 0
         if self.depthwise:
-            places = {"stride": (self.stride,) * 2, "padding": (margin,) * 2}
-            y = filter_channels(x, self.kernel, **places).add_(self.bias)
+            stride, padding = (self.stride, self.stride), (margin, margin)
+            y = filter_channels(x, self.kernel, stride=stride, padding=padding).add_(self.bias)
         else:
             y = convolve(x, self.kernel, self.bias.flatten(), stride=self.stride, padding=margin)
         return efficientnet_lite.relu6(y) if self.active else y
@@ -122,7 +123,8 @@ class TrunkPictures(Pictures):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.features = cast(nn.Module, network.features)
-        convolutions = [layer for layer in self.features if isinstance(layer, nn.Conv2d)]
+        layers = self.features.children()
+        convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
         widths = dict.fromkeys(layer.out_channels for layer in convolutions)
         last = convolutions[-1].out_channels
         self.channels = (*[*widths][-3:], last)

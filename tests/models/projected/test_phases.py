@@ -8,9 +8,10 @@ from torch.nn.functional import conv2d
 
 from synthograph.archive.reader import open_archive
 from synthograph.core.errors import UserError
-from synthograph.models.base import Phase
+from synthograph.models.base import Batch, Phase
 from synthograph.models.projected.networks import Discriminator, NormalisedConv
 from synthograph.models.projected.phases import Losses, pair_distances
+from synthograph.training.augmentation import set_strength
 from synthograph.training.config import RunConfig
 from synthograph.training.presets import resolve
 from synthograph.training.resume import extended
@@ -44,9 +45,15 @@ def test_the_second_phase_takes_what_the_first_computed(
 ) -> None:
     made = session(tmp_path)
     first, second, losses, _ = parts_of(made)
-    batch, drawn = made.batch(8), []
+    batch = made.batch(8)
+    drawn: list[int] = []
     plain = losses._synthesise
-    monkeypatch.setattr(losses, "_synthesise", lambda part: drawn.append(len(part)) or plain(part))
+
+    def counted(part: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        drawn.append(len(part))
+        return plain(part)
+
+    monkeypatch.setattr(losses, "_synthesise", counted)
     for phase in (first, second):
         made.run_phase(phase, batch)
     assert drawn == [4, 4]
@@ -58,14 +65,14 @@ def test_the_second_phase_takes_what_the_first_computed(
 def test_pairs_share_a_draw_of_the_augmentation(tmp_path: Path) -> None:
     made = session(tmp_path)
     *_, losses, _ = parts_of(made)
-    made.pipe.p.fill_(1)
+    set_strength(made.pipe, 1)
     batch = made.batch(8)
     equal = batch.reals[::2].repeat_interleave(2, 0)
     seen = losses._mixed(equal, batch, "test")["image"]
     assert float(pair_distances(seen).max()) < 1e-4
     (tmp_path / "apart").mkdir()
     apart = session(tmp_path / "apart", shared_draw=False)
-    apart.pipe.p.fill_(1)
+    set_strength(apart.pipe, 1)
     seen = parts_of(apart)[2]._mixed(equal, batch, "test")["image"]
     assert float(pair_distances(seen).max()) > 1e-2
 
