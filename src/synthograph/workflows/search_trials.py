@@ -102,21 +102,9 @@ class Trials:
         """A trial that nobody is at, with its claim; None where there is none."""
         with self.folder.lock("takes a trial"):
             found = self.store.trials()
-            for each in found:
-                if each.running and each.home == self.folder.home:
-                    claim = self._claim(each.number)
-                    if claim is not None and each.drawn is not None:
-                        self.progress.log(f"trial {each.number}: its process is gone; going on")
-                        return self.store.take_up(each), claim
-                    if claim is not None:
-                        self.store.forget(each.number)
-                        claim.release()
-                elif each.running and time.time() - each.alive > SILENT_MINUTES * 60:
-                    self.store.forget(each.number)
-                    if each.drawn is not None:
-                        self.store.begin_again(each.drawn)
-            if not self._affordable(self.store.trials()):
-                return None
+            left = next(filter(None, map(self._taken_over, found)), None)
+            if left is not None or not self._affordable(self.store.trials()):
+                return left
             fixed = self.space.baseline() if not found else None
             asked = self.store.ask(
                 self.space.parameters, self.folder.home, trials=self.settings.trials, fixed=fixed
@@ -124,6 +112,28 @@ class Trials:
             claim = self._claim(asked.number)
             assert claim is not None, "nobody knows of it yet"
             return asked, claim
+
+    def _taken_over(self, noted: Noted) -> tuple[Noted, Lock] | None:
+        """A trial of a process that is gone, with its claim; one that cannot be gone on with is
+        begun anew by whoever comes next.
+        """
+        if not noted.running:
+            return None
+        if noted.home != self.folder.home:
+            if time.time() - noted.alive > SILENT_MINUTES * 60:
+                self.store.forget(noted.number)
+                if noted.drawn is not None:
+                    self.store.begin_again(noted.drawn)
+            return None
+        claim = self._claim(noted.number)
+        if claim is None:
+            return None
+        if noted.drawn is None:
+            self.store.forget(noted.number)
+            claim.release()
+            return None
+        self.progress.log(f"trial {noted.number}: its process is gone; going on")
+        return self.store.take_up(noted), claim
 
     def _claim(self, number: int) -> Lock | None:
         """The claim on a trial; None where another process has it."""
@@ -152,8 +162,7 @@ class Trials:
 
     def _work(self, noted: Noted) -> SearchTrial:
         """Train and measure, until the trial ends; what came of it is shared."""
-        drawn = noted.drawn or {}
-        begun, home = time.monotonic(), self.folder.trial(noted.number)
+        drawn, clock = noted.drawn or {}, _Clock(self.store, noted)
         trial = SearchTrial(
             number=noted.number,
             state=TrialState.FAILED,
@@ -161,9 +170,10 @@ class Trials:
             settings={},
             parameters=drawn,
             seeds=tuple(range(self.settings.seed, self.settings.seed + self.settings.seeds)),
-            kimg=0.0,
+            kimg=noted.kimg,
             seconds=0.0,
             rungs=noted.rungs,
+            values=noted.rungs[-1].values if noted.rungs else (),
         )
         try:
             config = self.space.configuration(drawn)
@@ -172,37 +182,44 @@ class Trials:
         trial = trial.replace(settings=self.space.values(drawn))
         if not noted.rungs:
             self.progress.log(f"trial {noted.number}: {described(trial.settings)}")
-        preset, device = self.space.preset(drawn), self.space.device
         config = config.model_copy(update={"tracking": self.tracking})
-        runs = [TrialRun(home / f"seed{s}", config, preset, s, device) for s in trial.seeds]
-        last = time.monotonic()
-
-        def beat() -> None:
-            nonlocal last
-            if time.monotonic() - last > SECONDS_BETWEEN_BEATS:
-                last = time.monotonic()
-                self.store.beat(noted.number)
-
-        def spent() -> float:
-            return noted.seconds + time.monotonic() - begun
-
-        with Worker(told(f"trial {noted.number}", self.progress), beat) as worker:
-            for kimg in rungs_of(self.settings, self.kimg)[len(noted.rungs) :]:
-                reason = self._train(runs, worker, kimg)
-                if reason is not None:
-                    trial = trial.replace(state=reason[0], reason=reason[1])
-                    break
-                rung = self._rung(trial, runs, kimg)
-                trial = trial.replace(rungs=(*trial.rungs, rung), values=rung.values, kimg=kimg)
-                self.store.note(noted.number, noted.way.replace(rungs=trial.rungs, seconds=spent()))
-                if kimg == self.kimg:
-                    trial = trial.replace(state=TrialState.COMPLETE)
-                elif not goes_on(rung, self.settings.halving):
-                    said = f"{rung.better} of {rung.of} others were better at {kimg:g} kimg"
-                    trial = trial.replace(state=TrialState.ENDED, reason=said)
-                    break
+        home, preset = self.folder.trial(noted.number), self.space.preset(drawn)
+        runs = [
+            TrialRun(home / f"seed{seed}", config, preset, seed, self.space.device)
+            for seed in trial.seeds
+        ]
+        with Worker(told(f"trial {noted.number}", self.progress), clock.beat) as worker:
+            trial = self._climbed(trial, noted, runs, worker, clock)
         places = [str(run.run.relative_to(self.folder.path)) for run in runs if run.run]
-        return self._finish(trial.replace(runs=tuple(places), seconds=spent()))
+        return self._finish(trial.replace(runs=tuple(places), seconds=clock.spent()))
+
+    def _climbed(
+        self,
+        trial: SearchTrial,
+        noted: Noted,
+        runs: Sequence[TrialRun],
+        worker: Worker,
+        clock: "_Clock",
+    ) -> SearchTrial:
+        """A trial trained from rung to rung, until it ends."""
+        for rung in trial.rungs[-1:]:  # its process may have been killed right after measuring
+            if not self._last(rung) and not goes_on(rung, self.settings.halving):
+                return _ended_early(trial, rung)
+        for kimg in rungs_of(self.settings, self.kimg)[len(trial.rungs) :]:
+            ended = self._train(runs, worker, kimg)
+            if ended is not None:
+                return trial.replace(state=ended[0], reason=ended[1])
+            rung = self._rung(trial, runs, kimg)
+            trial = trial.replace(rungs=(*trial.rungs, rung), values=rung.values, kimg=kimg)
+            self.store.note(
+                noted.number, noted.way.replace(rungs=trial.rungs, seconds=clock.spent())
+            )
+            if not self._last(rung) and not goes_on(rung, self.settings.halving):
+                return _ended_early(trial, rung)
+        return trial.replace(state=TrialState.COMPLETE)
+
+    def _last(self, rung: Rung) -> bool:
+        return rung.kimg >= self.kimg
 
     def _train(
         self, runs: Sequence[TrialRun], worker: Worker, kimg: float
@@ -291,6 +308,32 @@ class Trials:
             f"{len(done)} of {several(self.settings.trials, 'trial')}{until}: trial {trial.number} "
             f"{trial.state}{why}{': ' if said else ''}{', '.join(said)}"
         )
+
+
+@dataclass
+class _Clock:
+    """How long a trial takes, and signs of life while it does."""
+
+    store: Store
+    noted: Noted
+
+    def __post_init__(self) -> None:
+        self._begun = self._last = time.monotonic()
+
+    def spent(self) -> float:
+        """Seconds, with those of processes before."""
+        return self.noted.seconds + time.monotonic() - self._begun
+
+    def beat(self) -> None:
+        """Say that the trial is alive, now and then."""
+        if time.monotonic() - self._last > SECONDS_BETWEEN_BEATS:
+            self._last = time.monotonic()
+            self.store.beat(self.noted.number)
+
+
+def _ended_early(trial: SearchTrial, rung: Rung) -> SearchTrial:
+    said = f"{rung.better} of {rung.of} others were better at {rung.kimg:g} kimg"
+    return trial.replace(state=TrialState.ENDED, reason=said)
 
 
 def _persistently(run: TrialRun, worker: Worker, kimg: float) -> None:

@@ -1,0 +1,136 @@
+"""A search that trains: from the file to the winner at full length."""
+
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import synthograph
+from synthograph.core.children import environment, python_command
+from synthograph.core.errors import UserError
+from synthograph.core.progress import Silent
+from synthograph.results import Search
+from synthograph.results.search import TrialState
+from synthograph.training.run import read_config
+from synthograph.workflows import train
+from synthograph.workflows.requests import TrainRequest
+from synthograph.workflows.search_plan import SearchPlan, total_seconds
+from synthograph.workflows.search_runs import Worker
+from synthograph.workflows.search_settings import SearchSettings
+from tests.workflows.searching import split_archive
+
+SEARCH = """
+data: cells.zip
+preset: tiny
+cond: true
+kimg: 0.016
+trials: 3
+finalists: 1
+fresh_seeds: 2
+constraints: {}
+settings:
+- model.channel_base=32
+- model.channel_max=4
+- model.z_dim=4
+- model.w_dim=4
+- training.batch=4
+- metrics.num=20
+space:
+  model.r1_gamma: {times: [0.5, 2]}
+  augment.mode: [none, ada]
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("search")
+    split_archive(folder / "cells.zip")
+    (folder / "mine.yaml").write_text(SEARCH)
+    return folder
+
+
+def in_this_process(worker: Worker, request: dict[str, object]) -> Path:
+    found = train.run(TrainRequest.parse(request), progress=Silent())
+    assert found is not None
+    return found.run
+
+
+@pytest.fixture
+def found(home: Path, monkeypatch: pytest.MonkeyPatch) -> Search:
+    monkeypatch.setattr(Worker, "train", in_this_process)
+    result = synthograph.search(home / "mine.yaml", device="cpu", progress=Silent())
+    assert list(result.lines())[-1].startswith(f"{home / 'mine'}: report.html")
+    return result.search
+
+
+def test_trials_are_runs_and_the_winner_trains_at_full_length(home: Path, found: Search) -> None:
+    outdir = home / "mine"
+    assert Search.load(outdir / "search.json") == found
+    whole = [each for each in found.trials if each.state is TrialState.COMPLETE]
+    assert whole and found.winner is not None
+    for trial in found.trials:
+        config = read_config(outdir / trial.runs[0])
+        assert config.model.r1_gamma == trial.settings["model.r1_gamma"]
+        assert config.augment.mode == trial.settings["augment.mode"]
+        assert config.training.kimg == pytest.approx(trial.kimg) and config.seed == 0
+        assert trial.values[0].interval is not None
+    assert len(whole[0].rungs) == 3 and whole[0].rungs[0].kimg == pytest.approx(0.0048)
+    again = synthograph.train(from_search=outdir, kimg=0.02, outdir=home / "runs", device="cpu")
+    config = read_config(again.run)
+    assert config.model.r1_gamma == found.winner.settings["model.r1_gamma"]
+    assert config.training.kimg == 0.02 and again.run.name == "00000-cells-cond-tiny"
+    text = (outdir / "winner.yaml").read_text()
+    assert text.startswith("# ") and "metrics:\n" in text and "\n  kimg:" not in text
+
+
+def test_a_trial_goes_on_as_an_ordinary_run(home: Path, found: Search) -> None:
+    run = home / "mine" / found.trials[0].runs[0]
+    assert synthograph.train(resume=run, kimg=0.024).images == 24
+
+
+def test_what_does_not_go_with_a_winner(home: Path, found: Search, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--from-search and --cfg exclude each other"):
+        synthograph.train(from_search=home / "mine", cfg="tiny")
+    with pytest.raises(UserError, match=r"holds no search.json"):
+        synthograph.train(from_search=tmp_path)
+    found.replace(winner=None).save(tmp_path / "search.json")
+    with pytest.raises(UserError, match="nobody won"):
+        synthograph.train(from_search=tmp_path)
+
+
+def test_a_plan_says_what_it_would_cost(home: Path) -> None:
+    plan = synthograph.search(home / "mine.yaml", device="cpu", dry_run=True, outdir=home / "no")
+    assert isinstance(plan, SearchPlan) and not (home / "no").exists()
+    text = "\n".join(plan.lines())
+    assert "3 trials of 0.016 kimg with 1 seed, one in 2 goes on at 0.0048, 0.0096 kimg" in text
+    assert "cells.zip:val (24 images" in text and "nothing was written" in text
+
+
+def test_time_of_a_search_by_hand() -> None:
+    settings = SearchSettings(data=Path("x"), trials=10, finalists=3, fresh_seeds=3)
+    low, high = total_seconds(settings, 10, [1.0, 3.0])
+    starts = (10 + 12) * 15
+    assert high == pytest.approx(10 * 10 * 2 + 12 * 10 * 2 + starts)
+    assert low == pytest.approx(10 * (3 + 3 / 2 + 4 / 4) * 2 + 12 * 10 * 2 + starts)
+
+
+@pytest.mark.slow
+def test_killed_and_shared_it_names_a_winner(tmp_path: Path) -> None:
+    split_archive(tmp_path / "cells.zip")
+    (tmp_path / "mine.yaml").write_text(SEARCH.replace("kimg: 0.016", "kimg: 0.2"))
+    trials = tmp_path / "mine" / "trials"
+
+    def begin() -> "subprocess.Popen[bytes]":
+        words = [*python_command("synthograph"), "search", str(tmp_path / "mine.yaml")]
+        return subprocess.Popen([*words, "--device", "cpu"], env=environment())
+
+    first = begin()
+    while not list(trials.glob("*/*/*/metrics.jsonl")):
+        assert first.poll() is None
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    both = [begin(), begin()]
+    assert [each.wait() for each in both] == [0, 0]
+    found = Search.load(tmp_path / "mine" / "search.json")
+    assert len(found.trials) == 3 and found.resumed >= 1 and found.winner is not None
