@@ -4,6 +4,7 @@ from pathlib import Path
 
 from synthograph.core.interval import Interval
 from synthograph.report.searches import drawing, search_tree, sentence, tables
+from synthograph.report.words import percent
 from synthograph.report.write import write_report
 from synthograph.results import Search, load
 from synthograph.results.search import (
@@ -90,7 +91,7 @@ def test_tables_say_what_is_within_noise() -> None:
     assert [row[-1] for row in finalists.rows] == ["best", "worse"]
     assert finalists.rows[0][3] == "0.500, 0.600"
     assert "up to 0.200 between means of 2 seeds is within noise" in finalists.notes[0]
-    assert settings.rows[0][1:] == ["0.125 to 8 times the preset, log", "0.1", "0.2", "90 %"]
+    assert settings.rows[0][1:] == ["0.125 to 8 times the preset, log", "0.1", "0.2", percent(0.9)]
     assert settings.rows[1][1] == "none, ada; only with preset tiny"
     assert len({len(row) for row in trials.rows} | {len(trials.head)}) == 1
     assert trials.rows[2][1] == "ended early" and "better at 3 kimg" in trials.rows[2][-1]

@@ -181,9 +181,11 @@ def read_search(path: Path | None, typed: Mapping[str, object]) -> SearchSetting
         tree["data"] = str(path.parent.resolve() / tree["data"])
     if not (tree.get("data") or typed.get("data")):
         raise UserError("which images? give an archive with --data, or a file SEARCH.yaml")
-    space = typed.get("space", tree.get("space"))
+    whole = merge(tree, typed)
+    if "space" in typed:  # a name takes the place of settings
+        whole["space"] = typed["space"]
     try:
-        settings = SearchSettings.parse({**merge(tree, typed), "space": space or SMALL_DATA})
+        settings = SearchSettings.parse(whole)
     except SettingError as error:
         raise UserError(f"{path}: {error}" if path is not None else str(error)) from None
     name = settings.name or (settings.data.stem if path is None else path.stem)

@@ -197,7 +197,9 @@ def _fitting(given: Mapping[str, Searched], empty: Space) -> Space:
     """What of a built-in space these images and these presets allow: a setting that only some
     presets take is searched with those.
     """
-    kept, notes = dict(given), list[str]()
+    known = _known_paths(given, empty)
+    kept = {path: searched for path, searched in given.items() if path in known}
+    notes = [f"left out of the space: {path}: no preset has it" for path in given.keys() - known]
     while kept:
         space = replace(empty, parameters=tuple(_ordered(kept, empty)), notes=tuple(notes))
         refused = next(filter(None, (_refusal(each, space) for each in space.parameters)), None)
@@ -227,12 +229,23 @@ def _presets_taking(path: str, given: Mapping[str, Searched], empty: Space) -> l
     """Presets with which a setting may be searched, of several."""
     found = []
     for preset in given[PRESET].choices if PRESET in given else []:
-        alone = {**given, PRESET: Searched(choices=[preset])}
-        space = replace(empty, parameters=tuple(_ordered(alone, empty)))
+        wanted = {PRESET, *_needed(path, given)}
+        wanted |= {each for each in given if path in given[each].when}
+        alone = {each: given[each] for each in given if each in wanted}
+        alone[PRESET] = Searched(choices=[preset])
+        try:
+            space = replace(empty, parameters=tuple(_ordered(alone, empty)))
+        except UserError:  # a family without the setting
+            continue
         own = next(each for each in space.parameters if each.path == path)
         if _refusal(own, space) is None:
             found.append(preset)
     return found
+
+
+def _needed(path: str, given: Mapping[str, Searched]) -> set[str]:
+    """A setting and those that it depends on."""
+    return {path}.union(*(_needed(other, given) for other in given[path].when))
 
 
 def _ordered(given: Mapping[str, Searched], empty: Space) -> Iterator[Parameter]:
