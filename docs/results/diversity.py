@@ -29,7 +29,7 @@ from synthograph.stats.intervals import halve
 from synthograph.stats.sample import Sample
 
 MEASURES = ("spread", "repetition")
-HALVES, COUNT = 10, 1000
+HALVES, COUNT = 5, 500
 
 
 def of_class(sample: Sample, images: ImageSet, name: str) -> Sample:
