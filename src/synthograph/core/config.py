@@ -11,7 +11,7 @@ import reprlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import pydantic
 import pydantic_core
@@ -218,12 +218,28 @@ def describe(config: type[Config], prefix: str = "") -> list[Setting]:
         default = None if field.is_required() else field.get_default(call_default_factory=True)
         plain = pydantic_core.to_jsonable_python(default)
         rule = ", ".join(filter(None, map(_rule, field.metadata)))
-        if kind is not None and issubclass(kind, enum.Enum):
-            rule = " | ".join(str(member.value) for member in kind)
+        rule = rule or _choices(inner)
         text = str(inner) if kind is None else kind.__name__
         text = text.replace("typing.", "").replace("synthograph.", "")
         found.append(Setting(f"{prefix}{name}", text, plain, rule, field.description or ""))
     return found
+
+
+def _choices(annotation: Any) -> str:  # noqa: ANN401 - types as `typing` makes them
+    """The values of a type that has few, or the ranges inside the groups that a mapping holds."""
+    inner = get_args(annotation)
+    if get_origin(annotation) is Literal:
+        return " | ".join(map(str, inner))
+    kind = inner[-1] if inner else annotation
+    if not isinstance(kind, type) or kind is type(None):
+        return ""
+    if kind is bool:
+        return "true | false"
+    if issubclass(kind, enum.Enum):
+        return " | ".join(str(member.value) for member in kind)
+    if issubclass(kind, Config):
+        return "each: " + ", ".join(f"{s.path} {s.rule}".rstrip() for s in describe(kind))
+    return ""
 
 
 def _rule(constraint: object) -> str:

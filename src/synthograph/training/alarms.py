@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from synthograph.results.diversity import REPETITION, SPREAD
-from synthograph.training.state import Score, ScoredSnapshot, TrainingProgress
+from synthograph.training.state import ALL, Score, ScoredSnapshot, TrainingProgress
 from synthograph.training.stats import RunningMoments
 
 SATURATED = 0.99
@@ -100,15 +100,15 @@ def _narrower(progress: TrainingProgress) -> list[str]:
 
 def _repeating(progress: TrainingProgress) -> list[str]:
     """Classes of the newest snapshot whose images repeat themselves, and did not before."""
-    scores, found = progress.measured[-1].scores, []
-    for part in dict.fromkeys(score.part for score in scores):
-        of_part = {score.name: score for score in scores if score.part == part}
-        named = "all images" if part is None else f"class {part}"
-        if new(progress, f"repeats {named}", any(s.repeats for s in of_part.values())):
+    entry, found = progress.measured[-1], []
+    for part in dict.fromkeys(score.part for score in entry.scores):
+        of_part = {score.name: score for score in entry.scores if score.part == part}
+        named = part or ALL
+        if new(progress, f"repeats {named}", named in entry.repeated):
             found.append(
-                f"{named}: synthetic images repeat themselves ({_within(of_part)}); while another "
-                "snapshot does not, this one is not the best; more augmentation (--aug ada), more "
-                "real images of the class or a higher --gamma help"
+                f"{named}: synthetic images are too much alike ({_within(of_part)}); this snapshot "
+                "is not the best while there is one without; more training, more augmentation "
+                "(--aug ada), more real images of the class or a higher --gamma help"
             )
     return found
 

@@ -20,7 +20,7 @@ from synthograph.core.config import Config, flatten, set_path
 from synthograph.core.devices import Precision
 from synthograph.core.errors import SettingError, UserError
 from synthograph.core.names import nearest
-from synthograph.core.request import Flag, Request, Words, marked
+from synthograph.core.request import Flag, Request, Words, marked, spelled
 from synthograph.core.spec import Invariances, stated
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.features.packaged import RANDOM, TRAINED, default_extractor
@@ -390,6 +390,18 @@ def _field(field: FieldInfo, option: Option) -> Any:  # noqa: ANN401 - as pydant
     if option.kind is not None and not isinstance(option.kind, type):
         return kind, Field((), description=field.description)
     return kind | None, Field(None, description=field.description)
+
+
+def option_of(path: str) -> str | None:
+    """The option of `train` that gives a setting, such as `--batch`; None where it has none."""
+    for own, _, option in _settings(RunConfig):
+        if own == path:
+            return f"--{option.name.replace('_', '-')}"
+    for name, field in TrainRequest.model_fields.items():
+        of = marked(field, OfModel)
+        if of is not None and path == f"model.{of.name}":
+            return spelled(name, field)
+    return None
 
 
 if TYPE_CHECKING:

@@ -43,6 +43,9 @@ TENSORS, NUMBERS, MANIFEST = "tensors.safetensors", "state.json", "manifest.json
 KEPT = 2
 
 
+ALL = "all images"
+
+
 @dataclass(frozen=True)
 class Score:
     """A measure of a snapshot by images that were held out.
@@ -90,10 +93,10 @@ class ScoredSnapshot:
 
     @property
     def repeated(self) -> list[str]:
-        """Classes whose images repeat themselves; "all images" where there are no classes."""
+        """Classes whose images repeat themselves; `ALL` where there are no classes."""
         classes = any(score.part is not None for score in self.scores)
         found = (s.part for s in self.scores if s.repeats and (s.part is not None) == classes)
-        return list(dict.fromkeys(part or "all images" for part in found))
+        return list(dict.fromkeys(part or ALL for part in found))
 
 
 @dataclass

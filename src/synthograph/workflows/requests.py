@@ -371,6 +371,13 @@ class ConvertRequest(Request):
 class ModelsRequest(Request):
     """List model families, presets and every hyper-parameter with default, range and meaning."""
 
+    family: str | None = Field(None, description="show all settings of this family")
+    parameter: str | None = Field(
+        None, description="show all about this setting, such as r1_gamma or training.batch"
+    )
+    search: Annotated[tuple[Path, ...], Flag("--search")] = Field(
+        (), description="folders of searches: what they found of the setting"
+    )
     preset: str | None = Field(None, description="show the values of this preset")
     size: int = Field(256, description="side of the images that the preset is for")
 
