@@ -132,11 +132,11 @@ def varied(tmp_path: Path, *rows: tuple[float, float, float]) -> TrainingProgres
 
 
 def test_a_snapshot_whose_class_repeats_itself_is_not_the_best(tmp_path: Path) -> None:
-    progress = varied(tmp_path, (3.0, 0.9, 0.0), (1.0, 0.2, 0.0), (2.0, 0.9, 0.99), (4.0, 1.0, 0.0))
+    progress = varied(tmp_path, (3.0, 0.9, 0.0), (1.6, 0.2, 0.0), (2.0, 0.9, 0.99), (4.0, 1.0, 0.0))
     assert [entry.repeated for entry in progress.measured] == [[], ["cells"], ["plates"], []]
     assert model_selection.describe_best(progress) == (
         "best by frechet: generator-000001.safetensors with 3; 3 snapshots since then; passed "
-        "over, since a class repeats itself: generator-000002.safetensors, "
+        "over, since images of a class are too much alike: generator-000002.safetensors, "
         "generator-000003.safetensors"
     )
     assert model_selection.patience_exhausted(progress, 3)
@@ -146,7 +146,28 @@ def test_where_all_snapshots_repeat_themselves_the_measure_chooses(tmp_path: Pat
     progress = varied(tmp_path, (3.0, 0.2, 0.0), (1.0, 0.2, 0.95))
     said = model_selection.describe_best(progress)
     assert said is not None and "generator-000002.safetensors with 1" in said
-    assert said.endswith("its images repeat themselves (cells, plates), as all do")
+    assert "its images are too much alike (cells, plates)" in said
+
+
+def test_much_worse_images_take_no_place_however_varied(tmp_path: Path) -> None:
+    progress = varied(tmp_path, (300.0, 1.0, 0.0), (60.0, 0.5, 0.0))
+    found = model_selection.best_document(progress, "x")
+    assert found is not None and found.value == 60.0
+
+
+@pytest.mark.parametrize(("other", "chosen"), [(0.3, 0.3), (0.2, 0.5)])
+def test_much_worse_where_larger_is_better(tmp_path: Path, other: float, chosen: float) -> None:
+    progress = TrainingProgress()
+    for place, (value, spread) in enumerate([(other, 1.0), (0.5, 0.1)]):
+        path = tmp_path / f"generator-{place:06d}.safetensors"
+        path.write_bytes(b"x")
+        scores = [
+            Score("precision", value, None, smaller=False, leads=True),
+            Score("spread", spread, (0.0, spread, 0.95), smaller=False, part="cells"),
+        ]
+        model_selection.record_scores(progress, path, scores)
+    found = model_selection.best_document(progress, "x")
+    assert found is not None and found.value == chosen
 
 
 def test_classes_that_repeat_themselves_are_told_once(tmp_path: Path) -> None:

@@ -3,8 +3,9 @@
 Measures of snapshots come from a callable. They are part of the saved state, and every decision is
 a function of them, so a resumed run decides alike.
 
-A snapshot that repeats itself within a class is best only where all others do, too: a distance over
-all images hardly sees it where the class is small, and precision prefers it.
+A snapshot that repeats itself within a class is not the best while there is one that does not: a
+distance over all images hardly sees it where the class is small, and precision prefers it. One that
+is much worse does not count, such as the first snapshots of a run, whose images are noise.
 """
 
 from collections.abc import Sequence
@@ -19,6 +20,9 @@ from synthograph.results.training import BestSnapshot
 from synthograph.training.config import RunConfig
 from synthograph.training.run import RunDirectory
 from synthograph.training.state import Score, ScoredSnapshot, TrainingProgress
+
+WORSE = 2.0
+"""A snapshot that is so many times as bad takes no other's place."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +41,21 @@ def record_scores(progress: TrainingProgress, path: Path, scores: Sequence[Score
         progress.measured.append(found)
 
 
-def ranked(progress: TrainingProgress) -> list[tuple[tuple[bool, float], int]]:
-    """Every snapshot that is still there: how bad it is (whether it repeats itself, then the
-    measure that chooses), and its place among those measured.
-    """
+@dataclass(frozen=True, order=True)
+class _Ranked:
+    """How bad a snapshot is by the measure that chooses, and its place among those measured."""
+
+    bad: float
+    place: int
+    repeats: bool
+
+    def near(self, other: "_Ranked") -> bool:
+        """Whether this one is not much worse than another."""
+        return self.bad <= max(WORSE * other.bad, other.bad / WORSE)
+
+
+def _ranked(progress: TrainingProgress) -> list[_Ranked]:
+    """Every snapshot that is still there and has a number, the best by it first."""
     newest = {entry.snapshot: place for place, entry in enumerate(progress.measured)}
     found = []
     for place in newest.values():
@@ -48,27 +63,32 @@ def ranked(progress: TrainingProgress) -> list[tuple[tuple[bool, float], int]]:
         score = entry.leading
         if score is not None and score.value is not None:
             bad = score.value if score.smaller else -score.value
-            found.append(((bool(entry.repeated), bad), place))
-    return found
+            found.append(_Ranked(bad, place, bool(entry.repeated)))
+    return sorted(found)
+
+
+def _chosen(found: Sequence[_Ranked]) -> _Ranked:
+    """The best one that does not repeat itself, unless it is much worse than the best of all."""
+    varied = next((each for each in found if not each.repeats), found[0])
+    return varied if varied.near(found[0]) else found[0]
 
 
 def best(progress: TrainingProgress) -> tuple[ScoredSnapshot, Score] | None:
     """The best snapshot that is still there, the earliest of equals, and the number it is best by;
     None where nothing chooses.
     """
-    found = ranked(progress)
+    found = _ranked(progress)
     if not found:
         return None
-    entry = progress.measured[min(found)[1]]
+    entry = progress.measured[_chosen(found).place]
     assert entry.leading is not None, "only such entries are ranked"
     return entry, entry.leading
 
 
 def since_best(progress: TrainingProgress) -> int:
     """Snapshots with a number that came after the best one."""
-    found = ranked(progress)
-    place = min(found)[1] if found else 0
-    return sum(other > place for _, other in found)
+    found = _ranked(progress)
+    return sum(each.place > _chosen(found).place for each in found)
 
 
 def patience_exhausted(progress: TrainingProgress, patience: int | None) -> bool:
@@ -103,16 +123,14 @@ def describe_best(progress: TrainingProgress) -> str | None:
     after = "" if not since else f"; {since} snapshot{'s' * (since > 1)} since then"
     said = f"best by {score.name}: {entry.snapshot} with {score.value:.3g}{after}"
     if entry.repeated:
-        return f"{said}; its images repeat themselves ({', '.join(entry.repeated)}), as all do"
-    (_, bad), _ = min(ranked(progress))
-    passed = [
-        progress.measured[place].snapshot
-        for (repeats, value), place in ranked(progress)
-        if repeats and value < bad
-    ]
-    if not passed:
+        classes = ", ".join(entry.repeated)
+        return f"{said}; its images are too much alike ({classes}), as others are, or are far worse"
+    found = _ranked(progress)
+    better = found[: found.index(_chosen(found))]
+    if not better:
         return said
-    return f"{said}; passed over, since a class repeats itself: {', '.join(passed)}"
+    names = ", ".join(progress.measured[each.place].snapshot for each in better)
+    return f"{said}; passed over, since images of a class are too much alike: {names}"
 
 
 def write_best(run: RunDirectory, config: RunConfig, progress: TrainingProgress) -> None:
