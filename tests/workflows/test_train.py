@@ -7,7 +7,10 @@ import pytest
 
 import synthograph
 from synthograph.core.errors import StoppedError, UserError
+from synthograph.core.progress import Printed
+from synthograph.training.run import read_config
 from synthograph.training.session import Session
+from synthograph.workflows import train
 from synthograph.workflows.requests import TrainRequest
 from synthograph.workflows.train import TrainResult
 from tests.conftest import make_archive
@@ -94,3 +97,16 @@ def test_a_request_is_the_command_that_does_the_same() -> None:
     words = request.command_words()
     assert words[:4] == ["train", "--data", "a b.zip", "--cond"] and "--gpus" in words
     assert words.count("--set") == 4 and "--dry-run" not in words
+
+
+def test_a_short_training_says_by_which_preset(
+    cells: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = TINY | {"cfg": "auto", "data": cells, "kimg": 0.012, "outdir": tmp_path}
+    result = train.run(TrainRequest.parse(small), progress=Printed())
+    assert result is not None
+    config = read_config(result.run)
+    assert config.model.optimisers["G"].lr == 0.003
+    assert "a short training, for which preset auto is short: 'synthograph models" in (
+        capsys.readouterr().out
+    )
