@@ -2,6 +2,7 @@
 
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,6 +83,16 @@ def test_overlapping_intervals_are_said() -> None:
 
 def test_a_race_that_was_too_short_says_so() -> None:
     assert "too short to tell" in race.decide(raced(a=(9, 0.0), b=(4, 0.0))).reasons[-1]
+
+
+@pytest.mark.parametrize(
+    "change", [{"winner": "c"}, {"candidates": raced(**{"../a": (1, 1)}).candidates}]
+)
+def test_a_damaged_record_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    broken = raced(a=(1, 1)).replace(**change)
+    broken.save(tmp_path / race.RACE)
+    with pytest.raises(UserError, match="is no preset of this race; start a new one"):
+        synthograph.train(resume=tmp_path)
 
 
 def test_without_numbers_nothing_is_decided() -> None:

@@ -113,7 +113,8 @@ def plan(request: TrainRequest, resolve: Resolve, progress: Progress) -> Path | 
         raise UserError(f"--cfg {request.cfg}: {'; '.join(left_out)}")
     seconds = min(SECONDS, *(SHARE * each.whole for each in entrants))
     config, data = entrants[0].config, entrants[0].data
-    kept = request.model_dump(mode="json", exclude_defaults=True, exclude={"dry_run", "outdir"})
+    whole = request.model_copy(update={"config": request.config and request.config.resolve()})
+    kept = whole.model_dump(mode="json", exclude_defaults=True, exclude={"dry_run", "outdir"})
     race = Race(
         preset=request.cfg,
         request=kept | {"data": str(data.archive.path.resolve())},
@@ -208,7 +209,7 @@ def run(folder: Path, asked: TrainRequest, train: Train, progress: Progress) -> 
         UserError: a candidate's images could not be measured.
         StoppedError: the same command with --resume goes on.
     """
-    race = Race.load(folder / RACE)
+    race = _load(folder / RACE)
     for one in race.candidates:
         if not one.scores:
             progress.log(f"race: {one.preset} trains for {one.kimg:g} kimg")
@@ -227,6 +228,20 @@ def run(folder: Path, asked: TrainRequest, train: Train, progress: Progress) -> 
         "kimg": asked.given().get(KIMG, winner.whole),
     }
     return train(asked.model_copy(update=going_on))
+
+
+def _load(path: Path) -> Race:
+    """The record of a race.
+
+    Raises:
+        UserError: it cannot be read, or names folders that are not its own.
+    """
+    race = Race.load(path)
+    names = [one.preset for one in race.candidates]
+    odd = [name for name in names if name != Path(name).name]
+    if odd or race.winner not in (None, *names):
+        raise UserError(f"{path}: {odd or race.winner} is no preset of this race; start a new one")
+    return race
 
 
 def _trained(folder: Path, race: Race, one: Candidate, asked: TrainRequest, train: Train) -> Path:
