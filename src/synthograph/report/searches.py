@@ -1,5 +1,6 @@
 """A search in tables and pictures: the same words for the page and for the console."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -241,6 +242,7 @@ def _importances(axes: "Axes", weighed: Sequence[SearchParameter]) -> None:
 
 def _history(axes: "Axes", known: Sequence[SearchTrial], search: Search) -> None:
     _dots(axes, [(float(trial.number), trial) for trial in known], search)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("trial")
     axes.set_ylabel(search.objectives[0].measure)
 
@@ -258,6 +260,10 @@ def _slice(
         places = [float(trial.settings[parameter.path]) for trial in having]  # type: ignore[arg-type]
         if parameter.log:
             axes.set_xscale("log")
+            low, high = min(places), max(places)
+            ticks = sorted({low, math.sqrt(low * high), high})
+            axes.set_xticks(ticks, [shown(tick) for tick in ticks])
+            axes.minorticks_off()
     _dots(axes, list(zip(places, having, strict=True)), search)
     axes.set_xlabel(_short(parameter.path))
 
