@@ -106,6 +106,9 @@ def run(request: SearchRequest, *, progress: Progress) -> SearchResult | SearchP
     if not isinstance(progress, Silent):
         for line in (*space.notes, *goals(objectives, constraints, measured_on)):
             progress.log(f"note: {line}" if line in space.notes else line)
+        if not store.trials():
+            for line in make_plan(space, objectives, constraints, measured_on).time():
+                progress.log(line)
     if request.gpus > 1:
         words = request.model_copy(update={"gpus": 1}).command_words()
         side_by_side([words] * request.gpus, request.command_line())

@@ -57,6 +57,12 @@ class SearchPlan(Result):
             f"best {settings.finalists} and the preset again, with "
             f"{settings.fresh_seeds} fresh seeds each"
         )
+        yield from self.time()
+        yield "nothing was written"
+
+    def time(self) -> Iterator[str]:
+        """How long it takes here."""
+        settings, kimg = self.space.settings, self.space.base().training.kimg
         for name, each in self.seconds.items():
             yield f"preset {name}: {each:.2f} s/kimg on this machine"
         low, high = total_seconds(settings, kimg, list(self.seconds.values()))
@@ -65,7 +71,6 @@ class SearchPlan(Result):
             "ends early; measures of snapshots come on top; processes side by side (--gpus, or the "
             "same command on other machines) share the work"
         )
-        yield "nothing was written"
 
 
 def goals(
