@@ -8,12 +8,12 @@ from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models import base
 from synthograph.models.config import AdamConfig, ModelConfig
+from synthograph.models.mapped import MappedFamily, check_names
 from synthograph.models.projected import presets
 from synthograph.models.projected.config import ProjectedConfig
 from synthograph.models.projected.networks import Discriminator
 from synthograph.models.projected.phases import Losses
 from synthograph.models.stylegan2.config import GeneratorConfig
-from synthograph.models.stylegan2.mapped import MappedFamily, check_names
 from synthograph.models.stylegan2.networks import Generator, check_base
 
 

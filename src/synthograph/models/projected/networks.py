@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn.functional import batch_norm, interpolate, normalize
 
 from synthograph.core.spec import ImageSpec
+from synthograph.models.mapped import LayeredDiscriminator
 from synthograph.models.projected.config import ProjectedConfig
-from synthograph.models.stylegan2.mapped import LayeredDiscriminator
 from synthograph.ops.convolution import convolve
 
 # n image, c k channels, l tap, u v h w sides, y class

@@ -9,6 +9,7 @@ from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models import base
 from synthograph.models.config import AdamConfig, ModelConfig
+from synthograph.models.mapped import MappedFamily, check_names
 from synthograph.models.stylegan1 import presets, transfer
 from synthograph.models.stylegan1.config import (
     StyleGAN1Config,
@@ -18,7 +19,6 @@ from synthograph.models.stylegan1.config import (
 )
 from synthograph.models.stylegan1.networks import Discriminator, EndedGrowth, Generator
 from synthograph.models.stylegan1.phases import Losses
-from synthograph.models.stylegan2.mapped import MappedFamily, check_names
 
 
 class StyleGAN1(MappedFamily):

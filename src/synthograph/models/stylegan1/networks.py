@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from synthograph.core.spec import ImageSpec
 from synthograph.models.base import NoiseMode
 from synthograph.models.inputs import require_image, require_label, require_shape, require_styles
-from synthograph.models.stylegan1.config import StyleGAN1Config, trained_levels
-from synthograph.models.stylegan2.layers import Conv, Linear
-from synthograph.models.stylegan2.mapped import (
+from synthograph.models.mapped import (
     LayeredDiscriminator,
     StyleGenerator,
     StyleSynthesis,
 )
+from synthograph.models.stylegan1.config import StyleGAN1Config, trained_levels
+from synthograph.models.stylegan2.layers import Conv, Linear
 from synthograph.models.stylegan2.mapping import MappingNetwork
 from synthograph.models.stylegan2.networks import Level, Noise, levels_of, minibatch_deviation
 from synthograph.ops import resample, resample_nearest

@@ -11,9 +11,9 @@ from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models import base
 from synthograph.models.config import AdamConfig, ModelConfig
+from synthograph.models.mapped import MappedFamily, check_names
 from synthograph.models.stylegan2 import convert, presets, transfer
 from synthograph.models.stylegan2.config import StyleGAN2Config
-from synthograph.models.stylegan2.mapped import MappedFamily, check_names
 from synthograph.models.stylegan2.networks import Discriminator, Generator, check_channels
 from synthograph.models.stylegan2.phases import PATH_MEAN, Losses
 

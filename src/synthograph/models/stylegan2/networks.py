@@ -18,13 +18,13 @@ from synthograph.core.errors import SettingError
 from synthograph.core.spec import ImageSpec
 from synthograph.models.base import NoiseMode
 from synthograph.models.inputs import require_image, require_shape, require_styles
-from synthograph.models.stylegan2.config import Architecture, GeneratorConfig, StyleGAN2Config
-from synthograph.models.stylegan2.layers import Conv, Linear
-from synthograph.models.stylegan2.mapped import (
+from synthograph.models.mapped import (
     LayeredDiscriminator,
     StyleGenerator,
     StyleSynthesis,
 )
+from synthograph.models.stylegan2.config import Architecture, GeneratorConfig, StyleGAN2Config
+from synthograph.models.stylegan2.layers import Conv, Linear
 from synthograph.models.stylegan2.mapping import MappingNetwork
 from synthograph.ops import resample
 from synthograph.ops.activation import LRELU_GAIN, limit, lrelu_
