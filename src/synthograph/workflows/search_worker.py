@@ -31,16 +31,20 @@ def main() -> None:
     """Train until the input ends; whoever wrote it may be gone then, so a training stops, saved."""
     open_streams()
     asked: queue.Queue[str | None] = queue.Queue()
-    threading.Thread(target=_listen, args=(asked,), daemon=True).start()
+    training = threading.Event()
+    threading.Thread(target=_listen, args=(asked, training), daemon=True).start()
     while (line := asked.get()) is not None:
+        training.set()
         _say(_answer(json.loads(line)))
+        training.clear()
 
 
-def _listen(asked: "queue.Queue[str | None]") -> None:
+def _listen(asked: "queue.Queue[str | None]", training: threading.Event) -> None:
     for line in sys.stdin:
         asked.put(line)
     asked.put(None)
-    os.kill(os.getpid(), signal.SIGTERM)
+    if training.is_set():
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _answer(tree: JsonObject) -> JsonObject:
