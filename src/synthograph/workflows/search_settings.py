@@ -93,15 +93,17 @@ class SearchSettings(Config):
     data: Path = Field(description="archive with a split val, or with folds")
     name: str = Field("", description="of the search; that of its file unless given")
     preset: Annotated[str, Flag("--cfg")] = Field(
-        "auto", min_length=1, description="preset that every trial begins with"
+        "auto", min_length=1, description="preset that every trial begins with; auto unless given"
     )
     cond: bool = Field(False, description="give the networks the labels")
     fold: int | None = Field(None, ge=0, description="fold to leave out, which then measures")
     settings: Annotated[list[str], Flag("--set")] = Field(
         [], description="further settings of every trial as a.b=value"
     )
-    kimg: float | None = Field(None, gt=0, description="thousands of images; the preset's")
-    trials: int = Field(20, ge=1, le=10_000, description="trials in all")
+    kimg: float | None = Field(
+        None, gt=0, description="thousands of images of a whole trial; the preset's unless given"
+    )
+    trials: int = Field(20, ge=1, le=10_000, description="trials in all; 20 unless given")
     hours: float | None = Field(
         None,
         gt=0,
@@ -112,20 +114,21 @@ class SearchSettings(Config):
     )
     space: str | dict[str, Searched] = Field(
         SMALL_DATA,
-        description="settings to search, or the name of a built-in space: small-data or published",
+        description="settings to search, or a built-in space: small-data (unless given) or "
+        "published",
     )
     objectives: Annotated[list[str], Flag("--objective")] = Field(
         ["kernel"],
         min_length=1,
         max_length=4,
-        description="measures to make better; of several the first decides, and all give a front",
+        description="measures to make better, kernel unless given; several give a front",
     )
     constraints: dict[str, float | Literal["preset"]] = Field(
         {"recall": "preset"},
         description="measure and the least value that may win; preset for that of the preset's own "
         "settings, less noise",
     )
-    seeds: int = Field(1, ge=1, le=10, description="runs of every trial")
+    seeds: int = Field(1, ge=1, le=10, description="runs of every trial; 1 unless given")
     first_rung: float = Field(
         0.3, gt=0, le=1, description="share of the kimg after which trials may be ended early"
     )
