@@ -17,7 +17,7 @@ from torch.nn.functional import interpolate, pad
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
 from synthograph.features import efficientnet_lite, random_vgg, vgg16
-from synthograph.features.base import MissingWeightsError, WeightDigest, to_device
+from synthograph.features.base import WeightDigest, to_device
 from synthograph.features.efficientnet_lite import EfficientNetLite
 from synthograph.features.networks import NETWORKS
 from synthograph.features.preprocess import Preprocess, groups_of_three
@@ -184,7 +184,8 @@ class FrozenTaps:
         channels: of all its taps.
 
     Raises:
-        UserError: there is no such network, or its weights are not here.
+        MissingWeightsError: its weights are not here.
+        UserError: there is no such network, or its weights are damaged.
     """
 
     def __init__(
@@ -193,10 +194,7 @@ class FrozenTaps:
         if name not in TAPPED:
             raise UserError(f"feature network {name!r} has no taps: {nearest(name, TAPPED)}")
         recipe = TAPPED[name]
-        try:
-            network, digest = recipe.draw()
-        except MissingWeightsError as error:
-            raise UserError(f"{error}; or take untrained features, which are {UNTRAINED}") from None
+        network, digest = recipe.draw()
         pictures = recipe.open(network).eval().requires_grad_(False)
         self.name, self.sha256 = name, digest.sha256
         self.strides, self.channels = pictures.strides, pictures.channels

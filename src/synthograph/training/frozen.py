@@ -5,7 +5,8 @@ from functools import lru_cache
 import torch
 
 from synthograph.core.errors import SettingError, UserError
-from synthograph.features.taps import FrozenTaps
+from synthograph.features.base import MissingWeightsError
+from synthograph.features.taps import UNTRAINED, FrozenTaps
 from synthograph.models.base import FeatureTaps
 from synthograph.models.config import FrozenFeatures
 
@@ -22,7 +23,11 @@ def found_features(wanted: FrozenFeatures) -> FrozenFeatures:
     Raises:
         UserError: it is not here, has no such strides, or is another one than the hash says.
     """
-    found = _taps(wanted.name, "cpu", torch.float32)
+    try:
+        found = _taps(wanted.name, "cpu", torch.float32)
+    except MissingWeightsError as error:
+        way_out = f"or take untrained features: --set model.features.name={UNTRAINED}"
+        raise UserError(f"{error}; {way_out}") from None
     if wanted.sha256 not in (None, found.sha256):
         raise UserError(
             f"the weights of {wanted.name} on this machine are not those that this network was "
