@@ -243,6 +243,7 @@ def refused(run: Run, line: str, words: str) -> None:
         ("models --preset auto --size -1", "--size -1: must be at least 4"),
         ("demo --outdir text.txt", "text.txt is a file"),
         ("demo --kimg 1e30", "--kimg 1e30: must be at most 1e+07"),
+        ("demo --kimg nan", "--kimg nan: must be a finite number"),
         ("demo --outdir circle", "circle is a broken link, so nothing can be written into it"),
         ("phantom skin o.zip --count 0", "--count 0: must be at least 1"),
         ("phantom skin o.zip --set auroc=", "--set auroc nothing: must be a number"),

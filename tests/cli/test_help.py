@@ -19,3 +19,9 @@ def test_every_verb_and_option_is_explained(name: str) -> None:
 def test_options_are_in_order_and_called_as_ever() -> None:
     spelled = [option for parameter in COMMANDS["generate"].params for option in parameter.opts]
     assert spelled[:6] == ["--network", "--outdir", "--seeds", "--num", "--per-class", "--class"]
+
+
+def test_the_help_of_an_option_with_few_words_names_them() -> None:
+    shown = {p.opts[0]: p.metavar for p in COMMANDS["interpolate"].params}
+    assert shown["--scale-type"] == "<pad | padside | symm | symmside>"
+    assert shown["--start"] is None

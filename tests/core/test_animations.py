@@ -172,7 +172,7 @@ def test_frames_are_filled_as_asked(padding: str, row: list[int]) -> None:
     assert Canvas.of(2, 3, "9", Padding(padding)).frame(CORNERS).shape == (9, 9, 3)
 
 
-@pytest.mark.parametrize("size", ["2x2", "0", "big", "x7", "-4", "99999"])
+@pytest.mark.parametrize("size", ["2x2", "0", "big", "x7", "10x", "-4", "99999"])
 def test_sizes_that_are_none_are_refused(size: str) -> None:
     with pytest.raises(UserError, match=f"--size {size}"):
         Canvas.of(2, 3, size, Padding.PAD)

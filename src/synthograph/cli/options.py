@@ -18,7 +18,7 @@ import pydantic
 import typer
 from pydantic.fields import FieldInfo
 
-from synthograph.core.config import calling, read_tree, refuse_truth
+from synthograph.core.config import calling, choices, read_tree, refuse_truth
 from synthograph.core.console import say
 from synthograph.core.errors import SynthographError, UserError
 from synthograph.core.names import nearest
@@ -139,7 +139,17 @@ def _option(name: str, field: FieldInfo) -> Any:  # noqa: ANN401 - the library's
         for word, of in (("min", "ge"), ("max", "le"))
         if hasattr(mark, of)
     }
-    return typer.Option(*names, help=field.description, **bounds)
+    return typer.Option(*names, help=field.description, metavar=_words(field.annotation), **bounds)
+
+
+def _words(annotation: Any) -> str | None:  # noqa: ANN401 - types as `typing` makes them
+    """The words that an option takes, for its help; None where they are not a few."""
+    if isinstance(annotation, types.UnionType):
+        return _words(next(one for one in get_args(annotation) if one is not types.NoneType))
+    fixed = get_origin(annotation) is Literal or (
+        isinstance(annotation, type) and issubclass(annotation, enum.Enum)
+    )
+    return f"<{choices(annotation)}>" if fixed else None
 
 
 def _kind(annotation: Any) -> Any:  # noqa: ANN401 - types as `typing` makes them

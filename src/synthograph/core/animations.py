@@ -151,8 +151,9 @@ class Canvas:
         if wanted is None:
             factor = max(1, -(-least // min(height, width)))
             return cls(factor, height * factor, width * factor, padding)
-        across, _, down = wanted.lower().partition("x")
-        sides = [int(side) if side.isdecimal() else 0 for side in (across, down or across)]
+        across, two, down = wanted.lower().partition("x")
+        written = (across, down if two else across)
+        sides = [int(side) if side.isdecimal() else 0 for side in written]
         if not all(0 < side <= MAX_SIDE for side in sides):
             raise UserError(
                 f"--size {wanted}: the size of frames in pixels, such as 512 or 640x480, at most "

@@ -142,6 +142,8 @@ def describe_rule(problem: pydantic_core.ErrorDetails) -> str:
         problem: one of `ValidationError.errors()`.
     """
     bounds = problem.get("ctx", {})
+    if str(problem.get("input")).lower() == "nan":  # neither above nor below any bound
+        return f"must be {_KINDS['finite']}"
     if problem["type"] in _BOUNDS:
         words, name = _BOUNDS[problem["type"]]
         bound = bounds[name]
@@ -218,14 +220,14 @@ def describe(config: type[Config], prefix: str = "") -> list[Setting]:
         default = None if field.is_required() else field.get_default(call_default_factory=True)
         plain = pydantic_core.to_jsonable_python(default)
         rule = ", ".join(filter(None, map(_rule, field.metadata)))
-        rule = rule or _choices(inner)
+        rule = rule or choices(inner)
         text = str(inner) if kind is None else kind.__name__
         text = text.replace("typing.", "").replace("synthograph.", "")
         found.append(Setting(f"{prefix}{name}", text, plain, rule, field.description or ""))
     return found
 
 
-def _choices(annotation: Any) -> str:  # noqa: ANN401 - types as `typing` makes them
+def choices(annotation: Any) -> str:  # noqa: ANN401 - types as `typing` makes them
     """The values of a type that has few, or the ranges inside the groups that a mapping holds."""
     inner = get_args(annotation)
     if get_origin(annotation) is Literal:
