@@ -215,7 +215,7 @@ def _segments(keys: Mapping[str, str]) -> tuple[tuple[PaletteClass, ...], tuple[
         each = found[number]
         shares = [min(max(float(word), 0), 1) for word in each.get("Color", "0.5 0.5 0.5").split()]
         red, green, blue = (round(255 * share) for share in shares)
-        value = int(each.get("LabelValue", number + 1))
-        classes.append(PaletteClass(each["Name"], (red, green, blue), value))
+        label = int(each.get("LabelValue", number + 1))
+        classes.append(PaletteClass(each["Name"], (red, green, blue), label))
         layers.append(int(each.get("Layer", 0)))
     return tuple(classes), tuple(layers)

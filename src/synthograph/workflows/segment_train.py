@@ -27,7 +27,7 @@ from synthograph.downstream.segmenter import Segmenter, SegmenterInfo, mask_loss
 from synthograph.downstream.start import moments_of
 from synthograph.stats.masks import IGNORED, MaskScore, Overlaps, mask_measure, mask_scores
 from synthograph.workflows.downstream_requests import SegmentTrainRequest
-from synthograph.workflows.segmenting import overlaps_of, predicted_masks
+from synthograph.workflows.segmenting import overlaps_of, predicted_masks, same_classes
 from synthograph.workflows.tables import number, table_lines
 from synthograph.workflows.trained import (
     estimated,
@@ -185,6 +185,7 @@ def job_of(
     train, validation = (part.numbered(list(classes.values())) for part in read)
     transforms = transforming(request, trains.archive)
     notes = [*_check(train, validation, list(classes)), *transforms.notes]
+    notes += same_classes(trains.archive, classes)
     config = FitConfig.parse(request.fit_settings(images=len(train), rate=RATE))
     shares = [train.values.get(k, 0.0) for k in range(len(classes))]
     real = sum(row.real for row in train.rows.rows)

@@ -26,7 +26,7 @@ from synthograph.stats.paired import paired_error
 from synthograph.workflows import segment_train
 from synthograph.workflows.downstream_requests import FitOptions, SegmentTrainRequest
 from synthograph.workflows.segment_evaluate import mask_table
-from synthograph.workflows.segmenting import overlaps_of, predicted_masks
+from synthograph.workflows.segmenting import overlaps_of, predicted_masks, same_classes
 from synthograph.workflows.study_folds import PARTS, Fold
 from synthograph.workflows.study_settings import Condition, StudySettings
 from synthograph.workflows.study_task import StudyTask, Trained
@@ -77,6 +77,9 @@ class Segment(StudyTask[Overlaps]):
     def check_set(self, made: Archive) -> None:
         """Refuse a set without masks, or with unknown mask values."""
         _all_masked(ArchiveRows(made, made.rows), Silent()).numbered(self.values)
+        notes = same_classes(made, dict(zip(self.classes, self.values, strict=True)))
+        if notes:
+            raise UserError(f"{made.path}: {notes[0]}: segmenter: {{classes: [background=0, ...]}}")
 
     def request(self, asked: JsonObject, condition: Condition) -> SegmentTrainRequest:
         """A training of `segment train`; every fold names the same classes."""
