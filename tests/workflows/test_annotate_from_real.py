@@ -109,7 +109,7 @@ def test_masks_of_real_images_for_their_projections(snapshot: Snapshot, tmp_path
     assert {*about.groups} == wanted and len(about.real_images) == len(kept)
     assert opened.latents(snapshot).found_on.groups == {f"g{k}" for k in kept}
     text = repr(found)
-    assert "left out: 1 image whose projection is farther" in text
+    assert "left out: 1 image that differ from their projections" in text
     assert "not used: 1 image without a mask" in text
     assert (tmp_path / "A" / "painted.png").is_file()
 

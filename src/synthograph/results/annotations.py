@@ -60,13 +60,14 @@ class Fit(Schema):
     Attributes:
         file: the real image, as its archive calls it.
         archive: file name of the archive.
-        distance: root of the mean squared difference over the classes, each class with the same
-            weight, as a share of the range of values.
-        floor: what is compared with it; see `annotate from-real`.
+        of_class: class in which both differ most, against the floor.
+        distance: root of the mean squared difference in this class, as a share of the range.
+        floor: the same of the real image and itself, moved by as many pixels as were asked for.
     """
 
     file: str
     archive: FileName
+    of_class: str
     distance: float
     floor: float
 

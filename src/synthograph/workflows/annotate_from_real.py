@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from rich import box
 from rich.table import Table
 
-from synthograph.annotation.likeness import floor_of, mask_weighted
+from synthograph.annotation.likeness import Likeness, likeness
 from synthograph.annotation.palettes import Palette, of_names
 from synthograph.archive.batches import ArchiveRows, open_rows
 from synthograph.archive.masked import MaskedImages, masked_images
@@ -59,20 +59,13 @@ class Judged:
         latents: of the projection.
         file: the real image.
         mask: its class ids.
-        distance: weighted by the mask.
-        floor: the same distance of the real image to itself, moved.
+        found: how alike both are in the class where they are least so.
     """
 
     latents: Latents
     file: str
     mask: UInt8[np.ndarray, "h w"]
-    distance: float
-    floor: float
-
-    @property
-    def agrees(self) -> bool:
-        """Whether the mask is one of the projection, too."""
-        return self.distance <= self.floor
+    found: Likeness
 
 
 @dataclass(frozen=True, repr=False)
@@ -97,19 +90,21 @@ class AnnotateFromRealResult(Result):
         """How well each agrees, and how many do."""
         table = Table(box=box.SIMPLE, pad_edge=False)
         table.add_column("image")
-        for head in ("distance", f"moved by {several(self.max_move, 'pixel')}", ""):
+        for head in ("least alike", "distance", f"moved by {several(self.max_move, 'pixel')}", ""):
             table.add_column(head, justify="right")
         for each in self.judged[:MAX_LINES]:
-            verdict = "" if each.agrees else "left out"
-            table.add_row(each.file, number(each.distance), number(each.floor), verdict)
+            verdict = "" if each.found.agrees else "left out"
+            found = each.found
+            name = self.about.classes[found.of_class].name
+            table.add_row(each.file, name, number(found.distance), number(found.floor), verdict)
         yield from table_lines(table)
         if len(self.judged) > MAX_LINES:
             yield f"and {len(self.judged) - MAX_LINES} more"
-        out = [each.file for each in self.judged if not each.agrees]
+        out = [each.file for each in self.judged if not each.found.agrees]
         if out:
             yield (
-                f"left out: {several(len(out), 'image')} whose projection is farther from it than "
-                f"the image itself moved by {several(self.max_move, 'pixel')}: {first_few(out)}"
+                f"left out: {several(len(out), 'image')} that differ from their projections in a "
+                f"class more than from themselves, moved: {first_few(out)}"
             )
         if self.without:
             yield f"not used: {several(self.without, 'image')} without a mask or a projection"
@@ -148,14 +143,14 @@ def run(request: AnnotateFromRealRequest, *, progress: Progress) -> AnnotateFrom
     if projected is None:
         return None
     judged, without = _judge(snapshot, how, images, projected, request.max_move)
-    kept = [each for each in judged if each.agrees]
+    kept = [each for each in judged if each.found.agrees]
     if not kept:
-        best = judged[0]
+        best = judged[0].found
+        way = several(request.max_move, "pixel")
         raise UserError(
-            f"{request.archive}: no projection is near enough to its image: the best is "
-            f"{number(best.distance)} away, the image moved by {several(request.max_move, 'pixel')}"
-            f" is {number(best.floor)}; train the network longer, project with more --steps, or "
-            "paint synthetic images (annotate sample)"
+            f"{request.archive}: no projection is near enough to its image: the best differs by "
+            f"{number(best.distance)}, the image moved by {way} by {number(best.floor)}; train the "
+            "network longer, project with more --steps, or paint synthetic images (annotate sample)"
         )
     with new_folder(request.outdir) as folder:
         about = _write(
@@ -249,12 +244,11 @@ def _judge(
                 latents,
                 each.file,
                 mask,
-                mask_weighted(real, made, mask),
-                floor_of(real, mask, max_move),
+                likeness(real, made, mask, max_move),
             )
         )
     count = len(images) + len(images.without) - len(files)
-    return sorted(judged, key=lambda each: each.distance - each.floor), count
+    return sorted(judged, key=lambda each: each.found.share), count
 
 
 def _write(
@@ -281,8 +275,9 @@ def _write(
         fit = Fit(
             file=each.file,
             archive=rows.archive.path.name,
-            distance=each.distance,
-            floor=each.floor,
+            of_class=palette.classes[each.found.of_class].name,
+            distance=each.found.distance,
+            floor=each.found.floor,
         )
         item = image.replace(mask=painted, fit=fit)
         path = folder / mask_place(item, painted)
