@@ -11,8 +11,7 @@ python docs/results/masks.py RUN painter.safetensors --work work --painted 8 --c
 A segmenter that was trained on real phantoms stands for the person who paints. Images are painted
 in the suggested order. Printed are lines of a table in Markdown: Dice by class, mean over the test
 images with a 95 % interval, the forecast, and what withholding the least certain tenth brings.
-`--control` trains a U-Net on the same painted images, with all transforms, instead. As many further
-painted images choose its step, which the mask generator does not get.
+`--control` trains a U-Net on the same painted images, with all transforms, instead.
 """
 
 import argparse
@@ -157,10 +156,10 @@ def control(args: argparse.Namespace, painter: Segmenter) -> None:
     folder = painted_set(args, painter)
     opened, snapshot = OpenSet.read(folder), load(find_snapshot(args.run))
     drawn = {image.id: pixels for image, pixels in opened.redrawn(snapshot, "cpu")}
-    order = opened.about.images[args.skip :]
-    pixels = np.stack([drawn[image.id] for image in order[: count + max(count, 2)]])
+    images = opened.about.images[args.skip : args.skip + count]
+    pixels = np.stack([drawn[image.id] for image in images])
     data = work / f"control-{count}-{args.skip}-{psi:g}.zip"
-    archive_of(data, snapshot.info.spec, pixels, paint(painter, pixels), count)
+    archive_of(data, snapshot.info.spec, pixels, paint(painter, pixels))
     out = data.with_suffix(".safetensors")
     out.unlink(missing_ok=True)
     sg.segment_train(
@@ -178,21 +177,21 @@ def control(args: argparse.Namespace, painter: Segmenter) -> None:
     if not tests.exists():
         sg.generate(network=args.run, seeds=seeds, trunc=psi, outdir=tests)
     archive = open_archive(tests)
-    images = np.stack([archive.read(row) for row in archive.rows])
-    dice = dice_of(paint(painter, images), paint(made, images), len(painter.info.classes))
+    tested = np.stack([archive.read(row) for row in archive.rows])
+    dice = dice_of(paint(painter, tested), paint(made, tested), len(painter.info.classes))
     say(table_line(f"{count}, U-Net, psi {psi:g}", dice))
 
 
-def archive_of(
-    dest: Path, spec: ImageSpec, pixels: np.ndarray, masks: np.ndarray, training: int
-) -> None:
-    """Painted images as if they were real ones: the first train, the others choose."""
+def archive_of(dest: Path, spec: ImageSpec, pixels: np.ndarray, masks: np.ndarray) -> None:
+    """Painted images as if they were real ones. They train, and they choose the step, too: there
+    are no others.
+    """
     dest.unlink(missing_ok=True)
     writer = ArchiveWriter(dest, {"control": str(dest)})
-    for number, (image, mask) in enumerate(zip(pixels, masks, strict=True)):
-        split = "train" if number < training else "val"
-        row = Row("", None, f"P{number}", split)
-        writer.add([encode(by_modality(spec, image), mask, row)])
+    for split in ("train", "val"):
+        for number, (image, mask) in enumerate(zip(pixels, masks, strict=True)):
+            row = Row("", None, f"{split}-{number}", split)
+            writer.add([encode(by_modality(spec, image), mask, row)])
     writer.finish(
         ArchiveInfo(classes=[], spec=spec, namespace="0" * 32, invariances=[], package_version="")
     )

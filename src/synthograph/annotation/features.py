@@ -30,7 +30,7 @@ class FeatureSource:
     noise: NoiseMode
     patch: int = 0
 
-    def draw(self, ws: Float[Tensor, "n s w"]) -> tuple[Float[Tensor, "n o h w"], list[Tensor]]:
+    def draw(self, ws: Float[Tensor, "n s w"]) -> tuple[Float[Tensor, "n o hh ww"], list[Tensor]]:
         """Images, and their layers [n, c, h, w], fp32: the generator's, the coarsest first, then
         patches of the image.
         """
@@ -50,7 +50,7 @@ def patches(images: Float[Tensor, "n c h w"], side: int) -> Float[Tensor, "n d h
 
 
 def at_pixels(
-    layers: Sequence[Float[Tensor, "1 c h w"]],
+    layers: Sequence[Float[Tensor, "1 _ _ _"]],
     places: Int64[Tensor, "p 2"],
     size: tuple[int, int],
 ) -> Float[Tensor, "p f"]:

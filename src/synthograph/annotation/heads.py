@@ -39,7 +39,7 @@ class HeadShape(Config):
     members: int = Field(10, ge=1, le=100)
     widths: list[Annotated[int, Field(ge=1, le=1024)]] = Field([], max_length=4)
     normalised: bool = False
-    patch: int = Field(5, ge=0, le=33)
+    patch: int = Field(7, ge=0, le=33)
     vote: bool = False
 
     @field_validator("patch")
@@ -92,8 +92,11 @@ class Head(nn.Module):
     def forward(self, pixels: Float[Tensor, "p f"]) -> Float[Tensor, "m p k"]:
         """Logits of pixels by every member."""
         standard = (pixels - self.mean) / self.scale
-        hidden = torch.einsum("pf,mfd->mpd", standard, self.first) + self.biases[0][:, None]
-        return self._tail(hidden, slice(None))
+        # one product for all members, which would each take a copy of the pixels
+        hidden = (standard @ self.first.movedim(0, 1).flatten(1)).view(
+            len(pixels), self.shape.members, -1
+        )
+        return self._tail(hidden.movedim(1, 0) + self.biases[0][:, None], slice(None))
 
     def _tail(self, x: Float[Tensor, "m p d"], some: slice) -> Float[Tensor, "m p k"]:
         """From the first map to the logits, for some of the members."""
@@ -119,7 +122,7 @@ class Head(nn.Module):
         return (x - mean) * (variance + norm.eps).rsqrt() * gain + bias
 
     def probabilities(
-        self, layers: Sequence[Float[Tensor, "n c h w"]], size: tuple[int, int]
+        self, layers: Sequence[Float[Tensor, "n _ _ _"]], size: tuple[int, int]
     ) -> Iterator[Float[Tensor, "m k h w"]]:
         """Probabilities of the classes by every member, image by image.
 
@@ -141,7 +144,7 @@ class Head(nn.Module):
         return [every[start : start + each] for start in range(0, len(every), each)]
 
     def _of_image(
-        self, layers: Sequence[Float[Tensor, "1 c h w"]], size: tuple[int, int], members: range
+        self, layers: Sequence[Float[Tensor, "1 _ _ _"]], size: tuple[int, int], members: range
     ) -> Float[Tensor, "m k h w"]:
         """Probabilities by some members."""
         some = slice(members.start, members.stop)

@@ -84,7 +84,7 @@ class MaskGenerator:
 
     def label(
         self, source: FeatureSource, ws: Float[Tensor, "n s w"]
-    ) -> tuple[Float[Tensor, "n o h w"], list[Labelled]]:
+    ) -> tuple[Float[Tensor, "n o hh ww"], list[Labelled]]:
         """Images of styles, and their masks.
 
         Args:

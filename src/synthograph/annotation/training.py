@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64, UInt8
+from jaxtyping import Float, Float64, Int64, UInt8
 from pydantic import Field
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from synthograph.annotation.heads import Head, HeadShape, decide
 from synthograph.annotation.pixels import PixelSample
@@ -23,6 +24,8 @@ from synthograph.stats.masks import compare_masks
 
 # n image, c channel, h height, w width, k class, p pixel, f feature, m member, e check
 
+MOMENTS = 8192
+"""Pixels from which mean and deviation of features are taken."""
 MOST_FOLDS = 8
 """Trainings with images left out; of more images several are left out together."""
 
@@ -36,6 +39,7 @@ class HeadConfig(Config):
         checks: how often images that are left out are looked at, evenly over all steps.
         rate: of Adam; falls to 0 along a half cosine unless `constant`.
         decay: weight of the squared weights of the first map in the loss.
+        overlap: weight of one minus the Dice of the classes in the loss, beside the cross-entropy.
         standardised: features are brought to mean 0 and deviation 1 first.
     """
 
@@ -46,6 +50,7 @@ class HeadConfig(Config):
     rate: float = Field(0.03, gt=0)
     constant: bool = False
     decay: float = Field(3e-3, ge=0)
+    overlap: float = Field(1.0, ge=0)
     standardised: bool = True
 
 
@@ -58,6 +63,7 @@ PUBLISHED = HeadConfig(
     rate=1e-3,
     constant=True,
     decay=0,
+    overlap=0,
     standardised=False,
 )
 """Zhang et al. 2021, section 3.2 and their supplement: every pixel as often, no weighting."""
@@ -103,15 +109,15 @@ def fit(config: HeadConfig, painted: Painted, images: Sequence[int], seed: int) 
     head = Head(config.shape, painted.channels, painted.classes)
     draws = torch.Generator().manual_seed(stream_key(seed, "annotate/weights")[0])
     head.begin(draws)
-    rows = torch.isin(painted.sample.images, torch.tensor(images)).nonzero()[:, 0]
-    own = painted.features[rows.to(device)]
+    rows = torch.isin(painted.sample.images, torch.tensor(images)).nonzero()[:, 0].to(device)
     if config.standardised:
-        deviation, mean = torch.std_mean(own, dim=0)
+        some = rows[:: max(1, len(rows) // MOMENTS)]
+        deviation, mean = torch.std_mean(painted.features[some], dim=0)
         head.mean.copy_(mean)
         head.scale.copy_(deviation.nan_to_num().clamp(min=1e-6))
     head.to(device)
     weights, classes = (
-        t[rows].to(device) for t in (painted.sample.weights, painted.sample.classes)
+        t.to(device)[rows] for t in (painted.sample.weights, painted.sample.classes)
     )
     weights = weights / weights.mean()
     optimiser = torch.optim.Adam(head.parameters(), lr=config.rate)
@@ -119,10 +125,8 @@ def fit(config: HeadConfig, painted: Painted, images: Sequence[int], seed: int) 
         for group in optimiser.param_groups:
             group["lr"] = config.rate * _scale(config, step)
         chosen = torch.randint(len(rows), (config.batch,), generator=draws).to(device)
-        logits = head(own[chosen])
-        target = classes[chosen].expand(config.shape.members, -1)
-        losses = torch.nn.functional.cross_entropy(logits.movedim(2, 1), target, reduction="none")
-        loss = (losses * weights[chosen]).mean(1).sum()
+        logits = head(painted.features[rows[chosen]])
+        loss = _loss(logits, classes[chosen], weights[chosen], config.overlap)
         loss = loss + config.decay * head.first.square().sum()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -130,6 +134,29 @@ def fit(config: HeadConfig, painted: Painted, images: Sequence[int], seed: int) 
         if _due(config, step):
             yield head.eval()
             head.train()
+
+
+def _loss(
+    logits: Float[Tensor, "m p k"],
+    classes: Int64[Tensor, " p"],
+    weights: Float[Tensor, " p"],
+    overlap: float,
+) -> Float[Tensor, ""]:
+    """Weighted cross-entropy, plus `overlap` times one minus the Dice of the classes that there are
+    but the background (Milletari et al. 2016, with sums in place of squares); of all members
+    together.
+    """
+    logs = logits.log_softmax(2)
+    entropy = -logs[:, torch.arange(len(classes)), classes]
+    total = (entropy * weights).mean(1).sum()
+    if overlap:
+        truth = one_hot(classes, logits.shape[2]) * weights[:, None]
+        said = logs.exp() * weights[:, None]
+        hits = (logs.exp() * truth).sum(1)
+        dice = 2 * hits / (said.sum(1) + truth.sum(0)).clamp(min=1e-6)
+        there = truth.sum(0)[1:] > 0
+        total = total + overlap * ((1 - dice[:, 1:]) * there).sum() / there.sum().clamp(min=1)
+    return total
 
 
 def _scale(config: HeadConfig, step: int) -> float:
