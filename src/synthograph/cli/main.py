@@ -49,6 +49,7 @@ VERBS = (
         "report",
         "convert",
         "export",
+        "card",
         "inspect",
         "models",
         "doctor",

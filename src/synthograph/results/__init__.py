@@ -14,6 +14,7 @@ of others are read).
 from synthograph.results.annotations import AnnotationSet, PainterAgreement
 from synthograph.results.audit import Audit
 from synthograph.results.authenticity import Authenticity
+from synthograph.results.card import ModelCard
 from synthograph.results.classification import ClassifierEvaluation
 from synthograph.results.directions import Directions
 from synthograph.results.domain_gap import DomainGap
@@ -42,6 +43,7 @@ __all__ = [
     "DomainGap",
     "Evaluation",
     "PainterAgreement",
+    "ModelCard",
     "PairDistances",
     "Projections",
     "Race",

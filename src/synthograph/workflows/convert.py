@@ -1,13 +1,18 @@
-"""A snapshot of any readable kind as safetensors; an archive that links to its images with them."""
+"""A snapshot of any readable kind as safetensors; an archive that links to its images with them; an
+archive as a folder of another tool.
+"""
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from synthograph.archive.exchange import FORMATS, Format
 from synthograph.archive.linked import Pick, refuse_inputs, write_copied
-from synthograph.archive.reader import is_linked, open_archive
+from synthograph.archive.reader import is_archive, is_linked, open_archive
 from synthograph.core.commands import TYPED
-from synthograph.core.files import sha256_file
+from synthograph.core.errors import UserError
+from synthograph.core.files import new_folder, refuse_output, sha256_file
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.core.untrusted.tensors import SUFFIX
@@ -54,14 +59,39 @@ class FullArchive(Result):
         yield f"{self.path}: {self.images} images"
 
 
-def run(request: ConvertRequest, *, progress: Progress) -> ConvertResult | FullArchive:
+@dataclass(frozen=True, repr=False)
+class Exchanged(Result):
+    """A folder for another tool.
+
+    Attributes:
+        folder: where it is.
+        images: how many it has.
+        to: name of the format.
+        lost: what the format has no place for.
+    """
+
+    folder: Path
+    images: int
+    to: str
+    lost: Sequence[str]
+
+    def lines(self) -> Iterator[str]:
+        """Where it is, and what is not in it."""
+        yield f"{self.folder}: {self.images} images for {self.to}"
+        yield from (f"  no place for {what}" for what in self.lost)
+
+
+def run(request: ConvertRequest, *, progress: Progress) -> ConvertResult | FullArchive | Exchanged:
     """Read the source as data and write it.
 
     Raises:
         UserError: the source is refused, or a target cannot be written.
     """
+    if request.to is not None:
+        return _exchanged(request, FORMATS[request.to], progress)
     if is_linked(request.source):
         return _with_images(request, progress)
+    _refuse_archive(request)
     path = find_snapshot(request.source)
     if request.source.is_dir():
         progress.log(f"network: {path}")
@@ -74,6 +104,32 @@ def run(request: ConvertRequest, *, progress: Progress) -> ConvertResult | FullA
         )
     written = snapshot.convert(path, request.target, public=request.public)
     return ConvertResult(written, request.public)
+
+
+def _refuse_archive(request: ConvertRequest) -> None:
+    """An archive is converted for a tool, which has to be named.
+
+    Raises:
+        UserError: the source is one.
+    """
+    archive = False
+    with contextlib.suppress(UserError):  # of what is no folder or zip
+        archive = is_archive(request.source)
+    if archive:
+        raise UserError(
+            f"{request.source}: is an archive; say for which tool, such as --to monai (or "
+            f"{', '.join(FORMATS)})"
+        )
+
+
+def _exchanged(request: ConvertRequest, kind: Format, progress: Progress) -> Exchanged:
+    """The archive in a folder that another tool reads, whole or not at all."""
+    refuse_output(request.target, "name")
+    archive = open_archive(request.source)
+    kind.check(archive, request.target)
+    with new_folder(request.target) as folder:
+        images = kind.write(archive, folder, progress.track("copying"))
+    return Exchanged(request.target, images, kind.name, kind.lost(archive))
 
 
 def _with_images(request: ConvertRequest, progress: Progress) -> FullArchive:

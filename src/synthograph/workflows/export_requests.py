@@ -3,10 +3,11 @@ torch.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from synthograph.core.request import Positional, Request
 from synthograph.workflows.latent_requests import OfNetwork
 
 LICENCE = "licence of the network, such as CC-BY-4.0; not stated if not given"
@@ -28,3 +29,19 @@ class ExportRequest(OfNetwork):
         "global", description="pull to the mean of all images (global) or of the class"
     )
     licence: str | None = Field(None, description=LICENCE)
+
+
+class CardRequest(Request):
+    """Write a folder to hand on: the network without digests, and a model card about it."""
+
+    network: Annotated[Path, Positional("RUN")] = Field(
+        description="run directory (its best snapshot, else the newest), snapshot or .pkl"
+    )
+    outdir: Path = Field(description="new folder for the network, card.json and README.md")
+    results: tuple[Path, ...] = Field(
+        (), description="what evaluate, audit or study wrote about the network; repeat it"
+    )
+    title: str = Field("", description="name of the network; that of its run if not given")
+    licence: str | None = Field(None, description=LICENCE)
+    author: tuple[str, ...] = Field((), description="who made it, for the citation; repeat it")
+    intended_use: str = Field("", description="what it may be used for, in a sentence or two")

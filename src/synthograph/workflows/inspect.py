@@ -17,6 +17,7 @@ from synthograph.models.inspect import changed_settings
 from synthograph.models.inspect import describe as describe_network
 from synthograph.models.snapshot import is_zip
 from synthograph.models.snapshot_files import list_snapshots
+from synthograph.results.card import CARD
 from synthograph.sampling.latents import describe as describe_latents
 from synthograph.training.describe import (
     describe_run,
@@ -78,7 +79,7 @@ def _describer(request: InspectRequest, progress: Progress) -> Callable[[Path, J
             return describe_latents
         if path.is_file():
             return archive if is_zip(path) or path.suffix == ".zip" else describe_network
-        if (path / "config.json").is_file():
+        if (path / "config.json").is_file() and not (path / CARD).is_file():
             return describe_run
         if is_state(path):
             return describe_state

@@ -23,6 +23,8 @@ from synthograph.core.request import Result, keeping
 from synthograph.core.spec import stated
 from synthograph.sources.base import Grey
 from synthograph.sources.files import FileSourceOptions, read_files
+from synthograph.sources.layouts import LAYOUTS
+from synthograph.sources.layouts.base import EntryDecoder, read_layout
 from synthograph.sources.readers import FileDecoder
 from synthograph.sources.tables import parse_columns
 from synthograph.sources.view import (
@@ -58,6 +60,29 @@ _LEAK = (
     "Results on this split are too good: 'evaluate' refuses what was trained on; "
     "'synthograph split --force' cuts a new one by group"
 )
+DESCRIBED = (
+    "labels",
+    "column",
+    "name_regex",
+    "folders",
+    "split_files",
+    "modality",
+    "masks",
+    "mask_suffix",
+    "primary",
+    "axis",
+    "min_foreground",
+    "spacing",
+    "tag",
+    "pseudonymise",
+    "series_description",
+    "captures",
+    "mpp",
+    "per_slide",
+    "min_sharpness",
+    "slide_sheet",
+)
+"""What says of image files what they are, which some sources know of themselves."""
 PreparationInputs = tuple[Sequence[SourceItem], PrepareOptions, Rejects]
 """The images, the rules with what the source adds to them, and what cannot be used of it."""
 
@@ -192,7 +217,9 @@ def run(request: PrepareRequest, *, progress: Progress) -> PrepareResult | Prepa
     sources = (request.source, *modalities.values(), request.masks)
     _refuse_source(request.dest, [one for one in sources if one])
     rules = _replacing(request.dest, _rules(request), progress)
-    if is_archive(request.source):
+    if request.layout is not None:
+        items, rules, rejects = _from_layout(request, request.layout, rules)
+    elif is_archive(request.source):
         items, rules, rejects = _from_archive(request, rules)
     else:
         items, rules, rejects = _from_files(request, modalities, rules, progress)
@@ -286,35 +313,7 @@ def _from_archive(request: PrepareRequest, rules: PrepareOptions) -> Preparation
     """An existing archive keeps its classes, namespace and origin, and its invariances unless
     others are stated; only its splits are left behind.
     """
-    own = (
-        "labels",
-        "column",
-        "name_regex",
-        "folders",
-        "split_files",
-        "modality",
-        "masks",
-        "mask_suffix",
-        "primary",
-        "axis",
-        "min_foreground",
-        "spacing",
-        "tag",
-        "pseudonymise",
-        "series_description",
-        "captures",
-        "mpp",
-        "per_slide",
-        "min_sharpness",
-        "slide_sheet",
-    )
-    given = [request.flags()[name] for name in own if getattr(request, name)]
-    given += ["--every"] if request.every > 1 else []
-    if given:
-        raise UserError(
-            f"{request.source} is an archive, and has its own labels, columns and images: "
-            f"leave {', '.join(given)} out"
-        )
+    _refuse_described(request, "is an archive")
     archive = open_archive(request.source)
     kept = {
         "classes": archive.info.classes,
@@ -325,6 +324,24 @@ def _from_archive(request: PrepareRequest, rules: PrepareOptions) -> Preparation
     if rules.invariances is None:
         kept["invariances"] = archive.info.invariances
     return archive.items(), rules.model_copy(update=kept), []
+
+
+def _refuse_described(request: PrepareRequest, why: str) -> None:
+    given = [request.flags()[name] for name in DESCRIBED if getattr(request, name)]
+    given += ["--every"] if request.every > 1 else []
+    if given:
+        raise UserError(
+            f"{request.source} {why}, and has its own labels, columns and images: leave "
+            f"{', '.join(given)} out"
+        )
+
+
+def _from_layout(request: PrepareRequest, name: str, rules: PrepareOptions) -> PreparationInputs:
+    """A folder of another tool, which says itself what belongs together."""
+    _refuse_described(request, f"is read as --layout {name}")
+    items = read_layout(LAYOUTS[name], request.source)
+    origin = name if any(item.split for item in items) else None
+    return items, rules.model_copy(update={"split_origin": origin}), []
 
 
 def _from_files(
@@ -389,6 +406,9 @@ def _stamp(items: Sequence[SourceItem]) -> str:
     """
     digest = hashlib.sha256()
     for decode in (item.decode for item in items):
+        if isinstance(decode, EntryDecoder):
+            for name in decode.names:
+                digest.update(f"{name}\n{decode.source.stamp(name)}\n".encode())
         if isinstance(decode, RowDecoder | FileDecoder):
             masks = [(MASKS, *decode.mask)] if decode.mask else []
             for kind, container, name in (*decode.parts, *masks):

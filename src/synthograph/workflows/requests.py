@@ -42,6 +42,11 @@ class PrepareRequest(Request):
     missing: Words = Field(
         MISSING, description="cells that hold no label, group or split, beside the empty one"
     )
+    layout: Literal["huggingface", "monai", "nnunet", "coco"] | None = Field(
+        None,
+        description="SOURCE is a folder of another tool, which says what belongs together: "
+        "metadata.csv, datalist (monai), dataset of nnU-Net v2, or coco",
+    )
     modality: tuple[str, ...] = Field(
         (), description="further modality as NAME=DIR, paired by file name"
     )
@@ -352,14 +357,21 @@ class InspectRequest(Request):
 
 class ConvertRequest(Request):
     """Write a generator as safetensors, and its discriminators beside it; nothing is executed. Or
-    copy the images into an archive that links to them.
+    copy the images into an archive that links to them, or an archive into a folder of another tool.
     """
 
     source: Place = Field(
-        description="published .pkl, snapshot or run directory; archive of mix --link"
+        description="published .pkl, snapshot or run directory; archive of mix --link; with --to "
+        "any archive"
     )
     target: Place = Field(
-        description="generator's file to write, NAME.safetensors; NAME.zip for an archive"
+        description="generator's file to write, NAME.safetensors; NAME.zip for an archive; with "
+        "--to a new folder"
+    )
+    to: Literal["imagefolder", "huggingface", "monai", "nnunet", "coco"] | None = Field(
+        None,
+        description="write the archive's images for torchvision's ImageFolder (imagefolder), "
+        "datasets (huggingface), MONAI, nnU-Net v2 or tools that read COCO",
     )
     public: bool = Field(
         False,

@@ -1,0 +1,55 @@
+"""A folder of images per split with a metadata.csv, as the library `datasets` reads it
+(ImageFolder: columns `file_name` and `*_file_name` are images, all others are kept).
+"""
+
+from pathlib import Path
+
+from synthograph.archive.exchange.base import case_of, copy_files, has_mask, table_of
+from synthograph.archive.manifest import Row
+from synthograph.archive.reader import Archive
+from synthograph.core.progress import Track
+from synthograph.core.spec import MASKS
+
+METADATA, FILE = "metadata.csv", "file_name"
+UNSPLIT = "train"
+"""Where images of an archive without split go; an empty cell says that they have none."""
+
+
+class HuggingFace:
+    """All that an archive says of an image has a place."""
+
+    name = "huggingface"
+
+    def check(self, archive: Archive, target: Path) -> None:
+        """Nothing is refused."""
+
+    def lost(self, archive: Archive) -> list[str]:
+        """Nothing."""
+        return []
+
+    def write(self, archive: Archive, folder: Path, track: Track) -> int:
+        """Copy the files of each split, and list them."""
+        first, *others = archive.info.spec.modalities
+        listed: dict[str, list[tuple[str, Row]]] = {}
+        for number, row in enumerate(track(archive.rows, len(archive.rows))):
+            name, place = f"{case_of(number)}.png", folder / (row.split or UNSPLIT)
+            kinds = [*others, *([MASKS] if has_mask(archive, row) else [])]
+            copy_files(archive, row, {first: place / name, **{k: place / k / name for k in kinds}})
+            files = {f"{kind}_{FILE}": f"{kind}/{name}" for kind in kinds}
+            listed.setdefault(row.split or UNSPLIT, []).append((name, _with(row, files)))
+        for split, rows in listed.items():
+            (folder / split / METADATA).write_bytes(table_of(rows, FILE))
+        return len(archive.rows)
+
+
+def _with(row: Row, files: dict[str, str]) -> Row:
+    """The row with the names of its further files in columns."""
+    return Row(
+        row.file,
+        row.label,
+        row.group,
+        row.split,
+        row.fold,
+        row.origin,
+        {**files, **row.columns},
+    )

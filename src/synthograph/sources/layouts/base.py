@@ -1,0 +1,197 @@
+"""What every layout is, and how its images are decoded."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Protocol, cast, get_args
+
+import numpy as np
+
+from synthograph.core.errors import UserError
+from synthograph.core.record import (
+    DecodedImage,
+    Origin,
+    Pixels,
+    SourceItem,
+    UnreadableError,
+    array_of,
+    size_of,
+)
+from synthograph.core.untrusted.containers import Container, open_container
+from synthograph.core.untrusted.documents import JsonObject, as_text, parse_json
+from synthograph.sources.base import AS_IT_COMES, SourceFile
+from synthograph.sources.cells import split_of
+from synthograph.sources.readers import find_reader
+
+MaskOf = Callable[[Container, tuple[int, int]], np.ndarray]
+"""Reads the mask of an image of a height and width; picklable."""
+
+
+class Layout(Protocol):
+    """A folder of another tool."""
+
+    name: ClassVar[str]
+
+    def entries(self, source: Container) -> Iterable["Entry"]:
+        """The images, none decoded.
+
+        Raises:
+            UserError: the folder is not of this layout, or contradicts itself.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class MaskFile:
+    """A mask as a file, its values numbered anew where `values` says so."""
+
+    name: str
+    values: Mapping[int, int] = field(default_factory=dict)
+
+    def __call__(self, source: Container, size: tuple[int, int]) -> np.ndarray:
+        """Class ids [h, w]."""
+        file = SourceFile(source, self.name)
+        mask = find_reader(file).read_mask(file, "", AS_IT_COMES)
+        table = np.arange(256, dtype=np.uint8)
+        for value, meant in self.values.items():
+            table[value] = meant
+        return table[mask]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One image.
+
+    Attributes:
+        files: modality -> its files, whose channels are put together.
+        known: label, group, split, origin and further columns.
+        mask: reads its mask; None where it has none.
+    """
+
+    files: Mapping[str, Sequence[str]]
+    known: Mapping[str, str]
+    mask: MaskOf | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EntryDecoder:
+    """Decodes one entry; picklable."""
+
+    source: Container
+    files: Mapping[str, tuple[str, ...]]
+    mask: MaskOf | None
+
+    @property
+    def names(self) -> list[str]:
+        """All its files."""
+        own = [file for each in self.files.values() for file in each]
+        return [*own, self.mask.name] if isinstance(self.mask, MaskFile) else own
+
+    def __call__(self) -> DecodedImage:
+        """Read and decode all files of the image.
+
+        Raises:
+            UnreadableError: a file cannot be decoded, or sizes differ.
+        """
+        notes: list[str] = []
+        modalities = {name: self._together(files, notes) for name, files in self.files.items()}
+        sizes = {name: size_of(pixels) for name, pixels in modalities.items()}
+        size = next(iter(sizes.values()))
+        if set(sizes.values()) != {size}:
+            raise UnreadableError(f"its files differ in size: {sizes}")
+        mask = None if self.mask is None else self.mask(self.source, size)
+        if mask is not None and mask.shape != size:
+            raise UnreadableError(f"its mask is {mask.shape}, the image {size}")
+        return DecodedImage(modalities, mask, tuple(dict.fromkeys(notes)))
+
+    def _together(self, names: Sequence[str], notes: list[str]) -> Pixels:
+        parts = []
+        for name in names:
+            file = SourceFile(self.source, name)
+            pixels, further = find_reader(file).read(file, "", AS_IT_COMES)
+            notes += further
+            parts.append(pixels)
+        if len(parts) == 1:
+            return parts[0]
+        arrays = [array_of(part) for part in parts]
+        if len({(a.shape, a.dtype) for a in arrays}) > 1:
+            raise UnreadableError(f"{names[0]} and its further channels differ in size or depth")
+        return np.concatenate(arrays, axis=2)
+
+
+def open_layout(path: Path) -> Container:
+    """A folder or zip; the folder above where a JSON file in it is named."""
+    return open_container(path.parent if path.suffix.lower() == ".json" else path, "SOURCE")
+
+
+def read_layout(layout: Layout, path: Path) -> list[SourceItem]:
+    """The images of a folder as source items.
+
+    Raises:
+        UserError: it is not of this layout, contradicts itself, or names files that are missing.
+    """
+    source = open_layout(path)
+    there, items = set(source.members().names), []
+    for entry in layout.entries(source):
+        files = {name: tuple(each) for name, each in entry.files.items()}
+        decoder = EntryDecoder(source, files, entry.mask)
+        missing = [file for file in decoder.names if file not in there]
+        if missing:
+            raise UserError(f"{path}: lists {missing[0]!r}, which is not there")
+        items.append(_item(decoder, entry.known))
+    if not items:
+        raise UserError(f"{path}: lists no image")
+    return items
+
+
+def _item(decoder: EntryDecoder, said: Mapping[str, str]) -> SourceItem:
+    known = {name: text for name, text in said.items() if text}
+    origin = known.pop("origin", "real")
+    known.pop("fold", None)  # `split` cuts new ones
+    return SourceItem(
+        decoder.names[0],
+        decoder,
+        known.pop("label", None),
+        known.pop("group", None),
+        {name: text for name, text in known.items() if name != "split"},
+        cast(Origin, origin if origin in get_args(Origin) else "real"),
+        split_of(known["split"]) if "split" in known else None,
+    )
+
+
+def read_json(source: Container, name: str) -> JsonObject:
+    """A JSON object in a container.
+
+    Raises:
+        UserError: it cannot be read, or holds something else.
+    """
+    origin = f"{source}/{name}"
+    try:
+        tree = parse_json(as_text(source.read(name), origin, "it holds JSON"), origin)
+    except UnreadableError as error:
+        raise UserError(f"{origin}: cannot be read ({error})") from None
+    if not isinstance(tree, dict):
+        raise UserError(f"{origin}: holds {type(tree).__name__}, expected an object")
+    return tree
+
+
+def texts_of(tree: JsonObject, but: Iterable[str]) -> dict[str, str]:
+    """The entries of an object that are text or whole numbers, as text."""
+    own = {name: value for name, value in tree.items() if name not in set(but)}
+    return {
+        name: str(value)
+        for name, value in own.items()
+        if isinstance(value, str | int) and not isinstance(value, bool)
+    }
+
+
+def objects_of(tree: JsonObject, key: str, where: str) -> list[JsonObject]:
+    """A list of objects.
+
+    Raises:
+        UserError: it holds something else.
+    """
+    found = tree.get(key, [])
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise UserError(f"{where}: {key} is no list of objects")
+    return found

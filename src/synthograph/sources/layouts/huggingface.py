@@ -1,0 +1,61 @@
+"""Folders of images with a metadata.csv each, as the library `datasets` reads them."""
+
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+from synthograph.core.errors import UserError
+from synthograph.core.record import UnreadableError
+from synthograph.core.spec import MASKS
+from synthograph.core.untrusted.containers import Container
+from synthograph.core.untrusted.documents import as_text, parse_csv
+from synthograph.sources.cells import split_of
+from synthograph.sources.layouts.base import Entry, MaskFile
+
+METADATA, FILE = "metadata.csv", "file_name"
+
+
+class HuggingFace:
+    """`file_name` is the first modality, `NAME_file_name` a further one or the mask; the folder is
+    the split unless a column says it.
+    """
+
+    name = "huggingface"
+
+    def entries(self, source: Container) -> Iterable[Entry]:
+        """A line of a table each."""
+        tables = [n for n in source.members().names if PurePosixPath(n).name == METADATA]
+        if not tables:
+            raise UserError(f"{source}: holds no {METADATA}; each folder of images has one")
+        for table in sorted(tables):
+            yield from _lines(source, table)
+
+
+def _lines(source: Container, table: str) -> Iterable[Entry]:
+    origin = f"{source}/{table}"
+    try:
+        text = as_text(source.read(table), origin, "it holds CSV")
+    except UnreadableError as error:
+        raise UserError(f"{origin}: cannot be read ({error})") from None
+    (_, header), *rows = parse_csv(text, origin, ",") or [(1, [])]
+    if FILE not in header:
+        raise UserError(f"{origin}: has no column {FILE}")
+    folder = str(PurePosixPath(table).parent)
+    for number, cells in rows:
+        if len(cells) != len(header):
+            raise UserError(f"{origin}, row {number}: has {len(cells)} cells, not {len(header)}")
+        row = {name: cell for name, cell in zip(header, cells, strict=True) if cell}
+        if FILE not in row:
+            raise UserError(f"{origin}, row {number}: names no file")
+        yield _entry(row, "" if folder == "." else f"{folder}/", has_split="split" in header)
+
+
+def _entry(row: dict[str, str], folder: str, *, has_split: bool) -> Entry:
+    files = {"image": [folder + row.pop(FILE)]}
+    further = {n: row.pop(n) for n in list(row) if n.endswith(f"_{FILE}")}
+    named = {name.removesuffix(f"_{FILE}"): folder + file for name, file in further.items()}
+    mask = named.pop(MASKS, None) or named.pop("mask", None)
+    files |= {name: [file] for name, file in named.items()}
+    split = split_of(folder.strip("/").rpartition("/")[2])
+    if not has_split and split:
+        row["split"] = split
+    return Entry(files, row, None if mask is None else MaskFile(mask))

@@ -1,0 +1,65 @@
+"""Datalists of MONAI: a JSON with lists of images by split."""
+
+from collections.abc import Iterable
+
+from synthograph.core.errors import UserError
+from synthograph.core.untrusted.containers import Container
+from synthograph.core.untrusted.documents import JsonObject
+from synthograph.sources.layouts.base import Entry, MaskFile, objects_of, read_json, texts_of
+
+LISTS = {"training": "train", "validation": "val", "test": "test"}
+
+
+class Monai:
+    """`label` is a mask where it is the name of a file, else a class by number or name."""
+
+    name = "monai"
+
+    def entries(self, source: Container) -> Iterable[Entry]:
+        """The items of all lists of the one JSON file that has such."""
+        there = set(source.members().names)
+        for name in sorted(n for n in there if n.endswith(".json") and "/" not in n):
+            tree = read_json(source, name)
+            if any(isinstance(tree.get(key), list) for key in LISTS):
+                return list(_entries(tree, f"{source}/{name}", there))
+        raise UserError(f"{source}: holds no JSON with a list {' or '.join(LISTS)}")
+
+
+def _entries(tree: JsonObject, where: str, there: set[str]) -> Iterable[Entry]:
+    modalities = tree.get("modality")
+    names = list(modalities.values()) if isinstance(modalities, dict) else []
+    labels = tree.get("labels")
+    classes = labels if isinstance(labels, dict) else {}
+    lists = {key: objects_of(tree, key, where) for key in LISTS if _has_objects(tree, key)}
+    stated = any("split" in item for items in lists.values() for item in items)
+    for key, items in lists.items():
+        for item in items:
+            files = [one.removeprefix("./") for one in _images(item, where)]
+            known = texts_of(item, ("image", "label", "class"))
+            if not stated and len(lists) > 1:
+                known["split"] = LISTS[key]
+            label = item.get("label")
+            mask = str(label).removeprefix("./") if isinstance(label, str) else ""
+            if "class" in item:
+                known["label"] = str(item["class"])
+            elif label is not None and mask not in there:
+                known["label"] = str(classes.get(str(label), label))
+            named = [str(n) for n in names[: len(files)]] or ["image"]
+            if len(named) < len(files):
+                named = [f"image{n}" for n in range(len(files))]
+            parts = {name: [file] for name, file in zip(named, files, strict=True)}
+            yield Entry(parts, known, MaskFile(mask) if mask in there else None)
+
+
+def _has_objects(tree: JsonObject, key: str) -> bool:
+    """A list of test images may hold names alone; without anything known they are left out."""
+    found = tree.get(key)
+    return isinstance(found, list) and not all(isinstance(one, str) for one in found)
+
+
+def _images(item: JsonObject, where: str) -> list[str]:
+    image = item.get("image")
+    files = image if isinstance(image, list) else [image]
+    if not files or not all(isinstance(file, str) for file in files):
+        raise UserError(f"{where}: an item has no image")
+    return files

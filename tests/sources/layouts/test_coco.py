@@ -1,0 +1,69 @@
+"""Regions of COCO as others write them: polygons, packed run lengths, later regions on top."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from synthograph.core.errors import UserError
+from synthograph.core.record import UnreadableError
+from synthograph.sources.layouts.base import read_layout
+from synthograph.sources.layouts.coco import Coco
+
+
+def packed(counts: list[int]) -> str:
+    """Five bits a character, the lowest first; bit 6 says that more follow, bit 5 is the sign."""
+    text = ""
+    for place, count in enumerate(counts):
+        value = count - counts[place - 2] if place > 2 else count
+        more = True
+        while more:
+            bits, value = value & 31, value >> 5
+            more = value != (-1 if bits & 16 else 0)
+            text += chr(48 + (bits | (32 if more else 0)))
+    return text
+
+
+def folder(path: Path, *annotations: dict[str, object]) -> Path:
+    path.mkdir()
+    Image.new("L", (10, 6)).save(path / "a.png")
+    image = {"id": 4, "file_name": "a.png", "height": 6, "width": 10}
+    every = [{"image_id": 4, **one} for one in annotations]
+    tree = {"images": [image], "annotations": every, "categories": []}
+    (path / "instances_val.json").write_text(json.dumps(tree))
+    return path
+
+
+def test_regions(tmp_path: Path) -> None:
+    mask = np.zeros((6, 10), bool)
+    mask[1:4, 2:9] = True
+    flat = mask.reshape(-1, order="F")
+    counts = np.diff([0, *(np.flatnonzero(np.diff(flat)) + 1), flat.size]).tolist()
+    path = folder(
+        tmp_path / "set",
+        {"category_id": 2, "segmentation": {"counts": packed(counts), "size": [6, 10]}},
+        {"category_id": 5, "segmentation": [[0, 0, 3, 0, 3, 2, 0, 2]]},
+    )
+    (item,) = read_layout(Coco(), path)
+    found = item.decode().mask
+    expected = np.where(mask, 2, 0)
+    expected[:3, :4] = 5
+    assert found is not None and np.array_equal(found, expected)
+    assert item.split == "val" and item.label is None
+
+
+def test_what_is_refused(tmp_path: Path) -> None:
+    bad = {"category_id": 2, "segmentation": {"counts": [3, 4], "size": [6, 10]}}
+    (item,) = read_layout(Coco(), folder(tmp_path / "a", bad))
+    with pytest.raises(UnreadableError, match="run lengths"):
+        item.decode()
+    huge = {"category_id": 2, "segmentation": {"counts": "o" * 100, "size": [6, 10]}}
+    (item,) = read_layout(Coco(), folder(tmp_path / "b", huge))
+    with pytest.raises(UnreadableError, match="packed run lengths"):
+        item.decode()
+    with pytest.raises(UserError, match="category_id 300"):
+        read_layout(Coco(), folder(tmp_path / "c", {"category_id": 300, "segmentation": []}))
+    with pytest.raises(UserError, match="neither run lengths nor polygons"):
+        read_layout(Coco(), folder(tmp_path / "d", {"category_id": 1}))
