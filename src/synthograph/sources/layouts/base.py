@@ -51,7 +51,7 @@ class MaskFile:
     def __call__(self, source: Container, size: tuple[int, int]) -> np.ndarray:
         """Class ids [h, w]."""
         file = SourceFile(source, self.name)
-        mask = find_reader(file).read_mask(file, "", AS_IT_COMES)
+        mask = find_reader(file, AS_IT_COMES).read_mask(file, "", AS_IT_COMES)
         table = np.arange(256, dtype=np.uint8)
         for value, meant in self.values.items():
             table[value] = meant
@@ -108,7 +108,7 @@ class EntryDecoder:
         parts = []
         for name in names:
             file = SourceFile(self.source, name)
-            pixels, further = find_reader(file).read(file, "", AS_IT_COMES)
+            pixels, further = find_reader(file, AS_IT_COMES).read(file, "", AS_IT_COMES)
             notes += further
             parts.append(pixels)
         if len(parts) == 1:
