@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from synthograph.core.errors import UserError
+from synthograph.training.trackers import mlflow
 from synthograph.training.trackers.base import Outcome, TrackingConfig
 from synthograph.training.trackers.mlflow import ARTIFACTS, DATABASE, RUN_ID, MLflow, local_address
 from synthograph.training.trackers.parts import parent_run
@@ -85,6 +86,20 @@ class TestMLflow(TrackerContract):
         tracker = MLflow()
         tracker.start(run, PARAMS, 5)
         assert (run / RUN_ID).read_text() == tracker.run_id != "0" * 32
+
+    def test_no_part_of_a_database_is_left(
+        self, run: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        database = run.parent / DATABASE
+        database.unlink()
+
+        def killed(uri: str) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(mlflow, "_connect", killed)
+        with pytest.raises(KeyboardInterrupt):
+            MLflow().start(run, PARAMS, 0)
+        assert not database.exists()
 
     @pytest.mark.parametrize("uri", ["mlruns", "file:///data/mlruns", "./mlruns"])
     def test_the_file_store_is_refused(self, uri: str) -> None:

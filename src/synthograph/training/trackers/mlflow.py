@@ -18,7 +18,7 @@ from typing import Any
 from synthograph.core.addresses import hidden
 from synthograph.core.config import flatten
 from synthograph.core.errors import UserError
-from synthograph.core.files import link_or_copy, write_bytes, write_text
+from synthograph.core.files import atomic_path, link_or_copy, write_bytes, write_text
 from synthograph.core.locks import Lock
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.training.trackers.base import Outcome, Tracker, failure
@@ -72,20 +72,23 @@ class MLflow(Tracker):
         if uri is None:
             uri = local_address(run.resolve().parent)
         _refuse_file_store(uri)
-        folder = _folder(uri)
-        if folder is None:
+        database = _database(uri)
+        if database is None:
             self._client = _connect(uri)
             experiment = self._experiment(None)
         else:
-            folder.mkdir(parents=True, exist_ok=True)
-            with Lock(folder / f"{DATABASE}.lock", f"{folder}: another process prepares {uri}"):
+            database.parent.mkdir(parents=True, exist_ok=True)
+            lock = database.with_name(f"{database.name}.lock")
+            with Lock(lock, f"{database}: another process prepares it"):
+                if not database.exists():
+                    _make(database)
                 self._client = _connect(uri)
                 experiment = self._experiment(PROXIED)
         self.run_id = self._continued(run, images) or self._begun(run, experiment)
         place = str(self._client.get_run(self.run_id).info.artifact_uri)
         self._here: Path | None = None
-        if folder is not None and place.startswith(PROXIED):
-            self._here = folder / ARTIFACTS / place.removeprefix(PROXIED)
+        if database is not None and place.startswith(PROXIED):
+            self._here = database.parent / ARTIFACTS / place.removeprefix(PROXIED)
         self._parameters(params)
 
     def _experiment(self, artifacts: str | None) -> str:
@@ -167,18 +170,31 @@ class MLflow(Tracker):
 
 def local_address(folder: Path) -> str:
     """Address of the database in a folder."""
+    return _address(folder / DATABASE)
+
+
+def _address(database: Path) -> str:
     from sqlalchemy import URL  # an extra
 
-    return URL.create("sqlite", database=str(folder / DATABASE)).render_as_string()
+    return URL.create("sqlite", database=str(database)).render_as_string()
 
 
-def _folder(uri: str) -> Path | None:
-    """Folder of an SQLite file; None for what is none."""
+def _database(uri: str) -> Path | None:
+    """File of an SQLite database; None for what is none."""
     if not uri.startswith("sqlite"):
         return None
     from sqlalchemy import make_url  # an extra
 
-    return Path(make_url(uri).database or "").resolve().parent
+    return Path(make_url(uri).database or DATABASE).resolve()
+
+
+def _make(database: Path) -> None:
+    """Make a database, whole or not at all: MLflow takes seconds for it, and cannot go on with a
+    part of one.
+    """
+    with atomic_path(database) as temporary:
+        store = _connect(_address(temporary))._tracking_client.store
+        store.engine.dispose()  # else the file stays open, and Windows does not rename it
 
 
 def _refuse_file_store(uri: str) -> None:
