@@ -125,3 +125,8 @@ def test_what_images_forbid_is_left_out_of_a_built_in_space(tmp_path: Path) -> N
     space = opened(open_archive(knees), "published")
     assert "data.mirror" not in [each.path for each in space.parameters]
     assert any("left out of the space: data.mirror" in note for note in space.notes)
+
+
+def test_a_race_is_no_preset_of_a_search(cells: Archive) -> None:
+    with pytest.raises(UserError, match="race of tiny and tiny-projected, a search needs one"):
+        opened(cells, "sizes", preset="quick")

@@ -12,7 +12,7 @@ from synthograph.core.config import flatten, parse_assignments, set_path
 from synthograph.core.errors import SettingError, UserError
 from synthograph.core.names import first_few, nearest
 from synthograph.core.untrusted.documents import JsonObject
-from synthograph.models.registry import FAMILIES, family_of_preset
+from synthograph.models.registry import FAMILIES, RACES, family_of_preset
 from synthograph.ops.operations import BUNDLES
 from synthograph.results.base import Plain
 from synthograph.results.search import PRESET, ParameterKind, Settings
@@ -163,6 +163,12 @@ class Space:
 
     def _resolved(self, preset: str, tree: JsonObject) -> RunConfig:
         settings = self.settings
+        if preset in RACES:
+            raise UserError(
+                f"preset {preset} is a race of {' and '.join(RACES[preset])}, a search needs one: "
+                f"let 'synthograph train --cfg {preset}' choose it, or search over both as values "
+                "of preset"
+            )
         kimg = {} if settings.kimg is None else {"kimg": settings.kimg}
         common: JsonObject = {
             "data": {"cond": settings.cond, "fold": settings.fold},
