@@ -156,19 +156,21 @@ def _seconds_per_kimg(session: Session) -> float:
     away. On a processor it is the processor's time, so that other work does not make the race
     unfair.
     """
-    starts = [*session.family.stage_starts(session.config.model, session.spec)]
-    whole, seconds = session.config.training.images, 0.0
+    starts = session.family.stage_starts(session.config.model, session.spec)
+    whole, progress, seconds = session.config.training.images, session.state.progress, 0.0
     begun = [start for start in starts if start < whole]
     for start, end in zip(begun, [*begun[1:], whole], strict=True):
-        session.state.progress.images = start
-        session.step()  # the first one of its kind is slower
-        first, before = session.state.progress.images, _clock(session.device)
-        for _ in range(STEPS):
+        size = 0
+        for step in range(STEPS + 1):
+            progress.images = start  # stay in the stage
             session.step()
+            size += progress.images - start
+            if not step:  # the first one is slower
+                size, before = 0, _clock(session.device)
             taken = _clock(session.device) - before
             if taken > TIMED / len(begun):
                 break
-        seconds += taken / (session.state.progress.images - first) * (end - start)
+        seconds += taken / size * (end - start)
     return seconds / whole * 1000
 
 
