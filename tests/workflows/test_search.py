@@ -112,7 +112,7 @@ def test_time_of_a_search_by_hand() -> None:
     low, high = total_seconds(settings, 10, [1.0, 3.0])
     starts = (10 + 12) * 15
     assert high == pytest.approx(10 * 10 * 2 + 12 * 10 * 2 + starts)
-    assert low == pytest.approx(10 * (3 + 3 / 2 + 4 / 4) * 2 + 12 * 10 * 2 + starts)
+    assert low == pytest.approx(10 * (3 + 3 / 2 + 4 * 0.3) * 2 + 12 * 10 * 2 + starts)
 
 
 @pytest.mark.slow

@@ -31,12 +31,14 @@ def test_the_first_rung_is_late(first: float, halving: int, expected: list[float
 
 
 def test_one_in_two_goes_on() -> None:
-    going = {of: sum(goes_on(Rung(kimg=1.0, better=b, of=of), 2) for b in range(of + 1))
-             for of in range(6)}  # fmt: skip
-    assert going == {0: 1, 1: 1, 2: 2, 3: 2, 4: 3, 5: 3}
-    assert goes_on(Rung(kimg=1.0, better=2, of=8), 3) and not goes_on(
-        Rung(kimg=1.0, better=3, of=8), 3
-    )
+    def going(of: int, halving: int, finalists: int) -> int:
+        settings = SearchSettings(data=Path("x"), halving=halving, finalists=finalists)
+        rungs = (Rung(kimg=1.0, better=better, of=of) for better in range(of + 1))
+        return sum(goes_on(rung, settings) for rung in rungs)
+
+    assert [going(of, 2, 1) for of in range(6)] == [1, 1, 2, 2, 3, 3]
+    assert [going(of, 2, 3) for of in range(7)] == [1, 2, 3, 3, 3, 3, 4], "finalists at least"
+    assert going(8, 3, 1) == 3 and going(8, 1, 1) == 9
 
 
 def test_better_in_one_and_worse_in_none() -> None:

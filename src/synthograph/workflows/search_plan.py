@@ -110,7 +110,8 @@ def total_seconds(
     mean = sum(per_kimg) / len(per_kimg)
     rungs = rungs_of(settings, kimg)
     steps = [after - before for before, after in zip([0.0, *rungs], rungs, strict=False)]
-    expected = sum(step / settings.halving**n for n, step in enumerate(steps))
+    least = min(settings.finalists / settings.trials, 1.0)
+    expected = sum(step * max(settings.halving**-n, least) for n, step in enumerate(steps))
     finals = (settings.finalists + 1) * settings.fresh_seeds
     tried = settings.trials * settings.seeds
 

@@ -133,6 +133,9 @@ def _badness(found: WithValues, objective: SearchObjective) -> float:
     return value if objective.smaller else -value
 
 
-def goes_on(rung: Rung, halving: int) -> bool:
-    """Whether a trial goes on from a rung."""
-    return rung.better < math.ceil((rung.of + 1) / halving)
+def goes_on(rung: Rung, settings: SearchSettings) -> bool:
+    """Whether a trial goes on from a rung: one in `halving` does, and always as many as are
+    trained again in the end.
+    """
+    share = math.ceil((rung.of + 1) / settings.halving)
+    return rung.better < max(share, settings.finalists)

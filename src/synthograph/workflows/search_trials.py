@@ -203,7 +203,7 @@ class Trials:
     ) -> SearchTrial:
         """A trial trained from rung to rung, until it ends."""
         for rung in trial.rungs[-1:]:  # its process may have been killed right after measuring
-            if not self._last(rung) and not goes_on(rung, self.settings.halving):
+            if not self._last(rung) and not goes_on(rung, self.settings):
                 return _ended_early(trial, rung)
         for kimg in rungs_of(self.settings, self.kimg)[len(trial.rungs) :]:
             ended = self._train(runs, worker, kimg)
@@ -214,7 +214,7 @@ class Trials:
             self.store.note(
                 noted.number, noted.way.replace(rungs=trial.rungs, seconds=clock.spent())
             )
-            if not self._last(rung) and not goes_on(rung, self.settings.halving):
+            if not self._last(rung) and not goes_on(rung, self.settings):
                 return _ended_early(trial, rung)
         return trial.replace(state=TrialState.COMPLETE)
 
