@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from synthograph.core.errors import UserError
 from synthograph.core.request import Flag, Positional, Request, Words
+from synthograph.workflows.followed import Followed
 
 
 def _several(given: Any) -> Any:  # noqa: ANN401 - whatever a caller gives
@@ -269,7 +270,7 @@ class SegmentPredictRequest(PredictOptions):
     )
 
 
-class StudyRequest(Request):
+class StudyRequest(Followed):
     """Do synthetic images help? Cross-validation by patient, as a study file says."""
 
     study: Annotated[Path | None, Positional("STUDY.yaml")] = Field(

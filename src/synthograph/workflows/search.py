@@ -7,7 +7,6 @@ Any number of processes may run the same search: whatever one of them has done, 
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,10 +113,8 @@ def run(request: SearchRequest, *, progress: Progress) -> SearchResult | SearchP
         side_by_side([words] * request.gpus, request.command_line())
         progress = Silent()
     try:
-        with ExitStack() as stack:
-            with folder.lock("begins to be followed"):
-                about = {"search": frozen.settings}
-                parts = stack.enter_context(parent_run(tracking, folder.path, about, progress.log))
+        about = {"search": frozen.settings}
+        with parent_run(tracking, folder.path, about, progress.log) as parts:
             trials = Trials(space, objectives, constraints, folder, store, progress, parts)
             trials.work_off()
             search = _named(trials, frozen, measured_on, request, progress)

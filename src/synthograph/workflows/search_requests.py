@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import pydantic
 from pydantic import Field
 
-from synthograph.core.config import calling
 from synthograph.core.request import Flag, Positional, Request, Words
-from synthograph.training.config import TrackingConfig, TrainRequest
+from synthograph.workflows.followed import Followed
 from synthograph.workflows.search_settings import SearchSettings
 
 TYPED: dict[str, Any] = {
@@ -49,7 +48,7 @@ else:
     _Typed = pydantic.create_model("SearchRequest", __base__=Request, **dict(_options()))
 
 
-class SearchRequest(_Typed):
+class SearchRequest(Followed, _Typed):
     """Search settings of training: each trial a run, bad ones ended early, the best trained again
     with fresh seeds before one is named.
     """
@@ -69,25 +68,9 @@ class SearchRequest(_Typed):
         1, ge=1, le=1024, description="processes side by side, one per GPU (or CPU share)"
     )
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
-    tracker: Words = Field(
-        (), description="who follows the runs: mlflow,wandb,tensorboard or none, as in train"
-    )
-    tracking_uri: str | None = Field(
-        None,
-        description="MLflow server or database; MLFLOW_TRACKING_URI, else mlflow.db in the folder",
-    )
-    experiment: str | None = Field(None, description="experiment of MLflow, project of W&B")
     dry_run: Annotated[bool, Flag("--dry-run", "-n")] = Field(
         False, description="check everything and print the plan, and how long it takes"
     )
-
-    def tracking(self) -> TrackingConfig:
-        """Who follows the runs."""
-        given = self.model_dump(include={"tracker", "tracking_uri", "experiment"})
-        asked = TrainRequest.parse({name: value for name, value in given.items() if value})
-        names = {path.removeprefix("tracking."): flag for path, flag in asked.names({}, {}).items()}
-        with calling(names):
-            return TrackingConfig.parse(asked.setting_tree().get("tracking", {}))
 
     def typed(self) -> dict[str, Any]:
         """Keys of a search file that were typed."""

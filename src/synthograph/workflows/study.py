@@ -20,6 +20,9 @@ from synthograph.core.progress import Progress, Silent
 from synthograph.core.request import Result
 from synthograph.report.write import write_report
 from synthograph.results.study import Study, StudyFacts
+from synthograph.training.config import TrackingConfig
+from synthograph.training.trackers import check_trackers
+from synthograph.training.trackers.parts import parent_run
 from synthograph.workflows import study_demo
 from synthograph.workflows.downstream_requests import StudyRequest
 from synthograph.workflows.processes import side_by_side
@@ -79,6 +82,8 @@ def run(request: StudyRequest, *, progress: Progress) -> StudyResult | StudyPlan
     """
     path, outdir = _file(request, progress)
     settings = read_study(path, request.trained_on)
+    tracking = request.tracking()
+    check_trackers(tracking)
     inputs = open_inputs(settings, request.device, progress)
     if request.plan:
         return make_plan(inputs, request.device, progress)
@@ -91,8 +96,10 @@ def run(request: StudyRequest, *, progress: Progress) -> StudyResult | StudyPlan
         words = request.model_copy(update={"gpus": 1}).command_words()
         side_by_side([words] * request.gpus, request.command_line())
         progress = Silent()
-    study = _Run(inputs, folder, frozen, request.device, progress)
-    return StudyResult(study.result(), folder.path, told)
+    about = {"study": frozen.settings}
+    with parent_run(tracking, folder.path, about, progress.log) as parts:
+        study = _Run(inputs, folder, frozen, request.device, progress, parts)
+        return StudyResult(study.result(), folder.path, told)
 
 
 def _file(request: StudyRequest, progress: Progress) -> tuple[Path, Path]:
@@ -119,6 +126,7 @@ class _Run:
     frozen: Frozen
     device: str
     progress: Progress
+    tracking: TrackingConfig
 
     def result(self) -> Study:
         """Do what is left, together with others, and analyse."""
@@ -158,6 +166,7 @@ class _Run:
                 self.folder.generator(number, draw),
                 self.inputs.sources.get((number, draw)),
                 self.device,
+                self.tracking,
             )
             yield Job(
                 "generator",

@@ -3,7 +3,7 @@ images alone.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from synthograph.archive.manifest import count_labels
@@ -13,9 +13,10 @@ from synthograph.core.console import heard_by
 from synthograph.core.errors import UserError
 from synthograph.core.files import remove
 from synthograph.core.progress import Progress
+from synthograph.core.untrusted.documents import JsonObject
 from synthograph.downstream import mixing
 from synthograph.downstream.mixing import Counts
-from synthograph.training.config import RunConfig
+from synthograph.training.config import RunConfig, TrackingConfig
 from synthograph.training.setup import resolve_run
 from synthograph.workflows import generate, train
 from synthograph.workflows.race import begun
@@ -53,6 +54,7 @@ class Making:
         folder: where its files are.
         source: who made the generator or the set, where the study does not train it.
         device: where to compute.
+        tracking: who follows its training.
     """
 
     settings: StudySettings
@@ -62,6 +64,7 @@ class Making:
     folder: Path
     source: Source | None
     device: str
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
 
     def run(self, progress: Progress) -> GeneratorRecord:
         """Train, go on, or take what is there; then generate."""
@@ -92,22 +95,21 @@ class Making:
         generator, runs = self.settings.generator, self.folder / RUNS
         earlier = begun(runs)
         if earlier:
-            request = TrainRequest.parse({"resume": earlier[-1], "device": self.device})
+            asked: JsonObject = {"resume": earlier[-1], "device": self.device}
         else:
-            request = TrainRequest.parse(
-                {
-                    "data": self.archive,
-                    "cond": True,
-                    "cfg": generator.preset,
-                    "kimg": generator.kimg,
-                    "seed": generator_seed(self.settings, self.fold.number, self.draw),
-                    "metrics": "none",  # nothing chooses among its snapshots
-                    "settings": generator.settings,
-                    "save_every": SAVE_MINUTES,
-                    "outdir": runs,
-                    "device": self.device,
-                }
-            )
+            asked = {
+                "data": self.archive,
+                "cond": True,
+                "cfg": generator.preset,
+                "kimg": generator.kimg,
+                "seed": generator_seed(self.settings, self.fold.number, self.draw),
+                "metrics": "none",  # nothing chooses among its snapshots
+                "settings": generator.settings,
+                "save_every": SAVE_MINUTES,
+                "outdir": runs,
+                "device": self.device,
+            }
+        request = TrainRequest.parse(asked | self.tracking.options())
         result = train.run(request, progress=progress)
         if result is None or result.snapshot is None:
             raise UserError(f"{runs}: the training left no snapshot: remove the folder")

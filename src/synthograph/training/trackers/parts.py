@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from synthograph.core.locks import Lock
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.training.config import TrackingConfig
 from synthograph.training.trackers.base import Outcome, failure
@@ -42,7 +43,13 @@ def parent_run(
     if settings.uri is None and URI not in os.environ:
         settings = settings.model_copy(update={"uri": local_address(folder.resolve())})
     tracker, raised = MLflow(settings), None
-    if attempt(lambda: tracker.start(folder, params, int((folder / RUN_ID).exists()))):
+
+    def start() -> None:
+        # of several processes, the first begins the run
+        with Lock(folder / f".{RUN_ID}.lock", f"{folder}: another process begins its run"):
+            tracker.start(folder, params, int((folder / RUN_ID).exists()))
+
+    if attempt(start):
         parts = settings.model_copy(update={"parent": tracker.run_id})
     try:
         yield parts

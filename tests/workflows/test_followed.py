@@ -1,4 +1,4 @@
-"""What a search hands on to the trainings of its trials."""
+"""What searches and studies hand on to the trainings that somebody follows."""
 
 from pathlib import Path
 
@@ -6,22 +6,22 @@ import pytest
 
 from synthograph.core.errors import UserError
 from synthograph.training.config import TrackingConfig
-from synthograph.workflows.search_requests import SearchRequest
+from synthograph.workflows.followed import Followed
 from synthograph.workflows.search_runs import TrialRun, Worker
 from tests.conftest import make_archive
 from tests.training.test_resume import configure
 
 
-def test_who_follows_a_search() -> None:
-    asked = SearchRequest.parse({"tracker": "mlflow,wandb", "experiment": "cells"}).tracking()
+def test_options_become_settings_and_back() -> None:
+    asked = Followed.parse({"tracker": "mlflow,wandb", "experiment": "cells"}).tracking()
     assert asked == TrackingConfig(trackers=["mlflow", "wandb"], experiment="cells")
-    assert SearchRequest.parse({}).tracking().options() == {}
-    nobody = SearchRequest.parse({"tracker": "none"}).tracking()
+    assert Followed.parse({}).tracking().options() == {}
+    nobody = Followed.parse({"tracker": "none"}).tracking()
     assert nobody.trackers == [] and nobody.options()["tracker"] == ["none"]
     with pytest.raises(UserError, match="^--tracker: .*did you mean 'mlflow'"):
-        SearchRequest.parse({"tracker": "mlfow"}).tracking()
+        Followed.parse({"tracker": "mlfow"}).tracking()
     with pytest.raises(UserError, match="^--tracking-uri: holds a user or password"):
-        SearchRequest.parse({"tracking_uri": "http://ann:s3cret@host"}).tracking()
+        Followed.parse({"tracking_uri": "http://ann:s3cret@host"}).tracking()
 
 
 def test_every_piece_of_a_trial_is_followed(
