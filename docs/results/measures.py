@@ -43,8 +43,8 @@ from synthograph.metrics.paths import VARIANTS, path_length, step_lengths
 from synthograph.metrics.probes import Labelled, Numbers, standard_probes
 from synthograph.metrics.sensitivity_table import DefectNumbers, cells_of
 from synthograph.metrics.spectrum import spectra
-from synthograph.metrics.ssim import ms_ssim
 from synthograph.models.snapshot import load
+from synthograph.ops.similarity import ms_ssim
 from synthograph.results.measures import Direction
 from synthograph.results.sensitivity import Trial
 from synthograph.sampling.paths import Walk, step_pairs

@@ -89,6 +89,24 @@ def test_snapshots_are_measured_by_val_and_published_names_by_train(
     assert "metrics: " in text and "best by coverage: " in text
 
 
+def test_variety_is_measured_within_each_class_and_is_part_of_the_state(
+    train: Typed, tmp_path: Path
+) -> None:
+    code, text, error = train("--metrics", "frechet,spread", "--metric-num", "40")
+    assert code == 0, error
+    run = tmp_path / "runs" / "00000-cells-cond-tiny"
+    (held_out,) = lines(run)
+    classes = {row.label for row in open_archive(tmp_path / "cells.zip").rows}
+    parts = {(e["name"], e["scope"]["level"]) for e in held_out["entries"]}
+    assert parts == {("frechet", None), ("spread", None), *(("spread", c) for c in classes)}
+    for name in classes:
+        assert f"metrics of class {name}: spread " in text
+    state = json.loads((list_states(run / "state")[0] / "state.json").read_text())
+    scores = state["progress"]["measured"][0]["scores"]
+    assert {score["part"] for score in scores} == {None, *classes}
+    assert [score["part"] for score in scores if score["leads"]] == [None]
+
+
 def test_training_does_not_notice_that_it_is_measured(train: Typed, tmp_path: Path) -> None:
     for arguments in (("--metric-num", "12"), ("--metrics", "none")):
         code, _, error = train(*arguments)
