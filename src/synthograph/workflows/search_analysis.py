@@ -170,15 +170,14 @@ def _judged(
     trials: Trials, ended: Sequence[SearchTrial], objective: SearchObjective
 ) -> list[SearchTrial]:
     """Trials with what can be said once all of them are known."""
-    best = next(iter(ranked(ended, trials)), None)
-    top = None if best is None else best.value(objective.measure)
-    ahead = front([each for each in ended if each in ranked(ended, trials)], trials)
+    whole = ranked(ended, trials)
+    top = whole[0].value(objective.measure) if whole else None
+    ahead = front(whole, trials)
     found = []
     for each in sorted(ended, key=lambda trial: trial.number):
         value, noise = each.value(objective.measure), objective.noise_of_trials
-        whole = each.rungs and each.kimg == trials.kimg
         within = None
-        if whole and value is not None and top is not None and noise is not None:
+        if each in whole and value is not None and top is not None and noise is not None:
             within = abs(value - top) <= noise
         changes = {"front": each.number in ahead} if len(trials.objectives) > 1 else {}
         found.append(each.replace(within_noise=within, **changes))
