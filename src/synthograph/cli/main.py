@@ -89,7 +89,10 @@ _debug = False
 INTERRUPTED = 130
 """What typer makes of Ctrl-C; its older versions abort."""
 AGAIN = "an unfinished archive goes on with the same command"
+NOTHING = ("stopped before anything was begun", "nothing is left of it: run it again")
 LEFT = {
+    "card": NOTHING,
+    "export": NOTHING,
     "generate": ("stopped before anything was begun", AGAIN),
     "project": (
         "stopped before anything was begun",
