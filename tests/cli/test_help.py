@@ -18,7 +18,7 @@ def test_every_verb_and_option_is_explained(name: str) -> None:
 
 def test_options_are_in_order_and_called_as_ever() -> None:
     spelled = [option for parameter in COMMANDS["generate"].params for option in parameter.opts]
-    assert spelled[:6] == ["--network", "--outdir", "--seeds", "--num", "--per-class", "--class"]
+    assert spelled[:6] == ["--network", "--seeds", "--num", "--per-class", "--class", "--outdir"]
 
 
 def test_the_help_of_an_option_with_few_words_names_them() -> None:
