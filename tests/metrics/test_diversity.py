@@ -96,6 +96,15 @@ def test_duplicates_among_real_images_excuse_none_among_synthetic_ones() -> None
     assert repetition(doubled, doubled).value == 0  # nothing to measure by
 
 
+def test_real_images_that_are_all_but_equal_give_no_interval() -> None:
+    values = torch.zeros(30, 4)
+    values[0] = 1
+    real = Sample(values, torch.arange(30) // 6)
+    found = spread(real, gaussian(1, 40, 4))
+    assert found.value is not None and found.interval is None
+    assert found.notes == ("no interval: only a few real images differ from others",)
+
+
 @pytest.mark.parametrize("measure", [spread, repetition])
 def test_real_images_of_one_group_have_no_pairs(measure) -> None:
     real = Sample(gaussian(0, 40, 5).values, torch.zeros(40, dtype=torch.int64))

@@ -19,6 +19,7 @@ that draws one image again and again has spread 0 and repetition 1.
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float32, Float64, Int64
@@ -68,6 +69,8 @@ def spread(real: Sample, fake: Sample, *, seed: int = 0) -> Value:
         reason = "no two real images of different groups differ"
     if reason is not None:
         return compared("spread", None, real, fake, notes=(reason,))
+    if cut.reason is None and not bool(ratios.isfinite().all()):
+        cut = replace(cut, reason="no interval: only a few real images differ from others")
     value = float(ratios[0])
     ends = interval(ratios, cut, low=0.0)
     return compared("spread", value, real, fake, interval=ends, notes=(cut.reason,))
