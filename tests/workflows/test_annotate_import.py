@@ -277,7 +277,7 @@ def test_files_that_are_not_used_are_named(annotations: Path, palette: str, tmp_
     for words in (
         "1 file without paint",
         "1 file of no image of the set",
-        "1 file that is no mask",
+        "1 file of another kind",
         "class 'iris' is painted in one image only",
     ):
         assert words in text

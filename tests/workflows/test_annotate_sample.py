@@ -88,6 +88,7 @@ def test_refusals_leave_nothing(snapshot: Snapshot, tmp_path: Path) -> None:
     cases: list[tuple[dict[str, object], str]] = [
         ({"outdir": tmp_path / "full"}, "exists already"),
         ({"noise_mode": "random"}, "const"),
+        ({"outdir": tmp_path / "new.zip"}, "name it new"),
         ({"seeds": "0-5000"}, "more than 4096"),
         ({"seeds": "1,1", "classes": ["c/d"]}, "more than once"),
         ({"classes": ["eye"]}, "eye"),

@@ -17,9 +17,8 @@ from synthograph.archive.batches import ArchiveRows, open_rows
 from synthograph.archive.masked import MaskedImages, masked_images
 from synthograph.core.devices import pick_device
 from synthograph.core.errors import UserError
-from synthograph.core.files import new_folder, refuse_output, write_bytes, write_json
+from synthograph.core.files import new_folder, write_bytes, write_json
 from synthograph.core.names import first_few
-from synthograph.core.outputs import refuse_other_kinds
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.models.snapshot import Snapshot
@@ -38,7 +37,13 @@ from synthograph.workflows import project
 from synthograph.workflows.annotate_requests import AnnotateFromRealRequest
 from synthograph.workflows.annotate_sample import write_set
 from synthograph.workflows.annotation_pictures import PAINTED, painted_sheet
-from synthograph.workflows.annotation_sets import OpenSet, indexed_png, mask_digest, mask_place
+from synthograph.workflows.annotation_sets import (
+    OpenSet,
+    indexed_png,
+    mask_digest,
+    mask_place,
+    refuse_folder,
+)
 from synthograph.workflows.latent_inputs import open_network
 from synthograph.workflows.latent_requests import ProjectRequest
 from synthograph.workflows.project_files import RESULT
@@ -128,8 +133,7 @@ def run(request: AnnotateFromRealRequest, *, progress: Progress) -> AnnotateFrom
         UserError: images and network do not fit, there are no masks, or no projection agrees.
         StoppedError: a signal came while projecting; the same command goes on.
     """
-    refuse_other_kinds(request.outdir, "--outdir")
-    refuse_output(request.outdir, "--outdir")
+    refuse_folder(request.outdir)
     snapshot = open_network(request.network, progress)
     drawing.space_of(snapshot)
     how = Rendering(device=str(pick_device(request.device)))

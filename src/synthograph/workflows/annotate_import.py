@@ -179,7 +179,7 @@ def _pairs(opened: OpenSet, found: Found, masks: Path) -> tuple[dict[str, MaskFi
     left_out = {
         "without paint": bare,
         "of no image of the set": strangers,
-        "that is no mask": found.others,
+        "of another kind": found.others,
     }
     notes = [
         f"not read: {several(len(files), 'file')} {why}, such as {files[0]}"

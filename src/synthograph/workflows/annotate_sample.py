@@ -10,8 +10,7 @@ from synthograph.annotation.sampling import ORDER, suggested_order
 from synthograph.archive.png import encode_png
 from synthograph.core.contact_sheets import as_rgb, contact_sheet
 from synthograph.core.errors import UserError
-from synthograph.core.files import new_folder, refuse_output
-from synthograph.core.outputs import refuse_other_kinds
+from synthograph.core.files import new_folder
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.core.spec import ImageSpec
@@ -33,7 +32,7 @@ from synthograph.sampling.latents import Rendering, as_styles
 from synthograph.sampling.pictures import by_modality
 from synthograph.sampling.seeds import parse_seeds
 from synthograph.workflows.annotate_requests import MOST_PAINTED, AnnotateSampleRequest
-from synthograph.workflows.annotation_sets import drawn_digest
+from synthograph.workflows.annotation_sets import drawn_digest, refuse_folder
 from synthograph.workflows.latent_inputs import open_styled
 
 COLUMNS = 10
@@ -72,8 +71,7 @@ def run(request: AnnotateSampleRequest, *, progress: Progress) -> AnnotateSample
     Raises:
         UserError: an option breaks a rule, or the folder is there.
     """
-    refuse_other_kinds(request.outdir, "--outdir")
-    refuse_output(request.outdir, "--outdir")
+    refuse_folder(request.outdir)
     snapshot, how = open_styled(request, request.network, progress)
     images = _images(snapshot, request, how)
     with new_folder(request.outdir) as folder:

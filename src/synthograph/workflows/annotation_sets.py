@@ -14,6 +14,8 @@ from PIL import Image
 from synthograph.archive.batches import digest64
 from synthograph.core.devices import Precision
 from synthograph.core.errors import UserError
+from synthograph.core.files import refuse_output
+from synthograph.core.outputs import is_packed, refuse_other_kinds
 from synthograph.core.overlays import GREY
 from synthograph.core.record import UnreadableError
 from synthograph.models.base import NoiseMode
@@ -131,6 +133,18 @@ class OpenSet:
                 "'synthograph annotate import --replace'"
             )
         return ids
+
+
+def refuse_folder(outdir: Path) -> None:
+    """Refuse a place for a new annotation set, before long work.
+
+    Raises:
+        UserError: it is there, cannot be written, or is named like a file of another kind.
+    """
+    refuse_other_kinds(outdir, "--outdir")
+    if is_packed(outdir):
+        raise UserError(f"--outdir {outdir}: people paint in a folder; name it {outdir.stem}")
+    refuse_output(outdir, "--outdir")
 
 
 def drawn_digest(pixels: np.ndarray) -> str:
