@@ -132,6 +132,7 @@ class TestParts:
                 part.start(run, PARAMS, 0)
                 found = client(search).get_run(part.run_id)
                 assert found.data.tags["mlflow.parentRunId"] == parts.parent
+                assert found.info.run_name.endswith(f"/trials/0000{sitting}-run")
                 ids.add(parts.parent)
         (parent,) = ids
         assert client(search).get_run(parent).info.status == "FINISHED"
@@ -236,7 +237,7 @@ def test_what_a_server_shows(server: str, moved: Path, tmp_path: Path) -> None:
     found = json.loads(fetch(server, api))["run"]
     tags = {each["key"]: each["value"] for each in found["data"]["tags"]}
     assert found["info"]["status"] == "FINISHED"
-    assert found["info"]["run_name"] == run.name
+    assert found["info"]["run_name"].endswith(f"/{run.name}")
     assert tags["mlflow.parentRunId"] == before
     assert tags["synthograph.state"] == "resumed at 4 images"
     assert {"key": "training.batch", "value": "4"} in found["data"]["params"]

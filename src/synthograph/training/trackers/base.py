@@ -67,6 +67,12 @@ class Tracker(abc.ABC):
         """Whether its package is there."""
         return importlib.util.find_spec(cls.package) is not None
 
+    def title(self, run: Path) -> str:
+        """What to call a run: its name; for parts of another one, whose names are alike, with the
+        folders of the part.
+        """
+        return run.name if self.settings.parent is None else "/".join(run.resolve().parts[-3:])
+
     def check(self) -> None:
         """Called before a new run, in the caller's thread.
 

@@ -121,7 +121,8 @@ class MLflow(Tracker):
         tags = {"synthograph.run": str(run)}
         if self.settings.parent is not None:
             tags["mlflow.parentRunId"] = self.settings.parent
-        run_id = str(self._client.create_run(experiment, run_name=run.name, tags=tags).info.run_id)
+        begun = self._client.create_run(experiment, run_name=self.title(run), tags=tags)
+        run_id = str(begun.info.run_id)
         write_text(run / RUN_ID, run_id)
         return run_id
 

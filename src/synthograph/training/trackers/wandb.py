@@ -45,7 +45,7 @@ class WandB(Tracker):
         continued = known.read_text(encoding="utf-8") if images and known.exists() else None
         self._run = wandb.init(
             project=self.settings.experiment,
-            name=run.name,
+            name=self.title(run),
             group=self.settings.parent or run.name,
             tags=[RESUMED] if images else [],
             config=params,
