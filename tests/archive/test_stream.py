@@ -170,8 +170,8 @@ def test_pairs_are_of_one_class_and_a_pass_has_all_images(make_archive: Make, mi
     for one in (seen[:length], seen[length:]):
         assert set(map(abs, one)) == set(range(1, 8)) and len(set(one)) == (14 if mirror else 7)
     assert seen[:length] != seen[length:]
-    late, _ = data.batch(length + 3, 6)
-    assert numbers(archive, late) == seen[length + 3 : length + 9], "a place alone decides"
+    late, _ = data.batch(length + 3, 5)
+    assert numbers(archive, late) == seen[length + 3 : length + 8], "a place alone decides"
 
 
 def test_pairs_without_classes_and_of_synthetic_labels(make_archive: Make) -> None:
