@@ -70,11 +70,8 @@ class TestWandB(TrackerContract):
         begun = next(each.run for each in records(run) if each.HasField("run"))
         told = {each.key: json.loads(each.value_json) for each in begun.config.update}
         assert told["training"] == PARAMS["training"]
-        assert (begun.project, begun.run_group, begun.display_name) == (
-            "cells",
-            "search-1",
-            "00000-run",
-        )
+        assert (begun.project, begun.run_group) == ("cells", "search-1")
+        assert begun.display_name == "/".join(run.parts[-3:])
         assert list(begun.tags) == ["resumed"]
         (files,) = run.glob("wandb/offline-run-*/files")
         assert (files / "config.json").read_text() == "{}"
