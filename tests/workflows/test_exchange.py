@@ -97,6 +97,39 @@ def test_monai_reads_its_datalist(tmp_path: Path) -> None:
         assert item["class"] in ("class 0", "class 1") and item["group"].startswith("P")
 
 
+def test_a_datalist_of_others(tmp_path: Path) -> None:
+    """Numbers of classes, names alone for test images, one of several files, and files beside."""
+    for name in "abcd":
+        Image.new("L", (8, 8), ord(name)).save(tmp_path / f"{name}.png")
+    items = [{"image": "./a.png", "label": 1}, {"image": "b.png", "label": 0}]
+    tree = {"labels": {"0": "healthy", "1": "ill"}, "training": items, "test": ["c.png"]}
+    (tmp_path / "mine.json").write_text(json.dumps(tree))
+    (tmp_path / "also.json").write_text(json.dumps({"training": [{"image": "d.png"}]}))
+    told: list[str] = []
+
+    class Listener(Silent):
+        def log(self, line: str) -> None:
+            told.append(line)
+
+    asked = {
+        "source": tmp_path / "mine.json",
+        "dest": tmp_path / "out" / "b.zip",
+        "layout": "monai",
+        "invariant": "none",
+        "workers": 1,
+    }
+    (tmp_path / "out").mkdir()
+    prepare.run(PrepareRequest.parse(asked), progress=Listener())
+    rows = open_archive(tmp_path / "out" / "b.zip").rows
+    known = {row.columns["source_file"]: (row.label, row.split) for row in rows}
+    assert known == {
+        "a.png": ("ill", "train"),
+        "b.png": ("healthy", "train"),
+        "c.png": (None, "test"),
+    }
+    assert "note: 1 image file(s) are ignored: nothing names them" in told
+
+
 def test_nnunet_keeps_its_rules(tmp_path: Path) -> None:
     archive = make(tmp_path / "a.zip", {"t1": 1, "flair": 1}, 16)
     with pytest.raises(UserError, match="name the folder .*Dataset501_a"):

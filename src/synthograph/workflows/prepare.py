@@ -218,7 +218,7 @@ def run(request: PrepareRequest, *, progress: Progress) -> PrepareResult | Prepa
     _refuse_source(request.dest, [one for one in sources if one])
     rules = _replacing(request.dest, _rules(request), progress)
     if request.layout is not None:
-        items, rules, rejects = _from_layout(request, request.layout, rules)
+        items, rules, rejects = _from_layout(request, request.layout, rules, progress)
     elif is_archive(request.source):
         items, rules, rejects = _from_archive(request, rules)
     else:
@@ -336,10 +336,14 @@ def _refuse_described(request: PrepareRequest, why: str) -> None:
         )
 
 
-def _from_layout(request: PrepareRequest, name: str, rules: PrepareOptions) -> PreparationInputs:
+def _from_layout(
+    request: PrepareRequest, name: str, rules: PrepareOptions, progress: Progress
+) -> PreparationInputs:
     """A folder of another tool, which says itself what belongs together."""
     _refuse_described(request, f"is read as --layout {name}")
-    items = read_layout(LAYOUTS[name], request.source)
+    items, unnamed = read_layout(LAYOUTS[name], request.source)
+    if unnamed:
+        progress.log(f"note: {unnamed} image file(s) are ignored: nothing names them")
     origin = name if any(item.split for item in items) else None
     return items, rules.model_copy(update={"split_origin": origin}), []
 

@@ -46,7 +46,7 @@ def test_regions(tmp_path: Path) -> None:
         {"category_id": 2, "segmentation": {"counts": packed(counts), "size": [6, 10]}},
         {"category_id": 5, "segmentation": [[0, 0, 3, 0, 3, 2, 0, 2]]},
     )
-    (item,) = read_layout(Coco(), path)
+    (item,), _ = read_layout(Coco(), path)
     found = item.decode().mask
     expected = np.where(mask, 2, 0)
     expected[:3, :4] = 5
@@ -56,14 +56,17 @@ def test_regions(tmp_path: Path) -> None:
 
 def test_what_is_refused(tmp_path: Path) -> None:
     bad = {"category_id": 2, "segmentation": {"counts": [3, 4], "size": [6, 10]}}
-    (item,) = read_layout(Coco(), folder(tmp_path / "a", bad))
+    (item,), _ = read_layout(Coco(), folder(tmp_path / "a", bad))
     with pytest.raises(UnreadableError, match="run lengths"):
         item.decode()
     huge = {"category_id": 2, "segmentation": {"counts": "o" * 100, "size": [6, 10]}}
-    (item,) = read_layout(Coco(), folder(tmp_path / "b", huge))
+    (item,), _ = read_layout(Coco(), folder(tmp_path / "b", huge))
     with pytest.raises(UnreadableError, match="packed run lengths"):
         item.decode()
     with pytest.raises(UserError, match="category_id 300"):
         read_layout(Coco(), folder(tmp_path / "c", {"category_id": 300, "segmentation": []}))
+    far = {"category_id": 1, "segmentation": [[0, 0, 1e30, 0, 1, 1]]}
+    with pytest.raises(UserError, match="neither run lengths nor polygons"):
+        read_layout(Coco(), folder(tmp_path / "e", far))
     with pytest.raises(UserError, match="neither run lengths nor polygons"):
         read_layout(Coco(), folder(tmp_path / "d", {"category_id": 1}))

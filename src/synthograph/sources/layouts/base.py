@@ -21,7 +21,7 @@ from synthograph.core.untrusted.containers import Container, open_container
 from synthograph.core.untrusted.documents import JsonObject, as_text, parse_json
 from synthograph.sources.base import AS_IT_COMES, SourceFile
 from synthograph.sources.cells import split_of
-from synthograph.sources.readers import find_reader
+from synthograph.sources.readers import find_reader, is_image
 
 MaskOf = Callable[[Container, tuple[int, int]], np.ndarray]
 """Reads the mask of an image of a height and width; picklable."""
@@ -32,8 +32,12 @@ class Layout(Protocol):
 
     name: ClassVar[str]
 
-    def entries(self, source: Container) -> Iterable["Entry"]:
+    def entries(self, source: Container, named: str) -> Iterable["Entry"]:
         """The images, none decoded.
+
+        Args:
+            source: folder or zip.
+            named: the JSON file that the user named; empty where it was the folder.
 
         Raises:
             UserError: the folder is not of this layout, or contradicts itself.
@@ -119,29 +123,31 @@ class EntryDecoder:
         return np.concatenate(arrays, axis=2)
 
 
-def open_layout(path: Path) -> Container:
-    """A folder or zip; the folder above where a JSON file in it is named."""
-    return open_container(path.parent if path.suffix.lower() == ".json" else path, "SOURCE")
+def read_layout(layout: Layout, path: Path) -> tuple[list[SourceItem], int]:
+    """The images of a folder as source items, and how many image files there are that it does not
+    name.
 
-
-def read_layout(layout: Layout, path: Path) -> list[SourceItem]:
-    """The images of a folder as source items.
+    Args:
+        layout: of the folder.
+        path: folder or zip, or a JSON file in its folder.
 
     Raises:
         UserError: it is not of this layout, contradicts itself, or names files that are missing.
     """
-    source = open_layout(path)
-    there, items = set(source.members().names), []
-    for entry in layout.entries(source):
+    named = path.name if path.suffix.lower() == ".json" else ""
+    source = open_container(path.parent if named else path, "SOURCE")
+    there, items, used = set(source.members().names), [], set[str]()
+    for entry in layout.entries(source, named):
         files = {name: tuple(each) for name, each in entry.files.items()}
         decoder = EntryDecoder(source, files, entry.mask)
         missing = [file for file in decoder.names if file not in there]
         if missing:
             raise UserError(f"{path}: lists {missing[0]!r}, which is not there")
+        used.update(decoder.names)
         items.append(_item(decoder, entry.known))
     if not items:
         raise UserError(f"{path}: lists no image")
-    return items
+    return items, sum(is_image(name) for name in there - used)
 
 
 def _item(decoder: EntryDecoder, said: Mapping[str, str]) -> SourceItem:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import TypeGuard
 
 import numpy as np
 import PIL.Image
@@ -15,6 +16,7 @@ from synthograph.core.untrusted.documents import JsonObject
 from synthograph.sources.cells import split_of
 from synthograph.sources.layouts.base import Entry, objects_of, read_json, texts_of
 
+MAX_PLACE = 1_000_000
 FIXED = ("id", "file_name", "height", "width", "license", "masked", "modality", "modalities")
 
 
@@ -25,10 +27,10 @@ class Coco:
 
     name = "coco"
 
-    def entries(self, source: Container) -> Iterable[Entry]:
+    def entries(self, source: Container, named: str) -> Iterable[Entry]:
         """An image of any of the JSON files each."""
         names = source.members().names
-        lists = sorted(n for n in names if n.endswith(".json"))
+        lists = [named] if named else sorted(n for n in names if n.endswith(".json"))
         trees = {name: read_json(source, name) for name in lists}
         trees = {name: tree for name, tree in trees.items() if "images" in tree}
         if not trees:
@@ -81,12 +83,23 @@ def _region(tree: JsonObject, where: str) -> Region:
         raise UserError(f"{where}: category_id {value!r} is no value of a mask, which are 1 to 255")
     if isinstance(shape, dict):
         counts, size = shape.get("counts"), shape.get("size")
-        if isinstance(size, list) and len(size) == 2 and isinstance(counts, list | str):
-            pair = (int(size[0]), int(size[1]))
+        if isinstance(counts, list | str) and _whole(size) and len(size) == 2:
+            pair = (size[0], size[1])
             return Region(value, counts if isinstance(counts, str) else tuple(counts), pair)
-    if isinstance(shape, list) and all(isinstance(one, list) for one in shape):
+    if isinstance(shape, list) and all(map(_places, shape)):
         return Region(value, None, None, tuple(tuple(map(float, one)) for one in shape))
     raise UserError(f"{where}: an annotation has neither run lengths nor polygons")
+
+
+def _whole(values: object) -> TypeGuard[list[int]]:
+    return isinstance(values, list) and all(type(v) is int for v in values)
+
+
+def _places(values: object) -> bool:
+    """Numbers that are near enough to an image to be drawn."""
+    return isinstance(values, list) and all(
+        type(v) in (int, float) and abs(v) < MAX_PLACE for v in values
+    )
 
 
 @dataclass(frozen=True, slots=True)

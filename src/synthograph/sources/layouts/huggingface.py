@@ -21,7 +21,7 @@ class HuggingFace:
 
     name = "huggingface"
 
-    def entries(self, source: Container) -> Iterable[Entry]:
+    def entries(self, source: Container, named: str) -> Iterable[Entry]:
         """A line of a table each."""
         tables = [n for n in source.members().names if PurePosixPath(n).name == METADATA]
         if not tables:

@@ -15,10 +15,11 @@ class Monai:
 
     name = "monai"
 
-    def entries(self, source: Container) -> Iterable[Entry]:
-        """The items of all lists of the one JSON file that has such."""
+    def entries(self, source: Container, named: str) -> Iterable[Entry]:
+        """The items of all lists of the first JSON file that has such."""
         there = set(source.members().names)
-        for name in sorted(n for n in there if n.endswith(".json") and "/" not in n):
+        every = sorted(n for n in there if n.endswith(".json") and "/" not in n)
+        for name in [named] if named else every:
             tree = read_json(source, name)
             if any(isinstance(tree.get(key), list) for key in LISTS):
                 return list(_entries(tree, f"{source}/{name}", there))
@@ -30,7 +31,7 @@ def _entries(tree: JsonObject, where: str, there: set[str]) -> Iterable[Entry]:
     names = list(modalities.values()) if isinstance(modalities, dict) else []
     labels = tree.get("labels")
     classes = labels if isinstance(labels, dict) else {}
-    lists = {key: objects_of(tree, key, where) for key in LISTS if _has_objects(tree, key)}
+    lists = {key: _items(tree, key, where) for key in LISTS if key in tree}
     stated = any("split" in item for items in lists.values() for item in items)
     for key, items in lists.items():
         for item in items:
@@ -51,10 +52,12 @@ def _entries(tree: JsonObject, where: str, there: set[str]) -> Iterable[Entry]:
             yield Entry(parts, known, MaskFile(mask) if mask in there else None)
 
 
-def _has_objects(tree: JsonObject, key: str) -> bool:
-    """A list of test images may hold names alone; without anything known they are left out."""
-    found = tree.get(key)
-    return isinstance(found, list) and not all(isinstance(one, str) for one in found)
+def _items(tree: JsonObject, key: str, where: str) -> list[JsonObject]:
+    """A list of what is known of images, or of their names alone."""
+    found = tree[key]
+    if isinstance(found, list) and all(isinstance(one, str) for one in found):
+        return [{"image": one} for one in found]
+    return objects_of(tree, key, where)
 
 
 def _images(item: JsonObject, where: str) -> list[str]:

@@ -22,7 +22,7 @@ class NnUnet:
 
     name = "nnunet"
 
-    def entries(self, source: Container) -> Iterable[Entry]:
+    def entries(self, source: Container, named: str) -> Iterable[Entry]:
         """A case each."""
         names = sorted(source.members().names)
         if DESCRIPTION not in names:
