@@ -20,6 +20,10 @@ MEANING = {
         "memorises does. Project more images to be surer, and do not share it before the cause "
         "is known."
     ),
+    RecoveryAnswer.OPEN: (
+        "Training images are reached a little more closely than held-out ones. Chance explains "
+        "that in up to one of five such tests, so project more images before you decide."
+    ),
     RecoveryAnswer.NOT_SHOWN: (
         "As far as these images can show, training and held-out images are reached alike."
     ),

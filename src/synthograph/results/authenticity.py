@@ -28,6 +28,7 @@ class RecoveryAnswer(enum.StrEnum):
     """What the comparison concludes."""
 
     SIGNS = "signs of memorisation"
+    OPEN = "neither shown nor unlikely"
     NOT_SHOWN = "no memorisation shown"
     UNDECIDABLE = "undecidable"
 

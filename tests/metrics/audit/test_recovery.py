@@ -54,6 +54,16 @@ def test_one_that_remembers_nothing_is_rarely_accused() -> None:
     assert accused <= 12  # of 120 at 5 %: more than 12 has a chance of 1 %
 
 
+def test_between_signs_and_nothing_the_question_stays_open() -> None:
+    answers = {}
+    for gain in (0.0, 0.5, 1.0, 1.5, 2.0):
+        found = compared(3, gain=gain, share=1.0)
+        assert found.advantage is not None
+        answers[found.answer] = found.advantage.p
+        assert (found.answer is RecoveryAnswer.OPEN) == (0.05 < found.advantage.p <= 0.2)
+    assert RecoveryAnswer.OPEN in answers and RecoveryAnswer.SIGNS in answers
+
+
 def test_worse_training_images_are_no_memorisation() -> None:
     found = compared(gain=-8.0)
     assert found.answer is RecoveryAnswer.NOT_SHOWN

@@ -36,6 +36,8 @@ from synthograph.stats.sample import Sample
 # n image
 
 ALPHA = 0.05
+OPEN = 0.2
+"""A p up to this shows nothing, but leaves the question open."""
 PERMUTATIONS = 1999
 CLEAR = 10 ** (-30 / 20)
 """Pixel difference at 30 dB."""
@@ -161,6 +163,9 @@ def _answer(
     if found.p <= ALPHA:
         what = "the generator reaches its training images more closely than held-out ones"
         return RecoveryAnswer.SIGNS, f"{what}: {numbers}"
+    if found.p <= OPEN:
+        what = "memorisation is not shown and not unlikely; more images would tell"
+        return RecoveryAnswer.OPEN, f"{what}: {numbers}"
     what = "memorisation is not shown, which does not prove that there is none"
     return RecoveryAnswer.NOT_SHOWN, f"{what}: {numbers}"
 
