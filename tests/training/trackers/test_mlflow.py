@@ -114,6 +114,11 @@ class TestMLflow(TrackerContract):
             MLflow(TrackingConfig()).check()
         assert "s3cret" not in str(error.value)
 
+    def test_what_a_database_needs_is_missing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(mlflow, "DATABASES", ("sqlalchemy", "no_such_package"))
+        with pytest.raises(UserError, match=r"needs no_such_package: .*synthograph\[tune\]"):
+            MLflow().check()
+
     def test_a_password_is_refused(self) -> None:
         with pytest.raises(UserError, match="MLFLOW_TRACKING_URI") as error:
             TrackingConfig.parse({"uri": "http://ann:s3cret@host"})

@@ -4,6 +4,7 @@ The two lie where `mlflow server` looks for them when it is started in that fold
 database holds no path of theirs, so that the folder can be moved.
 """
 
+import importlib.util
 import json
 import logging
 import os
@@ -12,6 +13,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Mapping
+from itertools import filterfalse
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,8 @@ URI = "MLFLOW_TRACKING_URI"
 DATABASE, ARTIFACTS = "mlflow.db", "mlartifacts"
 PROXIED = "mlflow-artifacts:/"
 """How MLflow names a place of its server: `mlflow server` looks for it in `mlartifacts/`."""
+DATABASES = ("sqlalchemy", "alembic")
+"""What MLflow needs for a database."""
 RUN_ID = "mlflow-run.txt"
 """File of the run directory that names its run of MLflow."""
 BATCH = 100
@@ -57,7 +61,9 @@ class MLflow(Tracker):
         super().check()
         uri = self.settings.uri or os.environ.get(URI) or ""
         _refuse_file_store(uri)
-        if _SERVER.match(uri):
+        if not _SERVER.match(uri):
+            _refuse_missing(*filterfalse(importlib.util.find_spec, DATABASES))
+        else:
             try:
                 _connect(uri).search_experiments(max_results=1)
             except Exception as error:  # noqa: BLE001 - of any library below
@@ -84,7 +90,7 @@ class MLflow(Tracker):
                     _make(database)
                 self._client = _connect(uri)
                 experiment = self._experiment(PROXIED)
-        self.run_id = self._continued(run, images) or self._begun(run, experiment)
+        self.run_id = self.run_id or self._continued(run, images) or self._begun(run, experiment)
         place = str(self._client.get_run(self.run_id).info.artifact_uri)
         self._here: Path | None = None
         if database is not None and place.startswith(PROXIED):
@@ -223,9 +229,15 @@ def _connect(uri: str) -> Any:  # noqa: ANN401 - MlflowClient, an extra
         warnings.filterwarnings("ignore", "The ``noload`` loader strategy")  # MLflow's own affair
         return MlflowClient(uri)
     except ModuleNotFoundError as error:
+        _refuse_missing(str(error.name))
+        raise
+
+
+def _refuse_missing(*packages: str) -> None:
+    if packages:
         raise UserError(
-            f"MLflow needs {error.name}: pip install 'synthograph[tune]' brings it"
-        ) from None
+            f"MLflow needs {packages[0]}: pip install 'synthograph[{MLflow.extra}]' brings it"
+        )
 
 
 def _named(name: str) -> str:
