@@ -1,7 +1,7 @@
 """Training of a mask generator on a few painted images.
 
 Every image is left out in turn. What members that never saw it make of it says after how many steps
-to stop, whether a deeper head is better than a linear one, and what to expect of new images.
+to stop, whether a linear head is better than a deep one, and what to expect of new images.
 """
 
 import math

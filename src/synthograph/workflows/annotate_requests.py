@@ -157,7 +157,7 @@ class AnnotateTrainRequest(Request):
     )
     preset: Literal["default", "linear", "published"] = Field(
         "default",
-        description="default: a linear head, or a deeper one where it is better on images left "
+        description="default: a deep head, or a linear one where that is better on images left "
         "out; linear: that alone; published: the architecture of DatasetGAN and BiOcularGAN",
     )
     seed: int = Field(0, ge=0, description="seed of weights, pixels and members")

@@ -246,7 +246,7 @@ def _notes(found: Sequence[ClassForecast], masks: np.ndarray) -> Iterator[str]:
     """What to know of the painted masks."""
     if len(masks) == 1:
         yield (
-            "one image is painted, so none can be left out: nothing can be forecast, and no deeper "
+            "one image is painted, so none can be left out: nothing can be forecast, and no other "
             "head is tried; paint a second one"
         )
     absent = [each.of_class for each in found if not each.painted]
