@@ -46,7 +46,7 @@ def painted(count: int, *, ring: bool = False) -> Painted:
 
 def test_a_linear_head_finds_a_linear_mask_and_a_deep_one_a_ring() -> None:
     line = leave_out(SMALL, painted(5), seed=0)
-    assert line.value is not None and line.value > 0.95
+    assert line.value is not None and line.value > 0.9
     wavy = painted(6, ring=True)
     deep = DEEP.model_copy(update={"shape": HeadShape(members=2, widths=[16]), "batch": 256})
     one, other = (leave_out(config, wavy, seed=0) for config in (SMALL, deep))

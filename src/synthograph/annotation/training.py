@@ -55,7 +55,9 @@ class HeadConfig(Config):
 
 
 LINEAR = HeadConfig()
-DEEP = HeadConfig(shape=HeadShape(widths=[32]), steps=300, batch=512, rate=0.01, decay=1e-3)
+DEEP = HeadConfig(
+    shape=HeadShape(widths=[32]), steps=450, batch=512, rate=0.01, decay=3e-3, overlap=3
+)
 PUBLISHED = HeadConfig(
     shape=HeadShape(widths=[128, 32], normalised=True, patch=0, vote=True),
     steps=2000,
@@ -225,8 +227,7 @@ def _mean(values: np.ndarray, axis: int) -> np.ndarray:
     """Mean of what has a value; NaN where nothing has."""
     there = np.isfinite(values)
     with np.errstate(invalid="ignore", divide="ignore"):
-        found: np.ndarray = np.where(there, values, 0).sum(axis) / there.sum(axis)
-    return found
+        return np.asarray(np.where(there, values, 0).sum(axis) / there.sum(axis))
 
 
 def leave_out(
