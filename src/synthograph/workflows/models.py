@@ -15,7 +15,7 @@ from synthograph.core.request import Result
 from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models.base import Family
-from synthograph.models.registry import FAMILIES, family
+from synthograph.models.registry import FAMILIES, RACES, family
 from synthograph.results.search import Search
 from synthograph.training.config import RunConfig, option_of
 from synthograph.training.presets import resolve
@@ -53,6 +53,8 @@ class ModelsResult(Result):
             )
             yield from table_lines(self._costs(one) if self.brief else self._settings(one), WIDTH)
         if self.brief:
+            for name, presets in RACES.items():
+                yield f"{name}  a race of {' and '.join(presets)}, of which the better one goes on"
             yield "The time it takes here: synthograph train --data ARCHIVE --cfg PRESET --dry-run"
             yield "Every setting of a family: synthograph models --family NAME"
             return
