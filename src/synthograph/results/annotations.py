@@ -96,6 +96,11 @@ class AnnotatedImage(Schema):
     others: UnlessEmpty[Many[PaintedMask]] = ()
     fit: Annotated[IfGiven[Fit | None], Private] = None
 
+    @property
+    def masks(self) -> tuple[PaintedMask, ...]:
+        """All of them, that which is learned from first."""
+        return tuple(each for each in (self.mask, *self.others) if each is not None)
+
 
 class Drawing(Schema):
     """How the images were drawn. The styles in the file of latents are truncated already.
@@ -148,7 +153,6 @@ class AnnotationSet(Document):
     real_images: UnlessEmpty[Many[str]] = ()
     version: str
     command: IfGiven[Command] = ""
-    notes: UnlessEmpty[Many[Prose]] = ()
 
     @pydantic.model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -170,8 +174,7 @@ class AnnotationSet(Document):
     @property
     def painters(self) -> tuple[str, ...]:
         """Everybody who painted one, sorted."""
-        every = (m for i in self.images for m in (i.mask, *i.others) if m is not None)
-        return tuple(sorted({mask.painter for mask in every}))
+        return tuple(sorted({mask.painter for image in self.images for mask in image.masks}))
 
     def by_id(self) -> dict[str, AnnotatedImage]:
         """Id -> image."""

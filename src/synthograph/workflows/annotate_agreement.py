@@ -39,8 +39,7 @@ class Painting:
         """Id of an image -> its mask."""
         found = {}
         for image in self.opened.about.images:
-            every = [mask for mask in (image.mask, *image.others) if mask is not None]
-            own = next((m for m in every if self.painter in (None, m.painter)), None)
+            own = next((m for m in image.masks if self.painter in (None, m.painter)), None)
             if own is not None:
                 found[image.id] = own
         return found

@@ -198,9 +198,9 @@ def _is_sheet(opened: OpenSet, name: str, file: MaskFile) -> bool:
         path = opened.folder / IMAGES / f"{name}{ending}.png"
         if path.is_file():
             pixels = decode_png(path.read_bytes(), str(path))
-            if pixels.dtype == np.uint8 and pixels.shape[:2] == file.shown.shape[:2]:
-                if (file.shown == pixels).all():
-                    return True
+            same_size = pixels.shape[:2] == file.shown.shape[:2]
+            if same_size and pixels.dtype == np.uint8 and (file.shown == pixels).all():
+                return True
     return False
 
 
@@ -319,8 +319,7 @@ def with_mask(image: AnnotatedImage, new: PaintedMask, *, replace: bool) -> Anno
     Raises:
         UserError: the painter has painted it before.
     """
-    there = [mask for mask in (image.mask, *image.others) if mask is not None]
-    same = next((mask for mask in there if mask.painter == new.painter), None)
+    same = next((mask for mask in image.masks if mask.painter == new.painter), None)
     if same is not None and not replace and same.sha256 != new.sha256:
         raise UserError(
             f"{image.id} has another mask of {new.painter!r} already: add --replace, or name "
@@ -356,8 +355,7 @@ def write_masks(
         by_id = about.by_id()
         for name, ids in masks.items():
             image = by_id[name]
-            painted = (image.mask, *image.others)
-            own = next(mask for mask in painted if mask is not None and mask.painter == painter)
+            own = next(mask for mask in image.masks if mask.painter == painter)
             path = folder / mask_place(image, own)
             with disk_errors(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
