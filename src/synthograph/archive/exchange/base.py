@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from synthograph.archive.manifest import SOURCE_FILE, Row
 from synthograph.archive.reader import Archive
@@ -18,7 +18,10 @@ TABLE = "synthograph.csv"
 class Format(Protocol):
     """A folder that another tool reads."""
 
-    name: ClassVar[str]
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        ...
 
     def check(self, archive: Archive, target: Path) -> None:
         """Refuse what the format cannot hold at all, before anything is written.

@@ -31,7 +31,8 @@ class Coco:
     def write(self, archive: Archive, folder: Path, track: Track) -> int:
         """Copy images by split, and list them with their regions."""
         first, *others = archive.info.spec.modalities
-        spec, documents, values = archive.info.spec, {}, {0}
+        spec, values = archive.info.spec, {0}
+        documents: dict[str, tuple[list[JsonObject], list[JsonObject]]] = {}
         for number, row in enumerate(track(archive.rows, len(archive.rows)), start=1):
             split, name = row.split or UNSPLIT, f"{case_of(number - 1)}.png"
             further = {m: f"{m}/{name}" for m in others}

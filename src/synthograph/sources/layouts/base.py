@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Protocol, cast, get_args
+from typing import Protocol, cast, get_args
 
 import numpy as np
 
@@ -30,7 +30,10 @@ MaskOf = Callable[[Container, tuple[int, int]], np.ndarray]
 class Layout(Protocol):
     """A folder of another tool."""
 
-    name: ClassVar[str]
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        ...
 
     def entries(self, source: Container, named: str) -> Iterable["Entry"]:
         """The images, none decoded.
