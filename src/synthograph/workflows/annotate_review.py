@@ -88,7 +88,8 @@ def run(request: AnnotateReviewRequest, *, progress: Progress) -> AnnotateReview
     palette = _palette(request, images)
     every = worst_first(images)
     shown = every[: request.num]
-    pictures, heads = None, ["image", "mask"]
+    pictures: list[np.ndarray] | None = None
+    heads = ["image", "mask"]
     if request.uncertainty is not None:
         pictures = [divergence(rows, each.row, request.uncertainty) for each in shown]
         most = max(float(each.max()) for each in pictures)
@@ -211,9 +212,10 @@ def _palette(request: AnnotateReviewRequest, images: MaskedImages) -> Palette:
         data = read_bounded(request.palette, expected, limit=MAX_PALETTE_BYTES)
         return read_palette(data, str(request.palette))
     about = images.rows.archive.info.snapshots
-    named = (about[0].get("mask_generator") if about else None) or {}
-    if named.get("classes"):
-        classes = [MaskClass.parse(each, images.rows.name) for each in named["classes"]]
+    named = about[0].get("mask_generator") if about else None
+    listed = named.get("classes") if isinstance(named, dict) else None
+    if isinstance(listed, list) and listed:
+        classes = [MaskClass.parse(each, images.rows.name) for each in listed]
         return Palette(tuple(PaletteClass(each.name, each.colour) for each in classes))
     most = max([value for value in images.values if value != IGNORED], default=1)
     return of_names(["background", *(str(k) for k in range(1, max(most, 1) + 1))])
