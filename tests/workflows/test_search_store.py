@@ -7,7 +7,6 @@ import pytest
 
 from synthograph.core.errors import BlockedError, UserError
 from synthograph.results.search import ParameterKind, Rung, SearchTrial, TrialState, TrialValue
-from synthograph.workflows import search_store
 from synthograph.workflows.search_space import Parameter
 from synthograph.workflows.search_store import JOURNAL, Store, Way, importances
 
@@ -129,7 +128,3 @@ def test_several_objectives(tmp_path: Path) -> None:
     ended = both.ask(ALL, "h", trials=8, fixed=None)
     both.finish(trial(1, {}, None).replace(state=TrialState.ENDED), None, {})
     assert [each.running for each in both.trials()] == [False, False] and ended.number == 1
-
-
-def test_shared_is_what_the_module_says() -> None:
-    assert search_store.MIN_STARTUP <= search_store.MAX_STARTUP

@@ -6,6 +6,7 @@ import pytest
 
 from synthograph.core.console import heard_by, say
 from synthograph.core.progress import Silent
+from synthograph.workflows import training_lines
 from synthograph.workflows.study_folds import Fold
 from synthograph.workflows.study_generators import Making
 from synthograph.workflows.study_settings import StudySettings
