@@ -241,8 +241,10 @@ def _importances(axes: "Axes", weighed: Sequence[SearchParameter]) -> None:
 
 
 def _history(axes: "Axes", known: Sequence[SearchTrial], search: Search) -> None:
+    from matplotlib.ticker import MaxNLocator  # takes long, as in `curves`
+
     _dots(axes, [(float(trial.number), trial) for trial in known], search)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("trial")
     axes.set_ylabel(search.objectives[0].measure)
 
