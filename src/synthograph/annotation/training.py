@@ -122,7 +122,7 @@ def fit(config: HeadConfig, painted: Painted, images: Sequence[int], seed: int) 
         t.to(device)[rows] for t in (painted.sample.weights, painted.sample.classes)
     )
     weights = weights / weights.mean()
-    optimiser = torch.optim.Adam(head.parameters(), lr=config.rate)
+    optimiser = torch.optim.Adam(head.parameters(), lr=config.rate, fused=True)
     for step in range(config.steps):
         for group in optimiser.param_groups:
             group["lr"] = config.rate * _scale(config, step)
