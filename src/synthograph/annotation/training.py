@@ -214,11 +214,11 @@ class LeftOut:
 
     def beats(self, other: "LeftOut") -> bool:
         """Whether its mean is better than another's by more than the standard error of the
-        difference over the images.
+        difference over the images; two images are too few to say so.
         """
         gains = self.means[self.best] - other.means[other.best]
         gains = gains[np.isfinite(gains)]
-        if len(gains) < 2:
+        if len(gains) < 3:
             return False
         return bool(gains.mean() > gains.std(ddof=1) / math.sqrt(len(gains)))
 
