@@ -2,12 +2,14 @@
 
 import itertools
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
 
 from synthograph.metrics.diversity import repetition, spread
 from synthograph.metrics.measures import plain
+from synthograph.results.evaluation import Value
 from synthograph.stats.sample import Sample
 from tests.metrics.contract import MeasureContract
 from tests.metrics.draws import gaussian
@@ -106,7 +108,7 @@ def test_real_images_that_are_all_but_equal_give_no_interval() -> None:
 
 
 @pytest.mark.parametrize("measure", [spread, repetition])
-def test_real_images_of_one_group_have_no_pairs(measure) -> None:
+def test_real_images_of_one_group_have_no_pairs(measure: Callable[..., Value]) -> None:
     real = Sample(gaussian(0, 40, 5).values, torch.zeros(40, dtype=torch.int64))
     found = measure(real, gaussian(1, 40, 5))
     assert found.value is None and "group" in found.notes[0]

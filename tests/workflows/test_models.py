@@ -125,7 +125,7 @@ def test_what_searches_found(tmp_path: Path) -> None:
         ({"parameter": "batch", "search": ["/nonexistent"]}, "holds no search.json"),
     ],
 )
-def test_what_is_unknown_is_refused(given: dict, part: str) -> None:
+def test_what_is_unknown_is_refused(given: dict[str, object], part: str) -> None:
     with pytest.raises(UserError) as error:
         ask(**given)
     assert part in str(error.value)

@@ -125,11 +125,11 @@ def describe_best(progress: TrainingProgress) -> str | None:
     if entry.repeated:
         classes = ", ".join(entry.repeated)
         return f"{said}; its images are too much alike ({classes}), as others are, or are far worse"
-    found = _ranked(progress)
-    better = found[: found.index(_chosen(found))]
+    each = _ranked(progress)
+    better = each[: each.index(_chosen(each))]
     if not better:
         return said
-    names = ", ".join(progress.measured[each.place].snapshot for each in better)
+    names = ", ".join(progress.measured[one.place].snapshot for one in better)
     return f"{said}; passed over, since images of a class are too much alike: {names}"
 
 

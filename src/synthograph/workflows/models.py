@@ -153,7 +153,7 @@ def _asked(request: ModelsRequest) -> Mapping[str, Family]:
     """The family that is asked for; those that have the preset; all where none has it."""
     if request.family is not None:
         return {request.family: family(request.family)}
-    having = {n: f for n, f in FAMILIES.items() if request.preset in f.preset_names()}
+    having = {n: f for n, f in FAMILIES.items() if request.preset in [*f.preset_names()]}
     return having or FAMILIES
 
 
