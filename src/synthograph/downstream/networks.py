@@ -306,13 +306,19 @@ class TimmBody(Body):
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d u v"]:
         """The last maps."""
-        maps: Tensor = self.net(x)
+        try:
+            maps: Tensor = self.net(x)
+        except AssertionError as error:  # of networks for images of one size
+            raise UserError(f"{self._refused()} ({error})") from None
         if maps.ndim != 4 or maps.shape[1] != self.dims:
-            raise UserError(
-                f"{type(self.net).__name__} of timm ends in no maps [n, {self.dims}, h, w]: choose "
-                "a convolutional network, such as resnet18"
-            )
+            raise UserError(self._refused())
         return maps
+
+    def _refused(self) -> str:
+        return (
+            f"{type(self.net).__name__} of timm ends in no maps [n, {self.dims}, h, w] of images "
+            "of any size: choose a convolutional network, such as resnet18"
+        )
 
 
 def _monai(name: str) -> Callable[..., nn.Module]:

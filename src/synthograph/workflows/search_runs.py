@@ -1,5 +1,6 @@
 """Runs of trials: trained piece by piece in a process of their own, and their measures."""
 
+import contextlib
 import json
 import subprocess
 import time
@@ -76,8 +77,7 @@ class Worker:
             self._process.stdin.close()
             if kind is not None:
                 self._process.terminate()
-            self._process.wait()
-            self._process = None
+            self._ended(self._process)
 
     def train(self, request: JsonObject) -> Path:
         """Train until the request is fulfilled; its run.
@@ -109,12 +109,21 @@ class Worker:
             except BrokenPipeError:
                 answer = None
         if answer is None:
-            code = process.wait()
-            self._process = None
+            code = self._ended(process)
             if stop.requested:
                 raise StoppedError(f"stopped on request ({stop.reason})")
             raise LostError(f"its process ended by itself (code {code}; out of memory?)")
         return _run_of(answer, stop)
+
+    def _ended(self, process: "subprocess.Popen[str]") -> int:
+        """Wait for the end of the process and close its pipes; its exit code."""
+        code = process.wait()
+        for pipe in (process.stdin, process.stdout):
+            with contextlib.suppress(BrokenPipeError):  # what it was told last, and did not read
+                if pipe is not None:
+                    pipe.close()
+        self._process = None
+        return code
 
     def _answer(self, lines: IO[str]) -> JsonObject | None:
         collapsed = False
