@@ -276,7 +276,8 @@ def _drawn(areas: AreasOf, where: str, how: Reading) -> ReadMask:
 def _of_volume(labels: LabelImage, where: str, how: Reading) -> ReadMask:
     """Numbers of a label image, by the names of its classes where it has them."""
     layers = _pasted(labels, how.size)
-    how.size.check(*layers.shape[1:], where)
+    _, height, width = layers.shape
+    how.size.check(height, width, where)
     notes = {"turned to rows and columns": layers[0].size * labels.turned}
     if not labels.classes:
         ids = how.palette.of_values(layers[0])
@@ -324,8 +325,11 @@ def _of_painting(painting: Painting, where: str, how: Reading) -> ReadMask:
         ids[clear] = 0
         if (ids != UNKNOWN).all():
             return _settled(ids, _shown(painting), where, how, {**notes, name: int(ids.size)})
-    ids = palette.of_values(values) if colours is None else palette.of_colours(colours)
-    near = ids if colours is None else palette.of_colours(colours, how.tolerance)
+    if colours is None:
+        assert values is not None, "a painting has values or colours"
+        ids = near = palette.of_values(values)
+    else:
+        ids, near = palette.of_colours(colours), palette.of_colours(colours, how.tolerance)
     near[clear], ids[clear] = 0, 0
     notes[f"snapped to a colour at most {how.tolerance} away"] = int((near != ids).sum())
     return _settled(near, _shown(painting), where, how, notes)

@@ -112,7 +112,7 @@ def run(request: AnnotateAgreementRequest, *, progress: Progress) -> AnnotateAgr
         only_first=len(ours) - len(both),
         only_second=len(theirs) - len(both),
         ignored=float(((stacks[0] == IGNORED) | (stacks[1] == IGNORED)).mean()),
-        classes=tuple(agreement(*stacks, names, request.seed)),
+        classes=tuple(agreement(stacks[0], stacks[1], names, request.seed)),
         seed=request.seed,
         version=VERSION,
         command=request.command_line(),

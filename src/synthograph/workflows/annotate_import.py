@@ -135,7 +135,7 @@ def _palette(request: AnnotateImportRequest, opened: OpenSet, found: Found) -> P
     Raises:
         UserError: nothing says what the classes are, or the palette cannot be read.
     """
-    if request.palette in BUILT_IN:
+    if request.palette is not None and request.palette in BUILT_IN:
         return BUILT_IN[request.palette]
     own = opened.folder / PALETTE
     if request.palette is not None or own.is_file():

@@ -56,9 +56,9 @@ class NnUnet:
         for number, row in track(rows, len(rows)):
             part = "Ts" if row.split == "test" else "Tr"
             _write_channels(archive, row, folder / f"images{part}", case_of(number))
-            place = folder / f"labels{part}" / f"{case_of(number)}.png"
-            place.parent.mkdir(exist_ok=True)
-            place.write_bytes(encode_png(table[_mask(archive, row)][:, :, None]))
+            path = folder / f"labels{part}" / f"{case_of(number)}.png"
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(encode_png(table[_mask(archive, row)][:, :, None]))
         named = [(case_of(number), row) for number, row in rows]
         labels = {_label(value): place for value, place in numbers.items()}
         write_json(
