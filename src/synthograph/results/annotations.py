@@ -132,7 +132,7 @@ class AnnotationSet(Document):
         bits: per value of the images.
         modalities: name -> channels.
         classes: of the masks; empty before the first import.
-        images: in the order in which painting them says most.
+        images: in the suggested order of painting.
         order: what that order follows, in words.
         groups: digests of the groups of real images whose masks are used.
         real_images: digests of these images.

@@ -188,7 +188,7 @@ def _wanted(reading: Reading) -> Slides:
     if reading.slides is None:
         raise UnreadableError(
             "a whole slide is cut into tiles: give their side and scale, such as --tile 256 "
-            "--mpp 0.5 (micrometres for a pixel)"
+            "--mpp 0.5 (micrometres per pixel)"
         )
     return reading.slides
 
@@ -225,7 +225,7 @@ def _scale(slide: Any, wanted: Slides) -> tuple[float, float]:  # noqa: ANN401
     mpp = float(said)
     if mpp > wanted.mpp * _SCALE_TOLERANCE:
         raise UnreadableError(
-            f"was scanned at {mpp:g} micrometres for a pixel, coarser than --mpp {wanted.mpp:g}"
+            f"was scanned at {mpp:g} micrometres per pixel, coarser than --mpp {wanted.mpp:g}"
         )
     return mpp, wanted.mpp / mpp
 

@@ -66,8 +66,8 @@ class AnnotateReviewRequest(Request):
 
 
 class AnnotateFromRealRequest(OfNetwork):
-    """Make annotations of real images with masks: what the network makes most like each of them
-    gets its mask, where both agree.
+    """Make an annotation set of real images with masks. Each image is projected, and the projection
+    gets the image's mask where both agree.
     """
 
     group = "annotate"
@@ -86,15 +86,15 @@ class AnnotateFromRealRequest(OfNetwork):
         description="names of the mask values, background first: background,nucleus for 0 and 1, "
         "or background=0,nucleus=255; by default all values are classes, named by their number",
     )
-    num: int | None = Field(None, ge=1, description="project only so many, chosen at random")
+    num: int | None = Field(None, ge=1, description="project only this many, chosen at random")
     space: Literal["w", "w+"] = Field("w+", description="w+ (nearer to the image) or w")
     steps: int = Field(1000, ge=1, le=100_000, description="steps of the projection")
     max_move: int = Field(
         1,
         ge=1,
         le=16,
-        description="a projection agrees where it is as near to the image as the image itself "
-        "moved by so many pixels; nearness is weighted by the mask",
+        description="a projection agrees if it differs from its image no more than a copy moved by "
+        "this many pixels does, in every class",
     )
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     dry_run: bool = Field(False, description="print the plan of the projection, and make nothing")
@@ -115,21 +115,21 @@ class AnnotateImportRequest(Request):
     palette: str | None = Field(
         None,
         description="classes and their colours: NAME.json, a palette of GIMP, label descriptions "
-        "of ITK-SNAP, labelmap.txt, ocular or ocular-10; of the set or the files if not given",
+        "of ITK-SNAP, labelmap.txt, ocular or ocular-10; from the set or the files if not given",
     )
     painter: str = Field("painter", description="who painted them; several can be compared")
     tolerance: int = Field(
         0, ge=0, le=100, description="how far a channel may be from the colour of a class"
     )
     ignore_unknown: bool = Field(
-        False, description="let pixels of unknown colours count for no class, instead of refusing"
+        False, description="let pixels of unknown colours count for no class; else they are refused"
     )
     replace: bool = Field(False, description="replace masks of the same painter")
     dry_run: bool = Field(False, description="check and report, and write nothing")
 
 
 class AnnotateSampleRequest(Rendered, _Painted):
-    """Draw images to paint, in the order in which painting them says most."""
+    """Draw images to paint, in an order in which the first few differ most."""
 
     group = "annotate"
 
@@ -153,7 +153,7 @@ class AnnotateTrainRequest(Request):
         None, description="mask generator to be written: NAME.safetensors"
     )
     network: Path | None = Field(
-        None, description="the network of the images; where it was when they were drawn by default"
+        None, description="the network that drew the images; by default the file used then"
     )
     preset: Literal["default", "linear", "published"] = Field(
         "default",

@@ -70,30 +70,30 @@ class PrepareRequest(Request):
     )
     window_scope: Literal["archive", "volume", "image"] = Field(
         "archive",
-        description="percentiles of all images together (archive), of each file of slices "
-        "(volume) or of each image",
+        description="take percentiles over all images (archive), over each volume, or over each "
+        "image",
     )
     axis: Literal["sagittal", "coronal", "axial"] | None = Field(
         None, description="how volumes are cut; the plane they were taken in if not given"
     )
-    every: int = Field(1, ge=1, description="take one of so many slices of a volume")
+    every: int = Field(1, ge=1, description="take every Nth slice of a volume")
     min_foreground: float = Field(
         0.0, ge=0, le=1, description="leave out slices with a smaller share of foreground"
     )
     spacing: float | None = Field(
-        None, gt=0, description="bring slices and DICOM images to pixels of so many millimetres"
+        None, gt=0, description="resample slices and DICOM images to pixels of this side, in mm"
     )
     mpp: float | None = Field(
-        None, gt=0, description="cut whole slides into tiles of so many micrometres for a pixel"
+        None, gt=0, description="scale of tiles of whole slides, in micrometres per pixel"
     )
     per_slide: int | None = Field(
         None, ge=1, description="tiles of each whole slide, drawn at random; all if not given"
     )
     min_tissue: float = Field(
-        0.5, ge=0, le=1, description="least share of tissue in a tile of a whole slide"
+        0.5, ge=0, le=1, description="smallest share of tissue in a tile of a whole slide"
     )
     min_sharpness: float = Field(
-        0.0, ge=0, description="least sharpness of a tile of a whole slide, such as 3; 0 for any"
+        0.0, ge=0, description="smallest sharpness of a tile of a whole slide, such as 3; 0 for any"
     )
     tile_seed: int = Field(0, ge=0, description="seed of the draw of tiles")
     slide_sheet: Path | None = Field(
@@ -108,7 +108,7 @@ class PrepareRequest(Request):
         "pseudonyms",
     )
     series_description: str | None = Field(
-        None, description="take DICOM series whose description this regular expression finds"
+        None, description="take DICOM series whose description matches this regular expression"
     )
     captures: bool = Field(False, description="also take DICOM secondary captures and localisers")
     colour: Literal["grey", "rgb"] | None = Field(

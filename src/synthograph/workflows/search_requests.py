@@ -49,20 +49,21 @@ else:
 
 
 class SearchRequest(Followed, _Typed):
-    """Search settings of training: each trial a run, bad ones ended early, the best trained again
-    with fresh seeds before one is named.
+    """Search settings of training. Every trial is a run, and bad ones are ended early. The best are
+    trained again with fresh seeds before a winner is named.
     """
 
     search: Annotated[Path | None, Positional("SEARCH.yaml")] = Field(
         None, description="file of data, space, objectives, budget; keys: docs/formats.md"
     )
     outdir: Path | None = Field(
-        None, description="folder of the search; that of the file without its ending, or search"
+        None,
+        description="folder of the search; by default the file's name without ending, or search",
     )
     storage: str | None = Field(
         None,
-        description="where processes share what was tried: database URL, such as "
-        "postgresql://HOST/NAME; a journal in the folder unless given",
+        description="database in which processes share trials, such as postgresql://HOST/NAME; a "
+        "journal in the folder unless given",
     )
     gpus: int = Field(
         1, ge=1, le=1024, description="processes side by side, one per GPU (or CPU share)"

@@ -96,7 +96,7 @@ class SearchSettings(Config):
         "auto", min_length=1, description="preset that every trial begins with; auto unless given"
     )
     cond: bool = Field(False, description="give the networks the labels")
-    fold: int | None = Field(None, ge=0, description="fold to leave out, which then measures")
+    fold: int | None = Field(None, ge=0, description="fold to leave out; trials are measured on it")
     settings: Annotated[list[str], Flag("--set")] = Field(
         [], description="further settings of every trial as a.b=value"
     )
@@ -107,10 +107,10 @@ class SearchSettings(Config):
     hours: float | None = Field(
         None,
         gt=0,
-        description="no trial begins after so many hours of work, all processes together",
+        description="no trial begins after this many hours of work, all processes together",
     )
     total_kimg: float | None = Field(
-        None, gt=0, description="no trial begins after so many thousands of images in all"
+        None, gt=0, description="no trial begins after this many thousands of images in all"
     )
     space: str | dict[str, Searched] = Field(
         SMALL_DATA,
@@ -121,11 +121,11 @@ class SearchSettings(Config):
         ["kernel"],
         min_length=1,
         max_length=4,
-        description="measures to make better, kernel unless given; several give a front",
+        description="measures to improve, kernel unless given; several give a Pareto front",
     )
     constraints: dict[str, float | Literal["preset"]] = Field(
         {"recall": "preset"},
-        description="measure and the least value that may win; preset for that of the preset's own "
+        description="measure and the smallest value that may win; preset: that of the preset's own "
         "settings, less noise",
     )
     seeds: int = Field(1, ge=1, le=10, description="runs of every trial; 1 unless given")
@@ -133,11 +133,11 @@ class SearchSettings(Config):
         0.3, gt=0, le=1, description="share of the kimg after which trials may be ended early"
     )
     halving: int = Field(
-        2, ge=1, le=10, description="one in so many goes on at a rung; 1 ends none early"
+        2, ge=1, le=10, description="one trial in this many goes on at a rung; 1 ends none early"
     )
     finalists: int = Field(3, ge=1, le=20, description="best trials that are trained again")
     fresh_seeds: int = Field(3, ge=2, le=20, description="new runs of every finalist")
-    seed: int = Field(0, ge=0, lt=2**31, description="of everything random")
+    seed: int = Field(0, ge=0, lt=2**31, description="seed of everything random")
 
     @pydantic.field_validator("space", mode="before")
     @classmethod
