@@ -27,9 +27,7 @@ class _Painted(OfNetwork):
 
 
 class AnnotateAgreementRequest(Request):
-    """Compare two paintings of the same images: Dice of every class, the ceiling for generated
-    masks.
-    """
+    """Compare two paintings of the same images by Dice: the best that generated masks can reach."""
 
     group = "annotate"
 
