@@ -154,7 +154,8 @@ def test_parts_and_interruptions_give_the_same_bytes(
     assert len(pictures) == 21
     for name in pictures:
         assert (tmp_path / "u" / name).read_bytes() == (tmp_path / "v" / name).read_bytes()
-    assert Image.open(tmp_path / "u" / pictures[0]).mode == "L"
+    with Image.open(tmp_path / "u" / pictures[0]) as picture:
+        assert picture.mode == "L"
 
 
 def test_the_least_certain_are_withheld(made: Path, tmp_path: Path) -> None:

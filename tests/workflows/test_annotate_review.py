@@ -65,8 +65,8 @@ def test_with_pictures_of_uncertainty(archive: Path, tmp_path: Path) -> None:
         (folder / f"seed000{k}_a.png").write_bytes(encode_png(grey))
     without = sg.annotate_review(str(archive), out=tmp_path / "a.png").out
     found = sg.annotate_review(str(archive), out=tmp_path / "b.png", uncertainty=folder).out
-    narrow, wide = (Image.open(path).size[0] for path in (without, found))
-    assert wide > narrow
+    with Image.open(without) as narrow, Image.open(found) as wide:
+        assert wide.width > narrow.width
     (folder / "seed0002_a.png").unlink()
     with pytest.raises(UserError, match="has no seed0002_a.png"):
         sg.annotate_review(str(archive), out=tmp_path / "c.png", uncertainty=folder)
