@@ -54,8 +54,8 @@ def test_damaged_nrrd_is_refused() -> None:
         "whole numbers": nrrd(kind="float"),
         "another file": nrrd("data file: x.raw"),
         "sizes 999999 999999": nrrd("sizes: 999999 999999"),
-        "packed as bzip2": nrrd("encoding: bzip2"),
-        "is packed, and damaged": nrrd("encoding: gzip"),
+        "compressed as bzip2": nrrd("encoding: bzip2"),
+        "is compressed, and damaged": nrrd("encoding: gzip"),
         "no NRRD file": b"P5 8 8",
         "can be read": nrrd("Segment0_LabelValue:=1"),
         "slices": nrrd("dimension: 3", "sizes: 4 4 4"),
@@ -75,7 +75,7 @@ def test_damaged_nifti_is_refused() -> None:
         "has 3 slices": packed(np.zeros((4, 5, 3), np.uint8)),
         "fractions": packed(np.full((4, 5, 1), 0.5, np.float32)),
         "no sound NIfTI": whole[:100],
-        "packed": b"\x1f\x8b" + whole,
+        "is compressed, and": b"\x1f\x8b" + whole,
         "no sound": b"",
     }.items():
         with pytest.raises(UnreadableError, match=reason):

@@ -30,7 +30,7 @@ def test_a_file_names_its_search_and_its_paths(tmp_path: Path) -> None:
         ("space: {a: {low: 1}}", "a range needs both low and high"),
         ("space: {a: {choices: [1], low: 1, high: 2}}", "give one of low and high, times, or"),
         ("space: {a: [1, 1]}", "one is named twice"),
-        ("space: {a: {low: 1, high: 2, log: true, step: 1}}", "step is of a range"),
+        ("space: {a: {low: 1, high: 2, log: true, step: 1}}", "step needs low and high"),
         ("space: {a: 3}", "must be a range {low: 1, high: 2} or a list of values, got 3"),
         ("space: {a: {lo: 3}}", "did you mean 'low'"),
         ("space: {}", "names nothing to search"),

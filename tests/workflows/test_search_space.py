@@ -85,7 +85,7 @@ def test_the_preset_itself_is_the_first_draw(cells: Archive) -> None:
         (
             {"augment.p": {"low": 0.1, "high": 0.2, "when": {"augment.target": 1}},
              "augment.target": {"low": 0, "high": 1, "when": {"augment.p": 1}}},
-            "wait for each other",
+            "depend on each other",
         ),
         ("smal-data", "did you mean 'small-data'?"),
     ],

@@ -49,7 +49,9 @@ class Palette:
     def __post_init__(self) -> None:
         names = [each.name.casefold() for each in self.classes]
         if not 2 <= len(names) <= MOST_CLASSES:
-            raise UserError(f"{len(names)} classes: 2 to {MOST_CLASSES}, the background first")
+            raise UserError(
+                f"a palette has 2 to {MOST_CLASSES} classes, the background first; got {len(names)}"
+            )
         for what, several in (
             ("name", names),
             ("colour", [str(each.colour) for each in self.classes if not each.greys]),

@@ -85,9 +85,9 @@ def unpack(data: bytes) -> bytes:
     try:
         plain = unpacker.decompress(data, MAX_BYTES)
     except zlib.error as error:
-        raise UnreadableError(f"is packed, and damaged ({error})") from None
+        raise UnreadableError(f"is compressed, and damaged ({error})") from None
     if not unpacker.eof:
-        raise UnreadableError(f"is cut short, or larger than {MAX_BYTES >> 20} MiB once unpacked")
+        raise UnreadableError(f"is cut short, or larger than {MAX_BYTES >> 20} MiB uncompressed")
     return plain
 
 
@@ -173,7 +173,9 @@ def _values(fields: Mapping[str, str], body: bytes) -> np.ndarray:
         raise UnreadableError(f"has the sizes {fields['sizes'][:60]}, which no label image has")
     encoding = fields["encoding"].lower()
     if encoding not in ("raw", "gzip", "gz"):
-        raise UnreadableError(f"is packed as {encoding[:40]}; save it with gzip or unpacked")
+        raise UnreadableError(
+            f"is compressed as {encoding[:40]}; save it with gzip or without compression"
+        )
     plain = body if encoding == "raw" else unpack(body)
     if len(plain) != needed:
         raise UnreadableError(f"holds {len(plain)} bytes of data, its header says {needed}")

@@ -188,7 +188,8 @@ def _stored(file: SourceFile, header: FileDataset, index: int) -> np.ndarray:
         raise UnreadableError("the file does not say how its pixels are stored (Transfer Syntax)")
     if syntax.is_encapsulated and not get_decoder(syntax).is_available:
         raise UnreadableError(
-            f"pixels packed as {syntax.name} need the extra dicom: pip install 'synthograph[dicom]'"
+            f"pixels compressed as {syntax.name} need the extra dicom: "
+            "pip install 'synthograph[dicom]'"
         )
     rows, columns = int(header.Rows), int(header.Columns)
     if not 0 < rows * columns <= MAX_PIXELS:

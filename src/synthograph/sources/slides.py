@@ -219,7 +219,7 @@ def _scale(slide: Any, wanted: Slides) -> tuple[float, float]:  # noqa: ANN401
         return float(said or 0), 1.0
     if said is None:
         raise UnreadableError(
-            "the slide does not say its scale (micrometres of a pixel): leave --mpp out to cut it "
+            "the slide does not say its scale (micrometres per pixel): leave --mpp out to cut it "
             "as it was scanned"
         )
     mpp = float(said)

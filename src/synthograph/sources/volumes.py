@@ -225,7 +225,7 @@ def _loaded(file: SourceFile, stamp: str) -> _Volume:
         image = _image(file, data)
         shape = image.shape
         if image.get_data_dtype().kind not in "iuf":
-            raise UnreadableError("a volume of colours or complex numbers has no rule")
+            raise UnreadableError("a volume of colours or complex numbers cannot be used")
         if not 3 <= len(shape) <= 4 or min(shape) < 1:
             raise UnreadableError(f"a volume has 3 or 4 dimensions, this one has {shape}")
         if np.prod(shape, dtype=np.float64) * image.get_data_dtype().itemsize > MAX_VOLUME_BYTES:
@@ -317,7 +317,7 @@ def _unpacked(data: bytes) -> bytes:
                         "bombs do; unpack it with gunzip"
                     )
     except (OSError, EOFError, zlib.error) as error:
-        raise UnreadableError(f"packed file is damaged ({error})") from error
+        raise UnreadableError(f"compressed file is damaged ({error})") from error
     return b"".join(pieces)
 
 

@@ -111,7 +111,7 @@ def run(request: AnnotateImportRequest, *, progress: Progress) -> AnnotateImport
     opened = OpenSet.read(request.annotations)
     if not NAME.fullmatch(request.painter):
         raise UserError(
-            f"--painter {request.painter!r:.80}: is the name of a folder, too; use letters, "
+            f"--painter {request.painter!r:.80}: becomes the name of a folder: use letters, "
             "digits, '-', '_' or '.'"
         )
     found = find_masks(open_container(request.masks, "--masks"))
@@ -308,7 +308,7 @@ def joined_classes(
     if about.painted and new[: len(old)] != old:
         raise UserError(
             f"--palette: its classes are {', '.join(new)}, the masks of {folder} have "
-            f"{', '.join(old)}: keep these and their order, new ones come behind them"
+            f"{', '.join(old)}: keep these and their order, and add new ones after them"
         )
     return classes
 

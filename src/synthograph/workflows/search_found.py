@@ -62,7 +62,7 @@ def read_searches(folders: Iterable[Path]) -> list[Search]:
         if not path.is_file():
             raise UserError(
                 f"--search {folder}: holds no {RESULT}: give the folder of a search that is "
-                "complete, or run 'synthograph search' again, which goes on"
+                "complete, or run 'synthograph search' again to complete it"
             )
         found.append(Search.load(path))
     return found

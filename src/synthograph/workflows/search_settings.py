@@ -60,7 +60,7 @@ class Searched(Config):
             if (self.log or self.times) and low <= 0:
                 raise ValueError(f"a logarithm needs values above 0, got {low:g}")
         if self.step is not None and (self.choices or self.times or self.log):
-            raise ValueError("step is of a range with low and high, without log")
+            raise ValueError("step needs low and high, and no log")
         if len({repr(choice) for choice in self.choices}) < len(self.choices):
             raise ValueError("choices: one is named twice")
         return self

@@ -274,7 +274,7 @@ def _ordered(given: Mapping[str, Searched], empty: Space) -> Iterator[Parameter]
         ready = [p for p in given if p not in done and all(o in done for o in given[p].when)]
         if not ready:
             circle = first_few(p for p in given if p not in done)
-            raise UserError(f"space: when: {circle} wait for each other: leave one condition out")
+            raise UserError(f"space: when: {circle} depend on each other: leave one condition out")
         done.append(ready[0])
         yield _parameter(ready[0], given[ready[0]], empty)
 

@@ -53,7 +53,7 @@ def with_winner(request: TrainRequest, folder: Path) -> TrainRequest:
     if not path.is_file():
         raise UserError(
             f"{folder}: holds no {RESULT}: give the folder of a search that is complete, or run "
-            "'synthograph search' again, which goes on"
+            "'synthograph search' again, which completes it"
         )
     search = Search.load(path)
     if search.winner is None:

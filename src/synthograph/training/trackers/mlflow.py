@@ -208,7 +208,7 @@ def _refuse_file_store(uri: str) -> None:
     """Refuse a folder; MLflow itself does so too, or warns, by its version."""
     if uri and (uri.startswith("file:") or not ("://" in uri or _SERVER.match(uri))):
         raise UserError(
-            f"{hidden(uri)} names a folder: MLflow gives up its file store. Give "
+            f"{hidden(uri)} names a folder: MLflow is giving up its file store. Give "
             "sqlite:///FOLDER/mlflow.db or http://HOST:PORT with --tracking-uri"
         )
 
