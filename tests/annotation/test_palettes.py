@@ -84,7 +84,7 @@ def test_more_classes_than_colours_have_one_each() -> None:
         (b'{"a": 7, "b": 7}', "two classes have the colour"),
         (b'{"a": 7, "A": 8}', "two classes have the name"),
         (b'{"": 7}', "no name"),
-        (b"{}", "1 classes"),
+        (b"{}", "background first; got 1"),
         (b"# label:color_rgb:parts:actions\niris:x,y,z::", "no 'label:red,green,blue::'"),
         (b'{"a": 1', "not valid JSON"),
     ],
