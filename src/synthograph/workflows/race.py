@@ -39,7 +39,7 @@ LEAST_COVERAGE = 0.8
 """Share of the best coverage that a winner needs: good images that are all alike must not win.
 
 Recall is told, and decides nothing: noisy images of a short training have a high one. After the
-same time `auto` had a recall of 0.31 and images that were noise, `tiny` 0.18 and blurred cells
+same time `auto` had a recall of 0.50 and images that were noise, `tiny` 0.33 and blurred cells
 (docs/results/families.md); coverage was 0.22 and 0.76. Source: Naeem et al. 2020, section 3.
 """
 SECONDS = 300.0
