@@ -55,3 +55,8 @@ def test_areas_that_fit_no_image_are_refused() -> None:
         box_runs([9], (2, 2, 3, 3), 4, 4)
     with pytest.raises(UnreadableError, match="corners"):
         polygon(np.array([[0.0, 0], [1, np.nan], [2, 2]]), 3, 3)
+
+
+def test_runs_below_zero_are_refused_by_that_name() -> None:
+    with pytest.raises(UnreadableError, match="below zero"):
+        coco_runs([-5, 1029], 32, 32)

@@ -58,6 +58,7 @@ def test_damaged_nrrd_is_refused() -> None:
         "is compressed, and damaged": nrrd("encoding: gzip"),
         "no NRRD file": b"P5 8 8",
         "can be read": nrrd("Segment0_LabelValue:=1"),
+        "in layer -9": nrrd("Segment0_Name:=cell", "Segment0_Layer:=-9"),
         "slices": nrrd("dimension: 3", "sizes: 4 4 4"),
     }
     for reason, data in bad.items():
@@ -79,4 +80,24 @@ def test_damaged_nifti_is_refused() -> None:
         "no sound": b"",
     }.items():
         with pytest.raises(UnreadableError, match=reason):
+            read_nifti(data)
+
+
+@pytest.mark.parametrize("number", ["nan", "inf"])
+def test_axes_that_are_no_numbers_are_refused(number: str) -> None:
+    one = ["sizes: 8 8 1", "space: left-posterior-superior"]
+    axes = nrrd(*one, f"space directions: ({number},0,0) (0,1,0) (0,0,1)")
+    image = nibabel.Nifti1Image(np.zeros((8, 8, 1), np.uint8), np.eye(4))
+    image.header["sform_code"] = 1
+    data = bytearray(image.to_bytes())
+    data[280:284] = np.float32(number).tobytes()
+    for read, hostile in ((read_nrrd, axes), (read_nifti, bytes(data))):
+        with pytest.raises(UnreadableError, match="nothing sound of its axes"):
+            read(hostile)
+
+
+def test_values_beyond_every_class_are_refused() -> None:
+    for values in (np.full((8, 8, 1), 1e30), np.full((8, 8, 1), 1j)):
+        data = nibabel.Nifti1Image(values, np.eye(4)).to_bytes()
+        with pytest.raises(UnreadableError, match="no numbers of classes"):
             read_nifti(data)

@@ -44,7 +44,9 @@ def _runs(counts: Sequence[int], size: int) -> Bool[np.ndarray, " size"]:
     Raises:
         UnreadableError: they do not add up to the size.
     """
-    if any(count < 0 for count in counts) or sum(counts) != size:
+    if any(count < 0 for count in counts):
+        raise UnreadableError("run lengths below zero cannot add up to an image")
+    if sum(counts) != size:
         raise UnreadableError(f"run lengths add up to {sum(counts)} and not to {size} pixels")
     filled: np.ndarray = np.repeat(np.arange(len(counts)) % 2 == 1, counts)
     return filled

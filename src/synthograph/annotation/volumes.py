@@ -103,7 +103,7 @@ def _upright(values: np.ndarray, affine: Float[np.ndarray, "4 4"]) -> tuple[np.n
     values = values[:, :, None] if values.ndim == 2 else values
     if values.ndim != 3:
         raise UnreadableError(f"has {values.ndim} axes; a label image of a picture has two")
-    axes = io_orientation(affine)
+    axes = io_orientation(affine) if np.isfinite(affine).all() else np.full((3, 2), np.nan)
     if np.isnan(axes).any():
         raise UnreadableError("says nothing sound of its axes; save it again")
     turn = ornt_transform(axes, axcodes2ornt(("L", "P", "S")))
@@ -113,7 +113,9 @@ def _upright(values: np.ndarray, affine: Float[np.ndarray, "4 4"]) -> tuple[np.n
             f"has {upright.shape[2]} slices; give every image a label image of its own"
         )
     flat = upright[:, :, 0].T
-    if not np.isfinite(flat).all() or (flat != np.rint(flat)).any():
+    if flat.dtype.kind not in "biuf" or not (np.abs(flat) < 1 << 31).all():
+        raise UnreadableError("holds values that are no numbers of classes")
+    if (flat != np.rint(flat)).any():
         raise UnreadableError("holds fractions; a label image holds whole numbers")
     return flat.astype(np.int64), bool((turn != [[0, 1], [1, 1], [2, 1]]).any())
 
@@ -198,6 +200,8 @@ def _affine(fields: Mapping[str, str], *, layered: bool) -> Float[np.ndarray, "4
     space = fields.get("space", "").lower()
     if len(vectors) == 3 and space:
         columns = np.array([[float(word) for word in each.split(",")] for each in vectors]).T
+        if not np.isfinite(columns).all():
+            raise UnreadableError("says nothing sound of its axes; save it again")
         names = {"left": -1, "l": -1, "right": 1, "r": 1}
         ends = {"posterior": -1, "p": -1, "anterior": 1, "a": 1}
         words = space.split("-") if "-" in space else list(space)
@@ -219,5 +223,7 @@ def _segments(keys: Mapping[str, str]) -> tuple[tuple[PaletteClass, ...], tuple[
         red, green, blue = (round(255 * share) for share in shares)
         label = int(each.get("LabelValue", number + 1))
         classes.append(PaletteClass(each["Name"], (red, green, blue), label))
-        layers.append(int(each.get("Layer", 0)))
+        if (layer := int(each.get("Layer", 0))) < 0:
+            raise ValueError(f"segment {number} is in layer {layer}")
+        layers.append(layer)
     return tuple(classes), tuple(layers)
