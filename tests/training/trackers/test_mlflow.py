@@ -114,6 +114,14 @@ class TestMLflow(TrackerContract):
             MLflow(TrackingConfig()).check()
         assert "s3cret" not in str(error.value)
 
+    def test_an_address_of_a_kind_that_mlflow_does_not_know(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "nosuch://ann:s3cret@host/")
+        with pytest.raises(UserError, match="does not answer at nosuch://") as error:
+            MLflow(TrackingConfig()).check()
+        assert "s3cret" not in str(error.value) and "\n" not in str(error.value)
+
     def test_what_a_database_needs_is_missing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(mlflow, "DATABASES", ("sqlalchemy", "no_such_package"))
         with pytest.raises(UserError, match=r"needs no_such_package: .*synthograph\[tune\]"):

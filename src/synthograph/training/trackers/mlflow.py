@@ -57,13 +57,13 @@ class MLflow(Tracker):
     """Identity of the run, once it has started."""
 
     def check(self) -> None:
-        """See `Tracker`; a server has to answer now."""
+        """See `Tracker`; a server, or a database other than a file, has to answer now."""
         super().check()
         uri = self.settings.uri or os.environ.get(URI) or ""
         _refuse_file_store(uri)
         if not _SERVER.match(uri):
             _refuse_missing(*filterfalse(importlib.util.find_spec, DATABASES))
-        else:
+        if uri and _database(uri) is None:
             try:
                 _connect(uri).search_experiments(max_results=1)
             except Exception as error:  # noqa: BLE001 - of any library below
