@@ -102,6 +102,14 @@ def test_databases_are_shared_locked_or_not_there(
         store(tmp_path, url=f"sqlite:///{tmp_path}/not/there/s.db")
 
 
+@pytest.mark.parametrize("kind", ["postgresql", "nosuch", "mysql+nosuch", "post gresql"])
+def test_a_password_of_a_database_is_told_to_nobody(kind: str, tmp_path: Path) -> None:
+    pytest.importorskip("sqlalchemy")
+    with pytest.raises(UserError, match=r"\*\*\*@127") as error:
+        store(tmp_path, url=f"{kind}://ann:s3cret@127.0.0.1:9/x")
+    assert "s3cret" not in str(error.value)
+
+
 def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "optuna", None)
     with pytest.raises(UserError, match=r"pip install 'synthograph\[tune\]'"):

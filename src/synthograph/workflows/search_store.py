@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from synthograph.core.addresses import hidden
 from synthograph.core.errors import BlockedError, UserError, one_line
 from synthograph.core.files import disk_errors
 from synthograph.core.locks import Lock
@@ -138,7 +139,7 @@ class Store:
         seed: int,
     ) -> None:
         self._optuna, self._seed = _optuna(), seed
-        self.where = url or str(folder / JOURNAL)
+        self.where = hidden(url or str(folder / JOURNAL))
         with self._errors():
             self._study = self._optuna.create_study(
                 storage=url or self._journal(folder / JOURNAL),
@@ -330,7 +331,7 @@ def store_errors(where: str) -> Iterator[None]:
         names = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
         if not names & {"sqlalchemy", "optuna"} and not isinstance(error, ValueError | KeyError):
             raise
-        said = one_line(str(error.__cause__ or error)).partition(" [SQL")[0][:160]
+        said = hidden(one_line(str(error.__cause__ or error))).partition(" [SQL")[0][:160]
         if "locked" in said:
             raise BlockedError(
                 f"{where}: the database is locked by another program ({said}): end that, or let "

@@ -127,6 +127,10 @@ class TestMLflow(TrackerContract):
         with pytest.raises(UserError, match=r"needs no_such_package: .*synthograph\[tune\]"):
             MLflow().check()
 
+    def test_a_driver_that_no_extra_brings_is_said(self) -> None:
+        with pytest.raises(UserError, match="needs nosuchdriver: pip install it, the driver"):
+            mlflow._refuse_missing("nosuchdriver")
+
     def test_a_password_is_refused(self) -> None:
         with pytest.raises(UserError, match="MLFLOW_TRACKING_URI") as error:
             TrackingConfig.parse({"uri": "http://ann:s3cret@host"})

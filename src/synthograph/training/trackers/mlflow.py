@@ -235,9 +235,11 @@ def _connect(uri: str) -> Any:  # noqa: ANN401 - MlflowClient, an extra
 
 def _refuse_missing(*packages: str) -> None:
     if packages:
-        raise UserError(
-            f"MLflow needs {packages[0]}: pip install 'synthograph[{MLflow.extra}]' brings it"
+        own = packages[0] in ("mlflow", *DATABASES)
+        way = (
+            f"'synthograph[{MLflow.extra}]' brings it" if own else "it, the driver of the database"
         )
+        raise UserError(f"MLflow needs {packages[0]}: pip install {way}")
 
 
 def _named(name: str) -> str:
