@@ -107,6 +107,12 @@ def test_a_plan_says_what_it_would_cost(home: Path) -> None:
     assert "cells.zip:val (24 images" in text and "nothing was written" in text
 
 
+def test_a_plan_refuses_a_folder_of_something_else(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("of others")
+    with pytest.raises(UserError, match="folder with other files"):
+        synthograph.search(home / "mine.yaml", device="cpu", dry_run=True, outdir=tmp_path)
+
+
 def test_time_of_a_search_by_hand() -> None:
     settings = SearchSettings(data=Path("x"), trials=10, finalists=3, fresh_seeds=3)
     low, high = total_seconds(settings, 10, [1.0, 3.0])

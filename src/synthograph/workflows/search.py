@@ -33,7 +33,13 @@ from synthograph.training.trackers.parts import parent_run
 from synthograph.workflows.processes import side_by_side
 from synthograph.workflows.search_analysis import Again, search_of
 from synthograph.workflows.search_finals import DONE, FinalRecord, Finals
-from synthograph.workflows.search_folder import PAGE, Frozen, SearchFolder, begin
+from synthograph.workflows.search_folder import (
+    PAGE,
+    Frozen,
+    SearchFolder,
+    begin,
+    refuse_other_files,
+)
 from synthograph.workflows.search_plan import SearchPlan, goals, make_plan
 from synthograph.workflows.search_requests import SearchRequest
 from synthograph.workflows.search_settings import SearchSettings, read_search
@@ -88,6 +94,12 @@ def run(request: SearchRequest, *, progress: Progress) -> SearchResult | SearchP
         settings = read_search(request.search, request.typed())
     tracking = request.tracking()
     check_trackers(tracking)
+    outdir = request.outdir or (
+        OUTDIR if request.search is None else request.search.with_suffix("")
+    )
+    if outdir == request.search:
+        raise UserError(f"{outdir}: has no ending: name it SEARCH.yaml, or give --outdir")
+    refuse_other_files(outdir)
     archive = open_archive(settings.data)
     objectives = [_objective(name) for name in settings.objectives]
     constraints = [_constraint(name, least) for name, least in settings.constraints.items()]
@@ -95,11 +107,6 @@ def run(request: SearchRequest, *, progress: Progress) -> SearchResult | SearchP
     measured_on = _measured_on(space.base(), archive)
     if request.dry_run:
         return make_plan(space, objectives, constraints, measured_on)
-    outdir = request.outdir or (
-        OUTDIR if request.search is None else request.search.with_suffix("")
-    )
-    if outdir == request.search:
-        raise UserError(f"{outdir}: has no ending: name it SEARCH.yaml, or give --outdir")
     folder, frozen = begin(outdir, settings, archive)
     store = _store(request, folder, frozen, settings, objectives)
     if not isinstance(progress, Silent):

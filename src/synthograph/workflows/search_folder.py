@@ -78,12 +78,7 @@ def begin(path: Path, settings: SearchSettings, archive: Archive) -> tuple[Searc
         path.mkdir(parents=True, exist_ok=True)
     with Lock(path / LOCK, f"{path}: another process begins the search"):
         if not (path / FROZEN).exists():
-            own = {Path(FROZEN).parent.name}
-            names = {each.name for each in path.iterdir()} - own
-            if any(not name.startswith(".") for name in names):
-                raise UserError(
-                    f"{path}: is a folder with other files: name an empty one by --outdir"
-                )
+            refuse_other_files(path)
             with disk_errors(path):
                 (path / FROZEN).parent.mkdir(exist_ok=True)
             write_json(path / FROZEN, wanted.tree())
@@ -95,6 +90,20 @@ def begin(path: Path, settings: SearchSettings, archive: Archive) -> tuple[Searc
             "compared; name another folder by --outdir, or go back to what it was begun with"
         )
     return SearchFolder(path, begun.home), begun
+
+
+def refuse_other_files(path: Path) -> None:
+    """Refuse a place where no search can begin.
+
+    Raises:
+        UserError: it cannot be written to, or holds files and no search.
+    """
+    refuse_unwritable_folder(path)
+    if not path.is_dir() or (path / FROZEN).exists():
+        return
+    names = {each.name for each in path.iterdir()} - {Path(FROZEN).parent.name}
+    if any(not name.startswith(".") for name in names):
+        raise UserError(f"{path}: is a folder with other files: name an empty one by --outdir")
 
 
 def _today(frozen: Frozen) -> JsonObject:
