@@ -68,3 +68,9 @@ def test_budgets_may_change_on_the_way() -> None:
     other = SearchSettings(data=Path("/b/x.zip"), trials=30, hours=2)
     assert one.frozen() == other.frozen()
     assert one.frozen() != SearchSettings(data=Path("/a/x.zip"), kimg=3).frozen()
+
+
+def test_a_password_is_in_no_command_that_is_written_down() -> None:
+    url = "postgresql://ann:s3cret@host/db"
+    line = SearchRequest.parse({"data": "cells.zip", "storage": url}).command_line()
+    assert "--storage" in line and "host/db" in line and "s3cret" not in line

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import pydantic
 from pydantic import Field
 
+from synthograph.core.addresses import hidden
 from synthograph.core.request import Flag, Positional, Request, Words
 from synthograph.workflows.followed import Followed
 from synthograph.workflows.search_settings import SearchSettings
@@ -72,6 +73,10 @@ class SearchRequest(Followed, _Typed):
     dry_run: Annotated[bool, Flag("--dry-run", "-n")] = Field(
         False, description="check everything and print the plan, and how long it takes"
     )
+
+    def command_line(self) -> str:
+        """See `Request`; without a password of the database, since it is written down."""
+        return hidden(super().command_line())
 
     def typed(self) -> dict[str, Any]:
         """Keys of a search file that were typed."""
