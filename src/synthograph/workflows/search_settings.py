@@ -190,6 +190,8 @@ def read_search(path: Path | None, typed: Mapping[str, object]) -> SearchSetting
     try:
         settings = SearchSettings.parse(whole)
     except SettingError as error:
+        if error.path in typed:  # by its option, which the caller knows
+            raise
         raise UserError(f"{path}: {error}" if path is not None else str(error)) from None
     name = settings.name or (settings.data.stem if path is None else path.stem)
     return settings.model_copy(update={"name": name, "data": settings.data.resolve()})
