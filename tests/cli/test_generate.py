@@ -101,8 +101,9 @@ def test_an_interrupt_of_several_processes_names_the_command_that_was_typed(
     tmp_path: Path,
 ) -> None:
     out = tmp_path / "out"
-    options = ("--num", "20000", "--class", "0", "--device", "cpu", "--batch", "4", "--gpus", "2")
-    words = ["synthograph", "generate", "--network", NETWORK, "--outdir", out, *options]
+    drawn = ("--num", "20000", "--class", "0")
+    options = ("--device", "cpu", "--batch", "4", "--gpus", "2")
+    words = ["synthograph", "generate", "--network", NETWORK, *drawn, "--outdir", out, *options]
     typed_line = shlex.join(map(str, words))
     process = subprocess.Popen(
         [sys.executable, "-m", *shlex.split(typed_line)], text=True, stderr=subprocess.PIPE

@@ -67,8 +67,8 @@ def test_processes_run_the_request_wherever_it_came_from(
     started = []
     monkeypatch.setattr(workflow, "in_parts", lambda *given: started.append(given))
     synthograph.generate(network=NETWORK, outdir=tmp_path / "x", num=2, gpus=2, device="cpu")
-    options = ["--num", "2", "--device", "cpu", "--gpus", "2"]
-    words = ["generate", "--network", str(NETWORK), "--outdir", str(tmp_path / "x"), *options]
+    options = ["--outdir", str(tmp_path / "x"), "--device", "cpu", "--gpus", "2"]
+    words = ["generate", "--network", str(NETWORK), "--num", "2", *options]
     assert started == [(words, " ".join(["synthograph", *words]), 2)]
 
 

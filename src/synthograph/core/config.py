@@ -142,7 +142,8 @@ def describe_rule(problem: pydantic_core.ErrorDetails) -> str:
         problem: one of `ValidationError.errors()`.
     """
     bounds = problem.get("ctx", {})
-    if str(problem.get("input")).lower() == "nan":  # neither above nor below any bound
+    given = problem.get("input")
+    if isinstance(given, float | str) and repr(given)[:6].strip("'").lower() == "nan":
         return f"must be {_KINDS['finite']}"
     if problem["type"] in _BOUNDS:
         words, name = _BOUNDS[problem["type"]]

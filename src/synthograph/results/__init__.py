@@ -6,9 +6,9 @@ key of these files. Needs no torch.
 Public names: `load` (any file), `AnnotationSet`, `Evaluation`, `Audit`, `Authenticity`,
 `DomainGap`, `Sensitivity`, `CrossFold`, `PairDistances`, `Directions`, `Projections`,
 `ClassifierEvaluation`, `SegmenterEvaluation`, `Study`, `Search`, `Race`, `ReportContent`,
-`BestSnapshot`, `StatusLine`, `Truncation`, `PainterAgreement`; `evaluation.parse_line` (a line of
-`metrics.jsonl` and `evaluations.jsonl`), `measures` (titles and directions) and `base` (how files
-of others are read).
+`BestSnapshot`, `StatusLine`, `Truncation`, `PainterAgreement`, `ModelCard`, `MaskGeneratorInfo`;
+`evaluation.parse_line` (a line of `metrics.jsonl` and `evaluations.jsonl`), `measures` (titles and
+directions) and `base` (how files of others are read).
 """
 
 from synthograph.results.annotations import AnnotationSet, PainterAgreement
@@ -21,6 +21,7 @@ from synthograph.results.domain_gap import DomainGap
 from synthograph.results.evaluation import Evaluation
 from synthograph.results.files import load
 from synthograph.results.folds import CrossFold
+from synthograph.results.mask_generator import MaskGeneratorInfo
 from synthograph.results.pairs import PairDistances
 from synthograph.results.projection import Projections
 from synthograph.results.race import Race
@@ -42,8 +43,9 @@ __all__ = [
     "Directions",
     "DomainGap",
     "Evaluation",
-    "PainterAgreement",
+    "MaskGeneratorInfo",
     "ModelCard",
+    "PainterAgreement",
     "PairDistances",
     "Projections",
     "Race",

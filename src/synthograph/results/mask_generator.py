@@ -1,6 +1,6 @@
 """What the file of a mask generator says of itself."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pydantic
 
@@ -76,6 +76,7 @@ class MaskGeneratorInfo(Document):
         seed: of the training.
     """
 
+    kind: Literal["mask generator"] = "mask generator"
     task: str = TASK
     network: FileName
     network_sha256: str
@@ -84,7 +85,7 @@ class MaskGeneratorInfo(Document):
     channels: Annotated[tuple[Count, ...], pydantic.Field(min_length=1, max_length=256)]
     height: Count
     width: Count
-    classes: Annotated[tuple[MaskClass, ...], pydantic.Field(min_length=2, max_length=MOST_CLASSES)]
+    classes: Annotated[tuple[MaskClass, ...], pydantic.Field(min_length=1, max_length=MOST_CLASSES)]
     image_digests: Many[str]
     mask_digests: Many[str]
     painters: Many[str] = ()
