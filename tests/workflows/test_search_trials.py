@@ -269,7 +269,7 @@ def test_a_folder_of_another_search_and_measures_that_are_not_there(
         ({"trials": 0}, "--trials 0: must be at least 1"),
         (
             {"objectives": "kernel", "settings": ["metrics.features=inception"]},
-            "skipped: kernel",
+            "skipped: frechet, kernel",
         ),
     ],
 )
