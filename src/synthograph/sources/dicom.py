@@ -7,7 +7,6 @@ import hmac
 import io
 import logging
 import re
-import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,6 +25,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.record import Pixels, UnreadableError
 from synthograph.core.untrusted.containers import BOMB_BYTES, BOMB_RATIO
 from synthograph.sources.base import Dicom, Frame, Grey, Place, Reader, Reading, SourceFile
+from synthograph.sources.silence import silent
 from synthograph.sources.spacing import PixelSize, resampled, resampled_ids
 
 MAX_PIXELS = 200_000_000
@@ -371,19 +371,12 @@ def _marks(header: FileDataset) -> tuple[str, ...]:
 @contextlib.contextmanager
 def _failures() -> Iterator[None]:
     """Whatever pydicom raises becomes the reason, without its text, which may name a patient."""
-    before = [logger.disabled for logger in _TALKERS]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            for logger in _TALKERS:
-                logger.disabled = True
+    try:
+        with silent(_TALKERS):
             yield
-        except UnreadableError:
-            raise
-        except Exception as error:  # noqa: BLE001 - of many kinds
-            raise UnreadableError(
-                f"DICOM is damaged or of an unknown variant ({type(error).__name__})"
-            ) from None
-        finally:
-            for logger, disabled in zip(_TALKERS, before, strict=True):
-                logger.disabled = disabled
+    except UnreadableError:
+        raise
+    except Exception as error:  # noqa: BLE001 - of many kinds
+        raise UnreadableError(
+            f"DICOM is damaged or of an unknown variant ({type(error).__name__})"
+        ) from None

@@ -4,7 +4,6 @@ import contextlib
 import io
 import logging
 import struct
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -21,6 +20,7 @@ from synthograph.core.untrusted.png_files import MAGIC, PASSED_OVER, PngError, l
 from synthograph.sources.base import Frame, Reader, Reading, SourceFile
 from synthograph.sources.jpeg import load_jpeg, open_jpeg
 from synthograph.sources.profiles import profile_notes
+from synthograph.sources.silence import silent
 from synthograph.sources.tiff import (
     decode_values,
     inspect_tiff,
@@ -226,25 +226,16 @@ def _small_ids(ids: np.ndarray) -> np.ndarray:
 @contextlib.contextmanager
 def _failures(kind: str) -> Iterator[None]:
     """Whatever a decoder raises on damaged bytes becomes the reason why the file is unreadable."""
-    before = [logger.disabled for logger in _TALKERS]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            for logger in _TALKERS:
-                logger.disabled = True
+    try:
+        with silent(_TALKERS):
             yield
-        except UnreadableError:
-            raise
-        except PngError as error:
-            raise UnreadableError(f"{kind} is damaged: {error}") from None
-        except Exception as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise UnreadableError(
-                f"{kind} is damaged or of an unknown variant ({reason})"
-            ) from error
-        finally:
-            for logger, disabled in zip(_TALKERS, before, strict=True):
-                logger.disabled = disabled
+    except UnreadableError:
+        raise
+    except PngError as error:
+        raise UnreadableError(f"{kind} is damaged: {error}") from None
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UnreadableError(f"{kind} is damaged or of an unknown variant ({reason})") from error
 
 
 def _decode(data: bytes, kind: str, opener: Opener) -> _Decoded:

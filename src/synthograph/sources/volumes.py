@@ -19,6 +19,7 @@ from synthograph.core.record import Pixels, UnreadableError
 from synthograph.core.untrusted.containers import BOMB_BYTES, BOMB_RATIO
 from synthograph.sources.base import Axis, Frame, Place, Reader, Reading, SourceFile
 from synthograph.sources.bids import columns_of, subject_of
+from synthograph.sources.silence import silent
 from synthograph.sources.spacing import resampled, resampled_ids
 from synthograph.sources.thresholds import otsu
 
@@ -324,16 +325,11 @@ def _unpacked(data: bytes) -> bytes:
 @contextlib.contextmanager
 def _failures() -> Iterator[None]:
     """Whatever nibabel raises on damaged bytes becomes the reason; it prints nothing."""
-    before = [logger.disabled for logger in _TALKERS]
     try:
-        for logger in _TALKERS:
-            logger.disabled = True
-        yield
+        with silent(_TALKERS):
+            yield
     except UnreadableError:
         raise
     except Exception as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise UnreadableError(f"volume is damaged or of an unknown variant ({reason})") from error
-    finally:
-        for logger, disabled in zip(_TALKERS, before, strict=True):
-            logger.disabled = disabled
