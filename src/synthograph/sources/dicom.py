@@ -25,10 +25,10 @@ from synthograph.core.errors import UserError
 from synthograph.core.record import Pixels, UnreadableError
 from synthograph.core.untrusted.containers import BOMB_BYTES, BOMB_RATIO
 from synthograph.sources.base import Dicom, Frame, Grey, Place, Reader, Reading, SourceFile
+from synthograph.sources.raster import MAX_PIXELS
 from synthograph.sources.silence import silent
 from synthograph.sources.spacing import PixelSize, resampled, resampled_ids
 
-MAX_PIXELS = 200_000_000
 _BARE = (b"\x08\0\0\0UL", b"\x08\0\x05\0CS", b"\x08\0\x08\0CS", b"\x08\0\x16\0UI")
 """How files begin that lack the preamble of part 10."""
 _META = 132
