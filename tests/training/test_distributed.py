@@ -149,6 +149,10 @@ def steps(config: RunConfig, folder: Path, processes: int, *family: str) -> dict
     return load_file(folder / "out")
 
 
+def test_processes_leave_their_team_before_they_end() -> None:
+    together("tests.training.ending", [], 2)
+
+
 @pytest.mark.slow
 def test_numbers_that_go_wrong_in_one_process_send_all_back(archive: Path, tmp_path: Path) -> None:
     together("tests.training.spoiled", [str(archive), str(tmp_path / "runs")], 2)

@@ -6,6 +6,7 @@ the order of the images before anything changes, so N processes do what one does
 first process alone writes files; the others follow what it has.
 """
 
+import atexit
 import contextlib
 import datetime
 import json
@@ -123,6 +124,8 @@ class DistributedTeam(Team):
             store.set(f"here/{rank}", b"")
             store.wait([f"here/{other}" for other in range(size)], STARTUP_FACTOR * timeout)
         dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=timeout)
+        # its threads abort a process that ends before they do
+        atexit.register(dist.destroy_process_group)
         self._long = dist.new_group(backend="gloo", timeout=LONG_TIMEOUT)
 
     def device(self, name: str) -> str:
