@@ -16,6 +16,7 @@ from synthograph.training.run import read_config
 from synthograph.workflows import train
 from synthograph.workflows.requests import TrainRequest
 from synthograph.workflows.search_plan import SearchPlan, total_seconds
+from synthograph.workflows.search_requests import STORAGE
 from synthograph.workflows.search_runs import Worker
 from synthograph.workflows.search_settings import SearchSettings
 from tests.workflows.searching import split_archive
@@ -111,6 +112,46 @@ def test_a_plan_refuses_a_folder_of_something_else(home: Path, tmp_path: Path) -
     (tmp_path / "mine.txt").write_text("of others")
     with pytest.raises(UserError, match="folder with other files"):
         synthograph.search(home / "mine.yaml", device="cpu", dry_run=True, outdir=tmp_path)
+
+
+def test_a_refused_database_leaves_nothing_behind(home: Path, tmp_path: Path) -> None:
+    pytest.importorskip("sqlalchemy")
+    for dry_run in (True, False):
+        with pytest.raises(UserError, match="there is no folder"):
+            synthograph.search(
+                home / "mine.yaml", device="cpu", outdir=tmp_path / "out", dry_run=dry_run,
+                storage=f"sqlite:///{tmp_path}/not/there/s.db",
+            )  # fmt: skip
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_plan_refuses_the_folder_of_another_search(home: Path, found: Search) -> None:
+    with pytest.raises(UserError, match=r"was begun otherwise .*kimg"):
+        synthograph.search(home / "mine.yaml", device="cpu", kimg=0.5, dry_run=True)
+
+
+def test_processes_get_no_password_in_their_words(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("sqlalchemy")
+    url = f"sqlite:///{tmp_path}/s3cret.db"
+    begun: list[tuple[list[str], str]] = []
+
+    def popen(words: list[str], *, env: dict[str, str], **_: object) -> None:
+        begun.append((words, env[STORAGE]))
+        raise UserError("enough")
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    monkeypatch.setenv(STORAGE, url)
+    with pytest.raises(UserError, match="enough"):
+        synthograph.search(home / "mine.yaml", device="cpu", outdir=tmp_path / "out", gpus=2)
+    monkeypatch.delenv(STORAGE)
+    with pytest.raises(UserError, match="enough"):
+        synthograph.search(
+            home / "mine.yaml", device="cpu", outdir=tmp_path / "out", gpus=2, storage=url
+        )
+    assert [there for _, there in begun] == [url, url]
+    assert "s3cret" not in str([words for words, _ in begun])
 
 
 def test_time_of_a_search_by_hand() -> None:

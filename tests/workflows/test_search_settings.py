@@ -72,5 +72,7 @@ def test_budgets_may_change_on_the_way() -> None:
 
 def test_a_password_is_in_no_command_that_is_written_down() -> None:
     url = "postgresql://ann:s3cret@host/db"
-    line = SearchRequest.parse({"data": "cells.zip", "storage": url}).command_line()
+    asked = SearchRequest.parse({"data": "cells.zip", "storage": url})
+    (warning,), line = asked.warnings(), asked.command_line()
+    assert "SYNTHOGRAPH_STORAGE" in warning and "s3cret" not in warning
     assert "--storage" in line and "host/db" in line and "s3cret" not in line

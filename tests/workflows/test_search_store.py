@@ -8,7 +8,13 @@ import pytest
 from synthograph.core.errors import BlockedError, UserError
 from synthograph.results.search import ParameterKind, Rung, SearchTrial, TrialState, TrialValue
 from synthograph.workflows.search_space import Parameter
-from synthograph.workflows.search_store import JOURNAL, Store, Way, importances
+from synthograph.workflows.search_store import (
+    JOURNAL,
+    Store,
+    Way,
+    importances,
+    refuse_storage,
+)
 
 MODE = Parameter("augment.mode", ParameterKind.CHOICE, choices=("none", "ada", {"x": 1}))
 TARGET = Parameter("t", ParameterKind.NUMBER, 0.1, 10.0, log=True, when={MODE.path: ("ada",)})
@@ -100,6 +106,36 @@ def test_databases_are_shared_locked_or_not_there(
         store(tmp_path, url="nonsense")
     with pytest.raises(UserError, match="cannot be used for a search"):
         store(tmp_path, url=f"sqlite:///{tmp_path}/not/there/s.db")
+
+
+def test_a_database_is_tried_before_anything_is_made(tmp_path: Path) -> None:
+    pytest.importorskip("sqlalchemy")
+    path = tmp_path / "s.db"
+    url = f"sqlite:///{path}?timeout=0.1"
+    refuse_storage(url, "s", "a")
+    assert not list(tmp_path.iterdir()), "nothing was written"
+    sqlite3.connect(path).execute("CREATE TABLE others (x)").connection.close()
+    refuse_storage(url, "s", "a")
+    store(tmp_path, url=url)
+    before = path.read_bytes()
+    refuse_storage(url, "s", "a")
+    refuse_storage(url, "another", "b")
+    with pytest.raises(UserError, match="holds the study of another search called s"):
+        refuse_storage(url, "s", "b")
+    assert path.read_bytes() == before
+    holder = sqlite3.connect(path)
+    holder.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(BlockedError, match="locked by another program"):
+        refuse_storage(url, "s", "a")
+    holder.close()
+    path.write_text("no database, but a text that is long enough to have a header" * 20)
+    with pytest.raises(UserError, match="file is not a database"):
+        refuse_storage(url, "s", "a")
+    with pytest.raises(UserError, match=r"there is no folder .*: make it"):
+        refuse_storage(f"sqlite:///{tmp_path}/not/there/s.db", "s", "a")
+    with pytest.raises(UserError, match=r"\*\*\*@127") as error:
+        refuse_storage("postgresql://ann:s3cret@127.0.0.1:9/x", "s", "a")
+    assert "s3cret" not in str(error.value)
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "nosuch", "mysql+nosuch", "post gresql"])

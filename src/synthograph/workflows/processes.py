@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from synthograph.core.children import environment, python_command
@@ -81,17 +81,21 @@ def in_parts(words: Sequence[str], line: str, processes: int) -> None:
     side_by_side(parts, line)
 
 
-def side_by_side(commands: Sequence[Sequence[str]], line: str) -> None:
+def side_by_side(
+    commands: Sequence[Sequence[str]], line: str, variables: Mapping[str, str] | None = None
+) -> None:
     """Run commands in a process each, the first of which is seen; a second Ctrl-C ends them at
     once.
 
     Args:
         commands: words of each, behind the program's name.
         line: the command as a whole, which goes on where they are stopped.
+        variables: of the environment of each; unlike words, nobody else sees them.
 
     Raises:
         ProcessesError: one of them failed, or all were stopped.
     """
+    given = dict(variables or {})
     with _temporary_folder() as name:
         running = []
         for number, words in enumerate(commands, start=1):
@@ -99,7 +103,9 @@ def side_by_side(commands: Sequence[Sequence[str]], line: str) -> None:
             with (Path(name) / str(number)).open("w") as log:
                 process = subprocess.Popen(
                     [*python_command("synthograph"), *words],
-                    env=environment(**_share_of_machine(number, len(commands)), **{LINE: line}),
+                    env=environment(
+                        **given, **_share_of_machine(number, len(commands)), **{LINE: line}
+                    ),
                     stdout=None if first else log,
                     stderr=None if first else log,
                     start_new_session=True,

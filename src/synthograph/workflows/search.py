@@ -38,13 +38,13 @@ from synthograph.workflows.search_folder import (
     Frozen,
     SearchFolder,
     begin,
-    refuse_other_files,
+    begun_with,
 )
 from synthograph.workflows.search_plan import SearchPlan, goals, make_plan
-from synthograph.workflows.search_requests import SearchRequest
+from synthograph.workflows.search_requests import STORAGE, SearchRequest
 from synthograph.workflows.search_settings import SearchSettings, read_search
 from synthograph.workflows.search_space import open_space
-from synthograph.workflows.search_store import Store
+from synthograph.workflows.search_store import Store, refuse_storage
 from synthograph.workflows.search_trials import Trials
 from synthograph.workflows.search_winner import RESULT, WINNER, write_winner
 from synthograph.workflows.snapshot_scores import LABEL_VECTORS, not_measurable
@@ -99,8 +99,11 @@ def run(request: SearchRequest, *, progress: Progress) -> SearchResult | SearchP
     )
     if outdir == request.search:
         raise UserError(f"{outdir}: has no ending: name it SEARCH.yaml, or give --outdir")
-    refuse_other_files(outdir)
     archive = open_archive(settings.data)
+    frozen = begun_with(outdir, settings, archive)
+    storage = request.shared_storage()
+    if storage is not None:
+        refuse_storage(storage, settings.name, frozen.sha256)
     objectives = [_objective(name) for name in settings.objectives]
     constraints = [_constraint(name, least) for name, least in settings.constraints.items()]
     space = open_space(archive, settings, request.device)
@@ -108,16 +111,18 @@ def run(request: SearchRequest, *, progress: Progress) -> SearchResult | SearchP
     if request.dry_run:
         return make_plan(space, objectives, constraints, measured_on)
     folder, frozen = begin(outdir, settings, archive)
-    store = _store(request, folder, frozen, settings, objectives)
+    store = _store(storage, folder, frozen, settings, objectives)
     if not isinstance(progress, Silent):
-        for line in (*space.notes, *goals(objectives, constraints, measured_on)):
-            progress.log(f"note: {line}" if line in space.notes else line)
+        notes = (*space.notes, *request.warnings())
+        for line in (*(f"note: {e}" for e in notes), *goals(objectives, constraints, measured_on)):
+            progress.log(line)
         if not store.trials():
             for line in make_plan(space, objectives, constraints, measured_on).time():
                 progress.log(line)
     if request.gpus > 1:
-        words = request.model_copy(update={"gpus": 1}).command_words()
-        side_by_side([words] * request.gpus, request.command_line())
+        words = request.model_copy(update={"gpus": 1, "storage": None}).command_words()
+        shared = {} if storage is None else {STORAGE: storage}
+        side_by_side([words] * request.gpus, request.command_line(), shared)
         progress = Silent()
     try:
         about = {"search": frozen.settings}
@@ -131,7 +136,7 @@ def run(request: SearchRequest, *, progress: Progress) -> SearchResult | SearchP
 
 
 def _store(
-    request: SearchRequest,
+    storage: str | None,
     folder: SearchFolder,
     frozen: Frozen,
     settings: SearchSettings,
@@ -139,7 +144,7 @@ def _store(
 ) -> Store:
     with folder.lock("opens the trials"):
         return Store(
-            request.storage,
+            storage,
             folder.path,
             name=settings.name,
             sha256=frozen.sha256,

@@ -66,22 +66,16 @@ class SearchFolder:
         return Lock(self.path / LOCK, f"{self.path}: another process {what}")
 
 
-def begin(path: Path, settings: SearchSettings, archive: Archive) -> tuple[SearchFolder, Frozen]:
-    """The folder of a search: made, or that of the same search.
+def begun_with(path: Path, settings: SearchSettings, archive: Archive) -> Frozen:
+    """What a search in a folder is, or would be, begun with; nothing is written.
 
     Raises:
         UserError: it was begun with other settings or images, or holds other files.
     """
-    refuse_unwritable_folder(path)
+    refuse_other_files(path)
     wanted = _frozen(settings, archive)
-    with disk_errors(path):
-        path.mkdir(parents=True, exist_ok=True)
-    with Lock(path / LOCK, f"{path}: another process begins the search"):
-        if not (path / FROZEN).exists():
-            refuse_other_files(path)
-            with disk_errors(path):
-                (path / FROZEN).parent.mkdir(exist_ok=True)
-            write_json(path / FROZEN, wanted.tree())
+    if not (path / FROZEN).exists():
+        return wanted
     begun = read_frozen(Frozen, path / FROZEN)
     if begun.sha256 != wanted.sha256 and _today(begun) != _today(wanted):
         then, now = ({"settings": f.settings, "images": f.images} for f in (begun, wanted))
@@ -89,7 +83,24 @@ def begin(path: Path, settings: SearchSettings, archive: Archive) -> tuple[Searc
             f"{path} was begun otherwise ({other_command(then, now)}): trials of both could not be "
             "compared; name another folder by --outdir, or go back to what it was begun with"
         )
-    return SearchFolder(path, begun.home), begun
+    return begun
+
+
+def begin(path: Path, settings: SearchSettings, archive: Archive) -> tuple[SearchFolder, Frozen]:
+    """The folder of a search: made, or that of the same search.
+
+    Raises:
+        UserError: see `begun_with`.
+    """
+    with disk_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+    with Lock(path / LOCK, f"{path}: another process begins the search"):
+        frozen = begun_with(path, settings, archive)
+        if not (path / FROZEN).exists():
+            with disk_errors(path):
+                (path / FROZEN).parent.mkdir(exist_ok=True)
+            write_json(path / FROZEN, frozen.tree())
+    return SearchFolder(path, frozen.home), frozen
 
 
 def refuse_other_files(path: Path) -> None:

@@ -1,5 +1,6 @@
 """What a search can be asked. Keys of a search file that are options, too, are declared there."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,6 +29,8 @@ TYPED: dict[str, Any] = {
     "seed": int,
 }
 """Keys of a search file that may be typed, and what is typed."""
+STORAGE = "SYNTHOGRAPH_STORAGE"
+"""Environment variable: address of a database, whose password nobody else sees there."""
 ABSENT: dict[Any, Any] = {bool: False, Words: (), tuple[str, ...]: ()}
 """What stands for what was not typed, where it is not nothing."""
 
@@ -63,8 +66,8 @@ class SearchRequest(Followed, _Typed):
     )
     storage: str | None = Field(
         None,
-        description="database in which processes share trials, such as postgresql://HOST/NAME; a "
-        "journal in the folder unless given",
+        description="database in which processes share trials, such as postgresql://HOST/NAME, or "
+        f"the environment variable {STORAGE}; a journal in the folder unless given",
     )
     gpus: int = Field(
         1, ge=1, le=1024, description="processes side by side, one per GPU (or CPU share)"
@@ -73,6 +76,18 @@ class SearchRequest(Followed, _Typed):
     dry_run: Annotated[bool, Flag("--dry-run", "-n")] = Field(
         False, description="check everything and print the plan, and how long it takes"
     )
+
+    def shared_storage(self) -> str | None:
+        """Address of the database in which processes share trials; None for a journal."""
+        return self.storage or os.environ.get(STORAGE) or None
+
+    def warnings(self) -> Iterator[str]:
+        """What a user should know of these options."""
+        if self.storage is not None and hidden(self.storage) != self.storage:
+            yield (
+                "other users of this machine can read the password in --storage; name the "
+                f"database by the environment variable {STORAGE} instead"
+            )
 
     def command_line(self) -> str:
         """See `Request`; without a password of the database, since it is written down."""

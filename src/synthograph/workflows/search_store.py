@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from synthograph.core.addresses import hidden
 from synthograph.core.errors import BlockedError, UserError, one_line
-from synthograph.core.files import disk_errors
+from synthograph.core.files import disk_errors, refuse_unwritable
 from synthograph.core.locks import Lock
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.results.base import Count, Many, Plain, Schema
@@ -151,10 +151,7 @@ class Store:
             if begun is None and not self._study.trials:
                 self._study.set_user_attr(SEARCH, sha256)
             elif begun != sha256:
-                raise UserError(
-                    f"{self.where}: holds the study of another search called {name}: name another "
-                    "--outdir or --storage, or give the search another name"
-                )
+                raise _another(self.where, name)
 
     def _journal(self, path: Path) -> "optuna.storages.BaseStorage":
         parts = self._optuna.storages.journal
@@ -306,6 +303,50 @@ class Store:
         with store_errors(self.where), warnings.catch_warnings():
             warnings.simplefilter("ignore", self._optuna.exceptions.ExperimentalWarning)
             yield
+
+
+def refuse_storage(url: str, name: str, sha256: str) -> None:
+    """Refuse a database that a search could not use, before anything is made; nothing is written.
+
+    Args:
+        url: of the database, which may be empty.
+        name: of the search.
+        sha256: of what it is begun with.
+
+    Raises:
+        UserError: it cannot be reached, or holds a study of this name that is another search's;
+            `BlockedError` where it is locked.
+    """
+    optuna, where = _optuna(), hidden(url)
+    with store_errors(where):
+        import sqlalchemy  # comes with the same extra
+
+        address = sqlalchemy.make_url(url)
+        if address.get_backend_name() == "sqlite" and address.database:
+            file = Path(address.database)
+            if not file.parent.is_dir():
+                raise UserError(f"{where}: there is no folder {file.parent}: make it")
+            refuse_unwritable(file)
+            if not file.exists():  # connecting would make it
+                return
+        engine = sqlalchemy.create_engine(address)
+        try:
+            tables = sqlalchemy.inspect(engine).get_table_names()
+        finally:
+            engine.dispose()
+        if "studies" not in tables:
+            return
+        shared = optuna.storages.RDBStorage(url, skip_table_creation=True)
+        begun = {each.study_name: each.user_attrs for each in shared.get_all_studies()}
+        if begun.get(name, {}).get(SEARCH, sha256) != sha256:
+            raise _another(where, name)
+
+
+def _another(where: str, name: str) -> UserError:
+    return UserError(
+        f"{where}: holds the study of another search called {name}: name another --outdir or "
+        "--storage, or give the search another name"
+    )
 
 
 @contextlib.contextmanager
