@@ -1,5 +1,7 @@
 """Label images of ITK-SNAP and 3D Slicer, against those that ITK writes."""
 
+import gzip
+import tracemalloc
 from pathlib import Path
 
 import nibabel
@@ -47,13 +49,27 @@ def nrrd(*lines: str, data: bytes = bytes(64), kind: str = "uint8") -> bytes:
     return "\n".join(head).encode() + b"\n\n" + data
 
 
+def test_a_bomb_is_not_unpacked_beyond_what_its_header_says() -> None:
+    bomb = gzip.compress(bytes(200 << 20), compresslevel=1)
+    nifti = nibabel.Nifti1Image(np.zeros((5000, 5000), "u1"), np.eye(4)).to_bytes()
+    tracemalloc.start()
+    with pytest.raises(UnreadableError, match="larger than 64 bytes"):
+        read_nrrd(nrrd("encoding: gzip", data=bomb))
+    with pytest.raises(UnreadableError, match="larger than 135266304 bytes"):
+        read_nifti(bomb)
+    with pytest.raises(UnreadableError, match="25000000 values are more"):
+        read_nifti(nifti)
+    assert tracemalloc.get_traced_memory()[1] < 300 << 20
+    tracemalloc.stop()
+
+
 def test_damaged_nrrd_is_refused() -> None:
     assert not read_nrrd(nrrd()).layers.any()
     bad = {
         "holds 60 bytes": nrrd(data=bytes(60)),
         "whole numbers": nrrd(kind="float"),
         "another file": nrrd("data file: x.raw"),
-        "sizes 999999 999999": nrrd("sizes: 999999 999999"),
+        "999998000001 values are more": nrrd("sizes: 999999 999999"),
         "compressed as bzip2": nrrd("encoding: bzip2"),
         "is compressed, and damaged": nrrd("encoding: gzip"),
         "no NRRD file": b"P5 8 8",

@@ -265,6 +265,7 @@ def test_what_is_no_seed(text: str) -> None:
         ({"batch": -4}, "--batch -4"),
         ({"truncation": float("nan")}, "--trunc nan"),
         ({"cutoff": -1}, "--trunc-cutoff -1"),
+        ({"cutoff": 999}, r"--trunc-cutoff 999: this network has \d+ style rows"),
         ({"jobs": [(1, "a b"), (1, "a b")]}, "seed 1 is asked for more than once"),
     ],
 )

@@ -5,9 +5,10 @@ Their axes run to the left, to the back and upwards where a picture's columns an
 convention of ITK, which both programs read pictures by); axes that run another way are turned.
 """
 
+import math
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import nibabel
@@ -19,8 +20,10 @@ from synthograph.annotation.palettes import PaletteClass
 from synthograph.core.errors import UserError
 from synthograph.core.record import UnreadableError
 
-MAX_BYTES = 256 << 20
-"""Of a label image once it is unpacked."""
+MAX_VALUES = 1 << 24
+"""Of a label image: 4096x4096 pixels, or fewer in several layers."""
+MAX_BYTES = 8 * MAX_VALUES + (1 << 20)
+"""Of a label image once it is unpacked, with its header."""
 _TYPES = {
     **dict.fromkeys(("uchar", "unsigned char", "uint8", "uint8_t"), "u1"),
     **dict.fromkeys(("signed char", "int8", "int8_t"), "i1"),
@@ -60,9 +63,7 @@ def read_nifti(data: bytes) -> LabelImage:
     plain = unpack(data) if data.startswith(b"\x1f\x8b") else data
     try:
         image = nibabel.Nifti1Image.from_bytes(plain)
-        size = int(np.prod([int(side) for side in image.shape], dtype=np.int64))
-        if size * 8 > MAX_BYTES:
-            raise UnreadableError(f"{size} values are more than a label image has")
+        _refuse_many([int(side) for side in image.shape])
         values = np.asarray(image.dataobj)
         header = image.header
         known = int(header["sform_code"]) or int(header["qform_code"])
@@ -75,20 +76,27 @@ def read_nifti(data: bytes) -> LabelImage:
     return LabelImage(layer[None], turned=turned)
 
 
-def unpack(data: bytes) -> bytes:
-    """Unpack gzip, at most `MAX_BYTES`.
+def unpack(data: bytes, most: int = MAX_BYTES) -> bytes:
+    """Unpack gzip, at most so many bytes.
 
     Raises:
         UnreadableError: it is damaged, or larger.
     """
     unpacker = zlib.decompressobj(wbits=31)
     try:
-        plain = unpacker.decompress(data, MAX_BYTES)
+        plain = unpacker.decompress(data, most + 1)
     except zlib.error as error:
         raise UnreadableError(f"is compressed, and damaged ({error})") from None
-    if not unpacker.eof:
-        raise UnreadableError(f"is cut short, or larger than {MAX_BYTES >> 20} MiB uncompressed")
+    if not unpacker.eof or len(plain) > most:
+        raise UnreadableError(f"is cut short, or larger than {most} bytes uncompressed")
     return plain
+
+
+def _refuse_many(sides: Sequence[int]) -> None:
+    """Refuse more values than a label image has, before they are read."""
+    size = math.prod(sides)
+    if size > MAX_VALUES:
+        raise UnreadableError(f"{size} values are more than a label image has ({MAX_VALUES})")
 
 
 def _upright(values: np.ndarray, affine: Float[np.ndarray, "4 4"]) -> tuple[np.ndarray, bool]:
@@ -170,15 +178,16 @@ def _values(fields: Mapping[str, str], body: bytes) -> np.ndarray:
     order = ">" if fields.get("endian", "little").lower() == "big" else "<"
     dtype = np.dtype(order + _TYPES[kind])
     sizes = [int(word) for word in fields["sizes"].split()]
-    needed = int(np.prod(sizes, dtype=object)) * dtype.itemsize
-    if min(sizes) < 1 or not 2 <= len(sizes) <= 4 or needed > MAX_BYTES:
+    if min(sizes) < 1 or not 2 <= len(sizes) <= 4:
         raise UnreadableError(f"has the sizes {fields['sizes'][:60]}, which no label image has")
+    _refuse_many(sizes)
+    needed = math.prod(sizes) * dtype.itemsize
     encoding = fields["encoding"].lower()
     if encoding not in ("raw", "gzip", "gz"):
         raise UnreadableError(
             f"is compressed as {encoding[:40]}; save it with gzip or without compression"
         )
-    plain = body if encoding == "raw" else unpack(body)
+    plain = body if encoding == "raw" else unpack(body, needed)
     if len(plain) != needed:
         raise UnreadableError(f"holds {len(plain)} bytes of data, its header says {needed}")
     return np.frombuffer(plain, dtype).reshape(sizes, order="F")

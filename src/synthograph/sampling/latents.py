@@ -351,8 +351,13 @@ def check_rendering(snapshot: Snapshot, rendering: Rendering) -> None:
             f"--trunc {rendering.truncation:g}: psi is a finite number, usually 0 to 1 and at most "
             f"{MAX_PSI}"
         )
-    if rendering.cutoff is not None and rendering.cutoff < 0:
-        raise UserError(f"--trunc-cutoff {rendering.cutoff}: a number of style rows, from 0 up")
+    if rendering.cutoff is not None:
+        rows = space_of(snapshot).rows
+        if not 0 <= rendering.cutoff <= rows:
+            raise UserError(
+                f"--trunc-cutoff {rendering.cutoff}: this network has {rows} style rows, so from "
+                f"0 to {rows}"
+            )
     if rendering.center is TruncationCenter.CLASS and not condition.width:
         raise UserError("--trunc-center class needs a conditional network, this one is not")
     odd = {n for n in snapshot.info.spec.modalities.values() if n not in (1, 3)}
