@@ -12,6 +12,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.spec import ImageSpec
 from synthograph.models import base
 from synthograph.models.base import NoiseMode
+from synthograph.models.config import AdamConfig, ModelConfig
 from synthograph.models.stylegan2.mapping import MappingNetwork
 from synthograph.models.styles import LatentSpace, StyleFamily
 
@@ -90,7 +91,17 @@ class LayeredDiscriminator(nn.Module, abc.ABC):
 
 
 class MappedFamily(StyleFamily):
-    """A family of `StyleGenerator` and, per modality, `LayeredDiscriminator`."""
+    """A family of `StyleGenerator` and, per modality, `LayeredDiscriminator`. Unless it says
+    otherwise, it trains at the full size with the learning rates of its configuration.
+    """
+
+    def optimiser_rates(self, config: ModelConfig) -> dict[str, AdamConfig]:
+        """As configured: no penalty is lazy."""
+        return dict(config.optimisers)
+
+    def schedule(self, config: ModelConfig, spec: ImageSpec, images_seen: int) -> base.Stage:
+        """Constant: full resolution from the first image."""
+        return base.Stage(resolution=max(spec.height, spec.width))
 
     def latent_space(self, generator: nn.Module) -> LatentSpace:
         """One style row per layer, one noise map per convolution."""

@@ -7,7 +7,7 @@ from torch import nn
 from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models import base
-from synthograph.models.config import AdamConfig, ModelConfig
+from synthograph.models.config import ModelConfig
 from synthograph.models.mapped import MappedFamily, check_names
 from synthograph.models.projected import presets
 from synthograph.models.projected.config import ProjectedConfig
@@ -47,14 +47,6 @@ class Projected(MappedFamily):
     ) -> list[base.Phase]:
         """Gmain, Dmain."""
         return Losses(networks, _own(config), augment).phases()
-
-    def optimiser_rates(self, config: ModelConfig) -> dict[str, AdamConfig]:
-        """As configured: no penalty is lazy."""
-        return dict(config.optimisers)
-
-    def schedule(self, config: ModelConfig, spec: ImageSpec, images_seen: int) -> base.Stage:
-        """Constant: full resolution from the first image."""
-        return base.Stage(resolution=max(spec.height, spec.width))
 
     def preset(self, name: str, spec: ImageSpec, gpus: int) -> JsonObject:
         """See `presets.preset`."""

@@ -8,7 +8,7 @@ from synthograph.core.errors import SettingError
 from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models import base
-from synthograph.models.config import AdamConfig, ModelConfig
+from synthograph.models.config import ModelConfig
 from synthograph.models.mapped import MappedFamily, check_names
 from synthograph.models.stylegan1 import presets, transfer
 from synthograph.models.stylegan1.config import (
@@ -51,10 +51,6 @@ class StyleGAN1(MappedFamily):
     ) -> list[base.Phase]:
         """Gmain, Dmain."""
         return Losses(networks, _own(config), augment).phases()
-
-    def optimiser_rates(self, config: ModelConfig) -> dict[str, AdamConfig]:
-        """As configured: no penalty is lazy."""
-        return dict(config.optimisers)
 
     def schedule(self, config: ModelConfig, spec: ImageSpec, images_seen: int) -> base.Stage:
         """Each level has a stage of twice `progressive_stage` images, the last one all others. In

@@ -54,10 +54,6 @@ class StyleGAN2(MappedFamily):
         intervals = {"G": own.path_interval, "D": own.r1_interval}
         return {key: _lazy(own.optimisers[key], r) for key, r in intervals.items()}
 
-    def schedule(self, config: ModelConfig, spec: ImageSpec, images_seen: int) -> base.Stage:
-        """Constant: full resolution from the first image."""
-        return base.Stage(resolution=max(spec.height, spec.width))
-
     def preset(self, name: str, spec: ImageSpec, gpus: int) -> JsonObject:
         """See `presets.preset`."""
         return presets.preset(name, spec, gpus)
