@@ -2,7 +2,8 @@
 
     python generate_onnx.py cells.onnx --outdir images --seeds 0-15 --class lymphocyte --trunc 0.8
 
-A seed gives the image that `synthograph generate` gives, up to a grey level.
+A seed gives the image that `synthograph generate` gives, up to a grey level. Random noise, where
+the file asks for it, is drawn otherwise than there.
 """
 
 import argparse

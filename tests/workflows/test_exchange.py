@@ -178,6 +178,40 @@ def test_what_is_no_such_folder(tmp_path: Path) -> None:
         to(archive, "coco", tmp_path / "set")
 
 
+def test_nothing_of_others_is_dropped_or_made_up(tmp_path: Path) -> None:
+    here, outside = tmp_path / "x", tmp_path / "outside.png"
+    here.mkdir()
+    for path in (here / "a.png", outside):
+        Image.new("L", (8, 8)).save(path)
+    (here / "link.png").symlink_to(outside)
+
+    def refused(layout: str, message: str) -> None:
+        with pytest.raises(UserError, match=message):
+            back(here, tmp_path / "b.zip", layout=layout)
+
+    table = here / "metadata.csv"
+    for lines, message in {
+        "file_name,origin\na.png,alien\n": "origin 'alien': known are real and synthetic",
+        "file_name,split\na.png,nosuch\n": "split 'nosuch': known are train",
+        "file_name,label,label\na.png,a,b\n": "two columns 'label'",
+        "file_name\nlink.png\n": "lists 'link.png', link to a file outside the folder",
+    }.items():
+        table.write_text(lines)
+        refused("huggingface", message)
+    for label, message in {
+        "masks/a.png": "lists 'masks/a.png', which is not there",
+        "[1, 2]": r"label \[1, 2\] is neither",
+    }.items():
+        item = {"image": "a.png", "label": json.loads(label) if label[0] == "[" else label}
+        (here / "list.json").write_text(json.dumps({"training": [item]}))
+        refused("monai", message)
+    tree = {"channel_names": {"0": "t1"}, "labels": {"background": 0}}
+    (here / "dataset.json").write_text(json.dumps(tree))
+    (here / "imagesTr").mkdir()
+    (here / "imagesTr" / "case_0000.png").symlink_to(outside)
+    refused("nnunet", "case_0000.png: link to a file outside the folder")
+
+
 def test_an_archive_needs_a_tool(tmp_path: Path) -> None:
     archive = make(tmp_path / "a.zip", {"image": 3}, 8)
     request = ConvertRequest(source=archive, target=tmp_path / "b")

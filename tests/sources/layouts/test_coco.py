@@ -70,3 +70,30 @@ def test_what_is_refused(tmp_path: Path) -> None:
         read_layout(Coco(), folder(tmp_path / "e", far))
     with pytest.raises(UserError, match="neither run lengths nor polygons"):
         read_layout(Coco(), folder(tmp_path / "d", {"category_id": 1}))
+
+
+def listed(path: Path, images: list[dict[str, object]], *annotations: dict[str, object]) -> Path:
+    folder(path)
+    tree = {"images": images, "annotations": annotations, "categories": []}
+    (path / "instances_val.json").write_text(json.dumps(tree))
+    return path
+
+
+def test_lists_that_contradict_themselves(tmp_path: Path) -> None:
+    image, area = {"id": 4, "file_name": "a.png"}, [[0, 0, 3, 0, 3, 2]]
+    of = {"category_id": 1, "image_id": 4, "segmentation": area}
+    bad = {
+        "two images have one id": ([image, image], of),
+        "an annotation is of image 9, which is not listed": ([image], {**of, "image_id": 9}),
+        r"id \[4\] is neither": ([{**image, "id": [4]}], of),
+        "image_id {} is neither": ([image], {**of, "image_id": {}}),
+        "category_id True": ([image], {**of, "category_id": True}),
+        "neither run lengths nor polygons": ([image], {**of, "segmentation": [[0, 0, 3, 0, 3]]}),
+    }
+    for number, (message, (images, annotation)) in enumerate(bad.items()):
+        with pytest.raises(UserError, match=message):
+            read_layout(Coco(), listed(tmp_path / str(number), images, annotation))
+    resized = {**image, "width": 20, "height": 12}
+    (item,), _ = read_layout(Coco(), listed(tmp_path / "z", [resized], of))
+    with pytest.raises(UnreadableError, match="listed with 20x12 pixels and has 10x6"):
+        item.decode()

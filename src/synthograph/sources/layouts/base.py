@@ -20,7 +20,7 @@ from synthograph.core.record import (
 from synthograph.core.untrusted.containers import Container, open_container
 from synthograph.core.untrusted.documents import JsonObject, as_text, parse_json
 from synthograph.sources.base import AS_IT_COMES, SourceFile
-from synthograph.sources.cells import split_of
+from synthograph.sources.cells import split_of, split_words
 from synthograph.sources.readers import find_reader, is_image
 
 MaskOf = Callable[[Container, tuple[int, int]], np.ndarray]
@@ -139,32 +139,44 @@ def read_layout(layout: Layout, path: Path) -> tuple[list[SourceItem], int]:
     """
     named = path.name if path.suffix.lower() == ".json" else ""
     source = open_container(path.parent if named else path, "SOURCE")
-    there, items, used = set(source.members().names), [], set[str]()
+    members = source.members()
+    there, broken, items, used = set(members.names), dict(members.broken), [], set[str]()
     for entry in layout.entries(source, named):
         files = {name: tuple(each) for name, each in entry.files.items()}
         decoder = EntryDecoder(source, files, entry.mask)
         missing = [file for file in decoder.names if file not in there]
         if missing:
-            raise UserError(f"{path}: lists {missing[0]!r}, which is not there")
+            why = broken.get(missing[0], "which is not there")
+            raise UserError(f"{path}: lists {missing[0]!r}, {why}")
         used.update(decoder.names)
-        items.append(_item(decoder, entry.known))
+        items.append(_item(decoder, entry.known, f"{path}: {decoder.names[0]}"))
     if not items:
         raise UserError(f"{path}: lists no image")
     return items, sum(is_image(name) for name in there - used)
 
 
-def _item(decoder: EntryDecoder, said: Mapping[str, str]) -> SourceItem:
+def _item(decoder: EntryDecoder, said: Mapping[str, str], where: str) -> SourceItem:
     known = {name: text for name, text in said.items() if text}
-    origin = known.pop("origin", "real")
+    origin, split = known.pop("origin", "real"), known.pop("split", "")
     known.pop("fold", None)  # `split` cuts new ones
+    if origin not in get_args(Origin):
+        raise UserError(
+            f"{where}: origin {origin!r:.80}: known are {' and '.join(get_args(Origin))}; call "
+            "what means something else otherwise"
+        )
+    if split and split_of(split) is None:
+        raise UserError(
+            f"{where}: split {split!r:.80}: known are {split_words()}; call what means something "
+            "else otherwise"
+        )
     return SourceItem(
         decoder.names[0],
         decoder,
         known.pop("label", None),
         known.pop("group", None),
-        {name: text for name, text in known.items() if name != "split"},
-        cast(Origin, origin if origin in get_args(Origin) else "real"),
-        split_of(known["split"]) if "split" in known else None,
+        known,
+        cast(Origin, origin),
+        split_of(split),
     )
 
 

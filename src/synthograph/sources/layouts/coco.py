@@ -29,23 +29,33 @@ class Coco:
 
     def entries(self, source: Container, named: str) -> Iterable[Entry]:
         """An image of any of the JSON files each."""
-        names = source.members().names
+        members = source.members()
+        names = members.names
         lists = [named] if named else sorted(n for n in names if n.endswith(".json"))
         trees = {name: read_json(source, name) for name in lists}
         trees = {name: tree for name, tree in trees.items() if "images" in tree}
         if not trees:
             raise UserError(f"{source}: holds no JSON of COCO, which has images and annotations")
+        listed = {*names, *dict(members.broken)}
         for name, tree in trees.items():
-            yield from _entries(source, name, tree, set(names))
+            yield from _entries(source, name, tree, listed)
 
 
 def _entries(source: Container, name: str, tree: JsonObject, there: set[str]) -> Iterable[Entry]:
     where, stem = f"{source}/{name}", PurePosixPath(name).stem
     split = split_of(stem) or split_of(stem.rpartition("_")[2])
-    regions: dict[object, list[Region]] = {}
+    images = objects_of(tree, "images", where)
+    regions: dict[object, list[Region]] = {_id(image, "id", where): [] for image in images}
+    if len(regions) < len(images):
+        raise UserError(f"{where}: two images have one id, so nobody knows whose regions are whose")
     for each in objects_of(tree, "annotations", where):
-        regions.setdefault(each.get("image_id"), []).append(_region(each, where))
-    for image in objects_of(tree, "images", where):
+        number = _id(each, "image_id", where)
+        if number not in regions:
+            raise UserError(
+                f"{where}: an annotation is of image {number!r:.80}, which is not listed"
+            )
+        regions[number].append(_region(each, where))
+    for image in images:
         known = texts_of(image, FIXED)
         if split and "split" not in known:
             known["split"] = split
@@ -55,9 +65,17 @@ def _entries(source: Container, name: str, tree: JsonObject, there: set[str]) ->
         files = {str(image.get("modality", "image")): [folder + file]}
         if isinstance(further, dict):
             files |= {str(m): [f"{folder}{one}"] for m, one in further.items()}
-        own = regions.get(image.get("id"), [])
-        mask = RegionMask(tuple(own)) if own or image.get("masked") else None
+        own = regions[image.get("id")]
+        stated = image.get("height"), image.get("width")
+        mask = RegionMask(tuple(own), stated) if own or image.get("masked") else None
         yield Entry(files, known, mask)
+
+
+def _id(tree: JsonObject, key: str, where: str) -> object:
+    found = tree.get(key)
+    if type(found) not in (int, str):
+        raise UserError(f"{where}: {key} {found!r:.80} is neither a whole number nor text")
+    return found
 
 
 def _folders(stem: str, name: str) -> list[str]:
@@ -79,7 +97,7 @@ class Region:
 
 def _region(tree: JsonObject, where: str) -> Region:
     value, shape = tree.get("category_id"), tree.get("segmentation")
-    if not isinstance(value, int) or not 0 < value <= 255:
+    if type(value) is not int or not 0 < value <= 255:
         raise UserError(f"{where}: category_id {value!r} is no value of a mask, which are 1 to 255")
     if isinstance(shape, dict):
         counts, size = shape.get("counts"), shape.get("size")
@@ -96,24 +114,33 @@ def _whole(values: object) -> TypeGuard[list[int]]:
 
 
 def _places(values: object) -> bool:
-    """Numbers that are near enough to an image to be drawn."""
-    return isinstance(values, list) and all(
-        type(v) in (int, float) and abs(v) < MAX_PLACE for v in values
+    """Pairs of numbers that are near enough to an image to be drawn."""
+    return (
+        isinstance(values, list)
+        and len(values) % 2 == 0
+        and all(type(v) in (int, float) and abs(v) < MAX_PLACE for v in values)
     )
 
 
 @dataclass(frozen=True, slots=True)
 class RegionMask:
-    """A mask of regions; picklable."""
+    """A mask of regions, drawn on an image of the stated height and width; picklable."""
 
     regions: tuple[Region, ...]
+    stated: tuple[object, object] = (None, None)
 
     def __call__(self, source: Container, size: tuple[int, int]) -> np.ndarray:
         """Class ids [h, w].
 
         Raises:
-            UnreadableError: run lengths that are not those of the image.
+            UnreadableError: run lengths, or a stated size, that are not those of the image.
         """
+        if self.stated not in ((None, None), size):
+            high, wide = self.stated
+            raise UnreadableError(
+                f"is listed with {wide}x{high} pixels and has {size[1]}x{size[0]}, so its regions "
+                "do not fit"
+            )
         mask = np.zeros(size, np.uint8)
         for region in self.regions:
             mask[_inside(region, size)] = region.value

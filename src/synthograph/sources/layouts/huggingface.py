@@ -39,6 +39,9 @@ def _lines(source: Container, table: str) -> Iterable[Entry]:
     (_, header), *rows = parse_csv(text, origin, ",") or [(1, [])]
     if FILE not in header:
         raise UserError(f"{origin}: has no column {FILE}")
+    twice = next((name for name in header if name and header.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f"{origin}: has two columns {twice!r:.80}")
     folder = str(PurePosixPath(table).parent)
     for number, cells in rows:
         if len(cells) != len(header):

@@ -6,6 +6,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.untrusted.containers import Container
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.sources.layouts.base import Entry, MaskFile, objects_of, read_json, texts_of
+from synthograph.sources.readers import is_image
 
 LISTS = {"training": "train", "validation": "val", "test": "test"}
 
@@ -40,10 +41,14 @@ def _entries(tree: JsonObject, where: str, there: set[str]) -> Iterable[Entry]:
             if not stated and len(lists) > 1:
                 known["split"] = LISTS[key]
             label = item.get("label")
+            if not isinstance(label, str | int | float | None):
+                raise UserError(f"{where}: label {label!r:.80} is neither number nor text")
             mask = str(label).removeprefix("./") if isinstance(label, str) else ""
             if "class" in item:
                 known["label"] = str(item["class"])
             elif label is not None and mask not in there:
+                if is_image(mask):
+                    raise UserError(f"{where}: lists {mask!r:.200}, which is not there")
                 known["label"] = str(classes.get(str(label), label))
             named = [str(n) for n in names[: len(files)]] or ["image"]
             if len(named) < len(files):

@@ -24,7 +24,11 @@ class NnUnet:
 
     def entries(self, source: Container, named: str) -> Iterable[Entry]:
         """A case each."""
-        names = sorted(source.members().names)
+        members = source.members()
+        names = sorted(members.names)
+        for name, why in members.broken:
+            if _CASE.fullmatch(name) or name.startswith("labels"):
+                raise UserError(f"{source}/{name}: {why}")
         if DESCRIPTION not in names:
             raise UserError(f"{source}: holds no {DESCRIPTION} of nnU-Net")
         tree = read_json(source, DESCRIPTION)
