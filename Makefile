@@ -43,10 +43,14 @@ types: setup
 imports: setup
 	$(BIN)/lint-imports
 
-# the newest of all that pyproject.toml allows, in a venv of its own; TORCH=torch==2.13.0+cpu takes another torch
+# the newest of all that pyproject.toml allows, in a venv of its own. torch is the newest build for
+# processors; without PyTorch's own index, or with TORCH=torch, the newest of all, which brings CUDA
+# (several GB); TORCH=torch==2.13.0 takes that one
+TORCH ?= --retries 0 --extra-index-url https://download.pytorch.org/whl/cpu torch
 newest:
 	$(PYTHON) -m venv --clear .venv-newest
-	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH) -e '.[dev,all]'
+	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev,all]'
 	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps torch-fidelity
 	.venv-newest/bin/python -m pytest -q -n 2 -m "not slow"
 
