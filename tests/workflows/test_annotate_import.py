@@ -305,6 +305,18 @@ def bomb(folder: Path) -> None:
     (folder / "a.xml").write_text('<!DOCTYPE x [<!ENTITY a "aaaa">]><annotations>&a;</annotations>')
 
 
+def wide(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "a.xml").write_text("<!DOCTYPE x []><annotations/>", encoding="utf-16")
+
+
+def one_id(folder: Path) -> None:
+    folder.mkdir()
+    tree = json.loads((DATA / "coco.json").read_text().replace("IMAGE", IMAGE))
+    tree["images"] *= 2
+    (folder / "c.json").write_text(json.dumps(tree))
+
+
 def doubled(folder: Path) -> None:
     label_studio(folder)
     tree = json.loads((folder / "project.json").read_text())
@@ -333,6 +345,8 @@ def lone_pieces(folder: Path) -> None:
         (bad("other.png", colours()), "no file is a mask of an image"),
         (two, "are both masks of"),
         (bomb, "document type"),
+        (wide, "save it as UTF-8"),
+        (one_id, "two images have one id"),
         (doubled, "was annotated 2 times"),
         (other_class, "did you mean 'sclera'"),
         (lone_pieces, "put the JSON export"),

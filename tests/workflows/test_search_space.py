@@ -6,7 +6,9 @@ import pytest
 
 from synthograph.archive.reader import Archive, open_archive
 from synthograph.core.errors import UserError
+from synthograph.features import packaged
 from synthograph.results.search import PRESET, ParameterKind
+from synthograph.training import frozen
 from synthograph.workflows.search_settings import SearchSettings
 from synthograph.workflows.search_space import BUILT_IN, Space, open_space
 from tests.conftest import make_archive
@@ -125,6 +127,21 @@ def test_what_images_forbid_is_left_out_of_a_built_in_space(tmp_path: Path) -> N
     space = opened(open_archive(knees), "published")
     assert "data.mirror" not in [each.path for each in space.parameters]
     assert any("left out of the space: data.mirror" in note for note in space.notes)
+
+
+def test_a_preset_without_its_weights_is_left_out_of_a_built_in_space(
+    cells: Archive, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(packaged.Package, "path", None)
+    monkeypatch.setenv("SYNTHOGRAPH_CACHE", str(tmp_path))
+    frozen._taps.cache_clear()
+    space = opened(cells, "small-data", preset="tiny")
+    presets = next(each for each in space.parameters if each.path == PRESET)
+    assert presets.choices == ("tiny", "tiny-progressive")
+    (note,) = space.notes
+    assert "preset: tiny-projected: the weights of efficientnet-lite0 are not here" in note
+    with pytest.raises(UserError, match="preset: tiny-projected: the weights"):
+        opened(cells, {PRESET: ["tiny", "tiny-projected"]}, preset="tiny")
 
 
 def test_a_race_is_no_preset_of_a_search(cells: Archive) -> None:

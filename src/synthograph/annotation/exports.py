@@ -81,6 +81,10 @@ def read_coco(tree: Mapping[str, Any]) -> Export:
     with _entries("COCO"):
         names = {int(each["id"]): str(each["name"]) for each in tree["categories"]}
         areas: dict[int, list[Area]] = {int(each["id"]): [] for each in tree["images"]}
+        if len(areas) < len(tree["images"]):
+            raise UnreadableError(
+                "COCO: two images have one id; nobody knows whose areas are whose"
+            )
         for number, each in enumerate(tree["annotations"]):
             _refuse_many(number)
             draw = _coco_area(each["segmentation"])
@@ -191,6 +195,8 @@ def read_cvat(data: bytes) -> Export:
     Raises:
         UnreadableError: it is no XML, defines entities, or an entry is missing or of another kind.
     """
+    if b"\0" in data:  # in which a document type is written otherwise
+        raise UnreadableError("is XML in UTF-16 or UTF-32; save it as UTF-8")
     if _DOCUMENT_TYPE.search(data):
         raise UnreadableError("XML with a document type, which can hold anything; export it anew")
     try:

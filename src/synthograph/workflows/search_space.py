@@ -203,9 +203,10 @@ def _fitting(given: Mapping[str, Searched], empty: Space) -> Space:
     """What of a built-in space these images and these presets allow: a setting that only some
     presets take is searched with those.
     """
-    known = _known_paths(given, empty)
-    kept = {path: searched for path, searched in given.items() if path in known}
-    notes = [f"left out of the space: {path}: no preset has it" for path in given.keys() - known]
+    kept, notes = _with_usable_presets(given, empty)
+    known = _known_paths(kept, empty)
+    kept = {path: searched for path, searched in kept.items() if path in known}
+    notes += [f"left out of the space: {path}: no preset has it" for path in given.keys() - known]
     while kept:
         space = replace(empty, parameters=tuple(_ordered(kept, empty)), notes=tuple(notes))
         refused = next(filter(None, (_refusal(each, space) for each in space.parameters)), None)
@@ -220,6 +221,23 @@ def _fitting(given: Mapping[str, Searched], empty: Space) -> Space:
             notes.append(f"left out of the space: {reason.removeprefix('space: ')}")
             kept = {p: s for p, s in kept.items() if p != path and path not in s.when}
     raise UserError(f"space {empty.settings.space}: nothing of it can be searched here: {notes[0]}")
+
+
+def _with_usable_presets(
+    given: Mapping[str, Searched], empty: Space
+) -> tuple[dict[str, Searched], list[str]]:
+    """A space without the presets that cannot train here, such as for want of weights, and why."""
+    usable, notes = list[Plain](), list[str]()
+    for preset in given[PRESET].choices if PRESET in given else []:
+        try:
+            empty.base(str(preset))
+        except UserError as error:
+            notes.append(f"left out of the space: {PRESET}: {preset}: {error}")
+        else:
+            usable.append(preset)
+    if not notes:
+        return dict(given), notes
+    return {**given, PRESET: given[PRESET].model_copy(update={"choices": usable})}, notes
 
 
 def _refusal(parameter: Parameter, space: Space) -> tuple[str, str] | None:
