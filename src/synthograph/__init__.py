@@ -43,7 +43,7 @@ _JOBS = (
     *("annotate_agreement", "annotate_from_real", "annotate_generate", "annotate_import"),
     *("annotate_review", "annotate_sample", "annotate_train"),
     *("audit", "authenticity", "classify_evaluate", "classify_predict", "classify_train"),
-    *("card", "convert", "demo"),
+    *("card", "cohorts", "convert", "demo"),
     *("directions", "doctor", "domain_gap", "embeddings", "evaluate", "export"),
     *("generate", "get_weights", "import_weights", "inspect", "interpolate"),
     *("mix", "mix_styles", "neighbours", "phantom", "prepare", "project"),

@@ -45,6 +45,7 @@ def describe(
         "classes": count_labels(archive.rows, info.classes),
         "splits": _splits(archive),
         "split by": None if info.split is None else info.split.origin,
+        **({} if info.cohort is None else {"cohort": info.cohort.tree()}),
         "origin": dict(Counter(row.origin for row in archive.rows)),
         "masks": sum(f"{MASKS}/{row.file}" in archive.files for row in archive.rows),
         "further columns": sorted({name for row in archive.rows for name in row.columns}),

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from synthograph.archive.advice import without_group
+from synthograph.archive.cohort_note import CohortNote
 from synthograph.archive.convert import ConvertedItem, Shape, WorkersError, convert_all
 from synthograph.archive.copies import NO_REPEATS, RepeatedImages, copies_of
 from synthograph.archive.manifest import (
@@ -61,6 +62,7 @@ class PrepareOptions(Config):
     snapshots: list[JsonObject] = []
     split_origin: str | None = None
     view: JsonObject | None = None
+    cohort: CohortNote | None = None
     allow_rejects: bool = False
     replace: bool = False
 
@@ -231,8 +233,8 @@ def _fingerprint(items: Sequence[SourceItem], options: PrepareOptions) -> JsonOb
         facts = [item.name, item.label, item.group, item.origin, dict(item.columns)]
         facts += [item.split] if item.split else []
         digest.update(json.dumps(facts).encode() + b"\n")
-    left_out = {"allow_rejects", "replace", *(("view",) if options.view is None else ())}
-    chosen = options.model_dump(mode="json", exclude=left_out)
+    absent = {name for name in ("view", "cohort") if getattr(options, name) is None}
+    chosen = options.model_dump(mode="json", exclude={"allow_rejects", "replace", *absent})
     return {"options": chosen, "items": digest.hexdigest()}
 
 
@@ -338,6 +340,7 @@ def _conclude(
         split=_split_record(options),
         view=options.view,
         sizing=options.transform.record(),
+        cohort=options.cohort,
     )
     summary = _summary(writer, items, info, rejects)
     writer.finish(info)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pydantic
 
+from synthograph.archive.cohort_note import CohortNote
 from synthograph.archive.links import Linked, follow
 from synthograph.archive.manifest import SOURCE_FILE, Row, manifest_hash, read_manifest
 from synthograph.archive.png import decode_png as decode_png
@@ -64,6 +65,8 @@ class ArchiveInfo(Config):
     """Window of grey values and conversion of colours that were asked for when it was made."""
     sizing: JsonObject | None = None
     """How its images got their size: `fit`, `resize_filter` and `tile` of `prepare`."""
+    cohort: CohortNote | None = None
+    """The public cohort that it was made of, with its official split and known traps."""
 
     @property
     def unasked(self) -> bool:

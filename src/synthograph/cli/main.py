@@ -52,11 +52,12 @@ VERBS = (
         "card",
         "inspect",
         "models",
+        "cohorts",
         "doctor",
     ),
     *("mix_styles", "neighbours"),
 )
-WITH_JSON = ("inspect", "models")
+WITH_JSON = ("inspect", "models", "cohorts")
 for name in VERBS:
     app.command()((json_verb if name in WITH_JSON else plain_verb)(request_of(name)))
 app.add_typer(annotate, name="annotate")

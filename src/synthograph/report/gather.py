@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from synthograph.archive.advice import has_groups
-from synthograph.archive.manifest import count_labels
+from synthograph.archive.manifest import count_labels, crossing_groups
 from synthograph.archive.reader import Archive, open_archive
 from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors, sha256_file
@@ -33,6 +33,7 @@ from synthograph.results import (
 from synthograph.results.base import Document, Tree, public_form, public_name
 from synthograph.results.evaluation import SensitivityLine
 from synthograph.results.files import is_page
+from synthograph.sources.cohorts import cohort_names, load_cohort
 
 R = TypeVar("R", bound=Document)
 SHOWN: Mapping[type[Document], str] = {
@@ -82,7 +83,8 @@ class ArchiveSummary:
     def tree(self) -> Tree:
         """Plain data."""
         tree = self._tree()
-        return public_form(tree) if self.for_everybody else tree
+        tree = public_form(tree) if self.for_everybody else tree
+        return {**tree, "cohort": self._cohort()}
 
     def _tree(self) -> Tree:
         info, rows = self.archive.info, self.archive.rows
@@ -94,6 +96,7 @@ class ArchiveSummary:
             "images": len(rows),
             "groups": len({row.group for row in rows if row.real}),
             "ungrouped": not has_groups(rows),
+            "crossing": len(crossing_groups(rows)),
             "classes": list(info.classes),
             "width": info.spec.width,
             "height": info.spec.height,
@@ -114,6 +117,25 @@ class ArchiveSummary:
                 if members
             ],
             "made": _made(self.archive) if self.synthetic else {},
+        }
+
+    def _cohort(self) -> Tree:
+        """What is known of its public cohort; for everybody by the published record alone."""
+        note = self.archive.info.cohort
+        if note is None:
+            return {}
+        if not self.for_everybody:
+            return note.tree()
+        if note.name not in cohort_names():
+            return dict(public_form(note.tree()))
+        record = load_cohort(note.name)
+        return {
+            "name": record.name,
+            "title": record.title,
+            "group": record.unit,
+            "official_split": record.official_split,
+            "groups_in_several_splits": note.groups_in_several_splits,
+            "traps": [str(trap) for trap in record.traps],
         }
 
 

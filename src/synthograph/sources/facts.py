@@ -10,6 +10,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.names import first_few, nfc
 from synthograph.core.untrusted.dataset_json import DATASET
 from synthograph.sources.cells import MISSING, missing_marks, split_of, split_words, value_of
+from synthograph.sources.cohorts.rows import CohortRows
 from synthograph.sources.folders import (
     IGNORED,
     MANY,
@@ -71,6 +72,7 @@ class Told:
         levels: roles of the folders, as the user gave them.
         listing: the dataset.json of the source.
         missing: cells and names that are no label, group or split.
+        cohort: what is known of a public cohort.
     """
 
     table: LabelTable | None = None
@@ -79,6 +81,7 @@ class Told:
     levels: Levels | None = None
     listing: LabelTable | None = None
     missing: Sequence[str] = MISSING
+    cohort: CohortRows | None = None
 
     @property
     def labels(self) -> bool:
@@ -112,10 +115,13 @@ def gather_facts(
         facts.append(_regex_facts(told.name_regex, images, marks))
     if told.levels is not None:
         facts.append(_folder_facts(told.levels, images, marks))
+    if told.cohort is not None:
+        facts.append(_cohort_facts(told.cohort))
     if told.listing is not None:
         strict = told.table is None and not told.labels
         facts.append(_listing_facts(told.listing, images, strict=strict, vectors=not told.labels))
-    if told.levels is None and (found := _found_in_folders(images, facts, marks, remarks)):
+    guess = told.levels is None and told.cohort is None
+    if guess and (found := _found_in_folders(images, facts, marks, remarks)):
         facts.append(found)
     for place in facts:
         cleaned = sum(row.cleaned for row in place.rows.values())
@@ -125,6 +131,18 @@ def gather_facts(
                 f"characters in {place.origin}: these became spaces or were left out"
             )
     return facts
+
+
+def _cohort_facts(cohort: CohortRows) -> Facts:
+    rows = cohort.rows
+    return Facts(
+        cohort.origin,
+        rows,
+        has_label=any(row.label for row in rows.values()),
+        has_group=any(row.group for row in rows.values()),
+        has_split=any(row.split for row in rows.values()),
+        missing=cohort.missing,
+    )
 
 
 def _folder_facts(levels: Levels, images: Sequence[str], marks: Collection[str]) -> Facts:

@@ -15,8 +15,10 @@ from synthograph.core.spec import MASKS
 from synthograph.core.untrusted.containers import Container, open_container, unwrap, without_runs
 from synthograph.core.untrusted.dataset_json import DATASET
 from synthograph.sources.base import AS_IT_COMES, Reading
-from synthograph.sources.cells import MISSING
+from synthograph.sources.cells import MISSING, missing_marks
 from synthograph.sources.classes import are_names, name_classes
+from synthograph.sources.cohorts.record import Cohort
+from synthograph.sources.cohorts.rows import Wanted, read_cohort
 from synthograph.sources.facts import Facts, Told, gather_facts
 from synthograph.sources.folders import folder_of, parse_folders
 from synthograph.sources.foreign import Foreign, kinds_of
@@ -31,6 +33,7 @@ from synthograph.sources.readers import (
     sort_out,
     stem_key,
 )
+from synthograph.sources.sequences import by_ending
 from synthograph.sources.split_files import read_split_files
 from synthograph.sources.tables import LabelTable, TableRow
 
@@ -58,6 +61,7 @@ class FileSourceOptions:
         missing: cells and names that are no label, group or split.
         folders: roles of the folders below SOURCE, such as `split/class/patient`.
         split_files: lists of files by split, such as `train.txt` or `test=holdout.txt`.
+        cohort: public cohort that the files are of.
         reading: what is wanted of files that hold several images.
     """
 
@@ -72,6 +76,7 @@ class FileSourceOptions:
     missing: Sequence[str] = MISSING
     folders: str | None = None
     split_files: Sequence[str] = ()
+    cohort: Wanted | None = None
     reading: Reading = AS_IT_COMES
 
     def told(self) -> Told:
@@ -143,6 +148,12 @@ def read_files(options: FileSourceOptions) -> FileSource:
     found.remarks += apart.remarks
     images = apart.images
     told = dataclasses.replace(told, listing=listing)
+    if options.cohort is not None:
+        marks = missing_marks(options.missing)
+        cohort = read_cohort(options.cohort, found.source, found.everything, images, marks)
+        found.remarks += cohort.remarks
+        images = [name for name in images if name not in cohort.left_out]
+        told = dataclasses.replace(told, cohort=cohort)
     facts = gather_facts(images, told, folder=found.source.name, remarks=found.remarks)
     label_facts = next((f for f in facts if f.has_label), None)
     split_facts = next((f for f in facts if f.has_split), None)
@@ -189,8 +200,12 @@ class _Found:
     images: set[str] = field(default_factory=set)
     foreign: dict[str, Foreign] = field(default_factory=dict)
     mask_suffix: str = ""
-    owners: Mapping[str, str] = field(default_factory=dict)
-    """Mask -> image, of masks that were found beside images."""
+    everything: Sequence[str] = ()
+    """All files of the source, also those that are partners of images."""
+    tables: frozenset[str] = frozenset()
+    """Names of tables of a cohort, in lower case, which are read as such."""
+    paired: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    """Partners that were found beside images: modality, or masks -> image -> file."""
 
 
 def _find(options: FileSourceOptions) -> _Found:
@@ -211,6 +226,7 @@ def _find(options: FileSourceOptions) -> _Found:
     listing = without_runs(source.members())
     found = _Found(source, [], partners, {}, [], list(listing.remarks))
     found.names = _without_nested(listing.names, source, everything)
+    found.everything = found.names
     found.images, found.foreign = sort_out(source, found.names)
     found.mask_suffix = "" if options.mask_suffix in (None, NONE) else str(options.mask_suffix)
     broken = dict(listing.broken)
@@ -225,11 +241,37 @@ def _find(options: FileSourceOptions) -> _Found:
         _find_partners(found, name, container, everything)
     if beside:
         masks = masks_beside([name for name in found.names if name in found.images], str(source))
-        found.partners[MASKS], found.files[MASKS] = source, list(masks.owners)
-        found.owners = masks.owners
-        found.names = [name for name in found.names if name not in masks.owners]
-        found.images = found.images.difference(masks.owners)
+        _set_apart(found, MASKS, {image: mask for mask, image in masks.owners.items()})
+        found.files[MASKS] = list(masks.owners)
+    if options.cohort is not None:
+        _know_cohort(found, options.cohort.cohort, sort=not options.modalities)
     return found
+
+
+def _know_cohort(found: _Found, cohort: Cohort, *, sort: bool) -> None:
+    """Know the tables of a cohort, and sort out its sequences, which lie in one folder."""
+    found.tables = frozenset(n.casefold() for table in cohort.tables for n in table.names)
+    if not sort or not cohort.sequences:
+        return
+    images = [name for name in found.names if name in found.images]
+    masks = () if MASKS in found.partners else cohort.masks
+    sets = by_ending(images, cohort.sequences, masks)
+    for kind, pairs in sets.partners.items():
+        _set_apart(found, kind, pairs)
+    gone = {name for name in images if name not in sets.images}
+    found.names = [name for name in found.names if name not in gone]
+    found.images = found.images.difference(gone)
+    if sets.others:
+        found.remarks.append(
+            f"{len(sets.others)} file(s) are none of {', '.join(cohort.sequences)} and ignored: "
+            f"{first_few(sets.others)}"
+        )
+
+
+def _set_apart(found: _Found, kind: str, pairs: Mapping[str, str]) -> None:
+    """Files of the source that are partners of images, and no images."""
+    found.partners[kind], found.files[kind] = found.source, list(pairs.values())
+    found.paired[kind] = pairs
 
 
 def _find_partners(
@@ -330,6 +372,7 @@ def _select(found: _Found, listing: LabelTable | None, *, needed: bool) -> list[
 def _remark_others(found: _Found, images: set[str]) -> None:
     known = {*images, *found.foreign, DATASET}
     paths = [PurePosixPath(n) for n in found.names if n not in known]
+    paths = [path for path in paths if path.name.casefold() not in found.tables]
     others = Counter(path.suffix.lower() or path.name for path in paths)
     if others:
         kinds = first_few([f"{kind} {count}" for kind, count in others.most_common()], 6)
@@ -375,9 +418,9 @@ def _pair_all(
     for modality in found.partners:
         files, where = found.files[modality], f"{modality} in {found.partners[modality]}"
         suffix = found.mask_suffix if modality == MASKS else ""
-        if modality == MASKS and found.owners:
+        if modality in found.paired:
             kept = set(images)
-            pairs[modality] = {i: mask for mask, i in found.owners.items() if i in kept}
+            pairs[modality] = {i: file for i, file in found.paired[modality].items() if i in kept}
         else:
             pairs[modality] = pair_by_name(images, files, where=where, suffix=suffix)
         surplus = len(files) - len(pairs[modality])
@@ -427,7 +470,7 @@ def _decoder(
     options: FileSourceOptions, found: _Found, pairs: Mapping[str, Mapping[str, str]], name: str
 ) -> FileDecoder:
     parts = [(options.primary, found.source, name)]
-    parts += [(m, found.partners[m], pairs[m][name]) for m in options.modalities]
+    parts += [(m, found.partners[m], pairs[m][name]) for m in found.partners if m != MASKS]
     mask = pairs.get(MASKS, {}).get(name)
     masks = (found.partners[MASKS], mask) if mask else None
     return FileDecoder(tuple(parts), masks, reading=options.reading)

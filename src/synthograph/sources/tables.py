@@ -118,7 +118,7 @@ class LabelTable:
                 )
             return read_dataset_json(read_text(path, "it holds JSON"), str(path), missing)
         text, guessed = read_office_text(path, "give a table as CSV in UTF-8")
-        header, body = _read_cells(text, path)
+        header, body = read_cells(text, path)
         columns = {_role(word): name for word, name in (columns or {}).items()}
         roles = _usable_split(_roles(header, columns, path), body, columns, marks)
         rows = [_row(number, header, cells, roles, path, marks) for number, cells in body]
@@ -264,7 +264,7 @@ def compile_name_regex(text: str) -> re.Pattern[str]:
     return pattern
 
 
-def _read_cells(text: str, path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+def read_cells(text: str, path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Header, and (row number as spreadsheets count, cells) of all rows that are not blank."""
     told = _SEPARATOR_LINE.match(text)
     if told:

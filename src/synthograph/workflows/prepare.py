@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from synthograph.archive.advice import MIN_IMAGES, NO_GROUPS, NOT_STATED, few_images_note
+from synthograph.archive.cohort_note import CohortNote
 from synthograph.archive.copies import NAMED
 from synthograph.archive.parts import Part
 from synthograph.archive.prepare import PrepareOptions, Rejects, Summary, prepare, prepare_part
@@ -22,11 +23,11 @@ from synthograph.core.record import SourceItem
 from synthograph.core.request import Result, keeping
 from synthograph.core.spec import stated
 from synthograph.sources.base import Grey
+from synthograph.sources.cohorts import Cohort
 from synthograph.sources.files import FileSourceOptions, read_files
 from synthograph.sources.layouts import LAYOUTS
 from synthograph.sources.layouts.base import EntryDecoder, read_layout
 from synthograph.sources.readers import FileDecoder
-from synthograph.sources.tables import parse_columns
 from synthograph.sources.view import (
     Colour,
     View,
@@ -37,7 +38,8 @@ from synthograph.sources.view import (
     viewed,
 )
 from synthograph.workflows.grid import draw_grid, refuse_grid
-from synthograph.workflows.reading import read_as
+from synthograph.workflows.prepare_cohort import completed, file_options, notes_of
+from synthograph.workflows.prepare_plan import PreparePlan, plan
 from synthograph.workflows.requests import PrepareRequest
 from synthograph.workflows.slide_sheet import draw_slides
 
@@ -61,6 +63,8 @@ _LEAK = (
     "'synthograph split --force' cuts a new one by group"
 )
 DESCRIBED = (
+    "cohort",
+    "keep",
     "labels",
     "column",
     "name_regex",
@@ -95,11 +99,13 @@ class PrepareResult(Result):
         archive: where it is.
         summary: what it holds, and what is odd about it.
         grid: the picture of it, if one was asked for.
+        cohort: what the archive says of the cohort that it was made of.
     """
 
     archive: Path
     summary: Summary
     grid: Path | None = None
+    cohort: CohortNote | None = None
 
     def lines(self) -> Iterator[str]:
         """What the archive holds."""
@@ -127,6 +133,7 @@ class PrepareResult(Result):
         if found.rejects:
             yield f"  rejected: {len(found.rejects)}, listed in {self.archive}.rejected.csv"
         yield from (f"  worth a look: {one.name}: {one.reason}" for one in found.suspects)
+        yield from () if self.cohort is None else self.cohort.lines()
         if self.grid is not None:
             yield f"{self.grid}"
 
@@ -199,7 +206,9 @@ class PreparedPart(Result):
         )
 
 
-def run(request: PrepareRequest, *, progress: Progress) -> PrepareResult | PreparedPart:
+def run(
+    request: PrepareRequest, *, progress: Progress
+) -> PrepareResult | PreparedPart | PreparePlan:
     """Write an archive, or a part of one.
 
     Args:
@@ -213,16 +222,10 @@ def run(request: PrepareRequest, *, progress: Progress) -> PrepareResult | Prepa
     refuse_destination(request.dest, replace=request.force, way_out="add --force to replace it")
     refuse_grid(request.grid, replace=request.force)
     refuse_grid(request.slide_sheet, replace=request.force)
-    modalities = _modalities(request.modality)
-    sources = (request.source, *modalities.values(), request.masks)
-    _refuse_source(request.dest, [one for one in sources if one])
-    rules = _replacing(request.dest, _rules(request), progress)
-    if request.layout is not None:
-        items, rules, rejects = _from_layout(request, request.layout, rules, progress)
-    elif is_archive(request.source):
-        items, rules, rejects = _from_archive(request, rules)
-    else:
-        items, rules, rejects = _from_files(request, modalities, rules, progress)
+    request, cohort = completed(request)
+    items, rules, rejects = _inputs(request, cohort, progress)
+    if request.dry_run:
+        return plan(request.dest, items, rules, rejects)
     if request.slide_sheet is not None:
         draw_slides(items, request.slide_sheet)
         progress.log(f"{request.slide_sheet}")
@@ -246,9 +249,30 @@ def run(request: PrepareRequest, *, progress: Progress) -> PrepareResult | Prepa
         items, dest, rules, rejects=rejects, command=command, track=track, workers=workers
     )
     if request.grid is not None:
-        with keeping(PrepareResult(dest, summary)):
+        with keeping(PrepareResult(dest, summary, cohort=rules.cohort)):
             draw_grid(dest, request.grid)
-    return PrepareResult(dest, summary, request.grid)
+    return PrepareResult(dest, summary, request.grid, rules.cohort)
+
+
+def _inputs(
+    request: PrepareRequest, cohort: Cohort | None, progress: Progress
+) -> PreparationInputs:
+    """What the source holds, whatever it is."""
+    modalities = _modalities(request.modality)
+    sources = (request.source, *modalities.values(), request.masks)
+    _refuse_source(request.dest, [one for one in sources if one])
+    rules = _replacing(request.dest, _rules(request), progress)
+    if request.layout is not None:
+        return _from_layout(request, request.layout, rules, progress)
+    if is_archive(request.source):
+        return _from_archive(request, rules)
+    further = {
+        "primary": request.primary or "image",
+        "modalities": modalities,
+        "masks": request.masks,
+        "mask_suffix": request.mask_suffix,
+    }
+    return _from_files(file_options(request, cohort, further), rules, progress)
 
 
 def _view(
@@ -320,6 +344,7 @@ def _from_archive(request: PrepareRequest, rules: PrepareOptions) -> Preparation
         "namespace": archive.info.namespace or None,
         "snapshots": archive.info.snapshots,
         "view": archive.info.view,
+        "cohort": archive.info.cohort,
     }
     if rules.invariances is None:
         kept["invariances"] = archive.info.invariances
@@ -349,28 +374,15 @@ def _from_layout(
 
 
 def _from_files(
-    request: PrepareRequest, modalities: dict[str, Path], rules: PrepareOptions, progress: Progress
+    options: FileSourceOptions, rules: PrepareOptions, progress: Progress
 ) -> PreparationInputs:
-    files = read_files(
-        FileSourceOptions(
-            source=request.source,
-            primary=request.primary or "image",
-            modalities=modalities,
-            masks=request.masks,
-            mask_suffix=request.mask_suffix,
-            table=request.labels,
-            columns=parse_columns(request.column) if request.column else None,
-            name_regex=request.name_regex,
-            missing=request.missing,
-            folders=request.folders,
-            split_files=request.split_files,
-            reading=read_as(request),
-        )
-    )
+    files = read_files(options)
     for remark in files.remarks:
         progress.log(f"note: {remark}")
     rejects = [(reject.name, reject.reason) for reject in files.rejects]
     found = {"classes": files.classes, "split_origin": files.split_origin}
+    if options.cohort is not None:
+        found |= notes_of(options.cohort.cohort, files.items)
     return files.items, rules.model_copy(update=found), rejects
 
 

@@ -42,6 +42,14 @@ class PrepareRequest(Request):
     missing: Words = Field(
         MISSING, description="cells that hold no label, group or split, beside the empty one"
     )
+    cohort: str | None = Field(
+        None,
+        description="public cohort that SOURCE is, such as isic2020: its tables, patients, split "
+        "and known traps; 'synthograph cohorts' lists them",
+    )
+    keep: Words = Field(
+        (), description="images that the cohort leaves out and you want, such as lateral"
+    )
     layout: Literal["huggingface", "monai", "nnunet", "coco"] | None = Field(
         None,
         description="SOURCE is a folder of another tool, which says what belongs together: "
@@ -129,6 +137,10 @@ class PrepareRequest(Request):
         False, description="replace an archive that is there, once the new one is complete"
     )
     grid: Path | None = Field(None, description="also draw a PNG with a row of images per class")
+    dry_run: bool = Field(
+        False,
+        description="say what would be read: classes, groups, split; write nothing",
+    )
     workers: int | None = Field(None, ge=1, description="processes; one per core if not given")
     part: str | None = Field(
         None,
@@ -392,6 +404,14 @@ class ModelsRequest(Request):
     )
     preset: str | None = Field(None, description="show the values of this preset")
     size: int = Field(256, description="side of the images that the preset is for")
+
+
+class CohortsRequest(Request):
+    """List the public cohorts that 'prepare --cohort' knows, or say everything about one."""
+
+    name: Annotated[str | None, Positional()] = Field(
+        None, description="cohort to tell about, or a file NAME.toml of one of your own"
+    )
 
 
 class DoctorRequest(Request):

@@ -8,6 +8,7 @@ import os
 import re
 import stat
 import threading
+import zlib
 from collections import Counter
 from collections.abc import Hashable
 from pathlib import Path
@@ -33,6 +34,7 @@ _MARKED = {
 """Byte order mark -> encoding; the first that fits, since UTF-32 begins as UTF-16 does."""
 _WORKBOOKS = (b"PK\3\4", b"\xd0\xcf\x11\xe0")
 """How .xlsx, .ods and .xls begin."""
+_GZIP = b"\x1f\x8b"
 _CSV_LIMIT = threading.Lock()
 _TOO_DEEP = "nested more deeply than can be read; a few levels are enough, take the others out"
 
@@ -52,8 +54,7 @@ def read_text(path: Path, way_out: str) -> str:
 
 
 def read_office_text(path: Path, way_out: str) -> tuple[str, str | None]:
-    """The text of a file as office programs save it: UTF-8, UTF-16 or UTF-32 with a byte order
-    mark, else Windows-1252, of which Latin-1 is a part.
+    """The text of a file as office programs save it, perhaps packed by gzip (`office_text`).
 
     Returns:
         The text, and the encoding where it is a guess.
@@ -61,7 +62,21 @@ def read_office_text(path: Path, way_out: str) -> tuple[str, str | None]:
     Raises:
         UserError: as `read_text` does.
     """
-    data, origin = _text_bytes(path, way_out), str(path)
+    return office_text(_text_bytes(path, way_out), str(path), way_out)
+
+
+def office_text(data: bytes, origin: str, way_out: str) -> tuple[str, str | None]:
+    """Text as office programs save it: UTF-8, UTF-16 or UTF-32 with a byte order mark, else
+    Windows-1252, of which Latin-1 is a part; packed by gzip as large tables are published.
+
+    Returns:
+        The text, and the encoding where it is a guess.
+
+    Raises:
+        UserError: it is no text, or unpacks to more than `MAX_TEXT_BYTES`.
+    """
+    if data.startswith(_GZIP):
+        data = _unpacked(data, origin, way_out)
     if data.startswith(_WORKBOOKS):
         raise UserError(f"{origin}: is a workbook of an office program and no text; {way_out}")
     marked = next((name for mark, name in _MARKED.items() if data.startswith(mark)), None)
@@ -75,6 +90,19 @@ def read_office_text(path: Path, way_out: str) -> tuple[str, str | None]:
             ) from None
         text, guess = _one_byte_text(data), "Windows-1252"
     return _without_nul(text, origin, way_out), guess
+
+
+def _unpacked(data: bytes, origin: str, way_out: str) -> bytes:
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        plain = unpacker.decompress(data, MAX_TEXT_BYTES)
+    except zlib.error as error:
+        raise UserError(f"{origin}: is packed by gzip, and damaged ({error}); {way_out}") from None
+    if not unpacker.eof:
+        raise UserError(
+            f"{origin}: is cut short, or larger than {MAX_TEXT_BYTES >> 20} MiB unpacked; {way_out}"
+        )
+    return plain
 
 
 def _one_byte_text(data: bytes) -> str:
