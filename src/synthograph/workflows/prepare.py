@@ -22,6 +22,7 @@ from synthograph.core.progress import Progress
 from synthograph.core.record import SourceItem
 from synthograph.core.request import Result, keeping
 from synthograph.core.spec import stated
+from synthograph.core.untrusted.documents import JsonObject
 from synthograph.sources.base import Grey
 from synthograph.sources.cohorts import Cohort
 from synthograph.sources.files import FileSourceOptions, read_files
@@ -380,7 +381,7 @@ def _from_files(
     for remark in files.remarks:
         progress.log(f"note: {remark}")
     rejects = [(reject.name, reject.reason) for reject in files.rejects]
-    found = {"classes": files.classes, "split_origin": files.split_origin}
+    found: JsonObject = {"classes": files.classes, "split_origin": files.split_origin}
     if options.cohort is not None:
         found |= notes_of(options.cohort.cohort, files.items)
     return files.items, rules.model_copy(update=found), rejects

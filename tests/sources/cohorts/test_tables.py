@@ -21,6 +21,7 @@ BASE = {
     "official_split": "none",
     "why_invariant": "w",
 }
+USED = ("x", "KL", "ED", "Group", "image")
 
 
 def cohort(*tables: dict[str, object], **more: object) -> Cohort:
@@ -29,7 +30,7 @@ def cohort(*tables: dict[str, object], **more: object) -> Cohort:
 
 def found(asked: Cohort, folder: Path, given: Path | None = None) -> list[FoundTable]:
     source = open_container(folder, "SOURCE")
-    return list(find_tables(asked, source, source.members().names, given))
+    return list(find_tables(asked, source, source.members().names, given, USED))
 
 
 def test_a_table_inside_goes_before_one_beside(tmp_path: Path) -> None:
@@ -48,7 +49,7 @@ def test_a_table_in_a_zip_and_packed(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "data.zip", "w") as file:
         file.writestr("a.csv.gz", gzip.compress(b"image,x\n1,yes\n"))
     source = ZipFolder(tmp_path / "data.zip")
-    (table,) = find_tables(asked, source, source.members().names, None)
+    (table,) = find_tables(asked, source, source.members().names, None, USED)
     assert table.rows[2]["x"] == "yes"
 
 
@@ -109,6 +110,12 @@ def test_a_list_has_no_header_and_pairs_are_about_their_folder(tmp_path: Path) -
     assert join_table(pairs, names, "data") == {"p1/2.png": {"ED": "1", "Group": "DCM"}}
 
 
+def test_only_columns_that_are_used_stay_in_memory(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("image,day,x\n1,2012-01-01,2\n")
+    (one,) = found(cohort({"names": ["a.csv"], "key": "image"}), tmp_path)
+    assert one.rows == {2: {"image": "1", "x": "2"}} and one.columns == {"image", "day", "x"}
+
+
 def test_rows_about_one_thing_must_agree(tmp_path: Path) -> None:
     asked = cohort({"names": ["a.csv"], "key": "image"})
     (tmp_path / "a.csv").write_text("image,x\n1,2\n1,2\n")
@@ -128,4 +135,4 @@ def test_a_table_that_cannot_be_read(tmp_path: Path) -> None:
         found(asked, tmp_path)
     source = Folder(tmp_path)
     with pytest.raises(UserError, match="cannot be read"):
-        list(find_tables(asked, source, ["gone/a.csv"], None))
+        list(find_tables(asked, source, ["gone/a.csv"], None, USED))

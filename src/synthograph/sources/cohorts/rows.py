@@ -10,7 +10,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
 from synthograph.core.untrusted.containers import Container
 from synthograph.sources.cells import ROLE_WORDS, split_of, split_words, value_of
-from synthograph.sources.cohorts.labels import Verdict, label_rule
+from synthograph.sources.cohorts.labels import LabelRule, Verdict, label_rule
 from synthograph.sources.cohorts.record import Cohort
 from synthograph.sources.cohorts.tables import Columns, find_tables, join_table, local
 from synthograph.sources.tables import TableRow, compile_name_regex
@@ -61,6 +61,15 @@ class Wanted:
         found = {role: word for word, role in ROLE_WORDS.items() if word in named}
         return {**found, **self.columns}
 
+    @property
+    def used(self) -> frozenset[str]:
+        """Columns of tables that anything is made of."""
+        cohort, rule = self.cohort, self.cohort.label
+        joined = [column for table in cohort.tables for column in table.join.values()]
+        left_out = [one.column for one in cohort.leave_out]
+        roles = [cohort.group or "", cohort.split, rule.column, *self.roles.values()]
+        return frozenset([*roles, *rule.findings, *cohort.kept, *joined, *left_out])
+
 
 @dataclass(frozen=True, slots=True)
 class CohortRows:
@@ -103,16 +112,20 @@ def read_cohort(
     folder = local(source)
     known = {name: _by_name(wanted, f"{folder}/{name}") for name in images}
     told = {name for name, columns in known.items() if columns}
+    present = {column for columns in known.values() for column in columns}
     remarks = []
-    for found in find_tables(_as_wanted(wanted), source, names, wanted.table):
+    for found in find_tables(_as_wanted(wanted), source, names, wanted.table, wanted.used):
         joined = join_table(found, known, folder)
         known |= {name: {**cells, **known[name]} for name, cells in joined.items()}
         told |= joined.keys()
+        present |= {*found.columns}
         if not found.table.pairs:
             remarks.append(f"{found.origin} is about {len(joined)} of {len(images)} images")
     if not told:
         raise UserError(_unfitting(wanted, images[0]))
-    return _rows(wanted, {n: c for n, c in known.items() if n in told}, marks, remarks)
+    _refuse_lacking(wanted, present)
+    rule = label_rule(wanted.cohort, wanted.roles.get("label"), present)
+    return _rows(wanted, rule, {n: known[n] for n in images if n in told}, marks, remarks)
 
 
 def _as_wanted(wanted: Wanted) -> Cohort:
@@ -152,13 +165,14 @@ def _unfitting(wanted: Wanted, example: str) -> str:
 
 
 def _rows(
-    wanted: Wanted, known: Mapping[str, Columns], marks: Collection[str], remarks: list[str]
+    wanted: Wanted,
+    rule: LabelRule,
+    known: Mapping[str, Columns],
+    marks: Collection[str],
+    remarks: list[str],
 ) -> CohortRows:
     """Class, group and split by the cohort's rules."""
     cohort = wanted.cohort
-    present = {column for columns in known.values() for column in columns}
-    _refuse_lacking(wanted, present)
-    rule = label_rule(cohort, wanted.roles.get("label"), present)
     group = wanted.roles.get("group", cohort.group) or ""
     split = wanted.roles.get("split", cohort.split)
     rows: dict[str, TableRow] = {}

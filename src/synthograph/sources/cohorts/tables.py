@@ -1,7 +1,7 @@
 """Finds the tables of a cohort beside images and reads their rows."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from synthograph.core.errors import UserError
@@ -26,18 +26,22 @@ class FoundTable:
         origin: where it lies, for messages.
         folder: the folder of the source that it lies in, with a slash at its end, or nothing.
         rows: row number -> cells by column, as `Table` and `Cohort.values` want them.
-        header: columns that the file itself has.
+        columns: all that the file has, by the names under which they are known.
     """
 
     table: Table
     origin: str
     folder: str
     rows: Mapping[int, Columns]
-    header: Sequence[str]
+    columns: Collection[str]
 
 
 def find_tables(
-    cohort: Cohort, source: Container, names: Sequence[str], given: Path | None
+    cohort: Cohort,
+    source: Container,
+    names: Sequence[str],
+    given: Path | None,
+    used: Collection[str],
 ) -> Iterator[FoundTable]:
     """The tables of a cohort in its folder or zip, or in the folder above.
 
@@ -46,22 +50,26 @@ def find_tables(
         source: the folder or zip that the images are in.
         names: its files.
         given: a file that takes the place of the first table.
+        used: columns that are wanted; others are not kept in memory.
 
     Raises:
         UserError: one that is needed is missing, or cannot be read.
     """
     for number, table in enumerate(cohort.tables):
         if given is not None and number == 0:
-            yield _read(cohort, table, str(given), "", *read_office_text(given, _WAY_OUT))
+            text, _ = read_office_text(given, _WAY_OUT)
+            yield _read(cohort, table, text, str(given), used)
             continue
         inside = _inside(table, names)
         for name in inside if table.pairs else inside[:1]:
-            text, origin = _member(source, name), f"{source}/{name}"
-            folder = name[: name.rfind("/") + 1]
-            yield _read(cohort, table, origin, folder, *office_text(text, origin, _WAY_OUT))
+            origin = f"{source}/{name}"
+            text, _ = office_text(_member(source, name), origin, _WAY_OUT)
+            found = _read(cohort, table, text, origin, used)
+            yield replace(found, folder=name[: name.rfind("/") + 1])
         beside = None if inside else _beside(table, source)
         if beside is not None:
-            yield _read(cohort, table, str(beside), "", *read_office_text(beside, _WAY_OUT))
+            text, _ = read_office_text(beside, _WAY_OUT)
+            yield _read(cohort, table, text, str(beside), used)
         if not inside and beside is None and not table.optional:
             raise UserError(
                 f"--cohort {cohort.name} expects its table {' or '.join(table.names)} in {source} "
@@ -81,7 +89,10 @@ def _inside(table: Table, names: Sequence[str]) -> list[str]:
 
 def _beside(table: Table, source: Container) -> Path | None:
     above = source.path.resolve().parent
-    there = {path.name.casefold(): path for path in above.iterdir()}
+    try:
+        there = {path.name.casefold(): path for path in above.iterdir()}
+    except OSError:  # a folder that may not be listed holds nothing for us
+        return None
     named = (there.get(name.casefold()) for name in table.names)
     return next((path for path in named if path is not None and path.is_file()), None)
 
@@ -94,9 +105,8 @@ def _member(source: Container, name: str) -> bytes:
 
 
 def _read(
-    cohort: Cohort, table: Table, origin: str, folder: str, text: str, guessed: str | None
+    cohort: Cohort, table: Table, text: str, origin: str, used: Collection[str]
 ) -> FoundTable:
-    del guessed  # the columns that matter are plain ASCII
     if table.pairs:
         pairs = (line.partition(":") for line in text.splitlines())
         cells = {key.strip(): value.strip() for key, sign, value in pairs if sign}
@@ -110,12 +120,18 @@ def _read(
             f"{origin}: --cohort {cohort.name} expects the column {missing[0]!r}, and there are "
             f"{', '.join(header)}; another version of the table? {_override(cohort, table)}"
         )
-    rows = {}
+    names = [table.rename.get(name, name) for name in header]
+    needed = {*used, *(table.rename.get(name, name) for name in wanted)}
+    rows, same = {}, dict[str, str]()  # large tables repeat few cells
     for number, row in body:
-        written = dict(zip(header, (cell.strip() for cell in row), strict=True))
+        written = dict(
+            zip(header, (same.setdefault(c, c) for c in map(str.strip, row)), strict=True)
+        )
         if all(written[name] in values for name, values in table.only.items()):
-            rows[number] = {**_meant(cohort, table, written), **table.adds}
-    return FoundTable(table, origin, folder, rows, header)
+            cells = zip(names, written.values(), strict=True)
+            known = {n: cohort.values.get(n, {}).get(c, c) for n, c in cells if n in needed}
+            rows[number] = {**known, **table.adds}
+    return FoundTable(table, origin, "", rows, {*names, *table.adds})
 
 
 def _override(cohort: Cohort, table: Table) -> str:
@@ -129,11 +145,6 @@ def _with_header(table: Table, text: str) -> str:
         return text
     line = text.partition("\n")[0]
     return f"{max(_SEPARATORS, key=line.count).join(table.header)}\n{text}"
-
-
-def _meant(cohort: Cohort, table: Table, written: Mapping[str, str]) -> Columns:
-    known = {table.rename.get(name, name): cell for name, cell in written.items()}
-    return {name: cohort.values.get(name, {}).get(cell, cell) for name, cell in known.items()}
 
 
 def join_table(
@@ -163,7 +174,7 @@ def join_table(
         listed = LabelTable(origin=found.origin, rows=tuple(rows), has_label=False, has_group=False)
         return {name: dict(row.columns) for name, row in listed.match([*known], folder).items()}
     keys = tuple(table.rename.get(name, name) for name in table.join)
-    by_key = {tuple(c[k] for k in keys): c for c in _unlike(found, keys).values()}
+    by_key = {tuple(c[k] for k in keys): c for c in _unlike(found, keys).values() if c[keys[0]]}
     wanted = tuple(table.join.values())
     joined = {
         name: by_key.get(tuple(cells.get(column, "") for column in wanted))
