@@ -57,9 +57,9 @@ def test_a_cohort_becomes_an_archive(name: str, tmp_path: Path) -> None:
     assert len(archive.info.spec.modalities) == example.modalities
     assert sum(f"{MASKS}/{row.file}" in archive.files for row in archive.rows) == example.masks
     note = archive.info.cohort
-    assert note is not None and note["name"] == name
-    assert note["groups_in_several_splits"] == len(example.crossing)
-    assert len(note["traps"]) == len(load_cohort(name).traps) >= 3
+    assert note is not None and note.name == name
+    assert note.groups_in_several_splits == len(example.crossing)
+    assert len(note.traps) == len(load_cohort(name).traps) >= 3
     assert f"cohort {name}" in "\n".join(result.lines())
 
 

@@ -128,8 +128,8 @@ def _read(
             zip(header, (same.setdefault(c, c) for c in map(str.strip, row)), strict=True)
         )
         if all(written[name] in values for name, values in table.only.items()):
-            cells = zip(names, written.values(), strict=True)
-            known = {n: cohort.values.get(n, {}).get(c, c) for n, c in cells if n in needed}
+            named = zip(names, written.values(), strict=True)
+            known = {n: cohort.values.get(n, {}).get(c, c) for n, c in named if n in needed}
             rows[number] = {**known, **table.adds}
     return FoundTable(table, origin, "", rows, {*names, *table.adds})
 
