@@ -241,8 +241,9 @@ def _find(options: FileSourceOptions) -> _Found:
         _find_partners(found, name, container, everything)
     if beside:
         masks = masks_beside([name for name in found.names if name in found.images], str(source))
-        _set_apart(found, MASKS, {image: mask for mask, image in masks.owners.items()})
+        _pair(found, MASKS, {image: mask for mask, image in masks.owners.items() if image})
         found.files[MASKS] = list(masks.owners)
+        _set_apart(found, masks.owners)
     if options.cohort is not None:
         _know_cohort(found, options.cohort.cohort, sort=not options.modalities)
     return found
@@ -257,10 +258,9 @@ def _know_cohort(found: _Found, cohort: Cohort, *, sort: bool) -> None:
     masks = () if MASKS in found.partners else cohort.masks
     sets = by_ending(images, cohort.sequences, masks)
     for kind, pairs in sets.partners.items():
-        _set_apart(found, kind, pairs)
-    gone = {name for name in images if name not in sets.images}
-    found.names = [name for name in found.names if name not in gone]
-    found.images = found.images.difference(gone)
+        _pair(found, kind, pairs)
+    taken = set(sets.images)
+    _set_apart(found, (name for name in images if name not in taken))
     if sets.others:
         found.remarks.append(
             f"{len(sets.others)} file(s) are none of {', '.join(cohort.sequences)} and ignored: "
@@ -268,10 +268,17 @@ def _know_cohort(found: _Found, cohort: Cohort, *, sort: bool) -> None:
         )
 
 
-def _set_apart(found: _Found, kind: str, pairs: Mapping[str, str]) -> None:
-    """Files of the source that are partners of images, and no images."""
+def _pair(found: _Found, kind: str, pairs: Mapping[str, str]) -> None:
+    """Know files of the source as a modality, or the masks, of images."""
     found.partners[kind], found.files[kind] = found.source, list(pairs.values())
     found.paired[kind] = pairs
+
+
+def _set_apart(found: _Found, names: Iterable[str]) -> None:
+    """Files of the source that are no images of its own."""
+    gone = set(names)
+    found.names = [name for name in found.names if name not in gone]
+    found.images = found.images.difference(gone)
 
 
 def _find_partners(
