@@ -26,6 +26,7 @@ from synthograph.sampling.latents import (
     styles,
 )
 from synthograph.sampling.pictures import by_modality
+from synthograph.workflows.annotate_requests import FARTHEST
 from synthograph.workflows.annotation_sets import OpenSet, drawn_digest
 from tests.sampling.test_generate import make_snapshot
 
@@ -153,6 +154,17 @@ def test_projects_what_is_not_there_and_keeps_nothing_that_disagrees(
         sg.annotate_from_real(outdir=tmp_path / "A", **asked)
     assert (tmp_path / "A-projections" / "projections.json").is_file()
     assert not (tmp_path / "A").exists()
+
+
+def test_the_limit_grows_until_enough_agree(snapshot: Snapshot, tmp_path: Path) -> None:
+    folder = projected(snapshot, tmp_path / "real.zip", tmp_path / "P")
+    asked = {"network": snapshot.path, "archive": str(tmp_path / "real.zip"), "projections": folder}
+    found = sg.annotate_from_real(outdir=tmp_path / "A", least=3, **asked)
+    assert found.max_move == 1 and len(found.about.painted) == 3
+    assert {each.fit.pixels for each in found.about.images if each.fit} == {1}
+    found = sg.annotate_from_real(outdir=tmp_path / "B", least=9, **asked)
+    assert found.max_move == FARTHEST, "one of them agrees with nothing"
+    assert len(found.about.painted) == 3 and "were moved by 16 pixels in place of 1" in repr(found)
 
 
 def test_images_of_another_size(snapshot: Snapshot, tmp_path: Path) -> None:

@@ -119,6 +119,12 @@ def sg_cpu() -> object:
     return torch.device("cpu")
 
 
+def test_a_segmenter_is_inspected(trained: tuple[Path, Path]) -> None:
+    facts = sg.inspect(trained[1]).facts
+    assert (facts["kind"], facts["classes"]) == ("segmenter", ["back", "rim", "core"])
+    assert facts["training"]["groups seen"] > 0 and facts["training"]["data"] == "discs.zip"
+
+
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_patients_that_it_saw_are_refused_by_name(trained: tuple[Path, Path], split: str) -> None:
     data, model = trained

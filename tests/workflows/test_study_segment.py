@@ -137,11 +137,10 @@ def test_real_images_alone_are_studied(home: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (("{sets: [made0.zip, made1.zip]}", "{preset: tiny}"), "needs synthetic images with masks"),
         (("made0.zip", "bare.zip"), "bare.zip: none of its 20 images has a mask"),
         (("made0.zip", "strange.zip"), "known mask values are 0, 1"),
         (("external: [other.zip]", "external: [blank.zip]"), "blank.zip.*has a mask"),
-        (("made0.zip, made1", "made1"), "0 of 1 generators.*name more sets, of generators"),
+        (("made0.zip, made1", "made1"), "0 of 1 generators.*then one is trained per fold"),
         (("dice:cell", "dice:nucleus"), "measure 'dice:nucleus'.*dice:cell"),
         (("dice:cell", "auroc"), "primary.measure of task segment: 'auroc'"),
         (

@@ -62,7 +62,7 @@ class Fit(Schema):
         archive: file name of the archive.
         of_class: class in which both differ most, against the floor.
         distance: root of the mean squared difference in this class, as a share of the range.
-        floor: the same of the real image and itself, moved by as many pixels as were asked for.
+        floor: the same of the real image and itself, moved by `pixels`; 0 in older files.
     """
 
     file: str
@@ -70,6 +70,7 @@ class Fit(Schema):
     of_class: str
     distance: float
     floor: float
+    pixels: IfGiven[Count] = 0
 
 
 class AnnotatedImage(Schema):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Num, UInt8
 from rich import box
 from rich.table import Table
 
@@ -34,7 +34,7 @@ from synthograph.sampling import latents as drawing
 from synthograph.sampling.generate import request_for
 from synthograph.sampling.latents import Latents, Rendering, joined, render
 from synthograph.workflows import project
-from synthograph.workflows.annotate_requests import AnnotateFromRealRequest
+from synthograph.workflows.annotate_requests import FARTHEST, AnnotateFromRealRequest
 from synthograph.workflows.annotate_sample import write_set
 from synthograph.workflows.annotation_pictures import PAINTED, painted_sheet
 from synthograph.workflows.annotation_sets import (
@@ -57,19 +57,33 @@ MAX_LINES = 24
 
 
 @dataclass(frozen=True)
-class Judged:
+class Pair:
     """A real image and its projection.
 
     Attributes:
         latents: of the projection.
         file: the real image.
         mask: its class ids.
-        found: how alike both are in the class where they are least so.
+        real: its pixels.
+        made: those of the projection.
     """
 
     latents: Latents
     file: str
     mask: UInt8[np.ndarray, "h w"]
+    real: Num[np.ndarray, "c h w"]
+    made: Num[np.ndarray, "c h w"]
+
+    def judged(self, max_move: int) -> "Judged":
+        """Compare them."""
+        return Judged(self, likeness(self.real, self.made, self.mask, max_move))
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A pair, and how alike both are in the class where they are least so."""
+
+    pair: Pair
     found: Likeness
 
 
@@ -82,6 +96,7 @@ class AnnotateFromRealResult(Result):
         about: its record.
         judged: all images, those that agree best first.
         max_move: by how many pixels a real image is moved for the floor.
+        asked: by how many it was to be moved at first.
         without: images that have no mask, or were not projected.
     """
 
@@ -89,6 +104,7 @@ class AnnotateFromRealResult(Result):
     about: AnnotationSet
     judged: Sequence[Judged]
     max_move: int
+    asked: int
     without: int
 
     def lines(self) -> Iterator[str]:
@@ -101,15 +117,21 @@ class AnnotateFromRealResult(Result):
             verdict = "" if each.found.agrees else "left out"
             found = each.found
             name = self.about.classes[found.of_class].name
-            table.add_row(each.file, name, number(found.distance), number(found.floor), verdict)
+            numbers = (number(found.distance), number(found.floor))
+            table.add_row(each.pair.file, name, *numbers, verdict)
         yield from table_lines(table)
         if len(self.judged) > MAX_LINES:
             yield f"and {len(self.judged) - MAX_LINES} more"
-        out = [each.file for each in self.judged if not each.found.agrees]
+        out = [each.pair.file for each in self.judged if not each.found.agrees]
         if out:
             yield (
                 f"left out: {several(len(out), 'image')} that differ from their projections in a "
                 f"class more than from themselves, moved: {first_few(out)}"
+            )
+        if self.max_move > self.asked:
+            yield (
+                f"note: the images were moved by {several(self.max_move, 'pixel')} in place of "
+                f"{self.asked}, so that enough agree: look at {PAINTED}"
             )
         if self.without:
             yield f"not used: {several(self.without, 'image')} without a mask or a projection"
@@ -146,21 +168,22 @@ def run(request: AnnotateFromRealRequest, *, progress: Progress) -> AnnotateFrom
     projected = _projected(request, rows, snapshot, progress)
     if projected is None:
         return None
-    judged, without = _judge(snapshot, how, images, projected, request.max_move)
+    pairs, without = _pairs(snapshot, how, images, projected)
+    judged, max_move = _enough(pairs, request)
     kept = [each for each in judged if each.found.agrees]
     if not kept:
         best = judged[0].found
-        way = several(request.max_move, "pixel")
+        way = several(max_move, "pixel")
         raise UserError(
             f"{request.archive}: no projection is near enough to its image: the best differs by "
             f"{number(best.distance)}, the image moved by {way} by {number(best.floor)}; train the "
             "network longer, project with more --steps, or paint synthetic images (annotate sample)"
         )
+    chosen, palette = (rows, kept, max_move), of_names(list(classes))
     with new_folder(request.outdir) as folder:
-        about = _write(
-            folder, snapshot, how, (rows, kept), of_names(list(classes)), request, progress
-        )
-    return AnnotateFromRealResult(request.outdir, about, judged, request.max_move, without)
+        about = _write(folder, snapshot, how, chosen, palette, request, progress)
+    asked = request.max_move
+    return AnnotateFromRealResult(request.outdir, about, judged, max_move, asked, without)
 
 
 def _refuse_other_size(snapshot: Snapshot, rows: ArchiveRows) -> None:
@@ -217,14 +240,10 @@ def _projected(
     return found
 
 
-def _judge(
-    snapshot: Snapshot,
-    how: Rendering,
-    images: MaskedImages,
-    projected: ProjectedSet,
-    max_move: int,
-) -> tuple[list[Judged], int]:
-    """Every image that has a mask and a projection, the best first, and how many lack one.
+def _pairs(
+    snapshot: Snapshot, how: Rendering, images: MaskedImages, projected: ProjectedSet
+) -> tuple[list[Pair], int]:
+    """Every image that has a mask and a projection, and how many lack one.
 
     Raises:
         UserError: no image has both.
@@ -240,53 +259,55 @@ def _judge(
     found = [drawing.read(projected.beside(each.latent), snapshot) for each in files]
     every = joined(found)
     drawn = render(snapshot, every.values, every.seeds, how)
-    judged = []
-    for each, latents, made in zip(files, found, drawn, strict=True):
-        real, mask = images.rows.archive.read(rows[each.file]), masks[each.file]
-        judged.append(
-            Judged(
-                latents,
-                each.file,
-                mask,
-                likeness(real, made, mask, max_move),
-            )
-        )
-    count = len(images) + len(images.without) - len(files)
-    return sorted(judged, key=lambda each: each.found.share), count
+    pairs = [
+        Pair(latents, each.file, masks[each.file], images.rows.archive.read(rows[each.file]), made)
+        for each, latents, made in zip(files, found, drawn, strict=True)
+    ]
+    return pairs, len(images) + len(images.without) - len(files)
+
+
+def _enough(pairs: Sequence[Pair], request: AnnotateFromRealRequest) -> tuple[list[Judged], int]:
+    """All pairs, the best first, and by how many pixels images were moved until enough agree."""
+    for max_move in range(request.max_move, FARTHEST + 1):
+        judged = sorted((p.judged(max_move) for p in pairs), key=lambda each: each.found.share)
+        if sum(each.found.agrees for each in judged) >= min(request.least, len(pairs)):
+            break
+    return judged, max_move
 
 
 def _write(
     folder: Path,
     snapshot: Snapshot,
     how: Rendering,
-    chosen: tuple[ArchiveRows, Sequence[Judged]],
+    chosen: tuple[ArchiveRows, Sequence[Judged], int],
     palette: Palette,
     request: AnnotateFromRealRequest,
     progress: Progress,
 ) -> AnnotationSet:
     """The annotation set of those that agree, with their masks and what is known of the people."""
-    rows, kept = chosen
-    latents = joined([each.latents for each in kept])
-    names = tuple(Path(each.file).stem for each in kept)
+    rows, kept, max_move = chosen
+    latents = joined([each.pair.latents for each in kept])
+    names = tuple(Path(each.pair.file).stem for each in kept)
     images = request_for(replace(latents, names=names), {}, how)
     made = write_set(folder, snapshot, images, progress=progress, command=request.command_line())
-    files = {each.file for each in kept}
+    files = {each.pair.file for each in kept}
     own = ArchiveRows(rows.archive, [row for row in rows.rows if row.file in files])
     items = []
     for image in made.images:
         each = kept[image.row]
-        painted = PaintedMask(painter=PAINTER, sha256=mask_digest(each.mask))
+        painted = PaintedMask(painter=PAINTER, sha256=mask_digest(each.pair.mask))
         fit = Fit(
-            file=each.file,
+            file=each.pair.file,
             archive=rows.archive.path.name,
             of_class=palette.classes[each.found.of_class].name,
             distance=each.found.distance,
             floor=each.found.floor,
+            pixels=max_move,
         )
         item = image.replace(mask=painted, fit=fit)
         path = folder / mask_place(item, painted)
         path.parent.mkdir(exist_ok=True)
-        write_bytes(path, indexed_png(each.mask, palette.shown))
+        write_bytes(path, indexed_png(each.pair.mask, palette.shown))
         items.append(item)
     about = made.replace(
         classes=palette.shown,

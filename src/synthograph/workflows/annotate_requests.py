@@ -11,6 +11,8 @@ from synthograph.workflows.requests import Seeds
 
 MOST_PAINTED = 4096
 """Images of an annotation set; its contact sheet is held in memory."""
+FARTHEST = 16
+"""Pixels by which an image is moved at most, to say how much a projection may differ from it."""
 
 
 class _Painted(OfNetwork):
@@ -90,9 +92,14 @@ class AnnotateFromRealRequest(OfNetwork):
     max_move: int = Field(
         1,
         ge=1,
-        le=16,
+        le=FARTHEST,
         description="a projection agrees if it differs from its image no more than a copy moved by "
         "this many pixels does, in every class",
+    )
+    least: int = Field(
+        1,
+        ge=1,
+        description="where fewer agree, --max-move grows, up to 16, until so many do",
     )
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     dry_run: bool = Field(False, description="print the plan of the projection, and make nothing")

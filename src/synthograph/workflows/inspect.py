@@ -26,6 +26,7 @@ from synthograph.training.describe import (
     is_state,
     list_runs,
 )
+from synthograph.workflows.inspect_trained import describer
 from synthograph.workflows.requests import InspectRequest
 
 HIDDEN = ("spec",)
@@ -77,6 +78,9 @@ def _describer(request: InspectRequest, progress: Progress) -> Callable[[Path, J
             raise UserError(f"{path}: is a pipe or a device; give a file or a folder")
         if path.is_file() and path.suffix.lower() == ARRAYS:
             return describe_latents
+        trained = describer(path)
+        if trained is not None:
+            return trained
         if path.is_file():
             return archive if is_zip(path) or path.suffix == ".zip" else describe_network
         if (path / "config.json").is_file() and not (path / CARD).is_file():

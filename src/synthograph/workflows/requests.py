@@ -361,7 +361,8 @@ class InspectRequest(Request):
     """Say what a file or folder is; nothing in it is executed. Exit code 2 means refused."""
 
     path: Place = Field(
-        description="snapshot, pickle, archive, state, latents, run directory, or folder of runs"
+        description="snapshot, classifier, segmenter, mask generator, pickle, archive, annotation "
+        "set, state, latents, run directory, or folder of runs"
     )
     quick: bool = Field(False, description="read no images of an archive")
     full: bool = Field(False, description="every setting of a model, and lists as a whole")

@@ -167,6 +167,7 @@ class _Run:
                 self.inputs.sources.get((number, draw)),
                 self.device,
                 self.tracking,
+                tuple(self.inputs.task.mask_classes) if self.inputs.settings.labels else (),
             )
             yield Job(
                 "generator",
@@ -318,22 +319,32 @@ class _Run:
             unit_is_patient=unit == "patient",
             plan_sha256=self.frozen.sha256,
             generator=self._generator(),
-            notes=(*self.inputs.notes, *self._about_ratios(cells)),
+            notes=(*self.inputs.notes, *self._about_ratios(cells), *self._about_masks()),
         )
 
     def _generator(self) -> str:
         if not self.inputs.generators:
             return ""
         generator, draws = self.inputs.settings.generator, self.inputs.settings.draws
+        masks = ""
+        if self.inputs.settings.labels:
+            masks = "; masks are learned from projections of real training images of the fold"
         if generator.trains:
             kimg = "" if generator.kimg is None else f", {generator.kimg:g} kimg"
             return (
                 f"preset {generator.preset}{kimg}, {draws} per fold, on its training images alone"
+                f"{masks}"
             )
         declared = any(source.declared for source in self.inputs.sources.values())
         names = sorted({source.path.name for source in self.inputs.sources.values()})
         proof = "declared, not proven" if declared else "proven by its record"
-        return f"{', '.join(names)}: that it saw no image of a test is {proof}"
+        return f"{', '.join(names)}: that it saw no image of a test is {proof}{masks}"
+
+    def _about_masks(self) -> Iterator[str]:
+        if self.inputs.settings.labels:
+            for fold, draw in self.inputs.generators:
+                made = read_record(GeneratorRecord, self.folder.generator(fold, draw) / MADE)
+                yield f"generator of fold {fold}, draw {draw}: {made.said}"
 
     def _about_ratios(self, cells: Sequence[Cell]) -> Iterator[str]:
         leading = self.inputs.settings.leading

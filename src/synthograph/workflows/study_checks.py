@@ -23,7 +23,7 @@ from synthograph.models.snapshot import is_pickle
 from synthograph.models.snapshot_files import find_snapshot
 from synthograph.workflows.leaks import refuse_alike, refuse_recoded
 from synthograph.workflows.study_folds import Fold
-from synthograph.workflows.study_settings import EXTERNAL, TASKS, StudySettings
+from synthograph.workflows.study_settings import EXTERNAL, StudySettings
 from synthograph.workflows.study_task import StudyTask
 
 MAX_TABLE = 64 << 20
@@ -191,7 +191,7 @@ def _snapshot(path: Path) -> Source:
             f"{path}: does not say what it was trained on: train it here (leave "
             "generator.snapshots out), or give a snapshot of 'synthograph train'"
         )
-    there = dict.fromkeys(document.get("classes") or (), math.inf)
+    there = dict.fromkeys(document.get("classes") or [UNLABELLED], math.inf)
     return Source(file, trained, ImageSpec.parse(document.get("spec") or {}), there)
 
 
@@ -228,12 +228,8 @@ def assign_sources(
         UserError: a fold has too few; what the others saw is named.
     """
     found: dict[tuple[int, int], Source] = {}
-    draws, masks = settings.draws, TASKS[settings.task].masks
-    another = (
-        "name more sets, of generators that saw its training images alone"
-        if masks
-        else "leave generator.snapshots and generator.sets out, then one is trained per fold"
-    )
+    draws = settings.draws
+    another = "leave generator.snapshots and generator.sets out, then one is trained per fold"
     for fold in folds:
         reasons = {source: source.refusal(fold) for source in sources}
         fit = [source for source, reason in reasons.items() if reason is None]

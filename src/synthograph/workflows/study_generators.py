@@ -1,12 +1,12 @@
 """Synthetic images of a study: one generator per fold and draw, which saw that fold's training
-images alone.
+images alone; where images need masks, so did their mask generator.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from synthograph.archive.manifest import count_labels
+from synthograph.archive.manifest import UNLABELLED, count_labels
 from synthograph.archive.reader import Archive
 from synthograph.core.config import parse_assignments
 from synthograph.core.console import heard_by
@@ -16,6 +16,7 @@ from synthograph.core.progress import Progress
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.downstream import mixing
 from synthograph.downstream.mixing import Counts
+from synthograph.models.registry import style_family
 from synthograph.training.config import RunConfig, TrackingConfig
 from synthograph.training.setup import resolve_run
 from synthograph.workflows import generate, train
@@ -24,6 +25,7 @@ from synthograph.workflows.requests import GenerateRequest, TrainRequest
 from synthograph.workflows.study_checks import Source
 from synthograph.workflows.study_folds import Fold
 from synthograph.workflows.study_jobs import JobRecord
+from synthograph.workflows.study_masks import MaskMaking
 from synthograph.workflows.study_settings import Condition, MixRule, StudySettings
 from synthograph.workflows.training_lines import told
 
@@ -55,6 +57,7 @@ class Making:
         source: who made the generator or the set, where the study does not train it.
         device: where to compute.
         tracking: who follows its training.
+        mask_classes: of masks that its images need; none where they need none.
     """
 
     settings: StudySettings
@@ -65,6 +68,7 @@ class Making:
     source: Source | None
     device: str
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    mask_classes: tuple[str, ...] = ()
 
     def run(self, progress: Progress) -> GeneratorRecord:
         """Train, go on, or take what is there; then generate."""
@@ -75,15 +79,26 @@ class Making:
                 network = self._trained(progress)
         else:
             network = self.source.path
+        masks, said = self._masks(), ""
+        if masks is not None:
+            masks.train(network, progress)
+            said = f"; {masks.said()}"
         made = []
         for number, (name, count) in enumerate(self.wanted().items()):
             if count:
                 made.append(self.folder / f"synthetic-{number}.zip")
-                self._generate(network, name, count, made[-1], progress)
+                self._generate(network, name, count, made[-1], masks, progress)
         total = sum(self.wanted().values())
         return GeneratorRecord(
-            sets=[path.relative_to(self.folder) for path in made], said=f"{total} images"
+            sets=[path.relative_to(self.folder) for path in made], said=f"{total} images{said}"
         )
+
+    def _masks(self) -> MaskMaking | None:
+        """Who makes masks; None where images need none."""
+        if not self.mask_classes:
+            return None
+        wanted = self.settings.generator.masks
+        return MaskMaking(wanted, self.mask_classes, self.archive, self.folder, self.device)
 
     def _listener(self, progress: Progress) -> Callable[[str], None]:
         """Hears a training, and says how far it is and what alarms it."""
@@ -99,7 +114,7 @@ class Making:
         else:
             asked = {
                 "data": self.archive,
-                "cond": True,
+                "cond": bool(self.fold.archive.info.classes),
                 "cfg": generator.preset,
                 "kimg": generator.kimg,
                 "seed": generator_seed(self.settings, self.fold.number, self.draw),
@@ -116,18 +131,26 @@ class Making:
         return result.snapshot
 
     def _generate(
-        self, network: Path, name: str, count: int, dest: Path, progress: Progress
+        self,
+        network: Path,
+        name: str,
+        count: int,
+        dest: Path,
+        masks: MaskMaking | None,
+        progress: Progress,
     ) -> None:
         remove(dest)
-        asked = {
+        drawn: JsonObject = {
             "network": network,
-            "outdir": dest,
-            "per_class": count,
-            "classes": (name,),
+            "classes": () if name == UNLABELLED else (name,),
             "trunc": self.settings.generator.trunc,
             "device": self.device,
         }
-        generate.run(GenerateRequest.parse(asked), progress=progress)
+        if masks is not None:
+            masks.generate(drawn, count, dest, progress)
+            return
+        drawn |= {"outdir": dest, "per_class": count}
+        generate.run(GenerateRequest.parse(drawn), progress=progress)
 
     def wanted(self) -> Counts:
         """Synthetic images of every class that the largest mixture needs."""
@@ -142,9 +165,13 @@ def generator_config(settings: StudySettings, archive: Archive, device: str) -> 
     """
     generator = settings.generator
     kimg = {} if generator.kimg is None else {"kimg": generator.kimg}
-    tree = {"data": {"cond": True}, "device": device, "training": kimg}
+    cond = bool(archive.info.classes)
+    tree = {"data": {"cond": cond}, "device": device, "training": kimg}
     parts = [parse_assignments(generator.settings), tree]
-    return resolve_run(archive, generator.preset, parts)[0]
+    config = resolve_run(archive, generator.preset, parts)[0]
+    if settings.labels:
+        style_family(config.model.family)
+    return config
 
 
 def generator_seed(settings: StudySettings, fold: int, draw: int) -> int:

@@ -29,6 +29,8 @@ SAMPLE = 32
 """Images that the network of a probe is timed on."""
 GENERATE = 1 / 6
 """Time of a generated image, as a share of that of an image of training."""
+PROJECT = 0.5
+"""Time of a step of the projection of an image, likewise."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,10 @@ def _generators(inputs: Inputs, device: str) -> Iterator[Cost]:
     per_kimg = measured.augmented or measured.sec_per_kimg
     yield Cost("generators", count, count * config.training.kimg * per_kimg)
     yield Cost("synthetic images", images, images * per_kimg * GENERATE / 1000)
+    if settings.labels:
+        masks = settings.generator.masks
+        steps = count * masks.num * masks.steps
+        yield Cost("mask generators", count, steps * per_kimg * PROJECT / 1000)
 
 
 def _cells(inputs: Inputs, device: str) -> Iterator[Cost]:

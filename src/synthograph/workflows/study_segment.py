@@ -1,4 +1,4 @@
-"""A study of segmenters. Synthetic images come from sets with masks."""
+"""A study of segmenters. Synthetic images have masks: those of a set, or made here."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,6 +18,7 @@ from synthograph.archive.reader import Archive
 from synthograph.core.devices import pick_device
 from synthograph.core.errors import UserError
 from synthograph.core.files import write_text
+from synthograph.core.names import first_few
 from synthograph.core.progress import Progress, Silent
 from synthograph.core.untrusted.documents import JsonObject, parse_csv, read_text
 from synthograph.downstream import segmenter
@@ -81,10 +82,14 @@ class Segment(StudyTask[Overlaps]):
         if notes:
             raise UserError(f"{made.path}: {notes[0]}: segmenter: {{classes: [background=0, ...]}}")
 
+    @property
+    def mask_classes(self) -> Sequence[str]:
+        """`NAME=VALUE`."""
+        return [f"{n}={v}" for n, v in zip(self.classes, self.values, strict=True)]
+
     def request(self, asked: JsonObject, condition: Condition) -> SegmentTrainRequest:
         """A training of `segment train`; every fold names the same classes."""
-        pairs = zip(self.classes, self.values, strict=True)
-        return SegmentTrainRequest.parse({**asked, "classes": [f"{n}={v}" for n, v in pairs]})
+        return SegmentTrainRequest.parse({**asked, "classes": self.mask_classes})
 
     def check_training(self, request: FitOptions, fold: Fold) -> None:
         """Refuse what cannot be trained, or no MONAI."""
@@ -197,6 +202,12 @@ def open_segment(settings: StudySettings, archive: Archive, progress: Progress) 
     images = _all_masked(ArchiveRows(archive, archive.rows), progress)
     classes = segment_train.classes_of(request.classes, images)
     masks = images.numbered(list(classes.values())).masks
+    if settings.labels and list(classes.values()) != list(range(len(classes))):
+        raise UserError(
+            f"{archive.path}: its mask values are {first_few(map(str, classes.values()), 6)}, and "
+            f"masks of synthetic images hold 0 to {len(classes) - 1}: prepare it with masks that "
+            "hold these, or name sets with masks as generator.sets"
+        )
     files = zip(images.rows.ordered, masks, strict=True)
     spec = archive.info.spec
     return Segment(

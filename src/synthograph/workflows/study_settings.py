@@ -98,7 +98,7 @@ class TaskRules:
         options: key that holds options of its training.
         request: what these are of.
         measures: names of scores, the first by default.
-        masks: whether it is of masks, which no generator here makes; then a score may be of one
+        masks: whether it is of masks, which synthetic images need, too; then a score may be of one
             class, as `dice:NAME`.
     """
 
@@ -159,6 +159,28 @@ class Primary(Config):
     )
 
 
+class MaskSettings(Config):
+    """How synthetic images get masks: real training images of the fold that have masks are
+    projected, as `annotate from-real` does, and a mask generator learns from those that agree.
+    """
+
+    num: int = Field(32, ge=1, description="real training images that are projected")
+    steps: int = Field(300, ge=1, le=100_000, description="steps of a projection")
+    space: Literal["w", "w+"] = Field("w+", description="w+ (nearer to the image) or w")
+    max_move: int = Field(
+        1, ge=1, le=16, description="pixels of tolerance, as of annotate from-real"
+    )
+    least: int = Field(
+        8, ge=1, description="where fewer agree, max_move grows, up to 16, until so many do"
+    )
+    preset: Literal["default", "linear", "published"] = Field(
+        "default", description="of annotate train"
+    )
+    keep: float = Field(
+        1.0, gt=0, le=1, description="share that is kept; the least certain masks are withheld"
+    )
+
+
 class GeneratorSettings(Config):
     """Where synthetic images come from: trained here, snapshots, or sets of others."""
 
@@ -173,6 +195,7 @@ class GeneratorSettings(Config):
     trained_on: Path | None = Field(
         None, description="table with a column group: what the generators of sets were trained on"
     )
+    masks: MaskSettings = MaskSettings()
 
     @pydantic.model_validator(mode="after")
     def _one_way(self) -> "GeneratorSettings":
@@ -312,12 +335,10 @@ class StudySettings(Config):
         for task, other in TASKS.items():
             if task is not self.task and getattr(self, other.options):
                 raise ValueError(f"{other.options}: is of task {task}: use {rules.options}")
-        if rules.masks and self.synthetic and not self.generator.sets:
-            raise ValueError(
-                f"generator.sets: task {self.task} needs synthetic images with masks, which no "
-                "generator here makes: name sets that have masks, or leave "
-                f"{' and '.join(self.synthetic)} out of conditions to study real images alone"
-            )
+        generator = self.generator
+        if generator.masks != MaskSettings() and (generator.sets or not rules.masks):
+            why = "sets have masks already" if rules.masks else f"task {self.task} has none"
+            raise ValueError(f"generator.masks: {why}: leave it out")
         return self
 
     @pydantic.field_validator("folds")
@@ -378,6 +399,11 @@ class StudySettings(Config):
     def balanced(self) -> str:
         """How the arm is balanced that is so by name."""
         return "weights" if self.probe else "sampling"
+
+    @property
+    def labels(self) -> bool:
+        """Whether the study makes the masks of synthetic images itself."""
+        return TASKS[self.task].masks and bool(self.synthetic) and not self.generator.sets
 
     def located(self, folder: Path) -> "StudySettings":
         """The same with paths that do not depend on the working folder."""

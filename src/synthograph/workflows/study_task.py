@@ -55,6 +55,11 @@ class StudyTask(ABC, Generic[O]):
     def left_out(self) -> Mapping[Condition, str]:
         """Conditions that would repeat another one, and why."""
 
+    @property
+    def mask_classes(self) -> Sequence[str]:
+        """Classes of masks with their values, as options name them; none where there are none."""
+        return ()
+
     @abstractmethod
     def check_fold(self, fold: Fold) -> None:
         """Refuse a fold of which a part lacks a class.
