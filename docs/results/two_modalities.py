@@ -114,7 +114,7 @@ def mask_values(network: Path, painter: Segmenter, modality: str, folder: Path) 
         painted(annotations, network, painter, modality)
         for path in (made, out):
             path.unlink(missing_ok=True)
-        sg.annotate_train(annotations, network=network, out=out)
+        sg.annotate_train(annotations, network=network, out=out, preset="linear")
         sg.annotate_generate(network=network, mask_generator=out, seeds=TESTED, out=made)
         archive = open_archive(made)
         pixels = np.stack([archive.read(row) for row in archive.rows])
