@@ -1,51 +1,66 @@
 """Which eight of a hundred images to paint: Dice of the masks learned from them.
 
-    python docs/results/painting_order.py generator.safetensors painter.safetensors --work order
+    python docs/results/painting_order.py generator.safetensors painter.safetensors
 
-A segmenter stands for the painter. Chosen are the first eight in the suggested order, those nearest
-to eight centres of k-means on styles w, those that bring all others nearest to one of them (chosen
-greedily), and eight at random, twice. Masks of 60 further images are compared with the painter's.
+A segmenter stands for the painter. Chosen are the first eight in the suggested order, those that
+bring all others nearest to one of them (chosen greedily), those nearest to eight centres of k-means
+on styles w, and eight at random, five times. A linear head learns from each choice. Its masks of
+further images are compared with the painter's. All is done for several sets of a hundred images.
 """
 
 import argparse
-import json
-import shutil
 import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from masks import dice_of, paint
 from scipy.cluster.vq import kmeans2
 from torch import Tensor
 
-import synthograph as sg
+from synthograph.annotation.features import FeatureSource, at_pixels
+from synthograph.annotation.pixels import sample_pixels
 from synthograph.annotation.sampling import suggested_order
-from synthograph.archive.reader import open_archive
+from synthograph.annotation.training import LINEAR, Painted, fit
 from synthograph.downstream import segmenter
 from synthograph.downstream.segmenter import Segmenter
-from synthograph.models.snapshot import load
-from synthograph.stats.masks import compare_masks
-from synthograph.workflows.annotation_sets import OpenSet
+from synthograph.models.base import NoiseMode
+from synthograph.models.registry import style_family
+from synthograph.models.snapshot import Snapshot, load
+from synthograph.sampling.latents import Rendering, of_seeds, placed, render, styles
 
-EIGHT, FURTHER = 8, "1000-1059"
-
-
-def paint(painter: Segmenter, pixels: np.ndarray) -> np.ndarray:
-    """Class ids [n, h, w] of images [n, channels, h, w] of 8 bits."""
-    return painter.predict(torch.from_numpy(pixels.astype(np.float32) / 255)).numpy()
+EIGHT, EACH, RANDOM, FIRST_TEST = 8, 100, 5, 5000
 
 
-def painted(network: Path, painter: Segmenter, work: Path) -> OpenSet:
-    """A hundred images, all of them painted."""
-    folder, masks, names = work / "all", work / "masks", work / "names.json"
-    sg.annotate_sample(network=network, num=100, outdir=folder)
-    masks.mkdir(parents=True)
-    for image, pixels in OpenSet.read(folder).redrawn(load(network), "cpu"):
-        Image.fromarray(paint(painter, pixels[None])[0]).save(masks / f"{image.id}.png")
-    names.write_text(json.dumps(list(painter.info.classes)))
-    sg.annotate_import(folder, masks=masks, palette=str(names))
-    return OpenSet.read(folder)
+@dataclass(frozen=True)
+class Images:
+    """Images of a network with the painter's masks.
+
+    Attributes:
+        ws: their styles.
+        masks: class ids [n, h, w].
+        layers: of features, per image.
+    """
+
+    ws: Tensor
+    masks: np.ndarray
+    layers: Sequence[list[Tensor]]
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, painter: Segmenter, first: int, count: int) -> "Images":
+        """Images of so many seeds, classes taking turns."""
+        seeds, how = range(first, first + count), Rendering()
+        names = snapshot.info.condition.classes
+        labels = [names[seed % len(names)] if names else None for seed in seeds]
+        latents = of_seeds(snapshot, seeds, labels)
+        ws = styles(snapshot, latents, how)
+        pixels = np.stack(list(render(snapshot, ws, latents.seeds, how)))
+        kind, patch = style_family(snapshot.info.family), LINEAR.shape.patch
+        source = FeatureSource(kind, placed(snapshot, how), NoiseMode.CONST, patch)
+        layers = [source.draw(ws[k : k + 1])[1] for k in range(count)]
+        return cls(ws, paint(painter, pixels), layers)
 
 
 def covering(ws: Tensor) -> list[int]:
@@ -59,47 +74,52 @@ def covering(ws: Tensor) -> list[int]:
     return chosen
 
 
-def choices(ws: Tensor) -> dict[str, list[int]]:
-    """Name of a choice -> rows of its images."""
+def choices(ws: Tensor, seed: int) -> Iterator[tuple[str, list[int]]]:
+    """Name of a choice and its images."""
     points = ws.flatten(1).double().numpy()
-    centres, _ = kmeans2(points, EIGHT, seed=0, minit="++", iter=30)
-    near = [int(((points - centre) ** 2).sum(1).argmin()) for centre in centres]
-    found = {"suggested order": suggested_order(ws)[:EIGHT], "eight k-means centres": near}
-    found["greedy coverage"] = covering(ws)
-    for seed in (100, 101):
-        chosen = np.random.RandomState(seed).permutation(len(points))[:EIGHT]
-        found[f"at random, {seed}"] = chosen.tolist()
-    return found
+    centres, _ = kmeans2(points, EIGHT, seed=seed, minit="++", iter=30)
+    yield "suggested order", suggested_order(ws)[:EIGHT]
+    yield "greedy coverage", covering(ws)
+    yield "k-means", [int(((points - centre) ** 2).sum(1).argmin()) for centre in centres]
+    for draw in range(RANDOM):
+        order = np.random.RandomState(1000 * seed + draw).permutation(len(points))
+        yield "at random", order[:EIGHT].tolist()
+
+
+def dice_by_class(images: Images, chosen: Sequence[int], tests: Images, classes: int) -> np.ndarray:
+    """Mean Dice of every class but the background."""
+    masks, size = images.masks[list(chosen)], images.masks.shape[1:]
+    channels = [layer.shape[1] for layer in images.layers[0]]
+    sample = sample_pixels(torch.from_numpy(masks), sum(channels), 0)
+    own = [images.layers[k] for k in chosen]
+    features = torch.cat([at_pixels(own[k], sample.of(k), size) for k in range(EIGHT)])
+    painted = Painted(masks, sample, features, own.__getitem__, channels, classes)
+    *_, head = fit(LINEAR, painted, range(EIGHT), 0)
+    said = [next(head.probabilities(each, size)).mean(0).argmax(0).numpy() for each in tests.layers]
+    return np.nanmean(dice_of(tests.masks, np.stack(said), classes), 0)[1:]
 
 
 def main() -> None:
     """Print a line of a table for each choice."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("network", type=Path)
     parser.add_argument("painter", type=Path)
-    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--sets", type=int, default=3)
     args = parser.parse_args()
     painter = segmenter.load(args.painter, torch.device("cpu"))
-    whole = painted(args.network, painter, args.work)
-    for number, (name, rows) in enumerate(
-        choices(whole.latents(load(args.network)).values).items()
-    ):
-        folder = args.work / str(number)
-        shutil.copytree(whole.folder, folder)
-        images = (i if i.row in rows else i.replace(mask=None) for i in whole.about.images)
-        whole.about.replace(images=tuple(images)).save(folder / "annotations.json")
-        made, out = folder / "masks.safetensors", folder / "labelled.zip"
-        sg.annotate_train(folder, network=args.network, out=made, preset="linear")
-        sg.annotate_generate(network=args.network, mask_generator=made, seeds=FURTHER, out=out)
-        archive = open_archive(out)
-        truth = paint(painter, np.stack([archive.read(row) for row in archive.rows]))
-        masks = np.stack([archive.read_mask(row) for row in archive.rows])
-        groups = torch.arange(len(masks))
-        classes = len(painter.info.classes)
-        dice = compare_masks(truth, masks, classes, groups=groups, distances=False).dice
-        values = dice.nanmean(0)[1:].tolist()
-        shown = (f"{value:.3f}" for value in (sum(values) / len(values), *values))
-        sys.stdout.write(f"| {name} | {' | '.join(shown)} |\n")
+    snapshot, classes = load(args.network), len(painter.info.classes)
+    tests = Images.of(snapshot, painter, FIRST_TEST, EACH)
+    found: dict[str, list[list[np.ndarray]]] = {}
+    for number in range(args.sets):
+        images = Images.of(snapshot, painter, EACH * number, EACH)
+        for name, chosen in choices(images.ws, number):
+            sets = found.setdefault(name, [[] for _ in range(args.sets)])
+            sets[number].append(dice_by_class(images, chosen, tests, classes))
+    for name, of_sets in found.items():
+        means = [np.stack(each).mean(0) for each in of_sets]
+        cells = [f"{float(np.mean(means)):.3f}", *(f"{each.mean():.3f}" for each in means)]
+        cells += [f"{value:.3f}" for value in np.stack(means).mean(0)]
+        sys.stdout.write(f"| {name} | {' | '.join(cells)} |\n")
 
 
 if __name__ == "__main__":

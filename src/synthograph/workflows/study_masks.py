@@ -98,10 +98,9 @@ class MaskMaking:
         about = AnnotationSet.load(self.folder / ANNOTATIONS / SET)
         info = mask_generator.load(self.folder / MASKS).info
         moved = max((each.fit.pixels for each in about.images if each.fit), default=0)
-        expected = ", ".join(
-            f"{each.of_class} {number(each.dice)}" for each in info.forecasts[1:] if each.dice
-        )
+        known = [each for each in info.forecasts[1:] if each.dice is not None]
+        expected = ", ".join(f"{each.of_class} {number(each.dice)}" for each in known)
         return (
             f"masks from {several(len(about.painted), 'real image')} that agree within "
-            f"{several(moved, 'pixel')}; expected Dice {expected}"
+            f"{several(moved, 'pixel')}; expected Dice {expected or 'unknown'}"
         )

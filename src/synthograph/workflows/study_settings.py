@@ -27,6 +27,7 @@ from synthograph.core.names import nearest
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.results.study import ArmKind
 from synthograph.stats.scores import AUROC, AVERAGE_PRECISION
+from synthograph.workflows.annotate_requests import FARTHEST
 from synthograph.workflows.downstream_requests import (
     ClassifyTrainRequest,
     FitOptions,
@@ -168,7 +169,7 @@ class MaskSettings(Config):
     steps: int = Field(300, ge=1, le=100_000, description="steps of a projection")
     space: Literal["w", "w+"] = Field("w+", description="w+ (nearer to the image) or w")
     max_move: int = Field(
-        1, ge=1, le=16, description="pixels of tolerance, as of annotate from-real"
+        1, ge=1, le=FARTHEST, description="pixels of tolerance, as of annotate from-real"
     )
     least: int = Field(
         8, ge=1, description="where fewer agree, max_move grows, up to 16, until so many do"
