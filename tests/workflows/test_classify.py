@@ -43,6 +43,12 @@ def test_a_plain_difference_is_learned_and_scored(trained: tuple[Path, Path]) ->
     assert 0 <= found.model.threshold <= 1
 
 
+def test_a_classifier_is_inspected(trained: tuple[Path, Path]) -> None:
+    facts = sg.inspect(trained[1]).facts
+    assert (facts["kind"], facts["backbone"]) == ("classifier", BACKBONE)
+    assert facts["training"]["groups seen"] > 0 and facts["training"]["data"] == "set.zip"
+
+
 def test_a_refusal_leaves_no_folder_and_a_result_makes_its_own(
     trained: tuple[Path, Path], tmp_path: Path
 ) -> None:

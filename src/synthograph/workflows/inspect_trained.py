@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import torch
+
 from synthograph.annotation import mask_generator
-from synthograph.core.devices import pick_device
 from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors, sha256_file
 from synthograph.core.untrusted.documents import JsonObject
@@ -43,14 +44,14 @@ def _file(path: Path, kind: str) -> JsonObject:
 
 def _classifier(path: Path, facts: JsonObject) -> None:
     facts |= _file(path, classifier.ClassifierInfo.noun)
-    info = classifier.load(path, pick_device("cpu")).info
+    info = classifier.load(path).info
     facts["backbone"] = info.backbone
     facts |= _trained(info)
 
 
 def _segmenter(path: Path, facts: JsonObject) -> None:
     facts |= _file(path, segmenter.SegmenterInfo.noun)
-    info = segmenter.load(path, pick_device("cpu")).info
+    info = segmenter.load(path, torch.device("cpu")).info
     facts["network"] = f"{info.network}, width {info.width}, depth {info.depth}"
     facts["mask values"] = dict(zip(info.classes, info.values, strict=True))
     facts |= _trained(info)
