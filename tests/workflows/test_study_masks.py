@@ -81,7 +81,7 @@ def test_who_gave_masks_may_not_be_tested(home: Path) -> None:
     place = home / "own/generators/fold0-draw0"
     (run,) = (place / "runs").iterdir()
     network, other = list_snapshots(run)[-1], home / "other"
-    asked = {"network": network, "steps": 3, "max_move": 16, "num": 3}
+    asked = {"network": network, "steps": 20, "max_move": 16, "num": 4}
     archive = f"{home}/own/folds/1:train"
     sg.annotate_from_real(archive=archive, outdir=other, classes=["nothing", "cell"], **asked)
     masks = home / "other.safetensors"
@@ -100,7 +100,7 @@ def test_segmenters_of_such_images_are_not_tested_on_who_gave_masks(home: Path) 
     nobody = {"group_digests": ["0"], "image_digests": []}
     document["snapshots"] = [{**document["snapshots"][0], **nobody}]
     write_tensors(home / "alone.safetensors", tensors, {**document, **nobody})
-    with pytest.raises(UserError, match="projections of"):
+    with pytest.raises(UserError, match="were seen by a generator of the training images"):
         sg.segment_evaluate(model=home / "alone.safetensors", data=f"{home}/own/folds/0:train")
 
 
