@@ -107,6 +107,7 @@ def test_the_page_shows_it_and_its_pictures(tmp_path: Path) -> None:
     text = page.read_text()
     for word in ("Search mine", "trial 1 is better", "ended early", "Test images were never"):
         assert word.lower() in text.lower()
+    assert "Not measured yet" not in text, "a search is all that this page is about"
     svg = drawing(search(), "a")
     assert svg.count("explains, percent") == 1 and "r1_gamma" in svg and ">ada<" in svg
     assert "/" not in search_tree(search())["about"]

@@ -16,7 +16,7 @@ from synthograph.report.numbers import WHOLE, Numbers
 from synthograph.report.projections import projections_tree
 from synthograph.report.recoveries import recovery_tree
 from synthograph.report.runs import Run
-from synthograph.report.searches import search_tree
+from synthograph.report.searches import search_tree, sentence
 from synthograph.report.segmentations import segmentation_tree
 from synthograph.report.studies import study_tree
 from synthograph.report.truncations import truncation_tree
@@ -239,7 +239,10 @@ def summary(inputs: Inputs, main: Numbers) -> str:
             f"({main.of_set('real', 'name') or 'the reference'}){_held_out(main)}."
         )
     if not said:
-        return "Nothing that was given says what the set is; the sections below tell what there is."
+        nothing = (
+            "Nothing that was given says what the set is; the sections below tell what there is."
+        )
+        return next((sentence(each.content) for each in inputs.of(Search)), nothing)
     if any(each["ungrouped"] for each in archives if each["kind"] != SYNTHETIC):
         said.append(NO_GROUPS)
     else:

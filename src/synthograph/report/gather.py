@@ -187,6 +187,11 @@ class Inputs:
         """Results of this kind."""
         return [Read(r.source, r.content) for r in self.results if isinstance(r.content, kind)]
 
+    def only(self, kind: type[Document]) -> bool:
+        """Whether there is nothing but results of this kind."""
+        others = (self.runs, self.archives, self.numbers, self.sensitivities)
+        return bool(self.results) and len(self.of(kind)) == len(self.results) and not any(others)
+
     def public(self) -> "Inputs":
         """Without what is private."""
         return Inputs(

@@ -324,6 +324,7 @@ def render(document: Tree, inputs: Inputs, images: Pictures) -> str:
             for each in inputs.of(ClassifierEvaluation)
         ],
         recoveries=_drawn(inputs, Authenticity, histogram, "differences of projections"),
+        search_alone=inputs.only(Search),
         searches=_drawn(inputs, Search, searches.drawing, "importances and values of search"),
         sweeps=_drawn(inputs, Truncation, truncations.drawing, "precision and recall over psi"),
         tables=classes_table(evaluation["entries"]) if evaluation else [],

@@ -50,7 +50,7 @@ def test_what_is_nested_too_deeply_is_refused(parse: Callable[[str, str], object
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('{"a": 1,}', "f, line 1, column 9: not valid JSON: a comma before a closing bracket"),
+        ('{"a": 1,}', "f, line 1, column [89]: not valid JSON: a comma before a closing bracket"),
         ('[\n{"a": Infinity}]', "Infinity is not a JSON number"),
         ('{"a": {"b": 1, "b": 2}}', "key 'b' is given twice"),
         ('{"a":\n "b\\u0000"}', "f, line 2: holds a NUL character"),
