@@ -8,10 +8,12 @@ import pytest
 import tifffile
 from PIL import Image
 
+from synthograph.archive.reader import open_archive
 from synthograph.core.errors import UserError
 from synthograph.core.progress import Silent
-from synthograph.core.record import UnreadableError, array_of
+from synthograph.core.record import UnreadableError, UnwantedError, array_of
 from synthograph.core.untrusted.containers import Folder, open_container
+from synthograph.sources import slides
 from synthograph.sources.base import AS_IT_COMES, Reading, Slides, SourceFile
 from synthograph.sources.readers import find_reader, frames_of
 from synthograph.sources.slides import SlideReader, overview, sharpness, sketch
@@ -86,9 +88,14 @@ def test_tissue_is_found_and_ink_is_not(tmp_path: Path) -> None:
 
 
 def test_blurred_tiles_are_left_out(tmp_path: Path) -> None:
-    file = write(tmp_path / "a.tif")
-    names = corners(file, reading(sharpness=10.0))
-    assert len(names) == 16 and all(int(name.split("y")[1]) < 256 for name in names)
+    file, wanted, sharp = write(tmp_path / "a.tif"), reading(sharpness=10.0), []
+    for name in corners(file, wanted):
+        try:
+            SlideReader().read(file, name, wanted)
+            sharp.append(name)
+        except UnwantedError as error:
+            assert "tiles blurred (sharpness below 10)" in str(error)
+    assert len(sharp) == 16 and all(int(name.split("y")[1]) < 256 for name in sharp)
     flat = Image.new("RGB", (8, 8), (9, 9, 9))
     assert sharpness(flat) == 0.0
 
@@ -152,3 +159,32 @@ def test_an_archive_of_tiles_with_a_sheet(tmp_path: Path) -> None:
     )
     with pytest.raises(UserError, match="give their side"):
         prepare.run(wrong, progress=Silent())
+
+
+def test_tiles_are_judged_and_read_once_until_enough_are_sharp(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("a", "b"):
+        write(tmp_path / "in" / f"{name}.tif")
+    read: list[tuple[int, int]] = []
+    tile = slides._tile
+    monkeypatch.setattr(slides, "_tile", lambda s, x, y, w: read.append((x, y)) or tile(s, x, y, w))
+    wanted = {"tile": 64, "mpp": 0.5, "per_slide": 6, "min_sharpness": 10.0}
+    request = PrepareRequest(source=tmp_path / "in", dest=tmp_path / "o.zip", workers=1, **wanted)
+    result = prepare.run(request, progress=Silent())
+    assert isinstance(result, prepare.PrepareResult)
+    blurred = result.summary.left_out["tiles blurred (sharpness below 10)"]
+    assert result.summary.images == 12 and len(read) == 12 + blurred and blurred > 2
+    rows = open_archive(tmp_path / "o.zip").rows
+    assert all(int(row.columns["slide_y"]) < 256 for row in rows)
+    assert [row.group for row in rows] == ["a"] * 6 + ["b"] * 6
+    for part in ("1/3", "2/3", "3/3"):
+        other = request.model_copy(update={"dest": tmp_path / "p.zip", "part": part})
+        prepare.run(other, progress=Silent())
+    many = request.model_copy(update={"dest": tmp_path / "p.zip", "workers": 2})
+    prepare.run(many, progress=Silent())
+    assert open_archive(tmp_path / "p.zip").rows == rows
+    none = request.model_copy(update={"dest": tmp_path / "n.zip", "min_sharpness": 1e6})
+    with pytest.raises(UserError, match=r"no image is left: 64 tiles blurred .* ask less"):
+        prepare.run(none, progress=Silent())

@@ -12,11 +12,11 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import islice
 
 import numpy as np
 
 from synthograph.archive.manifest import FIXED, SOURCE_FILE, Row, label_vector
+from synthograph.archive.quotas import Places
 from synthograph.archive.suspects import ImageStatistics, image_statistics
 from synthograph.archive.transform import Piece, TransformOptions, transform
 from synthograph.archive.writer import EncodedImage, encode
@@ -28,6 +28,7 @@ from synthograph.core.record import (
     DecodedImage,
     SourceItem,
     UnreadableError,
+    UnwantedError,
     array_of,
     bits_of,
     in_bits,
@@ -51,8 +52,13 @@ class ConvertedItem:
     images: list[tuple[EncodedImage, Shape, ImageStatistics]] = field(default_factory=list)
     notes: tuple[str, ...] = ()
     reject: str | None = None
+    left_out: str | None = None
+    """Why a sound item is not wanted."""
     ranges: Range | None = None
     ids: Mapping[int, int] = field(default_factory=dict)
+
+
+NOT_NEEDED = ConvertedItem(left_out="tiles that were not needed")
 
 
 class WorkersError(UserError):
@@ -60,17 +66,26 @@ class WorkersError(UserError):
 
 
 def convert_all(
-    items: Sequence[SourceItem], options: TransformOptions, workers: int | None
+    items: Sequence[SourceItem],
+    options: TransformOptions,
+    workers: int | None,
+    taken: Mapping[str, int] | None = None,
 ) -> Generator[ConvertedItem, None, None]:
     """Results in the order of the items, a bounded number of them in flight.
+
+    Args:
+        items: what is made.
+        options: of all.
+        workers: processes; None for one per core.
+        taken: name -> how many items of it are there already, of those that only some are taken of.
 
     Raises:
         WorkersError: memory ran out, or a worker process was killed.
     """
     count = min(workers or usable_cores(), MAX_WORKERS, len(items))
-    made = (
-        _make_in_pool(items, options, count) if count > 1 else (convert(i, options) for i in items)
-    )
+    places = Places(taken or {})
+    make = partial(_make_in_pool, count=count) if count > 1 else _make_here
+    made = make(items, options, places)
     try:
         yield from made
     except (MemoryError, BrokenProcessPool) as error:
@@ -83,8 +98,21 @@ def convert_all(
         made.close()
 
 
+def _make_here(
+    items: Sequence[SourceItem], options: TransformOptions, places: Places
+) -> Generator[ConvertedItem, None, None]:
+    for item in items:
+        if places.full(item):
+            yield NOT_NEEDED
+            continue
+        places.begin(item)
+        made = convert(item, options)
+        places.end(item, taken=bool(made.images))
+        yield made
+
+
 def _make_in_pool(
-    items: Sequence[SourceItem], options: TransformOptions, count: int
+    items: Sequence[SourceItem], options: TransformOptions, places: Places, count: int
 ) -> Generator[ConvertedItem, None, None]:
     # a fork of a process with torch threads can hang
     pool = ProcessPoolExecutor(
@@ -92,21 +120,38 @@ def _make_in_pool(
         mp_context=context() if _are_ours(items) else multiprocessing.get_context("spawn"),
         initializer=_begin_worker,
     )
-    queue = iter(items)
-    flying: deque[Future[ConvertedItem]] = deque()
+    flying: deque[tuple[SourceItem, Future[ConvertedItem]]] = deque()
+    following = 0
+
+    def fill() -> None:
+        nonlocal following
+        while len(flying) < AHEAD * count and following < len(items):
+            item = items[following]
+            if places.full(item):
+                result = Future[ConvertedItem]()
+                result.set_result(NOT_NEEDED)
+            elif places.promised(item):
+                return
+            else:
+                places.begin(item)
+                result = pool.submit(convert, item, options)
+            flying.append((item, result))
+            following += 1
+
     try:
         with (
             _no_interrupts(),
             _one_thread(),
             _without_script(items),
         ):  # processes start with the first items
-            flying.extend(
-                pool.submit(convert, item, options) for item in islice(queue, AHEAD * count)
-            )
+            fill()
         while flying:
-            result = flying.popleft().result()
-            flying.extend(pool.submit(convert, item, options) for item in islice(queue, 1))
-            yield result
+            item, future = flying.popleft()
+            made = future.result()
+            if made is not NOT_NEEDED:
+                places.end(item, taken=bool(made.images))
+            fill()
+            yield made
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -195,6 +240,8 @@ def convert(item: SourceItem, options: TransformOptions) -> ConvertedItem:
         _check(picture, item.columns)
         pieces = list(transform(picture, options))
         images = [_image(item, piece) for piece in pieces]
+    except UnwantedError as error:
+        return ConvertedItem(left_out=str(error))
     except UnreadableError as error:
         return ConvertedItem(reject=str(error))
     notes = dict.fromkeys(note for piece in pieces for note in piece.picture.notes)

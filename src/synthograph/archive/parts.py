@@ -3,15 +3,18 @@ the items; the command without a part joins them into the same bytes as one proc
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from synthograph.archive.writer import ArchiveWriter
+from synthograph.archive.writer import ArchiveWriter, EncodedImage
 from synthograph.core.errors import BlockedError, UserError
 from synthograph.core.outputs import PARTIAL
 
 MAX_PARTS = 10_000
+Trim = Callable[[list[EncodedImage], Any], tuple[list[EncodedImage], Any]]
+"""Images of an item, and what is remembered of it, to what is taken over of both."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,10 @@ def find_parts(dest: Path) -> Sequence[Part]:
 
 
 def missing_ranges(
-    writer: ArchiveWriter, total: int, command: Mapping[str, object]
+    writer: ArchiveWriter,
+    total: int,
+    command: Mapping[str, object],
+    trimming: Callable[[], Trim] = lambda: lambda images, item: (images, item),
 ) -> Iterator[range]:
     """Take over finished items of the parts, in order, and give the ranges that are missing.
 
@@ -82,6 +88,7 @@ def missing_ranges(
         total: number of items.
         command: the command that writer and parts were begun with. It decides, with `total`, which
             items a part has: nothing else may, or parts would overlap or leave gaps.
+        trimming: asked when a part is taken over, what becomes of its items, one by one in order.
 
     Raises:
         BlockedError: a part is still being written, or belongs to another command.
@@ -89,7 +96,7 @@ def missing_ranges(
     for part in find_parts(writer.dest):
         numbers = part.numbers(total)
         if writer.items_done < numbers.stop and _begun(part, writer.dest):
-            _take_over(writer, part, numbers, command)
+            _take_over(writer, part, numbers, command, trimming())
         if writer.items_done < numbers.stop:
             yield range(writer.items_done, numbers.stop)
     if writer.items_done < total:
@@ -101,13 +108,17 @@ def _begun(part: Part, dest: Path) -> bool:
 
 
 def _take_over(
-    writer: ArchiveWriter, part: Part, numbers: range, command: Mapping[str, object]
+    writer: ArchiveWriter,
+    part: Part,
+    numbers: range,
+    command: Mapping[str, object],
+    trim: Trim,
 ) -> None:
     held = ArchiveWriter(part.dest(writer.dest), command)
     try:
         known = writer.items_done - numbers.start
         for images, item in held.content(known):
-            writer.add(images, item)
+            writer.add(*trim(images, item))
     finally:
         held.suspend()
 

@@ -5,8 +5,8 @@ import hashlib
 import json
 import secrets
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from synthograph.archive.advice import without_group
 from synthograph.archive.cohort_note import CohortNote
-from synthograph.archive.convert import ConvertedItem, Shape, WorkersError, convert_all
+from synthograph.archive.convert import NOT_NEEDED, ConvertedItem, Shape, WorkersError, convert_all
 from synthograph.archive.copies import NO_REPEATS, RepeatedImages, copies_of
 from synthograph.archive.manifest import (
     SPLITS,
@@ -23,11 +23,16 @@ from synthograph.archive.manifest import (
     in_split,
     same_spelling,
 )
-from synthograph.archive.parts import Part, discard_parts, missing_ranges
+from synthograph.archive.parts import Part, Trim, discard_parts, missing_ranges
+from synthograph.archive.quotas import counted, within_quota
 from synthograph.archive.reader import ArchiveInfo, SplitRecord, check_classes
 from synthograph.archive.suspects import ImageStatistics, Suspect, find_suspects
 from synthograph.archive.transform import Fit, TransformOptions
-from synthograph.archive.writer import ArchiveWriter, refuse_destination, write_rejects
+from synthograph.archive.writer import (
+    ArchiveWriter,
+    refuse_destination,
+    write_rejects,
+)
 from synthograph.core.config import Config
 from synthograph.core.errors import BlockedError, DiskFullError, StoppedError, UserError
 from synthograph.core.files import remove
@@ -63,6 +68,7 @@ class PrepareOptions(Config):
     split_origin: str | None = None
     view: JsonObject | None = None
     cohort: CohortNote | None = None
+    polygons: JsonObject | None = None
     allow_rejects: bool = False
     replace: bool = False
 
@@ -89,6 +95,7 @@ class Summary:
         splits: images per split, where the source was split already.
         crossing: groups that are in more than one of these splits.
         alike: groups whose names differ in capitals, spaces and leading zeros alone, in sets.
+        left_out: why images that are sound are not wanted -> how many.
     """
 
     images: int
@@ -108,6 +115,7 @@ class Summary:
     splits: Mapping[str, int] = field(default_factory=dict)
     crossing: Sequence[str] = ()
     alike: Sequence[Sequence[str]] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 def prepare(
@@ -149,8 +157,8 @@ def prepare(
     whole = {**(command or {}), **_fingerprint(items, options)}
     writer = ArchiveWriter(dest, whole, replace=options.replace)
     with _keeping(writer):
-        for numbers in missing_ranges(writer, len(items), whole):
-            _make(writer, items[numbers.start : numbers.stop], options, track, workers)
+        for numbers in missing_ranges(writer, len(items), whole, _trimming(items, writer)):
+            _make(writer, items[: numbers.stop], options, track, workers)
         summary = _conclude(writer, items, options, classes, rejects)
     discard_parts(dest, whole)
     return summary
@@ -179,8 +187,7 @@ def prepare_part(
     refuse_destination(dest, replace=options.replace)
     writer = ArchiveWriter(part.dest(dest), whole, replace=options.replace)
     with _keeping(writer):
-        left = items[numbers.start + writer.items_done : numbers.stop]
-        _make(writer, left, options, track, workers)
+        _make(writer, items[numbers.start : numbers.stop], options, track, workers)
     writer.suspend()
     return len(numbers)
 
@@ -233,7 +240,7 @@ def _fingerprint(items: Sequence[SourceItem], options: PrepareOptions) -> JsonOb
         facts = [item.name, item.label, item.group, item.origin, dict(item.columns)]
         facts += [item.split] if item.split else []
         digest.update(json.dumps(facts).encode() + b"\n")
-    absent = {name for name in ("view", "cohort") if getattr(options, name) is None}
+    absent = {name for name in ("view", "cohort", "polygons") if getattr(options, name) is None}
     chosen = options.model_dump(mode="json", exclude={"allow_rejects", "replace", *absent})
     return {"options": chosen, "items": digest.hexdigest()}
 
@@ -245,17 +252,28 @@ def _make(
     track: Track,
     workers: int | None,
 ) -> None:
-    with contextlib.closing(convert_all(items, options.transform, workers)) as made:
-        pairs = track(zip(items, made, strict=True), len(items))
+    """Make the items that the writer does not have yet."""
+    left = items[writer.items_done :]
+    taken = counted(items, writer.items)
+    with contextlib.closing(convert_all(left, options.transform, workers, taken)) as made:
+        pairs = track(zip(left, made, strict=True), len(left))
         for number, (item, result) in enumerate(pairs, start=1):
-            _store(writer, item, result)
+            writer.add([encoded for encoded, _, _ in result.images], _memory(item, result))
             # the first images say nothing where those of a rare size may be left out
             if number == PROBED and not options.allow_rejects:
                 _refuse_odd_size(writer, options)
 
 
-def _store(writer: ArchiveWriter, item: SourceItem, made: ConvertedItem) -> None:
-    memory = {
+def _trimming(items: Sequence[SourceItem], writer: ArchiveWriter) -> Callable[[], Trim]:
+    def begin() -> Trim:
+        rest = iter(items[writer.items_done :])
+        return within_quota(rest, counted(items, writer.items), lambda i: _memory(i, NOT_NEEDED))
+
+    return begin
+
+
+def _memory(item: SourceItem, made: ConvertedItem) -> JsonObject:
+    return {
         "name": item.name,
         "reject": made.reject,
         "notes": list(made.notes),
@@ -263,8 +281,8 @@ def _store(writer: ArchiveWriter, item: SourceItem, made: ConvertedItem) -> None
         "sketches": [one for _, _, one in made.images],
         "range": made.ranges,
         "ids": made.ids,
+        **({"left_out": made.left_out} if made.left_out else {}),
     }
-    writer.add([encoded for encoded, _, _ in made.images], memory)
 
 
 def _require_result(transform: TransformOptions) -> None:
@@ -311,8 +329,9 @@ def _conclude(
     report = writer.dest.with_name(f"{writer.dest.name}.rejected.csv")
     rejects = [*rejects, *((m["name"], m["reject"]) for m in writer.items if m["reject"])]
     shapes = Counter(_as_shape(shape) for m in writer.items for shape in m["shapes"])
+    left_out = Counter(m["left_out"] for m in writer.items if m.get("left_out"))
     if not shapes:
-        _refuse_empty(rejects, report)
+        _refuse_empty(rejects, report, left_out)
     common = shapes.most_common(1)[0][0]
     odd = _odd_items(writer, common)
     if len(odd) > 1 and options.transform.result is None:
@@ -339,10 +358,11 @@ def _conclude(
         package_version=VERSION,
         split=_split_record(options),
         view=options.view,
+        polygons=options.polygons,
         sizing=options.transform.record(),
         cohort=options.cohort,
     )
-    summary = _summary(writer, items, info, rejects)
+    summary = replace(_summary(writer, items, info, rejects), left_out=+left_out)
     writer.finish(info)
     return summary
 
@@ -352,7 +372,10 @@ def _split_record(options: PrepareOptions) -> SplitRecord | None:
     return None if origin is None else SplitRecord(origin=origin, official=True)
 
 
-def _refuse_empty(rejects: Rejects, report: Path) -> NoReturn:
+def _refuse_empty(rejects: Rejects, report: Path, left_out: Mapping[str, int]) -> NoReturn:
+    if left_out and not rejects:
+        counts = ", ".join(f"{count} {why}" for why, count in left_out.items())
+        raise UserError(f"no image is left: {counts}; ask less of them")
     if not rejects:
         raise UserError("the source holds no image")
     write_rejects(report, rejects)

@@ -63,6 +63,8 @@ class ArchiveInfo(Config):
     split: SplitRecord | None = None
     view: JsonObject | None = None
     """Window of grey values and conversion of colours that were asked for when it was made."""
+    polygons: JsonObject | None = None
+    """Classes of polygons on slides with their ids in masks, and how labels were made of them."""
     sizing: JsonObject | None = None
     """How its images got their size: `fit`, `resize_filter` and `tile` of `prepare`."""
     cohort: CohortNote | None = None

@@ -93,6 +93,8 @@ class SourceItem:
         columns: further manifest columns.
         origin: real or synthetic.
         split: train, val or test where somebody has split the source already, else None.
+        most: a name, and how many of the items that have it are taken, the first that are not
+            unwanted; None where all are.
     """
 
     name: str
@@ -102,7 +104,14 @@ class SourceItem:
     columns: Mapping[str, str] = field(default_factory=dict)
     origin: Origin = "real"
     split: str | None = None
+    most: tuple[str, int] | None = None
 
 
 class UnreadableError(Exception):
     """A source file cannot be read as an image; the message is the reason without the name."""
+
+
+class UnwantedError(UnreadableError):
+    """An image is sound and does not meet what is wanted; the message is the reason, the same for
+    all such images.
+    """

@@ -78,6 +78,41 @@ class Dicom:
     captures: bool = False
 
 
+class Unmarked(enum.StrEnum):
+    """What masks of tiles hold where no polygon is."""
+
+    BACKGROUND = "background"
+    """0."""
+    IGNORED = "ignored"
+    """255: nobody said what is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Regions:
+    """What becomes of polygons that were drawn on slides.
+
+    Attributes:
+        folder: where their files lie; None for beside each slide.
+        classes: all classes; that at place k has the id k + 1 in masks.
+        renamed: class in the files -> class.
+        share: of a tile, 0 to 1, that a class must cover to be its label.
+        outside: label of tiles of which no class covers so much; None to leave them out.
+        masks: whether tiles have masks, and what these hold outside; None for no masks.
+    """
+
+    folder: Container | None = None
+    classes: tuple[str, ...] = ()
+    renamed: tuple[tuple[str, str], ...] = ()
+    share: float = 0.5
+    outside: str | None = None
+    masks: Unmarked | None = None
+
+    @property
+    def ids(self) -> dict[str, int]:
+        """Class -> its id in masks."""
+        return {name: k for k, name in enumerate(self.classes, start=1)}
+
+
 @dataclass(frozen=True, slots=True)
 class Slides:
     """Which tiles of whole slides a user wants.
@@ -91,6 +126,7 @@ class Slides:
         tissue: least share of tissue in a tile, 0 to 1.
         pen: largest share of ink, 0 to 1.
         sharpness: least standard deviation of the Laplacian of grey values; 0 for any.
+        regions: polygons that were drawn on them; None where they are not asked for.
     """
 
     tile: int
@@ -101,6 +137,7 @@ class Slides:
     tissue: float = 0.5
     pen: float = 0.02
     sharpness: float = 0.0
+    regions: Regions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +187,15 @@ class Frame:
     """Where it lies in the patient, where the file says it."""
     identity: str = ""
     """Equal for copies of one image in files of different names, where the file says it."""
+    label: str | None = None
+    """Its class, where the file says it."""
+
+    masked: bool = False
+    """Whether the file that holds the image holds its mask, too."""
+    most: int | None = None
+    """Of all such images of its file so many are taken, the first that `read` does not refuse as
+    `UnwantedError`.
+    """
 
 
 class Reader(Protocol):
@@ -184,6 +230,10 @@ class Reader(Protocol):
     def frames(self, file: SourceFile, reading: Reading) -> Iterable[Frame]:
         """The images of a file that are wanted, in order."""
         ...
+
+    def left_out(self, file: SourceFile, reading: Reading) -> Mapping[str, int]:
+        """Reason -> how many images of a file are not among its frames, where that is counted."""
+        return {}
 
     def read(
         self, file: SourceFile, frame: str, reading: Reading

@@ -14,7 +14,7 @@ from synthograph.core.record import SourceItem, UnreadableError
 from synthograph.core.spec import MASKS
 from synthograph.core.untrusted.containers import Container, open_container, unwrap, without_runs
 from synthograph.core.untrusted.dataset_json import DATASET
-from synthograph.sources.base import AS_IT_COMES, Reading
+from synthograph.sources.base import AS_IT_COMES, Reading, SourceFile
 from synthograph.sources.cells import MISSING, missing_marks
 from synthograph.sources.classes import are_names, name_classes
 from synthograph.sources.cohorts.record import Cohort
@@ -30,6 +30,7 @@ from synthograph.sources.readers import (
     FileDecoder,
     is_image,
     known_formats,
+    left_out_of,
     sort_out,
     stem_key,
 )
@@ -116,6 +117,7 @@ class FileSource:
         rejects: images without row, label or modality partner, and files that cannot be opened.
         remarks: where labels come from, and what was ignored, with counts.
         split_origin: what gave the images their split; None where nothing did.
+        left_out: file -> reason -> how many of its images are not wanted.
     """
 
     items: list[SourceItem]
@@ -123,6 +125,7 @@ class FileSource:
     rejects: list[RejectedFile]
     remarks: list[str]
     split_origin: str | None = None
+    left_out: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 def read_files(options: FileSourceOptions) -> FileSource:
@@ -162,15 +165,19 @@ def read_files(options: FileSourceOptions) -> FileSource:
     for name in unpaired:
         rejected.setdefault(name, unpaired[name])
     kept = [name for name in images if name not in rejected]
-    labels, classes = _name_labels(kept, label_facts, facts, found)
+    labels, classes = _name_labels(kept, label_facts, facts, found, options.reading)
     items: list[SourceItem] = []
     seen: dict[str, str] = {}
+    left_out: dict[str, Mapping[str, int]] = {}
     for name in kept:
         decoder = _decoder(options, found, pairs, name)
         try:
             items += items_of(decoder, labels.get(name), facts, split_facts, seen)
+            counts = left_out_of(SourceFile(found.source, name), options.reading)
+            left_out |= {name: counts} if counts else {}
         except UnreadableError as error:
             rejected[name] = str(error)
+    found.remarks += _remark_left_out(left_out)
     empty = empty_files(kept, items, rejected, seen)
     found.remarks += [empty] if empty else []
     _remark_groups(items, facts, found)
@@ -180,7 +187,17 @@ def read_files(options: FileSourceOptions) -> FileSource:
             for key in place.renamed()
         ]
     found.rejects.extend(RejectedFile(name, reason) for name, reason in rejected.items())
-    return FileSource(items, classes, found.rejects, found.remarks, _split_origin(split_facts))
+    return FileSource(
+        items, classes, found.rejects, found.remarks, _split_origin(split_facts), left_out
+    )
+
+
+def _remark_left_out(left_out: Mapping[str, Mapping[str, int]]) -> list[str]:
+    counts = sum(map(Counter, left_out.values()), Counter[str]())
+    if not counts:
+        return []
+    told = ", ".join(f"{count} {why}" for why, count in counts.items())
+    return [f"left out of {len(left_out)} file(s): {told}"]
 
 
 def _split_origin(place: Facts | None) -> str | None:
@@ -444,12 +461,18 @@ def _pair_all(
 
 
 def _name_labels(
-    kept: Sequence[str], label_facts: Facts | None, facts: Sequence[Facts], found: _Found
+    kept: Sequence[str],
+    label_facts: Facts | None,
+    facts: Sequence[Facts],
+    found: _Found,
+    reading: Reading,
 ) -> tuple[dict[str, str], list[str] | None]:
     """Image -> class name, and the classes in order."""
     if label_facts is None:
         vectors = next((place.origin for place in facts if place.has_vector), None)
-        found.remarks.append(f"label vectors come from {vectors}" if vectors else "no labels found")
+        drawn = reading.slides is not None and reading.slides.regions is not None
+        other = "labels come from polygons on slides" if drawn else "no labels found"
+        found.remarks.append(f"label vectors come from {vectors}" if vectors else other)
         return {}, None
     unused = [f.origin for f in facts if f is not label_facts and (f.has_label or f.has_vector)]
     instead = f", not from {', '.join(unused)}" if unused else ""

@@ -43,13 +43,15 @@ def items_of(
     for frame in frames:
         if frame.identity and seen.setdefault(frame.identity, name) != name:
             continue
+        mask = (container, name) if frame.masked else None
         yield SourceItem(
             f"{name}#{frame.name}" if frame.name else name,
-            dataclasses.replace(decoder, frame=frame.name),
-            label,
+            dataclasses.replace(decoder, frame=frame.name, mask=decoder.mask or mask),
+            frame.label if label is None else label,
             (row and row.group) or frame.group,
             {**frame.columns, **columns},
             split=split_facts.rows[name].split if split_facts else None,
+            most=None if frame.most is None else (name, frame.most),
         )
 
 

@@ -4,7 +4,7 @@ A new format is one file of this room that holds a `Reader`, and one entry in `R
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -86,7 +86,8 @@ def _known_reader(file: SourceFile, reading: Reading) -> Reader | None:
 
 _NO_IMAGES = frozenset(
     ".csv .tsv .txt .json .jsonl .xml .md .html .htm .pdf .xls .xlsx .ods .doc .docx .rtf .py .m "
-    ".r .log .yaml .yml .toml .ini .zip .gz .tar .7z .rar .db .sqlite .mp4 .avi .mov .wav".split()
+    ".r .log .yaml .yml .toml .ini .zip .gz .tar .7z .rar .db .sqlite .mp4 .avi .mov .wav "
+    ".geojson".split()
 )
 """Endings of files that are not looked into."""
 
@@ -127,6 +128,16 @@ def frames_of(file: SourceFile, reading: Reading = AS_IT_COMES) -> Iterable[Fram
     """
     reader = _known_reader(file, reading)
     return (Frame(),) if reader is None or reader.missing() else reader.frames(file, reading)
+
+
+def left_out_of(file: SourceFile, reading: Reading = AS_IT_COMES) -> Mapping[str, int]:
+    """Reason -> how many images of a file `frames_of` leaves out, where that is counted.
+
+    Raises:
+        UnreadableError: as `frames_of`.
+    """
+    reader = _known_reader(file, reading)
+    return {} if reader is None or reader.missing() else reader.left_out(file, reading)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 import contextlib
 import hashlib
 import importlib.util
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,10 +13,19 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from synthograph.core.record import Pixels, UnreadableError
+from synthograph.core.record import Pixels, UnreadableError, UnwantedError
 from synthograph.sources.base import Frame, Reader, Reading, Slides, SourceFile
+from synthograph.sources.slide_regions import (
+    Drawing,
+    colours_of,
+    drawing_of,
+    label_tiles,
+    mask_of,
+    stamp_of,
+)
 from synthograph.sources.thresholds import otsu
 
+TILE, PAPER = (0, 90, 200), (255, 255, 255)
 MAX_OVERVIEW = 2048
 """Longest side of the picture of a slide in which its tissue is found."""
 _PALEST = 0.05
@@ -24,6 +34,8 @@ _DARK = 0.2  # value, 0 to 1, of marks in black ink and of edges of the glass
 _PEN_SATURATION = 0.6
 _PEN_HUES = (0.22, 0.70)
 """From green to blue, which no common stain is; markers for glass are. 0 and 1 are red."""
+TRIED = 10
+"""Tiles that are read at most for one that is sharp, where only some of a slide are drawn."""
 _SCALE_TOLERANCE = 1.05
 """How much coarser than asked for a slide may have been scanned."""
 
@@ -44,13 +56,35 @@ class Overview:
     pen: np.ndarray
     scale: float
 
-    def shares(self, x: int, y: int, side: float) -> tuple[float, float]:
-        """Share of tissue and of ink in a square of the whole slide."""
-        top, left = int(y / self.scale), int(x / self.scale)
-        size = max(int(np.ceil(side / self.scale)), 1)
-        part = (slice(top, top + size), slice(left, left + size))
-        tissue, pen = self.tissue[part], self.pen[part]
-        return (float(tissue.mean()), float(pen.mean())) if tissue.size else (0.0, 0.0)
+    def shares(self, corners: np.ndarray, side: float) -> tuple[np.ndarray, np.ndarray]:
+        """Shares of tissue and of ink in squares of the whole slide, [n] each.
+
+        Args:
+            corners: left and top of each, [n, 2].
+            side: of all.
+        """
+        lows = (corners / self.scale).astype(np.int64)
+        ends = np.minimum(lows + max(int(np.ceil(side / self.scale)), 1), self.tissue.shape[::-1])
+        sizes = np.prod(np.maximum(ends - lows, 0), axis=1)
+        counts = (_count(area, lows, ends) for area in (self.tissue, self.pen))
+        tissue, pen = (count / np.maximum(sizes, 1) for count in counts)
+        return tissue, pen
+
+
+def _count(area: np.ndarray, lows: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Pixels that are true in boxes [n, 2] to [n, 2], by a table of sums from the corner on."""
+    sums = np.pad(area.astype(np.int64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    lows = np.minimum(lows, ends)
+    (x0, y0), (x1, y1) = lows.T, ends.T
+    return sums[y1, x1] - sums[y0, x1] - sums[y1, x0] + sums[y0, x0]
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The tiles of a slide that are wanted, and why how many others are not."""
+
+    frames: tuple[Frame, ...]
+    left_out: Mapping[str, int]
 
 
 class SlideReader(Reader):
@@ -80,48 +114,88 @@ class SlideReader(Reader):
 
         return openslide.OpenSlide.detect_format(path) is not None
 
-    def frames(self, file: SourceFile, reading: Reading) -> Iterator[Frame]:
+    def frames(self, file: SourceFile, reading: Reading) -> tuple[Frame, ...]:
         """Its tiles of tissue, in the order of a random draw where only some are wanted."""
-        wanted = _wanted(reading)
-        slide = _slide(_path(file))
-        with _failures():
-            mpp, step = _scale(slide, wanted)
-            corners, seen = _corners(slide, wanted, step), overview(slide)
-            if wanted.per_slide is not None:
-                random = np.random.default_rng(_seed(file.name, wanted.seed))
-                corners = [corners[i] for i in random.permutation(len(corners))]
-            taken = 0
-            for x, y in corners:
-                tissue, pen = seen.shares(x, y, wanted.tile * step)
-                if tissue < wanted.tissue or pen > wanted.pen:
-                    continue
-                if wanted.sharpness and sharpness(_tile(slide, x, y, wanted)) < wanted.sharpness:
-                    continue
-                taken += 1
-                yield Frame(
-                    f"x{x}y{y}",
-                    _stem(file.name),
-                    {
-                        "slide_x": str(x),
-                        "slide_y": str(y),
-                        "mpp": f"{wanted.mpp or mpp:g}",
-                        "tissue": f"{tissue:.2f}",
-                    },
-                )
-                if taken == wanted.per_slide:
-                    return
+        return _choose(file, _stamp(file, reading), reading).frames
+
+    def left_out(self, file: SourceFile, reading: Reading) -> Mapping[str, int]:
+        """Reason -> how many tiles are not taken; blurred ones are found when they are read."""
+        return _choose(file, _stamp(file, reading), reading).left_out
 
     def read(
         self, file: SourceFile, frame: str, reading: Reading
     ) -> tuple[Pixels, tuple[str, ...]]:
-        """A tile in RGB, at the wanted scale."""
-        x, y = (int(part) for part in frame.removeprefix("x").split("y"))
+        """A tile in RGB, at the wanted scale.
+
+        Raises:
+            UnwantedError: it is blurred.
+        """
+        (x, y), wanted = _corner(frame), _wanted(reading)
         with _failures():
-            return _tile(_slide(_path(file)), x, y, _wanted(reading)), ()
+            tile = _tile(_slide(_path(file)), x, y, wanted)
+        if wanted.sharpness and sharpness(tile) < wanted.sharpness:
+            raise UnwantedError(f"tiles blurred (sharpness below {wanted.sharpness:g})")
+        return tile, ()
 
     def read_mask(self, file: SourceFile, frame: str, reading: Reading) -> np.ndarray:
-        """Refused: no slide holds class ids."""
-        raise UnreadableError("a whole slide is no mask")
+        """Class ids [h, w] of the polygons that were drawn on the slide, at the tile's scale."""
+        wanted = _wanted(reading)
+        if wanted.regions is None:
+            raise UnreadableError("a whole slide is no mask")
+        slide = _slide(_path(file))
+        drawing = drawing_of(file, _bounds(slide), wanted.regions)
+        _, step = _scale(slide, wanted)
+        return mask_of(drawing, _corner(frame), step, wanted.tile, wanted.regions)
+
+
+@lru_cache(maxsize=2)
+def _choose(file: SourceFile, stamp: str, reading: Reading) -> Chosen:
+    """The tiles of a slide that are wanted; asked for its frames and for those left out."""
+    wanted = _wanted(reading)
+    slide, left_out = _slide(_path(file)), Counter[str]()
+    with _failures():
+        mpp, step = _scale(slide, wanted)
+        corners = _corners(slide, wanted, step)
+        tissue, pen = overview(slide).shares(corners, wanted.tile * step)
+    order = np.arange(len(corners))
+    if wanted.per_slide is not None:
+        order = np.random.default_rng(_seed(file.name, wanted.seed)).permutation(len(corners))
+    bare, inked = tissue < wanted.tissue, pen > wanted.pen
+    left_out[f"tiles with less than {wanted.tissue:.0%} of tissue"] = int(bare.sum())
+    left_out["tiles with ink of a marker"] = int((inked & ~bare).sum())
+    order = order[~(bare | inked)[order]]
+    labels: list[str | None] = [None] * len(order)
+    if wanted.regions is not None:
+        drawing = drawing_of(file, _bounds(slide), wanted.regions)
+        labels = label_tiles(drawing, corners[order], wanted.tile * step, wanted.regions)
+        left_out["tiles of which no class of polygons covers enough"] = labels.count(None)
+    kept = [
+        (n, label) for n, label in zip(order, labels, strict=True) if label or not wanted.regions
+    ]
+    if wanted.per_slide is not None:
+        most = wanted.per_slide * (TRIED if wanted.sharpness else 1)
+        left_out["tiles that were not drawn"] = max(len(kept) - most, 0)
+        kept = kept[:most]
+    return Chosen(
+        tuple(
+            Frame(
+                f"x{x}y{y}",
+                _stem(file.name),
+                {
+                    "slide_x": str(x),
+                    "slide_y": str(y),
+                    "mpp": f"{wanted.mpp or mpp:g}",
+                    "tissue": f"{tissue[n]:.2f}",
+                },
+                label=label,
+                masked=wanted.regions is not None and wanted.regions.masks is not None,
+                most=wanted.per_slide if wanted.sharpness else None,
+            )
+            for n, label in kept
+            for x, y in [corners[n].tolist()]
+        ),
+        +left_out,
+    )
 
 
 def overview(slide: Any) -> Overview:  # noqa: ANN401 - OpenSlide has no types
@@ -147,7 +221,8 @@ def overview(slide: Any) -> Overview:  # noqa: ANN401 - OpenSlide has no types
 def sketch(
     file: SourceFile, reading: Reading, corners: Iterable[tuple[int, int]], side: int
 ) -> np.ndarray:
-    """A picture of a slide: what is no tissue is pale, tiles are framed, ink is black.
+    """A picture of a slide: what is no tissue is pale, tiles are framed, ink is black, polygons
+    have the colours of their classes, holes are white.
 
     Args:
         file: the slide.
@@ -162,6 +237,7 @@ def sketch(
     with _failures():
         _, step = _scale(slide, wanted)
         seen = overview(slide)
+    drawing = drawing_of(file, _bounds(slide), wanted.regions) if wanted.regions else Drawing()
     shown = seen.picture.astype(np.float32)
     shown = np.where(seen.tissue[..., None], shown, 255 - (255 - shown) * 0.3)
     shown[seen.pen] = 0
@@ -171,7 +247,13 @@ def sketch(
     pen, tile = ImageDraw.Draw(picture), wanted.tile * step
     for x, y in corners:
         box = [x / scale, y / scale, (x + tile) / scale, (y + tile) / scale]
-        pen.rectangle(box, outline=(0, 90, 200))
+        pen.rectangle(box, outline=TILE)
+    colours = colours_of(wanted.regions) if wanted.regions else {}
+    for polygon in drawing.polygons.polygons:
+        colour = colours.get(polygon.name, PAPER)
+        for ring in polygon.rings:
+            line = (np.vstack([ring, ring[:1]]) + drawing.corner) / scale
+            pen.line([(x, y) for x, y in line.tolist()], fill=colour, width=2)
     return np.asarray(picture)
 
 
@@ -230,12 +312,31 @@ def _scale(slide: Any, wanted: Slides) -> tuple[float, float]:  # noqa: ANN401
     return mpp, wanted.mpp / mpp
 
 
-def _corners(slide: Any, wanted: Slides, step: float) -> list[tuple[int, int]]:  # noqa: ANN401
-    """Corners of all tiles that lie within the slide, in pixels of the whole slide."""
+def _corners(slide: Any, wanted: Slides, step: float) -> np.ndarray:  # noqa: ANN401
+    """Corners [n, 2] of all tiles that lie within the slide, in pixels of the whole slide."""
     width, height = slide.dimensions
     side, stride = wanted.tile * step, (wanted.tile - wanted.overlap) * step
     across, down = (int((n - side) // stride) + 1 if n >= side else 0 for n in (width, height))
-    return [(round(i * stride), round(j * stride)) for j in range(down) for i in range(across)]
+    places = [(round(i * stride), round(j * stride)) for j in range(down) for i in range(across)]
+    return np.array(places, np.int64).reshape(-1, 2)
+
+
+def _corner(frame: str) -> tuple[int, int]:
+    x, y = frame.removeprefix("x").split("y")
+    return int(x), int(y)
+
+
+def _bounds(slide: Any) -> tuple[float, float]:  # noqa: ANN401
+    """Corner of the part of a slide that was scanned."""
+    told = (slide.properties.get(f"openslide.bounds-{axis}") for axis in "xy")
+    x, y = (float(value or 0) for value in told)
+    return x, y
+
+
+def _stamp(file: SourceFile, reading: Reading) -> str:
+    regions = reading.slides.regions if reading.slides else None
+    drawn = stamp_of(file, regions) if regions else ""
+    return f"{file.container.stamp(file.name)} {drawn}"
 
 
 def _tile(slide: Any, x: int, y: int, wanted: Slides) -> Image.Image:  # noqa: ANN401

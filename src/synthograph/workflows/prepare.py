@@ -23,12 +23,13 @@ from synthograph.core.record import SourceItem
 from synthograph.core.request import Result, keeping
 from synthograph.core.spec import stated
 from synthograph.core.untrusted.documents import JsonObject
-from synthograph.sources.base import Grey
+from synthograph.sources.base import Grey, SourceFile
 from synthograph.sources.cohorts import Cohort
 from synthograph.sources.files import FileSourceOptions, read_files
 from synthograph.sources.layouts import LAYOUTS
 from synthograph.sources.layouts.base import EntryDecoder, read_layout
 from synthograph.sources.readers import FileDecoder
+from synthograph.sources.slide_regions import stamp_of
 from synthograph.sources.view import (
     Colour,
     View,
@@ -41,7 +42,9 @@ from synthograph.sources.view import (
 from synthograph.workflows.grid import draw_grid, refuse_grid
 from synthograph.workflows.prepare_cohort import completed, file_options, notes_of
 from synthograph.workflows.prepare_plan import PreparePlan, plan
+from synthograph.workflows.reading import read_as
 from synthograph.workflows.requests import PrepareRequest
+from synthograph.workflows.slide_polygons import record_of, regions_of
 from synthograph.workflows.slide_sheet import draw_slides
 
 ORIGINS = {
@@ -86,6 +89,10 @@ DESCRIBED = (
     "per_slide",
     "min_sharpness",
     "slide_sheet",
+    "polygons",
+    "polygon_classes",
+    "polygon_outside",
+    "polygon_masks",
 )
 """What says of image files what they are, which some sources know of themselves."""
 PreparationInputs = tuple[Sequence[SourceItem], PrepareOptions, Rejects]
@@ -124,6 +131,7 @@ class PrepareResult(Result):
         if found.images < MIN_IMAGES:
             yield f"note: {few_images_note(found.images)}"
         yield from (f"  {count} files: {note}" for note, count in found.notes.items())
+        yield from (f"  left out: {count} {why}" for why, count in found.left_out.items())
         if found.small_range is not None:
             least, low, high, largest = found.small_range
             yield (
@@ -267,7 +275,11 @@ def _inputs(
         return _from_layout(request, request.layout, rules, progress)
     if is_archive(request.source):
         return _from_archive(request, rules)
+    regions, remarks = regions_of(request)
+    for remark in remarks:
+        progress.log(f"note: {remark}")
     further = {
+        "reading": read_as(request, regions),
         "primary": request.primary or "image",
         "modalities": modalities,
         "masks": request.masks,
@@ -346,6 +358,7 @@ def _from_archive(request: PrepareRequest, rules: PrepareOptions) -> Preparation
         "snapshots": archive.info.snapshots,
         "view": archive.info.view,
         "cohort": archive.info.cohort,
+        "polygons": archive.info.polygons,
     }
     if rules.invariances is None:
         kept["invariances"] = archive.info.invariances
@@ -381,7 +394,12 @@ def _from_files(
     for remark in files.remarks:
         progress.log(f"note: {remark}")
     rejects = [(reject.name, reject.reason) for reject in files.rejects]
-    found: JsonObject = {"classes": files.classes, "split_origin": files.split_origin}
+    regions = options.reading.slides.regions if options.reading.slides else None
+    found: JsonObject = {
+        "classes": files.classes,
+        "split_origin": files.split_origin,
+        "polygons": record_of(regions),
+    }
     if options.cohort is not None:
         found |= notes_of(options.cohort.cohort, files.items)
     return files.items, rules.model_copy(update=found), rejects
@@ -422,6 +440,7 @@ def _stamp(items: Sequence[SourceItem]) -> str:
     were changed since is not continued.
     """
     digest = hashlib.sha256()
+    drawn: set[str] = set()
     for decode in (item.decode for item in items):
         if isinstance(decode, EntryDecoder):
             for name in decode.names:
@@ -430,7 +449,17 @@ def _stamp(items: Sequence[SourceItem]) -> str:
             masks = [(MASKS, *decode.mask)] if decode.mask else []
             for kind, container, name in (*decode.parts, *masks):
                 digest.update(f"{kind}\n{container}\n{name}\n{container.stamp(name)}\n".encode())
+        if isinstance(decode, FileDecoder) and decode.parts[0][2] not in drawn:
+            drawn.add(decode.parts[0][2])
+            digest.update(_stamp_of_polygons(decode))
     return digest.hexdigest()
+
+
+def _stamp_of_polygons(decode: FileDecoder) -> bytes:
+    slides, (_, container, name) = decode.reading.slides, decode.parts[0]
+    if slides is None or slides.regions is None:
+        return b""
+    return f"{stamp_of(SourceFile(container, name), slides.regions)}\n".encode()
 
 
 def _modalities(texts: Sequence[str]) -> dict[str, Path]:

@@ -10,7 +10,6 @@ from synthograph.sources.cohorts import Cohort, load_cohort
 from synthograph.sources.cohorts.rows import Wanted
 from synthograph.sources.files import FileSourceOptions
 from synthograph.sources.tables import parse_columns
-from synthograph.workflows.reading import read_as
 from synthograph.workflows.requests import PrepareRequest
 
 
@@ -42,7 +41,7 @@ def file_options(
     Args:
         request: a completed one.
         cohort: its cohort.
-        further: other options, as keywords.
+        further: other options, as keywords, such as how the files are read.
 
     Raises:
         UserError: an option breaks a rule.
@@ -68,7 +67,6 @@ def file_options(
         missing=request.missing,
         folders=request.folders,
         split_files=request.split_files,
-        reading=read_as(request),
         **further,
     )
 

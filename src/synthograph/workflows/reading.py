@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from synthograph.core.errors import UserError
-from synthograph.sources.base import Axis, Dicom, Grey, Reading, Slides
+from synthograph.sources.base import Axis, Dicom, Grey, Reading, Regions, Slides
 from synthograph.sources.dicom import check_tags
 from synthograph.workflows.requests import PrepareRequest
 
@@ -12,8 +12,8 @@ _SECRET = 16
 _MAX_SECRET = 1 << 16
 
 
-def read_as(request: PrepareRequest) -> Reading:
-    """How files are read.
+def read_as(request: PrepareRequest, regions: Regions | None = None) -> Reading:
+    """How files are read; regions are what becomes of polygons on slides.
 
     Raises:
         UserError: an element that would name a patient, a secret that is none, or a pattern that is
@@ -40,11 +40,11 @@ def read_as(request: PrepareRequest) -> Reading:
             series=request.series_description,
             captures=request.captures,
         ),
-        slides=_slides(request),
+        slides=_slides(request, regions),
     )
 
 
-def _slides(request: PrepareRequest) -> Slides | None:
+def _slides(request: PrepareRequest, regions: Regions | None) -> Slides | None:
     if request.tile is None:
         if request.mpp is not None or request.per_slide is not None:
             raise UserError("--mpp and --per-slide are about tiles: give their side, --tile 256")
@@ -57,6 +57,7 @@ def _slides(request: PrepareRequest) -> Slides | None:
         seed=request.tile_seed,
         tissue=request.min_tissue,
         sharpness=request.min_sharpness,
+        regions=regions,
     )
 
 

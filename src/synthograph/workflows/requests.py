@@ -107,6 +107,29 @@ class PrepareRequest(Request):
     slide_sheet: Path | None = Field(
         None, description="also draw a PNG of all whole slides with the tiles that are taken"
     )
+    polygons: Path | None = Field(
+        None,
+        description="polygons that were drawn on whole slides (GeoJSON of QuPath, XML of ASAP) "
+        "label their tiles: a folder of files called like the slides, or beside",
+    )
+    polygon_classes: Words = Field(
+        (),
+        description="classes of polygons under other names: Tumor=tumour,_1=tumour,_2=hole; "
+        "NAME= leaves some out",
+    )
+    polygon_share: float = Field(
+        0.5, gt=0, le=1, description="share of a tile that a class must cover to be its label"
+    )
+    polygon_outside: str | None = Field(
+        None,
+        description="label of tiles that no class covers so, such as none; they are left out if "
+        "not given",
+    )
+    polygon_masks: Literal["background", "ignored"] | None = Field(
+        None,
+        description="also make masks of polygons; elsewhere they hold 0 (background) or 255 "
+        "(ignored)",
+    )
     tag: Words = Field(
         (), description="DICOM elements that become columns, such as Laterality,PatientSex"
     )

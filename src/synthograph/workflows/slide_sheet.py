@@ -11,6 +11,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.record import SourceItem
 from synthograph.sources.base import SourceFile
 from synthograph.sources.readers import FileDecoder
+from synthograph.sources.slide_regions import colours_of
 from synthograph.sources.slides import sketch
 from synthograph.workflows.grid import write_picture
 
@@ -47,4 +48,6 @@ def draw_slides(items: Sequence[SourceItem], path: Path) -> None:
     starts = range(0, len(pictures), _ROW)
     rows = [("", pictures[i : i + _ROW]) for i in starts]
     words = [captions[i : i + _ROW] for i in starts]
-    write_picture(path, contact_sheet(rows, factor=1, captions=words))
+    regions = shown[0][0].reading.slides.regions if shown[0][0].reading.slides else None
+    legend = list(colours_of(regions).items()) if regions else []
+    write_picture(path, contact_sheet(rows, factor=1, captions=words, legend=legend))
