@@ -113,7 +113,7 @@ def test_how_many_processes(
 ) -> None:
     counts = []
 
-    def pool(items: object, options: object, count: int) -> Iterator[None]:
+    def pool(items: object, options: object, places: object, *, count: int) -> Iterator[None]:
         counts.append(count)
         yield from ()
 

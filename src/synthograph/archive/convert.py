@@ -84,8 +84,11 @@ def convert_all(
     """
     count = min(workers or usable_cores(), MAX_WORKERS, len(items))
     places = Places(taken or {})
-    make = partial(_make_in_pool, count=count) if count > 1 else _make_here
-    made = make(items, options, places)
+    made = (
+        _make_in_pool(items, options, places, count=count)
+        if count > 1
+        else _make_here(items, options, places)
+    )
     try:
         yield from made
     except (MemoryError, BrokenProcessPool) as error:
@@ -112,7 +115,7 @@ def _make_here(
 
 
 def _make_in_pool(
-    items: Sequence[SourceItem], options: TransformOptions, places: Places, count: int
+    items: Sequence[SourceItem], options: TransformOptions, places: Places, *, count: int
 ) -> Generator[ConvertedItem, None, None]:
     # a fork of a process with torch threads can hang
     pool = ProcessPoolExecutor(

@@ -2,9 +2,11 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 from synthograph.archive.advice import MIN_IMAGES, NO_GROUPS, NOT_STATED, few_images_note
 from synthograph.archive.cohort_note import CohortNote
@@ -46,6 +48,7 @@ from synthograph.workflows.reading import read_as
 from synthograph.workflows.requests import PrepareRequest
 from synthograph.workflows.slide_polygons import record_of, regions_of
 from synthograph.workflows.slide_sheet import draw_slides
+from synthograph.workflows.slide_table import refuse_table, write_slides
 
 ORIGINS = {
     "transform.width": "width",
@@ -89,14 +92,23 @@ DESCRIBED = (
     "per_slide",
     "min_sharpness",
     "slide_sheet",
+    "slide_table",
     "polygons",
     "polygon_classes",
     "polygon_outside",
     "polygon_masks",
 )
 """What says of image files what they are, which some sources know of themselves."""
-PreparationInputs = tuple[Sequence[SourceItem], PrepareOptions, Rejects]
-"""The images, the rules with what the source adds to them, and what cannot be used of it."""
+
+
+class PreparationInputs(NamedTuple):
+    """The images, the rules with what the source adds to them, and what cannot be used of it."""
+
+    items: Sequence[SourceItem]
+    rules: PrepareOptions
+    rejects: Rejects
+    left_out: Mapping[str, Mapping[str, int]] = MappingProxyType({})
+    """File -> reason -> how many of its images are not wanted."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -231,14 +243,13 @@ def run(
     refuse_destination(request.dest, replace=request.force, way_out="add --force to replace it")
     refuse_grid(request.grid, replace=request.force)
     refuse_grid(request.slide_sheet, replace=request.force)
+    refuse_table(request.slide_table, replace=request.force)
     request, cohort = completed(request)
-    items, rules, rejects = _inputs(request, cohort, progress)
+    found = _inputs(request, cohort, progress)
     if request.dry_run:
-        return plan(request.dest, items, rules, rejects)
-    if request.slide_sheet is not None:
-        draw_slides(items, request.slide_sheet)
-        progress.log(f"{request.slide_sheet}")
-    items, rules, files = *_view(request, items, rules, progress), _stamp(items)
+        return plan(request.dest, found.items, found.rules, found.rejects)
+    files = _stamp(found.items)
+    items, rules = _view(request, found.items, found.rules, progress)
     if request.synthetic:
         items = [replace(item, origin="synthetic") for item in items]
     if rules.invariances is None and request.part is None:
@@ -255,11 +266,17 @@ def run(
         done = prepare_part(items, dest, rules, part, command=command, track=track, workers=workers)
         return PreparedPart(dest, request.part, done)
     summary = prepare(
-        items, dest, rules, rejects=rejects, command=command, track=track, workers=workers
+        items, dest, rules, rejects=found.rejects, command=command, track=track, workers=workers
     )
-    if request.grid is not None:
-        with keeping(PrepareResult(dest, summary, cohort=rules.cohort)):
+    with keeping(PrepareResult(dest, summary, cohort=rules.cohort)):
+        if request.grid is not None:
             draw_grid(dest, request.grid)
+        if request.slide_sheet is not None:
+            draw_slides(found.items, open_archive(dest), request.slide_sheet)
+            progress.log(f"{request.slide_sheet}")
+        if request.slide_table is not None:
+            for line in write_slides(open_archive(dest), found.left_out, request.slide_table):
+                progress.log(line)
     return PrepareResult(dest, summary, request.grid, rules.cohort)
 
 
@@ -362,7 +379,7 @@ def _from_archive(request: PrepareRequest, rules: PrepareOptions) -> Preparation
     }
     if rules.invariances is None:
         kept["invariances"] = archive.info.invariances
-    return archive.items(), rules.model_copy(update=kept), []
+    return PreparationInputs(archive.items(), rules.model_copy(update=kept), [])
 
 
 def _refuse_described(request: PrepareRequest, why: str) -> None:
@@ -384,7 +401,7 @@ def _from_layout(
     if unnamed:
         progress.log(f"note: {unnamed} image file(s) are ignored: nothing names them")
     origin = name if any(item.split for item in items) else None
-    return items, rules.model_copy(update={"split_origin": origin}), []
+    return PreparationInputs(items, rules.model_copy(update={"split_origin": origin}), [])
 
 
 def _from_files(
@@ -402,7 +419,8 @@ def _from_files(
     }
     if options.cohort is not None:
         found |= notes_of(options.cohort.cohort, files.items)
-    return files.items, rules.model_copy(update=found), rejects
+    kept = rules.model_copy(update=found)
+    return PreparationInputs(files.items, kept, rejects, files.left_out)
 
 
 def _replacing(dest: Path, rules: PrepareOptions, progress: Progress) -> PrepareOptions:

@@ -107,6 +107,10 @@ class PrepareRequest(Request):
     slide_sheet: Path | None = Field(
         None, description="also draw a PNG of all whole slides with the tiles that are taken"
     )
+    slide_table: Path | None = Field(
+        None,
+        description="also write a CSV table of all whole slides: tiles, those left out, stain",
+    )
     polygons: Path | None = Field(
         None,
         description="polygons that were drawn on whole slides (GeoJSON of QuPath, XML of ASAP) "

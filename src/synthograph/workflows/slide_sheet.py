@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from synthograph.archive.reader import Archive
 from synthograph.core.contact_sheets import contact_sheet
 from synthograph.core.errors import UserError
 from synthograph.core.record import SourceItem
@@ -23,17 +24,24 @@ MAX_SLIDES = 40
 _ROW = 4
 
 
-def draw_slides(items: Sequence[SourceItem], path: Path) -> None:
+def draw_slides(items: Sequence[SourceItem], archive: Archive, path: Path) -> None:
     """Draw it.
+
+    Args:
+        items: of which the archive was made.
+        archive: with the tiles that were taken.
+        path: the picture.
 
     Raises:
         UserError: there is no slide among the items.
     """
+    taken = {row.source for row in archive.rows}
     tiles: dict[FileDecoder, list[tuple[int, int]]] = {}
     for item in items:
-        if isinstance(item.decode, FileDecoder) and "slide_x" in item.columns:
+        cut = "slide_x" in item.columns and item.name in taken
+        if cut and isinstance(item.decode, FileDecoder):
             corner = (int(item.columns["slide_x"]), int(item.columns["slide_y"]))
-            tiles.setdefault(replace(item.decode, frame=""), []).append(corner)
+            tiles.setdefault(replace(item.decode, frame="", mask=None), []).append(corner)
     if not tiles:
         raise UserError(f"{path}: there is no whole slide to draw; leave --slide-sheet out")
     shown = list(tiles.items())[:: -(-len(tiles) // MAX_SLIDES)]
