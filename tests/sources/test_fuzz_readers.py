@@ -20,7 +20,7 @@ from tests.sources import fuzzed
 
 resource = pytest.importorskip("resource")
 SAMPLES = fuzzed.samples()
-COUNT = 48
+COUNT = 160
 MOST_FRAMES = 1000
 """More images than any of these small files can hold."""
 MOST_MEMORY = 700 << 10

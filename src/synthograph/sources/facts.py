@@ -300,3 +300,33 @@ def _regex_row(match: re.Match[str], name: str, marks: Collection[str]) -> Table
             f"{name!r}: --name-regex finds the split {split!r}; known are {split_words()}"
         )
     return TableRow("its name", name, label, group, columns, split and split_of(split))
+
+
+def reject_unlabelled(
+    images: Sequence[str],
+    facts: Sequence[Facts],
+    label_facts: Facts | None,
+    split_facts: Facts | None,
+) -> dict[str, str]:
+    """Image -> reason, for images that a table, list or pattern does not know."""
+    rejected: dict[str, str] = {}
+    vectors = None if label_facts else next((place for place in facts if place.has_vector), None)
+    for place in facts:
+        for name in images:
+            row = place.rows.get(name)
+            if row is None and place.missing is not None:
+                rejected.setdefault(name, place.missing)
+            elif place is label_facts and (row is None or row.label is None):
+                rejected.setdefault(name, _lacks("label", place, row))
+            elif place is vectors and (row is None or not row.columns.get("y.0")):
+                rejected.setdefault(name, _lacks("label vector", place, row))
+            elif place is split_facts and (row is None or row.split is None):
+                rejected.setdefault(name, _lacks("split", place, row))
+    return rejected
+
+
+def _lacks(role: str, place: Facts, row: TableRow | None) -> str:
+    """Why an image is rejected that lacks a value which all need."""
+    mark = row.marks.get(role) if row else None
+    why = f" ({mark!r} marks a missing value; --missing says which cells do)" if mark else ""
+    return f"no {role} in {place.origin}" + (f", {row.where}" if row else "") + why

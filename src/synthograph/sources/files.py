@@ -19,10 +19,10 @@ from synthograph.sources.cells import MISSING, missing_marks
 from synthograph.sources.classes import are_names, name_classes
 from synthograph.sources.cohorts.record import Cohort
 from synthograph.sources.cohorts.rows import Wanted, read_cohort
-from synthograph.sources.facts import Facts, Told, gather_facts
+from synthograph.sources.facts import Facts, Told, gather_facts, reject_unlabelled
 from synthograph.sources.folders import folder_of, parse_folders
 from synthograph.sources.foreign import Foreign, kinds_of
-from synthograph.sources.items import empty_files, items_of
+from synthograph.sources.items import empty_files, items_of, remark_left_out
 from synthograph.sources.listing import read_listing
 from synthograph.sources.masks import BESIDE, NONE, masks_beside, offer_masks, set_apart
 from synthograph.sources.pairing import pair_by_name
@@ -36,7 +36,7 @@ from synthograph.sources.readers import (
 )
 from synthograph.sources.sequences import by_ending
 from synthograph.sources.split_files import read_split_files
-from synthograph.sources.tables import LabelTable, TableRow
+from synthograph.sources.tables import LabelTable
 
 _MODALITY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
@@ -160,7 +160,7 @@ def read_files(options: FileSourceOptions) -> FileSource:
     facts = gather_facts(images, told, folder=found.source.name, remarks=found.remarks)
     label_facts = next((f for f in facts if f.has_label), None)
     split_facts = next((f for f in facts if f.has_split), None)
-    rejected = _reject_unlabelled(images, facts, label_facts, split_facts)
+    rejected = reject_unlabelled(images, facts, label_facts, split_facts)
     pairs, unpaired = _pair_all(found, images)
     for name in unpaired:
         rejected.setdefault(name, unpaired[name])
@@ -177,7 +177,7 @@ def read_files(options: FileSourceOptions) -> FileSource:
             left_out |= {name: counts} if counts else {}
         except UnreadableError as error:
             rejected[name] = str(error)
-    found.remarks += _remark_left_out(left_out)
+    found.remarks += remark_left_out(left_out)
     empty = empty_files(kept, items, rejected, seen)
     found.remarks += [empty] if empty else []
     _remark_groups(items, facts, found)
@@ -190,14 +190,6 @@ def read_files(options: FileSourceOptions) -> FileSource:
     return FileSource(
         items, classes, found.rejects, found.remarks, _split_origin(split_facts), left_out
     )
-
-
-def _remark_left_out(left_out: Mapping[str, Mapping[str, int]]) -> list[str]:
-    counts = sum(map(Counter, left_out.values()), Counter[str]())
-    if not counts:
-        return []
-    told = ", ".join(f"{count} {why}" for why, count in counts.items())
-    return [f"left out of {len(left_out)} file(s): {told}"]
 
 
 def _split_origin(place: Facts | None) -> str | None:
@@ -401,36 +393,6 @@ def _remark_others(found: _Found, images: set[str]) -> None:
     if others:
         kinds = first_few([f"{kind} {count}" for kind, count in others.most_common()], 6)
         found.remarks.append(f"{others.total()} file(s) are no images and ignored: {kinds}")
-
-
-def _reject_unlabelled(
-    images: Sequence[str],
-    facts: Sequence[Facts],
-    label_facts: Facts | None,
-    split_facts: Facts | None,
-) -> dict[str, str]:
-    """Image -> reason, for images that a table, list or pattern does not know."""
-    rejected: dict[str, str] = {}
-    vectors = None if label_facts else next((place for place in facts if place.has_vector), None)
-    for place in facts:
-        for name in images:
-            row = place.rows.get(name)
-            if row is None and place.missing is not None:
-                rejected.setdefault(name, place.missing)
-            elif place is label_facts and (row is None or row.label is None):
-                rejected.setdefault(name, _lacks("label", place, row))
-            elif place is vectors and (row is None or not row.columns.get("y.0")):
-                rejected.setdefault(name, _lacks("label vector", place, row))
-            elif place is split_facts and (row is None or row.split is None):
-                rejected.setdefault(name, _lacks("split", place, row))
-    return rejected
-
-
-def _lacks(role: str, place: Facts, row: TableRow | None) -> str:
-    """Why an image is rejected that lacks a value which all need."""
-    mark = row.marks.get(role) if row else None
-    why = f" ({mark!r} marks a missing value; --missing says which cells do)" if mark else ""
-    return f"no {role} in {place.origin}" + (f", {row.where}" if row else "") + why
 
 
 def _pair_all(

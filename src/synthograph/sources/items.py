@@ -1,6 +1,7 @@
 """The images of files: one for each that is wanted, with what tables and the file itself say."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from synthograph.core.errors import UserError
@@ -68,6 +69,15 @@ def empty_files(
         return None
     copies = "; copies of an image in another file are taken once" if seen else ""
     return f"{len(empty)} file(s) hold no image that is wanted{copies}: {first_few(empty)}"
+
+
+def remark_left_out(left_out: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """What is said of images that are not wanted: file -> reason -> how many."""
+    counts = sum(map(Counter, left_out.values()), Counter[str]())
+    if not counts:
+        return []
+    told = ", ".join(f"{count} {why}" for why, count in counts.items())
+    return [f"left out of {len(left_out)} file(s): {told}"]
 
 
 def check_places(decoder: FileDecoder, frames: Sequence[Frame]) -> None:

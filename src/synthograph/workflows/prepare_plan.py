@@ -69,6 +69,7 @@ def plan(
     dest: Path, items: Sequence[SourceItem], rules: PrepareOptions, rejects: Rejects
 ) -> PreparePlan:
     """Count what would be prepared."""
+    items = _needed(items)
     splits = Counter(item.split for item in items if item.split)
     parts = {(item.group, item.split) for item in items if item.group and item.split}
     several = Counter(group for group, _ in parts)
@@ -86,3 +87,14 @@ def plan(
         rejects=rejects,
         cohort=rules.cohort,
     )
+
+
+def _needed(items: Sequence[SourceItem]) -> list[SourceItem]:
+    """Items without those that are there in case that others come to nothing."""
+    seen, needed = Counter[str](), []
+    for item in items:
+        name, most = item.most or ("", 1)
+        seen[name] += item.most is not None
+        if seen[name] <= most:
+            needed.append(item)
+    return needed
