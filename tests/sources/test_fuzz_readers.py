@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from synthograph.annotation.volumes import read_nifti, read_nrrd
@@ -73,8 +74,8 @@ def test_damaged_slides(tmp_path: Path) -> None:
     (tmp_path / "a.geojson").write_bytes(fuzzed.geojson())
     file, sound = SourceFile(Folder(tmp_path), "a.svs"), fuzzed.slide()
     (tmp_path / "a.svs").write_bytes(sound)
-    assert read_all(file, reading) == 8
-    for number, data in enumerate(fuzzed.damaged(sound, 3, 2 * COUNT)):
+    assert read_all(file, reading) == 12
+    for number, data in enumerate(fuzzed.damaged(sound, 3, COUNT)):
         path = tmp_path / f"{number}.svs"
         path.write_bytes(data)
         with contextlib.suppress(UnreadableError):
@@ -85,7 +86,7 @@ def test_damaged_slides(tmp_path: Path) -> None:
 def test_damaged_polygons(name: str) -> None:
     sound = fuzzed.asap() if name.endswith("xml") else fuzzed.geojson()
     assert read_polygons(sound, name, {}).polygons
-    for data in fuzzed.damaged(sound, 5, 10 * COUNT):
+    for data in fuzzed.damaged(sound, 5, 2 * COUNT):
         with contextlib.suppress(UnreadableError):
             read_polygons(data, name, {})
 
@@ -93,9 +94,24 @@ def test_damaged_polygons(name: str) -> None:
 def test_damaged_label_images() -> None:
     single = fuzzed.SINGLE_SLICE
     assert read_nrrd(fuzzed.nrrd()) and read_nifti(single)
-    for data in fuzzed.damaged(fuzzed.nrrd(), 7, 4 * COUNT):
+    for data in fuzzed.damaged(fuzzed.nrrd(), 7, 2 * COUNT):
         with contextlib.suppress(UnreadableError):
             read_nrrd(data)
-    for data in fuzzed.damaged(single, 8, 4 * COUNT):
+    for data in fuzzed.damaged(single, 8, 2 * COUNT):
         with contextlib.suppress(UnreadableError):
             read_nifti(data)
+
+
+def test_claims_beyond_the_bytes_of_a_file(tmp_path: Path) -> None:
+    file = SourceFile(Folder(tmp_path), "a.dcm")
+    claims = ((fuzzed.ExplicitVRLittleEndian, b"99"), (fuzzed.RLELossless, b"999999"))
+    for syntax, claimed in claims:
+        claim = b"IS" + len(claimed).to_bytes(2, "little") + claimed
+        (tmp_path / "a.dcm").write_bytes(fuzzed.dicom(3, syntax).replace(b"IS\2\x003 ", claim))
+        with pytest.raises(UnreadableError, match=f"says {int(claimed)} frames, more than"):
+            read_all(file, Reading())
+    volume = bytearray(fuzzed.samples()["NIfTI"]["a.nii"])
+    volume[42:48] = np.array([700, 700, 700], "<i2").tobytes()
+    (tmp_path / "a.nii").write_bytes(volume)
+    with pytest.raises(UnreadableError, match="the file is cut short: it says"):
+        read_all(SourceFile(Folder(tmp_path), "a.nii"), Reading())

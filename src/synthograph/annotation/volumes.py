@@ -5,6 +5,7 @@ Their axes run to the left, to the back and upwards where a picture's columns an
 convention of ITK, which both programs read pictures by); axes that run another way are turned.
 """
 
+import logging
 import math
 import re
 import zlib
@@ -19,7 +20,9 @@ from nibabel.orientations import apply_orientation, axcodes2ornt, io_orientation
 from synthograph.annotation.palettes import PaletteClass
 from synthograph.core.errors import UserError
 from synthograph.core.record import UnreadableError
+from synthograph.sources.silence import silent
 
+_TALKERS = (logging.getLogger("nibabel.global"), logging.getLogger("nibabel"))
 MAX_VALUES = 1 << 24
 """Of a label image: 4096x4096 pixels, or fewer in several layers."""
 MAX_BYTES = 8 * MAX_VALUES + (1 << 20)
@@ -62,7 +65,8 @@ def read_nifti(data: bytes) -> LabelImage:
     """
     plain = unpack(data) if data.startswith(b"\x1f\x8b") else data
     try:
-        image = nibabel.Nifti1Image.from_bytes(plain)
+        with silent(_TALKERS):
+            image = nibabel.Nifti1Image.from_bytes(plain)
         _refuse_many([int(side) for side in image.shape])
         values = np.asarray(image.dataobj)
         header = image.header

@@ -51,6 +51,9 @@ _OF_FRAMES = (
 """What enhanced files say of each frame, and others of all."""
 _TALKERS = tuple(map(logging.getLogger, ("pydicom", "pydicom.config")))
 _PALETTE = "PALETTE COLOR"
+_ITEM = 8  # bytes before a frame of packed pixels
+_DEFLATED = 1032
+"""How many times its size a deflated file can have at most."""
 _PSEUDONYM = 16  # hexadecimal digits
 
 
@@ -102,6 +105,7 @@ class DicomReader(Reader):
             if not wanted.captures:
                 _refuse_captures(header)
             count = int(header.get("NumberOfFrames") or 1)
+            _refuse_frames(file, header, count)
             group, identity = _group(header, wanted), str(header.get("SOPInstanceUID", ""))
             digits = len(str(count - 1))
             for index in range(count):
@@ -289,6 +293,22 @@ def _refuse_no_image(header: FileDataset) -> None:
         raise UnreadableError(f"DICOM without an image{f' ({name})' if name else ''}")
     if "PhotometricInterpretation" not in header:
         raise UnreadableError("DICOM is damaged: it does not say what its grey values mean")
+
+
+def _refuse_frames(file: SourceFile, header: FileDataset, count: int) -> None:
+    """Refuse more frames than the bytes of a file can hold: they are listed before they are read.
+
+    A frame of its own in a packed file begins with eight bytes (PS3.5 A.4).
+    """
+    path, syntax = file.local(), header.file_meta.get("TransferSyntaxUID")
+    held = len(file.read()) if path is None else path.stat().st_size
+    if syntax == DeflatedExplicitVRLittleEndian:
+        held *= _DEFLATED
+    bits = int(header.get("BitsAllocated") or 1) * int(header.get("SamplesPerPixel") or 1)
+    pixels = int(header.Rows) * int(header.Columns) * bits / 8
+    least = _ITEM if syntax is not None and syntax.is_encapsulated else pixels
+    if count > 1 and count * max(least, 1) > held:
+        raise UnreadableError(f"says {count} frames, more than its bytes can hold")
 
 
 def _refuse_captures(header: FileDataset) -> None:

@@ -28,6 +28,11 @@ from synthograph.sources.thresholds import otsu
 TILE, PAPER = (0, 90, 200), (255, 255, 255)
 MAX_OVERVIEW = 2048
 """Longest side of the picture of a slide in which its tissue is found."""
+_WHOLE = 1 << 25
+"""Pixels of a copy of a slide that are held at once."""
+_LARGEST = 1 << 34
+"""Pixels of the smallest copy of a slide, which is read to find its tissue."""
+_MOST_TILES = 5_000_000
 _PALEST = 0.05
 """Saturation, 0 to 1, below which nothing is tissue, however the rest of a slide looks."""
 _DARK = 0.2  # value, 0 to 1, of marks in black ink and of edges of the glass
@@ -202,12 +207,7 @@ def overview(slide: Any) -> Overview:  # noqa: ANN401 - OpenSlide has no types
     """A slide in small, and where its tissue is: more saturated than Otsu's threshold says of the
     whole, and neither dark nor ink.
     """
-    width, height = slide.dimensions
-    longest = max(width, height)
-    side = min(MAX_OVERVIEW, longest)
-    picture = slide.get_thumbnail(
-        (max(width * side // longest, 1), max(height * side // longest, 1))
-    )
+    picture = _thumbnail(slide)
     hue, saturation, value = (
         np.asarray(band, np.float32) / 255 for band in picture.convert("HSV").split()
     )
@@ -215,7 +215,47 @@ def overview(slide: Any) -> Overview:  # noqa: ANN401 - OpenSlide has no types
     dark = value < _DARK
     threshold = max(otsu(saturation[~(pen | dark)]), _PALEST)
     tissue = (saturation > threshold) & ~pen & ~dark
-    return Overview(np.asarray(picture.convert("RGB")), tissue, pen, width / picture.width)
+    return Overview(
+        np.asarray(picture.convert("RGB")), tissue, pen, slide.dimensions[0] / picture.width
+    )
+
+
+def _thumbnail(slide: Any) -> Image.Image:  # noqa: ANN401 - OpenSlide has no types
+    """A slide in small; one without a small copy of itself is read in strips, not as a whole."""
+    width, height = slide.dimensions
+    longest = max(width, height)
+    side = min(MAX_OVERVIEW, longest)
+    size = max(width * side // longest, 1), max(height * side // longest, 1)
+    level = slide.get_best_level_for_downsample(longest / side)
+    across, down = slide.level_dimensions[level]
+    if across * down <= _WHOLE:
+        return slide.get_thumbnail(size)
+    if across * down > _LARGEST:
+        raise UnreadableError(
+            f"its smallest copy is {across}x{down} pixels: save it as a pyramid, such as in QuPath"
+        )
+    picture, scale = Image.new("RGB", size, PAPER), slide.level_downsamples[level]
+    rows = max(_WHOLE * size[1] // (across * down), 1)
+    for first in range(0, size[1], rows):
+        last = min(first + rows, size[1])
+        top, bottom = (round(row * down / size[1]) for row in (first, last))
+        strip = _on_paper(slide, (0, round(top * scale)), level, (across, bottom - top))
+        small = strip.resize((size[0], last - first), Image.Resampling.BOX)
+        picture.paste(small, (0, first))
+    return picture
+
+
+def _on_paper(
+    slide: Any,  # noqa: ANN401 - OpenSlide has no types
+    corner: tuple[int, int],
+    level: int,
+    size: tuple[int, int],
+) -> Image.Image:
+    """A part of a slide in RGB, white where nothing was scanned."""
+    region = slide.read_region(corner, level, size)
+    paper = Image.new("RGB", region.size, PAPER)
+    paper.paste(region, mask=region.getchannel("A"))
+    return paper
 
 
 def sketch(
@@ -287,11 +327,18 @@ def _slide(path: Path) -> Any:  # noqa: ANN401 - OpenSlide has no types
     import openslide
 
     try:
-        return openslide.OpenSlide(path)
+        slide = openslide.OpenSlide(path)
     except (openslide.OpenSlideError, OSError) as error:
         raise UnreadableError(
             f"slide is damaged or of an unknown variant ({type(error).__name__})"
         ) from None
+    # OpenSlide ends the process where it gets no memory for one
+    for level in range(slide.level_count):
+        names = (f"openslide.level[{level}].tile-{side}" for side in ("width", "height"))
+        width, height = (int(slide.properties.get(name, 0)) for name in names)
+        if width * height > _WHOLE:
+            raise UnreadableError(f"slide is damaged: it says tiles of {width}x{height} pixels")
+    return slide
 
 
 def _scale(slide: Any, wanted: Slides) -> tuple[float, float]:  # noqa: ANN401
@@ -317,8 +364,10 @@ def _corners(slide: Any, wanted: Slides, step: float) -> np.ndarray:  # noqa: AN
     width, height = slide.dimensions
     side, stride = wanted.tile * step, (wanted.tile - wanted.overlap) * step
     across, down = (int((n - side) // stride) + 1 if n >= side else 0 for n in (width, height))
-    places = [(round(i * stride), round(j * stride)) for j in range(down) for i in range(across)]
-    return np.array(places, np.int64).reshape(-1, 2)
+    if across * down > _MOST_TILES:
+        raise UnreadableError(f"has {across * down} tiles, more than {_MOST_TILES} are not cut")
+    columns, rows = (np.rint(np.arange(n) * stride).astype(np.int64) for n in (across, down))
+    return np.stack([np.tile(columns, down), np.repeat(rows, across)], axis=1)
 
 
 def _corner(frame: str) -> tuple[int, int]:
@@ -343,9 +392,12 @@ def _tile(slide: Any, x: int, y: int, wanted: Slides) -> Image.Image:  # noqa: A
     _, step = _scale(slide, wanted)
     level = slide.get_best_level_for_downsample(step)
     size = max(round(wanted.tile * step / slide.level_downsamples[level]), 1)
-    region = slide.read_region((x, y), level, (size, size))
-    paper = Image.new("RGB", region.size, (255, 255, 255))  # where nothing was scanned
-    paper.paste(region, mask=region.getchannel("A"))
+    if size * size > 2 * _WHOLE:
+        raise UnreadableError(
+            f"has no copy near that scale: a tile of it is {size}x{size} pixels; save it as a "
+            "pyramid, such as with QuPath"
+        )
+    paper = _on_paper(slide, (x, y), level, (size, size))
     if size == wanted.tile:
         return paper
     return paper.resize((wanted.tile, wanted.tile), Image.Resampling.BOX)

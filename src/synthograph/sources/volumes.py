@@ -233,6 +233,10 @@ def _loaded(file: SourceFile, stamp: str) -> _Volume:
             raise UnreadableError(f"{shape} values are more than {MAX_VOLUME_BYTES >> 30} GiB")
         if image.affine is None or not np.isfinite(image.affine).all():
             raise UnreadableError("the file does not say how the volume lies in the patient")
+        values: Any = image.file_map["image"].fileobj
+        held = values.getbuffer().nbytes
+        if np.prod(shape, dtype=np.float64) * image.get_data_dtype().itemsize > held:
+            raise UnreadableError(f"the file is cut short: it says {shape} values, and lacks some")
         proxy: Any = image.dataobj
         voxels = np.asanyarray(proxy.get_unscaled())
         turn = io_orientation(image.affine)
