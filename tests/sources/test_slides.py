@@ -188,3 +188,24 @@ def test_tiles_are_judged_and_read_once_until_enough_are_sharp(
     none = request.model_copy(update={"dest": tmp_path / "n.zip", "min_sharpness": 1e6})
     with pytest.raises(UserError, match=r"no image is left: 64 tiles blurred .* ask less"):
         prepare.run(none, progress=Silent())
+
+
+def test_tissue_of_a_slide_without_small_copies_is_found_in_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scale = {"resolution": (20000, 20000), "resolutionunit": "CENTIMETER"}
+    large = np.kron(painted(), np.ones((5, 5, 1), np.uint8))
+    path = tmp_path / "a.svs"
+    tifffile.imwrite(path, large, tile=(256, 256), photometric="rgb", **scale)
+    whole = overview(openslide.OpenSlide(path))
+    monkeypatch.setattr(slides, "_WHOLE", 1 << 18)
+    blocks = overview(openslide.OpenSlide(path))
+    assert whole.picture.shape == blocks.picture.shape == (2048, 2048, 3)
+    assert (whole.tissue != blocks.tissue).mean() < 0.01
+    inside = whole.picture[40:1000, 1100:1700].astype(int) - blocks.picture[40:1000, 1100:1700]
+    assert np.abs(inside).max() <= 1
+    monkeypatch.setattr(slides, "_LARGEST", 1 << 20)
+    with pytest.raises(UnreadableError, match="its smallest copy is 2560x2560 pixels: save it as"):
+        overview(openslide.OpenSlide(path))
+    with pytest.raises(UnreadableError, match="no copy near that scale: a tile of it is 1000x1000"):
+        SlideReader().read(SourceFile(Folder(tmp_path), "a.svs"), "x0y0", reading(tile=50, mpp=10))

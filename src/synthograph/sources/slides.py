@@ -3,10 +3,12 @@
 import contextlib
 import hashlib
 import importlib.util
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -221,7 +223,7 @@ def overview(slide: Any) -> Overview:  # noqa: ANN401 - OpenSlide has no types
 
 
 def _thumbnail(slide: Any) -> Image.Image:  # noqa: ANN401 - OpenSlide has no types
-    """A slide in small; one without a small copy of itself is read in strips, not as a whole."""
+    """A slide in small; one without a small copy of itself is read in blocks, not as a whole."""
     width, height = slide.dimensions
     longest = max(width, height)
     side = min(MAX_OVERVIEW, longest)
@@ -235,13 +237,15 @@ def _thumbnail(slide: Any) -> Image.Image:  # noqa: ANN401 - OpenSlide has no ty
             f"its smallest copy is {across}x{down} pixels: save it as a pyramid, such as in QuPath"
         )
     picture, scale = Image.new("RGB", size, PAPER), slide.level_downsamples[level]
-    rows = max(_WHOLE * size[1] // (across * down), 1)
-    for first in range(0, size[1], rows):
-        last = min(first + rows, size[1])
-        top, bottom = (round(row * down / size[1]) for row in (first, last))
-        strip = _on_paper(slide, (0, round(top * scale)), level, (across, bottom - top))
-        small = strip.resize((size[0], last - first), Image.Resampling.BOX)
-        picture.paste(small, (0, first))
+    ratios = across / size[0], down / size[1]
+    block = max(math.isqrt(_WHOLE) // math.ceil(max(ratios)), 1)
+    for left, top in product(range(0, size[0], block), range(0, size[1], block)):
+        right, bottom = min(left + block, size[0]), min(top + block, size[1])
+        x0, x1 = (round(x * ratios[0]) for x in (left, right))
+        y0, y1 = (round(y * ratios[1]) for y in (top, bottom))
+        part = _on_paper(slide, (round(x0 * scale), round(y0 * scale)), level, (x1 - x0, y1 - y0))
+        small = part.resize((right - left, bottom - top), Image.Resampling.BOX)
+        picture.paste(small, (left, top))
     return picture
 
 
