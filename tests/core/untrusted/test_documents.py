@@ -1,5 +1,6 @@
 """Text, JSON and YAML of others are bounded and refused in one line."""
 
+import gzip
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,13 @@ from hypothesis import strategies as st
 
 from synthograph.core.errors import UserError
 from synthograph.core.untrusted import documents
-from synthograph.core.untrusted.documents import as_text, parse_json, parse_yaml, read_text
+from synthograph.core.untrusted.documents import (
+    as_text,
+    office_text,
+    parse_json,
+    parse_yaml,
+    read_text,
+)
 
 
 def test_a_mark_at_the_start_is_no_text() -> None:
@@ -82,3 +89,14 @@ def test_any_text_is_data_or_refused_in_one_line(text: str) -> None:
             parse(text, "f")
         except UserError as error:
             assert str(error).startswith("f") and "\n" not in str(error)
+
+
+def test_text_packed_by_gzip_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = gzip.compress("a;é".encode())
+    assert office_text(packed, "f", "way") == ("a;é", None)
+    for broken, words in ((packed[:-6], "is cut short"), (b"\x1f\x8bno", "damaged")):
+        with pytest.raises(UserError, match=words):
+            office_text(broken, "f", "way")
+    monkeypatch.setattr(documents, "MAX_TEXT_BYTES", 1 << 20)
+    with pytest.raises(UserError, match="larger than 1 MiB unpacked; way out"):
+        office_text(gzip.compress(bytes(1 << 24)), "f", "way out")

@@ -195,6 +195,21 @@ def test_no_patient_is_in_two_splits(
     assert len(splits) == len(patients)
 
 
+def test_a_patient_in_two_parts_is_said_where_nobody_expects_it(tmp_path: Path) -> None:
+    names = [f"{split}/patient00001/study1/view1_frontal.jpg" for split in ("train", "valid")]
+    told = f"F,60,Frontal,AP,{findings(Edema='1.0')}\n"
+    tables = {f"{name.partition('/')[0]}.csv": f"{CHEXPERT}{name},{told}" for name in names}
+    found = read("chexpert", write(tmp_path, tables, names))
+    assert any("1 group(s) lie in two parts" in remark for remark in found.remarks)
+    known = read("kermany-oct", EXAMPLES["kermany-oct"].write(tmp_path / "oct"))
+    assert not any("lie in two parts" in remark for remark in known.remarks)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_only_splits_that_are_known_to_share_patients_do(name: str) -> None:
+    assert bool(EXAMPLES[name].crossing) == load_cohort(name).split_shares_groups
+
+
 def test_findings_of_the_record_are_those_of_the_table() -> None:
     for name in ("chexpert", "mimic-cxr"):
         assert load_cohort(name).label.findings == tuple(FINDINGS.split(","))

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -197,10 +197,22 @@ def _rows(
     if {row.split for row in rows.values()} == {TRAIN}:
         rows = {name: replace(row, split=None) for name, row in rows.items()}
         remarks.append(ALL_TRAIN)
+    remarks += _unexpected(cohort, rows.values())
     if not rows:
         raise UserError(f"--cohort {cohort.name}: no image is left: {'; '.join(remarks)}")
     missing = f"no table of {wanted.origin} knows it, and neither does its name tell"
     return CohortRows(wanted.origin, rows, left_out.keys(), remarks, missing)
+
+
+def _unexpected(cohort: Cohort, rows: Iterable[TableRow]) -> Iterator[str]:
+    """What is said of groups in two parts of a split that is known to keep groups whole."""
+    parts = {(row.group, row.split) for row in rows if row.group and row.split}
+    shared = sum(count > 1 for count in Counter(group for group, _ in parts).values())
+    if shared and not cohort.split_shares_groups:
+        yield (
+            f"{shared} group(s) lie in two parts of the official split, which the record of "
+            f"{cohort.name} does not expect: is it another version, or another split?"
+        )
 
 
 def _refuse_lacking(wanted: Wanted, present: Collection[str]) -> None:
