@@ -418,7 +418,7 @@ def _from_files(
         "polygons": record_of(regions),
     }
     if options.cohort is not None:
-        found |= notes_of(options.cohort.cohort, files.items)
+        found |= notes_of(options.cohort.cohort, files)
     kept = rules.model_copy(update=found)
     return PreparationInputs(files.items, kept, rejects, files.left_out)
 

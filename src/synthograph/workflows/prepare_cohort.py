@@ -1,14 +1,13 @@
 """What the record of a public cohort adds to a request for an archive."""
 
-from collections.abc import Sequence
+from collections import Counter
 
 from synthograph.archive.cohort_note import CohortNote
 from synthograph.core.errors import UserError
-from synthograph.core.record import SourceItem
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.sources.cohorts import Cohort, load_cohort
 from synthograph.sources.cohorts.rows import Wanted
-from synthograph.sources.files import FileSourceOptions
+from synthograph.sources.files import FileSource, FileSourceOptions
 from synthograph.sources.tables import parse_columns
 from synthograph.workflows.requests import PrepareRequest
 
@@ -71,17 +70,15 @@ def file_options(
     )
 
 
-def notes_of(cohort: Cohort, items: Sequence[SourceItem]) -> JsonObject:
+def notes_of(cohort: Cohort, files: FileSource) -> JsonObject:
     """What an archive says of its cohort, with how many groups lie in several splits; and its
-    classes in the order of the cohort.
+    classes, words in the order of the cohort.
     """
-    splits: dict[str, set[str]] = {}
-    for item in items:
-        if item.group is not None and item.split is not None:
-            splits.setdefault(item.group, set()).add(item.split)
-    shared = sum(len(parts) > 1 for parts in splits.values())
-    used = {item.label for item in items if item.label is not None}
+    parts = {(item.group, item.split) for item in files.items if item.group and item.split}
+    shared = sum(count > 1 for count in Counter(group for group, _ in parts).values())
+    used = {item.label for item in files.items if item.label is not None}
     known = [name for name in cohort.classes if name in used]
+    words = [*known, *sorted(used.difference(known))]
     note = CohortNote(
         name=cohort.name,
         title=cohort.title,
@@ -92,4 +89,4 @@ def notes_of(cohort: Cohort, items: Sequence[SourceItem]) -> JsonObject:
         groups_in_several_splits=shared,
         traps=[str(trap) for trap in cohort.traps],
     )
-    return {"cohort": note, "classes": [*known, *sorted(used.difference(known))] or None}
+    return {"cohort": note, "classes": files.classes or words or None}
