@@ -142,6 +142,13 @@ def test_a_year_of_brats_and_its_time_points(tmp_path: Path) -> None:
     assert rows[names[1]].columns == {"timepoint": "001"}
 
 
+def test_centres_have_twenty_patients_each(tmp_path: Path) -> None:
+    names = [f"patient_{number:03d}_node_0.tif" for number in (0, 19, 20, 59, 96)]
+    table = "patient,stage\n" + "".join(f"{name},itc\n" for name in names)
+    rows = read("camelyon17", write(tmp_path, {"stages.csv": table}, names)).rows
+    assert [rows[name].columns["centre"] for name in names] == ["0", "0", "1", "2", "4"]
+
+
 @pytest.mark.parametrize(
     ("barcode", "columns"),
     [
