@@ -43,7 +43,7 @@ synthograph prepare CheXpert-v1.0 chest.zip --cohort chexpert --size 128 --trans
 No image and no table of these cohorts comes with the package. The records were written from
 papers, official pages and programs that read the files. Each says what nobody checked.
 
-Tables in the shape of MIMIC-CXR-JPG about 60,000 invented images are joined in 6 seconds of a
+Tables in the shape of MIMIC-CXR-JPG about 60,000 invented images are joined in 7 seconds of a
 processor with 190 MB; time and memory grow with the number of images.
 """
 
