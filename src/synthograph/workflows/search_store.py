@@ -366,7 +366,8 @@ def store_errors(where: str) -> Iterator[None]:
     except ImportError as error:
         raise UserError(
             f"{where}: a database needs its driver, which is not installed ({error}): pip install "
-            "'synthograph[tune]' brings that of SQLite; or leave --storage out"
+            "'psycopg[binary]' for postgresql://, mysqlclient for mysql://, 'synthograph[tune]' "
+            "for sqlite://; or leave --storage out for a journal in the folder of the search"
         ) from None
     except Exception as error:
         names = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
