@@ -86,6 +86,7 @@ def test_a_dry_run_without_a_cohort(tmp_path: Path) -> None:
     (source / "train" / "odd.png").write_bytes(picture("odd.png", 9))
     again = prepared(source, tmp_path / "a.zip", dry_run=True, folders="split/class/patient/*")
     assert isinstance(again, PreparePlan) and "rejected: 1" in "\n".join(again.lines())
+    assert any("--allow-rejects" in line for line in again.lines())
 
 
 def test_options_that_are_given_go_before_the_cohort(tmp_path: Path) -> None:

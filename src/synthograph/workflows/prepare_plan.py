@@ -61,7 +61,10 @@ class PreparePlan(Result):
             )
         if self.rejects:
             file, reason = self.rejects[0]
-            yield f"  rejected: {len(self.rejects)}, the first: {file}: {reason}"
+            yield (
+                f"  rejected: {len(self.rejects)}, the first: {file}: {reason}; only with "
+                "--allow-rejects is an archive made without them"
+            )
         yield from () if self.cohort is None else self.cohort.lines()
 
 
