@@ -1,6 +1,7 @@
 """Leaks that are planted, each refused by name, and clean studies, none of which is refused."""
 
 import io
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 import synthograph as sg
 from synthograph.archive.batches import ArchiveRows
@@ -118,6 +121,25 @@ CHANGES: dict[str, Change] = {
 }
 
 
+def resized(pixels: np.ndarray, side: int) -> np.ndarray:
+    return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.BILINEAR))
+
+
+def shifted(pixels: np.ndarray, down: int, right: int) -> np.ndarray:
+    edge = ((8, 8), (8, 8), (0, 0))
+    whole = np.pad(pixels, edge, mode="edge")
+    return whole[8 + down : 8 + down + SIDE, 8 + right : 8 + right + SIDE]
+
+
+CUTS: dict[str, Change] = {
+    "shifted": lambda pixels: shifted(pixels, 2, -3),
+    "shifted, mirrored, darker": lambda pixels: shifted(pixels[:, ::-1] // 2, -2, 2),
+    "cropped": lambda pixels: resized(pixels[1:-1, 1:-1], SIDE),
+    "padded": lambda pixels: resized(np.pad(pixels, ((3, 3), (3, 3), (0, 0))), SIDE),
+    "negative": lambda pixels: 255 - pixels,
+}
+
+
 def renamed(images: Sequence[Taken], change: Change, name: str = "new") -> list[Taken]:
     """The same pictures as other pixels, of patients with other names."""
     return [
@@ -173,7 +195,10 @@ def of(path: Path, split: str) -> str:
     return next(row.group for row in open_archive(path).rows if row.split == split)
 
 
-@pytest.mark.parametrize("spelling", ["{}", "{} ", "p{n}", "P0{n}"])
+@pytest.mark.parametrize(
+    "spelling",
+    ["{}", "{} ", "p{n}", "P0{n}", "P-{n}", "P_{n}", "{}.0", "{}.", "{}\u200b", "\uff30{n}"],
+)
 def test_one_patient_in_two_splits(home: Path, tmp_path: Path, spelling: str) -> None:
     """Whatever somebody made of the name."""
     group, other = of(home, "test"), of(home, "train")
@@ -308,6 +333,96 @@ def test_test_images_that_are_called_synthetic(home: Path, tmp_path: Path, chang
         sg.mix(home, synthetic=made, add="2", dest=tmp_path / "m.zip")
 
 
+@pytest.mark.parametrize("change", ["equal", *SOME])
+def test_a_set_of_test_images_serves_no_study(home: Path, tmp_path: Path, change: str) -> None:
+    """Before any work, also where its record says that the generator saw training images alone."""
+    archive = open_archive(home)
+    stolen = [
+        Taken(
+            replace(row, group="synthetic-g", split=None, origin="synthetic"),
+            np.ascontiguousarray(CHANGES[change](archive.read(row).transpose(1, 2, 0))),
+        )
+        for row in archive.rows
+        if row.split == "test"
+    ]
+    made = write(tmp_path / "made.zip", stolen, namespace="made", snapshots=[saw(archive, "train")])
+    with pytest.raises(UserError, match="are validation or test images|show the same picture"):
+        plan(
+            tmp_path,
+            home,
+            folds="split",
+            draws=1,
+            ratios=[0.1],
+            generator={"sets": [str(made)]},
+        )
+
+
+@pytest.mark.parametrize("control", ["none", "duplicates"])
+def test_a_mixture_is_no_data_of_a_study(home: Path, tmp_path: Path, control: str) -> None:
+    """Even where its rows were changed to call all images real."""
+    path, made = tmp_path / "m.zip", synthetic(tmp_path / "s.zip", saw(open_archive(home), "train"))
+    given = {"synthetic": made} if control == "none" else {}
+    sg.mix(home, control=control, add="2", dest=path, **given)
+    archive = open_archive(path)
+    rewrite(archive, [replace(row, origin="real") for row in archive.rows])
+    with pytest.raises(UserError, match="is a mixture: give the archive of real images"):
+        plan(tmp_path, path)
+    archive = open_archive(made)
+    rewrite(archive, [replace(row, origin="real", group=row.file) for row in archive.rows])
+    with pytest.raises(UserError, match="names the generator of its images"):
+        plan(tmp_path, made)
+
+
+def test_archives_that_were_joined_are_data_of_a_study(tmp_path: Path) -> None:
+    paths = [
+        write(tmp_path / f"{n}.zip", patients(12, seed=n), namespace=f"n{n}", cut=True)
+        for n in (0, 1)
+    ]
+    sg.mix(paths, only_real=True, dest=tmp_path / "both.zip")
+    plan(tmp_path, tmp_path / "both.zip")
+
+
+def test_external_patients_in_another_spelling(home: Path, tmp_path: Path) -> None:
+    """Refused where both archives are of one namespace, else told."""
+    spelled = [
+        Taken(replace(i.row, group=f"{i.row.group.lower()} "), i.pixels) for i in patients(seed=9)
+    ]
+    here = write(tmp_path / "here.zip", spelled)
+    with pytest.raises(UserError, match="are called alike"):
+        plan(tmp_path, home, external=[str(here)])
+    there = write(tmp_path / "there.zip", spelled, namespace="there")
+    assert any(
+        "are called as groups" in note for note in plan(tmp_path, home, external=[str(there)]).notes
+    )
+
+
+def test_a_generator_that_saw_the_images_that_choose(home: Path, tmp_path: Path) -> None:
+    """The archive was cut anew after its mixture was made."""
+    made = synthetic(tmp_path / "made.zip", saw(open_archive(home), "train"))
+    mixed = tmp_path / "m.zip"
+    sg.mix(home, synthetic=made, add="2", dest=mixed)
+    archive = open_archive(mixed)
+    cut = {"train": "val", "val": "train"}
+    rows = [
+        replace(r, split=cut.get(r.split or "", r.split)) if r.real else r for r in archive.rows
+    ]
+    rewrite(archive, rows)
+    with pytest.raises(UserError, match="was trained on 12 of 12 validation groups"):
+        sg.classify_train(data=mixed, out=tmp_path / "c.safetensors", probe=True)
+
+
+def test_a_classifier_whose_record_was_emptied(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    data, model = trained
+    with safe_open(model, "pt") as file:
+        header = dict(file.metadata())
+    ((key, text),) = ((k, v) for k, v in header.items() if "group_digests" in v)
+    emptied = json.loads(text) | {"group_digests": [], "image_digests": []}
+    path = tmp_path / "emptied.safetensors"
+    save_file(load_file(model), path, header | {key: json.dumps(emptied)})
+    with pytest.raises(UserError, match="does not say what it was trained on"):
+        sg.classify_evaluate(model=path, data=f"{data}:train")
+
+
 @pytest.mark.parametrize("change", [name for name in CHANGES if name != "equal"])
 def test_pictures_that_come_again_as_other_pixels(
     tmp_path: Path, trained: tuple[Path, Path], change: str
@@ -325,6 +440,36 @@ def test_pictures_that_come_again_as_other_pixels(
         plan(tmp_path, data, external=[str(other)])
     with pytest.raises(UserError, match=r"show the same picture as images that trained c"):
         sg.classify_evaluate(model=model, data=str(other))
+
+
+def cut_again(data: Path, cut: str, count: int = 8) -> list[Taken]:
+    """Other cuts of training images, under other names."""
+    rows = open_archive(data).rows
+    train = [i for i, row in zip(patients(), rows, strict=True) if row.split == "train"]
+    return renamed(train[:count], CUTS[cut])
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_external_images_that_are_other_cuts_of_training_images(
+    tmp_path: Path, trained: tuple[Path, Path], cut: str
+) -> None:
+    images = [*patients(8, seed=5, name="X"), *cut_again(trained[0], cut)]
+    other = write(tmp_path / "other.zip", images, namespace="other")
+    with pytest.raises(UserError, match=r"look like other cuts of images of home\.zip"):
+        plan(tmp_path, trained[0], external=[str(other)])
+
+
+def test_other_cuts_of_training_images(tmp_path: Path, trained: tuple[Path, Path]) -> None:
+    """Many are refused, a few are told with their names."""
+    data, model = trained
+    again = cut_again(data, "shifted")
+    twice = write(tmp_path / "twice.zip", [*patients(), *again])
+    with pytest.raises(UserError, match="look like other cuts of images of other groups"):
+        plan(tmp_path, twice)
+    few = write(tmp_path / "few.zip", [*patients(seed=5, name="X"), *again[:2]], namespace="few")
+    notes = sg.classify_evaluate(model=model, data=str(few)).evaluation.notes
+    (note,) = [note for note in notes if "other cuts of images that trained c" in note]
+    assert "00000/img00000048.png = " in note and "look at them" in note
 
 
 @pytest.mark.parametrize("change", SOME)

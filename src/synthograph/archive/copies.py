@@ -90,7 +90,7 @@ def one_coloured(pixels: np.ndarray) -> bool:
 
 def joined_groups(rows: Sequence[Row], copies: RepeatedImages) -> Mapping[str, str]:
     """Group of real images -> the first, by name, of all groups that it is joined with: by equal
-    images, or since their names differ in capitals, spaces and leading zeros alone.
+    images, or since their names differ in spelling alone.
     """
     real = [row for row in rows if row.real]
     first = {row.group: row.group for row in real}

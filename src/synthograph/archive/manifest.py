@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -219,12 +220,22 @@ def crossing_groups(rows: Iterable[Row]) -> list[str]:
 
 
 def same_spelling(groups: Iterable[str]) -> list[list[str]]:
-    """Names of groups that differ in capitals, spaces and leading zeros alone, in sets."""
+    """Names of groups that differ in `spelling` alone, in sets."""
     found: dict[str, set[str]] = {}
     for group in groups:
-        key = re.sub(r"(?<![0-9])0+(?=[0-9])", "", "".join(group.split()).casefold())
-        found.setdefault(key, set()).add(group)
+        found.setdefault(spelling(group), set()).add(group)
     return sorted(sorted(names) for names in found.values() if len(names) > 1)
+
+
+def spelling(group: str) -> str:
+    """What is left of a name without capitals, spaces, invisible letters, leading zeros, the `.0`
+    of spreadsheets, and dashes or dots at its ends or between letters and numbers.
+    """
+    text = unicodedata.normalize("NFKC", group).casefold()
+    text = "".join(each for each in text if unicodedata.category(each)[0] not in "CZ")
+    text = re.sub(r"^([^.]*[0-9])\.0$", r"\1", text).strip("-_.")
+    text = re.sub(r"(?<=[^\W\d])[-_.]+(?=[0-9])", "", text)
+    return re.sub(r"(?<![0-9])0+(?=[0-9])", "", text) or group
 
 
 def in_split(rows: Iterable[Row], split: str | None) -> list[Row]:

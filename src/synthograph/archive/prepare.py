@@ -94,7 +94,7 @@ class Summary:
         ungrouped: source files of images without group, where others have one.
         splits: images per split, where the source was split already.
         crossing: groups that are in more than one of these splits.
-        alike: groups whose names differ in capitals, spaces and leading zeros alone, in sets.
+        alike: groups whose names differ in spelling alone, in sets.
         left_out: why images that are sound are not wanted -> how many.
     """
 

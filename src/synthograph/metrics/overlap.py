@@ -6,6 +6,7 @@ from typing import Any
 
 from synthograph.archive.batches import ArchiveRows
 from synthograph.archive.copies import one_coloured
+from synthograph.archive.manifest import spelling
 from synthograph.core.errors import UserError
 from synthograph.core.names import first_few
 
@@ -150,8 +151,8 @@ def same_names(
         name: of the reference.
         training: name of the training archive.
     """
-    reference = set(groups)
-    shared = sorted(reference.intersection(trained))
+    reference, known = set(groups), set(map(spelling, trained))
+    shared = sorted(group for group in reference if spelling(group) in known)
     if not shared:
         return []
     return [

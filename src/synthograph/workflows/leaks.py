@@ -1,8 +1,9 @@
 """Leaks that no digest shows: one patient under two spellings, one picture as other pixels."""
 
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from synthograph.archive.advice import has_groups
 from synthograph.archive.batches import ArchiveRows
@@ -12,8 +13,9 @@ from synthograph.core.errors import UserError
 from synthograph.core.names import first_few
 from synthograph.core.progress import Progress
 from synthograph.features.registry import feature_folder
+from synthograph.metrics.moved import moved
 from synthograph.metrics.overlap import MAX_COPIES
-from synthograph.metrics.recoded import recoded
+from synthograph.metrics.recoded import Recoded, recoded
 
 
 def refuse_crossing(rows: Sequence[Row], path: Path) -> None:
@@ -24,8 +26,7 @@ def refuse_crossing(rows: Sequence[Row], path: Path) -> None:
         path: of it.
 
     Raises:
-        UserError: a group is in two splits, or two groups are called alike but for capitals,
-            spaces and leading zeros.
+        UserError: a group is in two splits, or two groups are called alike.
     """
     crossing = crossing_groups(rows)
     if crossing:
@@ -37,7 +38,7 @@ def refuse_crossing(rows: Sequence[Row], path: Path) -> None:
 
 
 def refuse_alike(groups: Iterable[str], path: Path) -> None:
-    """Refuse groups whose names differ in capitals, spaces or leading zeros alone.
+    """Refuse groups whose names differ in spelling alone, see `manifest.spelling`.
 
     Raises:
         UserError: there are such.
@@ -64,10 +65,55 @@ def refuse_itself(synthetic: ArchiveRows, real: Archive) -> None:
         )
 
 
+def refuse_mixture(archive: Archive) -> None:
+    """Refuse an archive that synthetic images or duplicates joined, whatever its rows say.
+
+    Raises:
+        UserError: its record says so.
+    """
+    mixture = archive.info.mixture
+    if mixture is None and archive.info.snapshots:
+        raise UserError(
+            f"{archive.path}: its record names the generator of its images, so they are synthetic: "
+            "give an archive of real images"
+        )
+    if mixture is not None and not mixture.get("only_real"):
+        raise UserError(
+            f"{archive.path}: is a mixture: give the archive of real images that it was made of"
+        )
+
+
+def refuse_pictures(made: Archive, outside: ArchiveRows, progress: Progress) -> list[str]:
+    """Refuse a synthetic set that shows what chooses or reports.
+
+    Args:
+        made: the set.
+        outside: real validation and test images.
+        progress: who listens.
+
+    Returns:
+        Notes, see `refuse_recoded`.
+
+    Raises:
+        UserError: it does.
+    """
+    images = ArchiveRows(made, made.rows)
+    equal = outside.pixels.keys() & images.pixels.keys() if outside.rows else set()
+    if equal:
+        named = [f"{images.pixels[digest]} = {outside.pixels[digest]}" for digest in equal]
+        raise UserError(
+            f"{made.path}: {len(equal)} of its images are validation or test images of "
+            f"{outside.archive.path}, such as {first_few(sorted(named))}: train the generator on "
+            "split train alone"
+        )
+    return refuse_recoded(outside, images, f"images of {made.path.name}", progress)
+
+
 def refuse_recoded(
     tested: ArchiveRows, known: ArchiveRows, what: str, progress: Progress
 ) -> list[str]:
-    """Refuse images that are there again as other pixels: compressed, mirrored, turned, brightened.
+    """Refuse images that are there again as other pixels: compressed, mirrored, turned, brightened,
+    or in another cut.
 
     Args:
         tested: what judges or chooses.
@@ -80,29 +126,82 @@ def refuse_recoded(
         one patient look the same.
 
     Raises:
-        UserError: more than a hundredth of them are.
+        UserError: more than a hundredth of them are, or more than a tenth in another cut.
     """
     if not tested.rows or not known.rows:
         return []
-    if tested.archive.info.spec.channels != known.archive.info.spec.channels:
-        return []
-    found = recoded(tested.images, known.images, folder=feature_folder(), tracks=progress.track)
+    said, earlier = list[str](), set[int]()
+    for search in SEARCHES:
+        found = search.find(
+            tested.images, known.images, folder=feature_folder(), tracks=progress.track
+        )
+        fresh = [pair for pair in found.pairs if pair[0] not in earlier]
+        earlier |= {one for one, _ in fresh}
+        pairs = _unequal(fresh, tested, known)
+        if pairs:
+            line = search.line(tested.name, pairs, found.compared, what)
+            grouped = has_groups(tested.rows) and has_groups(known.rows)
+            if grouped and len(pairs) > search.most * found.compared:
+                raise UserError(f"{line}: give both the same group, or leave these images out")
+            said.append(f"{line}{search.advice}")
+    return said
+
+
+class Search(NamedTuple):
+    """A way in which a picture may come again.
+
+    Attributes:
+        find: finds such pictures.
+        deed: what they do, for messages.
+        changes: what was changed.
+        most: share of them that may be chance.
+        advice: what to do about a few.
+    """
+
+    find: Callable[..., Recoded]
+    deed: str
+    changes: str
+    most: float
+    advice: str = ""
+
+    def line(self, name: str, pairs: Sequence[tuple[str, str]], compared: int, what: str) -> str:
+        """What was found, with the first pairs."""
+        named = first_few([f"{one} = {other}" for one, other in pairs])
+        return (
+            f"{name}: {len(pairs)} of {compared} images {self.deed} {what}, {self.changes}, such "
+            f"as {named}"
+        )
+
+
+MAX_MOVED = 0.1
+"""Pictures of one organ, or round cells, may look like cuts of one another: at most 0.03 did."""
+SEARCHES = (
+    Search(
+        recoded,
+        "show the same picture as",
+        "changed by compression, brightness or mirroring",
+        MAX_COPIES,
+    ),
+    Search(
+        moved,
+        "look like other cuts of",
+        "shifted, cropped, resized or turned a little",
+        MAX_MOVED,
+        ": look at them, and give both one group where they are one picture",
+    ),
+)
+
+
+def _unequal(
+    pairs: Sequence[tuple[int, int]], tested: ArchiveRows, known: ArchiveRows
+) -> list[tuple[str, str]]:
+    """Files of pairs; of one archive without equal images, which whoever cuts it keeps together."""
     one, other = tested.images.files, known.images.files
-    pairs = [(one[a], other[b]) for a, b in found.pairs]
-    if tested is known:  # whoever cuts it keeps equal images together
-        digest = {row.file: each for row, each in zip(known.rows, known.digests, strict=True)}
-        pairs = [(a, b) for a, b in pairs if digest[a] != digest[b]]
-    if not pairs:
-        return []
-    named = first_few([f"{a} = {b}" for a, b in pairs])
-    said = (
-        f"{tested.name}: {len(pairs)} of {found.compared} images show the same picture as "
-        f"{what}, changed by compression, brightness or mirroring, such as {named}"
-    )
-    grouped = has_groups(tested.rows) and has_groups(known.rows)
-    if grouped and len(pairs) > MAX_COPIES * found.compared:
-        raise UserError(f"{said}: give both the same group, or leave these images out")
-    return [said]
+    named = [(one[a], other[b]) for a, b in pairs]
+    if tested is not known or not named:
+        return named
+    digest = {row.file: each for row, each in zip(known.rows, known.digests, strict=True)}
+    return [(a, b) for a, b in named if digest[a] != digest[b]]
 
 
 def training_images(name: str, groups: Iterable[str], beside: Iterable[Path]) -> ArchiveRows | None:

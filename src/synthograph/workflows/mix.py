@@ -24,7 +24,7 @@ from synthograph.downstream import mixing
 from synthograph.downstream.mixing import Amounts, Control, Counts
 from synthograph.metrics.overlap import trained_on
 from synthograph.workflows.downstream_requests import MixRequest
-from synthograph.workflows.leaks import refuse_crossing, refuse_recoded
+from synthograph.workflows.leaks import refuse_crossing, refuse_pictures, refuse_recoded
 from synthograph.workflows.mix_tables import open_set, refuse_real_table
 from synthograph.workflows.requests import MAX_IMAGES
 from synthograph.workflows.tables import table_lines
@@ -206,16 +206,7 @@ def _check_pictures(
     rows = [row for row in real.rows if row.split in ("val", "test")]
     outside = ArchiveRows(real, rows, title=f"{real.path.name}:val,test")
     for each in sets:
-        made = ArchiveRows(each, each.rows)
-        equal = outside.pixels.keys() & made.pixels.keys() if outside.rows else set()
-        if equal:
-            named = [f"{made.pixels[digest]} = {outside.pixels[digest]}" for digest in equal]
-            raise UserError(
-                f"{each.path}: {len(equal)} of its images are validation or test images of "
-                f"{real.path}, such as {first_few(sorted(named))}: train the generator on split "
-                "train alone"
-            )
-        notes += refuse_recoded(outside, made, f"images of {each.path.name}", progress)
+        notes += refuse_pictures(each, outside, progress)
     for each in reals:
         train = ArchiveRows(each, [row for row in each.rows if row.split == "train"])
         what = f"training images of {each.path.name}"

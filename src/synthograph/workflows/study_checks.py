@@ -21,7 +21,12 @@ from synthograph.core.untrusted.tensors import read_document
 from synthograph.metrics.overlap import Trained, same_names, trained_on
 from synthograph.models.snapshot import is_pickle
 from synthograph.models.snapshot_files import find_snapshot
-from synthograph.workflows.leaks import refuse_alike, refuse_recoded
+from synthograph.workflows.leaks import (
+    refuse_alike,
+    refuse_mixture,
+    refuse_pictures,
+    refuse_recoded,
+)
 from synthograph.workflows.study_folds import Fold
 from synthograph.workflows.study_settings import EXTERNAL, StudySettings
 from synthograph.workflows.study_task import StudyTask
@@ -73,10 +78,11 @@ def open_data(settings: StudySettings, progress: Progress) -> tuple[Archive, Rep
     """The archive of a study, and its equal images.
 
     Raises:
-        UserError: images are synthetic.
+        UserError: images are synthetic, or it is a mixture.
     """
     archive = open_archive(settings.data)
     ArchiveRows(archive, archive.rows).real()
+    refuse_mixture(archive)
     return archive, find_copies(archive, progress.track("looking for equal images"))
 
 
@@ -123,6 +129,8 @@ def open_external(
                 f"external {images.name}: {len(copies)} of its {len(images.rows)} images equal "
                 f"images of {archive.path.name}, such as {first_few(copies)}: leave them out"
             )
+        if images.archive.info.namespace == archive.info.namespace:
+            refuse_alike([*inside.groups.values(), *images.groups.values()], images.archive.path)
         _check_alike(images, archive)
         task.check_external(images)
         notes += refuse_recoded(images, inside, f"images of {archive.path.name}", progress)
@@ -268,6 +276,31 @@ def refuse_unfit(source: Source, fold: Fold, wanted: Mapping[str, int]) -> None:
                 f"{fold.number}, it has {source.there.get(name, 0)}: generate more, or ask for "
                 "smaller ratios"
             )
+
+
+def refuse_tested_pictures(
+    settings: StudySettings,
+    assigned: Mapping[tuple[int, int], Source],
+    folds: Sequence[Fold],
+    progress: Progress,
+) -> list[str]:
+    """Refuse sets that show validation or test images of a fold that they serve.
+
+    Returns:
+        Notes, see `refuse_recoded`.
+
+    Raises:
+        UserError: one does.
+    """
+    found = []
+    for (number, _), source in assigned.items():
+        if source.path in settings.generator.sets:
+            fold = next(fold for fold in folds if fold.number == number)
+            rows = [row for row in fold.rows if row.split != "train"]
+            title = f"{fold.archive.path.name}, fold {number}"
+            outside = ArchiveRows(fold.archive, rows, title=title)
+            found += refuse_pictures(open_archive(source.path), outside, progress)
+    return found
 
 
 def refuse_external_seen(sources: Sequence[Source], external: Mapping[str, ArchiveRows]) -> None:

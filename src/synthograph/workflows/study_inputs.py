@@ -143,6 +143,7 @@ def open_inputs(settings: StudySettings, device: str, progress: Progress) -> Inp
         for (number, _), source in assigned.items():
             fold = next(fold for fold in folds if fold.number == number)
             study_checks.refuse_unfit(source, fold, wanted_images(settings, fold))
+        alike += study_checks.refuse_tested_pictures(settings, assigned, folds, progress)
     task.check_training(first_training(task, folds[0], device), folds[0])
     if settings.generator.trains and settings.synthetic:
         generator_config(settings, archive, device)

@@ -67,7 +67,7 @@ def training_parts(archive: Archive) -> tuple[ArchiveRows, ArchiveRows]:
 
     Raises:
         UserError: there are none in a split, a patient is in two, or a validation image is
-            synthetic.
+            synthetic or was seen by a generator of the training images.
     """
     refuse_crossing(archive.rows, archive.path)
     found = []
@@ -83,7 +83,14 @@ def training_parts(archive: Archive) -> tuple[ArchiveRows, ArchiveRows]:
             raise UserError(f"{archive.path}: has no images in split {split}: {way}")
         found.append(ArchiveRows(archive, rows, split))
     train, validation = found
-    return train, validation.real()
+    seen = trained_on(archive.info.snapshots).groups_among(validation.real().groups)
+    if seen:
+        raise UserError(
+            f"{archive.path}: the generator of its synthetic images was trained on {len(seen)} of "
+            f"{len(validation.groups)} validation groups, such as {first_few(map(repr, seen))}: "
+            "these would choose what they are much like; train the generator on split train alone"
+        )
+    return train, validation
 
 
 def seen_digests(*parts: ArchiveRows | None) -> tuple[list[str], list[str]]:
@@ -126,8 +133,13 @@ def refuse_seen(info: TrainedInfo, images: ArchiveRows, name: str) -> None:
         name: of its file.
 
     Raises:
-        UserError: a group or an image was.
+        UserError: a group or an image was, or the file does not say on what it was trained.
     """
+    if not (info.group_digests or info.image_digests):
+        raise UserError(
+            f"{name}: does not say what it was trained on, as every file of 'synthograph "
+            f"{info.task} train' does: it was changed afterwards; train it anew"
+        )
     for who, trained in (
         (name, Trained(frozenset(info.group_digests), frozenset(info.image_digests))),
         (f"a generator of the training images of {name}", trained_on(info.snapshots)),
@@ -177,9 +189,9 @@ def refuse_seen_recoded(
     known = training_images(info.data, info.group_digests, (model, images.archive.path))
     if known is None:
         return [
-            f"{info.data}, the training archive, is neither beside {model.name} nor beside "
-            f"{images.archive.path.name}: whether images show its pictures as other pixels cannot "
-            "be checked; put it there to know"
+            f"{info.data} with the images that trained {model.name} lies neither beside it nor "
+            f"beside {images.archive.path.name}: whether images show its pictures as other pixels "
+            "cannot be checked; put it there to know"
         ]
     what = f"images that trained {model.name}"
     return refuse_recoded(images, known, what, progress)
