@@ -5,6 +5,7 @@ python docs/results/cuts.py bccd.zip
 
 import argparse
 import math
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,12 +72,13 @@ def main() -> None:
     index = Index.of(small.flatten(1), groups)
     places = torch.arange(len(images)).split(BLOCK)
     alike = sum(len(index.find(small[part], groups[part])[0]) for part in places)
-    print(f"alike in other groups: {alike} of {len(images)}")
+    lines = [f"alike in other groups: {alike} of {len(images)}"]
     chosen = torch.from_numpy(np.random.default_rng(0).permutation(len(images))[:IMAGES])
     for name, change in CHANGES.items():
         cut = interpolate(change(images[chosen]), (SIDE, SIDE), mode="area")[:, 0]
         found, where = index.find(cut, None)
-        print(f"{name}: {int((chosen[found] == where).sum())} of {len(chosen)}")
+        lines.append(f"{name}: {int((chosen[found] == where).sum())} of {len(chosen)}")
+    sys.stdout.write("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

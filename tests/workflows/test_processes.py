@@ -134,6 +134,21 @@ def test_cores_are_shared(monkeypatch: pytest.MonkeyPatch, instead: Path, tmp_pa
     assert [(tmp_path / str(number)).read_text() for number in (1, 2)] == ["3\n", "3\n"]
 
 
+@pytest.mark.parametrize(("seen", "wanted"), [(None, "01010"), ("4,6", "46464")])
+def test_every_process_gets_a_gpu(
+    monkeypatch: pytest.MonkeyPatch, seen: str | None, wanted: str
+) -> None:
+    """Of those that the user lets it see; processes beyond their number share them."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    if seen is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", seen)
+    found = [processes._share_of_machine(number, 5) for number in range(1, 6)]
+    assert "".join(each["CUDA_VISIBLE_DEVICES"] for each in found) == wanted
+
+
 def test_no_place_for_temporary_files(monkeypatch: pytest.MonkeyPatch, instead: Path) -> None:
     def refuse() -> None:
         raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +21,13 @@ from synthograph.archive.manifest import Row
 from synthograph.archive.reader import Archive, ArchiveInfo, open_archive
 from synthograph.archive.writer import ArchiveWriter, encode
 from synthograph.core.children import environment, python_command
+from synthograph.core.commands import LINE
 from synthograph.core.errors import UserError
 from synthograph.core.progress import Silent
 from synthograph.core.spec import ImageSpec
 from synthograph.results.study import Study
+from synthograph.workflows import study
+from synthograph.workflows.downstream_requests import StudyRequest
 from synthograph.workflows.study_folder import StudyFolder
 from synthograph.workflows.study_folds import make_folds
 from synthograph.workflows.study_inputs import open_inputs
@@ -40,6 +44,16 @@ conditions: [real, duplicates, mixed, shuffled, augmentation]
 classifier: {backbone: random-vgg16}
 generator: {sets: [made0.zip, made1.zip]}
 """
+
+
+class Told(Silent):
+    """Keeps what it is told."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self.lines = lines
+
+    def log(self, line: str) -> None:
+        self.lines.append(line)
 
 
 def made(path: Path, archive: Archive, fold: int, seed: int) -> None:
@@ -240,6 +254,25 @@ def test_an_emptied_record_of_its_beginning_has_a_way_out(home: Path, tmp_path: 
     with pytest.raises(UserError, match="begin in another folder by --outdir"):
         StudyFolder(tmp_path / "first").freeze(inputs)
     StudyFolder(tmp_path / "second").freeze(inputs)
+
+
+def test_processes_without_gpus_are_told_once(
+    home: Path, finished: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Sequence[str]] = []
+    monkeypatch.setattr(study, "side_by_side", lambda commands, line: started.extend(commands))
+    monkeypatch.setattr(study.torch.cuda, "is_available", lambda: False)
+    lines: list[str] = []
+    progress = Told(lines)
+    request = StudyRequest(study=home / "mine.yaml", device="cpu", gpus=2)
+    study.run(request, progress=progress)
+    assert len(started) == 2
+    assert all("--gpus" not in words for words in started)
+    assert lines.count("note: no GPU here: 2 processes share the processor cores") == 1
+    lines.clear()
+    monkeypatch.setenv(LINE, "synthograph study mine.yaml --gpus 2")  # as one of the two
+    study.run(request.model_copy(update={"gpus": 1}), progress=progress)
+    assert not [line for line in lines if line.startswith("note")]
 
 
 def test_a_folder_with_other_files_is_left_alone(home: Path, tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 """Jobs of a study: who is free claims one, and a record says that it is done."""
 
+import errno
+import json
 from pathlib import Path
 
 import pytest
 
+from synthograph.core import locks
 from synthograph.core.locks import Lock
 from synthograph.core.progress import Silent
 from synthograph.workflows import study_jobs
@@ -64,6 +67,29 @@ def test_a_job_of_another_process_is_waited_for(
     work_off([theirs, ours], progress)
     assert done == ["ours", "theirs"]
     assert "waiting for 1 jobs" in progress.lines[1]
+
+
+def test_a_claim_of_another_machine_is_named_with_its_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the file system has no locks, nobody here can tell whether its process still runs."""
+
+    def no_locks(handle: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(locks, "_lock", no_locks)
+    done: list[str] = []
+    theirs = job(tmp_path, "theirs", done)
+    theirs.record.parent.mkdir()
+    held = theirs.record.parent / f"{CLAIM}{locks.HELD}"
+    about = {"process": 7, "machine": "node2", "owner": "00000000-7-00000000"}
+    held.write_text(json.dumps(about))
+    monkeypatch.setattr(study_jobs.time, "sleep", lambda _: held.unlink())
+    progress = Kept()
+    work_off([theirs], progress)
+    assert done == ["theirs"]
+    assert "process 7 on node2" in progress.lines[0]
+    assert f"if it no longer runs, remove {held}" in progress.lines[0]
 
 
 def test_the_time_that_is_left_is_of_the_same_kind(tmp_path: Path) -> None:

@@ -56,14 +56,14 @@ class Lock:
             OSError: the file cannot be made.
         """
         if not self._take():
-            raise BlockedError(f"{self._what} ({self._holder()})")
+            raise BlockedError(f"{self._what} ({self.holder()})")
 
     def wait(self) -> None:
         """Take it as soon as it is free; a wait that takes longer is told on standard error."""
         begin, told = time.monotonic(), False
         while not self._take():
             if not told and time.monotonic() - begin > SECONDS_OF_SILENCE:
-                say(f"waiting: {self._what} ({self._holder()})", error=True)
+                say(f"waiting: {self._what} ({self.holder()})", error=True)
                 told = True
             time.sleep(SECONDS_BETWEEN)
 
@@ -139,7 +139,7 @@ class Lock:
             return False
         return True
 
-    def _holder(self) -> str:
+    def holder(self) -> str:
         """Who holds it, and what to do where nobody can tell whether it still runs."""
         stands_in = self.held.exists()
         known = _read(self.held if stands_in else self.path)

@@ -85,6 +85,7 @@ class Index:
 
     @classmethod
     def of(cls, there: Float32[Tensor, "m p"], groups: Int64[Tensor, " m"]) -> "Index":
+        """Of small pictures, flat, and the number of each one's group."""
         pictures = torch.cat([_outlines(part.view(-1, SIDE, SIDE)) for part in there.split(BLOCK)])
         spectra = torch.cat([_spectra(part) for part in pictures.split(BLOCK)])
         mean = spectra.mean(0)

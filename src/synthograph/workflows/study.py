@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from synthograph.archive.advice import has_groups
 from synthograph.archive.linked import linked
 from synthograph.core.commands import LINE
@@ -88,11 +90,14 @@ def run(request: StudyRequest, *, progress: Progress) -> StudyResult | StudyPlan
     if request.plan:
         return make_plan(inputs, request.device, progress)
     folder = StudyFolder(outdir)
-    told = () if isinstance(progress, Silent) else inputs.notes
+    follows = os.environ.get(LINE) is not None  # who started this process told them
+    told = () if isinstance(progress, Silent) or follows else inputs.notes
     for line in told:
         progress.log(f"note: {line}")
     frozen = folder.freeze(inputs)
     if request.gpus > 1:
+        if not torch.cuda.is_available():
+            progress.log(f"note: no GPU here: {request.gpus} processes share the processor cores")
         words = request.model_copy(update={"gpus": 1}).command_words()
         side_by_side([words] * request.gpus, request.command_line())
         progress = Silent()

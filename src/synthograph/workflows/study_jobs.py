@@ -65,15 +65,20 @@ class Job:
         """Whether all that it needs stands."""
         return all(path.exists() for path in self.needs)
 
+    @property
+    def claim(self) -> Lock:
+        """Who holds it does the job."""
+        return Lock(self.record.parent / CLAIM, f"{self.title}: another process is at it")
+
     def do(self) -> bool:
         """Do it, unless another process has it or was faster.
 
         Returns:
             Whether this process did it.
         """
+        lock = self.claim
         with disk_errors(self.record):
             self.record.parent.mkdir(parents=True, exist_ok=True)
-            lock = Lock(self.record.parent / CLAIM, f"{self.title}: another process is at it")
             try:
                 lock.acquire()
             except BlockedError:
@@ -103,9 +108,13 @@ def work_off(jobs: Sequence[Job], progress: Progress) -> None:
         if mine is not None:
             waiting = False
             progress.log(_line(mine, jobs))
-        elif any(not job.done for job in left):
+        elif undone := [job for job in left if not job.done]:
             if not waiting:
-                progress.log(f"waiting for {len(left)} jobs that other processes are at")
+                first = next((job for job in undone if job.ready), undone[0])
+                progress.log(
+                    f"waiting for {len(undone)} jobs that other processes are at, such as "
+                    f"{first.title}: {first.claim.holder()}"
+                )
             waiting = True
             time.sleep(SECONDS_BETWEEN)
 
