@@ -10,7 +10,7 @@ import tifffile
 from PIL import Image
 
 from synthograph.core.record import UnreadableError, array_of
-from synthograph.sources import raster
+from synthograph.sources import colour_modes, raster
 from synthograph.sources.raster import read_mask
 
 GREY = np.arange(48, dtype=np.uint8).reshape(6, 8)
@@ -59,8 +59,8 @@ def test_lossless_kinds_keep_pixels(kind: str, pixels: np.ndarray) -> None:
 
 def test_pillow_keeps_what_it_cuts_without_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(raster.read_image(encode(COLOUR))[0], Image.Image)
-    assert raster._CUT_SILENTLY < (Image.MAX_IMAGE_PIXELS or 0)
-    monkeypatch.setattr(raster, "_CUT_SILENTLY", 6 * 8 - 1)
+    assert colour_modes._CUT_SILENTLY < (Image.MAX_IMAGE_PIXELS or 0)
+    monkeypatch.setattr(colour_modes, "_CUT_SILENTLY", 6 * 8 - 1)
     assert isinstance(raster.read_image(encode(COLOUR))[0], np.ndarray)
 
 
@@ -69,6 +69,119 @@ def test_jpeg_keeps_channels(mode: str) -> None:
     decoded, notes = read_image(encode(Image.new(mode, (16, 8)), "JPEG"))
     assert decoded.shape == (8, 16, 1 if mode == "L" else 3)
     assert notes == ()
+
+
+RICH = np.random.default_rng(1).integers(0, 1 << 16, (6, 8, 4)).astype(np.uint16)
+"""Colours of 16 bits with alpha."""
+
+
+def rows(pixels: np.ndarray) -> bytes:
+    """The rows of a 16-bit PNG as they are packed, without a filter."""
+    return b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        png(16, 2, rows(RICH[:, :, :3]), (8, 6)),
+        tiff(RICH[:, :, :3], photometric="rgb"),
+        tiff(RICH[:, :, :3], photometric="rgb", byteorder=">"),
+        tiff(RICH[:, :, :3], photometric="rgb", compression="zlib", predictor=True),
+        tiff(RICH[:, :, :3], photometric="rgb", tile=(16, 16)),
+        tiff(RICH[:, :, :3].transpose(2, 0, 1), photometric="rgb", planarconfig="separate"),
+    ],
+)
+def test_16_bit_colours_keep_all_their_bits(data: bytes) -> None:
+    pixels, notes = raster.read_values(data)
+    assert array_of(pixels).dtype == np.uint16
+    assert np.array_equal(array_of(pixels), RICH[:, :, :3]) and notes == ()
+    with pytest.raises(UnreadableError, match="--channels red,green,blue keeps"):
+        read_image(data)
+
+
+def test_16_bit_alpha_is_dropped_or_put_on_black() -> None:
+    opaque = RICH.copy()
+    opaque[:, :, 3] = 65535
+    pixels, notes = raster.read_values(png(16, 6, rows(opaque), (8, 6)))
+    assert np.array_equal(array_of(pixels), RICH[:, :, :3]) and notes == ("opaque alpha dropped",)
+    grey, notes = raster.read_values(png(16, 4, rows(RICH[:, :, 2:]), (8, 6)))
+    expected = RICH[:, :, 2].astype(float) * RICH[:, :, 3] / 65535
+    assert np.abs(array_of(grey)[:, :, 0] - expected).max() <= 0.5
+    assert notes == ("transparent pixels put on black",)
+    key = struct.pack(">3H", *(int(v) for v in RICH[0, 0, :3]))
+    keyed, _ = raster.read_values(png(16, 2, rows(RICH[:, :, :3]), (8, 6), tRNS=key))
+    assert not array_of(keyed)[0, 0].any() and array_of(keyed)[0, 1].any()
+
+
+def test_colours_of_fractions_keep_their_values() -> None:
+    values = (RICH[:, :, :3] / 65536).astype(np.float32)
+    pixels, _ = raster.read_values(tiff(values, photometric="rgb"))
+    assert np.array_equal(array_of(pixels), values)
+    with pytest.raises(UnreadableError, match="floating-point"):
+        read_image(tiff(values, photometric="rgb"))
+
+
+def test_webp_gif_and_jpeg_2000_are_read() -> None:
+    lossless: dict[str, dict[str, object]] = {"WEBP": {"lossless": True}, "JPEG2000": {}}
+    for kind, options in lossless.items():
+        decoded, _ = read_image(encode(COLOUR, kind, **options))
+        assert np.array_equal(decoded, COLOUR)
+    grey, notes = read_image(encode(GREY, "GIF"))
+    assert np.array_equal(grey[:, :, 0], GREY) and notes == ("grey palette expanded to grey",)
+    few = Image.fromarray(COLOUR).quantize(8)
+    decoded, notes = read_image(encode(few, "GIF"))
+    assert np.array_equal(decoded, np.asarray(few.convert("RGB")))
+    assert notes == ("palette expanded to RGB",)
+    deep, notes = read_image(encode(DEEP, "JPEG2000"))
+    assert deep.dtype == np.uint16 and np.array_equal(deep[:, :, 0], DEEP) and not notes
+    grey, notes = read_image(encode(GREY, "JPEG2000", no_jp2=True))
+    assert np.array_equal(grey[:, :, 0], GREY)
+
+
+@pytest.mark.parametrize(("depth", "reason"), [(0x8F, "signed"), (0x03, "4 bits")])
+def test_jpeg_2000_that_pillow_would_change_is_refused(depth: int, reason: str) -> None:
+    data = bytearray(encode(GREY, "JPEG2000", no_jp2=True))
+    data[42] = depth
+    with pytest.raises(UnreadableError, match=reason):
+        read_image(bytes(data))
+
+
+PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2))
+COLOURS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+"""Colour type of a PNG -> samples of a pixel."""
+KINDS = [(d, c) for c in (0, 2, 3, 4, 6) for d in (1, 2, 4, 8, 16)]
+KINDS = [(d, c) for d, c in KINDS if d >= 8 or c in (0, 3)]
+KINDS = [(d, c) for d, c in KINDS if (d, c) != (16, 3)]
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize(("depth", "colour"), KINDS)
+def test_every_kind_of_png(depth: int, colour: int, interlaced: bool) -> None:
+    """The pixels are made here sample by sample, so the expectation needs no decoder."""
+    samples = RICH.repeat(2, axis=0)[:, :, : COLOURS[colour]] & ((1 << depth) - 1)
+    if COLOURS[colour] in (2, 4):
+        samples[:, :, -1] = (1 << depth) - 1
+
+    def packed(part: np.ndarray) -> bytes:
+        bits = (part[..., None] >> np.arange(depth)[::-1]) & 1
+        lines = np.packbits(bits.reshape(len(part), -1).astype(np.uint8), axis=1)
+        return b"".join(b"\0" + line.tobytes() for line in lines)
+
+    parts = [samples[y::v, x::h] for x, y, h, v in (*PASSES, (0, 1, 1, 2))]
+    data = b"".join(packed(p) for p in parts if p.size) if interlaced else packed(samples)
+    ramp = bytes(range(256)) * 3
+    chunks = {"PLTE": ramp[: 3 << depth]} if colour == 3 else {}
+    file = bytearray(png(depth, colour, data, (8, 12), **chunks))
+    file[28] = interlaced
+    file[29:33] = struct.pack(">I", zlib.crc32(bytes(file[12:29])))
+    pixels, _ = raster.read_values(bytes(file))
+    expected = samples[:, :, : 1 if COLOURS[colour] < 3 else 3]
+    if colour == 3:
+        expected = np.frombuffer(ramp, np.uint8)[3 * samples + np.arange(3)]
+    elif depth < 8:
+        expected = expected * (255 // ((1 << depth) - 1))
+    assert array_of(pixels).dtype == (np.uint16 if depth == 16 else np.uint8)
+    assert np.array_equal(array_of(pixels), expected)
 
 
 @pytest.mark.parametrize(
@@ -243,7 +356,6 @@ def test_turned_16_bit_tiff_is_turned_or_refused() -> None:
         (bmp(8, BLACK_WHITE, b"\0\1\0\1", (4, 1)), "BMP of 8 bits with a grey palette"),
         (bmp(4, RAMP, b"\x01\x23\0\0", (4, 1), old=True), "BMP of 4 bits with a grey palette"),
         (png(16, 2, (b"\0" + b"\1\2" * 6) * 2, (2, 2)), "16-bit colour"),
-        (png(16, 4, (b"\0" + b"\1\2" * 4) * 2, (2, 2)), "16-bit colour or alpha"),
         (tiff(np.zeros((4, 4, 3), np.uint16), photometric="rgb"), "16-bit colour"),
         (tiff(np.zeros((4, 4), np.float32)), "floating-point"),
         (tiff(np.zeros((4, 4), np.float64)), "floating-point"),
@@ -256,7 +368,10 @@ def test_turned_16_bit_tiff_is_turned_or_refused() -> None:
         ),
         (encode(Image.new("LAB", (4, 4)), "TIFF"), "mode LAB"),
         (encode(GREY, save_all=True, append_images=[Image.new("L", (8, 6))]), "2 animation"),
-        (encode(GREY, "GIF"), "not a PNG, JPEG, TIFF or BMP"),
+        (encode(GREY, "PPM"), "not a PNG, JPEG, TIFF, BMP, WebP, GIF or JPEG 2000 file"),
+        (encode(GREY, "GIF", save_all=True, append_images=[Image.new("L", (8, 6))]), "2 animation"),
+        (encode(COLOUR, "WEBP", save_all=True, append_images=[Image.new("RGB", (8, 6))]), "2 anim"),
+        (tiff(np.zeros((2, 4, 4), np.float32), photometric="minisblack"), "2 pages; --pages takes"),
         (b"", "empty"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -266,7 +381,7 @@ def test_what_would_lose_information_is_refused(data: bytes, reason: str) -> Non
         read_image(data)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "BMP"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "JPEG2000"])
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
 def test_truncated(kind: str, share: float) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
@@ -335,6 +450,8 @@ def test_16_bit_masks_with_small_ids() -> None:
         (encode(COLOUR), "RGB colours"),
         (encode(Image.new("LA", (4, 4))), "LA colours"),
         (encode(GREY, "JPEG"), "blurred"),
+        (encode(COLOUR, "WEBP", lossless=True), "mask in WebP has blurred"),
+        (tiff(np.zeros((4, 4, 3), np.uint16), photometric="rgb"), "16-bit colours"),
         (tiff(np.zeros((4, 4), np.float32)), "one class id"),
         (b"no mask", "not a PNG"),
     ],

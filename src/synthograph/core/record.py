@@ -28,10 +28,12 @@ def in_bits(pixels: Pixels) -> Pixels:
     """Pixels of 8 or 16 bits; whole numbers that fit become 16-bit ones.
 
     Raises:
-        UnreadableError: values that 16 bits do not hold.
+        UnreadableError: values that 16 bits do not hold, or colours of more than 8 bits.
     """
-    if not isinstance(pixels, np.ndarray) or pixels.dtype in (np.uint8, np.uint16):
+    if not isinstance(pixels, np.ndarray) or pixels.dtype == np.uint8:
         return pixels
+    if pixels.dtype == np.uint16:
+        return _no_deep_colour(pixels)
     values = pixels[np.isfinite(pixels)]
     if not values.size:
         raise UnreadableError("no pixel has a finite value")
@@ -46,7 +48,16 @@ def in_bits(pixels: Pixels) -> Pixels:
         raise UnreadableError(
             f"grey values run from {low} to {high}, 16 bits hold 0 to 65535; {way}"
         )
-    return pixels.astype(np.uint16)
+    return _no_deep_colour(pixels.astype(np.uint16))
+
+
+def _no_deep_colour(pixels: np.ndarray) -> np.ndarray:
+    if pixels.ndim == 3 and pixels.shape[2] == 3:
+        raise UnreadableError(
+            "16-bit colour would lose half of its bits: --channels red,green,blue keeps all as "
+            "three grey modalities, --window 0,65535 spreads these values over 8 bits"
+        )
+    return pixels
 
 
 def bits_of(pixels: Pixels) -> int:

@@ -65,6 +65,8 @@ class Dicom:
 
     Attributes:
         grey: what becomes black and white.
+        window: ends of a window in the values of the file, about which MONOCHROME1 is turned over;
+            None where its bits say about which.
         tags: keywords of elements that become columns.
         salt: what pseudonyms of patients are made with; None to keep their ids.
         series: pattern that the description of a series must contain.
@@ -72,6 +74,7 @@ class Dicom:
     """
 
     grey: Grey = Grey.VALUES
+    window: tuple[float, float] | None = None
     tags: tuple[str, ...] = ()
     salt: bytes | None = None
     series: str | None = None
@@ -152,6 +155,10 @@ class Reading:
     """Share of a slice, 0 to 1, that is no background."""
     spacing: float | None = None
     """Millimetres of a pixel in both directions, which slices are brought to."""
+    pages: bool = False
+    """Whether every page of a stack or animation is an image; else such files are refused."""
+    channels: tuple[str, ...] = ()
+    """What modalities the channels of an image become, in their order; none where they stay."""
     dicom: Dicom = Dicom()
     slides: Slides | None = None
 

@@ -131,7 +131,7 @@ class DicomReader(Reader):
             if stored.ndim == 3:
                 pixels, notes = _colours(stored, header)
             else:
-                pixels, notes = _greys(stored, header, own, reading.dicom.grey)
+                pixels, notes = _greys(stored, header, own, reading.dicom)
             size = _pixel_size(own)
             if reading.spacing is not None and size is None:
                 raise UnreadableError("the file does not say how large a pixel is (--spacing)")
@@ -216,7 +216,7 @@ def _colours(stored: np.ndarray, header: FileDataset) -> tuple[np.ndarray, tuple
 
 
 def _greys(
-    stored: np.ndarray, header: FileDataset, own: Dataset, grey: Grey
+    stored: np.ndarray, header: FileDataset, own: Dataset, wanted: Dicom
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Grey values after the modality transform, larger ones brighter (PS3.3 C.11.1, C.7.6.3.1.2).
 
@@ -226,6 +226,7 @@ def _greys(
     values = apply_modality_lut(stored, own)
     low, high = _bounds(stored, header, own)
     notes: tuple[str, ...] = ()
+    grey = wanted.grey
     if grey is Grey.DICOM:
         if not any(key in own for key in ("WindowCenter", "VOILUTSequence")):
             raise UnreadableError("proposes no window; give --window full or percentiles")
@@ -234,7 +235,7 @@ def _greys(
         values, (low, high) = shown, (float(ends.min()), float(ends.max()))
         notes = ("window of the DICOM file applied",)
     if header.PhotometricInterpretation == "MONOCHROME1":
-        values = (low + high) - values.astype(np.float64)
+        values = sum(wanted.window or (low, high)) - values.astype(np.float64)
         notes += ("MONOCHROME1 turned over: dark stays dark",)
     if grey is Grey.VALUES:
         return _whole(values), notes

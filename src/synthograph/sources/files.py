@@ -311,11 +311,20 @@ def _find_partners(
         raise UserError(f"{name} in {container}: {len(bad)} file(s), {bad[0]}: {reasons[bad[0]]}")
 
 
-def _check_modality(name: str, options: FileSourceOptions) -> None:
+def check_modality(name: str) -> None:
+    """Refuse what is no name of a modality.
+
+    Raises:
+        UserError: it is none.
+    """
     if not _MODALITY.fullmatch(name) or name == MASKS:
         raise UserError(
             f"modality {name!r}: a modality is named by letters, digits, - and _, and not {MASKS!r}"
         )
+
+
+def _check_modality(name: str, options: FileSourceOptions) -> None:
+    check_modality(name)
     if name in options.modalities and name == options.primary:
         raise UserError(f"modality {name!r} is given twice; name SOURCE itself otherwise")
 

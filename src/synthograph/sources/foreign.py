@@ -37,11 +37,7 @@ def _never(head: bytes) -> bool:
 
 
 _HEIF = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
-_JP2 = (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")
 FOREIGN: tuple[Foreign, ...] = (
-    Foreign("WebP", (".webp",), lambda h: h[:4] == b"RIFF" and h[8:12] == b"WEBP", PICTURE),
-    Foreign("GIF", (".gif",), _magic(b"GIF87a", b"GIF89a"), PICTURE),
-    Foreign("JPEG 2000", tuple(".jp2 .j2k .j2c .jpc .jpf .jpx".split()), _magic(*_JP2), PICTURE),
     Foreign("JPEG XL", (".jxl",), _magic(b"\xff\x0a", b"\0\0\0\x0cJXL "), PICTURE),
     Foreign(
         "HEIF or AVIF",

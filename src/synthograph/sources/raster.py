@@ -1,36 +1,42 @@
-"""Raster files (PNG, JPEG, TIFF, BMP): bytes to pixels; no information is lost silently."""
+"""Raster files (PNG, JPEG, TIFF, BMP, WebP, GIF, JPEG 2000): bytes to pixels, nothing lost
+silently.
+"""
 
 import contextlib
 import io
 import logging
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
 from PIL.Image import Image, Transpose
 from PIL.ImageFile import ImageFile
+from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
 from synthograph.core.record import Pixels, UnreadableError, array_of, in_bits
 from synthograph.core.untrusted.png_files import MAGIC, PASSED_OVER, PngError, load_png, open_png
 from synthograph.sources.base import Frame, Reader, Reading, SourceFile
+from synthograph.sources.colour_modes import convert, drop_transparency, fitting
+from synthograph.sources.deep_colour import is_deep, joined, take_bytes, take_lower
 from synthograph.sources.jpeg import load_jpeg, open_jpeg
+from synthograph.sources.jpeg2000 import inspect_jpeg2000, stored_values
 from synthograph.sources.profiles import profile_notes
 from synthograph.sources.silence import silent
 from synthograph.sources.tiff import (
     decode_values,
     inspect_tiff,
     is_white_zero,
-    refuse_deep,
     refuse_pages,
 )
 
 MAX_PIXELS = 200_000_000
-_CUT_SILENTLY = 1 << 26  # pixels; of larger images Pillow warns when it cuts them
 
 Opener = Callable[[bytes], tuple[ImageFile, tuple[str, ...]]]
 """Bytes of a file -> the image before its pixels are decoded, and notes."""
@@ -40,8 +46,11 @@ def _plain(opener: Callable[[io.BytesIO], ImageFile]) -> Opener:
     return lambda data: (opener(io.BytesIO(data)), ())
 
 
-PNG, JPEG, TIFF = "PNG", "JPEG", "TIFF"
+PNG, JPEG, TIFF, WEBP, GIF, JP2 = "PNG", "JPEG", "TIFF", "WebP", "GIF", "JPEG 2000"
 """Kinds of files that are looked at more closely than by Pillow alone."""
+_BLURRED = frozenset((JPEG, WEBP, JP2))
+"""Kinds whose compression may change values."""
+_WEBP_MARK = b"RIFFWEBP"  # the size of the file stands between both words
 # Pillow's readers are called directly: its global `open` accepts some forty formats and prints
 # warnings about sizes.
 _FORMATS: tuple[tuple[bytes, str, Opener], ...] = (
@@ -52,6 +61,12 @@ _FORMATS: tuple[tuple[bytes, str, Opener], ...] = (
     (b"II+\0", TIFF, _plain(TiffImageFile)),
     (b"MM\0+", TIFF, _plain(TiffImageFile)),
     (b"BM", "BMP", _plain(BmpImageFile)),
+    # Issue 25 reads these three, which were rejected before; more than one frame still is.
+    (_WEBP_MARK, WEBP, _plain(WebPImageFile)),
+    (b"GIF87a", GIF, _plain(GifImageFile)),
+    (b"GIF89a", GIF, _plain(GifImageFile)),
+    (b"\0\0\0\x0cjP  \r\n\x87\n", JP2, _plain(Jpeg2KImageFile)),
+    (b"\xff\x4f\xff\x51", JP2, _plain(Jpeg2KImageFile)),
 )
 _TALKERS = tuple(map(logging.getLogger, ("PIL.TiffImagePlugin", "tifffile")))
 """Both libraries print what they also raise, without naming the file."""
@@ -69,7 +84,7 @@ _TURNS = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Decoded:
+class Decoded:
     """A loaded Pillow image (or values [h, w]), bits per sample in the file, conversions so far."""
 
     image: Image | np.ndarray
@@ -80,15 +95,15 @@ class _Decoded:
 
 
 def read_image(data: bytes) -> tuple[Pixels, tuple[str, ...]]:
-    """Decode a PNG, JPEG, TIFF or BMP file.
+    """Decode a PNG, JPEG, TIFF, BMP, WebP, GIF or JPEG 2000 file.
 
     The rule: 8-bit grey and RGB stay as they are, and so does 16-bit grey (12-bit too, and 32-bit
     integers whose values fit). 1, 2 and 4 bits become 8-bit grey; a palette becomes RGB, or grey if
     all its colours are grey; CMYK becomes RGB. Opaque alpha is dropped, and so is one that hides
     everything; other transparency is put on black. EXIF orientation is applied, colour profiles are
-    not. All these are noted. What would lose information is refused: 16-bit colour, several pages,
-    animations, further channels, and other colour spaces; values that 16 bits do not hold need a
-    window.
+    not. All these are noted. What would lose information is refused: several pages, animations,
+    further channels, and other colour spaces; 16-bit colour and values that 16 bits do not hold
+    need a window.
 
     Args:
         data: the whole file.
@@ -107,17 +122,21 @@ def read_image(data: bytes) -> tuple[Pixels, tuple[str, ...]]:
 def read_values(data: bytes) -> tuple[Pixels, tuple[str, ...]]:
     """As `read_image`, but grey values of any range stay as they are."""
     kind, opener = _format(data)
-    with _failures(kind):
-        decoded = _decode(data, kind, opener)
-        pixels: Pixels
-        notes: tuple[str, ...] = ()
-        if isinstance(decoded.image, np.ndarray):
-            pixels = _fitting(decoded.image)
-        else:
-            pixels, notes = _convert(decoded.image, decoded.bits)
-        if decoded.white_zero and decoded.bits > 8:  # Pillow inverts fewer bits
-            pixels = 65535 - array_of(in_bits(pixels))
-            notes += ("white-is-zero grey inverted",)
+    with failures(kind):
+        return pixels_of(_decode(data, kind, opener))
+
+
+def pixels_of(decoded: Decoded) -> tuple[Pixels, tuple[str, ...]]:
+    """Pixels of a decoded image, and all conversions that were applied."""
+    pixels: Pixels
+    notes: tuple[str, ...] = ()
+    if isinstance(decoded.image, np.ndarray):
+        pixels = fitting(decoded.image)
+    else:
+        pixels, notes = convert(decoded.image, decoded.bits)
+    if decoded.white_zero and decoded.bits > 8:  # Pillow inverts fewer bits
+        pixels = 65535 - array_of(in_bits(pixels))
+        notes += ("white-is-zero grey inverted",)
     if isinstance(pixels, np.ndarray) and pixels.ndim == 2:
         pixels = pixels[:, :, None]
     return pixels, decoded.notes + notes
@@ -138,12 +157,25 @@ def read_mask(data: bytes) -> np.ndarray:
         UnreadableError: as `read_image`, and for colour, alpha, JPEG or ids above 255.
     """
     kind, opener = _format(data)
-    if kind == JPEG:
-        raise UnreadableError("a mask in JPEG has blurred class ids; save it as PNG")
-    with _failures(kind):
+    if kind in _BLURRED:
+        raise UnreadableError(f"a mask in {kind} has blurred class ids; save it as PNG")
+    with failures(kind):
         decoded = _decode(data, kind, opener)
-        ids = np.asarray(decoded.image)
+    return ids_of(decoded)
+
+
+def ids_of(decoded: Decoded) -> np.ndarray:
+    """Class ids [h, w] of a decoded mask.
+
+    Raises:
+        UnreadableError: it holds colours, alpha, fractions or ids above 255.
+    """
+    ids = np.asarray(decoded.image)
     if isinstance(decoded.image, np.ndarray):
+        if ids.ndim == 3:
+            raise UnreadableError(
+                "a mask holds one class id per pixel, this file holds 16-bit colours"
+            )
         if ids.dtype.kind == "f":
             raise UnreadableError("a mask holds one class id per pixel, this file holds fractions")
         return _small_ids(ids)
@@ -197,9 +229,9 @@ def read_painting(data: bytes) -> Painting:
         UnreadableError: as `read_mask` for damaged files, JPEG and numbers above 255.
     """
     kind, opener = _format(data)
-    if kind == JPEG:
-        raise UnreadableError("a mask in JPEG has blurred colours; save it as PNG")
-    with _failures(kind):
+    if kind in _BLURRED:
+        raise UnreadableError(f"a mask in {kind} has blurred colours; save it as PNG")
+    with failures(kind):
         image = _decode(data, kind, opener).image
         if isinstance(image, np.ndarray) or image.mode.startswith("I"):
             return Painting(read_mask(data), None, None)
@@ -224,7 +256,7 @@ def _small_ids(ids: np.ndarray) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def _failures(kind: str) -> Iterator[None]:
+def failures(kind: str) -> Iterator[None]:
     """Whatever a decoder raises on damaged bytes becomes the reason why the file is unreadable."""
     try:
         with silent(_TALKERS):
@@ -238,36 +270,66 @@ def _failures(kind: str) -> Iterator[None]:
         raise UnreadableError(f"{kind} is damaged or of an unknown variant ({reason})") from error
 
 
-def _decode(data: bytes, kind: str, opener: Opener) -> _Decoded:
+def _decode(data: bytes, kind: str, opener: Opener) -> Decoded:
     """Open by content, check what must be known before decoding, decode."""
     if kind == PNG:
-        _check_size(*struct.unpack_from(">II", data.ljust(24, b"\0"), 16))
+        check_size(*struct.unpack_from(">II", data.ljust(24, b"\0"), 16))
     try:
         image, notes = opener(data)
     except SyntaxError:
         if kind == TIFF:
-            values, white_zero = decode_values(data, _check_size)
-            return _Decoded(values, 16, (), white_zero)
+            values, white_zero = decode_values(data, check_size)
+            return Decoded(values, 16, (), white_zero)
         raise
-    _check_size(*image.size)
+    check_size(*image.size)
     _check_pages(image)
     bits, further = _inspect(image, data)
+    if bits == 16 and image.mode in ("RGB", "RGBA"):
+        return _decode_deep(data, opener, (*notes, *further))
+    return load_upright(image, bits, (*notes, *further), data)
+
+
+def load_upright(
+    image: ImageFile, bits: int, notes: tuple[str, ...], data: bytes | None
+) -> Decoded:
+    """Decode an opened image: a whole file, or a page of one where there is no `data`."""
     turn, unread = _orientation(image)
-    notes = (*notes, *further, *unread, *_load(image, data), *profile_notes(image))
-    upright: Image = image
+    notes = (*notes, *unread, *_load(image, data), *profile_notes(image))
+    upright: Image | np.ndarray = image
     if turn in _TURNS:
         # loading a TIFF turns it
-        upright = image if kind == TIFF else image.transpose(_TURNS[turn])
+        tiff = isinstance(image, TiffImageFile)
+        upright = image if tiff else image.transpose(_TURNS[turn])
         notes = (*notes, "EXIF orientation applied")
+    if isinstance(image, Jpeg2KImageFile) and bits > 8:
+        upright = stored_values(upright, bits)
     white_zero = isinstance(image, TiffImageFile) and is_white_zero(image)
-    return _Decoded(upright, bits, tuple(dict.fromkeys(notes)), white_zero)
+    return Decoded(upright, bits, tuple(dict.fromkeys(notes)), white_zero)
 
 
-def _load(image: ImageFile, data: bytes) -> tuple[str, ...]:
+def _decode_deep(data: bytes, opener: Opener, notes: tuple[str, ...]) -> Decoded:
+    """Colours of 16 bits, or grey with alpha."""
+    first, second = opener(data)[0], opener(data)[0]
+    if isinstance(first, TiffImageFile) and not is_deep(first):
+        values, _ = decode_values(data, check_size)  # a plane for each colour
+        return Decoded(values, 16, notes)
+    whole = take_bytes(first)
+    upper = load_upright(first, 16, notes, data)
+    assert isinstance(upper.image, Image), "no values of their own"
+    lower = None
+    if not whole:
+        take_lower(second)
+        lower = load_upright(second, 16, (), data).image
+        assert isinstance(lower, Image), "no values of their own"
+    values, further = drop_transparency(joined(upper.image, lower), first)
+    return Decoded(values, 16, (*upper.notes, *further))
+
+
+def _load(image: ImageFile, data: bytes | None) -> tuple[str, ...]:
     """Decode an opened image, and see to it that all of it is there."""
     if isinstance(image, JpegImageFile):
         return load_jpeg(image)
-    if isinstance(image, PngImageFile):
+    if isinstance(image, PngImageFile) and data is not None:
         load_png(image, data)
     else:
         image.load()
@@ -276,14 +338,29 @@ def _load(image: ImageFile, data: bytes) -> tuple[str, ...]:
 
 def _format(data: bytes) -> tuple[str, Opener]:
     for magic, kind, opener in _FORMATS:
-        if data.startswith(magic):
+        if _signature(data).startswith(magic):
             return kind, opener
     if not data:
         raise UnreadableError("the file is empty")
-    raise UnreadableError(f"not a PNG, JPEG, TIFF or BMP file (it starts with {data[:8]!r})")
+    *most, last = RasterReader.formats
+    raise UnreadableError(f"not a {', '.join(most)} or {last} file (it starts with {data[:8]!r})")
 
 
-def _check_size(width: int, height: int) -> None:
+def kind_of(head: bytes) -> str:
+    """The kind of a file that begins so; nothing where it is no raster file."""
+    return next((k for magic, k, _ in _FORMATS if _signature(head).startswith(magic)), "")
+
+
+def _signature(data: bytes) -> bytes:
+    return data[:4] + data[8:12] if data.startswith(b"RIFF") else data[:16]
+
+
+def check_size(width: int, height: int) -> None:
+    """Refuse a size that no image has, or that would take too much memory.
+
+    Raises:
+        UnreadableError: it is one.
+    """
     if width < 1 or height < 1:
         raise UnreadableError(f"the image has no pixels ({width}x{height})")
     if width * height > MAX_PIXELS:
@@ -303,12 +380,11 @@ def _check_pages(image: ImageFile) -> None:
 def _inspect(image: ImageFile, data: bytes) -> tuple[int, tuple[str, ...]]:
     """Bits per sample and notes, from headers: Pillow reduces some files without a word."""
     if isinstance(image, PngImageFile):
-        bits = data[24]
-        if bits == 16 and data[25] != 0:
-            refuse_deep("colour or alpha")
-        return bits, ()
+        return data[24], ()
     if isinstance(image, TiffImageFile):
         return inspect_tiff(image), ()
+    if isinstance(image, Jpeg2KImageFile):
+        return inspect_jpeg2000(data), ()
     if "mp" in image.info:
         return 8, ("first picture of a multi-picture JPEG taken",)
     if isinstance(image, BmpImageFile):
@@ -336,102 +412,15 @@ def _orientation(image: ImageFile) -> tuple[int, tuple[str, ...]]:
         return 1, (PASSED_OVER,)
 
 
-def _fitting(values: np.ndarray) -> np.ndarray:
-    """Whole numbers that fit in 16 bits as such; others as they are."""
-    whole = values.dtype.kind in "iu" and values.size
-    return (
-        array_of(in_bits(values))
-        if whole and 0 <= values.min() and values.max() <= 65535
-        else values
-    )
-
-
-def _convert(image: Image, bits: int) -> tuple[Pixels, tuple[str, ...]]:
-    """Pixels by the rule of `read_image`, or grey ones [h, w]."""
-    mode = image.mode
-    known = bits == 8 and mode in ("L", "RGB") and "transparency" not in image.info
-    if known and image.width * image.height <= _CUT_SILENTLY:
-        return image, ()
-    if mode not in _RULES:
-        raise UnreadableError(
-            f"colour mode {mode} has no rule; save the image as 8-bit grey or RGB"
-        )
-    return _RULES[mode](image, bits)
-
-
-Converted = tuple[np.ndarray, tuple[str, ...]]
-"""Pixels [h, w, c], or grey ones [h, w], and the conversions that were applied."""
-
-
-def _deep_grey(image: Image, bits: int) -> Converted:
-    return _mask_out(_fitting(np.asarray(image)), image, 16)
-
-
-def _grey(image: Image, bits: int) -> Converted:
-    pixels, notes = _mask_out(np.asarray(image.convert("L")), image, bits)
-    return pixels, ((f"{bits}-bit expanded to 8-bit grey",) if bits < 8 else ()) + notes
-
-
-def _palette(image: Image, bits: int) -> Converted:
-    colours = np.asarray(image.getpalette("RGB") or [0, 0, 0]).reshape(-1, 3)
-    grey = bool((colours == colours[:, :1]).all())
-    notes: tuple[str, ...] = (
-        "grey palette expanded to grey" if grey else "palette expanded to RGB",
-    )
-    if image.mode == "PA" or "transparency" in image.info:
-        pixels, further = _drop_alpha(np.asarray(image.convert("RGBA")))
-        notes += further
-    else:
-        pixels = np.asarray(image.convert("RGB"))
-    return (pixels[:, :, 0] if grey else pixels), notes
-
-
-_RULES: Mapping[str, Callable[[Image, int], Converted]] = {
-    **dict.fromkeys(("I", "I;16", "I;16B"), _deep_grey),
-    **dict.fromkeys(("1", "L"), _grey),
-    **dict.fromkeys(("P", "PA"), _palette),
-    **dict.fromkeys(("LA", "RGBA"), lambda image, _: _drop_alpha(np.asarray(image))),
-    "RGB": lambda image, bits: _mask_out(np.asarray(image), image, bits),
-    "CMYK": lambda image, _: (np.asarray(image.convert("RGB")), ("CMYK converted to RGB",)),
-    "F": lambda image, _: (np.asarray(image), ()),
-}
-"""Pillow's mode -> what becomes of it."""
-
-
-def _mask_out(pixels: np.ndarray, image: Image, bits: int) -> Converted:
-    """Put the one grey value or colour that a PNG declares transparent on black."""
-    key = image.info.get("transparency")
-    if key is None:
-        return pixels, ()
-    if bits < 8 and image.mode == "L":
-        key *= 255 // (2**bits - 1)
-    hit = np.atleast_3d(pixels == np.asarray(key)).all(axis=2)
-    if not hit.any():
-        return pixels, ()
-    pixels = pixels.copy()
-    pixels[hit] = 0
-    return pixels, ("transparent pixels put on black",)
-
-
-def _drop_alpha(pixels: np.ndarray) -> Converted:
-    """Grey or RGB of pixels [h, w, 2 or 4] whose last channel is alpha."""
-    colour, alpha = pixels[:, :, :-1], pixels[:, :, -1:]
-    if int(alpha.min()) == 255:
-        notes = ("opaque alpha dropped",)
-    elif int(alpha.max()) <= 1:  # also where 1 was meant for opaque
-        notes = ("alpha that hides everything dropped",)
-    else:
-        colour = ((colour.astype(np.uint16) * alpha + 127) // 255).astype(np.uint8)
-        notes = ("transparent pixels put on black",)
-    return (colour[:, :, 0] if colour.shape[2] == 1 else colour), notes
-
-
 class RasterReader(Reader):
     """Reads raster files, each by its content, whatever its ending says."""
 
     formats = tuple(dict.fromkeys(kind for _, kind, _ in _FORMATS))
     suffixes = frozenset(
-        ".png .apng .jpg .jpeg .jpe .jfif .jif .pjpeg .pjp .tif .tiff .tf8 .btf .bmp .dib".split()
+        (
+            ".png .apng .jpg .jpeg .jpe .jfif .jif .pjpeg .pjp .tif .tiff .tf8 .btf .bmp .dib "
+            ".webp .gif .jp2 .j2k .j2c .jpc .jpf .jpx"
+        ).split()
     )
 
     def missing(self) -> str | None:
@@ -440,7 +429,7 @@ class RasterReader(Reader):
 
     def recognises(self, head: bytes) -> bool:
         """Whether a file that begins so is a raster file."""
-        return any(head.startswith(magic) for magic, _, _ in _FORMATS)
+        return bool(kind_of(head))
 
     def frames(self, file: SourceFile, reading: Reading) -> tuple[Frame, ...]:
         """One: a file of several pages is refused when it is read."""

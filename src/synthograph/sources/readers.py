@@ -4,18 +4,19 @@ A new format is one file of this room that holds a `Reader`, and one entry in `R
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from synthograph.core.names import nfc
-from synthograph.core.record import DecodedImage, Pixels, UnreadableError, size_of
+from synthograph.core.record import DecodedImage, Pixels, UnreadableError, array_of, size_of
 from synthograph.core.untrusted.containers import HEAD_BYTES, Container
 from synthograph.sources.base import AS_IT_COMES, Frame, Reader, Reading, SourceFile
 from synthograph.sources.dicom import DicomReader
 from synthograph.sources.foreign import Foreign, foreign_by_content, foreign_by_name
 from synthograph.sources.raster import RasterReader
 from synthograph.sources.slides import SlideReader
+from synthograph.sources.stacks import StackReader
 from synthograph.sources.volumes import VolumeReader
 
 READERS: tuple[Reader, ...] = (
@@ -23,6 +24,7 @@ READERS: tuple[Reader, ...] = (
     VolumeReader(),
     DicomReader(),
     SlideReader(),
+    StackReader(),
 )
 
 
@@ -166,6 +168,9 @@ class FileDecoder:
         (primary, container, name), *others = self.parts
         pixels, notes = self._read(container, name)
         modalities = {primary: pixels}
+        if self.reading.channels:
+            modalities = _parted(pixels, self.reading.channels)
+            primary = self.reading.channels[0]
         for modality, container, name in others:
             with _naming(modality, name):
                 pixels, further = self._read(container, name)
@@ -189,6 +194,17 @@ class FileDecoder:
             if other is None:
                 raise
             raise UnreadableError(other.reason) from None
+
+
+def _parted(pixels: Pixels, names: Sequence[str]) -> dict[str, Pixels]:
+    """A modality of each channel."""
+    array = array_of(pixels)
+    if array.shape[2] != len(names):
+        raise UnreadableError(
+            f"the image has {array.shape[2]} channel{'s' * (array.shape[2] > 1)}, --channels names "
+            f"{len(names)}"
+        )
+    return {name: array[:, :, n : n + 1] for n, name in enumerate(names)}
 
 
 @contextlib.contextmanager

@@ -1,30 +1,30 @@
 """TIFF: what its tags say beyond what Pillow tells, and grey values that Pillow does not know."""
 
 import io
-import json
-import math
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import BinaryIO
 
 import numpy as np
 from PIL.TiffImagePlugin import TiffImageFile
 
 from synthograph.core.record import UnreadableError
+from synthograph.sources.tiff_axes import described_axes
 
 _WIDTH, _HEIGHT, _BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION = 256, 257, 258, 262, 274
 _DESCRIPTION, _IMAGE_DEPTH = 270, 32997
 _STRIP_OFFSETS, _ROWS_PER_STRIP = 273, 278
 _TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS = 322, 323, 324
 _EXTRA_SAMPLES, _SAMPLE_FORMAT, _SIGNED = 338, 339, 2
-_WHITE_IS_ZERO = 0
+_WHITE_IS_ZERO, _RGB, _SEPARATE = 0, 2, 2
 _SAMPLES = {"1": 1, "L": 1, "P": 1, "LA": 2, "PA": 2, "La": 2, "RGB": 3, "RGBA": 4, "CMYK": 4}
-_IMAGEJ = re.compile(r"^(images|channels|slices|frames)=(\d{1,9})\s*$", re.MULTILINE)
-_OME_SIZES = re.compile(r"\bSize([ZCT])\s*=\s*[\"'](\d{1,9})[\"']")
-_OME_FILES = re.compile(r"\bFileName\s*=\s*[\"']([^\"']*)[\"']")
 
 
-def inspect_tiff(image: TiffImageFile) -> int:
+def inspect_tiff(image: TiffImageFile, *, page: bool = False) -> int:
     """Bits per sample, from tags: Pillow reduces some files without a word.
+
+    Args:
+        image: what was opened.
+        page: whether it is a page of a stack, whatever the description says of others.
 
     Raises:
         UnreadableError: it would be read with a loss, as another image, or in part.
@@ -32,7 +32,7 @@ def inspect_tiff(image: TiffImageFile) -> int:
     samples = image.tag_v2.get(_BITS_PER_SAMPLE, (1,))
     # one value may stand for all channels
     if max(samples) > 8 and not image.mode.startswith(("I", "F")):
-        refuse_deep("colour or alpha")
+        _check_deep(image, samples)
     if _SIGNED in image.tag_v2.get(_SAMPLE_FORMAT, ()) and max(samples) <= 8:
         raise UnreadableError("TIFF of signed 8-bit values has no rule; save it as 16-bit grey")
     known = _SAMPLES.get(image.mode, len(samples))
@@ -40,13 +40,22 @@ def inspect_tiff(image: TiffImageFile) -> int:
     if len(samples) > known or unmarked:
         raise UnreadableError(
             f"TIFF holds {len(samples)} channels of which some have no stated meaning; "
-            "save grey or RGB, and further bands as images of their own (--modality)"
+            "name a modality for each, such as --channels red,green,blue,infrared, or save grey "
+            "or RGB"
         )
-    pages = _pages_in_one(image, len(samples))
-    if pages > 1:
-        refuse_pages(pages, "pages")
+    if not page:
+        _refuse_described(image, len(samples))
     _check_pieces(image)
     return int(samples[0])
+
+
+def _refuse_described(image: TiffImageFile, samples: int) -> None:
+    """A stack that is listed as one page: ImageJ and others only describe the further ones."""
+    tags = image.tag_v2
+    text, depth = str(tags.get(_DESCRIPTION, "")), int(tags.get(_IMAGE_DEPTH, 1))
+    found = described_axes(text, depth=depth, size=image.size, samples=samples)
+    if found.planes > 1:
+        refuse_pages(found.planes, "pages")
 
 
 def _check_pieces(image: TiffImageFile) -> None:
@@ -63,52 +72,25 @@ def _check_pieces(image: TiffImageFile) -> None:
         raise UnreadableError(f"TIFF is cut short: {needed} pieces needed, {len(pieces)} listed")
 
 
-def _pages_in_one(image: TiffImageFile, samples: int) -> int:
-    """Pages of a stack that is listed as one: ImageJ and others only describe the further ones."""
-    tags = image.tag_v2
-    text = str(tags.get(_DESCRIPTION, ""))
-    depth = int(tags.get(_IMAGE_DEPTH, 1))
-    if text.startswith("ImageJ="):
-        counts = {name: int(count) for name, count in _IMAGEJ.findall(text)}
-        images = counts.pop("images", None)
-        return max(depth, math.prod(counts.values()) if images is None else images)
-    if text.startswith('{"shape"'):
-        return max(depth, _values_in(text) // max(image.width * image.height * samples, 1))
-    if "<OME" in text and len(set(_OME_FILES.findall(text))) < 2:  # else a page of many files
-        sizes = dict(reversed(_OME_SIZES.findall(text)))  # of the first image
-        planes = math.prod(int(count) for count in sizes.values())
-        return max(depth, planes // samples)
-    return depth
-
-
-def _values_in(text: str) -> int:
-    """How many values the shape in a description of tifffile means; 0 where it is none."""
-    try:
-        shape = json.loads(text)["shape"]
-        return math.prod(int(side) for side in shape)
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return 0
-
-
 def refuse_pages(pages: int, what: str) -> None:
     """Refuse a file of several images.
 
     Raises:
         UnreadableError: always.
     """
-    raise UnreadableError(f"the file holds {pages} {what}; save the wanted ones as single images")
-
-
-def refuse_deep(what: str) -> None:
-    """Refuse 16 bits of other than grey.
-
-    Raises:
-        UnreadableError: always.
-    """
     raise UnreadableError(
-        f"16-bit {what} would lose half of its bits; save it as 8-bit RGB, "
-        "or each channel as a 16-bit grey image of its own (--modality)"
+        f"the file holds {pages} {what}; --pages takes each as an image of its own, or save the "
+        "wanted ones as single images"
     )
+
+
+def _check_deep(image: TiffImageFile, samples: Sequence[int]) -> None:
+    unsigned = set(image.tag_v2.get(_SAMPLE_FORMAT, (1,))) == {1}
+    if set(samples) != {16} or image.mode not in ("RGB", "RGBA") or not unsigned:
+        bits = "/".join(map(str, samples))
+        raise UnreadableError(
+            f"TIFF of {bits} bits in mode {image.mode} has no rule; save it as RGB of 8 or 16 bits"
+        )
 
 
 def is_white_zero(image: TiffImageFile) -> bool:
@@ -116,12 +98,16 @@ def is_white_zero(image: TiffImageFile) -> bool:
     return image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
 
 
-def decode_values(data: bytes, check_size: Callable[[int, int], None]) -> tuple[np.ndarray, bool]:
-    """Grey values [h, w] in layouts that Pillow does not know: integers above 8 bits and fractions.
+def decode_values(
+    data: bytes | BinaryIO, check_size: Callable[[int, int], None], number: int | None = None
+) -> tuple[np.ndarray, bool]:
+    """Grey values [h, w] or colours [h, w, 3] in layouts that Pillow does not know: integers above
+    8 bits and fractions.
 
     Args:
         data: the whole file.
         check_size: gets width and height before memory is taken.
+        number: of the page; None where there may be one only.
 
     Returns:
         The values as they are stored, and whether 0 stands for white.
@@ -131,9 +117,12 @@ def decode_values(data: bytes, check_size: Callable[[int, int], None]) -> tuple[
     """
     import tifffile
 
-    with tifffile.TiffFile(io.BytesIO(data)) as file:
-        page = file.pages.first
-        if len(file.pages) > 1 or page.ndim != 2 or page.dtype is None:
+    with tifffile.TiffFile(io.BytesIO(data) if isinstance(data, bytes) else data) as file:
+        if number is None and len(file.pages) > 1:
+            refuse_pages(len(file.pages), "pages")
+        page = file.pages[number or 0]
+        colours = page.ndim == 3 and page.photometric == _RGB and page.samplesperpixel == 3
+        if not (page.ndim == 2 or colours) or page.dtype is None:
             raise UnreadableError("TIFF of a variant that is neither grey nor RGB; save it as PNG")
         if page.dtype.kind not in "uif" or page.dtype.itemsize < 2:
             raise UnreadableError(f"TIFF of {page.dtype} values has no rule; save it as PNG")
@@ -142,5 +131,8 @@ def decode_values(data: bytes, check_size: Callable[[int, int], None]) -> tuple[
             raise UnreadableError(
                 f"TIFF of a variant that is not turned (orientation {turn}); save it upright as PNG"
             )
-        check_size(page.shape[1], page.shape[0])
-        return page.asarray(), page.photometric == _WHITE_IS_ZERO
+        check_size(page.imagewidth, page.imagelength)
+        values = page.asarray()
+        if colours and page.planarconfig == _SEPARATE:
+            values = np.moveaxis(values, 0, 2)
+        return values, page.photometric == _WHITE_IS_ZERO

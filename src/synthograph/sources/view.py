@@ -2,6 +2,7 @@
 
 import dataclasses
 import enum
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -38,6 +39,53 @@ class WindowScope(enum.StrEnum):
     IMAGE = "image"
 
 
+_NUMBER = r"[=: ]?(-?[0-9.]+(?:e[0-9]+)?)"
+_CENTRE = re.compile(rf"(?:center|centre|level|wl|wc|c|l){_NUMBER}", re.IGNORECASE)
+_WIDTH = re.compile(rf"(?:width|ww|w){_NUMBER}", re.IGNORECASE)
+_BETWEEN = frozenset(" ,;/")
+
+
+def parse_centred(text: str) -> Limits | None:
+    """The values that become black and white in `center=40,width=400`, also `C40W400`, `WW400 WL40`
+    and `level=40,width=400`; None for another form.
+
+    They are those of a DICOM window (PS3.3 C.11.2.1.2.1).
+
+    Raises:
+        UserError: a width that is not above 1.
+    """
+    width = _WIDTH.search(text)
+    rest = "" if width is None else text[: width.start()] + " " + text[width.end() :]
+    centre = _CENTRE.search(rest)
+    if width is None or centre is None or set(rest.replace(centre[0], "", 1)) - _BETWEEN:
+        return None
+    try:
+        middle, wide = float(centre[1]), float(width[1])
+    except ValueError:
+        return None
+    if not wide > 1:
+        raise UserError(f"--window {text!r}: a width is above 1")
+    return middle - 0.5 - (wide - 1) / 2, middle - 0.5 + (wide - 1) / 2
+
+
+def _centred(centre: float, width: float) -> str:
+    low, high = centre - 0.5 - (width - 1) / 2, centre - 0.5 + (width - 1) / 2
+    return f"center={centre:g},width={width:g} for {low:g} to {high:g}"
+
+
+def other_reading(text: str) -> str | None:
+    """What is said where two plain numbers may be meant as center and width; None elsewhere."""
+    if parse_centred(text) is not None or "%" in text:
+        return None
+    window = Window.parse(text, WindowScope.ARCHIVE)
+    if window.high <= 1:
+        return None
+    return (
+        f"--window {text}: {window.low:g} becomes black and {window.high:g} white; a radiologist's "
+        f"window is written {_centred(window.low, window.high)}"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """Which values become black and white: numbers, or percentiles (0 to 100) of the pixels."""
@@ -49,7 +97,7 @@ class Window:
 
     @classmethod
     def parse(cls, text: str, scope: WindowScope) -> "Window":
-        """The window that `LOW,HIGH` or `LOW%,HIGH%` means.
+        """The window that `LOW,HIGH`, `LOW%,HIGH%` or `center=C,width=W` means.
 
         Raises:
             UserError: another form, or a high end that is not above the low one.
@@ -57,14 +105,22 @@ class Window:
         words = [word.strip() for word in text.split(",")]
         percentiles = all(word.endswith("%") for word in words)
         try:
-            low, high = (float(word.removesuffix("%") if percentiles else word) for word in words)
+            low, high = parse_centred(text) or (
+                float(word.removesuffix("%") if percentiles else word) for word in words
+            )
         except ValueError:
             low = high = 0.0
+        if low > high > 0 and not percentiles:
+            raise UserError(
+                f"--window {text!r}: {low:g} cannot be black where {high:g} is white; give "
+                f"{high:g},{low:g} for these ends, or {_centred(high, low)}"
+            )
         bounded = not percentiles or 0 <= low < high <= 100
         if not (np.isfinite([low, high]).all() and low < high and bounded):
             raise UserError(
                 f"--window {text!r}: give the values that become black and white as LOW,HIGH, such "
-                "as 0,4095, or as percentiles of the pixels, such as 0.5%,99.5%"
+                "as 0,4095, as center=40,width=400, or as percentiles of the pixels, such as "
+                "0.5%,99.5%"
             )
         if scope is not WindowScope.ARCHIVE and not percentiles:
             raise UserError(
@@ -196,7 +252,8 @@ def measure_limits(items: Sequence[SourceItem], window: Window, track: Track) ->
 def _windowed(pixels: np.ndarray, limits: Limits) -> tuple[np.ndarray, tuple[str, ...]]:
     """Values between the limits spread over all that the bits hold; those beyond are clipped."""
     low, high = limits
-    dtype = np.uint8 if pixels.dtype == np.uint8 else np.uint16
+    # an archive has no colours of 16 bits
+    dtype = np.uint8 if pixels.dtype == np.uint8 or pixels.shape[2] == 3 else np.uint16
     top = np.iinfo(dtype).max
     notes: tuple[str, ...] = ("grey values windowed",)
     scaled = (pixels.astype(np.float64) - low) * (top / (high - low))
@@ -214,7 +271,17 @@ def _coloured(pixels: Pixels, colour: Colour) -> tuple[Pixels, tuple[str, ...]]:
                 "8 bits"
             )
         return np.repeat(array, 3, axis=2), ("grey converted to RGB",)
+    if colour is Colour.GREY and array.shape[2] == 3 and array.dtype != np.uint8:
+        return _grey_of(array), ("RGB converted to grey",)
     if colour is Colour.GREY and array.shape[2] == 3:
         grey = Image.fromarray(np.ascontiguousarray(array)).convert("L")
         return np.asarray(grey)[:, :, None], ("RGB converted to grey",)
     return pixels, ()
+
+
+def _grey_of(colours: np.ndarray) -> np.ndarray:
+    """Grey [h, w, 1] of deep colours, weighted as those of 8 bits are (ITU-R 601-2)."""
+    weights = np.array([299, 587, 114], np.float64) / 1000
+    grey = colours.astype(np.float64) @ weights
+    whole = colours.dtype.kind in "iu"
+    return (np.rint(grey).astype(colours.dtype) if whole else grey)[:, :, None]

@@ -38,6 +38,7 @@ from synthograph.sources.view import (
     Window,
     WindowScope,
     measure_limits,
+    other_reading,
     view_volumes,
     viewed,
 )
@@ -84,6 +85,8 @@ DESCRIBED = (
     "axis",
     "min_foreground",
     "spacing",
+    "pages",
+    "channels",
     "tag",
     "pseudonymise",
     "series_description",
@@ -315,6 +318,9 @@ def _view(
     else:
         window = Window.parse(request.window, WindowScope(request.window_scope))
         view = View(window, colour=colour)
+        note = other_reading(request.window)
+        if note and any("dicom_modality" in item.columns for item in items):
+            progress.log(f"note: {note}")
         if window.percentiles and window.scope is WindowScope.VOLUME:
             items = view_volumes(items, view, progress.track("measuring"))
             return items, rules.model_copy(update={"view": view.record()})

@@ -6,6 +6,8 @@ from pathlib import Path
 from synthograph.core.errors import UserError
 from synthograph.sources.base import Axis, Dicom, Grey, Reading, Regions, Slides
 from synthograph.sources.dicom import check_tags
+from synthograph.sources.files import check_modality
+from synthograph.sources.view import parse_centred
 from synthograph.workflows.requests import PrepareRequest
 
 _SECRET = 16
@@ -33,8 +35,11 @@ def read_as(request: PrepareRequest, regions: Regions | None = None) -> Reading:
         every=request.every,
         min_foreground=request.min_foreground,
         spacing=request.spacing,
+        pages=request.pages,
+        channels=_channels(request),
         dicom=Dicom(
             grey=Grey(request.window) if request.window in set(Grey) else Grey.VALUES,
+            window=None if request.window is None else parse_centred(request.window),
             tags=request.tag,
             salt=None if request.pseudonymise is None else _secret(request.pseudonymise),
             series=request.series_description,
@@ -42,6 +47,17 @@ def read_as(request: PrepareRequest, regions: Regions | None = None) -> Reading:
         ),
         slides=_slides(request, regions),
     )
+
+
+def _channels(request: PrepareRequest) -> tuple[str, ...]:
+    """Names of modalities, that channels become."""
+    if request.channels and (request.modality or request.primary):
+        raise UserError("--channels names all modalities: leave --modality and --primary out")
+    if len(set(request.channels)) < len(request.channels):
+        raise UserError(f"--channels {','.join(request.channels)}: a name is given twice")
+    for name in request.channels:
+        check_modality(name)
+    return request.channels
 
 
 def _slides(request: PrepareRequest, regions: Regions | None) -> Slides | None:

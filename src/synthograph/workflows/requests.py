@@ -73,8 +73,8 @@ class PrepareRequest(Request):
     )
     window: str | None = Field(
         None,
-        description="values that become black and white: LOW,HIGH, or percentiles 0.5%,99.5%; of "
-        "DICOM files also dicom (as they propose) or full (all their bits)",
+        description="values that become black and white: LOW,HIGH, center=C,width=W, or "
+        "percentiles 0.5%,99.5%; of DICOM files also dicom (as they propose) or full (all bits)",
     )
     window_scope: Literal["archive", "volume", "image"] = Field(
         "archive",
@@ -84,12 +84,20 @@ class PrepareRequest(Request):
     axis: Literal["sagittal", "coronal", "axial"] | None = Field(
         None, description="how volumes are cut; the plane they were taken in if not given"
     )
-    every: int = Field(1, ge=1, description="take every Nth slice of a volume")
+    every: int = Field(1, ge=1, description="take every Nth slice of a volume or stack")
     min_foreground: float = Field(
         0.0, ge=0, le=1, description="leave out slices with a smaller share of foreground"
     )
     spacing: float | None = Field(
         None, gt=0, description="resample slices and DICOM images to pixels of this side, in mm"
+    )
+    pages: bool = Field(
+        False, description="take every page of TIFF stacks and animations as an image"
+    )
+    channels: Words = Field(
+        (),
+        description="modalities that the channels of an image or stack become, in their order, "
+        "such as dapi,gfp",
     )
     mpp: float | None = Field(
         None, gt=0, description="scale of tiles of whole slides, in micrometres per pixel"
