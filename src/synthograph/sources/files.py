@@ -25,7 +25,7 @@ from synthograph.sources.foreign import Foreign, kinds_of
 from synthograph.sources.items import empty_files, items_of, remark_left_out
 from synthograph.sources.listing import read_listing
 from synthograph.sources.masks import BESIDE, NONE, masks_beside, offer_masks, set_apart
-from synthograph.sources.pairing import pair_by_name
+from synthograph.sources.pairing import pair_by_name, pair_sequences
 from synthograph.sources.readers import (
     FileDecoder,
     is_image,
@@ -64,6 +64,8 @@ class FileSourceOptions:
         split_files: lists of files by split, such as `train.txt` or `test=holdout.txt`.
         cohort: public cohort that the files are of.
         reading: what is wanted of files that hold several images.
+        sequences: last words of file names, such as T1w and FLAIR, that make modalities of the
+            files of one examination; the first one is the primary.
     """
 
     source: Path
@@ -79,6 +81,7 @@ class FileSourceOptions:
     split_files: Sequence[str] = ()
     cohort: Wanted | None = None
     reading: Reading = AS_IT_COMES
+    sequences: Sequence[str] = ()
 
     def told(self) -> Told:
         """What the user says of the images.
@@ -145,6 +148,11 @@ def read_files(options: FileSourceOptions) -> FileSource:
     told = options.told()
     listing = read_listing(found.source, found.names, found.remarks, needed=not told.labels)
     images = _select(found, listing, needed=not told.labels)
+    if options.sequences:
+        options = dataclasses.replace(options, primary=options.sequences[0])
+        images, partners, found.unpaired = pair_sequences(images, options.sequences)
+        for word, files in partners.items():
+            _pair(found, word, files)
     apart = set_apart(images, found.source.path, options.mask_suffix, given=MASKS in found.partners)
     if apart.masks:
         found.partners[MASKS], found.files[MASKS] = found.source, apart.masks
@@ -215,6 +223,8 @@ class _Found:
     """Names of tables of a cohort, in lower case, which are read as such."""
     paired: dict[str, Mapping[str, str]] = field(default_factory=dict)
     """Partners that were found beside images: modality, or masks -> image -> file."""
+    unpaired: Mapping[str, str] = field(default_factory=dict)
+    """Image -> why a sequence of it is missing."""
 
 
 def _find(options: FileSourceOptions) -> _Found:
@@ -409,7 +419,7 @@ def _pair_all(
 ) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
     """Partner files by modality and image, and image -> reason where one is missing."""
     pairs: dict[str, dict[str, str]] = {}
-    unpaired: dict[str, str] = {}
+    unpaired: dict[str, str] = dict(found.unpaired)
     for modality in found.partners:
         files, where = found.files[modality], f"{modality} in {found.partners[modality]}"
         suffix = found.mask_suffix if modality == MASKS else ""

@@ -2,9 +2,10 @@
 
 import os.path
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 
 from synthograph.core.errors import UserError
-from synthograph.core.names import nfc
+from synthograph.core.names import first_few, nfc
 from synthograph.sources.readers import stem_key
 
 
@@ -60,6 +61,69 @@ def pair_by_name(
             "give both the same name"
         )
     return pairs
+
+
+def pair_sequences(
+    names: Sequence[str], sequences: Sequence[str]
+) -> tuple[list[str], dict[str, dict[str, str]], dict[str, str]]:
+    """Find the files of one examination by the last word of their names, such as `T1w` and `FLAIR`.
+
+    In BIDS, subject, session and run are the examination: files may lie in any folder, and further
+    words may differ (`acq-mprage`) where no other file is as near. Elsewhere folder and all other
+    words are.
+
+    Args:
+        names: relative names of all files.
+        sequences: last words, those of the images first.
+
+    Returns:
+        The images; sequence -> image -> file; image -> why it has no partner, or several.
+
+    Raises:
+        UserError: no file ends in one of the words.
+    """
+    by_word: dict[str, dict[_Visit, list[str]]] = {}
+    for name in names:
+        visits = by_word.setdefault(_words(name)[-1], {})
+        visits.setdefault(_visit(name), []).append(name)
+    for word in sequences:
+        if word not in by_word:
+            raise UserError(
+                f"--sequences {word}: no image is named ..._{word}; the last words there are "
+                f"{first_few(sorted(by_word))}"
+            )
+    images = [name for name in names if _words(name)[-1] == sequences[0]]
+    pairs: dict[str, dict[str, str]] = {}
+    reasons: dict[str, str] = {}
+    for word in sequences[1:]:
+        pairs[word] = {}
+        for image in images:
+            near = by_word[word].get(_visit(image), [])
+            alike = [file for file in near if _words(file)[:-1] == _words(image)[:-1]]
+            same = alike or near
+            if len(same) == 1:
+                pairs[word][image] = same[0]
+            else:
+                several = f"{len(same)} {word} files fit: {first_few(same)}" if same else ""
+                wanted = " ".join(filter(None, _visit(image)))
+                reasons.setdefault(image, several or f"no {word} file of {wanted}")
+    return images, pairs, reasons
+
+
+_Visit = tuple[str, ...]
+
+
+def _words(name: str) -> list[str]:
+    return PurePosixPath(stem_key(name)).name.split("_")
+
+
+def _visit(name: str) -> _Visit:
+    """What the files of one examination share."""
+    words = _words(name)[:-1]
+    known = tuple(word for word in words if word.startswith(("sub-", "ses-", "run-")))
+    if any(word.startswith("sub-") for word in known):
+        return known
+    return (str(PurePosixPath(name).parent), *words)
 
 
 def _shared_folder(images: Sequence[str]) -> str:

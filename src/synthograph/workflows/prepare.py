@@ -87,6 +87,7 @@ DESCRIBED = (
     "spacing",
     "pages",
     "channels",
+    "sequences",
     "tag",
     "pseudonymise",
     "series_description",

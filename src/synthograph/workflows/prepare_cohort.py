@@ -66,6 +66,7 @@ def file_options(
         missing=request.missing,
         folders=request.folders,
         split_files=request.split_files,
+        sequences=request.sequences,
         **further,
     )
 

@@ -22,6 +22,7 @@ def read_as(request: PrepareRequest, regions: Regions | None = None) -> Reading:
             no regular expression.
     """
     check_tags(request.tag)
+    _check_sequences(request)
     if request.series_description is not None:
         try:
             re.compile(request.series_description)
@@ -47,6 +48,18 @@ def read_as(request: PrepareRequest, regions: Regions | None = None) -> Reading:
         ),
         slides=_slides(request, regions),
     )
+
+
+def _check_sequences(request: PrepareRequest) -> None:
+    if request.sequences and (request.modality or request.primary or request.channels):
+        raise UserError(
+            "--sequences names all modalities: leave --modality, --primary and --channels out (some "
+            "cohorts have a --primary of their own)"
+        )
+    if len(set(request.sequences)) < len(request.sequences):
+        raise UserError(f"--sequences {','.join(request.sequences)}: a name is given twice")
+    for name in request.sequences:
+        check_modality(name)
 
 
 def _channels(request: PrepareRequest) -> tuple[str, ...]:

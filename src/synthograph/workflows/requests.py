@@ -58,6 +58,11 @@ class PrepareRequest(Request):
     modality: tuple[str, ...] = Field(
         (), description="further modality as NAME=DIR, paired by file name"
     )
+    sequences: Words = Field(
+        (),
+        description="modalities by the last word of file names, such as T1w,FLAIR for "
+        "sub-01_T1w.nii.gz and sub-01_FLAIR.nii.gz, wherever they lie below SOURCE",
+    )
     primary: str | None = Field(None, description="name of the first modality; image if not given")
     masks: Path | None = Field(
         None,
