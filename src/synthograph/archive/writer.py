@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -411,7 +411,12 @@ def list_files(
 
 def write_rejects(path: Path, rejects: Sequence[tuple[str, str]]) -> None:
     """List what could not become part of an archive: columns `file` and `reason`."""
+    write_table(path, ("file", "reason"), rejects)
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table beside an archive, as CSV."""
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["file", "reason"])
-        writer.writerows(rejects)
+        writer.writerow(columns)
+        writer.writerows(rows)

@@ -32,6 +32,7 @@ from synthograph.sources.layouts import LAYOUTS
 from synthograph.sources.layouts.base import EntryDecoder, read_layout
 from synthograph.sources.readers import FileDecoder
 from synthograph.sources.slide_regions import stamp_of
+from synthograph.sources.text_check import text_checked
 from synthograph.sources.view import (
     Colour,
     View,
@@ -50,6 +51,7 @@ from synthograph.workflows.requests import PrepareRequest
 from synthograph.workflows.slide_polygons import record_of, regions_of
 from synthograph.workflows.slide_sheet import draw_slides
 from synthograph.workflows.slide_table import refuse_table, write_slides
+from synthograph.workflows.text_sheet import TextFound, report_text
 
 ORIGINS = {
     "transform.width": "width",
@@ -124,12 +126,14 @@ class PrepareResult(Result):
         summary: what it holds, and what is odd about it.
         grid: the picture of it, if one was asked for.
         cohort: what the archive says of the cohort that it was made of.
+        text: what may name people in it, if that was asked for.
     """
 
     archive: Path
     summary: Summary
     grid: Path | None = None
     cohort: CohortNote | None = None
+    text: TextFound | None = None
 
     def lines(self) -> Iterator[str]:
         """What the archive holds."""
@@ -159,6 +163,8 @@ class PrepareResult(Result):
             yield f"  rejected: {len(found.rejects)}, listed in {self.archive}.rejected.csv"
         yield from (f"  worth a look: {one.name}: {one.reason}" for one in found.suspects)
         yield from () if self.cohort is None else self.cohort.lines()
+        if self.text is not None:
+            yield from self.text.lines()
         if self.grid is not None:
             yield f"{self.grid}"
 
@@ -254,6 +260,8 @@ def run(
         return plan(request.dest, found.items, found.rules, found.rejects)
     files = _stamp(found.items)
     items, rules = _view(request, found.items, found.rules, progress)
+    if request.check_text:
+        items = text_checked(items, found.items)
     if request.synthetic:
         items = [replace(item, origin="synthetic") for item in items]
     if rules.invariances is None and request.part is None:
@@ -263,6 +271,7 @@ def run(
         "prepare": str(request.source.resolve()),
         "files": files,
         **({"origin": "synthetic"} if request.synthetic else {}),
+        **({"check_text": True} if request.check_text else {}),
     }
     dest, track, workers = request.dest, progress.track("preparing"), request.workers
     if request.part is not None:
@@ -272,7 +281,10 @@ def run(
     summary = prepare(
         items, dest, rules, rejects=found.rejects, command=command, track=track, workers=workers
     )
-    with keeping(PrepareResult(dest, summary, cohort=rules.cohort)):
+    result = PrepareResult(dest, summary, cohort=rules.cohort)
+    with keeping(result):
+        if request.check_text:
+            result = replace(result, text=report_text(dest, items))
         if request.grid is not None:
             draw_grid(dest, request.grid)
         if request.slide_sheet is not None:
@@ -281,7 +293,7 @@ def run(
         if request.slide_table is not None:
             for line in write_slides(open_archive(dest), found.left_out, request.slide_table):
                 progress.log(line)
-    return PrepareResult(dest, summary, request.grid, rules.cohort)
+    return replace(result, grid=request.grid)
 
 
 def _inputs(

@@ -169,6 +169,11 @@ class PrepareRequest(Request):
     resize_filter: str = Field("lanczos", description="lanczos or box")
     tile: int | None = Field(None, description="cut images into tiles of this side")
     overlap: int = Field(0, description="pixels that neighbouring tiles share")
+    check_text: bool = Field(
+        False,
+        description="look for burned-in text and for metadata that may name people; what is found "
+        "is listed and shown beside the archive, and stays in",
+    )
     allow_rejects: bool = Field(False, description="leave out files that cannot be used")
     synthetic: bool = Field(
         False, description="the images were made by a generator: they train, and never judge"
