@@ -9,6 +9,7 @@ import logging
 import re
 import zlib
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +161,12 @@ def _open(file: SourceFile) -> Path | io.BytesIO:
 
 
 def _header(file: SourceFile) -> FileDataset:
-    """All elements but the pixels, which are left where they are.
+    return _parsed(file, file.container.stamp(file.name))
+
+
+@lru_cache(maxsize=2)  # of a process, which reads frame after frame of a file and its mask
+def _parsed(file: SourceFile, stamp: str) -> FileDataset:
+    """All elements but the pixels, which are left where they are; nobody changes them.
 
     Raises:
         UnreadableError: damaged, or it grows as compression bombs do.
@@ -198,7 +204,11 @@ def _stored(file: SourceFile, header: FileDataset, index: int) -> np.ndarray:
     rows, columns = int(header.Rows), int(header.Columns)
     if not 0 < rows * columns <= MAX_PIXELS:
         raise UnreadableError(f"{columns}x{rows} is no size of an image, or too large")
-    stored = pixel_array(_open(file), index=index)
+    try:
+        stored = pixel_array(_open(file), index=index)
+    except (AttributeError, ValueError):  # some files are decoded only as a whole, deflated ones
+        whole = pydicom.dcmread(io.BytesIO(file.read()), force=True)
+        stored = pixel_array(whole, index=index)
     if header.PhotometricInterpretation == _PALETTE:
         stored = apply_color_lut(stored, header)
     return stored
@@ -210,6 +220,8 @@ def _colours(stored: np.ndarray, header: FileDataset) -> tuple[np.ndarray, tuple
     palette = header.PhotometricInterpretation == _PALETTE
     if palette and stored.shape[2] == 3 and stored.dtype == np.uint16:
         return (stored >> 8).astype(np.uint8), ("palette of 16 bits reduced to 8",)
+    if stored.shape[2] == 3 and stored.dtype.kind == "u":
+        return _whole(stored), ()
     raise UnreadableError(
         f"colours of {8 * stored.dtype.itemsize} bits in {stored.shape[2]} channels have no rule"
     )
@@ -260,6 +272,7 @@ def _whole(values: np.ndarray) -> np.ndarray:
     """
     if values.dtype.kind == "f" and np.array_equal(values, np.rint(values)):
         values = np.rint(values).astype(np.int64)
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
     if values.dtype == np.uint8 or values.dtype.kind not in "iu":
         return values
     fits = 0 <= values.min() <= values.max() <= 0xFFFF

@@ -19,6 +19,7 @@ _SHARES = (0.5, 0.7)  # with more, letters part from each other and from what th
 _HEIGHTS = (5, 48)
 _WIDEST = 2.5  # times its height: letters may touch
 _SOLID = 0.78  # share of its box that a bar or spot covers, most letters cover less
+_NARROW = 0.45  # times the height; lashes, fingers and marks of a scale are narrower
 _GAP = 1.3  # times the height, between letters and words
 _HIGHER, _SLANT = 2.0, 0.3  # times the height of the smaller neighbour; capitals are higher
 _RANGE = (0.0, 99.9)  # percentiles
@@ -146,11 +147,11 @@ def _lines_among(parts: _Parts) -> Iterator[Line]:
 
 
 def _is_text(line: _Parts) -> bool:
-    """Whether most parts stand on one line, few are solid, and all are as bright."""
+    """Whether most parts stand on one line, few are solid or bars, and all are as bright."""
     height = float(np.median(line.height))
     middle = np.median(line.bottom)
     level = np.abs(line.bottom - middle) <= max(1.0, 0.08 * height)
-    hollow = line.fill < _SOLID
+    hollow = (line.fill < _SOLID) & (line.width >= _NARROW * line.height)
     return bool(
         level.sum() >= max(LEAST, 0.7 * len(level))
         and hollow.mean() >= 0.5

@@ -10,13 +10,16 @@ PixelSize = tuple[float, float]
 def resampled(
     values: np.ndarray, pixel: PixelSize, spacing: float
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Grey values [h, w] or 8-bit colours [h, w, 3] at pixels of `spacing` millimetres.
+    """Grey values [h, w] or colours [h, w, 3] at pixels of `spacing` millimetres.
 
     They are averaged over what a pixel covers where it grows, interpolated where it shrinks.
 
     Returns:
         The values, of the same type, and a note.
     """
+    if values.ndim == 3 and values.dtype != np.uint8:
+        parts = [resampled(values[:, :, n], pixel, spacing) for n in range(values.shape[2])]
+        return np.stack([part for part, _ in parts], axis=2), parts[0][1]
     size = _new_size(values, pixel, spacing)
     if values.ndim == 3:
         picture = Image.fromarray(np.ascontiguousarray(values))
