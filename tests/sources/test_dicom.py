@@ -20,8 +20,10 @@ from synthograph.core.untrusted.containers import Folder
 from synthograph.sources.base import AS_IT_COMES, Dicom, Grey, Reading, SourceFile
 from synthograph.sources.dicom import DicomReader, check_tags
 from synthograph.sources.files import FileSourceOptions, read_files
-from synthograph.sources.readers import READERS
+from synthograph.sources.readers import READERS, FileDecoder
+from synthograph.sources.view import View, Window, WindowScope
 from synthograph.workflows import prepare
+from synthograph.workflows.reading import read_as
 from synthograph.workflows.requests import PrepareRequest
 from tests.sources.contract import ReaderContract
 
@@ -123,6 +125,29 @@ def test_rescaled_signed_values_and_windows(tmp_path: Path) -> None:
         values_of(bare, Grey.DICOM)
 
 
+@pytest.mark.parametrize("kind", ["MONOCHROME2", "MONOCHROME1"])
+def test_a_window_by_center_and_width_is_that_of_pydicom(tmp_path: Path, kind: str) -> None:
+    signed = (VALUES.astype(np.int16) - 2048).astype(np.int16)
+    source = tmp_path / "in"
+    source.mkdir()
+    told = {"RescaleSlope": 2, "RescaleIntercept": -24, "PhotometricInterpretation": kind}
+    saved(source, "a.dcm", scan(signed, **told))
+    request = PrepareRequest(
+        source=source, dest=tmp_path / "out", window="center=40,width=400", size=8
+    )
+    reading = read_as(request)
+    decoder = FileDecoder((("image", Folder(source), "a.dcm"),), reading=reading)
+    shown = View(Window.parse("C40W400", WindowScope.ARCHIVE)).apply(decoder())
+    data = pydicom.dcmread(source / "a.dcm")
+    data.WindowCenter, data.WindowWidth = 40, 400
+    expected = apply_voi_lut(apply_modality_lut(data.pixel_array, data), data).astype(float)
+    low, high = expected.min(), expected.max()
+    share = (expected - low) / (high - low)
+    share = 1 - share if kind == "MONOCHROME1" else share
+    ours = array_of(shown.modalities["image"])[:, :, 0] / 65535
+    assert np.abs(ours - share).max() * 255 <= 1
+
+
 @pytest.mark.parametrize("grey", Grey)
 def test_white_is_turned_over_where_zero_is_white(tmp_path: Path, grey: Grey) -> None:
     told = {"WindowCenter": 2000, "WindowWidth": 4000}
@@ -130,6 +155,22 @@ def test_white_is_turned_over_where_zero_is_white(tmp_path: Path, grey: Grey) ->
     white = saved(tmp_path, "b.dcm", scan(PhotometricInterpretation="MONOCHROME1", **told))
     one, other = values_of(dark, grey).astype(float), values_of(white, grey).astype(float)
     assert np.corrcoef(one.ravel(), other.ravel())[0, 1] < -0.9999
+
+
+def test_deflated_files_and_deep_colours(tmp_path: Path) -> None:
+    for name, shape in (("image_dfl.dcm", (512, 512)), ("SC_rgb_rle_16bit.dcm", (100, 100, 3))):
+        path = get_testdata_file(name, download=False)
+        if not isinstance(path, str):
+            pytest.skip(f"pydicom does not bring {name}")
+        file = SourceFile(Folder(Path(path).parent), Path(path).name)
+        pixels = array_of(READER.read(file, "", Reading(dicom=Dicom(captures=True)))[0])
+        expected = pydicom.dcmread(path).pixel_array
+        assert expected.shape == shape and np.array_equal(pixels.squeeze(), expected)
+    frames = np.stack([VALUES, VALUES // 2])
+    file = saved(tmp_path, "a.dcm", scan(frames, PixelSpacing=[1, 1]))
+    assert READER.read(file, "1", Reading(spacing=2.0))[0].shape == (6, 8, 1)
+    saved(tmp_path, "a.dcm", scan(frames[:, :6], PixelSpacing=[1, 1]))
+    assert READER.read(file, "1", AS_IT_COMES)[0].shape == (6, 16, 1), "a changed file is read"
 
 
 def test_eight_bits_stay_eight(tmp_path: Path) -> None:
@@ -184,12 +225,33 @@ def test_nobody_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> N
     told: dict[str, object] = dict.fromkeys(
         "PatientName ReferringPhysicianName OperatorsName InstitutionName PatientComments "
         "StudyDescription SeriesDescription ImageComments AccessionNumber StationName "
-        "PatientAddress DeviceSerialNumber ProtocolName".split(),
+        "PatientAddress DeviceSerialNumber ProtocolName RequestingPhysician MedicalRecordLocator "
+        "PerformedProcedureStepDescription AdmittingDiagnosesDescription OtherPatientNames "
+        "BodyPartExamined FrameComments TransducerData".split(),
         secret,
     )
+    person, request = Dataset(), Dataset()
+    person.PatientName, request.RequestedProcedureDescription = secret, secret
+    told |= {
+        "OtherPatientIDsSequence": Sequence([person]),
+        "RequestAttributesSequence": Sequence([request]),
+        "ReferencedStudySequence": Sequence([person]),
+        "EncapsulatedDocument": secret.encode() + b"!",
+    }
     told |= {"PatientBirthDate": "19330102", "StudyDate": "19440506", "PatientAge": "093Y"}
     for n in range(9):
         saved(source, f"{n}.dcm", scan(PatientID=f"{secret}-{n // 2}", PatientSex="F", **told))
+    private = pydicom.dcmread(source / "0.dcm")
+    private.private_block(0x0029, f"{secret} CREATOR", create=True).add_new(1, "LO", secret)
+    private.add_new(0x60003000, "OW", secret.encode() * 2)
+    private.add_new(0x60000022, "LO", secret)
+    private.preamble = (secret * 16).encode()[:128]
+    private.save_as(source / "0.dcm")
+    odd = pydicom.dcmread(source / "1.dcm")
+    odd.PixelSpacing = [1, 1]
+    data = io.BytesIO()
+    odd.save_as(data)
+    saved(source, "odd.dcm", data.getvalue().replace(b"1\\1 ", b"Zan "))
     broken = scan(**told, PatientID=secret)
     saved(source, "broken.dcm", broken[: len(broken) - 50])
     (tmp_path / "salt").write_bytes(b"0123456789abcdef")

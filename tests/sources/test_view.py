@@ -15,6 +15,8 @@ from synthograph.sources.view import (
     Window,
     WindowScope,
     measure_limits,
+    other_reading,
+    parse_centred,
     view_volumes,
     viewed,
 )
@@ -24,6 +26,37 @@ RAMP = np.arange(101, dtype=np.int32).reshape(1, 101, 1)
 
 def through(pixels: np.ndarray, view: View) -> np.ndarray:
     return array_of(view.apply(DecodedImage({"image": pixels})).modalities["image"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["center=40,width=400", "centre=40, width=400", "level=40,width=400", "C40W400", "W400 L40"]
+    + ["ww=400,wl=40", "W:400,L:40"],
+)
+def test_windows_of_radiologists(text: str) -> None:
+    window = Window.parse(text, WindowScope.ARCHIVE)
+    assert (window.low, window.high) == (-160.0, 239.0)  # as of DICOM PS3.3 C.11.2.1.2.1
+
+
+def test_two_plain_numbers_are_ends_and_the_other_reading_is_shown() -> None:
+    assert parse_centred("40,400") is None
+    assert "center=40,width=400 for -160 to 239" in str(other_reading("40,400"))
+    assert other_reading("0.5%,99%") is None and other_reading("C40W400") is None
+    with pytest.raises(UserError, match="40,400 for these ends, or center=40,width=400"):
+        Window.parse("400,40", WindowScope.ARCHIVE)
+    for text in ("center=40", "center=40,width=1", "c40w400x", "center=a,width=3", "w..,c3"):
+        with pytest.raises(UserError, match="--window"):
+            Window.parse(text, WindowScope.ARCHIVE)
+
+
+def test_deep_colours_become_8_bits_or_grey() -> None:
+    deep = np.stack([RAMP[:, :, 0]] * 3, axis=2).astype(np.uint16) * 600
+    found = through(deep, View(Window(0, 60000, False)))
+    assert found.dtype == np.uint8 and found.shape[2] == 3 and found[0, 50, 1] == 128
+    grey = through(deep, View(colour=Colour.GREY))
+    assert grey.dtype == np.uint16 and np.array_equal(grey[:, :, 0], deep[:, :, 0])
+    fractions = through(deep / np.float32(7), View(Window(0, 10000, False)))
+    assert fractions.dtype == np.uint8
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.int16, np.int32, np.float32])

@@ -8,8 +8,8 @@ from synthograph.core.record import DecodedImage, SourceItem, UnreadableError, a
 from synthograph.sources.base import SourceFile
 from synthograph.sources.lettering import find_lines
 from synthograph.sources.naming_metadata import naming_metadata
-from synthograph.sources.raster import kind_of
-from synthograph.sources.readers import FileDecoder
+from synthograph.sources.raster import RasterReader
+from synthograph.sources.readers import FileDecoder, find_reader
 
 TEXT, METADATA = "burned_in_text", "source_metadata"
 """Columns of the manifest: letters in all lines that may be text, and kinds of metadata."""
@@ -66,6 +66,7 @@ def _metadata(file: SourceFile) -> tuple[str, ...]:
 @lru_cache(maxsize=64)  # pages of one file are looked at one after the other
 def _kinds(file: SourceFile, stamp: str) -> tuple[str, ...]:
     try:
-        return naming_metadata(file.read()) if kind_of(file.head()) else ()
+        # some DICOM files begin as TIFF files do
+        return naming_metadata(file.read()) if isinstance(find_reader(file), RasterReader) else ()
     except UnreadableError:
         return ()

@@ -12,7 +12,7 @@ from synthograph.sources.tiff_axes import described_axes
 
 _WIDTH, _HEIGHT, _BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION = 256, 257, 258, 262, 274
 _DESCRIPTION, _IMAGE_DEPTH = 270, 32997
-_STRIP_OFFSETS, _ROWS_PER_STRIP = 273, 278
+_STRIP_OFFSETS, _SAMPLES_PER_PIXEL, _ROWS_PER_STRIP = 273, 277, 278
 _TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS = 322, 323, 324
 _EXTRA_SAMPLES, _SAMPLE_FORMAT, _SIGNED = 338, 339, 2
 _WHITE_IS_ZERO, _RGB, _SEPARATE = 0, 2, 2
@@ -30,7 +30,8 @@ def inspect_tiff(image: TiffImageFile, *, page: bool = False) -> int:
         UnreadableError: it would be read with a loss, as another image, or in part.
     """
     samples = image.tag_v2.get(_BITS_PER_SAMPLE, (1,))
-    # one value may stand for all channels
+    if len(samples) == 1:  # one value may stand for all channels
+        samples *= int(image.tag_v2.get(_SAMPLES_PER_PIXEL, 1))
     if max(samples) > 8 and not image.mode.startswith(("I", "F")):
         _check_deep(image, samples)
     if _SIGNED in image.tag_v2.get(_SAMPLE_FORMAT, ()) and max(samples) <= 8:
