@@ -104,7 +104,7 @@ def main() -> None:
             by[f"contrast {'above' if planted.contrast > 0.5 else 'up to'} 0.5"].append(found[-1])
         spent = 1000 * (time.process_time() - began) / max(2 * len(false), 1)
         print(
-            f"{source.name}: {len(false)} images, {np.mean(false):.1%} called without text, "
+            f"{source}: {len(false)} images, {np.mean(false):.1%} called without text, "
             f"{np.mean(found):.0%} of {len(found)} texts found, {spent:.0f} ms an image"
         )
     for kind, hits in sorted(by.items()):

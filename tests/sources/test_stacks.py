@@ -243,7 +243,7 @@ def test_pages_share_group_label_split_and_mask(tmp_path: Path) -> None:
     assert len(archive.rows) == 32
     rows = [row for row in archive.rows if row.group == "train/b/s0"]
     assert len(rows) == 4 and {(row.split, row.label) for row in rows} == {("train", "b")}
-    assert {row.columns["slice"] for row in rows} == set("0123")
+    assert {row.columns["page"] for row in rows} == set("0123")
     assert {row.split for row in archive.rows if row.group == "test/a/s7"} == {"test"}
     with zipfile.ZipFile(tmp_path / "out.zip") as packed:
         assert sum(name.startswith("masks/") for name in packed.namelist()) == 32

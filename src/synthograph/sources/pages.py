@@ -114,6 +114,7 @@ class _StartingAt:
 
 
 def _values(stream: BinaryIO, number: int) -> Decoded:
+    stream.seek(0)
     values, white_zero = decode_values(stream, check_size, number)
     return Decoded(values, 16, (), white_zero)
 

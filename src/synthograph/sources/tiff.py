@@ -39,11 +39,7 @@ def inspect_tiff(image: TiffImageFile, *, page: bool = False) -> int:
     known = _SAMPLES.get(image.mode, len(samples))
     unmarked = image.mode == "RGBA" and _EXTRA_SAMPLES not in image.tag_v2
     if len(samples) > known or unmarked:
-        raise UnreadableError(
-            f"TIFF holds {len(samples)} channels of which some have no stated meaning; "
-            "name a modality for each, such as --channels red,green,blue,infrared, or save grey "
-            "or RGB"
-        )
+        _refuse_channels(len(samples))
     if not page:
         _refuse_described(image, len(samples))
     _check_pieces(image)
@@ -85,6 +81,13 @@ def refuse_pages(pages: int, what: str) -> None:
     )
 
 
+def _refuse_channels(count: int) -> None:
+    raise UnreadableError(
+        f"TIFF holds {count} channels of which some have no stated meaning; name a modality for "
+        "each, such as --channels red,green,blue,infrared, or save grey or RGB"
+    )
+
+
 def _check_deep(image: TiffImageFile, samples: Sequence[int]) -> None:
     unsigned = set(image.tag_v2.get(_SAMPLE_FORMAT, (1,))) == {1}
     if set(samples) != {16} or image.mode not in ("RGB", "RGBA") or not unsigned:
@@ -123,6 +126,8 @@ def decode_values(
             refuse_pages(len(file.pages), "pages")
         page = file.pages[number or 0]
         colours = page.ndim == 3 and page.photometric == _RGB and page.samplesperpixel == 3
+        if page.samplesperpixel > 1 and not colours:
+            _refuse_channels(int(page.samplesperpixel))
         if not (page.ndim == 2 or colours) or page.dtype is None:
             raise UnreadableError("TIFF of a variant that is neither grey nor RGB; save it as PNG")
         if page.dtype.kind not in "uif" or page.dtype.itemsize < 2:
