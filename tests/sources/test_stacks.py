@@ -209,6 +209,16 @@ def test_empty_pages_are_left_out(tmp_path: Path) -> None:
     assert [*images(file, Reading(pages=True, min_foreground=0.2))] == ["p0", "p2"]
 
 
+def test_pages_with_depth(tmp_path: Path) -> None:
+    deep = saved(
+        tmp_path, "a.tif", DEEP[0, :, 0], photometric="minisblack", tile=(16, 16), volumetric=True
+    )
+    with pytest.raises(UnreadableError, match="holds 4 pages"):
+        FileDecoder((("image", deep.container, deep.name),))()
+    found = images(deep, PAGES)
+    assert np.array_equal(found["p3"][:, :, 0], DEEP[0, 3, 0])
+
+
 def test_damaged_stacks(tmp_path: Path) -> None:
     for n, options in enumerate(({"imagej": True}, {"photometric": "minisblack"})):
         whole = saved(tmp_path, f"{n}.tif", DEEP[0, :, 0], **options).read()
