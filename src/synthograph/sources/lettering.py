@@ -24,6 +24,7 @@ _GAP = 1.3  # times the height, between letters and words
 _HIGHER, _SLANT = 2.0, 0.3  # times the height of the smaller neighbour; capitals are higher
 _RANGE = (0.0, 99.9)  # percentiles
 _MAX_PARTS = 3000
+_MAX_READ = 8192  # pixels of a side; of longer ones every N-th is read
 _MAX_SIDE = 2048  # of larger images every other pixel is looked at
 
 
@@ -40,14 +41,15 @@ class Line:
 
 def find_lines(pixels: np.ndarray) -> list[Line]:
     """Lines of letters in an image [h, w, channels] of any range, bright or dark ones."""
-    grey = _normalised(pixels)
+    step = max(*pixels.shape[:2], 1) // _MAX_READ + 1
+    coarsest = 4 * step
+    grey = _normalised(pixels[::step, ::step])
     found: list[Line] = []
-    step = 1
     while min(grey.shape) >= 2 * _HEIGHTS[0]:
         if max(grey.shape) <= _MAX_SIDE:
             for bright in (grey, 1 - grey):
                 found += [_scaled(line, step) for line in _lines(bright)]
-        if min(grey.shape) < 128 or step == 4:
+        if min(grey.shape) < 128 or step >= coarsest:
             break
         grey, step = _halved(grey), 2 * step
     return found
