@@ -26,22 +26,26 @@ def saved(kind: str, **options: object) -> bytes:
 def test_foreign_images_are_rejected_by_ending_and_by_content(tmp_path: Path) -> None:
     files = {"a.webp": saved("WEBP"), "b.gif": saved("GIF"), "c.jp2": saved("JPEG2000")}
     files |= {"d.avif": saved("AVIF"), "e.nrrd": b"x", "f.svs": b"II*\0", "g.ppm": saved("PPM")}
-    files |= {"WEBP1": files["a.webp"], "x.dat": files["b.gif"], "y.png": files["c.jp2"]}
+    files |= {"AVIF1": files["d.avif"], "x.dat": files["d.avif"], "y.png": files["d.avif"]}
+    files |= {"WEBP1": files["a.webp"], "GIF1": files["b.gif"], "JP1": files["c.jp2"]}
     files |= {"h.npy": b"x", "i.h5": b"x", "ARRAY": b"\x93NUMPY\x01\0", "H": b"\x89HDF\r\n\x1a\n"}
     files |= {"good.png": saved("PNG"), "GOOD": saved("PNG"), "n.txt": b"text", "odd": b"odd"}
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
     found = read_files(FileSourceOptions(source=tmp_path))
     reasons = {reject.name: reject.reason for reject in found.rejects}
-    assert {"a.webp", "WEBP1", "x.dat", "f.svs", "e.nrrd", "g.ppm"} <= reasons.keys()
+    assert {"d.avif", "AVIF1", "x.dat", "f.svs", "e.nrrd", "g.ppm"} <= reasons.keys()
     assert {"h.npy", "i.h5", "ARRAY", "H"} <= reasons.keys()
-    assert [item.name for item in found.items] == ["GOOD", "good.png", "y.png"]
-    with pytest.raises(UnreadableError, match="JPEG 2000 is not read"):
-        found.items[2].decode()
+    names = ["GIF1", "GOOD", "JP1", "WEBP1", "a.webp", "b.gif", "c.jp2", "good.png", "y.png"]
+    assert [item.name for item in found.items] == names
+    for item in found.items[:-1]:
+        item.decode()
+    with pytest.raises(UnreadableError, match="HEIF or AVIF is not read"):
+        found.items[-1].decode()
     assert "2 file(s) are no images and ignored: .txt 1, odd 1" in found.remarks
     with zipfile.ZipFile(tmp_path / "set.zip", "w") as packed:
-        packed.write(tmp_path / "WEBP1", "a/IM0001")
-    with pytest.raises(UserError, match="no image that is read: 1 x WebP"):
+        packed.write(tmp_path / "AVIF1", "a/IM0001")
+    with pytest.raises(UserError, match="no image that is read: 1 x HEIF or AVIF"):
         read_files(FileSourceOptions(source=tmp_path / "set.zip"))
 
 

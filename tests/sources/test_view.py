@@ -42,7 +42,7 @@ def test_two_plain_numbers_are_ends_and_the_other_reading_is_shown() -> None:
     assert parse_centred("40,400") is None
     assert "center=40,width=400 for -160 to 239" in str(other_reading("40,400"))
     assert other_reading("0.5%,99%") is None and other_reading("C40W400") is None
-    with pytest.raises(UserError, match="40,400 for these ends, or center=40,width=400"):
+    with pytest.raises(UserError, match="here 40,400, or center=40,width=400"):
         Window.parse("400,40", WindowScope.ARCHIVE)
     for text in ("center=40", "center=40,width=1", "c40w400x", "center=a,width=3", "w..,c3"):
         with pytest.raises(UserError, match="--window"):
