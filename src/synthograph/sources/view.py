@@ -112,8 +112,8 @@ class Window:
             low = high = 0.0
         if low > high > 0 and not percentiles:
             raise UserError(
-                f"--window {text!r}: {low:g} cannot be black where {high:g} is white; give LOW,HIGH "
-                f"such as 0,4095, here {high:g},{low:g}, or {_centred(high, low)}"
+                f"--window {text!r}: {low:g} cannot be black where {high:g} is white; give "
+                f"LOW,HIGH, such as 0,4095, here {high:g},{low:g}, or {_centred(high, low)}"
             )
         bounded = not percentiles or 0 <= low < high <= 100
         if not (np.isfinite([low, high]).all() and low < high and bounded):
