@@ -1,7 +1,6 @@
 """Finds image files in a folder or zip, pairs them by name and labels them; decodes nothing."""
 
 import dataclasses
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from synthograph.sources.foreign import Foreign, kinds_of
 from synthograph.sources.items import empty_files, items_of, remark_left_out
 from synthograph.sources.listing import read_listing
 from synthograph.sources.masks import BESIDE, NONE, masks_beside, offer_masks, set_apart
-from synthograph.sources.pairing import pair_by_name, pair_sequences
+from synthograph.sources.pairing import check_modality, pair_by_name, pair_sequences
 from synthograph.sources.readers import (
     FileDecoder,
     is_image,
@@ -37,8 +36,6 @@ from synthograph.sources.readers import (
 from synthograph.sources.sequences import by_ending
 from synthograph.sources.split_files import read_split_files
 from synthograph.sources.tables import LabelTable
-
-_MODALITY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -319,18 +316,6 @@ def _find_partners(
         raise UserError(f"{name} in {container}: {left_out}")
     if bad and not found.files[name]:
         raise UserError(f"{name} in {container}: {len(bad)} file(s), {bad[0]}: {reasons[bad[0]]}")
-
-
-def check_modality(name: str) -> None:
-    """Refuse what is no name of a modality.
-
-    Raises:
-        UserError: it is none.
-    """
-    if not _MODALITY.fullmatch(name) or name == MASKS:
-        raise UserError(
-            f"modality {name!r}: a modality is named by letters, digits, - and _, and not {MASKS!r}"
-        )
 
 
 def _check_modality(name: str, options: FileSourceOptions) -> None:

@@ -1,12 +1,28 @@
 """Pairs files by relative name without extension, never by position."""
 
 import os.path
+import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from synthograph.core.errors import UserError
 from synthograph.core.names import first_few, nfc
+from synthograph.core.spec import MASKS
 from synthograph.sources.readers import stem_key
+
+_MODALITY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+
+
+def check_modality(name: str) -> None:
+    """Refuse what is no name of a modality.
+
+    Raises:
+        UserError: it is none.
+    """
+    if not _MODALITY.fullmatch(name) or name == MASKS:
+        raise UserError(
+            f"modality {name!r}: a modality is named by letters, digits, - and _, and not {MASKS!r}"
+        )
 
 
 def folder_above(name: str, file: str) -> str:

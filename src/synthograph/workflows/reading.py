@@ -6,7 +6,7 @@ from pathlib import Path
 from synthograph.core.errors import UserError
 from synthograph.sources.base import Axis, Dicom, Grey, Reading, Regions, Slides
 from synthograph.sources.dicom import check_tags
-from synthograph.sources.files import check_modality
+from synthograph.sources.pairing import check_modality
 from synthograph.sources.view import parse_centred
 from synthograph.workflows.requests import PrepareRequest
 
@@ -53,8 +53,8 @@ def read_as(request: PrepareRequest, regions: Regions | None = None) -> Reading:
 def _check_sequences(request: PrepareRequest) -> None:
     if request.sequences and (request.modality or request.primary or request.channels):
         raise UserError(
-            "--sequences names all modalities: leave --modality, --primary and --channels out (some "
-            "cohorts have a --primary of their own)"
+            "--sequences names all modalities: leave --modality, --primary and --channels out, and "
+            "--cohort where it has sequences of its own"
         )
     if len(set(request.sequences)) < len(request.sequences):
         raise UserError(f"--sequences {','.join(request.sequences)}: a name is given twice")
