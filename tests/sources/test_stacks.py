@@ -209,6 +209,12 @@ def test_empty_pages_are_left_out(tmp_path: Path) -> None:
     assert [*images(file, Reading(pages=True, min_foreground=0.2))] == ["p0", "p2"]
 
 
+def test_pages_of_channels_without_a_meaning(tmp_path: Path) -> None:
+    file = saved(tmp_path, "a.tif", GREY[0].transpose(0, 2, 3, 1), photometric="minisblack")
+    found = images(file, Reading(pages=True, channels=("a", "b")))
+    assert np.array_equal(found["p2"], GREY[0, 2].transpose(1, 2, 0))
+
+
 def test_pages_with_depth(tmp_path: Path) -> None:
     deep = saved(
         tmp_path, "a.tif", DEEP[0, :, 0], photometric="minisblack", tile=(16, 16), volumetric=True

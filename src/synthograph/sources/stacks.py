@@ -102,9 +102,9 @@ class StackReader(Reader):
         stack = _known(file)
         planes = _planes(stack, frame, reading)
         read = [_plane(file, stack, plane, reading) for plane in planes]
-        if len(read) == 1:
-            return read[0]
         arrays = [array_of(pixels) for pixels, _ in read]
+        if len(read) == 1 and (reading.channels or arrays[0].shape[2] in _COLOURS):
+            return read[0]
         if len({(array.shape, array.dtype) for array in arrays}) > 1 or arrays[0].shape[2] > 1:
             raise UnreadableError("its channels differ in size or kind, or are colours themselves")
         notes = dict.fromkeys(note for _, some in read for note in some)
