@@ -210,7 +210,8 @@ def test_empty_pages_are_left_out(tmp_path: Path) -> None:
 
 
 def test_pages_of_channels_without_a_meaning(tmp_path: Path) -> None:
-    file = saved(tmp_path, "a.tif", GREY[0].transpose(0, 2, 3, 1), photometric="minisblack")
+    pixels = GREY[0].transpose(0, 2, 3, 1)
+    file = saved(tmp_path, "a.tif", pixels, photometric="minisblack", planarconfig="contig")
     found = images(file, Reading(pages=True, channels=("a", "b")))
     assert np.array_equal(found["p2"], GREY[0, 2].transpose(1, 2, 0))
 
