@@ -146,10 +146,7 @@ def read_files(options: FileSourceOptions) -> FileSource:
     listing = read_listing(found.source, found.names, found.remarks, needed=not told.labels)
     images = _select(found, listing, needed=not told.labels)
     if options.sequences:
-        options = dataclasses.replace(options, primary=options.sequences[0])
-        images, partners, found.unpaired = pair_sequences(images, options.sequences)
-        for word, files in partners.items():
-            _pair(found, word, files)
+        images = _sort_sequences(found, images, options.sequences)
     apart = set_apart(images, found.source.path, options.mask_suffix, given=MASKS in found.partners)
     if apart.masks:
         found.partners[MASKS], found.files[MASKS] = found.source, apart.masks
@@ -167,8 +164,7 @@ def read_files(options: FileSourceOptions) -> FileSource:
     split_facts = next((f for f in facts if f.has_split), None)
     rejected = reject_unlabelled(images, facts, label_facts, split_facts)
     pairs, unpaired = _pair_all(found, images)
-    for name in unpaired:
-        rejected.setdefault(name, unpaired[name])
+    rejected |= {name: why for name, why in unpaired.items() if name not in rejected}
     kept = [name for name in images if name not in rejected]
     labels, classes = _name_labels(kept, label_facts, facts, found, options.reading)
     items: list[SourceItem] = []
@@ -282,6 +278,14 @@ def _know_cohort(found: _Found, cohort: Cohort, *, sort: bool) -> None:
             f"{len(sets.others)} file(s) are none of {', '.join(cohort.sequences)} and ignored: "
             f"{first_few(sets.others)}"
         )
+
+
+def _sort_sequences(found: _Found, names: Sequence[str], words: Sequence[str]) -> list[str]:
+    """The files of the first sequence; those of the others become its partners."""
+    images, partners, found.unpaired = pair_sequences(names, words)
+    for word, files in partners.items():
+        _pair(found, word, files)
+    return images
 
 
 def _pair(found: _Found, kind: str, pairs: Mapping[str, str]) -> None:
@@ -465,7 +469,8 @@ def _name_labels(
 def _decoder(
     options: FileSourceOptions, found: _Found, pairs: Mapping[str, Mapping[str, str]], name: str
 ) -> FileDecoder:
-    parts = [(options.primary, found.source, name)]
+    first = options.sequences[0] if options.sequences else options.primary
+    parts = [(first, found.source, name)]
     parts += [(m, found.partners[m], pairs[m][name]) for m in found.partners if m != MASKS]
     mask = pairs.get(MASKS, {}).get(name)
     masks = (found.partners[MASKS], mask) if mask else None

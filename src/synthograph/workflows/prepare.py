@@ -25,7 +25,7 @@ from synthograph.core.record import SourceItem
 from synthograph.core.request import Result, keeping
 from synthograph.core.spec import stated
 from synthograph.core.untrusted.documents import JsonObject
-from synthograph.sources.base import Grey, SourceFile
+from synthograph.sources.base import SourceFile
 from synthograph.sources.cohorts import Cohort
 from synthograph.sources.files import FileSourceOptions, read_files
 from synthograph.sources.layouts import LAYOUTS
@@ -33,20 +33,11 @@ from synthograph.sources.layouts.base import EntryDecoder, read_layout
 from synthograph.sources.readers import FileDecoder
 from synthograph.sources.slide_regions import stamp_of
 from synthograph.sources.text_check import text_checked
-from synthograph.sources.view import (
-    Colour,
-    View,
-    Window,
-    WindowScope,
-    measure_limits,
-    other_reading,
-    view_volumes,
-    viewed,
-)
 from synthograph.workflows.grid import draw_grid, refuse_grid
 from synthograph.workflows.prepare_cohort import completed, file_options, notes_of
 from synthograph.workflows.prepare_plan import PreparePlan, plan
-from synthograph.workflows.reading import read_as
+from synthograph.workflows.prepare_view import seen_through
+from synthograph.workflows.reading import modalities_of, read_as
 from synthograph.workflows.requests import PrepareRequest
 from synthograph.workflows.slide_polygons import record_of, regions_of
 from synthograph.workflows.slide_sheet import draw_slides
@@ -259,7 +250,7 @@ def run(
     if request.dry_run:
         return plan(request.dest, found.items, found.rules, found.rejects)
     files = _stamp(found.items)
-    items, rules = _view(request, found.items, found.rules, progress)
+    items, rules = seen_through(request, found.items, found.rules, progress)
     if request.check_text:
         items = text_checked(items, found.items)
     if request.synthetic:
@@ -283,16 +274,27 @@ def run(
     )
     result = PrepareResult(dest, summary, cohort=rules.cohort)
     with keeping(result):
-        if request.check_text:
-            result = replace(result, text=report_text(dest, items))
-        if request.grid is not None:
-            draw_grid(dest, request.grid)
-        if request.slide_sheet is not None:
-            draw_slides(found.items, open_archive(dest), request.slide_sheet)
-            progress.log(f"{request.slide_sheet}")
-        if request.slide_table is not None:
-            for line in write_slides(open_archive(dest), found.left_out, request.slide_table):
-                progress.log(line)
+        return _shown(request, result, found, items, progress)
+
+
+def _shown(
+    request: PrepareRequest,
+    result: PrepareResult,
+    found: PreparationInputs,
+    items: Sequence[SourceItem],
+    progress: Progress,
+) -> PrepareResult:
+    """Draw and list what was asked for, of an archive that is complete."""
+    if request.check_text:
+        result = replace(result, text=report_text(result.archive, items))
+    if request.grid is not None:
+        draw_grid(result.archive, request.grid)
+    if request.slide_sheet is not None:
+        draw_slides(found.items, open_archive(result.archive), request.slide_sheet)
+        progress.log(f"{request.slide_sheet}")
+    if request.slide_table is not None:
+        for line in write_slides(open_archive(result.archive), found.left_out, request.slide_table):
+            progress.log(line)
     return replace(result, grid=request.grid)
 
 
@@ -300,7 +302,7 @@ def _inputs(
     request: PrepareRequest, cohort: Cohort | None, progress: Progress
 ) -> PreparationInputs:
     """What the source holds, whatever it is."""
-    modalities = _modalities(request.modality)
+    modalities = modalities_of(request.modality)
     sources = (request.source, *modalities.values(), request.masks)
     _refuse_source(request.dest, [one for one in sources if one])
     rules = _replacing(request.dest, _rules(request), progress)
@@ -319,31 +321,6 @@ def _inputs(
         "mask_suffix": request.mask_suffix,
     }
     return _from_files(file_options(request, cohort, further), rules, progress)
-
-
-def _view(
-    request: PrepareRequest, items: Sequence[SourceItem], rules: PrepareOptions, progress: Progress
-) -> tuple[Sequence[SourceItem], PrepareOptions]:
-    """Items whose pixels are windowed or converted if that is wanted, and the rules that say so."""
-    colour = None if request.colour is None else Colour(request.colour)
-    if request.window is None or request.window in set(Grey):
-        view = View(colour=colour)
-    else:
-        window = Window.parse(request.window, WindowScope(request.window_scope))
-        view = View(window, colour=colour)
-        note = other_reading(request.window)
-        if note and any("dicom_modality" in item.columns for item in items):
-            progress.log(f"note: {note}")
-        if window.percentiles and window.scope is WindowScope.VOLUME:
-            items = view_volumes(items, view, progress.track("measuring"))
-            return items, rules.model_copy(update={"view": view.record()})
-        if window.percentiles and window.scope is WindowScope.ARCHIVE:
-            limits = measure_limits(items, window, progress.track("measuring"))
-            for name, (low, high) in limits.items():
-                progress.log(f"note: window of {name}: {low:g} becomes black and {high:g} white")
-            view = replace(view, limits=tuple(limits.items()))
-    kept = rules if view.record() is None else rules.model_copy(update={"view": view.record()})
-    return viewed(items, view), kept
 
 
 def _with_answer(
@@ -497,18 +474,3 @@ def _stamp_of_polygons(decode: FileDecoder) -> bytes:
     if slides is None or slides.regions is None:
         return b""
     return f"{stamp_of(SourceFile(container, name), slides.regions)}\n".encode()
-
-
-def _modalities(texts: Sequence[str]) -> dict[str, Path]:
-    """Folders of `NAME=DIR`, by name."""
-    result: dict[str, Path] = {}
-    for text in texts:
-        name, sign, folder = text.partition("=")
-        if not (sign and name and folder):
-            raise UserError(
-                f"--modality {text!r} is not of the form NAME=DIR, such as nir=photos/NIR"
-            )
-        if name in result:
-            raise UserError(f"--modality {name} is given twice: every modality has its own name")
-        result[name] = Path(folder)
-    return result

@@ -1,6 +1,7 @@
 """What a request for an archive wants of volumes and DICOM files."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from synthograph.core.errors import UserError
@@ -48,6 +49,21 @@ def read_as(request: PrepareRequest, regions: Regions | None = None) -> Reading:
         ),
         slides=_slides(request, regions),
     )
+
+
+def modalities_of(texts: Sequence[str]) -> dict[str, Path]:
+    """Folders of `NAME=DIR`, by name."""
+    result: dict[str, Path] = {}
+    for text in texts:
+        name, sign, folder = text.partition("=")
+        if not (sign and name and folder):
+            raise UserError(
+                f"--modality {text!r} is not of the form NAME=DIR, such as nir=photos/NIR"
+            )
+        if name in result:
+            raise UserError(f"--modality {name} is given twice: every modality has its own name")
+        result[name] = Path(folder)
+    return result
 
 
 def _check_sequences(request: PrepareRequest) -> None:
