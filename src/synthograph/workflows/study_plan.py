@@ -29,8 +29,8 @@ SAMPLE = 32
 """Images that the network of a probe is timed on."""
 GENERATE = 1 / 6
 """Time of a generated image, as a share of that of an image of training."""
-PROJECT = 0.5
-"""Time of a step of the projection of an image, likewise."""
+PROJECT = 2.5
+"""Time of a step of the projection of an image, likewise; at 32x32 it was two to three times."""
 
 
 @dataclass(frozen=True)
