@@ -1,7 +1,7 @@
 """Memory and speed of `prepare` on DICOM files, volumes and whole slides, which the script draws
 itself, against a plain loop over the same library that writes PNG files.
 
-    python benchmarks/formats.py --folder /tmp/formats [--small]
+    python benchmarks/formats.py --folder /tmp/formats [--small] [--only slide]
 
 Peak memory is that of the one process of `prepare --workers 1`.
 """
@@ -58,7 +58,7 @@ def draw_slide(path: Path, side: int) -> None:
 
     with tifffile.TiffWriter(path, bigtiff=True) as file:
         step = 1
-        while side // step >= 2 * TILE:
+        while side % (step * TILE) == 0:
             shape = (side // step, side // step, 3)
             file.write(
                 tiles(shape[0] // TILE),
@@ -78,7 +78,7 @@ def draw_slide(path: Path, side: int) -> None:
             page.tags["PhotometricInterpretation"].overwrite(6)
 
 
-def draw_dicom(path: Path, frames: int, side: int = 512) -> None:
+def draw_dicom(path: Path, frames: int, side: int = 256) -> None:
     """A grey sequence of so many frames, as ultrasound machines write, 16 bits."""
     data = Dataset()
     data.SOPClassUID, data.SOPInstanceUID = UltrasoundMultiFrameImageStorage, generate_uid()
@@ -180,6 +180,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("formats"))
     parser.add_argument("--small", action="store_true", help="files of a few MB")
+    parser.add_argument("--only", choices=["slide", "DICOM", "NIfTI"], default=None)
     arguments = parser.parse_args()
     side, frames, cube = (8192, 60, 64) if arguments.small else (40960, 2000, 256)
     print("| what | file | images | a second | plain loop | ratio | peak memory |")
@@ -191,6 +192,8 @@ def main() -> None:
         ("NIfTI", "head.nii.gz", lambda p: draw_volume(p, cube), plain_volume, ["--axis", "axial"]),
     )  # fmt: skip
     for name, file, draw, plain, options in jobs:
+        if arguments.only not in (None, name):
+            continue
         path = arguments.folder / name / file
         path.parent.mkdir(parents=True, exist_ok=True)
         draw(path)

@@ -63,13 +63,16 @@ class _Volume:
         thick = int(np.argmax(sizes))
         return _AXES[thick] if sizes[thick] > _THICK * np.median(sizes) else Axis.AXIAL
 
+    def stored(self, axis: Axis, index: int, time: int) -> np.ndarray:
+        """A slice as it is stored; a view, since `np.take` copies all of a volume each time."""
+        return np.moveaxis(self.voxels[..., time], _AXES.index(axis), 0)[index]
+
     def slice(self, axis: Axis, index: int, time: int) -> np.ndarray:
         """Values [h, w]: superior (or anterior) above, the patient's right (or front) at the left.
 
         Whole numbers stay whole where the file does not scale them.
         """
-        across = _AXES.index(axis)
-        stored = np.take(self.voxels[..., time], index, axis=across)[::-1, ::-1].T
+        stored = self.stored(axis, index, time)[::-1, ::-1].T
         if (self.slope, self.intercept) == (1.0, 0.0):
             return stored
         return stored.astype(np.float64) * self.slope + self.intercept
@@ -129,7 +132,7 @@ class VolumeReader(Reader):
         for time in range(times):
             for index in range(0, slices, reading.every):
                 if reading.min_foreground:
-                    seen = np.take(volume.voxels[..., time], index, axis=_AXES.index(axis)) > least
+                    seen = volume.stored(axis, index, time) > least
                     if seen.mean() < reading.min_foreground:
                         continue
                 yield Frame(
