@@ -48,7 +48,7 @@ def draw_dicom(folder: Path) -> None:
         data.SamplesPerPixel, data.BitsAllocated, data.PixelRepresentation = 1, 16, 0
         data.BitsStored, data.HighBit = 12, 11
         data.RescaleSlope, data.RescaleIntercept = "1", "0"
-        data.WindowCenter, data.WindowWidth = "1800", "3000"
+        data.WindowCenter, data.WindowWidth = "2295" if inverse else "1800", "3000"
         data.PixelSpacing = [1, 1]
         stored = np.rint(blobs(random, SIDE) * 4000).astype(np.uint16)
         data.PixelData = (4095 - stored if inverse else stored).tobytes()
@@ -78,10 +78,7 @@ def draw_slide(folder: Path) -> None:
     slide[np.hypot(x - 2000, y - 2048) < 1700] = (215, 150, 190)
     ring = [[1500 + 700 * np.cos(t), 1900 + 700 * np.sin(t)] for t in np.linspace(0, 6.28, 120)]
     hole = [[1400, 1800], [1400, 2100], [1700, 2100], [1700, 1800]]
-    inside = (np.hypot(x - 1500, y - 1900) < 700) & ~(
-        (abs(x - 1550) <= 150) & (abs(y - 1950) <= 150)
-    )
-    slide[inside] = (150, 80, 165)
+    slide[in_tumour(x, y)] = (150, 80, 165)
     for place in random.integers(400, 3600, (4000, 2)):
         slide[place[1] : place[1] + 9, place[0] : place[0] + 9] -= 45
     slide += random.integers(-10, 10, slide.shape).astype(np.int16)
@@ -115,7 +112,7 @@ def draw_slide(folder: Path) -> None:
     )
 
 
-def check_dicom(folder: Path, archive: Path) -> int:
+def check_dicom(folder: Path, archive: Path) -> float:
     """Largest difference from pydicom's window, in grey levels of 8 bits."""
     worst = 0.0
     held = open_archive(archive)
@@ -130,29 +127,41 @@ def check_dicom(folder: Path, archive: Path) -> int:
 
 
 def check_volume(folder: Path, archive: Path) -> float:
-    """Largest difference from nibabel's canonical order, in the unit of the file."""
+    """Largest difference from nibabel's canonical order, in grey levels of 8 bits."""
     image = nibabel.as_closest_canonical(nibabel.load(folder / "head.nii.gz"))
     values, held = np.asanyarray(image.dataobj), open_archive(archive)
     worst = 0.0
     for row in held.rows:
-        plane = values[::-1, ::-1, int(row.columns["slice"])].T
-        worst = max(worst, float(np.abs(held.read(row)[0].astype(float) - plane).max()))
+        plane = np.clip(values[::-1, ::-1, int(row.columns["slice"])].T / 760, 0, 1)
+        worst = max(worst, float(np.abs(held.read(row)[0] / 257.0 - plane * 255).max()))
     return worst
 
 
 def check_slide(folder: Path, archive: Path) -> float:
     """Largest difference from OpenSlide's own tiles, and from the area of the tumour."""
     slide, held = openslide.OpenSlide(folder / "slide.tif"), open_archive(archive)
-    worst, tumour = 0.0, 0
+    worst, tumour, true = 0.0, 0, 0
+    y, x = np.mgrid[:128, :128] * 2 + 1
     for row in held.rows:
         corner = int(row.columns["slide_x"]), int(row.columns["slide_y"])
         tile = np.asarray(slide.read_region(corner, 1, (128, 128)).convert("RGB"), float)
         worst = max(worst, float(np.abs(held.read(row).transpose(1, 2, 0) - tile).max()))
         mask = held.read_mask(row)
         tumour += 0 if mask is None else int((mask == 2).sum())
-    wanted = (np.pi * 700**2 - 300 * 300) / 4
-    print(f"tumour in masks: {tumour} pixels of 1 um, {tumour / wanted - 1:+.2%} of the true area")
+        true += int(in_tumour(x + corner[0], y + corner[1]).sum())
+    say(f"tumour in masks: {tumour} pixels of 1 um, {tumour / true - 1:+.2%} of its true area")
     return worst
+
+
+def in_tumour(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Whether places of the slide lie in the tumour, and not in its hole."""
+    hole = (abs(x - 1550) <= 150) & (abs(y - 1950) <= 150)
+    return (np.hypot(x - 1500, y - 1900) < 700) & ~hole
+
+
+def say(text: str) -> None:
+    """Print a line."""
+    sys.stdout.write(f"{text}\n")
 
 
 def main() -> None:
@@ -163,9 +172,9 @@ def main() -> None:
         draw_volume(folder / "volume")
         draw_slide(folder / "slides")
         return
-    print(f"DICOM: {check_dicom(folder / 'dicom', folder / 'dicom.zip'):.3f} grey levels")
-    print(f"NIfTI: {check_volume(folder / 'volume', folder / 'volume.zip'):.3f}")
-    print(f"slide: {check_slide(folder / 'slides', folder / 'slides.zip'):.3f} grey levels")
+    say(f"DICOM: {check_dicom(folder / 'dicom', folder / 'dicom.zip'):.3f} grey levels")
+    say(f"NIfTI: {check_volume(folder / 'volume', folder / 'volume.zip'):.3f} grey levels")
+    say(f"slide: {check_slide(folder / 'slides', folder / 'slides.zip'):.3f} grey levels")
 
 
 if __name__ == "__main__":
