@@ -95,7 +95,7 @@ def samples() -> dict[str, Files]:
     """Format -> its files."""
     nifti, analyze = pair(nibabel.Nifti1Pair), pair(nibabel.AnalyzeImage)
     single, mgh = volume(nibabel.Nifti1Image), volume(nibabel.MGHImage)
-    ome = {"metadata": {"axes": "CZYX"}, "ome": True, "photometric": "minisblack"}
+    ome = {"metadata": {"axes": "ZYX"}, "ome": True, "photometric": "minisblack"}
     found = {
         "PNG": {"a.png": saved(COLOUR, "PNG")},
         "16-bit PNG": {"a.png": saved(GREY.astype(np.uint16) * 200, "PNG")},
@@ -107,7 +107,7 @@ def samples() -> dict[str, Files]:
         "packed TIFF": {"a.tif": tiff(GREY, compression="deflate", tile=(16, 16))},
         "float TIFF": {"a.tif": tiff(GREY.astype(np.float32))},
         "ImageJ": {"a.tif": tiff(np.stack([GREY] * 3).astype(np.uint16), imagej=True)},
-        "OME-TIFF": {"a.ome.tif": tiff(np.stack([[GREY] * 3] * 2), **ome)},
+        "OME-TIFF": {"a.ome.tif": tiff(np.stack([GREY] * 3), **ome)},
         "DICOM": {"a.dcm": dicom()},
         "DICOM of frames": {"a.dcm": dicom(3)},
         "DICOM in colour": {"a.dcm": dicom(2, colour=True)},
