@@ -33,6 +33,7 @@ from synthograph.sources.layouts.base import EntryDecoder, read_layout
 from synthograph.sources.readers import FileDecoder
 from synthograph.sources.slide_regions import stamp_of
 from synthograph.sources.text_check import text_checked
+from synthograph.report.words import several
 from synthograph.workflows.grid import draw_grid, refuse_grid
 from synthograph.workflows.prepare_cohort import completed, file_options, notes_of
 from synthograph.workflows.prepare_plan import PreparePlan, plan
@@ -141,7 +142,7 @@ class PrepareResult(Result):
         yield from self._groups()
         if found.images < MIN_IMAGES:
             yield f"note: {few_images_note(found.images)}"
-        yield from (f"  {count} files: {note}" for note, count in found.notes.items())
+        yield from (f"  {several(n, 'file')}: {note}" for note, n in found.notes.items())
         yield from (f"  left out: {count} {why}" for why, count in found.left_out.items())
         if found.small_range is not None:
             least, low, high, largest = found.small_range
