@@ -25,6 +25,7 @@ from synthograph.core.record import SourceItem
 from synthograph.core.request import Result, keeping
 from synthograph.core.spec import stated
 from synthograph.core.untrusted.documents import JsonObject
+from synthograph.report.words import several
 from synthograph.sources.base import SourceFile
 from synthograph.sources.cohorts import Cohort
 from synthograph.sources.files import FileSourceOptions, read_files
@@ -33,7 +34,6 @@ from synthograph.sources.layouts.base import EntryDecoder, read_layout
 from synthograph.sources.readers import FileDecoder
 from synthograph.sources.slide_regions import stamp_of
 from synthograph.sources.text_check import text_checked
-from synthograph.report.words import several
 from synthograph.workflows.grid import draw_grid, refuse_grid
 from synthograph.workflows.prepare_cohort import completed, file_options, notes_of
 from synthograph.workflows.prepare_plan import PreparePlan, plan
