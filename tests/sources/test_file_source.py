@@ -93,8 +93,8 @@ def test_other_files_are_counted_and_hidden_ones_are_not(tmp_path: Path) -> None
 def test_nothing_to_read(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds no PNG, .* image .found: nothing"):
         read(tmp_path)
-    (tmp_path / "scan.webp").touch()
-    with pytest.raises(UserError, match="1 x WebP is not read: save"):
+    (tmp_path / "scan.psd").touch()
+    with pytest.raises(UserError, match="1 x Photoshop is not read: save"):
         read(tmp_path)
     with pytest.raises(UserError, match="SOURCE .*no such folder or zip"):
         read(tmp_path / "gone")
@@ -173,7 +173,7 @@ def test_listed_file_with_an_unusual_name_is_kept_and_fails_later(shared: Path) 
     (shared / "images" / "scan").write_bytes(b"GIF89a")
     listing(shared, labels=[["images/scan", 0]])
     found = read(shared)
-    with pytest.raises(UnreadableError, match="GIF is not read"):
+    with pytest.raises(UnreadableError, match="GIF is damaged"):
         next(item for item in found.items if item.name == "images/scan").decode()
 
 
