@@ -4,10 +4,10 @@ CVAT.
 
 import contextlib
 import re
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from xml.etree.ElementTree import Element
 
 import numpy as np
 from jaxtyping import Bool
@@ -16,10 +16,10 @@ from synthograph.annotation import regions
 from synthograph.annotation.palettes import PaletteClass
 from synthograph.core.overlays import GREY
 from synthograph.core.record import UnreadableError
+from synthograph.core.untrusted.markup import parse_xml
 
 MAX_AREAS = 100_000
 """Areas of one file."""
-_DOCUMENT_TYPE = re.compile(rb"<!\s*(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 Draw = Callable[[int, int], Bool[np.ndarray, "h w"]]
 """Height and width -> the pixels of an area."""
 
@@ -189,20 +189,14 @@ def _studio_area(kind: str, value: Mapping[str, Any]) -> Draw:
     )
 
 
-def read_cvat(data: bytes) -> Export:
+def read_cvat(data: bytes, where: str) -> Export:
     """CVAT's XML for images: polygons, boxes and masks.
 
     Raises:
-        UnreadableError: it is no XML, defines entities, or an entry is missing or of another kind.
+        UserError: it is no XML, or declares entities.
+        UnreadableError: an entry is missing or of another kind.
     """
-    if b"\0" in data:  # in which a document type is written otherwise
-        raise UnreadableError("is XML in UTF-16 or UTF-32; save it as UTF-8")
-    if _DOCUMENT_TYPE.search(data):
-        raise UnreadableError("XML with a document type, which can hold anything; export it anew")
-    try:
-        root = ElementTree.fromstring(data)
-    except (ElementTree.ParseError, ValueError) as error:
-        raise UnreadableError(f"is no XML ({str(error)[:100]})") from None
+    root = parse_xml(data, where)
     with _entries("CVAT"):
         classes = tuple(
             PaletteClass(str(each.findtext("name")), _hex(each.findtext("color") or "#808080"))
@@ -223,7 +217,7 @@ def _hex(text: str) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def _cvat_area(shape: ElementTree.Element) -> Area | None:
+def _cvat_area(shape: Element) -> Area | None:
     of = shape.attrib
     order = float(of.get("z_order", 0))
     if shape.tag == "mask":

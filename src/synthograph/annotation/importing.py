@@ -164,7 +164,7 @@ def find_masks(container: Container) -> Found:
 def _export(container: Container, name: str) -> Export | None:
     """What a file of areas holds; None for files of other kinds."""
     if name.lower().endswith(".xml"):
-        return exports.read_cvat(container.read(name))
+        return exports.read_cvat(container.read(name), f"{container}/{name}")
     if not name.lower().endswith(".json"):
         return None
     text = container.read(name).decode("utf-8-sig", errors="replace")
