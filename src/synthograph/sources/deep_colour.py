@@ -1,5 +1,7 @@
 """Colours of 16 bits. Pillow decodes one byte of each sample, so files are decoded twice."""
 
+from typing import Any
+
 import numpy as np
 from PIL.Image import Image
 from PIL.ImageFile import ImageFile
@@ -40,7 +42,7 @@ def _raw_mode(args: object) -> str:
     return str(args[0] if isinstance(args, tuple) else args)
 
 
-def _swapped(args: object) -> object:
+def _swapped(args: object) -> tuple[Any, ...] | str:
     mode = _raw_mode(args)
     mode = mode[:-4] + _OTHER_BYTE[mode[-4:]]
     return (mode, *args[1:]) if isinstance(args, tuple) else mode

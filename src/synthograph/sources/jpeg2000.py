@@ -4,7 +4,7 @@ import struct
 from collections.abc import Sequence
 
 import numpy as np
-from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
+from PIL.Image import Image
 
 from synthograph.core.record import UnreadableError
 
@@ -33,6 +33,6 @@ def inspect_jpeg2000(data: bytes) -> int:
     return max(bits)
 
 
-def stored_values(image: Jpeg2KImageFile, bits: int) -> np.ndarray:
+def stored_values(image: Image | np.ndarray, bits: int) -> np.ndarray:
     """Grey values [h, w] of more than 8 bits: Pillow shifts them up to 16 bits."""
     return np.asarray(image) >> (16 - bits)

@@ -316,11 +316,12 @@ def _decode_deep(data: bytes, opener: Opener, notes: tuple[str, ...]) -> Decoded
     whole = take_bytes(first)
     upper = load_upright(first, 16, notes, data)
     assert isinstance(upper.image, Image), "no values of their own"
-    lower = None
+    lower: Image | None = None
     if not whole:
         take_lower(second)
-        lower = load_upright(second, 16, (), data).image
-        assert isinstance(lower, Image), "no values of their own"
+        half = load_upright(second, 16, (), data).image
+        assert isinstance(half, Image), "no values of their own"
+        lower = half
     values, further = drop_transparency(joined(upper.image, lower), first)
     return Decoded(values, 16, (*upper.notes, *further))
 

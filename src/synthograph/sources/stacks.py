@@ -275,7 +275,7 @@ def _plane(
 def _bands(file: SourceFile, plane: int) -> np.ndarray:
     """All channels of a page [h, w, channels]."""
     with _stream(file) as stream, failures(TIFF), tifffile.TiffFile(stream) as tiff:
-        page = tiff.pages[plane]
+        page = tiff.pages[plane].aspage()
         check_size(int(page.imagewidth), int(page.imagelength) * int(page.samplesperpixel))
         values = page.asarray()
         return np.moveaxis(values, 0, 2) if page.planarconfig == 2 else values

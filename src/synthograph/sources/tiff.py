@@ -124,7 +124,7 @@ def decode_values(
     with tifffile.TiffFile(io.BytesIO(data) if isinstance(data, bytes) else data) as file:
         if number is None and len(file.pages) > 1:
             refuse_pages(len(file.pages), "pages")
-        page = file.pages[number or 0]
+        page = file.pages[number or 0].aspage()
         colours = page.ndim == 3 and page.photometric == _RGB and page.samplesperpixel == 3
         if page.samplesperpixel > 1 and not colours:
             _refuse_channels(int(page.samplesperpixel))
