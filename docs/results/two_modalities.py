@@ -60,7 +60,8 @@ def painter_of(data: Path, out: Path, steps: int) -> Segmenter:
     if not out.exists():
         options = {"steps": steps, "batch": 16, "patience": 0, "width": 16}
         sg.segment_train(data=data, out=out, classes=CLASSES, transforms="all", **options)
-        sys.stdout.writelines(f"{line}\n" for line in sg.segment_evaluate(out, data=data).lines())
+        found = sg.segment_evaluate(model=out, data=str(data))
+        sys.stdout.writelines(f"{line}\n" for line in found.lines())
     return segmenter.load(out, torch.device("cpu"))
 
 
