@@ -297,7 +297,7 @@ def _image(item: SourceItem, piece: Piece) -> tuple[EncodedImage, Shape, ImageSt
     row = Row(
         "",
         item.label,
-        item.group or item.name,
+        item.group or item.stored_name,
         item.split,
         origin=item.origin,
         columns=_columns(item, piece),
@@ -310,7 +310,7 @@ def _columns(item: SourceItem, piece: Piece) -> dict[str, str]:
     """Where the image comes from, then the item's own columns; one whose name is taken gets the
     prefix `table_`, so that nothing is overwritten.
     """
-    columns = {SOURCE_FILE: item.name}
+    columns = {SOURCE_FILE: item.stored_name}
     if piece.corner is not None:
         columns |= {"tile_x": str(piece.corner[0]), "tile_y": str(piece.corner[1])}
     columns |= piece.picture.columns

@@ -95,8 +95,7 @@ class SourceItem:
     """One image of a source.
 
     Attributes:
-        name: unique name within the source, used in messages and kept in the manifest column
-            `source_file`.
+        name: unique name within the source, used in messages.
         decode: picklable callable that returns the picture; it raises `UnreadableError` where it
             cannot.
         label: class name, or None.
@@ -106,6 +105,7 @@ class SourceItem:
         split: train, val or test where somebody has split the source already, else None.
         most: a name, and how many of the items that have it are taken, the first that are not
             unwanted; None where all are.
+        alias: what an archive says in place of the name; None where the name may stand there.
     """
 
     name: str
@@ -116,6 +116,12 @@ class SourceItem:
     origin: Origin = "real"
     split: str | None = None
     most: tuple[str, int] | None = None
+    alias: str | None = None
+
+    @property
+    def stored_name(self) -> str:
+        """What stands in the manifest column `source_file`."""
+        return self.alias or self.name
 
 
 class UnreadableError(Exception):

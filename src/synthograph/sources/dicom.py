@@ -3,7 +3,6 @@ pseudonym for it.
 """
 
 import contextlib
-import hmac
 import io
 import logging
 import re
@@ -23,6 +22,7 @@ from pydicom.pixels.utils import pixel_array
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from synthograph.core.errors import UserError
+from synthograph.core.pseudonyms import pseudonym
 from synthograph.core.record import Pixels, UnreadableError
 from synthograph.core.untrusted.containers import BOMB_BYTES, BOMB_RATIO
 from synthograph.sources.base import Dicom, Frame, Grey, Place, Reader, Reading, SourceFile
@@ -55,7 +55,6 @@ _PALETTE = "PALETTE COLOR"
 _ITEM = 8  # bytes before a frame of packed pixels
 _DEFLATED = 1032
 """How many times its size a deflated file can have at most."""
-_PSEUDONYM = 16  # hexadecimal digits
 
 
 def check_tags(tags: Sequence[str]) -> None:
@@ -346,7 +345,7 @@ def _group(header: FileDataset, wanted: Dicom) -> str | None:
     patient = str(header.get("PatientID") or "").strip()
     if not patient or wanted.salt is None:
         return patient or None
-    return hmac.digest(wanted.salt, patient.encode(), "sha256").hex()[:_PSEUDONYM]
+    return pseudonym(wanted.salt, patient)
 
 
 def _columns(

@@ -21,6 +21,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.names import first_few
 from synthograph.core.outputs import is_packed
 from synthograph.core.progress import Progress
+from synthograph.core.pseudonyms import pseudonym
 from synthograph.core.record import SourceItem
 from synthograph.core.request import Result, keeping
 from synthograph.core.spec import stated
@@ -417,7 +418,10 @@ def _from_files(
     if options.cohort is not None:
         found |= notes_of(options.cohort.cohort, files)
     kept = rules.model_copy(update=found)
-    return PreparationInputs(files.items, kept, rejects, files.left_out)
+    secret, items = options.reading.dicom.salt, files.items
+    if secret is not None:
+        items = [replace(item, alias=pseudonym(secret, item.name)) for item in items]
+    return PreparationInputs(items, kept, rejects, files.left_out)
 
 
 def _replacing(dest: Path, rules: PrepareOptions, progress: Progress) -> PrepareOptions:

@@ -152,8 +152,8 @@ class PrepareRequest(Request):
     )
     pseudonymise: Path | None = Field(
         None,
-        description="file with a secret (16 bytes or more) that turns DICOM patient ids into "
-        "pseudonyms",
+        description="file with a secret (16 bytes or more) that turns names of files and DICOM "
+        "patient ids into pseudonyms",
     )
     series_description: str | None = Field(
         None, description="take DICOM series whose description matches this regular expression"
