@@ -4,12 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from synthograph.archive.reader import open_archive
 from synthograph.core.console import heard_by, say
+from synthograph.core.errors import StoppedError
 from synthograph.core.progress import Silent
-from synthograph.workflows import training_lines
+from synthograph.workflows import train, training_lines
 from synthograph.workflows.study_folds import Fold
 from synthograph.workflows.study_generators import Making
 from synthograph.workflows.study_settings import StudySettings
+from tests.conftest import make_archive
 
 
 class Heard(Silent):
@@ -45,3 +48,18 @@ def test_a_training_says_now_and_then_how_far_it_is(
     if ticks:
         assert lines[0] == "generator of fold 1, draw 0: tick 1 kimg 1.0 left 3m 02s"
     assert capsys.readouterr().out == ""
+
+
+def test_a_stopped_training_goes_on_with_the_study(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise StoppedError("stopped on request (SIGTERM) after 8 images; --resume")
+
+    monkeypatch.setattr(train, "run", stopped)
+    archive = make_archive(tmp_path / "a.zip")
+    settings = StudySettings.parse({"data": archive})
+    fold = Fold(1, open_archive(archive), [])
+    making = Making(settings, fold, 0, archive, tmp_path / "g", None, "cpu")
+    with pytest.raises(StoppedError, match=r"8 images, in a study; .* The same command goes on$"):
+        making.run(Silent())

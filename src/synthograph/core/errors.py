@@ -99,6 +99,15 @@ class StoppedError(SynthographError):
     exit_code = ExitCode.STOPPED
     label = "stopped"
 
+    def within(self, what: str, way: str) -> "StoppedError":
+        """The same of a piece of a larger work.
+
+        Args:
+            what: the larger work.
+            way: how it goes on.
+        """
+        return StoppedError(f"{str(self).partition('; ')[0]}, in {what}; the state is saved. {way}")
+
 
 class DivergedError(SynthographError):
     """Training diverged: its numbers are no longer finite or meaningful."""

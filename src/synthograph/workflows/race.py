@@ -264,11 +264,8 @@ def _trained(folder: Path, race: Race, one: Candidate, asked: TrainRequest, trai
     try:
         return train(leg)
     except StoppedError as error:
-        why = str(error).partition("; the state is saved")[0]
-        raise StoppedError(
-            f"{why}, in a race of presets; the state is saved. Go on with: synthograph train "
-            f"--resume {folder}"
-        ) from None
+        way = f"Go on with: synthograph train --resume {folder}"
+        raise error.within("a race of presets", way) from None
 
 
 def _measured(run: Path, extractor: str) -> list[RaceScore]:

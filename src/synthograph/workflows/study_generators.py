@@ -10,7 +10,7 @@ from synthograph.archive.manifest import UNLABELLED, count_labels
 from synthograph.archive.reader import Archive
 from synthograph.core.config import parse_assignments
 from synthograph.core.console import heard_by
-from synthograph.core.errors import UserError
+from synthograph.core.errors import StoppedError, UserError
 from synthograph.core.files import remove
 from synthograph.core.progress import Progress
 from synthograph.core.untrusted.documents import JsonObject
@@ -125,7 +125,10 @@ class Making:
                 "device": self.device,
             }
         request = TrainRequest.parse(asked | self.tracking.options())
-        result = train.run(request, progress=progress)
+        try:
+            result = train.run(request, progress=progress)
+        except StoppedError as error:
+            raise error.within("a study", "The same command goes on") from None
         if result is None or result.snapshot is None:
             raise UserError(f"{runs}: the training left no snapshot: remove the folder")
         return result.snapshot
