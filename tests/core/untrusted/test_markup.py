@@ -19,17 +19,17 @@ def test_elements_attributes_and_text() -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (BOMB, "declares a document type"),
-        (OUTSIDE, "declares a document type"),
+        (BOMB, "declares a document type; XML with one is not read$"),
+        (OUTSIDE, "declares a document type; XML with one is not read$"),
         (b"<a><b></a>", "not valid XML: mismatched tag"),
         (b"<a>&x;</a>", "not valid XML: undefined entity"),
         (b"", "not valid XML: no element found"),
         (b'<?xml version="1.0" encoding="nothing"?><a/>', "not valid XML: unknown encoding"),
-        (b"<a>" * (MAX_DEPTH + 1), "nested more than 64 levels deep"),
+        (b"<a>" * (MAX_DEPTH + 1), "XML is nested more than 64 levels deep"),
     ],
 )
 def test_what_is_refused(data: bytes, words: str) -> None:
-    with pytest.raises(UserError, match=f"^x.xml: .*{words}"):
+    with pytest.raises(UserError, match=f"^x.xml: {words}"):
         parse_xml(data, "x.xml")
 
 

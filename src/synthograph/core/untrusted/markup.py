@@ -48,6 +48,8 @@ def parse_xml(data: bytes, origin: str) -> Element:
     parser.StartDoctypeDeclHandler = refuse
     try:
         parser.Parse(data, True)
+    except UserError:  # of the handlers above; one is a ValueError, too
+        raise
     except (expat.ExpatError, LookupError, ValueError) as error:
         raise UserError(f"{origin}: not valid XML: {str(error)[:100]}") from None
     return builder.close()
