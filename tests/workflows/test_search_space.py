@@ -147,3 +147,12 @@ def test_a_preset_without_its_weights_is_left_out_of_a_built_in_space(
 def test_a_race_is_no_preset_of_a_search(cells: Archive) -> None:
     with pytest.raises(UserError, match="race of tiny and tiny-projected, a search needs one"):
         opened(cells, "sizes", preset="quick")
+
+
+def test_a_preset_that_is_judged_through_its_own_eyes_is_named(cells: Archive) -> None:
+    space = {PRESET: ["tiny", "tiny-projected"]}
+    judge = "metrics.features=efficientnet-lite0"
+    (note,) = opened(cells, space, settings=[judge]).notes
+    assert "discriminator of tiny-projected looks through efficientnet-lite0" in note
+    assert not opened(cells, space, settings=["metrics.features=random-vgg16"]).notes
+    assert not opened(cells, {PRESET: ["tiny"]}, settings=[judge]).notes

@@ -73,7 +73,7 @@ class Space:
         settings: of the search.
         parameters: those that others depend on come first.
         device: where trials train.
-        notes: on what a built-in space leaves out.
+        notes: on what a built-in space leaves out, and on judges that may favour a preset.
     """
 
     archive: Archive
@@ -193,10 +193,25 @@ def open_space(archive: Archive, settings: SearchSettings, device: str) -> Space
         space = replace(empty, parameters=parameters)
         for parameter in parameters:
             _check(parameter, space)
-        return space
-    if settings.space not in BUILT_IN:
+    elif settings.space in BUILT_IN:
+        space = _fitting(BUILT_IN[settings.space](settings), empty)
+    else:
         raise UserError(f"space {settings.space!r} is unknown: {nearest(settings.space, BUILT_IN)}")
-    return _fitting(BUILT_IN[settings.space](settings), empty)
+    return replace(space, notes=(*space.notes, *_of_own_judges(space)))
+
+
+def _of_own_judges(space: Space) -> Iterator[str]:
+    """Names presets whose discriminator looks through the network that measures the trials."""
+    searched = [each.choices for each in space.parameters if each.path == PRESET]
+    for preset in map(str, searched[0] if searched else [space.settings.preset]):
+        config = space.base(preset)
+        own = config.model.frozen_features
+        if own is not None and own.name == config.metrics.features:
+            yield (
+                f"the discriminator of {preset} looks through {own.name}, which also measures "
+                "here and may favour it: 'settings: [metrics.features=random-vgg16]' measures by "
+                "another one"
+            )
 
 
 def _fitting(given: Mapping[str, Searched], empty: Space) -> Space:
