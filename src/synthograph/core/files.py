@@ -213,14 +213,16 @@ def refuse_unwritable(path: Path) -> None:
         ) from None
 
 
-def refuse_output(path: Path | None, option: str) -> None:
-    """Refuse a result, if one is asked for, that exists or cannot be written.
+def refuse_output(path: Path | None, option: str, *, replace: bool = False) -> None:
+    """Refuse a result, if one is asked for, that exists or cannot be written. With `replace` a file
+    may be there.
 
     Raises:
         UserError: as from `refuse_existing` and `refuse_unwritable`.
     """
     if path is not None:
-        refuse_existing(path, option)
+        if not (replace and path.is_file()):
+            refuse_existing(path, option)
         refuse_unwritable(path)
 
 

@@ -6,10 +6,10 @@ from synthograph.archive.gallery import gallery
 from synthograph.archive.reader import open_archive
 from synthograph.core.contact_sheets import contact_sheet
 from synthograph.core.errors import UserError
-from synthograph.core.files import disk_errors, refuse_output, refuse_unwritable, write_bytes
+from synthograph.core.files import disk_errors, refuse_output, write_bytes
 
 
-def refuse_grid(grid: Path | None, *, replace: bool = False) -> None:
+def refuse_grid(grid: Path | None, option: str = "--grid", *, replace: bool = False) -> None:
     """Refuse a picture that is in the way, unless it may be replaced, or no PNG, before long work
     starts.
 
@@ -18,11 +18,8 @@ def refuse_grid(grid: Path | None, *, replace: bool = False) -> None:
     """
     if grid is not None and grid.suffix.lower() != ".png":
         stem = grid.stem.lstrip(".").removesuffix("png") or "grid"
-        raise UserError(f"--grid {grid}: pictures are PNG files; name it {stem}.png")
-    if grid is not None and replace and grid.is_file():
-        refuse_unwritable(grid)
-    else:
-        refuse_output(grid, "--grid")
+        raise UserError(f"{option} {grid}: pictures are PNG files; name it {stem}.png")
+    refuse_output(grid, option, replace=replace)
 
 
 def draw_grid(archive: Path, grid: Path) -> None:

@@ -18,6 +18,7 @@ from synthograph.archive.writer import refuse_destination
 from synthograph.core.commands import TYPED
 from synthograph.core.config import built_from
 from synthograph.core.errors import UserError
+from synthograph.core.files import refuse_output
 from synthograph.core.names import first_few
 from synthograph.core.outputs import is_packed
 from synthograph.core.progress import Progress
@@ -43,7 +44,7 @@ from synthograph.workflows.reading import modalities_of, read_as
 from synthograph.workflows.requests import PrepareRequest
 from synthograph.workflows.slide_polygons import record_of, regions_of
 from synthograph.workflows.slide_sheet import draw_slides
-from synthograph.workflows.slide_table import refuse_table, write_slides
+from synthograph.workflows.slide_table import write_slides
 from synthograph.workflows.text_sheet import TextFound, report_text
 
 ORIGINS = {
@@ -245,8 +246,8 @@ def run(
     """
     refuse_destination(request.dest, replace=request.force, way_out="add --force to replace it")
     refuse_grid(request.grid, replace=request.force)
-    refuse_grid(request.slide_sheet, replace=request.force)
-    refuse_table(request.slide_table, replace=request.force)
+    refuse_grid(request.slide_sheet, "--slide-sheet", replace=request.force)
+    refuse_output(request.slide_table, "--slide-table", replace=request.force)
     request, cohort = completed(request)
     found = _inputs(request, cohort, progress)
     if request.dry_run:

@@ -8,25 +8,13 @@ import numpy as np
 from synthograph.archive.manifest import Row
 from synthograph.archive.reader import Archive
 from synthograph.core.errors import UserError
-from synthograph.core.files import disk_errors, refuse_output, refuse_unwritable, write_text
+from synthograph.core.files import disk_errors, write_text
 from synthograph.sources.stains import Stain, measure_stain
 from synthograph.workflows.tables import csv_text
 
 TILES = 64
 """Tiles of a slide whose stain is measured, evenly spread, where there are more."""
 _CHANNELS = {1: ("grey",), 3: ("red", "green", "blue")}
-
-
-def refuse_table(path: Path | None, *, replace: bool) -> None:
-    """Refuse a table that is in the way, unless it may be replaced, before long work starts.
-
-    Raises:
-        UserError: it is.
-    """
-    if path is not None and replace and path.is_file():
-        refuse_unwritable(path)
-    else:
-        refuse_output(path, "--slide-table")
 
 
 def write_slides(
