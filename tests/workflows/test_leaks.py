@@ -317,10 +317,10 @@ def test_projections_of_training_images_and_of_others(home: Path, tmp_path: Path
         sg.mix(home, synthetic=made, add="2", dest=dest, force=True)
 
 
-@pytest.mark.parametrize("change", ["equal", *SOME])
-def test_test_images_that_are_called_synthetic(home: Path, tmp_path: Path, change: str) -> None:
+def stolen(home: Path, dest: Path, change: str) -> Path:
+    """Test images, changed, as a set of a generator that saw training images alone."""
     archive = open_archive(home)
-    stolen = [
+    taken = [
         Taken(
             replace(row, group="synthetic-g", split=None, origin="synthetic"),
             np.ascontiguousarray(CHANGES[change](archive.read(row).transpose(1, 2, 0))),
@@ -328,7 +328,12 @@ def test_test_images_that_are_called_synthetic(home: Path, tmp_path: Path, chang
         for row in archive.rows
         if row.split == "test"
     ]
-    made = write(tmp_path / "made.zip", stolen, namespace="made", snapshots=[saw(archive, "train")])
+    return write(dest, taken, namespace="made", snapshots=[saw(archive, "train")])
+
+
+@pytest.mark.parametrize("change", ["equal", *SOME])
+def test_test_images_that_are_called_synthetic(home: Path, tmp_path: Path, change: str) -> None:
+    made = stolen(home, tmp_path / "made.zip", change)
     with pytest.raises(UserError, match="are validation or test images|show the same picture"):
         sg.mix(home, synthetic=made, add="2", dest=tmp_path / "m.zip")
 
@@ -336,16 +341,7 @@ def test_test_images_that_are_called_synthetic(home: Path, tmp_path: Path, chang
 @pytest.mark.parametrize("change", ["equal", *SOME])
 def test_a_set_of_test_images_serves_no_study(home: Path, tmp_path: Path, change: str) -> None:
     """Before any work, also where its record says that the generator saw training images alone."""
-    archive = open_archive(home)
-    stolen = [
-        Taken(
-            replace(row, group="synthetic-g", split=None, origin="synthetic"),
-            np.ascontiguousarray(CHANGES[change](archive.read(row).transpose(1, 2, 0))),
-        )
-        for row in archive.rows
-        if row.split == "test"
-    ]
-    made = write(tmp_path / "made.zip", stolen, namespace="made", snapshots=[saw(archive, "train")])
+    made = stolen(home, tmp_path / "made.zip", change)
     with pytest.raises(UserError, match="are validation or test images|show the same picture"):
         plan(
             tmp_path,

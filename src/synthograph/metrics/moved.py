@@ -17,9 +17,8 @@ from torch.nn.functional import affine_grid, grid_sample, interpolate, pad
 
 from synthograph.archive.batches import ImageSet
 from synthograph.core.progress import Tracks, silent
-from synthograph.core.seeds import Streams
 from synthograph.metrics.columns import Column, rows_of
-from synthograph.metrics.recoded import ALIKE, PAIRS, SIDE, Recoded
+from synthograph.metrics.recoded import ALIKE, BLOCK, SIDE, Recoded, is_same, parts_of
 
 ZOOMS = tuple(1.07**step for step in range(-4, 5))
 """How much larger or smaller a cut may show the picture."""
@@ -35,8 +34,6 @@ IMAGES = 4096
 """Images that are looked for at most; of more, some are."""
 OVERLAP, POWER = 0.5, 0.3
 """Least share of the area, and of what each picture shows, that lies in an overlap."""
-BLOCK = 256
-"""Images that are compared at once."""
 
 
 def moved(tested: ImageSet, known: ImageSet, *, folder: Path, tracks: Tracks = silent) -> Recoded:
@@ -54,17 +51,15 @@ def moved(tested: ImageSet, known: ImageSet, *, folder: Path, tracks: Tracks = s
         rows_of(each, [column], folder=folder, track=tracks(f"small pictures of {each.name}"))[0]
         for each in (tested, known)
     )
-    count = max(min(len(looked), IMAGES, PAIRS // max(len(there), 1)), 1)
-    order = Streams(0).permutation("metrics/moved", 0, len(looked))[:count].sort().values
-    same = tested.key is not None and tested.key == known.key
+    parts = parts_of(len(looked), len(there), "metrics/moved", IMAGES)
+    same = is_same(tested, known)
     index = Index.of(there, known.groups)
     found: list[tuple[int, int]] = []
-    parts = order.split(BLOCK)
     for chosen in tracks(f"other cuts of {tested.name}")(parts, len(parts)):
         pictures = looked[chosen].view(-1, SIDE, SIDE)
         places, where = index.find(pictures, tested.groups[chosen] if same else None)
         found += zip(chosen[places].tolist(), where.tolist(), strict=True)
-    return Recoded(found, count)
+    return Recoded(found, sum(map(len, parts)))
 
 
 @dataclass(frozen=True)

@@ -61,18 +61,35 @@ def recoded(tested: ImageSet, known: ImageSet, *, folder: Path, tracks: Tracks =
         rows_of(each, [column], folder=folder, track=tracks(f"pictures of {each.name}"))[0]
         for each in (tested, known)
     )
-    count = max(min(len(looked), PAIRS // max(len(there), 1)), 1)
-    order = Streams(0).permutation("metrics/recoded", 0, len(looked))[:count].sort().values
-    same = tested.key is not None and tested.key == known.key
+    parts = parts_of(len(looked), len(there), "metrics/recoded")
     found: list[tuple[int, int]] = []
-    for chosen in order.split(BLOCK):
-        groups = known.groups[None] == tested.groups[chosen, None] if same else None
-        found += _found(looked[chosen], there, chosen, known.groups, groups)
-    return Recoded(found, count)
+    for chosen in parts:
+        own = known.groups[None] == tested.groups[chosen, None] if is_same(tested, known) else None
+        found += _found(looked[chosen], there, chosen, known.groups, own)
+    return Recoded(found, sum(map(len, parts)))
 
 
 BLOCK = 256
 """Images that are compared at once."""
+
+
+def parts_of(looked: int, there: int, stream: str, most: int | None = None) -> list[Tensor]:
+    """Places of the images that are looked for, in blocks: of too many, some.
+
+    Args:
+        looked: how many there are.
+        there: how many they are compared with.
+        stream: name of the stream that chooses them.
+        most: how many are looked for at most, where there is a limit beside that of pairs.
+    """
+    count = min(looked, PAIRS // max(there, 1), *([] if most is None else [most]))
+    order = Streams(0).permutation(stream, 0, looked)[: max(count, 1)]
+    return list(order.sort().values.split(BLOCK))
+
+
+def is_same(tested: ImageSet, known: ImageSet) -> bool:
+    """Whether images are looked for in their own set."""
+    return tested.key is not None and tested.key == known.key
 
 
 def _found(
