@@ -7,7 +7,7 @@ import pytest
 from synthograph.core.errors import UserError
 from synthograph.core.progress import Silent
 from synthograph.models.registry import FAMILIES
-from synthograph.results.search import Search
+from synthograph.results.search import ParameterKind, Search, SearchParameter
 from synthograph.workflows.models import ModelsResult, ParameterResult, run
 from synthograph.workflows.requests import ModelsRequest
 
@@ -113,6 +113,29 @@ def test_what_searches_found(tmp_path: Path) -> None:
     assert found.json()["searches"][0]["importance"] == 0.7
     other = "\n".join(ask(parameter="training.batch", search=[str(folder)]).lines())
     assert "did not try training.batch" in other
+
+
+def test_a_search_across_presets_answers_for_each_family(tmp_path: Path) -> None:
+    folder = search(tmp_path / "s")
+    first = Search.load(folder / "search.json")
+    preset = SearchParameter(
+        path="preset", kind=ParameterKind.CHOICE, choices=("tiny", "tiny-projected", "of-later")
+    )
+    trials = [
+        each.replace(settings={**each.settings, "preset": name})
+        for each, name in zip(first.trials, ["tiny", "tiny-projected", "tiny"], strict=True)
+    ]
+    across = first.replace(parameters=(*first.parameters, preset), trials=tuple(trials))
+    across.save(folder / "search.json")
+
+    def said(of: str) -> str:
+        return "\n".join(ask(family=of, parameter="r1_gamma", search=[str(folder)]).lines())
+
+    assert "Kernel, the best first: 0.01 gave 0.300\n" in said("stylegan2")
+    batch = ask(family="projected", parameter="training.batch", search=[str(folder)])
+    assert "trials): did not try training.batch" in "\n".join(batch.lines())
+    grown = ask(family="stylegan1", parameter="training.batch", search=[str(folder)])
+    assert "is of stylegan2 and projected: did not try" in "\n".join(grown.lines())
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,16 @@
 """What searches found of one setting, for `models --parameter`."""
 
+import contextlib
+import itertools
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from synthograph.core.errors import UserError
+from synthograph.models.registry import family_of_preset
 from synthograph.report.words import number, percent, several
-from synthograph.results.search import Search, SearchParameter, TrialState
+from synthograph.results.search import PRESET, Search, SearchParameter, TrialState
 from synthograph.workflows.search_winner import RESULT
 
 MOST = 8
@@ -76,21 +79,37 @@ def found_by(searches: Iterable[Search], path: str, families: Collection[str]) -
             f"{several(len(search.trials), 'trial')})"
         )
         inside = [p for p in search.parameters if p.path == path or p.path.startswith(f"{path}.")]
-        if search.family not in families:
-            yield Found(f"{about} is of {search.family}", path)
+        searched = _presets(search)
+        if not set(searched.values()) & set(families):
+            yield Found(f"{about} is of {' and '.join(dict.fromkeys(searched.values()))}", path)
             continue
-        yield from (_found(search, about, each) for each in inside)
+        fitting = {preset for preset, name in searched.items() if name in families}
+        yield from (_found(search, about, each, fitting) for each in inside)
         if not inside:
             yield Found(about, path)
 
 
-def _found(search: Search, about: str, parameter: SearchParameter) -> Found:
+def _presets(search: Search) -> dict[str, str]:
+    """Presets that a search tried -> their families, without those that this version lacks."""
+    choices = (each.choices for each in search.parameters if each.path == PRESET)
+    found = {search.preset: search.family}
+    for preset in map(str, itertools.chain.from_iterable(choices)):
+        with contextlib.suppress(UserError):
+            found.setdefault(preset, family_of_preset(preset).name)
+    return found
+
+
+def _found(
+    search: Search, about: str, parameter: SearchParameter, presets: Collection[str]
+) -> Found:
+    """What a search found of a setting, in trials of these presets."""
     objective = search.objectives[0]
     results = [
         (trial.settings[parameter.path], result)
         for trial in search.trials
         if trial.state is TrialState.COMPLETE
         and parameter.path in trial.settings
+        and trial.settings.get(PRESET, search.preset) in presets
         and (result := trial.value(objective.measure)) is not None
     ]
     results.sort(key=lambda each: each[1] if objective.smaller else -each[1])
