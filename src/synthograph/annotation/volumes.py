@@ -8,7 +8,6 @@ convention of ITK, which both programs read pictures by); axes that run another 
 import logging
 import math
 import re
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,7 +19,8 @@ from nibabel.orientations import apply_orientation, axcodes2ornt, io_orientation
 from synthograph.annotation.palettes import PaletteClass
 from synthograph.core.errors import UserError
 from synthograph.core.record import UnreadableError
-from synthograph.sources.silence import silent
+from synthograph.core.untrusted.gzip_files import MAGIC, unpacked
+from synthograph.sources.silence import damage
 
 _TALKERS = (logging.getLogger("nibabel.global"), logging.getLogger("nibabel"))
 MAX_VALUES = 1 << 24
@@ -63,37 +63,16 @@ def read_nifti(data: bytes) -> LabelImage:
     Raises:
         UnreadableError: it is damaged, too large, no slice, or holds fractions.
     """
-    plain = unpack(data) if data.startswith(b"\x1f\x8b") else data
-    try:
-        with silent(_TALKERS):
-            image = nibabel.Nifti1Image.from_bytes(plain)
+    plain = unpacked(data, MAX_BYTES)
+    with damage(_TALKERS, "is no sound NIfTI file", quoted=True):
+        image = nibabel.Nifti1Image.from_bytes(plain)
         _refuse_many([int(side) for side in image.shape])
         values = np.asarray(image.dataobj)
         header = image.header
         known = int(header["sform_code"]) or int(header["qform_code"])
         affine = image.affine if known else np.diag([-1.0, -1.0, 1.0, 1.0])
-    except UnreadableError:
-        raise
-    except Exception as error:  # damaged in ways of which each has its own kind of error
-        raise UnreadableError(f"is no sound NIfTI file ({str(error)[:200]})") from error
     layer, turned = _upright(values, affine)
     return LabelImage(layer[None], turned=turned)
-
-
-def unpack(data: bytes, most: int = MAX_BYTES) -> bytes:
-    """Unpack gzip, at most so many bytes.
-
-    Raises:
-        UnreadableError: it is damaged, or larger.
-    """
-    unpacker = zlib.decompressobj(wbits=31)
-    try:
-        plain = unpacker.decompress(data, most + 1)
-    except zlib.error as error:
-        raise UnreadableError(f"is compressed, and damaged ({error})") from None
-    if not unpacker.eof or len(plain) > most:
-        raise UnreadableError(f"is cut short, or larger than {most} bytes uncompressed")
-    return plain
 
 
 def _refuse_many(sides: Sequence[int]) -> None:
@@ -191,7 +170,9 @@ def _values(fields: Mapping[str, str], body: bytes) -> np.ndarray:
         raise UnreadableError(
             f"is compressed as {encoding[:40]}; save it with gzip or without compression"
         )
-    plain = body if encoding == "raw" else unpack(body, needed)
+    if encoding != "raw" and not body.startswith(MAGIC):
+        raise UnreadableError("its header says gzip, and its data are not packed by it")
+    plain = body if encoding == "raw" else unpacked(body, needed)
     if len(plain) != needed:
         raise UnreadableError(f"holds {len(plain)} bytes of data, its header says {needed}")
     return np.frombuffer(plain, dtype).reshape(sizes, order="F")

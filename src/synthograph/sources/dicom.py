@@ -2,7 +2,6 @@
 pseudonym for it.
 """
 
-import contextlib
 import io
 import logging
 import re
@@ -27,7 +26,7 @@ from synthograph.core.record import Pixels, UnreadableError
 from synthograph.core.untrusted.containers import BOMB_BYTES, BOMB_RATIO
 from synthograph.sources.base import Dicom, Frame, Grey, Place, Reader, Reading, SourceFile
 from synthograph.sources.raster import MAX_PIXELS
-from synthograph.sources.silence import silent
+from synthograph.sources.silence import damage
 from synthograph.sources.spacing import PixelSize, resampled, resampled_ids
 
 _BARE = (b"\x08\0\0\0UL", b"\x08\0\x05\0CS", b"\x08\0\x08\0CS", b"\x08\0\x16\0UI")
@@ -51,6 +50,7 @@ _OF_FRAMES = (
 )
 """What enhanced files say of each frame, and others of all."""
 _TALKERS = tuple(map(logging.getLogger, ("pydicom", "pydicom.config")))
+_DAMAGE = (_TALKERS, "DICOM is damaged or of an unknown variant")
 _PALETTE = "PALETTE COLOR"
 _ITEM = 8  # bytes before a frame of packed pixels
 _DEFLATED = 1032
@@ -98,7 +98,7 @@ class DicomReader(Reader):
         """Its images; none where its series is not wanted."""
         wanted = reading.dicom
         header = _header(file)
-        with _failures():
+        with damage(*_DAMAGE, quoted=False):
             if not _wanted_series(header, wanted):
                 return
             _refuse_no_image(header)
@@ -125,7 +125,7 @@ class DicomReader(Reader):
         larger ones; colours as 8-bit RGB.
         """
         header = _header(file)
-        with _failures():
+        with damage(*_DAMAGE, quoted=False):
             index = int(frame or 0)
             stored, own = _stored(file, header, index), _of_frame(header, index)
             if stored.ndim == 3:
@@ -144,7 +144,7 @@ class DicomReader(Reader):
     def read_mask(self, file: SourceFile, frame: str, reading: Reading) -> np.ndarray:
         """Class ids [h, w]: the stored values."""
         header = _header(file)
-        with _failures():
+        with damage(*_DAMAGE, quoted=False):
             ids = _stored(file, header, int(frame or 0))
             if ids.ndim != 2 or not 0 <= ids.min() <= ids.max() <= 255:
                 raise UnreadableError("a mask holds one class id of 0 to 255 per pixel")
@@ -170,7 +170,7 @@ def _parsed(file: SourceFile, stamp: str) -> FileDataset:
     Raises:
         UnreadableError: damaged, or it grows as compression bombs do.
     """
-    with _failures():
+    with damage(*_DAMAGE, quoted=False):
         _refuse_bomb(file)
         return pydicom.dcmread(_open(file), stop_before_pixels=True, force=True)
 
@@ -399,17 +399,3 @@ def _marks(header: FileDataset) -> tuple[str, ...]:
         "the file says that text is burned in": header.get("BurnedInAnnotation") == "YES",
     }
     return tuple(note for note, holds in found.items() if holds)
-
-
-@contextlib.contextmanager
-def _failures() -> Iterator[None]:
-    """Whatever pydicom raises becomes the reason, without its text, which may name a patient."""
-    try:
-        with silent(_TALKERS):
-            yield
-    except UnreadableError:
-        raise
-    except Exception as error:  # noqa: BLE001 - of many kinds
-        raise UnreadableError(
-            f"DICOM is damaged or of an unknown variant ({type(error).__name__})"
-        ) from None

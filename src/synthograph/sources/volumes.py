@@ -1,7 +1,6 @@
 """Volumes (NIfTI, Analyze, MGH): slices in the patient's directions, whatever the file's order."""
 
 import contextlib
-import gzip
 import io
 import logging
 import zlib
@@ -17,9 +16,10 @@ from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
 
 from synthograph.core.record import Pixels, UnreadableError
 from synthograph.core.untrusted.containers import BOMB_BYTES, BOMB_RATIO
+from synthograph.core.untrusted.gzip_files import MAGIC, unpacked
 from synthograph.sources.base import Axis, Frame, Place, Reader, Reading, SourceFile
 from synthograph.sources.bids import columns_of, subject_of
-from synthograph.sources.silence import silent
+from synthograph.sources.silence import damage
 from synthograph.sources.spacing import resampled, resampled_ids
 from synthograph.sources.thresholds import otsu
 
@@ -27,8 +27,6 @@ MAX_VOLUME_BYTES = 2 << 30
 """Of the values of one file, which are held at once."""
 _SAMPLE = 1 << 20  # voxels that the threshold of the foreground is found from
 _THICK = 1.2  # times as far from slice to slice as from pixel to pixel: taken in that plane
-_GZIP = b"\x1f\x8b"
-_PIECE = 1 << 20
 _HEADERS = {".hdr": ".img", ".hdr.gz": ".img.gz"}
 _NIFTI_SIZES = (b"\x5c\1\0\0", b"\0\0\1\x5c", b"\x1c\2\0\0", b"\0\0\2\x1c")  # 348 and 540
 _MGH_VERSION, _MGH_TYPES = 1, frozenset((0, 1, 3, 4))
@@ -225,7 +223,7 @@ def _loaded(file: SourceFile, stamp: str) -> _Volume:
         UnreadableError: damaged, too large, or of colours or complex numbers.
     """
     data = _unpacked(file.read())
-    with _failures():
+    with damage(_TALKERS, "volume is damaged or of an unknown variant", quoted=True):
         image = _image(file, data)
         shape = image.shape
         if image.get_data_dtype().kind not in "iuf":
@@ -297,7 +295,7 @@ def _beside(name: str) -> tuple[str, ...]:
 
 def _first_bytes(head: bytes) -> bytes:
     """The first bytes of what a file holds, packed or not."""
-    if not head.startswith(_GZIP):
+    if not head.startswith(MAGIC):
         return head
     with contextlib.suppress(zlib.error):
         return zlib.decompressobj(31).decompress(head, 4096)
@@ -305,38 +303,9 @@ def _first_bytes(head: bytes) -> bytes:
 
 
 def _unpacked(data: bytes) -> bytes:
-    """The bytes of a packed file, or those that are not packed.
+    """The bytes of a packed file, or those that are not packed; fewer than compression bombs have.
 
     Raises:
-        UnreadableError: damaged, or it grows as compression bombs do.
+        UnreadableError: damaged, or too large.
     """
-    if not data.startswith(_GZIP):
-        return data
-    allowed = max(BOMB_BYTES, min(BOMB_RATIO * len(data), MAX_VOLUME_BYTES))
-    pieces, size = [], 0
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(data)) as packed:
-            while piece := packed.read(_PIECE):
-                pieces.append(piece)
-                size += len(piece)
-                if size > allowed:
-                    raise UnreadableError(
-                        f"grows from {len(data)} to more than {allowed} bytes, as compression "
-                        "bombs do; unpack it with gunzip"
-                    )
-    except (OSError, EOFError, zlib.error) as error:
-        raise UnreadableError(f"compressed file is damaged ({error})") from error
-    return b"".join(pieces)
-
-
-@contextlib.contextmanager
-def _failures() -> Iterator[None]:
-    """Whatever nibabel raises on damaged bytes becomes the reason; it prints nothing."""
-    try:
-        with silent(_TALKERS):
-            yield
-    except UnreadableError:
-        raise
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise UnreadableError(f"volume is damaged or of an unknown variant ({reason})") from error
+    return unpacked(data, max(BOMB_BYTES, min(BOMB_RATIO * len(data), MAX_VOLUME_BYTES)))

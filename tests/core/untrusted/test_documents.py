@@ -94,9 +94,9 @@ def test_any_text_is_data_or_refused_in_one_line(text: str) -> None:
 def test_text_packed_by_gzip_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     packed = gzip.compress("a;é".encode())
     assert office_text(packed, "f", "way") == ("a;é", None)
-    for broken, words in ((packed[:-6], "is cut short"), (b"\x1f\x8bno", "damaged")):
+    for broken, words in ((packed[:-6], "damaged"), (b"\x1f\x8bno", "damaged")):
         with pytest.raises(UserError, match=words):
             office_text(broken, "f", "way")
     monkeypatch.setattr(documents, "MAX_TEXT_BYTES", 1 << 20)
-    with pytest.raises(UserError, match="larger than 1 MiB unpacked; way out"):
+    with pytest.raises(UserError, match="to more than 1048576 bytes; way out"):
         office_text(gzip.compress(bytes(1 << 24)), "f", "way out")

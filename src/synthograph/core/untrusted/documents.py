@@ -8,7 +8,6 @@ import os
 import re
 import stat
 import threading
-import zlib
 from collections import Counter
 from collections.abc import Hashable
 from pathlib import Path
@@ -17,6 +16,8 @@ from typing import Any, NoReturn
 import yaml
 
 from synthograph.core.errors import UserError, one_line
+from synthograph.core.record import UnreadableError
+from synthograph.core.untrusted.gzip_files import unpacked
 
 JsonObject = dict[str, Any]
 """An object of JSON or YAML; whoever uses a value checks what it is."""
@@ -34,7 +35,6 @@ _MARKED = {
 """Byte order mark -> encoding; the first that fits, since UTF-32 begins as UTF-16 does."""
 _WORKBOOKS = (b"PK\3\4", b"\xd0\xcf\x11\xe0")
 """How .xlsx, .ods and .xls begin."""
-_GZIP = b"\x1f\x8b"
 _CSV_LIMIT = threading.Lock()
 _TOO_DEEP = "nested more deeply than can be read; a few levels are enough, take the others out"
 
@@ -75,8 +75,10 @@ def office_text(data: bytes, origin: str, way_out: str) -> tuple[str, str | None
     Raises:
         UserError: it is no text, or unpacks to more than `MAX_TEXT_BYTES`.
     """
-    if data.startswith(_GZIP):
-        data = _unpacked(data, origin, way_out)
+    try:
+        data = unpacked(data, MAX_TEXT_BYTES)
+    except UnreadableError as error:
+        raise UserError(f"{origin}: {error}; {way_out}") from None
     if data.startswith(_WORKBOOKS):
         raise UserError(f"{origin}: is a workbook of an office program and no text; {way_out}")
     marked = next((name for mark, name in _MARKED.items() if data.startswith(mark)), None)
@@ -90,19 +92,6 @@ def office_text(data: bytes, origin: str, way_out: str) -> tuple[str, str | None
             ) from None
         text, guess = _one_byte_text(data), "Windows-1252"
     return _without_nul(text, origin, way_out), guess
-
-
-def _unpacked(data: bytes, origin: str, way_out: str) -> bytes:
-    unpacker = zlib.decompressobj(wbits=31)
-    try:
-        plain = unpacker.decompress(data, MAX_TEXT_BYTES)
-    except zlib.error as error:
-        raise UserError(f"{origin}: is packed by gzip, and damaged ({error}); {way_out}") from None
-    if not unpacker.eof:
-        raise UserError(
-            f"{origin}: is cut short, or larger than {MAX_TEXT_BYTES >> 20} MiB unpacked; {way_out}"
-        )
-    return plain
 
 
 def _one_byte_text(data: bytes) -> str:

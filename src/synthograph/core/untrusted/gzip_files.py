@@ -1,0 +1,36 @@
+"""Bytes packed by gzip, unpacked up to a limit."""
+
+import gzip
+import io
+import zlib
+
+from synthograph.core.record import UnreadableError
+
+MAGIC = b"\x1f\x8b"
+_PIECE = 1 << 20
+
+
+def unpacked(data: bytes, most: int) -> bytes:
+    """The bytes of a packed file of one or several members (RFC 1952), or those that are not
+    packed.
+
+    Args:
+        data: of the whole file.
+        most: bytes that it may unpack to.
+
+    Raises:
+        UnreadableError: it is damaged, cut short, or larger.
+    """
+    if not data.startswith(MAGIC):
+        return data
+    pieces, size = [], 0
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as packed:
+            while piece := packed.read(_PIECE):
+                pieces.append(piece)
+                size += len(piece)
+                if size > most:
+                    raise UnreadableError(f"unpacks from {len(data)} to more than {most} bytes")
+    except (OSError, EOFError, zlib.error) as error:
+        raise UnreadableError(f"is packed by gzip, and damaged ({error})") from None
+    return b"".join(pieces)
