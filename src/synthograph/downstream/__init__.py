@@ -1,4 +1,3 @@
 """What real and synthetic images are used for: mixing them (`mixing.py`), classifiers
-(`classifier.py`) and segmenters (`segmenter.py`), which share a training loop (`fitting.py`) and
-transforms (`transforms.py`).
+(`classifier.py`) and segmenters (`segmenter.py`), which share a training loop (`fitting.py`).
 """

@@ -20,9 +20,9 @@ from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
 from synthograph.core.spec import ImageSpec
 from synthograph.downstream.foreign_weights import COLOURS, Names, dense_names, efficient_names
-from synthograph.downstream.monai_networks import monai_class
 from synthograph.features.base import FrozenNorm
 from synthograph.features.efficientnet_lite import SIZES, EfficientNetLite
+from synthograph.features.monai_networks import monai_class
 from synthograph.features.packaged import trained_is_here
 
 # n image, c channel, d feature, k class, u v sides of the last maps

@@ -23,8 +23,9 @@ from synthograph.core.version import VERSION
 from synthograph.downstream import segmenter
 from synthograph.downstream.fit_time import fit_seconds
 from synthograph.downstream.fitting import Batch, FitConfig, Fitted, Score, Task, fit, shuffled
-from synthograph.downstream.segmenter import Segmenter, SegmenterInfo, mask_loss
+from synthograph.downstream.segmenter import Segmenter, SegmenterInfo
 from synthograph.downstream.start import moments_of
+from synthograph.features.mask_networks import depth_for, mask_loss
 from synthograph.stats.masks import IGNORED, MaskScore, Overlaps, mask_measure, mask_scores
 from synthograph.workflows.downstream_requests import SegmentTrainRequest
 from synthograph.workflows.segmenting import overlaps_of, predicted_masks, same_classes
@@ -146,7 +147,7 @@ class SegmentJob:
         def loss(batch: Batch) -> Tensor:
             images, masks = self.train.rows.gather(batch.numbers), truth[batch.numbers]
             images, moved = self.transforms.apply.with_masks(
-                images.to(device), masks.to(device), batch.indices
+                images.to(device), masks.to(device), batch.indices, IGNORED
             )
             assert moved is not None, "masks were given"
             return mask_loss(network(images), moved, IGNORED)
@@ -269,7 +270,7 @@ def _empty(request: SegmentTrainRequest, archive: Archive, plan: SegmentTrainRes
         package_version=VERSION,
         network=request.network,
         width=request.width,
-        depth=segmenter.depth_for(spec.height, spec.width),
+        depth=depth_for(spec.height, spec.width),
         classes=list(plan.classes),
         values=[value for value, _ in plan.classes.values()],
         shares=[share for _, share in plan.classes.values()],

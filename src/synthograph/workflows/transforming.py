@@ -13,8 +13,8 @@ from synthograph.archive.reader import Archive
 from synthograph.core.errors import UserError
 from synthograph.core.spec import ImageSpec, stated
 from synthograph.downstream.mixing import Control
-from synthograph.downstream.transform_choice import ALL, NONE, Choice, check_invariances, choose
-from synthograph.downstream.transforms import BY_NAME, Transforms
+from synthograph.ops.image_transforms import BY_NAME, Transforms
+from synthograph.ops.transform_choice import ALL, NONE, Choice, check_invariances, choose
 from synthograph.workflows.downstream_requests import FitOptions
 
 FOURIER = "fourier"

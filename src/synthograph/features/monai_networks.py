@@ -1,10 +1,16 @@
 """Networks of MONAI, an optional package whose import takes seconds."""
 
+import importlib.util
 from collections.abc import Callable
 
 from torch import nn
 
 from synthograph.core.errors import UserError
+
+
+def monai_is_here() -> bool:
+    """Whether it is installed."""
+    return importlib.util.find_spec("monai") is not None
 
 
 def monai_class(name: str, remedy: str) -> Callable[..., nn.Module]:

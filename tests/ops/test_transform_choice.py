@@ -4,8 +4,8 @@ import pytest
 
 from synthograph.core.errors import UserError
 from synthograph.core.spec import ImageSpec
-from synthograph.downstream.transform_choice import choose
-from synthograph.downstream.transforms import TRANSFORMS
+from synthograph.ops.image_transforms import TRANSFORMS
+from synthograph.ops.transform_choice import choose
 
 RGB = ImageSpec(height=24, width=24, modalities={"image": 3})
 EVERYTHING = ["mirror", "rotate", "colour"]

@@ -5,7 +5,7 @@ Two lines in a classifier's loss, and in a segmenter's:
 
     images = transforms(train.gather(batch.numbers), batch.indices)
 
-    images, masks = transforms.with_masks(images, masks, batch.indices)
+    images, masks = transforms.with_masks(images, masks, batch.indices, ignored=255)
 
 Random numbers are keyed by the seed and by how many images were shown before each, so a training
 that goes on repeats them. Evaluation and prediction use none of it.
@@ -27,7 +27,6 @@ from synthograph.ops.draws import Draws, StreamDraws
 from synthograph.ops.operations import OPERATIONS, GeometricOperation, OperationDraws, Size
 from synthograph.ops.transforms import scaling, translation
 from synthograph.ops.warp import about_centre, warp
-from synthograph.stats.masks import IGNORED
 
 # n image, c channel, h height, w width
 
@@ -323,21 +322,22 @@ class Transforms:
         images: Float[Tensor, "n c h w"],
         masks: Integer[Tensor, "n h w"],
         indices: Int64[Tensor, " n"],
+        ignored: int,
     ) -> tuple[Float[Tensor, "n c h w"], Integer[Tensor, "n h w"]]:
         """Transform images and move masks by the same geometry.
 
         Args:
             images: as of a call.
-            masks: class of every pixel, on any device; nearest neighbours are taken, and
-                `IGNORED` where nothing is.
+            masks: class of every pixel, on any device; nearest neighbours are taken.
             indices: as of a call.
+            ignored: what masks hold where nothing is.
         """
         draws = self._draws(indices, masks.device)  # keyed: the same as of the images
         moved = masks[:, None]
         for each in self._of(Move):
             moved = each.move(moved, each.draws(draws))
         inverse = self._inverse(draws, (masks.shape[1], masks.shape[2]))
-        masks = moved[:, 0] if inverse is None else move_masks(moved[:, 0], inverse)
+        masks = moved[:, 0] if inverse is None else move_masks(moved[:, 0], inverse, ignored)
         return self(images, indices), masks
 
     def _draws(self, indices: Tensor, device: torch.device) -> StreamDraws:
@@ -394,13 +394,14 @@ class Transforms:
 
 
 def move_masks(
-    masks: Integer[Tensor, "n h w"], inverse: Float[Tensor, "n 3 3"]
+    masks: Integer[Tensor, "n h w"], inverse: Float[Tensor, "n 3 3"], ignored: int
 ) -> Integer[Tensor, "n h w"]:
-    """The nearest pixel's class for every pixel; `IGNORED` where it lies outside.
+    """The nearest pixel's class for every pixel; `ignored` where it lies outside.
 
     Args:
         masks: class of every pixel.
         inverse: as `ops.warp.warp` takes it.
+        ignored: a value of masks.
     """
     height, width = masks.shape[1:]
     y = torch.arange(height, device=masks.device) - (height - 1) / 2
@@ -413,4 +414,4 @@ def move_masks(
     inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
     flat = (row.clamp(0, height - 1) * width + column.clamp(0, width - 1)).flatten(1)
     found = masks.flatten(1).gather(1, flat).reshape(masks.shape)
-    return torch.where(inside, found, torch.full_like(found, IGNORED))
+    return torch.where(inside, found, torch.full_like(found, ignored))

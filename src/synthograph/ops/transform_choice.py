@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from synthograph.core.errors import UserError
 from synthograph.core.names import nearest
 from synthograph.core.spec import ImageSpec, Invariance
-from synthograph.downstream.transforms import BY_NAME, TRANSFORMS, Transform
+from synthograph.ops.image_transforms import BY_NAME, TRANSFORMS, Transform
 
 DEFAULT, ALL, NONE, NOT = "default", "all", "none", "no-"
 """Words beside the names; the last stands before a name that is left out."""

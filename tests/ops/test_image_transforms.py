@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from synthograph.core.spec import ImageSpec
-from synthograph.downstream.transform_choice import choose
-from synthograph.downstream.transforms import TRANSFORMS, Transforms, move_masks
+from synthograph.ops.image_transforms import TRANSFORMS, Transforms, move_masks
+from synthograph.ops.transform_choice import choose
 from synthograph.ops.transforms import rotation
 from synthograph.ops.warp import about_centre, warp
 from synthograph.stats.masks import IGNORED
@@ -82,7 +82,7 @@ def test_masks_move_with_images_without_a_shift() -> None:
     masks = (far < 6.0**2).to(torch.uint8)
     spec = ImageSpec(height=side, width=side, modalities={"image": 1})
     chosen = made(["mirror", "quarter", "turn", "scale", "crop", "shift", "stretch"], spec)
-    moved, moved_masks = chosen.with_masks(images, masks, torch.arange(n))
+    moved, moved_masks = chosen.with_masks(images, masks, torch.arange(n), IGNORED)
     places = torch.stack((axis.expand(side, side), axis[:, None].expand(side, side)))
     errors = []
     for image, mask in zip(moved[:, 0], moved_masks, strict=True):
@@ -114,20 +114,20 @@ def test_thin_lines_survive_turns_and_enlarging() -> None:
     line[:, :, 16] = 1
     for degrees in (0, 10, 30, 45):
         angle = torch.tensor([torch.pi * degrees / 180])
-        found = move_masks(line, rotation(angle))
+        found = move_masks(line, rotation(angle), IGNORED)
         inner = found[0, 8:25]
         assert (inner == 1).any(1).all()
         assert int((inner == 1).sum()) >= 17
     half = rotation(torch.zeros(1))
     half[:, 0, 2] = 0.5
-    assert int((move_masks(line, half) == 1).sum()) == 33
+    assert int((move_masks(line, half, IGNORED) == 1).sum()) == 33
 
 
 def test_masks_keep_their_ids_and_say_where_nothing_is() -> None:
     images, indices = batch(RGB)
     masks = torch.randint(0, 4, (6, 24, 24), dtype=torch.uint8)
     words = ["mirror", "quarter", "turn", "scale", "shift"]
-    _, found = made(words, RGB).with_masks(images, masks, indices)
+    _, found = made(words, RGB).with_masks(images, masks, indices, IGNORED)
     assert found.dtype == torch.uint8
     assert set(found.unique().tolist()) <= {0, 1, 2, 3, IGNORED}
     assert (found == IGNORED).any()
@@ -136,7 +136,7 @@ def test_masks_keep_their_ids_and_say_where_nothing_is() -> None:
 def test_flips_and_quarter_turns_are_exact() -> None:
     images, indices = batch(RGB, 16)
     masks = (images[:, 0] * 3).long()
-    moved, found = made(["mirror", "quarter"], RGB).with_masks(images, masks, indices)
+    moved, found = made(["mirror", "quarter"], RGB).with_masks(images, masks, indices, IGNORED)
     assert found.equal((moved[:, 0] * 3).long())
     assert moved.flatten(1).sort(1).values.equal(images.flatten(1).sort(1).values)
 
