@@ -67,6 +67,16 @@ def test_disagreement_against_scipy() -> None:
     np.testing.assert_array_equal(same.numpy(), drawn[0].argmax(2))
 
 
+def test_an_image_network_counts_as_much_as_all_members() -> None:
+    drawn = np.random.default_rng(0).dirichlet(np.ones(4), (6, 5, 7))
+    members, network = torch.from_numpy(np.moveaxis(drawn, 3, 1)).split([5, 1])
+    mask, divergence = decide(members, vote=False, network=network[0])
+    repeated = torch.cat([members, network.expand(5, -1, -1, -1)])
+    expected, spread = decide(repeated, vote=False)
+    assert torch.equal(mask, expected)
+    torch.testing.assert_close(divergence, spread)
+
+
 def test_votes_go_before_probabilities() -> None:
     """Two weak votes beat a strong one; of equal votes the larger probability wins."""
     members = torch.tensor([[0.9, 0.1], [0.4, 0.6], [0.4, 0.6]])[:, :, None, None]

@@ -45,11 +45,11 @@ def painted(count: int, *, ring: bool = False) -> Painted:
 
 
 def test_a_linear_head_finds_a_linear_mask_and_a_deep_one_a_ring() -> None:
-    line = leave_out(SMALL, painted(5), seed=0)
+    (line,) = leave_out(SMALL, painted(5), seed=0)
     assert line.value is not None and line.value > 0.9
     wavy = painted(6, ring=True)
     deep = DEEP.model_copy(update={"shape": HeadShape(members=2, widths=[16]), "batch": 256})
-    one, other = (leave_out(config, wavy, seed=0) for config in (SMALL, deep))
+    one, other = (leave_out(config, wavy, seed=0)[0] for config in (SMALL, deep))
     assert other.beats(one) and not one.beats(other)
 
 
@@ -84,7 +84,7 @@ def test_a_class_of_one_image_has_no_value_there() -> None:
     masks[1, :2] = 2
     sample = sample_pixels(torch.from_numpy(masks), 4, seed=0)
     features = torch.cat([at_pixels(data.layers(n), sample.of(n), (8, 8)) for n in range(3)])
-    found = leave_out(SMALL, Painted(masks, sample, features, data.layers, (2, 2), 3), seed=0)
+    (found,) = leave_out(SMALL, Painted(masks, sample, features, data.layers, (2, 2), 3), seed=0)
     assert np.isnan(found.best_dice[1, 2])
     assert np.isfinite(found.best_dice[:, 1]).all()
     forecast = forecasts(masks, ["none", "line", "rare"], found)[2]
@@ -93,16 +93,30 @@ def test_a_class_of_one_image_has_no_value_there() -> None:
 
 def test_more_images_than_folds_are_each_left_out_once() -> None:
     quick = SMALL.model_copy(update={"steps": 4})
-    found = leave_out(quick, painted(19), seed=0)
+    (found,) = leave_out(quick, painted(19), seed=0)
     assert found.dice.shape == (4, 19, 2)
     assert np.isfinite(found.dice[:, :, 1]).all()
 
 
-def test_better_by_more_than_the_standard_error() -> None:
+def test_an_image_network_takes_part_and_the_head_alone_is_told_too() -> None:
+    """One that knows the masks makes the mean better, one that is wrong makes it worse."""
+    data = painted(4)
+    truth = torch.nn.functional.one_hot(torch.from_numpy(data.masks).long(), 2).movedim(3, 1)
+    right, alone = leave_out(SMALL, data, seed=0, network=list(truth.float()))
+    wrong, again = leave_out(SMALL, data, seed=0, network=list(1 - truth.float()))
+    np.testing.assert_array_equal(alone.dice, again.dice)
+    np.testing.assert_array_equal(alone.dice, leave_out(SMALL, data, seed=0)[0].dice)
+    assert right.value == pytest.approx(1)
+    assert wrong.value is not None and alone.value is not None
+    assert wrong.value < 0.1 < alone.value
+
+
+def test_better_beyond_the_interval_of_the_difference() -> None:
     def left(values: list[float]) -> LeftOut:
         return LeftOut(LINEAR, np.array([[[1.0, v] for v in values]]))
 
-    assert left([0.9, 0.8, 0.85]).beats(left([0.8, 0.75, 0.8]))
+    assert left([0.9, 0.8, 0.85]).beats(left([0.8, 0.75, 0.77]))
+    assert not left([0.9, 0.8, 0.85]).beats(left([0.8, 0.77, 0.82])), "t is 2.3, and 4.3 is needed"
     assert not left([0.9, 0.5, 0.8]).beats(left([0.7, 0.6, 0.85]))
     assert not left([0.9, math.nan]).beats(left([0.1, math.nan])), "one image says nothing"
 

@@ -54,8 +54,15 @@ def paint(folder: Path, snapshot: Snapshot, count: int, rare: int = 0) -> None:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    shorten(monkeypatch)
+
+
+def shorten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train for a moment only."""
     short = {name: each.model_copy(update={"steps": 40}) for name, each in HEADS.items()}
     monkeypatch.setattr(annotate_train, "HEADS", short)
+    few = annotate_train.IMAGE_NETWORK.model_copy(update={"steps": 20, "more": 0, "batch": 4})
+    monkeypatch.setattr(annotate_train, "IMAGE_NETWORK", few)
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +74,17 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     paint(folder / "A", snapshot, 4)
     sg.annotate_train(folder / "A", out=folder / "m.safetensors", preset="linear")
     return folder
+
+
+@pytest.fixture(scope="module")
+def both(made: Path) -> Path:
+    """A mask generator in which an image network takes part, whatever trials say."""
+    out = made / "both.safetensors"
+    with pytest.MonkeyPatch.context() as patch:
+        shorten(patch)
+        patch.setattr(annotate_train._Trial, "beats", lambda self, other: False)
+        sg.annotate_train(made / "A", out=out)
+    return out
 
 
 def network_of(made: Path) -> Path:
@@ -81,7 +99,9 @@ def annotations(made: Path, tmp_path: Path) -> Path:
 def test_masks_are_those_of_the_painter(made: Path, tmp_path: Path) -> None:
     """On a rule that can be seen in the image, with forecasts that say so."""
     found = sg.annotate_train(made / "A", out=tmp_path / "m.safetensors")
-    assert {trial.name for trial in found.info.trials} == {"linear", "deep"}
+    heads = ["deep", "linear"]
+    joined = [f"{head} with image network" for head in heads]
+    assert [trial.name for trial in found.info.trials] == [*joined, *heads]
     assert sum(trial.chosen for trial in found.info.trials) == 1
     forecast = found.info.forecasts[1]
     assert forecast.dice is not None and forecast.dice > 0.65
@@ -120,9 +140,9 @@ def members(path: Path) -> dict[str, bytes]:
 
 
 def test_parts_and_interruptions_give_the_same_bytes(
-    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    made: Path, both: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = {"network": network_of(made), "mask_generator": made / "m.safetensors", "num": 21}
+    asked = {"network": network_of(made), "mask_generator": both, "num": 21}
     asked |= {"keep": 0.7}
     whole = tmp_path / "whole.zip"
     sg.annotate_generate(**asked, out=whole, save_uncertainty=tmp_path / "u")
@@ -243,7 +263,7 @@ def test_what_is_not_as_it_was_painted_is_refused(
     assert network.exists()
 
 
-def test_files_of_others_are_data(made: Path, tmp_path: Path) -> None:
+def test_files_of_others_are_data(made: Path, both: Path, tmp_path: Path) -> None:
     good, bad = made / "m.safetensors", tmp_path / "bad.safetensors"
     tensors, document = read_tensors(good)
 
@@ -266,6 +286,18 @@ def test_files_of_others_are_data(made: Path, tmp_path: Path) -> None:
     refused("masks are 8x16", width=8)
     channels = document["channels"]
     refused("layers of", channels=[channels[0] + 1, channels[1] - 1, *channels[2:]])
+    shape = {"channels": 3, "network": "unet", "width": 16, "depth": 3}
+    refused("tensor", image_network=shape)
+    refused("image_network is no object", image_network=[1])
+    refused("width", image_network={**shape, "width": 10_000})
+    refused("far larger", image_network={**shape, "width": 512, "depth": 8})
+    tensors, document = read_tensors(both)
+    own = document["image_network"]
+    assert own == {"channels": 4, "network": "unet", "width": 16, "depth": 3}
+    refused("tensor 'network/", image_network=None)
+    refused("tensor", image_network={**own, "width": 8})
+    del tensors["network/mean"]
+    refused("mean", image_network=own)
     with pytest.raises(UserError, match="is no mask generator"):
         sg.annotate_generate(
             network=network_of(made),
@@ -304,3 +336,45 @@ def test_groups_of_real_images_go_on_record(annotations: Path, made: Path, tmp_p
         "image_digests": ["cd"],
     }
     assert torch.is_grad_enabled()
+
+
+def test_an_image_network_is_left_out_where_heads_do_better_alone(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that says nothing but background."""
+
+    def nothing(config, painted, seed, track):  # type: ignore[no-untyped-def]
+        return [torch.eye(3)[0][:, None, None].expand(3, 16, 16)] * len(painted.images)
+
+    monkeypatch.setattr(annotate_train, "leave_out_network", nothing)
+    found = sg.annotate_train(made / "A", out=tmp_path / "m.safetensors")
+    (chosen,) = (trial.name for trial in found.info.trials if trial.chosen)
+    assert chosen in {"deep", "linear"}
+    assert found.info.image_network is None
+    assert mask_generator.load(tmp_path / "m.safetensors").network is None
+
+
+def test_without_monai_heads_are_alone(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(annotate_train, "monai_is_here", lambda: False)
+    found = sg.annotate_train(made / "A", out=tmp_path / "m.safetensors")
+    assert [trial.name for trial in found.info.trials] == ["deep", "linear"]
+    assert "MONAI is not installed" in repr(found)
+
+
+def test_an_image_network_changes_masks_and_counts_in_their_uncertainty(
+    made: Path, both: Path, tmp_path: Path
+) -> None:
+    whole = mask_generator.load(both)
+    mask_generator.save(
+        tmp_path / "alone.safetensors",
+        mask_generator.MaskGenerator(whole.info.replace(image_network=None), whole.head),
+    )
+    found = []
+    for path in (both, tmp_path / "alone.safetensors"):
+        out = tmp_path / f"{path.stem}.zip"
+        sg.annotate_generate(network=network_of(made), mask_generator=path, num=4, out=out)
+        archive = open_archive(out)
+        found.append([float(row.columns["uncertainty"]) for row in archive.rows])
+    assert all(one > other for one, other in zip(*found, strict=True))

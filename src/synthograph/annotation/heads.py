@@ -169,22 +169,32 @@ class Head(nn.Module):
 
 
 def decide(
-    probabilities: Float[Tensor, "m k h w"], *, vote: bool
+    probabilities: Float[Tensor, "m k h w"],
+    *,
+    vote: bool,
+    network: Float[Tensor, "k h w"] | None = None,
 ) -> tuple[UInt8[Tensor, "h w"], Float[Tensor, "h w"]]:
     """The class of every pixel, and how much the members disagree on it.
+
+    Args:
+        probabilities: by every member of a head.
+        vote: see `HeadShape`.
+        network: probabilities by an image network, a member that counts as much as all others.
 
     Returns:
         Class numbers, and the Jensen-Shannon divergence of the members: entropy of the mean minus
         mean of the entropies, in nats, from 0 to the logarithm of the number of classes (Zhang et
         al. 2021, section 3.3). Of classes with equally many votes the more probable one wins.
     """
-    mean = probabilities.mean(0)
+    mean, entropy = probabilities.mean(0), _entropy(probabilities, 1).mean(0)
+    if network is not None:
+        mean, entropy = (mean + network) / 2, (entropy + _entropy(network, 0)) / 2
     scores = mean
     if vote:
         named = probabilities.argmax(1)
         votes = nn.functional.one_hot(named, mean.shape[0]).sum(0).movedim(2, 0)
         scores = votes + mean / 2
-    divergence = _entropy(mean, 0) - _entropy(probabilities, 1).mean(0)
+    divergence = _entropy(mean, 0) - entropy
     return scores.argmax(0).to(torch.uint8), divergence.clamp(min=0)
 
 

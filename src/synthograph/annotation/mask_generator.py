@@ -5,14 +5,25 @@ read, what their classes are, and what they learned from.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from jaxtyping import Float, UInt8
+from pydantic import JsonValue
 from torch import Tensor, nn
 
 from synthograph.annotation.features import FeatureSource
 from synthograph.annotation.heads import Head, HeadShape, decide
+from synthograph.annotation.image_networks import ImageNetworkShape, chances, unit_range
+from synthograph.core.config import Config
 from synthograph.core.errors import UserError
-from synthograph.core.untrusted.tensors import SizeLimit, load_tensors, read_tensors, write_tensors
+from synthograph.core.untrusted.tensors import (
+    SizeLimit,
+    load_tensors,
+    read_tensors,
+    select,
+    write_tensors,
+)
+from synthograph.features.mask_networks import MaskNetwork
 from synthograph.models.base import NoiseMode
 from synthograph.models.registry import style_family
 from synthograph.models.snapshot import Snapshot
@@ -24,6 +35,9 @@ TOP = 0.1
 """Share of the pixels of an image, those that members disagree on most, that its uncertainty is the
 mean of (the published code of Zhang et al. 2021).
 """
+NETWORK = "network/"
+"""How names of tensors of an image network begin."""
+Shape = TypeVar("Shape", bound=Config)
 
 
 @dataclass(frozen=True)
@@ -52,10 +66,18 @@ class MaskGenerator:
     Attributes:
         info: the header of its file.
         head: the ensemble.
+        network: the image network, if one takes part.
     """
 
     info: MaskGeneratorInfo
     head: Head
+    network: MaskNetwork | None = None
+
+    def to(self, device: str) -> None:
+        """Move it."""
+        self.head.to(device)
+        if self.network is not None:
+            self.network.to(device)
 
     def source(self, snapshot: Snapshot, generator: nn.Module) -> FeatureSource:
         """Where its features come from.
@@ -79,6 +101,11 @@ class MaskGenerator:
                 f"the mask generator's file is damaged: its masks are {info.width}x{info.height} "
                 f"pixels, the images {spec.width}x{spec.height}; train it anew"
             )
+        if self.network is not None and len(self.network.mean) != spec.channels:
+            raise UserError(
+                "the mask generator's file is damaged: its image network takes "
+                f"{len(self.network.mean)} channels, the images have {spec.channels}; train it anew"
+            )
         kind, noise = style_family(snapshot.info.family), NoiseMode(info.drawing.noise)
         return FeatureSource(kind, generator, noise, self.head.shape.patch)
 
@@ -97,8 +124,10 @@ class MaskGenerator:
         images, layers = source.draw(ws)
         refuse_layers(layers, self.head.channels)
         size, vote, found = (self.info.height, self.info.width), self.head.shape.vote, []
-        for probabilities in self.head.probabilities(layers, size):
-            mask, divergence = decide(probabilities, vote=vote)
+        shown = unit_range(images)
+        for image, own in zip(shown, self.head.probabilities(layers, size), strict=True):
+            network = None if self.network is None else chances(self.network, image)
+            mask, divergence = decide(own, vote=vote, network=network)
             found.append(Labelled(mask.cpu(), divergence.cpu()))
         return images, found
 
@@ -119,7 +148,10 @@ def refuse_layers(layers: Sequence[Tensor], channels: Sequence[int]) -> None:
 
 def save(path: Path, generator: MaskGenerator) -> None:
     """Write a mask generator atomically."""
-    write_tensors(path, generator.head.state_dict(), generator.info.tree())
+    tensors = generator.head.state_dict()
+    if generator.network is not None:
+        tensors |= {f"{NETWORK}{n}": t for n, t in generator.network.state_dict().items()}
+    write_tensors(path, tensors, generator.info.tree())
 
 
 def load(path: Path) -> MaskGenerator:
@@ -133,13 +165,29 @@ def load(path: Path) -> MaskGenerator:
     if document.get("task") != TASK:
         raise UserError(f"{path}: is no mask generator: give {expected}")
     info = MaskGeneratorInfo.parse(document, str(path))
-    if not isinstance(info.head, dict):
-        raise UserError(f"{path}: head is no object: give {expected}")
+    shape, classes, network = _shape(HeadShape, info.head, "head", path), len(info.classes), None
+    with SizeLimit(path):
+        head = Head(shape, info.channels, classes)
+        if info.image_network is not None:
+            network = _shape(ImageNetworkShape, info.image_network, "image_network", path).build(
+                classes
+            )
+    if network is not None:
+        load_tensors(network.eval(), select(tensors, NETWORK), path)
+        tensors = {n: t for n, t in tensors.items() if not n.startswith(NETWORK)}
+    load_tensors(head, tensors, path)
+    return MaskGenerator(info, head.eval(), network)
+
+
+def _shape(kind: type[Shape], document: JsonValue, name: str, path: Path) -> Shape:
+    """A shape as a file states it.
+
+    Raises:
+        UserError: it is none.
+    """
+    if not isinstance(document, dict):
+        raise UserError(f"{path}: {name} is no object: give a file of 'synthograph annotate train'")
     try:
-        shape = HeadShape.parse(info.head)
+        return kind.parse(document)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-    with SizeLimit(path):
-        head = Head(shape, info.channels, len(info.classes))
-    load_tensors(head, tensors, path)
-    return MaskGenerator(info, head.eval())

@@ -20,6 +20,7 @@ from synthograph.annotation.pixels import PixelSample
 from synthograph.core.config import Config
 from synthograph.core.progress import Track
 from synthograph.core.seeds import stream_key
+from synthograph.stats.intervals import quantile
 from synthograph.stats.masks import compare_masks
 
 # n image, c channel, h height, w width, k class, p pixel, f feature, m member, e check
@@ -213,14 +214,15 @@ class LeftOut:
         return value if math.isfinite(value) else None
 
     def beats(self, other: "LeftOut") -> bool:
-        """Whether its mean is better than another's by more than the standard error of the
-        difference over the images; two images are too few to say so.
+        """Whether its mean is better than another's, beyond the 95 % interval of the difference
+        over the images (Student's t); two images are too few to say so.
         """
         gains = self.means[self.best] - other.means[other.best]
         gains = gains[np.isfinite(gains)]
         if len(gains) < 3:
             return False
-        return bool(gains.mean() > gains.std(ddof=1) / math.sqrt(len(gains)))
+        wide = quantile(len(gains) - 1) * gains.std(ddof=1) / math.sqrt(len(gains))
+        return bool(gains.mean() > wide)
 
 
 def _mean(values: np.ndarray, axis: int) -> np.ndarray:
@@ -230,9 +232,18 @@ def _mean(values: np.ndarray, axis: int) -> np.ndarray:
         return np.asarray(np.where(there, values, 0).sum(axis) / there.sum(axis))
 
 
+def folds(count: int) -> list[list[int]]:
+    """Numbers of images that are left out at once."""
+    return [list(range(k, count, MOST_FOLDS)) for k in range(min(count, MOST_FOLDS))]
+
+
 def leave_out(
-    config: HeadConfig, painted: Painted, seed: int, track: Track = lambda items, total: items
-) -> LeftOut:
+    config: HeadConfig,
+    painted: Painted,
+    seed: int,
+    track: Track = lambda items, total: items,
+    network: Sequence[Float[Tensor, "k h w"]] = (),
+) -> list[LeftOut]:
     """Train without each image, and compare what comes of it with the painted mask.
 
     Args:
@@ -240,24 +251,37 @@ def leave_out(
         painted: two images or more.
         seed: of all draws.
         track: shows how far it is.
+        network: probabilities of every image by an image network that never saw it.
+
+    Returns:
+        What came of the head with that network, if there is one, then of the head alone.
     """
-    count = len(painted)
-    folds = [list(range(k, count, MOST_FOLDS)) for k in range(min(count, MOST_FOLDS))]
-    dice = np.full((config.checks, count, painted.classes), np.nan)
-    for fold in track(folds, len(folds)):
+    count, parts = len(painted), folds(len(painted))
+    opinions = [network, ()] if network else [()]
+    dice = np.full((len(opinions), config.checks, count, painted.classes), np.nan)
+    for fold in track(parts, len(parts)):
         rest = [number for number in range(count) if number not in fold]
         layers = {number: painted.layers(number) for number in fold}
         known = np.isin(np.arange(painted.classes), painted.masks[rest])
         for check, head in enumerate(fit(config, painted, rest, seed)):
-            said = [_said(head, layers[number], painted) for number in fold]
-            found = _dice(painted.masks[fold], np.stack(said), painted.classes)
-            dice[check, fold] = np.where(known, found, np.nan)
-    return LeftOut(config, dice)
+            own = [_own(head, layers[number], painted) for number in fold]
+            for place, others in enumerate(opinions):
+                said = [
+                    _said(head, each, others[number] if others else None)
+                    for number, each in zip(fold, own, strict=True)
+                ]
+                found = _dice(painted.masks[fold], np.stack(said), painted.classes)
+                dice[place, check, fold] = np.where(known, found, np.nan)
+    return [LeftOut(config, each) for each in dice]
 
 
-def _said(head: Head, layers: Sequence[Tensor], painted: Painted) -> UInt8[np.ndarray, "h w"]:
-    probabilities = next(head.probabilities(layers, painted.masks.shape[1:]))
-    return decide(probabilities, vote=head.shape.vote)[0].cpu().numpy()
+def _own(head: Head, layers: Sequence[Tensor], painted: Painted) -> Float[Tensor, "m k h w"]:
+    """Probabilities of an image by the members of a head."""
+    return next(head.probabilities(layers, (painted.masks.shape[1], painted.masks.shape[2])))
+
+
+def _said(head: Head, own: Tensor, network: Tensor | None) -> UInt8[np.ndarray, "h w"]:
+    return decide(own, vote=head.shape.vote, network=network)[0].cpu().numpy()
 
 
 def _dice(truth: np.ndarray, said: np.ndarray, classes: int) -> Float64[np.ndarray, "n k"]:

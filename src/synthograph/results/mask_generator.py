@@ -41,10 +41,10 @@ class ClassForecast(Schema):
 
 
 class HeadTrial(Schema):
-    """A head that was tried.
+    """A head that was tried, alone or with an image network.
 
     Attributes:
-        name: of the head.
+        name: of the head; says so where an image network takes part.
         steps: after which it was best on images left out.
         dice: its mean over images and classes; None where nothing was left out.
         chosen: whether it was taken.
@@ -64,6 +64,8 @@ class MaskGeneratorInfo(Document):
         network: file name of the generator whose features it reads; `network_sha256`, its hash.
         drawing: how the painted images were drawn.
         head: shape of the ensemble; see `annotation.heads.HeadShape`.
+        image_network: shape of the network that sees whole images, where there is one; see
+            `annotation.image_networks.ImageNetworkShape`.
         channels: of every layer of features.
         height: of images and masks in pixels; `width` likewise.
         classes: names and colours, the background first.
@@ -82,6 +84,7 @@ class MaskGeneratorInfo(Document):
     network_sha256: str
     drawing: Drawing
     head: Plain
+    image_network: UnlessEmpty[Plain] = None
     channels: Annotated[tuple[Count, ...], pydantic.Field(min_length=1, max_length=256)]
     height: Count
     width: Count

@@ -191,7 +191,7 @@ class _Labelling:
 
     def _source(self) -> FeatureSource:
         drawn_with = placed(self.snapshot, self.images)
-        self.generator.head.to(self.images.device)
+        self.generator.to(self.images.device)
         return self.generator.source(self.snapshot, drawn_with)
 
     def _mask(self, found: Labelled) -> ImageMask:

@@ -144,7 +144,8 @@ class AnnotateSampleRequest(Rendered, _Painted):
 
 
 class AnnotateTrainRequest(Request):
-    """Learn masks from painted images: a classifier of the generator's features, pixel by pixel.
+    """Learn masks from painted images: a classifier of the generator's features, pixel by pixel,
+    and a small network that sees the image.
 
     Every painted image is left out in turn, which says what to expect of new ones.
     """
@@ -163,7 +164,8 @@ class AnnotateTrainRequest(Request):
     preset: Literal["default", "linear", "published"] = Field(
         "default",
         description="default: a deep head, or a linear one where that is better on images left "
-        "out; linear: that alone; published: the architecture of DatasetGAN and BiOcularGAN",
+        "out, with an image network unless heads do better without; linear: a linear head alone; "
+        "published: the architecture of DatasetGAN and BiOcularGAN",
     )
     seed: int = Field(0, ge=0, description="seed of weights, pixels and members")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")

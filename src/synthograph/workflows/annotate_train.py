@@ -1,8 +1,9 @@
 """A mask generator, learned from a few painted images of a network."""
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,13 @@ from synthograph.annotation import mask_generator
 from synthograph.annotation.features import FeatureSource, at_pixels
 from synthograph.annotation.forecast import forecasts
 from synthograph.annotation.heads import Head
+from synthograph.annotation.image_networks import (
+    ImageNetworkConfig,
+    PaintedImages,
+    fit_network,
+    leave_out_network,
+    unit_range,
+)
 from synthograph.annotation.mask_generator import MaskGenerator
 from synthograph.annotation.pixels import sample_pixels
 from synthograph.annotation.training import (
@@ -34,8 +42,12 @@ from synthograph.core.names import first_few
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
 from synthograph.core.version import VERSION
+from synthograph.features.mask_networks import MaskNetwork
+from synthograph.features.monai_networks import monai_is_here
 from synthograph.models.registry import style_family
 from synthograph.models.snapshot import Snapshot
+from synthograph.ops.image_transforms import Transforms
+from synthograph.ops.transform_choice import ALL, choose
 from synthograph.report.words import several
 from synthograph.results.annotations import AnnotatedImage
 from synthograph.results.mask_generator import ClassForecast, HeadTrial, MaskGeneratorInfo
@@ -53,6 +65,9 @@ TRIED = {"default": ("deep", "linear"), "linear": ("linear",), "published": ("pu
 comes first: images in the suggested order are unusual ones, on which a linear head does better than
 on the usual ones (docs/results/masks.md).
 """
+IMAGE_NETWORK = ImageNetworkConfig()
+WITH_NETWORK = ("default",)
+"""Presets in which an image network takes part, unless heads do better without."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -111,18 +126,19 @@ def run(request: AnnotateTrainRequest, *, progress: Progress) -> AnnotateTrainRe
     if request.dry_run:
         return AnnotateTrainResult(None, snapshot.path, info)
     learned = _Learning(snapshot, opened, images, masks, device, request.seed)
-    trials = learned.trials(TRIED[request.preset], progress)
+    trials = learned.trials(request.preset, progress)
     chosen = _best(trials)
-    head = learned.final(HEADS[chosen], trials[chosen], progress)
-    found, names = trials[chosen], [each.name for each in info.classes]
+    head, network = learned.final(chosen, progress)
+    names = [each.name for each in info.classes]
     info = info.replace(
         head=head.shape.tree(),
+        image_network=None if network is None else learned.painted.shape.tree(),
         channels=head.channels,
-        forecasts=tuple(forecasts(masks, names, found)),
-        trials=tuple(_trial(name, each, name == chosen) for name, each in trials.items()),
+        forecasts=tuple(forecasts(masks, names, chosen.found)),
+        trials=tuple(each.told(chosen) for each in trials),
     )
     out = placed(request.place("out"))
-    mask_generator.save(out, MaskGenerator(info, head))
+    mask_generator.save(out, MaskGenerator(info, head, network))
     return AnnotateTrainResult(out, snapshot.path, info)
 
 
@@ -238,7 +254,7 @@ def _info(
         real_images=about.real_images,
         seed=request.seed,
         version=VERSION,
-        notes=tuple(_notes(found, masks)),
+        notes=(*_notes(found, masks), *_monai_note(request.preset)),
     )
 
 
@@ -263,6 +279,44 @@ def _notes(found: Sequence[ClassForecast], masks: np.ndarray) -> Iterator[str]:
         yield f"{ignored:.1%} of the painted pixels are ignored"
 
 
+def _monai_note(preset: str) -> Iterator[str]:
+    """What is missing where MONAI is."""
+    if preset in WITH_NETWORK and not monai_is_here():
+        yield (
+            "MONAI is not installed, so no image network takes part, with which masks are better: "
+            "pip install 'synthograph[segment]'"
+        )
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """What may be taken.
+
+    Attributes:
+        head: its name.
+        network: whether an image network takes part.
+        found: what came of images left out; None where none was.
+    """
+
+    head: str
+    network: bool
+    found: LeftOut | None = None
+
+    def beats(self, other: "_Trial") -> bool:
+        """Whether it is better on images left out."""
+        return self.found is not None and other.found is not None and self.found.beats(other.found)
+
+    def told(self, chosen: "_Trial") -> HeadTrial:
+        """For the file."""
+        config, dice = HEADS[self.head], None
+        steps = config.steps
+        if self.found is not None:
+            steps = config.steps * (self.found.best + 1) // config.checks
+            dice = self.found.value
+        name = f"{self.head}{' with image network' if self.network else ''}"
+        return HeadTrial(name=name, steps=steps, dice=dice, chosen=self is chosen)
+
+
 @dataclass(frozen=True)
 class _Learning:
     """Painted images of a network, ready to be learned from."""
@@ -274,38 +328,70 @@ class _Learning:
     device: str
     seed: int
 
-    def trials(self, names: Sequence[str], progress: Progress) -> dict[str, LeftOut | None]:
-        """What heads make of images left out; with one image the first head alone, unchecked."""
+    def trials(self, preset: str, progress: Progress) -> list[_Trial]:
+        """What heads make of images left out, those with an image network first; with one image
+        the first of them, unchecked.
+        """
+        names, joined = TRIED[preset], preset in WITH_NETWORK and monai_is_here()
         if len(self.images) == 1:
-            return {names[0]: None}
-        return {
-            name: leave_out(
-                HEADS[name],
-                self._painted(HEADS[name]),
-                self.seed,
-                progress.track(f"{name} head, images left out"),
-            )
-            for name in names
-        }
+            return [_Trial(names[0], joined)]
+        network: Sequence[Tensor] = ()
+        if joined:
+            track = progress.track("image network, images left out")
+            network = leave_out_network(IMAGE_NETWORK, self.painted, self.seed, track)
+        found = []
+        for name in names:
+            track = progress.track(f"{name} head, images left out")
+            heads = leave_out(HEADS[name], self._painted(HEADS[name]), self.seed, track, network)
+            found += [_Trial(name, joined and each is heads[0], each) for each in heads]
+        return sorted(found, key=lambda trial: not trial.network)
 
-    def final(self, config: HeadConfig, found: LeftOut | None, progress: Progress) -> Head:
-        """The head that learned from all images, after the number of steps that was best."""
-        wanted = config.checks if found is None else found.best + 1
-        heads = fit(config, self._painted(config), range(len(self.images)), self.seed)
+    def final(self, trial: _Trial, progress: Progress) -> tuple[Head, MaskNetwork | None]:
+        """The head that learned from all images, after the number of steps that was best, and the
+        image network.
+        """
+        config, every = HEADS[trial.head], range(len(self.images))
+        wanted = config.checks if trial.found is None else trial.found.best + 1
+        heads = fit(config, self._painted(config), every, self.seed)
         for _, head in zip(progress.track("training")(range(wanted), wanted), heads, strict=False):
             trained = head
-        return trained
+        network = None
+        if trial.network:
+            network = fit_network(IMAGE_NETWORK, self.painted, every, self.seed)
+        return trained, network
+
+    @cached_property
+    def painted(self) -> PaintedImages:
+        """Images and masks, for an image network."""
+        draw, info = self._drawing(), self.snapshot.info
+        images = torch.cat([unit_range(draw(number)[0]) for number in range(len(self.images))])
+        used = choose((ALL,), info.spec, info.invariances).used
+        return PaintedImages(
+            images,
+            torch.from_numpy(self.masks).to(self.device),
+            len(self.opened.about.classes),
+            Transforms(used, info.spec.modalities, self.seed),
+        )
+
+    def _drawing(self, patch: int = 0) -> Callable[[int], tuple[Tensor, list[Tensor]]]:
+        """Number of a painted image to the image and its layers; see `FeatureSource.draw`."""
+        how, kind = self.opened.rendering(self.device), style_family(self.snapshot.info.family)
+        generator = drawing.placed(self.snapshot, how)
+        source = FeatureSource(kind, generator, how.noise, patch)
+        ws = self.opened.latents(self.snapshot).values.to(self.device)
+
+        def draw(number: int) -> tuple[Tensor, list[Tensor]]:
+            row = self.images[number].row
+            return source.draw(ws[row : row + 1])
+
+        return draw
 
     def _painted(self, config: HeadConfig) -> Painted:
         """Masks with the features of those pixels that are learned from."""
-        how, kind = self.opened.rendering(self.device), style_family(self.snapshot.info.family)
-        generator = drawing.placed(self.snapshot, how)
-        source = FeatureSource(kind, generator, how.noise, config.shape.patch)
-        ws = self.opened.latents(self.snapshot).values.to(self.device)
+        draw = self._drawing(config.shape.patch)
 
         def layers(number: int) -> list[Tensor]:
-            row = self.images[number].row
-            return source.draw(ws[row : row + 1])[1]
+            return draw(number)[1]
 
         channels = [layer.shape[1] for layer in layers(0)]
         sample = sample_pixels(torch.from_numpy(self.masks), sum(channels), self.seed)
@@ -319,20 +405,9 @@ class _Learning:
         return Painted(self.masks, sample, features, layers, channels, classes)
 
 
-def _best(trials: Mapping[str, LeftOut | None]) -> str:
-    """The head to take: a later one where it beats the one before."""
-    names = list(trials)
-    taken = names[0]
-    for name in names[1:]:
-        one, other = trials[name], trials[taken]
-        if one is not None and other is not None and one.beats(other):
-            taken = name
+def _best(trials: Sequence[_Trial]) -> _Trial:
+    """The one to take: a later one where it beats the one before."""
+    taken = trials[0]
+    for trial in trials[1:]:
+        taken = trial if trial.beats(taken) else taken
     return taken
-
-
-def _trial(name: str, found: LeftOut | None, chosen: bool) -> HeadTrial:
-    config = HEADS[name]
-    if found is None:
-        return HeadTrial(name=name, steps=config.steps, dice=None, chosen=chosen)
-    steps = config.steps * (found.best + 1) // config.checks
-    return HeadTrial(name=name, steps=steps, dice=found.value, chosen=chosen)

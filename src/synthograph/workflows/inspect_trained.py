@@ -90,6 +90,7 @@ def _mask_generator(path: Path, facts: JsonObject) -> None:
             "layers": len(info.channels),
             "features of a pixel": sum(info.channels),
         },
+        "image network": _image_network(made),
         "training": {
             "painted images": len(info.image_digests),
             "painters": list(info.painters),
@@ -101,6 +102,15 @@ def _mask_generator(path: Path, facts: JsonObject) -> None:
         },
         "notes": list(info.notes),
     }
+
+
+def _image_network(made: mask_generator.MaskGenerator) -> JsonObject | None:
+    """Its shape; None where there is none."""
+    if made.network is None:
+        return None
+    shape = made.info.image_network
+    assert isinstance(shape, dict), "it was built from it"
+    return {**shape, "values": sum(each.numel() for each in made.network.parameters())}
 
 
 def _forecast(each: ClassForecast) -> str:
