@@ -92,6 +92,9 @@ def test_two_painters_of_a_set(annotations: Path, tmp_path: Path) -> None:
 def test_the_same_painter_twice_in_two_folders(annotations: Path, tmp_path: Path) -> None:
     again = Path(shutil.copytree(annotations, tmp_path / "B"))
     paint(annotations, "anna", 0)
+    shutil.copytree(annotations, tmp_path / "copy")
+    with pytest.raises(UserError, match="its masks are those of .* name another one"):
+        sg.annotate_agreement(str(annotations), str(tmp_path / "copy"))
     paint(again, "anna", 3)
     found = sg.annotate_agreement(str(annotations), str(again)).found
     expected = agreement(masks(0), masks(3), ["background", "a", "b"], 0)

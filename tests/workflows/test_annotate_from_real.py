@@ -143,6 +143,23 @@ def test_projections_of_something_else(
     assert not (tmp_path / "A").exists()
 
 
+def test_a_folder_without_projections_is_not_filled_with_them(
+    snapshot: Snapshot, tmp_path: Path
+) -> None:
+    archive = tmp_path / "real.zip"
+    real_images(snapshot, archive)
+    (tmp_path / "own").mkdir()
+    for name in ("own", "nowhere"):
+        with pytest.raises(UserError, match="has no projections.json: name a folder"):
+            sg.annotate_from_real(
+                network=snapshot.path,
+                archive=str(archive),
+                projections=tmp_path / name,
+                outdir=tmp_path / "A",
+            )
+    assert not list((tmp_path / "own").iterdir()) and not (tmp_path / "nowhere").exists()
+
+
 def test_projects_what_is_not_there_and_keeps_nothing_that_disagrees(
     snapshot: Snapshot, tmp_path: Path
 ) -> None:

@@ -98,6 +98,11 @@ def run(request: AnnotateAgreementRequest, *, progress: Progress) -> AnnotateAgr
         raise UserError(
             f"{request.first}: no image was painted by both; give two painters of the same images"
         )
+    if all(ours[name] == theirs[name] for name in both):
+        raise UserError(
+            f"{request.second or request.first}: its masks are those of {request.first}, of the "
+            "same painter; name another one, such as SET:anna"
+        )
     stacks = []
     for painting, masks in ((first, ours), (second, theirs)):
         images = painting.opened.about.by_id()

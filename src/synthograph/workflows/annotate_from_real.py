@@ -202,9 +202,16 @@ def _projected(
     """Projections of the images, made where they are not there yet; None for a dry run.
 
     Raises:
-        UserError: those that are there are of another network or archive.
+        UserError: those that are there are of another network or archive, or none are where they
+            should be.
     """
-    folder = request.projections or request.outdir.with_name(f"{request.outdir.name}-projections")
+    named = request.projections
+    if named is not None and not (named / RESULT).is_file():
+        raise UserError(
+            f"--projections {named}: has no {RESULT}: name a folder that 'synthograph project' has "
+            "finished, or leave this out, and the images are projected"
+        )
+    folder = named or request.outdir.with_name(f"{request.outdir.name}-projections")
     if not (folder / RESULT).is_file():
         split = "" if rows.split is None else f":{rows.split}"
         asked = ProjectRequest(
