@@ -11,10 +11,12 @@ python docs/results/masks.py RUN painter.safetensors --work work --painted 8 --c
 A segmenter that was trained on real phantoms stands for the person who paints. Images are painted
 in the suggested order. Printed are lines of a table in Markdown: Dice by class, mean over the test
 images with a 95 % interval, the forecast, and what withholding the least certain tenth brings.
-`--control` trains a U-Net on the same painted images, with all transforms, instead.
+`--control` trains a U-Net on the same painted images, with all transforms, instead. Where the masks
+of a mask generator are in the work folder, it says how much better these are, too.
 """
 
 import argparse
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -35,6 +37,7 @@ from synthograph.models.snapshot import load
 from synthograph.models.snapshot_files import find_snapshot
 from synthograph.results.annotations import AnnotationSet, MaskClass, PaintedMask
 from synthograph.sampling.pictures import by_modality
+from synthograph.stats.intervals import quantile
 from synthograph.stats.masks import compare_masks
 from synthograph.workflows.annotation_sets import OpenSet, indexed_png, mask_digest
 
@@ -180,6 +183,13 @@ def control(args: argparse.Namespace, painter: Segmenter) -> None:
     tested = np.stack([archive.read(row) for row in archive.rows])
     dice = dice_of(paint(painter, tested), paint(made, tested), len(painter.info.classes))
     say(table_line(f"{count}, U-Net, psi {psi:g}", dice))
+    other = work / f"{args.preset}-{count}-{args.skip}-{psi:g}.zip"
+    if other.exists():
+        ours, _ = measured(open_archive(other), painter)
+        gains = np.nanmean(ours[:, 1:], 1) - np.nanmean(dice[:, 1:], 1)
+        wide = quantile(len(gains) - 1) * gains.std(ddof=1) / math.sqrt(len(gains))
+        mean = gains.mean()
+        say(f"- mask generator minus U-Net: {mean:+.4f} ({mean - wide:.4f} to {mean + wide:.4f})")
 
 
 def archive_of(dest: Path, spec: ImageSpec, pixels: np.ndarray, masks: np.ndarray) -> None:

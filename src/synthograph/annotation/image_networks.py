@@ -26,7 +26,7 @@ from synthograph.stats.masks import IGNORED
 
 WINDOW = 128
 """Longest side of what is learned from at once; a part of larger images, at random."""
-AT_ONCE = 1 << 15
+AT_ONCE = 1 << 13
 """Pixels that are learned from at once."""
 
 
