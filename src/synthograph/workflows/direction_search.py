@@ -186,7 +186,9 @@ class DirectionSearch:
 
     @property
     def _other_reader(self) -> str:
-        return f"try --features {TRAINED}" if self.extractor is None else "try without --features"
+        if self.extractor is None:
+            return f"try --features {TRAINED}"
+        return "try without --features unless that failed already"
 
     @property
     def _by_class(self) -> bool:
