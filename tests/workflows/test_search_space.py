@@ -66,6 +66,24 @@ def test_the_preset_itself_is_the_first_draw(cells: Archive) -> None:
 
 
 @pytest.mark.parametrize(
+    ("fixed", "said"),
+    [
+        ("training.kimg=5", "training.kimg is decided by the search: give it as kimg"),
+        ("seed=5", "seed is decided by the search: give it as seeds"),
+        ("data.path=x.zip", "give it as data"),
+        ("device=cuda", "give it as --device"),
+        ("tracking.uri=http://127.0.0.1:9", "give it as --tracker, --tracking-uri"),
+        ("tracking={uri: x}", "give it as --tracker, --tracking-uri"),
+    ],
+)
+def test_settings_that_would_be_replaced_are_refused(cells: Archive, fixed: str, said: str) -> None:
+    settings = SearchSettings(data=cells.path, preset="tiny", settings=[fixed])
+    with pytest.raises(UserError, match="settings: ") as caught:
+        open_space(cells, settings, "cpu")
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("space", "said"),
     [
         ({"model.r1_gama": [1]}, "unknown setting, did you mean 'model.r1_gamma'?"),

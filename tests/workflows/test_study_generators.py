@@ -6,11 +6,11 @@ import pytest
 
 from synthograph.archive.reader import open_archive
 from synthograph.core.console import heard_by, say
-from synthograph.core.errors import StoppedError
+from synthograph.core.errors import StoppedError, UserError
 from synthograph.core.progress import Silent
 from synthograph.workflows import train, training_lines
 from synthograph.workflows.study_folds import Fold
-from synthograph.workflows.study_generators import Making
+from synthograph.workflows.study_generators import Making, generator_config
 from synthograph.workflows.study_settings import StudySettings
 from tests.conftest import make_archive
 
@@ -63,3 +63,11 @@ def test_a_stopped_training_goes_on_with_the_study(
     making = Making(settings, fold, 0, archive, tmp_path / "g", None, "cpu")
     with pytest.raises(StoppedError, match=r"8 images, in a study; .* The same command goes on$"):
         making.run(Silent())
+
+
+@pytest.mark.parametrize("fixed", ["training.kimg=5", "seed=3", "device=cuda", "tracking.uri=x"])
+def test_settings_that_the_study_decides_are_refused(tmp_path: Path, fixed: str) -> None:
+    archive = make_archive(tmp_path / "a.zip")
+    settings = StudySettings.parse({"data": archive, "generator": {"settings": [fixed]}})
+    with pytest.raises(UserError, match="generator: settings: .* is decided by the study: give it"):
+        generator_config(settings, open_archive(archive), "cpu")

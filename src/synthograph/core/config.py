@@ -286,6 +286,24 @@ def parse_assignments(assignments: Iterable[str]) -> JsonObject:
     return tree
 
 
+def refuse_decided(paths: Iterable[str], decided: Mapping[str, str], where: str, who: str) -> None:
+    """Refuse settings that would be replaced in silence.
+
+    Args:
+        paths: dotted paths that are given.
+        decided: dotted path of a setting or of a section -> what gives it.
+        where: they are given, such as `settings`.
+        who: decides, such as `search`.
+
+    Raises:
+        UserError: a path is decided elsewhere.
+    """
+    for path in paths:
+        way = next((w for p, w in decided.items() if f"{path}.".startswith(f"{p}.")), None)
+        if way is not None:
+            raise UserError(f"{where}: {path} is decided by the {who}: give it as {way}")
+
+
 def _scalar(value: str, origin: str) -> Any:  # noqa: ANN401
     """YAML value, with `1e-3` read as a number, which YAML 1.1 takes for a string."""
     parsed = parse_yaml(value, f"--set {origin!r}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from synthograph.archive.reader import Archive
-from synthograph.core.config import flatten, parse_assignments, set_path
+from synthograph.core.config import flatten, parse_assignments, refuse_decided, set_path
 from synthograph.core.errors import SettingError, UserError
 from synthograph.core.names import first_few, nearest
 from synthograph.core.untrusted.documents import JsonObject
@@ -28,6 +28,7 @@ DECIDED = {
     "device": "--device",
     "data.fold": "fold",
     "data.cond": "cond",
+    "tracking": "--tracker, --tracking-uri and --experiment",
 }
 """Settings that the search itself decides, and what gives them."""
 MEASURING = ("metrics.", "data.split", "data.subset", "schema_version", "threads")
@@ -186,6 +187,8 @@ def open_space(archive: Archive, settings: SearchSettings, device: str) -> Space
     Raises:
         UserError: an unknown setting or space, or values that a configuration refuses.
     """
+    fixed = flatten(parse_assignments(settings.settings))
+    refuse_decided(fixed, DECIDED, "settings", "search")
     empty = Space(archive, settings, (), device)
     empty.base()
     if not isinstance(settings.space, str):
@@ -325,8 +328,7 @@ def _known_paths(given: Mapping[str, Searched], empty: Space) -> set[str]:
 
 
 def _refuse_path(path: str, known: set[str]) -> None:
-    if path in DECIDED:
-        raise UserError(f"space: {path} is decided by the search: give it as {DECIDED[path]}")
+    refuse_decided([path], DECIDED, "space", "search")
     if path.startswith(MEASURING):
         raise UserError(
             f"space: {path} would change what trials are measured by: fix it under settings"

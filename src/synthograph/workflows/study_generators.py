@@ -8,7 +8,7 @@ from pathlib import Path
 
 from synthograph.archive.manifest import UNLABELLED, count_labels
 from synthograph.archive.reader import Archive
-from synthograph.core.config import parse_assignments
+from synthograph.core.config import flatten, parse_assignments, refuse_decided
 from synthograph.core.console import heard_by
 from synthograph.core.errors import StoppedError, UserError
 from synthograph.core.files import remove
@@ -160,6 +160,16 @@ class Making:
         return wanted_images(self.settings, self.fold)
 
 
+DECIDED = {
+    "training.kimg": "kimg",
+    "seed": "seed of the study",
+    "data.path": "data of the study",
+    "device": "--device",
+    "tracking": "--tracker, --tracking-uri and --experiment",
+}
+"""Settings of a generator that the study itself decides, and what gives them."""
+
+
 def generator_config(settings: StudySettings, archive: Archive, device: str) -> RunConfig:
     """How the study trains its generators.
 
@@ -170,7 +180,9 @@ def generator_config(settings: StudySettings, archive: Archive, device: str) -> 
     kimg = {} if generator.kimg is None else {"kimg": generator.kimg}
     cond = bool(archive.info.classes)
     tree = {"data": {"cond": cond}, "device": device, "training": kimg}
-    parts = [parse_assignments(generator.settings), tree]
+    fixed = parse_assignments(generator.settings)
+    refuse_decided(flatten(fixed), DECIDED, "generator: settings", "study")
+    parts = [fixed, tree]
     config = resolve_run(archive, generator.preset, parts)[0]
     if settings.labels:
         style_family(config.model.family)
