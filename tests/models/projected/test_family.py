@@ -15,6 +15,7 @@ SMALL = {
     "mixed_channels": 4,
     "head_channels": 4,
     "label_width": 4,
+    "head_layers": 1,
     "norm_group": 2,
     "optimisers": {"G": ADAM, "D": ADAM},
 }

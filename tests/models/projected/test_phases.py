@@ -9,7 +9,8 @@ from torch.nn.functional import conv2d
 from synthograph.archive.reader import open_archive
 from synthograph.core.errors import UserError
 from synthograph.models.base import Batch, Phase
-from synthograph.models.projected.networks import Discriminator, NormalisedConv
+from synthograph.models.projected.config import ProjectedConfig
+from synthograph.models.projected.networks import Discriminator, Head, NormalisedConv
 from synthograph.models.projected.phases import Losses, pair_distances
 from synthograph.training.augmentation import set_strength
 from synthograph.training.config import RunConfig
@@ -125,6 +126,21 @@ def test_kernels_have_a_largest_singular_value_of_one() -> None:
     torch.testing.assert_close(
         layer(x), conv2d(x, layer.weight / largest, padding=1), rtol=1e-3, atol=1e-4
     )
+
+
+@torch.no_grad()
+def test_a_head_without_hidden_layers_is_linear() -> None:
+    """And so sees the mean of a class only, whatever kinds of image the class holds."""
+    torch.manual_seed(0)
+    one, other = torch.randn(2, 4, 4, 4, 4)
+    label = torch.eye(2)[[0, 1, 0, 1]]
+    for layers, bent in ((0, False), (2, True)):
+        config = ProjectedConfig.parse({**SMALL, "head_layers": layers})
+        head = Head(4, (4, 4), 2, config)
+        assert sum(isinstance(part, NormalisedConv) for part in head.layers) == layers
+        between = head((one + other) / 2, label) - (head(one, label) + head(other, label)) / 2
+        assert (float(between.abs().max()) > 1e-3) is bent
+        assert len(Head(4, (16, 16), 2, config).layers) == 3 * 2, "halvings are hidden layers"
 
 
 def test_networks_of_other_features_are_refused(tmp_path: Path) -> None:

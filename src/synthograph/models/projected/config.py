@@ -33,6 +33,9 @@ class ProjectedConfig(GeneratorConfig):
     head_channels: int = pydantic.Field(
         128, ge=1, le=MAX_WIDTH, description="channels of the heads"
     )
+    head_layers: int = pydantic.Field(
+        0, ge=0, le=8, description="hidden layers of a head at least; a halving is one"
+    )
     label_width: int = pydantic.Field(
         32, ge=1, le=MAX_WIDTH, description="width of the projected label"
     )

@@ -102,20 +102,26 @@ class GroupedNorm(nn.Module):
 
 
 class Head(nn.Module):
-    """A picture of the features to a map of logits."""
+    """A picture of the features to a map of logits.
+
+    A picture that is no larger than the map needs no halving. Without a hidden layer its head is
+    linear, so it sees no more of a class than the mean of its features.
+    """
 
     def __init__(
         self, channels: int, size: tuple[int, int], label_dim: int, config: ProjectedConfig
     ) -> None:
         super().__init__()
+        halvings = max((min(size) // MAP_SIDE).bit_length() - 1, 0)
         layers: list[nn.Module] = []
-        while min(size) >= 2 * MAP_SIDE:
+        for place in range(max(halvings, config.head_layers)):
+            kernel, stride = (4, 2) if place < halvings else (3, 1)
             layers += [
-                NormalisedConv(channels, config.head_channels, 4, stride=2),
+                NormalisedConv(channels, config.head_channels, kernel, stride=stride),
                 GroupedNorm(config.head_channels, config.norm_group),
                 nn.LeakyReLU(0.2, inplace=True),
             ]
-            channels, size = config.head_channels, (size[0] // 2, size[1] // 2)
+            channels = config.head_channels
         self.layers = nn.Sequential(*layers)
         width = config.label_width if label_dim else 0
         self.out = NormalisedConv(channels, 1 + width, 3, bias=True)

@@ -10,6 +10,10 @@ PRESETS = ("tiny-projected",)
 ALIASES = {"auto": "tiny-projected", "tiny": "tiny-projected"}
 """What the names that every family has mean in this one."""
 BATCH = 32
+HEAD_LAYERS = 2
+"""At 32x32 three of four pictures are no larger than 4x4, and heads without a hidden layer blend
+kinds of image that share a class (docs/results/families.md).
+"""
 CHANGES = ("xflip", "xint", "cutout", *BUNDLES["color"])
 """Augmentation of all images: shifts by whole pixels, cutout, and colours where they may change
 (Zhao et al. 2020).
@@ -34,6 +38,7 @@ def preset(name: str, spec: ImageSpec, gpus: int) -> JsonObject:
             "w_dim": 128,
             "noise": False,
             "style_mixing": 0.0,
+            "head_layers": HEAD_LAYERS,
         },
         "training": {
             "kimg": 40,
