@@ -79,6 +79,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def both(made: Path) -> Path:
     """A mask generator in which an image network takes part, whatever trials say."""
+    pytest.importorskip("monai", reason="monai is missing")
     out = made / "both.safetensors"
     with pytest.MonkeyPatch.context() as patch:
         shorten(patch)
@@ -98,6 +99,7 @@ def annotations(made: Path, tmp_path: Path) -> Path:
 
 def test_masks_are_those_of_the_painter(made: Path, tmp_path: Path) -> None:
     """On a rule that can be seen in the image, with forecasts that say so."""
+    pytest.importorskip("monai", reason="monai is missing")
     found = sg.annotate_train(made / "A", out=tmp_path / "m.safetensors")
     heads = ["deep", "linear"]
     joined = [f"{head} with image network" for head in heads]
@@ -192,11 +194,12 @@ def test_the_least_certain_are_withheld(made: Path, tmp_path: Path) -> None:
     assert {seed for seed, _ in withheld["seeds"]} == out
 
 
-def test_sixteen_bits_and_no_classes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("preset", ["published", "default"])
+def test_sixteen_bits_and_no_classes(preset: str, tmp_path: Path) -> None:
     snapshot = make_snapshot(tmp_path / "n", bits=16, classes=(), width=0)
     sg.annotate_sample(network=snapshot.path, num=4, outdir=tmp_path / "A")
     paint(tmp_path / "A", snapshot, 3)
-    sg.annotate_train(tmp_path / "A", out=tmp_path / "m.safetensors", preset="published")
+    sg.annotate_train(tmp_path / "A", out=tmp_path / "m.safetensors", preset=preset)
     out = tmp_path / "s.zip"
     sg.annotate_generate(
         network=snapshot.path, mask_generator=tmp_path / "m.safetensors", seeds="5", out=out
@@ -342,6 +345,7 @@ def test_an_image_network_is_left_out_where_heads_do_better_alone(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that says nothing but background."""
+    pytest.importorskip("monai", reason="monai is missing")
 
     def nothing(config, painted, seed, track):  # type: ignore[no-untyped-def]
         return [torch.eye(3)[0][:, None, None].expand(3, 16, 16)] * len(painted.images)
