@@ -47,7 +47,7 @@ def test_images_left_out_are_not_seen_and_seeds_repeat() -> None:
     quick = QUICK.model_copy(update={"steps": 5})
     found = leave_out_network(quick, painted, seed=1)
     assert [each.shape for each in found] == [(2, 16, 16)] * 3
-    torch.testing.assert_close(found[0].sum(0), torch.ones(16, 16))
+    torch.testing.assert_close(found[0].float().sum(0), torch.ones(16, 16), atol=2e-3, rtol=0)
     masks = painted.masks.clone()
     masks[2] = 1 - masks[2]
     other = PaintedImages(painted.images, masks, 2, painted.transforms)

@@ -281,7 +281,8 @@ def _own(head: Head, layers: Sequence[Tensor], painted: Painted) -> Float[Tensor
 
 
 def _said(head: Head, own: Tensor, network: Tensor | None) -> UInt8[np.ndarray, "h w"]:
-    return decide(own, vote=head.shape.vote, network=network)[0].cpu().numpy()
+    other = None if network is None else network.to(own)
+    return decide(own, vote=head.shape.vote, network=other)[0].cpu().numpy()
 
 
 def _dice(truth: np.ndarray, said: np.ndarray, classes: int) -> Float64[np.ndarray, "n k"]:
