@@ -174,7 +174,5 @@ def leave_out_network(
     for fold in track(parts, len(parts)):
         rest = [number for number in range(count) if number not in fold]
         network = fit_network(config, painted, rest, seed)
-        found |= {
-            number: chances(network, painted.images[number]).half().cpu() for number in fold
-        }
+        found |= {number: chances(network, painted.images[number]).half().cpu() for number in fold}
     return [found[number] for number in range(count)]
