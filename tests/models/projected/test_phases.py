@@ -8,8 +8,11 @@ from torch.nn.functional import conv2d
 
 from synthograph.archive.reader import open_archive
 from synthograph.core.errors import UserError
-from synthograph.models.base import Batch, Phase
+from synthograph.core.spec import ImageSpec
+from synthograph.features.taps import UNTRAINED
+from synthograph.models.base import Batch, Condition, Phase
 from synthograph.models.projected.config import ProjectedConfig
+from synthograph.models.projected.family import Projected
 from synthograph.models.projected.networks import Discriminator, Head, NormalisedConv
 from synthograph.models.projected.phases import Losses, pair_distances
 from synthograph.training.augmentation import set_strength
@@ -141,6 +144,16 @@ def test_a_head_without_hidden_layers_is_linear() -> None:
         between = head((one + other) / 2, label) - (head(one, label) + head(other, label)) / 2
         assert (float(between.abs().max()) > 1e-3) is bent
         assert len(Head(4, (16, 16), 2, config).layers) == 3 * 2, "halvings are hidden layers"
+
+
+def test_no_head_of_the_preset_is_linear() -> None:
+    spec = ImageSpec(height=32, width=32, modalities={"image": 3})
+    features = {"name": UNTRAINED, "strides": [4, 8, 16, 32], "channels": [24, 40, 112, 320]}
+    parts = {"data": {"path": "set.zip"}, "model": {"features": features}}
+    config = resolve(spec, "tiny-projected", [parts]).model
+    made = Projected().build(spec, Condition(), config).discriminators["image"]
+    assert isinstance(made, Discriminator)
+    assert [len(head.layers) // 3 for head in made.heads] == [2, 2, 2, 2]  # type: ignore[arg-type]
 
 
 def test_networks_of_other_features_are_refused(tmp_path: Path) -> None:
