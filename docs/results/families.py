@@ -64,8 +64,9 @@ class Judges:
                 found[name].append(each(batch))
         return {name: torch.cat(rows) for name, rows in found.items()}
 
-    def right(self, features: dict[str, Tensor], labels: Sequence[str], classes: Sequence[str]) \
-            -> dict[str, float]:  # fmt: skip
+    def right(
+        self, features: dict[str, Tensor], labels: Sequence[str], classes: Sequence[str]
+    ) -> dict[str, float]:
         """Class -> share that the classifier takes for it."""
         if self.last is None:
             return {}
