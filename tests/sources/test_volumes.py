@@ -187,6 +187,8 @@ def test_what_no_rule_fits_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
         file = saved(tmp_path, name, data)
         with pytest.raises(UnreadableError):
             list(READER.frames(file, AS_IT_COMES))
+    with pytest.raises(UnreadableError, match="as compression bombs do; unpack it with gunzip"):
+        list(READER.frames(SourceFile(Folder(tmp_path), "bomb.nii.gz"), AS_IT_COMES))
     monkeypatch.setattr(volumes, "MAX_VOLUME_BYTES", 100)
     with pytest.raises(UnreadableError, match="more than"):
         list(READER.frames(saved(tmp_path, "large.nii", nifti()), AS_IT_COMES))

@@ -308,4 +308,5 @@ def _unpacked(data: bytes) -> bytes:
     Raises:
         UnreadableError: damaged, or too large.
     """
-    return unpacked(data, max(BOMB_BYTES, min(BOMB_RATIO * len(data), MAX_VOLUME_BYTES)))
+    most = max(BOMB_BYTES, min(BOMB_RATIO * len(data), MAX_VOLUME_BYTES))
+    return unpacked(data, most, ", as compression bombs do; unpack it with gunzip")

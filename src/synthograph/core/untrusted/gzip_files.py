@@ -10,13 +10,14 @@ MAGIC = b"\x1f\x8b"
 _PIECE = 1 << 20
 
 
-def unpacked(data: bytes, most: int) -> bytes:
+def unpacked(data: bytes, most: int, more: str = "") -> bytes:
     """The bytes of a packed file of one or several members (RFC 1952), or those that are not
     packed.
 
     Args:
         data: of the whole file.
         most: bytes that it may unpack to.
+        more: what is said of a larger one, such as a way out.
 
     Raises:
         UnreadableError: it is damaged, cut short, or larger.
@@ -30,7 +31,9 @@ def unpacked(data: bytes, most: int) -> bytes:
                 pieces.append(piece)
                 size += len(piece)
                 if size > most:
-                    raise UnreadableError(f"unpacks from {len(data)} to more than {most} bytes")
+                    raise UnreadableError(
+                        f"unpacks from {len(data)} to more than {most} bytes{more}"
+                    )
     except (OSError, EOFError, zlib.error) as error:
         raise UnreadableError(f"is packed by gzip, and damaged ({error})") from None
     return b"".join(pieces)
