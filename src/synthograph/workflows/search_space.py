@@ -23,7 +23,7 @@ from synthograph.workflows.search_settings import SMALL_DATA, Searched, SearchSe
 DECIDED = {
     "training.kimg": "kimg",
     "metrics.measures": "objectives and constraints",
-    "seed": "seeds",
+    "seed": "seeds (runs of every trial) or seed (of everything random)",
     "data.path": "data",
     "device": "--device",
     "data.fold": "fold",
