@@ -28,7 +28,7 @@ from synthograph.sources.deep_colour import is_deep, joined, take_bytes, take_lo
 from synthograph.sources.jpeg import load_jpeg, open_jpeg
 from synthograph.sources.jpeg2000 import inspect_jpeg2000, stored_values
 from synthograph.sources.profiles import profile_notes
-from synthograph.sources.silence import silent
+from synthograph.sources.silence import damage
 from synthograph.sources.tiff import (
     decode_values,
     inspect_tiff,
@@ -258,16 +258,11 @@ def _small_ids(ids: np.ndarray) -> np.ndarray:
 @contextlib.contextmanager
 def failures(kind: str) -> Iterator[None]:
     """Whatever a decoder raises on damaged bytes becomes the reason why the file is unreadable."""
-    try:
-        with silent(_TALKERS):
+    with damage(_TALKERS, f"{kind} is damaged or of an unknown variant", quoted=True):
+        try:
             yield
-    except UnreadableError:
-        raise
-    except PngError as error:
-        raise UnreadableError(f"{kind} is damaged: {error}") from None
-    except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UnreadableError(f"{kind} is damaged or of an unknown variant ({reason})") from error
+        except PngError as error:
+            raise UnreadableError(f"{kind} is damaged: {error}") from None
 
 
 def _decode(data: bytes, kind: str, opener: Opener) -> Decoded:
