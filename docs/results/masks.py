@@ -16,7 +16,6 @@ of a mask generator are in the work folder, it says how much better these are, t
 """
 
 import argparse
-import math
 import sys
 import time
 from collections.abc import Sequence
@@ -37,7 +36,7 @@ from synthograph.models.snapshot import load
 from synthograph.models.snapshot_files import find_snapshot
 from synthograph.results.annotations import AnnotationSet, MaskClass, PaintedMask
 from synthograph.sampling.pictures import by_modality
-from synthograph.stats.intervals import quantile
+from synthograph.stats.linear import mean_interval
 from synthograph.stats.masks import compare_masks
 from synthograph.workflows.annotation_sets import OpenSet, indexed_png, mask_digest
 
@@ -187,9 +186,9 @@ def control(args: argparse.Namespace, painter: Segmenter) -> None:
     if other.exists():
         ours, _ = measured(open_archive(other), painter)
         gains = np.nanmean(ours[:, 1:], 1) - np.nanmean(dice[:, 1:], 1)
-        wide = quantile(len(gains) - 1) * gains.std(ddof=1) / math.sqrt(len(gains))
-        mean = gains.mean()
-        say(f"- mask generator minus U-Net: {mean:+.4f} ({mean - wide:.4f} to {mean + wide:.4f})")
+        mean, ends = mean_interval(torch.from_numpy(gains))
+        assert ends is not None, "there are many test images"
+        say(f"- mask generator minus U-Net: {mean:+.4f} ({ends.low:.4f} to {ends.high:.4f})")
 
 
 def archive_of(dest: Path, spec: ImageSpec, pixels: np.ndarray, masks: np.ndarray) -> None:

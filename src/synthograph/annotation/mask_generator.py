@@ -35,6 +35,7 @@ TOP = 0.1
 """Share of the pixels of an image, those that members disagree on most, that its uncertainty is the
 mean of (the published code of Zhang et al. 2021).
 """
+EXPECTED = "a file of 'synthograph annotate train'"
 NETWORK = "network/"
 """How names of tensors of an image network begin."""
 Shape = TypeVar("Shape", bound=Config)
@@ -160,10 +161,9 @@ def load(path: Path) -> MaskGenerator:
     Raises:
         UserError: it cannot be read, is no mask generator, or contradicts itself.
     """
-    expected = "a file of 'synthograph annotate train'"
-    tensors, document = read_tensors(path, expected)
+    tensors, document = read_tensors(path, EXPECTED)
     if document.get("task") != TASK:
-        raise UserError(f"{path}: is no mask generator: give {expected}")
+        raise UserError(f"{path}: is no mask generator: give {EXPECTED}")
     info = MaskGeneratorInfo.parse(document, str(path))
     shape, classes, network = _shape(HeadShape, info.head, "head", path), len(info.classes), None
     with SizeLimit(path):
@@ -186,7 +186,7 @@ def _shape(kind: type[Shape], document: JsonValue, name: str, path: Path) -> Sha
         UserError: it is none.
     """
     if not isinstance(document, dict):
-        raise UserError(f"{path}: {name} is no object: give a file of 'synthograph annotate train'")
+        raise UserError(f"{path}: {name} is no object: give {EXPECTED}")
     try:
         return kind.parse(document)
     except UserError as error:

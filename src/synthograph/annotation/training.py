@@ -20,7 +20,7 @@ from synthograph.annotation.pixels import PixelSample
 from synthograph.core.config import Config
 from synthograph.core.progress import Track
 from synthograph.core.seeds import stream_key
-from synthograph.stats.intervals import quantile
+from synthograph.stats.linear import mean_interval
 from synthograph.stats.masks import compare_masks
 
 # n image, c channel, h height, w width, k class, p pixel, f feature, m member, e check
@@ -221,8 +221,8 @@ class LeftOut:
         gains = gains[np.isfinite(gains)]
         if len(gains) < 3:
             return False
-        wide = quantile(len(gains) - 1) * gains.std(ddof=1) / math.sqrt(len(gains))
-        return bool(gains.mean() > wide)
+        ends = mean_interval(torch.from_numpy(gains))[1]
+        return ends is not None and ends.low > 0
 
 
 def _mean(values: np.ndarray, axis: int) -> np.ndarray:
