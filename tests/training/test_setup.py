@@ -216,6 +216,18 @@ def test_levels_without_channels_are_refused(tmp_path: Path) -> None:
     configure(archive, {"model": {**SHAPES, "discriminator_channel_base": 33}})
 
 
+def test_the_spread_loss_needs_features_and_whole_pairs(tmp_path: Path) -> None:
+    archive = make_archive(tmp_path / "set.zip", size=(4, 4))
+    with pytest.raises(UserError, match=r"model.spread_weight': must be 0 .* one level"):
+        configure(archive, {"model": {**SHAPES, "spread_weight": 5}})
+    (tmp_path / "larger").mkdir()
+    archive = open_archive(make_archive(tmp_path / "larger" / "set.zip", size=(8, 8)))
+    with pytest.raises(UserError, match="batch_gpu 1 must be a multiple of 2"):
+        resolve_run(
+            archive, "tiny", [{"model": {"spread_weight": 5}, "training": {"batch_gpu": 1}}]
+        )
+
+
 FLIPS = {"augment": {"mode": "ada"}}
 MIRROR = {"data": {"mirror": True}}
 

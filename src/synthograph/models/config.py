@@ -8,6 +8,8 @@ from synthograph.core.config import Config
 
 MAX_WIDTH = 8192
 """Largest width of a layer, 16 times the published ones: square layers of it just fit a GPU."""
+PAIR = 2
+"""Images of one class in a row that the spread loss compares."""
 
 
 class AdamConfig(Config):

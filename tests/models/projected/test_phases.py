@@ -14,7 +14,8 @@ from synthograph.models.base import Batch, Condition, Phase
 from synthograph.models.projected.config import ProjectedConfig
 from synthograph.models.projected.family import Projected
 from synthograph.models.projected.networks import Discriminator, Head, NormalisedConv
-from synthograph.models.projected.phases import Losses, pair_distances
+from synthograph.models.projected.phases import Losses
+from synthograph.models.spread import pair_distances
 from synthograph.training.augmentation import set_strength
 from synthograph.training.config import RunConfig
 from synthograph.training.presets import resolve
@@ -79,26 +80,6 @@ def test_pairs_share_a_draw_of_the_augmentation(tmp_path: Path) -> None:
     set_strength(apart.pipe, 1)
     seen = parts_of(apart)[2]._mixed(equal, batch, "test")["image"]
     assert float(pair_distances(seen).max()) > 1e-2
-
-
-def test_the_spread_loss_is_its_formula(tmp_path: Path) -> None:
-    made = session(tmp_path)
-    first, second, losses, head = parts_of(made)
-    head.spread.copy_(torch.tensor([[0.5, 2.0], [1.5, 0.0]]))
-    batch = made.batch(4)
-    mixed = [torch.randn(4, 4, 4, 4), torch.randn(4, 4, 2, 2)]
-    labels = torch.eye(2)[[0, 0, 1, 1]]
-    loss, ratio = losses._spread_loss({"image": mixed}, labels)
-    for pair, kind in ((0, 0), (1, 1)):
-        ratios = []
-        for place, x in enumerate(mixed):
-            distance = (x[2 * pair] - x[2 * pair + 1]).square().mean().sqrt()
-            wanted = head.spread[kind, place]
-            ratios.append(float(distance / wanted) if wanted > 0 else 1.0)
-        expected = sum(max(0.0, 1 - r) ** 2 for r in ratios) / 2
-        assert loss[2 * pair : 2 * pair + 2].tolist() == pytest.approx([expected] * 2, rel=1e-4)
-        assert float(ratio[2 * pair]) == pytest.approx(sum(ratios) / 2, rel=1e-4)
-    assert len(batch) == 4 and {first.key, second.key} == {"G", "D"}
 
 
 def test_the_mean_distance_follows_real_pairs(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from synthograph.core.seeds import Streams
 from synthograph.core.spec import ImageSpec
 from synthograph.models.base import Batch, Condition, Networks, Stage
 from synthograph.models.registry import family, parse_model
-from synthograph.models.stylegan2.phases import PATH_MEAN, Losses
+from synthograph.models.stylegan2.phases import PATH_MEAN, SPREAD, Losses
 from tests.conftest import NVIDIA
 
 N = 4
@@ -177,6 +178,39 @@ def test_generator_main(published, judge64) -> None:
         batch.synthetic_labels,
     )[:, 0]
     torch.testing.assert_close(terms.batch_stats["w"].double(), w.detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_the_spread_loss_agrees_with_a_plain_writing_out(published, judge64) -> None:
+    """Value and gradient; and what the discriminator's phase says of real pairs."""
+    networks, losses, batch, plain = published
+    label = torch.eye(2)[[0, 0, 1, 1]]
+    batch = replace(batch, labels=label, synthetic_labels=label.flip(0))
+    buffers = {**networks.buffers, f"{SPREAD}/image": torch.zeros(2, 3)}
+    config = losses.config.model_copy(update={"spread_weight": 5.0, "spread_decay": 0.5})
+    pairs = Losses(replace(networks, buffers=buffers), config, losses.augment)
+
+    def distances64(images: torch.Tensor, labels: torch.Tensor) -> list[torch.Tensor]:
+        _, features = judge64.judged(images, labels.double())
+        gaps = [(x[::2] - x[1::2]).square().mean((1, 2, 3)) for x in features]
+        return [gap.sqrt() for gap in gaps]
+
+    found = pairs.discriminator_main(batch).batch_stats
+    pairs.update_spread({name: rows.mean(0) for name, rows in found.items()})
+    real = distances64(batch.reals.double(), label)
+    kept = buffers[f"{SPREAD}/image"]
+    torch.testing.assert_close(kept.double(), torch.stack(real, 1), rtol=1e-4, atol=1e-6)
+    kept.mul_(torch.tensor([[30.0, 0.5, 20.0], [11.0, 40.0, 17.0]]))
+
+    fake = image64(plain, styles64(plain, batch, "Gmain"), batch, "Gmain")
+    loss64 = softplus(-judge64(fake, batch.synthetic_labels.double())).mean()
+    ratios = [x / kept[[1, 0], place] for place, x in enumerate(distances64(fake, label.flip(0)))]
+    penalty = torch.stack([torch.relu(1 - ratio).square() for ratio in ratios]).mean()
+    assert penalty > 0.01, "some pair falls short"
+    terms = pairs.generator_main(batch)
+    compare(networks.generator, plain.generator, terms.loss, loss64 + 5 * penalty, 1e-4)
+    assert float(terms.stats["Loss/spread"].mean()) == pytest.approx(
+        float(penalty.detach()), rel=1e-3
+    )
 
 
 def test_discriminator_main(published, judge64) -> None:

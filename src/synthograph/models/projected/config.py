@@ -4,10 +4,8 @@ from typing import ClassVar, Literal
 
 import pydantic
 
-from synthograph.models.config import MAX_WIDTH, AdamConfig, FrozenFeatures
+from synthograph.models.config import MAX_WIDTH, PAIR, AdamConfig, FrozenFeatures
 from synthograph.models.stylegan2.config import GeneratorConfig
-
-PAIR = 2
 
 
 class ProjectedConfig(GeneratorConfig):

@@ -1,29 +1,25 @@
 """The two phases of a step, which share one pass of synthetic images and their features.
 
 The features are frozen, so what the generator's phase computes serves the discriminators' too.
-Hinge loss of every head (Lim and Ye 2017; Sauer et al. 2021, equation 4). The spread loss is our
-own: synthetic images of a class shall differ as much as real ones do.
+Hinge loss of every head (Lim and Ye 2017; Sauer et al. 2021, equation 4), and the spread loss.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import cast
 
 import torch
-from jaxtyping import Float, Int64
 from torch import Tensor
-from torch.nn.functional import one_hot, relu
+from torch.nn.functional import relu
 
 from synthograph.models.base import Augment, Batch, LossTerms, Networks, Phase
-from synthograph.models.projected.config import PAIR, ProjectedConfig
+from synthograph.models.projected.config import ProjectedConfig
 from synthograph.models.projected.networks import Discriminator, input_size, strides_of
+from synthograph.models.spread import follow, in_pairs, pair_stats, spread_loss
 from synthograph.models.stylegan2.networks import Generator
 from synthograph.models.stylegan2.phases import drawn, mixed_styles
 
 Mixed = dict[str, list[Tensor]]
 """Modality -> mixed pictures, the finest first."""
-
-# n image
 
 
 class Losses:
@@ -53,7 +49,8 @@ class Losses:
         total = -score * len(logits)
         stats = self._scores("fake", logits)
         if self.config.spread_weight:
-            penalty, ratio = self._spread_loss(mixed, batch.synthetic_labels)
+            wanted = {m: head.spread for m, head in self.heads.items()}
+            penalty, ratio = spread_loss(mixed, batch.synthetic_labels, wanted)
             total = total + self.config.spread_weight * penalty
             stats |= {"Loss/spread": penalty.detach(), "Progress/spread": ratio}
         stats["Loss/G/loss"] = total.detach()
@@ -82,7 +79,14 @@ class Losses:
         stats = self._scores("real", {m: [x[:n] for x in logits[m]] for m in logits})
         signs = stats["Loss/signs/real"]
         stats["Loss/D/loss"] = total.detach()
-        return LossTerms(total.mean(), stats, signs, self._distances(real, batch.labels))
+        found = {
+            f"power/{m}": torch.stack([x.float().square().mean((1, 2, 3)) for x in pictures], 1)
+            for m, pictures in real.items()
+        }
+        if self.config.pairs:
+            classes = len(next(iter(self.heads.values())).spread)
+            found |= pair_stats(real, batch.labels, classes)
+        return LossTerms(total.mean(), stats, signs, found)
 
     def update_discriminators(self, means: Mapping[str, Tensor]) -> None:
         """Spectral norms, and what real images say of pairs and of the scale of the pictures."""
@@ -90,16 +94,10 @@ class Losses:
             each.iterate()
             known, found = each.scale != 0, means[f"power/{name}"]
             each.scale.copy_(torch.where(known, each.scale, found.clamp(min=1e-12).rsqrt()))
-            if f"spread/{name}" not in means:
-                continue
-            share = means["share"][:, None]
-            now = means[f"spread/{name}"] / share.clamp(min=1e-12)
-            # distances of the very first batch are in the units of before the scale was known
-            now = torch.where(known, now, now * each.scale)
-            mean = torch.where(
-                each.spread == 0, now, each.spread.lerp(now, 1 - self.config.spread_decay)
-            )
-            each.spread.copy_(torch.where(share > 0, mean, each.spread))
+            if self.config.pairs:
+                # distances of the very first batch are in the units of before the scale was known
+                unit = torch.where(known, 1.0, each.scale)
+                follow(each.spread, means, name, self.config.spread_decay, unit)
 
     def _kept(self, batch: Batch) -> Mixed:
         """What the generator's phase left; computed anew where it left nothing."""
@@ -123,7 +121,7 @@ class Losses:
     def _mixed(self, images: Tensor, batch: Batch, scope: str) -> Mixed:
         """Mixed pictures of augmented images; a pair is augmented alike."""
         if self.config.pairs and self.config.shared_draw:
-            batch = replace(batch, indices=batch.indices - batch.indices % PAIR)
+            batch = in_pairs(batch)
         parts = self.spec.split(self.augment(images, batch, scope))
         size, strides, taps = self._size, strides_of(self.config), self.networks.taps
         assert taps is not None, "training hands them over"
@@ -141,50 +139,3 @@ class Losses:
         found = torch.stack([x.detach().mean(1) for m in logits for x in logits[m]])
         score = found.mean(0)
         return {f"Loss/scores/{which}": score, f"Loss/signs/{which}": score.sign()}
-
-    def _spread_loss(
-        self, mixed: Mixed, labels: Tensor
-    ) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
-        """Per image: how far its pair falls short of the distance of real pairs, squared and meaned
-        over taps and summed over modalities; and the mean ratio of the two distances.
-        """
-        kinds = self._kinds(labels)[::PAIR]
-        losses, ratios = [], []
-        for name, pictures in mixed.items():
-            wanted = self.heads[name].spread[kinds]
-            ratio = pair_distances(pictures) / wanted.clamp(min=1e-12)
-            ratio = torch.where(wanted > 0, ratio, 1.0)
-            losses.append(relu(1 - ratio).square().mean(1))
-            ratios.append(ratio.detach().mean(1))
-        found = torch.stack(losses).sum(0), torch.stack(ratios).mean(0)
-        return found[0].repeat_interleave(PAIR), found[1].repeat_interleave(PAIR)
-
-    def _distances(self, mixed: Mixed, labels: Tensor) -> dict[str, Tensor]:
-        """Sums per class of the distances of real pairs, a row per image, and its power."""
-        found = {
-            f"power/{m}": torch.stack([x.float().square().mean((1, 2, 3)) for x in pictures], 1)
-            for m, pictures in mixed.items()
-        }
-        if not self.config.pairs:
-            return found
-        classes = next(iter(self.heads.values())).spread.shape[0]
-        kinds = one_hot(self._kinds(labels), classes).float()
-        found["share"] = kinds
-        for name, pictures in mixed.items():
-            distances = pair_distances(pictures).repeat_interleave(PAIR, 0)
-            found[f"spread/{name}"] = kinds[:, :, None] * distances[:, None]
-        return found
-
-    def _kinds(self, labels: Tensor) -> Int64[Tensor, " n"]:
-        """The class of each image; 0 where labels are no classes."""
-        classes = next(iter(self.heads.values())).spread.shape[0]
-        if classes == 1:
-            return torch.zeros(len(labels), dtype=torch.int64, device=labels.device)
-        return labels.argmax(1)
-
-
-def pair_distances(pictures: Sequence[Tensor]) -> Float[Tensor, "pairs taps"]:
-    """Root mean square difference of the images of each pair, for every picture [n, c, h, w]."""
-    gaps = (x.float().unflatten(0, (-1, PAIR)) for x in pictures)
-    squares = [(gap[:, 0] - gap[:, 1]).square().mean((1, 2, 3)) for gap in gaps]
-    return (torch.stack(squares, 1) + 1e-12).sqrt()

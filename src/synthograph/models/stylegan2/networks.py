@@ -448,15 +448,24 @@ class Discriminator(LayeredDiscriminator):
         Raises:
             UserError: images or labels do not fit the network.
         """
+        return self.judged(image, label)[0]
+
+    def judged(
+        self, image: Float[Tensor, "n o hh ww"], label: Float[Tensor, "n c"] | None = None
+    ) -> tuple[Float[Tensor, "n 1"], list[Tensor]]:
+        """Logits as `forward` gives them, and the features behind each block, the finest first."""
         image = require_image(image, self.image_shape)
         image = image.contiguous(memory_format=torch.channels_last)
         x: Tensor | None = None
+        features: list[Tensor] = []
         for block in self.blocks:
             assert isinstance(block, DiscriminatorBlock), "blocks hold nothing else"
             x = block(x, image, self.block_dtype)
+            assert x is not None, "a block gives features"
+            features.append(x)
             if self.from_image is not None:
                 image = resample.downsample(image)
-        return self._epilogue(x, image, label)
+        return self._epilogue(x, image, label), features
 
     def layers(self) -> list[nn.Module]:
         """The layers in front of the epilogue, from the image inwards, as Freeze-D counts them."""

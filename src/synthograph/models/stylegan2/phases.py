@@ -9,7 +9,7 @@ so the losses of an image do not depend on how a batch is divided.
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
@@ -17,12 +17,13 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from synthograph.models.base import Augment, Batch, LossTerms, Networks, Phase
+from synthograph.models.spread import Pictures, follow, in_pairs, pair_stats, spread_loss
 from synthograph.models.stylegan2.config import StyleGAN2Config
 from synthograph.models.stylegan2.mapping import MappingNetwork
-from synthograph.models.stylegan2.networks import Generator
+from synthograph.models.stylegan2.networks import Discriminator, Generator
 from synthograph.ops.convolution import features_only
 
-PATH_MEAN = "path_length_mean"
+PATH_MEAN, SPREAD = "path_length_mean", "spread"
 
 
 def drawn(batch: Batch, stream: str, *shape: int) -> Tensor:
@@ -60,6 +61,7 @@ class Losses:
         assert isinstance(generator, Generator), "the family builds its own generator"
         self.networks, self.config, self.augment = networks, config, augment
         self.generator, self.spec = generator, generator.spec
+        self.judges = cast(Mapping[str, Discriminator], dict(networks.discriminators.items()))
 
     def phases(self) -> list[Phase]:
         """All phases of a step, in order; a penalty of weight 0 has none."""
@@ -69,19 +71,27 @@ class Losses:
             phases.append(
                 Phase("Greg", "G", config.path_interval, self.path_length, self.update_path_mean)
             )
-        phases.append(Phase("Dmain", "D", 1, self.discriminator_main))
+        phases.append(Phase("Dmain", "D", 1, self.discriminator_main, self.update_spread))
         if config.r1_gamma:
             phases.append(Phase("Dreg", "D", config.r1_interval, self.r1))
         return phases
 
     def generator_main(self, batch: Batch) -> LossTerms:
-        """Fool the discriminators: softplus(-logit), weighted over the modalities."""
+        """Fool the discriminators: softplus(-logit), weighted over the modalities; and keep pairs
+        of a class as far apart as real ones, where that is asked for.
+        """
         image, ws = self._synthesise(batch, "Gmain")
-        logits = self._logits(self.augment(image, batch, "Gmain"), batch.synthetic_labels)
+        seen = self._augmented(image, batch, "Gmain")
+        logits, features = self._judged(seen, batch.synthetic_labels)
         weights = self.config.modality_weights
         losses = {m: softplus(-x) * weights.get(m, 1.0) for m, x in logits.items()}
         total = torch.stack(list(losses.values())).sum(0)
-        stats = {**self._scores("fake", logits), "Loss/G/loss": total.detach()}
+        stats = self._scores("fake", logits)
+        if self.config.spread_weight:
+            penalty, ratio = spread_loss(features, batch.synthetic_labels, self._spread)
+            total = total + self.config.spread_weight * penalty[:, None]
+            stats |= {"Loss/spread": penalty.detach(), "Progress/spread": ratio}
+        stats["Loss/G/loss"] = total.detach()
         return LossTerms(total.mean(), stats, batch_stats={"w": ws[:, 0].detach()})
 
     def update_style_mean(self, means: Mapping[str, Tensor]) -> None:
@@ -123,8 +133,10 @@ class Losses:
         """Distinguish real from synthetic: softplus(synthetic logit) + softplus(-real logit)."""
         with torch.no_grad():
             image, _ = self._synthesise(batch, "Dmain")
-        synthetic = self._logits(self.augment(image, batch, "Dmain/fake"), batch.synthetic_labels)
-        real = self._logits(self.augment(batch.reals, batch, "Dmain/real"), batch.labels)
+        seen = self._augmented(image, batch, "Dmain/fake")
+        synthetic, _ = self._judged(seen, batch.synthetic_labels)
+        seen = self._augmented(batch.reals, batch, "Dmain/real")
+        real, features = self._judged(seen, batch.labels)
         losses = [softplus(synthetic[m]) + softplus(-real[m]) for m in real]
         total = torch.stack(losses).sum(0)
         stats = {
@@ -133,7 +145,17 @@ class Losses:
             "Loss/D/loss": total.detach(),
         }
         signs = torch.cat(list(real.values()), dim=1).detach().sign().mean(1)
-        return LossTerms(total.mean(), stats, real_signs=signs)
+        distances: dict[str, Tensor] = {}
+        if self.config.spread_weight:
+            classes = len(next(iter(self._spread.values())))
+            with torch.no_grad():
+                distances = pair_stats(features, batch.labels, classes)
+        return LossTerms(total.mean(), stats, signs, distances)
+
+    def update_spread(self, means: Mapping[str, Tensor]) -> None:
+        """Move the mean distances of real pairs, where they are kept, towards the batch's."""
+        for name, mean in self._spread.items():
+            follow(mean, means, name, self.config.spread_decay)
 
     def r1(self, batch: Batch) -> LossTerms:
         """Penalise the squared gradient of the logits with respect to the real images before
@@ -142,7 +164,7 @@ class Losses:
         reals = batch.reals.detach().requires_grad_(True)
         augmented = self.augment(reals, batch, "Dreg")
         with self._penalty_precision():
-            logits = self._logits(augmented, batch.labels)
+            logits, _ = self._judged(augmented, batch.labels)
         joint = torch.stack([x.sum() for x in logits.values()]).sum()
         with features_only():
             (gradient,) = torch.autograd.grad(joint, [reals], create_graph=True)
@@ -160,7 +182,7 @@ class Losses:
     def _penalty_precision(self) -> Iterator[None]:
         """Lets the networks compute in fp32 while a penalty's graph is built, if that is asked."""
         wanted = self.networks.fp32_penalties or self.config.penalty_precision == "fp32"
-        parts: list[Any] = [self.generator.synthesis, *self.networks.discriminators.values()]
+        parts: list[Any] = [self.generator.synthesis, *self.judges.values()]
         before = [part.block_dtype for part in parts]
         for part in parts if wanted else []:
             part.block_dtype = torch.float32
@@ -180,10 +202,21 @@ class Losses:
             noise = drawn(batch, f"{phase}/noise", synthesis.noise_pixels)
         return synthesis(ws, noise_mode="random", noise=noise), ws
 
-    def _logits(self, image: Tensor, label: Tensor) -> dict[str, Tensor]:
+    @property
+    def _spread(self) -> dict[str, Tensor]:
+        """Mean distances of real pairs per modality; empty without the spread loss."""
+        kept = self.networks.buffers if self.config.spread_weight else {}
+        return {m: kept[f"{SPREAD}/{m}"] for m in self.spec.modalities if kept}
+
+    def _augmented(self, image: Tensor, batch: Batch, scope: str) -> Tensor:
+        """Augmented images; with the spread loss both of a pair alike."""
+        return self.augment(image, in_pairs(batch) if self.config.spread_weight else batch, scope)
+
+    def _judged(self, image: Tensor, label: Tensor) -> tuple[dict[str, Tensor], Pictures]:
+        """Logits and features of every modality."""
         parts = self.spec.split(image)
-        discriminators = self.networks.discriminators
-        return {m: discriminators[m](part, label) for m, part in parts.items()}
+        found = {m: self.judges[m].judged(part, label) for m, part in parts.items()}
+        return {m: x[0] for m, x in found.items()}, {m: x[1] for m, x in found.items()}
 
     def _scores(self, which: str, logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Scores and signs, the mean over modalities and, where there are several, each."""

@@ -1,0 +1,90 @@
+"""The spread loss, our own: synthetic images of a class shall differ as much as real ones do.
+
+Images come in pairs of one class, and are compared in the pictures that a discriminator has of
+them. The mean distance of real pairs is part of the training state, per class and picture.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+from torch.nn.functional import one_hot, relu
+
+from synthograph.models.base import Batch
+from synthograph.models.config import PAIR
+
+Pictures = Mapping[str, Sequence[Tensor]]
+"""Modality -> pictures [n, c, h, w] of the same images."""
+
+# n image, l picture, y class
+
+
+def in_pairs(batch: Batch) -> Batch:
+    """The batch with one number for both images of a pair, so that both are augmented alike."""
+    return replace(batch, indices=batch.indices - batch.indices % PAIR)
+
+
+def pair_distances(pictures: Sequence[Tensor]) -> Float[Tensor, "pairs l"]:
+    """Root mean square difference of the images of each pair, for every picture."""
+    gaps = (x.float().unflatten(0, (-1, PAIR)) for x in pictures)
+    squares = [(gap[:, 0] - gap[:, 1]).square().mean((1, 2, 3)) for gap in gaps]
+    return (torch.stack(squares, 1) + 1e-12).sqrt()
+
+
+def spread_loss(
+    pictures: Pictures, labels: Tensor, wanted: Mapping[str, Float[Tensor, "y l"]]
+) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
+    """How far the pair of each image falls short of the distance of real pairs, squared, meaned
+    over pictures and summed over modalities; and the mean ratio of the two distances.
+
+    A class of which no real pair was seen yet, whose distance is 0, asks for nothing.
+    """
+    losses, ratios = [], []
+    for name, seen in pictures.items():
+        real = wanted[name][_kinds(labels, len(wanted[name]))[::PAIR]]
+        ratio = torch.where(real > 0, pair_distances(seen) / real.clamp(min=1e-12), 1.0)
+        losses.append(relu(1 - ratio).square().mean(1))
+        ratios.append(ratio.detach().mean(1))
+    loss, ratio = torch.stack(losses).sum(0), torch.stack(ratios).mean(0)
+    return loss.repeat_interleave(PAIR), ratio.repeat_interleave(PAIR)
+
+
+def pair_stats(pictures: Pictures, labels: Tensor, classes: int) -> dict[str, Tensor]:
+    """What `follow` needs of real images, as `LossTerms.batch_stats`."""
+    share = one_hot(_kinds(labels, classes), classes).to(torch.float32)
+    found = {"share": share}
+    for name, seen in pictures.items():
+        distances = pair_distances(seen).repeat_interleave(PAIR, 0)
+        found[f"spread/{name}"] = share[:, :, None] * distances[:, None]
+    return found
+
+
+def follow(
+    mean: Float[Tensor, "y l"],
+    found: Mapping[str, Tensor],
+    name: str,
+    decay: float,
+    unit: Tensor | float = 1.0,
+) -> None:
+    """Move the mean distance of real pairs towards that of a batch, in classes that are in it.
+
+    Args:
+        mean: is changed.
+        found: batch means of what `pair_stats` gave.
+        name: modality.
+        decay: of the mean, per step; the first batch of a class replaces it.
+        unit: factor of the batch's distances.
+    """
+    share = found["share"][:, None]
+    now = found[f"spread/{name}"] / share.clamp(min=1e-12) * unit
+    moved = torch.where(mean == 0, now, mean.lerp(now, 1 - decay))
+    mean.copy_(torch.where(share > 0, moved, mean))
+
+
+def _kinds(labels: Tensor, classes: int) -> Int64[Tensor, " n"]:
+    """The class of each image; 0 where labels are no classes."""
+    if classes == 1:
+        return torch.zeros(len(labels), dtype=torch.int64, device=labels.device)
+    return labels.argmax(1)
