@@ -78,9 +78,17 @@ CASES = [
         r"nearest that is and divides the batch: (\d+)",
         "--batch-gpu {0}",
     ),
+    *(
+        Case(
+            f"train --data set.zip --cfg tiny --batch {batch} --dry-run {SMALL} --device cpu",
+            r"take a --batch of (\d+)",
+            "--batch {0}",
+        )
+        for batch in (3, 9)
+    ),
     Case(
         f"train --data set.zip --cfg tiny --batch 9 --dry-run {SMALL} --device cpu "
-        "--set model.mbstd_group=2",
+        "--set model.mbstd_group=2 --set model.spread_weight=0",
         r"(model\.mbstd_group=\d+) divides it",
         "--set {0}",
     ),

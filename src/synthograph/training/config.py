@@ -5,6 +5,7 @@ gives it. Nothing here imports torch when it is read.
 """
 
 import enum
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -318,25 +319,29 @@ class RunConfig(Config):
     @pydantic.model_validator(mode="after")
     def _groups_fit(self) -> "RunConfig":
         group, microbatch, alike = self.group, self.training.batch_gpu, self.model.images_alike
+        if self._fits(microbatch):
+            return self
+        name, batch = f"model.{self.model.group_setting}", self.training.batch
+        fitting = [n for n in range(group, batch + 1, group) if batch % n == 0 and self._fits(n)]
+        near = min(fitting, key=lambda n: abs(n - microbatch), default=None)
+        rule = f"is no multiple of {name} {group}"
+        way_out = f"the nearest that is and divides the batch: {near}"
         if microbatch % alike:
-            raise ValueError(
-                f"training.batch_gpu {microbatch} must be a multiple of {alike}, the images of one "
-                f"class in a row that a model of the family {self.model.family} needs"
+            rule = (
+                f"must be a multiple of {alike}, the images of one class in a row that a model of "
+                f"the family {self.model.family} needs"
             )
-        if microbatch % group:
-            name = f"model.{self.model.group_setting}"
-            batch = self.training.batch
-            fitting = [n for n in range(group, batch + 1, group) if batch % n == 0]
-            near = min(fitting, key=lambda n: abs(n - microbatch), default=None)
-            way_out = (
-                f"{name}={math.gcd(microbatch, group)} divides it"
-                if near is None
-                else f"the nearest that is and divides the batch: {near}"
-            )
-            raise ValueError(
-                f"training.batch_gpu {microbatch} is no multiple of {name} {group}; {way_out}"
-            )
-        return self
+        if near is None:
+            way_out = f"{name}={math.gcd(microbatch, group)} divides it"
+            if microbatch % alike:
+                larger = next(n for n in itertools.count(batch) if self._fits(n))
+                way_out = f"take a training.batch of {larger}"
+        raise ValueError(f"training.batch_gpu {microbatch} {rule}; {way_out}")
+
+    def _fits(self, microbatch: int) -> bool:
+        """Whether groups and images alike come out whole."""
+        group = min(self.model.group_size, microbatch)
+        return microbatch % math.lcm(group, self.model.images_alike) == 0
 
 
 def archive_path(config: RunConfig) -> Path:

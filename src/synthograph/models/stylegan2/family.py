@@ -14,12 +14,7 @@ from synthograph.models.config import AdamConfig, ModelConfig
 from synthograph.models.mapped import MappedFamily, check_names
 from synthograph.models.stylegan2 import convert, presets, transfer
 from synthograph.models.stylegan2.config import StyleGAN2Config
-from synthograph.models.stylegan2.networks import (
-    Discriminator,
-    Generator,
-    check_channels,
-    discriminator_levels,
-)
+from synthograph.models.stylegan2.networks import Discriminator, Generator, check_channels
 from synthograph.models.stylegan2.phases import PATH_MEAN, SPREAD, Losses
 
 
@@ -47,8 +42,8 @@ class StyleGAN2(MappedFamily):
         trained, buffers = {"G": generator, "D": discriminators}, {PATH_MEAN: torch.zeros(())}
         if own.spread_weight:
             classes = max(len(condition.classes), 1)
-            blocks = len(discriminator_levels(spec, own)) - 1
-            buffers |= {f"{SPREAD}/{m}": torch.zeros(classes, blocks) for m in spec.modalities}
+            means = torch.zeros(classes, spec.grid.doublings)
+            buffers |= {f"{SPREAD}/{m}": means.clone() for m in spec.modalities}
         return base.Networks(generator, discriminators, buffers, trained)
 
     def phases(
@@ -78,8 +73,8 @@ class StyleGAN2(MappedFamily):
                 near = nearest(name, spec.modalities)
                 raise SettingError(f"modality_weights.{name}", near, unknown=True)
         check_channels(spec, own)
-        if own.spread_weight and len(discriminator_levels(spec, own)) == 1:
-            rule = "must be 0 where images have one level: there are no features to compare"
+        if own.spread_weight and not spec.grid.doublings:
+            rule = "must be 0 for images this small: there are no features to compare"
             raise SettingError("spread_weight", rule, value=str(own.spread_weight))
 
     def from_checkpoint(self, content: object) -> base.ImportedModel | None:
