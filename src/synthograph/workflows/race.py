@@ -46,7 +46,7 @@ SECONDS = 300.0
 """Longest training of a candidate in the race."""
 SHARE = 0.5
 """Largest share of its whole training that a candidate has in the race. After a quarter of it ranks
-still turn: on cells `tiny-projected` is behind `tiny` at 77 seconds and before it at 132.
+still turn: on cells `tiny-projected` was behind `tiny` of then at 77 seconds, before it at 132.
 """
 TIMED, STEPS = 8.0, 16
 """Seconds to time a candidate, at most about; and steps, with every phase of them."""
