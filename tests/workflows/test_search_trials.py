@@ -38,7 +38,8 @@ def distance(run: TrialRun, kimg: float) -> dict[str, float]:
     return {"kernel": (steps - 1) ** 2 + 0.01 * (run.seed % 3) + 1 / kimg, "recall": 0.5}
 
 
-GAMMA = 0.0002 * 8 * 8 / 16
+GAMMA = 0.0005 * 8 * 8
+"""The preset's, for images of 8x8."""
 
 
 def searched(folder: Path, cells: Path, text: str = SPACE, **more: object) -> Search:
