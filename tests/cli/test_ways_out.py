@@ -81,10 +81,10 @@ CASES = [
     *(
         Case(
             f"train --data set.zip --cfg tiny --batch {batch} --dry-run {SMALL} --device cpu",
-            r"take a --batch of (\d+)",
-            "--batch {0}",
+            r"take (\d+) for --batch and training.batch_gpu",
+            "--batch {0} --batch-gpu {0}",
         )
-        for batch in (3, 9)
+        for batch in ("3", "9", "9 --batch-gpu 3")
     ),
     Case(
         f"train --data set.zip --cfg tiny --batch 9 --dry-run {SMALL} --device cpu "

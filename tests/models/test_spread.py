@@ -44,7 +44,7 @@ def test_the_gradient_drives_a_pair_apart() -> None:
 
 def test_means_follow_the_classes_of_a_batch() -> None:
     pictures, labels = drawn(), torch.eye(3)[[1, 1, 1, 1]]
-    found = pair_stats(pictures, labels, 3)
+    found = pair_stats(pictures, labels, dict.fromkeys(pictures, torch.zeros(3, 2)))
     assert all(len(rows) == 4 for rows in found.values()), "a row per image"
     means = {name: rows.mean(0) for name, rows in found.items()}
     for name, seen in pictures.items():
@@ -59,5 +59,5 @@ def test_means_follow_the_classes_of_a_batch() -> None:
 
 
 def test_label_vectors_are_one_class() -> None:
-    found = pair_stats(drawn(), torch.rand(4, 5), 1)
+    found = pair_stats(drawn(), torch.rand(4, 5), dict.fromkeys(drawn(), torch.zeros(1, 2)))
     assert found["share"].eq(1).all() and found["share"].shape == (4, 1)

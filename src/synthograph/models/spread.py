@@ -51,8 +51,11 @@ def spread_loss(
     return loss.repeat_interleave(PAIR), ratio.repeat_interleave(PAIR)
 
 
-def pair_stats(pictures: Pictures, labels: Tensor, classes: int) -> dict[str, Tensor]:
-    """What `follow` needs of real images, as `LossTerms.batch_stats`."""
+def pair_stats(
+    pictures: Pictures, labels: Tensor, means: Mapping[str, Float[Tensor, "y l"]]
+) -> dict[str, Tensor]:
+    """What `follow` needs of real images to move these means, as `LossTerms.batch_stats`."""
+    classes = len(next(iter(means.values())))
     share = one_hot(_kinds(labels, classes), classes).to(torch.float32)
     found = {"share": share}
     for name, seen in pictures.items():

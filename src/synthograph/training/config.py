@@ -325,17 +325,18 @@ class RunConfig(Config):
         fitting = [n for n in range(group, batch + 1, group) if batch % n == 0 and self._fits(n)]
         near = min(fitting, key=lambda n: abs(n - microbatch), default=None)
         rule = f"is no multiple of {name} {group}"
-        way_out = f"the nearest that is and divides the batch: {near}"
         if microbatch % alike:
             rule = (
                 f"must be a multiple of {alike}, the images of one class in a row that a model of "
                 f"the family {self.model.family} needs"
             )
-        if near is None:
+        if near is not None:
+            way_out = f"the nearest that is and divides the batch: {near}"
+        elif microbatch % alike:
+            larger = next(n for n in itertools.count(batch) if self._fits(n))
+            way_out = f"take {larger} for training.batch and training.batch_gpu"
+        else:
             way_out = f"{name}={math.gcd(microbatch, group)} divides it"
-            if microbatch % alike:
-                larger = next(n for n in itertools.count(batch) if self._fits(n))
-                way_out = f"take a training.batch of {larger}"
         raise ValueError(f"training.batch_gpu {microbatch} {rule}; {way_out}")
 
     def _fits(self, microbatch: int) -> bool:

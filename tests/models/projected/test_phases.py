@@ -15,7 +15,7 @@ from synthograph.models.projected.config import ProjectedConfig
 from synthograph.models.projected.family import Projected
 from synthograph.models.projected.networks import Discriminator, Head, NormalisedConv
 from synthograph.models.projected.phases import Losses
-from synthograph.models.spread import pair_distances
+from synthograph.models.spread import pair_distances, spread_loss
 from synthograph.training.augmentation import set_strength
 from synthograph.training.config import RunConfig
 from synthograph.training.presets import resolve
@@ -80,6 +80,20 @@ def test_pairs_share_a_draw_of_the_augmentation(tmp_path: Path) -> None:
     set_strength(apart.pipe, 1)
     seen = parts_of(apart)[2]._mixed(equal, batch, "test")["image"]
     assert float(pair_distances(seen).max()) > 1e-2
+
+
+def test_the_spread_loss_asks_for_the_distances_that_heads_keep(tmp_path: Path) -> None:
+    made = session(tmp_path)
+    first, _, losses, head = parts_of(made)
+    head.spread.copy_(torch.tensor([[50.0, 0.01], [40.0, 0.0]]))
+    batch = made.batch(4)
+    with torch.no_grad():
+        mixed = losses._mixed(losses._synthesise(batch)[0], batch, "Gmain")
+    expected, ratio = spread_loss(mixed, batch.synthetic_labels, {"image": head.spread})
+    stats = first.loss(batch).stats
+    assert float(expected.min()) > 0.1, "the first picture falls short"
+    torch.testing.assert_close(stats["Loss/spread"], expected)
+    torch.testing.assert_close(stats["Progress/spread"], ratio)
 
 
 def test_the_mean_distance_follows_real_pairs(tmp_path: Path) -> None:

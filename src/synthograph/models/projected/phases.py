@@ -49,8 +49,7 @@ class Losses:
         total = -score * len(logits)
         stats = self._scores("fake", logits)
         if self.config.spread_weight:
-            wanted = {m: head.spread for m, head in self.heads.items()}
-            penalty, ratio = spread_loss(mixed, batch.synthetic_labels, wanted)
+            penalty, ratio = spread_loss(mixed, batch.synthetic_labels, self._spread)
             total = total + self.config.spread_weight * penalty
             stats |= {"Loss/spread": penalty.detach(), "Progress/spread": ratio}
         stats["Loss/G/loss"] = total.detach()
@@ -84,8 +83,7 @@ class Losses:
             for m, pictures in real.items()
         }
         if self.config.pairs:
-            classes = len(next(iter(self.heads.values())).spread)
-            found |= pair_stats(real, batch.labels, classes)
+            found |= pair_stats(real, batch.labels, self._spread)
         return LossTerms(total.mean(), stats, signs, found)
 
     def update_discriminators(self, means: Mapping[str, Tensor]) -> None:
@@ -126,6 +124,11 @@ class Losses:
         size, strides, taps = self._size, strides_of(self.config), self.networks.taps
         assert taps is not None, "training hands them over"
         return {m: self.heads[m].mixed(taps(part, size, strides)) for m, part in parts.items()}
+
+    @property
+    def _spread(self) -> dict[str, Tensor]:
+        """Mean distances of real pairs per modality."""
+        return {m: head.spread for m, head in self.heads.items()}
 
     @property
     def _size(self) -> tuple[int, int]:

@@ -147,9 +147,8 @@ class Losses:
         signs = torch.cat(list(real.values()), dim=1).detach().sign().mean(1)
         distances: dict[str, Tensor] = {}
         if self.config.spread_weight:
-            classes = len(next(iter(self._spread.values())))
             with torch.no_grad():
-                distances = pair_stats(features, batch.labels, classes)
+                distances = pair_stats(features, batch.labels, self._spread)
         return LossTerms(total.mean(), stats, signs, distances)
 
     def update_spread(self, means: Mapping[str, Tensor]) -> None:
@@ -205,8 +204,9 @@ class Losses:
     @property
     def _spread(self) -> dict[str, Tensor]:
         """Mean distances of real pairs per modality; empty without the spread loss."""
-        kept = self.networks.buffers if self.config.spread_weight else {}
-        return {m: kept[f"{SPREAD}/{m}"] for m in self.spec.modalities if kept}
+        if not self.config.spread_weight:
+            return {}
+        return {m: self.networks.buffers[f"{SPREAD}/{m}"] for m in self.spec.modalities}
 
     def _augmented(self, image: Tensor, batch: Batch, scope: str) -> Tensor:
         """Augmented images; with the spread loss both of a pair alike."""

@@ -104,7 +104,7 @@ def _tiny(spec: ImageSpec, _: int) -> JsonObject:
     Few channels and no path length, which is the dearest penalty; small batches and a shorter
     average, because a run of a few ten kimg ends long before the published ones have warmed up.
     Images of a class get varied by the spread loss. It holds a higher learning rate and an R1 of 40
-    times the published formula, with which images form earlier (docs/results/families.md).
+    times the published formula, with which images form earlier (docs/results/tiny.md).
     Snapshots come often, metrics never.
     """
     adam = {"lr": 0.006, "beta1": 0.0, "beta2": 0.99, "eps": 1e-8}
