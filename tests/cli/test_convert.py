@@ -77,6 +77,16 @@ def test_targets_are_looked_at_before_the_source(
     assert len(list(tmp_path.iterdir())) == 2
 
 
+@pytest.mark.parametrize("option", ["--public", "--fp16"])
+def test_options_of_networks_are_refused_for_archives(
+    run: Typed, archive: Path, tmp_path: Path, option: str
+) -> None:
+    code, _, error = run(archive, tmp_path / "folder", "--to", "imagefolder", option)
+    assert code == 2
+    assert f"{option} is about networks, {archive} is an archive: leave {option} out" in error
+    assert run(archive, tmp_path / "folder", "--to", "imagefolder")[0] == 0
+
+
 def test_refusals(run: Typed, tmp_path: Path) -> None:
     source, target = NVIDIA / "cond2_rgb_32.pkl", tmp_path / "x.safetensors"
     target.write_bytes(b"kept")

@@ -425,6 +425,39 @@ def test_convert_and_share(saved: Path, tmp_path: Path) -> None:
     assert load(kept).info.group_digests == ["a" * 16]
 
 
+def test_convert_to_16_bits(saved: Path, tmp_path: Path) -> None:
+    target = tmp_path / "half.safetensors"
+    for path, before in zip(
+        convert(saved, target, fp16=True), (saved, partner(saved)), strict=True
+    ):
+        tensors, given = read_tensors(path)[0], read_tensors(before)[0]
+        assert {t.dtype for t in tensors.values()} == {torch.float16}
+        size = {
+            name: sum(t.nbytes for t in ts.values())
+            for name, ts in (("now", tensors), ("before", given))
+        }
+        assert 2 * size["now"] == size["before"]
+    ours, theirs = load(target), load(saved)
+    z, label = torch.randn(3, 8), torch.eye(2)[[0, 1, 0]]
+    images = [s.generator(z, label, noise_mode="const") for s in (ours, theirs)]
+    assert images[0].dtype is torch.float32
+    torch.testing.assert_close(*images, rtol=0, atol=2 / 255)
+    assert not torch.equal(*images)
+    assert list(ours.discriminators) == ["vis", "nir"]
+
+
+def test_what_16_bits_cannot_hold(saved: Path, tmp_path: Path) -> None:
+    tensors, document = read_tensors(saved)
+    name = next(n for n in tensors if n.endswith("weight"))
+    tensors[name] = tensors[name] * 0 + 1e5
+    write_tensors(saved, tensors, document)
+    partner(saved).unlink()
+    with pytest.raises(UserError, match=f"{name} are too large for 16 bits: leave --fp16 out"):
+        convert(saved, tmp_path / "half.safetensors", fp16=True)
+    convert(saved, tmp_path / "whole.safetensors")
+    assert not (tmp_path / "half.safetensors").exists()
+
+
 @pytest.mark.parametrize("file", ["generator", "discriminators"])
 def test_convert_on_a_full_disk_names_the_target(
     saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str

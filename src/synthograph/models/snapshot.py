@@ -18,7 +18,7 @@ from typing import Any
 
 import pydantic
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from synthograph.core.config import Config
 from synthograph.core.errors import UserError
@@ -339,13 +339,12 @@ def save_snapshot(folder: Path, info: SnapshotInfo, ema: nn.Module, networks: Ne
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{GENERATOR}-{snapshot_number(folder, info.images_seen)}{SUFFIX}"
     write_tensors(path, ema.state_dict(), info.tree())
-    _write_partner(partner(path), networks, path)
+    _write_partner(partner(path), networks.tensors(), path)
     return path
 
 
-def _write_partner(path: Path, networks: Networks, generator: Path) -> None:
-    document = {"format": 1, OWNER: sha256_file(generator)}
-    write_tensors(path, networks.tensors(), document)
+def _write_partner(path: Path, tensors: Mapping[str, Tensor], generator: Path) -> None:
+    write_tensors(path, tensors, {"format": 1, OWNER: sha256_file(generator)})
 
 
 def partner(path: Path) -> Path:
@@ -369,7 +368,7 @@ def owner(path: Path) -> Path:
     return path.with_name(path.name.replace(PARTNER, GENERATOR, 1))
 
 
-def convert(source: Path, target: Path, *, public: bool = False) -> list[Path]:
+def convert(source: Path, target: Path, *, public: bool = False, fp16: bool = False) -> list[Path]:
     """Write a snapshot of any readable kind as safetensors, with its discriminators where it has
     them.
 
@@ -378,12 +377,14 @@ def convert(source: Path, target: Path, *, public: bool = False) -> list[Path]:
         target: the generator's file; `partner(target)` is the discriminators'.
         public: leave out the digests by which a holder of an image could test for it, and the
             folders of private files; see `without_digests`.
+        fp16: weights in 16 bits, which takes half the space; `load` gives fp32 again.
 
     Returns:
         The files that were written, the generator's first.
 
     Raises:
-        UserError: the source is refused, or a target has another ending or exists.
+        UserError: the source is refused, a target has another ending or exists, or a weight is too
+            large for 16 bits.
     """
     if target.suffix != SUFFIX:
         raise UserError(f"{target}: a snapshot's name ends in {SUFFIX}")
@@ -398,15 +399,29 @@ def convert(source: Path, target: Path, *, public: bool = False) -> list[Path]:
     networks = snapshot.training_networks if snapshot.has_discriminators else None
     tree = snapshot.info.tree() | {"converted_from": snapshot.sha256}
     document = SnapshotInfo.parse(without_digests(tree) if public else tree).tree()
-    weights = snapshot.generator.state_dict()
+    weights: Mapping[str, Tensor] = snapshot.generator.state_dict()
+    further: Mapping[str, Tensor] = {} if networks is None else networks.tensors()
+    if fp16:
+        weights, further = _in_16_bits(weights, source), _in_16_bits(further, source)
     if networks is None:
         write_tensors(target, weights, document)
         return [target]
     # both are complete before the first of them gets its name
     with atomic_path(target) as generator, atomic_path(partner(target)) as rest:
         write_tensors(generator, weights, document)
-        _write_partner(rest, networks, generator)
+        _write_partner(rest, further, generator)
     return [target, partner(target)]
+
+
+def _in_16_bits(tensors: Mapping[str, Tensor], source: Path) -> dict[str, Tensor]:
+    """The tensors with their fractional numbers in fp16."""
+    found = {name: t.half() if t.is_floating_point() else t for name, t in tensors.items()}
+    for name, tensor in found.items():
+        if not tensor.isfinite().all():
+            raise UserError(
+                f"{source}: the numbers of {name} are too large for 16 bits: leave --fp16 out"
+            )
+    return found
 
 
 def without_digests(tree: JsonObject) -> JsonObject:

@@ -88,8 +88,10 @@ def run(request: ConvertRequest, *, progress: Progress) -> ConvertResult | FullA
         UserError: the source is refused, or a target cannot be written.
     """
     if request.to is not None:
+        _refuse_network_options(request)
         return _exchanged(request, FORMATS[request.to], progress)
     if is_linked(request.source):
+        _refuse_network_options(request)
         return _with_images(request, progress)
     _refuse_archive(request)
     path = find_snapshot(request.source)
@@ -102,8 +104,22 @@ def run(request: ConvertRequest, *, progress: Progress) -> ConvertResult | FullA
             f"note: there is no {snapshot.partner(path).name} beside it, so the copy is the "
             "generator alone: it makes images, but training cannot go on from it"
         )
-    written = snapshot.convert(path, request.target, public=request.public)
+    written = snapshot.convert(path, request.target, public=request.public, fp16=request.fp16)
     return ConvertResult(written, request.public)
+
+
+def _refuse_network_options(request: ConvertRequest) -> None:
+    """Options of networks mean nothing for an archive.
+
+    Raises:
+        UserError: one is given.
+    """
+    for name in ("public", "fp16"):
+        if getattr(request, name):
+            option = request.flags()[name]
+            raise UserError(
+                f"{option} is about networks, {request.source} is an archive: leave {option} out"
+            )
 
 
 def _refuse_archive(request: ConvertRequest) -> None:

@@ -436,6 +436,9 @@ class ConvertRequest(Request):
         description="leave out the digests of groups and images, by which a holder of an image "
         "could test whether it was trained on, and the folders that private files lay in",
     )
+    fp16: bool = Field(
+        False, description="weights in 16 bits: files of half the size, images nearly the same"
+    )
 
 
 class ModelsRequest(Request):
