@@ -3,7 +3,8 @@
 Layers are matched by the longer side of their level, modalities by their name, else by their number
 of channels, classes by their name. Where shapes differ, a rule keeps what the network computes: a
 head of one channel gives the mean of the source's channels, a from-image layer answers to a grey
-image as the source does, a label changes nothing until training gives it a meaning. What no rule
+image as the source does. Labels that the source does not know are read with fresh weights, so that
+classes differ from the first image on: where they begin alike, they stay so for long. What no rule
 covers stays fresh.
 """
 
@@ -219,47 +220,53 @@ class _WeightMapper:
     def embedding(self, name: str, donor: str) -> WeightInit | None:
         """Weight of a label's embedding [e, classes]: a column per class, see `match_classes`.
 
-        A class that the source does not know gets the mean over those that it knows. Columns are
-        scaled by the root of the ratio of class counts, which takes 1 / sqrt(fan in) into account.
+        A class that the source does not know keeps its fresh column. The others are scaled by the
+        root of the ratio of class counts, which takes 1 / sqrt(fan in) into account.
         """
         fresh, x = self.wanted[name], self.given[donor]
         if len(x) != len(fresh):
             return None
         if self.classes == list(range(x.shape[1])):
             return WeightInit(x, (donor,))
-        mean = x.mean(1)
-        columns = [mean if k is None else x[:, k] for k in self.classes]
-        value = torch.stack(columns, dim=1) * math.sqrt(fresh.shape[1] / x.shape[1])
+        if all(k is None for k in self.classes):
+            return None
+        known = x * math.sqrt(fresh.shape[1] / x.shape[1])
+        columns = [fresh[:, i] if k is None else known[:, k] for i, k in enumerate(self.classes)]
+        value = torch.stack(columns, dim=1)
         names = self.target.condition.classes or map(str, range(len(self.classes)))
         unknown = [n for n, k in zip(names, self.classes, strict=True) if k is None]
-        how = f"mean over the source's classes for {', '.join(unknown)}"
+        how = f"fresh columns for {', '.join(unknown)}"
         return WeightInit(value, (donor,), how if unknown else "columns by class name")
 
     def mapping(self, name: str, donor: str) -> WeightInit | None:
         """Layers from latent to style; the first one also reads the label's embedding."""
-        x = self.given[donor]
         before, after = _config(self.source), _config(self.target)
         gained = bool(self.target.condition.width) - bool(self.source.condition.width)
-        start: WeightInit | None = WeightInit(x, (name,))
+        x = self._mapping_weight(donor)
+        how = (
+            "" if before.mapping_rate == after.mapping_rate else "scaled to the other mapping_rate"
+        )
+        start: WeightInit | None = WeightInit(x, (name,), how)
         if ".layers.0." in name and gained:
             same_latent = before.z_dim == after.z_dim
             change = self._with_label if gained > 0 else self._without_label
             start = change(name, x) if same_latent else None
-        if start is None or start.value.shape != self.wanted[name].shape:
-            return None
-        if before.mapping_rate == after.mapping_rate:
-            return start
-        scaled = start.value * (before.mapping_rate / after.mapping_rate)
-        return WeightInit(scaled, start.sources, start.how or "scaled to the other mapping_rate")
+        fits = start is not None and start.value.shape == self.wanted[name].shape
+        return start if fits else None
+
+    def _mapping_weight(self, name: str) -> Tensor:
+        """The source's tensor of a mapping layer, as the target's mapping_rate needs it."""
+        before, after = _config(self.source), _config(self.target)
+        return self.given[name] * (before.mapping_rate / after.mapping_rate)
 
     def _with_label(self, name: str, x: Tensor) -> WeightInit:
-        """Columns for the label are zero: the style does not depend on it at first."""
-        if name.endswith("bias"):
+        """Columns for the label stay fresh."""
+        fresh = self.wanted[name]
+        if name.endswith("bias") or len(x) != len(fresh):
             return WeightInit(x, (name,))
-        wide = self.wanted[name].shape[1]
-        zeros = x.new_zeros(len(x), max(wide - x.shape[1], 0))
-        grown = torch.cat((x * math.sqrt(wide / x.shape[1]), zeros), dim=1)
-        return WeightInit(grown, (name,), "zero for the label: all classes begin alike")
+        known = x.shape[1]
+        grown = torch.cat((x * math.sqrt(fresh.shape[1] / known), fresh[:, known:]), dim=1)
+        return WeightInit(grown, (name,), "fresh columns for the label")
 
     def _without_label(self, name: str, x: Tensor) -> WeightInit:
         """What the label contributed goes, in its mean over the classes, to the bias."""
@@ -267,7 +274,7 @@ class _WeightMapper:
         assert isinstance(generator, Generator), "the family builds its own generator"
         embed = generator.mapping.embed
         assert embed is not None, "the source is conditional"
-        weight = self.given[name.replace("bias", "weight")]
+        weight = self._mapping_weight(name.replace("bias", "weight"))
         wide = weight.shape[1]
         if name.endswith("weight"):
             return WeightInit(
