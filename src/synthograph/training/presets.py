@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from synthograph.core.config import merge
-from synthograph.core.errors import SettingError
+from synthograph.core.errors import SettingError, UserError
 from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.models.base import Family
@@ -31,7 +31,7 @@ def resolve(
     for part in over:
         asked = merge(asked, part)
     named = asked.get("model", {}).get("family")
-    kind = family_of_preset(preset) if named is None else family(named)
+    kind = family_of_preset(preset) if named is None else _family_with(named, preset)
     wanted = asked.get("training", {})
     tree = kind.preset(chosen(kind, preset, wanted.get("kimg")), spec, gpus)
     if (
@@ -42,6 +42,22 @@ def resolve(
     config = RunConfig.parse(merge(tree, asked))
     check_model(spec, config.model)
     return config
+
+
+def _family_with(name: str, preset: str) -> Family:
+    """The family of that name, if the preset is not one of another family.
+
+    Raises:
+        UserError: it is, or there is no such family or preset.
+    """
+    kind = family(name)
+    if RACES.get(preset, (preset,))[0] in kind.preset_names():
+        return kind
+    other = family_of_preset(preset).name
+    raise UserError(
+        f"preset {preset} is of the family {other}, the networks are to be of the family {name}: "
+        f"take one of its presets, {', '.join(kind.preset_names())}"
+    )
 
 
 def chosen(kind: Family, preset: str, kimg: object) -> str:
