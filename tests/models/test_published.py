@@ -7,7 +7,8 @@ import pytest
 
 from synthograph.core.errors import UserError
 from synthograph.core.untrusted.download import is_offline
-from synthograph.models.published import HOST, PUBLISHED, fetch, licence, locate
+from synthograph.models.published import HOST, OWN, PUBLISHED, fetch, licence, locate
+from synthograph.models.snapshot import load, partner
 from tests.core.untrusted.test_download import Answer, Server, left_behind
 
 URL = "https://example.org/some%20nets/network-snapshot-000100.pkl"
@@ -54,6 +55,21 @@ def test_published_names(name: str, tmp_path: Path) -> None:
     assert server.asked == [PUBLISHED[name]]
     assert path == tmp_path / "weights" / PUBLISHED[name].rpartition("/")[2]
     assert path.suffix == ".pkl"
+
+
+def test_networks_of_our_own_are_small_and_tell_nothing(tmp_path: Path) -> None:
+    assert sorted(OWN) == ["phantom:knee", "phantom:skin"]
+    for name in OWN:
+        snapshot = load(locate(name))
+        assert list(snapshot.discriminators) == ["image"]
+        assert (snapshot.info.spec.height, snapshot.info.spec.width) == (64, 64)
+        assert not snapshot.info.group_digests and not snapshot.info.image_digests
+        assert licence(name) is None
+    files = [file for path in OWN.values() for file in (path, partner(path))]
+    assert sum(file.stat().st_size for file in files) < 3e6
+    assert not left_behind(tmp_path), "nothing is downloaded"
+    with pytest.raises(UserError, match="did you mean 'phantom:skin'"):
+        locate("phantom:skim")
 
 
 def test_licence() -> None:
@@ -123,7 +139,7 @@ def test_paths_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert locate("./ffhq256") == Path("ffhq256")
     assert locate(str(tmp_path)) == tmp_path
     assert locate("missing.pkl") == Path("missing.pkl")  # whoever reads it says that it is missing
-    with pytest.raises(UserError, match="neither a file nor a published network"):
+    with pytest.raises(UserError, match="neither a file nor a known network"):
         locate("fhq256")
     monkeypatch.setenv("SYNTHOGRAPH_OFFLINE", "1")
     with pytest.raises(UserError, match="forbids downloads"):

@@ -8,7 +8,9 @@ from synthograph.archive.reader import open_archive
 from synthograph.core.console import heard_by, say
 from synthograph.core.errors import StoppedError, UserError
 from synthograph.core.progress import Silent
+from synthograph.core.untrusted.documents import JsonObject
 from synthograph.workflows import train, training_lines
+from synthograph.workflows.requests import TrainRequest
 from synthograph.workflows.study_folds import Fold
 from synthograph.workflows.study_generators import Making, generator_config
 from synthograph.workflows.study_settings import StudySettings
@@ -70,4 +72,39 @@ def test_settings_that_the_study_decides_are_refused(tmp_path: Path, fixed: str)
     archive = make_archive(tmp_path / "a.zip")
     settings = StudySettings.parse({"data": archive, "generator": {"settings": [fixed]}})
     with pytest.raises(UserError, match="generator: settings: .* is decided by the study: give it"):
+        generator_config(settings, open_archive(archive), "cpu")
+
+
+def test_generators_start_from_phantoms(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    archive = make_archive(tmp_path / "a.zip")
+    given = {"preset": "auto", "init_from": "phantom:skin"}
+    settings = StudySettings.parse({"data": archive, "generator": given})
+    assert generator_config(settings, open_archive(archive), "cpu").model.channel_max == 64
+    asked = []
+
+    def told(request: TrainRequest, **_: object) -> None:
+        asked.append(request.init_from)
+        raise StoppedError("stopped")
+
+    monkeypatch.setattr(train, "run", told)
+    making = Making(settings, Fold(1, open_archive(archive), []), 0, archive, tmp_path, None, "cpu")
+    with pytest.raises(StoppedError):
+        making.run(Silent())
+    assert asked == ["phantom:skin"]
+
+
+@pytest.mark.parametrize(
+    ("generator", "message"),
+    [
+        ({"init_from": "runs/00000-a"}, "may have seen patients of the study; only phantom:skin"),
+        ({"init_from": "phantom:skin", "preset": "quick"}, "name one of them, tiny or tiny-proj"),
+        ({"init_from": "phantom:skin", "preset": "tiny-progressive"}, "is of the family stylegan1"),
+    ],
+)
+def test_weights_that_a_study_does_not_start_from(
+    tmp_path: Path, generator: JsonObject, message: str
+) -> None:
+    archive = make_archive(tmp_path / "a.zip")
+    settings = StudySettings.parse({"data": archive, "generator": generator})
+    with pytest.raises(UserError, match=message):
         generator_config(settings, open_archive(archive), "cpu")

@@ -1,4 +1,5 @@
-"""Snapshots by name or address: published networks, downloaded once into the cache.
+"""Snapshots by name or address: starting weights of our own, which lie in the package, and
+published networks, downloaded once into the cache.
 
 Nothing is downloaded that the cache holds already, so a machine without connection works with files
 that were put there.
@@ -32,6 +33,12 @@ PUBLISHED = {
 }
 """Published name -> address."""
 
+OWN = {
+    f"phantom:{kind}": Path(__file__).parent / "phantoms" / f"{kind}.safetensors"
+    for kind in ("skin", "knee")
+}
+"""Name -> file in the package: small networks that learned phantoms, see docs/results/tiny.md."""
+
 LICENCE = (
     "these published weights carry the NVIDIA Source Code License: for research and other "
     "non-commercial use only, which holds for what is trained from them as well"
@@ -39,13 +46,15 @@ LICENCE = (
 
 
 def locate(text: str, *, track: Track | None = None) -> Path:
-    """The file or folder that a user means by a path, an https address or a published name;
-    `./NAME` is a path even where NAME is published.
+    """The file or folder that a user means by a path, an https address or a name that is ours or
+    published; `./NAME` is a path even where NAME is such a name.
 
     Raises:
         UserError: an address that is not https, a name that is neither published nor a path, or a
             download that failed.
     """
+    if text in OWN:
+        return OWN[text]
     if text in PUBLISHED or "://" in text:
         return fetch(text, track=track)
     path = Path(text)
@@ -53,7 +62,7 @@ def locate(text: str, *, track: Track | None = None) -> Path:
         known = path.exists()
     if not known and path.name == text and not path.suffix:
         raise UserError(
-            f"{text!r} is neither a file nor a published network: {nearest(text, PUBLISHED)}"
+            f"{text!r} is neither a file nor a known network: {nearest(text, [*OWN, *PUBLISHED])}"
         )
     return path
 

@@ -451,7 +451,9 @@ class TrainRequest(_Settings):
         1, ge=1, description="processes that train together, one per GPU (or CPU share)"
     )
     init_from: str | None = Field(
-        None, description="start with the weights of a snapshot: file, run, https URL or name"
+        None,
+        description="start with the weights of a snapshot: file, run, https URL, or a name such as "
+        "phantom:skin (small images, short trainings) or ffhq256",
     )
     resume: Path | None = Field(None, description="run directory to go on with")
     require_exact: bool = Field(False, description="resume only if bit for bit the same")

@@ -16,7 +16,10 @@ from synthograph.core.progress import Progress
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.downstream import mixing
 from synthograph.downstream.mixing import Counts
-from synthograph.models.registry import style_family
+from synthograph.models.published import OWN
+from synthograph.models.registry import RACES, style_family
+from synthograph.models.snapshot import load
+from synthograph.models.transfer import defaults
 from synthograph.training.config import RunConfig, TrackingConfig
 from synthograph.training.setup import resolve_run
 from synthograph.workflows import generate, train
@@ -26,7 +29,12 @@ from synthograph.workflows.study_checks import Source
 from synthograph.workflows.study_folds import Fold
 from synthograph.workflows.study_jobs import JobRecord
 from synthograph.workflows.study_masks import MaskMaking
-from synthograph.workflows.study_settings import Condition, MixRule, StudySettings
+from synthograph.workflows.study_settings import (
+    Condition,
+    GeneratorSettings,
+    MixRule,
+    StudySettings,
+)
 from synthograph.workflows.training_lines import told
 
 RUNS = "runs"
@@ -120,6 +128,7 @@ class Making:
                 "seed": generator_seed(self.settings, self.fold.number, self.draw),
                 "metrics": "none",  # nothing chooses among its snapshots
                 "settings": generator.settings,
+                "init_from": generator.init_from,
                 "save_every": SAVE_MINUTES,
                 "outdir": runs,
                 "device": self.device,
@@ -182,11 +191,31 @@ def generator_config(settings: StudySettings, archive: Archive, device: str) -> 
     tree = {"data": {"cond": cond}, "device": device, "training": kimg}
     fixed = parse_assignments(generator.settings)
     refuse_decided(flatten(fixed), DECIDED, "generator: settings", "study")
-    parts = [fixed, tree]
-    config = resolve_run(archive, generator.preset, parts)[0]
+    below = [] if generator.init_from is None else [_start_settings(generator)]
+    config = resolve_run(archive, generator.preset, [*below, fixed, tree])[0]
     if settings.labels:
         style_family(config.model.family)
     return config
+
+
+def _start_settings(generator: GeneratorSettings) -> JsonObject:
+    """What a generator takes over from the weights that it starts with.
+
+    Raises:
+        UserError: they may have seen patients of the study, or the preset is a race.
+    """
+    name = generator.init_from
+    if name not in OWN:
+        raise UserError(
+            f"generator.init_from: {name!r} may have seen patients of the study; only "
+            f"{' and '.join(OWN)} are known to have seen none"
+        )
+    if generator.preset in RACES:
+        raise UserError(
+            f"generator.init_from is a network of one family, preset {generator.preset} tries "
+            f"several: name one of them, {' or '.join(RACES[generator.preset])}"
+        )
+    return defaults(load(OWN[name]))
 
 
 def generator_seed(settings: StudySettings, fold: int, draw: int) -> int:

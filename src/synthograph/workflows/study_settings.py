@@ -188,6 +188,9 @@ class GeneratorSettings(Config):
     preset: str = Field("tiny", description="preset of training; tiny is for processors")
     kimg: float | None = Field(None, gt=0, description="thousands of images; the preset's")
     settings: list[str] = Field([], description="further settings of training as a.b=value")
+    init_from: str | None = Field(
+        None, description="start with weights that learned phantoms: phantom:skin, phantom:knee"
+    )
     trunc: float = Field(1.0, ge=0, description="truncation psi; 1 is full diversity")
     snapshots: list[Path] = Field(
         [], description="trained before; each serves the folds whose images it did not see"
@@ -204,6 +207,8 @@ class GeneratorSettings(Config):
             raise ValueError("snapshots and sets exclude each other: give one of them")
         if self.trained_on and not self.sets:
             raise ValueError("trained_on speaks of sets: name them as generator.sets")
+        if self.init_from and not self.trains:
+            raise ValueError("init_from is about training, snapshots and sets were made before")
         return self
 
     @property
