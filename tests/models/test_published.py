@@ -6,8 +6,18 @@ from pathlib import Path
 import pytest
 
 from synthograph.core.errors import UserError
+from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.download import is_offline
-from synthograph.models.published import HOST, OWN, PUBLISHED, fetch, licence, locate
+from synthograph.models.published import (
+    HOST,
+    OWN,
+    PUBLISHED,
+    absolute,
+    fetch,
+    licence,
+    locate,
+    suggested,
+)
 from synthograph.models.snapshot import load, partner
 from tests.core.untrusted.test_download import Answer, Server, left_behind
 
@@ -70,6 +80,30 @@ def test_networks_of_our_own_are_small_and_tell_nothing(tmp_path: Path) -> None:
     assert not left_behind(tmp_path), "nothing is downloaded"
     with pytest.raises(UserError, match="did you mean 'phantom:skin'"):
         locate("phantom:skim")
+
+
+@pytest.mark.parametrize(
+    ("modalities", "side", "kimg", "name"),
+    [
+        ({"image": 3}, 32, 20, "phantom:skin"),
+        ({"image": 1}, 64, 60, "phantom:knee"),
+        ({"vis": 3, "nir": 1}, 32, 20, None),
+        ({"image": 3}, 128, 20, None),
+        ({"image": 3}, 32, 400, None),
+    ],
+)
+def test_a_start_is_suggested_where_it_was_measured_to_help(
+    modalities: dict[str, int], side: int, kimg: float, name: str | None
+) -> None:
+    spec = ImageSpec(height=side, width=side, modalities=modalities)
+    assert suggested(spec, kimg) == name
+
+
+def test_names_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("phantom:skin", "ffhq256", URL):
+        assert absolute(name) == name
+    assert absolute("runs/00000") == str(tmp_path / "runs" / "00000")
 
 
 def test_licence() -> None:

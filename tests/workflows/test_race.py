@@ -190,9 +190,29 @@ def test_images_must_be_held_out(tmp_path: Path) -> None:
         synthograph.train(data=whole, outdir=tmp_path / "runs", **SMALL)
 
 
-def test_a_network_to_start_from_is_refused(cells: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="name one of its presets, tiny or"):
-        synthograph.train(data=cells, init_from="x.safetensors", **SMALL)
+def test_only_presets_of_its_family_start_from_a_network(
+    cells: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = {**SMALL, "cfg": "tiny", "kimg": 0.008}
+    source = synthograph.train(data=cells, outdir=tmp_path / "source", **alone)
+    monkeypatch.chdir(tmp_path)  # a race goes on from any folder
+    asked = {**SMALL, "data": cells, "outdir": tmp_path / "runs"}
+    asked["init_from"] = str(source.run.relative_to(tmp_path))
+    folder = train.run(TrainRequest.parse(asked), progress=Printed()).run.parents[1]
+    assert f"race: tiny 0.032 kimg from {source.run}, tiny-progressive 0.032" in (
+        capsys.readouterr().out
+    )
+    logs = {name: next(folder.glob(f"{name}/*/log.txt")).read_text() for name in RACES["quick"]}
+    assert "initialised from" in logs["tiny"]
+    assert "initialised from" not in logs["tiny-progressive"]
+
+
+def test_a_network_of_no_family_that_is_raced_is_refused(
+    cells: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(RACES, "quick", ("tiny-progressive",))
+    with pytest.raises(UserError, match="phantom:skin is of the family stylegan2, of which"):
+        synthograph.train(data=cells, init_from="phantom:skin", **SMALL)
 
 
 def test_a_candidate_without_its_weights_is_left_out(

@@ -2,6 +2,7 @@
 
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -110,3 +111,24 @@ def test_a_short_training_says_by_which_preset(
     assert "a short training, for which preset auto is short: 'synthograph models" in (
         capsys.readouterr().out
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "proposed"),
+    [
+        ({}, True),
+        ({"init_from": "phantom:skin"}, False),
+        ({"settings": ["model.channel_max=48"]}, False),  # its weights would not fit
+        ({"cfg": "tiny-progressive"}, False),
+    ],
+)
+def test_a_start_is_proposed_where_it_helps(
+    cells: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    given: dict[str, Any],
+    proposed: bool,
+) -> None:
+    asked = {"cfg": "tiny", "cond": True, "data": cells, "outdir": tmp_path, "dry_run": True}
+    train.run(TrainRequest.parse(asked | given), progress=Printed())
+    assert ("--init-from phantom:skin saves minutes" in capsys.readouterr().out) is proposed

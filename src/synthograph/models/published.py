@@ -13,6 +13,7 @@ from synthograph.core.errors import UserError
 from synthograph.core.files import disk_errors
 from synthograph.core.names import nearest
 from synthograph.core.progress import Track
+from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.download import Opener, download, file_name
 
 SUFFIXES = (".pkl", ".safetensors")
@@ -38,6 +39,9 @@ OWN = {
     for kind in ("skin", "knee")
 }
 """Name -> file in the package: small networks that learned phantoms, see docs/results/tiny.md."""
+
+MAX_SIDE, MAX_KIMG = 64, 60
+"""Largest images, and longest trainings in thousands of images, for which one is suggested."""
 
 LICENCE = (
     "these published weights carry the NVIDIA Source Code License: for research and other "
@@ -65,6 +69,22 @@ def locate(text: str, *, track: Track | None = None) -> Path:
             f"{text!r} is neither a file nor a known network: {nearest(text, [*OWN, *PUBLISHED])}"
         )
     return path
+
+
+def suggested(spec: ImageSpec, kimg: float) -> str | None:
+    """Which of our own networks to start with, or None where it was not measured that one helps:
+    only for small images of one modality, and short trainings.
+    """
+    if len(spec.modalities) > 1 or max(spec.height, spec.width) > MAX_SIDE or kimg > MAX_KIMG:
+        return None
+    return "phantom:skin" if spec.channels == 3 else "phantom:knee"
+
+
+def absolute(text: str) -> str:
+    """The same network named so that it is found from any folder."""
+    if text in OWN or text in PUBLISHED or "://" in text:
+        return text
+    return str(Path(text).resolve())
 
 
 def licence(text: str) -> str | None:

@@ -19,7 +19,7 @@ from synthograph.core.progress import Progress
 from synthograph.features.base import MissingWeightsError
 from synthograph.features.packaged import RANDOM
 from synthograph.metrics.report_text import interval_text, number
-from synthograph.models.registry import RACES
+from synthograph.models.registry import RACES, family_of_preset
 from synthograph.models.snapshot_files import list_snapshots
 from synthograph.results.race import Candidate, Race, RaceScore
 from synthograph.training.config import MetricsConfig, RunConfig, TrainRequest
@@ -66,6 +66,7 @@ class _Entrant:
     Attributes:
         reference: held-out images.
         rate: seconds for a thousand images.
+        init_from: see `Candidate`.
     """
 
     preset: str
@@ -73,6 +74,7 @@ class _Entrant:
     data: ArchiveRows
     reference: ImageSet
     rate: float
+    init_from: str | None
 
     @property
     def whole(self) -> float:
@@ -84,7 +86,13 @@ class _Entrant:
         training = self.config.training
         steps = max(round(seconds / self.rate * 1000 / training.batch), 1)
         kimg = min(steps * training.batch / 1000, training.kimg)
-        return Candidate(preset=self.preset, kimg=kimg, whole=training.kimg, seconds=seconds)
+        return Candidate(
+            preset=self.preset,
+            kimg=kimg,
+            whole=training.kimg,
+            seconds=seconds,
+            init_from=self.init_from,
+        )
 
 
 def is_race(folder: Path) -> bool:
@@ -98,17 +106,29 @@ def begun(outdir: Path) -> list[Path]:
     return sorted({path.parent for name in (CONFIG, RACE) for path in outdir.glob(f"*/{name}")})
 
 
-def plan(request: TrainRequest, resolve: Resolve, progress: Progress) -> Path | None:
+def plan(
+    request: TrainRequest, resolve: Resolve, progress: Progress, *, start_family: str | None = None
+) -> Path | None:
     """Plan a race and make its folder; None for a dry run.
 
+    Args:
+        request: of the training.
+        resolve: see `Resolve`.
+        progress: who listens.
+        start_family: of the network that `request` starts from; presets of other families begin
+            with fresh weights.
+
     Raises:
-        UserError: no images are held out that could decide, a setting that a candidate lacks.
+        UserError: no images are held out that could decide, a setting that a candidate lacks, or no
+            preset of the family to start from.
     """
     assert request.cfg is not None, "it names the race"
-    entrants, left_out = [], list[str]()
+    entrants, left_out, starting = [], list[str](), _starting(request, start_family)
     for preset in RACES[request.cfg]:
+        init_from = request.init_from if preset in starting else None
+        leg = request.model_copy(update={"cfg": preset, "init_from": init_from})
         try:
-            entrants.append(_entrant(request, preset, resolve))
+            entrants.append(_entrant(request, leg, preset, resolve))
         except MissingWeightsError as error:
             left_out.append(f"{preset} takes no part: {error}")
     if not entrants:
@@ -116,7 +136,8 @@ def plan(request: TrainRequest, resolve: Resolve, progress: Progress) -> Path | 
     seconds = min(SECONDS, *(SHARE * each.whole for each in entrants))
     config, data = entrants[0].config, entrants[0].data
     whole = request.model_copy(update={"config": request.config and request.config.resolve()})
-    kept = whole.model_dump(mode="json", exclude_defaults=True, exclude={"dry_run", "outdir"})
+    left = {"dry_run", "outdir", "init_from"}
+    kept = whole.model_dump(mode="json", exclude_defaults=True, exclude=left)
     race = Race(
         preset=request.cfg,
         request=kept | {"data": str(data.archive.path.resolve())},
@@ -135,13 +156,30 @@ def plan(request: TrainRequest, resolve: Resolve, progress: Progress) -> Path | 
     return numbered_folder(outdir, name, lambda folder: race.save(folder / RACE))
 
 
-def _entrant(request: TrainRequest, preset: str, resolve: Resolve) -> _Entrant:
+def _starting(request: TrainRequest, start_family: str | None) -> list[str]:
+    """Presets that begin with the weights to start from.
+
+    Raises:
+        UserError: none is of their family.
+    """
+    assert request.cfg is not None, "it names the race"
+    families = {preset: family_of_preset(preset).name for preset in RACES[request.cfg]}
+    found = [preset for preset, family in families.items() if family == start_family]
+    if start_family is not None and not found:
+        raise UserError(
+            f"--init-from {request.init_from} is of the family {start_family}, of which "
+            f"--cfg {request.cfg} tries no preset: choose one of that family with --cfg"
+        )
+    return found
+
+
+def _entrant(request: TrainRequest, leg: TrainRequest, preset: str, resolve: Resolve) -> _Entrant:
     """A candidate, timed.
 
     Raises:
         UserError: see `plan`.
     """
-    config, data = resolve(request.model_copy(update={"cfg": preset}))
+    config, data = resolve(leg)
     scorer = _scorer(config, data, _judge(request))
     if scorer is None or scorer.reference is None:
         why = "" if scorer is None else "; ".join(scorer.notes)
@@ -150,7 +188,7 @@ def _entrant(request: TrainRequest, preset: str, resolve: Resolve) -> _Entrant:
             f"yourself, such as --cfg {preset}"
         )
     rate = _seconds_per_kimg(make_session(config, data))
-    return _Entrant(preset, config, data, scorer.reference.images, rate)
+    return _Entrant(preset, config, data, scorer.reference.images, rate, leg.init_from)
 
 
 def _seconds_per_kimg(session: Session) -> float:
@@ -259,7 +297,7 @@ def _trained(folder: Path, race: Race, one: Candidate, asked: TrainRequest, trai
     if runs:
         leg = asked.model_copy(update={"resume": runs[-1], "kimg": None})
     else:
-        own = {"cfg": one.preset, "kimg": one.kimg, "outdir": place}
+        own = {"cfg": one.preset, "kimg": one.kimg, "outdir": place, "init_from": one.init_from}
         leg = TrainRequest.parse({**race.request, **own})
     try:
         return train(leg)
@@ -334,7 +372,10 @@ def _overlap(race: Race, winner: str) -> Iterator[str]:
 def describe(race: Race) -> Iterator[str]:
     """What will be raced, and what decides."""
     yield from race.left_out
-    each = ", ".join(f"{one.preset} {one.kimg:g} kimg" for one in race.candidates)
+    each = ", ".join(
+        f"{one.preset} {one.kimg:g} kimg" + (f" from {one.init_from}" if one.init_from else "")
+        for one in race.candidates
+    )
     yield (
         f"race: {each}, about {duration(race.candidates[0].seconds)} each; then the one goes on "
         f"whose {DISTANCE} by {race.extractor} of {race.images} images of {race.reference} is the "

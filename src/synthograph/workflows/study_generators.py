@@ -17,7 +17,7 @@ from synthograph.core.untrusted.documents import JsonObject
 from synthograph.downstream import mixing
 from synthograph.downstream.mixing import Counts
 from synthograph.models.published import OWN
-from synthograph.models.registry import RACES, style_family
+from synthograph.models.registry import style_family
 from synthograph.models.snapshot import load
 from synthograph.models.transfer import defaults
 from synthograph.training.config import RunConfig, TrackingConfig
@@ -202,18 +202,13 @@ def _start_settings(generator: GeneratorSettings) -> JsonObject:
     """What a generator takes over from the weights that it starts with.
 
     Raises:
-        UserError: they may have seen patients of the study, or the preset is a race.
+        UserError: they may have seen patients of the study.
     """
     name = generator.init_from
     if name not in OWN:
         raise UserError(
             f"generator.init_from: {name!r} may have seen patients of the study; only "
             f"{' and '.join(OWN)} are known to have seen none"
-        )
-    if generator.preset in RACES:
-        raise UserError(
-            f"generator.init_from is a network of one family, preset {generator.preset} tries "
-            f"several: name one of them, {' or '.join(RACES[generator.preset])}"
         )
     return defaults(load(OWN[name]))
 

@@ -17,9 +17,10 @@ from synthograph.core.errors import UserError
 from synthograph.core.files import refuse_unwritable_folder
 from synthograph.core.progress import Progress
 from synthograph.core.request import Result
+from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.untrusted.tensors import read_document
-from synthograph.models.published import licence, locate
+from synthograph.models.published import OWN, absolute, licence, locate, suggested
 from synthograph.models.registry import RACES, family
 from synthograph.models.snapshot import Snapshot, load
 from synthograph.models.snapshot_files import best_of, list_snapshots
@@ -135,21 +136,21 @@ def _begin_race(request: TrainRequest, given: JsonObject, progress: Progress) ->
     """Race several presets, and train with the better one.
 
     Raises:
-        UserError: see `race.plan`; weights to start from, or several processes that began together.
+        UserError: see `race.plan`; or several processes that began together.
     """
-    assert request.cfg is not None, "it names the race"
-    if request.init_from is not None:
-        raise UserError(
-            f"--init-from is a network of one family, --cfg {request.cfg} tries several: name one "
-            f"of its presets, {' or '.join(RACES[request.cfg])}"
-        )
     if _team().size > 1:
         raise UserError(f"--cfg {request.cfg} starts its processes itself: give --gpus instead")
 
-    def resolve(leg: TrainRequest) -> tuple[RunConfig, ArchiveRows]:
-        return _resolve(leg, given, None, Team(), progress.log)
+    source = start_family = None
+    if request.init_from is not None:
+        source = _source(request.init_from, progress)
+        start_family = source.info.family
+        request = request.model_copy(update={"init_from": absolute(request.init_from)})
 
-    folder = race.plan(request, resolve, progress)
+    def resolve(leg: TrainRequest) -> tuple[RunConfig, ArchiveRows]:
+        return _resolve(leg, given, source if leg.init_from else None, Team(), progress.log)
+
+    folder = race.plan(request, resolve, progress, start_family=start_family)
     rest = TrainRequest.parse({"gpus": request.gpus})
     return None if folder is None else _race(folder, rest, progress)
 
@@ -196,10 +197,22 @@ def _resolve(
             f"'synthograph models --preset {standing}' lists its settings"
         )
     )
-    for note in (about, short, *notes):
+    better = _better_start(config, archive.info.spec) if source is None else None
+    for note in (about, short, better, *notes):
         if note is not None:
             log(f"note: {note}")
     return config, open_data(config, archive)
+
+
+def _better_start(config: RunConfig, spec: ImageSpec) -> str | None:
+    """What to say where weights of ours would fit the networks, and help."""
+    start = suggested(spec, config.training.kimg)
+    if start is None:
+        return None
+    learned = read_document(OWN[start])["config"]["model"]
+    shape = family(config.model.family).inherited_settings(config.model)
+    fits = all(learned.get(name) == value for name, value in shape.items())
+    return f"for images this small, --init-from {start} saves minutes of training" if fits else None
 
 
 def _launch(request: TrainRequest, config: RunConfig) -> TrainResult:
