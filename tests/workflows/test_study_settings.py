@@ -84,6 +84,8 @@ def test_networks_are_trained_thrice(tmp_path: Path) -> None:
         ("generator: {trained_on: g.csv}", "speaks of sets"),
         ("spread: 0.1", "spread: auroc is of all groups together"),
         ("generator: {sets: [a], snapshots: [b]}", "exclude each other"),
+        ("generator: {init_from: runs/a}", "'runs/a' may have seen patients of the study; only"),
+        ("generator: {init_from: 'phantom:knee', sets: [a]}", "init_from is about training"),
     ],
 )
 def test_slips_are_one_line(tmp_path: Path, text: str, said: str) -> None:

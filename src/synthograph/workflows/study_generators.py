@@ -191,26 +191,12 @@ def generator_config(settings: StudySettings, archive: Archive, device: str) -> 
     tree = {"data": {"cond": cond}, "device": device, "training": kimg}
     fixed = parse_assignments(generator.settings)
     refuse_decided(flatten(fixed), DECIDED, "generator: settings", "study")
-    below = [] if generator.init_from is None else [_start_settings(generator)]
+    start = generator.init_from
+    below = [] if start is None else [defaults(load(OWN[start]))]
     config = resolve_run(archive, generator.preset, [*below, fixed, tree])[0]
     if settings.labels:
         style_family(config.model.family)
     return config
-
-
-def _start_settings(generator: GeneratorSettings) -> JsonObject:
-    """What a generator takes over from the weights that it starts with.
-
-    Raises:
-        UserError: they may have seen patients of the study.
-    """
-    name = generator.init_from
-    if name not in OWN:
-        raise UserError(
-            f"generator.init_from: {name!r} may have seen patients of the study; only "
-            f"{' and '.join(OWN)} are known to have seen none"
-        )
-    return defaults(load(OWN[name]))
 
 
 def generator_seed(settings: StudySettings, fold: int, draw: int) -> int:
