@@ -10,7 +10,7 @@ from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.download import is_offline
 from synthograph.models.published import (
     HOST,
-    OWN,
+    PHANTOMS,
     PUBLISHED,
     absolute,
     fetch,
@@ -68,14 +68,14 @@ def test_published_names(name: str, tmp_path: Path) -> None:
 
 
 def test_networks_of_our_own_are_small_and_tell_nothing(tmp_path: Path) -> None:
-    assert sorted(OWN) == ["phantom:knee", "phantom:skin"]
-    for name in OWN:
+    assert sorted(PHANTOMS) == ["phantom:knee", "phantom:skin"]
+    for name in PHANTOMS:
         snapshot = load(locate(name))
         assert list(snapshot.discriminators) == ["image"]
         assert (snapshot.info.spec.height, snapshot.info.spec.width) == (64, 64)
         assert not snapshot.info.group_digests and not snapshot.info.image_digests
         assert licence(name) is None
-    files = [file for path in OWN.values() for file in (path, partner(path))]
+    files = [file for path in PHANTOMS.values() for file in (path, partner(path))]
     assert sum(file.stat().st_size for file in files) < 3e6
     assert not left_behind(tmp_path), "nothing is downloaded"
     with pytest.raises(UserError, match="did you mean 'phantom:skin'"):

@@ -34,7 +34,7 @@ PUBLISHED = {
 }
 """Published name -> address."""
 
-OWN = {
+PHANTOMS = {
     f"phantom:{kind}": Path(__file__).parent / "phantoms" / f"{kind}.safetensors"
     for kind in ("skin", "knee")
 }
@@ -57,17 +57,16 @@ def locate(text: str, *, track: Track | None = None) -> Path:
         UserError: an address that is not https, a name that is neither published nor a path, or a
             download that failed.
     """
-    if text in OWN:
-        return OWN[text]
+    if text in PHANTOMS:
+        return PHANTOMS[text]
     if text in PUBLISHED or "://" in text:
         return fetch(text, track=track)
     path = Path(text)
     with disk_errors(path):
         known = path.exists()
     if not known and path.name == text and not path.suffix:
-        raise UserError(
-            f"{text!r} is neither a file nor a known network: {nearest(text, [*OWN, *PUBLISHED])}"
-        )
+        way = nearest(text, [*PHANTOMS, *PUBLISHED])
+        raise UserError(f"{text!r} is neither a file nor a known network: {way}")
     return path
 
 
@@ -82,7 +81,7 @@ def suggested(spec: ImageSpec, kimg: float) -> str | None:
 
 def absolute(text: str) -> str:
     """The same network named so that it is found from any folder."""
-    if text in OWN or text in PUBLISHED or "://" in text:
+    if text in PHANTOMS or text in PUBLISHED or "://" in text:
         return text
     return str(Path(text).resolve())
 

@@ -16,7 +16,7 @@ from synthograph.core.progress import Progress
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.downstream import mixing
 from synthograph.downstream.mixing import Counts
-from synthograph.models.published import OWN
+from synthograph.models.published import PHANTOMS
 from synthograph.models.registry import style_family
 from synthograph.models.snapshot import load
 from synthograph.models.transfer import defaults
@@ -31,7 +31,6 @@ from synthograph.workflows.study_jobs import JobRecord
 from synthograph.workflows.study_masks import MaskMaking
 from synthograph.workflows.study_settings import (
     Condition,
-    GeneratorSettings,
     MixRule,
     StudySettings,
 )
@@ -192,7 +191,7 @@ def generator_config(settings: StudySettings, archive: Archive, device: str) -> 
     fixed = parse_assignments(generator.settings)
     refuse_decided(flatten(fixed), DECIDED, "generator: settings", "study")
     start = generator.init_from
-    below = [] if start is None else [defaults(load(OWN[start]))]
+    below = [] if start is None else [defaults(load(PHANTOMS[start]))]
     config = resolve_run(archive, generator.preset, [*below, fixed, tree])[0]
     if settings.labels:
         style_family(config.model.family)

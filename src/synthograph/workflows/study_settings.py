@@ -25,7 +25,7 @@ from synthograph.core.config import Config, merge, read_tree
 from synthograph.core.errors import SettingError, UserError
 from synthograph.core.names import nearest
 from synthograph.core.untrusted.documents import JsonObject
-from synthograph.models.published import OWN
+from synthograph.models.published import PHANTOMS
 from synthograph.results.study import ArmKind
 from synthograph.stats.scores import AUROC, AVERAGE_PRECISION
 from synthograph.workflows.annotate_requests import FARTHEST
@@ -210,10 +210,10 @@ class GeneratorSettings(Config):
             raise ValueError("trained_on speaks of sets: name them as generator.sets")
         if self.init_from and not self.trains:
             raise ValueError("init_from is about training, snapshots and sets were made before")
-        if self.init_from not in (None, *OWN):
+        if self.init_from not in (None, *PHANTOMS):
             raise ValueError(
                 f"init_from {self.init_from!r} may have seen patients of the study; only "
-                f"{' and '.join(OWN)} are known to have seen none"
+                f"{' and '.join(PHANTOMS)} are known to have seen none"
             )
         return self
 

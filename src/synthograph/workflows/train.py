@@ -20,7 +20,7 @@ from synthograph.core.request import Result
 from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.untrusted.tensors import read_document
-from synthograph.models.published import OWN, absolute, licence, locate, suggested
+from synthograph.models.published import PHANTOMS, absolute, licence, locate, suggested
 from synthograph.models.registry import RACES, family
 from synthograph.models.snapshot import Snapshot, load
 from synthograph.models.snapshot_files import best_of, list_snapshots
@@ -209,7 +209,7 @@ def _better_start(config: RunConfig, spec: ImageSpec) -> str | None:
     start = suggested(spec, config.training.kimg)
     if start is None:
         return None
-    learned = read_document(OWN[start])["config"]["model"]
+    learned = read_document(PHANTOMS[start])["config"]["model"]
     shape = family(config.model.family).inherited_settings(config.model)
     fits = all(learned.get(name) == value for name, value in shape.items())
     return f"for images this small, --init-from {start} saves minutes of training" if fits else None
