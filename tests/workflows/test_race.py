@@ -207,6 +207,34 @@ def test_only_presets_of_its_family_start_from_a_network(
     assert "initialised from" not in logs["tiny-progressive"]
 
 
+@pytest.mark.parametrize(
+    ("given", "start"),
+    [
+        ({}, " from phantom:skin"),
+        ({"init_from": "none"}, ""),
+        ({"settings": SMALL["settings"]}, ""),
+    ],
+)
+def test_presets_that_fit_start_from_phantoms(
+    cells: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    given: dict[str, Any],
+    start: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = {**SMALL, "settings": [], "data": cells, **given}
+    folder = train.run(TrainRequest.parse(asked), progress=Printed()).run.parents[1]
+    said = capsys.readouterr().out
+    assert f"race: tiny 0.032 kimg{start}, tiny-progressive 0.032 kimg, about" in said
+    assert ("--init-from none trains from fresh weights" in said) is bool(start)
+    logs = {name: next(folder.glob(f"{name}/*/log.txt")).read_text() for name in RACES["quick"]}
+    assert ("initialised from skin.safetensors" in logs["tiny"]) is bool(start)
+    assert "initialised from" not in logs["tiny-progressive"]
+    assert "saves minutes of training" not in said
+
+
 def test_a_network_of_no_family_that_is_raced_is_refused(
     cells: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

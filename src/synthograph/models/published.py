@@ -40,6 +40,8 @@ PHANTOMS = {
 }
 """Name -> file in the package: small networks that learned phantoms, see docs/results/tiny.md."""
 
+AFRESH = "none"
+"""Word for fresh weights, where a start is taken by default."""
 MAX_SIDE, MAX_KIMG = 64, 60
 """Largest images, and longest trainings in thousands of images, for which one is suggested."""
 
@@ -81,7 +83,7 @@ def suggested(spec: ImageSpec, kimg: float) -> str | None:
 
 def absolute(text: str) -> str:
     """The same network named so that it is found from any folder."""
-    if text in PHANTOMS or text in PUBLISHED or "://" in text:
+    if text in PHANTOMS or text in PUBLISHED or text == AFRESH or "://" in text:
         return text
     return str(Path(text).resolve())
 

@@ -19,6 +19,7 @@ from synthograph.core.progress import Progress
 from synthograph.features.base import MissingWeightsError
 from synthograph.features.packaged import RANDOM
 from synthograph.metrics.report_text import interval_text, number
+from synthograph.models.published import AFRESH, PHANTOMS
 from synthograph.models.registry import RACES, family_of_preset
 from synthograph.models.snapshot_files import list_snapshots
 from synthograph.results.race import Candidate, Race, RaceScore
@@ -125,7 +126,7 @@ def plan(
     assert request.cfg is not None, "it names the race"
     entrants, left_out, starting = [], list[str](), _starting(request, start_family)
     for preset in RACES[request.cfg]:
-        init_from = request.init_from if preset in starting else None
+        init_from = request.init_from if preset in starting else AFRESH
         leg = request.model_copy(update={"cfg": preset, "init_from": init_from})
         try:
             entrants.append(_entrant(request, leg, preset, resolve))
@@ -373,8 +374,7 @@ def describe(race: Race) -> Iterator[str]:
     """What will be raced, and what decides."""
     yield from race.left_out
     each = ", ".join(
-        f"{one.preset} {one.kimg:g} kimg" + (f" from {one.init_from}" if one.init_from else "")
-        for one in race.candidates
+        f"{one.preset} {one.kimg:g} kimg{_start_text(one.init_from)}" for one in race.candidates
     )
     yield (
         f"race: {each}, about {duration(race.candidates[0].seconds)} each; then the one goes on "
@@ -383,6 +383,12 @@ def describe(race: Race) -> Iterator[str]:
     )
     for one in race.candidates:
         yield f"the whole training of {one.preset} would be {one.whole:g} kimg"
+    if any(one.init_from in PHANTOMS for one in race.candidates):
+        yield f"phantoms are drawn test objects; --init-from {AFRESH} trains from fresh weights"
+
+
+def _start_text(init_from: str | None) -> str:
+    return "" if init_from in (None, AFRESH) else f" from {init_from}"
 
 
 def _text(scores: Sequence[RaceScore]) -> str:

@@ -191,7 +191,7 @@ def generator_config(settings: StudySettings, archive: Archive, device: str) -> 
     fixed = parse_assignments(generator.settings)
     refuse_decided(flatten(fixed), DECIDED, "generator: settings", "study")
     start = generator.init_from
-    below = [] if start is None else [defaults(load(PHANTOMS[start]))]
+    below = [defaults(load(PHANTOMS[start]))] if start in PHANTOMS else []
     config = resolve_run(archive, generator.preset, [*below, fixed, tree])[0]
     if settings.labels:
         style_family(config.model.family)

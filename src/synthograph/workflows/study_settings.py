@@ -25,7 +25,7 @@ from synthograph.core.config import Config, merge, read_tree
 from synthograph.core.errors import SettingError, UserError
 from synthograph.core.names import nearest
 from synthograph.core.untrusted.documents import JsonObject
-from synthograph.models.published import PHANTOMS
+from synthograph.models.published import AFRESH, PHANTOMS
 from synthograph.results.study import ArmKind
 from synthograph.stats.scores import AUROC, AVERAGE_PRECISION
 from synthograph.workflows.annotate_requests import FARTHEST
@@ -190,7 +190,7 @@ class GeneratorSettings(Config):
     kimg: float | None = Field(None, gt=0, description="thousands of images; the preset's")
     settings: list[str] = Field([], description="further settings of training as a.b=value")
     init_from: str | None = Field(
-        None, description="start with weights that learned phantoms: phantom:skin, phantom:knee"
+        None, description="weights to start with: phantom:skin, phantom:knee, or none"
     )
     trunc: float = Field(1.0, ge=0, description="truncation psi; 1 is full diversity")
     snapshots: list[Path] = Field(
@@ -210,7 +210,7 @@ class GeneratorSettings(Config):
             raise ValueError("trained_on speaks of sets: name them as generator.sets")
         if self.init_from and not self.trains:
             raise ValueError("init_from is about training, snapshots and sets were made before")
-        if self.init_from not in (None, *PHANTOMS):
+        if self.init_from not in (None, AFRESH, *PHANTOMS):
             raise ValueError(
                 f"init_from {self.init_from!r} may have seen patients of the study; only "
                 f"{' and '.join(PHANTOMS)} are known to have seen none"

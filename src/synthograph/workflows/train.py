@@ -20,7 +20,14 @@ from synthograph.core.request import Result
 from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.untrusted.tensors import read_document
-from synthograph.models.published import PHANTOMS, absolute, licence, locate, suggested
+from synthograph.models.published import (
+    AFRESH,
+    PHANTOMS,
+    absolute,
+    licence,
+    locate,
+    suggested,
+)
 from synthograph.models.registry import RACES, family
 from synthograph.models.snapshot import Snapshot, load
 from synthograph.models.snapshot_files import best_of, list_snapshots
@@ -111,7 +118,7 @@ def run(request: TrainRequest, *, progress: Progress) -> TrainResult | None:
 
 def _begin(request: TrainRequest, given: JsonObject, progress: Progress) -> TrainResult | None:
     """A new run, or a dry one."""
-    source = None if request.init_from is None else _source(request.init_from, progress)
+    source = _source(request.init_from, progress)
     team = _team()
     config, data = _resolve(request, given, source, team, progress.log)
     outdir = request.outdir or Path("runs")
@@ -133,26 +140,35 @@ def _begin(request: TrainRequest, given: JsonObject, progress: Progress) -> Trai
 
 
 def _begin_race(request: TrainRequest, given: JsonObject, progress: Progress) -> TrainResult | None:
-    """Race several presets, and train with the better one.
+    """Race several presets, and train with the better one. Those that fit a network of ours start
+    from it, unless another start is named.
 
     Raises:
         UserError: see `race.plan`; or several processes that began together.
     """
     if _team().size > 1:
         raise UserError(f"--cfg {request.cfg} starts its processes itself: give --gpus instead")
-
-    source = start_family = None
-    if request.init_from is not None:
-        source = _source(request.init_from, progress)
-        start_family = source.info.family
-        request = request.model_copy(update={"init_from": absolute(request.init_from)})
+    start = _race_start(request, given) if request.init_from is None else request.init_from
+    source = _source(start, progress)
+    request = request.model_copy(update={"init_from": absolute(start)})
 
     def resolve(leg: TrainRequest) -> tuple[RunConfig, ArchiveRows]:
-        return _resolve(leg, given, source if leg.init_from else None, Team(), progress.log)
+        return _resolve(
+            leg, given, None if leg.init_from == AFRESH else source, Team(), progress.log
+        )
 
-    folder = race.plan(request, resolve, progress, start_family=start_family)
+    family_name = None if source is None else source.info.family
+    folder = race.plan(request, resolve, progress, start_family=family_name)
     rest = TrainRequest.parse({"gpus": request.gpus})
     return None if folder is None else _race(folder, rest, progress)
+
+
+def _race_start(request: TrainRequest, given: JsonObject) -> str:
+    """What the presets of a race start from where nobody says so."""
+    assert request.cfg is not None, "it names the race"
+    first = request.model_copy(update={"cfg": RACES[request.cfg][0], "init_from": AFRESH})
+    config, data = _resolve(first, given, None, Team(), lambda line: None)
+    return _fitting_start(config, data.archive.info.spec) or AFRESH
 
 
 def _race(folder: Path, asked: TrainRequest, progress: Progress) -> TrainResult:
@@ -166,8 +182,10 @@ def _race(folder: Path, asked: TrainRequest, progress: Progress) -> TrainResult:
     return _result(race.run(folder, asked, train, progress))
 
 
-def _source(named: str, progress: Progress) -> Snapshot:
+def _source(named: str | None, progress: Progress) -> Snapshot | None:
     """The snapshot to start from, downloaded if it is not here; its licence is logged."""
+    if named is None or named == AFRESH:
+        return None
     note = licence(named)
     if note is not None:
         progress.log(f"note: {note}")
@@ -197,22 +215,22 @@ def _resolve(
             f"'synthograph models --preset {standing}' lists its settings"
         )
     )
-    better = _better_start(config, archive.info.spec) if source is None else None
+    start = _fitting_start(config, archive.info.spec) if request.init_from is None else None
+    better = start and f"for images this small, --init-from {start} saves minutes of training"
     for note in (about, short, better, *notes):
         if note is not None:
             log(f"note: {note}")
     return config, open_data(config, archive)
 
 
-def _better_start(config: RunConfig, spec: ImageSpec) -> str | None:
-    """What to say where weights of ours would fit the networks, and help."""
+def _fitting_start(config: RunConfig, spec: ImageSpec) -> str | None:
+    """A network of ours whose weights fit, and help; None where there is none."""
     start = suggested(spec, config.training.kimg)
     if start is None:
         return None
     learned = read_document(PHANTOMS[start])["config"]["model"]
     shape = family(config.model.family).inherited_settings(config.model)
-    fits = all(learned.get(name) == value for name, value in shape.items())
-    return f"for images this small, --init-from {start} saves minutes of training" if fits else None
+    return start if all(learned.get(name) == value for name, value in shape.items()) else None
 
 
 def _launch(request: TrainRequest, config: RunConfig) -> TrainResult:
