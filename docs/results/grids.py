@@ -1,6 +1,8 @@
 """One picture of synthetic images: a row per snapshot and class, the same latents in every row.
 
-python docs/results/grids.py OUT.png SNAPSHOT... --count 10
+python docs/results/grids.py OUT.png SNAPSHOT... --count 10 --beside 1
+
+Blocks of snapshots stand below each other; `--beside 2` puts each second one beside the first.
 """
 
 import argparse
@@ -37,6 +39,14 @@ def block(path: Path, count: int) -> np.ndarray:
     return np.broadcast_to(whole, (*whole.shape[:2], 3))
 
 
+def joined(parts: list[np.ndarray], *, axis: int) -> np.ndarray:
+    """Pictures below (axis 0) or beside each other (axis 1), a white gap between."""
+    shape = list(parts[0].shape)
+    shape[axis] = GAP
+    gap = np.full(shape, 255, np.uint8)
+    return np.concatenate([part for each in parts for part in (each, gap)][:-1], axis=axis)
+
+
 def main() -> None:
     """Draw what the command line names."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -44,12 +54,12 @@ def main() -> None:
     parser.add_argument("snapshots", type=Path, nargs="+")
     parser.add_argument("--count", type=int, default=10)
     parser.add_argument("--scale", type=int, default=2)
+    parser.add_argument("--beside", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(1)
     blocks = [block(path, given.count) for path in given.snapshots]
-    gap = np.full((GAP, blocks[0].shape[1], 3), 255, np.uint8)
-    parts = [part for each in blocks for part in (each, gap)][:-1]
-    picture = Image.fromarray(np.concatenate(parts))
+    lines = [blocks[k : k + given.beside] for k in range(0, len(blocks), given.beside)]
+    picture = Image.fromarray(joined([joined(line, axis=1) for line in lines], axis=0))
     size = (picture.width * given.scale, picture.height * given.scale)
     picture.resize(size, Image.Resampling.NEAREST).save(given.out)
 

@@ -29,11 +29,7 @@ from synthograph.workflows.study_checks import Source
 from synthograph.workflows.study_folds import Fold
 from synthograph.workflows.study_jobs import JobRecord
 from synthograph.workflows.study_masks import MaskMaking
-from synthograph.workflows.study_settings import (
-    Condition,
-    MixRule,
-    StudySettings,
-)
+from synthograph.workflows.study_settings import Condition, MixRule, StudySettings
 from synthograph.workflows.training_lines import told
 
 RUNS = "runs"

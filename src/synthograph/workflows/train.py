@@ -20,14 +20,7 @@ from synthograph.core.request import Result
 from synthograph.core.spec import ImageSpec
 from synthograph.core.untrusted.documents import JsonObject
 from synthograph.core.untrusted.tensors import read_document
-from synthograph.models.published import (
-    AFRESH,
-    PHANTOMS,
-    absolute,
-    licence,
-    locate,
-    suggested,
-)
+from synthograph.models.published import AFRESH, PHANTOMS, absolute, licence, locate, suggested
 from synthograph.models.registry import RACES, family
 from synthograph.models.snapshot import Snapshot, load
 from synthograph.models.snapshot_files import best_of, list_snapshots
@@ -148,14 +141,13 @@ def _begin_race(request: TrainRequest, given: JsonObject, progress: Progress) ->
     """
     if _team().size > 1:
         raise UserError(f"--cfg {request.cfg} starts its processes itself: give --gpus instead")
-    start = _race_start(request, given) if request.init_from is None else request.init_from
-    source = _source(start, progress)
-    request = request.model_copy(update={"init_from": absolute(start)})
+    named = request.init_from or _race_start(request, given)
+    source = _source(named, progress)
+    request = request.model_copy(update={"init_from": absolute(named)})
 
     def resolve(leg: TrainRequest) -> tuple[RunConfig, ArchiveRows]:
-        return _resolve(
-            leg, given, None if leg.init_from == AFRESH else source, Team(), progress.log
-        )
+        start = None if leg.init_from == AFRESH else source
+        return _resolve(leg, given, start, Team(), progress.log)
 
     family_name = None if source is None else source.info.family
     folder = race.plan(request, resolve, progress, start_family=family_name)
